@@ -1,0 +1,8 @@
+"""`python -m milp_planner` is the command line."""
+
+import sys
+
+from milp_planner.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""The commands and their names. To add one, name its function here."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from milp_planner.cli import exit_codes
+from milp_planner.cli.authoring import init, schema
+from milp_planner.cli.catalog import check_folder, list_records, show
+from milp_planner.cli.inspecting import check, options
+from milp_planner.cli.solving import solve
+
+KEEP_LINES = "\b"
+EXIT_CODE_HELP = "\n".join(
+    [
+        KEEP_LINES,
+        "Exit codes:",
+        *(f"  {code:>3}  {meaning}" for code, meaning in exit_codes.EXIT_CODES.items()),
+    ]
+)
+
+# Without rich's markup, no name from a file can ever be read as markup, and --help starts quickly.
+app = typer.Typer(
+    help="Plans the cheapest mixed fleet of GPUs for LLM inference, and proves it.",
+    epilog=EXIT_CODE_HELP,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+catalog_app = typer.Typer(help="Look into a catalog.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback on errors.")] = False,
+) -> int:
+    """Print the version, or the help where no command is named."""
+    from milp_planner._version import __version__
+
+    if version:
+        typer.echo(f"milp-planner {__version__}")
+        raise typer.Exit(exit_codes.FOUND)
+    if context.invoked_subcommand is None:
+        print(context.get_help(), file=sys.stderr)
+        raise typer.Exit(exit_codes.INPUT)
+    return exit_codes.FOUND
+
+
+app.command()(solve)
+app.command()(check)
+app.command()(options)
+app.command()(init)
+app.command()(schema)
+catalog_app.command("list")(list_records)
+catalog_app.command("show")(show)
+catalog_app.command("check")(check_folder)
+app.add_typer(catalog_app, name="catalog")

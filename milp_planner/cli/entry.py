@@ -1,0 +1,140 @@
+"""Runs one command, and is the one place where an exception becomes an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import Any
+
+import typer
+
+from milp_planner.cli import exit_codes, streams
+from milp_planner.errors import Fault, InputError, PlannerError, SolverError
+
+PROGRAM = "milp-planner"
+COMPLETION_VARIABLE = "_MILP_PLANNER_COMPLETE"
+
+USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
+"""What the argument parser raises. typer does not publish the class, only ones derived from it."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, taken down the same path as Ctrl-C so that every solver is stopped."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line, `sys.argv` by default, and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        with _sigterm_raises():
+            code = _guarded(arguments)
+            streams.finish()
+            return code
+    except BrokenPipeError:
+        streams.forget_streams()
+        return exit_codes.READER_GONE
+    except PlannerError as error:  # the last flush failed: a full disk
+        with contextlib.suppress(OSError, PlannerError):
+            streams.tell(error)
+        streams.forget_streams()
+        return exit_codes.INPUT
+
+
+def _guarded(arguments: list[str]) -> int:
+    debug = "--debug" in arguments
+    try:
+        return _run([argument for argument in arguments if argument != "--debug"])
+    except BrokenPipeError:
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        if debug and not isinstance(error, typer.Exit):
+            traceback.print_exc()
+        return _explain(error, arguments)
+
+
+def _run(arguments: list[str]) -> int:
+    from milp_planner.cli.app import app
+
+    command = typer.main.get_command(app)
+    if COMPLETION_VARIABLE in os.environ:
+        command.main(arguments, prog_name=PROGRAM)
+    # Not `command.main`, which would turn a broken pipe and Ctrl-C into codes of its own.
+    with command.make_context(PROGRAM, arguments) as context:
+        code = command.invoke(context)
+    return code if isinstance(code, int) else exit_codes.FOUND
+
+
+def _explain(error: BaseException, arguments: Sequence[str]) -> int:
+    """Say what happened, on stderr and with --json as a document too; return the exit code."""
+    if isinstance(error, typer.Exit):
+        return error.exit_code
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        terminated = isinstance(error, Terminated)
+        streams.tell("terminated" if terminated else "interrupted")
+        return exit_codes.TERMINATED if terminated else exit_codes.INTERRUPTED
+    code, message = _code_and_message(error)
+    streams.tell(message)
+    if wants_json(arguments):
+        from milp_planner.reporting.json import to_json
+
+        streams.answer(to_json({"error": _error_dict(error, code, message)}))
+    return code
+
+
+def _code_and_message(error: BaseException) -> tuple[int, str]:
+    if isinstance(error, USAGE_ERROR):
+        return exit_codes.INPUT, _usage_message(error)
+    if isinstance(error, PlannerError):
+        return exit_codes.INPUT, str(error)
+    if isinstance(error, SolverError):
+        return exit_codes.BUG, f"the solvers failed, which is not your fault: {error}"
+    what = f"{type(error).__name__}: {error}".rstrip(": ")
+    return exit_codes.BUG, f"this is a bug in milp-planner: {what}\n  hint: --debug shows where"
+
+
+def _usage_message(error: Any) -> str:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else PROGRAM
+    return f"{command}: {error.format_message()}\n  hint: {command} --help"
+
+
+def _error_dict(error: BaseException, code: int, message: str) -> dict[str, object]:
+    faults: Sequence[Fault] = error.faults if isinstance(error, InputError) else ()
+    return {
+        "exit_code": code,
+        "message": message,
+        "faults": [fault.to_dict() for fault in faults],
+    }
+
+
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Whether the command line asks for JSON, read without a parser: it may be the faulty part."""
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    return (
+        "--json" in arguments
+        or "--format=json" in arguments
+        or any(pair in (("--format", "json"), ("-f", "json")) for pair in pairs)
+    )
+
+
+@contextlib.contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """SIGTERM raises `Terminated` inside the block; only the main thread may ask for that."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)

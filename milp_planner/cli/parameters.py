@@ -1,0 +1,110 @@
+"""Arguments and options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class DifferBy(StrEnum):
+    """What must differ between alternatives."""
+
+    COUNTS = "counts"
+    OFFERINGS = "offerings"
+    PROVIDERS = "providers"
+    GPUS = "gpus"
+
+
+class Solver(StrEnum):
+    """Which engines solve."""
+
+    BOTH = "both"
+    CBC = "cbc"
+    HIGHS = "highs"
+
+
+def read_duration_s(text: str) -> float:
+    """`60s`, `2min` or bare seconds -> seconds above 0."""
+    from milp_planner.units import parse_duration_s, parse_number
+
+    try:
+        seconds = parse_number(text)
+    except ValueError:
+        seconds = _read(parse_duration_s, text)
+    if not 0 < seconds < float("inf"):
+        raise typer.BadParameter(f"must be greater than 0s (is {text}); write '60s' or '2min'")
+    return seconds
+
+
+def read_days(text: str) -> float:
+    """`60d` -> 60, in days; at least 0."""
+    from milp_planner.units import SECONDS_PER_DAY, parse_duration_s
+
+    if text.strip().isdigit():
+        raise typer.BadParameter(f"a time needs a unit: write '{text.strip()}d'")
+    days = _read(parse_duration_s, text) / SECONDS_PER_DAY
+    if not 0 <= days < float("inf"):
+        raise typer.BadParameter(f"must be at least 0d (is {text})")
+    return days
+
+
+def read_gap(text: str) -> float:
+    """`1%` or `0.01` -> 0.01, from 0 to 1."""
+    from milp_planner.units import parse_share
+
+    gap = _read(parse_share, text)
+    if not 0 <= gap <= 1:
+        raise typer.BadParameter(f"must be from 0 to 1, or 0% to 100% (is {text})")
+    return gap
+
+
+def read_usd(text: str) -> float:
+    """`20000` or `20k` -> dollars above 0."""
+    from milp_planner.units import parse_number
+
+    amount = _read(parse_number, text.removeprefix("$"))
+    if not 0 < amount < float("inf"):
+        raise typer.BadParameter(f"must be greater than 0 (is {text})")
+    return amount
+
+
+def read_date(text: str) -> date:
+    """`2026-08-31` -> a date."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a date; write 2026-08-31") from None
+
+
+def _read(parse: object, text: str) -> float:
+    try:
+        return float(parse(text))  # type: ignore[operator]
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+ProblemFile = Annotated[
+    str, typer.Argument(metavar="FILE", help="The problem; - reads standard input.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+CatalogName = Annotated[
+    str | None,
+    typer.Option("--catalog", metavar="NAME", help="A shipped catalog, or a folder."),
+]
+Overlays = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--overlay", metavar="FOLDER", help="Rows that replace the catalog's; may be repeated."
+    ),
+]
+AsOf = Annotated[
+    date | None,
+    typer.Option(
+        parser=read_date, metavar="DATE", help="The day to take for today, such as 2026-08-31."
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No warnings and no progress.")]

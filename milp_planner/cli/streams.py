@@ -1,0 +1,145 @@
+"""Everything the command line writes: the answer to stdout or a file, all else to stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TextIO
+
+from milp_planner.errors import PlannerError
+
+
+def answer(text: str) -> None:
+    """Write a finished text to stdout."""
+    _write(sys.stdout, text)
+
+
+def answer_report(text: str) -> None:
+    """Write a text report to stdout, its first line bold where a person reads it."""
+    if _is_colourful(sys.stdout):
+        first, rest = text.split("\n", 1)
+        text = f"\x1b[1m{first}\x1b[0m\n{rest}"
+    answer(text)
+
+
+def tell(text: object) -> None:
+    """Say something about the answer on stderr; what could steer a terminal is made visible."""
+    from milp_planner.reporting.wording import escape_lines
+
+    _write(sys.stderr, escape_lines(text) + "\n")
+
+
+def warn(warnings: Iterable[str], *, quiet: bool) -> None:
+    """Warnings on stderr, unless the user asked for quiet."""
+    if not quiet:
+        for warning in warnings:
+            tell(f"warning: {warning}")
+
+
+@contextlib.contextmanager
+def progress(what: str, *, quiet: bool) -> Iterator[None]:
+    """Show on a terminal's stderr that work is going on."""
+    if quiet or not _is_terminal(sys.stderr):
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(what):
+        yield
+
+
+def check_output(path: Path | None, inputs: Iterable[str]) -> None:
+    """Refuse an output that cannot be written or would overwrite an input, before any work."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise PlannerError(f"--output {path}: is a directory; give a file")
+    if not path.parent.is_dir():
+        raise PlannerError(f"--output {path}: there is no directory {path.parent}")
+    for source in inputs:
+        if path.exists() and Path(source).exists() and path.samefile(source):
+            raise PlannerError(f"--output {path}: is the input file; give another name")
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write the whole text or nothing: readers never see half a file."""
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")  # a device or a pipe cannot be replaced
+        else:
+            _replace(Path(os.path.realpath(path)), text)
+    except OSError as error:
+        raise PlannerError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _replace(path: Path, text: str) -> None:
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with open(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+        os.chmod(name, _mode(path))
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+def _mode(path: Path) -> int:
+    """Permissions of the file that is replaced, or those a new file gets."""
+    try:
+        return path.stat().st_mode & 0o777
+    except FileNotFoundError:
+        mask = os.umask(0)
+        os.umask(mask)
+        return 0o666 & ~mask
+
+
+def finish() -> None:
+    """Flush, so that a reader that went away is noticed while it can still be said."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            _guarded(stream.flush)
+
+
+def forget_streams() -> None:
+    """Point stdout and stderr at nothing, so that Python's last flush does not complain."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            os.dup2(nothing, stream.fileno())
+    os.close(nothing)
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    """Write what the stream can encode; the rest as backslash escapes."""
+    if stream is None:  # closed by the caller: `>&-`
+        return
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    safe = text.encode(encoding, "backslashreplace").decode(encoding)
+    _guarded(lambda: stream.write(safe))
+
+
+def _guarded(action: Callable[[], object]) -> None:
+    try:
+        action()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise PlannerError(f"the output cannot be written: {error.strerror}") from error
+
+
+def _is_colourful(stream: TextIO | None) -> bool:
+    wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return wanted and _is_terminal(stream)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:  # closed
+        return False

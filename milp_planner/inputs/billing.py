@@ -1,0 +1,40 @@
+"""Ways to pay for a unit. To add one, add a `BillingMode` below and price it in a catalog."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class BillingMode:
+    """How a unit is paid for, and what the buyer gives up."""
+
+    name: str
+    elastic: bool = False
+    """Units may differ from block to block, and only the hours that are on are paid."""
+
+    interruptible: bool = False
+    """The provider may take the unit back while it is serving."""
+
+    commitment_months: int = 0
+    """Months that are paid whether or not the unit runs."""
+
+    per_token: bool = False
+    """Paid by the token: no units, no utilization, no band."""
+
+    by_default: bool = False
+    """Considered when the problem does not say which billing it allows."""
+
+
+DEDICATED = BillingMode("dedicated", by_default=True)
+AUTOSCALING = BillingMode("autoscaling", elastic=True, by_default=True)
+RESERVED_1Y = BillingMode("reserved_1y", commitment_months=12)
+RESERVED_3Y = BillingMode("reserved_3y", commitment_months=36)
+SPOT = BillingMode("spot", elastic=True, interruptible=True)
+PER_TOKEN = BillingMode("per_token", elastic=True, per_token=True)
+OWNED = BillingMode("owned", by_default=True)
+
+BILLING_MODES = {
+    mode.name: mode
+    for mode in (DEDICATED, AUTOSCALING, RESERVED_1Y, RESERVED_3Y, SPOT, PER_TOKEN, OWNED)
+}

@@ -1,0 +1,339 @@
+"""The question: workloads with traffic and wishes, a policy, and limits.
+
+To add a limit, add its field to `Limits` here and its family to `milp/constraints.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, PrivateAttr, model_validator
+
+from milp_planner.inputs.base import Frozen
+from milp_planner.inputs.catalog import Billing, Id
+from milp_planner.inputs.traffic import Pattern, RequestSize, Traffic
+from milp_planner.units import (
+    HOURS_PER_MONTH,
+    NonNegativeNumber,
+    PositiveNumber,
+    Seconds,
+    Share,
+    Usd,
+    YesNo,
+)
+
+SCHEMA_VERSION = 1
+MOST_WORKLOADS = 200
+SHARES_TOLERANCE = 1e-6
+
+BAND_CEILINGS = {"low": 0.50, "medium": 0.75}
+
+Glob = Annotated[str, Field(min_length=1, max_length=200)]
+"""A name or a pattern with `*`, such as `eu-*`."""
+
+Globs = tuple[Glob, ...]
+
+Precision = Literal["bf16", "fp16", "fp8", "nvfp4", "mxfp4", "int4"]
+
+
+class Latency(Frozen):
+    """What the workload's users should feel."""
+
+    requirement_s: Seconds | None = Field(None, alias="requirement")
+    """Below 300 ms the workload is strict, which matters to a penalty only."""
+
+    tpot_s: Seconds | None = Field(None, alias="tpot")
+    """Mean time per output token; bounds the operating point of every replica."""
+
+    ttft_s: Seconds | None = Field(None, alias="ttft")
+    """Time to first token; binds only where measured, otherwise reported as not verified."""
+
+    max_band: Literal["low", "medium", "high"] | None = None
+    """Highest latency band: low is utilization up to 50 %, medium up to 75 %."""
+
+
+class Workload(Frozen):
+    """A stream of requests to one LLM."""
+
+    name: Id
+    llm: Annotated[str, Field(min_length=1, max_length=120)]
+    precision: tuple[Precision, ...] | None = Field(None, min_length=1)
+    """Weight formats that may be served; default: the LLM's own, and fp8 where the GPU has it."""
+
+    tensor_parallel: tuple[Literal[1, 2, 4, 8], ...] | None = Field(None, min_length=1)
+    """GPUs per replica that may be used; default: 1, 2, 4 and 8."""
+
+    traffic: Traffic
+    requests: RequestSize | tuple[RequestSize, ...] | None = None
+    """Size of a request, or several classes whose shares sum to 1."""
+
+    latency: Latency = Latency()
+    min_replicas: Annotated[int, Field(ge=1)] = 1
+    """Replicas that must be up whenever the workload has traffic."""
+
+    priority: Annotated[int, Field(ge=1)] = 1
+    """1 is served first when the budget is short and `when_short` is `priority`."""
+
+    @model_validator(mode="after")
+    def _shares_sum_to_one(self) -> Self:
+        if not isinstance(self.requests, tuple):
+            return self
+        if not self.requests:
+            raise ValueError("requests: at least one class is needed")
+        shares = [size.share for size in self.requests]
+        if len(shares) > 1 and None in shares:
+            raise ValueError("requests: every class needs a share when there are several")
+        total = sum(1.0 if share is None else share for share in shares)
+        if abs(total - 1) > SHARES_TOLERANCE * (1 + 1e-6):
+            raise ValueError(f"requests: the shares sum to {total:.6g}, not to 1")
+        return self
+
+    @property
+    def classes(self) -> tuple[RequestSize, ...]:
+        """The request classes; empty when the problem states none."""
+        if self.requests is None:
+            return ()
+        return self.requests if isinstance(self.requests, tuple) else (self.requests,)
+
+
+class Utilization(Frozen):
+    """How full a fleet may be planned."""
+
+    target: Annotated[Share, Field(gt=0)] = 0.75
+    """Highest utilization at the peak that costs no penalty; hard while `ceiling` equals it."""
+
+    ceiling: Annotated[PositiveNumber, Field(le=4)] | None = None
+    """Highest utilization allowed at all; above the target only at a penalty. Default: target."""
+
+    @model_validator(mode="after")
+    def _ceiling_is_not_below_target(self) -> Self:
+        if self.ceiling is not None and self.ceiling < self.target:
+            raise ValueError(f"ceiling {self.ceiling:g} is below the target {self.target:g}")
+        return self
+
+    @property
+    def highest(self) -> float:
+        """The ceiling, or the target where none is given."""
+        return self.target if self.ceiling is None else self.ceiling
+
+
+class OverloadPenalty(Frozen):
+    """A ramp on the utilization above a threshold, not capped."""
+
+    above: Share = 0.90
+    usd_at_full_load: Usd = 20_000
+
+
+class ScalingPenalty(Frozen):
+    """A price per GPU beyond a count, over the workload's whole fleet."""
+
+    above_gpus: Annotated[int, Field(ge=0)] = 8
+    usd_per_gpu: Usd = 50_000
+    per: Literal["workload"] = "workload"
+
+
+class StrictLatencyPenalty(Frozen):
+    """A price on the high band for workloads with a strict requirement."""
+
+    below_s: Seconds = Field(0.3, alias="below")
+    usd: Usd = 30_000
+
+
+class ShortfallPenalty(Frozen):
+    """A price on requests left unserved; without it none may be."""
+
+    usd_per_million_requests: Usd
+
+
+class Penalties(Frozen):
+    """Prices on soft outcomes; each is off unless given."""
+
+    overload: OverloadPenalty | None = None
+    scaling: ScalingPenalty | None = None
+    strict_latency: StrictLatencyPenalty | None = None
+    shortfall: ShortfallPenalty | None = None
+
+
+REFERENCE_PENALTIES = Penalties(
+    overload=OverloadPenalty(), scaling=ScalingPenalty(), strict_latency=StrictLatencyPenalty()
+)
+"""The three published penalties of the InferenceAtlas reference."""
+
+
+class Policy(Frozen):
+    """How to plan."""
+
+    preset: Literal["inference-atlas"] | None = None
+    """`inference-atlas`: the reference's penalties where the problem does not set its own."""
+
+    utilization: Utilization = Utilization()
+    penalties: Penalties = Penalties()
+    confidence: Annotated[str, Field(pattern=r"^p\d{1,2}$")] | Share = "p90"
+    """How sure to be of an estimate: p90 plans on what 90 of 100 replicas reach or exceed."""
+
+    hours_per_month: Annotated[PositiveNumber, Field(le=744)] = HOURS_PER_MONTH
+    switch_off_dedicated: YesNo = False
+    """True lets on-demand units stop, unpaid, in blocks without load."""
+
+    spot_loss: Share = 0.0
+    """Share of spot work that is lost and run again; it costs that share of the spot rent."""
+
+    @property
+    def active_penalties(self) -> Penalties:
+        """The penalties in force, the preset's filled in."""
+        if self.preset is None:
+            return self.penalties
+        given = {name: getattr(self.penalties, name) for name in Penalties.model_fields}
+        preset = {name: getattr(REFERENCE_PENALTIES, name) for name in Penalties.model_fields}
+        return Penalties(**{name: given[name] or preset[name] for name in given})
+
+    @property
+    def confidence_share(self) -> float:
+        """`confidence` as a number between 0 and 1."""
+        if isinstance(self.confidence, str):
+            return int(self.confidence[1:]) / 100
+        return self.confidence
+
+
+class Filter(Frozen):
+    """Names or patterns to keep and to leave out; an empty `allow` keeps all."""
+
+    allow: Globs = ()
+    deny: Globs = ()
+
+
+class ProviderLimits(Filter):
+    """Which providers, how many, and how much of one."""
+
+    at_most: Annotated[int, Field(ge=1)] | None = None
+    max_share: Annotated[Share, Field(gt=0)] | None = None
+    """Largest share of a workload's capacity that one provider may hold."""
+
+
+class BillingLimits(Frozen):
+    """Which ways to pay may be used."""
+
+    allow: tuple[Billing, ...] = Field((), max_length=7)
+    """Default: dedicated, autoscaling and owned."""
+
+
+class Budget(Frozen):
+    """Cash that may be spent per month."""
+
+    usd_per_month: Usd
+    when_short: Literal["fail", "fair", "priority"] = "fail"
+
+
+class GpuLimits(Frozen):
+    """Most GPUs at any time, over all workloads."""
+
+    total: Annotated[int, Field(ge=0)] | None = None
+    per_provider: dict[str, Annotated[int, Field(ge=0)]] = {}
+    per_gpu: dict[str, Annotated[int, Field(ge=0)]] = {}
+
+
+class Survival(Frozen):
+    """What must be left when one of a kind is lost."""
+
+    kind: Literal["provider", "region", "offering"]
+    share: Annotated[Share, Field(gt=0)] = 1.0
+    """Share of the peak that the rest must still serve, at 100 % utilization."""
+
+
+class Limits(Frozen):
+    """Hard limits; each is off unless given."""
+
+    budget: Budget | None = None
+    providers: ProviderLimits = ProviderLimits()
+    regions: Filter = Filter()
+    gpus: Filter = Filter()
+    offerings: Filter = Filter()
+    billing: BillingLimits = BillingLimits()
+    max_units: dict[str, Annotated[int, Field(ge=0)]] = {}
+    """Most units by offering id or pattern, over all workloads."""
+
+    max_gpus: GpuLimits = GpuLimits()
+    spot_share: Share | None = None
+    """Largest share of a workload's capacity that may be interruptible."""
+
+    survive_loss_of: Literal["provider", "region", "offering", "none"] | Survival = "none"
+
+    @property
+    def survival(self) -> Survival | None:
+        """`survive_loss_of` as a record; None when nothing need survive."""
+        if isinstance(self.survive_loss_of, Survival):
+            return self.survive_loss_of
+        return None if self.survive_loss_of == "none" else Survival(kind=self.survive_loss_of)
+
+
+class CurrentUnits(Frozen):
+    """Units that already run."""
+
+    offering: Glob
+    workload: Id
+    units: Annotated[int, Field(ge=1)]
+    billing: Billing | None = None
+    """Needed only where the offering is sold under several billings."""
+
+
+class Switching(Frozen):
+    """What a change of the running fleet costs."""
+
+    usd_per_unit_added: NonNegativeNumber = 0
+    usd_per_unit_removed: NonNegativeNumber = 0
+    max_units_changed: Annotated[int, Field(ge=0)] | None = None
+
+
+class Alternatives(Frozen):
+    """Next-best plans to look for."""
+
+    count: Annotated[int, Field(ge=0, le=100)] = 3
+    differ_by: Literal["counts", "offerings", "providers", "gpus"] = "offerings"
+    per_workload: YesNo = False
+
+
+class SolverSettings(Frozen):
+    """How long and how exactly to solve."""
+
+    time_limit_s: Seconds = Field(60, alias="time_limit")
+    gap: Share = 0.0
+    certify: YesNo = True
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 1
+
+
+class Problem(Frozen):
+    """The whole question, as one immutable record."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: Id = "problem"
+    catalog: Annotated[str, Field(min_length=1)] = "market"
+    """A shipped catalog by name, or a folder."""
+
+    workloads: tuple[Workload, ...] = Field(min_length=1, max_length=MOST_WORKLOADS)
+    policy: Policy = Policy()
+    limits: Limits = Limits()
+    current_fleet: tuple[CurrentUnits, ...] = ()
+    switching: Switching = Switching()
+    alternatives: Alternatives = Alternatives()
+    solver: SolverSettings = SolverSettings()
+    _origin: Any = PrivateAttr(None)
+    """The document it was read from, for line numbers; None when built in code."""
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        seen: set[str] = set()
+        for w in self.workloads:
+            if w.name in seen:
+                raise ValueError(f"two workloads are named {w.name!r}")
+            seen.add(w.name)
+        return self
+
+    def workload(self, name: str) -> Workload:
+        """The workload of that name; KeyError when there is none."""
+        for w in self.workloads:
+            if w.name == name:
+                return w
+        raise KeyError(name)
+
+
+__all__ = ["Pattern", "Problem", "RequestSize", "Traffic", "Workload"]

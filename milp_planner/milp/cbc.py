@@ -1,0 +1,435 @@
+"""Runs CBC on an MPS file, as a child process of our own: status, bound, time limit, clean-up.
+
+PuLP would report a plan found at the time limit as optimal, and a time limit inside preprocessing
+as infeasible. Here the status comes from three things that must agree: CBC's solution file, its
+binary twin with every digit, and its log. Whatever does not fit is `FAILED` with a reason.
+
+The child works in a temporary directory of its own, takes its arguments as a list, and leads a
+process group that is killed whatever happens. When this process itself is killed, Linux kills the
+child (`setpriv --pdeathsig`, where it is installed: Python's `preexec_fn` is not safe beside
+threads); elsewhere CBC ends at its own time limit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from milp_planner.errors import input_error
+from milp_planner.milp.engines import (
+    CANCELLED,
+    CBC,
+    GAP_REACHED,
+    INFEASIBLE_OR_UNBOUNDED,
+    TIME_LIMIT,
+    EngineStatus,
+    Outcome,
+    fault_in_values,
+)
+
+ENVIRONMENT_VARIABLE = "MILP_PLANNER_CBC"
+OLDEST_CBC_ON_PATH = (2, 10, 10)  # older ones on PATH are no better than PuLP's own 2.10.3
+
+GRACE_S = 1.0  # past its time limit, CBC is asked to stop and to write what it has
+INTERRUPT_GRACE_S = 1.0  # it writes within 0.7 s; after this it is killed
+POLL_S = 0.02  # how often the watchdog looks at `cancel`
+VERSION_TIMEOUT_S = 10.0
+LEAST_TIME_LIMIT_S = 0.01
+NO_BOUND = 1e49  # CBC writes 1e50 for "none"
+BOUND_ROUNDING = 0.0005  # the log prints bounds with three decimals
+
+MODEL_FILE, SOLUTION_FILE, BINARY_FILE, LOG_FILE = "model.mps", "plan.txt", "plan.bin", "log.txt"
+
+
+@dataclass(frozen=True)
+class CbcBinary:
+    """A CBC that runs on this machine."""
+
+    path: str
+    version: str
+    """As it prints it: `2.10.3`, or `unknown`."""
+
+    origin: str
+    """Where it was found: `solver setting`, `MILP_PLANNER_CBC`, `PATH` or `PuLP`."""
+
+
+def find_cbc(explicit: str | None = None) -> CbcBinary | None:
+    """The CBC to use: `explicit`, then MILP_PLANNER_CBC, then PATH (2.10.10 or newer), then PuLP's.
+
+    None when this machine has none (PuLP brings none for some). A CBC that was asked for by name
+    and does not run raises InputError: falling back in silence would answer another question.
+    """
+    asked = (
+        (explicit, "solver setting"),
+        (os.environ.get(ENVIRONMENT_VARIABLE), ENVIRONMENT_VARIABLE),
+    )
+    for name, origin in asked:
+        if name:
+            return _asked_for(name, origin)
+    on_path = _binary(shutil.which("cbc"), "PATH")
+    if on_path and _version_numbers(on_path.version) >= OLDEST_CBC_ON_PATH:
+        return on_path
+    return _binary(_pulps_own(), "PuLP")
+
+
+def run_cbc(
+    mps: Path,
+    *,
+    columns: Sequence[str],
+    time_limit_s: float,
+    executable: str,
+    gap: float = 0.0,
+    seed: int = 0,
+    preprocess: bool = True,
+    cancel: threading.Event | None = None,
+) -> Outcome:
+    """What CBC says of the model in `mps`; never raises for what CBC does.
+
+    columns: names that must have a value. gap: relative, of the objective; 0 asks for a proof.
+    cancel: set it from any thread to end the child at once. The child outlives its time limit by
+    at most GRACE_S + INTERRUPT_GRACE_S.
+    """
+    started_s = time.monotonic()
+    asked = _Asked(max(time_limit_s, LEAST_TIME_LIMIT_S), gap, seed, preprocess)
+    try:
+        with tempfile.TemporaryDirectory(
+            prefix="milp_planner_", ignore_cleanup_errors=True
+        ) as home:
+            _put_model(mps, Path(home))
+            argv = [*_ends_with_us(), executable, MODEL_FILE, *_options(asked)]
+            ended = _run_child(argv, Path(home), asked.time_limit_s, cancel or threading.Event())
+            return _read(ended, Path(home), columns, asked, _since(started_s))
+    except OSError as error:
+        reason = f"cannot run {executable}: {error}"
+        return Outcome(CBC, "", EngineStatus.FAILED, seconds=_since(started_s), reason=reason)
+
+
+# --- finding it ---------------------------------------------------------------------------------
+
+
+def _asked_for(name: str, origin: str) -> CbcBinary:
+    binary = _binary(shutil.which(name), origin)
+    if binary is None:
+        raise input_error(
+            f"{origin} names {name!r}, which does not run as CBC",
+            hint="leave it out to use the CBC that comes with PuLP",
+        )
+    return binary
+
+
+def _binary(path: str | None, origin: str) -> CbcBinary | None:
+    """The CBC at `path` with its version; None when nothing runs there."""
+    if not path or not os.access(path, os.X_OK):
+        return None
+    path = os.path.realpath(path)
+    version = _version(path, os.stat(path).st_mtime_ns)
+    return CbcBinary(path, version, origin) if version else None
+
+
+@functools.cache
+def _version(path: str, changed_ns: int) -> str:
+    """The version that `path` prints, or '' when it does not run; `changed_ns` renews the cache."""
+    try:
+        asked = subprocess.run(
+            [path, "-quit"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=VERSION_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    if asked.returncode != 0:
+        return ""
+    return _version_in(asked.stdout) or "unknown"
+
+
+def _version_in(log: str) -> str:
+    found = re.search(r"^Version:\s*(\S+)", log, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _version_numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+
+
+def _pulps_own() -> str | None:
+    """Path of the CBC inside PuLP's wheel; PuLP marks it executable when it is imported."""
+    try:
+        from pulp.apis import coin_api
+    except ImportError:
+        return None
+    return getattr(coin_api, "pulp_cbc_path", None)
+
+
+# --- running it ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What one run is asked for."""
+
+    time_limit_s: float
+    gap: float
+    seed: int
+    preprocess: bool
+
+
+def _options(asked: _Asked) -> list[str]:
+    """CBC reads its command line in order: settings, solve, then the two solution files.
+
+    The text file goes first: CBC 2.10.3 crashes in `-saveSolution` on models found infeasible in
+    preprocessing unless `-solution` came before. `-threads 0` is one thread without CBC's
+    hand-over between a main and a worker thread, which `-threads 1` pays for at every node.
+    """
+    settings = {
+        "-sec": f"{asked.time_limit_s:.3f}",
+        "-timeMode": "elapsed",
+        "-threads": "0",
+        "-randomSeed": str(asked.seed),
+        "-randomCbcSeed": str(asked.seed),
+        "-ratioGap": f"{asked.gap:.12g}",
+        "-allowableGap": "0",
+    }
+    if not asked.preprocess:
+        settings["-preprocess"] = "off"
+    # `all` prints the columns that are zero too
+    outputs = ["-printingOptions", "all", "-solution", SOLUTION_FILE, "-saveSolution", BINARY_FILE]
+    return [*(word for setting in settings.items() for word in setting), "-solve", *outputs]
+
+
+def _put_model(mps: Path, home: Path) -> None:
+    """The model under a plain name in CBC's directory, so that no path reaches its parser."""
+    try:
+        (home / MODEL_FILE).symlink_to(mps.absolute())
+    except OSError:  # Windows, without the right to make links
+        shutil.copyfile(mps, home / MODEL_FILE)
+
+
+@functools.cache
+def _ends_with_us() -> tuple[str, ...]:
+    """Words before a command that make Linux kill it when the thread that started it is gone."""
+    words = ("setpriv", "--pdeathsig", "KILL")
+    if not sys.platform.startswith("linux") or not shutil.which(words[0]):
+        return ()
+    # some setprivs (busybox) have no such option
+    tried = subprocess.run([*words, "true"], capture_output=True, check=False)
+    return words if tried.returncode == 0 else ()
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """How the child ended."""
+
+    exit_code: int
+    cancelled: bool
+    killed: bool
+    """By us, because it stayed on after its time limit."""
+
+
+def _run_child(argv: list[str], home: Path, limit_s: float, cancel: threading.Event) -> _Ended:
+    """Starts the child and waits for it; on any exception, Ctrl-C included, it is killed."""
+    with (home / LOG_FILE).open("wb") as log:
+        child = subprocess.Popen(
+            argv,
+            cwd=home,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a Ctrl-C in the terminal reaches us, not the child
+        )
+    watchdog = _Watchdog(child, limit_s, cancel)
+    try:
+        watchdog.start()
+        exit_code = child.wait()
+    finally:
+        _signal(child, "SIGKILL")
+        child.wait()
+        watchdog.finished.set()
+    watchdog.join()
+    return _Ended(exit_code, cancelled=watchdog.cancelled, killed=watchdog.killed)
+
+
+class _Watchdog(threading.Thread):
+    """Ends a child that is cancelled, or that stays on after its time limit.
+
+    A thread beside a blocking `wait`, because `wait` with a time limit sleeps up to 50 ms past the
+    child's end, three times a small solve.
+    """
+
+    def __init__(
+        self, child: subprocess.Popen[bytes], limit_s: float, cancel: threading.Event
+    ) -> None:
+        super().__init__(name="cbc-watchdog", daemon=True)
+        self.finished = threading.Event()
+        self.cancelled = self.killed = False
+        self._child, self._limit_s, self._cancel = child, limit_s, cancel
+
+    def run(self) -> None:
+        started_s = time.monotonic()
+        interrupted = False
+        while not self.finished.wait(POLL_S):
+            overtime_s = _since(started_s) - self._limit_s
+            if self._cancel.is_set():
+                self.cancelled = True
+                return _signal(self._child, "SIGKILL")
+            if overtime_s > GRACE_S and not interrupted:
+                interrupted = True
+                _signal(self._child, "SIGINT")
+            if overtime_s > GRACE_S + INTERRUPT_GRACE_S:
+                self.killed = True
+                return _signal(self._child, "SIGKILL")
+        return None
+
+
+def _signal(child: subprocess.Popen[bytes], name: str) -> None:
+    """Sends a signal to the child's whole group, if the child is still there."""
+    if child.poll() is not None:
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if sys.platform != "win32":
+            os.killpg(child.pid, getattr(signal, name))
+        elif name == "SIGKILL":
+            child.kill()
+
+
+def _since(started_s: float) -> float:
+    return time.monotonic() - started_s
+
+
+# --- reading it ---------------------------------------------------------------------------------
+
+
+class _Unusable(Exception):
+    """CBC's files do not hold what they should."""
+
+
+def _read(
+    ended: _Ended, home: Path, columns: Sequence[str], asked: _Asked, seconds: float
+) -> Outcome:
+    """The outcome that the child's exit, its log and its two solution files agree on."""
+    log = (home / LOG_FILE).read_text(encoding="utf-8", errors="replace")
+    answer = functools.partial(Outcome, CBC, _version_in(log), seconds=seconds)
+    if ended.cancelled:
+        return answer(EngineStatus.NO_SOLUTION, reason=CANCELLED)
+    if ended.killed:
+        reason = "killed: it did not stop at its time limit"
+        return answer(EngineStatus.NO_SOLUTION, reason=reason)
+    try:
+        if ended.exit_code != 0:
+            raise _Unusable(_exit_in_words(ended.exit_code))
+        lines = _solution_lines(home)
+        status, reason = _status(lines[0], log, asked, seconds)
+        if status not in (EngineStatus.OPTIMAL, EngineStatus.FEASIBLE):
+            bound = _bound(log) if status is EngineStatus.NO_SOLUTION else None
+            return answer(status, bound=bound, reason=reason)
+        objective, values = _values(lines, home, columns)
+    except _Unusable as error:
+        return answer(EngineStatus.FAILED, reason=str(error))
+    bound = objective if status is EngineStatus.OPTIMAL else _bound(log)
+    if bound is None and reason == GAP_REACHED:
+        bound = objective - asked.gap * abs(objective)
+    bound = None if bound is None else min(bound, objective)
+    return answer(status, objective, bound, values, reason=reason)
+
+
+def _exit_in_words(exit_code: int) -> str:
+    if exit_code >= 0:
+        return f"ended with exit code {exit_code}"
+    with contextlib.suppress(ValueError):
+        return f"crashed: {signal.Signals(-exit_code).name}"
+    return f"crashed: signal {-exit_code}"
+
+
+def _solution_lines(home: Path) -> list[str]:
+    try:
+        text = (home / SOLUTION_FILE).read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        raise _Unusable("wrote no solution file") from None
+    lines = text.splitlines()
+    if not lines:
+        raise _Unusable("wrote an empty solution file")
+    return lines
+
+
+def _status(header: str, log: str, asked: _Asked, seconds: float) -> tuple[EngineStatus, str]:
+    """Status and reason from the solution's first line, held against the log and the clock."""
+    words = header.partition(" - objective value")[0].strip()
+    if words == "Optimal":
+        if not re.search(r"^(Result - Optimal solution found|Optimal objective)\b", log, re.M):
+            raise _Unusable("says optimal, but its log does not")
+        # a search that CBC restarted on a smaller model may have stopped at the gap unannounced
+        if asked.gap > 0 and re.search(r"^Cbc00(11|44)I ", log, re.M):
+            return EngineStatus.FEASIBLE, GAP_REACHED
+        return EngineStatus.OPTIMAL, ""
+    if words == "Optimal (within gap tolerance)":
+        return EngineStatus.FEASIBLE, GAP_REACHED
+    if words in ("Infeasible", "Integer infeasible"):
+        # a time limit inside preprocessing is reported as infeasible
+        if seconds >= asked.time_limit_s:
+            return EngineStatus.NO_SOLUTION, TIME_LIMIT
+        return EngineStatus.INFEASIBLE, ""
+    if words == "Unbounded":  # also said of models found infeasible in preprocessing
+        return EngineStatus.FAILED, INFEASIBLE_OR_UNBOUNDED
+    if words.startswith("Stopped on"):
+        reason = TIME_LIMIT if "on time" in words else words.lower().partition(" (")[0]
+        if "no integer solution" in words:  # what follows is the LP's fractional point
+            return EngineStatus.NO_SOLUTION, reason
+        return EngineStatus.FEASIBLE, reason
+    raise _Unusable(f"says {words[:60]!r}, which we do not know")
+
+
+def _values(lines: list[str], home: Path, columns: Sequence[str]) -> tuple[float, dict[str, float]]:
+    """Objective and values: names from the text file, numbers with all digits from the binary one.
+
+    Raises _Unusable when either file is cut short or a column of ours is missing.
+    """
+    objective, row_count, numbers = _numbers(home)
+    named = lines[1:]
+    if len(named) != row_count + len(numbers):
+        raise _Unusable(f"wrote {len(named)} of {row_count + len(numbers)} solution lines")
+    names = [line.removeprefix("**").split(maxsplit=2)[1] for line in named[row_count:]]
+    values = dict(zip(names, numbers, strict=True))
+    if fault := fault_in_values(values, columns):
+        raise _Unusable(fault)
+    return objective, values
+
+
+def _numbers(home: Path) -> tuple[float, int, list[float]]:
+    """Objective, number of rows, and the value of every column, from `-saveSolution`.
+
+    Layout, in the machine's own byte order: int rows, int columns, double objective, then doubles:
+    row activities, row duals, column values, reduced costs.
+    """
+    try:
+        data = (home / BINARY_FILE).read_bytes()
+        row_count, column_count, objective = struct.unpack_from("=iid", data)
+    except (FileNotFoundError, struct.error):
+        raise _Unusable("wrote no values") from None
+    if len(data) != 16 + 16 * (row_count + column_count):
+        raise _Unusable("wrote a truncated solution")
+    values = array("d", data[16 + 16 * row_count :][: 8 * column_count])
+    return objective, row_count, values.tolist()
+
+
+def _bound(log: str) -> float | None:
+    """The lower bound that the log ends with, rounded down."""
+    found = re.findall(r"^Lower bound:\s+(\S+)", log, re.MULTILINE)
+    bound = float(found[-1]) if found else NO_BOUND
+    return bound - BOUND_ROUNDING if abs(bound) < NO_BOUND else None

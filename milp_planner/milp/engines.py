@@ -1,0 +1,89 @@
+"""What a solver run gives back, in the same words for CBC and HiGHS.
+
+An engine turns an MPS file into an `Outcome`. To add one, write a function that returns an
+`Outcome` beside `cbc.py` and `highs.py`, and line it up in `certify.py`. All models minimise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+CBC = "cbc"
+HIGHS = "highs"
+ENGINE_NAMES = {CBC: "CBC", HIGHS: "HiGHS"}
+"""How an engine is called where people read it."""
+
+TIME_LIMIT = "time limit"
+GAP_REACHED = "gap reached"
+CANCELLED = "stopped: its answer was no longer wanted"
+INFEASIBLE_OR_UNBOUNDED = "infeasible or unbounded"
+
+
+class EngineStatus(Enum):
+    """How far one run of one engine came."""
+
+    OPTIMAL = "optimal"
+    """The engine says that nothing cheaper exists, and gives values."""
+
+    FEASIBLE = "feasible"
+    """Stopped at the gap or the time limit, with values."""
+
+    INFEASIBLE = "infeasible"
+    """The engine says that no values keep all rows."""
+
+    NO_SOLUTION = "no solution"
+    """Stopped before any values were found; nothing is proven."""
+
+    FAILED = "failed"
+    """Crashed, did not start, or said something that cannot be used; the reason says what."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run of one engine claims; nothing in it has been checked."""
+
+    engine: str
+    """`cbc` or `highs`."""
+
+    version: str
+    """As the engine prints it; '' when it never came that far."""
+
+    status: EngineStatus
+
+    objective: float | None = None
+    """The engine's own figure for its values, in the objective's unit."""
+
+    bound: float | None = None
+    """The engine's claim that no plan costs less, in the objective's unit."""
+
+    values: Mapping[str, float] = field(default_factory=dict)
+    """Value of every column, by name; empty without a plan."""
+
+    seconds: float = 0.0
+    """Wall time."""
+
+    reason: str = ""
+    """Why it failed or stopped."""
+
+    @property
+    def has_values(self) -> bool:
+        """Whether there is a plan to look at."""
+        return self.status in (EngineStatus.OPTIMAL, EngineStatus.FEASIBLE)
+
+    @property
+    def name(self) -> str:
+        """The engine's name as people write it."""
+        return ENGINE_NAMES.get(self.engine, self.engine)
+
+
+def fault_in_values(values: Mapping[str, float], columns: Sequence[str]) -> str:
+    """What makes `values` unusable as a plan: a column without a number; '' when all is there."""
+    for column in columns:
+        if column not in values:
+            return f"no value for column {column!r}"
+        if not math.isfinite(values[column]):
+            return f"column {column!r} is {values[column]}"
+    return ""

@@ -1,0 +1,143 @@
+"""Runs HiGHS on an MPS file, inside this process: the certifier beside CBC.
+
+Presolve is off: every wrong answer of HiGHS 1.13 that is known to us came from presolve, and
+without it none was seen in 12,618 models. One thread, so that a run can be repeated. HiGHS lets
+go of the interpreter lock while it runs, and asks `cancel` from its own callbacks.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from milp_planner.milp.engines import (
+    CANCELLED,
+    GAP_REACHED,
+    HIGHS,
+    INFEASIBLE_OR_UNBOUNDED,
+    TIME_LIMIT,
+    EngineStatus,
+    Outcome,
+    fault_in_values,
+)
+
+ABSOLUTE_GAP = 1e-6  # objective units; HiGHS's default, said here because the proof rests on it
+LEAST_TIME_LIMIT_S = 0.001  # HiGHS takes 0 as an error in some calls
+
+
+def run_highs(
+    mps: Path,
+    *,
+    time_limit_s: float,
+    gap: float = 0.0,
+    seed: int = 0,
+    threads: int = 1,
+    columns: Sequence[str] = (),
+    presolve: bool = False,
+    cancel: threading.Event | None = None,
+) -> Outcome:
+    """What HiGHS says of the model in `mps`; never raises for what HiGHS does.
+
+    gap: relative, of the objective; 0 asks for a proof. columns: names that must have a value.
+    threads: the same number in the whole process, or HiGHS refuses. cancel: set it from any thread
+    to stop the run within its next callback (a few ms, more inside one long LP step). Python sees
+    a Ctrl-C only in the main thread, so call this from another one, as `certify` does.
+    """
+    started_s = time.monotonic()
+    try:
+        import highspy
+    except ImportError as error:
+        return Outcome(HIGHS, "", EngineStatus.FAILED, reason=f"highspy does not import: {error}")
+    highs = highspy.Highs()
+    _configure(highs, gap=gap, seed=seed, threads=threads, presolve=presolve)
+    if cancel is not None:
+        _stop_when_cancelled(highs, cancel)
+    # The time limit is set after reading, because HiGHS counts reading and then fails to read.
+    if highs.readModel(str(mps)) == highspy.HighsStatus.kError:
+        return _failed(highs, f"cannot read {mps.name}", started_s)
+    left_s = time_limit_s - (time.monotonic() - started_s)
+    highs.setOptionValue("time_limit", max(left_s, LEAST_TIME_LIMIT_S))
+    highs.run()
+    return _read(highs, columns, started_s)
+
+
+def _configure(highs: Any, *, gap: float, seed: int, threads: int, presolve: bool) -> None:
+    highs.setOptionValue("output_flag", False)
+    highs.setOptionValue("presolve", "on" if presolve else "off")
+    highs.setOptionValue("threads", threads)
+    highs.setOptionValue("random_seed", seed)
+    highs.setOptionValue("mip_rel_gap", gap)
+    highs.setOptionValue("mip_abs_gap", ABSOLUTE_GAP)
+
+
+def _stop_when_cancelled(highs: Any, cancel: threading.Event) -> None:
+    """Answers HiGHS's question "shall I stop?" wherever it asks."""
+
+    def answer(event: Any) -> None:
+        if cancel.is_set():
+            event.interrupt()
+
+    for question in (highs.cbMipInterrupt, highs.cbSimplexInterrupt, highs.cbIpmInterrupt):
+        question.subscribe(answer)
+
+
+def _read(highs: Any, columns: Sequence[str], started_s: float) -> Outcome:
+    import highspy
+
+    status = highs.getModelStatus()
+    kinds = highspy.HighsModelStatus
+    info = highs.getInfo()
+    if status == kinds.kInfeasible:
+        return _outcome(highs, EngineStatus.INFEASIBLE, started_s)
+    if status in (kinds.kUnbounded, kinds.kUnboundedOrInfeasible):
+        return _failed(highs, INFEASIBLE_OR_UNBOUNDED, started_s)
+    stopped = {kinds.kTimeLimit: TIME_LIMIT, kinds.kInterrupt: CANCELLED}
+    if status != kinds.kOptimal and status not in stopped:
+        return _failed(highs, highs.modelStatusToString(status).lower(), started_s)
+    if info.primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
+        if status == kinds.kOptimal:
+            return _failed(highs, "says optimal but gives no feasible values", started_s)
+        reason = stopped[status]
+        return _outcome(
+            highs, EngineStatus.NO_SOLUTION, started_s, bound=_bound(highs), reason=reason
+        )
+    return _with_values(highs, columns, started_s, reason=stopped.get(status, ""))
+
+
+def _with_values(highs: Any, columns: Sequence[str], started_s: float, reason: str) -> Outcome:
+    named = zip(highs.getLp().col_names_, highs.getSolution().col_value, strict=True)
+    values = {name: value + 0.0 for name, value in named}  # no -0.0
+    if fault := fault_in_values(values, columns):
+        return _failed(highs, fault, started_s)
+    objective = highs.getInfo().objective_function_value
+    bound = _bound(highs)
+    if not reason and bound is None:
+        bound = objective  # a model without integers, solved
+    proven = not reason and bound is not None and bound >= objective - ABSOLUTE_GAP
+    return _outcome(
+        highs,
+        EngineStatus.OPTIMAL if proven else EngineStatus.FEASIBLE,
+        started_s,
+        objective=objective,
+        bound=None if bound is None else min(bound, objective),
+        values=values,
+        reason=reason or ("" if proven else GAP_REACHED),
+    )
+
+
+def _bound(highs: Any) -> float | None:
+    """The lower bound of a model with integers; None for a plain LP, or when there is none yet."""
+    bound = float(highs.getInfo().mip_dual_bound)
+    return bound if len(highs.getLp().integrality_) and abs(bound) < highs.inf else None
+
+
+def _failed(highs: Any, reason: str, started_s: float) -> Outcome:
+    return _outcome(highs, EngineStatus.FAILED, started_s, reason=reason)
+
+
+def _outcome(highs: Any, status: EngineStatus, started_s: float, **found: Any) -> Outcome:
+    seconds = time.monotonic() - started_s
+    return Outcome(HIGHS, highs.version(), status, seconds=seconds, **found)

@@ -1,0 +1,133 @@
+"""The whole formulation on one screen: variables, cost terms, constraint families."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pulp
+
+from milp_planner.errors import SolverError
+from milp_planner.inputs.problem import Problem, Workload
+from milp_planner.milp.constraints import CONSTRAINTS
+from milp_planner.milp.objective import HIGH_BAND_FLOOR, cost_terms, is_strict
+from milp_planner.milp.rows import SENSES, Family, Row
+from milp_planner.milp.variables import (
+    Fleet,
+    Level,
+    Terms,
+    add_variables,
+    expression,
+    merged,
+    utilization_limit,
+)
+from milp_planner.serving.candidates import Candidate, PlanningInput
+
+WIDEST_SPAN = 1e9
+"""Largest ratio of coefficients in a row before the answer of a solver is worth nothing."""
+
+
+@dataclass
+class FleetModel:
+    """One program: PuLP's problem, its variables, its cost terms and its rows by number."""
+
+    lp: pulp.LpProblem
+    fleet: Fleet
+    costs: Mapping[str, Terms]
+    row_meaning: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns that rows or costs use, as PuLP writes them."""
+        return [variable.name for variable in self.lp.variables()]
+
+    def add_row(self, family: str, row: Row) -> str:
+        """Add a row; the name it got in the program."""
+        name = f"r{len(self.row_meaning):06d}"
+        terms = {v: c for v, c in row.terms.items() if c != 0}
+        if not terms:
+            terms = {self._zero(): 1.0}
+        _check_span(family, row)
+        self.lp.addConstraint(
+            pulp.LpConstraint(expression(terms), row.sense, name, row.right), name
+        )
+        self.row_meaning[name] = f"{family} {row.name}"
+        return name
+
+    def _zero(self) -> pulp.LpVariable:
+        """A column fixed at 0: a row without terms is kept, and decided by its right side."""
+        variable = self.lp.variablesDict().get("zero")
+        return self.lp.add_variable("zero", 0, 0) if variable is None else variable
+
+    def write_mps(self, path: Path) -> None:
+        """Write the program for the solvers."""
+        self.lp.writeMPS(str(path))
+
+    def describe(self) -> str:
+        """The program as readable text, names instead of numbers; for people and tests."""
+        lines = ["minimise", *_term_lines(self, merged(self.costs.values())), "subject to"]
+        for name, row in self.lp.constraints.items():
+            lines.append(f"  {self.row_meaning[name]}:")
+            lines += _term_lines(self, dict(row.items()))
+            lines.append(f"      {SENSES[row.sense]} {-row.constant:.6g}")
+        return "\n".join(lines) + "\n"
+
+
+def build_model(
+    given: PlanningInput,
+    candidates: tuple[Candidate, ...],
+    levels: Mapping[str, tuple[Level, ...]] | None = None,
+    families: Sequence[type[Family]] = CONSTRAINTS,
+) -> FleetModel:
+    """The program of `given` over `candidates`, under the given families."""
+    lp = pulp.LpProblem("fleet", pulp.LpMinimize)
+    fleet = add_variables(lp, given, candidates, levels or utilization_levels(given.problem))
+    costs = cost_terms(fleet)
+    lp.setObjective(expression(merged(costs.values())))
+    model = FleetModel(lp, fleet, costs)
+    for family in families:
+        for row in family.rows(fleet):
+            model.add_row(family.__name__, row)
+    return model
+
+
+def utilization_levels(
+    problem: Problem, splits: Mapping[str, Iterable[float]] | None = None
+) -> dict[str, tuple[Level, ...]]:
+    """The levels of every workload: one, unless a penalty tells utilizations apart.
+
+    `splits` are further edges, by workload, that make the overload ramp exact where it matters.
+    """
+    return {
+        w.name: _levels(problem, w, () if splits is None else splits.get(w.name, ()))
+        for w in problem.workloads
+    }
+
+
+def _levels(problem: Problem, workload: Workload, splits: Iterable[float]) -> tuple[Level, ...]:
+    highest = utilization_limit(problem, workload)
+    penalties = problem.policy.active_penalties
+    edges = set(splits)
+    if penalties.overload is not None:
+        edges.add(penalties.overload.above)
+    if penalties.strict_latency is not None and is_strict(penalties, workload):
+        edges.add(HIGH_BAND_FLOOR)
+    ceilings = [*sorted(edge for edge in edges if 0 < edge < highest), highest]
+    return tuple(
+        Level(floor, ceiling) for floor, ceiling in zip([0.0, *ceilings], ceilings, strict=False)
+    )
+
+
+def _check_span(family: str, row: Row) -> None:
+    sizes = [abs(c) for c in row.terms.values() if c != 0]
+    if sizes and max(sizes) > WIDEST_SPAN * min(sizes):
+        raise SolverError(
+            f"row {family} {row.name} spans {min(sizes):g} to {max(sizes):g}: "
+            "too wide for a solver to be trusted"
+        )
+
+
+def _term_lines(model: FleetModel, terms: Mapping[pulp.LpVariable, float]) -> list[str]:
+    named = sorted((model.fleet.meaning.get(v.name, v.name), c) for v, c in terms.items() if c)
+    return [f"      {c:+.6g} {name}" for name, c in named]

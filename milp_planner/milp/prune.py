@@ -1,0 +1,211 @@
+"""Leaves out candidates that no plan we look for can need.
+
+A candidate A is dominated by B when some whole number m of units of B does all that one unit of A
+does, for no more money, and uses no resource of any limit that A does not use as much of. Every A
+in a plan can then be replaced, so that the optimum is unaffected. For next-best plans a dominator
+must also be unused in every earlier plan: otherwise the replacement could be one of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from milp_planner.milp.limits import SURVIVAL_GROUPS, Weight, user_quotas
+from milp_planner.milp.variables import change_key, is_elastic, tracks_changes
+from milp_planner.planning.plan import SNAP
+from milp_planner.serving.candidates import Candidate, PlanningInput
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What a unit of a candidate does, costs and uses up."""
+
+    does: tuple[float, ...]
+    """Requests/s by class, then replicas as far as they count: more is better."""
+
+    month_usd: float
+    """A unit on in every block with load."""
+
+    block_usd: tuple[float, ...]
+    """A unit on in one block only; for held units that is the whole month."""
+
+    elastic: bool
+    uses: tuple[float, ...]
+    """Weight of a unit in each quota: less is better."""
+
+    groups: tuple[str, ...]
+    """Groups of the limits that are not quotas: they must be the same."""
+
+    stock: tuple[str, str] | None
+    """Key of the offering when its own units are limited; it replaces nothing else then."""
+
+    gpus: int
+
+
+@dataclass
+class Pruned:
+    """The candidates kept, and for each one left out the kept one that dominates it."""
+
+    kept: list[Candidate]
+    dominated_by: dict[Candidate, Candidate]
+    _rights: dict[Candidate, Rights] = field(default_factory=dict)
+
+    def readmit(self, used: Iterable[str], differ_by: str) -> bool:
+        """Take back those whose dominator an earlier plan uses; True when there are any.
+
+        `used` are the names of what `differ_by` compares and the offering ids, of all earlier
+        plans together.
+        """
+        taken = set(used)
+        changed = False
+        while True:
+            loose = [
+                a for a, b in self.dominated_by.items() if not _stands_in(b, a, taken, differ_by)
+            ]
+            if not loose:
+                return changed
+            changed = True
+            for a in sorted(loose, key=lambda k: self._order(k)):
+                del self.dominated_by[a]
+                other = self._other_dominator(a, taken, differ_by)
+                if other is None:
+                    self.kept.append(a)
+                else:
+                    self.dominated_by[a] = other
+            self.kept.sort(key=lambda k: k.id)
+
+    def _other_dominator(self, a: Candidate, taken: set[str], differ_by: str) -> Candidate | None:
+        for b in self.kept:
+            if (
+                b.workload == a.workload
+                and _stands_in(b, a, taken, differ_by)
+                and dominates(self._rights[b], self._rights[a])
+            ):
+                return b
+        return None
+
+    def _order(self, k: Candidate) -> tuple[float, int, str]:
+        return price_of_capacity(self._rights[k]), k.gpus_per_unit, k.id
+
+
+def _stands_in(b: Candidate, a: Candidate, taken: set[str], differ_by: str) -> bool:
+    """True when replacing `a` by `b` cannot give an earlier plan, nor its set of providers."""
+    if b.offering.id in taken:
+        return False
+    name_of = DIFFERENCES.get(differ_by)
+    if name_of is None:
+        return True
+    return name_of(b) == name_of(a) or name_of(b) not in taken
+
+
+DIFFERENCES = {"providers": lambda k: f"provider {k.provider}", "gpus": lambda k: f"gpu {k.gpu}"}
+"""What the sets of two plans are compared on, beside the offerings themselves."""
+
+
+def prune(given: PlanningInput, candidates: Iterable[Candidate]) -> Pruned:
+    """Keep what no other candidate dominates; per-token offerings are always kept."""
+    quotas = [weight for _, weight, _ in user_quotas(given.problem)]
+    rights = {k: rights_of(given, k, quotas) for k in candidates if not k.mode.per_token}
+    kept: list[Candidate] = [k for k in candidates if k.mode.per_token]
+    dominated_by: dict[Candidate, Candidate] = {}
+    current = given.current_units()
+    front: dict[str, list[Candidate]] = {}
+    cheapest: dict[tuple[object, ...], Candidate] = {}
+    for k in sorted(rights, key=lambda c: (price_of_capacity(rights[c]), c.gpus_per_unit, c.id)):
+        mine = rights[k]
+        same = (
+            *(k.workload, mine.does, mine.elastic, mine.uses),
+            *(mine.groups, mine.gpus, mine.stock),
+        )
+        better = cheapest.get(same) or next(
+            (b for b in front.get(k.workload, ()) if dominates(rights[b], mine)), None
+        )
+        if better is not None and change_key(k) not in current:
+            dominated_by[k] = better
+            continue
+        front.setdefault(k.workload, []).append(k)
+        cheapest.setdefault(same, k)
+        kept.append(k)
+    return Pruned(sorted(kept, key=lambda k: k.id), dominated_by, rights)
+
+
+def dominates(b: Rights, a: Rights) -> bool:
+    """True when whole units of `b` replace a unit of `a` in any plan, and never cost more."""
+    if a.groups != b.groups:
+        return False
+    times = 1
+    for mine, other in zip(a.does, b.does, strict=True):
+        if mine > other * times * (1 + SNAP):
+            if other <= 0:
+                return False
+            times = math.ceil(mine / other * (1 - SNAP))
+    if b.stock is not None and (b.stock != a.stock or times > 1):
+        return False
+    if any(times * x > y for x, y in zip(b.uses, a.uses, strict=True)):
+        return False
+    if not _never_dearer(b, a, times):
+        return False
+    tied = times * b.month_usd >= a.month_usd * (1 - SNAP)
+    return not tied or times * b.gpus <= a.gpus
+
+
+def _never_dearer(b: Rights, a: Rights, times: int) -> bool:
+    if b.elastic and a.elastic:
+        return all(times * x <= y * (1 + SNAP) for x, y in zip(b.block_usd, a.block_usd, strict=True))
+    if a.elastic:
+        return all(times * b.month_usd <= y * (1 + SNAP) for y in a.block_usd)
+    return times * b.month_usd <= a.month_usd * (1 + SNAP)
+
+
+def price_of_capacity(rights: Rights) -> float:
+    """USD/month per request/s of the slowest class: cheap candidates are looked at first."""
+    return rights.month_usd / max(min(rights.does[:-1]), 1e-300)
+
+
+def rights_of(given: PlanningInput, k: Candidate, quotas: Sequence[Weight]) -> Rights:
+    """What `k` does, costs and uses up under the limits in force."""
+    problem = given.problem
+    demand = given.schedule.demands[k.workload]
+    blocks = given.schedule.blocks
+    busy = [t for t, peak in enumerate(demand.peak) if peak > 0]
+    elastic = is_elastic(problem, k)
+    hours = [blocks[t].hours for t in busy]
+    month = sum(hours) if elastic else sum(block.hours for block in blocks)
+    price = k.usd_per_hour * (1 + (problem.policy.spot_loss if k.mode.interruptible else 0.0))
+    replicas = min(k.replicas_per_unit, problem.workload(k.workload).min_replicas)
+    return Rights(
+        does=(*k.requests_per_second, float(replicas)),
+        month_usd=month * price,
+        block_usd=tuple((h if elastic else month) * price for h in hours),
+        elastic=elastic,
+        uses=_uses(given, k, quotas),
+        groups=_groups(given, k),
+        stock=None if k.offering.max_units is None else k.offering.key,
+        gpus=k.gpus_per_unit,
+    )
+
+
+def _uses(given: PlanningInput, k: Candidate, quotas: Sequence[Weight]) -> tuple[float, ...]:
+    weights = [weight(k) for weight in quotas]
+    if given.problem.policy.active_penalties.scaling is not None:
+        weights.append(float(k.gpus_per_unit))
+    if tracks_changes(given.problem):
+        weights.append(1.0)
+    return tuple(weights)
+
+
+def _groups(given: PlanningInput, k: Candidate) -> tuple[str, ...]:
+    limits = given.problem.limits
+    groups = []
+    if limits.providers.at_most is not None or limits.providers.max_share is not None:
+        groups.append(k.provider)
+    if limits.spot_share is not None:
+        groups.append("spot" if k.mode.interruptible else "")
+    if limits.spot_share is not None or limits.providers.max_share is not None:
+        # A bigger stand-in could push its provider, or spot, over the share.
+        groups.append(repr(k.requests_per_second))
+    if limits.survival is not None:
+        groups.append(SURVIVAL_GROUPS[limits.survival.kind](k))
+    return tuple(groups)

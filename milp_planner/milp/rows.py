@@ -1,0 +1,75 @@
+"""What a constraint family is: rows for the program, and the same rule in plain arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import pulp
+
+from milp_planner.milp.variables import Fleet, Terms, add
+from milp_planner.planning.plan import Plan, Purchase
+from milp_planner.serving.candidates import Candidate, PlanningInput
+
+LE, EQ, GE = pulp.LpConstraintLE, pulp.LpConstraintEQ, pulp.LpConstraintGE
+SENSES = {LE: "<=", EQ: "=", GE: ">="}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the program: Σ terms (<=, =, >=) right."""
+
+    name: str
+    terms: Terms
+    sense: int
+    right: float
+
+
+class Family(Protocol):
+    """A rule said twice: to the solver in `rows`, and in plain arithmetic in `violations`."""
+
+    @staticmethod
+    def rows(fleet: Fleet) -> Iterator[Row]:
+        """The rows of the rule."""
+
+    @staticmethod
+    def violations(given: PlanningInput, plan: Plan) -> Iterator[str]:
+        """What in `plan` breaks the rule, with numbers on both sides."""
+
+
+def scaled(name: str, terms: Terms, sense: int, right: float) -> Row:
+    """The row divided by its right-hand side, so that coefficients stay near 1."""
+    if right <= 0:
+        return Row(name, terms, sense, right)
+    return Row(name, {v: c / right for v, c in terms.items()}, sense, 1.0)
+
+
+def distinct(rows: Iterable[Row]) -> Iterator[Row]:
+    """`rows` without those that say the same again, as blocks with the same units do."""
+    seen: set[tuple[frozenset[tuple[pulp.LpVariable, float]], int, float]] = set()
+    for row in rows:
+        key = frozenset(row.terms.items()), row.sense, row.right
+        if key not in seen:
+            seen.add(key)
+            yield row
+
+
+def count_terms(
+    fleet: Fleet, weighted: Iterable[tuple[Candidate, float]], t: int
+) -> Terms:
+    """Σ weight · n_kt over the candidates, all levels."""
+    terms: Terms = {}
+    for k, weight in weighted:
+        for _, units in fleet.units_on(k, t):
+            add(terms, units, weight)
+    return terms
+
+
+def most_at_once(purchases: Iterable[tuple[Purchase, float]], blocks: int) -> float:
+    """Largest Σ weight · units over the blocks."""
+    pairs = list(purchases)
+    return max(
+        (sum(weight * p.units_by_block[t] for p, weight in pairs) for t in range(blocks)),
+        default=0.0,
+    )

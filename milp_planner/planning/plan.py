@@ -1,0 +1,265 @@
+"""The answer as plain data: what to buy, who serves what, what it costs, and how sure we are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from milp_planner.serving.candidates import Candidate, TurnedDown
+from milp_planner.serving.traffic import RequestClass, TimeBlock
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+LOW_BAND = 0.50
+MEDIUM_BAND = 0.75
+SNAP = 1e-9
+"""Relative distance below which a ratio counts as being on a threshold."""
+
+
+class Status(Enum):
+    """What is known about a plan."""
+
+    OPTIMAL = "optimal"
+    FEASIBLE = "feasible"
+    INFEASIBLE = "infeasible"
+    NO_PLAN = "no_plan"
+
+    @property
+    def has_plan(self) -> bool:
+        """True when there is a fleet to look at."""
+        return self in (Status.OPTIMAL, Status.FEASIBLE)
+
+
+def exceeds(value: float, limit: float, tolerance: float = 1e-6) -> bool:
+    """True when `value` is above `limit` by more than `tolerance` of it."""
+    return value > limit + tolerance * max(1.0, abs(limit))
+
+
+def band(utilization: float) -> str:
+    """The latency band of a utilization: low up to 50 %, medium up to 75 %, else high.
+
+    A ratio within 1e-9 of a threshold is on it: 0.75 computed in floats is medium.
+    """
+    if utilization <= LOW_BAND * (1 + SNAP):
+        return "low"
+    return "medium" if utilization <= MEDIUM_BAND * (1 + SNAP) else "high"
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """Units of one candidate, or its per-token use."""
+
+    candidate: Candidate
+    units_by_block: tuple[int, ...]
+    """Units on in each time block; zeros for per-token use."""
+
+    hours_by_block: tuple[float, ...]
+    """Hours paid for a unit that is on in the block."""
+
+    cash_usd_per_month: float
+    requests_share: float = 0.0
+    """Share of the workload's requests per month that it serves."""
+
+    @property
+    def units(self) -> int:
+        """Most units on at any time."""
+        return max(self.units_by_block, default=0)
+
+    @property
+    def gpus(self) -> int:
+        """Most GPUs on at any time."""
+        return self.units * self.candidate.gpus_per_unit
+
+    @property
+    def unit_hours(self) -> float:
+        """Hours paid per month, summed over the units."""
+        return sum(
+            hours * units
+            for hours, units in zip(self.hours_by_block, self.units_by_block, strict=True)
+        )
+
+    @property
+    def commitment_usd(self) -> float:
+        """Money bound by the commitment, whether or not the units run."""
+        return self.cash_usd_per_month * self.candidate.mode.commitment_months
+
+
+@dataclass(frozen=True)
+class Route:
+    """The share of a request class that a candidate serves in a block."""
+
+    candidate: Candidate
+    request_class: RequestClass
+    block: TimeBlock
+    share: float
+    requests_per_second: float
+    """Peak rate routed, in requests/s."""
+
+
+@dataclass(frozen=True)
+class WorkloadPlan:
+    """How one workload fares."""
+
+    name: str
+    llm: str
+    peak_requests_per_second: float
+    capacity_requests_per_second: float
+    """Planned capacity in the busiest block, at 100 % utilization and the workload's own mix."""
+
+    utilization: float | None
+    """Highest over blocks and offerings; None when only per-token offerings serve."""
+
+    band: str
+    """low, medium, high, or `not assessed` when only per-token offerings serve."""
+
+    utilization_limit: float
+    tpot_s: float | None
+    """Slowest mean time per output token at full load, over the offerings used."""
+
+    tpot_wish_s: float | None
+    ttft_s: float | None
+    ttft_wish_s: float | None
+    ttft_verified: bool
+    """True when every offering used has a measured time to first token within the wish."""
+
+    strict: bool
+    shortfall_share: float
+    """Largest share of the peak left unserved in any block."""
+
+    tokens_per_month: float
+    cash_usd_per_month: float
+    penalties: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def usd_per_million_tokens(self) -> float:
+        """Cash per million tokens, input and output together."""
+        return self.cash_usd_per_month / self.tokens_per_month * 1e6
+
+
+@dataclass(frozen=True)
+class EngineReport:
+    """What one solver said."""
+
+    name: str
+    version: str
+    status: str
+    objective: float | None
+    bound: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Proof:
+    """How the status is known."""
+
+    certified: bool
+    certified_by: tuple[str, ...]
+    engines: tuple[EngineReport, ...] = ()
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+    rows: int = 0
+    columns: int = 0
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the answer comes from."""
+
+    planner_version: str
+    catalog_name: str
+    catalog_version: str
+    catalog_sha256: str
+    overrides: int
+    problem_sha256: str
+    oldest_price: str
+    """ISO date of the oldest price used; '' when nothing is bought."""
+
+    seed: int
+    time_limit_s: float
+    gap_asked: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A fleet with its routing, costs, proof and provenance."""
+
+    name: str
+    status: Status
+    score_usd_per_month: float | None
+    """Cash and penalties; what the program minimises."""
+
+    cash_usd_per_month: float | None
+    """Money really paid."""
+
+    bound: float | None
+    """No plan scores less than this, USD/month."""
+
+    costs: Mapping[str, float]
+    """USD/month by term; the terms sum to the score."""
+
+    purchases: tuple[Purchase, ...]
+    routes: tuple[Route, ...]
+    workloads: tuple[WorkloadPlan, ...]
+    blocks: tuple[TimeBlock, ...]
+    proof: Proof
+    provenance: Provenance
+    alternatives: tuple[Plan, ...] = ()
+    alternatives_note: str = ""
+    turned_down: tuple[TurnedDown, ...] = ()
+    reasons: tuple[str, ...] = ()
+    """Why there is no plan; empty when there is one."""
+
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def gap(self) -> float | None:
+        """(score - bound) / score; 0 when proven, None without plan or bound."""
+        if self.status is Status.OPTIMAL:
+            return 0.0
+        if self.score_usd_per_month is None or self.bound is None:
+            return None
+        score = self.score_usd_per_month
+        return 0.0 if score == 0 else max(0.0, (score - self.bound) / abs(score))
+
+    @property
+    def tokens_per_month(self) -> float:
+        """Input and output tokens of all workloads."""
+        return sum(w.tokens_per_month for w in self.workloads)
+
+    @property
+    def usd_per_million_tokens(self) -> float | None:
+        """Cash per million tokens over all workloads."""
+        if self.cash_usd_per_month is None or not self.tokens_per_month:
+            return None
+        return self.cash_usd_per_month / self.tokens_per_month * 1e6
+
+    @property
+    def gpus(self) -> int:
+        """GPUs on at the peak, counting each purchase at its most units."""
+        return sum(p.gpus for p in self.purchases)
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """Providers used, by name."""
+        return tuple(sorted({p.candidate.provider for p in self.purchases}))
+
+    def purchases_of(self, workload: str) -> Iterator[Purchase]:
+        """The purchases that serve a workload."""
+        return (p for p in self.purchases if p.candidate.workload == workload)
+
+    def to_frame(self) -> DataFrame:
+        """The purchases as a pandas DataFrame, one row each."""
+        from pandas import DataFrame
+
+        from milp_planner.planning.plan_dict import purchase_dict
+
+        return DataFrame([purchase_dict(p) for p in self.purchases])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as plain data, ready for JSON."""
+        from milp_planner.planning.plan_dict import plan_dict
+
+        return plan_dict(self)

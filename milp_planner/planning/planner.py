@@ -1,0 +1,176 @@
+"""solve(): candidates -> program -> CBC and HiGHS -> plan -> verified -> alternatives."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+from milp_planner._version import __version__
+from milp_planner.inputs.catalog import Catalog
+from milp_planner.inputs.catalog_files import load_catalog
+from milp_planner.inputs.problem import Budget, Problem
+from milp_planner.planning.plan import Plan, Proof, Provenance, Status
+from milp_planner.planning.prepare import prepare
+from milp_planner.planning.search import Answer, Search, Settings
+from milp_planner.serving.candidates import PlanningInput
+
+
+def solve(
+    problem: Problem,
+    catalog: Catalog | None = None,
+    *,
+    time_limit_s: float | None = None,
+    gap: float | None = None,
+    alternatives: int | None = None,
+    solver: str | None = None,
+    pruning: bool = True,
+) -> Plan:
+    """The cheapest fleet for `problem`, proven where possible, with its next-best plans.
+
+    `catalog` defaults to the one the problem names. The keyword arguments override the problem's
+    own settings; `solver` is `both`, `cbc` or `highs`. A problem without a plan gives a Plan whose
+    status says so. Raises InputError for names that the catalog does not know, SolverError when
+    the solvers give an answer that breaks the problem's own limits.
+    """
+    started_s = time.monotonic()
+    if catalog is None:
+        catalog = load_catalog(problem.catalog)
+    given = prepare(problem, catalog)
+    asked = problem.alternatives
+    if alternatives is not None:
+        asked = asked.model_copy(update={"count": alternatives})
+    settings = Settings(
+        time_limit_s=problem.solver.time_limit_s if time_limit_s is None else time_limit_s,
+        gap=problem.solver.gap if gap is None else gap,
+        seed=problem.solver.seed,
+        solver=solver or ("both" if problem.solver.certify else "cbc"),
+        pruning=pruning,
+    )
+    plan = plan_of(Search(given, settings, provenance_of(given, settings), asked))
+    return replace(plan, proof=replace(plan.proof, seconds=time.monotonic() - started_s))
+
+
+def plan_of(search: Search) -> Plan:
+    """The search's first plan with its alternatives, or a plan that says why there is none."""
+    stranded = tuple(workloads_without_candidates(search.given))
+    if stranded:
+        return empty_plan(search, Status.INFEASIBLE, stranded)
+    first = search.next()
+    if first.plan is None:
+        reasons = () if first.status is Status.NO_PLAN else tuple(why_infeasible(search))
+        return empty_plan(search, first.status, reasons, first)
+    others = []
+    note = ""
+    if search.asked.count:
+        for answer in search.alternatives():
+            if answer.plan is None:
+                note = _ending(search, answer)
+            else:
+                others.append(answer.plan)
+    return with_oldest_price(replace(first.plan, alternatives=tuple(others), alternatives_note=note))
+
+
+def _ending(search: Search, answer: Answer) -> str:
+    if answer.status is Status.INFEASIBLE:
+        kind = "counts" if search.asked.differ_by == "counts" else search.asked.differ_by
+        return f"no further plan differs by {kind}"
+    return "the time limit ended the search for further plans"
+
+
+def workloads_without_candidates(given: PlanningInput) -> Iterator[str]:
+    """One line for every workload that nothing can serve."""
+    served = {k.workload for k in given.candidates.candidates}
+    for w in given.problem.workloads:
+        if w.name not in served:
+            yield f"workload {w.name!r} cannot be served by any allowed offering"
+            yield from _nearest_reasons(given, w.name)
+
+
+def _nearest_reasons(given: PlanningInput, workload: str) -> Iterator[str]:
+    reasons: dict[str, int] = {}
+    for row in given.candidates.turned_down:
+        if row.workload == workload:
+            reasons[row.reason] = reasons.get(row.reason, 0) + 1
+    for reason, count in sorted(reasons.items(), key=lambda item: (-item[1], item[0]))[:12]:
+        yield f"  {reason} ({count} offering{'s' if count > 1 else ''})"
+
+
+def why_infeasible(search: Search) -> Iterator[str]:
+    """What the user reads when the limits leave no fleet."""
+    problem = search.given.problem
+    budget = problem.limits.budget
+    if budget is not None:
+        limits = problem.limits.model_copy(update={"budget": None})
+        freed = replace(
+            search.given, problem=problem.model_copy(update={"limits": limits})
+        )
+        answer = Search(freed, search.settings, search.provenance, search.asked).next()
+        if answer.plan is not None:
+            yield _above_budget(answer.plan, budget)
+            return
+    yield "no fleet keeps all limits together"
+
+
+def _above_budget(cheapest: Plan, budget: Budget) -> str:
+    cash = cheapest.cash_usd_per_month or 0.0
+    proven = "" if cheapest.status is Status.OPTIMAL else " found"
+    return (
+        f"the cheapest plan{proven} costs ${cash:,.2f} per month, "
+        f"${cash - budget.usd_per_month:,.2f} above the budget of ${budget.usd_per_month:,.2f}"
+    )
+
+
+def empty_plan(
+    search: Search, status: Status, reasons: tuple[str, ...], answer: Answer | None = None
+) -> Plan:
+    """A plan without a fleet, and why."""
+    return Plan(
+        name=search.given.problem.name,
+        status=status,
+        score_usd_per_month=None,
+        cash_usd_per_month=None,
+        bound=None if answer is None else answer.bound,
+        costs={},
+        purchases=(),
+        routes=(),
+        workloads=(),
+        blocks=search.given.schedule.blocks,
+        proof=Proof(certified=answer is None, certified_by=()) if answer is None else answer.proof,
+        provenance=search.provenance,
+        turned_down=search.given.candidates.turned_down,
+        reasons=reasons,
+        warnings=tuple(search.given.candidates.warnings),
+    )
+
+
+def provenance_of(given: PlanningInput, settings: Settings) -> Provenance:
+    """Where the answer will come from."""
+    catalog = given.catalog
+    return Provenance(
+        planner_version=__version__,
+        catalog_name=catalog.name,
+        catalog_version=catalog.version,
+        catalog_sha256=catalog.sha256,
+        overrides=catalog.overrides,
+        problem_sha256=problem_sha256(given.problem),
+        oldest_price="",
+        seed=settings.seed,
+        time_limit_s=settings.time_limit_s,
+        gap_asked=settings.gap,
+    )
+
+
+def problem_sha256(problem: Problem) -> str:
+    """Hash of the question's content, whatever its layout was."""
+    content = json.dumps(problem.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def with_oldest_price(plan: Plan) -> Plan:
+    """The plan with the date of the oldest price it uses."""
+    dates = [p.candidate.offering.as_of for p in plan.purchases]
+    oldest = min(dates).isoformat() if dates else ""
+    return replace(plan, provenance=replace(plan.provenance, oldest_price=oldest))

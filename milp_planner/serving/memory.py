@@ -1,0 +1,296 @@
+"""What fits in GPU memory: weights, KV cache, and how many sequences a replica can hold.
+
+To add a weight format, add a row to `WEIGHT_BYTES`; everything else follows from the catalog.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import floor
+
+from milp_planner.inputs.catalog import Gpu, Llm
+from milp_planner.units import BYTES_PER_GIB
+
+USABLE_MEMORY_SHARE = 0.90  # the default of vLLM's --gpu-memory-utilization
+RESERVE_GIB_DENSE = 6.0  # activations, CUDA graphs and communication buffers, per GPU
+RESERVE_GIB_MOE = 8.0  # and the scratch space of the expert kernels
+MOST_SEQUENCES = 256  # the default batch limit of the common engines
+
+BF16_BYTES = 2.0
+KV_PRECISION = "bf16"
+"""Format of the KV cache unless stated: engines keep it in bf16 also under fp8 or fp4 weights."""
+
+LINEAR_EXPANSION = 2  # inner width ÷ hidden size of a Mamba-2 or gated delta-net layer
+LINEAR_STATE_COLUMNS = 128  # state columns per inner channel of such a layer
+
+
+@dataclass(frozen=True)
+class MemoryFit:
+    """How one replica fills the memory of each of its GPUs."""
+
+    fits: bool
+    """Whether at least one sequence can be held beside the weights."""
+
+    weights_gib: float
+    """Weights on each GPU, in GiB."""
+
+    reserve_gib: float
+    """Kept back on each GPU for activations, graphs and buffers, in GiB."""
+
+    usable_gib: float
+    """Memory of each GPU that the engine may take, in GiB."""
+
+    free_gib: float
+    """Left on each GPU for the KV cache, in GiB; negative when the weights leave too little."""
+
+    kv_gib_per_sequence: float
+    """KV cache of one full sequence on each GPU, in GiB."""
+
+    sequences: int
+    """Most sequences held at once, n_max."""
+
+    reason: str = ""
+    """Why it does not fit, with both numbers; '' when it fits."""
+
+    @property
+    def weights_fit(self) -> bool:
+        """Whether the weights alone fit, with or without room for a sequence."""
+        return 0 < self.weights_gib <= self.usable_gib
+
+
+def fit(
+    llm: Llm,
+    gpu: Gpu,
+    precision: str,
+    tensor_parallel: int,
+    tokens_per_sequence: float,
+    kv_precision: str = KV_PRECISION,
+) -> MemoryFit:
+    """Whether `llm` fits on `tensor_parallel` GPUs, and with how many sequences.
+
+        free  = VRAM · 0.90 − weights / tp − reserve                       [GiB per GPU]
+        n_max = ⌊free / KV per GPU of (input + output) tokens⌋, at most 256   [sequences]
+
+    `tokens_per_sequence` is input + output. An LLM with a recommended memory fits one GPU iff the
+    recommendation is at most that GPU's memory, and runs on one GPU only.
+    """
+    if llm.recommended_memory_gib is not None:
+        return _fit_as_recommended(llm, gpu, tensor_parallel)
+    if llm.parameters_b is None:
+        return _no_fit(f"{llm.id} has neither parameters nor a recommended memory")
+    if gpu.memory_gib is None:
+        return _no_fit(f"the memory of {gpu.id} is not known")
+    if llm.attention_heads and llm.attention_heads % tensor_parallel:
+        return _no_fit(f"{llm.attention_heads} heads do not divide by {tensor_parallel} GPUs")
+    return _fit_by_architecture(
+        llm, gpu.memory_gib, precision, tensor_parallel, tokens_per_sequence, kv_precision
+    )
+
+
+def weights_bytes(llm: Llm, precision: str) -> float:
+    """Bytes of all weights: parameters × bytes per parameter of `precision`.
+
+    Raises KeyError for an unknown precision and ValueError where the parameters are not known.
+    """
+    if llm.parameters_b is None:
+        raise ValueError(f"{llm.id}: parameters_b is not known")
+    return llm.parameters_b * 1e9 * WEIGHT_BYTES[precision]
+
+
+def kv_bytes_per_token(llm: Llm, kv_precision: str = KV_PRECISION) -> float:
+    """KV cache of the full-attention layers, bytes per token, over all layers and GPUs.
+
+        MHA, GQA:  2 · layers · kv_heads · head_dim · b
+        MLA:       layers · (kv_lora_rank + qk_rope_head_dim) · b     (DeepSeek-V2, §2.1)
+
+    The catalog's own figure goes first: it knows layers that share or compress their cache.
+    """
+    scale = KV_BYTES[kv_precision] / BF16_BYTES
+    if llm.kv_bytes_per_token_bf16:
+        return llm.kv_bytes_per_token_bf16 * scale
+    return _full_attention_layers(llm) * _kv_bytes_per_layer(llm) * scale
+
+
+def kv_bytes_windowed_per_token(llm: Llm, kv_precision: str = KV_PRECISION) -> float:
+    """KV cache of the windowed layers, bytes per token inside the window, over all GPUs."""
+    scale = KV_BYTES[kv_precision] / BF16_BYTES
+    if llm.kv_bytes_windowed_per_token_bf16:
+        return llm.kv_bytes_windowed_per_token_bf16 * scale
+    return llm.windowed_layers * _kv_bytes_per_layer(llm) * scale
+
+
+def kv_bytes(llm: Llm, tokens: float, kv_precision: str = KV_PRECISION) -> float:
+    """Bytes that one sequence of `tokens` holds, over all layers and GPUs.
+
+    full · tokens + windowed · min(tokens, window) + state of the linear layers
+    """
+    window = min(tokens, llm.window_tokens) if llm.window_tokens else tokens
+    return (
+        kv_bytes_per_token(llm, kv_precision) * tokens
+        + kv_bytes_windowed_per_token(llm, kv_precision) * window
+        + linear_state_bytes(llm)
+    )
+
+
+def kv_bytes_per_gpu(
+    llm: Llm, tokens: float, tensor_parallel: int, kv_precision: str = KV_PRECISION
+) -> float:
+    """Bytes that one sequence of `tokens` holds on each GPU.
+
+    KV heads are split over at most `kv_heads` GPUs and repeated beyond that; the compressed cache
+    of MLA is repeated on every GPU.
+    """
+    state = linear_state_bytes(llm)
+    attention = kv_bytes(llm, tokens, kv_precision) - state
+    return attention / kv_shards(llm, tensor_parallel) + state / tensor_parallel
+
+
+def kv_shards(llm: Llm, tensor_parallel: int) -> int:
+    """GPUs over which the KV cache of one sequence is split."""
+    return 1 if is_mla(llm) else min(tensor_parallel, llm.kv_heads or 1)
+
+
+def linear_state_bytes(llm: Llm) -> float:
+    """State of the linear-attention and state-space layers of one sequence, in bytes.
+
+    It does not grow with the context: layers · 2 · hidden · 128 · 2 bytes, the published shape of
+    Mamba-2 (expansion 2, 128 state columns) and of gated delta-net layers.
+    """
+    columns = LINEAR_EXPANSION * LINEAR_STATE_COLUMNS
+    return llm.linear_layers * (llm.hidden_size or 0) * columns * BF16_BYTES
+
+
+def is_mla(llm: Llm) -> bool:
+    """Whether attention keeps one compressed cache for all heads."""
+    return llm.attention.upper().startswith("MLA")
+
+
+def is_moe(llm: Llm) -> bool:
+    """Whether only some experts work on each token."""
+    return llm.moe_layers > 0 and llm.experts > 0
+
+
+def reserve_gib(llm: Llm) -> float:
+    """Memory kept back on each GPU, in GiB."""
+    return RESERVE_GIB_MOE if is_moe(llm) else RESERVE_GIB_DENSE
+
+
+def _full_attention_layers(llm: Llm) -> int:
+    if llm.full_attention_layers:
+        return llm.full_attention_layers
+    return (llm.layers or 0) - llm.windowed_layers - llm.linear_layers
+
+
+def _kv_bytes_per_layer(llm: Llm) -> float:
+    """Bytes per token and layer at 2 bytes per element."""
+    if is_mla(llm):
+        return (llm.kv_lora_rank + llm.qk_rope_head_dim) * BF16_BYTES
+    return 2 * (llm.kv_heads or 0) * head_dim(llm) * BF16_BYTES
+
+
+def head_dim(llm: Llm) -> int:
+    if llm.head_dim:
+        return llm.head_dim
+    return (llm.hidden_size or 0) // (llm.attention_heads or 1)
+
+
+def _fit_by_architecture(
+    llm: Llm,
+    memory_gib: float,
+    precision: str,
+    tensor_parallel: int,
+    tokens_per_sequence: float,
+    kv_precision: str,
+) -> MemoryFit:
+    weights = weights_bytes(llm, precision) / tensor_parallel / BYTES_PER_GIB
+    usable = memory_gib * USABLE_MEMORY_SHARE
+    reserve = reserve_gib(llm)
+    free = usable - weights - reserve
+    per_sequence = kv_bytes_per_gpu(llm, tokens_per_sequence, tensor_parallel, kv_precision)
+    kv_gib = per_sequence / BYTES_PER_GIB
+    sequences = _sequences(free, kv_gib)
+    return MemoryFit(
+        fits=sequences >= 1,
+        weights_gib=weights,
+        reserve_gib=reserve,
+        usable_gib=usable,
+        free_gib=free,
+        kv_gib_per_sequence=kv_gib,
+        sequences=sequences,
+        reason=_why_not(weights, usable, free, kv_gib, tensor_parallel, tokens_per_sequence),
+    )
+
+
+def _sequences(free_gib: float, kv_gib_per_sequence: float) -> int:
+    if free_gib <= 0:
+        return 0
+    if kv_gib_per_sequence <= 0:
+        return MOST_SEQUENCES
+    return min(MOST_SEQUENCES, floor(free_gib / kv_gib_per_sequence))
+
+
+def _why_not(
+    weights: float, usable: float, free: float, kv: float, tensor_parallel: int, tokens: float
+) -> str:
+    """The first reason that the replica does not fit, with both numbers; '' when it fits."""
+    gpus = f"{tensor_parallel} × " if tensor_parallel > 1 else ""
+    share = " per GPU" if tensor_parallel > 1 else ""
+    if weights > usable:
+        total = weights * tensor_parallel
+        return f"weights {total:.1f} GiB do not fit in {gpus}{usable:.1f} GiB"
+    left = f"weights {weights:.1f} GiB{share} leave {free:.1f} GiB for the KV cache"
+    if free <= 0:
+        return left
+    if kv > free:
+        return f"{left}; one sequence of {tokens:,.0f} tokens needs {kv:.1f} GiB"
+    return ""
+
+
+def _fit_as_recommended(llm: Llm, gpu: Gpu, tensor_parallel: int) -> MemoryFit:
+    needed = llm.recommended_memory_gib or 0.0
+    if tensor_parallel > 1:
+        return _no_fit(
+            f"{llm.id} gives a recommended memory for one GPU, nothing for {tensor_parallel} GPUs"
+        )
+    if gpu.memory_gib is None:
+        return _no_fit(f"the memory of {gpu.id} is not known")
+    fits = needed <= gpu.memory_gib
+    return MemoryFit(
+        fits=fits,
+        weights_gib=needed,
+        reserve_gib=0.0,
+        usable_gib=gpu.memory_gib,
+        free_gib=gpu.memory_gib - needed,
+        kv_gib_per_sequence=0.0,
+        sequences=MOST_SEQUENCES if fits else 0,
+        reason=""
+        if fits
+        else f"recommended memory {needed:.1f} GiB does not fit in {gpu.memory_gib:.1f} GiB",
+    )
+
+
+def _no_fit(reason: str) -> MemoryFit:
+    return MemoryFit(
+        fits=False,
+        weights_gib=0.0,
+        reserve_gib=0.0,
+        usable_gib=0.0,
+        free_gib=0.0,
+        kv_gib_per_sequence=0.0,
+        sequences=0,
+        reason=reason,
+    )
+
+
+WEIGHT_BYTES = {
+    "bf16": 2.0,
+    "fp16": 2.0,
+    "fp8": 1.0,
+    "nvfp4": 0.5625,  # 4 bits and one 8-bit scale per 16 values
+    "mxfp4": 0.53,  # 4 bits and one 8-bit scale per 32 values
+    "int4": 0.53,  # 4 bits and one 16-bit scale per 128 values, zero points, some layers kept
+}
+"""Bytes per parameter by weight format."""
+
+KV_BYTES = {"bf16": 2.0, "fp16": 2.0, "fp8": 1.0}
+"""Bytes per cached element by KV cache format."""

@@ -1,0 +1,132 @@
+"""The answer of the serving model: a rate with its latency, source and error, or a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from milp_planner.inputs.catalog import Measurement
+from milp_planner.serving import derate as evidence_of
+from milp_planner.serving.memory import MemoryFit
+
+Source = Literal["measured", "calibrated", "estimated", "raw"]
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """How one replica serves requests of one size."""
+
+    requests_per_second: float
+    """Rate of one replica at full load, before the derate."""
+
+    derate: float
+    """Factor on the rate for the confidence asked for."""
+
+    concurrency: float | None
+    """Requests in flight; None where the row states none."""
+
+    tpot_s: float | None
+    """Mean time per output token, in seconds; None where nothing is known of it."""
+
+    ttft_s: float | None
+    """Time to first token, in seconds: advice, unless measured."""
+
+    ttft_measured: bool
+    source: Source
+    source_detail: str
+    """Which rows, from where and when."""
+
+    evidence: str
+    """A key of `derate.DERATES`."""
+
+    error_band: tuple[float, float]
+    """Measured ÷ this rate at its 5th and 95th percentile."""
+
+    bottleneck: str = ""
+    """What takes most of a token's time: weights, kv, compute or overhead; '' where not known."""
+
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def planned_requests_per_second(self) -> float:
+        """The rate to plan on: rate × derate."""
+        return self.requests_per_second * self.derate
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why a replica cannot serve requests of one size."""
+
+    reason: str
+    """One sentence with the numbers."""
+
+    fastest_tpot_s: float | None = None
+    """The least time per token it can reach, in seconds, where that is what failed."""
+
+    memory: MemoryFit | None = None
+
+
+class Question(NamedTuple):
+    """What is asked: a replica, a request size and the wishes; ids in place of records."""
+
+    llm: str
+    gpu: str
+    precision: str
+    tensor_parallel: int
+    input_tokens: float
+    output_tokens: float
+    tpot_limit_s: float | None = None
+    ttft_limit_s: float | None = None
+    quantile: float = evidence_of.DEFAULT_QUANTILE
+    raw_multiplier: float = 1.0
+
+    @property
+    def tokens(self) -> float:
+        """Tokens of one request, input and output."""
+        return self.input_tokens + self.output_tokens
+
+
+def rate_only(
+    q: Question, rate: float, source: Source, evidence: str, detail: str
+) -> OperatingPoint:
+    """A point of which only the rate is known."""
+    wish = f"ttft wish {q.ttft_limit_s or 0:g} s is not verified: no measured ttft"
+    return OperatingPoint(
+        requests_per_second=rate,
+        derate=evidence_of.derate(evidence, q.quantile),
+        concurrency=None,
+        tpot_s=None,
+        ttft_s=None,
+        ttft_measured=False,
+        source=source,
+        source_detail=detail,
+        evidence=evidence,
+        error_band=evidence_of.error_band(evidence),
+        warnings=() if q.ttft_limit_s is None else (wish,),
+    )
+
+
+def too_slow(q: Question, fastest_tpot_s: float, memory: MemoryFit) -> Rejection:
+    """One request alone already takes longer per token than wished."""
+    wished = 1e3 * (q.tpot_limit_s or 0.0)
+    reason = (
+        f"the fastest {1e3 * fastest_tpot_s:.1f} ms per token is above the wished {wished:g} ms"
+    )
+    return Rejection(reason, fastest_tpot_s, memory)
+
+
+def ttft_too_long(q: Question, ttft_s: float, memory: MemoryFit) -> Rejection:
+    """The least measured time to first token is above the wish."""
+    reason = f"the fastest measured ttft {ttft_s:.2f} s is above the wished {q.ttft_limit_s:g} s"
+    return Rejection(reason, None, memory)
+
+
+def describe(rows: Iterable[Measurement]) -> str:
+    """How many rows, of which LLM, from where, and when the newest is from."""
+    found = list(rows)
+    sources = sorted({row.source.split(" ")[0] for row in found})
+    llms = ", ".join(sorted({row.llm for row in found}))
+    count = "1 row" if len(found) == 1 else f"{len(found)} rows"
+    newest = max(row.as_of for row in found).isoformat()
+    return f"{count} of {llms}, {'; '.join(sources)}, newest {newest}"
