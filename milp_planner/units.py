@@ -169,11 +169,10 @@ def _read_yes_no(value: Any) -> bool:
     raise ValueError(yes_no_wording(value))
 
 
-def _quantity_schema(kind: str, examples: list[str]) -> WithJsonSchema:
-    """A number or a string such as the examples."""
-    return WithJsonSchema(
-        {"anyOf": [{"type": "number"}, {"type": "string"}], "title": kind, "examples": examples}
-    )
+def _quantity_schema(kind: str, examples: list[str], **number: Any) -> WithJsonSchema:
+    """A number, in the bounds given, or a string such as the examples."""
+    anyhow = [{"type": "number", **number}, {"type": "string"}]
+    return WithJsonSchema({"anyOf": anyhow, "title": kind, "examples": examples})
 
 
 def _text_schema(kind: str, examples: list[str]) -> WithJsonSchema:
@@ -192,17 +191,26 @@ Seconds = Annotated[
 """A time in seconds, written `800ms` or `2s`."""
 
 Share = Annotated[
-    float, Field(ge=0, le=1), _reader(parse_share), _quantity_schema("share", ["60%"])
+    float,
+    Field(ge=0, le=1),
+    _reader(parse_share),
+    _quantity_schema("share", ["60%"], minimum=0, maximum=1),
 ]
 """A fraction between 0 and 1, written `60%` or `0.6`."""
 
-PositiveNumber = Annotated[Number, Field(gt=0)]
-NonNegativeNumber = Annotated[Number, Field(ge=0)]
-Usd = Annotated[Number, Field(gt=0)]
+PositiveNumber = Annotated[
+    Number, Field(gt=0), _quantity_schema("number", ["5M", "1_000"], exclusiveMinimum=0)
+]
+NonNegativeNumber = Annotated[
+    Number, Field(ge=0), _quantity_schema("number", ["5M", "1_000"], minimum=0)
+]
+Usd = Annotated[Number, Field(gt=0), _quantity_schema("US dollars", ["20k"], exclusiveMinimum=0)]
 """An amount of money in US dollars."""
 
 WholeNumber = Annotated[
-    int, BeforeValidator(_read_whole), _quantity_schema("whole number", ["8", "1_000", "2k"])
+    int,
+    BeforeValidator(_read_whole),
+    _quantity_schema("whole number", ["8", "1_000", "2k"], type="integer"),
 ]
 """A whole number; unlike a bare `int` it takes no `true`."""
 

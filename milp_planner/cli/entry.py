@@ -18,6 +18,7 @@ from milp_planner.cli import exit_codes, streams
 from milp_planner.errors import Fault, InputError, PlannerError, SolverError
 
 PROGRAM = "milp-planner"
+LONGEST_BUG = 200
 COMPLETION_VARIABLE = "_MILP_PLANNER_COMPLETE"
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
@@ -94,14 +95,15 @@ def _code_and_message(error: BaseException) -> tuple[int, str]:
         return exit_codes.INPUT, str(error)
     if isinstance(error, SolverError):
         return exit_codes.BUG, f"the solvers failed, which is not your fault: {error}"
-    what = f"{type(error).__name__}: {error}".rstrip(": ")
+    what = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_BUG].rstrip(": ")
     return exit_codes.BUG, f"this is a bug in milp-planner: {what}\n  hint: --debug shows where"
 
 
 def _usage_message(error: Any) -> str:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else PROGRAM
-    return f"{command}: {error.format_message()}\n  hint: {command} --help"
+    message = error.format_message().replace("Value error, ", "")  # typer's wording, not ours
+    return f"{command}: {message}\n  hint: {command} --help"
 
 
 def _error_dict(error: BaseException, code: int, message: str) -> dict[str, object]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+MOST_ALTERNATIVES = 100
 
 
 class DifferBy(StrEnum):
@@ -62,6 +65,15 @@ def read_gap(text: str) -> float:
     return gap
 
 
+def read_alternatives(text: str) -> int:
+    """`3` -> 3, from 0 to 100."""
+    if not text.lstrip("-").isdigit() or not 0 <= int(text) <= MOST_ALTERNATIVES:
+        raise typer.BadParameter(
+            f"must be a whole number from 0 to {MOST_ALTERNATIVES} (is {text})"
+        )
+    return int(text)
+
+
 def read_usd(text: str) -> float:
     """`20000` or `20k` -> dollars above 0."""
     from milp_planner.units import parse_number
@@ -80,9 +92,9 @@ def read_date(text: str) -> date:
         raise typer.BadParameter(f"{text!r} is not a date; write 2026-08-31") from None
 
 
-def _read(parse: object, text: str) -> float:
+def _read(parse: Callable[[str], float], text: str) -> float:
     try:
-        return float(parse(text))  # type: ignore[operator]
+        return parse(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 

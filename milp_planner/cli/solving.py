@@ -21,6 +21,7 @@ from milp_planner.cli.parameters import (
     ProblemFile,
     Quiet,
     Solver,
+    read_alternatives,
     read_days,
     read_duration_s,
     read_gap,
@@ -55,7 +56,8 @@ def solve(
         typer.Option(parser=read_gap, metavar="SHARE", help="Good enough, e.g. 1%."),
     ] = None,
     alternatives: Annotated[
-        int | None, typer.Option(min=0, max=100, help="Next-best plans to look for.")
+        int | None,
+        typer.Option(parser=read_alternatives, metavar="N", help="Next-best plans to look for."),
     ] = None,
     differ_by: Annotated[
         DifferBy | None, typer.Option(help="What must differ between alternatives.")

@@ -12,6 +12,8 @@ from typing import TextIO
 
 from milp_planner.errors import PlannerError
 
+MOST_WARNINGS_SHOWN = 5
+
 
 def answer(text: str) -> None:
     """Write a finished text to stdout."""
@@ -35,9 +37,13 @@ def tell(text: object) -> None:
 
 def warn(warnings: Iterable[str], *, quiet: bool) -> None:
     """Warnings on stderr, unless the user asked for quiet."""
-    if not quiet:
-        for warning in warnings:
-            tell(f"warning: {warning}")
+    if quiet:
+        return
+    different = list(dict.fromkeys(warnings))
+    for warning in different[:MOST_WARNINGS_SHOWN]:
+        tell(f"warning: {warning}")
+    if len(different) > MOST_WARNINGS_SHOWN:
+        tell(f"and {len(different) - MOST_WARNINGS_SHOWN} more warnings; --json gives them all")
 
 
 @contextlib.contextmanager

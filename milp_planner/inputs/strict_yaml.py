@@ -60,6 +60,15 @@ class Document:
         """(line, column) of a value, else of the nearest one around it, else (0, 0)."""
         return _nearest_position(path, self.value_positions)
 
+    def named(self, path: str) -> Position:
+        """`value_at` for a path as faults print it: `limits.max_units['aws/p5/us']`."""
+        around = [
+            steps
+            for steps in self.value_positions
+            if steps and _is_within(path, readable_path(steps))
+        ]
+        return self.value_positions[max(around, key=len)] if around else NOWHERE
+
     def fault(self, path: Steps, message: str, hint: str = "", *, at_key: bool = False) -> Fault:
         """A fault of the value at `path`, or of its key, with file, line and column."""
         line, column = self.at(path) if at_key else self.value_at(path)
@@ -98,6 +107,10 @@ def _nearest_position(path: Steps, positions: Mapping[Steps, Position]) -> Posit
         if path[:length] in positions:
             return positions[path[:length]]
     return NOWHERE
+
+
+def _is_within(path: str, outer: str) -> bool:
+    return path == outer or path.startswith((f"{outer}.", f"{outer}["))
 
 
 def _refuse(file: str, message: str, hint: str = "", position: Position = NOWHERE) -> NoReturn:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from milp_planner.milp.cbc import find_cbc, run_cbc
 from milp_planner.milp.engines import (
@@ -28,6 +29,7 @@ from milp_planner.milp.engines import (
     HIGHS,
     EngineStatus,
     Outcome,
+    seconds_since,
 )
 from milp_planner.milp.highs import run_highs
 
@@ -112,13 +114,13 @@ def solve_certified(
     rules = _Rules(judge, gap, tolerance)
     cancel = cancel or threading.Event()
     rounds = [_race(runners, _Asked(mps, columns, gap, seed), time_limit_s, rules, cancel)]
-    left_s = time_limit_s - _since(started_s)
+    left_s = time_limit_s - seconds_since(started_s)
     if rules.disputes(rounds[0]) and left_s > LEAST_TIME_LEFT_S and not cancel.is_set():
         again = _Asked(mps, columns, gap, seed + OTHER_SEED, other_settings=True)
         rounds.append(_race(runners, again, left_s, rules, cancel))
     if cancel.is_set():
         notes.append(STOPPED_EARLY)
-    return _verdict(rounds, rules, notes, _since(started_s))
+    return _verdict(rounds, rules, notes, seconds_since(started_s))
 
 
 # --- the engines, side by side ------------------------------------------------------------------
@@ -133,7 +135,7 @@ class _Asked:
     gap: float
     seed: int
     other_settings: bool = False
-    """CBC without its preprocessing, which is what makes it wrong; HiGHS with its presolve."""
+    """Another way to the same answer: for HiGHS, with its presolve."""
 
 
 _Runner = Callable[[_Asked, float, threading.Event], Outcome]
@@ -159,7 +161,7 @@ def _cbc_at(executable: str) -> _Runner:
             executable=executable,
             gap=asked.gap,
             seed=asked.seed,
-            preprocess=not asked.other_settings,
+            other_settings=asked.other_settings,
             cancel=stop,
         )
 
@@ -283,8 +285,8 @@ class _Rules:
 
     def disputes(self, runs: Sequence[_Judged], best: float | None = None) -> list[str]:
         """What runs say that cannot be, in words; `best` defaults to the best of these runs."""
-        if best is None:
-            best = min((run.objective for run in runs if run.objective is not None), default=None)
+        passed = [run.objective for run in runs if run.objective is not None]
+        best = min(passed) if best is None and passed else best
         said = []
         for run in runs:
             if run.is_refused:
@@ -302,7 +304,7 @@ def _verdict(
 ) -> Verdict:
     """The best plan that passed with what is proven of it, or what is known without one."""
     runs = [run for one_round in rounds for run in one_round]
-    best = _best(runs)
+    best = _best(runs, rules)
     known = _without_plan(runs) if best is None else _with_plan(best, runs, rules)
     notes = [
         *notes,
@@ -315,26 +317,28 @@ def _verdict(
     return replace(known, engines=engines, notes=tuple(dict.fromkeys(notes)), seconds=seconds)
 
 
-def _best(runs: Sequence[_Judged]) -> _Judged | None:
-    """The cheapest plan that passed; of equals the first, so that timing does not choose."""
-    passed = [(run.objective, run) for run in runs if run.objective is not None]
+class _Plan(NamedTuple):
+    objective: float
+    values: Mapping[str, float]
+
+
+def _best(runs: Sequence[_Judged], rules: _Rules) -> _Plan | None:
+    """The cheapest plan that passed; of those that cost the same the first, CBC's before HiGHS's,
+    so that neither timing nor the last digit of a double chooses."""
+    passed = [_Plan(run.objective, run.outcome.values) for run in runs if run.objective is not None]
     if not passed:
         return None
-    least = min(objective for objective, _ in passed)
-    nearly = least + RELATIVE_TOLERANCE * max(1.0, abs(least))
-    return next(run for objective, run in passed if objective <= nearly)
+    least = min(plan.objective for plan in passed)
+    return next(p for p in passed if p.objective <= least + rules.tolerance_at(least))
 
 
-def _with_plan(best: _Judged, runs: Sequence[_Judged], rules: _Rules) -> Verdict:
-    objective = best.objective
-    assert objective is not None
+def _with_plan(best: _Plan, runs: Sequence[_Judged], rules: _Rules) -> Verdict:
+    objective, values = best
     provers = _engines_of(run for run in runs if rules.proves(run, objective))
     if provers:
-        status, bound = EngineStatus.OPTIMAL, objective
-    else:
-        status = EngineStatus.FEASIBLE
-        bound = _highest_bound(run for run in runs if not rules.is_caught_out(run, objective))
-    return Verdict(status, best.outcome.values, objective, bound, certified_by=provers)
+        return Verdict(EngineStatus.OPTIMAL, values, objective, objective, certified_by=provers)
+    bound = _highest_bound(run for run in runs if not rules.is_caught_out(run, objective))
+    return Verdict(EngineStatus.FEASIBLE, values, objective, bound)
 
 
 def _without_plan(runs: Sequence[_Judged]) -> Verdict:
@@ -385,9 +389,7 @@ def _course(
         yield NOT_REPEATED
     elif rules.disputes(rounds[1], best):
         yield f"{REPEATED}: still so"
-    elif best is not None and all(rules.proves(run, best) for run in rounds[1]):
-        yield f"{REPEATED}: settled"
-    elif best is None and all(run.says_infeasible for run in rounds[1]):
+    elif all(run.says_infeasible if best is None else rules.proves(run, best) for run in rounds[1]):
         yield f"{REPEATED}: settled"
     else:
         yield f"{REPEATED}: not finished"
@@ -412,7 +414,3 @@ def _recomputed(runs: Sequence[_Judged], rules: _Rules) -> Iterator[str]:
         said, exact = run.outcome.objective, run.objective
         if said is not None and exact is not None and abs(said - exact) > rules.tolerance_at(exact):
             yield f"{run.outcome.name} prices its plan at {said:,.2f}; it costs {exact:,.2f}"
-
-
-def _since(started_s: float) -> float:
-    return time.monotonic() - started_s

@@ -7,6 +7,7 @@ An engine turns an MPS file into an `Outcome`. To add one, write a function that
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -87,3 +88,8 @@ def fault_in_values(values: Mapping[str, float], columns: Sequence[str]) -> str:
         if not math.isfinite(values[column]):
             return f"column {column!r} is {values[column]}"
     return ""
+
+
+def seconds_since(started_s: float) -> float:
+    """Wall time since `started_s`, a reading of `time.monotonic`."""
+    return time.monotonic() - started_s

@@ -22,6 +22,7 @@ from milp_planner.milp.engines import (
     EngineStatus,
     Outcome,
     fault_in_values,
+    seconds_since,
 )
 
 ABSOLUTE_GAP = 1e-6  # objective units; HiGHS's default, said here because the proof rests on it
@@ -58,7 +59,7 @@ def run_highs(
     # The time limit is set after reading, because HiGHS counts reading and then fails to read.
     if highs.readModel(str(mps)) == highspy.HighsStatus.kError:
         return _failed(highs, f"cannot read {mps.name}", started_s)
-    left_s = time_limit_s - (time.monotonic() - started_s)
+    left_s = time_limit_s - seconds_since(started_s)
     highs.setOptionValue("time_limit", max(left_s, LEAST_TIME_LIMIT_S))
     highs.run()
     return _read(highs, columns, started_s)
@@ -139,5 +140,4 @@ def _failed(highs: Any, reason: str, started_s: float) -> Outcome:
 
 
 def _outcome(highs: Any, status: EngineStatus, started_s: float, **found: Any) -> Outcome:
-    seconds = time.monotonic() - started_s
-    return Outcome(HIGHS, highs.version(), status, seconds=seconds, **found)
+    return Outcome(HIGHS, highs.version(), status, seconds=seconds_since(started_s), **found)

@@ -67,8 +67,9 @@ class FleetModel:
     def describe(self) -> str:
         """The program as readable text, names instead of numbers; for people and tests."""
         lines = ["minimise", *_term_lines(self, merged(self.costs.values())), "subject to"]
-        for name, row in self.lp.constraints.items():
-            lines.append(f"  {self.row_meaning[name]}:")
+        for name, meaning in self.row_meaning.items():
+            row = self.lp.get_constraint_by_name(name)
+            lines.append(f"  {meaning}:")
             lines += _term_lines(self, dict(row.items()))
             lines.append(f"      {SENSES[row.sense]} {-row.constant:.6g}")
         return "\n".join(lines) + "\n"

@@ -5,7 +5,7 @@ Plain arithmetic throughout; a fleet may come from a solver or from the user.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from milp_planner.milp.objective import is_strict
 from milp_planner.milp.variables import is_elastic, utilization_limit
@@ -60,8 +60,22 @@ def assemble(given: PlanningInput, choice: FleetChoice, provenance: Provenance) 
         proof=Proof(certified=False, certified_by=()),
         provenance=provenance,
         turned_down=given.candidates.turned_down,
-        warnings=tuple(given.candidates.warnings),
+        warnings=(*given.candidates.warnings, *_unassessed(workloads, purchases)),
     )
+
+
+def _unassessed(
+    workloads: Sequence[WorkloadPlan], purchases: Sequence[Purchase]
+) -> Iterator[str]:
+    """One line for every strict workload that per-token offerings serve."""
+    for w in workloads:
+        apis = [p.candidate for p in purchases if p.candidate.workload == w.name]
+        ids = [k.offering.id for k in apis if k.mode.per_token]
+        if w.strict and ids:
+            yield (
+                f"workload {w.name!r} has a strict latency requirement; the latency of "
+                f"{', '.join(ids)} is not assessed"
+            )
 
 
 def _costs(
@@ -149,6 +163,7 @@ def _purchases(
                 purchase.hours_by_block,
                 cash + per_token_usd(given, k, routes),
                 _requests_share(given, k, routes),
+                _busy_units(given, k, routes),
             )
         )
     return tuple(purchases)
@@ -164,6 +179,20 @@ def _requests_share(given: PlanningInput, k: Candidate, routes: Sequence[Route])
         if r.candidate is k
     )
     return served / month if month else 0.0
+
+
+def _busy_units(
+    given: PlanningInput, k: Candidate, routes: Sequence[Route]
+) -> tuple[float, ...]:
+    """Units' worth of work at the mean rate of each block."""
+    demand = given.schedule.demands[k.workload]
+    work = [0.0] * len(given.schedule.blocks)
+    for r in routes:
+        if r.candidate is k and not k.mode.per_token:
+            t = given.schedule.blocks.index(r.block)
+            rate = k.requests_per_second[demand.classes.index(r.request_class)]
+            work[t] += demand.mean[t] * r.request_class.share * r.share / rate
+    return tuple(work)
 
 
 def _workload_plan(

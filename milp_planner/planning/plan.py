@@ -63,6 +63,9 @@ class Purchase:
     requests_share: float = 0.0
     """Share of the workload's requests per month that it serves."""
 
+    busy_units_by_block: tuple[float, ...] = ()
+    """Units' worth of work at the mean rate, in each time block; zeros for per-token use."""
+
     @property
     def units(self) -> int:
         """Most units on at any time."""
@@ -80,6 +83,32 @@ class Purchase:
             hours * units
             for hours, units in zip(self.hours_by_block, self.units_by_block, strict=True)
         )
+
+    @property
+    def billing_idle_hours(self) -> float:
+        """Unit-hours paid in blocks in which it serves nothing."""
+        rows = zip(
+            self.hours_by_block, self.units_by_block, self.busy_units_by_block, strict=False
+        )
+        return sum(hours * units for hours, units, busy in rows if busy <= 0)
+
+    @property
+    def billing_idle_usd(self) -> float:
+        """Rent of those unit-hours, USD/month."""
+        return self.billing_idle_hours * self.candidate.usd_per_hour
+
+    @property
+    def mean_utilization(self) -> float | None:
+        """Work done at the mean rates ÷ capacity paid for; None where no unit is paid for."""
+        if not self.unit_hours:
+            return None
+        return _busy_unit_hours(self) / self.unit_hours
+
+    @property
+    def capacity_idle(self) -> float | None:
+        """Share of the capacity paid for that does nothing: 1 - mean utilization."""
+        mean = self.mean_utilization
+        return None if mean is None else 1 - mean
 
     @property
     def commitment_usd(self) -> float:
@@ -246,6 +275,20 @@ class Plan:
         """Providers used, by name."""
         return tuple(sorted({p.candidate.provider for p in self.purchases}))
 
+    @property
+    def billing_idle_usd(self) -> float:
+        """Rent paid for hours without load, USD/month."""
+        return sum(p.billing_idle_usd for p in self.purchases)
+
+    @property
+    def capacity_idle(self) -> float | None:
+        """Share of the GPU-hours paid for that do nothing; None where none is paid for."""
+        paid = sum(p.unit_hours * p.candidate.gpus_per_unit for p in self.purchases)
+        if not paid:
+            return None
+        busy = sum(_busy_unit_hours(p) * p.candidate.gpus_per_unit for p in self.purchases)
+        return 1 - busy / paid
+
     def purchases_of(self, workload: str) -> Iterator[Purchase]:
         """The purchases that serve a workload."""
         return (p for p in self.purchases if p.candidate.workload == workload)
@@ -263,3 +306,8 @@ class Plan:
         from milp_planner.planning.plan_dict import plan_dict
 
         return plan_dict(self)
+
+
+def _busy_unit_hours(p: Purchase) -> float:
+    rows = zip(p.hours_by_block, p.busy_units_by_block, strict=False)
+    return sum(hours * busy for hours, busy in rows)

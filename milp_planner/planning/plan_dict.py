@@ -9,6 +9,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from milp_planner.planning.plan import (
@@ -26,8 +27,39 @@ DOCUMENT_VERSION = 1
 
 NOT_INCLUDED = ("egress", "storage", "support", "tax", "staff")
 
+SMALLEST_CHANGE = 1e-6
+
 ChangeKey = tuple[str, str, str, str, int]
-"""Workload, offering, billing, precision, tensor parallel."""
+_KEY_NAMES = ("workload", "offering", "billing", "precision", "tensor_parallel")
+
+
+@dataclass(frozen=True)
+class Held:
+    """How much is bought of one thing, or the difference of two such amounts."""
+
+    units: int = 0
+    unit_hours_per_month: float = 0.0
+    requests_share: float = 0.0
+    """Per-token use only: share of the workload's requests."""
+
+    @property
+    def matters(self) -> bool:
+        """Whether anything is there beyond rounding."""
+        return (
+            self.units != 0
+            or abs(self.unit_hours_per_month) > SMALLEST_CHANGE
+            or abs(self.requests_share) > SMALLEST_CHANGE
+        )
+
+    def __add__(self, other: Held) -> Held:
+        return Held(
+            self.units + other.units,
+            self.unit_hours_per_month + other.unit_hours_per_month,
+            self.requests_share + other.requests_share,
+        )
+
+    def __sub__(self, other: Held) -> Held:
+        return self + Held(-other.units, -other.unit_hours_per_month, -other.requests_share)
 
 
 def plan_dict(plan: Plan, *, reproducible: bool = False) -> dict[str, Any]:
@@ -88,23 +120,21 @@ def reason_kind(reason: str) -> str:
 
     `l4-24gb tp 1 fp8: weights 67.2 GiB do not fit in 21.6 GiB` -> `weights … GiB do not fit in …`.
     """
-    kind = reason.split("; ")[0].rsplit(": ", 1)[-1]
+    kind = re.sub(r"^\S+(?: tp \d+ \S+)?: ", "", reason).split("; ")[0]
     kind = re.sub(r"\s*\([^()]*\)$", "", kind)
-    kind = re.sub(r"^\S+ (is (?:not in|denied by) )", r"… \1", kind)
-    kind = re.sub(r"\S*\d\S*(?: [×x] \S*\d\S*)*", "…", kind)
+    kind = re.sub(r"^(billing )?\S+ (is (?:not in|denied by) )", r"\1… \2", kind)
+    kind = re.sub(r"[^\s,;]*\d[^\s,;]*(?: [×x] [^\s,;]*\d[^\s,;]*)*", "…", kind)
     return re.sub(r"… GiB$", "…", kind)
 
 
 def changes(plan: Plan, other: Plan) -> list[dict[str, Any]]:
-    """Units that `other` has more (+) or fewer (-) of than `plan`, in a fixed order."""
-    before, after = _units(plan), _units(other)
-    keys = sorted(before.keys() | after.keys())
+    """What `other` has more (+) or less (-) of than `plan`, in a fixed order."""
+    before, after = _held(plan), _held(other)
     rows = []
-    for key in keys:
-        units = after.get(key, (0, 0.0))[0] - before.get(key, (0, 0.0))[0]
-        share = after.get(key, (0, 0.0))[1] - before.get(key, (0, 0.0))[1]
-        if units or abs(share) > 1e-6:
-            rows.append(_change_dict(key, units, share))
+    for key in sorted(before.keys() | after.keys()):
+        change = after.get(key, Held()) - before.get(key, Held())
+        if change.matters:
+            rows.append({**dict(zip(_KEY_NAMES, key, strict=True)), **asdict(change)})
     return rows
 
 
@@ -250,29 +280,15 @@ def _provenance_dict(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _units(plan: Plan) -> dict[ChangeKey, tuple[int, float]]:
-    """Units, and for per-token use the share of the requests, by what is bought for whom."""
-    held: dict[ChangeKey, tuple[int, float]] = {}
+def _held(plan: Plan) -> dict[ChangeKey, Held]:
+    """What a plan holds, by what is bought for whom."""
+    held: dict[ChangeKey, Held] = {}
     for p in plan.purchases:
         k = p.candidate
         key = (k.workload, k.offering.id, k.offering.billing, k.precision, k.tensor_parallel)
         share = p.requests_share if k.mode.per_token else 0.0
-        units, before = held.get(key, (0, 0.0))
-        held[key] = units + p.units, before + share
+        held[key] = held.get(key, Held()) + Held(p.units, p.unit_hours, share)
     return held
-
-
-def _change_dict(key: ChangeKey, units: int, share: float) -> dict[str, Any]:
-    workload, offering, billing, precision, tensor_parallel = key
-    return {
-        "workload": workload,
-        "offering": offering,
-        "billing": billing,
-        "precision": precision,
-        "tensor_parallel": tensor_parallel,
-        "units": units,
-        "requests_share": share,
-    }
 
 
 def _minus(value: float | None, other: float | None) -> float | None:

@@ -7,10 +7,12 @@ from typing import Any
 
 from milp_planner.planning.plan import Plan, Status
 from milp_planner.planning.plan_dict import changes
+from milp_planner.reporting.amounts import shown_decimals
 from milp_planner.reporting.wording import (
     columns,
     escape,
     fine_percent,
+    number,
     plural,
     signed_usd,
     usd,
@@ -31,14 +33,15 @@ def alternative_lines(plan: Plan) -> Iterator[str]:
 
 
 def _row(plan: Plan, other: Plan, rank: int) -> list[str]:
+    decimals = shown_decimals(plan)
     cash, score = _known(other.cash_usd_per_month), _known(other.score_usd_per_month)
     best = _known(plan.score_usd_per_month)
-    extra = score - best
-    relative = f"+{fine_percent(extra / best)}" if best > 0 else ""
-    scored = f"score {usd(score)}: " if score - cash > HALF_A_CENT else ""
+    extra = round(score, decimals) - round(best, decimals)  # what a reader would subtract
+    relative = f"+{fine_percent((score - best) / best)}" if best > 0 else ""
+    scored = f"score {usd(score, decimals)}: " if score - cash > HALF_A_CENT else ""
     unproven = "" if other.status is Status.OPTIMAL else _unproven(other)
     what = f"{scored}{_change(plan, other)}{unproven}"
-    return [str(rank), usd(cash), signed_usd(extra), relative, what]
+    return [str(rank), usd(cash, decimals), signed_usd(extra, decimals), relative, what]
 
 
 def _known(amount: float | None) -> float:
@@ -66,7 +69,7 @@ def _change(plan: Plan, other: Plan) -> str:
 
 
 def _amount(row: dict[str, Any]) -> float:
-    return float(row["units"] or row["requests_share"])
+    return float(row["units"] or row["unit_hours_per_month"] or row["requests_share"])
 
 
 def _listed(rows: Sequence[dict[str, Any]], several: bool, detailed: bool) -> str:
@@ -83,6 +86,8 @@ def _item(row: dict[str, Any], several: bool, detailed: bool) -> str:
 def _how_much(row: dict[str, Any]) -> str:
     if row["units"]:
         return f"{abs(row['units'])} x"
+    if row["unit_hours_per_month"]:
+        return f"{number(abs(row['unit_hours_per_month']))} unit-h of"
     return f"{fine_percent(abs(row['requests_share']))} of requests at"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from milp_planner.inputs.problem import Workload
 from milp_planner.planning.plan_dict import clean, turned_down_dict
 from milp_planner.reporting.records import table_lines
-from milp_planner.reporting.wording import count, escape, plural
+from milp_planner.reporting.wording import count, escape, number, plural
 from milp_planner.serving.candidates import Candidate, PlanningInput, TurnedDown
 from milp_planner.serving.traffic import hours_per_month
 from milp_planner.units import SECONDS_PER_HOUR
@@ -21,6 +21,7 @@ def options_dict(given: PlanningInput, workloads: Sequence[str]) -> dict[str, An
     return clean(
         {
             "name": given.problem.name,
+            "warnings": given.candidates.warnings,
             "workloads": [_workload_dict(given, w) for w in _chosen(given, workloads)],
         }
     )
@@ -127,9 +128,13 @@ def _short(row: dict[str, Any]) -> dict[str, Any]:
         "GPUs": row["gpus"],
         "precision": row["precision"],
         "tp": row["tensor_parallel"],
-        "req/s": row["requests_per_second"],
+        "req/s": _figure(row["requests_per_second"]),
         "$/h": row["usd_per_hour"],
-        "$/month per req/s": row["usd_per_request_per_second_month"],
-        "tpot ms": None if tpot_s is None else tpot_s * 1000,
+        "$/month per req/s": _figure(row["usd_per_request_per_second_month"]),
+        "tpot ms": _figure(None if tpot_s is None else tpot_s * 1000),
         "throughput": row["source"],
     }
+
+
+def _figure(value: float | None) -> str | None:
+    return None if value is None else number(value)

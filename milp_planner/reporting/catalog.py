@@ -11,7 +11,7 @@ from typing import Any
 
 from milp_planner.errors import did_you_mean, input_error
 from milp_planner.inputs.base import Frozen
-from milp_planner.inputs.catalog import Catalog, Gpu, Llm, Measurement, Offering
+from milp_planner.inputs.catalog import Catalog, Gpu, Llm, Measurement, Offering, TokenPrice
 from milp_planner.planning.plan_dict import clean
 from milp_planner.reporting.records import record_lines, table_lines
 from milp_planner.reporting.wording import escape
@@ -106,9 +106,10 @@ def show_dict(catalog: Catalog, name: str) -> dict[str, Any]:
         raise input_error(f"{name!r} is ambiguous; write one of {', '.join(gpus)}")
     if gpus:
         return clean(_gpu_document(catalog, catalog.gpus[gpus[0]]))
-    offerings = [offering for offering in catalog.offerings if offering.id == name]
-    if offerings:
-        return clean({"kind": "offering", "id": name, "billings": [*map(_facts, offerings)]})
+    rows: tuple[Offering | TokenPrice, ...] = (*catalog.offerings, *catalog.token_prices)
+    offered = [row for row in rows if row.id == name]
+    if offered:
+        return clean({"kind": "offering", "id": name, "billings": [*map(_facts, offered)]})
     known = [*catalog.llms, *catalog.llm_aliases, *catalog.gpus, *catalog.gpu_aliases]
     known += sorted({offering.id for offering in catalog.offerings})
     raise input_error(

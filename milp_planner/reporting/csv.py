@@ -34,6 +34,8 @@ def to_csv(header: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> str:
 def _cell(value: object) -> object:
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if not isinstance(value, str):
         return value
     start = value.lstrip(" ")

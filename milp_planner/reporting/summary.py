@@ -21,6 +21,7 @@ def summary_dict(given: PlanningInput) -> dict[str, Any]:
         {
             "name": given.problem.name,
             "valid": True,
+            "warnings": given.candidates.warnings,
             "workloads": [*_workloads(given)],
             "blocks": [{"name": b.name, "hours": b.hours} for b in given.schedule.blocks],
             "limits": dict(limits_in_force(given)),

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from milp_planner.planning.plan import Plan, Purchase, Status, WorkloadPlan
+from milp_planner.planning.plan import Plan, Proof, Purchase, Status, WorkloadPlan
 from milp_planner.planning.plan_dict import NOT_INCLUDED
 from milp_planner.reporting.alternatives import alternative_lines
+from milp_planner.reporting.amounts import cash_rows, penalty_rows, shown_decimals
 from milp_planner.reporting.options import DEFAULTS, ReportOptions
 from milp_planner.reporting.wording import (
     apportion,
@@ -19,7 +20,6 @@ from milp_planner.reporting.wording import (
     escape,
     fine_percent,
     money,
-    money_decimals,
     number,
     percent,
     plural,
@@ -27,9 +27,6 @@ from milp_planner.reporting.wording import (
     usd,
     usd_per_million,
 )
-
-PAID_IN_PURCHASES = ("rent", "per_token", "spot_loss")
-"""Cash terms that the purchases' own amounts already hold."""
 
 SHA_DIGITS = 8
 
@@ -60,9 +57,9 @@ def _answer(plan: Plan) -> str:
     word = "Optimal plan" if plan.status is Status.OPTIMAL else "Best plan found"
     per_token = plan.usd_per_million_tokens
     tokens = "" if per_token is None else f" ({usd_per_million(per_token)} per 1M tokens)"
-    penalties = sum(amount for _, amount in _penalties(plan))
+    penalties = sum(amount for _, amount in penalty_rows(plan))
     extra = f", and {usd(penalties)} of penalties" if penalties else ""
-    return f"{word}: {usd(cash, _cash_decimals(plan))} per month{tokens}{extra}"
+    return f"{word}: {usd(cash, shown_decimals(plan))} per month{tokens}{extra}"
 
 
 def _no_answer(plan: Plan) -> str:
@@ -74,7 +71,7 @@ def _no_answer(plan: Plan) -> str:
 
 def _proof_words(plan: Plan, options: ReportOptions) -> Iterator[str]:
     proof = plan.proof
-    by = escape(" and ".join(proof.certified_by or tuple(e.name for e in proof.engines)))
+    by = escape(" and ".join(_engine_names(proof)))
     if plan.status in (Status.OPTIMAL, Status.INFEASIBLE) and by:
         yield f"certified by {by}" if proof.certified else f"proven by {by} alone"
     if plan.status.has_plan:
@@ -85,39 +82,16 @@ def _proof_words(plan: Plan, options: ReportOptions) -> Iterator[str]:
         yield f"{proof.seconds:.1f} s"
 
 
+def _engine_names(proof: Proof) -> list[str]:
+    spelt = {engine.name.lower(): engine.name for engine in proof.engines}
+    return [spelt.get(name.lower(), name) for name in proof.certified_by or spelt.values()]
+
+
 def _reason_lines(plan: Plan) -> Iterator[str]:
     yield from (f"  {escape(reason)}" for reason in plan.reasons[1:])
     if plan.status is Status.INFEASIBLE and plan.turned_down:
         turned_down = plural(len(plan.turned_down), "offering")
         yield f"  {turned_down} turned down; milp-planner options gives each its reason."
-
-
-def _cash_decimals(plan: Plan) -> int:
-    return money_decimals(amount for _, amount in _cash_rows(plan))
-
-
-def _cash_rows(plan: Plan) -> list[tuple[str, float]]:
-    """Everything paid: the purchases in order, and what is paid beside them."""
-    other = [
-        (name, amount)
-        for name, amount in plan.costs.items()
-        if amount and name not in PAID_IN_PURCHASES and name not in _penalty_names(plan)
-    ]
-    return [("", p.cash_usd_per_month) for p in plan.purchases] + other
-
-
-def _penalty_names(plan: Plan) -> set[str]:
-    return {name for w in plan.workloads for name in w.penalties}
-
-
-def _penalties(plan: Plan) -> list[tuple[str, float]]:
-    several = len(plan.workloads) > 1
-    return [
-        (f"{_words(name)} penalty" + (f", {escape(w.name)}" if several else ""), amount)
-        for w in plan.workloads
-        for name, amount in w.penalties.items()
-        if amount
-    ]
 
 
 def _fleet_lines(plan: Plan) -> list[str]:
@@ -135,8 +109,8 @@ def _is_part_time(p: Purchase) -> bool:
 
 
 def _purchase_rows(plan: Plan, shown_hours: bool) -> Iterator[list[str]]:
-    decimals = _cash_decimals(plan)
-    cash = apportion([amount for _, amount in _cash_rows(plan)], decimals)
+    decimals = shown_decimals(plan)
+    cash = apportion([amount for _, amount in cash_rows(plan)], decimals)
     hourly = iter(prices([_gpu_price(p) for p in plan.purchases if p.units]))
     named = ""
     for p, amount in zip(plan.purchases, cash, strict=False):
@@ -168,11 +142,11 @@ def _what(p: Purchase) -> list[str]:
 
 def _sum_rows(plan: Plan, width: int) -> Iterator[list[str]]:
     """What is paid beside the purchases, the cash, the penalties, and the score."""
-    decimals = _cash_decimals(plan)
-    paid = _cash_rows(plan)
+    decimals = shown_decimals(plan)
+    paid = cash_rows(plan)
     amounts = apportion([amount for _, amount in paid], decimals)
-    beside = [(_words(name), x) for (name, _), x in zip(paid, amounts, strict=True) if name]
-    penalties = _penalties(plan)
+    beside = [(name, x) for (name, _), x in zip(paid, amounts, strict=True) if name]
+    penalties = penalty_rows(plan)
     fines = apportion([amount for _, amount in penalties], decimals)
     sums = [*beside, ("cash" if penalties else "", sum(amounts))]
     if penalties:
@@ -182,10 +156,6 @@ def _sum_rows(plan: Plan, width: int) -> Iterator[list[str]]:
         row = [""] * width
         row[4], row[-1] = label, money(amount, decimals)
         yield row
-
-
-def _words(term: str) -> str:
-    return escape(term.replace("_", " "))
 
 
 def _workload_lines(plan: Plan) -> Iterator[str]:
@@ -243,21 +213,21 @@ def _ttft(w: WorkloadPlan) -> str:
     wish = f"wish {duration(w.ttft_wish_s)}"
     if w.ttft_verified and w.ttft_s is not None:
         return f"ttft {duration(w.ttft_s)} measured ({wish})"
-    estimate = "" if w.ttft_s is None else f", about {duration(w.ttft_s)}"
+    estimate = "" if w.ttft_s is None else f", estimate {duration(w.ttft_s)}"
     return f"ttft not verified ({wish}{estimate})"
 
 
 def _throughput_sources(purchases: Sequence[Purchase]) -> str:
-    """`1 of 2 rows measured (planned at 0.95 of it), 1 estimated (planned at 0.83 of it)`."""
+    """`1 of 2 rows measured, planned at 0.95 of it; 1 of 2 rows estimated, planned at 0.83`."""
     points = [point for p in purchases for point in p.candidate.points]
     derates: dict[str, list[float]] = {}
     for point in points:
         derates.setdefault(point.source, []).append(point.derate)
-    parts = [
-        f"{len(of_source)} {escape(source)} (planned at {_range(of_source)} of it)"
+    return "; ".join(
+        f"{len(of_source)} of {plural(len(points), 'row')} {escape(source)}, "
+        f"planned at {_range(of_source)} of it"
         for source, of_source in sorted(derates.items(), key=lambda item: _rank(item[0]))
-    ]
-    return f"of {plural(len(points), 'row')}, " + ", ".join(parts) if parts else ""
+    )
 
 
 _LADDER = ("measured", "calibrated", "estimated", "raw")

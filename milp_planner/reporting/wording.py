@@ -55,9 +55,9 @@ def usd(amount: float, decimals: int | None = None) -> str:
     return f"-${text}" if amount < 0 and any(digit in text for digit in "123456789") else f"${text}"
 
 
-def signed_usd(amount: float) -> str:
+def signed_usd(amount: float, decimals: int | None = None) -> str:
     """`+$64`, `-$64`."""
-    text = usd(amount)
+    text = usd(amount, decimals)
     return text if text.startswith("-") else f"+{text}"
 
 

@@ -15,14 +15,15 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import log
 from pathlib import Path
-from statistics import median
+from statistics import median, pstdev
 
 from milp_planner.errors import PlannerError
 from milp_planner.inputs.catalog_files import load_catalog
 from milp_planner.serving import derate
 from milp_planner.serving.calibration import shape_of
-from milp_planner.serving.evidence import ratios_by_evidence
+from milp_planner.serving.evidence import ratios_by_evidence, ratios_of_far_relatives
 from milp_planner.serving.leave_one_out import left_out_ratios
+from milp_planner.serving.memory import is_moe
 from milp_planner.serving.samples import Sample, Samples, read_samples
 
 TIE = 0.01  # two GPUs within 1 % of one another have no faster one
@@ -61,7 +62,7 @@ def report(samples: Samples) -> Iterator[str]:
         yield from (row(name, group) for name, group in grouped(inside, of).items())
     yield from ("", faster_line(inside))
     yield from ("", *leave_one_out_lines(inside))
-    yield from ("", *derate_lines(samples))
+    yield from ("", *derate_lines(inside))
 
 
 def left_out_lines(samples: Samples) -> Iterator[str]:
@@ -127,15 +128,18 @@ def leave_one_out_lines(samples: Sequence[Sample]) -> Iterator[str]:
         yield _ratio_row("all, each left out once", everything)
 
 
-def derate_lines(samples: Samples) -> Iterator[str]:
+def derate_lines(samples: Sequence[Sample]) -> Iterator[str]:
     """Quantiles of measured ÷ predicted throughput, by kind of evidence."""
     yield "measured ÷ predicted throughput, the quantiles of derate.py"
     names = "".join(f"{f'p{100 * q:.0f}':>7}" for q in derate.QUANTILES)
-    yield f"{'evidence':<48}{'rows':>6}{names}"
-    for evidence, ratios in ratios_by_evidence(samples.inside).items():
-        if ratios:
-            values = "".join(f"{quantile(ratios, q):>7.2f}" for q in derate.QUANTILES)
-            yield f"{evidence:<48}{len(ratios):>6}{values}"
+    yield f"{'evidence':<50}{'rows':>6}{names}{'spread':>8}"
+    for kind, moe in (("dense", False), ("MoE", True)):
+        group = [s for s in samples if is_moe(s.llm) == moe]
+        found = ratios_by_evidence(group).items()
+        yield from _quantile_rows({f"{evidence}, {kind}": ratios for evidence, ratios in found})
+    yield "calibrating on farther relatives: not used, the estimate alone is nearer"
+    yield from _quantile_rows({"the estimate alone": [s.rate_ratio for s in samples]})
+    yield from _quantile_rows(ratios_of_far_relatives(samples))
 
 
 def quantile(values: Iterable[float], share: float) -> float:
@@ -156,6 +160,15 @@ def family(sample: Sample) -> str:
 def _errors(ratios: Sequence[float]) -> str:
     errors = [abs(1 / ratio - 1) for ratio in ratios]
     return f"{median(errors):>9.1%}{quantile(errors, 0.9):>8.1%}"
+
+
+def _quantile_rows(groups: Mapping[str, Sequence[float]]) -> Iterator[str]:
+    """One line a group: count, quantiles, standard deviation of the logarithm."""
+    for name, ratios in groups.items():
+        if len(ratios) > 1:
+            values = "".join(f"{quantile(ratios, q):>7.2f}" for q in derate.QUANTILES)
+            spread = pstdev(log(ratio) for ratio in ratios)
+            yield f"{name:<50}{len(ratios):>6}{values}{spread:>8.3f}"
 
 
 def _ratio_row(name: str, ratios: Sequence[tuple[float, float]]) -> str:

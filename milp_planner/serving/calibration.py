@@ -1,8 +1,11 @@
 """What related measurements say about an estimate: one factor on its rate, one on its tpot.
 
 A factor is the geometric mean of measured ÷ estimated over the closest relatives that exist: the
-same replica at other request sizes, else the same GPU and tensor parallel, else the same GPU, else
-the same LLM.
+same replica at other request sizes, else the same LLM, GPU and precision on more or fewer GPUs.
+
+Other LLMs on the GPU, and the LLM on other GPUs or in another precision, do not calibrate. Over the
+public measurements such factors widen the spread of measured ÷ estimated instead of narrowing it:
+what they correct is the other engine and kernels, not the GPU. `accuracy.py` prints the figures.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ class Calibration:
     rate_factor: float
     tpot_factor: float
     evidence: str
-    """A key of `derate.DERATES`."""
+    """The kind of evidence; see `derate.py`."""
 
     rows: int
     llms: tuple[str, ...] = ()
@@ -44,6 +47,9 @@ class Calibration:
         return (
             f"{self.evidence}: {self.rows} rows of {names}, {self.rate_factor:.2f} × the estimate"
         )
+
+
+UNCALIBRATED = Calibration(1.0, 1.0, derate.ESTIMATED, 0)
 
 
 @dataclass(frozen=True)
@@ -81,13 +87,13 @@ class Calibrations:
     def __init__(self, points: Iterable[RatedPoint]) -> None:
         self._points = tuple(points)
 
-    def of(self, key: ReplicaKey, otherwise: str) -> Calibration:
-        """The correction for a replica; one that has no relative gets none, and `otherwise`."""
+    def of(self, key: ReplicaKey) -> Calibration:
+        """The correction for a replica; none where it has no relative."""
         for evidence, choose in RELATIVES:
             found = self._groups[evidence].get(choose(key))
             if found:
                 return found
-        return Calibration(1.0, 1.0, otherwise, 0)
+        return UNCALIBRATED
 
     @cached_property
     def _groups(self) -> Mapping[str, Mapping[object, Calibration]]:
@@ -146,8 +152,6 @@ SHAPE_FIELDS = (
 
 RELATIVES: tuple[tuple[str, Callable[[ReplicaKey], object]], ...] = (
     (derate.SAME_REPLICA, lambda key: key),
-    (derate.SAME_GPU_AND_TP, lambda key: (key[1], key[3])),
-    (derate.SAME_GPU, lambda key: key[1]),
-    (derate.SAME_LLM, lambda key: key[0]),
+    (derate.OTHER_TENSOR_PARALLEL, lambda key: key[:3]),
 )
 """Kinds of relatives, closest first, and the part of a replica's key that they share."""

@@ -11,23 +11,31 @@ from math import exp, log
 from milp_planner.serving import derate
 from milp_planner.serving.calibration import shape_of
 from milp_planner.serving.measured import SAME_SIZE, Curve, CurvePoint, speed_near
-from milp_planner.serving.memory import is_moe
 from milp_planner.serving.samples import Sample
 
 
 def ratios_by_evidence(samples: Sequence[Sample]) -> Mapping[str, list[float]]:
     """Measured ÷ predicted throughput of every sample for which each kind of evidence exists."""
-    dense = [s.rate_ratio for s in samples if not is_moe(s.llm)]
-    moe = [s.rate_ratio for s in samples if is_moe(s.llm)]
     return {
         derate.MEASURED: list(_repeated(samples)),
         derate.INTERPOLATED: list(_interpolated(samples)),
         derate.SAME_REPLICA: list(_calibrated(samples, _replica, _size)),
-        derate.SAME_GPU_AND_TP: list(_calibrated(samples, _gpu_and_tp, _llm)),
-        derate.SAME_GPU: list(_calibrated(samples, _gpu, _llm)),
-        derate.SAME_LLM: list(_calibrated(samples, _llm, _gpu)),
-        derate.ESTIMATED_DENSE: dense,
-        derate.ESTIMATED_MOE: moe,
+        derate.OTHER_TENSOR_PARALLEL: list(_calibrated(samples, _llm_gpu_precision, _tp)),
+        derate.ESTIMATED: [s.rate_ratio for s in samples],
+    }
+
+
+def ratios_of_far_relatives(samples: Sequence[Sample]) -> Mapping[str, list[float]]:
+    """The same for relatives that are not used, because they widen the spread."""
+    return {
+        "other LLMs on the same GPU and tensor parallel": list(
+            _calibrated(samples, _gpu_and_tp, _llm)
+        ),
+        "other LLMs on the same GPU": list(_calibrated(samples, _gpu, _llm)),
+        "the same LLM on other GPUs": list(_calibrated(samples, _llm, _gpu)),
+        "the same LLM, GPU and tp in another precision": list(
+            _calibrated(samples, _llm_gpu_tp, _precision)
+        ),
     }
 
 
@@ -102,6 +110,14 @@ def _size(s: Sample) -> object:
     return s.input_tokens, s.output_tokens
 
 
+def _llm_gpu_precision(s: Sample) -> object:
+    return shape_of(s.llm), s.gpu.id, s.precision
+
+
+def _llm_gpu_tp(s: Sample) -> object:
+    return shape_of(s.llm), s.gpu.id, s.tensor_parallel
+
+
 def _gpu_and_tp(s: Sample) -> object:
     return s.gpu.id, s.tensor_parallel
 
@@ -112,3 +128,11 @@ def _gpu(s: Sample) -> object:
 
 def _llm(s: Sample) -> object:
     return shape_of(s.llm)
+
+
+def _tp(s: Sample) -> object:
+    return s.tensor_parallel
+
+
+def _precision(s: Sample) -> object:
+    return s.precision

@@ -65,7 +65,7 @@ class Parts:
     """What the times of many samples consist of, as arrays of seconds."""
 
     def __init__(self, samples: Sequence[Sample]) -> None:
-        import numpy as np  # noqa: PLC0415 - only this check needs it
+        import numpy as np
 
         def array(values: Sequence[float]) -> Any:
             return np.array(values, dtype=float)

@@ -87,6 +87,14 @@ def fit(
     )
 
 
+def room(llm: Llm, gpu: Gpu, precision: str, tensor_parallel: int, tokens: float) -> float:
+    """Sequences of `tokens` that the free memory holds, without the cap; at least 1."""
+    memory = fit(llm, gpu, precision, tensor_parallel, tokens)
+    if memory.kv_gib_per_sequence <= 0:
+        return float(MOST_SEQUENCES)
+    return max(1.0, memory.free_gib / memory.kv_gib_per_sequence)
+
+
 def weights_bytes(llm: Llm, precision: str) -> float:
     """Bytes of all weights: parameters × bytes per parameter of `precision`.
 

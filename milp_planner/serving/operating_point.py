@@ -38,7 +38,7 @@ class OperatingPoint:
     """Which rows, from where and when."""
 
     evidence: str
-    """A key of `derate.DERATES`."""
+    """The kind of evidence; see `derate.py`."""
 
     error_band: tuple[float, float]
     """Measured ÷ this rate at its 5th and 95th percentile."""
@@ -80,6 +80,8 @@ class Question(NamedTuple):
     ttft_limit_s: float | None = None
     quantile: float = evidence_of.DEFAULT_QUANTILE
     raw_multiplier: float = 1.0
+    moe: bool = False
+    """Whether the LLM is a mixture of experts: estimates of those scatter more."""
 
     @property
     def tokens(self) -> float:
@@ -94,7 +96,7 @@ def rate_only(
     wish = f"ttft wish {q.ttft_limit_s or 0:g} s is not verified: no measured ttft"
     return OperatingPoint(
         requests_per_second=rate,
-        derate=evidence_of.derate(evidence, q.quantile),
+        derate=evidence_of.derate(evidence, q.moe, q.quantile),
         concurrency=None,
         tpot_s=None,
         ttft_s=None,
@@ -102,7 +104,7 @@ def rate_only(
         source=source,
         source_detail=detail,
         evidence=evidence,
-        error_band=evidence_of.error_band(evidence),
+        error_band=evidence_of.error_band(evidence, q.moe),
         warnings=() if q.ttft_limit_s is None else (wish,),
     )
 

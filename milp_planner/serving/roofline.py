@@ -180,6 +180,16 @@ class Roofline:
         """Model FLOPs utilization, prefill included: useful operations ÷ peak   [0–1]."""
         return self.requests_per_second(n) * self.flops_per_request / self.peak_flops
 
+    def fastest_requests_per_second(self, n: float) -> float:
+        """The physical bound on X(n): peaks reached, nothing lost, an 8-bit KV cache   [1/s].
+
+        A measurement beyond it is an error, not a fast engine.
+        """
+        read = self.weights_s(n) * WEIGHT_READ_EFFICIENCY
+        read += n * self.kv_s * self.kv_efficiency / 2
+        computed = n * self.flops_per_request / self.peak_flops
+        return n / max(self.output_tokens * read, computed)
+
     @cached_property
     def ttft_advice_s(self) -> float:
         """Time to first token of an idle replica: its prefill and one step. Advice, never a gate:

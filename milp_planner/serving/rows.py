@@ -16,6 +16,7 @@ from milp_planner.serving.measured import (
     build_curves,
     looks_speculative,
 )
+from milp_planner.serving.memory import room
 from milp_planner.serving.operating_point import Question
 from milp_planner.serving.roofline import missing_for_estimate
 
@@ -35,6 +36,8 @@ class ReplicaRows:
     """Whether the rows can be compared with an estimate, and so calibrate it."""
 
     warnings: tuple[str, ...]
+    room: Callable[[float], float]
+    """Sequences of so many tokens that the replica can hold."""
 
 
 class MeasuredRows:
@@ -71,12 +74,17 @@ class MeasuredRows:
         return frozenset(row.gpu for row in self._catalog.measurements if row.regime in CLOSED_LOOP)
 
     def rated_points(self) -> Iterator[RatedPoint]:
-        """Every closed-loop point that can be compared with an estimate."""
+        """Every closed-loop point that can be compared with an estimate.
+
+        With more in flight than fit in memory a part waits: such a point says nothing of speed.
+        """
         for key, rows in self._replicas.items():
-            if rows.estimable:
-                for curves in rows.curves:
-                    for curve in curves:
-                        yield from (RatedPoint(key, point) for point in curve.points)
+            curves = [curve for group in rows.curves for curve in group]
+            for curve in curves if rows.estimable else ():
+                room = rows.room(curve.input_tokens + curve.output_tokens)
+                for point in curve.points:
+                    if point.concurrency <= room:
+                        yield RatedPoint(key, point)
 
     @cached_property
     def _raw(self) -> dict[tuple[str, str], list[Measurement]]:
@@ -119,6 +127,9 @@ class MeasuredRows:
             offline=tuple(r for r in rows if r.regime == OFFLINE and has_size(r)),
             estimable=not missing_for_estimate(llm, gpu),
             warnings=tuple(warnings),
+            room=lambda tokens: room(
+                llm, gpu, question.precision, question.tensor_parallel, tokens
+            ),
         )
 
 

@@ -13,7 +13,7 @@ from milp_planner.errors import input_error
 from milp_planner.inputs.catalog import Catalog, Gpu, Llm
 from milp_planner.serving.calibration import shape_of
 from milp_planner.serving.measured import CLOSED_LOOP
-from milp_planner.serving.memory import WEIGHT_BYTES, fit, is_mla
+from milp_planner.serving.memory import WEIGHT_BYTES, is_mla, room
 from milp_planner.serving.roofline import (
     KV_READ_EFFICIENCY,
     KV_READ_EFFICIENCY_MLA,
@@ -197,11 +197,10 @@ def _outside(row: dict[str, str]) -> str:
         return OTHER_REGIMES.get(row["regime"], "system-level (MLPerf)")
     if re.search(r"\b(mtp|eagle|speculative)\b", row["note"], re.IGNORECASE):
         return "speculative decoding, labelled"
+    if not all(row[name] for name in NEEDED):
+        return "request size, concurrency, GPUs, rate or tpot not stated"
     if not _is_one_replica(row):
         return "several replicas, pipeline or data parallel, or more than 8 GPUs"
-    needed = ("input_tokens", "output_tokens", "concurrency", "tpot_s")
-    if not all(row[name] for name in needed):
-        return "request size, concurrency or tpot not stated"
     return ""
 
 
@@ -251,12 +250,9 @@ def _beats_memory(sample: Sample) -> bool:
     return sample.tpot_s * FASTER_THAN_MEMORY < weights + kv
 
 
-def _beyond_memory(sample: Sample) -> bool:
-    tokens = sample.input_tokens + sample.output_tokens
-    memory = fit(sample.llm, sample.gpu, sample.precision, sample.tensor_parallel, tokens)
-    # the cap on the batch is a setting; what counts here is the room
-    room = memory.free_gib / memory.kv_gib_per_sequence if memory.kv_gib_per_sequence else 0.0
-    return sample.concurrency > max(1.0, room)
+def _beyond_memory(s: Sample) -> bool:
+    tokens = s.input_tokens + s.output_tokens
+    return s.concurrency > room(s.llm, s.gpu, s.precision, s.tensor_parallel, tokens)
 
 
 def _faster_twins(samples: Iterable[Sample]) -> Iterator[Sample]:
@@ -273,6 +269,16 @@ DUPLICATE = "the same measurement again"
 IMPOSSIBLE = "faster than the memory can be read"
 SPECULATIVE = "speculative decoding, not labelled: faster than a plain twin"
 CROWDED = "more requests in flight than fit in memory"
+
+NEEDED = (
+    "tensor_parallel",
+    "input_tokens",
+    "output_tokens",
+    "concurrency",
+    "output_tokens_per_second",
+    "tpot_s",
+)
+"""Columns without which a row is no sample."""
 
 ENGINES = {"trtllm": "tensorrt-llm"}
 """Engines that the collection writes in two ways."""

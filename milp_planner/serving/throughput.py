@@ -103,6 +103,7 @@ class ServingModel:
             ttft_limit_s,
             quantile,
             raw_multiplier,
+            is_moe(llm),
         )
         answer = self._answers.get(question)
         if answer is None:
@@ -152,8 +153,7 @@ class ServingModel:
         self, q: Question, llm: Llm, gpu: Gpu, memory: MemoryFit
     ) -> OperatingPoint | Rejection:
         estimate = self._estimate_of(llm, gpu, q)
-        plain = evidence_of.ESTIMATED_MOE if is_moe(llm) else evidence_of.ESTIMATED_DENSE
-        calibration = self._calibrations.of(self._rows.key(llm, gpu, q), otherwise=plain)
+        calibration = self._calibrations.of(self._rows.key(llm, gpu, q))
         speed = Scaled(estimate, calibration)
         n = _most_within(speed, q.tpot_limit_s, memory.sequences)
         if n < 1:
@@ -183,7 +183,11 @@ class ServingModel:
             points += self._offline_points(q, llm, gpu, rows, memory)
         if points:
             best = max(points, key=lambda point: point.planned_requests_per_second)
-            return replace(best, warnings=(*best.warnings, *rows.warnings))
+            limited_by = ""
+            if isinstance(target, Roofline):
+                limited_by = target.bottleneck(best.concurrency or max(1, memory.sequences))
+            warnings = (*best.warnings, *rows.warnings)
+            return replace(best, bottleneck=limited_by, warnings=warnings)
         slow = [answer for answer in answers if isinstance(answer, Rejection)]
         return min(slow, key=lambda r: r.fastest_tpot_s or 0.0, default=None)
 

@@ -1,0 +1,62 @@
+* True optimum 25408. CBC 2.10.3 as it comes says infeasible.
+NAME trap FREE
+ROWS
+ N OBJ
+ G r000000
+ G r000001
+ G r000002
+ G r000003
+ L r000004
+COLUMNS
+    MARK      'MARKER'                 'INTORG'
+    x000000 OBJ 318
+    x000000 r000000 0.16277558256625793
+    MARK      'MARKER'                 'INTEND'
+    MARK      'MARKER'                 'INTORG'
+    x000001 OBJ 1022
+    x000001 r000000 1.3582525177531766
+    x000001 r000004 1
+    MARK      'MARKER'                 'INTEND'
+    MARK      'MARKER'                 'INTORG'
+    x000002 OBJ 1517
+    x000002 r000001 0.06980859638302409
+    MARK      'MARKER'                 'INTEND'
+    MARK      'MARKER'                 'INTORG'
+    x000003 OBJ 868
+    x000003 r000001 0.1238956979775132
+    x000003 r000004 1
+    MARK      'MARKER'                 'INTEND'
+    MARK      'MARKER'                 'INTORG'
+    x000004 OBJ 248
+    x000004 r000002 0.22995741937561462
+    MARK      'MARKER'                 'INTEND'
+    MARK      'MARKER'                 'INTORG'
+    x000005 OBJ 1298
+    x000005 r000002 0.664612059961375
+    x000005 r000004 1
+    MARK      'MARKER'                 'INTEND'
+    MARK      'MARKER'                 'INTORG'
+    x000006 OBJ 1606
+    x000006 r000003 0.36539707132274246
+    MARK      'MARKER'                 'INTEND'
+    MARK      'MARKER'                 'INTORG'
+    x000007 OBJ 1688
+    x000007 r000003 0.09724085066661271
+    x000007 r000004 1
+    MARK      'MARKER'                 'INTEND'
+RHS
+    RHS r000000 1
+    RHS r000001 1
+    RHS r000002 1
+    RHS r000003 1
+    RHS r000004 5
+BOUNDS
+ UP BND x000000 2
+ UP BND x000001 4
+ UP BND x000002 12
+ UP BND x000003 12
+ UP BND x000004 2
+ UP BND x000005 4
+ UP BND x000006 12
+ UP BND x000007 4
+ENDATA

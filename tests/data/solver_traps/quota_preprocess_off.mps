@@ -1,0 +1,50 @@
+* True optimum 1982. CBC 2.10.3 with only its preprocessing off says 2199.
+NAME trap FREE
+ROWS
+ N OBJ
+ G r000000
+ G r000001
+ L r000002
+ L r000003
+COLUMNS
+    MARK      'MARKER'                 'INTORG'
+    x000000 OBJ 1883
+    x000000 r000000 0.39703703863146467
+    x000000 r000002 1
+    MARK      'MARKER'                 'INTEND'
+    MARK      'MARKER'                 'INTORG'
+    x000001 OBJ 991
+    x000001 r000000 0.6227227598536604
+    x000001 r000003 1
+    MARK      'MARKER'                 'INTEND'
+    MARK      'MARKER'                 'INTORG'
+    x000002 OBJ 774
+    x000002 r000000 0.4683978407021015
+    MARK      'MARKER'                 'INTEND'
+    MARK      'MARKER'                 'INTORG'
+    x000003 OBJ 215
+    x000003 r000001 0.48030858260911585
+    x000003 r000002 1
+    MARK      'MARKER'                 'INTEND'
+    MARK      'MARKER'                 'INTORG'
+    x000004 OBJ 217
+    x000004 r000001 2.073096430155723
+    x000004 r000003 1
+    MARK      'MARKER'                 'INTEND'
+    MARK      'MARKER'                 'INTORG'
+    x000005 OBJ 1168
+    x000005 r000001 0.30435038867947933
+    MARK      'MARKER'                 'INTEND'
+RHS
+    RHS r000000 1
+    RHS r000001 1
+    RHS r000002 5
+    RHS r000003 5
+BOUNDS
+ UP BND x000000 12
+ UP BND x000001 12
+ UP BND x000002 2
+ UP BND x000003 12
+ UP BND x000004 12
+ UP BND x000005 4
+ENDATA
