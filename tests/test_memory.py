@@ -112,7 +112,8 @@ def test_weights_are_parameters_times_bytes(precision: str, bytes_each: float) -
 
 def test_free_memory_and_sequences_by_hand() -> None:
     # 10 GiB of weights on 2 GPUs; usable 0.9 · 40 = 36, less 5 and the reserve of 6: 25 GiB.
-    # KV of 1024 tokens: 2·16·8·128·2 B = 64 KiB a token, 64 MiB, 32 MiB per GPU: 800 fit, 256 count.
+    # KV: 2·16·8·128·2 B = 64 KiB a token, so 1024 tokens take 64 MiB, 32 MiB per GPU:
+    # 800 sequences fit, 256 count.
     small = gqa(16, 8, 128, parameters_b=10 * GIB / 2e9)
     found = fit(small, gpu(40), "bf16", 2, 1024)
     assert found.weights_gib == pytest.approx(5)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
-import threading
 import traceback
-from collections.abc import Iterator, Sequence
-from types import FrameType
+from collections.abc import Sequence
 from typing import Any
 
 import typer
 
 from milp_planner.cli import exit_codes, streams
+from milp_planner.cli.signals import Terminated, sigterm_raises
 from milp_planner.errors import Fault, InputError, PlannerError, SolverError
 
 PROGRAM = "milp-planner"
@@ -25,15 +23,11 @@ USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 """What the argument parser raises. typer does not publish the class, only ones derived from it."""
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, taken down the same path as Ctrl-C so that every solver is stopped."""
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line, `sys.argv` by default, and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        with _sigterm_raises():
+        with sigterm_raises():
             code = _guarded(arguments)
             streams.finish()
             return code
@@ -123,20 +117,3 @@ def wants_json(arguments: Sequence[str]) -> bool:
         or "--format=json" in arguments
         or any(pair in (("--format", "json"), ("-f", "json")) for pair in pairs)
     )
-
-
-@contextlib.contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """SIGTERM raises `Terminated` inside the block; only the main thread may ask for that."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def terminate(number: int, frame: FrameType | None) -> None:
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)

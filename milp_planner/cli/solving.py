@@ -27,6 +27,7 @@ from milp_planner.cli.parameters import (
     read_gap,
     read_usd,
 )
+from milp_planner.cli.signals import signals_exit_at_once
 
 if TYPE_CHECKING:
     from milp_planner.inputs.problem import Problem
@@ -91,7 +92,8 @@ def solve(
     quiet: Quiet = False,
 ) -> int:
     """Find the cheapest fleet, with proof."""
-    from milp_planner.planning.planner import solve as find_plan
+    with signals_exit_at_once():
+        from milp_planner.planning.planner import solve as find_plan
     from milp_planner.reporting.formats import FORMATS
     from milp_planner.reporting.options import ReportOptions
 
@@ -219,7 +221,7 @@ class Gates:
     def _estimates(self, plan: Plan) -> Iterator[str]:
         if not self.fail_on_estimates:
             return
-        points = [point for p in plan.purchases for point in p.candidate.points]
+        points = [point for p in plan.purchases for point in p.candidate.serving_points]
         estimates = [point for point in points if point.source != "measured"]
         if estimates:
             sources = ", ".join(sorted({point.source for point in estimates}))

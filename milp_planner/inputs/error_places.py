@@ -40,6 +40,17 @@ MAPPINGS: tuple[Any, ...] = (dict, collections.abc.Mapping, collections.abc.Muta
 
 
 @dataclass(frozen=True)
+class Kind:
+    """What a discriminated union was found to be."""
+
+    name: str
+    """`kind: profile`, as the file says it."""
+
+    others: Mapping[str, type[BaseModel]]
+    """The records of the other kinds, by such names."""
+
+
+@dataclass(frozen=True)
 class Place:
     """A value, its declared type, and the record whose field it is."""
 
@@ -52,10 +63,12 @@ class Place:
     """What the user wrote."""
 
     record: type[BaseModel] | None = None
-    kind: str = ""
-    """`kind: profile`, where the record was chosen by that key."""
+    kind: Kind | None = None
+    """The kind of that record, where there are several."""
 
-    other_kinds: Mapping[str, type[BaseModel]] | None = None
+    own_kind: Kind | None = None
+    """The kind of the value itself, where it is a record of several kinds."""
+
     is_key: bool = False
     """The error is about the key itself, not about its value."""
 
@@ -73,7 +86,8 @@ def locate(place: Place, loc: Sequence[str | int]) -> Place:
         if is_union(place.declared):
             place = _chosen(place, str(rest[0]))
         else:
-            place = _entered(place, rest[0], is_key=rest[1:2] == ("[key]",))
+            is_key = is_mapping(place.declared) and rest[1:] == ("[key]",)
+            place = _entered(place, rest[0], is_key)
         rest = rest[2:] if place.is_key else rest[1:]
     return unwrapped(place)
 
@@ -183,33 +197,26 @@ def kinds_of(union: Any, discriminator: Any) -> dict[str, Any]:
 def _chosen(place: Place, tag: str) -> Place:
     """The member of a discriminated union that the tag names."""
     kinds = kinds_of(place.declared, place.discriminator)
-    name = place.discriminator if isinstance(place.discriminator, str) else ""
-    return replace(
-        place,
-        declared=kinds.pop(tag, Any),
-        discriminator=None,
-        kind=f"{name}: {tag}" if name else "",
-        other_kinds={
-            f"{name}: {other}": member for other, member in kinds.items() if is_record(member)
-        },
-    )
+    member = kinds.pop(tag, Any)
+    key = place.discriminator if isinstance(place.discriminator, str) else ""
+    others = {f"{key}: {name}": other for name, other in kinds.items() if is_record(other)}
+    kind = Kind(f"{key}: {tag}", others) if key else None
+    return replace(place, declared=member, discriminator=None, own_kind=kind)
 
 
 def _entered(place: Place, step: str | int, is_key: bool) -> Place:
     """One step down a record, a list or a mapping."""
     declared, arguments = place.declared, get_args(place.declared)
-    below = Place((*place.path, step), Any, value=child_of(place.value, step))
+    below = Place((*place.path, step), Any, value=child_of(place.value, step), is_key=is_key)
     if is_record(declared):
-        field = field_place(declared, str(step))
-        below = replace(below, record=declared, kind=place.kind, other_kinds=place.other_kinds)
-        if field:
-            return replace(below, declared=field.declared, discriminator=field.discriminator)
-        return below
+        field = field_place(declared, str(step)) or below
+        below = replace(below, record=declared, kind=place.own_kind)
+        return replace(below, declared=field.declared, discriminator=field.discriminator)
     if is_list(declared) and arguments:
         return replace(below, declared=_entry_type(arguments, step))
     if is_mapping(declared) and arguments:
-        return replace(below, declared=arguments[0 if is_key else 1], is_key=is_key)
-    return replace(below, is_key=is_key)
+        return replace(below, declared=arguments[0 if is_key else 1])
+    return below
 
 
 def _entry_type(arguments: tuple[Any, ...], step: str | int) -> Any:

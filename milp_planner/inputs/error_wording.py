@@ -15,7 +15,6 @@ from milp_planner.errors import RecordError, nearest, readable_path
 from milp_planner.inputs.error_places import (
     UNKNOWN,
     Place,
-    Steps,
     choices,
     field_place,
     is_record,
@@ -25,7 +24,8 @@ from milp_planner.inputs.error_places import (
     spellings,
     unwrapped,
 )
-from milp_planner.units import found, shown, yes_no_wording
+from milp_planner.inputs.strict_yaml import Steps
+from milp_planner.units import LONGEST_SHOWN, found, shown, yes_no_wording
 
 VERSION_KEY = "schema_version"
 MOST_KEYS_LISTED = 12
@@ -111,7 +111,7 @@ def _missing(trouble: Trouble) -> Said:
     place = trouble.place
     if place.path == (VERSION_KEY,) and place.record:
         return version_required(place.record)
-    return Said(f"required for {place.kind}" if place.kind else "required")
+    return Said(f"required for {place.kind.name}" if place.kind else "required")
 
 
 def _unknown_key(trouble: Trouble) -> Said:
@@ -119,9 +119,9 @@ def _unknown_key(trouble: Trouble) -> Said:
     if place.record is None:
         return Said("unknown key", at_key=True)
     known = spellings(place.record)
-    for kind, record in (place.other_kinds or {}).items():
-        if key in spellings(record) and key not in known:
-            message = f"unknown key for {place.kind}; {key!r} belongs to {kind}"
+    for other, record in place.kind.others.items() if place.kind else ():
+        if place.kind and key in spellings(record) and key not in known:
+            message = f"unknown key for {place.kind.name}; {key!r} belongs to {other}"
             return Said(message, at_key=True)
     if trouble.given is None and key.partition(":")[0] in known:
         return Said("unknown key", "write a space after ':'", at_key=True)
@@ -202,7 +202,8 @@ def _not_a_list(trouble: Trouble) -> Said:
     if isinstance(given, dict):
         return Said(message, "start each entry with '- '")
     is_single = isinstance(given, str | int | float) and not isinstance(given, bool)
-    return Said(f"{message}; write [{_as_entry(given)}]" if is_single else message)
+    entry = _as_entry(given) if is_single else ""
+    return Said(f"{message}; write [{entry}]" if 0 < len(entry) <= LONGEST_SHOWN else message)
 
 
 def _as_entry(given: object) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from milp_planner.errors import Fault
 from milp_planner.inputs.problem import Problem
 from milp_planner.inputs.strict_yaml import Document, read_yaml
+from milp_planner.inputs.validation import validate
 
 
 def load_problem(source: str | Path, *, text: str | None = None) -> Problem:
@@ -17,8 +17,6 @@ def load_problem(source: str | Path, *, text: str | None = None) -> Problem:
     With `text` nothing is read and `source` only names it. Raises InputError that names every
     fault with file, line and column.
     """
-    from milp_planner.inputs.validation import validate
-
     document = read_yaml(source, text=text)
     problem = validate(Problem, document)
     problem._origin = document
@@ -30,14 +28,5 @@ def located(problem: Problem, fault: Fault) -> Fault:
     document: Document | None = problem._origin
     if document is None:
         return fault
-    line, column = document.at(_steps(fault.path))
+    line, column = document.named(fault.path)
     return replace(fault, file=document.file, line=line, column=column)
-
-
-def _steps(path: str) -> tuple[Any, ...]:
-    """`workloads[0].llm` -> ('workloads', 0, 'llm')."""
-    steps: list[Any] = []
-    for part in path.split("."):
-        name, *indices = part.split("[")
-        steps += [name, *(int(index.rstrip("]")) for index in indices)]
-    return tuple(steps)

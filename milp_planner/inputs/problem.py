@@ -5,10 +5,11 @@ To add a limit, add its field to `Limits` here and its family to `milp/constrain
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from milp_planner.errors import RecordError
 from milp_planner.inputs.base import Frozen
 from milp_planner.inputs.catalog import Billing, Id
 from milp_planner.inputs.traffic import Pattern, RequestSize, Traffic
@@ -19,10 +20,11 @@ from milp_planner.units import (
     Seconds,
     Share,
     Usd,
+    WholeNumber,
     YesNo,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 MOST_WORKLOADS = 200
 SHARES_TOLERANCE = 1e-6
 
@@ -68,10 +70,10 @@ class Workload(Frozen):
     """Size of a request, or several classes whose shares sum to 1."""
 
     latency: Latency = Latency()
-    min_replicas: Annotated[int, Field(ge=1)] = 1
+    min_replicas: Annotated[WholeNumber, Field(ge=1)] = 1
     """Replicas that must be up whenever the workload has traffic."""
 
-    priority: Annotated[int, Field(ge=1)] = 1
+    priority: Annotated[WholeNumber, Field(ge=1)] = 1
     """1 is served first when the budget is short and `when_short` is `priority`."""
 
     @model_validator(mode="after")
@@ -79,13 +81,15 @@ class Workload(Frozen):
         if not isinstance(self.requests, tuple):
             return self
         if not self.requests:
-            raise ValueError("requests: at least one class is needed")
+            raise RecordError("at least one class is needed", at=("requests",))
         shares = [size.share for size in self.requests]
         if len(shares) > 1 and None in shares:
-            raise ValueError("requests: every class needs a share when there are several")
+            raise RecordError(
+                "every class needs a share when there are several", at=("requests",)
+            )
         total = sum(1.0 if share is None else share for share in shares)
         if abs(total - 1) > SHARES_TOLERANCE * (1 + 1e-6):
-            raise ValueError(f"requests: the shares sum to {total:.6g}, not to 1")
+            raise RecordError(f"the shares sum to {total:.6g}, not to 1", at=("requests",))
         return self
 
     @property
@@ -127,7 +131,7 @@ class OverloadPenalty(Frozen):
 class ScalingPenalty(Frozen):
     """A price per GPU beyond a count, over the workload's whole fleet."""
 
-    above_gpus: Annotated[int, Field(ge=0)] = 8
+    above_gpus: Annotated[WholeNumber, Field(ge=0)] = 8
     usd_per_gpu: Usd = 50_000
     per: Literal["workload"] = "workload"
 
@@ -205,7 +209,7 @@ class Filter(Frozen):
 class ProviderLimits(Filter):
     """Which providers, how many, and how much of one."""
 
-    at_most: Annotated[int, Field(ge=1)] | None = None
+    at_most: Annotated[WholeNumber, Field(ge=1)] | None = None
     max_share: Annotated[Share, Field(gt=0)] | None = None
     """Largest share of a workload's capacity that one provider may hold."""
 
@@ -227,9 +231,9 @@ class Budget(Frozen):
 class GpuLimits(Frozen):
     """Most GPUs at any time, over all workloads."""
 
-    total: Annotated[int, Field(ge=0)] | None = None
-    per_provider: dict[str, Annotated[int, Field(ge=0)]] = {}
-    per_gpu: dict[str, Annotated[int, Field(ge=0)]] = {}
+    total: Annotated[WholeNumber, Field(ge=0)] | None = None
+    per_provider: dict[str, Annotated[WholeNumber, Field(ge=0)]] = Field(default_factory=dict)
+    per_gpu: dict[str, Annotated[WholeNumber, Field(ge=0)]] = Field(default_factory=dict)
 
 
 class Survival(Frozen):
@@ -249,7 +253,7 @@ class Limits(Frozen):
     gpus: Filter = Filter()
     offerings: Filter = Filter()
     billing: BillingLimits = BillingLimits()
-    max_units: dict[str, Annotated[int, Field(ge=0)]] = {}
+    max_units: dict[str, Annotated[WholeNumber, Field(ge=0)]] = Field(default_factory=dict)
     """Most units by offering id or pattern, over all workloads."""
 
     max_gpus: GpuLimits = GpuLimits()
@@ -271,7 +275,7 @@ class CurrentUnits(Frozen):
 
     offering: Glob
     workload: Id
-    units: Annotated[int, Field(ge=1)]
+    units: Annotated[WholeNumber, Field(ge=1)]
     billing: Billing | None = None
     """Needed only where the offering is sold under several billings."""
 
@@ -281,13 +285,13 @@ class Switching(Frozen):
 
     usd_per_unit_added: NonNegativeNumber = 0
     usd_per_unit_removed: NonNegativeNumber = 0
-    max_units_changed: Annotated[int, Field(ge=0)] | None = None
+    max_units_changed: Annotated[WholeNumber, Field(ge=0)] | None = None
 
 
 class Alternatives(Frozen):
     """Next-best plans to look for."""
 
-    count: Annotated[int, Field(ge=0, le=100)] = 3
+    count: Annotated[WholeNumber, Field(ge=0, le=100)] = 3
     differ_by: Literal["counts", "offerings", "providers", "gpus"] = "offerings"
     per_workload: YesNo = False
 
@@ -298,7 +302,7 @@ class SolverSettings(Frozen):
     time_limit_s: Seconds = Field(60, alias="time_limit")
     gap: Share = 0.0
     certify: YesNo = True
-    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 1
+    seed: Annotated[WholeNumber, Field(ge=0, le=2**31 - 1)] = 1
 
 
 class Problem(Frozen):
@@ -321,11 +325,15 @@ class Problem(Frozen):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
-        seen: set[str] = set()
-        for w in self.workloads:
-            if w.name in seen:
-                raise ValueError(f"two workloads are named {w.name!r}")
-            seen.add(w.name)
+        first: dict[str, int] = {}
+        for i, w in enumerate(self.workloads):
+            if w.name in first:
+                raise RecordError(
+                    f"two workloads are named {w.name!r}",
+                    at=("workloads", i, "name"),
+                    clashes_with=("workloads", first[w.name], "name"),
+                )
+            first[w.name] = i
         return self
 
     def workload(self, name: str) -> Workload:

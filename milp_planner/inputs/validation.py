@@ -38,6 +38,9 @@ from milp_planner.inputs.strict_yaml import Document
 from milp_planner.units import FROM_FILE, found
 
 T = TypeVar("T", bound=BaseModel)
+MOST_ERRORS_WORDED = 1_000
+"""Beyond them only their number is told: wording 100,000 of them takes 20 s."""
+
 Details = Mapping[str, Any]
 """One entry of pydantic's `errors()`."""
 
@@ -93,10 +96,13 @@ def faults_of(
             return [replace(fault, path="")]
     start = Place((), model, value=data if document is None else document.data)
     how = _how(from_file=document is not None)
-    faults = [
-        _fault(place, said, document, file, line) for place, said in _said(details, start, how)
-    ]
-    return sorted(faults, key=lambda fault: (fault.line, fault.column))
+    worded = _said(details[:MOST_ERRORS_WORDED], start, how)
+    faults = [_fault(place, said, document, file, line) for place, said in worded]
+    faults.sort(key=lambda fault: (fault.line, fault.column))
+    if len(details) > MOST_ERRORS_WORDED:
+        said = Said(f"{len(details) - MOST_ERRORS_WORDED:,} more faults were found")
+        faults.append(_fault(start, said, document, file, line))
+    return faults
 
 
 def _how(*, from_file: bool) -> dict[str, Any]:
@@ -149,16 +155,17 @@ def _said_of_union(
 ) -> Iterator[tuple[Place, Said]]:
     """What is wrong with the member of a union that the value looks like."""
     place = replace(group[0][1], value=_value_of_union(group), unread=())
-    member = _member_like(place.value, members(place.declared))
-    if place.value is UNKNOWN:
-        yield place, wording(group[0][0], place)
-    elif member is None:
+    is_known = place.value is not UNKNOWN
+    member = _member_like(place.value, members(place.declared)) if is_known else None
+    if is_known and member is None:
         expected = " or ".join(dict.fromkeys(_expected(m) for m in members(place.declared)))
         yield place, Said(f"expected {expected}, found {found(place.value)}")
-    elif details := _errors(member, place.value, how):
+    elif details := _errors(member, place.value, how) if is_known else []:
         yield from _said(details, replace(place, declared=member), how)
-    else:  # the value was changed before it came to the union: say what pydantic said first
-        yield place, wording(group[0][0], replace(place, declared=member, value=UNKNOWN))
+    else:  # the value is not known, or a validator changed it: say what pydantic said first
+        error, at = group[0]
+        below = Place((*at.path, *at.unread[1:]), Any)
+        yield below, wording(error, below)
 
 
 def _value_of_union(group: list[tuple[Details, Place]]) -> Any:

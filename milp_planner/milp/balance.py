@@ -70,11 +70,14 @@ def _add_block(
         served = sum(choice.shares.get((k, q, t), 0.0) for k in on)
         row = {}
         for k in on:
+            if not k.requests_per_second[q]:
+                continue
             share = lp.add_variable(f"x{len(shares):06d}", 0, 1)
             shares[k, q, t] = share
             row[share] = 1.0
             work[k][share] = request_class.share * demand.peak[t] / k.requests_per_second[q]
-        lp.addConstraint(pulp.LpConstraint(expression(row), pulp.LpConstraintEQ, None, served))
+        if row:
+            lp.addConstraint(pulp.LpConstraint(expression(row), pulp.LpConstraintEQ, None, served))
     for terms in work.values():
         lp.addConstraint(pulp.LpConstraint(expression(terms), pulp.LpConstraintLE, None, 0.0))
     return highest

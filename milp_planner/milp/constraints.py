@@ -22,6 +22,14 @@ from milp_planner.planning.plan import Plan, exceeds
 from milp_planner.serving.candidates import Candidate, PlanningInput
 
 
+NEGLIGIBLE_WORK = 1e-9
+"""Part of the largest class's work below which a class is left out of `Capacity`.
+
+Hundreds of such classes stay below what the check of a plan can tell, and below any solver's
+tolerance; kept, their coefficients would make the row unfit for solvers. They are still routed.
+"""
+
+
 class Coverage:
     """Every request class is served in every block.
 
@@ -113,9 +121,15 @@ def _time_shared(fleet: Fleet, k: Candidate, t: int) -> Iterator[Row]:
     levels = fleet.levels[k.workload]
     on = list(fleet.units_on(k, t))
     work: Terms = {units: -levels[level].ceiling for level, units in on}
-    for q in fleet.classes(k.workload):
-        load = fleet.peak(k.workload, q, t) / k.requests_per_second[q]
-        work[fleet.shares[k, q, t]] = load
+    loads = {
+        q: fleet.peak(k.workload, q, t) / k.requests_per_second[q]
+        for q in fleet.classes(k.workload)
+        if (k, q, t) in fleet.shares  # elsewhere the class cannot be served
+    }
+    least = NEGLIGIBLE_WORK * max(1.0, *loads.values())
+    for q, load in loads.items():
+        if load > least:
+            work[fleet.shares[k, q, t]] = load
         if load < levels[0].ceiling:
             terms: Terms = {fleet.shares[k, q, t]: 1.0}
             terms.update({units: -1.0 for _, units in on})

@@ -6,11 +6,13 @@ An engine turns an MPS file into an `Outcome`. To add one, write a function that
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 
 CBC = "cbc"
 HIGHS = "highs"
@@ -80,14 +82,29 @@ class Outcome:
         return ENGINE_NAMES.get(self.engine, self.engine)
 
 
-def fault_in_values(values: Mapping[str, float], columns: Sequence[str]) -> str:
-    """What makes `values` unusable as a plan: a column without a number; '' when all is there."""
-    for column in columns:
-        if column not in values:
-            return f"no value for column {column!r}"
-        if not math.isfinite(values[column]):
-            return f"column {column!r} is {values[column]}"
-    return ""
+def fault_in_values(values: Mapping[str, float], columns: Sequence[str], mps: Path) -> str:
+    """What makes `values` unusable as a plan for the model in `mps`; '' when nothing does.
+
+    Every one of `columns` must have a number, but for those that the file does not have: PuLP
+    leaves out variables that no row and no cost uses.
+    """
+    for name, value in values.items():
+        if not math.isfinite(value):
+            return f"column {name!r} is {value}"
+    missing = [name for name in columns if name not in values]
+    if missing:
+        written = set(_columns_in(mps))
+        missing = [name for name in missing if name in written]
+    return f"no value for column {missing[0]!r}" if missing else ""
+
+
+def _columns_in(mps: Path) -> Iterator[str]:
+    """First words of the lines of the COLUMNS section."""
+    with mps.open(encoding="utf-8") as lines:
+        for _ in itertools.takewhile(lambda line: line.rstrip() != "COLUMNS", lines):
+            pass
+        for line in itertools.takewhile(lambda line: line.startswith(" "), lines):
+            yield line.split(maxsplit=1)[0]
 
 
 def seconds_since(started_s: float) -> float:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from milp_planner.milp.engines import (
 )
 
 ABSOLUTE_GAP = 1e-6  # objective units; HiGHS's default, said here because the proof rests on it
+RELATIVE_NOISE = 1e-9  # of the objective: the last digits of a sum of doubles
 LEAST_TIME_LIMIT_S = 0.001  # HiGHS takes 0 as an error in some calls
 
 
@@ -44,8 +46,8 @@ def run_highs(
 
     gap: relative, of the objective; 0 asks for a proof. columns: names that must have a value.
     threads: the same number in the whole process, or HiGHS refuses. cancel: set it from any thread
-    to stop the run within its next callback (a few ms, more inside one long LP step). Python sees
-    a Ctrl-C only in the main thread, so call this from another one, as `certify` does.
+    to stop the run within its next callback (a few ms, more inside one long LP step). A Ctrl-C
+    stops it likewise, and then goes on up.
     """
     started_s = time.monotonic()
     try:
@@ -54,15 +56,13 @@ def run_highs(
         return Outcome(HIGHS, "", EngineStatus.FAILED, reason=f"highspy does not import: {error}")
     highs = highspy.Highs()
     _configure(highs, gap=gap, seed=seed, threads=threads, presolve=presolve)
-    if cancel is not None:
-        _stop_when_cancelled(highs, cancel)
     # The time limit is set after reading, because HiGHS counts reading and then fails to read.
     if highs.readModel(str(mps)) == highspy.HighsStatus.kError:
         return _failed(highs, f"cannot read {mps.name}", started_s)
     left_s = time_limit_s - seconds_since(started_s)
     highs.setOptionValue("time_limit", max(left_s, LEAST_TIME_LIMIT_S))
-    highs.run()
-    return _read(highs, columns, started_s)
+    _run(highs, cancel or threading.Event())
+    return _read(highs, columns, mps, started_s)
 
 
 def _configure(highs: Any, *, gap: float, seed: int, threads: int, presolve: bool) -> None:
@@ -74,18 +74,28 @@ def _configure(highs: Any, *, gap: float, seed: int, threads: int, presolve: boo
     highs.setOptionValue("mip_abs_gap", ABSOLUTE_GAP)
 
 
-def _stop_when_cancelled(highs: Any, cancel: threading.Event) -> None:
-    """Answers HiGHS's question "shall I stop?" wherever it asks."""
+def _run(highs: Any, cancel: threading.Event) -> None:
+    """Run HiGHS in a thread of its own and wait for it.
+
+    Python raises a Ctrl-C in the main thread. If HiGHS ran there, it would be raised inside one of
+    HiGHS's callbacks, and would have to fly through its C++; so that thread only waits.
+    """
+    ended = threading.Event()
 
     def answer(event: Any) -> None:
-        if cancel.is_set():
+        if cancel.is_set() or ended.is_set():
             event.interrupt()
 
     for question in (highs.cbMipInterrupt, highs.cbSimplexInterrupt, highs.cbIpmInterrupt):
         question.subscribe(answer)
+    with ThreadPoolExecutor(1, thread_name_prefix="highs") as pool:
+        try:
+            pool.submit(highs.run).result()
+        finally:
+            ended.set()
 
 
-def _read(highs: Any, columns: Sequence[str], started_s: float) -> Outcome:
+def _read(highs: Any, columns: Sequence[str], mps: Path, started_s: float) -> Outcome:
     import highspy
 
     status = highs.getModelStatus()
@@ -105,19 +115,24 @@ def _read(highs: Any, columns: Sequence[str], started_s: float) -> Outcome:
         return _outcome(
             highs, EngineStatus.NO_SOLUTION, started_s, bound=_bound(highs), reason=reason
         )
-    return _with_values(highs, columns, started_s, reason=stopped.get(status, ""))
-
-
-def _with_values(highs: Any, columns: Sequence[str], started_s: float, reason: str) -> Outcome:
-    named = zip(highs.getLp().col_names_, highs.getSolution().col_value, strict=True)
-    values = {name: value + 0.0 for name, value in named}  # no -0.0
-    if fault := fault_in_values(values, columns):
+    values = _values(highs)
+    if fault := fault_in_values(values, columns, mps):
         return _failed(highs, fault, started_s)
+    return _with_values(highs, values, started_s, reason=stopped.get(status, ""))
+
+
+def _values(highs: Any) -> dict[str, float]:
+    named = zip(highs.getLp().col_names_, highs.getSolution().col_value, strict=True)
+    return {name: value + 0.0 for name, value in named}  # no -0.0
+
+
+def _with_values(highs: Any, values: Mapping[str, float], started_s: float, reason: str) -> Outcome:
     objective = highs.getInfo().objective_function_value
     bound = _bound(highs)
     if not reason and bound is None:
         bound = objective  # a model without integers, solved
-    proven = not reason and bound is not None and bound >= objective - ABSOLUTE_GAP
+    noise = max(ABSOLUTE_GAP, RELATIVE_NOISE * abs(objective))
+    proven = not reason and bound is not None and bound >= objective - noise
     return _outcome(
         highs,
         EngineStatus.OPTIMAL if proven else EngineStatus.FEASIBLE,

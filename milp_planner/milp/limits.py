@@ -190,7 +190,7 @@ def _share_rows(fleet: Fleet, group_of: Callable[[Candidate], str], share: float
                 terms: Terms = {}
                 for k in serving:
                     inside = 1.0 if group_of(k) == group else 0.0
-                    for variable, rate in capacity_terms(fleet, k, t):
+                    for variable, rate in capacity_terms(fleet, k, t, part_rate):
                         add(terms, variable, (inside - share) * rate / peak)
                 yield Row(f"{w.name} {group} {t}", terms, LE, 0.0)
 
@@ -203,7 +203,7 @@ def _share_violations(
             held: dict[str, float] = {}
             for p in plan.purchases_of(w.name):
                 group = group_of(p.candidate)
-                held[group] = held.get(group, 0.0) + capacity_of(plan, p, t)
+                held[group] = held.get(group, 0.0) + capacity_of(plan, p, t, part_rate)
             total = sum(held.values())
             for group, rate in sorted(held.items()):
                 if group and exceeds(rate / total if total else 0.0, share):
@@ -213,17 +213,19 @@ def _share_violations(
                     )
 
 
-def capacity_terms(fleet: Fleet, k: Candidate, t: int) -> Iterator[tuple[object, float]]:
-    """(column, requests/s at the workload's mix) of a candidate in a block."""
+def capacity_terms(
+    fleet: Fleet, k: Candidate, t: int, unit_rate: Weight
+) -> Iterator[tuple[object, float]]:
+    """(column, requests/s) of a candidate in a block; per-token use as served."""
     for _, units in fleet.units_on(k, t):
-        yield units, k.mix_requests_per_second
+        yield units, unit_rate(k)
     if k.mode.per_token:
         for q in fleet.classes(k.workload):
             if (k, q, t) in fleet.shares:
                 yield fleet.shares[k, q, t], fleet.peak(k.workload, q, t)
 
 
-def capacity_of(plan: Plan, p: Purchase, t: int) -> float:
+def capacity_of(plan: Plan, p: Purchase, t: int, unit_rate: Weight) -> float:
     """Requests/s of a purchase in a block, at 100 % utilization; per-token use as served."""
     if p.candidate.mode.per_token:
         block = plan.blocks[t]
@@ -232,7 +234,17 @@ def capacity_of(plan: Plan, p: Purchase, t: int) -> float:
             for r in plan.routes
             if r.candidate is p.candidate and r.block == block
         )
-    return p.candidate.mix_requests_per_second * p.units_by_block[t]
+    return unit_rate(p.candidate) * p.units_by_block[t]
+
+
+def mix_rate(k: Candidate) -> float:
+    """Requests/s of a unit at the workload's mix; 0 where it cannot serve all of it."""
+    return k.mix_requests_per_second
+
+
+def part_rate(k: Candidate) -> float:
+    """Requests/s of a unit at the part of the mix that it can serve."""
+    return k.part_requests_per_second
 
 
 SURVIVAL_GROUPS: dict[str, Callable[[Candidate], str]] = {
@@ -265,7 +277,7 @@ class LossSurvived:
                     terms: Terms = {}
                     for k in serving:
                         if group_of(k) != group:
-                            for variable, rate in capacity_terms(fleet, k, t):
+                            for variable, rate in capacity_terms(fleet, k, t, mix_rate):
                                 add(terms, variable, min(1.0, rate / needed))
                     yield Row(f"{w.name} {group} {t}", terms, GE, 1.0)
 
@@ -290,7 +302,11 @@ def losses(plan: Plan, workload: str, kind: str) -> Iterator[tuple[str, int, flo
     bought = list(plan.purchases_of(workload))
     for group in sorted({group_of(p.candidate) for p in bought}):
         for t in range(len(plan.blocks)):
-            left = sum(capacity_of(plan, p, t) for p in bought if group_of(p.candidate) != group)
+            left = sum(
+                capacity_of(plan, p, t, mix_rate)
+                for p in bought
+                if group_of(p.candidate) != group
+            )
             yield group, t, left
 
 

@@ -36,6 +36,8 @@ class FleetModel:
     fleet: Fleet
     costs: Mapping[str, Terms]
     row_meaning: dict[str, str] = field(default_factory=dict)
+    objective: Terms | None = None
+    """What is minimised where it is not the score, the sum of the costs."""
 
     @property
     def columns(self) -> list[str]:
@@ -54,6 +56,11 @@ class FleetModel:
         )
         self.row_meaning[name] = f"{family} {row.name}"
         return name
+
+    def minimise(self, objective: Terms) -> None:
+        """Minimise this instead of the score."""
+        self.objective = objective
+        self.lp.setObjective(expression(objective))
 
     def _zero(self) -> pulp.LpVariable:
         """A column fixed at 0: a row without terms is kept, and decided by its right side."""

@@ -79,7 +79,7 @@ def scaling(fleet: Fleet) -> Terms:
 def overload(fleet: Fleet) -> Terms:
     """Σ_wl ramp(lower edge of l) y_wl: a relaxation that splitting the levels makes exact."""
     return {
-        y: overload_usd(fleet.problem.policy.active_penalties, fleet.levels[w][level].floor)
+        y: overload_usd(fleet.problem.policy.active_penalties, fleet.levels[w][level].charged_at)
         for (w, level), y in fleet.level_used.items()
     }
 

@@ -160,8 +160,11 @@ def _never_dearer(b: Rights, a: Rights, times: int) -> bool:
 
 
 def price_of_capacity(rights: Rights) -> float:
-    """USD/month per request/s of the slowest class: cheap candidates are looked at first."""
-    return rights.month_usd / max(min(rights.does[:-1]), 1e-300)
+    """USD/month per request/s of the fastest class: cheap candidates are looked at first.
+
+    A dominator never comes after what it dominates: it is at least as cheap in every class.
+    """
+    return rights.month_usd / max(rights.does[:-1])
 
 
 def rights_of(given: PlanningInput, k: Candidate, quotas: Sequence[Weight]) -> Rights:

@@ -48,3 +48,11 @@ def modelled_costs(model: FleetModel, values: Mapping[str, float]) -> dict[str, 
         name: sum(coefficient * cleaned[variable] for variable, coefficient in terms.items())
         for name, terms in model.costs.items()
     }
+
+
+def objective_value(model: FleetModel, values: Mapping[str, float]) -> float:
+    """The value of the model's objective at the cleaned columns: the score unless told otherwise."""
+    if model.objective is None:
+        return sum(modelled_costs(model, values).values())
+    cleaned = clean_values(model, values)
+    return sum(coefficient * cleaned[column] for column, coefficient in model.objective.items())

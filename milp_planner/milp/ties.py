@@ -18,7 +18,7 @@ from milp_planner.milp.rows import LE, Row, scaled
 from milp_planner.milp.variables import Terms, add, expression, merged, most_units
 from milp_planner.serving.candidates import Candidate
 
-MOST_COLUMNS = 3_000
+MOST_COLUMNS = 200
 """Beyond this size a tie is left as the solver found it: the search would cost too much."""
 
 SCORE_TOLERANCE = 1e-9

@@ -47,12 +47,26 @@ Terms = dict[pulp.LpVariable, float]
 """A linear expression: coefficient by variable."""
 
 
+PIN_WIDTH = 4e-6
+"""Relative width of a level that holds one utilization: four times what solvers take for equal."""
+
+
 @dataclass(frozen=True)
 class Level:
-    """A stretch of utilization in which penalties are charged at the lower edge."""
+    """A stretch of utilization, above the floor and up to the ceiling."""
 
     floor: float
     ceiling: float
+
+    @property
+    def charged_at(self) -> float:
+        """The utilization that the overload ramp is charged at, in either case to a dollar.
+
+        The floor, so that the program never charges too much; but the ceiling of a level so narrow
+        that it holds one utilization, that of a plan which was seen before.
+        """
+        narrow = self.ceiling - self.floor <= 1.5 * PIN_WIDTH * self.ceiling
+        return self.ceiling if narrow else self.floor
 
 
 def add(terms: Terms, variable: pulp.LpVariable, coefficient: float) -> None:
@@ -230,6 +244,8 @@ def _add_shares(fleet: Fleet, k: Candidate) -> None:
         return
     for t in fleet.busy(k.workload):
         for q in fleet.classes(k.workload):
+            if not (k.mode.per_token or k.requests_per_second[q]):
+                continue  # the class cannot be served there
             meaning = f"share[{k.id} {fleet.blocks[t].name} class {q}]"
             fleet.shares[k, q, t] = fleet.column(meaning, 1, integer=False)
 
@@ -289,12 +305,13 @@ def most_units(fleet: Fleet, k: Candidate) -> int:
     limits = fleet.problem.limits
     for share in (limits.providers.max_share, limits.spot_share):
         if share is not None and 0 < share < 1:
-            largest = max(c.mix_requests_per_second for c in fleet.serving(k.workload))
+            largest = max(c.part_requests_per_second for c in fleet.serving(k.workload))
             rate = (rate + largest) * max(share / (1 - share), (1 - share) / share, 1.0)
     if limits.survival is not None:
         rate = max(rate, demand.highest_peak * limits.survival.share)
-    slowest = min(k.requests_per_second) if fleet.routed(k.workload) else k.mix_requests_per_second
-    units = ceil_snapped(rate / slowest) if slowest > 0 else 0
+    slowest = min((r for r in k.requests_per_second if r), default=0.0)
+    per_unit = slowest if fleet.routed(k.workload) else k.mix_requests_per_second
+    units = ceil_snapped(rate / per_unit) if per_unit > 0 else 0
     replicas = fleet.problem.workload(k.workload).min_replicas
     units = max(units, ceil_snapped(replicas / k.replicas_per_unit))
     return max(units, fleet.given.current_units().get(change_key(k), 0))

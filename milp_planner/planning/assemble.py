@@ -30,6 +30,7 @@ from milp_planner.planning.plan import (
     band,
 )
 from milp_planner.serving.candidates import Candidate, PlanningInput
+from milp_planner.serving.traffic import Demand
 from milp_planner.units import SECONDS_PER_HOUR
 
 NOTHING = 1e-9
@@ -60,7 +61,7 @@ def assemble(given: PlanningInput, choice: FleetChoice, provenance: Provenance) 
         proof=Proof(certified=False, certified_by=()),
         provenance=provenance,
         turned_down=given.candidates.turned_down,
-        warnings=(*given.candidates.warnings, *_unassessed(workloads, purchases)),
+        warnings=(*_range_warnings(purchases), *_unassessed(workloads, purchases)),
     )
 
 
@@ -76,6 +77,12 @@ def _unassessed(
                 f"workload {w.name!r} has a strict latency requirement; the latency of "
                 f"{', '.join(ids)} is not assessed"
             )
+
+
+def _range_warnings(purchases: Sequence[Purchase]) -> Sequence[str]:
+    """What the serving model says about its range, for what is bought, once each."""
+    points = (point for p in purchases for point in p.candidate.points)
+    return list(dict.fromkeys(warning for point in points for warning in point.warnings))
 
 
 def _costs(
@@ -206,10 +213,8 @@ def _workload_plan(
     demand = given.schedule.demands[name]
     mine = [p for p in purchases if p.candidate.workload == name]
     utilization = _utilization(given, mine, routes)
-    capacity = sum(
-        p.candidate.mix_requests_per_second * p.units_by_block[demand.busiest] for p in mine
-    )
-    points = [point for p in mine for point in p.candidate.points]
+    capacity = _capacity(demand, given.schedule.blocks[demand.busiest].name, mine, routes)
+    points = [point for p in mine for point in p.candidate.serving_points]
     tpots = [point.tpot_s for point in points if point.tpot_s is not None]
     ttfts = [point.ttft_s for point in points if point.ttft_s is not None]
     wish = workload.latency.ttft_s
@@ -240,6 +245,26 @@ def _workload_plan(
             given, name, utilization, most_gpus, _unserved(given, choice, name)
         ),
     )
+
+
+def _capacity(
+    demand: Demand, block: str, purchases: Sequence[Purchase], routes: Sequence[Route]
+) -> float:
+    """What units carry in the busiest block at 100 %; several classes routed as they are."""
+    if len(demand.classes) == 1:
+        return sum(
+            p.candidate.mix_requests_per_second * p.units_by_block[demand.busiest]
+            for p in purchases
+        )
+    units = {p.candidate: p.units_by_block[demand.busiest] for p in purchases}
+    busy, served = dict.fromkeys(units, 0.0), 0.0
+    for r in routes:
+        if r.block.name == block and r.candidate in units and not r.candidate.mode.per_token:
+            rate = r.candidate.requests_per_second[demand.classes.index(r.request_class)]
+            busy[r.candidate] += r.requests_per_second / rate
+            served += r.requests_per_second
+    highest = max((work / units[k] for k, work in busy.items() if units[k]), default=0.0)
+    return served / highest if highest else 0.0
 
 
 def _utilization(

@@ -327,7 +327,7 @@ PURCHASE_COLUMNS: dict[str, Callable[[Purchase], Any]] = {
     "cash_usd_per_month": lambda p: p.cash_usd_per_month,
     "commitment_usd": lambda p: p.commitment_usd,
     "requests_share": lambda p: p.requests_share,
-    "capacity_requests_per_second": lambda p: p.units * p.candidate.mix_requests_per_second,
+    "capacity_requests_per_second": lambda p: p.units * p.candidate.part_requests_per_second,
     "throughput_source": lambda p: "; ".join(p.candidate.sources),
     "derate": lambda p: min((point.derate for point in p.candidate.points), default=None),
     "tpot_s": lambda p: _highest(point.tpot_s for point in p.candidate.points),

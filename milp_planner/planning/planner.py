@@ -12,10 +12,15 @@ from milp_planner._version import __version__
 from milp_planner.inputs.catalog import Catalog
 from milp_planner.inputs.catalog_files import load_catalog
 from milp_planner.inputs.problem import Budget, Problem
+from milp_planner.milp.variables import may_fall_short
 from milp_planner.planning.plan import Plan, Proof, Provenance, Status
 from milp_planner.planning.prepare import prepare
 from milp_planner.planning.search import Answer, Search, Settings
+from milp_planner.planning.staged import first_answer
 from milp_planner.serving.candidates import PlanningInput
+
+MOST_REASONS = 12
+"""Reasons that are listed when a workload or a class cannot be served."""
 
 
 def solve(
@@ -58,7 +63,7 @@ def plan_of(search: Search) -> Plan:
     stranded = tuple(workloads_without_candidates(search.given))
     if stranded:
         return empty_plan(search, Status.INFEASIBLE, stranded)
-    first = search.next()
+    first = first_answer(search)
     if first.plan is None:
         reasons = () if first.status is Status.NO_PLAN else tuple(why_infeasible(search))
         return empty_plan(search, first.status, reasons, first)
@@ -87,6 +92,21 @@ def workloads_without_candidates(given: PlanningInput) -> Iterator[str]:
         if w.name not in served:
             yield f"workload {w.name!r} cannot be served by any allowed offering"
             yield from _nearest_reasons(given, w.name)
+        elif not may_fall_short(given.problem):
+            yield from _classes_without_candidates(given, w.name)
+
+
+def _classes_without_candidates(given: PlanningInput, workload: str) -> Iterator[str]:
+    """One line for every request class that nothing can serve, and what was in its way."""
+    mine = [k for k in given.candidates.candidates if k.workload == workload]
+    if any(k.mode.per_token for k in mine):
+        return
+    for q, request_class in enumerate(given.schedule.demands[workload].classes):
+        if not any(k.requests_per_second[q] for k in mine):
+            size = f"requests of {request_class.name} tokens"
+            yield f"workload {workload!r}: no allowed offering can serve {size}"
+            reasons = sorted({f"  {k.points[q].detail}" for k in mine})
+            yield from reasons[:MOST_REASONS]
 
 
 def _nearest_reasons(given: PlanningInput, workload: str) -> Iterator[str]:
@@ -94,7 +114,7 @@ def _nearest_reasons(given: PlanningInput, workload: str) -> Iterator[str]:
     for row in given.candidates.turned_down:
         if row.workload == workload:
             reasons[row.reason] = reasons.get(row.reason, 0) + 1
-    for reason, count in sorted(reasons.items(), key=lambda item: (-item[1], item[0]))[:12]:
+    for reason, count in sorted(reasons.items(), key=lambda item: (-item[1], item[0]))[:MOST_REASONS]:
         yield f"  {reason} ({count} offering{'s' if count > 1 else ''})"
 
 
@@ -142,7 +162,6 @@ def empty_plan(
         provenance=search.provenance,
         turned_down=search.given.candidates.turned_down,
         reasons=reasons,
-        warnings=tuple(search.given.candidates.warnings),
     )
 
 

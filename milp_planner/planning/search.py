@@ -110,8 +110,8 @@ class Search:
             tuple(self._pruned.kept),
             utilization_levels(self.given.problem, self._splits),
         )
-        for earlier in self.found:
-            exclude(model, earlier, self.asked.differ_by, self.asked.per_workload)
+        if self.found:
+            exclude(model, self.found, self.asked.differ_by, self.asked.per_workload)
         return model
 
     def _readmit(self) -> None:

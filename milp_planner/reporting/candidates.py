@@ -44,7 +44,7 @@ def candidate_dict(k: Candidate, hours: float) -> dict[str, Any]:
         "precision": k.precision,
         "tensor_parallel": k.tensor_parallel or None,
         "replicas": k.replicas_per_unit or None,
-        "requests_per_second": None if per_token else k.mix_requests_per_second,
+        "requests_per_second": None if per_token else k.part_requests_per_second,
         "usd_per_hour": None if per_token else k.usd_per_hour,
         "usd_per_request_per_second_month": usd_per_request_per_second(k, hours),
         "tpot_s": max((p.tpot_s for p in k.points if p.tpot_s is not None), default=None),
@@ -60,7 +60,7 @@ def usd_per_request_per_second(k: Candidate, hours: float) -> float:
             share * price for share, price in zip(k.shares, k.usd_per_request, strict=True)
         )
         return per_request * SECONDS_PER_HOUR * hours
-    return k.usd_per_hour * hours / k.mix_requests_per_second
+    return k.usd_per_hour * hours / k.part_requests_per_second
 
 
 def _chosen(given: PlanningInput, names: Sequence[str]) -> list[Workload]:

@@ -219,7 +219,7 @@ def _ttft(w: WorkloadPlan) -> str:
 
 def _throughput_sources(purchases: Sequence[Purchase]) -> str:
     """`1 of 2 rows measured, planned at 0.95 of it; 1 of 2 rows estimated, planned at 0.83`."""
-    points = [point for p in purchases for point in p.candidate.points]
+    points = [point for p in purchases for point in p.candidate.serving_points]
     derates: dict[str, list[float]] = {}
     for point in points:
         derates.setdefault(point.source, []).append(point.derate)

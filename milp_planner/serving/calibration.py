@@ -44,9 +44,8 @@ class Calibration:
         if not self.rows:
             return ""
         names = ", ".join(self.llms[:3]) + (", …" if len(self.llms) > 3 else "")
-        return (
-            f"{self.evidence}: {self.rows} rows of {names}, {self.rate_factor:.2f} × the estimate"
-        )
+        rows = "1 row" if self.rows == 1 else f"{self.rows} rows"
+        return f"{self.evidence}: {rows} of {names}, {self.rate_factor:.2f} × the estimate"
 
 
 UNCALIBRATED = Calibration(1.0, 1.0, derate.ESTIMATED, 0)

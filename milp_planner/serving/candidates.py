@@ -20,7 +20,7 @@ class RatePoint:
     """How one replica serves one request class."""
 
     requests_per_second: float
-    """Planned rate at full load, after the derate."""
+    """Planned rate at full load, after the derate; 0 where the class cannot be served."""
 
     derate: float
     concurrency: float | None
@@ -28,9 +28,11 @@ class RatePoint:
     ttft_s: float | None
     ttft_measured: bool
     source: str
-    """measured, calibrated, estimated, raw or provider."""
+    """measured, calibrated, estimated, raw or provider; none where the class cannot be served."""
 
     detail: str = ""
+    """What the source is, or why the class cannot be served."""
+
     warnings: tuple[str, ...] = ()
 
 
@@ -100,22 +102,44 @@ class Candidate:
 
     @cached_property
     def requests_per_second(self) -> tuple[float, ...]:
-        """Capacity of a unit for each request class alone (μ_kq), requests/s."""
+        """Capacity of a unit for each request class alone (μ_kq), requests/s; 0: cannot serve."""
         return tuple(self.replicas_per_unit * point.requests_per_second for point in self.points)
 
     @cached_property
     def mix_requests_per_second(self) -> float:
-        """Capacity of a unit for the workload's own mix, requests/s: 1 ÷ Σ_q share_q ÷ μ_kq."""
+        """Capacity of a unit for the workload's own mix, requests/s: 1 ÷ Σ_q share_q ÷ μ_kq.
+
+        0 where some class cannot be served, and for per-token offerings.
+        """
+        return self.part_requests_per_second if self.serves_all else 0.0
+
+    @cached_property
+    def part_requests_per_second(self) -> float:
+        """The same for the part of the mix that it can serve: Σ share_q ÷ Σ (share_q ÷ μ_kq)."""
         if self.mode.per_token:
             return 0.0
-        return 1 / sum(
-            share / rate for share, rate in zip(self.shares, self.requests_per_second, strict=True)
-        )
+        able = [
+            (share, rate)
+            for share, rate in zip(self.shares, self.requests_per_second, strict=True)
+            if rate > 0
+        ]
+        part = 1.0 if self.serves_all else sum(share for share, _ in able)
+        return part / sum(share / rate for share, rate in able)
+
+    @property
+    def serves_all(self) -> bool:
+        """False where it cannot serve some class of the workload."""
+        return all(point.requests_per_second > 0 for point in self.points)
+
+    @property
+    def serving_points(self) -> tuple[RatePoint, ...]:
+        """The points of the classes that it can serve."""
+        return tuple(point for point in self.points if point.requests_per_second > 0)
 
     @property
     def sources(self) -> tuple[str, ...]:
         """Where the rates come from, without repeats, in the order of the classes."""
-        return tuple(dict.fromkeys(point.source for point in self.points))
+        return tuple(dict.fromkeys(point.source for point in self.serving_points))
 
 
 @dataclass(frozen=True)

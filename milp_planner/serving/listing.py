@@ -152,13 +152,15 @@ class Rates:
                 yield tensor_parallel
 
     def _rate_points(self, gpu: Gpu, precision: str, tp: int) -> tuple[RatePoint, ...] | str:
-        points = []
+        """A point per class, of rate 0 where it cannot be served; why none can."""
+        points, reasons = [], []
         for q in self.demand.classes:
             found = self._raw(gpu, tp, q) if self.raw else self._modelled(gpu, precision, tp, q)
             if isinstance(found, str):
-                return found
+                reasons.append(found)
+                found = unservable(found)
             points.append(found)
-        return tuple(points)
+        return nearest_reason(reasons) if len(reasons) == len(points) else tuple(points)
 
     def _modelled(self, gpu: Gpu, precision: str, tp: int, q: RequestClass) -> RatePoint | str:
         latency = self.workload.latency
@@ -223,6 +225,11 @@ def rate_point(found: OperatingPoint) -> RatePoint:
         detail=found.source_detail,
         warnings=tuple(getattr(found, "warnings", ())),
     )
+
+
+def unservable(reason: str) -> RatePoint:
+    """The point of a class that a replica cannot serve."""
+    return RatePoint(0.0, 1.0, None, None, None, False, "none", reason)
 
 
 def raw_rows(catalog: Catalog, llm: Llm) -> tuple[Measurement, ...]:

@@ -1,8 +1,12 @@
-"""A catalog's measurements, grouped by the replica configuration that they measured."""
+"""A catalog's measurements, grouped by the replica configuration that they measured.
+
+A user's own rows, from an overlay, go before the published ones of the same replica: they were made
+with the user's engine, and a faster stranger says nothing of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -32,6 +36,8 @@ class ReplicaRows:
     """One group of curves per engine."""
 
     offline: tuple[Measurement, ...]
+    """Rates with an endless queue."""
+
     estimable: bool
     """Whether the rows can be compared with an estimate, and so calibrate it."""
 
@@ -48,9 +54,12 @@ class MeasuredRows:
         self._speed_at = speed_at
         self._shapes: dict[str, Shape] = {}
 
-    def of(self, llm: Llm, gpu: Gpu, q: Question) -> ReplicaRows | None:
-        """The rows of a replica configuration, those of equal architectures included."""
-        return self._replicas.get(self.key(llm, gpu, q))
+    def of(self, llm: Llm, gpu: Gpu, q: Question) -> tuple[ReplicaRows, ...]:
+        """The rows of a replica configuration: the user's own first, then the published ones.
+
+        LLMs of equal architecture share their rows.
+        """
+        return self._replicas.get(self.key(llm, gpu, q), ())
 
     def key(self, llm: Llm, gpu: Gpu, q: Question) -> ReplicaKey:
         """What rows must share to measure the same replica."""
@@ -71,14 +80,16 @@ class MeasuredRows:
     @cached_property
     def gpus_in_closed_loop(self) -> frozenset[str]:
         """GPUs on which the estimate can be compared with measurements."""
-        return frozenset(row.gpu for row in self._catalog.measurements if row.regime in CLOSED_LOOP)
+        rows = (row for row in self._catalog.measurements if row.basis == "measured")
+        return frozenset(row.gpu for row in rows if row.regime in CLOSED_LOOP)
 
     def rated_points(self) -> Iterator[RatedPoint]:
         """Every closed-loop point that can be compared with an estimate.
 
         With more in flight than fit in memory a part waits: such a point says nothing of speed.
         """
-        for key, rows in self._replicas.items():
+        for key, parts in self._replicas.items():
+            rows = next((part for part in parts if part.curves), parts[0])
             curves = [curve for group in rows.curves for curve in group]
             for curve in curves if rows.estimable else ():
                 room = rows.room(curve.input_tokens + curve.output_tokens)
@@ -96,7 +107,7 @@ class MeasuredRows:
         return groups
 
     @cached_property
-    def _replicas(self) -> dict[ReplicaKey, ReplicaRows]:
+    def _replicas(self) -> dict[ReplicaKey, tuple[ReplicaRows, ...]]:
         groups: dict[ReplicaKey, list[Measurement]] = {}
         records: dict[ReplicaKey, tuple[Llm, Gpu]] = {}
         for row in self._catalog.measurements:
@@ -105,9 +116,15 @@ class MeasuredRows:
                 key = self.key(llm, gpu, question_of(row))
                 groups.setdefault(key, []).append(row)
                 records[key] = llm, gpu
-        return {key: self._replica(*records[key], rows) for key, rows in groups.items()}
+        return {key: self._own_first(*records[key], rows) for key, rows in groups.items()}
 
-    def _replica(self, llm: Llm, gpu: Gpu, rows: list[Measurement]) -> ReplicaRows:
+    def _own_first(
+        self, llm: Llm, gpu: Gpu, rows: Sequence[Measurement]
+    ) -> tuple[ReplicaRows, ...]:
+        parts = [r for r in rows if r.override], [r for r in rows if not r.override]
+        return tuple(self._replica(llm, gpu, part) for part in parts if part)
+
+    def _replica(self, llm: Llm, gpu: Gpu, rows: Sequence[Measurement]) -> ReplicaRows:
         question = question_of(rows[0])
 
         def speed(input_tokens: float, output_tokens: float) -> Speed:
@@ -118,7 +135,7 @@ class MeasuredRows:
         warnings: list[str] = []
         for engine, group in by_engine(rows).items():
             curves = build_curves(group, speed)
-            if looks_speculative(llm, curves) and not any(row.override for row in group):
+            if looks_speculative(llm, curves) and not rows[0].override:
                 warnings.append(set_aside(llm, gpu, engine, len(group)))
             elif curves:
                 kept.append(curves)
@@ -166,7 +183,8 @@ def has_size(row: Measurement) -> bool:
 
 def set_aside(llm: Llm, gpu: Gpu, engine: str, rows: int) -> str:
     """Said with every answer that the rows could have given."""
+    count = "1 row" if rows == 1 else f"{rows} rows"
     return (
-        f"{rows} {engine} rows of {llm.id} on {gpu.id} are set aside: "
+        f"{count} of {llm.id} on {gpu.id} with {engine} set aside: "
         "too fast for plain decoding, and speculative decoding is not modelled"
     )

@@ -55,6 +55,8 @@ LONGEST_CONTEXT_TOKENS = 32_768
 
 EXTENSION = 2  # a measured curve is carried on to twice its highest concurrency, as calibrated
 
+ROUNDING = 1 + 1e-9  # a wish for exactly the measured time is met
+
 NOT_MODELLED = (
     "speculative decoding",
     "disaggregated prefill and decode",
@@ -171,10 +173,16 @@ class ServingModel:
     def _from_rows(
         self, q: Question, llm: Llm, gpu: Gpu, memory: MemoryFit
     ) -> OperatingPoint | Rejection | None:
-        """The best engine's answer from rows; None where no row is near the request size."""
-        rows = self._rows.of(llm, gpu, q)
-        if rows is None:
-            return None
+        """What rows say: the user's own, else published ones; None where none is near the size."""
+        for rows in self._rows.of(llm, gpu, q):
+            answer = self._best_engine(q, llm, gpu, rows, memory)
+            if answer is not None:
+                return answer
+        return None
+
+    def _best_engine(
+        self, q: Question, llm: Llm, gpu: Gpu, rows: ReplicaRows, memory: MemoryFit
+    ) -> OperatingPoint | Rejection | None:
         target = self._speed_at(llm, gpu, q)
         near = (speed_near(c, q.input_tokens, q.output_tokens, target) for c in rows.curves)
         answers = [_on_curve(q, speed, memory) for speed in near if speed]
@@ -183,11 +191,8 @@ class ServingModel:
             points += self._offline_points(q, llm, gpu, rows, memory)
         if points:
             best = max(points, key=lambda point: point.planned_requests_per_second)
-            limited_by = ""
-            if isinstance(target, Roofline):
-                limited_by = target.bottleneck(best.concurrency or max(1, memory.sequences))
             warnings = (*best.warnings, *rows.warnings)
-            return replace(best, bottleneck=limited_by, warnings=warnings)
+            return replace(best, bottleneck=_limited_by(target, best, memory), warnings=warnings)
         slow = [answer for answer in answers if isinstance(answer, Rejection)]
         return min(slow, key=lambda r: r.fastest_tpot_s or 0.0, default=None)
 
@@ -255,7 +260,7 @@ def _on_curve(q: Question, speed: MeasuredSpeed, memory: MemoryFit) -> Operating
         return _not_within(q, speed, memory)
     point = _measured_point(q, speed, n)
     end = min(EXTENSION * int(speed.highest), memory.sequences)
-    if n < highest or end <= highest:
+    if n < highest or end <= highest or isinstance(speed.estimate, LengthOnly):
         return point
     further = _most_within(speed, q.tpot_limit_s, end)
     if _ttft_exceeds(q, speed, further):
@@ -300,6 +305,13 @@ def _measured_point(q: Question, speed: MeasuredSpeed, n: int) -> OperatingPoint
     return replace(point, ttft_s=ttft, ttft_measured=True, warnings=())
 
 
+def _limited_by(speed: Speed, point: OperatingPoint, memory: MemoryFit) -> str:
+    """The bottleneck that the estimate sees at a measured point; '' where there is no estimate."""
+    if not isinstance(speed, Roofline):
+        return ""
+    return speed.bottleneck(point.concurrency or max(1, memory.sequences))
+
+
 def _point(
     q: Question, speed: Speed, n: int, source: Source, evidence: str, detail: str
 ) -> OperatingPoint:
@@ -310,7 +322,7 @@ def _point(
 def _most_within(speed: Speed, tpot_limit_s: float | None, most: int) -> int:
     if tpot_limit_s is None:
         return most
-    return largest_within(speed.tpot_s, tpot_limit_s, most)
+    return largest_within(speed.tpot_s, tpot_limit_s * ROUNDING, most)
 
 
 def _from_raw(q: Question, row: Measurement) -> OperatingPoint:
