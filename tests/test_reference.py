@@ -1,6 +1,7 @@
-"""The golden numbers of InferenceAtlas on its reference catalog: money to 1e-6, utilization to 1e-9.
+"""The golden numbers of InferenceAtlas on its reference catalog.
 
-Its LLM is llama_70b unless a test says otherwise. Without request sizes a 'request' is one token.
+Money to 1e-6, utilization to 1e-9. Its LLM is llama_70b unless a test says otherwise. Without
+request sizes a 'request' is one token.
 """
 
 from __future__ import annotations
@@ -186,9 +187,7 @@ def test_a_gpu_with_too_little_memory_says_how_little(atlas: Catalog) -> None:
     ("only", "usd_per_month", "idle_usd"),
     [(A100, 496.944, 0), (H100, 685.44, 0), (RUNPOD, 1_360.80, 1_036.9296)],
 )
-def test_business_hours(
-    atlas: Catalog, only: str, usd_per_month: float, idle_usd: float
-) -> None:
+def test_business_hours(atlas: Catalog, only: str, usd_per_month: float, idle_usd: float) -> None:
     plan = solve(question(5_000_000, "business_hours", only=only), atlas)
     assert plan.blocks[0].hours == pytest.approx(171.36)
     assert plan.cash_usd_per_month == usd(usd_per_month)
@@ -243,8 +242,9 @@ def test_a_cent_too_little_is_infeasible_and_says_so(atlas: Catalog) -> None:
     limits = {"budget": {"usd_per_month": 131.99}}
     plan = solve(question(5_000_000, "bursty", limits=limits), atlas)
     assert plan.status is Status.INFEASIBLE
-    assert "the cheapest plan costs $132.00 per month, $0.01 above the budget of $131.99" in (
-        plan.reasons[0]
+    assert (
+        "the cheapest plan costs $132.00 per month, $0.01 above the budget of $131.99"
+        in (plan.reasons[0])
     )
 
 
@@ -252,9 +252,7 @@ def test_a_cent_too_little_is_infeasible_and_says_so(atlas: Catalog) -> None:
 
 
 def cheapest_single_type(atlas: Catalog, tokens_per_day: float, pattern: str) -> Plan:
-    plans = [
-        solve(question(tokens_per_day, pattern, only=o.id), atlas) for o in atlas.offerings
-    ]
+    plans = [solve(question(tokens_per_day, pattern, only=o.id), atlas) for o in atlas.offerings]
     return min((p for p in plans if p.status.has_plan), key=lambda p: p.score_usd_per_month or 0)
 
 
@@ -263,9 +261,7 @@ def test_a_steady_mix_beats_the_best_single_type(atlas: Catalog) -> None:
     single = cheapest_single_type(atlas, 4_860_000_000, "steady")
     assert fleet(single) == {H100: 5}
     assert single.score_usd_per_month == usd(14_400)
-    asked = question(
-        4_860_000_000, billing=GPUS, alternatives={"count": 3, "differ_by": "counts"}
-    )
+    asked = question(4_860_000_000, billing=GPUS, alternatives={"count": 3, "differ_by": "counts"})
     plan = solve(asked, atlas)
     assert fleet(plan) == {H100: 1, VAST: 7}
     assert plan.cash_usd_per_month == plan.score_usd_per_month == usd(11_700)

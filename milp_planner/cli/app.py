@@ -30,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-catalog_app = typer.Typer(help="Look into a catalog.", no_args_is_help=True, rich_markup_mode=None)
+catalog_app = typer.Typer(help="Look into a catalog.", rich_markup_mode=None)
 
 
 @app.callback(invoke_without_command=True)
@@ -45,6 +45,12 @@ def root(
     if version:
         typer.echo(f"milp-planner {__version__}")
         raise typer.Exit(exit_codes.FOUND)
+    return need_command(context)
+
+
+@catalog_app.callback(invoke_without_command=True)
+def need_command(context: typer.Context) -> int:
+    """Look into a catalog."""
     if context.invoked_subcommand is None:
         print(context.get_help(), file=sys.stderr)
         raise typer.Exit(exit_codes.INPUT)

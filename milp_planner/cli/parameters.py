@@ -1,8 +1,7 @@
-"""Arguments and options that several commands share, and how their values are read."""
+"""The arguments and options of the commands. To add one, name it here and take it in a command."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +9,14 @@ from typing import Annotated
 
 import typer
 
-MOST_ALTERNATIVES = 100
+from milp_planner.cli.values import (
+    read_alternatives,
+    read_date,
+    read_days,
+    read_duration_s,
+    read_gap,
+    read_usd,
+)
 
 
 class DifferBy(StrEnum):
@@ -28,75 +34,6 @@ class Solver(StrEnum):
     BOTH = "both"
     CBC = "cbc"
     HIGHS = "highs"
-
-
-def read_duration_s(text: str) -> float:
-    """`60s`, `2min` or bare seconds -> seconds above 0."""
-    from milp_planner.units import parse_duration_s, parse_number
-
-    try:
-        seconds = parse_number(text)
-    except ValueError:
-        seconds = _read(parse_duration_s, text)
-    if not 0 < seconds < float("inf"):
-        raise typer.BadParameter(f"must be greater than 0s (is {text}); write '60s' or '2min'")
-    return seconds
-
-
-def read_days(text: str) -> float:
-    """`60d` -> 60, in days; at least 0."""
-    from milp_planner.units import SECONDS_PER_DAY, parse_duration_s
-
-    if text.strip().isdigit():
-        raise typer.BadParameter(f"a time needs a unit: write '{text.strip()}d'")
-    days = _read(parse_duration_s, text) / SECONDS_PER_DAY
-    if not 0 <= days < float("inf"):
-        raise typer.BadParameter(f"must be at least 0d (is {text})")
-    return days
-
-
-def read_gap(text: str) -> float:
-    """`1%` or `0.01` -> 0.01, from 0 to 1."""
-    from milp_planner.units import parse_share
-
-    gap = _read(parse_share, text)
-    if not 0 <= gap <= 1:
-        raise typer.BadParameter(f"must be from 0 to 1, or 0% to 100% (is {text})")
-    return gap
-
-
-def read_alternatives(text: str) -> int:
-    """`3` -> 3, from 0 to 100."""
-    if not text.lstrip("-").isdigit() or not 0 <= int(text) <= MOST_ALTERNATIVES:
-        raise typer.BadParameter(
-            f"must be a whole number from 0 to {MOST_ALTERNATIVES} (is {text})"
-        )
-    return int(text)
-
-
-def read_usd(text: str) -> float:
-    """`20000` or `20k` -> dollars above 0."""
-    from milp_planner.units import parse_number
-
-    amount = _read(parse_number, text.removeprefix("$"))
-    if not 0 < amount < float("inf"):
-        raise typer.BadParameter(f"must be greater than 0 (is {text})")
-    return amount
-
-
-def read_date(text: str) -> date:
-    """`2026-08-31` -> a date."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a date; write 2026-08-31") from None
-
-
-def _read(parse: Callable[[str], float], text: str) -> float:
-    try:
-        return parse(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 ProblemFile = Annotated[
@@ -120,3 +57,48 @@ AsOf = Annotated[
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No warnings and no progress.")]
+
+FormatName = Annotated[
+    str | None,
+    typer.Option(
+        "--format", "-f", metavar="FORMAT", help="text, json or csv; default: by --output."
+    ),
+]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the plan here.")
+]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option(parser=read_duration_s, metavar="TIME", help="Stop after, e.g. 60s."),
+]
+Gap = Annotated[
+    float | None, typer.Option(parser=read_gap, metavar="SHARE", help="Good enough, e.g. 1%.")
+]
+AlternativesCount = Annotated[
+    int | None,
+    typer.Option(parser=read_alternatives, metavar="N", help="Next-best plans to look for."),
+]
+Difference = Annotated[DifferBy | None, typer.Option(help="What must differ between alternatives.")]
+PerWorkload = Annotated[
+    bool, typer.Option("--per-workload", help="Alternatives must differ for each workload.")
+]
+SolverName = Annotated[
+    Solver | None, typer.Option(help="Which engines; default: both, one certifies the other.")
+]
+MaxCost = Annotated[
+    float | None,
+    typer.Option(parser=read_usd, metavar="USD", help="Exit 4 above this cost per month."),
+]
+MaxPriceAge = Annotated[
+    float | None,
+    typer.Option(parser=read_days, metavar="DAYS", help="Exit 4 on older prices, e.g. 60d."),
+]
+FailOnEstimates = Annotated[
+    bool, typer.Option("--fail-on-estimates", help="Exit 4 if a rate used is not measured.")
+]
+RequireOptimal = Annotated[
+    bool, typer.Option("--require-optimal", help="Exit 5 if stopped before the proof.")
+]
+Reproducible = Annotated[
+    bool, typer.Option("--reproducible", help="Leave out seconds: equal bytes every time.")
+]

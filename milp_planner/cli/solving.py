@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from milp_planner.cli import exit_codes, streams
+from milp_planner.cli.gates import Gates
 from milp_planner.cli.loading import read_catalog, read_problem
 from milp_planner.cli.parameters import (
+    AlternativesCount,
     AsJson,
     AsOf,
     CatalogName,
     DifferBy,
+    Difference,
+    FailOnEstimates,
+    FormatName,
+    Gap,
+    MaxCost,
+    MaxPriceAge,
+    Output,
     Overlays,
+    PerWorkload,
     ProblemFile,
     Quiet,
-    Solver,
-    read_alternatives,
-    read_days,
-    read_duration_s,
-    read_gap,
-    read_usd,
+    Reproducible,
+    RequireOptimal,
+    SolverName,
+    TimeLimit,
 )
 from milp_planner.cli.signals import signals_exit_at_once
 
@@ -39,56 +45,22 @@ SUFFIX_FORMATS = {".json": "json", ".csv": "csv"}
 def solve(
     file: ProblemFile,
     as_json: AsJson = False,
-    format_: Annotated[
-        str | None,
-        typer.Option(
-            "--format", "-f", metavar="FORMAT", help="text, json or csv; default: by --output."
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the plan here.")
-    ] = None,
-    time_limit: Annotated[
-        float | None,
-        typer.Option(parser=read_duration_s, metavar="TIME", help="Stop after, e.g. 60s."),
-    ] = None,
-    gap: Annotated[
-        float | None,
-        typer.Option(parser=read_gap, metavar="SHARE", help="Good enough, e.g. 1%."),
-    ] = None,
-    alternatives: Annotated[
-        int | None,
-        typer.Option(parser=read_alternatives, metavar="N", help="Next-best plans to look for."),
-    ] = None,
-    differ_by: Annotated[
-        DifferBy | None, typer.Option(help="What must differ between alternatives.")
-    ] = None,
-    per_workload: Annotated[
-        bool, typer.Option("--per-workload", help="Alternatives must differ for each workload.")
-    ] = False,
-    solver: Annotated[
-        Solver | None, typer.Option(help="Which engines; default: both, one certifies the other.")
-    ] = None,
-    max_cost: Annotated[
-        float | None,
-        typer.Option(parser=read_usd, metavar="USD", help="Exit 4 above this cost per month."),
-    ] = None,
-    max_price_age: Annotated[
-        float | None,
-        typer.Option(parser=read_days, metavar="DAYS", help="Exit 4 on older prices, e.g. 60d."),
-    ] = None,
-    fail_on_estimates: Annotated[
-        bool, typer.Option("--fail-on-estimates", help="Exit 4 if a rate used is not measured.")
-    ] = False,
-    require_optimal: Annotated[
-        bool, typer.Option("--require-optimal", help="Exit 5 if stopped before the proof.")
-    ] = False,
+    format_: FormatName = None,
+    output: Output = None,
+    time_limit: TimeLimit = None,
+    gap: Gap = None,
+    alternatives: AlternativesCount = None,
+    differ_by: Difference = None,
+    per_workload: PerWorkload = False,
+    solver: SolverName = None,
+    max_cost: MaxCost = None,
+    max_price_age: MaxPriceAge = None,
+    fail_on_estimates: FailOnEstimates = False,
+    require_optimal: RequireOptimal = False,
     as_of: AsOf = None,
     overlay: Overlays = None,
     catalog: CatalogName = None,
-    reproducible: Annotated[
-        bool, typer.Option("--reproducible", help="Leave out seconds: equal bytes every time.")
-    ] = False,
+    reproducible: Reproducible = False,
     quiet: Quiet = False,
 ) -> int:
     """Find the cheapest fleet, with proof."""
@@ -172,60 +144,3 @@ def is_proven(plan: Plan) -> bool:
     """True when the plan is optimal, or within a gap that was asked for."""
     asked = plan.provenance.gap_asked
     return plan.gap is not None and (plan.gap == 0 or 0 < plan.gap <= asked)
-
-
-@dataclass(frozen=True)
-class Gates:
-    """What a plan must keep to be let through; each is off unless given."""
-
-    max_cost_usd: float | None
-    max_price_age_days: float | None
-    fail_on_estimates: bool
-    today: date
-
-    def failures(self, plan: Plan) -> Iterator[str]:
-        """Every gate that fails, in words with both numbers."""
-        if plan.status.has_plan:
-            yield from self._cost(plan)
-            yield from self._age(plan)
-            yield from self._estimates(plan)
-
-    def _cost(self, plan: Plan) -> Iterator[str]:
-        from milp_planner.planning.plan import Status, exceeds
-        from milp_planner.reporting.wording import usd
-
-        limit, cost = self.max_cost_usd, plan.cash_usd_per_month
-        if limit is None or cost is None or not exceeds(cost, limit):
-            return
-        which = "cheapest plan" if plan.status is Status.OPTIMAL else "best plan found"
-        yield (
-            f"Over the limit: the {which} costs {usd(cost)} per month, "
-            f"{usd(cost - limit)} above --max-cost {limit:.10g}."
-        )
-
-    def _age(self, plan: Plan) -> Iterator[str]:
-        limit = self.max_price_age_days
-        if limit is None:
-            return
-        offerings = {p.candidate.offering.key: p.candidate.offering for p in plan.purchases}
-        ages = {key: (self.today - o.as_of).days for key, o in offerings.items()}
-        old = sorted(key for key, age in ages.items() if age > limit)
-        if old:
-            plural = "s" if len(old) > 1 else ""
-            days = max(ages[key] for key in old)
-            yield (
-                f"Old prices: prices of {len(old)} used offering{plural} are up to {days} days old "
-                f"(limit {limit:g}): {', '.join(offering for offering, _ in old)}"
-            )
-
-    def _estimates(self, plan: Plan) -> Iterator[str]:
-        if not self.fail_on_estimates:
-            return
-        points = [point for p in plan.purchases for point in p.candidate.serving_points]
-        estimates = [point for point in points if point.source != "measured"]
-        if estimates:
-            sources = ", ".join(sorted({point.source for point in estimates}))
-            yield (
-                f"Estimates: {len(estimates)} of {len(points)} throughput rows used are "
-                f"not measured ({sources})."
-            )

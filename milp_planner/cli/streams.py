@@ -53,8 +53,9 @@ def progress(what: str, *, quiet: bool) -> Iterator[None]:
         yield
         return
     from rich.console import Console
+    from rich.text import Text
 
-    with Console(stderr=True).status(what):
+    with Console(stderr=True).status(Text(what)):  # a Text, so that no name is read as markup
         yield
 
 

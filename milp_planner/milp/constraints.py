@@ -21,7 +21,6 @@ from milp_planner.milp.variables import (
 from milp_planner.planning.plan import Plan, exceeds
 from milp_planner.serving.candidates import Candidate, PlanningInput
 
-
 NEGLIGIBLE_WORK = 1e-9
 """Part of the largest class's work below which a class is left out of `Capacity`.
 

@@ -78,7 +78,7 @@ class FleetModel:
             row = self.lp.get_constraint_by_name(name)
             lines.append(f"  {meaning}:")
             lines += _term_lines(self, dict(row.items()))
-            lines.append(f"      {SENSES[row.sense]} {-row.constant:.6g}")
+            lines.append(f"      {SENSES[row.sense]} {0.0 - row.constant:.6g}")
         return "\n".join(lines) + "\n"
 
 

@@ -295,9 +295,10 @@ def change_key(k: Candidate) -> tuple[str, str, str]:
 def most_units(fleet: Fleet, k: Candidate) -> int:
     """N_k: the most units of `k` that any optimal plan can want.
 
-    Alone, `k` needs ⌈λ ÷ (u μ)⌉ units at the coolest level, or enough replicas. Share limits can
-    ask for more than the load: the others must then match the largest unit, so that the bound
-    grows by that unit and by the ratio of the shares. Today's units may be worth keeping.
+    Alone, `k` needs ⌈λ ÷ (u μ)⌉ units at the coolest level, μ its rate at the part of the mix that
+    it can serve, or enough replicas. Share limits can ask for more than the load: the others must
+    then match the largest unit, so that the bound grows by that unit and by the ratio of the
+    shares. Today's units may be worth keeping.
     """
     demand = fleet.demand(k.workload)
     coolest = fleet.levels[k.workload][0].ceiling
@@ -309,8 +310,7 @@ def most_units(fleet: Fleet, k: Candidate) -> int:
             rate = (rate + largest) * max(share / (1 - share), (1 - share) / share, 1.0)
     if limits.survival is not None:
         rate = max(rate, demand.highest_peak * limits.survival.share)
-    slowest = min((r for r in k.requests_per_second if r), default=0.0)
-    per_unit = slowest if fleet.routed(k.workload) else k.mix_requests_per_second
+    per_unit = k.part_requests_per_second
     units = ceil_snapped(rate / per_unit) if per_unit > 0 else 0
     replicas = fleet.problem.workload(k.workload).min_replicas
     units = max(units, ceil_snapped(replicas / k.replicas_per_unit))

@@ -33,7 +33,7 @@ from milp_planner.serving.candidates import Candidate, PlanningInput
 from milp_planner.serving.traffic import Demand
 from milp_planner.units import SECONDS_PER_HOUR
 
-NOTHING = 1e-9
+NOTHING = 1e-7
 """Shares smaller than this are noise of a solver."""
 
 

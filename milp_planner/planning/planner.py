@@ -114,7 +114,8 @@ def _nearest_reasons(given: PlanningInput, workload: str) -> Iterator[str]:
     for row in given.candidates.turned_down:
         if row.workload == workload:
             reasons[row.reason] = reasons.get(row.reason, 0) + 1
-    for reason, count in sorted(reasons.items(), key=lambda item: (-item[1], item[0]))[:MOST_REASONS]:
+    commonest_first = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    for reason, count in commonest_first[:MOST_REASONS]:
         yield f"  {reason} ({count} offering{'s' if count > 1 else ''})"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
 from milp_planner.errors import Fault, InputError, did_you_mean, nearest
-from milp_planner.inputs.catalog import Catalog
+from milp_planner.inputs.catalog import Catalog, Offering, TokenPrice
 from milp_planner.inputs.load import located
 from milp_planner.inputs.problem import CurrentUnits, Problem, Workload
 from milp_planner.serving.candidates import PlanningInput
@@ -74,7 +74,7 @@ def precisions_of(native: str) -> tuple[str, ...]:
 
 def _limit_faults(problem: Problem, catalog: Catalog) -> Iterator[Fault]:
     limits = problem.limits
-    rows = (*catalog.offerings, *catalog.token_prices)
+    rows: list[Offering | TokenPrice] = [*catalog.offerings, *catalog.token_prices]
     providers = {row.provider for row in rows}
     regions = {row.region for row in rows}
     ids = {row.id for row in rows}

@@ -13,9 +13,11 @@ from milp_planner.milp.balance import balanced
 from milp_planner.milp.certify import Verdict, solve_certified
 from milp_planner.milp.engines import EngineStatus
 from milp_planner.milp.exclusion import exclude
+from milp_planner.milp.levels import Splits, undercharged_usd
 from milp_planner.milp.model import FleetModel, build_model, utilization_levels
 from milp_planner.milp.prune import DIFFERENCES, Pruned, prune
-from milp_planner.milp.read import modelled_costs, read_choice
+from milp_planner.milp.read import modelled_costs, objective_value, read_choice
+from milp_planner.milp.stages import Held, Stage, hold, minimise
 from milp_planner.milp.ties import preferred
 from milp_planner.planning.assemble import assemble
 from milp_planner.planning.plan import (
@@ -25,6 +27,7 @@ from milp_planner.planning.plan import (
     Provenance,
     Status,
 )
+from milp_planner.planning.shortage import may_be_short, next_when_short
 from milp_planner.planning.verify import verify, violations
 from milp_planner.serving.candidates import PlanningInput
 
@@ -68,7 +71,10 @@ class Search:
     asked: Alternatives
     found: list[Plan] = field(default_factory=list)
     _pruned: Pruned | None = None
-    _splits: dict[str, set[float]] = field(default_factory=dict)
+    held: Held | None = None
+    """What stages before the score reached; None before they ran. See `shortage`."""
+
+    _splits: Splits = field(default_factory=Splits)
     _started_s: float = field(default_factory=time.monotonic)
 
     @property
@@ -78,16 +84,38 @@ class Search:
 
     def next(self) -> Answer:
         """The best plan that no earlier one rules out."""
+        answer = next_when_short(self) if may_be_short(self.given.problem) else self.best()
+        self.found += [answer.plan] if answer.plan else []
+        return answer
+
+    def best(self, held: Held = ()) -> Answer:
+        """The plan of least score that serves what is held.
+
+        Where a penalty is charged by utilization level the program is a relaxation: its levels are
+        split until it charges the best plan seen what that owes.
+        """
+        best: Answer | None = None
         for _ in range(MOST_REFINEMENTS):
-            model = self._model()
+            model = self._model(held)
             verdict = self._run(model)
             if not verdict.values:
-                return self._without_plan(model, verdict)
-            answer = self._with_plan(model, verdict)
-            if not self._refined(model, verdict, answer.plan):
-                self.found += [answer.plan] if answer.plan else []
-                return answer
-        return answer
+                return best or self.without_plan(model, verdict)
+            if not model.fleet.level_used:
+                return self._with_plan(model, verdict)
+            seen = self._unproven(model, verdict)
+            best = seen if best is None else _better(best, seen)
+            if self._is_settled(best, verdict):
+                return self._settled(best, model, verdict)
+            if self.seconds_left <= 0 or not self._refined(model, verdict, seen):
+                break
+        assert best is not None
+        return best
+
+    def minimum(self, stage: Stage, held: Held) -> tuple[FleetModel, Verdict]:
+        """The least that a stage can reach once others are held."""
+        model = self._model(held)
+        minimise(model, stage)
+        return model, self._run(model)
 
     def alternatives(self) -> Iterator[Answer]:
         """Next-best plans, until enough, none is left, or the time is up."""
@@ -98,36 +126,38 @@ class Search:
             if answer.plan is None:
                 return
 
-    def _model(self) -> FleetModel:
+    def _model(self, held: Held = ()) -> FleetModel:
+        model = build_model(
+            self.given,
+            tuple(self._kept().kept),
+            utilization_levels(self.given.problem, self._splits.edges),
+        )
+        hold(model, held)
+        if self.found:
+            exclude(model, self.found, self.asked.differ_by, self.asked.per_workload)
+        return model
+
+    def _kept(self) -> Pruned:
+        """The candidates after pruning, which is done once."""
         if self._pruned is None:
             self._pruned = (
                 prune(self.given, self.given.candidates.candidates)
                 if self.settings.pruning
                 else Pruned(list(self.given.candidates.candidates), {})
             )
-        model = build_model(
-            self.given,
-            tuple(self._pruned.kept),
-            utilization_levels(self.given.problem, self._splits),
-        )
-        if self.found:
-            exclude(model, self.found, self.asked.differ_by, self.asked.per_workload)
-        return model
+        return self._pruned
 
     def _readmit(self) -> None:
-        assert self._pruned is not None
         naming = DIFFERENCES.get(self.asked.differ_by)
         used = {p.candidate.offering.id for plan in self.found for p in plan.purchases}
         if naming is not None:
             used |= {naming(p.candidate) for plan in self.found for p in plan.purchases}
-        self._pruned.readmit(used, self.asked.differ_by)
+        self._kept().readmit(used, self.asked.differ_by)
 
     def _run(self, model: FleetModel) -> Verdict:
         def judge(values: Mapping[str, float]) -> float | None:
             plan = assemble(self.given, read_choice(model, values), self.provenance)
-            return None if violations(self.given, plan) else sum(
-                modelled_costs(model, values).values()
-            )
+            return None if violations(self.given, plan) else objective_value(model, values)
 
         with tempfile.TemporaryDirectory(prefix="milp-planner-") as folder:
             mps = Path(folder) / "fleet.mps"
@@ -151,7 +181,7 @@ class Search:
             values = self._preferred(model, values, sum(modelled.values()))
             modelled = modelled_costs(model, values)
         plan = self._plan(model, values)
-        verify(self.given, plan, modelled)
+        verify(self.given, plan, as_far_as_comparable(modelled, plan, verdict))
         bound = plan.score_usd_per_month if status is Status.OPTIMAL else verdict.bound
         plan = replace(plan, status=status, proof=proof, bound=bound)
         return Answer(status, plan, proof, bound)
@@ -172,27 +202,79 @@ class Search:
         dearer = sum(modelled_costs(model, tied).values()) - score > TIE_TOLERANCE_USD
         return values if dearer or violations(self.given, plan) else tied
 
-    def _without_plan(self, model: FleetModel, verdict: Verdict) -> Answer:
+    def without_plan(self, model: FleetModel, verdict: Verdict) -> Answer:
         infeasible = verdict.status is EngineStatus.INFEASIBLE
         status = Status.INFEASIBLE if infeasible else Status.NO_PLAN
         return Answer(status, None, proof_of(model, verdict), verdict.bound)
 
-    def _refined(self, model: FleetModel, verdict: Verdict, plan: Plan | None) -> bool:
-        """Split levels where the exact overload exceeds the relaxed one; True when any was."""
-        if plan is None or self.seconds_left <= 0:
+    def _unproven(self, model: FleetModel, verdict: Verdict) -> Answer:
+        """The verdict's plan, priced exactly; what the program says of it is a lower bound."""
+        plan = self._plan(model, verdict.values)
+        modelled = modelled_costs(model, verdict.values)
+        verify(self.given, plan, as_far_as_comparable(modelled, plan, verdict))
+        proof = proof_of(model, verdict)
+        plan = replace(plan, proof=proof, bound=verdict.bound)
+        return Answer(Status.FEASIBLE, plan, proof, verdict.bound)
+
+    def _is_settled(self, best: Answer, verdict: Verdict) -> bool:
+        """True when the program's optimum and the best plan seen agree to a dollar."""
+        score, bound = _score(best), verdict.bound
+        if verdict.status is not EngineStatus.OPTIMAL or bound is None:
             return False
-        relaxed = modelled_costs(model, verdict.values)["overload"]
-        if plan.costs["overload"] - relaxed <= OVERLOAD_TOLERANCE_USD:
-            return False
-        penalty = self.given.problem.policy.active_penalties.overload
-        assert penalty is not None
-        slope = penalty.usd_at_full_load / (1 - penalty.above)
-        width = OVERLOAD_TOLERANCE_USD / 2 / slope / max(1, len(plan.workloads))
-        for w in plan.workloads:
-            if w.penalties["overload"] > 0 and w.utilization is not None:
-                edges = self._splits.setdefault(w.name, set())
-                edges |= {w.utilization - width, w.utilization}
-        return True
+        return score - bound <= OVERLOAD_TOLERANCE_USD
+
+    def _settled(self, best: Answer, model: FleetModel, verdict: Verdict) -> Answer:
+        """The best plan as proven, or one of equal score that ties are broken for."""
+        proof = proof_of(model, verdict)
+        plan, score = best.plan, _score(best)
+        limit_s = min(TIE_SECONDS, self.seconds_left)
+        tied = preferred(model, score, time_limit_s=limit_s, seed=self.settings.seed)
+        if tied is not None:
+            other = self._plan(model, tied)
+            dearer = (other.score_usd_per_month or 0.0) - score > TIE_TOLERANCE_USD
+            plan = plan if dearer or violations(self.given, other) else other
+        assert plan is not None
+        bound = plan.score_usd_per_month
+        plan = replace(plan, status=Status.OPTIMAL, proof=proof, bound=bound)
+        return Answer(Status.OPTIMAL, plan, proof, bound)
+
+    def _refined(self, model: FleetModel, verdict: Verdict, seen: Answer) -> bool:
+        """Split levels where the plan seen owes more than it is charged; True when any was."""
+        assert seen.plan is not None
+        owed = undercharged_usd(model, verdict.values, seen.plan, OVERLOAD_TOLERANCE_USD / 2)
+        return self._splits.refine(model, owed, seen.plan)
+
+
+def _score(answer: Answer) -> float:
+    assert answer.plan is not None
+    assert answer.plan.score_usd_per_month is not None
+    return answer.plan.score_usd_per_month
+
+
+def _better(one: Answer, other: Answer) -> Answer:
+    """The cheaper of two plans, with the newer and so the higher lower bound."""
+    assert one.plan is not None
+    if _score(other) < _score(one):
+        return other
+    plan = replace(one.plan, bound=other.bound, proof=other.proof)
+    return Answer(one.status, plan, other.proof, other.bound)
+
+
+def as_far_as_comparable(
+    modelled: Mapping[str, float], plan: Plan, verdict: Verdict
+) -> dict[str, float]:
+    """What the program says a plan costs, where the two ought to agree.
+
+    The strict latency penalty is charged by level, and a utilization within a solver's tolerance of
+    the edge may owe more than the program charges. A plan that the solvers stopped at may owe less:
+    its level may be hotter, its counts of changes or of extra GPUs higher than the fleet asks for.
+    """
+    said = dict(modelled)
+    said["strict_latency"] = max(said["strict_latency"], plan.costs["strict_latency"])
+    if verdict.status is not EngineStatus.OPTIMAL:
+        for name in ("strict_latency", "scaling", "switching"):
+            said[name] = min(said[name], plan.costs[name])
+    return said
 
 
 def proof_of(model: FleetModel, verdict: Verdict) -> Proof:

@@ -8,7 +8,7 @@ from typing import Any
 
 from milp_planner.planning.plan_dict import clean
 from milp_planner.reporting.records import cell, table_lines
-from milp_planner.reporting.wording import columns, escape, number, plural
+from milp_planner.reporting.wording import columns, escape, hours, number, plural
 from milp_planner.serving.candidates import PlanningInput
 
 SHA_DIGITS = 8
@@ -40,7 +40,7 @@ def summary_dict(given: PlanningInput) -> dict[str, Any]:
 def summary_text(given: PlanningInput) -> str:
     """The same for people."""
     document = summary_dict(given)
-    blocks = ", ".join(f"{escape(b['name'])} {number(b['hours'])} h" for b in document["blocks"])
+    blocks = ", ".join(f"{escape(b['name'])} {hours(b['hours'])} h" for b in document["blocks"])
     limits = [[name, cell(value)] for name, value in document["limits"].items()]
     lines = [
         f"{escape(given.problem.name)}: the problem is in order",

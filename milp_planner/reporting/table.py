@@ -19,6 +19,7 @@ from milp_planner.reporting.wording import (
     duration,
     escape,
     fine_percent,
+    hours,
     money,
     number,
     percent,
@@ -117,7 +118,7 @@ def _purchase_rows(plan: Plan, shown_hours: bool) -> Iterator[list[str]]:
         k = p.candidate
         row = ["" if k.workload == named else escape(k.workload), *_what(p), escape(k.offering.id)]
         row += [escape(k.region), escape(k.offering.billing)]
-        row += [number(p.unit_hours) if p.units else "-"] * shown_hours
+        row += [hours(p.unit_hours) if p.units else "-"] * shown_hours
         yield [*row, next(hourly) if p.units else "-", money(amount, decimals)]
         named = k.workload
 
@@ -243,7 +244,7 @@ def _range(values: Iterable[float]) -> str:
 
 
 def _units_by_block(plan: Plan, purchases: Sequence[Purchase]) -> str:
-    blocks = ", ".join(f"{escape(block.name)} {number(block.hours)} h" for block in plan.blocks)
+    blocks = ", ".join(f"{escape(block.name)} {hours(block.hours)} h" for block in plan.blocks)
     held = "; ".join(
         f"{escape(p.candidate.offering.id)} {', '.join(map(str, p.units_by_block))}"
         for p in purchases

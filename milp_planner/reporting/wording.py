@@ -127,6 +127,11 @@ def duration(seconds: float) -> str:
     return f"{text.rstrip('0').rstrip('.') if '.' in text else text} {unit}"
 
 
+def hours(value: float) -> str:
+    """`513`, `2,015.7`: exact enough to be multiplied by a price."""
+    return f"{_round(value, 1):,.1f}".removesuffix(".0")
+
+
 def columns(rows: Sequence[Sequence[str]], align: str, indent: str = "  ") -> list[str]:
     """Rows as plain lines, two spaces between columns; `align` has `<` or `>` per column."""
     widths = [max(map(len, cells)) for cells in zip_longest(*rows, fillvalue="")]

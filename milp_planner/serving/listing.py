@@ -25,7 +25,8 @@ def list_candidates(problem: Problem, schedule: Schedule, catalog: Catalog) -> C
     model = ServingModel(catalog)
     for w in problem.workloads:
         rates = Rates(catalog, model, problem, w, schedule.demands[w.name])
-        for offering in (*catalog.offerings, *catalog.token_prices):
+        sold: list[Offering | TokenPrice] = [*catalog.offerings, *catalog.token_prices]
+        for offering in sold:
             if isinstance(offering, TokenPrice) and offering.llm != rates.llm.id:
                 continue
             found = excluded_by(problem.limits, offering) or rates.candidates(offering)
@@ -113,7 +114,7 @@ class Rates:
     def configurations(
         self, gpu_id: str, gpus: int
     ) -> list[tuple[str, int, tuple[RatePoint, ...]]] | str:
-        """(precision, tensor parallel, points) worth having on `gpus` GPUs, or why there is none."""
+        """(precision, tensor parallel, points) worth having on `gpus` GPUs, or why none is."""
         gpu = self.catalog.gpus[gpu_id]
         found: list[tuple[str, int, tuple[RatePoint, ...]]] = []
         reasons: list[str] = []
@@ -144,7 +145,8 @@ class Rates:
     def tensor_parallels(self, gpus: int) -> Iterator[int]:
         """GPUs per replica that fit the unit and divide the attention heads."""
         if self.raw:
-            yield from sorted({row.tensor_parallel for row in self.raw if row.tensor_parallel <= gpus})
+            sizes = {row.tensor_parallel for row in self.raw}
+            yield from sorted(size for size in sizes if size <= gpus)
             return
         for tensor_parallel in self.workload.tensor_parallel or TENSOR_PARALLEL:
             heads = self.llm.attention_heads

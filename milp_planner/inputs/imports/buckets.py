@@ -69,7 +69,9 @@ def write_buckets(
     with new_folder(out) as folder:
         (folder / CATALOG).mkdir()
         _write_catalog(buckets, folder / CATALOG, (as_of or date.today()).isoformat())
-        (folder / "problem.yaml").write_text(_problem(buckets, out.name), encoding="utf-8")
+        (folder / "problem.yaml").write_text(
+            _problem(buckets, Path(buckets.file).stem), encoding="utf-8"
+        )
     return Imported(out / "problem.yaml", out / CATALOG, (*notes, *_notes(buckets)))
 
 
@@ -137,7 +139,9 @@ def _write_catalog(buckets: Buckets, folder: Path, as_of: str) -> None:
     gpus = [{"id": slug(gpu.name), "vendor": "unknown", **sourced} for gpu in buckets.gpus]
     write_table(folder / "gpus.csv", gpus)
     write_table(folder / "llms.csv", [{"id": LLM, **sourced}])
-    write_table(folder / "offerings.csv", [_offering(buckets, gpu) | sourced for gpu in buckets.gpus])
+    write_table(
+        folder / "offerings.csv", [_offering(buckets, gpu) | sourced for gpu in buckets.gpus]
+    )
     write_table(folder / "measurements.csv", [row | sourced for row in _rates(buckets)])
 
 
@@ -165,8 +169,8 @@ def _rates(buckets: Buckets) -> Iterator[dict[str, object]]:
                     "precision": "raw",
                     "tensor_parallel": 1,
                     "regime": "offline_max",
-                    "input_tokens": input_tokens,
-                    "output_tokens": output_tokens,
+                    "input_tokens": _number(input_tokens),
+                    "output_tokens": _number(output_tokens),
                     "output_tokens_per_second": rate * (input_tokens + output_tokens),
                     "basis": "raw",
                 }
@@ -189,10 +193,15 @@ def _problem(buckets: Buckets, name: str) -> str:
         "    requests:",
     ]
     for _, _, input_tokens, output_tokens, share in _used(buckets):
-        size = f"input_tokens: {input_tokens:g}, output_tokens: {output_tokens:g}"
+        size = f"input_tokens: {_number(input_tokens)}, output_tokens: {_number(output_tokens)}"
         lines.append(f"      - {{{size}, share: {share!r}}}")
     lines += ["policy:", "  utilization: {target: 1}", ""]
     return "\n".join(lines)
+
+
+def _number(value: float) -> str:
+    """All digits: the class must be found again in the catalog."""
+    return str(int(value)) if value == int(value) else repr(value)
 
 
 def _comment(text: str) -> str:

@@ -2,7 +2,7 @@
 
 The format (tyler-griggs/melange-release, README and `melange/config/example.json`):
 
-    gpu_info               {GPU: {cost: USD/h, tputs: [[requests/s]]}}, or a list of such with `name`
+    gpu_info               {GPU: {cost: USD/h, tputs: [[requests/s]]}}, or a list with `name`
     workload_distribution  [[share of the requests]]: a row per input size, a column per output size
     total_request_rate     requests/s
     slice_factor           pieces a bucket is cut into; not needed, our routing is continuous

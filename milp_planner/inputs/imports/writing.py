@@ -145,7 +145,9 @@ def parse_json(text: str, file: str, first_line: int = 1) -> Any:
         raise input_error("not valid JSON: nested too deeply", file=file) from None
 
 
-def checked(record: type[ForeignT], data: Any, file: str, at: tuple[str | int, ...] = ()) -> ForeignT:
+def checked(
+    record: type[ForeignT], data: Any, file: str, at: tuple[str | int, ...] = ()
+) -> ForeignT:
     """`data` as a record; raises InputError with every fault and its place."""
     if not isinstance(data, dict):
         path = readable_path(at)

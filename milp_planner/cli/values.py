@@ -1,0 +1,79 @@
+"""How the values of options are read: times, shares, money, dates, with the allowed range named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+
+import typer
+
+MOST_ALTERNATIVES = 100
+
+
+def read_duration_s(text: str) -> float:
+    """`60s`, `2min` or bare seconds -> seconds above 0."""
+    from milp_planner.units import parse_duration_s, parse_number
+
+    try:
+        seconds = parse_number(text)
+    except ValueError:
+        seconds = _read(parse_duration_s, text)
+    if not 0 < seconds < float("inf"):
+        raise typer.BadParameter(f"must be greater than 0s (is {text}); write '60s' or '2min'")
+    return seconds
+
+
+def read_days(text: str) -> float:
+    """`60d` -> 60, in days; at least 0."""
+    from milp_planner.units import SECONDS_PER_DAY, parse_duration_s
+
+    if text.strip().isdigit():
+        raise typer.BadParameter(f"a time needs a unit: write '{text.strip()}d'")
+    days = _read(parse_duration_s, text) / SECONDS_PER_DAY
+    if not 0 <= days < float("inf"):
+        raise typer.BadParameter(f"must be at least 0d (is {text})")
+    return days
+
+
+def read_gap(text: str) -> float:
+    """`1%` or `0.01` -> 0.01, from 0 to 1."""
+    from milp_planner.units import parse_share
+
+    gap = _read(parse_share, text)
+    if not 0 <= gap <= 1:
+        raise typer.BadParameter(f"must be from 0 to 1, or 0% to 100% (is {text})")
+    return gap
+
+
+def read_alternatives(text: str) -> int:
+    """`3` -> 3, from 0 to 100."""
+    if not text.lstrip("-").isdigit() or not 0 <= int(text) <= MOST_ALTERNATIVES:
+        raise typer.BadParameter(
+            f"must be a whole number from 0 to {MOST_ALTERNATIVES} (is {text})"
+        )
+    return int(text)
+
+
+def read_usd(text: str) -> float:
+    """`20000` or `20k` -> dollars above 0."""
+    from milp_planner.units import parse_number
+
+    amount = _read(parse_number, text.removeprefix("$"))
+    if not 0 < amount < float("inf"):
+        raise typer.BadParameter(f"must be greater than 0 (is {text})")
+    return amount
+
+
+def read_date(text: str) -> date:
+    """`2026-08-31` -> a date."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a date; write 2026-08-31") from None
+
+
+def _read(parse: Callable[[str], float], text: str) -> float:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None

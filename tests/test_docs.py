@@ -1,0 +1,72 @@
+"""The README is true: its code runs, its file validates, its lists are complete."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from milp_planner import load_catalog, load_problem, prepare
+from milp_planner.inputs.billing import BILLING_MODES
+from milp_planner.milp.constraints import CONSTRAINTS
+from milp_planner.milp.objective import CASH_TERMS, PENALTY_TERMS
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_the_python_in_the_readme_runs(number, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    exec(compile(blocks("python")[number], "README.md", "exec"), {})
+
+
+def test_the_problem_file_in_the_readme_is_in_order():
+    (text,) = blocks("yaml")
+    problem = load_problem("README.md", text=text)
+    assert prepare(problem, load_catalog()).candidates.candidates
+
+
+def test_the_problem_file_in_the_readme_names_every_block():
+    (text,) = blocks("yaml")
+    problem = load_problem("README.md", text=text)
+    shown = set(re.findall(r"[a-z_]+", text))
+    records = {
+        "policy": type(problem.policy),
+        "limits": type(problem.limits),
+        "latency": type(problem.workloads[0].latency),
+        "workload": type(problem.workloads[0]),
+        "solver": type(problem.solver),
+    }
+    explained = set(re.findall(r"`([a-z_.]+)[:`]", README))
+    for name, record in records.items():
+        keys = {field.alias or key for key, field in record.model_fields.items()}
+        missing = keys - shown - explained - {k for key in explained for k in key.split(".")}
+        assert not missing, f"{name}: {sorted(missing)} not in the README"
+
+
+def test_every_family_term_and_billing_is_named():
+    names = [family.__name__ for family in CONSTRAINTS]
+    names += [term.__name__ for term in (*CASH_TERMS, *PENALTY_TERMS)]
+    names += list(BILLING_MODES)
+    assert not [name for name in names if f"`{name}`" not in README]
+
+
+def test_every_command_is_named():
+    from milp_planner.cli.app import app
+
+    commands = [command.name for command in app.registered_commands]
+    commands += [group.name for group in app.registered_groups]
+    assert not [name for name in commands if f"`{name}" not in README]
+
+
+def test_the_readme_has_the_two_commands_that_ci_runs():
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert len(blocks("sh")) == 2
+    assert "readme_command 1" in ci
+    assert "readme_command 2" in ci
