@@ -276,6 +276,7 @@ TRAPS = {
     "quota_preprocess_off": 1982.0,
     "fixed_charge": 11191.0,
     "infeasible_crash": None,
+    "infeasible_highs_presolve": None,
 }
 SHARED_ANSWERS = {
     "cover_bigU-1105": 55.08,

@@ -361,11 +361,12 @@ def test_the_published_ranking_of_the_bursty_scenario_is_recomputed(atlas: Catal
 
 def test_a_strict_workload_at_an_api_is_flagged(atlas: Catalog) -> None:
     plan = solve(load_problem(PROBLEMS / "llama-70b-strict.yaml"), atlas)
-    assert plan.warnings == (
+    flag = (
         "workload 'chat' has a strict latency requirement; the latency of "
-        "together/llama_70b/global is not assessed",
+        "together/llama_70b/global is not assessed"
     )
+    assert flag in plan.warnings
     vast = plan.alternatives[0]
     assert fleet(vast) == {VAST: 1}
     assert vast.workloads[0].utilization == ratio(100 / 8_500)
-    assert vast.warnings == ()
+    assert flag not in vast.warnings

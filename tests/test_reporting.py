@@ -276,10 +276,13 @@ def test_a_ttft_wish_is_verified_or_said_not_to_be(fields, words):
 
 
 def test_without_request_sizes_rates_are_in_tokens():
-    token = RequestClass("token", 0.5, 0.5, 1.0)
-    bought = purchase(candidate())
-    shown = text(plan(bought, routes=(Route(bought.candidate, token, MONTH, 1.0, 5.787),)))
+    shown = text(plan(purchase(candidate()), workloads=(workload_plan(unit="tokens/s"),)))
     assert "peak 5.79 tokens/s of" in shown
+
+
+def test_users_are_counted_as_users():
+    shown = text(plan(purchase(candidate()), workloads=(workload_plan(unit="users"),)))
+    assert "peak 5.79 users of" in shown
 
 
 def test_a_plan_without_proof_says_its_gap_and_bound():

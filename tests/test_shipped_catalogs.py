@@ -308,6 +308,6 @@ def test_the_examples_of_the_readme_can_be_loaded(tmp_path: Path) -> None:
         ]
         (tmp_path / name).write_text(example, encoding="utf-8")
     catalog = load_catalog(tmp_path, as_of=date(2026, 9, 1))
-    assert catalog.overrides == 5
+    assert catalog.overrides == 6
     assert catalog.llms["my-tuned-70b"].layers == 80
     assert catalog.gpus_named("x1") == ("x1-64gb-pcie",)

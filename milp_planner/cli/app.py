@@ -8,10 +8,14 @@ from typing import Annotated
 import typer
 
 from milp_planner.cli import exit_codes
+from milp_planner.cli.asking import explain, what_if
 from milp_planner.cli.authoring import init, schema
+from milp_planner.cli.calibrating import calibrate
 from milp_planner.cli.catalog import check_folder, list_records, show
 from milp_planner.cli.inspecting import check, options
+from milp_planner.cli.serving import estimate
 from milp_planner.cli.solving import solve
+from milp_planner.cli.traffic import traffic
 
 KEEP_LINES = "\b"
 EXIT_CODE_HELP = "\n".join(
@@ -58,8 +62,13 @@ def need_command(context: typer.Context) -> int:
 
 
 app.command()(solve)
+app.command()(what_if)
+app.command()(explain)
 app.command()(check)
 app.command()(options)
+app.command()(traffic)
+app.command()(estimate)
+app.command()(calibrate)
 app.command()(init)
 app.command()(schema)
 catalog_app.command("list")(list_records)

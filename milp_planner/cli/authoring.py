@@ -19,18 +19,10 @@ def init(
     ] = "problem.yaml",
 ) -> int:
     """Write a commented example problem; never overwrites."""
-    from milp_planner.errors import PlannerError
-
     if file == STDIN:
         streams.answer(example())
         return exit_codes.FOUND
-    try:
-        with open(file, "x", encoding="utf-8") as new:
-            new.write(example())
-    except FileExistsError:
-        raise PlannerError(f"{file}: exists already; give another name") from None
-    except OSError as error:
-        raise PlannerError(f"{file}: cannot be written: {error.strerror}") from None
+    streams.write_new_file(file, example())
     streams.tell(f"wrote {file}; next: milp-planner solve {file}")
     return exit_codes.FOUND
 

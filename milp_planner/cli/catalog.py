@@ -34,12 +34,12 @@ def list_records(
     as_json: AsJson = False,
 ) -> int:
     """List LLMs, GPUs, offerings or providers."""
-    from milp_planner.inputs.catalog_files import load_catalog
+    from milp_planner.cli.loading import read_named_catalog
     from milp_planner.reporting.catalog import LISTS, overview
     from milp_planner.reporting.json import to_json
     from milp_planner.reporting.records import record_lines, table_lines
 
-    known = load_catalog(catalog, overlays=overlay or (), as_of=as_of)
+    known = read_named_catalog(catalog, overlay, as_of)
     if kind is None:
         facts = overview(known)
         streams.answer(to_json(facts) if as_json else _joined(record_lines(facts, indent="")))
@@ -57,11 +57,11 @@ def show(
     as_json: AsJson = False,
 ) -> int:
     """Show all that is known about one LLM, GPU or offering."""
-    from milp_planner.inputs.catalog_files import load_catalog
+    from milp_planner.cli.loading import read_named_catalog
     from milp_planner.reporting.catalog import show_dict, show_text
     from milp_planner.reporting.json import to_json
 
-    known = load_catalog(catalog, overlays=overlay or (), as_of=as_of)
+    known = read_named_catalog(catalog, overlay, as_of)
     document = show_dict(known, name)
     streams.answer(to_json(document) if as_json else show_text(document))
     return exit_codes.FOUND
@@ -73,12 +73,14 @@ def check_folder(
     as_json: AsJson = False,
 ) -> int:
     """Check every row of a catalog folder."""
-    from milp_planner.inputs.catalog_files import load_catalog
+    from milp_planner.cli.loading import shipped_name
+    from milp_planner.inputs.load import load_named_catalog
     from milp_planner.reporting.catalog import overview
     from milp_planner.reporting.json import to_json
     from milp_planner.reporting.records import record_lines
 
-    known = load_catalog(folder if folder.is_dir() else str(folder), as_of=as_of)
+    named = shipped_name(str(folder)) or _folder_or_name(folder)
+    known = load_named_catalog(named, as_of=as_of)
     facts = overview(known)
     streams.answer(
         to_json({"valid": True, **facts})
@@ -87,6 +89,14 @@ def check_folder(
     )
     streams.warn(known.notes, quiet=False)
     return exit_codes.FOUND
+
+
+def _folder_or_name(folder: Path) -> str | Path:
+    """A folder stands before a shipped catalog of the same name."""
+    try:
+        return folder if folder.is_dir() else str(folder)
+    except OSError:  # too long a name
+        return str(folder)
 
 
 def _joined(lines: list[str]) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 import typer
@@ -78,7 +80,8 @@ def _explain(error: BaseException, arguments: Sequence[str]) -> int:
     if wants_json(arguments):
         from milp_planner.reporting.json import to_json
 
-        streams.answer(to_json({"error": _error_dict(error, code, message)}))
+        with contextlib.suppress(PlannerError):  # a full disk: said already
+            streams.answer(to_json({"error": _error_dict(error, code, message)}))
     return code
 
 
@@ -89,8 +92,17 @@ def _code_and_message(error: BaseException) -> tuple[int, str]:
         return exit_codes.INPUT, str(error)
     if isinstance(error, SolverError):
         return exit_codes.BUG, f"the solvers failed, which is not your fault: {error}"
+    if isinstance(error, OSError | MemoryError):
+        return exit_codes.INPUT, f"the system refused: {_of_the_system(error)}"
     what = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_BUG].rstrip(": ")
     return exit_codes.BUG, f"this is a bug in milp-planner: {what}\n  hint: --debug shows where"
+
+
+def _of_the_system(error: OSError | MemoryError) -> str:
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    name = f": {error.filename}" if error.filename else ""
+    return f"{error.strerror or error}{name}\n  hint: --debug shows where"
 
 
 def _usage_message(error: Any) -> str:
@@ -111,9 +123,15 @@ def _error_dict(error: BaseException, code: int, message: str) -> dict[str, obje
 
 def wants_json(arguments: Sequence[str]) -> bool:
     """Whether the command line asks for JSON, read without a parser: it may be the faulty part."""
-    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
-    return (
-        "--json" in arguments
-        or "--format=json" in arguments
-        or any(pair in (("--format", "json"), ("-f", "json")) for pair in pairs)
+    before_end = list(takewhile(lambda argument: argument != "--", arguments))
+    pairs = zip(before_end, [*before_end[1:], ""], strict=True)
+    return any(
+        name in ("--json", "--format=json")
+        or _SHORT_JSON.fullmatch(name)
+        or (value == "json" and (name == "--format" or _SHORT_FORMAT.fullmatch(name)))
+        for name, value in pairs
     )
+
+
+_SHORT_FORMAT = re.compile(r"-q*f")
+_SHORT_JSON = re.compile(r"-q*fjson")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +17,11 @@ STDIN = "-"
 
 def read_problem(file: str) -> Problem:
     """The problem in a file, or on standard input."""
+    from milp_planner.errors import PlannerError
     from milp_planner.inputs.load import load_problem
 
+    if not file:
+        raise PlannerError("FILE: must not be empty; - reads standard input")
     return load_problem(file)
 
 
@@ -33,7 +37,81 @@ def read_catalog(
     A folder that the problem names is relative to the problem's file; one on the command line is
     relative to where the command runs.
     """
-    from milp_planner.inputs.catalog_files import load_catalog
+    from milp_planner.inputs.load import folder_of, load_catalog_of
 
-    base = Path() if name is not None or file == STDIN else Path(file).parent
-    return load_catalog(name or problem.catalog, base=base, overlays=overlays or (), as_of=as_of)
+    if name is not None:
+        return read_named_catalog(name, overlays, as_of)
+    _check_overlays(overlays or ())
+    return load_catalog_of(
+        problem, base=folder_of(file), overlays=overlays or (), as_of=as_of
+    )
+
+
+def read_named_catalog(
+    name: str, overlays: Sequence[Path] | None = None, as_of: date | None = None
+) -> Catalog:
+    """The catalog that `--catalog` names."""
+    from milp_planner.errors import InputError, PlannerError
+    from milp_planner.inputs.load import CATALOG_KEY, load_named_catalog
+
+    if not name:
+        raise PlannerError("--catalog: must not be empty")
+    _check_overlays(overlays or ())
+    named = shipped_name(name) or name
+    try:
+        return load_named_catalog(named, overlays=overlays or (), as_of=as_of)
+    except InputError as error:
+        raise InputError(
+            replace(fault, path="--catalog" if fault.path == CATALOG_KEY else fault.path)
+            for fault in error.faults
+        ) from None
+
+
+def shipped_name(named: str) -> str | None:
+    """The name of the shipped catalog that lies in that folder; None where none does.
+
+    Read as a user's folder, a shipped one would lie on top of itself.
+    """
+    from milp_planner.inputs.catalog_folders import _shipped_root, shipped_catalogs
+
+    root = _shipped_root()
+    try:
+        folder = Path(named).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError):  # no folder can have that name
+        return None
+    shipped = {name: Path(str(root.joinpath(name))).resolve() for name in shipped_catalogs()}
+    return next((name for name, path in shipped.items() if path == folder), None)
+
+
+def inputs_of(
+    problem: Problem, file: str, catalog: str | None, overlays: Sequence[Path] | None
+) -> Iterator[Path]:
+    """Every file and folder that a command reads, none of which it may write into."""
+    from milp_planner.inputs.load import home_of
+
+    home = home_of(problem)
+    if file != STDIN:
+        yield Path(file)
+    yield Path(catalog) if catalog is not None else home / problem.catalog
+    yield from overlays or ()
+    for w in problem.workloads:
+        trace = getattr(w.traffic, "file", None)
+        if trace is not None:
+            yield home / trace
+
+
+def _check_overlays(overlays: Sequence[Path]) -> None:
+    from milp_planner.errors import PlannerError, did_you_mean
+
+    for overlay in overlays:
+        try:
+            folder = overlay.expanduser()
+            if folder.is_dir():
+                continue
+            what = "is a file; an overlay is a folder of CSV files"
+            if not folder.exists():
+                beside = [f.name for f in folder.parent.iterdir() if f.is_dir()]
+                what = f"there is no such folder{did_you_mean(folder.name, beside)}"
+        except (OSError, RuntimeError, ValueError):  # too long, `~nobody`, a NUL
+            what = "there is no such folder"
+        raise PlannerError(f"--overlay {overlay}: {what}")

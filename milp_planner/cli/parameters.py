@@ -65,7 +65,8 @@ FormatName = Annotated[
     ),
 ]
 Output = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the plan here.")
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Write the plan here; - is stdout."),
 ]
 TimeLimit = Annotated[
     float | None,

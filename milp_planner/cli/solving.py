@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from milp_planner.cli import exit_codes, streams
 from milp_planner.cli.gates import Gates
-from milp_planner.cli.loading import read_catalog, read_problem
+from milp_planner.cli.loading import inputs_of, read_catalog, read_problem
 from milp_planner.cli.parameters import (
     AlternativesCount,
     AsJson,
@@ -36,9 +36,12 @@ from milp_planner.cli.parameters import (
 from milp_planner.cli.signals import signals_exit_at_once
 
 if TYPE_CHECKING:
+    from milp_planner.inputs.catalog import Catalog
     from milp_planner.inputs.problem import Problem
+    from milp_planner.planning.confidence import ConfidenceRange
     from milp_planner.planning.plan import Plan
 
+STDOUT = Path("-")
 SUFFIX_FORMATS = {".json": "json", ".csv": "csv"}
 
 
@@ -57,6 +60,9 @@ def solve(
     max_price_age: MaxPriceAge = None,
     fail_on_estimates: FailOnEstimates = False,
     require_optimal: RequireOptimal = False,
+    range_: Annotated[
+        bool, typer.Option("--range", help="Solve again at p50 and p5 of the estimates' error.")
+    ] = False,
     as_of: AsOf = None,
     overlay: Overlays = None,
     catalog: CatalogName = None,
@@ -70,19 +76,38 @@ def solve(
     from milp_planner.reporting.options import ReportOptions
 
     format_name = chosen_format(format_, as_json, output)
-    streams.check_output(output, [file])
+    output = None if output == STDOUT else output
+    streams.check_output(output, [Path(file)])
     problem = with_alternatives(read_problem(file), alternatives, differ_by, per_workload)
+    streams.check_output(output, inputs_of(problem, file, catalog, overlay))
     known = read_catalog(problem, file, catalog, overlay, as_of)
     with streams.progress(f"planning {problem.name}", quiet=quiet):
         plan = find_plan(problem, known, time_limit_s=time_limit, gap=gap, solver=solver)
+        found = solved_again(problem, known, plan, time_limit, gap, solver) if range_ else None
     streams.warn(plan.warnings, quiet=quiet)
     gates = Gates(max_cost, max_price_age, fail_on_estimates, as_of or date.today())
     failed = tuple(gates.failures(plan))
-    report = ReportOptions(reproducible=reproducible, failed_gates=failed)
+    report = ReportOptions(reproducible, failed, found)
     _put(FORMATS[format_name](plan, report), format_name, output)
     for failure in failed:
         streams.tell(failure)
     return exit_code(plan, bool(failed), require_optimal)
+
+
+def solved_again(
+    problem: Problem,
+    known: Catalog,
+    plan: Plan,
+    time_limit_s: float | None,
+    gap: float | None,
+    solver: str | None,
+) -> ConfidenceRange:
+    """The plan over the error of its estimates."""
+    from milp_planner.planning.confidence import confidence_range
+
+    return confidence_range(
+        problem, known, plan=plan, time_limit_s=time_limit_s, gap=gap, solver=solver
+    )
 
 
 def _put(text: str, format_name: str, output: Path | None) -> None:
@@ -101,7 +126,7 @@ def chosen_format(name: str | None, as_json: bool, output: Path | None) -> str:
     if as_json and name not in (None, "json"):
         raise typer.BadParameter(f"--json and --format {name} contradict each other")
     by_suffix = SUFFIX_FORMATS.get(output.suffix.lower(), "text") if output else "text"
-    chosen = name or ("json" if as_json else by_suffix)
+    chosen = name if name is not None else "json" if as_json else by_suffix
     if chosen not in FORMATS:
         raise typer.BadParameter(f"--format: {chosen!r} is not one of {', '.join(FORMATS)}")
     return chosen

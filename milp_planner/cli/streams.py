@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from typing import TextIO
 from milp_planner.errors import PlannerError
 
 MOST_WARNINGS_SHOWN = 5
+TEMPORARY = ".milp-planner-"  # what a file is called until it is whole
 
 
 def answer(text: str) -> None:
@@ -59,32 +61,85 @@ def progress(what: str, *, quiet: bool) -> Iterator[None]:
         yield
 
 
-def check_output(path: Path | None, inputs: Iterable[str]) -> None:
+def check_output(path: Path | None, inputs: Iterable[Path]) -> None:
     """Refuse an output that cannot be written or would overwrite an input, before any work."""
     if path is None:
         return
+    try:
+        fault = _fault_of_output(path) or next(filter(None, (_clash(path, i) for i in inputs)), "")
+    except (OSError, RuntimeError, ValueError) as error:  # too long a name, a circle of links
+        fault = getattr(error, "strerror", None) or str(error)
+    if fault:
+        raise PlannerError(f"--output {path}: {fault}")
+
+
+def _fault_of_output(path: Path) -> str:
     if path.is_dir():
-        raise PlannerError(f"--output {path}: is a directory; give a file")
+        return "is a directory; give a file"
     if not path.parent.is_dir():
-        raise PlannerError(f"--output {path}: there is no directory {path.parent}")
-    for source in inputs:
-        if path.exists() and Path(source).exists() and path.samefile(source):
-            raise PlannerError(f"--output {path}: is the input file; give another name")
+        return f"there is no directory {path.parent}"
+    if path.exists():
+        return "" if os.access(path, os.W_OK) else "permission denied"
+    return "" if os.access(path.parent, os.W_OK) else "its directory may not be written to"
+
+
+def _clash(path: Path, source: Path) -> str:
+    """What the output has to do with that input, a file or a catalog's folder; or nothing."""
+    if path.exists() and source.exists() and path.samefile(source):
+        return "is the input file; give another name"
+    in_catalog = source.is_dir() and source.samefile(path.resolve().parent)
+    if in_catalog and path.suffix.lower() == ".csv":
+        return f"would lie among the files of the catalog {source}; give another folder"
+    return ""
 
 
 def write_file(path: Path, text: str) -> None:
     """Write the whole text or nothing: readers never see half a file."""
     try:
         if path.exists() and not path.is_file():
-            path.write_text(text, encoding="utf-8")  # a device or a pipe cannot be replaced
+            _write_device(path, text)
         else:
             _replace(Path(os.path.realpath(path)), text)
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from error
+
+
+def _write_device(path: Path, text: str) -> None:
+    """A device or a pipe cannot be replaced; nor is a reader waited for."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
     except OSError as error:
-        raise PlannerError(f"{path}: cannot be written: {error.strerror}") from error
+        if error.errno == errno.ENXIO:
+            raise PlannerError(f"--output {path}: is a pipe that nobody reads") from None
+        raise
+    os.set_blocking(handle, True)
+    with open(handle, "w", encoding="utf-8", newline="") as device:
+        device.write(text)
+
+
+def write_new_file(path: str, text: str) -> None:
+    """Write a file that must not be there yet, whole or not at all."""
+    try:
+        with open(path, "x", encoding="utf-8") as new:
+            try:
+                new.write(text)
+                new.flush()
+            except BaseException:
+                os.unlink(path)
+                raise
+    except FileExistsError:
+        raise PlannerError(f"{path}: exists already; give another name") from None
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: str | Path, error: OSError | ValueError) -> PlannerError:
+    why = getattr(error, "strerror", None) or str(error)
+    return PlannerError(f"{path or 'FILE'}: cannot be written: {why}")
 
 
 def _replace(path: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
     try:
         with open(handle, "w", encoding="utf-8", newline="") as file:
             file.write(text)

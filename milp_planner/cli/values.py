@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date
 
@@ -9,15 +10,15 @@ import typer
 
 MOST_ALTERNATIVES = 100
 
+_BARE_NUMBER = re.compile(r"\s*[+-]?[\d_]*\.?\d+(?:[eE][+-]?\d+)?\s*", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
 
 def read_duration_s(text: str) -> float:
     """`60s`, `2min` or bare seconds -> seconds above 0."""
     from milp_planner.units import parse_duration_s, parse_number
 
-    try:
-        seconds = parse_number(text)
-    except ValueError:
-        seconds = _read(parse_duration_s, text)
+    seconds = _read(parse_number if _BARE_NUMBER.fullmatch(text) else parse_duration_s, text)
     if not 0 < seconds < float("inf"):
         raise typer.BadParameter(f"must be greater than 0s (is {text}); write '60s' or '2min'")
     return seconds
@@ -27,7 +28,7 @@ def read_days(text: str) -> float:
     """`60d` -> 60, in days; at least 0."""
     from milp_planner.units import SECONDS_PER_DAY, parse_duration_s
 
-    if text.strip().isdigit():
+    if _BARE_NUMBER.fullmatch(text):
         raise typer.BadParameter(f"a time needs a unit: write '{text.strip()}d'")
     days = _read(parse_duration_s, text) / SECONDS_PER_DAY
     if not 0 <= days < float("inf"):
@@ -47,18 +48,19 @@ def read_gap(text: str) -> float:
 
 def read_alternatives(text: str) -> int:
     """`3` -> 3, from 0 to 100."""
-    if not text.lstrip("-").isdigit() or not 0 <= int(text) <= MOST_ALTERNATIVES:
+    count = int(text) if re.fullmatch(r"\d{1,9}", text, re.ASCII) else -1
+    if not 0 <= count <= MOST_ALTERNATIVES:
         raise typer.BadParameter(
             f"must be a whole number from 0 to {MOST_ALTERNATIVES} (is {text})"
         )
-    return int(text)
+    return count
 
 
 def read_usd(text: str) -> float:
     """`20000` or `20k` -> dollars above 0."""
     from milp_planner.units import parse_number
 
-    amount = _read(parse_number, text.removeprefix("$"))
+    amount = _read(parse_number, text.removeprefix("$") or text)
     if not 0 < amount < float("inf"):
         raise typer.BadParameter(f"must be greater than 0 (is {text})")
     return amount
@@ -67,7 +69,8 @@ def read_usd(text: str) -> float:
 def read_date(text: str) -> date:
     """`2026-08-31` -> a date."""
     try:
-        return date.fromisoformat(text)
+        # Nothing else that Python would take: no 20260831, no 2026-W35.
+        return date.fromisoformat(text if _DATE.fullmatch(text) else "")
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a date; write 2026-08-31") from None
 

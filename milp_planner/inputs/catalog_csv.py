@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from milp_planner.errors import Fault, InputError, did_you_mean
+from milp_planner.units import shown
+
+# Line breaks and tabs may stand in a quoted text; nothing else that could steer a terminal.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_OTHER_SEPARATORS = {";": "';'", "\t": "tabs", "|": "'|'"}
 
 Cells = dict[str, Any]
 """Column name to text; empty cells are left out."""
@@ -23,6 +29,7 @@ def read_rows(
     reader = csv.reader(io.StringIO(_decoded(content, file), newline=""), strict=True)
     rows: list[tuple[int, Cells]] = []
     faults: list[Fault] = []
+    line = 1
     try:
         header = [cell.strip() for cell in next(reader, [])]
         _check_header(header, columns, required, file)
@@ -37,7 +44,8 @@ def read_rows(
                 faults.append(Fault(file, line, 0, "", _wrong_width(len(cells), len(header))))
             line = reader.line_num + 1
     except csv.Error as problem:
-        faults.append(Fault(file, reader.line_num, 0, "", f"not valid CSV: {problem}"))
+        where = f"in the row that starts on line {line}" if line != reader.line_num else ""
+        faults.append(Fault(file, reader.line_num, 0, "", f"not valid CSV: {problem}", where))
     return rows, faults
 
 
@@ -51,8 +59,8 @@ def _decoded(content: bytes, file: str) -> str:
     except UnicodeDecodeError as problem:
         line = content.count(b"\n", 0, problem.start) + 1
         raise InputError([Fault(file, line, 0, "", "not UTF-8 text")]) from None
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
+    if control := _CONTROL.search(text):
+        line = text.count("\n", 0, control.start()) + 1
         raise InputError([Fault(file, line, 0, "", "control characters are not allowed")])
     return text
 
@@ -62,13 +70,37 @@ def _check_header(
 ) -> None:
     if not header:
         raise InputError([Fault(file, 0, 0, "", "file is empty; its first line names the columns")])
-    faults = [
-        *((c, f"unknown column{did_you_mean(c, columns)}") for c in header if c not in columns),
-        *((c, "this column is given twice") for c in dict.fromkeys(header) if header.count(c) > 1),
-        *((c, "this column is required") for c in required if c not in header),
-    ]
+    if separator := _other_separator(header, columns):
+        message = f"the columns are separated by {separator}; separate them by commas"
+        raise InputError([Fault(file, 1, 0, "", message)])
+    faults = [Fault(file, 1, 0, *said) for said in _header_faults(header, columns, required)]
     if faults:
-        raise InputError(Fault(file, 1, 0, column, text) for column, text in faults)
+        raise InputError(faults)
+
+
+def _other_separator(header: list[str], columns: Sequence[str]) -> str:
+    """What stands between the columns of a file that a spreadsheet saved its own way, or ''."""
+    for separator, name in _OTHER_SEPARATORS.items():
+        parts = [part.strip() for part in header[0].split(separator)]
+        if len(header) == 1 and len(parts) > 1 and set(parts) & set(columns):
+            return name
+    return ""
+
+
+def _header_faults(
+    header: list[str], columns: Sequence[str], required: Iterable[str]
+) -> Iterator[tuple[str, str]]:
+    """(column, what is wrong with it)."""
+    for c in header:
+        if c not in columns:
+            near = did_you_mean(c, columns) or did_you_mean(c.lower(), columns)
+            yield c, f"unknown column{near}"
+    for c in dict.fromkeys(header):
+        if header.count(c) > 1:
+            yield c, "this column is given twice"
+    for c in required:
+        if c not in header:
+            yield c, "this column is required"
 
 
 def wording(error: Mapping[str, Any]) -> str:
@@ -77,27 +109,29 @@ def wording(error: Mapping[str, Any]) -> str:
     say = MESSAGES.get(error["type"])
     if say is None:
         return str(error["msg"]).removeprefix("Value error, ")
-    return say.format(given=given, **{name: _plain(limit) for name, limit in limits.items()})
+    plain = {name: _plain(limit) for name, limit in limits.items()}
+    return say.format(given=shown(given), bare=shown(given).strip("'"), **plain)
 
 
 def _plain(limit: object) -> object:
     return f"{limit:g}" if isinstance(limit, int | float) else limit
 
 
-_DATE = "{given!r} is not a date; write it as 2026-08-21"
-_NUMBER = "{given!r} is not a number; write 1000 or 0.35"
+_DATE = "{given} is not a date; write it as 2026-08-21"
+_NUMBER = "{given} is not a number; write 1000 or 0.35"
 MESSAGES = {
     "missing": "required",
-    "greater_than": "must be greater than {gt} (is {given})",
-    "greater_than_equal": "must be at least {ge} (is {given})",
-    "less_than_equal": "must be at most {le} (is {given})",
-    "finite_number": "must be a finite number (is {given})",
+    "greater_than": "must be greater than {gt} (is {bare})",
+    "greater_than_equal": "must be at least {ge} (is {bare})",
+    "less_than_equal": "must be at most {le} (is {bare})",
+    "finite_number": "must be a finite number (is {bare})",
     "float_parsing": _NUMBER,
-    "int_parsing": "{given!r} is not a whole number",
-    "bool_parsing": "expected true or false, found {given!r}",
-    "literal_error": "{given!r} is not one of {expected}",
+    "int_parsing": "{given} is not a whole number",
+    "int_parsing_size": "{given} is too large",
+    "bool_parsing": "expected true or false, found {given}",
+    "literal_error": "{given} is not one of {expected}",
     "string_pattern_mismatch": "use lower-case letters, digits and '.', '_', '+', '-' "
-    "(found {given!r})",
+    "(found {given})",
     "string_too_long": "has more than {max_length} characters",
     "date_parsing": _DATE,
     "date_from_datetime_parsing": _DATE,

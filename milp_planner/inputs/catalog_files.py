@@ -33,6 +33,7 @@ from milp_planner.inputs.catalog import (
 from milp_planner.inputs.catalog_checks import Row, Rows, faults_of, unknown_gpu, unknown_llm
 from milp_planner.inputs.catalog_csv import Cells, read_rows, wording
 from milp_planner.inputs.catalog_folders import Layer, read_layers, shipped_catalogs
+from milp_planner.inputs.owned import OwnedUnits
 
 __all__ = ["MAX_OFFERINGS", "TABLES", "Table", "load_catalog", "shipped_catalogs"]
 
@@ -134,6 +135,18 @@ TABLES: dict[str, Table] = {
         ),
         prices=("usd_per_hour",),
         key="key",
+    ),
+    "owned.csv": Table(
+        OwnedUnits,
+        (
+            "provider",
+            "name",
+            "gpu",
+            "gpus_per_unit",
+            "purchase_usd",
+            "lifetime_years",
+            *_SOURCED,
+        ),
     ),
     "token_prices.csv": Table(
         TokenPrice,
@@ -307,17 +320,23 @@ class _Loader:
         )
 
     def _so_far(self) -> Catalog:
-        offerings, token_prices, measurements = (
+        offerings, owned, token_prices, measurements = (
             [row.record for row in self.merged[name].values()]
             for name in TABLES
             if name not in DEFINITIONS
         )
         return replace(
             self._names(),
-            offerings=tuple(sorted(offerings, key=lambda row: row.key)),
+            offerings=_offerings(offerings, owned),
             token_prices=tuple(sorted(token_prices, key=lambda row: row.key)),
             measurements=tuple(measurements),
         )
+
+
+def _offerings(rented: Sequence[Offering], owned: Sequence[OwnedUnits]) -> tuple[Offering, ...]:
+    """All offerings in order; units in `owned.csv` stand before a price written for them."""
+    rows = (*rented, *(units.offering for units in owned))
+    return tuple(sorted({row.key: row for row in rows}.values(), key=lambda row: row.key))
 
 
 @cache

@@ -164,6 +164,8 @@ def choice_said(given: object, allowed: list[Any]) -> Said:
         return Said(f"expected one of {', '.join(plain)}, found {found(given)}")
     if len(plain) == 1:
         return Said(f"must be {plain[0]} (is {shown(given)})")
+    if isinstance(given, str) and given in plain and given not in allowed:
+        return Said(f"{shown(given)} is not one of {', '.join(plain)}", "write it without quotes")
     near = nearest(given, plain) if isinstance(given, str) else []
     hint = f"did you mean {near[0]!r}?" if near else ""
     return Said(f"{shown(given)} is not one of {', '.join(plain)}", hint)

@@ -11,15 +11,24 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from milp_planner.errors import RecordError
 from milp_planner.inputs.base import Frozen
+from milp_planner.inputs.bounded import (
+    Amount,
+    Ceiling,
+    Confidence,
+    GpusPerReplica,
+    PenaltyUsd,
+    SwitchingUsd,
+    UnitCount,
+    UsefulShare,
+    Version,
+)
 from milp_planner.inputs.catalog import Billing, Id
-from milp_planner.inputs.traffic import Pattern, RequestSize, Traffic
+from milp_planner.inputs.traffic import ConcurrentUsers, Pattern, RequestSize, Traffic
 from milp_planner.units import (
     HOURS_PER_MONTH,
-    NonNegativeNumber,
     PositiveNumber,
     Seconds,
     Share,
-    Usd,
     WholeNumber,
     YesNo,
 )
@@ -54,6 +63,15 @@ class Latency(Frozen):
     """Highest latency band: low is utilization up to 50 %, medium up to 75 %."""
 
 
+class MeasuredRate(Frozen):
+    """What one replica on one GPU type was measured to serve, taken at its word."""
+
+    gpu: Annotated[str, Field(min_length=1, max_length=120)]
+    gpus_per_replica: Annotated[WholeNumber, Field(ge=1, le=64)] = 1
+    requests_per_second: PositiveNumber
+    """Of the whole replica, at full load."""
+
+
 class Workload(Frozen):
     """A stream of requests to one LLM."""
 
@@ -62,15 +80,21 @@ class Workload(Frozen):
     precision: tuple[Precision, ...] | None = Field(None, min_length=1)
     """Weight formats that may be served; default: the LLM's own, and fp8 where the GPU has it."""
 
-    tensor_parallel: tuple[Literal[1, 2, 4, 8], ...] | None = Field(None, min_length=1)
+    tensor_parallel: tuple[GpusPerReplica, ...] | None = Field(None, min_length=1)
     """GPUs per replica that may be used; default: 1, 2, 4 and 8."""
 
     traffic: Traffic
     requests: RequestSize | tuple[RequestSize, ...] | None = None
     """Size of a request, or several classes whose shares sum to 1."""
 
+    rates: tuple[MeasuredRate, ...] | None = Field(None, min_length=1, max_length=200)
+    """Measured rates of any model (images, embeddings, ...), used instead of the serving model.
+
+    `llm` is then only a name, memory and latency are not checked, and only these GPUs serve.
+    """
+
     latency: Latency = Latency()
-    min_replicas: Annotated[WholeNumber, Field(ge=1)] = 1
+    min_replicas: UnitCount = 1
     """Replicas that must be up whenever the workload has traffic."""
 
     priority: Annotated[WholeNumber, Field(ge=1)] = 1
@@ -78,18 +102,31 @@ class Workload(Frozen):
 
     @model_validator(mode="after")
     def _shares_sum_to_one(self) -> Self:
-        if not isinstance(self.requests, tuple):
+        if self.requests is None:
             return self
-        if not self.requests:
+        if not self.classes:
             raise RecordError("at least one class is needed", at=("requests",))
-        shares = [size.share for size in self.requests]
+        shares = [size.share for size in self.classes]
         if len(shares) > 1 and None in shares:
             raise RecordError(
                 "every class needs a share when there are several", at=("requests",)
             )
         total = sum(1.0 if share is None else share for share in shares)
         if abs(total - 1) > SHARES_TOLERANCE * (1 + 1e-6):
-            raise RecordError(f"the shares sum to {total:.6g}, not to 1", at=("requests",))
+            raise RecordError(f"the shares sum to {total:.10g}, not to 1", at=("requests",))
+        return self
+
+    @model_validator(mode="after")
+    def _rates_count_requests(self) -> Self:
+        if self.rates is None:
+            return self
+        if isinstance(self.traffic, ConcurrentUsers):
+            raise RecordError("a measured rate says nothing of users", at=("rates",))
+        counts_tokens = getattr(self.traffic, "tokens_per_day", None) is not None
+        if counts_tokens and not self.classes:
+            raise RecordError(
+                "required: rates count requests, the traffic counts tokens", at=("requests",)
+            )
         return self
 
     @property
@@ -103,10 +140,10 @@ class Workload(Frozen):
 class Utilization(Frozen):
     """How full a fleet may be planned."""
 
-    target: Annotated[Share, Field(gt=0)] = 0.75
+    target: UsefulShare = 0.75
     """Highest utilization at the peak that costs no penalty; hard while `ceiling` equals it."""
 
-    ceiling: Annotated[PositiveNumber, Field(le=4)] | None = None
+    ceiling: Ceiling | None = None
     """Highest utilization allowed at all; above the target only at a penalty. Default: target."""
 
     @model_validator(mode="after")
@@ -125,14 +162,14 @@ class OverloadPenalty(Frozen):
     """A ramp on the utilization above a threshold, not capped."""
 
     above: Share = 0.90
-    usd_at_full_load: Usd = 20_000
+    usd_at_full_load: PenaltyUsd = 20_000
 
 
 class ScalingPenalty(Frozen):
     """A price per GPU beyond a count, over the workload's whole fleet."""
 
     above_gpus: Annotated[WholeNumber, Field(ge=0)] = 8
-    usd_per_gpu: Usd = 50_000
+    usd_per_gpu: PenaltyUsd = 50_000
     per: Literal["workload"] = "workload"
 
 
@@ -140,13 +177,13 @@ class StrictLatencyPenalty(Frozen):
     """A price on the high band for workloads with a strict requirement."""
 
     below_s: Seconds = Field(0.3, alias="below")
-    usd: Usd = 30_000
+    usd: PenaltyUsd = 30_000
 
 
 class ShortfallPenalty(Frozen):
     """A price on requests left unserved; without it none may be."""
 
-    usd_per_million_requests: Usd
+    usd_per_million_requests: PenaltyUsd
 
 
 class Penalties(Frozen):
@@ -170,12 +207,15 @@ class Policy(Frozen):
     preset: Literal["inference-atlas"] | None = None
     """`inference-atlas`: the reference's penalties where the problem does not set its own."""
 
+    serving_model: Literal["default", "infrascale"] = "default"
+    """`infrascale`: that tool's published formulas, for traffic of concurrent users alone."""
+
     utilization: Utilization = Utilization()
     penalties: Penalties = Penalties()
-    confidence: Annotated[str, Field(pattern=r"^p\d{1,2}$")] | Share = "p90"
+    confidence: Confidence = "p90"
     """How sure to be of an estimate: p90 plans on what 90 of 100 replicas reach or exceed."""
 
-    hours_per_month: Annotated[PositiveNumber, Field(le=744)] = HOURS_PER_MONTH
+    hours_per_month: Annotated[PositiveNumber, Field(ge=1, le=744)] = HOURS_PER_MONTH
     switch_off_dedicated: YesNo = False
     """True lets on-demand units stop, unpaid, in blocks without load."""
 
@@ -210,7 +250,7 @@ class ProviderLimits(Filter):
     """Which providers, how many, and how much of one."""
 
     at_most: Annotated[WholeNumber, Field(ge=1)] | None = None
-    max_share: Annotated[Share, Field(gt=0)] | None = None
+    max_share: UsefulShare | None = None
     """Largest share of a workload's capacity that one provider may hold."""
 
 
@@ -224,7 +264,7 @@ class BillingLimits(Frozen):
 class Budget(Frozen):
     """Cash that may be spent per month."""
 
-    usd_per_month: Usd
+    usd_per_month: Amount
     when_short: Literal["fail", "fair", "priority"] = "fail"
 
 
@@ -240,7 +280,7 @@ class Survival(Frozen):
     """What must be left when one of a kind is lost."""
 
     kind: Literal["provider", "region", "offering"]
-    share: Annotated[Share, Field(gt=0)] = 1.0
+    share: UsefulShare = 1.0
     """Share of the peak that the rest must still serve, at 100 % utilization."""
 
 
@@ -275,7 +315,7 @@ class CurrentUnits(Frozen):
 
     offering: Glob
     workload: Id
-    units: Annotated[WholeNumber, Field(ge=1)]
+    units: UnitCount
     billing: Billing | None = None
     """Needed only where the offering is sold under several billings."""
 
@@ -283,8 +323,8 @@ class CurrentUnits(Frozen):
 class Switching(Frozen):
     """What a change of the running fleet costs."""
 
-    usd_per_unit_added: NonNegativeNumber = 0
-    usd_per_unit_removed: NonNegativeNumber = 0
+    usd_per_unit_added: SwitchingUsd = 0
+    usd_per_unit_removed: SwitchingUsd = 0
     max_units_changed: Annotated[WholeNumber, Field(ge=0)] | None = None
 
 
@@ -308,7 +348,7 @@ class SolverSettings(Frozen):
 class Problem(Frozen):
     """The whole question, as one immutable record."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Version = SCHEMA_VERSION
     name: Id = "problem"
     catalog: Annotated[str, Field(min_length=1)] = "market"
     """A shipped catalog by name, or a folder."""
@@ -334,6 +374,18 @@ class Problem(Frozen):
                     clashes_with=("workloads", first[w.name], "name"),
                 )
             first[w.name] = i
+        return self
+
+    @model_validator(mode="after")
+    def _infrascale_is_about_users(self) -> Self:
+        if self.policy.serving_model == "infrascale":
+            for i, w in enumerate(self.workloads):
+                if not isinstance(w.traffic, ConcurrentUsers):
+                    raise RecordError(
+                        "infrascale answers traffic of kind concurrent_users only, "
+                        f"and workload {w.name!r} (number {i + 1}) has {w.traffic.kind}",
+                        at=("policy", "serving_model"),
+                    )
         return self
 
     def workload(self, name: str) -> Workload:

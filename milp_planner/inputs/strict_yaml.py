@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import stat
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -133,9 +134,13 @@ def _read_stdin() -> bytes:
 def _read_file(source: str | Path) -> bytes:
     file = str(source)
     try:
+        if _is_named_pipe(source):
+            _refuse(file, "is a named pipe", f"give it as standard input: - < {file}")
         with open(source, "rb") as stream:
             return stream.read(MOST_BYTES + 1)
     except FileNotFoundError:
+        if os.path.islink(source):
+            _refuse(file, f"file not found: it is a link to {shown(os.readlink(source))}")
         _refuse(file, "file not found", _neighbour(Path(source)))
     except IsADirectoryError:
         _refuse(file, "is a directory; give one YAML file")
@@ -145,6 +150,12 @@ def _read_file(source: str | Path) -> bytes:
         _refuse(file, f"cannot be read: {problem.strerror or problem}")
     except ValueError:  # a NUL in the name
         _refuse(file, "not a file name")
+
+
+def _is_named_pipe(source: str | Path) -> bool:
+    """Opening one waits for a writer, maybe for ever; `<(command)` is a pipe without a name."""
+    is_pipe = stat.S_ISFIFO(os.stat(source).st_mode)
+    return is_pipe and os.path.exists(os.path.realpath(source))
 
 
 def _neighbour(path: Path) -> str:

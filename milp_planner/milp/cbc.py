@@ -45,6 +45,12 @@ CAREFUL = ("-preprocess", "off", "-probing", "off")
 with preprocessing off; with both off on none of 18,000, at the same speed. What is left is a crash
 on 0.2 %, all of them infeasible."""
 
+SEARCH_ONLY = (*CAREFUL, "-heuristicsOnOff", "off")
+"""For small models: branching finds their plans sooner than diving for them does. As right as the
+careful settings on 2,000 random fleet models, and up to twice as fast on many request classes."""
+
+FEW_COLUMNS = 1_000
+
 OTHERWISE = ("-preprocess", "off", "-heuristicsOnOff", "off")
 """As right as the above, by another way through the search."""
 
@@ -113,7 +119,8 @@ def run_cbc(
     started_s = time.monotonic()
     limit_s = max(time_limit_s, LEAST_TIME_LIMIT_S)
     cancel = cancel or threading.Event()
-    settings = OTHERWISE if other_settings else CAREFUL
+    first = CAREFUL if len(columns) > FEW_COLUMNS else SEARCH_ONLY
+    settings = OTHERWISE if other_settings else first
     asked = _Asked(mps, columns, limit_s, gap, seed, settings)
     outcome = _run_once(executable, asked, cancel)
     if outcome.reason.startswith(CRASHED) and (left_s := limit_s - seconds_since(started_s)) > 0:

@@ -103,8 +103,8 @@ def solve_certified(
 ) -> Verdict:
     """Minimise the model in `mps` with both engines, or with one, and say what is proven.
 
-    columns: the names in the file's COLUMNS (PuLP leaves out what no row and no cost uses, so
-    pass the names of `lp.variables()`). judge: called in this thread. gap: relative. tolerance: the
+    columns: names that must have a value, but for those that PuLP left out of the file because no
+    row and no cost uses them. judge: called in this thread. gap: relative. tolerance: the
     difference in objective units that counts as none; default max(0.005, 1e-9 |objective|).
     cancel: set it from another thread to stop early with the best so far. A Ctrl-C ends both
     engines before it goes on up. Raises InputError when a CBC asked for by name does not run.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from milp_planner.milp.limits import LIMITS
+from milp_planner.milp.overload import OverloadRamp
 from milp_planner.milp.rows import EQ, GE, LE, Family, Row, count_terms, scaled
 from milp_planner.milp.variables import (
     Fleet,
@@ -27,6 +28,9 @@ NEGLIGIBLE_WORK = 1e-9
 Hundreds of such classes stay below what the check of a plan can tell, and below any solver's
 tolerance; kept, their coefficients would make the row unfit for solvers. They are still routed.
 """
+
+MOST_TIGHT_CLASSES = 8
+"""Classes up to which each gets a tightening row; beyond, the rows take longer than they save."""
 
 
 class Coverage:
@@ -55,8 +59,7 @@ class Coverage:
 
     @staticmethod
     def violations(given: PlanningInput, plan: Plan) -> Iterator[str]:
-        if may_fall_short(given.problem):
-            return
+        left_out = _shortfalls(given, plan)
         served: dict[tuple[str, str, str], float] = {}
         for route in plan.routes:
             key = route.candidate.workload, route.request_class.name, route.block.name
@@ -65,11 +68,18 @@ class Coverage:
             for block, peak in zip(given.schedule.blocks, demand.peak, strict=True):
                 for q in demand.classes if peak else ():
                     share = served.get((name, q.name, block.name), 0.0)
-                    if exceeds(1.0, share):
+                    if exceeds(1.0, share + left_out.get(name, 0.0)):
                         yield (
                             f"workload {name!r} serves {share * q.share * peak:g} of "
                             f"{q.share * peak:g} requests/s of class {q.name} in block {block.name}"
                         )
+
+
+def _shortfalls(given: PlanningInput, plan: Plan) -> dict[str, float]:
+    """Share of the peak that a workload may leave unserved, where the user lets it."""
+    if not may_fall_short(given.problem):
+        return {}
+    return {w.name: w.shortfall_share for w in plan.workloads}
 
 
 def _units_as_share_of_demand(fleet: Fleet, workload: str, t: int) -> Terms:
@@ -85,9 +95,10 @@ def _units_as_share_of_demand(fleet: Fleet, workload: str, t: int) -> Terms:
 class Capacity:
     """Units are time-shared between the classes, up to the utilization of their level.
 
-        Σ_q (λ_qt ÷ μ_kq) x_qkt ≤ Σ_l u_l n_klt      ∀ k, t      [units busy]
+        Σ_q (λ_qt ÷ μ_kq) x_qkt ≤ Σ_l min(u_l, Σ_q λ_qt ÷ μ_kq) n_klt      ∀ k, t   [units busy]
         x_qkt ≤ Σ_l n_klt                            where one unit could carry the whole class
 
+    A unit counts for no more than all there is to do, which no whole number of units can exceed.
     Only workloads with several classes need it; with one, `Coverage` says it all.
     """
 
@@ -119,17 +130,18 @@ class Capacity:
 def _time_shared(fleet: Fleet, k: Candidate, t: int) -> Iterator[Row]:
     levels = fleet.levels[k.workload]
     on = list(fleet.units_on(k, t))
-    work: Terms = {units: -levels[level].ceiling for level, units in on}
     loads = {
         q: fleet.peak(k.workload, q, t) / k.requests_per_second[q]
         for q in fleet.classes(k.workload)
         if (k, q, t) in fleet.shares  # elsewhere the class cannot be served
     }
+    everything = sum(loads.values())
+    work: Terms = {units: -min(levels[level].ceiling, everything) for level, units in on}
     least = NEGLIGIBLE_WORK * max(1.0, *loads.values())
     for q, load in loads.items():
         if load > least:
             work[fleet.shares[k, q, t]] = load
-        if load < levels[0].ceiling:
+        if len(loads) <= MOST_TIGHT_CLASSES and load < levels[0].ceiling:
             terms: Terms = {fleet.shares[k, q, t]: 1.0}
             terms.update({units: -1.0 for _, units in on})
             yield Row(f"{k.id} {t} {q}", terms, LE, 0.0)
@@ -178,7 +190,7 @@ class PerTokenRate:
                     for r in plan.routes
                     if r.candidate is p.candidate and r.block == block
                 )
-                if exceeds(rate, limit):
+                if exceeds(rate / limit, 1.0):
                     yield (
                         f"{p.candidate.id} serves {rate:g} requests/s in block {block.name}, "
                         f"above its rate limit of {limit:g}"
@@ -269,7 +281,7 @@ class Replicas:
                     p.candidate.replicas_per_unit * p.units_by_block[t]
                     for p in plan.purchases_of(w.name)
                 )
-                if demand.peak[t] and up < w.min_replicas:
+                if demand.peak[t] and exceeds(w.min_replicas, up):
                     yield (
                         f"workload {w.name!r} has {up} replicas in block {block.name}, "
                         f"fewer than {w.min_replicas}"
@@ -281,6 +293,7 @@ CONSTRAINTS: tuple[type[Family], ...] = (
     Capacity,
     PerTokenRate,
     OneLevel,
+    OverloadRamp,
     ExtraGpus,
     Replicas,
     *LIMITS,

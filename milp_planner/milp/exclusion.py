@@ -1,18 +1,18 @@
 """Exclusion cuts: rows that keep earlier plans, and what contains them, from coming again.
 
-    a_jtm = 1  ⇒  Σ_k n_kt ≤ m - 1          j is used less than m units of in block t       0 or 1
+    a_jtm = 1  ⇒  Σ_k n_kt ≤ m - 1          fewer than m units of j are on in block t      0 or 1
     a_i = 1    ⇒  nothing named i is used                                                  0 or 1
     contained  Σ_jt a_jtn* + Σ_{j per token} a_j ≥ 1           some use of earlier plan E shrinks
     different  Σ_{i ∈ E} a_i + Σ_{i ∉ E} (units of i) ≥ 1      the set of names is another
 
 j is (offering, billing, workload), i what `differ_by` names, n* the units in E. Binaries exist only
-for what some earlier plan uses, and the cuts of all earlier plans share them: the solvers then
-branch on "is i used at all" once, not once per cut. A per-token offering shrinks when unused.
+for what some earlier plan uses, and the cuts of all earlier plans share them, so that the solvers
+decide "is i used at all" once and not once per cut. A per-token offering shrinks when unused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pulp
@@ -26,6 +26,9 @@ from milp_planner.serving.candidates import Candidate
 LEAST_TOKEN_SHARE = 1e-4
 """A per-token offering makes a plan another one when it serves at least this share of a class."""
 
+TRACE = 1e-5
+"""Smaller shares may be what a solver leaves of a column that ought to be 0."""
+
 NameOf = Callable[[Candidate], str]
 Key = tuple[str, str, str]
 """Offering, billing, workload."""
@@ -38,37 +41,42 @@ DIFFERENCES: dict[str, NameOf] = {
 """What `differ_by` compares; `counts` asks for no difference beyond the containment cut."""
 
 
-def name_of(differ_by: str, per_workload: bool) -> NameOf | None:
-    """The name a candidate has in the set that is compared; None for `counts`."""
-    plain = DIFFERENCES.get(differ_by)
-    if plain is None or not per_workload:
-        return plain
-    return lambda k: f"{k.workload}: {plain(k)}"
+@dataclass(frozen=True)
+class Difference:
+    """How a next-best plan must differ from every earlier one."""
+
+    differ_by: str
+    per_workload: bool = False
+
+    @property
+    def name_of(self) -> NameOf | None:
+        """The name a candidate has in the set that is compared; None for `counts`."""
+        plain = DIFFERENCES.get(self.differ_by)
+        if plain is None or not self.per_workload:
+            return plain
+        return lambda k: f"{k.workload}: {plain(k)}"
+
+    def allows(self, plan: Plan, earlier: Plan) -> bool:
+        """True when `plan` may come after `earlier`: the cuts in plain arithmetic."""
+        naming = self.name_of
+        if contains(plan, earlier):
+            return False
+        return naming is None or names(plan, naming) != names(earlier, naming)
 
 
-def exclude(
-    model: FleetModel, earlier: Sequence[Plan], differ_by: str, per_workload: bool
-) -> None:
-    """Add the cuts that forbid `earlier` plans, all that contains one, and all too like one."""
-    switches = _Switches(model)
-    for number, plan in enumerate(earlier):
-        model.add_row("Contained", _contained(switches, plan, number))
-    naming = name_of(differ_by, per_workload)
-    if naming is not None:
-        for row in _different(switches, earlier, naming):
-            model.add_row("Different", row)
+def names(plan: Plan, naming: NameOf) -> frozenset[str]:
+    """The set that is compared."""
+    return frozenset(naming(p.candidate) for p in plan.purchases)
 
 
-def _contained(switches: _Switches, earlier: Plan, number: int) -> Row:
-    """Some use of the earlier plan shrinks."""
-    any_shrinks: Terms = {}
-    for key, t, units in uses(earlier):
-        any_shrinks[switches.fewer_than(units, key, t)] = 1.0
-    return Row(f"{number}", any_shrinks, GE, 1.0)
+def contains(plan: Plan, earlier: Plan) -> bool:
+    """True when `plan` is `earlier` plus extra units: no use of the earlier plan shrinks."""
+    held = uses(plan)
+    return all(held.get(use, 0) >= units for use, units in uses(earlier).items())
 
 
-def uses(plan: Plan) -> Iterator[tuple[Key, int, int]]:
-    """(j, block, units on) of a plan wherever it has any; per-token use is 1 in block 0."""
+def uses(plan: Plan) -> dict[tuple[Key, int], int]:
+    """Units on by (j, block), wherever there are any; per-token use is 1 in block 0."""
     used: dict[tuple[Key, int], int] = {}
     for p in plan.purchases:
         key = change_key(p.candidate)
@@ -78,36 +86,61 @@ def uses(plan: Plan) -> Iterator[tuple[Key, int, int]]:
         for t, units in enumerate(p.units_by_block):
             if units:
                 used[key, t] = used.get((key, t), 0) + units
-    for (key, t), units in sorted(used.items()):
-        yield key, t, units
+    return used
 
 
-def _different(
-    switches: _Switches, earlier: Sequence[Plan], naming: NameOf
-) -> Iterator[Row]:
+def without_traces(model: FleetModel, values: Mapping[str, float]) -> Mapping[str, float]:
+    """The columns with per-token shares below `TRACE` set to 0."""
+    traces = {
+        share.name: 0.0
+        for (k, _, _), share in model.fleet.shares.items()
+        if k.mode.per_token and 0 < values.get(share.name, 0.0) < TRACE
+    }
+    return {**values, **traces} if traces else values
+
+
+def exclude(
+    model: FleetModel,
+    earlier: Sequence[Plan],
+    difference: Difference,
+    pending: Sequence[Plan] = (),
+) -> None:
+    """Add the cuts that forbid `earlier` plans, all that contains one, and all too like one.
+
+    `pending` plans, and what contains them, are forbidden too, but not what is like them.
+    """
+    switches = _Switches(model)
+    for plan in (*earlier, *pending):
+        model.add_row("Contained", _contained(switches, plan))
+    naming = difference.name_of
+    if naming is not None:
+        for row in _different(switches, earlier, naming):
+            model.add_row("Different", row)
+
+
+def _contained(switches: _Switches, earlier: Plan) -> Row:
+    """Some use of the earlier plan shrinks."""
+    shrinks = [
+        switches.fewer_than(units, key, t) for (key, t), units in sorted(uses(earlier).items())
+    ]
+    return Row("some use shrinks", dict.fromkeys(shrinks, 1.0), GE, 1.0)
+
+
+def _different(switches: _Switches, earlier: Sequence[Plan], naming: NameOf) -> Iterator[Row]:
     """The set of names differs from every earlier plan's."""
-    fleet = switches.model.fleet
     groups: dict[str, list[Candidate]] = {}
-    for k in fleet.candidates:
+    for k in switches.model.fleet.candidates:
         groups.setdefault(naming(k), []).append(k)
-    sets = [frozenset(naming(p.candidate) for p in plan.purchases) for plan in earlier]
-    known = sorted(frozenset().union(*sets))
-    absent = {name: switches.absent(name, groups.get(name, ())) for name in known}
-    novel: Terms = {}
-    for name, group in groups.items():
-        if name not in absent:
-            for column, weight in switches.use_of(group):
-                add(novel, column, weight)
-    for number, names in enumerate(sets):
-        terms = dict(novel)
-        right = 1.0
-        for name in known:
-            if name in names:
-                add(terms, absent[name], 1.0)
-            else:
-                for column, weight in switches.use_of(groups.get(name, ())):
-                    add(terms, column, weight)
-        yield Row(f"{number}", terms, GE, right)
+    sets = [names(plan, naming) for plan in earlier]
+    known: frozenset[str] = frozenset().union(*sets)
+    absent = {name: switches.absent(name, groups.get(name, ())) for name in sorted(known)}
+    for used in sets:
+        terms: Terms = {}
+        for name, group in groups.items():
+            if name not in used:
+                terms.update(switches.use_of(group))
+        terms.update({absent[name]: 1.0 for name in sorted(used)})
+        yield Row("another set", terms, GE, 1.0)
 
 
 @dataclass
@@ -122,64 +155,51 @@ class _Switches:
     def fewer_than(self, units: int, key: Key, t: int) -> pulp.LpVariable:
         """1 only if fewer than `units` of `key` are on in block `t`, or its tokens are unused."""
         same = [k for k in self.model.fleet.serving(key[2]) if change_key(k) == key]
-        return self._at_most(units - 1, same, t, " ".join(key))
+        where = f"{' '.join(key)} {self.model.fleet.blocks[t].name}"
+        parts = [part for k in same for part in self._parts(k, [t])]
+        return self._at_most(units - 1, parts, where)
 
     def absent(self, name: str, group: Iterable[Candidate]) -> pulp.LpVariable:
         """1 only if nothing of `group` is used in any block."""
-        return self._at_most(0, list(group), None, name)
+        blocks = range(len(self.model.fleet.blocks))
+        return self._at_most(0, [part for k in group for part in self._parts(k, blocks)], name)
 
     def use_of(self, group: Iterable[Candidate]) -> Iterator[tuple[pulp.LpVariable, float]]:
         """Columns with weights that sum to 1 or more where something of `group` is used."""
-        fleet = self.model.fleet
-        members = set(group)
-        seen = set()
-        for (k, _, _), column in fleet.units.items():
-            if k in members and column not in seen:
-                seen.add(column)
-                yield column, 1.0
-        for (k, _, _), column in fleet.shares.items():
-            if k in members and k.mode.per_token:
-                yield column, 1 / LEAST_TOKEN_SHARE
-
-    def _at_most(
-        self, units: int, group: Sequence[Candidate], t: int | None, name: str
-    ) -> pulp.LpVariable:
-        parts = list(self._parts(group, t))
-        columns = frozenset(column for columns, _ in parts for column in columns)
-        made = self._made.get((columns, units))
-        if made is not None:
-            return made
-        fleet = self.model.fleet
-        where = "" if t is None else f" {fleet.blocks[t].name}"
-        switch = fleet.column(f"at most {units}[{name}{where}]", 1)
-        self._made[columns, units] = switch
-        if units == 0:
-            for columns_, most in parts:
-                terms: Terms = dict.fromkeys(columns_, 1.0)
-                add(terms, switch, most)
-                self.model.add_row("AtMost", Row(f"{name}{where}", terms, LE, most))
-        else:
-            most = sum(most for _, most in parts)
-            terms = dict.fromkeys(columns, 1.0)
-            add(terms, switch, most - units)
-            self.model.add_row("AtMost", Row(f"{name}{where}", terms, LE, most))
-        return switch
+        blocks = range(len(self.model.fleet.blocks))
+        for k in group:
+            weight = 1 / LEAST_TOKEN_SHARE if k.mode.per_token else 1.0
+            for columns, _ in self._parts(k, blocks):
+                yield from dict.fromkeys(columns, weight).items()
 
     def _parts(
-        self, group: Sequence[Candidate], t: int | None
-    ) -> Iterator[tuple[list[pulp.LpVariable], float]]:
-        """Columns of each candidate in a block with the most they can sum to."""
+        self, k: Candidate, blocks: Iterable[int]
+    ) -> Iterator[tuple[tuple[pulp.LpVariable, ...], float]]:
+        """Columns of a candidate that stand for one number, with the most they can sum to."""
         fleet = self.model.fleet
-        blocks = range(len(fleet.blocks)) if t is None else [t]
-        for k in group:
-            if k.mode.per_token:
-                for (c, _, _), share in fleet.shares.items():
-                    if c is k:
-                        yield [share], 1.0
-                continue
-            seen: set[frozenset[pulp.LpVariable]] = set()
-            for block in blocks:
-                columns = [column for _, column in fleet.units_on(k, block)]
-                if columns and frozenset(columns) not in seen:
-                    seen.add(frozenset(columns))
-                    yield columns, float(most_units(fleet, k))
+        if k.mode.per_token:
+            busy = fleet.busy(k.workload)
+            shares = (fleet.shares.get((k, q, t)) for t in busy for q in fleet.classes(k.workload))
+            yield from (((share,), 1.0) for share in shares if share is not None)
+            return
+        units = (tuple(column for _, column in fleet.units_on(k, t)) for t in blocks)
+        for columns in dict.fromkeys(columns for columns in units if columns):
+            yield columns, float(most_units(fleet, k))
+
+    def _at_most(
+        self, units: int, parts: Sequence[tuple[tuple[pulp.LpVariable, ...], float]], where: str
+    ) -> pulp.LpVariable:
+        """1 only if the parts sum to at most `units`; each part is a row of its own for none."""
+        columns = tuple(column for own, _ in parts for column in own)
+        made = self._made.get((frozenset(columns), units))
+        if made is not None:
+            return made
+        switch = self.model.fleet.column(f"at most {units}[{where}]", 1)
+        self._made[frozenset(columns), units] = switch
+        if units:
+            parts = [(columns, sum(most for _, most in parts))]
+        for own, most in parts:
+            terms: Terms = dict.fromkeys(own, 1.0)
+            add(terms, switch, most - units)
+            self.model.add_row("AtMost", Row(where, terms, LE, most))
+        return switch

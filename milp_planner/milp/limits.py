@@ -133,7 +133,7 @@ class ProviderCount:
     @staticmethod
     def violations(given: PlanningInput, plan: Plan) -> Iterator[str]:
         most = given.problem.limits.providers.at_most
-        if most is not None and len(plan.providers) > most:
+        if most is not None and exceeds(len(plan.providers), most):
             yield f"{len(plan.providers)} providers ({', '.join(plan.providers)}), more than {most}"
 
 
@@ -155,7 +155,7 @@ class ProviderShare:
     def violations(given: PlanningInput, plan: Plan) -> Iterator[str]:
         share = given.problem.limits.providers.max_share
         if share is not None and share < 1:
-            yield from _share_violations(plan, lambda k: k.provider, share, "provider ")
+            yield from _share_violations(given, plan, lambda k: k.provider, share, "provider ")
 
 
 class SpotShare:
@@ -174,7 +174,7 @@ class SpotShare:
     def violations(given: PlanningInput, plan: Plan) -> Iterator[str]:
         share = given.problem.limits.spot_share
         if share is not None and share < 1:
-            yield from _share_violations(plan, _spot_group, share, "")
+            yield from _share_violations(given, plan, _spot_group, share, "")
 
 
 def _spot_group(k: Candidate) -> str:
@@ -196,12 +196,19 @@ def _share_rows(fleet: Fleet, group_of: Callable[[Candidate], str], share: float
 
 
 def _share_violations(
-    plan: Plan, group_of: Callable[[Candidate], str], share: float, kind: str
+    given: PlanningInput,
+    plan: Plan,
+    group_of: Callable[[Candidate], str],
+    share: float,
+    kind: str,
 ) -> Iterator[str]:
     for w in plan.workloads:
-        for t, block in enumerate(plan.blocks):
+        bought = list(plan.purchases_of(w.name))
+        for t, peak in enumerate(given.schedule.demands[w.name].peak):
+            if not peak:
+                continue  # units held for busier hours say nothing of who serves whom
             held: dict[str, float] = {}
-            for p in plan.purchases_of(w.name):
+            for p in bought:
                 group = group_of(p.candidate)
                 held[group] = held.get(group, 0.0) + capacity_of(plan, p, t, part_rate)
             total = sum(held.values())
@@ -209,7 +216,7 @@ def _share_violations(
                 if group and exceeds(rate / total if total else 0.0, share):
                     yield (
                         f"workload {w.name!r} has {rate:g} of {total:g} requests/s on "
-                        f"{kind}{group} in block {block.name}, more than {share:.0%}"
+                        f"{kind}{group} in block {plan.blocks[t].name}, more than {share:.0%}"
                     )
 
 
@@ -257,10 +264,12 @@ SURVIVAL_GROUPS: dict[str, Callable[[Candidate], str]] = {
 class LossSurvived:
     """When any one provider, region or offering is lost, the rest still serves its share.
 
-        Σ_{k ∉ group} min(1, μ_k ÷ (σ λ_t)) n_kt ≥ 1      ∀ w, group, t
+        Σ_{k ∉ group} min(1, μ_k ÷ (σ λ_t)) n_kt + Σ_{k ∉ group, per token} λ_qt x_qkt ÷ (σ λ_t)
+            + s_t ≥ 1                                                          ∀ w, group, t
 
     The rest may run at 100 % utilization, every unit at the workload's own mix (which is cautious
-    with several classes). A region is one provider's region.
+    with several classes), per-token offerings at what they serve already. A region is one
+    provider's region. What a short budget leaves unserved, s_t of the peak, need not survive.
     """
 
     @staticmethod
@@ -272,13 +281,12 @@ class LossSurvived:
         for w in fleet.problem.workloads:
             serving = fleet.serving(w.name)
             for group in sorted({group_of(k) for k in serving}):
+                rest = [k for k in serving if group_of(k) != group]
                 for t in fleet.busy(w.name):
-                    needed = survival.share * fleet.demand(w.name).peak[t]
-                    terms: Terms = {}
-                    for k in serving:
-                        if group_of(k) != group:
-                            for variable, rate in capacity_terms(fleet, k, t, mix_rate):
-                                add(terms, variable, min(1.0, rate / needed))
+                    terms = _left_after_loss(fleet, rest, t, survival.share)
+                    for q, request_class in enumerate(fleet.demand(w.name).classes):
+                        if (w.name, q, t) in fleet.shortfalls:
+                            terms[fleet.shortfalls[w.name, q, t]] = request_class.share
                     yield Row(f"{w.name} {group} {t}", terms, GE, 1.0)
 
     @staticmethod
@@ -288,12 +296,29 @@ class LossSurvived:
             return
         for w in plan.workloads:
             for group, t, left in losses(plan, w.name, survival.kind):
-                needed = survival.share * given.schedule.demands[w.name].peak[t]
-                if exceeds(needed, left):
+                needed = survival.share * served_at_peak(plan, w.name, t)
+                if needed and exceeds(1.0, left / needed):
                     yield (
                         f"workload {w.name!r} without {survival.kind} {group} keeps {left:g} of "
                         f"{needed:g} requests/s in block {plan.blocks[t].name}"
                     )
+
+
+def _left_after_loss(fleet: Fleet, rest: Iterable[Candidate], t: int, share: float) -> Terms:
+    """What is left as a part of what must be; a unit need not count for more than all of it."""
+    terms: Terms = {}
+    for k in rest:
+        needed = share * fleet.demand(k.workload).peak[t]
+        for variable, rate in capacity_terms(fleet, k, t, mix_rate):
+            add(terms, variable, rate / needed if k.mode.per_token else min(1.0, rate / needed))
+    return terms
+
+
+def served_at_peak(plan: Plan, workload: str, t: int) -> float:
+    """Requests/s of a workload that the plan serves at the peak of a block."""
+    block = plan.blocks[t]
+    mine = (r for r in plan.routes if r.candidate.workload == workload and r.block == block)
+    return sum(r.requests_per_second for r in mine)
 
 
 def losses(plan: Plan, workload: str, kind: str) -> Iterator[tuple[str, int, float]]:
@@ -344,7 +369,7 @@ class ChangeLimit:
         if most is None:
             return
         changed = sum(abs(delta) for delta in unit_change_of(given, plan.purchases).values())
-        if changed > most:
+        if exceeds(changed, most):
             yield f"{changed} units change against the current fleet, more than {most}"
 
 

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pulp
 
 from milp_planner.errors import SolverError
-from milp_planner.inputs.problem import Problem, Workload
 from milp_planner.milp.constraints import CONSTRAINTS
-from milp_planner.milp.objective import HIGH_BAND_FLOOR, cost_terms, is_strict
+from milp_planner.milp.levels import Splits, ramp_tangents, utilization_levels
+from milp_planner.milp.objective import cost_terms
 from milp_planner.milp.rows import SENSES, Family, Row
 from milp_planner.milp.variables import (
     Fleet,
-    Level,
     Terms,
     add_variables,
     expression,
     merged,
-    utilization_limit,
 )
 from milp_planner.serving.candidates import Candidate, PlanningInput
 
@@ -85,12 +83,17 @@ class FleetModel:
 def build_model(
     given: PlanningInput,
     candidates: tuple[Candidate, ...],
-    levels: Mapping[str, tuple[Level, ...]] | None = None,
+    splits: Splits | None = None,
     families: Sequence[type[Family]] = CONSTRAINTS,
 ) -> FleetModel:
-    """The program of `given` over `candidates`, under the given families."""
+    """The program of `given` over `candidates`, under the given families.
+
+    `splits` says where the overload ramp is charged exactly.
+    """
+    splits = splits or Splits()
     lp = pulp.LpProblem("fleet", pulp.LpMinimize)
-    fleet = add_variables(lp, given, candidates, levels or utilization_levels(given.problem))
+    fleet = add_variables(lp, given, candidates, utilization_levels(given, splits))
+    fleet.tangents = ramp_tangents(given, splits)
     costs = cost_terms(fleet)
     lp.setObjective(expression(merged(costs.values())))
     model = FleetModel(lp, fleet, costs)
@@ -98,33 +101,6 @@ def build_model(
         for row in family.rows(fleet):
             model.add_row(family.__name__, row)
     return model
-
-
-def utilization_levels(
-    problem: Problem, splits: Mapping[str, Iterable[float]] | None = None
-) -> dict[str, tuple[Level, ...]]:
-    """The levels of every workload: one, unless a penalty tells utilizations apart.
-
-    `splits` are further edges, by workload, that make the overload ramp exact where it matters.
-    """
-    return {
-        w.name: _levels(problem, w, () if splits is None else splits.get(w.name, ()))
-        for w in problem.workloads
-    }
-
-
-def _levels(problem: Problem, workload: Workload, splits: Iterable[float]) -> tuple[Level, ...]:
-    highest = utilization_limit(problem, workload)
-    penalties = problem.policy.active_penalties
-    edges = set(splits)
-    if penalties.overload is not None:
-        edges.add(penalties.overload.above)
-    if penalties.strict_latency is not None and is_strict(penalties, workload):
-        edges.add(HIGH_BAND_FLOOR)
-    ceilings = [*sorted(edge for edge in edges if 0 < edge < highest), highest]
-    return tuple(
-        Level(floor, ceiling) for floor, ceiling in zip([0.0, *ceilings], ceilings, strict=False)
-    )
 
 
 def _check_span(family: str, row: Row) -> None:

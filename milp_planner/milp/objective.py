@@ -77,11 +77,11 @@ def scaling(fleet: Fleet) -> Terms:
 
 
 def overload(fleet: Fleet) -> Terms:
-    """Σ_wl ramp(lower edge of l) y_wl: a relaxation that splitting the levels makes exact."""
-    return {
-        y: overload_usd(fleet.problem.policy.active_penalties, fleet.levels[w][level].charged_at)
-        for (w, level), y in fleet.level_used.items()
-    }
+    """Σ_w (USD at full load) o_w, a lower bound of what a plan owes: see `OverloadRamp`."""
+    ramp = fleet.problem.policy.active_penalties.overload
+    if ramp is None:
+        return {}
+    return dict.fromkeys(fleet.overload.values(), ramp.usd_at_full_load)
 
 
 def overload_usd(penalties: Penalties, utilization: float) -> float:

@@ -2,19 +2,24 @@
 
 A candidate A is dominated by B when some whole number m of units of B does all that one unit of A
 does, for no more money, and uses no resource of any limit that A does not use as much of. Every A
-in a plan can then be replaced, so that the optimum is unaffected. For next-best plans a dominator
-must also be unused in every earlier plan: otherwise the replacement could be one of them.
+in a plan can then be replaced, so that the optimum is unaffected; at equal cost only where ties are
+broken for B. For next-best plans a dominator must also be unused in every earlier plan: otherwise
+the replacement could be one of them.
+
+Twins are offerings that only their region or name tells apart: same provider, GPU, billing and
+price, the same under every limit in force. They count as one, the first by name, in all plans: a
+list of next-best plans that only move from region to region would tell nobody anything.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from milp_planner.milp.limits import SURVIVAL_GROUPS, Weight, user_quotas
 from milp_planner.milp.variables import change_key, is_elastic, tracks_changes
-from milp_planner.planning.plan import SNAP
+from milp_planner.planning.plan import SNAP, Plan
 from milp_planner.serving.candidates import Candidate, PlanningInput
 
 
@@ -42,6 +47,8 @@ class Rights:
     """Key of the offering when its own units are limited; it replaces nothing else then."""
 
     gpus: int
+    provider: str
+    id: str
 
 
 @dataclass
@@ -49,16 +56,15 @@ class Pruned:
     """The candidates kept, and for each one left out the kept one that dominates it."""
 
     kept: list[Candidate]
-    dominated_by: dict[Candidate, Candidate]
-    _rights: dict[Candidate, Rights] = field(default_factory=dict)
+    dominated_by: dict[Candidate, Candidate] = field(default_factory=dict)
+    twins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Offerings left out for good, by the one that stands for them; ids."""
 
-    def readmit(self, used: Iterable[str], differ_by: str) -> bool:
-        """Take back those whose dominator an earlier plan uses; True when there are any.
+    _rights: Mapping[Candidate, Rights] = field(default_factory=dict)
 
-        `used` are the names of what `differ_by` compares and the offering ids, of all earlier
-        plans together.
-        """
-        taken = set(used)
+    def readmit(self, earlier: Iterable[Plan], differ_by: str) -> bool:
+        """Take back those whose dominator an earlier plan uses; True when there are any."""
+        taken = set(_taken(earlier, differ_by))
         changed = False
         while True:
             loose = [
@@ -80,6 +86,7 @@ class Pruned:
         for b in self.kept:
             if (
                 b.workload == a.workload
+                and not b.mode.per_token
                 and _stands_in(b, a, taken, differ_by)
                 and dominates(self._rights[b], self._rights[a])
             ):
@@ -88,6 +95,16 @@ class Pruned:
 
     def _order(self, k: Candidate) -> tuple[float, int, str]:
         return price_of_capacity(self._rights[k]), k.gpus_per_unit, k.id
+
+
+def _taken(earlier: Iterable[Plan], differ_by: str) -> Iterator[str]:
+    """Offerings that earlier plans use, and the names of what `differ_by` compares."""
+    name_of = DIFFERENCES.get(differ_by)
+    for plan in earlier:
+        for p in plan.purchases:
+            yield p.candidate.offering.id
+            if name_of is not None:
+                yield name_of(p.candidate)
 
 
 def _stands_in(b: Candidate, a: Candidate, taken: set[str], differ_by: str) -> bool:
@@ -100,35 +117,71 @@ def _stands_in(b: Candidate, a: Candidate, taken: set[str], differ_by: str) -> b
     return name_of(b) == name_of(a) or name_of(b) not in taken
 
 
-DIFFERENCES = {"providers": lambda k: f"provider {k.provider}", "gpus": lambda k: f"gpu {k.gpu}"}
+DIFFERENCES: dict[str, Callable[[Candidate], str]] = {
+    "providers": lambda k: f"provider {k.provider}",
+    "gpus": lambda k: f"gpu {k.gpu}",
+}
 """What the sets of two plans are compared on, beside the offerings themselves."""
 
 
 def prune(given: PlanningInput, candidates: Iterable[Candidate]) -> Pruned:
     """Keep what no other candidate dominates; per-token offerings are always kept."""
-    quotas = [weight for _, weight, _ in user_quotas(given.problem)]
-    rights = {k: rights_of(given, k, quotas) for k in candidates if not k.mode.per_token}
-    kept: list[Candidate] = [k for k in candidates if k.mode.per_token]
+    listed = without_twins(given, candidates)
+    rights, current = listed._rights, given.current_units()
+    kept = [k for k in listed.kept if k.mode.per_token]
     dominated_by: dict[Candidate, Candidate] = {}
-    current = given.current_units()
     front: dict[str, list[Candidate]] = {}
     cheapest: dict[tuple[object, ...], Candidate] = {}
-    for k in sorted(rights, key=lambda c: (price_of_capacity(rights[c]), c.gpus_per_unit, c.id)):
+    units = [k for k in listed.kept if not k.mode.per_token]
+    for k in sorted(units, key=lambda k: (price_of_capacity(rights[k]), k.gpus_per_unit, k.id)):
         mine = rights[k]
-        same = (
-            *(k.workload, mine.does, mine.elastic, mine.uses),
-            *(mine.groups, mine.gpus, mine.stock),
-        )
-        better = cheapest.get(same) or next(
-            (b for b in front.get(k.workload, ()) if dominates(rights[b], mine)), None
-        )
+        same = k.workload, mine.does, mine.elastic, mine.uses, mine.groups, mine.gpus, mine.stock
+        likely = (cheapest[same],) if same in cheapest else ()
+        others = (*likely, *front.get(k.workload, ()))
+        better = next((b for b in others if dominates(rights[b], mine)), None)
         if better is not None and change_key(k) not in current:
             dominated_by[k] = better
             continue
         front.setdefault(k.workload, []).append(k)
         cheapest.setdefault(same, k)
         kept.append(k)
-    return Pruned(sorted(kept, key=lambda k: k.id), dominated_by, rights)
+    return Pruned(sorted(kept, key=lambda k: k.id), dominated_by, listed.twins, rights)
+
+
+def without_twins(given: PlanningInput, candidates: Iterable[Candidate]) -> Pruned:
+    """All candidates but those of offerings that another one, the first by name, stands for."""
+    quotas = [weight for _, weight, _ in user_quotas(given.problem)]
+    offered: dict[tuple[str, str], list[Candidate]] = {}
+    rights = {}
+    for k in candidates:
+        offered.setdefault(k.offering.key, []).append(k)
+        if not k.mode.per_token:
+            rights[k] = rights_of(given, k, quotas)
+    running = {(offering, billing) for offering, billing, _ in given.current_units()}
+    first: dict[object, str] = {}
+    twins: dict[str, list[str]] = {}
+    kept = []
+    for key in sorted(offered):
+        alone = key in running or offered[key][0].mode.per_token
+        likeness = key if alone else _likeness(offered[key], rights)
+        if first.setdefault(likeness, key[0]) == key[0]:
+            kept += offered[key]
+        else:
+            twins.setdefault(first[likeness], []).append(key[0])
+    stood_for = {name: tuple(others) for name, others in sorted(twins.items())}
+    return Pruned(sorted(kept, key=lambda k: k.id), {}, stood_for, rights)
+
+
+def _likeness(candidates: Sequence[Candidate], rights: Mapping[Candidate, Rights]) -> object:
+    """What twins have in common: everything but their names."""
+    first = candidates[0]
+    return (
+        (first.provider, first.gpu, first.offering.billing, first.usd_per_hour),
+        tuple(
+            (k.workload, k.precision, k.tensor_parallel, replace(rights[k], id=""))
+            for k in sorted(candidates, key=lambda k: k.id)
+        ),
+    )
 
 
 def dominates(b: Rights, a: Rights) -> bool:
@@ -145,18 +198,29 @@ def dominates(b: Rights, a: Rights) -> bool:
         return False
     if any(times * x > y for x, y in zip(b.uses, a.uses, strict=True)):
         return False
-    if not _never_dearer(b, a, times):
-        return False
-    tied = times * b.month_usd >= a.month_usd * (1 - SNAP)
-    return not tied or times * b.gpus <= a.gpus
+    return _never_dearer(b, a, times)
 
 
 def _never_dearer(b: Rights, a: Rights, times: int) -> bool:
-    if b.elastic and a.elastic:
-        return all(times * x <= y * (1 + SNAP) for x, y in zip(b.block_usd, a.block_usd, strict=True))
-    if a.elastic:
-        return all(times * b.month_usd <= y * (1 + SNAP) for y in a.block_usd)
-    return times * b.month_usd <= a.month_usd * (1 + SNAP)
+    """True when `times` units of `b` cost less than `a`, or as much and ties are broken for them.
+
+    An elastic unit may be on in any one block, so each block is compared for itself.
+    """
+    stood_for = a.block_usd if a.elastic else (a.month_usd,)
+    by_block = a.elastic and b.elastic
+    stands_in = b.block_usd if by_block else (b.month_usd,) * len(stood_for)
+    pairs = [(times * x, y) for x, y in zip(stands_in, stood_for, strict=True)]
+    if any(x > y * (1 + SNAP) for x, y in pairs):
+        return False
+    tied = any(x >= y * (1 - SNAP) for x, y in pairs)
+    return not tied or _is_preferred(b, a, times)
+
+
+def _is_preferred(b: Rights, a: Rights, times: int) -> bool:
+    """Fewer GPUs, then fewer providers, then names in order: see `ties`."""
+    if times * b.gpus != a.gpus:
+        return times * b.gpus < a.gpus
+    return b.provider == a.provider and b.id < a.id
 
 
 def price_of_capacity(rights: Rights) -> float:
@@ -185,8 +249,10 @@ def rights_of(given: PlanningInput, k: Candidate, quotas: Sequence[Weight]) -> R
         elastic=elastic,
         uses=_uses(given, k, quotas),
         groups=_groups(given, k),
-        stock=None if k.offering.max_units is None else k.offering.key,
+        stock=k.offering.key if getattr(k.offering, "max_units", None) is not None else None,
         gpus=k.gpus_per_unit,
+        provider=k.provider,
+        id=k.id,
     )
 
 

@@ -51,7 +51,7 @@ def modelled_costs(model: FleetModel, values: Mapping[str, float]) -> dict[str, 
 
 
 def objective_value(model: FleetModel, values: Mapping[str, float]) -> float:
-    """The value of the model's objective at the cleaned columns: the score unless told otherwise."""
+    """The value of the objective at the cleaned columns: the score, unless it is another."""
     if model.objective is None:
         return sum(modelled_costs(model, values).values())
     cleaned = clean_values(model, values)

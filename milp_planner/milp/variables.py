@@ -24,6 +24,9 @@ x_qkt      fleet.shares[k, q, t]              share of the class that the candid
 s_qt       fleet.shortfalls[w, q, t]          share of the class left unserved          0 ... 1
 z_π        fleet.provider_used[π]             1 if the provider is used                 0 or 1
 e_w        fleet.extra_gpus[w]                GPUs beyond the scaling penalty's count  ≥ 0
+o_w        fleet.overload[w]                  overload, as a share of the ramp          ≥ 0
+θ_wt       fleet.headroom[w, t]               how many times the demand could be served ≥ 0
+z_qkt      fleet.spread[k, q, t]              x_qkt × θ_wt                              ≥ 0
 a_j, r_j   fleet.added[j], fleet.removed[j]   units added to, removed from, today's     ≥ 0
 
 Units that are held all month are one variable for all blocks; elastic ones are one per block with
@@ -97,6 +100,27 @@ def may_fall_short(problem: Problem) -> bool:
     )
 
 
+def can_overload(problem: Problem, workload: Workload) -> bool:
+    """True where the workload may run hot enough for the overload penalty."""
+    ramp = problem.policy.active_penalties.overload
+    return ramp is not None and ramp.above < min(1.0, utilization_limit(problem, workload))
+
+
+def is_ramp_convex(given: PlanningInput, workload: Workload) -> bool:
+    """True where utilization depends on the units alone: then the ramp is convex in them.
+
+    Requests served per token, or left unserved, take load away from the units; utilization is then
+    a ratio of two things that vary, and the ramp is charged by level instead.
+    """
+    return (
+        can_overload(given.problem, workload)
+        and not may_fall_short(given.problem)
+        and not any(
+            k.mode.per_token and k.workload == workload.name for k in given.candidates.candidates
+        )
+    )
+
+
 @dataclass
 class Fleet:
     """The variables of one program, and the data its rows are written with."""
@@ -111,10 +135,16 @@ class Fleet:
     shortfalls: dict[tuple[str, int, int], pulp.LpVariable] = field(default_factory=dict)
     provider_used: dict[str, pulp.LpVariable] = field(default_factory=dict)
     extra_gpus: dict[str, pulp.LpVariable] = field(default_factory=dict)
+    overload: dict[str, pulp.LpVariable] = field(default_factory=dict)
+    headroom: dict[tuple[str, int], pulp.LpVariable] = field(default_factory=dict)
+    spread: dict[tuple[Candidate, int, int], pulp.LpVariable] = field(default_factory=dict)
     added: dict[tuple[str, str, str], pulp.LpVariable] = field(default_factory=dict)
     removed: dict[tuple[str, str, str], pulp.LpVariable] = field(default_factory=dict)
     meaning: dict[str, str] = field(default_factory=dict)
     """What each column is, by its name in the program."""
+
+    tangents: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Utilizations at which the overload ramp has a tangent, by workload."""
 
     _serving: dict[str, list[Candidate]] = field(default_factory=dict)
 
@@ -177,6 +207,12 @@ class Fleet:
         """The workload's candidates that are paid by the unit."""
         return [k for k in self.serving(workload) if not k.mode.per_token]
 
+    @property
+    def most_headroom(self) -> float:
+        """1 ÷ a: θ beyond which the overload ramp charges nothing."""
+        ramp = self.problem.policy.active_penalties.overload
+        return 1 / ramp.above if ramp is not None and ramp.above > 0 else math.inf
+
     def column(self, meaning: str, high: float | None, *, integer: bool = True) -> pulp.LpVariable:
         """A new column between 0 and `high`, named by number, with its meaning kept apart."""
         name = f"x{len(self.meaning):06d}"
@@ -209,6 +245,8 @@ def add_variables(
         _add_shortfalls(fleet, w.name)
         if given.problem.policy.active_penalties.scaling is not None:
             fleet.extra_gpus[w.name] = fleet.column(f"extra GPUs[{w.name}]", None, integer=False)
+        if can_overload(given.problem, w):
+            _add_overload(fleet, w)
     _add_providers(fleet)
     _add_changes(fleet)
     return fleet
@@ -259,6 +297,19 @@ def _add_shortfalls(fleet: Fleet, workload: str) -> None:
             fleet.shortfalls[workload, q, t] = fleet.column(meaning, 1, integer=False)
 
 
+def _add_overload(fleet: Fleet, w: Workload) -> None:
+    fleet.overload[w.name] = fleet.column(f"overload[{w.name}]", None, integer=False)
+    if not (fleet.routed(w.name) and is_ramp_convex(fleet.given, w)):
+        return
+    for t in fleet.busy(w.name):
+        at = fleet.blocks[t].name
+        most = fleet.most_headroom if fleet.most_headroom < math.inf else None
+        fleet.headroom[w.name, t] = fleet.column(f"headroom[{w.name} {at}]", most, integer=False)
+    for k, q, t in [key for key in fleet.shares if key[0].workload == w.name]:
+        meaning = f"spread[{k.id} {fleet.blocks[t].name} class {q}]"
+        fleet.spread[k, q, t] = fleet.column(meaning, None, integer=False)
+
+
 def _add_providers(fleet: Fleet) -> None:
     if fleet.problem.limits.providers.at_most is None:
         return
@@ -292,22 +343,30 @@ def change_key(k: Candidate) -> tuple[str, str, str]:
     return k.offering.id, k.offering.billing, k.workload
 
 
+LEAST_UTILIZATION = 0.05
+"""Units are not added to cool a workload further, even where the overload ramp starts lower."""
+
+SHARE_ROOM = 4
+"""Over-provisioning for the sake of a share limit, in multiples of load and largest unit."""
+
+
 def most_units(fleet: Fleet, k: Candidate) -> int:
     """N_k: the most units of `k` that any optimal plan can want.
 
-    Alone, `k` needs ⌈λ ÷ (u μ)⌉ units at the coolest level, μ its rate at the part of the mix that
-    it can serve, or enough replicas. Share limits can ask for more than the load: the others must
-    then match the largest unit, so that the bound grows by that unit and by the ratio of the
-    shares. Today's units may be worth keeping.
+    Alone, `k` needs ⌈λ ÷ (u μ)⌉ units at the coolest utilization worth paying for, μ its rate at
+    the part of the mix that it can serve, or enough replicas. Share limits can ask for more than
+    the load: the others must then match the largest unit, and unequal units several times over
+    until their shares are equal enough; beyond `SHARE_ROOM` times that no plan is looked for.
+    Today's units may be worth it.
     """
     demand = fleet.demand(k.workload)
-    coolest = fleet.levels[k.workload][0].ceiling
-    rate = demand.highest_peak / coolest
+    rate = demand.highest_peak / _coolest(fleet, k.workload)
     limits = fleet.problem.limits
     for share in (limits.providers.max_share, limits.spot_share):
         if share is not None and 0 < share < 1:
             largest = max(c.part_requests_per_second for c in fleet.serving(k.workload))
-            rate = (rate + largest) * max(share / (1 - share), (1 - share) / share, 1.0)
+            ratio = max(share / (1 - share), (1 - share) / share)
+            rate = SHARE_ROOM * (rate + largest) * ratio
     if limits.survival is not None:
         rate = max(rate, demand.highest_peak * limits.survival.share)
     per_unit = k.part_requests_per_second
@@ -315,6 +374,15 @@ def most_units(fleet: Fleet, k: Candidate) -> int:
     replicas = fleet.problem.workload(k.workload).min_replicas
     units = max(units, ceil_snapped(replicas / k.replicas_per_unit))
     return max(units, fleet.given.current_units().get(change_key(k), 0))
+
+
+def _coolest(fleet: Fleet, workload: str) -> float:
+    """The utilization below which nothing gets cheaper: the first level's, or the ramp's start."""
+    coolest = fleet.levels[workload][0].ceiling
+    ramp = fleet.problem.policy.active_penalties.overload
+    if ramp is not None and can_overload(fleet.problem, fleet.problem.workload(workload)):
+        coolest = min(coolest, max(ramp.above, LEAST_UTILIZATION))
+    return coolest
 
 
 def expression(terms: Mapping[pulp.LpVariable, float]) -> pulp.LpAffineExpression:

@@ -5,8 +5,9 @@ Plain arithmetic throughout; a fleet may come from a solver or from the user.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from milp_planner.inputs.problem import Workload
 from milp_planner.milp.objective import is_strict
 from milp_planner.milp.variables import is_elastic, utilization_limit
 from milp_planner.planning.choice import FleetChoice
@@ -19,7 +20,9 @@ from milp_planner.planning.costs import (
     spot_loss_usd,
     switching_usd,
 )
+from milp_planner.planning.notes import notes
 from milp_planner.planning.plan import (
+    MEDIUM_BAND,
     Plan,
     Proof,
     Provenance,
@@ -28,6 +31,7 @@ from milp_planner.planning.plan import (
     Status,
     WorkloadPlan,
     band,
+    exceeds,
 )
 from milp_planner.serving.candidates import Candidate, PlanningInput
 from milp_planner.serving.traffic import Demand
@@ -37,16 +41,24 @@ NOTHING = 1e-7
 """Shares smaller than this are noise of a solver."""
 
 
-def assemble(given: PlanningInput, choice: FleetChoice, provenance: Provenance) -> Plan:
-    """The plan of a fleet, unproven: status `feasible`, no bound."""
+def assemble(
+    given: PlanningInput, choice: FleetChoice, provenance: Provenance, *, exact: bool = False
+) -> Plan:
+    """The plan of a fleet, unproven: status `feasible`, no bound.
+
+    A utilization that a solver takes for equal to an edge, the limit or 75 %, is on it; `exact`
+    takes it as computed, for fleets that no solver chose.
+    """
     routes = tuple(
         route for w in given.problem.workloads for route in _routes(given, choice, w.name)
     )
     purchases = _purchases(given, choice, routes)
     workloads = tuple(
-        _workload_plan(given, choice, w.name, purchases, routes) for w in given.problem.workloads
+        _workload_plan(given, choice, w.name, purchases, routes, exact)
+        for w in given.problem.workloads
     )
     costs = _costs(given, purchases, routes, workloads)
+    said = () if exact else tuple(notes(given.problem, workloads))
     return Plan(
         name=given.problem.name,
         status=Status.FEASIBLE,
@@ -61,7 +73,7 @@ def assemble(given: PlanningInput, choice: FleetChoice, provenance: Provenance) 
         proof=Proof(certified=False, certified_by=()),
         provenance=provenance,
         turned_down=given.candidates.turned_down,
-        warnings=(*_range_warnings(purchases), *_unassessed(workloads, purchases)),
+        warnings=(*_range_warnings(purchases), *_unassessed(workloads, purchases), *said),
     )
 
 
@@ -208,11 +220,14 @@ def _workload_plan(
     name: str,
     purchases: Sequence[Purchase],
     routes: Sequence[Route],
+    exact: bool,
 ) -> WorkloadPlan:
     workload = given.problem.workload(name)
     demand = given.schedule.demands[name]
     mine = [p for p in purchases if p.candidate.workload == name]
     utilization = _utilization(given, mine, routes)
+    if not exact:
+        utilization = _on_edge(utilization, _edges(given, workload))
     capacity = _capacity(demand, given.schedule.blocks[demand.busiest].name, mine, routes)
     points = [point for p in mine for point in p.candidate.serving_points]
     tpots = [point.tpot_s for point in points if point.tpot_s is not None]
@@ -244,6 +259,7 @@ def _workload_plan(
         penalties=penalties_usd(
             given, name, utilization, most_gpus, _unserved(given, choice, name)
         ),
+        unit=demand.unit,
     )
 
 
@@ -265,6 +281,22 @@ def _capacity(
             served += r.requests_per_second
     highest = max((work / units[k] for k, work in busy.items() if units[k]), default=0.0)
     return served / highest if highest else 0.0
+
+
+def _edges(given: PlanningInput, workload: Workload) -> Iterator[float]:
+    """Utilizations that the program holds the workload below, within a solver's tolerance."""
+    yield utilization_limit(given.problem, workload)
+    penalties = given.problem.policy.active_penalties
+    if penalties.strict_latency is not None and is_strict(penalties, workload):
+        yield MEDIUM_BAND
+
+
+def _on_edge(utilization: float | None, edges: Iterable[float]) -> float | None:
+    """The edge that a solver's tolerance has let the utilization pass, else the utilization."""
+    for edge in edges:
+        if utilization is not None and utilization > edge and not exceeds(utilization, edge):
+            return edge
+    return utilization
 
 
 def _utilization(
@@ -301,6 +333,7 @@ def _unserved(given: PlanningInput, choice: FleetChoice, workload: str) -> float
         share
         * demand.classes[q].share
         * demand.mean[t]
+        * demand.requests_per_unit
         * given.schedule.blocks[t].hours
         * SECONDS_PER_HOUR
         for (w, q, t), share in choice.shortfalls.items()

@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from milp_planner.planning.measure_next import measure_next
 from milp_planner.planning.plan import (
+    Change,
+    Diagnosis,
     EngineReport,
     Plan,
     Proof,
@@ -85,6 +88,8 @@ def plan_dict(plan: Plan, *, reproducible: bool = False) -> dict[str, Any]:
         ],
         "alternatives_note": plan.alternatives_note,
         "reasons": plan.reasons,
+        "diagnosis": None if plan.diagnosis is None else diagnosis_dict(plan.diagnosis),
+        "measure_next": _measure_dict(plan),
         "turned_down": turned_down_dict(plan.turned_down),
         "warnings": plan.warnings,
         "not_included": NOT_INCLUDED,
@@ -92,6 +97,14 @@ def plan_dict(plan: Plan, *, reproducible: bool = False) -> dict[str, Any]:
         "provenance": _provenance_dict(plan),
     }
     return clean(document)
+
+
+def _measure_dict(plan: Plan) -> dict[str, Any] | None:
+    """The one measurement that would tighten the plan most."""
+    found = measure_next(plan)
+    if found is None:
+        return None
+    return {**asdict(found), "at_stake_usd_per_month": found.at_stake_usd_per_month}
 
 
 def purchase_dict(p: Purchase) -> dict[str, Any]:
@@ -113,6 +126,25 @@ def turned_down_dict(turned_down: Sequence[TurnedDown]) -> dict[str, Any]:
             for (workload, kind), n in by_reason
         ],
     }
+
+
+def diagnosis_dict(diagnosis: Diagnosis) -> dict[str, Any]:
+    """Why there is no plan, as plain data."""
+    return clean(
+        {
+            **{name: getattr(diagnosis, name) for name in ("headline", "is_smallest")},
+            "fits": [asdict(fit) for fit in diagnosis.fits],
+            "conflict": [{"path": path, "value": value} for path, value in diagnosis.conflict],
+            "changes": [_change_dict(change, True) for change in diagnosis.changes],
+            "combination": [_change_dict(change, False) for change in diagnosis.combination],
+            "combination_usd_per_month": diagnosis.combination_usd_per_month,
+            "not_reached": diagnosis.not_reached,
+        }
+    )
+
+
+def _change_dict(change: Change, is_enough: bool) -> dict[str, Any]:
+    return {**asdict(change), "is_enough": is_enough}
 
 
 def reason_kind(reason: str) -> str:
@@ -167,6 +199,7 @@ def _workload_dict(w: WorkloadPlan) -> dict[str, Any]:
     return {
         "name": w.name,
         "llm": w.llm,
+        "unit": w.unit,
         "peak_requests_per_second": w.peak_requests_per_second,
         "capacity_requests_per_second": w.capacity_requests_per_second,
         "utilization": w.utilization,

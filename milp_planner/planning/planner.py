@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,9 +14,17 @@ from milp_planner.inputs.catalog import Catalog
 from milp_planner.inputs.catalog_files import load_catalog
 from milp_planner.inputs.problem import Budget, Problem
 from milp_planner.milp.variables import may_fall_short
+from milp_planner.planning.diagnose import (
+    NO_FLEET,
+    diagnosis_lines,
+    diagnosis_of,
+    headline_of,
+)
+from milp_planner.planning.differences import twin_notes
 from milp_planner.planning.plan import Plan, Proof, Provenance, Status
 from milp_planner.planning.prepare import prepare
-from milp_planner.planning.search import Answer, Search, Settings
+from milp_planner.planning.resolving import settings_of
+from milp_planner.planning.search import Answer, Interrupted, Search, Settings
 from milp_planner.planning.staged import first_answer
 from milp_planner.serving.candidates import PlanningInput
 
@@ -32,13 +41,17 @@ def solve(
     alternatives: int | None = None,
     solver: str | None = None,
     pruning: bool = True,
+    diagnose: bool = True,
+    cancel: threading.Event | None = None,
 ) -> Plan:
     """The cheapest fleet for `problem`, proven where possible, with its next-best plans.
 
     `catalog` defaults to the one the problem names. The keyword arguments override the problem's
     own settings; `solver` is `both`, `cbc` or `highs`. A problem without a plan gives a Plan whose
-    status says so. Raises InputError for names that the catalog does not know, SolverError when
-    the solvers give an answer that breaks the problem's own limits.
+    status says so, and what would give one unless `diagnose` is off, all within the time limit.
+    Setting `cancel` from another thread stops early. Raises InputError for names that the catalog
+    does not know, SolverError when the solvers give an answer that breaks the problem's own limits,
+    and on a Ctrl-C, once there is a plan, Interrupted, which carries it.
     """
     started_s = time.monotonic()
     if catalog is None:
@@ -47,15 +60,23 @@ def solve(
     asked = problem.alternatives
     if alternatives is not None:
         asked = asked.model_copy(update={"count": alternatives})
-    settings = Settings(
-        time_limit_s=problem.solver.time_limit_s if time_limit_s is None else time_limit_s,
-        gap=problem.solver.gap if gap is None else gap,
-        seed=problem.solver.seed,
-        solver=solver or ("both" if problem.solver.certify else "cbc"),
-        pruning=pruning,
+    settings = settings_of(
+        problem, time_limit_s=time_limit_s, gap=gap, solver=solver, cancel=cancel
     )
-    plan = plan_of(Search(given, settings, provenance_of(given, settings), asked))
+    settings = replace(settings, pruning=pruning)
+    search = Search(given, settings, provenance_of(given, settings), asked)
+    plan = plan_of(search)
+    if diagnose and plan.status is Status.INFEASIBLE:
+        plan = diagnosed(search, plan)
     return replace(plan, proof=replace(plan.proof, seconds=time.monotonic() - started_s))
+
+
+def diagnosed(search: Search, plan: Plan) -> Plan:
+    """A plan without a fleet, with why, and what would give one."""
+    settings = replace(search.settings, time_limit_s=search.seconds_left)
+    found = diagnosis_of(search.given, settings, search.provenance, plan.reasons[0])
+    found = replace(found, headline=headline_of(found, plan.reasons))
+    return replace(plan, diagnosis=found, reasons=tuple(diagnosis_lines(found, plan.reasons)))
 
 
 def plan_of(search: Search) -> Plan:
@@ -63,25 +84,43 @@ def plan_of(search: Search) -> Plan:
     stranded = tuple(workloads_without_candidates(search.given))
     if stranded:
         return empty_plan(search, Status.INFEASIBLE, stranded)
-    first = first_answer(search)
+    try:
+        first = first_answer(search)
+        note = _look_for_alternatives(search) if first.plan is not None else ""
+    except KeyboardInterrupt as stop:
+        if not search.found:
+            raise
+        raise Interrupted(_with_alternatives(search, "interrupted: there may be more")) from stop
     if first.plan is None:
         reasons = () if first.status is Status.NO_PLAN else tuple(why_infeasible(search))
         return empty_plan(search, first.status, reasons, first)
-    others = []
-    note = ""
+    return _with_alternatives(search, note)
+
+
+def _look_for_alternatives(search: Search) -> str:
+    """Fill the search with next-best plans; why it ended before there were enough, or ''."""
+    for answer in search.alternatives():
+        if answer.plan is None:
+            return _ending(search, answer)
+    return ""
+
+
+def _with_alternatives(search: Search, note: str) -> Plan:
+    """The search's first plan with all others, which never cost less than those before them."""
+    first, *others = search.found
+    others.sort(key=lambda plan: plan.score_usd_per_month or 0.0)
+    notes = [note] if note else []
     if search.asked.count:
-        for answer in search.alternatives():
-            if answer.plan is None:
-                note = _ending(search, answer)
-            else:
-                others.append(answer.plan)
-    return with_oldest_price(replace(first.plan, alternatives=tuple(others), alternatives_note=note))
+        notes += twin_notes([first, *others], search.twins)
+    plan = replace(first, alternatives=tuple(others), alternatives_note="\n".join(notes))
+    return with_oldest_price(plan)
 
 
 def _ending(search: Search, answer: Answer) -> str:
     if answer.status is Status.INFEASIBLE:
-        kind = "counts" if search.asked.differ_by == "counts" else search.asked.differ_by
-        return f"no further plan differs by {kind}"
+        return f"no further plan differs by {search.asked.differ_by}"
+    if search.is_cancelled:
+        return "stopped early, as asked: there may be more"
     return "the time limit ended the search for further plans"
 
 
@@ -132,7 +171,7 @@ def why_infeasible(search: Search) -> Iterator[str]:
         if answer.plan is not None:
             yield _above_budget(answer.plan, budget)
             return
-    yield "no fleet keeps all limits together"
+    yield NO_FLEET
 
 
 def _above_budget(cheapest: Plan, budget: Budget) -> str:

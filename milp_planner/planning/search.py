@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,13 +13,18 @@ from milp_planner.inputs.problem import Alternatives
 from milp_planner.milp.balance import balanced
 from milp_planner.milp.certify import Verdict, solve_certified
 from milp_planner.milp.engines import EngineStatus
-from milp_planner.milp.exclusion import exclude
-from milp_planner.milp.levels import Splits, undercharged_usd
-from milp_planner.milp.model import FleetModel, build_model, utilization_levels
-from milp_planner.milp.prune import DIFFERENCES, Pruned, prune
+from milp_planner.milp.exclusion import Difference, contains, exclude, without_traces
+from milp_planner.milp.levels import (
+    Splits,
+    charges_by_utilization,
+    tolerance_usd,
+    undercharged_usd,
+)
+from milp_planner.milp.model import FleetModel, build_model
+from milp_planner.milp.prune import Pruned, prune, without_twins
 from milp_planner.milp.read import modelled_costs, objective_value, read_choice
+from milp_planner.milp.required import Wanted, keep_required, require
 from milp_planner.milp.stages import Held, Stage, hold, minimise
-from milp_planner.milp.ties import preferred
 from milp_planner.planning.assemble import assemble
 from milp_planner.planning.plan import (
     EngineReport,
@@ -27,17 +33,12 @@ from milp_planner.planning.plan import (
     Provenance,
     Status,
 )
-from milp_planner.planning.shortage import may_be_short, next_when_short
+from milp_planner.planning.shortage import may_be_short, next_when_short, without_noise
+from milp_planner.planning.tie_break import break_tie
 from milp_planner.planning.verify import verify, violations
 from milp_planner.serving.candidates import PlanningInput
 
-OVERLOAD_TOLERANCE_USD = 1.0
-"""The relaxed overload ramp is refined until it is this close to the exact one."""
-
 MOST_REFINEMENTS = 60
-
-TIE_SECONDS = 2.0
-TIE_TOLERANCE_USD = 0.001
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Settings:
     seed: int
     solver: str = "both"
     pruning: bool = True
+    cancel: threading.Event | None = None
+    """Set it from another thread to end the solvers early."""
 
 
 @dataclass
@@ -60,6 +63,23 @@ class Answer:
     proof: Proof
     bound: float | None = None
 
+    @property
+    def known(self) -> Plan:
+        """The plan, where there is one."""
+        assert self.plan is not None
+        return self.plan
+
+
+class Interrupted(KeyboardInterrupt):
+    """A Ctrl-C, or what a program raises like it, while next-best plans were looked for.
+
+    `plan` holds what was proven until then. What was raised is its `__cause__`.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        super().__init__("stopped while looking for next-best plans")
+
 
 @dataclass
 class Search:
@@ -70,41 +90,82 @@ class Search:
     provenance: Provenance
     asked: Alternatives
     found: list[Plan] = field(default_factory=list)
-    _pruned: Pruned | None = None
+    required: Wanted | None = None
+    """What must be in use somewhere; None asks for nothing."""
+
     held: Held | None = None
     """What stages before the score reached; None before they ran. See `shortage`."""
 
+    _ahead: Answer | None = None
+    """The next answer, where breaking a tie found it already."""
+
+    _aside: Plan | None = None
+    """A plan that the best one may not contain, beside all that was found."""
+
+    _pruned: Pruned | None = None
     _splits: Splits = field(default_factory=Splits)
-    _started_s: float = field(default_factory=time.monotonic)
+    _ends_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._ends_s = time.monotonic() + self.settings.time_limit_s
 
     @property
     def seconds_left(self) -> float:
         """Time until the limit, which covers the optimum and all alternatives."""
-        return max(0.0, self.settings.time_limit_s - (time.monotonic() - self._started_s))
+        return max(0.0, self._ends_s - time.monotonic())
+
+    @property
+    def difference(self) -> Difference:
+        """How plans must differ from all found before."""
+        return Difference(self.asked.differ_by, self.asked.per_workload)
+
+    @property
+    def more_wanted(self) -> bool:
+        """True when the plan at hand, once found, is not the last."""
+        return len(self.found) < self.asked.count
 
     def next(self) -> Answer:
-        """The best plan that no earlier one rules out."""
-        answer = next_when_short(self) if may_be_short(self.given.problem) else self.best()
-        self.found += [answer.plan] if answer.plan else []
+        """The best plan that no earlier one rules out; of several that score the same, one."""
+        answer, self._ahead = self._ahead or self._next(), None
+        if answer.plan is None:
+            return answer
+        try:
+            answer, self._ahead = break_tie(self, answer)
+        finally:  # a Ctrl-C leaves the plan that is there already
+            self.found.append(answer.known)
         return answer
+
+    def _next(self) -> Answer:
+        self._kept().readmit(self.found, self.asked.differ_by)
+        return next_when_short(self) if may_be_short(self.given.problem) else self.best()
+
+    def best_beside(self, answer: Answer, limit_s: float) -> Answer:
+        """The best plan that does not contain the answer's, within a time limit of its own."""
+        self._aside = answer.known
+        ends_s, self._ends_s = self._ends_s, min(self._ends_s, time.monotonic() + limit_s)
+        try:
+            self._kept().readmit([*self.found, self._aside], self.asked.differ_by)
+            return self.best(self.held or ())
+        finally:
+            self._aside, self._ends_s = None, ends_s
 
     def best(self, held: Held = ()) -> Answer:
         """The plan of least score that serves what is held.
 
-        Where a penalty is charged by utilization level the program is a relaxation: its levels are
-        split until it charges the best plan seen what that owes.
+        Where the overload penalty can fire the program is a relaxation, refined until it charges
+        the best plan seen what that owes: see `milp/levels.py`.
         """
         best: Answer | None = None
         for _ in range(MOST_REFINEMENTS):
-            model = self._model(held)
+            model = self.model(held)
             verdict = self._run(model)
             if not verdict.values:
                 return best or self.without_plan(model, verdict)
-            if not model.fleet.level_used:
+            if not charges_by_utilization(model):
                 return self._with_plan(model, verdict)
             seen = self._unproven(model, verdict)
             best = seen if best is None else _better(best, seen)
-            if self._is_settled(best, verdict):
+            if self._is_settled(best, model, verdict):
                 return self._settled(best, model, verdict)
             if self.seconds_left <= 0 or not self._refined(model, verdict, seen):
                 break
@@ -113,56 +174,59 @@ class Search:
 
     def minimum(self, stage: Stage, held: Held) -> tuple[FleetModel, Verdict]:
         """The least that a stage can reach once others are held."""
-        model = self._model(held)
+        model = self.model(held)
         minimise(model, stage)
         return model, self._run(model)
+
+    @property
+    def is_cancelled(self) -> bool:
+        """True when another thread asked to stop."""
+        return self.settings.cancel is not None and self.settings.cancel.is_set()
+
+    @property
+    def twins(self) -> Mapping[str, tuple[str, ...]]:
+        """Ids of offerings that count as one, by the id of the one that stands for them."""
+        return self._kept().twins
 
     def alternatives(self) -> Iterator[Answer]:
         """Next-best plans, until enough, none is left, or the time is up."""
         while len(self.found) <= self.asked.count:
-            self._readmit()
             answer = self.next()
             yield answer
             if answer.plan is None:
                 return
 
-    def _model(self, held: Held = ()) -> FleetModel:
-        model = build_model(
-            self.given,
-            tuple(self._kept().kept),
-            utilization_levels(self.given.problem, self._splits.edges),
-        )
+    def model(self, held: Held = ()) -> FleetModel:
+        """The program of what no found plan rules out."""
+        model = build_model(self.given, tuple(self._kept().kept), self._splits)
         hold(model, held)
-        if self.found:
-            exclude(model, self.found, self.asked.differ_by, self.asked.per_workload)
+        if self.required is not None:
+            require(model, self.required)
+        if self.found or self._aside:
+            aside = [self._aside] if self._aside else []
+            exclude(model, self.found, self.difference, aside)
         return model
 
     def _kept(self) -> Pruned:
         """The candidates after pruning, which is done once."""
         if self._pruned is None:
-            self._pruned = (
-                prune(self.given, self.given.candidates.candidates)
-                if self.settings.pruning
-                else Pruned(list(self.given.candidates.candidates), {})
-            )
+            leave_out = prune if self.settings.pruning else without_twins
+            self._pruned = leave_out(self.given, self.given.candidates.candidates)
+            if self.required is not None:
+                keep_required(self._pruned, self.given.candidates.candidates, self.required)
         return self._pruned
-
-    def _readmit(self) -> None:
-        naming = DIFFERENCES.get(self.asked.differ_by)
-        used = {p.candidate.offering.id for plan in self.found for p in plan.purchases}
-        if naming is not None:
-            used |= {naming(p.candidate) for plan in self.found for p in plan.purchases}
-        self._kept().readmit(used, self.asked.differ_by)
 
     def _run(self, model: FleetModel) -> Verdict:
         def judge(values: Mapping[str, float]) -> float | None:
-            plan = assemble(self.given, read_choice(model, values), self.provenance)
-            return None if violations(self.given, plan) else objective_value(model, values)
+            choice = read_choice(model, self._tidy(model, values))
+            plan = assemble(self.given, choice, self.provenance)
+            wrong = violations(self.given, plan) or self._repeats(plan)
+            return None if wrong else objective_value(model, values)
 
         with tempfile.TemporaryDirectory(prefix="milp-planner-") as folder:
             mps = Path(folder) / "fleet.mps"
             model.write_mps(mps)
-            return solve_certified(
+            verdict = solve_certified(
                 mps,
                 model.columns,
                 time_limit_s=max(self.seconds_left, 0.01),
@@ -170,37 +234,41 @@ class Search:
                 seed=self.settings.seed,
                 solver=self.settings.solver,
                 judge=judge,
+                cancel=self.settings.cancel,
             )
+        return replace(verdict, values=self._tidy(model, verdict.values))
+
+    def _tidy(self, model: FleetModel, values: Mapping[str, float]) -> Mapping[str, float]:
+        """The columns without per-token shares that are a solver's noise: no rule misses them."""
+        tidied = without_traces(model, values)
+        if tidied == values:
+            return values
+        plan = assemble(self.given, read_choice(model, tidied), self.provenance)
+        return values if violations(self.given, plan) else tidied
+
+    def _repeats(self, plan: Plan) -> bool:
+        """True when a plan found before rules this one out."""
+        if self._aside is not None and contains(plan, self._aside):
+            return True
+        return not all(self.difference.allows(plan, earlier) for earlier in self.found)
 
     def _with_plan(self, model: FleetModel, verdict: Verdict) -> Answer:
         values = verdict.values
         status = Status.OPTIMAL if verdict.status is EngineStatus.OPTIMAL else Status.FEASIBLE
         proof = proof_of(model, verdict)
         modelled = modelled_costs(model, values)
-        if status is Status.OPTIMAL:
-            values = self._preferred(model, values, sum(modelled.values()))
-            modelled = modelled_costs(model, values)
-        plan = self._plan(model, values)
+        plan = self.plan_from(model, values)
         verify(self.given, plan, as_far_as_comparable(modelled, plan, verdict))
         bound = plan.score_usd_per_month if status is Status.OPTIMAL else verdict.bound
         plan = replace(plan, status=status, proof=proof, bound=bound)
         return Answer(status, plan, proof, bound)
 
-    def _plan(self, model: FleetModel, values: Mapping[str, float]) -> Plan:
-        choice = balanced(self.given, read_choice(model, values))
+    def plan_from(self, model: FleetModel, values: Mapping[str, float]) -> Plan:
+        """The plan that a program's columns say, without status or proof."""
+        choice = balanced(self.given, read_choice(model, self._tidy(model, values)))
+        if self.held:
+            choice = without_noise(self.given, choice)
         return assemble(self.given, choice, self.provenance)
-
-    def _preferred(
-        self, model: FleetModel, values: Mapping[str, float], score: float
-    ) -> Mapping[str, float]:
-        """The columns of the plan that ties are broken for, if it keeps every rule."""
-        limit_s = min(TIE_SECONDS, self.seconds_left)
-        tied = preferred(model, score, time_limit_s=limit_s, seed=self.settings.seed)
-        if tied is None:
-            return values
-        plan = assemble(self.given, read_choice(model, tied), self.provenance)
-        dearer = sum(modelled_costs(model, tied).values()) - score > TIE_TOLERANCE_USD
-        return values if dearer or violations(self.given, plan) else tied
 
     def without_plan(self, model: FleetModel, verdict: Verdict) -> Answer:
         infeasible = verdict.status is EngineStatus.INFEASIBLE
@@ -209,39 +277,31 @@ class Search:
 
     def _unproven(self, model: FleetModel, verdict: Verdict) -> Answer:
         """The verdict's plan, priced exactly; what the program says of it is a lower bound."""
-        plan = self._plan(model, verdict.values)
+        plan = self.plan_from(model, verdict.values)
         modelled = modelled_costs(model, verdict.values)
         verify(self.given, plan, as_far_as_comparable(modelled, plan, verdict))
         proof = proof_of(model, verdict)
         plan = replace(plan, proof=proof, bound=verdict.bound)
         return Answer(Status.FEASIBLE, plan, proof, verdict.bound)
 
-    def _is_settled(self, best: Answer, verdict: Verdict) -> bool:
-        """True when the program's optimum and the best plan seen agree to a dollar."""
+    def _is_settled(self, best: Answer, model: FleetModel, verdict: Verdict) -> bool:
+        """True when the program's optimum and the best plan seen agree, to a dollar at least."""
         score, bound = _score(best), verdict.bound
         if verdict.status is not EngineStatus.OPTIMAL or bound is None:
             return False
-        return score - bound <= OVERLOAD_TOLERANCE_USD
+        return score - bound <= tolerance_usd(model)
 
     def _settled(self, best: Answer, model: FleetModel, verdict: Verdict) -> Answer:
         """The best plan as proven, or one of equal score that ties are broken for."""
         proof = proof_of(model, verdict)
-        plan, score = best.plan, _score(best)
-        limit_s = min(TIE_SECONDS, self.seconds_left)
-        tied = preferred(model, score, time_limit_s=limit_s, seed=self.settings.seed)
-        if tied is not None:
-            other = self._plan(model, tied)
-            dearer = (other.score_usd_per_month or 0.0) - score > TIE_TOLERANCE_USD
-            plan = plan if dearer or violations(self.given, other) else other
-        assert plan is not None
-        bound = plan.score_usd_per_month
-        plan = replace(plan, status=Status.OPTIMAL, proof=proof, bound=bound)
+        bound = best.known.score_usd_per_month
+        plan = replace(best.known, status=Status.OPTIMAL, proof=proof, bound=bound)
         return Answer(Status.OPTIMAL, plan, proof, bound)
 
     def _refined(self, model: FleetModel, verdict: Verdict, seen: Answer) -> bool:
         """Split levels where the plan seen owes more than it is charged; True when any was."""
         assert seen.plan is not None
-        owed = undercharged_usd(model, verdict.values, seen.plan, OVERLOAD_TOLERANCE_USD / 2)
+        owed = undercharged_usd(model, verdict.values, seen.plan)
         return self._splits.refine(model, owed, seen.plan)
 
 
@@ -265,12 +325,10 @@ def as_far_as_comparable(
 ) -> dict[str, float]:
     """What the program says a plan costs, where the two ought to agree.
 
-    The strict latency penalty is charged by level, and a utilization within a solver's tolerance of
-    the edge may owe more than the program charges. A plan that the solvers stopped at may owe less:
-    its level may be hotter, its counts of changes or of extra GPUs higher than the fleet asks for.
+    A plan that the solvers stopped at may owe less than the program says: its level may be hotter,
+    its counts of changes or of extra GPUs higher than the fleet asks for.
     """
     said = dict(modelled)
-    said["strict_latency"] = max(said["strict_latency"], plan.costs["strict_latency"])
     if verdict.status is not EngineStatus.OPTIMAL:
         for name in ("strict_latency", "scaling", "switching"):
             said[name] = min(said[name], plan.costs[name])

@@ -11,12 +11,19 @@ from typing import TYPE_CHECKING
 
 from milp_planner.inputs.problem import Problem
 from milp_planner.milp.engines import EngineStatus
-from milp_planner.milp.stages import SCALE, Held, everything_served, stages_of
+from milp_planner.milp.stages import HELD_TOLERANCE, SCALE, Held, everything_served, stages_of
+from milp_planner.milp.variables import utilization_limit
+from milp_planner.planning.choice import FleetChoice
 from milp_planner.planning.plan import Plan, Status
+from milp_planner.serving.candidates import PlanningInput
+
 
 if TYPE_CHECKING:
     from milp_planner.milp.certify import Verdict
     from milp_planner.planning.search import Answer, Search
+
+NOISE = 5 * HELD_TOLERANCE
+"""Share by which a shortfall may differ from what is lacking and still be it."""
 
 
 def may_be_short(problem: Problem) -> bool:
@@ -49,7 +56,10 @@ def without_budget(search: Search) -> Answer:
     limits = problem.limits.model_copy(update={"budget": None})
     given = replace(search.given, problem=problem.model_copy(update={"limits": limits}))
     settings = replace(search.settings, time_limit_s=search.seconds_left)
-    return type(search)(given, settings, search.provenance, search.asked).next()
+    freed = type(search)(
+        given, settings, search.provenance, search.asked, required=search.required
+    )
+    return freed.next()
 
 
 def _as_much_as_paid_for(search: Search, everything: Plan | None) -> Answer:
@@ -90,6 +100,35 @@ def _proven_throughout(answer: Answer, verdicts: Sequence[Verdict]) -> Answer:
     status = Status.FEASIBLE
     plan = replace(answer.plan, status=status, proof=proof, bound=None)
     return replace(answer, status=status, proof=proof, bound=None, plan=plan)
+
+
+def without_noise(given: PlanningInput, choice: FleetChoice) -> FleetChoice:
+    """The choice with shortfalls of what the units cannot carry, to the last digit.
+
+    A stage is held within a solver's tolerance, which shows in the shortfall of the plan. With one
+    class what is left unserved can be said exactly; a priced shortfall is left as it was priced.
+    """
+    priced = given.problem.policy.active_penalties.shortfall is not None
+    exact = dict(choice.shortfalls)
+    for (w, q, t), share in choice.shortfalls.items():
+        if not priced and len(given.schedule.demands[w].classes) == 1:
+            lacking = max(0.0, 1 - _carried(given, choice, w, t))
+            if abs(share - lacking) <= NOISE:
+                exact[w, q, t] = lacking
+    return replace(choice, shortfalls=exact)
+
+
+def _carried(given: PlanningInput, choice: FleetChoice, workload: str, t: int) -> float:
+    """The share of a one-class workload's peak that its fleet can serve at most."""
+    limit = utilization_limit(given.problem, given.problem.workload(workload))
+    peak = given.schedule.demands[workload].peak[t]
+    units = (
+        limit * k.mix_requests_per_second * on[t] / peak
+        for k, on in choice.units.items()
+        if k.workload == workload
+    )
+    tokens = (x for (k, _, u), x in choice.shares.items() if k.workload == workload and u == t)
+    return sum(units) + sum(tokens)
 
 
 def short_note(problem: Problem, plan: Plan, everything: Plan | None) -> str:

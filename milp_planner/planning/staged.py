@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from milp_planner.milp.limits import user_quotas
-from milp_planner.milp.model import build_model, utilization_levels
+from milp_planner.milp.model import build_model
 from milp_planner.milp.prune import prune
 from milp_planner.milp.relaxation import (
     broken_quotas,
@@ -70,7 +70,7 @@ def _binding_quotas(given: PlanningInput) -> set[str]:
     for _ in range(MOST_ROUNDS):
         stage = with_quotas(given, names)
         kept = tuple(prune(stage, stage.candidates.candidates).kept)
-        model = build_model(stage, kept, utilization_levels(stage.problem))
+        model = build_model(stage, kept)
         values = relaxed_values(model)
         broken = set() if values is None else quotas_broken_by_values(given.problem, model, values)
         if not broken - names:

@@ -1,104 +1,99 @@
-"""The next-best plans as lines: what each costs more, and what it changes."""
+"""The next-best plans as lines: what each costs more, what it changes, and what that trades."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
 
+from milp_planner.planning.differences import combines, trade, what_changed
 from milp_planner.planning.plan import Plan, Status
-from milp_planner.planning.plan_dict import changes
-from milp_planner.reporting.amounts import shown_decimals
+from milp_planner.reporting.amounts import penalty_rows, shown_decimals
 from milp_planner.reporting.wording import (
     columns,
     escape,
+    escape_lines,
     fine_percent,
-    number,
+    percent,
     plural,
     signed_usd,
     usd,
 )
 
-MOST_CHANGES_SHOWN = 4
-HALF_A_CENT = 0.005
+FIRST_RANK = 2
+MOST_PROVIDERS_NAMED = 4
 
 
 def alternative_lines(plan: Plan) -> Iterator[str]:
     """The section of next-best plans; nothing where none were asked for."""
-    if plan.alternatives:
+    others = plan.alternatives
+    if others:
         yield "Next-best plans (never an earlier plan plus spare units)"
-        rows = [_row(plan, other, rank) for rank, other in enumerate(plan.alternatives, start=2)]
-        yield from columns(rows, ">>>><")
+        penalized = any(penalty_rows(one) for one in (plan, *others))
+        rows = [_row(plan, i, penalized) for i in range(len(others))]
+        lines = columns(rows, ">>>>" + ">>>" * penalized + "<")
+        for other, line, row in zip(others, lines, rows, strict=True):
+            yield line
+            yield " " * (len(line) - len(row[-1])) + _summary(plan, other)
     if plan.alternatives_note:
-        yield f"  {escape(plan.alternatives_note)}"
+        yield from (f"  {line}" for line in escape_lines(plan.alternatives_note).split("\n"))
 
 
-def _row(plan: Plan, other: Plan, rank: int) -> list[str]:
+def _row(plan: Plan, i: int, penalized: bool) -> list[str]:
+    """Rank, score and its difference; then the cash, where that is another amount; what changed."""
+    other = plan.alternatives[i]
     decimals = shown_decimals(plan)
-    cash, score = _known(other.cash_usd_per_month), _known(other.score_usd_per_month)
-    best = _known(plan.score_usd_per_month)
-    extra = round(score, decimals) - round(best, decimals)  # what a reader would subtract
-    relative = f"+{fine_percent((score - best) / best)}" if best > 0 else ""
-    scored = f"score {usd(score, decimals)}: " if score - cash > HALF_A_CENT else ""
-    unproven = "" if other.status is Status.OPTIMAL else _unproven(other)
-    what = f"{scored}{_change(plan, other)}{unproven}"
-    return [str(rank), usd(cash, decimals), signed_usd(extra, decimals), relative, what]
+    amounts = _amounts(plan.score_usd_per_month, other.score_usd_per_month, decimals)
+    if penalized:
+        paid = _amounts(plan.cash_usd_per_month, other.cash_usd_per_month, decimals)
+        amounts = [f"score {amounts[0]}", *amounts[1:], f"cash {paid[0]}", *paid[1:]]
+    return [str(i + FIRST_RANK), *amounts, escape(_what(plan, i))]
 
 
-def _known(amount: float | None) -> float:
-    assert amount is not None, "an alternative is a plan, and is compared with a plan"
-    return amount
+def _what(plan: Plan, i: int) -> str:
+    """What changed; where two earlier plans say it all, their ranks."""
+    both = combines(plan, plan.alternatives[i], plan.alternatives[:i])
+    if both:
+        return f"{' and '.join(str(j + FIRST_RANK) for j in both)} together"
+    return what_changed(plan, plan.alternatives[i])
+
+
+def _amounts(before: float | None, after: float | None, decimals: int) -> list[str]:
+    """`$6,890`, `+$64`, `+0.95 %`."""
+    assert before is not None, "an alternative is compared with a plan"
+    assert after is not None, "an alternative is a plan"
+    extra = round(after, decimals) - round(before, decimals)  # what a reader would subtract
+    share = (after - before) / before if before > 0 else 0.0
+    relative = f"{'-' if share < 0 else '+'}{fine_percent(share)}" if before > 0 else ""
+    return [usd(after, decimals), signed_usd(extra, decimals), relative]
+
+
+def _summary(plan: Plan, other: Plan) -> str:
+    """`1 GPU at verda, medium band (69 %): $66 dearer, 1 provider fewer`."""
+    fleet = f"{plural(other.gpus, 'GPU')} at {_listed(other.providers)}"
+    traded = escape(trade(plan, other, shown_decimals(plan)))
+    return f"{fleet}, {_bands(other)}: {traded}{_unproven(other)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    said = [escape(name) for name in names[:MOST_PROVIDERS_NAMED]]
+    more = len(names) - len(said)
+    return ", ".join([*said, f"{more} more"] if more else said)
+
+
+def _bands(other: Plan) -> str:
+    """`medium band (69 %)`; of several workloads `medium band but for code: low`."""
+    if len(other.workloads) == 1:
+        [only] = other.workloads
+        used = "" if only.utilization is None else f" ({percent(only.utilization)})"
+        return f"{only.band} band{used}"
+    commonest = Counter(w.band for w in other.workloads).most_common(1)[0][0]
+    rest = [f"{escape(w.name)}: {w.band}" for w in other.workloads if w.band != commonest]
+    return f"{commonest} band" + (f" but for {', '.join(rest)}" if rest else "")
 
 
 def _unproven(other: Plan) -> str:
-    return " (not proven)" if other.gap is None else f" (gap {fine_percent(other.gap)})"
-
-
-def _change(plan: Plan, other: Plan) -> str:
-    """`1 x B instead of 1 x A; one provider fewer`."""
-    rows = changes(plan, other)
-    several = len(plan.workloads) > 1
-    more = [row for row in rows if _amount(row) > 0]
-    fewer = [row for row in rows if _amount(row) < 0]
-    detailed = bool({_name(row, False) for row in more} & {_name(row, False) for row in fewer})
-    added, removed = (_listed(side, several, detailed) for side in (more, fewer))
-    if added and removed:
-        text = f"{added} instead of {removed}"
-    else:
-        text = f"adds {added}" if added else f"leaves out {removed}" if removed else "same units"
-    return text + _providers(plan, other)
-
-
-def _amount(row: dict[str, Any]) -> float:
-    return float(row["units"] or row["unit_hours_per_month"] or row["requests_share"])
-
-
-def _listed(rows: Sequence[dict[str, Any]], several: bool, detailed: bool) -> str:
-    items = [_item(row, several, detailed) for row in rows[:MOST_CHANGES_SHOWN]]
-    more = len(rows) - len(items)
-    return " + ".join([*items, f"{more} more"] if more else items)
-
-
-def _item(row: dict[str, Any], several: bool, detailed: bool) -> str:
-    workload = f" for {escape(row['workload'])}" if several else ""
-    return f"{_how_much(row)} {_name(row, detailed)}{workload}"
-
-
-def _how_much(row: dict[str, Any]) -> str:
-    if row["units"]:
-        return f"{abs(row['units'])} x"
-    if row["unit_hours_per_month"]:
-        return f"{number(abs(row['unit_hours_per_month']))} unit-h of"
-    return f"{fine_percent(abs(row['requests_share']))} of requests at"
-
-
-def _name(row: dict[str, Any], detailed: bool) -> str:
-    billing = "" if row["billing"] in ("dedicated", "per_token") else f" {row['billing']}"
-    replica = f" {row['precision']} tp {row['tensor_parallel']}" if detailed else ""
-    return escape(f"{row['offering']}{billing}{replica}")
-
-
-def _providers(plan: Plan, other: Plan) -> str:
-    difference = len(other.providers) - len(plan.providers)
-    if not difference:
+    if other.status is Status.OPTIMAL:
         return ""
-    return f"; {plural(abs(difference), 'provider')} {'more' if difference > 0 else 'fewer'}"
+    if other.gap is None:
+        return "; not proven to be the next-best"
+    return f"; not proven: the next-best may score up to {fine_percent(other.gap)} less"

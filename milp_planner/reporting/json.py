@@ -13,6 +13,11 @@ from milp_planner.reporting.options import DEFAULTS, ReportOptions
 def plan_json(plan: Plan, options: ReportOptions = DEFAULTS) -> str:
     """`plan_dict` as text, with the gates that failed."""
     document = plan_dict(plan, reproducible=options.reproducible)
+    found = options.confidence_range
+    if found is not None:
+        from milp_planner.reporting.confidence import range_dict
+
+        document["range"] = range_dict(found)
     return to_json({**document, "failed_gates": list(options.failed_gates)})
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from milp_planner.planning.confidence import ConfidenceRange
 
 
 @dataclass(frozen=True)
@@ -14,6 +18,9 @@ class ReportOptions:
 
     failed_gates: tuple[str, ...] = ()
     """What `--max-cost` and its like found, in words."""
+
+    confidence_range: ConfidenceRange | None = None
+    """What `--range` found."""
 
 
 DEFAULTS = ReportOptions()

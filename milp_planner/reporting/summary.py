@@ -84,7 +84,7 @@ def _workloads(given: PlanningInput) -> Iterator[dict[str, Any]]:
             "llm": w.llm,
             "classes": len(demand.classes),
             "peak_per_second": demand.highest_peak,
-            "counts": "requests" if demand.sized else "tokens",
+            "counts": demand.unit.removesuffix("/s"),
             "tokens_per_month": given.schedule.tokens_per_month(w.name),
             "tpot_wish_s": w.latency.tpot_s,
             "ttft_wish_s": w.latency.ttft_s,
@@ -94,7 +94,7 @@ def _workloads(given: PlanningInput) -> Iterator[dict[str, Any]]:
 
 
 def _short(row: Mapping[str, Any]) -> dict[str, Any]:
-    unit = "req/s" if row["counts"] == "requests" else "tokens/s"
+    unit = {"requests": "req/s", "tokens": "tokens/s"}.get(row["counts"], row["counts"])
     return {
         "workload": row["name"],
         "LLM": row["llm"],

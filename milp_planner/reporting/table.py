@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from milp_planner.planning.measure_next import measure_next
 from milp_planner.planning.plan import Plan, Proof, Purchase, Status, WorkloadPlan
 from milp_planner.planning.plan_dict import NOT_INCLUDED
 from milp_planner.reporting.alternatives import alternative_lines
@@ -40,6 +41,7 @@ def plan_text(plan: Plan, options: ReportOptions = DEFAULTS) -> str:
         [*_fleet_lines(plan)],
         [*_workload_lines(plan)],
         [*alternative_lines(plan)],
+        [*_range_lines(options)],
         [*_footer_lines(plan)],
     ]
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
@@ -177,6 +179,9 @@ def _facts(plan: Plan, w: WorkloadPlan) -> Iterator[str]:
     sources = _throughput_sources(mine)
     if sources:
         yield f"throughput: {sources}"
+    unmeasured = measure_next(plan)
+    if unmeasured is not None and unmeasured.workload == w.name:
+        yield f"Measure one to tighten it: {escape(unmeasured.text)}."
     bound = sum(p.commitment_usd for p in mine)
     if bound:
         yield f"commitment: {usd(bound)}, paid whether or not the units run"
@@ -185,8 +190,15 @@ def _facts(plan: Plan, w: WorkloadPlan) -> Iterator[str]:
         yield _units_by_block(plan, changing)
 
 
+def _range_lines(options: ReportOptions) -> Iterator[str]:
+    if options.confidence_range is not None:
+        from milp_planner.reporting.confidence import range_lines
+
+        yield from range_lines(options.confidence_range)
+
+
 def _load(plan: Plan, w: WorkloadPlan) -> str:
-    unit = "tokens/s" if _counts_tokens(plan, w.name) else "req/s"
+    unit = UNITS.get(w.unit, w.unit)
     peak = f"peak {number(w.peak_requests_per_second)} {unit}"
     if w.utilization is None:
         return f"{peak}, served per token, utilization not assessed"
@@ -195,10 +207,8 @@ def _load(plan: Plan, w: WorkloadPlan) -> str:
     return f"{full}, utilization {percent(w.utilization)} ({escape(w.band)}, {target})"
 
 
-def _counts_tokens(plan: Plan, workload: str) -> bool:
-    """True where the problem states no request sizes, so that a request is one token."""
-    mine = [r.request_class for r in plan.routes if r.candidate.workload == workload]
-    return bool(mine) and all(q.tokens == 1 for q in mine)
+UNITS = {"requests/s": "req/s"}
+"""How the units of a workload's rates are written; others as they are."""
 
 
 def _tpot(w: WorkloadPlan) -> str:

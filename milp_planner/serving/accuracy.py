@@ -10,6 +10,7 @@ named, the error with each LLM left out of the constants, and the quantiles behi
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -29,10 +30,11 @@ from milp_planner.serving.samples import Sample, Samples, read_samples
 TIE = 0.01  # two GPUs within 1 % of one another have no faster one
 
 CATALOG = "market"
+READER_GONE = 141  # exit code of a program whose reader closed the pipe
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the report for the one folder given; 2 where it cannot be read."""
+    """Print the report for the one folder given; 2 where it cannot be read, 141 for no reader."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     if len(given) != 1:
         print("usage: python -m milp_planner.serving.accuracy FOLDER", file=sys.stderr)
@@ -42,8 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PlannerError as error:
         print(error, file=sys.stderr)
         return 2
-    for line in report(samples):
-        print(line)
+    try:
+        for line in report(samples):
+            print(line)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
+        return READER_GONE
     return 0
 
 

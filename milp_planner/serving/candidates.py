@@ -12,7 +12,7 @@ from functools import cached_property
 from milp_planner.inputs.billing import BILLING_MODES, BillingMode
 from milp_planner.inputs.catalog import Catalog, Offering, TokenPrice
 from milp_planner.inputs.problem import Problem
-from milp_planner.serving.traffic import Schedule
+from milp_planner.serving.traffic import RequestClass, Schedule
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,9 @@ class Candidate:
 
     usd_per_request: tuple[float, ...] = ()
     """Per-token billing only: price of one request of each class."""
+
+    classes: tuple[RequestClass, ...] = ()
+    """The request classes themselves, in the same order; empty where nobody needs them."""
 
     @cached_property
     def mode(self) -> BillingMode:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from milp_planner.inputs.billing import BILLING_MODES
 from milp_planner.inputs.catalog import Catalog, Gpu, Llm, Measurement, Offering, TokenPrice
 from milp_planner.inputs.problem import Filter, Limits, Problem, Workload
+from milp_planner.inputs.traffic import ConcurrentUsers
 from milp_planner.serving.candidates import Candidate, CandidateList, RatePoint, TurnedDown
 from milp_planner.serving.derate import planning_quantile
 from milp_planner.serving.throughput import OperatingPoint, Rejection, ServingModel
 from milp_planner.serving.traffic import Demand, RequestClass, Schedule
+from milp_planner.serving.users import Replica, infrascale_point, users_point
 from milp_planner.units import TOKENS_PER_MILLION
 
 TENSOR_PARALLEL = (1, 2, 4, 8)
+
+Configuration = tuple[str, int, tuple[RatePoint, ...]]
+"""Precision, tensor parallel, and a rate per request class."""
 
 
 def list_candidates(problem: Problem, schedule: Schedule, catalog: Catalog) -> CandidateList:
@@ -27,7 +32,7 @@ def list_candidates(problem: Problem, schedule: Schedule, catalog: Catalog) -> C
         rates = Rates(catalog, model, problem, w, schedule.demands[w.name])
         sold: list[Offering | TokenPrice] = [*catalog.offerings, *catalog.token_prices]
         for offering in sold:
-            if isinstance(offering, TokenPrice) and offering.llm != rates.llm.id:
+            if isinstance(offering, TokenPrice) and offering.llm != rates.llm_id:
                 continue
             found = excluded_by(problem.limits, offering) or rates.candidates(offering)
             if isinstance(found, str):
@@ -82,18 +87,30 @@ class Rates:
     problem: Problem
     workload: Workload
     demand: Demand
-    _known: dict[tuple[str, int], list[Candidate] | str] = field(default_factory=dict)
+    _known: dict[tuple[str, int], list[Configuration] | str] = field(default_factory=dict)
+    _raw_by_shape: dict[tuple[str, int], dict[tuple[float | None, float | None], Measurement]] = (
+        field(default_factory=dict)
+    )
     _points: dict[tuple[str, str, int], tuple[RatePoint, ...] | str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         llm = self.catalog.llm(self.workload.llm)
+        self.llm_id = self.workload.llm if llm is None else llm.id
+        self.stated = stated_rates(self.catalog, self.workload)
+        if self.stated is not None:
+            return
         assert llm is not None, "prepare() has checked the names"
         self.llm: Llm = llm
         self.raw = raw_rows(self.catalog, self.llm)
+        for row in self.raw:
+            shapes = self._raw_by_shape.setdefault((row.gpu, row.tensor_parallel), {})
+            shapes.setdefault((row.input_tokens, row.output_tokens), row)
 
     def candidates(self, offering: Offering | TokenPrice) -> list[Candidate] | str:
         """The candidates of an offering, or the reason why there is none."""
         if isinstance(offering, TokenPrice):
+            if self.demand.unit == "users":
+                return "a price per token promises no speed per user"
             return [self._per_token(offering)]
         found = self.configurations(offering.gpu, offering.gpus_per_unit)
         if isinstance(found, str):
@@ -107,16 +124,22 @@ class Rates:
                 replicas_per_unit=offering.gpus_per_unit // tensor_parallel,
                 points=points,
                 shares=tuple(q.share for q in self.demand.classes),
+                classes=self.demand.classes,
             )
             for precision, tensor_parallel, points in found
         ]
 
-    def configurations(
-        self, gpu_id: str, gpus: int
-    ) -> list[tuple[str, int, tuple[RatePoint, ...]]] | str:
-        """(precision, tensor parallel, points) worth having on `gpus` GPUs, or why none is."""
+    def configurations(self, gpu_id: str, gpus: int) -> list[Configuration] | str:
+        """What is worth having on a unit of `gpus` GPUs, or why nothing is."""
+        if (gpu_id, gpus) not in self._known:
+            self._known[gpu_id, gpus] = self._configurations(gpu_id, gpus)
+        return self._known[gpu_id, gpus]
+
+    def _configurations(self, gpu_id: str, gpus: int) -> list[Configuration] | str:
+        if self.stated is not None:
+            return self._stated(self.stated, gpu_id, gpus)
         gpu = self.catalog.gpus[gpu_id]
-        found: list[tuple[str, int, tuple[RatePoint, ...]]] = []
+        found: list[Configuration] = []
         reasons: list[str] = []
         for precision in self.precisions(gpu):
             for tensor_parallel in self.tensor_parallels(gpus):
@@ -156,8 +179,9 @@ class Rates:
     def _rate_points(self, gpu: Gpu, precision: str, tp: int) -> tuple[RatePoint, ...] | str:
         """A point per class, of rate 0 where it cannot be served; why none can."""
         points, reasons = [], []
+        answer = RATES[self.kind]
         for q in self.demand.classes:
-            found = self._raw(gpu, tp, q) if self.raw else self._modelled(gpu, precision, tp, q)
+            found = answer(self, gpu, precision, tp, q)
             if isinstance(found, str):
                 reasons.append(found)
                 found = unservable(found)
@@ -181,13 +205,53 @@ class Rates:
             return f"{gpu.id} tp {tp} {precision}: {found.reason}"
         return rate_point(found)
 
-    def _raw(self, gpu: Gpu, tp: int, q: RequestClass) -> RatePoint | str:
+    @property
+    def kind(self) -> str:
+        """Where the rates come from: a key of `RATES`."""
+        if self.demand.unit == "users":
+            return self.problem.policy.serving_model
+        return "raw" if self.raw else "modelled"
+
+    def _users(self, gpu: Gpu, precision: str, tp: int, q: RequestClass) -> RatePoint | str:
+        traffic, latency = self.workload.traffic, self.workload.latency
+        assert isinstance(traffic, ConcurrentUsers), "users are their unit"
+        if self.raw:
+            return f"{gpu.id}: a nominal rate says nothing of the speed of a user"
+        quantile = planning_quantile(self.problem.policy.confidence_share)
+        size = q.input_tokens, q.output_tokens
+        replica = self.model, self.llm, gpu, precision, tp
+        found = users_point(Replica(*replica, *size, traffic, latency.tpot_s, quantile))
+        return f"{gpu.id} tp {tp} {precision}: {found}" if isinstance(found, str) else found
+
+    def _infrascale(self, gpu: Gpu, precision: str, tp: int, q: RequestClass) -> RatePoint | str:
+        traffic = self.workload.traffic
+        assert isinstance(traffic, ConcurrentUsers), "users are their unit"
+        size = q.input_tokens, q.output_tokens
+        found = infrascale_point(self.llm, gpu, precision, tp, *size, traffic)
+        return f"{gpu.id} tp {tp} {precision}: {found}" if isinstance(found, str) else found
+
+    def _stated(
+        self, stated: Mapping[tuple[str, int], float], gpu_id: str, gpus: int
+    ) -> list[Configuration] | str:
+        """The replicas that the workload's own rates name on this GPU."""
+        mine = [(size, rate) for (gpu, size), rate in sorted(stated.items()) if gpu == gpu_id]
+        if not mine:
+            return f"{gpu_id}: the workload's rates name no replica on it"
+        found = [
+            ("as-measured", size, (stated_point(rate),) * len(self.demand.classes))
+            for size, rate in mine
+            if size <= gpus
+        ]
+        if not found:
+            return f"{gpu_id}: a replica of {mine[0][0]} GPUs does not fit in a unit of {gpus}"
+        return list(undominated(found, gpus, self.workload.min_replicas))
+
+    def _raw(self, gpu: Gpu, precision: str, tp: int, q: RequestClass) -> RatePoint | str:
         memory = self.llm.recommended_memory_gib
         if memory is not None and gpu.memory_gib is not None and memory > gpu.memory_gib * tp:
             return f"{gpu.id}: needs {memory:g} GB, the GPU has {gpu.memory_gib:g} GB"
-        rows = [r for r in self.raw if r.gpu == gpu.id and r.tensor_parallel == tp]
-        row = next((r for r in rows if _same_shape(r, q)), None)
-        row = row or next((r for r in rows if r.input_tokens is None), None)
+        shapes = self._raw_by_shape.get((gpu.id, tp), {})
+        row = shapes.get((q.input_tokens, q.output_tokens)) or shapes.get((None, None))
         if row is None:
             return f"{gpu.id}: no raw throughput for {self.llm.id}, requests of {q.name} tokens"
         effective = row.output_tokens_per_second * self.demand.efficiency
@@ -212,6 +276,22 @@ class Rates:
                 for q in self.demand.classes
             ),
         )
+
+
+def stated_rates(catalog: Catalog, workload: Workload) -> dict[tuple[str, int], float] | None:
+    """(GPU, GPUs per replica) to requests/s, where the workload states them itself."""
+    if workload.rates is None:
+        return None
+    return {
+        (catalog.gpus_named(rate.gpu)[0], rate.gpus_per_replica): rate.requests_per_second
+        for rate in workload.rates
+    }
+
+
+def stated_point(requests_per_second: float) -> RatePoint:
+    """A rate that the problem states: taken at its word, without latency."""
+    detail = "stated in the problem"
+    return RatePoint(requests_per_second, 1.0, None, None, None, False, "measured", detail)
 
 
 def rate_point(found: OperatingPoint) -> RatePoint:
@@ -241,16 +321,12 @@ def raw_rows(catalog: Catalog, llm: Llm) -> tuple[Measurement, ...]:
     return own or tuple(row for row in by_llm.get("*", ()) if row.basis == "raw")
 
 
-def _same_shape(row: Measurement, q: RequestClass) -> bool:
-    return row.input_tokens == q.input_tokens and row.output_tokens == q.output_tokens
-
-
 def undominated(
-    found: list[tuple[str, int, tuple[RatePoint, ...]]], gpus: int, min_replicas: int
-) -> Iterator[tuple[str, int, tuple[RatePoint, ...]]]:
+    found: list[Configuration], gpus: int, min_replicas: int
+) -> Iterator[Configuration]:
     """Configurations that no other one of the same unit beats in every class and in replicas."""
 
-    def worth(config: tuple[str, int, tuple[RatePoint, ...]]) -> tuple[float, ...]:
+    def worth(config: Configuration) -> tuple[float, ...]:
         _, tp, points = config
         replicas = gpus // tp
         rates = tuple(replicas * point.requests_per_second for point in points)
@@ -262,6 +338,15 @@ def undominated(
         if not any(all(a >= b for a, b in zip(other, mine, strict=True)) for other in kept):
             kept.append(mine)
             yield config
+
+
+RATES: dict[str, Callable[[Rates, Gpu, str, int, RequestClass], RatePoint | str]] = {
+    "modelled": Rates._modelled,
+    "raw": Rates._raw,
+    "default": Rates._users,
+    "infrascale": Rates._infrascale,
+}
+"""Where the rate of a replica comes from: rows and the estimate, nominal rates, or users held."""
 
 
 def nearest_reason(reasons: list[str]) -> str:

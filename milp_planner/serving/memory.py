@@ -14,6 +14,7 @@ from milp_planner.units import BYTES_PER_GIB
 USABLE_MEMORY_SHARE = 0.90  # the default of vLLM's --gpu-memory-utilization
 RESERVE_GIB_DENSE = 6.0  # activations, CUDA graphs and communication buffers, per GPU
 RESERVE_GIB_MOE = 8.0  # and the scratch space of the expert kernels
+RULE_OF_THUMB_FACTOR = 1 + 0.20 + 0.15 + 0.10  # KV cache, framework, safety
 MOST_SEQUENCES = 256  # the default batch limit of the common engines
 
 BF16_BYTES = 2.0
@@ -51,6 +52,10 @@ class MemoryFit:
 
     reason: str = ""
     """Why it does not fit, with both numbers; '' when it fits."""
+
+    def needed_gib(self, sequences: float) -> float:
+        """Memory of each GPU that the replica takes with `sequences` in flight, in GiB."""
+        return self.weights_gib + sequences * self.kv_gib_per_sequence + self.reserve_gib
 
     @property
     def weights_fit(self) -> bool:
@@ -93,6 +98,15 @@ def room(llm: Llm, gpu: Gpu, precision: str, tensor_parallel: int, tokens: float
     if memory.kv_gib_per_sequence <= 0:
         return float(MOST_SEQUENCES)
     return max(1.0, memory.free_gib / memory.kv_gib_per_sequence)
+
+
+def rule_of_thumb_gib(parameters: float, bytes_per_parameter: float) -> float:
+    """Memory by the rule of a published write-up on capacity planning, in GiB.
+
+    parameters × bytes × 1.45: 20 % for the KV cache, 15 % for the framework, 10 % for safety. For
+    comparison only: plans count the KV cache of the architecture.
+    """
+    return parameters * bytes_per_parameter * RULE_OF_THUMB_FACTOR / BYTES_PER_GIB
 
 
 def weights_bytes(llm: Llm, precision: str) -> float:

@@ -28,7 +28,7 @@ from milp_planner.serving.measured import (
     distance,
     speed_near,
 )
-from milp_planner.serving.memory import WEIGHT_BYTES, MemoryFit, fit, is_moe
+from milp_planner.serving.memory import WEIGHT_BYTES, MemoryFit, fit, is_moe, room
 from milp_planner.serving.operating_point import (
     OperatingPoint,
     Question,
@@ -50,6 +50,7 @@ from milp_planner.serving.rows import MeasuredRows, ReplicaRows, canonical_preci
 __all__ = ["OperatingPoint", "Rejection", "ServingModel", "default_precisions"]
 
 # Outside these the estimate was not checked against measurements.
+MOST_IN_FLIGHT = 512
 MOST_TENSOR_PARALLEL = 8
 LONGEST_CONTEXT_TOKENS = 32_768
 
@@ -112,6 +113,49 @@ class ServingModel:
             answer = self._answers[question] = self._answer(question, llm, gpu)
         return answer
 
+    def at(
+        self,
+        llm: Llm,
+        gpu: Gpu,
+        precision: str,
+        tensor_parallel: int,
+        input_tokens: float,
+        output_tokens: float,
+        concurrency: float,
+        *,
+        quantile: float = evidence_of.DEFAULT_QUANTILE,
+    ) -> OperatingPoint | Rejection:
+        """How one replica serves with `concurrency` requests in flight, or why it cannot.
+
+        The rate is measured, calibrated or estimated as for `operating_point`, but at the
+        concurrency asked for, also beyond the engines' default batch limit of 256.
+        """
+        q = Question(
+            llm.id,
+            gpu.id,
+            precision,
+            tensor_parallel,
+            input_tokens,
+            output_tokens,
+            quantile=quantile,
+            moe=is_moe(llm),
+        )
+        unfit = _cannot_serve(q, llm)
+        if unfit:
+            return Rejection(unfit)
+        memory = fit(llm, gpu, precision, tensor_parallel, q.tokens)
+        measured = self._measured_at(q, llm, gpu, concurrency) if memory.weights_fit else None
+        if measured is not None:
+            return measured
+        if not memory.fits:
+            return Rejection(memory.reason, memory=memory)
+        if concurrency > room(llm, gpu, precision, tensor_parallel, q.tokens):
+            return Rejection(_no_room(memory, concurrency), memory=memory)
+        missing = missing_for_estimate(llm, gpu)
+        if missing:
+            return Rejection(f"no measured rate of {llm.id} on {gpu.id}, and {missing}")
+        return self._estimated_at(q, llm, gpu, concurrency)
+
     def estimate(
         self,
         llm: Llm,
@@ -154,21 +198,44 @@ class ServingModel:
     def _from_estimate(
         self, q: Question, llm: Llm, gpu: Gpu, memory: MemoryFit
     ) -> OperatingPoint | Rejection:
-        estimate = self._estimate_of(llm, gpu, q)
-        calibration = self._calibrations.of(self._rows.key(llm, gpu, q))
-        speed = Scaled(estimate, calibration)
+        speed = self._scaled(q, llm, gpu)
         n = _most_within(speed, q.tpot_limit_s, memory.sequences)
         if n < 1:
             return too_slow(q, speed.tpot_s(1), memory)
+        return self._estimated_at(q, llm, gpu, n)
+
+    def _estimated_at(self, q: Question, llm: Llm, gpu: Gpu, n: float) -> OperatingPoint:
+        estimate, speed = self._estimate_of(llm, gpu, q), self._scaled(q, llm, gpu)
+        calibration = speed.calibration
         source: Source = "calibrated" if calibration.rows else "estimated"
         point = _point(q, speed, n, source, calibration.evidence, calibration.detail)
-        warnings = (*point.warnings, *self._outside_checked_range(q, gpu))
+        warnings = (*point.warnings, *self._outside_checked_range(q, gpu, n))
         return replace(
             point,
             ttft_s=estimate.ttft_advice_s,
             bottleneck=estimate.bottleneck(n),
             warnings=warnings,
         )
+
+    def _scaled(self, q: Question, llm: Llm, gpu: Gpu) -> Scaled:
+        calibration = self._calibrations.of(self._rows.key(llm, gpu, q))
+        return Scaled(self._estimate_of(llm, gpu, q), calibration)
+
+    def _measured_at(
+        self, q: Question, llm: Llm, gpu: Gpu, n: float
+    ) -> OperatingPoint | None:
+        """The best engine's point at n in flight, from the user's own rows if there are any."""
+        target = self._speed_at(llm, gpu, q)
+        for rows in self._rows.of(llm, gpu, q):
+            near = (speed_near(c, q.input_tokens, q.output_tokens, target) for c in rows.curves)
+            within = [s for s in near if s and n <= EXTENSION * s.highest]
+            points = [_measured_point(q, speed, n) for speed in within]
+            if points:
+                best = max(points, key=lambda point: point.planned_requests_per_second)
+                bottleneck = target.bottleneck(n) if isinstance(target, Roofline) else ""
+                warnings = (*best.warnings, *rows.warnings)
+                return replace(best, bottleneck=bottleneck, warnings=warnings)
+        return None
 
     def _from_rows(
         self, q: Question, llm: Llm, gpu: Gpu, memory: MemoryFit
@@ -224,7 +291,9 @@ class ServingModel:
             llm, gpu, q.precision, q.tensor_parallel, q.input_tokens, q.output_tokens
         )
 
-    def _outside_checked_range(self, q: Question, gpu: Gpu) -> Iterator[str]:
+    def _outside_checked_range(self, q: Question, gpu: Gpu, n: float) -> Iterator[str]:
+        if n > MOST_IN_FLIGHT:
+            yield f"{n:,.0f} requests in flight are outside the checked range, 1 to 512"
         if q.tensor_parallel > MOST_TENSOR_PARALLEL:
             yield f"tensor parallel {q.tensor_parallel} is outside the checked range, at most 8"
         if q.tokens > LONGEST_CONTEXT_TOKENS:
@@ -250,6 +319,13 @@ def _cannot_serve(q: Question, llm: Llm) -> str:
     if llm.context_tokens is not None and q.tokens > llm.context_tokens:
         return f"a request of {q.tokens:,.0f} tokens exceeds the context of {llm.context_tokens:,}"
     return ""
+
+
+def _no_room(memory: MemoryFit, concurrency: float) -> str:
+    return (
+        f"{concurrency:,.0f} requests in flight need {memory.needed_gib(concurrency):.1f} GiB "
+        f"of {memory.usable_gib:.1f} per GPU; {memory.sequences} fit"
+    )
 
 
 def _on_curve(q: Question, speed: MeasuredSpeed, memory: MemoryFit) -> OperatingPoint | Rejection:
@@ -291,7 +367,7 @@ def _not_within(q: Question, speed: MeasuredSpeed, memory: MemoryFit) -> Rejecti
     return ttft_too_long(q, speed.ttft_s(1) or 0.0, memory)
 
 
-def _measured_point(q: Question, speed: MeasuredSpeed, n: int) -> OperatingPoint:
+def _measured_point(q: Question, speed: MeasuredSpeed, n: float) -> OperatingPoint:
     """The point at n: measured inside the rows' range, calibrated on them outside."""
     detail = describe(speed.rows)
     ttft = speed.ttft_s(n)
@@ -313,7 +389,7 @@ def _limited_by(speed: Speed, point: OperatingPoint, memory: MemoryFit) -> str:
 
 
 def _point(
-    q: Question, speed: Speed, n: int, source: Source, evidence: str, detail: str
+    q: Question, speed: Speed, n: float, source: Source, evidence: str, detail: str
 ) -> OperatingPoint:
     point = rate_only(q, speed.requests_per_second(n), source, evidence, detail)
     return replace(point, concurrency=float(n), tpot_s=speed.tpot_s(n))

@@ -1,132 +1,93 @@
 """Traffic becomes time blocks and request classes that all workloads of a problem share.
 
 A block is a number of hours of the month with one load: a peak rate, which sizes the fleet, and a
-mean rate, which prices tokens. To add a kind of traffic, add its curve to `CURVES`.
+mean rate, which prices tokens. To add a kind of traffic, add its curve to `CURVES` in
+`traffic_curves.py`; how curves become blocks is said in `traffic_blocks.py`, and what a trace
+becomes in `traffic_digest.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
 
-from milp_planner.inputs.problem import Problem, Workload
-from milp_planner.inputs.traffic import Pattern, RequestsPerSecond, TokensPerDay
-from milp_planner.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
+from milp_planner.errors import Fault, InputError
+from milp_planner.inputs.load import located
+from milp_planner.inputs.problem import Problem
+from milp_planner.inputs.strict_yaml import STDIN_NAME
+from milp_planner.serving.traffic_blocks import SLIVER, Span, clock_hours, group_spans, make_spans
+from milp_planner.serving.traffic_curves import Curve, make_curve, request_classes
+from milp_planner.serving.traffic_schedule import (
+    Demand,
+    RequestClass,
+    Schedule,
+    TimeBlock,
+    Totals,
+    totals,
+)
+from milp_planner.units import SECONDS_PER_HOUR
 
-
-@dataclass(frozen=True)
-class TimeBlock:
-    """Hours of the month that share one load."""
-
-    name: str
-    hours: float
-
-
-@dataclass(frozen=True)
-class RequestClass:
-    """Requests of one size inside a workload."""
-
-    name: str
-    input_tokens: float
-    output_tokens: float
-    share: float
-    """Share of the workload's requests."""
-
-    @property
-    def tokens(self) -> float:
-        """Input and output tokens of one request."""
-        return self.input_tokens + self.output_tokens
-
-
-@dataclass(frozen=True)
-class Demand:
-    """What one workload asks in every block, in requests/s."""
-
-    workload: str
-    classes: tuple[RequestClass, ...]
-    peak: tuple[float, ...]
-    """Peak rate per block, requests/s; 0 where the workload is idle."""
-
-    mean: tuple[float, ...]
-    """Mean rate per block, requests/s."""
-
-    efficiency: float = 1.0
-    batch_multiplier: float = 1.0
-    sized: bool = True
-    """False when the problem states no request sizes; a 'request' then is one token."""
-
-    @property
-    def highest_peak(self) -> float:
-        """The largest peak rate of any block, requests/s."""
-        return max(self.peak)
-
-    @property
-    def busiest(self) -> int:
-        """Index of the block with the largest peak; the first of equals."""
-        return self.peak.index(self.highest_peak)
-
-    @property
-    def tokens_per_request(self) -> float:
-        """Mean tokens of one request, input and output together."""
-        return sum(q.share * q.tokens for q in self.classes)
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """The month of a problem: its blocks, and every workload's demand in them."""
-
-    blocks: tuple[TimeBlock, ...]
-    demands: dict[str, Demand]
-    block_by_hour: tuple[int, ...] = ()
-    """Block of each hour of the day (24) or week (168); empty when no clock is known."""
-
-    def requests_per_month(self, workload: str, block: int) -> float:
-        """Requests of a workload in a block over the month."""
-        mean = self.demands[workload].mean[block]
-        return mean * self.blocks[block].hours * SECONDS_PER_HOUR
-
-    def tokens_per_month(self, workload: str) -> float:
-        """Input and output tokens of a workload over the month."""
-        requests = sum(self.requests_per_month(workload, t) for t in range(len(self.blocks)))
-        return requests * self.demands[workload].tokens_per_request
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One workload's load without a clock: it is on for a share of the month."""
-
-    active_ratio: float
-    peak: float
-    mean: float
-    pattern: Pattern = Pattern()
+__all__ = [
+    "Demand",
+    "RequestClass",
+    "Schedule",
+    "TimeBlock",
+    "Totals",
+    "asked_totals",
+    "hours_per_month",
+    "make_curves",
+    "make_schedule",
+    "request_classes",
+    "totals",
+]
 
 
 def make_schedule(problem: Problem) -> Schedule:
-    """The blocks and demands of `problem`.
+    """The blocks and demands of `problem`; raises InputError for what is wrong with a trace."""
+    return schedule_of(make_curves(problem), hours_per_month(problem))
 
-    Active hours of several workloads are taken to coincide, the shorter inside the longer: that is
-    the cautious reading for limits that workloads share.
-    """
-    curves = {w.name: CURVES[w.traffic.kind](w) for w in problem.workloads}
-    ends = sorted({curve.active_ratio for curve in curves.values()} | {1.0})
-    starts = [0.0, *ends[:-1]]
+
+def make_curves(problem: Problem) -> dict[str, Curve]:
+    """Each workload's load over the month, by name; raises InputError with every fault."""
+    curves: dict[str, Curve] = {}
+    faults: list[Fault] = []
+    for i, w in enumerate(problem.workloads):
+        path = f"workloads[{i}]"
+        try:
+            curves[w.name] = make_curve(w, _folder(problem))
+        except InputError as error:
+            faults += [_in_problem(problem, path, fault) for fault in error.faults]
+        else:
+            faults += _faults_of_rates(problem, path, curves[w.name])
+    if faults:
+        raise InputError(faults)
+    return curves
+
+
+def schedule_of(curves: dict[str, Curve], month_hours: float) -> Schedule:
+    """Blocks that the curves share, in a month of so many hours; the busiest block first."""
+    ordered = list(curves.values())
+    spans = make_spans(ordered)
+    limits = [curve.max_blocks for curve in ordered if curve.max_blocks is not None]
+    groups = group_spans(spans, max(limits, default=None))
+    if limits:
+        groups = _busiest_first(ordered, spans, groups)
+    parts = [[spans[i] for i in group] for group in groups]
+    namer = _names_by_load if limits else _names_by_activity
     blocks = tuple(
-        TimeBlock(_block_name(i, starts[i], curves), (end - starts[i]) * hours_per_month(problem))
-        for i, end in enumerate(ends)
+        TimeBlock(name, _clean(math.fsum(span.share for span in part) * month_hours))
+        for name, part in zip(namer(parts), parts, strict=True)
     )
-    demands = {
-        w.name: Demand(
-            workload=w.name,
-            classes=request_classes(w),
-            peak=tuple(curve.peak if start < curve.active_ratio else 0.0 for start in starts),
-            mean=tuple(curve.mean if start < curve.active_ratio else 0.0 for start in starts),
-            efficiency=curve.pattern.efficiency,
-            batch_multiplier=curve.pattern.batch_multiplier,
-            sized=bool(w.classes),
-        )
-        for w, curve in zip(problem.workloads, curves.values(), strict=True)
-    }
-    return Schedule(blocks, demands)
+    demands = {name: _demand(name, w, c, parts) for w, (name, c) in enumerate(curves.items())}
+    return Schedule(blocks, demands, _block_by_hour(parts, clock_hours(ordered)))
+
+
+def asked_totals(problem: Problem, curve: Curve) -> Totals:
+    """What the input asks over the month, reckoned apart from any block."""
+    return curve.per_second.times(hours_per_month(problem) * SECONDS_PER_HOUR)
 
 
 def hours_per_month(problem: Problem) -> float:
@@ -134,62 +95,90 @@ def hours_per_month(problem: Problem) -> float:
     return problem.policy.hours_per_month
 
 
-def request_classes(workload: Workload) -> tuple[RequestClass, ...]:
-    """The workload's classes, shares normalised to sum to 1 exactly.
+def _folder(problem: Problem) -> Path:
+    """What files are relative to: the problem's folder; for problems from code, the current one."""
+    document = problem._origin
+    return Path() if document is None or document.file == STDIN_NAME else Path(document.file).parent
 
-    Without sizes a request is one token, half of it input: enough for raw throughputs only.
-    """
-    if not workload.classes:
-        return (RequestClass("token", 0.5, 0.5, 1.0),)
-    total = sum(1.0 if size.share is None else size.share for size in workload.classes)
-    names = _unique([f"{s.input_tokens:g}/{s.output_tokens:g}" for s in workload.classes])
-    return tuple(
-        RequestClass(
-            name=name,
-            input_tokens=size.input_tokens,
-            output_tokens=size.output_tokens,
-            share=(1.0 if size.share is None else size.share) / total,
-        )
-        for name, size in zip(names, workload.classes, strict=True)
+
+def _clean(hours: float) -> float:
+    """30.000000000000053 is 30: differences of shares leave noise behind."""
+    return float(f"{hours:.13g}")
+
+
+def _in_problem(problem: Problem, path: str, fault: Fault) -> Fault:
+    """A fault without a file is in what the problem says; others are in a trace."""
+    if fault.file:
+        return fault
+    return located(problem, replace(fault, path=f"{path}.{fault.path}"))
+
+
+def _faults_of_rates(problem: Problem, path: str, curve: Curve) -> Iterator[Fault]:
+    highest = max(load.peak for load in curve.loads)
+    asked = asked_totals(problem, curve)
+    sizes = (highest, asked.requests, asked.tokens)
+    if not all(math.isfinite(size) and size > 0 for size in sizes):
+        what = "too small" if min(sizes) <= 0 else "too large"
+        message = f"the traffic is {what} to reckon with ({highest:g} requests/s)"
+        yield located(problem, Fault("", 0, 0, f"{path}.traffic", message))
+
+
+def _demand(name: str, w: int, curve: Curve, parts: Sequence[Sequence[Span]]) -> Demand:
+    peaks = tuple(max(span.loads[w].peak for span in part) for part in parts)
+    return Demand(
+        workload=name,
+        classes=curve.classes,
+        peak=peaks,
+        mean=tuple(min(peak, _mean(w, part)) for peak, part in zip(peaks, parts, strict=True)),
+        efficiency=curve.pattern.efficiency,
+        batch_multiplier=curve.pattern.batch_multiplier,
+        sized=curve.sized,
+        trace=curve.trace,
+        unit=curve.unit,
+        requests_per_unit=curve.requests_per_unit,
     )
 
 
-def _unique(names: list[str]) -> list[str]:
-    """`names` with `#2`, `#3`, ... behind repeats."""
-    return [
-        name if names[:i].count(name) == 0 else f"{name}#{names[:i].count(name) + 1}"
-        for i, name in enumerate(names)
-    ]
+def _mean(w: int, part: Sequence[Span]) -> float:
+    if len({span.loads[w].mean for span in part}) == 1:
+        return part[0].loads[w].mean
+    requests = math.fsum(span.loads[w].mean * span.share for span in part)
+    return requests / math.fsum(span.share for span in part)
 
 
-def _block_name(index: int, start: float, curves: dict[str, Curve]) -> str:
-    busy = sum(start < curve.active_ratio for curve in curves.values())
-    if not busy:
-        return "idle"
-    if busy == len(curves):
-        return "active"
-    return f"active-{index + 1}"
+def _busiest_first(
+    curves: Sequence[Curve], spans: Sequence[Span], groups: list[list[int]]
+) -> list[list[int]]:
+    """Blocks by the tokens/s they are sized for."""
+
+    def tokens_per_second(group: list[int]) -> float:
+        peaks = [max(spans[i].loads[w].peak for i in group) for w in range(len(curves))]
+        return sum(p * c.tokens_per_request for p, c in zip(peaks, curves, strict=True))
+
+    return sorted(groups, key=lambda group: (-tokens_per_second(group), group))
 
 
-def _tokens_per_day_curve(workload: Workload) -> Curve:
-    traffic = workload.traffic
-    assert isinstance(traffic, TokensPerDay)
-    pattern = traffic.shape
-    tokens_per_request = sum(q.share * q.tokens for q in request_classes(workload))
-    average = traffic.tokens_per_day * traffic.growth / SECONDS_PER_DAY / tokens_per_request
-    mean = average / pattern.active_ratio
-    return Curve(pattern.active_ratio, mean * pattern.burst_factor, mean, pattern)
+def _names_by_load(parts: Sequence[Sequence[Span]]) -> Iterator[str]:
+    """`load-1`, the busiest, to `load-n`; `idle` where nobody asks anything."""
+    for number, part in zip(count(1), parts, strict=False):
+        yield f"load-{number}" if any(any(span.peaks) for span in part) else "idle"
 
 
-def _requests_per_second_curve(workload: Workload) -> Curve:
-    traffic = workload.traffic
-    assert isinstance(traffic, RequestsPerSecond)
-    peak = traffic.requests_per_second * traffic.growth
-    mean = traffic.mean_requests_per_second
-    return Curve(1.0, peak, peak if mean is None else mean * traffic.growth)
+def _names_by_activity(parts: Sequence[Sequence[Span]]) -> Iterator[str]:
+    """`active` where all workloads are, `active-2`, ... where only some are, `idle`."""
+    for number, part in zip(count(1), parts, strict=False):
+        busy = [peak > 0 for peak in part[0].peaks]
+        yield "active" if all(busy) else f"active-{number}" if any(busy) else "idle"
 
 
-CURVES: dict[str, Callable[[Workload], Curve]] = {
-    "tokens_per_day": _tokens_per_day_curve,
-    "requests_per_second": _requests_per_second_curve,
-}
+def _block_by_hour(parts: Sequence[Sequence[Span]], clock: int) -> tuple[int, ...]:
+    """The block with the largest part of each hour; of equal parts, the busier one."""
+    largest: dict[int, tuple[float, int]] = {}
+    for block, part in enumerate(parts):
+        by_hour: dict[int, float] = {}
+        for span in part:
+            by_hour[span.hour] = by_hour.get(span.hour, 0.0) + span.share
+        for hour, share in by_hour.items():
+            if share > largest.get(hour, (0.0, 0))[0] + SLIVER:
+                largest[hour] = share, block
+    return tuple(largest[hour][1] for hour in range(clock))

@@ -1,6 +1,6 @@
-"""Mélange's published formulation (arXiv:2404.14527, section 5.3), written afresh in PuLP.
+"""Mélange's published formulation (arXiv:2404.14527), written afresh in PuLP.
 
-Every bucket's rate is cut into `slice_factor` equal slices; a slice goes as a whole to one GPU type:
+Every bucket's rate is cut into `slice_factor` equal slices; a slice goes whole to one GPU type:
 
     min Σ_j c_j B_j    Σ_j A_ij = 1  ∀ slices i,    Σ_i l_ij A_ij ≤ B_j  ∀ GPU types j
     A_ij ∈ {0, 1},  B_j ∈ ℤ≥0,  l_ij = (requests/s of slice i) ÷ (throughput of j for its bucket)
@@ -11,7 +11,7 @@ A throughput of 1e-6 stands for "cannot serve", as in its own inputs; 0 has no l
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +65,7 @@ def solve_slices(
     )
 
 
-def _slices(document: Mapping[str, Any]) -> Any:
+def _slices(document: Mapping[str, Any]) -> Iterator[tuple[int, int, float]]:
     """(row, column, requests/s) of every slice; buckets without traffic have theirs too."""
     factor = int(document["slice_factor"])
     for i, row in enumerate(document["workload_distribution"]):

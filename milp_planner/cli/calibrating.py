@@ -1,0 +1,67 @@
+"""`milp-planner calibrate`: a user's own measurements into an overlay."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from milp_planner.cli import exit_codes, streams
+from milp_planner.cli.parameters import AsJson, AsOf, Overlays, Quiet
+from milp_planner.cli.quantities import Confidence, WhichCatalog, read_confidence, read_counts
+
+
+def calibrate(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILES", help="YAML, CSV, or JSON of vllm bench serve, GuideLLM or AIPerf."
+        ),
+    ],
+    llm: Annotated[str | None, typer.Option(metavar="LLM", help="Where a file names none.")] = None,
+    gpu: Annotated[str | None, typer.Option(metavar="GPU", help="Where a file names none.")] = None,
+    tp: Annotated[str | None, typer.Option(metavar="N", help="GPUs of the replica.")] = None,
+    precision: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Weight format, such as fp8.")
+    ] = None,
+    engine: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Where a file names none.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="A new overlay; without it nothing is written."),
+    ] = None,
+    confidence: Confidence = "p90",
+    as_json: AsJson = False,
+    catalog: WhichCatalog = "market",
+    overlay: Overlays = None,
+    as_of: AsOf = None,
+    quiet: Quiet = False,
+) -> int:
+    """Hold your own measurements against the estimate, and keep them as an overlay."""
+    from milp_planner.inputs.benchmarks import read_measurements
+    from milp_planner.inputs.catalog_files import load_catalog
+    from milp_planner.inputs.overlays import write_measurements
+    from milp_planner.reporting.calibrate import calibrated_dict, calibrated_text
+    from milp_planner.reporting.json import to_json
+    from milp_planner.serving.calibrate import calibrate as compare
+
+    today = as_of or date.today()
+    quantile = round(1 - read_confidence(confidence), 12)
+    gpus = read_counts("--tp", tp, 8)[0] if tp else None
+    defaults = {"llm": llm, "gpu": gpu, "precision": precision, "tensor_parallel": gpus}
+    known = load_catalog(catalog, overlays=overlay or (), as_of=as_of)
+    measured = read_measurements(files)
+    found = compare(
+        measured, known, {**defaults, "engine": engine}, today=today, quantile=quantile
+    )
+    if out is not None:
+        rows = [c.row for c in found.rows]
+        write_measurements(out, rows, base=catalog, overlays=overlay or (), made_on=today)
+    name = None if out is None else str(out)
+    answer = calibrated_dict(found, name) if as_json else None
+    streams.answer(to_json(answer) if answer else calibrated_text(found, name))
+    streams.warn((w for row in found.rows for w in row.warnings), quiet=quiet)
+    return exit_codes.FOUND

@@ -1,0 +1,94 @@
+"""Reads gpuhunt's catalog: one CSV a provider, as its releases hold them (dstackai/gpuhunt).
+
+    instance_name, location, price, cpu, memory, gpu_count, gpu_name, gpu_memory, spot, disk_size,
+    and in newer files gpu_vendor, flags and more
+
+Prices are USD per hour of the whole instance, gpu_memory is GB of one GPU, spot is True or False.
+The provider is the file's name (`aws.csv`), or a column `provider` where there is one. The files
+name neither SXM nor PCIe: a name that leaves it open is skipped, unless the instance's name or the
+catalog's own offering of that name tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from milp_planner.inputs.imports.overlay import (
+    NO_GPU,
+    NO_PRICE,
+    PART_OF_A_GPU,
+    CatalogImport,
+    GpuFinder,
+    Skipped,
+    base_catalog,
+    cheapest_of_each,
+    provider_id,
+    write_overlay,
+)
+from milp_planner.inputs.imports.skypilot import Row, number
+from milp_planner.inputs.imports.writing import csv_rows, slug
+
+REQUIRED = ("instance_name", "location", "price", "gpu_count", "gpu_name", "gpu_memory", "spot")
+
+
+def import_gpuhunt(
+    files: Sequence[str | Path],
+    out: Path,
+    *,
+    base: str | Path = "market",
+    provider: str | None = None,
+    as_of: date | None = None,
+    source: str | None = None,
+) -> CatalogImport:
+    """Write the GPU instances of gpuhunt's files as an overlay folder `out` on top of `base`.
+
+    `provider` overrides the file's name; `as_of` is the day the prices are of, default today;
+    `source` where they are from. Raises InputError for files of another format, when nothing can
+    be used, and when `out` exists.
+    """
+    finder, skipped = GpuFinder(base_catalog(base)), Skipped()
+    day = as_of or date.today()
+    rows: list[tuple[Row, str]] = []
+    for path in map(Path, files):
+        sourced = {"as_of": day.isoformat(), "source": source or f"gpuhunt catalog, {path.name}"}
+        for line, cells in csv_rows(path, REQUIRED):
+            seller = provider_id(provider or cells.get("provider") or path.stem)
+            row = _offering(cells, seller, finder, skipped, f"{path}:{line}")
+            if row is not None:
+                rows.append((row | sourced, "{provider}/{name}/{region} {billing}".format(**row)))
+    kept = cheapest_of_each(rows, "usd_per_hour", skipped)
+    return write_overlay(out, "offerings.csv", kept, skipped, tool="gpuhunt", base=base, as_of=day)
+
+
+def _offering(
+    cells: dict[str, str], seller: str, finder: GpuFinder, skipped: Skipped, place: str
+) -> Row | None:
+    """The row of one line, or None where it cannot be used, which is counted."""
+    example = f"{place} {cells['instance_name'] or cells['gpu_name']}"
+    count, price = number(cells["gpu_count"]), number(cells["price"])
+    if count is None or not cells["gpu_name"]:
+        skipped.add(NO_GPU, example)
+        return None
+    if count != int(count):
+        skipped.add(PART_OF_A_GPU, example)
+        return None
+    if price is None:
+        skipped.add(NO_PRICE, example)
+        return None
+    name = slug(cells["instance_name"])
+    spellings = [cells["gpu_name"], cells["instance_name"]]
+    gpu, reason = finder.find(spellings, number(cells["gpu_memory"]), seller, name)
+    if reason:
+        skipped.add(reason, f"{example}: {cells['gpu_name']}")
+        return None
+    return {
+        "provider": seller,
+        "name": name or gpu,
+        "region": slug(cells["location"]) or "global",
+        "billing": "spot" if cells["spot"].lower() == "true" else "dedicated",
+        "gpu": gpu,
+        "gpus_per_unit": int(count),
+        "usd_per_hour": price,
+    }

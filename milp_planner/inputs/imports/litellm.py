@@ -1,0 +1,150 @@
+"""Reads LiteLLM's token prices: `model_prices_and_context_window.json` (BerriAI/litellm).
+
+One object by the name under which LiteLLM calls a provider's LLM, such as
+`deepinfra/meta-llama/Llama-3.3-70B-Instruct`:
+
+    litellm_provider                the provider
+    mode                            chat, completion, embedding, ...: the first two serve text
+    input_cost_per_token, output_cost_per_token, cache_read_input_token_cost     USD per token
+    deprecation_date                the day from which it is no longer sold
+
+The LLM is found by the catalog's ids, aliases and Hugging Face names. Where a provider sells one
+LLM under several names, as with faster or quantized variants, the cheapest is taken; `note` names
+it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from milp_planner.errors import input_error
+from milp_planner.inputs.catalog import Catalog
+from milp_planner.inputs.imports.overlay import (
+    NO_PRICE,
+    CatalogImport,
+    Skipped,
+    base_catalog,
+    cheapest_of_each,
+    provider_id,
+    write_overlay,
+)
+from milp_planner.inputs.imports.writing import read_json
+from milp_planner.units import TOKENS_PER_MILLION
+
+SPECIMEN = "sample_spec"
+"""The entry that explains the format."""
+
+TEXT_MODES = ("chat", "completion", "responses")
+ROUTERS = ("openrouter", "vercel-ai-gateway", "github-copilot")
+"""They sell what others serve, at changing prices."""
+
+OTHER_MODE = "does not generate text"
+ROUTED = "routed through another provider"
+GONE = "no longer sold"
+UNKNOWN_LLM = "LLM not in the catalog"
+NO_PROVIDER = "provider not named"
+
+VARIANT = re.compile(r"-(instruct|it|chat|hf|turbo|versatile|instant|maas|fp8)$")
+"""Endings that do not change an LLM's shape."""
+
+Row = dict[str, object]
+
+
+def import_litellm(
+    files: Sequence[str | Path],
+    out: Path,
+    *,
+    base: str | Path = "market",
+    as_of: date | None = None,
+    source: str | None = None,
+) -> CatalogImport:
+    """Write the token prices of open LLMs as an overlay folder `out` on top of `base`.
+
+    `as_of` is the day the prices are of, default today; `source` where they are from. Raises
+    InputError for files of another format, when nothing can be used, and when `out` exists.
+    """
+    names, skipped = LlmNames(base_catalog(base)), Skipped()
+    day = as_of or date.today()
+    rows: list[tuple[Row, str]] = []
+    for path in map(Path, files):
+        document = read_json(path)
+        if not isinstance(document, dict):
+            raise input_error("expected one entry per LLM", file=str(path))
+        sourced = {"as_of": day.isoformat(), "source": source or f"LiteLLM, {path.name}"}
+        for name, entry in document.items():
+            if name == SPECIMEN or not isinstance(entry, dict):
+                continue
+            row = _token_price(name, entry, names, skipped, day)
+            if row is not None:
+                rows.append((row | sourced, "{provider}/{llm}".format(**row)))
+    kept = cheapest_of_each(rows, "usd_per_m_output_tokens", skipped)
+    return write_overlay(
+        out, "token_prices.csv", kept, skipped, tool="LiteLLM", base=base, as_of=day
+    )
+
+
+def _token_price(
+    name: str, entry: Mapping[str, Any], names: LlmNames, skipped: Skipped, day: date
+) -> Row | None:
+    provider = provider_id(str(entry.get("litellm_provider", "")))
+    llm = names.find(name)
+    inputs, outputs = (_per_million(entry.get(f"{k}_cost_per_token")) for k in ("input", "output"))
+    reasons = [
+        (entry.get("mode", "chat") not in TEXT_MODES, OTHER_MODE),
+        (not provider, NO_PROVIDER),
+        (provider in ROUTERS, ROUTED),
+        (not llm, UNKNOWN_LLM),
+        (str(entry.get("deprecation_date") or "9999-12-31") <= day.isoformat(), GONE),
+        (inputs is None or not outputs, NO_PRICE),
+    ]
+    for applies, reason in reasons:
+        if applies:
+            skipped.add(reason, name)
+            return None
+    return {
+        "provider": provider,
+        "llm": llm,
+        "usd_per_m_input_tokens": inputs,
+        "usd_per_m_output_tokens": outputs,
+        "usd_per_m_cached_tokens": _per_million(entry.get("cache_read_input_token_cost")),
+        "note": name,
+    }
+
+
+def _per_million(usd_per_token: Any) -> float | None:
+    """USD per million tokens; None for what is no price."""
+    if isinstance(usd_per_token, bool) or not isinstance(usd_per_token, int | float):
+        return None
+    return round(usd_per_token * TOKENS_PER_MILLION, 6) if usd_per_token >= 0 else None
+
+
+class LlmNames:
+    """Finds the LLM that a provider's name means."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        aliases = {name.lower(): llm for name, llm in catalog.llm_aliases.items()}
+        self._ids = aliases | {llm.lower(): llm for llm in catalog.llms}
+
+    def find(self, name: str) -> str:
+        """The LLM's id, or '' when none is meant."""
+        for spelling in self._spellings(name.lower()):
+            if spelling in self._ids:
+                return self._ids[spelling]
+        return ""
+
+    def _spellings(self, name: str) -> Iterator[str]:
+        parts = name.split("/")
+        for start in range(len(parts)):
+            yield "/".join(parts[start:])
+        plain = re.sub(r"\bv(\d+)p(\d+)\b", r"\1.\2", parts[-1]).split(":")[0]
+        plain = plain.removeprefix("meta-")
+        while True:
+            yield plain
+            shorter = VARIANT.sub("", plain)
+            if shorter == plain:
+                return
+            plain = shorter

@@ -1,0 +1,234 @@
+"""What the price imports share: finding GPUs, counting what is skipped, a folder that loads.
+
+The folder is an overlay: only offerings or token prices, on top of a catalog that knows the GPUs
+and LLMs. Rows that the catalog's own checks refuse are left out too, so that it always loads.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from milp_planner.errors import InputError, input_error
+from milp_planner.inputs.catalog import Catalog
+from milp_planner.inputs.catalog_files import load_catalog, shipped_catalogs
+from milp_planner.inputs.imports.writing import new_folder, slug, write_manifest, write_table
+
+MEMORY_TOLERANCE = 0.12
+"""A GPU's nominal GB and the GiB that its driver reports differ by up to a tenth."""
+
+MOST_CHECKS = 10
+"""Taking rows out moves medians, so that checking is repeated; twice has always been enough."""
+
+NO_GPU = "no GPU"
+NO_PRICE = "no price"
+UNKNOWN_GPU = "GPU not in the catalog"
+OTHER_MEMORY = "memory unlike that of the catalog's GPU"
+FORM_FACTOR = "form factor of the GPU not stated"
+PART_OF_A_GPU = "part of a GPU, or a count that is not whole"
+SAME_ROW = "same offering twice, at the same price"
+DEARER = "same offering twice: the lower price taken"
+REFUSED = "refused by the catalog's checks"
+
+PROVIDERS = {
+    "datacrunch": "verda",
+    "lambdalabs": "lambda",
+    "vast": "vast-ai",
+    "vastai": "vast-ai",
+    "tensordock": "tensordock",
+    "fireworks-ai": "fireworks",
+    "together-ai": "together",
+    "azure-ai": "azure",
+    "bedrock-converse": "bedrock",
+}
+"""Other tools' names of providers that our catalog has under another."""
+
+
+@dataclass
+class Skipped:
+    """How many rows were left out by reason, with one example of each."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
+
+    def add(self, reason: str, example: str) -> None:
+        """Count one row."""
+        self.counts[reason] += 1
+        self.examples.setdefault(reason, example)
+
+
+@dataclass(frozen=True)
+class CatalogImport:
+    """What an import of prices wrote, and what it left out."""
+
+    folder: Path
+    rows: int
+    file: str
+    """The table written: offerings.csv or token_prices.csv."""
+
+    skipped: Mapping[str, int]
+    """Rows left out by reason, the commonest first."""
+
+    examples: Mapping[str, str]
+    """One row left out, by reason."""
+
+    def lines(self) -> list[str]:
+        """The report, for people."""
+        total = sum(self.skipped.values())
+        return [
+            f"{self.folder}: {self.rows:,} rows in {self.file}, {total:,} left out",
+            *(
+                f"  {count:,}  {reason} (for example {self.examples[reason]})"
+                for reason, count in self.skipped.items()
+            ),
+        ]
+
+
+def provider_id(name: str) -> str:
+    """A provider's name as our catalog has it: `lambdalabs` -> `lambda`."""
+    plain = slug(name.replace("_", "-"))
+    return PROVIDERS.get(plain, plain)
+
+
+@dataclass
+class GpuFinder:
+    """Finds the GPU that another tool's row means; says why when it cannot be known."""
+
+    catalog: Catalog
+    _by_offering: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for o in self.catalog.offerings:
+            self._by_offering.setdefault((o.provider, o.name), set()).add(o.gpu)
+
+    def find(
+        self, spellings: Iterable[str], memory_gib: float | None, provider: str, name: str
+    ) -> tuple[str, str]:
+        """(GPU id, '') or ('', reason).
+
+        Every spelling that the catalog knows narrows the choice, then the memory; what is left of
+        a choice between form factors is decided by the GPU of the catalog's own offering of that
+        provider and name, as an instance type does not change its GPU.
+        """
+        found = self._named(spellings)
+        if not found:
+            return "", UNKNOWN_GPU
+        found = {gpu for gpu in found if self._has_memory(gpu, memory_gib)}
+        if not found:
+            return "", OTHER_MEMORY
+        if len(found) > 1:
+            found &= self._by_offering.get((provider, name), set())
+        return (next(iter(found)), "") if len(found) == 1 else ("", FORM_FACTOR)
+
+    def _named(self, spellings: Iterable[str]) -> set[str]:
+        found: set[str] = set()
+        for spelling in spellings:
+            named = set(self._known(spelling))
+            found = (found & named or found) if found else named
+        return found
+
+    def _known(self, spelling: str) -> tuple[str, ...]:
+        plain = re.sub(r"^(nvidia|amd|tesla|geforce)[ _-]+", "", spelling.strip().lower())
+        parted = re.sub(r"(\d)(nvl|sxm|pcie)", r"\1-\2", plain)
+        for name in dict.fromkeys((spelling, plain, parted)):
+            found = self.catalog.gpus_named(name) if name else ()
+            if found:
+                return found
+        return ()
+
+    def _has_memory(self, gpu: str, memory_gib: float | None) -> bool:
+        known = self.catalog.gpus[gpu].memory_gib
+        if memory_gib is None or known is None:
+            return True
+        return abs(known - memory_gib) <= MEMORY_TOLERANCE * known
+
+
+def base_catalog(base: str | Path) -> Catalog:
+    """The catalog that the overlay will rest on."""
+    return load_catalog(base)
+
+
+def cheapest_of_each(
+    rows: Iterable[tuple[dict[str, object], str]], price: str, skipped: Skipped
+) -> list[dict[str, object]]:
+    """One row for each key; `rows` are (row, its key in words)."""
+    kept: dict[str, dict[str, object]] = {}
+    for row, key in rows:
+        before = kept.get(key)
+        if before is None:
+            kept[key] = row
+            continue
+        same = before[price] == row[price]
+        skipped.add(SAME_ROW if same else DEARER, key)
+        if float(str(row[price])) < float(str(before[price])):
+            kept[key] = row
+    return [kept[key] for key in sorted(kept)]
+
+
+def write_overlay(
+    out: Path,
+    file: str,
+    rows: Sequence[dict[str, object]],
+    skipped: Skipped,
+    *,
+    tool: str,
+    base: str | Path,
+    as_of: date,
+) -> CatalogImport:
+    """Write `rows` as a folder that rests on `base` and loads; raises InputError when none is left.
+
+    `out` must not exist.
+    """
+    rows = list(rows)
+    shipped = base in shipped_catalogs()
+    with new_folder(out) as folder:
+        write_manifest(
+            folder,
+            {
+                "name": f"{tool} import",
+                "version": as_of.isoformat(),
+                "date": as_of.isoformat(),
+                "description": f"Prices converted from {tool}",
+                "extends": str(base) if shipped else str(Path(base).absolute()),
+            },
+        )
+        rows = _checked(folder, file, rows, skipped, as_of)
+        if not rows:
+            raise input_error(
+                f"nothing can be used: {_commonest(skipped)}",
+                file=str(out),
+                hint="the folder was not written",
+            )
+    counts = dict(sorted(skipped.counts.items(), key=lambda item: (-item[1], item[0])))
+    return CatalogImport(out, len(rows), file, counts, dict(skipped.examples))
+
+
+def _checked(
+    folder: Path, file: str, rows: list[dict[str, object]], skipped: Skipped, as_of: date
+) -> list[dict[str, object]]:
+    """The rows that the folder loads with, now written."""
+    for _ in range(MOST_CHECKS):
+        if not rows:
+            return rows
+        write_table(folder / file, rows)
+        try:
+            load_catalog(folder, as_of=max(as_of, date.today()))
+        except InputError as error:
+            faulty = {f.line - 2: f for f in error.faults if f.file.endswith(file) and f.line > 1}
+            if not faulty:
+                raise input_error(error.faults[0].message, file=file) from None
+            for _, fault in sorted(faulty.items()):
+                skipped.add(REFUSED, f"{fault.path}: {fault.message}")
+            rows = [row for index, row in enumerate(rows) if index not in faulty]
+        else:
+            return rows
+    raise input_error("its prices contradict each other too much to be checked", file=file)
+
+
+def _commonest(skipped: Skipped) -> str:
+    reasons = [f"{count:,} × {reason}" for reason, count in skipped.counts.most_common(3)]
+    return "; ".join(reasons) or "the files hold no rows"

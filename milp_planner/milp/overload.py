@@ -1,0 +1,141 @@
+"""The family that charges the overload of a workload: tangents of a convex ramp, and levels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from milp_planner.milp.rows import GE, LE, Row
+from milp_planner.milp.variables import Fleet, Level, Terms, add, is_ramp_convex
+from milp_planner.planning.plan import Plan
+from milp_planner.serving.candidates import PlanningInput
+
+
+class OverloadRamp:
+    """What a workload's utilization is beyond the threshold a of its ramp, o_w as a share of 1 - a.
+
+    All load on units, with a tangent at every u_0:
+
+        (1 - a) o_w + u_0² θ_wt ≥ 2 u_0 - a                         ∀ w, t, u_0     [utilization]
+        one class:  θ_wt = Σ_k μ_k n_kt ÷ λ_t
+        several:    Σ_k z_qkt ≥ θ_wt,   Σ_q (λ_qt ÷ μ_kq) z_qkt ≤ min(1, Σ_q λ_qt ÷ μ_kq ÷ a) n_kt
+
+    θ is how many times the demand the units could serve, so that utilization is 1 ÷ θ: convex, and
+    2 u_0 - u_0² θ is its tangent at θ = 1 ÷ u_0. θ is concave in the units, as the optimum of a
+    linear program is in its right-hand side. Beyond 1 ÷ a it need not count, nor what a unit adds
+    beyond that alone.
+
+    A share 1 - v per token or unserved, by level l with floor f_l:
+
+        (1 - a) o_w ≥ Σ_l (f_l - a) y_wl                                            [utilization]
+        (1 - a) o_w ≥ f_l - a + (2 u_0 - f_l) v_t - u_0² θ_wlt - (2 u_0 - a) (1 - y_wl)
+
+    Utilization is v ÷ θ, not convex; but from f up it is at least f (1 - v) + v² ÷ θ, which is (it
+    is f and v ÷ θ, mixed by v). The last term frees the row at all levels but its own: v ≤ 1. With
+    several classes the first row stands alone.
+    """
+
+    @staticmethod
+    def rows(fleet: Fleet) -> Iterator[Row]:
+        for w in fleet.overload:
+            convex = is_ramp_convex(fleet.given, fleet.problem.workload(w))
+            if not convex:
+                yield _floors(fleet, w)
+            for t in fleet.busy(w):
+                if fleet.routed(w):
+                    yield from _spread(fleet, w, t) if convex else ()
+                elif not convex:
+                    yield from _level_tangents(fleet, w, t)
+                for u in fleet.tangents[w] if convex else ():
+                    yield _tangent(fleet, w, t, u)
+
+    @staticmethod
+    def violations(given: PlanningInput, plan: Plan) -> Iterator[str]:
+        return iter(())  # it defines a cost; the plan is charged by its utilization
+
+
+def _threshold(fleet: Fleet) -> float:
+    ramp = fleet.problem.policy.active_penalties.overload
+    assert ramp is not None
+    return ramp.above
+
+
+def _row(fleet: Fleet, workload: str, name: str, terms: Terms, right: float) -> Row:
+    """(1 - a) o_w + terms ≥ right, divided by 1 - a."""
+    width = 1 - _threshold(fleet)
+    terms = {v: c / width for v, c in terms.items()}
+    terms[fleet.overload[workload]] = 1.0
+    return Row(f"{workload} {name}", terms, GE, right / width)
+
+
+def _tangent(fleet: Fleet, workload: str, t: int, u: float) -> Row:
+    right = 2 * u - _threshold(fleet)
+    if fleet.routed(workload):
+        terms: Terms = {fleet.headroom[workload, t]: u * u}
+    else:
+        terms = _capacity(fleet, workload, t, u, right, range(len(fleet.levels[workload])))
+    return _row(fleet, workload, f"{t} {u:g}", terms, right)
+
+
+def _capacity(
+    fleet: Fleet, workload: str, t: int, u: float, most: float, levels: range
+) -> Terms:
+    """u² Σ_k min(μ_k ÷ λ_t, what makes the row free) n_kt over the units of some levels."""
+    terms: Terms = {}
+    for k in fleet.gpu_candidates(workload):
+        share = k.mix_requests_per_second / fleet.demand(workload).peak[t]
+        for level, units in fleet.units_on(k, t):
+            if level in levels:
+                add(terms, units, min(u * u * share, most))
+    return terms
+
+
+def _spread(fleet: Fleet, workload: str, t: int) -> Iterator[Row]:
+    headroom = fleet.headroom[workload, t]
+    for q in fleet.classes(workload):
+        served: Terms = {headroom: -1.0}
+        for k in fleet.serving(workload):
+            if (k, q, t) in fleet.spread:
+                served[fleet.spread[k, q, t]] = 1.0
+        yield Row(f"{workload} {t} class {q}", served, GE, 0.0)
+    for k in fleet.serving(workload):
+        loads = {
+            fleet.spread[k, q, t]: fleet.peak(workload, q, t) / k.requests_per_second[q]
+            for q in fleet.classes(workload)
+            if (k, q, t) in fleet.spread
+        }
+        busy = min(1.0, sum(loads.values()) * fleet.most_headroom)
+        work: Terms = {**loads, **{units: -busy for _, units in fleet.units_on(k, t)}}
+        yield Row(f"{k.id} {t}", work, LE, 0.0)
+
+
+def _floors(fleet: Fleet, workload: str) -> Row:
+    above = _threshold(fleet)
+    terms: Terms = {
+        fleet.level_used[workload, index]: -max(0.0, level.charged_at - above)
+        for index, level in enumerate(fleet.levels[workload])
+        if (workload, index) in fleet.level_used
+    }
+    return _row(fleet, workload, "floors", terms, 0.0)
+
+
+def _level_tangents(fleet: Fleet, workload: str, t: int) -> Iterator[Row]:
+    above = _threshold(fleet)
+    for index, level in enumerate(fleet.levels[workload]):
+        used = fleet.level_used.get((workload, index))
+        if used is None or level.ceiling <= above:
+            continue
+        for u in _within(level, fleet.tangents[workload]):
+            weight = 2 * u - level.floor
+            terms = _capacity(fleet, workload, t, u, 2 * u - above, range(index, index + 1))
+            for k in fleet.serving(workload):
+                if (k, 0, t) in fleet.shares:
+                    terms[fleet.shares[k, 0, t]] = weight
+            if (workload, 0, t) in fleet.shortfalls:
+                terms[fleet.shortfalls[workload, 0, t]] = weight
+            terms[used] = -(2 * u - above)
+            yield _row(fleet, workload, f"{t} {level.ceiling:g} {u:g}", terms, 0.0)
+
+
+def _within(level: Level, tangents: tuple[float, ...]) -> list[float]:
+    inside = {u for u in tangents if level.floor < u < level.ceiling}
+    return sorted(inside | {level.floor, level.ceiling})

@@ -1,0 +1,323 @@
+"""what_if(): a problem solved under many scenarios, one row each.
+
+The rows come in the order of the scenarios, as they are known; one that fails says so, and the
+rest go on.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from milp_planner.errors import PlannerError, SolverError
+from milp_planner.inputs.catalog import Catalog
+from milp_planner.inputs.catalog_files import load_catalog
+from milp_planner.inputs.problem import Problem
+from milp_planner.planning.break_even import BreakEven, Split, break_even, split
+from milp_planner.planning.frontier import Step, next_step, smallest_budget
+from milp_planner.planning.plan import Plan, Status
+from milp_planner.planning.plan_dict import clean
+from milp_planner.planning.planner import provenance_of, solve
+from milp_planner.planning.prepare import prepare
+from milp_planner.planning.resolving import Resolver, fleet_line, served_share, settings_of
+from milp_planner.planning.scenarios import Scenario, scenario_of
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+FAILED = "failed"
+"""Status of a row whose scenario raised an error."""
+
+Scenarios = Iterable[Scenario] | Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class How:
+    """How every scenario is solved."""
+
+    time_limit_s: float | None = None
+    """Per scenario; None: the problem's own."""
+
+    gap: float | None = None
+    solver: str | None = None
+    cancel: threading.Event | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one scenario leads to."""
+
+    scenario: str
+    settings: Mapping[str, str]
+    """What was set, by axis of the grid."""
+
+    status: str
+    """A plan's status, or `failed`."""
+
+    cash_usd: float | None = None
+    score_usd: float | None = None
+    served_share: float | None = None
+    """Smallest share of any workload's peak that is served; 1 unless a budget is short."""
+
+    gpus: int | None = None
+    fleet: str = ""
+    usd_per_million_tokens: float | None = None
+    """None where some requests are left unserved."""
+
+    certified: bool = False
+    smallest_budget_usd: float | None = None
+    """Of budget scenarios: the least cash that serves everything."""
+
+    next_step: Step | None = None
+    """Of budget scenarios that are short: the least budget that serves at least 0.1 % more."""
+
+    split: Split | None = None
+    """Where asked for: what a fleet alone, and per-token use alone, would cost."""
+
+    error: str = ""
+    """Why there is no plan, or what failed; '' otherwise."""
+
+    is_solver_failure: bool = False
+    """True when it failed by no fault of the input."""
+
+    seconds: float = 0.0
+    plan: Plan | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """One row per scenario, and what only all of them together tell."""
+
+    name: str
+    rows: tuple[Row, ...]
+    break_evens: Mapping[str, BreakEven | None] = field(default_factory=dict)
+    """Of traffic scenarios: by the other settings, as a text."""
+
+    @property
+    def smallest_budgets(self) -> dict[str, float]:
+        """The least cash that serves everything, by the settings other than the budget."""
+        return {
+            _others(row.settings, "budget"): row.smallest_budget_usd
+            for row in self.rows
+            if row.smallest_budget_usd is not None
+        }
+
+    def to_frame(self) -> DataFrame:
+        """One row per scenario."""
+        from pandas import DataFrame
+
+        return DataFrame([row_dict(row) for row in self.rows])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Rows and findings as plain data, ready for JSON."""
+        evens = {
+            others: None if even is None else {"traffic_factor": even.above, "usd": even.cash_usd}
+            for others, even in self.break_evens.items()
+        }
+        return clean(
+            {
+                "name": self.name,
+                "rows": [row_dict(row) for row in self.rows],
+                "smallest_budgets_usd_per_month": self.smallest_budgets,
+                "break_evens": evens,
+            }
+        )
+
+
+def row_dict(row: Row) -> dict[str, Any]:
+    """The row as a flat record of strings and numbers."""
+    step, parts = row.next_step, row.split
+    return clean(
+        {
+            "scenario": row.scenario,
+            **{f"set_{name}": value for name, value in row.settings.items()},
+            "status": row.status,
+            "cash_usd_per_month": row.cash_usd,
+            "score_usd_per_month": row.score_usd,
+            "served_share": row.served_share,
+            "gpus": row.gpus,
+            "fleet": row.fleet,
+            "usd_per_million_tokens": row.usd_per_million_tokens,
+            "certified": row.certified,
+            "smallest_budget_usd_per_month": row.smallest_budget_usd,
+            "next_step_usd_per_month": None if step is None else step.budget_usd,
+            "next_step_served_share": None if step is None else step.served_share,
+            "fleet_only_usd_per_month": None if parts is None else parts.fleet_usd,
+            "per_token_only_usd_per_month": None if parts is None else parts.per_token_usd,
+            "error": row.error,
+        }
+    )
+
+
+def what_if(
+    problem: Problem,
+    scenarios: Scenarios,
+    catalog: Catalog | None = None,
+    executor: Executor | None = None,
+    *,
+    time_limit_s: float | None = None,
+    gap: float | None = None,
+    solver: str | None = None,
+) -> WhatIf:
+    """`problem` under every scenario: `Scenario` records, or patches by name.
+
+    Each is solved on its own, within the time limit; `executor` runs them side by side. Raises
+    InputError for a patch by name that cannot be read; a scenario that does not fit the problem
+    gives a row that says so.
+    """
+    catalog = load_catalog(problem.catalog) if catalog is None else catalog
+    how = How(time_limit_s, gap, solver)
+    chosen = listed(scenarios)
+    rows = tuple(rows_of(problem, chosen, catalog, executor, how))
+    return finished(problem, chosen, rows, catalog, how)
+
+
+def listed(scenarios: Scenarios) -> tuple[Scenario, ...]:
+    """The scenarios as records."""
+    if isinstance(scenarios, Mapping):
+        return tuple(scenario_of(name, keys) for name, keys in scenarios.items())
+    return tuple(scenarios)
+
+
+def rows_of(
+    problem: Problem,
+    scenarios: Sequence[Scenario],
+    catalog: Catalog,
+    executor: Executor | None = None,
+    how: How = How(),
+) -> Iterator[Row]:
+    """The rows in order, each as soon as it and all before it are known."""
+    if executor is None:
+        yield from (run_scenario(problem, catalog, scenario, how) for scenario in scenarios)
+        return
+    futures = [
+        executor.submit(run_scenario, problem, catalog, scenario, how) for scenario in scenarios
+    ]
+    try:
+        for future in futures:
+            yield future.result()
+    finally:  # also when the reader of the rows went away
+        for future in futures:
+            future.cancel()
+
+
+def run_scenario(problem: Problem, catalog: Catalog, scenario: Scenario, how: How) -> Row:
+    """One scenario's row; errors of the input or of the solvers become a row that failed."""
+    started_s = time.monotonic()
+    row = Row(scenario.name, scenario.settings, FAILED)
+    try:
+        row = _solved(problem, catalog, scenario, how)
+    except (PlannerError, SolverError) as error:
+        text = " ".join(str(error).split())
+        row = replace(row, error=text, is_solver_failure=isinstance(error, SolverError))
+    return replace(row, seconds=time.monotonic() - started_s)
+
+
+def _solved(problem: Problem, catalog: Catalog, scenario: Scenario, how: How) -> Row:
+    problem, catalog = scenario.applied(problem, catalog)
+    plan = solve(
+        problem,
+        catalog,
+        time_limit_s=how.time_limit_s,
+        gap=how.gap,
+        solver=how.solver,
+        alternatives=0,
+        diagnose=False,
+        cancel=how.cancel,
+    )
+    row = _row(scenario, plan)
+    if scenario.budget_usd is None and not scenario.compares_per_token:
+        return row
+    resolver = _resolver(problem, catalog, how)
+    if scenario.budget_usd is not None:
+        row = _with_next_step(row, plan, resolver)
+    if scenario.compares_per_token:
+        row = replace(row, split=split(resolver, problem))
+    return row
+
+
+def _resolver(problem: Problem, catalog: Catalog, how: How) -> Resolver:
+    given = prepare(problem, catalog)
+    settings = settings_of(
+        problem,
+        time_limit_s=how.time_limit_s,
+        gap=how.gap,
+        solver=how.solver,
+        cancel=how.cancel,
+    )
+    return Resolver(given, settings, provenance_of(given, settings))
+
+
+def _row(scenario: Scenario, plan: Plan) -> Row:
+    row = Row(
+        scenario.name, scenario.settings, plan.status.value, certified=plan.proof.certified
+    )
+    if not plan.status.has_plan:
+        return replace(row, error=plan.reasons[0] if plan.reasons else "no plan in time")
+    served = served_share(plan)
+    return replace(
+        row,
+        cash_usd=plan.cash_usd_per_month,
+        score_usd=plan.score_usd_per_month,
+        served_share=served,
+        gpus=plan.gpus,
+        fleet=fleet_line(plan),
+        usd_per_million_tokens=plan.usd_per_million_tokens if served == 1 else None,
+        plan=replace(plan, turned_down=()),
+    )
+
+
+def _with_next_step(row: Row, plan: Plan, resolver: Resolver) -> Row:
+    everything = smallest_budget(resolver)
+    row = replace(row, smallest_budget_usd=everything)
+    is_short = row.served_share is not None and plan.status is Status.OPTIMAL
+    if everything is None or not is_short or not any(w.shortfall_share for w in plan.workloads):
+        return row
+    return replace(row, next_step=next_step(resolver, plan, everything))
+
+
+# ---- what only all rows together tell
+
+
+def finished(
+    problem: Problem,
+    scenarios: Sequence[Scenario],
+    rows: Sequence[Row],
+    catalog: Catalog,
+    how: How,
+) -> WhatIf:
+    """The rows with the break-evens of the traffic scenarios among them."""
+    sweeps: dict[str, list[tuple[Scenario, Row]]] = {}
+    for scenario, row in zip(scenarios, rows, strict=True):
+        if scenario.compares_per_token and scenario.budget_usd is None:
+            sweeps.setdefault(_others(row.settings, "traffic"), []).append((scenario, row))
+    evens = {
+        others: _break_even(problem, pairs, catalog, how) for others, pairs in sweeps.items()
+    }
+    return WhatIf(problem.name, tuple(rows), evens)
+
+
+def _break_even(
+    problem: Problem, pairs: Sequence[tuple[Scenario, Row]], catalog: Catalog, how: How
+) -> BreakEven | None:
+    known = sorted(
+        (
+            (scenario.traffic or 1.0, row.split)
+            for scenario, row in pairs
+            if row.split is not None
+        ),
+        key=lambda pair: pair[0],
+    )
+    if not any(parts.difference is not None for _, parts in known):
+        return None
+    base, catalog = replace(pairs[0][0], traffic=None).applied(problem, catalog)
+    return break_even(_resolver(base, catalog, how), base, known)
+
+
+def _others(settings: Mapping[str, str], axis: str) -> str:
+    """The settings on all other axes, as one text; '' when there are none."""
+    return ", ".join(f"{name} {value}" for name, value in settings.items() if name != axis)

@@ -1,0 +1,173 @@
+"""Explanations as text: why something is not in the plan, and what each limit costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from milp_planner.planning.explain import BestUse, WhyNot
+from milp_planner.planning.limit_costs import LimitCost, LimitCosts
+from milp_planner.planning.resolving import fleet_line
+from milp_planner.reporting.wording import (
+    columns,
+    escape,
+    fine_percent,
+    number,
+    percent,
+    plural,
+    prices,
+    signed_usd,
+    usd,
+)
+
+MOST_REFUSALS_SHOWN = 8
+
+
+def why_not_text(why: WhyNot) -> str:
+    """The whole answer, the verdict first."""
+    lines = [*VERDICTS[why.verdict](why), *_refusal_lines(why)]
+    if why.not_reached:
+        lines.append(f"Not reached within the time limit: {escape('; '.join(why.not_reached))}.")
+    return "\n".join(lines) + "\n"
+
+
+def _used(why: WhyNot) -> Iterator[str]:
+    yield f"{escape(why.subject)} is in the plan: {escape(fleet_line(why.plan))}."
+    if why.without is not None and why.extra_usd is not None:
+        cash = usd(why.without.cash_usd_per_month or 0.0)
+        fleet = escape(fleet_line(why.without))
+        yield f"Without it the plan costs {cash} ({signed_usd(why.extra_usd)}): {fleet}."
+    elif not why.not_reached:
+        yield "Without it there is no plan."
+
+
+def _turned_down(why: WhyNot) -> Iterator[str]:
+    offerings = sum(refusal.offerings for refusal in why.refusals)
+    yield f"{escape(why.subject)} is turned down: {plural(offerings, 'offering')}, none of use."
+
+
+def _dearer(why: WhyNot) -> Iterator[str]:
+    head = "feasible but dearer" if why.verdict == "dearer" else "feasible at the same price"
+    yield f"{escape(why.subject)} is {head}."
+    yield from _best_use(why.best_use)
+    if why.forced is not None and why.extra_usd is not None:
+        cash = usd(why.forced.cash_usd_per_month or 0.0)
+        fleet = escape(fleet_line(why.forced))
+        yield f"Forced in, the plan costs {cash} ({signed_usd(why.extra_usd)}): {fleet}."
+    yield from _entry(why)
+
+
+def _impossible(why: WhyNot) -> Iterator[str]:
+    yield f"{escape(why.subject)} could serve, but no plan within the limits uses it."
+    yield from _best_use(why.best_use)
+    yield from _entry(why)
+
+
+def _not_reached(why: WhyNot) -> Iterator[str]:
+    yield f"{escape(why.subject)} is not in the plan."
+    yield from _best_use(why.best_use)
+
+
+def _no_plan(why: WhyNot) -> Iterator[str]:
+    yield "There is no plan to compare with."
+    yield from (f"  {escape(reason)}" for reason in why.plan.reasons)
+
+
+VERDICTS = {
+    "used": _used,
+    "turned down": _turned_down,
+    "dearer": _dearer,
+    "same price": _dearer,
+    "impossible": _impossible,
+    "no plan": _no_plan,
+    "not reached": _not_reached,
+}
+"""How each verdict is said."""
+
+
+def _best_use(use: BestUse | None) -> Iterator[str]:
+    if use is None:
+        return
+    where = f"Best use: {escape(use.workload)} on {escape(use.offering)}, {escape(use.billing)}"
+    per = f"{usd(use.usd_per_request_per_second)} per month for 1 req/s"
+    if use.requests_per_second is None or use.usd_per_month is None:
+        yield f"{where}: {per}."
+        return
+    box = f", sold {use.gpus_per_unit} GPUs at a time" if use.gpus_per_unit > 1 else ""
+    rate = number(use.requests_per_second)
+    yield f"{where}{box}: {usd(use.usd_per_month)} per month for {rate} req/s; {per}."
+
+
+def _entry(why: WhyNot) -> Iterator[str]:
+    price, traffic = why.entry_price, why.entry_traffic
+    if price is None and "its entry price" not in why.not_reached:
+        yield "It would not enter at a thousandth of its price."
+    if price is not None:
+        sure = "solved again a cent below and above" if price.is_verified else "not proven"
+        yield f"It enters below {_threshold(why)}; {sure}: {escape(price.offering)}."
+    if traffic is not None:
+        direction = "grows" if traffic.factor > 1 else "falls"
+        yield (
+            f"It enters when traffic {direction} to {traffic.factor:.3g} times today's; "
+            f"not yet at {traffic.not_at:.3g} times."
+        )
+    elif "the traffic at which it enters" not in why.not_reached:
+        yield "It enters at no traffic from a 64th to 64 times today's that the limits allow."
+
+
+def _threshold(why: WhyNot) -> str:
+    price = why.entry_price
+    assert price is not None
+    if price.usd_per_gpu_hour is None or price.now_usd_per_gpu_hour is None:
+        return f"{percent(price.factor, 1)} of its price per token"
+    below, now = prices([price.usd_per_gpu_hour, price.now_usd_per_gpu_hour])
+    return f"${below} per GPU-hour (now ${now}, {percent(price.factor - 1)})"
+
+
+def _refusal_lines(why: WhyNot) -> Iterator[str]:
+    if not why.refusals:
+        return
+    if why.verdict != "turned down":
+        offerings = sum(refusal.offerings for refusal in why.refusals)
+        yield f"Of its offerings {offerings:,} are turned down:"
+    several = len({refusal.workload for refusal in why.refusals}) > 1
+    rows = [
+        [f"{r.offerings:,}", escape(r.workload) if several else "", escape(r.reason)]
+        for r in why.refusals[:MOST_REFUSALS_SHOWN]
+    ]
+    yield from columns(rows, "><<")
+    more = len(why.refusals) - len(rows)
+    if more > 0:
+        yield f"  and for {plural(more, 'more reason')}"
+
+
+# ---- limits
+
+
+def limit_costs_text(costs: LimitCosts) -> str:
+    """What each limit costs, the dearest first."""
+    head = ["limit", "value", "costs per month", "", "without it"]
+    lines = columns([head, *map(_cells, costs.rows)], "<<><<")
+    if costs.growth_usd_per_month is not None:
+        growth = costs.growth_usd_per_month + 0.0
+        lines.append(f"10 % more traffic costs {signed_usd(max(0.0, growth))} per month.")
+    if costs.not_reached:
+        lines.append(f"Not reached: {escape(', '.join(costs.not_reached))}.")
+    return "\n".join(lines) + "\n"
+
+
+def _cells(row: LimitCost) -> list[str]:
+    name = escape(row.path) + (" (default)" if row.by_default else "")
+    value = escape(row.value)
+    if row.usd_per_month is None:
+        return [name, value, "not reached", "", ""]
+    if not row.usd_per_month:
+        until = "" if row.binds_from is None else f"until {escape(row.binds_from)}"
+        return [name, value, "not binding", "", until]
+    share = f"(+{fine_percent(row.share or 0.0)})"
+    return [name, value, signed_usd(row.usd_per_month), share, _without(row)]
+
+
+def _without(row: LimitCost) -> str:
+    if row.more is None or row.more_saves_usd is None:
+        return escape(row.fleet_without)
+    return f"{escape(row.fleet_without)}; {row.more} more saves {usd(row.more_saves_usd)}"

@@ -1,0 +1,125 @@
+* Infeasible. HiGHS 1.13.1 with presolve ends in a solve error.
+NAME trap FREE
+ROWS
+ N OBJ
+ G r000000
+ G r000001
+ G r000002
+ G r000003
+ G r000004
+ L r000005
+ L r000006
+ L r000007
+ L r000008
+ E r000009
+COLUMNS
+    MARK      'MARKER'                 'INTORG'
+    x000000 OBJ 875
+    x000000 r000000 0.77
+    x000000 r000001 0.31
+    x000000 r000002 0.696
+    x000000 r000003 0.602
+    x000000 r000005 1.0
+    x000000 r000006 1.0
+    MARK      'MARKER'                 'INTEND'
+    MARK      'MARKER'                 'INTORG'
+    x000001 OBJ 1101
+    x000001 r000000 0.1
+    x000001 r000001 0.3
+    x000001 r000002 0.25
+    x000001 r000007 8.0
+    x000001 r000008 1.0
+    MARK      'MARKER'                 'INTEND'
+    MARK      'MARKER'                 'INTORG'
+    x000002 OBJ 157
+    x000002 r000000 0.745
+    x000002 r000001 0.5
+    x000002 r000003 0.837
+    x000002 r000004 0.08
+    x000002 r000005 1.0
+    x000002 r000007 1.0
+    x000002 r000009 3.0
+    MARK      'MARKER'                 'INTEND'
+    MARK      'MARKER'                 'INTORG'
+    x000003 OBJ 1341
+    x000003 r000000 0.275
+    x000003 r000001 0.759
+    x000003 r000004 0.115
+    x000003 r000007 4.0
+    MARK      'MARKER'                 'INTEND'
+    MARK      'MARKER'                 'INTORG'
+    x000004 OBJ 961
+    x000004 r000000 0.301
+    x000004 r000001 0.31
+    x000004 r000006 8.0
+    x000004 r000007 1.0
+    x000004 r000008 1.0
+    MARK      'MARKER'                 'INTEND'
+    MARK      'MARKER'                 'INTORG'
+    x000005 OBJ 971
+    x000005 r000000 0.024
+    x000005 r000001 0.92
+    x000005 r000004 0.959
+    x000005 r000005 1.0
+    x000005 r000009 3.0
+    MARK      'MARKER'                 'INTEND'
+    MARK      'MARKER'                 'INTORG'
+    x000006 OBJ 1204
+    x000006 r000000 0.76
+    x000006 r000001 0.29
+    x000006 r000004 0.72
+    x000006 r000007 4.0
+    MARK      'MARKER'                 'INTEND'
+    MARK      'MARKER'                 'INTORG'
+    x000007 OBJ 1272
+    x000007 r000001 0.626
+    x000007 r000002 0.538
+    x000007 r000003 0.36
+    x000007 r000004 0.68
+    x000007 r000005 2.0
+    x000007 r000008 1.0
+    x000007 r000009 3.0
+    MARK      'MARKER'                 'INTEND'
+    MARK      'MARKER'                 'INTORG'
+    x000008 OBJ 304
+    x000008 r000001 0.76
+    x000008 r000002 0.224
+    x000008 r000003 0.92
+    x000008 r000004 0.34
+    x000008 r000005 2.0
+    x000008 r000006 2.0
+    x000008 r000008 8.0
+    x000008 r000009 1.0
+    MARK      'MARKER'                 'INTEND'
+    MARK      'MARKER'                 'INTORG'
+    x000009 OBJ 331
+    x000009 r000000 0.133
+    x000009 r000001 0.09
+    x000009 r000002 0.51
+    x000009 r000004 0.155
+    x000009 r000007 1.0
+    x000009 r000009 3.0
+    MARK      'MARKER'                 'INTEND'
+RHS
+    RHS r000000 1
+    RHS r000001 1
+    RHS r000002 1
+    RHS r000003 1
+    RHS r000004 1
+    RHS r000005 8
+    RHS r000006 11
+    RHS r000007 5
+    RHS r000008 10
+    RHS r000009 2
+BOUNDS
+ UP BND x000000 1
+ UP BND x000001 3
+ UP BND x000002 9
+ UP BND x000003 3
+ UP BND x000004 9
+ UP BND x000005 1
+ UP BND x000006 3
+ UP BND x000007 3
+ UP BND x000008 1
+ UP BND x000009 9
+ENDATA
