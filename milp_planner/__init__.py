@@ -27,16 +27,34 @@ if TYPE_CHECKING:
     )
     from milp_planner.inputs.catalog_files import load_catalog
     from milp_planner.inputs.load import load_problem
+    from milp_planner.inputs.owned import owned_usd_per_hour
     from milp_planner.inputs.problem import Problem, Workload
-    from milp_planner.planning.plan import Plan, Purchase, Route, Status
+    from milp_planner.planning.confidence import ConfidenceRange, confidence_range
+    from milp_planner.planning.diagnose import diagnose
+    from milp_planner.planning.explain import WhyNot, explain
+    from milp_planner.planning.frontier import Frontier, budget_frontier
+    from milp_planner.planning.limit_costs import LimitCosts, explain_limits
+    from milp_planner.planning.measure_next import MeasureNext, measure_next
+    from milp_planner.planning.plan import Diagnosis, Plan, Purchase, Route, Status
     from milp_planner.planning.planner import solve
     from milp_planner.planning.prepare import prepare
+    from milp_planner.planning.scenarios import Scenario, load_scenarios, scenario_grid
+    from milp_planner.planning.what_if import WhatIf, what_if
+    from milp_planner.serving.calibrate import Calibrated, calibrate
+    from milp_planner.serving.estimate import Estimate, estimate
 
 PUBLIC = {
+    "Calibrated": "serving.calibrate",
     "Catalog": "inputs.catalog",
+    "ConfidenceRange": "planning.confidence",
+    "Diagnosis": "planning.plan",
+    "Estimate": "serving.estimate",
+    "Frontier": "planning.frontier",
     "Gpu": "inputs.catalog",
     "InputError": "errors",
+    "LimitCosts": "planning.limit_costs",
     "Llm": "inputs.catalog",
+    "MeasureNext": "planning.measure_next",
     "Measurement": "inputs.catalog",
     "Offering": "inputs.catalog",
     "Plan": "planning.plan",
@@ -44,14 +62,29 @@ PUBLIC = {
     "Problem": "inputs.problem",
     "Purchase": "planning.plan",
     "Route": "planning.plan",
+    "Scenario": "planning.scenarios",
     "SolverError": "errors",
     "Status": "planning.plan",
     "TokenPrice": "inputs.catalog",
+    "WhatIf": "planning.what_if",
+    "WhyNot": "planning.explain",
     "Workload": "inputs.problem",
+    "budget_frontier": "planning.frontier",
+    "calibrate": "serving.calibrate",
+    "confidence_range": "planning.confidence",
+    "diagnose": "planning.diagnose",
+    "estimate": "serving.estimate",
+    "explain": "planning.explain",
+    "explain_limits": "planning.limit_costs",
     "load_catalog": "inputs.catalog_files",
     "load_problem": "inputs.load",
+    "load_scenarios": "planning.scenarios",
+    "measure_next": "planning.measure_next",
+    "owned_usd_per_hour": "inputs.owned",
     "prepare": "planning.prepare",
+    "scenario_grid": "planning.scenarios",
     "solve": "planning.planner",
+    "what_if": "planning.what_if",
 }
 """Where each public name lives; to publish one, add it here and above."""
 

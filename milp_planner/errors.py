@@ -103,10 +103,14 @@ def input_error(message: str, *, path: str = "", file: str = "", hint: str = "")
 
 
 def nearest(name: str, known: Iterable[str], most: int = 1) -> list[str]:
-    """The names in `known` most like `name`, best first."""
+    """The names in `known` most like `name`, best first; capitals count for little."""
     if len(name) > LONGEST_NAME:
         return []
-    return get_close_matches(name, sorted(known), n=most, cutoff=0.6)
+    spelled: dict[str, str] = {}
+    for other in sorted(known):
+        spelled.setdefault(other.lower(), other)
+    near = get_close_matches(name.lower(), spelled, n=most, cutoff=0.6)
+    return [spelled[other] for other in near]
 
 
 def did_you_mean(name: str, known: Iterable[str], most: int = 1) -> str:

@@ -106,13 +106,14 @@ def test_penalties_are_no_cash():
 # --- soft-mode optima by hand -------------------------------------------------------------------
 
 
-def soft(load, ceiling=1.2, requirement=None, rented=None, workloads=None, limits=None, **priced):
-    """The best plan of a hot workload under the penalties given."""
-    chat = {} if requirement is None else {"latency": {"requirement": requirement}}
+def soft(
+    load=0, ceiling=1.2, requirement=None, rented=None, workloads=None, limits=None, **priced
+):
+    """The best plan, of one workload of `load` or of several, under the penalties given."""
+    latency = {} if requirement is None else {"latency": {"requirement": requirement}}
     policy = {"utilization": {"target": 0.75, "ceiling": ceiling}, "penalties": priced}
-    question = problem(
-        load, target=0.75, policy=policy, chat=chat, workloads=workloads, limits=limits or {}
-    )
+    asked = workloads or [workload(load, **latency)]
+    question = problem(workloads=asked, policy=policy, limits=limits or {})
     plan = solve(question, rented or big_and_small(), diagnose=False)
     assert plan.status is Status.OPTIMAL
     assert plan.bound == plan.score_usd_per_month
@@ -153,8 +154,9 @@ def test_a_mix_may_stop_halfway_up_the_ramp():
 
 def test_the_ramp_goes_on_above_full_load_up_to_the_ceiling():
     # 11 requests/s on one big: 110 %, twice the ramp's $500. At most 105 %: a small one besides.
-    scores = [soft(11, ceiling, overload=overload(500)).score_usd_per_month for ceiling in (1.2, 1.05)]
-    assert scores == pytest.approx([2_880 + 1_000, 3_960])
+    plans = [soft(11, ceiling, overload=overload(500)) for ceiling in (1.2, 1.05)]
+    assert plans[0].score_usd_per_month == pytest.approx(2_880 + 1_000)
+    assert plans[1].score_usd_per_month == pytest.approx(3_960)
 
 
 def test_a_unit_may_be_bought_only_to_cool_the_fleet():
@@ -190,7 +192,6 @@ def test_gpus_beyond_the_count_are_paid_for_or_left():
 def test_each_workload_pays_for_its_own_heat():
     # 9.5 and 6 requests/s: one big at 95 % for each half of the ramp, and two small at 100 %.
     plan = soft(
-        0,
         ceiling=1.0,
         workloads=[workload(9.5, "chat"), workload(6, "code")],
         overload=overload(300),
@@ -215,7 +216,6 @@ def test_several_classes_are_as_hot_as_the_best_routing_leaves_them():
         {"input_tokens": 10, "output_tokens": 10, "share": 3 / 11},
     ]
     plan = soft(
-        0,
         rented=boxes,
         workloads=[workload(11, requests=sizes)],
         overload=overload(2_000, above=0.7),
@@ -234,7 +234,7 @@ def test_elastic_units_cool_only_the_hours_that_are_hot():
         [raw("big", 10), raw("cool", 3)],
     )
     day = {"kind": "profile", "requests_per_day": 626_400, "weights": [9.5] * 12 + [5] * 12}
-    plan = soft(0, rented=rented, workloads=[workload(traffic=day)], overload=overload(2_000))
+    plan = soft(rented=rented, workloads=[workload(traffic=day)], overload=overload(2_000))
     held = {p.candidate.offering.name: p.units_by_block for p in plan.purchases}
     assert sorted(held["cool"]) == [0, 1]
     assert plan.score_usd_per_month == pytest.approx(2_880 + 720)

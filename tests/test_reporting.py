@@ -334,8 +334,9 @@ def test_alternatives_say_what_they_cost_more_and_what_they_change():
     # 3.59 instead of 3.50 for 720 h: 64.80 more, 0.95 % of 6825.60; one provider instead of two.
     lines = text(replace(best, alternatives=(other,), alternatives_note="no more")).splitlines()
     at = lines.index("Next-best plans (never an earlier plan plus spare units)")
-    assert lines[at + 1 : at + 3] == [
-        "  2  $6,890  +$64  +0.95 %  1 x runpod/h200/eu-1 instead of 1 x nebius/h200/eu-1; "
+    assert lines[at + 1 : at + 4] == [
+        "  2  $6,890  +$64  +0.95 %  1 x h200 at runpod instead of 1 x h200 at nebius",
+        "                            2 GPUs at runpod, medium band (69 %): $64 dearer, "
         "1 provider fewer",
         "  no more",
     ]
@@ -347,7 +348,7 @@ def test_an_alternative_that_only_runs_fewer_hours_says_so():
     half = replace(day, hours_by_block=(360.0,))
     [row] = changes(plan(day), plan(half))
     assert (row["units"], row["unit_hours_per_month"]) == (0, -720)
-    assert "leaves out 720 unit-h of runpod/b200/eu-1 spot" in text(
+    assert "leaves out 720 unit-h of b200 at runpod spot" in text(
         plan(day, alternatives=(plan(half),))
     )
 
@@ -356,7 +357,7 @@ def test_the_same_offering_in_another_configuration_is_told_apart():
     one = candidate()
     two = replace(one, precision="bf16")
     shown = text(plan(purchase(one), alternatives=(plan(purchase(two)),)))
-    assert "1 x runpod/b200/eu-1 bf16 tp 1 instead of 1 x runpod/b200/eu-1 fp8 tp 1" in shown
+    assert "1 x b200 at runpod bf16 tp 1 instead of 1 x b200 at runpod fp8 tp 1" in shown
 
 
 # ---- JSON

@@ -117,9 +117,9 @@ def _scenarios(
     target: str | None,
     files: list[Path] | None,
 ) -> tuple[Scenario, ...]:
-    from milp_planner.planning.scenarios import grid, load_scenarios
+    from milp_planner.planning.scenarios import load_scenarios, scenario_grid
 
-    return grid(
+    return scenario_grid(
         budgets=sweeps.read_budgets(budgets) if budgets else (),
         traffic=sweeps.read_numbers("--traffic", traffic) if traffic else (),
         without=sweeps.read_without(without or ()),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -41,25 +40,23 @@ def calibrate(
     quiet: Quiet = False,
 ) -> int:
     """Hold your own measurements against the estimate, and keep them as an overlay."""
-    from milp_planner.inputs.benchmarks import read_measurements
-    from milp_planner.inputs.catalog_files import load_catalog
-    from milp_planner.inputs.overlays import write_measurements
     from milp_planner.reporting.calibrate import calibrated_dict, calibrated_text
     from milp_planner.reporting.json import to_json
-    from milp_planner.serving.calibrate import calibrate as compare
+    from milp_planner.serving.calibrate import calibrate as hold_against_estimate
 
-    today = as_of or date.today()
-    quantile = round(1 - read_confidence(confidence), 12)
-    gpus = read_counts("--tp", tp, 8)[0] if tp else None
-    defaults = {"llm": llm, "gpu": gpu, "precision": precision, "tensor_parallel": gpus}
-    known = load_catalog(catalog, overlays=overlay or (), as_of=as_of)
-    measured = read_measurements(files)
-    found = compare(
-        measured, known, {**defaults, "engine": engine}, today=today, quantile=quantile
+    found = hold_against_estimate(
+        files,
+        llm=llm,
+        gpu=gpu,
+        precision=precision,
+        tensor_parallel=read_counts("--tp", tp, 8)[0] if tp else None,
+        engine=engine,
+        catalog=catalog,
+        overlays=overlay or (),
+        out=out,
+        confidence=read_confidence(confidence),
+        as_of=as_of,
     )
-    if out is not None:
-        rows = [c.row for c in found.rows]
-        write_measurements(out, rows, base=catalog, overlays=overlay or (), made_on=today)
     name = None if out is None else str(out)
     answer = calibrated_dict(found, name) if as_json else None
     streams.answer(to_json(answer) if answer else calibrated_text(found, name))

@@ -21,8 +21,9 @@ from milp_planner.cli.quantities import (
 from milp_planner.cli.values import read_duration_s
 
 if TYPE_CHECKING:
-    from milp_planner.inputs.catalog import Catalog, Gpu, Llm, Offering
-    from milp_planner.serving.estimate import Deployment, Price
+    from milp_planner.inputs.catalog import Catalog, Offering
+    from milp_planner.serving.estimate import Deployment
+    from milp_planner.serving.prices import Price
 
 MOST_GPUS_PER_REPLICA = 64
 HELD = "Owned hardware"
@@ -122,13 +123,15 @@ def answer(
     """Estimate all deployments and write them in the format asked for."""
     from milp_planner.reporting.estimate import estimates_csv, estimates_dict, estimates_text
     from milp_planner.reporting.json import to_json
-    from milp_planner.serving.estimate import estimate as estimate_one
+    from milp_planner.serving.estimate import estimate_deployment
     from milp_planner.serving.throughput import ServingModel
 
     if as_json and as_csv:
         raise typer.BadParameter("--json and --csv contradict each other")
     model = ServingModel(known)
-    found = [estimate_one(d, model, price=price_of(d), quantile=quantile) for d in deployments]
+    found = [
+        estimate_deployment(d, model, price=price_of(d), quantile=quantile) for d in deployments
+    ]
     if as_json:
         streams.answer(to_json(estimates_dict(found)))
     elif as_csv:
@@ -154,10 +157,11 @@ class Asked:
 
     def deployments(self, known: Catalog, sold: Offering | None) -> list[Deployment]:
         """Every combination; raises InputError for names that the catalog does not know."""
-        from milp_planner.serving.estimate import deployments
+        from milp_planner.serving.estimate import deployments, find_gpu, find_llm
 
-        llms = [llm_named(known, name) for name in names_in(self.llm)]
-        gpus = [gpu_named(known, name) for name in names_in(self.gpu or (sold.gpu if sold else ""))]
+        names = names_in(self.gpu or (sold.gpu if sold else ""))
+        llms = [find_llm(known, name, "--llm") for name in names_in(self.llm)]
+        gpus = [find_gpu(known, name, "--gpu") for name in names]
         if not gpus:
             raise typer.BadParameter("--gpu: required, or an --offering that has one")
         if sold and [gpu.id for gpu in gpus] != [sold.gpu]:
@@ -212,7 +216,7 @@ class Owned:
     def price(self, d: Deployment) -> Price:
         """Purchase, power and the rest per hour of this deployment."""
         from milp_planner.inputs.owned import owned_usd_per_hour
-        from milp_planner.serving.estimate import Price
+        from milp_planner.serving.prices import Price
 
         watts = self.watts
         if watts is None and self.usd_per_kwh is not None:
@@ -245,7 +249,6 @@ def pricing(
     """How to price a deployment; raises BadParameter where several ways are asked for."""
     from milp_planner.errors import did_you_mean
     from milp_planner.serving import prices
-    from milp_planner.serving.estimate import Price
 
     ways = [usd_per_hour is not None, sold is not None, provider is not None, owned.is_given]
     if sum(ways) > 1:
@@ -257,32 +260,10 @@ def pricing(
     if owned.is_given:
         return owned.price
     if usd_per_hour is not None:
-        return lambda d: Price(usd_per_hour, "as given")
+        return lambda d: prices.Price(usd_per_hour, "as given")
     if sold is not None:
         return lambda d: prices.price_at(sold, d.tensor_parallel)
     if provider is not None and provider not in known.providers:
         near = did_you_mean(provider, known.providers)
         raise typer.BadParameter(f"--provider: no provider {provider!r}{near}")
     return lambda d: prices.cheapest(known, d.gpu.id, d.tensor_parallel, provider)
-
-
-def llm_named(known: Catalog, name: str) -> Llm:
-    """The LLM of that name; raises InputError with the nearest names."""
-    from milp_planner.errors import input_error
-    from milp_planner.inputs.catalog_checks import unknown_llm
-
-    llm = known.llm(name)
-    if llm is None:
-        raise input_error(unknown_llm(known, name), path="--llm")
-    return llm
-
-
-def gpu_named(known: Catalog, name: str) -> Gpu:
-    """The GPU of that name; raises InputError with the nearest names, or those it may stand for."""
-    from milp_planner.errors import input_error
-    from milp_planner.inputs.catalog_checks import unknown_gpu
-
-    ids = known.gpus_named(name)
-    if len(ids) != 1:
-        raise input_error(unknown_gpu(known, name), path="--gpu")
-    return known.gpus[ids[0]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from milp_planner.units import (
     NonNegativeNumber,
@@ -42,6 +42,12 @@ def _read_share(value: Any) -> Any:
     return parse_share(value) if isinstance(value, str) else value
 
 
+def _nothing_or_useful(share: float) -> float:
+    if 0 < share < LEAST_SHARE:
+        raise ValueError(f"must be 0 or at least {LEAST_SHARE:g} (is {share:g})")
+    return share
+
+
 def _read_confidence(value: Any) -> Any:
     """`p90` stays as it is; `90%` and `0.9` become a share."""
     if not isinstance(value, str) or re.fullmatch(r"p\d{1,2}", value, re.ASCII):
@@ -64,6 +70,9 @@ SwitchingUsd = Annotated[NonNegativeNumber, Field(le=MOST_PENALTY_USD)]
 
 UsefulShare = Annotated[Share, Field(gt=0), Field(ge=LEAST_SHARE)]
 """A share that is not nothing, 0.1 % or more."""
+
+ShareOrNone = Annotated[Share, AfterValidator(_nothing_or_useful)]
+"""A share of 0, or of 0.1 % or more."""
 
 Ceiling = Annotated[PositiveNumber, Field(le=4), BeforeValidator(_read_share)]
 """A utilization up to 400 %, written `1.2` or `120%`."""

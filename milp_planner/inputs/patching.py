@@ -75,7 +75,7 @@ def plain_document(problem: Problem) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return {
-            info.alias or name: _time(name, _plain(getattr(value, name)))
+            info.alias or name: _time(name, info.alias, _plain(getattr(value, name)))
             for name, info in type(value).model_fields.items()
             if getattr(value, name) is not None
         }
@@ -86,10 +86,10 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _time(name: str, value: Any) -> Any:
-    """Fields named `..._s` hold seconds, which a file writes with their unit."""
+def _time(name: str, alias: str | None, value: Any) -> Any:
+    """A field `tpot_s` that files know as `tpot` holds seconds; there they have their unit."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return f"{value!r}s" if name.endswith("_s") and is_number else value
+    return f"{value!r}s" if is_number and name == f"{alias}_s" else value
 
 
 def _merge(document: dict[str, Any], key: str, value: Any) -> Iterator[Fault]:

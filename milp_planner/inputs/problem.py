@@ -17,6 +17,7 @@ from milp_planner.inputs.bounded import (
     Confidence,
     GpusPerReplica,
     PenaltyUsd,
+    ShareOrNone,
     SwitchingUsd,
     UnitCount,
     UsefulShare,
@@ -297,7 +298,7 @@ class Limits(Frozen):
     """Most units by offering id or pattern, over all workloads."""
 
     max_gpus: GpuLimits = GpuLimits()
-    spot_share: Share | None = None
+    spot_share: ShareOrNone | None = None
     """Largest share of a workload's capacity that may be interruptible."""
 
     survive_loss_of: Literal["provider", "region", "offering", "none"] | Survival = "none"

@@ -6,6 +6,7 @@ One class per family: mathematics, `rows()`, `violations()`. To add one, write t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from milp_planner.milp.limits import LIMITS
@@ -113,12 +114,13 @@ class Capacity:
 
     @staticmethod
     def violations(given: PlanningInput, plan: Plan) -> Iterator[str]:
-        for p in plan.purchases:
-            k = p.candidate
+        units_of = {p.candidate: p.units_by_block for p in plan.purchases}
+        nothing = (0,) * len(plan.blocks)
+        for k in dict.fromkeys((*units_of, *(route.candidate for route in plan.routes))):
             if k.mode.per_token:
                 continue
             limit = utilization_limit(given.problem, given.problem.workload(k.workload))
-            for block, units in zip(plan.blocks, p.units_by_block, strict=True):
+            for block, units in zip(plan.blocks, units_of.get(k, nothing), strict=True):
                 busy = units_busy(given, plan, k, block.name)
                 if exceeds(busy, limit * units):
                     yield (
@@ -149,11 +151,13 @@ def _time_shared(fleet: Fleet, k: Candidate, t: int) -> Iterator[Row]:
 
 
 def units_busy(given: PlanningInput, plan: Plan, k: Candidate, block: str) -> float:
-    """Σ_q (routed rate ÷ μ_kq): how many units of `k` are at work in a block."""
+    """Σ_q (routed rate ÷ μ_kq): units of `k` at work in a block; inf for what it cannot serve."""
     classes = given.schedule.demands[k.workload].classes
     rates = dict(zip((q.name for q in classes), k.requests_per_second, strict=True))
     return sum(
         route.requests_per_second / rates[route.request_class.name]
+        if rates[route.request_class.name]
+        else math.inf
         for route in plan.routes
         if route.candidate is k and route.block.name == block
     )

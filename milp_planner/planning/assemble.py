@@ -70,6 +70,7 @@ def assemble(
         routes=routes,
         workloads=workloads,
         blocks=given.schedule.blocks,
+        block_by_hour=given.schedule.block_by_hour,
         proof=Proof(certified=False, certified_by=()),
         provenance=provenance,
         turned_down=given.candidates.turned_down,

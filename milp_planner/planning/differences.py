@@ -114,7 +114,7 @@ def _how_much(row: Row) -> str:
         return f"{abs(row['units'])} x"
     if row["unit_hours_per_month"]:
         return f"{abs(row['unit_hours_per_month']):,.0f} unit-h of"
-    return f"{abs(row['requests_share']) * 100:.2g} % of requests"
+    return f"{abs(row['requests_share']) * 100:.3g} % of requests"
 
 
 def _names(plan: Plan, other: Plan) -> dict[object, str]:

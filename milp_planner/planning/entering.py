@@ -156,9 +156,16 @@ def entry_traffic(resolver: Resolver, wanted: Wanted) -> EntryTraffic | None:
             if plan is None:
                 break
             if any(True for _ in _mine(plan, wanted)):
-                return _narrowed(resolver, wanted, before, factor, plan)
+                plan = _plan_at(resolver, factor)  # it may only have shared the least score
+                if plan is not None and any(True for _ in _mine(plan, wanted)):
+                    return _narrowed(resolver, wanted, before, factor, plan)
             before, factor = factor, factor * step
     return None
+
+
+def _plan_at(resolver: Resolver, factor: float) -> Plan | None:
+    """The plan at a factor on the traffic, ties broken as `solve` breaks them."""
+    return resolver.answer(scaled_traffic(resolver.problem, factor), break_ties=True).plan
 
 
 def _narrowed(
@@ -166,7 +173,7 @@ def _narrowed(
 ) -> EntryTraffic | None:
     while max(unused / used, used / unused) > TRAFFIC_PRECISION:
         middle = (unused * used) ** 0.5
-        there = resolver.answer(scaled_traffic(resolver.problem, middle)).plan
+        there = _plan_at(resolver, middle)
         if there is None:
             return None
         if any(True for _ in _mine(there, wanted)):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from milp_planner.errors import did_you_mean, input_error, nearest
 from milp_planner.inputs.catalog import Catalog
-from milp_planner.inputs.catalog_files import load_catalog
+from milp_planner.inputs.load import load_catalog_of
 from milp_planner.inputs.problem import Problem
 from milp_planner.milp.required import Wanted
 from milp_planner.planning.entering import EntryPrice, EntryTraffic, entry_price, entry_traffic
@@ -158,7 +158,7 @@ def explain(
     use, the price and the traffic at which it enters. The time limit covers everything; what it cut
     short is named. Raises InputError when not exactly one subject is given, or it is not known.
     """
-    catalog = load_catalog(problem.catalog) if catalog is None else catalog
+    catalog = load_catalog_of(problem) if catalog is None else catalog
     subject = _subject(catalog, offering, gpu, provider)
     given = prepare(problem, catalog)
     settings = settings_of(problem, time_limit_s=time_limit_s, solver=solver)
@@ -209,7 +209,7 @@ class _Explaining:
 
     def run(self) -> WhyNot:
         """The whole answer, as far as time allows."""
-        answer = self.resolver.answer(self.resolver.problem)
+        answer = self.resolver.answer(self.resolver.problem, break_ties=True)
         if answer.plan is None:
             plan = solve(
                 self.resolver.problem,
@@ -231,7 +231,7 @@ class _Explaining:
 
     def _used(self, plan: Plan, use: BestUse) -> WhyNot:
         given = only_candidates(self.resolver.given, lambda k: not self.wanted(k))
-        without = self.resolver.answer_of(given)
+        without = self.resolver.answer_of(given, break_ties=True)
         if without.status is Status.NO_PLAN:
             return self._why("used", plan, best_use=use, not_reached=("the plan without it",))
         extra = None if without.plan is None else score_of(without.plan) - score_of(plan)

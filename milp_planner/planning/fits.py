@@ -19,6 +19,8 @@ def fits_of(given: PlanningInput, workload: str) -> tuple[Fit, ...]:
     Of several precisions and request classes the nearest failure stands. Empty where rates are
     nominal: then the reasons of the offerings say it all.
     """
+    if given.problem.workload(workload).rates is not None:
+        return ()
     rates = Rates(
         given.catalog,
         ServingModel(given.catalog),

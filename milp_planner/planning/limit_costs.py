@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from milp_planner.inputs.catalog import Catalog
-from milp_planner.inputs.catalog_files import load_catalog
+from milp_planner.inputs.load import load_catalog_of
 from milp_planner.inputs.patching import patched
 from milp_planner.inputs.problem import Problem
 from milp_planner.planning.loosening import Limit, Rungs, limits_of
@@ -107,11 +107,11 @@ def explain_limits(
     Where there is no plan, the plan in the answer says why, and there are no rows. The time limit
     covers everything; what it cut short is named. Raises InputError as `solve` does.
     """
-    catalog = load_catalog(problem.catalog) if catalog is None else catalog
+    catalog = load_catalog_of(problem) if catalog is None else catalog
     given = prepare(problem, catalog)
     settings = settings_of(problem, time_limit_s=time_limit_s, solver=solver)
     resolver = Resolver(given, settings, provenance_of(given, settings))
-    answer = resolver.answer(resolver.problem)
+    answer = resolver.answer(resolver.problem, break_ties=True)
     if answer.plan is None:
         left_s = max(resolver.seconds_left, 0.01)
         return LimitCosts(solve(problem, catalog, time_limit_s=left_s, alternatives=0), (), None)

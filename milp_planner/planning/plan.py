@@ -311,6 +311,9 @@ class Plan:
     blocks: tuple[TimeBlock, ...]
     proof: Proof
     provenance: Provenance
+    block_by_hour: tuple[int, ...] = ()
+    """Block of each hour of the day (24) or week (168); empty when no clock is known."""
+
     alternatives: tuple[Plan, ...] = ()
     alternatives_note: str = ""
     turned_down: tuple[TurnedDown, ...] = ()

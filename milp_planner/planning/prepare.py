@@ -14,7 +14,7 @@ from milp_planner.planning.bounds import bound_faults, without_specks
 from milp_planner.planning.names import fleet_faults, limit_faults, with_known_billings
 from milp_planner.serving.candidates import PlanningInput
 from milp_planner.serving.listing import list_candidates, raw_rows
-from milp_planner.serving.traffic import make_schedule
+from milp_planner.serving.traffic import Schedule, make_schedule
 
 
 def prepare(problem: Problem, catalog: Catalog) -> PlanningInput:
@@ -29,6 +29,7 @@ def prepare(problem: Problem, catalog: Catalog) -> PlanningInput:
     _refuse(faults)
     problem = with_known_billings(problem, catalog)
     schedule = make_schedule(problem)
+    _refuse(list(_size_faults(problem, catalog, schedule)))
     candidates = list_candidates(problem, schedule, catalog)
     _refuse(list(bound_faults(problem, schedule, candidates)))
     candidates = without_specks(problem, schedule, candidates)
@@ -69,6 +70,19 @@ def _workload_faults(problem: Problem, catalog: Catalog) -> Iterator[Fault]:
                 f"workloads[{i}].llm", f"{llm.id} has no architecture and no raw throughput"
             )
         yield from _precision_faults(i, w, llm.native_precision)
+
+
+def _size_faults(problem: Problem, catalog: Catalog, schedule: Schedule) -> Iterator[Fault]:
+    """The serving model knows no request without a prompt or without an answer."""
+    for i, w in enumerate(problem.workloads):
+        llm = catalog.llm(w.llm) if w.rates is None else None
+        if llm is None or raw_rows(catalog, llm):
+            continue
+        for q in schedule.demands[w.name].classes:
+            if min(q.input_tokens, q.output_tokens) < 1:
+                message = f"requests of {q.name} tokens: at least 1 of input and of output is needed"
+                where = "traffic" if w.traffic.brings_classes else "requests"
+                yield located(problem, _fault(f"workloads[{i}].{where}", message))
 
 
 def _rate_faults(i: int, w: Workload, catalog: Catalog) -> Iterator[Fault]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from milp_planner.inputs.problem import Alternatives, Penalties, Problem
 from milp_planner.milp.required import Wanted
+from milp_planner.planning.arguments import check_settings
 from milp_planner.planning.plan import Plan, Proof, Provenance, Status
 from milp_planner.planning.prepare import prepare
 from milp_planner.planning.search import Answer, Search, Settings
@@ -33,7 +34,7 @@ class Resolver:
     provenance: Provenance
     solves: int = 0
     _listed: list[tuple[tuple[Any, ...], PlanningInput]] = field(default_factory=list)
-    _known: dict[str, Answer] = field(default_factory=dict)
+    _known: dict[tuple[str, bool], Answer] = field(default_factory=dict)
     _started_s: float = field(default_factory=time.monotonic)
 
     @property
@@ -46,24 +47,31 @@ class Resolver:
         """Time until the limit."""
         return max(0.0, self.settings.time_limit_s - (time.monotonic() - self._started_s))
 
-    def answer(self, problem: Problem) -> Answer:
-        """The best plan of a changed problem; solved once, however often it is asked."""
-        key = problem.model_dump_json()
+    def answer(self, problem: Problem, *, break_ties: bool = False) -> Answer:
+        """The best plan of a changed problem; solved once, however often it is asked.
+
+        Of plans that score the same it is any one, unless ties are broken as `solve` breaks them.
+        """
+        key = problem.model_dump_json(), break_ties
         if key not in self._known:
-            answer = self.answer_of(self.given_for(problem))
+            answer = self.answer_of(self.given_for(problem), break_ties=break_ties)
             if answer.status is Status.NO_PLAN:
                 return answer  # with more time it may be known
             self._known[key] = answer
         return self._known[key]
 
-    def answer_of(self, given: PlanningInput, required: Wanted | None = None) -> Answer:
+    def answer_of(
+        self, given: PlanningInput, required: Wanted | None = None, *, break_ties: bool = False
+    ) -> Answer:
         """The best plan of a prepared problem, with something that must be in use."""
         if any(stranded(given)):
             return Answer(Status.INFEASIBLE, None, Proof(certified=True, certified_by=()))
         if self.seconds_left <= 0 or self._is_cancelled():
             return Answer(Status.NO_PLAN, None, Proof(certified=False, certified_by=()))
         self.solves += 1
-        settings = replace(self.settings, time_limit_s=self.seconds_left)
+        settings = replace(
+            self.settings, time_limit_s=self.seconds_left, break_ties=break_ties
+        )
         search = Search(given, settings, self.provenance, NO_ALTERNATIVES, required=required)
         return first_answer(search) if required is None else search.next()
 
@@ -85,11 +93,10 @@ class Resolver:
 
 def _listing_key(problem: Problem) -> tuple[Any, ...]:
     """All that candidates and blocks depend on, beside the catalog."""
-    limits, policy = problem.limits, problem.policy
+    limits = problem.limits
     return (
         problem.workloads,
-        policy.confidence,
-        policy.hours_per_month,
+        problem.policy.model_copy(update={"preset": None, "penalties": Penalties()}),
         (limits.providers.allow, limits.providers.deny),
         *(limits.regions, limits.gpus, limits.offerings, limits.billing),
     )
@@ -109,7 +116,11 @@ def settings_of(
     solver: str | None = None,
     cancel: threading.Event | None = None,
 ) -> Settings:
-    """How to solve: the problem's own settings, and what the caller says instead."""
+    """How to solve: the problem's own settings, and what the caller says instead.
+
+    Raises InputError for a setting out of range, TypeError for one of the wrong type.
+    """
+    check_settings(time_limit_s=time_limit_s, gap=gap, solver=solver)
     return Settings(
         time_limit_s=problem.solver.time_limit_s if time_limit_s is None else time_limit_s,
         gap=problem.solver.gap if gap is None else gap,

@@ -1,7 +1,7 @@
 """Scenarios: named changes of a problem, one by one or as a grid of several kinds of change.
 
 To add a kind of change, add a field to `Scenario`, its step in `Scenario.applied`, and its axis to
-`grid`.
+`scenario_grid`.
 """
 
 from __future__ import annotations
@@ -115,8 +115,15 @@ def _denying(problem: Problem, catalog: Catalog, lost: str) -> Problem:
     if not found:
         raise input_error(f"without: no {kind} {name!r}{did_you_mean(name, known_names)}")
     kept = getattr(problem.limits, limit)
-    denied = kept.model_copy(update={"deny": (*kept.deny, *found)})
-    return _with_limits(problem, {limit: denied})
+    allow = tuple(name for name in kept.allow if name not in found)
+    deny = [_pattern(name) if kept.allow and not allow else name for name in found]
+    update = {"allow": allow or kept.allow, "deny": (*kept.deny, *deny)}
+    return _with_limits(problem, {limit: kept.model_copy(update=update)})
+
+
+def _pattern(name: str) -> str:
+    """The name as a pattern: a name that is all that is allowed may not be denied as well."""
+    return f"[{name[0]}]{name[1:]}"
 
 
 def _without_billing(problem: Problem, name: str) -> Problem:
@@ -203,7 +210,7 @@ def read_price(text: str) -> Price:
 # ---- grids
 
 
-def grid(
+def scenario_grid(
     *,
     budgets: Iterable[float] = (),
     traffic: Iterable[float] = (),

@@ -53,6 +53,9 @@ class Settings:
     cancel: threading.Event | None = None
     """Set it from another thread to end the solvers early."""
 
+    break_ties: bool = True
+    """False takes the solvers' own of plans that score the same: for scores alone."""
+
 
 @dataclass
 class Answer:
@@ -130,7 +133,8 @@ class Search:
         if answer.plan is None:
             return answer
         try:
-            answer, self._ahead = break_tie(self, answer)
+            if self.settings.break_ties:
+                answer, self._ahead = break_tie(self, answer)
         finally:  # a Ctrl-C leaves the plan that is there already
             self.found.append(answer.known)
         return answer

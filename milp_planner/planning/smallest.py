@@ -11,9 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from milp_planner.inputs.patching import Patch, patched
+from milp_planner.inputs.problem import Problem
 from milp_planner.planning.loosening import Cash, Limit, Names, Rungs, merged_patch
 from milp_planner.planning.plan import Change, Plan, Status
 from milp_planner.planning.resolving import Resolver, cash_of, cash_only, fleet_line
+from milp_planner.planning.search import Answer
 from milp_planner.units import CENTS_PER_USD
 
 MOST_SINGLE_NAMES = 40
@@ -30,16 +32,17 @@ class Trials:
     def plan(self, *patches: Patch, least_cash: bool = False) -> Plan | None:
         """The best plan with the patches; None when there is none, or none in time."""
         problem = patched(self.resolver.problem, merged_patch(*patches))
-        answer = self.resolver.answer(cash_only(problem) if least_cash else problem)
-        self.was_cut_short = self.was_cut_short or answer.status is Status.NO_PLAN
-        return answer.plan
+        return self._answer(cash_only(problem) if least_cash else problem).plan
 
     def is_infeasible(self, *patches: Patch) -> bool:
         """True when it is proven that there is no plan with the patches."""
         problem = patched(self.resolver.problem, merged_patch(*patches))
-        status = self.resolver.answer(problem).status
-        self.was_cut_short = self.was_cut_short or status is Status.NO_PLAN
-        return status is Status.INFEASIBLE
+        return self._answer(problem).status is Status.INFEASIBLE
+
+    def _answer(self, problem: Problem) -> Answer:
+        answer = self.resolver.answer(problem)
+        self.was_cut_short = self.was_cut_short or answer.status is Status.NO_PLAN
+        return answer
 
 
 def smallest_change(trials: Trials, limit: Limit, *others: Patch) -> Change | None:

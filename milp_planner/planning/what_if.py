@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from milp_planner.errors import PlannerError, SolverError
 from milp_planner.inputs.catalog import Catalog
-from milp_planner.inputs.catalog_files import load_catalog
+from milp_planner.inputs.load import load_catalog_of
 from milp_planner.inputs.problem import Problem
 from milp_planner.planning.break_even import BreakEven, Split, break_even, split
 from milp_planner.planning.frontier import Step, next_step, smallest_budget
@@ -169,7 +169,7 @@ def what_if(
     InputError for a patch by name that cannot be read; a scenario that does not fit the problem
     gives a row that says so.
     """
-    catalog = load_catalog(problem.catalog) if catalog is None else catalog
+    catalog = load_catalog_of(problem) if catalog is None else catalog
     how = How(time_limit_s, gap, solver)
     chosen = listed(scenarios)
     rows = tuple(rows_of(problem, chosen, catalog, executor, how))

@@ -12,6 +12,7 @@ from milp_planner.planning.plan import Plan, Proof, Purchase, Status, WorkloadPl
 from milp_planner.planning.plan_dict import NOT_INCLUDED
 from milp_planner.reporting.alternatives import alternative_lines
 from milp_planner.reporting.amounts import cash_rows, penalty_rows, shown_decimals
+from milp_planner.reporting.hours import when_lines
 from milp_planner.reporting.options import DEFAULTS, ReportOptions
 from milp_planner.reporting.wording import (
     apportion,
@@ -185,9 +186,9 @@ def _facts(plan: Plan, w: WorkloadPlan) -> Iterator[str]:
     bound = sum(p.commitment_usd for p in mine)
     if bound:
         yield f"commitment: {usd(bound)}, paid whether or not the units run"
-    changing = [p for p in mine if len(set(p.units_by_block)) > 1]
-    if changing:
-        yield _units_by_block(plan, changing)
+    yield from when_lines(plan, mine)
+    if len(plan.workloads) > 1:
+        yield f"{usd_per_million(w.usd_per_million_tokens)} per 1M tokens"
 
 
 def _range_lines(options: ReportOptions) -> Iterator[str]:
@@ -251,15 +252,6 @@ def _rank(source: str) -> tuple[int, str]:
 def _range(values: Iterable[float]) -> str:
     shown = sorted({f"{value:.2f}" for value in values})
     return shown[0] if len(shown) == 1 else f"{shown[0]} to {shown[-1]}"
-
-
-def _units_by_block(plan: Plan, purchases: Sequence[Purchase]) -> str:
-    blocks = ", ".join(f"{escape(block.name)} {hours(block.hours)} h" for block in plan.blocks)
-    held = "; ".join(
-        f"{escape(p.candidate.offering.id)} {', '.join(map(str, p.units_by_block))}"
-        for p in purchases
-    )
-    return f"units by block ({blocks}): {held}"
 
 
 def _footer_lines(plan: Plan) -> Iterator[str]:

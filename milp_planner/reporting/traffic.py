@@ -285,7 +285,8 @@ def _millions(tokens: float) -> str:
 
 
 def _unit(row: Row) -> str:
-    return {"requests": "req/s", "tokens": "tokens/s"}.get(row["counts"], row["counts"])
+    counted = str(row["counts"])
+    return {"requests": "req/s", "tokens": "tokens/s"}.get(counted, counted)
 
 
 def _time(seconds: float) -> str:

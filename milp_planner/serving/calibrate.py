@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
 
 from milp_planner.errors import Fault, InputError
-from milp_planner.inputs.benchmarks import Found
+from milp_planner.inputs.benchmarks import Found, read_measurements
 from milp_planner.inputs.catalog import Catalog, Gpu, Llm, Measurement
 from milp_planner.inputs.catalog_checks import REGIMES, unknown_gpu, unknown_llm
+from milp_planner.inputs.catalog_files import load_catalog
+from milp_planner.inputs.overlays import write_measurements
 from milp_planner.serving import memory
-from milp_planner.serving.derate import DEFAULT_QUANTILE
+from milp_planner.serving.derate import DEFAULT_CONFIDENCE, DEFAULT_QUANTILE, planning_quantile
 from milp_planner.serving.measured import OFFLINE
 from milp_planner.serving.operating_point import OperatingPoint
 from milp_planner.serving.roofline import Roofline, missing_for_estimate
@@ -66,6 +69,42 @@ class Calibrated:
 
 
 def calibrate(
+    files: Sequence[Path],
+    *,
+    llm: str | None = None,
+    gpu: str | None = None,
+    precision: str | None = None,
+    tensor_parallel: int | None = None,
+    engine: str | None = None,
+    catalog: str = "market",
+    overlays: Sequence[Path] = (),
+    out: Path | None = None,
+    confidence: float = DEFAULT_CONFIDENCE,
+    as_of: date | None = None,
+) -> Calibrated:
+    """The measurements in `files` held against the estimate, and kept as the overlay `out`.
+
+    Files are YAML, CSV, or the JSON of vLLM's `bench serve`, GuideLLM or AIPerf; the names given
+    hold where a file states none. `out` is a new folder, written whole or not at all. Raises
+    InputError as `compare` does, for files that cannot be read, and when `out` exists.
+    """
+    known = load_catalog(catalog, overlays=overlays, as_of=as_of)
+    today = as_of or date.today()
+    names = {"llm": llm, "gpu": gpu, "precision": precision, "engine": engine}
+    found = compare(
+        read_measurements(files),
+        known,
+        {**names, "tensor_parallel": tensor_parallel},
+        today=today,
+        quantile=planning_quantile(confidence),
+    )
+    if out is not None:
+        rows = [c.row for c in found.rows]
+        write_measurements(out, rows, base=catalog, overlays=overlays, made_on=today)
+    return found
+
+
+def compare(
     found: Sequence[Found],
     catalog: Catalog,
     defaults: Mapping[str, object],

@@ -11,10 +11,14 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Literal
 
-from milp_planner.inputs.catalog import Gpu, Llm
+from milp_planner.errors import input_error
+from milp_planner.inputs.catalog import Catalog, Gpu, Llm
+from milp_planner.inputs.catalog_checks import unknown_gpu, unknown_llm
+from milp_planner.inputs.catalog_files import load_catalog
 from milp_planner.serving import memory
-from milp_planner.serving.derate import DEFAULT_QUANTILE
+from milp_planner.serving.derate import DEFAULT_CONFIDENCE, DEFAULT_QUANTILE, planning_quantile
 from milp_planner.serving.operating_point import OperatingPoint, Rejection
+from milp_planner.serving.prices import Price, cheapest
 from milp_planner.serving.roofline import Roofline, missing_for_estimate
 from milp_planner.serving.throughput import ServingModel, default_precisions
 from milp_planner.units import SECONDS_PER_HOUR, TOKENS_PER_MILLION
@@ -42,15 +46,6 @@ class Deployment:
     """Requests in flight; None takes as many as fit, within `tpot_limit_s`."""
 
     tpot_limit_s: float | None = None
-
-
-@dataclass(frozen=True)
-class Price:
-    """What an hour of the replica costs."""
-
-    usd_per_hour: float
-    label: str
-    """Whose price it is."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +93,7 @@ class Estimate:
     source_detail: str = ""
     bottleneck: str = ""
     mbu: float | None = None
-    """Share of the memory bandwidth that decoding uses."""
+    """Share of the memory bandwidth that decoding uses, over all the time."""
 
     mfu: float | None = None
     """Share of the compute peak that useful operations use, prefill included."""
@@ -134,6 +129,61 @@ class Estimate:
 
 
 def estimate(
+    llm: str,
+    gpu: str,
+    *,
+    input_tokens: float,
+    output_tokens: float,
+    precision: str | None = None,
+    tensor_parallel: int = 1,
+    concurrency: float | None = None,
+    tpot_limit_s: float | None = None,
+    usd_per_hour: float | None = None,
+    confidence: float = DEFAULT_CONFIDENCE,
+    catalog: Catalog | None = None,
+) -> Estimate:
+    """What one LLM does on `tensor_parallel` GPUs, by names; see `estimate_deployment`.
+
+    `precision` defaults to the LLM's own, `concurrency` to as many requests as fit,
+    `usd_per_hour` (of the whole replica) to the cheapest offering on demand, and the catalog to
+    `market`. Raises InputError for names that the catalog does not know.
+    """
+    known = load_catalog() if catalog is None else catalog
+    served, on = find_llm(known, llm), find_gpu(known, gpu)
+    asked = Deployment(
+        llm=served,
+        gpu=on,
+        precision=precision or default_precisions(served, on)[0],
+        tensor_parallel=tensor_parallel,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        concurrency=concurrency,
+        tpot_limit_s=tpot_limit_s,
+    )
+    price = cheapest(known, on.id, tensor_parallel)
+    if usd_per_hour is not None:
+        price = Price(usd_per_hour, "as given")
+    quantile = planning_quantile(confidence)
+    return estimate_deployment(asked, ServingModel(known), price=price, quantile=quantile)
+
+
+def find_llm(catalog: Catalog, name: str, path: str = "llm") -> Llm:
+    """The LLM of that name; raises InputError with the nearest names."""
+    llm = catalog.llm(name)
+    if llm is None:
+        raise input_error(unknown_llm(catalog, name), path=path)
+    return llm
+
+
+def find_gpu(catalog: Catalog, name: str, path: str = "gpu") -> Gpu:
+    """The GPU of that name; raises InputError with the nearest names, or all it may stand for."""
+    ids = catalog.gpus_named(name)
+    if len(ids) != 1:
+        raise input_error(unknown_gpu(catalog, name), path=path)
+    return catalog.gpus[ids[0]]
+
+
+def estimate_deployment(
     deployment: Deployment,
     model: ServingModel,
     *,
@@ -259,12 +309,12 @@ def _roofline(d: Deployment, model: ServingModel) -> Roofline | None:
 
 
 def _mbu(d: Deployment, model: ServingModel, point: OperatingPoint) -> float | None:
-    """Bytes that a step reads ÷ (its time · peak); a faster step than estimated reads as much."""
+    """Bytes that a decode step reads ÷ (time per token · peak), the time of prefills included."""
     roofline = _roofline(d, model)
     if roofline is None or point.concurrency is None or not point.tpot_s:
         return None
-    faster = roofline.tpot_s(point.concurrency) / point.tpot_s
-    return roofline.mbu(point.concurrency) * faster
+    n = point.concurrency
+    return roofline.mbu(n) * roofline.decode_step_s(n) / point.tpot_s
 
 
 def _mfu(d: Deployment, model: ServingModel, point: OperatingPoint) -> float | None:

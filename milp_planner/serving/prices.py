@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from milp_planner.errors import InputError, input_error, nearest
 from milp_planner.inputs.billing import BILLING_MODES
 from milp_planner.inputs.catalog import Catalog, Offering
-from milp_planner.serving.estimate import Price
+
+
+@dataclass(frozen=True)
+class Price:
+    """What an hour of a replica costs."""
+
+    usd_per_hour: float
+    label: str
+    """Whose price it is."""
 
 
 def cheapest(
@@ -49,7 +58,8 @@ def offering_named(catalog: Catalog, name: str, billing: str | None = None) -> O
 
 def _unknown(catalog: Catalog, name: str) -> InputError:
     ids = {o.id for o in catalog.offerings}
-    near = nearest(name, ids, most=2) or list(_containing(ids, name))
+    within = sorted(known for known in ids if name in known)[:3]
+    near = within or nearest(name, ids, most=2) or list(_containing(ids, name))
     closest = f"; closest: {', '.join(near)}" if near else ""
     return input_error(f"no offering {name!r}{closest}")
 
