@@ -232,7 +232,7 @@ def test_a_fleet_is_read_from_a_line(text, fleet):
     [
         ("acme/big/eu-1", "fleet: 'acme/big/eu-1' is not OFFERING=UNITS"),
         ("a=1,a=2", "fleet: 'a' is given twice"),
-        ("a=-1", "fleet: a: '-1' is neither a whole number of units nor a share such as 20%"),
+        ("a=many", "fleet: a: 'many' is neither a whole number of units nor a share such as 20%"),
     ],
 )
 def test_a_line_that_is_no_fleet_is_refused(text, message):

@@ -12,6 +12,7 @@ from milp_planner.cli.asking import explain, what_if
 from milp_planner.cli.authoring import init, schema
 from milp_planner.cli.calibrating import calibrate
 from milp_planner.cli.catalog import check_folder, list_records, show
+from milp_planner.cli.importing import diff, import_prices, import_problem
 from milp_planner.cli.inspecting import check, options
 from milp_planner.cli.serving import estimate
 from milp_planner.cli.solving import solve
@@ -69,9 +70,12 @@ app.command()(options)
 app.command()(traffic)
 app.command()(estimate)
 app.command()(calibrate)
+app.command("import")(import_problem)
 app.command()(init)
 app.command()(schema)
 catalog_app.command("list")(list_records)
 catalog_app.command("show")(show)
 catalog_app.command("check")(check_folder)
+catalog_app.command("diff")(diff)
+catalog_app.command("import")(import_prices)
 app.add_typer(catalog_app, name="catalog")

@@ -53,6 +53,17 @@ class CatalogDiff:
         """True when they differ."""
         return bool(self.added or self.removed or self.changed)
 
+    def to_dict(self) -> dict[str, list[dict[str, Any]]]:
+        """The difference as plain data, ready for JSON."""
+        return {
+            "added": [_row_dict(row) for row in self.added],
+            "removed": [_row_dict(row) for row in self.removed],
+            "changed": [
+                {"table": row.table, "key": row.key, "changes": _changes_dict(row.changes)}
+                for row in self.changed
+            ],
+        }
+
     def lines(self) -> list[str]:
         """The difference, for people: a summary by table, then a line per row."""
         return [*self._summary(), *self._rows()] or ["the catalogs are the same"]
@@ -157,3 +168,15 @@ def _count(rows: Iterable[DiffRow | ChangedRow], table: str) -> int:
 
 TABLES = ("gpus", "llms", "offerings", "token_prices", "measurements")
 """What is compared, in the order of the report; aliases only name these."""
+
+
+def _row_dict(row: DiffRow) -> dict[str, Any]:
+    record = row.record.model_dump(mode="json", exclude_defaults=True)
+    return {"table": row.table, "key": row.key, "record": record}
+
+
+def _changes_dict(changes: Mapping[str, tuple[Any, Any]]) -> dict[str, dict[str, str]]:
+    return {
+        name: {"before": str(before), "after": str(after)}
+        for name, (before, after) in changes.items()
+    }

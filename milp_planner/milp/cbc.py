@@ -30,6 +30,7 @@ from milp_planner.milp.engines import (
     CBC,
     GAP_REACHED,
     INFEASIBLE_OR_UNBOUNDED,
+    ROW_TOLERANCE,
     TIME_LIMIT,
     EngineStatus,
     Outcome,
@@ -240,6 +241,8 @@ def _options(asked: _Asked) -> list[str]:
         "-randomCbcSeed": str(asked.seed),
         "-ratioGap": f"{asked.gap:.12g}",
         "-allowableGap": "0",
+        "-primalTolerance": f"{ROW_TOLERANCE:g}",
+        "-integerTolerance": f"{ROW_TOLERANCE:g}",
     }
     # `all` prints the columns that are zero too
     outputs = ["-printingOptions", "all", "-solution", SOLUTION_FILE, "-saveSolution", BINARY_FILE]

@@ -19,6 +19,14 @@ HIGHS = "highs"
 ENGINE_NAMES = {CBC: "CBC", HIGHS: "HiGHS"}
 """How an engine is called where people read it."""
 
+ROW_TOLERANCE = 1e-9
+"""By how much a plan of an engine may break a row, or miss a whole number.
+
+The engines' own 1e-6 let a fleet in that is 1e-5 too small where coefficients are near 10, and the
+check of the plan, which is relative to the limit, then refuses it: 6 of 1,500 random problems. With
+1e-9 none was refused, every answer was the same, and both engines took as long as before.
+"""
+
 TIME_LIMIT = "time limit"
 GAP_REACHED = "gap reached"
 CANCELLED = "stopped: its answer was no longer wanted"

@@ -19,6 +19,7 @@ from milp_planner.milp.engines import (
     GAP_REACHED,
     HIGHS,
     INFEASIBLE_OR_UNBOUNDED,
+    ROW_TOLERANCE,
     TIME_LIMIT,
     EngineStatus,
     Outcome,
@@ -72,6 +73,8 @@ def _configure(highs: Any, *, gap: float, seed: int, threads: int, presolve: boo
     highs.setOptionValue("random_seed", seed)
     highs.setOptionValue("mip_rel_gap", gap)
     highs.setOptionValue("mip_abs_gap", ABSOLUTE_GAP)
+    highs.setOptionValue("primal_feasibility_tolerance", ROW_TOLERANCE)
+    highs.setOptionValue("mip_feasibility_tolerance", ROW_TOLERANCE)
 
 
 def _run(highs: Any, cancel: threading.Event) -> None:

@@ -22,7 +22,7 @@ SCALE = 1e5
 """Objective units per 100 %: the engines then agree to a ten-millionth of the demand."""
 
 HELD_TOLERANCE = 1e-6
-"""Share by which a later stage may fall short of an earlier one: what solvers take for equal."""
+"""Share by which a later stage may fall short of an earlier one: above what is noise to solvers."""
 
 
 @dataclass(frozen=True)

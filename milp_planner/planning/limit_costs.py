@@ -10,13 +10,14 @@ from milp_planner.inputs.catalog import Catalog
 from milp_planner.inputs.load import load_catalog_of
 from milp_planner.inputs.patching import patched
 from milp_planner.inputs.problem import Problem
-from milp_planner.planning.loosening import Limit, Rungs, limits_of
+from milp_planner.planning.loosening import Cash, Limit, Rungs, limits_of
 from milp_planner.planning.plan import Plan, Status
 from milp_planner.planning.plan_dict import clean
 from milp_planner.planning.planner import provenance_of, solve
 from milp_planner.planning.prepare import prepare
 from milp_planner.planning.resolving import (
     Resolver,
+    cash_of,
     fleet_line,
     scaled_traffic,
     score_of,
@@ -177,6 +178,8 @@ class _Pricing:
 
     def _binds_from(self, limit: Limit) -> str | None:
         """The tightest value under which the plan scores no more, by halving."""
+        if isinstance(limit, Cash):
+            return f"${cash_of(self.plan):,.2f}".removesuffix(".00")
         if not isinstance(limit, Rungs) or not limit.tighter:
             return None
         keeps, breaks = -1, len(limit.tighter)

@@ -80,7 +80,7 @@ def _size_faults(problem: Problem, catalog: Catalog, schedule: Schedule) -> Iter
             continue
         for q in schedule.demands[w.name].classes:
             if min(q.input_tokens, q.output_tokens) < 1:
-                message = f"requests of {q.name} tokens: at least 1 of input and of output is needed"
+                message = f"requests of {q.name} tokens: both must be at least 1"
                 where = "traffic" if w.traffic.brings_classes else "requests"
                 yield located(problem, _fault(f"workloads[{i}].{where}", message))
 

@@ -322,9 +322,10 @@ def _cannot_serve(q: Question, llm: Llm) -> str:
 
 
 def _no_room(memory: MemoryFit, concurrency: float) -> str:
+    most = int(memory.free_gib / memory.kv_gib_per_sequence)
     return (
         f"{concurrency:,.0f} requests in flight need {memory.needed_gib(concurrency):.1f} GiB "
-        f"of {memory.usable_gib:.1f} per GPU; {memory.sequences} fit"
+        f"of {memory.usable_gib:.1f} per GPU; {most:,} fit"
     )
 
 
