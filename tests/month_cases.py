@@ -102,6 +102,23 @@ def soft_months(draw: st.DrawFn) -> Case:
 
 
 @st.composite
+def hot_months_with_overflow(draw: st.DrawFn) -> Case:
+    """A gentle ramp, and tokens or a priced shortfall that cost about as much: heat is shared."""
+    above = draw(st.sampled_from([0.7, 0.8, 0.9]))
+    terms = Terms(
+        ceiling=draw(st.sampled_from([1.1, 1.3])),
+        overload=(above, draw(st.sampled_from([100.0, 250.0, 600.0, 1500.0]))),
+        strict_usd=draw(st.sampled_from([None, 150.0])),
+        shortfall_usd=draw(st.sampled_from([None, 3e-4])),
+    )
+    tokens = None
+    if terms.shortfall_usd is None or draw(st.booleans()):
+        usd = draw(st.sampled_from([1.7e-4, 2.5e-4, 4e-4]))
+        tokens = Tokens("tokn", usd, draw(st.sampled_from([0.7, 600.0])))
+    return Case(draw(offers()), draw(blocks()), terms, tokens)
+
+
+@st.composite
 def short_months(draw: st.DrawFn) -> Case:
     """A budget that may be short, and up to one limit besides."""
     names = ("at_most_providers", "survive", "max_units_of_first", "spot_share")

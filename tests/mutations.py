@@ -77,8 +77,32 @@ NUMBERS: list[Any] = [
 ]
 TEXTS = [
     *("", " ", "0", "1", "1,000", "1_000", "1k", "5M", "60%", "140%", "-5%", "50ms", "0s", "1e400"),
-    *("no", "on", "012", "1:30", "2026-01-15", "nan", "inf", "*", "[", "eu-*", "acme", "tiny", "big"),
-    *("chat", "Chat #1", "none", "fair", "steady", "p0", "p99", "requests_per_second", "\u202eacme"),
+    *(
+        "no",
+        "on",
+        "012",
+        "1:30",
+        "2026-01-15",
+        "nan",
+        "inf",
+        "*",
+        "[",
+        "eu-*",
+        "acme",
+        "tiny",
+        "big",
+    ),
+    *(
+        "chat",
+        "Chat #1",
+        "none",
+        "fair",
+        "steady",
+        "p0",
+        "p99",
+        "requests_per_second",
+        "\u202eacme",
+    ),
     *("[red]x[/red]", "=1+1", "\u0663", "\U0001f4a5", "../x", "~nobody", "x" * 300, "a\nb"),
 ]
 VALUES = st.one_of(

@@ -1,4 +1,4 @@
-"""Brute force for next-best plans: lists every small fleet, then takes the cheapest again and again.
+"""Brute force for next-best plans: lists every small fleet and takes the cheapest, time after time.
 
 Written apart from the program, its rows and its cuts: plain loops and numpy, no solver.
 """

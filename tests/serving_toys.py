@@ -1,7 +1,7 @@
 """An LLM and a GPU whose figures can be worked in the head, and catalogs of them.
 
-`toy` has 9 B parameters: 18 GB in bf16, read by a `box` (2,000 GB/s, 90 % attained) in 10 ms. A token
-of its KV cache takes 2 · 10 layers · 2 heads · 125 · 2 bytes = 10,000 bytes.
+`toy` has 9 B parameters: 18 GB in bf16, read by a `box` (2,000 GB/s, 90 % attained) in 10 ms. A
+token of its KV cache takes 2 · 10 layers · 2 heads · 125 · 2 bytes = 10,000 bytes.
 """
 
 from __future__ import annotations

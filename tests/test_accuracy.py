@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
@@ -27,7 +29,8 @@ from milp_planner.serving.leave_one_out import FITTED, fit_factors, left_out_rat
 from milp_planner.serving.roofline import Roofline, roofline
 from milp_planner.serving.samples import Samples, read_samples
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
 DAY = date(2026, 1, 1)
 
 LLAMA = Llm(
@@ -309,6 +312,23 @@ def test_the_command_needs_one_folder(capsys: pytest.CaptureFixture[str], tmp_pa
     assert "usage: python -m milp_planner.serving.accuracy FOLDER" in capsys.readouterr().err
     assert main([str(tmp_path)]) == 2
     assert "no measurements" in capsys.readouterr().err
+
+
+def test_a_reader_that_goes_away_ends_the_report_quietly() -> None:
+    command = [sys.executable, "-m", "milp_planner.serving.accuracy", str(ROOT / "catalogs/market")]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe) as run:
+        assert run.stdout is not None
+        assert run.stderr is not None
+        run.stdout.close()
+        assert (run.stderr.read(), run.wait()) == (b"", 141)
+
+
+def test_shipped_rows_of_llms_with_draft_heads_are_plain() -> None:
+    samples = read_samples(ROOT / "catalogs" / "market", load_catalog("market"))
+    assert samples.speculative == ()
+    compressed = [s.rate_ratio for s in samples.inside if s.llm.attention.startswith("MLA")]
+    assert max(compressed) < 1.4
 
 
 @pytest.mark.skipif(not (SHARED / "data" / "throughput").is_dir(), reason="no published rows here")

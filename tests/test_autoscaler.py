@@ -28,7 +28,7 @@ def test_the_published_day_has_13_events_28_replicas_and_costs_1_179_20() -> Non
 
 
 def test_replicas_grow_by_half_after_each_cooldown_and_never_beyond_the_most() -> None:
-    # 100 requests/s on replicas of 10: 2, 3, 4, 6, 9, 13 hold 77 %, and 14 (by 1) would hold 71 %
+    # ⌊n / 2⌋ more each time, at least one: 2, 3, 4, 6, 9
     found = simulate([100], 10, 1, ScalingRules(most=9))
     assert found.events == (
         ScalingEvent(5, 2, 3),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from serving_toys import box, catalog, measured, toy
 from test_estimate import write_folder
 
@@ -228,7 +232,7 @@ def test_a_throughput_above_the_physical_bound_is_refused(tmp_path: Path) -> Non
     with pytest.raises(InputError) as caught:
         compared(tmp_path, YAML.replace("400\n", "1500\n").replace("    tpot: 38ms\n", ""))
     text = str(caught.value)
-    assert "measurements[0].output_tokens_per_second: 1,500 is above the physical bound of 1,110" in text
+    assert "output_tokens_per_second: 1,500 is above the physical bound of 1,110 tokens/s" in text
     assert "those of the prompts" in text
 
 
@@ -260,10 +264,8 @@ def test_names_come_from_the_file_or_the_options_and_are_checked(tmp_path: Path)
 def test_own_rows_replace_the_published_one_of_the_same_point() -> None:
     known = catalog(measured(80, concurrency=8), measured(60, concurrency=4))
     later = with_own(known, [measured(70, concurrency=8)])
-    assert [(m.concurrency, m.output_tokens_per_second, m.override) for m in later.measurements] == [
-        (4, 60, False),
-        (8, 70, True),
-    ]
+    rows = [(m.concurrency, m.output_tokens_per_second, m.override) for m in later.measurements]
+    assert rows == [(4, 60, False), (8, 70, True)]
 
 
 # ---- the overlay
@@ -313,7 +315,7 @@ def test_an_existing_folder_is_never_touched(
 def test_rows_that_loading_would_refuse_leave_nothing_behind(toys: Path) -> None:
     # 400 tokens/s with 16 in flight take 40 ms a token on average, not 80
     write(toys, "m.yaml", YAML.replace("38ms", "80ms"))
-    with pytest.raises(InputError, match="0.08 s per token lets 16 requests give 200"):
+    with pytest.raises(InputError, match="s per token lets 16 requests give 200"):
         calibrate_files([Path("m.yaml")], **NAMES, catalog="toys", out=Path("mine"), as_of=TODAY)
     assert sorted(p.name for p in toys.iterdir()) == ["m.yaml", "toys"]
 
@@ -332,3 +334,36 @@ def test_without_a_folder_nothing_is_written_and_json_has_it_all(
         "source": "measured",
     }
     assert sorted(p.name for p in toys.iterdir()) == ["m.yaml", "toys"]
+
+
+# ---- whatever a file holds
+
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.just([1]),
+    st.just({"mean": 1}), st.just({"avg": 2.5, "unit": "s"}), st.just(10**400),
+)  # fmt: skip
+
+
+def scrambled(document: Any) -> st.SearchStrategy[Any]:
+    """The document with any of its values replaced."""
+    if isinstance(document, dict):
+        whole = st.fixed_dictionaries({key: scrambled(value) for key, value in document.items()})
+        return st.one_of(whole, whole, whole, VALUES)
+    if isinstance(document, list):
+        return st.one_of(st.tuples(*map(scrambled, document)).map(list), VALUES)
+    return st.one_of(st.just(document), VALUES)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.one_of(*map(scrambled, (VLLM, GUIDELLM, AIPERF))))
+def test_any_document_is_read_or_refused(document: Any) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "m.json"
+        path.write_text(json.dumps(document), encoding="utf-8")
+        with suppress(InputError):
+            found = read_measurements([path])
+            assert all(f.row.concurrency and f.row.output_tokens for f in found)
+
+
+def test_numbers_that_python_does_not_read_are_refused(tmp_path: Path) -> None:
+    assert "thousands of digits" in refused(write(tmp_path, "m.json", '{"a": 1' + "0" * 5000 + "}"))

@@ -1,4 +1,4 @@
-"""One deployment in figures: worked by hand, never slower with more, and what the command prints."""
+"""One deployment in figures: by hand, never slower with more, and what the command prints."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_one_request_alone_takes_what_weights_and_kernels_take() -> None:
     # kernels 10 layers · 50 µs = 0.5 ms; one sequence 20 µs
     found = ask()
     assert found.tpot_s == pytest.approx(10.525e-3)
-    # prefill 2 · 9e9 · 800 / 60 TFLOPS = 240 ms, attention 2·8·250·10·800²/2 / 60 TFLOPS = 0.2133 ms
+    # prefill 2·9e9·800 / 60 TFLOPS = 240 ms, attention 2·8·250·10·800²/2 / 60 TFLOPS = 0.2133 ms
     # and 10 · 50 µs; a request then takes 200 · 10.525 ms + 240.7133 ms
     whole = 200 * 10.525e-3 + 0.2407133
     assert found.requests_per_second == pytest.approx(1 / whole, rel=1e-6)
@@ -93,6 +93,24 @@ def test_a_measured_row_is_returned_and_keeps_its_time_to_the_first_token() -> N
     assert found.ttft_s == pytest.approx(0.5)
     assert found.latency_s == pytest.approx(0.5 + 199 * 0.125)
     assert found.derate == 0.95
+
+
+def test_any_number_in_flight_can_be_asked_about() -> None:
+    known = catalog(measured(80, concurrency=2), measured(400, concurrency=32))
+    found = [ask(n, known) for n in (2, 8, 32, 64, 65)]
+    assert [e.source for e in found] == ["measured"] * 3 + ["calibrated"] * 2
+    rates = [e.output_tokens_per_second or 0.0 for e in found]
+    assert rates[0] == pytest.approx(80)
+    assert rates[2] == pytest.approx(400)
+    assert rates[0] < rates[1] < rates[2] <= rates[3]
+
+
+def test_beyond_what_was_checked_the_estimate_warns() -> None:
+    assert ask(513).warnings[0] == (
+        "513 requests in flight are outside the checked range, 1 to 512"
+    )
+    assert not any("in flight" in warning for warning in ask(512).warnings)
+    assert "box has no measured relative: the estimate was not checked on it" in ask(1).warnings
 
 
 # ---- verdicts

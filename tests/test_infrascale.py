@@ -161,11 +161,12 @@ def test_the_plan_counts_replicas_that_hold_the_users() -> None:
     point = bought.candidate.points[0]
     # the largest queue: 1 + (5 - 0.0727) / (0.0727 + 1,024 tokens of 6.497 ms) batches of 32
     service = 0.0727317 + 1024 * 0.0064968466
-    assert point.requests_per_second == pytest.approx(32 * (1 + (5 - 0.0727317) / service), rel=1e-5)
+    users = 32 * (1 + (5 - 0.0727317) / service)
+    assert point.requests_per_second == pytest.approx(users, rel=1e-5)
     assert point.detail.startswith("InfraScale's formulas: batch 32, queue ratio 1.73")
 
 
 def test_infrascale_answers_users_only() -> None:
     traffic = {"kind": "requests_per_second", "requests_per_second": 1}
-    with pytest.raises(ValueError, match="infrascale answers traffic of kind concurrent_users only"):
+    with pytest.raises(ValueError, match="answers traffic of kind concurrent_users only"):
         problem(traffic=traffic)

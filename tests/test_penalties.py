@@ -9,7 +9,7 @@ from builders import big_and_small, catalog, offering, problem, raw, token_price
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from month_cases import as_input as month_as_input
-from month_cases import soft_months
+from month_cases import hot_months_with_overflow, soft_months
 from oracle import Prices, cheapest_month, cheapest_soft
 from test_solve import as_input, small_problems
 
@@ -319,14 +319,21 @@ def test_nothing_is_said_where_all_penalties_can_occur():
     assert warnings(policy=hot, chat={"latency": {"requirement": "200ms"}}) == []
 
 
-def test_a_utilization_that_solvers_take_for_the_edge_pays_no_penalty():
-    # Some 1e-8 above 75 % of one big: within the tolerance of every limit, in every mode.
-    strict = {"latency": {"requirement": "200ms"}}
-    for ceiling in (0.75, 1.1):
-        policy = {"utilization": {"target": 0.75, "ceiling": ceiling}, **REFERENCE}
-        plan = solve(problem(7.50000008, policy=policy, chat=strict), big_and_small())
-        assert plan.score_usd_per_month == pytest.approx(2_880)
-        assert plan.workloads[0].band == "medium"
+@pytest.mark.parametrize(
+    ("load", "ceiling", "score", "name"),
+    [
+        # One big at 75 % exactly, and a ten-millionth above: another unit, or the price of the high
+        # band.
+        (7.5, 0.75, 2_880, "medium"),
+        (7.5, 1.1, 2_880, "medium"),
+        (7.500001, 0.75, 3_960, "medium"),
+        (7.500001, 1.1, 3_380, "high"),
+    ],
+)
+def test_a_plan_ends_exactly_at_the_edge_of_a_band(load, ceiling, score, name):
+    plan = soft(load, ceiling, requirement="200ms", strict_latency={"usd": 500})
+    assert plan.score_usd_per_month == pytest.approx(score)
+    assert plan.workloads[0].band == name
 
 
 # --- brute force --------------------------------------------------------------------------------
@@ -344,6 +351,19 @@ def test_soft_mode_agrees_with_brute_force(case):
     assert best is not None
     assert plan.status is Status.OPTIMAL
     assert plan.score_usd_per_month == pytest.approx(best, abs=1.0)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(hot_months_with_overflow())
+def test_heat_shared_with_tokens_or_a_shortfall_agrees_with_brute_force(case):
+    most = 5 if len(case.offers) == 2 else 4
+    plan = solve(*month_as_input(case), solver="highs", diagnose=False)
+    best = cheapest_month(case, most)
+    assert plan.status is Status.OPTIMAL
+    if any(p.units > most for p in plan.purchases):
+        assert plan.score_usd_per_month <= best + 1
+    else:
+        assert plan.score_usd_per_month == pytest.approx(best, abs=1.0)
 
 
 PRICES = st.builds(

@@ -8,8 +8,13 @@ from typing import Annotated
 import typer
 
 from milp_planner.cli import exit_codes, streams
+from milp_planner.cli.deployment_options import (
+    Confidence,
+    WhichCatalog,
+    read_confidence,
+    read_counts,
+)
 from milp_planner.cli.parameters import AsJson, AsOf, Overlays, Quiet
-from milp_planner.cli.quantities import Confidence, WhichCatalog, read_confidence, read_counts
 
 
 def calibrate(

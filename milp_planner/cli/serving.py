@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from milp_planner.cli import deployment_options as options
 from milp_planner.cli import exit_codes, streams
+from milp_planner.cli.deployment_options import names_in, read_confidence, read_counts
 from milp_planner.cli.parameters import AsJson, AsOf, Overlays, Quiet
-from milp_planner.cli.quantities import (
-    Confidence,
-    WhichCatalog,
-    names_in,
-    read_confidence,
-    read_counts,
-    read_positive,
-)
-from milp_planner.cli.values import read_duration_s
 
 if TYPE_CHECKING:
     from milp_planner.inputs.catalog import Catalog, Offering
@@ -26,84 +19,42 @@ if TYPE_CHECKING:
     from milp_planner.serving.prices import Price
 
 MOST_GPUS_PER_REPLICA = 64
-HELD = "Owned hardware"
 
 
 def estimate(
-    llm: Annotated[str, typer.Option("--llm", metavar="LLM[,LLM]", help="Which LLMs.")],
-    input_tokens: Annotated[
-        float, typer.Option("--input", parser=read_positive, metavar="N", help="Input tokens.")
-    ],
-    output_tokens: Annotated[
-        float, typer.Option("--output", parser=read_positive, metavar="N", help="Output tokens.")
-    ],
-    gpu: Annotated[
-        str | None, typer.Option(metavar="GPU[,GPU]", help="Default: the offering's GPU.")
-    ] = None,
-    tp: Annotated[str, typer.Option(metavar="N[,N]", help="GPUs of a replica.")] = "1",
-    precision: Annotated[
-        str | None, typer.Option(metavar="NAME[,NAME]", help="Default: the LLM's own.")
-    ] = None,
-    concurrency: Annotated[
-        str | None,
-        typer.Option(
-            "--concurrency",
-            "--batch",
-            metavar="N[,N]",
-            help="Requests in flight; default: as many as fit.",
-        ),
-    ] = None,
-    tpot: Annotated[
-        float | None,
-        typer.Option(parser=read_duration_s, metavar="TIME", help="As many as keep it: 50ms."),
-    ] = None,
-    usd_per_hour: Annotated[
-        float | None,
-        typer.Option(parser=read_positive, metavar="USD", help="Price of the whole replica."),
-    ] = None,
-    offering: Annotated[
-        str | None, typer.Option(metavar="ID", help="Priced at provider/name/region.")
-    ] = None,
-    billing: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of --offering; default: on demand.")
-    ] = None,
-    provider: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Priced at this provider's cheapest.")
-    ] = None,
-    purchase_usd: Annotated[
-        float | None,
-        typer.Option(parser=read_positive, metavar="USD", help=f"{HELD}: what it cost."),
-    ] = None,
-    lifetime_years: Annotated[
-        float, typer.Option(metavar="YEARS", help=f"{HELD}: written off over.")
-    ] = 3.0,
-    watts: Annotated[
-        float | None,
-        typer.Option(parser=read_positive, metavar="W", help=f"{HELD}: draw; default: its TDP."),
-    ] = None,
-    usd_per_kwh: Annotated[
-        float | None,
-        typer.Option(parser=read_positive, metavar="USD", help=f"{HELD}: price of power."),
-    ] = None,
-    pue: Annotated[float, typer.Option(metavar="FACTOR", help=f"{HELD}: what cooling adds.")] = 1.0,
-    usd_per_month: Annotated[
-        float | None,
-        typer.Option(parser=read_positive, metavar="USD", help=f"{HELD}: all else."),
-    ] = None,
-    confidence: Confidence = "p90",
+    llm: options.LlmNames,
+    input_tokens: options.InputTokens,
+    output_tokens: options.OutputTokens,
+    gpu: options.GpuNames = None,
+    tp: options.TensorParallel = "1",
+    precision: options.Precisions = None,
+    concurrency: options.Batches = None,
+    tpot: options.Tpot = None,
+    usd_per_hour: options.HourlyPrice = None,
+    offering: options.OfferingId = None,
+    billing: options.BillingName = None,
+    provider: options.ProviderName = None,
+    purchase_usd: options.PurchaseUsd = None,
+    lifetime_years: options.LifetimeYears = 3.0,
+    watts: options.Watts = None,
+    usd_per_kwh: options.UsdPerKwh = None,
+    pue: options.Pue = 1.0,
+    usd_per_month: options.UsdPerMonth = None,
+    confidence: options.Confidence = "p90",
     as_json: AsJson = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="One row per deployment.")] = False,
-    catalog: WhichCatalog = "market",
+    as_csv: options.AsCsv = False,
+    catalog: options.WhichCatalog = "market",
     overlay: Overlays = None,
     as_of: AsOf = None,
     quiet: Quiet = False,
 ) -> int:
     """Say whether an LLM fits on GPUs, how fast it is, what it costs and what limits it."""
-    from milp_planner.inputs.catalog_files import load_catalog
+    from milp_planner.inputs.load import load_named_catalog
+    from milp_planner.serving.derate import planning_quantile
     from milp_planner.serving.prices import offering_named
 
-    quantile = round(1 - read_confidence(confidence), 12)  # 0.1, not 0.09999999999999998
-    known = load_catalog(catalog, overlays=overlay or (), as_of=as_of)
+    quantile = planning_quantile(read_confidence(confidence))
+    known = load_named_catalog(catalog, overlays=overlay or (), as_of=as_of)
     sold = offering_named(known, offering, billing) if offering else None
     owned = Owned(purchase_usd, lifetime_years, watts, usd_per_kwh, pue, usd_per_month)
     asked = Asked(llm, gpu, tp, precision, concurrency, input_tokens, output_tokens, tpot)

@@ -183,10 +183,14 @@ def _documents(file: Path) -> Iterator[tuple[int, Any]]:
     """The JSON document of a file, or one a line, each with its line."""
     text = read_text(file)
     lines = [(n, line) for n, line in enumerate(text.splitlines(), start=1) if line.strip()]
-    if len(lines) > 1 and all(_is_whole(line) for _, line in lines[:2]):
-        yield from ((n, parse_json(line, str(file), n)) for n, line in lines)
-    else:
-        yield 0, parse_json(text, str(file))
+    try:
+        if len(lines) > 1 and all(_is_whole(line) for _, line in lines[:2]):
+            yield from [(n, parse_json(line, str(file), n)) for n, line in lines]
+        else:
+            yield 0, parse_json(text, str(file))
+    except ValueError:  # Python reads no integer of more than 4,300 digits
+        said = "not valid JSON: a number of thousands of digits"
+        raise input_error(said, file=str(file)) from None
 
 
 def _is_whole(line: str) -> bool:
@@ -324,7 +328,7 @@ def _number(value: Any) -> float | None:
     """A number above 0; None for anything else, as tools write null, 0 or "inf" for `none`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if value > 0 and math.isfinite(value) else None
+    return float(value) if 0 < value < LARGEST and math.isfinite(value) else None
 
 
 def _ratio(value: Any, by: float | None) -> float | None:
@@ -348,6 +352,9 @@ def _day(value: Any) -> date | None:
 def _text(*parts: Any) -> str:
     return " ".join(str(part) for part in parts if part)
 
+
+LARGEST = 1e15
+"""Above it a number of tokens or milliseconds means nothing."""
 
 HINTS = {
     "concurrency": "run the benchmark with a fixed number of requests in flight "

@@ -64,7 +64,7 @@ def load_named_catalog(
         for folder in ((base or Path()) / named, *overlays):
             _refuse_pipes(folder.expanduser())
         return load_catalog(named, base=base, overlays=overlays, as_of=as_of)
-    except (OSError, RuntimeError, ValueError) as error:  # too long, `~nobody`, a NUL
+    except (OSError, RuntimeError) as error:  # too long a name, `~nobody`
         why = getattr(error, "strerror", None) or str(error)
         raise input_error(f"no catalog {shown(str(named))}: {why}", path=CATALOG_KEY) from None
 

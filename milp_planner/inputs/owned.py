@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Annotated
 
 from pydantic import Field
@@ -29,6 +30,9 @@ def owned_usd_per_hour(
     space, hands, network. A month has 720 h, as everywhere here. Raises ValueError for amounts
     below 0, a lifetime of 0, or a PUE below 1.
     """
+    given = (purchase_usd, lifetime_years, watts, usd_per_kwh, pue, monthly_usd)
+    if not all(map(isfinite, given)):
+        raise ValueError("amounts of owned hardware must be finite numbers")
     if min(purchase_usd, watts, usd_per_kwh, monthly_usd) < 0:
         raise ValueError("amounts of owned hardware must be at least 0")
     if lifetime_years <= 0:

@@ -162,7 +162,7 @@ class Utilization(Frozen):
 class OverloadPenalty(Frozen):
     """A ramp on the utilization above a threshold, not capped."""
 
-    above: Share = 0.90
+    above: ShareOrNone = 0.90
     usd_at_full_load: PenaltyUsd = 20_000
 
 

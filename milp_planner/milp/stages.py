@@ -21,8 +21,8 @@ from milp_planner.milp.variables import Terms
 SCALE = 1e5
 """Objective units per 100 %: the engines then agree to a ten-millionth of the demand."""
 
-HELD_TOLERANCE = 1e-6
-"""Share by which a later stage may fall short of an earlier one: above what is noise to solvers."""
+HELD_TOLERANCE = 1e-7
+"""Share by which a later stage may fall short of an earlier one: above what solvers cannot tell."""
 
 
 @dataclass(frozen=True)

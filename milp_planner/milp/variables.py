@@ -51,7 +51,7 @@ Terms = dict[pulp.LpVariable, float]
 
 
 PIN_WIDTH = 4e-6
-"""Relative width of a level that holds one utilization: well above what solvers take for equal."""
+"""Relative width of a level that holds one utilization: far above what solvers cannot tell."""
 
 
 @dataclass(frozen=True)

@@ -31,11 +31,13 @@ from milp_planner.planning.plan import (
     Status,
     WorkloadPlan,
     band,
-    exceeds,
 )
 from milp_planner.serving.candidates import Candidate, PlanningInput
 from milp_planner.serving.traffic import Demand
 from milp_planner.units import SECONDS_PER_HOUR
+
+EDGE = 1e-8
+"""Relative distance at which a solver's plan counts as being on an edge: above its tolerance."""
 
 NOTHING = 1e-7
 """Shares smaller than this are noise of a solver."""
@@ -295,7 +297,7 @@ def _edges(given: PlanningInput, workload: Workload) -> Iterator[float]:
 def _on_edge(utilization: float | None, edges: Iterable[float]) -> float | None:
     """The edge that a solver's tolerance has let the utilization pass, else the utilization."""
     for edge in edges:
-        if utilization is not None and utilization > edge and not exceeds(utilization, edge):
+        if utilization is not None and edge < utilization <= edge * (1 + EDGE):
             return edge
     return utilization
 

@@ -21,7 +21,6 @@ from milp_planner.planning.plan import Plan, Status
 from milp_planner.planning.planner import provenance_of
 from milp_planner.planning.prepare import prepare
 from milp_planner.planning.resolving import (
-    NO_ALTERNATIVES,
     SHARE_TOLERANCE,
     Resolver,
     cash_of,
@@ -32,7 +31,8 @@ from milp_planner.planning.resolving import (
     settings_of,
     without_budget,
 )
-from milp_planner.planning.search import Search
+from milp_planner.planning.search import Answer
+from milp_planner.planning.shortage import as_much_as_paid_for
 from milp_planner.serving.candidates import PlanningInput
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def budget_frontier(
     smallest = smallest_budget(resolver)
     found: list[Step] = []
     note = ""
-    for step in _downwards(resolver, low_usd, high_usd):
+    for step in _downwards(resolver, low_usd, high_usd, smallest):
         if isinstance(step, str):
             note = step
         elif found and _is_same(found[-1], step):
@@ -156,13 +156,13 @@ def smallest_budget(resolver: Resolver) -> float | None:
     return None if plan is None else cash_of(plan)
 
 
-def _downwards(resolver: Resolver, low_usd: float, high_usd: float) -> Iterator[Step | str]:
+def _downwards(
+    resolver: Resolver, low_usd: float, high_usd: float, smallest_usd: float | None
+) -> Iterator[Step | str]:
     """Steps from the largest budget to the smallest; a text where the search ends early."""
-    budget, when_short = high_usd, resolver.problem.limits.budget
-    assert when_short is not None
+    budget = high_usd
     for _ in range(MOST_STEPS):
-        problem = with_budget(resolver.problem, budget, when_short.when_short)
-        answer = resolver.answer(problem)
+        answer = best_within(resolver, budget, smallest_usd)
         if answer.plan is None:
             yield _ending(answer.status, budget)
             return
@@ -175,6 +175,16 @@ def _downwards(resolver: Resolver, low_usd: float, high_usd: float) -> Iterator[
             below = max(below, (high_usd - low_usd) / SAMPLES)
         budget = max(low_usd, step.budget_usd - below)
     yield f"the search ended after {MOST_STEPS} steps, at ${budget:,.2f}"
+
+
+def best_within(resolver: Resolver, budget_usd: float, smallest_usd: float | None) -> Answer:
+    """The best plan of a budget, straight to what it serves where everything is out of reach."""
+    known = resolver.problem.limits.budget
+    assert known is not None
+    problem = with_budget(resolver.problem, budget_usd, known.when_short)
+    if smallest_usd is None or budget_usd > smallest_usd - _resolution(smallest_usd):
+        return resolver.answer(problem)
+    return as_much_as_paid_for(resolver.search(resolver.given_for(problem)), None)
 
 
 def _ending(status: Status, budget_usd: float) -> str:
@@ -235,8 +245,7 @@ def next_step(resolver: Resolver, plan: Plan, most_usd: float) -> Step | None:
             cheapest = cash
     if cheapest is None:
         return None
-    at_step = with_budget(problem, cheapest + CENT / 2, budget.when_short)
-    better = resolver.answer(at_step).plan
+    better = best_within(resolver, cheapest + CENT / 2, most_usd).plan
     return None if better is None else _step(better, cash_of(better) + CENT)
 
 
@@ -252,9 +261,7 @@ def _improvements(given: PlanningInput, plan: Plan) -> Iterator[Held]:
 
 
 def _least_cash(resolver: Resolver, given: PlanningInput, held: Held) -> float | None:
-    settings = replace(resolver.settings, time_limit_s=max(resolver.seconds_left, CENT))
-    search = Search(given, settings, resolver.provenance, NO_ALTERNATIVES)
-    plan = search.best(held).plan
+    plan = resolver.search(given).best(held).plan
     return None if plan is None else cash_of(plan)
 
 

@@ -6,8 +6,9 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from milp_planner._version import __version__
 from milp_planner.inputs.catalog import Catalog
@@ -27,6 +28,8 @@ from milp_planner.planning.resolving import settings_of
 from milp_planner.planning.search import Answer, Interrupted, Search, Settings
 from milp_planner.planning.staged import first_answer
 from milp_planner.serving.candidates import PlanningInput
+
+HALF_A_CENT = 0.005
 
 MOST_REASONS = 12
 """Reasons that are listed when a workload or a class cannot be served."""
@@ -108,12 +111,20 @@ def _look_for_alternatives(search: Search) -> str:
 def _with_alternatives(search: Search, note: str) -> Plan:
     """The search's first plan with all others, which never cost less than those before them."""
     first, *others = search.found
-    others.sort(key=lambda plan: plan.score_usd_per_month or 0.0)
+    others = in_order(others)
     notes = [note] if note else []
     if search.asked.count:
         notes += twin_notes([first, *others], search.twins)
     plan = replace(first, alternatives=tuple(others), alternatives_note="\n".join(notes))
     return with_oldest_price(plan)
+
+
+def in_order(plans: Sequence[Plan]) -> list[Plan]:
+    """Cheapest first, where a later plan is cheaper by more than the tolerance of its proof."""
+    scores = [plan.score_usd_per_month or 0.0 for plan in plans]
+    if all(after >= before - HALF_A_CENT for before, after in pairwise(scores)):
+        return list(plans)
+    return sorted(plans, key=lambda plan: plan.score_usd_per_month or 0.0)
 
 
 def _ending(search: Search, answer: Answer) -> str:

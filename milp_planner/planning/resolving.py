@@ -21,6 +21,7 @@ from milp_planner.planning.staged import first_answer
 from milp_planner.serving.candidates import Candidate, PlanningInput
 
 NO_ALTERNATIVES = Alternatives(count=0)
+LEAST_S = 0.01
 SHARE_TOLERANCE = 1e-6
 """Shares of the demand closer than this are one to the solvers."""
 
@@ -32,7 +33,6 @@ class Resolver:
     given: PlanningInput
     settings: Settings
     provenance: Provenance
-    solves: int = 0
     _listed: list[tuple[tuple[Any, ...], PlanningInput]] = field(default_factory=list)
     _known: dict[tuple[str, bool], Answer] = field(default_factory=dict)
     _started_s: float = field(default_factory=time.monotonic)
@@ -68,12 +68,17 @@ class Resolver:
             return Answer(Status.INFEASIBLE, None, Proof(certified=True, certified_by=()))
         if self.seconds_left <= 0 or self._is_cancelled():
             return Answer(Status.NO_PLAN, None, Proof(certified=False, certified_by=()))
-        self.solves += 1
-        settings = replace(
-            self.settings, time_limit_s=self.seconds_left, break_ties=break_ties
-        )
-        search = Search(given, settings, self.provenance, NO_ALTERNATIVES, required=required)
+        search = self.search(given, required, break_ties=break_ties)
         return first_answer(search) if required is None else search.next()
+
+    def search(
+        self, given: PlanningInput, required: Wanted | None = None, *, break_ties: bool = False
+    ) -> Search:
+        """A search of its own for a prepared problem, within the time that is left."""
+        settings = replace(
+            self.settings, time_limit_s=max(self.seconds_left, LEAST_S), break_ties=break_ties
+        )
+        return Search(given, settings, self.provenance, NO_ALTERNATIVES, required=required)
 
     def _is_cancelled(self) -> bool:
         return self.settings.cancel is not None and self.settings.cancel.is_set()

@@ -188,6 +188,11 @@ class Search:
         return self.settings.cancel is not None and self.settings.cancel.is_set()
 
     @property
+    def is_stopped(self) -> bool:
+        """True when nothing more may be solved."""
+        return self.is_cancelled or self.seconds_left <= 0
+
+    @property
     def twins(self) -> Mapping[str, tuple[str, ...]]:
         """Ids of offerings that count as one, by the id of the one that stands for them."""
         return self._kept().twins
@@ -195,6 +200,9 @@ class Search:
     def alternatives(self) -> Iterator[Answer]:
         """Next-best plans, until enough, none is left, or the time is up."""
         while len(self.found) <= self.asked.count:
+            if self.is_stopped and self._ahead is None:
+                yield Answer(Status.NO_PLAN, None, Proof(certified=False, certified_by=()))
+                return
             answer = self.next()
             yield answer
             if answer.plan is None:

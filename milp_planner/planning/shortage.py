@@ -47,7 +47,7 @@ def next_when_short(search: Search) -> Answer:
     cheapest = without_budget(search)
     if cheapest.status is Status.INFEASIBLE:
         return full
-    return _as_much_as_paid_for(search, cheapest.plan)
+    return as_much_as_paid_for(search, cheapest.plan)
 
 
 def without_budget(search: Search) -> Answer:
@@ -55,14 +55,17 @@ def without_budget(search: Search) -> Answer:
     problem = search.given.problem
     limits = problem.limits.model_copy(update={"budget": None})
     given = replace(search.given, problem=problem.model_copy(update={"limits": limits}))
-    settings = replace(search.settings, time_limit_s=search.seconds_left)
+    settings = replace(
+        search.settings, time_limit_s=search.seconds_left, break_ties=False
+    )  # its cost is all that is asked for
     freed = type(search)(
         given, settings, search.provenance, search.asked, required=search.required
     )
     return freed.next()
 
 
-def _as_much_as_paid_for(search: Search, everything: Plan | None) -> Answer:
+def as_much_as_paid_for(search: Search, everything: Plan | None) -> Answer:
+    """What a budget that is known to be short serves; `everything` is only told of."""
     held: Held = ()
     verdicts = []
     for stage in stages_of(search.given.problem):

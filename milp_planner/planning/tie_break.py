@@ -24,14 +24,15 @@ TIE_TOLERANCE_USD = 0.001
 TIE_TOLERANCE = 1e-9
 """Relative: scores of millions differ by as much in their last digits."""
 
-LEAST_SECONDS = 2.0
-PATIENCE = 2.0
+LEAST_SECONDS = 10.0
+PATIENCE = 4.0
 """A tie alone is looked for no longer than this, or so many times what the plan itself took."""
 
 
 def break_tie(search: Search, answer: Answer) -> tuple[Answer, Answer | None]:
     """The preferred of all plans that score the same as `answer`, and the next answer if known."""
-    if answer.status is not Status.OPTIMAL or answer.proof.columns > MOST_COLUMNS:
+    too_large = answer.proof.columns > MOST_COLUMNS
+    if answer.status is not Status.OPTIMAL or too_large or search.is_stopped:
         return answer, None
     limit_s = max(LEAST_SECONDS, PATIENCE * answer.proof.seconds)
     if search.more_wanted:

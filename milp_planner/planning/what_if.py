@@ -191,12 +191,15 @@ def rows_of(
     how: How = How(),
 ) -> Iterator[Row]:
     """The rows in order, each as soon as it and all before it are known."""
-    if executor is None:
-        yield from (run_scenario(problem, catalog, scenario, how) for scenario in scenarios)
-        return
-    futures = [
-        executor.submit(run_scenario, problem, catalog, scenario, how) for scenario in scenarios
+    smallest = _smallest_budgets(problem, scenarios, catalog, how)
+    tasks = [
+        (problem, catalog, scenario, how, known)
+        for scenario, known in zip(scenarios, smallest, strict=True)
     ]
+    if executor is None:
+        yield from (run_scenario(*task) for task in tasks)
+        return
+    futures = [executor.submit(run_scenario, *task) for task in tasks]
     try:
         for future in futures:
             yield future.result()
@@ -205,19 +208,57 @@ def rows_of(
             future.cancel()
 
 
-def run_scenario(problem: Problem, catalog: Catalog, scenario: Scenario, how: How) -> Row:
-    """One scenario's row; errors of the input or of the solvers become a row that failed."""
+def _smallest_budgets(
+    problem: Problem, scenarios: Sequence[Scenario], catalog: Catalog, how: How
+) -> list[float | None]:
+    """The least cash that serves everything, for every budget scenario; the same one once."""
+    known: dict[str, float | None] = {}
+    found = []
+    for scenario in scenarios:
+        others = replace(scenario, budget_usd=None, name="", settings={})
+        if scenario.budget_usd is not None and repr(others) not in known:
+            known[repr(others)] = _smallest_budget(problem, others, catalog, how)
+        found.append(known.get(repr(others)) if scenario.budget_usd is not None else None)
+    return found
+
+
+def _smallest_budget(
+    problem: Problem, scenario: Scenario, catalog: Catalog, how: How
+) -> float | None:
+    try:
+        return smallest_budget(_resolver(*scenario.applied(problem, catalog), how))
+    except (PlannerError, SolverError):
+        return None  # the rows themselves will say why
+
+
+def run_scenario(
+    problem: Problem,
+    catalog: Catalog,
+    scenario: Scenario,
+    how: How,
+    smallest_usd: float | None = None,
+) -> Row:
+    """One scenario's row; errors of the input or of the solvers become a row that failed.
+
+    `smallest_usd` is the least cash that serves everything, where a budget is asked about.
+    """
     started_s = time.monotonic()
     row = Row(scenario.name, scenario.settings, FAILED)
     try:
-        row = _solved(problem, catalog, scenario, how)
+        row = _solved(problem, catalog, scenario, how, smallest_usd)
     except (PlannerError, SolverError) as error:
         text = " ".join(str(error).split())
         row = replace(row, error=text, is_solver_failure=isinstance(error, SolverError))
     return replace(row, seconds=time.monotonic() - started_s)
 
 
-def _solved(problem: Problem, catalog: Catalog, scenario: Scenario, how: How) -> Row:
+def _solved(
+    problem: Problem,
+    catalog: Catalog,
+    scenario: Scenario,
+    how: How,
+    smallest_usd: float | None,
+) -> Row:
     problem, catalog = scenario.applied(problem, catalog)
     plan = solve(
         problem,
@@ -234,7 +275,7 @@ def _solved(problem: Problem, catalog: Catalog, scenario: Scenario, how: How) ->
         return row
     resolver = _resolver(problem, catalog, how)
     if scenario.budget_usd is not None:
-        row = _with_next_step(row, plan, resolver)
+        row = _with_next_step(row, plan, resolver, smallest_usd)
     if scenario.compares_per_token:
         row = replace(row, split=split(resolver, problem))
     return row
@@ -271,13 +312,14 @@ def _row(scenario: Scenario, plan: Plan) -> Row:
     )
 
 
-def _with_next_step(row: Row, plan: Plan, resolver: Resolver) -> Row:
-    everything = smallest_budget(resolver)
-    row = replace(row, smallest_budget_usd=everything)
-    is_short = row.served_share is not None and plan.status is Status.OPTIMAL
-    if everything is None or not is_short or not any(w.shortfall_share for w in plan.workloads):
+def _with_next_step(
+    row: Row, plan: Plan, resolver: Resolver, smallest_usd: float | None
+) -> Row:
+    row = replace(row, smallest_budget_usd=smallest_usd)
+    is_short = any(w.shortfall_share for w in plan.workloads)
+    if smallest_usd is None or plan.status is not Status.OPTIMAL or not is_short:
         return row
-    return replace(row, next_step=next_step(resolver, plan, everything))
+    return replace(row, next_step=next_step(resolver, plan, smallest_usd))
 
 
 # ---- what only all rows together tell

@@ -11,7 +11,7 @@ from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.benchmarks import Found, read_measurements
 from milp_planner.inputs.catalog import Catalog, Gpu, Llm, Measurement
 from milp_planner.inputs.catalog_checks import REGIMES, unknown_gpu, unknown_llm
-from milp_planner.inputs.catalog_files import load_catalog
+from milp_planner.inputs.load import load_named_catalog
 from milp_planner.inputs.overlays import write_measurements
 from milp_planner.serving import memory
 from milp_planner.serving.derate import DEFAULT_CONFIDENCE, DEFAULT_QUANTILE, planning_quantile
@@ -88,7 +88,7 @@ def calibrate(
     hold where a file states none. `out` is a new folder, written whole or not at all. Raises
     InputError as `compare` does, for files that cannot be read, and when `out` exists.
     """
-    known = load_catalog(catalog, overlays=overlays, as_of=as_of)
+    known = load_named_catalog(catalog, overlays=overlays, as_of=as_of)
     today = as_of or date.today()
     names = {"llm": llm, "gpu": gpu, "precision": precision, "engine": engine}
     found = compare(
