@@ -60,7 +60,7 @@ def test_every_family_term_and_billing_is_named():
 def test_every_command_is_named():
     from milp_planner.cli.app import app
 
-    commands = [command.name for command in app.registered_commands]
+    commands = [c.name or c.callback.__name__.replace("_", "-") for c in app.registered_commands]
     commands += [group.name for group in app.registered_groups]
     assert not [name for name in commands if f"`{name}" not in README]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import threading
 import time
@@ -149,15 +150,18 @@ class Search:
         ends_s, self._ends_s = self._ends_s, min(self._ends_s, time.monotonic() + limit_s)
         try:
             self._kept().readmit([*self.found, self._aside], self.asked.differ_by)
-            return self.best(self.held or ())
+            # Where no next-best plan is wanted it is enough to know that it scores more.
+            enough = math.inf if self.more_wanted else _score(answer) * (1 + 1e-9) + 0.01
+            return self.best(self.held or (), enough)
         finally:
             self._aside, self._ends_s = None, ends_s
 
-    def best(self, held: Held = ()) -> Answer:
+    def best(self, held: Held = (), enough: float = math.inf) -> Answer:
         """The plan of least score that serves what is held.
 
         Where the overload penalty can fire the program is a relaxation, refined until it charges
-        the best plan seen what that owes: see `milp/levels.py`.
+        the best plan seen what that owes: see `milp/levels.py`. Once no plan can score below
+        `enough`, the one at hand will do.
         """
         best: Answer | None = None
         for _ in range(MOST_REFINEMENTS):
@@ -171,6 +175,8 @@ class Search:
             best = seen if best is None else _better(best, seen)
             if self._is_settled(best, model, verdict):
                 return self._settled(best, model, verdict)
+            if verdict.bound is not None and verdict.bound > enough:
+                break
             if self.seconds_left <= 0 or not self._refined(model, verdict, seen):
                 break
         assert best is not None
