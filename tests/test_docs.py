@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from milp_planner import load_catalog, load_problem, prepare
+from milp_planner import load_catalog, load_problem, prepare, solve
 from milp_planner.inputs.billing import BILLING_MODES
 from milp_planner.milp.constraints import CONSTRAINTS
 from milp_planner.milp.objective import CASH_TERMS, PENALTY_TERMS
+from milp_planner.reporting.formats import FORMATS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -70,3 +71,11 @@ def test_the_readme_has_the_two_commands_that_ci_runs():
     assert len(blocks("sh")) == 2
     assert "readme_command 1" in ci
     assert "readme_command 2" in ci
+
+
+def test_the_transcript_in_the_readme_is_what_is_printed():
+    (shown,) = [block for block in blocks("") if block.startswith("$ milp-planner solve")]
+    plan = solve(load_problem(ROOT / "problems" / "quickstart.yaml"))
+    printed = FORMATS["text"](plan).splitlines()
+    for line in shown.splitlines()[2:]:  # the headline holds seconds, another line versions
+        assert line in printed or line.startswith("Solvers:")
