@@ -14,11 +14,16 @@ import sys
 import tempfile
 from pathlib import Path
 
+import builders
 import pytest
 from toy import CATALOG, ENVIRONMENT, PROBLEM, write
 
 from milp_planner.cli import exit_codes
+from milp_planner.errors import InputError
 from milp_planner.inputs.bounded import MOST_UNITS
+from milp_planner.inputs.load import load_problem
+from milp_planner.planning.arguments import check_settings
+from milp_planner.planning.prepare import prepare
 
 pytest_plugins = ["toy_cli"]
 
@@ -947,3 +952,66 @@ def test_what_the_system_refuses_is_no_bug_of_ours(run, monkeypatch):
     assert err == (
         "the system refused: No space left on device: /tmp/x\n  hint: --debug shows where\n"
     )
+
+
+# ---- Python calls
+
+
+def test_a_problem_and_a_catalog_are_told_from_anything_else():
+    good, known = builders.problem(13), builders.big_and_small()
+    for problem, catalog, words in (
+        (None, known, "expected a Problem, as load_problem() gives, not NoneType"),
+        ({}, known, "expected a Problem, as load_problem() gives, not dict"),
+        (known, good, "expected a Problem, as load_problem() gives, not Catalog"),
+        (good, None, "expected a Catalog, as load_catalog() gives, not NoneType"),
+        (good, "market", "expected a Catalog, as load_catalog() gives, not str"),
+    ):
+        with pytest.raises(TypeError) as caught:
+            prepare(problem, catalog)
+        assert str(caught.value) == words
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "kind", "words"),
+    [
+        ("time_limit_s", -1, InputError, "time_limit_s: must be greater than 0 (is -1)"),
+        ("time_limit_s", 0, InputError, "time_limit_s: must be greater than 0 (is 0)"),
+        ("time_limit_s", float("nan"), InputError, "time_limit_s: must be a number (is nan)"),
+        ("time_limit_s", "60s", TypeError, "time_limit_s: expected a number, not str"),
+        ("time_limit_s", True, TypeError, "time_limit_s: expected a number, not bool"),
+        ("gap", float("nan"), InputError, "gap: must be a number (is nan)"),
+        ("gap", 2, InputError, "gap: must be at most 1 (is 2)"),
+        ("gap", -0.1, InputError, "gap: must be at least 0 (is -0.1)"),
+        ("alternatives", -1, InputError, "alternatives: must be at least 0 (is -1)"),
+        ("alternatives", 101, InputError, "alternatives: must be at most 100 (is 101)"),
+        ("alternatives", 1.5, TypeError, "alternatives: expected a whole number, not float"),
+        ("solver", "x", InputError, "solver: 'x' is not one of both, cbc, highs"),
+        ("solver", "hihgs", InputError, "did you mean 'highs'?"),
+        ("solver", "", InputError, "solver: '' is not one of both, cbc, highs"),
+        ("solver", 5, TypeError, "solver: expected text, not int"),
+    ],
+)
+def test_a_setting_from_python_is_checked(setting, value, kind, words):
+    with pytest.raises(kind) as caught:
+        check_settings(**{setting: value})
+    assert words in str(caught.value)
+
+
+def test_settings_in_range_pass():
+    check_settings()
+    check_settings(time_limit_s=0.5, gap=1, alternatives=0, solver="cbc")
+
+
+@pytest.mark.parametrize("source", [None, 5, b"x", {}])
+def test_a_file_name_is_text_or_a_path(source):
+    with pytest.raises(TypeError, match="load_problem takes a file name, not"):
+        load_problem(source)
+    with pytest.raises(TypeError, match="load_problem takes text as str, not bytes"):
+        load_problem("x.yaml", text=b"a: 1")
+
+
+def test_without_a_file_faults_have_a_path_and_no_line():
+    limits = {"regions": {"allow": ["mars"]}}
+    with pytest.raises(InputError) as caught:
+        prepare(builders.problem(13, limits=limits), builders.big_and_small())
+    assert str(caught.value) == "limits.regions.allow: no region 'mars'"

@@ -219,6 +219,11 @@ def test_where_nothing_helps_nothing_is_promised():
     assert plan.diagnosis.combination == ()
 
 
+def test_a_catalog_with_too_few_units_is_said_so():
+    few = catalog([offering("acme", "big", 4.0, max_units=1)], [raw("big", 10)])
+    assert solve(problem(13), few).reasons == ("the catalog has too few units (max_units)",)
+
+
 # ---- brute force
 
 
@@ -233,9 +238,20 @@ def tight(draw):
     )
 
 
-@settings(max_examples=6)
+@settings(max_examples=5)
 @given(tight())
 def test_changes_of_budget_and_quota_agree_with_brute_force(case):
+    check_changes_of_budget_and_quota_agree_with_brute_force(case)
+
+
+@pytest.mark.slow
+@settings(max_examples=100)
+@given(tight())
+def test_changes_of_budget_and_quota_agree_with_brute_force_in_many_cases(case):
+    check_changes_of_budget_and_quota_agree_with_brute_force(case)
+
+
+def check_changes_of_budget_and_quota_agree_with_brute_force(case):
     rates, prices, rate, budget, gpus = case
     names = ["a", "b"]
     boxes = catalog(

@@ -166,6 +166,24 @@ def test_a_unit_may_be_bought_only_to_cool_the_fleet():
     assert plan.costs["overload"] == 0
 
 
+def test_as_many_units_as_cool_the_fleet_may_be_bought():
+    # 10.5 requests/s and only big: the ceiling of 110 % wants one, the ramp a second.
+    only_big = catalog([offering("acme", "big", 4.0)], [raw("big", 10)])
+    assert units(soft(10.5, ceiling=1.1, rented=only_big, overload=overload(20_000))) == {"big": 2}
+
+
+def test_the_ramp_is_exact_where_two_fleets_differ_by_little():
+    # 9.9 requests/s and one big: 99 % is $9,000 up the ramp, $11,880 in all. A dear second unit
+    # makes it $11,844. The tangents that the program starts with see only $11,789 in the first.
+    dear = catalog(
+        [offering("acme", "big", 4.0, max_units=1), offering("bolt", "dear", 12.45)],
+        [raw("big", 10), raw("dear", 3)],
+    )
+    plan = soft(9.9, rented=dear, overload=overload(10_000))
+    assert units(plan) == {"big": 1, "dear": 1}
+    assert plan.score_usd_per_month == pytest.approx(11_844)
+
+
 @pytest.mark.parametrize(
     ("usd", "fleet", "score"), [(500, {"big": 1}, 3_380), (1_500, {"big": 1, "small": 1}, 3_960)]
 )

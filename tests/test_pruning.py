@@ -195,7 +195,7 @@ def same_with_and_without(question, rented, **options):
 RICH = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
-@settings(RICH, max_examples=60)
+@settings(RICH, max_examples=35)
 @given(rich_problems())
 def test_pruning_changes_no_plan(case):
     same_with_and_without(*case)

@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from milp_planner.planning.scenarios import (
     repriced_catalog,
     scenario_grid,
 )
-from milp_planner.planning.what_if import FAILED
+from milp_planner.planning.what_if import FAILED, How, rows_of
 from milp_planner.reporting.what_if import frontier_text, staircase, what_if_csv
 
 pytest_plugins = ["toy_cli"]
@@ -177,6 +178,14 @@ def test_an_executor_of_processes_gives_the_same_rows():
     assert alone.to_dict() == together.to_dict()
 
 
+def test_a_sweep_that_is_cancelled_ends_without_plans():
+    cancel = threading.Event()
+    cancel.set()
+    scenarios = scenario_grid(traffic=[1, 2])
+    rows = rows_of(problem(13), scenarios, big_and_small(), how=How(cancel=cancel))
+    assert [(row.status, row.error) for row in rows] == [("no_plan", "stopped early")] * 2
+
+
 def test_a_grid_too_large_is_refused():
     with pytest.raises(InputError, match="1,600 scenarios are asked for, more than 1,000"):
         scenario_grid(budgets=range(1, 41), traffic=range(1, 41))
@@ -274,9 +283,20 @@ def two_workloads(draw):
     return rates, prices, loads
 
 
-@settings(max_examples=4)
+@settings(max_examples=3)
 @given(two_workloads())
 def test_the_steps_agree_with_brute_force(case):
+    check_the_steps_agree_with_brute_force(case)
+
+
+@pytest.mark.slow
+@settings(max_examples=100)
+@given(two_workloads())
+def test_the_steps_agree_with_brute_force_in_many_cases(case):
+    check_the_steps_agree_with_brute_force(case)
+
+
+def check_the_steps_agree_with_brute_force(case):
     rates, prices, loads = case
     names = ["a", "b"]
     boxes = catalog(

@@ -12,6 +12,7 @@ from milp_planner.cli.asking import explain, what_if
 from milp_planner.cli.authoring import init, schema
 from milp_planner.cli.calibrating import calibrate
 from milp_planner.cli.catalog import check_folder, list_records, show
+from milp_planner.cli.evaluating import evaluate
 from milp_planner.cli.importing import diff, import_prices, import_problem
 from milp_planner.cli.inspecting import check, options
 from milp_planner.cli.serving import estimate
@@ -65,6 +66,7 @@ def need_command(context: typer.Context) -> int:
 app.command()(solve)
 app.command()(what_if)
 app.command()(explain)
+app.command()(evaluate)
 app.command()(check)
 app.command()(options)
 app.command()(traffic)

@@ -39,39 +39,54 @@ if TYPE_CHECKING:
 
 MOST_JOBS = 64
 
+Many = list[str] | None
+
 Budgets = Annotated[
     str | None,
     typer.Option(
-        metavar="USD,...", help="Cash per month: 4000,8000, or 2000:20000:1000; or every step."
+        metavar="USD,...", help="Cash per month: 4000,8k, 2000:20000:1000; 2000:20000: every step."
     ),
 ]
-Many = list[str] | None
+TrafficFactors = Annotated[
+    str | None, typer.Option(metavar="FACTOR,...", help="Factors on all traffic: 0.5,1,2.")
+]
+Without = Annotated[
+    Many, typer.Option(metavar="KIND:NAME,...", help="Lost, one by one; a+b: together.")
+]
+Prices = Annotated[
+    Many, typer.Option(metavar="OFFERING=USD,...", help="Per GPU-hour, or 80% of today's.")
+]
+LimitValues = Annotated[
+    Many, typer.Option(metavar="KEY=VALUE,...", help="A limit: max_gpus.total=32,64,none.")
+]
+Targets = Annotated[
+    str | None, typer.Option(metavar="SHARE,...", help="Utilization targets: 60%,75%.")
+]
+ScenarioFiles = Annotated[
+    list[Path] | None, typer.Option(metavar="FILE", help="Named patches of the problem.")
+]
+Jobs = Annotated[
+    int, typer.Option(min=1, max=MOST_JOBS, help="Scenarios solved at the same time.")
+]
+
+OfferingName = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Why not this offering? A name or a pattern.")
+]
+GpuName = Annotated[str | None, typer.Option(metavar="NAME", help="Why not this GPU type?")]
+ProviderName = Annotated[str | None, typer.Option(metavar="NAME", help="Why not this provider?")]
+AskLimits = Annotated[bool, typer.Option("--limits", help="What does each limit cost?")]
 
 
 def what_if(
     file: ProblemFile,
     budget: Budgets = None,
-    traffic: Annotated[
-        str | None, typer.Option(metavar="FACTOR,...", help="Factors on all traffic: 0.5,1,2.")
-    ] = None,
-    without: Annotated[
-        Many, typer.Option(metavar="KIND:NAME", help="Lost, one by one; a+b: together.")
-    ] = None,
-    price: Annotated[
-        Many, typer.Option(metavar="OFFERING=USD", help="Per GPU-hour, or 80% of today's.")
-    ] = None,
-    limit: Annotated[
-        Many, typer.Option(metavar="KEY=VALUE,...", help="A limit: max_gpus.total=32,64.")
-    ] = None,
-    target: Annotated[
-        str | None, typer.Option(metavar="SHARE,...", help="Utilization targets: 60%,75%.")
-    ] = None,
-    scenario: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Named patches of the problem.")
-    ] = None,
-    jobs: Annotated[
-        int, typer.Option(min=1, max=MOST_JOBS, help="Scenarios solved at the same time.")
-    ] = 1,
+    traffic: TrafficFactors = None,
+    without: Without = None,
+    price: Prices = None,
+    limit: LimitValues = None,
+    target: Targets = None,
+    scenario: ScenarioFiles = None,
+    jobs: Jobs = 1,
     as_json: AsJson = False,
     format_: FormatName = None,
     output: Output = None,
@@ -235,14 +250,10 @@ def _exit_code(rows: Sequence[Row]) -> int:
 
 def explain(
     file: ProblemFile,
-    offering: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Why not this offering (or pattern)?")
-    ] = None,
-    gpu: Annotated[str | None, typer.Option(metavar="NAME", help="Why not this GPU type?")] = None,
-    provider: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Why not this provider?")
-    ] = None,
-    limits: Annotated[bool, typer.Option("--limits", help="What does each limit cost?")] = False,
+    offering: OfferingName = None,
+    gpu: GpuName = None,
+    provider: ProviderName = None,
+    limits: AskLimits = False,
     as_json: AsJson = False,
     time_limit: TimeLimit = None,
     solver: SolverName = None,

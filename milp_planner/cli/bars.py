@@ -14,17 +14,24 @@ def bar(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[Callable[[]
         yield lambda write: write()
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
-    from rich.text import Text
-
-    shown = (MofNCompleteColumn(), BarColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    progress = Progress(
-        *shown, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
     )
-    console.print(Text(what), end=" ")
+
+    name = TextColumn("{task.description}", markup=False)
+    progress = Progress(
+        *(name, MofNCompleteColumn(), BarColumn(), TimeElapsedColumn()),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
     with progress:
-        task = progress.add_task("", total=total)
+        task = progress.add_task(what, total=total)
 
         def step(write: Callable[[], None]) -> None:
             progress.stop()  # or the bar would be in the middle of what is written

@@ -79,8 +79,18 @@ def _fault_of_output(path: Path) -> str:
     if not path.parent.is_dir():
         return f"there is no directory {path.parent}"
     if path.exists():
+        if path.name in _tables() and path.is_file():
+            return "is a file of a catalog; give another name"
         return "" if os.access(path, os.W_OK) else "permission denied"
     return "" if os.access(path.parent, os.W_OK) else "its directory may not be written to"
+
+
+def _tables() -> set[str]:
+    """Names of a catalog's files: a catalog may rest on others, in folders not known yet."""
+    from milp_planner.inputs.catalog_files import TABLES
+    from milp_planner.inputs.catalog_folders import MANIFEST
+
+    return {MANIFEST, *TABLES}
 
 
 def _clash(path: Path, source: Path) -> str:

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 
 from milp_planner.inputs.billing import BILLING_MODES
 from milp_planner.inputs.problem import Problem
+from milp_planner.planning.plan import Plan
 from milp_planner.planning.resolving import Resolver, cash_of, scaled_traffic
 from milp_planner.planning.scenarios import allowed_billings, with_billings
 
 PRECISION = 1e-3
 """Relative width of the bracket around the break-even."""
 
-MOST_DOUBLINGS = 10
+STRIDE = 4.0
+MOST_STRIDES = 5
 """How far beyond the factors asked for a break-even is looked for: a thousandfold."""
 
 PER_TOKEN = tuple(mode.name for mode in BILLING_MODES.values() if mode.per_token)
@@ -49,9 +51,13 @@ class BreakEven:
     """What per-token use costs at `above`, USD/month."""
 
 
-def fleet_only(problem: Problem) -> Problem:
-    """The problem without per-token offerings."""
-    return with_billings(problem, (b for b in allowed_billings(problem) if b not in PER_TOKEN))
+def fleet_only(problem: Problem) -> Problem | None:
+    """The problem without per-token offerings; None where nothing else is allowed."""
+    allowed = allowed_billings(problem)
+    left = [billing for billing in allowed if billing not in PER_TOKEN]
+    if len(left) == len(allowed):
+        return problem
+    return with_billings(problem, left) if left else None
 
 
 def per_token_only(problem: Problem) -> Problem:
@@ -59,14 +65,17 @@ def per_token_only(problem: Problem) -> Problem:
     return with_billings(problem, PER_TOKEN)
 
 
-def split(resolver: Resolver, problem: Problem) -> Split:
-    """What a fleet alone and per-token use alone cost."""
-    return Split(_cash(resolver, fleet_only(problem)), _cash(resolver, per_token_only(problem)))
+def split(resolver: Resolver, problem: Problem, plan: Plan | None = None) -> Split:
+    """What a fleet alone and per-token use alone cost; `plan` is the best one, where known."""
+    fleet = fleet_only(problem)
+    if fleet is problem and plan is not None and plan.cash_usd_per_month is not None:
+        fleet_usd: float | None = plan.cash_usd_per_month
+    else:
+        fleet_usd = None if fleet is None else _cash(resolver, fleet)
+    return Split(fleet_usd, _cash(resolver, per_token_only(problem)))
 
 
 def _cash(resolver: Resolver, problem: Problem) -> float | None:
-    if not problem.limits.billing.allow:
-        return None  # nothing is left to pay with, and an empty list would mean the default
     plan = resolver.answer(problem).plan
     return None if plan is None else cash_of(plan)
 
@@ -111,8 +120,8 @@ def _bracket(
     if not known:
         return None
     edge = known[-1] if dearer[-1] else known[0]
-    step = 2.0 if dearer[-1] else 0.5
-    for _ in range(MOST_DOUBLINGS):
+    step = STRIDE if dearer[-1] else 1 / STRIDE
+    for _ in range(MOST_STRIDES):
         further = edge[0] * step, at(edge[0] * step)
         if further[1].difference is None:
             return None

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from milp_planner.inputs.catalog import Catalog
+from milp_planner.inputs.catalog import Catalog, Offering
 from milp_planner.inputs.load import load_catalog_of
 from milp_planner.inputs.patching import Patch
 from milp_planner.inputs.problem import Problem
@@ -22,7 +22,7 @@ from milp_planner.planning.plan import Change, Diagnosis, Fit, Plan, Provenance
 from milp_planner.planning.resolving import Resolver, cash_of, fleet_line, stranded
 from milp_planner.planning.search import Settings
 from milp_planner.planning.smallest import Trials, smallest_change
-from milp_planner.serving.candidates import PlanningInput
+from milp_planner.serving.candidates import Candidate, PlanningInput
 
 MOST_PAIRS = 120
 """Pairs of limits that are looked at for a smaller conflict or a cheaper combination."""
@@ -53,7 +53,8 @@ def diagnosis_of(
 ) -> Diagnosis:
     """What stands in the way of a plan, within the settings' time limit."""
     names = tuple(stranded(given))
-    search = _Diagnosing(Trials(Resolver(given, settings, provenance)), limits_of(given))
+    exact = replace(settings, gap=0.0)
+    search = _Diagnosing(Trials(Resolver(given, exact, provenance)), limits_of(given))
     found = search.run(Diagnosis(headline))
     return replace(found, fits=tuple(fit for name in names for fit in fits_of(given, name)))
 
@@ -196,15 +197,24 @@ def diagnosis_lines(diagnosis: Diagnosis, brief: Sequence[str]) -> Iterator[str]
         yield f"No single change gives a plan. These together do, for {_usd(usd)} per month:"
         yield from _columns([["", c.path, c.text] for c in diagnosis.combination])
     if diagnosis.not_reached:
-        yield f"Not reached within the time limit: {'; '.join(diagnosis.not_reached)}"
+        yield f"Left open by the time limit or the solvers: {'; '.join(diagnosis.not_reached)}"
 
 
-def headline_of(diagnosis: Diagnosis, brief: Sequence[str]) -> str:
+def headline_of(diagnosis: Diagnosis, brief: Sequence[str], given: PlanningInput) -> str:
     """Why there is no plan, on one line."""
-    if len(diagnosis.conflict) == 1 and brief[0] == NO_FLEET:
+    if brief[0] != NO_FLEET:
+        return brief[0]
+    if len(diagnosis.conflict) == 1:
         path, value = diagnosis.conflict[0]
         return f"no fleet keeps {path}: {value}"
-    return brief[0]
+    if diagnosis.conflict or diagnosis.changes or diagnosis.not_reached:
+        return NO_FLEET
+    stocked = any(_has_stock(k) for k in given.candidates.candidates)
+    return "the catalog has too few units (max_units)" if stocked else NO_FLEET
+
+
+def _has_stock(k: Candidate) -> bool:
+    return isinstance(k.offering, Offering) and k.offering.max_units is not None
 
 
 NO_FLEET = "no fleet keeps all limits together"

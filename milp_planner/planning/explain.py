@@ -161,7 +161,7 @@ def explain(
     catalog = load_catalog_of(problem) if catalog is None else catalog
     subject = _subject(catalog, offering, gpu, provider)
     given = prepare(problem, catalog)
-    settings = settings_of(problem, time_limit_s=time_limit_s, solver=solver)
+    settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver)
     resolver = Resolver(given, settings, provenance_of(given, settings))
     return _Explaining(resolver, subject, tuple(_refusals(given, subject))).run()
 

@@ -128,7 +128,7 @@ def budget_frontier(
     short = problem.limits.budget.when_short if problem.limits.budget else "fail"
     ask = when_short if short == "fail" else short
     given = prepare(with_budget(problem, high_usd, ask), catalog)
-    settings = settings_of(problem, time_limit_s=time_limit_s, solver=solver)
+    settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver)
     resolver = Resolver(given, settings, provenance_of(given, settings))
     smallest = smallest_budget(resolver)
     found: list[Step] = []

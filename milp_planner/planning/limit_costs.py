@@ -21,6 +21,7 @@ from milp_planner.planning.resolving import (
     fleet_line,
     scaled_traffic,
     score_of,
+    served_share,
     settings_of,
 )
 
@@ -75,6 +76,8 @@ class LimitCosts:
     """What 10 % more traffic costs; None when no plan serves it, or it was not reached."""
 
     not_reached: tuple[str, ...] = ()
+    note: str = ""
+    """Said where the budget is short, so that plans differ in what they serve as well."""
 
     def to_frame(self) -> DataFrame:
         """One row per limit."""
@@ -92,8 +95,12 @@ class LimitCosts:
                 "limits": [vars(row) for row in self.rows],
                 "ten_percent_more_traffic_usd_per_month": self.growth_usd_per_month,
                 "not_reached": self.not_reached,
+                "note": self.note,
             }
         )
+
+
+SHORT_NOTE = "the budget is short: without a limit more may be served instead of less be paid"
 
 
 def explain_limits(
@@ -110,7 +117,7 @@ def explain_limits(
     """
     catalog = load_catalog_of(problem) if catalog is None else catalog
     given = prepare(problem, catalog)
-    settings = settings_of(problem, time_limit_s=time_limit_s, solver=solver)
+    settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver)
     resolver = Resolver(given, settings, provenance_of(given, settings))
     answer = resolver.answer(resolver.problem, break_ties=True)
     if answer.plan is None:
@@ -123,7 +130,8 @@ def explain_limits(
     missing = [row.path for row in rows if row.usd_per_month is None]
     if growth is None and resolver.seconds_left <= 0:
         missing.append("10 % more traffic")
-    return LimitCosts(answer.plan, tuple(rows), growth, tuple(missing))
+    note = SHORT_NOTE if served_share(answer.plan) < 1 else ""
+    return LimitCosts(answer.plan, tuple(rows), growth, tuple(missing), note)
 
 
 @dataclass

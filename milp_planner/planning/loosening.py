@@ -133,11 +133,11 @@ def _latency(w: Workload, path: str, key: str, wish_s: float) -> Limit:
         return range(first, last + 1)
 
     def shown(steps: int) -> str:
-        return f"{steps * step_ms:.4g} ms"
+        return _time(steps * step_ms)
 
     return Rungs(
         path,
-        f"{wish_s * 1000:.4g} ms",
+        _time(wish_s * 1000),
         {path: None},
         looser=looser,
         tighter=range(math.ceil(wish_s * 1000 / step_ms - 1e-9) - 1, 0, -1),
@@ -145,6 +145,10 @@ def _latency(w: Workload, path: str, key: str, wish_s: float) -> Limit:
         text=lambda steps: f"accept a {key} of {shown(steps)} for {w.name}",
         shown=shown,
     )
+
+
+def _time(ms: float) -> str:
+    return f"{ms:.4g} ms" if ms < 1000 else f"{ms / 1000:.4g} s"
 
 
 def time_step_ms(seconds: float) -> float:

@@ -275,7 +275,7 @@ class Diagnosis:
 
     combination_usd_per_month: float | None = None
     not_reached: tuple[str, ...] = ()
-    """What the time limit left open."""
+    """What the time limit, or solvers that do not agree, left open."""
 
     def to_frame(self) -> DataFrame:
         """One row per change: those that suffice alone, then those of the combination."""

@@ -78,7 +78,7 @@ def diagnosed(search: Search, plan: Plan) -> Plan:
     """A plan without a fleet, with why, and what would give one."""
     settings = replace(search.settings, time_limit_s=search.seconds_left)
     found = diagnosis_of(search.given, settings, search.provenance, plan.reasons[0])
-    found = replace(found, headline=headline_of(found, plan.reasons))
+    found = replace(found, headline=headline_of(found, plan.reasons, search.given))
     return replace(plan, diagnosis=found, reasons=tuple(diagnosis_lines(found, plan.reasons)))
 
 

@@ -240,7 +240,7 @@ def scenario_grid(
             _from_today(_part(key, _shown(v), patch={f"limits.{key}": v}) for v in values)
             for key, values in (limits or {}).items()
         ),
-        _from_today(_part("target", f"{t:.4g}", target=t) for t in targets),
+        _from_today(_part("target", f"{100 * t:.4g} %", target=t) for t in targets),
         _from_today(replace(s, settings={"scenario": s.name}) for s in named),
     ]
     used = [axis for axis in axes if axis]

@@ -6,7 +6,7 @@ import math
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -35,7 +35,7 @@ from milp_planner.planning.plan import (
     Status,
 )
 from milp_planner.planning.shortage import may_be_short, next_when_short, without_noise
-from milp_planner.planning.tie_break import break_tie
+from milp_planner.planning.tie_break import Ahead, next_of
 from milp_planner.planning.verify import verify, violations
 from milp_planner.serving.candidates import PlanningInput
 
@@ -100,11 +100,9 @@ class Search:
     held: Held | None = None
     """What stages before the score reached; None before they ran. See `shortage`."""
 
-    _ahead: Answer | None = None
-    """The next answer, where breaking a tie found it already."""
-
-    _aside: Plan | None = None
-    """A plan that the best one may not contain, beside all that was found."""
+    _ahead: Ahead = field(default_factory=Ahead)
+    _aside: Sequence[Plan] = ()
+    """Plans that the best one may not contain, beside all that were found."""
 
     _pruned: Pruned | None = None
     _splits: Splits = field(default_factory=Splits)
@@ -130,12 +128,14 @@ class Search:
 
     def next(self) -> Answer:
         """The best plan that no earlier one rules out; of several that score the same, one."""
-        answer, self._ahead = self._ahead or self._next(), None
+        ahead, self._ahead = self._ahead, Ahead()
+        if not ahead.tied:
+            ahead = Ahead((self._next(),))
+        answer = ahead.tied[0]
         if answer.plan is None:
             return answer
         try:
-            if self.settings.break_ties:
-                answer, self._ahead = break_tie(self, answer)
+            answer, self._ahead = next_of(self, ahead)
         finally:  # a Ctrl-C leaves the plan that is there already
             self.found.append(answer.known)
         return answer
@@ -144,17 +144,15 @@ class Search:
         self._kept().readmit(self.found, self.asked.differ_by)
         return next_when_short(self) if may_be_short(self.given.problem) else self.best()
 
-    def best_beside(self, answer: Answer, limit_s: float) -> Answer:
-        """The best plan that does not contain the answer's, within a time limit of its own."""
-        self._aside = answer.known
+    def best_beside(self, plans: Sequence[Plan], limit_s: float) -> Answer:
+        """The best plan that contains none of these, within a time limit of its own."""
+        self._aside = plans
         ends_s, self._ends_s = self._ends_s, min(self._ends_s, time.monotonic() + limit_s)
         try:
-            self._kept().readmit([*self.found, self._aside], self.asked.differ_by)
-            # Where no next-best plan is wanted it is enough to know that it scores more.
-            enough = math.inf if self.more_wanted else _score(answer) * (1 + 1e-9) + 0.01
-            return self.best(self.held or (), enough)
+            self._kept().readmit([*self.found, *plans], self.asked.differ_by)
+            return self.best(self.held or ())
         finally:
-            self._aside, self._ends_s = None, ends_s
+            self._aside, self._ends_s = (), ends_s
 
     def best(self, held: Held = (), enough: float = math.inf) -> Answer:
         """The plan of least score that serves what is held.
@@ -206,7 +204,7 @@ class Search:
     def alternatives(self) -> Iterator[Answer]:
         """Next-best plans, until enough, none is left, or the time is up."""
         while len(self.found) <= self.asked.count:
-            if self.is_stopped and self._ahead is None:
+            if self.is_stopped and not self._ahead.tied:
                 yield Answer(Status.NO_PLAN, None, Proof(certified=False, certified_by=()))
                 return
             answer = self.next()
@@ -221,8 +219,7 @@ class Search:
         if self.required is not None:
             require(model, self.required)
         if self.found or self._aside:
-            aside = [self._aside] if self._aside else []
-            exclude(model, self.found, self.difference, aside)
+            exclude(model, self.found, self.difference, self._aside)
         return model
 
     def _kept(self) -> Pruned:
@@ -266,7 +263,7 @@ class Search:
 
     def _repeats(self, plan: Plan) -> bool:
         """True when a plan found before rules this one out."""
-        if self._aside is not None and contains(plan, self._aside):
+        if any(contains(plan, aside) for aside in self._aside):
             return True
         return not all(self.difference.allows(plan, earlier) for earlier in self.found)
 

@@ -1,13 +1,14 @@
-"""Looks one plan ahead: is there another of equal score, and if so, which one is preferred?
+"""Looks ahead: are there other plans of equal score, and if so, which one is preferred?
 
-The plan ahead is the best that does not contain the one at hand. If it scores more, nothing is
-tied, and it is most often the next-best plan already, proven as such.
+The plan beyond is the best that contains none of those at hand. While it scores the same it is one
+of them; once it scores more, nothing else is tied, and it is most often the next-best plan already,
+proven as such. Plans that stay tied are known to come next, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from milp_planner.milp.ties import preference, preferred
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 MOST_COLUMNS = 300
 """In programs with more columns a tie is left as the solvers found it: it would cost too much."""
 
+MOST_TIED = 4
+"""More plans of equal score than this are not listed: programs of their own find the preferred."""
+
 TIE_TOLERANCE_USD = 0.001
 TIE_TOLERANCE = 1e-9
 """Relative: scores of millions differ by as much in their last digits."""
@@ -29,25 +33,40 @@ PATIENCE = 4.0
 """A tie alone is looked for no longer than this, or so many times what the plan itself took."""
 
 
-def break_tie(search: Search, answer: Answer) -> tuple[Answer, Answer | None]:
-    """The preferred of all plans that score the same as `answer`, and the next answer if known."""
-    too_large = answer.proof.columns > MOST_COLUMNS
-    if answer.status is not Status.OPTIMAL or too_large or search.is_stopped:
-        return answer, None
-    limit_s = max(LEAST_SECONDS, PATIENCE * answer.proof.seconds)
+@dataclass(frozen=True)
+class Ahead:
+    """What is known of the plans after those that were found."""
+
+    tied: tuple[Answer, ...] = ()
+    """The best of what the found plans leave; all score the same."""
+
+    beyond: Answer | None = None
+    """The best of what contains none of them either; None when it is not known."""
+
+
+def next_of(search: Search, ahead: Ahead) -> tuple[Answer, Ahead]:
+    """The preferred of all plans that score the same as the first one ahead; and what follows."""
+    first, beyond = ahead.tied[0], ahead.beyond
+    too_large = first.proof.columns > MOST_COLUMNS
+    if first.status is not Status.OPTIMAL or too_large or search.is_stopped:
+        return first, Ahead()
+    tied = list(ahead.tied)
+    while beyond is None or _is_tied(beyond, first):
+        if beyond is not None:
+            tied.append(beyond)
+        if len(tied) > MOST_TIED:
+            tied += _preferred(search, min(tied, key=_score))
+            beyond = None
+            break
+        beyond = search.best_beside([answer.known for answer in tied], _limit_s(search, first))
+    chosen = min(tied, key=lambda answer: (_is_dearer(answer, tied), preference_of(search, answer)))
+    return chosen, _after(search, chosen, tied, beyond)
+
+
+def _limit_s(search: Search, answer: Answer) -> float:
     if search.more_wanted:
-        limit_s = search.seconds_left
-    ahead = search.best_beside(answer, limit_s)
-    if ahead.status not in (Status.OPTIMAL, Status.INFEASIBLE) and not search.more_wanted:
-        return answer, None
-    if ahead.status is not Status.OPTIMAL or _is_dearer(ahead, answer):
-        return answer, ahead if _may_follow(search, ahead, answer) else None
-    known = [answer, ahead, *_preferred(search, min(answer, ahead, key=_score), limit_s)]
-    cheapest = min(known, key=_score)
-    tied = [other for other in known if not _is_dearer(other, cheapest)]
-    chosen = min(tied, key=lambda other: preference(search.given, other.known))
-    rest = (other for other in known if other is not chosen and _may_follow(search, other, chosen))
-    return chosen, next(rest, None)
+        return search.seconds_left
+    return max(LEAST_SECONDS, PATIENCE * answer.proof.seconds)
 
 
 def _score(answer: Answer) -> float:
@@ -56,27 +75,48 @@ def _score(answer: Answer) -> float:
     return score
 
 
-def _is_dearer(one: Answer, other: Answer) -> bool:
-    tolerance = max(TIE_TOLERANCE_USD, TIE_TOLERANCE * abs(_score(other)))
-    return _score(one) > _score(other) + tolerance
+def preference_of(search: Search, answer: Answer) -> tuple[object, ...]:
+    """What ties are broken by; the least is preferred."""
+    return preference(search.given, answer.known)
+
+
+def _is_tied(one: Answer, other: Answer) -> bool:
+    """True when `one` is proven to score no more than `other`."""
+    return one.status is Status.OPTIMAL and not _is_dearer(one, [other])
+
+
+def _is_dearer(one: Answer, others: Sequence[Answer]) -> bool:
+    least = min(_score(other) for other in others)
+    return _score(one) > least + max(TIE_TOLERANCE_USD, TIE_TOLERANCE * abs(least))
+
+
+def _after(search: Search, chosen: Answer, tied: Sequence[Answer], beyond: Answer | None) -> Ahead:
+    """What is known once `chosen` is found, whose cuts rule out what is too like it."""
+    rest = [answer for answer in tied if answer is not chosen]
+    left = tuple(answer for answer in rest if _may_follow(search, answer, chosen))
+    if len(left) < len(rest) or (beyond and not _may_follow(search, beyond, chosen)):
+        beyond = None  # what contains a plan ruled out may come before it
+    return Ahead(left, beyond) if left or beyond is None else Ahead((beyond,))
 
 
 def _may_follow(search: Search, answer: Answer, chosen: Answer) -> bool:
-    """True when the answer is the next one after `chosen`, whose cuts change nothing about it."""
+    """True when the cuts of `chosen` change nothing about the answer."""
     if answer.plan is None:
         return answer.status is Status.INFEASIBLE
-    return search.difference.allows(answer.plan, chosen.known)
+    proven = answer.status is Status.OPTIMAL or search.more_wanted
+    return proven and search.difference.allows(answer.plan, chosen.known)
 
 
-def _preferred(search: Search, answer: Answer, limit_s: float) -> Iterator[Answer]:
-    """The preferred of all plans that score the same; nothing where none is found in time."""
+def _preferred(search: Search, answer: Answer) -> list[Answer]:
+    """The preferred of all plans that score the same, in a list; empty when not found in time."""
     model = search.model(search.held or ())
-    limit_s = min(limit_s, search.seconds_left)
+    limit_s = min(_limit_s(search, answer), search.seconds_left)
     values = preferred(model, _score(answer), time_limit_s=limit_s, seed=search.settings.seed)
     if not values:
-        return
+        return []
     plan = search.plan_from(model, values)
-    if not violations(search.given, plan):
-        bound = plan.score_usd_per_month
-        plan = replace(plan, status=answer.status, proof=answer.proof, bound=bound)
-        yield replace(answer, plan=plan, bound=bound)
+    if violations(search.given, plan):
+        return []
+    bound = plan.score_usd_per_month
+    plan = replace(plan, status=answer.status, proof=answer.proof, bound=bound)
+    return [replace(answer, plan=plan, bound=bound)]

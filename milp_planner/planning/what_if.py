@@ -244,6 +244,8 @@ def run_scenario(
     """
     started_s = time.monotonic()
     row = Row(scenario.name, scenario.settings, FAILED)
+    if how.cancel is not None and how.cancel.is_set():
+        return replace(row, status=Status.NO_PLAN.value, error="stopped early")
     try:
         row = _solved(problem, catalog, scenario, how, smallest_usd)
     except (PlannerError, SolverError) as error:
@@ -277,7 +279,7 @@ def _solved(
     if scenario.budget_usd is not None:
         row = _with_next_step(row, plan, resolver, smallest_usd)
     if scenario.compares_per_token:
-        row = replace(row, split=split(resolver, problem))
+        row = replace(row, split=split(resolver, problem, plan))
     return row
 
 

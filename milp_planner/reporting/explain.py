@@ -26,7 +26,7 @@ def why_not_text(why: WhyNot) -> str:
     """The whole answer, the verdict first."""
     lines = [*VERDICTS[why.verdict](why), *_refusal_lines(why)]
     if why.not_reached:
-        lines.append(f"Not reached within the time limit: {escape('; '.join(why.not_reached))}.")
+        lines.append(f"Left open by the time limit or the solvers: {escape('; '.join(why.not_reached))}.")
     return "\n".join(lines) + "\n"
 
 
@@ -150,8 +150,10 @@ def limit_costs_text(costs: LimitCosts) -> str:
     if costs.growth_usd_per_month is not None:
         growth = costs.growth_usd_per_month + 0.0
         lines.append(f"10 % more traffic costs {signed_usd(max(0.0, growth))} per month.")
+    if costs.note:
+        lines.append(f"Note: {escape(costs.note)}.")
     if costs.not_reached:
-        lines.append(f"Not reached: {escape(', '.join(costs.not_reached))}.")
+        lines.append(f"Left open by the time limit or the solvers: {escape(', '.join(costs.not_reached))}.")
     return "\n".join(lines) + "\n"
 
 

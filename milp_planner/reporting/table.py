@@ -48,6 +48,11 @@ def plan_text(plan: Plan, options: ReportOptions = DEFAULTS) -> str:
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
 
+def report_of_fleet(plan: Plan) -> list[str]:
+    """The fleet table and how each workload fares, without proof or alternatives."""
+    return [*_fleet_lines(plan), "", *_workload_lines(plan)]
+
+
 def headline(plan: Plan, options: ReportOptions) -> str:
     """The answer on one line."""
     answer = _no_answer(plan) if plan.cash_usd_per_month is None else _answer(plan)

@@ -1,0 +1,87 @@
+"""No command and no module opens a connection."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from toy import ENVIRONMENT, ROOT
+
+pytest_plugins = ["toy_cli"]
+
+PACKAGE = ROOT / "milp_planner"
+NETWORK = {
+    *("aiohttp", "asyncio", "ftplib", "http", "httpx", "imaplib", "poplib", "requests", "smtplib"),
+    *("socket", "socketserver", "ssl", "telnetlib", "urllib", "urllib3", "webbrowser", "xmlrpc"),
+}
+HARMLESS = {"urllib.parse"}
+
+REFUSING = """
+import sys
+
+def refuse(event, arguments):
+    if event.split(".")[0] in {"socket", "urllib", "http", "ftplib", "smtplib", "webbrowser"}:
+        raise SystemExit(f"{event} was tried")
+
+sys.addaudithook(refuse)
+from milp_planner.cli import main
+quickstart = sys.argv[1]
+commands = [
+    ["check", "toy.yaml"], ["options", "toy.yaml"], ["solve", "toy.yaml"],
+    ["solve", quickstart, "--json"], ["catalog", "list"], ["catalog", "check", "market"],
+    ["init", "new.yaml"], ["schema"], ["--help"],
+]
+print([main(command) for command in commands], file=sys.stderr)
+"""
+
+
+def test_every_command_works_with_sockets_refused(folder):
+    quickstart = str(ROOT / "problems" / "quickstart.yaml")
+    done = subprocess.run(
+        [sys.executable, "-c", REFUSING, quickstart],
+        cwd=folder,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.endswith("[0, 0, 0, 0, 0, 0, 0, 0, 0]\n")
+
+
+def test_the_refusal_above_does_refuse(folder):
+    script = REFUSING.partition("from milp_planner")[0] + "import socket\nsocket.socket()\n"
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=ENVIRONMENT, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr == "socket.__new__ was tried\n"
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: p.stem)
+def test_no_module_imports_what_could_connect(path):
+    names = {name for name in imported(path) if name not in HARMLESS}
+    assert not {name for name in names if name.split(".")[0] in NETWORK}
+
+
+def test_no_module_runs_code_from_data():
+    forbidden = {"eval", "exec", "compile", "__import__"}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in forbidden, f"{path.name}:{node.lineno}"
+            if isinstance(node, ast.Import):
+                modules = {alias.name for alias in node.names}
+                assert not modules & {"pickle", "marshal", "shelve"}, path.name
