@@ -12,6 +12,7 @@ from milp_planner.inputs.problem import Problem
 from milp_planner.planning.changes import changes
 from milp_planner.planning.evaluate import evaluate, parse_fleet
 from milp_planner.planning.resilience import resilience_cost, worst_losses
+from milp_planner.reporting.evaluation import evaluation_text
 
 BIG = "acme/big/eu-1"
 SMALL = "bolt/small/eu-1"
@@ -300,3 +301,20 @@ def test_resilience_costs_the_difference_of_two_optima():
     assert str(cost) == "resilience costs $6,120 per month (+155%)"
     assert worst_losses(plan, "provider")[0].share == pytest.approx(1.0)
     assert resilience_cost(problem(12), plan, big_and_small()) is None
+
+
+# --- as text ------------------------------------------------------------------------------------
+
+
+def test_the_report_begins_with_cost_penalties_and_what_is_broken():
+    question = problem(12, target=0.75, policy={"preset": "inference-atlas"})
+    lines = evaluation_text(evaluate(question, {BIG: 1}, big_and_small())).splitlines()
+    assert lines[:3] == [
+        "This fleet: $2,880 per month, and $60,000 of penalties. It breaks limits:",
+        "  chat on acme/big/eu-1 dedicated raw tp1 has 1.2 units' work on 1 units in block active, "
+        "above 75% utilization",
+        "",
+    ]
+    assert any("overload penalty" in line and line.endswith("60,000") for line in lines)
+    kept = evaluation_text(evaluate(problem(8), {BIG: 1}, big_and_small()))
+    assert kept.startswith("This fleet: $2,880 per month. It keeps all limits.\n\n")

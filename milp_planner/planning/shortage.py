@@ -17,7 +17,6 @@ from milp_planner.planning.choice import FleetChoice
 from milp_planner.planning.plan import Plan, Status
 from milp_planner.serving.candidates import PlanningInput
 
-
 if TYPE_CHECKING:
     from milp_planner.milp.certify import Verdict
     from milp_planner.planning.search import Answer, Search

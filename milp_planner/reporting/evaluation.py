@@ -1,26 +1,22 @@
-"""A fleet that the user fixed, as text: what it costs, how it fares, every limit it breaks."""
+"""A fleet that the user fixed, as plain text: what it costs, what it breaks, how it fares."""
 
 from __future__ import annotations
 
 from milp_planner.planning.evaluate import Evaluation
-from milp_planner.reporting.table import report_of_fleet
-from milp_planner.reporting.wording import escape, plural, usd
+from milp_planner.reporting.options import DEFAULTS, ReportOptions
+from milp_planner.reporting.table import plan_text
+from milp_planner.reporting.wording import escape, usd
 
 
-def evaluation_text(evaluation: Evaluation) -> str:
-    """The judgement first, then the fleet, then every limit that it breaks."""
-    penalties = evaluation.penalties_usd_per_month
-    charged = ", ".join(
-        f"{name.replace('_', ' ')} {usd(amount)}" for name, amount in penalties.items() if amount
-    )
-    broken = len(evaluation.breaches)
-    verdict = f"breaks {plural(broken, 'limit')}" if broken else "keeps all limits"
-    lines = [
-        f"This fleet costs {usd(evaluation.cash_usd_per_month)} per month and {verdict}",
-        *([f"Penalties: {charged}"] if charged else []),
-        "",
-        *report_of_fleet(evaluation.plan),
-        *([""] if broken else []),
-        *(f"  broken: {escape(breach.message)}" for breach in evaluation.breaches),
-    ]
-    return "\n".join(lines) + "\n"
+def evaluation_text(evaluation: Evaluation, options: ReportOptions = DEFAULTS) -> str:
+    """The whole report, ending in a line break; below its headline it is that of a plan."""
+    _, _, rest = plan_text(evaluation.plan, options).partition("\n\n")
+    broken = [f"  {escape(breach.message)}" for breach in evaluation.breaches]
+    return "\n".join([_headline(evaluation), *broken]) + f"\n\n{rest}"
+
+
+def _headline(evaluation: Evaluation) -> str:
+    penalties = sum(evaluation.penalties_usd_per_month.values())
+    extra = f", and {usd(penalties)} of penalties" if penalties else ""
+    verdict = "It keeps all limits." if evaluation.keeps_all_limits else "It breaks limits:"
+    return f"This fleet: {usd(evaluation.cash_usd_per_month)} per month{extra}. {verdict}"
