@@ -91,9 +91,7 @@ def allowed(fleet: Fleet, options: list[Option], rules: Rules) -> bool:
     gpus = [n * o.gpus for n, o in zip(total, options, strict=True)]
 
     def gpus_where(attribute: str, value: str) -> int:
-        return sum(
-            g for g, o in zip(gpus, options, strict=True) if getattr(o, attribute) == value
-        )
+        return sum(g for g, o in zip(gpus, options, strict=True) if getattr(o, attribute) == value)
 
     if rules.max_gpus is not None and sum(gpus) > rules.max_gpus:
         return False
@@ -123,9 +121,7 @@ def feasible_fleets(
     return sorted(found)
 
 
-def cheapest(
-    loads: list[Load], options: list[Option], rules: Rules, most: int
-) -> float | None:
+def cheapest(loads: list[Load], options: list[Option], rules: Rules, most: int) -> float | None:
     """The least rent in USD per month; None when no fleet keeps all rules."""
     found = feasible_fleets(loads, options, rules, most)
     return found[0][0] if found else None

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from next_best import Api, Ask, Box, Case, Fleet, next_best
 
 from milp_planner import Status, prepare, solve
+from milp_planner.cli.signals import Terminated
 from milp_planner.inputs.problem import Alternatives
 from milp_planner.planning.differences import combines, trade, what_changed
 from milp_planner.planning.planner import plan_of, provenance_of
@@ -20,6 +21,8 @@ from milp_planner.planning.search import Interrupted, Search, Settings
 from milp_planner.planning.verify import violations
 from milp_planner.reporting.alternatives import alternative_lines
 from milp_planner.serving.traffic import TimeBlock
+
+pytest_plugins = ["toy_cli"]
 
 DIFFERENCES = ["counts", "offerings", "providers", "gpus"]
 
@@ -271,9 +274,7 @@ def test_per_workload_an_exchange_between_workloads_is_another_set():
 
 def test_a_per_token_offering_is_used_or_not():
     # 14 requests/s: one big carries 10. The API serves the rest ($4,954), nothing, or all ($7,258).
-    boxes = catalog(
-        [offering("acme", "big", 4.0)], [raw("big", 10)], [token_price("echo", 100.0)]
-    )
+    boxes = catalog([offering("acme", "big", 4.0)], [raw("big", 10)], [token_price("echo", 100.0)])
     limits = {"billing": {"allow": ["dedicated", "per_token"]}}
     plan = solve(problem(14, limits=limits, alternatives={"count": 5}), boxes)
     used = [[p.candidate.provider for p in found.purchases] for found in (plan, *plan.alternatives)]
@@ -355,8 +356,7 @@ def test_offerings_that_only_their_region_or_name_tells_apart_count_as_one():
         bought = [p.purchases[0].candidate.offering.id for p in (plan, *plan.alternatives)]
         assert bought == ["acme/a-metal/eu-1", "bolt/b/eu-1"]
         assert plan.alternatives_note.splitlines()[1] == (
-            "acme/a-metal/eu-1 stands for acme/a/eu-1, acme/a/eu-2 too: "
-            "only region or name differ"
+            "acme/a-metal/eu-1 stands for acme/a/eu-1, acme/a/eu-2 too: only region or name differ"
         )
 
 
@@ -447,7 +447,7 @@ def test_offerings_that_gpu_and_provider_do_not_tell_apart_are_told_by_region_or
 
 def test_score_and_cash_are_told_apart_where_there_are_penalties():
     # 10 requests/s: one big at 100 % is $2,880 and owes $1,500. Five small, $5,400, run at 67 % and
-    # owe nothing. Two small beside the big are cheaper, but would be the same plan plus spare units.
+    # owe nothing. Two small beside the big are cheaper, but are the same plan plus spare units.
     policy = {
         "utilization": {"target": 0.75, "ceiling": 1.0},
         "penalties": {"strict_latency": {"below": "300ms", "usd": 1_500}},
@@ -493,10 +493,22 @@ def test_an_interrupted_search_hands_over_what_is_proven(monkeypatch, runs, know
     with pytest.raises(Interrupted) as caught:
         solve(question, big_and_small())
     plan = caught.value.plan
-    assert isinstance(caught.value.__cause__, Stopped)
+    assert isinstance(caught.value.cause, Stopped)
     assert [p.status for p in (plan, *plan.alternatives)] == [Status.OPTIMAL] * known
     assert plan.alternatives_note == "interrupted: there may be more"
     assert plan.provenance.oldest_price == "2026-01-15"
+
+
+@pytest.mark.parametrize(
+    ("exception", "code", "said"),
+    [(KeyboardInterrupt(), 130, "interrupted\n"), (Terminated(), 143, "terminated\n")],
+)
+def test_an_interrupted_command_prints_what_is_proven(monkeypatch, run, exception, code, said):
+    stop_after(monkeypatch, 2, exception)
+    ended, out, err = run("solve", "toy.yaml", "--quiet")
+    assert (ended, err) == (code, said)
+    assert out.startswith("Optimal plan: $3,960 per month")
+    assert "\n  interrupted: there may be more\n" in out
 
 
 def test_a_search_interrupted_before_its_first_plan_has_nothing_to_hand_over(monkeypatch):

@@ -60,7 +60,7 @@ def test_imports_run_one_way(path):
         if not imported.startswith("milp_planner."):
             continue
         target = imported.removeprefix("milp_planner.")
-        if (module, target) in EDGES or any((module, edge) in EDGES for edge in [target.rsplit(".", 1)[0]]):
+        if (module, target) in EDGES or (module, target.rsplit(".", 1)[0]) in EDGES:
             continue
         known = target.split(".")[0] in {n.split(".")[0] for names in LAYERS for n in names}
         if known:

@@ -180,9 +180,7 @@ def test_an_open_loop_has_the_mean_number_in_flight(tmp_path: Path) -> None:
         ("x.txt", "", "x.txt: give .yaml, .csv, .json or .jsonl"),
     ],
 )
-def test_what_cannot_be_read_is_said(
-    tmp_path: Path, name: str, content: object, said: str
-) -> None:
+def test_what_cannot_be_read_is_said(tmp_path: Path, name: str, content: object, said: str) -> None:
     assert said in refused(write(tmp_path, name, content))
 
 

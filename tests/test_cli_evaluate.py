@@ -14,7 +14,7 @@ def test_a_fleet_is_priced_and_judged(capsys):
     # One A100 at runpod, $1.89/h all month: $1,360.80.
     assert main(["evaluate", str(PROBLEM), "--fleet", "runpod/a100-80gb/global=1"]) == 0
     text = capsys.readouterr().out
-    assert text.startswith("This fleet costs $1,361 per month and keeps all limits\n")
+    assert text.startswith("This fleet: $1,361 per month. It keeps all limits.\n")
 
 
 def test_a_fleet_that_breaks_a_limit_says_which_and_ends_in_4(capsys, tmp_path):
@@ -23,8 +23,8 @@ def test_a_fleet_that_breaks_a_limit_says_which_and_ends_in_4(capsys, tmp_path):
     tight.write_text(text.replace("limits:\n", "limits:\n  budget: {usd_per_month: 1000}\n"))
     assert main(["evaluate", str(tight), "--fleet", "runpod/a100-80gb/global=1"]) == 4
     out = capsys.readouterr().out
-    assert "breaks 1 limit" in out
-    assert "broken: cash is $1,360.80 per month, above the budget of $1,000.00" in out
+    assert "It breaks limits:" in out
+    assert "cash is $1,360.80 per month, above the budget of $1,000.00" in out
     assert main(["evaluate", str(tight), "--fleet", "runpod/a100-80gb/global=1", "--json"]) == 4
     document = json.loads(capsys.readouterr().out)
     assert document["breaches"][0]["family"] == "BudgetLimit"

@@ -496,9 +496,9 @@ def test_a_change_must_pay_for_itself():
         question = problem(13, current_fleet=FOUR_SMALL, switching=switching)
         plan = solve(question, big_and_small())
         assert plan.cash_usd_per_month == pytest.approx(cash)
-        assert plan.costs["switching"] == pytest.approx(cash - sum(
-            p.cash_usd_per_month for p in plan.purchases
-        ))
+        assert plan.costs["switching"] == pytest.approx(
+            cash - sum(p.cash_usd_per_month for p in plan.purchases)
+        )
 
 
 def test_units_that_may_not_be_used_any_more_count_as_removed():
@@ -542,3 +542,22 @@ def test_a_fair_budget_agrees_with_brute_force(case):
         return
     assert plan.workloads[0].shortfall_share == pytest.approx(best[0], abs=1e-6)
     assert plan.cash_usd_per_month == pytest.approx(best[2], abs=0.01)
+
+
+def test_tokens_beyond_the_demand_do_not_count_for_survival():
+    # One box (10/s) and two APIs; whichever provider is lost, 10/s must be left. Tokens alone can
+    # be bought for the whole demand once, not twice: box and one API, or both APIs in halves, fall
+    # short, so there is no plan.
+    boxes = catalog(
+        [offering("acme", "box", 1.0)],
+        [raw("box", 10)],
+        [token_price("one", 1.0), token_price("two", 1.0)],
+    )
+    question = problem(
+        10,
+        limits={
+            "survive_loss_of": "provider",
+            "billing": {"allow": ["per_token"]},
+        },
+    )
+    assert solve(question, boxes, diagnose=False).status is Status.INFEASIBLE

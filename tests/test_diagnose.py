@@ -259,8 +259,7 @@ def check_changes_of_budget_and_quota_agree_with_brute_force(case):
         [raw(n, r) for n, r in zip(names, rates, strict=True)],
     )
     options = [
-        Option("acme", n, n, 1, usd, (r,))
-        for n, usd, r in zip(names, prices, rates, strict=True)
+        Option("acme", n, n, 1, usd, (r,)) for n, usd, r in zip(names, prices, rates, strict=True)
     ]
     load = [Load("chat", (rate,))]
 
@@ -353,6 +352,15 @@ def test_what_the_time_limit_cut_short_is_named():
     assert "further single changes" in found.not_reached
 
 
+def test_trials_ask_for_scores_and_do_not_break_ties(monkeypatch):
+    def broken(*arguments):
+        raise AssertionError("ties are broken, which takes longer than the plan itself")
+
+    monkeypatch.setattr("milp_planner.planning.search.next_of", broken)
+    found = diagnose(problem(13, limits={"max_gpus": {"total": 1}}), big_and_small())
+    assert texts(found.changes) == ["allow 1 more GPU (2 in all)"]
+
+
 def test_the_diagnosis_is_in_the_document_and_a_frame(run, folder):
     text = (folder / "toy.yaml").read_text()
     (folder / "no.yaml").write_text(text + "limits: {max_gpus: {total: 1}}\n")
@@ -365,9 +373,7 @@ def test_the_diagnosis_is_in_the_document_and_a_frame(run, folder):
     assert out.startswith("No plan: no fleet keeps limits.max_gpus.total: 1 GPU.")
     assert "  This gives a plan:\n" in out
     assert "limits.max_gpus.total  allow 1 more GPU (2 in all)  $3,960 per month" in out
-    frame = diagnose(
-        problem(13, limits={"max_gpus": {"total": 1}}), big_and_small()
-    ).to_frame()
+    frame = diagnose(problem(13, limits={"max_gpus": {"total": 1}}), big_and_small()).to_frame()
     assert list(frame["text"]) == ["allow 1 more GPU (2 in all)"]
     assert list(frame["is_enough"]) == [True]
 
@@ -393,9 +399,7 @@ def test_every_kind_of_limit_can_be_loosened():
         "tensor_parallel": [1],
         "latency": {"tpot": 0.05, "ttft": 2, "max_band": "low"},
     }
-    asked = problem(
-        13, target=0.5, limits=limits, chat=chat, switching={"max_units_changed": 0}
-    )
+    asked = problem(13, target=0.5, limits=limits, chat=chat, switching={"max_units_changed": 0})
     found = limits_of(prepare(asked, big_and_small()))
     assert len({limit.path for limit in found}) == len(found) == 21
     free = patched(asked, {k: v for limit in found for k, v in limit.free.items()})

@@ -204,9 +204,7 @@ def test_everything_wrong_with_a_fleet_is_said_at_once():
 
 
 def test_shares_per_token_beyond_all_requests_are_refused():
-    two = replace(
-        big_and_small(), token_prices=(token_price("tokn", 10), token_price("tolk", 10))
-    )
+    two = replace(big_and_small(), token_prices=(token_price("tokn", 10), token_price("tolk", 10)))
     with pytest.raises(InputError, match=r"the shares per token of 'chat' sum to 1\.4"):
         evaluate(problem(8), {TOKENS: 0.7, "tolk/tiny/global": 0.7}, two)
 

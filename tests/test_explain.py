@@ -193,8 +193,7 @@ def check_the_entry_price_agrees_with_brute_force(case):
     )
     why = explain(problem(rate), boxes, gpu="c")
     options = [
-        Option("acme", n, n, 1, usd, (r,))
-        for n, usd, r in zip(names, prices, rates, strict=True)
+        Option("acme", n, n, 1, usd, (r,)) for n, usd, r in zip(names, prices, rates, strict=True)
     ]
     fleets = feasible_fleets([Load("chat", (rate,))], options, Rules(), 7)
     without = min(usd for usd, (units,) in fleets if not units[2])

@@ -20,9 +20,7 @@ def day_and_night():
         "max_blocks": 2,
     }
     boxes = [offering("acme", "box", 1.0, billing="autoscaling")]
-    return solve(
-        problem(workloads=[workload(traffic=traffic)]), catalog(boxes, [raw("box", 2)])
-    )
+    return solve(problem(workloads=[workload(traffic=traffic)]), catalog(boxes, [raw("box", 2)]))
 
 
 def test_the_strip_shows_the_units_of_every_hour():

@@ -83,9 +83,8 @@ def test_the_largest_queue_keeps_both_wishes_and_no_more(wish: Wish) -> None:
     assert queue > 0
     assert one.tokens_per_second(queue) >= wish.tokens_per_second * (1 - 1e-9)
     assert one.wait_s(queue) <= (wish.longest_wait_s or 1e9) * (1 + 1e-9)
-    assert (
-        one.tokens_per_second(more) < wish.tokens_per_second
-        or one.wait_s(more) > (wish.longest_wait_s or 1e9)
+    assert one.tokens_per_second(more) < wish.tokens_per_second or one.wait_s(more) > (
+        wish.longest_wait_s or 1e9
     )
 
 
@@ -139,9 +138,7 @@ def problem(users: float = 100, **fields: Any) -> Problem:
         "requests": {"input_tokens": 1024, "output_tokens": 1024},
     }
     policy = {"serving_model": "infrascale", "utilization": {"target": 1.0}}
-    return Problem(
-        workloads=[{**chat, **fields}], policy=policy, alternatives={"count": 0}
-    )
+    return Problem(workloads=[{**chat, **fields}], policy=policy, alternatives={"count": 0})
 
 
 LLAMA = Llm(

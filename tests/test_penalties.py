@@ -106,9 +106,7 @@ def test_penalties_are_no_cash():
 # --- soft-mode optima by hand -------------------------------------------------------------------
 
 
-def soft(
-    load=0, ceiling=1.2, requirement=None, rented=None, workloads=None, limits=None, **priced
-):
+def soft(load=0, ceiling=1.2, requirement=None, rented=None, workloads=None, limits=None, **priced):
     """The best plan, of one workload of `load` or of several, under the penalties given."""
     latency = {} if requirement is None else {"latency": {"requirement": requirement}}
     policy = {"utilization": {"target": 0.75, "ceiling": ceiling}, "penalties": priced}

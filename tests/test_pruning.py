@@ -153,9 +153,7 @@ def rich_problems(draw):
         for gpu, speed in GPUS.items()
         for size, rate in zip(sizes, [3.0, 1.0], strict=False)
     ]
-    requests = [
-        {"input_tokens": i, "output_tokens": o, "share": 1 / len(sizes)} for i, o in sizes
-    ]
+    requests = [{"input_tokens": i, "output_tokens": o, "share": 1 / len(sizes)} for i, o in sizes]
     names = ["chat", "code"][: draw(st.integers(1, 2))]
     workloads = []
     for name in names:

@@ -143,9 +143,7 @@ def small_problems(draw):
 
 def as_input(loads, options, rules):
     """The same question for the planner."""
-    offerings = [
-        offering(o.provider, o.gpu, o.usd_per_hour, gpus_per_unit=o.gpus) for o in options
-    ]
+    offerings = [offering(o.provider, o.gpu, o.usd_per_hour, gpus_per_unit=o.gpus) for o in options]
     sizes = [(1, 1), (10, 10)][: len(options[0].rates)]
     rates = [
         raw(o.gpu, rate / o.gpus, size=size)

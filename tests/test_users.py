@@ -226,9 +226,7 @@ def stated(*rates: dict[str, Any], **fields: Any) -> Problem:
     traffic = {"kind": "requests_per_second", "requests_per_second": 10}
     images = {"name": "images", "llm": "resnet-50", "rates": rates, "traffic": traffic}
     policy = {"utilization": {"target": 1.0}}
-    return Problem(
-        workloads=[{**images, **fields}], policy=policy, alternatives={"count": 0}
-    )
+    return Problem(workloads=[{**images, **fields}], policy=policy, alternatives={"count": 0})
 
 
 def test_any_model_is_planned_on_the_rates_it_states() -> None:
@@ -253,9 +251,7 @@ def test_requests_of_a_model_without_tokens_are_counted_as_requests() -> None:
 
 
 def test_only_the_gpus_named_serve_and_the_rest_get_a_reason() -> None:
-    known = catalog(
-        gpus=[box(), box(id="tub")], offerings=[rent(), rent(gpu="tub", name="tub")]
-    )
+    known = catalog(gpus=[box(), box(id="tub")], offerings=[rent(), rent(gpu="tub", name="tub")])
     given = prepare(stated({"gpu": "box", "gpus_per_replica": 2, "requests_per_second": 3}), known)
     assert {row.reason for row in given.candidates.turned_down} == {
         "box: a replica of 2 GPUs does not fit in a unit of 1",

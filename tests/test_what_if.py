@@ -260,9 +260,7 @@ def test_a_range_between_two_steps_has_the_step_below_it():
 
 
 def test_tokens_bought_by_the_cent_are_sampled_and_said_so():
-    sold = catalog(
-        [offering("acme", "big", 4.0)], [raw("big", 10)], [token_price("api", 1000.0)]
-    )
+    sold = catalog([offering("acme", "big", 4.0)], [raw("big", 10)], [token_price("api", 1000.0)])
     asked = problem(0.001, limits={"billing": {"allow": ["per_token"]}})
     # 0.001 requests/s of two tokens are 5,184 tokens a month: $5.18 at $1,000 per million.
     found = budget_frontier(asked, 1, 8, sold)
@@ -367,9 +365,7 @@ def test_a_frontier_is_told_as_text():
 def with_tokens():
     """Big and small, and an API at $100 per million tokens: two tokens a request."""
     rented = big_and_small()
-    return catalog(
-        list(rented.offerings), list(rented.measurements), [token_price("api", 100.0)]
-    )
+    return catalog(list(rented.offerings), list(rented.measurements), [token_price("api", 100.0)])
 
 
 def test_the_break_even_is_where_fleet_and_tokens_cost_the_same():

@@ -65,9 +65,7 @@ Targets = Annotated[
 ScenarioFiles = Annotated[
     list[Path] | None, typer.Option(metavar="FILE", help="Named patches of the problem.")
 ]
-Jobs = Annotated[
-    int, typer.Option(min=1, max=MOST_JOBS, help="Scenarios solved at the same time.")
-]
+Jobs = Annotated[int, typer.Option(min=1, max=MOST_JOBS, help="Scenarios solved at the same time.")]
 
 OfferingName = Annotated[
     str | None, typer.Option(metavar="NAME", help="Why not this offering? A name or a pattern.")

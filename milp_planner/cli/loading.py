@@ -42,9 +42,7 @@ def read_catalog(
     if name is not None:
         return read_named_catalog(name, overlays, as_of)
     _check_overlays(overlays or ())
-    return load_catalog_of(
-        problem, base=folder_of(file), overlays=overlays or (), as_of=as_of
-    )
+    return load_catalog_of(problem, base=folder_of(file), overlays=overlays or (), as_of=as_of)
 
 
 def read_named_catalog(

@@ -72,6 +72,7 @@ def solve(
     """Find the cheapest fleet, with proof."""
     with signals_exit_at_once():
         from milp_planner.planning.planner import solve as find_plan
+        from milp_planner.planning.search import Interrupted
     from milp_planner.reporting.formats import FORMATS
     from milp_planner.reporting.options import ReportOptions
 
@@ -81,9 +82,13 @@ def solve(
     problem = with_alternatives(read_problem(file), alternatives, differ_by, per_workload)
     streams.check_output(output, inputs_of(problem, file, catalog, overlay))
     known = read_catalog(problem, file, catalog, overlay, as_of)
-    with streams.progress(f"planning {problem.name}", quiet=quiet):
-        plan = find_plan(problem, known, time_limit_s=time_limit, gap=gap, solver=solver)
-        found = solved_again(problem, known, plan, time_limit, gap, solver) if range_ else None
+    try:
+        with streams.progress(f"planning {problem.name}", quiet=quiet):
+            plan = find_plan(problem, known, time_limit_s=time_limit, gap=gap, solver=solver)
+            found = solved_again(problem, known, plan, time_limit, gap, solver) if range_ else None
+    except Interrupted as stop:  # what is proven is printed all the same
+        _put(FORMATS[format_name](stop.plan, ReportOptions(reproducible)), format_name, output)
+        raise stop.cause from None
     streams.warn(plan.warnings, quiet=quiet)
     gates = Gates(max_cost, max_price_age, fail_on_estimates, as_of or date.today())
     failed = tuple(gates.failures(plan))

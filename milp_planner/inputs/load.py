@@ -61,7 +61,7 @@ def load_named_catalog(
 ) -> Catalog:
     """`load_catalog` of a name that a user wrote: one that no folder can have is an InputError."""
     try:
-        for folder in ((base or Path()) / named, *overlays):
+        for folder in ((base or Path()) / Path(named).expanduser(), *overlays):
             _refuse_pipes(folder.expanduser())
         return load_catalog(named, base=base, overlays=overlays, as_of=as_of)
     except (OSError, RuntimeError) as error:  # too long a name, `~nobody`

@@ -109,9 +109,7 @@ class Workload(Frozen):
             raise RecordError("at least one class is needed", at=("requests",))
         shares = [size.share for size in self.classes]
         if len(shares) > 1 and None in shares:
-            raise RecordError(
-                "every class needs a share when there are several", at=("requests",)
-            )
+            raise RecordError("every class needs a share when there are several", at=("requests",))
         total = sum(1.0 if share is None else share for share in shares)
         if abs(total - 1) > SHARES_TOLERANCE * (1 + 1e-6):
             raise RecordError(f"the shares sum to {total:.10g}, not to 1", at=("requests",))

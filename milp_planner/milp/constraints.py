@@ -17,6 +17,7 @@ from milp_planner.milp.variables import (
     Terms,
     add,
     may_fall_short,
+    merged,
     most_units,
     utilization_limit,
 )
@@ -41,7 +42,8 @@ class Coverage:
         several:    Σ_k x_qkt + s_qt = 1                          [share of the class's peak]
 
     A unit that could carry more than the whole demand counts as the whole demand: no plan is lost,
-    and the linear bound is tighter. Several classes share units by `Capacity`.
+    and the linear bound is tighter. Several classes share units by `Capacity`. Shares of one class
+    sum to at most 1: tokens beyond the demand must not count for survival or as a provider's share.
     """
 
     @staticmethod
@@ -50,13 +52,12 @@ class Coverage:
             for t in fleet.busy(w.name):
                 for q in fleet.classes(w.name):
                     routed = fleet.routed(w.name)
-                    terms = {} if routed else _units_as_share_of_demand(fleet, w.name, t)
-                    for k in fleet.serving(w.name):
-                        if (k, q, t) in fleet.shares:
-                            add(terms, fleet.shares[k, q, t], 1.0)
-                    if (w.name, q, t) in fleet.shortfalls:
-                        add(terms, fleet.shortfalls[w.name, q, t], 1.0)
-                    yield Row(f"{w.name} {t} {q}", terms, EQ if routed else GE, 1.0)
+                    units = {} if routed else _units_as_share_of_demand(fleet, w.name, t)
+                    shares = _shares_of_class(fleet, w.name, q, t)
+                    sense = EQ if routed else GE
+                    yield Row(f"{w.name} {t} {q}", merged([units, shares]), sense, 1.0)
+                    if len(shares) > 1 and not routed:
+                        yield Row(f"{w.name} {t} {q} shares", shares, LE, 1.0)
 
     @staticmethod
     def violations(given: PlanningInput, plan: Plan) -> Iterator[str]:
@@ -74,6 +75,17 @@ class Coverage:
                             f"workload {name!r} serves {share * q.share * peak:g} of "
                             f"{q.share * peak:g} requests/s of class {q.name} in block {block.name}"
                         )
+
+
+def _shares_of_class(fleet: Fleet, workload: str, q: int, t: int) -> Terms:
+    """x_qkt of every candidate that has one, and s_qt."""
+    terms: Terms = {}
+    for k in fleet.serving(workload):
+        if (k, q, t) in fleet.shares:
+            add(terms, fleet.shares[k, q, t], 1.0)
+    if (workload, q, t) in fleet.shortfalls:
+        add(terms, fleet.shortfalls[workload, q, t], 1.0)
+    return terms
 
 
 def _shortfalls(given: PlanningInput, plan: Plan) -> dict[str, float]:
@@ -166,7 +178,7 @@ def units_busy(given: PlanningInput, plan: Plan, k: Candidate, block: str) -> fl
 class PerTokenRate:
     """A per-token offering serves no more requests than its rate limit.
 
-        Σ_q λ_qt x_qkt ≤ rate limit of k            ∀ k per token, t      [requests/s]
+    Σ_q λ_qt x_qkt ≤ rate limit of k            ∀ k per token, t      [requests/s]
     """
 
     @staticmethod

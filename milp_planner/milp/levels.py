@@ -59,7 +59,8 @@ class Splits:
                 continue
             assert w.utilization is not None
             self.tangents.setdefault(w.name, set()).add(w.utilization)
-            if _leaves_load_off_units(plan, w):
+            # several classes have no tangents by level, so that only edges raise their charge
+            if model.fleet.routed(w.name) or _leaves_load_off_units(plan, w):
                 self.edges.setdefault(w.name, set()).update(_edges(model, w.name, w.utilization))
         return self._size() > before
 

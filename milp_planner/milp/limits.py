@@ -91,7 +91,7 @@ def _units_with_key(key: tuple[str, str]) -> Weight:
 class BudgetLimit:
     """Cash stays within the budget; penalties do not count.
 
-        Σ cash terms ≤ B      [USD/month]; equality passes
+    Σ cash terms ≤ B      [USD/month]; equality passes
     """
 
     @staticmethod
@@ -113,7 +113,7 @@ class BudgetLimit:
 class ProviderCount:
     """No more providers than allowed.
 
-        Σ_π z_π ≤ P,   n_klt ≤ N_k z_π(k),   x_qkt ≤ z_π(k) for per-token k
+    Σ_π z_π ≤ P,   n_klt ≤ N_k z_π(k),   x_qkt ≤ z_π(k) for per-token k
     """
 
     @staticmethod
@@ -161,7 +161,7 @@ class ProviderShare:
 class SpotShare:
     """Interruptible capacity stays under its share of a workload's capacity.
 
-        Σ_{k spot} μ_k n_kt ≤ σ Σ_k μ_k n_kt      ∀ w, t      [requests/s]
+    Σ_{k spot} μ_k n_kt ≤ σ Σ_k μ_k n_kt      ∀ w, t      [requests/s]
     """
 
     @staticmethod
@@ -328,9 +328,7 @@ def losses(plan: Plan, workload: str, kind: str) -> Iterator[tuple[str, int, flo
     for group in sorted({group_of(p.candidate) for p in bought}):
         for t in range(len(plan.blocks)):
             left = sum(
-                capacity_of(plan, p, t, mix_rate)
-                for p in bought
-                if group_of(p.candidate) != group
+                capacity_of(plan, p, t, mix_rate) for p in bought if group_of(p.candidate) != group
             )
             yield group, t, left
 

@@ -63,8 +63,7 @@ def shortfall(fleet: Fleet) -> Terms:
         return {}
     per_request = price.usd_per_million_requests / TOKENS_PER_MILLION
     return {
-        short: fleet.volume(w, q, t) * per_request
-        for (w, q, t), short in fleet.shortfalls.items()
+        short: fleet.volume(w, q, t) * per_request for (w, q, t), short in fleet.shortfalls.items()
     }
 
 

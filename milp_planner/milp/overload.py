@@ -76,9 +76,7 @@ def _tangent(fleet: Fleet, workload: str, t: int, u: float) -> Row:
     return _row(fleet, workload, f"{t} {u:g}", terms, right)
 
 
-def _capacity(
-    fleet: Fleet, workload: str, t: int, u: float, most: float, levels: range
-) -> Terms:
+def _capacity(fleet: Fleet, workload: str, t: int, u: float, most: float, levels: range) -> Terms:
     """u² Σ_k min(μ_k ÷ λ_t, what makes the row free) n_kt over the units of some levels."""
     terms: Terms = {}
     for k in fleet.gpu_candidates(workload):

@@ -94,9 +94,7 @@ def relaxed_values(model: FleetModel) -> Mapping[str, float] | None:
     return dict(zip(highs.getLp().col_names_, highs.getSolution().col_value, strict=True))
 
 
-def independent_groups(
-    problem: Problem, candidates: Iterable[Candidate]
-) -> list[tuple[str, ...]]:
+def independent_groups(problem: Problem, candidates: Iterable[Candidate]) -> list[tuple[str, ...]]:
     """Workloads that share a limit, group by group; one group for all when the limit is global."""
     names = [w.name for w in problem.workloads]
     limits = problem.limits

@@ -55,9 +55,7 @@ def distinct(rows: Iterable[Row]) -> Iterator[Row]:
             yield row
 
 
-def count_terms(
-    fleet: Fleet, weighted: Iterable[tuple[Candidate, float]], t: int
-) -> Terms:
+def count_terms(fleet: Fleet, weighted: Iterable[tuple[Candidate, float]], t: int) -> Terms:
     """Σ weight · n_kt over the candidates, all levels."""
     terms: Terms = {}
     for k, weight in weighted:

@@ -94,9 +94,8 @@ def utilization_limit(problem: Problem, workload: Workload) -> float:
 def may_fall_short(problem: Problem) -> bool:
     """True where the user allows unserved requests: at a price, or under a short budget."""
     budget = problem.limits.budget
-    return (
-        problem.policy.active_penalties.shortfall is not None
-        or (budget is not None and budget.when_short != "fail")
+    return problem.policy.active_penalties.shortfall is not None or (
+        budget is not None and budget.when_short != "fail"
     )
 
 
@@ -217,16 +216,12 @@ class Fleet:
         """A new column between 0 and `high`, named by number, with its meaning kept apart."""
         name = f"x{len(self.meaning):06d}"
         self.meaning[name] = meaning
-        return self.lp.add_variable(
-            name, 0, high, pulp.LpInteger if integer else pulp.LpContinuous
-        )
+        return self.lp.add_variable(name, 0, high, pulp.LpInteger if integer else pulp.LpContinuous)
 
 
 def is_elastic(problem: Problem, k: Candidate) -> bool:
     """True where the units of `k` may differ from block to block."""
-    return k.mode.elastic or (
-        k.mode.name == "dedicated" and problem.policy.switch_off_dedicated
-    )
+    return k.mode.elastic or (k.mode.name == "dedicated" and problem.policy.switch_off_dedicated)
 
 
 def add_variables(
@@ -319,9 +314,7 @@ def _add_providers(fleet: Fleet) -> None:
 
 def _add_changes(fleet: Fleet) -> None:
     for current in fleet.given.current_units():
-        fleet.removed[current] = fleet.column(
-            f"removed[{' '.join(current)}]", None, integer=False
-        )
+        fleet.removed[current] = fleet.column(f"removed[{' '.join(current)}]", None, integer=False)
     if not tracks_changes(fleet.problem):
         return
     for key in sorted({change_key(k) for k in fleet.candidates if not k.mode.per_token}):

@@ -80,9 +80,7 @@ def assemble(
     )
 
 
-def _unassessed(
-    workloads: Sequence[WorkloadPlan], purchases: Sequence[Purchase]
-) -> Iterator[str]:
+def _unassessed(workloads: Sequence[WorkloadPlan], purchases: Sequence[Purchase]) -> Iterator[str]:
     """One line for every strict workload that per-token offerings serve."""
     for w in workloads:
         apis = [p.candidate for p in purchases if p.candidate.workload == w.name]
@@ -203,9 +201,7 @@ def _requests_share(given: PlanningInput, k: Candidate, routes: Sequence[Route])
     return served / month if month else 0.0
 
 
-def _busy_units(
-    given: PlanningInput, k: Candidate, routes: Sequence[Route]
-) -> tuple[float, ...]:
+def _busy_units(given: PlanningInput, k: Candidate, routes: Sequence[Route]) -> tuple[float, ...]:
     """Units' worth of work at the mean rate of each block."""
     demand = given.schedule.demands[k.workload]
     work = [0.0] * len(given.schedule.blocks)

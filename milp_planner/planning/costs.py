@@ -77,7 +77,5 @@ def penalties_usd(
         else 0.0,
         "shortfall": 0.0
         if penalties.shortfall is None
-        else penalties.shortfall.usd_per_million_requests
-        * unserved_requests
-        / TOKENS_PER_MILLION,
+        else penalties.shortfall.usd_per_million_requests * unserved_requests / TOKENS_PER_MILLION,
     }

@@ -123,9 +123,7 @@ class _Diagnosing:
             if change is not None:
                 yield change
 
-    def _combination(
-        self, conflict: Sequence[Limit]
-    ) -> tuple[tuple[Change, ...], float | None]:
+    def _combination(self, conflict: Sequence[Limit]) -> tuple[tuple[Change, ...], float | None]:
         """The cheapest pair of limits to loosen, else as few as will do; made small in turn."""
         if self.trials.plan(*_free(self.limits)) is None:
             return (), None
@@ -261,5 +259,3 @@ def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 def _usd(amount: float) -> str:
     return f"${amount:,.0f}"
-
-

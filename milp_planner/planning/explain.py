@@ -282,5 +282,3 @@ def usd_per_request_per_second(k: Candidate, hours: float) -> float:
         prices = zip(k.shares, k.usd_per_request, strict=True)
         return sum(share * usd for share, usd in prices) * SECONDS_PER_HOUR * hours
     return k.usd_per_hour * hours / k.part_requests_per_second
-
-

@@ -304,9 +304,7 @@ def is_ruled_out(kept: Filter, name: str) -> bool:
     return bool(kept.allow) and not any(fnmatchcase(name, p) for p in kept.allow)
 
 
-def _filter_allowing(
-    path: str, kept: Filter, extra: Iterable[str], names: Sequence[str]
-) -> Patch:
+def _filter_allowing(path: str, kept: Filter, extra: Iterable[str], names: Sequence[str]) -> Patch:
     """The filter with more names let through; a pattern that denies one is written out."""
     extra = list(extra)
     hit = [p for p in kept.deny if any(fnmatchcase(name, p) for name in extra)]

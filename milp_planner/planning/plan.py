@@ -87,9 +87,7 @@ class Purchase:
     @property
     def billing_idle_hours(self) -> float:
         """Unit-hours paid in blocks in which it serves nothing."""
-        rows = zip(
-            self.hours_by_block, self.units_by_block, self.busy_units_by_block, strict=False
-        )
+        rows = zip(self.hours_by_block, self.units_by_block, self.busy_units_by_block, strict=False)
         return sum(hours * units for hours, units, busy in rows if busy <= 0)
 
     @property

@@ -93,7 +93,8 @@ def plan_of(search: Search) -> Plan:
     except KeyboardInterrupt as stop:
         if not search.found:
             raise
-        raise Interrupted(_with_alternatives(search, "interrupted: there may be more")) from stop
+        plan = _with_alternatives(search, "interrupted: there may be more")
+        raise Interrupted(plan, stop) from stop
     if first.plan is None:
         reasons = () if first.status is Status.NO_PLAN else tuple(why_infeasible(search))
         return empty_plan(search, first.status, reasons, first)
@@ -175,9 +176,7 @@ def why_infeasible(search: Search) -> Iterator[str]:
     budget = problem.limits.budget
     if budget is not None:
         limits = problem.limits.model_copy(update={"budget": None})
-        freed = replace(
-            search.given, problem=problem.model_copy(update={"limits": limits})
-        )
+        freed = replace(search.given, problem=problem.model_copy(update={"limits": limits}))
         answer = Search(freed, search.settings, search.provenance, search.asked).next()
         if answer.plan is not None:
             yield _above_budget(answer.plan, budget)

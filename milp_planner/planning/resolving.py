@@ -210,5 +210,3 @@ def cash_of(plan: Plan) -> float:
     """The plan's cash; every plan with a fleet has one."""
     assert plan.cash_usd_per_month is not None
     return plan.cash_usd_per_month
-
-

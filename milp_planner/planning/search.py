@@ -12,8 +12,8 @@ from pathlib import Path
 
 from milp_planner.inputs.problem import Alternatives
 from milp_planner.milp.balance import balanced
-from milp_planner.milp.certify import Verdict, solve_certified
-from milp_planner.milp.engines import EngineStatus
+from milp_planner.milp.certify import BOTH, Verdict, solve_certified
+from milp_planner.milp.engines import HIGHS, EngineStatus
 from milp_planner.milp.exclusion import Difference, contains, exclude, without_traces
 from milp_planner.milp.levels import (
     Splits,
@@ -77,11 +77,12 @@ class Answer:
 class Interrupted(KeyboardInterrupt):
     """A Ctrl-C, or what a program raises like it, while next-best plans were looked for.
 
-    `plan` holds what was proven until then. What was raised is its `__cause__`.
+    `plan` holds what was proven until then, `cause` is what was raised.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, cause: KeyboardInterrupt) -> None:
         self.plan = plan
+        self.cause = cause
         super().__init__("stopped while looking for next-best plans")
 
 
@@ -135,7 +136,8 @@ class Search:
         if answer.plan is None:
             return answer
         try:
-            answer, self._ahead = next_of(self, ahead)
+            if self.settings.break_ties:
+                answer, self._ahead = next_of(self, ahead)
         finally:  # a Ctrl-C leaves the plan that is there already
             self.found.append(answer.known)
         return answer
@@ -145,14 +147,20 @@ class Search:
         return next_when_short(self) if may_be_short(self.given.problem) else self.best()
 
     def best_beside(self, plans: Sequence[Plan], limit_s: float) -> Answer:
-        """The best plan that contains none of these, within a time limit of its own."""
-        self._aside = plans
-        ends_s, self._ends_s = self._ends_s, min(self._ends_s, time.monotonic() + limit_s)
+        """The best plan that contains none of these, within a time limit of its own.
+
+        Where it is no next-best plan but only a possible tie, one engine will do.
+        """
+        before = self.settings, self._ends_s
+        self._aside, self._ends_s = plans, min(self._ends_s, time.monotonic() + limit_s)
+        if not self.more_wanted and self.settings.solver == BOTH:
+            self.settings = replace(self.settings, solver=HIGHS)
         try:
             self._kept().readmit([*self.found, *plans], self.asked.differ_by)
             return self.best(self.held or ())
         finally:
-            self._aside, self._ends_s = (), ends_s
+            self._aside = ()
+            self.settings, self._ends_s = before
 
     def best(self, held: Held = (), enough: float = math.inf) -> Answer:
         """The plan of least score that serves what is held.

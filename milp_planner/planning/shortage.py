@@ -57,9 +57,7 @@ def without_budget(search: Search) -> Answer:
     settings = replace(
         search.settings, time_limit_s=search.seconds_left, break_ties=False
     )  # its cost is all that is asked for
-    freed = type(search)(
-        given, settings, search.provenance, search.asked, required=search.required
-    )
+    freed = type(search)(given, settings, search.provenance, search.asked, required=search.required)
     return freed.next()
 
 

@@ -53,7 +53,7 @@ def next_of(search: Search, ahead: Ahead) -> tuple[Answer, Ahead]:
     tied = list(ahead.tied)
     while beyond is None or _is_tied(beyond, first):
         if beyond is not None:
-            tied.append(beyond)
+            tied.append(_proven_like(beyond, first))
         if len(tied) > MOST_TIED:
             tied += _preferred(search, min(tied, key=_score))
             beyond = None
@@ -61,6 +61,11 @@ def next_of(search: Search, ahead: Ahead) -> tuple[Answer, Ahead]:
         beyond = search.best_beside([answer.known for answer in tied], _limit_s(search, first))
     chosen = min(tied, key=lambda answer: (_is_dearer(answer, tied), preference_of(search, answer)))
     return chosen, _after(search, chosen, tied, beyond)
+
+
+def _proven_like(answer: Answer, first: Answer) -> Answer:
+    """The answer with the proof of another one of the same score."""
+    return replace(answer, proof=first.proof, plan=replace(answer.known, proof=first.proof))
 
 
 def _limit_s(search: Search, answer: Answer) -> float:
@@ -92,6 +97,8 @@ def _is_dearer(one: Answer, others: Sequence[Answer]) -> bool:
 
 def _after(search: Search, chosen: Answer, tied: Sequence[Answer], beyond: Answer | None) -> Ahead:
     """What is known once `chosen` is found, whose cuts rule out what is too like it."""
+    if not search.more_wanted:
+        return Ahead()
     rest = [answer for answer in tied if answer is not chosen]
     left = tuple(answer for answer in rest if _may_follow(search, answer, chosen))
     if len(left) < len(rest) or (beyond and not _may_follow(search, beyond, chosen)):
@@ -103,8 +110,7 @@ def _may_follow(search: Search, answer: Answer, chosen: Answer) -> bool:
     """True when the cuts of `chosen` change nothing about the answer."""
     if answer.plan is None:
         return answer.status is Status.INFEASIBLE
-    proven = answer.status is Status.OPTIMAL or search.more_wanted
-    return proven and search.difference.allows(answer.plan, chosen.known)
+    return search.difference.allows(answer.plan, chosen.known)
 
 
 def _preferred(search: Search, answer: Answer) -> list[Answer]:

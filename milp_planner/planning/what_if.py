@@ -296,9 +296,7 @@ def _resolver(problem: Problem, catalog: Catalog, how: How) -> Resolver:
 
 
 def _row(scenario: Scenario, plan: Plan) -> Row:
-    row = Row(
-        scenario.name, scenario.settings, plan.status.value, certified=plan.proof.certified
-    )
+    row = Row(scenario.name, scenario.settings, plan.status.value, certified=plan.proof.certified)
     if not plan.status.has_plan:
         return replace(row, error=plan.reasons[0] if plan.reasons else "no plan in time")
     served = served_share(plan)
@@ -314,9 +312,7 @@ def _row(scenario: Scenario, plan: Plan) -> Row:
     )
 
 
-def _with_next_step(
-    row: Row, plan: Plan, resolver: Resolver, smallest_usd: float | None
-) -> Row:
+def _with_next_step(row: Row, plan: Plan, resolver: Resolver, smallest_usd: float | None) -> Row:
     row = replace(row, smallest_budget_usd=smallest_usd)
     is_short = any(w.shortfall_share for w in plan.workloads)
     if smallest_usd is None or plan.status is not Status.OPTIMAL or not is_short:
@@ -339,9 +335,7 @@ def finished(
     for scenario, row in zip(scenarios, rows, strict=True):
         if scenario.compares_per_token and scenario.budget_usd is None:
             sweeps.setdefault(_others(row.settings, "traffic"), []).append((scenario, row))
-    evens = {
-        others: _break_even(problem, pairs, catalog, how) for others, pairs in sweeps.items()
-    }
+    evens = {others: _break_even(problem, pairs, catalog, how) for others, pairs in sweeps.items()}
     return WhatIf(problem.name, tuple(rows), evens)
 
 
@@ -349,11 +343,7 @@ def _break_even(
     problem: Problem, pairs: Sequence[tuple[Scenario, Row]], catalog: Catalog, how: How
 ) -> BreakEven | None:
     known = sorted(
-        (
-            (scenario.traffic or 1.0, row.split)
-            for scenario, row in pairs
-            if row.split is not None
-        ),
+        ((scenario.traffic or 1.0, row.split) for scenario, row in pairs if row.split is not None),
         key=lambda pair: pair[0],
     )
     if not any(parts.difference is not None for _, parts in known):

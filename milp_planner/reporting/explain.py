@@ -20,13 +20,14 @@ from milp_planner.reporting.wording import (
 )
 
 MOST_REFUSALS_SHOWN = 8
+LEFT_OPEN = "Left open by the time limit or the solvers"
 
 
 def why_not_text(why: WhyNot) -> str:
     """The whole answer, the verdict first."""
     lines = [*VERDICTS[why.verdict](why), *_refusal_lines(why)]
     if why.not_reached:
-        lines.append(f"Left open by the time limit or the solvers: {escape('; '.join(why.not_reached))}.")
+        lines.append(f"{LEFT_OPEN}: {escape('; '.join(why.not_reached))}.")
     return "\n".join(lines) + "\n"
 
 
@@ -153,7 +154,7 @@ def limit_costs_text(costs: LimitCosts) -> str:
     if costs.note:
         lines.append(f"Note: {escape(costs.note)}.")
     if costs.not_reached:
-        lines.append(f"Left open by the time limit or the solvers: {escape(', '.join(costs.not_reached))}.")
+        lines.append(f"{LEFT_OPEN}: {escape(', '.join(costs.not_reached))}.")
     return "\n".join(lines) + "\n"
 
 

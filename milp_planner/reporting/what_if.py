@@ -138,9 +138,7 @@ def findings(result: WhatIf, problem: Problem) -> Iterator[str]:
         steps = [row.next_step for row in result.rows if row.next_step is not None]
         points = [(row.cash_usd, row.served_share) for row in result.rows]
         points += [(step.budget_usd, step.served_share) for step in steps]
-        yield from staircase(
-            [(x, y) for x, y in points if x is not None and y is not None]
-        )
+        yield from staircase([(x, y) for x, y in points if x is not None and y is not None])
 
 
 def _break_even_lines(result: WhatIf, problem: Problem) -> Iterator[str]:
@@ -170,8 +168,10 @@ def staircase(points: Sequence[tuple[float, float]]) -> Iterator[str]:
     if len({x for x, _ in known}) < 2:
         return
     low, high = known[0][0], known[-1][0]
-    heights = [_height(known, low + (high - low) * i / (STAIRCASE_WIDTH - 1)) for i in
-               range(STAIRCASE_WIDTH)]
+    heights = [
+        _height(known, low + (high - low) * i / (STAIRCASE_WIDTH - 1))
+        for i in range(STAIRCASE_WIDTH)
+    ]
     yield ""
     for level in range(STAIRCASE_HEIGHT, 0, -1):
         label = f"{100 * level // STAIRCASE_HEIGHT} %" if level % 5 == 0 else ""

@@ -141,9 +141,7 @@ def with_own(catalog: Catalog, rows: Iterable[Measurement]) -> Catalog:
     own = [row.model_copy(update={"override": True}) for row in rows]
     replaced = {row.key for row in own}
     kept = (row for row in catalog.measurements if row.key not in replaced)
-    return replace(
-        catalog, measurements=(*kept, *own), overrides=catalog.overrides + len(own)
-    )
+    return replace(catalog, measurements=(*kept, *own), overrides=catalog.overrides + len(own))
 
 
 def _records(
@@ -193,9 +191,7 @@ def _given(f: Found, defaults: Mapping[str, object]) -> dict[str, object]:
     return {name: own[name] or defaults.get(name, own[name]) for name in own}
 
 
-def _record(
-    f: Found, catalog: Catalog, defaults: Mapping[str, object], today: date
-) -> Measurement:
+def _record(f: Found, catalog: Catalog, defaults: Mapping[str, object], today: date) -> Measurement:
     given = _given(f, defaults)
     llm = catalog.llm(str(given["llm"]))
     assert llm is not None, "the names were checked"
@@ -227,9 +223,7 @@ def _refuse_impossible(
         raise InputError(faults)
 
 
-def _warnings(
-    f: Found, row: Measurement, catalog: Catalog, model: ServingModel
-) -> Iterator[str]:
+def _warnings(f: Found, row: Measurement, catalog: Catalog, model: ServingModel) -> Iterator[str]:
     point = f"{row.llm} on {row.gpu} tp {row.tensor_parallel}, {_n(row):g} in flight"
     estimated = _estimated(row, catalog, model)
     if estimated is not None and row.output_tokens_per_second < LEAST_OF_ESTIMATE * estimated:

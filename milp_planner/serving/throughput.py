@@ -221,9 +221,7 @@ class ServingModel:
         calibration = self._calibrations.of(self._rows.key(llm, gpu, q))
         return Scaled(self._estimate_of(llm, gpu, q), calibration)
 
-    def _measured_at(
-        self, q: Question, llm: Llm, gpu: Gpu, n: float
-    ) -> OperatingPoint | None:
+    def _measured_at(self, q: Question, llm: Llm, gpu: Gpu, n: float) -> OperatingPoint | None:
         """The best engine's point at n in flight, from the user's own rows if there are any."""
         target = self._speed_at(llm, gpu, q)
         for rows in self._rows.of(llm, gpu, q):

@@ -1,4 +1,4 @@
-"""Ten workloads, the whole market catalog, 24 blocks: without quotas, and with 64 GPUs per provider.
+"""Ten workloads, the whole market, 24 blocks: without quotas, and with 64 GPUs per provider.
 
     python tests/benchmarks/bench_blocks.py [--solver cbc|highs|both]
 
