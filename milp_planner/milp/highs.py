@@ -41,12 +41,14 @@ def run_highs(
     threads: int = 1,
     columns: Sequence[str] = (),
     presolve: bool = False,
+    relaxed: bool = False,
     cancel: threading.Event | None = None,
 ) -> Outcome:
     """What HiGHS says of the model in `mps`; never raises for what HiGHS does.
 
     gap: relative, of the objective; 0 asks for a proof. columns: names that must have a value.
-    threads: the same number in the whole process, or HiGHS refuses. cancel: set it from any thread
+    threads: the same number in the whole process, or HiGHS refuses. relaxed: let whole numbers be
+    fractions. cancel: set it from any thread
     to stop the run within its next callback (a few ms, more inside one long LP step). A Ctrl-C
     stops it likewise, and then goes on up.
     """
@@ -57,6 +59,7 @@ def run_highs(
         return Outcome(HIGHS, "", EngineStatus.FAILED, reason=f"highspy does not import: {error}")
     highs = highspy.Highs()
     _configure(highs, gap=gap, seed=seed, threads=threads, presolve=presolve)
+    highs.setOptionValue("solve_relaxation", relaxed)
     # The time limit is set after reading, because HiGHS counts reading and then fails to read.
     if highs.readModel(str(mps)) == highspy.HighsStatus.kError:
         return _failed(highs, f"cannot read {mps.name}", started_s)

@@ -8,7 +8,7 @@ units, the ramp is convex in their capacity, and is refined by one more tangent 
 of the plan. Where a share is served per token or not at all, it is charged by level, and the level
 of a plan that owes more is split at u besides:
 
-    (floor, (floor + u) ÷ 2]     ((floor + u) ÷ 2, u - δ]     (u - δ, u]     and the rest above u
+    (floor, (floor + u) ÷ 2]     ((floor + u) ÷ 2, u - δ]     (u - δ, ceiling]
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from milp_planner.inputs.problem import Workload
 from milp_planner.milp.objective import HIGH_BAND_FLOOR, is_strict
 from milp_planner.milp.variables import (
-    PIN_WIDTH,
+    JUST_BELOW,
     Level,
     can_overload,
     is_ramp_convex,
@@ -74,10 +74,10 @@ def _leaves_load_off_units(plan: Plan, w: WorkloadPlan) -> bool:
 
 
 def _edges(model: FleetModel, workload: str, u: float) -> set[float]:
-    below = u * (1 - PIN_WIDTH)
+    below = u * (1 - JUST_BELOW)
     floors = [level.floor for level in model.fleet.levels[workload] if level.floor < below]
     middle = (floors[-1] + u) / 2
-    return {middle, below, u} if middle < below else {below, u}
+    return {middle, below} if middle < below else {below}
 
 
 def utilization_levels(given: PlanningInput, splits: Splits) -> dict[str, tuple[Level, ...]]:

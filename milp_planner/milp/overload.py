@@ -27,11 +27,11 @@ class OverloadRamp:
     A share 1 - v per token or unserved, by level l with floor f_l:
 
         (1 - a) o_w ≥ Σ_l (f_l - a) y_wl                                            [utilization]
-        (1 - a) o_w ≥ f_l - a + (2 u_0 - f_l) v_t - u_0² θ_wlt - (2 u_0 - a) (1 - y_wl)
+        (1 - a) o_w ≥ (f_l - a) y_wl + (2 u_0 - f_l) v_wlt - u_0² θ_wlt    ∀ l, t, u_0 at the level
+        Σ_l v_wlt + Σ_k x_kt + s_t ≥ 1,    v_wlt ≤ y_wl,    v_wlt ≤ Σ_k min(1, u_l μ_k ÷ λ_t) n_klt
 
     Utilization is v ÷ θ, not convex; but from f up it is at least f (1 - v) + v² ÷ θ, which is (it
-    is f and v ÷ θ, mixed by v). The last term frees the row at all levels but its own: v ≤ 1. With
-    several classes the first row stands alone.
+    is f and v ÷ θ, mixed by v). With several classes the first row stands alone.
     """
 
     @staticmethod
@@ -109,7 +109,7 @@ def _spread(fleet: Fleet, workload: str, t: int) -> Iterator[Row]:
 def _floors(fleet: Fleet, workload: str) -> Row:
     above = _threshold(fleet)
     terms: Terms = {
-        fleet.level_used[workload, index]: -max(0.0, level.charged_at - above)
+        fleet.level_used[workload, index]: -max(0.0, level.floor - above)
         for index, level in enumerate(fleet.levels[workload])
         if (workload, index) in fleet.level_used
     }
@@ -118,20 +118,46 @@ def _floors(fleet: Fleet, workload: str) -> Row:
 
 def _level_tangents(fleet: Fleet, workload: str, t: int) -> Iterator[Row]:
     above = _threshold(fleet)
+    yield _served(fleet, workload, t)
     for index, level in enumerate(fleet.levels[workload]):
+        own = range(index, index + 1)
+        share = fleet.on_units[workload, index, t]
         used = fleet.level_used.get((workload, index))
+        if used is not None:
+            yield Row(f"{workload} {t} level {index}", {share: 1.0, used: -1.0}, LE, 0.0)
+        yield Row(f"{workload} {t} held {index}", _held(fleet, workload, t, index), LE, 0.0)
         if used is None or level.ceiling <= above:
             continue
         for u in _within(level, fleet.tangents[workload]):
-            weight = 2 * u - level.floor
-            terms = _capacity(fleet, workload, t, u, 2 * u - above, range(index, index + 1))
-            for k in fleet.serving(workload):
-                if (k, 0, t) in fleet.shares:
-                    terms[fleet.shares[k, 0, t]] = weight
-            if (workload, 0, t) in fleet.shortfalls:
-                terms[fleet.shortfalls[workload, 0, t]] = weight
-            terms[used] = -(2 * u - above)
+            terms = _capacity(fleet, workload, t, u, 2 * u - above, own)
+            terms[share] = -(2 * u - level.floor)
+            terms[used] = -(level.floor - above)
             yield _row(fleet, workload, f"{t} {level.ceiling:g} {u:g}", terms, 0.0)
+
+
+def _held(fleet: Fleet, workload: str, t: int, index: int) -> Terms:
+    """What is on the units of a level, less what they can carry there."""
+    level = fleet.levels[workload][index]
+    terms: Terms = {fleet.on_units[workload, index, t]: 1.0}
+    for k in fleet.gpu_candidates(workload):
+        usable = level.ceiling * k.mix_requests_per_second / fleet.demand(workload).peak[t]
+        for at, units in fleet.units_on(k, t):
+            if at == index:
+                terms[units] = -min(1.0, usable)
+    return terms
+
+
+def _served(fleet: Fleet, workload: str, t: int) -> Row:
+    """Every request is on units, per token or unserved."""
+    terms: Terms = {
+        fleet.on_units[workload, level, t]: 1.0 for level in range(len(fleet.levels[workload]))
+    }
+    for k in fleet.serving(workload):
+        if (k, 0, t) in fleet.shares:
+            terms[fleet.shares[k, 0, t]] = 1.0
+    if (workload, 0, t) in fleet.shortfalls:
+        terms[fleet.shortfalls[workload, 0, t]] = 1.0
+    return Row(f"{workload} {t} served", terms, GE, 1.0)
 
 
 def _within(level: Level, tangents: tuple[float, ...]) -> list[float]:

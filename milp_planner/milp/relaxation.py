@@ -8,11 +8,14 @@ per provider shrink from 23,000 columns to 2,500, with the same optimum.
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from milp_planner.inputs.problem import GpuLimits, Problem
+from milp_planner.milp.engines import EngineStatus
+from milp_planner.milp.highs import run_highs
 from milp_planner.milp.limits import Group, user_quotas
 from milp_planner.milp.model import FleetModel
 from milp_planner.milp.rows import most_at_once
@@ -72,26 +75,15 @@ def _used(model: FleetModel, values: Mapping[str, float], group: Group) -> list[
     return used
 
 
-def relaxed_values(model: FleetModel) -> Mapping[str, float] | None:
-    """Columns of the linear relaxation, integers free; None when HiGHS finds none."""
-    import highspy
-
-    highs = highspy.Highs()
-    for option, value in (
-        ("output_flag", False),
-        ("threads", 1),
-        ("presolve", "off"),
-        ("solve_relaxation", True),
-    ):
-        highs.setOptionValue(option, value)
+def relaxed_values(
+    model: FleetModel, time_limit_s: float = 60.0, cancel: threading.Event | None = None
+) -> Mapping[str, float] | None:
+    """Columns of the linear relaxation, integers free; None when HiGHS finds none in time."""
     with tempfile.TemporaryDirectory(prefix="milp-planner-") as folder:
         mps = Path(folder) / "relaxed.mps"
         model.write_mps(mps)
-        highs.readModel(str(mps))
-    highs.run()
-    if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-        return None
-    return dict(zip(highs.getLp().col_names_, highs.getSolution().col_value, strict=True))
+        relaxed = run_highs(mps, time_limit_s=time_limit_s, relaxed=True, cancel=cancel)
+    return relaxed.values if relaxed.status is EngineStatus.OPTIMAL else None
 
 
 def independent_groups(problem: Problem, candidates: Iterable[Candidate]) -> list[tuple[str, ...]]:

@@ -27,6 +27,7 @@ e_w        fleet.extra_gpus[w]                GPUs beyond the scaling penalty's 
 o_w        fleet.overload[w]                  overload, as a share of the ramp          ≥ 0
 θ_wt       fleet.headroom[w, t]               how many times the demand could be served ≥ 0
 z_qkt      fleet.spread[k, q, t]              x_qkt × θ_wt                              ≥ 0
+v_wlt      fleet.on_units[w, l, t]            share of the load on units, at the level  0 ... 1
 a_j, r_j   fleet.added[j], fleet.removed[j]   units added to, removed from, today's     ≥ 0
 
 Units that are held all month are one variable for all blocks; elastic ones are one per block with
@@ -50,26 +51,16 @@ Terms = dict[pulp.LpVariable, float]
 """A linear expression: coefficient by variable."""
 
 
-PIN_WIDTH = 4e-6
-"""Relative width of a level that holds one utilization: far above what solvers cannot tell."""
+JUST_BELOW = 1e-7
+"""Relative distance of a level's floor below the plan it is split for: above solvers' noise."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """A stretch of utilization, above the floor and up to the ceiling."""
+    """A stretch of utilization, above the floor and up to the ceiling; charged at the floor."""
 
     floor: float
     ceiling: float
-
-    @property
-    def charged_at(self) -> float:
-        """The utilization that the overload ramp is charged at, in either case to a dollar.
-
-        The floor, so that the program never charges too much; but the ceiling of a level so narrow
-        that it holds one utilization, that of a plan which was seen before.
-        """
-        narrow = self.ceiling - self.floor <= 1.5 * PIN_WIDTH * self.ceiling
-        return self.ceiling if narrow else self.floor
 
 
 def add(terms: Terms, variable: pulp.LpVariable, coefficient: float) -> None:
@@ -137,6 +128,7 @@ class Fleet:
     overload: dict[str, pulp.LpVariable] = field(default_factory=dict)
     headroom: dict[tuple[str, int], pulp.LpVariable] = field(default_factory=dict)
     spread: dict[tuple[Candidate, int, int], pulp.LpVariable] = field(default_factory=dict)
+    on_units: dict[tuple[str, int, int], pulp.LpVariable] = field(default_factory=dict)
     added: dict[tuple[str, str, str], pulp.LpVariable] = field(default_factory=dict)
     removed: dict[tuple[str, str, str], pulp.LpVariable] = field(default_factory=dict)
     meaning: dict[str, str] = field(default_factory=dict)
@@ -294,7 +286,17 @@ def _add_shortfalls(fleet: Fleet, workload: str) -> None:
 
 def _add_overload(fleet: Fleet, w: Workload) -> None:
     fleet.overload[w.name] = fleet.column(f"overload[{w.name}]", None, integer=False)
-    if not (fleet.routed(w.name) and is_ramp_convex(fleet.given, w)):
+    if is_ramp_convex(fleet.given, w):
+        _add_headroom(fleet, w)
+    elif not fleet.routed(w.name):
+        for level in range(len(fleet.levels[w.name])):
+            for t in fleet.busy(w.name):
+                meaning = f"on units[{w.name} {fleet.blocks[t].name} level {level}]"
+                fleet.on_units[w.name, level, t] = fleet.column(meaning, 1, integer=False)
+
+
+def _add_headroom(fleet: Fleet, w: Workload) -> None:
+    if not fleet.routed(w.name):
         return
     for t in fleet.busy(w.name):
         at = fleet.blocks[t].name

@@ -6,7 +6,7 @@ limit in force have no say in each other's fleets. Small problems go straight to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from milp_planner.milp.limits import user_quotas
@@ -20,7 +20,9 @@ from milp_planner.milp.relaxation import (
     relaxed_values,
     with_quotas,
 )
-from milp_planner.planning.assemble import assemble
+from milp_planner.milp.stages import Held
+from milp_planner.milp.variables import may_fall_short
+from milp_planner.planning.assemble import NOTHING, assemble
 from milp_planner.planning.choice import FleetChoice
 from milp_planner.planning.plan import EngineReport, Plan, Proof, Status
 from milp_planner.planning.search import Answer, Search
@@ -37,17 +39,18 @@ def first_answer(search: Search) -> Answer:
     """The best plan of a problem; what `search.next()` gives, found in stages where it is large."""
     if not search.settings.pruning or _columns(search.given) <= LARGE:
         return search.next()
-    names = _binding_quotas(search.given)
+    names = _binding_quotas(search)
     for _ in range(MOST_ROUNDS):
         stage = with_quotas(search.given, names)
-        answer = _solve_stage(search, stage)
+        answer, held = _solve_stage(search, stage)
         if answer.plan is None:
             return answer
         broken = broken_quotas(search.given.problem, answer.plan)
         if not broken and not violations(search.given, answer.plan):
             search.found.append(answer.plan)
+            search.held = held
             return answer
-        if not broken or search.seconds_left <= 0:
+        if not broken or search.is_stopped:
             break
         names |= broken
     return search.next()
@@ -62,31 +65,36 @@ def _columns(given: PlanningInput) -> int:
     return sum(busy[k.workload] for k in given.candidates.candidates)
 
 
-def _binding_quotas(given: PlanningInput) -> set[str]:
+def _binding_quotas(search: Search) -> set[str]:
     """Quotas that the linear relaxation runs into, found by adding them as they break."""
+    problem = search.given.problem
     names: set[str] = set()
-    if not any(user_quotas(given.problem)):
+    if not any(user_quotas(problem)):
         return names
     for _ in range(MOST_ROUNDS):
-        stage = with_quotas(given, names)
+        stage = with_quotas(search.given, names)
         kept = tuple(prune(stage, stage.candidates.candidates).kept)
         model = build_model(stage, kept)
-        values = relaxed_values(model)
-        broken = set() if values is None else quotas_broken_by_values(given.problem, model, values)
-        if not broken - names:
-            return names
+        values = relaxed_values(model, search.seconds_left, search.settings.cancel)
+        broken = set() if values is None else quotas_broken_by_values(problem, model, values)
+        if not broken - names or search.is_stopped:
+            return names | broken
         names |= broken
     return names
 
 
-def _solve_stage(search: Search, stage: PlanningInput) -> Answer:
-    """The stage's optimum, group by group where no limit in force links the workloads."""
+def _solve_stage(search: Search, stage: PlanningInput) -> tuple[Answer, Held | None]:
+    """The stage's optimum, group by group where no limit in force links the workloads.
+
+    And what a short budget serves at most, which alternatives must hold; a budget links all.
+    """
     kept = prune(stage, stage.candidates.candidates).kept
     groups = independent_groups(stage.problem, kept)
     answers = []
     for group in groups:
         part = only_workloads(stage, group, kept)
-        settings = replace(search.settings, time_limit_s=search.seconds_left)
+        # Programs this large leave ties as the solvers found them.
+        settings = replace(search.settings, time_limit_s=search.seconds_left, break_ties=False)
         answer = Search(part, settings, search.provenance, search.asked).next()
         answers.append(answer)
         if answer.plan is None:
@@ -113,7 +121,6 @@ def _choice_of(given: PlanningInput, plans: Sequence[Plan]) -> FleetChoice:
     """The fleets of several plans as one."""
     units: dict[Candidate, tuple[int, ...]] = {}
     shares: dict[tuple[Candidate, int, int], float] = {}
-    shortfalls: dict[tuple[str, int, int], float] = {}
     for plan in plans:
         for p in plan.purchases:
             if not p.candidate.mode.per_token:
@@ -123,7 +130,25 @@ def _choice_of(given: PlanningInput, plans: Sequence[Plan]) -> FleetChoice:
             if route.candidate.mode.per_token or len(classes) > 1:
                 q, t = classes.index(route.request_class), plan.blocks.index(route.block)
                 shares[route.candidate, q, t] = route.share
-    return FleetChoice(units, shares, shortfalls)
+    return FleetChoice(units, shares, dict(_shortfalls_of(given, plans)))
+
+
+def _shortfalls_of(
+    given: PlanningInput, plans: Sequence[Plan]
+) -> Iterator[tuple[tuple[str, int, int], float]]:
+    """What no route serves, where the user allows that."""
+    if not may_fall_short(given.problem):
+        return
+    served: dict[tuple[str, str, str], float] = {}
+    for route in (route for plan in plans for route in plan.routes):
+        key = route.candidate.workload, route.request_class.name, route.block.name
+        served[key] = served.get(key, 0.0) + route.share
+    for name, demand in given.schedule.demands.items():
+        for t, block in enumerate(given.schedule.blocks):
+            for q, request_class in enumerate(demand.classes):
+                share = 1 - served.get((name, request_class.name, block.name), 0.0)
+                if demand.peak[t] > 0 and share > NOTHING:
+                    yield (name, q, t), share
 
 
 def _joined_proof(proofs: Sequence[Proof]) -> Proof:

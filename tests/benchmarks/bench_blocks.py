@@ -32,10 +32,10 @@ LLMS = (
 )
 
 
-def ten_workloads(quota: int | None) -> Problem:
+def ten_workloads(quota: int | None, growth: float = 1.0) -> Problem:
     """Ten workloads with days of their own; dedicated units may stop, so every block counts."""
     rng = random.Random(7)
-    workloads = [_workload(i, llm, rng) for i, llm in enumerate(LLMS)]
+    workloads = [_workload(i, llm, rng, growth) for i, llm in enumerate(LLMS)]
     billing = ["dedicated", "autoscaling", "reserved_1y", "spot"]
     limits: dict[str, object] = {"billing": {"allow": billing}}
     if quota is not None:
@@ -49,7 +49,7 @@ def ten_workloads(quota: int | None) -> Problem:
     )
 
 
-def _workload(i: int, llm: str, rng: random.Random) -> dict[str, object]:
+def _workload(i: int, llm: str, rng: random.Random, growth: float) -> dict[str, object]:
     peak = rng.uniform(5, 60)
     weights = [
         0.35 + 0.65 * max(0.0, math.sin(math.pi * (hour - 6 - i % 4) / 14)) + 0.05 * rng.random()
@@ -63,6 +63,7 @@ def _workload(i: int, llm: str, rng: random.Random) -> dict[str, object]:
             "requests_per_day": peak * 3600 * sum(weights),
             "weights": weights,
             "max_blocks": 24,
+            "growth": growth,
         },
         "requests": {
             "input_tokens": rng.choice([500, 1000, 2000]),
@@ -106,7 +107,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--solver", choices=("cbc", "highs", "both"), default="both")
     solver = parser.parse_args().solver
-    free, limited = ten_workloads(None), ten_workloads(64)
+    free = ten_workloads(None)
+    limited = ten_workloads(64, growth=1.5)  # enough traffic for a quota to bind
     print("without quotas")
     show_size(free)
     show("proven optimal", free, solver, 0.0, 3)
