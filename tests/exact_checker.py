@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from fractions import Fraction
 from fnmatch import fnmatchcase
+from fractions import Fraction
 
 from milp_planner.inputs.catalog import TokenPrice
 from milp_planner.planning.plan import Plan

@@ -54,6 +54,12 @@ def load_catalog(
     `base` is what a relative folder is relative to; `as_of` is the day taken for today.
     Raises `InputError` with every fault of every file, each with its line.
     """
+    if not isinstance(name_or_folder, str | Path):
+        raise TypeError(f"expected a name or a folder, not {type(name_or_folder).__name__}")
+    if isinstance(overlays, str | Path):
+        raise TypeError("overlays: expected a list of folders, not one")
+    if as_of is not None and not isinstance(as_of, date):
+        raise TypeError(f"as_of: expected a date, not {type(as_of).__name__}")
     layers = read_layers(name_or_folder, base or Path(), overlays, TABLES)
     loader = _Loader(as_of or date.today())
     for depth, layer in enumerate(layers):

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from milp_planner.errors import Fault, InputError, did_you_mean, input_error
 from milp_planner.inputs.base import Frozen
 from milp_planner.inputs.catalog_csv import read_rows, wording
+from milp_planner.units import shown
 
 MANIFEST = "catalog.csv"
 STANDS_ALONE = "none"
@@ -85,15 +86,28 @@ def _extended(layer: Layer) -> str:
 
 
 def _read_layer(named: str | Path, base: Path, tables: Collection[str]) -> Layer:
-    shipped = named in shipped_catalogs()
+    name = _shipped_name(named, base)
+    shipped = name is not None
     if shipped:
-        folder: Traversable = _shipped_root().joinpath(str(named))
+        folder: Traversable = _shipped_root().joinpath(str(name))
     else:
         folder = _user_folder(named, base)
     label = "" if shipped else f"{str(named).rstrip('/')}/"
     files = _read_files(folder, label, (MANIFEST, *tables), limited=not shipped)
     manifest = _read_manifest(files.pop(MANIFEST, None), f"{label}{MANIFEST}")
     return Layer(label, manifest.name or folder.name, files, manifest, shipped)
+
+
+def _shipped_name(named: str | Path, base: Path) -> str | None:
+    """Which shipped catalog is meant, by name or by its own folder; None where none is."""
+    if named in shipped_catalogs():
+        return str(named)
+    try:
+        folder = (base / Path(named).expanduser()).resolve()
+    except (OSError, RuntimeError, ValueError):  # no folder can have that name
+        return None
+    paths = {name: Path(str(_shipped_root().joinpath(name))) for name in shipped_catalogs()}
+    return next((name for name, path in paths.items() if path.resolve() == folder), None)
 
 
 def _shipped_root() -> Traversable:
@@ -103,14 +117,19 @@ def _shipped_root() -> Traversable:
 
 
 def _user_folder(named: str | Path, base: Path) -> Path:
-    folder = base / Path(named).expanduser()
-    if folder.is_dir():
-        return folder
-    if folder.exists():
-        raise input_error("is not a folder; a catalog is a folder of CSV files", file=str(named))
+    why = ""
+    try:
+        folder = base / Path(named).expanduser()
+        if folder.is_dir():
+            return folder
+        if folder.exists():
+            what = "is not a folder; a catalog is a folder of CSV files"
+            raise input_error(what, file=str(named))
+    except (OSError, RuntimeError) as error:  # too long a name, `~nobody`
+        why = f": {getattr(error, 'strerror', None) or error}"
     names = shipped_catalogs()
     raise input_error(
-        f"no catalog {str(named)!r}{did_you_mean(str(named), names)}",
+        f"no catalog {shown(str(named))}{why}{did_you_mean(str(named), names)}",
         path="catalog",
         hint=f"the shipped ones are {', '.join(names)}; anything else is the path of a folder",
     )
@@ -139,6 +158,8 @@ def _read_files(
 
 
 def _read_bytes(file: Traversable, *, limited: bool) -> bytes:
+    if not file.is_file():  # a pipe that nobody writes to would be waited for
+        raise ValueError("is not a file; a catalog is a folder of CSV files")
     with file.open("rb") as stream:
         content = stream.read(MAX_FILE_BYTES + 1) if limited else stream.read()
     if limited and len(content) > MAX_FILE_BYTES:

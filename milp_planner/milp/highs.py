@@ -47,10 +47,9 @@ def run_highs(
     """What HiGHS says of the model in `mps`; never raises for what HiGHS does.
 
     gap: relative, of the objective; 0 asks for a proof. columns: names that must have a value.
-    threads: the same number in the whole process, or HiGHS refuses. relaxed: let whole numbers be
-    fractions. cancel: set it from any thread
-    to stop the run within its next callback (a few ms, more inside one long LP step). A Ctrl-C
-    stops it likewise, and then goes on up.
+    threads: the same number in the whole process, or HiGHS refuses. relaxed: whole numbers may be
+    fractions. cancel: set it from any thread to stop the run within its next callback (a few ms,
+    more inside one long LP step). A Ctrl-C stops it likewise, and then goes on up.
     """
     started_s = time.monotonic()
     try:
@@ -153,7 +152,9 @@ def _with_values(highs: Any, values: Mapping[str, float], started_s: float, reas
 def _bound(highs: Any) -> float | None:
     """The lower bound of a model with integers; None for a plain LP, or when there is none yet."""
     bound = float(highs.getInfo().mip_dual_bound)
-    return bound if len(highs.getLp().integrality_) and abs(bound) < highs.inf else None
+    _, relaxed = highs.getOptionValue("solve_relaxation")
+    whole = len(highs.getLp().integrality_) and not relaxed
+    return bound if whole and abs(bound) < highs.inf else None
 
 
 def _failed(highs: Any, reason: str, started_s: float) -> Outcome:

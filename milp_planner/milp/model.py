@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pulp
 
-from milp_planner.errors import SolverError
+from milp_planner.errors import input_error
 from milp_planner.milp.constraints import CONSTRAINTS
 from milp_planner.milp.levels import Splits, ramp_tangents, utilization_levels
 from milp_planner.milp.objective import cost_terms
@@ -106,9 +106,10 @@ def build_model(
 def _check_span(family: str, row: Row) -> None:
     sizes = [abs(c) for c in row.terms.values() if c != 0]
     if sizes and max(sizes) > WIDEST_SPAN * min(sizes):
-        raise SolverError(
-            f"row {family} {row.name} spans {min(sizes):g} to {max(sizes):g}: "
-            "too wide for a solver to be trusted"
+        raise input_error(
+            f"the numbers of this problem are too far apart: row {family} {row.name} spans "
+            f"{min(sizes):g} to {max(sizes):g}, too wide for a solver to be trusted",
+            hint="look for a rate, price, share or penalty that is a typing error",
         )
 
 

@@ -12,9 +12,10 @@ from itertools import pairwise
 
 from milp_planner._version import __version__
 from milp_planner.inputs.catalog import Catalog
-from milp_planner.inputs.catalog_files import load_catalog
+from milp_planner.inputs.load import load_catalog_of
 from milp_planner.inputs.problem import Budget, Problem
 from milp_planner.milp.variables import may_fall_short
+from milp_planner.planning.arguments import check_settings
 from milp_planner.planning.diagnose import (
     NO_FLEET,
     diagnosis_lines,
@@ -57,8 +58,9 @@ def solve(
     and on a Ctrl-C, once there is a plan, Interrupted, which carries it.
     """
     started_s = time.monotonic()
-    if catalog is None:
-        catalog = load_catalog(problem.catalog)
+    check_settings(alternatives=alternatives)
+    if catalog is None and isinstance(problem, Problem):
+        catalog = load_catalog_of(problem)
     given = prepare(problem, catalog)
     asked = problem.alternatives
     if alternatives is not None:

@@ -95,11 +95,12 @@ def _solve_stage(search: Search, stage: PlanningInput) -> tuple[Answer, Held | N
         part = only_workloads(stage, group, kept)
         # Programs this large leave ties as the solvers found them.
         settings = replace(search.settings, time_limit_s=search.seconds_left, break_ties=False)
-        answer = Search(part, settings, search.provenance, search.asked).next()
+        alone = Search(part, settings, search.provenance, search.asked)
+        answer = alone.next()
         answers.append(answer)
-        if answer.plan is None:
-            return answer
-    return answers[0] if len(answers) == 1 else _joined(search, stage, answers)
+        if answer.plan is None or len(groups) == 1:
+            return answer, alone.held
+    return _joined(search, stage, answers), None
 
 
 def _joined(search: Search, stage: PlanningInput, answers: Sequence[Answer]) -> Answer:
