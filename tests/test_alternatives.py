@@ -413,6 +413,16 @@ def test_the_report_gives_amounts_gpus_providers_bands_and_the_trade():
     ]
 
 
+def test_the_document_says_the_same():
+    plan = solve(problem(10, alternatives={"count": 1}), NAMED)
+    [other] = plan.to_dict()["alternatives"]
+    assert (other["rank"], other["gpus"], other["providers"]) == (2, 2, ["runpod"])
+    assert other["extra_score_usd_per_month"] == pytest.approx(72)
+    assert other["bands"] == {"chat": "high"}
+    assert other["what_changed"] == "2 x h100 at runpod instead of 1 x b200 at verda"
+    assert other["trade"] == "$72.00 dearer, 1 GPU more"
+
+
 def test_changes_are_told_workload_by_workload():
     boxes = catalog(
         [offering("acme", "a", 4.0), offering("bolt", "b", 5.0)], [raw("a", 10), raw("b", 10)]

@@ -347,7 +347,7 @@ def test_a_ctrl_c_stops_both_engines_and_leaves_nothing(tmp_path: Path, scratch:
     before = threading.active_count()
     main = threading.main_thread().ident
     assert main is not None
-    threading.Timer(0.3, signal.pthread_kill, (main, signal.SIGINT)).start()
+    threading.Timer(1.0, signal.pthread_kill, (main, signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
         solved(slow(), tmp_path, time_limit_s=60.0)
     assert list(scratch.iterdir()) == []

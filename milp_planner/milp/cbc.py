@@ -49,10 +49,12 @@ on 0.2 %, all of them infeasible."""
 SEARCH_ONLY = (
     *(*CAREFUL, "-heuristicsOnOff", "off"),
     *("-roundingHeuristic", "on", "-greedyHeuristic", "on"),
+    *("-passCuts", "10"),
 )
 """For small models: branching finds their plans sooner than diving for them does. As right as the
 careful settings on 2,000 random fleet models, and up to twice as fast on many request classes. The
-two quick heuristics that stay give a plan at a time limit, where without any there was none."""
+two quick heuristics that stay give a plan at a time limit, where without any there was none. Ten
+rounds of cuts at the root instead of a hundred halve the time of next-best plans."""
 
 FEW_COLUMNS = 1_000
 

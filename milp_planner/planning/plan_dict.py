@@ -255,6 +255,8 @@ def _route_dict(route: Route) -> dict[str, Any]:
 
 
 def _alternative_dict(plan: Plan, other: Plan, rank: int) -> dict[str, Any]:
+    from milp_planner.planning.differences import trade, what_changed  # which needs `changes`
+
     return {
         "rank": rank,
         "status": other.status.value,
@@ -262,6 +264,11 @@ def _alternative_dict(plan: Plan, other: Plan, rank: int) -> dict[str, Any]:
         "extra_score_usd_per_month": _minus(other.score_usd_per_month, plan.score_usd_per_month),
         "extra_cash_usd_per_month": _minus(other.cash_usd_per_month, plan.cash_usd_per_month),
         "certified": other.proof.certified,
+        "gpus": other.gpus,
+        "providers": other.providers,
+        "bands": {w.name: w.band for w in other.workloads},
+        "what_changed": what_changed(plan, other),
+        "trade": trade(plan, other),
         "changes": changes(plan, other),
         "purchases": [purchase_dict(p) for p in other.purchases],
     }

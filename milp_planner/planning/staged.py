@@ -20,12 +20,12 @@ from milp_planner.milp.relaxation import (
     relaxed_values,
     with_quotas,
 )
-from milp_planner.milp.stages import Held
 from milp_planner.milp.variables import may_fall_short
 from milp_planner.planning.assemble import NOTHING, assemble
 from milp_planner.planning.choice import FleetChoice
 from milp_planner.planning.plan import EngineReport, Plan, Proof, Status
 from milp_planner.planning.search import Answer, Search
+from milp_planner.planning.shortage import may_be_short
 from milp_planner.planning.verify import violations
 from milp_planner.serving.candidates import Candidate, PlanningInput
 
@@ -37,18 +37,19 @@ MOST_ROUNDS = 40
 
 def first_answer(search: Search) -> Answer:
     """The best plan of a problem; what `search.next()` gives, found in stages where it is large."""
-    if not search.settings.pruning or _columns(search.given) <= LARGE:
+    small = _columns(search.given) <= LARGE
+    # What a short budget serves depends on what the quotas let it serve: there none can wait.
+    if small or not search.settings.pruning or may_be_short(search.given.problem):
         return search.next()
     names = _binding_quotas(search)
     for _ in range(MOST_ROUNDS):
         stage = with_quotas(search.given, names)
-        answer, held = _solve_stage(search, stage)
+        answer = _solve_stage(search, stage)
         if answer.plan is None:
             return answer
         broken = broken_quotas(search.given.problem, answer.plan)
         if not broken and not violations(search.given, answer.plan):
             search.found.append(answer.plan)
-            search.held = held
             return answer
         if not broken or search.is_stopped:
             break
@@ -83,11 +84,8 @@ def _binding_quotas(search: Search) -> set[str]:
     return names
 
 
-def _solve_stage(search: Search, stage: PlanningInput) -> tuple[Answer, Held | None]:
-    """The stage's optimum, group by group where no limit in force links the workloads.
-
-    And what a short budget serves at most, which alternatives must hold; a budget links all.
-    """
+def _solve_stage(search: Search, stage: PlanningInput) -> Answer:
+    """The stage's optimum, group by group where no limit in force links the workloads."""
     kept = prune(stage, stage.candidates.candidates).kept
     groups = independent_groups(stage.problem, kept)
     answers = []
@@ -95,12 +93,11 @@ def _solve_stage(search: Search, stage: PlanningInput) -> tuple[Answer, Held | N
         part = only_workloads(stage, group, kept)
         # Programs this large leave ties as the solvers found them.
         settings = replace(search.settings, time_limit_s=search.seconds_left, break_ties=False)
-        alone = Search(part, settings, search.provenance, search.asked)
-        answer = alone.next()
+        answer = Search(part, settings, search.provenance, search.asked).next()
         answers.append(answer)
-        if answer.plan is None or len(groups) == 1:
-            return answer, alone.held
-    return _joined(search, stage, answers), None
+        if answer.plan is None:
+            return answer
+    return answers[0] if len(answers) == 1 else _joined(search, stage, answers)
 
 
 def _joined(search: Search, stage: PlanningInput, answers: Sequence[Answer]) -> Answer:
