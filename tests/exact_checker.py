@@ -155,12 +155,13 @@ def _served(fleet: _Fleet, name: str, checked: Checked) -> None:
     short_allowed = fleet.problem.policy.active_penalties.shortfall is not None or (
         budget is not None and budget.when_short != "fail"
     )
-    checked.shortfall[name] = Fraction(0)
+    zero = checked.shortfall[name] = Fraction(0)
+    said = sum(exact(w.shortfall_share) for w in fleet.plan.workloads if w.name == name)
     for t in fleet.busy(name):
         for q in range(len(fleet.demand(name).classes)):
             unserved = fleet.unserved(name, q, t)
-            checked.at_most(f"{name} unserved {q} {t}", unserved, Fraction(int(short_allowed)))
-            checked.at_most(f"{name} served twice {q} {t}", -unserved, Fraction(0))
+            checked.at_most(f"{name} unserved {q} {t}", unserved, said if short_allowed else zero)
+            checked.at_most(f"{name} served twice {q} {t}", -unserved, zero)
             checked.shortfall[name] = max(checked.shortfall[name], unserved)
 
 
@@ -363,10 +364,11 @@ def _penalties(fleet: _Fleet, name: str, checked: Checked) -> None:
     if (price := penalties.shortfall) is not None:
         for t in fleet.busy(name):
             for q in range(len(fleet.demand(name).classes)):
-                requests = fleet.volume(name, q, t) * max(Fraction(0), fleet.unserved(name, q, t))
-                checked.costs["shortfall"] += (
-                    requests * exact(price.usd_per_million_requests) / 10**6
-                )
+                unserved = max(Fraction(0), fleet.unserved(name, q, t))
+                requests = unserved * fleet.volume(name, q, t)
+                requests *= exact(fleet.demand(name).requests_per_unit)
+                usd = exact(price.usd_per_million_requests)
+                checked.costs["shortfall"] += requests * usd / 10**6
 
 
 def _budget_and_providers(fleet: _Fleet, checked: Checked) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from builders import catalog, offering, problem, raw, token_price, workload
 from hypothesis import strategies as st
-from oracle import Block, Case, Offer, Terms, Tokens
+from month_oracle import Block, Case, Offer, Terms, Tokens
 
 from milp_planner.inputs.catalog import Catalog
 from milp_planner.inputs.problem import Problem

@@ -6,12 +6,19 @@ A seed always gives the same problem. Rates are `raw` rows, so that a problem sa
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 from builders import catalog, offering, raw, token_price, workload
 
 from milp_planner.inputs.catalog import Catalog, Offering
 from milp_planner.inputs.problem import Problem
+from milp_planner.planning.plan import Plan
+from milp_planner.planning.planner import plan_of, provenance_of
+from milp_planner.planning.prepare import prepare
+from milp_planner.planning.resolving import settings_of
+from milp_planner.planning.search import Search
+from milp_planner.serving.candidates import PlanningInput
 
 PROVIDERS = ("acme", "bolt", "core")
 REGIONS = ("eu-1", "us-1")
@@ -39,6 +46,14 @@ def random_case(seed: int) -> tuple[Problem, Catalog]:
         **_changes(chance, offerings, workloads),
     )
     return problem, rented
+
+
+def planned(problem: Problem, rented: Catalog, **settings: Any) -> tuple[PlanningInput, Plan]:
+    """The plan of a problem, and the input that its candidates belong to."""
+    given = prepare(problem, rented)
+    how = replace(settings_of(problem, time_limit_s=20), **settings)
+    search = Search(given, how, provenance_of(given, how), problem.alternatives)
+    return given, plan_of(search)
 
 
 def _names(chance: random.Random) -> list[str]:

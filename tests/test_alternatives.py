@@ -355,9 +355,18 @@ def test_offerings_that_only_their_region_or_name_tells_apart_count_as_one():
         plan = solve(question, boxes)
         bought = [p.purchases[0].candidate.offering.id for p in (plan, *plan.alternatives)]
         assert bought == ["acme/a-metal/eu-1", "bolt/b/eu-1"]
-        assert plan.alternatives_note.splitlines()[1] == (
-            "acme/a-metal/eu-1 stands for acme/a/eu-1, acme/a/eu-2 too: only region or name differ"
-        )
+        assert plan.alternatives_note.splitlines() == [
+            f"no further plan differs by {differ_by}",
+            "acme/a-metal/eu-1: the same as acme/a/eu-1, acme/a/eu-2",
+        ]
+
+
+def test_twins_of_one_name_are_told_by_region_and_many_of_them_are_counted():
+    rows = [offering("acme", "a", 4.0, region=f"eu-{i}") for i in range(1, 7)]
+    plan = solve(problem(10, alternatives={"count": 1}), catalog(rows, [raw("a", 10)]))
+    assert plan.alternatives_note.splitlines()[1] == (
+        "acme/a/eu-1: the same in eu-2, eu-3, eu-4 and 2 more"
+    )
 
 
 def test_another_price_is_another_offering():
@@ -455,6 +464,18 @@ def test_offerings_that_gpu_and_provider_do_not_tell_apart_are_told_by_region_or
     )
 
 
+def test_no_alternative_can_be_taken_for_another():
+    # The same GPU of the same provider in three regions at three prices.
+    rows = [offering("acme", "a", 4 + i / 10, region=f"eu-{i}") for i in range(3)]
+    plan = solve(
+        problem(10, alternatives={"count": 3}),
+        catalog([*rows, offering("bolt", "b", 3.0)], [raw("a", 10), raw("b", 10)]),
+    )
+    assert [what_changed(plan, other) for other in plan.alternatives] == [
+        f"1 x a at acme in eu-{i} instead of 1 x b at bolt" for i in range(3)
+    ]
+
+
 def test_score_and_cash_are_told_apart_where_there_are_penalties():
     # 10 requests/s: one big at 100 % is $2,880 and owes $1,500. Five small, $5,400, run at 67 % and
     # owe nothing. Two small beside the big are cheaper, but are the same plan plus spare units.
@@ -519,6 +540,28 @@ def test_an_interrupted_command_prints_what_is_proven(monkeypatch, run, exceptio
     assert (ended, err) == (code, said)
     assert out.startswith("Optimal plan: $3,960 per month")
     assert "\n  interrupted: there may be more\n" in out
+
+
+def test_a_later_plan_that_is_cheaper_than_an_unproven_one_takes_its_place(monkeypatch):
+    # Stopped at a gap, the solvers may find five small ($5,400) before big and small ($3,960).
+    real, found = Search._next, []
+
+    def dearest_first(self):
+        answer = real(self)
+        if found:
+            return answer
+        found.append(answer)
+        self.found.append(answer.plan)
+        dear = real(self)
+        self.found.clear()
+        bound = answer.plan.score_usd_per_month - 1
+        plan = replace(dear.plan, status=Status.FEASIBLE, bound=bound)
+        return replace(dear, status=Status.FEASIBLE, plan=plan, bound=bound)
+
+    monkeypatch.setattr(Search, "_next", dearest_first)
+    plan = solve(problem(13, alternatives={"count": 1}), big_and_small())
+    assert [p.score_usd_per_month for p in (plan, *plan.alternatives)] == [3_960, 5_400]
+    assert (plan.status, plan.bound) == (Status.FEASIBLE, 3_959)
 
 
 def test_a_search_interrupted_before_its_first_plan_has_nothing_to_hand_over(monkeypatch):

@@ -14,7 +14,7 @@ import builders
 import pytest
 from toy import ENVIRONMENT
 
-from milp_planner.cli import exit_codes
+from milp_planner.cli import authoring, exit_codes
 from milp_planner.errors import InputError
 from milp_planner.inputs.load import load_problem
 from milp_planner.planning.arguments import check_settings
@@ -50,6 +50,8 @@ def test_devices_are_read_no_further_than_a_file(run):
 def without_rights(run, folder, monkeypatch):
     """A folder that may not be written to; for root, as somebody whom permissions bind."""
     run("solve", "toy.yaml")  # imports all that there is to import, which may be closed to others
+    example = authoring.example()  # and so may be the file it is read from
+    monkeypatch.setattr(authoring, "example", lambda: example)
     with tempfile.TemporaryDirectory() as closed:
         shutil.copytree(folder, closed, dirs_exist_ok=True)
         monkeypatch.chdir(closed)

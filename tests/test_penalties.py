@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from month_cases import as_input as month_as_input
 from month_cases import hot_months_with_overflow, soft_months
-from oracle import Prices, cheapest_month, cheapest_soft
+from month_oracle import cheapest_month
+from oracle import Prices, cheapest_soft
 from test_solve import as_input, small_problems
 
 from milp_planner import Status, solve

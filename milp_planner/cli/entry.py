@@ -72,7 +72,7 @@ def _explain(error: BaseException, arguments: Sequence[str]) -> int:
     if isinstance(error, typer.Exit):
         return error.exit_code
     if isinstance(error, KeyboardInterrupt | typer.Abort):
-        terminated = isinstance(error, Terminated)
+        terminated = isinstance(getattr(error, "cause", error), Terminated)
         streams.tell("terminated" if terminated else "interrupted")
         return exit_codes.TERMINATED if terminated else exit_codes.INTERRUPTED
     code, message = _code_and_message(error)

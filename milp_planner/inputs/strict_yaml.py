@@ -95,6 +95,7 @@ def read_yaml(source: str | Path, *, text: str | None = None) -> Document:
 
 
 TOO_LARGE = f"file is larger than {MOST_BYTES // 1_000_000} MB"
+TOO_DEEP = f"nested deeper than {MOST_LEVELS} levels"
 EMPTY = "file is empty"
 WRITES_AN_EXAMPLE = "milp-planner init writes an example"
 NO_CONTROL_CHARACTERS = "control characters are not allowed"
@@ -309,7 +310,7 @@ class _Composer:
             _refuse(self.file, f"more than {MOST_NODES:,} values", "", _position(event))
         is_scalar = isinstance(event, yaml.ScalarEvent | yaml.AliasEvent)
         if len(path) >= MOST_LEVELS and not is_scalar:
-            _refuse(self.file, f"nested deeper than {MOST_LEVELS} levels", "", _position(event))
+            _refuse(self.file, TOO_DEEP, "", _position(event))
 
     def _check_anchor_and_tag(self, event: yaml.Event) -> None:
         if isinstance(event, yaml.AliasEvent):
@@ -397,6 +398,8 @@ def _syntax_fault(problem: yaml.YAMLError, file: str) -> Fault:
     if context.endswith(("scanning an alias", "scanning an anchor")) and problem.context_mark:
         mark = problem.context_mark
         return Fault(file, mark.line + 1, mark.column + 1, "", NO_ANCHORS, QUOTE_A_STAR)
+    if "nesting depth" in said:  # newer libyaml counts brackets before it gives any event
+        return Fault(file, mark.line + 1, mark.column + 1, "", TOO_DEEP)
     hint = next((advice for words, advice in _ADVICE.items() if words in said), "")
     if problem.context_mark and problem.context_mark.line != mark.line:
         hint = f"{context}, which starts on line {problem.context_mark.line + 1}"

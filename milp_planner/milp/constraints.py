@@ -70,7 +70,8 @@ class Coverage:
             for block, peak in zip(given.schedule.blocks, demand.peak, strict=True):
                 for q in demand.classes if peak else ():
                     share = served.get((name, q.name, block.name), 0.0)
-                    if exceeds(1.0, share + left_out.get(name, 0.0)):
+                    short = exceeds(1.0, share + left_out.get(name, 0.0))
+                    if short or exceeds(share, 1.0):
                         yield (
                             f"workload {name!r} serves {share * q.share * peak:g} of "
                             f"{q.share * peak:g} requests/s of class {q.name} in block {block.name}"

@@ -131,15 +131,18 @@ def _different(switches: _Switches, earlier: Sequence[Plan], naming: NameOf) -> 
     groups: dict[str, list[Candidate]] = {}
     for k in switches.model.fleet.candidates:
         groups.setdefault(naming(k), []).append(k)
-    sets = [names(plan, naming) for plan in earlier]
-    known: frozenset[str] = frozenset().union(*sets)
-    absent = {name: switches.absent(name, groups.get(name, ())) for name in sorted(known)}
-    for used in sets:
+    use = {name: dict(switches.use_of(group)) for name, group in groups.items()}
+    absent: dict[str, pulp.LpVariable] = {}
+    for plan in earlier:
+        used = names(plan, naming)
         terms: Terms = {}
-        for name, group in groups.items():
+        for name, columns in use.items():
             if name not in used:
-                terms.update(switches.use_of(group))
-        terms.update({absent[name]: 1.0 for name in sorted(used)})
+                terms.update(columns)
+        for name in sorted(used):
+            if name not in absent:
+                absent[name] = switches.absent(name, groups.get(name, ()))
+            terms[absent[name]] = 1.0
         yield Row("another set", terms, GE, 1.0)
 
 
@@ -151,12 +154,16 @@ class _Switches:
     _made: dict[tuple[frozenset[pulp.LpVariable], int], pulp.LpVariable] = field(
         default_factory=dict
     )
+    _by_key: dict[Key, list[Candidate]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for k in self.model.fleet.candidates:
+            self._by_key.setdefault(change_key(k), []).append(k)
 
     def fewer_than(self, units: int, key: Key, t: int) -> pulp.LpVariable:
         """1 only if fewer than `units` of `key` are on in block `t`, or its tokens are unused."""
-        same = [k for k in self.model.fleet.serving(key[2]) if change_key(k) == key]
         where = f"{' '.join(key)} {self.model.fleet.blocks[t].name}"
-        parts = [part for k in same for part in self._parts(k, [t])]
+        parts = [part for k in self._by_key.get(key, ()) for part in self._parts(k, [t])]
         return self._at_most(units - 1, parts, where)
 
     def absent(self, name: str, group: Iterable[Candidate]) -> pulp.LpVariable:
@@ -169,22 +176,26 @@ class _Switches:
         blocks = range(len(self.model.fleet.blocks))
         for k in group:
             weight = 1 / LEAST_TOKEN_SHARE if k.mode.per_token else 1.0
-            for columns, _ in self._parts(k, blocks):
-                yield from dict.fromkeys(columns, weight).items()
+            yield from ((c, weight) for columns in self._columns(k, blocks) for c in columns)
 
     def _parts(
         self, k: Candidate, blocks: Iterable[int]
     ) -> Iterator[tuple[tuple[pulp.LpVariable, ...], float]]:
         """Columns of a candidate that stand for one number, with the most they can sum to."""
+        most = 1.0 if k.mode.per_token else float(most_units(self.model.fleet, k))
+        yield from ((columns, most) for columns in self._columns(k, blocks))
+
+    def _columns(
+        self, k: Candidate, blocks: Iterable[int]
+    ) -> Iterator[tuple[pulp.LpVariable, ...]]:
         fleet = self.model.fleet
         if k.mode.per_token:
             busy = fleet.busy(k.workload)
             shares = (fleet.shares.get((k, q, t)) for t in busy for q in fleet.classes(k.workload))
-            yield from (((share,), 1.0) for share in shares if share is not None)
+            yield from ((share,) for share in shares if share is not None)
             return
         units = (tuple(column for _, column in fleet.units_on(k, t)) for t in blocks)
-        for columns in dict.fromkeys(columns for columns in units if columns):
-            yield columns, float(most_units(fleet, k))
+        yield from dict.fromkeys(columns for columns in units if columns)
 
     def _at_most(
         self, units: int, parts: Sequence[tuple[tuple[pulp.LpVariable, ...], float]], where: str

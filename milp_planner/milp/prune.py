@@ -67,8 +67,11 @@ class Pruned:
         taken = set(_taken(earlier, differ_by))
         changed = False
         while True:
+            used = {b for b in set(self.dominated_by.values()) if b.offering.id in taken}
             loose = [
-                a for a, b in self.dominated_by.items() if not _stands_in(b, a, taken, differ_by)
+                a
+                for a, b in self.dominated_by.items()
+                if b in used or not _is_new(b, a, taken, differ_by)
             ]
             if not loose:
                 return changed
@@ -87,7 +90,8 @@ class Pruned:
             if (
                 b.workload == a.workload
                 and not b.mode.per_token
-                and _stands_in(b, a, taken, differ_by)
+                and b.offering.id not in taken
+                and _is_new(b, a, taken, differ_by)
                 and dominates(self._rights[b], self._rights[a])
             ):
                 return b
@@ -107,14 +111,10 @@ def _taken(earlier: Iterable[Plan], differ_by: str) -> Iterator[str]:
                 yield name_of(p.candidate)
 
 
-def _stands_in(b: Candidate, a: Candidate, taken: set[str], differ_by: str) -> bool:
-    """True when replacing `a` by `b` cannot give an earlier plan, nor its set of providers."""
-    if b.offering.id in taken:
-        return False
+def _is_new(b: Candidate, a: Candidate, taken: set[str], differ_by: str) -> bool:
+    """True when replacing `a` by `b`, an unused offering, cannot give an earlier set of names."""
     name_of = DIFFERENCES.get(differ_by)
-    if name_of is None:
-        return True
-    return name_of(b) == name_of(a) or name_of(b) not in taken
+    return name_of is None or name_of(b) == name_of(a) or name_of(b) not in taken
 
 
 DIFFERENCES: dict[str, Callable[[Candidate], str]] = {

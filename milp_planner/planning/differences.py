@@ -24,9 +24,12 @@ Row = dict[str, Any]
 
 
 def what_changed(plan: Plan, other: Plan) -> str:
-    """`2 x h100-80gb-sxm at runpod instead of 1 x b200-180gb-sxm at verda`, by workload."""
+    """`2 x h100-80gb-sxm at runpod instead of 1 x b200-180gb-sxm at verda`, by workload.
+
+    What is said of one alternative of `plan` cannot be taken for what is said of another.
+    """
     rows = changes(plan, other)
-    names = _names(plan, other)
+    names = _names((plan, other, *plan.alternatives))
     said = []
     for w in plan.workloads:
         mine = [row for row in rows if row["workload"] == w.name]
@@ -58,15 +61,29 @@ def trade(plan: Plan, other: Plan, decimals: int = 2) -> str:
     return ", ".join(said)
 
 
-def twin_notes(plans: Iterable[Plan], twins: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+def twin_notes(plans: Iterable[Plan], twins: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """One line for every offering bought that stands for others, too: ids by the id of the one."""
     bought = {p.candidate.offering.id for plan in plans for p in plan.purchases}
     for name in sorted(bought & twins.keys()):
-        others = twins[name]
-        said = ", ".join(others[:MOST_TWINS_SAID])
-        more = len(others) - MOST_TWINS_SAID
-        said += f" and {more} more" if more > 0 else ""
-        yield f"{name} stands for {said} too: only region or name differ"
+        place, _, _ = name.rpartition("/")
+        regions = [other.rpartition("/")[2] for other in twins[name] if _is_at(other, place)]
+        others = [other for other in twins[name] if not _is_at(other, place)]
+        said = [
+            f"the same {word} {_first_of(names)}"
+            for word, names in (("in", regions), ("as", others))
+            if names
+        ]
+        yield f"{name}: {', '.join(said)}"
+
+
+def _is_at(offering: str, place: str) -> bool:
+    """True for `provider/name/region` at the same provider under the same name."""
+    return offering.rpartition("/")[0] == place
+
+
+def _first_of(names: Sequence[str]) -> str:
+    more = len(names) - MOST_TWINS_SAID
+    return ", ".join(names[:MOST_TWINS_SAID]) + (f" and {more} more" if more > 0 else "")
 
 
 # --- what changed -------------------------------------------------------------------------------
@@ -117,9 +134,9 @@ def _how_much(row: Row) -> str:
     return f"{abs(row['requests_share']) * 100:.3g} % of requests"
 
 
-def _names(plan: Plan, other: Plan) -> dict[object, str]:
-    """What each offering is called: the shortest name that is its alone in the two plans."""
-    left = {p.candidate.offering.key: p.candidate for p in (*plan.purchases, *other.purchases)}
+def _names(plans: Iterable[Plan]) -> dict[object, str]:
+    """What each offering is called: the shortest name that is its alone in these plans."""
+    left = {p.candidate.offering.key: p.candidate for plan in plans for p in plan.purchases}
     names: dict[object, str] = {}
     for naming in NAMINGS:
         shared = Counter(naming(k) for k in left.values())

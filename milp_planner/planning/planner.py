@@ -112,13 +112,19 @@ def _look_for_alternatives(search: Search) -> str:
 
 
 def _with_alternatives(search: Search, note: str) -> Plan:
-    """The search's first plan with all others, which never cost less than those before them."""
-    first, *others = search.found
-    others = in_order(others)
+    """The cheapest plan of the search with all others, cheapest first.
+
+    That is the first one, unless it was stopped before its proof and a later one is cheaper; no
+    plan scores less than the bound of the first.
+    """
+    first = search.found[0]
+    best, *others = in_order(search.found)
+    if best is not first and first.status is not Status.OPTIMAL:
+        best = replace(best, status=Status.FEASIBLE, bound=first.bound)
     notes = [note] if note else []
     if search.asked.count:
-        notes += twin_notes([first, *others], search.twins)
-    plan = replace(first, alternatives=tuple(others), alternatives_note="\n".join(notes))
+        notes += twin_notes([best, *others], search.twins)
+    plan = replace(best, alternatives=tuple(others), alternatives_note="\n".join(notes))
     return with_oldest_price(plan)
 
 

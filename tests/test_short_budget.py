@@ -1,0 +1,125 @@
+"""A budget that does not pay for everything: `when_short: fair` and `priority`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from builders import big_and_small, problem, workload
+from hypothesis import given, settings
+from month_cases import as_input, short_months
+from month_oracle import fairest_month
+
+from milp_planner import Status, solve
+
+# Big: 10 requests/s, $2,880 a month. Small: 3 requests/s, $1,080.
+
+
+def short(usd, when_short, *workloads, limits=None, **fields):
+    budget = {"usd_per_month": usd, "when_short": when_short}
+    asked_for = problem(
+        workloads=list(workloads), limits={"budget": budget, **(limits or {})}, **fields
+    )
+    return solve(asked_for, big_and_small(), diagnose=False)
+
+
+def served(plan):
+    return {w.name: pytest.approx(1 - w.shortfall_share, abs=3e-6) for w in plan.workloads}
+
+
+@pytest.mark.parametrize("when_short", ["fair", "priority"])
+def test_a_budget_that_is_enough_serves_everything_at_the_least_cost(when_short):
+    plan = short(3_960, when_short, workload(13))
+    assert plan.cash_usd_per_month == pytest.approx(3_960)
+    assert served(plan) == {"chat": 1.0}
+    assert plan.warnings == ()
+
+
+def test_a_fair_budget_serves_the_largest_equal_share_then_the_most_then_the_cheapest():
+    # $4,000 buys one big and one small, or three small. Chat wants 13, code 6 requests/s. Big for
+    # chat and small for code serves 10 / 13 and 1 / 2; two small and one, 6 / 13 and 1 / 2; big for
+    # code, 3 / 13 and 1. The least is largest in the first, and then chat is served all of 10.
+    plan = short(4_000, "fair", workload(13, "chat"), workload(6, "code"))
+    assert plan.status is Status.OPTIMAL
+    assert served(plan) == {"chat": 10 / 13, "code": 0.5}
+    assert plan.cash_usd_per_month == pytest.approx(3_960)
+    assert plan.proof.certified
+    assert plan.warnings == (
+        "the budget of $4,000.00 is short: at the peak it serves 76.9% of chat, 50.0% of code; "
+        "to serve everything costs $6,120.00",
+    )
+
+
+def test_a_fair_share_leaves_no_money_on_what_it_does_not_serve():
+    # $3,000: one big serves 10 of 13; two small, $2,160, only 6.
+    plan = short(3_000, "fair", workload(13))
+    assert plan.cash_usd_per_month == pytest.approx(2_880)
+    assert plan.workloads[0].shortfall_share == pytest.approx(3 / 13, rel=1e-12)
+    assert plan.workloads[0].utilization == pytest.approx(1.0, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [("chat", {"chat": 1.0, "code": 0.0}), ("code", {"chat": 3 / 13, "code": 1.0})],
+)
+def test_priority_serves_the_first_before_the_second(first, expected):
+    # $4,000. Chat, 13 requests/s, takes one of each. Code, 6, takes big or two small; then a small
+    # one is left for chat.
+    ranks = {name: 1 if name == first else 2 for name in ("chat", "code")}
+    plan = short(
+        4_000,
+        "priority",
+        workload(13, "chat", priority=ranks["chat"]),
+        workload(6, "code", priority=ranks["code"]),
+    )
+    assert served(plan) == expected
+    assert plan.status is Status.OPTIMAL
+
+
+def test_equal_priorities_are_served_fairly():
+    both = workload(13, "chat"), workload(6, "code")
+    fair, ranked = short(4_000, "fair", *both), short(4_000, "priority", *both)
+    assert served(fair) == served(ranked)
+    assert fair.cash_usd_per_month == ranked.cash_usd_per_month
+
+
+def test_a_short_budget_is_no_excuse_for_another_limit():
+    # One GPU never serves 13 requests/s, whatever the money.
+    plan = short(9_000, "fair", workload(13), limits={"max_gpus": {"total": 1}})
+    assert plan.status is Status.INFEASIBLE
+
+
+def test_what_a_short_budget_serves_survives_a_loss():
+    # $5,040: big and two small leave 6 requests/s, of which 6 are served; big and small alone 3.
+    limits = {"survive_loss_of": "provider"}
+    plan = short(5_040, "fair", workload(13), limits=limits)
+    assert served(plan) == {"chat": 6 / 13}
+    assert {p.candidate.gpu: p.units for p in plan.purchases} == {"big": 1, "small": 2}
+
+
+def test_alternatives_of_a_short_budget_serve_as_much():
+    # $4,400 and 14 requests/s: one of each serves 13. Four small serve 12, and are no alternative.
+    every = {"count": 3, "differ_by": "counts"}
+    plan = short(4_400, "fair", workload(14), alternatives=every)
+    assert served(plan) == {"chat": 13 / 14}
+    assert plan.alternatives == ()
+    # For 12 requests/s they are one: the budget pays for all of it either way.
+    plan = short(4_400, "fair", workload(12), alternatives=every)
+    assert [other.cash_usd_per_month for other in plan.alternatives] == [pytest.approx(4_320)]
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(short_months())
+def test_a_fair_budget_agrees_with_brute_force(case):
+    most = 5 if len(case.offers) == 2 else 4
+    unlimited = replace(case, terms=replace(case.terms, budget=None))
+    best, without = fairest_month(case, most), fairest_month(unlimited, most)
+    plan = solve(*as_input(case), solver="highs", diagnose=False)
+    if plan.status is Status.INFEASIBLE:
+        assert without is None or without[0] > 0  # it is not the budget that is short
+        return
+    assert plan.status is Status.OPTIMAL
+    if any(p.units > most for p in plan.purchases):
+        return
+    assert plan.workloads[0].shortfall_share == pytest.approx(best[0], abs=1e-6)
+    assert plan.cash_usd_per_month == pytest.approx(best[2], abs=0.01)
