@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from milp_planner.inputs.problem import Problem, Workload
     from milp_planner.planning.confidence import ConfidenceRange, confidence_range
     from milp_planner.planning.diagnose import diagnose
+    from milp_planner.planning.evaluate import Evaluation, evaluate
     from milp_planner.planning.explain import WhyNot, explain
     from milp_planner.planning.frontier import Frontier, budget_frontier
     from milp_planner.planning.limit_costs import LimitCosts, explain_limits
@@ -49,6 +50,7 @@ PUBLIC = {
     "ConfidenceRange": "planning.confidence",
     "Diagnosis": "planning.plan",
     "Estimate": "serving.estimate",
+    "Evaluation": "planning.evaluate",
     "Frontier": "planning.frontier",
     "Gpu": "inputs.catalog",
     "InputError": "errors",
@@ -74,6 +76,7 @@ PUBLIC = {
     "confidence_range": "planning.confidence",
     "diagnose": "planning.diagnose",
     "estimate": "serving.estimate",
+    "evaluate": "planning.evaluate",
     "explain": "planning.explain",
     "explain_limits": "planning.limit_costs",
     "load_catalog": "inputs.catalog_files",

@@ -15,7 +15,7 @@ LAYERS = [
     ("_version", "errors", "units"),
     ("inputs",),
     ("serving",),
-    ("planning.plan", "planning.choice"),
+    ("planning.plan", "planning.plan_facts", "planning.choice"),
     ("milp",),
     ("planning",),
     ("reporting",),

@@ -7,12 +7,11 @@ from dataclasses import replace
 import pytest
 from builders import big_and_small, catalog, offering, problem, raw, token_price, workload
 
-from milp_planner import InputError, load_catalog, prepare, solve
+from milp_planner import InputError, load_catalog, solve
 from milp_planner.inputs.problem import Problem
-from milp_planner.planning.changes import changes
 from milp_planner.planning.evaluate import evaluate, parse_fleet
-from milp_planner.planning.resilience import resilience_cost, worst_losses
 from milp_planner.reporting.evaluation import evaluation_text
+from milp_planner.reporting.table import plan_text
 
 BIG = "acme/big/eu-1"
 SMALL = "bolt/small/eu-1"
@@ -267,38 +266,37 @@ def test_changes_say_what_to_keep_add_and_remove():
     # Chat: one of each instead of four small. Code keeps its big.
     question = two_workloads()
     plan = solve(question, big_and_small())
-    rows = changes(prepare(question, big_and_small()), plan)
-    assert [str(row) for row in rows] == [
-        "add 1 x acme/big/eu-1 dedicated for chat",
-        "keep 1, remove 3 x bolt/small/eu-1 dedicated for chat",
-        "keep 1 x acme/big/eu-1 dedicated for code",
+    assert [(row.today, row.planned) for row in plan.changes] == [(0, 1), (4, 1), (1, 1)]
+    lines = plan_text(plan).splitlines()
+    start = lines.index("From today's fleet: keep 2 units, add 1 unit, remove 3 units")
+    assert lines[start + 1 : start + 5] == [
+        "  add 1 x acme/big/eu-1 dedicated for chat",
+        "  keep 1, remove 3 x bolt/small/eu-1 dedicated for chat",
+        "  keep 1 x acme/big/eu-1 dedicated for code",
+        "",
     ]
-    assert [(row.today, row.planned) for row in rows] == [(0, 1), (4, 1), (1, 1)]
+    said = plan.to_dict()["changes_from_today"][1]
+    assert said == {
+        "workload": "chat",
+        "offering": "bolt/small/eu-1",
+        "billing": "dedicated",
+        "today": 4,
+        "planned": 1,
+        "keep": 1,
+        "add": 0,
+        "remove": 3,
+    }
 
 
-# --- losses -------------------------------------------------------------------------------------
+def test_nothing_is_said_of_today_where_nothing_runs():
+    plan = solve(problem(12), big_and_small())
+    assert plan.changes == ()
+    assert "today" not in plan_text(plan)
 
 
-def test_the_worst_loss_says_what_is_left():
-    # 12 requests/s on one big and three small. Without acme three small are left.
-    plan = evaluate(problem(12), {BIG: 1, SMALL: 3}, big_and_small()).plan
-    (loss,) = worst_losses(plan, "provider")
-    assert (loss.lost, loss.left_requests_per_second) == ("acme", 9)
-    assert loss.share == pytest.approx(0.75)
-    assert str(loss) == (
-        "worst case for chat, provider acme lost: 9 req/s left for 12 req/s of peak (75%)"
-    )
-
-
-def test_resilience_costs_the_difference_of_two_optima():
-    # Two big and four small instead of one of each.
-    question = problem(12, limits={"survive_loss_of": "provider"})
-    plan = solve(question, big_and_small())
-    cost = resilience_cost(question, plan, big_and_small())
-    assert cost.usd_per_month == pytest.approx(10_080 - 3_960)
-    assert str(cost) == "resilience costs $6,120 per month (+155%)"
-    assert worst_losses(plan, "provider")[0].share == pytest.approx(1.0)
-    assert resilience_cost(problem(12), plan, big_and_small()) is None
+def test_today_is_compared_where_the_fleet_is_fixed_too():
+    found = evaluate(two_workloads(), {f"chat:{BIG}": 2, f"code:{BIG}": 1}, big_and_small())
+    assert "  remove 4 x bolt/small/eu-1 dedicated for chat" in evaluation_text(found).splitlines()
 
 
 # --- as text ------------------------------------------------------------------------------------

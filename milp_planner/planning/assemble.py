@@ -6,10 +6,12 @@ Plain arithmetic throughout; a fleet may come from a solver or from the user.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from milp_planner.inputs.problem import Workload
 from milp_planner.milp.objective import is_strict
 from milp_planner.milp.variables import is_elastic, utilization_limit
+from milp_planner.planning.changes import changes
 from milp_planner.planning.choice import FleetChoice
 from milp_planner.planning.costs import (
     CASH,
@@ -32,6 +34,7 @@ from milp_planner.planning.plan import (
     WorkloadPlan,
     band,
 )
+from milp_planner.planning.resilience import worst_losses
 from milp_planner.serving.candidates import Candidate, PlanningInput
 from milp_planner.serving.traffic import Demand
 from milp_planner.units import SECONDS_PER_HOUR
@@ -61,7 +64,7 @@ def assemble(
     )
     costs = _costs(given, purchases, routes, workloads)
     said = () if exact else tuple(notes(given.problem, workloads))
-    return Plan(
+    plan = Plan(
         name=given.problem.name,
         status=Status.FEASIBLE,
         score_usd_per_month=sum(costs.values()),
@@ -77,7 +80,12 @@ def assemble(
         provenance=provenance,
         turned_down=given.candidates.turned_down,
         warnings=(*_range_warnings(purchases), *_unassessed(workloads, purchases), *said),
+        changes=changes(given, purchases),
     )
+    survival = given.problem.limits.survival
+    if survival is None:
+        return plan
+    return replace(plan, worst_losses=worst_losses(plan, survival.kind))
 
 
 def _unassessed(workloads: Sequence[WorkloadPlan], purchases: Sequence[Purchase]) -> Iterator[str]:

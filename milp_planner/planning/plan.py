@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from milp_planner.planning.plan_facts import Loss, ResilienceCost, UnitChange
 from milp_planner.serving.candidates import Candidate, TurnedDown
 from milp_planner.serving.traffic import RequestClass, TimeBlock
 
@@ -322,6 +323,14 @@ class Plan:
     """The same as data, with what would give a plan; None when there is one."""
 
     warnings: tuple[str, ...] = ()
+    changes: tuple[UnitChange, ...] = ()
+    """What becomes of today's units; empty where nothing runs today."""
+
+    worst_losses: tuple[Loss, ...] = ()
+    """By workload, the loss that leaves the least; empty where none need be survived."""
+
+    resilience: ResilienceCost | None = None
+    """What surviving that costs; None where nothing need survive, or it was not asked."""
 
     @property
     def gap(self) -> float | None:

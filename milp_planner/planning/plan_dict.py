@@ -23,6 +23,7 @@ from milp_planner.planning.plan import (
     Route,
     WorkloadPlan,
 )
+from milp_planner.planning.plan_facts import UnitChange
 from milp_planner.serving.candidates import Candidate, RatePoint, TurnedDown
 
 DOCUMENT_VERSION = 1
@@ -82,6 +83,8 @@ def plan_dict(plan: Plan, *, reproducible: bool = False) -> dict[str, Any]:
         "workloads": [_workload_dict(w) for w in plan.workloads],
         "blocks": [{"name": block.name, "hours": block.hours} for block in plan.blocks],
         "routes": [_route_dict(route) for route in plan.routes],
+        "changes_from_today": [_unit_change_dict(change) for change in plan.changes],
+        "resilience": _resilience_dict(plan),
         "alternatives": [
             _alternative_dict(plan, other, rank)
             for rank, other in enumerate(plan.alternatives, start=2)
@@ -97,6 +100,27 @@ def plan_dict(plan: Plan, *, reproducible: bool = False) -> dict[str, Any]:
         "provenance": _provenance_dict(plan),
     }
     return clean(document)
+
+
+def _unit_change_dict(change: UnitChange) -> dict[str, Any]:
+    return {**asdict(change), "keep": change.keep, "add": change.add, "remove": change.remove}
+
+
+def _resilience_dict(plan: Plan) -> dict[str, Any] | None:
+    """What is left after the worst loss, and what that costs; None where none need be survived."""
+    cost = plan.resilience
+    if cost is None and not plan.worst_losses:
+        return None
+    return {
+        "costs_usd_per_month": None if cost is None else cost.usd_per_month,
+        "costs_share": None if cost is None else cost.share,
+        "score_without_usd_per_month": None if cost is None else cost.without_limit_usd,
+        "proven": None if cost is None else cost.proven,
+        "worst_losses": [
+            {**asdict(loss), "share": loss.share, "utilization": loss.utilization}
+            for loss in plan.worst_losses
+        ],
+    }
 
 
 def _measure_dict(plan: Plan) -> dict[str, Any] | None:

@@ -25,6 +25,7 @@ from milp_planner.planning.diagnose import (
 from milp_planner.planning.differences import twin_notes
 from milp_planner.planning.plan import Plan, Proof, Provenance, Status
 from milp_planner.planning.prepare import prepare
+from milp_planner.planning.resilience import resilience_cost
 from milp_planner.planning.resolving import settings_of
 from milp_planner.planning.search import Answer, Interrupted, Search, Settings
 from milp_planner.planning.staged import first_answer
@@ -52,7 +53,8 @@ def solve(
 
     `catalog` defaults to the one the problem names. The keyword arguments override the problem's
     own settings; `solver` is `both`, `cbc` or `highs`. A problem without a plan gives a Plan whose
-    status says so, and what would give one unless `diagnose` is off, all within the time limit.
+    status says so, and what would give one; a plan that survives a loss says what that costs. Both
+    take more solves, all within the time limit; neither is looked for where `diagnose` is off.
     Setting `cancel` from another thread stops early. Raises InputError for names that the catalog
     does not know, SolverError when the solvers give an answer that breaks the problem's own limits,
     and on a Ctrl-C, once there is a plan, Interrupted, which carries it.
@@ -70,7 +72,7 @@ def solve(
     )
     settings = replace(settings, pruning=pruning)
     search = Search(given, settings, provenance_of(given, settings), asked)
-    plan = plan_of(search)
+    plan = plan_of(search, beside=diagnose)
     if diagnose and plan.status is Status.INFEASIBLE:
         plan = diagnosed(search, plan)
     return replace(plan, proof=replace(plan.proof, seconds=time.monotonic() - started_s))
@@ -84,23 +86,45 @@ def diagnosed(search: Search, plan: Plan) -> Plan:
     return replace(plan, diagnosis=found, reasons=tuple(diagnosis_lines(found, plan.reasons)))
 
 
-def plan_of(search: Search) -> Plan:
-    """The search's first plan with its alternatives, or a plan that says why there is none."""
+def plan_of(search: Search, *, beside: bool = False) -> Plan:
+    """The search's first plan with its alternatives, or a plan that says why there is none.
+
+    `beside` also finds out what surviving a loss costs, before the alternatives.
+    """
     stranded = tuple(workloads_without_candidates(search.given))
     if stranded:
         return empty_plan(search, Status.INFEASIBLE, stranded)
+    freed = None
     try:
         first = first_answer(search)
-        note = _look_for_alternatives(search) if first.plan is not None else ""
+        if first.plan is not None:
+            freed = _without_survival(search) if beside else None
+            note = _look_for_alternatives(search)
     except KeyboardInterrupt as stop:
         if not search.found:
             raise
-        plan = _with_alternatives(search, "interrupted: there may be more")
+        plan = _with_alternatives(search, "interrupted: there may be more", freed)
         raise Interrupted(plan, stop) from stop
     if first.plan is None:
         reasons = () if first.status is Status.NO_PLAN else tuple(why_infeasible(search))
         return empty_plan(search, first.status, reasons, first)
-    return _with_alternatives(search, note)
+    return _with_alternatives(search, note, freed)
+
+
+def _without_survival(search: Search) -> Answer | None:
+    """The best plan when nothing need survive, within the time that is left; None without limit.
+
+    Of plans that score the same it is any one: its score is all that is asked for.
+    """
+    problem = search.given.problem
+    if problem.limits.survival is None:
+        return None
+    if search.is_stopped:
+        return Answer(Status.NO_PLAN, None, Proof(certified=False, certified_by=()))
+    limits = problem.limits.model_copy(update={"survive_loss_of": "none"})
+    given = replace(search.given, problem=problem.model_copy(update={"limits": limits}))
+    settings = replace(search.settings, time_limit_s=search.seconds_left, break_ties=False)
+    return first_answer(Search(given, settings, search.provenance, search.asked))
 
 
 def _look_for_alternatives(search: Search) -> str:
@@ -111,7 +135,7 @@ def _look_for_alternatives(search: Search) -> str:
     return ""
 
 
-def _with_alternatives(search: Search, note: str) -> Plan:
+def _with_alternatives(search: Search, note: str, freed: Answer | None) -> Plan:
     """The cheapest plan of the search with all others, cheapest first.
 
     That is the first one, unless it was stopped before its proof and a later one is cheaper; no
@@ -124,7 +148,12 @@ def _with_alternatives(search: Search, note: str) -> Plan:
     notes = [note] if note else []
     if search.asked.count:
         notes += twin_notes([best, *others], search.twins)
-    plan = replace(best, alternatives=tuple(others), alternatives_note="\n".join(notes))
+    plan = replace(
+        best,
+        alternatives=tuple(others),
+        alternatives_note="\n".join(notes),
+        resilience=resilience_cost(best, freed),
+    )
     return with_oldest_price(plan)
 
 

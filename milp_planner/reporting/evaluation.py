@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from milp_planner.planning.evaluate import Evaluation
+from milp_planner.reporting.fleet_facts import resilience_lines
 from milp_planner.reporting.options import DEFAULTS, ReportOptions
 from milp_planner.reporting.table import plan_text
 from milp_planner.reporting.wording import escape, usd
@@ -12,7 +13,8 @@ def evaluation_text(evaluation: Evaluation, options: ReportOptions = DEFAULTS) -
     """The whole report, ending in a line break; below its headline it is that of a plan."""
     _, _, rest = plan_text(evaluation.plan, options).partition("\n\n")
     broken = [f"  {escape(breach.message)}" for breach in evaluation.breaches]
-    return "\n".join([_headline(evaluation), *broken]) + f"\n\n{rest}"
+    left = resilience_lines(evaluation.plan)
+    return "\n".join([_headline(evaluation), *broken, *left]) + f"\n\n{rest}"
 
 
 def _headline(evaluation: Evaluation) -> str:

@@ -12,6 +12,7 @@ from milp_planner.planning.plan import Plan, Proof, Purchase, Status, WorkloadPl
 from milp_planner.planning.plan_dict import NOT_INCLUDED
 from milp_planner.reporting.alternatives import alternative_lines
 from milp_planner.reporting.amounts import cash_rows, penalty_rows, shown_decimals
+from milp_planner.reporting.fleet_facts import UNITS, change_lines, resilience_lines
 from milp_planner.reporting.hours import when_lines
 from milp_planner.reporting.options import DEFAULTS, ReportOptions
 from milp_planner.reporting.wording import (
@@ -37,9 +38,10 @@ SHA_DIGITS = 8
 def plan_text(plan: Plan, options: ReportOptions = DEFAULTS) -> str:
     """The whole report, ending in a line break."""
     sections = [
-        [headline(plan, options)],
+        [headline(plan, options), *resilience_lines(plan)],
         [*_reason_lines(plan)],
         [*_fleet_lines(plan)],
+        [*change_lines(plan)],
         [*_workload_lines(plan)],
         [*alternative_lines(plan)],
         [*_range_lines(options)],
@@ -211,10 +213,6 @@ def _load(plan: Plan, w: WorkloadPlan) -> str:
     full = f"{peak} of {number(w.capacity_requests_per_second)} planned capacity"
     target = f"target {percent(w.utilization_limit)}"
     return f"{full}, utilization {percent(w.utilization)} ({escape(w.band)}, {target})"
-
-
-UNITS = {"requests/s": "req/s"}
-"""How the units of a workload's rates are written; others as they are."""
 
 
 def _tpot(w: WorkloadPlan) -> str:
