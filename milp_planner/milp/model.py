@@ -85,14 +85,16 @@ def build_model(
     candidates: tuple[Candidate, ...],
     splits: Splits | None = None,
     families: Sequence[type[Family]] = CONSTRAINTS,
+    room: Mapping[Candidate, int] | None = None,
 ) -> FleetModel:
     """The program of `given` over `candidates`, under the given families.
 
-    `splits` says where the overload ramp is charged exactly.
+    `splits` says where the overload ramp is charged exactly, `room` how many units of a candidate
+    there may be at least.
     """
     splits = splits or Splits()
     lp = pulp.LpProblem("fleet", pulp.LpMinimize)
-    fleet = add_variables(lp, given, candidates, utilization_levels(given, splits))
+    fleet = add_variables(lp, given, candidates, utilization_levels(given, splits), room or {})
     fleet.tangents = ramp_tangents(given, splits)
     costs = cost_terms(fleet)
     lp.setObjective(expression(merged(costs.values())))

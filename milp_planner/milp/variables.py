@@ -137,6 +137,9 @@ class Fleet:
     tangents: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Utilizations at which the overload ramp has a tangent, by workload."""
 
+    room: Mapping[Candidate, int] = field(default_factory=dict)
+    """Least bounds on units, where those from the demand are a guess: see `room.py`."""
+
     _serving: dict[str, list[Candidate]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -221,9 +224,10 @@ def add_variables(
     given: PlanningInput,
     candidates: tuple[Candidate, ...],
     levels: Mapping[str, tuple[Level, ...]],
+    room: Mapping[Candidate, int],
 ) -> Fleet:
     """Create every column of the program over `candidates`."""
-    fleet = Fleet(given, candidates, lp, levels)
+    fleet = Fleet(given, candidates, lp, levels, room=room)
     for w in given.problem.workloads:
         _add_levels(fleet, w.name)
         for k in fleet.serving(w.name):
@@ -339,26 +343,27 @@ def change_key(k: Candidate) -> tuple[str, str, str]:
 
 
 LEAST_UTILIZATION = 0.05
-"""Units are not added to cool a workload further, even where the overload ramp starts lower."""
+"""A first guess at how cool units are worth it, where the overload ramp starts lower than this."""
 
 SHARE_ROOM = 4
-"""Over-provisioning for the sake of a share limit, in multiples of load and largest unit."""
+"""First guess at what a share limit asks for, in multiples of load and largest unit."""
 
 
 def most_units(fleet: Fleet, k: Candidate) -> int:
     """N_k: the most units of `k` that any optimal plan can want.
 
     Alone, `k` needs ⌈λ ÷ (u μ)⌉ units at the coolest utilization worth paying for, μ its rate at
-    the part of the mix that it can serve, or enough replicas. Share limits can ask for more than
-    the load: the others must then match the largest unit, and unequal units several times over
-    until their shares are equal enough; beyond `SHARE_ROOM` times that no plan is looked for.
+    the part of the mix that it can serve, or enough replicas. Any units beyond can be left out of a
+    plan: what all other limits ask of `k` is met by then, and nothing is cooler or cheaper for
+    them; all but the share limits, where others must match what `k` has. They begin with a guess,
+    the load and the largest unit `SHARE_ROOM` times, which `room.py` raises until it is proven.
     Today's units may be worth it.
     """
     demand = fleet.demand(k.workload)
     rate = demand.highest_peak / _coolest(fleet, k.workload)
     limits = fleet.problem.limits
-    for share in (limits.providers.max_share, limits.spot_share):
-        if share is not None and 0 < share < 1:
+    for share in _shares_in_force(fleet.problem):
+        if 0 < share < 1:
             largest = max(c.part_requests_per_second for c in fleet.serving(k.workload))
             ratio = max(share / (1 - share), (1 - share) / share)
             rate = SHARE_ROOM * (rate + largest) * ratio
@@ -367,8 +372,18 @@ def most_units(fleet: Fleet, k: Candidate) -> int:
     per_unit = k.part_requests_per_second
     units = ceil_snapped(rate / per_unit) if per_unit > 0 else 0
     replicas = fleet.problem.workload(k.workload).min_replicas
-    units = max(units, ceil_snapped(replicas / k.replicas_per_unit))
+    units = max(units, ceil_snapped(replicas / k.replicas_per_unit), fleet.room.get(k, 0))
     return max(units, fleet.given.current_units().get(change_key(k), 0))
+
+
+def _shares_in_force(problem: Problem) -> list[float]:
+    limits = problem.limits
+    return [s for s in (limits.providers.max_share, limits.spot_share) if s is not None and s < 1]
+
+
+def has_share_limits(problem: Problem) -> bool:
+    """True where capacity beyond the demand can matter, because others may not exceed a share."""
+    return any(share > 0 for share in _shares_in_force(problem))
 
 
 def _coolest(fleet: Fleet, workload: str) -> float:

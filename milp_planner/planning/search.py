@@ -24,7 +24,16 @@ from milp_planner.milp.levels import (
 from milp_planner.milp.model import FleetModel, build_model
 from milp_planner.milp.prune import Pruned, prune, without_twins
 from milp_planner.milp.read import modelled_costs, objective_value, read_choice
+from milp_planner.milp.relaxation import relaxed_values
 from milp_planner.milp.required import Wanted, keep_required, require
+from milp_planner.milp.room import (
+    MOST_ROOM,
+    all_room,
+    is_guessed,
+    raised,
+    room_for_score,
+    wider_room,
+)
 from milp_planner.milp.stages import Held, Stage, hold, minimise
 from milp_planner.planning.assemble import assemble
 from milp_planner.planning.plan import (
@@ -37,9 +46,11 @@ from milp_planner.planning.plan import (
 from milp_planner.planning.shortage import may_be_short, next_when_short, without_noise
 from milp_planner.planning.tie_break import Ahead, next_of
 from milp_planner.planning.verify import verify, violations
-from milp_planner.serving.candidates import PlanningInput
+from milp_planner.serving.candidates import Candidate, PlanningInput
 
 MOST_REFINEMENTS = 60
+
+SAME_USD = 0.005
 
 
 @dataclass(frozen=True)
@@ -107,6 +118,9 @@ class Search:
 
     _pruned: Pruned | None = None
     _splits: Splits = field(default_factory=Splits)
+    _room: dict[Candidate, int] = field(default_factory=dict)
+    """Least bounds on units, beyond those that follow from the demand."""
+
     _ends_s: float = 0.0
 
     def __post_init__(self) -> None:
@@ -167,8 +181,35 @@ class Search:
 
         Where the overload penalty can fire the program is a relaxation, refined until it charges
         the best plan seen what that owes: see `milp/levels.py`. Once no plan can score below
-        `enough`, the one at hand will do.
+        `enough`, the one at hand will do. Where bounds on units are guesses, they are raised until
+        no plan beyond them can be better: see `milp/room.py`.
         """
+        answer = self._best(held, enough)
+        while is_guessed(self.given.problem) and self._has_raised(answer, held):
+            answer = best_known(answer, self._best(held, enough))
+        return answer
+
+    def _has_raised(self, answer: Answer, held: Held) -> bool:
+        """True where bounds on units were raised that may have ruled out something better."""
+        if self.is_stopped or answer.status is Status.NO_PLAN:
+            return False
+        fleet = self.model(held).fleet
+        if answer.plan is not None:
+            more = room_for_score(fleet, _score(answer))
+        else:
+            more = wider_room(fleet) if self._could_be_wider(held) else {}
+        self._room = raised(self._room, more)
+        return bool(more)
+
+    def _could_be_wider(self, held: Held) -> bool:
+        """True unless fractions of units, however many, have no plan either."""
+        room, self._room = self._room, dict.fromkeys(self._kept().kept, MOST_ROOM)
+        try:
+            return relaxed_values(self.model(held), self.seconds_left) is not None
+        finally:
+            self._room = room
+
+    def _best(self, held: Held, enough: float) -> Answer:
         best: Answer | None = None
         for _ in range(MOST_REFINEMENTS):
             model = self.model(held)
@@ -190,6 +231,8 @@ class Search:
 
     def minimum(self, stage: Stage, held: Held) -> tuple[FleetModel, Verdict]:
         """The least that a stage can reach once others are held."""
+        if is_guessed(self.given.problem):
+            self._room = raised(self._room, all_room(self.model(held).fleet))
         model = self.model(held)
         minimise(model, stage)
         return model, self._run(model)
@@ -222,7 +265,7 @@ class Search:
 
     def model(self, held: Held = ()) -> FleetModel:
         """The program of what no found plan rules out."""
-        model = build_model(self.given, tuple(self._kept().kept), self._splits)
+        model = build_model(self.given, tuple(self._kept().kept), self._splits, room=self._room)
         hold(model, held)
         if self.required is not None:
             require(model, self.required)
@@ -332,6 +375,14 @@ def _score(answer: Answer) -> float:
     assert answer.plan is not None
     assert answer.plan.score_usd_per_month is not None
     return answer.plan.score_usd_per_month
+
+
+def best_known(one: Answer, other: Answer) -> Answer:
+    """The later answer; the earlier one, unproven, where the later was stopped before its own."""
+    if one.plan is None or (other.plan is not None and _score(other) <= _score(one) + SAME_USD):
+        return other
+    plan = replace(one.plan, status=Status.FEASIBLE, bound=other.bound)
+    return Answer(Status.FEASIBLE, plan, one.proof, other.bound)
 
 
 def _better(one: Answer, other: Answer) -> Answer:
