@@ -100,23 +100,25 @@ def solve_certified(
     tolerance: float | None = None,
     cbc_path: str | None = None,
     cancel: threading.Event | None = None,
+    nodes: int | None = None,
 ) -> Verdict:
     """Minimise the model in `mps` with both engines, or with one, and say what is proven.
 
     columns: names that must have a value, but for those that PuLP left out of the file because no
     row and no cost uses them. judge: called in this thread. gap: relative. tolerance: the
     difference in objective units that counts as none; default max(0.005, 1e-9 |objective|).
-    cancel: set it from another thread to stop early with the best so far. A Ctrl-C ends both
-    engines before it goes on up. Raises InputError when a CBC asked for by name does not run.
+    cancel: set it from another thread to stop early with the best so far. nodes: most nodes of
+    HiGHS's search tree. A Ctrl-C ends both engines before it goes on up. Raises InputError when a
+    CBC asked for by name does not run.
     """
     started_s = time.monotonic()
     runners, notes = _line_up(solver, cbc_path)
     rules = _Rules(judge, gap, tolerance)
     cancel = cancel or threading.Event()
-    rounds = [_race(runners, _Asked(mps, columns, gap, seed), time_limit_s, rules, cancel)]
+    rounds = [_race(runners, _Asked(mps, columns, gap, seed, nodes), time_limit_s, rules, cancel)]
     left_s = time_limit_s - seconds_since(started_s)
     if rules.disputes(rounds[0]) and left_s > LEAST_TIME_LEFT_S and not cancel.is_set():
-        again = _Asked(mps, columns, gap, seed + OTHER_SEED, other_settings=True)
+        again = _Asked(mps, columns, gap, seed + OTHER_SEED, nodes, other_settings=True)
         rounds.append(_race(runners, again, left_s, rules, cancel))
     if cancel.is_set():
         notes.append(STOPPED_EARLY)
@@ -134,6 +136,7 @@ class _Asked:
     columns: Sequence[str]
     gap: float
     seed: int
+    nodes: int | None = None
     other_settings: bool = False
     """Another way to the same answer: for HiGHS, with its presolve."""
 
@@ -176,6 +179,7 @@ def _highs(asked: _Asked, time_limit_s: float, stop: threading.Event) -> Outcome
         gap=asked.gap,
         seed=asked.seed,
         presolve=asked.other_settings,
+        nodes=asked.nodes,
         cancel=stop,
     )
 

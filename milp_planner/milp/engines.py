@@ -29,6 +29,7 @@ check of the plan, which is relative to the limit, then refuses it: 6 of 1,500 r
 
 TIME_LIMIT = "time limit"
 GAP_REACHED = "gap reached"
+NODE_LIMIT = "node limit"
 CANCELLED = "stopped: its answer was no longer wanted"
 INFEASIBLE_OR_UNBOUNDED = "infeasible or unbounded"
 
@@ -40,7 +41,7 @@ class EngineStatus(Enum):
     """The engine says that nothing cheaper exists, and gives values."""
 
     FEASIBLE = "feasible"
-    """Stopped at the gap or the time limit, with values."""
+    """Stopped at the gap or a limit, with values."""
 
     INFEASIBLE = "infeasible"
     """The engine says that no values keep all rows."""
@@ -75,6 +76,9 @@ class Outcome:
 
     seconds: float = 0.0
     """Wall time."""
+
+    iterations: int = 0
+    """Steps of the simplex method, where the engine counts them: work that no clock measures."""
 
     reason: str = ""
     """Why it failed or stopped."""

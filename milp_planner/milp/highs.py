@@ -19,6 +19,7 @@ from milp_planner.milp.engines import (
     GAP_REACHED,
     HIGHS,
     INFEASIBLE_OR_UNBOUNDED,
+    NODE_LIMIT,
     ROW_TOLERANCE,
     TIME_LIMIT,
     EngineStatus,
@@ -42,14 +43,16 @@ def run_highs(
     columns: Sequence[str] = (),
     presolve: bool = False,
     relaxed: bool = False,
+    nodes: int | None = None,
     cancel: threading.Event | None = None,
 ) -> Outcome:
     """What HiGHS says of the model in `mps`; never raises for what HiGHS does.
 
     gap: relative, of the objective; 0 asks for a proof. columns: names that must have a value.
     threads: the same number in the whole process, or HiGHS refuses. relaxed: whole numbers may be
-    fractions. cancel: set it from any thread to stop the run within its next callback (a few ms,
-    more inside one long LP step). A Ctrl-C stops it likewise, and then goes on up.
+    fractions. nodes: most nodes of the search tree, a limit that no clock moves. cancel: set it
+    from any thread to stop the run within its next callback (a few ms, more inside one long LP
+    step). A Ctrl-C stops it likewise, and then goes on up.
     """
     started_s = time.monotonic()
     try:
@@ -59,6 +62,8 @@ def run_highs(
     highs = highspy.Highs()
     _configure(highs, gap=gap, seed=seed, threads=threads, presolve=presolve)
     highs.setOptionValue("solve_relaxation", relaxed)
+    if nodes is not None:
+        highs.setOptionValue("mip_max_nodes", nodes)
     # The time limit is set after reading, because HiGHS counts reading and then fails to read.
     if highs.readModel(str(mps)) == highspy.HighsStatus.kError:
         return _failed(highs, f"cannot read {mps.name}", started_s)
@@ -110,7 +115,11 @@ def _read(highs: Any, columns: Sequence[str], mps: Path, started_s: float) -> Ou
         return _outcome(highs, EngineStatus.INFEASIBLE, started_s)
     if status in (kinds.kUnbounded, kinds.kUnboundedOrInfeasible):
         return _failed(highs, INFEASIBLE_OR_UNBOUNDED, started_s)
-    stopped = {kinds.kTimeLimit: TIME_LIMIT, kinds.kInterrupt: CANCELLED}
+    stopped = {
+        kinds.kTimeLimit: TIME_LIMIT,
+        kinds.kInterrupt: CANCELLED,
+        kinds.kSolutionLimit: NODE_LIMIT,
+    }
     if status != kinds.kOptimal and status not in stopped:
         return _failed(highs, highs.modelStatusToString(status).lower(), started_s)
     if info.primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
@@ -162,4 +171,6 @@ def _failed(highs: Any, reason: str, started_s: float) -> Outcome:
 
 
 def _outcome(highs: Any, status: EngineStatus, started_s: float, **found: Any) -> Outcome:
-    return Outcome(HIGHS, highs.version(), status, seconds=seconds_since(started_s), **found)
+    iterations = max(0, highs.getInfo().simplex_iteration_count)
+    seconds = seconds_since(started_s)
+    return Outcome(HIGHS, highs.version(), status, seconds=seconds, iterations=iterations, **found)

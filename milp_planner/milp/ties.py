@@ -32,6 +32,17 @@ from milp_planner.serving.candidates import Candidate, PlanningInput
 SCORE_TOLERANCE = 1e-9
 HALF = 0.5  # counts are held to within half of one
 
+MOST_WORK = 100_000
+"""Nodes of the search tree times columns that one look for a tie may take: a second or two.
+
+Most looks take a single node. Among dozens of offerings at the same price per capacity they might
+go on for minutes; what ends them is work and not time, so that a busy machine breaks no tie another
+way.
+"""
+
+MOST_ITERATIONS = 50_000
+"""Steps of the simplex method after which no further program is begun, for the same reason."""
+
 Preference = tuple[int, int, tuple[tuple[str, tuple[int, ...]], ...]]
 
 
@@ -43,6 +54,11 @@ def preference(given: PlanningInput, plan: Plan) -> Preference:
         units = p.units_by_block if elastic else p.units_by_block[:1]
         names.append((p.candidate.id, tuple(-n for n in units)))
     return plan.gpus, len(plan.providers), tuple(sorted(names))
+
+
+def most_nodes(model: FleetModel) -> int:
+    """Nodes of the search tree that one look for a tie in this program may take."""
+    return max(1, MOST_WORK // len(model.fleet.meaning))
 
 
 def preferred(
@@ -66,7 +82,7 @@ def preferred(
 
 @dataclass
 class _Programs:
-    """Solves one objective after another, and keeps the columns of the last that had any."""
+    """Solves one objective after another, and keeps the columns of the last that was proven."""
 
     model: FleetModel
     ends_s: float
@@ -74,17 +90,23 @@ class _Programs:
 
     seed: int
     values: Mapping[str, float] = field(default_factory=dict)
+    iterations: int = 0
+    """Work done until now."""
 
     def least(self, terms: Terms) -> int | None:
-        """The least of an expression in whole numbers; None when there is none in time."""
+        """The least of an expression in whole numbers; None when that takes too much."""
         left_s = self.ends_s - time.monotonic()
-        if left_s <= 0:
+        if left_s <= 0 or self.iterations > MOST_ITERATIONS:
             return None
         self.model.minimise(terms)
+        nodes = most_nodes(self.model)
         with tempfile.TemporaryDirectory(prefix="milp-planner-") as folder:
             mps = Path(folder) / "tie.mps"
             self.model.write_mps(mps)
-            outcome = run_highs(mps, time_limit_s=left_s, seed=self.seed)
+            outcome = run_highs(mps, time_limit_s=left_s, seed=self.seed, nodes=nodes)
+        self.iterations += outcome.iterations
+        if outcome.has_values and not self.values:
+            self.values = outcome.values
         if outcome.status is not EngineStatus.OPTIMAL:
             return None
         self.values = outcome.values

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from milp_planner.inputs.problem import Alternatives
 from milp_planner.milp.balance import balanced
-from milp_planner.milp.certify import BOTH, Verdict, solve_certified
+from milp_planner.milp.certify import Verdict, solve_certified
 from milp_planner.milp.engines import HIGHS, EngineStatus
 from milp_planner.milp.exclusion import Difference, contains, exclude, without_traces
 from milp_planner.milp.levels import (
@@ -35,6 +35,7 @@ from milp_planner.milp.room import (
     wider_room,
 )
 from milp_planner.milp.stages import Held, Stage, hold, minimise
+from milp_planner.milp.ties import most_nodes
 from milp_planner.planning.assemble import assemble
 from milp_planner.planning.plan import (
     EngineReport,
@@ -64,6 +65,9 @@ class Settings:
     pruning: bool = True
     cancel: threading.Event | None = None
     """Set it from another thread to end the solvers early."""
+
+    for_a_tie: bool = False
+    """True where only a plan of equal score is looked for, within a limit on the work."""
 
     break_ties: bool = True
     """False takes the solvers' own of plans that score the same: for scores alone."""
@@ -160,21 +164,22 @@ class Search:
         self._kept().readmit(self.found, self.asked.differ_by)
         return next_when_short(self) if may_be_short(self.given.problem) else self.best()
 
-    def best_beside(self, plans: Sequence[Plan], limit_s: float) -> Answer:
-        """The best plan that contains none of these, within a time limit of its own.
+    def best_beside(self, plans: Sequence[Plan]) -> Answer:
+        """The best plan that contains none of these.
 
-        Where it is no next-best plan but only a possible tie, one engine will do.
+        Where it is no next-best plan but only a possible tie, one engine will do, for as much work
+        as a tie is worth: see `milp/ties.py`.
         """
-        before = self.settings, self._ends_s
-        self._aside, self._ends_s = plans, min(self._ends_s, time.monotonic() + limit_s)
-        if not self.more_wanted and self.settings.solver == BOTH:
-            self.settings = replace(self.settings, solver=HIGHS)
+        before = self.settings
+        self._aside = plans
+        if not self.more_wanted:
+            self.settings = replace(self.settings, solver=HIGHS, for_a_tie=True)
         try:
             self._kept().readmit([*self.found, *plans], self.asked.differ_by)
             return self.best(self.held or ())
         finally:
             self._aside = ()
-            self.settings, self._ends_s = before
+            self.settings = before
 
     def best(self, held: Held = (), enough: float = math.inf) -> Answer:
         """The plan of least score that serves what is held.
@@ -301,6 +306,7 @@ class Search:
                 solver=self.settings.solver,
                 judge=judge,
                 cancel=self.settings.cancel,
+                nodes=most_nodes(model) if self.settings.for_a_tie else None,
             )
         return replace(verdict, values=self._tidy(model, verdict.values))
 

@@ -28,10 +28,6 @@ TIE_TOLERANCE_USD = 0.001
 TIE_TOLERANCE = 1e-9
 """Relative: scores of millions differ by as much in their last digits."""
 
-LEAST_SECONDS = 10.0
-PATIENCE = 4.0
-"""A tie alone is looked for no longer than this, or so many times what the plan itself took."""
-
 
 @dataclass(frozen=True)
 class Ahead:
@@ -58,20 +54,16 @@ def next_of(search: Search, ahead: Ahead) -> tuple[Answer, Ahead]:
             tied += _preferred(search, min(tied, key=_score))
             beyond = None
             break
-        beyond = search.best_beside([answer.known for answer in tied], _limit_s(search, first))
+        beyond = search.best_beside([answer.known for answer in tied])
     chosen = min(tied, key=lambda answer: (_is_dearer(answer, tied), preference_of(search, answer)))
     return chosen, _after(search, chosen, tied, beyond)
 
 
 def _proven_like(answer: Answer, first: Answer) -> Answer:
     """The answer with the proof of another one of the same score."""
-    return replace(answer, proof=first.proof, plan=replace(answer.known, proof=first.proof))
-
-
-def _limit_s(search: Search, answer: Answer) -> float:
-    if search.more_wanted:
-        return search.seconds_left
-    return max(LEAST_SECONDS, PATIENCE * answer.proof.seconds)
+    bound = answer.known.score_usd_per_month
+    plan = replace(answer.known, status=first.status, proof=first.proof, bound=bound)
+    return replace(answer, status=first.status, plan=plan, proof=first.proof, bound=bound)
 
 
 def _score(answer: Answer) -> float:
@@ -86,8 +78,8 @@ def preference_of(search: Search, answer: Answer) -> tuple[object, ...]:
 
 
 def _is_tied(one: Answer, other: Answer) -> bool:
-    """True when `one` is proven to score no more than `other`."""
-    return one.status is Status.OPTIMAL and not _is_dearer(one, [other])
+    """True when `one` scores no more than `other`, which is proven to be the best."""
+    return one.plan is not None and not _is_dearer(one, [other])
 
 
 def _is_dearer(one: Answer, others: Sequence[Answer]) -> bool:
@@ -114,10 +106,11 @@ def _may_follow(search: Search, answer: Answer, chosen: Answer) -> bool:
 
 
 def _preferred(search: Search, answer: Answer) -> list[Answer]:
-    """The preferred of all plans that score the same, in a list; empty when not found in time."""
+    """The preferred of all plans that score the same, in a list; empty when none is found."""
     model = search.model(search.held or ())
-    limit_s = min(_limit_s(search, answer), search.seconds_left)
-    values = preferred(model, _score(answer), time_limit_s=limit_s, seed=search.settings.seed)
+    values = preferred(
+        model, _score(answer), time_limit_s=search.seconds_left, seed=search.settings.seed
+    )
     if not values:
         return []
     plan = search.plan_from(model, values)
