@@ -23,10 +23,17 @@ DAY_AND_NIGHT = {
 """4 requests/s for half of the day, 8 for the other."""
 
 
-@pytest.fixture
-def everything_is_large(monkeypatch):
+def take_all_for_large(monkeypatch):
+    """Solve small problems in stages too, and never fall back on the whole."""
     monkeypatch.setattr(staged, "LARGE", 0)
     monkeypatch.setattr(staged, "LARGE_GROUP", 0)
+    violations = staged.violations
+
+    def none_at_all(given, plan):
+        assert violations(given, plan) == []
+        return []
+
+    monkeypatch.setattr(staged, "violations", none_at_all)
 
 
 def groups(question, rented, part_of):
@@ -99,7 +106,7 @@ def test_a_workload_that_is_idle_in_a_block_is_no_part_of_it():
 # --- The optimum of the whole -------------------------------------------------------------------
 
 
-def test_blocks_under_one_quota_are_solved_apart(everything_is_large):
+def test_blocks_under_one_quota_are_solved_apart(monkeypatch):
     # Acme: 3 requests/s for $1/h, four of them at most; bolt: 4 requests/s for $2.10/h.
     # By night chat and code want 4 each: two of acme's each, $4/h. By day they want 8 each: three
     # of acme's for one, two of bolt's for the other, $7.20/h. 360 h each: $4,032.
@@ -114,6 +121,7 @@ def test_blocks_under_one_quota_are_solved_apart(everything_is_large):
         workloads=[{**workload(1, name), "traffic": DAY_AND_NIGHT} for name in ("chat", "code")],
         limits={"max_gpus": {"per_provider": {"acme": 4}}},
     )
+    take_all_for_large(monkeypatch)
     plan = solve(two, boxes)
     assert plan.status is Status.OPTIMAL
     assert plan.proof.certified
@@ -133,8 +141,7 @@ def solved_in_parts(question, rented, monkeypatch):
         return joined(*args)
 
     with monkeypatch.context() as patched:
-        patched.setattr(staged, "LARGE", 0)
-        patched.setattr(staged, "LARGE_GROUP", 0)
+        take_all_for_large(patched)
         patched.setattr(staged, "_joined", counted)
         _, plan = planned(question, rented)
     return plan, bool(calls)
