@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from small_models import (
+    Model,
     covering,
     fractional,
     hopeless,
@@ -25,9 +26,17 @@ from small_models import (
 
 from milp_planner.errors import InputError
 from milp_planner.milp import certify, child
-from milp_planner.milp.cbc import CbcBinary, find_cbc, run_cbc
+from milp_planner.milp.cbc import (
+    CAREFUL,
+    SEARCH_ONLY,
+    WITHOUT_CUTS,
+    CbcBinary,
+    find_cbc,
+    run_cbc,
+    usual_settings,
+)
 from milp_planner.milp.certify import solve_certified
-from milp_planner.milp.engines import EngineStatus, Outcome, fault_in_values
+from milp_planner.milp.engines import EngineStatus, Outcome, fault_in_values, whole_share_in
 from milp_planner.milp.highs import run_highs
 
 OPTIMAL, FEASIBLE = EngineStatus.OPTIMAL, EngineStatus.FEASIBLE
@@ -401,3 +410,24 @@ def test_a_cbc_that_was_asked_for_and_does_not_run_is_an_error(
     monkeypatch.setenv("MILP_PLANNER_CBC", sys.executable)
     with pytest.raises(InputError, match=r"^MILP_PLANNER_CBC names .* does not run as CBC"):
         find_cbc()
+
+
+# --- settings for what the model is like --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shares", "columns", "expected"),
+    [
+        (9, 10, WITHOUT_CUTS),  # 1 of 10 is a whole number
+        (8, 9, SEARCH_ONLY),  # 1 of 9
+        (9, 1_001, CAREFUL),
+    ],
+)
+def test_small_models_of_mostly_shares_are_solved_without_cuts(
+    tmp_path: Path, shares: int, columns: int, expected: tuple[str, ...]
+) -> None:
+    names = [f"x{i:06d}" for i in range(shares + 1)]
+    ones = dict.fromkeys(names, 1.0)
+    mps = Model(ones, ones, [("G", ones, 0.5)], {names[0]}).write(tmp_path / "m.mps")
+    assert whole_share_in(mps) == 1 / (shares + 1)
+    assert usual_settings(mps, columns) == expected

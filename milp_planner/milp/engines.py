@@ -27,6 +27,9 @@ check of the plan, which is relative to the limit, then refuses it: 6 of 1,500 r
 1e-9 none was refused, every answer was the same, and both engines took as long as before.
 """
 
+FEW_COLUMNS = 1_000
+"""Up to which the engines are set for small models: branching needs no help to find plans there."""
+
 TIME_LIMIT = "time limit"
 GAP_REACHED = "gap reached"
 NODE_LIMIT = "node limit"
@@ -113,10 +116,32 @@ def fault_in_values(values: Mapping[str, float], columns: Sequence[str], mps: Pa
 def _columns_in(mps: Path) -> Iterator[str]:
     """First words of the lines of the COLUMNS section."""
     with mps.open(encoding="utf-8") as lines:
-        for _ in itertools.takewhile(lambda line: line.rstrip() != "COLUMNS", lines):
-            pass
-        for line in itertools.takewhile(lambda line: line.startswith(" "), lines):
+        for line in _column_lines(lines):
             yield line.split(maxsplit=1)[0]
+
+
+def _column_lines(lines: Iterator[str]) -> Iterator[str]:
+    """The lines of the COLUMNS section."""
+    for _ in itertools.takewhile(lambda line: line.rstrip() != "COLUMNS", lines):
+        pass
+    return itertools.takewhile(lambda line: line.startswith(" "), lines)
+
+
+def whole_share_in(mps: Path) -> float:
+    """Share of the model's columns that must be whole numbers."""
+    columns: set[str] = set()
+    whole: set[str] = set()
+    reading_whole = False
+    with mps.open(encoding="utf-8") as lines:
+        for line in _column_lines(lines):
+            name = line.split(maxsplit=1)[0]
+            if "'MARKER'" in line:
+                reading_whole = "INTORG" in line
+                continue
+            columns.add(name)
+            if reading_whole:
+                whole.add(name)
+    return len(whole) / len(columns) if columns else 0.0
 
 
 def seconds_since(started_s: float) -> float:

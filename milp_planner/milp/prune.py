@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from milp_planner.milp.limits import SURVIVAL_GROUPS, Weight, user_quotas
 from milp_planner.milp.variables import change_key, is_elastic, tracks_changes
@@ -23,8 +24,7 @@ from milp_planner.planning.plan import SNAP, Plan
 from milp_planner.serving.candidates import Candidate, PlanningInput
 
 
-@dataclass(frozen=True)
-class Rights:
+class Rights(NamedTuple):
     """What a unit of a candidate does, costs and uses up."""
 
     does: tuple[float, ...]
@@ -33,8 +33,8 @@ class Rights:
     month_usd: float
     """A unit on in every block with load."""
 
-    block_usd: tuple[float, ...]
-    """A unit on in one block only; for held units that is the whole month."""
+    block_usd: float
+    """A unit on in the shortest block with load only; for held units that is the whole month."""
 
     elastic: bool
     uses: tuple[float, ...]
@@ -152,11 +152,14 @@ def without_twins(given: PlanningInput, candidates: Iterable[Candidate]) -> Prun
     """All candidates but those of offerings that another one, the first by name, stands for."""
     quotas = [weight for _, weight, _ in user_quotas(given.problem)]
     offered: dict[tuple[str, str], list[Candidate]] = {}
-    rights = {}
     for k in candidates:
         offered.setdefault(k.offering.key, []).append(k)
-        if not k.mode.per_token:
-            rights[k] = rights_of(given, k, quotas)
+    hours = {w.name: _Hours.of(given, w.name) for w in given.problem.workloads}
+    rights: dict[Candidate, Rights] = {}
+    for same in offered.values():
+        if not same[0].mode.per_token:
+            uses = _uses(given, same[0], quotas)
+            rights.update((k, rights_of(given, k, hours[k.workload], uses)) for k in same)
     running = {(offering, billing) for offering, billing, _ in given.current_units()}
     first: dict[object, str] = {}
     twins: dict[str, list[str]] = {}
@@ -178,7 +181,7 @@ def _likeness(candidates: Sequence[Candidate], rights: Mapping[Candidate, Rights
     return (
         (first.provider, first.gpu, first.offering.billing, first.usd_per_hour),
         tuple(
-            (k.workload, k.precision, k.tensor_parallel, replace(rights[k], id=""))
+            (k.workload, k.precision, k.tensor_parallel, rights[k]._replace(id=""))
             for k in sorted(candidates, key=lambda k: k.id)
         ),
     )
@@ -204,16 +207,14 @@ def dominates(b: Rights, a: Rights) -> bool:
 def _never_dearer(b: Rights, a: Rights, times: int) -> bool:
     """True when `times` units of `b` cost less than `a`, or as much and ties are broken for them.
 
-    An elastic unit may be on in any one block, so each block is compared for itself.
+    An elastic unit may be on in any one block, and a held one that stands in for it is paid all
+    month. Between two elastic ones the hours are the same, so that the month tells as well.
     """
-    stood_for = a.block_usd if a.elastic else (a.month_usd,)
-    by_block = a.elastic and b.elastic
-    stands_in = b.block_usd if by_block else (b.month_usd,) * len(stood_for)
-    pairs = [(times * x, y) for x, y in zip(stands_in, stood_for, strict=True)]
-    if any(x > y * (1 + SNAP) for x, y in pairs):
+    stood_for = a.month_usd if b.elastic or not a.elastic else a.block_usd
+    stands_in = times * b.month_usd
+    if stands_in > stood_for * (1 + SNAP):
         return False
-    tied = any(x >= y * (1 - SNAP) for x, y in pairs)
-    return not tied or _is_preferred(b, a, times)
+    return stands_in < stood_for * (1 - SNAP) or _is_preferred(b, a, times)
 
 
 def _is_preferred(b: Rights, a: Rights, times: int) -> bool:
@@ -231,23 +232,36 @@ def price_of_capacity(rights: Rights) -> float:
     return rights.month_usd / max(rights.does[:-1])
 
 
-def rights_of(given: PlanningInput, k: Candidate, quotas: Sequence[Weight]) -> Rights:
+class _Hours(NamedTuple):
+    """Hours per month of the blocks of a workload."""
+
+    all: float
+    busy: float
+    """Of those with load."""
+
+    shortest: float
+    """Of the shortest one with load."""
+
+    @classmethod
+    def of(cls, given: PlanningInput, workload: str) -> _Hours:
+        blocks = given.schedule.blocks
+        peaks = given.schedule.demands[workload].peak
+        busy = [block.hours for block, peak in zip(blocks, peaks, strict=True) if peak > 0]
+        return cls(sum(block.hours for block in blocks), sum(busy), min(busy, default=0.0))
+
+
+def rights_of(given: PlanningInput, k: Candidate, hours: _Hours, uses: tuple[float, ...]) -> Rights:
     """What `k` does, costs and uses up under the limits in force."""
     problem = given.problem
-    demand = given.schedule.demands[k.workload]
-    blocks = given.schedule.blocks
-    busy = [t for t, peak in enumerate(demand.peak) if peak > 0]
     elastic = is_elastic(problem, k)
-    hours = [blocks[t].hours for t in busy]
-    month = sum(hours) if elastic else sum(block.hours for block in blocks)
     price = k.usd_per_hour * (1 + (problem.policy.spot_loss if k.mode.interruptible else 0.0))
     replicas = min(k.replicas_per_unit, problem.workload(k.workload).min_replicas)
     return Rights(
         does=(*k.requests_per_second, float(replicas)),
-        month_usd=month * price,
-        block_usd=tuple((h if elastic else month) * price for h in hours),
+        month_usd=(hours.busy if elastic else hours.all) * price,
+        block_usd=(hours.shortest if elastic else hours.all) * price,
         elastic=elastic,
-        uses=_uses(given, k, quotas),
+        uses=uses,
         groups=_groups(given, k),
         stock=k.offering.key if getattr(k.offering, "max_units", None) is not None else None,
         gpus=k.gpus_per_unit,
@@ -257,6 +271,7 @@ def rights_of(given: PlanningInput, k: Candidate, quotas: Sequence[Weight]) -> R
 
 
 def _uses(given: PlanningInput, k: Candidate, quotas: Sequence[Weight]) -> tuple[float, ...]:
+    """Weight of a unit in each quota, the same for all candidates of an offering."""
     weights = [weight(k) for weight in quotas]
     if given.problem.policy.active_penalties.scaling is not None:
         weights.append(float(k.gpus_per_unit))

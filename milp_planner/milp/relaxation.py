@@ -1,4 +1,4 @@
-"""Leaves quotas out until a plan breaks them, and finds workloads that nothing links.
+"""Leaves quotas out until a plan breaks them, and finds workloads and blocks that nothing links.
 
 A plan that is cheapest without a quota, and keeps it all the same, is cheapest with it. Most quotas
 never bind, and without them far more candidates are dominated: 24 blocks, ten workloads and 64 GPUs
@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from milp_planner.inputs.problem import GpuLimits, Problem
 from milp_planner.milp.engines import EngineStatus
 from milp_planner.milp.highs import run_highs
-from milp_planner.milp.limits import Group, user_quotas
+from milp_planner.milp.limits import Weight, user_quotas
 from milp_planner.milp.model import FleetModel
 from milp_planner.milp.rows import most_at_once
 from milp_planner.planning.plan import Plan, exceeds
 from milp_planner.serving.candidates import Candidate, PlanningInput
+
+Part = TypeVar("Part", bound=Hashable)
 
 
 def with_quotas(given: PlanningInput, names: Iterable[str]) -> PlanningInput:
@@ -60,18 +63,23 @@ def quotas_broken_by_values(
     problem: Problem, model: FleetModel, values: Mapping[str, float]
 ) -> set[str]:
     """Names of the quotas that (fractional) columns break."""
+    on = [
+        (k, t, values[units.name])
+        for (k, _, t), units in model.fleet.units.items()
+        if values.get(units.name)
+    ]
     return {
-        group[0]
-        for group in user_quotas(problem)
-        if any(exceeds(used, group[2]) for used in _used(model, values, group))
+        name
+        for name, weight, limit in user_quotas(problem)
+        if any(exceeds(used, limit) for used in _used(on, weight).values())
     }
 
 
-def _used(model: FleetModel, values: Mapping[str, float], group: Group) -> list[float]:
+def _used(on: Iterable[tuple[Candidate, int, float]], weight: Weight) -> dict[int, float]:
     """Σ weight · units per block."""
-    used = [0.0] * len(model.fleet.blocks)
-    for (k, _, t), units in model.fleet.units.items():
-        used[t] += group[1](k) * values.get(units.name, 0.0)
+    used: dict[int, float] = {}
+    for k, t, units in on:
+        used[t] = used.get(t, 0.0) + weight(k) * units
     return used
 
 
@@ -86,42 +94,37 @@ def relaxed_values(
     return relaxed.values if relaxed.status is EngineStatus.OPTIMAL else None
 
 
-def independent_groups(problem: Problem, candidates: Iterable[Candidate]) -> list[tuple[str, ...]]:
-    """Workloads that share a limit, group by group; one group for all when the limit is global."""
-    names = [w.name for w in problem.workloads]
-    limits = problem.limits
-    linked_by_all = (
-        limits.budget is not None
-        or limits.providers.at_most is not None
-        or problem.switching.max_units_changed is not None
-    )
-    if linked_by_all:
-        return [tuple(names)]
-    leader = {name: name for name in names}
-    for _, weight, _ in user_quotas(problem):
-        _link(leader, [k.workload for k in candidates if weight(k)])
-    stock: dict[tuple[str, str], list[str]] = {}
-    for k in candidates:
-        if getattr(k.offering, "max_units", None) is not None:
-            stock.setdefault(k.offering.key, []).append(k.workload)
-    for workloads in stock.values():
-        _link(leader, workloads)
-    groups: dict[str, list[str]] = {}
-    for name in names:
-        groups.setdefault(_root(leader, name), []).append(name)
+def independent(model: FleetModel, part_of: Callable[[str, int], Part]) -> list[tuple[Part, ...]]:
+    """Parts that no row and no column of the program links, group by group, in order.
+
+    `part_of` says to which part a workload in a block belongs; the workload, say, or the block.
+    """
+    leader: dict[object, object] = {}
+    parts: dict[Part, None] = {}
+    for columns in (model.fleet.units, model.fleet.shares):
+        for (k, _, t), column in columns.items():
+            parts[part := part_of(k.workload, t)] = None
+            _link(leader, [("part", part), column.name])
+    for name in model.row_meaning:
+        row = model.lp.get_constraint_by_name(name)
+        _link(leader, [column.name for column, _ in row.items()])
+    groups: dict[object, list[Part]] = {}
+    for part in parts:
+        groups.setdefault(_root(leader, ("part", part)), []).append(part)
     return [tuple(group) for group in groups.values()]
 
 
-def _link(leader: dict[str, str], names: Iterable[str]) -> None:
-    roots = sorted({_root(leader, name) for name in names})
+def _link(leader: dict[object, object], linked: Iterable[object]) -> None:
+    roots = list(dict.fromkeys(_root(leader, one) for one in linked))
     for root in roots[1:]:
         leader[root] = roots[0]
 
 
-def _root(leader: dict[str, str], name: str) -> str:
-    while leader[name] != name:
-        name = leader[name]
-    return name
+def _root(leader: dict[object, object], one: object) -> object:
+    while (above := leader.setdefault(one, one)) != one:
+        leader[one] = leader.setdefault(above, above)  # shorter for whoever asks next
+        one = above
+    return one
 
 
 def only_workloads(
@@ -137,3 +140,16 @@ def only_workloads(
     schedule = replace(given.schedule, demands=demands)
     listed = replace(given.candidates, candidates=theirs)
     return replace(given, problem=problem, candidates=listed, schedule=schedule)
+
+
+def only_blocks(given: PlanningInput, blocks: Sequence[int]) -> PlanningInput:
+    """`given` in these blocks alone, without workloads that are idle in all of them."""
+    demands = {}
+    for name, demand in given.schedule.demands.items():
+        peak, mean = (tuple(rates[t] for t in blocks) for rates in (demand.peak, demand.mean))
+        if any(peak):
+            demands[name] = replace(demand, peak=peak, mean=mean)
+    kept = tuple(given.schedule.blocks[t] for t in blocks)
+    schedule = replace(given.schedule, blocks=kept, demands=demands, block_by_hour=())
+    there = replace(given, schedule=schedule)
+    return only_workloads(there, demands, given.candidates.candidates)
