@@ -169,6 +169,37 @@ def test_a_request_beyond_the_context_is_rejected() -> None:
     assert found.reason == "a request of 131,100 tokens exceeds the context of 131,072"
 
 
+@pytest.mark.parametrize(
+    ("precision", "capability", "reason"),
+    [
+        ("bf16", 7.5, "old has no bf16 (compute capability 7.5, 8.0 has it); fp16 runs there"),
+        ("fp16", 7.0, ""),
+        ("fp8", 7.0, "no engine serves fp8 on old (compute capability 7.0, 7.5 has it)"),
+        ("fp8", 7.5, ""),  # unpacked to fp16, as on an A100
+        ("mxfp4", 7.5, "no engine serves mxfp4 on old (compute capability 7.5, 8.0 has it)"),
+        ("int4", 7.0, ""),
+        ("bf16", 8.0, ""),
+        ("bf16", None, ""),
+    ],
+)
+def test_a_format_is_served_from_the_generation_that_has_it(
+    precision: str, capability: float | None, reason: str
+) -> None:
+    old = gpu("old", compute_capability=capability, fp8_tflops=None)
+    found = ask(model(), on=old, precision=precision)
+    assert (found.reason if isinstance(found, Rejection) else "") == reason
+    at = model().at(LLAMA, old, precision, 2, 1000, 500, 1)
+    assert (at.reason if isinstance(at, Rejection) else "") == reason
+
+
+def test_an_llm_in_bf16_is_served_in_fp16_where_the_gpu_has_no_bf16() -> None:
+    assert default_precisions(LLAMA, gpu(compute_capability=7.5, fp8_tflops=None)) == ("fp16",)
+    assert default_precisions(LLAMA, gpu(compute_capability=8.0, fp8_tflops=None)) == ("bf16",)
+    # the same bytes at the same rate
+    half = ask(model(), on=gpu("old", compute_capability=7.5), precision="fp16")
+    assert half.requests_per_second == ask(model(), precision="bf16").requests_per_second
+
+
 def test_an_unknown_precision_is_rejected_with_the_known_ones() -> None:
     found = ask(model(), precision="int3")
     assert isinstance(found, Rejection)

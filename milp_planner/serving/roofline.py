@@ -223,6 +223,22 @@ def largest_within(tpot_s: Callable[[float], float], limit_s: float, most: int) 
     return within
 
 
+def unable(gpu: Gpu, precision: str) -> str:
+    """Why no engine serves weights in `precision` on `gpu`; '' where one does.
+
+    NVIDIA GPUs multiply bf16 from compute capability 8.0 on, and unpack fp8 weights to 16 bits from
+    7.5 on, 4-bit floats from 8.0 on (vLLM, "Quantization", supported hardware). fp16 and int4 run
+    everywhere.
+    """
+    least = LEAST_CAPABILITY.get(precision, 0.0)
+    if gpu.compute_capability is None or gpu.compute_capability >= least:
+        return ""
+    generation = f"compute capability {gpu.compute_capability:.1f}, {least:.1f} has it"
+    if precision == "bf16":
+        return f"{gpu.id} has no bf16 ({generation}); fp16 runs there"
+    return f"no engine serves {precision} on {gpu.id} ({generation})"
+
+
 def missing_for_estimate(llm: Llm, gpu: Gpu) -> str:
     """What the catalog lacks to estimate `llm` on `gpu`; '' when nothing."""
     lacks = [
@@ -400,6 +416,9 @@ def _prefill_s(llm: Llm, gpu: Gpu, precision: str, tp: int, tokens: float) -> fl
     reduce_s = tokens * _all_reduce_s_per_token(llm, gpu, tp)
     return linear_s + attention_s + reduce_s + PREFILL_OVERHEAD_S * (llm.layers or 0)
 
+
+LEAST_CAPABILITY = {"bf16": 8.0, "fp8": 7.5, "nvfp4": 8.0, "mxfp4": 8.0}
+"""Compute capability from which NVIDIA GPUs serve a format; any serves the others."""
 
 EXPERTS_ONLY = frozenset({"mxfp4", "int4"})
 """Formats in which MoE checkpoints quantise the experts alone."""

@@ -44,6 +44,7 @@ from milp_planner.serving.roofline import (
     largest_within,
     missing_for_estimate,
     roofline,
+    unable,
 )
 from milp_planner.serving.rows import MeasuredRows, ReplicaRows, canonical_precision
 
@@ -140,7 +141,7 @@ class ServingModel:
             quantile=quantile,
             moe=is_moe(llm),
         )
-        unfit = _cannot_serve(q, llm)
+        unfit = _cannot_serve(q, llm, gpu)
         if unfit:
             return Rejection(unfit)
         memory = fit(llm, gpu, precision, tensor_parallel, q.tokens)
@@ -175,7 +176,7 @@ class ServingModel:
         return found
 
     def _answer(self, q: Question, llm: Llm, gpu: Gpu) -> OperatingPoint | Rejection:
-        unfit = _cannot_serve(q, llm)
+        unfit = _cannot_serve(q, llm, gpu)
         if unfit:
             return Rejection(unfit)
         memory = fit(llm, gpu, q.precision, q.tensor_parallel, q.tokens)
@@ -305,13 +306,20 @@ class ServingModel:
 
 
 def default_precisions(llm: Llm, gpu: Gpu) -> tuple[str, ...]:
-    """The LLM's own precision, and fp8 where the GPU has it and the weights get smaller by it."""
+    """The LLM's own precision, and fp8 where the GPU has it and the weights get smaller by it.
+
+    An LLM in bf16 is served in fp16 on GPUs without bf16.
+    """
     native = canonical_precision(llm.native_precision)
     wide = WEIGHT_BYTES.get(native, 0.0) > WEIGHT_BYTES["fp8"]
+    if native == "bf16" and unable(gpu, native):
+        native = "fp16"
     return (native, "fp8") if wide and gpu.fp8_tflops else (native,)
 
 
-def _cannot_serve(q: Question, llm: Llm) -> str:
+def _cannot_serve(q: Question, llm: Llm, gpu: Gpu) -> str:
+    if unable(gpu, q.precision):
+        return unable(gpu, q.precision)
     if q.precision not in WEIGHT_BYTES and llm.recommended_memory_gib is None:
         return f"precision {q.precision} is not one of {', '.join(WEIGHT_BYTES)}"
     if llm.context_tokens is not None and q.tokens > llm.context_tokens:
