@@ -275,11 +275,22 @@ def test_rows_at_a_size_twice_away_move_along_the_estimate() -> None:
     there = serving.estimate(LLAMA, H200, "fp8", 2, 1000, 500)
     at_8 = 0.019 * here.tpot_s(8) / there.tpot_s(8)
     point = ask(serving, size=(1500, 600), tpot_limit_s=at_8)
-    assert (point.source, point.evidence) == (MEASURED, INTERPOLATED)
+    assert (point.source, point.evidence) == ("calibrated", INTERPOLATED)
     n = 8
     assert point.concurrency == n
     moved = 0.8 * here.requests_per_second(n) / there.requests_per_second(n)
     assert point.requests_per_second == pytest.approx(moved)
+
+
+def test_a_ttft_moved_from_one_other_size_is_advice_and_gates_nothing() -> None:
+    serving = model(row(8, 400, tpot_s=0.019, ttft_s=1.0))
+    here = serving.estimate(LLAMA, H200, "fp8", 2, 1500, 600)
+    there = serving.estimate(LLAMA, H200, "fp8", 2, 1000, 500)
+    point = ask(serving, size=(1500, 600), ttft_limit_s=0.5)
+    assert point.ttft_s == pytest.approx(here.prefill_s / there.prefill_s)  # 1 s moved along
+    assert not point.ttft_measured
+    assert point.warnings == ("ttft wish 0.5 s is not verified: no measured ttft",)
+    assert isinstance(ask(serving, ttft_limit_s=0.5), Rejection)  # at its own size it gates
 
 
 def test_between_two_sizes_the_ratios_are_interpolated_in_their_logarithms() -> None:
@@ -293,7 +304,7 @@ def test_between_two_sizes_the_ratios_are_interpolated_in_their_logarithms() -> 
     serving = model(*rows)
     here = serving.estimate(LLAMA, H200, "fp8", 2, 2000, 500)
     point = ask(serving, size=(2000, 500), tpot_limit_s=here.tpot_s(16))
-    assert (point.evidence, point.concurrency) == (INTERPOLATED, 16)
+    assert (point.source, point.evidence, point.concurrency) == (MEASURED, INTERPOLATED, 16)
     assert point.requests_per_second == pytest.approx(0.8 * here.requests_per_second(16))
 
 
@@ -390,6 +401,8 @@ def test_an_endless_queue_gives_a_rate_only_where_no_tpot_is_wished() -> None:
     assert (point.source, point.tpot_s, point.concurrency) == (MEASURED, None, None)
     assert point.requests_per_second == pytest.approx(10)
     assert ask(serving, tpot_limit_s=0.05).source == ESTIMATED
+    moved = ask(serving, size=(1500, 600))
+    assert (moved.source, moved.evidence) == ("calibrated", INTERPOLATED)
 
 
 @pytest.mark.parametrize("regime", ["static_batch", "burst_of_n_requests"])
