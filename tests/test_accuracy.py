@@ -16,6 +16,7 @@ from milp_planner.errors import InputError
 from milp_planner.inputs.catalog import Catalog, Gpu, Llm
 from milp_planner.inputs.catalog_files import load_catalog
 from milp_planner.serving.accuracy import (
+    derate_ratios,
     family,
     faster_of_two,
     main,
@@ -33,7 +34,6 @@ from milp_planner.serving.derate import (
 )
 from milp_planner.serving.evidence import ratios_by_evidence
 from milp_planner.serving.leave_one_out import FITTED, fit_factors, left_out_ratios
-from milp_planner.serving.memory import is_moe
 from milp_planner.serving.roofline import Roofline, roofline
 from milp_planner.serving.samples import Sample, Samples, read_samples
 
@@ -435,6 +435,6 @@ def test_the_public_measurements_are_met_better_than_the_reference(published: Sa
 def test_the_derates_are_what_the_report_prints(
     published: Samples, moe: bool, evidence: str
 ) -> None:
-    ratios = ratios_by_evidence([s for s in published.inside if is_moe(s.llm) == moe])[evidence]
+    ratios = derate_ratios(published.inside, moe)[evidence]
     printed = tuple(float(f"{quantile(ratios, share):.2f}") for share in QUANTILES)
     assert DERATES[evidence, moe] == printed

@@ -287,7 +287,7 @@ def test_one_deployment_is_a_few_lines(run) -> None:
         "fits: weights 16.8 + KV 0.1 + reserve 6.0 = 22.9 of 72.0 GiB      n_max 256"
     )
     assert "bottleneck compute" in lines[2]
-    assert lines[2].endswith("estimated, p10 0.89")
+    assert lines[2].endswith("estimated, p10 0.86")
     assert "(advice, not measured)" in lines[3]
     assert lines[4].endswith("at $3.00/h (bolt/quad/eu-1 dedicated, 1/4 of a unit of 4 GPUs)")
     assert "box has no measured relative" in err

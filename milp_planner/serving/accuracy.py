@@ -144,12 +144,22 @@ def derate_lines(samples: Sequence[Sample]) -> Iterator[str]:
     names = "".join(f"{f'p{100 * q:.0f}':>7}" for q in derate.QUANTILES)
     yield f"{'evidence':<50}{'rows':>6}{names}{'spread':>8}"
     for kind, moe in (("dense", False), ("MoE", True)):
-        group = [s for s in samples if is_moe(s.llm) == moe]
-        found = ratios_by_evidence(group).items()
+        found = derate_ratios(samples, moe).items()
         yield from _quantile_rows({f"{evidence}, {kind}": ratios for evidence, ratios in found})
     yield "calibrating on farther relatives: not used, the estimate alone is nearer"
     yield from _quantile_rows({"the estimate alone": [s.rate_ratio for s in samples]})
     yield from _quantile_rows(ratios_of_far_relatives(samples))
+
+
+def derate_ratios(samples: Sequence[Sample], moe: bool) -> Mapping[str, Sequence[float]]:
+    """Measured ÷ predicted throughput of dense LLMs or of mixtures of experts, by evidence.
+
+    Estimates are those of each LLM by constants fitted on the others, as for a new LLM.
+    """
+    alike = [s for s in samples if is_moe(s.llm) == moe]
+    apart = left_out_ratios(samples, lambda s: shape_of(s.llm))
+    estimated = [rate for first, ratios in apart if is_moe(first.llm) == moe for _, rate in ratios]
+    return {**ratios_by_evidence(alike), derate.ESTIMATED: estimated}
 
 
 def quantile(values: Iterable[float], share: float) -> float:
