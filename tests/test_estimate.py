@@ -293,6 +293,15 @@ def test_one_deployment_is_a_few_lines(run) -> None:
     assert "box has no measured relative" in err
 
 
+def test_what_fits_and_is_not_served_says_why(run) -> None:
+    gpu = ("--catalog", "market", "--gpu", "t4-16gb", "--precision", "bf16", "--batch", "1")
+    _, out, _ = run("--llm", "llama-3.2-3b", "--input", "800", "--output", "200", *gpu)
+    assert out.splitlines()[1] == (
+        "fits: weights 6.0 + KV 0.1 + reserve 6.0 = 12.1 of 14.4 GiB      not served: "
+        "t4-16gb has no bf16 (compute capability 7.5, 8.0 has it); fp16 runs there"
+    )
+
+
 def test_several_make_a_table_with_their_reasons_below(run) -> None:
     code, out, _ = run(
         "--llm", "toy,big", "--gpu", "box,tub", "--input", "800", "--output", "200",

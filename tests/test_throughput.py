@@ -79,7 +79,8 @@ def gpu(name: str = "h200", **fields: Any) -> Gpu:
         "fp8_tflops": 1978,
         "interconnect": "nvlink",
     }
-    return Gpu(id=name, vendor="v", source="test", as_of=DAY, **{**given, **fields})
+    given |= {"vendor": "v", **fields}
+    return Gpu(id=name, source="test", as_of=DAY, **given)
 
 
 H200 = gpu()
@@ -190,6 +191,13 @@ def test_a_format_is_served_from_the_generation_that_has_it(
     assert (found.reason if isinstance(found, Rejection) else "") == reason
     at = model().at(LLAMA, old, precision, 2, 1000, 500, 1)
     assert (at.reason if isinstance(at, Rejection) else "") == reason
+
+
+def test_the_four_bit_format_of_nvidia_is_not_served_on_amd() -> None:
+    amd = gpu("amd-box", vendor="amd", fp4_tflops=5000)
+    said = "no engine serves nvfp4 on amd-box; mxfp4 is its 4-bit format"
+    assert ask(model(), on=amd, precision="nvfp4").reason == said
+    assert isinstance(ask(model(), on=amd, precision="mxfp4"), OperatingPoint)
 
 
 def test_an_llm_in_bf16_is_served_in_fp16_where_the_gpu_has_no_bf16() -> None:

@@ -228,8 +228,10 @@ def unable(gpu: Gpu, precision: str) -> str:
 
     NVIDIA GPUs multiply bf16 from compute capability 8.0 on, and unpack fp8 weights to 16 bits from
     7.5 on, 4-bit floats from 8.0 on (vLLM, "Quantization", supported hardware). fp16 and int4 run
-    everywhere.
+    everywhere; nvfp4 is NVIDIA's, AMD's 4-bit units take mxfp4.
     """
+    if precision == "nvfp4" and gpu.vendor == "amd":
+        return f"no engine serves nvfp4 on {gpu.id}; mxfp4 is its 4-bit format"
     least = LEAST_CAPABILITY.get(precision, 0.0)
     if gpu.compute_capability is None or gpu.compute_capability >= least:
         return ""
