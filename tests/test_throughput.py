@@ -246,7 +246,7 @@ def test_a_measured_point_is_returned_as_it_was_measured() -> None:
     assert (point.concurrency, point.tpot_s) == (8, pytest.approx(0.019))
     assert (point.ttft_s, point.ttft_measured) == (pytest.approx(0.4), True)
     assert point.derate == 0.95
-    assert point.source_detail == "2 rows of llama-70b, lab/bench, newest 2026-01-01"
+    assert point.source_detail == "2 rows of llama-70b in vllm, lab/bench, newest 2026-01-01"
 
 
 def test_between_measured_concurrencies_the_ratio_to_the_estimate_is_interpolated() -> None:
@@ -366,7 +366,7 @@ def test_llms_of_one_architecture_share_their_rows() -> None:
     serving = model(row(8, 400, tpot_s=0.019), llms=(LLAMA, NEWER_LLAMA))
     point = ask(serving, NEWER_LLAMA, tpot_limit_s=0.019)
     assert point.source == MEASURED
-    assert "1 row of llama-70b," in point.source_detail
+    assert "1 row of llama-70b in vllm," in point.source_detail
 
 
 def test_the_better_engine_is_planned_and_engines_are_not_mixed() -> None:
