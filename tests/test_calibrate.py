@@ -203,8 +203,8 @@ def test_measured_over_estimated_and_what_plans_count_on_before_and_after(tmp_pa
     assert row.ratio == pytest.approx(400 / estimated)
     assert row.before is not None
     assert row.after is not None
-    assert (row.before.source, row.before.derate) == ("estimated", 0.89)
-    assert row.before.output_tokens_per_second == pytest.approx(0.89 * estimated)
+    assert (row.before.source, row.before.derate) == ("estimated", 0.86)
+    assert row.before.output_tokens_per_second == pytest.approx(0.86 * estimated)
     assert (row.after.source, row.after.derate) == ("measured", 0.95)
     assert row.after.output_tokens_per_second == pytest.approx(0.95 * 400)
     assert row.warnings == ()

@@ -287,10 +287,19 @@ def test_one_deployment_is_a_few_lines(run) -> None:
         "fits: weights 16.8 + KV 0.1 + reserve 6.0 = 22.9 of 72.0 GiB      n_max 256"
     )
     assert "bottleneck compute" in lines[2]
-    assert lines[2].endswith("estimated, p10 0.89")
+    assert lines[2].endswith("estimated, p10 0.86")
     assert "(advice, not measured)" in lines[3]
     assert lines[4].endswith("at $3.00/h (bolt/quad/eu-1 dedicated, 1/4 of a unit of 4 GPUs)")
     assert "box has no measured relative" in err
+
+
+def test_what_fits_and_is_not_served_says_why(run) -> None:
+    gpu = ("--catalog", "market", "--gpu", "t4-16gb", "--precision", "bf16", "--batch", "1")
+    _, out, _ = run("--llm", "llama-3.2-3b", "--input", "800", "--output", "200", *gpu)
+    assert out.splitlines()[1] == (
+        "fits: weights 6.0 + KV 0.1 + reserve 6.0 = 12.1 of 14.4 GiB      not served: "
+        "t4-16gb has no bf16 (compute capability 7.5, 8.0 has it); fp16 runs there"
+    )
 
 
 def test_several_make_a_table_with_their_reasons_below(run) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from milp_planner.inputs.catalog import Gpu, Llm
+from milp_planner.inputs.catalog_files import load_catalog
 from milp_planner.serving.roofline import (
     active_parameters,
     attention_flops,
@@ -17,6 +18,7 @@ from milp_planner.serving.roofline import (
     largest_within,
     link_of,
     missing_for_estimate,
+    moe_overhead_s,
     roofline,
 )
 
@@ -309,3 +311,71 @@ def test_what_is_missing_is_named() -> None:
         roofline(bare, gpu(), "bf16", 1, 100, 100)
     assert missing_for_estimate(llm(), gpu()) == ""
     assert active_parameters(llm()) == 9e9
+
+
+@pytest.mark.parametrize(
+    ("precision", "fp8", "fp4", "microseconds"),
+    [
+        ("bf16", None, None, 40),
+        ("fp16", 200, 400, 40),
+        ("fp8", 200, None, 50),
+        ("fp8", None, None, 70),  # unpacked to bf16
+        ("mxfp4", 200, 400, 20),
+        ("nvfp4", 200, 400, 20),
+        ("nvfp4", 200, None, 70),
+        ("int4", 200, 400, 70),  # no GPU multiplies integers of 4 bits
+    ],
+)
+def test_the_kernels_of_experts_depend_on_how_the_format_is_multiplied(
+    precision: str, fp8: float | None, fp4: float | None, microseconds: float
+) -> None:
+    on = gpu(fp8_tflops=fp8, fp4_tflops=fp4)
+    assert moe_overhead_s(on, precision) == pytest.approx(1e-6 * microseconds)
+    moe = llm(moe_layers=8, experts=10, experts_per_token=2, moe_ffn_size=3000)
+    # 10 layers of attention at 30 µs, 2 dense feed-forward parts at 20 µs, 8 with experts
+    by_hand = 10 * 30e-6 + 2 * 20e-6 + 8e-6 * microseconds
+    assert roofline(moe, on, precision, 1, 100, 100).overhead_s == pytest.approx(by_hand)
+
+
+def test_amd_gpus_attain_less_of_their_peaks() -> None:
+    ours = roofline(llm(), gpu(), "bf16", 1, 1000, 200)
+    theirs = roofline(llm(), gpu(vendor="amd"), "bf16", 1, 1000, 200)
+    assert theirs.weights_s(1) == pytest.approx(ours.weights_s(1) / 0.85)
+    assert theirs.kv_s == pytest.approx(ours.kv_s / 0.85)
+    assert theirs.compute_s == pytest.approx(ours.compute_s / 0.70)
+    # prefill: all but the 10 layers · 50 µs
+    assert theirs.prefill_s - 0.5e-3 == pytest.approx((ours.prefill_s - 0.5e-3) / 0.70)
+    # the peaks themselves, and so the physical bound, are the same
+    assert theirs.fastest_requests_per_second(8) == pytest.approx(
+        ours.fastest_requests_per_second(8)
+    )
+
+
+FAR_OUTSIDE = [
+    # vLLM 0.23, bench serve: johnmusgrave.com/p/vllm-throughput-latency-sweep-on
+    ("a100-40gb-sxm", "llama-3.1-8b", "bf16", 1, (1024, 128), 1, 75),
+    # NIM 1.8: docs.nvidia.com/nim/benchmarking/llm/1.0.0/performance
+    ("h100-80gb-sxm", "llama-3.3-70b", "fp8", 2, (5000, 500), 1, 51.67),
+    ("h100-80gb-sxm", "llama-3.3-70b", "fp8", 2, (5000, 500), 25, 623.4),
+    # vLLM, 256 tokens in and 100 out on average: mushfiqrahman.dev/?p=1668
+    ("rtx4090-24gb", "mistral-7b", "bf16", 1, (256, 100), 4, 210),
+    ("rtx4090-24gb", "mistral-7b", "bf16", 1, (256, 100), 48, 1190),
+    # vLLM latency tests, 8 requests of 32/128: buildkite.com/vllm/performance-benchmark/builds/9515
+    ("h200-141gb-sxm", "llama-3-70b", "bf16", 4, (32, 128), 8, 8 * 128 / 2.0775),
+    ("h200-141gb-sxm", "mixtral-8x7b", "bf16", 2, (32, 128), 8, 8 * 128 / 1.917),
+    # vLLM 0.10.1, amd.com/en/developer/resources/rocm-hub/dev-ai/performance-results.html
+    ("mi300x-192gb", "llama-3.1-70b", "fp8", 8, (128, 2048), 1, 2048 / 15.254),
+    ("mi300x-192gb", "llama-3.1-70b", "fp8", 8, (128, 2048), 4, 4 * 2048 / 18.549),
+    # vLLM of 2024: blogs.oracle.com/cloud-infrastructure, Llama 3.1 405B on BM.GPU.MI300X.8
+    ("mi300x-192gb", "llama-3.1-405b", "fp8", 8, (128, 128), 1, 36),
+    ("mi300x-192gb", "llama-3.1-405b", "fp8", 8, (128, 128), 256, 1846),
+]
+"""(GPU, LLM, precision, tp, tokens, in flight, generated tokens/s) as published, none fitted to."""
+
+
+@pytest.mark.parametrize("case", FAR_OUTSIDE)
+def test_published_figures_far_outside_the_data_are_met_within_30_percent(case: Any) -> None:
+    on, served, precision, tp, size, n, measured = case
+    catalog = load_catalog("market")
+    r = roofline(catalog.llms[served], catalog.gpus[on], precision, tp, *size)
+    assert measured / r.output_tokens_per_second(n) == pytest.approx(1.0, abs=0.30)

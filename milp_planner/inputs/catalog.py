@@ -58,6 +58,9 @@ class Gpu(Sourced):
 
     int8_tops: Positive | None = None
     fp4_tflops: Positive | None = None
+    compute_capability: Positive | None = None
+    """Generation of an NVIDIA GPU: none before 8.0 has bf16; None where it does not matter."""
+
     tdp_watts: Positive | None = None
     interconnect: str = "pcie"
     """Link between the GPUs of one unit: pcie, nvlink, infinity_fabric, roce, neuronlink or ici."""

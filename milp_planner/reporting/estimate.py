@@ -114,7 +114,8 @@ def _memory(e: Estimate) -> str:
     parts = [f"weights {e.weights_gib:.1f}", f"KV {e.kv_gib:.1f}", f"reserve {e.reserve_gib:.1f}"]
     share = " on each GPU" if e.tensor_parallel > 1 else ""
     total = f"{e.needed_gib:.1f} of {e.usable_gib:.1f} GiB{share}"
-    why = f"      {escape(e.reason)}" if e.reason else f"      n_max {e.sequences}"
+    unserved = "not served: " if e.verdict == "fits" else ""
+    why = f"      {unserved}{escape(e.reason)}" if e.reason else f"      n_max {e.sequences}"
     return f"{e.verdict}: {' + '.join(parts)} = {total}{why}"
 
 

@@ -64,6 +64,8 @@ def report(samples: Samples) -> Iterator[str]:
     yield from ("", HEADER, row("all", inside))
     yield row("with suspected speculative", (*inside, *samples.speculative))
     yield row("with more than fit", (*inside, *samples.crowded))
+    yield row("with precision not stated", (*inside, *samples.unstated))
+    yield row("with all of these", samples.widest)
     for title, of in GROUPS:
         yield from ("", f"by {title}")
         yield from (row(name, group) for name, group in grouped(inside, of).items())
@@ -124,15 +126,16 @@ def faster_line(samples: Iterable[Sample]) -> str:
 
 
 def leave_one_out_lines(samples: Sequence[Sample]) -> Iterator[str]:
-    """Errors on each LLM with the constants refitted on all others."""
-    yield "constants refitted with one LLM left out, errors on that LLM"
-    yield HEADER
-    everything: list[tuple[float, float]] = []
-    for name, ratios in left_out_ratios(samples):
-        everything += ratios
-        yield _ratio_row(name, ratios)
-    if everything:
-        yield _ratio_row("all, each left out once", everything)
+    """Errors on each LLM, and on each GPU, with the constants refitted on all others."""
+    for title, apart, name_of in LEFT_OUT:
+        yield f"constants refitted with one {title} left out, errors on that {title}"
+        yield HEADER
+        everything: list[tuple[float, float]] = []
+        for first, ratios in left_out_ratios(samples, apart):
+            everything += ratios
+            yield _ratio_row(name_of(first), ratios)
+        if everything:
+            yield _ratio_row("all, each left out once", everything)
 
 
 def derate_lines(samples: Sequence[Sample]) -> Iterator[str]:
@@ -141,12 +144,22 @@ def derate_lines(samples: Sequence[Sample]) -> Iterator[str]:
     names = "".join(f"{f'p{100 * q:.0f}':>7}" for q in derate.QUANTILES)
     yield f"{'evidence':<50}{'rows':>6}{names}{'spread':>8}"
     for kind, moe in (("dense", False), ("MoE", True)):
-        group = [s for s in samples if is_moe(s.llm) == moe]
-        found = ratios_by_evidence(group).items()
+        found = derate_ratios(samples, moe).items()
         yield from _quantile_rows({f"{evidence}, {kind}": ratios for evidence, ratios in found})
     yield "calibrating on farther relatives: not used, the estimate alone is nearer"
     yield from _quantile_rows({"the estimate alone": [s.rate_ratio for s in samples]})
     yield from _quantile_rows(ratios_of_far_relatives(samples))
+
+
+def derate_ratios(samples: Sequence[Sample], moe: bool) -> Mapping[str, Sequence[float]]:
+    """Measured ÷ predicted throughput of dense LLMs or of mixtures of experts, by evidence.
+
+    Estimates are those of each LLM by constants fitted on the others, as for a new LLM.
+    """
+    alike = [s for s in samples if is_moe(s.llm) == moe]
+    apart = left_out_ratios(samples, lambda s: shape_of(s.llm))
+    estimated = [rate for first, ratios in apart if is_moe(first.llm) == moe for _, rate in ratios]
+    return {**ratios_by_evidence(alike), derate.ESTIMATED: estimated}
 
 
 def quantile(values: Iterable[float], share: float) -> float:
@@ -197,6 +210,12 @@ def _estimated_rate(sample: Sample) -> float:
 
 
 HEADER = f"{'':<28}{'rows':>6}{'tpot p50':>9}{'p90':>8}{'rate p50':>9}{'p90':>8}{'meas÷est':>10}"
+
+LEFT_OUT: tuple[tuple[str, Callable[[Sample], object], Callable[[Sample], str]], ...] = (
+    ("LLM", lambda s: shape_of(s.llm), lambda s: s.llm.id),
+    ("GPU", lambda s: s.gpu.id, lambda s: s.gpu.id),
+)
+"""What is left out, what tells it apart, and its name."""
 
 GROUPS: tuple[tuple[str, Callable[[Sample], str]], ...] = (
     ("LLM family", family),

@@ -15,13 +15,12 @@ from milp_planner.serving.samples import Sample
 
 
 def ratios_by_evidence(samples: Sequence[Sample]) -> Mapping[str, list[float]]:
-    """Measured ÷ predicted throughput of every sample for which each kind of evidence exists."""
+    """Measured ÷ predicted throughput of every sample for which each kind of rows exists."""
     return {
         derate.MEASURED: list(_repeated(samples)),
         derate.INTERPOLATED: list(_interpolated(samples)),
         derate.SAME_REPLICA: list(_calibrated(samples, _replica, _size)),
         derate.OTHER_TENSOR_PARALLEL: list(_calibrated(samples, _llm_gpu_precision, _tp)),
-        derate.ESTIMATED: [s.rate_ratio for s in samples],
     }
 
 

@@ -12,7 +12,12 @@ from milp_planner.inputs.problem import Filter, Limits, Problem, Workload
 from milp_planner.inputs.traffic import ConcurrentUsers
 from milp_planner.serving.candidates import Candidate, CandidateList, RatePoint, TurnedDown
 from milp_planner.serving.derate import planning_quantile
-from milp_planner.serving.throughput import OperatingPoint, Rejection, ServingModel
+from milp_planner.serving.throughput import (
+    OperatingPoint,
+    Rejection,
+    ServingModel,
+    default_precisions,
+)
 from milp_planner.serving.traffic import Demand, RequestClass, Schedule
 from milp_planner.serving.users import Replica, infrascale_point, users_point
 from milp_planner.units import TOKENS_PER_MILLION
@@ -161,9 +166,7 @@ class Rates:
             return ("raw",)
         if self.workload.precision is not None:
             return self.workload.precision
-        native = self.llm.native_precision
-        also_fp8 = native in ("bf16", "fp16") and gpu.fp8_tflops is not None
-        return (native, "fp8") if also_fp8 else (native,)
+        return default_precisions(self.llm, gpu)
 
     def tensor_parallels(self, gpus: int) -> Iterator[int]:
         """GPUs per replica that fit the unit and divide the attention heads."""

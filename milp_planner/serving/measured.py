@@ -105,6 +105,11 @@ class MeasuredSpeed:
         return self.estimate.prefill_s
 
     @property
+    def measured(self) -> bool:
+        """Whether the size was measured, or lies between two that were; else one was moved."""
+        return self.exact or len(self.curves) > 1
+
+    @property
     def lowest(self) -> float:
         """The least concurrency that was measured."""
         return max(curve.points[0].concurrency for _, curve in self.curves)

@@ -125,10 +125,12 @@ def ttft_too_long(q: Question, ttft_s: float, memory: MemoryFit) -> Rejection:
 
 
 def describe(rows: Iterable[Measurement]) -> str:
-    """How many rows, of which LLM, from where, and when the newest is from."""
+    """How many rows, of which LLM in which engine, from where, and when the newest is from."""
     found = list(rows)
     sources = sorted({row.source.split(" ")[0] for row in found})
     llms = ", ".join(sorted({row.llm for row in found}))
     count = "1 row" if len(found) == 1 else f"{len(found)} rows"
     newest = max(row.as_of for row in found).isoformat()
-    return f"{count} of {llms}, {'; '.join(sources)}, newest {newest}"
+    engines = ", ".join(sorted({row.engine for row in found} - {""}))
+    run_in = f" in {engines}" if engines else ""
+    return f"{count} of {llms}{run_in}, {'; '.join(sources)}, newest {newest}"

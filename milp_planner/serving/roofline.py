@@ -39,14 +39,21 @@ KV_READ_EFFICIENCY = 0.90  # η_kv, paged attention over MHA or GQA heads
 KV_READ_EFFICIENCY_MLA = 0.75  # one compressed cache for all heads is read in smaller pieces
 DECODE_COMPUTE_EFFICIENCY = 0.60  # η_c, share of the compute peak of large matrix products
 PREFILL_COMPUTE_EFFICIENCY = 0.60
-PREFILL_COMPUTE_EFFICIENCY_MOE = 0.25  # an expert sees few of the tokens: small, uneven products
+PREFILL_COMPUTE_EFFICIENCY_MOE = 0.30  # an expert sees few of the tokens: small, uneven products
+# What AMD GPUs attain of their peaks, relative to what NVIDIA GPUs do of theirs. Offline MLPerf
+# v4.1 to v6.0, llama-2-70b and mixtral-8x7b: from 0.64 (MI300X) to 0.90 (MI325X) of an H200.
+AMD_COMPUTE_SHARE = 0.70
+AMD_BANDWIDTH_SHARE = 0.85
 LINK_EFFICIENCY = 0.50  # share of the link peak that an all-reduce attains
 
 # Time that no datasheet shows: kernels too short to fill the GPU, per layer and step.
 ATTENTION_OVERHEAD_S = 30e-6
 ATTENTION_OVERHEAD_MLA_S = 60e-6  # twice the projections
 FFN_OVERHEAD_S = 20e-6
-MOE_OVERHEAD_S = 40e-6  # routing, gathering and two grouped products
+MOE_OVERHEAD_S = 40e-6  # routing, gathering and two grouped products, in bf16
+MOE_OVERHEAD_FP8_S = 50e-6  # activations are scaled to fp8 before each product: more kernels
+MOE_OVERHEAD_FOUR_BIT_S = 20e-6  # 4-bit units: one kernel does all of it
+MOE_OVERHEAD_WIDENED_S = 70e-6  # no units for the format: weights are unpacked to bf16 on the way
 PREFILL_OVERHEAD_S = 50e-6  # per layer, once per request
 SEQUENCE_OVERHEAD_S = 20e-6  # sampling and scheduling, per sequence and step
 
@@ -99,6 +106,9 @@ class Roofline:
 
     prefill_s: float
     """Prefill of one request, t_p."""
+
+    weight_efficiency: float
+    """Share of the bandwidth peak that weights are read with; of the KV cache likewise."""
 
     kv_efficiency: float
     flops_per_request: float
@@ -173,7 +183,7 @@ class Roofline:
 
     def mbu(self, n: float) -> float:
         """Model bandwidth utilization of a decode step: bytes read ÷ (time · peak)   [0–1]."""
-        read = self.weights_s(n) * WEIGHT_READ_EFFICIENCY + n * self.kv_s * self.kv_efficiency
+        read = self.weights_s(n) * self.weight_efficiency + n * self.kv_s * self.kv_efficiency
         return read / self.decode_step_s(n)
 
     def mfu(self, n: float) -> float:
@@ -185,7 +195,7 @@ class Roofline:
 
         A measurement beyond it is an error, not a fast engine.
         """
-        read = self.weights_s(n) * WEIGHT_READ_EFFICIENCY
+        read = self.weights_s(n) * self.weight_efficiency
         read += n * self.kv_s * self.kv_efficiency / 2
         computed = n * self.flops_per_request / self.peak_flops
         return n / max(self.output_tokens * read, computed)
@@ -211,6 +221,24 @@ def largest_within(tpot_s: Callable[[float], float], limit_s: float, most: int) 
         else:
             beyond = middle
     return within
+
+
+def unable(gpu: Gpu, precision: str) -> str:
+    """Why no engine serves weights in `precision` on `gpu`; '' where one does.
+
+    NVIDIA GPUs multiply bf16 from compute capability 8.0 on, and unpack fp8 weights to 16 bits from
+    7.5 on, 4-bit floats from 8.0 on (vLLM, "Quantization", supported hardware). fp16 and int4 run
+    everywhere; nvfp4 is NVIDIA's, AMD's 4-bit units take mxfp4.
+    """
+    if precision == "nvfp4" and gpu.vendor == "amd":
+        return f"no engine serves nvfp4 on {gpu.id}; mxfp4 is its 4-bit format"
+    least = LEAST_CAPABILITY.get(precision, 0.0)
+    if gpu.compute_capability is None or gpu.compute_capability >= least:
+        return ""
+    generation = f"compute capability {gpu.compute_capability:.1f}, {least:.1f} has it"
+    if precision == "bf16":
+        return f"{gpu.id} has no bf16 ({generation}); fp16 runs there"
+    return f"no engine serves {precision} on {gpu.id} ({generation})"
 
 
 def missing_for_estimate(llm: Llm, gpu: Gpu) -> str:
@@ -244,8 +272,10 @@ def roofline(
     bandwidth = (gpu.memory_bandwidth_gb_per_s or 0.0) * GB
     flops = compute_flops(gpu, precision) * tp
     context = input_tokens + output_tokens / 2
-    kv_efficiency = KV_READ_EFFICIENCY_MLA if is_mla(llm) else KV_READ_EFFICIENCY
-    read = tp * bandwidth * WEIGHT_READ_EFFICIENCY
+    share = AMD_BANDWIDTH_SHARE if gpu.vendor == "amd" else 1.0
+    weight_efficiency = WEIGHT_READ_EFFICIENCY * share
+    kv_efficiency = (KV_READ_EFFICIENCY_MLA if is_mla(llm) else KV_READ_EFFICIENCY) * share
+    read = tp * bandwidth * weight_efficiency
     active = active_parameters(llm)
     reduce_s = _all_reduce_s_per_token(llm, gpu, tp)
     return Roofline(
@@ -256,10 +286,13 @@ def roofline(
         experts_s=expert_parameters(llm) * WEIGHT_BYTES[precision] / read,
         expert_share=llm.experts_per_token / llm.experts if is_moe(llm) else 0.0,
         kv_s=kv_bytes_per_gpu(llm, context, tp, kv_precision) / (bandwidth * kv_efficiency),
-        compute_s=FLOPS_PER_PARAMETER * active / (flops * DECODE_COMPUTE_EFFICIENCY),
-        overhead_s=_overhead_s(llm, gpu, tp),
+        compute_s=FLOPS_PER_PARAMETER
+        * active
+        / (flops * DECODE_COMPUTE_EFFICIENCY * compute_share(gpu)),
+        overhead_s=_overhead_s(llm, gpu, precision, tp),
         per_sequence_s=SEQUENCE_OVERHEAD_S + reduce_s,
         prefill_s=_prefill_s(llm, gpu, precision, tp, input_tokens),
+        weight_efficiency=weight_efficiency,
         kv_efficiency=kv_efficiency,
         flops_per_request=FLOPS_PER_PARAMETER * active * (input_tokens + output_tokens)
         + attention_flops(llm, input_tokens),
@@ -281,6 +314,11 @@ def compute_flops(gpu: Gpu, precision: str) -> float:
         "mxfp4": gpu.fp8_tflops if gpu.fp4_tflops else None,
     }.get(precision)
     return (rate or bf16) * TERA
+
+
+def compute_share(gpu: Gpu) -> float:
+    """What a GPU attains of its compute peak, relative to what NVIDIA GPUs do of theirs."""
+    return AMD_COMPUTE_SHARE if gpu.vendor == "amd" else 1.0
 
 
 def active_parameters(llm: Llm) -> float:
@@ -332,15 +370,31 @@ def link_of(gpu: Gpu) -> Link:
     return NVLINK_4 if gpu.fp8_tflops else NVLINK_3
 
 
-def _overhead_s(llm: Llm, gpu: Gpu, tp: int) -> float:
-    """Time per step that neither bytes nor operations explain   [s]."""
+def _overhead_s(llm: Llm, gpu: Gpu, precision: str, tp: int) -> float:
+    """Time per step that neither bytes nor operations explain   [s].
+
+    a·L + f·(L − L_moe) + m·L_moe + (tp > 1)·2·L·t_ar, with a, f and m the overheads of attention,
+    of a dense feed-forward part and of one with experts, and t_ar that of a small all-reduce.
+    """
     layers = llm.layers or 0
     moe = llm.moe_layers if is_moe(llm) else 0
     attention = ATTENTION_OVERHEAD_MLA_S if is_mla(llm) else ATTENTION_OVERHEAD_S
-    kernels = attention * layers + FFN_OVERHEAD_S * (layers - moe) + MOE_OVERHEAD_S * moe
+    kernels = attention * layers + FFN_OVERHEAD_S * (layers - moe)
+    kernels += moe_overhead_s(gpu, precision) * moe
     if tp == 1:
         return kernels
     return kernels + ALL_REDUCES_PER_LAYER * layers * link_of(gpu).all_reduce_s
+
+
+def moe_overhead_s(gpu: Gpu, precision: str) -> float:
+    """Time of the kernels of one layer with experts, by how the GPU multiplies the format   [s]."""
+    if precision in ("bf16", "fp16"):
+        return MOE_OVERHEAD_S
+    if precision == "fp8" and gpu.fp8_tflops:
+        return MOE_OVERHEAD_FP8_S
+    if precision in ("nvfp4", "mxfp4") and gpu.fp4_tflops:
+        return MOE_OVERHEAD_FOUR_BIT_S
+    return MOE_OVERHEAD_WIDENED_S
 
 
 def _all_reduce_s_per_token(llm: Llm, gpu: Gpu, tp: int) -> float:
@@ -356,13 +410,17 @@ def _prefill_s(llm: Llm, gpu: Gpu, precision: str, tp: int, tokens: float) -> fl
     2·P_active·I/(tp·F·η_p) + attention/(tp·F_bf16·η_c) + all-reduce volume + 50 µs · L
     """
     efficiency = PREFILL_COMPUTE_EFFICIENCY_MOE if is_moe(llm) else PREFILL_COMPUTE_EFFICIENCY
+    share = compute_share(gpu)
     linear = FLOPS_PER_PARAMETER * active_parameters(llm) * tokens
-    linear_s = linear / (tp * compute_flops(gpu, precision) * efficiency)
-    bf16 = tp * compute_flops(gpu, "bf16") * PREFILL_COMPUTE_EFFICIENCY
+    linear_s = linear / (tp * compute_flops(gpu, precision) * efficiency * share)
+    bf16 = tp * compute_flops(gpu, "bf16") * PREFILL_COMPUTE_EFFICIENCY * share
     attention_s = attention_flops(llm, tokens) / bf16
     reduce_s = tokens * _all_reduce_s_per_token(llm, gpu, tp)
     return linear_s + attention_s + reduce_s + PREFILL_OVERHEAD_S * (llm.layers or 0)
 
+
+LEAST_CAPABILITY = {"bf16": 8.0, "fp8": 7.5, "nvfp4": 8.0, "mxfp4": 8.0}
+"""Compute capability from which NVIDIA GPUs serve a format; any serves the others."""
 
 EXPERTS_ONLY = frozenset({"mxfp4", "int4"})
 """Formats in which MoE checkpoints quantise the experts alone."""

@@ -14,14 +14,7 @@ from milp_planner.inputs.catalog import Catalog, Gpu, Llm
 from milp_planner.serving.calibration import shape_of
 from milp_planner.serving.measured import CLOSED_LOOP
 from milp_planner.serving.memory import WEIGHT_BYTES, is_mla, room
-from milp_planner.serving.roofline import (
-    KV_READ_EFFICIENCY,
-    KV_READ_EFFICIENCY_MLA,
-    WEIGHT_READ_EFFICIENCY,
-    Roofline,
-    missing_for_estimate,
-    roofline,
-)
+from milp_planner.serving.roofline import Roofline, missing_for_estimate, roofline
 
 PLACES = ("throughput/measured_throughput.csv", "measured_throughput.csv", "measurements.csv")
 
@@ -55,6 +48,8 @@ class Sample:
 
     measured_on: str
     estimate: Roofline
+    precision_stated: bool = True
+    """False where the source names none: the checkpoint's own is then assumed."""
 
     @property
     def replica(self) -> tuple[object, ...]:
@@ -91,6 +86,14 @@ class Samples:
     crowded: tuple[Sample, ...]
     """Left out for more requests in flight than fit in memory: part of them wait in a queue."""
 
+    unstated: tuple[Sample, ...]
+    """Left out for naming no precision; here with that of the checkpoint."""
+
+    @property
+    def widest(self) -> tuple[Sample, ...]:
+        """All that can be compared at all."""
+        return *self.inside, *self.speculative, *self.crowded, *self.unstated
+
 
 def read_samples(folder: Path, catalog: Catalog) -> Samples:
     """The samples of FOLDER; LLMs and GPUs are looked up in `catalog`.
@@ -112,7 +115,9 @@ def read_samples(folder: Path, catalog: Catalog) -> Samples:
     speculative = tuple(_faster_twins(possible))
     left_out[SPECULATIVE] = len(speculative)
     faster = {id(s) for s in speculative}
-    plain = [s for s in possible if id(s) not in faster]
+    unstated = tuple(s for s in possible if id(s) not in faster and not s.precision_stated)
+    left_out[UNSTATED] = len(unstated)
+    plain = [s for s in possible if id(s) not in faster and s.precision_stated]
     crowded = tuple(s for s in plain if _beyond_memory(s))
     left_out[CROWDED] = len(crowded)
     waiting = {id(s) for s in crowded}
@@ -121,6 +126,7 @@ def read_samples(folder: Path, catalog: Catalog) -> Samples:
         left_out={reason: count for reason, count in left_out.items() if count},
         speculative=speculative,
         crowded=crowded,
+        unstated=unstated,
     )
 
 
@@ -163,9 +169,10 @@ def _sample(row: dict[str, str], catalog: Catalog) -> Sample | str:
     llm, gpu = catalog.llm(row["llm"]), catalog.gpus.get(row["gpu"])
     if llm is None or gpu is None or missing_for_estimate(llm, gpu):
         return "LLM or GPU unknown, or without the facts to estimate it"
-    precision = _precision(row["precision"], llm)
+    stated = row["precision"] not in ("", "not stated")
+    precision = _precision(row["precision"] if stated else llm.native_precision, llm)
     if precision is None:
-        return "precision not stated, or mixed"
+        return "precision mixed"
     tp = int(float(row["tensor_parallel"]))
     i, o = float(row["input_tokens"]), float(row["output_tokens"])
     return Sample(
@@ -182,6 +189,7 @@ def _sample(row: dict[str, str], catalog: Catalog) -> Sample | str:
         origin=row["source"],
         measured_on=row["as_of"],
         estimate=roofline(llm, gpu, precision, tp, i, o),
+        precision_stated=stated,
     )
 
 
@@ -244,9 +252,8 @@ def _distinct(samples: Iterable[Sample]) -> list[Sample]:
 def _beats_memory(sample: Sample) -> bool:
     """Whether the step was faster than reading its weights and half its KV cache at peak."""
     estimate, n = sample.estimate, sample.concurrency
-    kv_efficiency = KV_READ_EFFICIENCY_MLA if is_mla(sample.llm) else KV_READ_EFFICIENCY
-    weights = estimate.weights_s(n) * WEIGHT_READ_EFFICIENCY
-    kv = n * estimate.kv_s * kv_efficiency / 2  # an fp8 cache holds half the bytes
+    weights = estimate.weights_s(n) * estimate.weight_efficiency
+    kv = n * estimate.kv_s * estimate.kv_efficiency / 2  # an fp8 cache holds half the bytes
     return sample.tpot_s * FASTER_THAN_MEMORY < weights + kv
 
 
@@ -269,6 +276,7 @@ DUPLICATE = "the same measurement again"
 IMPOSSIBLE = "faster than the memory can be read"
 SPECULATIVE = "speculative decoding, not labelled: faster than a plain twin"
 CROWDED = "more requests in flight than fit in memory"
+UNSTATED = "precision not stated"
 
 NEEDED = (
     "tensor_parallel",

@@ -1,8 +1,10 @@
 """At what rate a replica serves requests of one size: measured, else calibrated, else estimated.
 
-    measured    rows of this LLM, GPU, precision and tensor parallel at or near the request size
+    measured    rows of this LLM, GPU, precision and tensor parallel at the request size, or at two
+                sizes with it in between
     raw         a nominal rate that the catalog states; used where no time per token is wished
-    calibrated  the estimate × geometric mean of measured ÷ estimated over related rows
+    calibrated  the estimate × measured ÷ estimated of one size nearby, else × the geometric mean
+                over related rows
     estimated   the estimate of `roofline.py`
 
 The source is part of every answer, and two sources are never averaged. A rate is planned at a
@@ -44,6 +46,7 @@ from milp_planner.serving.roofline import (
     largest_within,
     missing_for_estimate,
     roofline,
+    unable,
 )
 from milp_planner.serving.rows import MeasuredRows, ReplicaRows, canonical_precision
 
@@ -140,7 +143,7 @@ class ServingModel:
             quantile=quantile,
             moe=is_moe(llm),
         )
-        unfit = _cannot_serve(q, llm)
+        unfit = _cannot_serve(q, llm, gpu)
         if unfit:
             return Rejection(unfit)
         memory = fit(llm, gpu, precision, tensor_parallel, q.tokens)
@@ -175,7 +178,7 @@ class ServingModel:
         return found
 
     def _answer(self, q: Question, llm: Llm, gpu: Gpu) -> OperatingPoint | Rejection:
-        unfit = _cannot_serve(q, llm)
+        unfit = _cannot_serve(q, llm, gpu)
         if unfit:
             return Rejection(unfit)
         memory = fit(llm, gpu, q.precision, q.tensor_parallel, q.tokens)
@@ -276,8 +279,10 @@ class ServingModel:
             there = self._speed_at(llm, gpu, sized)
             rate = row.output_tokens_per_second / size[1]
             rate *= here.requests_per_second(n) / there.requests_per_second(n)
-            evidence = evidence_of.MEASURED if away <= SAME_SIZE else evidence_of.INTERPOLATED
-            yield rate_only(q, rate, "measured", evidence, describe([row]))
+            if away <= SAME_SIZE:
+                yield rate_only(q, rate, "measured", evidence_of.MEASURED, describe([row]))
+            else:
+                yield rate_only(q, rate, "calibrated", evidence_of.INTERPOLATED, describe([row]))
 
     def _speed_at(self, llm: Llm, gpu: Gpu, q: Question) -> Speed:
         if missing_for_estimate(llm, gpu):
@@ -305,13 +310,20 @@ class ServingModel:
 
 
 def default_precisions(llm: Llm, gpu: Gpu) -> tuple[str, ...]:
-    """The LLM's own precision, and fp8 where the GPU has it and the weights get smaller by it."""
+    """The LLM's own precision, and fp8 where the GPU has it and the weights get smaller by it.
+
+    An LLM in bf16 is served in fp16 on GPUs without bf16.
+    """
     native = canonical_precision(llm.native_precision)
     wide = WEIGHT_BYTES.get(native, 0.0) > WEIGHT_BYTES["fp8"]
+    if native == "bf16" and unable(gpu, native):
+        native = "fp16"
     return (native, "fp8") if wide and gpu.fp8_tflops else (native,)
 
 
-def _cannot_serve(q: Question, llm: Llm) -> str:
+def _cannot_serve(q: Question, llm: Llm, gpu: Gpu) -> str:
+    if unable(gpu, q.precision):
+        return unable(gpu, q.precision)
     if q.precision not in WEIGHT_BYTES and llm.recommended_memory_gib is None:
         return f"precision {q.precision} is not one of {', '.join(WEIGHT_BYTES)}"
     if llm.context_tokens is not None and q.tokens > llm.context_tokens:
@@ -354,7 +366,7 @@ def _best_measured(q: Question, speed: MeasuredSpeed, highest: int) -> int:
 
 
 def _ttft_exceeds(q: Question, speed: MeasuredSpeed, n: float) -> bool:
-    if q.ttft_limit_s is None:
+    if q.ttft_limit_s is None or not speed.measured:
         return False
     ttft = speed.ttft_s(n)
     return ttft is not None and ttft > q.ttft_limit_s
@@ -367,16 +379,20 @@ def _not_within(q: Question, speed: MeasuredSpeed, memory: MemoryFit) -> Rejecti
 
 
 def _measured_point(q: Question, speed: MeasuredSpeed, n: float) -> OperatingPoint:
-    """The point at n: measured inside the rows' range, calibrated on them outside."""
+    """The point at n: measured inside the rows' range, calibrated on them outside.
+
+    One request size moved along the estimate to another nearby is calibrated too, with the spread
+    of such moves, and its ttft is advice: neither was measured.
+    """
     detail = describe(speed.rows)
     ttft = speed.ttft_s(n)
     if not speed.lowest <= n <= speed.highest:
         point = _point(q, speed, n, "calibrated", evidence_of.SAME_REPLICA, detail)
         return replace(point, ttft_s=ttft)
     evidence = evidence_of.MEASURED if speed.exact else evidence_of.INTERPOLATED
-    point = _point(q, speed, n, "measured", evidence, detail)
-    if ttft is None:
-        return point
+    point = _point(q, speed, n, "measured" if speed.measured else "calibrated", evidence, detail)
+    if ttft is None or not speed.measured:
+        return replace(point, ttft_s=ttft)
     return replace(point, ttft_s=ttft, ttft_measured=True, warnings=())
 
 
