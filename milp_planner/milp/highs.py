@@ -30,6 +30,18 @@ from milp_planner.milp.engines import (
 
 ABSOLUTE_GAP = 1e-6  # objective units; HiGHS's default, said here because the proof rests on it
 RELATIVE_NOISE = 1e-9  # of the objective: the last digits of a sum of doubles
+SMALL_COLUMNS = 500
+"""Up to so many columns HiGHS does not search for plans by solving parts of the program again.
+
+There the search tree finds them as soon: ten next-best plans of three workloads take 30 % less work
+without, 59 fleets with many ties 25 % less, with the same optima. No bound rests on these searches.
+"""
+
+PARTS_SOLVED_AGAIN = (
+    "mip_heuristic_run_rins",
+    "mip_heuristic_run_rens",
+    "mip_heuristic_run_root_reduced_cost",
+)
 LEAST_TIME_LIMIT_S = 0.001  # HiGHS takes 0 as an error in some calls
 
 
@@ -67,6 +79,9 @@ def run_highs(
     # The time limit is set after reading, because HiGHS counts reading and then fails to read.
     if highs.readModel(str(mps)) == highspy.HighsStatus.kError:
         return _failed(highs, f"cannot read {mps.name}", started_s)
+    if highs.getNumCol() <= SMALL_COLUMNS:
+        for search in PARTS_SOLVED_AGAIN:
+            highs.setOptionValue(search, False)
     left_s = time_limit_s - seconds_since(started_s)
     highs.setOptionValue("time_limit", max(left_s, LEAST_TIME_LIMIT_S))
     _run(highs, cancel or threading.Event())
