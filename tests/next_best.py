@@ -81,6 +81,18 @@ class Case:
     max_units: tuple[tuple[int, int], ...] = ()
     """(index of a box, most units)."""
 
+    min_replicas: int = 1
+    survive: str | None = None
+    """`provider` or `offering`: the rest carries the whole peak at 100 %. Only without APIs."""
+
+    today: int = 0
+    """Units of the first box that run for the first workload."""
+
+    switching: tuple[float, float] = (0.0, 0.0)
+    """USD per unit added and removed."""
+
+    most_changed: int | None = None
+
 
 @dataclass(frozen=True)
 class Part:
@@ -211,7 +223,11 @@ def _parts(case: Case, ask: Ask) -> Iterator[Part]:
 
 def _units(case: Case, ask: Ask, box: Box) -> Iterator[tuple[int, ...]]:
     coolest = 0.75 if case.strict_usd is not None or case.overload is not None else case.ceiling
-    most = [math.ceil(peak / box.rate / min(coolest, case.ceiling)) + 1 for peak in ask.peaks]
+    least = max(case.min_replicas, case.today)
+    most = [
+        max(math.ceil(peak / box.rate / min(coolest, case.ceiling)), least) + 1
+        for peak in ask.peaks
+    ]
     if not box.elastic:
         return ((n,) * len(ask.peaks) for n in range(max(most) + 1))
     return itertools.product(
@@ -224,6 +240,8 @@ def _priced(
 ) -> Part | None:
     """The part with its costs; None when it does not serve the workload."""
     busy = [t for t, peak in enumerate(ask.peaks) if peak]
+    if not _is_safe(case, ask, units, busy):
+        return None
     capacity = {
         t: sum(n[t] * box.rate for n, box in zip(units, case.boxes, strict=True)) for t in busy
     }
@@ -243,9 +261,43 @@ def _priced(
     return Part(
         units,
         apis,
-        rent + _fees(case, ask, left, apis),
+        rent + _fees(case, ask, left, apis) + _switching(case, ask, units),
         _penalties(case, hottest, gpus),
     )
+
+
+def _is_safe(case: Case, ask: Ask, units: tuple[tuple[int, ...], ...], busy: list[int]) -> bool:
+    """Enough replicas in every block with load, and enough left whatever is lost."""
+    for t in busy:
+        up = sum(n[t] * box.gpus for n, box in zip(units, case.boxes, strict=True))
+        if up < case.min_replicas > 1:
+            return False
+        names = [b.provider if case.survive == "provider" else b.id for b in case.boxes]
+        for lost in set(names) if case.survive else ():
+            left = sum(
+                n[t] * box.rate
+                for n, box, name in zip(units, case.boxes, names, strict=True)
+                if name != lost
+            )
+            if left < ask.peaks[t] * (1 - 1e-9):
+                return False
+    return True
+
+
+def _changed(case: Case, ask: Ask, units: tuple[tuple[int, ...], ...]) -> tuple[int, int]:
+    """Units added and removed in the workload's busiest block."""
+    busiest = ask.peaks.index(max(ask.peaks))
+    added = removed = 0
+    for i, n in enumerate(units):
+        today = case.today if i == 0 and ask is case.asks[0] else 0
+        added += max(0, n[busiest] - today)
+        removed += max(0, today - n[busiest])
+    return added, removed
+
+
+def _switching(case: Case, ask: Ask, units: tuple[tuple[int, ...], ...]) -> float:
+    added, removed = _changed(case, ask, units)
+    return added * case.switching[0] + removed * case.switching[1]
 
 
 def _fees(case: Case, ask: Ask, left: dict[int, float], apis: frozenset[int]) -> float:
@@ -283,6 +335,12 @@ def _allowed(fleet: Fleet) -> bool:
         return False
     most = case.at_most_providers
     if most is not None and len(fleet.names("providers", False)) > most:
+        return False
+    changed = sum(
+        sum(_changed(case, ask, part.units))
+        for ask, part in zip(case.asks, fleet.parts, strict=True)
+    )
+    if case.most_changed is not None and changed > case.most_changed:
         return False
     for t in range(len(case.hours)):
         total = [sum(part.units[i][t] for part in fleet.parts) for i in range(len(case.boxes))]

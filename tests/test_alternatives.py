@@ -48,9 +48,26 @@ def question(case: Case, differ_by: str, per_workload: bool, count: int):
     }
     if case.budget is not None:
         limits["budget"] = {"usd_per_month": case.budget}
+    if case.survive is not None:
+        limits["survive_loss_of"] = case.survive
     latency = {"requirement": "200ms"} if case.strict_usd is not None else {}
+    fields = {"latency": latency, "min_replicas": case.min_replicas}
+    first = case.boxes[0]
+    running = {
+        "offering": first.id,
+        "billing": first.billing,
+        "workload": case.asks[0].name,
+        "units": case.today,
+    }
+    added, removed = case.switching
     return problem(
-        workloads=[workload(max(ask.peaks), ask.name, latency=latency) for ask in case.asks],
+        workloads=[workload(max(ask.peaks), ask.name, **fields) for ask in case.asks],
+        current_fleet=[running] if case.today else [],
+        switching={
+            "usd_per_unit_added": added,
+            "usd_per_unit_removed": removed,
+            "max_units_changed": case.most_changed,
+        },
         policy={
             "penalties": penalties,
             "utilization": {"target": min(case.ceiling, 0.75), "ceiling": case.ceiling},
@@ -142,6 +159,7 @@ def cases(draw, prices=(0.83, 1.0, 1.37, 2.0, 2.11, 3.0, 4.2), rates=(2.0, 3.0, 
     for name in ["echo", "acme"][: 0 if several else draw(st.integers(0, 2))]:
         apis.append(Api(name, draw(st.sampled_from([1e-4, 1.3e-4, 3e-4]))))
     soft = not apis and draw(st.booleans())
+    survivable = st.just(None) if apis else st.sampled_from([None] * 5 + ["provider", "offering"])
     rare = st.integers(0, 5).map(lambda n: n == 0)
     return Case(
         hours=(720.0,) if blocks == 1 else (240.0, 480.0),
@@ -156,6 +174,20 @@ def cases(draw, prices=(0.83, 1.0, 1.37, 2.0, 2.11, 3.0, 4.2), rates=(2.0, 3.0, 
         at_most_providers=1 if draw(rare) else None,
         max_gpus=4 if draw(rare) else None,
         max_units=((0, 1),) if draw(rare) else (),
+        min_replicas=draw(st.sampled_from([2, 3])) if draw(rare) else 1,
+        survive=draw(survivable),
+        **(draw(changing()) if draw(rare) else {}),
+    )
+
+
+def changing():
+    """Units that run today, what changing them costs, and how many may change."""
+    return st.fixed_dictionaries(
+        {
+            "today": st.sampled_from([1, 2]),
+            "switching": st.sampled_from([(0.0, 0.0), (100.0, 0.0), (50.0, 200.0)]),
+            "most_changed": st.sampled_from([None, 0, 2, 4]),
+        }
     )
 
 

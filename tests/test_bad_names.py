@@ -64,6 +64,14 @@ def test_every_name_in_limits_is_blamed_at_its_own_line(refused):
     )
 
 
+def test_a_pattern_that_matches_nothing_says_what_begins_alike(refused):
+    assert refused(PROBLEM + "limits: {max_units: {'acmee/*': 1}, regions: {deny: [eu_*]}}\n") == (
+        "x.yaml:11:22: limits.max_units: 'acmee/*' matches none of the 2 offerings; closest: "
+        "acme/big/eu-1\n"
+        "x.yaml:11:54: limits.regions.deny: 'eu_*' matches none of the 2 regions; closest: eu-1\n"
+    )
+
+
 def test_what_is_both_allowed_and_denied_is_a_contradiction(refused):
     assert refused(PROBLEM + "limits: {providers: {allow: [acme, bolt], deny: [bolt]}}\n") == (
         "x.yaml:11:50: limits.providers.deny: 'bolt' is both allowed and denied\n"

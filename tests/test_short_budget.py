@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
 from builders import big_and_small, problem, workload
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from month_cases import as_input, short_months
 from month_oracle import fairest_month
 
 from milp_planner import Status, solve
+from milp_planner.reporting.table import plan_text
 
 # Big: 10 requests/s, $2,880 a month. Small: 3 requests/s, $1,080.
 
@@ -123,3 +126,47 @@ def test_a_fair_budget_agrees_with_brute_force(case):
         return
     assert plan.workloads[0].shortfall_share == pytest.approx(best[0], abs=1e-6)
     assert plan.cash_usd_per_month == pytest.approx(best[2], abs=0.01)
+
+
+def test_nothing_bought_is_not_called_served_per_token():
+    plan = short(100, "fair", workload(10, "chat"))
+    assert "peak 10.0 req/s, nothing bought for it, tpot not known" in plan_text(plan)
+
+
+def best_by_priority(loads, usd, fair):
+    """Unserved shares and USD of the best fleet: every fleet that the budget pays for is tried."""
+    big, small = 2_880, 1_080
+    each = [
+        [(b, s) for b in range(usd // big + 1) for s in range((usd - b * big) // small + 1)]
+        for _ in loads
+    ]
+    found = []
+    for fleet in itertools.product(*each):
+        cost = sum(b * big + s * small for b, s in fleet)
+        if cost > usd:
+            continue
+        lacking = [
+            max(0.0, 1 - (10 * b + 3 * s) / load) for (b, s), load in zip(fleet, loads, strict=True)
+        ]
+        total = sum(x * load for x, load in zip(lacking, loads, strict=True)) / sum(loads)
+        stages = (max(lacking), total) if fair else tuple(lacking)
+        found.append((tuple(round(stage, 9) for stage in stages), cost))
+    return min(found)
+
+
+@settings(deadline=None, derandomize=True, max_examples=15)
+@given(
+    st.lists(st.sampled_from([2, 5, 7, 12, 19]), min_size=2, max_size=3),
+    st.sampled_from([1_000, 2_500, 4_100, 6_300, 9_000]),
+    st.booleans(),
+)
+def test_every_order_of_serving_agrees_with_brute_force(loads, usd, fair):
+    asked_for = [workload(load, f"w{i}", priority=i + 1) for i, load in enumerate(loads)]
+    plan = short(usd, "fair" if fair else "priority", *asked_for)
+    stages, cost = best_by_priority(loads, usd, fair)
+    lacking = [w.shortfall_share for w in plan.workloads]
+    if fair:
+        total = sum(x * load for x, load in zip(lacking, loads, strict=True)) / sum(loads)
+        lacking = [max(lacking), total]
+    assert lacking == pytest.approx(stages, abs=3e-6)
+    assert plan.cash_usd_per_month == pytest.approx(cost)

@@ -85,6 +85,7 @@ def test_reasons_are_counted_with_the_commonest_first():
         (number(5.787), "5.79"),
         (number(12_345.6), "12,300"),
         (number(0.01234), "0.0123"),
+        (number(9.9999), "10.0"),
         (number(0), "0"),
         (duration(0.0497), "49.7 ms"),
         (duration(0.05), "50 ms"),

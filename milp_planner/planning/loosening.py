@@ -354,6 +354,7 @@ def _survival(problem: Problem) -> Iterator[Limit]:
     if survival is None:
         return
     path, kind = "limits.survive_loss_of", survival.kind
+    one = f"an {kind}" if kind == "offering" else f"a {kind}"
     share = "" if survival.share == 1 else f", {_percent(survival.share)} left"
     lower = range(math.ceil(survival.share * 100 - 1e-9) - 1, 0, -1)
 
@@ -364,8 +365,8 @@ def _survival(problem: Problem) -> Iterator[Limit]:
 
     def text(percent: int) -> str:
         if not percent:
-            return f"do without surviving the loss of a {kind}"
-        return f"let {percent} % of the peak be left after the loss of a {kind}"
+            return f"do without surviving the loss of {one}"
+        return f"let {percent} % of the peak be left after the loss of {one}"
 
     yield Rungs(
         path,
@@ -396,7 +397,7 @@ def _counts(given: PlanningInput) -> Iterator[Limit]:
             changed,
             "unit",
             lambda plan: sum(map(abs, unit_change_of(given, plan.purchases).values())),
-            lambda n: f"let {n} units change",
+            lambda n: f"let {n} unit{'' if n == 1 else 's'} change",
         )
 
 

@@ -125,7 +125,8 @@ def _why_unmatched(pattern: str, kind: str, known: set[str], catalog: Catalog) -
     if meant:
         return f"no GPU {pattern!r}; closest: {meant[0]}", ""
     if any(mark in pattern for mark in PATTERN_MARKS):
-        return f"{pattern!r} matches none of the {len(known)} {kind}s", ""
+        closest = _closest_to_pattern(pattern, known)
+        return f"{pattern!r} matches none of the {len(known)} {kind}s{closest}", ""
     return f"no {kind} {pattern!r}{_closest(pattern, known)}", ""
 
 
@@ -135,6 +136,16 @@ def _closest(name: str, known: Collection[str]) -> str:
     within = sorted(k for k in known if name and name in k)
     near = longer or nearest(name, known) or nearest(name.lower(), known) or within
     return f"; closest: {near[0]}" if near else ""
+
+
+def _closest_to_pattern(pattern: str, known: Collection[str]) -> str:
+    """`; closest: x`, or nothing: a name that begins like what stands before the first mark."""
+    head = pattern[: min(pattern.find(mark) for mark in PATTERN_MARKS if mark in pattern)]
+    heads: dict[str, str] = {}
+    for name in sorted(known):
+        heads.setdefault(name[: len(head)], name)
+    near = nearest(head, heads)
+    return f"; closest: {heads[near[0]]}" if near else ""
 
 
 # The running fleet

@@ -208,6 +208,8 @@ def _range_lines(options: ReportOptions) -> Iterator[str]:
 def _load(plan: Plan, w: WorkloadPlan) -> str:
     unit = UNITS.get(w.unit, w.unit)
     peak = f"peak {number(w.peak_requests_per_second)} {unit}"
+    if not any(plan.purchases_of(w.name)):
+        return f"{peak}, nothing bought for it"
     if w.utilization is None:
         return f"{peak}, served per token, utilization not assessed"
     full = f"{peak} of {number(w.capacity_requests_per_second)} planned capacity"

@@ -106,6 +106,7 @@ def number(value: float) -> str:
     """Three significant digits, no exponent: `5.79`, `0.0123`, `12,300`."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
+    value = float(f"{value:.3g}")  # 9.999 is 10.0, which has one decimal
     decimals = 2 - math.floor(math.log10(abs(value)))
     return f"{_round(value, decimals):,.{max(0, min(9, decimals))}f}"
 
