@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from builders import big_and_small, catalog, offering, problem, raw, workload
 from random_problems import planned, random_case
@@ -106,7 +108,7 @@ def test_a_workload_that_is_idle_in_a_block_is_no_part_of_it():
 # --- The optimum of the whole -------------------------------------------------------------------
 
 
-def test_blocks_under_one_quota_are_solved_apart(monkeypatch):
+def two_under_one_quota():
     # Acme: 3 requests/s for $1/h, four of them at most; bolt: 4 requests/s for $2.10/h.
     # By night chat and code want 4 each: two of acme's each, $4/h. By day they want 8 each: three
     # of acme's for one, two of bolt's for the other, $7.20/h. 360 h each: $4,032.
@@ -117,12 +119,14 @@ def test_blocks_under_one_quota_are_solved_apart(monkeypatch):
         ],
         [raw("a", 3), raw("b", 4)],
     )
-    two = problem(
-        workloads=[{**workload(1, name), "traffic": DAY_AND_NIGHT} for name in ("chat", "code")],
-        limits={"max_gpus": {"per_provider": {"acme": 4}}},
-    )
+    workloads = [{**workload(1, name), "traffic": DAY_AND_NIGHT} for name in ("chat", "code")]
+    limits = {"max_gpus": {"per_provider": {"acme": 4}}}
+    return problem(workloads=workloads, limits=limits), boxes
+
+
+def test_blocks_under_one_quota_are_solved_apart(monkeypatch):
     take_all_for_large(monkeypatch)
-    plan = solve(two, boxes)
+    plan = solve(*two_under_one_quota())
     assert plan.status is Status.OPTIMAL
     assert plan.proof.certified
     assert plan.cash_usd_per_month == pytest.approx(360 * (4 + 7.2))
@@ -130,6 +134,25 @@ def test_blocks_under_one_quota_are_solved_apart(monkeypatch):
     assert sorted(units) == [4, 5]
     # two programs, each of two workloads with two offerings
     assert plan.proof.columns == 8
+
+
+def test_a_part_without_proof_has_what_time_the_others_leave(monkeypatch):
+    take_all_for_large(monkeypatch)
+    solve_part, limits_s = staged._solve_part, []
+
+    def first_unproven(search, part, limit_s):
+        limits_s.append(limit_s)
+        answer = solve_part(search, part, limit_s)
+        if len(limits_s) > 1:
+            return answer
+        return replace(answer, status=Status.FEASIBLE, bound=0.0)
+
+    monkeypatch.setattr(staged, "_solve_part", first_unproven)
+    plan = solve(*two_under_one_quota(), time_limit_s=60)
+    assert plan.status is Status.OPTIMAL
+    half, rest, again = limits_s
+    assert half <= 30 < rest
+    assert 30 < again <= rest
 
 
 def solved_in_parts(question, rented, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import re
 import sys
@@ -19,6 +20,10 @@ from milp_planner.errors import Fault, InputError, PlannerError, SolverError
 
 PROGRAM = "milp-planner"
 LONGEST_BUG = 200
+
+OBJECTS_BETWEEN_COLLECTIONS = 50_000
+"""Python's own 700 is for processes that stay: looking for garbage takes a tenth of all imports."""
+
 COMPLETION_VARIABLE = "_MILP_PLANNER_COMPLETE"
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
@@ -28,6 +33,7 @@ USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line, `sys.argv` by default, and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     try:
         with sigterm_raises():
             code = _guarded(arguments)

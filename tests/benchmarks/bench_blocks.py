@@ -13,10 +13,9 @@ from __future__ import annotations
 import argparse
 import math
 import random
-import resource
 import sys
-import time
-from resource import RUSAGE_CHILDREN, RUSAGE_SELF
+
+from cpu_time import timed
 
 from milp_planner import Plan, Problem, load_catalog, prepare, solve
 from milp_planner.milp.model import build_model
@@ -96,25 +95,18 @@ def show_size(problem: Problem) -> None:
         print(f"  linear bound ${sum(costs):,.0f} per month")
 
 
-def cpu_seconds() -> float:
-    """CPU time of this process and of its children that have ended."""
-    mine, theirs = (resource.getrusage(who) for who in (RUSAGE_SELF, RUSAGE_CHILDREN))
-    return mine.ru_utime + mine.ru_stime + theirs.ru_utime + theirs.ru_stime
-
-
 def show(label: str, problem: Problem, solver: str, gap: float, wish_s: float) -> Plan:
     """Solve and print one line; the plan."""
     catalog = load_catalog()
-    started_s, started_cpu_s = time.perf_counter(), cpu_seconds()
-    plan = solve(problem, catalog, gap=gap, solver=solver, time_limit_s=120)
-    seconds, cpu_s = time.perf_counter() - started_s, cpu_seconds() - started_cpu_s
+    took = timed(lambda: solve(problem, catalog, gap=gap, solver=solver, time_limit_s=120))
+    plan = took.result
     score, bound = plan.score_usd_per_month, plan.bound
     assert score is not None
     assert bound is not None
-    missed = cpu_s > wish_s or score - bound > gap * score + 0.01
+    missed = took.cpu_s > wish_s or score - bound > gap * score + 0.01
     MISSED.extend([label] * missed)
     print(
-        f"  {label:24s} {seconds:6.2f} s, CPU {cpu_s:5.2f} s (wish {wish_s:g})  "
+        f"  {label:24s} {took.seconds:6.2f} s, CPU {took.cpu_s:5.2f} s (wish {wish_s:g})  "
         f"{plan.status.value}, {plan.proof.columns:,} columns solved, ${score:,.0f}, "
         f"bound ${bound:,.0f} ({(score - bound) / score:.3%} below)"
         f"{'  MISSED' if missed else ''}"
