@@ -387,7 +387,7 @@ def _counts(given: PlanningInput) -> Iterator[Limit]:
             most,
             "provider",
             lambda plan: len(plan.providers),
-            lambda n: f"allow {n} providers",
+            lambda n: f"allow {n} provider{'' if n == 1 else 's'}",
         )
     changed = problem.switching.max_units_changed
     if changed is not None:
@@ -396,7 +396,7 @@ def _counts(given: PlanningInput) -> Iterator[Limit]:
             changed,
             "unit",
             lambda plan: sum(map(abs, unit_change_of(given, plan.purchases).values())),
-            lambda n: f"let {n} units change",
+            lambda n: f"let {n} unit{'' if n == 1 else 's'} change",
         )
 
 

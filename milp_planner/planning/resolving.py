@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from milp_planner.inputs.problem import Alternatives, Penalties, Problem
-from milp_planner.milp.required import Wanted
+from milp_planner.milp.required import Required, Wanted
 from milp_planner.planning.arguments import check_settings
 from milp_planner.planning.plan import Plan, Proof, Provenance, Status
 from milp_planner.planning.prepare import prepare
@@ -61,7 +61,7 @@ class Resolver:
         return self._known[key]
 
     def answer_of(
-        self, given: PlanningInput, required: Wanted | None = None, *, break_ties: bool = False
+        self, given: PlanningInput, required: Required | None = None, *, break_ties: bool = False
     ) -> Answer:
         """The best plan of a prepared problem, with something that must be in use."""
         if any(stranded(given)):
@@ -72,7 +72,7 @@ class Resolver:
         return first_answer(search) if required is None else search.next()
 
     def search(
-        self, given: PlanningInput, required: Wanted | None = None, *, break_ties: bool = False
+        self, given: PlanningInput, required: Required | None = None, *, break_ties: bool = False
     ) -> Search:
         """A search of its own for a prepared problem, within the time that is left."""
         settings = replace(
