@@ -25,7 +25,7 @@ from milp_planner.planning.scenarios import (
     scenario_grid,
 )
 from milp_planner.planning.what_if import FAILED, How, rows_of
-from milp_planner.reporting.what_if import frontier_text, staircase, what_if_csv
+from milp_planner.reporting.what_if import RowTable, frontier_text, staircase, what_if_csv
 
 pytest_plugins = ["toy_cli"]
 
@@ -345,17 +345,58 @@ def test_a_budget_row_says_what_is_served_and_the_next_step():
 
 
 def test_the_staircase_is_drawn_from_the_least_budget_up():
-    *lines, axis, labels = list(staircase([(1000.0, 0.25), (3000.0, 1.0)]))
-    assert lines[1] == f"  100 % |{'#':>60}"
-    assert lines[-1].count("#") == 60
-    assert axis.endswith("-" * 60)
-    assert labels.split() == ["$1,000", "$3,000"]
-    assert list(staircase([(1000.0, 0.5)])) == []
+    # 60 columns of $100 from $1,000 to $6,900: 25 % at once, all from $3,000 on. The axis begins at
+    # 10 %, so that 25 % is one level of 9 %, and the tenth is 100 %.
+    *lines, axis, labels = list(staircase([(900.0, 0.25), (3000.0, 1.0)], 1000.0, 6900.0))
+    assert lines[1] == "  100 % |" + " " * 20 + "#" * 40
+    assert lines[-2] == "        |" + " " * 20 + "#" * 40
+    assert lines[-1] == "        |" + "#" * 60
+    assert axis == "   10 % +" + "-" * 60
+    assert labels == "         $1,000" + " " * 14 + "$3,000" + " " * 28 + "$6,900"
+    assert max(map(len, [*lines, axis, labels])) < 80
+
+
+def test_a_staircase_without_a_step_is_not_drawn():
+    assert list(staircase([(1000.0, 0.5)], 1000.0, 2000.0)) == []
+    assert list(staircase([(900.0, 1.0), (950.0, 1.0)], 1000.0, 2000.0)) == []
+
+
+def test_a_step_that_serves_more_only_off_the_peak_is_a_step():
+    # Half the month 12 requests/s, half 6; small serves 3 for $360 per half month. Fair to the
+    # peak, 50 % is two units and one ($1,080); one more in either half leaves 50 % in the other.
+    day = {"kind": "profile", "requests_per_day": 777_600, "weights": [12] * 12 + [6] * 12}
+    boxes = catalog([offering("bolt", "small", 1.0, billing="autoscaling")], [raw("small", 3)])
+    asked = problem(workloads=[{**workload(1), "traffic": day}])
+    found = budget_frontier(asked, 1080, 2200, boxes)
+    assert [step.budget_usd for step in found.steps] == pytest.approx([1080, 1440, 1800, 2160])
+    assert [step.served_share for step in found.steps] == pytest.approx(
+        [1 / 2, 1 / 2, 3 / 4, 1], abs=1e-5
+    )
+    assert [step.requests_share for step in found.steps] == pytest.approx(
+        [9 / 18, 12 / 18, 15 / 18, 1], abs=1e-5
+    )
+    lines = frontier_text(found).splitlines()
+    assert lines[:2] == [
+        "   from  served  requests  GPUs  in the plan",
+        "  1,080  50.0 %    50.0 %     2  2 x small bolt autoscaling",
+    ]
+    assert lines[2].startswith("  1,440  50.0 %    66.7 % ")
+    grid = scenario_grid(budgets=[1100])
+    (row,) = what_if(asked, grid, boxes).rows
+    assert "50.0 %  17 % more requests for $1,440" in RowTable(grid).line(row)
+
+
+def test_a_larger_budget_that_buys_the_same_says_so():
+    grid = scenario_grid(budgets=[4000, 5000])
+    table = RowTable(grid)
+    lines = [table.line(row) for row in what_if(problem(13), grid, big_and_small()).rows]
+    assert lines[0].endswith("  1 x big acme + 1 x small bolt")
+    assert lines[1].endswith("  the same as for 4,000")
 
 
 def test_a_frontier_is_told_as_text():
     text = frontier_text(budget_frontier(problem(13), 2000, 4000, big_and_small()))
-    assert "  2,880    77 %     1  1 x big acme\n" in text
+    assert "  2,880  76.9 %     1  1 x big acme\n" in text
     assert "Smallest budget that serves everything: $3,960." in text
 
 
@@ -425,7 +466,7 @@ def test_jobs_change_nothing_but_the_time(run):
 
 def test_budgets_are_followed_by_the_smallest_and_a_staircase(run):
     _, out, _ = run("what-if", "toy.yaml", "--budget", "2500,$4k")
-    assert "   2,500      2,160    46 %  77 % for $2,880" in out
+    assert "   2,500      2,160   46.2 %  76.9 % for $2,880" in out
     assert "Smallest budget that serves everything: $3,960." in out
     assert "  100 % |" in out
     _, out, _ = run("what-if", "toy.yaml", "--budget", "1000:4000", "--json")

@@ -18,7 +18,7 @@ from milp_planner.inputs.catalog import Catalog
 from milp_planner.inputs.load import load_catalog_of
 from milp_planner.inputs.problem import Problem
 from milp_planner.planning.break_even import BreakEven, Split, break_even, split
-from milp_planner.planning.frontier import Step, next_step, smallest_budget
+from milp_planner.planning.frontier import Step, next_step, requests_share, smallest_budget
 from milp_planner.planning.plan import Plan, Status
 from milp_planner.planning.plan_dict import clean
 from milp_planner.planning.planner import provenance_of, solve
@@ -62,6 +62,9 @@ class Row:
     score_usd: float | None = None
     served_share: float | None = None
     """Smallest share of any workload's peak that is served; 1 unless a budget is short."""
+
+    requests_share: float | None = None
+    """Of budget scenarios: the share of the month's requests that is served."""
 
     gpus: int | None = None
     fleet: str = ""
@@ -139,6 +142,7 @@ def row_dict(row: Row) -> dict[str, Any]:
             "cash_usd_per_month": row.cash_usd,
             "score_usd_per_month": row.score_usd,
             "served_share": row.served_share,
+            "served_requests_share": row.requests_share,
             "gpus": row.gpus,
             "fleet": row.fleet,
             "usd_per_million_tokens": row.usd_per_million_tokens,
@@ -146,6 +150,7 @@ def row_dict(row: Row) -> dict[str, Any]:
             "smallest_budget_usd_per_month": row.smallest_budget_usd,
             "next_step_usd_per_month": None if step is None else step.budget_usd,
             "next_step_served_share": None if step is None else step.served_share,
+            "next_step_served_requests_share": None if step is None else step.requests_share,
             "fleet_only_usd_per_month": None if parts is None else parts.fleet_usd,
             "per_token_only_usd_per_month": None if parts is None else parts.per_token_usd,
             "error": row.error,
@@ -313,7 +318,8 @@ def _row(scenario: Scenario, plan: Plan) -> Row:
 
 
 def _with_next_step(row: Row, plan: Plan, resolver: Resolver, smallest_usd: float | None) -> Row:
-    row = replace(row, smallest_budget_usd=smallest_usd)
+    share = requests_share(resolver.given, plan) if plan.status.has_plan else None
+    row = replace(row, smallest_budget_usd=smallest_usd, requests_share=share)
     is_short = any(w.shortfall_share for w in plan.workloads)
     if smallest_usd is None or plan.status is not Status.OPTIMAL or not is_short:
         return row
