@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 import json
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,6 +29,8 @@ from milp_planner.planning.what_if import FAILED, How, rows_of
 from milp_planner.reporting.what_if import RowTable, frontier_text, staircase, what_if_csv
 
 pytest_plugins = ["toy_cli"]
+
+preparing = sys.modules["milp_planner.planning.prepare"]  # the package exports its function
 
 ROOT = Path(__file__).resolve().parents[1]
 MONTH = 720
@@ -176,6 +179,29 @@ def test_an_executor_of_processes_gives_the_same_rows():
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
         together = what_if(problem(13), scenarios, big_and_small(), executor)
     assert alone.to_dict() == together.to_dict()
+
+
+def test_scenarios_share_candidates_where_these_cannot_differ(monkeypatch):
+    listed = []
+    counted = preparing.list_candidates
+
+    def counting(*given):
+        listed.append(1)
+        return counted(*given)
+
+    monkeypatch.setattr(preparing, "list_candidates", counting)
+    grid = scenario_grid(budgets=[2500, 3960], limits={"max_gpus.total": [3, 2]}, targets=[0.9])
+    assert [row.error for row in what_if(problem(13), grid, big_and_small()).rows] == [""] * 12
+    # Once for the problem as it is. Another target is another list: once to find the smallest
+    # budget with each of three totals, and once for each of the six rows.
+    assert len(listed) == 1 + 3 + 6
+
+
+def test_a_name_that_is_not_known_is_found_though_candidates_are_shared():
+    scenarios = {"typo": {"limits.max_units": {"acme/bigg/eu-1": 2}}, "fine": {}}
+    typo, fine = what_if(problem(13), scenarios, big_and_small()).rows
+    assert (typo.status, fine.status) == (FAILED, "optimal")
+    assert "no offering 'acme/bigg/eu-1'" in typo.error
 
 
 def test_a_sweep_that_is_cancelled_ends_without_plans():

@@ -15,7 +15,7 @@ from milp_planner.inputs.problem import Alternatives, Penalties, Problem
 from milp_planner.milp.required import Required, Wanted
 from milp_planner.planning.arguments import check_settings
 from milp_planner.planning.plan import Plan, Proof, Provenance, Status
-from milp_planner.planning.prepare import prepare
+from milp_planner.planning.prepare import listing_key, prepare
 from milp_planner.planning.search import Answer, Search, Settings
 from milp_planner.planning.staged import first_answer
 from milp_planner.serving.candidates import Candidate, PlanningInput
@@ -85,26 +85,15 @@ class Resolver:
 
     def given_for(self, problem: Problem) -> PlanningInput:
         """Candidates and blocks of a changed problem, taken over where they cannot differ."""
-        key = _listing_key(problem)
+        key = listing_key(problem)
         if not self._listed:
-            self._listed.append((_listing_key(self.problem), self.given))
+            self._listed.append((listing_key(self.problem), self.given))
         for known, given in self._listed:
             if known == key:
                 return replace(given, problem=problem)
         given = prepare(problem, self.given.catalog)
         self._listed.append((key, given))
         return given
-
-
-def _listing_key(problem: Problem) -> tuple[Any, ...]:
-    """All that candidates and blocks depend on, beside the catalog."""
-    limits = problem.limits
-    return (
-        problem.workloads,
-        problem.policy.model_copy(update={"preset": None, "penalties": Penalties()}),
-        (limits.providers.allow, limits.providers.deny),
-        *(limits.regions, limits.gpus, limits.offerings, limits.billing),
-    )
 
 
 def stranded(given: PlanningInput) -> Iterator[str]:

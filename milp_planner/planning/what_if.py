@@ -21,10 +21,12 @@ from milp_planner.planning.break_even import BreakEven, Split, break_even, split
 from milp_planner.planning.frontier import Step, next_step, requests_share, smallest_budget
 from milp_planner.planning.plan import Plan, Status
 from milp_planner.planning.plan_dict import clean
-from milp_planner.planning.planner import provenance_of, solve
+from milp_planner.planning.planner import provenance_of, solve_prepared
 from milp_planner.planning.prepare import prepare
 from milp_planner.planning.resolving import Resolver, fleet_line, served_share, settings_of
 from milp_planner.planning.scenarios import Scenario, scenario_of
+from milp_planner.planning.search import Settings
+from milp_planner.serving.candidates import PlanningInput
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -196,10 +198,14 @@ def rows_of(
     how: How = How(),
 ) -> Iterator[Row]:
     """The rows in order, each as soon as it and all before it are known."""
-    smallest = _smallest_budgets(problem, scenarios, catalog, how)
+    try:
+        known = prepare(problem, catalog)  # what most scenarios share
+    except PlannerError:
+        known = None  # the rows themselves will say why
+    smallest = _smallest_budgets(problem, scenarios, catalog, how, known)
     tasks = [
-        (problem, catalog, scenario, how, known)
-        for scenario, known in zip(scenarios, smallest, strict=True)
+        (problem, catalog, scenario, how, usd, known)
+        for scenario, usd in zip(scenarios, smallest, strict=True)
     ]
     if executor is None:
         yield from (run_scenario(*task) for task in tasks)
@@ -214,7 +220,11 @@ def rows_of(
 
 
 def _smallest_budgets(
-    problem: Problem, scenarios: Sequence[Scenario], catalog: Catalog, how: How
+    problem: Problem,
+    scenarios: Sequence[Scenario],
+    catalog: Catalog,
+    how: How,
+    given: PlanningInput | None,
 ) -> list[float | None]:
     """The least cash that serves everything, for every budget scenario; the same one once."""
     known: dict[str, float | None] = {}
@@ -222,16 +232,21 @@ def _smallest_budgets(
     for scenario in scenarios:
         others = replace(scenario, budget_usd=None, name="", settings={})
         if scenario.budget_usd is not None and repr(others) not in known:
-            known[repr(others)] = _smallest_budget(problem, others, catalog, how)
+            known[repr(others)] = _smallest_budget(problem, others, catalog, how, given)
         found.append(known.get(repr(others)) if scenario.budget_usd is not None else None)
     return found
 
 
 def _smallest_budget(
-    problem: Problem, scenario: Scenario, catalog: Catalog, how: How
+    problem: Problem,
+    scenario: Scenario,
+    catalog: Catalog,
+    how: How,
+    known: PlanningInput | None,
 ) -> float | None:
     try:
-        return smallest_budget(_resolver(*scenario.applied(problem, catalog), how))
+        given = prepare(*scenario.applied(problem, catalog), known)
+        return smallest_budget(_resolver(given, how))
     except (PlannerError, SolverError):
         return None  # the rows themselves will say why
 
@@ -242,62 +257,52 @@ def run_scenario(
     scenario: Scenario,
     how: How,
     smallest_usd: float | None = None,
+    known: PlanningInput | None = None,
 ) -> Row:
     """One scenario's row; errors of the input or of the solvers become a row that failed.
 
-    `smallest_usd` is the least cash that serves everything, where a budget is asked about.
+    `smallest_usd` is the least cash that serves everything, where a budget is asked about; `known`
+    the problem without the scenario, prepared.
     """
     started_s = time.monotonic()
     row = Row(scenario.name, scenario.settings, FAILED)
     if how.cancel is not None and how.cancel.is_set():
         return replace(row, status=Status.NO_PLAN.value, error="stopped early")
     try:
-        row = _solved(problem, catalog, scenario, how, smallest_usd)
+        given = prepare(*scenario.applied(problem, catalog), known)
+        row = _solved(given, scenario, how, smallest_usd)
     except (PlannerError, SolverError) as error:
         text = " ".join(str(error).split())
         row = replace(row, error=text, is_solver_failure=isinstance(error, SolverError))
     return replace(row, seconds=time.monotonic() - started_s)
 
 
-def _solved(
-    problem: Problem,
-    catalog: Catalog,
-    scenario: Scenario,
-    how: How,
-    smallest_usd: float | None,
-) -> Row:
-    problem, catalog = scenario.applied(problem, catalog)
-    plan = solve(
-        problem,
-        catalog,
-        time_limit_s=how.time_limit_s,
-        gap=how.gap,
-        solver=how.solver,
-        alternatives=0,
-        diagnose=False,
-        cancel=how.cancel,
-    )
+def _solved(given: PlanningInput, scenario: Scenario, how: How, smallest_usd: float | None) -> Row:
+    plan = solve_prepared(given, _settings(given, how))
     row = _row(scenario, plan)
     if scenario.budget_usd is None and not scenario.compares_per_token:
         return row
-    resolver = _resolver(problem, catalog, how)
+    resolver = _resolver(given, how)
     if scenario.budget_usd is not None:
         row = _with_next_step(row, plan, resolver, smallest_usd)
     if scenario.compares_per_token:
-        row = replace(row, split=split(resolver, problem, plan))
+        row = replace(row, split=split(resolver, given.problem, plan))
     return row
 
 
-def _resolver(problem: Problem, catalog: Catalog, how: How) -> Resolver:
-    given = prepare(problem, catalog)
-    settings = settings_of(
-        problem,
+def _resolver(given: PlanningInput, how: How) -> Resolver:
+    settings = _settings(given, how)
+    return Resolver(given, settings, provenance_of(given, settings))
+
+
+def _settings(given: PlanningInput, how: How) -> Settings:
+    return settings_of(
+        given.problem,
         time_limit_s=how.time_limit_s,
         gap=how.gap,
         solver=how.solver,
         cancel=how.cancel,
     )
-    return Resolver(given, settings, provenance_of(given, settings))
 
 
 def _row(scenario: Scenario, plan: Plan) -> Row:
@@ -355,7 +360,7 @@ def _break_even(
     if not any(parts.difference is not None for _, parts in known):
         return None
     base, catalog = replace(pairs[0][0], traffic=None).applied(problem, catalog)
-    return break_even(_resolver(base, catalog, how), base, known)
+    return break_even(_resolver(prepare(base, catalog), how), base, known)
 
 
 def _others(settings: Mapping[str, str], axis: str) -> str:
