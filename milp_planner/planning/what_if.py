@@ -24,7 +24,7 @@ from milp_planner.planning.plan_dict import clean
 from milp_planner.planning.planner import provenance_of, solve_prepared
 from milp_planner.planning.prepare import prepare
 from milp_planner.planning.resolving import Resolver, fleet_line, served_share, settings_of
-from milp_planner.planning.scenarios import Scenario, scenario_of
+from milp_planner.planning.scenarios import AS_IT_IS, Scenario, scenario_of
 from milp_planner.planning.search import Settings
 from milp_planner.serving.candidates import PlanningInput
 
@@ -364,5 +364,6 @@ def _break_even(
 
 
 def _others(settings: Mapping[str, str], axis: str) -> str:
-    """The settings on all other axes, as one text; '' when there are none."""
-    return ", ".join(f"{name} {value}" for name, value in settings.items() if name != axis)
+    """What is changed on all other axes, as one text; '' when nothing is."""
+    changed = {name: value for name, value in settings.items() if value != AS_IT_IS}
+    return ", ".join(f"{name} {value}" for name, value in changed.items() if name != axis)

@@ -159,7 +159,7 @@ def _what(row: Row) -> str:
 def findings(result: WhatIf, problem: Problem, scenarios: Sequence[Scenario]) -> Iterator[str]:
     """Smallest budgets, break-evens and the staircase, as lines."""
     for others, usd_per_month in result.smallest_budgets.items():
-        where = f" with {escape(others)}" if others else ""
+        where = f" ({escape(others)})" if others else ""
         yield f"Smallest budget that serves everything{where}: {usd(usd_per_month)}."
     yield from _break_even_lines(result, problem)
     if all(set(row.settings) == {"budget"} for row in result.rows):
@@ -173,7 +173,7 @@ def findings(result: WhatIf, problem: Problem, scenarios: Sequence[Scenario]) ->
 
 def _break_even_lines(result: WhatIf, problem: Problem) -> Iterator[str]:
     for others, even in result.break_evens.items():
-        where = f" with {escape(others)}" if others else ""
+        where = f" ({escape(others)})" if others else ""
         yield f"{_break_even(result.rows, even)}{where}."
     if result.break_evens and not set(PER_TOKEN) & set(allowed_billings(problem)):
         yield "Per-token billing is not in limits.billing.allow: the plans do without it."
