@@ -6,7 +6,7 @@ import itertools
 import json
 
 import pytest
-from builders import big_and_small, catalog, offering, problem, raw, workload
+from builders import big_and_small, catalog, offering, problem, raw, token_price, workload
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import Load, Option, Rules, cheapest
@@ -196,6 +196,24 @@ def test_where_no_single_change_does_the_cheapest_combination_is_told():
     assert_proven(asked, big_and_small(), found)
     reasons = solve(asked, big_and_small()).reasons
     assert "No single change gives a plan. These together do, for $3,960 per month:" in reasons
+
+
+def test_a_cheaper_combination_outside_the_conflict_is_found():
+    # $100 rents nothing, whatever written limit is loosened: that is the conflict. A big is $2,880.
+    # The API serves 51.84 M tokens for $51.84, but its provider and its billing are not allowed.
+    rented = big_and_small()
+    sold = catalog(list(rented.offerings), list(rented.measurements), [token_price("api", 1.0)])
+    limits = {
+        "providers": {"allow": ["acme", "bolt"]},
+        "max_gpus": {"total": 0},
+        "budget": {"usd_per_month": 100},
+    }
+    asked = problem(10, limits=limits)
+    found = diagnose(asked, sold)
+    assert (found.changes, found.conflict) == ((), (("limits.budget.usd_per_month", "$100"),))
+    assert texts(found.combination) == ["allow per_token billing", "allow api"]
+    assert found.combination_usd_per_month == pytest.approx(51.84)
+    assert_proven(asked, sold, found)
 
 
 def test_three_limits_may_have_to_be_loosened_together():

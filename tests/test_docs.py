@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from milp_planner import load_catalog, load_problem, prepare, solve
+from milp_planner.cli import main
 from milp_planner.inputs.billing import BILLING_MODES
 from milp_planner.milp.constraints import CONSTRAINTS
 from milp_planner.milp.objective import CASH_TERMS, PENALTY_TERMS
@@ -78,4 +79,41 @@ def test_the_transcript_in_the_readme_is_what_is_printed():
     plan = solve(load_problem(ROOT / "problems" / "quickstart.yaml"))
     printed = FORMATS["text"](plan).splitlines()
     for line in shown.splitlines()[2:]:  # the headline holds seconds, another line versions
+        assert line in printed or line.startswith("Solvers:")
+
+
+ASKED = [block for block in blocks("") if not block.startswith("$ milp-planner solve")]
+
+
+def asked(words: str) -> list[str]:
+    """The lines that the README shows below the command with these words."""
+    (shown,) = [block for block in ASKED if words in block.splitlines()[0]]
+    return shown.splitlines()[1:]
+
+
+@pytest.mark.parametrize("words", ["what-if", "explain"])
+def test_every_question_has_a_transcript(words):
+    assert any(block.startswith(f"$ milp-planner {words} ") for block in ASKED)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "what-if problems/quickstart.yaml --budget 2000,4000,8000",
+        "explain problems/quickstart.yaml --limits",
+        pytest.param("explain problems/quickstart.yaml --provider lambda", marks=pytest.mark.slow),
+    ],
+)
+def test_an_answer_in_the_readme_is_what_is_printed(words, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    assert main([*words.split(), "--quiet"]) == 0
+    assert capsys.readouterr().out.splitlines() == asked(words)
+
+
+def test_the_diagnosis_in_the_readme_is_what_is_printed():
+    text = (ROOT / "problems" / "quickstart.yaml").read_text(encoding="utf-8")
+    limits = "limits: {max_gpus: {total: 1}}"
+    plan = solve(load_problem("no-plan.yaml", text=f"{text}{limits}\n"))
+    printed = FORMATS["text"](plan).splitlines()
+    for line in asked(limits)[1:]:  # the headline holds seconds, another line versions
         assert line in printed or line.startswith("Solvers:")

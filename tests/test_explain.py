@@ -30,13 +30,32 @@ def uses(plan, gpu):
 
 
 def test_what_is_dearer_is_forced_in_to_see_by_how_much():
-    # 10 requests/s: one big, $4/h. With small: four are $6/h, one beside the big $5.50/h.
+    # 10 requests/s: one big, $4/h. Four small are $6/h; one beside the big ($5.50/h) is idle.
     why = explain(problem(10), big_and_small(), gpu="small")
     assert why.verdict == "dearer"
     assert why.plan.cash_usd_per_month == pytest.approx(4 * MONTH)
-    assert why.forced.cash_usd_per_month == pytest.approx(5.5 * MONTH)
-    assert why.extra_usd == pytest.approx(1.5 * MONTH)
+    assert why.forced.cash_usd_per_month == pytest.approx(6 * MONTH)
+    assert why.extra_usd == pytest.approx(2 * MONTH)
     assert uses(why.forced, "small")
+    assert why_not_text(why).splitlines() == [
+        "gpu small is not in the plan: feasible but dearer, +$1,440 per month (+50 %).",
+        "  the plan        $2,880  per month  1 x big acme",
+        "  with gpu small  $4,320  per month  4 x small bolt",
+        "Best use: chat on bolt/small/eu-1, dedicated: $1,080 per month for 3.00 req/s, "
+        "or $360 per month for 1 req/s of capacity.",
+        "It enters below $1.00 per GPU-hour (now $1.50, -33 %), first with bolt/small/eu-1.",
+        "It enters when traffic grows to 1.01 times today's; not yet at 1 times.",
+    ]
+
+
+def test_what_would_stand_idle_even_when_free_is_said():
+    # One big serves it all; three small at most serve 9 of 10, so a big stays and no small helps.
+    limits = {"max_units": {"bolt/small/eu-1": 3}}
+    why = explain(problem(10, limits=limits), big_and_small(), gpu="small")
+    assert (why.verdict, why.forced, why.entry_price) == ("idle", None, None)
+    assert why_not_text(why).startswith(
+        "gpu small would stand idle in any plan: even free it would save nothing.\n"
+    )
 
 
 def test_the_best_use_is_where_a_request_costs_least():
@@ -198,6 +217,10 @@ def check_the_entry_price_agrees_with_brute_force(case):
     fleets = feasible_fleets([Load("chat", (rate,))], options, Rules(), 7)
     without = min(usd for usd, (units,) in fleets if not units[2])
     using = [(usd - MONTH * units[2] * prices[2], units[2]) for usd, (units,) in fleets if units[2]]
+    using = [(rest, n) for rest, n in using if rest < without - 0.01]  # not as an idle extra
+    if not using:
+        assert (why.verdict, why.forced, why.entry_price) == ("idle", None, None)
+        return
     forced = min(rest + MONTH * n * prices[2] for rest, n in using)
     if why.verdict == "used":
         assert forced <= without + 0.01

@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 import json
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,9 +26,11 @@ from milp_planner.planning.scenarios import (
     scenario_grid,
 )
 from milp_planner.planning.what_if import FAILED, How, rows_of
-from milp_planner.reporting.what_if import frontier_text, staircase, what_if_csv
+from milp_planner.reporting.what_if import RowTable, frontier_text, staircase, what_if_csv
 
 pytest_plugins = ["toy_cli"]
+
+preparing = sys.modules["milp_planner.planning.prepare"]  # the package exports its function
 
 ROOT = Path(__file__).resolve().parents[1]
 MONTH = 720
@@ -176,6 +179,29 @@ def test_an_executor_of_processes_gives_the_same_rows():
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
         together = what_if(problem(13), scenarios, big_and_small(), executor)
     assert alone.to_dict() == together.to_dict()
+
+
+def test_scenarios_share_candidates_where_these_cannot_differ(monkeypatch):
+    listed = []
+    counted = preparing.list_candidates
+
+    def counting(*given):
+        listed.append(1)
+        return counted(*given)
+
+    monkeypatch.setattr(preparing, "list_candidates", counting)
+    grid = scenario_grid(budgets=[2500, 3960], limits={"max_gpus.total": [2]}, targets=[0.9])
+    assert [row.error for row in what_if(problem(13), grid, big_and_small()).rows] == [""] * 8
+    # Once for the problem as it is. Another target is another list: once to find the smallest
+    # budget with each of two totals, and once for each of the four rows.
+    assert len(listed) == 1 + 2 + 4
+
+
+def test_a_name_that_is_not_known_is_found_though_candidates_are_shared():
+    scenarios = {"typo": {"limits.max_units": {"acme/bigg/eu-1": 2}}, "fine": {}}
+    typo, fine = what_if(problem(13), scenarios, big_and_small()).rows
+    assert (typo.status, fine.status) == (FAILED, "optimal")
+    assert "no offering 'acme/bigg/eu-1'" in typo.error
 
 
 def test_a_sweep_that_is_cancelled_ends_without_plans():
@@ -345,17 +371,58 @@ def test_a_budget_row_says_what_is_served_and_the_next_step():
 
 
 def test_the_staircase_is_drawn_from_the_least_budget_up():
-    *lines, axis, labels = list(staircase([(1000.0, 0.25), (3000.0, 1.0)]))
-    assert lines[1] == f"  100 % |{'#':>60}"
-    assert lines[-1].count("#") == 60
-    assert axis.endswith("-" * 60)
-    assert labels.split() == ["$1,000", "$3,000"]
-    assert list(staircase([(1000.0, 0.5)])) == []
+    # 60 columns of $100 from $1,000 to $6,900: 25 % at once, all from $3,000 on. The axis begins at
+    # 10 %, so that 25 % is one level of 9 %, and the tenth is 100 %.
+    *lines, axis, labels = list(staircase([(900.0, 0.25), (3000.0, 1.0)], 1000.0, 6900.0))
+    assert lines[1] == "  100 % |" + " " * 20 + "#" * 40
+    assert lines[-2] == "        |" + " " * 20 + "#" * 40
+    assert lines[-1] == "        |" + "#" * 60
+    assert axis == "   10 % +" + "-" * 60
+    assert labels == "         $1,000" + " " * 14 + "$3,000" + " " * 28 + "$6,900"
+    assert max(map(len, [*lines, axis, labels])) < 80
+
+
+def test_a_staircase_without_a_step_is_not_drawn():
+    assert list(staircase([(1000.0, 0.5)], 1000.0, 2000.0)) == []
+    assert list(staircase([(900.0, 1.0), (950.0, 1.0)], 1000.0, 2000.0)) == []
+
+
+def test_a_step_that_serves_more_only_off_the_peak_is_a_step():
+    # Half the month 12 requests/s, half 6; small serves 3 for $360 per half month. Fair to the
+    # peak, 50 % is two units and one ($1,080); one more in either half leaves 50 % in the other.
+    day = {"kind": "profile", "requests_per_day": 777_600, "weights": [12] * 12 + [6] * 12}
+    boxes = catalog([offering("bolt", "small", 1.0, billing="autoscaling")], [raw("small", 3)])
+    asked = problem(workloads=[{**workload(1), "traffic": day}])
+    found = budget_frontier(asked, 1080, 2200, boxes)
+    assert [step.budget_usd for step in found.steps] == pytest.approx([1080, 1440, 1800, 2160])
+    assert [step.served_share for step in found.steps] == pytest.approx(
+        [1 / 2, 1 / 2, 3 / 4, 1], abs=1e-5
+    )
+    assert [step.requests_share for step in found.steps] == pytest.approx(
+        [9 / 18, 12 / 18, 15 / 18, 1], abs=1e-5
+    )
+    lines = frontier_text(found).splitlines()
+    assert lines[:2] == [
+        "   from  served  requests  GPUs  in the plan",
+        "  1,080  50.0 %    50.0 %     2  2 x small bolt autoscaling",
+    ]
+    assert lines[2].startswith("  1,440  50.0 %    66.7 % ")
+    grid = scenario_grid(budgets=[1100])
+    (row,) = what_if(asked, grid, boxes).rows
+    assert "50.0 %  17 % more requests for $1,440" in RowTable(grid).line(row)
+
+
+def test_a_larger_budget_that_buys_the_same_says_so():
+    grid = scenario_grid(budgets=[4000, 5000])
+    table = RowTable(grid)
+    lines = [table.line(row) for row in what_if(problem(13), grid, big_and_small()).rows]
+    assert lines[0].endswith("  1 x big acme + 1 x small bolt")
+    assert lines[1].endswith("  the same as for 4,000")
 
 
 def test_a_frontier_is_told_as_text():
     text = frontier_text(budget_frontier(problem(13), 2000, 4000, big_and_small()))
-    assert "  2,880    77 %     1  1 x big acme\n" in text
+    assert "  2,880  76.9 %     1  1 x big acme\n" in text
     assert "Smallest budget that serves everything: $3,960." in text
 
 
@@ -393,6 +460,13 @@ def test_without_an_api_there_is_no_break_even():
     assert result.rows[0].split.per_token_usd is None
 
 
+def test_what_is_told_of_all_rows_names_what_is_changed(run):
+    arguments = ("--budget", "9000", "--limit", "max_gpus.total=5")
+    _, out, _ = run("what-if", "toy.yaml", *arguments)
+    assert "Smallest budget that serves everything: $3,960.\n" in out
+    assert "Smallest budget that serves everything (max_gpus.total 5): $3,960.\n" in out
+
+
 # ---- as a frame, as text, from the command line
 
 
@@ -425,7 +499,7 @@ def test_jobs_change_nothing_but_the_time(run):
 
 def test_budgets_are_followed_by_the_smallest_and_a_staircase(run):
     _, out, _ = run("what-if", "toy.yaml", "--budget", "2500,$4k")
-    assert "   2,500      2,160    46 %  77 % for $2,880" in out
+    assert "   2,500      2,160   46.2 %  76.9 % for $2,880" in out
     assert "Smallest budget that serves everything: $3,960." in out
     assert "  100 % |" in out
     _, out, _ = run("what-if", "toy.yaml", "--budget", "1000:4000", "--json")

@@ -185,7 +185,7 @@ def _answered(
             step(partial(streams.answer, line))
     with streams.progress("break-even", quiet=quiet):
         result = finished(problem, scenarios, rows, known, how)
-    lines = "".join(f"{line}\n" for line in findings(result, problem))
+    lines = "".join(f"{line}\n" for line in findings(result, problem, scenarios))
     if streams_rows:
         streams.answer(lines)
     else:

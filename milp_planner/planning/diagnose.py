@@ -147,9 +147,9 @@ class _Diagnosing:
 
     def _cheapest_pair(self, conflict: Sequence[Limit]) -> list[Limit] | None:
         others = [limit for limit in self.limits if limit not in conflict]
-        pairs = [*itertools.combinations(conflict, 2), *itertools.product(conflict, others)]
+        pairs = itertools.combinations([*conflict, *others], 2)  # those in conflict first
         found: list[tuple[Plan, list[Limit]]] = []
-        for pair in pairs[:MOST_PAIRS]:
+        for pair in itertools.islice(pairs, MOST_PAIRS):
             plan = self.trials.plan(*_free(pair))
             if plan is not None:
                 found.append((plan, list(pair)))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from milp_planner.milp.required import Wanted
+from milp_planner.milp.required import Required, Wanted
 from milp_planner.planning.plan import Plan, Purchase, Status
 from milp_planner.planning.resolving import Resolver, repriced, scaled_traffic, score_of
 
@@ -64,26 +64,26 @@ class EntryTraffic:
 
 
 def entry_price(
-    resolver: Resolver, wanted: Wanted, best: Plan, forced: Plan | None
+    resolver: Resolver, required: Required, best: Plan, forced: Plan | None
 ) -> EntryPrice | None:
     """Where the price must fall to; None when not even a thousandth of it would do, or no time.
 
     `best` is the best plan, which does not use it; `forced` the best one that does, at today's
     price, None when there is none under the limits.
     """
-    target = score_of(best)
+    wanted, target = required.wanted, score_of(best)
     factor, plan = 1.0, forced
     if plan is None or score_of(plan) >= target:
         start = _meeting(plan, wanted, factor, target) if plan is not None else LEAST_FACTOR
         factor = max(start, LEAST_FACTOR)
-        plan = _forced_at(resolver, wanted, factor)
+        plan = _forced_at(resolver, required, factor)
     if plan is None or score_of(plan) > target + SAME_USD:
         return None
     for _ in range(MOST_FLEETS):
         further = _meeting(plan, wanted, factor, target)
         if (further - factor) * _price(_most_used(plan, wanted), factor) < CENT / 100:
             break
-        there = _forced_at(resolver, wanted, further)
+        there = _forced_at(resolver, required, further)
         if there is None:
             break
         factor, plan = further, there
@@ -101,9 +101,9 @@ def _mine(plan: Plan, wanted: Wanted) -> Iterator[Purchase]:
     return (p for p in plan.purchases if wanted(p.candidate))
 
 
-def _forced_at(resolver: Resolver, wanted: Wanted, factor: float) -> Plan | None:
-    given = repriced(resolver.given, wanted, factor)
-    return resolver.answer_of(given, lambda k: wanted(k)).plan
+def _forced_at(resolver: Resolver, required: Required, factor: float) -> Plan | None:
+    given = repriced(resolver.given, required.wanted, factor)
+    return resolver.answer_of(given, required).plan
 
 
 def _most_used(plan: Plan, wanted: Wanted) -> Purchase:

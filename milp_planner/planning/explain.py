@@ -15,7 +15,7 @@ from milp_planner.errors import did_you_mean, input_error, nearest
 from milp_planner.inputs.catalog import Catalog
 from milp_planner.inputs.load import load_catalog_of
 from milp_planner.inputs.problem import Problem
-from milp_planner.milp.required import Wanted
+from milp_planner.milp.required import Required, Wanted
 from milp_planner.planning.entering import EntryPrice, EntryTraffic, entry_price, entry_traffic
 from milp_planner.planning.loosening import names_in
 from milp_planner.planning.plan import Plan, Status
@@ -27,6 +27,7 @@ from milp_planner.planning.resolving import (
     fleet_line,
     only_candidates,
     score_of,
+    served_share,
     settings_of,
 )
 from milp_planner.serving.candidates import Candidate, PlanningInput
@@ -94,7 +95,7 @@ class WhyNot:
 
     subject: str
     verdict: str
-    """used, turned down, dearer, same price, impossible, no plan, or not reached."""
+    """used, turned down, dearer, same price, idle, impossible, no plan, or not reached."""
 
     plan: Plan
     """The best plan, which the answer compares with."""
@@ -102,7 +103,7 @@ class WhyNot:
     refusals: tuple[Refusal, ...] = ()
     best_use: BestUse | None = None
     forced: Plan | None = None
-    """The best plan that uses it."""
+    """The best plan that needs it: one that cannot do without it, as with an idle extra."""
 
     extra_usd: float | None = None
     """How much more that plan scores, USD/month; of what is used: how much more without it."""
@@ -238,13 +239,15 @@ class _Explaining:
         return self._why("used", plan, best_use=use, without=without.plan, extra_usd=extra)
 
     def _unused(self, plan: Plan, use: BestUse) -> WhyNot:
-        forced = self.resolver.answer_of(self.resolver.given, self.wanted)
+        is_short = served_share(plan) < 1  # then plans differ in what they serve as well
+        required = Required(self.wanted, None if is_short else score_of(plan))
+        forced = self.resolver.answer_of(self.resolver.given, required)
         if forced.status is Status.NO_PLAN:
             return self._why("not reached", plan, best_use=use, not_reached=("forcing it in",))
         extra = None if forced.plan is None else score_of(forced.plan) - score_of(plan)
-        price = entry_price(self.resolver, self.wanted, plan, forced.plan)
+        price = entry_price(self.resolver, required, plan, forced.plan)
         traffic = entry_traffic(self.resolver, self.wanted)
-        verdict = "impossible" if forced.plan is None else "dearer"
+        verdict = self._not_forced(price) if extra is None else "dearer"
         if extra is not None and extra < SAME_USD:
             verdict = "same price"
         missing = [("its entry price", price), ("the traffic at which it enters", traffic)]
@@ -259,6 +262,13 @@ class _Explaining:
             entry_traffic=traffic,
             not_reached=tuple(what for what, found in missing if late and found is None),
         )
+
+    def _not_forced(self, price: EntryPrice | None) -> str:
+        """Of what no plan needs at today's price: whether a plan within the limits may have it."""
+        if price is not None:
+            return "impossible"
+        extra = self.resolver.answer_of(self.resolver.given, Required(self.wanted))
+        return "impossible" if extra.plan is None else "idle"
 
 
 def _best_use(problem: Problem, mine: list[Candidate]) -> BestUse:

@@ -66,6 +66,9 @@ class Step:
     shares: Mapping[str, float]
     """The same by workload."""
 
+    requests_share: float
+    """Share of the month's requests that is served, all workloads together."""
+
     score_usd: float
     fleet: str
     is_step: bool
@@ -100,6 +103,7 @@ def step_dict(step: Step) -> dict[str, Any]:
     return {
         "budget_usd_per_month": step.budget_usd,
         "served_share": step.served_share,
+        "served_requests_share": step.requests_share,
         "score_usd_per_month": step.score_usd,
         "gpus": step.plan.gpus,
         "fleet": step.fleet,
@@ -166,7 +170,7 @@ def _downwards(
         if answer.plan is None:
             yield _ending(answer.status, budget)
             return
-        step = _step(answer.plan, budget)
+        step = _step(resolver.given, answer.plan, budget)
         yield step
         if step.budget_usd <= low_usd or budget <= low_usd:
             return
@@ -197,7 +201,7 @@ def _resolution(usd: float) -> float:
     return max(CENT, BUDGET_TOLERANCE * usd)
 
 
-def _step(plan: Plan, budget_usd: float) -> Step:
+def _step(given: PlanningInput, plan: Plan, budget_usd: float) -> Step:
     cash = cash_of(plan)
     spends_all = cash > budget_usd - 2 * _resolution(budget_usd)
     per_token = any(p.candidate.mode.per_token for p in plan.purchases)
@@ -206,6 +210,7 @@ def _step(plan: Plan, budget_usd: float) -> Step:
         budget_usd=cash,
         served_share=served_share(plan),
         shares={w.name: 1 - w.shortfall_share for w in plan.workloads},
+        requests_share=requests_share(given, plan),
         score_usd=score_of(plan),
         fleet=fleet_line(plan),
         is_step=not (spends_all and per_token and short),
@@ -216,10 +221,9 @@ def _step(plan: Plan, budget_usd: float) -> Step:
 
 def _is_same(above: Step, below: Step) -> bool:
     """True when the smaller budget buys all that the larger one does."""
-    fully = all(
-        abs(below.shares[name] - share) <= 5 * SHARE_TOLERANCE
-        for name, share in above.shares.items()
-    )
+    pairs = [(below.shares[name], share) for name, share in above.shares.items()]
+    pairs.append((below.requests_share, above.requests_share))
+    fully = all(abs(less - more) <= 5 * SHARE_TOLERANCE for less, more in pairs)
     return fully and below.score_usd <= above.score_usd + CENT
 
 
@@ -246,7 +250,7 @@ def next_step(resolver: Resolver, plan: Plan, most_usd: float) -> Step | None:
     if cheapest is None:
         return None
     better = best_within(resolver, cheapest + CENT / 2, most_usd).plan
-    return None if better is None else _step(better, cash_of(better) + CENT)
+    return None if better is None else _step(given, better, cash_of(better) + CENT)
 
 
 def _improvements(given: PlanningInput, plan: Plan) -> Iterator[Held]:
@@ -263,6 +267,12 @@ def _improvements(given: PlanningInput, plan: Plan) -> Iterator[Held]:
 def _least_cash(resolver: Resolver, given: PlanningInput, held: Held) -> float | None:
     plan = resolver.search(given).best(held).plan
     return None if plan is None else cash_of(plan)
+
+
+def requests_share(given: PlanningInput, plan: Plan) -> float:
+    """The share of the month's requests that a plan serves, all workloads together."""
+    names = tuple(w.name for w in plan.workloads)
+    return 1 - unserved_share(given, plan, Stage("unserved", names))
 
 
 def unserved_share(given: PlanningInput, plan: Plan, stage: Stage) -> float:

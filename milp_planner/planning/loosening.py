@@ -388,7 +388,7 @@ def _counts(given: PlanningInput) -> Iterator[Limit]:
             most,
             "provider",
             lambda plan: len(plan.providers),
-            lambda n: f"allow {n} providers",
+            lambda n: f"allow {n} provider{'' if n == 1 else 's'}",
         )
     changed = problem.switching.max_units_changed
     if changed is not None:

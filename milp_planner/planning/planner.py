@@ -64,18 +64,28 @@ def solve(
     if catalog is None and isinstance(problem, Problem):
         catalog = load_catalog_of(problem)
     given = prepare(problem, catalog)
-    asked = problem.alternatives
-    if alternatives is not None:
-        asked = asked.model_copy(update={"count": alternatives})
     settings = settings_of(
         problem, time_limit_s=time_limit_s, gap=gap, solver=solver, cancel=cancel
     )
-    settings = replace(settings, pruning=pruning)
-    search = Search(given, settings, provenance_of(given, settings), asked)
+    search = _search(given, replace(settings, pruning=pruning), alternatives)
     plan = plan_of(search, beside=diagnose)
     if diagnose and plan.status is Status.INFEASIBLE:
         plan = diagnosed(search, plan)
     return replace(plan, proof=replace(plan.proof, seconds=time.monotonic() - started_s))
+
+
+def solve_prepared(given: PlanningInput, settings: Settings) -> Plan:
+    """As `solve` for what is prepared already: the best plan alone, and no diagnosis."""
+    started_s = time.monotonic()
+    plan = plan_of(_search(given, settings, alternatives=0))
+    return replace(plan, proof=replace(plan.proof, seconds=time.monotonic() - started_s))
+
+
+def _search(given: PlanningInput, settings: Settings, alternatives: int | None) -> Search:
+    asked = given.problem.alternatives
+    if alternatives is not None:
+        asked = asked.model_copy(update={"count": alternatives})
+    return Search(given, settings, provenance_of(given, settings), asked)
 
 
 def diagnosed(search: Search, plan: Plan) -> Plan:

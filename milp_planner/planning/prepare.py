@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 from milp_planner.errors import Fault, InputError, did_you_mean
 from milp_planner.inputs.catalog import Catalog
 from milp_planner.inputs.catalog_checks import unknown_gpu
 from milp_planner.inputs.load import located
-from milp_planner.inputs.problem import Problem, Workload
+from milp_planner.inputs.problem import Penalties, Problem, Workload
 from milp_planner.planning.arguments import check_problem_and_catalog
 from milp_planner.planning.bounds import bound_faults, without_specks
 from milp_planner.planning.names import fleet_faults, limit_faults, with_known_billings
@@ -17,8 +19,10 @@ from milp_planner.serving.listing import list_candidates, raw_rows
 from milp_planner.serving.traffic import Schedule, make_schedule
 
 
-def prepare(problem: Problem, catalog: Catalog) -> PlanningInput:
-    """Blocks, classes and candidates of `problem`.
+def prepare(
+    problem: Problem, catalog: Catalog, known: PlanningInput | None = None
+) -> PlanningInput:
+    """Blocks, classes and candidates of `problem`, taken from `known` where they cannot differ.
 
     Raises InputError for names unknown and for numbers beyond what can be planned, TypeError for
     anything but a Problem and a Catalog.
@@ -28,12 +32,26 @@ def prepare(problem: Problem, catalog: Catalog) -> PlanningInput:
     faults += [*limit_faults(problem, catalog), *fleet_faults(problem, catalog)]
     _refuse(faults)
     problem = with_known_billings(problem, catalog)
+    same_catalog = known is not None and known.catalog is catalog
+    if known is not None and same_catalog and listing_key(known.problem) == listing_key(problem):
+        return replace(known, problem=problem)
     schedule = make_schedule(problem)
     _refuse(list(_size_faults(problem, catalog, schedule)))
     candidates = list_candidates(problem, schedule, catalog)
     _refuse(list(bound_faults(problem, schedule, candidates)))
     candidates = without_specks(problem, schedule, candidates)
     return PlanningInput(problem, schedule, candidates, catalog)
+
+
+def listing_key(problem: Problem) -> tuple[Any, ...]:
+    """All that candidates and blocks depend on, beside the catalog."""
+    limits = problem.limits
+    return (
+        problem.workloads,
+        problem.policy.model_copy(update={"preset": None, "penalties": Penalties()}),
+        (limits.providers.allow, limits.providers.deny),
+        *(limits.regions, limits.gpus, limits.offerings, limits.billing),
+    )
 
 
 def _refuse(faults: list[Fault]) -> None:

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from milp_planner.inputs.problem import Alternatives, Penalties, Problem
-from milp_planner.milp.required import Wanted
+from milp_planner.milp.required import Required, Wanted
 from milp_planner.planning.arguments import check_settings
 from milp_planner.planning.plan import Plan, Proof, Provenance, Status
-from milp_planner.planning.prepare import prepare
+from milp_planner.planning.prepare import listing_key, prepare
 from milp_planner.planning.search import Answer, Search, Settings
 from milp_planner.planning.staged import first_answer
 from milp_planner.serving.candidates import Candidate, PlanningInput
@@ -61,7 +61,7 @@ class Resolver:
         return self._known[key]
 
     def answer_of(
-        self, given: PlanningInput, required: Wanted | None = None, *, break_ties: bool = False
+        self, given: PlanningInput, required: Required | None = None, *, break_ties: bool = False
     ) -> Answer:
         """The best plan of a prepared problem, with something that must be in use."""
         if any(stranded(given)):
@@ -72,7 +72,7 @@ class Resolver:
         return first_answer(search) if required is None else search.next()
 
     def search(
-        self, given: PlanningInput, required: Wanted | None = None, *, break_ties: bool = False
+        self, given: PlanningInput, required: Required | None = None, *, break_ties: bool = False
     ) -> Search:
         """A search of its own for a prepared problem, within the time that is left."""
         settings = replace(
@@ -85,26 +85,15 @@ class Resolver:
 
     def given_for(self, problem: Problem) -> PlanningInput:
         """Candidates and blocks of a changed problem, taken over where they cannot differ."""
-        key = _listing_key(problem)
+        key = listing_key(problem)
         if not self._listed:
-            self._listed.append((_listing_key(self.problem), self.given))
+            self._listed.append((listing_key(self.problem), self.given))
         for known, given in self._listed:
             if known == key:
                 return replace(given, problem=problem)
         given = prepare(problem, self.given.catalog)
         self._listed.append((key, given))
         return given
-
-
-def _listing_key(problem: Problem) -> tuple[Any, ...]:
-    """All that candidates and blocks depend on, beside the catalog."""
-    limits = problem.limits
-    return (
-        problem.workloads,
-        problem.policy.model_copy(update={"preset": None, "penalties": Penalties()}),
-        (limits.providers.allow, limits.providers.deny),
-        *(limits.regions, limits.gpus, limits.offerings, limits.billing),
-    )
 
 
 def stranded(given: PlanningInput) -> Iterator[str]:

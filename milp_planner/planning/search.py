@@ -25,7 +25,7 @@ from milp_planner.milp.model import FleetModel, build_model
 from milp_planner.milp.prune import Pruned, prune, without_twins
 from milp_planner.milp.read import modelled_costs, objective_value, read_choice
 from milp_planner.milp.relaxation import relaxed_values
-from milp_planner.milp.required import Wanted, keep_required, require
+from milp_planner.milp.required import Required, keep_required, require
 from milp_planner.milp.room import (
     MOST_ROOM,
     all_room,
@@ -110,7 +110,7 @@ class Search:
     provenance: Provenance
     asked: Alternatives
     found: list[Plan] = field(default_factory=list)
-    required: Wanted | None = None
+    required: Required | None = None
     """What must be in use somewhere; None asks for nothing."""
 
     held: Held | None = None
@@ -284,7 +284,7 @@ class Search:
             leave_out = prune if self.settings.pruning else without_twins
             self._pruned = leave_out(self.given, self.given.candidates.candidates)
             if self.required is not None:
-                keep_required(self._pruned, self.given.candidates.candidates, self.required)
+                keep_required(self._pruned, self.given.candidates.candidates, self.required.wanted)
         return self._pruned
 
     def _run(self, model: FleetModel) -> Verdict:

@@ -18,13 +18,15 @@ from milp_planner.inputs.catalog import Catalog
 from milp_planner.inputs.load import load_catalog_of
 from milp_planner.inputs.problem import Problem
 from milp_planner.planning.break_even import BreakEven, Split, break_even, split
-from milp_planner.planning.frontier import Step, next_step, smallest_budget
+from milp_planner.planning.frontier import Step, next_step, requests_share, smallest_budget
 from milp_planner.planning.plan import Plan, Status
 from milp_planner.planning.plan_dict import clean
-from milp_planner.planning.planner import provenance_of, solve
+from milp_planner.planning.planner import provenance_of, solve_prepared
 from milp_planner.planning.prepare import prepare
 from milp_planner.planning.resolving import Resolver, fleet_line, served_share, settings_of
-from milp_planner.planning.scenarios import Scenario, scenario_of
+from milp_planner.planning.scenarios import AS_IT_IS, Scenario, scenario_of
+from milp_planner.planning.search import Settings
+from milp_planner.serving.candidates import PlanningInput
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -62,6 +64,9 @@ class Row:
     score_usd: float | None = None
     served_share: float | None = None
     """Smallest share of any workload's peak that is served; 1 unless a budget is short."""
+
+    requests_share: float | None = None
+    """Of budget scenarios: the share of the month's requests that is served."""
 
     gpus: int | None = None
     fleet: str = ""
@@ -139,6 +144,7 @@ def row_dict(row: Row) -> dict[str, Any]:
             "cash_usd_per_month": row.cash_usd,
             "score_usd_per_month": row.score_usd,
             "served_share": row.served_share,
+            "served_requests_share": row.requests_share,
             "gpus": row.gpus,
             "fleet": row.fleet,
             "usd_per_million_tokens": row.usd_per_million_tokens,
@@ -146,6 +152,7 @@ def row_dict(row: Row) -> dict[str, Any]:
             "smallest_budget_usd_per_month": row.smallest_budget_usd,
             "next_step_usd_per_month": None if step is None else step.budget_usd,
             "next_step_served_share": None if step is None else step.served_share,
+            "next_step_served_requests_share": None if step is None else step.requests_share,
             "fleet_only_usd_per_month": None if parts is None else parts.fleet_usd,
             "per_token_only_usd_per_month": None if parts is None else parts.per_token_usd,
             "error": row.error,
@@ -191,10 +198,14 @@ def rows_of(
     how: How = How(),
 ) -> Iterator[Row]:
     """The rows in order, each as soon as it and all before it are known."""
-    smallest = _smallest_budgets(problem, scenarios, catalog, how)
+    try:
+        known = prepare(problem, catalog)  # what most scenarios share
+    except PlannerError:
+        known = None  # the rows themselves will say why
+    smallest = _smallest_budgets(problem, scenarios, catalog, how, known)
     tasks = [
-        (problem, catalog, scenario, how, known)
-        for scenario, known in zip(scenarios, smallest, strict=True)
+        (problem, catalog, scenario, how, usd, known)
+        for scenario, usd in zip(scenarios, smallest, strict=True)
     ]
     if executor is None:
         yield from (run_scenario(*task) for task in tasks)
@@ -209,7 +220,11 @@ def rows_of(
 
 
 def _smallest_budgets(
-    problem: Problem, scenarios: Sequence[Scenario], catalog: Catalog, how: How
+    problem: Problem,
+    scenarios: Sequence[Scenario],
+    catalog: Catalog,
+    how: How,
+    given: PlanningInput | None,
 ) -> list[float | None]:
     """The least cash that serves everything, for every budget scenario; the same one once."""
     known: dict[str, float | None] = {}
@@ -217,16 +232,21 @@ def _smallest_budgets(
     for scenario in scenarios:
         others = replace(scenario, budget_usd=None, name="", settings={})
         if scenario.budget_usd is not None and repr(others) not in known:
-            known[repr(others)] = _smallest_budget(problem, others, catalog, how)
+            known[repr(others)] = _smallest_budget(problem, others, catalog, how, given)
         found.append(known.get(repr(others)) if scenario.budget_usd is not None else None)
     return found
 
 
 def _smallest_budget(
-    problem: Problem, scenario: Scenario, catalog: Catalog, how: How
+    problem: Problem,
+    scenario: Scenario,
+    catalog: Catalog,
+    how: How,
+    known: PlanningInput | None,
 ) -> float | None:
     try:
-        return smallest_budget(_resolver(*scenario.applied(problem, catalog), how))
+        given = prepare(*scenario.applied(problem, catalog), known)
+        return smallest_budget(_resolver(given, how))
     except (PlannerError, SolverError):
         return None  # the rows themselves will say why
 
@@ -237,62 +257,52 @@ def run_scenario(
     scenario: Scenario,
     how: How,
     smallest_usd: float | None = None,
+    known: PlanningInput | None = None,
 ) -> Row:
     """One scenario's row; errors of the input or of the solvers become a row that failed.
 
-    `smallest_usd` is the least cash that serves everything, where a budget is asked about.
+    `smallest_usd` is the least cash that serves everything, where a budget is asked about; `known`
+    the problem without the scenario, prepared.
     """
     started_s = time.monotonic()
     row = Row(scenario.name, scenario.settings, FAILED)
     if how.cancel is not None and how.cancel.is_set():
         return replace(row, status=Status.NO_PLAN.value, error="stopped early")
     try:
-        row = _solved(problem, catalog, scenario, how, smallest_usd)
+        given = prepare(*scenario.applied(problem, catalog), known)
+        row = _solved(given, scenario, how, smallest_usd)
     except (PlannerError, SolverError) as error:
         text = " ".join(str(error).split())
         row = replace(row, error=text, is_solver_failure=isinstance(error, SolverError))
     return replace(row, seconds=time.monotonic() - started_s)
 
 
-def _solved(
-    problem: Problem,
-    catalog: Catalog,
-    scenario: Scenario,
-    how: How,
-    smallest_usd: float | None,
-) -> Row:
-    problem, catalog = scenario.applied(problem, catalog)
-    plan = solve(
-        problem,
-        catalog,
-        time_limit_s=how.time_limit_s,
-        gap=how.gap,
-        solver=how.solver,
-        alternatives=0,
-        diagnose=False,
-        cancel=how.cancel,
-    )
+def _solved(given: PlanningInput, scenario: Scenario, how: How, smallest_usd: float | None) -> Row:
+    plan = solve_prepared(given, _settings(given, how))
     row = _row(scenario, plan)
     if scenario.budget_usd is None and not scenario.compares_per_token:
         return row
-    resolver = _resolver(problem, catalog, how)
+    resolver = _resolver(given, how)
     if scenario.budget_usd is not None:
         row = _with_next_step(row, plan, resolver, smallest_usd)
     if scenario.compares_per_token:
-        row = replace(row, split=split(resolver, problem, plan))
+        row = replace(row, split=split(resolver, given.problem, plan))
     return row
 
 
-def _resolver(problem: Problem, catalog: Catalog, how: How) -> Resolver:
-    given = prepare(problem, catalog)
-    settings = settings_of(
-        problem,
+def _resolver(given: PlanningInput, how: How) -> Resolver:
+    settings = _settings(given, how)
+    return Resolver(given, settings, provenance_of(given, settings))
+
+
+def _settings(given: PlanningInput, how: How) -> Settings:
+    return settings_of(
+        given.problem,
         time_limit_s=how.time_limit_s,
         gap=how.gap,
         solver=how.solver,
         cancel=how.cancel,
     )
-    return Resolver(given, settings, provenance_of(given, settings))
 
 
 def _row(scenario: Scenario, plan: Plan) -> Row:
@@ -313,7 +323,8 @@ def _row(scenario: Scenario, plan: Plan) -> Row:
 
 
 def _with_next_step(row: Row, plan: Plan, resolver: Resolver, smallest_usd: float | None) -> Row:
-    row = replace(row, smallest_budget_usd=smallest_usd)
+    share = requests_share(resolver.given, plan) if plan.status.has_plan else None
+    row = replace(row, smallest_budget_usd=smallest_usd, requests_share=share)
     is_short = any(w.shortfall_share for w in plan.workloads)
     if smallest_usd is None or plan.status is not Status.OPTIMAL or not is_short:
         return row
@@ -349,9 +360,10 @@ def _break_even(
     if not any(parts.difference is not None for _, parts in known):
         return None
     base, catalog = replace(pairs[0][0], traffic=None).applied(problem, catalog)
-    return break_even(_resolver(base, catalog, how), base, known)
+    return break_even(_resolver(prepare(base, catalog), how), base, known)
 
 
 def _others(settings: Mapping[str, str], axis: str) -> str:
-    """The settings on all other axes, as one text; '' when there are none."""
-    return ", ".join(f"{name} {value}" for name, value in settings.items() if name != axis)
+    """What is changed on all other axes, as one text; '' when nothing is."""
+    changed = {name: value for name, value in settings.items() if value != AS_IT_IS}
+    return ", ".join(f"{name} {value}" for name, value in changed.items() if name != axis)

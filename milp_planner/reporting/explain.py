@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from milp_planner.planning.explain import BestUse, WhyNot
 from milp_planner.planning.limit_costs import LimitCost, LimitCosts
-from milp_planner.planning.resolving import fleet_line
+from milp_planner.planning.resolving import cash_of, fleet_line
 from milp_planner.reporting.wording import (
     columns,
     escape,
@@ -47,18 +47,32 @@ def _turned_down(why: WhyNot) -> Iterator[str]:
 
 
 def _dearer(why: WhyNot) -> Iterator[str]:
-    head = "feasible but dearer" if why.verdict == "dearer" else "feasible at the same price"
-    yield f"{escape(why.subject)} is {head}."
+    assert why.forced is not None
+    assert why.extra_usd is not None
+    score = why.plan.score_usd_per_month
+    share = f" (+{fine_percent(why.extra_usd / score)})" if score else ""
+    head = "feasible at the same price"
+    if why.verdict == "dearer":
+        head = f"feasible but dearer, {signed_usd(why.extra_usd)} per month{share}"
+    yield f"{escape(why.subject)} is not in the plan: {head}."
+    both = [("the plan", why.plan), (f"with {why.subject}", why.forced)]
+    rows = [
+        [escape(name), usd(cash_of(plan)), "per month", escape(fleet_line(plan))]
+        for name, plan in both
+    ]
+    yield from columns(rows, "<><<")
     yield from _best_use(why.best_use)
-    if why.forced is not None and why.extra_usd is not None:
-        cash = usd(why.forced.cash_usd_per_month or 0.0)
-        fleet = escape(fleet_line(why.forced))
-        yield f"Forced in, the plan costs {cash} ({signed_usd(why.extra_usd)}): {fleet}."
     yield from _entry(why)
 
 
 def _impossible(why: WhyNot) -> Iterator[str]:
     yield f"{escape(why.subject)} could serve, but no plan within the limits uses it."
+    yield from _best_use(why.best_use)
+    yield from _entry(why)
+
+
+def _idle(why: WhyNot) -> Iterator[str]:
+    yield f"{escape(why.subject)} would stand idle in any plan: even free it would save nothing."
     yield from _best_use(why.best_use)
     yield from _entry(why)
 
@@ -79,6 +93,7 @@ VERDICTS = {
     "dearer": _dearer,
     "same price": _dearer,
     "impossible": _impossible,
+    "idle": _idle,
     "no plan": _no_plan,
     "not reached": _not_reached,
 }
@@ -89,22 +104,21 @@ def _best_use(use: BestUse | None) -> Iterator[str]:
     if use is None:
         return
     where = f"Best use: {escape(use.workload)} on {escape(use.offering)}, {escape(use.billing)}"
-    per = f"{usd(use.usd_per_request_per_second)} per month for 1 req/s"
+    per = f"{usd(use.usd_per_request_per_second)} per month for 1 req/s of capacity"
     if use.requests_per_second is None or use.usd_per_month is None:
         yield f"{where}: {per}."
         return
     box = f", sold {use.gpus_per_unit} GPUs at a time" if use.gpus_per_unit > 1 else ""
     rate = number(use.requests_per_second)
-    yield f"{where}{box}: {usd(use.usd_per_month)} per month for {rate} req/s; {per}."
+    yield f"{where}{box}: {usd(use.usd_per_month)} per month for {rate} req/s, or {per}."
 
 
 def _entry(why: WhyNot) -> Iterator[str]:
     price, traffic = why.entry_price, why.entry_traffic
-    if price is None and "its entry price" not in why.not_reached:
-        yield "It would not enter at a thousandth of its price."
     if price is not None:
-        sure = "solved again a cent below and above" if price.is_verified else "not proven"
-        yield f"It enters below {_threshold(why)}; {sure}: {escape(price.offering)}."
+        yield f"It enters {_threshold(why)}{'' if price.is_verified else '; not proven'}."
+    elif why.forced is not None and "its entry price" not in why.not_reached:
+        yield "No lower price brings it in, tried down to a thousandth."
     if traffic is not None:
         direction = "grows" if traffic.factor > 1 else "falls"
         yield (
@@ -112,16 +126,18 @@ def _entry(why: WhyNot) -> Iterator[str]:
             f"not yet at {traffic.not_at:.3g} times."
         )
     elif "the traffic at which it enters" not in why.not_reached:
-        yield "It enters at no traffic from a 64th to 64 times today's that the limits allow."
+        yield "No other traffic brings it in, tried from 1/64 to 64 times today's."
 
 
 def _threshold(why: WhyNot) -> str:
     price = why.entry_price
     assert price is not None
     if price.usd_per_gpu_hour is None or price.now_usd_per_gpu_hour is None:
-        return f"{percent(price.factor, 1)} of its price per token"
-    below, now = prices([price.usd_per_gpu_hour, price.now_usd_per_gpu_hour])
-    return f"${below} per GPU-hour (now ${now}, {percent(price.factor - 1)})"
+        return f"below {percent(price.factor, 1)} of its price per token: {escape(price.offering)}"
+    (below,), (now,) = prices([price.usd_per_gpu_hour]), prices([price.now_usd_per_gpu_hour])
+    change = percent(price.factor - 1)
+    where = escape(price.offering)
+    return f"below ${below} per GPU-hour (now ${now}, {change}), first with {where}"
 
 
 def _refusal_lines(why: WhyNot) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ from milp_planner.reporting.wording import (
     fine_percent,
     money,
     money_decimals,
+    percent,
     signed_usd,
     usd,
 )
@@ -24,7 +26,9 @@ from milp_planner.reporting.wording import (
 LEAST_MONEY_WIDTH = 9
 STAIRCASE_WIDTH = 60
 STAIRCASE_HEIGHT = 10
+LEAST_DRAWN = 1e-4
 MOST_FLEET_SHOWN = 120
+MOST_BELOW_ALL = 0.999
 
 
 @dataclass
@@ -33,6 +37,7 @@ class RowTable:
 
     scenarios: Sequence[Scenario]
     _today: Row | None = None
+    _above: Row | None = None
     _axes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -66,8 +71,20 @@ class RowTable:
         cells += [self._change(row)] * self._compares_today
         cells += [_served(row), _next_step(row)] * self._has_budgets
         cells += [*_split(row)] * self._compares_per_token
-        cells += ["-" if row.gpus is None else str(row.gpus), _what(row)]
+        what = f"the same as for {self._same(row)}" if self._same(row) else _what(row)
+        cells += ["-" if row.gpus is None else str(row.gpus), what]
+        self._above = row
         return self._line(cells)
+
+    def _same(self, row: Row) -> str:
+        """The smaller budget of the row above, where it buys the very same plan."""
+        above = self._above
+        if above is None or not row.fleet or "budget" not in row.settings:
+            return ""
+        kept = {axis: row.settings[axis] for axis in self._axes if axis != "budget"}
+        is_same = all(above.settings[axis] == value for axis, value in kept.items())
+        is_same = is_same and (row.fleet, row.cash_usd) == (above.fleet, above.cash_usd)
+        return above.settings["budget"] if is_same and row.status == above.status else ""
 
     def _change(self, row: Row) -> str:
         today = None if self._today is None else self._today.cash_usd
@@ -91,7 +108,7 @@ class RowTable:
             yield width if axis in ("budget", "traffic", "target") else -width
         yield LEAST_MONEY_WIDTH
         yield from [LEAST_MONEY_WIDTH + 1] * self._compares_today
-        yield from [6, -20] * self._has_budgets
+        yield from [7, -28] * self._has_budgets
         yield from [10, 14] * self._compares_per_token
 
 
@@ -100,12 +117,23 @@ def _side(width: int) -> tuple[str, int]:
 
 
 def _served(row: Row) -> str:
-    return "-" if row.served_share is None else fine_percent(row.served_share)
+    return "-" if row.served_share is None else share_served(row.served_share)
 
 
 def _next_step(row: Row) -> str:
     step = row.next_step
-    return "" if step is None else f"{fine_percent(step.served_share)} for {usd(step.budget_usd)}"
+    if step is None:
+        return ""
+    served = share_served(step.served_share)
+    if served == _served(row) and row.requests_share is not None:
+        more = fine_percent(step.requests_share - row.requests_share)
+        served = f"{more} more requests"
+    return f"{served} for {usd(step.budget_usd)}"
+
+
+def share_served(share: float) -> str:
+    """`46.2 %`, so that neighbours differ; `100 %` for nothing less than all."""
+    return "100 %" if share >= 1 else percent(min(share, MOST_BELOW_ALL), 1)
 
 
 def _split(row: Row) -> tuple[str, str]:
@@ -128,22 +156,24 @@ def _what(row: Row) -> str:
 # ---- what all rows together tell
 
 
-def findings(result: WhatIf, problem: Problem) -> Iterator[str]:
+def findings(result: WhatIf, problem: Problem, scenarios: Sequence[Scenario]) -> Iterator[str]:
     """Smallest budgets, break-evens and the staircase, as lines."""
     for others, usd_per_month in result.smallest_budgets.items():
-        where = f" with {escape(others)}" if others else ""
+        where = f" ({escape(others)})" if others else ""
         yield f"Smallest budget that serves everything{where}: {usd(usd_per_month)}."
     yield from _break_even_lines(result, problem)
     if all(set(row.settings) == {"budget"} for row in result.rows):
         steps = [row.next_step for row in result.rows if row.next_step is not None]
         points = [(row.cash_usd, row.served_share) for row in result.rows]
         points += [(step.budget_usd, step.served_share) for step in steps]
-        yield from staircase([(x, y) for x, y in points if x is not None and y is not None])
+        known = [(x, y) for x, y in points if x is not None and y is not None]
+        asked = [s.budget_usd for s in scenarios if s.budget_usd is not None]
+        yield from staircase(known, min(asked), max([*asked, *(x for x, _ in known)]))
 
 
 def _break_even_lines(result: WhatIf, problem: Problem) -> Iterator[str]:
     for others, even in result.break_evens.items():
-        where = f" with {escape(others)}" if others else ""
+        where = f" ({escape(others)})" if others else ""
         yield f"{_break_even(result.rows, even)}{where}."
     if result.break_evens and not set(PER_TOKEN) & set(allowed_billings(problem)):
         yield "Per-token billing is not in limits.billing.allow: the plans do without it."
@@ -162,30 +192,43 @@ def _break_even(rows: Iterable[Row], even: BreakEven | None) -> str:
     return f"No break-even: {cheaper} is cheaper throughout"
 
 
-def staircase(points: Sequence[tuple[float, float]]) -> Iterator[str]:
-    """What each budget serves at least, drawn in plain characters; nothing for one point."""
-    known = sorted(set(points))
-    if len({x for x, _ in known}) < 2:
+def staircase(points: Sequence[tuple[float, float]], low: float, high: float) -> Iterator[str]:
+    """What each budget from `low` to `high` serves at least; nothing where all serve the same.
+
+    `points` are budgets and the shares they serve. The axis begins at the ten percent below the
+    smallest share, so that steps are seen where little differs.
+    """
+    budgets = [low + (high - low) * i / (STAIRCASE_WIDTH - 1) for i in range(STAIRCASE_WIDTH)]
+    shares = [_served_by(points, budget) for budget in budgets]
+    if high <= low or max(shares) - min(shares) < LEAST_DRAWN:
         return
-    low, high = known[0][0], known[-1][0]
-    heights = [
-        _height(known, low + (high - low) * i / (STAIRCASE_WIDTH - 1))
-        for i in range(STAIRCASE_WIDTH)
-    ]
+    tens = [math.floor(10 * min(shares) + 1e-4) - 1, math.ceil(10 * max(shares) - 1e-4)]
+    bottom, top = max(0.0, tens[0] / 10), tens[1] / 10
     yield ""
     for level in range(STAIRCASE_HEIGHT, 0, -1):
-        label = f"{100 * level // STAIRCASE_HEIGHT} %" if level % 5 == 0 else ""
-        row = "".join("#" if height >= level else " " for height in heights)
+        at = bottom + (top - bottom) * level / STAIRCASE_HEIGHT
+        label = percent(at) if level % 5 == 0 else ""
+        row = "".join("#" if share >= at - LEAST_DRAWN else " " for share in shares)
         yield f"  {label:>5} |{row}".rstrip()
-    yield f"  {'':>5} +{'-' * STAIRCASE_WIDTH}"
+    yield f"  {percent(bottom):>5} +{'-' * STAIRCASE_WIDTH}"
+    yield f"  {'':>5}  {_axis_labels(points, low, high)}"
+
+
+def _axis_labels(points: Sequence[tuple[float, float]], low: float, high: float) -> str:
+    """Both ends, and between them the first budget that serves the most, where there is room."""
     left, right = usd(low), usd(high)
-    yield f"  {'':>5}  {left}{right:>{STAIRCASE_WIDTH - len(left)}}"
+    most = max(share for _, share in points)
+    first = min(budget for budget, share in points if share >= most - LEAST_DRAWN)
+    middle, at = usd(first), math.ceil((first - low) / (high - low) * (STAIRCASE_WIDTH - 1))
+    line = f"{left}{right:>{STAIRCASE_WIDTH - len(left)}}"
+    if len(left) + 2 <= at and at + len(middle) + 2 <= STAIRCASE_WIDTH - len(right):
+        line = line[:at] + middle + line[at + len(middle) :]
+    return line
 
 
-def _height(known: Sequence[tuple[float, float]], budget: float) -> int:
-    """Tenths that the dearest point within the budget serves."""
-    best = max((share for x, share in known if x <= budget * (1 + 1e-9)), default=0.0)
-    return int(best * STAIRCASE_HEIGHT + 1e-4)
+def _served_by(points: Sequence[tuple[float, float]], budget: float) -> float:
+    """What the best of the points within the budget serves."""
+    return max((share for x, share in points if x <= budget * (1 + 1e-9)), default=0.0)
 
 
 # ---- the exact frontier
@@ -193,21 +236,32 @@ def _height(known: Sequence[tuple[float, float]], budget: float) -> int:
 
 def frontier_text(frontier: Frontier) -> str:
     """Every step between two budgets."""
-    rows = [["from", "served", "GPUs", "in the plan"], *map(_step_cells, frontier.steps)]
-    lines = columns(rows, ">>><")
+    rows = [["from", "served", "requests", "GPUs", "in the plan"]]
+    rows += map(_step_cells, frontier.steps)
+    align = ">>>><"
+    if all(served == requests for _, served, requests, _, _ in rows[1:]):
+        rows = [[*row[:2], *row[3:]] for row in rows]
+        align = ">>><"
+    lines = columns(rows, align)
     if frontier.note:
         lines.append(f"Not complete: {escape(frontier.note)}.")
     if frontier.smallest_budget_usd is not None:
         smallest = usd(frontier.smallest_budget_usd)
         lines.append(f"Smallest budget that serves everything: {smallest}.")
     points = [(step.budget_usd, step.served_share) for step in frontier.steps]
-    return "\n".join([*lines, *staircase(points)]) + "\n"
+    return "\n".join([*lines, *staircase(points, frontier.low_usd, frontier.high_usd)]) + "\n"
 
 
 def _step_cells(step: Step) -> list[str]:
     about = "" if step.is_step else " (and more with every cent)"
-    served = fine_percent(step.served_share)
-    return [money(step.budget_usd), served, str(step.plan.gpus), escape(step.fleet) + about]
+    served, requests = share_served(step.served_share), share_served(step.requests_share)
+    return [
+        money(step.budget_usd),
+        served,
+        requests,
+        str(step.plan.gpus),
+        escape(step.fleet) + about,
+    ]
 
 
 def frontier_dict(frontier: Frontier) -> dict[str, object]:
