@@ -20,8 +20,8 @@ from milp_planner.serving.traffic import Schedule, make_schedule
 def prepare(problem: Problem, catalog: Catalog) -> PlanningInput:
     """Blocks, classes and candidates of `problem`.
 
-    Raises InputError for names unknown and for numbers beyond what can be planned, TypeError for
-    anything but a Problem and a Catalog.
+    Raises InputError for names unknown and for numbers beyond what can be planned, ArgumentError
+    for anything but a Problem and a Catalog.
     """
     check_problem_and_catalog(problem, catalog)
     faults = [located(problem, fault) for fault in _workload_faults(problem, catalog)]
