@@ -71,6 +71,12 @@ class InputError(PlannerError):
         return "\n".join([*shown, f"and {more} more"] if more > 0 else shown)
 
 
+class ArgumentError(InputError, TypeError):
+    """A value of the wrong type from Python code."""
+
+    __str__ = InputError.__str__
+
+
 class SolverError(Exception):
     """The solvers failed, or a plan broke its own limits: never the user's fault."""
 
@@ -100,6 +106,11 @@ class RecordError(ValueError):
 def input_error(message: str, *, path: str = "", file: str = "", hint: str = "") -> InputError:
     """An `InputError` with one fault and no line."""
     return InputError([Fault(file=file, line=0, column=0, path=path, message=message, hint=hint)])
+
+
+def argument_error(message: str, *, path: str = "", hint: str = "") -> ArgumentError:
+    """An `ArgumentError` about the argument called `path`."""
+    return ArgumentError(input_error(message, path=path, hint=hint).faults)
 
 
 def nearest(name: str, known: Iterable[str], most: int = 1) -> list[str]:

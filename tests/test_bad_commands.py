@@ -17,8 +17,18 @@ from toy import ENVIRONMENT
 from milp_planner.cli import authoring, exit_codes
 from milp_planner.errors import InputError
 from milp_planner.inputs.load import load_problem
+from milp_planner.inputs.problem import Problem
+from milp_planner.inputs.traffic import RequestsPerSecond
+from milp_planner.planning import planner
 from milp_planner.planning.arguments import check_settings
+from milp_planner.planning.confidence import confidence_range
+from milp_planner.planning.diagnose import diagnose
+from milp_planner.planning.evaluate import evaluate
+from milp_planner.planning.explain import explain
+from milp_planner.planning.frontier import budget_frontier
+from milp_planner.planning.limit_costs import explain_limits
 from milp_planner.planning.prepare import prepare
+from milp_planner.planning.what_if import what_if
 
 pytest_plugins = ["refusing"]
 
@@ -178,7 +188,47 @@ def test_a_problem_and_a_catalog_are_told_from_anything_else():
     ):
         with pytest.raises(TypeError) as caught:
             prepare(problem, catalog)
-        assert str(caught.value) == words
+        assert isinstance(caught.value, InputError)
+        (fault,) = caught.value.faults
+        assert fault.message == words
+        assert fault.path in ("problem", "catalog")
+        assert fault.hint == f"give what milp_planner.load_{fault.path}() returns"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda problem, catalog: planner.solve(problem, catalog),
+        lambda problem, catalog: diagnose(problem, catalog),
+        lambda problem, catalog: evaluate(problem, None, catalog),
+        lambda problem, catalog: what_if(problem, [], catalog),
+        lambda problem, catalog: explain(problem, catalog, gpu="big"),
+        lambda problem, catalog: explain_limits(problem, catalog),
+        lambda problem, catalog: budget_frontier(problem, 1, 2, catalog),
+        lambda problem, catalog: confidence_range(problem, catalog),
+    ],
+    ids=["solve", "diagnose", "evaluate", "what_if", "explain", "limits", "frontier", "confidence"],
+)
+@pytest.mark.parametrize("wrong", [(None, None), ({}, None), ("x.yaml", None), (None, "market")])
+def test_every_call_says_which_argument_is_wrong(call, wrong):
+    for given in (wrong, (builders.problem(13), wrong[1] or 5)):
+        with pytest.raises(InputError, match=r"expected a (Problem|Catalog), as load_"):
+            call(*given)
+
+
+def test_a_record_built_in_code_gives_every_fault_with_its_path():
+    with pytest.raises(InputError) as caught:
+        Problem(name="Chat #1", workload=[], workloads=[{"name": "chat", "lllm": "toy"}])
+    faults = {fault.path: fault for fault in caught.value.faults}
+    assert faults["name"].message == ("use lower-case letters, digits and '-' (found 'Chat #1')")
+    assert faults["workload"].message == "unknown key; did you mean 'workloads'?"
+    assert faults["workloads[0].lllm"].message == "unknown key; did you mean 'llm'?"
+    assert not any(fault.file or fault.line for fault in caught.value.faults)
+
+
+def test_a_part_built_in_code_is_refused_by_its_own_path():
+    with pytest.raises(InputError, match=r"^requests_per_second: must be greater than 0"):
+        RequestsPerSecond(kind="requests_per_second", requests_per_second=-3)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import ValidationError
 
 from milp_planner import InputError
 from milp_planner.inputs.problem import Problem
@@ -69,6 +68,6 @@ def faults(call, *arguments):
 
 def refusal(**traffic):
     """What the record says of a `traffic:` that cannot be."""
-    with pytest.raises(ValidationError) as caught:
+    with pytest.raises(InputError) as caught:
         problem(workload(**traffic))
     return str(caught.value)

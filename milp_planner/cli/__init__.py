@@ -3,6 +3,20 @@
 To add a command, write a function that returns its exit code and name it in `app.py`.
 """
 
-from milp_planner.cli.entry import main
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from milp_planner.cli.signals import leaving_nothing_to_do, signals_exit_at_once
 
 __all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line, `sys.argv` by default, and return its exit code."""
+    with signals_exit_at_once():
+        from milp_planner.cli.entry import run_command_line
+    code = run_command_line(argv)
+    if argv is None:
+        leaving_nothing_to_do()
+    return code

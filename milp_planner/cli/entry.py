@@ -30,7 +30,7 @@ USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 """What the argument parser raises. typer does not publish the class, only ones derived from it."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def run_command_line(argv: Sequence[str] | None = None) -> int:
     """Run one command line, `sys.argv` by default, and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
@@ -39,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = _guarded(arguments)
             streams.finish()
             return code
+    except KeyboardInterrupt as stop:  # between the lines above, or while an error was told
+        return _explain(stop, arguments)
     except BrokenPipeError:
         streams.forget_streams()
         return exit_codes.READER_GONE

@@ -19,6 +19,9 @@ EXITS = {
     signal.SIGTERM: (exit_codes.TERMINATED, b"terminated\n"),
 }
 
+LONGEST_WAIT_S = 2.0
+"""How long a signal waits for an answer that is being written."""
+
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM, taken down the same path as Ctrl-C."""
@@ -51,6 +54,53 @@ def signals_exit_at_once() -> Iterator[None]:
 
     with _handled(signal.SIGINT, leave), _handled(signal.SIGTERM, leave):
         yield
+
+
+@contextlib.contextmanager
+def signals_wait(most_s: float = LONGEST_WAIT_S) -> Iterator[None]:
+    """The first signal waits for the end of the block, so that what it prints is whole.
+
+    Not for ever: a reader that stopped reading would keep us. After `most_s`, or at a second
+    signal, it is delivered inside the block.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in EXITS}
+    came: list[signal.Signals] = []
+
+    def wait(number: int, frame: FrameType | None) -> None:
+        came.append(signal.Signals(number))
+        if len(came) > 1:
+            deliver(number, frame)
+        elif hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, most_s)
+
+    def deliver(number: int, frame: FrameType | None) -> None:
+        first = came.pop(0)
+        came.clear()
+        handler = before[first]
+        if callable(handler):
+            handler(first, frame)
+        else:
+            signal.signal(first, signal.SIG_DFL)
+            signal.raise_signal(first)
+
+    with contextlib.ExitStack() as stack:
+        for number in EXITS:
+            stack.enter_context(_handled(number, wait))
+        if hasattr(signal, "setitimer"):
+            stack.enter_context(_handled(signal.SIGALRM, deliver))
+            stack.callback(signal.setitimer, signal.ITIMER_REAL, 0)
+        yield
+    if came:
+        deliver(came[0], None)
+
+
+def leaving_nothing_to_do() -> None:
+    """Ignore both signals: the answer is out, and shutting Python down takes no time."""
+    for number in EXITS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
+from milp_planner.cli.signals import signals_wait
 from milp_planner.errors import PlannerError
 
 MOST_WARNINGS_SHOWN = 5
@@ -198,7 +199,8 @@ def _write(stream: TextIO | None, text: str) -> None:
 
 def _guarded(action: Callable[[], object]) -> None:
     try:
-        action()
+        with signals_wait():
+            action()
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from milp_planner.errors import InputError
+from milp_planner.inputs.validation import faults_of
 
 
 class Frozen(BaseModel):
@@ -16,3 +21,13 @@ class Frozen(BaseModel):
         validate_by_name=True,
         allow_inf_nan=False,
     )
+
+    def __init__(self, /, **data: Any) -> None:
+        """Raises InputError with every fault, in the words that a file's reader gets."""
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            raise InputError(faults_of(error, None, type(self), data=data)) from None
+
+    # Else pydantic would call it for records in files as well, whose faults need their lines.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from milp_planner.errors import MOST_FAULTS_SHOWN, Fault, InputError, did_you_mean
+from milp_planner.errors import MOST_FAULTS_SHOWN, Fault, InputError, argument_error, did_you_mean
 from milp_planner.inputs.base import Frozen
 from milp_planner.inputs.catalog import (
     Catalog,
@@ -55,11 +55,12 @@ def load_catalog(
     Raises `InputError` with every fault of every file, each with its line.
     """
     if not isinstance(name_or_folder, str | Path):
-        raise TypeError(f"expected a name or a folder, not {type(name_or_folder).__name__}")
+        given = type(name_or_folder).__name__
+        raise argument_error(f"expected a name or a folder, not {given}", path="name_or_folder")
     if isinstance(overlays, str | Path):
-        raise TypeError("overlays: expected a list of folders, not one")
+        raise argument_error("expected a list of folders, not one", path="overlays")
     if as_of is not None and not isinstance(as_of, date):
-        raise TypeError(f"as_of: expected a date, not {type(as_of).__name__}")
+        raise argument_error(f"expected a date, not {type(as_of).__name__}", path="as_of")
     layers = read_layers(name_or_folder, base or Path(), overlays, TABLES)
     loader = _Loader(as_of or date.today())
     for depth, layer in enumerate(layers):

@@ -8,13 +8,12 @@ HiGHS alone does it. With one class, load spreads in proportion to capacity with
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 
 import pulp
 
 from milp_planner.milp.highs import run_highs
+from milp_planner.milp.scratch import scratch_folder
 from milp_planner.milp.variables import expression
 from milp_planner.planning.choice import FleetChoice
 from milp_planner.serving.candidates import Candidate, PlanningInput
@@ -84,8 +83,8 @@ def _add_block(
 
 
 def _values(lp: pulp.LpProblem) -> dict[str, float]:
-    with tempfile.TemporaryDirectory(prefix="milp-planner-") as folder:
-        mps = Path(folder) / "balance.mps"
+    with scratch_folder() as folder:
+        mps = folder / "balance.mps"
         lp.writeMPS(str(mps))
         columns = [variable.name for variable in lp.variables()]
         outcome = run_highs(mps, columns=columns, time_limit_s=SECONDS, gap=0.0, seed=1)

@@ -15,7 +15,6 @@ import shutil
 import signal
 import struct
 import subprocess
-import tempfile
 import threading
 import time
 from array import array
@@ -39,6 +38,7 @@ from milp_planner.milp.engines import (
     seconds_since,
     whole_share_in,
 )
+from milp_planner.milp.scratch import scratch_folder
 
 ENVIRONMENT_VARIABLE = "MILP_PLANNER_CBC"
 OLDEST_CBC_ON_PATH = (2, 10, 10)  # older ones on PATH are no better than PuLP's own 2.10.3
@@ -229,18 +229,16 @@ def _run_once(executable: str, asked: _Asked, cancel: threading.Event) -> Outcom
     try:
         if not os.access(executable, os.X_OK):
             raise OSError("it is not there, or not executable")
-        with tempfile.TemporaryDirectory(
-            prefix="milp_planner_", ignore_cleanup_errors=True
-        ) as home:
-            _put_model(asked.mps, Path(home))
+        with scratch_folder() as home:
+            _put_model(asked.mps, home)
             ended = run_child(
                 [os.path.abspath(executable), MODEL_FILE, *_options(asked)],
-                home=Path(home),
-                log=Path(home) / LOG_FILE,
+                home=home,
+                log=home / LOG_FILE,
                 time_limit_s=asked.time_limit_s,
                 cancel=cancel,
             )
-            return _read(ended, Path(home), asked, seconds_since(started_s))
+            return _read(ended, home, asked, seconds_since(started_s))
     except OSError as error:
         return Outcome(CBC, "", EngineStatus.FAILED, reason=f"cannot run {executable}: {error}")
 

@@ -7,11 +7,9 @@ per provider shrink from 23,000 columns to 2,500, with the same optimum.
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 
 from milp_planner.inputs.problem import GpuLimits, Problem
@@ -20,6 +18,7 @@ from milp_planner.milp.highs import run_highs
 from milp_planner.milp.limits import Weight, user_quotas
 from milp_planner.milp.model import FleetModel
 from milp_planner.milp.rows import most_at_once
+from milp_planner.milp.scratch import scratch_folder
 from milp_planner.planning.plan import Plan, exceeds
 from milp_planner.serving.candidates import Candidate, PlanningInput
 
@@ -87,8 +86,8 @@ def relaxed_values(
     model: FleetModel, time_limit_s: float = 60.0, cancel: threading.Event | None = None
 ) -> Mapping[str, float] | None:
     """Columns of the linear relaxation, integers free; None when HiGHS finds none in time."""
-    with tempfile.TemporaryDirectory(prefix="milp-planner-") as folder:
-        mps = Path(folder) / "relaxed.mps"
+    with scratch_folder() as folder:
+        mps = folder / "relaxed.mps"
         model.write_mps(mps)
         relaxed = run_highs(mps, time_limit_s=time_limit_s, relaxed=True, cancel=cancel)
     return relaxed.values if relaxed.status is EngineStatus.OPTIMAL else None

@@ -12,11 +12,9 @@ None of it shows in a price, and HiGHS alone solves it: a tie is a matter of tas
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pulp
 
@@ -25,6 +23,7 @@ from milp_planner.milp.exclusion import LEAST_TOKEN_SHARE
 from milp_planner.milp.highs import run_highs
 from milp_planner.milp.model import FleetModel
 from milp_planner.milp.rows import EQ, GE, LE, Row, scaled
+from milp_planner.milp.scratch import scratch_folder
 from milp_planner.milp.variables import Terms, add, is_elastic, merged, most_units
 from milp_planner.planning.plan import Plan
 from milp_planner.serving.candidates import Candidate, PlanningInput
@@ -100,8 +99,8 @@ class _Programs:
             return None
         self.model.minimise(terms)
         nodes = most_nodes(self.model)
-        with tempfile.TemporaryDirectory(prefix="milp-planner-") as folder:
-            mps = Path(folder) / "tie.mps"
+        with scratch_folder() as folder:
+            mps = folder / "tie.mps"
             self.model.write_mps(mps)
             outcome = run_highs(mps, time_limit_s=left_s, seed=self.seed, nodes=nodes)
         self.iterations += outcome.iterations

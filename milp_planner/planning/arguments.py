@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from milp_planner.errors import InputError, did_you_mean, input_error
+from milp_planner.errors import InputError, argument_error, did_you_mean, input_error
 from milp_planner.inputs.catalog import Catalog
+from milp_planner.inputs.load import load_catalog_of
 from milp_planner.inputs.problem import Problem
 from milp_planner.units import shown
 
@@ -15,12 +16,28 @@ MOST_ALTERNATIVES = 100
 
 
 def check_problem_and_catalog(problem: object, catalog: object) -> None:
-    """Raise TypeError for what `load_problem` and `load_catalog` do not give."""
-    for value, kind in ((problem, Problem), (catalog, Catalog)):
-        if not isinstance(value, kind):
-            name = kind.__name__
-            given = type(value).__name__
-            raise TypeError(f"expected a {name}, as load_{name.lower()}() gives, not {given}")
+    """Raise ArgumentError for what `load_problem` and `load_catalog` do not give."""
+    _check_kind(problem, Problem)
+    _check_kind(catalog, Catalog)
+
+
+def _check_kind(value: object, kind: type) -> None:
+    if not isinstance(value, kind):
+        path = kind.__name__.lower()
+        loader = f"load_{path}()"
+        raise argument_error(
+            f"expected a {kind.__name__}, as {loader} gives, not {type(value).__name__}",
+            path=path,
+            hint=f"give what milp_planner.{loader} returns",
+        )
+
+
+def catalog_for(problem: Problem, catalog: Catalog | None) -> Catalog:
+    """`catalog`, or the one that `problem` names; ArgumentError where either is something else."""
+    _check_kind(problem, Problem)
+    known = load_catalog_of(problem) if catalog is None else catalog
+    _check_kind(known, Catalog)
+    return known
 
 
 def check_settings(
@@ -30,7 +47,7 @@ def check_settings(
     alternatives: object = None,
     solver: object = None,
 ) -> None:
-    """Raise TypeError for a setting of the wrong type, InputError for one out of range.
+    """Raise ArgumentError for a setting of the wrong type, InputError for one out of range.
 
     None stands for the problem's own setting.
     """
@@ -38,7 +55,7 @@ def check_settings(
     _check_number("gap", gap, least=0.0, most=1.0)
     _check_number("alternatives", alternatives, least=0, most=MOST_ALTERNATIVES, whole=True)
     if solver is not None and not isinstance(solver, str):
-        raise TypeError(f"solver: expected text, not {type(solver).__name__}")
+        raise argument_error(f"expected text, not {type(solver).__name__}", path="solver")
     if solver is not None and solver not in SOLVERS:
         near = did_you_mean(solver, SOLVERS)
         raise _wrong("solver", f"{shown(solver)} is not one of {', '.join(SOLVERS)}{near}")
@@ -57,7 +74,7 @@ def _check_number(
         return
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
         expected = "a whole number" if whole else "a number"
-        raise TypeError(f"{name}: expected {expected}, not {type(value).__name__}")
+        raise argument_error(f"expected {expected}, not {type(value).__name__}", path=name)
     if math.isnan(value):
         raise _wrong(name, "must be a number (is nan)")
     if above is not None and value <= above:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from milp_planner.inputs.catalog import Catalog
-from milp_planner.inputs.load import load_catalog_of
 from milp_planner.inputs.problem import Problem
+from milp_planner.planning.arguments import catalog_for
 from milp_planner.planning.plan import Plan, Status
 from milp_planner.planning.planner import solve
 from milp_planner.serving.derate import planning_quantile
@@ -93,7 +93,7 @@ def confidence_range(
     `plan` is the one at the problem's own confidence, where it is known already. A confidence of
     p90 plans on the 10th percentile. Raises what `solve` raises.
     """
-    known = load_catalog_of(problem) if catalog is None else catalog
+    known = catalog_for(problem, catalog)
     own = planning_quantile(problem.policy.confidence_share)
 
     def case(quantile: float) -> ConfidenceCase:

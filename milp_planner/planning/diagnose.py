@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from milp_planner.inputs.catalog import Catalog, Offering
-from milp_planner.inputs.load import load_catalog_of
 from milp_planner.inputs.patching import Patch
 from milp_planner.inputs.problem import Problem
+from milp_planner.planning.arguments import catalog_for
 from milp_planner.planning.fits import fits_of
 from milp_planner.planning.loosening import Cash, Limit, limits_of
 from milp_planner.planning.plan import Change, Diagnosis, Fit, Plan, Provenance
@@ -43,7 +43,7 @@ def diagnose(
     """
     from milp_planner.planning.planner import solve
 
-    catalog = load_catalog_of(problem) if catalog is None else catalog
+    catalog = catalog_for(problem, catalog)
     plan = solve(problem, catalog, time_limit_s=time_limit_s, solver=solver, alternatives=0)
     return plan.diagnosis
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from milp_planner.errors import Fault, InputError, input_error, nearest
 from milp_planner.inputs.catalog import Catalog, Offering, TokenPrice
-from milp_planner.inputs.catalog_files import load_catalog
 from milp_planner.inputs.problem import BillingLimits, Filter, Problem, ProviderLimits
 from milp_planner.milp.balance import balanced
 from milp_planner.milp.constraints import CONSTRAINTS
+from milp_planner.planning.arguments import catalog_for
 from milp_planner.planning.assemble import assemble
 from milp_planner.planning.choice import FleetChoice
 from milp_planner.planning.plan import Plan, Provenance, WorkloadPlan
@@ -108,7 +108,7 @@ def evaluate(
 
     Raises InputError for names unknown and for offerings that cannot serve their workload.
     """
-    catalog = load_catalog(problem.catalog) if catalog is None else catalog
+    catalog = catalog_for(problem, catalog)
     given = prepare(problem, catalog)
     wanted = _todays_fleet(given) if fleet is None else fleet
     rows = dict(_resolved(problem, catalog, wanted))

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from milp_planner.errors import did_you_mean, input_error, nearest
 from milp_planner.inputs.catalog import Catalog
-from milp_planner.inputs.load import load_catalog_of
 from milp_planner.inputs.problem import Problem
 from milp_planner.milp.required import Required, Wanted
+from milp_planner.planning.arguments import catalog_for
 from milp_planner.planning.entering import EntryPrice, EntryTraffic, entry_price, entry_traffic
 from milp_planner.planning.loosening import names_in
 from milp_planner.planning.plan import Plan, Status
@@ -159,7 +159,7 @@ def explain(
     use, the price and the traffic at which it enters. The time limit covers everything; what it cut
     short is named. Raises InputError when not exactly one subject is given, or it is not known.
     """
-    catalog = load_catalog_of(problem) if catalog is None else catalog
+    catalog = catalog_for(problem, catalog)
     subject = _subject(catalog, offering, gpu, provider)
     given = prepare(problem, catalog)
     settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver)

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from milp_planner.inputs.catalog import Catalog
-from milp_planner.inputs.load import load_catalog_of
 from milp_planner.inputs.problem import Budget, Problem
 from milp_planner.milp.stages import Held, Stage, stages_of
+from milp_planner.planning.arguments import catalog_for
 from milp_planner.planning.plan import Plan, Status
 from milp_planner.planning.planner import provenance_of
 from milp_planner.planning.prepare import prepare
@@ -128,7 +128,7 @@ def budget_frontier(
     the budget, are one. The time limit covers the whole search, from the largest budget downwards;
     a note says where it ended. Raises InputError as `solve` does.
     """
-    catalog = load_catalog_of(problem) if catalog is None else catalog
+    catalog = catalog_for(problem, catalog)
     short = problem.limits.budget.when_short if problem.limits.budget else "fail"
     ask = when_short if short == "fail" else short
     given = prepare(with_budget(problem, high_usd, ask), catalog)

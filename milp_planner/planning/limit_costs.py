@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from milp_planner.inputs.catalog import Catalog
-from milp_planner.inputs.load import load_catalog_of
 from milp_planner.inputs.patching import patched
 from milp_planner.inputs.problem import Problem
+from milp_planner.planning.arguments import catalog_for
 from milp_planner.planning.loosening import Cash, Limit, Rungs, limits_of
 from milp_planner.planning.plan import Plan, Status
 from milp_planner.planning.plan_dict import clean
@@ -115,7 +115,7 @@ def explain_limits(
     Where there is no plan, the plan in the answer says why, and there are no rows. The time limit
     covers everything; what it cut short is named. Raises InputError as `solve` does.
     """
-    catalog = load_catalog_of(problem) if catalog is None else catalog
+    catalog = catalog_for(problem, catalog)
     given = prepare(problem, catalog)
     settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver)
     resolver = Resolver(given, settings, provenance_of(given, settings))

@@ -12,10 +12,9 @@ from itertools import pairwise
 
 from milp_planner._version import __version__
 from milp_planner.inputs.catalog import Catalog
-from milp_planner.inputs.load import load_catalog_of
 from milp_planner.inputs.problem import Budget, Problem
 from milp_planner.milp.variables import may_fall_short
-from milp_planner.planning.arguments import check_settings
+from milp_planner.planning.arguments import catalog_for, check_settings
 from milp_planner.planning.diagnose import (
     NO_FLEET,
     diagnosis_lines,
@@ -61,9 +60,7 @@ def solve(
     """
     started_s = time.monotonic()
     check_settings(alternatives=alternatives)
-    if catalog is None and isinstance(problem, Problem):
-        catalog = load_catalog_of(problem)
-    given = prepare(problem, catalog)
+    given = prepare(problem, catalog_for(problem, catalog))
     settings = settings_of(
         problem, time_limit_s=time_limit_s, gap=gap, solver=solver, cancel=cancel
     )

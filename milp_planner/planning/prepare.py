@@ -24,8 +24,8 @@ def prepare(
 ) -> PlanningInput:
     """Blocks, classes and candidates of `problem`, taken from `known` where they cannot differ.
 
-    Raises InputError for names unknown and for numbers beyond what can be planned, TypeError for
-    anything but a Problem and a Catalog.
+    Raises InputError for names unknown and for numbers beyond what can be planned, ArgumentError
+    for anything but a Problem and a Catalog.
     """
     check_problem_and_catalog(problem, catalog)
     faults = [located(problem, fault) for fault in _workload_faults(problem, catalog)]

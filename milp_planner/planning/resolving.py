@@ -112,7 +112,7 @@ def settings_of(
 ) -> Settings:
     """How to solve: the problem's own settings, and what the caller says instead.
 
-    Raises InputError for a setting out of range, TypeError for one of the wrong type.
+    Raises InputError for a setting out of range, ArgumentError for one of the wrong type.
     """
     check_settings(time_limit_s=time_limit_s, gap=gap, solver=solver)
     return Settings(

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from milp_planner.inputs.problem import Alternatives
 from milp_planner.milp.balance import balanced
@@ -34,6 +32,7 @@ from milp_planner.milp.room import (
     room_for_score,
     wider_room,
 )
+from milp_planner.milp.scratch import scratch_folder
 from milp_planner.milp.stages import Held, Stage, hold, minimise
 from milp_planner.milp.ties import most_nodes
 from milp_planner.planning.assemble import assemble
@@ -294,8 +293,8 @@ class Search:
             wrong = violations(self.given, plan) or self._repeats(plan)
             return None if wrong else objective_value(model, values)
 
-        with tempfile.TemporaryDirectory(prefix="milp-planner-") as folder:
-            mps = Path(folder) / "fleet.mps"
+        with scratch_folder() as folder:
+            mps = folder / "fleet.mps"
             model.write_mps(mps)
             verdict = solve_certified(
                 mps,

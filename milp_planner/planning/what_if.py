@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from milp_planner.errors import PlannerError, SolverError
 from milp_planner.inputs.catalog import Catalog
-from milp_planner.inputs.load import load_catalog_of
 from milp_planner.inputs.problem import Problem
+from milp_planner.planning.arguments import catalog_for
 from milp_planner.planning.break_even import BreakEven, Split, break_even, split
 from milp_planner.planning.frontier import Step, next_step, requests_share, smallest_budget
 from milp_planner.planning.plan import Plan, Status
@@ -176,7 +176,7 @@ def what_if(
     InputError for a patch by name that cannot be read; a scenario that does not fit the problem
     gives a row that says so.
     """
-    catalog = load_catalog_of(problem) if catalog is None else catalog
+    catalog = catalog_for(problem, catalog)
     how = How(time_limit_s, gap, solver)
     chosen = listed(scenarios)
     rows = tuple(rows_of(problem, chosen, catalog, executor, how))
