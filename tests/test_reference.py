@@ -88,6 +88,37 @@ def test_traffic_and_effective_rates(
         assert plan.tokens_per_month == pytest.approx(8_640_000 * 30)
 
 
+OTHER_TRAFFIC: list[dict[str, Any]] = [
+    {"kind": "requests_per_second", "requests_per_second": 100},
+    {"kind": "profile", "tokens_per_day": 8_640_000, "weights": [1] * 24},
+]
+
+
+@pytest.mark.parametrize("traffic", OTHER_TRAFFIC, ids=lambda traffic: traffic["kind"])
+def test_raw_rates_take_the_factors_of_traffic_without_a_pattern(
+    atlas: Catalog, traffic: dict[str, Any]
+) -> None:
+    factors = {"efficiency": "85%", "batch_multiplier": 1.25}
+    for written, effective in (({}, 15_000), (factors, 15_937.5)):
+        chat = {"name": "chat", "llm": "llama_70b", "traffic": {**traffic, **written}}
+        asked = Problem(workloads=[chat], limits={"offerings": {"allow": [H100]}})
+        (w,) = solve(asked, atlas).workloads
+        assert w.peak_requests_per_second == pytest.approx(100)
+        assert w.capacity_requests_per_second == pytest.approx(effective, rel=1e-12)
+
+
+def test_raw_rates_take_the_factors_of_a_trace(atlas: Catalog, tmp_path: Path) -> None:
+    # 900 + 100 tokens a request: 15,000 tokens/s are 15 requests/s, x 0.70 x 1.35 are 14.175.
+    recorded = tmp_path / "trace.csv"
+    recorded.write_text("arrival_s,input_tokens,output_tokens\n0,900,100\n30,900,100\n")
+    for written, effective in (({}, 15), ({"efficiency": 0.70, "batch_multiplier": 1.35}, 14.175)):
+        traffic = {"kind": "trace", "file": str(recorded), **written}
+        chat = {"name": "chat", "llm": "llama_70b", "traffic": traffic}
+        asked = Problem(workloads=[chat], limits={"offerings": {"allow": [H100]}})
+        (w,) = solve(asked, atlas).workloads
+        assert w.capacity_requests_per_second == pytest.approx(effective, rel=1e-12)
+
+
 # --- Counts and bands -------------------------------------------------------------------------
 
 

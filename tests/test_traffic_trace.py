@@ -286,6 +286,14 @@ def test_columns_may_be_named_and_others_are_ignored(tmp_path):
     assert (read.arrival_s[0], read.input_tokens[0], read.output_tokens[0]) == (1.5, 20, 3)
 
 
+@pytest.mark.parametrize(
+    "header", ["timestamp,contexttokens,generatedtokens", "Arrival,Input_Tokens,OUTPUT_TOKENS"]
+)
+def test_known_columns_are_known_in_any_case(tmp_path, header):
+    read = read_requests(write(tmp_path, [(1.5, 20, 3)], header))
+    assert (read.arrival_s[0], read.input_tokens[0], read.output_tokens[0]) == (1.5, 20, 3)
+
+
 def test_quotes_blanks_bom_and_windows_line_ends_do_no_harm(tmp_path):
     path = tmp_path / "t.csv"
     path.write_bytes(

@@ -79,7 +79,17 @@ class TokensPerDay(TrafficKind):
         return PATTERNS[self.pattern] if isinstance(self.pattern, str) else self.pattern
 
 
-class RequestsPerSecond(TrafficKind):
+class WithoutPattern(TrafficKind):
+    """What kinds of traffic share that name no pattern, and so state its factors themselves."""
+
+    efficiency: Annotated[Share, Field(gt=0)] = 1.0
+    """Share of a raw throughput that is reached; multiplies `raw` catalog rows only."""
+
+    batch_multiplier: PositiveNumber = 1.0
+    """Gain from batching; multiplies `raw` catalog rows only."""
+
+
+class RequestsPerSecond(WithoutPattern):
     """A rate of requests, all month."""
 
     kind: Literal["requests_per_second"] = "requests_per_second"
@@ -100,7 +110,7 @@ class RequestsPerSecond(TrafficKind):
         return self
 
 
-class Profile(TrafficKind):
+class Profile(WithoutPattern):
     """A daily volume that follows the hours of the day (24 weights) or of the week (168)."""
 
     kind: Literal["profile"] = "profile"
@@ -156,7 +166,7 @@ class TraceColumns(Frozen):
     output_tokens: ColumnName | None = None
 
 
-class Trace(TrafficKind):
+class Trace(WithoutPattern):
     """Recorded requests, one per row of a CSV file: arrival, input tokens, output tokens."""
 
     kind: Literal["trace"] = "trace"

@@ -202,7 +202,7 @@ def _origin(row: Row) -> str:
     if trace is None:
         return f"{row['kind']}{growth}"
     notes = [
-        f"{count(trace['requests'])} requests in {_time(trace['duration_s'])}",
+        f"{plural(trace['requests'], 'request')} in {_time(trace['duration_s'])}",
         f"peaks at the {100 * trace['percentile']:g} % percentile of the minute rates",
         _hours_of(trace),
     ]

@@ -6,7 +6,7 @@ To add a kind of traffic, write the function that reads it and name it in `CURVE
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from math import fsum
 from pathlib import Path
@@ -15,11 +15,11 @@ from milp_planner.errors import input_error
 from milp_planner.inputs.problem import Workload
 from milp_planner.inputs.traffic import (
     ConcurrentUsers,
-    Pattern,
     Profile,
     RequestsPerSecond,
     TokensPerDay,
     Trace,
+    WithoutPattern,
 )
 from milp_planner.serving.traffic_digest import Load, TraceDigest, digest
 from milp_planner.serving.traffic_schedule import RequestClass, Totals, volume
@@ -38,7 +38,10 @@ class Curve:
     per_second: Totals
     """What the input asks, averaged over the month; reckoned apart from the loads."""
 
-    pattern: Pattern = field(default_factory=Pattern)
+    efficiency: float = 1.0
+    batch_multiplier: float = 1.0
+    """With `efficiency` the factors on raw throughputs; other throughputs contain both."""
+
     max_blocks: int | None = None
     """Most blocks it may be cut into; None where its parts are few and stay as they are."""
 
@@ -66,7 +69,12 @@ def make_curve(workload: Workload, folder: Path) -> Curve:
     """
     if workload.traffic.brings_classes and workload.classes:
         raise input_error("a trace brings its own request classes", path="requests", hint=REMOVE)
-    curve = CURVES[workload.traffic.kind](workload, folder)
+    traffic = workload.traffic
+    curve = CURVES[traffic.kind](workload, folder)
+    if isinstance(traffic, WithoutPattern):
+        curve = replace(
+            curve, efficiency=traffic.efficiency, batch_multiplier=traffic.batch_multiplier
+        )
     if curve.sized or workload.rates is not None:
         return curve
     return replace(curve, unit="tokens/s")
@@ -124,7 +132,8 @@ def _tokens_per_day(workload: Workload, folder: Path) -> Curve:
         on_clock=False,
         classes=classes,
         per_second=volume(average, classes),
-        pattern=pattern,
+        efficiency=pattern.efficiency,
+        batch_multiplier=pattern.batch_multiplier,
         sized=bool(workload.classes),
     )
 

@@ -47,7 +47,8 @@ KNOWN_COLUMNS = {
     "input_tokens": ("input_tokens", "ContextTokens"),
     "output_tokens": ("output_tokens", "GeneratedTokens"),
 }
-"""Names a column is known by; the upper-case ones are those of Azure's LLM inference traces."""
+"""Names a column is known by, in any case; the third, `ContextTokens` and `GeneratedTokens` are
+those of Azure's LLM inference traces."""
 
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -285,6 +286,9 @@ def _column(header: Sequence[str], key: str, named: str | None) -> int | tuple[s
     """Where a column is, or (message, hint)."""
     names = (named.strip(),) if named else KNOWN_COLUMNS[key]
     places = [place for place, name in enumerate(header) if name in names]
+    if not places and not named:
+        folded = {name.casefold() for name in names}
+        places = [place for place, name in enumerate(header) if name.casefold() in folded]
     if len(places) == 1:
         return places[0]
     given = ", ".join(shown(header[place])[1:-1] for place in places or range(min(12, len(header))))
