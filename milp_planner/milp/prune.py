@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from milp_planner.milp.limits import SURVIVAL_GROUPS, Weight, user_quotas
+from milp_planner.milp.shortcuts import sets_unknown_keys
 from milp_planner.milp.variables import change_key, is_elastic, tracks_changes
 from milp_planner.planning.plan import SNAP, Plan
 from milp_planner.serving.candidates import Candidate, PlanningInput
@@ -157,6 +158,8 @@ def without_twins(given: PlanningInput, candidates: Iterable[Candidate]) -> Prun
         offered.setdefault(k.offering.key, []).append(k)
         if not k.mode.per_token:
             rights[k] = rights_of(given, k, quotas)
+    if sets_unknown_keys(given.problem):  # nobody stands in for anybody
+        rights = {k: replace(mine, groups=(k.id,)) for k, mine in rights.items()}
     running = {(offering, billing) for offering, billing, _ in given.current_units()}
     first: dict[object, str] = {}
     twins: dict[str, list[str]] = {}

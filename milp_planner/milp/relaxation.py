@@ -19,6 +19,7 @@ from milp_planner.milp.highs import run_highs
 from milp_planner.milp.limits import Group, user_quotas
 from milp_planner.milp.model import FleetModel
 from milp_planner.milp.rows import most_at_once
+from milp_planner.milp.shortcuts import sets_unknown_keys
 from milp_planner.planning.plan import Plan, exceeds
 from milp_planner.serving.candidates import Candidate, PlanningInput
 
@@ -94,6 +95,7 @@ def independent_groups(problem: Problem, candidates: Iterable[Candidate]) -> lis
         limits.budget is not None
         or limits.providers.at_most is not None
         or problem.switching.max_units_changed is not None
+        or sets_unknown_keys(problem)
     )
     if linked_by_all:
         return [tuple(names)]
