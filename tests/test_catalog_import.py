@@ -353,6 +353,16 @@ def test_a_diff_names_what_came_went_and_changed() -> None:
     ]
 
 
+def test_a_yes_that_became_a_no_is_not_a_percentage() -> None:
+    (big,) = catalog([offering("acme", "big", 4.0, count_assumed=True)], [raw("big", 10)]).offerings
+    quoted = catalog([big], [raw("big", 10)])
+    stated = catalog([big.model_copy(update={"count_assumed": False})], [raw("big", 10)])
+    assert catalog_diff(quoted, stated).lines() == [
+        "offerings: 1 changed",
+        "  ~ acme/big/eu-1 dedicated: count_assumed yes -> no",
+    ]
+
+
 def test_a_refreshed_row_is_counted_but_not_listed() -> None:
     before = catalog([offering("acme", "big", 4.0)], [raw("big", 10)])
     (big,) = before.offerings

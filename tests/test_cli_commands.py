@@ -38,6 +38,13 @@ def test_check_summarises_without_solving(run, folder, monkeypatch):
     assert "2 offerings of 2 providers" in out
 
 
+def test_check_counts_those_who_sell_tokens_apart_from_what_is_rented(run, folder):
+    columns = "provider,llm,usd_per_m_input_tokens,usd_per_m_output_tokens,as_of,source"
+    file = folder / "toy" / "token_prices.csv"
+    file.write_text(f"{columns}\ncove,tiny,1,1,2026-01-15,test\n")
+    assert "2 offerings and 1 token price of 3 providers" in run("check", "toy.yaml")[1]
+
+
 def test_check_as_json_gives_figures(run):
     found = json.loads(run("check", "toy.yaml", "--json")[1])
     assert found["valid"] is True

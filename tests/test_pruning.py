@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from milp_planner import load_catalog, load_problem, prepare, solve
 from milp_planner.milp.prune import prune, without_twins
+from milp_planner.milp.shortcuts import KNOWN_KEYS
 
 PROBLEMS = Path(__file__).resolve().parents[1] / "problems"
 GPUS = {"a": 1.0, "b": 1.7, "c": 2.6}
@@ -70,6 +71,35 @@ def test_a_limit_on_the_cheaper_one_keeps_the_dearer_one(limits):
     boxes = catalog([offering("acme", "a", 1.0), offering("bolt", "a", 2.0)], [raw("a", 3)])
     assert kept(problem(10), boxes) == ["acme/a/eu-1"]
     assert kept(problem(10, limits=limits), boxes) == ["acme/a/eu-1", "bolt/a/eu-1"]
+
+
+@pytest.mark.parametrize(
+    ("record", "key", "question"),
+    [
+        ("limits", "max_gpus", {"limits": {"max_gpus": {"total": 64}}}),
+        ("policy", "spot_loss", {"policy": {"spot_loss": "3%"}}),
+        (
+            "penalties",
+            "shortfall",
+            {"policy": {"penalties": {"shortfall": {"usd_per_million_requests": 5e6}}}},
+        ),
+    ],
+)
+def test_a_rule_that_the_shortcuts_do_not_know_turns_them_off(monkeypatch, record, key, question):
+    # Whoever adds a limit on units would else lose the unit of four to four units of one.
+    one, four = offering("acme", "a", 1.0), offering("acme", "a", 4.0, name="x4", gpus_per_unit=4)
+    twin = offering("acme", "a", 1.0, region="eu-2")
+    boxes = catalog([one, four, twin], [raw("a", 3)])
+    two = [workload(10), workload(10, "other")]
+    asked = prepare(problem(workloads=two, **question), boxes)
+    candidates = asked.candidates.candidates
+    assert len(prune(asked, candidates).kept) == 2
+
+    monkeypatch.setitem(KNOWN_KEYS, record, KNOWN_KEYS[record] - {key})
+    found = prune(asked, candidates)
+    assert (len(found.kept), found.twins) == (6, {})
+    unset = prepare(problem(workloads=two), boxes)
+    assert len(prune(unset, unset.candidates.candidates).kept) == 2
 
 
 def test_per_token_offerings_and_the_running_fleet_always_stay():

@@ -479,3 +479,22 @@ def test_no_name_steers_a_terminal(name):
     shown = FORMATS[name](given, DEFAULTS)
     assert not {"\x1b", "\x07", "\r", "\u202e", "\u009b"} & set(shown)
     assert "[bold]" in shown
+
+
+def test_a_plan_says_what_is_known_of_the_prices_it_pays() -> None:
+    quoted = "quoted for one GPU, smallest count sold not stated"
+    bought = (
+        purchase(candidate("akash", "l4", count_assumed=True, note="cheapest live offer")),
+        purchase(candidate("fal", "h200", count_assumed=True)),
+        purchase(candidate("verda", "b200")),  # nothing to say
+        purchase(candidate("vultr", "h200", count_assumed=True)),
+    )
+    text = FORMATS["text"](plan(*bought))
+    assert (
+        "\n\nAbout these prices\n"
+        f"  akash/l4/eu-1: {quoted}; cheapest live offer\n"
+        f"  fal/h200/eu-1, vultr/h200/eu-1: {quoted}\n\n"
+    ) in text
+    notes = [purchase_dict(p)["price_note"] for p in bought]
+    assert notes == [f"{quoted}; cheapest live offer", quoted, "", quoted]
+    assert "About these prices" not in FORMATS["text"](plan(bought[2]))

@@ -118,6 +118,9 @@ class Llm(Sourced):
     """Memory the publisher recommends; used instead of the memory model where it is given."""
 
 
+COUNT_ASSUMED = "quoted for one GPU, smallest count sold not stated"
+
+
 class Offering(Sourced):
     """One thing a provider rents: GPUs together as a unit, in a region, under one billing."""
 
@@ -156,6 +159,11 @@ class Offering(Sourced):
         """Price per GPU and hour, in US dollars."""
         return self.usd_per_hour / self.gpus_per_unit
 
+    @property
+    def price_note(self) -> str:
+        """What whoever pays the price should know of it, in words; empty where nothing is."""
+        return "; ".join(filter(None, (COUNT_ASSUMED if self.count_assumed else "", self.note)))
+
 
 class TokenPrice(Sourced):
     """One LLM behind a provider's API, paid per token."""
@@ -169,6 +177,11 @@ class TokenPrice(Sourced):
     max_requests_per_minute: Positive | None = None
 
     billing: Literal["per_token"] = "per_token"
+
+    @property
+    def price_note(self) -> str:
+        """The row's note, in the shipped catalogs the provider's name for the LLM."""
+        return self.note
 
     @property
     def id(self) -> str:

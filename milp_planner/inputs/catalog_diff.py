@@ -142,14 +142,20 @@ def _changes(row: ChangedRow) -> Iterator[str]:
     for name, (before, after) in row.changes.items():
         if name in ORIGIN:
             continue
-        numbers = isinstance(before, int | float) and isinstance(after, int | float) and before
-        by = f" ({100 * (after / before - 1):+.1f} %)" if numbers else ""
+        comparable = before and all(map(_is_amount, (before, after)))
+        by = f" ({100 * (after / before - 1):+.1f} %)" if comparable else ""
         yield f"{name} {_shown(before)} -> {_shown(after)}{by}"
+
+
+def _is_amount(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _shown(value: Any) -> str:
     if value is None or value == "":
         return "unknown"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from milp_planner.milp.limits import SURVIVAL_GROUPS, Weight, user_quotas
+from milp_planner.milp.shortcuts import sets_unknown_keys
 from milp_planner.milp.variables import change_key, is_elastic, tracks_changes
 from milp_planner.planning.plan import SNAP, Plan
 from milp_planner.serving.candidates import Candidate, PlanningInput
@@ -160,6 +161,8 @@ def without_twins(given: PlanningInput, candidates: Iterable[Candidate]) -> Prun
         if not same[0].mode.per_token:
             uses = _uses(given, same[0], quotas)
             rights.update((k, rights_of(given, k, hours[k.workload], uses)) for k in same)
+    if sets_unknown_keys(given.problem):  # nobody stands in for anybody
+        rights = {k: mine._replace(groups=(k.id,)) for k, mine in rights.items()}
     running = {(offering, billing) for offering, billing, _ in given.current_units()}
     first: dict[object, str] = {}
     twins: dict[str, list[str]] = {}

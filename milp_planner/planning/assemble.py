@@ -14,13 +14,12 @@ from milp_planner.milp.variables import is_elastic, utilization_limit
 from milp_planner.planning.changes import changes
 from milp_planner.planning.choice import FleetChoice
 from milp_planner.planning.costs import (
-    CASH,
     PENALTIES,
+    cash_usd,
     penalties_usd,
     per_token_usd,
     rent_usd,
     spot_loss_usd,
-    switching_usd,
 )
 from milp_planner.planning.notes import notes
 from milp_planner.planning.plan import (
@@ -62,13 +61,14 @@ def assemble(
         _workload_plan(given, choice, w.name, purchases, routes, exact)
         for w in given.problem.workloads
     )
-    costs = _costs(given, purchases, routes, workloads)
+    cash = cash_usd(given, purchases, routes)
+    costs = {**cash, **{name: sum(w.penalties[name] for w in workloads) for name in PENALTIES}}
     said = () if exact else tuple(notes(given.problem, workloads))
     plan = Plan(
         name=given.problem.name,
         status=Status.FEASIBLE,
         score_usd_per_month=sum(costs.values()),
-        cash_usd_per_month=sum(costs[name] for name in CASH),
+        cash_usd_per_month=sum(cash.values()),
         bound=None,
         costs=costs,
         purchases=purchases,
@@ -104,23 +104,6 @@ def _range_warnings(purchases: Sequence[Purchase]) -> Sequence[str]:
     """What the serving model says about its range, for what is bought, once each."""
     points = (point for p in purchases for point in p.candidate.points)
     return list(dict.fromkeys(warning for point in points for warning in point.warnings))
-
-
-def _costs(
-    given: PlanningInput,
-    purchases: Sequence[Purchase],
-    routes: Sequence[Route],
-    workloads: Sequence[WorkloadPlan],
-) -> dict[str, float]:
-    costs = {
-        "rent": sum(rent_usd(p) for p in purchases),
-        "per_token": sum(per_token_usd(given, p.candidate, routes) for p in purchases),
-        "spot_loss": sum(spot_loss_usd(given, p) for p in purchases),
-        "switching": switching_usd(given, purchases),
-    }
-    for name in PENALTIES:
-        costs[name] = sum(w.penalties[name] for w in workloads)
-    return costs
 
 
 def _routes(given: PlanningInput, choice: FleetChoice, workload: str) -> list[Route]:

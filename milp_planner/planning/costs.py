@@ -13,8 +13,19 @@ from milp_planner.planning.plan import MEDIUM_BAND, SNAP, Purchase, Route
 from milp_planner.serving.candidates import Candidate, PlanningInput
 from milp_planner.units import SECONDS_PER_HOUR, TOKENS_PER_MILLION
 
-CASH = ("rent", "per_token", "spot_loss", "switching")
 PENALTIES = ("overload", "scaling", "strict_latency", "shortfall")
+
+
+def cash_usd(
+    given: PlanningInput, purchases: Sequence[Purchase], routes: Sequence[Route]
+) -> Mapping[str, float]:
+    """The money paid for a plan, USD/month, by the names of `CASH_TERMS`."""
+    return {
+        "rent": sum(rent_usd(p) for p in purchases),
+        "per_token": sum(per_token_usd(given, p.candidate, routes) for p in purchases),
+        "spot_loss": sum(spot_loss_usd(given, p) for p in purchases),
+        "switching": switching_usd(given, purchases),
+    }
 
 
 def rent_usd(purchase: Purchase) -> float:

@@ -400,5 +400,6 @@ PURCHASE_COLUMNS: dict[str, Callable[[Purchase], Any]] = {
     "price_as_of": lambda p: p.candidate.offering.as_of.isoformat(),
     "price_source": lambda p: p.candidate.offering.source,
     "price_override": lambda p: p.candidate.offering.override,
+    "price_note": lambda p: p.candidate.offering.price_note,
 }
 """The row of a purchase: its columns in order. To add one, add a line."""

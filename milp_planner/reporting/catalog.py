@@ -204,6 +204,7 @@ def _offering_row(offering: Offering) -> dict[str, Any]:
         "usd_per_hour": offering.usd_per_hour,
         "as_of": offering.as_of.isoformat(),
         "override": offering.override,
+        "note": offering.price_note,
     }
 
 

@@ -31,6 +31,7 @@ def summary_dict(given: PlanningInput) -> dict[str, Any]:
                 "sha256": catalog.sha256,
                 "overrides": catalog.overrides,
                 "offerings": len(catalog.offerings),
+                "token_prices": len(catalog.token_prices),
                 "providers": len(catalog.providers),
             },
         }
@@ -111,8 +112,10 @@ def _catalog_line(catalog: Mapping[str, Any]) -> str:
     overridden = (
         f", {plural(catalog['overrides'], 'row')} overridden" if catalog["overrides"] else ""
     )
+    tokens = catalog["token_prices"]
+    sold = plural(catalog["offerings"], "offering")
+    sold += f" and {plural(tokens, 'token price')}" if tokens else ""
     return (
-        f"Catalog {escape(catalog['name'])} {escape(catalog['version'])}{sha}: "
-        f"{plural(catalog['offerings'], 'offering')} of "
+        f"Catalog {escape(catalog['name'])} {escape(catalog['version'])}{sha}: {sold} of "
         f"{plural(catalog['providers'], 'provider')}{overridden}."
     )

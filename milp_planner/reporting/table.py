@@ -43,6 +43,7 @@ def plan_text(plan: Plan, options: ReportOptions = DEFAULTS) -> str:
         [*_fleet_lines(plan)],
         [*change_lines(plan)],
         [*_workload_lines(plan)],
+        [*_price_lines(plan)],
         [*alternative_lines(plan)],
         [*_range_lines(options)],
         [*_footer_lines(plan)],
@@ -52,7 +53,9 @@ def plan_text(plan: Plan, options: ReportOptions = DEFAULTS) -> str:
 
 def report_of_fleet(plan: Plan) -> list[str]:
     """The fleet table and how each workload fares, without proof or alternatives."""
-    return [*_fleet_lines(plan), "", *_workload_lines(plan)]
+    prices_told = [*_price_lines(plan)]
+    gap = [""] if prices_told else []
+    return [*_fleet_lines(plan), "", *_workload_lines(plan), *gap, *prices_told]
 
 
 def headline(plan: Plan, options: ReportOptions) -> str:
@@ -196,6 +199,18 @@ def _facts(plan: Plan, w: WorkloadPlan) -> Iterator[str]:
     yield from when_lines(plan, mine)
     if len(plan.workloads) > 1:
         yield f"{usd_per_million(w.usd_per_million_tokens)} per 1M tokens"
+
+
+def _price_lines(plan: Plan) -> Iterator[str]:
+    """What the sources say of the prices paid: one line for each remark, with who it is about."""
+    told: dict[str, dict[str, None]] = {}
+    for p in plan.purchases:
+        if p.candidate.offering.price_note:
+            told.setdefault(p.candidate.offering.price_note, {})[p.candidate.offering.id] = None
+    if told:
+        yield "About these prices"
+    for note, offerings in told.items():
+        yield f"  {escape(', '.join(offerings))}: {escape(note)}"
 
 
 def _range_lines(options: ReportOptions) -> Iterator[str]:

@@ -79,8 +79,9 @@ class CatalogImport:
     def lines(self) -> list[str]:
         """The report, for people."""
         total = sum(self.skipped.values())
+        rows = "row" if self.rows == 1 else "rows"
         return [
-            f"{self.folder}: {self.rows:,} rows in {self.file}, {total:,} left out",
+            f"{self.folder}: {self.rows:,} {rows} in {self.file}, {total:,} left out",
             *(
                 f"  {count:,}  {reason} (for example {self.examples[reason]})"
                 for reason, count in self.skipped.items()
