@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from oracle import Load, Option, Rules, cheapest
 from test_explain import timed, timed_problem
 
-from milp_planner import Status, diagnose, solve
+from milp_planner import Status, diagnose, prepare, solve
 from milp_planner.inputs.patching import patched
+from milp_planner.milp.model import build_model
 
 pytest_plugins = ["toy_cli"]
 
@@ -214,6 +215,21 @@ def test_a_cheaper_combination_outside_the_conflict_is_found():
     assert texts(found.combination) == ["allow per_token billing", "allow api"]
     assert found.combination_usd_per_month == pytest.approx(51.84)
     assert_proven(asked, sold, found)
+
+
+def test_too_few_providers_for_their_shares_are_told_without_a_search():
+    # 30 % each needs four providers (three hold 90 %); two may be had, who could hold 50 % each.
+    sellers = ("acme", "bolt", "core", "dune")
+    boxes = catalog([offering(seller, "big", 4.0) for seller in sellers], [raw("big", 10)])
+    asked = problem(10, limits={"providers": {"max_share": 0.3, "at_most": 2}})
+    found = diagnose(asked, boxes)
+    assert texts(found.changes) == ["let one provider hold 50 %", "allow 4 providers"]
+    assert [change.cash_usd_per_month for change in found.changes] == [5760, 11_520]
+    assert_proven(asked, boxes, found)
+    given = prepare(asked, boxes)
+    rows = build_model(given, given.candidates.candidates).describe()
+    assert "ProviderCount enough:" in rows
+    assert ">= 4" in rows
 
 
 def test_three_limits_may_have_to_be_loosened_together():

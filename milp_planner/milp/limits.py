@@ -13,7 +13,15 @@ from milp_planner.inputs.catalog import Offering
 from milp_planner.inputs.problem import Problem
 from milp_planner.milp.objective import cash_terms
 from milp_planner.milp.rows import GE, LE, Family, Row, count_terms, distinct, most_at_once, scaled
-from milp_planner.milp.variables import Fleet, Terms, add, change_key, merged, most_units
+from milp_planner.milp.variables import (
+    Fleet,
+    Terms,
+    add,
+    ceil_snapped,
+    change_key,
+    merged,
+    most_units,
+)
 from milp_planner.planning.plan import Plan, Purchase, exceeds
 from milp_planner.serving.candidates import Candidate, PlanningInput
 
@@ -114,6 +122,9 @@ class ProviderCount:
     """No more providers than allowed.
 
     Σ_π z_π ≤ P,   n_klt ≤ N_k z_π(k),   x_qkt ≤ z_π(k) for per-token k
+
+    Where no provider may hold more than a share σ, and all is served: Σ_π z_π ≥ ⌈1 ÷ σ⌉. That
+    follows from the rest; said, the solvers need no search to see that P is too few.
     """
 
     @staticmethod
@@ -121,7 +132,11 @@ class ProviderCount:
         most = fleet.problem.limits.providers.at_most
         if most is None:
             return
-        yield Row("count", dict.fromkeys(fleet.provider_used.values(), 1.0), LE, most)
+        every = dict.fromkeys(fleet.provider_used.values(), 1.0)
+        yield Row("count", every, LE, most)
+        share = fleet.problem.limits.providers.max_share
+        if share is not None and not fleet.shortfalls:
+            yield Row("enough", every, GE, ceil_snapped(1 / share))
         for units, k in {units: k for (k, _, _), units in fleet.units.items()}.items():
             used = fleet.provider_used[k.provider]
             yield Row(f"{units.name}", {units: 1.0, used: -most_units(fleet, k)}, LE, 0.0)
