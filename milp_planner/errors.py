@@ -77,6 +77,12 @@ class ArgumentError(InputError, TypeError):
     __str__ = InputError.__str__
 
 
+class RecordInputError(InputError, ValueError):
+    """A record built in code that cannot be; a ValueError too, as pydantic's own error is."""
+
+    __str__ = InputError.__str__
+
+
 class SolverError(Exception):
     """The solvers failed, or a plan broke its own limits: never the user's fault."""
 

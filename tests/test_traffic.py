@@ -218,10 +218,19 @@ def test_the_busiest_hours_are_told_by_tokens_not_by_requests():
             {"weights": DAY, "requests_per_day": 1, "tokens_per_day": 2},
             "requests_per_day and tokens_per_day cannot both be given",
         ),
-        ({"weights": [-1] * 24, "requests_per_day": 1}, "greater than or equal to 0"),
-        ({"weights": DAY, "requests_per_day": 1, "max_blocks": 0}, "greater than or equal to 1"),
-        ({"weights": DAY, "requests_per_day": 1, "max_blocks": 169}, "less than or equal to 168"),
-        ({"weights": DAY, "tokens_per_day": 1, "burst_factor": 0.5}, "than or equal to 1"),
+        ({"weights": [-1] * 24, "requests_per_day": 1}, "weights[0]: must be at least 0 (is -1)"),
+        (
+            {"weights": DAY, "requests_per_day": 1, "max_blocks": 0},
+            "must be at least 1 (is 0)",
+        ),
+        (
+            {"weights": DAY, "requests_per_day": 1, "max_blocks": 169},
+            "must be at most 168 (is 169)",
+        ),
+        (
+            {"weights": DAY, "tokens_per_day": 1, "burst_factor": 0.5},
+            "must be at least 1 (is 0.5)",
+        ),
     ],
 )
 def test_a_profile_that_cannot_be_is_refused(traffic, said):

@@ -483,12 +483,12 @@ def test_a_trace_is_relative_to_the_file_of_its_problem(tmp_path, monkeypatch):
     ("field", "value", "said"),
     [
         ("percentile", 0, "greater than 0"),
-        ("percentile", 99, "less than or equal to 1"),
+        ("percentile", 99, "must be at most 1 (is 99)"),
         ("scale", 0, "greater than 0"),
-        ("classes", 0, "greater than or equal to 1"),
-        ("classes", 101, "less than or equal to 100"),
-        ("file", "", "at least 1 character"),
-        ("columns", {"input": "x"}, "Extra inputs are not permitted"),
+        ("classes", 0, "must be at least 1 (is 0)"),
+        ("classes", 101, "must be at most 100 (is 101)"),
+        ("file", "", "file: must not be empty"),
+        ("columns", {"input": "x"}, "columns.input: unknown key"),
     ],
 )
 def test_a_trace_that_cannot_be_is_refused(field, value, said):

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from milp_planner.errors import InputError
+from milp_planner.errors import RecordInputError
 from milp_planner.inputs.validation import faults_of
 
 
@@ -23,11 +23,11 @@ class Frozen(BaseModel):
     )
 
     def __init__(self, /, **data: Any) -> None:
-        """Raises InputError with every fault, in the words that a file's reader gets."""
+        """Raises an InputError with every fault, in the words that a file's reader gets."""
         try:
             super().__init__(**data)
         except ValidationError as error:
-            raise InputError(faults_of(error, None, type(self), data=data)) from None
+            raise RecordInputError(faults_of(error, None, type(self), data=data)) from None
 
     # Else pydantic would call it for records in files as well, whose faults need their lines.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
