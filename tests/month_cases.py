@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from builders import catalog, offering, problem, raw, token_price, workload
@@ -13,6 +14,7 @@ from milp_planner.inputs.problem import Problem
 
 HOURS_PER_DAY = 24
 REQUEST_TOKENS = 2
+BILLINGS = ("dedicated", "autoscaling", "reserved_1y", "reserved_3y", "spot", "owned")
 
 LIMITS: dict[str, st.SearchStrategy[Any]] = {
     "min_replicas": st.sampled_from([2, 3]),
@@ -119,6 +121,23 @@ def hot_months_with_overflow(draw: st.DrawFn) -> Case:
 
 
 @st.composite
+def billed_months(draw: st.DrawFn) -> Case:
+    """Every way to pay at once: held, elastic and switched off units, and perhaps tokens."""
+    stops = draw(st.booleans())
+    rented = []
+    for offer in draw(offers()):
+        billing = draw(st.sampled_from(BILLINGS))
+        rented.append(replace(offer, billing=billing, stops=stops and billing == "dedicated"))
+    usd = draw(st.sampled_from([2e-5, 1e-4, 1.7e-4, 2.5e-4]))
+    most = draw(st.sampled_from([1.5, 4.0, 600.0]))
+    tokens = draw(st.sampled_from([None, Tokens("tokn", usd, most)]))
+    spot_loss = draw(st.sampled_from([0.0, 0.1]))
+    spot_share = draw(st.sampled_from([None, 0.5]))
+    terms = Terms(ceiling=0.75, spot_loss=spot_loss, spot_share=None if tokens else spot_share)
+    return Case(tuple(rented), draw(blocks()), terms, tokens)
+
+
+@st.composite
 def short_months(draw: st.DrawFn) -> Case:
     """A budget that may be short, and up to one limit besides."""
     names = ("at_most_providers", "survive", "max_units_of_first", "spot_share")
@@ -153,7 +172,7 @@ def as_input(case: Case) -> tuple[Problem, Catalog]:
     )
     question = problem(
         workloads=[chat],
-        policy=_policy(case.terms),
+        policy=_policy(case),
         limits=_limits(case),
         current_fleet=_current_fleet(case),
         switching={
@@ -189,7 +208,8 @@ def _traffic(blocks: tuple[Block, ...]) -> dict[str, Any]:
     }
 
 
-def _policy(terms: Terms) -> dict[str, Any]:
+def _policy(case: Case) -> dict[str, Any]:
+    terms = case.terms
     penalties: dict[str, Any] = {}
     if terms.overload is not None:
         above, usd = terms.overload
@@ -206,13 +226,14 @@ def _policy(terms: Terms) -> dict[str, Any]:
         "utilization": {"target": target, "ceiling": terms.ceiling},
         "penalties": penalties,
         "spot_loss": terms.spot_loss,
+        "switch_off_dedicated": any(o.stops for o in case.offers),
     }
 
 
 def _limits(case: Case) -> dict[str, Any]:
     terms, first = case.terms, case.offers[0]
     limits: dict[str, Any] = {
-        "billing": {"allow": ["dedicated", "autoscaling", "spot", "per_token"]},
+        "billing": {"allow": [*BILLINGS, "per_token"]},
         "providers": {"at_most": terms.at_most_providers, "max_share": terms.provider_share},
         "spot_share": terms.spot_share,
         "max_gpus": {"total": terms.max_gpus},

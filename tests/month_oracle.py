@@ -24,11 +24,13 @@ class Offer:
     usd_per_hour: float
     gpus: int = 1
     billing: str = "dedicated"
+    stops: bool = False
+    """Whether it may be switched off, unpaid, though it is dedicated."""
 
     @property
     def elastic(self) -> bool:
         """True where only the hours that are on are paid."""
-        return self.billing in ("autoscaling", "spot")
+        return self.stops or self.billing in ("autoscaling", "spot")
 
 
 @dataclass(frozen=True)

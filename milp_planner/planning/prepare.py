@@ -83,7 +83,8 @@ def _workload_faults(problem: Problem, catalog: Catalog) -> Iterator[Fault]:
                 f"required: {llm.id} is planned from request sizes",
                 "write requests: {input_tokens: 1500, output_tokens: 300}",
             )
-        if not raw and llm.parameters_b is None:
+        sold_per_token = any(price.llm == llm.id for price in catalog.token_prices)
+        if not (raw or sold_per_token) and llm.parameters_b is None:
             yield _fault(
                 f"workloads[{i}].llm", f"{llm.id} has no architecture and no raw throughput"
             )
