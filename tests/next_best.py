@@ -17,8 +17,8 @@ SECONDS_PER_HOUR = 3600
 LEAST_SHARE = 1e-4
 """An API counts as another name from this share of a block's requests."""
 
-SAME = 1e-6
-"""Relative distance of scores that count as equal."""
+SAME_USD = 0.001
+"""USD/month by which equal scores may differ: less than one more API costs at its least share."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ def next_best(
         if not left.any():
             return found, True
         least = scores[left].min()
-        tied = np.flatnonzero(left & (scores <= least * (1 + SAME)))
+        tied = np.flatnonzero(left & (scores <= least + SAME_USD))
         best = min((fleets[i] for i in tied), key=lambda fleet: fleet.preference)
         found.append(best)
         left &= ~(vectors >= best.vector).all(axis=1)
