@@ -189,13 +189,19 @@ def next_best(
             return found, True
         least = scores[left].min()
         tied = np.flatnonzero(left & (scores <= least + SAME_USD))
-        best = min((fleets[i] for i in tied), key=lambda fleet: fleet.preference)
+        best = min((fleets[i] for i in _lean(vectors, tied)), key=lambda fleet: fleet.preference)
         found.append(best)
         left &= ~(vectors >= best.vector).all(axis=1)
         if differ_by != "counts":
             taken = best.names(differ_by, per_workload)
             left &= np.array([mine != taken for mine in names])
     return found, False
+
+
+def _lean(vectors: np.ndarray, tied: np.ndarray) -> list[int]:
+    """Those of equal scores that are not another one with something to spare."""
+    inside = [(vectors[i] >= vectors[tied]).all(axis=1).sum() for i in tied]
+    return [i for i, itself_and_more in zip(tied, inside, strict=True) if itself_and_more == 1]
 
 
 def all_fleets(case: Case) -> Iterator[Fleet]:

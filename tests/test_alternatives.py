@@ -388,6 +388,27 @@ def test_scores_less_than_a_cent_apart_are_no_tie():
     check_against_brute_force(case, "providers", True, pruning=False)
 
 
+def test_of_equal_scores_none_has_a_spare_api():
+    # Eight requests/s. A box of a, $720, is the best of acme alone. A box of b, $4,320, carries
+    # half of it, an API the rest for $518.40: that must be echo, and nothing is saved or lost where
+    # acme's API serves some of it too.
+    case = Case(
+        hours=(720.0,),
+        asks=(Ask("chat", (8.0,)),),
+        boxes=(Box("acme", "a", 1.0, 8.0, gpus=2), Box("acme", "b", 6.0, 4.0, gpus=2)),
+        apis=(Api("echo", 1e-4), Api("acme", 1e-4)),
+        min_replicas=2,
+    )
+    plan = planned(case, "providers", True, 3, pruning=False)
+    [other] = plan.alternatives
+    assert other.score_usd_per_month == pytest.approx(4_838.4)
+    assert units_of_plan(other) == {
+        ("chat", "acme/b/eu-1"): (1,),
+        ("chat", "echo/tiny/global"): "per token",
+    }
+    check_against_brute_force(case, "providers", True, pruning=False)
+
+
 # --- Twins ------------------------------------------------------------------------------------
 
 TWINS = [
