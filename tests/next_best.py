@@ -17,8 +17,8 @@ SECONDS_PER_HOUR = 3600
 LEAST_SHARE = 1e-4
 """An API counts as another name from this share of a block's requests."""
 
-SAME = 1e-6
-"""Relative distance of scores that count as equal."""
+SAME_USD = 0.001
+"""USD/month by which equal scores may differ: less than one more API costs at its least share."""
 
 
 @dataclass(frozen=True)
@@ -188,14 +188,20 @@ def next_best(
         if not left.any():
             return found, True
         least = scores[left].min()
-        tied = np.flatnonzero(left & (scores <= least * (1 + SAME)))
-        best = min((fleets[i] for i in tied), key=lambda fleet: fleet.preference)
+        tied = np.flatnonzero(left & (scores <= least + SAME_USD))
+        best = min((fleets[i] for i in _lean(vectors, tied)), key=lambda fleet: fleet.preference)
         found.append(best)
         left &= ~(vectors >= best.vector).all(axis=1)
         if differ_by != "counts":
             taken = best.names(differ_by, per_workload)
             left &= np.array([mine != taken for mine in names])
     return found, False
+
+
+def _lean(vectors: np.ndarray, tied: np.ndarray) -> list[int]:
+    """Those of equal scores that are not another one with something to spare."""
+    inside = [(vectors[i] >= vectors[tied]).all(axis=1).sum() for i in tied]
+    return [i for i, itself_and_more in zip(tied, inside, strict=True) if itself_and_more == 1]
 
 
 def all_fleets(case: Case) -> Iterator[Fleet]:

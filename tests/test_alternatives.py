@@ -371,6 +371,44 @@ def test_of_equal_fleets_the_first_by_name_comes_first():
         assert bought == ["acme", "bolt", "coda"]
 
 
+def test_scores_less_than_a_cent_apart_are_no_tie():
+    # Two replicas are needed, so that a box is. A box of a, $720, is the best of coda alone. Beside
+    # a box of b, $4,320, the least share of 1,296,000 requests is 129.6 of them: $0.01296 at echo,
+    # $0.01685 at acme, which comes first by name.
+    case = Case(
+        hours=(720.0,),
+        asks=(Ask("chat", (1.0,)),),
+        boxes=(Box("coda", "a", 1.0, 2.0, gpus=2), Box("coda", "b", 6.0, 2.0, gpus=2)),
+        apis=(Api("echo", 1e-4), Api("acme", 1.3e-4)),
+        min_replicas=2,
+    )
+    plan = planned(case, "providers", True, 3, pruning=False)
+    bought = [p.providers for p in (plan, *plan.alternatives)]
+    assert bought == [("coda",), ("coda", "echo"), ("acme", "coda")]
+    check_against_brute_force(case, "providers", True, pruning=False)
+
+
+def test_of_equal_scores_none_has_a_spare_api():
+    # Eight requests/s. A box of a, $720, is the best of acme alone. A box of b, $4,320, carries
+    # half of it, an API the rest for $518.40: that must be echo, and nothing is saved or lost where
+    # acme's API serves some of it too.
+    case = Case(
+        hours=(720.0,),
+        asks=(Ask("chat", (8.0,)),),
+        boxes=(Box("acme", "a", 1.0, 8.0, gpus=2), Box("acme", "b", 6.0, 4.0, gpus=2)),
+        apis=(Api("echo", 1e-4), Api("acme", 1e-4)),
+        min_replicas=2,
+    )
+    plan = planned(case, "providers", True, 3, pruning=False)
+    [other] = plan.alternatives
+    assert other.score_usd_per_month == pytest.approx(4_838.4)
+    assert units_of_plan(other) == {
+        ("chat", "acme/b/eu-1"): (1,),
+        ("chat", "echo/tiny/global"): "per token",
+    }
+    check_against_brute_force(case, "providers", True, pruning=False)
+
+
 # --- Twins ------------------------------------------------------------------------------------
 
 TWINS = [

@@ -3,6 +3,9 @@
 The plan beyond is the best that contains none of those at hand. While it scores the same it is one
 of them; once it scores more, nothing else is tied, and it is most often the next-best plan already,
 proven as such. Plans that stay tied are known to come next, too.
+
+One that contains another is that one with something to spare, and never preferred: where two APIs
+ask the same price, the solvers may as well use both.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from milp_planner.milp.exclusion import contains
 from milp_planner.milp.ties import preference, preferred
 from milp_planner.planning.plan import Status
 from milp_planner.planning.verify import violations
@@ -55,7 +59,8 @@ def next_of(search: Search, ahead: Ahead) -> tuple[Answer, Ahead]:
             beyond = None
             break
         beyond = search.best_beside([answer.known for answer in tied])
-    chosen = min(tied, key=lambda answer: (_is_dearer(answer, tied), preference_of(search, answer)))
+    lean = [answer for answer in tied if not _has_spare(answer, tied)]
+    chosen = min(lean, key=lambda answer: (_is_dearer(answer, tied), preference_of(search, answer)))
     return chosen, _after(search, chosen, tied, beyond)
 
 
@@ -75,6 +80,13 @@ def _score(answer: Answer) -> float:
 def preference_of(search: Search, answer: Answer) -> tuple[object, ...]:
     """What ties are broken by; the least is preferred."""
     return preference(search.given, answer.known)
+
+
+def _has_spare(one: Answer, tied: Sequence[Answer]) -> bool:
+    """True when `one` is another of these with something to spare."""
+    return any(
+        contains(one.known, other.known) and not contains(other.known, one.known) for other in tied
+    )
 
 
 def _is_tied(one: Answer, other: Answer) -> bool:
