@@ -140,6 +140,72 @@ def test_a_flag_out_of_range_names_the_range(run, arguments, words):
     assert words in said or "--json and --format xml contradict each other" in said
 
 
+def test_a_number_of_jobs_out_of_range_names_the_range(run):
+    for given in ("0", "65", "x"):
+        code, out, err = run("what-if", "toy.yaml", "--traffic", "1", "--jobs", given)
+        assert (code, out) == (exit_codes.INPUT, "")
+        assert f"'--jobs': must be a whole number from 1 to 64 (is {given})\n" in err
+
+
+ESTIMATE = (
+    "estimate",
+    "--llm",
+    "tiny",
+    "--gpu",
+    "big",
+    "--input",
+    "1",
+    "--output",
+    "1",
+    "--catalog",
+    "toy",
+)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((*ESTIMATE, "--tp", "0"), "--tp: must be greater than 0 (is 0)"),
+        (
+            (*ESTIMATE, "--concurrency", "x"),
+            "--concurrency: 'x' is not a number; write 1000, 1_000 or 1k",
+        ),
+        ((*ESTIMATE, "--llm", ""), "--llm: must not be empty"),
+        ((*ESTIMATE, "--catalog", ""), "--catalog: must not be empty"),
+        ((*ESTIMATE, "--overlay", "toi"), "--overlay toi: there is no such folder"),
+        (("calibrate", "own.csv", "--tp", "2,4"), "--tp: one number, that of the replica (is 2,4)"),
+        (("calibrate", "toy"), "toy: is a directory; give a file\n"),
+        (("calibrate", "empty.yaml"), "empty.yaml: file is empty\n"),
+        (("calibrate", "list.yaml"), "list.yaml:1:1: expected keys such as 'measurements:', found"),
+        (
+            ("what-if", "toy.yaml", "--scenario", "list.yaml"),
+            "list.yaml:1:1: expected keys such as 'scenarios:', found a list\n",
+        ),
+        (("import",), "Missing argument 'peer'. Choose from: melange, aibrix\n"),
+        (
+            ("evaluate", "toy.yaml", "--fleet", "acme/big/eu-1=1.5"),
+            "fleet: acme/big/eu-1: units are whole numbers from 0 to 1,000,000 (is 1.5)\n",
+        ),
+        (
+            ("evaluate", "toy.yaml", "--fleet", f"acme/big/eu-1={'9' * 400}"),
+            "units are whole numbers from 0 to 1,000,000 (is 999",
+        ),
+        (
+            ("evaluate", "toy.yaml", "--fleet", f"acme/big/eu-1={'9' * 5000}"),
+            "is neither a whole number of units nor a share such as 20%\n",
+        ),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else "",
+)
+def test_an_argument_of_another_command_is_told_by_its_name(run, folder, arguments, words):
+    (folder / "empty.yaml").touch()
+    (folder / "list.yaml").write_text("- a\n")
+    code, out, err = run(*arguments)
+    assert (code, out) == (exit_codes.INPUT, "")
+    assert words in err
+    assert "init" not in err
+
+
 @pytest.mark.parametrize("flags", [("-qfjson",), ("-qf", "json"), ("-fjson",), ("--format=json",)])
 def test_json_asked_for_in_any_spelling_gives_a_document_of_the_error(run, flags):
     code, out, _ = run("solve", "nope.yaml", *flags)
@@ -339,6 +405,28 @@ RANGE = "must be greater than 0 (is"
 def test_a_value_of_the_wrong_type_from_python_is_told_by_its_argument(call, words):
     with pytest.raises(InputError) as caught:
         call(builders.big_and_small())
+    assert str(caught.value) == words
+
+
+@pytest.mark.parametrize(
+    ("fleet", "words"),
+    [
+        (5, "fleet: expected units by offering, not int"),
+        ([("acme/big/eu-1", 1)], "fleet: expected units by offering, not list"),
+        ({5: 1}, "fleet: expected text, not int"),
+        (
+            {"acme/big/eu-1": None},
+            "fleet: acme/big/eu-1: units are whole numbers from 0 to 1,000,000 (is None)",
+        ),
+        (
+            {"acme/big/eu-1": "2"},
+            "fleet: acme/big/eu-1: units are whole numbers from 0 to 1,000,000 (is '2')",
+        ),
+    ],
+)
+def test_a_fleet_of_the_wrong_type_is_told(fleet, words):
+    with pytest.raises(InputError) as caught:
+        evaluate(builders.problem(13), fleet, builders.big_and_small())
     assert str(caught.value) == words
 
 

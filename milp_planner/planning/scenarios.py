@@ -368,7 +368,7 @@ def load_scenarios(
     """
     check_source("load_scenarios", source, text)
     check_kind(problem, Problem, "load_problem()")
-    document = read_yaml(source, text=text)
+    document = read_yaml(source, text=text, first_key="scenarios", hint="")
     file = validate(ScenarioFile, document)
     found, faults = [], []
     for name, keys in file.scenarios.items():
