@@ -8,14 +8,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from datetime import datetime
 from pathlib import Path
 
 import builders
+import numpy
 import pytest
 from toy import ENVIRONMENT
 
 from milp_planner.cli import authoring, exit_codes
 from milp_planner.errors import InputError
+from milp_planner.inputs.arguments import check_number
+from milp_planner.inputs.catalog_files import load_catalog
 from milp_planner.inputs.load import load_problem
 from milp_planner.inputs.problem import Problem
 from milp_planner.inputs.traffic import RequestsPerSecond
@@ -27,8 +31,12 @@ from milp_planner.planning.evaluate import evaluate
 from milp_planner.planning.explain import explain
 from milp_planner.planning.frontier import budget_frontier
 from milp_planner.planning.limit_costs import explain_limits
+from milp_planner.planning.measure_next import measure_next
 from milp_planner.planning.prepare import prepare
+from milp_planner.planning.scenarios import load_scenarios, scenario_grid
 from milp_planner.planning.what_if import what_if
+from milp_planner.serving.calibrate import calibrate
+from milp_planner.serving.estimate import estimate
 
 pytest_plugins = ["refusing"]
 
@@ -132,6 +140,72 @@ def test_a_flag_out_of_range_names_the_range(run, arguments, words):
     assert words in said or "--json and --format xml contradict each other" in said
 
 
+def test_a_number_of_jobs_out_of_range_names_the_range(run):
+    for given in ("0", "65", "x"):
+        code, out, err = run("what-if", "toy.yaml", "--traffic", "1", "--jobs", given)
+        assert (code, out) == (exit_codes.INPUT, "")
+        assert f"'--jobs': must be a whole number from 1 to 64 (is {given})\n" in err
+
+
+ESTIMATE = (
+    "estimate",
+    "--llm",
+    "tiny",
+    "--gpu",
+    "big",
+    "--input",
+    "1",
+    "--output",
+    "1",
+    "--catalog",
+    "toy",
+)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((*ESTIMATE, "--tp", "0"), "--tp: must be greater than 0 (is 0)"),
+        (
+            (*ESTIMATE, "--concurrency", "x"),
+            "--concurrency: 'x' is not a number; write 1000, 1_000 or 1k",
+        ),
+        ((*ESTIMATE, "--llm", ""), "--llm: must not be empty"),
+        ((*ESTIMATE, "--catalog", ""), "--catalog: must not be empty"),
+        ((*ESTIMATE, "--overlay", "toi"), "--overlay toi: there is no such folder"),
+        (("calibrate", "own.csv", "--tp", "2,4"), "--tp: one number, that of the replica (is 2,4)"),
+        (("calibrate", "toy"), "toy: is a directory; give a file\n"),
+        (("calibrate", "empty.yaml"), "empty.yaml: file is empty\n"),
+        (("calibrate", "list.yaml"), "list.yaml:1:1: expected keys such as 'measurements:', found"),
+        (
+            ("what-if", "toy.yaml", "--scenario", "list.yaml"),
+            "list.yaml:1:1: expected keys such as 'scenarios:', found a list\n",
+        ),
+        (("import",), "Missing argument 'peer'. Choose from: melange, aibrix\n"),
+        (
+            ("evaluate", "toy.yaml", "--fleet", "acme/big/eu-1=1.5"),
+            "fleet: acme/big/eu-1: units are whole numbers from 0 to 1,000,000 (is 1.5)\n",
+        ),
+        (
+            ("evaluate", "toy.yaml", "--fleet", f"acme/big/eu-1={'9' * 400}"),
+            "units are whole numbers from 0 to 1,000,000 (is 999",
+        ),
+        (
+            ("evaluate", "toy.yaml", "--fleet", f"acme/big/eu-1={'9' * 5000}"),
+            "is neither a whole number of units nor a share such as 20%\n",
+        ),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else "",
+)
+def test_an_argument_of_another_command_is_told_by_its_name(run, folder, arguments, words):
+    (folder / "empty.yaml").touch()
+    (folder / "list.yaml").write_text("- a\n")
+    code, out, err = run(*arguments)
+    assert (code, out) == (exit_codes.INPUT, "")
+    assert words in err
+    assert "init" not in err
+
+
 @pytest.mark.parametrize("flags", [("-qfjson",), ("-qf", "json"), ("-fjson",), ("--format=json",)])
 def test_json_asked_for_in_any_spelling_gives_a_document_of_the_error(run, flags):
     code, out, _ = run("solve", "nope.yaml", *flags)
@@ -214,6 +288,154 @@ def test_every_call_says_which_argument_is_wrong(call, wrong):
     for given in (wrong, (builders.problem(13), wrong[1] or 5)):
         with pytest.raises(InputError, match=r"expected a (Problem|Catalog), as load_"):
             call(*given)
+
+
+WHOLE = {"llm": "chat", "gpu": "big", "input_tokens": 1, "output_tokens": 1}
+RANGE = "must be greater than 0 (is"
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (
+            lambda c: estimate(**WHOLE | {"llm": None}, catalog=c),
+            "llm: expected text, not NoneType",
+        ),
+        (lambda c: estimate(**WHOLE | {"gpu": 5}, catalog=c), "gpu: expected text, not int"),
+        (
+            lambda c: estimate(**WHOLE, precision="int3", catalog=c),
+            "precision: 'int3' is not one of bf16, fp16, fp8, nvfp4, mxfp4, int4; "
+            "did you mean 'int4'?",
+        ),
+        (
+            lambda c: estimate(**WHOLE, tensor_parallel=0, catalog=c),
+            "tensor_parallel: must be at least 1 (is 0)",
+        ),
+        (
+            lambda c: estimate(**WHOLE, tensor_parallel=1.5, catalog=c),
+            "tensor_parallel: expected a whole number, not float",
+        ),
+        (
+            lambda c: estimate(**WHOLE | {"output_tokens": 0}, catalog=c),
+            f"output_tokens: {RANGE} 0)",
+        ),
+        (
+            lambda c: estimate(**WHOLE | {"input_tokens": 10**400}, catalog=c),
+            f"input_tokens: must be at most 100000000 (is 1{'0' * 56}...)",
+        ),
+        (
+            lambda c: estimate(**WHOLE, concurrency=float("nan"), catalog=c),
+            "concurrency: must be a number (is nan)",
+        ),
+        (
+            lambda c: estimate(**WHOLE, confidence="p90", catalog=c),
+            "confidence: expected a number, not str",
+        ),
+        (
+            lambda c: estimate(**WHOLE, confidence=90, catalog=c),
+            "confidence: must be less than 1 (is 90)",
+        ),
+        (
+            lambda c: estimate(**WHOLE, catalog="market"),
+            "catalog: expected a Catalog, as load_catalog() gives, not str\n"
+            "  hint: give what milp_planner.load_catalog() returns",
+        ),
+        (lambda c: calibrate("x.yaml"), "files: expected a list of files, not one"),
+        (lambda c: calibrate({}), "files: expected a list of files, not dict"),
+        (lambda c: calibrate([None]), "files[0]: expected text or a path, not NoneType"),
+        (lambda c: calibrate([""]), "files[0]: '' is not a file name"),
+        (lambda c: calibrate(["nope.csv"]), "nope.csv: file not found"),
+        (lambda c: calibrate([], out=5), "out: expected text or a path, not int"),
+        (
+            lambda c: calibrate([], tensor_parallel="2"),
+            "tensor_parallel: expected a whole number, not str",
+        ),
+        (
+            lambda c: calibrate([], overlays=["nope"]),
+            "nope: there is no such folder; an overlay is a folder of CSV files",
+        ),
+        (lambda c: load_catalog(overlays=[5]), "overlays[0]: expected text or a path, not int"),
+        (
+            lambda c: load_catalog(as_of=datetime(2026, 11, 1)),
+            "as_of: expected a date, not datetime",
+        ),
+        (lambda c: scenario_grid(budgets=5), "budgets: expected a list of numbers, not int"),
+        (lambda c: scenario_grid(budgets=["100"]), "budgets[0]: expected a number, not str"),
+        (
+            lambda c: scenario_grid(traffic=[float("inf")]),
+            "traffic[0]: must be at most 1000000000000 (is inf)",
+        ),
+        (lambda c: scenario_grid(targets=[1, 75]), "targets[1]: must be at most 1 (is 75)"),
+        (lambda c: scenario_grid(without="gpu:big"), "without: expected a list of names, not one"),
+        (lambda c: scenario_grid(without=[[]]), "without: an entry names nothing"),
+        (lambda c: scenario_grid(prices=[2.0]), "prices: expected lists by name, not list"),
+        (
+            lambda c: scenario_grid(prices={"acme/*": "80%"}),
+            "prices['acme/*']: expected a list of values, not one",
+        ),
+        (
+            lambda c: scenario_grid(prices={"acme/*": ["x"]}),
+            "prices['acme/*']: 'x' is not a number; write 1000, 1_000 or 1k",
+        ),
+        (
+            lambda c: scenario_grid(named=["x"]),
+            "scenario: expected a Scenario, as load_scenarios() gives, not str\n"
+            "  hint: give what milp_planner.load_scenarios() returns",
+        ),
+        (
+            lambda c: what_if(builders.problem(13), {"a": 5}, c),
+            "scenarios['a']: expected keys, not int",
+        ),
+        (
+            lambda c: load_scenarios(None, builders.problem(13)),
+            "load_scenarios takes a file name, not NoneType",
+        ),
+        (
+            lambda c: load_scenarios("s.yaml", {}),
+            "problem: expected a Problem, as load_problem() gives, not dict\n"
+            "  hint: give what milp_planner.load_problem() returns",
+        ),
+        (
+            lambda c: measure_next(None),
+            "plan: expected a Plan, as solve() gives, not NoneType\n"
+            "  hint: give what milp_planner.solve() returns",
+        ),
+    ],
+)
+def test_a_value_of_the_wrong_type_from_python_is_told_by_its_argument(call, words):
+    with pytest.raises(InputError) as caught:
+        call(builders.big_and_small())
+    assert str(caught.value) == words
+
+
+@pytest.mark.parametrize(
+    ("fleet", "words"),
+    [
+        (5, "fleet: expected units by offering, not int"),
+        ([("acme/big/eu-1", 1)], "fleet: expected units by offering, not list"),
+        ({5: 1}, "fleet: expected text, not int"),
+        (
+            {"acme/big/eu-1": None},
+            "fleet: acme/big/eu-1: units are whole numbers from 0 to 1,000,000 (is None)",
+        ),
+        (
+            {"acme/big/eu-1": "2"},
+            "fleet: acme/big/eu-1: units are whole numbers from 0 to 1,000,000 (is '2')",
+        ),
+    ],
+)
+def test_a_fleet_of_the_wrong_type_is_told(fleet, words):
+    with pytest.raises(InputError) as caught:
+        evaluate(builders.problem(13), fleet, builders.big_and_small())
+    assert str(caught.value) == words
+
+
+def test_numbers_of_other_packages_and_generators_are_taken():
+    found = scenario_grid(budgets=numpy.array([100, 200]), traffic=(n for n in [numpy.float32(2)]))
+    assert [(s.budget_usd, s.traffic) for s in found] == [(100.0, 2.0), (200.0, 2.0)]
+    check_number("tp", numpy.int64(2), least=1, whole=True)
+    with pytest.raises(TypeError, match="tp: expected a whole number, not bool"):
+        check_number("tp", numpy.bool_(True), least=1, whole=True)
 
 
 def test_a_record_built_in_code_gives_every_fault_with_its_path():

@@ -332,3 +332,20 @@ def test_a_shipped_catalog_checked_by_its_folder_does_not_lie_on_itself(run):
     by_folder = run("catalog", "check", str(market), "--json")
     assert by_folder[0] == 0
     assert by_folder == run("catalog", "check", "inference-atlas", "--json")
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("'': 1", "s.yaml:2:17: scenarios.a['']: a dotted key must not be empty"),
+        (
+            "catalog: mine",
+            "s.yaml:2:17: scenarios.a.catalog: a scenario cannot change it\n"
+            "  hint: give --catalog, or --overlay for rows of your own",
+        ),
+    ],
+)
+def test_a_key_that_no_scenario_can_have_is_told_at_its_place(run, folder, key, expected):
+    (folder / "s.yaml").write_text(f"schema_version: 1\nscenarios: {{a: {{{key}}}}}\n")
+    code, out, err = run("what-if", "toy.yaml", "--scenario", "s.yaml")
+    assert (code, out, err) == (exit_codes.INPUT, "", f"{expected}\n")

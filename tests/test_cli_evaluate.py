@@ -7,6 +7,8 @@ from pathlib import Path
 
 from milp_planner.cli import main
 
+pytest_plugins = ["toy_cli"]
+
 PROBLEM = Path(__file__).resolve().parents[1] / "problems/inference-atlas/llama-70b-bursty.yaml"
 
 
@@ -33,3 +35,12 @@ def test_a_fleet_that_breaks_a_limit_says_which_and_ends_in_4(capsys, tmp_path):
 def test_an_unknown_offering_is_an_input_error(capsys):
     assert main(["evaluate", str(PROBLEM), "--fleet", "runpod/a100-80gb/mars=1"]) == 2
     assert "runpod/a100-80gb/mars" in capsys.readouterr().err
+
+
+def test_a_relative_catalog_is_looked_for_beside_the_problem(run, folder, monkeypatch):
+    (folder / "elsewhere").mkdir()
+    monkeypatch.chdir(folder / "elsewhere")
+    # Two big at $4 an hour for 720 hours.
+    code, out, err = run("evaluate", "../toy.yaml", "--fleet", "acme/big/eu-1=2", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["cash_usd_per_month"] == 2 * 4 * 720

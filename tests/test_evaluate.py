@@ -195,7 +195,7 @@ def test_everything_wrong_with_a_fleet_is_said_at_once():
         "fleet: no offering 'acme/bigg/eu-1'; closest: acme/big/eu-1",
         "fleet: 'bolt/small/eu-1' is sold as bolt/small/eu-1@dedicated",
         "fleet: 'mail:acme/big/eu-1': no workload 'mail' among chat",
-        "fleet: acme/big/eu-1: units are whole numbers from 0 (is 1.5)",
+        "fleet: acme/big/eu-1: units are whole numbers from 0 to 1,000,000 (is 1.5)",
         "fleet: 'acme/big/eu-1@dedicated' and 'chat:acme/big/eu-1' are the same units",
         "fleet: tokn/tiny/global: a per-token offering takes a share of the requests, from 0 to 1 "
         "(is 3)",

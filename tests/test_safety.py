@@ -14,6 +14,8 @@ import pytest
 from toy import CATALOG, PROBLEM, raising
 
 from milp_planner.cli import authoring, exit_codes, main, streams
+from milp_planner.errors import InputError
+from milp_planner.inputs.imports.writing import new_folder
 from milp_planner.planning import planner
 
 pytest_plugins = ["toy_cli"]
@@ -255,3 +257,30 @@ def test_a_new_file_gets_the_rights_of_any_new_file(run, folder):
 def test_the_example_is_what_init_writes(run, folder):
     assert run("init", "new.yaml")[0] == 0
     assert (folder / "new.yaml").read_text(encoding="utf-8") == authoring.example()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+@pytest.mark.parametrize("step", ["mkdir", "write", "rename"])
+def test_a_new_folder_is_whole_or_leaves_nothing(folder, monkeypatch, error, step):
+    before = sorted(folder.rglob("*"))
+
+    def fail(*_args: object, **_kwargs: object) -> None:
+        raise error
+
+    if step == "rename":
+        monkeypatch.setattr(Path, "rename", fail)
+    if step == "mkdir":  # of the folder within the draft, the last that is made
+        made = Path.mkdir
+        monkeypatch.setattr(
+            Path, "mkdir", lambda p, *a, **k: fail() if p.name == "new" else made(p, *a, **k)
+        )
+
+    def make() -> None:
+        with new_folder(folder / "above" / "new") as draft:
+            (draft / "table.csv").write_text("a")
+            if step == "write":
+                fail()
+
+    with pytest.raises(KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else InputError):
+        make()
+    assert sorted(folder.rglob("*")) == before

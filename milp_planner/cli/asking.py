@@ -29,6 +29,7 @@ from milp_planner.cli.parameters import (
 )
 from milp_planner.cli.signals import signals_exit_at_once
 from milp_planner.cli.solving import STDOUT, chosen_format
+from milp_planner.cli.values import read_jobs
 
 if TYPE_CHECKING:
     from milp_planner.inputs.catalog import Catalog
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from milp_planner.planning.plan import Plan
     from milp_planner.planning.scenarios import Scenario
     from milp_planner.planning.what_if import How, Row, WhatIf
-
-MOST_JOBS = 64
 
 Many = list[str] | None
 
@@ -65,7 +64,9 @@ Targets = Annotated[
 ScenarioFiles = Annotated[
     list[Path] | None, typer.Option(metavar="FILE", help="Named patches of the problem.")
 ]
-Jobs = Annotated[int, typer.Option(min=1, max=MOST_JOBS, help="Scenarios solved at the same time.")]
+Jobs = Annotated[
+    int, typer.Option(parser=read_jobs, metavar="N", help="Scenarios solved at the same time.")
+]
 
 OfferingName = Annotated[
     str | None, typer.Option(metavar="NAME", help="Why not this offering? A name or a pattern.")

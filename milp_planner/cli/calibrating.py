@@ -16,6 +16,8 @@ from milp_planner.cli.deployment_options import (
 )
 from milp_planner.cli.parameters import AsJson, AsOf, Overlays, Quiet
 
+MOST_GPUS = 8
+
 
 def calibrate(
     files: Annotated[
@@ -54,7 +56,7 @@ def calibrate(
         llm=llm,
         gpu=gpu,
         precision=precision,
-        tensor_parallel=read_counts("--tp", tp, 8)[0] if tp else None,
+        tensor_parallel=_one_count("--tp", tp),
         engine=engine,
         catalog=catalog,
         overlays=overlay or (),
@@ -67,3 +69,12 @@ def calibrate(
     streams.answer(to_json(answer) if answer else calibrated_text(found, name))
     streams.warn((w for row in found.rows for w in row.warnings), quiet=quiet)
     return exit_codes.FOUND
+
+
+def _one_count(option: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    counts = read_counts(option, text, MOST_GPUS)
+    if len(counts) > 1:
+        raise typer.BadParameter(f"{option}: one number, that of the replica (is {text})")
+    return counts[0]

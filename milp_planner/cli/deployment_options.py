@@ -34,7 +34,10 @@ def read_tokens(text: str) -> float:
 
 def read_counts(option: str, text: str, most: int = 100_000) -> list[int]:
     """`1,4,8` -> [1, 4, 8]: whole numbers above 0."""
-    values = [read_positive(part) for part in names_in(text)]
+    try:
+        values = [read_positive(part) for part in names_in(text)]
+    except typer.BadParameter as error:
+        raise typer.BadParameter(f"{option}: {error.message}") from None
     if not values or any(value != int(value) for value in values):
         raise typer.BadParameter(f"{option}: whole numbers above 0, such as 1,4,8 (is {text})")
     if max(values) > most:

@@ -117,6 +117,7 @@ def _usage_message(error: Any) -> str:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else PROGRAM
     message = error.format_message().replace("Value error, ", "")  # typer's wording, not ours
+    message = " ".join(message.split("\n\t"))  # it lists what may be chosen line by line
     return f"{command}: {message}\n  hint: {command} --help"
 
 

@@ -11,14 +11,13 @@ import typer
 from milp_planner.cli import deployment_options as options
 from milp_planner.cli import exit_codes, streams
 from milp_planner.cli.deployment_options import names_in, read_confidence, read_counts
+from milp_planner.cli.loading import read_named_catalog
 from milp_planner.cli.parameters import AsJson, AsOf, Overlays, Quiet
 
 if TYPE_CHECKING:
     from milp_planner.inputs.catalog import Catalog, Offering
     from milp_planner.serving.estimate import Deployment
     from milp_planner.serving.prices import Price
-
-MOST_GPUS_PER_REPLICA = 64
 
 
 def estimate(
@@ -49,12 +48,11 @@ def estimate(
     quiet: Quiet = False,
 ) -> int:
     """Say whether an LLM fits on GPUs, how fast it is, what it costs and what limits it."""
-    from milp_planner.inputs.load import load_named_catalog
     from milp_planner.serving.derate import planning_quantile
     from milp_planner.serving.prices import offering_named
 
     quantile = planning_quantile(read_confidence(confidence))
-    known = load_named_catalog(catalog, overlays=overlay or (), as_of=as_of)
+    known = read_named_catalog(catalog, overlay, as_of)
     sold = offering_named(known, offering, billing) if offering else None
     owned = Owned(purchase_usd, lifetime_years, watts, usd_per_kwh, pue, usd_per_month)
     asked = Asked(llm, gpu, tp, precision, concurrency, input_tokens, output_tokens, tpot)
@@ -108,11 +106,18 @@ class Asked:
 
     def deployments(self, known: Catalog, sold: Offering | None) -> list[Deployment]:
         """Every combination; raises InputError for names that the catalog does not know."""
-        from milp_planner.serving.estimate import deployments, find_gpu, find_llm
+        from milp_planner.serving.estimate import (
+            MOST_GPUS_PER_REPLICA,
+            deployments,
+            find_gpu,
+            find_llm,
+        )
 
         names = names_in(self.gpu or (sold.gpu if sold else ""))
         llms = [find_llm(known, name, "--llm") for name in names_in(self.llm)]
         gpus = [find_gpu(known, name, "--gpu") for name in names]
+        if not llms:
+            raise typer.BadParameter("--llm: must not be empty")
         if not gpus:
             raise typer.BadParameter("--gpu: required, or an --offering that has one")
         if sold and [gpu.id for gpu in gpus] != [sold.gpu]:

@@ -9,6 +9,7 @@ from datetime import date
 import typer
 
 MOST_ALTERNATIVES = 100
+MOST_JOBS = 64
 
 _BARE_NUMBER = re.compile(r"\s*[+-]?[\d_]*\.?\d+(?:[eE][+-]?\d+)?\s*", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -48,11 +49,18 @@ def read_gap(text: str) -> float:
 
 def read_alternatives(text: str) -> int:
     """`3` -> 3, from 0 to 100."""
+    return _read_count(text, 0, MOST_ALTERNATIVES)
+
+
+def read_jobs(text: str | int) -> int:
+    """`3` -> 3, from 1 to 64; the default comes as a number."""
+    return _read_count(str(text), 1, MOST_JOBS)
+
+
+def _read_count(text: str, least: int, most: int) -> int:
     count = int(text) if re.fullmatch(r"\d{1,9}", text, re.ASCII) else -1
-    if not 0 <= count <= MOST_ALTERNATIVES:
-        raise typer.BadParameter(
-            f"must be a whole number from 0 to {MOST_ALTERNATIVES} (is {text})"
-        )
+    if not least <= count <= most:
+        raise typer.BadParameter(f"must be a whole number from {least} to {most} (is {text})")
     return count
 
 

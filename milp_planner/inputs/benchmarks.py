@@ -117,6 +117,8 @@ def _missing(found: Found) -> Iterator[Fault]:
 
 
 def _read(file: Path) -> list[Found]:
+    if file.is_dir():
+        raise input_error("is a directory; give a file", file=str(file))
     suffix = file.suffix.lower()
     if suffix in (".yaml", ".yml"):
         return list(_from_yaml(file))
@@ -128,7 +130,7 @@ def _read(file: Path) -> list[Found]:
 
 
 def _from_yaml(file: Path) -> Iterator[Found]:
-    document = read_yaml(file)
+    document = read_yaml(file, first_key="measurements", hint="")
     for i, row in enumerate(validate(MeasurementFile, document).measurements):
         path = readable_path(("measurements", i))
         yield Found(str(file), document.named(path)[0], path, row)

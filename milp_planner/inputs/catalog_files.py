@@ -6,9 +6,9 @@ To add a kind of row, add its record and a field of `Catalog` to `catalog.py`, a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 from operator import attrgetter
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from milp_planner.errors import MOST_FAULTS_SHOWN, Fault, InputError, argument_error, did_you_mean
+from milp_planner.inputs.arguments import paths_of
 from milp_planner.inputs.base import Frozen
 from milp_planner.inputs.catalog import (
     Catalog,
@@ -45,7 +46,7 @@ def load_catalog(
     name_or_folder: str | Path = "market",
     *,
     base: Path | None = None,
-    overlays: Sequence[Path] = (),
+    overlays: Iterable[str | Path] = (),
     as_of: date | None = None,
 ) -> Catalog:
     """The catalog of that name or in that folder, with overlays on top, every row checked.
@@ -57,9 +58,8 @@ def load_catalog(
     if not isinstance(name_or_folder, str | Path):
         given = type(name_or_folder).__name__
         raise argument_error(f"expected a name or a folder, not {given}", path="name_or_folder")
-    if isinstance(overlays, str | Path):
-        raise argument_error("expected a list of folders, not one", path="overlays")
-    if as_of is not None and not isinstance(as_of, date):
+    overlays = paths_of("overlays", overlays, "folders")
+    if as_of is not None and (not isinstance(as_of, date) or isinstance(as_of, datetime)):
         raise argument_error(f"expected a date, not {type(as_of).__name__}", path="as_of")
     layers = read_layers(name_or_folder, base or Path(), overlays, TABLES)
     loader = _Loader(as_of or date.today())

@@ -75,7 +75,17 @@ def read_layers(
         base = base / named
         named = below
         layers.insert(0, _read_layer(named, base, tables))
-    return layers + [_read_layer(overlay, base=Path(), tables=tables) for overlay in overlays]
+    return layers + [_read_overlay(overlay, tables) for overlay in overlays]
+
+
+def _read_overlay(overlay: Path, tables: Collection[str]) -> Layer:
+    try:
+        return _read_layer(overlay, base=Path(), tables=tables)
+    except InputError as error:
+        if any(fault.path == "catalog" for fault in error.faults):
+            text = "there is no such folder; an overlay is a folder of CSV files"
+            raise input_error(text, file=str(overlay)) from None
+        raise
 
 
 def _extended(layer: Layer) -> str:

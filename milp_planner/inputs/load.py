@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-from milp_planner.errors import Fault, InputError, argument_error, input_error
+from milp_planner.errors import Fault, InputError, input_error
+from milp_planner.inputs.arguments import check_source
 from milp_planner.inputs.catalog import Catalog
 from milp_planner.inputs.catalog_files import load_catalog
 from milp_planner.inputs.problem import Problem
@@ -24,10 +25,7 @@ def load_problem(source: str | Path, *, text: str | None = None) -> Problem:
     With `text` nothing is read and `source` only names it. Raises InputError that names every
     fault with file, line and column, ArgumentError where `source` is no file name.
     """
-    if not isinstance(source, str | Path):
-        raise argument_error(f"load_problem takes a file name, not {type(source).__name__}")
-    if text is not None and not isinstance(text, str):
-        raise argument_error(f"load_problem takes text as str, not {type(text).__name__}")
+    check_source("load_problem", source, text)
     document = read_yaml(source, text=text)
     problem = validate(Problem, document)
     problem._origin = document

@@ -23,6 +23,7 @@ from milp_planner.inputs.error_places import (
     members,
     unwrapped,
 )
+from milp_planner.inputs.load import CATALOG_KEY
 from milp_planner.inputs.problem import Problem
 from milp_planner.inputs.strict_yaml import Document, Position, Steps
 from milp_planner.inputs.validation import validate, validate_python
@@ -54,6 +55,10 @@ def check_patch(problem: Problem, patch: Patch, source: Document, at: Steps) -> 
     """
     document = plain_document(problem)
     faults: list[Fault] = []
+    if CATALOG_KEY in patch:  # one catalog is loaded for all scenarios
+        hint = "give --catalog, or --overlay for rows of your own"
+        text = "a scenario cannot change it"
+        faults.append(source.fault((*at, CATALOG_KEY), text, hint, at_key=True))
     positions: dict[Steps, Position] = {}
     for key, value in patch.items():
         for fault in _merge(document, key, value):
@@ -106,6 +111,8 @@ def steps_of(document: Mapping[str, Any], key: str) -> Steps:
 
     Raises KeyError, in the reader's words, for a workload that is not there.
     """
+    if not key:
+        raise KeyError("a dotted key must not be empty")
     steps: list[str | int] = []
     place, rest, node = unwrapped(Place((), Problem)), key, document
     while rest:

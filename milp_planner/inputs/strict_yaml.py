@@ -76,10 +76,17 @@ class Document:
         return Fault(self.file, line, column, readable_path(path), message, hint)
 
 
-def read_yaml(source: str | Path, *, text: str | None = None) -> Document:
+def read_yaml(
+    source: str | Path,
+    *,
+    text: str | None = None,
+    first_key: str = "workloads",
+    hint: str = "milp-planner init writes an example",
+) -> Document:
     """Read one YAML file of keys and values; `-` is standard input.
 
-    With `text` nothing is read, and `source` is only the name to print.
+    With `text` nothing is read, and `source` is only the name to print. `first_key` is one that
+    the file should have, `hint` what to do about an empty one.
     Raises `InputError` with every fault that could be found.
     """
     file = STDIN_NAME if str(source) == STDIN else str(source)
@@ -91,13 +98,12 @@ def read_yaml(source: str | Path, *, text: str | None = None) -> Document:
     faults = list(_character_faults(text, file))
     if faults:
         raise InputError(faults)
-    return _Composer(file).compose(text)
+    return _Composer(file, first_key, hint).compose(text)
 
 
 TOO_LARGE = f"file is larger than {MOST_BYTES // 1_000_000} MB"
 TOO_DEEP = f"nested deeper than {MOST_LEVELS} levels"
 EMPTY = "file is empty"
-WRITES_AN_EXAMPLE = "milp-planner init writes an example"
 NO_CONTROL_CHARACTERS = "control characters are not allowed"
 NO_ANCHORS = "YAML anchors and aliases (& and *) are not supported"
 WRITE_IT_OUT = "write the value out"
@@ -206,8 +212,10 @@ def _character_faults(text: str, file: str) -> Iterator[Fault]:
 class _Composer:
     """Builds plain data from the parser's events; one per file."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, first_key: str, hint: str) -> None:
         self.file = file
+        self.first_key = first_key
+        self.hint = hint
         self.faults: list[Fault] = []
         self.keys: dict[Steps, Position] = {}
         self.values: dict[Steps, Position] = {}
@@ -228,14 +236,14 @@ class _Composer:
     def _document(self, events: Iterator[yaml.Event]) -> Any:
         for event in events:
             if isinstance(event, yaml.StreamEndEvent):
-                _refuse(self.file, EMPTY, WRITES_AN_EXAMPLE)
+                _refuse(self.file, EMPTY, self.hint)
             if isinstance(event, yaml.NodeEvent):
                 break
         data = self._node(event, events, ())
         if isinstance(event, yaml.ScalarEvent) and event.implicit[0] and not event.value:
-            _refuse(self.file, EMPTY, WRITES_AN_EXAMPLE)  # nothing but `---`
+            _refuse(self.file, EMPTY, self.hint)  # nothing but `---`
         if not isinstance(data, dict):
-            self._fault(event, f"expected keys such as 'workloads:', found {found(data)}")
+            self._fault(event, f"expected keys such as '{self.first_key}:', found {found(data)}")
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
                 _refuse(self.file, "only one YAML document per file", "", _position(event))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
+from typing import Any
 
-from milp_planner.errors import Fault, InputError, input_error, nearest
+from milp_planner.errors import Fault, InputError, argument_error, input_error, nearest
+from milp_planner.inputs.arguments import check_text
+from milp_planner.inputs.bounded import MOST_UNITS
 from milp_planner.inputs.catalog import Catalog, Offering, TokenPrice
 from milp_planner.inputs.problem import BillingLimits, Filter, Problem, ProviderLimits
 from milp_planner.milp.balance import balanced
@@ -19,7 +23,7 @@ from milp_planner.planning.prepare import prepare
 from milp_planner.planning.search import Settings
 from milp_planner.serving.candidates import Candidate, PlanningInput
 from milp_planner.serving.listing import excluded_by, list_candidates
-from milp_planner.units import parse_share
+from milp_planner.units import parse_share, shown
 
 Row = Offering | TokenPrice
 Units = int | float | Sequence[int]
@@ -132,10 +136,8 @@ def parse_fleet(text: str) -> dict[str, Units]:
 
 
 def _parsed_amount(name: str, amount: str) -> Units:
-    if amount.isascii() and amount.isdigit():
-        return int(amount)
     try:
-        return parse_share(amount)
+        return int(amount) if amount.isascii() and amount.isdigit() else parse_share(amount)
     except ValueError:
         raise input_error(
             f"fleet: {name}: {amount!r} is neither a whole number of units nor a share such as 20%"
@@ -165,17 +167,22 @@ def _resolved(
         sold.setdefault(row.id, []).append(row)
     faults: list[Fault] = []
     found: dict[tuple[str, Row], str] = {}
+    if not isinstance(fleet, Mapping):
+        raise argument_error(
+            f"expected units by offering, not {type(fleet).__name__}", path="fleet"
+        )
     for name, units in fleet.items():
+        check_text("fleet", name)
         try:
             key = _workload_and_row(problem, sold, name)
-            _check_units(name, key[1], units)
+            plain = _plain_units(name, key[1], units)
             if key in found:
                 raise input_error(f"fleet: {name!r} and {found[key]!r} are the same units")
         except InputError as error:
             faults += error.faults
             continue
         found[key] = name
-        yield key, units
+        yield key, plain
     if faults:
         raise InputError(faults)
 
@@ -208,17 +215,25 @@ def _with_billing(rows: Sequence[Row], offering: str, billing: str) -> Row:
     return billings[wanted]
 
 
-def _check_units(name: str, row: Row, units: Units) -> None:
+def _plain_units(name: str, row: Row, units: Any) -> Units:
+    """The units as Python's own numbers; raises InputError for what is none of them."""
     if isinstance(row, TokenPrice):
-        if not isinstance(units, int | float) or not 0 <= units <= 1:
+        if not isinstance(units, Real) or not 0 <= float(units) <= 1:
             raise input_error(
                 f"fleet: {name}: a per-token offering takes a share of the requests, from 0 to 1 "
-                f"(is {units!r})"
+                f"(is {shown(units)})"
             )
-        return
-    counts = [units] if isinstance(units, int | float) else list(units)
-    if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in counts):
-        raise input_error(f"fleet: {name}: units are whole numbers from 0 (is {units!r})")
+        return float(units)
+    is_list = isinstance(units, Iterable) and not isinstance(units, str | bytes | Mapping)
+    counts = list(units) if is_list else [units]
+    for n in counts:
+        is_whole = isinstance(n, Integral) and not isinstance(n, bool)
+        if not is_whole or not 0 <= n <= MOST_UNITS:
+            said = f"{n:g}" if isinstance(n, float) else shown(n)
+            raise input_error(
+                f"fleet: {name}: units are whole numbers from 0 to {MOST_UNITS:,} (is {said})"
+            )
+    return [int(n) for n in counts] if is_list else int(counts[0])
 
 
 # --- candidates and routing ---------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from milp_planner.inputs.arguments import check_kind
 from milp_planner.planning.plan import Plan, Route
 
 ESTIMATES = ("estimated", "calibrated")
@@ -44,6 +45,7 @@ def measure_next(plan: Plan) -> MeasureNext | None:
 
     What a purchase costs is shared among its request classes by the time they take.
     """
+    check_kind(plan, Plan, "solve()")
     summed: dict[MeasureNext, float] = {}
     for found in _estimated_rates(plan):
         key = _without_spend(found)

@@ -14,7 +14,21 @@ from functools import reduce
 from pathlib import Path
 from typing import Any, Literal
 
-from milp_planner.errors import Fault, InputError, did_you_mean, input_error, nearest
+from milp_planner.errors import (
+    Fault,
+    InputError,
+    argument_error,
+    did_you_mean,
+    input_error,
+    nearest,
+)
+from milp_planner.inputs.arguments import (
+    check_kind,
+    check_number,
+    check_source,
+    check_text,
+    items_of,
+)
 from milp_planner.inputs.base import Frozen
 from milp_planner.inputs.billing import BILLING_MODES
 from milp_planner.inputs.catalog import Catalog, Offering, TokenPrice
@@ -29,6 +43,9 @@ AS_IT_IS = "as it is"
 """Name of the scenario that changes nothing."""
 
 MOST_SCENARIOS = 1_000
+
+MOST_OF_AMOUNT = 1e12
+"""Of a budget, a factor or a price."""
 
 Price = float | str
 """USD per GPU and hour, or a share of today's price such as `80%`."""
@@ -225,29 +242,74 @@ def scenario_grid(
     Kinds that compare with today (`without`, `prices`, `limits`, `targets`, `named`) begin with
     the problem as it is. `without` entries are names such as `provider:aws`, or several of them.
     """
+    budgets = _amounts("budgets", budgets)
+    traffic = _amounts("traffic", traffic)
+    targets = _amounts("targets", targets, most=1.0)
+    changes = items_of("named", named, "scenarios", one=(str, Scenario))
+    for scenario in changes:
+        check_kind(scenario, Scenario, "load_scenarios()")
     axes = [
         [_part("budget", f"{b:,.10g}", budget_usd=b) for b in budgets],
         [_part("traffic", f"{f:g}x", traffic=f, compares_per_token=True) for f in traffic],
         _from_today(
             _part("without", ", ".join(names), without=names)
-            for names in ((entry,) if isinstance(entry, str) else tuple(entry) for entry in without)
+            for names in map(_lost_together, items_of("without", without, "names"))
         ),
         *(
-            _from_today(_part(f"price {p}", str(v), prices={p: v}) for v in values)
-            for p, values in (prices or {}).items()
+            _from_today(_part(f"price {p}", str(v), prices={p: _price(p, v)}) for v in values)
+            for p, values in _lists_by_name("prices", prices)
         ),
         *(
             _from_today(_part(key, _shown(v), patch={f"limits.{key}": v}) for v in values)
-            for key, values in (limits or {}).items()
+            for key, values in _lists_by_name("limits", limits)
         ),
         _from_today(_part("target", f"{100 * t:.4g} %", target=t) for t in targets),
-        _from_today(replace(s, settings={"scenario": s.name}) for s in named),
+        _from_today(replace(s, settings={"scenario": s.name}) for s in changes),
     ]
     used = [axis for axis in axes if axis]
     count = reduce(lambda n, axis: n * len(axis), used, 1)
     if count > MOST_SCENARIOS:
         raise input_error(f"{count:,} scenarios are asked for, more than {MOST_SCENARIOS:,}")
     return tuple(reduce(_both, parts) for parts in itertools.product(*used)) if used else ()
+
+
+def _amounts(name: str, values: Any, most: float = MOST_OF_AMOUNT) -> list[float]:
+    """Numbers above 0, as a caller gives them."""
+    amounts = items_of(name, values, "numbers")
+    for i, amount in enumerate(amounts):
+        check_number(f"{name}[{i}]", amount, above=0.0, most=most)
+    return [float(amount) for amount in amounts]
+
+
+def _lost_together(entry: Any) -> tuple[str, ...]:
+    names = (entry,) if isinstance(entry, str) else tuple(items_of("without", entry, "names"))
+    for name in names:
+        check_text("without", name)
+    if not names:
+        raise input_error("an entry names nothing", path="without")
+    return names
+
+
+def _lists_by_name(name: str, values: Any) -> list[tuple[str, list[Any]]]:
+    """The values of a mapping of lists, its keys as text."""
+    if values is None:
+        return []
+    if not isinstance(values, Mapping):
+        raise argument_error(f"expected lists by name, not {type(values).__name__}", path=name)
+    for key in values:
+        check_text(name, key)
+    return [(key, items_of(f"{name}[{key!r}]", found, "values")) for key, found in values.items()]
+
+
+def _price(pattern: str, price: Any) -> Price:
+    path = f"prices[{pattern!r}]"
+    if not isinstance(price, str):
+        check_number(path, price, above=0.0, most=MOST_OF_AMOUNT)
+        return float(price)
+    try:
+        return read_price(price)
+    except ValueError as error:
+        raise input_error(str(error), path=path) from None
 
 
 def _part(axis: str, shown: str, **changes: Any) -> Scenario:
@@ -304,7 +366,9 @@ def load_scenarios(
 
     Raises InputError with every fault of all of them, with file, line and column.
     """
-    document = read_yaml(source, text=text)
+    check_source("load_scenarios", source, text)
+    check_kind(problem, Problem, "load_problem()")
+    document = read_yaml(source, text=text, first_key="scenarios", hint="")
     file = validate(ScenarioFile, document)
     found, faults = [], []
     for name, keys in file.scenarios.items():

@@ -13,7 +13,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from milp_planner.errors import PlannerError, SolverError
+from milp_planner.errors import PlannerError, SolverError, argument_error
+from milp_planner.inputs.arguments import check_kind, check_text, items_of
 from milp_planner.inputs.catalog import Catalog
 from milp_planner.inputs.problem import Problem
 from milp_planner.planning.arguments import catalog_for
@@ -186,8 +187,18 @@ def what_if(
 def listed(scenarios: Scenarios) -> tuple[Scenario, ...]:
     """The scenarios as records."""
     if isinstance(scenarios, Mapping):
+        for name, keys in scenarios.items():
+            if not isinstance(keys, Mapping):
+                raise argument_error(
+                    f"expected keys, not {type(keys).__name__}", path=f"scenarios[{name!r}]"
+                )
+            for key in (name, *keys):
+                check_text("scenarios", key)
         return tuple(scenario_of(name, keys) for name, keys in scenarios.items())
-    return tuple(scenarios)
+    records = items_of("scenarios", scenarios, "scenarios", one=(str, Scenario))
+    for record in records:
+        check_kind(record, Scenario, "load_scenarios()")
+    return tuple(records)
 
 
 def rows_of(

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from milp_planner.errors import Fault, InputError
+from milp_planner.inputs.arguments import check_number, check_text, path_of, paths_of
 from milp_planner.inputs.benchmarks import Found, read_measurements
 from milp_planner.inputs.catalog import Catalog, Gpu, Llm, Measurement
 from milp_planner.inputs.catalog_checks import REGIMES, unknown_gpu, unknown_llm
@@ -23,6 +24,9 @@ from milp_planner.serving.throughput import ServingModel
 
 BOUND_SLACK = 1.10
 """Data sheets of one GPU differ by a few percent; only what is clearly above is refused."""
+
+MOST_GPUS = 8
+"""Of one replica."""
 
 LEAST_OF_ESTIMATE = 0.3
 """Below this share of the estimate something else limited the run: the client, or a queue."""
@@ -69,16 +73,16 @@ class Calibrated:
 
 
 def calibrate(
-    files: Sequence[Path],
+    files: Iterable[str | Path],
     *,
     llm: str | None = None,
     gpu: str | None = None,
     precision: str | None = None,
     tensor_parallel: int | None = None,
     engine: str | None = None,
-    catalog: str = "market",
-    overlays: Sequence[Path] = (),
-    out: Path | None = None,
+    catalog: str | Path = "market",
+    overlays: Iterable[str | Path] = (),
+    out: str | Path | None = None,
     confidence: float = DEFAULT_CONFIDENCE,
     as_of: date | None = None,
 ) -> Calibrated:
@@ -86,21 +90,31 @@ def calibrate(
 
     Files are YAML, CSV, or the JSON of vLLM's `bench serve`, GuideLLM or AIPerf; the names given
     hold where a file states none. `out` is a new folder, written whole or not at all. Raises
-    InputError as `compare` does, for files that cannot be read, and when `out` exists.
+    InputError as `compare` does, for files that cannot be read, and when `out` exists;
+    ArgumentError for values of another type.
     """
-    known = load_named_catalog(catalog, overlays=overlays, as_of=as_of)
-    today = as_of or date.today()
+    paths, own = paths_of("files", files, "files"), paths_of("overlays", overlays, "folders")
     names = {"llm": llm, "gpu": gpu, "precision": precision, "engine": engine}
+    folder = None if out is None else path_of("out", out)
+    base = str(path_of("catalog", catalog))
+    check_number("confidence", confidence, least=0.0, below=1.0)
+    if tensor_parallel is not None:
+        check_number("tensor_parallel", tensor_parallel, least=1, most=MOST_GPUS, whole=True)
+    for name, value in names.items():
+        if value is not None:
+            check_text(name, value)
+    known = load_named_catalog(base, overlays=own, as_of=as_of)
+    today = as_of or date.today()
     found = compare(
-        read_measurements(files),
+        read_measurements(paths),
         known,
         {**names, "tensor_parallel": tensor_parallel},
         today=today,
         quantile=planning_quantile(confidence),
     )
-    if out is not None:
+    if folder is not None:
         rows = [c.row for c in found.rows]
-        write_measurements(out, rows, base=catalog, overlays=overlays, made_on=today)
+        write_measurements(folder, rows, base=base, overlays=own, made_on=today)
     return found
 
 

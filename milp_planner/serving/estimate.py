@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Literal
 
-from milp_planner.errors import input_error
+from milp_planner.errors import did_you_mean, input_error
+from milp_planner.inputs.arguments import check_kind, check_number, check_text
 from milp_planner.inputs.catalog import Catalog, Gpu, Llm
 from milp_planner.inputs.catalog_checks import unknown_gpu, unknown_llm
 from milp_planner.inputs.catalog_files import load_catalog
@@ -21,9 +22,14 @@ from milp_planner.serving.operating_point import OperatingPoint, Rejection
 from milp_planner.serving.prices import Price, cheapest
 from milp_planner.serving.roofline import Roofline, missing_for_estimate
 from milp_planner.serving.throughput import ServingModel, default_precisions
-from milp_planner.units import SECONDS_PER_HOUR, TOKENS_PER_MILLION
+from milp_planner.units import SECONDS_PER_HOUR, TOKENS_PER_MILLION, shown
 
 MOST_DEPLOYMENTS = 2_000
+MOST_GPUS_PER_REPLICA = 64
+MOST_TOKENS = 100_000_000  # of one request
+
+MOST_OF_AMOUNT = 1e9
+"""Requests in flight, seconds per token, USD per hour: beyond all that is meant."""
 
 MARGINAL_UP_TO = 1.5
 """Memory needed ÷ memory that the engine may take, up to which a deployment is called marginal:
@@ -146,9 +152,28 @@ def estimate(
 
     `precision` defaults to the LLM's own, `concurrency` to as many requests as fit,
     `usd_per_hour` (of the whole replica) to the cheapest offering on demand, and the catalog to
-    `market`. Raises InputError for names that the catalog does not know.
+    `market`. Raises InputError for names that the catalog does not know and for numbers out of
+    range, ArgumentError for values of another type.
     """
     known = load_catalog() if catalog is None else catalog
+    check_kind(known, Catalog, "load_catalog()")
+    check_text("llm", llm)
+    check_text("gpu", gpu)
+    check_number("input_tokens", input_tokens, above=0.0, most=MOST_TOKENS)
+    check_number("output_tokens", output_tokens, above=0.0, most=MOST_TOKENS)
+    check_number(
+        "tensor_parallel", tensor_parallel, least=1, most=MOST_GPUS_PER_REPLICA, whole=True
+    )
+    check_number("confidence", confidence, least=0.0, below=1.0)
+    if precision is not None:
+        _check_precision(precision)
+    for name, value in (
+        ("concurrency", concurrency),
+        ("tpot_limit_s", tpot_limit_s),
+        ("usd_per_hour", usd_per_hour),
+    ):
+        if value is not None:
+            check_number(name, value, above=0.0, most=MOST_OF_AMOUNT)
     served, on = find_llm(known, llm), find_gpu(known, gpu)
     asked = Deployment(
         llm=served,
@@ -165,6 +190,14 @@ def estimate(
         price = Price(usd_per_hour, "as given")
     quantile = planning_quantile(confidence)
     return estimate_deployment(asked, ServingModel(known), price=price, quantile=quantile)
+
+
+def _check_precision(name: str) -> None:
+    check_text("precision", name)
+    if name not in memory.WEIGHT_BYTES:
+        known = ", ".join(memory.WEIGHT_BYTES)
+        near = did_you_mean(name, memory.WEIGHT_BYTES)
+        raise input_error(f"{shown(name)} is not one of {known}{near}", path="precision")
 
 
 def find_llm(catalog: Catalog, name: str, path: str = "llm") -> Llm:

@@ -6,10 +6,10 @@ import csv
 import io
 import json
 import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -60,21 +60,24 @@ def new_folder(out: Path) -> Iterator[Path]:
     """
     if out.exists() or out.is_symlink():
         raise input_error("exists already; give another name", file=str(out))
+    parent = out.absolute().parent
+    missing = [folder for folder in (parent, *parent.parents) if not folder.exists()]
+    # Named before it is made, so that no interrupt comes between the two.
+    draft = parent / f".{out.name}-{secrets.token_hex(4)}"
+    folder = draft / out.name
     try:
-        parent = out.absolute().parent
         parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=parent))
-        folder = draft / out.name
+        draft.mkdir(mode=0o700)
         folder.mkdir()
-    except OSError as error:
-        raise input_error(f"cannot be written: {error.strerror}", file=str(out)) from None
-    try:
         yield folder
         folder.rename(out)
     except OSError as error:
         raise input_error(f"cannot be written: {error.strerror}", file=str(out)) from None
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+        for above in missing:
+            with suppress(OSError):  # it holds what was written
+                above.rmdir()
 
 
 def write_table(path: Path, rows: Sequence[Row], columns: Sequence[str] = ()) -> None:
