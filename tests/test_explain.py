@@ -58,6 +58,22 @@ def test_what_would_stand_idle_even_when_free_is_said():
     )
 
 
+def test_what_costs_more_to_switch_to_than_it_could_save_is_dearer_not_idle():
+    # The big one runs already, $2,880. Four small ones serve as much: rent $4,320, and $1,000 to
+    # add each. Even free they would cost $4,000, so no price brings them in.
+    why = explain(
+        problem(
+            10,
+            current_fleet=[{"offering": "acme/big/eu-1", "workload": "chat", "units": 1}],
+            switching={"usd_per_unit_added": 1000},
+        ),
+        big_and_small(),
+        gpu="small",
+    )
+    assert (why.verdict, why.entry_price) == ("dearer", None)
+    assert why.extra_usd == pytest.approx(4_320 + 4_000 - 2_880)
+
+
 def test_the_best_use_is_where_a_request_costs_least():
     use = explain(problem(10), big_and_small(), offering="bolt/*").best_use
     assert (use.workload, use.offering) == ("chat", "bolt/small/eu-1")

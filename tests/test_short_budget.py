@@ -133,6 +133,14 @@ def test_nothing_bought_is_not_called_served_per_token():
     assert "peak 10.0 req/s, nothing bought for it, tpot not known" in plan_text(plan)
 
 
+def test_what_is_left_unserved_has_no_price_per_token():
+    # 10 of 13 requests/s for $2,880: a price per token asked for would be a quarter too low.
+    plan = short(3_000, "fair", workload(13))
+    assert plan.usd_per_million_tokens is None
+    assert plan.workloads[0].usd_per_million_tokens is None
+    assert plan_text(plan).startswith("Optimal plan: $2,880 per month      certified")
+
+
 def best_by_priority(loads, usd, fair):
     """Unserved shares and USD of the best fleet: every fleet that the budget pays for is tried."""
     big, small = 2_880, 1_080

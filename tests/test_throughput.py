@@ -413,6 +413,19 @@ def test_an_endless_queue_gives_a_rate_only_where_no_tpot_is_wished() -> None:
     assert (moved.source, moved.evidence) == ("calibrated", INTERPOLATED)
 
 
+def test_a_wish_for_latency_is_not_planned_beyond_what_an_endless_queue_was_served() -> None:
+    # 500 tokens/s are a request/s, planned at 0.95 of it; the estimate alone says far more.
+    serving = model(row(None, 500, regime="offline_max"))
+    free, wished = ask(serving), ask(serving, tpot_limit_s=0.05)
+    assert free.planned_requests_per_second == pytest.approx(0.95)
+    assert ask(model(), tpot_limit_s=0.05).planned_requests_per_second > 2 * 0.95
+    assert wished.source == ESTIMATED
+    assert 0.5 * 0.95 < wished.planned_requests_per_second <= 0.95
+    assert wished.warnings[-1] == (
+        "kept to 0.95 requests/s: a replica was measured with an endless queue"
+    )
+
+
 @pytest.mark.parametrize("regime", ["static_batch", "burst_of_n_requests"])
 def test_rows_of_other_regimes_are_not_used(regime: str) -> None:
     assert ask(model(row(8, 300, regime=regime, tpot_s=0.02))).source == ESTIMATED

@@ -14,6 +14,7 @@ from milp_planner.inputs.problem import Problem
 from milp_planner.inputs.traffic import ConcurrentUsers
 from milp_planner.planning.planner import solve
 from milp_planner.planning.prepare import prepare
+from milp_planner.reporting.table import plan_text
 from milp_planner.serving.operating_point import OperatingPoint
 from milp_planner.serving.throughput import ServingModel
 from milp_planner.serving.users import Held, Replica, users_point
@@ -248,6 +249,16 @@ def test_requests_of_a_model_without_tokens_are_counted_as_requests() -> None:
     (images,) = plan.workloads
     assert (images.unit, images.tokens_per_month) == ("requests/s", 0)
     assert plan.usd_per_million_tokens is None
+
+
+def test_what_a_model_without_tokens_costs_is_no_price_of_anothers_tokens() -> None:
+    images = stated({"gpu": "box", "requests_per_second": 3}).workloads[0]
+    [chat] = problem().workloads
+    both = Problem(workloads=[images, chat], alternatives={"count": 0})
+    plan = solve(both, catalog())
+    assert [w.usd_per_million_tokens is None for w in plan.workloads] == [True, False]
+    assert plan.usd_per_million_tokens is None
+    assert plan_text(plan).count("per 1M tokens") == 1
 
 
 def test_only_the_gpus_named_serve_and_the_rest_get_a_reason() -> None:

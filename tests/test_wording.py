@@ -14,6 +14,7 @@ from milp_planner.reporting.wording import (
     escape,
     fine_percent,
     hours,
+    money,
     money_decimals,
     number,
     percent,
@@ -109,6 +110,9 @@ def test_apportioned_amounts_sum_to_the_rounded_sum():
     assert apportion([0.5, 0.5], 0) == [1, 0]
     assert apportion([], 2) == []
     assert apportion([-0.4, 1.2], 0) == [0, 1]
+    # 2956.525 is a hair above that many cents and a half, and shown alone it is $2,956.53
+    assert apportion([2956.525], 2) == [2956.53]
+    assert money(2956.525, 2) == "2,956.53"
 
 
 def test_cents_are_shown_where_they_matter():

@@ -5,7 +5,7 @@
 
 One unit on in one block will do, or a per-token offering that serves a share of some class. The
 second row keeps out a plan that has it as an idle extra: what is left of such a plan without it
-serves everything, so it costs V₀ or more.
+serves everything, so it costs V₀ or more. Its cost is its price and what adding its units costs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from milp_planner.milp.exclusion import LEAST_TOKEN_SHARE
 from milp_planner.milp.model import FleetModel
 from milp_planner.milp.prune import Pruned
 from milp_planner.milp.rows import GE, LE, Row, scaled
-from milp_planner.milp.variables import Terms, merged
+from milp_planner.milp.variables import Terms, change_key, merged
 from milp_planner.serving.candidates import Candidate
 
 Wanted = Callable[[Candidate], bool]
@@ -56,6 +56,9 @@ def require(model: FleetModel, required: Required) -> None:
     model.add_row("Required", Row("some use", terms, GE, 1.0))
     below = required.rest_below_usd
     if below is not None:
-        rest = {v: c for v, c in merged(model.costs.values()).items() if v not in terms}
+        fleet = model.fleet
+        keys = {change_key(k) for k in fleet.candidates if required.wanted(k)}
+        own = terms.keys() | {added for key, added in fleet.added.items() if key in keys}
+        rest = {v: c for v, c in merged(model.costs.values()).items() if v not in own}
         most = below - max(LEAST_USD, LEAST_SHARE * below)
         model.add_row("Required", scaled("rest", rest, LE, most))

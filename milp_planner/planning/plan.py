@@ -164,8 +164,13 @@ class WorkloadPlan:
     """What the rates above count: `requests/s`, `tokens/s` or `users`."""
 
     @property
-    def usd_per_million_tokens(self) -> float:
-        """Cash per million tokens, input and output together."""
+    def usd_per_million_tokens(self) -> float | None:
+        """Cash per million tokens, input and output together.
+
+        None where requests are left unserved, or have no tokens.
+        """
+        if self.shortfall_share or not self.tokens_per_month:
+            return None
         return self.cash_usd_per_month / self.tokens_per_month * 1e6
 
 
@@ -349,8 +354,10 @@ class Plan:
 
     @property
     def usd_per_million_tokens(self) -> float | None:
-        """Cash per million tokens over all workloads."""
+        """Cash per million tokens over all workloads; None where one of them has none to tell."""
         if self.cash_usd_per_month is None or not self.tokens_per_month:
+            return None
+        if any(w.usd_per_million_tokens is None for w in self.workloads):
             return None
         return self.cash_usd_per_month / self.tokens_per_month * 1e6
 

@@ -238,7 +238,7 @@ def _workload_dict(w: WorkloadPlan) -> dict[str, Any]:
         "shortfall_share": w.shortfall_share,
         "tokens_per_month": w.tokens_per_month,
         "cash_usd_per_month": w.cash_usd_per_month,
-        "usd_per_million_tokens": w.usd_per_million_tokens if w.tokens_per_month else None,
+        "usd_per_million_tokens": w.usd_per_million_tokens,
         "penalties_usd_per_month": dict(w.penalties),
     }
 

@@ -320,15 +320,14 @@ def _row(scenario: Scenario, plan: Plan) -> Row:
     row = Row(scenario.name, scenario.settings, plan.status.value, certified=plan.proof.certified)
     if not plan.status.has_plan:
         return replace(row, error=plan.reasons[0] if plan.reasons else "no plan in time")
-    served = served_share(plan)
     return replace(
         row,
         cash_usd=plan.cash_usd_per_month,
         score_usd=plan.score_usd_per_month,
-        served_share=served,
+        served_share=served_share(plan),
         gpus=plan.gpus,
         fleet=fleet_line(plan),
-        usd_per_million_tokens=plan.usd_per_million_tokens if served == 1 else None,
+        usd_per_million_tokens=plan.usd_per_million_tokens,
         plan=replace(plan, turned_down=()),
     )
 

@@ -197,7 +197,7 @@ def _facts(plan: Plan, w: WorkloadPlan) -> Iterator[str]:
     if bound:
         yield f"commitment: {usd(bound)}, paid whether or not the units run"
     yield from when_lines(plan, mine)
-    if len(plan.workloads) > 1:
+    if len(plan.workloads) > 1 and w.usd_per_million_tokens is not None:
         yield f"{usd_per_million(w.usd_per_million_tokens)} per 1M tokens"
 
 

@@ -65,7 +65,7 @@ def apportion(amounts: Sequence[float], decimals: int) -> list[float]:
     """The amounts rounded so that they sum to their rounded sum (largest remainder)."""
     scale = 10**decimals
     cut = [math.floor(amount * scale + 1e-9) for amount in amounts]
-    missing = round(sum(amounts) * scale) - sum(cut)
+    missing = round(_round(sum(amounts), decimals) * scale) - sum(cut)  # the sum as `money` has it
     by_remainder = sorted(range(len(cut)), key=lambda i: cut[i] - amounts[i] * scale)
     for i in by_remainder[:missing]:
         cut[i] += 1

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
+from math import inf
 
 from milp_planner.inputs.catalog import Catalog, Gpu, Llm, Measurement
 from milp_planner.serving import derate as evidence_of
@@ -205,7 +206,23 @@ class ServingModel:
         n = _most_within(speed, q.tpot_limit_s, memory.sequences)
         if n < 1:
             return too_slow(q, speed.tpot_s(1), memory)
-        return self._estimated_at(q, llm, gpu, n)
+        point = self._estimated_at(q, llm, gpu, n)
+        most = self._most_measured(q, llm, gpu, memory)
+        if point.planned_requests_per_second <= most:
+            return point
+        n = largest_within(speed.requests_per_second, most / point.derate, n)
+        point = self._estimated_at(q, llm, gpu, max(1, n))
+        kept = f"kept to {most:.3g} requests/s: a replica was measured with an endless queue"
+        return replace(point, warnings=(*point.warnings, kept))
+
+    def _most_measured(self, q: Question, llm: Llm, gpu: Gpu, memory: MemoryFit) -> float:
+        """What a replica served of an endless queue: more than within any wish for latency."""
+        for rows in self._rows.of(llm, gpu, q):
+            points = self._offline_points(q, llm, gpu, rows, memory)
+            rates = [p.planned_requests_per_second for p in points if p.source == "measured"]
+            if rates:
+                return max(rates)
+        return inf
 
     def _estimated_at(self, q: Question, llm: Llm, gpu: Gpu, n: float) -> OperatingPoint:
         estimate, speed = self._estimate_of(llm, gpu, q), self._scaled(q, llm, gpu)
