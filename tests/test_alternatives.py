@@ -237,6 +237,18 @@ def test_thousands_of_lists_are_the_ones_that_brute_force_finds(
     check_against_brute_force(case, differ_by, per_workload, pruning)
 
 
+def test_fleets_at_steps_of_one_amount_are_proven_by_both_engines():
+    # Every fleet costs a multiple of $3,024. HiGHS, asked for whole numbers to 1e-9, left out the
+    # step below its plan for the last digits of the bound, and proved nothing.
+    case = Case(
+        hours=(720.0,),
+        asks=(Ask("chat", (1.0,)), Ask("code", (1.0,))),
+        boxes=(Box("coda", "a", 4.2, 2.0), Box("acme", "b", 8.4, 11.0)),
+        min_replicas=3,
+    )
+    check_against_brute_force(case, "providers", True, pruning=False)
+
+
 # --- What the list holds ----------------------------------------------------------------------
 
 

@@ -102,6 +102,77 @@ def test_a_rule_that_the_shortcuts_do_not_know_turns_them_off(monkeypatch, recor
     assert len(prune(unset, unset.candidates.candidates).kept) == 2
 
 
+EIGHT_QUIET_HOURS = workload(
+    traffic={
+        "kind": "profile",
+        "requests_per_day": 136 * 3600,
+        "weights": [1] * 8 + [8] * 16,
+    }
+)
+"""Eight hours a day at 1 request/s, sixteen at 8."""
+
+
+def held_and_elastic(**limits):
+    """Acme's b, held all month, costs $720; a, as fast, $960 for the quiet hours alone.
+
+    But b is there in the busy hours as well, where c is needed. Without b, a for $960 and c for
+    $24,000 take four GPUs at any time; c alone costs $36,000.
+    """
+    elastic = {"billing": "autoscaling", "gpus_per_unit": 4}
+    boxes = catalog(
+        [
+            offering("acme", "a", 4.0, **elastic),
+            offering("acme", "b", 1.0, gpus_per_unit=4),
+            offering("acme", "c", 50.0, **elastic),
+        ],
+        [raw("a", 0.5), raw("b", 0.5), raw("c", 2.0)],
+    )
+    limits = {"billing": {"allow": ["dedicated", "autoscaling"]}, **limits}
+    return {"workloads": [EIGHT_QUIET_HOURS], "limits": limits}, boxes
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"max_gpus": {"total": 4}},
+        {"max_units": {"acme/*": 1}},
+        {"providers": {"max_share": "60%"}},
+    ],
+)
+def test_what_is_held_all_month_stands_in_for_nothing_elastic_where_it_uses_up_a_limit(limits):
+    fields, boxes = held_and_elastic()
+    assert kept(problem(**fields), boxes) == ["acme/b/eu-1"]
+    fields, boxes = held_and_elastic(**limits)
+    assert kept(problem(**fields), boxes) == ["acme/a/eu-1", "acme/b/eu-1", "acme/c/eu-1"]
+
+
+def test_where_what_is_held_would_take_too_many_gpus_the_elastic_one_is_found():
+    fields, boxes = held_and_elastic(max_gpus={"total": 4})
+    plan = solve(problem(**fields, alternatives={"count": 0}), boxes)
+    units = {p.candidate.gpu: p.units_by_block for p in plan.purchases}
+    assert units == {"a": (0, 1), "c": (1, 0)}  # the busy hours first
+    assert plan.cash_usd_per_month == pytest.approx(24_960)
+
+
+def test_under_a_share_limit_two_units_do_not_stand_in_for_one_of_two_replicas():
+    # Three replicas, no more than 60 % at one provider. A unit of two and bolt's of one, each of 10
+    # requests/s, cost $14/h. Two of acme's small ones need another of bolt's for $10/h beside them.
+    boxes = catalog(
+        [
+            offering("acme", "a", 1.0),
+            offering("acme", "b", 4.0, gpus_per_unit=2),
+            offering("bolt", "c", 10.0),
+        ],
+        [raw("a", 10), raw("b", 5), raw("c", 10)],
+    )
+    limits = {"providers": {"max_share": "60%"}}
+    question = problem(10, chat={"min_replicas": 3}, limits=limits)
+    assert kept(question, boxes) == ["acme/a/eu-1", "acme/b/eu-1", "bolt/c/eu-1"]
+    plan = solve(question, boxes)
+    assert {p.candidate.gpu: p.units for p in plan.purchases} == {"b": 1, "c": 1}
+    assert plan.cash_usd_per_month == pytest.approx(14 * 720)
+
+
 def test_per_token_offerings_and_the_running_fleet_always_stay():
     boxes = catalog(
         [offering("acme", "a", 1.0), offering("bolt", "a", 9.0)],

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from milp_planner.inputs.problem import Problem
 from milp_planner.milp.limits import SURVIVAL_GROUPS, Weight, user_quotas
 from milp_planner.milp.shortcuts import sets_unknown_keys
 from milp_planner.milp.variables import change_key, is_elastic, tracks_changes
@@ -38,6 +39,8 @@ class Rights(NamedTuple):
     """A unit on in the shortest block with load only; for held units that is the whole month."""
 
     elastic: bool
+    """It may be off in a block in which something else serves."""
+
     uses: tuple[float, ...]
     """Weight of a unit in each quota: less is better."""
 
@@ -192,8 +195,8 @@ def _likeness(candidates: Sequence[Candidate], rights: Mapping[Candidate, Rights
 
 def dominates(b: Rights, a: Rights) -> bool:
     """True when whole units of `b` replace a unit of `a` in any plan, and never cost more."""
-    if a.groups != b.groups:
-        return False
+    if a.groups != b.groups or (a.elastic and not b.elastic and any(b.uses)):
+        return False  # what is held uses up quotas in blocks in which `a` is off
     times = 1
     for mine, other in zip(a.does, b.does, strict=True):
         if mine > other * times * (1 + SNAP):
@@ -245,12 +248,18 @@ class _Hours(NamedTuple):
     shortest: float
     """Of the shortest one with load."""
 
+    several: bool
+    """True where more than one block has load, of whatever workload."""
+
     @classmethod
     def of(cls, given: PlanningInput, workload: str) -> _Hours:
         blocks = given.schedule.blocks
         peaks = given.schedule.demands[workload].peak
         busy = [block.hours for block, peak in zip(blocks, peaks, strict=True) if peak > 0]
-        return cls(sum(block.hours for block in blocks), sum(busy), min(busy, default=0.0))
+        loads = zip(*(demand.peak for demand in given.schedule.demands.values()), strict=True)
+        several = sum(any(peaks) for peaks in loads) > 1
+        hours = sum(block.hours for block in blocks)
+        return cls(hours, sum(busy), min(busy, default=0.0), several)
 
 
 def rights_of(given: PlanningInput, k: Candidate, hours: _Hours, uses: tuple[float, ...]) -> Rights:
@@ -258,12 +267,11 @@ def rights_of(given: PlanningInput, k: Candidate, hours: _Hours, uses: tuple[flo
     problem = given.problem
     elastic = is_elastic(problem, k)
     price = k.usd_per_hour * (1 + (problem.policy.spot_loss if k.mode.interruptible else 0.0))
-    replicas = min(k.replicas_per_unit, problem.workload(k.workload).min_replicas)
     return Rights(
-        does=(*k.requests_per_second, float(replicas)),
+        does=_does(problem, k),
         month_usd=(hours.busy if elastic else hours.all) * price,
         block_usd=(hours.shortest if elastic else hours.all) * price,
-        elastic=elastic,
+        elastic=elastic and hours.several,
         uses=uses,
         groups=_groups(given, k),
         stock=k.offering.key if getattr(k.offering, "max_units", None) is not None else None,
@@ -271,6 +279,11 @@ def rights_of(given: PlanningInput, k: Candidate, hours: _Hours, uses: tuple[flo
         provider=k.provider,
         id=k.id,
     )
+
+
+def _does(problem: Problem, k: Candidate) -> tuple[float, ...]:
+    replicas = min(k.replicas_per_unit, problem.workload(k.workload).min_replicas)
+    return *k.requests_per_second, float(replicas)
 
 
 def _uses(given: PlanningInput, k: Candidate, quotas: Sequence[Weight]) -> tuple[float, ...]:
@@ -291,8 +304,10 @@ def _groups(given: PlanningInput, k: Candidate) -> tuple[str, ...]:
     if limits.spot_share is not None:
         groups.append("spot" if k.mode.interruptible else "")
     if limits.spot_share is not None or limits.providers.max_share is not None:
-        # A bigger stand-in could push its provider, or spot, over the share.
-        groups.append(repr(k.requests_per_second))
+        # A bigger stand-in, or several, could push its provider, or spot, over the share.
+        groups.append(repr(_does(given.problem, k)))
+    if limits.providers.max_share is not None:  # and so could one that is on in more blocks
+        groups.append("elastic" if is_elastic(given.problem, k) else "")
     if limits.survival is not None:
         groups.append(SURVIVAL_GROUPS[limits.survival.kind](k))
     return tuple(groups)
