@@ -21,6 +21,7 @@ from milp_planner.errors import InputError
 from milp_planner.inputs.arguments import check_number
 from milp_planner.inputs.catalog_files import load_catalog
 from milp_planner.inputs.load import load_problem
+from milp_planner.inputs.owned import owned_usd_per_hour
 from milp_planner.inputs.problem import Problem
 from milp_planner.inputs.traffic import RequestsPerSecond
 from milp_planner.planning import planner
@@ -33,7 +34,7 @@ from milp_planner.planning.frontier import budget_frontier
 from milp_planner.planning.limit_costs import explain_limits
 from milp_planner.planning.measure_next import measure_next
 from milp_planner.planning.prepare import prepare
-from milp_planner.planning.scenarios import load_scenarios, scenario_grid
+from milp_planner.planning.scenarios import Scenario, load_scenarios, scenario_grid
 from milp_planner.planning.what_if import what_if
 from milp_planner.serving.calibrate import calibrate
 from milp_planner.serving.estimate import estimate
@@ -383,6 +384,23 @@ RANGE = "must be greater than 0 (is"
             "  hint: give what milp_planner.load_scenarios() returns",
         ),
         (
+            lambda c: planner.solve(builders.problem(13), c, time_limit_s=10**400),
+            f"time_limit_s: is too large (is 1{'0' * 56}...)",
+        ),
+        (lambda c: explain(builders.problem(13), c, gpu=5), "gpu: expected text, not int"),
+        (
+            lambda c: explain(builders.problem(13), c, provider=b"acme"),
+            "provider: expected text, not bytes",
+        ),
+        (
+            lambda c: budget_frontier(builders.problem(13), "1k", 2000, c),
+            "low_usd: expected a number, not str",
+        ),
+        (lambda c: budget_frontier(builders.problem(13), 1, 0, c), f"high_usd: {RANGE} 0)"),
+        (lambda c: owned_usd_per_hour(None, 3), "purchase_usd: expected a number, not NoneType"),
+        (lambda c: load_catalog(""), "name_or_folder: must not be empty"),
+        (lambda c: load_problem(""), "load_problem takes a file name, which must not be empty"),
+        (
             lambda c: what_if(builders.problem(13), {"a": 5}, c),
             "scenarios['a']: expected keys, not int",
         ),
@@ -428,6 +446,26 @@ def test_a_fleet_of_the_wrong_type_is_told(fleet, words):
     with pytest.raises(InputError) as caught:
         evaluate(builders.problem(13), fleet, builders.big_and_small())
     assert str(caught.value) == words
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"traffic": "2x"}, "traffic: expected a number, not str"),
+        ({"traffic": -1}, "traffic: must be greater than 0 (is -1)"),
+        ({"without": "gpu:big"}, "without: expected a list of names, not one"),
+        ({"without": 5}, "without: expected a list of names, not int"),
+        ({"prices": 5}, "prices: expected keys, not int"),
+        (
+            {"prices": {"acme/*": "x"}},
+            "prices['acme/*']: 'x' is not a number; write 1000, 1_000 or 1k",
+        ),
+        ({"patch": 5}, "patch: expected keys, not int"),
+    ],
+)
+def test_a_scenario_of_wrong_types_fails_in_its_own_row(wrong, words):
+    found = what_if(builders.problem(13), [Scenario(name="a", **wrong)], builders.big_and_small())
+    assert [(row.status, row.error) for row in found.rows] == [("failed", words)]
 
 
 def test_numbers_of_other_packages_and_generators_are_taken():

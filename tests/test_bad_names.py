@@ -349,3 +349,13 @@ def test_a_key_that_no_scenario_can_have_is_told_at_its_place(run, folder, key, 
     (folder / "s.yaml").write_text(f"schema_version: 1\nscenarios: {{a: {{{key}}}}}\n")
     code, out, err = run("what-if", "toy.yaml", "--scenario", "s.yaml")
     assert (code, out, err) == (exit_codes.INPUT, "", f"{expected}\n")
+
+
+def test_a_catalog_that_extends_one_that_is_not_there_is_told_in_its_own_file(run, folder):
+    (folder / "mine").mkdir()
+    (folder / "mine" / "catalog.csv").write_text("field,value\nname,mine\nextends,mrket\n")
+    code, out, err = run("check", "toy.yaml", "--catalog", "mine")
+    assert (code, out) == (exit_codes.INPUT, "")
+    assert err.startswith(
+        "mine/catalog.csv: extends: no catalog 'mrket'; did you mean 'market'?\n  hint: "
+    )

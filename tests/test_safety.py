@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
 import os
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
+import builders
 import pytest
 from toy import CATALOG, PROBLEM, raising
 
@@ -284,3 +287,66 @@ def test_a_new_folder_is_whole_or_leaves_nothing(folder, monkeypatch, error, ste
     with pytest.raises(KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else InputError):
         make()
     assert sorted(folder.rglob("*")) == before
+
+
+# ---- where and how often it runs
+
+
+def costs(rate: float, **options: Any) -> tuple[str, float | None, list[int]]:
+    plan = planner.solve(builders.problem(rate, **options), builders.big_and_small())
+    return plan.status.value, plan.cash_usd_per_month, [p.units for p in plan.purchases]
+
+
+ONE_OF_EACH = ("optimal", 5.5 * 720, [1, 1])  # 13 requests/s are one big and one small
+
+
+def test_threads_and_an_event_loop_may_solve_side_by_side():
+    async def together() -> list[tuple[str, float | None, list[int]]]:
+        first = costs(13)  # in the thread of the loop itself
+        return [first, *await asyncio.gather(*(asyncio.to_thread(costs, 13) for _ in range(3)))]
+
+    assert asyncio.run(together()) == [ONE_OF_EACH] * 4
+
+
+def test_a_temporary_folder_that_is_not_there_or_full_is_no_bug_of_ours(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    code, out, err = run("solve", "toy.yaml")
+    assert (code, out) == (exit_codes.INPUT, "")
+    assert err.startswith("the system refused: No such file or directory: ")
+
+    def full(*_args: object, **_kwargs: object) -> None:
+        raise OSError(28, "No space left on device", "/tmp/m.mps")
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("milp_planner.milp.model.FleetModel.write_mps", full)
+    before = sorted(tmp_path.rglob("*"))
+    code, out, err = run("solve", "toy.yaml")
+    assert (code, out) == (exit_codes.INPUT, "")
+    assert err.startswith("the system refused: No space left on device: /tmp/m.mps\n")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_temporary_folder_may_have_any_name_and_is_left_empty(tmp_path, monkeypatch):
+    odd = tmp_path / "a b 'c\u00e9"
+    odd.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(odd))
+    assert costs(13) == ONE_OF_EACH
+    assert list(odd.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("rate", "limits", "expected"),
+    [
+        # One big, $2,880: equal to the budget within a hundred-thousandth of a dollar or not.
+        (10, {"budget": {"usd_per_month": 2880 + 1e-5}}, ("optimal", 2880.0, [1])),
+        (10, {"budget": {"usd_per_month": 2880 - 1e-5}}, ("infeasible", None, [])),
+        # Eight big carry 80 requests/s, and no more.
+        (80, {"max_gpus": {"total": 8}}, ("optimal", 8 * 2880.0, [8])),
+        (80.001, {"max_gpus": {"total": 8}}, ("infeasible", None, [])),
+        # A millionth of a request, and a million of them: 100,000 big.
+        (1e-6, {}, ("optimal", 1.5 * 720, [1])),
+        (1e6, {}, ("optimal", 100_000 * 2880.0, [100_000])),
+    ],
+)
+def test_at_the_edge_and_at_the_ends_of_the_scale_the_answer_is_right(rate, limits, expected):
+    assert costs(rate, limits=limits) == expected

@@ -51,6 +51,10 @@ def check_number(
         raise input_error(f"must be less than {below:g} {said}", path=name)
     if most is not None and value > most:
         raise input_error(f"must be at most {most:.15g} {said}", path=name)
+    try:
+        float(value)
+    except OverflowError:
+        raise input_error(f"is too large {said}", path=name) from None
 
 
 def check_text(name: str, value: object) -> None:
@@ -88,8 +92,10 @@ def path_of(name: str, value: object) -> Path:
 
 
 def check_source(loader: str, source: object, text: object) -> None:
-    """Raise ArgumentError for what a loader of YAML files cannot read from."""
+    """Raise ArgumentError for what a loader of YAML files cannot read from, InputError for ''."""
     if not isinstance(source, str | Path):
         raise argument_error(f"{loader} takes a file name, not {type(source).__name__}")
     if text is not None and not isinstance(text, str):
         raise argument_error(f"{loader} takes text as str, not {type(text).__name__}")
+    if not source and text is None:
+        raise input_error(f"{loader} takes a file name, which must not be empty")

@@ -16,7 +16,14 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from milp_planner.errors import MOST_FAULTS_SHOWN, Fault, InputError, argument_error, did_you_mean
+from milp_planner.errors import (
+    MOST_FAULTS_SHOWN,
+    Fault,
+    InputError,
+    argument_error,
+    did_you_mean,
+    input_error,
+)
 from milp_planner.inputs.arguments import paths_of
 from milp_planner.inputs.base import Frozen
 from milp_planner.inputs.catalog import (
@@ -58,6 +65,8 @@ def load_catalog(
     if not isinstance(name_or_folder, str | Path):
         given = type(name_or_folder).__name__
         raise argument_error(f"expected a name or a folder, not {given}", path="name_or_folder")
+    if not name_or_folder:
+        raise input_error("must not be empty", path="name_or_folder")
     overlays = paths_of("overlays", overlays, "folders")
     if as_of is not None and (not isinstance(as_of, date) or isinstance(as_of, datetime)):
         raise argument_error(f"expected a date, not {type(as_of).__name__}", path="as_of")

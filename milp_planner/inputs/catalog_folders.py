@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -74,7 +74,14 @@ def read_layers(
             )
         base = base / named
         named = below
-        layers.insert(0, _read_layer(named, base, tables))
+        try:
+            layers.insert(0, _read_layer(named, base, tables))
+        except InputError as error:
+            at = f"{layers[0].label}{MANIFEST}"
+            raise InputError(
+                replace(fault, file=at, path="extends") if fault.path == "catalog" else fault
+                for fault in error.faults
+            ) from None
     return layers + [_read_overlay(overlay, tables) for overlay in overlays]
 
 

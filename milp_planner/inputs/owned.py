@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from milp_planner.inputs.arguments import check_number
 from milp_planner.inputs.catalog import Count, Id, Offering, Positive, Sourced
 from milp_planner.units import HOURS_PER_MONTH, HOURS_PER_YEAR, WATTS_PER_KILOWATT
 
@@ -31,6 +32,10 @@ def owned_usd_per_hour(
     below 0, a lifetime of 0, or a PUE below 1.
     """
     given = (purchase_usd, lifetime_years, watts, usd_per_kwh, pue, monthly_usd)
+    names = ("purchase_usd", "lifetime_years", "watts", "usd_per_kwh", "pue", "monthly_usd")
+    for name, amount in zip(names, given, strict=True):
+        if not isinstance(amount, float):  # what is no finite one of those is told below
+            check_number(name, amount)
     if not all(map(isfinite, given)):
         raise ValueError("amounts of owned hardware must be finite numbers")
     if min(purchase_usd, watts, usd_per_kwh, monthly_usd) < 0:

@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from milp_planner.errors import did_you_mean, input_error, nearest
+from milp_planner.inputs.arguments import check_text
 from milp_planner.inputs.catalog import Catalog
 from milp_planner.inputs.problem import Problem
 from milp_planner.milp.required import Required, Wanted
@@ -160,6 +161,9 @@ def explain(
     short is named. Raises InputError when not exactly one subject is given, or it is not known.
     """
     catalog = catalog_for(problem, catalog)
+    for name, value in {"offering": offering, "gpu": gpu, "provider": provider}.items():
+        if value is not None:
+            check_text(name, value)
     subject = _subject(catalog, offering, gpu, provider)
     given = prepare(problem, catalog)
     settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from milp_planner.inputs.arguments import check_number
 from milp_planner.inputs.catalog import Catalog
 from milp_planner.inputs.problem import Budget, Problem
 from milp_planner.milp.stages import Held, Stage, stages_of
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 CENT = 0.01
+MOST_USD = 1e12
 BUDGET_TOLERANCE = 3e-6
 """Share of a budget that the solvers, and the re-check of a plan, take for nothing."""
 
@@ -129,6 +131,9 @@ def budget_frontier(
     a note says where it ended. Raises InputError as `solve` does.
     """
     catalog = catalog_for(problem, catalog)
+    check_number("low_usd", low_usd, least=0.0, most=MOST_USD)
+    check_number("high_usd", high_usd, above=0.0, most=MOST_USD)
+    low_usd, high_usd = float(low_usd), float(high_usd)
     short = problem.limits.budget.when_short if problem.limits.budget else "fail"
     ask = when_short if short == "fail" else short
     given = prepare(with_budget(problem, high_usd, ask), catalog)

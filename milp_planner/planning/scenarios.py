@@ -82,6 +82,7 @@ class Scenario:
 
     def applied(self, problem: Problem, catalog: Catalog) -> tuple[Problem, Catalog]:
         """The changed problem and catalog; raises InputError where the change does not fit."""
+        self._check_types()
         changes = dict(self.patch)
         if self.budget_usd is not None:
             changes["limits.budget"] = _budget(problem, self.budget_usd)
@@ -93,6 +94,21 @@ class Scenario:
         for lost in self.without:
             problem = _denying(problem, catalog, lost)
         return problem, repriced_catalog(catalog, self.prices)
+
+    def _check_types(self) -> None:
+        for name in ("patch", "prices"):
+            given = getattr(self, name)
+            if not isinstance(given, Mapping):
+                raise argument_error(f"expected keys, not {type(given).__name__}", path=name)
+            for key in given:
+                check_text(name, key)
+        for lost in items_of("without", self.without, "names"):
+            check_text("without", lost)
+        for name in ("budget_usd", "traffic", "target"):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), above=0.0, most=MOST_OF_AMOUNT)
+        for pattern, price in self.prices.items():
+            _price(pattern, price)
 
 
 def _budget(problem: Problem, usd: float) -> dict[str, Any]:
