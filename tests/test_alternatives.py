@@ -237,14 +237,38 @@ def test_thousands_of_lists_are_the_ones_that_brute_force_finds(
     check_against_brute_force(case, differ_by, per_workload, pruning)
 
 
-def test_fleets_at_steps_of_one_amount_are_proven_by_both_engines():
-    # Every fleet costs a multiple of $3,024. HiGHS, asked for whole numbers to 1e-9, left out the
-    # step below its plan for the last digits of the bound, and proved nothing.
+def test_three_replicas_are_three_in_either_engine():
+    # Divided by three and written with thirteen digits, the row of replicas made HiGHS leave out
+    # fleets of exactly three: it missed a tie here, and below it proved nothing.
     case = Case(
         hours=(720.0,),
-        asks=(Ask("chat", (1.0,)), Ask("code", (1.0,))),
-        boxes=(Box("coda", "a", 4.2, 2.0), Box("acme", "b", 8.4, 11.0)),
+        asks=(Ask("chat", (2.5,)),),
+        boxes=(
+            Box("acme", "a", 1.0, 5.5),
+            Box("coda", "b", 2.0, 6.0, gpus=2),
+            Box("coda", "c", 1.0, 3.0),
+            Box("coda", "d", 0.83, 5.5),
+        ),
+        apis=(Api("echo", 1.3e-4),),
+        ceiling=0.75,
+        max_gpus=4,
         min_replicas=3,
+    )
+    asked = as_input(case, "providers", True, 3)
+    how = Settings(time_limit_s=60, gap=0.0, seed=1, solver="highs")
+    plan = plan_of(Search(asked, how, provenance_of(asked, how), asked.problem.alternatives))
+    fleets, _ = next_best(case, "providers", True, 3)
+    found = [units_of_plan(p) for p in (plan, *plan.alternatives)]
+    assert found == [units_of_fleet(fleet) for fleet in fleets]
+
+
+def test_fleets_at_steps_of_one_amount_are_proven_by_both_engines():
+    # Every fleet costs a multiple of $3,024, and a unit carries a third of the load. HiGHS, asked
+    # for whole numbers to 1e-9, takes the last digits of a bound for a step, and proves nothing.
+    case = Case(
+        hours=(720.0,),
+        asks=(Ask("chat", (3.0,)), Ask("code", (3.0,))),
+        boxes=(Box("coda", "a", 4.2, 1.0), Box("acme", "b", 8.4, 1.0)),
     )
     check_against_brute_force(case, "providers", True, pruning=False)
 

@@ -285,7 +285,7 @@ class Replicas:
                 for k in fleet.gpu_candidates(w.name):
                     for _, units in fleet.units_on(k, t):
                         add(terms, units, min(k.replicas_per_unit, w.min_replicas))
-                yield scaled(f"{w.name} {t}", terms, GE, w.min_replicas)
+                yield Row(f"{w.name} {t}", terms, GE, w.min_replicas)
 
     @staticmethod
     def violations(given: PlanningInput, plan: Plan) -> Iterator[str]:

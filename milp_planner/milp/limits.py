@@ -44,7 +44,7 @@ class Quotas:
         for name, weight, limit in quota_groups(fleet.candidates, fleet.problem):
             weighted = [(k, weight(k)) for k in fleet.candidates if weight(k)]
             yield from distinct(
-                scaled(f"{name} {t}", terms, LE, limit)
+                Row(f"{name} {t}", terms, LE, limit)
                 for t in range(len(fleet.blocks))
                 if (terms := count_terms(fleet, weighted, t))
             )

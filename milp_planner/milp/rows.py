@@ -39,7 +39,11 @@ class Family(Protocol):
 
 
 def scaled(name: str, terms: Terms, sense: int, right: float) -> Row:
-    """The row divided by its right-hand side, so that coefficients stay near 1."""
+    """The row divided by its right-hand side, so that coefficients stay near 1.
+
+    Not for counts: whole numbers are exact, and a third of one, written with thirteen digits, has
+    made HiGHS leave out fleets of exactly three.
+    """
     if right <= 0:
         return Row(name, terms, sense, right)
     return Row(name, {v: c / right for v, c in terms.items()}, sense, 1.0)
