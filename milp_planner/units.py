@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from numbers import Integral, Real
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
@@ -137,6 +138,7 @@ def _reader(parse: Callable[[str], float], needs_a_unit: str = "") -> BeforeVali
     def read(value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, str):
             return parse(value)
+        value = _plain(value)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError(f"expected a number, found {found(value)}")
         if not _is_finite(value):
@@ -148,6 +150,13 @@ def _reader(parse: Callable[[str], float], needs_a_unit: str = "") -> BeforeVali
     return BeforeValidator(read)
 
 
+def _plain(value: Any) -> Any:
+    """A number of another package, such as numpy's, as Python's own; all else as it is."""
+    if isinstance(value, bool | int | float) or not isinstance(value, Real):
+        return value
+    return int(value) if isinstance(value, Integral) else float(value)
+
+
 def _is_finite(value: float) -> bool:
     try:
         return math.isfinite(value)
@@ -157,7 +166,7 @@ def _is_finite(value: float) -> bool:
 
 def _read_whole(value: Any) -> Any:
     """An int from 8, 8.0, '8', '1_000' or '2k'; booleans and fractions never."""
-    number = parse_number(value) if isinstance(value, str) else value
+    number = parse_number(value) if isinstance(value, str) else _plain(value)
     if isinstance(number, bool) or not isinstance(number, int | float):
         raise ValueError(f"expected a whole number, found {found(value)}")
     if not _is_finite(number) or number != int(number):

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import builders
 import numpy
@@ -23,7 +24,7 @@ from milp_planner.inputs.catalog_files import load_catalog
 from milp_planner.inputs.load import load_problem
 from milp_planner.inputs.owned import owned_usd_per_hour
 from milp_planner.inputs.problem import Problem
-from milp_planner.inputs.traffic import RequestsPerSecond
+from milp_planner.inputs.traffic import RequestSize, RequestsPerSecond
 from milp_planner.planning import planner
 from milp_planner.planning.arguments import check_settings
 from milp_planner.planning.confidence import confidence_range
@@ -474,6 +475,15 @@ def test_numbers_of_other_packages_and_generators_are_taken():
     check_number("tp", numpy.int64(2), least=1, whole=True)
     with pytest.raises(TypeError, match="tp: expected a whole number, not bool"):
         check_number("tp", numpy.bool_(True), least=1, whole=True)
+    size = RequestSize(input_tokens=numpy.int64(1500), output_tokens=numpy.float32(300))
+    assert (size.input_tokens, size.output_tokens) == (1500, 300)
+    assert {type(size.input_tokens), type(size.output_tokens)} <= {int, float}
+
+
+def test_what_runs_scenarios_side_by_side_must_be_an_executor():
+    wrong: Any = 5
+    with pytest.raises(TypeError, match="executor: expected an executor of .*, not int"):
+        what_if(builders.problem(13), [], builders.big_and_small(), wrong)
 
 
 def test_a_record_built_in_code_gives_every_fault_with_its_path():

@@ -180,6 +180,11 @@ def what_if(
     catalog = catalog_for(problem, catalog)
     how = How(time_limit_s, gap, solver)
     chosen = listed(scenarios)
+    if not hasattr(executor, "submit") and executor is not None:
+        raise argument_error(
+            f"expected an executor of concurrent.futures, not {type(executor).__name__}",
+            path="executor",
+        )
     rows = tuple(rows_of(problem, chosen, catalog, executor, how))
     return finished(problem, chosen, rows, catalog, how)
 
