@@ -482,7 +482,7 @@ def test_numbers_of_other_packages_and_generators_are_taken():
 
 def test_what_runs_scenarios_side_by_side_must_be_an_executor():
     wrong: Any = 5
-    with pytest.raises(TypeError, match="executor: expected an executor of .*, not int"):
+    with pytest.raises(TypeError, match=r"executor: expected an executor of .*, not int"):
         what_if(builders.problem(13), [], builders.big_and_small(), wrong)
 
 
