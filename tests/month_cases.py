@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from builders import catalog, offering, problem, raw, token_price, workload
 from hypothesis import strategies as st
-from month_oracle import Block, Case, Offer, Terms, Tokens
+from month_oracle import Block, Case, Offer, Terms, Tokens, cheapest_month
 
+from milp_planner import Status, solve
 from milp_planner.inputs.catalog import Catalog
 from milp_planner.inputs.problem import Problem
 
@@ -228,6 +230,20 @@ def _policy(case: Case) -> dict[str, Any]:
         "spot_loss": terms.spot_loss,
         "switch_off_dedicated": any(o.stops for o in case.offers),
     }
+
+
+def assert_plan_is_cheapest(case: Case, most: int) -> None:
+    """The planner finds what brute force finds, which tries up to `most` units of an offering."""
+    plan = solve(*as_input(case), solver="highs", diagnose=False)
+    best = cheapest_month(case, most)
+    if any(p.units > most for p in plan.purchases):
+        assert plan.score_usd_per_month is not None
+        assert best is None or plan.score_usd_per_month <= best * (1 + 1e-6)
+    elif best is None:
+        assert plan.status is Status.INFEASIBLE
+    else:
+        assert plan.status is Status.OPTIMAL
+        assert plan.score_usd_per_month == pytest.approx(best, rel=1e-6, abs=0.01)
 
 
 def _limits(case: Case) -> dict[str, Any]:
