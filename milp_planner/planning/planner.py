@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -12,6 +10,7 @@ from itertools import pairwise
 
 from milp_planner._version import __version__
 from milp_planner.inputs.catalog import Catalog
+from milp_planner.inputs.fingerprint import problem_sha256
 from milp_planner.inputs.problem import Budget, Problem
 from milp_planner.milp.variables import may_fall_short
 from milp_planner.planning.arguments import catalog_for, check_settings
@@ -274,12 +273,6 @@ def provenance_of(given: PlanningInput, settings: Settings) -> Provenance:
         time_limit_s=settings.time_limit_s,
         gap_asked=settings.gap,
     )
-
-
-def problem_sha256(problem: Problem) -> str:
-    """Hash of the question's content, whatever its layout was."""
-    content = json.dumps(problem.model_dump(mode="json"), sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def with_oldest_price(plan: Plan) -> Plan:
