@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from milp_planner.inputs.load import load_problem
     from milp_planner.inputs.owned import owned_usd_per_hour
     from milp_planner.inputs.problem import Problem, Workload
+    from milp_planner.milp.family import Rule, Standing
+    from milp_planner.milp.rows import Row, count_terms
+    from milp_planner.milp.variables import Fleet
     from milp_planner.planning.confidence import ConfidenceRange, confidence_range
     from milp_planner.planning.diagnose import diagnose
     from milp_planner.planning.evaluate import Evaluation, evaluate
@@ -42,15 +45,18 @@ if TYPE_CHECKING:
     from milp_planner.planning.scenarios import Scenario, load_scenarios, scenario_grid
     from milp_planner.planning.what_if import WhatIf, what_if
     from milp_planner.serving.calibrate import Calibrated, calibrate
+    from milp_planner.serving.candidates import Candidate, PlanningInput
     from milp_planner.serving.estimate import Estimate, estimate
 
 PUBLIC = {
     "Calibrated": "serving.calibrate",
+    "Candidate": "serving.candidates",
     "Catalog": "inputs.catalog",
     "ConfidenceRange": "planning.confidence",
     "Diagnosis": "planning.plan",
     "Estimate": "serving.estimate",
     "Evaluation": "planning.evaluate",
+    "Fleet": "milp.variables",
     "Frontier": "planning.frontier",
     "Gpu": "inputs.catalog",
     "InputError": "errors",
@@ -61,11 +67,15 @@ PUBLIC = {
     "Offering": "inputs.catalog",
     "Plan": "planning.plan",
     "PlannerError": "errors",
+    "PlanningInput": "serving.candidates",
     "Problem": "inputs.problem",
     "Purchase": "planning.plan",
     "Route": "planning.plan",
+    "Row": "milp.rows",
+    "Rule": "milp.family",
     "Scenario": "planning.scenarios",
     "SolverError": "errors",
+    "Standing": "milp.family",
     "Status": "planning.plan",
     "TokenPrice": "inputs.catalog",
     "WhatIf": "planning.what_if",
@@ -74,6 +84,7 @@ PUBLIC = {
     "budget_frontier": "planning.frontier",
     "calibrate": "serving.calibrate",
     "confidence_range": "planning.confidence",
+    "count_terms": "milp.rows",
     "diagnose": "planning.diagnose",
     "estimate": "serving.estimate",
     "evaluate": "planning.evaluate",

@@ -375,6 +375,12 @@ def _budget_and_providers(fleet: _Fleet, checked: Checked) -> None:
     limits = fleet.problem.limits
     if limits.budget is not None:
         checked.at_most("budget", checked.cash, exact(limits.budget.usd_per_month))
-    if limits.providers.at_most is not None:
+    if limits.providers.max_count is not None:
         providers = {k.provider for k in fleet.used}
-        checked.at_most("providers", Fraction(len(providers)), Fraction(limits.providers.at_most))
+        checked.at_most("providers", Fraction(len(providers)), Fraction(limits.providers.max_count))
+    if limits.regions.max_count is not None:
+        regions = {k.offering.region for k in fleet.used}
+        checked.at_most("regions", Fraction(len(regions)), Fraction(limits.regions.max_count))
+    if limits.gpus.max_count is not None:
+        types = {k.offering.gpu for k in fleet.used if k.offering.billing != "per_token"}
+        checked.at_most("GPU types", Fraction(len(types)), Fraction(limits.gpus.max_count))

@@ -250,7 +250,7 @@ def _limits(case: Case) -> dict[str, Any]:
     terms, first = case.terms, case.offers[0]
     limits: dict[str, Any] = {
         "billing": {"allow": [*BILLINGS, "per_token"]},
-        "providers": {"at_most": terms.at_most_providers, "max_share": terms.provider_share},
+        "providers": {"max_count": terms.at_most_providers, "max_share": terms.provider_share},
         "spot_share": terms.spot_share,
         "max_gpus": {"total": terms.max_gpus},
     }

@@ -55,7 +55,7 @@ FULL: dict[str, Any] = {
     },
     "limits": {
         "budget": {"usd_per_month": 90000, "when_short": "fail"},
-        "providers": {"allow": ["acme", "bolt"], "deny": [], "at_most": 2, "max_share": "100%"},
+        "providers": {"allow": ["acme", "bolt"], "deny": [], "max_count": 2, "max_share": "100%"},
         "regions": {"allow": ["*-1"]},
         "gpus": {"deny": []},
         "billing": {"allow": ["dedicated"]},

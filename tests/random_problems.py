@@ -184,7 +184,7 @@ def _limits(chance: random.Random, offerings: list[Offering]) -> dict[str, Any]:
             "when_short": chance.choice(["fail", "fail", "fair", "priority"]),
         }
     if chance.random() < 0.2:
-        limits["providers"] = {"at_most": chance.choice([1, 2])}
+        limits["providers"] = {"max_count": chance.choice([1, 2])}
     if chance.random() < 0.15:
         limits.setdefault("providers", {})["max_share"] = chance.choice([0.5, 0.6, 0.8])
     if chance.random() < 0.3:
@@ -197,6 +197,10 @@ def _limits(chance: random.Random, offerings: list[Offering]) -> dict[str, Any]:
         limits["max_units"] = {chance.choice(offerings).id: chance.choice([1, 2])}
     if chance.random() < 0.3:
         limits["max_gpus"] = _gpu_limits(chance, offerings, providers)
+    if chance.random() < 0.1:
+        limits["regions"] = {"max_count": chance.choice([1, 2])}
+    if chance.random() < 0.1:
+        limits["gpus"] = {"max_count": chance.choice([1, 2])}
     return limits
 
 

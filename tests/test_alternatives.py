@@ -42,7 +42,7 @@ def question(case: Case, differ_by: str, per_workload: bool, count: int):
         penalties["scaling"] = {"above_gpus": above_gpus, "usd_per_gpu": usd}
     limits = {
         "billing": {"allow": ["dedicated", "autoscaling", "per_token"]},
-        "providers": {"at_most": case.at_most_providers},
+        "providers": {"max_count": case.at_most_providers},
         "max_gpus": {"total": case.max_gpus},
         "max_units": {case.boxes[i].id: most for i, most in case.max_units},
     }

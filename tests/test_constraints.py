@@ -15,7 +15,7 @@ from month_cases import assert_plan_is_cheapest, hard_months
 from milp_planner import Status, prepare, solve
 from milp_planner.inputs.catalog import Catalog
 from milp_planner.inputs.problem import Problem
-from milp_planner.milp.constraints import CONSTRAINTS
+from milp_planner.milp.families import CONSTRAINTS
 from milp_planner.milp.highs import run_highs
 from milp_planner.milp.model import build_model
 from milp_planner.milp.read import read_choice
@@ -67,6 +67,18 @@ def stocked():
     """Big, of which two can be had, and small."""
     return catalog(
         [offering("acme", "big", 4.0, max_units=2), offering("bolt", "small", 1.5)],
+        [raw("big", 10), raw("small", 3)],
+    )
+
+
+def small_in_two_regions():
+    """Big and small at eu-1, and small at aa-1 as well."""
+    return catalog(
+        [
+            offering("acme", "big", 4.0),
+            offering("bolt", "small", 1.4, region="aa-1"),
+            offering("bolt", "small", 1.5),
+        ],
         [raw("big", 10), raw("small", 3)],
     )
 
@@ -140,7 +152,23 @@ ASKED = {
         4_320,
         {BIG: 1, SMALL: 1},
         "2 providers (acme, bolt), more than 1",
-        limits={"providers": {"at_most": 1}},
+        limits={"providers": {"max_count": 1}},
+    ),
+    # Small is cheaper at aa-1, but big is at eu-1 alone: one of each there costs $5.50/h.
+    "RegionCount": asked(
+        13,
+        3_960,
+        {BIG: 1, "bolt/small/aa-1": 1},
+        "2 regions (aa-1, eu-1), more than 1",
+        small_in_two_regions(),
+        limits={"regions": {"max_count": 1}},
+    ),
+    "GpuCount": asked(
+        12,
+        4_320,
+        {BIG: 1, SMALL: 1},
+        "2 GPU types (big, small), more than 1",
+        limits={"gpus": {"max_count": 1}},
     ),
     # A big is at most 60 % of what there is when three small, 9 requests/s, stand beside it.
     "ProviderShare": asked(
@@ -207,19 +235,19 @@ PENALISED = {
 }
 
 
-@pytest.mark.parametrize("family", [f.__name__ for f in CONSTRAINTS])
+@pytest.mark.parametrize("family", [f.name for f in CONSTRAINTS])
 def test_without_its_rows_the_program_is_caught(family):
-    rest = [f for f in CONSTRAINTS if f.__name__ != family]
+    rest = [f for f in CONSTRAINTS if f.name != family]
     if family in ASKED:
         question, rented = ASKED[family].question, ASKED[family].rented
     else:
         load, policy, _ = PENALISED[family]
         question, rented = problem(load, policy=policy, chat=STRICT), big_and_small()
     given_ = prepare(question, rented)
-    model = build_model(given_, given_.candidates.candidates, families=rest)
+    model = build_model(given_, given_.candidates.candidates, rules=rest)
     plan, modelled = plan_of(given_, model)
     if family in ASKED:
-        said = {f.__name__ for f in CONSTRAINTS for _ in f.violations(given_, plan)}
+        said = {f.name for f in CONSTRAINTS for _ in f.violations(given_, plan)}
         assert said == {family}
     else:
         term = PENALISED[family][2]
@@ -245,7 +273,7 @@ def plan_of(given_, model):
 
 
 def test_every_family_is_tested():
-    assert set(ASKED) | DEFINE_A_COST == {family.__name__ for family in CONSTRAINTS}
+    assert set(ASKED) | DEFINE_A_COST == {family.name for family in CONSTRAINTS}
     assert set(PENALISED) == DEFINE_A_COST
 
 

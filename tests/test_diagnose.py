@@ -90,7 +90,7 @@ def test_a_quota_is_raised_by_as_few_as_will_do():
             "allow 1 more unit of bolt/* (5 in all)",
         ),
         (
-            {"max_gpus": {"per_gpu": {"big": 1, "small": 1}}, "providers": {"at_most": 1}},
+            {"max_gpus": {"per_gpu": {"big": 1, "small": 1}}, "providers": {"max_count": 1}},
             "allow 2 providers",
         ),
         ({"gpus": {"deny": ["big"]}, "max_units": {"bolt/*": 4}}, "allow big"),
@@ -221,7 +221,7 @@ def test_too_few_providers_for_their_shares_are_told_without_a_search():
     # 30 % each needs four providers (three hold 90 %); two may be had, who could hold 50 % each.
     sellers = ("acme", "bolt", "core", "dune")
     boxes = catalog([offering(seller, "big", 4.0) for seller in sellers], [raw("big", 10)])
-    asked = problem(10, limits={"providers": {"max_share": 0.3, "at_most": 2}})
+    asked = problem(10, limits={"providers": {"max_share": 0.3, "max_count": 2}})
     found = diagnose(asked, boxes)
     assert texts(found.changes) == ["let one provider hold 50 %", "allow 4 providers"]
     assert [change.cash_usd_per_month for change in found.changes] == [5760, 11_520]
@@ -414,11 +414,12 @@ def test_the_diagnosis_is_in_the_document_and_a_frame(run, folder):
 
 def test_every_kind_of_limit_can_be_loosened():
     from milp_planner.planning.loosening import limits_of
+
     from milp_planner.planning.prepare import prepare
 
     limits = {
         "budget": {"usd_per_month": 100},
-        "providers": {"allow": ["acme", "bolt"], "at_most": 2, "max_share": 0.9},
+        "providers": {"allow": ["acme", "bolt"], "max_count": 2, "max_share": 0.9},
         "regions": {"deny": ["eu-1"]},
         "gpus": {"allow": ["big"]},
         "offerings": {"deny": ["acme/*"]},

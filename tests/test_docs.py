@@ -10,8 +10,8 @@ import pytest
 from milp_planner import load_catalog, load_problem, prepare, solve
 from milp_planner.cli import main
 from milp_planner.inputs.billing import BILLING_MODES
-from milp_planner.milp.constraints import CONSTRAINTS
-from milp_planner.milp.objective import CASH_TERMS, PENALTY_TERMS
+from milp_planner.milp.families import CONSTRAINTS
+from milp_planner.milp.objective import CASH_TERMS, PENALTIES
 from milp_planner.reporting.formats import FORMATS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -22,7 +22,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("number", range(2))
+@pytest.mark.parametrize("number", range(len(blocks("python"))))
 def test_the_python_in_the_readme_runs(number, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     exec(compile(blocks("python")[number], "README.md", "exec"), {})
@@ -53,8 +53,8 @@ def test_the_problem_file_in_the_readme_names_every_block():
 
 
 def test_every_family_term_and_billing_is_named():
-    names = [family.__name__ for family in CONSTRAINTS]
-    names += [term.__name__ for term in (*CASH_TERMS, *PENALTY_TERMS)]
+    names = [family.name for family in CONSTRAINTS]
+    names += [term.name for term in (*CASH_TERMS, *PENALTIES)]
     names += list(BILLING_MODES)
     assert not [name for name in names if f"`{name}`" not in README]
 

@@ -8,7 +8,7 @@ import pytest
 from builders import catalog, offering, problem, raw, token_price, workload
 
 from milp_planner import prepare
-from milp_planner.milp.constraints import CONSTRAINTS
+from milp_planner.milp.families import CONSTRAINTS
 from milp_planner.milp.model import build_model
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -49,7 +49,9 @@ def mixed_workloads():
         limits={
             "budget": {"usd_per_month": 9000},
             "billing": {"allow": ["dedicated", "autoscaling", "spot", "per_token"]},
-            "providers": {"at_most": 2, "max_share": 0.8},
+            "providers": {"max_count": 2, "max_share": 0.8},
+            "regions": {"max_count": 2},
+            "gpus": {"max_count": 1},
             "max_gpus": {"total": 12, "per_provider": {"bolt": 7}, "per_gpu": {"big": 6}},
             "max_units": {"acme/*": 4},
             "spot_share": 0.5,
@@ -86,5 +88,5 @@ def test_the_program_is_unchanged(name, update_golden):
 
 def test_the_golden_programs_hold_every_family():
     text = (GOLDEN / "mixed.lp.txt").read_text(encoding="utf-8")
-    missing = [f.__name__ for f in CONSTRAINTS if f"\n  {f.__name__} " not in text]
+    missing = [f.name for f in CONSTRAINTS if f"\n  {f.name} " not in text]
     assert not missing

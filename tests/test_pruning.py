@@ -10,8 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from milp_planner import load_catalog, load_problem, prepare, solve
+from milp_planner.milp import families
+from milp_planner.milp.costs.shortfall import Shortfall
+from milp_planner.milp.costs.spot_loss import SpotLoss
+from milp_planner.milp.limits.quotas import Quotas
 from milp_planner.milp.prune import prune, without_twins
-from milp_planner.milp.shortcuts import KNOWN_KEYS
 
 PROBLEMS = Path(__file__).resolve().parents[1] / "problems"
 GPUS = {"a": 1.0, "b": 1.7, "c": 2.6}
@@ -62,7 +65,7 @@ def test_limited_stock_stands_in_for_nothing():
     [
         {"max_gpus": {"per_provider": {"acme": 2}}},
         {"max_units": {"acme/*": 2}},
-        {"providers": {"at_most": 1}},
+        {"providers": {"max_count": 1}},
         {"providers": {"max_share": "60%"}},
         {"survive_loss_of": "provider"},
     ],
@@ -74,18 +77,18 @@ def test_a_limit_on_the_cheaper_one_keeps_the_dearer_one(limits):
 
 
 @pytest.mark.parametrize(
-    ("record", "key", "question"),
+    ("rule", "key", "question"),
     [
-        ("limits", "max_gpus", {"limits": {"max_gpus": {"total": 64}}}),
-        ("policy", "spot_loss", {"policy": {"spot_loss": "3%"}}),
+        (Quotas, "limits.max_gpus.total", {"limits": {"max_gpus": {"total": 64}}}),
+        (SpotLoss, "policy.spot_loss", {"policy": {"spot_loss": "3%"}}),
         (
-            "penalties",
-            "shortfall",
+            Shortfall,
+            "policy.penalties.shortfall.usd_per_million_requests",
             {"policy": {"penalties": {"shortfall": {"usd_per_million_requests": 5e6}}}},
         ),
     ],
 )
-def test_a_rule_that_the_shortcuts_do_not_know_turns_them_off(monkeypatch, record, key, question):
+def test_a_key_that_no_rule_answers_for_turns_pruning_off(monkeypatch, rule, key, question):
     # Whoever adds a limit on units would else lose the unit of four to four units of one.
     one, four = offering("acme", "a", 1.0), offering("acme", "a", 4.0, name="x4", gpus_per_unit=4)
     twin = offering("acme", "a", 1.0, region="eu-2")
@@ -95,7 +98,8 @@ def test_a_rule_that_the_shortcuts_do_not_know_turns_them_off(monkeypatch, recor
     candidates = asked.candidates.candidates
     assert len(prune(asked, candidates).kept) == 2
 
-    monkeypatch.setitem(KNOWN_KEYS, record, KNOWN_KEYS[record] - {key})
+    monkeypatch.setattr(rule, "keys", rule.keys - {key})
+    monkeypatch.setattr(families, "unanswered", families.unanswered.__wrapped__)
     found = prune(asked, candidates)
     assert (len(found.kept), found.twins) == (6, {})
     unset = prepare(problem(workloads=two), boxes)
@@ -211,7 +215,7 @@ def limits_of_all_kinds(draw):
 
     limits = {
         "billing": {"allow": ["dedicated", "autoscaling", "spot", "reserved_1y", "per_token"]},
-        "providers": {"at_most": maybe([1, 2]), "max_share": maybe(["50%", "75%"])},
+        "providers": {"max_count": maybe([1, 2]), "max_share": maybe(["50%", "75%"])},
         "max_gpus": {
             "total": maybe([6, 12]),
             "per_provider": draw(st.sampled_from([{}, {}, {"acme": 2}, {"bolt": 4}])),

@@ -225,7 +225,7 @@ def test_equal_shares_are_found_however_many_units_they_take(soft):
         [offering("acme", "a", 4.0), offering("bolt", "b", 2.5)], [raw("a", 8), raw("b", 5.556)]
     )
     policy = {"utilization": {"ceiling": 1.0}, "penalties": {"overload": {}}} if soft else {}
-    limits = {"providers": {"max_share": 0.5, "at_most": 2}}
+    limits = {"providers": {"max_share": 0.5, "max_count": 2}}
     plan = solve(problem(10, limits=limits, policy=policy), boxes)
     assert plan.status is Status.OPTIMAL
     assert units_of(plan) == {"a": 1_389, "b": 2_000}

@@ -170,7 +170,7 @@ def as_input(loads, options, rules):
     providers = {o.provider for o in options}
     limits = {
         "max_units": dict(rules.max_units),
-        "providers": {"at_most": rules.at_most_providers},
+        "providers": {"max_count": rules.at_most_providers},
         "max_gpus": {
             "total": rules.max_gpus,
             "per_provider": {k: v for k, v in rules.per_provider if k in providers},

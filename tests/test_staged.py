@@ -61,7 +61,7 @@ def by_block(_, t):
         ({"providers": {"max_share": "60%"}}, [("chat",), ("code",)]),
         ({"max_gpus": {"total": 9}}, [("chat", "code")]),
         ({"budget": {"usd_per_month": 9_000}}, [("chat", "code")]),
-        ({"providers": {"at_most": 1}}, [("chat", "code")]),
+        ({"providers": {"max_count": 1}}, [("chat", "code")]),
     ],
 )
 def test_a_limit_over_all_workloads_links_them(limits, expected):

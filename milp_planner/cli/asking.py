@@ -308,7 +308,15 @@ def _why_not(
     from milp_planner.planning.explain import why_not_dict
     from milp_planner.reporting.explain import why_not_text
 
-    why = why_not(problem, known, **subjects, time_limit_s=time_limit_s, solver=solver)
+    why = why_not(
+        problem,
+        known,
+        offering=subjects["offering"],
+        gpu=subjects["gpu"],
+        provider=subjects["provider"],
+        time_limit_s=time_limit_s,
+        solver=solver,
+    )
     return why.plan, why_not_text(why), why_not_dict(why)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from milp_planner.errors import RecordInputError
 from milp_planner.inputs.validation import faults_of
@@ -21,6 +22,19 @@ class Frozen(BaseModel):
         validate_by_name=True,
         allow_inf_nan=False,
     )
+
+    old_words: ClassVar[Mapping[str, str]] = {}
+    """Keys as they were spelled one release ago, and what they are called now."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_words(cls, data: Any) -> Any:
+        if not (cls.old_words and isinstance(data, Mapping)):
+            return data
+        return {
+            key if cls.old_words.get(key) in (None, *data) else cls.old_words[key]: value
+            for key, value in data.items()
+        }
 
     def __init__(self, /, **data: Any) -> None:
         """Raises an InputError with every fault, in the words that a file's reader gets."""

@@ -31,6 +31,9 @@ from milp_planner.inputs.validation import validate, validate_python
 Patch = Mapping[str, Any]
 """Value by dotted key."""
 
+RULES = "rules."
+"""Keys that begin so drop one of the user's own rules, by its name."""
+
 _INDEX = re.compile(r"\[(\d+)\](?:\.|$)")
 
 
@@ -40,11 +43,14 @@ def patched(problem: Problem, patch: Patch) -> Problem:
     Times may be written `50ms` or as seconds.
     """
     document = plain_document(problem)
-    faults = [fault for key, value in patch.items() for fault in _merge(document, key, value)]
+    dropped = [key.removeprefix(RULES) for key in patch if key.startswith(RULES)]
+    keys = {key: value for key, value in patch.items() if not key.startswith(RULES)}
+    faults = [fault for key, value in keys.items() for fault in _merge(document, key, value)]
     if faults:
         raise InputError(faults)
     changed = validate_python(Problem, document)
     changed._origin = problem._origin
+    changed._rules = tuple(rule for rule in problem.rules if rule.name not in dropped)
     return changed
 
 

@@ -1,11 +1,12 @@
 """The question: workloads with traffic and wishes, a policy, and limits.
 
-To add a limit, add its field to `Limits` here and its family to `milp/constraints.py`.
+To add a limit, add its field to `Limits` here and its rule to `milp/limits/`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, Self
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
@@ -245,10 +246,18 @@ class Filter(Frozen):
     deny: Globs = ()
 
 
-class ProviderLimits(Filter):
+class CountedFilter(Filter):
+    """Which names, and how many different ones."""
+
+    old_words: ClassVar[Mapping[str, str]] = {"at_most": "max_count"}
+
+    max_count: Annotated[WholeNumber, Field(ge=1)] | None = None
+    """Most different names that a fleet may use, over all workloads."""
+
+
+class ProviderLimits(CountedFilter):
     """Which providers, how many, and how much of one."""
 
-    at_most: Annotated[WholeNumber, Field(ge=1)] | None = None
     max_share: UsefulShare | None = None
     """Largest share of a workload's capacity that one provider may hold."""
 
@@ -288,8 +297,8 @@ class Limits(Frozen):
 
     budget: Budget | None = None
     providers: ProviderLimits = ProviderLimits()
-    regions: Filter = Filter()
-    gpus: Filter = Filter()
+    regions: CountedFilter = CountedFilter()
+    gpus: CountedFilter = CountedFilter()
     offerings: Filter = Filter()
     billing: BillingLimits = BillingLimits()
     max_units: dict[str, Annotated[WholeNumber, Field(ge=0)]] = Field(default_factory=dict)
@@ -361,6 +370,21 @@ class Problem(Frozen):
     solver: SolverSettings = SolverSettings()
     _origin: Any = PrivateAttr(None)
     """The document it was read from, for line numbers; None when built in code."""
+
+    _rules: tuple[Any, ...] = PrivateAttr(())
+    """Rules of the user's own, beside the limits: see `with_rules`."""
+
+    @property
+    def rules(self) -> tuple[Any, ...]:
+        """Rules of the user's own that plans are held to, beside the limits."""
+        return self._rules
+
+    def with_rules(self, rules: Iterable[Any]) -> Self:
+        """The problem held to these rules as well; a class stands for an instance of it."""
+        made = tuple(rule() if isinstance(rule, type) else rule for rule in rules)
+        changed = self.model_copy()
+        changed._rules = (*self._rules, *made)
+        return changed
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:

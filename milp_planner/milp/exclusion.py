@@ -19,7 +19,7 @@ import pulp
 
 from milp_planner.milp.model import FleetModel
 from milp_planner.milp.rows import GE, LE, Row
-from milp_planner.milp.variables import Terms, add, change_key, most_units
+from milp_planner.milp.variables import Terms, add, change_key
 from milp_planner.planning.plan import Plan
 from milp_planner.serving.candidates import Candidate
 
@@ -182,7 +182,7 @@ class _Switches:
         self, k: Candidate, blocks: Iterable[int]
     ) -> Iterator[tuple[tuple[pulp.LpVariable, ...], float]]:
         """Columns of a candidate that stand for one number, with the most they can sum to."""
-        most = 1.0 if k.mode.per_token else float(most_units(self.model.fleet, k))
+        most = 1.0 if k.mode.per_token else float(self.model.fleet.most_units(k))
         yield from ((columns, most) for columns in self._columns(k, blocks))
 
     def _columns(

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from milp_planner.inputs.problem import Workload
-from milp_planner.milp.objective import HIGH_BAND_FLOOR, is_strict
+from milp_planner.milp.costs.strict_latency import HIGH_BAND_FLOOR, is_strict
 from milp_planner.milp.variables import (
     JUST_BELOW,
     Level,

@@ -9,10 +9,11 @@ from pathlib import Path
 import pulp
 
 from milp_planner.errors import input_error
-from milp_planner.milp.constraints import CONSTRAINTS
+from milp_planner.milp.families import rules_of
+from milp_planner.milp.family import Rule
 from milp_planner.milp.levels import Splits, ramp_tangents, utilization_levels
 from milp_planner.milp.objective import cost_terms
-from milp_planner.milp.rows import SENSES, Family, Row
+from milp_planner.milp.rows import SENSES, Row
 from milp_planner.milp.variables import (
     Fleet,
     Terms,
@@ -84,24 +85,28 @@ def build_model(
     given: PlanningInput,
     candidates: tuple[Candidate, ...],
     splits: Splits | None = None,
-    families: Sequence[type[Family]] = CONSTRAINTS,
+    rules: Sequence[Rule] | None = None,
     room: Mapping[Candidate, int] | None = None,
 ) -> FleetModel:
-    """The program of `given` over `candidates`, under the given families.
+    """The program of `given` over `candidates`, under the given rules; default: all of them.
 
     `splits` says where the overload ramp is charged exactly, `room` how many units of a candidate
     there may be at least.
     """
     splits = splits or Splits()
     lp = pulp.LpProblem("fleet", pulp.LpMinimize)
-    fleet = add_variables(lp, given, candidates, utilization_levels(given, splits), room or {})
+    rules = rules_of(given.problem) if rules is None else rules
+    levels = utilization_levels(given, splits)
+    fleet = add_variables(lp, given, candidates, levels, room or {}, rules)
     fleet.tangents = ramp_tangents(given, splits)
+    for rule in rules_of(given.problem):
+        rule.columns(fleet)
     costs = cost_terms(fleet)
     lp.setObjective(expression(merged(costs.values())))
     model = FleetModel(lp, fleet, costs)
-    for family in families:
-        for row in family.rows(fleet):
-            model.add_row(family.__name__, row)
+    for rule in rules:
+        for row in rule.rows(fleet):
+            model.add_row(rule.name, row)
     return model
 
 

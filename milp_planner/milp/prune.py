@@ -15,22 +15,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from milp_planner.inputs.problem import Problem
-from milp_planner.milp.limits import SURVIVAL_GROUPS, Weight, user_quotas
-from milp_planner.milp.shortcuts import sets_unknown_keys
-from milp_planner.milp.variables import change_key, is_elastic, tracks_changes
+from milp_planner.milp.families import judges_of, sets_unknown_keys, standing_of
+from milp_planner.milp.family import Standing
+from milp_planner.milp.objective import COST_TERMS
+from milp_planner.milp.variables import change_key, is_elastic
 from milp_planner.planning.plan import SNAP, Plan
 from milp_planner.serving.candidates import Candidate, PlanningInput
 
 
-class Rights(NamedTuple):
-    """What a unit of a candidate does, costs and uses up."""
+class DominanceProfile(NamedTuple):
+    """What a unit of a candidate does, costs and uses up, under the rules in force."""
 
-    does: tuple[float, ...]
-    """Requests/s by class, then replicas as far as they count: more is better."""
+    standing: Standing
+    """What the rules and cost terms look at."""
 
     month_usd: float
     """A unit on in every block with load."""
@@ -41,14 +41,8 @@ class Rights(NamedTuple):
     elastic: bool
     """It may be off in a block in which something else serves."""
 
-    uses: tuple[float, ...]
-    """Weight of a unit in each quota: less is better."""
-
-    groups: tuple[str, ...]
-    """Groups of the limits that are not quotas: they must be the same."""
-
-    stock: tuple[str, str] | None
-    """Key of the offering when its own units are limited; it replaces nothing else then."""
+    fastest: float
+    """Requests/s of a unit for the class that it serves fastest."""
 
     gpus: int
     provider: str
@@ -64,7 +58,7 @@ class Pruned:
     twins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Offerings left out for good, by the one that stands for them; ids."""
 
-    _rights: Mapping[Candidate, Rights] = field(default_factory=dict)
+    _profiles: Mapping[Candidate, DominanceProfile] = field(default_factory=dict)
 
     def readmit(self, earlier: Iterable[Plan], differ_by: str) -> bool:
         """Take back those whose dominator an earlier plan uses; True when there are any."""
@@ -96,13 +90,13 @@ class Pruned:
                 and not b.mode.per_token
                 and b.offering.id not in taken
                 and _is_new(b, a, taken, differ_by)
-                and dominates(self._rights[b], self._rights[a])
+                and dominates(self._profiles[b], self._profiles[a])
             ):
                 return b
         return None
 
     def _order(self, k: Candidate) -> tuple[float, int, str]:
-        return price_of_capacity(self._rights[k]), k.gpus_per_unit, k.id
+        return price_of_capacity(self._profiles[k]), k.gpus_per_unit, k.id
 
 
 def _taken(earlier: Iterable[Plan], differ_by: str) -> Iterator[str]:
@@ -128,89 +122,109 @@ DIFFERENCES: dict[str, Callable[[Candidate], str]] = {
 """What the sets of two plans are compared on, beside the offerings themselves."""
 
 
+def all_of(candidates: Iterable[Candidate]) -> Pruned:
+    """Nothing left out, not even twins."""
+    return Pruned(sorted(candidates, key=lambda k: k.id))
+
+
 def prune(given: PlanningInput, candidates: Iterable[Candidate]) -> Pruned:
     """Keep what no other candidate dominates; per-token offerings are always kept."""
     listed = without_twins(given, candidates)
-    rights, current = listed._rights, given.current_units()
+    profiles, current = listed._profiles, given.current_units()
     kept = [k for k in listed.kept if k.mode.per_token]
     dominated_by: dict[Candidate, Candidate] = {}
     front: dict[str, list[Candidate]] = {}
     cheapest: dict[tuple[object, ...], Candidate] = {}
     units = [k for k in listed.kept if not k.mode.per_token]
-    for k in sorted(units, key=lambda k: (price_of_capacity(rights[k]), k.gpus_per_unit, k.id)):
-        mine = rights[k]
-        same = k.workload, mine.does, mine.elastic, mine.uses, mine.groups, mine.gpus, mine.stock
+    for k in sorted(units, key=lambda k: (price_of_capacity(profiles[k]), k.gpus_per_unit, k.id)):
+        mine = profiles[k]
+        same = k.workload, mine.standing, mine.elastic, mine.gpus
         likely = (cheapest[same],) if same in cheapest else ()
         others = (*likely, *front.get(k.workload, ()))
-        better = next((b for b in others if dominates(rights[b], mine)), None)
+        better = next((b for b in others if dominates(profiles[b], mine)), None)
         if better is not None and change_key(k) not in current:
             dominated_by[k] = better
             continue
         front.setdefault(k.workload, []).append(k)
         cheapest.setdefault(same, k)
         kept.append(k)
-    return Pruned(sorted(kept, key=lambda k: k.id), dominated_by, listed.twins, rights)
+    return Pruned(sorted(kept, key=lambda k: k.id), dominated_by, listed.twins, profiles)
 
 
 def without_twins(given: PlanningInput, candidates: Iterable[Candidate]) -> Pruned:
     """All candidates but those of offerings that another one, the first by name, stands for."""
-    quotas = [weight for _, weight, _ in user_quotas(given.problem)]
     offered: dict[tuple[str, str], list[Candidate]] = {}
     for k in candidates:
         offered.setdefault(k.offering.key, []).append(k)
-    hours = {w.name: _Hours.of(given, w.name) for w in given.problem.workloads}
-    rights: dict[Candidate, Rights] = {}
-    for same in offered.values():
-        if not same[0].mode.per_token:
-            uses = _uses(given, same[0], quotas)
-            rights.update((k, rights_of(given, k, hours[k.workload], uses)) for k in same)
-    if sets_unknown_keys(given.problem):  # nobody stands in for anybody
-        rights = {k: mine._replace(groups=(k.id,)) for k, mine in rights.items()}
+    profiles = _profiles_of(given, offered.values())
     running = {(offering, billing) for offering, billing, _ in given.current_units()}
     first: dict[object, str] = {}
     twins: dict[str, list[str]] = {}
     kept = []
     for key in sorted(offered):
         alone = key in running or offered[key][0].mode.per_token
-        likeness = key if alone else _likeness(offered[key], rights)
+        likeness = key if alone else _likeness(offered[key], profiles)
         if first.setdefault(likeness, key[0]) == key[0]:
             kept += offered[key]
         else:
             twins.setdefault(first[likeness], []).append(key[0])
     stood_for = {name: tuple(others) for name, others in sorted(twins.items())}
-    return Pruned(sorted(kept, key=lambda k: k.id), {}, stood_for, rights)
+    return Pruned(sorted(kept, key=lambda k: k.id), {}, stood_for, profiles)
 
 
-def _likeness(candidates: Sequence[Candidate], rights: Mapping[Candidate, Rights]) -> object:
+def _profiles_of(
+    given: PlanningInput, offered: Iterable[Sequence[Candidate]]
+) -> dict[Candidate, DominanceProfile]:
+    """What every candidate that is paid by the unit does, costs and uses up."""
+    judges = judges_of(given)
+    hours = {w.name: _Hours.of(given, w.name) for w in given.problem.workloads}
+    profiles = {
+        k: _profile_of(given, k, hours[k.workload], standing_of(given, k, judges))
+        for same in offered
+        for k in same
+        if not k.mode.per_token
+    }
+    if sets_unknown_keys(given.problem):  # nobody stands in for anybody
+        return {
+            k: mine._replace(standing=replace(mine.standing, same=(k.id,)))
+            for k, mine in profiles.items()
+        }
+    return profiles
+
+
+def _likeness(
+    candidates: Sequence[Candidate], profiles: Mapping[Candidate, DominanceProfile]
+) -> object:
     """What twins have in common: everything but their names."""
     first = candidates[0]
     return (
         (first.provider, first.gpu, first.offering.billing, first.usd_per_hour),
         tuple(
-            (k.workload, k.precision, k.tensor_parallel, rights[k]._replace(id=""))
+            (k.workload, k.precision, k.tensor_parallel, profiles[k]._replace(id=""))
             for k in sorted(candidates, key=lambda k: k.id)
         ),
     )
 
 
-def dominates(b: Rights, a: Rights) -> bool:
+def dominates(b: DominanceProfile, a: DominanceProfile) -> bool:
     """True when whole units of `b` replace a unit of `a` in any plan, and never cost more."""
-    if a.groups != b.groups or (a.elastic and not b.elastic and any(b.uses)):
+    ours, theirs = b.standing, a.standing
+    if theirs.same != ours.same or (a.elastic and not b.elastic and any(ours.uses)):
         return False  # what is held uses up quotas in blocks in which `a` is off
     times = 1
-    for mine, other in zip(a.does, b.does, strict=True):
+    for mine, other in zip(theirs.gives, ours.gives, strict=True):
         if mine > other * times * (1 + SNAP):
             if other <= 0:
                 return False
             times = math.ceil(mine / other * (1 - SNAP))
-    if b.stock is not None and (b.stock != a.stock or times > 1):
+    if ours.stock is not None and (ours.stock != theirs.stock or times > 1):
         return False
-    if any(times * x > y for x, y in zip(b.uses, a.uses, strict=True)):
+    if any(times * x > y for x, y in zip(ours.uses, theirs.uses, strict=True)):
         return False
     return _never_dearer(b, a, times)
 
 
-def _never_dearer(b: Rights, a: Rights, times: int) -> bool:
+def _never_dearer(b: DominanceProfile, a: DominanceProfile, times: int) -> bool:
     """True when `times` units of `b` cost less than `a`, or as much and ties are broken for them.
 
     An elastic unit may be on in any one block, and a held one that stands in for it is paid all
@@ -223,19 +237,19 @@ def _never_dearer(b: Rights, a: Rights, times: int) -> bool:
     return stands_in < stood_for * (1 - SNAP) or _is_preferred(b, a, times)
 
 
-def _is_preferred(b: Rights, a: Rights, times: int) -> bool:
+def _is_preferred(b: DominanceProfile, a: DominanceProfile, times: int) -> bool:
     """Fewer GPUs, then fewer providers, then names in order: see `ties`."""
     if times * b.gpus != a.gpus:
         return times * b.gpus < a.gpus
     return b.provider == a.provider and b.id < a.id
 
 
-def price_of_capacity(rights: Rights) -> float:
+def price_of_capacity(profile: DominanceProfile) -> float:
     """USD/month per request/s of the fastest class: cheap candidates are looked at first.
 
     A dominator never comes after what it dominates: it is at least as cheap in every class.
     """
-    return rights.month_usd / max(rights.does[:-1])
+    return profile.month_usd / profile.fastest
 
 
 class _Hours(NamedTuple):
@@ -262,52 +276,18 @@ class _Hours(NamedTuple):
         return cls(hours, sum(busy), min(busy, default=0.0), several)
 
 
-def rights_of(given: PlanningInput, k: Candidate, hours: _Hours, uses: tuple[float, ...]) -> Rights:
-    """What `k` does, costs and uses up under the limits in force."""
-    problem = given.problem
-    elastic = is_elastic(problem, k)
-    price = k.usd_per_hour * (1 + (problem.policy.spot_loss if k.mode.interruptible else 0.0))
-    return Rights(
-        does=_does(problem, k),
+def _profile_of(
+    given: PlanningInput, k: Candidate, hours: _Hours, standing: Standing
+) -> DominanceProfile:
+    elastic = is_elastic(given.problem, k)
+    price = sum(term.usd_per_unit_hour(given, k) for term in COST_TERMS)
+    return DominanceProfile(
+        standing=standing,
         month_usd=(hours.busy if elastic else hours.all) * price,
         block_usd=(hours.shortest if elastic else hours.all) * price,
         elastic=elastic and hours.several,
-        uses=uses,
-        groups=_groups(given, k),
-        stock=k.offering.key if getattr(k.offering, "max_units", None) is not None else None,
+        fastest=max(k.requests_per_second),
         gpus=k.gpus_per_unit,
         provider=k.provider,
         id=k.id,
     )
-
-
-def _does(problem: Problem, k: Candidate) -> tuple[float, ...]:
-    replicas = min(k.replicas_per_unit, problem.workload(k.workload).min_replicas)
-    return *k.requests_per_second, float(replicas)
-
-
-def _uses(given: PlanningInput, k: Candidate, quotas: Sequence[Weight]) -> tuple[float, ...]:
-    """Weight of a unit in each quota, the same for all candidates of an offering."""
-    weights = [weight(k) for weight in quotas]
-    if given.problem.policy.active_penalties.scaling is not None:
-        weights.append(float(k.gpus_per_unit))
-    if tracks_changes(given.problem):
-        weights.append(1.0)
-    return tuple(weights)
-
-
-def _groups(given: PlanningInput, k: Candidate) -> tuple[str, ...]:
-    limits = given.problem.limits
-    groups = []
-    if limits.providers.at_most is not None or limits.providers.max_share is not None:
-        groups.append(k.provider)
-    if limits.spot_share is not None:
-        groups.append("spot" if k.mode.interruptible else "")
-    if limits.spot_share is not None or limits.providers.max_share is not None:
-        # A bigger stand-in, or several, could push its provider, or spot, over the share.
-        groups.append(repr(_does(given.problem, k)))
-    if limits.providers.max_share is not None:  # and so could one that is on in more blocks
-        groups.append("elastic" if is_elastic(given.problem, k) else "")
-    if limits.survival is not None:
-        groups.append(SURVIVAL_GROUPS[limits.survival.kind](k))
-    return tuple(groups)

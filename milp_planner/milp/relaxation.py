@@ -12,50 +12,16 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from milp_planner.inputs.problem import GpuLimits, Problem
+from milp_planner.inputs.problem import Problem
 from milp_planner.milp.engines import EngineStatus
 from milp_planner.milp.highs import run_highs
-from milp_planner.milp.limits import Weight, user_quotas
+from milp_planner.milp.limits.quotas import Weight, user_quotas
 from milp_planner.milp.model import FleetModel
-from milp_planner.milp.rows import most_at_once
 from milp_planner.milp.scratch import scratch_folder
-from milp_planner.planning.plan import Plan, exceeds
+from milp_planner.planning.plan import exceeds
 from milp_planner.serving.candidates import Candidate, PlanningInput
 
 Part = TypeVar("Part", bound=Hashable)
-
-
-def with_quotas(given: PlanningInput, names: Iterable[str]) -> PlanningInput:
-    """`given` with only the quotas of these names in force."""
-    kept = set(names)
-    limits = given.problem.limits
-    gpus = limits.max_gpus
-    update = {
-        "max_gpus": GpuLimits(
-            total=gpus.total if "max_gpus.total" in kept else None,
-            per_provider=_only(gpus.per_provider, "max_gpus.per_provider", kept),
-            per_gpu=_only(gpus.per_gpu, "max_gpus.per_gpu", kept),
-        ),
-        "max_units": _only(limits.max_units, "max_units", kept),
-    }
-    problem = given.problem.model_copy(update={"limits": limits.model_copy(update=update)})
-    return replace(given, problem=problem)
-
-
-def _only(quotas: Mapping[str, int], family: str, kept: set[str]) -> dict[str, int]:
-    return {name: limit for name, limit in quotas.items() if f"{family} {name}" in kept}
-
-
-def broken_quotas(problem: Problem, plan: Plan) -> set[str]:
-    """Names of the quotas that the plan breaks."""
-    return {
-        name
-        for name, weight, limit in user_quotas(problem)
-        if exceeds(
-            most_at_once([(p, weight(p.candidate)) for p in plan.purchases], len(plan.blocks)),
-            limit,
-        )
-    }
 
 
 def quotas_broken_by_values(

@@ -14,16 +14,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
-from milp_planner.inputs.problem import Problem
-from milp_planner.milp.limits import quota_groups
-from milp_planner.milp.variables import (
-    LEAST_UTILIZATION,
-    Fleet,
-    can_overload,
-    has_share_limits,
-    is_elastic,
-    most_units,
-)
+from milp_planner.milp.families import rules_of, unbounded
+from milp_planner.milp.variables import Fleet, least_usd
 from milp_planner.planning.plan import SNAP
 from milp_planner.serving.candidates import Candidate, PlanningInput
 
@@ -34,13 +26,9 @@ MOST_ROOM = 20_000
 """Units of one candidate beyond which none are looked for: as a big-M they would leak."""
 
 
-def is_guessed(problem: Problem) -> bool:
+def is_guessed(given: PlanningInput) -> bool:
     """True where demand does not bound the units that an optimal plan can want."""
-    ramp = problem.policy.active_penalties.overload
-    cold = ramp is not None and ramp.above < LEAST_UTILIZATION
-    return has_share_limits(problem) or (
-        cold and any(can_overload(problem, w) for w in problem.workloads)
-    )
+    return any(unbounded(given))
 
 
 def room_for_score(fleet: Fleet, score: float) -> dict[Candidate, int]:
@@ -54,7 +42,7 @@ def room_for_score(fleet: Fleet, score: float) -> dict[Candidate, int]:
 
 def wider_room(fleet: Fleet) -> dict[Candidate, int]:
     """Higher bounds for a program without a plan; none where all are as high as can be."""
-    return _higher(fleet, {k: WIDER * most_units(fleet, k) for k in _units_of(fleet)})
+    return _higher(fleet, {k: WIDER * fleet.most_units(k) for k in _units_of(fleet)})
 
 
 def all_room(fleet: Fleet) -> dict[Candidate, int]:
@@ -65,29 +53,13 @@ def all_room(fleet: Fleet) -> dict[Candidate, int]:
 def _higher(fleet: Fleet, wanted: Mapping[Candidate, int]) -> dict[Candidate, int]:
     """Those of the wanted bounds that are higher than today's, as far as limits leave units."""
     higher = {k: min(most, _most_allowed(fleet, k)) for k, most in wanted.items()}
-    return {k: most for k, most in higher.items() if most > most_units(fleet, k)}
+    return {k: most for k, most in higher.items() if most > fleet.most_units(k)}
 
 
 def _most_allowed(fleet: Fleet, k: Candidate) -> int:
-    """The most units of `k` that the budget pays for and the quotas leave."""
-    most = float(MOST_ROOM)
-    budget, usd = fleet.problem.limits.budget, least_usd(fleet.given, k)
-    if budget is not None and usd > 0:
-        most = min(most, budget.usd_per_month * (1 + SNAP) / usd)
-    for _, weight, limit in quota_groups([k], fleet.problem):
-        if weight(k):
-            most = min(most, limit / weight(k))
-    return math.floor(most)
-
-
-def least_usd(given: PlanningInput, k: Candidate) -> float:
-    """USD/month of a unit of `k` that is on in a single block; for held units, the whole month."""
-    blocks = given.schedule.blocks
-    if not is_elastic(given.problem, k):
-        return sum(block.hours for block in blocks) * k.usd_per_hour
-    peaks = given.schedule.demands[k.workload].peak
-    busy = (block.hours for block, peak in zip(blocks, peaks, strict=True) if peak > 0)
-    return min(busy) * k.usd_per_hour
+    """The most units of `k` that the rules leave."""
+    left = (rule.leaves(fleet.given, k) for rule in rules_of(fleet.problem))
+    return math.floor(min(MOST_ROOM, *left))
 
 
 def _units_of(fleet: Fleet) -> Iterator[Candidate]:

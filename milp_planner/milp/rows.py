@@ -1,16 +1,15 @@
-"""What a constraint family is: rows for the program, and the same rule in plain arithmetic."""
+"""Rows of the program, and the sums that rules write them with."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import pulp
 
 from milp_planner.milp.variables import Fleet, Terms, add
-from milp_planner.planning.plan import Plan, Purchase
-from milp_planner.serving.candidates import Candidate, PlanningInput
+from milp_planner.planning.plan import Purchase
+from milp_planner.serving.candidates import Candidate
 
 LE, EQ, GE = pulp.LpConstraintLE, pulp.LpConstraintEQ, pulp.LpConstraintGE
 SENSES = {LE: "<=", EQ: "=", GE: ">="}
@@ -25,17 +24,15 @@ class Row:
     sense: int
     right: float
 
+    @classmethod
+    def at_most(cls, name: str, terms: Terms, most: float) -> Row:
+        """Σ terms ≤ most."""
+        return cls(name, terms, LE, most)
 
-class Family(Protocol):
-    """A rule said twice: to the solver in `rows`, and in plain arithmetic in `violations`."""
-
-    @staticmethod
-    def rows(fleet: Fleet) -> Iterator[Row]:
-        """The rows of the rule."""
-
-    @staticmethod
-    def violations(given: PlanningInput, plan: Plan) -> Iterator[str]:
-        """What in `plan` breaks the rule, with numbers on both sides."""
+    @classmethod
+    def at_least(cls, name: str, terms: Terms, least: float) -> Row:
+        """Σ terms ≥ least."""
+        return cls(name, terms, GE, least)
 
 
 def scaled(name: str, terms: Terms, sense: int, right: float) -> Row:

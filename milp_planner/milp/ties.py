@@ -24,7 +24,7 @@ from milp_planner.milp.highs import run_highs
 from milp_planner.milp.model import FleetModel
 from milp_planner.milp.rows import EQ, GE, LE, Row, scaled
 from milp_planner.milp.scratch import scratch_folder
-from milp_planner.milp.variables import Terms, add, is_elastic, merged, most_units
+from milp_planner.milp.variables import Terms, add, is_elastic, merged
 from milp_planner.planning.plan import Plan
 from milp_planner.serving.candidates import Candidate, PlanningInput
 
@@ -122,7 +122,7 @@ def _gpus(model: FleetModel) -> Terms:
             for column in columns[0]:
                 add(terms, column, k.gpus_per_unit)
         elif columns:
-            top = fleet.column(f"most units[{k.id}]", most_units(fleet, k))
+            top = fleet.column(f"most units[{k.id}]", fleet.most_units(k))
             terms[top] = float(k.gpus_per_unit)
             for own in columns:
                 row = {**dict.fromkeys(own, 1.0), top: -1.0}
@@ -146,7 +146,7 @@ def _providers(model: FleetModel) -> Terms:
         for provider in sorted({k.provider for k in fleet.candidates})
     }
     for k in fleet.candidates:
-        most = 1.0 if k.mode.per_token else float(most_units(fleet, k))
+        most = 1.0 if k.mode.per_token else float(fleet.most_units(k))
         for column in _use_columns(model, k):
             row = {column: 1.0, used[k.provider]: -most}
             model.add_row("Tie", Row(f"provider {k.id}", row, LE, 0.0))

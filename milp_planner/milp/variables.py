@@ -22,7 +22,7 @@ y_wl       fleet.level_used[w, l]             1 if the workload runs at the leve
 x_qkt      fleet.shares[k, q, t]              share of the class that the candidate
                                               serves                                    0 ... 1
 s_qt       fleet.shortfalls[w, q, t]          share of the class left unserved          0 ... 1
-z_π        fleet.provider_used[π]             1 if the provider is used                 0 or 1
+z_i        fleet.used[rule, i]                1 if the name (provider, ...) is used     0 or 1
 e_w        fleet.extra_gpus[w]                GPUs beyond the scaling penalty's count  ≥ 0
 o_w        fleet.overload[w]                  overload, as a share of the ramp          ≥ 0
 θ_wt       fleet.headroom[w, t]               how many times the demand could be served ≥ 0
@@ -37,8 +37,9 @@ load. With one request class no x is needed but for per-token candidates; with o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import pulp
 
@@ -111,6 +112,13 @@ def is_ramp_convex(given: PlanningInput, workload: Workload) -> bool:
     )
 
 
+class AsksForUnits(Protocol):
+    """What a rule is to the bounds on units: see `Rule.asks_for`."""
+
+    def asks_for(self, fleet: Fleet, k: Candidate) -> int:
+        """Units of `k` alone that the rule can ask for."""
+
+
 @dataclass
 class Fleet:
     """The variables of one program, and the data its rows are written with."""
@@ -123,7 +131,7 @@ class Fleet:
     level_used: dict[tuple[str, int], pulp.LpVariable] = field(default_factory=dict)
     shares: dict[tuple[Candidate, int, int], pulp.LpVariable] = field(default_factory=dict)
     shortfalls: dict[tuple[str, int, int], pulp.LpVariable] = field(default_factory=dict)
-    provider_used: dict[str, pulp.LpVariable] = field(default_factory=dict)
+    used: dict[tuple[str, str], pulp.LpVariable] = field(default_factory=dict)
     extra_gpus: dict[str, pulp.LpVariable] = field(default_factory=dict)
     overload: dict[str, pulp.LpVariable] = field(default_factory=dict)
     headroom: dict[tuple[str, int], pulp.LpVariable] = field(default_factory=dict)
@@ -139,6 +147,9 @@ class Fleet:
 
     room: Mapping[Candidate, int] = field(default_factory=dict)
     """Least bounds on units, where those from the demand are a guess: see `room.py`."""
+
+    rules: Sequence[AsksForUnits] = ()
+    """The rules in the program, as far as they bound the units of a candidate."""
 
     _serving: dict[str, list[Candidate]] = field(default_factory=dict)
 
@@ -201,6 +212,23 @@ class Fleet:
         """The workload's candidates that are paid by the unit."""
         return [k for k in self.serving(workload) if not k.mode.per_token]
 
+    def rate_to_carry(self, workload: str) -> float:
+        """Requests/s that units of a workload carry at 100 % where they are coolest worth it."""
+        return self.demand(workload).highest_peak / _coolest(self, workload)
+
+    def most_units(self, k: Candidate) -> int:
+        """N_k: the most units of `k` that any optimal plan can want.
+
+        Alone, `k` needs ⌈λ ÷ (u μ)⌉ units at the coolest utilization worth paying for, μ its rate
+        at the part of the mix that it can serve, or what some rule asks for. Any units beyond can
+        be left out of a plan: what all other limits ask of `k` is met by then, and nothing is
+        cooler or cheaper for them; all but the rules that are unbounded, which begin with a guess
+        that `room.py` raises until it is proven.
+        """
+        per_unit = k.part_requests_per_second
+        units = ceil_snapped(self.rate_to_carry(k.workload) / per_unit) if per_unit > 0 else 0
+        return max(units, self.room.get(k, 0), *(rule.asks_for(self, k) for rule in self.rules))
+
     @property
     def most_headroom(self) -> float:
         """1 ÷ a: θ beyond which the overload ramp charges nothing."""
@@ -225,21 +253,16 @@ def add_variables(
     candidates: tuple[Candidate, ...],
     levels: Mapping[str, tuple[Level, ...]],
     room: Mapping[Candidate, int],
+    rules: Sequence[AsksForUnits],
 ) -> Fleet:
-    """Create every column of the program over `candidates`."""
-    fleet = Fleet(given, candidates, lp, levels, room=room)
+    """Create the columns that every program has: units, shares and shortfalls."""
+    fleet = Fleet(given, candidates, lp, levels, room=room, rules=rules)
     for w in given.problem.workloads:
         _add_levels(fleet, w.name)
         for k in fleet.serving(w.name):
             _add_units(fleet, k)
             _add_shares(fleet, k)
         _add_shortfalls(fleet, w.name)
-        if given.problem.policy.active_penalties.scaling is not None:
-            fleet.extra_gpus[w.name] = fleet.column(f"extra GPUs[{w.name}]", None, integer=False)
-        if can_overload(given.problem, w):
-            _add_overload(fleet, w)
-    _add_providers(fleet)
-    _add_changes(fleet)
     return fleet
 
 
@@ -259,13 +282,13 @@ def _add_units(fleet: Fleet, k: Candidate) -> None:
     for index, level in enumerate(fleet.levels[k.workload]):
         at = f" up to {level.ceiling:g}" if several else ""
         if not fleet.elastic(k):
-            held = fleet.column(f"units[{k.id}{at}]", most_units(fleet, k))
+            held = fleet.column(f"units[{k.id}{at}]", fleet.most_units(k))
             for t in range(len(fleet.blocks)):
                 fleet.units[k, index, t] = held
             continue
         for t in fleet.busy(k.workload):
             meaning = f"units[{k.id} {fleet.blocks[t].name}{at}]"
-            fleet.units[k, index, t] = fleet.column(meaning, most_units(fleet, k))
+            fleet.units[k, index, t] = fleet.column(meaning, fleet.most_units(k))
 
 
 def _add_shares(fleet: Fleet, k: Candidate) -> None:
@@ -288,43 +311,14 @@ def _add_shortfalls(fleet: Fleet, workload: str) -> None:
             fleet.shortfalls[workload, q, t] = fleet.column(meaning, 1, integer=False)
 
 
-def _add_overload(fleet: Fleet, w: Workload) -> None:
-    fleet.overload[w.name] = fleet.column(f"overload[{w.name}]", None, integer=False)
-    if is_ramp_convex(fleet.given, w):
-        _add_headroom(fleet, w)
-    elif not fleet.routed(w.name):
-        for level in range(len(fleet.levels[w.name])):
-            for t in fleet.busy(w.name):
-                meaning = f"on units[{w.name} {fleet.blocks[t].name} level {level}]"
-                fleet.on_units[w.name, level, t] = fleet.column(meaning, 1, integer=False)
-
-
-def _add_headroom(fleet: Fleet, w: Workload) -> None:
-    if not fleet.routed(w.name):
-        return
-    for t in fleet.busy(w.name):
-        at = fleet.blocks[t].name
-        most = fleet.most_headroom if fleet.most_headroom < math.inf else None
-        fleet.headroom[w.name, t] = fleet.column(f"headroom[{w.name} {at}]", most, integer=False)
-    for k, q, t in [key for key in fleet.shares if key[0].workload == w.name]:
-        meaning = f"spread[{k.id} {fleet.blocks[t].name} class {q}]"
-        fleet.spread[k, q, t] = fleet.column(meaning, None, integer=False)
-
-
-def _add_providers(fleet: Fleet) -> None:
-    if fleet.problem.limits.providers.at_most is None:
-        return
-    for provider in sorted({k.provider for k in fleet.candidates}):
-        fleet.provider_used[provider] = fleet.column(f"provider[{provider}]", 1)
-
-
-def _add_changes(fleet: Fleet) -> None:
-    for current in fleet.given.current_units():
-        fleet.removed[current] = fleet.column(f"removed[{' '.join(current)}]", None, integer=False)
-    if not tracks_changes(fleet.problem):
-        return
-    for key in sorted({change_key(k) for k in fleet.candidates if not k.mode.per_token}):
-        fleet.added[key] = fleet.column(f"added[{' '.join(key)}]", None, integer=False)
+def least_usd(given: PlanningInput, k: Candidate) -> float:
+    """USD/month of a unit of `k` that is on in a single block; for held units, the whole month."""
+    blocks = given.schedule.blocks
+    if not is_elastic(given.problem, k):
+        return sum(block.hours for block in blocks) * k.usd_per_hour
+    peaks = given.schedule.demands[k.workload].peak
+    busy = (block.hours for block, peak in zip(blocks, peaks, strict=True) if peak > 0)
+    return min(busy) * k.usd_per_hour
 
 
 def tracks_changes(problem: Problem) -> bool:
@@ -344,46 +338,6 @@ def change_key(k: Candidate) -> tuple[str, str, str]:
 
 LEAST_UTILIZATION = 0.05
 """A first guess at how cool units are worth it, where the overload ramp starts lower than this."""
-
-SHARE_ROOM = 4
-"""First guess at what a share limit asks for, in multiples of load and largest unit."""
-
-
-def most_units(fleet: Fleet, k: Candidate) -> int:
-    """N_k: the most units of `k` that any optimal plan can want.
-
-    Alone, `k` needs ⌈λ ÷ (u μ)⌉ units at the coolest utilization worth paying for, μ its rate at
-    the part of the mix that it can serve, or enough replicas. Any units beyond can be left out of a
-    plan: what all other limits ask of `k` is met by then, and nothing is cooler or cheaper for
-    them; all but the share limits, where others must match what `k` has. They begin with a guess,
-    the load and the largest unit `SHARE_ROOM` times, which `room.py` raises until it is proven.
-    Today's units may be worth it.
-    """
-    demand = fleet.demand(k.workload)
-    rate = demand.highest_peak / _coolest(fleet, k.workload)
-    limits = fleet.problem.limits
-    for share in _shares_in_force(fleet.problem):
-        if 0 < share < 1:
-            largest = max(c.part_requests_per_second for c in fleet.serving(k.workload))
-            ratio = max(share / (1 - share), (1 - share) / share)
-            rate = SHARE_ROOM * (rate + largest) * ratio
-    if limits.survival is not None:
-        rate = max(rate, demand.highest_peak * limits.survival.share)
-    per_unit = k.part_requests_per_second
-    units = ceil_snapped(rate / per_unit) if per_unit > 0 else 0
-    replicas = fleet.problem.workload(k.workload).min_replicas
-    units = max(units, ceil_snapped(replicas / k.replicas_per_unit), fleet.room.get(k, 0))
-    return max(units, fleet.given.current_units().get(change_key(k), 0))
-
-
-def _shares_in_force(problem: Problem) -> list[float]:
-    limits = problem.limits
-    return [s for s in (limits.providers.max_share, limits.spot_share) if s is not None and s < 1]
-
-
-def has_share_limits(problem: Problem) -> bool:
-    """True where capacity beyond the demand can matter, because others may not exceed a share."""
-    return any(share > 0 for share in _shares_in_force(problem))
 
 
 def _coolest(fleet: Fleet, workload: str) -> float:

@@ -9,18 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from milp_planner.inputs.problem import Workload
-from milp_planner.milp.objective import is_strict
+from milp_planner.milp.cost import Usage
+from milp_planner.milp.costs.strict_latency import is_strict
+from milp_planner.milp.objective import PENALTIES
 from milp_planner.milp.variables import is_elastic, utilization_limit
 from milp_planner.planning.changes import changes
 from milp_planner.planning.choice import FleetChoice
-from milp_planner.planning.costs import (
-    PENALTIES,
-    cash_usd,
-    penalties_usd,
-    per_token_usd,
-    rent_usd,
-    spot_loss_usd,
-)
+from milp_planner.planning.costs import cash_usd, penalties_usd, purchase_usd
 from milp_planner.planning.notes import notes
 from milp_planner.planning.plan import (
     MEDIUM_BAND,
@@ -62,7 +57,7 @@ def assemble(
         for w in given.problem.workloads
     )
     cash = cash_usd(given, purchases, routes)
-    costs = {**cash, **{name: sum(w.penalties[name] for w in workloads) for name in PENALTIES}}
+    costs = {**cash, **{p.name: sum(w.penalties[p.name] for w in workloads) for p in PENALTIES}}
     said = () if exact else tuple(notes(given.problem, workloads))
     plan = Plan(
         name=given.problem.name,
@@ -166,13 +161,12 @@ def _purchases(
         if any(units) and not is_elastic(given.problem, k):
             units = (max(units),) * blocks
         purchase = Purchase(k, units, tuple(b.hours for b in given.schedule.blocks), 0.0)
-        cash = rent_usd(purchase) + spot_loss_usd(given, purchase)
         purchases.append(
             Purchase(
                 k,
                 units,
                 purchase.hours_by_block,
-                cash + per_token_usd(given, k, routes),
+                purchase_usd(given, purchase, routes),
                 _requests_share(given, k, routes),
                 _busy_units(given, k, routes),
             )
@@ -247,7 +241,7 @@ def _workload_plan(
         tokens_per_month=given.schedule.tokens_per_month(name),
         cash_usd_per_month=sum(p.cash_usd_per_month for p in mine),
         penalties=penalties_usd(
-            given, name, utilization, most_gpus, _unserved(given, choice, name)
+            given, name, Usage(utilization or 0.0, most_gpus, _unserved(given, choice, name))
         ),
         unit=demand.unit,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from milp_planner.milp.limits import unit_change_of
+from milp_planner.milp.limits.changes import unit_change_of
 from milp_planner.planning.plan import Purchase
 from milp_planner.planning.plan_facts import UnitChange
 from milp_planner.serving.candidates import PlanningInput

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from milp_planner.inputs.catalog import Catalog, Offering
 from milp_planner.inputs.patching import Patch
 from milp_planner.inputs.problem import Problem
+from milp_planner.milp.families import limits_of
+from milp_planner.milp.family import Rule
+from milp_planner.milp.loosening import CashLimit, LimitInForce
 from milp_planner.planning.arguments import catalog_for
 from milp_planner.planning.fits import fits_of
-from milp_planner.planning.loosening import Cash, Limit, limits_of
+from milp_planner.planning.own_rules import held_to
 from milp_planner.planning.plan import Change, Diagnosis, Fit, Plan, Provenance
 from milp_planner.planning.resolving import Resolver, cash_of, fleet_line, stranded
 from milp_planner.planning.search import Settings
@@ -36,6 +39,7 @@ def diagnose(
     *,
     time_limit_s: float | None = None,
     solver: str | None = None,
+    rules: Iterable[Rule | type[Rule]] = (),
 ) -> Diagnosis | None:
     """Why `problem` has no plan, and what would give one; None when it has a plan.
 
@@ -44,7 +48,13 @@ def diagnose(
     from milp_planner.planning.planner import solve
 
     catalog = catalog_for(problem, catalog)
-    plan = solve(problem, catalog, time_limit_s=time_limit_s, solver=solver, alternatives=0)
+    plan = solve(
+        held_to(problem, rules),
+        catalog,
+        time_limit_s=time_limit_s,
+        solver=solver,
+        alternatives=0,
+    )
     return plan.diagnosis
 
 
@@ -64,7 +74,7 @@ class _Diagnosing:
     """One diagnosis on its way."""
 
     trials: Trials
-    limits: Sequence[Limit]
+    limits: Sequence[LimitInForce]
     not_reached: list[str] = field(default_factory=list)
 
     def run(self, diagnosis: Diagnosis) -> Diagnosis:
@@ -89,7 +99,7 @@ class _Diagnosing:
         )
 
     @property
-    def _written(self) -> list[Limit]:
+    def _written(self) -> list[LimitInForce]:
         return [limit for limit in self.limits if not limit.by_default]
 
     def _note(self, what: str) -> None:
@@ -97,15 +107,15 @@ class _Diagnosing:
             self.not_reached.append(what)
             self.trials.was_cut_short = False
 
-    def _conflict(self) -> list[Limit]:
+    def _conflict(self) -> list[LimitInForce]:
         """Limits none of which can be kept out; empty when it is not the limits."""
-        dropped: list[Limit] = []
+        dropped: list[LimitInForce] = []
         for limit in self._written:
             if self.trials.is_infeasible(*_free([*dropped, limit])):
                 dropped.append(limit)
         return [limit for limit in self._written if limit not in dropped]
 
-    def _smaller(self, conflict: list[Limit]) -> tuple[list[Limit], bool]:
+    def _smaller(self, conflict: list[LimitInForce]) -> tuple[list[LimitInForce], bool]:
         """A conflict of fewer limits, where there is one; True when none is smaller."""
         for size in range(1, len(conflict)):
             if math.comb(len(self._written), size) > MOST_PAIRS:
@@ -116,20 +126,22 @@ class _Diagnosing:
                     return list(few), True
         return conflict, not self.trials.was_cut_short
 
-    def _single_changes(self, conflict: Sequence[Limit]) -> Iterator[Change]:
+    def _single_changes(self, conflict: Sequence[LimitInForce]) -> Iterator[Change]:
         by_default = [limit for limit in self.limits if limit.by_default]
         for limit in (*conflict, *by_default):
             change = smallest_change(self.trials, limit)
             if change is not None:
                 yield change
 
-    def _combination(self, conflict: Sequence[Limit]) -> tuple[tuple[Change, ...], float | None]:
+    def _combination(
+        self, conflict: Sequence[LimitInForce]
+    ) -> tuple[tuple[Change, ...], float | None]:
         """The cheapest pair of limits to loosen, else as few as will do; made small in turn."""
         if self.trials.plan(*_free(self.limits)) is None:
             return (), None
         chosen = self._cheapest_pair(conflict) or self._few()
         changes: list[Change] = []
-        chosen.sort(key=lambda limit: not isinstance(limit, Cash))  # the cheapest plan decides
+        chosen.sort(key=lambda limit: not isinstance(limit, CashLimit))  # the cheapest plan decides
         for i, limit in enumerate(chosen):
             fixed = [change.patch for change in changes]
             change = smallest_change(self.trials, limit, *fixed, *_free(chosen[i + 1 :]))
@@ -145,10 +157,10 @@ class _Diagnosing:
         )
         return tuple(done), cash_of(plan)
 
-    def _cheapest_pair(self, conflict: Sequence[Limit]) -> list[Limit] | None:
+    def _cheapest_pair(self, conflict: Sequence[LimitInForce]) -> list[LimitInForce] | None:
         others = [limit for limit in self.limits if limit not in conflict]
         pairs = itertools.combinations([*conflict, *others], 2)  # those in conflict first
-        found: list[tuple[Plan, list[Limit]]] = []
+        found: list[tuple[Plan, list[LimitInForce]]] = []
         for pair in itertools.islice(pairs, MOST_PAIRS):
             plan = self.trials.plan(*_free(pair))
             if plan is not None:
@@ -156,7 +168,7 @@ class _Diagnosing:
         best = min(found, key=lambda item: cash_of(item[0]), default=None)
         return None if best is None else best[1]
 
-    def _few(self) -> list[Limit]:
+    def _few(self) -> list[LimitInForce]:
         """Limits that must all be loosened, those that hold by default spared first."""
         loosened = list(self.limits)
         for limit in sorted(self.limits, key=lambda limit: not limit.by_default):
@@ -166,7 +178,7 @@ class _Diagnosing:
         return loosened
 
 
-def _free(limits: Sequence[Limit]) -> list[Patch]:
+def _free(limits: Sequence[LimitInForce]) -> list[Patch]:
     return [limit.free for limit in limits]
 
 

@@ -11,12 +11,14 @@ from milp_planner.errors import Fault, InputError, argument_error, input_error, 
 from milp_planner.inputs.arguments import check_text
 from milp_planner.inputs.bounded import MOST_UNITS
 from milp_planner.inputs.catalog import Catalog, Offering, TokenPrice
-from milp_planner.inputs.problem import BillingLimits, Filter, Problem, ProviderLimits
+from milp_planner.inputs.problem import BillingLimits, Problem
 from milp_planner.milp.balance import balanced
-from milp_planner.milp.constraints import CONSTRAINTS
+from milp_planner.milp.families import rules_of
+from milp_planner.milp.family import Rule
 from milp_planner.planning.arguments import catalog_for
 from milp_planner.planning.assemble import assemble
 from milp_planner.planning.choice import FleetChoice
+from milp_planner.planning.own_rules import held_to
 from milp_planner.planning.plan import Plan, Provenance, WorkloadPlan
 from milp_planner.planning.planner import provenance_of, with_oldest_price
 from milp_planner.planning.prepare import prepare
@@ -100,6 +102,8 @@ def evaluate(
     problem: Problem,
     fleet: Mapping[str, Units] | None = None,
     catalog: Catalog | None = None,
+    *,
+    rules: Iterable[Rule | type[Rule]] = (),
 ) -> Evaluation:
     """Prices and judges `fleet`; no solver chooses anything.
 
@@ -112,6 +116,7 @@ def evaluate(
 
     Raises InputError for names unknown and for offerings that cannot serve their workload.
     """
+    problem = held_to(problem, rules)
     catalog = catalog_for(problem, catalog)
     given = prepare(problem, catalog)
     wanted = _todays_fleet(given) if fleet is None else fleet
@@ -242,16 +247,12 @@ def _plain_units(name: str, row: Row, units: Any) -> Units:
 def _with_candidates(given: PlanningInput, rows: Sequence[Row]) -> PlanningInput:
     """`given` with the candidates of the fleet's rows alone, allowed or not."""
     limits = given.problem.limits
-    providers = ProviderLimits(at_most=limits.providers.at_most)
-    freed = limits.model_copy(
-        update={
-            "providers": providers,
-            "regions": Filter(),
-            "gpus": Filter(),
-            "offerings": Filter(),
-            "billing": ALL_BILLINGS,
-        }
-    )
+    everything = {"allow": (), "deny": ()}
+    filters = {
+        kind: getattr(limits, kind).model_copy(update=everything)
+        for kind in ("providers", "regions", "gpus", "offerings")
+    }
+    freed = limits.model_copy(update={**filters, "billing": ALL_BILLINGS})
     offerings = {row.key: row for row in rows if isinstance(row, Offering)}
     sold = replace(
         given.catalog,
@@ -346,9 +347,9 @@ def _breaches(given: PlanningInput, plan: Plan) -> Iterator[Breach]:
         reason = excluded_by(given.problem.limits, _as_sold(given, row))
         if reason:
             yield Breach("Filters", f"{row.id}: {reason}")
-    for family in CONSTRAINTS:
-        for message in family.violations(given, plan):
-            yield Breach(family.__name__, message)
+    for rule in rules_of(given.problem):
+        for message in rule.violations(given, plan):
+            yield Breach(rule.name, message)
 
 
 def _as_sold(given: PlanningInput, row: Row) -> Row:

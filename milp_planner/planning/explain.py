@@ -6,7 +6,7 @@ without a limit. Nothing is read from dual values, which say little of a program
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -15,10 +15,12 @@ from milp_planner.errors import did_you_mean, input_error, nearest
 from milp_planner.inputs.arguments import check_text
 from milp_planner.inputs.catalog import Catalog
 from milp_planner.inputs.problem import Problem
+from milp_planner.milp.family import Rule
+from milp_planner.milp.limits.filters import names_in
 from milp_planner.milp.required import Required, Wanted
 from milp_planner.planning.arguments import catalog_for
 from milp_planner.planning.entering import EntryPrice, EntryTraffic, entry_price, entry_traffic
-from milp_planner.planning.loosening import names_in
+from milp_planner.planning.own_rules import held_to
 from milp_planner.planning.plan import Plan, Status
 from milp_planner.planning.plan_dict import clean
 from milp_planner.planning.planner import provenance_of, solve
@@ -153,6 +155,7 @@ def explain(
     provider: str | None = None,
     time_limit_s: float | None = None,
     solver: str | None = None,
+    rules: Iterable[Rule | type[Rule]] = (),
 ) -> WhyNot:
     """Why an offering, a GPU type or a provider (a name or pattern) is not in the plan.
 
@@ -160,6 +163,7 @@ def explain(
     use, the price and the traffic at which it enters. The time limit covers everything; what it cut
     short is named. Raises InputError when not exactly one subject is given, or it is not known.
     """
+    problem = held_to(problem, rules)
     catalog = catalog_for(problem, catalog)
     for name, value in {"offering": offering, "gpu": gpu, "provider": provider}.items():
         if value is not None:

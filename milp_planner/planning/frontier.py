@@ -9,15 +9,17 @@ lets the served share grow with every cent there are no steps; such a stretch is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from milp_planner.inputs.arguments import check_number
 from milp_planner.inputs.catalog import Catalog
 from milp_planner.inputs.problem import Budget, Problem
+from milp_planner.milp.family import Rule
 from milp_planner.milp.stages import Held, Stage, stages_of
 from milp_planner.planning.arguments import catalog_for
+from milp_planner.planning.own_rules import held_to
 from milp_planner.planning.plan import Plan, Status
 from milp_planner.planning.planner import provenance_of
 from milp_planner.planning.prepare import prepare
@@ -123,6 +125,7 @@ def budget_frontier(
     when_short: WhenShort = "fair",
     time_limit_s: float | None = None,
     solver: str | None = None,
+    rules: Iterable[Rule | type[Rule]] = (),
 ) -> Frontier:
     """Every budget between `low_usd` and `high_usd`, per month, at which more can be had.
 
@@ -130,6 +133,7 @@ def budget_frontier(
     the budget, are one. The time limit covers the whole search, from the largest budget downwards;
     a note says where it ended. Raises InputError as `solve` does.
     """
+    problem = held_to(problem, rules)
     catalog = catalog_for(problem, catalog)
     check_number("low_usd", low_usd, least=0.0, most=MOST_USD)
     check_number("high_usd", high_usd, above=0.0, most=MOST_USD)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from milp_planner.inputs.catalog import Catalog
 from milp_planner.inputs.patching import patched
 from milp_planner.inputs.problem import Problem
+from milp_planner.milp.families import limits_of
+from milp_planner.milp.family import Rule
+from milp_planner.milp.loosening import CashLimit, LimitInForce, SteppedLimit
 from milp_planner.planning.arguments import catalog_for
-from milp_planner.planning.loosening import Cash, Limit, Rungs, limits_of
+from milp_planner.planning.own_rules import held_to
 from milp_planner.planning.plan import Plan, Status
 from milp_planner.planning.plan_dict import clean
 from milp_planner.planning.planner import provenance_of, solve
@@ -109,12 +112,14 @@ def explain_limits(
     *,
     time_limit_s: float | None = None,
     solver: str | None = None,
+    rules: Iterable[Rule | type[Rule]] = (),
 ) -> LimitCosts:
     """What each limit in force costs per month, each solved again without it.
 
     Where there is no plan, the plan in the answer says why, and there are no rows. The time limit
     covers everything; what it cut short is named. Raises InputError as `solve` does.
     """
+    problem = held_to(problem, rules)
     catalog = catalog_for(problem, catalog)
     given = prepare(problem, catalog)
     settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver)
@@ -141,7 +146,7 @@ class _Pricing:
     resolver: Resolver
     plan: Plan
 
-    def cost_of(self, limit: Limit) -> LimitCost:
+    def cost_of(self, limit: LimitInForce) -> LimitCost:
         """What the plan would cost less without the limit."""
         free = self._solved(limit.free)
         if free is None:
@@ -170,8 +175,8 @@ class _Pricing:
     def _saved(self, plan: Plan) -> float:
         return score_of(self.plan) - score_of(plan)
 
-    def _one_more(self, limit: Limit) -> tuple[int | None, float | None]:
-        if not isinstance(limit, Rungs) or not limit.is_quota:
+    def _one_more(self, limit: LimitInForce) -> tuple[int | None, float | None]:
+        if not isinstance(limit, SteppedLimit) or not limit.is_quota:
             return None, None
         for more, value in self._raised(limit):
             plan = self._solved(limit.patch(value))
@@ -179,16 +184,16 @@ class _Pricing:
                 return more, self._saved(plan)
         return None, None
 
-    def _raised(self, limit: Rungs) -> Iterator[tuple[int, int]]:
+    def _raised(self, limit: SteppedLimit) -> Iterator[tuple[int, int]]:
         """(how many more, the quota then); the plan uses no more than today's quota."""
         today = int(limit.said.split(" ")[0])
         yield from ((more, today + more) for more in MORE_UNITS)
 
-    def _binds_from(self, limit: Limit) -> str | None:
+    def _binds_from(self, limit: LimitInForce) -> str | None:
         """The tightest value under which the plan scores no more, by halving."""
-        if isinstance(limit, Cash):
+        if isinstance(limit, CashLimit):
             return f"${cash_of(self.plan):,.2f}".removesuffix(".00")
-        if not isinstance(limit, Rungs) or not limit.tighter:
+        if not isinstance(limit, SteppedLimit) or not limit.tighter:
             return None
         keeps, breaks = -1, len(limit.tighter)
         while breaks - keeps > 1:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from milp_planner.inputs.problem import Problem
-from milp_planner.milp.objective import is_strict
+from milp_planner.milp.costs.strict_latency import is_strict
 from milp_planner.milp.variables import can_overload, utilization_limit
 from milp_planner.planning.plan import MEDIUM_BAND, WorkloadPlan
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -12,6 +12,7 @@ from milp_planner._version import __version__
 from milp_planner.inputs.catalog import Catalog
 from milp_planner.inputs.fingerprint import problem_sha256
 from milp_planner.inputs.problem import Budget, Problem
+from milp_planner.milp.family import Rule
 from milp_planner.milp.variables import may_fall_short
 from milp_planner.planning.arguments import catalog_for, check_settings
 from milp_planner.planning.diagnose import (
@@ -21,6 +22,7 @@ from milp_planner.planning.diagnose import (
     headline_of,
 )
 from milp_planner.planning.differences import twin_notes
+from milp_planner.planning.own_rules import held_to
 from milp_planner.planning.plan import Plan, Proof, Provenance, Status
 from milp_planner.planning.prepare import prepare
 from milp_planner.planning.resilience import resilience_cost
@@ -44,26 +46,35 @@ def solve(
     alternatives: int | None = None,
     solver: str | None = None,
     pruning: bool = True,
+    merge_twins: bool = True,
     diagnose: bool = True,
     cancel: threading.Event | None = None,
+    rules: Iterable[Rule | type[Rule]] = (),
 ) -> Plan:
     """The cheapest fleet for `problem`, proven where possible, with its next-best plans.
 
     `catalog` defaults to the one the problem names. The keyword arguments override the problem's
-    own settings; `solver` is `both`, `cbc` or `highs`. A problem without a plan gives a Plan whose
+    own settings; `solver` is `both`, `cbc` or `highs`. `rules` are rules of your own, beside the
+    limits: see `Rule`. A problem without a plan gives a Plan whose
     status says so, and what would give one; a plan that survives a loss says what that costs. Both
     take more solves, all within the time limit; neither is looked for where `diagnose` is off.
+    `pruning` and `merge_twins` off solve over every candidate: slower, with the same optimum.
     Setting `cancel` from another thread stops early. Raises InputError for names that the catalog
     does not know, SolverError when the solvers give an answer that breaks the problem's own limits,
     and on a Ctrl-C, once there is a plan, Interrupted, which carries it.
     """
     started_s = time.monotonic()
     check_settings(alternatives=alternatives)
+    problem = held_to(problem, rules)
     given = prepare(problem, catalog_for(problem, catalog))
     settings = settings_of(
         problem, time_limit_s=time_limit_s, gap=gap, solver=solver, cancel=cancel
     )
-    search = _search(given, replace(settings, pruning=pruning), alternatives)
+    search = _search(
+        given,
+        replace(settings, pruning=pruning and merge_twins, merge_twins=merge_twins),
+        alternatives,
+    )
     plan = plan_of(search, beside=diagnose)
     if diagnose and plan.status is Status.INFEASIBLE:
         plan = diagnosed(search, plan)

@@ -16,6 +16,7 @@ from milp_planner.planning.bounds import bound_faults, without_specks
 from milp_planner.planning.names import fleet_faults, limit_faults, with_known_billings
 from milp_planner.serving.candidates import PlanningInput
 from milp_planner.serving.listing import list_candidates, raw_rows
+from milp_planner.serving.memory import precisions_of
 from milp_planner.serving.traffic import Schedule, make_schedule
 
 
@@ -118,12 +119,3 @@ def _precision_faults(i: int, w: Workload, native: str) -> Iterator[Fault]:
                 f"workloads[{i}].precision",
                 f"{precision} is not one of {', '.join(offered)} for {w.llm}",
             )
-
-
-def precisions_of(native: str) -> tuple[str, ...]:
-    """Weight formats an LLM can be served in: its own and those below it in bits."""
-    return {
-        "bf16": ("bf16", "fp16", "fp8", "nvfp4", "mxfp4", "int4"),
-        "fp16": ("bf16", "fp16", "fp8", "nvfp4", "mxfp4", "int4"),
-        "fp8": ("bf16", "fp8", "nvfp4", "mxfp4", "int4"),
-    }.get(native, ("bf16", native))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from milp_planner.milp.limits import losses, served_at_peak
+from milp_planner.milp.limits.survival import losses, served_at_peak
 from milp_planner.planning.plan import Plan, Status
 from milp_planner.planning.plan_facts import Loss, ResilienceCost
 

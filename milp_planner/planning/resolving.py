@@ -34,7 +34,7 @@ class Resolver:
     settings: Settings
     provenance: Provenance
     _listed: list[tuple[tuple[Any, ...], PlanningInput]] = field(default_factory=list)
-    _known: dict[tuple[str, bool], Answer] = field(default_factory=dict)
+    _known: dict[tuple[object, bool], Answer] = field(default_factory=dict)
     _started_s: float = field(default_factory=time.monotonic)
 
     @property
@@ -52,7 +52,7 @@ class Resolver:
 
         Of plans that score the same it is any one, unless ties are broken as `solve` breaks them.
         """
-        key = problem.model_dump_json(), break_ties
+        key = _identity(problem), break_ties
         if key not in self._known:
             answer = self.answer_of(self.given_for(problem), break_ties=break_ties)
             if answer.status is Status.NO_PLAN:
@@ -94,6 +94,11 @@ class Resolver:
         given = prepare(problem, self.given.catalog)
         self._listed.append((key, given))
         return given
+
+
+def _identity(problem: Problem) -> object:
+    """What two problems that ask the same have in common."""
+    return problem.model_dump_json(), problem.rules
 
 
 def stranded(given: PlanningInput) -> Iterator[str]:

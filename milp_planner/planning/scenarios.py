@@ -30,7 +30,7 @@ from milp_planner.inputs.arguments import (
     items_of,
 )
 from milp_planner.inputs.base import Frozen
-from milp_planner.inputs.billing import BILLING_MODES
+from milp_planner.inputs.billing import BILLING_MODES, billings_allowed
 from milp_planner.inputs.catalog import Catalog, Offering, TokenPrice
 from milp_planner.inputs.patching import check_patch, patched
 from milp_planner.inputs.problem import Problem
@@ -170,8 +170,7 @@ def _without_billing(problem: Problem, name: str) -> Problem:
 
 def allowed_billings(problem: Problem) -> tuple[str, ...]:
     """The ways to pay that the problem allows, said or by default."""
-    said = problem.limits.billing.allow
-    return said or tuple(mode.name for mode in BILLING_MODES.values() if mode.by_default)
+    return billings_allowed(problem.limits.billing.allow)
 
 
 def with_billings(problem: Problem, billings: Iterable[str]) -> Problem:

@@ -20,7 +20,7 @@ from milp_planner.milp.levels import (
     undercharged_usd,
 )
 from milp_planner.milp.model import FleetModel, build_model
-from milp_planner.milp.prune import Pruned, prune, without_twins
+from milp_planner.milp.prune import Pruned, all_of, prune, without_twins
 from milp_planner.milp.read import modelled_costs, objective_value, read_choice
 from milp_planner.milp.relaxation import relaxed_values
 from milp_planner.milp.required import Required, keep_required, require
@@ -62,6 +62,11 @@ class Settings:
     seed: int
     solver: str = "both"
     pruning: bool = True
+    """False solves over every candidate that no twin stands for, all rules in force at once."""
+
+    merge_twins: bool = True
+    """False leaves in every offering that only its region or name tells from another."""
+
     cancel: threading.Event | None = None
     """Set it from another thread to end the solvers early."""
 
@@ -189,7 +194,7 @@ class Search:
         no plan beyond them can be better: see `milp/room.py`.
         """
         answer = self._best(held, enough)
-        while is_guessed(self.given.problem) and self._has_raised(answer, held):
+        while is_guessed(self.given) and self._has_raised(answer, held):
             answer = best_known(answer, self._best(held, enough))
         return answer
 
@@ -235,7 +240,7 @@ class Search:
 
     def minimum(self, stage: Stage, held: Held) -> tuple[FleetModel, Verdict]:
         """The least that a stage can reach once others are held."""
-        if is_guessed(self.given.problem):
+        if is_guessed(self.given):
             self._room = raised(self._room, all_room(self.model(held).fleet))
         model = self.model(held)
         minimise(model, stage)
@@ -280,8 +285,8 @@ class Search:
     def _kept(self) -> Pruned:
         """The candidates after pruning, which is done once."""
         if self._pruned is None:
-            leave_out = prune if self.settings.pruning else without_twins
-            self._pruned = leave_out(self.given, self.given.candidates.candidates)
+            candidates = self.given.candidates.candidates
+            self._pruned = _reduced(self.given, candidates, self.settings)
             if self.required is not None:
                 keep_required(self._pruned, self.given.candidates.candidates, self.required.wanted)
         return self._pruned
@@ -412,6 +417,12 @@ def as_far_as_comparable(
         for name in ("strict_latency", "scaling", "switching"):
             said[name] = min(said[name], plan.costs[name])
     return said
+
+
+def _reduced(given: PlanningInput, candidates: Sequence[Candidate], settings: Settings) -> Pruned:
+    if not settings.merge_twins:
+        return all_of(candidates)
+    return (prune if settings.pruning else without_twins)(given, candidates)
 
 
 def proof_of(model: FleetModel, verdict: Verdict) -> Proof:

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 
 from milp_planner.inputs.patching import Patch, patched
 from milp_planner.inputs.problem import Problem
-from milp_planner.planning.loosening import Cash, Limit, Names, Rungs, merged_patch
+from milp_planner.milp.loosening import (
+    CashLimit,
+    LimitInForce,
+    NameLimit,
+    SteppedLimit,
+    merged_patch,
+)
 from milp_planner.planning.plan import Change, Plan, Status
 from milp_planner.planning.resolving import Resolver, cash_of, cash_only, fleet_line
 from milp_planner.planning.search import Answer
@@ -45,23 +51,33 @@ class Trials:
         return answer
 
 
-def smallest_change(trials: Trials, limit: Limit, *others: Patch) -> Change | None:
+def smallest_change(trials: Trials, limit: LimitInForce, *others: Patch) -> Change | None:
     """The least loosening of `limit`, beside other changes, that gives a plan.
 
     None when no loosening of it does, or when time is up.
     """
-    if isinstance(limit, Cash):
+    if isinstance(limit, CashLimit):
         return _more_cash(trials, limit, *others)
     freed = trials.plan(*others, limit.free)
     if freed is None:
         return None
-    if isinstance(limit, Names):
+    if isinstance(limit, NameLimit):
         return _more_names(trials, limit, freed, *others)
-    assert isinstance(limit, Rungs)
-    return _lowest_rung(trials, limit, freed, *others)
+    if isinstance(limit, SteppedLimit):
+        return _lowest_rung(trials, limit, freed, *others)
+    return Change(
+        path=limit.path,
+        now=limit.said,
+        text="do without it",
+        patch=limit.free,
+        too_little=None,
+        cash_usd_per_month=cash_of(freed),
+        fleet=fleet_line(freed),
+        proven=freed.status is Status.OPTIMAL,
+    )
 
 
-def _more_cash(trials: Trials, limit: Cash, *others: Patch) -> Change | None:
+def _more_cash(trials: Trials, limit: CashLimit, *others: Patch) -> Change | None:
     cheapest = trials.plan(*others, limit.free, least_cash=True)
     if cheapest is None or cash_of(cheapest) <= limit.usd:
         return None
@@ -89,7 +105,7 @@ def _usd(amount: float) -> str:
     return f"${amount:,.2f}".removesuffix(".00")
 
 
-def _lowest_rung(trials: Trials, limit: Rungs, freed: Plan, *others: Patch) -> Change | None:
+def _lowest_rung(trials: Trials, limit: SteppedLimit, freed: Plan, *others: Patch) -> Change | None:
     values = limit.looser(freed)
     if not values or (best := trials.plan(*others, limit.patch(values[-1]))) is None:
         return None
@@ -114,7 +130,7 @@ def _lowest_rung(trials: Trials, limit: Rungs, freed: Plan, *others: Patch) -> C
     )
 
 
-def _more_names(trials: Trials, limit: Names, freed: Plan, *others: Patch) -> Change | None:
+def _more_names(trials: Trials, limit: NameLimit, freed: Plan, *others: Patch) -> Change | None:
     """One name that suffices, the cheapest of them; else as few as the cheapest fleet needs."""
     used = sorted(limit.uses(freed))
     if not used:
@@ -135,7 +151,7 @@ def _more_names(trials: Trials, limit: Names, freed: Plan, *others: Patch) -> Ch
 
 
 def _singles(
-    trials: Trials, limit: Names, used: Sequence[str], *others: Patch
+    trials: Trials, limit: NameLimit, used: Sequence[str], *others: Patch
 ) -> Iterator[tuple[str, Plan]]:
     """Names that suffice alone: of those used, else of all that are ruled out, if not too many."""
     found = False
@@ -153,7 +169,7 @@ def _singles(
 
 
 def _fewest(
-    trials: Trials, limit: Names, used: Sequence[str], freed: Plan, *others: Patch
+    trials: Trials, limit: NameLimit, used: Sequence[str], freed: Plan, *others: Patch
 ) -> tuple[list[str], Plan]:
     """Those of the names used that cannot be spared."""
     kept, best = list(used), freed

@@ -10,17 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from milp_planner.milp.limits import user_quotas
+from milp_planner.milp.families import rules_of
+from milp_planner.milp.limits.quotas import broken_quotas, user_quotas, with_quotas
 from milp_planner.milp.model import FleetModel, build_model
 from milp_planner.milp.prune import prune
 from milp_planner.milp.relaxation import (
-    broken_quotas,
     independent,
     only_blocks,
     only_workloads,
     quotas_broken_by_values,
     relaxed_values,
-    with_quotas,
 )
 from milp_planner.milp.variables import may_fall_short
 from milp_planner.planning.assemble import NOTHING, assemble
@@ -156,6 +155,9 @@ def _score(answer: Answer) -> float:
 
 def _parts(stage: _Stage) -> Iterator[PlanningInput]:
     """What can be solved apart: workloads, and blocks of workloads that make a large program."""
+    if not all(rule.solved_apart for rule in rules_of(stage.given.problem)):
+        yield only_workloads(stage.given, stage.given.schedule.demands, stage.kept)
+        return
     for names in independent(stage.model, lambda workload, _: workload):
         group = only_workloads(stage.given, names, stage.kept)
         model = build_model(group, group.candidates.candidates)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from milp_planner.errors import SolverError
-from milp_planner.milp.constraints import CONSTRAINTS
+from milp_planner.milp.families import rules_of
 from milp_planner.planning.plan import Plan
 from milp_planner.serving.candidates import PlanningInput
 
@@ -16,7 +16,7 @@ MONEY_TOLERANCE = 1e-6
 
 def violations(given: PlanningInput, plan: Plan) -> list[str]:
     """Every rule that the plan breaks, with numbers; empty when it keeps them all."""
-    broken = [said for family in CONSTRAINTS for said in family.violations(given, plan)]
+    broken = [said for rule in rules_of(given.problem) for said in rule.violations(given, plan)]
     known = set(given.candidates.candidates)
     broken += [
         f"{p.candidate.id} is not a candidate" for p in plan.purchases if p.candidate not in known

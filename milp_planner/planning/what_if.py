@@ -17,9 +17,11 @@ from milp_planner.errors import PlannerError, SolverError, argument_error
 from milp_planner.inputs.arguments import check_kind, check_text, items_of
 from milp_planner.inputs.catalog import Catalog
 from milp_planner.inputs.problem import Problem
+from milp_planner.milp.family import Rule
 from milp_planner.planning.arguments import catalog_for
 from milp_planner.planning.break_even import BreakEven, Split, break_even, split
 from milp_planner.planning.frontier import Step, next_step, requests_share, smallest_budget
+from milp_planner.planning.own_rules import held_to
 from milp_planner.planning.plan import Plan, Status
 from milp_planner.planning.plan_dict import clean
 from milp_planner.planning.planner import provenance_of, solve_prepared
@@ -170,6 +172,7 @@ def what_if(
     time_limit_s: float | None = None,
     gap: float | None = None,
     solver: str | None = None,
+    rules: Iterable[Rule | type[Rule]] = (),
 ) -> WhatIf:
     """`problem` under every scenario: `Scenario` records, or patches by name.
 
@@ -177,6 +180,7 @@ def what_if(
     InputError for a patch by name that cannot be read; a scenario that does not fit the problem
     gives a row that says so.
     """
+    problem = held_to(problem, rules)
     catalog = catalog_for(problem, catalog)
     how = How(time_limit_s, gap, solver)
     chosen = listed(scenarios)

@@ -304,6 +304,15 @@ def _no_fit(reason: str) -> MemoryFit:
     )
 
 
+def precisions_of(native: str) -> tuple[str, ...]:
+    """Weight formats an LLM can be served in: its own and those below it in bits."""
+    return {
+        "bf16": ("bf16", "fp16", "fp8", "nvfp4", "mxfp4", "int4"),
+        "fp16": ("bf16", "fp16", "fp8", "nvfp4", "mxfp4", "int4"),
+        "fp8": ("bf16", "fp8", "nvfp4", "mxfp4", "int4"),
+    }.get(native, ("bf16", native))
+
+
 WEIGHT_BYTES = {
     "bf16": 2.0,
     "fp16": 2.0,

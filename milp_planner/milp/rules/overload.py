@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
+from milp_planner.inputs.problem import Workload
+from milp_planner.milp.family import Structural
 from milp_planner.milp.rows import GE, LE, Row
-from milp_planner.milp.variables import Fleet, Level, Terms, add, is_ramp_convex
+from milp_planner.milp.variables import (
+    LEAST_UTILIZATION,
+    Fleet,
+    Level,
+    Terms,
+    add,
+    can_overload,
+    is_ramp_convex,
+)
 from milp_planner.planning.plan import Plan
 from milp_planner.serving.candidates import PlanningInput
 
 
-class OverloadRamp:
+class OverloadRamp(Structural):
     """What a workload's utilization is beyond the threshold a of its ramp, o_w as a share of 1 - a.
 
     All load on units, with a tangent at every u_0:
@@ -34,8 +45,12 @@ class OverloadRamp:
     is f and v ÷ θ, mixed by v). With several classes the first row stands alone.
     """
 
-    @staticmethod
-    def rows(fleet: Fleet) -> Iterator[Row]:
+    def columns(self, fleet: Fleet) -> None:
+        for w in fleet.problem.workloads:
+            if can_overload(fleet.problem, w):
+                _add_columns(fleet, w)
+
+    def rows(self, fleet: Fleet) -> Iterator[Row]:
         for w in fleet.overload:
             convex = is_ramp_convex(fleet.given, fleet.problem.workload(w))
             if not convex:
@@ -48,9 +63,37 @@ class OverloadRamp:
                 for u in fleet.tangents[w] if convex else ():
                     yield _tangent(fleet, w, t, u)
 
-    @staticmethod
-    def violations(given: PlanningInput, plan: Plan) -> Iterator[str]:
+    def violations(self, given: PlanningInput, plan: Plan) -> Iterator[str]:
         return iter(())  # it defines a cost; the plan is charged by its utilization
+
+    def is_unbounded(self, given: PlanningInput) -> bool:
+        """True where cooler units could be worth it than those that the bound knows."""
+        ramp = given.problem.policy.active_penalties.overload
+        is_cold = ramp is not None and ramp.above < LEAST_UTILIZATION
+        return is_cold and any(can_overload(given.problem, w) for w in given.problem.workloads)
+
+
+def _add_columns(fleet: Fleet, w: Workload) -> None:
+    fleet.overload[w.name] = fleet.column(f"overload[{w.name}]", None, integer=False)
+    if is_ramp_convex(fleet.given, w):
+        _add_headroom(fleet, w)
+    elif not fleet.routed(w.name):
+        for level in range(len(fleet.levels[w.name])):
+            for t in fleet.busy(w.name):
+                meaning = f"on units[{w.name} {fleet.blocks[t].name} level {level}]"
+                fleet.on_units[w.name, level, t] = fleet.column(meaning, 1, integer=False)
+
+
+def _add_headroom(fleet: Fleet, w: Workload) -> None:
+    if not fleet.routed(w.name):
+        return
+    for t in fleet.busy(w.name):
+        at = fleet.blocks[t].name
+        most = fleet.most_headroom if fleet.most_headroom < math.inf else None
+        fleet.headroom[w.name, t] = fleet.column(f"headroom[{w.name} {at}]", most, integer=False)
+    for k, q, t in [key for key in fleet.shares if key[0].workload == w.name]:
+        meaning = f"spread[{k.id} {fleet.blocks[t].name} class {q}]"
+        fleet.spread[k, q, t] = fleet.column(meaning, None, integer=False)
 
 
 def _threshold(fleet: Fleet) -> float:
