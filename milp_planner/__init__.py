@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING, Any
 from milp_planner._version import __version__
 
 if TYPE_CHECKING:
+    from milp_planner.candidates.records import Candidate, PlanningInput
     from milp_planner.errors import InputError, PlannerError, SolverError
-    from milp_planner.inputs.catalog import (
+    from milp_planner.inputs.catalog.files import load_catalog
+    from milp_planner.inputs.catalog.owned import owned_usd_per_hour
+    from milp_planner.inputs.catalog.records import (
         Catalog,
         Gpu,
         Llm,
@@ -25,80 +28,77 @@ if TYPE_CHECKING:
         Offering,
         TokenPrice,
     )
-    from milp_planner.inputs.catalog_files import load_catalog
-    from milp_planner.inputs.load import load_problem
-    from milp_planner.inputs.owned import owned_usd_per_hour
-    from milp_planner.inputs.problem import Problem, Workload
-    from milp_planner.milp.family import Rule, Standing
-    from milp_planner.milp.rows import Row, count_terms
-    from milp_planner.milp.variables import Fleet
-    from milp_planner.planning.confidence import ConfidenceRange, confidence_range
-    from milp_planner.planning.diagnose import diagnose
-    from milp_planner.planning.evaluate import Evaluation, evaluate
-    from milp_planner.planning.explain import WhyNot, explain
-    from milp_planner.planning.frontier import Frontier, budget_frontier
-    from milp_planner.planning.limit_costs import LimitCosts, explain_limits
-    from milp_planner.planning.measure_next import MeasureNext, measure_next
-    from milp_planner.planning.plan import Diagnosis, Plan, Purchase, Route, Status
-    from milp_planner.planning.planner import solve
-    from milp_planner.planning.prepare import prepare
-    from milp_planner.planning.scenarios import Scenario, load_scenarios, scenario_grid
-    from milp_planner.planning.what_if import WhatIf, what_if
-    from milp_planner.serving.calibrate import Calibrated, calibrate
-    from milp_planner.serving.candidates import Candidate, PlanningInput
-    from milp_planner.serving.estimate import Estimate, estimate
+    from milp_planner.inputs.problem.load import load_problem
+    from milp_planner.inputs.problem.records import Problem, Workload
+    from milp_planner.milp.program.family import Rule, Standing
+    from milp_planner.milp.program.rows import Row, count_terms
+    from milp_planner.milp.program.variables import Fleet
+    from milp_planner.plans.measure_next import MeasureNext, measure_next
+    from milp_planner.plans.records import Diagnosis, Plan, Purchase, Route, Status
+    from milp_planner.questions.confidence import ConfidenceRange, confidence_range
+    from milp_planner.questions.deployments.calibrate import Calibrated, calibrate
+    from milp_planner.questions.deployments.estimate import Estimate, estimate
+    from milp_planner.questions.evaluate import Evaluation, evaluate
+    from milp_planner.questions.reasons.diagnose import diagnose
+    from milp_planner.questions.reasons.explain import WhyNot, explain
+    from milp_planner.questions.reasons.limit_costs import LimitCosts, explain_limits
+    from milp_planner.questions.solve import solve
+    from milp_planner.questions.sweeps.frontier import Frontier, budget_frontier
+    from milp_planner.questions.sweeps.scenarios import Scenario, load_scenarios, scenario_grid
+    from milp_planner.questions.sweeps.what_if import WhatIf, what_if
+    from milp_planner.solving.prepare import prepare
 
 PUBLIC = {
-    "Calibrated": "serving.calibrate",
-    "Candidate": "serving.candidates",
-    "Catalog": "inputs.catalog",
-    "ConfidenceRange": "planning.confidence",
-    "Diagnosis": "planning.plan",
-    "Estimate": "serving.estimate",
-    "Evaluation": "planning.evaluate",
-    "Fleet": "milp.variables",
-    "Frontier": "planning.frontier",
-    "Gpu": "inputs.catalog",
+    "Calibrated": "questions.deployments.calibrate",
+    "Candidate": "candidates.records",
+    "Catalog": "inputs.catalog.records",
+    "ConfidenceRange": "questions.confidence",
+    "Diagnosis": "plans.records",
+    "Estimate": "questions.deployments.estimate",
+    "Evaluation": "questions.evaluate",
+    "Fleet": "milp.program.variables",
+    "Frontier": "questions.sweeps.frontier",
+    "Gpu": "inputs.catalog.records",
     "InputError": "errors",
-    "LimitCosts": "planning.limit_costs",
-    "Llm": "inputs.catalog",
-    "MeasureNext": "planning.measure_next",
-    "Measurement": "inputs.catalog",
-    "Offering": "inputs.catalog",
-    "Plan": "planning.plan",
+    "LimitCosts": "questions.reasons.limit_costs",
+    "Llm": "inputs.catalog.records",
+    "MeasureNext": "plans.measure_next",
+    "Measurement": "inputs.catalog.records",
+    "Offering": "inputs.catalog.records",
+    "Plan": "plans.records",
     "PlannerError": "errors",
-    "PlanningInput": "serving.candidates",
-    "Problem": "inputs.problem",
-    "Purchase": "planning.plan",
-    "Route": "planning.plan",
-    "Row": "milp.rows",
-    "Rule": "milp.family",
-    "Scenario": "planning.scenarios",
+    "PlanningInput": "candidates.records",
+    "Problem": "inputs.problem.records",
+    "Purchase": "plans.records",
+    "Route": "plans.records",
+    "Row": "milp.program.rows",
+    "Rule": "milp.program.family",
+    "Scenario": "questions.sweeps.scenarios",
     "SolverError": "errors",
-    "Standing": "milp.family",
-    "Status": "planning.plan",
-    "TokenPrice": "inputs.catalog",
-    "WhatIf": "planning.what_if",
-    "WhyNot": "planning.explain",
-    "Workload": "inputs.problem",
-    "budget_frontier": "planning.frontier",
-    "calibrate": "serving.calibrate",
-    "confidence_range": "planning.confidence",
-    "count_terms": "milp.rows",
-    "diagnose": "planning.diagnose",
-    "estimate": "serving.estimate",
-    "evaluate": "planning.evaluate",
-    "explain": "planning.explain",
-    "explain_limits": "planning.limit_costs",
-    "load_catalog": "inputs.catalog_files",
-    "load_problem": "inputs.load",
-    "load_scenarios": "planning.scenarios",
-    "measure_next": "planning.measure_next",
-    "owned_usd_per_hour": "inputs.owned",
-    "prepare": "planning.prepare",
-    "scenario_grid": "planning.scenarios",
-    "solve": "planning.planner",
-    "what_if": "planning.what_if",
+    "Standing": "milp.program.family",
+    "Status": "plans.records",
+    "TokenPrice": "inputs.catalog.records",
+    "WhatIf": "questions.sweeps.what_if",
+    "WhyNot": "questions.reasons.explain",
+    "Workload": "inputs.problem.records",
+    "budget_frontier": "questions.sweeps.frontier",
+    "calibrate": "questions.deployments.calibrate",
+    "confidence_range": "questions.confidence",
+    "count_terms": "milp.program.rows",
+    "diagnose": "questions.reasons.diagnose",
+    "estimate": "questions.deployments.estimate",
+    "evaluate": "questions.evaluate",
+    "explain": "questions.reasons.explain",
+    "explain_limits": "questions.reasons.limit_costs",
+    "load_catalog": "inputs.catalog.files",
+    "load_problem": "inputs.problem.load",
+    "load_scenarios": "questions.sweeps.scenarios",
+    "measure_next": "plans.measure_next",
+    "owned_usd_per_hour": "inputs.catalog.owned",
+    "prepare": "solving.prepare",
+    "scenario_grid": "questions.sweeps.scenarios",
+    "solve": "questions.solve",
+    "what_if": "questions.sweeps.what_if",
 }
 """Where each public name lives; to publish one, add it here and above."""
 

@@ -14,15 +14,20 @@ PACKAGE = Path(__file__).resolve().parents[1] / "milp_planner"
 LAYERS = [
     ("_version", "errors", "units"),
     ("inputs",),
+    ("traffic",),
     ("serving",),
-    ("planning.plan", "planning.plan_facts", "planning.choice"),
-    ("milp",),
-    ("planning",),
+    ("candidates",),
+    ("study",),
+    ("plans",),
+    ("milp", "plans.changes"),
+    ("replay",),
+    ("solving",),
+    ("questions",),
     ("reporting",),
     ("cli", "__main__"),
 ]
 # The plan prints itself through these, imported when asked.
-EDGES = {("planning.plan", "planning.plan_dict")}
+EDGES = {("plans.records", "plans.document")}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from toy import ENVIRONMENT, ROOT
 
-pytest_plugins = ["toy_cli"]
+from tests.support.toy import ENVIRONMENT, ROOT
+
+pytest_plugins = ["tests.support.toy_cli"]
 
 PACKAGE = ROOT / "milp_planner"
 NETWORK = {

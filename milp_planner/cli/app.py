@@ -8,16 +8,16 @@ from typing import Annotated
 import typer
 
 from milp_planner.cli import exit_codes
-from milp_planner.cli.asking import explain, what_if
-from milp_planner.cli.authoring import init, schema
-from milp_planner.cli.calibrating import calibrate
-from milp_planner.cli.catalog import check_folder, list_records, show
-from milp_planner.cli.evaluating import evaluate
-from milp_planner.cli.importing import diff, import_prices, import_problem
-from milp_planner.cli.inspecting import check, options
-from milp_planner.cli.serving import estimate
-from milp_planner.cli.solving import solve
-from milp_planner.cli.traffic import traffic
+from milp_planner.cli.commands.asking import explain, what_if
+from milp_planner.cli.commands.authoring import init, schema
+from milp_planner.cli.commands.calibrating import calibrate
+from milp_planner.cli.commands.catalog import check_folder, list_records, show
+from milp_planner.cli.commands.evaluating import evaluate
+from milp_planner.cli.commands.importing import diff, import_prices, import_problem
+from milp_planner.cli.commands.inspecting import check, options
+from milp_planner.cli.commands.serving import estimate
+from milp_planner.cli.commands.solving import solve
+from milp_planner.cli.commands.traffic import traffic
 
 KEEP_LINES = "\b"
 EXIT_CODE_HELP = "\n".join(

@@ -86,7 +86,7 @@ def _explain(error: BaseException, arguments: Sequence[str]) -> int:
     code, message = _code_and_message(error)
     streams.tell(message)
     if wants_json(arguments):
-        from milp_planner.reporting.json import to_json
+        from milp_planner.reporting.documents.json import to_json
 
         with contextlib.suppress(PlannerError):  # a full disk: said already
             streams.answer(to_json({"error": _error_dict(error, code, message)}))

@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from milp_planner.planning.plan import Plan
+    from milp_planner.plans.records import Plan
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Gates:
             yield from self._estimates(plan)
 
     def _cost(self, plan: Plan) -> Iterator[str]:
-        from milp_planner.planning.plan import Status, exceeds
-        from milp_planner.reporting.wording import usd
+        from milp_planner.plans.records import Status, exceeds
+        from milp_planner.reporting.text.wording import usd
 
         limit, cost = self.max_cost_usd, plan.cash_usd_per_month
         if limit is None or cost is None or not exceeds(cost, limit):

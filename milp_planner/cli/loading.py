@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from milp_planner.inputs.catalog import Catalog
-    from milp_planner.inputs.problem import Problem
+    from milp_planner.inputs.catalog.records import Catalog
+    from milp_planner.inputs.problem.records import Problem
 
 STDIN = "-"
 
@@ -18,7 +18,7 @@ STDIN = "-"
 def read_problem(file: str) -> Problem:
     """The problem in a file, or on standard input."""
     from milp_planner.errors import PlannerError
-    from milp_planner.inputs.load import load_problem
+    from milp_planner.inputs.problem.load import load_problem
 
     if not file:
         raise PlannerError("FILE: must not be empty; - reads standard input")
@@ -37,7 +37,7 @@ def read_catalog(
     A folder that the problem names is relative to the problem's file; one on the command line is
     relative to where the command runs.
     """
-    from milp_planner.inputs.load import folder_of, load_catalog_of
+    from milp_planner.inputs.problem.load import folder_of, load_catalog_of
 
     if name is not None:
         return read_named_catalog(name, overlays, as_of)
@@ -50,7 +50,7 @@ def read_named_catalog(
 ) -> Catalog:
     """The catalog that `--catalog` names."""
     from milp_planner.errors import InputError, PlannerError
-    from milp_planner.inputs.load import CATALOG_KEY, load_named_catalog
+    from milp_planner.inputs.problem.load import CATALOG_KEY, load_named_catalog
 
     if not name:
         raise PlannerError("--catalog: must not be empty")
@@ -70,7 +70,7 @@ def shipped_name(named: str) -> str | None:
 
     Read as a user's folder, a shipped one would lie on top of itself.
     """
-    from milp_planner.inputs.catalog_folders import _shipped_root, shipped_catalogs
+    from milp_planner.inputs.catalog.folders import _shipped_root, shipped_catalogs
 
     root = _shipped_root()
     try:
@@ -85,7 +85,7 @@ def inputs_of(
     problem: Problem, file: str, catalog: str | None, overlays: Sequence[Path] | None
 ) -> Iterator[Path]:
     """Every file and folder that a command reads, none of which it may write into."""
-    from milp_planner.inputs.load import home_of
+    from milp_planner.inputs.problem.load import home_of
 
     home = home_of(problem)
     if file != STDIN:

@@ -33,7 +33,7 @@ def answer_report(text: str) -> None:
 
 def tell(text: object) -> None:
     """Say something about the answer on stderr; what could steer a terminal is made visible."""
-    from milp_planner.reporting.wording import escape_lines
+    from milp_planner.reporting.text.wording import escape_lines
 
     _write(sys.stderr, escape_lines(text) + "\n")
 
@@ -88,8 +88,8 @@ def _fault_of_output(path: Path) -> str:
 
 def _tables() -> set[str]:
     """Names of a catalog's files: a catalog may rest on others, in folders not known yet."""
-    from milp_planner.inputs.catalog_files import TABLES
-    from milp_planner.inputs.catalog_folders import MANIFEST
+    from milp_planner.inputs.catalog.files import TABLES
+    from milp_planner.inputs.catalog.folders import MANIFEST
 
     return {MANIFEST, *TABLES}
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from milp_planner.planning.plan import Plan
-from milp_planner.reporting.csv import plan_csv
-from milp_planner.reporting.json import plan_json
-from milp_planner.reporting.options import ReportOptions
-from milp_planner.reporting.table import plan_text
+from milp_planner.plans.records import Plan
+from milp_planner.reporting.documents.csv import plan_csv
+from milp_planner.reporting.documents.json import plan_json
+from milp_planner.reporting.documents.options import ReportOptions
+from milp_planner.reporting.text.plans.table import plan_text
 
 Format = Callable[[Plan, ReportOptions], str]
 

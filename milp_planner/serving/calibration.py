@@ -5,7 +5,8 @@ same replica at other request sizes, else the same LLM, GPU and precision on mor
 
 Other LLMs on the GPU, and the LLM on other GPUs or in another precision, do not calibrate. Over the
 public measurements such factors widen the spread of measured ÷ estimated instead of narrowing it:
-what they correct is the other engine and kernels, not the GPU. `accuracy.py` prints the figures.
+what they correct is the other engine and kernels, not the GPU. `study/accuracy.py` prints the
+figures.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import exp, log
 
-from milp_planner.inputs.catalog import Llm
+from milp_planner.inputs.catalog.records import Llm
 from milp_planner.serving import derate
 from milp_planner.serving.measured import CurvePoint, Speed
 

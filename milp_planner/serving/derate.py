@@ -1,6 +1,6 @@
 """How far to trust a rate: quantiles of measured ÷ predicted throughput, by evidence.
 
-The figures are those that `python -m milp_planner.serving.accuracy` prints over public
+The figures are those that `python -m milp_planner.study.accuracy` prints over public
 measurements; after a change to the estimate, run it and copy its last table here.
 """
 

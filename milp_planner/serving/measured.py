@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import exp, log, log2
 from typing import Protocol
 
-from milp_planner.inputs.catalog import Llm, Measurement
+from milp_planner.inputs.catalog.records import Llm, Measurement
 from milp_planner.serving.memory import is_mla
 
 CLOSED_LOOP = frozenset({"fixed_concurrency", "steady_state_max_num_seqs"})

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import floor
 
-from milp_planner.inputs.catalog import Gpu, Llm
+from milp_planner.inputs.catalog.records import Gpu, Llm
 from milp_planner.units import BYTES_PER_GIB
 
 USABLE_MEMORY_SHARE = 0.90  # the default of vLLM's --gpu-memory-utilization

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from milp_planner.inputs.catalog import Measurement
+from milp_planner.inputs.catalog.records import Measurement
 from milp_planner.serving import derate as evidence_of
 from milp_planner.serving.memory import MemoryFit
 

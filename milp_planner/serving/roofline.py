@@ -13,7 +13,7 @@ One decode step of n sequences on tp GPUs, in SI units (symbols used by every do
     X(n)  = n / (O·tpot(n) + t_p)                                            requests/s
 
 The constants below are round figures chosen on public measurements, with the medians and quantiles
-that `python -m milp_planner.serving.accuracy` prints; to change one, run that command before and
+that `python -m milp_planner.study.accuracy` prints; to change one, run that command before and
 after. Speculative decoding, disaggregated prefill, LoRA and prefix caching are not modelled.
 """
 
@@ -23,7 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from milp_planner.inputs.catalog import Gpu, Llm
+from milp_planner.inputs.catalog.records import Gpu, Llm
 from milp_planner.serving.memory import (
     BF16_BYTES,
     KV_PRECISION,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from milp_planner.inputs.catalog import Catalog, Gpu, Llm, Measurement
+from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement
 from milp_planner.serving.calibration import RatedPoint, ReplicaKey, Shape, shape_of
 from milp_planner.serving.measured import (
     CLOSED_LOOP,

@@ -19,7 +19,7 @@ from dataclasses import replace
 from functools import cached_property
 from math import inf
 
-from milp_planner.inputs.catalog import Catalog, Gpu, Llm, Measurement
+from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement
 from milp_planner.serving import derate as evidence_of
 from milp_planner.serving.calibration import Calibrations, Scaled
 from milp_planner.serving.measured import (

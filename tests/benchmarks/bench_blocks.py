@@ -18,9 +18,9 @@ import sys
 from cpu_time import timed
 
 from milp_planner import Plan, Problem, load_catalog, prepare, solve
-from milp_planner.milp.model import build_model
-from milp_planner.milp.prune import prune
-from milp_planner.milp.relaxation import relaxed_values
+from milp_planner.milp.presolve.dominance import prune
+from milp_planner.milp.presolve.lazy_rows import relaxed_values
+from milp_planner.milp.program.model import build_model
 
 LLMS = (
     "llama-3.3-70b",

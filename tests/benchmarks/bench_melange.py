@@ -28,7 +28,7 @@ from melange_slices import SlicesAnswer, solve_slices
 
 from milp_planner import Catalog, Plan, Problem, load_catalog, load_problem, solve
 from milp_planner.inputs.imports.melange import import_melange
-from milp_planner.milp.cbc import find_cbc
+from milp_planner.milp.engines.cbc import find_cbc
 
 CASES = Path(__file__).resolve().parents[3] / "shared" / "cases"
 HOURS = 720

@@ -87,9 +87,9 @@ def workload(i: int) -> str:
 
 def measure(file: str) -> None:
     """Print the peak after each step of planning `file`."""
-    from milp_planner.inputs.load import load_catalog_of, load_problem
-    from milp_planner.planning.planner import solve
-    from milp_planner.planning.prepare import prepare
+    from milp_planner.inputs.problem.load import load_catalog_of, load_problem
+    from milp_planner.questions.solve import solve
+    from milp_planner.solving.prepare import prepare
 
     solvers = SolverProcesses()
     solvers.start()

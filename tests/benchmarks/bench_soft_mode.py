@@ -18,12 +18,11 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from builders import catalog, offering, raw, token_price
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from milp_planner import Catalog, Plan, Problem, solve
-from milp_planner.planning.search import Search
+from milp_planner.solving.search import Search
+from tests.support.builders import catalog, offering, raw, token_price
 
 OFFERINGS = 100
 MANY_OFFERINGS = 300

@@ -62,7 +62,7 @@ def what_if(arguments: list[str]) -> Callable[[], object]:
 def diagnosed(patch: Mapping[str, Any]) -> tuple[float, str]:
     """Seconds of three-llms with `patch`, on 300 offerings, and what the diagnosis says."""
     from milp_planner import load_catalog, load_problem, prepare, solve
-    from milp_planner.inputs.patching import patched
+    from milp_planner.inputs.problem.patching import patched
 
     catalog = load_catalog()
     problem = load_problem(PROBLEMS / "three-llms.yaml")

@@ -27,6 +27,13 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from milp_planner.errors import Fault, InputError, input_error
+from milp_planner.inputs.catalog.writing import (
+    Foreign,
+    Imported,
+    checked,
+    parse_json,
+    read_text,
+)
 from milp_planner.inputs.imports.buckets import (
     CANNOT_SERVE,
     Buckets,
@@ -35,13 +42,6 @@ from milp_planner.inputs.imports.buckets import (
     write_buckets,
 )
 from milp_planner.inputs.imports.melange import Cost, Rates
-from milp_planner.inputs.imports.writing import (
-    Foreign,
-    Imported,
-    checked,
-    parse_json,
-    read_text,
-)
 
 Sizes = Annotated[tuple[float, ...], Field(min_length=1)]
 

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from milp_planner.errors import Fault, InputError
-from milp_planner.inputs.imports.writing import (
+from milp_planner.inputs.catalog.writing import (
     Imported,
     Row,
     new_folder,
@@ -16,7 +16,7 @@ from milp_planner.inputs.imports.writing import (
     write_manifest,
     write_table,
 )
-from milp_planner.inputs.problem import SHARES_TOLERANCE
+from milp_planner.inputs.problem.records import SHARES_TOLERANCE
 
 CANNOT_SERVE = 1e-5
 """Requests/s up to which a GPU is taken not to serve a bucket at all: less than one a day.

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+from milp_planner.inputs.catalog.writing import csv_rows, slug
 from milp_planner.inputs.imports.overlay import (
     NO_GPU,
     NO_PRICE,
@@ -28,7 +29,6 @@ from milp_planner.inputs.imports.overlay import (
     write_overlay,
 )
 from milp_planner.inputs.imports.skypilot import Row, number
-from milp_planner.inputs.imports.writing import csv_rows, slug
 
 REQUIRED = ("instance_name", "location", "price", "gpu_count", "gpu_name", "gpu_memory", "spot")
 

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from milp_planner.errors import input_error
-from milp_planner.inputs.catalog import Catalog
+from milp_planner.inputs.catalog.records import Catalog
+from milp_planner.inputs.catalog.writing import read_json
 from milp_planner.inputs.imports.overlay import (
     NO_PRICE,
     CatalogImport,
@@ -32,7 +33,6 @@ from milp_planner.inputs.imports.overlay import (
     provider_id,
     write_overlay,
 )
-from milp_planner.inputs.imports.writing import read_json
 from milp_planner.units import TOKENS_PER_MILLION
 
 SPECIMEN = "sample_spec"

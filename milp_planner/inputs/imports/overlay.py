@@ -14,9 +14,9 @@ from datetime import date
 from pathlib import Path
 
 from milp_planner.errors import InputError, input_error
-from milp_planner.inputs.catalog import Catalog
-from milp_planner.inputs.catalog_files import load_catalog, shipped_catalogs
-from milp_planner.inputs.imports.writing import new_folder, slug, write_manifest, write_table
+from milp_planner.inputs.catalog.files import load_catalog, shipped_catalogs
+from milp_planner.inputs.catalog.records import Catalog
+from milp_planner.inputs.catalog.writing import new_folder, slug, write_manifest, write_table
 
 MEMORY_TOLERANCE = 0.12
 """A GPU's nominal GB and the GiB that its driver reports differ by up to a tenth."""

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
+from milp_planner.inputs.catalog.writing import csv_rows, slug
 from milp_planner.inputs.imports.overlay import (
     NO_GPU,
     NO_PRICE,
@@ -27,7 +28,6 @@ from milp_planner.inputs.imports.overlay import (
     provider_id,
     write_overlay,
 )
-from milp_planner.inputs.imports.writing import csv_rows, slug
 
 REQUIRED = ("InstanceType", "AcceleratorName", "AcceleratorCount", "Price", "Region")
 ACCELERATOR_ALONE = "price of the accelerator alone, without its host"

@@ -1,0 +1,360 @@
+"""Problem x Catalog -> candidates, and one reason with numbers for every offering turned down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from milp_planner.candidates.records import Candidate, CandidateList, RatePoint, TurnedDown
+from milp_planner.candidates.users import Replica, infrascale_point, users_point
+from milp_planner.inputs.catalog.billing import BILLING_MODES
+from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement, Offering, TokenPrice
+from milp_planner.inputs.problem.records import Filter, Limits, Problem, Workload
+from milp_planner.inputs.problem.traffic import ConcurrentUsers
+from milp_planner.serving.derate import planning_quantile
+from milp_planner.serving.throughput import (
+    OperatingPoint,
+    Rejection,
+    ServingModel,
+    default_precisions,
+)
+from milp_planner.traffic.month import Demand, RequestClass, Schedule
+from milp_planner.units import TOKENS_PER_MILLION
+
+TENSOR_PARALLEL = (1, 2, 4, 8)
+
+Configuration = tuple[str, int, tuple[RatePoint, ...]]
+"""Precision, tensor parallel, and a rate per request class."""
+
+
+def list_candidates(problem: Problem, schedule: Schedule, catalog: Catalog) -> CandidateList:
+    """Every way to serve every workload of `problem`, in a fixed order."""
+    candidates: list[Candidate] = []
+    turned_down: list[TurnedDown] = []
+    model = ServingModel(catalog)
+    for w in problem.workloads:
+        rates = Rates(catalog, model, problem, w, schedule.demands[w.name])
+        sold: list[Offering | TokenPrice] = [*catalog.offerings, *catalog.token_prices]
+        for offering in sold:
+            if isinstance(offering, TokenPrice) and offering.llm != rates.llm_id:
+                continue
+            found = excluded_by(problem.limits, offering) or rates.candidates(offering)
+            if isinstance(found, str):
+                turned_down.append(TurnedDown(w.name, offering, found))
+            else:
+                candidates += found
+    return CandidateList(tuple(candidates), tuple(turned_down), model_warnings(candidates))
+
+
+def model_warnings(candidates: Iterable[Candidate]) -> tuple[str, ...]:
+    """What the serving model says about its own range, once each."""
+    return tuple(dict.fromkeys(w for k in candidates for p in k.points for w in p.warnings))
+
+
+def excluded_by(limits: Limits, offering: Offering | TokenPrice) -> str:
+    """Why the limits rule the offering out, or nothing."""
+    mode = BILLING_MODES[offering.billing]
+    allowed = limits.billing.allow
+    if not (offering.billing in allowed if allowed else mode.by_default):
+        return f"billing {offering.billing} is not in limits.billing.allow"
+    checks: list[tuple[str, Filter, str]] = [
+        ("providers", limits.providers, offering.provider),
+        ("regions", limits.regions, offering.region),
+        ("offerings", limits.offerings, offering.id),
+    ]
+    if isinstance(offering, Offering):
+        checks.append(("gpus", limits.gpus, offering.gpu))
+        if offering.max_units == 0:
+            return "0 units can be had (max_units)"
+    for kind, kept, name in checks:
+        reason = _filtered(kind, kept, name)
+        if reason:
+            return reason
+    return ""
+
+
+def _filtered(kind: str, kept: Filter, name: str) -> str:
+    denied = [p for p in kept.deny if fnmatchcase(name, p)]
+    if denied:
+        return f"{name} is denied by limits.{kind}.deny ({denied[0]})"
+    if kept.allow and not any(fnmatchcase(name, p) for p in kept.allow):
+        return f"{name} is not in limits.{kind}.allow"
+    return ""
+
+
+@dataclass
+class Rates:
+    """What every offering can do for one workload; configurations are computed once per GPU."""
+
+    catalog: Catalog
+    model: ServingModel
+    problem: Problem
+    workload: Workload
+    demand: Demand
+    _known: dict[tuple[str, int], list[Configuration] | str] = field(default_factory=dict)
+    _raw_by_shape: dict[tuple[str, int], dict[tuple[float | None, float | None], Measurement]] = (
+        field(default_factory=dict)
+    )
+    _points: dict[tuple[str, str, int], tuple[RatePoint, ...] | str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        llm = self.catalog.llm(self.workload.llm)
+        self.llm_id = self.workload.llm if llm is None else llm.id
+        self.stated = stated_rates(self.catalog, self.workload)
+        if self.stated is not None:
+            return
+        assert llm is not None, "prepare() has checked the names"
+        self.llm: Llm = llm
+        self.raw = raw_rows(self.catalog, self.llm)
+        for row in self.raw:
+            shapes = self._raw_by_shape.setdefault((row.gpu, row.tensor_parallel), {})
+            shapes.setdefault((row.input_tokens, row.output_tokens), row)
+
+    def candidates(self, offering: Offering | TokenPrice) -> list[Candidate] | str:
+        """The candidates of an offering, or the reason why there is none."""
+        if isinstance(offering, TokenPrice):
+            if self.demand.unit == "users":
+                return "a price per token promises no speed per user"
+            return [self._per_token(offering)]
+        found = self.configurations(offering.gpu, offering.gpus_per_unit)
+        if isinstance(found, str):
+            return found
+        return [
+            Candidate(
+                workload=self.workload.name,
+                offering=offering,
+                precision=precision,
+                tensor_parallel=tensor_parallel,
+                replicas_per_unit=offering.gpus_per_unit // tensor_parallel,
+                points=points,
+                shares=tuple(q.share for q in self.demand.classes),
+                classes=self.demand.classes,
+            )
+            for precision, tensor_parallel, points in found
+        ]
+
+    def configurations(self, gpu_id: str, gpus: int) -> list[Configuration] | str:
+        """What is worth having on a unit of `gpus` GPUs, or why nothing is."""
+        if (gpu_id, gpus) not in self._known:
+            self._known[gpu_id, gpus] = self._configurations(gpu_id, gpus)
+        return self._known[gpu_id, gpus]
+
+    def _configurations(self, gpu_id: str, gpus: int) -> list[Configuration] | str:
+        if self.stated is not None:
+            return self._stated(self.stated, gpu_id, gpus)
+        gpu = self.catalog.gpus[gpu_id]
+        found: list[Configuration] = []
+        reasons: list[str] = []
+        for precision in self.precisions(gpu):
+            for tensor_parallel in self.tensor_parallels(gpus):
+                key = gpu_id, precision, tensor_parallel
+                if key not in self._points:
+                    self._points[key] = self._rate_points(gpu, precision, tensor_parallel)
+                points = self._points[key]
+                if isinstance(points, str):
+                    reasons.append(points)
+                else:
+                    found.append((precision, tensor_parallel, points))
+        if found:
+            return list(undominated(found, gpus, self.workload.min_replicas))
+        return nearest_reason(reasons)
+
+    def precisions(self, gpu: Gpu) -> tuple[str, ...]:
+        """The weight formats to try: the user's, or the LLM's own and fp8 where the GPU has it."""
+        if self.raw:
+            return ("raw",)
+        if self.workload.precision is not None:
+            return self.workload.precision
+        return default_precisions(self.llm, gpu)
+
+    def tensor_parallels(self, gpus: int) -> Iterator[int]:
+        """GPUs per replica that fit the unit and divide the attention heads."""
+        if self.raw:
+            sizes = {row.tensor_parallel for row in self.raw}
+            yield from sorted(size for size in sizes if size <= gpus)
+            return
+        for tensor_parallel in self.workload.tensor_parallel or TENSOR_PARALLEL:
+            heads = self.llm.attention_heads
+            if tensor_parallel <= gpus and (heads is None or heads % tensor_parallel == 0):
+                yield tensor_parallel
+
+    def _rate_points(self, gpu: Gpu, precision: str, tp: int) -> tuple[RatePoint, ...] | str:
+        """A point per class, of rate 0 where it cannot be served; why none can."""
+        points, reasons = [], []
+        answer = RATES[self.kind]
+        for q in self.demand.classes:
+            found = answer(self, gpu, precision, tp, q)
+            if isinstance(found, str):
+                reasons.append(found)
+                found = unservable(found)
+            points.append(found)
+        return nearest_reason(reasons) if len(reasons) == len(points) else tuple(points)
+
+    def _modelled(self, gpu: Gpu, precision: str, tp: int, q: RequestClass) -> RatePoint | str:
+        latency = self.workload.latency
+        found = self.model.operating_point(
+            self.llm,
+            gpu,
+            precision,
+            tp,
+            q.input_tokens,
+            q.output_tokens,
+            tpot_limit_s=latency.tpot_s,
+            ttft_limit_s=latency.ttft_s,
+            quantile=planning_quantile(self.problem.policy.confidence_share),
+        )
+        if isinstance(found, Rejection):
+            return f"{gpu.id} tp {tp} {precision}: {found.reason}"
+        return rate_point(found)
+
+    @property
+    def kind(self) -> str:
+        """Where the rates come from: a key of `RATES`."""
+        if self.demand.unit == "users":
+            return self.problem.policy.serving_model
+        return "raw" if self.raw else "modelled"
+
+    def _users(self, gpu: Gpu, precision: str, tp: int, q: RequestClass) -> RatePoint | str:
+        traffic, latency = self.workload.traffic, self.workload.latency
+        assert isinstance(traffic, ConcurrentUsers), "users are their unit"
+        if self.raw:
+            return f"{gpu.id}: a nominal rate says nothing of the speed of a user"
+        quantile = planning_quantile(self.problem.policy.confidence_share)
+        size = q.input_tokens, q.output_tokens
+        replica = self.model, self.llm, gpu, precision, tp
+        found = users_point(Replica(*replica, *size, traffic, latency.tpot_s, quantile))
+        return f"{gpu.id} tp {tp} {precision}: {found}" if isinstance(found, str) else found
+
+    def _infrascale(self, gpu: Gpu, precision: str, tp: int, q: RequestClass) -> RatePoint | str:
+        traffic = self.workload.traffic
+        assert isinstance(traffic, ConcurrentUsers), "users are their unit"
+        size = q.input_tokens, q.output_tokens
+        found = infrascale_point(self.llm, gpu, precision, tp, *size, traffic)
+        return f"{gpu.id} tp {tp} {precision}: {found}" if isinstance(found, str) else found
+
+    def _stated(
+        self, stated: Mapping[tuple[str, int], float], gpu_id: str, gpus: int
+    ) -> list[Configuration] | str:
+        """The replicas that the workload's own rates name on this GPU."""
+        mine = [(size, rate) for (gpu, size), rate in sorted(stated.items()) if gpu == gpu_id]
+        if not mine:
+            return f"{gpu_id}: the workload's rates name no replica on it"
+        found = [
+            ("as-measured", size, (stated_point(rate),) * len(self.demand.classes))
+            for size, rate in mine
+            if size <= gpus
+        ]
+        if not found:
+            return f"{gpu_id}: a replica of {mine[0][0]} GPUs does not fit in a unit of {gpus}"
+        return list(undominated(found, gpus, self.workload.min_replicas))
+
+    def _raw(self, gpu: Gpu, precision: str, tp: int, q: RequestClass) -> RatePoint | str:
+        memory = self.llm.recommended_memory_gib
+        if memory is not None and gpu.memory_gib is not None and memory > gpu.memory_gib * tp:
+            return f"{gpu.id}: needs {memory:g} GB, the GPU has {gpu.memory_gib:g} GB"
+        shapes = self._raw_by_shape.get((gpu.id, tp), {})
+        row = shapes.get((q.input_tokens, q.output_tokens)) or shapes.get((None, None))
+        if row is None:
+            return f"{gpu.id}: no raw throughput for {self.llm.id}, requests of {q.name} tokens"
+        effective = row.output_tokens_per_second * self.demand.efficiency
+        rate = effective * self.demand.batch_multiplier / q.tokens
+        return RatePoint(rate, 1.0, None, None, None, False, "raw", row.source)
+
+    def _per_token(self, price: TokenPrice) -> Candidate:
+        return Candidate(
+            workload=self.workload.name,
+            offering=price,
+            precision="provider",
+            tensor_parallel=0,
+            replicas_per_unit=0,
+            points=(),
+            shares=tuple(q.share for q in self.demand.classes),
+            usd_per_request=tuple(
+                (
+                    q.input_tokens * price.usd_per_m_input_tokens
+                    + q.output_tokens * price.usd_per_m_output_tokens
+                )
+                / TOKENS_PER_MILLION
+                for q in self.demand.classes
+            ),
+        )
+
+
+def stated_rates(catalog: Catalog, workload: Workload) -> dict[tuple[str, int], float] | None:
+    """(GPU, GPUs per replica) to requests/s, where the workload states them itself."""
+    if workload.rates is None:
+        return None
+    return {
+        (catalog.gpus_named(rate.gpu)[0], rate.gpus_per_replica): rate.requests_per_second
+        for rate in workload.rates
+    }
+
+
+def stated_point(requests_per_second: float) -> RatePoint:
+    """A rate that the problem states: taken at its word, without latency."""
+    detail = "stated in the problem"
+    return RatePoint(requests_per_second, 1.0, None, None, None, False, "measured", detail)
+
+
+def rate_point(found: OperatingPoint) -> RatePoint:
+    """The serving model's answer in the planner's terms."""
+    return RatePoint(
+        requests_per_second=found.planned_requests_per_second,
+        derate=found.derate,
+        concurrency=found.concurrency,
+        tpot_s=found.tpot_s,
+        ttft_s=found.ttft_s,
+        ttft_measured=found.ttft_measured,
+        source=found.source,
+        detail=found.source_detail,
+        warnings=tuple(getattr(found, "warnings", ())),
+    )
+
+
+def unservable(reason: str) -> RatePoint:
+    """The point of a class that a replica cannot serve."""
+    return RatePoint(0.0, 1.0, None, None, None, False, "none", reason)
+
+
+def raw_rows(catalog: Catalog, llm: Llm) -> tuple[Measurement, ...]:
+    """Raw throughput rows of an LLM; the `*` rows only where it has none of its own."""
+    by_llm = catalog.measurements_by_llm
+    own = tuple(row for row in by_llm.get(llm.id, ()) if row.basis == "raw")
+    return own or tuple(row for row in by_llm.get("*", ()) if row.basis == "raw")
+
+
+def undominated(
+    found: list[Configuration], gpus: int, min_replicas: int
+) -> Iterator[Configuration]:
+    """Configurations that no other one of the same unit beats in every class and in replicas."""
+
+    def worth(config: Configuration) -> tuple[float, ...]:
+        _, tp, points = config
+        replicas = gpus // tp
+        rates = tuple(replicas * point.requests_per_second for point in points)
+        return (*rates, float(min(replicas, min_replicas)))
+
+    kept: list[tuple[float, ...]] = []
+    for config in sorted(found, key=lambda c: (*(-x for x in worth(c)), c[1], c[0])):
+        mine = worth(config)
+        if not any(all(a >= b for a, b in zip(other, mine, strict=True)) for other in kept):
+            kept.append(mine)
+            yield config
+
+
+RATES: dict[str, Callable[[Rates, Gpu, str, int, RequestClass], RatePoint | str]] = {
+    "modelled": Rates._modelled,
+    "raw": Rates._raw,
+    "default": Rates._users,
+    "infrascale": Rates._infrascale,
+}
+"""Where the rate of a replica comes from: rows and the estimate, nominal rates, or users held."""
+
+
+def nearest_reason(reasons: list[str]) -> str:
+    """The reason closest to serving: too slow beats too big, and the last tried is the largest."""
+    if not reasons:
+        return "no replica size that may be used fits the unit"
+    slow = [reason for reason in reasons if "per token" in reason]
+    return (slow or reasons)[-1]

@@ -1,0 +1,181 @@
+"""Which offering can serve which workload, at what rate; and why the others cannot.
+
+Everything that can be decided without the program is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from milp_planner.inputs.catalog.billing import BILLING_MODES, BillingMode
+from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
+from milp_planner.inputs.problem.records import Problem
+from milp_planner.traffic.month import RequestClass, Schedule
+
+
+@dataclass(frozen=True)
+class RatePoint:
+    """How one replica serves one request class."""
+
+    requests_per_second: float
+    """Planned rate at full load, after the derate; 0 where the class cannot be served."""
+
+    derate: float
+    concurrency: float | None
+    tpot_s: float | None
+    ttft_s: float | None
+    ttft_measured: bool
+    source: str
+    """measured, calibrated, estimated, raw or provider; none where the class cannot be served."""
+
+    detail: str = ""
+    """What the source is, or why the class cannot be served."""
+
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """One offering serving one workload in one replica configuration."""
+
+    workload: str
+    offering: Offering | TokenPrice
+    precision: str
+    tensor_parallel: int
+    replicas_per_unit: int
+    points: tuple[RatePoint, ...]
+    """One per request class of the workload, in its order."""
+
+    shares: tuple[float, ...]
+    """The classes' shares of the requests."""
+
+    usd_per_request: tuple[float, ...] = ()
+    """Per-token billing only: price of one request of each class."""
+
+    classes: tuple[RequestClass, ...] = ()
+    """The request classes themselves, in the same order; empty where nobody needs them."""
+
+    @cached_property
+    def mode(self) -> BillingMode:
+        """How it is paid."""
+        return BILLING_MODES[self.offering.billing]
+
+    @cached_property
+    def id(self) -> str:
+        """Unique and readable: workload, offering, billing and replica configuration."""
+        return (
+            f"{self.workload} on {self.offering.id} {self.offering.billing} "
+            f"{self.precision} tp{self.tensor_parallel}"
+        )
+
+    @property
+    def provider(self) -> str:
+        """Who rents it."""
+        return self.offering.provider
+
+    @property
+    def region(self) -> str:
+        """Where it runs."""
+        return self.offering.region
+
+    @property
+    def gpu(self) -> str:
+        """GPU type; '' for per-token offerings."""
+        return self.offering.gpu if isinstance(self.offering, Offering) else ""
+
+    @property
+    def gpus_per_unit(self) -> int:
+        """GPUs of one unit; 0 for per-token offerings."""
+        return self.offering.gpus_per_unit if isinstance(self.offering, Offering) else 0
+
+    @property
+    def usd_per_hour(self) -> float:
+        """Price of a unit and hour; 0 for per-token offerings."""
+        return self.offering.usd_per_hour if isinstance(self.offering, Offering) else 0.0
+
+    @property
+    def rate_limit(self) -> float | None:
+        """Per-token billing only: requests/s that the provider accepts; None where unlimited."""
+        if not isinstance(self.offering, TokenPrice):
+            return None
+        per_minute = self.offering.max_requests_per_minute
+        return None if per_minute is None else per_minute / 60
+
+    @cached_property
+    def requests_per_second(self) -> tuple[float, ...]:
+        """Capacity of a unit for each request class alone (μ_kq), requests/s; 0: cannot serve."""
+        return tuple(self.replicas_per_unit * point.requests_per_second for point in self.points)
+
+    @cached_property
+    def mix_requests_per_second(self) -> float:
+        """Capacity of a unit for the workload's own mix, requests/s: 1 ÷ Σ_q share_q ÷ μ_kq.
+
+        0 where some class cannot be served, and for per-token offerings.
+        """
+        return self.part_requests_per_second if self.serves_all else 0.0
+
+    @cached_property
+    def part_requests_per_second(self) -> float:
+        """The same for the part of the mix that it can serve: Σ share_q ÷ Σ (share_q ÷ μ_kq)."""
+        if self.mode.per_token:
+            return 0.0
+        able = [
+            (share, rate)
+            for share, rate in zip(self.shares, self.requests_per_second, strict=True)
+            if rate > 0
+        ]
+        part = 1.0 if self.serves_all else sum(share for share, _ in able)
+        return part / sum(share / rate for share, rate in able)
+
+    @property
+    def serves_all(self) -> bool:
+        """False where it cannot serve some class of the workload."""
+        return all(point.requests_per_second > 0 for point in self.points)
+
+    @property
+    def serving_points(self) -> tuple[RatePoint, ...]:
+        """The points of the classes that it can serve."""
+        return tuple(point for point in self.points if point.requests_per_second > 0)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Where the rates come from, without repeats, in the order of the classes."""
+        return tuple(dict.fromkeys(point.source for point in self.serving_points))
+
+
+@dataclass(frozen=True)
+class TurnedDown:
+    """An offering that cannot serve a workload, and the one reason."""
+
+    workload: str
+    offering: Offering | TokenPrice
+    reason: str
+
+
+@dataclass(frozen=True)
+class CandidateList:
+    """All candidates of a problem, sorted, and every offering turned down."""
+
+    candidates: tuple[Candidate, ...]
+    turned_down: tuple[TurnedDown, ...]
+    warnings: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class PlanningInput:
+    """Everything the program is built from: question, month, candidates and catalog."""
+
+    problem: Problem
+    schedule: Schedule
+    candidates: CandidateList
+    catalog: Catalog
+
+    def current_units(self) -> dict[tuple[str, str, str], int]:
+        """Units running today by (offering id, billing, workload)."""
+        units: dict[tuple[str, str, str], int] = {}
+        for row in self.problem.current_fleet:
+            key = row.offering, row.billing or "dedicated", row.workload
+            units[key] = units.get(key, 0) + row.units
+        return units

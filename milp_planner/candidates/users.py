@@ -1,0 +1,190 @@
+"""Concurrent users: how many of them one replica holds, so that each gets the speed wished for.
+
+With n requests in flight a replica finishes X(n) of them per second, each after S(n) = n/X(n)
+seconds (Little's law; S is prefill and all output tokens). Q·n requests share the n places:
+
+    speed    O / (Q·S(n)) ≥ tokens/s per user                  O output tokens of a request
+    wait     t_p + (Q − 1)·S(n) ≤ longest wait                 t_p time to the first token, Q ≥ 1
+    users    Q·n ÷ requests per user                           of one replica
+
+The largest Q that keeps both is taken for every batch n, and the best batch for every replica
+configuration; the program then counts replicas. Rates are derated before, so that the speed is kept
+with the confidence asked for. Waiting for a place is bounded; the time to the first token itself,
+which no closed form gives, only shortens what may be waited: it never rejects a replica.
+
+Exact for a curve on which X(n) does not fall: capacity then grows with n as long as Q ≥ 1, so the
+best batch is the largest with Q ≥ 1. Powers of two are tried too, for measured curves that fall.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeGuard
+
+from milp_planner.candidates.records import RatePoint
+from milp_planner.inputs.catalog.records import Gpu, Llm
+from milp_planner.inputs.problem.traffic import ConcurrentUsers
+from milp_planner.serving import infrascale
+from milp_planner.serving.derate import DEFAULT_QUANTILE
+from milp_planner.serving.memory import WEIGHT_BYTES, fit
+from milp_planner.serving.operating_point import OperatingPoint, Rejection
+from milp_planner.serving.roofline import GB, TERA, largest_within
+from milp_planner.serving.throughput import ROUNDING, ServingModel
+
+LEAST_QUEUE = 1 - 1e-9
+
+
+@dataclass(frozen=True)
+class Held:
+    """What one replica holds at one batch."""
+
+    point: OperatingPoint
+    batch: int
+    queue: float
+    """Q, the requests that share a place."""
+
+    users: float
+
+
+@dataclass(frozen=True)
+class Replica:
+    """A replica configuration and what its users wish."""
+
+    model: ServingModel
+    llm: Llm
+    gpu: Gpu
+    precision: str
+    tensor_parallel: int
+    input_tokens: float
+    output_tokens: float
+    wish: ConcurrentUsers
+    tpot_limit_s: float | None = None
+    quantile: float = DEFAULT_QUANTILE
+
+    def held(self, n: int) -> Held | str:
+        """The users that a batch of n holds, or why it cannot run."""
+        size = self.input_tokens, self.output_tokens
+        point = self.model.at(
+            self.llm,
+            self.gpu,
+            self.precision,
+            self.tensor_parallel,
+            *size,
+            n,
+            quantile=self.quantile,
+        )
+        if isinstance(point, Rejection):
+            return point.reason
+        tpot_s, limit_s = point.tpot_s or 0.0, self.tpot_limit_s
+        if limit_s is not None and tpot_s > limit_s * ROUNDING:
+            wished = f"{1e3 * limit_s:g} ms"
+            return f"the fastest {1e3 * tpot_s:.1f} ms per token is above the wished {wished}"
+        return self._queued(point, n)
+
+    def best(self) -> Held | str:
+        """The batch that holds the most users, or why none keeps the wishes."""
+        alone = self.held(1)
+        if isinstance(alone, str):
+            return alone
+        if not is_kept(alone):
+            speed = self.output_tokens * alone.point.planned_requests_per_second
+            wished = f"{self.wish.tokens_per_s:g} tokens/s per user"
+            return f"one request alone gets {speed:.1f} tokens/s, below the wished {wished}"
+        tried = (self.held(n) for n in self.batches())
+        kept = [held for held in tried if is_kept(held)]
+        return max(kept, key=lambda held: (held.users, -held.batch))
+
+    def batches(self) -> list[int]:
+        """Powers of two that fit, and the largest batch that keeps the wishes."""
+        tokens = self.input_tokens + self.output_tokens
+        fitting = fit(self.llm, self.gpu, self.precision, self.tensor_parallel, tokens)
+        most = max(1, fitting.sequences)
+        largest = largest_within(lambda n: 0.0 if is_kept(self.held(int(n))) else 1.0, 0.5, most)
+        return sorted({2**b for b in range(most.bit_length())} | {max(1, largest)})
+
+    def _queued(self, point: OperatingPoint, n: int) -> Held:
+        service_s = n / point.planned_requests_per_second
+        queue = self.output_tokens / (service_s * self.wish.tokens_per_s)
+        if self.wish.longest_wait_s is not None:
+            waiting_s = max(0.0, self.wish.longest_wait_s - (point.ttft_s or 0.0))
+            queue = min(queue, 1 + waiting_s / service_s)
+        return Held(point, n, queue, queue * n / self.wish.requests_per_user)
+
+
+def is_kept(held: Held | str) -> TypeGuard[Held]:
+    """Whether the batch runs and every request of it keeps the wishes."""
+    return isinstance(held, Held) and held.queue >= LEAST_QUEUE
+
+
+def users_point(replica: Replica) -> RatePoint | str:
+    """The users that one replica holds, as a rate counted in users; or why it holds none."""
+    held = replica.best()
+    if isinstance(held, str):
+        return held
+    batch = f"batch {held.batch}, queue ratio {held.queue:.4g}"
+    point = held.point
+    return RatePoint(
+        requests_per_second=held.users,
+        derate=point.derate,
+        concurrency=float(held.batch),
+        tpot_s=point.tpot_s,
+        ttft_s=point.ttft_s,
+        ttft_measured=point.ttft_measured,
+        source=point.source,
+        detail="; ".join(part for part in (batch, point.source_detail) if part),
+        warnings=point.warnings,
+    )
+
+
+def infrascale_point(
+    llm: Llm,
+    gpu: Gpu,
+    precision: str,
+    gpus: int,
+    input_tokens: float,
+    output_tokens: float,
+    wish: ConcurrentUsers,
+) -> RatePoint | str:
+    """The same by InfraScale's formulas; memory and peaks are those of the catalog."""
+    known = precision if precision in WEIGHT_BYTES else "bf16"
+    network, hardware = _network(llm, known), _hardware(gpu)
+    if network is None:
+        return f"parameters, layers or hidden size of {llm.id} are not known"
+    if hardware is None:
+        return f"memory, bandwidth or bf16 peak of {gpu.id} is not known"
+    tokens = input_tokens + output_tokens
+    asked = infrascale.Wish(wish.tokens_per_s, wish.longest_wait_s, wish.requests_per_user)
+    one = infrascale.Node(network, hardware, gpus, 0, tokens, input_tokens)
+    if not one.fits:
+        return f"needs {one.memory_gb:.1f} GB, the node has {one.worth * hardware.memory_gb:.1f} GB"
+    node = infrascale.best_node(network, hardware, gpus, tokens, input_tokens, asked)
+    if node is None:
+        return (
+            f"one request alone gets {one.tokens_per_second(1):.1f} tokens/s after "
+            f"{one.prefill_s:.2f} s: no batch keeps both wishes"
+        )
+    queue = node.largest_queue(asked)
+    return RatePoint(
+        requests_per_second=node.users(asked),
+        derate=1.0,
+        concurrency=float(node.batch),
+        tpot_s=node.token_s,
+        ttft_s=node.prefill_s,
+        ttft_measured=False,
+        source="estimated",
+        detail=f"InfraScale's formulas: batch {node.batch}, queue ratio {queue:.4g}",
+    )
+
+
+def _network(llm: Llm, precision: str) -> infrascale.Network | None:
+    if llm.parameters_b is None or llm.layers is None or llm.hidden_size is None:
+        return None
+    size = llm.parameters_b, llm.layers, llm.hidden_size
+    return infrascale.Network(*size, WEIGHT_BYTES[precision])
+
+
+def _hardware(gpu: Gpu) -> infrascale.Hardware | None:
+    memory, bandwidth, peak = gpu.memory_gib, gpu.memory_bandwidth_gb_per_s, gpu.bf16_tflops
+    if memory is None or bandwidth is None or peak is None:
+        return None
+    return infrascale.Hardware(memory, peak * TERA, bandwidth * GB)

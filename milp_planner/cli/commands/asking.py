@@ -1,0 +1,328 @@
+"""`milp-planner what-if` and `explain`: questions about a problem beyond its plan."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from milp_planner.cli import bars, exit_codes, streams, sweeps
+from milp_planner.cli.commands.solving import STDOUT, chosen_format
+from milp_planner.cli.loading import inputs_of, read_catalog, read_problem
+from milp_planner.cli.parameters import (
+    AsJson,
+    AsOf,
+    CatalogName,
+    FormatName,
+    Gap,
+    Output,
+    Overlays,
+    ProblemFile,
+    Quiet,
+    SolverName,
+    TimeLimit,
+)
+from milp_planner.cli.signals import signals_exit_at_once
+from milp_planner.cli.values import read_jobs
+
+if TYPE_CHECKING:
+    from milp_planner.inputs.catalog.records import Catalog
+    from milp_planner.inputs.problem.records import Problem
+    from milp_planner.plans.records import Plan
+    from milp_planner.questions.sweeps.scenarios import Scenario
+    from milp_planner.questions.sweeps.what_if import How, Row, WhatIf
+
+Many = list[str] | None
+
+Budgets = Annotated[
+    str | None,
+    typer.Option(
+        metavar="USD,...", help="Cash per month: 4000,8k, 2000:20000:1000; 2000:20000: every step."
+    ),
+]
+TrafficFactors = Annotated[
+    str | None, typer.Option(metavar="FACTOR,...", help="Factors on all traffic: 0.5,1,2.")
+]
+Without = Annotated[
+    Many, typer.Option(metavar="KIND:NAME,...", help="Lost, one by one; a+b: together.")
+]
+Prices = Annotated[
+    Many, typer.Option(metavar="OFFERING=USD,...", help="Per GPU-hour, or 80% of today's.")
+]
+LimitValues = Annotated[
+    Many, typer.Option(metavar="KEY=VALUE,...", help="A limit: max_gpus.total=32,64,none.")
+]
+Targets = Annotated[
+    str | None, typer.Option(metavar="SHARE,...", help="Utilization targets: 60%,75%.")
+]
+ScenarioFiles = Annotated[
+    list[Path] | None, typer.Option(metavar="FILE", help="Named patches of the problem.")
+]
+Jobs = Annotated[
+    int, typer.Option(parser=read_jobs, metavar="N", help="Scenarios solved at the same time.")
+]
+
+OfferingName = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Why not this offering? A name or a pattern.")
+]
+GpuName = Annotated[str | None, typer.Option(metavar="NAME", help="Why not this GPU type?")]
+ProviderName = Annotated[str | None, typer.Option(metavar="NAME", help="Why not this provider?")]
+AskLimits = Annotated[bool, typer.Option("--limits", help="What does each limit cost?")]
+
+
+def what_if(
+    file: ProblemFile,
+    budget: Budgets = None,
+    traffic: TrafficFactors = None,
+    without: Without = None,
+    price: Prices = None,
+    limit: LimitValues = None,
+    target: Targets = None,
+    scenario: ScenarioFiles = None,
+    jobs: Jobs = 1,
+    as_json: AsJson = False,
+    format_: FormatName = None,
+    output: Output = None,
+    time_limit: TimeLimit = None,
+    gap: Gap = None,
+    solver: SolverName = None,
+    as_of: AsOf = None,
+    overlay: Overlays = None,
+    catalog: CatalogName = None,
+    quiet: Quiet = False,
+) -> int:
+    """Solve a problem under other budgets, traffic, prices and limits: a row for each."""
+    with signals_exit_at_once():
+        from milp_planner.questions.sweeps.what_if import How
+    format_name = chosen_format(format_, as_json, output)
+    output = None if output == STDOUT else output
+    streams.check_output(output, [Path(file), *(scenario or ())])
+    problem = read_problem(file)
+    streams.check_output(output, inputs_of(problem, file, catalog, overlay))
+    known = read_catalog(problem, file, catalog, overlay, as_of)
+    ends = None if budget is None else sweeps.every_step(budget)
+    if ends is not None:
+        if any([traffic, without, price, limit, target, scenario]):
+            raise typer.BadParameter("--budget without a step stands alone; write 2000:20000:1000")
+        return _every_step(problem, known, ends, format_name, output, time_limit, solver)
+    scenarios = _scenarios(problem, budget, traffic, without, price, limit, target, scenario)
+    if not scenarios:
+        raise typer.BadParameter("nothing to change: give --budget, --traffic, --without, ...")
+    cancel = threading.Event()
+    how = How(time_limit, gap, solver, cancel)
+    with _executor(jobs, cancel) as executor:
+        result = _answered(problem, scenarios, known, executor, how, format_name, output, quiet)
+    return _exit_code(result.rows)
+
+
+def _scenarios(
+    problem: Problem,
+    budgets: str | None,
+    traffic: str | None,
+    without: Many,
+    price: Many,
+    limit: Many,
+    target: str | None,
+    files: list[Path] | None,
+) -> tuple[Scenario, ...]:
+    from milp_planner.questions.sweeps.scenarios import load_scenarios, scenario_grid
+
+    return scenario_grid(
+        budgets=sweeps.read_budgets(budgets) if budgets else (),
+        traffic=sweeps.read_numbers("--traffic", traffic) if traffic else (),
+        without=sweeps.read_without(without or ()),
+        prices=sweeps.read_prices(price or ()),
+        limits=sweeps.read_limits(limit or ()),
+        targets=sweeps.read_shares("--target", target) if target else (),
+        named=[s for path in files or () for s in load_scenarios(path, problem)],
+    )
+
+
+@contextmanager
+def _executor(jobs: int, cancel: threading.Event) -> Iterator[Executor | None]:
+    """Threads, as CBC is another process and HiGHS lets go of the lock; one job needs none."""
+    if jobs == 1:
+        yield None
+        return
+    executor = ThreadPoolExecutor(jobs)
+    try:
+        yield executor
+    except BaseException:  # Ctrl-C, or the reader went away: end the solvers before leaving
+        cancel.set()
+        raise
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _answered(
+    problem: Problem,
+    scenarios: Sequence[Scenario],
+    known: Catalog,
+    executor: Executor | None,
+    how: How,
+    format_name: str,
+    output: Path | None,
+    quiet: bool,
+) -> WhatIf:
+    """All rows and findings, written as they come where a person reads them."""
+    from milp_planner.questions.sweeps.what_if import finished, rows_of
+    from milp_planner.reporting.text.questions.what_if import RowTable, findings
+
+    table = RowTable(scenarios)
+    streams_rows = format_name == "text" and output is None
+    if streams_rows:
+        streams.answer(f"{table.header()}\n")
+    rows: list[Row] = []
+    with bars.bar("scenarios", len(scenarios), quiet=quiet) as step:
+        for row in rows_of(problem, scenarios, known, executor, how):
+            rows.append(row)
+            line = f"{table.line(row)}\n" if streams_rows else ""
+            step(partial(streams.answer, line))
+    with streams.progress("break-even", quiet=quiet):
+        result = finished(problem, scenarios, rows, known, how)
+    lines = "".join(f"{line}\n" for line in findings(result, problem, scenarios))
+    if streams_rows:
+        streams.answer(lines)
+    else:
+        lines = "".join([f"{line}\n" for line in (table.header(), *map(table.line, rows))]) + lines
+        _put(_formatted(result, lines, format_name), output)
+    return result
+
+
+def _formatted(result: WhatIf, text: str, format_name: str) -> str:
+    from milp_planner.reporting.documents.json import to_json
+    from milp_planner.reporting.text.questions.what_if import what_if_csv
+
+    if format_name == "json":
+        return to_json(result.to_dict())
+    return what_if_csv(result) if format_name == "csv" else text
+
+
+def _put(text: str, output: Path | None) -> None:
+    if output is None:
+        streams.answer(text)
+    else:
+        streams.write_file(output, text)
+
+
+def _every_step(
+    problem: Problem,
+    known: Catalog,
+    ends: tuple[float, float],
+    format_name: str,
+    output: Path | None,
+    time_limit_s: float | None,
+    solver: str | None,
+) -> int:
+    """`--budget 2000:20000`: every step between the two, exactly."""
+    from milp_planner.plans.document import clean
+    from milp_planner.questions.sweeps.frontier import budget_frontier, step_dict
+    from milp_planner.reporting.documents.json import to_json
+    from milp_planner.reporting.text.questions.what_if import frontier_dict, frontier_text, rows_csv
+
+    found = budget_frontier(problem, *ends, known, time_limit_s=time_limit_s, solver=solver)
+    text = {
+        "json": lambda: to_json(clean(frontier_dict(found))),
+        "csv": lambda: rows_csv([clean(step_dict(step)) for step in found.steps]),
+    }.get(format_name, lambda: frontier_text(found))()
+    _put(text, output)
+    if found.steps:
+        return exit_codes.FOUND
+    return exit_codes.NO_PLAN if "time limit" in found.note else exit_codes.INFEASIBLE
+
+
+def _exit_code(rows: Sequence[Row]) -> int:
+    """0 when every scenario has an answer, infeasible ones among them."""
+    from milp_planner.questions.sweeps.what_if import FAILED
+
+    failed = [row for row in rows if row.status == FAILED]
+    if any(row.is_solver_failure for row in failed):
+        return exit_codes.BUG
+    return exit_codes.INPUT if failed else exit_codes.FOUND
+
+
+def explain(
+    file: ProblemFile,
+    offering: OfferingName = None,
+    gpu: GpuName = None,
+    provider: ProviderName = None,
+    limits: AskLimits = False,
+    as_json: AsJson = False,
+    time_limit: TimeLimit = None,
+    solver: SolverName = None,
+    as_of: AsOf = None,
+    overlay: Overlays = None,
+    catalog: CatalogName = None,
+    quiet: Quiet = False,
+) -> int:
+    """Say why something is not in the plan, and what each limit costs; all by solving again."""
+    subjects = {"offering": offering, "gpu": gpu, "provider": provider}
+    asked = [name for name, value in subjects.items() if value is not None]
+    if len(asked) + limits != 1:
+        raise typer.BadParameter("give one of --offering, --gpu, --provider and --limits")
+    problem = read_problem(file)
+    known = read_catalog(problem, file, catalog, overlay, as_of)
+    with streams.progress(f"solving {problem.name} again and again", quiet=quiet):
+        if limits:
+            plan, text, document = _limit_costs(problem, known, time_limit, solver)
+        else:
+            plan, text, document = _why_not(problem, known, subjects, time_limit, solver)
+    if as_json:
+        from milp_planner.reporting.documents.json import to_json
+
+        streams.answer(to_json(document))
+    else:
+        streams.answer_report(text)
+    return _exit_code_of(plan)
+
+
+def _limit_costs(
+    problem: Problem, known: Catalog, time_limit_s: float | None, solver: str | None
+) -> tuple[Plan, str, dict[str, Any]]:
+    with signals_exit_at_once():
+        from milp_planner.questions.reasons.limit_costs import explain_limits
+    from milp_planner.reporting.text.plans.table import plan_text
+    from milp_planner.reporting.text.questions.explain import limit_costs_text
+
+    costs = explain_limits(problem, known, time_limit_s=time_limit_s, solver=solver)
+    has_plan = costs.plan.status.has_plan
+    text = limit_costs_text(costs) if has_plan else plan_text(costs.plan)
+    return costs.plan, text, costs.to_dict()
+
+
+def _why_not(
+    problem: Problem,
+    known: Catalog,
+    subjects: dict[str, str | None],
+    time_limit_s: float | None,
+    solver: str | None,
+) -> tuple[Plan, str, dict[str, Any]]:
+    with signals_exit_at_once():
+        from milp_planner.questions.reasons.explain import explain as why_not
+    from milp_planner.questions.reasons.explain import why_not_dict
+    from milp_planner.reporting.text.questions.explain import why_not_text
+
+    why = why_not(
+        problem,
+        known,
+        offering=subjects["offering"],
+        gpu=subjects["gpu"],
+        provider=subjects["provider"],
+        time_limit_s=time_limit_s,
+        solver=solver,
+    )
+    return why.plan, why_not_text(why), why_not_dict(why)
+
+
+def _exit_code_of(plan: Plan) -> int:
+    from milp_planner.plans.records import Status
+
+    if plan.status.has_plan:
+        return exit_codes.FOUND
+    return exit_codes.INFEASIBLE if plan.status is Status.INFEASIBLE else exit_codes.NO_PLAN

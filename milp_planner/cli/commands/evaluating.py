@@ -1,0 +1,50 @@
+"""`milp-planner evaluate`: a fleet that the user fixes, priced and judged."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from milp_planner.cli import exit_codes, streams
+from milp_planner.cli.loading import read_catalog, read_problem
+from milp_planner.cli.parameters import (
+    AsJson,
+    AsOf,
+    CatalogName,
+    Overlays,
+    ProblemFile,
+    Quiet,
+)
+
+FleetText = Annotated[
+    str | None,
+    typer.Option(
+        "--fleet",
+        metavar="OFFERING=UNITS,...",
+        help="Units by offering, such as runpod/h100/us=3; default: the current fleet.",
+    ),
+]
+
+
+def evaluate(
+    file: ProblemFile,
+    fleet: FleetText = None,
+    as_json: AsJson = False,
+    as_of: AsOf = None,
+    overlay: Overlays = None,
+    catalog: CatalogName = None,
+    quiet: Quiet = False,
+) -> int:
+    """Price and judge a fleet that you fix: cash, utilization, penalties, limits broken."""
+    from milp_planner.questions import evaluate as judging
+    from milp_planner.reporting.documents.json import to_json
+    from milp_planner.reporting.text.plans.evaluation import evaluation_text
+
+    problem = read_problem(file)
+    known = read_catalog(problem, file, catalog, overlay, as_of)
+    wanted = None if fleet is None else judging.parse_fleet(fleet)
+    found = judging.evaluate(problem, wanted, known)
+    streams.answer(to_json(found.to_dict()) if as_json else evaluation_text(found))
+    streams.warn(found.plan.warnings, quiet=quiet)
+    return exit_codes.FOUND if found.keeps_all_limits else exit_codes.GATE

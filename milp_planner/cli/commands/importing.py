@@ -1,0 +1,92 @@
+"""`milp-planner import`, `catalog import` and `catalog diff`: what others wrote, as our rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from milp_planner.cli import exit_codes, streams
+from milp_planner.cli.parameters import AsJson, AsOf
+
+
+class Peer(StrEnum):
+    """Planners whose input is understood."""
+
+    MELANGE = "melange"
+    AIBRIX = "aibrix"
+
+
+class PriceFormat(StrEnum):
+    """Published price lists that are understood."""
+
+    SKYPILOT = "skypilot"
+    GPUHUNT = "gpuhunt"
+    LITELLM = "litellm"
+
+
+OutFolder = Annotated[
+    Path, typer.Option("--out", metavar="FOLDER", help="Where to write; must not exist yet.")
+]
+
+
+def import_problem(
+    peer: Annotated[Peer, typer.Argument(help="Whose input it is.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Its JSON input.")],
+    out: OutFolder,
+    as_of: AsOf = None,
+) -> int:
+    """Turn another planner's input into a problem and a catalog folder."""
+    from milp_planner.inputs.imports.aibrix import import_aibrix
+    from milp_planner.inputs.imports.melange import import_melange
+
+    importers: dict[Peer, Callable[..., Any]] = {
+        Peer.MELANGE: import_melange,
+        Peer.AIBRIX: import_aibrix,
+    }
+    written = importers[peer](file, out, as_of=as_of)
+    streams.answer(f"{written.problem_path}\n")
+    streams.warn(written.notes, quiet=False)
+    return exit_codes.FOUND
+
+
+def import_prices(
+    kind: Annotated[PriceFormat, typer.Argument(metavar="skypilot|gpuhunt|litellm")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Published files.")],
+    out: OutFolder,
+    base: Annotated[
+        str, typer.Option("--base", metavar="CATALOG", help="The catalog it extends.")
+    ] = "market",
+    as_of: AsOf = None,
+) -> int:
+    """Turn a published price list into an overlay folder, offline."""
+    from milp_planner.inputs.imports.gpuhunt import import_gpuhunt
+    from milp_planner.inputs.imports.litellm import import_litellm
+    from milp_planner.inputs.imports.skypilot import import_skypilot
+
+    importers: dict[PriceFormat, Callable[..., Any]] = {
+        PriceFormat.SKYPILOT: import_skypilot,
+        PriceFormat.GPUHUNT: import_gpuhunt,
+        PriceFormat.LITELLM: import_litellm,
+    }
+    written = importers[kind](files, out, base=base, as_of=as_of)
+    streams.answer("\n".join(written.lines()) + "\n")
+    return exit_codes.FOUND
+
+
+def diff(
+    before: Annotated[str, typer.Argument(metavar="A", help="A shipped catalog, or a folder.")],
+    after: Annotated[str, typer.Argument(metavar="B", help="A shipped catalog, or a folder.")],
+    as_json: AsJson = False,
+) -> int:
+    """Say what differs between two catalogs: rows added, removed and changed."""
+    from milp_planner.cli.loading import read_named_catalog
+    from milp_planner.inputs.catalog.diff import catalog_diff
+    from milp_planner.reporting.documents.json import to_json
+
+    found = catalog_diff(read_named_catalog(before), read_named_catalog(after))
+    streams.answer(to_json(found.to_dict()) if as_json else "\n".join(found.lines()) + "\n")
+    return exit_codes.FOUND

@@ -1,0 +1,176 @@
+"""`milp-planner solve`."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from milp_planner.cli import exit_codes, streams
+from milp_planner.cli.gates import Gates
+from milp_planner.cli.loading import inputs_of, read_catalog, read_problem
+from milp_planner.cli.parameters import (
+    AlternativesCount,
+    AsJson,
+    AsOf,
+    CatalogName,
+    DifferBy,
+    Difference,
+    FailOnEstimates,
+    FormatName,
+    Gap,
+    MaxCost,
+    MaxPriceAge,
+    Output,
+    Overlays,
+    PerWorkload,
+    ProblemFile,
+    Quiet,
+    Reproducible,
+    RequireOptimal,
+    SolverName,
+    TimeLimit,
+)
+from milp_planner.cli.signals import signals_exit_at_once
+
+if TYPE_CHECKING:
+    from milp_planner.inputs.catalog.records import Catalog
+    from milp_planner.inputs.problem.records import Problem
+    from milp_planner.plans.records import Plan
+    from milp_planner.questions.confidence import ConfidenceRange
+
+STDOUT = Path("-")
+SUFFIX_FORMATS = {".json": "json", ".csv": "csv"}
+
+
+def solve(
+    file: ProblemFile,
+    as_json: AsJson = False,
+    format_: FormatName = None,
+    output: Output = None,
+    time_limit: TimeLimit = None,
+    gap: Gap = None,
+    alternatives: AlternativesCount = None,
+    differ_by: Difference = None,
+    per_workload: PerWorkload = False,
+    solver: SolverName = None,
+    max_cost: MaxCost = None,
+    max_price_age: MaxPriceAge = None,
+    fail_on_estimates: FailOnEstimates = False,
+    require_optimal: RequireOptimal = False,
+    range_: Annotated[
+        bool, typer.Option("--range", help="Solve again at p50 and p5 of the estimates' error.")
+    ] = False,
+    as_of: AsOf = None,
+    overlay: Overlays = None,
+    catalog: CatalogName = None,
+    reproducible: Reproducible = False,
+    quiet: Quiet = False,
+) -> int:
+    """Find the cheapest fleet, with proof."""
+    with signals_exit_at_once():
+        from milp_planner.questions.solve import solve as find_plan
+        from milp_planner.solving.search import Interrupted
+    from milp_planner.reporting.documents.options import ReportOptions
+    from milp_planner.reporting.formats import FORMATS
+
+    format_name = chosen_format(format_, as_json, output)
+    output = None if output == STDOUT else output
+    streams.check_output(output, [Path(file)])
+    problem = with_alternatives(read_problem(file), alternatives, differ_by, per_workload)
+    streams.check_output(output, inputs_of(problem, file, catalog, overlay))
+    known = read_catalog(problem, file, catalog, overlay, as_of)
+    try:
+        with streams.progress(f"planning {problem.name}", quiet=quiet):
+            plan = find_plan(problem, known, time_limit_s=time_limit, gap=gap, solver=solver)
+            found = solved_again(problem, known, plan, time_limit, gap, solver) if range_ else None
+    except Interrupted as stop:  # what is proven is printed all the same
+        _put(FORMATS[format_name](stop.plan, ReportOptions(reproducible)), format_name, output)
+        raise stop.cause from None
+    streams.warn(plan.warnings, quiet=quiet)
+    gates = Gates(max_cost, max_price_age, fail_on_estimates, as_of or date.today())
+    failed = tuple(gates.failures(plan))
+    report = ReportOptions(reproducible, failed, found)
+    _put(FORMATS[format_name](plan, report), format_name, output)
+    for failure in failed:
+        streams.tell(failure)
+    return exit_code(plan, bool(failed), require_optimal)
+
+
+def solved_again(
+    problem: Problem,
+    known: Catalog,
+    plan: Plan,
+    time_limit_s: float | None,
+    gap: float | None,
+    solver: str | None,
+) -> ConfidenceRange:
+    """The plan over the error of its estimates."""
+    from milp_planner.questions.confidence import confidence_range
+
+    return confidence_range(
+        problem, known, plan=plan, time_limit_s=time_limit_s, gap=gap, solver=solver
+    )
+
+
+def _put(text: str, format_name: str, output: Path | None) -> None:
+    if output is not None:
+        streams.write_file(output, text)
+    elif format_name == "text":
+        streams.answer_report(text)
+    else:
+        streams.answer(text)
+
+
+def chosen_format(name: str | None, as_json: bool, output: Path | None) -> str:
+    """The format asked for: by name, by --json, by the output's suffix, else text."""
+    from milp_planner.reporting.formats import FORMATS
+
+    if as_json and name not in (None, "json"):
+        raise typer.BadParameter(f"--json and --format {name} contradict each other")
+    by_suffix = SUFFIX_FORMATS.get(output.suffix.lower(), "text") if output else "text"
+    chosen = name if name is not None else "json" if as_json else by_suffix
+    if chosen not in FORMATS:
+        raise typer.BadParameter(f"--format: {chosen!r} is not one of {', '.join(FORMATS)}")
+    return chosen
+
+
+def with_alternatives(
+    problem: Problem, count: int | None, differ_by: DifferBy | None, per_workload: bool
+) -> Problem:
+    """The problem with what the command line says about alternatives."""
+    asked = {
+        name: value
+        for name, value in (
+            ("count", count),
+            ("differ_by", None if differ_by is None else differ_by.value),
+            ("per_workload", per_workload or None),
+        )
+        if value is not None
+    }
+    if not asked:
+        return problem
+    alternatives = problem.alternatives.model_copy(update=asked)
+    return problem.model_copy(update={"alternatives": alternatives})
+
+
+def exit_code(plan: Plan, gate_failed: bool, require_optimal: bool) -> int:
+    """What the shell is told about a plan; a missing proof is told before a failed gate."""
+    from milp_planner.plans.records import Status
+
+    if plan.status is Status.INFEASIBLE:
+        return exit_codes.INFEASIBLE
+    if plan.status is Status.NO_PLAN:
+        return exit_codes.NO_PLAN
+    if require_optimal and not is_proven(plan):
+        streams.tell("Not proven: the solvers stopped before the proof that --require-optimal asks")
+        return exit_codes.UNPROVEN
+    return exit_codes.GATE if gate_failed else exit_codes.FOUND
+
+
+def is_proven(plan: Plan) -> bool:
+    """True when the plan is optimal, or within a gap that was asked for."""
+    asked = plan.provenance.gap_asked
+    return plan.gap is not None and (plan.gap == 0 or 0 < plan.gap <= asked)

@@ -1,0 +1,1 @@
+"""Catalogs: their records, files, folders and checks."""

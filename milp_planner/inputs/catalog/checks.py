@@ -1,0 +1,265 @@
+"""What is checked of catalog rows beyond the type of each cell.
+
+To add a check, write a function from `Rows` to findings and list it in `CHECKS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from statistics import median
+from typing import Any
+
+from milp_planner.errors import Fault, did_you_mean
+from milp_planner.inputs.catalog.records import (
+    Catalog,
+    Gpu,
+    Llm,
+    Measurement,
+    Offering,
+    Sourced,
+    gpu_spelling,
+)
+
+FARTHEST_FROM_MEDIAN = 6.0
+"""A price per GPU this far from its GPU's median looks like a mistake: units have up to 8 GPUs."""
+
+SLACK = 1.10
+"""Data sheets of one GPU differ by 4 % in bandwidth; only what is clearly above is refused."""
+
+LATENCY_SLACK = 1.25
+"""A published tpot may be a median, which lies below the mean that the bound is about."""
+
+LEAST_BYTES_PER_PARAMETER = {
+    "bf16": 2.0,
+    "fp16": 2.0,
+    "fp8": 1.0,
+    "int8": 1.0,
+    "mxfp4": 0.5,
+    "nvfp4": 0.5,
+    "int4": 0.5,
+}
+"""Bytes per weight without scales: the least that a decode step can read."""
+
+REGIMES = {
+    "fixed_concurrency": "closed loop at a fixed number of requests: latency is usable",
+    "static_batch": "one batch from start to end",
+    "burst_of_n_requests": "n requests at once: the time to first token is queueing",
+    "offline_max": "endless queue",
+    "online_qps": "arrivals at a fixed rate, below capacity",
+}
+NEEDS_CONCURRENCY = {"fixed_concurrency", "static_batch", "burst_of_n_requests"}
+
+PRICE_CLASSES = {
+    "dedicated": "on demand",
+    "autoscaling": "on demand",
+    "reserved_1y": "reserved",
+    "reserved_3y": "reserved",
+    "spot": "spot",
+}
+"""Billings whose prices are compared with one another; owned machines are compared with none."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A record and where it was read."""
+
+    file: str
+    line: int
+    record: Any
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of one layer, with the catalog that they and the layers below make."""
+
+    added: Mapping[str, list[Row]]
+    """By file name."""
+
+    catalog: Catalog
+    last_day: date
+
+
+PRICE_HINT = (
+    "usd_per_hour is the price of a whole unit of gpus_per_unit GPUs; "
+    "if it is right, write true under price_acknowledged"
+)
+
+Finding = tuple[Row, str, str, str]
+"""Row, column, message and hint."""
+
+
+def faults_of(rows: Rows) -> Iterator[Fault]:
+    """Every fault that `CHECKS` find, in the order of the checks."""
+    for check in CHECKS:
+        for row, column, message, hint in check(rows):
+            yield Fault(row.file, row.line, 0, column, message, hint)
+
+
+def unknown_gpu(catalog: Catalog, name: str) -> str:
+    """Why `name` is not a GPU id: it stands for several, or for none."""
+    several = catalog.gpus_named(name)
+    if several:
+        return f"{name!r} is ambiguous; write {' or '.join((', '.join(several[:-1]), several[-1]))}"
+    near = did_you_mean(gpu_spelling(name), {*catalog.gpus, *catalog.gpu_aliases})
+    return f"{name!r} is not in the catalog{near}"
+
+
+def unknown_llm(catalog: Catalog, name: str) -> str:
+    """Why `name` is not an LLM id."""
+    near = did_you_mean(name, {*catalog.llms, *catalog.llm_aliases}, most=2)
+    return f"{name!r} is not in the catalog{near}"
+
+
+# --- Checks -----------------------------------------------------------------------------------
+
+
+def dates_in_the_future(rows: Rows) -> Iterator[Finding]:
+    """No source said anything tomorrow."""
+    for row in _all(rows):
+        if isinstance(row.record, Sourced) and row.record.as_of > rows.last_day:
+            text = f"{row.record.as_of} is in the future (today is {rows.last_day})"
+            yield row, "as_of", text, ""
+
+
+def prices_far_from_the_median(rows: Rows) -> Iterator[Finding]:
+    """Price per GPU within 6 times its GPU's median: catches a node price entered as a GPU price.
+
+    The median is over providers, each with the median of its own offerings, so that a provider
+    with many regions has one voice. On-demand, reserved and spot prices have medians of their own.
+    """
+    medians = _median_prices(rows.catalog)
+    for row in rows.added.get("offerings.csv", ()):
+        offering: Offering = row.record
+        group = offering.gpu, PRICE_CLASSES.get(offering.billing, "")
+        if group not in medians or offering.price_acknowledged:
+            continue
+        usual, providers = medians[group]
+        ratio = offering.usd_per_gpu_hour / usual
+        if not 1 / FARTHEST_FROM_MEDIAN <= ratio <= FARTHEST_FROM_MEDIAN:
+            text = (
+                f"${offering.usd_per_gpu_hour:.2f} per GPU is {ratio:.2g} times the median of "
+                f"${usual:.2f} for {group[0]} {group[1]} ({providers} providers)"
+            )
+            yield row, "usd_per_hour", text, PRICE_HINT
+
+
+def _median_prices(catalog: Catalog) -> dict[tuple[str, str], tuple[float, int]]:
+    """(GPU, price class) to median USD per GPU and hour, and the number of providers."""
+    prices: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for o in catalog.offerings:
+        if o.billing in PRICE_CLASSES:
+            group = prices.setdefault((o.gpu, PRICE_CLASSES[o.billing]), {})
+            group.setdefault(o.provider, []).append(o.usd_per_gpu_hour)
+    return {
+        key: (median(median(own) for own in by_provider.values()), len(by_provider))
+        for key, by_provider in prices.items()
+    }
+
+
+def incomplete_measurements(rows: Rows) -> Iterator[Finding]:
+    """A measured rate needs its request shape, its concurrency, and names that are understood."""
+    for row in _measurements(rows):
+        m: Measurement = row.record
+        if m.basis == "raw":
+            continue
+        if m.regime not in REGIMES:
+            known = ", ".join(REGIMES)
+            yield row, "regime", f"{m.regime!r} is not one of {known}", ""
+        if m.precision not in LEAST_BYTES_PER_PARAMETER:
+            known = ", ".join(LEAST_BYTES_PER_PARAMETER)
+            yield row, "precision", f"{m.precision!r} is not one of {known}", ""
+        if m.concurrency is None and m.regime in NEEDS_CONCURRENCY:
+            yield row, "concurrency", "required, a throughput means nothing without it", ""
+        for column in ("input_tokens", "output_tokens"):
+            if getattr(m, column) is None:
+                yield row, column, "required, a throughput means nothing without it", ""
+        if m.llm == "*":
+            yield row, "llm", "'*' is for raw rows; name the LLM that was measured", ""
+
+
+def impossible_throughputs(rows: Rows) -> Iterator[Finding]:
+    """A measured rate below what the silicon can do."""
+    for row in _measurements(rows):
+        m: Measurement = row.record
+        bound = most_tokens_per_second(m, rows.catalog)
+        if bound is not None and m.output_tokens_per_second > SLACK * bound[0]:
+            rate = f"{m.output_tokens_per_second:,.6g}"
+            text = f"{rate} is above the physical bound of {bound[0]:,.0f}: {bound[1]}"
+            hint = "it counts the generated tokens of one replica, not those of the prompts"
+            yield row, "output_tokens_per_second", text, hint
+
+
+def contradictory_latencies(rows: Rows) -> Iterator[Finding]:
+    """n sequences that each take tpot for a token give at most n ÷ tpot tokens/s."""
+    for row in _measurements(rows):
+        m: Measurement = row.record
+        if m.tpot_s is None or m.concurrency is None or m.regime != "fixed_concurrency":
+            continue
+        most = m.concurrency / m.tpot_s
+        if m.output_tokens_per_second > LATENCY_SLACK * most:
+            text = (
+                f"{m.tpot_s:g} s per token lets {m.concurrency:g} requests give "
+                f"{most:,.3g} tokens/s, not {m.output_tokens_per_second:,.6g}"
+            )
+            yield row, "tpot_s", text, "times are in seconds"
+
+
+def most_tokens_per_second(m: Measurement, catalog: Catalog) -> tuple[float, str] | None:
+    """The most output tokens/s that a replica can generate, and why; None where unknown.
+
+    A decode step gives each of n sequences one token and reads every active weight at least once:
+        X ≤ n · tp · BW / (P · b),   and   X ≤ tp · F / (2 · P)   [tokens/s]
+    with P the active parameters except the input embedding, b bytes each, BW and F dense peaks.
+    """
+    llm, gpu = catalog.llms.get(m.llm), catalog.gpus.get(m.gpu)
+    if m.basis == "raw" or llm is None or gpu is None or llm.active_parameters_b is None:
+        return None
+    parameters = llm.active_parameters_b * 1e9 - _input_embedding(llm)
+    bounds = []
+    bytes_per_weight = LEAST_BYTES_PER_PARAMETER.get(m.precision)
+    if gpu.memory_bandwidth_gb_per_s and m.concurrency and bytes_per_weight:
+        step_bytes = parameters * bytes_per_weight
+        per_sequence = m.tensor_parallel * gpu.memory_bandwidth_gb_per_s * 1e9 / step_bytes
+        step = f"each step reads at least {step_bytes / 1e9:.1f} GB of weights"
+        why = f"{m.concurrency:g} requests in flight, and {step}"
+        bounds.append((m.concurrency * per_sequence, why))
+    peak_tflops = _highest_peak(m.precision, gpu)
+    if peak_tflops:
+        why = f"{2 * parameters / 1e9:.1f} GFLOP per token at {peak_tflops:g} TFLOPS per GPU"
+        bounds.append((m.tensor_parallel * peak_tflops * 1e12 / (2 * parameters), why))
+    return min(bounds, default=None)
+
+
+def _input_embedding(llm: Llm) -> float:
+    """Parameters of which a step reads a few rows only; tied ones are read as output layer."""
+    return 0.0 if llm.tied_embeddings else llm.vocabulary * (llm.hidden_size or 0)
+
+
+def _highest_peak(precision: str, gpu: Gpu) -> float | None:
+    """The fastest unit that could compute in that format, TFLOPS; None when one is unknown."""
+    if gpu.bf16_tflops is None:
+        return None
+    if precision in ("bf16", "fp16"):
+        return gpu.bf16_tflops
+    peaks = [gpu.bf16_tflops, gpu.fp8_tflops, gpu.int8_tops, gpu.fp4_tflops]
+    return max(peak for peak in peaks if peak is not None)
+
+
+def _measurements(rows: Rows) -> list[Row]:
+    return rows.added.get("measurements.csv", [])
+
+
+def _all(rows: Rows) -> Iterator[Row]:
+    for table in rows.added.values():
+        yield from table
+
+
+CHECKS = (
+    dates_in_the_future,
+    prices_far_from_the_median,
+    incomplete_measurements,
+    impossible_throughputs,
+    contradictory_latencies,
+)

@@ -1,0 +1,407 @@
+"""Reads a catalog: folders of CSV files with one record a row, overlays on top of a base.
+
+To add a kind of row, add its record and a field of `Catalog` to `records.py`, and a `Table` below.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from functools import cache
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from milp_planner.errors import (
+    MOST_FAULTS_SHOWN,
+    Fault,
+    InputError,
+    argument_error,
+    did_you_mean,
+    input_error,
+)
+from milp_planner.inputs.catalog.checks import Row, Rows, faults_of, unknown_gpu, unknown_llm
+from milp_planner.inputs.catalog.csv_rows import Cells, read_rows, wording
+from milp_planner.inputs.catalog.folders import Layer, read_layers, shipped_catalogs
+from milp_planner.inputs.catalog.owned import OwnedUnits
+from milp_planner.inputs.catalog.records import (
+    Catalog,
+    Gpu,
+    Id,
+    Llm,
+    Measurement,
+    Offering,
+    Sourced,
+    TokenPrice,
+    gpu_spelling,
+    short_gpu_names,
+)
+from milp_planner.inputs.reading.arguments import paths_of
+from milp_planner.inputs.reading.records import Frozen
+
+__all__ = ["MAX_OFFERINGS", "TABLES", "Table", "load_catalog", "shipped_catalogs"]
+
+MAX_OFFERINGS = 20_000
+ANY_LLM = "*"
+
+
+def load_catalog(
+    name_or_folder: str | Path = "market",
+    *,
+    base: Path | None = None,
+    overlays: Iterable[str | Path] = (),
+    as_of: date | None = None,
+) -> Catalog:
+    """The catalog of that name or in that folder, with overlays on top, every row checked.
+
+    A folder rests on the catalog that its `catalog.csv` says it `extends`, else on `market`.
+    `base` is what a relative folder is relative to; `as_of` is the day taken for today.
+    Raises `InputError` with every fault of every file, each with its line.
+    """
+    if not isinstance(name_or_folder, str | Path):
+        given = type(name_or_folder).__name__
+        raise argument_error(f"expected a name or a folder, not {given}", path="name_or_folder")
+    if not name_or_folder:
+        raise input_error("must not be empty", path="name_or_folder")
+    overlays = paths_of("overlays", overlays, "folders")
+    if as_of is not None and (not isinstance(as_of, date) or isinstance(as_of, datetime)):
+        raise argument_error(f"expected a date, not {type(as_of).__name__}", path="as_of")
+    layers = read_layers(name_or_folder, base or Path(), overlays, TABLES)
+    loader = _Loader(as_of or date.today())
+    for depth, layer in enumerate(layers):
+        loader.add(layer, override=depth > 0)
+    if loader.faults:
+        raise InputError(loader.faults)
+    return loader.catalog(layers)
+
+
+class GpuAlias(Frozen):
+    """One spelling of a GPU's name; one that several rows give is ambiguous."""
+
+    alias: str
+    gpu: Id
+
+    @property
+    def id(self) -> str:
+        """What makes the row one of its own."""
+        return f"{gpu_spelling(self.alias)} -> {self.gpu}"
+
+
+class LlmAlias(Frozen):
+    """One more name of an LLM."""
+
+    alias: str
+    llm: Id
+
+    @property
+    def id(self) -> str:
+        """What makes the row one of its own."""
+        return self.alias
+
+
+@dataclass(frozen=True)
+class Table:
+    """How one file is read."""
+
+    record: type[Frozen]
+    required: tuple[str, ...]
+    """Columns that must be there."""
+
+    prices: tuple[str, ...] = ()
+    """Columns without which a row is unavailable, never free."""
+
+    key: str = "id"
+    """Attribute that tells rows apart, and by which an overlay replaces them."""
+
+    unwritten: tuple[str, ...] = ("override",)
+    """Fields that no file holds."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that the file may have."""
+        return tuple(name for name in self.record.model_fields if name not in self.unwritten)
+
+    @property
+    def is_sourced(self) -> bool:
+        """Whether a row bears a source, a date and an override mark."""
+        return issubclass(self.record, Sourced)
+
+
+_SOURCED = ("as_of", "source")
+TABLES: dict[str, Table] = {
+    "gpus.csv": Table(Gpu, ("id", "vendor", *_SOURCED)),
+    "gpu_aliases.csv": Table(GpuAlias, ("alias", "gpu")),
+    "llms.csv": Table(Llm, ("id", *_SOURCED)),
+    "llm_aliases.csv": Table(LlmAlias, ("alias", "llm")),
+    "offerings.csv": Table(
+        Offering,
+        (
+            "provider",
+            "name",
+            "region",
+            "billing",
+            "gpu",
+            "gpus_per_unit",
+            "usd_per_hour",
+            *_SOURCED,
+        ),
+        prices=("usd_per_hour",),
+        key="key",
+    ),
+    "owned.csv": Table(
+        OwnedUnits,
+        (
+            "provider",
+            "name",
+            "gpu",
+            "gpus_per_unit",
+            "purchase_usd",
+            "lifetime_years",
+            *_SOURCED,
+        ),
+    ),
+    "token_prices.csv": Table(
+        TokenPrice,
+        ("provider", "llm", "usd_per_m_input_tokens", "usd_per_m_output_tokens", *_SOURCED),
+        prices=("usd_per_m_input_tokens", "usd_per_m_output_tokens"),
+        key="key",
+        unwritten=("override", "billing"),
+    ),
+    "measurements.csv": Table(
+        Measurement,
+        ("llm", "gpu", "precision", "tensor_parallel", "output_tokens_per_second", *_SOURCED),
+        key="key",
+    ),
+}
+"""In reading order: a row may name what an earlier file defines."""
+
+DEFINITIONS = ("gpus.csv", "gpu_aliases.csv", "llms.csv", "llm_aliases.csv")
+LISTS_OF_NAMES = ("gpus.csv", "llms.csv")
+
+
+@dataclass
+class _Loader:
+    """Puts layer on layer and collects faults; a fault in one file does not hide another's."""
+
+    today: date
+    faults: list[Fault] = field(default_factory=list)
+    undefined: bool = False
+    """Definitions are wanting, so that right rows would be called unknown: they are not read."""
+
+    notes: list[str] = field(default_factory=list)
+    merged: dict[str, dict[object, Row]] = field(default_factory=lambda: {n: {} for n in TABLES})
+
+    def add(self, layer: Layer, *, override: bool) -> None:
+        """Put a layer on top of the ones before."""
+        names, faults_before = [n for n in TABLES if n in layer.files], len(self.faults)
+        added = {n: self._add_file(layer, n, override) for n in names if n in DEFINITIONS}
+        self.undefined = self.undefined or len(self.faults) > faults_before
+        if not self.undefined:
+            added |= {n: self._add_file(layer, n, override) for n in names if n not in DEFINITIONS}
+        if len(self.merged["offerings.csv"]) > MAX_OFFERINGS:
+            text = f"the catalog has more than {MAX_OFFERINGS:,} offerings, the most that is read"
+            self.faults.append(Fault(f"{layer.label}offerings.csv", 0, 0, "", text))
+        self.faults.extend(faults_of(Rows(added, self._so_far(), layer.last_day(self.today))))
+
+    def catalog(self, layers: Sequence[Layer]) -> Catalog:
+        """What all layers together make."""
+        rows = (row.record for name in TABLES for row in self.merged[name].values())
+        return replace(
+            self._so_far(),
+            name=" + ".join(layer.name for layer in layers),
+            version=" + ".join(v for layer in layers if (v := layer.manifest.version)) or "0",
+            sha256=_sha256(layers),
+            overrides=sum(getattr(record, "override", False) for record in rows),
+            made_on=max((day for layer in layers if (day := layer.manifest.date)), default=None),
+            notes=tuple(self.notes),
+        )
+
+    def _add_file(self, layer: Layer, name: str, override: bool) -> list[Row]:
+        """The usable rows of one file, now merged."""
+        table, file = TABLES[name], f"{layer.label}{name}"
+        try:
+            found, faults = read_rows(layer.files[name], file, table.columns, table.required)
+        except InputError as error:
+            self.faults.extend(error.faults)
+            return []
+        self.faults.extend(faults)
+        if override and table.is_sourced:
+            found = [(line, cells | {"override": True}) for line, cells in found]
+        unpriced = _fill_prices(found, table)
+        unknown = self._resolve_names(found, file) if name not in LISTS_OF_NAMES else set()
+        rows = self._distinct(self._validated(found, table, file), table)
+        if name == "llms.csv":
+            rows = [self._completed(row, rows) for row in rows]
+        return self._merge(name, rows, unpriced, unknown)
+
+    def _merge(
+        self, name: str, rows: list[Row], unpriced: set[int], unknown: set[int]
+    ) -> list[Row]:
+        """Add or replace rows; a row without a price takes away the one that it replaces."""
+        merged, key = self.merged[name], attrgetter(TABLES[name].key)
+        usable = [row for row in rows if row.line not in unpriced | unknown]
+        gone = [row for row in rows if row.line in unpriced]
+        merged |= {key(row.record): row for row in usable}
+        for row in gone:
+            merged.pop(key(row.record), None)
+        if gone:
+            self.notes.append(_unavailable(gone))
+        return usable
+
+    def _resolve_names(self, rows: list[tuple[int, Cells]], file: str) -> set[int]:
+        """Put ids for other names of GPUs and LLMs; returns the lines whose name is unknown."""
+        names = self._names()
+        unknown: set[int] = set()
+        for line, cells in rows:
+            for column, (known, find, why_unknown) in NAMES.items():
+                name = cells.get(column)
+                if name is None or name in known(names) or name == ANY_LLM:
+                    continue
+                ids = find(names, name)
+                # A stand-in, so that the row's other cells are still looked at.
+                cells[column] = ids[0] if ids else "unknown"
+                if len(ids) != 1:
+                    unknown.add(line)
+                    text = f"{name!r} is not in the catalog"
+                    if len(unknown) <= MOST_FAULTS_SHOWN:  # looking for near names takes long
+                        text = why_unknown(names, name)
+                    self.faults.append(Fault(file, line, 0, column, text))
+        return unknown
+
+    def _validated(self, rows: list[tuple[int, Cells]], table: Table, file: str) -> list[Row]:
+        """Records of the rows that are right; the others are faults."""
+        try:
+            records = _list_of(table.record).validate_python([cells for _, cells in rows])
+        except ValidationError as error:
+            wrong = set()
+            for e in error.errors():
+                line = rows[int(e["loc"][0])][0]
+                wrong.add(line)
+                self.faults.append(Fault(file, line, 0, str(e["loc"][1]), wording(e)))
+            return self._validated([row for row in rows if row[0] not in wrong], table, file)
+        lines = (line for line, _ in rows)
+        return [Row(file, line, record) for line, record in zip(lines, records, strict=True)]
+
+    def _distinct(self, rows: list[Row], table: Table) -> list[Row]:
+        first: dict[object, Row] = {}
+        for row in rows:
+            kept = first.setdefault(getattr(row.record, table.key), row)
+            if kept is not row:
+                text = f"{_called(row.record)} is given twice (first on line {kept.line})"
+                self.faults.append(Fault(row.file, row.line, 0, "", text))
+        return list(first.values())
+
+    def _completed(self, row: Row, added: list[Row]) -> Row:
+        """An LLM with the fields it takes from the one of its shape."""
+        shape = row.record.same_shape_as
+        if shape is None:
+            return row
+        llms = {r.record.id: r.record for r in (*self.merged["llms.csv"].values(), *added)}
+        if shape not in llms or llms[shape].same_shape_as:
+            text = (
+                f"{shape!r} is not in the catalog{did_you_mean(shape, {*llms} - {row.record.id})}"
+            )
+            if shape in llms:
+                text = (
+                    f"{shape!r} takes its own shape from {llms[shape].same_shape_as!r}; name that"
+                )
+            self.faults.append(Fault(row.file, row.line, 0, "same_shape_as", text))
+            return row
+        own = {*row.record.model_fields_set, *Sourced.model_fields, "hf_id"}
+        taken = {name: getattr(llms[shape], name) for name in Llm.model_fields if name not in own}
+        return replace(row, record=row.record.model_copy(update=taken))
+
+    def _names(self) -> Catalog:
+        """The catalog so far, with names only."""
+        gpus, gpu_aliases, llms, llm_aliases = (
+            [row.record for row in self.merged[name].values()] for name in DEFINITIONS
+        )
+        spellings = short_gpu_names(gpu.id for gpu in gpus)
+        for row in gpu_aliases:
+            key = gpu_spelling(row.alias)
+            spellings[key] = tuple(sorted({*spellings.get(key, ()), row.gpu}))
+        return Catalog(
+            name="",
+            version="",
+            sha256="",
+            gpus={gpu.id: gpu for gpu in sorted(gpus, key=lambda gpu: gpu.id)},
+            llms={llm.id: llm for llm in sorted(llms, key=lambda llm: llm.id)},
+            gpu_aliases=spellings,
+            llm_aliases={llm.hf_id: llm.id for llm in llms if llm.hf_id}
+            | {row.alias: row.llm for row in llm_aliases},
+        )
+
+    def _so_far(self) -> Catalog:
+        offerings, owned, token_prices, measurements = (
+            [row.record for row in self.merged[name].values()]
+            for name in TABLES
+            if name not in DEFINITIONS
+        )
+        return replace(
+            self._names(),
+            offerings=_offerings(offerings, owned),
+            token_prices=tuple(sorted(token_prices, key=lambda row: row.key)),
+            measurements=tuple(measurements),
+        )
+
+
+def _offerings(rented: Sequence[Offering], owned: Sequence[OwnedUnits]) -> tuple[Offering, ...]:
+    """All offerings in order; units in `owned.csv` stand before a price written for them."""
+    rows = (*rented, *(units.offering for units in owned))
+    return tuple(sorted({row.key: row for row in rows}.values(), key=lambda row: row.key))
+
+
+@cache
+def _list_of(record: type[Frozen]) -> TypeAdapter[list[Frozen]]:
+    return TypeAdapter(list[record])  # type: ignore[valid-type]
+
+
+def _fill_prices(rows: list[tuple[int, Cells]], table: Table) -> set[int]:
+    """Lines without a price; they get a stand-in, so that their other cells are still looked at."""
+    unpriced = set()
+    for line, cells in rows:
+        for price in table.prices:
+            if price not in cells:
+                cells[price] = "1"
+                unpriced.add(line)
+    return unpriced
+
+
+def _unavailable(rows: list[Row]) -> str:
+    lines = [str(row.line) for row in rows]
+    shown = ", ".join(lines[:5]) + (", …" if len(lines) > 5 else "")
+    return f"{rows[0].file}: {len(rows)} unavailable for want of a price (line {shown})"
+
+
+def _called(record: Any) -> str:
+    """What a reader calls a row."""
+    if isinstance(record, Offering | TokenPrice):
+        return f"{record.id!r} billed {record.billing}"
+    if isinstance(record, Measurement):
+        return f"this measurement of {record.llm!r} on {record.gpu!r}"
+    return repr(record.id)
+
+
+def _sha256(layers: Sequence[Layer]) -> str:
+    """Hash of all files in the order of layers and names."""
+    digest = hashlib.sha256()
+    for layer in layers:
+        for name, content in sorted(layer.files.items()):
+            digest.update(f"{name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+def _llms_named(catalog: Catalog, name: str) -> tuple[str, ...]:
+    llm = catalog.llm(name)
+    return (llm.id,) if llm else ()
+
+
+NAMES: dict[str, Any] = {
+    "gpu": (attrgetter("gpus"), Catalog.gpus_named, unknown_gpu),
+    "llm": (attrgetter("llms"), _llms_named, unknown_llm),
+}
+"""Columns that name something: the ids, the ids that a name may stand for, why it is unknown."""

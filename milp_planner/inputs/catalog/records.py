@@ -1,0 +1,327 @@
+"""What can be rented and served: GPUs, LLMs, offerings, token prices and measurements.
+
+A catalog is a folder of CSV files with one record a row; `catalogs/README.md` gives the columns.
+The records are here, the reading of folders is in `files.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from milp_planner.inputs.reading.records import Frozen
+
+Billing = Literal[
+    "dedicated", "autoscaling", "reserved_1y", "reserved_3y", "spot", "per_token", "owned"
+]
+
+Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._+-]*$", max_length=120)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Sourced(Frozen):
+    """A fact with its origin."""
+
+    source: str = Field(min_length=1)
+    """Where the fact was read: a repository with file, or a web address."""
+
+    as_of: date
+    """The day on which the source said so."""
+
+    note: str = ""
+    """What a reader should know before trusting the row."""
+
+    override: bool = False
+    """True when an overlay added or replaced the row; set on loading, never written in a file."""
+
+
+class Gpu(Sourced):
+    """One accelerator type in one form factor; peaks are dense, not sparse."""
+
+    id: Id
+    """Lower-case key with memory and form factor, e.g. `h100-80gb-sxm`."""
+
+    vendor: str
+    memory_gib: Positive | None = None
+    """Memory as the driver reports it where known, else the nominal figure, in GiB (2^30 bytes)."""
+
+    memory_bandwidth_gb_per_s: Positive | None = None
+    bf16_tflops: Positive | None = None
+    fp8_tflops: Positive | None = None
+    """Dense fp8 peak; None where the GPU has no fp8 unit, which then computes at the bf16 rate."""
+
+    int8_tops: Positive | None = None
+    fp4_tflops: Positive | None = None
+    compute_capability: Positive | None = None
+    """Generation of an NVIDIA GPU: none before 8.0 has bf16; None where it does not matter."""
+
+    tdp_watts: Positive | None = None
+    interconnect: str = "pcie"
+    """Link between the GPUs of one unit: pcie, nvlink, infinity_fabric, roce, neuronlink or ici."""
+
+
+class Llm(Sourced):
+    """One language model and its architecture. Fields that do not apply are None or 0."""
+
+    id: Id
+    same_shape_as: Id | None = None
+    """LLM with the same tensors: fields left empty here, and measurements, are taken from it."""
+
+    hf_id: str = ""
+    parameters_b: Positive | None = None
+    """All parameters, in billions; None when only `recommended_memory_gib` is known."""
+
+    active_parameters_b: Positive | None = None
+    """Parameters used per token, in billions; equals `parameters_b` for a dense LLM."""
+
+    layers: Count | None = None
+    hidden_size: Count | None = None
+    attention_heads: Count | None = None
+    kv_heads: Count | None = None
+    head_dim: Count | None = None
+    attention: str = ""
+    """MHA, GQA, MLA, or one of these with `+sliding`, `+chunked`, `+linear`, `+mamba`, `+DSA`."""
+
+    kv_lora_rank: int = 0
+    qk_nope_head_dim: int = 0
+    qk_rope_head_dim: int = 0
+    v_head_dim: int = 0
+    full_attention_layers: int = 0
+    windowed_layers: int = 0
+    linear_layers: int = 0
+    window_tokens: int = 0
+    ffn_size: int = 0
+    moe_layers: int = 0
+    experts: int = 0
+    experts_per_token: int = 0
+    moe_ffn_size: int = 0
+    shared_expert_ffn: int = 0
+    vocabulary: int = 0
+    tied_embeddings: bool = False
+    context_tokens: Count | None = None
+    native_precision: str = "bf16"
+    """Format of the published weights: bf16, fp8, mxfp4, nvfp4 or int4."""
+
+    kv_bytes_per_token_bf16: float = Field(default=0, ge=0)
+    """KV cache of the full-attention layers, bytes per token at 2 bytes per element."""
+
+    kv_bytes_windowed_per_token_bf16: float = Field(default=0, ge=0)
+    """KV cache of the windowed layers, bytes per token inside the window, at 2 bytes."""
+
+    recommended_memory_gib: Positive | None = None
+    """Memory the publisher recommends; used instead of the memory model where it is given."""
+
+
+COUNT_ASSUMED = "quoted for one GPU, smallest count sold not stated"
+
+
+class Offering(Sourced):
+    """One thing a provider rents: GPUs together as a unit, in a region, under one billing."""
+
+    provider: Id
+    name: Id
+    """The provider's name for it, in lower case, e.g. `p5.48xlarge`."""
+
+    region: Id
+    billing: Billing
+    gpu: Id
+    gpus_per_unit: Count
+    usd_per_hour: Positive
+    """Price of a whole unit, in US dollars per hour."""
+
+    max_units: Annotated[int, Field(ge=0)] | None = None
+    """Units that can be had; None where unknown. No public source states it: users fill it in."""
+
+    count_assumed: bool = False
+    """True when the source quotes one GPU and does not say the smallest count it sells."""
+
+    price_acknowledged: bool = False
+    """True when a price far from its GPU's median has been looked at and is meant."""
+
+    @property
+    def id(self) -> str:
+        """`provider/name/region`; rows that differ only in billing share it."""
+        return f"{self.provider}/{self.name}/{self.region}"
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """(id, billing): unique in a catalog."""
+        return self.id, self.billing
+
+    @property
+    def usd_per_gpu_hour(self) -> float:
+        """Price per GPU and hour, in US dollars."""
+        return self.usd_per_hour / self.gpus_per_unit
+
+    @property
+    def price_note(self) -> str:
+        """What whoever pays the price should know of it, in words; empty where nothing is."""
+        return "; ".join(filter(None, (COUNT_ASSUMED if self.count_assumed else "", self.note)))
+
+
+class TokenPrice(Sourced):
+    """One LLM behind a provider's API, paid per token."""
+
+    provider: Id
+    llm: Id
+    region: Id = "global"
+    usd_per_m_input_tokens: Annotated[float, Field(ge=0)]
+    usd_per_m_output_tokens: Positive
+    usd_per_m_cached_tokens: Annotated[float, Field(ge=0)] | None = None
+    max_requests_per_minute: Positive | None = None
+
+    billing: Literal["per_token"] = "per_token"
+
+    @property
+    def price_note(self) -> str:
+        """The row's note, in the shipped catalogs the provider's name for the LLM."""
+        return self.note
+
+    @property
+    def id(self) -> str:
+        """`provider/llm/region`."""
+        return f"{self.provider}/{self.llm}/{self.region}"
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """(id, billing): unique in a catalog."""
+        return self.id, self.billing
+
+
+class Measurement(Sourced):
+    """One measured serving point of one replica (a group of `tensor_parallel` GPUs)."""
+
+    llm: str
+    """LLM id; `*` on a `raw` row stands for any LLM with no `raw` row on any GPU."""
+
+    gpu: Id
+    precision: str
+    tensor_parallel: Count
+    engine: str = ""
+    regime: str = "fixed_concurrency"
+    """`fixed_concurrency` (closed loop: latency usable), `offline_max`, `static_batch`, ..."""
+
+    input_tokens: Positive | None = None
+    output_tokens: Positive | None = None
+    concurrency: Positive | None = None
+    """Requests in flight in the replica."""
+
+    output_tokens_per_second: Positive
+    """Generated tokens per second of the whole replica; on a `raw` row, all tokens."""
+
+    ttft_s: Positive | None = None
+    tpot_s: Positive | None = None
+    basis: Literal["measured", "raw"] = "measured"
+    """`raw`: a nominal rate per GPU, to be multiplied by the pattern's efficiency and batching."""
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What was measured, without the result: unique in a catalog."""
+        return (
+            *(self.llm, self.gpu, self.precision, self.tensor_parallel, self.engine, self.regime),
+            *(self.input_tokens, self.output_tokens, self.concurrency, self.basis),
+        )
+
+
+def gpu_spelling(name: str) -> str:
+    """`H100 PCIe` and `h100_pcie` -> `h100-pcie`: how the keys of `gpu_aliases` are written."""
+    return "-".join(name.lower().replace("_", " ").split())
+
+
+def short_gpu_names(ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Beginnings of ids, which stand for every id that they begin: `h100` -> the three H100s."""
+    names: dict[str, list[str]] = {}
+    for gpu in sorted(ids):
+        parts = gpu.split("-")
+        for length in range(1, len(parts)):
+            names.setdefault("-".join(parts[:length]), []).append(gpu)
+    return {name: tuple(gpus) for name, gpus in names.items()}
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Everything known about what can be rented, as immutable records."""
+
+    name: str
+    version: str
+    sha256: str
+    """Hash of the files that the catalog was read from; '' when built in code."""
+
+    gpus: Mapping[str, Gpu]
+    llms: Mapping[str, Llm]
+    llm_aliases: Mapping[str, str] = field(default_factory=dict)
+    gpu_aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Spellings that stand for one GPU id, or for several and are then ambiguous."""
+
+    offerings: tuple[Offering, ...] = ()
+    token_prices: tuple[TokenPrice, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+    overrides: int = 0
+    """Rows that overlays added or replaced."""
+
+    made_on: date | None = None
+    """The day the youngest manifest states; None when built in code."""
+
+    notes: tuple[str, ...] = ()
+    """What was read but cannot be used, such as offerings without a price."""
+
+    @cached_property
+    def measurements_by_llm(self) -> dict[str, tuple[Measurement, ...]]:
+        """Measurements by LLM id; LLMs of the same shape share theirs."""
+        groups: dict[str, list[Measurement]] = {}
+        for row in self.measurements:
+            groups.setdefault(self._shape(row.llm), []).append(row)
+        llms = {*self.llms, *(row.llm for row in self.measurements)}
+        shapes = ((llm, self._shape(llm)) for llm in sorted(llms))
+        return {llm: tuple(groups[shape]) for llm, shape in shapes if shape in groups}
+
+    @cached_property
+    def providers(self) -> tuple[str, ...]:
+        """Everyone who rents GPUs or sells tokens here, in order."""
+        renting = {offering.provider for offering in self.offerings}
+        return tuple(sorted(renting | {price.provider for price in self.token_prices}))
+
+    def llm(self, name: str) -> Llm | None:
+        """The LLM by id or alias; None when there is none."""
+        return self.llms.get(self.llm_aliases.get(name, name))
+
+    def gpus_named(self, name: str) -> tuple[str, ...]:
+        """The GPU ids that a spelling may stand for: one when it is clear, none when unknown."""
+        if name in self.gpus:
+            return (name,)
+        return self.gpu_aliases.get(gpu_spelling(name), ())
+
+    def _shape(self, llm: str) -> str:
+        known = self.llms.get(llm)
+        return known.same_shape_as or llm if known else llm
+
+    @staticmethod
+    def of(
+        *,
+        gpus: Iterable[Gpu],
+        llms: Iterable[Llm],
+        offerings: Iterable[Offering] = (),
+        token_prices: Iterable[TokenPrice] = (),
+        measurements: Iterable[Measurement] = (),
+        name: str = "in-code",
+        version: str = "0",
+    ) -> Catalog:
+        """A catalog built in code, rows in a fixed order."""
+        gpus_by_id = {gpu.id: gpu for gpu in sorted(gpus, key=lambda g: g.id)}
+        return Catalog(
+            name=name,
+            version=version,
+            sha256="",
+            gpus=gpus_by_id,
+            gpu_aliases=short_gpu_names(gpus_by_id),
+            llms={llm.id: llm for llm in sorted(llms, key=lambda m: m.id)},
+            offerings=tuple(sorted(offerings, key=lambda o: o.key)),
+            token_prices=tuple(sorted(token_prices, key=lambda p: p.key)),
+            measurements=tuple(measurements),
+        )

@@ -1,0 +1,379 @@
+"""A user's own measurements: YAML or CSV, or the JSON of vLLM, GuideLLM and AIPerf.
+
+    vllm bench serve --save-result       one object, or one a line with --append-result
+    guidellm benchmark --output-path     `benchmarks:` with one entry per load
+    aiperf profile                       `profile_export_aiperf.json`
+
+Formats as these tools wrote them in 2025 and 2026. To add one, write a function from plain data to
+`Found` rows and name it in `JSON_FORMATS`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from milp_planner.errors import Fault, InputError, input_error, readable_path
+from milp_planner.inputs.catalog.csv_rows import read_rows, wording
+from milp_planner.inputs.catalog.writing import parse_json, read_text
+from milp_planner.inputs.reading.records import Frozen
+from milp_planner.inputs.reading.strict_yaml import read_yaml
+from milp_planner.inputs.reading.validation import validate
+from milp_planner.units import PositiveNumber, Seconds, WholeNumber
+
+MS_PER_S = 1e3
+MOST_ROWS = 10_000
+
+CONCURRENCY_REQUIRED = "required, a throughput means nothing without it"
+
+
+class OwnMeasurement(Frozen):
+    """One measured point of one replica, as a user writes it; what is left out is asked elsewhere.
+
+    Columns and keys are those of `measurements.csv`.
+    """
+
+    llm: str | None = None
+    gpu: str | None = None
+    precision: str | None = None
+    tensor_parallel: Annotated[WholeNumber, Field(ge=1)] | None = None
+    engine: str = ""
+    regime: str = "fixed_concurrency"
+    input_tokens: PositiveNumber | None = None
+    output_tokens: PositiveNumber | None = None
+    concurrency: PositiveNumber | None = None
+    """Requests in flight in the replica."""
+
+    output_tokens_per_second: PositiveNumber
+    """Generated tokens per second of the whole replica."""
+
+    ttft_s: Seconds | None = Field(None, alias="ttft")
+    tpot_s: Seconds | None = Field(None, alias="tpot")
+    as_of: date | None = None
+    source: str = ""
+    note: str = ""
+
+
+class MeasurementFile(Frozen):
+    """A YAML file of measurements."""
+
+    measurements: tuple[OwnMeasurement, ...] = Field(min_length=1, max_length=MOST_ROWS)
+
+
+@dataclass(frozen=True)
+class Found:
+    """One measurement and where it was read."""
+
+    file: str
+    line: int
+    path: str
+    """`benchmarks[2]`; '' in a file of one measurement, or where the line says it."""
+
+    row: OwnMeasurement
+    speculative: bool = False
+    """The tool says that draft tokens were used."""
+
+    warnings: tuple[str, ...] = field(default=())
+
+    def fault(self, column: str, message: str, hint: str = "") -> Fault:
+        """A fault of this measurement."""
+        path = ".".join(part for part in (self.path, column) if part)
+        return Fault(self.file, self.line, 0, path, message, hint)
+
+
+def read_measurements(files: Sequence[Path]) -> list[Found]:
+    """Every measurement of the files, in order; the format is told by suffix and content.
+
+    Raises InputError with every fault, and where a throughput has no concurrency or request size.
+    """
+    found: list[Found] = []
+    faults: list[Fault] = []
+    for file in files:
+        try:
+            found += _read(file)
+        except InputError as error:
+            faults += error.faults
+    faults += [fault for row in found for fault in _missing(row)]
+    if faults:
+        raise InputError(faults)
+    return found
+
+
+def _missing(found: Found) -> Iterator[Fault]:
+    """What a throughput means nothing without."""
+    needed = ["input_tokens", "output_tokens"]
+    if found.row.regime != "offline_max":
+        needed.insert(0, "concurrency")
+    for name in needed:
+        if getattr(found.row, name) is None:
+            yield found.fault(name, CONCURRENCY_REQUIRED, HINTS.get(name, ""))
+
+
+def _read(file: Path) -> list[Found]:
+    if file.is_dir():
+        raise input_error("is a directory; give a file", file=str(file))
+    suffix = file.suffix.lower()
+    if suffix in (".yaml", ".yml"):
+        return list(_from_yaml(file))
+    if suffix == ".csv":
+        return list(_from_csv(file))
+    if suffix in (".json", ".jsonl"):
+        return list(_from_json(file))
+    raise input_error("give .yaml, .csv, .json or .jsonl", file=str(file))
+
+
+def _from_yaml(file: Path) -> Iterator[Found]:
+    document = read_yaml(file, first_key="measurements", hint="")
+    for i, row in enumerate(validate(MeasurementFile, document).measurements):
+        path = readable_path(("measurements", i))
+        yield Found(str(file), document.named(path)[0], path, row)
+
+
+def _from_csv(file: Path) -> Iterator[Found]:
+    columns = list(OwnMeasurement.model_fields)
+    content = read_text(file).encode()
+    rows, faults = read_rows(content, str(file), columns, ["output_tokens_per_second"])
+    checked = TypeAdapter(OwnMeasurement)
+    found = []
+    for line, cells in rows:
+        try:
+            found.append(Found(str(file), line, "", checked.validate_python(_in_seconds(cells))))
+        except ValidationError as error:
+            faults += [
+                Fault(str(file), line, 0, str(e["loc"][0]) if e["loc"] else "", wording(e))
+                for e in error.errors()
+            ]
+    if faults:
+        raise InputError(faults)
+    yield from found
+
+
+def _in_seconds(cells: Mapping[str, Any]) -> dict[str, Any]:
+    """Times of a CSV are plain seconds, as their column says."""
+
+    def plain(name: str, cell: Any) -> Any:
+        if not name.endswith("_s"):
+            return cell
+        try:
+            return float(cell)
+        except ValueError:
+            return cell
+
+    return {name: plain(name, cell) for name, cell in cells.items()}
+
+
+def _from_json(file: Path) -> Iterator[Found]:
+    for line, document in _documents(file):
+        if not isinstance(document, dict):
+            raise input_error(UNKNOWN_JSON, file=str(file))
+        for is_it, rows in JSON_FORMATS:
+            if is_it(document):
+                yield from (_checked(file, line, *row) for row in rows(document))
+                break
+        else:
+            raise input_error(UNKNOWN_JSON, file=str(file))
+
+
+def _documents(file: Path) -> Iterator[tuple[int, Any]]:
+    """The JSON document of a file, or one a line, each with its line."""
+    text = read_text(file)
+    lines = [(n, line) for n, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    try:
+        if len(lines) > 1 and all(_is_whole(line) for _, line in lines[:2]):
+            yield from [(n, parse_json(line, str(file), n)) for n, line in lines]
+        else:
+            yield 0, parse_json(text, str(file))
+    except ValueError:  # Python reads no integer of more than 4,300 digits
+        said = "not valid JSON: a number of thousands of digits"
+        raise input_error(said, file=str(file)) from None
+
+
+def _is_whole(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _checked(file: Path, line: int, path: str, values: dict[str, Any], speculative: bool) -> Found:
+    """The values as a record; what is not a number above 0 counts as not given."""
+    known = {name: value for name, value in values.items() if value is not None}
+    try:
+        return Found(str(file), line, path, OwnMeasurement.model_validate(known), speculative)
+    except ValidationError as error:
+        raise InputError(
+            Fault(str(file), line, 0, ".".join([path, str(e["loc"][0])]).lstrip("."), wording(e))
+            for e in error.errors()
+        ) from None
+
+
+JsonRow = tuple[str, dict[str, Any], bool]
+"""(path in the document, values by column, whether draft tokens were used)."""
+
+
+def _is_vllm(document: Mapping[str, Any]) -> bool:
+    return "output_throughput" in document and "total_input_tokens" in document
+
+
+def _vllm_rows(document: Mapping[str, Any]) -> Iterator[JsonRow]:
+    """`vllm bench serve`: totals ÷ requests completed give the mean request size."""
+    completed = _number(document.get("completed"))
+    sglang = str(document.get("backend")).startswith("sglang")  # its benchmark is a child of vLLM's
+    values = {
+        "engine": "sglang" if sglang else "vllm",
+        "input_tokens": _ratio(document.get("total_input_tokens"), completed),
+        "output_tokens": _ratio(document.get("total_output_tokens"), completed),
+        "concurrency": _number(document.get("max_concurrency")),
+        "output_tokens_per_second": _number(document.get("output_throughput")),
+        "ttft_s": _ratio(document.get("mean_ttft_ms"), MS_PER_S),
+        "tpot_s": _ratio(document.get("mean_tpot_ms"), MS_PER_S),
+        "as_of": _day(document.get("date")),
+        "note": _text("bench serve of", document.get("model_id")),
+    }
+    yield "", values, "spec_decode_acceptance_rate" in document
+
+
+def _is_guidellm(document: Mapping[str, Any]) -> bool:
+    return isinstance(document.get("benchmarks"), list)
+
+
+def _guidellm_rows(document: Mapping[str, Any]) -> Iterator[JsonRow]:
+    """GuideLLM: means over the successful requests; its inter-token latency is our tpot."""
+    for i, entry in enumerate(document["benchmarks"]):
+        benchmark = _object(entry)
+        metrics = _object(benchmark.get("metrics"))
+        values = {
+            "input_tokens": _mean(metrics, "prompt_token_count"),
+            "output_tokens": _mean(metrics, "output_token_count"),
+            "concurrency": _streams(benchmark) or _mean(metrics, "request_concurrency"),
+            "output_tokens_per_second": _mean(metrics, "output_tokens_per_second"),
+            "ttft_s": _ratio(_mean(metrics, "time_to_first_token_ms"), MS_PER_S),
+            "tpot_s": _ratio(_mean(metrics, "inter_token_latency_ms"), MS_PER_S),
+            "as_of": _day(benchmark.get("start_time")),
+            "note": "guidellm",
+        }
+        yield f"benchmarks[{i}]", values, False
+
+
+def _streams(benchmark: Mapping[str, Any]) -> float | None:
+    """Requests held in flight, where the load was a closed loop."""
+    for holder in ("config", "args"):
+        strategy = _object(_object(benchmark.get(holder)).get("strategy"))
+        if strategy.get("type_") == "synchronous":
+            return 1.0
+        if strategy.get("type_") == "concurrent":
+            return _number(strategy.get("streams"))
+    return None
+
+
+def _mean(metrics: Mapping[str, Any], name: str) -> float | None:
+    return _number(_object(_object(metrics.get(name)).get("successful")).get("mean"))
+
+
+def _is_aiperf(document: Mapping[str, Any]) -> bool:
+    metrics = _object(document.get("records")) or document
+    return "avg" in _object(metrics.get("output_token_throughput"))
+
+
+def _aiperf_rows(document: Mapping[str, Any]) -> Iterator[JsonRow]:
+    """AIPerf: averages over the requests, each with its unit."""
+    metrics = _object(document.get("records")) or document
+    values = {
+        "input_tokens": _average(metrics, "input_sequence_length"),
+        "output_tokens": _average(metrics, "output_sequence_length"),
+        "concurrency": _concurrency(document.get("input_config")),
+        "output_tokens_per_second": _average(metrics, "output_token_throughput"),
+        "ttft_s": _time(metrics, "time_to_first_token", "ttft"),
+        "tpot_s": _time(metrics, "inter_token_latency"),
+        "as_of": _day(document.get("start_time")),
+        "note": "aiperf",
+    }
+    yield "", values, False
+
+
+def _average(metrics: Mapping[str, Any], name: str) -> float | None:
+    return _number(_object(metrics.get(name)).get("avg"))
+
+
+def _time(metrics: Mapping[str, Any], *names: str) -> float | None:
+    """An average time in seconds, by the unit stated beside it; milliseconds when none is."""
+    for name in names:
+        unit = str(_object(metrics.get(name)).get("unit") or "ms").lower()
+        found = _ratio(_average(metrics, name), PER_SECOND.get(unit, MS_PER_S))
+        if found:
+            return found
+    return None
+
+
+def _concurrency(config: Any) -> float | None:
+    """The first `concurrency` in the configuration, wherever this version keeps it."""
+    if isinstance(config, dict):
+        own = _number(config.get("concurrency"))
+        return own or next(filter(None, map(_concurrency, config.values())), None)
+    if isinstance(config, list):
+        return next(filter(None, map(_concurrency, config)), None)
+    return None
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: Any) -> float | None:
+    """A number above 0; None for anything else, as tools write null, 0 or "inf" for `none`."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 < value < LARGEST and math.isfinite(value) else None
+
+
+def _ratio(value: Any, by: float | None) -> float | None:
+    number = _number(value)
+    return number / by if number and by else None
+
+
+def _day(value: Any) -> date | None:
+    """`20260801-120000`, an ISO time, or seconds since 1970 -> the day; None for anything else."""
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return datetime.fromtimestamp(value, UTC).date()
+        text = str(value or "")
+        if text[:8].isdigit():
+            return datetime.strptime(text[:8], "%Y%m%d").date()
+        return date.fromisoformat(text[:10])
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _text(*parts: Any) -> str:
+    return " ".join(str(part) for part in parts if part)
+
+
+LARGEST = 1e15
+"""Above it a number of tokens or milliseconds means nothing."""
+
+HINTS = {
+    "concurrency": "run the benchmark with a fixed number of requests in flight "
+    "(vllm bench serve --max-concurrency, guidellm --rate-type concurrent, aiperf --concurrency)",
+}
+
+PER_SECOND = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
+
+UNKNOWN_JSON = (
+    "not the JSON of `vllm bench serve`, GuideLLM or AIPerf; write the measurements as YAML or CSV"
+)
+
+JSON_FORMATS: tuple[
+    tuple[
+        Callable[[Mapping[str, Any]], bool],
+        Callable[[Mapping[str, Any]], Iterator[JsonRow]],
+    ],
+    ...,
+] = ((_is_vllm, _vllm_rows), (_is_guidellm, _guidellm_rows), (_is_aiperf, _aiperf_rows))
+"""(is it that tool's document, its rows)."""

@@ -1,0 +1,1 @@
+"""The problem file: its records, its traffic, and patches to it."""

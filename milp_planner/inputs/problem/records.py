@@ -1,0 +1,422 @@
+"""The question: workloads with traffic and wishes, a policy, and limits.
+
+To add a limit, add its field to `Limits` here and its rule to `milp/limits/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
+
+from pydantic import Field, PrivateAttr, model_validator
+
+from milp_planner.errors import RecordError
+from milp_planner.inputs.catalog.records import Billing, Id
+from milp_planner.inputs.problem.traffic import ConcurrentUsers, Pattern, RequestSize, Traffic
+from milp_planner.inputs.reading.field_types import (
+    Amount,
+    Ceiling,
+    Confidence,
+    GpusPerReplica,
+    PenaltyUsd,
+    ShareOrNone,
+    SwitchingUsd,
+    UnitCount,
+    UsefulShare,
+    Version,
+)
+from milp_planner.inputs.reading.records import Frozen
+from milp_planner.units import (
+    HOURS_PER_MONTH,
+    PositiveNumber,
+    Seconds,
+    Share,
+    WholeNumber,
+    YesNo,
+)
+
+SCHEMA_VERSION: Final = 1
+MOST_WORKLOADS = 200
+SHARES_TOLERANCE = 1e-6
+
+BAND_CEILINGS = {"low": 0.50, "medium": 0.75}
+
+Glob = Annotated[str, Field(min_length=1, max_length=200)]
+"""A name or a pattern with `*`, such as `eu-*`."""
+
+Globs = tuple[Glob, ...]
+
+Precision = Literal["bf16", "fp16", "fp8", "nvfp4", "mxfp4", "int4"]
+
+
+class Latency(Frozen):
+    """What the workload's users should feel."""
+
+    requirement_s: Seconds | None = Field(None, alias="requirement")
+    """Below 300 ms the workload is strict, which matters to a penalty only."""
+
+    tpot_s: Seconds | None = Field(None, alias="tpot")
+    """Mean time per output token; bounds the operating point of every replica."""
+
+    ttft_s: Seconds | None = Field(None, alias="ttft")
+    """Time to first token; binds only where measured, otherwise reported as not verified."""
+
+    max_band: Literal["low", "medium", "high"] | None = None
+    """Highest latency band: low is utilization up to 50 %, medium up to 75 %."""
+
+
+class MeasuredRate(Frozen):
+    """What one replica on one GPU type was measured to serve, taken at its word."""
+
+    gpu: Annotated[str, Field(min_length=1, max_length=120)]
+    gpus_per_replica: Annotated[WholeNumber, Field(ge=1, le=64)] = 1
+    requests_per_second: PositiveNumber
+    """Of the whole replica, at full load."""
+
+
+class Workload(Frozen):
+    """A stream of requests to one LLM."""
+
+    name: Id
+    llm: Annotated[str, Field(min_length=1, max_length=120)]
+    precision: tuple[Precision, ...] | None = Field(None, min_length=1)
+    """Weight formats that may be served; default: the LLM's own, and fp8 where the GPU has it."""
+
+    tensor_parallel: tuple[GpusPerReplica, ...] | None = Field(None, min_length=1)
+    """GPUs per replica that may be used; default: 1, 2, 4 and 8."""
+
+    traffic: Traffic
+    requests: RequestSize | tuple[RequestSize, ...] | None = None
+    """Size of a request, or several classes whose shares sum to 1."""
+
+    rates: tuple[MeasuredRate, ...] | None = Field(None, min_length=1, max_length=200)
+    """Measured rates of any model (images, embeddings, ...), used instead of the serving model.
+
+    `llm` is then only a name, memory and latency are not checked, and only these GPUs serve.
+    """
+
+    latency: Latency = Latency()
+    min_replicas: UnitCount = 1
+    """Replicas that must be up whenever the workload has traffic."""
+
+    priority: Annotated[WholeNumber, Field(ge=1)] = 1
+    """1 is served first when the budget is short and `when_short` is `priority`."""
+
+    @model_validator(mode="after")
+    def _shares_sum_to_one(self) -> Self:
+        if self.requests is None:
+            return self
+        if not self.classes:
+            raise RecordError("at least one class is needed", at=("requests",))
+        shares = [size.share for size in self.classes]
+        if len(shares) > 1 and None in shares:
+            raise RecordError("every class needs a share when there are several", at=("requests",))
+        total = sum(1.0 if share is None else share for share in shares)
+        if abs(total - 1) > SHARES_TOLERANCE * (1 + 1e-6):
+            raise RecordError(f"the shares sum to {total:.10g}, not to 1", at=("requests",))
+        return self
+
+    @model_validator(mode="after")
+    def _rates_count_requests(self) -> Self:
+        if self.rates is None:
+            return self
+        if isinstance(self.traffic, ConcurrentUsers):
+            raise RecordError("a measured rate says nothing of users", at=("rates",))
+        counts_tokens = getattr(self.traffic, "tokens_per_day", None) is not None
+        if counts_tokens and not self.classes:
+            raise RecordError(
+                "required: rates count requests, the traffic counts tokens", at=("requests",)
+            )
+        return self
+
+    @property
+    def classes(self) -> tuple[RequestSize, ...]:
+        """The request classes; empty when the problem states none."""
+        if self.requests is None:
+            return ()
+        return self.requests if isinstance(self.requests, tuple) else (self.requests,)
+
+
+class Utilization(Frozen):
+    """How full a fleet may be planned."""
+
+    target: UsefulShare = 0.75
+    """Highest utilization at the peak that costs no penalty; hard while `ceiling` equals it."""
+
+    ceiling: Ceiling | None = None
+    """Highest utilization allowed at all; above the target only at a penalty. Default: target."""
+
+    @model_validator(mode="after")
+    def _ceiling_is_not_below_target(self) -> Self:
+        if self.ceiling is not None and self.ceiling < self.target:
+            raise ValueError(f"ceiling {self.ceiling:g} is below the target {self.target:g}")
+        return self
+
+    @property
+    def highest(self) -> float:
+        """The ceiling, or the target where none is given."""
+        return self.target if self.ceiling is None else self.ceiling
+
+
+class OverloadPenalty(Frozen):
+    """A ramp on the utilization above a threshold, not capped."""
+
+    above: ShareOrNone = 0.90
+    usd_at_full_load: PenaltyUsd = 20_000
+
+
+class ScalingPenalty(Frozen):
+    """A price per GPU beyond a count, over the workload's whole fleet."""
+
+    above_gpus: Annotated[WholeNumber, Field(ge=0)] = 8
+    usd_per_gpu: PenaltyUsd = 50_000
+    per: Literal["workload"] = "workload"
+
+
+class StrictLatencyPenalty(Frozen):
+    """A price on the high band for workloads with a strict requirement."""
+
+    below_s: Seconds = Field(0.3, alias="below")
+    usd: PenaltyUsd = 30_000
+
+
+class ShortfallPenalty(Frozen):
+    """A price on requests left unserved; without it none may be."""
+
+    usd_per_million_requests: PenaltyUsd
+
+
+class Penalties(Frozen):
+    """Prices on soft outcomes; each is off unless given."""
+
+    overload: OverloadPenalty | None = None
+    scaling: ScalingPenalty | None = None
+    strict_latency: StrictLatencyPenalty | None = None
+    shortfall: ShortfallPenalty | None = None
+
+
+REFERENCE_PENALTIES = Penalties(
+    overload=OverloadPenalty(), scaling=ScalingPenalty(), strict_latency=StrictLatencyPenalty()
+)
+"""The three published penalties of the InferenceAtlas reference."""
+
+
+class Policy(Frozen):
+    """How to plan."""
+
+    preset: Literal["inference-atlas"] | None = None
+    """`inference-atlas`: the reference's penalties where the problem does not set its own."""
+
+    serving_model: Literal["default", "infrascale"] = "default"
+    """`infrascale`: that tool's published formulas, for traffic of concurrent users alone."""
+
+    utilization: Utilization = Utilization()
+    penalties: Penalties = Penalties()
+    confidence: Confidence = "p90"
+    """How sure to be of an estimate: p90 plans on what 90 of 100 replicas reach or exceed."""
+
+    hours_per_month: Annotated[PositiveNumber, Field(ge=1, le=744)] = HOURS_PER_MONTH
+    switch_off_dedicated: YesNo = False
+    """True lets on-demand units stop, unpaid, in blocks without load."""
+
+    spot_loss: Share = 0.0
+    """Share of spot work that is lost and run again; it costs that share of the spot rent."""
+
+    @property
+    def active_penalties(self) -> Penalties:
+        """The penalties in force, the preset's filled in."""
+        if self.preset is None:
+            return self.penalties
+        given = {name: getattr(self.penalties, name) for name in Penalties.model_fields}
+        preset = {name: getattr(REFERENCE_PENALTIES, name) for name in Penalties.model_fields}
+        return Penalties(**{name: given[name] or preset[name] for name in given})
+
+    @property
+    def confidence_share(self) -> float:
+        """`confidence` as a number between 0 and 1."""
+        if isinstance(self.confidence, str):
+            return int(self.confidence[1:]) / 100
+        return self.confidence
+
+
+class Filter(Frozen):
+    """Names or patterns to keep and to leave out; an empty `allow` keeps all."""
+
+    allow: Globs = ()
+    deny: Globs = ()
+
+
+class CountedFilter(Filter):
+    """Which names, and how many different ones."""
+
+    old_words: ClassVar[Mapping[str, str]] = {"at_most": "max_count"}
+
+    max_count: Annotated[WholeNumber, Field(ge=1)] | None = None
+    """Most different names that a fleet may use, over all workloads."""
+
+
+class ProviderLimits(CountedFilter):
+    """Which providers, how many, and how much of one."""
+
+    max_share: UsefulShare | None = None
+    """Largest share of a workload's capacity that one provider may hold."""
+
+
+class BillingLimits(Frozen):
+    """Which ways to pay may be used."""
+
+    allow: tuple[Billing, ...] = Field((), max_length=7)
+    """Default: dedicated, autoscaling and owned."""
+
+
+class Budget(Frozen):
+    """Cash that may be spent per month."""
+
+    usd_per_month: Amount
+    when_short: Literal["fail", "fair", "priority"] = "fail"
+
+
+class GpuLimits(Frozen):
+    """Most GPUs at any time, over all workloads."""
+
+    total: Annotated[WholeNumber, Field(ge=0)] | None = None
+    per_provider: dict[str, Annotated[WholeNumber, Field(ge=0)]] = Field(default_factory=dict)
+    per_gpu: dict[str, Annotated[WholeNumber, Field(ge=0)]] = Field(default_factory=dict)
+
+
+class Survival(Frozen):
+    """What must be left when one of a kind is lost."""
+
+    kind: Literal["provider", "region", "offering"]
+    share: UsefulShare = 1.0
+    """Share of the peak that the rest must still serve, at 100 % utilization."""
+
+
+class Limits(Frozen):
+    """Hard limits; each is off unless given."""
+
+    budget: Budget | None = None
+    providers: ProviderLimits = ProviderLimits()
+    regions: CountedFilter = CountedFilter()
+    gpus: CountedFilter = CountedFilter()
+    offerings: Filter = Filter()
+    billing: BillingLimits = BillingLimits()
+    max_units: dict[str, Annotated[WholeNumber, Field(ge=0)]] = Field(default_factory=dict)
+    """Most units by offering id or pattern, over all workloads."""
+
+    max_gpus: GpuLimits = GpuLimits()
+    spot_share: ShareOrNone | None = None
+    """Largest share of a workload's capacity that may be interruptible."""
+
+    survive_loss_of: Literal["provider", "region", "offering", "none"] | Survival = "none"
+
+    @property
+    def survival(self) -> Survival | None:
+        """`survive_loss_of` as a record; None when nothing need survive."""
+        if isinstance(self.survive_loss_of, Survival):
+            return self.survive_loss_of
+        return None if self.survive_loss_of == "none" else Survival(kind=self.survive_loss_of)
+
+
+class CurrentUnits(Frozen):
+    """Units that already run."""
+
+    offering: Glob
+    workload: Id
+    units: UnitCount
+    billing: Billing | None = None
+    """Needed only where the offering is sold under several billings."""
+
+
+class Switching(Frozen):
+    """What a change of the running fleet costs."""
+
+    usd_per_unit_added: SwitchingUsd = 0
+    usd_per_unit_removed: SwitchingUsd = 0
+    max_units_changed: Annotated[WholeNumber, Field(ge=0)] | None = None
+
+
+class Alternatives(Frozen):
+    """Next-best plans to look for."""
+
+    count: Annotated[WholeNumber, Field(ge=0, le=100)] = 3
+    differ_by: Literal["counts", "offerings", "providers", "gpus"] = "offerings"
+    per_workload: YesNo = False
+
+
+class SolverSettings(Frozen):
+    """How long and how exactly to solve."""
+
+    time_limit_s: Seconds = Field(60, alias="time_limit")
+    gap: Share = 0.0
+    certify: YesNo = True
+    seed: Annotated[WholeNumber, Field(ge=0, le=2**31 - 1)] = 1
+
+
+class Problem(Frozen):
+    """The whole question, as one immutable record."""
+
+    schema_version: Version = SCHEMA_VERSION
+    name: Id = "problem"
+    catalog: Annotated[str, Field(min_length=1)] = "market"
+    """A shipped catalog by name, or a folder."""
+
+    workloads: tuple[Workload, ...] = Field(min_length=1, max_length=MOST_WORKLOADS)
+    policy: Policy = Policy()
+    limits: Limits = Limits()
+    current_fleet: tuple[CurrentUnits, ...] = ()
+    switching: Switching = Switching()
+    alternatives: Alternatives = Alternatives()
+    solver: SolverSettings = SolverSettings()
+    _origin: Any = PrivateAttr(None)
+    """The document it was read from, for line numbers; None when built in code."""
+
+    _rules: tuple[Any, ...] = PrivateAttr(())
+    """Rules of the user's own, beside the limits: see `with_rules`."""
+
+    @property
+    def rules(self) -> tuple[Any, ...]:
+        """Rules of the user's own that plans are held to, beside the limits."""
+        return self._rules
+
+    def with_rules(self, rules: Iterable[Any]) -> Self:
+        """The problem held to these rules as well; a class stands for an instance of it."""
+        made = tuple(rule() if isinstance(rule, type) else rule for rule in rules)
+        changed = self.model_copy()
+        changed._rules = (*self._rules, *made)
+        return changed
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        first: dict[str, int] = {}
+        for i, w in enumerate(self.workloads):
+            if w.name in first:
+                raise RecordError(
+                    f"two workloads are named {w.name!r}",
+                    at=("workloads", i, "name"),
+                    clashes_with=("workloads", first[w.name], "name"),
+                )
+            first[w.name] = i
+        return self
+
+    @model_validator(mode="after")
+    def _infrascale_is_about_users(self) -> Self:
+        if self.policy.serving_model == "infrascale":
+            for i, w in enumerate(self.workloads):
+                if not isinstance(w.traffic, ConcurrentUsers):
+                    raise RecordError(
+                        "infrascale answers traffic of kind concurrent_users only, "
+                        f"and workload {w.name!r} (number {i + 1}) has {w.traffic.kind}",
+                        at=("policy", "serving_model"),
+                    )
+        return self
+
+    def workload(self, name: str) -> Workload:
+        """The workload of that name; KeyError when there is none."""
+        for w in self.workloads:
+            if w.name == name:
+                return w
+        raise KeyError(name)
+
+
+__all__ = ["Pattern", "Problem", "RequestSize", "Traffic", "Workload"]

@@ -1,0 +1,210 @@
+"""How much is asked, when: the `traffic:` and `requests:` of a workload, as the user writes them.
+
+To add a kind of traffic, add its record to `Traffic` and its reading to
+`traffic/curves.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from milp_planner.errors import RecordError
+from milp_planner.inputs.reading.records import Frozen
+from milp_planner.units import NonNegativeNumber, PositiveNumber, Seconds, Share, WholeNumber
+
+CLOCKS = (24, 168)
+"""Hours that a clock may have: those of a day, or of a week."""
+
+MaxBlocks = Annotated[WholeNumber, Field(ge=1, le=168)]
+"""Most time blocks that a load by the hour may become."""
+
+
+class RequestSize(Frozen):
+    """Tokens of one request, or of one class of requests."""
+
+    input_tokens: NonNegativeNumber
+    output_tokens: PositiveNumber
+    share: Annotated[Share, Field(gt=0)] | None = None
+    """Share of all requests that are of this class; needed when there are several classes."""
+
+
+class Pattern(Frozen):
+    """How a day's tokens spread over time, after InferenceAtlas."""
+
+    active_ratio: Annotated[Share, Field(gt=0)] = 1.0
+    """Share of the month in which there is traffic."""
+
+    burst_factor: Annotated[PositiveNumber, Field(ge=1)] = 1.0
+    """Peak rate over mean active rate."""
+
+    efficiency: Annotated[Share, Field(gt=0)] = 1.0
+    """Share of a raw throughput that is reached; multiplies `raw` catalog rows only."""
+
+    batch_multiplier: PositiveNumber = 1.0
+    """Gain from batching; multiplies `raw` catalog rows only."""
+
+
+PATTERNS = {
+    "steady": Pattern(active_ratio=1.0, burst_factor=1.0, efficiency=0.85, batch_multiplier=1.25),
+    "business_hours": Pattern(
+        active_ratio=0.238, burst_factor=1.0, efficiency=0.80, batch_multiplier=1.10
+    ),
+    "bursty": Pattern(active_ratio=0.40, burst_factor=3.0, efficiency=0.70, batch_multiplier=1.35),
+}
+"""The three patterns of the InferenceAtlas reference."""
+
+
+class TrafficKind(Frozen):
+    """What all kinds of traffic share."""
+
+    growth: PositiveNumber = 1.0
+    """Factor on the whole traffic."""
+
+    brings_classes: ClassVar[bool] = False
+    """True when the traffic tells the sizes of its requests, so that `requests:` must not."""
+
+
+class TokensPerDay(TrafficKind):
+    """A daily volume of tokens, input and output together."""
+
+    kind: Literal["tokens_per_day"] = "tokens_per_day"
+    tokens_per_day: PositiveNumber
+    pattern: Literal["steady", "business_hours", "bursty"] | Pattern = "steady"
+
+    @property
+    def shape(self) -> Pattern:
+        """The pattern as numbers."""
+        return PATTERNS[self.pattern] if isinstance(self.pattern, str) else self.pattern
+
+
+class WithoutPattern(TrafficKind):
+    """What kinds of traffic share that name no pattern, and so state its factors themselves."""
+
+    efficiency: Annotated[Share, Field(gt=0)] = 1.0
+    """Share of a raw throughput that is reached; multiplies `raw` catalog rows only."""
+
+    batch_multiplier: PositiveNumber = 1.0
+    """Gain from batching; multiplies `raw` catalog rows only."""
+
+
+class RequestsPerSecond(WithoutPattern):
+    """A rate of requests, all month."""
+
+    kind: Literal["requests_per_second"] = "requests_per_second"
+    requests_per_second: PositiveNumber
+    """The peak rate, which sizes the fleet."""
+
+    mean_requests_per_second: PositiveNumber | None = None
+    """The mean rate, which prices tokens; default: the peak rate."""
+
+    @model_validator(mode="after")
+    def _mean_is_not_above_peak(self) -> Self:
+        mean, peak = self.mean_requests_per_second, self.requests_per_second
+        if mean is not None and mean > peak:
+            raise RecordError(
+                f"must be at most requests_per_second, the peak (is {mean:g}, the peak {peak:g})",
+                at=("mean_requests_per_second",),
+            )
+        return self
+
+
+class Profile(WithoutPattern):
+    """A daily volume that follows the hours of the day (24 weights) or of the week (168)."""
+
+    kind: Literal["profile"] = "profile"
+    requests_per_day: PositiveNumber | None = None
+    """Requests of an average day."""
+
+    tokens_per_day: PositiveNumber | None = None
+    """Tokens of an average day, input and output together; instead of `requests_per_day`."""
+
+    weights: tuple[NonNegativeNumber, ...]
+    """Load of each hour, in any unit: from midnight, or from Monday's midnight."""
+
+    burst_factor: Annotated[PositiveNumber, Field(ge=1)] = 1.0
+    """Peak rate of an hour over its mean rate."""
+
+    max_blocks: MaxBlocks = 8
+
+    @model_validator(mode="after")
+    def _weights_fit_a_clock(self) -> Self:
+        if len(self.weights) not in CLOCKS:
+            raise RecordError(
+                "needs 24 numbers, the hours of a day, or 168, those of a week "
+                f"(has {len(self.weights)})",
+                at=("weights",),
+            )
+        if not any(self.weights):
+            raise RecordError("at least one weight must be greater than 0", at=("weights",))
+        return self
+
+    @model_validator(mode="after")
+    def _one_volume_is_given(self) -> Self:
+        if self.requests_per_day is None and self.tokens_per_day is None:
+            raise RecordError("requests_per_day or tokens_per_day is required")
+        if self.requests_per_day is not None and self.tokens_per_day is not None:
+            raise RecordError(
+                "requests_per_day and tokens_per_day cannot both be given",
+                at=("tokens_per_day",),
+                clashes_with=("requests_per_day",),
+            )
+        return self
+
+
+ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class TraceColumns(Frozen):
+    """Names of a trace's columns, where they are not among the names known."""
+
+    arrival: ColumnName | None = None
+    """Seconds, or timestamps such as 2023-11-16T18:17:03."""
+
+    input_tokens: ColumnName | None = None
+    output_tokens: ColumnName | None = None
+
+
+class Trace(WithoutPattern):
+    """Recorded requests, one per row of a CSV file: arrival, input tokens, output tokens."""
+
+    kind: Literal["trace"] = "trace"
+    file: Annotated[str, Field(min_length=1, max_length=4096)]
+    """CSV or gzipped CSV; relative to the folder of the problem's file."""
+
+    columns: TraceColumns = TraceColumns()
+    percentile: Annotated[Share, Field(gt=0)] = 0.99
+    """Which percentile of an hour's minute rates is its peak rate; 100% is the busiest minute."""
+
+    scale: PositiveNumber = 1.0
+    """Factor on the trace, such as 100 for a sample of 1 in 100 requests."""
+
+    max_blocks: MaxBlocks = 8
+    classes: Annotated[WholeNumber, Field(ge=1, le=100)] = 12
+    """Most request classes that the sizes may become."""
+
+    brings_classes: ClassVar[bool] = True
+
+
+class ConcurrentUsers(TrafficKind):
+    """So many users at a time, each with a speed and a wait that must be kept."""
+
+    kind: Literal["concurrent_users"] = "concurrent_users"
+    users: PositiveNumber
+    """Users at the same time; the fleet is sized for all of them."""
+
+    requests_per_user: PositiveNumber = 1.0
+    """Requests that a user has open at a time."""
+
+    tokens_per_s: PositiveNumber
+    """Generated tokens per second that every request must get, its prefill and waits included."""
+
+    longest_wait_s: Seconds | None = Field(None, alias="longest_wait")
+    """Most time that a request may wait until its first token; default: any."""
+
+
+Traffic = Annotated[
+    TokensPerDay | RequestsPerSecond | Profile | Trace | ConcurrentUsers,
+    Field(discriminator="kind"),
+]

@@ -1,0 +1,1 @@
+"""Strict reading: YAML, places and wording of faults, field types."""

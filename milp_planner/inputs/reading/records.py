@@ -1,0 +1,47 @@
+"""The base of every input record: frozen, and a misspelt key is an error, not a default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from milp_planner.errors import RecordInputError
+from milp_planner.inputs.reading.validation import faults_of
+
+
+class Frozen(BaseModel):
+    """Input record: immutable; unknown keys refused; the text under a field describes it."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        validate_by_alias=True,
+        validate_by_name=True,
+        allow_inf_nan=False,
+    )
+
+    old_words: ClassVar[Mapping[str, str]] = {}
+    """Keys as they were spelled one release ago, and what they are called now."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_words(cls, data: Any) -> Any:
+        if not (cls.old_words and isinstance(data, Mapping)):
+            return data
+        return {
+            key if cls.old_words.get(key) in (None, *data) else cls.old_words[key]: value
+            for key, value in data.items()
+        }
+
+    def __init__(self, /, **data: Any) -> None:
+        """Raises an InputError with every fault, in the words that a file's reader gets."""
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            raise RecordInputError(faults_of(error, None, type(self), data=data)) from None
+
+    # Else pydantic would call it for records in files as well, whose faults need their lines.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]

@@ -1,0 +1,1 @@
+"""CBC and HiGHS, each by itself and one against the other."""

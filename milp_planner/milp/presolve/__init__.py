@@ -1,0 +1,1 @@
+"""What makes the program small and fast without changing its optimum."""

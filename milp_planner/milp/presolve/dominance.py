@@ -1,0 +1,293 @@
+"""Leaves out candidates that no plan we look for can need.
+
+A candidate A is dominated by B when some whole number m of units of B does all that one unit of A
+does, for no more money, and uses no resource of any limit that A does not use as much of. Every A
+in a plan can then be replaced, so that the optimum is unaffected; at equal cost only where ties are
+broken for B. For next-best plans a dominator must also be unused in every earlier plan: otherwise
+the replacement could be one of them.
+
+Twins are offerings that only their region or name tells apart: same provider, GPU, billing and
+price, the same under every limit in force. They count as one, the first by name, in all plans: a
+list of next-best plans that only move from region to region would tell nobody anything.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.milp.program.families import judges_of, sets_unknown_keys, standing_of
+from milp_planner.milp.program.family import Standing
+from milp_planner.milp.program.objective import COST_TERMS
+from milp_planner.milp.program.variables import change_key, is_elastic
+from milp_planner.plans.records import SNAP, Plan
+
+
+class DominanceProfile(NamedTuple):
+    """What a unit of a candidate does, costs and uses up, under the rules in force."""
+
+    standing: Standing
+    """What the rules and cost terms look at."""
+
+    month_usd: float
+    """A unit on in every block with load."""
+
+    block_usd: float
+    """A unit on in the shortest block with load only; for held units that is the whole month."""
+
+    elastic: bool
+    """It may be off in a block in which something else serves."""
+
+    fastest: float
+    """Requests/s of a unit for the class that it serves fastest."""
+
+    gpus: int
+    provider: str
+    id: str
+
+
+@dataclass
+class Pruned:
+    """The candidates kept, and for each one left out the kept one that dominates it."""
+
+    kept: list[Candidate]
+    dominated_by: dict[Candidate, Candidate] = field(default_factory=dict)
+    twins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Offerings left out for good, by the one that stands for them; ids."""
+
+    _profiles: Mapping[Candidate, DominanceProfile] = field(default_factory=dict)
+
+    def readmit(self, earlier: Iterable[Plan], differ_by: str) -> bool:
+        """Take back those whose dominator an earlier plan uses; True when there are any."""
+        taken = set(_taken(earlier, differ_by))
+        changed = False
+        while True:
+            used = {b for b in set(self.dominated_by.values()) if b.offering.id in taken}
+            loose = [
+                a
+                for a, b in self.dominated_by.items()
+                if b in used or not _is_new(b, a, taken, differ_by)
+            ]
+            if not loose:
+                return changed
+            changed = True
+            for a in sorted(loose, key=lambda k: self._order(k)):
+                del self.dominated_by[a]
+                other = self._other_dominator(a, taken, differ_by)
+                if other is None:
+                    self.kept.append(a)
+                else:
+                    self.dominated_by[a] = other
+            self.kept.sort(key=lambda k: k.id)
+
+    def _other_dominator(self, a: Candidate, taken: set[str], differ_by: str) -> Candidate | None:
+        for b in self.kept:
+            if (
+                b.workload == a.workload
+                and not b.mode.per_token
+                and b.offering.id not in taken
+                and _is_new(b, a, taken, differ_by)
+                and dominates(self._profiles[b], self._profiles[a])
+            ):
+                return b
+        return None
+
+    def _order(self, k: Candidate) -> tuple[float, int, str]:
+        return price_of_capacity(self._profiles[k]), k.gpus_per_unit, k.id
+
+
+def _taken(earlier: Iterable[Plan], differ_by: str) -> Iterator[str]:
+    """Offerings that earlier plans use, and the names of what `differ_by` compares."""
+    name_of = DIFFERENCES.get(differ_by)
+    for plan in earlier:
+        for p in plan.purchases:
+            yield p.candidate.offering.id
+            if name_of is not None:
+                yield name_of(p.candidate)
+
+
+def _is_new(b: Candidate, a: Candidate, taken: set[str], differ_by: str) -> bool:
+    """True when replacing `a` by `b`, an unused offering, cannot give an earlier set of names."""
+    name_of = DIFFERENCES.get(differ_by)
+    return name_of is None or name_of(b) == name_of(a) or name_of(b) not in taken
+
+
+DIFFERENCES: dict[str, Callable[[Candidate], str]] = {
+    "providers": lambda k: f"provider {k.provider}",
+    "gpus": lambda k: f"gpu {k.gpu}",
+}
+"""What the sets of two plans are compared on, beside the offerings themselves."""
+
+
+def all_of(candidates: Iterable[Candidate]) -> Pruned:
+    """Nothing left out, not even twins."""
+    return Pruned(sorted(candidates, key=lambda k: k.id))
+
+
+def prune(given: PlanningInput, candidates: Iterable[Candidate]) -> Pruned:
+    """Keep what no other candidate dominates; per-token offerings are always kept."""
+    listed = without_twins(given, candidates)
+    profiles, current = listed._profiles, given.current_units()
+    kept = [k for k in listed.kept if k.mode.per_token]
+    dominated_by: dict[Candidate, Candidate] = {}
+    front: dict[str, list[Candidate]] = {}
+    cheapest: dict[tuple[object, ...], Candidate] = {}
+    units = [k for k in listed.kept if not k.mode.per_token]
+    for k in sorted(units, key=lambda k: (price_of_capacity(profiles[k]), k.gpus_per_unit, k.id)):
+        mine = profiles[k]
+        same = k.workload, mine.standing, mine.elastic, mine.gpus
+        likely = (cheapest[same],) if same in cheapest else ()
+        others = (*likely, *front.get(k.workload, ()))
+        better = next((b for b in others if dominates(profiles[b], mine)), None)
+        if better is not None and change_key(k) not in current:
+            dominated_by[k] = better
+            continue
+        front.setdefault(k.workload, []).append(k)
+        cheapest.setdefault(same, k)
+        kept.append(k)
+    return Pruned(sorted(kept, key=lambda k: k.id), dominated_by, listed.twins, profiles)
+
+
+def without_twins(given: PlanningInput, candidates: Iterable[Candidate]) -> Pruned:
+    """All candidates but those of offerings that another one, the first by name, stands for."""
+    offered: dict[tuple[str, str], list[Candidate]] = {}
+    for k in candidates:
+        offered.setdefault(k.offering.key, []).append(k)
+    profiles = _profiles_of(given, offered.values())
+    running = {(offering, billing) for offering, billing, _ in given.current_units()}
+    first: dict[object, str] = {}
+    twins: dict[str, list[str]] = {}
+    kept = []
+    for key in sorted(offered):
+        alone = key in running or offered[key][0].mode.per_token
+        likeness = key if alone else _likeness(offered[key], profiles)
+        if first.setdefault(likeness, key[0]) == key[0]:
+            kept += offered[key]
+        else:
+            twins.setdefault(first[likeness], []).append(key[0])
+    stood_for = {name: tuple(others) for name, others in sorted(twins.items())}
+    return Pruned(sorted(kept, key=lambda k: k.id), {}, stood_for, profiles)
+
+
+def _profiles_of(
+    given: PlanningInput, offered: Iterable[Sequence[Candidate]]
+) -> dict[Candidate, DominanceProfile]:
+    """What every candidate that is paid by the unit does, costs and uses up."""
+    judges = judges_of(given)
+    hours = {w.name: _Hours.of(given, w.name) for w in given.problem.workloads}
+    profiles = {
+        k: _profile_of(given, k, hours[k.workload], standing_of(given, k, judges))
+        for same in offered
+        for k in same
+        if not k.mode.per_token
+    }
+    if sets_unknown_keys(given.problem):  # nobody stands in for anybody
+        return {
+            k: mine._replace(standing=replace(mine.standing, same=(k.id,)))
+            for k, mine in profiles.items()
+        }
+    return profiles
+
+
+def _likeness(
+    candidates: Sequence[Candidate], profiles: Mapping[Candidate, DominanceProfile]
+) -> object:
+    """What twins have in common: everything but their names."""
+    first = candidates[0]
+    return (
+        (first.provider, first.gpu, first.offering.billing, first.usd_per_hour),
+        tuple(
+            (k.workload, k.precision, k.tensor_parallel, profiles[k]._replace(id=""))
+            for k in sorted(candidates, key=lambda k: k.id)
+        ),
+    )
+
+
+def dominates(b: DominanceProfile, a: DominanceProfile) -> bool:
+    """True when whole units of `b` replace a unit of `a` in any plan, and never cost more."""
+    ours, theirs = b.standing, a.standing
+    if theirs.same != ours.same or (a.elastic and not b.elastic and any(ours.uses)):
+        return False  # what is held uses up quotas in blocks in which `a` is off
+    times = 1
+    for mine, other in zip(theirs.gives, ours.gives, strict=True):
+        if mine > other * times * (1 + SNAP):
+            if other <= 0:
+                return False
+            times = math.ceil(mine / other * (1 - SNAP))
+    if ours.stock is not None and (ours.stock != theirs.stock or times > 1):
+        return False
+    if any(times * x > y for x, y in zip(ours.uses, theirs.uses, strict=True)):
+        return False
+    return _never_dearer(b, a, times)
+
+
+def _never_dearer(b: DominanceProfile, a: DominanceProfile, times: int) -> bool:
+    """True when `times` units of `b` cost less than `a`, or as much and ties are broken for them.
+
+    An elastic unit may be on in any one block, and a held one that stands in for it is paid all
+    month. Between two elastic ones the hours are the same, so that the month tells as well.
+    """
+    stood_for = a.month_usd if b.elastic or not a.elastic else a.block_usd
+    stands_in = times * b.month_usd
+    if stands_in > stood_for * (1 + SNAP):
+        return False
+    return stands_in < stood_for * (1 - SNAP) or _is_preferred(b, a, times)
+
+
+def _is_preferred(b: DominanceProfile, a: DominanceProfile, times: int) -> bool:
+    """Fewer GPUs, then fewer providers, then names in order: see `ties`."""
+    if times * b.gpus != a.gpus:
+        return times * b.gpus < a.gpus
+    return b.provider == a.provider and b.id < a.id
+
+
+def price_of_capacity(profile: DominanceProfile) -> float:
+    """USD/month per request/s of the fastest class: cheap candidates are looked at first.
+
+    A dominator never comes after what it dominates: it is at least as cheap in every class.
+    """
+    return profile.month_usd / profile.fastest
+
+
+class _Hours(NamedTuple):
+    """Hours per month of the blocks of a workload."""
+
+    all: float
+    busy: float
+    """Of those with load."""
+
+    shortest: float
+    """Of the shortest one with load."""
+
+    several: bool
+    """True where more than one block has load, of whatever workload."""
+
+    @classmethod
+    def of(cls, given: PlanningInput, workload: str) -> _Hours:
+        blocks = given.schedule.blocks
+        peaks = given.schedule.demands[workload].peak
+        busy = [block.hours for block, peak in zip(blocks, peaks, strict=True) if peak > 0]
+        loads = zip(*(demand.peak for demand in given.schedule.demands.values()), strict=True)
+        several = sum(any(peaks) for peaks in loads) > 1
+        hours = sum(block.hours for block in blocks)
+        return cls(hours, sum(busy), min(busy, default=0.0), several)
+
+
+def _profile_of(
+    given: PlanningInput, k: Candidate, hours: _Hours, standing: Standing
+) -> DominanceProfile:
+    elastic = is_elastic(given.problem, k)
+    price = sum(term.usd_per_unit_hour(given, k) for term in COST_TERMS)
+    return DominanceProfile(
+        standing=standing,
+        month_usd=(hours.busy if elastic else hours.all) * price,
+        block_usd=(hours.shortest if elastic else hours.all) * price,
+        elastic=elastic and hours.several,
+        fastest=max(k.requests_per_second),
+        gpus=k.gpus_per_unit,
+        provider=k.provider,
+        id=k.id,
+    )

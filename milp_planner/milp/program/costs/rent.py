@@ -1,0 +1,46 @@
+"""Unit-hours at the price of a unit and hour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.milp.program.cost import CashTerm
+from milp_planner.milp.program.family import FREE, Standing
+from milp_planner.milp.program.variables import Fleet, Terms, add
+from milp_planner.plans.records import Purchase, Route
+
+
+class Rent(CashTerm):
+    """Σ_k H c_k n_k for units held all month, Σ_kt h_t c_k n_kt for elastic ones.
+
+    H is the hours of the month, Σ_t h_t.
+    """
+
+    name = "rent"
+
+    def terms(self, fleet: Fleet) -> Terms:
+        terms: Terms = {}
+        month = sum(block.hours for block in fleet.blocks)
+        for (k, _, t), units in fleet.units.items():
+            if fleet.elastic(k):
+                add(terms, units, fleet.blocks[t].hours * k.usd_per_hour)
+            else:
+                terms[units] = month * k.usd_per_hour
+        return terms
+
+    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+        return FREE
+
+    def usd_per_unit_hour(self, given: PlanningInput, k: Candidate) -> float:
+        return k.usd_per_hour
+
+    def purchase_usd(
+        self, given: PlanningInput, purchase: Purchase, routes: Sequence[Route]
+    ) -> float:
+        return rent_usd(purchase)
+
+
+def rent_usd(purchase: Purchase) -> float:
+    """Unit-hours times the price of a unit and hour, USD/month."""
+    return purchase.unit_hours * purchase.candidate.usd_per_hour

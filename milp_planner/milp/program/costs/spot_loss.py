@@ -1,0 +1,40 @@
+"""Work lost to interruptions, and run again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.milp.program.cost import CashTerm
+from milp_planner.milp.program.costs.rent import rent_usd
+from milp_planner.milp.program.family import FREE, Standing
+from milp_planner.milp.program.variables import Fleet, Terms, add
+from milp_planner.plans.records import Purchase, Route
+
+
+class SpotLoss(CashTerm):
+    """Expected cost of work lost to interruptions: the policy's share of the spot rent."""
+
+    name = "spot_loss"
+    keys = frozenset(("policy.spot_loss",))
+
+    def terms(self, fleet: Fleet) -> Terms:
+        loss = fleet.problem.policy.spot_loss
+        terms: Terms = {}
+        for (k, _, t), units in fleet.units.items():
+            if loss and k.mode.interruptible:
+                add(terms, units, loss * fleet.blocks[t].hours * k.usd_per_hour)
+        return terms
+
+    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+        return FREE
+
+    def usd_per_unit_hour(self, given: PlanningInput, k: Candidate) -> float:
+        return given.problem.policy.spot_loss * k.usd_per_hour if k.mode.interruptible else 0.0
+
+    def purchase_usd(
+        self, given: PlanningInput, purchase: Purchase, routes: Sequence[Route]
+    ) -> float:
+        if not purchase.candidate.mode.interruptible:
+            return 0.0
+        return given.problem.policy.spot_loss * rent_usd(purchase)

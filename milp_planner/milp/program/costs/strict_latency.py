@@ -1,0 +1,58 @@
+"""A price on the high band for workloads with a strict latency requirement."""
+
+from __future__ import annotations
+
+from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.inputs.problem.records import Penalties, Workload
+from milp_planner.milp.program.cost import Penalty, Usage
+from milp_planner.milp.program.family import FREE, Standing
+from milp_planner.milp.program.variables import Fleet, Level, Terms
+from milp_planner.plans.records import MEDIUM_BAND, SNAP
+
+HIGH_BAND_FLOOR = 0.75
+
+
+class StrictLatency(Penalty):
+    """Σ_wl USD/month · y_wl for strict workloads at levels in the high band."""
+
+    name = "strict_latency"
+    keys = frozenset(
+        (
+            *("policy.preset", "policy.penalties.strict_latency.below"),
+            *("policy.penalties.strict_latency.usd", "workloads.latency.requirement"),
+        )
+    )
+
+    def terms(self, fleet: Fleet) -> Terms:
+        terms: Terms = {}
+        for (name, level), y in fleet.level_used.items():
+            workload = fleet.problem.workload(name)
+            penalties = fleet.problem.policy.active_penalties
+            terms[y] = _level_usd(penalties, workload, fleet.levels[name][level])
+        return terms
+
+    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+        """All candidates of a workload run at the same utilization."""
+        return FREE
+
+    def workload_usd(self, given: PlanningInput, workload: str, usage: Usage) -> float:
+        penalties = given.problem.policy.active_penalties
+        is_hot = usage.utilization > MEDIUM_BAND * (1 + SNAP)
+        if penalties.strict_latency is None or not is_hot:
+            return 0.0
+        is_owed = is_strict(penalties, given.problem.workload(workload))
+        return penalties.strict_latency.usd if is_owed else 0.0
+
+
+def _level_usd(penalties: Penalties, workload: Workload, level: Level) -> float:
+    """The penalty if the level is in the high band and the requirement below the threshold."""
+    if penalties.strict_latency is None or not is_strict(penalties, workload):
+        return 0.0
+    return penalties.strict_latency.usd if level.floor >= HIGH_BAND_FLOOR else 0.0
+
+
+def is_strict(penalties: Penalties, workload: Workload) -> bool:
+    """True where the latency requirement is below the penalty's threshold (300 ms by default)."""
+    threshold = 0.3 if penalties.strict_latency is None else penalties.strict_latency.below_s
+    requirement = workload.latency.requirement_s
+    return requirement is not None and requirement < threshold

@@ -1,0 +1,36 @@
+"""Units added to and removed from today's fleet, at their prices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.milp.program.cost import CashTerm
+from milp_planner.milp.program.family import FREE, Standing
+from milp_planner.milp.program.limits.changes import unit_change_of
+from milp_planner.milp.program.variables import Fleet, Terms, tracks_changes
+from milp_planner.plans.records import Purchase
+
+
+class SwitchingCost(CashTerm):
+    """Σ_j (USD per unit added) a_j + (USD per unit removed) r_j, charged once."""
+
+    name = "switching"
+    keys = frozenset(("switching.usd_per_unit_added", "switching.usd_per_unit_removed"))
+
+    def terms(self, fleet: Fleet) -> Terms:
+        prices = fleet.problem.switching
+        terms = {variable: prices.usd_per_unit_added for variable in fleet.added.values()}
+        terms.update({variable: prices.usd_per_unit_removed for variable in fleet.removed.values()})
+        return terms
+
+    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+        """A unit is a change, whatever it does."""
+        return Standing(uses=(1.0,)) if tracks_changes(given.problem) else FREE
+
+    def change_usd(self, given: PlanningInput, purchases: Sequence[Purchase]) -> float:
+        prices = given.problem.switching
+        changes = unit_change_of(given, purchases).values()
+        added = sum(delta for delta in changes if delta > 0)
+        removed = -sum(delta for delta in changes if delta < 0)
+        return prices.usd_per_unit_added * added + prices.usd_per_unit_removed * removed

@@ -1,0 +1,162 @@
+"""All rules, in the order of their rows, and which of them concern a problem.
+
+To add a limit: its field in `inputs/problem/records.py`, its file in `limits/`, its line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Final
+
+from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.inputs.problem.keys import leaves, set_keys
+from milp_planner.inputs.problem.records import Problem
+from milp_planner.milp.program.cost import CostTerm
+from milp_planner.milp.program.family import Rule, Standing
+from milp_planner.milp.program.limits.billing import AllowedBilling
+from milp_planner.milp.program.limits.budget import BudgetLimit
+from milp_planner.milp.program.limits.changes import ChangeLimit
+from milp_planner.milp.program.limits.filters import Filters
+from milp_planner.milp.program.limits.gpu_count import GpuCount
+from milp_planner.milp.program.limits.provider_count import ProviderCount
+from milp_planner.milp.program.limits.provider_share import ProviderShare
+from milp_planner.milp.program.limits.quotas import Quotas
+from milp_planner.milp.program.limits.region_count import RegionCount
+from milp_planner.milp.program.limits.spot_share import SpotShare
+from milp_planner.milp.program.limits.survival import LossSurvived
+from milp_planner.milp.program.loosening import LimitInForce
+from milp_planner.milp.program.objective import COST_TERMS
+from milp_planner.milp.program.rules.capacity import Capacity
+from milp_planner.milp.program.rules.coverage import Coverage
+from milp_planner.milp.program.rules.extra_gpus import ExtraGpus
+from milp_planner.milp.program.rules.latency_wishes import LatencyWishes
+from milp_planner.milp.program.rules.one_level import OneLevel
+from milp_planner.milp.program.rules.overload import OverloadRamp
+from milp_planner.milp.program.rules.per_token_rate import PerTokenRate
+from milp_planner.milp.program.rules.replica_shape import ReplicaShape
+from milp_planner.milp.program.rules.replicas import Replicas
+
+CONSTRAINTS: Final[tuple[Rule, ...]] = (
+    Coverage(),
+    Capacity(),
+    PerTokenRate(),
+    OneLevel(),
+    OverloadRamp(),
+    ExtraGpus(),
+    Replicas(),
+    Quotas(),
+    BudgetLimit(),
+    ProviderCount(),
+    RegionCount(),
+    GpuCount(),
+    ProviderShare(),
+    SpotShare(),
+    LossSurvived(),
+    ChangeLimit(),
+)
+"""Rules with rows."""
+
+DECIDED_BEFORE: Final[tuple[Rule, ...]] = (
+    ReplicaShape(),
+    LatencyWishes(),
+    AllowedBilling(),
+    Filters(),
+)
+"""Rules that keep candidates out of the program, and have no rows in it."""
+
+NO_RULE: Final = {
+    "schema_version": "says how to read the file",
+    "name": "a label",
+    "catalog": "says which offerings there are, before any rule",
+    "workloads.name": "a label",
+    "workloads.llm": "makes the candidates and their rates",
+    "workloads.traffic.*": "makes the blocks and their rates",
+    "workloads.requests.*": "makes the request classes",
+    "workloads.rates.*": "makes the candidates and their rates",
+    "workloads.priority": "orders the stages of a short budget, each a program of its own",
+    "policy.serving_model": "makes the rates of the candidates",
+    "policy.confidence": "makes the rates of the candidates",
+    "policy.hours_per_month": "makes the hours of the blocks",
+    "policy.switch_off_dedicated": "makes units elastic: what stands in for them is told by that",
+    "alternatives.count": "asks for further plans, each a program of its own",
+    "alternatives.differ_by": "says how further plans differ, by exclusion cuts",
+    "alternatives.per_workload": "says how further plans differ, by exclusion cuts",
+    "solver.time_limit": "says how long to solve",
+    "solver.gap": "says how exactly to solve",
+    "solver.certify": "says who solves",
+    "solver.seed": "says how ties between equal steps of a solver fall",
+}
+"""Keys that concern no row, each with the reason; `.*` stands for all below."""
+
+
+def rules_of(problem: Problem) -> tuple[Rule, ...]:
+    """Every rule with rows that a problem is held to, its own rules last."""
+    return (*CONSTRAINTS, *problem.rules)
+
+
+def judges_of(given: PlanningInput) -> tuple[Rule | CostTerm, ...]:
+    """The rules and cost terms that stand-ins must be held to: those in force."""
+    keys = set_keys(given.problem)
+    rules = (*rules_of(given.problem), *DECIDED_BEFORE)
+    binding = [rule for rule in rules if rule.always or not rule.keys or rule.keys & keys]
+    owed = [term for term in COST_TERMS if not term.keys or term.keys & keys]
+    return (*binding, *owed)
+
+
+def standing_of(
+    given: PlanningInput, k: Candidate, judges: tuple[Rule | CostTerm, ...]
+) -> Standing:
+    """All that counts of a candidate when another one is to stand in for it."""
+    same: list[object] = []
+    gives: list[float] = []
+    uses: list[float] = []
+    stock = None
+    for judge in judges:
+        one = judge.standing(given, k)
+        same.append(one.same)
+        gives += one.gives
+        uses += one.uses
+        stock = stock if one.stock is None else one.stock
+    return Standing(tuple(same), tuple(gives), tuple(uses), stock)
+
+
+@cache
+def unanswered(record: type[Problem]) -> frozenset[str]:
+    """The keys of a problem that no rule and no cost term knows; none may be left."""
+    answering: tuple[Rule | CostTerm, ...] = (*CONSTRAINTS, *DECIDED_BEFORE, *COST_TERMS)
+    known = {key for one in answering for key in one.keys}
+    below = tuple(key.removesuffix("*") for key in NO_RULE if key.endswith(".*"))
+    return frozenset(
+        key
+        for key in leaves(record)
+        if key not in known and key not in NO_RULE and not f"{key}.".startswith(below)
+    )
+
+
+def sets_unknown_keys(problem: Problem) -> bool:
+    """True when the problem sets a key that no rule and no cost term answers for."""
+    unknown = unanswered(type(problem))
+    return bool(unknown and unknown & set_keys(problem))
+
+
+def limits_of(given: PlanningInput) -> tuple[LimitInForce, ...]:
+    """Every limit in force: those nearest to a user's wishes first, money last."""
+    order = [w.name for w in given.problem.workloads]
+    found = [
+        (rule, limit)
+        for rule in (*rules_of(given.problem), *DECIDED_BEFORE)
+        for limit in rule.loosened(given)
+    ]
+
+    def nearness(pair: tuple[Rule, LimitInForce]) -> tuple[int, int]:
+        rule, limit = pair
+        at = order.index(limit.workload) if limit.workload else len(order)
+        return at, rule.nearness
+
+    return tuple(limit for _, limit in sorted(found, key=nearness))
+
+
+def unbounded(given: PlanningInput) -> Iterator[Rule]:
+    """The rules that may ask for any number of units."""
+    return (rule for rule in rules_of(given.problem) if rule.is_unbounded(given))

@@ -1,0 +1,51 @@
+"""Which ways to pay may be used; candidates billed otherwise never enter the program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.inputs.catalog.billing import BILLING_MODES, billings_allowed
+from milp_planner.milp.program.family import FREE, Rule, Standing
+from milp_planner.milp.program.loosening import NameLimit
+from milp_planner.milp.program.rows import Row
+from milp_planner.milp.program.variables import Fleet
+from milp_planner.plans.records import Plan
+
+
+class AllowedBilling(Rule):
+    """Only ways to pay that the problem allows are used."""
+
+    keys = frozenset(("limits.billing.allow",))
+    nearness = 20
+    solved_apart = True
+
+    def rows(self, fleet: Fleet) -> Iterator[Row]:
+        return iter(())  # what is ruled out is no candidate
+
+    def violations(self, given: PlanningInput, plan: Plan) -> Iterator[str]:
+        return iter(())  # `verify` refuses what is no candidate
+
+    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+        return FREE
+
+    def is_unbounded(self, given: PlanningInput) -> bool:
+        return False
+
+    def loosened(self, given: PlanningInput) -> Iterator[NameLimit]:
+        allow = given.problem.limits.billing.allow
+        allowed = billings_allowed(allow)
+        sold = {row.billing for row in given.catalog.offerings}
+        sold |= {row.billing for row in given.catalog.token_prices}
+        others = tuple(b for b in BILLING_MODES if b in sold and b not in allowed)
+        path = "limits.billing.allow"
+        yield NameLimit(
+            path,
+            ", ".join(allowed),
+            {path: [*allowed, *others]},
+            by_default=not allow,
+            uses=lambda plan: {p.candidate.mode.name for p in plan.purchases} - {*allowed},
+            ruled_out=others,
+            allowing=lambda names: {path: [*allowed, *names]},
+            text=lambda names: f"allow {', '.join(names)} billing",
+        )

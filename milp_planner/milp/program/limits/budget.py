@@ -1,0 +1,59 @@
+"""Cash stays within the budget."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.milp.program.family import FREE, Rule, Standing
+from milp_planner.milp.program.loosening import CashLimit
+from milp_planner.milp.program.objective import cash_terms
+from milp_planner.milp.program.rows import LE, Row, scaled
+from milp_planner.milp.program.variables import Fleet, least_usd, merged
+from milp_planner.plans.records import SNAP, Plan, exceeds
+
+
+class BudgetLimit(Rule):
+    """Cash stays within the budget; penalties do not count.
+
+    Σ cash terms ≤ B      [USD/month]; equality passes
+    """
+
+    keys = frozenset(("limits.budget.usd_per_month", "limits.budget.when_short"))
+    nearness = 90
+    solved_apart = True
+
+    def rows(self, fleet: Fleet) -> Iterator[Row]:
+        budget = fleet.problem.limits.budget
+        if budget is not None:
+            yield scaled("budget", merged(cash_terms(fleet).values()), LE, budget.usd_per_month)
+
+    def violations(self, given: PlanningInput, plan: Plan) -> Iterator[str]:
+        budget = given.problem.limits.budget
+        cash = plan.cash_usd_per_month or 0.0
+        if budget is not None and exceeds(cash, budget.usd_per_month):
+            yield (
+                f"cash is ${cash:,.2f} per month, above the budget of ${budget.usd_per_month:,.2f}"
+            )
+
+    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+        """What stands in is never dearer, under any rule."""
+        return FREE
+
+    def is_unbounded(self, given: PlanningInput) -> bool:
+        return False
+
+    def leaves(self, given: PlanningInput, k: Candidate) -> float:
+        """Units that the budget pays for, on in a single block each."""
+        budget, usd = given.problem.limits.budget, least_usd(given, k)
+        if budget is None or usd <= 0:
+            return math.inf
+        return budget.usd_per_month * (1 + SNAP) / usd
+
+    def loosened(self, given: PlanningInput) -> Iterator[CashLimit]:
+        budget = given.problem.limits.budget
+        if budget is not None and budget.when_short == "fail":
+            path = "limits.budget.usd_per_month"
+            said = f"${budget.usd_per_month:,.2f}".removesuffix(".00")
+            yield CashLimit(path, said, {"limits.budget": None}, usd=budget.usd_per_month)

@@ -1,0 +1,125 @@
+"""The whole formulation on one screen: variables, cost terms, constraint families."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pulp
+
+from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.errors import input_error
+from milp_planner.milp.program.families import rules_of
+from milp_planner.milp.program.family import Rule
+from milp_planner.milp.program.levels import Splits, ramp_tangents, utilization_levels
+from milp_planner.milp.program.objective import cost_terms
+from milp_planner.milp.program.rows import SENSES, Row
+from milp_planner.milp.program.variables import (
+    Fleet,
+    Terms,
+    add_variables,
+    expression,
+    merged,
+)
+
+WIDEST_SPAN = 1e9
+"""Largest ratio of coefficients in a row before the answer of a solver is worth nothing."""
+
+
+@dataclass
+class FleetModel:
+    """One program: PuLP's problem, its variables, its cost terms and its rows by number."""
+
+    lp: pulp.LpProblem
+    fleet: Fleet
+    costs: Mapping[str, Terms]
+    row_meaning: dict[str, str] = field(default_factory=dict)
+    objective: Terms | None = None
+    """What is minimised where it is not the score, the sum of the costs."""
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns that rows or costs use, as PuLP writes them."""
+        return [variable.name for variable in self.lp.variables()]
+
+    def add_row(self, family: str, row: Row) -> str:
+        """Add a row; the name it got in the program."""
+        name = f"r{len(self.row_meaning):06d}"
+        terms = {v: c for v, c in row.terms.items() if c != 0}
+        if not terms:
+            terms = {self._zero(): 1.0}
+        _check_span(family, row)
+        self.lp.addConstraint(
+            pulp.LpConstraint(expression(terms), row.sense, name, row.right), name
+        )
+        self.row_meaning[name] = f"{family} {row.name}"
+        return name
+
+    def minimise(self, objective: Terms) -> None:
+        """Minimise this instead of the score."""
+        self.objective = objective
+        self.lp.setObjective(expression(objective))
+
+    def _zero(self) -> pulp.LpVariable:
+        """A column fixed at 0: a row without terms is kept, and decided by its right side."""
+        variable = self.lp.variablesDict().get("zero")
+        return self.lp.add_variable("zero", 0, 0) if variable is None else variable
+
+    def write_mps(self, path: Path) -> None:
+        """Write the program for the solvers."""
+        self.lp.writeMPS(str(path))
+
+    def describe(self) -> str:
+        """The program as readable text, names instead of numbers; for people and tests."""
+        lines = ["minimise", *_term_lines(self, merged(self.costs.values())), "subject to"]
+        for name, meaning in self.row_meaning.items():
+            row = self.lp.get_constraint_by_name(name)
+            lines.append(f"  {meaning}:")
+            lines += _term_lines(self, dict(row.items()))
+            lines.append(f"      {SENSES[row.sense]} {0.0 - row.constant:.6g}")
+        return "\n".join(lines) + "\n"
+
+
+def build_model(
+    given: PlanningInput,
+    candidates: tuple[Candidate, ...],
+    splits: Splits | None = None,
+    rules: Sequence[Rule] | None = None,
+    room: Mapping[Candidate, int] | None = None,
+) -> FleetModel:
+    """The program of `given` over `candidates`, under the given rules; default: all of them.
+
+    `splits` says where the overload ramp is charged exactly, `room` how many units of a candidate
+    there may be at least.
+    """
+    splits = splits or Splits()
+    lp = pulp.LpProblem("fleet", pulp.LpMinimize)
+    rules = rules_of(given.problem) if rules is None else rules
+    levels = utilization_levels(given, splits)
+    fleet = add_variables(lp, given, candidates, levels, room or {}, rules)
+    fleet.tangents = ramp_tangents(given, splits)
+    for rule in rules_of(given.problem):
+        rule.columns(fleet)
+    costs = cost_terms(fleet)
+    lp.setObjective(expression(merged(costs.values())))
+    model = FleetModel(lp, fleet, costs)
+    for rule in rules:
+        for row in rule.rows(fleet):
+            model.add_row(rule.name, row)
+    return model
+
+
+def _check_span(family: str, row: Row) -> None:
+    sizes = [abs(c) for c in row.terms.values() if c != 0]
+    if sizes and max(sizes) > WIDEST_SPAN * min(sizes):
+        raise input_error(
+            f"the numbers of this problem are too far apart: row {family} {row.name} spans "
+            f"{min(sizes):g} to {max(sizes):g}, too wide for a solver to be trusted",
+            hint="look for a rate, price, share or penalty that is a typing error",
+        )
+
+
+def _term_lines(model: FleetModel, terms: Mapping[pulp.LpVariable, float]) -> list[str]:
+    named = sorted((model.fleet.meaning.get(v.name, v.name), c) for v, c in terms.items() if c)
+    return [f"      {c:+.6g} {name}" for name, c in named]

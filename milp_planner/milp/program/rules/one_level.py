@@ -1,0 +1,38 @@
+"""A workload runs at one utilization level; its units are counted there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from milp_planner.candidates.records import PlanningInput
+from milp_planner.milp.program.family import Structural
+from milp_planner.milp.program.rows import EQ, LE, Row
+from milp_planner.milp.program.variables import Fleet
+from milp_planner.plans.records import Plan
+
+
+class OneLevel(Structural):
+    """A workload runs at one utilization level; its units are counted there.
+
+        Σ_l y_wl = 1,   n_klt ≤ N_k y_wl            ∀ w with several levels
+
+    N_k is derived from the demand (`Fleet.most_units`), never a constant.
+    """
+
+    def rows(self, fleet: Fleet) -> Iterator[Row]:
+        for w in fleet.problem.workloads:
+            levels = range(len(fleet.levels[w.name]))
+            if len(levels) == 1:
+                continue
+            used = {fleet.level_used[w.name, level]: 1.0 for level in levels}
+            yield Row(f"{w.name}", used, EQ, 1.0)
+            seen = set()
+            for (k, level, _), units in fleet.units.items():
+                if k.workload == w.name and units not in seen:
+                    seen.add(units)
+                    y = fleet.level_used[w.name, level]
+                    terms = {units: 1.0, y: -fleet.most_units(k)}
+                    yield Row(f"{k.id} {units.name}", terms, LE, 0)
+
+    def violations(self, given: PlanningInput, plan: Plan) -> Iterator[str]:
+        return iter(())  # a plan has one utilization; `Capacity` holds it below the limit

@@ -1,0 +1,83 @@
+"""At least the replicas asked for are up whenever the workload has load."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.inputs.problem.records import Workload
+from milp_planner.milp.program.capacity import useful_replicas
+from milp_planner.milp.program.family import Rule, Standing
+from milp_planner.milp.program.loosening import SteppedLimit
+from milp_planner.milp.program.rows import GE, Row
+from milp_planner.milp.program.variables import Fleet, Terms, add, ceil_snapped
+from milp_planner.plans.records import Plan, exceeds
+
+
+class Replicas(Rule):
+    """At least the replicas asked for are up whenever the workload has load.
+
+        Σ_k (replicas per unit)_k n_kt ≥ min_replicas_w          ∀ w, t with load
+
+    Asked of GPU offerings only; one replica is implied by `Coverage`.
+    """
+
+    keys = frozenset(("workloads.min_replicas",))
+    nearness = 2
+    solved_apart = True
+
+    def rows(self, fleet: Fleet) -> Iterator[Row]:
+        for w in fleet.problem.workloads:
+            if w.min_replicas == 1:
+                continue
+            for t in fleet.busy(w.name):
+                terms: Terms = {}
+                for k in fleet.gpu_candidates(w.name):
+                    for _, units in fleet.units_on(k, t):
+                        add(terms, units, min(k.replicas_per_unit, w.min_replicas))
+                yield Row(f"{w.name} {t}", terms, GE, w.min_replicas)
+
+    def violations(self, given: PlanningInput, plan: Plan) -> Iterator[str]:
+        for w in given.problem.workloads:
+            if w.min_replicas == 1:
+                continue
+            demand = given.schedule.demands[w.name]
+            for t, block in enumerate(plan.blocks):
+                up = sum(
+                    p.candidate.replicas_per_unit * p.units_by_block[t]
+                    for p in plan.purchases_of(w.name)
+                )
+                if demand.peak[t] and exceeds(w.min_replicas, up):
+                    yield (
+                        f"workload {w.name!r} has {up} replicas in block {block.name}, "
+                        f"fewer than {w.min_replicas}"
+                    )
+
+    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+        """A stand-in brings at least as many replicas, as far as they are asked for."""
+        return Standing(gives=(float(useful_replicas(given.problem, k)),))
+
+    def asks_for(self, fleet: Fleet, k: Candidate) -> int:
+        """Units of `k` alone that bring all replicas."""
+        least = fleet.problem.workload(k.workload).min_replicas
+        return ceil_snapped(least / k.replicas_per_unit)
+
+    def is_unbounded(self, given: PlanningInput) -> bool:
+        return False
+
+    def loosened(self, given: PlanningInput) -> Iterator[SteppedLimit]:
+        for w in given.problem.workloads:
+            if w.min_replicas > 1:
+                yield _fewer(w, f"workloads.{w.name}.min_replicas")
+
+
+def _fewer(w: Workload, path: str) -> SteppedLimit:
+    return SteppedLimit(
+        path,
+        f"{w.min_replicas}",
+        {path: 1},
+        workload=w.name,
+        looser=lambda plan: range(w.min_replicas - 1, 0, -1),
+        patch=lambda n: {path: n},
+        text=lambda n: f"ask for {n} replica{'s' * (n > 1)} of {w.name}",
+    )

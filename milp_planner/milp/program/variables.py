@@ -1,0 +1,365 @@
+"""Decision variables, and the symbols every docstring of the program uses.
+
+symbol     in code                            meaning                                   unit
+---------  ---------------------------------  ----------------------------------------  ------------
+w ∈ W      fleet.problem.workloads            workloads
+q ∈ Q_w    fleet.demand(w).classes            request classes
+t ∈ T      fleet.blocks                       time blocks
+k ∈ K_w    fleet.serving(w)                   candidates that can serve w
+l ∈ L_w    fleet.levels[w]                    utilization levels
+λ_qt       fleet.peak(w, q, t)                peak rate of a class                      requests/s
+v_qt       fleet.volume(w, q, t)              requests of a class per month             requests
+μ_kq       k.requests_per_second[q]           capacity of a unit for the class alone    requests/s
+μ_k        k.mix_requests_per_second          capacity of a unit for the workload's mix requests/s
+u_l        level.ceiling                      highest utilization at the level
+g_k        k.gpus_per_unit                    GPUs of a unit
+c_k        k.usd_per_hour                     price of a unit                           USD/h
+h_t        block.hours                        hours of the block per month              h
+N_k        fleet.most_units(k)                most units any plan can want
+
+n_klt      fleet.units[k, l, t]               units on                                  integer ≥ 0
+y_wl       fleet.level_used[w, l]             1 if the workload runs at the level       0 or 1
+x_qkt      fleet.shares[k, q, t]              share of the class that the candidate
+                                              serves                                    0 ... 1
+s_qt       fleet.shortfalls[w, q, t]          share of the class left unserved          0 ... 1
+z_i        fleet.used[rule, i]                1 if the name (provider, ...) is used     0 or 1
+e_w        fleet.extra_gpus[w]                GPUs beyond the scaling penalty's count  ≥ 0
+o_w        fleet.overload[w]                  overload, as a share of the ramp          ≥ 0
+θ_wt       fleet.headroom[w, t]               how many times the demand could be served ≥ 0
+z_qkt      fleet.spread[k, q, t]              x_qkt × θ_wt                              ≥ 0
+v_wlt      fleet.on_units[w, l, t]            share of the load on units, at the level  0 ... 1
+a_j, r_j   fleet.added[j], fleet.removed[j]   units added to, removed from, today's     ≥ 0
+
+Units that are held all month are one variable for all blocks; elastic ones are one per block with
+load. With one request class no x is needed but for per-token candidates; with one level no y.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import pulp
+
+from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.inputs.problem.records import BAND_CEILINGS, Problem, Workload
+from milp_planner.plans.records import SNAP
+from milp_planner.traffic.month import Demand, TimeBlock
+
+Terms = dict[pulp.LpVariable, float]
+"""A linear expression: coefficient by variable."""
+
+
+JUST_BELOW = 1e-7
+"""Relative distance of a level's floor below the plan it is split for: above solvers' noise."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """A stretch of utilization, above the floor and up to the ceiling; charged at the floor."""
+
+    floor: float
+    ceiling: float
+
+
+def add(terms: Terms, variable: pulp.LpVariable, coefficient: float) -> None:
+    """Add `coefficient * variable` to `terms`."""
+    terms[variable] = terms.get(variable, 0.0) + coefficient
+
+
+def ceil_snapped(value: float) -> int:
+    """`value` rounded up, but 8.0000000001 is 8: floats must not buy a ninth GPU."""
+    nearest = round(value)
+    return nearest if abs(value - nearest) <= SNAP * max(1.0, abs(value)) else math.ceil(value)
+
+
+def utilization_limit(problem: Problem, workload: Workload) -> float:
+    """The highest utilization the workload may be planned at."""
+    limit = problem.policy.utilization.highest
+    if workload.latency.max_band in BAND_CEILINGS:
+        limit = min(limit, BAND_CEILINGS[workload.latency.max_band])
+    return limit
+
+
+def may_fall_short(problem: Problem) -> bool:
+    """True where the user allows unserved requests: at a price, or under a short budget."""
+    budget = problem.limits.budget
+    return problem.policy.active_penalties.shortfall is not None or (
+        budget is not None and budget.when_short != "fail"
+    )
+
+
+def can_overload(problem: Problem, workload: Workload) -> bool:
+    """True where the workload may run hot enough for the overload penalty."""
+    ramp = problem.policy.active_penalties.overload
+    return ramp is not None and ramp.above < min(1.0, utilization_limit(problem, workload))
+
+
+def is_ramp_convex(given: PlanningInput, workload: Workload) -> bool:
+    """True where utilization depends on the units alone: then the ramp is convex in them.
+
+    Requests served per token, or left unserved, take load away from the units; utilization is then
+    a ratio of two things that vary, and the ramp is charged by level instead.
+    """
+    return (
+        can_overload(given.problem, workload)
+        and not may_fall_short(given.problem)
+        and not any(
+            k.mode.per_token and k.workload == workload.name for k in given.candidates.candidates
+        )
+    )
+
+
+class AsksForUnits(Protocol):
+    """What a rule is to the bounds on units: see `Rule.asks_for`."""
+
+    def asks_for(self, fleet: Fleet, k: Candidate) -> int:
+        """Units of `k` alone that the rule can ask for."""
+
+
+@dataclass
+class Fleet:
+    """The variables of one program, and the data its rows are written with."""
+
+    given: PlanningInput
+    candidates: tuple[Candidate, ...]
+    lp: pulp.LpProblem
+    levels: Mapping[str, tuple[Level, ...]]
+    units: dict[tuple[Candidate, int, int], pulp.LpVariable] = field(default_factory=dict)
+    level_used: dict[tuple[str, int], pulp.LpVariable] = field(default_factory=dict)
+    shares: dict[tuple[Candidate, int, int], pulp.LpVariable] = field(default_factory=dict)
+    shortfalls: dict[tuple[str, int, int], pulp.LpVariable] = field(default_factory=dict)
+    used: dict[tuple[str, str], pulp.LpVariable] = field(default_factory=dict)
+    extra_gpus: dict[str, pulp.LpVariable] = field(default_factory=dict)
+    overload: dict[str, pulp.LpVariable] = field(default_factory=dict)
+    headroom: dict[tuple[str, int], pulp.LpVariable] = field(default_factory=dict)
+    spread: dict[tuple[Candidate, int, int], pulp.LpVariable] = field(default_factory=dict)
+    on_units: dict[tuple[str, int, int], pulp.LpVariable] = field(default_factory=dict)
+    added: dict[tuple[str, str, str], pulp.LpVariable] = field(default_factory=dict)
+    removed: dict[tuple[str, str, str], pulp.LpVariable] = field(default_factory=dict)
+    meaning: dict[str, str] = field(default_factory=dict)
+    """What each column is, by its name in the program."""
+
+    tangents: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Utilizations at which the overload ramp has a tangent, by workload."""
+
+    room: Mapping[Candidate, int] = field(default_factory=dict)
+    """Least bounds on units, where those from the demand are a guess: see
+    `milp/presolve/unit_bounds.py`.
+    """
+
+    rules: Sequence[AsksForUnits] = ()
+    """The rules in the program, as far as they bound the units of a candidate."""
+
+    _serving: dict[str, list[Candidate]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for k in self.candidates:
+            self._serving.setdefault(k.workload, []).append(k)
+
+    @property
+    def problem(self) -> Problem:
+        """The question."""
+        return self.given.problem
+
+    @property
+    def blocks(self) -> tuple[TimeBlock, ...]:
+        """The time blocks."""
+        return self.given.schedule.blocks
+
+    def serving(self, workload: str) -> list[Candidate]:
+        """The candidates of a workload."""
+        return self._serving.get(workload, [])
+
+    def demand(self, workload: str) -> Demand:
+        """The workload's demand."""
+        return self.given.schedule.demands[workload]
+
+    def busy(self, workload: str) -> list[int]:
+        """Blocks in which the workload has load."""
+        return [t for t, peak in enumerate(self.demand(workload).peak) if peak > 0]
+
+    def peak(self, workload: str, q: int, t: int) -> float:
+        """λ_qt, requests/s."""
+        demand = self.demand(workload)
+        return demand.classes[q].share * demand.peak[t]
+
+    def volume(self, workload: str, q: int, t: int) -> float:
+        """v_qt, requests per month."""
+        share = self.demand(workload).classes[q].share
+        return share * self.given.schedule.requests_per_month(workload, t)
+
+    def classes(self, workload: str) -> range:
+        """Indices of the workload's request classes."""
+        return range(len(self.demand(workload).classes))
+
+    def routed(self, workload: str) -> bool:
+        """True where x says who serves which class; one class needs none."""
+        return len(self.demand(workload).classes) > 1
+
+    def elastic(self, k: Candidate) -> bool:
+        """True where units may differ from block to block."""
+        return is_elastic(self.problem, k)
+
+    def units_on(self, k: Candidate, t: int) -> Iterator[tuple[int, pulp.LpVariable]]:
+        """(level, n_klt) of a candidate in a block; nothing where no unit can be on."""
+        for level in range(len(self.levels[k.workload])):
+            variable = self.units.get((k, level, t))
+            if variable is not None:
+                yield level, variable
+
+    def gpu_candidates(self, workload: str) -> list[Candidate]:
+        """The workload's candidates that are paid by the unit."""
+        return [k for k in self.serving(workload) if not k.mode.per_token]
+
+    def rate_to_carry(self, workload: str) -> float:
+        """Requests/s that units of a workload carry at 100 % where they are coolest worth it."""
+        return self.demand(workload).highest_peak / _coolest(self, workload)
+
+    def most_units(self, k: Candidate) -> int:
+        """N_k: the most units of `k` that any optimal plan can want.
+
+        Alone, `k` needs ⌈λ ÷ (u μ)⌉ units at the coolest utilization worth paying for, μ its rate
+        at the part of the mix that it can serve, or what some rule asks for. Any units beyond can
+        be left out of a plan: what all other limits ask of `k` is met by then, and nothing is
+        cooler or cheaper for them; all but the rules that are unbounded, which begin with a guess
+        that `milp/presolve/unit_bounds.py` raises until it is proven.
+        """
+        per_unit = k.part_requests_per_second
+        units = ceil_snapped(self.rate_to_carry(k.workload) / per_unit) if per_unit > 0 else 0
+        return max(units, self.room.get(k, 0), *(rule.asks_for(self, k) for rule in self.rules))
+
+    @property
+    def most_headroom(self) -> float:
+        """1 ÷ a: θ beyond which the overload ramp charges nothing."""
+        ramp = self.problem.policy.active_penalties.overload
+        return 1 / ramp.above if ramp is not None and ramp.above > 0 else math.inf
+
+    def column(self, meaning: str, high: float | None, *, integer: bool = True) -> pulp.LpVariable:
+        """A new column between 0 and `high`, named by number, with its meaning kept apart."""
+        name = f"x{len(self.meaning):06d}"
+        self.meaning[name] = meaning
+        return self.lp.add_variable(name, 0, high, pulp.LpInteger if integer else pulp.LpContinuous)
+
+
+def is_elastic(problem: Problem, k: Candidate) -> bool:
+    """True where the units of `k` may differ from block to block."""
+    return k.mode.elastic or (k.mode.name == "dedicated" and problem.policy.switch_off_dedicated)
+
+
+def add_variables(
+    lp: pulp.LpProblem,
+    given: PlanningInput,
+    candidates: tuple[Candidate, ...],
+    levels: Mapping[str, tuple[Level, ...]],
+    room: Mapping[Candidate, int],
+    rules: Sequence[AsksForUnits],
+) -> Fleet:
+    """Create the columns that every program has: units, shares and shortfalls."""
+    fleet = Fleet(given, candidates, lp, levels, room=room, rules=rules)
+    for w in given.problem.workloads:
+        _add_levels(fleet, w.name)
+        for k in fleet.serving(w.name):
+            _add_units(fleet, k)
+            _add_shares(fleet, k)
+        _add_shortfalls(fleet, w.name)
+    return fleet
+
+
+def _add_levels(fleet: Fleet, workload: str) -> None:
+    levels = fleet.levels[workload]
+    if len(levels) == 1:
+        return
+    for index, level in enumerate(levels):
+        meaning = f"level[{workload} up to {level.ceiling:g}]"
+        fleet.level_used[workload, index] = fleet.column(meaning, 1)
+
+
+def _add_units(fleet: Fleet, k: Candidate) -> None:
+    if k.mode.per_token:
+        return
+    several = len(fleet.levels[k.workload]) > 1
+    for index, level in enumerate(fleet.levels[k.workload]):
+        at = f" up to {level.ceiling:g}" if several else ""
+        if not fleet.elastic(k):
+            held = fleet.column(f"units[{k.id}{at}]", fleet.most_units(k))
+            for t in range(len(fleet.blocks)):
+                fleet.units[k, index, t] = held
+            continue
+        for t in fleet.busy(k.workload):
+            meaning = f"units[{k.id} {fleet.blocks[t].name}{at}]"
+            fleet.units[k, index, t] = fleet.column(meaning, fleet.most_units(k))
+
+
+def _add_shares(fleet: Fleet, k: Candidate) -> None:
+    if not (k.mode.per_token or fleet.routed(k.workload)):
+        return
+    for t in fleet.busy(k.workload):
+        for q in fleet.classes(k.workload):
+            if not (k.mode.per_token or k.requests_per_second[q]):
+                continue  # the class cannot be served there
+            meaning = f"share[{k.id} {fleet.blocks[t].name} class {q}]"
+            fleet.shares[k, q, t] = fleet.column(meaning, 1, integer=False)
+
+
+def _add_shortfalls(fleet: Fleet, workload: str) -> None:
+    if not may_fall_short(fleet.problem):
+        return
+    for t in fleet.busy(workload):
+        for q in fleet.classes(workload):
+            meaning = f"shortfall[{workload} {fleet.blocks[t].name} class {q}]"
+            fleet.shortfalls[workload, q, t] = fleet.column(meaning, 1, integer=False)
+
+
+def least_usd(given: PlanningInput, k: Candidate) -> float:
+    """USD/month of a unit of `k` that is on in a single block; for held units, the whole month."""
+    blocks = given.schedule.blocks
+    if not is_elastic(given.problem, k):
+        return sum(block.hours for block in blocks) * k.usd_per_hour
+    peaks = given.schedule.demands[k.workload].peak
+    busy = (block.hours for block, peak in zip(blocks, peaks, strict=True) if peak > 0)
+    return min(busy) * k.usd_per_hour
+
+
+def tracks_changes(problem: Problem) -> bool:
+    """True where today's fleet matters to cost or limits."""
+    switching = problem.switching
+    return bool(
+        switching.usd_per_unit_added
+        or switching.usd_per_unit_removed
+        or switching.max_units_changed is not None
+    )
+
+
+def change_key(k: Candidate) -> tuple[str, str, str]:
+    """What counts as the same units today and tomorrow: offering, billing, workload."""
+    return k.offering.id, k.offering.billing, k.workload
+
+
+LEAST_UTILIZATION = 0.05
+"""A first guess at how cool units are worth it, where the overload ramp starts lower than this."""
+
+
+def _coolest(fleet: Fleet, workload: str) -> float:
+    """The utilization below which nothing gets cheaper: the first level's, or the ramp's start."""
+    coolest = fleet.levels[workload][0].ceiling
+    ramp = fleet.problem.policy.active_penalties.overload
+    if ramp is not None and can_overload(fleet.problem, fleet.problem.workload(workload)):
+        coolest = min(coolest, max(ramp.above, LEAST_UTILIZATION))
+    return coolest
+
+
+def expression(terms: Mapping[pulp.LpVariable, float]) -> pulp.LpAffineExpression:
+    """`terms` as PuLP wants them, zeros left out."""
+    return pulp.LpAffineExpression([(v, c) for v, c in terms.items() if c != 0])
+
+
+def merged(parts: Iterable[Terms]) -> Terms:
+    """The sum of several expressions."""
+    total: Terms = {}
+    for part in parts:
+        for variable, coefficient in part.items():
+            add(total, variable, coefficient)
+    return total

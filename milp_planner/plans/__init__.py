@@ -1,0 +1,1 @@
+"""The answer as plain records: no solver, no search, no layout."""

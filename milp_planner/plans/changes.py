@@ -1,0 +1,27 @@
+"""From today's fleet to a plan: what to keep, what to add, what to remove."""
+
+from __future__ import annotations
+
+from milp_planner.candidates.records import PlanningInput
+from milp_planner.milp.program.limits.changes import unit_change_of
+from milp_planner.plans.consequences import UnitChange
+from milp_planner.plans.records import Purchase
+
+
+def changes(given: PlanningInput, purchases: tuple[Purchase, ...]) -> tuple[UnitChange, ...]:
+    """One row per offering, billing and workload, of today's fleet or of the plan.
+
+    Units are compared in the workload's busiest block, all replica configurations together;
+    per-token use has no units and is left out. Nothing where nothing runs today.
+    """
+    current = given.current_units()
+    if not current:
+        return ()
+    deltas = unit_change_of(given, purchases)
+    rows = (
+        UnitChange(workload, offering, billing, today, today + delta)
+        for (offering, billing, workload), delta in deltas.items()
+        for today in [current.get((offering, billing, workload), 0)]
+    )
+    order = {w.name: i for i, w in enumerate(given.problem.workloads)}
+    return tuple(sorted(rows, key=lambda c: (order[c.workload], c.offering, c.billing)))

@@ -1,0 +1,105 @@
+"""What a plan means beside its costs: what is left after a loss, what that safety costs, and what
+becomes of today's units. Plain data; `solving/resilience.py` and `changes.py` work it out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class UnitChange:
+    """What happens to the units of one offering for one workload."""
+
+    workload: str
+    offering: str
+    billing: str
+    today: int
+    """Units running today."""
+
+    planned: int
+    """Units of the plan in the workload's busiest block."""
+
+    @property
+    def keep(self) -> int:
+        """Units that stay."""
+        return min(self.today, self.planned)
+
+    @property
+    def add(self) -> int:
+        """Units to rent besides."""
+        return max(0, self.planned - self.today)
+
+    @property
+    def remove(self) -> int:
+        """Units to give back."""
+        return max(0, self.today - self.planned)
+
+    def __str__(self) -> str:
+        counts = {"keep": self.keep, "add": self.add, "remove": self.remove}
+        said = ", ".join(f"{verb} {units}" for verb, units in counts.items() if units)
+        return f"{said} x {self.offering} {self.billing} for {self.workload}"
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What one loss leaves of a workload's service, in the block where that is least."""
+
+    workload: str
+    kind: str
+    """provider, region or offering."""
+
+    lost: str
+    block: str
+    left: float
+    """Capacity that is left, units at 100 % utilization, per-token offerings as they serve."""
+
+    served: float
+    """What the plan serves at the peak of the block."""
+
+    unit: str = "requests/s"
+    """What the two count: as the workload's own rates do."""
+
+    @property
+    def share(self) -> float:
+        """What is left as a share of what the plan serves; above 1 the loss is not felt."""
+        return self.left / self.served
+
+    @property
+    def utilization(self) -> float | None:
+        """How busy the rest is when it serves the whole peak; None where nothing is left."""
+        return self.served / self.left if self.left else None
+
+
+@dataclass(frozen=True)
+class ResilienceCost:
+    """What `survive_loss_of` costs: two optima compared."""
+
+    with_limit_usd: float
+    """Score of the plan, USD/month."""
+
+    without_limit_usd: float | None
+    """Score of the best plan without the limit; None when that was not reached in time."""
+
+    proven: bool = True
+    """True when both are optimal."""
+
+    unserved: float = 0.0
+    """Largest share of any workload's peak that the plan leaves unserved, ..."""
+
+    unserved_without: float = 0.0
+    """... and the best plan without the limit."""
+
+    @property
+    def usd_per_month(self) -> float | None:
+        """Score with the limit less score without."""
+        if self.without_limit_usd is None:
+            return None
+        return self.with_limit_usd - self.without_limit_usd
+
+    @property
+    def share(self) -> float | None:
+        """The same as a share of the score without."""
+        if self.usd_per_month is None or not self.without_limit_usd:
+            return None
+        return self.usd_per_month / self.without_limit_usd

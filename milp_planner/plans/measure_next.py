@@ -1,0 +1,95 @@
+"""The one measurement that would tighten a plan most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from milp_planner.inputs.reading.arguments import check_kind
+from milp_planner.plans.records import Plan, Route
+
+ESTIMATES = ("estimated", "calibrated")
+"""Sources of a rate that a measurement would replace."""
+
+
+@dataclass(frozen=True)
+class MeasureNext:
+    """A replica and request size worth measuring."""
+
+    workload: str
+    llm: str
+    gpu: str
+    precision: str
+    tensor_parallel: int
+    input_tokens: float
+    output_tokens: float
+    usd_per_month: float
+    """Spent on the rate, in USD/month."""
+
+    derate: float
+
+    @property
+    def at_stake_usd_per_month(self) -> float:
+        """Spend × (1 − derate): what is paid for not knowing."""
+        return self.usd_per_month * (1 - self.derate)
+
+    @property
+    def text(self) -> str:
+        """`h200-141gb-sxm tp 1 at 1500/300 tokens`."""
+        size = f"{self.input_tokens:.10g}/{self.output_tokens:.10g}"
+        return f"{self.gpu} tp {self.tensor_parallel} at {size} tokens"
+
+
+def measure_next(plan: Plan) -> MeasureNext | None:
+    """The estimated rate of the plan with the largest spend × (1 − derate); None without one.
+
+    What a purchase costs is shared among its request classes by the time they take.
+    """
+    check_kind(plan, Plan, "solve()")
+    summed: dict[MeasureNext, float] = {}
+    for found in _estimated_rates(plan):
+        key = _without_spend(found)
+        summed[key] = summed.get(key, 0.0) + found.usd_per_month
+    rows = [_with_spend(key, usd) for key, usd in summed.items() if key.derate < 1]
+    return max(rows, key=lambda row: (row.at_stake_usd_per_month, row.text), default=None)
+
+
+def _estimated_rates(plan: Plan) -> Iterator[MeasureNext]:
+    llms = {w.name: w.llm for w in plan.workloads}
+    for purchase in plan.purchases:
+        k = purchase.candidate
+        routes = [route for route in plan.routes if route.candidate is k]
+        work = {route: _unit_hours(route) for route in routes}
+        total = sum(work.values())
+        for route in routes:
+            point = k.points[k.classes.index(route.request_class)] if k.classes else None
+            if point is None or point.source not in ESTIMATES or not total:
+                continue
+            yield MeasureNext(
+                workload=k.workload,
+                llm=llms[k.workload],
+                gpu=k.gpu,
+                precision=k.precision,
+                tensor_parallel=k.tensor_parallel,
+                input_tokens=route.request_class.input_tokens,
+                output_tokens=route.request_class.output_tokens,
+                usd_per_month=purchase.cash_usd_per_month * work[route] / total,
+                derate=point.derate,
+            )
+
+
+def _unit_hours(route: Route) -> float:
+    """Hours that one unit would work on what is routed to it."""
+    k = route.candidate
+    if not k.classes:
+        return 0.0
+    rate = k.requests_per_second[k.classes.index(route.request_class)]
+    return route.requests_per_second / rate * route.block.hours if rate else 0.0
+
+
+def _without_spend(row: MeasureNext) -> MeasureNext:
+    return _with_spend(row, 0.0)
+
+
+def _with_spend(row: MeasureNext, usd: float) -> MeasureNext:
+    return replace(row, usd_per_month=usd)

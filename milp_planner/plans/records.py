@@ -1,0 +1,409 @@
+"""The answer as plain data: what to buy, who serves what, what it costs, and how sure we are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from milp_planner.candidates.records import Candidate, TurnedDown
+from milp_planner.plans.consequences import Loss, ResilienceCost, UnitChange
+from milp_planner.traffic.month import RequestClass, TimeBlock
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+LOW_BAND = 0.50
+MEDIUM_BAND = 0.75
+SNAP = 1e-9
+"""Relative distance below which a ratio counts as being on a threshold."""
+
+
+class Status(Enum):
+    """What is known about a plan."""
+
+    OPTIMAL = "optimal"
+    FEASIBLE = "feasible"
+    INFEASIBLE = "infeasible"
+    NO_PLAN = "no_plan"
+
+    @property
+    def has_plan(self) -> bool:
+        """True when there is a fleet to look at."""
+        return self in (Status.OPTIMAL, Status.FEASIBLE)
+
+
+def exceeds(value: float, limit: float, tolerance: float = 1e-6) -> bool:
+    """True when `value` is above `limit` by more than `tolerance` of it."""
+    return value > limit + tolerance * max(1.0, abs(limit))
+
+
+def band(utilization: float) -> str:
+    """The latency band of a utilization: low up to 50 %, medium up to 75 %, else high.
+
+    A ratio within 1e-9 of a threshold is on it: 0.75 computed in floats is medium.
+    """
+    if utilization <= LOW_BAND * (1 + SNAP):
+        return "low"
+    return "medium" if utilization <= MEDIUM_BAND * (1 + SNAP) else "high"
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """Units of one candidate, or its per-token use."""
+
+    candidate: Candidate
+    units_by_block: tuple[int, ...]
+    """Units on in each time block; zeros for per-token use."""
+
+    hours_by_block: tuple[float, ...]
+    """Hours paid for a unit that is on in the block."""
+
+    cash_usd_per_month: float
+    requests_share: float = 0.0
+    """Share of the workload's requests per month that it serves."""
+
+    busy_units_by_block: tuple[float, ...] = ()
+    """Units' worth of work at the mean rate, in each time block; zeros for per-token use."""
+
+    @property
+    def units(self) -> int:
+        """Most units on at any time."""
+        return max(self.units_by_block, default=0)
+
+    @property
+    def gpus(self) -> int:
+        """Most GPUs on at any time."""
+        return self.units * self.candidate.gpus_per_unit
+
+    @property
+    def unit_hours(self) -> float:
+        """Hours paid per month, summed over the units."""
+        return sum(
+            hours * units
+            for hours, units in zip(self.hours_by_block, self.units_by_block, strict=True)
+        )
+
+    @property
+    def billing_idle_hours(self) -> float:
+        """Unit-hours paid in blocks in which it serves nothing."""
+        rows = zip(self.hours_by_block, self.units_by_block, self.busy_units_by_block, strict=False)
+        return sum(hours * units for hours, units, busy in rows if busy <= 0)
+
+    @property
+    def billing_idle_usd(self) -> float:
+        """Rent of those unit-hours, USD/month."""
+        return self.billing_idle_hours * self.candidate.usd_per_hour
+
+    @property
+    def mean_utilization(self) -> float | None:
+        """Work done at the mean rates ÷ capacity paid for; None where no unit is paid for."""
+        if not self.unit_hours:
+            return None
+        return _busy_unit_hours(self) / self.unit_hours
+
+    @property
+    def capacity_idle(self) -> float | None:
+        """Share of the capacity paid for that does nothing: 1 - mean utilization."""
+        mean = self.mean_utilization
+        return None if mean is None else 1 - mean
+
+    @property
+    def commitment_usd(self) -> float:
+        """Money bound by the commitment, whether or not the units run."""
+        return self.cash_usd_per_month * self.candidate.mode.commitment_months
+
+
+@dataclass(frozen=True)
+class Route:
+    """The share of a request class that a candidate serves in a block."""
+
+    candidate: Candidate
+    request_class: RequestClass
+    block: TimeBlock
+    share: float
+    requests_per_second: float
+    """Peak rate routed, in requests/s."""
+
+
+@dataclass(frozen=True)
+class WorkloadPlan:
+    """How one workload fares."""
+
+    name: str
+    llm: str
+    peak_requests_per_second: float
+    capacity_requests_per_second: float
+    """Planned capacity in the busiest block, at 100 % utilization and the workload's own mix."""
+
+    utilization: float | None
+    """Highest over blocks and offerings; None when only per-token offerings serve."""
+
+    band: str
+    """low, medium, high, or `not assessed` when only per-token offerings serve."""
+
+    utilization_limit: float
+    tpot_s: float | None
+    """Slowest mean time per output token at full load, over the offerings used."""
+
+    tpot_wish_s: float | None
+    ttft_s: float | None
+    ttft_wish_s: float | None
+    ttft_verified: bool
+    """True when every offering used has a measured time to first token within the wish."""
+
+    strict: bool
+    shortfall_share: float
+    """Largest share of the peak left unserved in any block."""
+
+    tokens_per_month: float
+    cash_usd_per_month: float
+    penalties: Mapping[str, float] = field(default_factory=dict)
+    unit: str = "requests/s"
+    """What the rates above count: `requests/s`, `tokens/s` or `users`."""
+
+    @property
+    def usd_per_million_tokens(self) -> float | None:
+        """Cash per million tokens, input and output together.
+
+        None where requests are left unserved, or have no tokens.
+        """
+        if self.shortfall_share or not self.tokens_per_month:
+            return None
+        return self.cash_usd_per_month / self.tokens_per_month * 1e6
+
+
+@dataclass(frozen=True)
+class EngineReport:
+    """What one solver said."""
+
+    name: str
+    version: str
+    status: str
+    objective: float | None
+    bound: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Proof:
+    """How the status is known."""
+
+    certified: bool
+    certified_by: tuple[str, ...]
+    engines: tuple[EngineReport, ...] = ()
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+    rows: int = 0
+    columns: int = 0
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the answer comes from."""
+
+    planner_version: str
+    catalog_name: str
+    catalog_version: str
+    catalog_sha256: str
+    overrides: int
+    problem_sha256: str
+    oldest_price: str
+    """ISO date of the oldest price used; '' when nothing is bought."""
+
+    seed: int
+    time_limit_s: float
+    gap_asked: float
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Why a replica on one GPU type cannot serve a workload."""
+
+    workload: str
+    gpu: str
+    tensor_parallel: int
+    precision: str
+    reason: str
+    fastest_tpot_s: float | None
+    """The least time per output token it reaches, where that is what fails."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """The smallest change of one limit that gives a plan, shown by solving again."""
+
+    path: str
+    """The key to change: `limits.budget.usd_per_month`."""
+
+    now: str
+    """Its value today, with the unit."""
+
+    text: str
+    """What to do, in words."""
+
+    patch: Mapping[str, Any]
+    """The change itself, by dotted key."""
+
+    too_little: Mapping[str, Any] | None
+    """The largest smaller change, which still gives no plan; None where there is none between."""
+
+    cash_usd_per_month: float
+    """Of the cheapest plan with the change."""
+
+    fleet: str
+    proven: bool
+    """True when both the plan and the failure of the smaller change are proven."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Why there is no plan, and what would give one."""
+
+    headline: str
+    fits: tuple[Fit, ...] = ()
+    """For workloads that nothing serves: GPU types and sizes, the nearest to serving first."""
+
+    conflict: tuple[tuple[str, str], ...] = ()
+    """(key, value) of limits that cannot be kept together; each one is needed for that."""
+
+    is_smallest: bool = False
+    """True when no smaller set of limits conflicts."""
+
+    changes: tuple[Change, ...] = ()
+    """Changes that each give a plan alone, the cheapest plan first."""
+
+    combination: tuple[Change, ...] = ()
+    """Changes that give a plan together, where no single one does."""
+
+    combination_usd_per_month: float | None = None
+    not_reached: tuple[str, ...] = ()
+    """What the time limit, or solvers that do not agree, left open."""
+
+    def to_frame(self) -> DataFrame:
+        """One row per change: those that suffice alone, then those of the combination."""
+        from pandas import DataFrame
+
+        from milp_planner.plans.document import diagnosis_dict
+
+        document = diagnosis_dict(self)
+        return DataFrame([*document["changes"], *document["combination"]])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A fleet with its routing, costs, proof and provenance."""
+
+    name: str
+    status: Status
+    score_usd_per_month: float | None
+    """Cash and penalties; what the program minimises."""
+
+    cash_usd_per_month: float | None
+    """Money really paid."""
+
+    bound: float | None
+    """No plan scores less than this, USD/month."""
+
+    costs: Mapping[str, float]
+    """USD/month by term; the terms sum to the score."""
+
+    purchases: tuple[Purchase, ...]
+    routes: tuple[Route, ...]
+    workloads: tuple[WorkloadPlan, ...]
+    blocks: tuple[TimeBlock, ...]
+    proof: Proof
+    provenance: Provenance
+    block_by_hour: tuple[int, ...] = ()
+    """Block of each hour of the day (24) or week (168); empty when no clock is known."""
+
+    alternatives: tuple[Plan, ...] = ()
+    alternatives_note: str = ""
+    turned_down: tuple[TurnedDown, ...] = ()
+    reasons: tuple[str, ...] = ()
+    """Why there is no plan; empty when there is one."""
+
+    diagnosis: Diagnosis | None = None
+    """The same as data, with what would give a plan; None when there is one."""
+
+    warnings: tuple[str, ...] = ()
+    changes: tuple[UnitChange, ...] = ()
+    """What becomes of today's units; empty where nothing runs today."""
+
+    worst_losses: tuple[Loss, ...] = ()
+    """By workload, the loss that leaves the least; empty where none need be survived."""
+
+    resilience: ResilienceCost | None = None
+    """What surviving that costs; None where nothing need survive, or it was not asked."""
+
+    @property
+    def gap(self) -> float | None:
+        """(score - bound) / score; 0 when proven, None without plan or bound."""
+        if self.status is Status.OPTIMAL:
+            return 0.0
+        if self.score_usd_per_month is None or self.bound is None:
+            return None
+        score = self.score_usd_per_month
+        return 0.0 if score == 0 else max(0.0, (score - self.bound) / abs(score))
+
+    @property
+    def tokens_per_month(self) -> float:
+        """Input and output tokens of all workloads."""
+        return sum(w.tokens_per_month for w in self.workloads)
+
+    @property
+    def usd_per_million_tokens(self) -> float | None:
+        """Cash per million tokens over all workloads; None where one of them has none to tell."""
+        if self.cash_usd_per_month is None or not self.tokens_per_month:
+            return None
+        if any(w.usd_per_million_tokens is None for w in self.workloads):
+            return None
+        return self.cash_usd_per_month / self.tokens_per_month * 1e6
+
+    @property
+    def gpus(self) -> int:
+        """GPUs on at the peak, counting each purchase at its most units."""
+        return sum(p.gpus for p in self.purchases)
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """Providers used, by name."""
+        return tuple(sorted({p.candidate.provider for p in self.purchases}))
+
+    @property
+    def billing_idle_usd(self) -> float:
+        """Rent paid for hours without load, USD/month."""
+        return sum(p.billing_idle_usd for p in self.purchases)
+
+    @property
+    def capacity_idle(self) -> float | None:
+        """Share of the GPU-hours paid for that do nothing; None where none is paid for."""
+        paid = sum(p.unit_hours * p.candidate.gpus_per_unit for p in self.purchases)
+        if not paid:
+            return None
+        busy = sum(_busy_unit_hours(p) * p.candidate.gpus_per_unit for p in self.purchases)
+        return 1 - busy / paid
+
+    def purchases_of(self, workload: str) -> Iterator[Purchase]:
+        """The purchases that serve a workload."""
+        return (p for p in self.purchases if p.candidate.workload == workload)
+
+    def to_frame(self) -> DataFrame:
+        """The purchases as a pandas DataFrame, one row each."""
+        from pandas import DataFrame
+
+        from milp_planner.plans.document import purchase_dict
+
+        return DataFrame([purchase_dict(p) for p in self.purchases])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as plain data, ready for JSON."""
+        from milp_planner.plans.document import plan_dict
+
+        return plan_dict(self)
+
+
+def _busy_unit_hours(p: Purchase) -> float:
+    rows = zip(p.hours_by_block, p.busy_units_by_block, strict=False)
+    return sum(hours * busy for hours, busy in rows)

@@ -1,0 +1,21 @@
+"""A fleet as bare numbers, before it becomes a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from milp_planner.candidates.records import Candidate
+
+
+@dataclass(frozen=True)
+class FleetChoice:
+    """A fleet as bare numbers."""
+
+    units: Mapping[Candidate, tuple[int, ...]] = field(default_factory=dict)
+    """Units on per block."""
+
+    shares: Mapping[tuple[Candidate, int, int], float] = field(default_factory=dict)
+    """x_qkt; with one class only the per-token candidates need be given."""
+
+    shortfalls: Mapping[tuple[str, int, int], float] = field(default_factory=dict)

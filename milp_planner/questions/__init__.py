@@ -1,0 +1,1 @@
+"""What a user asks: the cheapest plan, a given fleet, a confidence range."""

@@ -1,0 +1,109 @@
+"""How far a plan rests on estimates: the same problem solved at other quantiles of their error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from milp_planner.inputs.catalog.records import Catalog
+from milp_planner.inputs.problem.records import Problem
+from milp_planner.plans.records import Plan, Status
+from milp_planner.questions.solve import solve
+from milp_planner.serving.derate import planning_quantile
+from milp_planner.solving.arguments import catalog_for
+
+MEDIAN = 0.50
+LOW = 0.05
+"""Of measured ÷ estimated throughput: a result worse than 19 in 20."""
+
+Bought = tuple[str, str, str, str, int]
+"""Workload, offering, billing, precision and tensor parallel."""
+
+
+@dataclass(frozen=True)
+class ConfidenceCase:
+    """The problem planned at one quantile of measured ÷ estimated throughput."""
+
+    quantile: float
+    plan: Plan
+
+    @property
+    def status(self) -> Status:
+        """What is known about this plan."""
+        return self.plan.status
+
+    @property
+    def cash_usd_per_month(self) -> float | None:
+        """Money paid; None where there is no plan."""
+        return self.plan.cash_usd_per_month
+
+    @property
+    def fleet(self) -> tuple[tuple[Bought, int], ...]:
+        """Units of everything bought, in order; 0 units for per-token use."""
+        units: dict[Bought, int] = {}
+        for p in self.plan.purchases:
+            k = p.candidate
+            offering = k.offering.id, k.offering.billing
+            key = (k.workload, *offering, k.precision, k.tensor_parallel)
+            units[key] = units.get(key, 0) + p.units
+        return tuple(sorted(units.items()))
+
+    @property
+    def mix(self) -> frozenset[Bought]:
+        """What is bought, whatever the counts."""
+        return frozenset(key for key, _ in self.fleet)
+
+
+@dataclass(frozen=True)
+class ConfidenceRange:
+    """The plan between a median and a poor outcome of the estimates."""
+
+    median: ConfidenceCase
+    planned: ConfidenceCase
+    """At the problem's own confidence."""
+
+    low: ConfidenceCase
+
+    @property
+    def cases(self) -> tuple[ConfidenceCase, ...]:
+        """All three, by falling quantile."""
+        return tuple(sorted((self.median, self.planned, self.low), key=lambda c: -c.quantile))
+
+    @property
+    def mix_changes(self) -> bool:
+        """Whether other offerings or replica configurations are bought, not only other counts."""
+        return len({case.mix for case in self.cases}) > 1
+
+    @property
+    def counts_change(self) -> bool:
+        """Whether any number of units differs."""
+        return len({case.fleet for case in self.cases}) > 1
+
+
+def confidence_range(
+    problem: Problem,
+    catalog: Catalog | None = None,
+    *,
+    plan: Plan | None = None,
+    time_limit_s: float | None = None,
+    gap: float | None = None,
+    solver: str | None = None,
+) -> ConfidenceRange:
+    """`problem` planned again at the median and the 5th percentile of measured ÷ estimated.
+
+    `plan` is the one at the problem's own confidence, where it is known already. A confidence of
+    p90 plans on the 10th percentile. Raises what `solve` raises.
+    """
+    known = catalog_for(problem, catalog)
+    own = planning_quantile(problem.policy.confidence_share)
+
+    def case(quantile: float) -> ConfidenceCase:
+        if quantile == own and plan is not None:
+            return ConfidenceCase(quantile, plan)
+        policy = problem.policy.model_copy(update={"confidence": round(1 - quantile, 12)})
+        asked = problem.model_copy(update={"policy": policy})
+        found = solve(
+            asked, known, time_limit_s=time_limit_s, gap=gap, alternatives=0, solver=solver
+        )
+        return ConfidenceCase(quantile, found)
+
+    return ConfidenceRange(median=case(MEDIAN), planned=case(own), low=case(LOW))

@@ -1,0 +1,1 @@
+"""One deployment without a plan: its rates, and how to calibrate them."""

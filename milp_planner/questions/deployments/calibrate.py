@@ -1,0 +1,315 @@
+"""A user's measurements held against the estimate, and what they change in a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+from milp_planner.errors import Fault, InputError
+from milp_planner.inputs.catalog.checks import REGIMES, unknown_gpu, unknown_llm
+from milp_planner.inputs.catalog.overlays import write_measurements
+from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement
+from milp_planner.inputs.imports.benchmarks import Found, read_measurements
+from milp_planner.inputs.problem.load import load_named_catalog
+from milp_planner.inputs.reading.arguments import check_number, check_text, path_of, paths_of
+from milp_planner.serving import memory
+from milp_planner.serving.derate import DEFAULT_CONFIDENCE, DEFAULT_QUANTILE, planning_quantile
+from milp_planner.serving.measured import OFFLINE
+from milp_planner.serving.operating_point import OperatingPoint
+from milp_planner.serving.roofline import Roofline, missing_for_estimate
+from milp_planner.serving.rows import canonical_precision
+from milp_planner.serving.throughput import ServingModel
+
+BOUND_SLACK = 1.10
+"""Data sheets of one GPU differ by a few percent; only what is clearly above is refused."""
+
+MOST_GPUS = 8
+"""Of one replica."""
+
+LEAST_OF_ESTIMATE = 0.3
+"""Below this share of the estimate something else limited the run: the client, or a queue."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What a plan would count on, at one request size and concurrency."""
+
+    output_tokens_per_second: float
+    """Of one replica, after the derate."""
+
+    derate: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One measurement against the estimate, and what plans count on before and after it."""
+
+    row: Measurement
+    estimated_tokens_per_second: float | None
+    """None where the catalog knows too little of the LLM or the GPU."""
+
+    before: Planned | None
+    after: Planned | None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def ratio(self) -> float | None:
+        """Measured ÷ estimated throughput."""
+        if self.estimated_tokens_per_second is None:
+            return None
+        return self.row.output_tokens_per_second / self.estimated_tokens_per_second
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """All measurements compared, and the catalog with them on top."""
+
+    rows: tuple[Compared, ...]
+    catalog: Catalog
+    quantile: float
+
+
+def calibrate(
+    files: Iterable[str | Path],
+    *,
+    llm: str | None = None,
+    gpu: str | None = None,
+    precision: str | None = None,
+    tensor_parallel: int | None = None,
+    engine: str | None = None,
+    catalog: str | Path = "market",
+    overlays: Iterable[str | Path] = (),
+    out: str | Path | None = None,
+    confidence: float = DEFAULT_CONFIDENCE,
+    as_of: date | None = None,
+) -> Calibrated:
+    """The measurements in `files` held against the estimate, and kept as the overlay `out`.
+
+    Files are YAML, CSV, or the JSON of vLLM's `bench serve`, GuideLLM or AIPerf; the names given
+    hold where a file states none. `out` is a new folder, written whole or not at all. Raises
+    InputError as `compare` does, for files that cannot be read, and when `out` exists;
+    ArgumentError for values of another type.
+    """
+    paths, own = paths_of("files", files, "files"), paths_of("overlays", overlays, "folders")
+    names = {"llm": llm, "gpu": gpu, "precision": precision, "engine": engine}
+    folder = None if out is None else path_of("out", out)
+    base = str(path_of("catalog", catalog))
+    check_number("confidence", confidence, least=0.0, below=1.0)
+    if tensor_parallel is not None:
+        check_number("tensor_parallel", tensor_parallel, least=1, most=MOST_GPUS, whole=True)
+    for name, value in names.items():
+        if value is not None:
+            check_text(name, value)
+    known = load_named_catalog(base, overlays=own, as_of=as_of)
+    today = as_of or date.today()
+    found = compare(
+        read_measurements(paths),
+        known,
+        {**names, "tensor_parallel": tensor_parallel},
+        today=today,
+        quantile=planning_quantile(confidence),
+    )
+    if folder is not None:
+        rows = [c.row for c in found.rows]
+        write_measurements(folder, rows, base=base, overlays=own, made_on=today)
+    return found
+
+
+def compare(
+    found: Sequence[Found],
+    catalog: Catalog,
+    defaults: Mapping[str, object],
+    *,
+    today: date,
+    quantile: float = DEFAULT_QUANTILE,
+) -> Calibrated:
+    """The measurements as rows of the catalog, each held against the estimate.
+
+    `defaults` has llm, gpu, precision, tensor_parallel and engine for rows that state none. Raises
+    InputError for names unknown, points given twice, and a throughput above the physical bound: the
+    rate at which peaks are reached and nothing is lost. Below 0.3 times the estimate is a warning.
+    """
+    rows = _records(found, catalog, defaults, today)
+    model = ServingModel(catalog)
+    _refuse_impossible(found, rows, catalog, model)
+    later = with_own(catalog, rows)
+    model_after = ServingModel(later)
+    compared = tuple(
+        Compared(
+            row=row,
+            estimated_tokens_per_second=_estimated(row, catalog, model),
+            before=_planned(row, catalog, model, quantile),
+            after=_planned(row, later, model_after, quantile),
+            warnings=tuple(_warnings(f, row, catalog, model)),
+        )
+        for f, row in zip(found, rows, strict=True)
+    )
+    return Calibrated(compared, later, quantile)
+
+
+def with_own(catalog: Catalog, rows: Iterable[Measurement]) -> Catalog:
+    """The catalog with a user's rows on top, as an overlay puts them there."""
+    own = [row.model_copy(update={"override": True}) for row in rows]
+    replaced = {row.key for row in own}
+    kept = (row for row in catalog.measurements if row.key not in replaced)
+    return replace(catalog, measurements=(*kept, *own), overrides=catalog.overrides + len(own))
+
+
+def _records(
+    found: Sequence[Found], catalog: Catalog, defaults: Mapping[str, object], today: date
+) -> list[Measurement]:
+    rows: list[Measurement] = []
+    faults: list[Fault] = []
+    first: dict[tuple[object, ...], Found] = {}
+    for f in found:
+        wrong = list(_faults(f, catalog, defaults))
+        faults += wrong
+        if wrong:
+            continue
+        row = _record(f, catalog, defaults, today)
+        earlier = first.setdefault(row.key, f)
+        if earlier is not f:
+            where = ":".join(str(part) for part in (earlier.file, earlier.line) if part)
+            faults.append(f.fault("", f"this point is given twice (first in {where})"))
+        rows.append(row)
+    if faults:
+        raise InputError(faults)
+    return rows
+
+
+def _faults(f: Found, catalog: Catalog, defaults: Mapping[str, object]) -> Iterator[Fault]:
+    """What is wrong with the names of a measurement, or missing."""
+    given = _given(f, defaults)
+    for name in ("llm", "gpu", "precision", "tensor_parallel"):
+        if not given[name]:
+            option = "--tp" if name == "tensor_parallel" else f"--{name}"
+            yield f.fault(name, "required", f"write it in the file, or give {option}")
+    llm, gpu = str(given["llm"] or ""), str(given["gpu"] or "")
+    if llm and catalog.llm(llm) is None:
+        yield f.fault("llm", unknown_llm(catalog, llm))
+    if gpu and len(catalog.gpus_named(gpu)) != 1:
+        yield f.fault("gpu", unknown_gpu(catalog, gpu))
+    precision = canonical_precision(str(given["precision"] or "bf16"))
+    if precision not in memory.WEIGHT_BYTES:
+        known = ", ".join(memory.WEIGHT_BYTES)
+        yield f.fault("precision", f"{precision!r} is not one of {known}")
+    if f.row.regime not in REGIMES:
+        yield f.fault("regime", f"{f.row.regime!r} is not one of {', '.join(REGIMES)}")
+
+
+def _given(f: Found, defaults: Mapping[str, object]) -> dict[str, object]:
+    own = f.row.model_dump()
+    return {name: own[name] or defaults.get(name, own[name]) for name in own}
+
+
+def _record(f: Found, catalog: Catalog, defaults: Mapping[str, object], today: date) -> Measurement:
+    given = _given(f, defaults)
+    llm = catalog.llm(str(given["llm"]))
+    assert llm is not None, "the names were checked"
+    (gpu,) = catalog.gpus_named(str(given["gpu"]))
+    names = {
+        "llm": llm.id,
+        "gpu": gpu,
+        "engine": given["engine"] or "",
+        "as_of": min(f.row.as_of or today, today),
+        "source": f.row.source or f"own measurement {f.file}",
+    }
+    return Measurement.model_validate({**given, **names})
+
+
+def _refuse_impossible(
+    found: Sequence[Found], rows: Sequence[Measurement], catalog: Catalog, model: ServingModel
+) -> None:
+    faults = []
+    for f, row in zip(found, rows, strict=True):
+        bound = _bound(row, catalog, model)
+        if bound is not None and row.output_tokens_per_second > BOUND_SLACK * bound:
+            text = (
+                f"{row.output_tokens_per_second:,.6g} is above the physical bound of {bound:,.0f} "
+                f"tokens/s: every weight and cache entry read at peak bandwidth, nothing lost"
+            )
+            hint = "count the generated tokens of one replica, not those of the prompts"
+            faults.append(f.fault("output_tokens_per_second", text, hint))
+    if faults:
+        raise InputError(faults)
+
+
+def _warnings(f: Found, row: Measurement, catalog: Catalog, model: ServingModel) -> Iterator[str]:
+    point = f"{row.llm} on {row.gpu} tp {row.tensor_parallel}, {_n(row):g} in flight"
+    estimated = _estimated(row, catalog, model)
+    if estimated is not None and row.output_tokens_per_second < LEAST_OF_ESTIMATE * estimated:
+        share = row.output_tokens_per_second / estimated
+        yield (
+            f"{point}: {share:.2f} of the estimate; did the client, a queue or a small KV cache "
+            "limit the run?"
+        )
+    if f.speculative:
+        yield f"{point}: ran with draft tokens; speculative decoding is not modelled"
+    llm, gpu = _records_of(row, catalog)
+    if missing_for_estimate(llm, gpu):
+        yield f"{point}: not compared, {missing_for_estimate(llm, gpu)}"
+
+
+def _estimated(row: Measurement, catalog: Catalog, model: ServingModel) -> float | None:
+    roofline = _roofline(row, catalog, model)
+    if roofline is None:
+        return None
+    return roofline.output_tokens_per_second(_in_flight(row, catalog))
+
+
+def _bound(row: Measurement, catalog: Catalog, model: ServingModel) -> float | None:
+    roofline = _roofline(row, catalog, model)
+    if roofline is None:
+        return None
+    fastest = roofline.fastest_requests_per_second(_in_flight(row, catalog))
+    return fastest * roofline.output_tokens
+
+
+def _roofline(row: Measurement, catalog: Catalog, model: ServingModel) -> Roofline | None:
+    llm, gpu = _records_of(row, catalog)
+    if missing_for_estimate(llm, gpu):
+        return None
+    return model.estimate(llm, gpu, *_replica(row))
+
+
+def _in_flight(row: Measurement, catalog: Catalog) -> float:
+    """Requests that the replica worked on: those stated, or at an endless queue all that fit."""
+    if row.concurrency is not None:
+        return row.concurrency
+    llm, gpu = _records_of(row, catalog)
+    precision, tp, i, o = _replica(row)
+    return max(1.0, float(memory.fit(llm, gpu, precision, tp, i + o).sequences))
+
+
+def _planned(
+    row: Measurement, catalog: Catalog, model: ServingModel, quantile: float
+) -> Planned | None:
+    llm, gpu = _records_of(row, catalog)
+    precision, tp, i, o = _replica(row)
+    if row.regime == OFFLINE:
+        point = model.operating_point(llm, gpu, precision, tp, i, o, quantile=quantile)
+    else:
+        point = model.at(llm, gpu, precision, tp, i, o, _n(row), quantile=quantile)
+    if not isinstance(point, OperatingPoint):
+        return None
+    return Planned(point.planned_requests_per_second * o, point.derate, point.source)
+
+
+def _replica(row: Measurement) -> tuple[str, int, float, float]:
+    return (
+        canonical_precision(row.precision),
+        row.tensor_parallel,
+        row.input_tokens or 1.0,
+        row.output_tokens or 1.0,
+    )
+
+
+def _records_of(row: Measurement, catalog: Catalog) -> tuple[Llm, Gpu]:
+    return catalog.llms[row.llm], catalog.gpus[row.gpu]
+
+
+def _n(row: Measurement) -> float:
+    return row.concurrency or 1.0

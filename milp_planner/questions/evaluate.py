@@ -1,0 +1,361 @@
+"""evaluate(): what a fleet that the user fixes costs, how hot it runs, and what it breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from numbers import Integral, Real
+from typing import Any
+
+from milp_planner.candidates.builder import excluded_by, list_candidates
+from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.errors import Fault, InputError, argument_error, input_error, nearest
+from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
+from milp_planner.inputs.problem.records import BillingLimits, Problem
+from milp_planner.inputs.reading.arguments import check_text
+from milp_planner.inputs.reading.field_types import MOST_UNITS
+from milp_planner.milp.presolve.routing import balanced
+from milp_planner.milp.program.families import rules_of
+from milp_planner.milp.program.family import Rule
+from milp_planner.plans.records import Plan, Provenance, WorkloadPlan
+from milp_planner.plans.solution import FleetChoice
+from milp_planner.questions.solve import provenance_of, with_oldest_price
+from milp_planner.solving.arguments import catalog_for
+from milp_planner.solving.assemble import assemble
+from milp_planner.solving.own_rules import held_to
+from milp_planner.solving.prepare import prepare
+from milp_planner.solving.search import Settings
+from milp_planner.units import parse_share, shown
+
+Row = Offering | TokenPrice
+Units = int | float | Sequence[int]
+"""Units all the while there is load, or one number per block; for per-token rows the share."""
+
+ALL_BILLINGS = BillingLimits(
+    allow=("dedicated", "autoscaling", "reserved_1y", "reserved_3y", "spot", "per_token", "owned")
+)
+
+
+@dataclass(frozen=True)
+class Breach:
+    """One limit that a fleet breaks."""
+
+    family: str
+    """The constraint family, such as `BudgetLimit`, or `Filters` for what is not allowed at all."""
+
+    message: str
+    """What is broken, with numbers on both sides."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A fleet that the user fixed, priced and judged."""
+
+    plan: Plan
+    """Costs, routes and how each workload fares; its status says nothing of limits."""
+
+    breaches: tuple[Breach, ...]
+
+    @property
+    def keeps_all_limits(self) -> bool:
+        """True where nothing is broken."""
+        return not self.breaches
+
+    @property
+    def cash_usd_per_month(self) -> float:
+        """Money really paid."""
+        assert self.plan.cash_usd_per_month is not None
+        return self.plan.cash_usd_per_month
+
+    @property
+    def score_usd_per_month(self) -> float:
+        """Cash and penalties."""
+        assert self.plan.score_usd_per_month is not None
+        return self.plan.score_usd_per_month
+
+    @property
+    def penalties_usd_per_month(self) -> dict[str, float]:
+        """Penalties by name, over all workloads."""
+        names = dict.fromkeys(name for w in self.plan.workloads for name in w.penalties)
+        return {name: sum(w.penalties[name] for w in self.plan.workloads) for name in names}
+
+    def workload(self, name: str) -> WorkloadPlan:
+        """How a workload fares: utilization (above 1 where it is overrun), band, penalties."""
+        for w in self.plan.workloads:
+            if w.name == name:
+                return w
+        raise KeyError(name)
+
+    def to_dict(self) -> dict[str, object]:
+        """The evaluation as plain data, ready for JSON."""
+        breaches = [{"family": b.family, "message": b.message} for b in self.breaches]
+        return {"keeps_all_limits": self.keeps_all_limits, "breaches": breaches} | {
+            name: value for name, value in self.plan.to_dict().items() if name not in NOT_SOLVED
+        }
+
+
+NOT_SOLVED = ("status", "bound_usd_per_month", "gap", "alternatives", "alternatives_note", "proof")
+"""Keys of a plan's document that say how it was found."""
+
+
+def evaluate(
+    problem: Problem,
+    fleet: Mapping[str, Units] | None = None,
+    catalog: Catalog | None = None,
+    *,
+    rules: Iterable[Rule | type[Rule]] = (),
+) -> Evaluation:
+    """Prices and judges `fleet`; no solver chooses anything.
+
+    `fleet` has units by offering: `runpod/h100/us`, with `@spot` behind it where the offering is
+    sold under several billings, and `chat:` before it where there are several workloads. Units are
+    on whenever their workload has load (held ones all month); a sequence says how many per block. A
+    per-token offering takes its share of the requests, 0 to 1. Default: today's fleet. Each unit
+    runs the replica configuration with the largest capacity. Load goes to units in proportion to
+    capacity, with several request classes so that the hottest offering is as cool as can be.
+
+    Raises InputError for names unknown and for offerings that cannot serve their workload.
+    """
+    problem = held_to(problem, rules)
+    catalog = catalog_for(problem, catalog)
+    given = prepare(problem, catalog)
+    wanted = _todays_fleet(given) if fleet is None else fleet
+    rows = dict(_resolved(problem, catalog, wanted))
+    given = _with_candidates(given, [row for _, row in rows])
+    choice = _choice(given, rows)
+    plan = with_oldest_price(assemble(given, choice, _provenance(given), exact=True))
+    return Evaluation(replace(plan, turned_down=()), tuple(_breaches(given, plan)))
+
+
+def parse_fleet(text: str) -> dict[str, Units]:
+    """`runpod/h100/us=3,chat:together/llama/global=20%` as the mapping that `evaluate` takes."""
+    fleet: dict[str, Units] = {}
+    for part in text.split(","):
+        name, separator, amount = (piece.strip() for piece in part.rpartition("="))
+        if not (name and separator):
+            raise input_error(f"fleet: {part.strip()!r} is not OFFERING=UNITS")
+        if name in fleet:
+            raise input_error(f"fleet: {name!r} is given twice")
+        fleet[name] = _parsed_amount(name, amount)
+    return fleet
+
+
+def _parsed_amount(name: str, amount: str) -> Units:
+    try:
+        return int(amount) if amount.isascii() and amount.isdigit() else parse_share(amount)
+    except ValueError:
+        raise input_error(
+            f"fleet: {name}: {amount!r} is neither a whole number of units nor a share such as 20%"
+        ) from None
+
+
+def _todays_fleet(given: PlanningInput) -> dict[str, Units]:
+    current = given.current_units()
+    if not current:
+        raise input_error("current_fleet: required where no fleet is given")
+    return {
+        f"{workload}:{offering}@{billing}": units
+        for (offering, billing, workload), units in current.items()
+    }
+
+
+# --- names --------------------------------------------------------------------------------------
+
+
+def _resolved(
+    problem: Problem, catalog: Catalog, fleet: Mapping[str, Units]
+) -> Iterator[tuple[tuple[str, Row], Units]]:
+    """((workload, catalog row), units) of every entry; raises InputError for all that is wrong."""
+    sold: dict[str, list[Row]] = {}
+    rows: list[Row] = [*catalog.offerings, *catalog.token_prices]
+    for row in rows:
+        sold.setdefault(row.id, []).append(row)
+    faults: list[Fault] = []
+    found: dict[tuple[str, Row], str] = {}
+    if not isinstance(fleet, Mapping):
+        raise argument_error(
+            f"expected units by offering, not {type(fleet).__name__}", path="fleet"
+        )
+    for name, units in fleet.items():
+        check_text("fleet", name)
+        try:
+            key = _workload_and_row(problem, sold, name)
+            plain = _plain_units(name, key[1], units)
+            if key in found:
+                raise input_error(f"fleet: {name!r} and {found[key]!r} are the same units")
+        except InputError as error:
+            faults += error.faults
+            continue
+        found[key] = name
+        yield key, plain
+    if faults:
+        raise InputError(faults)
+
+
+def _workload_and_row(
+    problem: Problem, sold: Mapping[str, list[Row]], name: str
+) -> tuple[str, Row]:
+    names = [w.name for w in problem.workloads]
+    before, colon, rest = name.partition(":")
+    workload, rest = (before, rest) if colon else ("", name)
+    if not workload and len(names) > 1:
+        raise input_error(f"fleet: {name!r}: say for which workload, as in '{names[0]}:{name}'")
+    if workload and workload not in names:
+        raise input_error(f"fleet: {name!r}: no workload {workload!r} among {', '.join(names)}")
+    offering, _, billing = rest.partition("@")
+    if offering not in sold:
+        near = nearest(offering, sold)
+        closest = f"; closest: {near[0]}" if near else ""
+        raise input_error(f"fleet: no offering {offering!r}{closest}")
+    return workload or names[0], _with_billing(sold[offering], offering, billing)
+
+
+def _with_billing(rows: Sequence[Row], offering: str, billing: str) -> Row:
+    """The row of that billing; without one, the only row or the dedicated one."""
+    billings = {row.billing: row for row in rows}
+    wanted = billing or ("dedicated" if len(rows) > 1 else rows[0].billing)
+    if wanted not in billings:
+        known = ", ".join(f"{offering}@{name}" for name in sorted(billings))
+        raise input_error(f"fleet: {offering!r} is sold as {known}")
+    return billings[wanted]
+
+
+def _plain_units(name: str, row: Row, units: Any) -> Units:
+    """The units as Python's own numbers; raises InputError for what is none of them."""
+    if isinstance(row, TokenPrice):
+        if not isinstance(units, Real) or not 0 <= float(units) <= 1:
+            raise input_error(
+                f"fleet: {name}: a per-token offering takes a share of the requests, from 0 to 1 "
+                f"(is {shown(units)})"
+            )
+        return float(units)
+    is_list = isinstance(units, Iterable) and not isinstance(units, str | bytes | Mapping)
+    counts = list(units) if is_list else [units]
+    for n in counts:
+        is_whole = isinstance(n, Integral) and not isinstance(n, bool)
+        if not is_whole or not 0 <= n <= MOST_UNITS:
+            said = f"{n:g}" if isinstance(n, float) else shown(n)
+            raise input_error(
+                f"fleet: {name}: units are whole numbers from 0 to {MOST_UNITS:,} (is {said})"
+            )
+    return [int(n) for n in counts] if is_list else int(counts[0])
+
+
+# --- candidates and routing ---------------------------------------------------------------------
+
+
+def _with_candidates(given: PlanningInput, rows: Sequence[Row]) -> PlanningInput:
+    """`given` with the candidates of the fleet's rows alone, allowed or not."""
+    limits = given.problem.limits
+    everything = {"allow": (), "deny": ()}
+    filters = {
+        kind: getattr(limits, kind).model_copy(update=everything)
+        for kind in ("providers", "regions", "gpus", "offerings")
+    }
+    freed = limits.model_copy(update={**filters, "billing": ALL_BILLINGS})
+    offerings = {row.key: row for row in rows if isinstance(row, Offering)}
+    sold = replace(
+        given.catalog,
+        # A stock of 0 is a limit that the fleet breaks, not a reason why it cannot serve.
+        offerings=tuple(
+            row if row.max_units else row.model_copy(update={"max_units": None})
+            for row in offerings.values()
+        ),
+        token_prices=tuple({r.key: r for r in rows if isinstance(r, TokenPrice)}.values()),
+    )
+    problem = given.problem.model_copy(update={"limits": freed})
+    return replace(given, candidates=list_candidates(problem, given.schedule, sold))
+
+
+def _choice(given: PlanningInput, rows: Mapping[tuple[str, Row], Units]) -> FleetChoice:
+    units: dict[Candidate, tuple[int, ...]] = {}
+    tokens: dict[Candidate, float] = {}
+    for (workload, row), amount in rows.items():
+        k = _largest_candidate(given, workload, row)
+        if isinstance(row, TokenPrice):
+            assert isinstance(amount, int | float)
+            tokens[k] = float(amount)
+        else:
+            units[k] = _by_block(given, k, amount)
+    choice = FleetChoice(units={k: on for k, on in units.items() if any(on)})
+    return balanced(given, _routed(given, choice, tokens))
+
+
+def _largest_candidate(given: PlanningInput, workload: str, row: Row) -> Candidate:
+    """The row's replica configuration with the most capacity; InputError where there is none."""
+    found = [
+        k
+        for k in given.candidates.candidates
+        if k.workload == workload and k.offering.key == row.key
+    ]
+    if not found:
+        reasons = (t.reason for t in given.candidates.turned_down if t.offering.key == row.key)
+        reason = next(reasons, f"it does not offer {given.problem.workload(workload).llm}")
+        raise input_error(f"fleet: {row.id} cannot serve {workload!r}: {reason}")
+    return max(found, key=lambda k: (k.serves_all, k.part_requests_per_second, k.id))
+
+
+def _by_block(given: PlanningInput, k: Candidate, amount: Units) -> tuple[int, ...]:
+    peaks = given.schedule.demands[k.workload].peak
+    if isinstance(amount, int | float):
+        return tuple(int(amount) if peak or not k.mode.elastic else 0 for peak in peaks)
+    if len(amount) != len(peaks):
+        raise input_error(
+            f"fleet: {k.offering.id}: {len(amount)} numbers of units for {len(peaks)} blocks "
+            f"({', '.join(block.name for block in given.schedule.blocks)})"
+        )
+    return tuple(amount)
+
+
+def _routed(
+    given: PlanningInput, choice: FleetChoice, tokens: Mapping[Candidate, float]
+) -> FleetChoice:
+    """Shares of every class: the per-token ones as given, the rest by capacity for the class."""
+    shares: dict[tuple[Candidate, int, int], float] = {}
+    shortfalls: dict[tuple[str, int, int], float] = {}
+    for name, demand in given.schedule.demands.items():
+        fixed = {k: share for k, share in tokens.items() if k.workload == name and share}
+        rest = 1 - sum(fixed.values())
+        if rest < -1e-9:
+            raise input_error(f"fleet: the shares per token of {name!r} sum to {1 - rest:.6g}")
+        for t, peak in enumerate(demand.peak):
+            for q in range(len(demand.classes)) if peak else ():
+                shares |= {(k, q, t): share for k, share in fixed.items()}
+                held = _capacity_for(choice, name, q, t)
+                if not held and rest > 0:
+                    shortfalls[name, q, t] = rest
+                if len(demand.classes) > 1:
+                    total = sum(held.values())
+                    shares |= {(k, q, t): rest * rate / total for k, rate in held.items()}
+    return replace(choice, shares=shares, shortfalls=shortfalls)
+
+
+def _capacity_for(choice: FleetChoice, workload: str, q: int, t: int) -> dict[Candidate, float]:
+    return {
+        k: on[t] * k.requests_per_second[q]
+        for k, on in choice.units.items()
+        if k.workload == workload and on[t] and k.requests_per_second[q]
+    }
+
+
+# --- judgement ----------------------------------------------------------------------------------
+
+
+def _breaches(given: PlanningInput, plan: Plan) -> Iterator[Breach]:
+    rows = {p.candidate.offering.key: p.candidate.offering for p in plan.purchases}
+    for row in rows.values():
+        reason = excluded_by(given.problem.limits, _as_sold(given, row))
+        if reason:
+            yield Breach("Filters", f"{row.id}: {reason}")
+    for rule in rules_of(given.problem):
+        for message in rule.violations(given, plan):
+            yield Breach(rule.name, message)
+
+
+def _as_sold(given: PlanningInput, row: Row) -> Row:
+    sold: Sequence[Row] = (*given.catalog.offerings, *given.catalog.token_prices)
+    return next(r for r in sold if r.key == row.key)
+
+
+def _provenance(given: PlanningInput) -> Provenance:
+    return provenance_of(given, Settings(time_limit_s=0.0, gap=0.0, seed=given.problem.solver.seed))

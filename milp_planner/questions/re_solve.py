@@ -1,0 +1,206 @@
+"""Solves changed problems one after another, within one time limit.
+
+What-if, explain and diagnose claim nothing that was not solved again; this is where they solve.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.inputs.problem.records import Alternatives, Penalties, Problem
+from milp_planner.milp.presolve.forced_use import Required, Wanted
+from milp_planner.plans.records import Plan, Proof, Provenance, Status
+from milp_planner.solving.arguments import check_settings
+from milp_planner.solving.parts import first_answer
+from milp_planner.solving.prepare import listing_key, prepare
+from milp_planner.solving.search import Answer, Search, Settings
+
+NO_ALTERNATIVES = Alternatives(count=0)
+LEAST_S = 0.01
+SHARE_TOLERANCE = 1e-6
+"""Shares of the demand closer than this are one to the solvers."""
+
+
+@dataclass
+class Resolver:
+    """Answers for changes of one problem; the time limit covers them all."""
+
+    given: PlanningInput
+    settings: Settings
+    provenance: Provenance
+    _listed: list[tuple[tuple[Any, ...], PlanningInput]] = field(default_factory=list)
+    _known: dict[tuple[object, bool], Answer] = field(default_factory=dict)
+    _started_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def problem(self) -> Problem:
+        """The question that is changed."""
+        return self.given.problem
+
+    @property
+    def seconds_left(self) -> float:
+        """Time until the limit."""
+        return max(0.0, self.settings.time_limit_s - (time.monotonic() - self._started_s))
+
+    def answer(self, problem: Problem, *, break_ties: bool = False) -> Answer:
+        """The best plan of a changed problem; solved once, however often it is asked.
+
+        Of plans that score the same it is any one, unless ties are broken as `solve` breaks them.
+        """
+        key = _identity(problem), break_ties
+        if key not in self._known:
+            answer = self.answer_of(self.given_for(problem), break_ties=break_ties)
+            if answer.status is Status.NO_PLAN:
+                return answer  # with more time it may be known
+            self._known[key] = answer
+        return self._known[key]
+
+    def answer_of(
+        self, given: PlanningInput, required: Required | None = None, *, break_ties: bool = False
+    ) -> Answer:
+        """The best plan of a prepared problem, with something that must be in use."""
+        if any(stranded(given)):
+            return Answer(Status.INFEASIBLE, None, Proof(certified=True, certified_by=()))
+        if self.seconds_left <= 0 or self._is_cancelled():
+            return Answer(Status.NO_PLAN, None, Proof(certified=False, certified_by=()))
+        search = self.search(given, required, break_ties=break_ties)
+        return first_answer(search) if required is None else search.next()
+
+    def search(
+        self, given: PlanningInput, required: Required | None = None, *, break_ties: bool = False
+    ) -> Search:
+        """A search of its own for a prepared problem, within the time that is left."""
+        settings = replace(
+            self.settings, time_limit_s=max(self.seconds_left, LEAST_S), break_ties=break_ties
+        )
+        return Search(given, settings, self.provenance, NO_ALTERNATIVES, required=required)
+
+    def _is_cancelled(self) -> bool:
+        return self.settings.cancel is not None and self.settings.cancel.is_set()
+
+    def given_for(self, problem: Problem) -> PlanningInput:
+        """Candidates and blocks of a changed problem, taken over where they cannot differ."""
+        key = listing_key(problem)
+        if not self._listed:
+            self._listed.append((listing_key(self.problem), self.given))
+        for known, given in self._listed:
+            if known == key:
+                return replace(given, problem=problem)
+        given = prepare(problem, self.given.catalog)
+        self._listed.append((key, given))
+        return given
+
+
+def _identity(problem: Problem) -> object:
+    """What two problems that ask the same have in common."""
+    return problem.model_dump_json(), problem.rules
+
+
+def stranded(given: PlanningInput) -> Iterator[str]:
+    """Names of the workloads that have no candidate."""
+    served = {k.workload for k in given.candidates.candidates}
+    return (w.name for w in given.problem.workloads if w.name not in served)
+
+
+def settings_of(
+    problem: Problem,
+    *,
+    time_limit_s: float | None = None,
+    gap: float | None = None,
+    solver: str | None = None,
+    cancel: threading.Event | None = None,
+) -> Settings:
+    """How to solve: the problem's own settings, and what the caller says instead.
+
+    Raises InputError for a setting out of range, ArgumentError for one of the wrong type.
+    """
+    check_settings(time_limit_s=time_limit_s, gap=gap, solver=solver)
+    return Settings(
+        time_limit_s=problem.solver.time_limit_s if time_limit_s is None else time_limit_s,
+        gap=problem.solver.gap if gap is None else gap,
+        seed=problem.solver.seed,
+        solver=solver or ("both" if problem.solver.certify else "cbc"),
+        cancel=cancel,
+    )
+
+
+def without_budget(problem: Problem) -> Problem:
+    """The problem when money does not count."""
+    limits = problem.limits.model_copy(update={"budget": None})
+    return problem.model_copy(update={"limits": limits})
+
+
+def cash_only(problem: Problem) -> Problem:
+    """The problem without penalties, so that the least score is the least cash."""
+    policy = problem.policy.model_copy(update={"preset": None, "penalties": Penalties()})
+    return problem.model_copy(update={"policy": policy})
+
+
+def scaled_traffic(problem: Problem, factor: float) -> Problem:
+    """The problem with all traffic times `factor`."""
+    workloads = tuple(
+        w.model_copy(
+            update={"traffic": w.traffic.model_copy(update={"growth": w.traffic.growth * factor})}
+        )
+        for w in problem.workloads
+    )
+    return problem.model_copy(update={"workloads": workloads})
+
+
+def only_candidates(given: PlanningInput, kept: Callable[[Candidate], bool]) -> PlanningInput:
+    """`given` with some of its candidates."""
+    candidates = tuple(k for k in given.candidates.candidates if kept(k))
+    return replace(given, candidates=replace(given.candidates, candidates=candidates))
+
+
+def repriced(given: PlanningInput, wanted: Wanted, factor: float) -> PlanningInput:
+    """`given` with the prices of the wanted candidates times `factor`."""
+    candidates = tuple(
+        repriced_candidate(k, factor) if wanted(k) else k for k in given.candidates.candidates
+    )
+    return replace(given, candidates=replace(given.candidates, candidates=candidates))
+
+
+def repriced_candidate(k: Candidate, factor: float) -> Candidate:
+    """The candidate at another price."""
+    if k.mode.per_token:
+        return replace(k, usd_per_request=tuple(usd * factor for usd in k.usd_per_request))
+    hourly = k.usd_per_hour * factor
+    return replace(k, offering=k.offering.model_copy(update={"usd_per_hour": hourly}))
+
+
+def served_share(plan: Plan) -> float:
+    """The smallest share of any workload's peak that is served, in any block."""
+    return 1 - max((w.shortfall_share for w in plan.workloads), default=0.0)
+
+
+def fleet_line(plan: Plan) -> str:
+    """The fleet on one line: `1 x b200-180gb-sxm acme + 22 % per token bolt`."""
+    several = len(plan.workloads) > 1
+    parts = []
+    for p in plan.purchases:
+        k = p.candidate
+        what = f"{p.requests_share:.0%}".replace("%", " % per token")
+        if not k.mode.per_token:
+            box = f"{k.gpus_per_unit} x " if k.gpus_per_unit > 1 else ""
+            what = f"{p.units} x {box}{k.gpu}"
+        billing = "" if k.mode.name in ("dedicated", "per_token") else f" {k.mode.name}"
+        parts.append(f"{what} {k.provider}{billing}" + (f" ({k.workload})" if several else ""))
+    return " + ".join(parts) or "nothing"
+
+
+def score_of(plan: Plan) -> float:
+    """The plan's score; every plan with a fleet has one."""
+    assert plan.score_usd_per_month is not None
+    return plan.score_usd_per_month
+
+
+def cash_of(plan: Plan) -> float:
+    """The plan's cash; every plan with a fleet has one."""
+    assert plan.cash_usd_per_month is not None
+    return plan.cash_usd_per_month

@@ -1,0 +1,307 @@
+"""explain(): why something is not in the plan, and what it would take; what each limit costs.
+
+Everything is said by solving again: with it forced in, at other prices, under other traffic,
+without a limit. Nothing is read from dual values, which say little of a program in whole units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.errors import did_you_mean, input_error, nearest
+from milp_planner.inputs.catalog.records import Catalog
+from milp_planner.inputs.problem.records import Problem
+from milp_planner.inputs.reading.arguments import check_text
+from milp_planner.milp.presolve.forced_use import Required, Wanted
+from milp_planner.milp.program.family import Rule
+from milp_planner.milp.program.limits.filters import names_in
+from milp_planner.plans.document import clean
+from milp_planner.plans.records import Plan, Status
+from milp_planner.questions.re_solve import (
+    Resolver,
+    fleet_line,
+    only_candidates,
+    score_of,
+    served_share,
+    settings_of,
+)
+from milp_planner.questions.reasons.entry_price import (
+    EntryPrice,
+    EntryTraffic,
+    entry_price,
+    entry_traffic,
+)
+from milp_planner.questions.solve import provenance_of, solve
+from milp_planner.solving.arguments import catalog_for
+from milp_planner.solving.own_rules import held_to
+from milp_planner.solving.prepare import prepare
+from milp_planner.traffic.month import hours_per_month
+from milp_planner.units import SECONDS_PER_HOUR
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+SAME_USD = 0.01
+"""Scores closer than this are the same."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is asked about: an offering, a GPU type or a provider, by name or pattern."""
+
+    kind: str
+    pattern: str
+
+    def includes(self, k: Candidate) -> bool:
+        """Whether a candidate is of it."""
+        return self.matches(k.offering.id, k.gpu, k.provider)
+
+    def matches(self, offering: str, gpu: str, provider: str) -> bool:
+        """Whether an offering with these names is of it."""
+        name = {"offering": offering, "gpu": gpu, "provider": provider}[self.kind]
+        return fnmatchcase(name, self.pattern)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pattern}"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Offerings of the subject that cannot serve a workload, by reason."""
+
+    workload: str
+    reason: str
+    offerings: int
+    example: str
+
+
+@dataclass(frozen=True)
+class BestUse:
+    """Where the subject would serve at the least price per request."""
+
+    workload: str
+    offering: str
+    billing: str
+    gpus_per_unit: int
+    requests_per_second: float | None
+    """Of one unit at full load; None where paid by the token."""
+
+    usd_per_month: float | None
+    """Of one unit on all month; None where paid by the token."""
+
+    usd_per_request_per_second: float
+    """USD per month for one request/s of capacity, or of use where paid by the token."""
+
+
+@dataclass(frozen=True)
+class WhyNot:
+    """Why something is not in the plan, or what it does there."""
+
+    subject: str
+    verdict: str
+    """used, turned down, dearer, same price, idle, impossible, no plan, or not reached."""
+
+    plan: Plan
+    """The best plan, which the answer compares with."""
+
+    refusals: tuple[Refusal, ...] = ()
+    best_use: BestUse | None = None
+    forced: Plan | None = None
+    """The best plan that needs it: one that cannot do without it, as with an idle extra."""
+
+    extra_usd: float | None = None
+    """How much more that plan scores, USD/month; of what is used: how much more without it."""
+
+    without: Plan | None = None
+    """Of what is used: the best plan without it; None when there is none."""
+
+    entry_price: EntryPrice | None = None
+    entry_traffic: EntryTraffic | None = None
+    not_reached: tuple[str, ...] = ()
+
+    def to_frame(self) -> DataFrame:
+        """One row with everything known."""
+        from pandas import DataFrame
+
+        return DataFrame([why_not_dict(self)])
+
+
+def why_not_dict(why: WhyNot) -> dict[str, Any]:
+    """The answer as plain data."""
+    use, price, traffic = why.best_use, why.entry_price, why.entry_traffic
+    return clean(
+        {
+            "subject": why.subject,
+            "verdict": why.verdict,
+            "plan_usd_per_month": why.plan.cash_usd_per_month,
+            "forced_usd_per_month": None if why.forced is None else why.forced.cash_usd_per_month,
+            "forced_fleet": "" if why.forced is None else fleet_line(why.forced),
+            "extra_usd_per_month": why.extra_usd,
+            "without_fleet": "" if why.without is None else fleet_line(why.without),
+            "refusals": [vars(refusal) for refusal in why.refusals],
+            "best_use": None if use is None else vars(use),
+            "entry_price": None if price is None else vars(price),
+            "entry_traffic": None if traffic is None else vars(traffic),
+            "not_reached": why.not_reached,
+        }
+    )
+
+
+def explain(
+    problem: Problem,
+    catalog: Catalog | None = None,
+    *,
+    offering: str | None = None,
+    gpu: str | None = None,
+    provider: str | None = None,
+    time_limit_s: float | None = None,
+    solver: str | None = None,
+    rules: Iterable[Rule | type[Rule]] = (),
+) -> WhyNot:
+    """Why an offering, a GPU type or a provider (a name or pattern) is not in the plan.
+
+    Turned down with its reasons; or feasible but dearer: by how much when it is forced in, its best
+    use, the price and the traffic at which it enters. The time limit covers everything; what it cut
+    short is named. Raises InputError when not exactly one subject is given, or it is not known.
+    """
+    problem = held_to(problem, rules)
+    catalog = catalog_for(problem, catalog)
+    for name, value in {"offering": offering, "gpu": gpu, "provider": provider}.items():
+        if value is not None:
+            check_text(name, value)
+    subject = _subject(catalog, offering, gpu, provider)
+    given = prepare(problem, catalog)
+    settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver)
+    resolver = Resolver(given, settings, provenance_of(given, settings))
+    return _Explaining(resolver, subject, tuple(_refusals(given, subject))).run()
+
+
+def _subject(
+    catalog: Catalog, offering: str | None, gpu: str | None, provider: str | None
+) -> Subject:
+    asked = {"offering": offering, "gpu": gpu, "provider": provider}
+    said = [(kind, name) for kind, name in asked.items() if name is not None]
+    if len(said) != 1:
+        raise input_error("give one of an offering, a GPU type and a provider")
+    kind, name = said[0]
+    if kind == "gpu" and len(meant := catalog.gpus_named(name)) == 1:
+        name = meant[0]
+    known = names_in(catalog, f"{kind}s")
+    if not any(fnmatchcase(one, name) for one in known):
+        near = nearest(name, known) or [one for one in known if name in one][:1]
+        hint = did_you_mean(name, known) or "".join(f"; closest: {one}" for one in near)
+        raise input_error(f"no {kind} {name!r} in the catalog {catalog.name!r}{hint}")
+    return Subject(kind, name)
+
+
+def _refusals(given: PlanningInput, subject: Subject) -> Iterator[Refusal]:
+    """Reasons why offerings of the subject were turned down, the commonest first."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in given.candidates.turned_down:
+        o = row.offering
+        if subject.matches(o.id, getattr(o, "gpu", ""), o.provider):
+            found.setdefault((row.workload, row.reason), []).append(o.id)
+    for (workload, reason), ids in sorted(found.items(), key=lambda item: (-len(item[1]), item[0])):
+        yield Refusal(workload, reason, len(ids), min(ids))
+
+
+@dataclass
+class _Explaining:
+    """One explanation on its way."""
+
+    resolver: Resolver
+    subject: Subject
+    refusals: tuple[Refusal, ...]
+
+    @property
+    def wanted(self) -> Wanted:
+        return self.subject.includes
+
+    def run(self) -> WhyNot:
+        """The whole answer, as far as time allows."""
+        answer = self.resolver.answer(self.resolver.problem, break_ties=True)
+        if answer.plan is None:
+            plan = solve(
+                self.resolver.problem,
+                self.resolver.given.catalog,
+                time_limit_s=max(self.resolver.seconds_left, 0.01),
+                alternatives=0,
+            )
+            return self._why("no plan", plan)
+        mine = [k for k in self.resolver.given.candidates.candidates if self.wanted(k)]
+        if not mine:
+            return self._why("turned down", answer.plan)
+        use = _best_use(self.resolver.problem, mine)
+        if any(self.wanted(p.candidate) for p in answer.plan.purchases):
+            return self._used(answer.plan, use)
+        return self._unused(answer.plan, use)
+
+    def _why(self, verdict: str, plan: Plan, **known: Any) -> WhyNot:
+        return WhyNot(str(self.subject), verdict, plan, self.refusals, **known)
+
+    def _used(self, plan: Plan, use: BestUse) -> WhyNot:
+        given = only_candidates(self.resolver.given, lambda k: not self.wanted(k))
+        without = self.resolver.answer_of(given, break_ties=True)
+        if without.status is Status.NO_PLAN:
+            return self._why("used", plan, best_use=use, not_reached=("the plan without it",))
+        extra = None if without.plan is None else score_of(without.plan) - score_of(plan)
+        return self._why("used", plan, best_use=use, without=without.plan, extra_usd=extra)
+
+    def _unused(self, plan: Plan, use: BestUse) -> WhyNot:
+        is_short = served_share(plan) < 1  # then plans differ in what they serve as well
+        required = Required(self.wanted, None if is_short else score_of(plan))
+        forced = self.resolver.answer_of(self.resolver.given, required)
+        if forced.status is Status.NO_PLAN:
+            return self._why("not reached", plan, best_use=use, not_reached=("forcing it in",))
+        extra = None if forced.plan is None else score_of(forced.plan) - score_of(plan)
+        price = entry_price(self.resolver, required, plan, forced.plan)
+        traffic = entry_traffic(self.resolver, self.wanted)
+        verdict = self._not_forced(price) if extra is None else "dearer"
+        if extra is not None and extra < SAME_USD:
+            verdict = "same price"
+        missing = [("its entry price", price), ("the traffic at which it enters", traffic)]
+        late = self.resolver.seconds_left <= 0
+        return self._why(
+            verdict,
+            plan,
+            best_use=use,
+            forced=forced.plan,
+            extra_usd=extra,
+            entry_price=price,
+            entry_traffic=traffic,
+            not_reached=tuple(what for what, found in missing if late and found is None),
+        )
+
+    def _not_forced(self, price: EntryPrice | None) -> str:
+        """Of what no plan needs at today's price: whether a plan within the limits may have it."""
+        if price is not None:
+            return "impossible"
+        extra = self.resolver.answer_of(self.resolver.given, Required(self.wanted))
+        return "impossible" if extra.plan is None else "idle"
+
+
+def _best_use(problem: Problem, mine: list[Candidate]) -> BestUse:
+    hours = hours_per_month(problem)
+    k = min(mine, key=lambda k: (usd_per_request_per_second(k, hours), k.id))
+    rented = not k.mode.per_token
+    return BestUse(
+        workload=k.workload,
+        offering=k.offering.id,
+        billing=k.mode.name,
+        gpus_per_unit=k.gpus_per_unit,
+        requests_per_second=k.part_requests_per_second if rented else None,
+        usd_per_month=k.usd_per_hour * hours if rented else None,
+        usd_per_request_per_second=usd_per_request_per_second(k, hours),
+    )
+
+
+def usd_per_request_per_second(k: Candidate, hours: float) -> float:
+    """USD per month for 1 request/s of capacity, or of use where paid by the token."""
+    if k.mode.per_token:
+        prices = zip(k.shares, k.usd_per_request, strict=True)
+        return sum(share * usd for share, usd in prices) * SECONDS_PER_HOUR * hours
+    return k.usd_per_hour * hours / k.part_requests_per_second

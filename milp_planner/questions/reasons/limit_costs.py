@@ -1,0 +1,213 @@
+"""What each limit costs, by solving without it; what loosening by one saves, what growth costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from milp_planner.inputs.catalog.records import Catalog
+from milp_planner.inputs.problem.patching import patched
+from milp_planner.inputs.problem.records import Problem
+from milp_planner.milp.program.families import limits_of
+from milp_planner.milp.program.family import Rule
+from milp_planner.milp.program.loosening import CashLimit, LimitInForce, SteppedLimit
+from milp_planner.plans.document import clean
+from milp_planner.plans.records import Plan, Status
+from milp_planner.questions.re_solve import (
+    Resolver,
+    cash_of,
+    fleet_line,
+    scaled_traffic,
+    score_of,
+    served_share,
+    settings_of,
+)
+from milp_planner.questions.solve import provenance_of, solve
+from milp_planner.solving.arguments import catalog_for
+from milp_planner.solving.own_rules import held_to
+from milp_planner.solving.prepare import prepare
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+SAME_USD = 0.01
+"""Scores closer than this are the same."""
+
+GROWTH = 1.1
+"""The traffic whose cost is told: 10 % more."""
+
+MORE_UNITS = (1, 2, 4, 8)
+"""Steps by which a quota is raised until one saves something; GPUs come in such boxes."""
+
+
+@dataclass(frozen=True)
+class LimitCost:
+    """What one limit costs."""
+
+    path: str
+    value: str
+    by_default: bool
+    """True for what holds without being written."""
+
+    usd_per_month: float | None
+    """How much less the best plan scores without it; None when that was not reached."""
+
+    share: float | None
+    """The same as a share of the plan's score."""
+
+    fleet_without: str = ""
+    """The best fleet without it, where that is another one."""
+
+    binds_from: str | None = None
+    """Of a limit that costs nothing: the tightest value that still costs nothing."""
+
+    more: int | None = None
+    """Of a quota that costs something: the least of 1, 2, 4 and 8 more that saves anything."""
+
+    more_saves_usd: float | None = None
+    """What that saves, USD/month."""
+
+
+@dataclass(frozen=True)
+class LimitCosts:
+    """What every limit costs, the dearest first."""
+
+    plan: Plan
+    rows: tuple[LimitCost, ...]
+    growth_usd_per_month: float | None
+    """What 10 % more traffic costs; None when no plan serves it, or it was not reached."""
+
+    not_reached: tuple[str, ...] = ()
+    note: str = ""
+    """Said where the budget is short, so that plans differ in what they serve as well."""
+
+    def to_frame(self) -> DataFrame:
+        """One row per limit."""
+        from pandas import DataFrame
+
+        return DataFrame([clean(vars(row)) for row in self.rows])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain data."""
+        return clean(
+            {
+                "status": self.plan.status.value,
+                "plan_usd_per_month": self.plan.cash_usd_per_month,
+                "score_usd_per_month": self.plan.score_usd_per_month,
+                "limits": [vars(row) for row in self.rows],
+                "ten_percent_more_traffic_usd_per_month": self.growth_usd_per_month,
+                "not_reached": self.not_reached,
+                "note": self.note,
+            }
+        )
+
+
+SHORT_NOTE = "the budget is short: without a limit more may be served instead of less be paid"
+
+
+def explain_limits(
+    problem: Problem,
+    catalog: Catalog | None = None,
+    *,
+    time_limit_s: float | None = None,
+    solver: str | None = None,
+    rules: Iterable[Rule | type[Rule]] = (),
+) -> LimitCosts:
+    """What each limit in force costs per month, each solved again without it.
+
+    Where there is no plan, the plan in the answer says why, and there are no rows. The time limit
+    covers everything; what it cut short is named. Raises InputError as `solve` does.
+    """
+    problem = held_to(problem, rules)
+    catalog = catalog_for(problem, catalog)
+    given = prepare(problem, catalog)
+    settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver)
+    resolver = Resolver(given, settings, provenance_of(given, settings))
+    answer = resolver.answer(resolver.problem, break_ties=True)
+    if answer.plan is None:
+        left_s = max(resolver.seconds_left, 0.01)
+        return LimitCosts(solve(problem, catalog, time_limit_s=left_s, alternatives=0), (), None)
+    pricing = _Pricing(resolver, answer.plan)
+    rows = [pricing.cost_of(limit) for limit in limits_of(given)]
+    rows.sort(key=lambda row: (-(row.usd_per_month or 0.0), row.path))
+    growth = pricing.growth_usd()
+    missing = [row.path for row in rows if row.usd_per_month is None]
+    if growth is None and resolver.seconds_left <= 0:
+        missing.append("10 % more traffic")
+    note = SHORT_NOTE if served_share(answer.plan) < 1 else ""
+    return LimitCosts(answer.plan, tuple(rows), growth, tuple(missing), note)
+
+
+@dataclass
+class _Pricing:
+    """Prices limits against one plan."""
+
+    resolver: Resolver
+    plan: Plan
+
+    def cost_of(self, limit: LimitInForce) -> LimitCost:
+        """What the plan would cost less without the limit."""
+        free = self._solved(limit.free)
+        if free is None:
+            return LimitCost(limit.path, limit.said, limit.by_default, None, None)
+        saved = self._saved(free)
+        score = score_of(self.plan)
+        costs = saved >= SAME_USD
+        more, more_saves = self._one_more(limit) if costs else (None, None)
+        return LimitCost(
+            path=limit.path,
+            value=limit.said,
+            by_default=limit.by_default,
+            usd_per_month=saved if costs else 0.0,
+            share=saved / score if costs and score > 0 else 0.0,
+            fleet_without=fleet_line(free) if costs else "",
+            binds_from=None if costs else self._binds_from(limit),
+            more=more,
+            more_saves_usd=more_saves,
+        )
+
+    def _solved(self, patch: Any) -> Plan | None:
+        """The best plan with a patch; None when there is none, or it is not proven in time."""
+        answer = self.resolver.answer(patched(self.resolver.problem, patch))
+        return answer.plan if answer.status is Status.OPTIMAL else None
+
+    def _saved(self, plan: Plan) -> float:
+        return score_of(self.plan) - score_of(plan)
+
+    def _one_more(self, limit: LimitInForce) -> tuple[int | None, float | None]:
+        if not isinstance(limit, SteppedLimit) or not limit.is_quota:
+            return None, None
+        for more, value in self._raised(limit):
+            plan = self._solved(limit.patch(value))
+            if plan is not None and self._saved(plan) >= SAME_USD:
+                return more, self._saved(plan)
+        return None, None
+
+    def _raised(self, limit: SteppedLimit) -> Iterator[tuple[int, int]]:
+        """(how many more, the quota then); the plan uses no more than today's quota."""
+        today = int(limit.said.split(" ")[0])
+        yield from ((more, today + more) for more in MORE_UNITS)
+
+    def _binds_from(self, limit: LimitInForce) -> str | None:
+        """The tightest value under which the plan scores no more, by halving."""
+        if isinstance(limit, CashLimit):
+            return f"${cash_of(self.plan):,.2f}".removesuffix(".00")
+        if not isinstance(limit, SteppedLimit) or not limit.tighter:
+            return None
+        keeps, breaks = -1, len(limit.tighter)
+        while breaks - keeps > 1:
+            if self.resolver.seconds_left <= 0:
+                return None
+            middle = (keeps + breaks) // 2
+            plan = self._solved(limit.patch(limit.tighter[middle]))
+            if plan is not None and -self._saved(plan) < SAME_USD:
+                keeps = middle
+            else:
+                breaks = middle
+        return limit.shown(limit.tighter[keeps]) if keeps >= 0 else limit.said
+
+    def growth_usd(self) -> float | None:
+        """What 10 % more traffic costs."""
+        plan = self.resolver.answer(scaled_traffic(self.resolver.problem, GROWTH)).plan
+        return None if plan is None else -self._saved(plan)

@@ -1,0 +1,91 @@
+"""For a workload that nothing can serve: what each GPU type lacks, the nearest to serving first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from milp_planner.candidates.builder import Rates, excluded_by
+from milp_planner.candidates.records import PlanningInput
+from milp_planner.inputs.catalog.records import Gpu
+from milp_planner.plans.records import Fit
+from milp_planner.serving.derate import planning_quantile
+from milp_planner.serving.operating_point import Rejection
+from milp_planner.serving.throughput import ServingModel
+
+
+def fits_of(given: PlanningInput, workload: str) -> tuple[Fit, ...]:
+    """Per GPU type that may be used, and replica size, why it cannot serve the workload.
+
+    Of several precisions and request classes the nearest failure stands. Empty where rates are
+    nominal: then the reasons of the offerings say it all.
+    """
+    if given.problem.workload(workload).rates is not None:
+        return ()
+    rates = Rates(
+        given.catalog,
+        ServingModel(given.catalog),
+        given.problem,
+        given.problem.workload(workload),
+        given.schedule.demands[workload],
+    )
+    if rates.raw:
+        return ()
+    most: dict[str, int] = {}
+    for offering in given.catalog.offerings:
+        if not excluded_by(given.problem.limits, offering):
+            most[offering.gpu] = max(most.get(offering.gpu, 0), offering.gpus_per_unit)
+    found = [best for gpu, gpus in most.items() for best in _nearest_on(rates, gpu, gpus)]
+    return tuple(fit for _, fit in sorted(found, key=lambda pair: (pair[0], *_name(pair[1]))))
+
+
+Nearness = tuple[int, float]
+"""Too slow (0) is nearer than too big (1), and the less too slow or too big, the nearer."""
+
+
+def _nearest_on(rates: Rates, gpu_id: str, gpus: int) -> Iterator[tuple[Nearness, Fit]]:
+    """Per replica size the failure that is nearest to serving, over precisions and classes."""
+    gpu = rates.catalog.gpus[gpu_id]
+    for tensor_parallel in rates.tensor_parallels(gpus):
+        found = [
+            (_nearness(rejection), _fit(rates, gpu_id, tensor_parallel, precision, rejection))
+            for precision in rates.precisions(gpu)
+            for rejection in _rejections(rates, gpu, precision, tensor_parallel)
+        ]
+        if found:
+            yield min(found, key=lambda pair: (pair[0], *_name(pair[1])))
+
+
+def _fit(rates: Rates, gpu: str, size: int, precision: str, rejection: Rejection) -> Fit:
+    workload = rates.workload.name
+    return Fit(workload, gpu, size, precision, rejection.reason, rejection.fastest_tpot_s)
+
+
+def _nearness(rejection: Rejection) -> Nearness:
+    memory = rejection.memory
+    if rejection.fastest_tpot_s is not None:
+        return 0, rejection.fastest_tpot_s
+    return 1, 0.0 if memory is None else memory.weights_gib / max(memory.usable_gib, 1e-9)
+
+
+def _name(fit: Fit) -> tuple[str, int, str]:
+    return fit.gpu, fit.tensor_parallel, fit.precision
+
+
+def _rejections(
+    rates: Rates, gpu: Gpu, precision: str, tensor_parallel: int
+) -> Iterator[Rejection]:
+    latency = rates.workload.latency
+    for q in rates.demand.classes:
+        answer = rates.model.operating_point(
+            rates.llm,
+            gpu,
+            precision,
+            tensor_parallel,
+            q.input_tokens,
+            q.output_tokens,
+            tpot_limit_s=latency.tpot_s,
+            ttft_limit_s=latency.ttft_s,
+            quantile=planning_quantile(rates.problem.policy.confidence_share),
+        )
+        if isinstance(answer, Rejection):
+            yield answer

@@ -1,0 +1,293 @@
+"""solve(): candidates -> program -> CBC and HiGHS -> plan -> verified -> alternatives."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from milp_planner._version import __version__
+from milp_planner.candidates.records import PlanningInput
+from milp_planner.inputs.catalog.records import Catalog
+from milp_planner.inputs.problem.fingerprint import problem_sha256
+from milp_planner.inputs.problem.records import Budget, Problem
+from milp_planner.milp.program.family import Rule
+from milp_planner.milp.program.variables import may_fall_short
+from milp_planner.plans.differences import twin_notes
+from milp_planner.plans.records import Plan, Proof, Provenance, Status
+from milp_planner.questions.re_solve import settings_of
+from milp_planner.questions.reasons.diagnose import (
+    NO_FLEET,
+    diagnosis_lines,
+    diagnosis_of,
+    headline_of,
+)
+from milp_planner.solving.arguments import catalog_for, check_settings
+from milp_planner.solving.own_rules import held_to
+from milp_planner.solving.parts import first_answer
+from milp_planner.solving.prepare import prepare
+from milp_planner.solving.resilience import resilience_cost
+from milp_planner.solving.search import Answer, Interrupted, Search, Settings
+
+HALF_A_CENT = 0.005
+
+MOST_REASONS = 12
+"""Reasons that are listed when a workload or a class cannot be served."""
+
+
+def solve(
+    problem: Problem,
+    catalog: Catalog | None = None,
+    *,
+    time_limit_s: float | None = None,
+    gap: float | None = None,
+    alternatives: int | None = None,
+    solver: str | None = None,
+    pruning: bool = True,
+    merge_twins: bool = True,
+    diagnose: bool = True,
+    cancel: threading.Event | None = None,
+    rules: Iterable[Rule | type[Rule]] = (),
+) -> Plan:
+    """The cheapest fleet for `problem`, proven where possible, with its next-best plans.
+
+    `catalog` defaults to the one the problem names. The keyword arguments override the problem's
+    own settings; `solver` is `both`, `cbc` or `highs`. `rules` are rules of your own, beside the
+    limits: see `Rule`. A problem without a plan gives a Plan whose
+    status says so, and what would give one; a plan that survives a loss says what that costs. Both
+    take more solves, all within the time limit; neither is looked for where `diagnose` is off.
+    `pruning` and `merge_twins` off solve over every candidate: slower, with the same optimum.
+    Setting `cancel` from another thread stops early. Raises InputError for names that the catalog
+    does not know, SolverError when the solvers give an answer that breaks the problem's own limits,
+    and on a Ctrl-C, once there is a plan, Interrupted, which carries it.
+    """
+    started_s = time.monotonic()
+    check_settings(alternatives=alternatives)
+    problem = held_to(problem, rules)
+    given = prepare(problem, catalog_for(problem, catalog))
+    settings = settings_of(
+        problem, time_limit_s=time_limit_s, gap=gap, solver=solver, cancel=cancel
+    )
+    search = _search(
+        given,
+        replace(settings, pruning=pruning and merge_twins, merge_twins=merge_twins),
+        alternatives,
+    )
+    plan = plan_of(search, beside=diagnose)
+    if diagnose and plan.status is Status.INFEASIBLE:
+        plan = diagnosed(search, plan)
+    return replace(plan, proof=replace(plan.proof, seconds=time.monotonic() - started_s))
+
+
+def solve_prepared(given: PlanningInput, settings: Settings) -> Plan:
+    """As `solve` for what is prepared already: the best plan alone, and no diagnosis."""
+    started_s = time.monotonic()
+    plan = plan_of(_search(given, settings, alternatives=0))
+    return replace(plan, proof=replace(plan.proof, seconds=time.monotonic() - started_s))
+
+
+def _search(given: PlanningInput, settings: Settings, alternatives: int | None) -> Search:
+    asked = given.problem.alternatives
+    if alternatives is not None:
+        asked = asked.model_copy(update={"count": alternatives})
+    return Search(given, settings, provenance_of(given, settings), asked)
+
+
+def diagnosed(search: Search, plan: Plan) -> Plan:
+    """A plan without a fleet, with why, and what would give one."""
+    settings = replace(search.settings, time_limit_s=search.seconds_left)
+    found = diagnosis_of(search.given, settings, search.provenance, plan.reasons[0])
+    found = replace(found, headline=headline_of(found, plan.reasons, search.given))
+    return replace(plan, diagnosis=found, reasons=tuple(diagnosis_lines(found, plan.reasons)))
+
+
+def plan_of(search: Search, *, beside: bool = False) -> Plan:
+    """The search's first plan with its alternatives, or a plan that says why there is none.
+
+    `beside` also finds out what surviving a loss costs, before the alternatives.
+    """
+    stranded = tuple(workloads_without_candidates(search.given))
+    if stranded:
+        return empty_plan(search, Status.INFEASIBLE, stranded)
+    freed = None
+    try:
+        first = first_answer(search)
+        if first.plan is not None:
+            freed = _without_survival(search) if beside else None
+            note = _look_for_alternatives(search)
+    except KeyboardInterrupt as stop:
+        if not search.found:
+            raise
+        plan = _with_alternatives(search, "interrupted: there may be more", freed)
+        raise Interrupted(plan, stop) from stop
+    if first.plan is None:
+        reasons = () if first.status is Status.NO_PLAN else tuple(why_infeasible(search))
+        return empty_plan(search, first.status, reasons, first)
+    return _with_alternatives(search, note, freed)
+
+
+def _without_survival(search: Search) -> Answer | None:
+    """The best plan when nothing need survive, within the time that is left; None without limit.
+
+    Of plans that score the same it is any one: its score is all that is asked for.
+    """
+    problem = search.given.problem
+    if problem.limits.survival is None:
+        return None
+    if search.is_stopped:
+        return Answer(Status.NO_PLAN, None, Proof(certified=False, certified_by=()))
+    limits = problem.limits.model_copy(update={"survive_loss_of": "none"})
+    given = replace(search.given, problem=problem.model_copy(update={"limits": limits}))
+    settings = replace(search.settings, time_limit_s=search.seconds_left, break_ties=False)
+    return first_answer(Search(given, settings, search.provenance, search.asked))
+
+
+def _look_for_alternatives(search: Search) -> str:
+    """Fill the search with next-best plans; why it ended before there were enough, or ''."""
+    for answer in search.alternatives():
+        if answer.plan is None:
+            return _ending(search, answer)
+    return ""
+
+
+def _with_alternatives(search: Search, note: str, freed: Answer | None) -> Plan:
+    """The cheapest plan of the search with all others, cheapest first.
+
+    That is the first one, unless it was stopped before its proof and a later one is cheaper; no
+    plan scores less than the bound of the first.
+    """
+    first = search.found[0]
+    best, *others = in_order(search.found)
+    if best is not first and first.status is not Status.OPTIMAL:
+        best = replace(best, status=Status.FEASIBLE, bound=first.bound)
+    notes = [note] if note else []
+    if search.asked.count:
+        notes += twin_notes([best, *others], search.twins)
+    plan = replace(
+        best,
+        alternatives=tuple(others),
+        alternatives_note="\n".join(notes),
+        resilience=resilience_cost(best, freed),
+    )
+    return with_oldest_price(plan)
+
+
+def in_order(plans: Sequence[Plan]) -> list[Plan]:
+    """Cheapest first, where a later plan is cheaper by more than the tolerance of its proof."""
+    scores = [plan.score_usd_per_month or 0.0 for plan in plans]
+    if all(after >= before - HALF_A_CENT for before, after in pairwise(scores)):
+        return list(plans)
+    return sorted(plans, key=lambda plan: plan.score_usd_per_month or 0.0)
+
+
+def _ending(search: Search, answer: Answer) -> str:
+    if answer.status is Status.INFEASIBLE:
+        return f"no further plan differs by {search.asked.differ_by}"
+    if search.is_cancelled:
+        return "stopped early, as asked: there may be more"
+    return "the time limit ended the search for further plans"
+
+
+def workloads_without_candidates(given: PlanningInput) -> Iterator[str]:
+    """One line for every workload that nothing can serve."""
+    served = {k.workload for k in given.candidates.candidates}
+    for w in given.problem.workloads:
+        if w.name not in served:
+            yield f"workload {w.name!r} cannot be served by any allowed offering"
+            yield from _nearest_reasons(given, w.name)
+        elif not may_fall_short(given.problem):
+            yield from _classes_without_candidates(given, w.name)
+
+
+def _classes_without_candidates(given: PlanningInput, workload: str) -> Iterator[str]:
+    """One line for every request class that nothing can serve, and what was in its way."""
+    mine = [k for k in given.candidates.candidates if k.workload == workload]
+    if any(k.mode.per_token for k in mine):
+        return
+    for q, request_class in enumerate(given.schedule.demands[workload].classes):
+        if not any(k.requests_per_second[q] for k in mine):
+            size = f"requests of {request_class.name} tokens"
+            yield f"workload {workload!r}: no allowed offering can serve {size}"
+            reasons = sorted({f"  {k.points[q].detail}" for k in mine})
+            yield from reasons[:MOST_REASONS]
+
+
+def _nearest_reasons(given: PlanningInput, workload: str) -> Iterator[str]:
+    reasons: dict[str, int] = {}
+    for row in given.candidates.turned_down:
+        if row.workload == workload:
+            reasons[row.reason] = reasons.get(row.reason, 0) + 1
+    commonest_first = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    for reason, count in commonest_first[:MOST_REASONS]:
+        yield f"  {reason} ({count} offering{'s' if count > 1 else ''})"
+
+
+def why_infeasible(search: Search) -> Iterator[str]:
+    """What the user reads when the limits leave no fleet."""
+    problem = search.given.problem
+    budget = problem.limits.budget
+    if budget is not None:
+        limits = problem.limits.model_copy(update={"budget": None})
+        freed = replace(search.given, problem=problem.model_copy(update={"limits": limits}))
+        answer = Search(freed, search.settings, search.provenance, search.asked).next()
+        if answer.plan is not None:
+            yield _above_budget(answer.plan, budget)
+            return
+    yield NO_FLEET
+
+
+def _above_budget(cheapest: Plan, budget: Budget) -> str:
+    cash = cheapest.cash_usd_per_month or 0.0
+    proven = "" if cheapest.status is Status.OPTIMAL else " found"
+    return (
+        f"the cheapest plan{proven} costs ${cash:,.2f} per month, "
+        f"${cash - budget.usd_per_month:,.2f} above the budget of ${budget.usd_per_month:,.2f}"
+    )
+
+
+def empty_plan(
+    search: Search, status: Status, reasons: tuple[str, ...], answer: Answer | None = None
+) -> Plan:
+    """A plan without a fleet, and why."""
+    return Plan(
+        name=search.given.problem.name,
+        status=status,
+        score_usd_per_month=None,
+        cash_usd_per_month=None,
+        bound=None if answer is None else answer.bound,
+        costs={},
+        purchases=(),
+        routes=(),
+        workloads=(),
+        blocks=search.given.schedule.blocks,
+        proof=Proof(certified=answer is None, certified_by=()) if answer is None else answer.proof,
+        provenance=search.provenance,
+        turned_down=search.given.candidates.turned_down,
+        reasons=reasons,
+    )
+
+
+def provenance_of(given: PlanningInput, settings: Settings) -> Provenance:
+    """Where the answer will come from."""
+    catalog = given.catalog
+    return Provenance(
+        planner_version=__version__,
+        catalog_name=catalog.name,
+        catalog_version=catalog.version,
+        catalog_sha256=catalog.sha256,
+        overrides=catalog.overrides,
+        problem_sha256=problem_sha256(given.problem),
+        oldest_price="",
+        seed=settings.seed,
+        time_limit_s=settings.time_limit_s,
+        gap_asked=settings.gap,
+    )
+
+
+def with_oldest_price(plan: Plan) -> Plan:
+    """The plan with the date of the oldest price it uses."""
+    dates = [p.candidate.offering.as_of for p in plan.purchases]
+    oldest = min(dates).isoformat() if dates else ""
+    return replace(plan, provenance=replace(plan.provenance, oldest_price=oldest))

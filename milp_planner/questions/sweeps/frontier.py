@@ -1,0 +1,308 @@
+"""What each budget buys: every step between two budgets, found by solving again.
+
+    B ← high;  repeat   plan at B has cash c  →  the step begins at c exactly;  B ← c - δ
+
+The plan at B serves as much as B pays for, at the least score, so no budget below its cash buys the
+same. δ is a cent, or what solvers cannot tell from nothing at large amounts. Where per-token use
+lets the served share grow with every cent there are no steps; such a stretch is sampled, and said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from milp_planner.candidates.records import PlanningInput
+from milp_planner.inputs.catalog.records import Catalog
+from milp_planner.inputs.problem.records import Budget, Problem
+from milp_planner.inputs.reading.arguments import check_number
+from milp_planner.milp.program.family import Rule
+from milp_planner.milp.program.lexicographic import Held, Stage, stages_of
+from milp_planner.plans.records import Plan, Status
+from milp_planner.questions.re_solve import (
+    SHARE_TOLERANCE,
+    Resolver,
+    cash_of,
+    cash_only,
+    fleet_line,
+    score_of,
+    served_share,
+    settings_of,
+    without_budget,
+)
+from milp_planner.questions.solve import provenance_of
+from milp_planner.solving.arguments import catalog_for
+from milp_planner.solving.own_rules import held_to
+from milp_planner.solving.prepare import prepare
+from milp_planner.solving.search import Answer
+from milp_planner.solving.shortage import as_much_as_paid_for
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+CENT = 0.01
+MOST_USD = 1e12
+BUDGET_TOLERANCE = 3e-6
+"""Share of a budget that the solvers, and the re-check of a plan, take for nothing."""
+
+LEAST_GAIN = 1e-3
+"""Share of the demand by which the next step of a single budget serves more."""
+
+SAMPLES = 50
+"""Budgets at which a stretch without steps is looked at, over the whole range."""
+
+MOST_STEPS = 500
+
+WhenShort = Literal["fair", "priority"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the least budget that buys it buys."""
+
+    budget_usd: float
+    """Cash of the plan: no smaller budget buys the same."""
+
+    served_share: float
+    """Smallest share of any workload's peak that is served, in any block."""
+
+    shares: Mapping[str, float]
+    """The same by workload."""
+
+    requests_share: float
+    """Share of the month's requests that is served, all workloads together."""
+
+    score_usd: float
+    fleet: str
+    is_step: bool
+    """False in a stretch where the served share grows with every cent."""
+
+    proven: bool
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class Frontier:
+    """Every step between two budgets, the smallest first."""
+
+    low_usd: float
+    high_usd: float
+    steps: tuple[Step, ...]
+    smallest_budget_usd: float | None
+    """Cash of the cheapest plan that serves everything; None when there is none."""
+
+    note: str = ""
+    """What was not reached; '' when every step was found."""
+
+    def to_frame(self) -> DataFrame:
+        """One row per step."""
+        from pandas import DataFrame
+
+        return DataFrame([step_dict(step) for step in self.steps])
+
+
+def step_dict(step: Step) -> dict[str, Any]:
+    """The step as a flat row."""
+    return {
+        "budget_usd_per_month": step.budget_usd,
+        "served_share": step.served_share,
+        "served_requests_share": step.requests_share,
+        "score_usd_per_month": step.score_usd,
+        "gpus": step.plan.gpus,
+        "fleet": step.fleet,
+        "is_step": step.is_step,
+        "proven": step.proven,
+    }
+
+
+def budget_frontier(
+    problem: Problem,
+    low_usd: float,
+    high_usd: float,
+    catalog: Catalog | None = None,
+    *,
+    when_short: WhenShort = "fair",
+    time_limit_s: float | None = None,
+    solver: str | None = None,
+    rules: Iterable[Rule | type[Rule]] = (),
+) -> Frontier:
+    """Every budget between `low_usd` and `high_usd`, per month, at which more can be had.
+
+    The first step is what `low_usd` itself buys. Steps closer than a cent, or three millionths of
+    the budget, are one. The time limit covers the whole search, from the largest budget downwards;
+    a note says where it ended. Raises InputError as `solve` does.
+    """
+    problem = held_to(problem, rules)
+    catalog = catalog_for(problem, catalog)
+    check_number("low_usd", low_usd, least=0.0, most=MOST_USD)
+    check_number("high_usd", high_usd, above=0.0, most=MOST_USD)
+    low_usd, high_usd = float(low_usd), float(high_usd)
+    short = problem.limits.budget.when_short if problem.limits.budget else "fail"
+    ask = when_short if short == "fail" else short
+    given = prepare(with_budget(problem, high_usd, ask), catalog)
+    settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver)
+    resolver = Resolver(given, settings, provenance_of(given, settings))
+    smallest = smallest_budget(resolver)
+    found: list[Step] = []
+    note = ""
+    for step in _downwards(resolver, low_usd, high_usd, smallest):
+        if isinstance(step, str):
+            note = step
+        elif found and _is_same(found[-1], step):
+            found[-1] = step
+        else:
+            found.append(step)
+    return Frontier(low_usd, high_usd, tuple(reversed(found)), smallest, note)
+
+
+def with_budget(problem: Problem, usd: float, when_short: str) -> Problem:
+    """The problem with this budget."""
+    budget = Budget(usd_per_month=usd, when_short=when_short)
+    limits = problem.limits.model_copy(update={"budget": budget})
+    return problem.model_copy(update={"limits": limits})
+
+
+def smallest_budget(resolver: Resolver) -> float | None:
+    """The least cash per month that serves everything; None when nothing does, or unknown."""
+    plan = resolver.answer(cash_only(without_budget(resolver.problem))).plan
+    return None if plan is None else cash_of(plan)
+
+
+def _downwards(
+    resolver: Resolver, low_usd: float, high_usd: float, smallest_usd: float | None
+) -> Iterator[Step | str]:
+    """Steps from the largest budget to the smallest; a text where the search ends early."""
+    budget = high_usd
+    for _ in range(MOST_STEPS):
+        answer = best_within(resolver, budget, smallest_usd)
+        if answer.plan is None:
+            yield _ending(answer.status, budget)
+            return
+        step = _step(resolver.given, answer.plan, budget)
+        yield step
+        if step.budget_usd <= low_usd or budget <= low_usd:
+            return
+        below = _resolution(step.budget_usd)
+        if not step.is_step:
+            below = max(below, (high_usd - low_usd) / SAMPLES)
+        budget = max(low_usd, step.budget_usd - below)
+    yield f"the search ended after {MOST_STEPS} steps, at ${budget:,.2f}"
+
+
+def best_within(resolver: Resolver, budget_usd: float, smallest_usd: float | None) -> Answer:
+    """The best plan of a budget, straight to what it serves where everything is out of reach."""
+    known = resolver.problem.limits.budget
+    assert known is not None
+    problem = with_budget(resolver.problem, budget_usd, known.when_short)
+    if smallest_usd is None or budget_usd > smallest_usd - _resolution(smallest_usd):
+        return resolver.answer(problem)
+    return as_much_as_paid_for(resolver.search(resolver.given_for(problem)), None)
+
+
+def _ending(status: Status, budget_usd: float) -> str:
+    if status is Status.INFEASIBLE:
+        return f"no plan keeps the other limits with ${budget_usd:,.2f}"
+    return f"the time limit ended the search at ${budget_usd:,.2f}, before smaller budgets"
+
+
+def _resolution(usd: float) -> float:
+    return max(CENT, BUDGET_TOLERANCE * usd)
+
+
+def _step(given: PlanningInput, plan: Plan, budget_usd: float) -> Step:
+    cash = cash_of(plan)
+    spends_all = cash > budget_usd - 2 * _resolution(budget_usd)
+    per_token = any(p.candidate.mode.per_token for p in plan.purchases)
+    short = any(w.shortfall_share > 0 for w in plan.workloads)
+    return Step(
+        budget_usd=cash,
+        served_share=served_share(plan),
+        shares={w.name: 1 - w.shortfall_share for w in plan.workloads},
+        requests_share=requests_share(given, plan),
+        score_usd=score_of(plan),
+        fleet=fleet_line(plan),
+        is_step=not (spends_all and per_token and short),
+        proven=plan.status is Status.OPTIMAL,
+        plan=plan,
+    )
+
+
+def _is_same(above: Step, below: Step) -> bool:
+    """True when the smaller budget buys all that the larger one does."""
+    pairs = [(below.shares[name], share) for name, share in above.shares.items()]
+    pairs.append((below.requests_share, above.requests_share))
+    fully = all(abs(less - more) <= 5 * SHARE_TOLERANCE for less, more in pairs)
+    return fully and below.score_usd <= above.score_usd + CENT
+
+
+# ---- the next step above one budget
+
+
+def next_step(resolver: Resolver, plan: Plan, most_usd: float) -> Step | None:
+    """The least budget up to `most_usd` that serves at least 0.1 % more than `plan` does.
+
+    `plan` is the best for the resolver's problem. For each stage of `when_short` in turn, what
+    earlier stages reached is held, this one must improve, and the cash is minimised; the cheapest
+    of these is the step. None when everything is served, or when time is up.
+    """
+    problem = resolver.problem
+    budget = problem.limits.budget
+    assert budget is not None
+    free = cash_only(with_budget(problem, most_usd + _resolution(most_usd), budget.when_short))
+    given = replace(resolver.given, problem=free)
+    cheapest: float | None = None
+    for held in _improvements(given, plan):
+        cash = _least_cash(resolver, given, held)
+        if cash is not None and (cheapest is None or cash < cheapest):
+            cheapest = cash
+    if cheapest is None:
+        return None
+    better = best_within(resolver, cheapest + CENT / 2, most_usd).plan
+    return None if better is None else _step(given, better, cash_of(better) + CENT)
+
+
+def _improvements(given: PlanningInput, plan: Plan) -> Iterator[Held]:
+    held: Held = ()
+    for stage in stages_of(given.problem):
+        reached = unserved_share(given, plan, stage)
+        if reached > LEAST_GAIN:
+            yield (*held, (stage, reached - LEAST_GAIN))
+        elif reached > SHARE_TOLERANCE:
+            yield (*held, (stage, 0.0))
+        held = (*held, (stage, reached))
+
+
+def _least_cash(resolver: Resolver, given: PlanningInput, held: Held) -> float | None:
+    plan = resolver.search(given).best(held).plan
+    return None if plan is None else cash_of(plan)
+
+
+def requests_share(given: PlanningInput, plan: Plan) -> float:
+    """The share of the month's requests that a plan serves, all workloads together."""
+    names = tuple(w.name for w in plan.workloads)
+    return 1 - unserved_share(given, plan, Stage("unserved", names))
+
+
+def unserved_share(given: PlanningInput, plan: Plan, stage: Stage) -> float:
+    """What the stage measures of a plan: the worst share of the peak, or the share of the month."""
+    if stage.kind == "worst":
+        return max(w.shortfall_share for w in plan.workloads if w.name in stage.workloads)
+    served = _served_requests(given, plan, stage.workloads)
+    asked = sum(
+        given.schedule.requests_per_month(name, t)
+        for name in stage.workloads
+        for t in range(len(plan.blocks))
+    )
+    return max(0.0, 1 - served / asked) if asked else 0.0
+
+
+def _served_requests(given: PlanningInput, plan: Plan, workloads: Sequence[str]) -> float:
+    """Requests per month that the plan serves of these workloads."""
+    return sum(
+        r.share
+        * r.request_class.share
+        * given.schedule.requests_per_month(r.candidate.workload, plan.blocks.index(r.block))
+        for r in plan.routes
+        if r.candidate.workload in workloads
+    )

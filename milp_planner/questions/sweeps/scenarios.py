@@ -1,0 +1,461 @@
+"""Scenarios: named changes of a problem, one by one or as a grid of several kinds of change.
+
+To add a kind of change, add a field to `Scenario`, its step in `Scenario.applied`, and its axis to
+`scenario_grid`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from functools import reduce
+from pathlib import Path
+from typing import Any, Literal
+
+from milp_planner.errors import (
+    Fault,
+    InputError,
+    argument_error,
+    did_you_mean,
+    input_error,
+    nearest,
+)
+from milp_planner.inputs.catalog.billing import BILLING_MODES, billings_allowed
+from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
+from milp_planner.inputs.problem.patching import check_patch, patched
+from milp_planner.inputs.problem.records import Problem
+from milp_planner.inputs.reading.arguments import (
+    check_kind,
+    check_number,
+    check_source,
+    check_text,
+    items_of,
+)
+from milp_planner.inputs.reading.records import Frozen
+from milp_planner.inputs.reading.strict_yaml import read_yaml
+from milp_planner.inputs.reading.validation import validate
+from milp_planner.questions.re_solve import scaled_traffic
+from milp_planner.units import parse_number, parse_share
+
+AS_IT_IS = "as it is"
+"""Name of the scenario that changes nothing."""
+
+MOST_SCENARIOS = 1_000
+
+MOST_OF_AMOUNT = 1e12
+"""Of a budget, a factor or a price."""
+
+Price = float | str
+"""USD per GPU and hour, or a share of today's price such as `80%`."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A named change of a problem; with nothing set it is the problem as it is."""
+
+    name: str = AS_IT_IS
+    patch: Mapping[str, Any] = field(default_factory=dict)
+    """Value by dotted key of the problem, such as `limits.regions.allow`; None: the default."""
+
+    budget_usd: float | None = None
+    """Cash per month; what it does not pay for is left unserved, fairly unless said otherwise."""
+
+    traffic: float | None = None
+    """Factor on all traffic."""
+
+    without: tuple[str, ...] = ()
+    """What cannot be had: `provider:aws`, `gpu:h100-80gb-sxm`, `region:eu-*`, ..."""
+
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    """USD per GPU and hour, or `80%` of today's price, by offering id or pattern."""
+
+    target: float | None = None
+    """Utilization to plan for; a ceiling below it is raised to it."""
+
+    compares_per_token: bool = False
+    """Ask also what a fleet alone, and per-token use alone, would cost."""
+
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """What was set, by axis, as a table shows it."""
+
+    def applied(self, problem: Problem, catalog: Catalog) -> tuple[Problem, Catalog]:
+        """The changed problem and catalog; raises InputError where the change does not fit."""
+        self._check_types()
+        changes = dict(self.patch)
+        if self.budget_usd is not None:
+            changes["limits.budget"] = _budget(problem, self.budget_usd)
+        if self.target is not None:
+            changes["policy.utilization"] = _utilization(problem, self.target)
+        problem = patched(problem, changes) if changes else problem
+        if self.traffic is not None:
+            problem = scaled_traffic(problem, self.traffic)
+        for lost in self.without:
+            problem = _denying(problem, catalog, lost)
+        return problem, repriced_catalog(catalog, self.prices)
+
+    def _check_types(self) -> None:
+        for name in ("patch", "prices"):
+            given = getattr(self, name)
+            if not isinstance(given, Mapping):
+                raise argument_error(f"expected keys, not {type(given).__name__}", path=name)
+            for key in given:
+                check_text(name, key)
+        for lost in items_of("without", self.without, "names"):
+            check_text("without", lost)
+        for name in ("budget_usd", "traffic", "target"):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), above=0.0, most=MOST_OF_AMOUNT)
+        for pattern, price in self.prices.items():
+            _price(pattern, price)
+
+
+def _budget(problem: Problem, usd: float) -> dict[str, Any]:
+    old = problem.limits.budget
+    short = "fair" if old is None or old.when_short == "fail" else old.when_short
+    return {"usd_per_month": usd, "when_short": short}
+
+
+def _utilization(problem: Problem, target: float) -> dict[str, Any]:
+    ceiling = problem.policy.utilization.ceiling
+    return {"target": target, "ceiling": None if ceiling is None else max(ceiling, target)}
+
+
+# ---- things lost
+
+
+KINDS: dict[str, tuple[str, Callable[[Catalog], Iterable[str]]]] = {
+    "provider": ("providers", lambda c: c.providers),
+    "region": ("regions", lambda c: {row.region for row in _sold(c)}),
+    "gpu": ("gpus", lambda c: c.gpus),
+    "offering": ("offerings", lambda c: {row.id for row in _sold(c)}),
+}
+"""What can be lost, beside a billing: the limit that denies it, and the names there are."""
+
+
+def _denying(problem: Problem, catalog: Catalog, lost: str) -> Problem:
+    kind, _, name = lost.partition(":")
+    if kind == "billing":
+        return _without_billing(problem, name)
+    if kind not in KINDS or not name:
+        known = ", ".join(f"{k}:NAME" for k in (*KINDS, "billing"))
+        raise input_error(f"without: {lost!r} is not one of {known}")
+    limit, names_in = KINDS[kind]
+    names = {name, *(catalog.gpus_named(name) if kind == "gpu" else ())}
+    known_names = list(names_in(catalog))
+    found = [n for n in sorted(names) if any(fnmatchcase(k, n) for k in known_names)]
+    if not found:
+        raise input_error(f"without: no {kind} {name!r}{did_you_mean(name, known_names)}")
+    kept = getattr(problem.limits, limit)
+    allow = tuple(name for name in kept.allow if name not in found)
+    deny = [_pattern(name) if kept.allow and not allow else name for name in found]
+    update = {"allow": allow or kept.allow, "deny": (*kept.deny, *deny)}
+    return _with_limits(problem, {limit: kept.model_copy(update=update)})
+
+
+def _pattern(name: str) -> str:
+    """The name as a pattern: a name that is all that is allowed may not be denied as well."""
+    return f"[{name[0]}]{name[1:]}"
+
+
+def _without_billing(problem: Problem, name: str) -> Problem:
+    if name not in BILLING_MODES:
+        raise input_error(f"without: no billing {name!r}{did_you_mean(name, BILLING_MODES)}")
+    left = tuple(b for b in allowed_billings(problem) if b != name)
+    if not left:
+        raise input_error(f"without: {name} is the only billing that the problem allows")
+    return with_billings(problem, left)
+
+
+def allowed_billings(problem: Problem) -> tuple[str, ...]:
+    """The ways to pay that the problem allows, said or by default."""
+    return billings_allowed(problem.limits.billing.allow)
+
+
+def with_billings(problem: Problem, billings: Iterable[str]) -> Problem:
+    """The problem with these ways to pay allowed."""
+    billing = problem.limits.billing.model_copy(update={"allow": tuple(billings)})
+    return _with_limits(problem, {"billing": billing})
+
+
+def _with_limits(problem: Problem, update: Mapping[str, Any]) -> Problem:
+    limits = problem.limits.model_copy(update=dict(update))
+    return problem.model_copy(update={"limits": limits})
+
+
+# ---- prices
+
+
+def repriced_catalog(catalog: Catalog, prices: Mapping[str, Price]) -> Catalog:
+    """The catalog with other prices; raises InputError for a pattern that matches nothing."""
+    for pattern, price in prices.items():
+        matches = [row for row in _sold(catalog) if fnmatchcase(row.id, pattern)]
+        if not matches:
+            ids = {row.id for row in _sold(catalog)}
+            near = nearest(pattern, ids) or [i for i in sorted(ids) if pattern in i][:1]
+            closest = f"; closest: {near[0]}" if near else ""
+            raise input_error(f"prices: no offering {pattern!r}{closest}")
+        rented = [row for row in matches if isinstance(row, Offering)]
+        if rented and _share_of_today(price) is None:
+            matches = [*rented]  # a price per GPU-hour is not meant for what is paid per token
+        changed = {row.key: _repriced(row, price) for row in matches}
+        catalog = replace(
+            catalog,
+            offerings=tuple(changed.get(row.key, row) for row in catalog.offerings),
+            token_prices=tuple(changed.get(row.key, row) for row in catalog.token_prices),
+            overrides=catalog.overrides + len(changed),
+        )
+    return catalog
+
+
+def _sold(catalog: Catalog) -> Iterator[Offering | TokenPrice]:
+    yield from catalog.offerings
+    yield from catalog.token_prices
+
+
+def _repriced(row: Offering | TokenPrice, price: Price) -> Any:
+    update: dict[str, Any] = {"override": True, "note": "price changed by a scenario"}
+    factor = _share_of_today(price)
+    if isinstance(row, Offering):
+        hourly = float(price) * row.gpus_per_unit if factor is None else row.usd_per_hour * factor
+        return row.model_copy(update={**update, "usd_per_hour": hourly})
+    if factor is None:
+        raise input_error(f"prices: {row.id} is paid per token; write a share, such as 80%")
+    update["usd_per_m_input_tokens"] = row.usd_per_m_input_tokens * factor
+    update["usd_per_m_output_tokens"] = row.usd_per_m_output_tokens * factor
+    return row.model_copy(update=update)
+
+
+def _share_of_today(price: Price) -> float | None:
+    return parse_share(price) if isinstance(price, str) and price.endswith("%") else None
+
+
+def read_price(text: str) -> Price:
+    """`2.10` -> 2.1, `80%` -> `80%`; raises ValueError in the reader's words."""
+    value = parse_share(text) if text.endswith("%") else parse_number(text.removeprefix("$"))
+    if not 0 < value < float("inf"):
+        raise ValueError(f"a price must be greater than 0 (is {text})")
+    return text if text.endswith("%") else value
+
+
+# ---- grids
+
+
+def scenario_grid(
+    *,
+    budgets: Iterable[float] = (),
+    traffic: Iterable[float] = (),
+    without: Iterable[str | Sequence[str]] = (),
+    prices: Mapping[str, Iterable[Price]] | None = None,
+    limits: Mapping[str, Iterable[Any]] | None = None,
+    targets: Iterable[float] = (),
+    named: Iterable[Scenario] = (),
+) -> tuple[Scenario, ...]:
+    """Every combination of the changes, one of each kind; raises InputError beyond 1,000.
+
+    Kinds that compare with today (`without`, `prices`, `limits`, `targets`, `named`) begin with
+    the problem as it is. `without` entries are names such as `provider:aws`, or several of them.
+    """
+    budgets = _amounts("budgets", budgets)
+    traffic = _amounts("traffic", traffic)
+    targets = _amounts("targets", targets, most=1.0)
+    changes = items_of("named", named, "scenarios", one=(str, Scenario))
+    for scenario in changes:
+        check_kind(scenario, Scenario, "load_scenarios()")
+    axes = [
+        [_part("budget", f"{b:,.10g}", budget_usd=b) for b in budgets],
+        [_part("traffic", f"{f:g}x", traffic=f, compares_per_token=True) for f in traffic],
+        _from_today(
+            _part("without", ", ".join(names), without=names)
+            for names in map(_lost_together, items_of("without", without, "names"))
+        ),
+        *(
+            _from_today(_part(f"price {p}", str(v), prices={p: _price(p, v)}) for v in values)
+            for p, values in _lists_by_name("prices", prices)
+        ),
+        *(
+            _from_today(_part(key, _shown(v), patch={f"limits.{key}": v}) for v in values)
+            for key, values in _lists_by_name("limits", limits)
+        ),
+        _from_today(_part("target", f"{100 * t:.4g} %", target=t) for t in targets),
+        _from_today(replace(s, settings={"scenario": s.name}) for s in changes),
+    ]
+    used = [axis for axis in axes if axis]
+    count = reduce(lambda n, axis: n * len(axis), used, 1)
+    if count > MOST_SCENARIOS:
+        raise input_error(f"{count:,} scenarios are asked for, more than {MOST_SCENARIOS:,}")
+    return tuple(reduce(_both, parts) for parts in itertools.product(*used)) if used else ()
+
+
+def _amounts(name: str, values: Any, most: float = MOST_OF_AMOUNT) -> list[float]:
+    """Numbers above 0, as a caller gives them."""
+    amounts = items_of(name, values, "numbers")
+    for i, amount in enumerate(amounts):
+        check_number(f"{name}[{i}]", amount, above=0.0, most=most)
+    return [float(amount) for amount in amounts]
+
+
+def _lost_together(entry: Any) -> tuple[str, ...]:
+    names = (entry,) if isinstance(entry, str) else tuple(items_of("without", entry, "names"))
+    for name in names:
+        check_text("without", name)
+    if not names:
+        raise input_error("an entry names nothing", path="without")
+    return names
+
+
+def _lists_by_name(name: str, values: Any) -> list[tuple[str, list[Any]]]:
+    """The values of a mapping of lists, its keys as text."""
+    if values is None:
+        return []
+    if not isinstance(values, Mapping):
+        raise argument_error(f"expected lists by name, not {type(values).__name__}", path=name)
+    for key in values:
+        check_text(name, key)
+    return [(key, items_of(f"{name}[{key!r}]", found, "values")) for key, found in values.items()]
+
+
+def _price(pattern: str, price: Any) -> Price:
+    path = f"prices[{pattern!r}]"
+    if not isinstance(price, str):
+        check_number(path, price, above=0.0, most=MOST_OF_AMOUNT)
+        return float(price)
+    try:
+        return read_price(price)
+    except ValueError as error:
+        raise input_error(str(error), path=path) from None
+
+
+def _part(axis: str, shown: str, **changes: Any) -> Scenario:
+    return Scenario(f"{axis} {shown}", settings={axis: shown}, **changes)
+
+
+def _from_today(parts: Iterable[Scenario]) -> list[Scenario]:
+    """The parts of an axis, led by the one that changes nothing."""
+    found = list(parts)
+    axis = next(iter(found[0].settings)) if found else ""
+    return [Scenario(settings={axis: AS_IT_IS}), *found] if found else []
+
+
+def _shown(value: Any) -> str:
+    return "none" if value is None else str(value)
+
+
+def _both(one: Scenario, other: Scenario) -> Scenario:
+    names = [s.name for s in (one, other) if s.name != AS_IT_IS]
+    return Scenario(
+        name=", ".join(names) or AS_IT_IS,
+        patch={**one.patch, **other.patch},
+        budget_usd=other.budget_usd if one.budget_usd is None else one.budget_usd,
+        traffic=_product(one.traffic, other.traffic),
+        without=(*one.without, *other.without),
+        prices={**one.prices, **other.prices},
+        target=other.target if one.target is None else one.target,
+        compares_per_token=one.compares_per_token or other.compares_per_token,
+        settings={**one.settings, **other.settings},
+    )
+
+
+def _product(one: float | None, other: float | None) -> float | None:
+    return one if other is None else other if one is None else one * other
+
+
+# ---- files
+
+
+class ScenarioFile(Frozen):
+    """Named patches: dotted keys of the problem, and `traffic`, `without`, `prices`, `budget`."""
+
+    schema_version: Literal[1]
+    scenarios: dict[str, dict[str, Any]]
+
+
+OWN_KEYS = ("traffic", "without", "prices", "budget")
+
+
+def load_scenarios(
+    source: str | Path, problem: Problem, *, text: str | None = None
+) -> tuple[Scenario, ...]:
+    """The scenarios of a YAML file, each checked against `problem`.
+
+    Raises InputError with every fault of all of them, with file, line and column.
+    """
+    check_source("load_scenarios", source, text)
+    check_kind(problem, Problem, "load_problem()")
+    document = read_yaml(source, text=text, first_key="scenarios", hint="")
+    file = validate(ScenarioFile, document)
+    found, faults = [], []
+    for name, keys in file.scenarios.items():
+        at = ("scenarios", name)
+        patch = {key: value for key, value in keys.items() if key not in OWN_KEYS}
+        for check in (
+            lambda patch=patch, at=at: check_patch(problem, patch, document, at),
+            lambda name=name, keys=keys: found.append(scenario_of(name, keys)),
+        ):
+            faults += [
+                fault if fault.line else document.fault((*at, fault.path), fault.message)
+                for fault in _faults_of(check)
+            ]
+    if faults:
+        raise InputError(dict.fromkeys(faults))
+    return tuple(found)
+
+
+def _faults_of(check: Callable[[], object]) -> tuple[Fault, ...]:
+    try:
+        check()
+    except InputError as error:
+        return error.faults
+    return ()
+
+
+def scenario_of(name: str, keys: Mapping[str, Any]) -> Scenario:
+    """A scenario from dotted keys and values; raises InputError for values that do not fit."""
+    own = {key: keys[key] for key in OWN_KEYS if key in keys}
+    try:
+        return Scenario(
+            name=name,
+            patch={key: value for key, value in keys.items() if key not in OWN_KEYS},
+            budget_usd=_number("budget", own),
+            traffic=_number("traffic", own),
+            without=_names(own.get("without", ())),
+            prices=_prices(own.get("prices", {})),
+        )
+    except _WrongKey as error:
+        raise InputError([Fault("", 0, 0, error.key, str(error))]) from None
+
+
+class _WrongKey(ValueError):
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+def _number(key: str, own: Mapping[str, Any]) -> float | None:
+    value = own.get(key)
+    if value is None:
+        return None
+    try:
+        number = parse_number(value) if isinstance(value, str) else float(value)
+    except (TypeError, ValueError):
+        raise _WrongKey(key, f"expected a number, found {value!r}") from None
+    if isinstance(value, bool) or not 0 < number < float("inf"):
+        raise _WrongKey(key, f"must be greater than 0 (is {value})")
+    return number
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
+        raise _WrongKey("without", f"expected a list of names, found {value!r}")
+    return tuple(names)
+
+
+def _prices(value: Any) -> dict[str, Price]:
+    if not isinstance(value, Mapping):
+        raise _WrongKey("prices", "expected keys: a price by offering or pattern")
+    try:
+        return {str(pattern): read_price(str(price)) for pattern, price in value.items()}
+    except ValueError as error:
+        raise _WrongKey("prices", str(error)) from None

@@ -1,0 +1,388 @@
+"""what_if(): a problem solved under many scenarios, one row each.
+
+The rows come in the order of the scenarios, as they are known; one that fails says so, and the
+rest go on.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from milp_planner.candidates.records import PlanningInput
+from milp_planner.errors import PlannerError, SolverError, argument_error
+from milp_planner.inputs.catalog.records import Catalog
+from milp_planner.inputs.problem.records import Problem
+from milp_planner.inputs.reading.arguments import check_kind, check_text, items_of
+from milp_planner.milp.program.family import Rule
+from milp_planner.plans.document import clean
+from milp_planner.plans.records import Plan, Status
+from milp_planner.questions.break_even import BreakEven, Split, break_even, split
+from milp_planner.questions.re_solve import Resolver, fleet_line, served_share, settings_of
+from milp_planner.questions.solve import provenance_of, solve_prepared
+from milp_planner.questions.sweeps.frontier import Step, next_step, requests_share, smallest_budget
+from milp_planner.questions.sweeps.scenarios import AS_IT_IS, Scenario, scenario_of
+from milp_planner.solving.arguments import catalog_for
+from milp_planner.solving.own_rules import held_to
+from milp_planner.solving.prepare import prepare
+from milp_planner.solving.search import Settings
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+FAILED = "failed"
+"""Status of a row whose scenario raised an error."""
+
+Scenarios = Iterable[Scenario] | Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class How:
+    """How every scenario is solved."""
+
+    time_limit_s: float | None = None
+    """Per scenario; None: the problem's own."""
+
+    gap: float | None = None
+    solver: str | None = None
+    cancel: threading.Event | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one scenario leads to."""
+
+    scenario: str
+    settings: Mapping[str, str]
+    """What was set, by axis of the grid."""
+
+    status: str
+    """A plan's status, or `failed`."""
+
+    cash_usd: float | None = None
+    score_usd: float | None = None
+    served_share: float | None = None
+    """Smallest share of any workload's peak that is served; 1 unless a budget is short."""
+
+    requests_share: float | None = None
+    """Of budget scenarios: the share of the month's requests that is served."""
+
+    gpus: int | None = None
+    fleet: str = ""
+    usd_per_million_tokens: float | None = None
+    """None where some requests are left unserved."""
+
+    certified: bool = False
+    smallest_budget_usd: float | None = None
+    """Of budget scenarios: the least cash that serves everything."""
+
+    next_step: Step | None = None
+    """Of budget scenarios that are short: the least budget that serves at least 0.1 % more."""
+
+    split: Split | None = None
+    """Where asked for: what a fleet alone, and per-token use alone, would cost."""
+
+    error: str = ""
+    """Why there is no plan, or what failed; '' otherwise."""
+
+    is_solver_failure: bool = False
+    """True when it failed by no fault of the input."""
+
+    seconds: float = 0.0
+    plan: Plan | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """One row per scenario, and what only all of them together tell."""
+
+    name: str
+    rows: tuple[Row, ...]
+    break_evens: Mapping[str, BreakEven | None] = field(default_factory=dict)
+    """Of traffic scenarios: by the other settings, as a text."""
+
+    @property
+    def smallest_budgets(self) -> dict[str, float]:
+        """The least cash that serves everything, by the settings other than the budget."""
+        return {
+            _others(row.settings, "budget"): row.smallest_budget_usd
+            for row in self.rows
+            if row.smallest_budget_usd is not None
+        }
+
+    def to_frame(self) -> DataFrame:
+        """One row per scenario."""
+        from pandas import DataFrame
+
+        return DataFrame([row_dict(row) for row in self.rows])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Rows and findings as plain data, ready for JSON."""
+        evens = {
+            others: None if even is None else {"traffic_factor": even.above, "usd": even.cash_usd}
+            for others, even in self.break_evens.items()
+        }
+        return clean(
+            {
+                "name": self.name,
+                "rows": [row_dict(row) for row in self.rows],
+                "smallest_budgets_usd_per_month": self.smallest_budgets,
+                "break_evens": evens,
+            }
+        )
+
+
+def row_dict(row: Row) -> dict[str, Any]:
+    """The row as a flat record of strings and numbers."""
+    step, parts = row.next_step, row.split
+    return clean(
+        {
+            "scenario": row.scenario,
+            **{f"set_{name}": value for name, value in row.settings.items()},
+            "status": row.status,
+            "cash_usd_per_month": row.cash_usd,
+            "score_usd_per_month": row.score_usd,
+            "served_share": row.served_share,
+            "served_requests_share": row.requests_share,
+            "gpus": row.gpus,
+            "fleet": row.fleet,
+            "usd_per_million_tokens": row.usd_per_million_tokens,
+            "certified": row.certified,
+            "smallest_budget_usd_per_month": row.smallest_budget_usd,
+            "next_step_usd_per_month": None if step is None else step.budget_usd,
+            "next_step_served_share": None if step is None else step.served_share,
+            "next_step_served_requests_share": None if step is None else step.requests_share,
+            "fleet_only_usd_per_month": None if parts is None else parts.fleet_usd,
+            "per_token_only_usd_per_month": None if parts is None else parts.per_token_usd,
+            "error": row.error,
+        }
+    )
+
+
+def what_if(
+    problem: Problem,
+    scenarios: Scenarios,
+    catalog: Catalog | None = None,
+    executor: Executor | None = None,
+    *,
+    time_limit_s: float | None = None,
+    gap: float | None = None,
+    solver: str | None = None,
+    rules: Iterable[Rule | type[Rule]] = (),
+) -> WhatIf:
+    """`problem` under every scenario: `Scenario` records, or patches by name.
+
+    Each is solved on its own, within the time limit; `executor` runs them side by side. Raises
+    InputError for a patch by name that cannot be read; a scenario that does not fit the problem
+    gives a row that says so.
+    """
+    problem = held_to(problem, rules)
+    catalog = catalog_for(problem, catalog)
+    how = How(time_limit_s, gap, solver)
+    chosen = listed(scenarios)
+    if not hasattr(executor, "submit") and executor is not None:
+        raise argument_error(
+            f"expected an executor of concurrent.futures, not {type(executor).__name__}",
+            path="executor",
+        )
+    rows = tuple(rows_of(problem, chosen, catalog, executor, how))
+    return finished(problem, chosen, rows, catalog, how)
+
+
+def listed(scenarios: Scenarios) -> tuple[Scenario, ...]:
+    """The scenarios as records."""
+    if isinstance(scenarios, Mapping):
+        for name, keys in scenarios.items():
+            if not isinstance(keys, Mapping):
+                raise argument_error(
+                    f"expected keys, not {type(keys).__name__}", path=f"scenarios[{name!r}]"
+                )
+            for key in (name, *keys):
+                check_text("scenarios", key)
+        return tuple(scenario_of(name, keys) for name, keys in scenarios.items())
+    records = items_of("scenarios", scenarios, "scenarios", one=(str, Scenario))
+    for record in records:
+        check_kind(record, Scenario, "load_scenarios()")
+    return tuple(records)
+
+
+def rows_of(
+    problem: Problem,
+    scenarios: Sequence[Scenario],
+    catalog: Catalog,
+    executor: Executor | None = None,
+    how: How = How(),
+) -> Iterator[Row]:
+    """The rows in order, each as soon as it and all before it are known."""
+    try:
+        known = prepare(problem, catalog)  # what most scenarios share
+    except PlannerError:
+        known = None  # the rows themselves will say why
+    smallest = _smallest_budgets(problem, scenarios, catalog, how, known)
+    tasks = [
+        (problem, catalog, scenario, how, usd, known)
+        for scenario, usd in zip(scenarios, smallest, strict=True)
+    ]
+    if executor is None:
+        yield from (run_scenario(*task) for task in tasks)
+        return
+    futures = [executor.submit(run_scenario, *task) for task in tasks]
+    try:
+        for future in futures:
+            yield future.result()
+    finally:  # also when the reader of the rows went away
+        for future in futures:
+            future.cancel()
+
+
+def _smallest_budgets(
+    problem: Problem,
+    scenarios: Sequence[Scenario],
+    catalog: Catalog,
+    how: How,
+    given: PlanningInput | None,
+) -> list[float | None]:
+    """The least cash that serves everything, for every budget scenario; the same one once."""
+    known: dict[str, float | None] = {}
+    found = []
+    for scenario in scenarios:
+        others = replace(scenario, budget_usd=None, name="", settings={})
+        if scenario.budget_usd is not None and repr(others) not in known:
+            known[repr(others)] = _smallest_budget(problem, others, catalog, how, given)
+        found.append(known.get(repr(others)) if scenario.budget_usd is not None else None)
+    return found
+
+
+def _smallest_budget(
+    problem: Problem,
+    scenario: Scenario,
+    catalog: Catalog,
+    how: How,
+    known: PlanningInput | None,
+) -> float | None:
+    try:
+        given = prepare(*scenario.applied(problem, catalog), known)
+        return smallest_budget(_resolver(given, how))
+    except (PlannerError, SolverError):
+        return None  # the rows themselves will say why
+
+
+def run_scenario(
+    problem: Problem,
+    catalog: Catalog,
+    scenario: Scenario,
+    how: How,
+    smallest_usd: float | None = None,
+    known: PlanningInput | None = None,
+) -> Row:
+    """One scenario's row; errors of the input or of the solvers become a row that failed.
+
+    `smallest_usd` is the least cash that serves everything, where a budget is asked about; `known`
+    the problem without the scenario, prepared.
+    """
+    started_s = time.monotonic()
+    row = Row(scenario.name, scenario.settings, FAILED)
+    if how.cancel is not None and how.cancel.is_set():
+        return replace(row, status=Status.NO_PLAN.value, error="stopped early")
+    try:
+        given = prepare(*scenario.applied(problem, catalog), known)
+        row = _solved(given, scenario, how, smallest_usd)
+    except (PlannerError, SolverError) as error:
+        text = " ".join(str(error).split())
+        row = replace(row, error=text, is_solver_failure=isinstance(error, SolverError))
+    return replace(row, seconds=time.monotonic() - started_s)
+
+
+def _solved(given: PlanningInput, scenario: Scenario, how: How, smallest_usd: float | None) -> Row:
+    plan = solve_prepared(given, _settings(given, how))
+    row = _row(scenario, plan)
+    if scenario.budget_usd is None and not scenario.compares_per_token:
+        return row
+    resolver = _resolver(given, how)
+    if scenario.budget_usd is not None:
+        row = _with_next_step(row, plan, resolver, smallest_usd)
+    if scenario.compares_per_token:
+        row = replace(row, split=split(resolver, given.problem, plan))
+    return row
+
+
+def _resolver(given: PlanningInput, how: How) -> Resolver:
+    settings = _settings(given, how)
+    return Resolver(given, settings, provenance_of(given, settings))
+
+
+def _settings(given: PlanningInput, how: How) -> Settings:
+    return settings_of(
+        given.problem,
+        time_limit_s=how.time_limit_s,
+        gap=how.gap,
+        solver=how.solver,
+        cancel=how.cancel,
+    )
+
+
+def _row(scenario: Scenario, plan: Plan) -> Row:
+    row = Row(scenario.name, scenario.settings, plan.status.value, certified=plan.proof.certified)
+    if not plan.status.has_plan:
+        return replace(row, error=plan.reasons[0] if plan.reasons else "no plan in time")
+    return replace(
+        row,
+        cash_usd=plan.cash_usd_per_month,
+        score_usd=plan.score_usd_per_month,
+        served_share=served_share(plan),
+        gpus=plan.gpus,
+        fleet=fleet_line(plan),
+        usd_per_million_tokens=plan.usd_per_million_tokens,
+        plan=replace(plan, turned_down=()),
+    )
+
+
+def _with_next_step(row: Row, plan: Plan, resolver: Resolver, smallest_usd: float | None) -> Row:
+    share = requests_share(resolver.given, plan) if plan.status.has_plan else None
+    row = replace(row, smallest_budget_usd=smallest_usd, requests_share=share)
+    is_short = any(w.shortfall_share for w in plan.workloads)
+    if smallest_usd is None or plan.status is not Status.OPTIMAL or not is_short:
+        return row
+    return replace(row, next_step=next_step(resolver, plan, smallest_usd))
+
+
+# ---- what only all rows together tell
+
+
+def finished(
+    problem: Problem,
+    scenarios: Sequence[Scenario],
+    rows: Sequence[Row],
+    catalog: Catalog,
+    how: How,
+) -> WhatIf:
+    """The rows with the break-evens of the traffic scenarios among them."""
+    sweeps: dict[str, list[tuple[Scenario, Row]]] = {}
+    for scenario, row in zip(scenarios, rows, strict=True):
+        if scenario.compares_per_token and scenario.budget_usd is None:
+            sweeps.setdefault(_others(row.settings, "traffic"), []).append((scenario, row))
+    evens = {others: _break_even(problem, pairs, catalog, how) for others, pairs in sweeps.items()}
+    return WhatIf(problem.name, tuple(rows), evens)
+
+
+def _break_even(
+    problem: Problem, pairs: Sequence[tuple[Scenario, Row]], catalog: Catalog, how: How
+) -> BreakEven | None:
+    known = sorted(
+        ((scenario.traffic or 1.0, row.split) for scenario, row in pairs if row.split is not None),
+        key=lambda pair: pair[0],
+    )
+    if not any(parts.difference is not None for _, parts in known):
+        return None
+    base, catalog = replace(pairs[0][0], traffic=None).applied(problem, catalog)
+    return break_even(_resolver(prepare(base, catalog), how), base, known)
+
+
+def _others(settings: Mapping[str, str], axis: str) -> str:
+    """What is changed on all other axes, as one text; '' when nothing is."""
+    changed = {name: value for name, value in settings.items() if value != AS_IT_IS}
+    return ", ".join(f"{name} {value}" for name, value in changed.items() if name != axis)

@@ -1,0 +1,1 @@
+"""Requests sent through a fleet, hour by hour."""

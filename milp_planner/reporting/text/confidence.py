@@ -1,0 +1,79 @@
+"""The range of a plan over the error of its estimates, as text and as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from milp_planner.plans.document import clean
+from milp_planner.questions.confidence import ConfidenceCase, ConfidenceRange
+from milp_planner.reporting.text.wording import columns, escape, fine_percent, signed_usd, usd
+
+Row = list[str]
+
+
+def range_lines(found: ConfidenceRange) -> Iterator[str]:
+    """The three plans, and whether the mix changes."""
+    yield "Range over the error of the estimates, solved again"
+    yield from columns([_cells(case, found.planned) for case in found.cases], "<>>><")
+    if found.mix_changes:
+        yield "  The mix changes within the range."
+    else:
+        counts = "; only the counts do" if found.counts_change else ""
+        yield f"  The mix does not change within the range{counts}."
+
+
+def range_dict(found: ConfidenceRange) -> dict[str, Any]:
+    """The same as plain data."""
+    return clean(
+        {
+            "mix_changes": found.mix_changes,
+            "counts_change": found.counts_change,
+            "cases": [
+                {
+                    "quantile": case.quantile,
+                    "status": case.status.value,
+                    "cash_usd_per_month": case.cash_usd_per_month,
+                    "score_usd_per_month": case.plan.score_usd_per_month,
+                    "fleet": [
+                        {
+                            "workload": workload,
+                            "offering": offering,
+                            "billing": billing,
+                            "precision": precision,
+                            "tensor_parallel": tensor_parallel,
+                            "units": units,
+                        }
+                        for (
+                            workload,
+                            offering,
+                            billing,
+                            precision,
+                            tensor_parallel,
+                        ), units in case.fleet
+                    ],
+                }
+                for case in found.cases
+            ],
+        }
+    )
+
+
+def _cells(case: ConfidenceCase, planned: ConfidenceCase) -> Row:
+    name = f"p{100 * case.quantile:g} of measured ÷ estimated"
+    label = f"{name} (planned)" if case is planned else name
+    cash, own = case.cash_usd_per_month, planned.cash_usd_per_month
+    if cash is None:
+        return [label, "no plan", "", "", ""]
+    if own is None or case is planned:
+        return [label, usd(cash), "", "", _fleet(case)]
+    share = f"{'+' if cash >= own else '-'}{fine_percent(abs(cash / own - 1))}" if own else ""
+    return [label, usd(cash), signed_usd(cash - own), share, _fleet(case)]
+
+
+def _fleet(case: ConfidenceCase) -> str:
+    """`2 x runpod/h200/us`; per-token use without a count."""
+    return " + ".join(
+        escape(f"{units} x {offering}" if units else offering)
+        for (_, offering, _, _, _), units in case.fleet
+    )

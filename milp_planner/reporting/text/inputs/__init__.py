@@ -1,0 +1,1 @@
+"""What is put in, as text: problem, traffic, candidates, catalogs."""

@@ -1,0 +1,121 @@
+"""What a problem asks, before it is solved."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from milp_planner.candidates.records import PlanningInput
+from milp_planner.plans.document import clean
+from milp_planner.reporting.text.records import cell, table_lines
+from milp_planner.reporting.text.wording import columns, escape, hours, number, plural
+
+SHA_DIGITS = 8
+
+
+def summary_dict(given: PlanningInput) -> dict[str, Any]:
+    """The problem's workloads, blocks, candidates and limits as plain data."""
+    catalog = given.catalog
+    return clean(
+        {
+            "name": given.problem.name,
+            "valid": True,
+            "warnings": given.candidates.warnings,
+            "workloads": [*_workloads(given)],
+            "blocks": [{"name": b.name, "hours": b.hours} for b in given.schedule.blocks],
+            "limits": dict(limits_in_force(given)),
+            "catalog": {
+                "name": catalog.name,
+                "version": catalog.version,
+                "sha256": catalog.sha256,
+                "overrides": catalog.overrides,
+                "offerings": len(catalog.offerings),
+                "token_prices": len(catalog.token_prices),
+                "providers": len(catalog.providers),
+            },
+        }
+    )
+
+
+def summary_text(given: PlanningInput) -> str:
+    """The same for people."""
+    document = summary_dict(given)
+    blocks = ", ".join(f"{escape(b['name'])} {hours(b['hours'])} h" for b in document["blocks"])
+    limits = [[name, cell(value)] for name, value in document["limits"].items()]
+    lines = [
+        f"{escape(given.problem.name)}: the problem is in order",
+        "",
+        *table_lines([_short(row) for row in document["workloads"]]),
+        "",
+        f"Blocks of the month: {blocks}",
+        *(["Limits in force", *columns(limits, "<<")] if limits else ["Limits: none"]),
+        _catalog_line(document["catalog"]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def workloads_without_candidates(given: PlanningInput) -> list[str]:
+    """Names of the workloads that nothing in the catalog can serve within the limits."""
+    served = {k.workload for k in given.candidates.candidates}
+    return [w.name for w in given.problem.workloads if w.name not in served]
+
+
+def limits_in_force(given: PlanningInput) -> Iterator[tuple[str, Any]]:
+    """`limits.budget.usd_per_month`, 16000: every limit that the problem sets."""
+    set_limits = given.problem.limits.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    yield from _leaves("limits", set_limits)
+
+
+def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _leaves(f"{path}.{name}", item)
+    elif value not in (None, [], ()):
+        yield path, value
+
+
+def _workloads(given: PlanningInput) -> Iterator[dict[str, Any]]:
+    candidates = Counter(k.workload for k in given.candidates.candidates)
+    turned_down = Counter(row.workload for row in given.candidates.turned_down)
+    for w in given.problem.workloads:
+        demand = given.schedule.demands[w.name]
+        yield {
+            "name": w.name,
+            "llm": w.llm,
+            "classes": len(demand.classes),
+            "peak_per_second": demand.highest_peak,
+            "counts": demand.unit.removesuffix("/s"),
+            "tokens_per_month": given.schedule.tokens_per_month(w.name),
+            "tpot_wish_s": w.latency.tpot_s,
+            "ttft_wish_s": w.latency.ttft_s,
+            "candidates": candidates[w.name],
+            "turned_down": turned_down[w.name],
+        }
+
+
+def _short(row: Mapping[str, Any]) -> dict[str, Any]:
+    unit = {"requests": "req/s", "tokens": "tokens/s"}.get(row["counts"], row["counts"])
+    return {
+        "workload": row["name"],
+        "LLM": row["llm"],
+        "classes": row["classes"],
+        "peak": f"{number(row['peak_per_second'])} {unit}",
+        "tokens per month": f"{number(row['tokens_per_month'] / 1e6)} M",
+        "candidates": row["candidates"],
+        "turned down": row["turned_down"],
+    }
+
+
+def _catalog_line(catalog: Mapping[str, Any]) -> str:
+    sha = f" (sha {catalog['sha256'][:SHA_DIGITS]})" if catalog["sha256"] else ""
+    overridden = (
+        f", {plural(catalog['overrides'], 'row')} overridden" if catalog["overrides"] else ""
+    )
+    tokens = catalog["token_prices"]
+    sold = plural(catalog["offerings"], "offering")
+    sold += f" and {plural(tokens, 'token price')}" if tokens else ""
+    return (
+        f"Catalog {escape(catalog['name'])} {escape(catalog['version'])}{sha}: {sold} of "
+        f"{plural(catalog['providers'], 'provider')}{overridden}."
+    )

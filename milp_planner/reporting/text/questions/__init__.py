@@ -1,0 +1,1 @@
+"""Answers as text, one file a question."""

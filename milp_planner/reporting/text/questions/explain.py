@@ -1,0 +1,192 @@
+"""Explanations as text: why something is not in the plan, and what each limit costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from milp_planner.questions.re_solve import cash_of, fleet_line
+from milp_planner.questions.reasons.explain import BestUse, WhyNot
+from milp_planner.questions.reasons.limit_costs import LimitCost, LimitCosts
+from milp_planner.reporting.text.wording import (
+    columns,
+    escape,
+    fine_percent,
+    number,
+    percent,
+    plural,
+    prices,
+    signed_usd,
+    usd,
+)
+
+MOST_REFUSALS_SHOWN = 8
+LEFT_OPEN = "Left open by the time limit or the solvers"
+
+
+def why_not_text(why: WhyNot) -> str:
+    """The whole answer, the verdict first."""
+    lines = [*VERDICTS[why.verdict](why), *_refusal_lines(why)]
+    if why.not_reached:
+        lines.append(f"{LEFT_OPEN}: {escape('; '.join(why.not_reached))}.")
+    return "\n".join(lines) + "\n"
+
+
+def _used(why: WhyNot) -> Iterator[str]:
+    yield f"{escape(why.subject)} is in the plan: {escape(fleet_line(why.plan))}."
+    if why.without is not None and why.extra_usd is not None:
+        cash = usd(why.without.cash_usd_per_month or 0.0)
+        fleet = escape(fleet_line(why.without))
+        yield f"Without it the plan costs {cash} ({signed_usd(why.extra_usd)}): {fleet}."
+    elif not why.not_reached:
+        yield "Without it there is no plan."
+
+
+def _turned_down(why: WhyNot) -> Iterator[str]:
+    offerings = sum(refusal.offerings for refusal in why.refusals)
+    yield f"{escape(why.subject)} is turned down: {plural(offerings, 'offering')}, none of use."
+
+
+def _dearer(why: WhyNot) -> Iterator[str]:
+    assert why.forced is not None
+    assert why.extra_usd is not None
+    score = why.plan.score_usd_per_month
+    share = f" (+{fine_percent(why.extra_usd / score)})" if score else ""
+    head = "feasible at the same price"
+    if why.verdict == "dearer":
+        head = f"feasible but dearer, {signed_usd(why.extra_usd)} per month{share}"
+    yield f"{escape(why.subject)} is not in the plan: {head}."
+    both = [("the plan", why.plan), (f"with {why.subject}", why.forced)]
+    rows = [
+        [escape(name), usd(cash_of(plan)), "per month", escape(fleet_line(plan))]
+        for name, plan in both
+    ]
+    yield from columns(rows, "<><<")
+    yield from _best_use(why.best_use)
+    yield from _entry(why)
+
+
+def _impossible(why: WhyNot) -> Iterator[str]:
+    yield f"{escape(why.subject)} could serve, but no plan within the limits uses it."
+    yield from _best_use(why.best_use)
+    yield from _entry(why)
+
+
+def _idle(why: WhyNot) -> Iterator[str]:
+    yield f"{escape(why.subject)} would stand idle in any plan: even free it would save nothing."
+    yield from _best_use(why.best_use)
+    yield from _entry(why)
+
+
+def _not_reached(why: WhyNot) -> Iterator[str]:
+    yield f"{escape(why.subject)} is not in the plan."
+    yield from _best_use(why.best_use)
+
+
+def _no_plan(why: WhyNot) -> Iterator[str]:
+    yield "There is no plan to compare with."
+    yield from (f"  {escape(reason)}" for reason in why.plan.reasons)
+
+
+VERDICTS = {
+    "used": _used,
+    "turned down": _turned_down,
+    "dearer": _dearer,
+    "same price": _dearer,
+    "impossible": _impossible,
+    "idle": _idle,
+    "no plan": _no_plan,
+    "not reached": _not_reached,
+}
+"""How each verdict is said."""
+
+
+def _best_use(use: BestUse | None) -> Iterator[str]:
+    if use is None:
+        return
+    where = f"Best use: {escape(use.workload)} on {escape(use.offering)}, {escape(use.billing)}"
+    per = f"{usd(use.usd_per_request_per_second)} per month for 1 req/s of capacity"
+    if use.requests_per_second is None or use.usd_per_month is None:
+        yield f"{where}: {per}."
+        return
+    box = f", sold {use.gpus_per_unit} GPUs at a time" if use.gpus_per_unit > 1 else ""
+    rate = number(use.requests_per_second)
+    yield f"{where}{box}: {usd(use.usd_per_month)} per month for {rate} req/s, or {per}."
+
+
+def _entry(why: WhyNot) -> Iterator[str]:
+    price, traffic = why.entry_price, why.entry_traffic
+    if price is not None:
+        yield f"It enters {_threshold(why)}{'' if price.is_verified else '; not proven'}."
+    elif why.forced is not None and "its entry price" not in why.not_reached:
+        yield "No lower price brings it in, tried down to a thousandth."
+    if traffic is not None:
+        direction = "grows" if traffic.factor > 1 else "falls"
+        yield (
+            f"It enters when traffic {direction} to {traffic.factor:.3g} times today's; "
+            f"not yet at {traffic.not_at:.3g} times."
+        )
+    elif "the traffic at which it enters" not in why.not_reached:
+        yield "No other traffic brings it in, tried from 1/64 to 64 times today's."
+
+
+def _threshold(why: WhyNot) -> str:
+    price = why.entry_price
+    assert price is not None
+    if price.usd_per_gpu_hour is None or price.now_usd_per_gpu_hour is None:
+        return f"below {percent(price.factor, 1)} of its price per token: {escape(price.offering)}"
+    (below,), (now,) = prices([price.usd_per_gpu_hour]), prices([price.now_usd_per_gpu_hour])
+    change = percent(price.factor - 1)
+    where = escape(price.offering)
+    return f"below ${below} per GPU-hour (now ${now}, {change}), first with {where}"
+
+
+def _refusal_lines(why: WhyNot) -> Iterator[str]:
+    if not why.refusals:
+        return
+    if why.verdict != "turned down":
+        offerings = sum(refusal.offerings for refusal in why.refusals)
+        yield f"Of its offerings {offerings:,} are turned down:"
+    several = len({refusal.workload for refusal in why.refusals}) > 1
+    rows = [
+        [f"{r.offerings:,}", escape(r.workload) if several else "", escape(r.reason)]
+        for r in why.refusals[:MOST_REFUSALS_SHOWN]
+    ]
+    yield from columns(rows, "><<")
+    more = len(why.refusals) - len(rows)
+    if more > 0:
+        yield f"  and for {plural(more, 'more reason')}"
+
+
+# ---- limits
+
+
+def limit_costs_text(costs: LimitCosts) -> str:
+    """What each limit costs, the dearest first."""
+    head = ["limit", "value", "costs per month", "", "without it"]
+    lines = columns([head, *map(_cells, costs.rows)], "<<><<")
+    if costs.growth_usd_per_month is not None:
+        growth = costs.growth_usd_per_month + 0.0
+        lines.append(f"10 % more traffic costs {signed_usd(max(0.0, growth))} per month.")
+    if costs.note:
+        lines.append(f"Note: {escape(costs.note)}.")
+    if costs.not_reached:
+        lines.append(f"{LEFT_OPEN}: {escape(', '.join(costs.not_reached))}.")
+    return "\n".join(lines) + "\n"
+
+
+def _cells(row: LimitCost) -> list[str]:
+    name = escape(row.path) + (" (default)" if row.by_default else "")
+    value = escape(row.value)
+    if row.usd_per_month is None:
+        return [name, value, "not reached", "", ""]
+    if not row.usd_per_month:
+        until = "" if row.binds_from is None else f"until {escape(row.binds_from)}"
+        return [name, value, "not binding", "", until]
+    share = f"(+{fine_percent(row.share or 0.0)})"
+    return [name, value, signed_usd(row.usd_per_month), share, _without(row)]
+
+
+def _without(row: LimitCost) -> str:
+    if row.more is None or row.more_saves_usd is None:
+        return escape(row.fleet_without)
+    return f"{escape(row.fleet_without)}; {row.more} more saves {usd(row.more_saves_usd)}"

@@ -1,0 +1,325 @@
+"""From units and shares to a plan: routes, purchases, costs and how each workload fares.
+
+Plain arithmetic throughout; a fleet may come from a solver or from the user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.inputs.problem.records import Workload
+from milp_planner.milp.program.cost import Usage
+from milp_planner.milp.program.costs.strict_latency import is_strict
+from milp_planner.milp.program.objective import PENALTIES
+from milp_planner.milp.program.variables import is_elastic, utilization_limit
+from milp_planner.plans.changes import changes
+from milp_planner.plans.records import (
+    MEDIUM_BAND,
+    Plan,
+    Proof,
+    Provenance,
+    Purchase,
+    Route,
+    Status,
+    WorkloadPlan,
+    band,
+)
+from milp_planner.plans.solution import FleetChoice
+from milp_planner.solving.costs import cash_usd, penalties_usd, purchase_usd
+from milp_planner.solving.notes import notes
+from milp_planner.solving.resilience import worst_losses
+from milp_planner.traffic.month import Demand
+from milp_planner.units import SECONDS_PER_HOUR
+
+EDGE = 1e-8
+"""Relative distance at which a solver's plan counts as being on an edge: above its tolerance."""
+
+NOTHING = 1e-7
+"""Shares smaller than this are noise of a solver."""
+
+
+def assemble(
+    given: PlanningInput, choice: FleetChoice, provenance: Provenance, *, exact: bool = False
+) -> Plan:
+    """The plan of a fleet, unproven: status `feasible`, no bound.
+
+    A utilization that a solver takes for equal to an edge, the limit or 75 %, is on it; `exact`
+    takes it as computed, for fleets that no solver chose.
+    """
+    routes = tuple(
+        route for w in given.problem.workloads for route in _routes(given, choice, w.name)
+    )
+    purchases = _purchases(given, choice, routes)
+    workloads = tuple(
+        _workload_plan(given, choice, w.name, purchases, routes, exact)
+        for w in given.problem.workloads
+    )
+    cash = cash_usd(given, purchases, routes)
+    costs = {**cash, **{p.name: sum(w.penalties[p.name] for w in workloads) for p in PENALTIES}}
+    said = () if exact else tuple(notes(given.problem, workloads))
+    plan = Plan(
+        name=given.problem.name,
+        status=Status.FEASIBLE,
+        score_usd_per_month=sum(costs.values()),
+        cash_usd_per_month=sum(cash.values()),
+        bound=None,
+        costs=costs,
+        purchases=purchases,
+        routes=routes,
+        workloads=workloads,
+        blocks=given.schedule.blocks,
+        block_by_hour=given.schedule.block_by_hour,
+        proof=Proof(certified=False, certified_by=()),
+        provenance=provenance,
+        turned_down=given.candidates.turned_down,
+        warnings=(*_range_warnings(purchases), *_unassessed(workloads, purchases), *said),
+        changes=changes(given, purchases),
+    )
+    survival = given.problem.limits.survival
+    if survival is None:
+        return plan
+    return replace(plan, worst_losses=worst_losses(plan, survival.kind))
+
+
+def _unassessed(workloads: Sequence[WorkloadPlan], purchases: Sequence[Purchase]) -> Iterator[str]:
+    """One line for every strict workload that per-token offerings serve."""
+    for w in workloads:
+        apis = [p.candidate for p in purchases if p.candidate.workload == w.name]
+        ids = [k.offering.id for k in apis if k.mode.per_token]
+        if w.strict and ids:
+            yield (
+                f"workload {w.name!r} has a strict latency requirement; the latency of "
+                f"{', '.join(ids)} is not assessed"
+            )
+
+
+def _range_warnings(purchases: Sequence[Purchase]) -> Sequence[str]:
+    """What the serving model says about its range, for what is bought, once each."""
+    points = (point for p in purchases for point in p.candidate.points)
+    return list(dict.fromkeys(warning for point in points for warning in point.warnings))
+
+
+def _routes(given: PlanningInput, choice: FleetChoice, workload: str) -> list[Route]:
+    """Who serves which share; with one class, units share the load in proportion to capacity."""
+    demand = given.schedule.demands[workload]
+    chosen: dict[tuple[int, int], dict[Candidate, float]] = {}
+    for (k, q, t), share in choice.shares.items():
+        if k.workload == workload and share > NOTHING:
+            chosen.setdefault((q, t), {})[k] = share
+    routes = []
+    for t, block in enumerate(given.schedule.blocks):
+        if demand.peak[t] <= 0:
+            continue
+        for q, request_class in enumerate(demand.classes):
+            shares = chosen.get((q, t), {})
+            short = choice.shortfalls.get((workload, q, t), 0.0)
+            if len(demand.classes) == 1:
+                shares |= _by_capacity(choice, workload, t, 1 - short - sum(shares.values()))
+            shares = _normalised(shares, 1 - short)
+            rate = request_class.share * demand.peak[t]
+            routes += [
+                Route(k, request_class, block, share, share * rate)
+                for k, share in sorted(shares.items(), key=lambda item: item[0].id)
+            ]
+    return routes
+
+
+def _by_capacity(
+    choice: FleetChoice, workload: str, t: int, share: float
+) -> dict[Candidate, float]:
+    held = {
+        k: k.mix_requests_per_second * units[t]
+        for k, units in choice.units.items()
+        if k.workload == workload and units[t] and not k.mode.per_token
+    }
+    total = sum(held.values())
+    if share <= NOTHING or total <= 0:
+        return {}
+    return {k: share * capacity / total for k, capacity in held.items()}
+
+
+def _normalised(shares: dict[Candidate, float], served: float) -> dict[Candidate, float]:
+    """Shares that sum to what is served, a solver's noise taken out; a real lack is left."""
+    total = sum(shares.values())
+    if total <= 0 or abs(total - served) > 1e-5:
+        return shares
+    return {k: share * served / total for k, share in shares.items()}
+
+
+def _purchases(
+    given: PlanningInput, choice: FleetChoice, routes: Sequence[Route]
+) -> tuple[Purchase, ...]:
+    blocks = len(given.schedule.blocks)
+    used = {k for k, units in choice.units.items() if any(units)}
+    used |= {route.candidate for route in routes if route.candidate.mode.per_token}
+    purchases = []
+    order = {w.name: i for i, w in enumerate(given.problem.workloads)}
+    for k in sorted(used, key=lambda k: (order[k.workload], k.id)):
+        units = choice.units.get(k, (0,) * blocks)
+        if any(units) and not is_elastic(given.problem, k):
+            units = (max(units),) * blocks
+        purchase = Purchase(k, units, tuple(b.hours for b in given.schedule.blocks), 0.0)
+        purchases.append(
+            Purchase(
+                k,
+                units,
+                purchase.hours_by_block,
+                purchase_usd(given, purchase, routes),
+                _requests_share(given, k, routes),
+                _busy_units(given, k, routes),
+            )
+        )
+    return tuple(purchases)
+
+
+def _requests_share(given: PlanningInput, k: Candidate, routes: Sequence[Route]) -> float:
+    demand = given.schedule.demands[k.workload]
+    blocks = given.schedule.blocks
+    month = sum(mean * block.hours for mean, block in zip(demand.mean, blocks, strict=True))
+    served = sum(
+        demand.mean[blocks.index(r.block)] * r.block.hours * r.request_class.share * r.share
+        for r in routes
+        if r.candidate is k
+    )
+    return served / month if month else 0.0
+
+
+def _busy_units(given: PlanningInput, k: Candidate, routes: Sequence[Route]) -> tuple[float, ...]:
+    """Units' worth of work at the mean rate of each block."""
+    demand = given.schedule.demands[k.workload]
+    work = [0.0] * len(given.schedule.blocks)
+    for r in routes:
+        if r.candidate is k and not k.mode.per_token:
+            t = given.schedule.blocks.index(r.block)
+            rate = k.requests_per_second[demand.classes.index(r.request_class)]
+            work[t] += demand.mean[t] * r.request_class.share * r.share / rate
+    return tuple(work)
+
+
+def _workload_plan(
+    given: PlanningInput,
+    choice: FleetChoice,
+    name: str,
+    purchases: Sequence[Purchase],
+    routes: Sequence[Route],
+    exact: bool,
+) -> WorkloadPlan:
+    workload = given.problem.workload(name)
+    demand = given.schedule.demands[name]
+    mine = [p for p in purchases if p.candidate.workload == name]
+    utilization = _utilization(given, mine, routes)
+    if not exact:
+        utilization = _on_edge(utilization, _edges(given, workload))
+    capacity = _capacity(demand, given.schedule.blocks[demand.busiest].name, mine, routes)
+    points = [point for p in mine for point in p.candidate.serving_points]
+    tpots = [point.tpot_s for point in points if point.tpot_s is not None]
+    ttfts = [point.ttft_s for point in points if point.ttft_s is not None]
+    wish = workload.latency.ttft_s
+    most_gpus = max(
+        sum(p.units_by_block[t] * p.candidate.gpus_per_unit for p in mine)
+        for t in range(len(given.schedule.blocks))
+    )
+    return WorkloadPlan(
+        name=name,
+        llm=workload.llm,
+        peak_requests_per_second=demand.highest_peak,
+        capacity_requests_per_second=capacity,
+        utilization=utilization,
+        band="not assessed" if utilization is None else band(utilization),
+        utilization_limit=utilization_limit(given.problem, workload),
+        tpot_s=max(tpots, default=None),
+        tpot_wish_s=workload.latency.tpot_s,
+        ttft_s=max(ttfts, default=None),
+        ttft_wish_s=wish,
+        ttft_verified=wish is not None
+        and bool(points)
+        and all(p.ttft_measured and p.ttft_s is not None and p.ttft_s <= wish for p in points),
+        strict=is_strict(given.problem.policy.active_penalties, workload),
+        shortfall_share=_shortfall(choice, name),
+        tokens_per_month=given.schedule.tokens_per_month(name),
+        cash_usd_per_month=sum(p.cash_usd_per_month for p in mine),
+        penalties=penalties_usd(
+            given, name, Usage(utilization or 0.0, most_gpus, _unserved(given, choice, name))
+        ),
+        unit=demand.unit,
+    )
+
+
+def _capacity(
+    demand: Demand, block: str, purchases: Sequence[Purchase], routes: Sequence[Route]
+) -> float:
+    """What units carry in the busiest block at 100 %; several classes routed as they are."""
+    if len(demand.classes) == 1:
+        return sum(
+            p.candidate.mix_requests_per_second * p.units_by_block[demand.busiest]
+            for p in purchases
+        )
+    units = {p.candidate: p.units_by_block[demand.busiest] for p in purchases}
+    busy, served = dict.fromkeys(units, 0.0), 0.0
+    for r in routes:
+        if r.block.name == block and r.candidate in units and not r.candidate.mode.per_token:
+            rate = r.candidate.requests_per_second[demand.classes.index(r.request_class)]
+            busy[r.candidate] += r.requests_per_second / rate
+            served += r.requests_per_second
+    highest = max((work / units[k] for k, work in busy.items() if units[k]), default=0.0)
+    return served / highest if highest else 0.0
+
+
+def _edges(given: PlanningInput, workload: Workload) -> Iterator[float]:
+    """Utilizations that the program holds the workload below, within a solver's tolerance."""
+    yield utilization_limit(given.problem, workload)
+    penalties = given.problem.policy.active_penalties
+    if penalties.strict_latency is not None and is_strict(penalties, workload):
+        yield MEDIUM_BAND
+
+
+def _on_edge(utilization: float | None, edges: Iterable[float]) -> float | None:
+    """The edge that a solver's tolerance has let the utilization pass, else the utilization."""
+    for edge in edges:
+        if utilization is not None and edge < utilization <= edge * (1 + EDGE):
+            return edge
+    return utilization
+
+
+def _utilization(
+    given: PlanningInput, purchases: Sequence[Purchase], routes: Sequence[Route]
+) -> float | None:
+    """The highest share of time at work, over purchases and blocks; None without units."""
+    busy: dict[tuple[Candidate, str], float] = {}
+    for route in routes:
+        k = route.candidate
+        if k.mode.per_token:
+            continue
+        classes = given.schedule.demands[k.workload].classes
+        rate = k.requests_per_second[classes.index(route.request_class)]
+        key = k, route.block.name
+        busy[key] = busy.get(key, 0.0) + route.requests_per_second / rate
+    values = [
+        busy.get((p.candidate, block.name), 0.0) / p.units_by_block[t]
+        for p in purchases
+        for t, block in enumerate(given.schedule.blocks)
+        if p.units_by_block[t]
+    ]
+    return max(values, default=None)
+
+
+def _shortfall(choice: FleetChoice, workload: str) -> float:
+    mine = [share for (w, _, _), share in choice.shortfalls.items() if w == workload]
+    return max(mine, default=0.0)
+
+
+def _unserved(given: PlanningInput, choice: FleetChoice, workload: str) -> float:
+    """Requests per month left unserved."""
+    demand = given.schedule.demands[workload]
+    return sum(
+        share
+        * demand.classes[q].share
+        * demand.mean[t]
+        * demand.requests_per_unit
+        * given.schedule.blocks[t].hours
+        * SECONDS_PER_HOUR
+        for (w, q, t), share in choice.shortfalls.items()
+        if w == workload
+    )

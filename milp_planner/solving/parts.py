@@ -1,0 +1,254 @@
+"""The optimum of a large problem in stages: quotas only where they bind, what is apart apart.
+
+Exact: a quota that the staged optimum keeps could not have changed it, and what no row of the
+program links has no say in each other's fleets: workloads that share no limit in force, and blocks
+where no unit is held all month. Small problems go straight to the solvers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.milp.presolve.dominance import prune
+from milp_planner.milp.presolve.lazy_rows import (
+    independent,
+    only_blocks,
+    only_workloads,
+    quotas_broken_by_values,
+    relaxed_values,
+)
+from milp_planner.milp.program.families import rules_of
+from milp_planner.milp.program.limits.quotas import broken_quotas, user_quotas, with_quotas
+from milp_planner.milp.program.model import FleetModel, build_model
+from milp_planner.milp.program.variables import may_fall_short
+from milp_planner.plans.records import EngineReport, Plan, Proof, Status, exceeds
+from milp_planner.plans.solution import FleetChoice
+from milp_planner.solving.assemble import NOTHING, assemble
+from milp_planner.solving.search import Answer, Search
+from milp_planner.solving.shortage import may_be_short
+from milp_planner.solving.verify import violations
+
+LARGE = 20_000
+"""Columns before pruning above which stages pay: smaller problems take tenths of a second."""
+
+LARGE_GROUP = 500
+"""Columns after pruning above which blocks are solved apart: below, starting solvers takes longer.
+
+Ten workloads under one quota in 24 blocks, 2,976 columns: 16 s at once, 1 s block by block."""
+
+MOST_ROUNDS = 40
+
+
+def first_answer(search: Search) -> Answer:
+    """The best plan of a problem; what `search.next()` gives, found in stages where it is large."""
+    small = _columns(search.given) <= LARGE
+    # What a short budget serves depends on what the quotas let it serve: there none can wait.
+    if small or not search.settings.pruning or may_be_short(search.given.problem):
+        return search.next()
+    stage = _binding_quotas(search)
+    for _ in range(MOST_ROUNDS):
+        answer = _solve_stage(search, stage)
+        if answer.plan is None:
+            return answer
+        broken = broken_quotas(search.given.problem, answer.plan)
+        if not broken and not violations(search.given, answer.plan):
+            search.found.append(answer.plan)
+            return answer
+        if not broken or search.is_stopped:
+            break
+        stage = _Stage.of(search.given, stage.quotas | broken)
+    return search.next()
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """A problem with some of its quotas, pruned."""
+
+    quotas: frozenset[str]
+    given: PlanningInput
+    model: FleetModel
+
+    @classmethod
+    def of(cls, given: PlanningInput, quotas: Iterable[str]) -> _Stage:
+        names = frozenset(quotas)
+        limited = with_quotas(given, names)
+        kept = tuple(prune(limited, limited.candidates.candidates).kept)
+        return cls(names, limited, build_model(limited, kept))
+
+    @property
+    def kept(self) -> tuple[Candidate, ...]:
+        return self.model.fleet.candidates
+
+
+def _columns(given: PlanningInput) -> int:
+    """Candidates times blocks with load, before pruning."""
+    busy = {
+        name: sum(peak > 0 for peak in demand.peak)
+        for name, demand in given.schedule.demands.items()
+    }
+    return sum(busy[k.workload] for k in given.candidates.candidates)
+
+
+def _binding_quotas(search: Search) -> _Stage:
+    """The stage with the quotas that the linear relaxation runs into, added as they break."""
+    problem = search.given.problem
+    stage = _Stage.of(search.given, ())
+    if not any(user_quotas(problem)):
+        return stage
+    for _ in range(MOST_ROUNDS):
+        values = relaxed_values(stage.model, search.seconds_left, search.settings.cancel)
+        broken = set() if values is None else quotas_broken_by_values(problem, stage.model, values)
+        if not broken - stage.quotas or search.is_stopped:
+            break
+        stage = _Stage.of(search.given, stage.quotas | broken)
+    return stage
+
+
+def _solve_stage(search: Search, stage: _Stage) -> Answer:
+    """The stage's optimum, part by part where nothing in force links the parts.
+
+    Each part has an equal share of the time left, so that a hard one leaves the others a plan; what
+    is left in the end goes to those that had too little.
+    """
+    parts = list(_parts(stage))
+    answers: list[Answer] = []
+    for i, part in enumerate(parts):
+        answers.append(_solve_part(search, part, search.seconds_left / (len(parts) - i)))
+        if answers[-1].status is Status.INFEASIBLE:
+            return answers[-1]
+    for i, part in enumerate(parts):
+        if not _is_done(search, answers[i]) and not search.is_stopped and len(parts) > 1:
+            answers[i] = _better(answers[i], _solve_part(search, part, search.seconds_left))
+    without_plan = next((answer for answer in answers if answer.plan is None), None)
+    if without_plan is not None:
+        return without_plan
+    return answers[0] if len(answers) == 1 else _joined(search, stage.given, answers)
+
+
+def _solve_part(search: Search, part: PlanningInput, limit_s: float) -> Answer:
+    # Programs this large leave ties as the solvers found them.
+    settings = replace(search.settings, time_limit_s=limit_s, break_ties=False)
+    return Search(part, settings, search.provenance, search.asked).next()
+
+
+def _is_done(search: Search, answer: Answer) -> bool:
+    """True when the part came to its proof, or to the gap asked for."""
+    if answer.plan is None or answer.bound is None:
+        return False
+    return not exceeds(_score(answer) * (1 - search.settings.gap), answer.bound)
+
+
+def _better(one: Answer, later: Answer) -> Answer:
+    """The cheaper of two answers to the same question; of equal ones the later, proven further."""
+    if later.plan is None or (one.plan is not None and _score(one) < _score(later)):
+        return one
+    return later
+
+
+def _score(answer: Answer) -> float:
+    score = answer.known.score_usd_per_month
+    assert score is not None
+    return score
+
+
+def _parts(stage: _Stage) -> Iterator[PlanningInput]:
+    """What can be solved apart: workloads, and blocks of workloads that make a large program."""
+    if not all(rule.solved_apart for rule in rules_of(stage.given.problem)):
+        yield only_workloads(stage.given, stage.given.schedule.demands, stage.kept)
+        return
+    for names in independent(stage.model, lambda workload, _: workload):
+        group = only_workloads(stage.given, names, stage.kept)
+        model = build_model(group, group.candidates.candidates)
+        apart = independent(model, lambda _, t: t)
+        # units added to today's fleet are counted in the busiest block of all, not of a part
+        counts_changes = bool(model.fleet.added or model.fleet.removed)
+        if len(model.columns) <= LARGE_GROUP or len(apart) == 1 or counts_changes:
+            yield group
+        else:
+            yield from (only_blocks(group, blocks) for blocks in apart)
+
+
+def _joined(search: Search, stage: PlanningInput, answers: Sequence[Answer]) -> Answer:
+    plans = [answer.plan for answer in answers if answer.plan is not None]
+    plan = assemble(stage, _choice_of(stage, plans), search.provenance)
+    proven = all(answer.status is Status.OPTIMAL for answer in answers)
+    status = Status.OPTIMAL if proven else Status.FEASIBLE
+    bounds = [answer.bound for answer in answers]
+    known = [bound for bound in bounds if bound is not None]
+    bound = sum(known) if len(known) == len(bounds) else None
+    proof = _joined_proof([answer.proof for answer in answers])
+    if proven:
+        bound = plan.score_usd_per_month
+    plan = replace(plan, status=status, proof=proof, bound=bound)
+    return Answer(status, plan, proof, bound)
+
+
+def _choice_of(given: PlanningInput, plans: Sequence[Plan]) -> FleetChoice:
+    """The fleets of several plans as one."""
+    units: dict[Candidate, list[int]] = {}
+    shares: dict[tuple[Candidate, int, int], float] = {}
+    for plan in plans:
+        at = [given.schedule.blocks.index(block) for block in plan.blocks]
+        for p in plan.purchases:
+            if not p.candidate.mode.per_token:
+                on = units.setdefault(p.candidate, [0] * len(given.schedule.blocks))
+                for t, count in zip(at, p.units_by_block, strict=True):
+                    on[t] = count
+        for route in plan.routes:
+            classes = given.schedule.demands[route.candidate.workload].classes
+            if route.candidate.mode.per_token or len(classes) > 1:
+                q, t = classes.index(route.request_class), given.schedule.blocks.index(route.block)
+                shares[route.candidate, q, t] = route.share
+    fixed = {k: tuple(on) for k, on in units.items()}
+    return FleetChoice(fixed, shares, dict(_shortfalls_of(given, plans)))
+
+
+def _shortfalls_of(
+    given: PlanningInput, plans: Sequence[Plan]
+) -> Iterator[tuple[tuple[str, int, int], float]]:
+    """What no route serves, where the user allows that."""
+    if not may_fall_short(given.problem):
+        return
+    served: dict[tuple[str, str, str], float] = {}
+    for route in (route for plan in plans for route in plan.routes):
+        key = route.candidate.workload, route.request_class.name, route.block.name
+        served[key] = served.get(key, 0.0) + route.share
+    for name, demand in given.schedule.demands.items():
+        for t, block in enumerate(given.schedule.blocks):
+            for q, request_class in enumerate(demand.classes):
+                share = 1 - served.get((name, request_class.name, block.name), 0.0)
+                if demand.peak[t] > 0 and share > NOTHING:
+                    yield (name, q, t), share
+
+
+def _joined_proof(proofs: Sequence[Proof]) -> Proof:
+    """One proof for all parts: sums of what each engine said, certified where all parts are."""
+    names = {engine.name for proof in proofs for engine in proof.engines}
+    certified_by = set.intersection(*(set(proof.certified_by) for proof in proofs))
+    return Proof(
+        certified=all(proof.certified for proof in proofs),
+        certified_by=tuple(name for name in proofs[0].certified_by if name in certified_by),
+        engines=tuple(_joined_engine(name, proofs) for name in sorted(names)),
+        notes=tuple(dict.fromkeys(note for proof in proofs for note in proof.notes)),
+        seconds=sum(proof.seconds for proof in proofs),
+        rows=sum(proof.rows for proof in proofs),
+        columns=sum(proof.columns for proof in proofs),
+    )
+
+
+def _joined_engine(name: str, proofs: Sequence[Proof]) -> EngineReport:
+    said = [engine for proof in proofs for engine in proof.engines if engine.name == name]
+    statuses = sorted({engine.status for engine in said})
+    objectives = [engine.objective for engine in said if engine.objective is not None]
+    bounds = [engine.bound for engine in said if engine.bound is not None]
+    complete = len(said) == len(proofs)
+    return EngineReport(
+        name=name,
+        version=said[0].version,
+        status=statuses[0] if len(statuses) == 1 else ", ".join(statuses),
+        objective=sum(objectives) if complete and len(objectives) == len(said) else None,
+        bound=sum(bounds) if complete and len(bounds) == len(said) else None,
+        seconds=sum(engine.seconds for engine in said),
+    )

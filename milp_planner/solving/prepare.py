@@ -1,0 +1,121 @@
+"""Checks a problem's names against a catalog, and lists what could serve it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from milp_planner.candidates.builder import list_candidates, raw_rows
+from milp_planner.candidates.records import PlanningInput
+from milp_planner.errors import Fault, InputError, did_you_mean
+from milp_planner.inputs.catalog.checks import unknown_gpu
+from milp_planner.inputs.catalog.records import Catalog
+from milp_planner.inputs.problem.load import located
+from milp_planner.inputs.problem.records import Penalties, Problem, Workload
+from milp_planner.serving.memory import precisions_of
+from milp_planner.solving.arguments import check_problem_and_catalog
+from milp_planner.solving.bounds import bound_faults, without_specks
+from milp_planner.solving.names import fleet_faults, limit_faults, with_known_billings
+from milp_planner.traffic.month import Schedule, make_schedule
+
+
+def prepare(
+    problem: Problem, catalog: Catalog, known: PlanningInput | None = None
+) -> PlanningInput:
+    """Blocks, classes and candidates of `problem`, taken from `known` where they cannot differ.
+
+    Raises InputError for names unknown and for numbers beyond what can be planned, ArgumentError
+    for anything but a Problem and a Catalog.
+    """
+    check_problem_and_catalog(problem, catalog)
+    faults = [located(problem, fault) for fault in _workload_faults(problem, catalog)]
+    faults += [*limit_faults(problem, catalog), *fleet_faults(problem, catalog)]
+    _refuse(faults)
+    problem = with_known_billings(problem, catalog)
+    same_catalog = known is not None and known.catalog is catalog
+    if known is not None and same_catalog and listing_key(known.problem) == listing_key(problem):
+        return replace(known, problem=problem)
+    schedule = make_schedule(problem)
+    _refuse(list(_size_faults(problem, catalog, schedule)))
+    candidates = list_candidates(problem, schedule, catalog)
+    _refuse(list(bound_faults(problem, schedule, candidates)))
+    candidates = without_specks(problem, schedule, candidates)
+    return PlanningInput(problem, schedule, candidates, catalog)
+
+
+def listing_key(problem: Problem) -> tuple[Any, ...]:
+    """All that candidates and blocks depend on, beside the catalog."""
+    limits = problem.limits
+    return (
+        problem.workloads,
+        problem.policy.model_copy(update={"preset": None, "penalties": Penalties()}),
+        (limits.providers.allow, limits.providers.deny),
+        *(limits.regions, limits.gpus, limits.offerings, limits.billing),
+    )
+
+
+def _refuse(faults: list[Fault]) -> None:
+    if faults:
+        raise InputError(sorted(faults, key=lambda fault: (fault.line, fault.column)))
+
+
+def _fault(path: str, message: str, hint: str = "") -> Fault:
+    return Fault(file="", line=0, column=0, path=path, message=message, hint=hint)
+
+
+def _workload_faults(problem: Problem, catalog: Catalog) -> Iterator[Fault]:
+    for i, w in enumerate(problem.workloads):
+        if w.rates is not None:
+            yield from _rate_faults(i, w, catalog)
+            continue
+        llm = catalog.llm(w.llm)
+        if llm is None:
+            known = [*catalog.llms, *catalog.llm_aliases]
+            hint = did_you_mean(w.llm, known, most=2)
+            yield _fault(
+                f"workloads[{i}].llm", f"{w.llm!r} is not in the catalog {catalog.name!r}{hint}"
+            )
+            continue
+        raw = raw_rows(catalog, llm)
+        if not (w.classes or w.traffic.brings_classes or raw):
+            yield _fault(
+                f"workloads[{i}].requests",
+                f"required: {llm.id} is planned from request sizes",
+                "write requests: {input_tokens: 1500, output_tokens: 300}",
+            )
+        sold_per_token = any(price.llm == llm.id for price in catalog.token_prices)
+        if not (raw or sold_per_token) and llm.parameters_b is None:
+            yield _fault(
+                f"workloads[{i}].llm", f"{llm.id} has no architecture and no raw throughput"
+            )
+        yield from _precision_faults(i, w, llm.native_precision)
+
+
+def _size_faults(problem: Problem, catalog: Catalog, schedule: Schedule) -> Iterator[Fault]:
+    """The serving model knows no request without a prompt or without an answer."""
+    for i, w in enumerate(problem.workloads):
+        llm = catalog.llm(w.llm) if w.rates is None else None
+        if llm is None or raw_rows(catalog, llm):
+            continue
+        for q in schedule.demands[w.name].classes:
+            if min(q.input_tokens, q.output_tokens) < 1:
+                message = f"requests of {q.name} tokens: both must be at least 1"
+                where = "traffic" if w.traffic.brings_classes else "requests"
+                yield located(problem, _fault(f"workloads[{i}].{where}", message))
+
+
+def _rate_faults(i: int, w: Workload, catalog: Catalog) -> Iterator[Fault]:
+    for j, rate in enumerate(w.rates or ()):
+        if len(catalog.gpus_named(rate.gpu)) != 1:
+            yield _fault(f"workloads[{i}].rates[{j}].gpu", unknown_gpu(catalog, rate.gpu))
+
+
+def _precision_faults(i: int, w: Workload, native: str) -> Iterator[Fault]:
+    offered = precisions_of(native)
+    for precision in w.precision or ():
+        if precision not in offered:
+            yield _fault(
+                f"workloads[{i}].precision",
+                f"{precision} is not one of {', '.join(offered)} for {w.llm}",
+            )

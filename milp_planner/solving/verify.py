@@ -1,0 +1,42 @@
+"""Re-checks a plan outside the solver, in plain arithmetic, before anyone sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from milp_planner.candidates.records import PlanningInput
+from milp_planner.errors import SolverError
+from milp_planner.milp.program.families import rules_of
+from milp_planner.plans.records import Plan
+
+MONEY_TOLERANCE_USD = 0.01
+MONEY_TOLERANCE = 1e-6
+"""Relative: the program and the arithmetic must agree on every cost this well."""
+
+
+def violations(given: PlanningInput, plan: Plan) -> list[str]:
+    """Every rule that the plan breaks, with numbers; empty when it keeps them all."""
+    broken = [said for rule in rules_of(given.problem) for said in rule.violations(given, plan)]
+    known = set(given.candidates.candidates)
+    broken += [
+        f"{p.candidate.id} is not a candidate" for p in plan.purchases if p.candidate not in known
+    ]
+    return broken
+
+
+def verify(given: PlanningInput, plan: Plan, modelled: Mapping[str, float]) -> None:
+    """Raise SolverError when the plan breaks a rule, or costs other than the program says.
+
+    `modelled` is the value of each objective term at the plan. The overload ramp is exempt here:
+    the planner refines the program until the two agree.
+    """
+    broken = violations(given, plan)
+    if set(modelled) != set(plan.costs):
+        broken.append(f"cost terms differ: {sorted(modelled)} and {sorted(plan.costs)}")
+    for name, usd in plan.costs.items():
+        said = modelled.get(name, 0.0)
+        close = max(MONEY_TOLERANCE_USD, MONEY_TOLERANCE * abs(usd))
+        if name != "overload" and abs(usd - said) > close:
+            broken.append(f"{name} is ${usd:,.4f} per month, the program says ${said:,.4f}")
+    if broken:
+        raise SolverError("the plan breaks its own limits:\n" + "\n".join(broken))

@@ -1,0 +1,1 @@
+"""How good the serving model is, held against measurements."""

@@ -1,0 +1,1 @@
+"""What arrives over a month: traces, curves and blocks of hours."""

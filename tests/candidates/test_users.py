@@ -1,0 +1,286 @@
+"""Concurrent users: what one replica holds, by hand and by trying all, and plans in users."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import pytest
+
+from milp_planner.candidates.users import Held, Replica, users_point
+from milp_planner.errors import InputError
+from milp_planner.inputs.catalog.records import Catalog, TokenPrice
+from milp_planner.inputs.problem.records import Problem
+from milp_planner.inputs.problem.traffic import ConcurrentUsers
+from milp_planner.questions.solve import solve
+from milp_planner.reporting.text.plans.table import plan_text
+from milp_planner.serving.operating_point import OperatingPoint
+from milp_planner.serving.throughput import ServingModel
+from milp_planner.solving.prepare import prepare
+from tests.support.serving_toys import SOURCE, box, catalog, measured, rent, toy
+
+MET = 0.50 + 0.25 * 2 / 11  # the derate of dense estimates is 1 here: 0.98 at 0.50, 1.09 at 0.75
+
+
+def replica(
+    tokens_per_s: float,
+    longest_wait_s: float | None = None,
+    known: Catalog | None = None,
+    *,
+    tpot_limit_s: float | None = None,
+    quantile: float = MET,
+    **fields: Any,
+) -> Replica:
+    """`toy` on a `box`, 800 tokens in and 200 out."""
+    wish = ConcurrentUsers(
+        users=1, tokens_per_s=tokens_per_s, longest_wait_s=longest_wait_s, **fields
+    )
+    model = ServingModel(catalog() if known is None else known)
+    given = model, toy(), box(), "bf16", 1, 800, 200, wish, tpot_limit_s, quantile
+    return Replica(*given)
+
+
+def service_s(n: int) -> float:
+    """n ÷ X(n) of the toy, in seconds."""
+    step = max(10 + n * 0.005, n * 0.3) + 0.5 + n * 0.02  # from 34 in flight it computes longer
+    tpot = (step + (n - 1) * 240.7133 / 200) * 1e-3
+    return 200 * tpot + 0.2407133
+
+
+def best(asked: Replica) -> Held:
+    found = asked.best()
+    assert isinstance(found, Held)
+    return found
+
+
+# ---- by hand
+
+
+def test_the_best_batch_is_the_largest_that_keeps_the_speed() -> None:
+    # 200 tokens in at most 200 / 20 = 10 s: S(n) = 10 s at n between 32 and 33
+    found = best(replica(20))
+    assert service_s(found.batch) <= 10 < service_s(found.batch + 1)
+    assert found.queue == pytest.approx(10 / service_s(found.batch), rel=1e-6)
+    assert found.users == pytest.approx(found.queue * found.batch)
+
+
+def test_when_memory_ends_first_users_share_places() -> None:
+    # 256 places are the most; at 0.5 tokens/s per user S may be 400 s, and S(256) is 78.1 s: each
+    # place is shared by five
+    found = best(replica(0.5))
+    assert found.batch == 256
+    assert found.queue == pytest.approx(400 / service_s(256), rel=1e-6)
+    assert found.users == pytest.approx(256 * found.queue)
+
+
+def test_the_longest_wait_bounds_what_shares_a_place() -> None:
+    # ttft 240.7 + 10.525 ms; 30 s leave 29.749 s to wait for a place
+    found = best(replica(0.5, 30))
+    ttft = 0.2407133 + 0.010525
+    assert found.queue == pytest.approx(1 + (30 - ttft) / service_s(256), rel=1e-6)
+
+
+def test_an_estimated_time_to_the_first_token_never_rejects() -> None:
+    short, none = best(replica(20, 0.001)), best(replica(20))
+    assert short.batch == none.batch
+    assert short.queue == 1
+
+
+def test_the_speed_is_kept_with_the_confidence_asked_for() -> None:
+    # p10 of dense estimates is 0.86: every request may take 1 / 0.86 as long
+    found = best(replica(20, quantile=0.10))
+    assert service_s(found.batch) / 0.86 <= 10 < service_s(found.batch + 1) / 0.86
+
+
+def test_a_wished_tpot_bounds_the_batch_too() -> None:
+    found = best(replica(1, tpot_limit_s=0.020))
+    tpot_s = found.point.tpot_s or 0.0
+    assert tpot_s <= 0.020
+    assert found.batch == 8  # 10.5 + 8 · 0.025 + 7 · 1.2036 ms = 19.1 ms, and 20.4 ms with 9
+
+
+def test_users_with_two_requests_each_are_half_as_many() -> None:
+    twice, once = best(replica(20, requests_per_user=2)), best(replica(20))
+    assert twice.users == pytest.approx(once.users / 2)
+
+
+def test_a_user_faster_than_one_request_alone_is_turned_down_with_both_speeds() -> None:
+    # 200 tokens in 2.3457 s alone
+    assert replica(100).best() == (
+        "one request alone gets 85.3 tokens/s, below the wished 100 tokens/s per user"
+    )
+    said = replica(1, tpot_limit_s=0.005).best()
+    assert said == "the fastest 10.5 ms per token is above the wished 5 ms"
+
+
+def test_no_batch_that_runs_holds_more() -> None:
+    # X(n) of the estimate never falls, so the best batch is among all of them
+    model = ServingModel(catalog())
+    for speed, wait in product((0.7, 5, 33), (None, 4, 90)):
+        most = 0.0
+        for n in range(1, 257):
+            point = model.at(toy(), box(), "bf16", 1, 800, 200, n, quantile=MET)
+            assert isinstance(point, OperatingPoint)
+            took = n / point.planned_requests_per_second
+            queue = 200 / (took * speed)
+            if wait is not None:
+                queue = min(queue, 1 + max(0, wait - (point.ttft_s or 0)) / took)
+            most = max(most, queue * n if queue >= 1 else 0.0)
+        assert best(replica(speed, wait)).users == pytest.approx(most, rel=1e-9)
+
+
+def test_a_measured_curve_that_falls_is_left_at_its_top() -> None:
+    rows = [
+        measured(rate, concurrency=n) for n, rate in ((1, 85), (32, 600), (64, 900), (128, 500))
+    ]
+    found = best(replica(2, known=catalog(*rows)))
+    assert found.batch == 64
+    assert found.point.source == "measured"
+
+
+def test_a_slower_wish_or_a_longer_wait_never_holds_fewer_users() -> None:
+    by_speed = [best(replica(speed, 10)).users for speed in (40, 20, 10, 5, 1)]
+    by_wait = [best(replica(1, wait)).users for wait in (0.1, 1, 10, 100)]
+    assert by_speed == sorted(by_speed)
+    assert by_wait == sorted(by_wait)
+
+
+def test_the_point_says_batch_and_queue() -> None:
+    found = users_point(replica(0.5))
+    assert not isinstance(found, str)
+    assert found.concurrency == 256
+    assert found.detail == f"batch 256, queue ratio {400 / service_s(256):.4g}"
+
+
+# ---- in a plan
+
+
+def problem(users: float = 100, **fields: Any) -> Problem:
+    traffic = {"kind": "concurrent_users", "users": users, "tokens_per_s": 20}
+    chat = {
+        "name": "chat",
+        "llm": "toy",
+        "precision": ["bf16"],
+        "tensor_parallel": [1],
+        "traffic": traffic,
+        "requests": {"input_tokens": 800, "output_tokens": 200},
+        **fields.pop("chat", {}),
+    }
+    policy = {"utilization": {"target": 1.0}, "confidence": 1 - MET, **fields.pop("policy", {})}
+    return Problem(workloads=[chat], policy=policy, alternatives={"count": 0}, **fields)
+
+
+def test_a_plan_counts_replicas_and_users() -> None:
+    # 32 users fit a replica at 20 tokens/s (see above): 100 need 4
+    each = best(replica(20)).users
+    plan = solve(problem(), catalog())
+    (bought,) = plan.purchases
+    (chat,) = plan.workloads
+    assert bought.units == -(-100 // each) == 4
+    assert plan.cash_usd_per_month == pytest.approx(4 * 3.6 * 720)
+    assert (chat.unit, chat.peak_requests_per_second) == ("users", 100)
+    assert chat.utilization == pytest.approx(100 / (4 * each))
+
+
+def test_tokens_per_month_are_those_of_users_who_all_ask_at_their_speed() -> None:
+    # 100 users · 20 output tokens/s, and four times as many input tokens, for 720 h
+    given = prepare(problem(), catalog())
+    assert given.schedule.tokens_per_month("chat") == pytest.approx(100 * 20 * 5 * 720 * 3600)
+
+
+def test_the_report_and_the_document_say_users() -> None:
+    plan = solve(problem(), catalog())
+    assert plan.to_dict()["workloads"][0]["unit"] == "users"
+
+
+def test_a_price_per_token_promises_no_speed() -> None:
+    price = TokenPrice(
+        provider="api", llm="toy", usd_per_m_input_tokens=1, usd_per_m_output_tokens=1, **SOURCE
+    )
+    limits = {"billing": {"allow": ["dedicated", "per_token"]}}
+    given = prepare(problem(limits=limits), catalog(token_prices=[price]))
+    (row,) = given.candidates.turned_down
+    assert row.reason == "a price per token promises no speed per user"
+
+
+def test_users_need_request_sizes() -> None:
+    with pytest.raises(InputError, match="requests: required: toy is planned from request sizes"):
+        prepare(problem(chat={"requests": None}), catalog())
+
+
+def test_two_sizes_share_replicas_in_time() -> None:
+    sizes = [
+        {"input_tokens": 800, "output_tokens": 200, "share": 0.5},
+        {"input_tokens": 100, "output_tokens": 100, "share": 0.5},
+    ]
+    plan = solve(problem(chat={"requests": sizes}), catalog())
+    (bought,) = plan.purchases
+    one, other = bought.candidate.requests_per_second
+    needed = 50 / one + 50 / other
+    assert bought.units - 1 < needed <= bought.units
+
+
+# ---- rates that the workload states itself
+
+
+def stated(*rates: dict[str, Any], **fields: Any) -> Problem:
+    traffic = {"kind": "requests_per_second", "requests_per_second": 10}
+    images = {"name": "images", "llm": "resnet-50", "rates": rates, "traffic": traffic}
+    policy = {"utilization": {"target": 1.0}}
+    return Problem(workloads=[{**images, **fields}], policy=policy, alternatives={"count": 0})
+
+
+def test_any_model_is_planned_on_the_rates_it_states() -> None:
+    # 10 requests/s: four replicas of one GPU at 3 for $14.40/h, or one of 4 GPUs at 12 for $12
+    quad = rent(12.0, name="quad", gpus_per_unit=4)
+    known = catalog(offerings=[rent(), quad])
+    one = {"gpu": "box", "requests_per_second": 3}
+    plan = solve(stated(one), known)
+    assert plan.cash_usd_per_month == pytest.approx(12 * 720)  # its four replicas
+    both = stated(one, {"gpu": "box", "gpus_per_replica": 4, "requests_per_second": 9})
+    (bought,) = solve(both, known).purchases  # a quad as one replica of 9 would not do
+    assert (bought.candidate.tensor_parallel, bought.units) == (1, 1)
+    point = bought.candidate.points[0]
+    assert (point.source, point.derate, point.tpot_s) == ("measured", 1.0, None)
+
+
+def test_requests_of_a_model_without_tokens_are_counted_as_requests() -> None:
+    plan = solve(stated({"gpu": "box", "requests_per_second": 3}), catalog())
+    (images,) = plan.workloads
+    assert (images.unit, images.tokens_per_month) == ("requests/s", 0)
+    assert plan.usd_per_million_tokens is None
+
+
+def test_what_a_model_without_tokens_costs_is_no_price_of_anothers_tokens() -> None:
+    images = stated({"gpu": "box", "requests_per_second": 3}).workloads[0]
+    [chat] = problem().workloads
+    both = Problem(workloads=[images, chat], alternatives={"count": 0})
+    plan = solve(both, catalog())
+    assert [w.usd_per_million_tokens is None for w in plan.workloads] == [True, False]
+    assert plan.usd_per_million_tokens is None
+    assert plan_text(plan).count("per 1M tokens") == 1
+
+
+def test_only_the_gpus_named_serve_and_the_rest_get_a_reason() -> None:
+    known = catalog(gpus=[box(), box(id="tub")], offerings=[rent(), rent(gpu="tub", name="tub")])
+    given = prepare(stated({"gpu": "box", "gpus_per_replica": 2, "requests_per_second": 3}), known)
+    assert {row.reason for row in given.candidates.turned_down} == {
+        "box: a replica of 2 GPUs does not fit in a unit of 1",
+        "tub: the workload's rates name no replica on it",
+    }
+
+
+def test_a_rate_names_a_gpu_that_there_is() -> None:
+    with pytest.raises(InputError) as caught:
+        prepare(stated({"gpu": "bax", "requests_per_second": 3}), catalog())
+    assert "workloads[0].rates[0].gpu: 'bax' is not in the catalog; did you mean 'box'?" in str(
+        caught.value
+    )
+
+
+def test_rates_count_requests_and_know_nothing_of_users() -> None:
+    rate = {"gpu": "box", "requests_per_second": 3}
+    with pytest.raises(ValueError, match="rates count requests, the traffic counts tokens"):
+        stated(rate, traffic={"kind": "tokens_per_day", "tokens_per_day": 1e6})
+    with pytest.raises(ValueError, match="a measured rate says nothing of users"):
+        stated(rate, traffic={"kind": "concurrent_users", "users": 1, "tokens_per_s": 1})

@@ -1,0 +1,176 @@
+"""Ctrl-C and SIGTERM at any moment: nothing left, the right exit code, whole output or none."""
+
+# ruff: noqa: PT012 - what comes after the signal is what is tested
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+
+from milp_planner.cli import exit_codes
+from milp_planner.cli.signals import Terminated, signals_wait, sigterm_raises
+from milp_planner.milp.engines.scratch import scratch_folder
+from tests.support.toy import CATALOG, PROBLEM
+
+ROOT = Path(__file__).parents[2]
+CODES = {signal.SIGINT: exit_codes.INTERRUPTED, signal.SIGTERM: exit_codes.TERMINATED}
+QUICKSTART = str(ROOT / "problems" / "quickstart.yaml")
+COMMANDS = {
+    "solve": ("solve", QUICKSTART, "--json", "--alternatives", "5"),
+    "text": ("solve", QUICKSTART),
+    "what-if": ("what-if", QUICKSTART, "--traffic", "1,2,3", "--jobs", "2", "--json"),
+    "toy": ("solve", "toy.yaml", "--json"),
+}
+LONGEST_S = 120.0  # a stop that takes longer is a hang, on however busy a machine
+SEED, MOMENTS = 9, 60
+
+
+def start(command: str, folder: Path) -> subprocess.Popen[bytes]:
+    """The command line in a process of its own, with an empty temp folder."""
+    (folder / "temp").mkdir(exist_ok=True)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder / "temp")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "milp_planner", *COMMANDS[command]],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def lay_toy(folder: Path) -> None:
+    (folder / "toy").mkdir()
+    for name, content in CATALOG.items():
+        (folder / "toy" / name).write_text(content)
+    (folder / "toy.yaml").write_text(PROBLEM)
+
+
+def working_in(folder: Path) -> list[str]:
+    """Processes whose working folder lies in `folder`: CBC runs in its scratch folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            where = os.readlink(process / "cwd")
+        except OSError:  # gone, or not ours
+            continue
+        if where.startswith(str(folder / "temp")):
+            found.append(f"{process.name} in {where}")
+    return found
+
+
+def stopped(command: str, number: signal.Signals, after_s: float, folder: Path) -> int:
+    """Send the signal after a while, hold all promises against what is left; the exit code."""
+    process = start(command, folder)
+    try:
+        out, err = process.communicate(timeout=after_s)
+    except subprocess.TimeoutExpired:
+        process.send_signal(number)
+        out, err = process.communicate(timeout=LONGEST_S)
+    code = process.returncode
+    moment = f"{command}, {number.name} after {after_s:.3f} s: exit {code}, {err.decode()}"
+    if code == -number:  # before the planner's first line; a shell calls it 130 or 143 as well
+        assert out == b"", moment
+        code = CODES[number]
+    else:
+        assert b"Traceback" not in err, moment
+    assert code in (exit_codes.FOUND, CODES[number]), moment
+    assert os.listdir(folder / "temp") == [], moment
+    assert working_in(folder) == [], moment
+    if "--json" in COMMANDS[command] and (out or code == exit_codes.FOUND):
+        assert isinstance(json.loads(out), dict), moment
+    return code
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["solve", "text", "what-if"])
+@pytest.mark.parametrize("number", list(CODES), ids=lambda number: number.name)
+def test_a_signal_at_any_moment_leaves_nothing_and_gives_its_code(command, number):
+    with tempfile.TemporaryDirectory() as name:
+        began = os.times()
+        assert stopped(command, number, LONGEST_S, Path(name)) == exit_codes.FOUND
+        whole_s = os.times().elapsed - began.elapsed
+    moments = random.Random(f"{SEED} {command} {number}")
+    codes = []
+    for _ in range(MOMENTS // 6):
+        with tempfile.TemporaryDirectory() as name:
+            codes.append(stopped(command, number, moments.uniform(0, whole_s), Path(name)))
+    assert CODES[number] in codes
+
+
+@pytest.mark.parametrize("number", list(CODES), ids=lambda number: number.name)
+def test_a_signal_early_on_leaves_nothing_and_gives_its_code(tmp_path, number):
+    lay_toy(tmp_path)
+    assert stopped("toy", number, 0.15, tmp_path) in (exit_codes.FOUND, CODES[number])
+
+
+@pytest.mark.parametrize("number", list(CODES), ids=lambda number: number.name)
+def test_a_signal_waits_until_the_output_is_whole(number):
+    written = []
+    with sigterm_raises(), pytest.raises(KeyboardInterrupt) as caught, signals_wait():
+        os.kill(os.getpid(), number)
+        written.append("the rest")
+    assert written == ["the rest"]
+    assert isinstance(caught.value, Terminated) == (number is signal.SIGTERM)
+
+
+def test_a_second_signal_does_not_wait():
+    written = []
+    with sigterm_raises(), pytest.raises(Terminated), signals_wait():
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+        written.append("never")
+    assert written == []
+
+
+def test_a_reader_that_stopped_reading_does_not_keep_us():
+    reading, writing = os.pipe()
+    try:
+        with sigterm_raises(), pytest.raises(Terminated), signals_wait(most_s=0.05):
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.write(writing, bytes(1_000_000))  # a pipe holds far less
+    finally:
+        os.close(reading)
+        os.close(writing)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_signals_are_left_alone_outside_the_main_thread():
+    done = []
+
+    def write() -> None:
+        with signals_wait():
+            done.append(True)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    thread.join()
+    assert done == [True]
+
+
+def test_a_removal_that_is_interrupted_is_begun_again(monkeypatch, tmp_path):
+    from milp_planner.milp.engines import scratch
+
+    calls = []
+    remove = scratch._remove
+
+    def interrupted_once(folder: Path) -> None:
+        calls.append(folder)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        remove(folder)
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(scratch, "_remove", interrupted_once)
+    with pytest.raises(KeyboardInterrupt), scratch_folder() as folder:
+        (folder / "fleet.mps").write_text("x")
+        assert folder.stat().st_mode & 0o777 == 0o700
+    assert list(tmp_path.iterdir()) == []

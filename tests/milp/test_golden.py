@@ -1,0 +1,92 @@
+"""The formulation under review: any change of a row shows here, and is made on purpose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from milp_planner import prepare
+from milp_planner.milp.program.families import CONSTRAINTS
+from milp_planner.milp.program.model import build_model
+from tests.support.builders import catalog, offering, problem, raw, token_price, workload
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+OFFERINGS = [
+    offering("acme", "big", 4.0, gpus_per_unit=2),
+    offering("bolt", "small", 1.5, billing="autoscaling", region="us-1"),
+    offering("bolt", "small", 0.9, billing="spot", region="us-1", max_units=5),
+]
+
+
+def mixed_workloads():
+    """Two workloads in two blocks, one with two classes, under every limit there is."""
+    sizes = [
+        {"input_tokens": 1, "output_tokens": 1, "share": 0.75},
+        {"input_tokens": 10, "output_tokens": 10, "share": 0.25},
+    ]
+    half_the_time = {
+        "kind": "tokens_per_day",
+        "tokens_per_day": 86_400,
+        "pattern": {"active_ratio": 0.5, "burst_factor": 2},
+    }
+    return problem(
+        workloads=[
+            workload(7, "chat", requests=sizes, latency={"requirement": "200ms"}),
+            workload(name="code", traffic=half_the_time, min_replicas=3),
+        ],
+        target=0.75,
+        policy={
+            "utilization": {"target": 0.75, "ceiling": 0.95},
+            "penalties": {
+                "overload": {},
+                "scaling": {},
+                "strict_latency": {},
+                "shortfall": {"usd_per_million_requests": 50},
+            },
+        },
+        limits={
+            "budget": {"usd_per_month": 9000},
+            "billing": {"allow": ["dedicated", "autoscaling", "spot", "per_token"]},
+            "providers": {"max_count": 2, "max_share": 0.8},
+            "regions": {"max_count": 2},
+            "gpus": {"max_count": 1},
+            "max_gpus": {"total": 12, "per_provider": {"bolt": 7}, "per_gpu": {"big": 6}},
+            "max_units": {"acme/*": 4},
+            "spot_share": 0.5,
+            "survive_loss_of": "provider",
+        },
+        current_fleet=[{"offering": "acme/big/eu-1", "units": 1, "workload": "chat"}],
+        switching={"usd_per_unit_added": 10, "usd_per_unit_removed": 5, "max_units_changed": 9},
+    )
+
+
+def plain_workload():
+    return problem(10, target=0.75)
+
+
+CASES = {"plain": plain_workload, "mixed": mixed_workloads}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_program_is_unchanged(name, update_golden):
+    rates = [
+        raw("big", 10, size=(1, 1)),
+        raw("big", 1, size=(10, 10)),
+        raw("small", 3, size=(1, 1)),
+        raw("small", 0.4, size=(10, 10)),
+    ]
+    rented = catalog(OFFERINGS, rates, [token_price("cloud", 2.0, max_requests_per_minute=90)])
+    given = prepare(CASES[name](), rented)
+    text = build_model(given, given.candidates.candidates).describe()
+    path = GOLDEN / f"{name}.lp.txt"
+    if update_golden:
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+def test_the_golden_programs_hold_every_family():
+    text = (GOLDEN / "mixed.lp.txt").read_text(encoding="utf-8")
+    missing = [f.name for f in CONSTRAINTS if f"\n  {f.name} " not in text]
+    assert not missing

@@ -1,0 +1,379 @@
+"""One deployment in figures: by hand, never slower with more, and what the command prints."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from milp_planner import estimate
+from milp_planner.candidates.prices import Price, cheapest, offering_named, price_at
+from milp_planner.cli import main
+from milp_planner.errors import InputError
+from milp_planner.inputs.catalog.files import load_catalog
+from milp_planner.inputs.catalog.owned import owned_usd_per_hour
+from milp_planner.inputs.catalog.records import Catalog
+from milp_planner.questions.deployments.estimate import (
+    Deployment,
+    Estimate,
+    deployments,
+    estimate_deployment,
+)
+from milp_planner.serving.throughput import ServingModel
+from tests.support.serving_toys import CSV_FILES, box, catalog, measured, rent, toy
+
+GIB = 2**30
+
+
+def ask(
+    n: float | None = 1, known: Catalog | None = None, tensor_parallel: int = 1, **fields: object
+) -> Estimate:
+    """`toy` on a `box`, 800 tokens in and 200 out."""
+    found = catalog() if known is None else known
+    given = {"llm": toy(), "gpu": box(), "precision": "bf16"} | fields
+    asked = Deployment(
+        given["llm"],  # type: ignore[arg-type]
+        given["gpu"],  # type: ignore[arg-type]
+        str(given["precision"]),
+        tensor_parallel,
+        800,
+        200,
+        n,
+    )
+    return estimate_deployment(asked, ServingModel(found), price=Price(3.6, "test"))
+
+
+# ---- by hand
+
+
+def test_one_request_alone_takes_what_weights_and_kernels_take() -> None:
+    # weights 18 GB / (2,000 GB/s · 0.9) = 10 ms; cache 900 tokens · 10 kB / 1.8 TB/s = 5 µs;
+    # kernels 10 layers · 50 µs = 0.5 ms; one sequence 20 µs
+    found = ask()
+    assert found.tpot_s == pytest.approx(10.525e-3)
+    # prefill 2·9e9·800 / 60 TFLOPS = 240 ms, attention 2·8·250·10·800²/2 / 60 TFLOPS = 0.2133 ms
+    # and 10 · 50 µs; a request then takes 200 · 10.525 ms + 240.7133 ms
+    whole = 200 * 10.525e-3 + 0.2407133
+    assert found.requests_per_second == pytest.approx(1 / whole, rel=1e-6)
+    assert found.output_tokens_per_second == pytest.approx(200 / whole, rel=1e-6)
+    assert found.ttft_s == pytest.approx(0.2407133 + 10.525e-3, rel=1e-6)
+    assert not found.ttft_measured
+    assert (found.source, found.bottleneck) == ("estimated", "weights")
+
+
+def test_memory_is_weights_cache_and_reserve_of_each_gpu() -> None:
+    found = ask(16)
+    assert found.weights_gib == pytest.approx(18e9 / GIB)
+    assert found.kv_gib == pytest.approx(16 * 1000 * 10_000 / GIB)
+    assert (found.reserve_gib, found.usable_gib) == (6, pytest.approx(72))
+    assert found.needed_gib == pytest.approx(18e9 / GIB + 16e7 / GIB + 6)
+    assert (found.verdict, found.sequences) == ("fits", 256)
+
+
+def test_bandwidth_and_compute_shares_follow_from_bytes_and_operations() -> None:
+    found = ask()
+    # a step reads 18 GB and 9 MB of cache; 2,000 GB/s for 10.525 ms is 21.05 GB
+    assert found.mbu == pytest.approx(18.009 / 21.05, rel=1e-6)
+    # 2 · 9e9 operations for each of 1,000 tokens, and the attention of the prompt
+    work = 2 * 9e9 * 1000 + 2 * 8 * 250 * 10 * 800**2 / 2
+    assert found.mfu == pytest.approx(found.requests_per_second * work / 100e12, rel=1e-6)
+
+
+def test_the_price_is_shared_by_what_a_full_replica_serves() -> None:
+    found = ask()
+    each = 3.6 / 3600 / found.requests_per_second
+    assert found.usd_per_request == pytest.approx(each)
+    assert found.usd_per_million_output_tokens == pytest.approx(each / 200 * 1e6)
+    assert found.usd_per_million_tokens == pytest.approx(each / 1000 * 1e6)
+
+
+def test_a_measured_row_is_returned_and_keeps_its_time_to_the_first_token() -> None:
+    row = measured(60.0, concurrency=8, ttft_s=0.5, tpot_s=0.125)
+    found = ask(8, catalog(row))
+    assert found.output_tokens_per_second == pytest.approx(60)
+    assert (found.source, found.ttft_measured) == ("measured", True)
+    assert found.ttft_s == pytest.approx(0.5)
+    assert found.latency_s == pytest.approx(0.5 + 199 * 0.125)
+    assert found.derate == 0.95
+
+
+def test_any_number_in_flight_can_be_asked_about() -> None:
+    known = catalog(measured(80, concurrency=2), measured(400, concurrency=32))
+    found = [ask(n, known) for n in (2, 8, 32, 64, 65)]
+    assert [e.source for e in found] == ["measured"] * 3 + ["calibrated"] * 2
+    rates = [e.output_tokens_per_second or 0.0 for e in found]
+    assert rates[0] == pytest.approx(80)
+    assert rates[2] == pytest.approx(400)
+    assert rates[0] < rates[1] < rates[2] <= rates[3]
+
+
+def test_beyond_what_was_checked_the_estimate_warns() -> None:
+    assert ask(513).warnings[0] == (
+        "513 requests in flight are outside the checked range, 1 to 512"
+    )
+    assert not any("in flight" in warning for warning in ask(512).warnings)
+    assert "box has no measured relative: the estimate was not checked on it" in ask(1).warnings
+
+
+# ---- verdicts
+
+
+@pytest.mark.parametrize(
+    ("parameters_b", "verdict"),
+    [
+        # usable 72 GiB, 6 GiB reserve: 66 GiB of weights and one sequence are the edge, and 108 GiB
+        (35.4, "fits"),
+        (35.5, "marginal"),
+        (54.7, "marginal"),
+        (54.8, "does not fit"),
+    ],
+)
+def test_a_deployment_fits_is_marginal_up_to_one_and_a_half_or_does_not(
+    parameters_b: float, verdict: str
+) -> None:
+    llm = toy(parameters_b=parameters_b)
+    found = ask(1, catalog(llms=[llm]), llm=llm)
+    assert found.verdict == verdict
+    assert (found.tpot_s is None) == (verdict != "fits")
+
+
+def test_more_in_flight_than_fit_is_said_with_both_numbers() -> None:
+    # 72 - 6 - 16.764 = 49.236 GiB of cache hold 5,286 sequences of 10 MB
+    found = ask(6000)
+    assert found.verdict == "marginal"
+    assert found.reason == "6,000 requests in flight need 78.6 GiB of 72.0 per GPU; 5,286 fit"
+
+
+def test_heads_that_do_not_divide_and_unknown_facts_are_reasons() -> None:
+    assert "8 heads do not divide by 3 GPUs" in ask(1, tensor_parallel=3).reason
+    blank = box(bf16_tflops=None)
+    found = ask(1, catalog(gpus=[blank]), gpu=blank)
+    assert "no measured rate of toy on box" in found.reason
+    assert found.verdict == "fits"
+
+
+# ---- what must hold for every deployment
+
+
+def test_more_in_flight_never_lowers_throughput_until_memory_ends() -> None:
+    rates = [ask(n).output_tokens_per_second or 0.0 for n in (1, 2, 4, 8, 16, 64, 256)]
+    assert rates == sorted(rates)
+
+
+def test_more_bandwidth_is_never_slower() -> None:
+    speeds = []
+    for bandwidth in (500, 1000, 2000, 8000):
+        gpu = box(memory_bandwidth_gb_per_s=bandwidth)
+        speeds.append(ask(4, catalog(gpus=[gpu]), gpu=gpu).tpot_s or 0.0)
+    assert speeds == sorted(speeds, reverse=True)
+
+
+def test_without_a_concurrency_as_many_as_fit_within_the_wish() -> None:
+    free = estimate("toy", "box", input_tokens=800, output_tokens=200, catalog=catalog())
+    held = estimate(
+        "toy", "box", input_tokens=800, output_tokens=200, tpot_limit_s=0.02, catalog=catalog()
+    )
+    assert free.concurrency == 256
+    assert held.concurrency is not None
+    assert held.tpot_s is not None
+    assert held.tpot_s <= 0.02 < (ask(held.concurrency + 1).tpot_s or 0.0)
+
+
+def test_combinations_are_every_one_in_order_and_at_most_2_000() -> None:
+    sizes = {"input_tokens": 1.0, "output_tokens": 1.0}
+    found = deployments([toy()], [box()], ["bf16", "fp8"], [1, 2], [1, 4], **sizes)
+    assert [(d.precision, d.tensor_parallel, d.concurrency) for d in found[:3]] == [
+        ("bf16", 1, 1),
+        ("bf16", 1, 4),
+        ("bf16", 2, 1),
+    ]
+    assert len(found) == 8
+    with pytest.raises(ValueError, match="2,001 deployments, at most 2,000 at once"):
+        deployments([toy()], [box()], ["bf16"], [1], [*range(1, 2002)], **sizes)
+
+
+# ---- prices
+
+
+def test_the_cheapest_replica_shares_a_larger_unit_and_leaves_out_spot() -> None:
+    quad = rent(12.0, name="quad", gpus_per_unit=4)
+    spot = rent(1.0, name="quad", gpus_per_unit=4, billing="spot")
+    known = catalog(offerings=[rent(), quad, spot])
+    assert cheapest(known, "box", 1) == Price(
+        3.0, "acme/quad/eu-1 dedicated, 1/4 of a unit of 4 GPUs"
+    )
+    assert price_at(quad, 4) == Price(12.0, "acme/quad/eu-1 dedicated")
+    assert cheapest(known, "box", 8) is None
+    assert cheapest(known, "box", 1, "bolt") is None
+
+
+def test_an_offering_sold_in_two_ways_is_taken_on_demand_unless_said() -> None:
+    known = catalog(offerings=[rent(), rent(1.0, billing="spot")])
+    assert offering_named(known, "acme/box/eu-1").billing == "dedicated"
+    assert offering_named(known, "acme/box/eu-1", "spot").usd_per_hour == 1.0
+    with pytest.raises(InputError, match="is sold as dedicated, spot, not reserved_1y"):
+        offering_named(known, "acme/box/eu-1", "reserved_1y")
+    with pytest.raises(InputError, match="no offering 'acme/bax/eu-1'; closest: acme/box/eu-1"):
+        offering_named(known, "acme/bax/eu-1")
+
+
+def test_owned_hardware_costs_its_purchase_its_power_and_the_rest() -> None:
+    # $26,280 over 3 years of 8,760 h is $1/h; 1 kW at $0.20 with PUE 1.5 is $0.30/h; $72 a month
+    # of 720 h is $0.10/h
+    assert owned_usd_per_hour(26_280, 3) == pytest.approx(1.0)
+    assert owned_usd_per_hour(26_280, 3, 1000, 0.20, 1.5, 72) == pytest.approx(1.4)
+    for wrong, words in (((1, 0), "lifetime_years"), ((-1, 1), "at least 0")):
+        with pytest.raises(ValueError, match=words):
+            owned_usd_per_hour(*wrong)
+    with pytest.raises(ValueError, match="pue must be at least 1"):
+        owned_usd_per_hour(1, 1, pue=0.9)
+
+
+OWNED = (
+    "provider,name,region,gpu,gpus_per_unit,purchase_usd,lifetime_years,watts,usd_per_kwh,pue,"
+    "usd_per_month,max_units,as_of,source\n"
+    "lab,node,cellar,box,2,26280,3,1000,0.20,1.5,72,3,2026-01-01,own books\n"
+)
+
+
+def write_folder(folder: Path, **files: str) -> Path:
+    folder.mkdir()
+    for name, content in {**CSV_FILES, **files}.items():
+        (folder / name).write_text(content, encoding="utf-8")
+    return folder
+
+
+def test_owned_units_in_a_catalog_become_offerings_with_a_computed_price(tmp_path: Path) -> None:
+    known = load_catalog(write_folder(tmp_path / "own", **{"owned.csv": OWNED}))
+    (units,) = [o for o in known.offerings if o.billing == "owned"]
+    assert units.id == "lab/node/cellar"
+    assert units.usd_per_hour == pytest.approx(1.4)
+    assert (units.gpus_per_unit, units.max_units) == (2, 3)
+    assert units.note.startswith("$26,280 over 3 years, 1,000 W at $0.2 per kWh, PUE 1.5")
+
+
+def test_owned_units_are_checked_like_any_row(tmp_path: Path) -> None:
+    wrong = OWNED.replace("26280,3", "0,3").replace(",1.5,", ",0.5,").replace(",box,", ",bux,")
+    with pytest.raises(InputError) as caught:
+        load_catalog(write_folder(tmp_path / "own", **{"owned.csv": wrong}))
+    text = str(caught.value)
+    assert "owned.csv:2: purchase_usd: must be greater than 0 (is 0)" in text
+    assert "owned.csv:2: pue: must be at least 1 (is 0.5)" in text
+    assert "owned.csv:2: gpu: 'bux' is not in the catalog; did you mean 'box'?" in text
+
+
+# ---- the command
+
+
+@pytest.fixture
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = write_folder(tmp_path / "toys")
+
+    def run_it(*arguments: str) -> tuple[int, str, str]:
+        code = main(["estimate", "--catalog", str(folder), *arguments])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run_it
+
+
+ONE = ("--llm", "toy", "--gpu", "box", "--input", "800", "--output", "200")
+
+
+def test_one_deployment_is_a_few_lines(run) -> None:
+    code, out, err = run(*ONE, "--batch", "16")
+    lines = out.splitlines()
+    assert code == 0
+    assert lines[0] == "toy bf16 on 1 x box, 800/200 tokens, 16 requests in flight"
+    assert lines[1] == (
+        "fits: weights 16.8 + KV 0.1 + reserve 6.0 = 22.9 of 72.0 GiB      n_max 256"
+    )
+    assert "bottleneck compute" in lines[2]
+    assert lines[2].endswith("estimated, p10 0.86")
+    assert "(advice, not measured)" in lines[3]
+    assert lines[4].endswith("at $3.00/h (bolt/quad/eu-1 dedicated, 1/4 of a unit of 4 GPUs)")
+    assert "box has no measured relative" in err
+
+
+def test_what_fits_and_is_not_served_says_why(run) -> None:
+    gpu = ("--catalog", "market", "--gpu", "t4-16gb", "--precision", "bf16", "--batch", "1")
+    _, out, _ = run("--llm", "llama-3.2-3b", "--input", "800", "--output", "200", *gpu)
+    assert out.splitlines()[1] == (
+        "fits: weights 6.0 + KV 0.1 + reserve 6.0 = 12.1 of 14.4 GiB      not served: "
+        "t4-16gb has no bf16 (compute capability 7.5, 8.0 has it); fp16 runs there"
+    )
+
+
+def test_several_make_a_table_with_their_reasons_below(run) -> None:
+    code, out, _ = run(
+        "--llm", "toy,big", "--gpu", "box,tub", "--input", "800", "--output", "200",
+        "--batch", "1,16", "--tp", "1,2",
+    )  # fmt: skip
+    lines = out.splitlines()
+    assert code == 0
+    assert len([line for line in lines[1:17] if line.startswith(("  toy ", "  big "))]) == 16
+    assert lines[0].split()[:5] == ["LLM", "GPU", "precision", "tp", "batch"]
+    assert "  big bf16 on 1 x tub: weights 167.6 GiB do not fit in 21.6 GiB" in lines
+
+
+def test_json_and_csv_have_every_figure(run) -> None:
+    code, out, _ = run(*ONE, "--batch", "1,4", "--json", "--usd-per-hour", "$3.60")
+    rows = json.loads(out)["estimates"]
+    assert code == 0
+    assert [row["concurrency"] for row in rows] == [1, 4]
+    assert rows[0]["tpot_s"] == pytest.approx(10.525e-3)
+    assert (rows[0]["usd_per_hour"], rows[0]["price_of"]) == (3.6, "as given")
+    assert "speculative decoding" in json.loads(out)["not_modelled"]
+    table = list(csv.DictReader(io.StringIO(run(*ONE, "--batch", "1,4", "--csv")[1])))
+    assert [row["concurrency"] for row in table] == ["1", "4"]
+    assert float(table[0]["tpot_s"]) == pytest.approx(10.525e-3)
+
+
+def test_power_and_depreciation_price_a_local_deployment(run) -> None:
+    given = ("--purchase-usd", "26280", "--lifetime-years", "3", "--usd-per-kwh", "0.20")
+    code, out, _ = run(*ONE, "--batch", "1", *given, "--pue", "1.5", "--json")
+    row = json.loads(out)["estimates"][0]
+    assert code == 0
+    assert row["usd_per_hour"] == pytest.approx(1 + 0.5 * 0.20 * 1.5)  # the GPU's 500 W
+    assert row["price_of"] == "owned, over 3 years, 500 W"
+
+
+def test_an_offering_names_its_gpu_and_price(run) -> None:
+    given = ("--llm", "toy", "--input", "800", "--output", "200", "--batch", "1", "--json")
+    code, out, _ = run(*given, "--offering", "bolt/quad/eu-1", "--billing", "spot", "--tp", "2")
+    row = json.loads(out)["estimates"][0]
+    assert code == 0
+    assert (row["gpu"], row["usd_per_hour"]) == ("box", 2.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--llm", "tooy"), "--llm: 'tooy' is not in the catalog; did you mean 'toy'?"),
+        (("--gpu", "bix"), "--gpu: 'bix' is not in the catalog; did you mean 'box'?"),
+        (("--batch", "1,x"), "'x' is not a number"),
+        (("--batch", "0"), "must be greater than 0 (is 0)"),
+        (("--tp", "1.5"), "--tp: whole numbers above 0, such as 1,4,8 (is 1.5)"),
+        (("--tp", "65"), "--tp: must be at most 64 (is 65)"),
+        (("--precision", "int3"), "--precision: 'int3' is not one of bf16, fp16, fp8"),
+        (("--usd-per-hour", "1", "--provider", "acme"), "give one price"),
+        (("--provider", "acmee"), "no provider 'acmee'; did you mean 'acme'?"),
+        (("--offering", "bolt/quad/eu-1", "--tp", "8"), "has 4 GPUs, fewer than --tp"),
+        (("--watts", "100"), "--usd-per-kwh: required with --watts"),
+        (("--purchase-usd", "1", "--pue", "0.5"), "pue must be at least 1"),
+        (("--confidence", "p100"), "--confidence: from p0 to p99"),
+        (("--json", "--csv"), "--json and --csv contradict each other"),
+    ],
+)
+def test_what_is_wrong_is_said_and_nothing_is_printed(run, arguments, words) -> None:
+    given = dict(zip(ONE[::2], ONE[1::2], strict=True))
+    for option in arguments[::2]:
+        given.pop(option, None)
+    flat = [word for pair in given.items() for word in pair]
+    code, out, err = run(*flat, *arguments)
+    assert code == 2
+    assert words in err
+    assert out == "" or "--json" in arguments

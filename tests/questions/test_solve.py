@@ -1,0 +1,202 @@
+"""solve(): hand optima, brute force, properties."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from milp_planner import Status, solve
+from tests.support.builders import big_and_small, catalog, offering, problem, raw, workload
+from tests.support.oracles.oracle import Load, Option, Rules, cheapest
+
+
+def test_the_cheapest_mix_is_found_and_proven():
+    # 13 requests/s: one big and one small cost $5.50/h; two big $8, five small $7.50.
+    plan = solve(problem(13), big_and_small())
+    assert plan.status is Status.OPTIMAL
+    assert {p.candidate.offering.id: p.units for p in plan.purchases} == {
+        "acme/big/eu-1": 1,
+        "bolt/small/eu-1": 1,
+    }
+    assert plan.cash_usd_per_month == pytest.approx(5.5 * 720)
+    assert plan.score_usd_per_month == plan.bound == plan.cash_usd_per_month
+    assert plan.gap == 0.0
+    assert plan.proof.certified
+
+
+def test_the_target_leaves_headroom():
+    # 75 % of one big is 7.5 requests/s: 7.6 needs another unit, small: 9.75 in all.
+    plan = solve(problem(7.6, target=0.75), big_and_small())
+    assert plan.cash_usd_per_month == pytest.approx(5.5 * 720)
+    assert plan.workloads[0].utilization == pytest.approx(7.6 / 13)
+
+
+def test_exactly_at_the_target_is_allowed():
+    plan = solve(problem(7.5, target=0.75), big_and_small())
+    assert [p.units for p in plan.purchases] == [1]
+    assert plan.workloads[0].utilization == pytest.approx(0.75, abs=1e-9)
+    assert plan.workloads[0].band == "medium"
+
+
+def test_a_fraction_above_the_target_is_not():
+    plan = solve(problem(7.5 * 1.00001, target=0.75), big_and_small())
+    assert sum(p.units for p in plan.purchases) == 2
+
+
+def test_classes_share_a_unit_in_time():
+    # One box does 10/s of short or 1/s of long. 5/s + 0.5/s fill it: half the time each.
+    # Counting capacity per class, as if both were free at once, would buy half a box.
+    boxes = catalog(
+        [offering("acme", "box", 2.0)],
+        [raw("box", 10, size=(1, 1)), raw("box", 1, size=(10, 10))],
+    )
+    sizes = [
+        {"input_tokens": 1, "output_tokens": 1, "share": 10 / 11},
+        {"input_tokens": 10, "output_tokens": 10, "share": 1 / 11},
+    ]
+    plan = solve(problem(5.5, chat={"requests": sizes}), boxes)
+    assert [p.units for p in plan.purchases] == [1]
+    assert plan.workloads[0].utilization == pytest.approx(1.0)
+    plan = solve(problem(5.6, chat={"requests": sizes}), boxes)
+    assert [p.units for p in plan.purchases] == [2]
+
+
+def test_each_class_goes_where_it_is_relatively_fastest():
+    # a: 10 short or 1 long; b: 4 short or 4 long, both $1/h. 8 short + 3 long: a for the short
+    # (80 %), b for the long (75 %).
+    rates = [
+        raw("a", 10, size=(1, 1)),
+        raw("a", 1, size=(10, 10)),
+        raw("b", 4, size=(1, 1)),
+        raw("b", 4, size=(10, 10)),
+    ]
+    boxes = catalog([offering("acme", "a", 1.0), offering("bolt", "b", 1.0)], rates)
+    sizes = [
+        {"input_tokens": 1, "output_tokens": 1, "share": 8 / 11},
+        {"input_tokens": 10, "output_tokens": 10, "share": 3 / 11},
+    ]
+    plan = solve(problem(11, chat={"requests": sizes}), boxes)
+    assert sorted(p.units for p in plan.purchases) == [1, 1]
+    assert plan.cash_usd_per_month == pytest.approx(2 * 720)
+
+
+def test_nothing_left_to_serve_with_is_infeasible_with_the_reason():
+    plan = solve(problem(10, limits={"gpus": {"deny": ["big", "small"]}}), big_and_small())
+    assert plan.status is Status.INFEASIBLE
+    assert "workload 'chat' cannot be served by any allowed offering" in plan.reasons[0]
+    assert any("denied by limits.gpus.deny" in reason for reason in plan.reasons)
+
+
+def test_a_budget_below_the_cheapest_plan_says_by_how_much():
+    # 10 requests/s: one big, $4/h = $2,880.
+    plan = solve(problem(10, limits={"budget": {"usd_per_month": 2000}}), big_and_small())
+    assert plan.status is Status.INFEASIBLE
+    assert plan.reasons == (
+        "the cheapest plan costs $2,880.00 per month, $880.00 above the budget of $2,000.00",
+    )
+
+
+def test_a_budget_equal_to_the_cost_passes():
+    plan = solve(problem(10, limits={"budget": {"usd_per_month": 2880}}), big_and_small())
+    assert plan.cash_usd_per_month == pytest.approx(2880)
+
+
+PRICES = st.sampled_from([1.0, 1.7, 2.3, 3.1, 4.9])
+RATES = st.sampled_from([2.0, 3.0, 5.5, 7.0, 11.0])
+
+
+@st.composite
+def small_problems(draw):
+    """One or two workloads of one or two classes, two or three offerings, limits loose or tight."""
+    classes = draw(st.integers(1, 2))
+    options = []
+    for i in range(draw(st.integers(2, 3))):
+        gpus = draw(st.sampled_from([1, 2]))
+        rates = tuple(draw(RATES) * gpus for _ in range(classes))
+        provider = draw(st.sampled_from(["acme", "bolt"]))
+        gpu = f"gpu{i}"
+        options.append(
+            Option(provider, f"{provider}/{gpu}/eu-1", gpu, gpus, draw(PRICES) * gpus, rates)
+        )
+    loads = []
+    for name in ["chat", "code"][: draw(st.integers(1, 2))]:
+        rates = tuple(draw(st.sampled_from([1.0, 4.0, 6.5, 9.0])) for _ in range(classes))
+        loads.append(
+            Load(
+                name,
+                rates,
+                draw(st.sampled_from([1.0, 0.75, 0.5])),
+                draw(st.sampled_from([1, 1, 1, 2])),
+            )
+        )
+    rules = Rules(
+        budget=draw(st.sampled_from([None, None, 3000.0, 6000.0, 9000.0])),
+        max_gpus=draw(st.sampled_from([None, None, 3, 6])),
+        max_units=draw(st.sampled_from([(), ((options[0].offering, 1),)])),
+        per_provider=draw(st.sampled_from([(), (("acme", 2),)])),
+        per_gpu=draw(st.sampled_from([(), (("gpu0", 2),)])),
+        at_most_providers=draw(st.sampled_from([None, None, 1])),
+    )
+    return loads, options, rules
+
+
+def as_input(loads, options, rules):
+    """The same question for the planner."""
+    offerings = [offering(o.provider, o.gpu, o.usd_per_hour, gpus_per_unit=o.gpus) for o in options]
+    sizes = [(1, 1), (10, 10)][: len(options[0].rates)]
+    rates = [
+        raw(o.gpu, rate / o.gpus, size=size)
+        for o in options
+        for size, rate in zip(sizes, o.rates, strict=True)
+    ]
+    workloads = []
+    for load in loads:
+        total = sum(load.rates)
+        requests = [
+            {"input_tokens": i, "output_tokens": j, "share": rate / total}
+            for (i, j), rate in zip(sizes, load.rates, strict=True)
+        ]
+        band = {1.0: "high", 0.75: "medium", 0.5: "low"}[load.utilization]
+        workloads.append(
+            workload(
+                total,
+                load.name,
+                requests=requests,
+                latency={"max_band": band},
+                min_replicas=load.min_replicas,
+            )
+        )
+    providers = {o.provider for o in options}
+    limits = {
+        "max_units": dict(rules.max_units),
+        "providers": {"max_count": rules.at_most_providers},
+        "max_gpus": {
+            "total": rules.max_gpus,
+            "per_provider": {k: v for k, v in rules.per_provider if k in providers},
+            "per_gpu": dict(rules.per_gpu),
+        },
+    }
+    if rules.budget is not None:
+        limits["budget"] = {"usd_per_month": rules.budget}
+    return problem(workloads=workloads, limits=limits), catalog(offerings, rates)
+
+
+@settings(max_examples=220, deadline=None, derandomize=True)
+@given(small_problems())
+def test_agrees_with_brute_force(case):
+    loads, options, rules = case
+    # One unit of the slowest option carries 2 requests/s at 100 %: 18 requests/s of two classes at
+    # 50 % want 18 of them; the cheapest fleets of these prices never want more than 10 of one.
+    most = 6 if len(loads) == 2 or len(options) == 3 else 10
+    best = cheapest(loads, options, rules, most=most)
+    question, rented = as_input(*case)
+    plan = solve(question, rented, diagnose=False)
+    if plan.status is Status.OPTIMAL and any(p.units > most for p in plan.purchases):
+        assert best is None or plan.cash_usd_per_month < best + 0.01
+        return
+    if best is None:
+        assert plan.status is Status.INFEASIBLE
+    else:
+        assert plan.status is Status.OPTIMAL
+        assert plan.cash_usd_per_month == pytest.approx(best, rel=1e-6)

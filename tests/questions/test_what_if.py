@@ -1,0 +1,558 @@
+"""What-if: patches, scenarios, grids, budgets, break-evens; figures solved again another way."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from milp_planner import InputError, Problem, Status, budget_frontier, load_problem, solve, what_if
+from milp_planner.inputs.problem.patching import patched, plain_document
+from milp_planner.questions.sweeps.frontier import with_budget
+from milp_planner.questions.sweeps.scenarios import (
+    Scenario,
+    load_scenarios,
+    repriced_catalog,
+    scenario_grid,
+)
+from milp_planner.questions.sweeps.what_if import FAILED, How, rows_of
+from milp_planner.reporting.text.questions.what_if import (
+    RowTable,
+    frontier_text,
+    staircase,
+    what_if_csv,
+)
+from tests.support.builders import (
+    big_and_small,
+    catalog,
+    offering,
+    problem,
+    raw,
+    token_price,
+    workload,
+)
+
+pytest_plugins = ["tests.support.toy_cli"]
+
+preparing = sys.modules["milp_planner.solving.prepare"]  # the package exports its function
+
+ROOT = Path(__file__).resolve().parents[2]
+MONTH = 720
+
+
+# ---- patches
+
+
+def test_a_patch_sets_what_it_names_and_nothing_else():
+    changed = patched(
+        problem(13, limits={"max_gpus": {"total": 9}}),
+        {
+            "limits.budget.usd_per_month": 8000,
+            "limits.max_units.acme/p5.48xlarge/eu-1": 2,
+            "workloads.chat.latency.tpot": "50ms",
+            "workloads[0].min_replicas": 3,
+            "limits.max_gpus": {"per_gpu": {"big": 4}},
+        },
+    )
+    assert changed.limits.budget.usd_per_month == 8000
+    assert changed.limits.max_units == {"acme/p5.48xlarge/eu-1": 2}
+    assert changed.limits.max_gpus.total == 9
+    assert changed.limits.max_gpus.per_gpu == {"big": 4}
+    assert (changed.workloads[0].latency.tpot_s, changed.workloads[0].min_replicas) == (0.05, 3)
+
+
+def test_none_takes_a_key_back_to_its_default():
+    limited = problem(13, limits={"budget": {"usd_per_month": 9}, "max_gpus": {"total": 9}})
+    changed = patched(limited, {"limits.budget": None, "limits.max_gpus.total": None})
+    assert changed.limits.budget is None
+    assert changed == problem(13)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "problems").rglob("*.yaml")), ids=lambda p: p.stem)
+def test_an_empty_patch_changes_nothing(path):
+    shipped = load_problem(path)
+    same = [Problem.model_validate(plain_document(shipped)), patched(shipped, {})]
+    assert [p.model_dump() for p in same] == [shipped.model_dump()] * 2
+
+
+@pytest.mark.parametrize(
+    ("patch", "message"),
+    [
+        ({"limit.budget": 3}, "limit: unknown key; did you mean 'limits'?"),
+        ({"limits.budget.usd_per_month": -3}, "must be"),
+        ({"workloads.cat.min_replicas": 3}, "no entry is named 'cat'; did you mean 'chat'?"),
+        ({"workloads[7].min_replicas": 3}, "there is no entry 7: the list has 1"),
+        ({"workloads.chat.llm.size": 3}, "workloads[0].llm is 'tiny', which has no keys"),
+    ],
+)
+def test_a_patch_that_does_not_fit_says_where(patch, message):
+    with pytest.raises(InputError) as error:
+        patched(problem(13), patch)
+    assert message in str(error.value)
+
+
+# ---- scenarios
+
+
+def test_rows_are_what_solving_the_changed_problem_gives():
+    asked = problem(13)
+    rows = what_if(
+        asked,
+        scenario_grid(traffic=[1, 2], limits={"max_gpus.total": [2, 3]}, targets=[0.5]),
+        big_and_small(),
+    ).rows
+    assert len(rows) == 2 * 3 * 2
+    for row, (rate, gpus, target) in zip(
+        rows, itertools.product([13, 26], [None, 2, 3], [1.0, 0.5]), strict=True
+    ):
+        limits = {"max_gpus": {"total": gpus}} if gpus else {}
+        plan = solve(problem(rate, target=target, limits=limits), big_and_small(), diagnose=False)
+        assert row.status == plan.status.value
+        assert row.cash_usd == plan.cash_usd_per_month
+
+
+def test_what_is_lost_is_not_used():
+    asked = problem(13, limits={"providers": {"allow": ["acme", "bolt"]}})
+    lost = [["provider:bolt"], ["gpu:big"], ["offering:acme/*"], ["provider:bolt", "gpu:big"]]
+    rows = what_if(asked, scenario_grid(without=lost), big_and_small()).rows
+    # As it is: one of each. Without small: two big. Without big: five small.
+    assert [row.cash_usd for row in rows] == pytest.approx(
+        [5.5 * MONTH, 8 * MONTH, 7.5 * MONTH, 7.5 * MONTH, None]
+    )
+    assert rows[-1].status == "infeasible"
+    assert "cannot be served by any allowed offering" in rows[-1].error
+
+
+def test_the_only_provider_allowed_may_be_lost():
+    asked = problem(13, limits={"providers": {"allow": ["bolt"]}})
+    rows = what_if(asked, scenario_grid(without=["provider:bolt"]), big_and_small()).rows
+    assert [row.status for row in rows] == ["optimal", "infeasible"]
+
+
+def test_a_price_is_per_gpu_and_hour_or_a_share_of_todays():
+    boxes = catalog([offering("acme", "big", 8.0, gpus_per_unit=4)], [raw("big", 10)])
+    assert [
+        repriced_catalog(boxes, {"acme/*": price}).offerings[0].usd_per_hour
+        for price in (1.5, "50%")
+    ] == [6.0, 4.0]
+    rows = what_if(problem(13), scenario_grid(prices={"acme/big/eu-1": [1.0, "25%"]}), boxes).rows
+    assert [row.cash_usd for row in rows] == [8 * MONTH, 4 * MONTH, 2 * MONTH]
+
+
+def test_a_scenario_that_fails_says_so_and_the_rest_go_on():
+    scenarios = [
+        Scenario("lost", without=("provider:acmee",)),
+        Scenario("wrong", {"limits.max_gpus.total": "many"}),
+        Scenario("free", prices={"nowhere/*": 1.0}),
+        Scenario("fine"),
+    ]
+    rows = what_if(problem(13), scenarios, big_and_small()).rows
+    assert [row.status for row in rows] == [FAILED, FAILED, FAILED, "optimal"]
+    assert rows[0].error == "without: no provider 'acmee'; did you mean 'acme'?"
+    assert "limits.max_gpus.total: 'many' is not a number" in rows[1].error
+    assert rows[2].error.startswith("prices: no offering 'nowhere/*'")
+
+
+def test_scenarios_by_name_are_patches():
+    result = what_if(
+        problem(13),
+        {"double": {"traffic": 2}, "small only": {"limits.gpus.allow": ["small"]}},
+        big_and_small(),
+    )
+    assert [(row.scenario, row.cash_usd) for row in result.rows] == [
+        ("double", pytest.approx(11 * MONTH)),
+        ("small only", pytest.approx(7.5 * MONTH)),
+    ]
+
+
+def test_an_executor_gives_the_same_rows():
+    scenarios = scenario_grid(traffic=[1, 2], budgets=[5000])
+    alone = what_if(problem(13), scenarios, big_and_small())
+    with ThreadPoolExecutor(2) as executor:
+        together = what_if(problem(13), scenarios, big_and_small(), executor)
+    assert alone.to_dict() == together.to_dict()
+
+
+@pytest.mark.slow
+def test_an_executor_of_processes_gives_the_same_rows():
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    scenarios = scenario_grid(budgets=[2000, 5000])
+    alone = what_if(problem(13), scenarios, big_and_small())
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+        together = what_if(problem(13), scenarios, big_and_small(), executor)
+    assert alone.to_dict() == together.to_dict()
+
+
+def test_scenarios_share_candidates_where_these_cannot_differ(monkeypatch):
+    listed = []
+    counted = preparing.list_candidates
+
+    def counting(*given):
+        listed.append(1)
+        return counted(*given)
+
+    monkeypatch.setattr(preparing, "list_candidates", counting)
+    grid = scenario_grid(budgets=[2500, 3960], limits={"max_gpus.total": [2]}, targets=[0.9])
+    assert [row.error for row in what_if(problem(13), grid, big_and_small()).rows] == [""] * 8
+    # Once for the problem as it is. Another target is another list: once to find the smallest
+    # budget with each of two totals, and once for each of the four rows.
+    assert len(listed) == 1 + 2 + 4
+
+
+def test_a_name_that_is_not_known_is_found_though_candidates_are_shared():
+    scenarios = {"typo": {"limits.max_units": {"acme/bigg/eu-1": 2}}, "fine": {}}
+    typo, fine = what_if(problem(13), scenarios, big_and_small()).rows
+    assert (typo.status, fine.status) == (FAILED, "optimal")
+    assert "no offering 'acme/bigg/eu-1'" in typo.error
+
+
+def test_a_sweep_that_is_cancelled_ends_without_plans():
+    cancel = threading.Event()
+    cancel.set()
+    scenarios = scenario_grid(traffic=[1, 2])
+    rows = rows_of(problem(13), scenarios, big_and_small(), how=How(cancel=cancel))
+    assert [(row.status, row.error) for row in rows] == [("no_plan", "stopped early")] * 2
+
+
+def test_a_grid_too_large_is_refused():
+    with pytest.raises(InputError, match="1,600 scenarios are asked for, more than 1,000"):
+        scenario_grid(budgets=range(1, 41), traffic=range(1, 41))
+
+
+FILE = """\
+schema_version: 1
+scenarios:
+  eu only:
+    limits.regions.allow: [eu-*]
+  more and dearer:
+    traffic: 2
+    prices: {acme/*: 5.00}
+    workloads.chat.latency: {tpot: 50ms}
+"""
+
+
+def test_scenarios_are_read_from_a_file():
+    eu, more = load_scenarios("s.yaml", problem(13), text=FILE)
+    assert (eu.name, eu.patch) == ("eu only", {"limits.regions.allow": ["eu-*"]})
+    assert (more.traffic, more.prices) == (2, {"acme/*": 5.0})
+    changed, _ = more.applied(problem(13), big_and_small())
+    assert changed.workloads[0].latency.tpot_s == 0.05
+    rows = what_if(problem(13), [more], big_and_small()).rows
+    # 26 requests/s at $5 for big and $1.50 for small: two big and two small.
+    assert rows[0].cash_usd == pytest.approx(13 * MONTH)
+
+
+def test_all_faults_of_a_scenario_file_are_said_with_their_lines():
+    text = (
+        "schema_version: 1\nscenarios:\n  a:\n    limits.regins.allow: [eu-1]\n"
+        "  b:\n    workloads.chat.latency.tpot: 30\n    traffic: -1\n"
+        "  c:\n    workloads.cat.priority: 1\n"
+    )
+    with pytest.raises(InputError) as error:
+        load_scenarios("s.yaml", problem(13), text=text)
+    lines = str(error.value).splitlines()
+    assert [line.split(":")[1] for line in lines] == ["4", "6", "7", "9"]
+    assert "unknown key; did you mean 'regions'?" in lines[0]
+    assert "a time needs a unit" in lines[1]
+    assert "must be greater than 0 (is -1)" in lines[2]
+    assert "did you mean 'chat'?" in lines[3]
+
+
+# ---- budgets
+
+
+def test_every_step_of_the_budget_is_found():
+    # Small serves 3 of 13 for $1,080, big 10 for $2,880, one of each all 13.
+    found = budget_frontier(problem(13), 100, 9000, big_and_small())
+    assert [step.budget_usd for step in found.steps] == pytest.approx([0, 1080, 2160, 2880, 3960])
+    assert [step.served_share for step in found.steps] == pytest.approx(
+        [0, 3 / 13, 6 / 13, 10 / 13, 1], abs=1e-5
+    )
+    assert found.smallest_budget_usd == pytest.approx(3960)
+    assert all(step.is_step and step.proven for step in found.steps)
+    assert found.note == ""
+
+
+def test_the_smallest_budget_minus_a_cent_has_no_plan():
+    found = budget_frontier(problem(13), 3000, 5000, big_and_small())
+    smallest = found.smallest_budget_usd
+    enough = with_budget(problem(13), smallest, "fail")
+    assert solve(enough, big_and_small()).cash_usd_per_month == pytest.approx(smallest)
+    short = solve(with_budget(problem(13), smallest - 0.01, "fail"), big_and_small())
+    assert short.status is Status.INFEASIBLE
+
+
+def test_a_range_between_two_steps_has_the_step_below_it():
+    found = budget_frontier(problem(13), 2200, 2800, big_and_small())
+    assert [step.budget_usd for step in found.steps] == pytest.approx([2160])
+
+
+def test_tokens_bought_by_the_cent_are_sampled_and_said_so():
+    sold = catalog([offering("acme", "big", 4.0)], [raw("big", 10)], [token_price("api", 1000.0)])
+    asked = problem(0.001, limits={"billing": {"allow": ["per_token"]}})
+    # 0.001 requests/s of two tokens are 5,184 tokens a month: $5.18 at $1,000 per million.
+    found = budget_frontier(asked, 1, 8, sold)
+    assert found.smallest_budget_usd == pytest.approx(5.184)
+    assert found.steps[-1].budget_usd == pytest.approx(5.184)
+    assert found.steps[-1].is_step
+    assert not any(step.is_step for step in found.steps[:-1])
+    assert [step.served_share for step in found.steps] == pytest.approx(
+        [step.budget_usd / 5.184 for step in found.steps], abs=1e-4
+    )
+
+
+@st.composite
+def two_workloads(draw):
+    rates = [draw(st.sampled_from([2.0, 3.0, 5.5])) for _ in range(2)]
+    prices = [draw(st.sampled_from([1.0, 1.7, 2.3])) for _ in range(2)]
+    loads = [draw(st.sampled_from([4.0, 6.5])) for _ in range(2)]
+    return rates, prices, loads
+
+
+@settings(max_examples=3)
+@given(two_workloads())
+def test_the_steps_agree_with_brute_force(case):
+    check_the_steps_agree_with_brute_force(case)
+
+
+@pytest.mark.slow
+@settings(max_examples=100)
+@given(two_workloads())
+def test_the_steps_agree_with_brute_force_in_many_cases(case):
+    check_the_steps_agree_with_brute_force(case)
+
+
+def check_the_steps_agree_with_brute_force(case):
+    rates, prices, loads = case
+    names = ["a", "b"]
+    boxes = catalog(
+        [offering("acme", name, usd) for name, usd in zip(names, prices, strict=True)],
+        [raw(name, rate) for name, rate in zip(names, rates, strict=True)],
+    )
+    asked = problem(workloads=[workload(loads[0], "chat"), workload(loads[1], "code")])
+    high = 4.0 * MONTH
+    found = budget_frontier(asked, 1, high, boxes)
+    expected = pareto(rates, prices, loads, high)
+    assert [(s.budget_usd, round(s.served_share, 4)) for s in found.steps] == [
+        (pytest.approx(usd), round(share, 4)) for usd, share in expected
+    ]
+
+
+def pareto(rates, prices, loads, high):
+    """(USD per month, smallest served share) of every fleet that no cheaper one equals.
+
+    Fair: the smallest share counts first, then the share of all requests.
+    """
+    fleets = []
+    for units in itertools.product(range(5), repeat=4):
+        usd = MONTH * sum(n * prices[i % 2] for i, n in enumerate(units))
+        served = [
+            min(1.0, sum(units[2 * w + i] * rates[i] for i in range(2)) / loads[w])
+            for w in range(2)
+        ]
+        total = sum(s * load for s, load in zip(served, loads, strict=True)) / sum(loads)
+        if usd <= high:
+            fleets.append((usd, (round(min(served), 9), round(total, 9))))
+    steps, best = [], (-1.0, -1.0)
+    for usd, outcome in sorted(fleets, key=lambda f: (f[0], [-x for x in f[1]])):
+        if outcome > best:
+            steps.append((usd, outcome[0]))
+            best = outcome
+    return steps
+
+
+def test_a_budget_row_says_what_is_served_and_the_next_step():
+    result = what_if(problem(13), scenario_grid(budgets=[2500, 3960]), big_and_small())
+    short, full = result.rows
+    assert (short.cash_usd, short.served_share) == (2160, pytest.approx(6 / 13, abs=1e-5))
+    assert short.next_step.budget_usd == pytest.approx(2880)
+    assert short.next_step.served_share == pytest.approx(10 / 13, abs=1e-5)
+    assert short.usd_per_million_tokens is None
+    assert (full.cash_usd, full.served_share, full.next_step) == (3960, 1.0, None)
+    assert result.smallest_budgets == {"": 3960}
+
+
+def test_the_staircase_is_drawn_from_the_least_budget_up():
+    # 60 columns of $100 from $1,000 to $6,900: 25 % at once, all from $3,000 on. The axis begins at
+    # 10 %, so that 25 % is one level of 9 %, and the tenth is 100 %.
+    *lines, axis, labels = list(staircase([(900.0, 0.25), (3000.0, 1.0)], 1000.0, 6900.0))
+    assert lines[1] == "  100 % |" + " " * 20 + "#" * 40
+    assert lines[-2] == "        |" + " " * 20 + "#" * 40
+    assert lines[-1] == "        |" + "#" * 60
+    assert axis == "   10 % +" + "-" * 60
+    assert labels == "         $1,000" + " " * 14 + "$3,000" + " " * 28 + "$6,900"
+    assert max(map(len, [*lines, axis, labels])) < 80
+
+
+def test_a_staircase_without_a_step_is_not_drawn():
+    assert list(staircase([(1000.0, 0.5)], 1000.0, 2000.0)) == []
+    assert list(staircase([(900.0, 1.0), (950.0, 1.0)], 1000.0, 2000.0)) == []
+
+
+def test_a_step_that_serves_more_only_off_the_peak_is_a_step():
+    # Half the month 12 requests/s, half 6; small serves 3 for $360 per half month. Fair to the
+    # peak, 50 % is two units and one ($1,080); one more in either half leaves 50 % in the other.
+    day = {"kind": "profile", "requests_per_day": 777_600, "weights": [12] * 12 + [6] * 12}
+    boxes = catalog([offering("bolt", "small", 1.0, billing="autoscaling")], [raw("small", 3)])
+    asked = problem(workloads=[{**workload(1), "traffic": day}])
+    found = budget_frontier(asked, 1080, 2200, boxes)
+    assert [step.budget_usd for step in found.steps] == pytest.approx([1080, 1440, 1800, 2160])
+    assert [step.served_share for step in found.steps] == pytest.approx(
+        [1 / 2, 1 / 2, 3 / 4, 1], abs=1e-5
+    )
+    assert [step.requests_share for step in found.steps] == pytest.approx(
+        [9 / 18, 12 / 18, 15 / 18, 1], abs=1e-5
+    )
+    lines = frontier_text(found).splitlines()
+    assert lines[:2] == [
+        "   from  served  requests  GPUs  in the plan",
+        "  1,080  50.0 %    50.0 %     2  2 x small bolt autoscaling",
+    ]
+    assert lines[2].startswith("  1,440  50.0 %    66.7 % ")
+    grid = scenario_grid(budgets=[1100])
+    (row,) = what_if(asked, grid, boxes).rows
+    assert "50.0 %  17 % more requests for $1,440" in RowTable(grid).line(row)
+
+
+def test_a_larger_budget_that_buys_the_same_says_so():
+    grid = scenario_grid(budgets=[4000, 5000])
+    table = RowTable(grid)
+    lines = [table.line(row) for row in what_if(problem(13), grid, big_and_small()).rows]
+    assert lines[0].endswith("  1 x big acme + 1 x small bolt")
+    assert lines[1].endswith("  the same as for 4,000")
+
+
+def test_a_frontier_is_told_as_text():
+    text = frontier_text(budget_frontier(problem(13), 2000, 4000, big_and_small()))
+    assert "  2,880  76.9 %     1  1 x big acme\n" in text
+    assert "Smallest budget that serves everything: $3,960." in text
+
+
+# ---- fleet or tokens
+
+
+def with_tokens():
+    """Big and small, and an API at $100 per million tokens: two tokens a request."""
+    rented = big_and_small()
+    return catalog(list(rented.offerings), list(rented.measurements), [token_price("api", 100.0)])
+
+
+def test_the_break_even_is_where_fleet_and_tokens_cost_the_same():
+    # Per token a request/s costs 2 * 2,592,000 * $100 / 1M = $518.40 a month. At 0.2x of 10
+    # requests/s a small does it for $1,080: cheaper than tokens from 1,080 / 518.4 requests/s on.
+    result = what_if(problem(10), scenario_grid(traffic=[0.1, 0.2, 1]), with_tokens())
+    assert [row.split.fleet_usd for row in result.rows] == pytest.approx([1080, 1080, 2880])
+    assert [row.split.per_token_usd for row in result.rows] == pytest.approx([518.4, 1036.8, 5184])
+    even = result.break_evens[""]
+    exact = 1080 / 518.4 / 10
+    assert even.below <= exact <= even.above <= even.below * 1.0011
+    factors = scenario_grid(traffic=[even.below, even.above])
+    sides = what_if(problem(10), factors, with_tokens()).rows
+    assert sides[0].split.difference > 0 >= sides[1].split.difference
+
+
+def test_the_break_even_is_looked_for_beyond_the_factors_asked():
+    result = what_if(problem(10), scenario_grid(traffic=[2, 4]), with_tokens())
+    assert result.break_evens[""].above == pytest.approx(1080 / 518.4 / 10, rel=2e-3)
+
+
+def test_without_an_api_there_is_no_break_even():
+    result = what_if(problem(10), scenario_grid(traffic=[1, 2]), big_and_small())
+    assert result.break_evens == {"": None}
+    assert result.rows[0].split.per_token_usd is None
+
+
+def test_what_is_told_of_all_rows_names_what_is_changed(run):
+    arguments = ("--budget", "9000", "--limit", "max_gpus.total=5")
+    _, out, _ = run("what-if", "toy.yaml", *arguments)
+    assert "Smallest budget that serves everything: $3,960.\n" in out
+    assert "Smallest budget that serves everything (max_gpus.total 5): $3,960.\n" in out
+
+
+# ---- as a frame, as text, from the command line
+
+
+def test_the_rows_become_a_frame_csv_and_json():
+    result = what_if(problem(13), scenario_grid(traffic=[1, 2]), big_and_small())
+    frame = result.to_frame()
+    assert list(frame["cash_usd_per_month"]) == [3960, 7920]
+    assert list(frame["set_traffic"]) == ["1x", "2x"]
+    rows = list(csv.DictReader(io.StringIO(what_if_csv(result))))
+    assert rows[0]["fleet"] == "1 x big acme + 1 x small bolt"
+    assert json.loads(json.dumps(result.to_dict()))["rows"][1]["cash_usd_per_month"] == 7920
+
+
+def test_what_if_prints_a_row_per_scenario(run):
+    code, out, err = run("what-if", "toy.yaml", "--limit", "max_gpus.total=2,1")
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        "  max_gpus.total    $/month      change  GPUs  in the plan",
+        "  as it is            3,960                 2  1 x big acme + 1 x small bolt",
+        "  2                   3,960         +$0     2  1 x big acme + 1 x small bolt",
+        "  1                       -                 -  "
+        "no plan: no fleet keeps all limits together",
+    ]
+
+
+def test_jobs_change_nothing_but_the_time(run):
+    arguments = ("what-if", "toy.yaml", "--budget", "2500,4000")
+    assert run(*arguments, "--jobs", "2") == run(*arguments)
+
+
+def test_budgets_are_followed_by_the_smallest_and_a_staircase(run):
+    _, out, _ = run("what-if", "toy.yaml", "--budget", "2500,$4k")
+    assert "   2,500      2,160   46.2 %  76.9 % for $2,880" in out
+    assert "Smallest budget that serves everything: $3,960." in out
+    assert "  100 % |" in out
+    _, out, _ = run("what-if", "toy.yaml", "--budget", "1000:4000", "--json")
+    assert [step["budget_usd_per_month"] for step in json.loads(out)["steps"]] == pytest.approx(
+        [0, 1080, 2160, 2880, 3960]
+    )
+
+
+def test_a_row_that_failed_makes_the_exit_code_2(run):
+    code, out, _ = run("what-if", "toy.yaml", "--without", "provider:acmee,provider:bolt")
+    assert code == 2
+    assert "failed: without: no provider 'acmee'; did you mean 'acme'?" in out
+    assert "2 x big acme" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "nothing to change"),
+        (("--budget", "a,b"), "--budget: 'a' is not a number"),
+        (("--budget", "5:1:1"), "'5:1:1' is not a range"),
+        (("--budget", "1:9", "--traffic", "2"), "stands alone"),
+        (("--traffic", "0"), "--traffic: must be greater than 0 (is 0)"),
+        (("--traffic", "1,,2"), "has an empty value"),
+        (("--target", "120%"), "--target: must be above 0% and at most 100%"),
+        (("--price", "acme/*"), "--price: 'acme/*' has no value; write runpod/*=2.10"),
+        (("--limit", "max_gpus.total"), "has no value; write max_gpus.total=32,64"),
+        (("--jobs", "0"), "--jobs"),
+    ],
+)
+def test_a_sweep_that_cannot_be_read_says_why(run, arguments, message):
+    code, out, err = run("what-if", "toy.yaml", *arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+def test_a_scenario_file_is_a_sweep_too(run, folder):
+    (folder / "s.yaml").write_text(FILE.replace("[eu-*]", "[us-*]"))
+    code, out, _ = run("what-if", "toy.yaml", "--scenario", "s.yaml", "--format", "csv")
+    assert code == 0
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [row["set_scenario"] for row in rows] == ["as it is", "eu only", "more and dearer"]
+    assert float(rows[1]["cash_usd_per_month"]) == 7.5 * MONTH

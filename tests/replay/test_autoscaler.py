@@ -1,0 +1,76 @@
+"""A plain autoscaler's day, and the sizing rules of the capacity-planning write-up."""
+
+from __future__ import annotations
+
+import pytest
+
+from milp_planner.replay.autoscaler import (
+    ScalingEvent,
+    ScalingRules,
+    gpus_for_rate,
+    simulate,
+)
+from milp_planner.serving.memory import rule_of_thumb_gib
+
+DAY = [20, 15, 12, 10, 8, 12, 25, 40, 70, 95, 120, 140]
+DAY += [160, 180, 200, 185, 170, 150, 120, 100, 80, 60, 40, 25]
+
+
+def test_the_published_day_has_13_events_28_replicas_and_costs_1_179_20() -> None:
+    found = simulate(DAY, 10, 3.20)
+    assert (len(found.events), found.peak_replicas) == (13, 28)
+    assert found.usd == pytest.approx(1179.20)
+    assert found.replica_hours == pytest.approx(368.5)
+    # 2,037 requests/s · 3,600 s served of 368.5 h · 10 requests/s
+    assert found.unserved_requests == 0
+    assert found.mean_utilization == pytest.approx(sum(DAY) / 3685)
+    assert found.waste == pytest.approx(1 - sum(DAY) / 3685)
+
+
+def test_replicas_grow_by_half_after_each_cooldown_and_never_beyond_the_most() -> None:
+    # ⌊n / 2⌋ more each time, at least one: 2, 3, 4, 6, 9
+    found = simulate([100], 10, 1, ScalingRules(most=9))
+    assert found.events == (
+        ScalingEvent(5, 2, 3),
+        ScalingEvent(10, 3, 4),
+        ScalingEvent(15, 4, 6),
+        ScalingEvent(20, 6, 9),
+    )
+    # minutes 0-4 serve 20 of 100, then 30, 40 and 60; from minute 20 on 90
+    lost = 5 * 80 + 5 * 70 + 5 * 60 + 5 * 40 + 40 * 10
+    assert found.unserved_requests == pytest.approx(60 * lost)
+
+
+def test_replicas_shrink_by_a_quarter_after_15_minutes_down_to_the_fewest() -> None:
+    rules = ScalingRules(fewest=8)
+    found = simulate([100, 1], 10, 1, rules)
+    up = [e for e in found.events if e.after > e.before]
+    down = [e for e in found.events if e.after < e.before]
+    assert [(e.minute, e.before, e.after) for e in up] == [(5, 8, 12), (10, 12, 18)]
+    assert [(e.minute, e.before, e.after) for e in down] == [(60, 18, 13), (75, 13, 9), (90, 9, 8)]
+
+
+def test_within_the_thresholds_nothing_happens() -> None:
+    assert simulate([15, 6], 10, 1).events == ()  # 75 % and 30 % of 2 replicas are not beyond them
+
+
+def test_a_replica_needs_a_rate() -> None:
+    with pytest.raises(ValueError, match="a rate above 0"):
+        simulate([1], 0, 1)
+    with pytest.raises(ValueError, match="a rate above 0"):
+        gpus_for_rate(1, 0)
+
+
+@pytest.mark.parametrize(
+    ("rate", "per_gpu", "gpus"),
+    [(100, 10, 12), (101, 10, 13), (10, 120, 1), (1, 0.1, 12), (0, 5, 0)],
+)
+def test_a_cluster_has_a_fifth_more_than_the_rate_needs(
+    rate: float, per_gpu: float, gpus: int
+) -> None:
+    assert gpus_for_rate(rate, per_gpu) == gpus
+
+
+def test_the_rule_of_thumb_for_memory_is_145_percent_of_the_weights() -> None:
+    assert rule_of_thumb_gib(70e9, 2) == pytest.approx(189.0585, abs=5e-5)
+    assert rule_of_thumb_gib(2**30, 1) == pytest.approx(1.45)

@@ -1,0 +1,120 @@
+"""Same inputs, same bytes: whatever the hash seed, the order of files and rows, or the run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.toy import CATALOG, ENVIRONMENT, PROBLEM, ROOT
+
+pytest_plugins = ["tests.support.toy_cli"]
+
+SHIPPED = ROOT / "problems" / "quickstart.yaml"
+
+RUN_ALL = """
+import sys
+from milp_planner.cli import main
+for file in sys.argv[1:]:
+    for command in (
+        ["solve", file, "--reproducible"],
+        ["solve", file, "--reproducible", "--format", "csv"],
+        ["solve", file, "--reproducible", "--json"],
+        ["check", file, "--json"],
+        ["options", file, "--all"],
+        ["options", file, "--json"],
+    ):
+        print(command[0], main(command))
+main(["catalog", "list", "offerings", "--json"])
+main(["schema"])
+"""
+
+
+def output_of(folder: Path, hash_seed: str, *files: str) -> bytes:
+    done = subprocess.run(
+        [sys.executable, "-c", RUN_ALL, *files],
+        cwd=folder,
+        env={**ENVIRONMENT, "PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_no_output_depends_on_the_hash_seed(folder):
+    """Two processes with other hash seeds: every report of a toy and of a shipped problem."""
+    first = output_of(folder, "0", "toy.yaml", str(SHIPPED))
+    assert first.count(b"solve 0\n") == 6
+    assert output_of(folder, "4242", "toy.yaml", str(SHIPPED)) == first
+
+
+@pytest.mark.slow
+def test_no_shipped_problem_depends_on_the_hash_seed(folder):
+    files = sorted(str(path) for path in (ROOT / "problems").rglob("*.yaml"))
+    assert output_of(folder, "1", *files) == output_of(folder, "77", *files)
+
+
+FORMATS = [("--json",), ("--format", "csv"), ()]
+
+
+@pytest.mark.parametrize("options", FORMATS, ids=lambda words: " ".join(words) or "text")
+def test_two_runs_of_one_process_say_the_same(run, options):
+    arguments = ("solve", "toy.yaml", "--reproducible", *options)
+    assert run(*arguments) == run(*arguments)
+
+
+def test_the_order_in_which_a_folder_lists_its_files_does_not_matter(run, folder, monkeypatch):
+    arguments = ("solve", "toy.yaml", "--reproducible", "--json")
+    expected = run(*arguments)
+    listed = Path.iterdir
+    for order in (sorted, lambda paths: sorted(paths, reverse=True)):
+        monkeypatch.setattr(Path, "iterdir", lambda self, order=order: iter(order(listed(self))))
+        assert run(*arguments) == expected
+
+
+def test_the_order_of_rows_and_columns_changes_nothing_but_the_catalogs_hash(run, folder):
+    arguments = ("solve", "toy.yaml", "--reproducible", "--json", "--alternatives", "3")
+    expected = json.loads(run(*arguments)[1])
+    for name, content in CATALOG.items():
+        if name == "catalog.csv":
+            continue
+        head, *rows = (line.split(",") for line in content.splitlines())
+        lines = [",".join(reversed(row)) for row in (head, *reversed(rows))]
+        (folder / "toy" / name).write_text("\n".join(lines) + "\n")
+    found = json.loads(run(*arguments)[1])
+    assert found["provenance"]["catalog"].pop("sha256") != (
+        expected["provenance"]["catalog"].pop("sha256")
+    )
+    assert found == expected
+
+
+def test_the_layout_of_a_problem_changes_nothing(run, folder):
+    data = yaml.safe_load(PROBLEM)
+    other = {key: data[key] for key in reversed(data)}
+    other["workloads"] = [{key: w[key] for key in reversed(w)} for w in data["workloads"]]
+    (folder / "other.yaml").write_text("# a note\n" + json.dumps(other, indent=1))
+    options = ("--reproducible", "--json")
+    assert run("solve", "other.yaml", *options) == run("solve", "toy.yaml", *options)
+
+
+def test_neither_the_locale_nor_the_time_zone_nor_the_folder_is_seen(folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    command = [sys.executable, "-m", "milp_planner", "solve", "--reproducible", "-q"]
+    here = subprocess.run(
+        [*command, "toy.yaml"], cwd=folder, env=ENVIRONMENT, capture_output=True, check=True
+    )
+    odd = {**ENVIRONMENT, "LC_ALL": "C.UTF-8", "TZ": "Pacific/Kiritimati", "COLUMNS": "40"}
+    there = subprocess.run(
+        [*command, os.path.relpath(folder / "toy.yaml", elsewhere)],
+        cwd=elsewhere,
+        env=odd,
+        capture_output=True,
+        check=True,
+    )
+    assert there.stdout == here.stdout
