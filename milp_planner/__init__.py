@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     )
     from milp_planner.inputs.problem.load import load_problem
     from milp_planner.inputs.problem.records import Problem, Workload
-    from milp_planner.milp.program.family import Rule, Standing
-    from milp_planner.milp.program.rows import Row, count_terms
-    from milp_planner.milp.program.variables import Fleet
+    from milp_planner.milp.program.language.rows import Row, count_terms
+    from milp_planner.milp.program.language.rule import Rule, Standing
+    from milp_planner.milp.program.language.variables import Fleet
     from milp_planner.plans.measure_next import MeasureNext, measure_next
     from milp_planner.plans.records import Diagnosis, Plan, Purchase, Route, Status
     from milp_planner.questions.confidence import ConfidenceRange, confidence_range
@@ -56,7 +56,7 @@ PUBLIC = {
     "Diagnosis": "plans.records",
     "Estimate": "questions.deployments.estimate",
     "Evaluation": "questions.evaluate",
-    "Fleet": "milp.program.variables",
+    "Fleet": "milp.program.language.variables",
     "Frontier": "questions.sweeps.frontier",
     "Gpu": "inputs.catalog.records",
     "InputError": "errors",
@@ -71,11 +71,11 @@ PUBLIC = {
     "Problem": "inputs.problem.records",
     "Purchase": "plans.records",
     "Route": "plans.records",
-    "Row": "milp.program.rows",
-    "Rule": "milp.program.family",
+    "Row": "milp.program.language.rows",
+    "Rule": "milp.program.language.rule",
     "Scenario": "questions.sweeps.scenarios",
     "SolverError": "errors",
-    "Standing": "milp.program.family",
+    "Standing": "milp.program.language.rule",
     "Status": "plans.records",
     "TokenPrice": "inputs.catalog.records",
     "WhatIf": "questions.sweeps.what_if",
@@ -84,7 +84,7 @@ PUBLIC = {
     "budget_frontier": "questions.sweeps.frontier",
     "calibrate": "questions.deployments.calibrate",
     "confidence_range": "questions.confidence",
-    "count_terms": "milp.program.rows",
+    "count_terms": "milp.program.language.rows",
     "diagnose": "questions.reasons.diagnose",
     "estimate": "questions.deployments.estimate",
     "evaluate": "questions.evaluate",

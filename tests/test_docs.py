@@ -10,8 +10,8 @@ import pytest
 from milp_planner import load_catalog, load_problem, prepare, solve
 from milp_planner.cli import main
 from milp_planner.inputs.catalog.billing import BILLING_MODES
+from milp_planner.milp.program.costs.terms import CASH_TERMS, PENALTIES
 from milp_planner.milp.program.families import CONSTRAINTS
-from milp_planner.milp.program.objective import CASH_TERMS, PENALTIES
 from milp_planner.reporting.formats import FORMATS
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -16,7 +16,7 @@ from milp_planner.inputs.reading.arguments import check_text
 from milp_planner.inputs.reading.field_types import MOST_UNITS
 from milp_planner.milp.presolve.routing import balanced
 from milp_planner.milp.program.families import rules_of
-from milp_planner.milp.program.family import Rule
+from milp_planner.milp.program.language.rule import Rule
 from milp_planner.plans.records import Plan, Provenance, WorkloadPlan
 from milp_planner.plans.solution import FleetChoice
 from milp_planner.questions.solve import provenance_of, with_oldest_price

@@ -13,8 +13,8 @@ from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.fingerprint import problem_sha256
 from milp_planner.inputs.problem.records import Budget, Problem
-from milp_planner.milp.program.family import Rule
-from milp_planner.milp.program.variables import may_fall_short
+from milp_planner.milp.program.language.rule import Rule
+from milp_planner.milp.program.language.variables import may_fall_short
 from milp_planner.plans.differences import twin_notes
 from milp_planner.plans.records import Plan, Proof, Provenance, Status
 from milp_planner.questions.re_solve import settings_of

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.records import Workload
-from milp_planner.milp.program.cost import Usage
 from milp_planner.milp.program.costs.strict_latency import is_strict
-from milp_planner.milp.program.objective import PENALTIES
-from milp_planner.milp.program.variables import is_elastic, utilization_limit
+from milp_planner.milp.program.costs.terms import PENALTIES
+from milp_planner.milp.program.language.cost import Usage
+from milp_planner.milp.program.language.variables import is_elastic, utilization_limit
 from milp_planner.plans.changes import changes
 from milp_planner.plans.records import (
     MEDIUM_BAND,

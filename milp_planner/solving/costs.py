@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from milp_planner.candidates.records import PlanningInput
-from milp_planner.milp.program.cost import Usage
-from milp_planner.milp.program.objective import CASH_TERMS, PENALTIES
+from milp_planner.milp.program.costs.terms import CASH_TERMS, PENALTIES
+from milp_planner.milp.program.language.cost import Usage
 from milp_planner.plans.records import Purchase, Route
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from milp_planner.errors import argument_error
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.reading.arguments import check_kind
-from milp_planner.milp.program.family import Rule
+from milp_planner.milp.program.language.rule import Rule
 from milp_planner.units import shown
 
 

@@ -20,9 +20,9 @@ from milp_planner.milp.presolve.lazy_rows import (
     relaxed_values,
 )
 from milp_planner.milp.program.families import rules_of
+from milp_planner.milp.program.language.variables import may_fall_short
 from milp_planner.milp.program.limits.quotas import broken_quotas, user_quotas, with_quotas
 from milp_planner.milp.program.model import FleetModel, build_model
-from milp_planner.milp.program.variables import may_fall_short
 from milp_planner.plans.records import EngineReport, Plan, Proof, Status, exceeds
 from milp_planner.plans.solution import FleetChoice
 from milp_planner.solving.assemble import NOTHING, assemble

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.engines.outcome import EngineStatus
+from milp_planner.milp.program.language.variables import utilization_limit
 from milp_planner.milp.program.lexicographic import (
     HELD_TOLERANCE,
     SCALE,
@@ -20,7 +21,6 @@ from milp_planner.milp.program.lexicographic import (
     everything_served,
     stages_of,
 )
-from milp_planner.milp.program.variables import utilization_limit
 from milp_planner.plans.records import Plan, Status
 from milp_planner.plans.solution import FleetChoice
 

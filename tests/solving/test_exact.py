@@ -9,7 +9,7 @@ from fractions import Fraction
 import pytest
 
 from milp_planner.candidates.records import PlanningInput
-from milp_planner.milp.program.variables import may_fall_short
+from milp_planner.milp.program.language.variables import may_fall_short
 from milp_planner.plans.records import Plan, Status
 from milp_planner.plans.solution import FleetChoice
 from milp_planner.solving.assemble import assemble

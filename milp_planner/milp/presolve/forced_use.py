@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from milp_planner.candidates.records import Candidate
 from milp_planner.milp.presolve.dominance import Pruned
 from milp_planner.milp.program.exclusion import LEAST_TOKEN_SHARE
+from milp_planner.milp.program.language.rows import GE, LE, Row, scaled
+from milp_planner.milp.program.language.variables import Terms, change_key, merged
 from milp_planner.milp.program.model import FleetModel
-from milp_planner.milp.program.rows import GE, LE, Row, scaled
-from milp_planner.milp.program.variables import Terms, change_key, merged
 
 Wanted = Callable[[Candidate], bool]
 

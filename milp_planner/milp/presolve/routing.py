@@ -15,7 +15,7 @@ import pulp
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.milp.engines.highs import run_highs
 from milp_planner.milp.engines.scratch import scratch_folder
-from milp_planner.milp.program.variables import expression
+from milp_planner.milp.program.language.variables import expression
 from milp_planner.plans.solution import FleetChoice
 
 SECONDS = 5.0

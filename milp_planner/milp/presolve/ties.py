@@ -23,9 +23,9 @@ from milp_planner.milp.engines.highs import run_highs
 from milp_planner.milp.engines.outcome import EngineStatus
 from milp_planner.milp.engines.scratch import scratch_folder
 from milp_planner.milp.program.exclusion import LEAST_TOKEN_SHARE
+from milp_planner.milp.program.language.rows import EQ, GE, LE, Row, scaled
+from milp_planner.milp.program.language.variables import Terms, add, is_elastic, merged
 from milp_planner.milp.program.model import FleetModel
-from milp_planner.milp.program.rows import EQ, GE, LE, Row, scaled
-from milp_planner.milp.program.variables import Terms, add, is_elastic, merged
 from milp_planner.plans.records import Plan
 
 SCORE_TOLERANCE = 1e-9

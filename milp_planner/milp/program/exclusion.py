@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 import pulp
 
 from milp_planner.candidates.records import Candidate
+from milp_planner.milp.program.language.rows import GE, LE, Row
+from milp_planner.milp.program.language.variables import Terms, add, change_key
 from milp_planner.milp.program.model import FleetModel
-from milp_planner.milp.program.rows import GE, LE, Row
-from milp_planner.milp.program.variables import Terms, add, change_key
 from milp_planner.plans.records import Plan
 
 LEAST_TOKEN_SHARE = 1e-4

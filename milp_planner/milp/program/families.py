@@ -12,8 +12,10 @@ from typing import Final
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.keys import leaves, set_keys
 from milp_planner.inputs.problem.records import Problem
-from milp_planner.milp.program.cost import CostTerm
-from milp_planner.milp.program.family import Rule, Standing
+from milp_planner.milp.program.costs.terms import COST_TERMS
+from milp_planner.milp.program.language.cost import CostTerm
+from milp_planner.milp.program.language.loosening import LimitInForce
+from milp_planner.milp.program.language.rule import Rule, Standing
 from milp_planner.milp.program.limits.billing import AllowedBilling
 from milp_planner.milp.program.limits.budget import BudgetLimit
 from milp_planner.milp.program.limits.changes import ChangeLimit
@@ -25,8 +27,6 @@ from milp_planner.milp.program.limits.quotas import Quotas
 from milp_planner.milp.program.limits.region_count import RegionCount
 from milp_planner.milp.program.limits.spot_share import SpotShare
 from milp_planner.milp.program.limits.survival import LossSurvived
-from milp_planner.milp.program.loosening import LimitInForce
-from milp_planner.milp.program.objective import COST_TERMS
 from milp_planner.milp.program.rules.capacity import Capacity
 from milp_planner.milp.program.rules.coverage import Coverage
 from milp_planner.milp.program.rules.extra_gpus import ExtraGpus

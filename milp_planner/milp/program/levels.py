@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.milp.program.costs.strict_latency import HIGH_BAND_FLOOR, is_strict
-from milp_planner.milp.program.variables import (
+from milp_planner.milp.program.language.variables import (
     JUST_BELOW,
     Level,
     can_overload,

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.milp.program.language.rows import LE, Row
+from milp_planner.milp.program.language.variables import Terms
 from milp_planner.milp.program.model import FleetModel
-from milp_planner.milp.program.rows import LE, Row
-from milp_planner.milp.program.variables import Terms
 
 SCALE = 1e5
 """Objective units per 100 %: the engines then agree to a ten-millionth of the demand."""

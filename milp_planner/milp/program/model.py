@@ -10,18 +10,18 @@ import pulp
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.errors import input_error
+from milp_planner.milp.program.costs.terms import cost_terms
 from milp_planner.milp.program.families import rules_of
-from milp_planner.milp.program.family import Rule
-from milp_planner.milp.program.levels import Splits, ramp_tangents, utilization_levels
-from milp_planner.milp.program.objective import cost_terms
-from milp_planner.milp.program.rows import SENSES, Row
-from milp_planner.milp.program.variables import (
+from milp_planner.milp.program.language.rows import SENSES, Row
+from milp_planner.milp.program.language.rule import Rule
+from milp_planner.milp.program.language.variables import (
     Fleet,
     Terms,
     add_variables,
     expression,
     merged,
 )
+from milp_planner.milp.program.levels import Splits, ramp_tangents, utilization_levels
 
 WIDEST_SPAN = 1e9
 """Largest ratio of coefficients in a row before the answer of a solver is worth nothing."""

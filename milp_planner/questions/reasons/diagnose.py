@@ -17,8 +17,8 @@ from milp_planner.inputs.catalog.records import Catalog, Offering
 from milp_planner.inputs.problem.patching import Patch
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.families import limits_of
-from milp_planner.milp.program.family import Rule
-from milp_planner.milp.program.loosening import CashLimit, LimitInForce
+from milp_planner.milp.program.language.loosening import CashLimit, LimitInForce
+from milp_planner.milp.program.language.rule import Rule
 from milp_planner.plans.records import Change, Diagnosis, Fit, Plan, Provenance
 from milp_planner.questions.re_solve import Resolver, cash_of, fleet_line, stranded
 from milp_planner.questions.reasons.misfit import fits_of

@@ -10,8 +10,8 @@ from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.patching import patched
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.families import limits_of
-from milp_planner.milp.program.family import Rule
-from milp_planner.milp.program.loosening import CashLimit, LimitInForce, SteppedLimit
+from milp_planner.milp.program.language.loosening import CashLimit, LimitInForce, SteppedLimit
+from milp_planner.milp.program.language.rule import Rule
 from milp_planner.plans.document import clean
 from milp_planner.plans.records import Plan, Status
 from milp_planner.questions.re_solve import (

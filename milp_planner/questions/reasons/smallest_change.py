@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from milp_planner.inputs.problem.patching import Patch, patched
 from milp_planner.inputs.problem.records import Problem
-from milp_planner.milp.program.loosening import (
+from milp_planner.milp.program.language.loosening import (
     CashLimit,
     LimitInForce,
     NameLimit,

@@ -17,7 +17,7 @@ from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Budget, Problem
 from milp_planner.inputs.reading.arguments import check_number
-from milp_planner.milp.program.family import Rule
+from milp_planner.milp.program.language.rule import Rule
 from milp_planner.milp.program.lexicographic import Held, Stage, stages_of
 from milp_planner.plans.records import Plan, Status
 from milp_planner.questions.re_solve import (

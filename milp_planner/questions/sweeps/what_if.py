@@ -18,7 +18,7 @@ from milp_planner.errors import PlannerError, SolverError, argument_error
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.reading.arguments import check_kind, check_text, items_of
-from milp_planner.milp.program.family import Rule
+from milp_planner.milp.program.language.rule import Rule
 from milp_planner.plans.document import clean
 from milp_planner.plans.records import Plan, Status
 from milp_planner.questions.break_even import BreakEven, Split, break_even, split

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.milp.program.cost import CashTerm
-from milp_planner.milp.program.family import FREE, Standing
-from milp_planner.milp.program.variables import Fleet, Terms
+from milp_planner.milp.program.language.cost import CashTerm
+from milp_planner.milp.program.language.rule import FREE, Standing
+from milp_planner.milp.program.language.variables import Fleet, Terms
 from milp_planner.plans.records import Purchase, Route
 from milp_planner.units import SECONDS_PER_HOUR
 

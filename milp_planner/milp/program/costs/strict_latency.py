@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.records import Penalties, Workload
-from milp_planner.milp.program.cost import Penalty, Usage
-from milp_planner.milp.program.family import FREE, Standing
-from milp_planner.milp.program.variables import Fleet, Level, Terms
+from milp_planner.milp.program.language.cost import Penalty, Usage
+from milp_planner.milp.program.language.rule import FREE, Standing
+from milp_planner.milp.program.language.variables import Fleet, Level, Terms
 from milp_planner.plans.records import MEDIUM_BAND, SNAP
 
 HIGH_BAND_FLOOR = 0.75

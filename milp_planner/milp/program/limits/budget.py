@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator
 
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.milp.program.family import FREE, Rule, Standing
-from milp_planner.milp.program.loosening import CashLimit
-from milp_planner.milp.program.objective import cash_terms
-from milp_planner.milp.program.rows import LE, Row, scaled
-from milp_planner.milp.program.variables import Fleet, least_usd, merged
+from milp_planner.milp.program.costs.terms import cash_terms
+from milp_planner.milp.program.language.loosening import CashLimit
+from milp_planner.milp.program.language.rows import LE, Row, scaled
+from milp_planner.milp.program.language.rule import FREE, Rule, Standing
+from milp_planner.milp.program.language.variables import Fleet, least_usd, merged
 from milp_planner.plans.records import SNAP, Plan, exceeds
 
 

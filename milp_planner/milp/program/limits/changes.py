@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.milp.program.family import FREE, Rule, Standing
-from milp_planner.milp.program.loosening import SteppedLimit, counted_limit, plural
-from milp_planner.milp.program.rows import GE, LE, Row, count_terms
-from milp_planner.milp.program.variables import Fleet, Terms, add, change_key, tracks_changes
+from milp_planner.milp.program.language.loosening import SteppedLimit, counted_limit, plural
+from milp_planner.milp.program.language.rows import GE, LE, Row, count_terms
+from milp_planner.milp.program.language.rule import FREE, Rule, Standing
+from milp_planner.milp.program.language.variables import (
+    Fleet,
+    Terms,
+    add,
+    change_key,
+    tracks_changes,
+)
 from milp_planner.plans.records import Plan, Purchase, exceeds
 
 

@@ -13,10 +13,10 @@ from typing import ClassVar
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.records import Problem
-from milp_planner.milp.program.family import Rule, Standing
-from milp_planner.milp.program.loosening import SteppedLimit, counted_limit, plural
-from milp_planner.milp.program.rows import LE, Row
-from milp_planner.milp.program.variables import Fleet
+from milp_planner.milp.program.language.loosening import SteppedLimit, counted_limit, plural
+from milp_planner.milp.program.language.rows import LE, Row
+from milp_planner.milp.program.language.rule import Rule, Standing
+from milp_planner.milp.program.language.variables import Fleet
 from milp_planner.plans.records import Plan, exceeds
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from milp_planner.candidates.records import Candidate
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.milp.program.language.rows import GE, Row
+from milp_planner.milp.program.language.variables import Fleet, ceil_snapped
 from milp_planner.milp.program.limits.names_count import NamesCount
-from milp_planner.milp.program.rows import GE, Row
-from milp_planner.milp.program.variables import Fleet, ceil_snapped
 
 
 class ProviderCount(NamesCount):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.records import Problem
-from milp_planner.milp.program.capacity import useful_replicas
-from milp_planner.milp.program.family import Standing
+from milp_planner.milp.program.language.capacity import useful_replicas
+from milp_planner.milp.program.language.rule import Standing
+from milp_planner.milp.program.language.variables import is_elastic
 from milp_planner.milp.program.limits.shares import CapacityShare, in_force
-from milp_planner.milp.program.variables import is_elastic
 
 
 class ProviderShare(CapacityShare):

@@ -9,10 +9,10 @@ from fnmatch import fnmatchcase
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.inputs.problem.records import GpuLimits, Problem
-from milp_planner.milp.program.family import Rule, Standing
-from milp_planner.milp.program.loosening import SteppedLimit, counted_limit
-from milp_planner.milp.program.rows import LE, Row, count_terms, distinct, most_at_once
-from milp_planner.milp.program.variables import Fleet
+from milp_planner.milp.program.language.loosening import SteppedLimit, counted_limit
+from milp_planner.milp.program.language.rows import LE, Row, count_terms, distinct, most_at_once
+from milp_planner.milp.program.language.rule import Rule, Standing
+from milp_planner.milp.program.language.variables import Fleet
 from milp_planner.plans.records import Plan, exceeds
 
 Weight = Callable[[Candidate], float]

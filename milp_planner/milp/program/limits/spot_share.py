@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.records import Problem
-from milp_planner.milp.program.capacity import useful_replicas
-from milp_planner.milp.program.family import Standing
+from milp_planner.milp.program.language.capacity import useful_replicas
+from milp_planner.milp.program.language.rule import Standing
 from milp_planner.milp.program.limits.shares import CapacityShare, in_force
 
 

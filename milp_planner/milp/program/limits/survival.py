@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.patching import Patch
-from milp_planner.milp.program.capacity import capacity_of, capacity_terms, mix_rate
-from milp_planner.milp.program.family import Rule, Standing
-from milp_planner.milp.program.loosening import SteppedLimit, percent
-from milp_planner.milp.program.rows import GE, Row
-from milp_planner.milp.program.variables import Fleet, Terms, add, ceil_snapped
+from milp_planner.milp.program.language.capacity import capacity_of, capacity_terms, mix_rate
+from milp_planner.milp.program.language.loosening import SteppedLimit, percent
+from milp_planner.milp.program.language.rows import GE, Row
+from milp_planner.milp.program.language.rule import Rule, Standing
+from milp_planner.milp.program.language.variables import Fleet, Terms, add, ceil_snapped
 from milp_planner.plans.records import Plan, exceeds
 
 SURVIVAL_GROUPS: dict[str, Callable[[Candidate], str]] = {

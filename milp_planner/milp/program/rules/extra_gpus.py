@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from milp_planner.candidates.records import PlanningInput
-from milp_planner.milp.program.family import Structural
-from milp_planner.milp.program.rows import LE, Row, count_terms
-from milp_planner.milp.program.variables import Fleet, add
+from milp_planner.milp.program.language.rows import LE, Row, count_terms
+from milp_planner.milp.program.language.rule import Structural
+from milp_planner.milp.program.language.variables import Fleet, add
 from milp_planner.plans.records import Plan
 
 

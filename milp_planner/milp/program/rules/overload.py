@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.problem.records import Workload
-from milp_planner.milp.program.family import Structural
-from milp_planner.milp.program.rows import GE, LE, Row
-from milp_planner.milp.program.variables import (
+from milp_planner.milp.program.language.rows import GE, LE, Row
+from milp_planner.milp.program.language.rule import Structural
+from milp_planner.milp.program.language.variables import (
     LEAST_UTILIZATION,
     Fleet,
     Level,

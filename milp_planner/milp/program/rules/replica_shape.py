@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.records import Workload
-from milp_planner.milp.program.family import FREE, Rule, Standing
-from milp_planner.milp.program.loosening import NameLimit
-from milp_planner.milp.program.rows import Row
-from milp_planner.milp.program.variables import Fleet
+from milp_planner.milp.program.language.loosening import NameLimit
+from milp_planner.milp.program.language.rows import Row
+from milp_planner.milp.program.language.rule import FREE, Rule, Standing
+from milp_planner.milp.program.language.variables import Fleet
 from milp_planner.plans.records import Plan
 from milp_planner.serving.memory import precisions_of
 

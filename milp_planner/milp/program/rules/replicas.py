@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.records import Workload
-from milp_planner.milp.program.capacity import useful_replicas
-from milp_planner.milp.program.family import Rule, Standing
-from milp_planner.milp.program.loosening import SteppedLimit
-from milp_planner.milp.program.rows import GE, Row
-from milp_planner.milp.program.variables import Fleet, Terms, add, ceil_snapped
+from milp_planner.milp.program.language.capacity import useful_replicas
+from milp_planner.milp.program.language.loosening import SteppedLimit
+from milp_planner.milp.program.language.rows import GE, Row
+from milp_planner.milp.program.language.rule import Rule, Standing
+from milp_planner.milp.program.language.variables import Fleet, Terms, add, ceil_snapped
 from milp_planner.plans.records import Plan, exceeds
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.milp.program.family import Standing
-from milp_planner.milp.program.variables import Fleet, Terms
+from milp_planner.milp.program.language.rule import Standing
+from milp_planner.milp.program.language.variables import Fleet, Terms
 from milp_planner.plans.records import Purchase, Route
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from milp_planner.milp.program.cost import CashTerm, CostTerm, Penalty
 from milp_planner.milp.program.costs.overload import Overload
 from milp_planner.milp.program.costs.per_token import PerToken
 from milp_planner.milp.program.costs.rent import Rent
@@ -16,7 +15,8 @@ from milp_planner.milp.program.costs.shortfall import Shortfall
 from milp_planner.milp.program.costs.spot_loss import SpotLoss
 from milp_planner.milp.program.costs.strict_latency import StrictLatency
 from milp_planner.milp.program.costs.switching import SwitchingCost
-from milp_planner.milp.program.variables import Fleet, Terms
+from milp_planner.milp.program.language.cost import CashTerm, CostTerm, Penalty
+from milp_planner.milp.program.language.variables import Fleet, Terms
 
 CASH_TERMS: tuple[CashTerm, ...] = (Rent(), PerToken(), SpotLoss(), SwitchingCost())
 PENALTIES: tuple[Penalty, ...] = (Overload(), Scaling(), StrictLatency(), Shortfall())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pulp
 
 from milp_planner.candidates.records import Candidate
-from milp_planner.milp.program.variables import Fleet, Terms, add
+from milp_planner.milp.program.language.variables import Fleet, Terms, add
 from milp_planner.plans.records import Purchase
 
 LE, EQ, GE = pulp.LpConstraintLE, pulp.LpConstraintEQ, pulp.LpConstraintGE

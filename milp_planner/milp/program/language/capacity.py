@@ -8,7 +8,7 @@ import pulp
 
 from milp_planner.candidates.records import Candidate
 from milp_planner.inputs.problem.records import Problem
-from milp_planner.milp.program.variables import Fleet
+from milp_planner.milp.program.language.variables import Fleet
 from milp_planner.plans.records import Plan, Purchase
 
 UnitRate = Callable[[Candidate], float]

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.milp.program.loosening import LimitInForce
-from milp_planner.milp.program.rows import Row
-from milp_planner.milp.program.variables import Fleet
+from milp_planner.milp.program.language.loosening import LimitInForce
+from milp_planner.milp.program.language.rows import Row
+from milp_planner.milp.program.language.variables import Fleet
 from milp_planner.plans.records import Plan
 
 
