@@ -1,6 +1,6 @@
 """The question: workloads with traffic and wishes, a policy, and limits.
 
-To add a limit, add its field to `Limits` here and its rule to `milp/limits/`.
+To add a limit, add its field to `Limits` here and its rule to `milp/program/limits/`.
 """
 
 from __future__ import annotations
