@@ -145,6 +145,16 @@ class Candidate:
         return tuple(dict.fromkeys(point.source for point in self.serving_points))
 
 
+def change_key(k: Candidate) -> tuple[str, str, str]:
+    """What counts as the same units today and tomorrow: offering, billing, workload."""
+    return k.offering.id, k.offering.billing, k.workload
+
+
+def is_elastic(problem: Problem, k: Candidate) -> bool:
+    """True where the units of `k` may differ from block to block."""
+    return k.mode.elastic or (k.mode.name == "dedicated" and problem.policy.switch_off_dedicated)
+
+
 @dataclass(frozen=True)
 class TurnedDown:
     """An offering that cannot serve a workload, and the one reason."""

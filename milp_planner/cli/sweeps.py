@@ -64,7 +64,7 @@ def read_limits(texts: Sequence[str]) -> dict[str, list[Any]]:
 
 def read_prices(texts: Sequence[str]) -> dict[str, list[float | str]]:
     """`runpod/*=2.10,80%` -> {"runpod/*": [2.1, "80%"]}."""
-    from milp_planner.questions.sweeps.scenarios import read_price
+    from milp_planner.questions.sweeps.market import read_price
 
     found: dict[str, list[float | str]] = {}
     for text in texts:

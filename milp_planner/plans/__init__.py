@@ -1,1 +1,3 @@
-"""The answer as plain records: no solver, no search, no layout."""
+"""The answer as plain records, and what is made of them: no solver, no search, no layout."""
+
+from milp_planner.plans import document as document  # registers the documents of the records

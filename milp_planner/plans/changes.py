@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from milp_planner.candidates.records import PlanningInput
-from milp_planner.milp.program.limits.changes import unit_change_of
+from collections.abc import Iterable
+
+from milp_planner.candidates.records import PlanningInput, change_key
 from milp_planner.plans.consequences import UnitChange
 from milp_planner.plans.records import Purchase
 
@@ -25,3 +26,18 @@ def changes(given: PlanningInput, purchases: tuple[Purchase, ...]) -> tuple[Unit
     )
     order = {w.name: i for i, w in enumerate(given.problem.workloads)}
     return tuple(sorted(rows, key=lambda c: (order[c.workload], c.offering, c.billing)))
+
+
+def unit_change_of(
+    given: PlanningInput, purchases: Iterable[Purchase]
+) -> dict[tuple[str, str, str], int]:
+    """Units added (positive) or removed (negative) by (offering, billing, workload)."""
+    planned: dict[tuple[str, str, str], int] = {}
+    for p in purchases:
+        if not p.candidate.mode.per_token:
+            key = change_key(p.candidate)
+            busiest = given.schedule.demands[key[2]].busiest
+            planned[key] = planned.get(key, 0) + p.units_by_block[busiest]
+    current = given.current_units()
+    keys = sorted(planned.keys() | current.keys())
+    return {key: planned.get(key, 0) - current.get(key, 0) for key in keys}

@@ -1,5 +1,5 @@
 """What a plan means beside its costs: what is left after a loss, what that safety costs, and what
-becomes of today's units. Plain data; `solving/resilience.py` and `changes.py` work it out.
+becomes of today's units. Plain data; `losses`, `resilience` and `changes` work it out.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from milp_planner.candidates.records import Candidate
-from milp_planner.plans.document import changes
+from milp_planner.plans.held import changes
 from milp_planner.plans.records import Plan, Purchase
 
 MOST_CHANGES_SAID = 4

@@ -9,11 +9,13 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from milp_planner.candidates.records import Candidate, RatePoint, TurnedDown
 from milp_planner.plans.consequences import UnitChange
+from milp_planner.plans.differences import trade, what_changed
+from milp_planner.plans.held import changes
 from milp_planner.plans.measure_next import measure_next
 from milp_planner.plans.records import (
     Change,
@@ -24,46 +26,13 @@ from milp_planner.plans.records import (
     Purchase,
     Route,
     WorkloadPlan,
+    plain_data,
 )
 
 DOCUMENT_VERSION = 1
 """Raised when a key of the document changes its meaning or goes."""
 
 NOT_INCLUDED = ("egress", "storage", "support", "tax", "staff")
-
-SMALLEST_CHANGE = 1e-6
-
-ChangeKey = tuple[str, str, str, str, int]
-_KEY_NAMES = ("workload", "offering", "billing", "precision", "tensor_parallel")
-
-
-@dataclass(frozen=True)
-class Held:
-    """How much is bought of one thing, or the difference of two such amounts."""
-
-    units: int = 0
-    unit_hours_per_month: float = 0.0
-    requests_share: float = 0.0
-    """Per-token use only: share of the workload's requests."""
-
-    @property
-    def matters(self) -> bool:
-        """Whether anything is there beyond rounding."""
-        return (
-            self.units != 0
-            or abs(self.unit_hours_per_month) > SMALLEST_CHANGE
-            or abs(self.requests_share) > SMALLEST_CHANGE
-        )
-
-    def __add__(self, other: Held) -> Held:
-        return Held(
-            self.units + other.units,
-            self.unit_hours_per_month + other.unit_hours_per_month,
-            self.requests_share + other.requests_share,
-        )
-
-    def __sub__(self, other: Held) -> Held:
-        return self + Held(-other.units, -other.unit_hours_per_month, -other.requests_share)
 
 
 def plan_dict(plan: Plan, *, reproducible: bool = False) -> dict[str, Any]:
@@ -183,17 +152,6 @@ def reason_kind(reason: str) -> str:
     return re.sub(r"… GiB$", "…", kind)
 
 
-def changes(plan: Plan, other: Plan) -> list[dict[str, Any]]:
-    """What `other` has more (+) or less (-) of than `plan`, in a fixed order."""
-    before, after = _held(plan), _held(other)
-    rows = []
-    for key in sorted(before.keys() | after.keys()):
-        change = after.get(key, Held()) - before.get(key, Held())
-        if change.matters:
-            rows.append({**dict(zip(_KEY_NAMES, key, strict=True)), **asdict(change)})
-    return rows
-
-
 def clean(document: Mapping[str, Any]) -> dict[str, Any]:
     """Plain JSON values: tuples become lists, -0.0 becomes 0.0, what is not finite is unknown."""
     return {str(key): _plain(value) for key, value in document.items()}
@@ -279,8 +237,6 @@ def _route_dict(route: Route) -> dict[str, Any]:
 
 
 def _alternative_dict(plan: Plan, other: Plan, rank: int) -> dict[str, Any]:
-    from milp_planner.plans.differences import trade, what_changed  # which needs `changes`
-
     return {
         "rank": rank,
         "status": other.status.value,
@@ -344,17 +300,6 @@ def _provenance_dict(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _held(plan: Plan) -> dict[ChangeKey, Held]:
-    """What a plan holds, by what is bought for whom."""
-    held: dict[ChangeKey, Held] = {}
-    for p in plan.purchases:
-        k = p.candidate
-        key = (k.workload, k.offering.id, k.offering.billing, k.precision, k.tensor_parallel)
-        share = p.requests_share if k.mode.per_token else 0.0
-        held[key] = held.get(key, Held()) + Held(p.units, p.unit_hours, share)
-    return held
-
-
 def _minus(value: float | None, other: float | None) -> float | None:
     return None if value is None or other is None else value - other
 
@@ -403,3 +348,7 @@ PURCHASE_COLUMNS: dict[str, Callable[[Purchase], Any]] = {
     "price_note": lambda p: p.candidate.offering.price_note,
 }
 """The row of a purchase: its columns in order. To add one, add a line."""
+
+plain_data.register(Plan, plan_dict)
+plain_data.register(Purchase, purchase_dict)
+plain_data.register(Diagnosis, diagnosis_dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
 from milp_planner.candidates.records import Candidate, TurnedDown
@@ -32,6 +33,16 @@ class Status(Enum):
     def has_plan(self) -> bool:
         """True when there is a fleet to look at."""
         return self in (Status.OPTIMAL, Status.FEASIBLE)
+
+
+@singledispatch
+def plain_data(record: object) -> dict[str, Any]:
+    """A record as plain data, ready for JSON.
+
+    Documents are made above the records, in `plan_dict`, which registers here what each kind
+    becomes; the package sees to it that this is done before any record is there.
+    """
+    raise TypeError(f"{type(record).__name__} has no document")
 
 
 def exceeds(value: float, limit: float, tolerance: float = 1e-6) -> bool:
@@ -218,7 +229,7 @@ class Provenance:
 
 
 @dataclass(frozen=True)
-class Fit:
+class Misfit:
     """Why a replica on one GPU type cannot serve a workload."""
 
     workload: str
@@ -262,7 +273,7 @@ class Diagnosis:
     """Why there is no plan, and what would give one."""
 
     headline: str
-    fits: tuple[Fit, ...] = ()
+    fits: tuple[Misfit, ...] = ()
     """For workloads that nothing serves: GPU types and sizes, the nearest to serving first."""
 
     conflict: tuple[tuple[str, str], ...] = ()
@@ -285,9 +296,7 @@ class Diagnosis:
         """One row per change: those that suffice alone, then those of the combination."""
         from pandas import DataFrame
 
-        from milp_planner.plans.document import diagnosis_dict
-
-        document = diagnosis_dict(self)
+        document = plain_data(self)
         return DataFrame([*document["changes"], *document["combination"]])
 
 
@@ -393,15 +402,11 @@ class Plan:
         """The purchases as a pandas DataFrame, one row each."""
         from pandas import DataFrame
 
-        from milp_planner.plans.document import purchase_dict
-
-        return DataFrame([purchase_dict(p) for p in self.purchases])
+        return DataFrame([plain_data(p) for p in self.purchases])
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain data, ready for JSON."""
-        from milp_planner.plans.document import plan_dict
-
-        return plan_dict(self)
+        return plain_data(self)
 
 
 def _busy_unit_hours(p: Purchase) -> float:

@@ -9,7 +9,7 @@ from milp_planner.candidates.records import Candidate
 
 
 @dataclass(frozen=True)
-class FleetChoice:
+class FleetSolution:
     """A fleet as bare numbers."""
 
     units: Mapping[Candidate, tuple[int, ...]] = field(default_factory=dict)

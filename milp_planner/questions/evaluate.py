@@ -18,13 +18,13 @@ from milp_planner.milp.presolve.routing import balanced
 from milp_planner.milp.program.families import rules_of
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.plans.records import Plan, Provenance, WorkloadPlan
-from milp_planner.plans.solution import FleetChoice
+from milp_planner.plans.solution import FleetSolution
 from milp_planner.questions.solve import provenance_of, with_oldest_price
 from milp_planner.solving.arguments import catalog_for
 from milp_planner.solving.assemble import assemble
 from milp_planner.solving.own_rules import held_to
 from milp_planner.solving.prepare import prepare
-from milp_planner.solving.search import Settings
+from milp_planner.solving.results import Settings
 from milp_planner.units import parse_share, shown
 
 Row = Offering | TokenPrice
@@ -122,8 +122,8 @@ def evaluate(
     wanted = _todays_fleet(given) if fleet is None else fleet
     rows = dict(_resolved(problem, catalog, wanted))
     given = _with_candidates(given, [row for _, row in rows])
-    choice = _choice(given, rows)
-    plan = with_oldest_price(assemble(given, choice, _provenance(given), exact=True))
+    solution = _solution(given, rows)
+    plan = with_oldest_price(assemble(given, solution, _provenance(given), exact=True))
     return Evaluation(replace(plan, turned_down=()), tuple(_breaches(given, plan)))
 
 
@@ -267,7 +267,7 @@ def _with_candidates(given: PlanningInput, rows: Sequence[Row]) -> PlanningInput
     return replace(given, candidates=list_candidates(problem, given.schedule, sold))
 
 
-def _choice(given: PlanningInput, rows: Mapping[tuple[str, Row], Units]) -> FleetChoice:
+def _solution(given: PlanningInput, rows: Mapping[tuple[str, Row], Units]) -> FleetSolution:
     units: dict[Candidate, tuple[int, ...]] = {}
     tokens: dict[Candidate, float] = {}
     for (workload, row), amount in rows.items():
@@ -277,8 +277,8 @@ def _choice(given: PlanningInput, rows: Mapping[tuple[str, Row], Units]) -> Flee
             tokens[k] = float(amount)
         else:
             units[k] = _by_block(given, k, amount)
-    choice = FleetChoice(units={k: on for k, on in units.items() if any(on)})
-    return balanced(given, _routed(given, choice, tokens))
+    solution = FleetSolution(units={k: on for k, on in units.items() if any(on)})
+    return balanced(given, _routed(given, solution, tokens))
 
 
 def _largest_candidate(given: PlanningInput, workload: str, row: Row) -> Candidate:
@@ -308,8 +308,8 @@ def _by_block(given: PlanningInput, k: Candidate, amount: Units) -> tuple[int, .
 
 
 def _routed(
-    given: PlanningInput, choice: FleetChoice, tokens: Mapping[Candidate, float]
-) -> FleetChoice:
+    given: PlanningInput, solution: FleetSolution, tokens: Mapping[Candidate, float]
+) -> FleetSolution:
     """Shares of every class: the per-token ones as given, the rest by capacity for the class."""
     shares: dict[tuple[Candidate, int, int], float] = {}
     shortfalls: dict[tuple[str, int, int], float] = {}
@@ -321,19 +321,19 @@ def _routed(
         for t, peak in enumerate(demand.peak):
             for q in range(len(demand.classes)) if peak else ():
                 shares |= {(k, q, t): share for k, share in fixed.items()}
-                held = _capacity_for(choice, name, q, t)
+                held = _capacity_for(solution, name, q, t)
                 if not held and rest > 0:
                     shortfalls[name, q, t] = rest
                 if len(demand.classes) > 1:
                     total = sum(held.values())
                     shares |= {(k, q, t): rest * rate / total for k, rate in held.items()}
-    return replace(choice, shares=shares, shortfalls=shortfalls)
+    return replace(solution, shares=shares, shortfalls=shortfalls)
 
 
-def _capacity_for(choice: FleetChoice, workload: str, q: int, t: int) -> dict[Candidate, float]:
+def _capacity_for(solution: FleetSolution, workload: str, q: int, t: int) -> dict[Candidate, float]:
     return {
         k: on[t] * k.requests_per_second[q]
-        for k, on in choice.units.items()
+        for k, on in solution.units.items()
         if k.workload == workload and on[t] and k.requests_per_second[q]
     }
 

@@ -16,9 +16,11 @@ from milp_planner.inputs.problem.records import Alternatives, Penalties, Problem
 from milp_planner.milp.presolve.forced_use import Required, Wanted
 from milp_planner.plans.records import Plan, Proof, Provenance, Status
 from milp_planner.solving.arguments import check_settings
+from milp_planner.solving.optimum import Optimizer
 from milp_planner.solving.parts import first_answer
 from milp_planner.solving.prepare import listing_key, prepare
-from milp_planner.solving.search import Answer, Search, Settings
+from milp_planner.solving.results import NOT_SOLVED, SearchResult, Session, Settings
+from milp_planner.solving.search import Search
 
 NO_ALTERNATIVES = Alternatives(count=0)
 LEAST_S = 0.01
@@ -34,7 +36,7 @@ class Resolver:
     settings: Settings
     provenance: Provenance
     _listed: list[tuple[tuple[Any, ...], PlanningInput]] = field(default_factory=list)
-    _known: dict[tuple[object, bool], Answer] = field(default_factory=dict)
+    _known: dict[tuple[object, bool], SearchResult] = field(default_factory=dict)
     _started_s: float = field(default_factory=time.monotonic)
 
     @property
@@ -47,7 +49,7 @@ class Resolver:
         """Time until the limit."""
         return max(0.0, self.settings.time_limit_s - (time.monotonic() - self._started_s))
 
-    def answer(self, problem: Problem, *, break_ties: bool = False) -> Answer:
+    def answer(self, problem: Problem, *, break_ties: bool = False) -> SearchResult:
         """The best plan of a changed problem; solved once, however often it is asked.
 
         Of plans that score the same it is any one, unless ties are broken as `solve` breaks them.
@@ -62,12 +64,12 @@ class Resolver:
 
     def answer_of(
         self, given: PlanningInput, required: Required | None = None, *, break_ties: bool = False
-    ) -> Answer:
+    ) -> SearchResult:
         """The best plan of a prepared problem, with something that must be in use."""
         if any(stranded(given)):
-            return Answer(Status.INFEASIBLE, None, Proof(certified=True, certified_by=()))
+            return SearchResult(Status.INFEASIBLE, None, Proof(certified=True, certified_by=()))
         if self.seconds_left <= 0 or self._is_cancelled():
-            return Answer(Status.NO_PLAN, None, Proof(certified=False, certified_by=()))
+            return NOT_SOLVED
         search = self.search(given, required, break_ties=break_ties)
         return first_answer(search) if required is None else search.next()
 
@@ -75,10 +77,17 @@ class Resolver:
         self, given: PlanningInput, required: Required | None = None, *, break_ties: bool = False
     ) -> Search:
         """A search of its own for a prepared problem, within the time that is left."""
-        settings = replace(
-            self.settings, time_limit_s=max(self.seconds_left, LEAST_S), break_ties=break_ties
-        )
+        settings = replace(self._settings_left, break_ties=break_ties)
         return Search(given, settings, self.provenance, NO_ALTERNATIVES, required=required)
+
+    def optimizer(self, given: PlanningInput) -> Optimizer:
+        """An optimizer for a prepared problem, within the time that is left."""
+        settings = self._settings_left
+        return Optimizer(given, settings, self.provenance, Session.of(settings))
+
+    @property
+    def _settings_left(self) -> Settings:
+        return replace(self.settings, time_limit_s=max(self.seconds_left, LEAST_S))
 
     def _is_cancelled(self) -> bool:
         return self.settings.cancel is not None and self.settings.cancel.is_set()

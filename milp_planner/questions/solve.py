@@ -12,9 +12,9 @@ from milp_planner._version import __version__
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.fingerprint import problem_sha256
+from milp_planner.inputs.problem.policies import may_fall_short
 from milp_planner.inputs.problem.records import Budget, Problem
 from milp_planner.milp.program.language.rule import Rule
-from milp_planner.milp.program.language.variables import may_fall_short
 from milp_planner.plans.differences import twin_notes
 from milp_planner.plans.records import Plan, Proof, Provenance, Status
 from milp_planner.questions.re_solve import settings_of
@@ -29,7 +29,8 @@ from milp_planner.solving.own_rules import held_to
 from milp_planner.solving.parts import first_answer
 from milp_planner.solving.prepare import prepare
 from milp_planner.solving.resilience import resilience_cost
-from milp_planner.solving.search import Answer, Interrupted, Search, Settings
+from milp_planner.solving.results import NOT_SOLVED, Interrupted, SearchResult, Settings
+from milp_planner.solving.search import Search
 
 HALF_A_CENT = 0.005
 
@@ -128,7 +129,7 @@ def plan_of(search: Search, *, beside: bool = False) -> Plan:
     return _with_alternatives(search, note, freed)
 
 
-def _without_survival(search: Search) -> Answer | None:
+def _without_survival(search: Search) -> SearchResult | None:
     """The best plan when nothing need survive, within the time that is left; None without limit.
 
     Of plans that score the same it is any one: its score is all that is asked for.
@@ -137,7 +138,7 @@ def _without_survival(search: Search) -> Answer | None:
     if problem.limits.survival is None:
         return None
     if search.is_stopped:
-        return Answer(Status.NO_PLAN, None, Proof(certified=False, certified_by=()))
+        return NOT_SOLVED
     limits = problem.limits.model_copy(update={"survive_loss_of": "none"})
     given = replace(search.given, problem=problem.model_copy(update={"limits": limits}))
     settings = replace(search.settings, time_limit_s=search.seconds_left, break_ties=False)
@@ -152,7 +153,7 @@ def _look_for_alternatives(search: Search) -> str:
     return ""
 
 
-def _with_alternatives(search: Search, note: str, freed: Answer | None) -> Plan:
+def _with_alternatives(search: Search, note: str, freed: SearchResult | None) -> Plan:
     """The cheapest plan of the search with all others, cheapest first.
 
     That is the first one, unless it was stopped before its proof and a later one is cheaper; no
@@ -182,7 +183,7 @@ def in_order(plans: Sequence[Plan]) -> list[Plan]:
     return sorted(plans, key=lambda plan: plan.score_usd_per_month or 0.0)
 
 
-def _ending(search: Search, answer: Answer) -> str:
+def _ending(search: Search, answer: SearchResult) -> str:
     if answer.status is Status.INFEASIBLE:
         return f"no further plan differs by {search.asked.differ_by}"
     if search.is_cancelled:
@@ -248,7 +249,7 @@ def _above_budget(cheapest: Plan, budget: Budget) -> str:
 
 
 def empty_plan(
-    search: Search, status: Status, reasons: tuple[str, ...], answer: Answer | None = None
+    search: Search, status: Status, reasons: tuple[str, ...], answer: SearchResult | None = None
 ) -> Plan:
     """A plan without a fleet, and why."""
     return Plan(

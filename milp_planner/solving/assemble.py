@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic
+from milp_planner.inputs.problem.policies import is_strict, utilization_limit
 from milp_planner.inputs.problem.records import Workload
-from milp_planner.milp.program.costs.strict_latency import is_strict
 from milp_planner.milp.program.costs.terms import PENALTIES
 from milp_planner.milp.program.language.cost import Usage
-from milp_planner.milp.program.language.variables import is_elastic, utilization_limit
 from milp_planner.plans.changes import changes
+from milp_planner.plans.losses import worst_losses
 from milp_planner.plans.records import (
     MEDIUM_BAND,
     Plan,
@@ -26,10 +26,13 @@ from milp_planner.plans.records import (
     WorkloadPlan,
     band,
 )
-from milp_planner.plans.solution import FleetChoice
-from milp_planner.solving.costs import cash_usd, penalties_usd, purchase_usd
+from milp_planner.plans.solution import FleetSolution
+from milp_planner.solving.costs import (
+    cash_usd,
+    penalties_usd,
+    purchase_usd,
+)
 from milp_planner.solving.notes import notes
-from milp_planner.solving.resilience import worst_losses
 from milp_planner.traffic.month import Demand
 from milp_planner.units import SECONDS_PER_HOUR
 
@@ -41,7 +44,7 @@ NOTHING = 1e-7
 
 
 def assemble(
-    given: PlanningInput, choice: FleetChoice, provenance: Provenance, *, exact: bool = False
+    given: PlanningInput, solution: FleetSolution, provenance: Provenance, *, exact: bool = False
 ) -> Plan:
     """The plan of a fleet, unproven: status `feasible`, no bound.
 
@@ -49,11 +52,11 @@ def assemble(
     takes it as computed, for fleets that no solver chose.
     """
     routes = tuple(
-        route for w in given.problem.workloads for route in _routes(given, choice, w.name)
+        route for w in given.problem.workloads for route in _routes(given, solution, w.name)
     )
-    purchases = _purchases(given, choice, routes)
+    purchases = _purchases(given, solution, routes)
     workloads = tuple(
-        _workload_plan(given, choice, w.name, purchases, routes, exact)
+        _workload_plan(given, solution, w.name, purchases, routes, exact)
         for w in given.problem.workloads
     )
     cash = cash_usd(given, purchases, routes)
@@ -101,11 +104,11 @@ def _range_warnings(purchases: Sequence[Purchase]) -> Sequence[str]:
     return list(dict.fromkeys(warning for point in points for warning in point.warnings))
 
 
-def _routes(given: PlanningInput, choice: FleetChoice, workload: str) -> list[Route]:
+def _routes(given: PlanningInput, solution: FleetSolution, workload: str) -> list[Route]:
     """Who serves which share; with one class, units share the load in proportion to capacity."""
     demand = given.schedule.demands[workload]
     chosen: dict[tuple[int, int], dict[Candidate, float]] = {}
-    for (k, q, t), share in choice.shares.items():
+    for (k, q, t), share in solution.shares.items():
         if k.workload == workload and share > NOTHING:
             chosen.setdefault((q, t), {})[k] = share
     routes = []
@@ -114,9 +117,9 @@ def _routes(given: PlanningInput, choice: FleetChoice, workload: str) -> list[Ro
             continue
         for q, request_class in enumerate(demand.classes):
             shares = chosen.get((q, t), {})
-            short = choice.shortfalls.get((workload, q, t), 0.0)
+            short = solution.shortfalls.get((workload, q, t), 0.0)
             if len(demand.classes) == 1:
-                shares |= _by_capacity(choice, workload, t, 1 - short - sum(shares.values()))
+                shares |= _by_capacity(solution, workload, t, 1 - short - sum(shares.values()))
             shares = _normalised(shares, 1 - short)
             rate = request_class.share * demand.peak[t]
             routes += [
@@ -127,11 +130,11 @@ def _routes(given: PlanningInput, choice: FleetChoice, workload: str) -> list[Ro
 
 
 def _by_capacity(
-    choice: FleetChoice, workload: str, t: int, share: float
+    solution: FleetSolution, workload: str, t: int, share: float
 ) -> dict[Candidate, float]:
     held = {
         k: k.mix_requests_per_second * units[t]
-        for k, units in choice.units.items()
+        for k, units in solution.units.items()
         if k.workload == workload and units[t] and not k.mode.per_token
     }
     total = sum(held.values())
@@ -149,15 +152,15 @@ def _normalised(shares: dict[Candidate, float], served: float) -> dict[Candidate
 
 
 def _purchases(
-    given: PlanningInput, choice: FleetChoice, routes: Sequence[Route]
+    given: PlanningInput, solution: FleetSolution, routes: Sequence[Route]
 ) -> tuple[Purchase, ...]:
     blocks = len(given.schedule.blocks)
-    used = {k for k, units in choice.units.items() if any(units)}
+    used = {k for k, units in solution.units.items() if any(units)}
     used |= {route.candidate for route in routes if route.candidate.mode.per_token}
     purchases = []
     order = {w.name: i for i, w in enumerate(given.problem.workloads)}
     for k in sorted(used, key=lambda k: (order[k.workload], k.id)):
-        units = choice.units.get(k, (0,) * blocks)
+        units = solution.units.get(k, (0,) * blocks)
         if any(units) and not is_elastic(given.problem, k):
             units = (max(units),) * blocks
         purchase = Purchase(k, units, tuple(b.hours for b in given.schedule.blocks), 0.0)
@@ -200,7 +203,7 @@ def _busy_units(given: PlanningInput, k: Candidate, routes: Sequence[Route]) -> 
 
 def _workload_plan(
     given: PlanningInput,
-    choice: FleetChoice,
+    solution: FleetSolution,
     name: str,
     purchases: Sequence[Purchase],
     routes: Sequence[Route],
@@ -237,11 +240,11 @@ def _workload_plan(
         and bool(points)
         and all(p.ttft_measured and p.ttft_s is not None and p.ttft_s <= wish for p in points),
         strict=is_strict(given.problem.policy.active_penalties, workload),
-        shortfall_share=_shortfall(choice, name),
+        shortfall_share=_shortfall(solution, name),
         tokens_per_month=given.schedule.tokens_per_month(name),
         cash_usd_per_month=sum(p.cash_usd_per_month for p in mine),
         penalties=penalties_usd(
-            given, name, Usage(utilization or 0.0, most_gpus, _unserved(given, choice, name))
+            given, name, Usage(utilization or 0.0, most_gpus, _unserved(given, solution, name))
         ),
         unit=demand.unit,
     )
@@ -305,12 +308,12 @@ def _utilization(
     return max(values, default=None)
 
 
-def _shortfall(choice: FleetChoice, workload: str) -> float:
-    mine = [share for (w, _, _), share in choice.shortfalls.items() if w == workload]
+def _shortfall(solution: FleetSolution, workload: str) -> float:
+    mine = [share for (w, _, _), share in solution.shortfalls.items() if w == workload]
     return max(mine, default=0.0)
 
 
-def _unserved(given: PlanningInput, choice: FleetChoice, workload: str) -> float:
+def _unserved(given: PlanningInput, solution: FleetSolution, workload: str) -> float:
     """Requests per month left unserved."""
     demand = given.schedule.demands[workload]
     return sum(
@@ -320,6 +323,6 @@ def _unserved(given: PlanningInput, choice: FleetChoice, workload: str) -> float
         * demand.requests_per_unit
         * given.schedule.blocks[t].hours
         * SECONDS_PER_HOUR
-        for (w, q, t), share in choice.shortfalls.items()
+        for (w, q, t), share in solution.shortfalls.items()
         if w == workload
     )

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from milp_planner.inputs.problem.policies import can_overload, is_strict, utilization_limit
 from milp_planner.inputs.problem.records import Problem
-from milp_planner.milp.program.costs.strict_latency import is_strict
-from milp_planner.milp.program.language.variables import can_overload, utilization_limit
 from milp_planner.plans.records import MEDIUM_BAND, WorkloadPlan
 
 Note = Callable[[Problem, Sequence[WorkloadPlan]], Iterator[str]]

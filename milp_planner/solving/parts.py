@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.inputs.problem.policies import may_fall_short
 from milp_planner.milp.presolve.dominance import prune
 from milp_planner.milp.presolve.lazy_rows import (
     independent,
@@ -20,13 +21,13 @@ from milp_planner.milp.presolve.lazy_rows import (
     relaxed_values,
 )
 from milp_planner.milp.program.families import rules_of
-from milp_planner.milp.program.language.variables import may_fall_short
 from milp_planner.milp.program.limits.quotas import broken_quotas, user_quotas, with_quotas
 from milp_planner.milp.program.model import FleetModel, build_model
 from milp_planner.plans.records import EngineReport, Plan, Proof, Status, exceeds
-from milp_planner.plans.solution import FleetChoice
+from milp_planner.plans.solution import FleetSolution
 from milp_planner.solving.assemble import NOTHING, assemble
-from milp_planner.solving.search import Answer, Search
+from milp_planner.solving.results import SearchResult, cheaper
+from milp_planner.solving.search import Search
 from milp_planner.solving.shortage import may_be_short
 from milp_planner.solving.verify import violations
 
@@ -41,7 +42,7 @@ Ten workloads under one quota in 24 blocks, 2,976 columns: 16 s at once, 1 s blo
 MOST_ROUNDS = 40
 
 
-def first_answer(search: Search) -> Answer:
+def first_answer(search: Search) -> SearchResult:
     """The best plan of a problem; what `search.next()` gives, found in stages where it is large."""
     small = _columns(search.given) <= LARGE
     # What a short budget serves depends on what the quotas let it serve: there none can wait.
@@ -49,13 +50,13 @@ def first_answer(search: Search) -> Answer:
         return search.next()
     stage = _binding_quotas(search)
     for _ in range(MOST_ROUNDS):
-        answer = _solve_stage(search, stage)
-        if answer.plan is None:
-            return answer
-        broken = broken_quotas(search.given.problem, answer.plan)
-        if not broken and not violations(search.given, answer.plan):
-            search.found.append(answer.plan)
-            return answer
+        result = _solve_stage(search, stage)
+        if result.plan is None:
+            return result
+        broken = broken_quotas(search.given.problem, result.plan)
+        if not broken and not violations(search.given, result.plan):
+            search.found.append(result.plan)
+            return result
         if not broken or search.is_stopped:
             break
         stage = _Stage.of(search.given, stage.quotas | broken)
@@ -106,51 +107,38 @@ def _binding_quotas(search: Search) -> _Stage:
     return stage
 
 
-def _solve_stage(search: Search, stage: _Stage) -> Answer:
+def _solve_stage(search: Search, stage: _Stage) -> SearchResult:
     """The stage's optimum, part by part where nothing in force links the parts.
 
     Each part has an equal share of the time left, so that a hard one leaves the others a plan; what
     is left in the end goes to those that had too little.
     """
     parts = list(_parts(stage))
-    answers: list[Answer] = []
+    results: list[SearchResult] = []
     for i, part in enumerate(parts):
-        answers.append(_solve_part(search, part, search.seconds_left / (len(parts) - i)))
-        if answers[-1].status is Status.INFEASIBLE:
-            return answers[-1]
+        results.append(_solve_part(search, part, search.seconds_left / (len(parts) - i)))
+        if results[-1].status is Status.INFEASIBLE:
+            return results[-1]
     for i, part in enumerate(parts):
-        if not _is_done(search, answers[i]) and not search.is_stopped and len(parts) > 1:
-            answers[i] = _better(answers[i], _solve_part(search, part, search.seconds_left))
-    without_plan = next((answer for answer in answers if answer.plan is None), None)
+        if not _is_done(search, results[i]) and not search.is_stopped and len(parts) > 1:
+            results[i] = cheaper(results[i], _solve_part(search, part, search.seconds_left))
+    without_plan = next((result for result in results if result.plan is None), None)
     if without_plan is not None:
         return without_plan
-    return answers[0] if len(answers) == 1 else _joined(search, stage.given, answers)
+    return results[0] if len(results) == 1 else _joined(search, stage.given, results)
 
 
-def _solve_part(search: Search, part: PlanningInput, limit_s: float) -> Answer:
+def _solve_part(search: Search, part: PlanningInput, limit_s: float) -> SearchResult:
     # Programs this large leave ties as the solvers found them.
     settings = replace(search.settings, time_limit_s=limit_s, break_ties=False)
     return Search(part, settings, search.provenance, search.asked).next()
 
 
-def _is_done(search: Search, answer: Answer) -> bool:
+def _is_done(search: Search, result: SearchResult) -> bool:
     """True when the part came to its proof, or to the gap asked for."""
-    if answer.plan is None or answer.bound is None:
+    if result.plan is None or result.bound is None:
         return False
-    return not exceeds(_score(answer) * (1 - search.settings.gap), answer.bound)
-
-
-def _better(one: Answer, later: Answer) -> Answer:
-    """The cheaper of two answers to the same question; of equal ones the later, proven further."""
-    if later.plan is None or (one.plan is not None and _score(one) < _score(later)):
-        return one
-    return later
-
-
-def _score(answer: Answer) -> float:
-    score = answer.known.score_usd_per_month
-    assert score is not None
-    return score
+    return not exceeds(result.score_usd_per_month * (1 - search.settings.gap), result.bound)
 
 
 def _parts(stage: _Stage) -> Iterator[PlanningInput]:
@@ -170,22 +158,22 @@ def _parts(stage: _Stage) -> Iterator[PlanningInput]:
             yield from (only_blocks(group, blocks) for blocks in apart)
 
 
-def _joined(search: Search, stage: PlanningInput, answers: Sequence[Answer]) -> Answer:
-    plans = [answer.plan for answer in answers if answer.plan is not None]
-    plan = assemble(stage, _choice_of(stage, plans), search.provenance)
-    proven = all(answer.status is Status.OPTIMAL for answer in answers)
+def _joined(search: Search, stage: PlanningInput, results: Sequence[SearchResult]) -> SearchResult:
+    plans = [result.plan for result in results if result.plan is not None]
+    plan = assemble(stage, _solution_of(stage, plans), search.provenance)
+    proven = all(result.status is Status.OPTIMAL for result in results)
     status = Status.OPTIMAL if proven else Status.FEASIBLE
-    bounds = [answer.bound for answer in answers]
+    bounds = [result.bound for result in results]
     known = [bound for bound in bounds if bound is not None]
     bound = sum(known) if len(known) == len(bounds) else None
-    proof = _joined_proof([answer.proof for answer in answers])
+    proof = _joined_proof([result.proof for result in results])
     if proven:
         bound = plan.score_usd_per_month
     plan = replace(plan, status=status, proof=proof, bound=bound)
-    return Answer(status, plan, proof, bound)
+    return SearchResult(status, plan, proof, bound)
 
 
-def _choice_of(given: PlanningInput, plans: Sequence[Plan]) -> FleetChoice:
+def _solution_of(given: PlanningInput, plans: Sequence[Plan]) -> FleetSolution:
     """The fleets of several plans as one."""
     units: dict[Candidate, list[int]] = {}
     shares: dict[tuple[Candidate, int, int], float] = {}
@@ -202,7 +190,7 @@ def _choice_of(given: PlanningInput, plans: Sequence[Plan]) -> FleetChoice:
                 q, t = classes.index(route.request_class), given.schedule.blocks.index(route.block)
                 shares[route.candidate, q, t] = route.share
     fixed = {k: tuple(on) for k, on in units.items()}
-    return FleetChoice(fixed, shares, dict(_shortfalls_of(given, plans)))
+    return FleetSolution(fixed, shares, dict(_shortfalls_of(given, plans)))
 
 
 def _shortfalls_of(

@@ -12,15 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from milp_planner.milp.presolve.ties import preference, preferred
 from milp_planner.milp.program.exclusion import contains
 from milp_planner.plans.records import Status
+from milp_planner.solving.optimum import Optimizer, Query
+from milp_planner.solving.results import SearchResult
 from milp_planner.solving.verify import violations
-
-if TYPE_CHECKING:
-    from milp_planner.solving.search import Answer, Search
 
 MOST_COLUMNS = 300
 """In programs with more columns a tie is left as the solvers found it: it would cost too much."""
@@ -34,100 +32,112 @@ TIE_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
-class Ahead:
+class Lookahead:
     """What is known of the plans after those that were found."""
 
-    tied: tuple[Answer, ...] = ()
+    tied: tuple[SearchResult, ...] = ()
     """The best of what the found plans leave; all score the same."""
 
-    beyond: Answer | None = None
+    beyond: SearchResult | None = None
     """The best of what contains none of them either; None when it is not known."""
 
 
-def next_of(search: Search, ahead: Ahead) -> tuple[Answer, Ahead]:
-    """The preferred of all plans that score the same as the first one ahead; and what follows."""
+def next_of(
+    optimizer: Optimizer, query: Query, ahead: Lookahead, *, more_wanted: bool
+) -> tuple[SearchResult, Lookahead]:
+    """The preferred of all plans that score the same as the first one ahead; and what follows.
+
+    `more_wanted` says that another plan will be asked for after this one.
+    """
     first, beyond = ahead.tied[0], ahead.beyond
     too_large = first.proof.columns > MOST_COLUMNS
-    if first.status is not Status.OPTIMAL or too_large or search.is_stopped:
-        return first, Ahead()
+    if first.status is not Status.OPTIMAL or too_large or optimizer.session.is_stopped:
+        return first, Lookahead()
     tied = list(ahead.tied)
     while beyond is None or _is_tied(beyond, first):
         if beyond is not None:
             tied.append(_proven_like(beyond, first))
         if len(tied) > MOST_TIED:
-            tied += _preferred(search, min(tied, key=_score))
+            tied += _preferred(optimizer, query, min(tied, key=lambda one: one.score_usd_per_month))
             beyond = None
             break
-        beyond = search.best_beside([answer.known for answer in tied])
-    lean = [answer for answer in tied if not _has_spare(answer, tied)]
-    chosen = min(lean, key=lambda answer: (_is_dearer(answer, tied), preference_of(search, answer)))
-    return chosen, _after(search, chosen, tied, beyond)
+        beyond = best_excluding(optimizer, query, tied, more_wanted=more_wanted)
+    lean = [result for result in tied if not _has_spare(result, tied)]
+    chosen = min(
+        lean,
+        key=lambda result: (_is_dearer(result, tied), preference(optimizer.given, result.known)),
+    )
+    return chosen, _after(query, chosen, tied, beyond) if more_wanted else Lookahead()
 
 
-def _proven_like(answer: Answer, first: Answer) -> Answer:
-    """The answer with the proof of another one of the same score."""
-    bound = answer.known.score_usd_per_month
-    plan = replace(answer.known, status=first.status, proof=first.proof, bound=bound)
-    return replace(answer, status=first.status, plan=plan, proof=first.proof, bound=bound)
+def best_excluding(
+    optimizer: Optimizer, query: Query, results: Sequence[SearchResult], *, more_wanted: bool
+) -> SearchResult:
+    """The best plan that contains none of these.
+
+    Where it is no next-best plan but only a possible tie, one engine will do, for as much work
+    as a tie is worth: see `milp/presolve/ties.py`.
+    """
+    excluded = tuple(result.known for result in results)
+    return optimizer.best(replace(query, excluded=excluded, for_a_tie=not more_wanted))
 
 
-def _score(answer: Answer) -> float:
-    score = answer.known.score_usd_per_month
-    assert score is not None
-    return score
+def _proven_like(result: SearchResult, first: SearchResult) -> SearchResult:
+    """The result with the proof of another one of the same score."""
+    bound = result.known.score_usd_per_month
+    plan = replace(result.known, status=first.status, proof=first.proof, bound=bound)
+    return SearchResult(first.status, plan, first.proof, bound)
 
 
-def preference_of(search: Search, answer: Answer) -> tuple[object, ...]:
-    """What ties are broken by; the least is preferred."""
-    return preference(search.given, answer.known)
-
-
-def _has_spare(one: Answer, tied: Sequence[Answer]) -> bool:
+def _has_spare(one: SearchResult, tied: Sequence[SearchResult]) -> bool:
     """True when `one` is another of these with something to spare."""
     return any(
         contains(one.known, other.known) and not contains(other.known, one.known) for other in tied
     )
 
 
-def _is_tied(one: Answer, other: Answer) -> bool:
+def _is_tied(one: SearchResult, other: SearchResult) -> bool:
     """True when `one` scores no more than `other`, which is proven to be the best."""
     return one.plan is not None and not _is_dearer(one, [other])
 
 
-def _is_dearer(one: Answer, others: Sequence[Answer]) -> bool:
-    least = min(_score(other) for other in others)
-    return _score(one) > least + max(TIE_TOLERANCE_USD, TIE_TOLERANCE * abs(least))
+def _is_dearer(one: SearchResult, others: Sequence[SearchResult]) -> bool:
+    least = min(other.score_usd_per_month for other in others)
+    return one.score_usd_per_month > least + max(TIE_TOLERANCE_USD, TIE_TOLERANCE * abs(least))
 
 
-def _after(search: Search, chosen: Answer, tied: Sequence[Answer], beyond: Answer | None) -> Ahead:
+def _after(
+    query: Query, chosen: SearchResult, tied: Sequence[SearchResult], beyond: SearchResult | None
+) -> Lookahead:
     """What is known once `chosen` is found, whose cuts rule out what is too like it."""
-    if not search.more_wanted:
-        return Ahead()
-    rest = [answer for answer in tied if answer is not chosen]
-    left = tuple(answer for answer in rest if _may_follow(search, answer, chosen))
-    if len(left) < len(rest) or (beyond and not _may_follow(search, beyond, chosen)):
+    rest = [result for result in tied if result is not chosen]
+    left = tuple(result for result in rest if _may_follow(query, result, chosen))
+    if len(left) < len(rest) or (beyond and not _may_follow(query, beyond, chosen)):
         beyond = None  # what contains a plan ruled out may come before it
-    return Ahead(left, beyond) if left or beyond is None else Ahead((beyond,))
+    return Lookahead(left, beyond) if left or beyond is None else Lookahead((beyond,))
 
 
-def _may_follow(search: Search, answer: Answer, chosen: Answer) -> bool:
-    """True when the cuts of `chosen` change nothing about the answer."""
-    if answer.plan is None:
-        return answer.status is Status.INFEASIBLE
-    return search.difference.allows(answer.plan, chosen.known)
+def _may_follow(query: Query, result: SearchResult, chosen: SearchResult) -> bool:
+    """True when the cuts of `chosen` change nothing about the result."""
+    if result.plan is None:
+        return result.status is Status.INFEASIBLE
+    return query.difference.allows(result.plan, chosen.known)
 
 
-def _preferred(search: Search, answer: Answer) -> list[Answer]:
+def _preferred(optimizer: Optimizer, query: Query, result: SearchResult) -> list[SearchResult]:
     """The preferred of all plans that score the same, in a list; empty when none is found."""
-    model = search.model(search.held or ())
+    model = optimizer.model(query)
     values = preferred(
-        model, _score(answer), time_limit_s=search.seconds_left, seed=search.settings.seed
+        model,
+        result.score_usd_per_month,
+        time_limit_s=optimizer.session.seconds_left,
+        seed=optimizer.settings.seed,
     )
     if not values:
         return []
-    plan = search.plan_from(model, values)
-    if violations(search.given, plan):
+    plan = optimizer.plan_from(model, values, query)
+    if violations(optimizer.given, plan):
         return []
     bound = plan.score_usd_per_month
-    plan = replace(plan, status=answer.status, proof=answer.proof, bound=bound)
-    return [replace(answer, plan=plan, bound=bound)]
+    plan = replace(plan, status=result.status, proof=result.proof, bound=bound)
+    return [replace(result, plan=plan, bound=bound)]

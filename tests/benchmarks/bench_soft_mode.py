@@ -21,7 +21,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from milp_planner import Catalog, Plan, Problem, solve
-from milp_planner.solving.search import Search
+from milp_planner.milp.engines.certify import CertifiedRun
+from milp_planner.milp.program.model import FleetModel
+from milp_planner.solving.optimum import Optimizer, Query
 from tests.support.builders import catalog, offering, raw, token_price
 
 OFFERINGS = 100
@@ -87,20 +89,20 @@ def cpu_seconds() -> float:
 def timed(problem: Problem, rented: Catalog) -> tuple[float, float, int, Plan]:
     """(seconds, CPU seconds, programs solved, plan)."""
     programs = 0
-    run = Search._run
+    run = Optimizer._run
 
-    def counted(self: Search, model: object) -> object:
+    def counted(self: Optimizer, model: FleetModel, query: Query) -> CertifiedRun:
         nonlocal programs
         programs += 1
-        return run(self, model)
+        return run(self, model, query)
 
-    Search._run = counted
+    Optimizer._run = counted
     try:
         started_s, started_cpu_s = time.perf_counter(), cpu_seconds()
         plan = solve(problem, rented)
         return time.perf_counter() - started_s, cpu_seconds() - started_cpu_s, programs, plan
     finally:
-        Search._run = run
+        Optimizer._run = run
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ import pytest
 
 from milp_planner.milp.engines import certify
 from milp_planner.milp.engines.cbc import CbcBinary, find_cbc
-from milp_planner.milp.engines.certify import Verdict, solve_certified
-from milp_planner.milp.engines.outcome import EngineStatus, Outcome
+from milp_planner.milp.engines.certify import CertifiedRun, solve_certified
+from milp_planner.milp.engines.outcome import EngineStatus, SolverRun
 from tests.support.small_models import Model, covering, random_model, read_model, slow
 
 OPTIMAL, FEASIBLE = EngineStatus.OPTIMAL, EngineStatus.FEASIBLE
@@ -39,7 +39,7 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def solved(model: Model, folder: Path, **asked: Any) -> Verdict:
+def solved(model: Model, folder: Path, **asked: Any) -> CertifiedRun:
     mps = model.write(folder / "fleet.mps")
     given = {"judge": model.judge, "time_limit_s": 10.0, **asked}
     return solve_certified(mps, list(model.costs), **given)
@@ -48,12 +48,12 @@ def solved(model: Model, folder: Path, **asked: Any) -> Verdict:
 # --- claims, with engines that say what they are told ---------------------------------------------
 
 
-def says(status: EngineStatus, price: float | None = None, bound: float | None = None) -> Outcome:
+def says(status: EngineStatus, price: float | None = None, bound: float | None = None) -> SolverRun:
     """A claim; a plan's only column is its price, negative when it breaks a rule."""
     values = {} if price is None else {"price": price}
     objective = None if price is None else abs(price)
     bound = objective if bound is None and status is OPTIMAL else bound
-    return Outcome("", "1", status, objective, bound, values, seconds=0.01)
+    return SolverRun("", "1", status, objective, bound, values, seconds=0.01)
 
 
 def price(values: Mapping[str, float]) -> float | None:
@@ -68,16 +68,16 @@ class Told:
         self._patch = patch
         patch.setattr(certify, "find_cbc", lambda explicit: CbcBinary("cbc", "2.10.3", "PuLP"))
 
-    def verdict(self, cbc: list[Outcome], highs: list[Outcome], **asked: Any) -> Verdict:
+    def verdict(self, cbc: list[SolverRun], highs: list[SolverRun], **asked: Any) -> CertifiedRun:
         self._tell("cbc", cbc)
         self._tell("highs", highs)
         given = {"judge": price, "time_limit_s": 5.0, **asked}
         return solve_certified(Path("m.mps"), ["price"], **given)
 
-    def _tell(self, name: str, outcomes: list[Outcome]) -> None:
+    def _tell(self, name: str, outcomes: list[SolverRun]) -> None:
         left = iter(outcomes)
 
-        def run(mps: Path, **asked: Any) -> Outcome:
+        def run(mps: Path, **asked: Any) -> SolverRun:
             self.asked.append({"engine": name, **asked})
             return replace(next(left), engine=name)
 
@@ -233,7 +233,7 @@ def test_nothing_is_solved_again_when_no_time_is_left(told: Told) -> None:
 def test_the_slower_engine_is_waited_for_only_so_long(
     told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def endless(mps: Path, *, cancel: threading.Event, **asked: Any) -> Outcome:
+    def endless(mps: Path, *, cancel: threading.Event, **asked: Any) -> SolverRun:
         assert cancel.wait(5)
         return replace(says(NO_SOLUTION), engine="highs")
 
@@ -252,7 +252,7 @@ def test_an_exception_in_the_judge_stops_the_engines_first(
 ) -> None:
     stopped = threading.Event()
 
-    def endless(mps: Path, *, cancel: threading.Event, **asked: Any) -> Outcome:
+    def endless(mps: Path, *, cancel: threading.Event, **asked: Any) -> SolverRun:
         assert cancel.wait(5)
         stopped.set()
         return says(NO_SOLUTION)
@@ -291,7 +291,7 @@ SHARED_ANSWERS = {
 }
 
 
-def trapped(path: Path, solver: str = "both") -> Verdict:
+def trapped(path: Path, solver: str = "both") -> CertifiedRun:
     model = read_model(path)
     return solve_certified(
         path, list(model.costs), judge=model.judge, time_limit_s=10.0, solver=solver
@@ -330,7 +330,7 @@ def test_random_models_agree_with_brute_force(tmp_path: Path) -> None:
 
 @needs_cbc
 def test_many_threads_may_solve_at_once(tmp_path: Path, scratch: Path) -> None:
-    def answer(seed: int) -> Verdict:
+    def answer(seed: int) -> CertifiedRun:
         folder = tmp_path / str(seed)
         folder.mkdir()
         return solved(random_model(seed), folder)

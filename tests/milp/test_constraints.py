@@ -16,7 +16,7 @@ from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.engines.highs import run_highs
 from milp_planner.milp.program.families import CONSTRAINTS
 from milp_planner.milp.program.model import build_model
-from milp_planner.milp.program.read_solution import read_choice
+from milp_planner.milp.program.read_solution import read_solution
 from milp_planner.questions.evaluate import Units, evaluate
 from milp_planner.questions.re_solve import settings_of
 from milp_planner.questions.solve import provenance_of
@@ -272,7 +272,7 @@ def plan_of(given_, model):
         model.write_mps(mps)
         values = run_highs(mps, columns=model.columns, time_limit_s=10).values
     provenance = provenance_of(given_, settings_of(given_.problem))
-    plan = assemble(given_, read_choice(model, values), provenance)
+    plan = assemble(given_, read_solution(model, values), provenance)
     modelled = {
         name: sum(usd * values.get(column.name, 0.0) for column, usd in terms.items())
         for name, terms in model.costs.items()

@@ -27,7 +27,12 @@ from milp_planner.milp.engines.cbc import (
 )
 from milp_planner.milp.engines.certify import solve_certified
 from milp_planner.milp.engines.highs import run_highs
-from milp_planner.milp.engines.outcome import EngineStatus, Outcome, fault_in_values, whole_share_in
+from milp_planner.milp.engines.outcome import (
+    EngineStatus,
+    SolverRun,
+    fault_in_values,
+    whole_share_in,
+)
 from tests.support.small_models import (
     Model,
     covering,
@@ -48,15 +53,15 @@ CBC = find_cbc()
 needs_cbc = pytest.mark.skipif(CBC is None, reason="no CBC runs on this machine")
 plays_cbc = pytest.mark.skipif(os.name != "posix", reason="plays CBC with shell scripts")
 
-Engine = Callable[..., Outcome]
+Engine = Callable[..., SolverRun]
 
 
-def by_cbc(mps: Path, **asked: object) -> Outcome:
+def by_cbc(mps: Path, **asked: object) -> SolverRun:
     assert CBC is not None
     return run_cbc(mps, executable=CBC.path, **{"columns": (), "time_limit_s": 10.0, **asked})  # type: ignore[arg-type]
 
 
-def by_highs(mps: Path, **asked: object) -> Outcome:
+def by_highs(mps: Path, **asked: object) -> SolverRun:
     return run_highs(mps, **{"time_limit_s": 10.0, **asked})  # type: ignore[arg-type]
 
 
@@ -209,7 +214,7 @@ def played(folder: Path, script: str, version: str = "2.10.12") -> str:
     return str(path)
 
 
-def by_played(folder: Path, script: str, time_limit_s: float = 5.0) -> Outcome:
+def by_played(folder: Path, script: str, time_limit_s: float = 5.0) -> SolverRun:
     mps = covering().write(folder / "m.mps")
     return run_cbc(
         mps, columns=["x000000"], time_limit_s=time_limit_s, executable=played(folder, script)

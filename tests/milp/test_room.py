@@ -180,7 +180,7 @@ def check(case: tuple[tuple[Box, ...], Rules]) -> None:
         bought[int(p.candidate.gpu.removeprefix("gpu"))] += p.units
     assert keeps(boxes, rules, tuple(bought))
     total = plan.score_usd_per_month
-    # The overload ramp is charged to within a dollar at worst: see `milp/program/levels.py`.
+    # The overload ramp is charged to within a dollar at worst: see `milp/program/refinement.py`.
     assert score(boxes, rules, tuple(bought)) == pytest.approx(total, abs=0.01)
     most = 1
     for box in boxes:

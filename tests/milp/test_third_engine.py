@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from milp_planner import Status, load_problem, solve
-from milp_planner.milp.engines.certify import Verdict, solve_certified
+from milp_planner.milp.engines.certify import CertifiedRun, solve_certified
 from milp_planner.milp.engines.outcome import EngineStatus
-from milp_planner.solving import search
+from milp_planner.solving import optimum
 from tests.support.random_problems import random_case
 
 HERE = Path(__file__).parents[1]
@@ -40,7 +40,7 @@ class Solved:
     """A program as the planner's engines solved it."""
 
     mps: Path
-    verdict: Verdict
+    verdict: CertifiedRun
 
 
 class Recorder:
@@ -49,12 +49,12 @@ class Recorder:
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.solved: list[Solved] = []
         self._folder, self._left = folder, MOST_PROGRAMS
-        patch.setattr(search, "solve_certified", self._solve)
+        patch.setattr(optimum, "solve_certified", self._solve)
 
     def next_problem(self) -> None:
         self._left = MOST_PROGRAMS
 
-    def _solve(self, mps: Path, columns: Sequence[str], **how: Any) -> Verdict:
+    def _solve(self, mps: Path, columns: Sequence[str], **how: Any) -> CertifiedRun:
         verdict = solve_certified(mps, columns, **how)
         if self._left > 0:
             self._left -= 1
@@ -81,7 +81,7 @@ def close(one: float, other: float) -> bool:
     return abs(one - other) <= 0.01 + TOLERANCE * abs(other)
 
 
-def held_against(verdict: Verdict, said: dict[str, Any]) -> str:
+def held_against(verdict: CertifiedRun, said: dict[str, Any]) -> str:
     """How far the third engine confirms the verdict: `cp_sat`, `scip`, or `` for not at all.
 
     CP-SAT solves a relaxation: a bound above the verdict's plan, or no plan where there is one,
@@ -158,11 +158,11 @@ def test_a_wrong_answer_would_be_seen(recorder):
     true = recorder.solved[0].verdict
     assert held_against(true, answer)
     for factor in (0.99, 1.01):
-        wrong = Verdict(true.status, true.values, factor * true.objective)
+        wrong = CertifiedRun(true.status, true.values, factor * true.objective)
         with pytest.raises(AssertionError):
             held_against(wrong, answer)
     with pytest.raises(AssertionError):
-        held_against(Verdict(EngineStatus.INFEASIBLE), answer)
+        held_against(CertifiedRun(EngineStatus.INFEASIBLE), answer)
 
 
 # --- each engine alone --------------------------------------------------------------------------

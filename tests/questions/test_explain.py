@@ -12,7 +12,7 @@ from milp_planner import Catalog, InputError, Status, explain, explain_limits, s
 from milp_planner.inputs.catalog.records import Gpu, Llm
 from milp_planner.inputs.problem.patching import patched
 from milp_planner.questions.re_solve import scaled_traffic
-from milp_planner.questions.sweeps.scenarios import repriced_catalog
+from milp_planner.questions.sweeps.market import repriced_catalog
 from milp_planner.reporting.text.questions.explain import limit_costs_text, why_not_text
 from tests.support.builders import (
     SOURCE,

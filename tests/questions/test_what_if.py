@@ -18,12 +18,8 @@ from hypothesis import strategies as st
 from milp_planner import InputError, Problem, Status, budget_frontier, load_problem, solve, what_if
 from milp_planner.inputs.problem.patching import patched, plain_document
 from milp_planner.questions.sweeps.frontier import with_budget
-from milp_planner.questions.sweeps.scenarios import (
-    Scenario,
-    load_scenarios,
-    repriced_catalog,
-    scenario_grid,
-)
+from milp_planner.questions.sweeps.market import repriced_catalog
+from milp_planner.questions.sweeps.scenarios import Scenario, load_scenarios, scenario_grid
 from milp_planner.questions.sweeps.what_if import FAILED, How, rows_of
 from milp_planner.reporting.text.questions.what_if import (
     RowTable,

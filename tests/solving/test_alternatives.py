@@ -16,7 +16,9 @@ from milp_planner.inputs.problem.records import Alternatives
 from milp_planner.plans.differences import combines, trade, what_changed
 from milp_planner.questions.solve import plan_of, provenance_of
 from milp_planner.reporting.text.plans.alternatives import alternative_lines
-from milp_planner.solving.search import Interrupted, Search, Settings
+from milp_planner.solving.optimum import Optimizer
+from milp_planner.solving.results import Interrupted, Settings
+from milp_planner.solving.search import Search
 from milp_planner.solving.verify import violations
 from milp_planner.traffic.month import TimeBlock
 from tests.support.builders import (
@@ -209,7 +211,7 @@ def check_against_brute_force(case: Case, differ_by: str, per_workload: bool, pr
     plan = planned(case, differ_by, per_workload, count, pruning)
     plans = [plan, *plan.alternatives] if plan.status.has_plan else []
     scores = [found.score_usd_per_month for found in plans]
-    # The overload ramp is charged to within a dollar at worst: see `milp/program/levels.py`.
+    # The overload ramp is charged to within a dollar at worst: see `milp/program/refinement.py`.
     tolerance = 1.0 if case.overload else 0.001
     assert scores == pytest.approx([fleet.score for fleet in fleets], rel=1e-6, abs=tolerance)
     if not case.overload:
@@ -619,15 +621,15 @@ class Stopped(KeyboardInterrupt):
 
 def stop_after(monkeypatch, runs, exception):
     """The solvers' run number `runs` and all after it raise `exception`."""
-    real, calls = Search._run, []
+    real, calls = Optimizer._run, []
 
-    def run(self, model):
+    def run(self, model, query):
         calls.append(model)
         if len(calls) >= runs:
             raise exception
-        return real(self, model)
+        return real(self, model, query)
 
-    monkeypatch.setattr(Search, "_run", run)
+    monkeypatch.setattr(Optimizer, "_run", run)
 
 
 @pytest.mark.parametrize(("runs", "known"), [(2, 1), (3, 2), (4, 3)])
@@ -658,7 +660,7 @@ def test_an_interrupted_command_prints_what_is_proven(monkeypatch, run, exceptio
 
 def test_a_later_plan_that_is_cheaper_than_an_unproven_one_takes_its_place(monkeypatch):
     # Stopped at a gap, the solvers may find five small ($5,400) before big and small ($3,960).
-    real, found = Search._next, []
+    real, found = Search._best, []
 
     def dearest_first(self):
         answer = real(self)
@@ -672,7 +674,7 @@ def test_a_later_plan_that_is_cheaper_than_an_unproven_one_takes_its_place(monke
         plan = replace(dear.plan, status=Status.FEASIBLE, bound=bound)
         return replace(dear, status=Status.FEASIBLE, plan=plan, bound=bound)
 
-    monkeypatch.setattr(Search, "_next", dearest_first)
+    monkeypatch.setattr(Search, "_best", dearest_first)
     plan = solve(problem(13, alternatives={"count": 1}), big_and_small())
     assert [p.score_usd_per_month for p in (plan, *plan.alternatives)] == [3_960, 5_400]
     assert (plan.status, plan.bound) == (Status.FEASIBLE, 3_959)
@@ -686,14 +688,14 @@ def test_a_search_interrupted_before_its_first_plan_has_nothing_to_hand_over(mon
 
 def test_a_cancelled_search_ends_with_what_it_has(monkeypatch):
     cancel = threading.Event()
-    real = Search._run
+    real = Optimizer._run
 
-    def run(self, model):
-        verdict = real(self, model)
+    def run(self, model, query):
+        verdict = real(self, model, query)
         cancel.set()
         return verdict
 
-    monkeypatch.setattr(Search, "_run", run)
+    monkeypatch.setattr(Optimizer, "_run", run)
     question = problem(31, alternatives={"count": 8, "differ_by": "counts"})
     plan = solve(question, big_and_small(), cancel=cancel)
     assert plan.status is Status.OPTIMAL
@@ -702,14 +704,14 @@ def test_a_cancelled_search_ends_with_what_it_has(monkeypatch):
 
 
 def test_the_time_limit_covers_the_alternatives_too(monkeypatch):
-    real = Search._run
+    real = Optimizer._run
 
-    def run(self, model):
-        verdict = real(self, model)
-        self._ends_s = 0.0  # the first run took all the time there was
+    def run(self, model, query):
+        verdict = real(self, model, query)
+        self.session = replace(self.session, ends_s=0.0)  # the first run took all there was
         return verdict
 
-    monkeypatch.setattr(Search, "_run", run)
+    monkeypatch.setattr(Optimizer, "_run", run)
     question = problem(31, alternatives={"count": 8, "differ_by": "counts"})
     plan = solve(question, big_and_small())
     assert plan.status is Status.OPTIMAL

@@ -9,11 +9,11 @@ from fractions import Fraction
 import pytest
 
 from milp_planner.candidates.records import PlanningInput
-from milp_planner.milp.program.language.variables import may_fall_short
+from milp_planner.inputs.problem.policies import may_fall_short
 from milp_planner.plans.records import Plan, Status
-from milp_planner.plans.solution import FleetChoice
+from milp_planner.plans.solution import FleetSolution
 from milp_planner.solving.assemble import assemble
-from milp_planner.solving.parts import _choice_of
+from milp_planner.solving.parts import _solution_of
 from milp_planner.solving.verify import violations
 from tests.support.builders import big_and_small, problem
 from tests.support.oracles.exact_checker import Checked, check
@@ -75,8 +75,8 @@ def test_plans_of_many_random_problems_hold_in_exact_arithmetic():
 
 def changed(given: PlanningInput, plan: Plan, chance: random.Random) -> Plan:
     """The plan with units added or taken away, and where nothing may be unserved, shares moved."""
-    choice = _choice_of(given, [plan])
-    units, shares = dict(choice.units), dict(choice.shares)
+    solution = _solution_of(given, [plan])
+    units, shares = dict(solution.units), dict(solution.shares)
     rented = [k for k in given.candidates.candidates if not k.mode.per_token]
     for _ in range(chance.choice([1, 1, 2])):
         k = chance.choice([k for k in rented if k in units] or rented)
@@ -87,8 +87,8 @@ def changed(given: PlanningInput, plan: Plan, chance: random.Random) -> Plan:
     if shares and not may_fall_short(given.problem) and chance.random() < 0.3:
         shares[chance.choice(list(shares))] *= chance.choice([0.5, 0.99, 1.01])
     kept = {k: row for k, row in units.items() if any(row)}
-    choice = FleetChoice(kept, shares, choice.shortfalls)
-    return assemble(given, choice, plan.provenance)
+    solution = FleetSolution(kept, shares, solution.shortfalls)
+    return assemble(given, solution, plan.provenance)
 
 
 def agree_on_changes(seeds: range) -> dict[bool, int]:

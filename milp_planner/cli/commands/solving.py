@@ -72,7 +72,7 @@ def solve(
     """Find the cheapest fleet, with proof."""
     with signals_exit_at_once():
         from milp_planner.questions.solve import solve as find_plan
-        from milp_planner.solving.search import Interrupted
+        from milp_planner.solving.results import Interrupted
     from milp_planner.reporting.documents.options import ReportOptions
     from milp_planner.reporting.formats import FORMATS
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -39,8 +38,3 @@ BILLING_MODES = {
     mode.name: mode
     for mode in (DEDICATED, AUTOSCALING, RESERVED_1Y, RESERVED_3Y, SPOT, PER_TOKEN, OWNED)
 }
-
-
-def billings_allowed(said: Sequence[str]) -> tuple[str, ...]:
-    """The ways to pay that a problem allows: those it says, or the default ones."""
-    return tuple(said) or tuple(mode.name for mode in BILLING_MODES.values() if mode.by_default)

@@ -33,7 +33,7 @@ from milp_planner.milp.engines.outcome import (
     ROW_TOLERANCE,
     TIME_LIMIT,
     EngineStatus,
-    Outcome,
+    SolverRun,
     fault_in_values,
     seconds_since,
     whole_share_in,
@@ -123,7 +123,7 @@ def run_cbc(
     seed: int = 0,
     other_settings: bool = False,
     cancel: threading.Event | None = None,
-) -> Outcome:
+) -> SolverRun:
     """What CBC says of the model in `mps`; never raises for what CBC does.
 
     columns: names that must have a value. gap: relative, of the objective; 0 asks for a proof.
@@ -224,7 +224,7 @@ class _Asked:
     settings: tuple[str, ...]
 
 
-def _run_once(executable: str, asked: _Asked, cancel: threading.Event) -> Outcome:
+def _run_once(executable: str, asked: _Asked, cancel: threading.Event) -> SolverRun:
     started_s = time.monotonic()
     try:
         if not os.access(executable, os.X_OK):
@@ -240,7 +240,7 @@ def _run_once(executable: str, asked: _Asked, cancel: threading.Event) -> Outcom
             )
             return _read(ended, home, asked, seconds_since(started_s))
     except OSError as error:
-        return Outcome(CBC, "", EngineStatus.FAILED, reason=f"cannot run {executable}: {error}")
+        return SolverRun(CBC, "", EngineStatus.FAILED, reason=f"cannot run {executable}: {error}")
 
 
 def _options(asked: _Asked) -> list[str]:
@@ -282,10 +282,10 @@ class _Unusable(Exception):
     """CBC's files do not hold what they should."""
 
 
-def _read(ended: Ended, home: Path, asked: _Asked, seconds: float) -> Outcome:
+def _read(ended: Ended, home: Path, asked: _Asked, seconds: float) -> SolverRun:
     """The outcome that the child's exit, its log and its two solution files agree on."""
     log = (home / LOG_FILE).read_text(encoding="utf-8", errors="replace")
-    outcome = Outcome(CBC, _version_in(log), EngineStatus.NO_SOLUTION, seconds=seconds)
+    outcome = SolverRun(CBC, _version_in(log), EngineStatus.NO_SOLUTION, seconds=seconds)
     if ended.cancelled:
         return replace(outcome, reason=CANCELLED)
     if ended.killed:
@@ -303,7 +303,9 @@ def _read(ended: Ended, home: Path, asked: _Asked, seconds: float) -> Outcome:
         return replace(outcome, status=EngineStatus.FAILED, reason=str(error))
 
 
-def _with_plan(outcome: Outcome, lines: list[str], home: Path, log: str, asked: _Asked) -> Outcome:
+def _with_plan(
+    outcome: SolverRun, lines: list[str], home: Path, log: str, asked: _Asked
+) -> SolverRun:
     objective, values = _values(lines, home)
     if fault := fault_in_values(values, asked.columns, asked.mps):
         raise _Unusable(fault)

@@ -29,7 +29,7 @@ from milp_planner.milp.engines.outcome import (
     ENGINE_NAMES,
     HIGHS,
     EngineStatus,
-    Outcome,
+    SolverRun,
     seconds_since,
 )
 
@@ -55,7 +55,7 @@ NOT_REPEATED = "not solved again: no time was left"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CertifiedRun:
     """What the engines and the judge together say of a model."""
 
     status: EngineStatus
@@ -70,7 +70,7 @@ class Verdict:
     bound: float | None = None
     """No plan costs less; the objective itself when that is proven optimal."""
 
-    engines: tuple[Outcome, ...] = ()
+    engines: tuple[SolverRun, ...] = ()
     """Every run, in order."""
 
     certified_by: tuple[str, ...] = ()
@@ -101,7 +101,7 @@ def solve_certified(
     cbc_path: str | None = None,
     cancel: threading.Event | None = None,
     nodes: int | None = None,
-) -> Verdict:
+) -> CertifiedRun:
     """Minimise the model in `mps` with both engines, or with one, and say what is proven.
 
     columns: names that must have a value, but for those that PuLP left out of the file because no
@@ -141,7 +141,7 @@ class _Asked:
     """Another way to the same answer: for HiGHS, with its presolve."""
 
 
-_Runner = Callable[[_Asked, float, threading.Event], Outcome]
+_Runner = Callable[[_Asked, float, threading.Event], SolverRun]
 
 
 def _line_up(solver: str, cbc_path: str | None) -> tuple[dict[str, _Runner], list[str]]:
@@ -156,7 +156,7 @@ def _line_up(solver: str, cbc_path: str | None) -> tuple[dict[str, _Runner], lis
 
 
 def _cbc_at(executable: str) -> _Runner:
-    def run(asked: _Asked, time_limit_s: float, stop: threading.Event) -> Outcome:
+    def run(asked: _Asked, time_limit_s: float, stop: threading.Event) -> SolverRun:
         return run_cbc(
             asked.mps,
             columns=asked.columns,
@@ -171,7 +171,7 @@ def _cbc_at(executable: str) -> _Runner:
     return run
 
 
-def _highs(asked: _Asked, time_limit_s: float, stop: threading.Event) -> Outcome:
+def _highs(asked: _Asked, time_limit_s: float, stop: threading.Event) -> SolverRun:
     return run_highs(
         asked.mps,
         columns=asked.columns,
@@ -211,7 +211,7 @@ def _race(
 
 
 def _collect(
-    futures: Mapping[Future[Outcome], threading.Event], rules: _Rules, cancel: threading.Event
+    futures: Mapping[Future[SolverRun], threading.Event], rules: _Rules, cancel: threading.Event
 ) -> list[_Judged]:
     """Waits for the engines; once one has its proof, the other has so much longer and no more."""
     judged: list[_Judged] = []
@@ -237,7 +237,7 @@ def _collect(
 class _Judged:
     """A run, and the exact objective of its values: None without values or when they fail."""
 
-    outcome: Outcome
+    outcome: SolverRun
     objective: float | None
 
     @property
@@ -263,7 +263,7 @@ class _Rules:
     gap: float
     tolerance: float | None
 
-    def judged(self, outcome: Outcome) -> _Judged:
+    def judged(self, outcome: SolverRun) -> _Judged:
         return _Judged(outcome, self.judge(outcome.values) if outcome.has_values else None)
 
     def tolerance_at(self, objective: float) -> float:
@@ -305,7 +305,7 @@ class _Rules:
 
 def _verdict(
     rounds: Sequence[Sequence[_Judged]], rules: _Rules, notes: list[str], seconds: float
-) -> Verdict:
+) -> CertifiedRun:
     """The best plan that passed with what is proven of it, or what is known without one."""
     runs = [run for one_round in rounds for run in one_round]
     best = _best(runs, rules)
@@ -336,26 +336,28 @@ def _best(runs: Sequence[_Judged], rules: _Rules) -> _Plan | None:
     return next(p for p in passed if p.objective <= least + rules.tolerance_at(least))
 
 
-def _with_plan(best: _Plan, runs: Sequence[_Judged], rules: _Rules) -> Verdict:
+def _with_plan(best: _Plan, runs: Sequence[_Judged], rules: _Rules) -> CertifiedRun:
     objective, values = best
     provers = _engines_of(run for run in runs if rules.proves(run, objective))
     if provers:
-        return Verdict(EngineStatus.OPTIMAL, values, objective, objective, certified_by=provers)
+        return CertifiedRun(
+            EngineStatus.OPTIMAL, values, objective, objective, certified_by=provers
+        )
     bound = _highest_bound(run for run in runs if not rules.is_caught_out(run, objective))
-    return Verdict(EngineStatus.FEASIBLE, values, objective, bound)
+    return CertifiedRun(EngineStatus.FEASIBLE, values, objective, bound)
 
 
-def _without_plan(runs: Sequence[_Judged]) -> Verdict:
+def _without_plan(runs: Sequence[_Judged]) -> CertifiedRun:
     """Infeasible when every engine that has an opinion ends by saying so; else unknown."""
     opinions = {run.outcome.engine: run for run in runs if _has_opinion(run)}
     without = {run.outcome.engine for run in runs if run.outcome.status is EngineStatus.NO_SOLUTION}
     if any(run.is_refused for run in opinions.values()):
-        return Verdict(EngineStatus.FAILED)
+        return CertifiedRun(EngineStatus.FAILED)
     if opinions and not without - set(opinions):
-        return Verdict(EngineStatus.INFEASIBLE, certified_by=_engines_of(opinions.values()))
+        return CertifiedRun(EngineStatus.INFEASIBLE, certified_by=_engines_of(opinions.values()))
     if opinions or without:
-        return Verdict(EngineStatus.NO_SOLUTION, bound=_highest_bound(runs))
-    return Verdict(EngineStatus.FAILED)
+        return CertifiedRun(EngineStatus.NO_SOLUTION, bound=_highest_bound(runs))
+    return CertifiedRun(EngineStatus.FAILED)
 
 
 def _has_opinion(run: _Judged) -> bool:
@@ -399,7 +401,7 @@ def _course(
         yield f"{REPEATED}: not finished"
 
 
-def _alone(known: Verdict, runs: Sequence[_Judged]) -> Iterator[str]:
+def _alone(known: CertifiedRun, runs: Sequence[_Judged]) -> Iterator[str]:
     """Who says it alone; that the other failed or differs is said elsewhere."""
     unfinished = [run.outcome for run in runs if run.outcome.status in UNFINISHED]
     if len(known.certified_by) == 1 and len(runs) > 1:

@@ -24,7 +24,7 @@ from milp_planner.milp.engines.outcome import (
     ROW_TOLERANCE,
     TIME_LIMIT,
     EngineStatus,
-    Outcome,
+    SolverRun,
     fault_in_values,
     seconds_since,
 )
@@ -61,7 +61,7 @@ def run_highs(
     relaxed: bool = False,
     nodes: int | None = None,
     cancel: threading.Event | None = None,
-) -> Outcome:
+) -> SolverRun:
     """What HiGHS says of the model in `mps`; never raises for what HiGHS does.
 
     gap: relative, of the objective; 0 asks for a proof. columns: names that must have a value.
@@ -74,8 +74,8 @@ def run_highs(
     try:
         import highspy
     except ImportError as error:
-        return Outcome(HIGHS, "", EngineStatus.FAILED, reason=f"highspy does not import: {error}")
-    outcome: Outcome | None = None
+        return SolverRun(HIGHS, "", EngineStatus.FAILED, reason=f"highspy does not import: {error}")
+    outcome: SolverRun | None = None
     for tolerance in (ROW_TOLERANCE, WIDER_TOLERANCE):
         highs = highspy.Highs()
         _configure(highs, gap=gap, seed=seed, threads=threads, presolve=presolve)
@@ -148,7 +148,7 @@ def _run(highs: Any, cancel: threading.Event) -> None:
             ended.set()
 
 
-def _read(highs: Any, columns: Sequence[str], mps: Path, started_s: float) -> Outcome:
+def _read(highs: Any, columns: Sequence[str], mps: Path, started_s: float) -> SolverRun:
     import highspy
 
     status = highs.getModelStatus()
@@ -183,7 +183,9 @@ def _values(highs: Any) -> dict[str, float]:
     return {name: value + 0.0 for name, value in named}  # no -0.0
 
 
-def _with_values(highs: Any, values: Mapping[str, float], started_s: float, reason: str) -> Outcome:
+def _with_values(
+    highs: Any, values: Mapping[str, float], started_s: float, reason: str
+) -> SolverRun:
     objective = highs.getInfo().objective_function_value
     bound = _bound(highs)
     if not reason and bound is None:
@@ -208,11 +210,13 @@ def _bound(highs: Any) -> float | None:
     return bound if whole and abs(bound) < highs.inf else None
 
 
-def _failed(highs: Any, reason: str, started_s: float) -> Outcome:
+def _failed(highs: Any, reason: str, started_s: float) -> SolverRun:
     return _outcome(highs, EngineStatus.FAILED, started_s, reason=reason)
 
 
-def _outcome(highs: Any, status: EngineStatus, started_s: float, **found: Any) -> Outcome:
+def _outcome(highs: Any, status: EngineStatus, started_s: float, **found: Any) -> SolverRun:
     iterations = max(0, highs.getInfo().simplex_iteration_count)
     seconds = seconds_since(started_s)
-    return Outcome(HIGHS, highs.version(), status, seconds=seconds, iterations=iterations, **found)
+    return SolverRun(
+        HIGHS, highs.version(), status, seconds=seconds, iterations=iterations, **found
+    )

@@ -1,7 +1,7 @@
 """What a solver run gives back, in the same words for CBC and HiGHS.
 
-An engine turns an MPS file into an `Outcome`. To add one, write a function that returns an
-`Outcome` beside `cbc.py` and `highs.py`, and line it up in `certify.py`. All models minimise.
+An engine turns an MPS file into an `SolverRun`. To add one, write a function that returns an
+`SolverRun` beside `cbc.py` and `highs.py`, and line it up in `certify.py`. All models minimise.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class EngineStatus(Enum):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SolverRun:
     """What one run of one engine claims; nothing in it has been checked."""
 
     engine: str

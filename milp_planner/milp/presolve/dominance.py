@@ -18,11 +18,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.candidates.records import Candidate, PlanningInput, change_key, is_elastic
 from milp_planner.milp.program.costs.terms import COST_TERMS
 from milp_planner.milp.program.families import judges_of, sets_unknown_keys, standing_of
 from milp_planner.milp.program.language.rule import Standing
-from milp_planner.milp.program.language.variables import change_key, is_elastic
 from milp_planner.plans.records import SNAP, Plan
 
 

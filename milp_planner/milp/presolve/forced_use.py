@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from milp_planner.candidates.records import Candidate
+from milp_planner.candidates.records import Candidate, change_key
 from milp_planner.milp.presolve.dominance import Pruned
 from milp_planner.milp.program.exclusion import LEAST_TOKEN_SHARE
 from milp_planner.milp.program.language.rows import GE, LE, Row, scaled
-from milp_planner.milp.program.language.variables import Terms, change_key, merged
+from milp_planner.milp.program.language.variables import Terms, merged
 from milp_planner.milp.program.model import FleetModel
 
 Wanted = Callable[[Candidate], bool]

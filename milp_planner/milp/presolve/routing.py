@@ -16,14 +16,14 @@ from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.milp.engines.highs import run_highs
 from milp_planner.milp.engines.scratch import scratch_folder
 from milp_planner.milp.program.language.variables import expression
-from milp_planner.plans.solution import FleetChoice
+from milp_planner.plans.solution import FleetSolution
 
 SECONDS = 5.0
 
 Shares = dict[tuple[Candidate, int, int], pulp.LpVariable]
 
 
-def balanced(given: PlanningInput, choice: FleetChoice) -> FleetChoice:
+def balanced(given: PlanningInput, solution: FleetSolution) -> FleetSolution:
     """The same fleet with the load spread evenly; unchanged where HiGHS has no answer."""
     lp = pulp.LpProblem("balance", pulp.LpMinimize)
     shares: Shares = {}
@@ -35,25 +35,25 @@ def balanced(given: PlanningInput, choice: FleetChoice) -> FleetChoice:
         for t, peak in enumerate(demand.peak):
             on = {
                 k: units[t]
-                for k, units in choice.units.items()
+                for k, units in solution.units.items()
                 if k.workload == w.name and units[t]
             }
             if peak > 0 and len(on) > 1:
-                busiest.append(_add_block(lp, given, choice, on, t, shares))
+                busiest.append(_add_block(lp, given, solution, on, t, shares))
     if not busiest:
-        return choice
+        return solution
     lp.setObjective(expression(dict.fromkeys(busiest, 1.0)))
     values = _values(lp)
     if not values:
-        return choice
+        return solution
     spread = {key: max(0.0, values[variable.name]) for key, variable in shares.items()}
-    return replace(choice, shares={**choice.shares, **spread})
+    return replace(solution, shares={**solution.shares, **spread})
 
 
 def _add_block(
     lp: pulp.LpProblem,
     given: PlanningInput,
-    choice: FleetChoice,
+    solution: FleetSolution,
     on: dict[Candidate, int],
     t: int,
     shares: Shares,
@@ -66,7 +66,7 @@ def _add_block(
         k: {highest: -float(units)} for k, units in on.items()
     }
     for q, request_class in enumerate(demand.classes):
-        served = sum(choice.shares.get((k, q, t), 0.0) for k in on)
+        served = sum(solution.shares.get((k, q, t), 0.0) for k in on)
         row = {}
         for k in on:
             if not k.requests_per_second[q]:

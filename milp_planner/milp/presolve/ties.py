@@ -18,13 +18,13 @@ from dataclasses import dataclass, field
 
 import pulp
 
-from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic
 from milp_planner.milp.engines.highs import run_highs
 from milp_planner.milp.engines.outcome import EngineStatus
 from milp_planner.milp.engines.scratch import scratch_folder
 from milp_planner.milp.program.exclusion import LEAST_TOKEN_SHARE
 from milp_planner.milp.program.language.rows import EQ, GE, LE, Row, scaled
-from milp_planner.milp.program.language.variables import Terms, add, is_elastic, merged
+from milp_planner.milp.program.language.variables import Terms, add, merged
 from milp_planner.milp.program.model import FleetModel
 from milp_planner.plans.records import Plan
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 
 import pulp
 
-from milp_planner.candidates.records import Candidate
+from milp_planner.candidates.records import Candidate, change_key
 from milp_planner.milp.program.language.rows import GE, LE, Row
-from milp_planner.milp.program.language.variables import Terms, add, change_key
+from milp_planner.milp.program.language.variables import Terms, add
 from milp_planner.milp.program.model import FleetModel
 from milp_planner.plans.records import Plan
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pulp
 
-from milp_planner.candidates.records import Candidate
+from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.inputs.problem.policies import utilization_limit
+from milp_planner.milp.program.lexicographic import HELD_TOLERANCE
 from milp_planner.milp.program.model import FleetModel
-from milp_planner.plans.solution import FleetChoice
+from milp_planner.plans.solution import FleetSolution
+
+NOISE = 5 * HELD_TOLERANCE
+"""Share by which a shortfall may differ from what is lacking and still be it."""
 
 
 def clean_values(model: FleetModel, values: Mapping[str, float]) -> dict[pulp.LpVariable, float]:
@@ -25,7 +31,7 @@ def clean_values(model: FleetModel, values: Mapping[str, float]) -> dict[pulp.Lp
     return cleaned
 
 
-def read_choice(model: FleetModel, values: Mapping[str, float]) -> FleetChoice:
+def read_solution(model: FleetModel, values: Mapping[str, float]) -> FleetSolution:
     """The fleet that the columns say."""
     cleaned = clean_values(model, values)
     fleet = model.fleet
@@ -34,7 +40,7 @@ def read_choice(model: FleetModel, values: Mapping[str, float]) -> FleetChoice:
     for (k, _, t), variable in fleet.units.items():
         row = units.setdefault(k, [0] * blocks)
         row[t] += int(cleaned[variable])
-    return FleetChoice(
+    return FleetSolution(
         units={k: tuple(row) for k, row in units.items() if any(row)},
         shares={key: cleaned[variable] for key, variable in fleet.shares.items()},
         shortfalls={key: cleaned[variable] for key, variable in fleet.shortfalls.items()},
@@ -56,3 +62,32 @@ def objective_value(model: FleetModel, values: Mapping[str, float]) -> float:
         return sum(modelled_costs(model, values).values())
     cleaned = clean_values(model, values)
     return sum(coefficient * cleaned[column] for column, coefficient in model.objective.items())
+
+
+def without_noise(given: PlanningInput, solution: FleetSolution) -> FleetSolution:
+    """The fleet with shortfalls of what the units cannot carry, to the last digit.
+
+    A stage is held within a solver's tolerance, which shows in the shortfall of the plan. With one
+    class what is left unserved can be said exactly; a priced shortfall is left as it was priced.
+    """
+    priced = given.problem.policy.active_penalties.shortfall is not None
+    exact = dict(solution.shortfalls)
+    for (w, q, t), share in solution.shortfalls.items():
+        if not priced and len(given.schedule.demands[w].classes) == 1:
+            lacking = max(0.0, 1 - _carried(given, solution, w, t))
+            if abs(share - lacking) <= NOISE:
+                exact[w, q, t] = lacking
+    return replace(solution, shortfalls=exact)
+
+
+def _carried(given: PlanningInput, solution: FleetSolution, workload: str, t: int) -> float:
+    """The share of a one-class workload's peak that its fleet can serve at most."""
+    limit = utilization_limit(given.problem, given.problem.workload(workload))
+    peak = given.schedule.demands[workload].peak[t]
+    units = (
+        limit * k.mix_requests_per_second * on[t] / peak
+        for k, on in solution.units.items()
+        if k.workload == workload
+    )
+    tokens = (x for (k, _, u), x in solution.shares.items() if k.workload == workload and u == t)
+    return sum(units) + sum(tokens)

@@ -19,13 +19,13 @@ from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.families import limits_of
 from milp_planner.milp.program.language.loosening import CashLimit, LimitInForce
 from milp_planner.milp.program.language.rule import Rule
-from milp_planner.plans.records import Change, Diagnosis, Fit, Plan, Provenance
+from milp_planner.plans.records import Change, Diagnosis, Misfit, Plan, Provenance
 from milp_planner.questions.re_solve import Resolver, cash_of, fleet_line, stranded
 from milp_planner.questions.reasons.misfit import fits_of
 from milp_planner.questions.reasons.smallest_change import Trials, smallest_change
 from milp_planner.solving.arguments import catalog_for
 from milp_planner.solving.own_rules import held_to
-from milp_planner.solving.search import Settings
+from milp_planner.solving.results import Settings
 
 MOST_PAIRS = 120
 """Pairs of limits that are looked at for a smaller conflict or a cheaper combination."""
@@ -247,7 +247,7 @@ def _change_lines(changes: Sequence[Change]) -> Iterator[str]:
     )
 
 
-def _fit_lines(fits: Sequence[Fit]) -> Iterator[str]:
+def _fit_lines(fits: Sequence[Misfit]) -> Iterator[str]:
     nearest = next((i for i, fit in enumerate(fits) if fit.fastest_tpot_s is not None), None)
     rows = [
         [

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from milp_planner.candidates.builder import Rates, excluded_by
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.catalog.records import Gpu
-from milp_planner.plans.records import Fit
+from milp_planner.plans.records import Misfit
 from milp_planner.serving.derate import planning_quantile
 from milp_planner.serving.operating_point import Rejection
 from milp_planner.serving.throughput import ServingModel
 
 
-def fits_of(given: PlanningInput, workload: str) -> tuple[Fit, ...]:
+def fits_of(given: PlanningInput, workload: str) -> tuple[Misfit, ...]:
     """Per GPU type that may be used, and replica size, why it cannot serve the workload.
 
     Of several precisions and request classes the nearest failure stands. Empty where rates are
@@ -42,7 +42,7 @@ Nearness = tuple[int, float]
 """Too slow (0) is nearer than too big (1), and the less too slow or too big, the nearer."""
 
 
-def _nearest_on(rates: Rates, gpu_id: str, gpus: int) -> Iterator[tuple[Nearness, Fit]]:
+def _nearest_on(rates: Rates, gpu_id: str, gpus: int) -> Iterator[tuple[Nearness, Misfit]]:
     """Per replica size the failure that is nearest to serving, over precisions and classes."""
     gpu = rates.catalog.gpus[gpu_id]
     for tensor_parallel in rates.tensor_parallels(gpus):
@@ -55,9 +55,9 @@ def _nearest_on(rates: Rates, gpu_id: str, gpus: int) -> Iterator[tuple[Nearness
             yield min(found, key=lambda pair: (pair[0], *_name(pair[1])))
 
 
-def _fit(rates: Rates, gpu: str, size: int, precision: str, rejection: Rejection) -> Fit:
+def _fit(rates: Rates, gpu: str, size: int, precision: str, rejection: Rejection) -> Misfit:
     workload = rates.workload.name
-    return Fit(workload, gpu, size, precision, rejection.reason, rejection.fastest_tpot_s)
+    return Misfit(workload, gpu, size, precision, rejection.reason, rejection.fastest_tpot_s)
 
 
 def _nearness(rejection: Rejection) -> Nearness:
@@ -67,7 +67,7 @@ def _nearness(rejection: Rejection) -> Nearness:
     return 1, 0.0 if memory is None else memory.weights_gib / max(memory.usable_gib, 1e-9)
 
 
-def _name(fit: Fit) -> tuple[str, int, str]:
+def _name(fit: Misfit) -> tuple[str, int, str]:
     return fit.gpu, fit.tensor_parallel, fit.precision
 
 

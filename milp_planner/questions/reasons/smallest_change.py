@@ -21,7 +21,7 @@ from milp_planner.milp.program.language.loosening import (
 )
 from milp_planner.plans.records import Change, Plan, Status
 from milp_planner.questions.re_solve import Resolver, cash_of, cash_only, fleet_line
-from milp_planner.solving.search import Answer
+from milp_planner.solving.results import SearchResult
 from milp_planner.units import CENTS_PER_USD
 
 MOST_SINGLE_NAMES = 40
@@ -45,7 +45,7 @@ class Trials:
         problem = patched(self.resolver.problem, merged_patch(*patches))
         return self._answer(problem).status is Status.INFEASIBLE
 
-    def _answer(self, problem: Problem) -> Answer:
+    def _answer(self, problem: Problem) -> SearchResult:
         answer = self.resolver.answer(problem)
         self.was_cut_short = self.was_cut_short or answer.status is Status.NO_PLAN
         return answer

@@ -33,9 +33,10 @@ from milp_planner.questions.re_solve import (
 )
 from milp_planner.questions.solve import provenance_of
 from milp_planner.solving.arguments import catalog_for
+from milp_planner.solving.optimum import Query
 from milp_planner.solving.own_rules import held_to
 from milp_planner.solving.prepare import prepare
-from milp_planner.solving.search import Answer
+from milp_planner.solving.results import SearchResult
 from milp_planner.solving.shortage import as_much_as_paid_for
 
 if TYPE_CHECKING:
@@ -190,14 +191,16 @@ def _downwards(
     yield f"the search ended after {MOST_STEPS} steps, at ${budget:,.2f}"
 
 
-def best_within(resolver: Resolver, budget_usd: float, smallest_usd: float | None) -> Answer:
+def best_within(resolver: Resolver, budget_usd: float, smallest_usd: float | None) -> SearchResult:
     """The best plan of a budget, straight to what it serves where everything is out of reach."""
     known = resolver.problem.limits.budget
     assert known is not None
     problem = with_budget(resolver.problem, budget_usd, known.when_short)
     if smallest_usd is None or budget_usd > smallest_usd - _resolution(smallest_usd):
         return resolver.answer(problem)
-    return as_much_as_paid_for(resolver.search(resolver.given_for(problem)), None)
+    optimizer = resolver.optimizer(resolver.given_for(problem))
+    result, _ = as_much_as_paid_for(optimizer, Query(), None)
+    return result
 
 
 def _ending(status: Status, budget_usd: float) -> str:
@@ -274,7 +277,7 @@ def _improvements(given: PlanningInput, plan: Plan) -> Iterator[Held]:
 
 
 def _least_cash(resolver: Resolver, given: PlanningInput, held: Held) -> float | None:
-    plan = resolver.search(given).best(held).plan
+    plan = resolver.optimizer(given).best(Query(held=held)).plan
     return None if plan is None else cash_of(plan)
 
 

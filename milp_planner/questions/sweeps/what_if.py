@@ -29,7 +29,7 @@ from milp_planner.questions.sweeps.scenarios import AS_IT_IS, Scenario, scenario
 from milp_planner.solving.arguments import catalog_for
 from milp_planner.solving.own_rules import held_to
 from milp_planner.solving.prepare import prepare
-from milp_planner.solving.search import Settings
+from milp_planner.solving.results import Settings
 
 if TYPE_CHECKING:
     from pandas import DataFrame

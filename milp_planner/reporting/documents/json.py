@@ -8,6 +8,7 @@ from typing import Any
 from milp_planner.plans.document import plan_dict
 from milp_planner.plans.records import Plan
 from milp_planner.reporting.documents.options import DEFAULTS, ReportOptions
+from milp_planner.reporting.documents.range_dict import range_dict
 
 
 def plan_json(plan: Plan, options: ReportOptions = DEFAULTS) -> str:
@@ -15,8 +16,6 @@ def plan_json(plan: Plan, options: ReportOptions = DEFAULTS) -> str:
     document = plan_dict(plan, reproducible=options.reproducible)
     found = options.confidence_range
     if found is not None:
-        from milp_planner.reporting.text.confidence import range_dict
-
         document["range"] = range_dict(found)
     return to_json({**document, "failed_gates": list(options.failed_gates)})
 

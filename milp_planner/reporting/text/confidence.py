@@ -1,11 +1,9 @@
-"""The range of a plan over the error of its estimates, as text and as plain data."""
+"""The range of a plan over the error of its estimates, as text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from milp_planner.plans.document import clean
 from milp_planner.questions.confidence import ConfidenceCase, ConfidenceRange
 from milp_planner.reporting.text.wording import columns, escape, fine_percent, signed_usd, usd
 
@@ -21,42 +19,6 @@ def range_lines(found: ConfidenceRange) -> Iterator[str]:
     else:
         counts = "; only the counts do" if found.counts_change else ""
         yield f"  The mix does not change within the range{counts}."
-
-
-def range_dict(found: ConfidenceRange) -> dict[str, Any]:
-    """The same as plain data."""
-    return clean(
-        {
-            "mix_changes": found.mix_changes,
-            "counts_change": found.counts_change,
-            "cases": [
-                {
-                    "quantile": case.quantile,
-                    "status": case.status.value,
-                    "cash_usd_per_month": case.cash_usd_per_month,
-                    "score_usd_per_month": case.plan.score_usd_per_month,
-                    "fleet": [
-                        {
-                            "workload": workload,
-                            "offering": offering,
-                            "billing": billing,
-                            "precision": precision,
-                            "tensor_parallel": tensor_parallel,
-                            "units": units,
-                        }
-                        for (
-                            workload,
-                            offering,
-                            billing,
-                            precision,
-                            tensor_parallel,
-                        ), units in case.fleet
-                    ],
-                }
-                for case in found.cases
-            ],
-        }
-    )
 
 
 def _cells(case: ConfidenceCase, planned: ConfidenceCase) -> Row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.inputs.problem.policies import is_strict
 from milp_planner.inputs.problem.records import Penalties, Workload
 from milp_planner.milp.program.language.cost import Penalty, Usage
 from milp_planner.milp.program.language.rule import FREE, Standing
@@ -49,10 +50,3 @@ def _level_usd(penalties: Penalties, workload: Workload, level: Level) -> float:
     if penalties.strict_latency is None or not is_strict(penalties, workload):
         return 0.0
     return penalties.strict_latency.usd if level.floor >= HIGH_BAND_FLOOR else 0.0
-
-
-def is_strict(penalties: Penalties, workload: Workload) -> bool:
-    """True where the latency requirement is below the penalty's threshold (300 ms by default)."""
-    threshold = 0.3 if penalties.strict_latency is None else penalties.strict_latency.below_s
-    requirement = workload.latency.requirement_s
-    return requirement is not None and requirement < threshold

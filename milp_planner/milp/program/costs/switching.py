@@ -8,7 +8,7 @@ from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.milp.program.language.cost import CashTerm
 from milp_planner.milp.program.language.rule import FREE, Standing
 from milp_planner.milp.program.language.variables import Fleet, Terms, tracks_changes
-from milp_planner.milp.program.limits.changes import unit_change_of
+from milp_planner.plans.changes import unit_change_of
 from milp_planner.plans.records import Purchase
 
 

@@ -43,8 +43,9 @@ from typing import Protocol
 
 import pulp
 
-from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.inputs.problem.records import BAND_CEILINGS, Problem, Workload
+from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic
+from milp_planner.inputs.problem.policies import can_overload, may_fall_short
+from milp_planner.inputs.problem.records import Problem, Workload
 from milp_planner.plans.records import SNAP
 from milp_planner.traffic.month import Demand, TimeBlock
 
@@ -73,28 +74,6 @@ def ceil_snapped(value: float) -> int:
     """`value` rounded up, but 8.0000000001 is 8: floats must not buy a ninth GPU."""
     nearest = round(value)
     return nearest if abs(value - nearest) <= SNAP * max(1.0, abs(value)) else math.ceil(value)
-
-
-def utilization_limit(problem: Problem, workload: Workload) -> float:
-    """The highest utilization the workload may be planned at."""
-    limit = problem.policy.utilization.highest
-    if workload.latency.max_band in BAND_CEILINGS:
-        limit = min(limit, BAND_CEILINGS[workload.latency.max_band])
-    return limit
-
-
-def may_fall_short(problem: Problem) -> bool:
-    """True where the user allows unserved requests: at a price, or under a short budget."""
-    budget = problem.limits.budget
-    return problem.policy.active_penalties.shortfall is not None or (
-        budget is not None and budget.when_short != "fail"
-    )
-
-
-def can_overload(problem: Problem, workload: Workload) -> bool:
-    """True where the workload may run hot enough for the overload penalty."""
-    ramp = problem.policy.active_penalties.overload
-    return ramp is not None and ramp.above < min(1.0, utilization_limit(problem, workload))
 
 
 def is_ramp_convex(given: PlanningInput, workload: Workload) -> bool:
@@ -244,11 +223,6 @@ class Fleet:
         return self.lp.add_variable(name, 0, high, pulp.LpInteger if integer else pulp.LpContinuous)
 
 
-def is_elastic(problem: Problem, k: Candidate) -> bool:
-    """True where the units of `k` may differ from block to block."""
-    return k.mode.elastic or (k.mode.name == "dedicated" and problem.policy.switch_off_dedicated)
-
-
 def add_variables(
     lp: pulp.LpProblem,
     given: PlanningInput,
@@ -331,11 +305,6 @@ def tracks_changes(problem: Problem) -> bool:
         or switching.usd_per_unit_removed
         or switching.max_units_changed is not None
     )
-
-
-def change_key(k: Candidate) -> tuple[str, str, str]:
-    """What counts as the same units today and tomorrow: offering, billing, workload."""
-    return k.offering.id, k.offering.billing, k.workload
 
 
 LEAST_UTILIZATION = 0.05

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.inputs.catalog.billing import BILLING_MODES, billings_allowed
+from milp_planner.inputs.catalog.billing import BILLING_MODES
+from milp_planner.inputs.problem.policies import allowed_billings
 from milp_planner.milp.program.language.loosening import NameLimit
 from milp_planner.milp.program.language.rows import Row
 from milp_planner.milp.program.language.rule import FREE, Rule, Standing
@@ -33,8 +34,7 @@ class AllowedBilling(Rule):
         return False
 
     def loosened(self, given: PlanningInput) -> Iterator[NameLimit]:
-        allow = given.problem.limits.billing.allow
-        allowed = billings_allowed(allow)
+        allowed = allowed_billings(given.problem)
         sold = {row.billing for row in given.catalog.offerings}
         sold |= {row.billing for row in given.catalog.token_prices}
         others = tuple(b for b in BILLING_MODES if b in sold and b not in allowed)
@@ -43,7 +43,7 @@ class AllowedBilling(Rule):
             path,
             ", ".join(allowed),
             {path: [*allowed, *others]},
-            by_default=not allow,
+            by_default=not given.problem.limits.billing.allow,
             uses=lambda plan: {p.candidate.mode.name for p in plan.purchases} - {*allowed},
             ruled_out=others,
             allowing=lambda names: {path: [*allowed, *names]},

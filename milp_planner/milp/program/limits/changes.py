@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.candidates.records import Candidate, PlanningInput, change_key
 from milp_planner.milp.program.language.loosening import SteppedLimit, counted_limit, plural
 from milp_planner.milp.program.language.rows import GE, LE, Row, count_terms
 from milp_planner.milp.program.language.rule import FREE, Rule, Standing
-from milp_planner.milp.program.language.variables import (
-    Fleet,
-    Terms,
-    add,
-    change_key,
-    tracks_changes,
-)
-from milp_planner.plans.records import Plan, Purchase, exceeds
+from milp_planner.milp.program.language.variables import Fleet, Terms, add, tracks_changes
+from milp_planner.plans.changes import unit_change_of
+from milp_planner.plans.records import Plan, exceeds
 
 
 class ChangeLimit(Rule):
@@ -104,18 +99,3 @@ def _units_of_key(
 ) -> Terms:
     same = [(k, 1.0) for k in groups.get(key, ())]
     return count_terms(fleet, same, fleet.demand(key[2]).busiest)
-
-
-def unit_change_of(
-    given: PlanningInput, purchases: Iterable[Purchase]
-) -> dict[tuple[str, str, str], int]:
-    """Units added (positive) or removed (negative) by (offering, billing, workload)."""
-    planned: dict[tuple[str, str, str], int] = {}
-    for p in purchases:
-        if not p.candidate.mode.per_token:
-            key = change_key(p.candidate)
-            busiest = given.schedule.demands[key[2]].busiest
-            planned[key] = planned.get(key, 0) + p.units_by_block[busiest]
-    current = given.current_units()
-    keys = sorted(planned.keys() | current.keys())
-    return {key: planned.get(key, 0) - current.get(key, 0) for key in keys}

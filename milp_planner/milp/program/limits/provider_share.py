@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.language.capacity import useful_replicas
 from milp_planner.milp.program.language.rule import Standing
-from milp_planner.milp.program.language.variables import is_elastic
 from milp_planner.milp.program.limits.shares import CapacityShare, in_force
 
 

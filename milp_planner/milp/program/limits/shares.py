@@ -15,11 +15,12 @@ from typing import ClassVar
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.records import Problem
-from milp_planner.milp.program.language.capacity import capacity_of, capacity_terms, part_rate
+from milp_planner.milp.program.language.capacity import capacity_terms, part_rate
 from milp_planner.milp.program.language.loosening import SteppedLimit, percent
 from milp_planner.milp.program.language.rows import LE, Row
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.milp.program.language.variables import Fleet, Terms, add, ceil_snapped
+from milp_planner.plans.losses import capacity_of
 from milp_planner.plans.records import Plan, exceeds
 
 SHARE_ROOM = 4

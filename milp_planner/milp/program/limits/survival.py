@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.patching import Patch
-from milp_planner.milp.program.language.capacity import capacity_of, capacity_terms, mix_rate
+from milp_planner.milp.program.language.capacity import capacity_terms
 from milp_planner.milp.program.language.loosening import SteppedLimit, percent
 from milp_planner.milp.program.language.rows import GE, Row
 from milp_planner.milp.program.language.rule import Rule, Standing
 from milp_planner.milp.program.language.variables import Fleet, Terms, add, ceil_snapped
+from milp_planner.plans.losses import SURVIVAL_GROUPS, losses, mix_rate, served_at_peak
 from milp_planner.plans.records import Plan, exceeds
-
-SURVIVAL_GROUPS: dict[str, Callable[[Candidate], str]] = {
-    "provider": lambda k: k.provider,
-    "region": lambda k: f"{k.provider}/{k.region}",
-    "offering": lambda k: k.offering.id,
-}
 
 
 class LossSurvived(Rule):
@@ -123,22 +118,3 @@ def _left_after_loss(fleet: Fleet, rest: Iterable[Candidate], t: int, share: flo
         for variable, rate in capacity_terms(fleet, k, t, mix_rate):
             add(terms, variable, rate / needed if k.mode.per_token else min(1.0, rate / needed))
     return terms
-
-
-def served_at_peak(plan: Plan, workload: str, t: int) -> float:
-    """Requests/s of a workload that the plan serves at the peak of a block."""
-    block = plan.blocks[t]
-    mine = (r for r in plan.routes if r.candidate.workload == workload and r.block == block)
-    return sum(r.requests_per_second for r in mine)
-
-
-def losses(plan: Plan, workload: str, kind: str) -> Iterator[tuple[str, int, float]]:
-    """(what is lost, block, requests/s left) for every group the workload uses."""
-    group_of = SURVIVAL_GROUPS[kind]
-    bought = list(plan.purchases_of(workload))
-    for group in sorted({group_of(p.candidate) for p in bought}):
-        for t in range(len(plan.blocks)):
-            left = sum(
-                capacity_of(plan, p, t, mix_rate) for p in bought if group_of(p.candidate) != group
-            )
-            yield group, t, left

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.patching import Patch
+from milp_planner.inputs.problem.policies import utilization_limit
 from milp_planner.inputs.problem.records import Problem, Workload
 from milp_planner.milp.program.language.loosening import SteppedLimit
 from milp_planner.milp.program.language.rows import LE, Row
 from milp_planner.milp.program.language.rule import FREE, Rule, Standing
-from milp_planner.milp.program.language.variables import Fleet, Terms, utilization_limit
+from milp_planner.milp.program.language.variables import Fleet, Terms
 from milp_planner.plans.records import Plan, exceeds
 
 NEGLIGIBLE_WORK = 1e-9

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.inputs.problem.policies import may_fall_short
 from milp_planner.milp.program.language.rows import EQ, GE, LE, Row
 from milp_planner.milp.program.language.rule import Standing, Structural
-from milp_planner.milp.program.language.variables import Fleet, Terms, add, may_fall_short, merged
+from milp_planner.milp.program.language.variables import Fleet, Terms, add, merged
 from milp_planner.plans.records import Plan, exceeds
 
 

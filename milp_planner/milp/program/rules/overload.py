@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from milp_planner.candidates.records import PlanningInput
+from milp_planner.inputs.problem.policies import can_overload
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.milp.program.language.rows import GE, LE, Row
 from milp_planner.milp.program.language.rule import Structural
@@ -15,7 +16,6 @@ from milp_planner.milp.program.language.variables import (
     Level,
     Terms,
     add,
-    can_overload,
     is_ramp_convex,
 )
 from milp_planner.plans.records import Plan

@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from milp_planner.inputs.problem.policies import allowed_billings
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.questions.break_even import PER_TOKEN, BreakEven
 from milp_planner.questions.sweeps.frontier import Frontier, Step, step_dict
-from milp_planner.questions.sweeps.scenarios import AS_IT_IS, Scenario, allowed_billings
+from milp_planner.questions.sweeps.scenarios import AS_IT_IS, Scenario
 from milp_planner.questions.sweeps.what_if import FAILED, Row, WhatIf, row_dict
 from milp_planner.reporting.documents.csv import to_csv
 from milp_planner.reporting.text.wording import (

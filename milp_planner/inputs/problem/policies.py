@@ -1,0 +1,41 @@
+"""What a problem says where that takes more than one key: what is allowed, and how hot."""
+
+from __future__ import annotations
+
+from milp_planner.inputs.catalog.billing import BILLING_MODES
+from milp_planner.inputs.problem.records import BAND_CEILINGS, Penalties, Problem, Workload
+
+
+def utilization_limit(problem: Problem, workload: Workload) -> float:
+    """The highest utilization the workload may be planned at."""
+    limit = problem.policy.utilization.highest
+    if workload.latency.max_band in BAND_CEILINGS:
+        limit = min(limit, BAND_CEILINGS[workload.latency.max_band])
+    return limit
+
+
+def may_fall_short(problem: Problem) -> bool:
+    """True where the user allows unserved requests: at a price, or under a short budget."""
+    budget = problem.limits.budget
+    return problem.policy.active_penalties.shortfall is not None or (
+        budget is not None and budget.when_short != "fail"
+    )
+
+
+def can_overload(problem: Problem, workload: Workload) -> bool:
+    """True where the workload may run hot enough for the overload penalty."""
+    ramp = problem.policy.active_penalties.overload
+    return ramp is not None and ramp.above < min(1.0, utilization_limit(problem, workload))
+
+
+def is_strict(penalties: Penalties, workload: Workload) -> bool:
+    """True where the latency requirement is below the penalty's threshold (300 ms by default)."""
+    threshold = 0.3 if penalties.strict_latency is None else penalties.strict_latency.below_s
+    requirement = workload.latency.requirement_s
+    return requirement is not None and requirement < threshold
+
+
+def allowed_billings(problem: Problem) -> tuple[str, ...]:
+    """The ways to pay that the problem allows, said or by default."""
+    said = problem.limits.billing.allow
+    return said or tuple(mode.name for mode in BILLING_MODES.values() if mode.by_default)

@@ -1,0 +1,84 @@
+"""What a program charged a plan by utilization, and where it must charge more exactly.
+
+The program is a relaxation that never charges too much: relax, evaluate the plan, refine where it
+owes more, again, until program and plan agree. Where all load is on units, the overload ramp is
+convex in their capacity, and is refined by one more tangent at the utilization u of the plan. Where
+a share is served per token or not at all, it is charged by level, and the level of a plan that owes
+more is split at u besides:
+
+    (floor, (floor + u) ÷ 2]     ((floor + u) ÷ 2, u - δ]     (u - δ, ceiling]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from milp_planner.milp.program.language.variables import JUST_BELOW, is_ramp_convex
+from milp_planner.milp.program.levels import Splits
+from milp_planner.milp.program.model import FleetModel
+from milp_planner.plans.records import Plan, WorkloadPlan
+
+TOLERANCE_USD = 0.05
+"""Program and plan agree when they are this close, ..."""
+
+LEVEL_TOLERANCE_USD = 1.0
+"""... or this close where the ramp is charged by level."""
+
+
+def refine(
+    splits: Splits, model: FleetModel, undercharged: Mapping[str, float], plan: Plan
+) -> bool:
+    """Add splits for workloads that owe more than they are charged; False when none is new."""
+    before = splits.count
+    for w in plan.workloads:
+        if w.name not in undercharged or w.penalties["overload"] <= 0:
+            continue
+        assert w.utilization is not None
+        splits.tangents.setdefault(w.name, set()).add(w.utilization)
+        # several classes have no tangents by level, so that only edges raise their charge
+        if model.fleet.routed(w.name) or _leaves_load_off_units(plan, w):
+            splits.edges.setdefault(w.name, set()).update(_edges(model, w.name, w.utilization))
+    return splits.count > before
+
+
+def _leaves_load_off_units(plan: Plan, w: WorkloadPlan) -> bool:
+    per_token = any(p.candidate.mode.per_token for p in plan.purchases_of(w.name))
+    return per_token or w.shortfall_share > 0
+
+
+def _edges(model: FleetModel, workload: str, u: float) -> set[float]:
+    below = u * (1 - JUST_BELOW)
+    floors = [level.floor for level in model.fleet.levels[workload] if level.floor < below]
+    middle = (floors[-1] + u) / 2
+    return {middle, below} if middle < below else {below}
+
+
+def charges_by_utilization(model: FleetModel) -> bool:
+    """True where the program may charge a plan less than it owes."""
+    return bool(model.fleet.level_used or model.fleet.overload)
+
+
+def tolerance_usd(model: FleetModel) -> float:
+    """How close the program and the plan must come."""
+    given = model.fleet.given
+    convex = all(
+        is_ramp_convex(given, given.problem.workload(name)) for name in model.fleet.overload
+    )
+    return TOLERANCE_USD if convex else LEVEL_TOLERANCE_USD
+
+
+def undercharged_usd(
+    model: FleetModel, values: Mapping[str, float], plan: Plan
+) -> dict[str, float]:
+    """USD/month that workloads owe beyond what the program charges them, where that matters."""
+    fleet = model.fleet
+    charged = dict.fromkeys((w.name for w in plan.workloads), 0.0)
+    for (name, _), y in fleet.level_used.items():
+        charged[name] += model.costs["strict_latency"].get(y, 0.0) * round(values.get(y.name, 0.0))
+    for name, overload in fleet.overload.items():
+        charged[name] += model.costs["overload"][overload] * values.get(overload.name, 0.0)
+    owed = {w.name: w.penalties["overload"] + w.penalties["strict_latency"] for w in plan.workloads}
+    matters = tolerance_usd(model) / 2 / len(charged)
+    return {
+        name: owed[name] - charged[name] for name in charged if owed[name] - charged[name] > matters
+    }

@@ -1,0 +1,46 @@
+"""The range of a plan over the error of its estimates, as plain data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from milp_planner.plans.document import clean
+
+if TYPE_CHECKING:
+    from milp_planner.questions.confidence import ConfidenceRange
+
+
+def range_dict(found: ConfidenceRange) -> dict[str, Any]:
+    """The three plans, and whether the mix changes, as plain data."""
+    return clean(
+        {
+            "mix_changes": found.mix_changes,
+            "counts_change": found.counts_change,
+            "cases": [
+                {
+                    "quantile": case.quantile,
+                    "status": case.status.value,
+                    "cash_usd_per_month": case.cash_usd_per_month,
+                    "score_usd_per_month": case.plan.score_usd_per_month,
+                    "fleet": [
+                        {
+                            "workload": workload,
+                            "offering": offering,
+                            "billing": billing,
+                            "precision": precision,
+                            "tensor_parallel": tensor_parallel,
+                            "units": units,
+                        }
+                        for (
+                            workload,
+                            offering,
+                            billing,
+                            precision,
+                            tensor_parallel,
+                        ), units in case.fleet
+                    ],
+                }
+                for case in found.cases
+            ],
+        }
+    )

@@ -1,0 +1,304 @@
+"""Finds the best plan of one problem: build, run, read, verify, and where need be refine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.milp.engines.certify import CertifiedRun, solve_certified
+from milp_planner.milp.engines.outcome import HIGHS, EngineStatus
+from milp_planner.milp.engines.scratch import scratch_folder
+from milp_planner.milp.presolve.dominance import Pruned, all_of, prune, without_twins
+from milp_planner.milp.presolve.forced_use import Required, keep_required, require
+from milp_planner.milp.presolve.lazy_rows import relaxed_values
+from milp_planner.milp.presolve.routing import balanced
+from milp_planner.milp.presolve.ties import most_nodes
+from milp_planner.milp.presolve.unit_bounds import (
+    MOST_ROOM,
+    all_room,
+    is_guessed,
+    raised,
+    room_for_score,
+    wider_room,
+)
+from milp_planner.milp.program.exclusion import Difference, contains, exclude, without_traces
+from milp_planner.milp.program.levels import Splits
+from milp_planner.milp.program.lexicographic import Held, Stage, hold, minimise
+from milp_planner.milp.program.model import FleetModel, build_model
+from milp_planner.milp.program.read_solution import (
+    modelled_costs,
+    objective_value,
+    read_solution,
+    without_noise,
+)
+from milp_planner.milp.program.refinement import (
+    charges_by_utilization,
+    refine,
+    tolerance_usd,
+    undercharged_usd,
+)
+from milp_planner.plans.records import EngineReport, Plan, Proof, Provenance, Status
+from milp_planner.solving.assemble import assemble
+from milp_planner.solving.results import (
+    SearchResult,
+    Session,
+    Settings,
+    best_known,
+    with_newer_bound,
+)
+from milp_planner.solving.verify import verify, violations
+
+MOST_REFINEMENTS = 60
+
+NO_DIFFERENCE = Difference("counts")
+"""Any plan that contains none of those found is another one."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """Which plan of a problem is looked for: the best that nothing here rules out."""
+
+    difference: Difference = NO_DIFFERENCE
+    """How it must differ from all plans found."""
+
+    found: tuple[Plan, ...] = ()
+    excluded: tuple[Plan, ...] = ()
+    """Plans that it may not contain, beside all that were found."""
+
+    held: Held = ()
+    """What stages before the score reached: see `milp/program/lexicographic.py`."""
+
+    exact_shortfalls: bool = False
+    """True where a solver reached what is held, so that shortfalls carry its noise."""
+
+    for_a_tie: bool = False
+    """True where only a plan of equal score is looked for: by one engine, with little work."""
+
+    def holding(self, held: Held) -> Query:
+        """The same with stages that solvers reached."""
+        return replace(self, held=held, exact_shortfalls=bool(held))
+
+    def rules_out(self, plan: Plan) -> bool:
+        """True when a plan found or excluded does not let this one be."""
+        if any(contains(plan, other) for other in self.excluded):
+            return True
+        return not all(self.difference.allows(plan, earlier) for earlier in self.found)
+
+
+@dataclass
+class Optimizer:
+    """One problem and its programs; remembers what each of them taught about the next."""
+
+    given: PlanningInput
+    settings: Settings
+    provenance: Provenance
+    session: Session
+    required: Required | None = None
+    """What must be in use somewhere; None asks for nothing."""
+
+    _pruned: Pruned | None = None
+    _splits: Splits = field(default_factory=Splits)
+    _room: Mapping[Candidate, int] = field(default_factory=dict)
+    """Least bounds on units, beyond those that follow from the demand."""
+
+    @property
+    def pruned(self) -> Pruned:
+        """The candidates after pruning, which is done once."""
+        if self._pruned is None:
+            self._pruned = _reduced(self.given, self.settings)
+            if self.required is not None:
+                keep_required(self._pruned, self.given.candidates.candidates, self.required.wanted)
+        return self._pruned
+
+    def best(self, query: Query) -> SearchResult:
+        """The plan of least score that is looked for.
+
+        Where the overload penalty can fire the program is a relaxation, refined until it charges
+        the best plan seen what that owes: see `milp/program/refinement.py`. Where bounds on units
+        are guesses, they are raised until no plan beyond them can be better: see
+        `milp/presolve/unit_bounds.py`.
+        """
+        result = self._best(query)
+        while is_guessed(self.given) and self._has_raised(result, query):
+            result = best_known(result, self._best(query))
+        return result
+
+    def minimum(self, stage: Stage, query: Query) -> tuple[FleetModel, CertifiedRun]:
+        """The least that a stage can reach once others are held."""
+        if is_guessed(self.given):
+            self._room = raised(self._room, all_room(self.model(query).fleet))
+        model = self.model(query)
+        minimise(model, stage)
+        return model, self._run(model, query)
+
+    def model(self, query: Query, room: Mapping[Candidate, int] | None = None) -> FleetModel:
+        """The program of what is looked for; `room` in place of what is known of bounds."""
+        self.pruned.readmit([*query.found, *query.excluded], query.difference.differ_by)
+        room = self._room if room is None else room
+        model = build_model(self.given, tuple(self.pruned.kept), self._splits, room=room)
+        hold(model, query.held)
+        if self.required is not None:
+            require(model, self.required)
+        if query.found or query.excluded:
+            exclude(model, query.found, query.difference, query.excluded)
+        return model
+
+    def plan_from(self, model: FleetModel, values: Mapping[str, float], query: Query) -> Plan:
+        """The plan that a program's columns say, without status or proof."""
+        solution = balanced(self.given, read_solution(model, self._tidy(model, values)))
+        if query.exact_shortfalls:
+            solution = without_noise(self.given, solution)
+        return assemble(self.given, solution, self.provenance)
+
+    def _best(self, query: Query) -> SearchResult:
+        best: SearchResult | None = None
+        for _ in range(MOST_REFINEMENTS):
+            model = self.model(query)
+            run = self._run(model, query)
+            if not run.values:
+                return best or without_plan(model, run)
+            if not charges_by_utilization(model):
+                return self._with_plan(model, run, query)
+            seen = self._unproven(model, run, query)
+            best = seen if best is None else with_newer_bound(best, seen)
+            if _is_settled(best, model, run):
+                return _settled(best, model, run)
+            if self.session.seconds_left <= 0 or not self._has_refined(model, run, seen.known):
+                break
+        assert best is not None
+        return best
+
+    def _has_refined(self, model: FleetModel, run: CertifiedRun, seen: Plan) -> bool:
+        """Split levels where the plan seen owes more than it is charged; True when any was."""
+        return refine(self._splits, model, undercharged_usd(model, run.values, seen), seen)
+
+    def _has_raised(self, result: SearchResult, query: Query) -> bool:
+        """True where bounds on units were raised that may have ruled out something better."""
+        if self.session.is_stopped or result.status is Status.NO_PLAN:
+            return False
+        fleet = self.model(query).fleet
+        if result.plan is not None:
+            more = room_for_score(fleet, result.score_usd_per_month)
+        else:
+            more = wider_room(fleet) if self._could_be_wider(query) else {}
+        self._room = raised(self._room, more)
+        return bool(more)
+
+    def _could_be_wider(self, query: Query) -> bool:
+        """True unless fractions of units, however many, have no plan either."""
+        widest = self.model(query, dict.fromkeys(self.pruned.kept, MOST_ROOM))
+        return relaxed_values(widest, self.session.seconds_left) is not None
+
+    def _run(self, model: FleetModel, query: Query) -> CertifiedRun:
+        def judge(values: Mapping[str, float]) -> float | None:
+            solution = read_solution(model, self._tidy(model, values))
+            plan = assemble(self.given, solution, self.provenance)
+            wrong = violations(self.given, plan) or query.rules_out(plan)
+            return None if wrong else objective_value(model, values)
+
+        with scratch_folder() as folder:
+            mps = folder / "fleet.mps"
+            model.write_mps(mps)
+            run = solve_certified(
+                mps,
+                model.columns,
+                time_limit_s=max(self.session.seconds_left, 0.01),
+                gap=self.settings.gap,
+                seed=self.settings.seed,
+                solver=HIGHS if query.for_a_tie else self.settings.solver,
+                judge=judge,
+                cancel=self.session.cancel,
+                nodes=most_nodes(model) if query.for_a_tie else None,
+            )
+        return replace(run, values=self._tidy(model, run.values))
+
+    def _tidy(self, model: FleetModel, values: Mapping[str, float]) -> Mapping[str, float]:
+        """The columns without per-token shares that are a solver's noise: no rule misses them."""
+        tidied = without_traces(model, values)
+        if tidied == values:
+            return values
+        plan = assemble(self.given, read_solution(model, tidied), self.provenance)
+        return values if violations(self.given, plan) else tidied
+
+    def _with_plan(self, model: FleetModel, run: CertifiedRun, query: Query) -> SearchResult:
+        """The run's plan, verified, and proven as far as the solvers came."""
+        plan = self._verified(model, run, query)
+        status = Status.OPTIMAL if run.status is EngineStatus.OPTIMAL else Status.FEASIBLE
+        bound = plan.score_usd_per_month if status is Status.OPTIMAL else run.bound
+        return _result(status, plan, proof_of(model, run), bound)
+
+    def _unproven(self, model: FleetModel, run: CertifiedRun, query: Query) -> SearchResult:
+        """The run's plan, priced exactly; what the program says of it is a lower bound."""
+        plan = self._verified(model, run, query)
+        return _result(Status.FEASIBLE, plan, proof_of(model, run), run.bound)
+
+    def _verified(self, model: FleetModel, run: CertifiedRun, query: Query) -> Plan:
+        plan = self.plan_from(model, run.values, query)
+        modelled = modelled_costs(model, run.values)
+        verify(self.given, plan, as_far_as_comparable(modelled, plan, run))
+        return plan
+
+
+def _reduced(given: PlanningInput, settings: Settings) -> Pruned:
+    candidates = given.candidates.candidates
+    if not settings.merge_twins:
+        return all_of(candidates)
+    return (prune if settings.pruning else without_twins)(given, candidates)
+
+
+def _result(status: Status, plan: Plan, proof: Proof, bound: float | None) -> SearchResult:
+    """A plan that says of itself what is known of it."""
+    return SearchResult(
+        status, replace(plan, status=status, proof=proof, bound=bound), proof, bound
+    )
+
+
+def _is_settled(best: SearchResult, model: FleetModel, run: CertifiedRun) -> bool:
+    """True when the program's optimum and the best plan seen agree, to a dollar at least."""
+    if run.status is not EngineStatus.OPTIMAL or run.bound is None:
+        return False
+    return best.score_usd_per_month - run.bound <= tolerance_usd(model)
+
+
+def _settled(best: SearchResult, model: FleetModel, run: CertifiedRun) -> SearchResult:
+    """The best plan as proven, or one of equal score that ties are broken for."""
+    return _result(Status.OPTIMAL, best.known, proof_of(model, run), best.score_usd_per_month)
+
+
+def without_plan(model: FleetModel, run: CertifiedRun) -> SearchResult:
+    """What is known where no plan was found."""
+    infeasible = run.status is EngineStatus.INFEASIBLE
+    status = Status.INFEASIBLE if infeasible else Status.NO_PLAN
+    return SearchResult(status, None, proof_of(model, run), run.bound)
+
+
+def as_far_as_comparable(
+    modelled: Mapping[str, float], plan: Plan, run: CertifiedRun
+) -> dict[str, float]:
+    """What the program says a plan costs, where the two ought to agree.
+
+    A plan that the solvers stopped at may owe less than the program says: its level may be hotter,
+    its counts of changes or of extra GPUs higher than the fleet asks for.
+    """
+    said = dict(modelled)
+    if run.status is not EngineStatus.OPTIMAL:
+        for name in ("strict_latency", "scaling", "switching"):
+            said[name] = min(said[name], plan.costs[name])
+    return said
+
+
+def proof_of(model: FleetModel, run: CertifiedRun) -> Proof:
+    """What the solvers said, as plain data."""
+    return Proof(
+        certified=run.certified,
+        certified_by=tuple(run.certified_by),
+        engines=tuple(
+            EngineReport(o.name, o.version, o.status.value, o.objective, o.bound, o.seconds)
+            for o in run.engines
+        ),
+        notes=tuple(run.notes),
+        seconds=run.seconds,
+        rows=len(model.row_meaning),
+        columns=len(model.fleet.meaning),
+    )

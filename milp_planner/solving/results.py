@@ -1,0 +1,129 @@
+"""What a search is told, how long it may take, and what it says."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, replace
+
+from milp_planner.plans.records import Plan, Proof, Status
+
+SAME_USD = 0.005
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to solve."""
+
+    time_limit_s: float
+    gap: float
+    seed: int
+    solver: str = "both"
+    pruning: bool = True
+    """False solves over every candidate that no twin stands for, all rules in force at once."""
+
+    merge_twins: bool = True
+    """False leaves in every offering that only its region or name tells from another."""
+
+    cancel: threading.Event | None = None
+    """Set it from another thread to end the solvers early."""
+
+    break_ties: bool = True
+    """False takes the solvers' own of plans that score the same: for scores alone."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """Until when may be solved: all that one search does shares it."""
+
+    ends_s: float
+    """When time is up, a reading of `time.monotonic`."""
+
+    cancel: threading.Event | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Session:
+        """A session that begins now."""
+        return cls(time.monotonic() + settings.time_limit_s, settings.cancel)
+
+    @property
+    def seconds_left(self) -> float:
+        """Time until the limit."""
+        return max(0.0, self.ends_s - time.monotonic())
+
+    @property
+    def is_cancelled(self) -> bool:
+        """True when another thread asked to stop."""
+        return self.cancel is not None and self.cancel.is_set()
+
+    @property
+    def is_stopped(self) -> bool:
+        """True when nothing more may be solved."""
+        return self.is_cancelled or self.seconds_left <= 0
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What one search said: a verified plan, or why there is none."""
+
+    status: Status
+    plan: Plan | None
+    proof: Proof
+    bound: float | None = None
+    """No plan that was looked for scores less, USD/month."""
+
+    @property
+    def known(self) -> Plan:
+        """The plan, where there is one."""
+        assert self.plan is not None
+        return self.plan
+
+    @property
+    def score_usd_per_month(self) -> float:
+        """The plan's score, where there is one."""
+        score = self.known.score_usd_per_month
+        assert score is not None
+        return score
+
+
+NOT_SOLVED = SearchResult(Status.NO_PLAN, None, Proof(certified=False, certified_by=()))
+"""The result where there was no time to look for a plan."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A Ctrl-C, or what a program raises like it, while next-best plans were looked for.
+
+    `plan` holds what was proven until then, `cause` is what was raised.
+    """
+
+    def __init__(self, plan: Plan, cause: KeyboardInterrupt) -> None:
+        self.plan = plan
+        self.cause = cause
+        super().__init__("stopped while looking for next-best plans")
+
+
+def best_known(one: SearchResult, later: SearchResult) -> SearchResult:
+    """The later result; the earlier one, unproven, where the later was stopped before its own."""
+    if one.plan is None or (
+        later.plan is not None and later.score_usd_per_month <= one.score_usd_per_month + SAME_USD
+    ):
+        return later
+    plan = replace(one.plan, status=Status.FEASIBLE, bound=later.bound)
+    return SearchResult(Status.FEASIBLE, plan, one.proof, later.bound)
+
+
+def cheaper(one: SearchResult, later: SearchResult) -> SearchResult:
+    """The cheaper of two answers to the same question; of equal ones the later, proven further."""
+    if later.plan is None or (
+        one.plan is not None and one.score_usd_per_month < later.score_usd_per_month
+    ):
+        return one
+    return later
+
+
+def with_newer_bound(one: SearchResult, later: SearchResult) -> SearchResult:
+    """The cheaper of two plans, with the newer and so the higher lower bound."""
+    if later.score_usd_per_month < one.score_usd_per_month:
+        return later
+    plan = replace(one.known, bound=later.bound, proof=later.proof)
+    return SearchResult(one.status, plan, later.proof, later.bound)
