@@ -39,10 +39,9 @@ if TYPE_CHECKING:
     from milp_planner.questions.deployments.calibrate import Calibrated, calibrate
     from milp_planner.questions.deployments.estimate import Estimate, estimate
     from milp_planner.questions.evaluate import Evaluation, evaluate
-    from milp_planner.questions.reasons.diagnose import diagnose
     from milp_planner.questions.reasons.explain import WhyNot, explain
     from milp_planner.questions.reasons.limit_costs import LimitCosts, explain_limits
-    from milp_planner.questions.solve import solve
+    from milp_planner.questions.solve import diagnose, solve
     from milp_planner.questions.sweeps.frontier import Frontier, budget_frontier
     from milp_planner.questions.sweeps.scenarios import Scenario, load_scenarios, scenario_grid
     from milp_planner.questions.sweeps.what_if import WhatIf, what_if
@@ -85,7 +84,7 @@ PUBLIC = {
     "calibrate": "questions.deployments.calibrate",
     "confidence_range": "questions.confidence",
     "count_terms": "milp.program.language.rows",
-    "diagnose": "questions.reasons.diagnose",
+    "diagnose": "questions.solve",
     "estimate": "questions.deployments.estimate",
     "evaluate": "questions.evaluate",
     "explain": "questions.reasons.explain",

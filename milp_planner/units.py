@@ -93,6 +93,11 @@ def shown(value: object) -> str:
         return "a number of thousands of digits"
 
 
+def usd_shown(amount: float) -> str:
+    """An amount of money as a message repeats it: `$1,960`, with cents where there are any."""
+    return f"${amount:,.2f}".removesuffix(".00")
+
+
 def yes_no_wording(value: object) -> str:
     """What to say of a value that should have been true or false."""
     word = str(value).strip().lower() if isinstance(value, str | int) else ""

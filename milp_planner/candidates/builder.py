@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from milp_planner.candidates.records import Candidate, CandidateList, RatePoint, TurnedDown
@@ -96,7 +96,9 @@ class Rates:
     _raw_by_shape: dict[tuple[str, int], dict[tuple[float | None, float | None], Measurement]] = (
         field(default_factory=dict)
     )
-    _points: dict[tuple[str, str, int], tuple[RatePoint, ...] | str] = field(default_factory=dict)
+    _points: dict[tuple[str, str, int], tuple[RatePoint, ...] | Rejection] = field(
+        default_factory=dict
+    )
 
     def __post_init__(self) -> None:
         llm = self.catalog.llm(self.workload.llm)
@@ -145,20 +147,20 @@ class Rates:
             return self._stated(self.stated, gpu_id, gpus)
         gpu = self.catalog.gpus[gpu_id]
         found: list[Configuration] = []
-        reasons: list[str] = []
+        refused: list[Rejection] = []
         for precision in self.precisions(gpu):
             for tensor_parallel in self.tensor_parallels(gpus):
                 key = gpu_id, precision, tensor_parallel
                 if key not in self._points:
                     self._points[key] = self._rate_points(gpu, precision, tensor_parallel)
                 points = self._points[key]
-                if isinstance(points, str):
-                    reasons.append(points)
+                if isinstance(points, Rejection):
+                    refused.append(points)
                 else:
                     found.append((precision, tensor_parallel, points))
         if found:
             return list(undominated(found, gpus, self.workload.min_replicas))
-        return nearest_reason(reasons)
+        return nearest(refused).reason if refused else NO_SIZE_FITS
 
     def precisions(self, gpu: Gpu) -> tuple[str, ...]:
         """The weight formats to try: the user's, or the LLM's own and fp8 where the GPU has it."""
@@ -179,19 +181,18 @@ class Rates:
             if tensor_parallel <= gpus and (heads is None or heads % tensor_parallel == 0):
                 yield tensor_parallel
 
-    def _rate_points(self, gpu: Gpu, precision: str, tp: int) -> tuple[RatePoint, ...] | str:
+    def _rate_points(self, gpu: Gpu, precision: str, tp: int) -> tuple[RatePoint, ...] | Rejection:
         """A point per class, of rate 0 where it cannot be served; why none can."""
-        points, reasons = [], []
         answer = RATES[self.kind]
-        for q in self.demand.classes:
-            found = answer(self, gpu, precision, tp, q)
-            if isinstance(found, str):
-                reasons.append(found)
-                found = unservable(found)
-            points.append(found)
-        return nearest_reason(reasons) if len(reasons) == len(points) else tuple(points)
+        found = [answer(self, gpu, precision, tp, q) for q in self.demand.classes]
+        refused = [one for one in found if isinstance(one, Rejection)]
+        if len(refused) == len(found):
+            return nearest(refused)
+        return tuple(unservable(one.reason) if isinstance(one, Rejection) else one for one in found)
 
-    def _modelled(self, gpu: Gpu, precision: str, tp: int, q: RequestClass) -> RatePoint | str:
+    def _modelled(
+        self, gpu: Gpu, precision: str, tp: int, q: RequestClass
+    ) -> RatePoint | Rejection:
         latency = self.workload.latency
         found = self.model.operating_point(
             self.llm,
@@ -205,7 +206,7 @@ class Rates:
             quantile=planning_quantile(self.problem.policy.confidence_share),
         )
         if isinstance(found, Rejection):
-            return f"{gpu.id} tp {tp} {precision}: {found.reason}"
+            return _of_replica(found, gpu, precision, tp)
         return rate_point(found)
 
     @property
@@ -215,23 +216,29 @@ class Rates:
             return self.problem.policy.serving_model
         return "raw" if self.raw else "modelled"
 
-    def _users(self, gpu: Gpu, precision: str, tp: int, q: RequestClass) -> RatePoint | str:
+    def _users(self, gpu: Gpu, precision: str, tp: int, q: RequestClass) -> RatePoint | Rejection:
         traffic, latency = self.workload.traffic, self.workload.latency
         assert isinstance(traffic, ConcurrentUsers), "users are their unit"
         if self.raw:
-            return f"{gpu.id}: a nominal rate says nothing of the speed of a user"
+            return Rejection(f"{gpu.id}: a nominal rate says nothing of the speed of a user")
         quantile = planning_quantile(self.problem.policy.confidence_share)
         size = q.input_tokens, q.output_tokens
         replica = self.model, self.llm, gpu, precision, tp
         found = users_point(Replica(*replica, *size, traffic, latency.tpot_s, quantile))
-        return f"{gpu.id} tp {tp} {precision}: {found}" if isinstance(found, str) else found
+        if isinstance(found, Rejection):
+            return _of_replica(found, gpu, precision, tp)
+        return found
 
-    def _infrascale(self, gpu: Gpu, precision: str, tp: int, q: RequestClass) -> RatePoint | str:
+    def _infrascale(
+        self, gpu: Gpu, precision: str, tp: int, q: RequestClass
+    ) -> RatePoint | Rejection:
         traffic = self.workload.traffic
         assert isinstance(traffic, ConcurrentUsers), "users are their unit"
         size = q.input_tokens, q.output_tokens
         found = infrascale_point(self.llm, gpu, precision, tp, *size, traffic)
-        return f"{gpu.id} tp {tp} {precision}: {found}" if isinstance(found, str) else found
+        if isinstance(found, Rejection):
+            return _of_replica(found, gpu, precision, tp)
+        return found
 
     def _stated(
         self, stated: Mapping[tuple[str, int], float], gpu_id: str, gpus: int
@@ -249,14 +256,15 @@ class Rates:
             return f"{gpu_id}: a replica of {mine[0][0]} GPUs does not fit in a unit of {gpus}"
         return list(undominated(found, gpus, self.workload.min_replicas))
 
-    def _raw(self, gpu: Gpu, precision: str, tp: int, q: RequestClass) -> RatePoint | str:
+    def _raw(self, gpu: Gpu, precision: str, tp: int, q: RequestClass) -> RatePoint | Rejection:
         memory = self.llm.recommended_memory_gib
         if memory is not None and gpu.memory_gib is not None and memory > gpu.memory_gib * tp:
-            return f"{gpu.id}: needs {memory:g} GB, the GPU has {gpu.memory_gib:g} GB"
+            return Rejection(f"{gpu.id}: needs {memory:g} GB, the GPU has {gpu.memory_gib:g} GB")
         shapes = self._raw_by_shape.get((gpu.id, tp), {})
         row = shapes.get((q.input_tokens, q.output_tokens)) or shapes.get((None, None))
         if row is None:
-            return f"{gpu.id}: no raw throughput for {self.llm.id}, requests of {q.name} tokens"
+            size = f"requests of {q.name} tokens"
+            return Rejection(f"{gpu.id}: no raw throughput for {self.llm.id}, {size}")
         effective = row.output_tokens_per_second * self.demand.efficiency
         rate = effective * self.demand.batch_multiplier / q.tokens
         return RatePoint(rate, 1.0, None, None, None, False, "raw", row.source)
@@ -343,7 +351,7 @@ def undominated(
             yield config
 
 
-RATES: dict[str, Callable[[Rates, Gpu, str, int, RequestClass], RatePoint | str]] = {
+RATES: dict[str, Callable[[Rates, Gpu, str, int, RequestClass], RatePoint | Rejection]] = {
     "modelled": Rates._modelled,
     "raw": Rates._raw,
     "default": Rates._users,
@@ -352,9 +360,15 @@ RATES: dict[str, Callable[[Rates, Gpu, str, int, RequestClass], RatePoint | str]
 """Where the rate of a replica comes from: rows and the estimate, nominal rates, or users held."""
 
 
-def nearest_reason(reasons: list[str]) -> str:
-    """The reason closest to serving: too slow beats too big, and the last tried is the largest."""
-    if not reasons:
-        return "no replica size that may be used fits the unit"
-    slow = [reason for reason in reasons if "per token" in reason]
-    return (slow or reasons)[-1]
+NO_SIZE_FITS = "no replica size that may be used fits the unit"
+
+
+def nearest(refused: Sequence[Rejection]) -> Rejection:
+    """The closest to serving: too slow beats too big, and the last tried is the largest."""
+    slow = [one for one in refused if one.fastest_tpot_s is not None]
+    return (slow or refused)[-1]
+
+
+def _of_replica(found: Rejection, gpu: Gpu, precision: str, tp: int) -> Rejection:
+    """The rejection with the replica's name before its reason."""
+    return replace(found, reason=f"{gpu.id} tp {tp} {precision}: {found.reason}")

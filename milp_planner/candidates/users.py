@@ -61,7 +61,7 @@ class Replica:
     tpot_limit_s: float | None = None
     quantile: float = DEFAULT_QUANTILE
 
-    def held(self, n: int) -> Held | str:
+    def held(self, n: int) -> Held | Rejection:
         """The users that a batch of n holds, or why it cannot run."""
         size = self.input_tokens, self.output_tokens
         point = self.model.at(
@@ -74,22 +74,24 @@ class Replica:
             quantile=self.quantile,
         )
         if isinstance(point, Rejection):
-            return point.reason
+            return point
         tpot_s, limit_s = point.tpot_s or 0.0, self.tpot_limit_s
         if limit_s is not None and tpot_s > limit_s * ROUNDING:
             wished = f"{1e3 * limit_s:g} ms"
-            return f"the fastest {1e3 * tpot_s:.1f} ms per token is above the wished {wished}"
+            fastest = f"the fastest {1e3 * tpot_s:.1f} ms per token"
+            return Rejection(f"{fastest} is above the wished {wished}", tpot_s)
         return self._queued(point, n)
 
-    def best(self) -> Held | str:
+    def best(self) -> Held | Rejection:
         """The batch that holds the most users, or why none keeps the wishes."""
         alone = self.held(1)
-        if isinstance(alone, str):
+        if isinstance(alone, Rejection):
             return alone
         if not is_kept(alone):
             speed = self.output_tokens * alone.point.planned_requests_per_second
             wished = f"{self.wish.tokens_per_s:g} tokens/s per user"
-            return f"one request alone gets {speed:.1f} tokens/s, below the wished {wished}"
+            alone_gets = f"one request alone gets {speed:.1f} tokens/s"
+            return Rejection(f"{alone_gets}, below the wished {wished}")
         tried = (self.held(n) for n in self.batches())
         kept = [held for held in tried if is_kept(held)]
         return max(kept, key=lambda held: (held.users, -held.batch))
@@ -111,15 +113,15 @@ class Replica:
         return Held(point, n, queue, queue * n / self.wish.requests_per_user)
 
 
-def is_kept(held: Held | str) -> TypeGuard[Held]:
+def is_kept(held: Held | Rejection) -> TypeGuard[Held]:
     """Whether the batch runs and every request of it keeps the wishes."""
     return isinstance(held, Held) and held.queue >= LEAST_QUEUE
 
 
-def users_point(replica: Replica) -> RatePoint | str:
+def users_point(replica: Replica) -> RatePoint | Rejection:
     """The users that one replica holds, as a rate counted in users; or why it holds none."""
     held = replica.best()
-    if isinstance(held, str):
+    if isinstance(held, Rejection):
         return held
     batch = f"batch {held.batch}, queue ratio {held.queue:.4g}"
     point = held.point
@@ -144,22 +146,23 @@ def infrascale_point(
     input_tokens: float,
     output_tokens: float,
     wish: ConcurrentUsers,
-) -> RatePoint | str:
+) -> RatePoint | Rejection:
     """The same by InfraScale's formulas; memory and peaks are those of the catalog."""
     known = precision if precision in WEIGHT_BYTES else "bf16"
     network, hardware = _network(llm, known), _hardware(gpu)
     if network is None:
-        return f"parameters, layers or hidden size of {llm.id} are not known"
+        return Rejection(f"parameters, layers or hidden size of {llm.id} are not known")
     if hardware is None:
-        return f"memory, bandwidth or bf16 peak of {gpu.id} is not known"
+        return Rejection(f"memory, bandwidth or bf16 peak of {gpu.id} is not known")
     tokens = input_tokens + output_tokens
     asked = infrascale.Wish(wish.tokens_per_s, wish.longest_wait_s, wish.requests_per_user)
     one = infrascale.Node(network, hardware, gpus, 0, tokens, input_tokens)
     if not one.fits:
-        return f"needs {one.memory_gb:.1f} GB, the node has {one.worth * hardware.memory_gb:.1f} GB"
+        held_gb = one.worth * hardware.memory_gb
+        return Rejection(f"needs {one.memory_gb:.1f} GB, the node has {held_gb:.1f} GB")
     node = infrascale.best_node(network, hardware, gpus, tokens, input_tokens, asked)
     if node is None:
-        return (
+        return Rejection(
             f"one request alone gets {one.tokens_per_second(1):.1f} tokens/s after "
             f"{one.prefill_s:.2f} s: no batch keeps both wishes"
         )

@@ -35,11 +35,6 @@ class UnitChange:
         """Units to give back."""
         return max(0, self.today - self.planned)
 
-    def __str__(self) -> str:
-        counts = {"keep": self.keep, "add": self.add, "remove": self.remove}
-        said = ", ".join(f"{verb} {units}" for verb, units in counts.items() if units)
-        return f"{said} x {self.offering} {self.billing} for {self.workload}"
-
 
 @dataclass(frozen=True)
 class Loss:

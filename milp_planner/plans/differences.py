@@ -12,10 +12,10 @@ from typing import Any
 
 from milp_planner.candidates.records import Candidate
 from milp_planner.plans.held import changes
+from milp_planner.plans.reasons import SameAs
 from milp_planner.plans.records import Plan, Purchase
 
 MOST_CHANGES_SAID = 4
-MOST_TWINS_SAID = 3
 SAME_USD = 0.005
 PLAIN_BILLINGS = ("dedicated", "per_token")
 """Ways to pay that go without saying."""
@@ -61,29 +61,21 @@ def trade(plan: Plan, other: Plan, decimals: int = 2) -> str:
     return ", ".join(said)
 
 
-def twin_notes(plans: Iterable[Plan], twins: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """One line for every offering bought that stands for others, too: ids by the id of the one."""
+def twin_notes(plans: Iterable[Plan], twins: Mapping[str, Sequence[str]]) -> Iterator[SameAs]:
+    """A note for every offering bought that stands for others, too: ids by the id of the one."""
     bought = {p.candidate.offering.id for plan in plans for p in plan.purchases}
     for name in sorted(bought & twins.keys()):
         place, _, _ = name.rpartition("/")
-        regions = [other.rpartition("/")[2] for other in twins[name] if _is_at(other, place)]
-        others = [other for other in twins[name] if not _is_at(other, place)]
-        said = [
-            f"the same {word} {_first_of(names)}"
-            for word, names in (("in", regions), ("as", others))
-            if names
-        ]
-        yield f"{name}: {', '.join(said)}"
+        yield SameAs(
+            name,
+            regions=tuple(id_.rpartition("/")[2] for id_ in twins[name] if _is_at(id_, place)),
+            others=tuple(id_ for id_ in twins[name] if not _is_at(id_, place)),
+        )
 
 
 def _is_at(offering: str, place: str) -> bool:
     """True for `provider/name/region` at the same provider under the same name."""
     return offering.rpartition("/")[0] == place
-
-
-def _first_of(names: Sequence[str]) -> str:
-    more = len(names) - MOST_TWINS_SAID
-    return ", ".join(names[:MOST_TWINS_SAID]) + (f" and {more} more" if more > 0 else "")
 
 
 # --- what changed -------------------------------------------------------------------------------

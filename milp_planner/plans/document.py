@@ -28,6 +28,12 @@ from milp_planner.plans.records import (
     WorkloadPlan,
     plain_data,
 )
+from milp_planner.plans.sentences import (
+    alternatives_text,
+    reason_lines,
+    sentence,
+    warning_lines,
+)
 
 DOCUMENT_VERSION = 1
 """Raised when a key of the document changes its meaning or goes."""
@@ -58,12 +64,12 @@ def plan_dict(plan: Plan, *, reproducible: bool = False) -> dict[str, Any]:
             _alternative_dict(plan, other, rank)
             for rank, other in enumerate(plan.alternatives, start=2)
         ],
-        "alternatives_note": plan.alternatives_note,
-        "reasons": plan.reasons,
+        "alternatives_note": alternatives_text(plan),
+        "reasons": reason_lines(plan),
         "diagnosis": None if plan.diagnosis is None else diagnosis_dict(plan.diagnosis),
         "measure_next": _measure_dict(plan),
         "turned_down": turned_down_dict(plan.turned_down),
-        "warnings": plan.warnings,
+        "warnings": warning_lines(plan),
         "not_included": NOT_INCLUDED,
         "proof": _proof_dict(plan, reproducible),
         "provenance": _provenance_dict(plan),
@@ -125,7 +131,8 @@ def diagnosis_dict(diagnosis: Diagnosis) -> dict[str, Any]:
     """Why there is no plan, as plain data."""
     return clean(
         {
-            **{name: getattr(diagnosis, name) for name in ("headline", "is_smallest")},
+            "headline": sentence(diagnosis.headline),
+            "is_smallest": diagnosis.is_smallest,
             "fits": [asdict(fit) for fit in diagnosis.fits],
             "conflict": [{"path": path, "value": value} for path, value in diagnosis.conflict],
             "changes": [_change_dict(change, True) for change in diagnosis.changes],
@@ -186,7 +193,7 @@ def _workload_dict(w: WorkloadPlan) -> dict[str, Any]:
         "capacity_requests_per_second": w.capacity_requests_per_second,
         "utilization": w.utilization,
         "utilization_limit": w.utilization_limit,
-        "band": w.band,
+        "band": str(w.band),
         "tpot_s": w.tpot_s,
         "tpot_wish_s": w.tpot_wish_s,
         "ttft_s": w.ttft_s,
@@ -246,7 +253,7 @@ def _alternative_dict(plan: Plan, other: Plan, rank: int) -> dict[str, Any]:
         "certified": other.proof.certified,
         "gpus": other.gpus,
         "providers": other.providers,
-        "bands": {w.name: w.band for w in other.workloads},
+        "bands": {w.name: str(w.band) for w in other.workloads},
         "what_changed": what_changed(plan, other),
         "trade": trade(plan, other),
         "changes": changes(plan, other),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, StrEnum
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
 from milp_planner.candidates.records import Candidate, TurnedDown
 from milp_planner.plans.consequences import Loss, ResilienceCost, UnitChange
+from milp_planner.plans.reasons import AlternativesNote, Reason, Remark
 from milp_planner.traffic.month import RequestClass, TimeBlock
 
 if TYPE_CHECKING:
@@ -50,14 +51,26 @@ def exceeds(value: float, limit: float, tolerance: float = 1e-6) -> bool:
     return value > limit + tolerance * max(1.0, abs(limit))
 
 
-def band(utilization: float) -> str:
+class Band(StrEnum):
+    """How latency suffers from load."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    NOT_ASSESSED = "not assessed"
+    """Only per-token offerings serve."""
+
+
+def band(utilization: float | None) -> Band:
     """The latency band of a utilization: low up to 50 %, medium up to 75 %, else high.
 
     A ratio within 1e-9 of a threshold is on it: 0.75 computed in floats is medium.
     """
+    if utilization is None:
+        return Band.NOT_ASSESSED
     if utilization <= LOW_BAND * (1 + SNAP):
-        return "low"
-    return "medium" if utilization <= MEDIUM_BAND * (1 + SNAP) else "high"
+        return Band.LOW
+    return Band.MEDIUM if utilization <= MEDIUM_BAND * (1 + SNAP) else Band.HIGH
 
 
 @dataclass(frozen=True)
@@ -151,9 +164,7 @@ class WorkloadPlan:
     utilization: float | None
     """Highest over blocks and offerings; None when only per-token offerings serve."""
 
-    band: str
-    """low, medium, high, or `not assessed` when only per-token offerings serve."""
-
+    band: Band
     utilization_limit: float
     tpot_s: float | None
     """Slowest mean time per output token at full load, over the offerings used."""
@@ -272,7 +283,7 @@ class Change:
 class Diagnosis:
     """Why there is no plan, and what would give one."""
 
-    headline: str
+    headline: Reason
     fits: tuple[Misfit, ...] = ()
     """For workloads that nothing serves: GPU types and sizes, the nearest to serving first."""
 
@@ -328,15 +339,19 @@ class Plan:
     """Block of each hour of the day (24) or week (168); empty when no clock is known."""
 
     alternatives: tuple[Plan, ...] = ()
-    alternatives_note: str = ""
+    alternatives_notes: tuple[AlternativesNote, ...] = ()
+    """Why there are no more of them, and offerings that could take each other's place."""
+
     turned_down: tuple[TurnedDown, ...] = ()
-    reasons: tuple[str, ...] = ()
-    """Why there is no plan; empty when there is one."""
+    reasons: tuple[Reason, ...] = ()
+    """Why there is no plan; empty when there is one. `sentences.reason_lines` words them."""
 
     diagnosis: Diagnosis | None = None
-    """The same as data, with what would give a plan; None when there is one."""
+    """What would give a plan; None when there is one, or when it was not asked."""
 
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Remark, ...] = ()
+    """What the figures do not show."""
+
     changes: tuple[UnitChange, ...] = ()
     """What becomes of today's units; empty where nothing runs today."""
 

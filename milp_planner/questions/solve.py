@@ -13,17 +13,22 @@ from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.fingerprint import problem_sha256
 from milp_planner.inputs.problem.policies import may_fall_short
-from milp_planner.inputs.problem.records import Budget, Problem
+from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.plans.differences import twin_notes
-from milp_planner.plans.records import Plan, Proof, Provenance, Status
-from milp_planner.questions.re_solve import settings_of
-from milp_planner.questions.reasons.diagnose import (
-    NO_FLEET,
-    diagnosis_lines,
-    diagnosis_of,
-    headline_of,
+from milp_planner.plans.reasons import (
+    AboveBudget,
+    AlternativesEnded,
+    ClassUnserved,
+    EndReason,
+    NoFleet,
+    NothingServes,
+    Reason,
+    Refusals,
 )
+from milp_planner.plans.records import Diagnosis, Plan, Proof, Provenance, Status
+from milp_planner.questions.re_solve import settings_of
+from milp_planner.questions.reasons.diagnose import diagnosis_of
 from milp_planner.solving.arguments import catalog_for, check_settings
 from milp_planner.solving.own_rules import held_to
 from milp_planner.solving.parts import first_answer
@@ -82,6 +87,30 @@ def solve(
     return replace(plan, proof=replace(plan.proof, seconds=time.monotonic() - started_s))
 
 
+def diagnose(
+    problem: Problem,
+    catalog: Catalog | None = None,
+    *,
+    time_limit_s: float | None = None,
+    solver: str | None = None,
+    rules: Iterable[Rule | type[Rule]] = (),
+) -> Diagnosis | None:
+    """Why `problem` has no plan, and what would give one; None when it has a plan.
+
+    Raises InputError as `solve` does.
+    """
+    catalog = catalog_for(problem, catalog)
+    plan = solve(
+        problem,
+        catalog,
+        time_limit_s=time_limit_s,
+        solver=solver,
+        alternatives=0,
+        rules=rules,
+    )
+    return plan.diagnosis
+
+
 def solve_prepared(given: PlanningInput, settings: Settings) -> Plan:
     """As `solve` for what is prepared already: the best plan alone, and no diagnosis."""
     started_s = time.monotonic()
@@ -100,8 +129,7 @@ def diagnosed(search: Search, plan: Plan) -> Plan:
     """A plan without a fleet, with why, and what would give one."""
     settings = replace(search.settings, time_limit_s=search.seconds_left)
     found = diagnosis_of(search.given, settings, search.provenance, plan.reasons[0])
-    found = replace(found, headline=headline_of(found, plan.reasons, search.given))
-    return replace(plan, diagnosis=found, reasons=tuple(diagnosis_lines(found, plan.reasons)))
+    return replace(plan, diagnosis=found)
 
 
 def plan_of(search: Search, *, beside: bool = False) -> Plan:
@@ -117,16 +145,16 @@ def plan_of(search: Search, *, beside: bool = False) -> Plan:
         first = first_answer(search)
         if first.plan is not None:
             freed = _without_survival(search) if beside else None
-            note = _look_for_alternatives(search)
+            ended = _look_for_alternatives(search)
     except KeyboardInterrupt as stop:
         if not search.found:
             raise
-        plan = _with_alternatives(search, "interrupted: there may be more", freed)
+        plan = _with_alternatives(search, EndReason.INTERRUPTED, freed)
         raise Interrupted(plan, stop) from stop
     if first.plan is None:
-        reasons = () if first.status is Status.NO_PLAN else tuple(why_infeasible(search))
+        reasons = () if first.status is Status.NO_PLAN else (why_infeasible(search),)
         return empty_plan(search, first.status, reasons, first)
-    return _with_alternatives(search, note, freed)
+    return _with_alternatives(search, ended, freed)
 
 
 def _without_survival(search: Search) -> SearchResult | None:
@@ -145,15 +173,15 @@ def _without_survival(search: Search) -> SearchResult | None:
     return first_answer(Search(given, settings, search.provenance, search.asked))
 
 
-def _look_for_alternatives(search: Search) -> str:
-    """Fill the search with next-best plans; why it ended before there were enough, or ''."""
+def _look_for_alternatives(search: Search) -> EndReason | None:
+    """Fill the search with next-best plans; why it ended before there were enough, or None."""
     for answer in search.alternatives():
         if answer.plan is None:
             return _ending(search, answer)
-    return ""
+    return None
 
 
-def _with_alternatives(search: Search, note: str, freed: SearchResult | None) -> Plan:
+def _with_alternatives(search: Search, ended: EndReason | None, freed: SearchResult | None) -> Plan:
     """The cheapest plan of the search with all others, cheapest first.
 
     That is the first one, unless it was stopped before its proof and a later one is cheaper; no
@@ -163,13 +191,12 @@ def _with_alternatives(search: Search, note: str, freed: SearchResult | None) ->
     best, *others = in_order(search.found)
     if best is not first and first.status is not Status.OPTIMAL:
         best = replace(best, status=Status.FEASIBLE, bound=first.bound)
-    notes = [note] if note else []
-    if search.asked.count:
-        notes += twin_notes([best, *others], search.twins)
+    ends = [AlternativesEnded(ended, search.asked.differ_by)] if ended else []
+    twins = twin_notes([best, *others], search.twins) if search.asked.count else ()
     plan = replace(
         best,
         alternatives=tuple(others),
-        alternatives_note="\n".join(notes),
+        alternatives_notes=(*ends, *twins),
         resilience=resilience_cost(best, freed),
     )
     return with_oldest_price(plan)
@@ -183,50 +210,45 @@ def in_order(plans: Sequence[Plan]) -> list[Plan]:
     return sorted(plans, key=lambda plan: plan.score_usd_per_month or 0.0)
 
 
-def _ending(search: Search, answer: SearchResult) -> str:
+def _ending(search: Search, answer: SearchResult) -> EndReason:
     if answer.status is Status.INFEASIBLE:
-        return f"no further plan differs by {search.asked.differ_by}"
-    if search.is_cancelled:
-        return "stopped early, as asked: there may be more"
-    return "the time limit ended the search for further plans"
+        return EndReason.NONE_LEFT
+    return EndReason.STOPPED if search.is_cancelled else EndReason.TIME_LIMIT
 
 
-def workloads_without_candidates(given: PlanningInput) -> Iterator[str]:
-    """One line for every workload that nothing can serve."""
+def workloads_without_candidates(given: PlanningInput) -> Iterator[NothingServes | ClassUnserved]:
+    """One reason for every workload, or request class of one, that nothing can serve."""
     served = {k.workload for k in given.candidates.candidates}
     for w in given.problem.workloads:
         if w.name not in served:
-            yield f"workload {w.name!r} cannot be served by any allowed offering"
-            yield from _nearest_reasons(given, w.name)
+            yield NothingServes(w.name, tuple(_refusals(given, w.name)))
         elif not may_fall_short(given.problem):
             yield from _classes_without_candidates(given, w.name)
 
 
-def _classes_without_candidates(given: PlanningInput, workload: str) -> Iterator[str]:
-    """One line for every request class that nothing can serve, and what was in its way."""
+def _classes_without_candidates(given: PlanningInput, workload: str) -> Iterator[ClassUnserved]:
+    """One reason for every request class that nothing can serve, with what was in its way."""
     mine = [k for k in given.candidates.candidates if k.workload == workload]
     if any(k.mode.per_token for k in mine):
         return
     for q, request_class in enumerate(given.schedule.demands[workload].classes):
         if not any(k.requests_per_second[q] for k in mine):
-            size = f"requests of {request_class.name} tokens"
-            yield f"workload {workload!r}: no allowed offering can serve {size}"
-            reasons = sorted({f"  {k.points[q].detail}" for k in mine})
-            yield from reasons[:MOST_REASONS]
+            obstacles = sorted({k.points[q].detail for k in mine})
+            yield ClassUnserved(workload, request_class.name, tuple(obstacles[:MOST_REASONS]))
 
 
-def _nearest_reasons(given: PlanningInput, workload: str) -> Iterator[str]:
+def _refusals(given: PlanningInput, workload: str) -> Iterator[Refusals]:
+    """Why offerings were turned down, the commonest reason first."""
     reasons: dict[str, int] = {}
     for row in given.candidates.turned_down:
         if row.workload == workload:
             reasons[row.reason] = reasons.get(row.reason, 0) + 1
     commonest_first = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-    for reason, count in commonest_first[:MOST_REASONS]:
-        yield f"  {reason} ({count} offering{'s' if count > 1 else ''})"
+    return (Refusals(reason, count) for reason, count in commonest_first[:MOST_REASONS])
 
 
-def why_infeasible(search: Search) -> Iterator[str]:
-    """What the user reads when the limits leave no fleet."""
+def why_infeasible(search: Search) -> AboveBudget | NoFleet:
+    """Why the limits leave no fleet: the budget, where it alone is to blame."""
     problem = search.given.problem
     budget = problem.limits.budget
     if budget is not None:
@@ -234,22 +256,16 @@ def why_infeasible(search: Search) -> Iterator[str]:
         freed = replace(search.given, problem=problem.model_copy(update={"limits": limits}))
         answer = Search(freed, search.settings, search.provenance, search.asked).next()
         if answer.plan is not None:
-            yield _above_budget(answer.plan, budget)
-            return
-    yield NO_FLEET
-
-
-def _above_budget(cheapest: Plan, budget: Budget) -> str:
-    cash = cheapest.cash_usd_per_month or 0.0
-    proven = "" if cheapest.status is Status.OPTIMAL else " found"
-    return (
-        f"the cheapest plan{proven} costs ${cash:,.2f} per month, "
-        f"${cash - budget.usd_per_month:,.2f} above the budget of ${budget.usd_per_month:,.2f}"
-    )
+            return AboveBudget(
+                cheapest_usd=answer.plan.cash_usd_per_month or 0.0,
+                budget_usd=budget.usd_per_month,
+                proven=answer.plan.status is Status.OPTIMAL,
+            )
+    return NoFleet()
 
 
 def empty_plan(
-    search: Search, status: Status, reasons: tuple[str, ...], answer: SearchResult | None = None
+    search: Search, status: Status, reasons: tuple[Reason, ...], answer: SearchResult | None = None
 ) -> Plan:
     """A plan without a fleet, and why."""
     return Plan(

@@ -15,6 +15,7 @@ from milp_planner.milp.program.costs.terms import PENALTIES
 from milp_planner.milp.program.language.cost import Usage
 from milp_planner.plans.changes import changes
 from milp_planner.plans.losses import worst_losses
+from milp_planner.plans.reasons import LatencyNotAssessed, Said
 from milp_planner.plans.records import (
     MEDIUM_BAND,
     Plan,
@@ -86,22 +87,21 @@ def assemble(
     return replace(plan, worst_losses=worst_losses(plan, survival.kind))
 
 
-def _unassessed(workloads: Sequence[WorkloadPlan], purchases: Sequence[Purchase]) -> Iterator[str]:
-    """One line for every strict workload that per-token offerings serve."""
+def _unassessed(
+    workloads: Sequence[WorkloadPlan], purchases: Sequence[Purchase]
+) -> Iterator[LatencyNotAssessed]:
+    """A remark for every strict workload that per-token offerings serve."""
     for w in workloads:
         apis = [p.candidate for p in purchases if p.candidate.workload == w.name]
-        ids = [k.offering.id for k in apis if k.mode.per_token]
+        ids = tuple(k.offering.id for k in apis if k.mode.per_token)
         if w.strict and ids:
-            yield (
-                f"workload {w.name!r} has a strict latency requirement; the latency of "
-                f"{', '.join(ids)} is not assessed"
-            )
+            yield LatencyNotAssessed(w.name, ids)
 
 
-def _range_warnings(purchases: Sequence[Purchase]) -> Sequence[str]:
+def _range_warnings(purchases: Sequence[Purchase]) -> Sequence[Said]:
     """What the serving model says about its range, for what is bought, once each."""
     points = (point for p in purchases for point in p.candidate.points)
-    return list(dict.fromkeys(warning for point in points for warning in point.warnings))
+    return [*map(Said, dict.fromkeys(warning for point in points for warning in point.warnings))]
 
 
 def _routes(given: PlanningInput, solution: FleetSolution, workload: str) -> list[Route]:
@@ -230,7 +230,7 @@ def _workload_plan(
         peak_requests_per_second=demand.highest_peak,
         capacity_requests_per_second=capacity,
         utilization=utilization,
-        band="not assessed" if utilization is None else band(utilization),
+        band=band(utilization),
         utilization_limit=utilization_limit(given.problem, workload),
         tpot_s=max(tpots, default=None),
         tpot_wish_s=workload.latency.tpot_s,

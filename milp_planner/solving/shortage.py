@@ -18,6 +18,7 @@ from milp_planner.milp.program.lexicographic import (
     everything_served,
     stages_of,
 )
+from milp_planner.plans.reasons import ShortBudget
 from milp_planner.plans.records import Plan, Status
 from milp_planner.solving.optimum import Optimizer, Query, without_plan
 from milp_planner.solving.results import SearchResult
@@ -99,14 +100,11 @@ def _proven_throughout(result: SearchResult, runs: Sequence[CertifiedRun]) -> Se
     return replace(result, status=status, proof=proof, bound=None, plan=plan)
 
 
-def short_note(problem: Problem, plan: Plan, everything: Plan | None) -> str:
+def short_note(problem: Problem, plan: Plan, everything: Plan | None) -> ShortBudget:
     """What a short budget serves, and what everything would cost."""
     budget = problem.limits.budget
     assert budget is not None
-    served = ", ".join(f"{1 - w.shortfall_share:.1%} of {w.name}" for w in plan.workloads)
-    said = f"the budget of ${budget.usd_per_month:,.2f} is short: at the peak it serves {served}"
-    if everything is None or everything.cash_usd_per_month is None:
-        return said
-    if any(w.shortfall_share for w in everything.workloads):
-        return said
-    return f"{said}; to serve everything costs ${everything.cash_usd_per_month:,.2f}"
+    served = tuple((w.name, 1 - w.shortfall_share) for w in plan.workloads)
+    complete = everything is not None and not any(w.shortfall_share for w in everything.workloads)
+    usd = everything.cash_usd_per_month if everything is not None and complete else None
+    return ShortBudget(budget.usd_per_month, served, usd)

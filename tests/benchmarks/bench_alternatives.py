@@ -90,7 +90,7 @@ def three_bands(seed: int = 1) -> Any:
 
 
 def _check(plan: Plan) -> None:
-    assert len(plan.alternatives) == COUNT, plan.alternatives_note
+    assert len(plan.alternatives) == COUNT, plan.alternatives_notes
     assert all(p.status is Status.OPTIMAL and p.proof.certified for p in plan.alternatives)
 
 

@@ -63,6 +63,7 @@ def diagnosed(patch: Mapping[str, Any]) -> tuple[float, str]:
     """Seconds of three-llms with `patch`, on 300 offerings, and what the diagnosis says."""
     from milp_planner import load_catalog, load_problem, prepare, solve
     from milp_planner.inputs.problem.patching import patched
+    from milp_planner.plans.sentences import first_reason
 
     catalog = load_catalog()
     problem = load_problem(PROBLEMS / "three-llms.yaml")
@@ -76,7 +77,7 @@ def diagnosed(patch: Mapping[str, Any]) -> tuple[float, str]:
     started_s = time.perf_counter()
     plan = solve(problem, smaller, alternatives=0)
     took_s = time.perf_counter() - started_s
-    said = " | ".join(plan.reasons[:1]) or f"{plan.status.value}, {len(used)} GPU types"
+    said = first_reason(plan) or f"{plan.status.value}, {len(used)} GPU types"
     cut = plan.diagnosis.not_reached if plan.diagnosis else ()
     changes = len(plan.diagnosis.changes) if plan.diagnosis else 0
     return took_s, f"{said[:70]}; {changes} single changes{'; cut short' if cut else ''}"

@@ -14,7 +14,7 @@ from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.problem.traffic import ConcurrentUsers
 from milp_planner.questions.solve import solve
 from milp_planner.reporting.text.plans.table import plan_text
-from milp_planner.serving.operating_point import OperatingPoint
+from milp_planner.serving.operating_point import OperatingPoint, Rejection
 from milp_planner.serving.throughput import ServingModel
 from milp_planner.solving.prepare import prepare
 from tests.support.serving_toys import SOURCE, box, catalog, measured, rent, toy
@@ -106,11 +106,13 @@ def test_users_with_two_requests_each_are_half_as_many() -> None:
 
 def test_a_user_faster_than_one_request_alone_is_turned_down_with_both_speeds() -> None:
     # 200 tokens in 2.3457 s alone
-    assert replica(100).best() == (
+    assert replica(100).best() == Rejection(
         "one request alone gets 85.3 tokens/s, below the wished 100 tokens/s per user"
     )
-    said = replica(1, tpot_limit_s=0.005).best()
-    assert said == "the fastest 10.5 ms per token is above the wished 5 ms"
+    slow = replica(1, tpot_limit_s=0.005).best()
+    assert isinstance(slow, Rejection)
+    assert slow.reason == "the fastest 10.5 ms per token is above the wished 5 ms"
+    assert slow.fastest_tpot_s == pytest.approx(0.0105, abs=5e-5)
 
 
 def test_no_batch_that_runs_holds_more() -> None:
@@ -147,7 +149,7 @@ def test_a_slower_wish_or_a_longer_wait_never_holds_fewer_users() -> None:
 
 def test_the_point_says_batch_and_queue() -> None:
     found = users_point(replica(0.5))
-    assert not isinstance(found, str)
+    assert not isinstance(found, Rejection)
     assert found.concurrency == 256
     assert found.detail == f"batch 256, queue ratio {400 / service_s(256):.4g}"
 

@@ -15,6 +15,7 @@ from milp_planner import InputError, Plan, Status, load_catalog, load_problem, s
 from milp_planner.inputs.catalog.writing import Imported
 from milp_planner.inputs.imports.aibrix import import_aibrix
 from milp_planner.inputs.imports.melange import import_melange
+from milp_planner.plans.sentences import reason_lines
 from tests.support.builders import catalog, offering, problem, raw
 
 CASES = Path(__file__).resolve().parents[3] / "shared" / "cases"
@@ -157,7 +158,7 @@ def test_a_bucket_that_no_gpu_serves_is_said_at_import_and_has_no_plan(tmp_path:
     )
     plan = planned(imported)
     assert plan.status is Status.INFEASIBLE
-    assert plan.reasons == (
+    assert reason_lines(plan) == (
         "workload 'requests': no allowed offering can serve requests of 100/100 tokens",
         "  long: no raw throughput for imported, requests of 100/100 tokens",
         "  small: no raw throughput for imported, requests of 100/100 tokens",

@@ -249,6 +249,7 @@ def test_a_broken_cbc_is_a_failure_with_a_reason(
     outcome = by_played(tmp_path, script)
     assert outcome.status is FAILED
     assert outcome.reason.startswith(reason)
+    assert outcome.crashed is (reason == "crashed: SIGSEGV")
     assert outcome.values == {}
     assert outcome.version == "2.10.12"
     assert list(scratch.iterdir()) == []

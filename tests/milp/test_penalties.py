@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from milp_planner import Status, solve
 from milp_planner.inputs.problem.records import Latency, Policy
 from milp_planner.plans.records import band
+from milp_planner.plans.sentences import warning_lines
 from milp_planner.questions.evaluate import evaluate
 from tests.questions.test_solve import as_input, small_problems
 from tests.support.builders import (
@@ -294,7 +295,7 @@ def test_requests_are_left_unserved_only_at_the_users_price_and_never_silently(
     # 11 requests/s. One big leaves 1 of them: 2.592 million requests a month. A small one: $1,080.
     plan = soft(11, ceiling=1.0, shortfall={"usd_per_million_requests": usd_per_million})
     assert plan.workloads[0].shortfall_share == pytest.approx(left)
-    said = [warning for warning in plan.warnings if "unserved" in warning]
+    said = [warning for warning in warning_lines(plan) if "unserved" in warning]
     if left:
         assert plan.costs["shortfall"] == pytest.approx(388.8)
         assert said == [
@@ -310,7 +311,7 @@ def test_requests_are_left_unserved_only_at_the_users_price_and_never_silently(
 
 
 def warnings(**fields):
-    return list(solve(problem(8, **fields), big_and_small()).warnings)
+    return list(warning_lines(solve(problem(8, **fields), big_and_small())))
 
 
 def test_penalties_that_the_target_rules_out_are_named():

@@ -292,7 +292,7 @@ def same_with_and_without(question, rented, **options):
     assert bought(one) == bought(other)
     scores = [[p.score_usd_per_month for p in found.alternatives] for found in (one, other)]
     assert scores[0] == pytest.approx(scores[1], abs=0.01)
-    assert one.alternatives_note == other.alternatives_note
+    assert one.alternatives_notes == other.alternatives_notes
 
 
 RICH = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from milp_planner import Status, solve
-from milp_planner.milp.program import variables
+from milp_planner.milp.program.limits import shares
+from milp_planner.plans.sentences import reason_lines
 from tests.support.builders import catalog, offering, problem, raw
 
 HOURS = 720
@@ -210,7 +211,7 @@ def test_no_cheaper_fleet_keeps_all_limits_in_thousands_of_cases(case):
 @given(cases())
 def test_a_first_guess_that_is_too_low_changes_nothing(case):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(variables, "SHARE_ROOM", 0.05)
+        patch.setattr(shares, "SHARE_ROOM", 0.05)
         check(case)
 
 
@@ -237,7 +238,7 @@ def test_shares_that_no_numbers_keep_are_proven_to_have_no_plan():
     )
     plan = solve(problem(10, limits={"providers": {"max_share": 0.4}}), boxes)
     assert plan.status is Status.INFEASIBLE
-    assert plan.reasons[0] == "no fleet keeps limits.providers.max_share: 40 %"
+    assert reason_lines(plan)[0] == "no fleet keeps limits.providers.max_share: 40 %"
 
 
 def test_a_short_budget_serves_what_unequal_shares_leave_of_it():

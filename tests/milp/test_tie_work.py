@@ -9,7 +9,7 @@ import pytest
 
 from milp_planner import Status, solve
 from milp_planner.milp.engines.highs import run_highs
-from milp_planner.milp.engines.outcome import NODE_LIMIT, EngineStatus
+from milp_planner.milp.engines.outcome import EngineStatus, StopReason
 from milp_planner.milp.presolve import ties
 from tests.support.builders import catalog, offering, problem, raw
 
@@ -71,5 +71,5 @@ def test_a_run_ends_at_its_nodes_and_says_so(tmp_path):
     )
     outcome = run_highs(mps, time_limit_s=30, nodes=20)
     assert outcome.status is EngineStatus.NO_SOLUTION
-    assert outcome.reason == NODE_LIMIT
+    assert outcome.reason is StopReason.NODE_LIMIT
     assert outcome.iterations > 0

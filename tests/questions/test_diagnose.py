@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from milp_planner import Status, diagnose, prepare, solve
 from milp_planner.inputs.problem.patching import patched
 from milp_planner.milp.program.model import build_model
+from milp_planner.plans.reasons import NoFleet, NothingServes
+from milp_planner.plans.sentences import reason_lines, sentence
 from tests.questions.test_explain import timed, timed_problem
 from tests.support.builders import (
     big_and_small,
@@ -66,7 +68,7 @@ def test_a_short_budget_is_raised_to_the_cent():
     assert texts(found.changes) == ["raise the budget by $1,960 to $3,960"]
     assert found.changes[0].too_little == {"limits.budget.usd_per_month": 3959.99}
     assert_proven(asked, big_and_small(), found)
-    assert solve(asked, big_and_small()).reasons == (
+    assert reason_lines(solve(asked, big_and_small())) == (
         "the cheapest plan costs $3,960.00 per month, $1,960.00 above the budget of $2,000.00",
     )
 
@@ -156,7 +158,7 @@ def test_a_billing_not_allowed_may_do():
         "raise the budget by $880 to $2,880",
     ]
     assert_proven(asked, boxes, found)
-    reasons = solve(asked, boxes).reasons
+    reasons = reason_lines(solve(asked, boxes))
     assert reasons[1] == "Any one of these gives a plan:"
     assert reasons[2].split() == [
         *("limits.billing.allow", "allow", "spot", "billing"),
@@ -203,7 +205,7 @@ def test_where_no_single_change_does_the_cheapest_combination_is_told():
     ]
     assert found.combination_usd_per_month == pytest.approx(3960)
     assert_proven(asked, big_and_small(), found)
-    reasons = solve(asked, big_and_small()).reasons
+    reasons = reason_lines(solve(asked, big_and_small()))
     assert "No single change gives a plan. These together do, for $3,960 per month:" in reasons
 
 
@@ -263,7 +265,7 @@ def test_where_nothing_helps_nothing_is_promised():
 
 def test_a_catalog_with_too_few_units_is_said_so():
     few = catalog([offering("acme", "big", 4.0, max_units=1)], [raw("big", 10)])
-    assert solve(problem(13), few).reasons == ("the catalog has too few units (max_units)",)
+    assert reason_lines(solve(problem(13), few)) == ("the catalog has too few units (max_units)",)
 
 
 # ---- brute force
@@ -330,7 +332,8 @@ def check_changes_of_budget_and_quota_agree_with_brute_force(case):
 def test_a_wish_that_nothing_meets_is_told_per_gpu_and_size():
     asked = timed_problem("4ms")
     found = diagnose(asked, timed())
-    assert found.headline == "workload 'chat' cannot be served by any allowed offering"
+    assert isinstance(found.headline, NothingServes)
+    assert sentence(found.headline) == ("workload 'chat' cannot be served by any allowed offering")
     assert [(fit.gpu, fit.tensor_parallel) for fit in found.fits] == [("fast", 1), ("slow", 1)]
     assert "ms per token is above the wished 4 ms" in found.fits[0].reason
     needed_ms = found.fits[0].fastest_tpot_s * 1000
@@ -340,7 +343,7 @@ def test_a_wish_that_nothing_meets_is_told_per_gpu_and_size():
     assert needed_ms <= told_ms < needed_ms + 0.1
     assert change.text == f"accept a tpot of {told_ms:g} ms for chat"
     assert_proven(asked, timed(), found)
-    reasons = solve(asked, timed()).reasons
+    reasons = reason_lines(solve(asked, timed()))
     assert reasons[1].startswith("  fast tp 1  bf16  the fastest")
     assert reasons[1].endswith("<- nearest")
     assert reasons[-1].split("  ")[1] == "workloads.chat.latency.tpot"
@@ -388,7 +391,7 @@ def test_what_the_time_limit_cut_short_is_named():
     asked = problem(13, limits={"max_gpus": {"total": 1}})
     given_ = prepare(asked, big_and_small())
     how = settings_of(asked, time_limit_s=1e-6)
-    found = diagnosis_of(given_, how, provenance_of(given_, how), "no fleet")
+    found = diagnosis_of(given_, how, provenance_of(given_, how), NoFleet())
     assert found.changes == ()
     assert not found.is_smallest
     assert "further single changes" in found.not_reached

@@ -13,6 +13,7 @@ import pytest
 
 from milp_planner import Catalog, Plan, Problem, Status, load_catalog, load_problem, solve
 from milp_planner.plans.records import band
+from milp_planner.plans.sentences import alternatives_text, reason_lines, warning_lines
 
 PROBLEMS = Path(__file__).resolve().parents[2] / "problems" / "inference-atlas"
 GPUS = ["dedicated", "autoscaling"]
@@ -266,7 +267,7 @@ def test_a_budget_keeps_what_it_can_pay(atlas: Catalog, budget: float, kept: lis
     asked = question(5_000_000, "bursty", limits=limits, alternatives={"count": 5})
     plan = solve(asked, atlas)
     assert [list(fleet(p)) for p in (plan, *plan.alternatives)] == [[name] for name in kept]
-    assert plan.alternatives_note == "no further plan differs by offerings"
+    assert alternatives_text(plan) == "no further plan differs by offerings"
 
 
 def test_a_cent_too_little_is_infeasible_and_says_so(atlas: Catalog) -> None:
@@ -275,7 +276,7 @@ def test_a_cent_too_little_is_infeasible_and_says_so(atlas: Catalog) -> None:
     assert plan.status is Status.INFEASIBLE
     assert (
         "the cheapest plan costs $132.00 per month, $0.01 above the budget of $131.99"
-        in (plan.reasons[0])
+        in (reason_lines(plan)[0])
     )
 
 
@@ -368,7 +369,7 @@ def test_the_shipped_scenarios(atlas: Catalog, name: str) -> None:
     plan = solve(problem, atlas)
     if usd_per_month is None:
         assert plan.status is Status.INFEASIBLE
-        assert "  b200-180gb: needs 400 GB, the GPU has 180 GB (1 offering)" in plan.reasons
+        assert "  b200-180gb: needs 400 GB, the GPU has 180 GB (1 offering)" in reason_lines(plan)
         return
     assert plan.status is Status.OPTIMAL
     assert plan.proof.certified
@@ -396,8 +397,8 @@ def test_a_strict_workload_at_an_api_is_flagged(atlas: Catalog) -> None:
         "workload 'chat' has a strict latency requirement; the latency of "
         "together/llama_70b/global is not assessed"
     )
-    assert flag in plan.warnings
+    assert flag in warning_lines(plan)
     vast = plan.alternatives[0]
     assert fleet(vast) == {VAST: 1}
     assert vast.workloads[0].utilization == ratio(100 / 8_500)
-    assert flag not in vast.warnings
+    assert flag not in warning_lines(vast)

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from milp_planner import Status, solve
+from milp_planner.plans.sentences import reason_lines
 from tests.support.builders import big_and_small, catalog, offering, problem, raw, workload
 from tests.support.oracles.oracle import Load, Option, Rules, cheapest
 
@@ -84,15 +85,15 @@ def test_each_class_goes_where_it_is_relatively_fastest():
 def test_nothing_left_to_serve_with_is_infeasible_with_the_reason():
     plan = solve(problem(10, limits={"gpus": {"deny": ["big", "small"]}}), big_and_small())
     assert plan.status is Status.INFEASIBLE
-    assert "workload 'chat' cannot be served by any allowed offering" in plan.reasons[0]
-    assert any("denied by limits.gpus.deny" in reason for reason in plan.reasons)
+    assert "workload 'chat' cannot be served by any allowed offering" in reason_lines(plan)[0]
+    assert any("denied by limits.gpus.deny" in reason for reason in reason_lines(plan))
 
 
 def test_a_budget_below_the_cheapest_plan_says_by_how_much():
     # 10 requests/s: one big, $4/h = $2,880.
     plan = solve(problem(10, limits={"budget": {"usd_per_month": 2000}}), big_and_small())
     assert plan.status is Status.INFEASIBLE
-    assert plan.reasons == (
+    assert reason_lines(plan) == (
         "the cheapest plan costs $2,880.00 per month, $880.00 above the budget of $2,000.00",
     )
 

@@ -19,8 +19,12 @@ from milp_planner import InputError, Problem, Status, budget_frontier, load_prob
 from milp_planner.inputs.problem.patching import patched, plain_document
 from milp_planner.questions.sweeps.frontier import with_budget
 from milp_planner.questions.sweeps.market import repriced_catalog
-from milp_planner.questions.sweeps.scenarios import Scenario, load_scenarios, scenario_grid
-from milp_planner.questions.sweeps.what_if import FAILED, How, rows_of
+from milp_planner.questions.sweeps.scenarios import (
+    Scenario,
+    load_scenarios,
+    scenario_grid,
+)
+from milp_planner.questions.sweeps.what_if import How, RowStatus, rows_of
 from milp_planner.reporting.text.questions.what_if import (
     RowTable,
     frontier_text,
@@ -152,7 +156,7 @@ def test_a_scenario_that_fails_says_so_and_the_rest_go_on():
         Scenario("fine"),
     ]
     rows = what_if(problem(13), scenarios, big_and_small()).rows
-    assert [row.status for row in rows] == [FAILED, FAILED, FAILED, "optimal"]
+    assert [row.status for row in rows] == [*[RowStatus.FAILED] * 3, "optimal"]
     assert rows[0].error == "without: no provider 'acmee'; did you mean 'acme'?"
     assert "limits.max_gpus.total: 'many' is not a number" in rows[1].error
     assert rows[2].error.startswith("prices: no offering 'nowhere/*'")
@@ -209,7 +213,7 @@ def test_scenarios_share_candidates_where_these_cannot_differ(monkeypatch):
 def test_a_name_that_is_not_known_is_found_though_candidates_are_shared():
     scenarios = {"typo": {"limits.max_units": {"acme/bigg/eu-1": 2}}, "fine": {}}
     typo, fine = what_if(problem(13), scenarios, big_and_small()).rows
-    assert (typo.status, fine.status) == (FAILED, "optimal")
+    assert (typo.status, fine.status) == (RowStatus.FAILED, "optimal")
     assert "no offering 'acme/bigg/eu-1'" in typo.error
 
 
@@ -277,7 +281,7 @@ def test_every_step_of_the_budget_is_found():
     )
     assert found.smallest_budget_usd == pytest.approx(3960)
     assert all(step.is_step and step.proven for step in found.steps)
-    assert found.note == ""
+    assert found.unfinished is None
 
 
 def test_the_smallest_budget_minus_a_cent_has_no_plan():

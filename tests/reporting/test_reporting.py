@@ -17,6 +17,7 @@ from milp_planner.plans.document import (
     plan_dict,
     purchase_dict,
 )
+from milp_planner.plans.reasons import Said
 from milp_planner.plans.records import (
     EngineReport,
     Plan,
@@ -137,7 +138,9 @@ def plan(*purchases: Purchase, **fields: Any) -> Plan:
 def no_plan(status: Status, *reasons: str, **fields: Any) -> Plan:
     nothing: dict[str, Any] = dict.fromkeys(("score_usd_per_month", "cash_usd_per_month", "bound"))
     empty = {"purchases": (), "routes": (), "workloads": (), "costs": {}}
-    return replace(plan(), status=status, reasons=reasons, **{**nothing, **empty, **fields})
+    return replace(
+        plan(), status=status, reasons=tuple(map(Said, reasons)), **{**nothing, **empty, **fields}
+    )
 
 
 def text(given: Plan, options: ReportOptions = DEFAULTS) -> str:
@@ -332,7 +335,9 @@ def test_alternatives_say_what_they_cost_more_and_what_they_change():
     b200 = best.purchases[0]
     other = plan(b200, purchase(candidate("runpod", "h200", 3.59, 2.4)))
     # 3.59 instead of 3.50 for 720 h: 64.80 more, 0.95 % of 6825.60; one provider instead of two.
-    lines = text(replace(best, alternatives=(other,), alternatives_note="no more")).splitlines()
+    lines = text(
+        replace(best, alternatives=(other,), alternatives_notes=(Said("no more"),))
+    ).splitlines()
     at = lines.index("Next-best plans (never an earlier plan plus spare units)")
     assert lines[at + 1 : at + 4] == [
         "  2  $6,890  +$64  +0.95 %  1 x h200 at runpod instead of 1 x h200 at nebius",
@@ -474,7 +479,7 @@ def test_no_name_steers_a_terminal(name):
         proof=replace(PROVEN, notes=(NASTY,)),
         provenance=replace(ORIGIN, catalog_name=NASTY),
         alternatives=(plan(),),
-        alternatives_note=NASTY,
+        alternatives_notes=(Said(NASTY),),
     )
     shown = FORMATS[name](given, DEFAULTS)
     assert not {"\x1b", "\x07", "\r", "\u202e", "\u009b"} & set(shown)

@@ -14,6 +14,7 @@ from milp_planner import Status, prepare, solve
 from milp_planner.cli.signals import Terminated
 from milp_planner.inputs.problem.records import Alternatives
 from milp_planner.plans.differences import combines, trade, what_changed
+from milp_planner.plans.sentences import alternatives_text
 from milp_planner.questions.solve import plan_of, provenance_of
 from milp_planner.reporting.text.plans.alternatives import alternative_lines
 from milp_planner.solving.optimum import Optimizer
@@ -218,7 +219,7 @@ def check_against_brute_force(case: Case, differ_by: str, per_workload: bool, pr
         assert [units_of_plan(p) for p in plans] == [units_of_fleet(f) for f in fleets]
     if plans:
         ends = "" if not ended else f"no further plan differs by {differ_by}"
-        assert plan.alternatives_note == ends
+        assert alternatives_text(plan) == ends
     assert all(p.status is Status.OPTIMAL and p.proof.certified for p in plans)
     assert all(after > before - 0.005 for before, after in pairwise(scores))
 
@@ -306,7 +307,7 @@ def test_counts_are_the_next_cheapest_minimal_fleets():
         (7.5, {"small": 5}),
         (8.0, {"big": 2}),
     ]
-    assert plan.alternatives_note == "no further plan differs by counts"
+    assert alternatives_text(plan) == "no further plan differs by counts"
 
 
 def test_the_same_offerings_in_other_numbers_are_no_other_set():
@@ -365,7 +366,7 @@ def test_alternatives_serve_as_much_as_a_short_budget_pays_for():
     plan = solve(problem(20, limits={"budget": budget}, alternatives={"count": 3}), big_and_small())
     assert plan.workloads[0].shortfall_share == pytest.approx(0.5, abs=1e-6)
     assert plan.alternatives == ()
-    assert plan.alternatives_note == "no further plan differs by offerings"
+    assert alternatives_text(plan) == "no further plan differs by offerings"
 
 
 def test_every_alternative_is_checked_and_proven_like_the_optimum():
@@ -383,7 +384,7 @@ def test_every_alternative_is_checked_and_proven_like_the_optimum():
 
 def test_no_alternatives_are_looked_for_where_none_are_asked():
     plan = solve(problem(13, alternatives={"count": 0}), big_and_small())
-    assert (plan.alternatives, plan.alternatives_note) == ((), "")
+    assert (plan.alternatives, alternatives_text(plan)) == ((), "")
 
 
 # --- Ties -------------------------------------------------------------------------------------
@@ -471,7 +472,7 @@ def test_offerings_that_only_their_region_or_name_tells_apart_count_as_one():
         plan = solve(question, boxes)
         bought = [p.purchases[0].candidate.offering.id for p in (plan, *plan.alternatives)]
         assert bought == ["acme/a-metal/eu-1", "bolt/b/eu-1"]
-        assert plan.alternatives_note.splitlines() == [
+        assert alternatives_text(plan).splitlines() == [
             f"no further plan differs by {differ_by}",
             "acme/a-metal/eu-1: the same as acme/a/eu-1, acme/a/eu-2",
         ]
@@ -480,7 +481,7 @@ def test_offerings_that_only_their_region_or_name_tells_apart_count_as_one():
 def test_twins_of_one_name_are_told_by_region_and_many_of_them_are_counted():
     rows = [offering("acme", "a", 4.0, region=f"eu-{i}") for i in range(1, 7)]
     plan = solve(problem(10, alternatives={"count": 1}), catalog(rows, [raw("a", 10)]))
-    assert plan.alternatives_note.splitlines()[1] == (
+    assert alternatives_text(plan).splitlines()[1] == (
         "acme/a/eu-1: the same in eu-2, eu-3, eu-4 and 2 more"
     )
 
@@ -642,7 +643,7 @@ def test_an_interrupted_search_hands_over_what_is_proven(monkeypatch, runs, know
     plan = caught.value.plan
     assert isinstance(caught.value.cause, Stopped)
     assert [p.status for p in (plan, *plan.alternatives)] == [Status.OPTIMAL] * known
-    assert plan.alternatives_note == "interrupted: there may be more"
+    assert alternatives_text(plan) == "interrupted: there may be more"
     assert plan.provenance.oldest_price == "2026-01-15"
 
 
@@ -700,7 +701,7 @@ def test_a_cancelled_search_ends_with_what_it_has(monkeypatch):
     plan = solve(question, big_and_small(), cancel=cancel)
     assert plan.status is Status.OPTIMAL
     assert len(plan.alternatives) < 8
-    assert plan.alternatives_note == "stopped early, as asked: there may be more"
+    assert alternatives_text(plan) == "stopped early, as asked: there may be more"
 
 
 def test_the_time_limit_covers_the_alternatives_too(monkeypatch):
@@ -716,4 +717,4 @@ def test_the_time_limit_covers_the_alternatives_too(monkeypatch):
     plan = solve(question, big_and_small())
     assert plan.status is Status.OPTIMAL
     assert plan.alternatives == ()
-    assert plan.alternatives_note == "the time limit ended the search for further plans"
+    assert alternatives_text(plan) == "the time limit ended the search for further plans"

@@ -222,7 +222,7 @@ def _every_step(
 ) -> int:
     """`--budget 2000:20000`: every step between the two, exactly."""
     from milp_planner.plans.document import clean
-    from milp_planner.questions.sweeps.frontier import budget_frontier, step_dict
+    from milp_planner.questions.sweeps.frontier import FrontierEnd, budget_frontier, step_dict
     from milp_planner.reporting.documents.json import to_json
     from milp_planner.reporting.text.questions.what_if import frontier_dict, frontier_text, rows_csv
 
@@ -234,14 +234,17 @@ def _every_step(
     _put(text, output)
     if found.steps:
         return exit_codes.FOUND
-    return exit_codes.NO_PLAN if "time limit" in found.note else exit_codes.INFEASIBLE
+    unfinished = found.unfinished
+    if unfinished is not None and unfinished.reason is FrontierEnd.TIME_LIMIT:
+        return exit_codes.NO_PLAN
+    return exit_codes.INFEASIBLE
 
 
 def _exit_code(rows: Sequence[Row]) -> int:
     """0 when every scenario has an answer, infeasible ones among them."""
-    from milp_planner.questions.sweeps.what_if import FAILED
+    from milp_planner.questions.sweeps.what_if import RowStatus
 
-    failed = [row for row in rows if row.status == FAILED]
+    failed = [row for row in rows if row.status is RowStatus.FAILED]
     if any(row.is_solver_failure for row in failed):
         return exit_codes.BUG
     return exit_codes.INPUT if failed else exit_codes.FOUND

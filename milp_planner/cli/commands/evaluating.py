@@ -37,6 +37,7 @@ def evaluate(
     quiet: Quiet = False,
 ) -> int:
     """Price and judge a fleet that you fix: cash, utilization, penalties, limits broken."""
+    from milp_planner.plans.sentences import warning_lines
     from milp_planner.questions import evaluate as judging
     from milp_planner.reporting.documents.json import to_json
     from milp_planner.reporting.text.plans.evaluation import evaluation_text
@@ -46,5 +47,5 @@ def evaluate(
     wanted = None if fleet is None else judging.parse_fleet(fleet)
     found = judging.evaluate(problem, wanted, known)
     streams.answer(to_json(found.to_dict()) if as_json else evaluation_text(found))
-    streams.warn(found.plan.warnings, quiet=quiet)
+    streams.warn(warning_lines(found.plan), quiet=quiet)
     return exit_codes.FOUND if found.keeps_all_limits else exit_codes.GATE

@@ -71,6 +71,7 @@ def solve(
 ) -> int:
     """Find the cheapest fleet, with proof."""
     with signals_exit_at_once():
+        from milp_planner.plans.sentences import warning_lines
         from milp_planner.questions.solve import solve as find_plan
         from milp_planner.solving.results import Interrupted
     from milp_planner.reporting.documents.options import ReportOptions
@@ -89,7 +90,7 @@ def solve(
     except Interrupted as stop:  # what is proven is printed all the same
         _put(FORMATS[format_name](stop.plan, ReportOptions(reproducible)), format_name, output)
         raise stop.cause from None
-    streams.warn(plan.warnings, quiet=quiet)
+    streams.warn(warning_lines(plan), quiet=quiet)
     gates = Gates(max_cost, max_price_age, fail_on_estimates, as_of or date.today())
     failed = tuple(gates.failures(plan))
     report = ReportOptions(reproducible, failed, found)

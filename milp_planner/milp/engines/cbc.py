@@ -25,15 +25,12 @@ from pathlib import Path
 from milp_planner.errors import input_error
 from milp_planner.milp.engines.child import Ended, run_child
 from milp_planner.milp.engines.outcome import (
-    CANCELLED,
     CBC,
     FEW_COLUMNS,
-    GAP_REACHED,
-    INFEASIBLE_OR_UNBOUNDED,
     ROW_TOLERANCE,
-    TIME_LIMIT,
     EngineStatus,
     SolverRun,
+    StopReason,
     fault_in_values,
     seconds_since,
     whole_share_in,
@@ -71,7 +68,6 @@ OTHERWISE = ("-preprocess", "off", "-heuristicsOnOff", "off")
 AFTER_A_CRASH = ()
 """CBC as it comes: it does not crash where the careful settings do."""
 
-CRASHED = "crashed"
 SHELL_SIGNAL_BASE = 128  # a wrapper script ends with this plus the number of the signal
 
 VERSION_TIMEOUT_S = 10.0
@@ -136,7 +132,7 @@ def run_cbc(
     settings = OTHERWISE if other_settings else usual_settings(mps, len(columns))
     asked = _Asked(mps, columns, limit_s, gap, seed, settings)
     outcome = _run_once(executable, asked, cancel)
-    if outcome.reason.startswith(CRASHED) and (left_s := limit_s - seconds_since(started_s)) > 0:
+    if outcome.crashed and (left_s := limit_s - seconds_since(started_s)) > 0:
         asked = replace(asked, time_limit_s=left_s, settings=AFTER_A_CRASH)
         outcome = _run_once(executable, asked, cancel)
     return replace(outcome, seconds=seconds_since(started_s))
@@ -282,17 +278,21 @@ class _Unusable(Exception):
     """CBC's files do not hold what they should."""
 
 
+class _Crashed(_Unusable):
+    """A signal ended CBC."""
+
+
 def _read(ended: Ended, home: Path, asked: _Asked, seconds: float) -> SolverRun:
     """The outcome that the child's exit, its log and its two solution files agree on."""
     log = (home / LOG_FILE).read_text(encoding="utf-8", errors="replace")
     outcome = SolverRun(CBC, _version_in(log), EngineStatus.NO_SOLUTION, seconds=seconds)
     if ended.cancelled:
-        return replace(outcome, reason=CANCELLED)
+        return replace(outcome, reason=StopReason.CANCELLED)
     if ended.killed:
         return replace(outcome, reason="killed: it did not stop at its time limit")
     try:
         if ended.exit_code != 0:
-            raise _Unusable(_exit_in_words(ended.exit_code))
+            raise _bad_exit(ended.exit_code)
         lines = _solution_lines(home)
         status, reason = _status(lines[0], log, asked, seconds)
         outcome = replace(outcome, status=status, reason=reason)
@@ -300,7 +300,8 @@ def _read(ended: Ended, home: Path, asked: _Asked, seconds: float) -> SolverRun:
             return _with_plan(outcome, lines, home, log, asked)
         return replace(outcome, bound=_bound(log) if status is EngineStatus.NO_SOLUTION else None)
     except _Unusable as error:
-        return replace(outcome, status=EngineStatus.FAILED, reason=str(error))
+        crashed = isinstance(error, _Crashed)
+        return replace(outcome, status=EngineStatus.FAILED, reason=str(error), crashed=crashed)
 
 
 def _with_plan(
@@ -310,17 +311,17 @@ def _with_plan(
     if fault := fault_in_values(values, asked.columns, asked.mps):
         raise _Unusable(fault)
     bound = objective if outcome.status is EngineStatus.OPTIMAL else _bound(log)
-    if bound is None and outcome.reason == GAP_REACHED:
+    if bound is None and outcome.reason is StopReason.GAP_REACHED:
         bound = objective - asked.gap * abs(objective)
     bound = None if bound is None else min(bound, objective)
     return replace(outcome, objective=objective, bound=bound, values=values)
 
 
-def _exit_in_words(exit_code: int) -> str:
+def _bad_exit(exit_code: int) -> _Unusable:
     number = -exit_code if exit_code < 0 else exit_code - SHELL_SIGNAL_BASE
     with contextlib.suppress(ValueError):
-        return f"{CRASHED}: {signal.Signals(number).name}"
-    return f"ended with exit code {exit_code}"
+        return _Crashed(f"crashed: {signal.Signals(number).name}")
+    return _Unusable(f"ended with exit code {exit_code}")
 
 
 def _solution_lines(home: Path) -> list[str]:
@@ -342,20 +343,20 @@ def _status(header: str, log: str, asked: _Asked, seconds: float) -> tuple[Engin
             raise _Unusable("says optimal, but its log does not")
         # a search that CBC restarted on a smaller model may have stopped at the gap unannounced
         if asked.gap > 0 and re.search(r"^Cbc00(11|44)I ", log, re.M):
-            return EngineStatus.FEASIBLE, GAP_REACHED
+            return EngineStatus.FEASIBLE, StopReason.GAP_REACHED
         return EngineStatus.OPTIMAL, ""
     if words == "Optimal (within gap tolerance)":
-        return EngineStatus.FEASIBLE, GAP_REACHED
+        return EngineStatus.FEASIBLE, StopReason.GAP_REACHED
     if words in ("Infeasible", "Integer infeasible"):
         # a time limit inside preprocessing is reported as infeasible
         if seconds >= asked.time_limit_s:
-            return EngineStatus.NO_SOLUTION, TIME_LIMIT
+            return EngineStatus.NO_SOLUTION, StopReason.TIME_LIMIT
         return EngineStatus.INFEASIBLE, ""
     if words == "Unbounded":  # also said of models found infeasible in preprocessing
-        return EngineStatus.FAILED, INFEASIBLE_OR_UNBOUNDED
+        return EngineStatus.FAILED, StopReason.INFEASIBLE_OR_UNBOUNDED
     if words.startswith("Stopped on"):
         late = "on time" in words or seconds >= asked.time_limit_s
-        reason = TIME_LIMIT if late else words.lower().partition(" (")[0]
+        reason = StopReason.TIME_LIMIT if late else words.lower().partition(" (")[0]
         if "no integer solution" in words:  # what follows is the LP's fractional point
             return EngineStatus.NO_SOLUTION, reason
         return EngineStatus.FEASIBLE, reason

@@ -15,16 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from milp_planner.milp.engines.outcome import (
-    CANCELLED,
     FEW_COLUMNS,
-    GAP_REACHED,
     HIGHS,
-    INFEASIBLE_OR_UNBOUNDED,
-    NODE_LIMIT,
     ROW_TOLERANCE,
-    TIME_LIMIT,
     EngineStatus,
     SolverRun,
+    StopReason,
     fault_in_values,
     seconds_since,
 )
@@ -157,11 +153,11 @@ def _read(highs: Any, columns: Sequence[str], mps: Path, started_s: float) -> So
     if status == kinds.kInfeasible:
         return _outcome(highs, EngineStatus.INFEASIBLE, started_s)
     if status in (kinds.kUnbounded, kinds.kUnboundedOrInfeasible):
-        return _failed(highs, INFEASIBLE_OR_UNBOUNDED, started_s)
+        return _failed(highs, StopReason.INFEASIBLE_OR_UNBOUNDED, started_s)
     stopped = {
-        kinds.kTimeLimit: TIME_LIMIT,
-        kinds.kInterrupt: CANCELLED,
-        kinds.kSolutionLimit: NODE_LIMIT,
+        kinds.kTimeLimit: StopReason.TIME_LIMIT,
+        kinds.kInterrupt: StopReason.CANCELLED,
+        kinds.kSolutionLimit: StopReason.NODE_LIMIT,
     }
     if status != kinds.kOptimal and status not in stopped:
         return _failed(highs, highs.modelStatusToString(status).lower(), started_s)
@@ -198,7 +194,7 @@ def _with_values(
         objective=objective,
         bound=None if bound is None else min(bound, objective),
         values=values,
-        reason=reason or ("" if proven else GAP_REACHED),
+        reason=reason or ("" if proven else StopReason.GAP_REACHED),
     )
 
 

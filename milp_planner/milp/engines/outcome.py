@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, StrEnum
 from pathlib import Path
 
 CBC = "cbc"
@@ -30,11 +30,15 @@ check of the plan, which is relative to the limit, then refuses it: 6 of 1,500 r
 FEW_COLUMNS = 1_000
 """Up to which the engines are set for small models: branching needs no help to find plans there."""
 
-TIME_LIMIT = "time limit"
-GAP_REACHED = "gap reached"
-NODE_LIMIT = "node limit"
-CANCELLED = "stopped: its answer was no longer wanted"
-INFEASIBLE_OR_UNBOUNDED = "infeasible or unbounded"
+
+class StopReason(StrEnum):
+    """Why an engine stopped or failed, where it is one of these, in the words that tell it."""
+
+    TIME_LIMIT = "time limit"
+    GAP_REACHED = "gap reached"
+    NODE_LIMIT = "node limit"
+    CANCELLED = "stopped: its answer was no longer wanted"
+    INFEASIBLE_OR_UNBOUNDED = "infeasible or unbounded"
 
 
 class EngineStatus(Enum):
@@ -83,8 +87,11 @@ class SolverRun:
     iterations: int = 0
     """Steps of the simplex method, where the engine counts them: work that no clock measures."""
 
-    reason: str = ""
-    """Why it failed or stopped."""
+    reason: StopReason | str = ""
+    """Why it failed or stopped; what is no `StopReason` is told and never looked into."""
+
+    crashed: bool = False
+    """Whether a signal ended it."""
 
     @property
     def has_values(self) -> bool:

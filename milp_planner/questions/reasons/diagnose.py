@@ -9,63 +9,37 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.inputs.catalog.records import Catalog, Offering
+from milp_planner.inputs.catalog.records import Offering
 from milp_planner.inputs.problem.patching import Patch
-from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.families import limits_of
 from milp_planner.milp.program.language.loosening import CashLimit, LimitInForce
-from milp_planner.milp.program.language.rule import Rule
-from milp_planner.plans.records import Change, Diagnosis, Misfit, Plan, Provenance
+from milp_planner.plans.reasons import CatalogTooSmall, LimitInTheWay, NoFleet, Reason
+from milp_planner.plans.records import Change, Diagnosis, Plan, Provenance
 from milp_planner.questions.re_solve import Resolver, cash_of, fleet_line, stranded
 from milp_planner.questions.reasons.misfit import fits_of
 from milp_planner.questions.reasons.smallest_change import Trials, smallest_change
-from milp_planner.solving.arguments import catalog_for
-from milp_planner.solving.own_rules import held_to
 from milp_planner.solving.results import Settings
 
 MOST_PAIRS = 120
 """Pairs of limits that are looked at for a smaller conflict or a cheaper combination."""
 
-MOST_FITS_SHOWN = 12
-
-
-def diagnose(
-    problem: Problem,
-    catalog: Catalog | None = None,
-    *,
-    time_limit_s: float | None = None,
-    solver: str | None = None,
-    rules: Iterable[Rule | type[Rule]] = (),
-) -> Diagnosis | None:
-    """Why `problem` has no plan, and what would give one; None when it has a plan.
-
-    Raises InputError as `solve` does.
-    """
-    from milp_planner.questions.solve import solve
-
-    catalog = catalog_for(problem, catalog)
-    plan = solve(
-        held_to(problem, rules),
-        catalog,
-        time_limit_s=time_limit_s,
-        solver=solver,
-        alternatives=0,
-    )
-    return plan.diagnosis
-
 
 def diagnosis_of(
-    given: PlanningInput, settings: Settings, provenance: Provenance, headline: str
+    given: PlanningInput, settings: Settings, provenance: Provenance, brief: Reason
 ) -> Diagnosis:
-    """What stands in the way of a plan, within the settings' time limit."""
+    """What stands in the way of a plan, within the settings' time limit.
+
+    `brief` is the reason known before it, which stands unless a better one is found.
+    """
     names = tuple(stranded(given))
     exact = replace(settings, gap=0.0)
     search = _Diagnosing(Trials(Resolver(given, exact, provenance)), limits_of(given))
-    found = search.run(Diagnosis(headline))
+    found = search.run(Diagnosis(brief))
+    found = replace(found, headline=_headline(found, given))
     return replace(found, fits=tuple(fit for name in names for fit in fits_of(given, name)))
 
 
@@ -182,92 +156,17 @@ def _free(limits: Sequence[LimitInForce]) -> list[Patch]:
     return [limit.free for limit in limits]
 
 
-# ---- in words
-
-
-def diagnosis_lines(diagnosis: Diagnosis, brief: Sequence[str]) -> Iterator[str]:
-    """The diagnosis as lines, beginning with the `brief` reasons known before it."""
-    if diagnosis.fits:
-        heads = [line for line in brief if not line.startswith(" ")]
-        yield from heads[:1]
-        yield from _fit_lines(diagnosis.fits)
-        yield from heads[1:]
-    else:
-        yield diagnosis.headline
-        yield from brief[1:]
-    if len(diagnosis.conflict) > 1 and not diagnosis.fits:
-        yield f"{_conflict_head(diagnosis)}:"
-        yield from _columns([["", path, value] for path, value in diagnosis.conflict])
-    if diagnosis.changes and not _is_said(diagnosis):
-        several = len(diagnosis.changes) > 1
-        yield "Any one of these gives a plan:" if several else "This gives a plan:"
-        yield from _change_lines(diagnosis.changes)
-    if diagnosis.combination:
-        usd = diagnosis.combination_usd_per_month or 0.0
-        yield f"No single change gives a plan. These together do, for {_usd(usd)} per month:"
-        yield from _columns([["", c.path, c.text] for c in diagnosis.combination])
-    if diagnosis.not_reached:
-        yield f"Left open by the time limit or the solvers: {'; '.join(diagnosis.not_reached)}"
-
-
-def headline_of(diagnosis: Diagnosis, brief: Sequence[str], given: PlanningInput) -> str:
-    """Why there is no plan, on one line."""
-    if brief[0] != NO_FLEET:
-        return brief[0]
-    if len(diagnosis.conflict) == 1:
-        path, value = diagnosis.conflict[0]
-        return f"no fleet keeps {path}: {value}"
-    if diagnosis.conflict or diagnosis.changes or diagnosis.not_reached:
-        return NO_FLEET
+def _headline(found: Diagnosis, given: PlanningInput) -> Reason:
+    """The one reason to begin with: what was known before, or what the search for it found."""
+    if not isinstance(found.headline, NoFleet):
+        return found.headline
+    if len(found.conflict) == 1:
+        return LimitInTheWay(*found.conflict[0])
+    if found.conflict or found.changes or found.not_reached:
+        return found.headline
     stocked = any(_has_stock(k) for k in given.candidates.candidates)
-    return "the catalog has too few units (max_units)" if stocked else NO_FLEET
+    return CatalogTooSmall() if stocked else found.headline
 
 
 def _has_stock(k: Candidate) -> bool:
     return isinstance(k.offering, Offering) and k.offering.max_units is not None
-
-
-NO_FLEET = "no fleet keeps all limits together"
-
-
-def _conflict_head(diagnosis: Diagnosis) -> str:
-    count = len(diagnosis.conflict)
-    return f"These {count} limits cannot be kept together"
-
-
-def _is_said(diagnosis: Diagnosis) -> bool:
-    """True where the headline about the budget has said the only change already."""
-    only = diagnosis.changes[0].path if len(diagnosis.changes) == 1 else ""
-    return only == "limits.budget.usd_per_month" and len(diagnosis.conflict) == 1
-
-
-def _change_lines(changes: Sequence[Change]) -> Iterator[str]:
-    yield from _columns(
-        [["", c.path, c.text, f"{_usd(c.cash_usd_per_month)} per month"] for c in changes]
-    )
-
-
-def _fit_lines(fits: Sequence[Misfit]) -> Iterator[str]:
-    nearest = next((i for i, fit in enumerate(fits) if fit.fastest_tpot_s is not None), None)
-    rows = [
-        [
-            "",
-            f"{fit.gpu} tp {fit.tensor_parallel}",
-            fit.precision,
-            fit.reason + ("    <- nearest" if i == nearest else ""),
-        ]
-        for i, fit in enumerate(fits[:MOST_FITS_SHOWN])
-    ]
-    yield from _columns(rows)
-    if len(fits) > MOST_FITS_SHOWN:
-        yield f"  and {len(fits) - MOST_FITS_SHOWN} more replica sizes"
-
-
-def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-
-
-def _usd(amount: float) -> str:
-    return f"${amount:,.0f}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -97,14 +98,34 @@ class BestUse:
     """USD per month for one request/s of capacity, or of use where paid by the token."""
 
 
+class Verdict(StrEnum):
+    """What becomes of something in the best plan."""
+
+    USED = "used"
+    TURNED_DOWN = "turned down"
+    DEARER = "dearer"
+    SAME_PRICE = "same price"
+    IDLE = "idle"
+    IMPOSSIBLE = "impossible"
+    NO_PLAN = "no plan"
+    NOT_REACHED = "not reached"
+
+
+class NotReached(StrEnum):
+    """What the time limit may cut short, in the words in which it is told."""
+
+    WITHOUT_IT = "the plan without it"
+    FORCED_IN = "forcing it in"
+    ENTRY_PRICE = "its entry price"
+    ENTRY_TRAFFIC = "the traffic at which it enters"
+
+
 @dataclass(frozen=True)
 class WhyNot:
     """Why something is not in the plan, or what it does there."""
 
     subject: str
-    verdict: str
-    """used, turned down, dearer, same price, idle, impossible, no plan, or not reached."""
-
+    verdict: Verdict
     plan: Plan
     """The best plan, which the answer compares with."""
 
@@ -121,7 +142,7 @@ class WhyNot:
 
     entry_price: EntryPrice | None = None
     entry_traffic: EntryTraffic | None = None
-    not_reached: tuple[str, ...] = ()
+    not_reached: tuple[NotReached, ...] = ()
 
     def to_frame(self) -> DataFrame:
         """One row with everything known."""
@@ -136,7 +157,7 @@ def why_not_dict(why: WhyNot) -> dict[str, Any]:
     return clean(
         {
             "subject": why.subject,
-            "verdict": why.verdict,
+            "verdict": why.verdict.value,
             "plan_usd_per_month": why.plan.cash_usd_per_month,
             "forced_usd_per_month": None if why.forced is None else why.forced.cash_usd_per_month,
             "forced_fleet": "" if why.forced is None else fleet_line(why.forced),
@@ -146,7 +167,7 @@ def why_not_dict(why: WhyNot) -> dict[str, Any]:
             "best_use": None if use is None else vars(use),
             "entry_price": None if price is None else vars(price),
             "entry_traffic": None if traffic is None else vars(traffic),
-            "not_reached": why.not_reached,
+            "not_reached": [what.value for what in why.not_reached],
         }
     )
 
@@ -231,40 +252,42 @@ class _Explaining:
                 time_limit_s=max(self.resolver.seconds_left, 0.01),
                 alternatives=0,
             )
-            return self._why("no plan", plan)
+            return self._why(Verdict.NO_PLAN, plan)
         mine = [k for k in self.resolver.given.candidates.candidates if self.wanted(k)]
         if not mine:
-            return self._why("turned down", answer.plan)
+            return self._why(Verdict.TURNED_DOWN, answer.plan)
         use = _best_use(self.resolver.problem, mine)
         if any(self.wanted(p.candidate) for p in answer.plan.purchases):
             return self._used(answer.plan, use)
         return self._unused(answer.plan, use)
 
-    def _why(self, verdict: str, plan: Plan, **known: Any) -> WhyNot:
+    def _why(self, verdict: Verdict, plan: Plan, **known: Any) -> WhyNot:
         return WhyNot(str(self.subject), verdict, plan, self.refusals, **known)
 
     def _used(self, plan: Plan, use: BestUse) -> WhyNot:
         given = only_candidates(self.resolver.given, lambda k: not self.wanted(k))
         without = self.resolver.answer_of(given, break_ties=True)
         if without.status is Status.NO_PLAN:
-            return self._why("used", plan, best_use=use, not_reached=("the plan without it",))
+            late = (NotReached.WITHOUT_IT,)
+            return self._why(Verdict.USED, plan, best_use=use, not_reached=late)
         extra = None if without.plan is None else score_of(without.plan) - score_of(plan)
-        return self._why("used", plan, best_use=use, without=without.plan, extra_usd=extra)
+        return self._why(Verdict.USED, plan, best_use=use, without=without.plan, extra_usd=extra)
 
     def _unused(self, plan: Plan, use: BestUse) -> WhyNot:
         is_short = served_share(plan) < 1  # then plans differ in what they serve as well
         required = Required(self.wanted, None if is_short else score_of(plan))
         forced = self.resolver.answer_of(self.resolver.given, required)
         if forced.status is Status.NO_PLAN:
-            return self._why("not reached", plan, best_use=use, not_reached=("forcing it in",))
+            late = (NotReached.FORCED_IN,)
+            return self._why(Verdict.NOT_REACHED, plan, best_use=use, not_reached=late)
         extra = None if forced.plan is None else score_of(forced.plan) - score_of(plan)
         price = entry_price(self.resolver, required, plan, forced.plan)
         traffic = entry_traffic(self.resolver, self.wanted)
-        verdict = self._not_forced(price) if extra is None else "dearer"
+        verdict = self._not_forced(price) if extra is None else Verdict.DEARER
         if extra is not None and extra < SAME_USD:
-            verdict = "same price"
-        missing = [("its entry price", price), ("the traffic at which it enters", traffic)]
-        late = self.resolver.seconds_left <= 0
+            verdict = Verdict.SAME_PRICE
+        missing = [(NotReached.ENTRY_PRICE, price), (NotReached.ENTRY_TRAFFIC, traffic)]
+        is_late = self.resolver.seconds_left <= 0
         return self._why(
             verdict,
             plan,
@@ -273,15 +296,15 @@ class _Explaining:
             extra_usd=extra,
             entry_price=price,
             entry_traffic=traffic,
-            not_reached=tuple(what for what, found in missing if late and found is None),
+            not_reached=tuple(what for what, found in missing if is_late and found is None),
         )
 
-    def _not_forced(self, price: EntryPrice | None) -> str:
+    def _not_forced(self, price: EntryPrice | None) -> Verdict:
         """Of what no plan needs at today's price: whether a plan within the limits may have it."""
         if price is not None:
-            return "impossible"
+            return Verdict.IMPOSSIBLE
         extra = self.resolver.answer_of(self.resolver.given, Required(self.wanted))
-        return "impossible" if extra.plan is None else "idle"
+        return Verdict.IMPOSSIBLE if extra.plan is None else Verdict.IDLE
 
 
 def _best_use(problem: Problem, mine: list[Candidate]) -> BestUse:

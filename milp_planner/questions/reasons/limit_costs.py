@@ -27,6 +27,7 @@ from milp_planner.questions.solve import provenance_of, solve
 from milp_planner.solving.arguments import catalog_for
 from milp_planner.solving.own_rules import held_to
 from milp_planner.solving.prepare import prepare
+from milp_planner.units import usd_shown
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -192,7 +193,7 @@ class _Pricing:
     def _binds_from(self, limit: LimitInForce) -> str | None:
         """The tightest value under which the plan scores no more, by halving."""
         if isinstance(limit, CashLimit):
-            return f"${cash_of(self.plan):,.2f}".removesuffix(".00")
+            return usd_shown(cash_of(self.plan))
         if not isinstance(limit, SteppedLimit) or not limit.tighter:
             return None
         keeps, breaks = -1, len(limit.tighter)

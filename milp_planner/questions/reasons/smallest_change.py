@@ -22,7 +22,7 @@ from milp_planner.milp.program.language.loosening import (
 from milp_planner.plans.records import Change, Plan, Status
 from milp_planner.questions.re_solve import Resolver, cash_of, cash_only, fleet_line
 from milp_planner.solving.results import SearchResult
-from milp_planner.units import CENTS_PER_USD
+from milp_planner.units import CENTS_PER_USD, usd_shown
 
 MOST_SINGLE_NAMES = 40
 """Names tried one by one where the cheapest fleet without the limit needs several."""
@@ -87,7 +87,7 @@ def _more_cash(trials: Trials, limit: CashLimit, *others: Patch) -> Change | Non
     plan = trials.plan(*others, patch)
     if plan is None:
         return None
-    more, total = (_usd(amount) for amount in (needed - limit.usd, needed))
+    more, total = usd_shown(needed - limit.usd), usd_shown(needed)
     less = (cents - 1) / CENTS_PER_USD
     return Change(
         path=limit.path,
@@ -99,10 +99,6 @@ def _more_cash(trials: Trials, limit: CashLimit, *others: Patch) -> Change | Non
         fleet=fleet_line(plan),
         proven=cheapest.status is Status.OPTIMAL and plan.status is Status.OPTIMAL,
     )
-
-
-def _usd(amount: float) -> str:
-    return f"${amount:,.2f}".removesuffix(".00")
 
 
 def _lowest_rung(trials: Trials, limit: SteppedLimit, freed: Plan, *others: Patch) -> Change | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
 from milp_planner.candidates.records import PlanningInput
@@ -83,6 +84,25 @@ class Step:
     plan: Plan
 
 
+class FrontierEnd(Enum):
+    """Why a search for steps ended before the smallest budget."""
+
+    OTHER_LIMITS = "other_limits"
+    """No smaller budget keeps the other limits."""
+
+    TIME_LIMIT = "time_limit"
+    MOST_STEPS = "most_steps"
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """Where a search for steps ended, and why."""
+
+    reason: FrontierEnd
+    budget_usd: float
+    """The budget it ended at, USD/month."""
+
+
 @dataclass(frozen=True)
 class Frontier:
     """Every step between two budgets, the smallest first."""
@@ -93,8 +113,8 @@ class Frontier:
     smallest_budget_usd: float | None
     """Cash of the cheapest plan that serves everything; None when there is none."""
 
-    note: str = ""
-    """What was not reached; '' when every step was found."""
+    unfinished: Unfinished | None = None
+    """What was not reached; None when every step was found."""
 
     def to_frame(self) -> DataFrame:
         """One row per step."""
@@ -132,7 +152,7 @@ def budget_frontier(
 
     The first step is what `low_usd` itself buys. Steps closer than a cent, or three millionths of
     the budget, are one. The time limit covers the whole search, from the largest budget downwards;
-    a note says where it ended. Raises InputError as `solve` does.
+    `unfinished` says where it ended. Raises InputError as `solve` does.
     """
     problem = held_to(problem, rules)
     catalog = catalog_for(problem, catalog)
@@ -146,15 +166,15 @@ def budget_frontier(
     resolver = Resolver(given, settings, provenance_of(given, settings))
     smallest = smallest_budget(resolver)
     found: list[Step] = []
-    note = ""
+    unfinished: Unfinished | None = None
     for step in _downwards(resolver, low_usd, high_usd, smallest):
-        if isinstance(step, str):
-            note = step
+        if isinstance(step, Unfinished):
+            unfinished = step
         elif found and _is_same(found[-1], step):
             found[-1] = step
         else:
             found.append(step)
-    return Frontier(low_usd, high_usd, tuple(reversed(found)), smallest, note)
+    return Frontier(low_usd, high_usd, tuple(reversed(found)), smallest, unfinished)
 
 
 def with_budget(problem: Problem, usd: float, when_short: str) -> Problem:
@@ -172,13 +192,15 @@ def smallest_budget(resolver: Resolver) -> float | None:
 
 def _downwards(
     resolver: Resolver, low_usd: float, high_usd: float, smallest_usd: float | None
-) -> Iterator[Step | str]:
-    """Steps from the largest budget to the smallest; a text where the search ends early."""
+) -> Iterator[Step | Unfinished]:
+    """Steps from the largest budget to the smallest, and where the search ended early."""
     budget = high_usd
     for _ in range(MOST_STEPS):
         answer = best_within(resolver, budget, smallest_usd)
         if answer.plan is None:
-            yield _ending(answer.status, budget)
+            infeasible = answer.status is Status.INFEASIBLE
+            reason = FrontierEnd.OTHER_LIMITS if infeasible else FrontierEnd.TIME_LIMIT
+            yield Unfinished(reason, budget)
             return
         step = _step(resolver.given, answer.plan, budget)
         yield step
@@ -188,7 +210,7 @@ def _downwards(
         if not step.is_step:
             below = max(below, (high_usd - low_usd) / SAMPLES)
         budget = max(low_usd, step.budget_usd - below)
-    yield f"the search ended after {MOST_STEPS} steps, at ${budget:,.2f}"
+    yield Unfinished(FrontierEnd.MOST_STEPS, budget)
 
 
 def best_within(resolver: Resolver, budget_usd: float, smallest_usd: float | None) -> SearchResult:
@@ -201,12 +223,6 @@ def best_within(resolver: Resolver, budget_usd: float, smallest_usd: float | Non
     optimizer = resolver.optimizer(resolver.given_for(problem))
     result, _ = as_much_as_paid_for(optimizer, Query(), None)
     return result
-
-
-def _ending(status: Status, budget_usd: float) -> str:
-    if status is Status.INFEASIBLE:
-        return f"no plan keeps the other limits with ${budget_usd:,.2f}"
-    return f"the time limit ended the search at ${budget_usd:,.2f}, before smaller budgets"
 
 
 def _resolution(usd: float) -> float:

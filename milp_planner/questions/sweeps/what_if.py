@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from milp_planner.candidates.records import PlanningInput
@@ -21,6 +22,7 @@ from milp_planner.inputs.reading.arguments import check_kind, check_text, items_
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.plans.document import clean
 from milp_planner.plans.records import Plan, Status
+from milp_planner.plans.sentences import first_reason
 from milp_planner.questions.break_even import BreakEven, Split, break_even, split
 from milp_planner.questions.re_solve import Resolver, fleet_line, served_share, settings_of
 from milp_planner.questions.solve import provenance_of, solve_prepared
@@ -34,10 +36,17 @@ from milp_planner.solving.results import Settings
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-FAILED = "failed"
-"""Status of a row whose scenario raised an error."""
-
 Scenarios = Iterable[Scenario] | Mapping[str, Mapping[str, Any]]
+
+
+class RowStatus(StrEnum):
+    """What became of a scenario: a plan's status, or that it raised an error."""
+
+    OPTIMAL = Status.OPTIMAL.value
+    FEASIBLE = Status.FEASIBLE.value
+    INFEASIBLE = Status.INFEASIBLE.value
+    NO_PLAN = Status.NO_PLAN.value
+    FAILED = "failed"
 
 
 @dataclass(frozen=True)
@@ -60,9 +69,7 @@ class Row:
     settings: Mapping[str, str]
     """What was set, by axis of the grid."""
 
-    status: str
-    """A plan's status, or `failed`."""
-
+    status: RowStatus
     cash_usd: float | None = None
     score_usd: float | None = None
     served_share: float | None = None
@@ -143,7 +150,7 @@ def row_dict(row: Row) -> dict[str, Any]:
         {
             "scenario": row.scenario,
             **{f"set_{name}": value for name, value in row.settings.items()},
-            "status": row.status,
+            "status": row.status.value,
             "cash_usd_per_month": row.cash_usd,
             "score_usd_per_month": row.score_usd,
             "served_share": row.served_share,
@@ -285,9 +292,9 @@ def run_scenario(
     the problem without the scenario, prepared.
     """
     started_s = time.monotonic()
-    row = Row(scenario.name, scenario.settings, FAILED)
+    row = Row(scenario.name, scenario.settings, RowStatus.FAILED)
     if how.cancel is not None and how.cancel.is_set():
-        return replace(row, status=Status.NO_PLAN.value, error="stopped early")
+        return replace(row, status=RowStatus.NO_PLAN, error="stopped early")
     try:
         given = prepare(*scenario.applied(problem, catalog), known)
         row = _solved(given, scenario, how, smallest_usd)
@@ -326,9 +333,10 @@ def _settings(given: PlanningInput, how: How) -> Settings:
 
 
 def _row(scenario: Scenario, plan: Plan) -> Row:
-    row = Row(scenario.name, scenario.settings, plan.status.value, certified=plan.proof.certified)
+    status = RowStatus(plan.status.value)
+    row = Row(scenario.name, scenario.settings, status, certified=plan.proof.certified)
     if not plan.status.has_plan:
-        return replace(row, error=plan.reasons[0] if plan.reasons else "no plan in time")
+        return replace(row, error=first_reason(plan) or "no plan in time")
     return replace(
         row,
         cash_usd=plan.cash_usd_per_month,

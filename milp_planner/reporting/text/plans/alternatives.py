@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from milp_planner.plans.differences import combines, trade, what_changed
 from milp_planner.plans.records import Plan, Status
+from milp_planner.plans.sentences import alternatives_text
 from milp_planner.reporting.text.plans.amounts import penalty_rows, shown_decimals
 from milp_planner.reporting.text.wording import (
     columns,
@@ -34,8 +35,8 @@ def alternative_lines(plan: Plan) -> Iterator[str]:
         for other, line, row in zip(others, lines, rows, strict=True):
             yield line
             yield " " * (len(line) - len(row[-1])) + _summary(plan, other)
-    if plan.alternatives_note:
-        yield from (f"  {line}" for line in escape_lines(plan.alternatives_note).split("\n"))
+    if plan.alternatives_notes:
+        yield from (f"  {line}" for line in escape_lines(alternatives_text(plan)).split("\n"))
 
 
 def _row(plan: Plan, i: int, penalized: bool) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from milp_planner.plans.consequences import Loss, ResilienceCost
+from milp_planner.plans.consequences import Loss, ResilienceCost, UnitChange
 from milp_planner.plans.records import Plan
 from milp_planner.reporting.text.plans.amounts import penalty_rows, shown_decimals
 from milp_planner.reporting.text.wording import escape, fine_percent, number, percent, plural, usd
@@ -62,4 +62,11 @@ def change_lines(plan: Plan) -> Iterator[str]:
     counts = {"keep": kept, "add": added, "remove": removed}
     said = ", ".join(f"{verb} {plural(units, 'unit')}" for verb, units in counts.items() if units)
     yield f"From today's fleet: {said}"
-    yield from (f"  {escape(change)}" for change in plan.changes)
+    yield from (f"  {escape(_unit_change(change))}" for change in plan.changes)
+
+
+def _unit_change(change: UnitChange) -> str:
+    """`keep 2, add 1 x runpod/h200/us dedicated for chat`."""
+    counts = {"keep": change.keep, "add": change.add, "remove": change.remove}
+    said = ", ".join(f"{verb} {units}" for verb, units in counts.items() if units)
+    return f"{said} x {change.offering} {change.billing} for {change.workload}"

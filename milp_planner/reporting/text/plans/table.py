@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from milp_planner.plans.document import NOT_INCLUDED
 from milp_planner.plans.measure_next import measure_next
+from milp_planner.plans.reasons import NoFleet
 from milp_planner.plans.records import Plan, Proof, Purchase, Status, WorkloadPlan
+from milp_planner.plans.sentences import first_reason, reason_lines, sentence
 from milp_planner.reporting.documents.options import DEFAULTS, ReportOptions
 from milp_planner.reporting.text.plans.alternatives import alternative_lines
 from milp_planner.reporting.text.plans.amounts import cash_rows, penalty_rows, shown_decimals
@@ -37,8 +39,21 @@ SHA_DIGITS = 8
 
 def plan_text(plan: Plan, options: ReportOptions = DEFAULTS) -> str:
     """The whole report, ending in a line break."""
-    sections = [
-        [headline(plan, options), *resilience_lines(plan)],
+    return _joined([[headline(plan, options), *resilience_lines(plan)], *sections(plan, options)])
+
+
+def body_text(plan: Plan, options: ReportOptions = DEFAULTS) -> str:
+    """The report below its headline, ending in a line break."""
+    return _joined(sections(plan, options))
+
+
+def _joined(parts: Sequence[Sequence[str]]) -> str:
+    return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
+
+
+def sections(plan: Plan, options: ReportOptions) -> list[list[str]]:
+    """The lines below the headline, in sections; one that has nothing to say is empty."""
+    return [
         [*_reason_lines(plan)],
         [*_fleet_lines(plan)],
         [*change_lines(plan)],
@@ -48,7 +63,6 @@ def plan_text(plan: Plan, options: ReportOptions = DEFAULTS) -> str:
         [*_range_lines(options)],
         [*_footer_lines(plan)],
     ]
-    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
 
 def report_of_fleet(plan: Plan) -> list[str]:
@@ -79,7 +93,7 @@ def _answer(plan: Plan) -> str:
 def _no_answer(plan: Plan) -> str:
     if plan.status is Status.NO_PLAN:
         return "No plan found before the solvers stopped, which does not prove that there is none."
-    reason = plan.reasons[0] if plan.reasons else "no fleet keeps all limits together"
+    reason = first_reason(plan) or sentence(NoFleet())
     return f"No plan: {escape(reason).rstrip('.')}."
 
 
@@ -102,7 +116,7 @@ def _engine_names(proof: Proof) -> list[str]:
 
 
 def _reason_lines(plan: Plan) -> Iterator[str]:
-    yield from (f"  {escape(reason)}" for reason in plan.reasons[1:])
+    yield from (f"  {escape(reason)}" for reason in reason_lines(plan)[1:])
     if plan.status is Status.INFEASIBLE and plan.turned_down:
         turned_down = plural(len(plan.turned_down), "offering")
         yield f"  {turned_down} turned down; milp-planner options gives each its reason."

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from milp_planner.plans.sentences import reason_lines
 from milp_planner.questions.re_solve import cash_of, fleet_line
-from milp_planner.questions.reasons.explain import BestUse, WhyNot
+from milp_planner.questions.reasons.explain import BestUse, NotReached, Verdict, WhyNot
 from milp_planner.questions.reasons.limit_costs import LimitCost, LimitCosts
 from milp_planner.reporting.text.wording import (
     columns,
@@ -52,7 +53,7 @@ def _dearer(why: WhyNot) -> Iterator[str]:
     score = why.plan.score_usd_per_month
     share = f" (+{fine_percent(why.extra_usd / score)})" if score else ""
     head = "feasible at the same price"
-    if why.verdict == "dearer":
+    if why.verdict is Verdict.DEARER:
         head = f"feasible but dearer, {signed_usd(why.extra_usd)} per month{share}"
     yield f"{escape(why.subject)} is not in the plan: {head}."
     both = [("the plan", why.plan), (f"with {why.subject}", why.forced)]
@@ -84,18 +85,18 @@ def _not_reached(why: WhyNot) -> Iterator[str]:
 
 def _no_plan(why: WhyNot) -> Iterator[str]:
     yield "There is no plan to compare with."
-    yield from (f"  {escape(reason)}" for reason in why.plan.reasons)
+    yield from (f"  {escape(reason)}" for reason in reason_lines(why.plan))
 
 
 VERDICTS = {
-    "used": _used,
-    "turned down": _turned_down,
-    "dearer": _dearer,
-    "same price": _dearer,
-    "impossible": _impossible,
-    "idle": _idle,
-    "no plan": _no_plan,
-    "not reached": _not_reached,
+    Verdict.USED: _used,
+    Verdict.TURNED_DOWN: _turned_down,
+    Verdict.DEARER: _dearer,
+    Verdict.SAME_PRICE: _dearer,
+    Verdict.IMPOSSIBLE: _impossible,
+    Verdict.IDLE: _idle,
+    Verdict.NO_PLAN: _no_plan,
+    Verdict.NOT_REACHED: _not_reached,
 }
 """How each verdict is said."""
 
@@ -117,7 +118,7 @@ def _entry(why: WhyNot) -> Iterator[str]:
     price, traffic = why.entry_price, why.entry_traffic
     if price is not None:
         yield f"It enters {_threshold(why)}{'' if price.is_verified else '; not proven'}."
-    elif why.forced is not None and "its entry price" not in why.not_reached:
+    elif why.forced is not None and NotReached.ENTRY_PRICE not in why.not_reached:
         yield "No lower price brings it in, tried down to a thousandth."
     if traffic is not None:
         direction = "grows" if traffic.factor > 1 else "falls"
@@ -125,7 +126,7 @@ def _entry(why: WhyNot) -> Iterator[str]:
             f"It enters when traffic {direction} to {traffic.factor:.3g} times today's; "
             f"not yet at {traffic.not_at:.3g} times."
         )
-    elif "the traffic at which it enters" not in why.not_reached:
+    elif NotReached.ENTRY_TRAFFIC not in why.not_reached:
         yield "No other traffic brings it in, tried from 1/64 to 64 times today's."
 
 
@@ -143,7 +144,7 @@ def _threshold(why: WhyNot) -> str:
 def _refusal_lines(why: WhyNot) -> Iterator[str]:
     if not why.refusals:
         return
-    if why.verdict != "turned down":
+    if why.verdict is not Verdict.TURNED_DOWN:
         offerings = sum(refusal.offerings for refusal in why.refusals)
         yield f"Of its offerings {offerings:,} are turned down:"
     several = len({refusal.workload for refusal in why.refusals}) > 1

@@ -9,9 +9,16 @@ from dataclasses import dataclass, field
 from milp_planner.inputs.problem.policies import allowed_billings
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.questions.break_even import PER_TOKEN, BreakEven
-from milp_planner.questions.sweeps.frontier import Frontier, Step, step_dict
+from milp_planner.questions.sweeps.frontier import (
+    MOST_STEPS,
+    Frontier,
+    FrontierEnd,
+    Step,
+    Unfinished,
+    step_dict,
+)
 from milp_planner.questions.sweeps.scenarios import AS_IT_IS, Scenario
-from milp_planner.questions.sweeps.what_if import FAILED, Row, WhatIf, row_dict
+from milp_planner.questions.sweeps.what_if import Row, RowStatus, WhatIf, row_dict
 from milp_planner.reporting.documents.csv import to_csv
 from milp_planner.reporting.text.wording import (
     columns,
@@ -146,10 +153,10 @@ def _split(row: Row) -> tuple[str, str]:
 
 
 def _what(row: Row) -> str:
-    if row.status == FAILED:
+    if row.status is RowStatus.FAILED:
         return f"failed: {row.error}"
     text = row.fleet or f"no plan: {row.error}"
-    if row.status == "feasible":
+    if row.status is RowStatus.FEASIBLE:
         text += " (not proven)"
     return text if len(text) <= MOST_FLEET_SHOWN else f"{text[: MOST_FLEET_SHOWN - 3]}..."
 
@@ -244,8 +251,8 @@ def frontier_text(frontier: Frontier) -> str:
         rows = [[*row[:2], *row[3:]] for row in rows]
         align = ">>><"
     lines = columns(rows, align)
-    if frontier.note:
-        lines.append(f"Not complete: {escape(frontier.note)}.")
+    if frontier.unfinished is not None:
+        lines.append(f"Not complete: {_unfinished(frontier.unfinished)}.")
     if frontier.smallest_budget_usd is not None:
         smallest = usd(frontier.smallest_budget_usd)
         lines.append(f"Smallest budget that serves everything: {smallest}.")
@@ -272,8 +279,20 @@ def frontier_dict(frontier: Frontier) -> dict[str, object]:
         "high_usd_per_month": frontier.high_usd,
         "smallest_budget_usd_per_month": frontier.smallest_budget_usd,
         "steps": [step_dict(step) for step in frontier.steps],
-        "note": frontier.note,
+        "note": "" if frontier.unfinished is None else _unfinished(frontier.unfinished),
     }
+
+
+def _unfinished(where: Unfinished) -> str:
+    """Where a search for steps ended, and why."""
+    budget = money(where.budget_usd, 2)
+    return {
+        FrontierEnd.OTHER_LIMITS: f"no plan keeps the other limits with ${budget}",
+        FrontierEnd.TIME_LIMIT: (
+            f"the time limit ended the search at ${budget}, before smaller budgets"
+        ),
+        FrontierEnd.MOST_STEPS: f"the search ended after {MOST_STEPS} steps, at ${budget}",
+    }[where.reason]
 
 
 def rows_csv(rows: Sequence[Mapping[str, object]]) -> str:

@@ -1,0 +1,217 @@
+"""Why there is no plan, and what a plan does not show by its figures: records with numbers.
+
+What they say in words is in `sentences.py`. To add one, add a record here, name it in its union,
+and give it its words there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+# ---- why there is no plan
+
+
+@dataclass(frozen=True)
+class Refusals:
+    """Offerings turned down for one reason."""
+
+    reason: str
+    offerings: int
+
+
+@dataclass(frozen=True)
+class NothingServes:
+    """No allowed offering can serve a workload."""
+
+    workload: str
+    refusals: tuple[Refusals, ...] = ()
+    """What turned them down, the commonest first; the first few where there are many."""
+
+
+@dataclass(frozen=True)
+class ClassUnserved:
+    """No allowed offering can serve a request class of a workload."""
+
+    workload: str
+    request_class: str
+    obstacles: tuple[str, ...] = ()
+    """What keeps replicas from serving it, in alphabetical order; the first few of many."""
+
+
+@dataclass(frozen=True)
+class AboveBudget:
+    """The cheapest plan costs more than the budget."""
+
+    cheapest_usd: float
+    """Cash of the cheapest plan without the budget, USD/month."""
+
+    budget_usd: float
+    """USD/month."""
+
+    proven: bool
+    """True when that plan is proven to be the cheapest."""
+
+
+@dataclass(frozen=True)
+class NoFleet:
+    """No fleet keeps all limits together."""
+
+
+@dataclass(frozen=True)
+class LimitInTheWay:
+    """No fleet keeps this one limit, whatever the others are."""
+
+    path: str
+    """The key: `limits.max_gpus.total`."""
+
+    value: str
+    """What it is set to, with the unit: `1 GPU`."""
+
+
+@dataclass(frozen=True)
+class CatalogTooSmall:
+    """No limit is to blame: the catalog has too few units of what could serve."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """A sentence whose numbers are not known apart: from the serving model, or from a document."""
+
+    text: str
+
+
+Reason = (
+    NothingServes | ClassUnserved | AboveBudget | NoFleet | LimitInTheWay | CatalogTooSmall | Said
+)
+"""Why there is no plan."""
+
+
+# ---- what a reader would otherwise miss
+
+
+@dataclass(frozen=True)
+class LatencyNotAssessed:
+    """A strict workload that per-token offerings serve, whose latency nobody measured."""
+
+    workload: str
+    offerings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class NoFullLoad:
+    """The overload penalty cannot occur: its ramp begins at full load or above."""
+
+
+@dataclass(frozen=True)
+class OverloadCannotOccur:
+    """The overload penalty begins where no workload may run."""
+
+    above: float
+    """Utilization at which its ramp begins."""
+
+    highest: float
+    """The highest utilization that any workload may have."""
+
+
+@dataclass(frozen=True)
+class NothingIsStrict:
+    """The strict latency penalty cannot occur: no wish for latency is below its threshold."""
+
+    below_s: float
+
+
+@dataclass(frozen=True)
+class StrictNeverHot:
+    """The strict latency penalty cannot occur: no strict workload may run in the high band."""
+
+    highest: float
+    """The highest utilization that a strict workload may have."""
+
+
+@dataclass(frozen=True)
+class TargetWithoutEffect:
+    """A utilization ceiling above the target, and no penalty for what is between them."""
+
+    ceiling: float
+    target: float
+
+
+@dataclass(frozen=True)
+class UnservedAtAPrice:
+    """Requests left unserved because that is cheaper than to serve them."""
+
+    workload: str
+    share: float
+    """Of the peak, at most."""
+
+    penalty_usd: float
+    """USD/month."""
+
+
+@dataclass(frozen=True)
+class ShortBudget:
+    """A budget that does not pay for everything, and what it serves."""
+
+    budget_usd: float
+    """USD/month."""
+
+    served: tuple[tuple[str, float], ...]
+    """(workload, share of its peak that is served)."""
+
+    everything_usd: float | None
+    """What everything would cost, USD/month; None where that is not known."""
+
+
+Remark = (
+    LatencyNotAssessed
+    | NoFullLoad
+    | OverloadCannotOccur
+    | NothingIsStrict
+    | StrictNeverHot
+    | TargetWithoutEffect
+    | UnservedAtAPrice
+    | ShortBudget
+    | Said
+)
+"""What the figures of a plan do not show."""
+
+
+# ---- the next-best plans
+
+
+class EndReason(Enum):
+    """Why a search ended before there was as much as was asked for."""
+
+    NONE_LEFT = "none_left"
+    TIME_LIMIT = "time_limit"
+    STOPPED = "stopped"
+    """By another thread, through `cancel`."""
+
+    INTERRUPTED = "interrupted"
+    """By a Ctrl-C."""
+
+
+@dataclass(frozen=True)
+class AlternativesEnded:
+    """Why there are fewer next-best plans than asked for."""
+
+    reason: EndReason
+    differ_by: str
+    """How they had to differ: counts, offerings, providers or gpus."""
+
+
+@dataclass(frozen=True)
+class SameAs:
+    """An offering bought that stands for others, too: they differ in nothing that matters."""
+
+    offering: str
+    regions: tuple[str, ...] = ()
+    """Of the same offering at the same provider."""
+
+    others: tuple[str, ...] = ()
+    """Offerings by id."""
+
+
+AlternativesNote = AlternativesEnded | SameAs | Said
+"""What is to be known of the next-best plans."""

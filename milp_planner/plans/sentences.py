@@ -1,0 +1,271 @@
+"""What the records of `reasons.py` and a diagnosis say in words, and as lines.
+
+The document and every report take their words from here, so that they say the same. What a record
+says names no style: whoever shows it escapes it. To word a new record, add it to `SENTENCES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from milp_planner.plans.reasons import (
+    AboveBudget,
+    AlternativesEnded,
+    AlternativesNote,
+    CatalogTooSmall,
+    ClassUnserved,
+    EndReason,
+    LatencyNotAssessed,
+    LimitInTheWay,
+    NoFleet,
+    NoFullLoad,
+    NothingIsStrict,
+    NothingServes,
+    OverloadCannotOccur,
+    Reason,
+    Remark,
+    Said,
+    SameAs,
+    ShortBudget,
+    StrictNeverHot,
+    TargetWithoutEffect,
+    UnservedAtAPrice,
+)
+from milp_planner.plans.records import MEDIUM_BAND, Change, Diagnosis, Misfit, Plan
+
+MOST_FITS_SHOWN = 12
+MOST_TWINS_SAID = 3
+
+BUDGET = "limits.budget.usd_per_month"
+
+
+def sentence(record: Reason | Remark | AlternativesNote) -> str:
+    """What a record says, on one line, without a full stop."""
+    return SENTENCES[type(record)](record)
+
+
+def warning_lines(plan: Plan) -> tuple[str, ...]:
+    """The remarks of a plan, one line each."""
+    return tuple(map(sentence, plan.warnings))
+
+
+def alternatives_text(plan: Plan) -> str:
+    """What is to be known of the next-best plans, a line each; '' when there is nothing."""
+    return "\n".join(map(sentence, plan.alternatives_notes))
+
+
+# ---- why there is no plan
+
+
+def reason_lines(plan: Plan) -> tuple[str, ...]:
+    """Why there is no plan and what would give one; nothing when there is one."""
+    if plan.diagnosis is None or any(isinstance(r, Said) for r in plan.reasons):
+        return tuple(line for reason in plan.reasons for line in _told(reason))
+    return tuple(_diagnosis_lines(plan.diagnosis, plan.reasons))
+
+
+def first_reason(plan: Plan) -> str:
+    """Why there is no plan, on one line; '' where that is not known."""
+    return next(iter(reason_lines(plan)), "")
+
+
+def _told(reason: Reason) -> Iterator[str]:
+    yield sentence(reason)
+    yield from _details(reason)
+
+
+def _details(reason: Reason) -> Iterator[str]:
+    """What is below the reason's own line."""
+    if isinstance(reason, NothingServes):
+        for found in reason.refusals:
+            several = "s" if found.offerings > 1 else ""
+            yield f"  {found.reason} ({found.offerings} offering{several})"
+    if isinstance(reason, ClassUnserved):
+        yield from (f"  {obstacle}" for obstacle in reason.obstacles)
+
+
+def _diagnosis_lines(diagnosis: Diagnosis, brief: Sequence[Reason]) -> Iterator[str]:
+    """The diagnosis, beginning with the `brief` reasons known before it."""
+    if diagnosis.fits:
+        yield from map(sentence, brief[:1])
+        yield from _fit_lines(diagnosis.fits)
+        yield from map(sentence, brief[1:])
+    else:
+        yield sentence(diagnosis.headline)
+        yield from _details(brief[0])
+        yield from (line for reason in brief[1:] for line in _told(reason))
+    if len(diagnosis.conflict) > 1 and not diagnosis.fits:
+        yield f"These {len(diagnosis.conflict)} limits cannot be kept together:"
+        yield from _columns([["", path, value] for path, value in diagnosis.conflict])
+    yield from _remedy_lines(diagnosis)
+    if diagnosis.not_reached:
+        yield f"Left open by the time limit or the solvers: {'; '.join(diagnosis.not_reached)}"
+
+
+def _remedy_lines(diagnosis: Diagnosis) -> Iterator[str]:
+    """What would give a plan."""
+    if diagnosis.changes and not _is_said(diagnosis):
+        several = len(diagnosis.changes) > 1
+        yield "Any one of these gives a plan:" if several else "This gives a plan:"
+        yield from _change_lines(diagnosis.changes)
+    if diagnosis.combination:
+        usd = _usd(diagnosis.combination_usd_per_month or 0.0, 0)
+        yield f"No single change gives a plan. These together do, for {usd} per month:"
+        yield from _columns([["", c.path, c.text] for c in diagnosis.combination])
+
+
+def _is_said(diagnosis: Diagnosis) -> bool:
+    """True where the headline about the budget has said the only change already."""
+    only = diagnosis.changes[0].path if len(diagnosis.changes) == 1 else ""
+    return only == BUDGET and len(diagnosis.conflict) == 1
+
+
+def _change_lines(changes: Sequence[Change]) -> Iterator[str]:
+    yield from _columns(
+        [["", c.path, c.text, f"{_usd(c.cash_usd_per_month, 0)} per month"] for c in changes]
+    )
+
+
+def _fit_lines(fits: Sequence[Misfit]) -> Iterator[str]:
+    nearest = next((i for i, fit in enumerate(fits) if fit.fastest_tpot_s is not None), None)
+    rows = [
+        [
+            "",
+            f"{fit.gpu} tp {fit.tensor_parallel}",
+            fit.precision,
+            fit.reason + ("    <- nearest" if i == nearest else ""),
+        ]
+        for i, fit in enumerate(fits[:MOST_FITS_SHOWN])
+    ]
+    yield from _columns(rows)
+    if len(fits) > MOST_FITS_SHOWN:
+        yield f"  and {len(fits) - MOST_FITS_SHOWN} more replica sizes"
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+# ---- one sentence each
+
+
+def _above_budget(r: AboveBudget) -> str:
+    above, budget = r.cheapest_usd - r.budget_usd, r.budget_usd
+    return (
+        f"the cheapest plan{'' if r.proven else ' found'} costs {_usd(r.cheapest_usd)} per month, "
+        f"{_usd(above)} above the budget of {_usd(budget)}"
+    )
+
+
+def _class_unserved(r: ClassUnserved) -> str:
+    size = f"requests of {r.request_class} tokens"
+    return f"workload {r.workload!r}: no allowed offering can serve {size}"
+
+
+def _latency_not_assessed(r: LatencyNotAssessed) -> str:
+    return (
+        f"workload {r.workload!r} has a strict latency requirement; the latency of "
+        f"{', '.join(r.offerings)} is not assessed"
+    )
+
+
+def _overload_cannot_occur(r: OverloadCannotOccur) -> str:
+    return (
+        f"the overload penalty cannot occur: it starts above {_percent(r.above)} utilization, "
+        f"and no workload may run above {_percent(r.highest)}"
+    )
+
+
+def _nothing_is_strict(r: NothingIsStrict) -> str:
+    return (
+        "the strict latency penalty cannot occur: no workload has a latency requirement "
+        f"below {r.below_s * 1000:g} ms"
+    )
+
+
+def _strict_never_hot(r: StrictNeverHot) -> str:
+    return (
+        "the strict latency penalty cannot occur: it needs the high band, above "
+        f"{_percent(MEDIUM_BAND)} utilization, and no strict workload may run above "
+        f"{_percent(r.highest)}"
+    )
+
+
+def _target_without_effect(r: TargetWithoutEffect) -> str:
+    return (
+        f"the utilization ceiling of {_percent(r.ceiling)} is above the target of "
+        f"{_percent(r.target)} and no penalty is set on it: the target has no effect"
+    )
+
+
+def _unserved_at_a_price(r: UnservedAtAPrice) -> str:
+    return (
+        f"up to {r.share:.2%} of {r.workload!r} is left unserved: at "
+        f"{_usd(r.penalty_usd)} per month that is cheaper than to serve it"
+    )
+
+
+def _short_budget(r: ShortBudget) -> str:
+    served = ", ".join(f"{share:.1%} of {workload}" for workload, share in r.served)
+    said = f"the budget of {_usd(r.budget_usd)} is short: at the peak it serves {served}"
+    if r.everything_usd is None:
+        return said
+    return f"{said}; to serve everything costs {_usd(r.everything_usd)}"
+
+
+def _alternatives_ended(r: AlternativesEnded) -> str:
+    return {
+        EndReason.NONE_LEFT: f"no further plan differs by {r.differ_by}",
+        EndReason.STOPPED: "stopped early, as asked: there may be more",
+        EndReason.INTERRUPTED: "interrupted: there may be more",
+        EndReason.TIME_LIMIT: "the time limit ended the search for further plans",
+    }[r.reason]
+
+
+def _same_as(r: SameAs) -> str:
+    said = [
+        f"the same {word} {_first_of(names)}"
+        for word, names in (("in", r.regions), ("as", r.others))
+        if names
+    ]
+    return f"{r.offering}: {', '.join(said)}"
+
+
+def _first_of(names: Sequence[str]) -> str:
+    more = len(names) - MOST_TWINS_SAID
+    return ", ".join(names[:MOST_TWINS_SAID]) + (f" and {more} more" if more > 0 else "")
+
+
+def _usd(amount: float, decimals: int = 2) -> str:
+    return f"${amount:,.{decimals}f}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:g} %"
+
+
+SENTENCES: Mapping[type, Callable[[Any], str]] = {
+    NothingServes: lambda r: f"workload {r.workload!r} cannot be served by any allowed offering",
+    ClassUnserved: _class_unserved,
+    AboveBudget: _above_budget,
+    NoFleet: lambda r: "no fleet keeps all limits together",
+    LimitInTheWay: lambda r: f"no fleet keeps {r.path}: {r.value}",
+    CatalogTooSmall: lambda r: "the catalog has too few units (max_units)",
+    Said: lambda r: r.text,
+    LatencyNotAssessed: _latency_not_assessed,
+    NoFullLoad: lambda r: (
+        "the overload penalty cannot occur: a ramp above 100 % has no full load to end at"
+    ),
+    OverloadCannotOccur: _overload_cannot_occur,
+    NothingIsStrict: _nothing_is_strict,
+    StrictNeverHot: _strict_never_hot,
+    TargetWithoutEffect: _target_without_effect,
+    UnservedAtAPrice: _unserved_at_a_price,
+    ShortBudget: _short_budget,
+    AlternativesEnded: _alternatives_ended,
+    SameAs: _same_as,
+}
+"""What each record says."""
