@@ -5,7 +5,9 @@
     plan = solve(load_problem("problems/quickstart.yaml"))
     print(plan.status, plan.cash_usd_per_month, plan.to_frame())
 
-Names are imported on first use, so that `import milp_planner` costs nothing.
+Every type in a signature or a result of these names is itself one of them. Names are imported on
+first use, so that `import milp_planner` costs nothing. To publish one, add it to `__all__`, to
+`HOMES`, and to the imports that type checkers read; a test says where one is missing.
 """
 
 from __future__ import annotations
@@ -16,11 +18,27 @@ from typing import TYPE_CHECKING, Any
 from milp_planner._version import __version__
 
 if TYPE_CHECKING:
-    from milp_planner.candidates.records import Candidate, PlanningInput
-    from milp_planner.errors import InputError, PlannerError, SolverError
+    from milp_planner.candidates.prices import ReplicaPrice
+    from milp_planner.candidates.records import (
+        Candidate,
+        CandidateList,
+        PlanningInput,
+        RatePoint,
+        TurnedDown,
+    )
+    from milp_planner.errors import (
+        ArgumentError,
+        Fault,
+        InputError,
+        PlannerError,
+        RecordInputError,
+        SolverError,
+    )
+    from milp_planner.inputs.catalog.billing import BillingMode
     from milp_planner.inputs.catalog.files import load_catalog
     from milp_planner.inputs.catalog.owned import owned_usd_per_hour
     from milp_planner.inputs.catalog.records import (
+        Billing,
         Catalog,
         Gpu,
         Llm,
@@ -29,85 +47,330 @@ if TYPE_CHECKING:
         TokenPrice,
     )
     from milp_planner.inputs.problem.load import load_problem
-    from milp_planner.inputs.problem.records import Problem, Workload
+    from milp_planner.inputs.problem.patching import Patch
+    from milp_planner.inputs.problem.records import (
+        Alternatives,
+        BillingLimits,
+        Budget,
+        CountedFilter,
+        CurrentUnits,
+        Filter,
+        GpuLimits,
+        Latency,
+        Limits,
+        MeasuredRate,
+        OverloadPenalty,
+        Penalties,
+        Policy,
+        Precision,
+        Problem,
+        ProviderLimits,
+        ScalingPenalty,
+        ShortfallPenalty,
+        SolverSettings,
+        StrictLatencyPenalty,
+        Survival,
+        Switching,
+        Utilization,
+        Workload,
+    )
+    from milp_planner.inputs.problem.traffic import (
+        ConcurrentUsers,
+        Pattern,
+        Profile,
+        RequestSize,
+        RequestsPerSecond,
+        TokensPerDay,
+        Trace,
+        TraceColumns,
+        Traffic,
+    )
     from milp_planner.milp.program.language.rows import Row, count_terms
     from milp_planner.milp.program.language.rule import Rule, Standing
     from milp_planner.milp.program.language.variables import Fleet
+    from milp_planner.plans.consequences import DocumentParts, Loss, ResilienceCost, UnitChange
     from milp_planner.plans.measure_next import MeasureNext, measure_next
-    from milp_planner.plans.records import Diagnosis, Plan, Purchase, Route, Status
-    from milp_planner.questions.confidence import ConfidenceRange, confidence_range
-    from milp_planner.questions.deployments.calibrate import Calibrated, calibrate
+    from milp_planner.plans.records import (
+        Change,
+        Diagnosis,
+        EngineReport,
+        Misfit,
+        Plan,
+        Proof,
+        Provenance,
+        Purchase,
+        Route,
+        Status,
+        WorkloadPlan,
+    )
+    from milp_planner.questions.break_even import BreakEven, FleetOrPerToken
+    from milp_planner.questions.confidence import ConfidenceCase, ConfidenceRange, confidence_range
+    from milp_planner.questions.deployments.calibrate import (
+        Calibrated,
+        ComparedMeasurement,
+        PlannedSpeed,
+        calibrate,
+    )
     from milp_planner.questions.deployments.estimate import Estimate, estimate
-    from milp_planner.questions.evaluate import Evaluation, evaluate
-    from milp_planner.questions.reasons.explain import WhyNot, explain
-    from milp_planner.questions.reasons.limit_costs import LimitCosts, explain_limits
-    from milp_planner.questions.solve import diagnose, solve
-    from milp_planner.questions.sweeps.frontier import Frontier, budget_frontier
+    from milp_planner.questions.evaluate import Breach, Evaluation, evaluate
+    from milp_planner.questions.reasons.entry_price import EntryPrice, EntryTraffic
+    from milp_planner.questions.reasons.explain import BestUse, Refusal, WhyNot, explain
+    from milp_planner.questions.reasons.limit_costs import LimitCost, LimitCosts, explain_limits
+    from milp_planner.questions.solve import solve
+    from milp_planner.questions.sweeps.frontier import BudgetStep, Frontier, budget_frontier
     from milp_planner.questions.sweeps.scenarios import Scenario, load_scenarios, scenario_grid
-    from milp_planner.questions.sweeps.what_if import WhatIf, what_if
+    from milp_planner.questions.sweeps.what_if import WhatIf, WhatIfRow, what_if
+    from milp_planner.solving.arguments import SolverChoice
     from milp_planner.solving.prepare import prepare
+    from milp_planner.solving.results import Interrupted
+    from milp_planner.traffic.digest import MonthPart, SizeBin, TraceDigest
+    from milp_planner.traffic.schedule import Demand, RequestClass, Schedule, TimeBlock
 
-PUBLIC = {
-    "Calibrated": "questions.deployments.calibrate",
-    "Candidate": "candidates.records",
-    "Catalog": "inputs.catalog.records",
-    "ConfidenceRange": "questions.confidence",
-    "Diagnosis": "plans.records",
-    "Estimate": "questions.deployments.estimate",
-    "Evaluation": "questions.evaluate",
-    "Fleet": "milp.program.language.variables",
-    "Frontier": "questions.sweeps.frontier",
-    "Gpu": "inputs.catalog.records",
-    "InputError": "errors",
-    "LimitCosts": "questions.reasons.limit_costs",
-    "Llm": "inputs.catalog.records",
-    "MeasureNext": "plans.measure_next",
-    "Measurement": "inputs.catalog.records",
-    "Offering": "inputs.catalog.records",
-    "Plan": "plans.records",
-    "PlannerError": "errors",
-    "PlanningInput": "candidates.records",
-    "Problem": "inputs.problem.records",
-    "Purchase": "plans.records",
-    "Route": "plans.records",
-    "Row": "milp.program.language.rows",
-    "Rule": "milp.program.language.rule",
-    "Scenario": "questions.sweeps.scenarios",
-    "SolverError": "errors",
-    "Standing": "milp.program.language.rule",
-    "Status": "plans.records",
-    "TokenPrice": "inputs.catalog.records",
-    "WhatIf": "questions.sweeps.what_if",
-    "WhyNot": "questions.reasons.explain",
-    "Workload": "inputs.problem.records",
-    "budget_frontier": "questions.sweeps.frontier",
-    "calibrate": "questions.deployments.calibrate",
-    "confidence_range": "questions.confidence",
-    "count_terms": "milp.program.language.rows",
-    "diagnose": "questions.solve",
-    "estimate": "questions.deployments.estimate",
-    "evaluate": "questions.evaluate",
-    "explain": "questions.reasons.explain",
-    "explain_limits": "questions.reasons.limit_costs",
-    "load_catalog": "inputs.catalog.files",
-    "load_problem": "inputs.problem.load",
-    "load_scenarios": "questions.sweeps.scenarios",
-    "measure_next": "plans.measure_next",
-    "owned_usd_per_hour": "inputs.catalog.owned",
-    "prepare": "solving.prepare",
-    "scenario_grid": "questions.sweeps.scenarios",
-    "solve": "questions.solve",
-    "what_if": "questions.sweeps.what_if",
+__all__ = [
+    "Alternatives",
+    "ArgumentError",
+    "BestUse",
+    "Billing",
+    "BillingLimits",
+    "BillingMode",
+    "Breach",
+    "BreakEven",
+    "Budget",
+    "BudgetStep",
+    "Calibrated",
+    "Candidate",
+    "CandidateList",
+    "Catalog",
+    "Change",
+    "ComparedMeasurement",
+    "ConcurrentUsers",
+    "ConfidenceCase",
+    "ConfidenceRange",
+    "CountedFilter",
+    "CurrentUnits",
+    "Demand",
+    "Diagnosis",
+    "DocumentParts",
+    "EngineReport",
+    "EntryPrice",
+    "EntryTraffic",
+    "Estimate",
+    "Evaluation",
+    "Fault",
+    "Filter",
+    "Fleet",
+    "FleetOrPerToken",
+    "Frontier",
+    "Gpu",
+    "GpuLimits",
+    "InputError",
+    "Interrupted",
+    "Latency",
+    "LimitCost",
+    "LimitCosts",
+    "Limits",
+    "Llm",
+    "Loss",
+    "MeasureNext",
+    "MeasuredRate",
+    "Measurement",
+    "Misfit",
+    "MonthPart",
+    "Offering",
+    "OverloadPenalty",
+    "Patch",
+    "Pattern",
+    "Penalties",
+    "Plan",
+    "PlannedSpeed",
+    "PlannerError",
+    "PlanningInput",
+    "Policy",
+    "Precision",
+    "Problem",
+    "Profile",
+    "Proof",
+    "Provenance",
+    "ProviderLimits",
+    "Purchase",
+    "RatePoint",
+    "RecordInputError",
+    "Refusal",
+    "ReplicaPrice",
+    "RequestClass",
+    "RequestSize",
+    "RequestsPerSecond",
+    "ResilienceCost",
+    "Route",
+    "Row",
+    "Rule",
+    "ScalingPenalty",
+    "Scenario",
+    "Schedule",
+    "ShortfallPenalty",
+    "SizeBin",
+    "SolverChoice",
+    "SolverError",
+    "SolverSettings",
+    "Standing",
+    "Status",
+    "StrictLatencyPenalty",
+    "Survival",
+    "Switching",
+    "TimeBlock",
+    "TokenPrice",
+    "TokensPerDay",
+    "Trace",
+    "TraceColumns",
+    "TraceDigest",
+    "Traffic",
+    "TurnedDown",
+    "UnitChange",
+    "Utilization",
+    "WhatIf",
+    "WhatIfRow",
+    "WhyNot",
+    "Workload",
+    "WorkloadPlan",
+    "__version__",
+    "budget_frontier",
+    "calibrate",
+    "confidence_range",
+    "count_terms",
+    "diagnose",
+    "estimate",
+    "evaluate",
+    "explain",
+    "explain_limits",
+    "load_catalog",
+    "load_problem",
+    "load_scenarios",
+    "measure_next",
+    "owned_usd_per_hour",
+    "prepare",
+    "scenario_grid",
+    "solve",
+    "what_if",
+]
+
+HOMES = {
+    "errors": (
+        "ArgumentError",
+        "Fault",
+        "InputError",
+        "PlannerError",
+        "RecordInputError",
+        "SolverError",
+    ),
+    "inputs.catalog.billing": ("BillingMode",),
+    "inputs.catalog.records": (
+        "Billing",
+        "Catalog",
+        "Gpu",
+        "Llm",
+        "Measurement",
+        "Offering",
+        "TokenPrice",
+    ),
+    "inputs.catalog.files": ("load_catalog",),
+    "inputs.problem.load": ("load_problem",),
+    "inputs.catalog.owned": ("owned_usd_per_hour",),
+    "inputs.problem.patching": ("Patch",),
+    "inputs.problem.records": (
+        "Alternatives",
+        "BillingLimits",
+        "Budget",
+        "CountedFilter",
+        "CurrentUnits",
+        "Filter",
+        "GpuLimits",
+        "Latency",
+        "Limits",
+        "MeasuredRate",
+        "OverloadPenalty",
+        "Penalties",
+        "Policy",
+        "Precision",
+        "Problem",
+        "ProviderLimits",
+        "ScalingPenalty",
+        "ShortfallPenalty",
+        "SolverSettings",
+        "StrictLatencyPenalty",
+        "Survival",
+        "Switching",
+        "Utilization",
+        "Workload",
+    ),
+    "milp.program.language.rows": ("Row", "count_terms"),
+    "milp.program.language.rule": ("Rule", "Standing"),
+    "milp.program.language.variables": ("Fleet",),
+    "inputs.problem.traffic": (
+        "ConcurrentUsers",
+        "Pattern",
+        "Profile",
+        "RequestSize",
+        "RequestsPerSecond",
+        "TokensPerDay",
+        "Trace",
+        "TraceColumns",
+        "Traffic",
+    ),
+    "solving.arguments": ("SolverChoice",),
+    "questions.break_even": ("BreakEven", "FleetOrPerToken"),
+    "questions.confidence": ("ConfidenceCase", "ConfidenceRange", "confidence_range"),
+    "questions.reasons.entry_price": ("EntryPrice", "EntryTraffic"),
+    "questions.evaluate": ("Breach", "Evaluation", "evaluate"),
+    "questions.reasons.explain": ("BestUse", "Refusal", "WhyNot", "explain"),
+    "questions.sweeps.frontier": ("BudgetStep", "Frontier", "budget_frontier"),
+    "questions.reasons.limit_costs": ("LimitCost", "LimitCosts", "explain_limits"),
+    "plans.measure_next": ("MeasureNext", "measure_next"),
+    "plans.records": (
+        "Change",
+        "Diagnosis",
+        "EngineReport",
+        "Misfit",
+        "Plan",
+        "Proof",
+        "Provenance",
+        "Purchase",
+        "Route",
+        "Status",
+        "WorkloadPlan",
+    ),
+    "plans.consequences": ("DocumentParts", "Loss", "ResilienceCost", "UnitChange"),
+    "questions.solve": ("diagnose", "solve"),
+    "solving.prepare": ("prepare",),
+    "questions.sweeps.scenarios": ("Scenario", "load_scenarios", "scenario_grid"),
+    "solving.results": ("Interrupted",),
+    "questions.sweeps.what_if": ("WhatIf", "WhatIfRow", "what_if"),
+    "questions.deployments.calibrate": (
+        "Calibrated",
+        "ComparedMeasurement",
+        "PlannedSpeed",
+        "calibrate",
+    ),
+    "candidates.records": (
+        "Candidate",
+        "CandidateList",
+        "PlanningInput",
+        "RatePoint",
+        "TurnedDown",
+    ),
+    "questions.deployments.estimate": ("Estimate", "estimate"),
+    "candidates.prices": ("ReplicaPrice",),
+    "traffic.digest": ("MonthPart", "SizeBin", "TraceDigest"),
+    "traffic.schedule": ("Demand", "RequestClass", "Schedule", "TimeBlock"),
 }
-"""Where each public name lives; to publish one, add it here and above."""
+"""Where each public name lives: names by module."""
 
-__all__ = ["__version__", *sorted(PUBLIC)]
+if not TYPE_CHECKING:  # else a type checker would take every misspelt name for a public one
 
-
-def __getattr__(name: str) -> Any:
-    if name not in PUBLIC:
-        raise AttributeError(f"module 'milp_planner' has no attribute {name!r}")
-    return getattr(import_module(f"milp_planner.{PUBLIC[name]}"), name)
+    def __getattr__(name: str) -> Any:
+        for module, names in HOMES.items():
+            if name in names:
+                return getattr(import_module(f"{__name__}.{module}"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -1,7 +1,17 @@
 """What can go wrong, and how it is said: where, what, what next.
 
-A `PlannerError` is the user's to mend: the command line prints it without a traceback.
-A `SolverError` is ours or the solver's. Anything else is a bug and may crash.
+    Exception
+    ├── PlannerError                   all that the planner raises on purpose
+    │   ├── InputError                 the user's to mend: every fault, each with its place
+    │   │   ├── ArgumentError          ... a value of the wrong type from Python (also a TypeError)
+    │   │   └── RecordInputError       ... a record built in code (also a ValueError)
+    │   └── SolverError                the solvers' or ours: a plan that breaks its own limits
+    └── ValueError
+        └── RecordError                inside the planner: a validator that knows the key to blame
+    KeyboardInterrupt
+    └── Interrupted                    a Ctrl-C once there is a plan, which it carries
+
+The command line prints a `PlannerError` without a traceback. Anything else is a bug and may crash.
 """
 
 from __future__ import annotations
@@ -55,11 +65,11 @@ class Fault:
 
 
 class PlannerError(Exception):
-    """A mistake that the user can mend."""
+    """What the planner raises on purpose: catch it to catch both kinds below."""
 
 
 class InputError(PlannerError):
-    """Everything wrong with one input, all at once."""
+    """Everything wrong with one input, all at once: a mistake that the user can mend."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(faults)
@@ -83,7 +93,7 @@ class RecordInputError(InputError, ValueError):
     __str__ = InputError.__str__
 
 
-class SolverError(Exception):
+class SolverError(PlannerError):
     """The solvers failed, or a plan broke its own limits: never the user's fault."""
 
 

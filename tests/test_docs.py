@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from milp_planner import load_catalog, load_problem, prepare, solve
+from milp_planner import Problem, load_catalog, load_problem, prepare, solve
 from milp_planner.cli import main
 from milp_planner.inputs.catalog.billing import BILLING_MODES
+from milp_planner.inputs.reading.fault_places import written_key
 from milp_planner.milp.program.costs.terms import CASH_TERMS, PENALTIES
 from milp_planner.milp.program.families import CONSTRAINTS
 from milp_planner.reporting.formats import FORMATS
@@ -26,6 +28,26 @@ def blocks(language: str) -> list[str]:
 def test_the_python_in_the_readme_runs(number, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     exec(compile(blocks("python")[number], "README.md", "exec"), {})
+
+
+def test_plain_dicts_and_lists_give_the_problem_that_the_readme_builds_of_records():
+    # The README builds it in its second block; type checkers want records, Python does not.
+    names: dict[str, Any] = {}
+    records, _ = blocks("python")[1].split("plan = ")
+    exec(compile(records, "README.md", "exec"), names)
+    document = {
+        "workloads": [
+            {
+                "name": "chat",
+                "llm": "llama-3.3-70b",
+                "traffic": {"kind": "requests_per_second", "requests_per_second": 6},
+                "requests": {"input_tokens": 1500, "output_tokens": 300},
+                "latency": {"tpot_s": 0.05},
+            }
+        ],
+        "limits": {"providers": {"deny": ["vast-ai", "akash"]}, "max_gpus": {"total": 16}},
+    }
+    assert Problem(**document) == Problem(workloads=(names["chat"],), limits=names["limits"])
 
 
 def test_the_problem_file_in_the_readme_is_in_order():
@@ -47,7 +69,7 @@ def test_the_problem_file_in_the_readme_names_every_block():
     }
     explained = set(re.findall(r"`([a-z_.]+)[:`]", README))
     for name, record in records.items():
-        keys = {field.alias or key for key, field in record.model_fields.items()}
+        keys = {written_key(key, field) for key, field in record.model_fields.items()}
         missing = keys - shown - explained - {k for key in explained for k in key.split(".")}
         assert not missing, f"{name}: {sorted(missing)} not in the README"
 

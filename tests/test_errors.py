@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
+import pkgutil
+import re
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import milp_planner
+from milp_planner import errors
+from milp_planner.cli import exit_codes, main
 from milp_planner.errors import (
     Fault,
     InputError,
     PlannerError,
     RecordError,
+    SolverError,
+    argument_error,
     did_you_mean,
     input_error,
     nearest,
@@ -136,3 +145,63 @@ def test_a_path_reads_as_the_reader_would_find_it(steps, expected):
 
 def test_an_endless_key_is_cut():
     assert len(readable_path(("a" * 5_000_000,))) < 300
+
+
+def drawn_edges() -> set[tuple[str, str]]:
+    """(parent, child) of every class in the tree at the top of `errors.py`."""
+    drawing = errors.__doc__.split("\n\n")[1]
+    edges, above = set(), []
+    for line in drawing.splitlines():
+        name = re.search(r"\w+", line)
+        while above and above[-1][0] >= name.start():
+            above.pop()
+        if above:
+            edges.add((above[-1][1], name[0]))
+        above.append((name.start(), name[0]))
+    return edges
+
+
+def real_edges() -> set[tuple[str, str]]:
+    """(parent, child) of every error that the package defines, the command line's own aside."""
+    modules = [m.name for m in pkgutil.walk_packages(milp_planner.__path__, "milp_planner.")]
+    library = [
+        importlib.import_module(m) for m in modules if "cli" not in m and "__main__" not in m
+    ]
+    classes = {
+        value
+        for module in library
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, BaseException)
+        if value.__module__.startswith("milp_planner.") and not value.__name__.startswith("_")
+    }
+    return {(kind.__mro__[1].__name__, kind.__name__) for kind in classes}
+
+
+def test_the_tree_of_errors_that_is_drawn_is_the_real_one():
+    # The two built-in branches are drawn as well, so that the tree has few roots.
+    assert drawn_edges() == real_edges() | {("Exception", "ValueError")}
+
+
+def test_every_error_that_a_user_may_catch_is_public():
+    caught = {child for _, child in drawn_edges()} - {"ValueError", "RecordError"}
+    assert caught <= set(milp_planner.__all__)
+
+
+def test_one_except_catches_what_the_planner_raises():
+    for error in (input_error("is wrong"), argument_error("is wrong"), SolverError("is wrong")):
+        with pytest.raises(PlannerError):
+            raise error
+
+
+def test_a_failure_of_the_solvers_is_a_planner_error_and_still_no_fault_of_the_user(
+    monkeypatch, capsys
+):
+    def fail(*_: object, **__: object) -> None:
+        raise SolverError("the plan breaks its own limits")
+
+    monkeypatch.setattr("milp_planner.questions.solve.solve", fail)
+    quickstart = Path(__file__).parents[1] / "problems" / "quickstart.yaml"
+    assert main(["solve", str(quickstart), "--quiet"]) == exit_codes.BUG
+    assert capsys.readouterr().err == (
+        "the solvers failed, which is not your fault: the plan breaks its own limits\n"
+    )

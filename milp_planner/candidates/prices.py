@@ -11,7 +11,7 @@ from milp_planner.inputs.catalog.records import Catalog, Offering
 
 
 @dataclass(frozen=True)
-class Price:
+class ReplicaPrice:
     """What an hour of a replica costs."""
 
     usd_per_hour: float
@@ -21,7 +21,7 @@ class Price:
 
 def cheapest(
     catalog: Catalog, gpu: str, tensor_parallel: int, provider: str | None = None
-) -> Price | None:
+) -> ReplicaPrice | None:
     """The lowest price without commitment or interruption for a replica; None where none is known.
 
     A unit of more GPUs is shared by its replicas, all of which are taken to be in use.
@@ -33,13 +33,13 @@ def cheapest(
     return price_at(best, tensor_parallel)
 
 
-def price_at(offering: Offering, tensor_parallel: int) -> Price:
+def price_at(offering: Offering, tensor_parallel: int) -> ReplicaPrice:
     """The price of one replica at an offering: the unit's price ÷ the replicas that it holds."""
     label = f"{offering.id} {offering.billing}"
     replicas = offering.gpus_per_unit // tensor_parallel
     if offering.gpus_per_unit > tensor_parallel:
         label += f", 1/{replicas} of a unit of {offering.gpus_per_unit} GPUs"
-    return Price(_usd_per_replica_hour(offering, tensor_parallel), label)
+    return ReplicaPrice(_usd_per_replica_hour(offering, tensor_parallel), label)
 
 
 def offering_named(catalog: Catalog, name: str, billing: str | None = None) -> Offering:

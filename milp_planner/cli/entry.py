@@ -96,10 +96,10 @@ def _explain(error: BaseException, arguments: Sequence[str]) -> int:
 def _code_and_message(error: BaseException) -> tuple[int, str]:
     if isinstance(error, USAGE_ERROR):
         return exit_codes.INPUT, _usage_message(error)
-    if isinstance(error, PlannerError):
-        return exit_codes.INPUT, str(error)
     if isinstance(error, SolverError):
         return exit_codes.BUG, f"the solvers failed, which is not your fault: {error}"
+    if isinstance(error, PlannerError):
+        return exit_codes.INPUT, str(error)
     if isinstance(error, OSError | MemoryError):
         return exit_codes.INPUT, f"the system refused: {_of_the_system(error)}"
     what = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_BUG].rstrip(": ")

@@ -50,7 +50,8 @@ def read_named_catalog(
 ) -> Catalog:
     """The catalog that `--catalog` names."""
     from milp_planner.errors import InputError, PlannerError
-    from milp_planner.inputs.problem.load import CATALOG_KEY, load_named_catalog
+    from milp_planner.inputs.problem.load import load_named_catalog
+    from milp_planner.inputs.reading.records import CATALOG_KEY
 
     if not name:
         raise PlannerError("--catalog: must not be empty")

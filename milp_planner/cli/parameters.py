@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -17,6 +17,9 @@ from milp_planner.cli.values import (
     read_gap,
     read_usd,
 )
+
+if TYPE_CHECKING:
+    from milp_planner.solving.arguments import SolverChoice
 
 
 class DifferBy(StrEnum):
@@ -34,6 +37,11 @@ class Solver(StrEnum):
     BOTH = "both"
     CBC = "cbc"
     HIGHS = "highs"
+
+
+def choice_of(solver: Solver | None) -> SolverChoice | None:
+    """The engines as `solve` takes them: each member is the text that it stands for."""
+    return cast("SolverChoice | None", solver)
 
 
 ProblemFile = Annotated[

@@ -1,10 +1,13 @@
 """What a plan means beside its costs: what is left after a loss, what that safety costs, and what
-becomes of today's units. Plain data; `losses`, `resilience` and `changes` work it out.
+becomes of today's units; and what a document sums up. Plain data; `losses`, `resilience`,
+`changes` and `document` work it out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -98,3 +101,15 @@ class ResilienceCost:
         if self.usd_per_month is None or not self.without_limit_usd:
             return None
         return self.usd_per_month / self.without_limit_usd
+
+
+@dataclass(frozen=True)
+class DocumentParts:
+    """What a plan's document only sums up, as it stands there."""
+
+    alternatives: tuple[Mapping[str, Any], ...]
+    turned_down: Mapping[str, Any]
+    """How many offerings were turned down, and why."""
+
+    measure_next: Mapping[str, Any] | None
+    """The one measurement that would tighten the plan most."""

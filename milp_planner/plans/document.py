@@ -13,7 +13,7 @@ from dataclasses import asdict
 from typing import Any
 
 from milp_planner.candidates.records import Candidate, RatePoint, TurnedDown
-from milp_planner.plans.consequences import UnitChange
+from milp_planner.plans.consequences import DocumentParts, UnitChange
 from milp_planner.plans.differences import trade, what_changed
 from milp_planner.plans.held import changes
 from milp_planner.plans.measure_next import measure_next
@@ -43,6 +43,7 @@ NOT_INCLUDED = ("egress", "storage", "support", "tax", "staff")
 
 def plan_dict(plan: Plan, *, reproducible: bool = False) -> dict[str, Any]:
     """The plan as one document; `reproducible` leaves out what differs from run to run."""
+    summed_up = plan.as_read or _summed_up(plan)
     document = {
         "document_version": DOCUMENT_VERSION,
         "name": plan.name,
@@ -60,21 +61,30 @@ def plan_dict(plan: Plan, *, reproducible: bool = False) -> dict[str, Any]:
         "routes": [_route_dict(route) for route in plan.routes],
         "changes_from_today": [_unit_change_dict(change) for change in plan.changes],
         "resilience": _resilience_dict(plan),
-        "alternatives": [
-            _alternative_dict(plan, other, rank)
-            for rank, other in enumerate(plan.alternatives, start=2)
-        ],
+        "alternatives": summed_up.alternatives,
         "alternatives_note": alternatives_text(plan),
         "reasons": reason_lines(plan),
         "diagnosis": None if plan.diagnosis is None else diagnosis_dict(plan.diagnosis),
-        "measure_next": _measure_dict(plan),
-        "turned_down": turned_down_dict(plan.turned_down),
+        "measure_next": summed_up.measure_next,
+        "turned_down": summed_up.turned_down,
         "warnings": warning_lines(plan),
         "not_included": NOT_INCLUDED,
         "proof": _proof_dict(plan, reproducible),
         "provenance": _provenance_dict(plan),
     }
     return clean(document)
+
+
+def _summed_up(plan: Plan) -> DocumentParts:
+    """The parts of the document that tell less than the plan knows."""
+    return DocumentParts(
+        alternatives=tuple(
+            _alternative_dict(plan, other, rank)
+            for rank, other in enumerate(plan.alternatives, start=2)
+        ),
+        turned_down=turned_down_dict(plan.turned_down),
+        measure_next=_measure_dict(plan),
+    )
 
 
 def _unit_change_dict(change: UnitChange) -> dict[str, Any]:

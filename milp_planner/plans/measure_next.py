@@ -41,9 +41,20 @@ class MeasureNext:
 
 
 def measure_next(plan: Plan) -> MeasureNext | None:
-    """The estimated rate of the plan with the largest spend × (1 − derate); None without one.
+    """The estimated rate of the plan with the largest spend × (1 − derate).
 
-    What a purchase costs is shared among its request classes by the time they take.
+    plan: what `solve` gives. What a purchase costs is shared among its request classes by the time
+    they take.
+
+    Returns a MeasureNext, with its spend in USD per month; None where no rate is estimated, and for
+    a plan that was read from its document without its rates.
+
+    Raises ArgumentError for anything but a Plan.
+
+    >>> from milp_planner import load_problem, measure_next, solve
+    >>> found = measure_next(solve(load_problem("problems/quickstart.yaml"), alternatives=0))
+    >>> found and (found.workload, found.at_stake_usd_per_month < found.usd_per_month)
+    ('chat', True)
     """
     check_kind(plan, Plan, "solve()")
     summed: dict[MeasureNext, float] = {}

@@ -9,7 +9,8 @@ from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
 from milp_planner.candidates.records import Candidate, TurnedDown
-from milp_planner.plans.consequences import Loss, ResilienceCost, UnitChange
+from milp_planner.errors import argument_error
+from milp_planner.plans.consequences import DocumentParts, Loss, ResilienceCost, UnitChange
 from milp_planner.plans.reasons import AlternativesNote, Reason, Remark
 from milp_planner.traffic.month import RequestClass, TimeBlock
 
@@ -44,6 +45,16 @@ def plain_data(record: object) -> dict[str, Any]:
     becomes; the package sees to it that this is done before any record is there.
     """
     raise TypeError(f"{type(record).__name__} has no document")
+
+
+@singledispatch
+def read_from(document: object) -> Plan:
+    """The plan that a document holds; how a mapping is read is registered by `reading`."""
+    raise argument_error(
+        f"expected the keys of a plan's document, not {type(document).__name__}",
+        path="document",
+        hint="give what plan.to_dict() or json.load() returns",
+    )
 
 
 def exceeds(value: float, limit: float, tolerance: float = 1e-6) -> bool:
@@ -89,7 +100,10 @@ class Purchase:
     """Share of the workload's requests per month that it serves."""
 
     busy_units_by_block: tuple[float, ...] = ()
-    """Units' worth of work at the mean rate, in each time block; zeros for per-token use."""
+    """Units' worth of work at the mean rate, in each time block; zeros for per-token use.
+
+    Empty where it is not known: in a plan that was read from its document.
+    """
 
     @property
     def units(self) -> int:
@@ -110,20 +124,26 @@ class Purchase:
         )
 
     @property
-    def billing_idle_hours(self) -> float:
-        """Unit-hours paid in blocks in which it serves nothing."""
+    def billing_idle_hours(self) -> float | None:
+        """Unit-hours paid in blocks in which it serves nothing; None where that is not known."""
+        if not self.busy_units_by_block:
+            return None
         rows = zip(self.hours_by_block, self.units_by_block, self.busy_units_by_block, strict=False)
         return sum(hours * units for hours, units, busy in rows if busy <= 0)
 
     @property
-    def billing_idle_usd(self) -> float:
+    def billing_idle_usd(self) -> float | None:
         """Rent of those unit-hours, USD/month."""
-        return self.billing_idle_hours * self.candidate.usd_per_hour
+        hours = self.billing_idle_hours
+        return None if hours is None else hours * self.candidate.usd_per_hour
 
     @property
     def mean_utilization(self) -> float | None:
-        """Work done at the mean rates ÷ capacity paid for; None where no unit is paid for."""
-        if not self.unit_hours:
+        """Work done at the mean rates ÷ capacity paid for.
+
+        None where no unit is paid for, or the work is not known.
+        """
+        if not self.unit_hours or not self.busy_units_by_block:
             return None
         return _busy_unit_hours(self) / self.unit_hours
 
@@ -361,6 +381,9 @@ class Plan:
     resilience: ResilienceCost | None = None
     """What surviving that costs; None where nothing need survive, or it was not asked."""
 
+    as_read: DocumentParts | None = None
+    """Of a plan that `from_dict` read: what the document only sums up; None when it was solved."""
+
     @property
     def gap(self) -> float | None:
         """(score - bound) / score; 0 when proven, None without plan or bound."""
@@ -396,15 +419,20 @@ class Plan:
         return tuple(sorted({p.candidate.provider for p in self.purchases}))
 
     @property
-    def billing_idle_usd(self) -> float:
-        """Rent paid for hours without load, USD/month."""
-        return sum(p.billing_idle_usd for p in self.purchases)
+    def billing_idle_usd(self) -> float | None:
+        """Rent paid for hours without load, USD/month; None where that is not known."""
+        parts = [p.billing_idle_usd for p in self.purchases]
+        known = [usd for usd in parts if usd is not None]
+        return sum(known) if len(known) == len(parts) else None
 
     @property
     def capacity_idle(self) -> float | None:
-        """Share of the GPU-hours paid for that do nothing; None where none is paid for."""
+        """Share of the GPU-hours paid for that do nothing.
+
+        None where none is paid for, or the work is not known.
+        """
         paid = sum(p.unit_hours * p.candidate.gpus_per_unit for p in self.purchases)
-        if not paid:
+        if not paid or any(not p.busy_units_by_block for p in self.purchases):
             return None
         busy = sum(_busy_unit_hours(p) * p.candidate.gpus_per_unit for p in self.purchases)
         return 1 - busy / paid
@@ -422,6 +450,27 @@ class Plan:
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain data, ready for JSON."""
         return plain_data(self)
+
+    @staticmethod
+    def from_dict(document: Mapping[str, Any]) -> Plan:
+        """The plan that `to_dict` or `solve --json` wrote, as far as its document tells it.
+
+        document: what `to_dict()` returned or `json.load()` read. Its `to_dict()` is the same
+        document again. Rates, routes, costs, proof and provenance are the plan's own;
+        `plans/reading.py` lists what is rebuilt, and what the document does not tell: hours
+        without load, prices per token, the offerings turned down one by one, and of the
+        alternatives all but costs, purchases and bands. That is None, not a number or empty, never
+        0.
+
+        Raises InputError with every fault for a document of another kind or version, with unknown
+        keys or values that cannot be; ArgumentError for anything but a mapping.
+
+        >>> from milp_planner import Plan, load_problem, solve
+        >>> plan = solve(load_problem("problems/quickstart.yaml"), alternatives=0)
+        >>> Plan.from_dict(plan.to_dict()).to_dict() == plan.to_dict()
+        True
+        """
+        return read_from(document)
 
 
 def _busy_unit_hours(p: Purchase) -> float:

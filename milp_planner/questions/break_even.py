@@ -24,7 +24,7 @@ PER_TOKEN = tuple(mode.name for mode in BILLING_MODES.values() if mode.per_token
 
 
 @dataclass(frozen=True)
-class Split:
+class FleetOrPerToken:
     """Cash per month of a fleet alone and of per-token offerings alone; None: impossible."""
 
     fleet_usd: float | None
@@ -66,14 +66,14 @@ def per_token_only(problem: Problem) -> Problem:
     return with_billings(problem, PER_TOKEN)
 
 
-def split(resolver: Resolver, problem: Problem, plan: Plan | None = None) -> Split:
+def split(resolver: Resolver, problem: Problem, plan: Plan | None = None) -> FleetOrPerToken:
     """What a fleet alone and per-token use alone cost; `plan` is the best one, where known."""
     fleet = fleet_only(problem)
     if fleet is problem and plan is not None and plan.cash_usd_per_month is not None:
         fleet_usd: float | None = plan.cash_usd_per_month
     else:
         fleet_usd = None if fleet is None else _cash(resolver, fleet)
-    return Split(fleet_usd, _cash(resolver, per_token_only(problem)))
+    return FleetOrPerToken(fleet_usd, _cash(resolver, per_token_only(problem)))
 
 
 def _cash(resolver: Resolver, problem: Problem) -> float | None:
@@ -82,7 +82,7 @@ def _cash(resolver: Resolver, problem: Problem) -> float | None:
 
 
 def break_even(
-    resolver: Resolver, problem: Problem, known: Sequence[tuple[float, Split]]
+    resolver: Resolver, problem: Problem, known: Sequence[tuple[float, FleetOrPerToken]]
 ) -> BreakEven | None:
     """The first change from cheap per token to cheap fleet, by halving, to a thousandth.
 
@@ -90,7 +90,7 @@ def break_even(
     change is not among them. None when one way is impossible, or is cheaper throughout.
     """
 
-    def at(factor: float) -> Split:
+    def at(factor: float) -> FleetOrPerToken:
         return split(resolver, scaled_traffic(problem, factor))
 
     bracket = _bracket([pair for pair in known if pair[1].difference is not None], at)
@@ -111,8 +111,8 @@ def break_even(
 
 
 def _bracket(
-    known: Sequence[tuple[float, Split]], at: Callable[[float], Split]
-) -> tuple[float, tuple[float, Split]] | None:
+    known: Sequence[tuple[float, FleetOrPerToken]], at: Callable[[float], FleetOrPerToken]
+) -> tuple[float, tuple[float, FleetOrPerToken]] | None:
     """A factor at which the fleet is dearer, and one above it at which it is not."""
     dearer = [difference(pair) > 0 for pair in known]
     for i in range(len(known) - 1):
@@ -132,7 +132,7 @@ def _bracket(
     return None
 
 
-def difference(pair: tuple[float, Split]) -> float:
+def difference(pair: tuple[float, FleetOrPerToken]) -> float:
     """How much dearer the fleet is at a factor where both are possible."""
     assert pair[1].difference is not None
     return pair[1].difference

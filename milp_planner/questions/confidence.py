@@ -9,7 +9,7 @@ from milp_planner.inputs.problem.records import Problem
 from milp_planner.plans.records import Plan, Status
 from milp_planner.questions.solve import solve
 from milp_planner.serving.derate import planning_quantile
-from milp_planner.solving.arguments import catalog_for
+from milp_planner.solving.arguments import SolverChoice, catalog_for
 
 MEDIAN = 0.50
 LOW = 0.05
@@ -86,12 +86,23 @@ def confidence_range(
     plan: Plan | None = None,
     time_limit_s: float | None = None,
     gap: float | None = None,
-    solver: str | None = None,
+    solver: SolverChoice | None = None,
 ) -> ConfidenceRange:
-    """`problem` planned again at the median and the 5th percentile of measured ÷ estimated.
+    """`problem` planned again at the median and the 5th percentile of measured ÷ estimated speed.
 
-    `plan` is the one at the problem's own confidence, where it is known already. A confidence of
-    p90 plans on the 10th percentile. Raises what `solve` raises.
+    catalog: default: the one that the problem names. plan: the one at the problem's own confidence,
+    where it is known already; else it is solved as well. time_limit_s: seconds for each solve; gap:
+    relative to the score; solver: which engines. These stand for the problem's own settings where
+    they are given. A confidence of p90 plans on the 10th percentile.
+
+    Returns a ConfidenceRange of three plans, each with its costs in USD per month.
+
+    Raises InputError, ArgumentError and SolverError as `solve` does.
+
+    >>> from milp_planner import confidence_range, load_problem
+    >>> found = confidence_range(load_problem("problems/quickstart.yaml"))
+    >>> [case.quantile for case in found.cases], found.low.status.value
+    ([0.5, 0.1, 0.05], 'optimal')
     """
     known = catalog_for(problem, catalog)
     own = planning_quantile(problem.policy.confidence_share)

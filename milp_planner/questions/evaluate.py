@@ -105,16 +105,27 @@ def evaluate(
     *,
     rules: Iterable[Rule | type[Rule]] = (),
 ) -> Evaluation:
-    """Prices and judges `fleet`; no solver chooses anything.
+    """Prices and judges a fleet that you fix; no solver chooses anything.
 
-    `fleet` has units by offering: `runpod/h100/us`, with `@spot` behind it where the offering is
-    sold under several billings, and `chat:` before it where there are several workloads. Units are
-    on whenever their workload has load (held ones all month); a sequence says how many per block. A
-    per-token offering takes its share of the requests, 0 to 1. Default: today's fleet. Each unit
-    runs the replica configuration with the largest capacity. Load goes to units in proportion to
-    capacity, with several request classes so that the hottest offering is as cool as can be.
+    fleet: units by offering, `{"runpod/h100/us": 2}`, with `@spot` behind the name where the
+    offering is sold under several billings, and `chat:` before it where there are several
+    workloads. Units are on whenever their workload has load (held ones all month); a sequence says
+    how many per block. A per-token offering takes its share of the requests, 0 to 1. Default: the
+    problem's `current_fleet`. catalog: default: the one that the problem names.
 
-    Raises InputError for names unknown and for offerings that cannot serve their workload.
+    Returns an Evaluation: the plan with costs in USD per month, and every limit that it breaks.
+    Each unit runs the replica configuration with the largest capacity. Load goes to units in
+    proportion to capacity, with several request classes so that the hottest offering is as cool as
+    can be.
+
+    Raises InputError for names unknown, for amounts that cannot be and for offerings that cannot
+    serve their workload; ArgumentError for values of another type.
+
+    >>> from milp_planner import evaluate, load_problem
+    >>> problem = load_problem("problems/inference-atlas/llama-8b-steady.yaml")
+    >>> found = evaluate(problem, {"vast_ai/a100-80gb/global": 2})
+    >>> found.cash_usd_per_month, found.keeps_all_limits, found.workload("chat").band
+    (2520.0, True, 'low')
     """
     problem = held_to(problem, rules)
     catalog = catalog_for(problem, catalog)

@@ -15,7 +15,7 @@ from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.records import Alternatives, Penalties, Problem
 from milp_planner.milp.presolve.forced_use import Required, Wanted
 from milp_planner.plans.records import Plan, Proof, Provenance, Status
-from milp_planner.solving.arguments import check_settings
+from milp_planner.solving.arguments import SolverChoice, check_settings
 from milp_planner.solving.optimum import Optimizer
 from milp_planner.solving.parts import first_answer
 from milp_planner.solving.prepare import listing_key, prepare
@@ -121,7 +121,7 @@ def settings_of(
     *,
     time_limit_s: float | None = None,
     gap: float | None = None,
-    solver: str | None = None,
+    solver: SolverChoice | None = None,
     cancel: threading.Event | None = None,
 ) -> Settings:
     """How to solve: the problem's own settings, and what the caller says instead.

@@ -29,7 +29,7 @@ from milp_planner.plans.reasons import (
 from milp_planner.plans.records import Diagnosis, Plan, Proof, Provenance, Status
 from milp_planner.questions.re_solve import settings_of
 from milp_planner.questions.reasons.diagnose import diagnosis_of
-from milp_planner.solving.arguments import catalog_for, check_settings
+from milp_planner.solving.arguments import SolverChoice, catalog_for, check_settings
 from milp_planner.solving.own_rules import held_to
 from milp_planner.solving.parts import first_answer
 from milp_planner.solving.prepare import prepare
@@ -50,7 +50,7 @@ def solve(
     time_limit_s: float | None = None,
     gap: float | None = None,
     alternatives: int | None = None,
-    solver: str | None = None,
+    solver: SolverChoice | None = None,
     pruning: bool = True,
     merge_twins: bool = True,
     diagnose: bool = True,
@@ -59,15 +59,28 @@ def solve(
 ) -> Plan:
     """The cheapest fleet for `problem`, proven where possible, with its next-best plans.
 
-    `catalog` defaults to the one the problem names. The keyword arguments override the problem's
-    own settings; `solver` is `both`, `cbc` or `highs`. `rules` are rules of your own, beside the
-    limits: see `Rule`. A problem without a plan gives a Plan whose
-    status says so, and what would give one; a plan that survives a loss says what that costs. Both
-    take more solves, all within the time limit; neither is looked for where `diagnose` is off.
-    `pruning` and `merge_twins` off solve over every candidate: slower, with the same optimum.
-    Setting `cancel` from another thread stops early. Raises InputError for names that the catalog
-    does not know, SolverError when the solvers give an answer that breaks the problem's own limits,
-    and on a Ctrl-C, once there is a plan, Interrupted, which carries it.
+    problem: what `load_problem` gives, or built of records. catalog: what can be rented; default:
+    the one that the problem names. The other arguments stand for the problem's own settings where
+    they are given: time_limit_s, seconds for everything together; gap, relative to the score, 0 to
+    1; alternatives, how many next-best plans to look for, 0 to 100; solver, which engines. rules:
+    rules of your own, beside the limits: see `Rule`. pruning, merge_twins: False solves over
+    candidates that another one dominates, or is the same as but for its name: slower, with the
+    same optimum. diagnose: False looks neither
+    for what would give a plan where there is none, nor for what surviving a loss costs; both take
+    more solves. cancel: set it from another thread to stop early with the best so far.
+
+    Returns a Plan, in USD per month. One without a fleet says so in its `status`, why in `reasons`,
+    and what would give one in `diagnosis`.
+
+    Raises InputError for names that the catalog does not know and settings out of range,
+    ArgumentError for values of another type, SolverError when the solvers give an answer that
+    breaks the problem's own limits, and on a Ctrl-C, once there is a plan, Interrupted, which
+    carries it.
+
+    >>> from milp_planner import load_problem, solve
+    >>> plan = solve(load_problem("problems/inference-atlas/llama-8b-steady.yaml"))
+    >>> [(p.units, p.candidate.offering.id) for p in plan.purchases], plan.cash_usd_per_month
+    ([(1, 'vast_ai/a100-80gb/global')], 1260.0)
     """
     started_s = time.monotonic()
     check_settings(alternatives=alternatives)
@@ -92,7 +105,7 @@ def diagnose(
     catalog: Catalog | None = None,
     *,
     time_limit_s: float | None = None,
-    solver: str | None = None,
+    solver: SolverChoice | None = None,
     rules: Iterable[Rule | type[Rule]] = (),
 ) -> Diagnosis | None:
     """Why `problem` has no plan, and what would give one; None when it has a plan.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 from milp_planner.errors import did_you_mean, input_error
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.load import load_catalog_of
@@ -9,7 +11,10 @@ from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.reading.arguments import check_kind, check_number, check_text
 from milp_planner.units import shown
 
-SOLVERS = ("both", "cbc", "highs")
+SolverChoice = Literal["both", "cbc", "highs"]
+"""Which engines solve: both, so that one certifies the other, or one alone."""
+
+SOLVERS: tuple[SolverChoice, ...] = get_args(SolverChoice)
 MOST_ALTERNATIVES = 100
 
 

@@ -23,10 +23,22 @@ from milp_planner.traffic.month import Schedule, make_schedule
 def prepare(
     problem: Problem, catalog: Catalog, known: PlanningInput | None = None
 ) -> PlanningInput:
-    """Blocks, classes and candidates of `problem`, taken from `known` where they cannot differ.
+    """What a plan is chosen from: blocks, request classes and candidates of `problem`.
+
+    catalog: what can be rented. known: what was prepared before; taken over where it cannot differ,
+    which saves listing the candidates again.
+
+    Returns a PlanningInput: every candidate with its capacity in requests/s and its price, and
+    every offering turned down with its one reason.
 
     Raises InputError for names unknown and for numbers beyond what can be planned, ArgumentError
     for anything but a Problem and a Catalog.
+
+    >>> from milp_planner import load_catalog, load_problem, prepare
+    >>> problem = load_problem("problems/inference-atlas/llama-8b-steady.yaml")
+    >>> given = prepare(problem, load_catalog(problem.catalog))
+    >>> len(given.candidates.candidates), len(given.candidates.turned_down)
+    (8, 0)
     """
     check_problem_and_catalog(problem, catalog)
     faults = [located(problem, fault) for fault in _workload_faults(problem, catalog)]

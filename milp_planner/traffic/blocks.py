@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from milp_planner.traffic.curves import Curve
-from milp_planner.traffic.digest import Load
+from milp_planner.traffic.digest import MonthPart
 
 if TYPE_CHECKING:
     from numpy import float64, intp
@@ -51,7 +51,7 @@ class Span:
     hour: int
     """Hour of the clock; 0 without one."""
 
-    loads: tuple[Load, ...]
+    loads: tuple[MonthPart, ...]
     """By workload."""
 
     @property

@@ -21,7 +21,7 @@ from milp_planner.inputs.problem.traffic import (
     Trace,
     WithoutPattern,
 )
-from milp_planner.traffic.digest import Load, TraceDigest, digest
+from milp_planner.traffic.digest import MonthPart, TraceDigest, digest
 from milp_planner.traffic.schedule import RequestClass, Totals, volume
 from milp_planner.units import SECONDS_PER_DAY
 
@@ -30,7 +30,7 @@ from milp_planner.units import SECONDS_PER_DAY
 class Curve:
     """One workload's load over the month, with or without a clock."""
 
-    loads: tuple[Load, ...]
+    loads: tuple[MonthPart, ...]
     """On a clock its 24 or 168 hours in order; without one its parts, the highest peak first."""
 
     on_clock: bool
@@ -124,9 +124,9 @@ def _tokens_per_day(workload: Workload, folder: Path) -> Curve:
     tokens_per_request = _tokens_per_request(classes)
     average = traffic.tokens_per_day * traffic.growth / SECONDS_PER_DAY / tokens_per_request
     mean = average / pattern.active_ratio
-    loads = [Load(pattern.active_ratio, mean * pattern.burst_factor, mean)]
+    loads = [MonthPart(pattern.active_ratio, mean * pattern.burst_factor, mean)]
     if pattern.active_ratio < 1:
-        loads.append(Load(1 - pattern.active_ratio, 0.0, 0.0))
+        loads.append(MonthPart(1 - pattern.active_ratio, 0.0, 0.0))
     return Curve(
         loads=tuple(loads),
         on_clock=False,
@@ -146,7 +146,7 @@ def _requests_per_second(workload: Workload, folder: Path) -> Curve:
     mean = peak if given is None else given * traffic.growth
     classes = request_classes(workload)
     return Curve(
-        loads=(Load(1.0, peak, mean),),
+        loads=(MonthPart(1.0, peak, mean),),
         on_clock=False,
         classes=classes,
         per_second=volume(mean, classes),
@@ -170,7 +170,7 @@ def _profile(workload: Workload, folder: Path) -> Curve:
     mean_weight = fsum(weights) / len(weights)
     means = [average * (weight / mean_weight) for weight in weights]
     return Curve(
-        loads=tuple(Load(1 / len(means), mean * traffic.burst_factor, mean) for mean in means),
+        loads=tuple(MonthPart(1 / len(means), mean * traffic.burst_factor, mean) for mean in means),
         on_clock=True,
         classes=classes,
         per_second=volume(average, classes),
@@ -185,7 +185,7 @@ def _trace(workload: Workload, folder: Path) -> Curve:
     assert isinstance(traffic, Trace)
     read = digest(folder / traffic.file, traffic)
     times = traffic.scale * traffic.growth
-    loads = [Load(load.share, load.peak * times, load.mean * times) for load in read.hours]
+    loads = [MonthPart(load.share, load.peak * times, load.mean * times) for load in read.hours]
     if not read.clock:
         loads.sort(key=lambda load: (-load.peak, -load.mean))
     recorded = Totals(read.requests, read.input_tokens, read.output_tokens)
@@ -217,7 +217,7 @@ def _concurrent_users(workload: Workload, folder: Path) -> Curve:
     output_tokens = fsum(q.share * q.output_tokens for q in classes)
     requests_per_user = traffic.requests_per_user * traffic.tokens_per_s / output_tokens
     return Curve(
-        loads=(Load(1.0, users, users),),
+        loads=(MonthPart(1.0, users, users),),
         on_clock=False,
         classes=classes,
         per_second=volume(users * requests_per_user, classes),

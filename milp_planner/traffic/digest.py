@@ -46,7 +46,7 @@ RANK_TOLERANCE = 1e-9  # 0.07 x 100 is 7.000000000000001 in floats, and rank 7
 
 
 @dataclass(frozen=True)
-class Load:
+class MonthPart:
     """Rates in a part of the month."""
 
     share: float
@@ -60,7 +60,7 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Bin:
+class SizeBin:
     """The requests of one class."""
 
     requests: int
@@ -95,10 +95,10 @@ class TraceDigest:
     """168 or 24 hours; 0 where the trace is too short to have a clock."""
 
     percentile: float
-    hours: tuple[Load, ...]
+    hours: tuple[MonthPart, ...]
     """Rates of each hour: of the clock from its first, else of the trace."""
 
-    bins: tuple[Bin, ...]
+    bins: tuple[SizeBin, ...]
 
 
 def digest(path: Path, trace: Trace) -> TraceDigest:
@@ -147,7 +147,7 @@ def _digest(
 
 def hour_rates(
     arrival_s: NDArray[float64], percentile: float
-) -> tuple[int, float, tuple[Load, ...]]:
+) -> tuple[int, float, tuple[MonthPart, ...]]:
     """(clock, duration in seconds, rates of each hour) of arrivals in seconds."""
     first, last = float(arrival_s.min()), float(arrival_s.max())
     duration_s = max(float(SECONDS_PER_MINUTE), last - first)
@@ -170,7 +170,7 @@ def _covered_s(first: float, last: float, clock: int) -> list[float]:
 
 def _on_clock(
     arrival_s: NDArray[float64], covered_s: list[float], duration_s: float, percentile: float
-) -> tuple[Load, ...]:
+) -> tuple[MonthPart, ...]:
     import numpy as np
 
     clock = len(covered_s)
@@ -191,7 +191,7 @@ def _on_clock(
 
 def _in_sequence(
     elapsed_s: NDArray[float64], duration_s: float, percentile: float
-) -> tuple[Load, ...]:
+) -> tuple[MonthPart, ...]:
     """Hours from the first arrival; what is left over belongs to the last minute, the last hour."""
     import numpy as np
 
@@ -212,8 +212,10 @@ def _whole(value: float) -> int:
     return max(1, math.floor(value + 0.5))
 
 
-def _rates(share: float, minute_rates: NDArray[float64], mean: float, percentile: float) -> Load:
-    return Load(share, max(nearest_rank(minute_rates, percentile), mean), mean)
+def _rates(
+    share: float, minute_rates: NDArray[float64], mean: float, percentile: float
+) -> MonthPart:
+    return MonthPart(share, max(nearest_rank(minute_rates, percentile), mean), mean)
 
 
 def nearest_rank(values: NDArray[float64], percentile: float) -> float:
@@ -227,7 +229,7 @@ def nearest_rank(values: NDArray[float64], percentile: float) -> float:
 # Classes
 
 
-def bin_sizes(requests: Requests, most: int) -> tuple[Bin, ...]:
+def bin_sizes(requests: Requests, most: int) -> tuple[SizeBin, ...]:
     """At most `most` bins that hold every request, by mean input, then mean output."""
     import numpy as np
 
@@ -250,10 +252,10 @@ def bin_sizes(requests: Requests, most: int) -> tuple[Bin, ...]:
     return tuple(sorted(bins, key=lambda b: (b.input_tokens / b.requests, b.shortest)))
 
 
-def _bin(sizes: NDArray[int64], counts: NDArray[int64]) -> Bin:
+def _bin(sizes: NDArray[int64], counts: NDArray[int64]) -> SizeBin:
     input_tokens, output_tokens = (int(total) for total in counts @ sizes)
     low, high = sizes.min(axis=0), sizes.max(axis=0)
-    return Bin(
+    return SizeBin(
         requests=int(counts.sum()),
         input_tokens=input_tokens,
         output_tokens=output_tokens,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from milp_planner import estimate
-from milp_planner.candidates.prices import Price, cheapest, offering_named, price_at
+from milp_planner.candidates.prices import ReplicaPrice, cheapest, offering_named, price_at
 from milp_planner.cli import main
 from milp_planner.errors import InputError
 from milp_planner.inputs.catalog.files import load_catalog
@@ -43,7 +43,7 @@ def ask(
         200,
         n,
     )
-    return estimate_deployment(asked, ServingModel(found), price=Price(3.6, "test"))
+    return estimate_deployment(asked, ServingModel(found), price=ReplicaPrice(3.6, "test"))
 
 
 # ---- by hand
@@ -202,10 +202,10 @@ def test_the_cheapest_replica_shares_a_larger_unit_and_leaves_out_spot() -> None
     quad = rent(12.0, name="quad", gpus_per_unit=4)
     spot = rent(1.0, name="quad", gpus_per_unit=4, billing="spot")
     known = catalog(offerings=[rent(), quad, spot])
-    assert cheapest(known, "box", 1) == Price(
+    assert cheapest(known, "box", 1) == ReplicaPrice(
         3.0, "acme/quad/eu-1 dedicated, 1/4 of a unit of 4 GPUs"
     )
-    assert price_at(quad, 4) == Price(12.0, "acme/quad/eu-1 dedicated")
+    assert price_at(quad, 4) == ReplicaPrice(12.0, "acme/quad/eu-1 dedicated")
     assert cheapest(known, "box", 8) is None
     assert cheapest(known, "box", 1, "bolt") is None
 

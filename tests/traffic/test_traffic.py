@@ -14,7 +14,7 @@ from milp_planner import load_problem
 from milp_planner.reporting.documents.json import to_json
 from milp_planner.reporting.text.inputs.traffic import traffic_dict, traffic_text
 from milp_planner.traffic.blocks import Span, group_spans, make_spans, over_provided
-from milp_planner.traffic.digest import Load
+from milp_planner.traffic.digest import MonthPart
 from milp_planner.traffic.month import make_curves, make_schedule, totals
 from tests.support.traffic_builders import (
     DAY,
@@ -364,7 +364,7 @@ def test_the_blocks_of_one_workload_are_the_best_there_are(values, most):
 
 def spans_of(peaks, shares):
     return [
-        Span(share, i, tuple(Load(share, peak, peak) for peak in row))
+        Span(share, i, tuple(MonthPart(share, peak, peak) for peak in row))
         for i, (share, row) in enumerate(zip(shares.tolist(), peaks.tolist(), strict=True))
     ]
 

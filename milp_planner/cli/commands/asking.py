@@ -27,6 +27,7 @@ from milp_planner.cli.parameters import (
     Quiet,
     SolverName,
     TimeLimit,
+    choice_of,
 )
 from milp_planner.cli.signals import signals_exit_at_once
 from milp_planner.cli.values import read_jobs
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from milp_planner.inputs.problem.records import Problem
     from milp_planner.plans.records import Plan
     from milp_planner.questions.sweeps.scenarios import Scenario
-    from milp_planner.questions.sweeps.what_if import How, Row, WhatIf
+    from milp_planner.questions.sweeps.what_if import How, WhatIf, WhatIfRow
+    from milp_planner.solving.arguments import SolverChoice
 
 Many = list[str] | None
 
@@ -110,12 +112,12 @@ def what_if(
     if ends is not None:
         if any([traffic, without, price, limit, target, scenario]):
             raise typer.BadParameter("--budget without a step stands alone; write 2000:20000:1000")
-        return _every_step(problem, known, ends, format_name, output, time_limit, solver)
+        return _every_step(problem, known, ends, format_name, output, time_limit, choice_of(solver))
     scenarios = _scenarios(problem, budget, traffic, without, price, limit, target, scenario)
     if not scenarios:
         raise typer.BadParameter("nothing to change: give --budget, --traffic, --without, ...")
     cancel = threading.Event()
-    how = How(time_limit, gap, solver, cancel)
+    how = How(time_limit, gap, choice_of(solver), cancel)
     with _executor(jobs, cancel) as executor:
         result = _answered(problem, scenarios, known, executor, how, format_name, output, quiet)
     return _exit_code(result.rows)
@@ -178,7 +180,7 @@ def _answered(
     streams_rows = format_name == "text" and output is None
     if streams_rows:
         streams.answer(f"{table.header()}\n")
-    rows: list[Row] = []
+    rows: list[WhatIfRow] = []
     with bars.bar("scenarios", len(scenarios), quiet=quiet) as step:
         for row in rows_of(problem, scenarios, known, executor, how):
             rows.append(row)
@@ -218,7 +220,7 @@ def _every_step(
     format_name: str,
     output: Path | None,
     time_limit_s: float | None,
-    solver: str | None,
+    solver: SolverChoice | None,
 ) -> int:
     """`--budget 2000:20000`: every step between the two, exactly."""
     from milp_planner.plans.document import clean
@@ -240,7 +242,7 @@ def _every_step(
     return exit_codes.INFEASIBLE
 
 
-def _exit_code(rows: Sequence[Row]) -> int:
+def _exit_code(rows: Sequence[WhatIfRow]) -> int:
     """0 when every scenario has an answer, infeasible ones among them."""
     from milp_planner.questions.sweeps.what_if import RowStatus
 
@@ -273,9 +275,9 @@ def explain(
     known = read_catalog(problem, file, catalog, overlay, as_of)
     with streams.progress(f"solving {problem.name} again and again", quiet=quiet):
         if limits:
-            plan, text, document = _limit_costs(problem, known, time_limit, solver)
+            plan, text, document = _limit_costs(problem, known, time_limit, choice_of(solver))
         else:
-            plan, text, document = _why_not(problem, known, subjects, time_limit, solver)
+            plan, text, document = _why_not(problem, known, subjects, time_limit, choice_of(solver))
     if as_json:
         from milp_planner.reporting.documents.json import to_json
 
@@ -286,7 +288,7 @@ def explain(
 
 
 def _limit_costs(
-    problem: Problem, known: Catalog, time_limit_s: float | None, solver: str | None
+    problem: Problem, known: Catalog, time_limit_s: float | None, solver: SolverChoice | None
 ) -> tuple[Plan, str, dict[str, Any]]:
     with signals_exit_at_once():
         from milp_planner.questions.reasons.limit_costs import explain_limits
@@ -304,7 +306,7 @@ def _why_not(
     known: Catalog,
     subjects: dict[str, str | None],
     time_limit_s: float | None,
-    solver: str | None,
+    solver: SolverChoice | None,
 ) -> tuple[Plan, str, dict[str, Any]]:
     with signals_exit_at_once():
         from milp_planner.questions.reasons.explain import explain as why_not

@@ -15,7 +15,7 @@ from milp_planner.cli.loading import read_named_catalog
 from milp_planner.cli.parameters import AsJson, AsOf, Overlays, Quiet
 
 if TYPE_CHECKING:
-    from milp_planner.candidates.prices import Price
+    from milp_planner.candidates.prices import ReplicaPrice
     from milp_planner.inputs.catalog.records import Catalog, Offering
     from milp_planner.questions.deployments.estimate import Deployment
 
@@ -63,7 +63,7 @@ def estimate(
 def answer(
     known: Catalog,
     deployments: Sequence[Deployment],
-    price_of: Callable[[Deployment], Price | None],
+    price_of: Callable[[Deployment], ReplicaPrice | None],
     quantile: float,
     as_json: bool,
     as_csv: bool,
@@ -173,9 +173,9 @@ class Owned:
         given = (self.purchase_usd, self.watts, self.usd_per_kwh, self.usd_per_month)
         return any(value is not None for value in given)
 
-    def price(self, d: Deployment) -> Price:
+    def price(self, d: Deployment) -> ReplicaPrice:
         """Purchase, power and the rest per hour of this deployment."""
-        from milp_planner.candidates.prices import Price
+        from milp_planner.candidates.prices import ReplicaPrice
         from milp_planner.inputs.catalog.owned import owned_usd_per_hour
 
         watts = self.watts
@@ -196,7 +196,7 @@ class Owned:
             raise typer.BadParameter(str(error)) from None
         spread = f", over {self.lifetime_years:g} years" if self.purchase_usd else ""
         drawn = f", {watts:,.0f} W" if watts else ""
-        return Price(hourly, f"owned{spread}{drawn}")
+        return ReplicaPrice(hourly, f"owned{spread}{drawn}")
 
 
 def pricing(
@@ -205,7 +205,7 @@ def pricing(
     sold: Offering | None,
     provider: str | None,
     owned: Owned,
-) -> Callable[[Deployment], Price | None]:
+) -> Callable[[Deployment], ReplicaPrice | None]:
     """How to price a deployment; raises BadParameter where several ways are asked for."""
     from milp_planner.candidates import prices
     from milp_planner.errors import did_you_mean
@@ -220,7 +220,7 @@ def pricing(
     if owned.is_given:
         return owned.price
     if usd_per_hour is not None:
-        return lambda d: prices.Price(usd_per_hour, "as given")
+        return lambda d: prices.ReplicaPrice(usd_per_hour, "as given")
     if sold is not None:
         return lambda d: prices.price_at(sold, d.tensor_parallel)
     if provider is not None and provider not in known.providers:

@@ -32,6 +32,7 @@ from milp_planner.cli.parameters import (
     RequireOptimal,
     SolverName,
     TimeLimit,
+    choice_of,
 )
 from milp_planner.cli.signals import signals_exit_at_once
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from milp_planner.inputs.problem.records import Problem
     from milp_planner.plans.records import Plan
     from milp_planner.questions.confidence import ConfidenceRange
+    from milp_planner.solving.arguments import SolverChoice
 
 STDOUT = Path("-")
 SUFFIX_FORMATS = {".json": "json", ".csv": "csv"}
@@ -83,10 +85,11 @@ def solve(
     problem = with_alternatives(read_problem(file), alternatives, differ_by, per_workload)
     streams.check_output(output, inputs_of(problem, file, catalog, overlay))
     known = read_catalog(problem, file, catalog, overlay, as_of)
+    engines = choice_of(solver)
     try:
         with streams.progress(f"planning {problem.name}", quiet=quiet):
-            plan = find_plan(problem, known, time_limit_s=time_limit, gap=gap, solver=solver)
-            found = solved_again(problem, known, plan, time_limit, gap, solver) if range_ else None
+            plan = find_plan(problem, known, time_limit_s=time_limit, gap=gap, solver=engines)
+            found = solved_again(problem, known, plan, time_limit, gap, engines) if range_ else None
     except Interrupted as stop:  # what is proven is printed all the same
         _put(FORMATS[format_name](stop.plan, ReportOptions(reproducible)), format_name, output)
         raise stop.cause from None
@@ -106,7 +109,7 @@ def solved_again(
     plan: Plan,
     time_limit_s: float | None,
     gap: float | None,
-    solver: str | None,
+    solver: SolverChoice | None,
 ) -> ConfidenceRange:
     """The plan over the error of its estimates."""
     from milp_planner.questions.confidence import confidence_range

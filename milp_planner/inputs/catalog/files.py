@@ -58,9 +58,20 @@ def load_catalog(
 ) -> Catalog:
     """The catalog of that name or in that folder, with overlays on top, every row checked.
 
-    A folder rests on the catalog that its `catalog.csv` says it `extends`, else on `market`.
-    `base` is what a relative folder is relative to; `as_of` is the day taken for today.
-    Raises `InputError` with every fault of every file, each with its line.
+    name_or_folder: `market` or `inference-atlas`, which come with the planner, or a folder of CSV
+    files, which rests on the catalog that its `catalog.csv` says it `extends`, else on `market`.
+    base: what a relative folder is relative to; default: the working directory. overlays: folders
+    with rows of your own, the last one on top. as_of: the day taken for today; default: today.
+
+    Returns a Catalog of records; prices in USD per hour of a whole unit.
+
+    Raises InputError with every fault of every file, each with its line; ArgumentError for values
+    of another type.
+
+    >>> from milp_planner import load_catalog
+    >>> catalog = load_catalog("inference-atlas")
+    >>> catalog.name, sorted(catalog.gpus)[:2]
+    ('inference-atlas', ['a100-40gb', 'a100-80gb'])
     """
     if not isinstance(name_or_folder, str | Path):
         given = type(name_or_folder).__name__

@@ -26,10 +26,19 @@ def owned_usd_per_hour(
 
         c = purchase / (lifetime · 8,760 h) + watts / 1,000 · USD/kWh · PUE + monthly / 720 h
 
-    Straight-line depreciation to nothing; `watts` is the draw at the wall of the whole unit, PUE
-    (power usage effectiveness, at least 1) what cooling adds; `monthly_usd` is all else: rack
-    space, hands, network. A month has 720 h, as everywhere here. Raises ValueError for amounts
-    below 0, a lifetime of 0, or a PUE below 1.
+    purchase_usd: price of the whole unit, written off in a straight line to nothing over
+    lifetime_years. watts: its draw at the wall. usd_per_kwh: price of power. pue: power usage
+    effectiveness, at least 1: what cooling adds. monthly_usd: all else: rack space, hands, network.
+    A month has 720 h, as everywhere here.
+
+    Returns USD per hour of the whole unit, for an offering billed `owned`.
+
+    Raises ValueError for amounts below 0, a lifetime of 0 or a PUE below 1, ArgumentError for what
+    is no number.
+
+    >>> from milp_planner import owned_usd_per_hour
+    >>> round(owned_usd_per_hour(262_800, 3, watts=10_000, usd_per_kwh=0.10, pue=1.2), 2)
+    11.2
     """
     given = (purchase_usd, lifetime_years, watts, usd_per_kwh, pue, monthly_usd)
     names = ("purchase_usd", "lifetime_years", "watts", "usd_per_kwh", "pue", "monthly_usd")

@@ -54,8 +54,12 @@ class OwnMeasurement(Frozen):
     output_tokens_per_second: PositiveNumber
     """Generated tokens per second of the whole replica."""
 
-    ttft_s: Seconds | None = Field(None, alias="ttft")
-    tpot_s: Seconds | None = Field(None, alias="tpot")
+    ttft_s: Seconds | None = Field(
+        default=None, validation_alias="ttft", serialization_alias="ttft"
+    )
+    tpot_s: Seconds | None = Field(
+        default=None, validation_alias="tpot", serialization_alias="tpot"
+    )
     as_of: date | None = None
     source: str = ""
     note: str = ""

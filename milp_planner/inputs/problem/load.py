@@ -12,18 +12,27 @@ from milp_planner.inputs.catalog.files import load_catalog
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.reading.arguments import check_source
+from milp_planner.inputs.reading.records import CATALOG_KEY
 from milp_planner.inputs.reading.strict_yaml import NOWHERE, Document, Steps, read_yaml
 from milp_planner.inputs.reading.validation import validate
 from milp_planner.units import shown
 
-CATALOG_KEY = "catalog"
-
 
 def load_problem(source: str | Path, *, text: str | None = None) -> Problem:
-    """The problem in a YAML file; `-` reads standard input.
+    """The problem in a YAML file.
 
-    With `text` nothing is read and `source` only names it. Raises InputError that names every
-    fault with file, line and column, ArgumentError where `source` is no file name.
+    source: a file name; `-` reads standard input. text: the content itself; then nothing is read,
+    and `source` only names it, in messages and as the folder of what the problem names.
+
+    Returns a Problem. Files that it names are read when it is solved.
+
+    Raises InputError that names every fault with file, line and column, and the nearest valid name;
+    ArgumentError where `source` is no file name.
+
+    >>> from milp_planner import load_problem
+    >>> problem = load_problem("problems/quickstart.yaml")
+    >>> problem.workload("chat").llm, problem.workload("chat").latency.tpot_s
+    ('llama-3.3-70b', 0.05)
     """
     check_source("load_problem", source, text)
     document = read_yaml(source, text=text)

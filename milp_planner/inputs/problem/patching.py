@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from milp_planner.errors import Fault, InputError, did_you_mean, readable_path
-from milp_planner.inputs.problem.load import CATALOG_KEY
-from milp_planner.inputs.problem.records import Problem
+from milp_planner.errors import (
+    Fault,
+    InputError,
+    argument_error,
+    did_you_mean,
+    readable_path,
+)
+from milp_planner.inputs.reading.arguments import check_text
 from milp_planner.inputs.reading.fault_places import (
     Place,
     is_list,
@@ -24,7 +29,9 @@ from milp_planner.inputs.reading.fault_places import (
     is_union,
     members,
     unwrapped,
+    written_key,
 )
+from milp_planner.inputs.reading.records import CATALOG_KEY, FromFile
 from milp_planner.inputs.reading.strict_yaml import Document, Position, Steps
 from milp_planner.inputs.reading.validation import validate, validate_python
 
@@ -34,32 +41,38 @@ Patch = Mapping[str, Any]
 RULES = "rules."
 """Keys that begin so drop one of the user's own rules, by its name."""
 
+T = TypeVar("T", bound=FromFile)
+
 _INDEX = re.compile(r"\[(\d+)\](?:\.|$)")
 
 
-def patched(problem: Problem, patch: Patch) -> Problem:
+def patched(problem: T, patch: Patch) -> T:
     """`problem` with the patch merged in; raises InputError with every fault of the outcome.
 
-    Times may be written `50ms` or as seconds.
+    Times may be written `50ms` or as seconds. ArgumentError for what is no mapping by text.
     """
-    document = plain_document(problem)
+    if not isinstance(patch, Mapping):
+        raise argument_error(f"expected values by key, not {type(patch).__name__}", path="changes")
+    for key in patch:
+        check_text("changes", key)
+    kind, document = type(problem), plain_document(problem)
     dropped = [key.removeprefix(RULES) for key in patch if key.startswith(RULES)]
     keys = {key: value for key, value in patch.items() if not key.startswith(RULES)}
-    faults = [fault for key, value in keys.items() for fault in _merge(document, key, value)]
+    faults = [fault for key, value in keys.items() for fault in _merge(kind, document, key, value)]
     if faults:
         raise InputError(faults)
-    changed = validate_python(Problem, document)
+    changed = validate_python(kind, document)
     changed._origin = problem._origin
     changed._rules = tuple(rule for rule in problem.rules if rule.name not in dropped)
     return changed
 
 
-def check_patch(problem: Problem, patch: Patch, source: Document, at: Steps) -> None:
+def check_patch(problem: FromFile, patch: Patch, source: Document, at: Steps) -> None:
     """Raise InputError, with the lines of `source`, where the patch at `at` does not fit.
 
     As in a problem file, a time needs its unit.
     """
-    document = plain_document(problem)
+    kind, document = type(problem), plain_document(problem)
     faults: list[Fault] = []
     if CATALOG_KEY in patch:  # one catalog is loaded for all scenarios
         hint = "give --catalog, or --overlay for rows of your own"
@@ -67,16 +80,16 @@ def check_patch(problem: Problem, patch: Patch, source: Document, at: Steps) -> 
         faults.append(source.fault((*at, CATALOG_KEY), text, hint, at_key=True))
     positions: dict[Steps, Position] = {}
     for key, value in patch.items():
-        for fault in _merge(document, key, value):
+        for fault in _merge(kind, document, key, value):
             faults.append(source.fault((*at, key), fault.message, fault.hint, at_key=True))
-        for steps, place in _placed(document, key, value, source, (*at, key)):
+        for steps, place in _placed(kind, document, key, value, source, (*at, key)):
             positions[steps] = place
     if faults:
         raise InputError(faults)
-    validate(Problem, Document(source.file, document, positions, positions))
+    validate(kind, Document(source.file, document, positions, positions))
 
 
-def plain_document(problem: Problem) -> dict[str, Any]:
+def plain_document(problem: BaseModel) -> dict[str, Any]:
     """The problem as its file would say it: keys spelled as there, times with their unit."""
     document = _plain(problem)
     assert isinstance(document, dict)
@@ -86,7 +99,9 @@ def plain_document(problem: Problem) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return {
-            info.alias or name: _time(name, info.alias, _plain(getattr(value, name)))
+            written_key(name, info): _time(
+                name, written_key(name, info), _plain(getattr(value, name))
+            )
             for name, info in type(value).model_fields.items()
             if getattr(value, name) is not None
         }
@@ -97,22 +112,24 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _time(name: str, alias: str | None, value: Any) -> Any:
+def _time(name: str, written: str, value: Any) -> Any:
     """A field `tpot_s` that files know as `tpot` holds seconds; there they have their unit."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return f"{value!r}s" if is_number and name == f"{alias}_s" else value
+    return f"{value!r}s" if is_number and name == f"{written}_s" else value
 
 
-def _merge(document: dict[str, Any], key: str, value: Any) -> Iterator[Fault]:
+def _merge(
+    kind: type[BaseModel], document: dict[str, Any], key: str, value: Any
+) -> Iterator[Fault]:
     """Write `value` at the dotted key; a fault where there is no such place."""
     try:
-        steps = steps_of(document, key)
+        steps = steps_of(kind, document, key)
         _put(document, steps, _merged(_at(document, steps), value))
     except KeyError as error:
         yield Fault("", 0, 0, key, str(error.args[0]))
 
 
-def steps_of(document: Mapping[str, Any], key: str) -> Steps:
+def steps_of(kind: type[BaseModel], document: Mapping[str, Any], key: str) -> Steps:
     """`workloads.chat.latency.tpot` -> ("workloads", 0, "latency", "tpot").
 
     Raises KeyError, in the reader's words, for a workload that is not there.
@@ -120,7 +137,7 @@ def steps_of(document: Mapping[str, Any], key: str) -> Steps:
     if not key:
         raise KeyError("a dotted key must not be empty")
     steps: list[str | int] = []
-    place, rest, node = unwrapped(Place((), Problem)), key, document
+    place, rest, node = unwrapped(Place((), kind)), key, document
     while rest:
         step, rest = _first_step(place.declared, node, rest)
         steps.append(step)
@@ -139,7 +156,9 @@ def _first_step(declared: Any, node: Any, rest: str) -> tuple[str | int, str]:
     if bracket > 0:
         name, left = name[:bracket], rest[bracket:]
     if is_record(declared):
-        name = next((i.alias or n for n, i in declared.model_fields.items() if n == name), name)
+        name = next(
+            (written_key(n, i) for n, i in declared.model_fields.items() if n == name), name
+        )
     return name, left
 
 
@@ -161,7 +180,7 @@ def _declared(declared: Any, step: str | int) -> Any:
     """The type of a part, as far as it is known without looking at the data."""
     if is_record(declared):
         for name, info in declared.model_fields.items():
-            if step in (name, info.alias):
+            if step in (name, written_key(name, info)):
                 return info.annotation
     if is_list(declared):
         arguments = [a for a in getattr(declared, "__args__", ()) if a is not Ellipsis]
@@ -214,11 +233,16 @@ def _put(document: dict[str, Any], steps: Steps, value: Any) -> None:
 
 
 def _placed(
-    document: Mapping[str, Any], key: str, value: Any, source: Document, at: Steps
+    kind: type[BaseModel],
+    document: Mapping[str, Any],
+    key: str,
+    value: Any,
+    source: Document,
+    at: Steps,
 ) -> Iterator[tuple[Steps, Position]]:
     """Where the parts of a patched value stand: (steps in the problem, position in `source`)."""
     try:
-        steps = steps_of(document, key)
+        steps = steps_of(kind, document, key)
     except KeyError:
         return
     yield steps, source.value_at(at)

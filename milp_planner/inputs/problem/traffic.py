@@ -200,7 +200,9 @@ class ConcurrentUsers(TrafficKind):
     tokens_per_s: PositiveNumber
     """Generated tokens per second that every request must get, its prefill and waits included."""
 
-    longest_wait_s: Seconds | None = Field(None, alias="longest_wait")
+    longest_wait_s: Seconds | None = Field(
+        default=None, validation_alias="longest_wait", serialization_alias="longest_wait"
+    )
     """Most time that a request may wait until its first token; default: any."""
 
 

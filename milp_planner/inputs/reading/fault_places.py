@@ -149,20 +149,21 @@ def spellings(record: type[BaseModel]) -> dict[str, str]:
     """Every name and alias of the record's fields, with how a file spells it."""
     fields = record.model_fields.items()
     return {
-        **{name: _written(name, field) for name, field in fields},
-        **{_written(name, field): _written(name, field) for name, field in fields},
+        **{name: written_key(name, field) for name, field in fields},
+        **{written_key(name, field): written_key(name, field) for name, field in fields},
     }
 
 
 def field_place(record: type[BaseModel], key: str) -> Place | None:
     """The declared type of the field with that alias or name; None when there is none."""
     for name, field in record.model_fields.items():
-        if key in (name, _written(name, field)):
+        if key in (name, written_key(name, field)):
             return Place((), field.annotation, field.discriminator)
     return None
 
 
-def _written(name: str, field: FieldInfo) -> str:
+def written_key(name: str, field: FieldInfo) -> str:
+    """How a file spells the field: `tpot` for `tpot_s`."""
     alias = field.validation_alias or field.alias
     return alias if isinstance(alias, str) else name
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, model_validator
 
 from milp_planner.errors import RecordInputError
 from milp_planner.inputs.reading.validation import faults_of
+
+CATALOG_KEY = "catalog"
+"""The key by which a problem file names its catalog."""
 
 
 class Frozen(BaseModel):
@@ -45,3 +48,24 @@ class Frozen(BaseModel):
 
     # Else pydantic would call it for records in files as well, whose faults need their lines.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+
+class FromFile(Frozen):
+    """An input record that may have been read from a file of its own, and held to further rules."""
+
+    _origin: Any = PrivateAttr(default=None)
+    """The document it was read from, for line numbers; None when built in code."""
+
+    _rules: tuple[Any, ...] = PrivateAttr(default=())
+
+    @property
+    def rules(self) -> tuple[Any, ...]:
+        """Rules of the user's own that plans are held to, beside the limits."""
+        return self._rules
+
+    def with_rules(self, rules: Iterable[Any]) -> Self:
+        """The same, held to these rules as well; a class stands for an instance of it."""
+        made = tuple(rule() if isinstance(rule, type) else rule for rule in rules)
+        changed = self.model_copy()
+        changed._rules = (*self._rules, *made)
+        return changed

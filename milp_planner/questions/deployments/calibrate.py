@@ -33,7 +33,7 @@ LEAST_OF_ESTIMATE = 0.3
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedSpeed:
     """What a plan would count on, at one request size and concurrency."""
 
     output_tokens_per_second: float
@@ -44,15 +44,15 @@ class Planned:
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedMeasurement:
     """One measurement against the estimate, and what plans count on before and after it."""
 
     row: Measurement
     estimated_tokens_per_second: float | None
     """None where the catalog knows too little of the LLM or the GPU."""
 
-    before: Planned | None
-    after: Planned | None
+    before: PlannedSpeed | None
+    after: PlannedSpeed | None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -67,7 +67,7 @@ class Compared:
 class Calibrated:
     """All measurements compared, and the catalog with them on top."""
 
-    rows: tuple[Compared, ...]
+    rows: tuple[ComparedMeasurement, ...]
     catalog: Catalog
     quantile: float
 
@@ -86,12 +86,29 @@ def calibrate(
     confidence: float = DEFAULT_CONFIDENCE,
     as_of: date | None = None,
 ) -> Calibrated:
-    """The measurements in `files` held against the estimate, and kept as the overlay `out`.
+    """Your own measurements held against the estimate, and kept as an overlay.
 
-    Files are YAML, CSV, or the JSON of vLLM's `bench serve`, GuideLLM or AIPerf; the names given
-    hold where a file states none. `out` is a new folder, written whole or not at all. Raises
-    InputError as `compare` does, for files that cannot be read, and when `out` exists;
+    files: YAML, CSV, or the JSON of vLLM's `bench serve`, GuideLLM or AIPerf. llm, gpu, precision,
+    tensor_parallel (GPUs of one replica), engine: hold where a file states none. catalog: a name or
+    a folder, with overlays on top. out: a new folder for the overlay, written whole or not at all;
+    default: nothing is written. confidence: how sure to be of a speed, 0 to 1. as_of: the day of
+    the measurements that state none; default: today.
+
+    Returns a Calibrated: every measurement in tokens/s of a replica beside its estimate, and what
+    plans count on before and after it; `catalog` has them on top.
+
+    Raises InputError for files that cannot be read, names unknown, and when `out` exists;
     ArgumentError for values of another type.
+
+    >>> from pathlib import Path
+    >>> from milp_planner import calibrate
+    >>> header = "input_tokens,output_tokens,concurrency,output_tokens_per_second"
+    >>> _ = Path("mine.csv").write_text(f"{header}\\n800,200,16,250\\n")
+    >>> found = calibrate(
+    ...     ["mine.csv"], llm="llama-3.1-8b", gpu="l4-24gb", precision="bf16", tensor_parallel=1
+    ... )
+    >>> [(c.row.output_tokens_per_second, c.after and c.after.source) for c in found.rows]
+    [(250.0, 'measured')]
     """
     paths, own = paths_of("files", files, "files"), paths_of("overlays", overlays, "folders")
     names = {"llm": llm, "gpu": gpu, "precision": precision, "engine": engine}
@@ -138,7 +155,7 @@ def compare(
     later = with_own(catalog, rows)
     model_after = ServingModel(later)
     compared = tuple(
-        Compared(
+        ComparedMeasurement(
             row=row,
             estimated_tokens_per_second=_estimated(row, catalog, model),
             before=_planned(row, catalog, model, quantile),
@@ -286,7 +303,7 @@ def _in_flight(row: Measurement, catalog: Catalog) -> float:
 
 def _planned(
     row: Measurement, catalog: Catalog, model: ServingModel, quantile: float
-) -> Planned | None:
+) -> PlannedSpeed | None:
     llm, gpu = _records_of(row, catalog)
     precision, tp, i, o = _replica(row)
     if row.regime == OFFLINE:
@@ -295,7 +312,7 @@ def _planned(
         point = model.at(llm, gpu, precision, tp, i, o, _n(row), quantile=quantile)
     if not isinstance(point, OperatingPoint):
         return None
-    return Planned(point.planned_requests_per_second * o, point.derate, point.source)
+    return PlannedSpeed(point.planned_requests_per_second * o, point.derate, point.source)
 
 
 def _replica(row: Measurement) -> tuple[str, int, float, float]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Literal
 
-from milp_planner.candidates.prices import Price, cheapest
+from milp_planner.candidates.prices import ReplicaPrice, cheapest
 from milp_planner.errors import did_you_mean, input_error
 from milp_planner.inputs.catalog.checks import unknown_gpu, unknown_llm
 from milp_planner.inputs.catalog.files import load_catalog
@@ -105,7 +105,7 @@ class Estimate:
     mfu: float | None = None
     """Share of the compute peak that useful operations use, prefill included."""
 
-    price: Price | None = None
+    price: ReplicaPrice | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -149,12 +149,24 @@ def estimate(
     confidence: float = DEFAULT_CONFIDENCE,
     catalog: Catalog | None = None,
 ) -> Estimate:
-    """What one LLM does on `tensor_parallel` GPUs, by names; see `estimate_deployment`.
+    """What one LLM does on `tensor_parallel` GPUs of a type: memory, speed, cost, bottleneck.
 
-    `precision` defaults to the LLM's own, `concurrency` to as many requests as fit,
-    `usd_per_hour` (of the whole replica) to the cheapest offering on demand, and the catalog to
-    `market`. Raises InputError for names that the catalog does not know and for numbers out of
-    range, ArgumentError for values of another type.
+    llm, gpu: names as the catalog knows them. input_tokens, output_tokens: of one request.
+    precision: of the weights; default: the LLM's own. concurrency: requests in flight; default: as
+    many as fit. tpot_limit_s: seconds per output token that must be kept; default: any.
+    usd_per_hour: of the whole replica; default: the cheapest offering on demand. confidence: how
+    sure to be of the speed, 0 to 1. catalog: default: `market`.
+
+    Returns an Estimate: GiB on each GPU, seconds, tokens/s of the replica, USD; `verdict` and
+    `reason` say where it does not fit.
+
+    Raises InputError for names that the catalog does not know and for numbers out of range,
+    ArgumentError for values of another type.
+
+    >>> from milp_planner import estimate
+    >>> found = estimate("llama-3.1-8b", "l4-24gb", input_tokens=1500, output_tokens=300)
+    >>> found.verdict, found.reason, found.tensor_parallel
+    ('fits', '', 1)
     """
     known = load_catalog() if catalog is None else catalog
     check_kind(known, Catalog, "load_catalog()")
@@ -188,7 +200,7 @@ def estimate(
     )
     price = cheapest(known, on.id, tensor_parallel)
     if usd_per_hour is not None:
-        price = Price(usd_per_hour, "as given")
+        price = ReplicaPrice(usd_per_hour, "as given")
     quantile = planning_quantile(confidence)
     return estimate_deployment(asked, ServingModel(known), price=price, quantile=quantile)
 
@@ -221,7 +233,7 @@ def estimate_deployment(
     deployment: Deployment,
     model: ServingModel,
     *,
-    price: Price | None = None,
+    price: ReplicaPrice | None = None,
     quantile: float = DEFAULT_QUANTILE,
 ) -> Estimate:
     """What `deployment` does, by the figures of the catalog that `model` was made of.

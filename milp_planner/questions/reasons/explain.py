@@ -37,7 +37,7 @@ from milp_planner.questions.reasons.entry_price import (
     entry_traffic,
 )
 from milp_planner.questions.solve import provenance_of, solve
-from milp_planner.solving.arguments import catalog_for
+from milp_planner.solving.arguments import SolverChoice, catalog_for
 from milp_planner.solving.own_rules import held_to
 from milp_planner.solving.prepare import prepare
 from milp_planner.traffic.month import hours_per_month
@@ -180,14 +180,27 @@ def explain(
     gpu: str | None = None,
     provider: str | None = None,
     time_limit_s: float | None = None,
-    solver: str | None = None,
+    solver: SolverChoice | None = None,
     rules: Iterable[Rule | type[Rule]] = (),
 ) -> WhyNot:
-    """Why an offering, a GPU type or a provider (a name or pattern) is not in the plan.
+    """Why an offering, a GPU type or a provider is not in the plan, or what it does there.
 
-    Turned down with its reasons; or feasible but dearer: by how much when it is forced in, its best
-    use, the price and the traffic at which it enters. The time limit covers everything; what it cut
-    short is named. Raises InputError when not exactly one subject is given, or it is not known.
+    offering, gpu, provider: a name, or a pattern with `*`; exactly one of the three. catalog:
+    default: the one that the problem names. time_limit_s: seconds for all solves together; solver:
+    which engines. Both stand for the problem's own settings where they are given.
+
+    Returns a WhyNot: turned down with its reasons; or feasible but dearer, by how much in USD per
+    month when it is forced in, with its best use and the price and traffic at which it would enter.
+    What the time limit cut short is named in `not_reached`.
+
+    Raises InputError when not exactly one subject is given, or it is not known; else as `solve`
+    does, ArgumentError and SolverError too.
+
+    >>> from milp_planner import explain, load_problem
+    >>> problem = load_problem("problems/inference-atlas/llama-8b-steady.yaml")
+    >>> why = explain(problem, provider="runpod")
+    >>> why.verdict, round(why.extra_usd or 0, 2)
+    ('dearer', 100.8)
     """
     problem = held_to(problem, rules)
     catalog = catalog_for(problem, catalog)

@@ -24,7 +24,7 @@ from milp_planner.questions.re_solve import (
     settings_of,
 )
 from milp_planner.questions.solve import provenance_of, solve
-from milp_planner.solving.arguments import catalog_for
+from milp_planner.solving.arguments import SolverChoice, catalog_for
 from milp_planner.solving.own_rules import held_to
 from milp_planner.solving.prepare import prepare
 from milp_planner.units import usd_shown
@@ -112,13 +112,25 @@ def explain_limits(
     catalog: Catalog | None = None,
     *,
     time_limit_s: float | None = None,
-    solver: str | None = None,
+    solver: SolverChoice | None = None,
     rules: Iterable[Rule | type[Rule]] = (),
 ) -> LimitCosts:
     """What each limit in force costs per month, each solved again without it.
 
-    Where there is no plan, the plan in the answer says why, and there are no rows. The time limit
-    covers everything; what it cut short is named. Raises InputError as `solve` does.
+    catalog: default: the one that the problem names. time_limit_s: seconds for all solves together;
+    solver: which engines. Both stand for the problem's own settings where they are given.
+
+    Returns LimitCosts: one row a limit, the dearest first, in USD per month, and what 10 % more
+    traffic costs. Where there is no plan, the plan in the answer says why, and there are no rows.
+    What the time limit cut short is named in `not_reached`.
+
+    Raises InputError, ArgumentError and SolverError as `solve` does.
+
+    >>> from milp_planner import explain_limits, load_problem
+    >>> problem = load_problem("problems/inference-atlas/llama-8b-steady.yaml")
+    >>> costs = explain_limits(problem.changed({"limits.providers.deny": ["vast_ai"]}))
+    >>> [(row.path, round(row.usd_per_month or 0.0, 2)) for row in costs.rows][:2]
+    [('limits.providers', 100.8), ('limits.billing.allow', 0.0)]
     """
     problem = held_to(problem, rules)
     catalog = catalog_for(problem, catalog)

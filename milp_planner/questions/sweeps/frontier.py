@@ -33,7 +33,7 @@ from milp_planner.questions.re_solve import (
     without_budget,
 )
 from milp_planner.questions.solve import provenance_of
-from milp_planner.solving.arguments import catalog_for
+from milp_planner.solving.arguments import SolverChoice, catalog_for
 from milp_planner.solving.optimum import Query
 from milp_planner.solving.own_rules import held_to
 from milp_planner.solving.prepare import prepare
@@ -60,7 +60,7 @@ WhenShort = Literal["fair", "priority"]
 
 
 @dataclass(frozen=True)
-class Step:
+class BudgetStep:
     """What the least budget that buys it buys."""
 
     budget_usd: float
@@ -109,7 +109,7 @@ class Frontier:
 
     low_usd: float
     high_usd: float
-    steps: tuple[Step, ...]
+    steps: tuple[BudgetStep, ...]
     smallest_budget_usd: float | None
     """Cash of the cheapest plan that serves everything; None when there is none."""
 
@@ -123,7 +123,7 @@ class Frontier:
         return DataFrame([step_dict(step) for step in self.steps])
 
 
-def step_dict(step: Step) -> dict[str, Any]:
+def step_dict(step: BudgetStep) -> dict[str, Any]:
     """The step as a flat row."""
     return {
         "budget_usd_per_month": step.budget_usd,
@@ -145,14 +145,28 @@ def budget_frontier(
     *,
     when_short: WhenShort = "fair",
     time_limit_s: float | None = None,
-    solver: str | None = None,
+    solver: SolverChoice | None = None,
     rules: Iterable[Rule | type[Rule]] = (),
 ) -> Frontier:
-    """Every budget between `low_usd` and `high_usd`, per month, at which more can be had.
+    """Every budget between `low_usd` and `high_usd` at which more can be had.
 
-    The first step is what `low_usd` itself buys. Steps closer than a cent, or three millionths of
-    the budget, are one. The time limit covers the whole search, from the largest budget downwards;
-    `unfinished` says where it ended. Raises InputError as `solve` does.
+    low_usd, high_usd: USD per month. catalog: default: the one that the problem names. when_short:
+    how a budget that does not pay for everything is shared out, where the problem does not say so
+    itself: fairly over the workloads, or by priority. time_limit_s: seconds for the whole search,
+    from the largest budget downwards; solver: which engines. Both stand for the problem's own
+    settings where they are given.
+
+    Returns a Frontier: its first step is what `low_usd` itself buys. Steps closer than a cent, or
+    three millionths of the budget, are one. `unfinished` says where the search ended.
+
+    Raises InputError for budgets out of range; else as `solve` does, ArgumentError and SolverError
+    too.
+
+    >>> from milp_planner import budget_frontier, load_problem
+    >>> problem = load_problem("problems/inference-atlas/llama-8b-steady.yaml")
+    >>> found = budget_frontier(problem, 500, 2000)
+    >>> [(step.budget_usd, step.served_share) for step in found.steps]
+    [(0, 0), (1260.0, 1.0)]
     """
     problem = held_to(problem, rules)
     catalog = catalog_for(problem, catalog)
@@ -165,7 +179,7 @@ def budget_frontier(
     settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver)
     resolver = Resolver(given, settings, provenance_of(given, settings))
     smallest = smallest_budget(resolver)
-    found: list[Step] = []
+    found: list[BudgetStep] = []
     unfinished: Unfinished | None = None
     for step in _downwards(resolver, low_usd, high_usd, smallest):
         if isinstance(step, Unfinished):
@@ -177,7 +191,9 @@ def budget_frontier(
     return Frontier(low_usd, high_usd, tuple(reversed(found)), smallest, unfinished)
 
 
-def with_budget(problem: Problem, usd: float, when_short: str) -> Problem:
+def with_budget(
+    problem: Problem, usd: float, when_short: Literal["fail", "fair", "priority"]
+) -> Problem:
     """The problem with this budget."""
     budget = Budget(usd_per_month=usd, when_short=when_short)
     limits = problem.limits.model_copy(update={"budget": budget})
@@ -192,7 +208,7 @@ def smallest_budget(resolver: Resolver) -> float | None:
 
 def _downwards(
     resolver: Resolver, low_usd: float, high_usd: float, smallest_usd: float | None
-) -> Iterator[Step | Unfinished]:
+) -> Iterator[BudgetStep | Unfinished]:
     """Steps from the largest budget to the smallest, and where the search ended early."""
     budget = high_usd
     for _ in range(MOST_STEPS):
@@ -229,12 +245,12 @@ def _resolution(usd: float) -> float:
     return max(CENT, BUDGET_TOLERANCE * usd)
 
 
-def _step(given: PlanningInput, plan: Plan, budget_usd: float) -> Step:
+def _step(given: PlanningInput, plan: Plan, budget_usd: float) -> BudgetStep:
     cash = cash_of(plan)
     spends_all = cash > budget_usd - 2 * _resolution(budget_usd)
     per_token = any(p.candidate.mode.per_token for p in plan.purchases)
     short = any(w.shortfall_share > 0 for w in plan.workloads)
-    return Step(
+    return BudgetStep(
         budget_usd=cash,
         served_share=served_share(plan),
         shares={w.name: 1 - w.shortfall_share for w in plan.workloads},
@@ -247,7 +263,7 @@ def _step(given: PlanningInput, plan: Plan, budget_usd: float) -> Step:
     )
 
 
-def _is_same(above: Step, below: Step) -> bool:
+def _is_same(above: BudgetStep, below: BudgetStep) -> bool:
     """True when the smaller budget buys all that the larger one does."""
     pairs = [(below.shares[name], share) for name, share in above.shares.items()]
     pairs.append((below.requests_share, above.requests_share))
@@ -258,7 +274,7 @@ def _is_same(above: Step, below: Step) -> bool:
 # ---- the next step above one budget
 
 
-def next_step(resolver: Resolver, plan: Plan, most_usd: float) -> Step | None:
+def next_step(resolver: Resolver, plan: Plan, most_usd: float) -> BudgetStep | None:
     """The least budget up to `most_usd` that serves at least 0.1 % more than `plan` does.
 
     `plan` is the best for the resolver's problem. For each stage of `when_short` in turn, what

@@ -129,10 +129,23 @@ def scenario_grid(
     targets: Iterable[float] = (),
     named: Iterable[Scenario] = (),
 ) -> tuple[Scenario, ...]:
-    """Every combination of the changes, one of each kind; raises InputError beyond 1,000.
+    """Every combination of the changes, one of each kind.
 
-    Kinds that compare with today (`without`, `prices`, `limits`, `targets`, `named`) begin with
-    the problem as it is. `without` entries are names such as `provider:aws`, or several of them.
+    budgets: USD per month. traffic: factors on all traffic. without: what cannot be had, such as
+    `provider:aws`, or several of them. prices: by offering or pattern, USD per GPU and hour or a
+    share of today's such as `80%`. limits: values by dotted key, as in `Problem.changed`. targets:
+    utilizations, 0 to 1. named: scenarios of your own. Kinds that compare with today (without,
+    prices, limits, targets, named) begin with the problem as it is.
+
+    Returns Scenario records, for `what_if`.
+
+    Raises InputError for more than 1,000 of them and for values out of range, ArgumentError for
+    values of another type.
+
+    >>> from milp_planner import scenario_grid
+    >>> grid = scenario_grid(traffic=[1, 2], without=["provider:aws"])
+    >>> [scenario.name for scenario in grid][:2]
+    ['traffic 1x', 'traffic 1x, without provider:aws']
     """
     budgets = _amounts("budgets", budgets)
     traffic = _amounts("traffic", traffic)
@@ -256,7 +269,19 @@ def load_scenarios(
 ) -> tuple[Scenario, ...]:
     """The scenarios of a YAML file, each checked against `problem`.
 
-    Raises InputError with every fault of all of them, with file, line and column.
+    source: a file name; with `text` nothing is read, and it only names the text. As in a problem
+    file, a time needs its unit.
+
+    Returns Scenario records in the order of the file, for `what_if`.
+
+    Raises InputError with every fault of all of them, with file, line and column; ArgumentError
+    where `source` is no file name.
+
+    >>> from milp_planner import load_problem, load_scenarios
+    >>> problem = load_problem("problems/quickstart.yaml")
+    >>> text = "{schema_version: 1, scenarios: {busy: {traffic: 2}, fewer: {limits.spot_share: 0}}}"
+    >>> [scenario.name for scenario in load_scenarios("mine.yaml", problem, text=text)]
+    ['busy', 'fewer']
     """
     check_source("load_scenarios", source, text)
     check_kind(problem, Problem, "load_problem()")

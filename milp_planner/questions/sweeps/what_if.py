@@ -23,12 +23,17 @@ from milp_planner.milp.program.language.rule import Rule
 from milp_planner.plans.document import clean
 from milp_planner.plans.records import Plan, Status
 from milp_planner.plans.sentences import first_reason
-from milp_planner.questions.break_even import BreakEven, Split, break_even, split
+from milp_planner.questions.break_even import BreakEven, FleetOrPerToken, break_even, split
 from milp_planner.questions.re_solve import Resolver, fleet_line, served_share, settings_of
 from milp_planner.questions.solve import provenance_of, solve_prepared
-from milp_planner.questions.sweeps.frontier import Step, next_step, requests_share, smallest_budget
+from milp_planner.questions.sweeps.frontier import (
+    BudgetStep,
+    next_step,
+    requests_share,
+    smallest_budget,
+)
 from milp_planner.questions.sweeps.scenarios import AS_IT_IS, Scenario, scenario_of
-from milp_planner.solving.arguments import catalog_for
+from milp_planner.solving.arguments import SolverChoice, catalog_for
 from milp_planner.solving.own_rules import held_to
 from milp_planner.solving.prepare import prepare
 from milp_planner.solving.results import Settings
@@ -57,12 +62,12 @@ class How:
     """Per scenario; None: the problem's own."""
 
     gap: float | None = None
-    solver: str | None = None
+    solver: SolverChoice | None = None
     cancel: threading.Event | None = None
 
 
 @dataclass(frozen=True)
-class Row:
+class WhatIfRow:
     """What one scenario leads to."""
 
     scenario: str
@@ -87,10 +92,10 @@ class Row:
     smallest_budget_usd: float | None = None
     """Of budget scenarios: the least cash that serves everything."""
 
-    next_step: Step | None = None
+    next_step: BudgetStep | None = None
     """Of budget scenarios that are short: the least budget that serves at least 0.1 % more."""
 
-    split: Split | None = None
+    split: FleetOrPerToken | None = None
     """Where asked for: what a fleet alone, and per-token use alone, would cost."""
 
     error: str = ""
@@ -108,7 +113,7 @@ class WhatIf:
     """One row per scenario, and what only all of them together tell."""
 
     name: str
-    rows: tuple[Row, ...]
+    rows: tuple[WhatIfRow, ...]
     break_evens: Mapping[str, BreakEven | None] = field(default_factory=dict)
     """Of traffic scenarios: by the other settings, as a text."""
 
@@ -143,7 +148,7 @@ class WhatIf:
         )
 
 
-def row_dict(row: Row) -> dict[str, Any]:
+def row_dict(row: WhatIfRow) -> dict[str, Any]:
     """The row as a flat record of strings and numbers."""
     step, parts = row.next_step, row.split
     return clean(
@@ -178,14 +183,28 @@ def what_if(
     *,
     time_limit_s: float | None = None,
     gap: float | None = None,
-    solver: str | None = None,
+    solver: SolverChoice | None = None,
     rules: Iterable[Rule | type[Rule]] = (),
 ) -> WhatIf:
-    """`problem` under every scenario: `Scenario` records, or patches by name.
+    """`problem` under every scenario, each solved on its own: one row each, in their order.
 
-    Each is solved on its own, within the time limit; `executor` runs them side by side. Raises
-    InputError for a patch by name that cannot be read; a scenario that does not fit the problem
-    gives a row that says so.
+    scenarios: Scenario records, as `load_scenarios` and `scenario_grid` give them, or patches by
+    name, `{"fewer": {"limits.max_gpus.total": 8}}`. catalog: default: the one that the problem
+    names. executor: one of `concurrent.futures`, to solve side by side. time_limit_s: seconds for
+    each scenario; gap: relative to the score; solver: which engines. These stand for the problem's
+    own settings where they are given.
+
+    Returns a WhatIf of rows in USD per month. A scenario that does not fit the problem, or that the
+    solvers fail on, gives a row that says so; the others go on.
+
+    Raises InputError for a patch by name that cannot be read and for settings out of range;
+    ArgumentError for values of another type.
+
+    >>> from milp_planner import load_problem, scenario_grid, what_if
+    >>> problem = load_problem("problems/inference-atlas/llama-8b-steady.yaml")
+    >>> found = what_if(problem, scenario_grid(traffic=[1, 2000]))
+    >>> [(row.scenario, row.cash_usd, row.gpus) for row in found.rows]
+    [('traffic 1x', 1260.0, 1), ('traffic 2000x', 2520.0, 2)]
     """
     problem = held_to(problem, rules)
     catalog = catalog_for(problem, catalog)
@@ -223,7 +242,7 @@ def rows_of(
     catalog: Catalog,
     executor: Executor | None = None,
     how: How = How(),
-) -> Iterator[Row]:
+) -> Iterator[WhatIfRow]:
     """The rows in order, each as soon as it and all before it are known."""
     try:
         known = prepare(problem, catalog)  # what most scenarios share
@@ -274,7 +293,7 @@ def _smallest_budget(
     try:
         given = prepare(*scenario.applied(problem, catalog), known)
         return smallest_budget(_resolver(given, how))
-    except (PlannerError, SolverError):
+    except PlannerError:
         return None  # the rows themselves will say why
 
 
@@ -285,26 +304,28 @@ def run_scenario(
     how: How,
     smallest_usd: float | None = None,
     known: PlanningInput | None = None,
-) -> Row:
+) -> WhatIfRow:
     """One scenario's row; errors of the input or of the solvers become a row that failed.
 
     `smallest_usd` is the least cash that serves everything, where a budget is asked about; `known`
     the problem without the scenario, prepared.
     """
     started_s = time.monotonic()
-    row = Row(scenario.name, scenario.settings, RowStatus.FAILED)
+    row = WhatIfRow(scenario.name, scenario.settings, RowStatus.FAILED)
     if how.cancel is not None and how.cancel.is_set():
         return replace(row, status=RowStatus.NO_PLAN, error="stopped early")
     try:
         given = prepare(*scenario.applied(problem, catalog), known)
         row = _solved(given, scenario, how, smallest_usd)
-    except (PlannerError, SolverError) as error:
+    except PlannerError as error:
         text = " ".join(str(error).split())
         row = replace(row, error=text, is_solver_failure=isinstance(error, SolverError))
     return replace(row, seconds=time.monotonic() - started_s)
 
 
-def _solved(given: PlanningInput, scenario: Scenario, how: How, smallest_usd: float | None) -> Row:
+def _solved(
+    given: PlanningInput, scenario: Scenario, how: How, smallest_usd: float | None
+) -> WhatIfRow:
     plan = solve_prepared(given, _settings(given, how))
     row = _row(scenario, plan)
     if scenario.budget_usd is None and not scenario.compares_per_token:
@@ -332,9 +353,9 @@ def _settings(given: PlanningInput, how: How) -> Settings:
     )
 
 
-def _row(scenario: Scenario, plan: Plan) -> Row:
+def _row(scenario: Scenario, plan: Plan) -> WhatIfRow:
     status = RowStatus(plan.status.value)
-    row = Row(scenario.name, scenario.settings, status, certified=plan.proof.certified)
+    row = WhatIfRow(scenario.name, scenario.settings, status, certified=plan.proof.certified)
     if not plan.status.has_plan:
         return replace(row, error=first_reason(plan) or "no plan in time")
     return replace(
@@ -349,7 +370,9 @@ def _row(scenario: Scenario, plan: Plan) -> Row:
     )
 
 
-def _with_next_step(row: Row, plan: Plan, resolver: Resolver, smallest_usd: float | None) -> Row:
+def _with_next_step(
+    row: WhatIfRow, plan: Plan, resolver: Resolver, smallest_usd: float | None
+) -> WhatIfRow:
     share = requests_share(resolver.given, plan) if plan.status.has_plan else None
     row = replace(row, smallest_budget_usd=smallest_usd, requests_share=share)
     is_short = any(w.shortfall_share for w in plan.workloads)
@@ -364,12 +387,12 @@ def _with_next_step(row: Row, plan: Plan, resolver: Resolver, smallest_usd: floa
 def finished(
     problem: Problem,
     scenarios: Sequence[Scenario],
-    rows: Sequence[Row],
+    rows: Sequence[WhatIfRow],
     catalog: Catalog,
     how: How,
 ) -> WhatIf:
     """The rows with the break-evens of the traffic scenarios among them."""
-    sweeps: dict[str, list[tuple[Scenario, Row]]] = {}
+    sweeps: dict[str, list[tuple[Scenario, WhatIfRow]]] = {}
     for scenario, row in zip(scenarios, rows, strict=True):
         if scenario.compares_per_token and scenario.budget_usd is None:
             sweeps.setdefault(_others(row.settings, "traffic"), []).append((scenario, row))
@@ -378,7 +401,7 @@ def finished(
 
 
 def _break_even(
-    problem: Problem, pairs: Sequence[tuple[Scenario, Row]], catalog: Catalog, how: How
+    problem: Problem, pairs: Sequence[tuple[Scenario, WhatIfRow]], catalog: Catalog, how: How
 ) -> BreakEven | None:
     known = sorted(
         ((scenario.traffic or 1.0, row.split) for scenario, row in pairs if row.split is not None),

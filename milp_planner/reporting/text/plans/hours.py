@@ -61,6 +61,6 @@ def _idle(purchases: Sequence[Purchase]) -> Iterator[str]:
     paid = sum(p.unit_hours for p in purchases)
     if not paid:
         return
-    billed = sum(p.billing_idle_usd for p in purchases)
+    billed = sum(p.billing_idle_usd or 0.0 for p in purchases)
     busy = sum((p.mean_utilization or 0.0) * p.unit_hours for p in purchases)
     yield f"idle: billing {usd(billed)} per month, capacity {percent(1 - busy / paid)} on average"

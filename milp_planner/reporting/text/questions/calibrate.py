@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from milp_planner.plans.document import clean
-from milp_planner.questions.deployments.calibrate import Calibrated, Compared, Planned
+from milp_planner.questions.deployments.calibrate import (
+    Calibrated,
+    ComparedMeasurement,
+    PlannedSpeed,
+)
 from milp_planner.reporting.text.wording import columns, count, escape, number, plural
 
 
@@ -45,7 +49,7 @@ def _ending(out: str | None) -> Iterator[str]:
         yield f"problem's own catalog: catalog: {escape(out)}"
 
 
-def _cells(c: Compared) -> list[str]:
+def _cells(c: ComparedMeasurement) -> list[str]:
     row = c.row
     estimated = c.estimated_tokens_per_second
     return [
@@ -63,7 +67,7 @@ def _cells(c: Compared) -> list[str]:
     ]
 
 
-def _planned(planned: Planned | None) -> str:
+def _planned(planned: PlannedSpeed | None) -> str:
     """`1,204 (estimated x 0.70)`."""
     if planned is None:
         return "-"
@@ -71,7 +75,7 @@ def _planned(planned: Planned | None) -> str:
     return f"{rate} ({escape(planned.source)} x {planned.derate:.2f})"
 
 
-def _row_dict(c: Compared) -> dict[str, Any]:
+def _row_dict(c: ComparedMeasurement) -> dict[str, Any]:
     return {
         **c.row.model_dump(mode="json", exclude={"override"}),
         "estimated_tokens_per_second": c.estimated_tokens_per_second,
@@ -82,7 +86,7 @@ def _row_dict(c: Compared) -> dict[str, Any]:
     }
 
 
-def _planned_dict(planned: Planned | None) -> dict[str, Any] | None:
+def _planned_dict(planned: PlannedSpeed | None) -> dict[str, Any] | None:
     if planned is None:
         return None
     return {

@@ -11,14 +11,19 @@ from milp_planner.inputs.problem.records import Problem
 from milp_planner.questions.break_even import PER_TOKEN, BreakEven
 from milp_planner.questions.sweeps.frontier import (
     MOST_STEPS,
+    BudgetStep,
     Frontier,
     FrontierEnd,
-    Step,
     Unfinished,
     step_dict,
 )
 from milp_planner.questions.sweeps.scenarios import AS_IT_IS, Scenario
-from milp_planner.questions.sweeps.what_if import Row, RowStatus, WhatIf, row_dict
+from milp_planner.questions.sweeps.what_if import (
+    RowStatus,
+    WhatIf,
+    WhatIfRow,
+    row_dict,
+)
 from milp_planner.reporting.documents.csv import to_csv
 from milp_planner.reporting.text.wording import (
     columns,
@@ -44,8 +49,8 @@ class RowTable:
     """Rows as lines of one table, written before the next row is known."""
 
     scenarios: Sequence[Scenario]
-    _today: Row | None = None
-    _above: Row | None = None
+    _today: WhatIfRow | None = None
+    _above: WhatIfRow | None = None
     _axes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -70,7 +75,7 @@ class RowTable:
         heads += ["fleet only", "per token only"] * self._compares_per_token
         return self._line([*heads, "GPUs", "in the plan"])
 
-    def line(self, row: Row) -> str:
+    def line(self, row: WhatIfRow) -> str:
         """The row's line."""
         if row.scenario == AS_IT_IS:
             self._today = row
@@ -84,7 +89,7 @@ class RowTable:
         self._above = row
         return self._line(cells)
 
-    def _same(self, row: Row) -> str:
+    def _same(self, row: WhatIfRow) -> str:
         """The smaller budget of the row above, where it buys the very same plan."""
         above = self._above
         if above is None or not row.fleet or "budget" not in row.settings:
@@ -94,7 +99,7 @@ class RowTable:
         is_same = is_same and (row.fleet, row.cash_usd) == (above.fleet, above.cash_usd)
         return above.settings["budget"] if is_same and row.status == above.status else ""
 
-    def _change(self, row: Row) -> str:
+    def _change(self, row: WhatIfRow) -> str:
         today = None if self._today is None else self._today.cash_usd
         if today is None or row.cash_usd is None or row.scenario == AS_IT_IS:
             return ""
@@ -124,11 +129,11 @@ def _side(width: int) -> tuple[str, int]:
     return ("<", -width) if width < 0 else (">", width) if width else ("<", 0)
 
 
-def _served(row: Row) -> str:
+def _served(row: WhatIfRow) -> str:
     return "-" if row.served_share is None else share_served(row.served_share)
 
 
-def _next_step(row: Row) -> str:
+def _next_step(row: WhatIfRow) -> str:
     step = row.next_step
     if step is None:
         return ""
@@ -144,7 +149,7 @@ def share_served(share: float) -> str:
     return "100 %" if share >= 1 else percent(min(share, MOST_BELOW_ALL), 1)
 
 
-def _split(row: Row) -> tuple[str, str]:
+def _split(row: WhatIfRow) -> tuple[str, str]:
     if row.split is None:
         return "-", "-"
     both = (row.split.fleet_usd, row.split.per_token_usd)
@@ -152,7 +157,7 @@ def _split(row: Row) -> tuple[str, str]:
     return fleet, tokens
 
 
-def _what(row: Row) -> str:
+def _what(row: WhatIfRow) -> str:
     if row.status is RowStatus.FAILED:
         return f"failed: {row.error}"
     text = row.fleet or f"no plan: {row.error}"
@@ -187,7 +192,7 @@ def _break_even_lines(result: WhatIf, problem: Problem) -> Iterator[str]:
         yield "Per-token billing is not in limits.billing.allow: the plans do without it."
 
 
-def _break_even(rows: Iterable[Row], even: BreakEven | None) -> str:
+def _break_even(rows: Iterable[WhatIfRow], even: BreakEven | None) -> str:
     if even is not None:
         return f"Break-even between fleet and per token: {even.above:.3g}x"
     splits = [row.split for row in rows if row.split is not None]
@@ -260,7 +265,7 @@ def frontier_text(frontier: Frontier) -> str:
     return "\n".join([*lines, *staircase(points, frontier.low_usd, frontier.high_usd)]) + "\n"
 
 
-def _step_cells(step: Step) -> list[str]:
+def _step_cells(step: BudgetStep) -> list[str]:
     about = "" if step.is_step else " (and more with every cent)"
     served, requests = share_served(step.served_share), share_served(step.requests_share)
     return [

@@ -1,0 +1,308 @@
+"""The keys of a plan's document, for reading it: every key that `plan_dict` writes, and no other.
+
+Keys that follow from others (`gpus`, `gap`, `region`, ...) must be there and are not read.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+StatusName = Literal["optimal", "feasible", "infeasible", "no_plan"]
+
+
+class Part(BaseModel):
+    """A part of the document: JSON's own types, and no key that no plan has."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Headline(Part):
+    """What a plan and an alternative say first."""
+
+    status: StatusName
+    cash_usd_per_month: float | None
+    score_usd_per_month: float | None
+    bound_usd_per_month: float | None
+    gap: float | None
+    usd_per_million_tokens: float | None
+    gpus: int
+    providers: list[str]
+
+
+class ClassPart(Part):
+    """How a unit serves one request class."""
+
+    share: float
+    unit_requests_per_second: float
+    concurrency_per_replica: float | None
+    tpot_s: float | None
+    ttft_s: float | None
+    ttft_measured: bool
+    derate: float
+    source: str
+    detail: str
+
+
+class PurchasePart(Part):
+    """The row of a purchase."""
+
+    workload: str
+    provider: str
+    offering: str
+    region: str
+    billing: str
+    gpu: str
+    gpus_per_unit: int
+    units: int
+    gpus: int
+    precision: str
+    tensor_parallel: int
+    replicas_per_unit: int
+    usd_per_gpu_hour: float | None
+    usd_per_unit_hour: float | None
+    unit_hours_per_month: float
+    cash_usd_per_month: float
+    commitment_usd: float
+    requests_share: float
+    capacity_requests_per_second: float
+    throughput_source: str
+    derate: float | None
+    tpot_s: float | None
+    ttft_s: float | None
+    units_by_block: str
+    price_as_of: date = Field(strict=False)
+    price_source: str
+    price_override: bool
+    price_note: str
+
+
+class PurchaseOfPlan(PurchasePart):
+    """A purchase of the plan itself, which tells its request classes, too."""
+
+    classes: list[ClassPart]
+
+
+class WorkloadPart(Part):
+    """How one workload fares."""
+
+    name: str
+    llm: str
+    unit: str
+    peak_requests_per_second: float
+    capacity_requests_per_second: float
+    utilization: float | None
+    utilization_limit: float
+    band: str
+    tpot_s: float | None
+    tpot_wish_s: float | None
+    ttft_s: float | None
+    ttft_wish_s: float | None
+    ttft_verified: bool
+    strict: bool
+    shortfall_share: float
+    tokens_per_month: float
+    cash_usd_per_month: float
+    usd_per_million_tokens: float | None
+    penalties_usd_per_month: dict[str, float]
+
+
+class BlockPart(Part):
+    """A time block."""
+
+    name: str
+    hours: float
+
+
+class RoutePart(Part):
+    """Who serves a share of a class in a block."""
+
+    workload: str
+    block: str
+    class_: str = Field(validation_alias="class")
+    offering: str
+    billing: str
+    precision: str
+    tensor_parallel: int
+    share: float = Field(gt=0)
+    peak_requests_per_second: float
+
+
+class UnitChangePart(Part):
+    """What becomes of today's units."""
+
+    workload: str
+    offering: str
+    billing: str
+    today: int
+    planned: int
+    keep: int
+    add: int
+    remove: int
+
+
+class LossPart(Part):
+    """What one loss leaves."""
+
+    workload: str
+    kind: str
+    lost: str
+    block: str
+    left: float
+    served: float
+    unit: str
+    share: float
+    utilization: float | None
+
+
+class ResiliencePart(Part):
+    """What surviving a loss means."""
+
+    costs_usd_per_month: float | None
+    costs_share: float | None
+    score_without_usd_per_month: float | None
+    proven: bool | None
+    worst_losses: list[LossPart]
+
+
+class AlternativePart(Headline):
+    """A next-best plan."""
+
+    rank: int
+    extra_score_usd_per_month: float | None
+    extra_cash_usd_per_month: float | None
+    certified: bool
+    bands: dict[str, str]
+    what_changed: str
+    trade: str
+    changes: list[dict[str, Any]]
+    purchases: list[PurchasePart]
+
+
+class FitPart(Part):
+    """Why a replica cannot serve."""
+
+    workload: str
+    gpu: str
+    tensor_parallel: int
+    precision: str
+    reason: str
+    fastest_tpot_s: float | None
+
+
+class ConflictPart(Part):
+    """A limit of those that cannot be kept together."""
+
+    path: str
+    value: str
+
+
+class ChangePart(Part):
+    """A change that gives a plan."""
+
+    path: str
+    now: str
+    text: str
+    patch: dict[str, Any]
+    too_little: dict[str, Any] | None
+    cash_usd_per_month: float
+    fleet: str
+    proven: bool
+    is_enough: bool
+
+
+class DiagnosisPart(Part):
+    """Why there is no plan."""
+
+    headline: str
+    is_smallest: bool
+    fits: list[FitPart]
+    conflict: list[ConflictPart]
+    changes: list[ChangePart]
+    combination: list[ChangePart]
+    combination_usd_per_month: float | None
+    not_reached: list[str]
+
+
+class TurnedDownPart(Part):
+    """How many offerings were turned down, by reason."""
+
+    count: int
+    by_reason: list[dict[str, Any]]
+
+
+class EnginePart(Part):
+    """What one solver said."""
+
+    name: str
+    version: str
+    status: str
+    objective: float | None
+    bound: float | None
+    seconds: float = 0.0
+
+
+class ProofPart(Part):
+    """How the status is known."""
+
+    certified: bool
+    certified_by: list[str]
+    score_usd_per_month: float | None
+    bound_usd_per_month: float | None
+    gap: float | None
+    engines: list[EnginePart]
+    rows: int
+    columns: int
+    notes: list[str]
+    seconds: float = 0.0
+
+
+class CatalogPart(Part):
+    """Which catalog was used."""
+
+    name: str
+    version: str
+    sha256: str
+    overrides: int
+
+
+class ProvenancePart(Part):
+    """Where the answer comes from."""
+
+    planner_version: str
+    catalog: CatalogPart
+    problem_sha256: str
+    oldest_price: str | None
+    solver: list[str]
+    seed: int
+    time_limit_s: float
+    gap_asked: float
+
+
+class PlanDocument(Headline):
+    """The whole document; `range` and `failed_gates` are what `solve --json` adds to a plan."""
+
+    document_version: int
+    name: str
+    tokens_per_month: float
+    costs_usd_per_month: dict[str, float]
+    purchases: list[PurchaseOfPlan]
+    workloads: list[WorkloadPart]
+    blocks: list[BlockPart]
+    routes: list[RoutePart]
+    changes_from_today: list[UnitChangePart]
+    resilience: ResiliencePart | None
+    alternatives: list[AlternativePart]
+    alternatives_note: str
+    reasons: list[str]
+    diagnosis: DiagnosisPart | None
+    measure_next: dict[str, Any] | None
+    turned_down: TurnedDownPart
+    warnings: list[str]
+    not_included: list[str]
+    proof: ProofPart
+    provenance: ProvenancePart
+    range: dict[str, Any] | None = None
+    failed_gates: list[str] = []
