@@ -103,7 +103,6 @@ if TYPE_CHECKING:
         Status,
         WorkloadPlan,
     )
-    from milp_planner.questions.break_even import BreakEven, FleetOrPerToken
     from milp_planner.questions.confidence import ConfidenceCase, ConfidenceRange, confidence_range
     from milp_planner.questions.deployments.calibrate import (
         Calibrated,
@@ -117,10 +116,11 @@ if TYPE_CHECKING:
     from milp_planner.questions.reasons.explain import BestUse, Refusal, WhyNot, explain
     from milp_planner.questions.reasons.limit_costs import LimitCost, LimitCosts, explain_limits
     from milp_planner.questions.solve import solve
+    from milp_planner.questions.sweeps.break_even import BreakEven, FleetOrPerToken
     from milp_planner.questions.sweeps.frontier import BudgetStep, Frontier, budget_frontier
     from milp_planner.questions.sweeps.scenarios import Scenario, load_scenarios, scenario_grid
     from milp_planner.questions.sweeps.what_if import WhatIf, WhatIfRow, what_if
-    from milp_planner.solving.arguments import SolverChoice
+    from milp_planner.solving.checks.arguments import SolverChoice
     from milp_planner.solving.prepare import prepare
     from milp_planner.solving.results import Interrupted
     from milp_planner.traffic.digest import MonthPart, SizeBin, TraceDigest
@@ -316,8 +316,8 @@ HOMES = {
         "TraceColumns",
         "Traffic",
     ),
-    "solving.arguments": ("SolverChoice",),
-    "questions.break_even": ("BreakEven", "FleetOrPerToken"),
+    "solving.checks.arguments": ("SolverChoice",),
+    "questions.sweeps.break_even": ("BreakEven", "FleetOrPerToken"),
     "questions.confidence": ("ConfidenceCase", "ConfidenceRange", "confidence_range"),
     "questions.reasons.entry_price": ("EntryPrice", "EntryTraffic"),
     "questions.evaluate": ("Breach", "Evaluation", "evaluate"),

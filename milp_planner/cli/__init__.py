@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from milp_planner.cli.signals import leaving_nothing_to_do, signals_exit_at_once
+from milp_planner.cli.parts.signals import leaving_nothing_to_do, signals_exit_at_once
 
 __all__ = ["main"]
 

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from milp_planner.cli import exit_codes
 from milp_planner.cli.commands.asking import explain, what_if
 from milp_planner.cli.commands.authoring import init, schema
 from milp_planner.cli.commands.calibrating import calibrate
@@ -18,6 +17,7 @@ from milp_planner.cli.commands.inspecting import check, options
 from milp_planner.cli.commands.serving import estimate
 from milp_planner.cli.commands.solving import solve
 from milp_planner.cli.commands.traffic import traffic
+from milp_planner.cli.parts import exit_codes
 
 KEEP_LINES = "\b"
 EXIT_CODE_HELP = "\n".join(

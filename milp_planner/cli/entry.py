@@ -14,8 +14,8 @@ from typing import Any
 
 import typer
 
-from milp_planner.cli import exit_codes, streams
-from milp_planner.cli.signals import Terminated, sigterm_raises
+from milp_planner.cli.parts import exit_codes, streams
+from milp_planner.cli.parts.signals import Terminated, sigterm_raises
 from milp_planner.errors import Fault, InputError, PlannerError, SolverError
 
 PROGRAM = "milp-planner"

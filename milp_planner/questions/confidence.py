@@ -9,7 +9,7 @@ from milp_planner.inputs.problem.records import Problem
 from milp_planner.plans.records import Plan, Status
 from milp_planner.questions.solve import solve
 from milp_planner.serving.derate import planning_quantile
-from milp_planner.solving.arguments import SolverChoice, catalog_for
+from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
 
 MEDIAN = 0.50
 LOW = 0.05

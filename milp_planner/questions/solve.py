@@ -27,12 +27,12 @@ from milp_planner.plans.reasons import (
     Refusals,
 )
 from milp_planner.plans.records import Diagnosis, Plan, Proof, Provenance, Status
-from milp_planner.questions.re_solve import settings_of
-from milp_planner.questions.reasons.diagnose import diagnosis_of
-from milp_planner.solving.arguments import SolverChoice, catalog_for, check_settings
-from milp_planner.solving.own_rules import held_to
+from milp_planner.questions.diagnosis.diagnose import diagnosis_of
+from milp_planner.solving.checks.arguments import SolverChoice, catalog_for, check_settings
+from milp_planner.solving.checks.own_rules import held_to
 from milp_planner.solving.parts import first_answer
 from milp_planner.solving.prepare import prepare
+from milp_planner.solving.re_solve import settings_of
 from milp_planner.solving.resilience import resilience_cost
 from milp_planner.solving.results import NOT_SOLVED, Interrupted, SearchResult, Settings
 from milp_planner.solving.search import Search

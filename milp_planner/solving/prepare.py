@@ -14,9 +14,9 @@ from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.load import located
 from milp_planner.inputs.problem.records import Penalties, Problem, Workload
 from milp_planner.serving.memory import precisions_of
-from milp_planner.solving.arguments import check_problem_and_catalog
-from milp_planner.solving.bounds import bound_faults, without_specks
-from milp_planner.solving.names import fleet_faults, limit_faults, with_known_billings
+from milp_planner.solving.checks.arguments import check_problem_and_catalog
+from milp_planner.solving.checks.bounds import bound_faults, without_specks
+from milp_planner.solving.checks.names import fleet_faults, limit_faults, with_known_billings
 from milp_planner.traffic.month import Schedule, make_schedule
 
 

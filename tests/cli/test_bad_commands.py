@@ -15,8 +15,8 @@ from typing import Any
 import numpy
 import pytest
 
-from milp_planner.cli import exit_codes
 from milp_planner.cli.commands import authoring
+from milp_planner.cli.parts import exit_codes
 from milp_planner.errors import InputError
 from milp_planner.inputs.catalog.files import load_catalog
 from milp_planner.inputs.catalog.owned import owned_usd_per_hour
@@ -29,14 +29,14 @@ from milp_planner.questions import solve as planner
 from milp_planner.questions.confidence import confidence_range
 from milp_planner.questions.deployments.calibrate import calibrate
 from milp_planner.questions.deployments.estimate import estimate
+from milp_planner.questions.diagnosis.diagnose import diagnose
 from milp_planner.questions.evaluate import evaluate
-from milp_planner.questions.reasons.diagnose import diagnose
 from milp_planner.questions.reasons.explain import explain
 from milp_planner.questions.reasons.limit_costs import explain_limits
 from milp_planner.questions.sweeps.frontier import budget_frontier
 from milp_planner.questions.sweeps.scenarios import Scenario, load_scenarios, scenario_grid
 from milp_planner.questions.sweeps.what_if import what_if
-from milp_planner.solving.arguments import check_settings
+from milp_planner.solving.checks.arguments import check_settings
 from milp_planner.solving.prepare import prepare
 from tests.support import builders
 from tests.support.toy import ENVIRONMENT

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from milp_planner.cli import entry, exit_codes, main
-from milp_planner.cli.signals import Terminated, signals_exit_at_once, sigterm_raises
+from milp_planner.cli.parts.signals import Terminated, signals_exit_at_once, sigterm_raises
 from milp_planner.plans.records import Status
 from milp_planner.questions import solve as planner
 from milp_planner.reporting.formats import FORMATS

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from milp_planner.cli import exit_codes, streams
+from milp_planner.cli.parts import exit_codes, streams
 from milp_planner.questions import solve as planner
 from tests.support.toy import ENVIRONMENT, PROBLEM, raising
 

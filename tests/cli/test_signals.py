@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from milp_planner.cli import exit_codes
-from milp_planner.cli.signals import Terminated, signals_wait, sigterm_raises
+from milp_planner.cli.parts import exit_codes
+from milp_planner.cli.parts.signals import Terminated, signals_wait, sigterm_raises
 from milp_planner.milp.engines.scratch import scratch_folder
 from tests.support.toy import CATALOG, PROBLEM
 

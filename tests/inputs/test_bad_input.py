@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from milp_planner.cli import exit_codes
+from milp_planner.cli.parts import exit_codes
 from tests.support.toy import PROBLEM, write
 
 pytest_plugins = ["tests.support.refusing"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from milp_planner.cli import exit_codes
+from milp_planner.cli.parts import exit_codes
 from milp_planner.inputs.reading.field_types import MOST_UNITS
 from tests.support.toy import CATALOG, PROBLEM, write
 

@@ -18,9 +18,9 @@ from milp_planner.milp.program.families import CONSTRAINTS
 from milp_planner.milp.program.model import build_model
 from milp_planner.milp.program.read_solution import read_solution
 from milp_planner.questions.evaluate import Units, evaluate
-from milp_planner.questions.re_solve import settings_of
 from milp_planner.questions.solve import provenance_of
 from milp_planner.solving.assemble import assemble
+from milp_planner.solving.re_solve import settings_of
 from tests.support.builders import (
     big_and_small,
     catalog,

@@ -383,10 +383,10 @@ def test_two_workloads_may_both_be_stranded():
 
 
 def test_what_the_time_limit_cut_short_is_named():
-    from milp_planner.questions.re_solve import settings_of
-    from milp_planner.questions.reasons.diagnose import diagnosis_of
+    from milp_planner.questions.diagnosis.diagnose import diagnosis_of
     from milp_planner.questions.solve import provenance_of
     from milp_planner.solving.prepare import prepare
+    from milp_planner.solving.re_solve import settings_of
 
     asked = problem(13, limits={"max_gpus": {"total": 1}})
     given_ = prepare(asked, big_and_small())

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from milp_planner import Status, prepare, solve
-from milp_planner.cli.signals import Terminated
+from milp_planner.cli.parts.signals import Terminated
 from milp_planner.inputs.problem.records import Alternatives
 from milp_planner.plans.differences import combines, trade, what_changed
 from milp_planner.plans.sentences import alternatives_text

@@ -7,10 +7,10 @@ import pytest
 from milp_planner import Status, evaluate, prepare, solve
 from milp_planner.plans.consequences import ResilienceCost
 from milp_planner.plans.losses import worst_losses
-from milp_planner.questions.re_solve import settings_of
 from milp_planner.questions.solve import plan_of, provenance_of
 from milp_planner.reporting.text.plans.evaluation import evaluation_text
 from milp_planner.reporting.text.plans.fleet_facts import resilience_lines
+from milp_planner.solving.re_solve import settings_of
 from milp_planner.solving.search import Search
 from tests.support.builders import big_and_small, catalog, offering, problem, raw, workload
 

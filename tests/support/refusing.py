@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from milp_planner.cli import exit_codes
+from milp_planner.cli.parts import exit_codes
 from tests.support.toy import PROBLEM
 
 pytest_plugins = ["tests.support.toy_cli"]

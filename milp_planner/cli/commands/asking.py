@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from milp_planner.cli import bars, exit_codes, streams, sweeps
 from milp_planner.cli.commands.solving import STDOUT, chosen_format
-from milp_planner.cli.loading import inputs_of, read_catalog, read_problem
-from milp_planner.cli.parameters import (
+from milp_planner.cli.parts import bars, exit_codes, streams, sweeps
+from milp_planner.cli.parts.loading import inputs_of, read_catalog, read_problem
+from milp_planner.cli.parts.parameters import (
     AsJson,
     AsOf,
     CatalogName,
@@ -29,8 +29,8 @@ from milp_planner.cli.parameters import (
     TimeLimit,
     choice_of,
 )
-from milp_planner.cli.signals import signals_exit_at_once
-from milp_planner.cli.values import read_jobs
+from milp_planner.cli.parts.signals import signals_exit_at_once
+from milp_planner.cli.parts.values import read_jobs
 
 if TYPE_CHECKING:
     from milp_planner.inputs.catalog.records import Catalog
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from milp_planner.plans.records import Plan
     from milp_planner.questions.sweeps.scenarios import Scenario
     from milp_planner.questions.sweeps.what_if import How, WhatIf, WhatIfRow
-    from milp_planner.solving.arguments import SolverChoice
+    from milp_planner.solving.checks.arguments import SolverChoice
 
 Many = list[str] | None
 

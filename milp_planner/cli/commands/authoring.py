@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from milp_planner.cli import exit_codes, streams
-from milp_planner.cli.loading import STDIN
+from milp_planner.cli.parts import exit_codes, streams
+from milp_planner.cli.parts.loading import STDIN
 
 EXAMPLE = "example.yaml"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

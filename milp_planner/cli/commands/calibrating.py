@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from milp_planner.cli import exit_codes, streams
-from milp_planner.cli.deployment_options import (
+from milp_planner.cli.parts import exit_codes, streams
+from milp_planner.cli.parts.deployment_options import (
     Confidence,
     WhichCatalog,
     read_confidence,
     read_counts,
 )
-from milp_planner.cli.parameters import AsJson, AsOf, Overlays, Quiet
+from milp_planner.cli.parts.parameters import AsJson, AsOf, Overlays, Quiet
 
 MOST_GPUS = 8
 

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from milp_planner.cli import exit_codes, streams
-from milp_planner.cli.parameters import AsJson, AsOf, Overlays
+from milp_planner.cli.parts import exit_codes, streams
+from milp_planner.cli.parts.parameters import AsJson, AsOf, Overlays
 
 
 class Kind(StrEnum):
@@ -34,7 +34,7 @@ def list_records(
     as_json: AsJson = False,
 ) -> int:
     """List LLMs, GPUs, offerings or providers."""
-    from milp_planner.cli.loading import read_named_catalog
+    from milp_planner.cli.parts.loading import read_named_catalog
     from milp_planner.reporting.documents.json import to_json
     from milp_planner.reporting.text.inputs.catalog import LISTS, overview
     from milp_planner.reporting.text.records import record_lines, table_lines
@@ -57,7 +57,7 @@ def show(
     as_json: AsJson = False,
 ) -> int:
     """Show all that is known about one LLM, GPU or offering."""
-    from milp_planner.cli.loading import read_named_catalog
+    from milp_planner.cli.parts.loading import read_named_catalog
     from milp_planner.reporting.documents.json import to_json
     from milp_planner.reporting.text.inputs.catalog import show_dict, show_text
 
@@ -73,7 +73,7 @@ def check_folder(
     as_json: AsJson = False,
 ) -> int:
     """Check every row of a catalog folder."""
-    from milp_planner.cli.loading import shipped_name
+    from milp_planner.cli.parts.loading import shipped_name
     from milp_planner.inputs.problem.load import load_named_catalog
     from milp_planner.reporting.documents.json import to_json
     from milp_planner.reporting.text.inputs.catalog import overview

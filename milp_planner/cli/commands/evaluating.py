@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from milp_planner.cli import exit_codes, streams
-from milp_planner.cli.loading import read_catalog, read_problem
-from milp_planner.cli.parameters import (
+from milp_planner.cli.parts import exit_codes, streams
+from milp_planner.cli.parts.loading import read_catalog, read_problem
+from milp_planner.cli.parts.parameters import (
     AsJson,
     AsOf,
     CatalogName,

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from milp_planner.cli import exit_codes, streams
-from milp_planner.cli.parameters import AsJson, AsOf
+from milp_planner.cli.parts import exit_codes, streams
+from milp_planner.cli.parts.parameters import AsJson, AsOf
 
 
 class Peer(StrEnum):
@@ -83,7 +83,7 @@ def diff(
     as_json: AsJson = False,
 ) -> int:
     """Say what differs between two catalogs: rows added, removed and changed."""
-    from milp_planner.cli.loading import read_named_catalog
+    from milp_planner.cli.parts.loading import read_named_catalog
     from milp_planner.inputs.catalog.diff import catalog_diff
     from milp_planner.reporting.documents.json import to_json
 

@@ -9,9 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from milp_planner.cli import exit_codes, streams
-from milp_planner.cli.loading import read_catalog, read_problem
-from milp_planner.cli.parameters import AsJson, AsOf, CatalogName, Overlays, ProblemFile, Quiet
+from milp_planner.cli.parts import exit_codes, streams
+from milp_planner.cli.parts.loading import read_catalog, read_problem
+from milp_planner.cli.parts.parameters import (
+    AsJson,
+    AsOf,
+    CatalogName,
+    Overlays,
+    ProblemFile,
+    Quiet,
+)
 
 if TYPE_CHECKING:
     from milp_planner.candidates.records import PlanningInput

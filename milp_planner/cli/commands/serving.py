@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from milp_planner.cli import deployment_options as options
-from milp_planner.cli import exit_codes, streams
-from milp_planner.cli.deployment_options import names_in, read_confidence, read_counts
-from milp_planner.cli.loading import read_named_catalog
-from milp_planner.cli.parameters import AsJson, AsOf, Overlays, Quiet
+from milp_planner.cli.parts import deployment_options as options
+from milp_planner.cli.parts import exit_codes, streams
+from milp_planner.cli.parts.deployment_options import names_in, read_confidence, read_counts
+from milp_planner.cli.parts.loading import read_named_catalog
+from milp_planner.cli.parts.parameters import AsJson, AsOf, Overlays, Quiet
 
 if TYPE_CHECKING:
     from milp_planner.candidates.prices import ReplicaPrice

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from milp_planner.cli import exit_codes, streams
-from milp_planner.cli.gates import Gates
-from milp_planner.cli.loading import inputs_of, read_catalog, read_problem
-from milp_planner.cli.parameters import (
+from milp_planner.cli.parts import exit_codes, streams
+from milp_planner.cli.parts.gates import Gates
+from milp_planner.cli.parts.loading import inputs_of, read_catalog, read_problem
+from milp_planner.cli.parts.parameters import (
     AlternativesCount,
     AsJson,
     AsOf,
@@ -34,14 +34,14 @@ from milp_planner.cli.parameters import (
     TimeLimit,
     choice_of,
 )
-from milp_planner.cli.signals import signals_exit_at_once
+from milp_planner.cli.parts.signals import signals_exit_at_once
 
 if TYPE_CHECKING:
     from milp_planner.inputs.catalog.records import Catalog
     from milp_planner.inputs.problem.records import Problem
     from milp_planner.plans.records import Plan
     from milp_planner.questions.confidence import ConfidenceRange
-    from milp_planner.solving.arguments import SolverChoice
+    from milp_planner.solving.checks.arguments import SolverChoice
 
 STDOUT = Path("-")
 SUFFIX_FORMATS = {".json": "json", ".csv": "csv"}

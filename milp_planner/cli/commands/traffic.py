@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from milp_planner.cli import exit_codes, streams
-from milp_planner.cli.loading import read_problem
-from milp_planner.cli.parameters import AsJson, ProblemFile
+from milp_planner.cli.parts import exit_codes, streams
+from milp_planner.cli.parts.loading import read_problem
+from milp_planner.cli.parts.parameters import AsJson, ProblemFile
 
 
 def traffic(file: ProblemFile, as_json: AsJson = False) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from milp_planner.milp.presolve.forced_use import Required, Wanted
 from milp_planner.plans.records import Plan, Purchase, Status
-from milp_planner.questions.re_solve import Resolver, repriced, scaled_traffic, score_of
+from milp_planner.solving.re_solve import Resolver, repriced, scaled_traffic, score_of
 
 CENT = 0.01
 LEAST_FACTOR = 1e-3

@@ -22,14 +22,6 @@ from milp_planner.milp.program.language.rule import Rule
 from milp_planner.milp.program.limits.filters import names_in
 from milp_planner.plans.document import clean
 from milp_planner.plans.records import Plan, Status
-from milp_planner.questions.re_solve import (
-    Resolver,
-    fleet_line,
-    only_candidates,
-    score_of,
-    served_share,
-    settings_of,
-)
 from milp_planner.questions.reasons.entry_price import (
     EntryPrice,
     EntryTraffic,
@@ -37,9 +29,17 @@ from milp_planner.questions.reasons.entry_price import (
     entry_traffic,
 )
 from milp_planner.questions.solve import provenance_of, solve
-from milp_planner.solving.arguments import SolverChoice, catalog_for
-from milp_planner.solving.own_rules import held_to
+from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
+from milp_planner.solving.checks.own_rules import held_to
 from milp_planner.solving.prepare import prepare
+from milp_planner.solving.re_solve import (
+    Resolver,
+    fleet_line,
+    only_candidates,
+    score_of,
+    served_share,
+    settings_of,
+)
 from milp_planner.traffic.month import hours_per_month
 from milp_planner.units import SECONDS_PER_HOUR
 

@@ -14,7 +14,11 @@ from milp_planner.milp.program.language.loosening import CashLimit, LimitInForce
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.plans.document import clean
 from milp_planner.plans.records import Plan, Status
-from milp_planner.questions.re_solve import (
+from milp_planner.questions.solve import provenance_of, solve
+from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
+from milp_planner.solving.checks.own_rules import held_to
+from milp_planner.solving.prepare import prepare
+from milp_planner.solving.re_solve import (
     Resolver,
     cash_of,
     fleet_line,
@@ -23,10 +27,6 @@ from milp_planner.questions.re_solve import (
     served_share,
     settings_of,
 )
-from milp_planner.questions.solve import provenance_of, solve
-from milp_planner.solving.arguments import SolverChoice, catalog_for
-from milp_planner.solving.own_rules import held_to
-from milp_planner.solving.prepare import prepare
 from milp_planner.units import usd_shown
 
 if TYPE_CHECKING:

@@ -21,7 +21,12 @@ from milp_planner.inputs.reading.arguments import check_number
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.milp.program.lexicographic import Held, Stage, stages_of
 from milp_planner.plans.records import Plan, Status
-from milp_planner.questions.re_solve import (
+from milp_planner.questions.solve import provenance_of
+from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
+from milp_planner.solving.checks.own_rules import held_to
+from milp_planner.solving.optimum import Query
+from milp_planner.solving.prepare import prepare
+from milp_planner.solving.re_solve import (
     SHARE_TOLERANCE,
     Resolver,
     cash_of,
@@ -32,11 +37,6 @@ from milp_planner.questions.re_solve import (
     settings_of,
     without_budget,
 )
-from milp_planner.questions.solve import provenance_of
-from milp_planner.solving.arguments import SolverChoice, catalog_for
-from milp_planner.solving.optimum import Query
-from milp_planner.solving.own_rules import held_to
-from milp_planner.solving.prepare import prepare
 from milp_planner.solving.results import SearchResult
 from milp_planner.solving.shortage import as_much_as_paid_for
 

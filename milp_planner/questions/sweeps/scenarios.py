@@ -32,8 +32,8 @@ from milp_planner.inputs.reading.arguments import (
 from milp_planner.inputs.reading.records import Frozen
 from milp_planner.inputs.reading.strict_yaml import read_yaml
 from milp_planner.inputs.reading.validation import validate
-from milp_planner.questions.re_solve import scaled_traffic
 from milp_planner.questions.sweeps.market import Price, denying, read_price, repriced_catalog
+from milp_planner.solving.re_solve import scaled_traffic
 from milp_planner.units import parse_number
 
 AS_IT_IS = "as it is"

@@ -23,9 +23,8 @@ from milp_planner.milp.program.language.rule import Rule
 from milp_planner.plans.document import clean
 from milp_planner.plans.records import Plan, Status
 from milp_planner.plans.sentences import first_reason
-from milp_planner.questions.break_even import BreakEven, FleetOrPerToken, break_even, split
-from milp_planner.questions.re_solve import Resolver, fleet_line, served_share, settings_of
 from milp_planner.questions.solve import provenance_of, solve_prepared
+from milp_planner.questions.sweeps.break_even import BreakEven, FleetOrPerToken, break_even, split
 from milp_planner.questions.sweeps.frontier import (
     BudgetStep,
     next_step,
@@ -33,9 +32,10 @@ from milp_planner.questions.sweeps.frontier import (
     smallest_budget,
 )
 from milp_planner.questions.sweeps.scenarios import AS_IT_IS, Scenario, scenario_of
-from milp_planner.solving.arguments import SolverChoice, catalog_for
-from milp_planner.solving.own_rules import held_to
+from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
+from milp_planner.solving.checks.own_rules import held_to
 from milp_planner.solving.prepare import prepare
+from milp_planner.solving.re_solve import Resolver, fleet_line, served_share, settings_of
 from milp_planner.solving.results import Settings
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from milp_planner.plans.sentences import reason_lines
-from milp_planner.questions.re_solve import cash_of, fleet_line
 from milp_planner.questions.reasons.explain import BestUse, NotReached, Verdict, WhyNot
 from milp_planner.questions.reasons.limit_costs import LimitCost, LimitCosts
 from milp_planner.reporting.text.wording import (
@@ -19,6 +18,7 @@ from milp_planner.reporting.text.wording import (
     signed_usd,
     usd,
 )
+from milp_planner.solving.re_solve import cash_of, fleet_line
 
 MOST_REFUSALS_SHOWN = 8
 LEFT_OPEN = "Left open by the time limit or the solvers"

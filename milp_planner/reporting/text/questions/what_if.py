@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from milp_planner.inputs.problem.policies import allowed_billings
 from milp_planner.inputs.problem.records import Problem
-from milp_planner.questions.break_even import PER_TOKEN, BreakEven
+from milp_planner.questions.sweeps.break_even import PER_TOKEN, BreakEven
 from milp_planner.questions.sweeps.frontier import (
     MOST_STEPS,
     BudgetStep,

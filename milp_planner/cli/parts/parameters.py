@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from milp_planner.cli.values import (
+from milp_planner.cli.parts.values import (
     read_alternatives,
     read_date,
     read_days,
@@ -19,7 +19,7 @@ from milp_planner.cli.values import (
 )
 
 if TYPE_CHECKING:
-    from milp_planner.solving.arguments import SolverChoice
+    from milp_planner.solving.checks.arguments import SolverChoice
 
 
 class DifferBy(StrEnum):

@@ -10,8 +10,8 @@ from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.problem.policies import allowed_billings
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.plans.records import Plan
-from milp_planner.questions.re_solve import Resolver, cash_of, scaled_traffic
 from milp_planner.questions.sweeps.market import with_billings
+from milp_planner.solving.re_solve import Resolver, cash_of, scaled_traffic
 
 PRECISION = 1e-3
 """Relative width of the bracket around the break-even."""

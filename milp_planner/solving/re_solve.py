@@ -15,7 +15,7 @@ from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.records import Alternatives, Penalties, Problem
 from milp_planner.milp.presolve.forced_use import Required, Wanted
 from milp_planner.plans.records import Plan, Proof, Provenance, Status
-from milp_planner.solving.arguments import SolverChoice, check_settings
+from milp_planner.solving.checks.arguments import SolverChoice, check_settings
 from milp_planner.solving.optimum import Optimizer
 from milp_planner.solving.parts import first_answer
 from milp_planner.solving.prepare import listing_key, prepare

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from milp_planner.cli.values import read_duration_s
+from milp_planner.cli.parts.values import read_duration_s
 
 MOST_TOKENS = 100_000_000
 

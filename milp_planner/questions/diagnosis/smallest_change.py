@@ -20,7 +20,7 @@ from milp_planner.milp.program.language.loosening import (
     merged_patch,
 )
 from milp_planner.plans.records import Change, Plan, Status
-from milp_planner.questions.re_solve import Resolver, cash_of, cash_only, fleet_line
+from milp_planner.solving.re_solve import Resolver, cash_of, cash_only, fleet_line
 from milp_planner.solving.results import SearchResult
 from milp_planner.units import CENTS_PER_USD, usd_shown
 

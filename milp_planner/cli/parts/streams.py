@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from milp_planner.cli.signals import signals_wait
+from milp_planner.cli.parts.signals import signals_wait
 from milp_planner.errors import PlannerError
 
 MOST_WARNINGS_SHOWN = 5

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
 
-from milp_planner.cli import exit_codes
+from milp_planner.cli.parts import exit_codes
 
 Handler = Callable[[int, FrameType | None], object]
 

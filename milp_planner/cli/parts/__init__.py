@@ -1,0 +1,1 @@
+"""What the commands share: streams, loading, parameters, exit codes."""

@@ -1,0 +1,1 @@
+"""What is asked of arguments, names and numbers before anything is computed."""
