@@ -89,12 +89,10 @@ if TYPE_CHECKING:
     from milp_planner.milp.program.language.rule import Rule, Standing
     from milp_planner.milp.program.language.variables import Fleet
     from milp_planner.plans.consequences import DocumentParts, Loss, ResilienceCost, UnitChange
+    from milp_planner.plans.diagnosis import Change, Diagnosis, Misfit
     from milp_planner.plans.measure_next import MeasureNext, measure_next
     from milp_planner.plans.records import (
-        Change,
-        Diagnosis,
         EngineReport,
-        Misfit,
         Plan,
         Proof,
         Provenance,
@@ -325,11 +323,9 @@ HOMES = {
     "questions.sweeps.frontier": ("BudgetStep", "Frontier", "budget_frontier"),
     "questions.reasons.limit_costs": ("LimitCost", "LimitCosts", "explain_limits"),
     "plans.measure_next": ("MeasureNext", "measure_next"),
+    "plans.diagnosis": ("Change", "Diagnosis", "Misfit"),
     "plans.records": (
-        "Change",
-        "Diagnosis",
         "EngineReport",
-        "Misfit",
         "Plan",
         "Proof",
         "Provenance",

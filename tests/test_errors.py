@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 import milp_planner
 from milp_planner import errors
-from milp_planner.cli.parts import exit_codes, main
+from milp_planner.cli import main
+from milp_planner.cli.parts import exit_codes
 from milp_planner.errors import (
     Fault,
     InputError,

@@ -14,20 +14,12 @@ from typing import Any
 
 from milp_planner.candidates.records import Candidate, RatePoint, TurnedDown
 from milp_planner.plans.consequences import DocumentParts, UnitChange
+from milp_planner.plans.diagnosis import Change, Diagnosis
 from milp_planner.plans.differences import trade, what_changed
 from milp_planner.plans.held import changes
 from milp_planner.plans.measure_next import measure_next
-from milp_planner.plans.records import (
-    Change,
-    Diagnosis,
-    EngineReport,
-    Plan,
-    Proof,
-    Purchase,
-    Route,
-    WorkloadPlan,
-    plain_data,
-)
+from milp_planner.plans.plain import plain_data
+from milp_planner.plans.records import EngineReport, Plan, Proof, Purchase, Route, WorkloadPlan
 from milp_planner.plans.sentences import (
     alternatives_text,
     reason_lines,

@@ -27,14 +27,12 @@ from milp_planner.errors import InputError, input_error
 from milp_planner.inputs.catalog.records import COUNT_ASSUMED, Offering, TokenPrice
 from milp_planner.inputs.reading.validation import validate_python
 from milp_planner.plans.consequences import DocumentParts, Loss, ResilienceCost, UnitChange
+from milp_planner.plans.diagnosis import Change, Diagnosis, Misfit
 from milp_planner.plans.document import DOCUMENT_VERSION
 from milp_planner.plans.reasons import Said
 from milp_planner.plans.records import (
     Band,
-    Change,
-    Diagnosis,
     EngineReport,
-    Misfit,
     Plan,
     Proof,
     Provenance,

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from milp_planner.candidates.records import Candidate, TurnedDown
 from milp_planner.errors import argument_error
 from milp_planner.plans.consequences import DocumentParts, Loss, ResilienceCost, UnitChange
+from milp_planner.plans.diagnosis import Diagnosis
+from milp_planner.plans.plain import plain_data
 from milp_planner.plans.reasons import AlternativesNote, Reason, Remark
 from milp_planner.traffic.month import RequestClass, TimeBlock
 
@@ -35,16 +37,6 @@ class Status(Enum):
     def has_plan(self) -> bool:
         """True when there is a fleet to look at."""
         return self in (Status.OPTIMAL, Status.FEASIBLE)
-
-
-@singledispatch
-def plain_data(record: object) -> dict[str, Any]:
-    """A record as plain data, ready for JSON.
-
-    Documents are made above the records, in `plan_dict`, which registers here what each kind
-    becomes; the package sees to it that this is done before any record is there.
-    """
-    raise TypeError(f"{type(record).__name__} has no document")
 
 
 @singledispatch
@@ -257,78 +249,6 @@ class Provenance:
     seed: int
     time_limit_s: float
     gap_asked: float
-
-
-@dataclass(frozen=True)
-class Misfit:
-    """Why a replica on one GPU type cannot serve a workload."""
-
-    workload: str
-    gpu: str
-    tensor_parallel: int
-    precision: str
-    reason: str
-    fastest_tpot_s: float | None
-    """The least time per output token it reaches, where that is what fails."""
-
-
-@dataclass(frozen=True)
-class Change:
-    """The smallest change of one limit that gives a plan, shown by solving again."""
-
-    path: str
-    """The key to change: `limits.budget.usd_per_month`."""
-
-    now: str
-    """Its value today, with the unit."""
-
-    text: str
-    """What to do, in words."""
-
-    patch: Mapping[str, Any]
-    """The change itself, by dotted key."""
-
-    too_little: Mapping[str, Any] | None
-    """The largest smaller change, which still gives no plan; None where there is none between."""
-
-    cash_usd_per_month: float
-    """Of the cheapest plan with the change."""
-
-    fleet: str
-    proven: bool
-    """True when both the plan and the failure of the smaller change are proven."""
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """Why there is no plan, and what would give one."""
-
-    headline: Reason
-    fits: tuple[Misfit, ...] = ()
-    """For workloads that nothing serves: GPU types and sizes, the nearest to serving first."""
-
-    conflict: tuple[tuple[str, str], ...] = ()
-    """(key, value) of limits that cannot be kept together; each one is needed for that."""
-
-    is_smallest: bool = False
-    """True when no smaller set of limits conflicts."""
-
-    changes: tuple[Change, ...] = ()
-    """Changes that each give a plan alone, the cheapest plan first."""
-
-    combination: tuple[Change, ...] = ()
-    """Changes that give a plan together, where no single one does."""
-
-    combination_usd_per_month: float | None = None
-    not_reached: tuple[str, ...] = ()
-    """What the time limit, or solvers that do not agree, left open."""
-
-    def to_frame(self) -> DataFrame:
-        """One row per change: those that suffice alone, then those of the combination."""
-        from pandas import DataFrame
-
-        document = plain_data(self)
-        return DataFrame([*document["changes"], *document["combination"]])
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from milp_planner.plans.diagnosis import Change, Diagnosis, Misfit
 from milp_planner.plans.reasons import (
     AboveBudget,
     AlternativesEnded,
@@ -32,7 +33,7 @@ from milp_planner.plans.reasons import (
     TargetWithoutEffect,
     UnservedAtAPrice,
 )
-from milp_planner.plans.records import MEDIUM_BAND, Change, Diagnosis, Misfit, Plan
+from milp_planner.plans.records import MEDIUM_BAND, Plan
 
 MOST_FITS_SHOWN = 12
 MOST_TWINS_SAID = 3

@@ -15,6 +15,7 @@ from milp_planner.inputs.problem.fingerprint import problem_sha256
 from milp_planner.inputs.problem.policies import may_fall_short
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.language.rule import Rule
+from milp_planner.plans.diagnosis import Diagnosis
 from milp_planner.plans.differences import twin_notes
 from milp_planner.plans.reasons import (
     AboveBudget,
@@ -26,7 +27,7 @@ from milp_planner.plans.reasons import (
     Reason,
     Refusals,
 )
-from milp_planner.plans.records import Diagnosis, Plan, Proof, Provenance, Status
+from milp_planner.plans.records import Plan, Proof, Provenance, Status
 from milp_planner.questions.diagnosis.diagnose import diagnosis_of
 from milp_planner.solving.checks.arguments import SolverChoice, catalog_for, check_settings
 from milp_planner.solving.checks.own_rules import held_to

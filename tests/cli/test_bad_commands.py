@@ -29,10 +29,10 @@ from milp_planner.questions import solve as planner
 from milp_planner.questions.confidence import confidence_range
 from milp_planner.questions.deployments.calibrate import calibrate
 from milp_planner.questions.deployments.estimate import estimate
-from milp_planner.questions.diagnosis.diagnose import diagnose
 from milp_planner.questions.evaluate import evaluate
 from milp_planner.questions.reasons.explain import explain
 from milp_planner.questions.reasons.limit_costs import explain_limits
+from milp_planner.questions.solve import diagnose
 from milp_planner.questions.sweeps.frontier import budget_frontier
 from milp_planner.questions.sweeps.scenarios import Scenario, load_scenarios, scenario_grid
 from milp_planner.questions.sweeps.what_if import what_if

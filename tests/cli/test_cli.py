@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from milp_planner.cli import entry, exit_codes, main
+from milp_planner.cli import entry, main
+from milp_planner.cli.parts import exit_codes
 from milp_planner.cli.parts.signals import Terminated, signals_exit_at_once, sigterm_raises
 from milp_planner.plans.records import Status
 from milp_planner.questions import solve as planner

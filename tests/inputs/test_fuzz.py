@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from milp_planner.candidates.records import PlanningInput
+from milp_planner.cli import main
 from milp_planner.cli.entry import wants_json
-from milp_planner.cli.parts import exit_codes, main
+from milp_planner.cli.parts import exit_codes
 from milp_planner.errors import InputError
 from milp_planner.inputs.catalog.files import load_catalog
 from milp_planner.inputs.catalog.records import Catalog

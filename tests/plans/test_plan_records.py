@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from milp_planner.plans.records import Diagnosis, plain_data
+from milp_planner.plans.diagnosis import Diagnosis
+from milp_planner.plans.plain import plain_data
 
 
 def test_records_have_documents_whatever_else_is_imported():

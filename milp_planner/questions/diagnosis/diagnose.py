@@ -17,8 +17,9 @@ from milp_planner.inputs.catalog.records import Offering
 from milp_planner.inputs.problem.patching import Patch
 from milp_planner.milp.program.families import limits_of
 from milp_planner.milp.program.language.loosening import CashLimit, LimitInForce
+from milp_planner.plans.diagnosis import Change, Diagnosis
 from milp_planner.plans.reasons import CatalogTooSmall, LimitInTheWay, NoFleet, Reason
-from milp_planner.plans.records import Change, Diagnosis, Plan, Provenance
+from milp_planner.plans.records import Plan, Provenance
 from milp_planner.questions.diagnosis.misfit import fits_of
 from milp_planner.questions.diagnosis.smallest_change import Trials, smallest_change
 from milp_planner.solving.re_solve import Resolver, cash_of, fleet_line, stranded

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from milp_planner.candidates.builder import Rates, excluded_by
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.catalog.records import Gpu
-from milp_planner.plans.records import Misfit
+from milp_planner.plans.diagnosis import Misfit
 from milp_planner.serving.derate import planning_quantile
 from milp_planner.serving.operating_point import Rejection
 from milp_planner.serving.throughput import ServingModel

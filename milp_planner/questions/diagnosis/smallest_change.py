@@ -19,7 +19,8 @@ from milp_planner.milp.program.language.loosening import (
     SteppedLimit,
     merged_patch,
 )
-from milp_planner.plans.records import Change, Plan, Status
+from milp_planner.plans.diagnosis import Change
+from milp_planner.plans.records import Plan, Status
 from milp_planner.solving.re_solve import Resolver, cash_of, cash_only, fleet_line
 from milp_planner.solving.results import SearchResult
 from milp_planner.units import CENTS_PER_USD, usd_shown
