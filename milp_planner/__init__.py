@@ -85,13 +85,36 @@ if TYPE_CHECKING:
         TraceColumns,
         Traffic,
     )
+    from milp_planner.milp.program.language.loosening import LimitInForce
     from milp_planner.milp.program.language.rows import Row, count_terms
     from milp_planner.milp.program.language.rule import Rule, Standing
-    from milp_planner.milp.program.language.variables import Fleet
+    from milp_planner.milp.program.language.variables import AsksForUnits, Fleet, Level
     from milp_planner.plans.consequences import DocumentParts, Loss, ResilienceCost, UnitChange
     from milp_planner.plans.diagnosis import Change, Diagnosis, Misfit
     from milp_planner.plans.measure_next import MeasureNext, measure_next
+    from milp_planner.plans.reasons import (
+        AboveBudget,
+        AlternativesEnded,
+        CatalogTooSmall,
+        ClassUnserved,
+        EndReason,
+        LatencyNotAssessed,
+        LimitInTheWay,
+        NoFleet,
+        NoFullLoad,
+        NothingIsStrict,
+        NothingServes,
+        OverloadCannotOccur,
+        Refusals,
+        Said,
+        SameAs,
+        ShortBudget,
+        StrictNeverHot,
+        TargetWithoutEffect,
+        UnservedAtAPrice,
+    )
     from milp_planner.plans.records import (
+        Band,
         EngineReport,
         Plan,
         Proof,
@@ -101,6 +124,7 @@ if TYPE_CHECKING:
         Status,
         WorkloadPlan,
     )
+    from milp_planner.plans.sentences import reason_lines, warning_lines
     from milp_planner.questions.confidence import ConfidenceCase, ConfidenceRange, confidence_range
     from milp_planner.questions.deployments.calibrate import (
         Calibrated,
@@ -111,13 +135,26 @@ if TYPE_CHECKING:
     from milp_planner.questions.deployments.estimate import Estimate, estimate
     from milp_planner.questions.evaluate import Breach, Evaluation, evaluate
     from milp_planner.questions.reasons.entry_price import EntryPrice, EntryTraffic
-    from milp_planner.questions.reasons.explain import BestUse, Refusal, WhyNot, explain
+    from milp_planner.questions.reasons.explain import (
+        BestUse,
+        NotReached,
+        Refusal,
+        Verdict,
+        WhyNot,
+        explain,
+    )
     from milp_planner.questions.reasons.limit_costs import LimitCost, LimitCosts, explain_limits
-    from milp_planner.questions.solve import solve
+    from milp_planner.questions.solve import diagnose, solve
     from milp_planner.questions.sweeps.break_even import BreakEven, FleetOrPerToken
-    from milp_planner.questions.sweeps.frontier import BudgetStep, Frontier, budget_frontier
+    from milp_planner.questions.sweeps.frontier import (
+        BudgetStep,
+        Frontier,
+        FrontierEnd,
+        Unfinished,
+        budget_frontier,
+    )
     from milp_planner.questions.sweeps.scenarios import Scenario, load_scenarios, scenario_grid
-    from milp_planner.questions.sweeps.what_if import WhatIf, WhatIfRow, what_if
+    from milp_planner.questions.sweeps.what_if import RowStatus, WhatIf, WhatIfRow, what_if
     from milp_planner.solving.checks.arguments import SolverChoice
     from milp_planner.solving.prepare import prepare
     from milp_planner.solving.results import Interrupted
@@ -125,8 +162,12 @@ if TYPE_CHECKING:
     from milp_planner.traffic.schedule import Demand, RequestClass, Schedule, TimeBlock
 
 __all__ = [
+    "AboveBudget",
     "Alternatives",
+    "AlternativesEnded",
     "ArgumentError",
+    "AsksForUnits",
+    "Band",
     "BestUse",
     "Billing",
     "BillingLimits",
@@ -139,7 +180,9 @@ __all__ = [
     "Candidate",
     "CandidateList",
     "Catalog",
+    "CatalogTooSmall",
     "Change",
+    "ClassUnserved",
     "ComparedMeasurement",
     "ConcurrentUsers",
     "ConfidenceCase",
@@ -149,6 +192,7 @@ __all__ = [
     "Demand",
     "Diagnosis",
     "DocumentParts",
+    "EndReason",
     "EngineReport",
     "EntryPrice",
     "EntryTraffic",
@@ -159,13 +203,18 @@ __all__ = [
     "Fleet",
     "FleetOrPerToken",
     "Frontier",
+    "FrontierEnd",
     "Gpu",
     "GpuLimits",
     "InputError",
     "Interrupted",
     "Latency",
+    "LatencyNotAssessed",
+    "Level",
     "LimitCost",
     "LimitCosts",
+    "LimitInForce",
+    "LimitInTheWay",
     "Limits",
     "Llm",
     "Loss",
@@ -174,7 +223,13 @@ __all__ = [
     "Measurement",
     "Misfit",
     "MonthPart",
+    "NoFleet",
+    "NoFullLoad",
+    "NotReached",
+    "NothingIsStrict",
+    "NothingServes",
     "Offering",
+    "OverloadCannotOccur",
     "OverloadPenalty",
     "Patch",
     "Pattern",
@@ -194,6 +249,7 @@ __all__ = [
     "RatePoint",
     "RecordInputError",
     "Refusal",
+    "Refusals",
     "ReplicaPrice",
     "RequestClass",
     "RequestSize",
@@ -201,10 +257,14 @@ __all__ = [
     "ResilienceCost",
     "Route",
     "Row",
+    "RowStatus",
     "Rule",
+    "Said",
+    "SameAs",
     "ScalingPenalty",
     "Scenario",
     "Schedule",
+    "ShortBudget",
     "ShortfallPenalty",
     "SizeBin",
     "SolverChoice",
@@ -213,8 +273,10 @@ __all__ = [
     "Standing",
     "Status",
     "StrictLatencyPenalty",
+    "StrictNeverHot",
     "Survival",
     "Switching",
+    "TargetWithoutEffect",
     "TimeBlock",
     "TokenPrice",
     "TokensPerDay",
@@ -223,8 +285,11 @@ __all__ = [
     "TraceDigest",
     "Traffic",
     "TurnedDown",
+    "Unfinished",
     "UnitChange",
+    "UnservedAtAPrice",
     "Utilization",
+    "Verdict",
     "WhatIf",
     "WhatIfRow",
     "WhyNot",
@@ -246,125 +311,73 @@ __all__ = [
     "measure_next",
     "owned_usd_per_hour",
     "prepare",
+    "reason_lines",
     "scenario_grid",
     "solve",
+    "warning_lines",
     "what_if",
 ]
 
 HOMES = {
-    "errors": (
-        "ArgumentError",
-        "Fault",
-        "InputError",
-        "PlannerError",
-        "RecordInputError",
-        "SolverError",
-    ),
-    "inputs.catalog.billing": ("BillingMode",),
-    "inputs.catalog.records": (
-        "Billing",
-        "Catalog",
-        "Gpu",
-        "Llm",
-        "Measurement",
-        "Offering",
-        "TokenPrice",
-    ),
-    "inputs.catalog.files": ("load_catalog",),
-    "inputs.problem.load": ("load_problem",),
-    "inputs.catalog.owned": ("owned_usd_per_hour",),
-    "inputs.problem.patching": ("Patch",),
+    "candidates.prices": "ReplicaPrice",
+    "candidates.records": "Candidate CandidateList PlanningInput RatePoint TurnedDown",
+    "errors": "ArgumentError Fault InputError PlannerError RecordInputError SolverError",
+    "inputs.catalog.billing": "BillingMode",
+    "inputs.catalog.files": "load_catalog",
+    "inputs.catalog.owned": "owned_usd_per_hour",
+    "inputs.catalog.records": "Billing Catalog Gpu Llm Measurement Offering TokenPrice",
+    "inputs.problem.load": "load_problem",
+    "inputs.problem.patching": "Patch",
     "inputs.problem.records": (
-        "Alternatives",
-        "BillingLimits",
-        "Budget",
-        "CountedFilter",
-        "CurrentUnits",
-        "Filter",
-        "GpuLimits",
-        "Latency",
-        "Limits",
-        "MeasuredRate",
-        "OverloadPenalty",
-        "Penalties",
-        "Policy",
-        "Precision",
-        "Problem",
-        "ProviderLimits",
-        "ScalingPenalty",
-        "ShortfallPenalty",
-        "SolverSettings",
-        "StrictLatencyPenalty",
-        "Survival",
-        "Switching",
-        "Utilization",
-        "Workload",
+        "Alternatives BillingLimits Budget CountedFilter CurrentUnits Filter GpuLimits Latency "
+        "Limits MeasuredRate OverloadPenalty Penalties Policy Precision Problem ProviderLimits "
+        "ScalingPenalty ShortfallPenalty SolverSettings StrictLatencyPenalty Survival Switching "
+        "Utilization Workload"
     ),
-    "milp.program.language.rows": ("Row", "count_terms"),
-    "milp.program.language.rule": ("Rule", "Standing"),
-    "milp.program.language.variables": ("Fleet",),
     "inputs.problem.traffic": (
-        "ConcurrentUsers",
-        "Pattern",
-        "Profile",
-        "RequestSize",
-        "RequestsPerSecond",
-        "TokensPerDay",
-        "Trace",
-        "TraceColumns",
-        "Traffic",
+        "ConcurrentUsers Pattern Profile RequestSize RequestsPerSecond TokensPerDay Trace "
+        "TraceColumns Traffic"
     ),
-    "solving.checks.arguments": ("SolverChoice",),
-    "questions.sweeps.break_even": ("BreakEven", "FleetOrPerToken"),
-    "questions.confidence": ("ConfidenceCase", "ConfidenceRange", "confidence_range"),
-    "questions.reasons.entry_price": ("EntryPrice", "EntryTraffic"),
-    "questions.evaluate": ("Breach", "Evaluation", "evaluate"),
-    "questions.reasons.explain": ("BestUse", "Refusal", "WhyNot", "explain"),
-    "questions.sweeps.frontier": ("BudgetStep", "Frontier", "budget_frontier"),
-    "questions.reasons.limit_costs": ("LimitCost", "LimitCosts", "explain_limits"),
-    "plans.measure_next": ("MeasureNext", "measure_next"),
-    "plans.diagnosis": ("Change", "Diagnosis", "Misfit"),
-    "plans.records": (
-        "EngineReport",
-        "Plan",
-        "Proof",
-        "Provenance",
-        "Purchase",
-        "Route",
-        "Status",
-        "WorkloadPlan",
+    "milp.program.language.loosening": "LimitInForce",
+    "milp.program.language.rows": "Row count_terms",
+    "milp.program.language.rule": "Rule Standing",
+    "milp.program.language.variables": "AsksForUnits Fleet Level",
+    "plans.consequences": "DocumentParts Loss ResilienceCost UnitChange",
+    "plans.diagnosis": "Change Diagnosis Misfit",
+    "plans.measure_next": "MeasureNext measure_next",
+    "plans.reasons": (
+        "AboveBudget AlternativesEnded CatalogTooSmall ClassUnserved EndReason "
+        "LatencyNotAssessed LimitInTheWay NoFleet NoFullLoad NothingIsStrict NothingServes "
+        "OverloadCannotOccur Refusals Said SameAs ShortBudget StrictNeverHot "
+        "TargetWithoutEffect UnservedAtAPrice"
     ),
-    "plans.consequences": ("DocumentParts", "Loss", "ResilienceCost", "UnitChange"),
-    "questions.solve": ("diagnose", "solve"),
-    "solving.prepare": ("prepare",),
-    "questions.sweeps.scenarios": ("Scenario", "load_scenarios", "scenario_grid"),
-    "solving.results": ("Interrupted",),
-    "questions.sweeps.what_if": ("WhatIf", "WhatIfRow", "what_if"),
-    "questions.deployments.calibrate": (
-        "Calibrated",
-        "ComparedMeasurement",
-        "PlannedSpeed",
-        "calibrate",
-    ),
-    "candidates.records": (
-        "Candidate",
-        "CandidateList",
-        "PlanningInput",
-        "RatePoint",
-        "TurnedDown",
-    ),
-    "questions.deployments.estimate": ("Estimate", "estimate"),
-    "candidates.prices": ("ReplicaPrice",),
-    "traffic.digest": ("MonthPart", "SizeBin", "TraceDigest"),
-    "traffic.schedule": ("Demand", "RequestClass", "Schedule", "TimeBlock"),
+    "plans.records": "Band EngineReport Plan Proof Provenance Purchase Route Status WorkloadPlan",
+    "plans.sentences": "reason_lines warning_lines",
+    "questions.confidence": "ConfidenceCase ConfidenceRange confidence_range",
+    "questions.deployments.calibrate": "Calibrated ComparedMeasurement PlannedSpeed calibrate",
+    "questions.deployments.estimate": "Estimate estimate",
+    "questions.evaluate": "Breach Evaluation evaluate",
+    "questions.reasons.entry_price": "EntryPrice EntryTraffic",
+    "questions.reasons.explain": "BestUse NotReached Refusal Verdict WhyNot explain",
+    "questions.reasons.limit_costs": "LimitCost LimitCosts explain_limits",
+    "questions.solve": "diagnose solve",
+    "questions.sweeps.break_even": "BreakEven FleetOrPerToken",
+    "questions.sweeps.frontier": "BudgetStep Frontier FrontierEnd Unfinished budget_frontier",
+    "questions.sweeps.scenarios": "Scenario load_scenarios scenario_grid",
+    "questions.sweeps.what_if": "RowStatus WhatIf WhatIfRow what_if",
+    "solving.checks.arguments": "SolverChoice",
+    "solving.prepare": "prepare",
+    "solving.results": "Interrupted",
+    "traffic.digest": "MonthPart SizeBin TraceDigest",
+    "traffic.schedule": "Demand RequestClass Schedule TimeBlock",
 }
-"""Where each public name lives: names by module."""
+"""Where each public name lives: names by module, apart by spaces."""
 
 if not TYPE_CHECKING:  # else a type checker would take every misspelt name for a public one
 
     def __getattr__(name: str) -> Any:
         for module, names in HOMES.items():
-            if name in names:
+            if name in names.split():
                 return getattr(import_module(f"{__name__}.{module}"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -380,7 +380,7 @@ def _resilience(part: ResiliencePart, read: PlanDocument) -> ResilienceCost | No
 
 
 def _said(text: str) -> tuple[Said, ...]:
-    return (Said(text),) if text else ()
+    return tuple(map(Said, text.splitlines()))
 
 
 def _diagnosis(part: DiagnosisPart) -> Diagnosis:

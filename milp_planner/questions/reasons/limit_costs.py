@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -189,18 +189,13 @@ class _Pricing:
         return score_of(self.plan) - score_of(plan)
 
     def _one_more(self, limit: LimitInForce) -> tuple[int | None, float | None]:
-        if not isinstance(limit, SteppedLimit) or not limit.is_quota:
+        if not isinstance(limit, SteppedLimit) or limit.quota is None:
             return None, None
-        for more, value in self._raised(limit):
-            plan = self._solved(limit.patch(value))
+        for more in MORE_UNITS:
+            plan = self._solved(limit.patch(limit.quota + more))
             if plan is not None and self._saved(plan) >= SAME_USD:
                 return more, self._saved(plan)
         return None, None
-
-    def _raised(self, limit: SteppedLimit) -> Iterator[tuple[int, int]]:
-        """(how many more, the quota then); the plan uses no more than today's quota."""
-        today = int(limit.said.split(" ")[0])
-        yield from ((more, today + more) for more in MORE_UNITS)
 
     def _binds_from(self, limit: LimitInForce) -> str | None:
         """The tightest value under which the plan scores no more, by halving."""

@@ -59,7 +59,8 @@ class SteppedLimit(LimitInForce):
     """What to do, in words, for a looser value."""
 
     shown: Callable[[Any], str] = str
-    is_quota: bool = False
+    quota: int | None = None
+    """Today's value of a quota, a count that may be raised one by one; None for other limits."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def counted_limit(
         patch=lambda n: {path: n},
         text=text,
         shown=lambda n: plural(n, thing),
-        is_quota=is_quota,
+        quota=now if is_quota else None,
     )
 
 
