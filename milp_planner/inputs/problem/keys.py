@@ -6,14 +6,20 @@ A key is a leaf of the schema, spelled as in a file and without the number of a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from milp_planner.inputs.reading.fault_places import is_list, is_record, is_union, members
+from milp_planner.inputs.reading.fault_places import (
+    is_list,
+    is_record,
+    is_union,
+    members,
+    written_key,
+)
 
 
 @cache
@@ -24,7 +30,7 @@ def leaves(record: type[BaseModel]) -> frozenset[str]:
 
 def _leaves(record: type[BaseModel], at: str) -> Iterator[str]:
     for name, field in record.model_fields.items():
-        key = f"{at}{field.alias or name}"
+        key = f"{at}{written_key(name, field)}"
         inner = list(_records(field.annotation))
         if not inner or _has_plain_form(field.annotation):
             yield key
@@ -62,7 +68,7 @@ def set_keys(record: BaseModel) -> frozenset[str]:
 def _set_keys(record: BaseModel, at: str, *, present: bool) -> Iterator[str]:
     for name, field in type(record).model_fields.items():
         value = getattr(record, name)
-        key = f"{at}{field.alias or name}"
+        key = f"{at}{written_key(name, field)}"
         default = _default(field)
         inner = [value] if isinstance(value, BaseModel) else _records_in(value)
         for part in inner:
@@ -83,23 +89,3 @@ def _records_in(value: Any) -> list[BaseModel]:
     if not isinstance(value, tuple | list):
         return []
     return [part for part in value if isinstance(part, BaseModel)]
-
-
-def values_of(record: BaseModel, keys: frozenset[str]) -> Mapping[str, Any]:
-    """What a record says at some of its keys, by key; lists of records are left out."""
-    found: dict[str, Any] = {}
-    for key in sorted(keys):
-        node: Any = record
-        for step in key.split("."):
-            node = _entered(node, step)
-        found[key] = node
-    return found
-
-
-def _entered(node: Any, step: str) -> Any:
-    if not isinstance(node, BaseModel):
-        return None
-    for name, field in type(node).model_fields.items():
-        if step in (name, field.alias):
-            return getattr(node, name)
-    return None
