@@ -424,8 +424,7 @@ def test_the_diagnosis_is_in_the_document_and_a_frame(run, folder):
 
 
 def test_every_kind_of_limit_can_be_loosened():
-    from milp_planner.questions.reasons.relaxing import limits_of
-
+    from milp_planner.milp.program.families import limits_of
     from milp_planner.solving.prepare import prepare
 
     limits = {
