@@ -93,7 +93,7 @@ def test_the_readme_has_the_two_commands_that_ci_runs():
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert len(blocks("sh")) == 2
     assert "readme_command 1" in ci
-    assert "readme_command 2" in ci
+    assert "tests/scripts/test" in ci
 
 
 def test_the_transcript_in_the_readme_is_what_is_printed():
