@@ -21,6 +21,7 @@ from tests.support.structure import (
     columns_only_in_reporting,
     dollars_only_in_reporting,
     every_file_is_in_a_wing,
+    examples_are_counted_in_one_place,
     imports_run_downwards,
     no_circle_of_files,
     no_circle_of_folders,
@@ -169,6 +170,11 @@ BROKEN: list[tuple[Rule, Tree, str]] = [
         a_folder_is_seen_at_a_glance,
         {f"tests/golden/{i}.txt": "" for i in range(MOST_FILES + 1)},
         "tests/golden:1: 17 files, over 16",
+    ),
+    (
+        examples_are_counted_in_one_place,
+        {"tests/test_units.py": "@settings(max_examples=60)\ndef test(): ..."},
+        "tests/test_units.py:1: counts its own examples",
     ),
     (
         columns_only_in_reporting,

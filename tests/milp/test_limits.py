@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from milp_planner import Status, solve
 from milp_planner.questions.evaluate import evaluate
@@ -23,6 +23,7 @@ from tests.support.builders import (
     with_tokens,
     workload,
 )
+from tests.support.examples import tries
 from tests.support.oracles.month_cases import assert_plan_is_cheapest, hard_months
 
 # --- quotas -------------------------------------------------------------------------------------
@@ -191,7 +192,7 @@ def test_units_that_may_not_be_used_any_more_count_as_removed():
 # --- brute force --------------------------------------------------------------------------------
 
 
-@settings(max_examples=70, deadline=None, derandomize=True)
+@tries(0.7)
 @given(hard_months())
 def test_limits_agree_with_brute_force(case):
     most = 5 if len(case.offers) == 2 else 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from milp_planner import diagnose
@@ -13,6 +13,7 @@ from tests.support.builders import (
     problem,
     raw,
 )
+from tests.support.examples import slow_tries, tries
 from tests.support.oracles.oracle import Load, Option, Rules, cheapest
 
 # ---- brute force
@@ -29,14 +30,14 @@ def tight(draw):
     )
 
 
-@settings(max_examples=5)
+@tries(0.05)
 @given(tight())
 def test_changes_of_budget_and_quota_agree_with_brute_force(case):
     check_changes_of_budget_and_quota_agree_with_brute_force(case)
 
 
 @pytest.mark.slow
-@settings(max_examples=100)
+@slow_tries(1)
 @given(tight())
 def test_changes_of_budget_and_quota_agree_with_brute_force_in_many_cases(case):
     check_changes_of_budget_and_quota_agree_with_brute_force(case)

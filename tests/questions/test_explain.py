@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from milp_planner import Catalog, InputError, Status, explain, explain_limits, solve
@@ -24,6 +24,7 @@ from tests.support.builders import (
     token_price,
     workload,
 )
+from tests.support.examples import slow_tries, tries
 from tests.support.oracles.oracle import Load, Option, Rules, feasible_fleets
 
 pytest_plugins = ["tests.support.toy_cli"]
@@ -215,14 +216,14 @@ def cases(draw):
     return rates, prices, draw(st.sampled_from([4.0, 9.0, 12.5]))
 
 
-@settings(max_examples=2)
+@tries(0.02)
 @given(cases())
 def test_the_entry_price_agrees_with_brute_force(case):
     check_the_entry_price_agrees_with_brute_force(case)
 
 
 @pytest.mark.slow
-@settings(max_examples=60)
+@slow_tries(0.6)
 @given(cases())
 def test_the_entry_price_agrees_with_brute_force_in_many_cases(case):
     check_the_entry_price_agrees_with_brute_force(case)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from milp_planner import Status, budget_frontier, solve, what_if
@@ -27,6 +27,7 @@ from tests.support.builders import (
     token_price,
     workload,
 )
+from tests.support.examples import slow_tries, tries
 
 pytest_plugins = ["tests.support.toy_cli"]
 
@@ -83,14 +84,14 @@ def two_workloads(draw):
     return rates, prices, loads
 
 
-@settings(max_examples=3)
+@tries(0.03)
 @given(two_workloads())
 def test_the_steps_agree_with_brute_force(case):
     check_the_steps_agree_with_brute_force(case)
 
 
 @pytest.mark.slow
-@settings(max_examples=100)
+@slow_tries(1)
 @given(two_workloads())
 def test_the_steps_agree_with_brute_force_in_many_cases(case):
     check_the_steps_agree_with_brute_force(case)

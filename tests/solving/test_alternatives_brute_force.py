@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from milp_planner.questions.solve import plan_of, provenance_of
 from milp_planner.solving.results import Settings
 from milp_planner.solving.search import Search
+from tests.support.examples import slow_tries, tries
 from tests.support.oracles.next_best import Api, Ask, Box, Case, next_best
 from tests.support.oracles.next_best_cases import (
     DIFFERENCES,
@@ -85,23 +86,20 @@ TIED_CASES = cases(prices=(1.0, 2.0), rates=(2.0, 4.0))
 """Few prices and rates: many fleets cost the same."""
 
 
-EXACT = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-
-
-@settings(EXACT, max_examples=150)
+@tries(1.5, suppress_health_check=list(HealthCheck))
 @given(cases(), st.sampled_from(DIFFERENCES), st.booleans(), st.booleans())
 def test_the_list_is_the_one_that_brute_force_finds(case, differ_by, per_workload, pruning):
     check_against_brute_force(case, differ_by, per_workload, pruning)
 
 
-@settings(EXACT, max_examples=60)
+@tries(0.6, suppress_health_check=list(HealthCheck))
 @given(TIED_CASES, st.sampled_from(DIFFERENCES), st.booleans(), st.booleans())
 def test_ties_are_broken_as_brute_force_breaks_them(case, differ_by, per_workload, pruning):
     check_against_brute_force(case, differ_by, per_workload, pruning)
 
 
 @pytest.mark.slow
-@settings(EXACT, max_examples=2_000)
+@slow_tries(20, suppress_health_check=list(HealthCheck))
 @given(cases() | TIED_CASES, st.sampled_from(DIFFERENCES), st.booleans(), st.booleans())
 def test_thousands_of_lists_are_the_ones_that_brute_force_finds(
     case, differ_by, per_workload, pruning

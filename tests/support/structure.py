@@ -42,6 +42,8 @@ MOST_LINES = 450
 MOST_FILES = 16
 NOT_READ_IN_ONE_SITTING = "tests/benchmarks/"
 
+EXAMPLES = "tests/support/examples.py"
+
 SENTENCES = f"{PACKAGE}/plans/sentences.py"
 """The file of sentences: what records say to people, which other wings only look up."""
 
@@ -233,6 +235,14 @@ def a_folder_is_seen_at_a_glance(tree: Tree) -> Iterator[Finding]:
             yield Finding(folder, 1, f"{files} files, over {MOST_FILES}")
 
 
+def examples_are_counted_in_one_place(tree: Tree) -> Iterator[Finding]:
+    """Tests say how many times the usual hundred they try: `tries(0.6)`, not `max_examples=60`."""
+    for path, parsed in _python(tree, folder="tests"):
+        for node in ast.walk(parsed):
+            if isinstance(node, ast.keyword) and node.arg == "max_examples" and path != EXAMPLES:
+                yield Finding(path, node.value.lineno, "counts its own examples")
+
+
 # ---- what is said to people
 
 
@@ -367,6 +377,7 @@ RULES: tuple[Rule, ...] = (
     only_milp_knows_the_solvers,
     a_file_is_read_in_one_sitting,
     a_folder_is_seen_at_a_glance,
+    examples_are_counted_in_one_place,
     columns_only_in_reporting,
     dollars_only_in_reporting,
     nothing_turns_on_sentences,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from milp_planner import InputError, load_problem
@@ -17,6 +17,7 @@ from milp_planner.traffic import trace as traffic_trace
 from milp_planner.traffic.digest import digest, hour_rates
 from milp_planner.traffic.month import make_schedule
 from milp_planner.traffic.trace import read_requests
+from tests.support.examples import tries
 from tests.support.traffic_builders import (
     AZURE_HEADER,
     HEADER,
@@ -275,12 +276,7 @@ CELLS = ["0", "5", "-1", "1e5", "nan", "inf", "1e400", "1_0", "٣", "x", "", '"'
 CELLS += ["2023-11-16", "0001-01-01", "9999-12-31T23:59:59+14:00"]
 
 
-@settings(
-    max_examples=150,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@tries(1.5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.one_of(
         st.binary(max_size=200),

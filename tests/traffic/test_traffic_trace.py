@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from milp_planner.reporting.text.inputs.traffic import traffic_text
 from milp_planner.traffic.digest import hour_rates, nearest_rank
 from milp_planner.traffic.month import make_schedule, totals
+from tests.support.examples import tries
 from tests.support.traffic_builders import (
     AZURE_HEADER,
     EXACT,
@@ -214,12 +215,7 @@ ROWS = st.lists(
 ).filter(lambda rows: any(row[2] for row in rows))
 
 
-@settings(
-    max_examples=60,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@tries(0.6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ROWS, st.floats(0.01, 1), st.integers(1, 14), st.integers(1, 12), st.floats(0.1, 100))
 def test_nothing_of_a_trace_is_lost(tmp_path, rows, percentile, classes, most, scale):
     path = write(tmp_path, rows)

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from milp_planner.errors import InputError
@@ -27,6 +27,7 @@ from tests.support.catalog_files import (
     load,
     write,
 )
+from tests.support.examples import tries
 
 # --- Rows that cannot be read -----------------------------------------------------------------
 
@@ -295,7 +296,7 @@ SPOILT = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@tries(1.5)
 @given(
     table=st.sampled_from(sorted(WHOLE)),
     cut=st.integers(0, 400),

@@ -15,8 +15,18 @@ from milp_planner.errors import InputError
 from milp_planner.inputs.reading.records import Frozen
 from milp_planner.inputs.reading.strict_yaml import read_yaml
 from milp_planner.inputs.reading.validation import validate, validate_python
-from tests.support.sample_files import HEAD, TRAFFIC, faults, problem, workload_faults
-from tests.support.sample_records import Latency, Problem, Size, TokensPerDay, When
+from tests.support.sample_records import (
+    HEAD,
+    TRAFFIC,
+    Latency,
+    Problem,
+    Size,
+    TokensPerDay,
+    When,
+    faults,
+    problem,
+    workload_faults,
+)
 
 # What is right
 

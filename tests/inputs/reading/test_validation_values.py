@@ -6,8 +6,14 @@ import pytest
 
 from milp_planner.errors import InputError
 from milp_planner.inputs.reading.validation import validate_python
-from tests.support.sample_files import HEAD, TRAFFIC, faults, limit_faults, workload_faults
-from tests.support.sample_records import Problem
+from tests.support.sample_records import (
+    HEAD,
+    TRAFFIC,
+    Problem,
+    faults,
+    limit_faults,
+    workload_faults,
+)
 
 # Kinds, words and other choices
 
