@@ -12,19 +12,22 @@ import yaml
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from milp_planner.candidates.records import PlanningInput
+from milp_planner import (
+    Catalog,
+    InputError,
+    Plan,
+    PlanningInput,
+    Problem,
+    load_catalog,
+    load_problem,
+    prepare,
+)
 from milp_planner.cli import main
 from milp_planner.cli.entry import wants_json
 from milp_planner.cli.parts import exit_codes
-from milp_planner.errors import InputError
-from milp_planner.inputs.catalog.files import load_catalog
-from milp_planner.inputs.catalog.records import Catalog
-from milp_planner.inputs.problem.load import load_named_catalog, load_problem
-from milp_planner.inputs.problem.records import Problem
-from milp_planner.plans.records import Plan
+from milp_planner.inputs.problem.load import load_named_catalog
 from milp_planner.questions import solve as planner
 from milp_planner.reporting.formats import FORMATS
-from milp_planner.solving.prepare import prepare
 from tests.support.examples import slow_tries, tries
 from tests.support.mutations import CELLS, FULL, TEXTS, documents, tables
 from tests.support.toy import CATALOG, PROBLEM, ROOT

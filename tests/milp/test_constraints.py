@@ -9,14 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from milp_planner import Status, prepare, solve
-from milp_planner.inputs.catalog.records import Catalog
-from milp_planner.inputs.problem.records import Problem
+from milp_planner import Catalog, Problem, Status, evaluate, prepare, solve
 from milp_planner.milp.engines.highs import run_highs
 from milp_planner.milp.program.families import CONSTRAINTS
 from milp_planner.milp.program.model import build_model
 from milp_planner.milp.program.read_solution import read_solution
-from milp_planner.questions.evaluate import Units, evaluate
+from milp_planner.questions.evaluate import Units
 from milp_planner.questions.solve import provenance_of
 from milp_planner.solving.assemble import assemble
 from milp_planner.solving.re_solve import settings_of

@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from milp_planner import Status, solve
-from milp_planner.questions.evaluate import evaluate
+from milp_planner import Status, evaluate, solve
 from tests.support.builders import (
     BIG,
     PER_TOKEN,

@@ -8,11 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milp_planner import Status, solve
-from milp_planner.inputs.problem.records import Latency, Policy
+from milp_planner import Latency, Policy, Status, evaluate, solve, warning_lines
 from milp_planner.plans.records import band
-from milp_planner.plans.sentences import warning_lines
-from milp_planner.questions.evaluate import evaluate
 from tests.questions.test_solve import as_input, small_problems
 from tests.support.builders import (
     big_and_small,

@@ -13,9 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from milp_planner import Status, solve
+from milp_planner import Status, reason_lines, solve
 from milp_planner.milp.program.limits import shares
-from milp_planner.plans.sentences import reason_lines
 from tests.support.builders import catalog, offering, problem, raw
 from tests.support.examples import slow_tries, tries
 

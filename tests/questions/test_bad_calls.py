@@ -8,27 +8,32 @@ from typing import Any
 import numpy
 import pytest
 
-from milp_planner.errors import InputError
-from milp_planner.inputs.catalog.files import load_catalog
-from milp_planner.inputs.catalog.owned import owned_usd_per_hour
-from milp_planner.inputs.problem.load import load_problem
-from milp_planner.inputs.problem.records import Problem
-from milp_planner.inputs.problem.traffic import RequestSize, RequestsPerSecond
+from milp_planner import (
+    InputError,
+    Problem,
+    RequestSize,
+    RequestsPerSecond,
+    Scenario,
+    budget_frontier,
+    calibrate,
+    confidence_range,
+    diagnose,
+    estimate,
+    evaluate,
+    explain,
+    explain_limits,
+    load_catalog,
+    load_problem,
+    load_scenarios,
+    measure_next,
+    owned_usd_per_hour,
+    prepare,
+    scenario_grid,
+    what_if,
+)
 from milp_planner.inputs.reading.arguments import check_number
-from milp_planner.plans.measure_next import measure_next
 from milp_planner.questions import solve as planner
-from milp_planner.questions.confidence import confidence_range
-from milp_planner.questions.deployments.calibrate import calibrate
-from milp_planner.questions.deployments.estimate import estimate
-from milp_planner.questions.evaluate import evaluate
-from milp_planner.questions.reasons.explain import explain
-from milp_planner.questions.reasons.limit_costs import explain_limits
-from milp_planner.questions.solve import diagnose
-from milp_planner.questions.sweeps.frontier import budget_frontier
-from milp_planner.questions.sweeps.scenarios import Scenario, load_scenarios, scenario_grid
-from milp_planner.questions.sweeps.what_if import what_if
 from milp_planner.solving.checks.arguments import check_settings
-from milp_planner.solving.prepare import prepare
 from tests.support import builders
 
 # ---- Python calls

@@ -7,11 +7,10 @@ import json
 
 import pytest
 
-from milp_planner import Status, diagnose, prepare, solve
+from milp_planner import NoFleet, NothingServes, Status, diagnose, prepare, reason_lines, solve
 from milp_planner.inputs.problem.patching import patched
 from milp_planner.milp.program.model import build_model
-from milp_planner.plans.reasons import NoFleet, NothingServes
-from milp_planner.plans.sentences import reason_lines, sentence
+from milp_planner.plans.sentences import sentence
 from tests.questions.test_explain import timed, timed_problem
 from tests.support.builders import (
     big_and_small,

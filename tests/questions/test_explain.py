@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milp_planner import Catalog, InputError, Status, explain, explain_limits, solve
-from milp_planner.inputs.catalog.records import Gpu, Llm
+from milp_planner import Catalog, Gpu, InputError, Llm, Status, explain, explain_limits, solve
 from milp_planner.inputs.problem.patching import patched
 from milp_planner.questions.sweeps.market import repriced_catalog
 from milp_planner.reporting.text.questions.explain import limit_costs_text, why_not_text

@@ -8,11 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milp_planner import Status, budget_frontier, solve, what_if
+from milp_planner import Status, budget_frontier, scenario_grid, solve, what_if
 from milp_planner.questions.sweeps.frontier import with_budget
-from milp_planner.questions.sweeps.scenarios import (
-    scenario_grid,
-)
 from milp_planner.reporting.text.questions.what_if import (
     RowTable,
     frontier_text,

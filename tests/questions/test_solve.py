@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milp_planner import Status, solve
-from milp_planner.plans.sentences import reason_lines
+from milp_planner import Status, reason_lines, solve
 from tests.support.builders import big_and_small, catalog, offering, problem, raw, workload
 from tests.support.examples import tries
 from tests.support.oracles.oracle import Load, Option, Rules, cheapest

@@ -13,15 +13,20 @@ from pathlib import Path
 
 import pytest
 
-from milp_planner import InputError, Problem, load_problem, solve, what_if
-from milp_planner.inputs.problem.patching import patched, plain_document
-from milp_planner.questions.sweeps.market import repriced_catalog
-from milp_planner.questions.sweeps.scenarios import (
+from milp_planner import (
+    InputError,
+    Problem,
+    RowStatus,
     Scenario,
+    load_problem,
     load_scenarios,
     scenario_grid,
+    solve,
+    what_if,
 )
-from milp_planner.questions.sweeps.what_if import How, RowStatus, rows_of
+from milp_planner.inputs.problem.patching import patched, plain_document
+from milp_planner.questions.sweeps.market import repriced_catalog
+from milp_planner.questions.sweeps.what_if import How, rows_of
 from milp_planner.reporting.text.questions.what_if import (
     what_if_csv,
 )

@@ -9,14 +9,11 @@ from dataclasses import replace
 
 import pytest
 
+from milp_planner import Said, Status
 from milp_planner.plans.document import (
     PURCHASE_COLUMNS,
     plan_dict,
     purchase_dict,
-)
-from milp_planner.plans.reasons import Said
-from milp_planner.plans.records import (
-    Status,
 )
 from milp_planner.reporting.documents.options import DEFAULTS, ReportOptions
 from milp_planner.reporting.formats import FORMATS

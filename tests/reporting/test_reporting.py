@@ -6,20 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from milp_planner.candidates.records import TurnedDown
+from milp_planner import EngineReport, Proof, Purchase, Said, Status, TimeBlock, TurnedDown
 from milp_planner.plans.document import (
     changes,
 )
-from milp_planner.plans.reasons import Said
-from milp_planner.plans.records import (
-    EngineReport,
-    Proof,
-    Purchase,
-    Status,
-)
 from milp_planner.reporting.documents.options import DEFAULTS, ReportOptions
 from milp_planner.reporting.formats import FORMATS
-from milp_planner.traffic.month import TimeBlock
 from tests.support.builders import offering, token_price
 from tests.support.sample_plans import (
     PROVEN,

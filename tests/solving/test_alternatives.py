@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from milp_planner import Status, prepare, solve
-from milp_planner.inputs.problem.records import Alternatives
+from milp_planner import Alternatives, Status, prepare, solve
 from milp_planner.plans.differences import combines, trade, what_changed
 from milp_planner.plans.sentences import alternatives_text
 from milp_planner.questions.solve import plan_of, provenance_of

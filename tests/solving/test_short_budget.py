@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milp_planner import Status, solve
-from milp_planner.plans.sentences import warning_lines
+from milp_planner import Status, solve, warning_lines
 from milp_planner.reporting.text.plans.table import plan_text
 from tests.support.builders import big_and_small, problem, workload
 from tests.support.examples import tries

@@ -7,11 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from milp_planner import Status, solve
+from milp_planner import Interrupted, Status, solve
 from milp_planner.cli.parts.signals import Terminated
 from milp_planner.plans.sentences import alternatives_text
 from milp_planner.solving.optimum import Optimizer
-from milp_planner.solving.results import Interrupted
 from milp_planner.solving.search import Search
 from tests.support.builders import (
     big_and_small,

@@ -9,8 +9,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement, Offering, TokenPrice
-from milp_planner.inputs.problem.records import Problem
+from milp_planner import Catalog, Gpu, Llm, Measurement, Offering, Problem, TokenPrice
 
 DAY = date(2026, 1, 15)
 BIG = "acme/big/eu-1"

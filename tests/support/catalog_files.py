@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from milp_planner.errors import InputError
-from milp_planner.inputs.catalog.files import load_catalog
-from milp_planner.inputs.catalog.records import Catalog
+from milp_planner import Catalog, InputError, load_catalog
 
 TODAY = date(2026, 9, 1)
 SOURCED = "2026-08-01,price list"

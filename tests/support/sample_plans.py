@@ -6,21 +6,23 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from milp_planner.candidates.records import Candidate, RatePoint
-from milp_planner.plans.reasons import Said
-from milp_planner.plans.records import (
+from milp_planner import (
+    Candidate,
     EngineReport,
     Plan,
     Proof,
     Provenance,
     Purchase,
+    RatePoint,
+    RequestClass,
     Route,
+    Said,
     Status,
+    TimeBlock,
     WorkloadPlan,
 )
 from milp_planner.reporting.documents.options import DEFAULTS, ReportOptions
 from milp_planner.reporting.formats import FORMATS
-from milp_planner.traffic.month import RequestClass, TimeBlock
 from tests.support.builders import offering
 
 MONTH = TimeBlock("active", 720.0)

@@ -13,7 +13,8 @@ from typing import Annotated, Literal, Self
 import pytest
 from pydantic import Field, model_validator
 
-from milp_planner.errors import InputError, RecordError
+from milp_planner import InputError
+from milp_planner.errors import RecordError
 from milp_planner.inputs.reading.records import Frozen
 from milp_planner.inputs.reading.strict_yaml import read_yaml
 from milp_planner.inputs.reading.validation import validate

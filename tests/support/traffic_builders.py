@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from milp_planner import InputError
-from milp_planner.inputs.problem.records import Problem
+from milp_planner import InputError, Problem
 from milp_planner.traffic.month import asked_totals, make_curves, make_schedule, totals
 
 DAY = [1] * 7 + [2, 4, 6, 8, 9, 10, 10, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1]

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from milp_planner import InputError, load_problem
-from milp_planner.inputs.problem.traffic import Trace, TraceColumns
+from milp_planner import InputError, Trace, TraceColumns, load_problem
 from milp_planner.traffic import trace as traffic_trace
 from milp_planner.traffic.digest import digest, hour_rates
 from milp_planner.traffic.month import make_schedule

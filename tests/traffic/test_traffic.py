@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milp_planner import load_problem
+from milp_planner import MonthPart, load_problem
 from milp_planner.reporting.documents.json import to_json
 from milp_planner.reporting.text.inputs.traffic import traffic_dict, traffic_text
 from milp_planner.traffic.blocks import Span, group_spans, make_spans, over_provided
-from milp_planner.traffic.digest import MonthPart
 from milp_planner.traffic.month import make_curves, make_schedule, totals
 from tests.support.examples import tries
 from tests.support.traffic_builders import (

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from milp_planner.errors import InputError
+from milp_planner import InputError
 from milp_planner.inputs.reading import strict_yaml
 from milp_planner.inputs.reading.strict_yaml import Document, read_yaml
 

@@ -7,7 +7,7 @@ import time
 import pytest
 import yaml
 
-from milp_planner.errors import InputError
+from milp_planner import InputError
 from milp_planner.inputs.reading import strict_yaml
 from milp_planner.inputs.reading.strict_yaml import Document, read_yaml
 

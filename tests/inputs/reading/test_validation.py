@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milp_planner.errors import InputError
+from milp_planner import InputError
 from milp_planner.inputs.reading.records import Frozen
 from milp_planner.inputs.reading.strict_yaml import read_yaml
 from milp_planner.inputs.reading.validation import validate, validate_python

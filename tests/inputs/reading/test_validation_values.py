@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from milp_planner.errors import InputError
+from milp_planner import InputError
 from milp_planner.inputs.reading.validation import validate_python
 from tests.support.sample_records import (
     HEAD,

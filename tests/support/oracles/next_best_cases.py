@@ -7,12 +7,11 @@ from itertools import pairwise
 
 import pytest
 
-from milp_planner import Status, prepare
+from milp_planner import Status, TimeBlock, prepare
 from milp_planner.plans.sentences import alternatives_text
 from milp_planner.questions.solve import plan_of, provenance_of
 from milp_planner.solving.results import Settings
 from milp_planner.solving.search import Search
-from milp_planner.traffic.month import TimeBlock
 from tests.support.builders import (
     catalog,
     offering,
