@@ -14,15 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import milp_planner
-from milp_planner import errors
+from milp_planner import Fault, InputError, PlannerError, SolverError, errors
 from milp_planner.cli import main
 from milp_planner.cli.parts import exit_codes
 from milp_planner.errors import (
-    Fault,
-    InputError,
-    PlannerError,
     RecordError,
-    SolverError,
     argument_error,
     did_you_mean,
     input_error,

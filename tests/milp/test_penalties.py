@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from milp_planner import Status, solve
-from milp_planner.inputs.problem.records import Latency, Policy
+from milp_planner import Latency, Policy, Status, evaluate, solve, warning_lines
 from milp_planner.plans.records import band
-from milp_planner.plans.sentences import warning_lines
-from milp_planner.questions.evaluate import evaluate
 from tests.questions.test_solve import as_input, small_problems
 from tests.support.builders import (
     big_and_small,
@@ -23,6 +20,7 @@ from tests.support.builders import (
     token_price,
     workload,
 )
+from tests.support.examples import tries
 from tests.support.oracles.month_cases import as_input as month_as_input
 from tests.support.oracles.month_cases import hot_months_with_overflow, soft_months
 from tests.support.oracles.month_oracle import cheapest_month
@@ -365,7 +363,7 @@ def test_a_plan_ends_exactly_at_the_edge_of_a_band(load, ceiling, score, name):
 # --- brute force --------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@tries(0.6)
 @given(soft_months())
 def test_soft_mode_agrees_with_brute_force(case):
     most = 5 if len(case.offers) == 2 else 4
@@ -379,7 +377,7 @@ def test_soft_mode_agrees_with_brute_force(case):
     assert plan.score_usd_per_month == pytest.approx(best, abs=1.0)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@tries(0.4)
 @given(hot_months_with_overflow())
 def test_heat_shared_with_tokens_or_a_shortfall_agrees_with_brute_force(case):
     most = 5 if len(case.offers) == 2 else 4
@@ -400,7 +398,7 @@ PRICES = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@tries(0.25)
 @given(small_problems(), PRICES, st.sampled_from([0.95, 1.2]))
 def test_soft_mode_of_several_workloads_and_classes_agrees_with_brute_force(case, prices, ceiling):
     loads, options, rules = case

@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from milp_planner import InputError, Plan, Status, load_problem, solve
-from milp_planner.errors import ArgumentError
+from milp_planner import ArgumentError, InputError, Plan, Status, load_problem, solve
 from milp_planner.inputs.catalog.records import COUNT_ASSUMED
 from milp_planner.plans.document import plan_dict
 from milp_planner.plans.reasons import Said

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from milp_planner.plans.diagnosis import Diagnosis
+from milp_planner import Diagnosis
 from milp_planner.plans.plain import plain_data
 from milp_planner.plans.reasons import Said
 

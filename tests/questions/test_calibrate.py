@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from milp_planner import calibrate as calibrate_files
@@ -21,6 +21,7 @@ from milp_planner.inputs.imports.benchmarks import read_measurements
 from milp_planner.questions.deployments.calibrate import Calibrated, compare, with_own
 from milp_planner.serving.throughput import OperatingPoint, ServingModel
 from tests.questions.test_estimate import write_folder
+from tests.support.examples import tries
 from tests.support.serving_toys import box, catalog, measured, toy
 
 TODAY = date(2026, 8, 31)
@@ -352,7 +353,7 @@ def scrambled(document: Any) -> st.SearchStrategy[Any]:
     return st.one_of(st.just(document), VALUES)
 
 
-@settings(deadline=None, max_examples=150)
+@tries(1.5)
 @given(st.one_of(*map(scrambled, (VLLM, GUIDELLM, AIPERF))))
 def test_any_document_is_read_or_refused(document: Any) -> None:
     with TemporaryDirectory() as folder:

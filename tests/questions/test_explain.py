@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from milp_planner import Catalog, InputError, Status, explain, explain_limits, solve
-from milp_planner.inputs.catalog.records import Gpu, Llm
+from milp_planner import Catalog, Gpu, InputError, Llm, Status, explain, explain_limits, solve
 from milp_planner.inputs.problem.patching import patched
 from milp_planner.questions.sweeps.market import repriced_catalog
 from milp_planner.reporting.text.questions.explain import limit_costs_text, why_not_text
@@ -24,6 +23,7 @@ from tests.support.builders import (
     token_price,
     workload,
 )
+from tests.support.examples import slow_tries, tries
 from tests.support.oracles.oracle import Load, Option, Rules, feasible_fleets
 
 pytest_plugins = ["tests.support.toy_cli"]
@@ -215,14 +215,14 @@ def cases(draw):
     return rates, prices, draw(st.sampled_from([4.0, 9.0, 12.5]))
 
 
-@settings(max_examples=2)
+@tries(0.02)
 @given(cases())
 def test_the_entry_price_agrees_with_brute_force(case):
     check_the_entry_price_agrees_with_brute_force(case)
 
 
 @pytest.mark.slow
-@settings(max_examples=60)
+@slow_tries(0.6)
 @given(cases())
 def test_the_entry_price_agrees_with_brute_force_in_many_cases(case):
     check_the_entry_price_agrees_with_brute_force(case)

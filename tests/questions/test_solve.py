@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from milp_planner import Status, solve
-from milp_planner.plans.sentences import reason_lines
+from milp_planner import Status, reason_lines, solve
 from tests.support.builders import big_and_small, catalog, offering, problem, raw, workload
+from tests.support.examples import tries
 from tests.support.oracles.oracle import Load, Option, Rules, cheapest
 
 
@@ -183,7 +183,7 @@ def as_input(loads, options, rules):
     return problem(workloads=workloads, limits=limits), catalog(offerings, rates)
 
 
-@settings(max_examples=220, deadline=None, derandomize=True)
+@tries(2.2)
 @given(small_problems())
 def test_agrees_with_brute_force(case):
     loads, options, rules = case

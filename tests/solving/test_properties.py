@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from milp_planner import SolverError, Status, prepare, solve
 from milp_planner.solving.verify import verify
 from tests.questions.test_solve import as_input, small_problems
 from tests.support.builders import big_and_small, catalog, offering, problem
+from tests.support.examples import tries
 
-FEW = settings(max_examples=25, deadline=None, derandomize=True)
+FEW = tries(0.25)
 
 
 def score(question, rented):

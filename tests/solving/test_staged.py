@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from milp_planner import Status, prepare, solve
-from milp_planner.inputs.problem.records import Penalties
+from milp_planner import Penalties, Status, prepare, solve
 from milp_planner.milp.presolve.lazy_rows import independent, only_blocks
 from milp_planner.milp.program.model import build_model
 from milp_planner.solving import parts as staged

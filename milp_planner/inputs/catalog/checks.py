@@ -21,6 +21,7 @@ from milp_planner.inputs.catalog.records import (
     Sourced,
     gpu_spelling,
 )
+from milp_planner.units import usd_shown
 
 FARTHEST_FROM_MEDIAN = 6.0
 """A price per GPU this far from its GPU's median looks like a mistake: units have up to 8 GPUs."""
@@ -139,8 +140,8 @@ def prices_far_from_the_median(rows: Rows) -> Iterator[Finding]:
         ratio = offering.usd_per_gpu_hour / usual
         if not 1 / FARTHEST_FROM_MEDIAN <= ratio <= FARTHEST_FROM_MEDIAN:
             text = (
-                f"${offering.usd_per_gpu_hour:.2f} per GPU is {ratio:.2g} times the median of "
-                f"${usual:.2f} for {group[0]} {group[1]} ({providers} providers)"
+                f"{usd_shown(offering.usd_per_gpu_hour, 2)} per GPU is {ratio:.2g} times the "
+                f"median of {usd_shown(usual, 2)} for {group[0]} {group[1]} ({providers} providers)"
             )
             yield row, "usd_per_hour", text, PRICE_HINT
 

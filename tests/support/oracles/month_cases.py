@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from milp_planner import Status, solve
-from milp_planner.inputs.catalog.records import Catalog
-from milp_planner.inputs.problem.records import Problem
+from milp_planner import Catalog, Problem, Status, solve
 from tests.support.builders import catalog, offering, problem, raw, token_price, workload
 from tests.support.oracles.month_oracle import Block, Case, Offer, Terms, Tokens, cheapest_month
 

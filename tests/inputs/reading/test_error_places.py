@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Discriminator, Field, RootModel, Tag, ValidationError
 
-from milp_planner.errors import InputError
+from milp_planner import InputError
 from milp_planner.inputs.reading.records import Frozen
 from milp_planner.inputs.reading.validation import faults_of, validate_python
 from milp_planner.units import PositiveNumber, Share

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from milp_planner.errors import InputError
+from milp_planner import InputError
 from milp_planner.inputs.reading.strict_yaml import Document, read_yaml
 
 # Reading files
