@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         Offering,
         TokenPrice,
     )
+    from milp_planner.inputs.problem.deployment import DeploymentSettings
     from milp_planner.inputs.problem.load import load_problem
     from milp_planner.inputs.problem.patching import Patch
     from milp_planner.inputs.problem.records import (
@@ -190,6 +191,7 @@ __all__ = [
     "CountedFilter",
     "CurrentUnits",
     "Demand",
+    "DeploymentSettings",
     "Diagnosis",
     "DocumentParts",
     "EndReason",
@@ -326,6 +328,7 @@ HOMES = {
     "inputs.catalog.files": "load_catalog",
     "inputs.catalog.owned": "owned_usd_per_hour",
     "inputs.catalog.records": "Billing Catalog Gpu Llm Measurement Offering TokenPrice",
+    "inputs.problem.deployment": "DeploymentSettings",
     "inputs.problem.load": "load_problem",
     "inputs.problem.patching": "Patch",
     "inputs.problem.records": (

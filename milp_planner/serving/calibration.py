@@ -1,12 +1,12 @@
-"""What related measurements say about an estimate: one factor on its rate, one on its tpot.
+"""What a user's own measurements say about an estimate: one factor on its rate, one on its tpot.
 
-A factor is the geometric mean of measured ÷ estimated over the closest relatives that exist: the
-same replica at other request sizes, else the same LLM, GPU and precision on more or fewer GPUs.
+The factor is exp(w · mean log(measured ÷ estimated)) over the closest relatives that exist: the
+same replica at other request sizes, else the same LLM, GPU and precision on more or fewer GPUs,
+else the same LLM and precision on other GPUs; w is what carries over inside one source and engine
+(`derate.SHRINKAGE`).
 
-Other LLMs on the GPU, and the LLM on other GPUs or in another precision, do not calibrate. Over the
-public measurements such factors widen the spread of measured ÷ estimated instead of narrowing it:
-what they correct is the other engine and kernels, not the GPU. `study/accuracy.py` prints the
-figures.
+Rows that others published do not calibrate: between sources nothing carries over, not even for the
+same replica in the same engine. Nor do rows of another engine, LLM or precision.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class RatedPoint:
 
 
 class Calibrations:
-    """The measured points of a catalog, grouped by kind of relative."""
+    """The measured points of a user in one engine, grouped by kind of relative."""
 
     def __init__(self, points: Iterable[RatedPoint]) -> None:
         self._points = tuple(points)
@@ -99,7 +99,7 @@ class Calibrations:
     def _groups(self) -> Mapping[str, Mapping[object, Calibration]]:
         return {
             evidence: {
-                group: _mean(points, evidence)
+                group: _shrunk(points, evidence)
                 for group, points in _grouped(self._points, choose).items()
             }
             for evidence, choose in RELATIVES
@@ -122,10 +122,11 @@ def _grouped(
     return groups
 
 
-def _mean(points: Sequence[CurvePoint], evidence: str) -> Calibration:
+def _shrunk(points: Sequence[CurvePoint], evidence: str) -> Calibration:
+    weight = derate.SHRINKAGE[evidence] / len(points)
     return Calibration(
-        rate_factor=exp(sum(log(p.rate_ratio) for p in points) / len(points)),
-        tpot_factor=exp(sum(log(p.tpot_ratio) for p in points) / len(points)),
+        rate_factor=exp(weight * sum(log(p.rate_ratio) for p in points)),
+        tpot_factor=exp(weight * sum(log(p.tpot_ratio) for p in points)),
         evidence=evidence,
         rows=len(points),
         llms=tuple(sorted({p.row.llm for p in points if p.row})),
@@ -153,5 +154,6 @@ SHAPE_FIELDS = (
 RELATIVES: tuple[tuple[str, Callable[[ReplicaKey], object]], ...] = (
     (derate.SAME_REPLICA, lambda key: key),
     (derate.OTHER_TENSOR_PARALLEL, lambda key: key[:3]),
+    (derate.OTHER_GPU, lambda key: (key[0], key[2])),
 )
 """Kinds of relatives, closest first, and the part of a replica's key that they share."""

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from math import exp, log, log2
 from typing import Protocol
 
-from milp_planner.inputs.catalog.records import Llm, Measurement
-from milp_planner.serving.memory import is_mla
+from milp_planner.inputs.catalog.records import Measurement
 
 CLOSED_LOOP = frozenset({"fixed_concurrency", "steady_state_max_num_seqs"})
 """Regimes that hold the requests in flight constant: rate and time per token both usable."""
@@ -24,11 +23,6 @@ OFFLINE = "offline_max"
 SAME_SIZE = log2(1.05)  # sizes that differ by no more are one size: sampled lengths scatter
 NEAR = log2(2)  # one size alone carries this far: the split of prefill and decode stays similar
 BRACKETED = log2(4)  # two sizes carry this far between them
-
-SPECULATIVE_SPEEDUP = 1.5
-"""Plain decoding of compressed-attention LLMs stays within 1.35 times the estimate; their published
-runs above this factor have a plain twin in the same source, and were made with the LLM's own
-multi-token head."""
 
 
 class Speed(Protocol):
@@ -159,10 +153,10 @@ def build_curves(
     """The closed-loop rows of one replica configuration and engine, one curve per request size.
 
     `estimate(input_tokens, output_tokens)` gives the estimate at a size. Of two rows at one point
-    the newer one counts.
+    the newer one counts, of one day the slower.
     """
     points: dict[tuple[float, float], dict[float, Measurement]] = {}
-    for row in sorted(rows, key=lambda r: (r.as_of, r.output_tokens_per_second)):
+    for row in sorted(rows, key=lambda r: (r.as_of, -r.output_tokens_per_second)):
         if row.input_tokens and row.output_tokens and row.concurrency:
             sizes = points.setdefault((row.input_tokens, row.output_tokens), {})
             sizes[row.concurrency] = row
@@ -215,12 +209,6 @@ def speed_near(
     if distance <= NEAR:
         return MeasuredSpeed(estimate, ((1.0, nearest),), exact=False)
     return None
-
-
-def looks_speculative(llm: Llm, curves: Sequence[Curve]) -> bool:
-    """Whether rows of one engine are too fast for plain decoding of an LLM with draft heads."""
-    ratios = (point.rate_ratio for curve in curves for point in curve.points)
-    return is_mla(llm) and max(ratios, default=0.0) > SPECULATIVE_SPEEDUP
 
 
 def interpolate_log(points: Sequence[tuple[float, float]], x: float) -> float:

@@ -1,14 +1,16 @@
 """At what rate a replica serves requests of one size: measured, else calibrated, else estimated.
 
-    measured    rows of this LLM, GPU, precision and tensor parallel at the request size, or at two
-                sizes with it in between
+    measured    the user's rows of this LLM, GPU, precision and tensor parallel at the request size,
+                or at two sizes with it in between; rows that others published of this very size,
+                engine and settings
+    published   rows of this size that others published of another engine or other settings, moved
+                to the deployment asked about along the estimate
     raw         a nominal rate that the catalog states; used where no time per token is wished
-    calibrated  the estimate × measured ÷ estimated of one size nearby, else × the geometric mean
-                over related rows
+    calibrated  the estimate × what the user's related rows say of it
     estimated   the estimate of `roofline.py`
 
 The source is part of every answer, and two sources are never averaged. A rate is planned at a
-quantile of measured ÷ estimated (`derate.py`): a confidence of p90 plans on the value that 90 % of
+quantile of measured ÷ predicted (`derate.py`): a confidence of p90 plans on the value that 90 % of
 cases exceed, the 10th percentile.
 """
 
@@ -16,22 +18,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cached_property
-from math import inf
 
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement
+from milp_planner.inputs.catalog.tensor_groups import is_moe
+from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.serving import derate as evidence_of
 from milp_planner.serving.calibration import Calibrations, Scaled
-from milp_planner.serving.measured import (
-    NEAR,
-    SAME_SIZE,
-    LengthOnly,
-    MeasuredSpeed,
-    Speed,
-    distance,
-    speed_near,
-)
-from milp_planner.serving.memory import WEIGHT_BYTES, MemoryFit, fit, is_moe, room
+from milp_planner.serving.gpu_formats import unable
+from milp_planner.serving.measured import LengthOnly, Speed
+from milp_planner.serving.memory import MemoryFit, fit, room
 from milp_planner.serving.operating_point import (
     OperatingPoint,
     Question,
@@ -40,43 +35,43 @@ from milp_planner.serving.operating_point import (
     describe,
     rate_only,
     too_slow,
-    ttft_too_long,
 )
-from milp_planner.serving.roofline import (
-    Roofline,
-    largest_within,
-    missing_for_estimate,
-    roofline,
-    unable,
+from milp_planner.serving.roofline import Roofline, missing_for_estimate, roofline
+from milp_planner.serving.row_answers import (
+    ROUNDING,
+    RowsOf,
+    answer_at,
+    best_answer,
+    limited_by,
+    point_at,
+    rows_near,
+    within,
 )
-from milp_planner.serving.rows import MeasuredRows, ReplicaRows, canonical_precision
+from milp_planner.serving.rows import MeasuredRows, canonical_precision
+from milp_planner.serving.weights import WEIGHT_BYTES
 
-__all__ = ["OperatingPoint", "Rejection", "ServingModel", "default_precisions"]
+__all__ = ["ROUNDING", "OperatingPoint", "Rejection", "ServingModel", "default_precisions"]
 
 # Outside these the estimate was not checked against measurements.
 MOST_IN_FLIGHT = 512
 MOST_TENSOR_PARALLEL = 8
 LONGEST_CONTEXT_TOKENS = 32_768
 
-EXTENSION = 2  # a measured curve is carried on to twice its highest concurrency, as calibrated
+NOTICED = 1.01
+"""Two rates within 1 % of one another are as good as equal."""
 
-ROUNDING = 1 + 1e-9  # a wish for exactly the measured time is met
-
-NOT_MODELLED = (
-    "speculative decoding",
-    "disaggregated prefill and decode",
-    "LoRA adapters",
-    "prefix caching",
-)
+NOT_MODELLED = ("disaggregated prefill and decode",)
 
 
 class ServingModel:
     """What a catalog says about speed. Answers are kept: asking again costs a look-up."""
 
     def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
         self._rows = MeasuredRows(catalog, self._speed_at)
         self._answers: dict[Question, OperatingPoint | Rejection] = {}
         self._estimates: dict[tuple[object, ...], Roofline] = {}
+        self._own: dict[DeploymentSettings, Calibrations] = {}
 
     def operating_point(
         self,
@@ -91,30 +86,27 @@ class ServingModel:
         ttft_limit_s: float | None = None,
         quantile: float = evidence_of.DEFAULT_QUANTILE,
         raw_multiplier: float = 1.0,
+        settings: DeploymentSettings = DEFAULT_DEPLOYMENT,
     ) -> OperatingPoint | Rejection:
         """The rate of one replica within the wished latency, or the reason why there is none.
 
-        `quantile` is that of measured ÷ estimated to plan on: 0.10 is a confidence of p90, the rate
+        `quantile` is that of measured ÷ predicted to plan on: 0.10 is a confidence of p90, the rate
         that 90 % of cases exceed. `raw_multiplier` is the traffic pattern's efficiency × batch
         multiplier and acts on raw rows alone. `ttft_limit_s` binds only where ttft was measured;
-        elsewhere a warning says that it is not verified.
+        elsewhere a warning says that it is not verified. `settings` says what engine serves.
         """
-        question = Question(
-            llm.id,
-            gpu.id,
-            precision,
-            tensor_parallel,
-            input_tokens,
-            output_tokens,
-            tpot_limit_s,
-            ttft_limit_s,
-            quantile,
-            raw_multiplier,
-            is_moe(llm),
+        question = _question(
+            llm, gpu, precision, tensor_parallel, input_tokens, output_tokens, quantile, settings
+        )._replace(
+            tpot_limit_s=tpot_limit_s, ttft_limit_s=ttft_limit_s, raw_multiplier=raw_multiplier
         )
         answer = self._answers.get(question)
         if answer is None:
-            answer = self._answers[question] = self._answer(question, llm, gpu)
+            answer = self._answer(question, llm, gpu)
+            if isinstance(answer, OperatingPoint) and answer.source != "raw":
+                said = (*answer.warnings, *self._beside_worse(question, llm, gpu, answer))
+                answer = replace(answer, warnings=said)
+            self._answers[question] = answer
         return answer
 
     def at(
@@ -128,32 +120,29 @@ class ServingModel:
         concurrency: float,
         *,
         quantile: float = evidence_of.DEFAULT_QUANTILE,
+        settings: DeploymentSettings = DEFAULT_DEPLOYMENT,
     ) -> OperatingPoint | Rejection:
         """How one replica serves with `concurrency` requests in flight, or why it cannot.
 
-        The rate is measured, calibrated or estimated as for `operating_point`, but at the
-        concurrency asked for, also beyond the engines' default batch limit of 256.
+        The rate is measured, published, calibrated or estimated as for `operating_point`, but at
+        the concurrency asked for, also beyond the engine's default limit of sequences.
         """
-        q = Question(
-            llm.id,
-            gpu.id,
-            precision,
-            tensor_parallel,
-            input_tokens,
-            output_tokens,
-            quantile=quantile,
-            moe=is_moe(llm),
+        q = _question(
+            llm, gpu, precision, tensor_parallel, input_tokens, output_tokens, quantile, settings
         )
         unfit = _cannot_serve(q, llm, gpu)
         if unfit:
             return Rejection(unfit)
-        memory = fit(llm, gpu, precision, tensor_parallel, q.tokens)
-        measured = self._measured_at(q, llm, gpu, concurrency) if memory.weights_fit else None
+        memory = fit(llm, gpu, precision, tensor_parallel, q.tokens, settings)
+        measured = self._from_rows(q, llm, gpu, memory, concurrency) if memory.weights_fit else None
         if measured is not None:
             return measured
         if not memory.fits:
             return Rejection(memory.reason, memory=memory)
-        if concurrency > room(llm, gpu, precision, tensor_parallel, q.tokens):
+        if settings.max_sequences is not None and concurrency > settings.max_sequences:
+            most = f"max_sequences is {settings.max_sequences:,}"
+            return Rejection(f"{concurrency:,.0f} requests in flight, {most}", memory=memory)
+        if concurrency > room(llm, gpu, precision, tensor_parallel, q.tokens, settings):
             return Rejection(_no_room(memory, concurrency), memory=memory)
         missing = missing_for_estimate(llm, gpu)
         if missing:
@@ -168,21 +157,26 @@ class ServingModel:
         tensor_parallel: int,
         input_tokens: float,
         output_tokens: float,
+        settings: DeploymentSettings = DEFAULT_DEPLOYMENT,
     ) -> Roofline:
         """The bare estimate, kept. Raises ValueError where the catalog does not know enough."""
-        key = (llm.id, gpu.id, precision, tensor_parallel, input_tokens, output_tokens)
+        size = input_tokens, output_tokens
+        key = (llm.id, gpu.id, precision, tensor_parallel, *size, settings)
         found = self._estimates.get(key)
         if found is None:
-            found = self._estimates[key] = roofline(
-                llm, gpu, precision, tensor_parallel, input_tokens, output_tokens
-            )
+            found = roofline(llm, gpu, precision, tensor_parallel, *size, settings)
+            self._estimates[key] = found
         return found
+
+    def set_aside(self) -> Iterator[str]:
+        """Every published row that is not believed, with the reason."""
+        return self._rows.set_aside()
 
     def _answer(self, q: Question, llm: Llm, gpu: Gpu) -> OperatingPoint | Rejection:
         unfit = _cannot_serve(q, llm, gpu)
         if unfit:
             return Rejection(unfit)
-        memory = fit(llm, gpu, q.precision, q.tensor_parallel, q.tokens)
+        memory = fit(llm, gpu, q.precision, q.tensor_parallel, q.tokens, q.settings)
         if not memory.weights_fit:
             return Rejection(memory.reason, memory=memory)
         # a row proves that a replica runs, also where the reserve leaves too little on paper
@@ -203,32 +197,16 @@ class ServingModel:
         self, q: Question, llm: Llm, gpu: Gpu, memory: MemoryFit
     ) -> OperatingPoint | Rejection:
         speed = self._scaled(q, llm, gpu)
-        n = _most_within(speed, q.tpot_limit_s, memory.sequences)
+        n = within(speed, q.tpot_limit_s, memory.sequences)
         if n < 1:
             return too_slow(q, speed.tpot_s(1), memory)
-        point = self._estimated_at(q, llm, gpu, n)
-        most = self._most_measured(q, llm, gpu, memory)
-        if point.planned_requests_per_second <= most:
-            return point
-        n = largest_within(speed.requests_per_second, most / point.derate, n)
-        point = self._estimated_at(q, llm, gpu, max(1, n))
-        kept = f"kept to {most:.3g} requests/s: a replica was measured with an endless queue"
-        return replace(point, warnings=(*point.warnings, kept))
-
-    def _most_measured(self, q: Question, llm: Llm, gpu: Gpu, memory: MemoryFit) -> float:
-        """What a replica served of an endless queue: more than within any wish for latency."""
-        for rows in self._rows.of(llm, gpu, q):
-            points = self._offline_points(q, llm, gpu, rows, memory)
-            rates = [p.planned_requests_per_second for p in points if p.source == "measured"]
-            if rates:
-                return max(rates)
-        return inf
+        return self._estimated_at(q, llm, gpu, n)
 
     def _estimated_at(self, q: Question, llm: Llm, gpu: Gpu, n: float) -> OperatingPoint:
         estimate, speed = self._estimate_of(llm, gpu, q), self._scaled(q, llm, gpu)
         calibration = speed.calibration
         source: Source = "calibrated" if calibration.rows else "estimated"
-        point = _point(q, speed, n, source, calibration.evidence, calibration.detail)
+        point = point_at(q, speed, n, source, calibration.evidence, calibration.detail)
         warnings = (*point.warnings, *self._outside_checked_range(q, gpu, n))
         return replace(
             point,
@@ -238,68 +216,32 @@ class ServingModel:
         )
 
     def _scaled(self, q: Question, llm: Llm, gpu: Gpu) -> Scaled:
-        calibration = self._calibrations.of(self._rows.key(llm, gpu, q))
+        calibration = self._calibrations(q.settings).of(self._rows.key(llm, gpu, q))
         return Scaled(self._estimate_of(llm, gpu, q), calibration)
 
-    def _measured_at(self, q: Question, llm: Llm, gpu: Gpu, n: float) -> OperatingPoint | None:
-        """The best engine's point at n in flight, from the user's own rows if there are any."""
-        target = self._speed_at(llm, gpu, q)
-        for rows in self._rows.of(llm, gpu, q):
-            near = (speed_near(c, q.input_tokens, q.output_tokens, target) for c in rows.curves)
-            within = [s for s in near if s and n <= EXTENSION * s.highest]
-            points = [_measured_point(q, speed, n) for speed in within]
-            if points:
-                best = max(points, key=lambda point: point.planned_requests_per_second)
-                bottleneck = target.bottleneck(n) if isinstance(target, Roofline) else ""
-                warnings = (*best.warnings, *rows.warnings)
-                return replace(best, bottleneck=bottleneck, warnings=warnings)
-        return None
-
     def _from_rows(
-        self, q: Question, llm: Llm, gpu: Gpu, memory: MemoryFit
+        self, q: Question, llm: Llm, gpu: Gpu, memory: MemoryFit, n: float | None = None
     ) -> OperatingPoint | Rejection | None:
-        """What rows say: the user's own, else published ones; None where none is near the size."""
-        for rows in self._rows.of(llm, gpu, q):
-            answer = self._best_engine(q, llm, gpu, rows, memory)
-            if answer is not None:
-                return answer
-        return None
-
-    def _best_engine(
-        self, q: Question, llm: Llm, gpu: Gpu, rows: ReplicaRows, memory: MemoryFit
-    ) -> OperatingPoint | Rejection | None:
+        """What rows say with n in flight, or at the best number: the user's own, else published
+        ones of the very size; None where there is none."""
+        rows = self._rows.of(llm, gpu, q)
+        if rows is None:
+            return None
         target = self._speed_at(llm, gpu, q)
-        near = (speed_near(c, q.input_tokens, q.output_tokens, target) for c in rows.curves)
-        answers = [_on_curve(q, speed, memory) for speed in near if speed]
-        points = [answer for answer in answers if isinstance(answer, OperatingPoint)]
-        if q.tpot_limit_s is None:
-            points += self._offline_points(q, llm, gpu, rows, memory)
-        if points:
-            best = max(points, key=lambda point: point.planned_requests_per_second)
-            warnings = (*best.warnings, *rows.warnings)
-            return replace(best, bottleneck=_limited_by(target, best, memory), warnings=warnings)
-        slow = [answer for answer in answers if isinstance(answer, Rejection)]
-        return min(slow, key=lambda r: r.fastest_tpot_s or 0.0, default=None)
-
-    def _offline_points(
-        self, q: Question, llm: Llm, gpu: Gpu, rows: ReplicaRows, memory: MemoryFit
-    ) -> Iterator[OperatingPoint]:
-        """Rates measured with an endless queue, moved along the estimate to this request size."""
-        here = self._speed_at(llm, gpu, q)
-        n = max(1, memory.sequences)
-        for row in rows.offline:
-            size = row.input_tokens or 1.0, row.output_tokens or 1.0
-            away = distance(size, (q.input_tokens, q.output_tokens))
-            if away > NEAR:
+        known = None if isinstance(target, LengthOnly) else target
+        for groups in (rows.own, rows.published):
+            found = rows_near(groups, q, known, memory)
+            if not found:
                 continue
-            sized = q._replace(input_tokens=size[0], output_tokens=size[1])
-            there = self._speed_at(llm, gpu, sized)
-            rate = row.output_tokens_per_second / size[1]
-            rate *= here.requests_per_second(n) / there.requests_per_second(n)
-            if away <= SAME_SIZE:
-                yield rate_only(q, rate, "measured", evidence_of.MEASURED, describe([row]))
-            else:
-                yield rate_only(q, rate, "calibrated", evidence_of.INTERPOLATED, describe([row]))
+            answer = best_answer(found, q, memory) if n is None else answer_at(found, q, n)[1]
+            if isinstance(answer, Rejection):
+                return answer
+            said = (*answer.warnings, *_other_engine(q, found), *rows.warnings)
+            if n is not None:
+                said = (*said, *_faster_with_fewer(found, n))
+            limit = limited_by(target, answer, memory)
+            return replace(answer, bottleneck=limit, warnings=said)
+        return None
 
     def _speed_at(self, llm: Llm, gpu: Gpu, q: Question) -> Speed:
         if missing_for_estimate(llm, gpu):
@@ -307,9 +249,8 @@ class ServingModel:
         return self._estimate_of(llm, gpu, q)
 
     def _estimate_of(self, llm: Llm, gpu: Gpu, q: Question) -> Roofline:
-        return self.estimate(
-            llm, gpu, q.precision, q.tensor_parallel, q.input_tokens, q.output_tokens
-        )
+        size = q.input_tokens, q.output_tokens
+        return self.estimate(llm, gpu, q.precision, q.tensor_parallel, *size, q.settings)
 
     def _outside_checked_range(self, q: Question, gpu: Gpu, n: float) -> Iterator[str]:
         if n > MOST_IN_FLIGHT:
@@ -320,10 +261,38 @@ class ServingModel:
             yield f"{q.tokens:,.0f} tokens a request are outside the checked range, at most 32,768"
         if gpu.id not in self._rows.gpus_in_closed_loop:
             yield f"{gpu.id} has no measured relative: the estimate was not checked on it"
+        for widening in q.trust.widenings:
+            yield f"the estimate is trusted less on {gpu.id}: {widening.reason}"
+        if q.settings.speculative is not None:
+            yield "draft tokens gain what is stated; what drafting them costs is not modelled"
 
-    @cached_property
-    def _calibrations(self) -> Calibrations:
-        return Calibrations(self._rows.rated_points())
+    def _beside_worse(
+        self, q: Question, llm: Llm, gpu: Gpu, found: OperatingPoint
+    ) -> Iterator[str]:
+        """Both figures, where rows of hardware that is no better promise more than this."""
+        for other, tp in self._rows.worse_replicas(llm, gpu, q):
+            point = self._from_rows_on(q, llm, other, tp)
+            if point is None:
+                continue
+            here, there = found.planned_requests_per_second, point.planned_requests_per_second
+            if there > here * NOTICED:
+                yield (
+                    f"{gpu.id} tp {q.tensor_parallel} is planned at {here:.3g} requests/s "
+                    f"({found.source}), {other.id} tp {tp} at {there:.3g} ({point.source})"
+                )
+
+    def _from_rows_on(self, q: Question, llm: Llm, gpu: Gpu, tp: int) -> OperatingPoint | None:
+        asked = _question(
+            *(llm, gpu, q.precision, tp, q.input_tokens, q.output_tokens, q.quantile, q.settings)
+        )._replace(tpot_limit_s=q.tpot_limit_s, ttft_limit_s=q.ttft_limit_s)
+        memory = fit(llm, gpu, q.precision, tp, q.tokens, q.settings)
+        found = self._from_rows(asked, llm, gpu, memory) if memory.weights_fit else None
+        return found if isinstance(found, OperatingPoint) else None
+
+    def _calibrations(self, settings: DeploymentSettings) -> Calibrations:
+        if settings not in self._own:
+            self._own[settings] = Calibrations(self._rows.own_points(settings))
+        return self._own[settings]
 
 
 def default_precisions(llm: Llm, gpu: Gpu) -> tuple[str, ...]:
@@ -336,6 +305,27 @@ def default_precisions(llm: Llm, gpu: Gpu) -> tuple[str, ...]:
     if native == "bf16" and unable(gpu, native):
         native = "fp16"
     return (native, "fp8") if wide and gpu.fp8_tflops else (native,)
+
+
+def _question(
+    llm: Llm,
+    gpu: Gpu,
+    precision: str,
+    tensor_parallel: int,
+    input_tokens: float,
+    output_tokens: float,
+    quantile: float,
+    settings: DeploymentSettings,
+) -> Question:
+    trust = evidence_of.trust_in(
+        llm, gpu, tensor_parallel, input_tokens, moe=is_moe(llm), tier=settings.tier
+    )
+    return Question(
+        *(llm.id, gpu.id, precision, tensor_parallel, input_tokens, output_tokens),
+        quantile=quantile,
+        settings=settings,
+        trust=trust,
+    )
 
 
 def _cannot_serve(q: Question, llm: Llm, gpu: Gpu) -> str:
@@ -356,81 +346,22 @@ def _no_room(memory: MemoryFit, concurrency: float) -> str:
     )
 
 
-def _on_curve(q: Question, speed: MeasuredSpeed, memory: MemoryFit) -> OperatingPoint | Rejection:
-    """The operating point on one engine's measured curve, or carried on beyond its end."""
-    highest = int(speed.highest if speed.exact else min(speed.highest, max(1, memory.sequences)))
-    n = _best_measured(q, speed, highest)
-    if n < 1:
-        return _not_within(q, speed, memory)
-    point = _measured_point(q, speed, n)
-    end = min(EXTENSION * int(speed.highest), memory.sequences)
-    if n < highest or end <= highest or isinstance(speed.estimate, LengthOnly):
-        return point
-    further = _most_within(speed, q.tpot_limit_s, end)
-    if _ttft_exceeds(q, speed, further):
-        return point
-    extended = _measured_point(q, speed, further)
-    return max(point, extended, key=lambda p: p.planned_requests_per_second)
+def _other_engine(q: Question, found: list[RowsOf]) -> Iterator[str]:
+    """A warning where the user's own rows ran in another engine than the deployment names."""
+    if all(rows.group.own and not rows.same_deployment for rows in found):
+        engines = ", ".join(sorted({rows.group.engine for rows in found}))
+        yield f"own rows ran in {engines}, the deployment says {q.settings.label}"
 
 
-def _best_measured(q: Question, speed: MeasuredSpeed, highest: int) -> int:
-    """The concurrency of the highest rate within the wishes, up to `highest`; 0 when none."""
-    end = _most_within(speed, q.tpot_limit_s, highest)
-    measured = (int(n) for n in speed.measured_concurrencies())
-    choices = {end, 1, *(n for n in measured if 1 <= n <= end)} if end else set()
-    within = [n for n in choices if not _ttft_exceeds(q, speed, n)]
-    return max(within, key=lambda n: (speed.requests_per_second(n), -n), default=0)
-
-
-def _ttft_exceeds(q: Question, speed: MeasuredSpeed, n: float) -> bool:
-    if q.ttft_limit_s is None or not speed.measured:
-        return False
-    ttft = speed.ttft_s(n)
-    return ttft is not None and ttft > q.ttft_limit_s
-
-
-def _not_within(q: Question, speed: MeasuredSpeed, memory: MemoryFit) -> Rejection:
-    if q.tpot_limit_s is not None and speed.tpot_s(1) > q.tpot_limit_s:
-        return too_slow(q, speed.tpot_s(1), memory)
-    return ttft_too_long(q, speed.ttft_s(1) or 0.0, memory)
-
-
-def _measured_point(q: Question, speed: MeasuredSpeed, n: float) -> OperatingPoint:
-    """The point at n: measured inside the rows' range, calibrated on them outside.
-
-    One request size moved along the estimate to another nearby is calibrated too, with the spread
-    of such moves, and its ttft is advice: neither was measured.
-    """
-    detail = describe(speed.rows)
-    ttft = speed.ttft_s(n)
-    if not speed.lowest <= n <= speed.highest:
-        point = _point(q, speed, n, "calibrated", evidence_of.SAME_REPLICA, detail)
-        return replace(point, ttft_s=ttft)
-    evidence = evidence_of.MEASURED if speed.exact else evidence_of.INTERPOLATED
-    point = _point(q, speed, n, "measured" if speed.measured else "calibrated", evidence, detail)
-    if ttft is None or not speed.measured:
-        return replace(point, ttft_s=ttft)
-    return replace(point, ttft_s=ttft, ttft_measured=True, warnings=())
-
-
-def _limited_by(speed: Speed, point: OperatingPoint, memory: MemoryFit) -> str:
-    """The bottleneck that the estimate sees at a measured point; '' where there is no estimate."""
-    if not isinstance(speed, Roofline):
-        return ""
-    return speed.bottleneck(point.concurrency or max(1, memory.sequences))
-
-
-def _point(
-    q: Question, speed: Speed, n: float, source: Source, evidence: str, detail: str
-) -> OperatingPoint:
-    point = rate_only(q, speed.requests_per_second(n), source, evidence, detail)
-    return replace(point, concurrency=float(n), tpot_s=speed.tpot_s(n))
-
-
-def _most_within(speed: Speed, tpot_limit_s: float | None, most: int) -> int:
-    if tpot_limit_s is None:
-        return most
-    return largest_within(speed.tpot_s, tpot_limit_s * ROUNDING, most)
+def _faster_with_fewer(found: list[RowsOf], n: float) -> Iterator[str]:
+    """Both figures, where fewer requests in flight were measured to serve more."""
+    for rows in found:
+        here = rows.speed.requests_per_second(n)
+        fewer = [m for m in rows.speed.measured_concurrencies() if m < n]
+        best = max(fewer, key=rows.speed.requests_per_second, default=n)
+        most = rows.speed.requests_per_second(best)
+        if most > here * ROUNDING:
+            yield f"{best:g} in flight serve more, {most:.3g} requests/s beside {here:.3g}"
 
 
 def _from_raw(q: Question, row: Measurement) -> OperatingPoint:

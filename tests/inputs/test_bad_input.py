@@ -177,8 +177,8 @@ def test_shares_of_requests_sum_to_one(changed, new, expected):
         ("precision: []", "7:16: workloads[0].precision: at least one is needed"),
         (
             "precision: [int3]",
-            "7:17: workloads[0].precision[0]: 'int3' is not one of bf16, fp16, fp8, nvfp4, "
-            "mxfp4, int4\n  hint: did you mean 'int4'?",
+            "7:17: workloads[0].precision[0]: 'int3' is not one of bf16, fp16, fp8, int8, "
+            "nvfp4, mxfp4, int4\n  hint: did you mean 'int8'?",
         ),
         (
             "tensor_parallel: [3]",

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from milp_planner.errors import RecordError
 from milp_planner.inputs.catalog.records import Billing, Id
+from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.inputs.problem.patching import Patch, patched
 from milp_planner.inputs.problem.traffic import ConcurrentUsers, Pattern, RequestSize, Traffic
 from milp_planner.inputs.reading.field_types import (
@@ -47,7 +48,7 @@ Glob = Annotated[str, Field(min_length=1, max_length=200)]
 
 Globs = tuple[Glob, ...]
 
-Precision = Literal["bf16", "fp16", "fp8", "nvfp4", "mxfp4", "int4"]
+Precision = Literal["bf16", "fp16", "fp8", "int8", "nvfp4", "mxfp4", "int4"]
 
 
 class Latency(Frozen):
@@ -92,6 +93,9 @@ class Workload(Frozen):
     tensor_parallel: tuple[GpusPerReplica, ...] | None = Field(default=None, min_length=1)
     """GPUs per replica that may be used; default: 1, 2, 4 and 8."""
 
+    deployment: DeploymentSettings = DEFAULT_DEPLOYMENT
+    """Engine and settings; default: vLLM as it comes."""
+
     traffic: Traffic
     requests: RequestSize | tuple[RequestSize, ...] | None = None
     """Size of a request, or several classes whose shares sum to 1."""
@@ -129,6 +133,13 @@ class Workload(Frozen):
             return self
         if isinstance(self.traffic, ConcurrentUsers):
             raise RecordError("a measured rate says nothing of users", at=("rates",))
+        told = deployment_changes(self.deployment) - {"prefix_cache_share"}
+        if told:
+            raise RecordError(
+                "measured rates are taken at their word: nothing of the deployment but "
+                "prefix_cache_share, which an API has a price for, acts beside them",
+                at=("deployment", min(told)),
+            )
         counts_tokens = getattr(self.traffic, "tokens_per_day", None) is not None
         if counts_tokens and not self.classes:
             raise RecordError(
@@ -142,6 +153,15 @@ class Workload(Frozen):
         if self.requests is None:
             return ()
         return self.requests if isinstance(self.requests, tuple) else (self.requests,)
+
+
+def deployment_changes(deployment: DeploymentSettings) -> set[str]:
+    """Names of the settings that differ from the default deployment."""
+    return {
+        name
+        for name in DeploymentSettings.model_fields
+        if getattr(deployment, name) != getattr(DEFAULT_DEPLOYMENT, name)
+    }
 
 
 class Utilization(Frozen):
@@ -395,6 +415,12 @@ class Problem(FromFile):
     def _infrascale_is_about_users(self) -> Self:
         if self.policy.serving_model == "infrascale":
             for i, w in enumerate(self.workloads):
+                told = deployment_changes(w.deployment)
+                if told:
+                    raise RecordError(
+                        "infrascale's formulas know no deployment",
+                        at=("workloads", i, "deployment", min(told)),
+                    )
                 if not isinstance(w.traffic, ConcurrentUsers):
                     raise RecordError(
                         "infrascale answers traffic of kind concurrent_users only, "
