@@ -49,6 +49,15 @@ if TYPE_CHECKING:
     from milp_planner.inputs.problem.deployment import DeploymentSettings
     from milp_planner.inputs.problem.load import load_problem
     from milp_planner.inputs.problem.patching import Patch
+    from milp_planner.inputs.problem.policy import (
+        OverloadPenalty,
+        Penalties,
+        Policy,
+        ScalingPenalty,
+        ShortfallPenalty,
+        StrictLatencyPenalty,
+        Utilization,
+    )
     from milp_planner.inputs.problem.records import (
         Alternatives,
         BillingLimits,
@@ -60,19 +69,12 @@ if TYPE_CHECKING:
         Latency,
         Limits,
         MeasuredRate,
-        OverloadPenalty,
-        Penalties,
-        Policy,
         Precision,
         Problem,
         ProviderLimits,
-        ScalingPenalty,
-        ShortfallPenalty,
         SolverSettings,
-        StrictLatencyPenalty,
         Survival,
         Switching,
-        Utilization,
         Workload,
     )
     from milp_planner.inputs.problem.traffic import (
@@ -331,11 +333,14 @@ HOMES = {
     "inputs.problem.deployment": "DeploymentSettings",
     "inputs.problem.load": "load_problem",
     "inputs.problem.patching": "Patch",
+    "inputs.problem.policy": (
+        "OverloadPenalty Penalties Policy ScalingPenalty ShortfallPenalty StrictLatencyPenalty "
+        "Utilization"
+    ),
     "inputs.problem.records": (
         "Alternatives BillingLimits Budget CountedFilter CurrentUnits Filter GpuLimits Latency "
-        "Limits MeasuredRate OverloadPenalty Penalties Policy Precision Problem ProviderLimits "
-        "ScalingPenalty ShortfallPenalty SolverSettings StrictLatencyPenalty Survival Switching "
-        "Utilization Workload"
+        "Limits MeasuredRate Precision Problem ProviderLimits SolverSettings Survival Switching "
+        "Workload"
     ),
     "inputs.problem.traffic": (
         "ConcurrentUsers Pattern Profile RequestSize RequestsPerSecond TokensPerDay Trace "

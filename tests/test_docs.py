@@ -18,7 +18,7 @@ import yaml
 
 from milp_planner import Problem, Status, load_catalog, load_problem, prepare
 from milp_planner.cli.app import app
-from milp_planner.cli.commands.importing import Peer, PriceFormat
+from milp_planner.cli.commands.importing import CatalogFormat, Peer
 from milp_planner.cli.parts.exit_codes import EXIT_CODES
 from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.catalog.files import TABLES
@@ -411,7 +411,7 @@ def test_every_import_in_a_document_is_of_a_format_that_is_read(document):
     for prices, name in re.findall(
         r"`(?:milp-planner )?(catalog )?import ([a-z]+)", text_of(document)
     ):
-        assert name in {*(PriceFormat if prices else Peer)}, name
+        assert name in {*(CatalogFormat if prices else Peer)}, name
 
 
 OF_OTHER_TOOLS = {"--strict", "--cov", "--cov-report", "--save-result", "--max-concurrency"}

@@ -20,7 +20,7 @@ from milp_planner.inputs.problem.records import (
 )
 from milp_planner.inputs.problem.traffic import ConcurrentUsers
 from milp_planner.serving.derate import planning_quantile
-from milp_planner.serving.throughput import (
+from milp_planner.serving.rates.throughput import (
     OperatingPoint,
     Rejection,
     ServingModel,

@@ -30,8 +30,8 @@ from milp_planner.serving.derate import DEFAULT_QUANTILE
 from milp_planner.serving.gpu_formats import TERA
 from milp_planner.serving.memory import fit
 from milp_planner.serving.operating_point import OperatingPoint, Rejection
+from milp_planner.serving.rates.throughput import ROUNDING, ServingModel
 from milp_planner.serving.roofline import GB, largest_within
-from milp_planner.serving.throughput import ROUNDING, ServingModel
 from milp_planner.serving.weights import WEIGHT_BYTES
 
 LEAST_QUEUE = 1 - 1e-9

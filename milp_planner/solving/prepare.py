@@ -13,7 +13,8 @@ from milp_planner.inputs.catalog.checks import unknown_gpu
 from milp_planner.inputs.catalog.names import did_you_mean_llm
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.load import located
-from milp_planner.inputs.problem.records import Penalties, Problem, Workload
+from milp_planner.inputs.problem.policy import Penalties
+from milp_planner.inputs.problem.records import Problem, Workload
 from milp_planner.serving.memory import precisions_of
 from milp_planner.solving.checks.arguments import check_problem_and_catalog
 from milp_planner.solving.checks.bounds import bound_faults, without_specks

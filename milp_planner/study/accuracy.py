@@ -25,7 +25,7 @@ from statistics import mean, median
 from milp_planner.errors import PlannerError
 from milp_planner.inputs.catalog.files import load_catalog
 from milp_planner.serving import derate
-from milp_planner.serving.calibration import shape_of
+from milp_planner.serving.rates.calibration import shape_of
 from milp_planner.study.leave_one_out import left_out
 from milp_planner.study.samples import Sample, Samples, read_samples
 

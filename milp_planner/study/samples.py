@@ -13,10 +13,10 @@ from milp_planner.errors import input_error
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm
 from milp_planner.inputs.catalog.tensor_groups import is_moe
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
-from milp_planner.serving.calibration import shape_of
 from milp_planner.serving.derate import Trust, trust_in
-from milp_planner.serving.measured import CLOSED_LOOP, OFFLINE
 from milp_planner.serving.memory import fit, is_mla, room
+from milp_planner.serving.rates.calibration import shape_of
+from milp_planner.serving.rates.measured import CLOSED_LOOP, OFFLINE
 from milp_planner.serving.roofline import Roofline, missing_for_estimate, roofline
 from milp_planner.serving.tiers import TierTimes
 from milp_planner.serving.weights import WEIGHT_BYTES

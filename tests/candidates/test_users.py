@@ -16,7 +16,7 @@ from milp_planner.inputs.problem.traffic import ConcurrentUsers
 from milp_planner.questions.solve import solve
 from milp_planner.reporting.text.plans.table import plan_text
 from milp_planner.serving.operating_point import OperatingPoint, Rejection
-from milp_planner.serving.throughput import ServingModel
+from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.solving.prepare import prepare
 from tests.support.serving_toys import SOURCE, box, catalog, measured, rent, toy
 

@@ -20,7 +20,7 @@ from milp_planner.errors import InputError
 from milp_planner.inputs.catalog.files import load_catalog
 from milp_planner.inputs.imports.benchmarks import read_measurements
 from milp_planner.questions.deployments.calibrate import Calibrated, compare, with_own
-from milp_planner.serving.throughput import OperatingPoint, ServingModel
+from milp_planner.serving.rates.throughput import OperatingPoint, ServingModel
 from tests.questions.test_estimate import write_folder
 from tests.support.examples import tries
 from tests.support.serving_toys import box, catalog, measured, toy

@@ -15,7 +15,7 @@ from milp_planner.inputs.problem.records import Problem
 from milp_planner.plans.measure_next import measure_next
 from milp_planner.questions.confidence import confidence_range
 from milp_planner.questions.solve import solve
-from milp_planner.serving.throughput import OperatingPoint, ServingModel
+from milp_planner.serving.rates.throughput import OperatingPoint, ServingModel
 from tests.questions.test_estimate import write_folder
 from tests.support.builders import big_and_small
 from tests.support.builders import problem as raw_problem

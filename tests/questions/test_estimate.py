@@ -23,7 +23,7 @@ from milp_planner.questions.deployments.estimate import (
     deployments,
     estimate_deployment,
 )
-from milp_planner.serving.throughput import ServingModel
+from milp_planner.serving.rates.throughput import ServingModel
 from tests.support.serving_toys import CSV_FILES, box, catalog, measured, rent, toy
 
 GIB = 2**30

@@ -18,7 +18,7 @@ from milp_planner.serving.derate import (
     PUBLISHED,
     SAME_REPLICA,
 )
-from milp_planner.serving.throughput import (
+from milp_planner.serving.rates.throughput import (
     OperatingPoint,
     Rejection,
     ServingModel,

@@ -12,7 +12,7 @@ from milp_planner.serving.derate import (
     ESTIMATED,
     MEASURED,
 )
-from milp_planner.serving.throughput import (
+from milp_planner.serving.rates.throughput import (
     OperatingPoint,
     Rejection,
     default_precisions,

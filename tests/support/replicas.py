@@ -7,7 +7,7 @@ from typing import Any
 
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement
 from milp_planner.inputs.problem.deployment import DeploymentSettings
-from milp_planner.serving.throughput import ServingModel
+from milp_planner.serving.rates.throughput import ServingModel
 
 DAY = date(2026, 1, 1)
 

@@ -78,7 +78,7 @@ def check_folder(
     from milp_planner.reporting.documents.json import to_json
     from milp_planner.reporting.text.inputs.catalog import overview
     from milp_planner.reporting.text.records import record_lines
-    from milp_planner.serving.throughput import ServingModel
+    from milp_planner.serving.rates.throughput import ServingModel
 
     named = shipped_name(str(folder)) or _folder_or_name(folder)
     known = load_named_catalog(named, as_of=as_of)

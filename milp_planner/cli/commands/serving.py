@@ -93,7 +93,7 @@ def answer(
         estimates_dict,
         estimates_text,
     )
-    from milp_planner.serving.throughput import ServingModel
+    from milp_planner.serving.rates.throughput import ServingModel
 
     if as_json and as_csv:
         raise typer.BadParameter("--json and --csv contradict each other")

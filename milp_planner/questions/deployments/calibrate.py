@@ -17,12 +17,12 @@ from milp_planner.inputs.problem.load import load_named_catalog
 from milp_planner.inputs.reading.arguments import check_number, check_text, path_of, paths_of
 from milp_planner.serving import memory
 from milp_planner.serving.derate import DEFAULT_CONFIDENCE, DEFAULT_QUANTILE, planning_quantile
-from milp_planner.serving.measured import OFFLINE
 from milp_planner.serving.operating_point import OperatingPoint
+from milp_planner.serving.rates.measured import OFFLINE
+from milp_planner.serving.rates.records import canonical_precision
+from milp_planner.serving.rates.row_groups import stated_in
+from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.serving.roofline import Roofline, missing_for_estimate
-from milp_planner.serving.row_groups import stated_in
-from milp_planner.serving.rows import canonical_precision
-from milp_planner.serving.throughput import ServingModel
 from milp_planner.serving.weights import WEIGHT_BYTES
 
 BOUND_SLACK = 1.10

@@ -1,8 +1,8 @@
 """One deployment in figures: does it fit, how fast is it, what does a request cost, what limits it.
 
 The physics are those that plans are made with (`serving/memory.py`, `serving/roofline.py`,
-`serving/throughput.py`), so an estimate and a plan never disagree. Latency to the first token is
-advice unless it was measured.
+`serving/rates/throughput.py`), so an estimate and a plan never disagree. Latency to the first token
+is advice unless it was measured.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from milp_planner.serving import memory
 from milp_planner.serving.derate import DEFAULT_CONFIDENCE, DEFAULT_QUANTILE, planning_quantile
 from milp_planner.serving.gpu_formats import unable
 from milp_planner.serving.operating_point import OperatingPoint, Rejection
+from milp_planner.serving.rates.throughput import ServingModel, default_precisions
 from milp_planner.serving.roofline import Roofline, missing_for_estimate
-from milp_planner.serving.throughput import ServingModel, default_precisions
 from milp_planner.serving.weights import WEIGHT_BYTES
 from milp_planner.units import SECONDS_PER_HOUR, TOKENS_PER_MILLION, shown
 

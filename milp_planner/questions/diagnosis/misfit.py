@@ -10,7 +10,7 @@ from milp_planner.inputs.catalog.records import Gpu
 from milp_planner.plans.diagnosis import Misfit
 from milp_planner.serving.derate import planning_quantile
 from milp_planner.serving.operating_point import Rejection
-from milp_planner.serving.throughput import ServingModel
+from milp_planner.serving.rates.throughput import ServingModel
 
 
 def fits_of(given: PlanningInput, workload: str) -> tuple[Misfit, ...]:

@@ -20,7 +20,7 @@ from milp_planner.reporting.text.wording import (
     usd_per_million,
 )
 from milp_planner.serving.derate import DEFAULT_QUANTILE
-from milp_planner.serving.throughput import NOT_MODELLED
+from milp_planner.serving.rates.throughput import NOT_MODELLED
 
 Row = Mapping[str, Any]
 

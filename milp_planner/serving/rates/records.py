@@ -12,14 +12,14 @@ from functools import cached_property
 
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement
 from milp_planner.inputs.problem.deployment import DeploymentSettings
-from milp_planner.serving.calibration import RatedPoint, ReplicaKey, Shape, shape_of
-from milp_planner.serving.doubtful_rows import doubtful, drafts_tokens, row_name
-from milp_planner.serving.measured import CLOSED_LOOP, OFFLINE, Speed
 from milp_planner.serving.memory import fit, room
 from milp_planner.serving.operating_point import Question
+from milp_planner.serving.rates.calibration import RatedPoint, ReplicaKey, Shape, shape_of
+from milp_planner.serving.rates.doubtful_rows import doubtful, drafts_tokens, row_name
+from milp_planner.serving.rates.measured import CLOSED_LOOP, OFFLINE, Speed
+from milp_planner.serving.rates.row_groups import RowGroup, grouped
+from milp_planner.serving.rates.worse_hardware import is_worse
 from milp_planner.serving.roofline import Roofline, missing_for_estimate
-from milp_planner.serving.row_groups import RowGroup, grouped
-from milp_planner.serving.worse_hardware import is_worse
 
 SpeedAt = Callable[[Llm, Gpu, Question], Speed]
 """The estimate for a replica and request size, or its stand-in."""

@@ -18,7 +18,7 @@ from math import exp, log
 
 from milp_planner.inputs.catalog.records import Llm
 from milp_planner.serving import derate
-from milp_planner.serving.measured import CurvePoint, Speed
+from milp_planner.serving.rates.measured import CurvePoint, Speed
 
 Shape = tuple[object, ...]
 """What decides an LLM's speed: its architecture. LLMs with equal shapes share measurements."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from milp_planner.inputs.catalog.records import Llm, Measurement
-from milp_planner.serving.measured import CLOSED_LOOP, measured_tpot_s
 from milp_planner.serving.memory import is_mla
+from milp_planner.serving.rates.measured import CLOSED_LOOP, measured_tpot_s
 from milp_planner.serving.roofline import Roofline
 
 TWIN_SPREAD = 1.35

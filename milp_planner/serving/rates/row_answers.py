@@ -12,13 +12,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from milp_planner.serving import derate as evidence_of
-from milp_planner.serving.measured import (
-    OFFLINE,
-    LengthOnly,
-    MeasuredSpeed,
-    Speed,
-    speed_near,
-)
 from milp_planner.serving.memory import MemoryFit
 from milp_planner.serving.operating_point import (
     OperatingPoint,
@@ -30,8 +23,15 @@ from milp_planner.serving.operating_point import (
     too_slow,
     ttft_too_long,
 )
+from milp_planner.serving.rates.measured import (
+    OFFLINE,
+    LengthOnly,
+    MeasuredSpeed,
+    Speed,
+    speed_near,
+)
+from milp_planner.serving.rates.row_groups import RowGroup
 from milp_planner.serving.roofline import Roofline, largest_within
-from milp_planner.serving.row_groups import RowGroup
 
 ROUNDING = 1 + 1e-9  # a wish for exactly the measured time is met
 

@@ -23,9 +23,7 @@ from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement
 from milp_planner.inputs.catalog.tensor_groups import is_moe
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.serving import derate as evidence_of
-from milp_planner.serving.calibration import Calibrations, Scaled
 from milp_planner.serving.gpu_formats import unable
-from milp_planner.serving.measured import LengthOnly, Speed
 from milp_planner.serving.memory import MemoryFit, fit, room
 from milp_planner.serving.operating_point import (
     OperatingPoint,
@@ -36,8 +34,10 @@ from milp_planner.serving.operating_point import (
     rate_only,
     too_slow,
 )
-from milp_planner.serving.roofline import Roofline, missing_for_estimate, roofline
-from milp_planner.serving.row_answers import (
+from milp_planner.serving.rates.calibration import Calibrations, Scaled
+from milp_planner.serving.rates.measured import LengthOnly, Speed
+from milp_planner.serving.rates.records import MeasuredRows, canonical_precision
+from milp_planner.serving.rates.row_answers import (
     ROUNDING,
     RowsOf,
     answer_at,
@@ -47,7 +47,7 @@ from milp_planner.serving.row_answers import (
     rows_near,
     within,
 )
-from milp_planner.serving.rows import MeasuredRows, canonical_precision
+from milp_planner.serving.roofline import Roofline, missing_for_estimate, roofline
 from milp_planner.serving.weights import WEIGHT_BYTES
 
 __all__ = ["ROUNDING", "OperatingPoint", "Rejection", "ServingModel", "default_precisions"]

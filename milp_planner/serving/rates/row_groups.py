@@ -13,7 +13,7 @@ from milp_planner.inputs.problem.deployment import (
     Engine,
     Lora,
 )
-from milp_planner.serving.measured import CLOSED_LOOP, OFFLINE, Curve, Speed, build_curves
+from milp_planner.serving.rates.measured import CLOSED_LOOP, OFFLINE, Curve, Speed, build_curves
 
 SpeedIn = Callable[[float, float, DeploymentSettings], Speed]
 """The estimate of a replica at (input, output tokens) in a deployment, or its stand-in."""
