@@ -27,7 +27,7 @@ from milp_planner.milp.program.costs.terms import COST_TERMS
 from milp_planner.milp.program.families import CONSTRAINTS, DECIDED_BEFORE
 from tests.scripts import readme
 from tests.scripts.readme import DOCUMENTS, README, ROOT, Transcript, blocks, name_of, transcripts
-from tests.test_architecture import LAYERS
+from tests.support.structure import WINGS
 
 PACKAGE = ROOT / "milp_planner"
 CI = ROOT / ".ci" / "run"
@@ -290,7 +290,7 @@ def test_every_exit_code_has_its_row():
 
 def folders_in_order() -> list[str]:
     """The folders of the package, lower layers first."""
-    names = [name for layer in LAYERS for name in layer]
+    names = [name for wing in WINGS for name in wing]
     return [f"{name}/" for name in names if (PACKAGE / name).is_dir()]
 
 
