@@ -256,9 +256,13 @@ def _why_not(
     if weights > usable:
         total = weights * tensor_parallel
         return f"weights {total:.1f} GiB do not fit in {gpus}{usable:.1f} GiB"
-    left = f"weights {weights:.1f} GiB{share} leave {free:.1f} GiB for the KV cache"
     if free <= 0:
-        return left
+        reserve = usable - weights - free
+        return (
+            f"weights {weights:.1f} GiB{share}, with {reserve:.1f} GiB for activations and graphs, "
+            f"leave nothing of {usable:.1f} GiB for the KV cache"
+        )
+    left = f"weights {weights:.1f} GiB{share} leave {free:.1f} GiB for the KV cache"
     if kv > free:
         return f"{left}; one sequence of {tokens:,.0f} tokens needs {kv:.1f} GiB"
     return ""
