@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from milp_planner import diagnose
-from tests.support.builders import (
-    catalog,
-    offering,
-    problem,
-    raw,
-)
 from tests.support.examples import slow_tries, tries
-from tests.support.oracles.oracle import Load, Option, Rules, cheapest
+from tests.support.oracles.cases import Case, Load, Offer, Terms, as_input
+from tests.support.oracles.oracle import cheapest
 
 # ---- brute force
 
@@ -45,21 +42,13 @@ def test_changes_of_budget_and_quota_agree_with_brute_force_in_many_cases(case):
 
 def check_changes_of_budget_and_quota_agree_with_brute_force(case):
     rates, prices, rate, budget, gpus = case
-    names = ["a", "b"]
-    boxes = catalog(
-        [offering("acme", n, usd) for n, usd in zip(names, prices, strict=True)],
-        [raw(n, r) for n, r in zip(names, rates, strict=True)],
-    )
-    options = [
-        Option("acme", n, n, 1, usd, (r,)) for n, usd, r in zip(names, prices, rates, strict=True)
-    ]
-    load = [Load("chat", (rate,))]
+    offers = (Offer("acme", n, usd, (r,)) for n, usd, r in zip("ab", prices, rates, strict=True))
+    case = Case(tuple(offers), (Load(((rate,),)),), Terms(budget=budget, max_gpus=gpus))
 
     def least(budget, gpus):
-        return cheapest(load, options, Rules(budget=budget, max_gpus=gpus), 8)
+        return cheapest(replace(case, terms=Terms(budget=budget, max_gpus=gpus)), 8)
 
-    limits = {"budget": {"usd_per_month": budget}, "max_gpus": {"total": gpus}}
-    found = diagnose(problem(rate, limits=limits), boxes)
+    found = diagnose(*as_input(case))
     if least(budget, gpus) is not None:
         assert found is None
         return

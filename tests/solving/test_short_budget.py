@@ -13,7 +13,8 @@ from milp_planner import Status, solve, warning_lines
 from milp_planner.reporting.text.plans.table import plan_text
 from tests.support.builders import big_and_small, problem, workload
 from tests.support.examples import tries
-from tests.support.oracles.month_cases import as_input, short_months
+from tests.support.oracles.cases import as_input
+from tests.support.oracles.month_cases import short_months
 from tests.support.oracles.month_oracle import fairest_month
 
 # Big: 10 requests/s, $2,880 a month. Small: 3 requests/s, $1,080.
