@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         Offering,
         TokenPrice,
     )
-    from milp_planner.inputs.problem.deployment import DeploymentSettings
+    from milp_planner.inputs.problem.deployment import DeploymentSettings, Lora, Speculative
     from milp_planner.inputs.problem.load import load_problem
     from milp_planner.inputs.problem.patching import Patch
     from milp_planner.inputs.problem.policy import (
@@ -221,6 +221,7 @@ __all__ = [
     "LimitInTheWay",
     "Limits",
     "Llm",
+    "Lora",
     "Loss",
     "MeasureNext",
     "MeasuredRate",
@@ -274,6 +275,7 @@ __all__ = [
     "SolverChoice",
     "SolverError",
     "SolverSettings",
+    "Speculative",
     "Standing",
     "Status",
     "StrictLatencyPenalty",
@@ -330,7 +332,7 @@ HOMES = {
     "inputs.catalog.files": "load_catalog",
     "inputs.catalog.owned": "owned_usd_per_hour",
     "inputs.catalog.records": "Billing Catalog Gpu Llm Measurement Offering TokenPrice",
-    "inputs.problem.deployment": "DeploymentSettings",
+    "inputs.problem.deployment": "DeploymentSettings Lora Speculative",
     "inputs.problem.load": "load_problem",
     "inputs.problem.patching": "Patch",
     "inputs.problem.policy": (

@@ -7,16 +7,19 @@ from typing import Annotated
 
 import typer
 
-from milp_planner.cli.commands.asking import explain, what_if
-from milp_planner.cli.commands.authoring import init, schema
-from milp_planner.cli.commands.calibrating import calibrate
+from milp_planner.cli.commands.calibrate import calibrate
+from milp_planner.cli.commands.candidates import candidates, options
 from milp_planner.cli.commands.catalog import check_folder, list_records, show
-from milp_planner.cli.commands.evaluating import evaluate
-from milp_planner.cli.commands.importing import diff, import_catalog, import_problem
-from milp_planner.cli.commands.inspecting import check, options
-from milp_planner.cli.commands.serving import estimate
-from milp_planner.cli.commands.solving import solve
+from milp_planner.cli.commands.check import check
+from milp_planner.cli.commands.estimate import estimate
+from milp_planner.cli.commands.evaluate import evaluate
+from milp_planner.cli.commands.explain import explain
+from milp_planner.cli.commands.import_files import diff, import_catalog, import_problem
+from milp_planner.cli.commands.init import init
+from milp_planner.cli.commands.schema import schema
+from milp_planner.cli.commands.solve import solve
 from milp_planner.cli.commands.traffic import traffic
+from milp_planner.cli.commands.what_if import what_if
 from milp_planner.cli.parts import exit_codes
 
 KEEP_LINES = "\b"
@@ -68,7 +71,8 @@ app.command()(what_if)
 app.command()(explain)
 app.command()(evaluate)
 app.command()(check)
-app.command()(options)
+app.command()(candidates)
+app.command(hidden=True)(options)
 app.command()(traffic)
 app.command()(estimate)
 app.command()(calibrate)

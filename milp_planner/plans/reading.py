@@ -82,7 +82,7 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
         status=Status(read.status),
         score_usd_per_month=read.score_usd_per_month,
         cash_usd_per_month=read.cash_usd_per_month,
-        bound=read.bound_usd_per_month,
+        lower_bound_usd_per_month=read.bound_usd_per_month,
         costs=read.costs_usd_per_month,
         purchases=purchases,
         routes=tuple(reader.routes()),
@@ -174,7 +174,7 @@ class _Reader:
             status=Status(part.status),
             score_usd_per_month=part.score_usd_per_month,
             cash_usd_per_month=part.cash_usd_per_month,
-            bound=part.bound_usd_per_month,
+            lower_bound_usd_per_month=part.bound_usd_per_month,
             costs={},
             purchases=tuple(
                 self._purchase(row, (), f"alternatives[{part.rank - 2}].purchases[{i}]")

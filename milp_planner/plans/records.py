@@ -263,7 +263,7 @@ class Plan:
     cash_usd_per_month: float | None
     """Money really paid."""
 
-    bound: float | None
+    lower_bound_usd_per_month: float | None
     """No plan scores less than this, USD/month."""
 
     costs: Mapping[str, float]
@@ -305,14 +305,26 @@ class Plan:
     """Of a plan that `from_dict` read: what the document only sums up; None when it was solved."""
 
     @property
+    def bound(self) -> float | None:
+        """The short name of `lower_bound_usd_per_month`, kept for one release."""
+        return self.lower_bound_usd_per_month
+
+    @property
+    def objective_usd_per_month(self) -> float | None:
+        """What is minimised, cash and penalties together: another name of the score."""
+        return self.score_usd_per_month
+
+    @property
     def gap(self) -> float | None:
         """(score - bound) / score; 0 when proven, None without plan or bound."""
         if self.status is Status.OPTIMAL:
             return 0.0
-        if self.score_usd_per_month is None or self.bound is None:
+        if self.score_usd_per_month is None or self.lower_bound_usd_per_month is None:
             return None
         score = self.score_usd_per_month
-        return 0.0 if score == 0 else max(0.0, (score - self.bound) / abs(score))
+        return (
+            0.0 if score == 0 else max(0.0, (score - self.lower_bound_usd_per_month) / abs(score))
+        )
 
     @property
     def tokens_per_month(self) -> float:

@@ -108,7 +108,7 @@ def best_known(one: SearchResult, later: SearchResult) -> SearchResult:
         later.plan is not None and later.score_usd_per_month <= one.score_usd_per_month + SAME_USD
     ):
         return later
-    plan = replace(one.plan, status=Status.FEASIBLE, bound=later.bound)
+    plan = replace(one.plan, status=Status.FEASIBLE, lower_bound_usd_per_month=later.bound)
     return SearchResult(Status.FEASIBLE, plan, one.proof, later.bound)
 
 
@@ -125,5 +125,5 @@ def with_newer_bound(one: SearchResult, later: SearchResult) -> SearchResult:
     """The cheaper of two plans, with the newer and so the higher lower bound."""
     if later.score_usd_per_month < one.score_usd_per_month:
         return later
-    plan = replace(one.known, bound=later.bound, proof=later.proof)
+    plan = replace(one.known, lower_bound_usd_per_month=later.bound, proof=later.proof)
     return SearchResult(one.status, plan, later.proof, later.bound)

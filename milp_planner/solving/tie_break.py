@@ -65,7 +65,7 @@ def next_of(
     lean = [result for result in tied if not _has_spare(result, tied)]
     chosen = min(
         lean,
-        key=lambda result: (_is_dearer(result, tied), preference(optimizer.given, result.known)),
+        key=lambda result: (_is_dearer(result, tied), preference(optimizer.instance, result.known)),
     )
     return chosen, _after(query, chosen, tied, beyond) if more_wanted else Lookahead()
 
@@ -85,7 +85,9 @@ def best_excluding(
 def _proven_like(result: SearchResult, first: SearchResult) -> SearchResult:
     """The result with the proof of another one of the same score."""
     bound = result.known.score_usd_per_month
-    plan = replace(result.known, status=first.status, proof=first.proof, bound=bound)
+    plan = replace(
+        result.known, status=first.status, proof=first.proof, lower_bound_usd_per_month=bound
+    )
     return SearchResult(first.status, plan, first.proof, bound)
 
 
@@ -136,8 +138,8 @@ def _preferred(optimizer: Optimizer, query: Query, result: SearchResult) -> list
     if not values:
         return []
     plan = optimizer.plan_from(model, values, query)
-    if violations(optimizer.given, plan):
+    if violations(optimizer.instance, plan):
         return []
     bound = plan.score_usd_per_month
-    plan = replace(plan, status=result.status, proof=result.proof, bound=bound)
+    plan = replace(plan, status=result.status, proof=result.proof, lower_bound_usd_per_month=bound)
     return [replace(result, plan=plan, bound=bound)]

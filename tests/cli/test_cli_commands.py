@@ -12,7 +12,8 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from milp_planner import __version__, load_problem
-from milp_planner.cli.commands.authoring import example, problem_schema
+from milp_planner.cli.commands.init import example
+from milp_planner.cli.commands.schema import problem_schema
 from milp_planner.cli.parts import exit_codes
 from milp_planner.questions import solve as planner
 from tests.support.toy import CATALOG, ENVIRONMENT, PROBLEM, ROOT, raising, write
@@ -205,7 +206,7 @@ def test_the_version_is_the_packages_own(run):
 def test_every_command_has_help(run):
     commands = run("--help")[1].split("Commands:")[1]
     listed = re.findall(r"^  ([\w-]+)  +\w", commands, re.MULTILINE)
-    assert {"solve", "check", "options", "traffic", "init", "schema", "catalog"} <= set(listed)
+    assert {"solve", "check", "candidates", "traffic", "init", "schema", "catalog"} <= set(listed)
     for command in (*listed, "catalog list", "catalog show", "catalog check"):
         code, out, _ = run(*command.split(), "--help")
         assert code == 0

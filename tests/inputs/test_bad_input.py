@@ -320,7 +320,10 @@ def test_a_policy_is_refused(changed, policy, expected):
             "11:34: limits.budget.usd_per_month: must be at most 1000000000000 "
             "(is 10000000000000.0)",
         ),
-        ("{spot_share: 1e-9}", "11:22: limits.spot_share: must be 0 or at least 0.001 (is 1e-09)"),
+        (
+            "{max_spot_share: 1e-9}",
+            "11:26: limits.max_spot_share: must be 0 or at least 0.001 (is 1e-09)",
+        ),
         (
             "{providers: {max_share: 60}}",
             "11:33: limits.providers.max_share: must be at most 1 (is 60)\n"

@@ -32,25 +32,27 @@ def test_a_key_of_a_workload_goes_by_the_workloads_name():
 
 
 def test_none_takes_a_key_out_so_that_its_default_holds():
-    limited = problem(13, limits={"spot_share": 0.3, "max_gpus": {"total": 9}})
-    assert limited.changed({"limits.spot_share": None, "limits.max_gpus": None}) == problem(13)
+    limited = problem(13, limits={"max_spot_share": 0.3, "max_gpus": {"total": 9}})
+    assert limited.changed({"limits.max_spot_share": None, "limits.max_gpus": None}) == problem(13)
     assert SHORT.changed({"limits.budget": None}).limits.budget is None
 
 
 def test_a_value_of_keys_is_merged_with_what_is_there():
-    changed = SHORT.changed({"limits": {"budget": {"when_short": "priority"}, "spot_share": 0.5}})
+    changed = SHORT.changed(
+        {"limits": {"budget": {"when_short": "priority"}, "max_spot_share": 0.5}}
+    )
     assert changed.limits.budget.usd_per_month == 9
     assert changed.limits.budget.when_short == "priority"
-    assert changed.limits.spot_share == 0.5
+    assert changed.limits.max_spot_share == 0.5
 
 
 def test_a_wrong_value_is_refused_with_its_path_the_bound_and_what_was_given():
-    # pydantic's model_copy(update={"spot_share": 7}) would take 700 % without a word.
-    assert refusal({"limits.spot_share": "700%"}) == (
-        "limits.spot_share: must be at most 1 (is 700%)"
+    # pydantic's model_copy(update={"max_spot_share": 7}) would take 700 % without a word.
+    assert refusal({"limits.max_spot_share": "700%"}) == (
+        "limits.max_spot_share: must be at most 1 (is 700%)"
     )
-    assert refusal({"limits.spot_share": 7}) == (
-        "limits.spot_share: must be at most 1 (is 7)\n  hint: write 7% or 0.07"
+    assert refusal({"limits.max_spot_share": 7}) == (
+        "limits.max_spot_share: must be at most 1 (is 7)\n  hint: write 7% or 0.07"
     )
     assert refusal({"limits.budget.usd_per_month": 0}) == (
         "limits.budget.usd_per_month: must be greater than 0 (is 0)"
@@ -67,9 +69,9 @@ def test_a_wrong_key_is_refused_with_the_nearest_name():
 
 
 def test_all_faults_are_told_at_once():
-    told = refusal({"limits.spot_share": "700%", "solver.gap": -1, "alternatives.count": 1000})
+    told = refusal({"limits.max_spot_share": "700%", "solver.gap": -1, "alternatives.count": 1000})
     assert told.splitlines() == [
-        "limits.spot_share: must be at most 1 (is 700%)",
+        "limits.max_spot_share: must be at most 1 (is 700%)",
         "alternatives.count: must be at most 100 (is 1000)",
         "solver.gap: must be at least 0 (is -1)",
     ]
@@ -85,7 +87,7 @@ def test_values_that_only_together_are_wrong_are_refused():
     ("changes", "message"),
     [
         (None, "changes: expected values by key, not NoneType"),
-        ([("limits.spot_share", 1)], "changes: expected values by key, not list"),
+        ([("limits.max_spot_share", 1)], "changes: expected values by key, not list"),
         ({3: 4}, "changes: expected text, not int"),
         ({"": 4}, "a dotted key must not be empty"),
     ],

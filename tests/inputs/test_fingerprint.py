@@ -139,7 +139,7 @@ CHANGES = [
     {"limits.max_units.acme": 1},
     {"limits.max_gpus.per_gpu.acme": 1},
     {"limits.max_gpus.per_provider.acme": 1},
-    {"limits.spot_share": 0},
+    {"limits.max_spot_share": 0},
     {"limits.survive_loss_of": "region"},
     {"limits.survive_loss_of": {"kind": "region", "share": 0.5}},
     {"current_fleet": [{"offering": "a/b/c", "workload": "chat", "units": 1}]},

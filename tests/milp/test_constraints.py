@@ -175,7 +175,7 @@ ASKED = {
         "workload 'chat' has 20 of 30 requests/s on interruptible capacity in block active, more "
         "than 50%",
         with_spot(),
-        limits={"spot_share": 0.5, "billing": ANY_BILLING},
+        limits={"max_spot_share": 0.5, "billing": ANY_BILLING},
     ),
     # Either provider alone serves 12 requests/s: two big and four small.
     "LossSurvived": asked(

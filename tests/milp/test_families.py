@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -22,6 +23,7 @@ from milp_planner import (
     solve,
     what_if,
 )
+from milp_planner.cli import main
 from milp_planner.inputs.problem.keys import leaves, set_keys
 from milp_planner.milp.presolve.dominance import prune
 from milp_planner.milp.program.families import (
@@ -162,6 +164,18 @@ def test_the_old_word_for_a_count_still_counts():
     assert problem(10, limits={"providers": {"at_most": 2}}).limits.providers.max_count == 2
     with pytest.raises(InputError, match="at_most"):
         problem(10, limits={"providers": {"at_most": 2, "max_count": 3}})
+
+
+def test_old_words_are_noted_at_their_lines(tmp_path, capsys):
+    text = (Path(__file__).parents[2] / "problems" / "quickstart.yaml").read_text()
+    file = tmp_path / "old.yaml"
+    file.write_text(text + "limits:\n  spot_share: 50%\n  providers: {at_most: 2}\n")
+    assert main(["check", str(file)]) == 0
+    lines = len(text.splitlines())
+    assert [line for line in capsys.readouterr().err.splitlines() if "note" in line] == [
+        f"note: {file}:{lines + 2}:3: limits.spot_share is called max_spot_share now",
+        f"note: {file}:{lines + 3}:15: limits.providers.at_most is called max_count now",
+    ]
 
 
 # --- rules of one's own -------------------------------------------------------------------------

@@ -223,7 +223,7 @@ def limits_of_all_kinds(draw):
             "per_gpu": draw(st.sampled_from([{}, {}, {"a": 3}])),
         },
         "max_units": draw(st.sampled_from([{}, {}, {"*/eu-1": 2}, {"acme/*": 1}])),
-        "spot_share": maybe(["0%", "50%"]),
+        "max_spot_share": maybe(["0%", "50%"]),
         "survive_loss_of": draw(st.sampled_from(["none", "none", "provider", "region"])),
     }
     if draw(st.integers(0, 3)) == 0:

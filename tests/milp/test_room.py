@@ -121,7 +121,7 @@ def planned(boxes: tuple[Box, ...], rules: Rules):
     if rules.max_share is not None:
         limits["providers"] = {"max_share": rules.max_share}
     if rules.spot_share is not None:
-        limits["spot_share"] = rules.spot_share
+        limits["max_spot_share"] = rules.spot_share
     if rules.survive is not None:
         limits["survive_loss_of"] = dict(zip(("kind", "share"), rules.survive, strict=True))
     policy = {"spot_loss": 0, "utilization": {"target": min(0.75, rules.ceiling)}}

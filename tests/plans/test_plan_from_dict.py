@@ -31,7 +31,15 @@ from tests.support.random_problems import random_case
 PROBLEMS = sorted((Path(__file__).parents[2] / "problems").rglob("*.yaml"))
 
 AS_IT_WAS = (
-    *("name", "status", "score_usd_per_month", "cash_usd_per_month", "bound", "gap", "costs"),
+    *(
+        "name",
+        "status",
+        "score_usd_per_month",
+        "cash_usd_per_month",
+        "lower_bound_usd_per_month",
+        "gap",
+        "costs",
+    ),
     *("workloads", "blocks", "proof", "provenance"),
     *("changes", "worst_losses", "gpus", "providers", "tokens_per_month"),
 )
@@ -115,7 +123,7 @@ def stopped() -> Plan:
         infeasible(),
         **nothing,
         status=Status.NO_PLAN,
-        bound=512.0,
+        lower_bound_usd_per_month=512.0,
         reasons=(Said("the time limit ended the search"),),
         diagnosis=None,
     )

@@ -374,7 +374,7 @@ def test_every_kind_of_limit_can_be_loosened():
         "billing": {"allow": ["dedicated"]},
         "max_units": {"bolt/*": 1},
         "max_gpus": {"total": 1, "per_provider": {"acme": 1}, "per_gpu": {"big": 1}},
-        "spot_share": 0.5,
+        "max_spot_share": 0.5,
         "survive_loss_of": {"kind": "region", "share": 0.5},
     }
     chat = {

@@ -190,7 +190,7 @@ def test_an_infeasible_problem_gives_its_reasons_and_no_fleet():
         "No plan: the cheapest plan costs $20,236 per month, $4,236 above the budget of $16,000."
         "      certified by CBC and HiGHS, 0.4 s\n"
     )
-    assert "  1 offering turned down; milp-planner options gives each its reason.\n" in shown
+    assert "  1 offering turned down; milp-planner candidates gives each its reason.\n" in shown
     assert "workload" not in shown
     assert "Not included" not in shown
 

@@ -78,8 +78,8 @@ def test_a_later_plan_that_is_cheaper_than_an_unproven_one_takes_its_place(monke
         dear = real(self)
         self.found.clear()
         bound = answer.plan.score_usd_per_month - 1
-        plan = replace(dear.plan, status=Status.FEASIBLE, bound=bound)
-        return replace(dear, status=Status.FEASIBLE, plan=plan, bound=bound)
+        plan = replace(dear.plan, status=Status.FEASIBLE, lower_bound_usd_per_month=bound)
+        return replace(dear, status=Status.FEASIBLE, plan=plan, lower_bound_usd_per_month=bound)
 
     monkeypatch.setattr(Search, "_best", dearest_first)
     plan = solve(problem(13, alternatives={"count": 1}), big_and_small())

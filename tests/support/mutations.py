@@ -61,7 +61,7 @@ FULL: dict[str, Any] = {
         "billing": {"allow": ["dedicated"]},
         "max_units": {"acme/big/eu-1": 40},
         "max_gpus": {"total": 64, "per_provider": {"acme": 16}, "per_gpu": {"big": 8}},
-        "spot_share": "50%",
+        "max_spot_share": "50%",
         "survive_loss_of": "none",
     },
     "current_fleet": [{"offering": "acme/big/eu-1", "units": 1, "workload": "chat"}],

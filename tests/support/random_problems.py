@@ -183,7 +183,7 @@ def _limits(chance: random.Random, offerings: list[Offering]) -> dict[str, Any]:
     if chance.random() < 0.15:
         limits.setdefault("providers", {})["max_share"] = chance.choice([0.5, 0.6, 0.8])
     if chance.random() < 0.3:
-        limits["spot_share"] = chance.choice([0.0, 0.3, 0.5])
+        limits["max_spot_share"] = chance.choice([0.0, 0.3, 0.5])
     if chance.random() < 0.2:
         limits["survive_loss_of"] = chance.choice(
             ["provider", "region", "offering", {"kind": "offering", "share": 0.5}]

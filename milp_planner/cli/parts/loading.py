@@ -8,7 +8,10 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from milp_planner.cli.parts import streams
+
 if TYPE_CHECKING:
+    from milp_planner.candidates.records import PlanningInput
     from milp_planner.inputs.catalog.records import Catalog
     from milp_planner.inputs.problem.records import Problem
 
@@ -16,13 +19,17 @@ STDIN = "-"
 
 
 def read_problem(file: str) -> Problem:
-    """The problem in a file, or on standard input."""
+    """The problem in a file, or on standard input; old words in it are read, and noted."""
     from milp_planner.errors import PlannerError
     from milp_planner.inputs.problem.load import load_problem
+    from milp_planner.inputs.problem.old_words import old_words_in
 
     if not file:
         raise PlannerError("FILE: must not be empty; - reads standard input")
-    return load_problem(file)
+    problem = load_problem(file)
+    for note in old_words_in(problem):
+        streams.tell(f"note: {note}")
+    return problem
 
 
 def read_catalog(
@@ -114,3 +121,19 @@ def _check_overlays(overlays: Sequence[Path]) -> None:
         except (OSError, RuntimeError, ValueError):  # too long, `~nobody`, a NUL
             what = "there is no such folder"
         raise PlannerError(f"--overlay {overlay}: {what}")
+
+
+def prepared(
+    file: str,
+    catalog: str | None,
+    overlays: Sequence[Path] | None,
+    as_of: date | None,
+    quiet: bool,
+) -> PlanningInput:
+    """The problem with its blocks and candidates; what is to be known of them is told."""
+    from milp_planner.solving.prepare import prepare
+
+    problem = read_problem(file)
+    instance = prepare(problem, read_catalog(problem, file, catalog, overlays, as_of))
+    streams.warn(instance.candidates.warnings, quiet=quiet)
+    return instance

@@ -217,6 +217,8 @@ class Survival(Frozen):
 class Limits(Frozen):
     """Hard limits; each is off unless given."""
 
+    old_words: ClassVar[Mapping[str, str]] = {"spot_share": "max_spot_share"}
+
     budget: Budget | None = None
     providers: ProviderLimits = ProviderLimits()
     regions: CountedFilter = CountedFilter()
@@ -227,7 +229,7 @@ class Limits(Frozen):
     """Most units by offering id or pattern, over all workloads."""
 
     max_gpus: GpuLimits = GpuLimits()
-    spot_share: ShareOrNone | None = None
+    max_spot_share: ShareOrNone | None = None
     """Largest share of a workload's capacity that may be interruptible."""
 
     survive_loss_of: Literal["provider", "region", "offering", "none"] | Survival = "none"

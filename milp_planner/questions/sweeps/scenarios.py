@@ -279,9 +279,9 @@ def load_scenarios(
 
     >>> from milp_planner import load_problem, load_scenarios
     >>> problem = load_problem("problems/quickstart.yaml")
-    >>> text = "{schema_version: 1, scenarios: {busy: {traffic: 2}, fewer: {limits.spot_share: 0}}}"
+    >>> text = "{schema_version: 1, scenarios: {busy: {traffic: 2}, few: {limits.max_units: {}}}}"
     >>> [scenario.name for scenario in load_scenarios("mine.yaml", problem, text=text)]
-    ['busy', 'fewer']
+    ['busy', 'few']
     """
     check_source("load_scenarios", source, text)
     check_kind(problem, Problem, "load_problem()")

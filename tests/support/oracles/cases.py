@@ -282,7 +282,7 @@ def _limits(case: Case) -> dict[str, Any]:
     limits: dict[str, Any] = {
         "billing": {"allow": [*BILLINGS, "per_token"]},
         "providers": {"max_count": terms.most_providers, "max_share": terms.provider_share},
-        "spot_share": terms.spot_share,
+        "max_spot_share": terms.spot_share,
         "max_units": dict(terms.max_units),
         "max_gpus": {
             "total": terms.max_gpus,

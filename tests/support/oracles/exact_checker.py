@@ -75,7 +75,7 @@ class _Fleet:
     """The plan as exact numbers."""
 
     def __init__(self, given: PlanningInput, plan: Plan) -> None:
-        self.given, self.problem, self.plan = given, given.problem, plan
+        self.instance, self.problem, self.plan = given, given.problem, plan
         self.blocks = range(len(given.schedule.blocks))
         self.hours = [exact(block.hours) for block in given.schedule.blocks]
         self.units = {
@@ -96,7 +96,7 @@ class _Fleet:
         self.used = {*self.units, *(k for k, _, _ in self.share)}
 
     def demand(self, name: str):
-        return self.given.schedule.demands[name]
+        return self.instance.schedule.demands[name]
 
     def busy(self, name: str) -> list[int]:
         return [t for t in self.blocks if self.demand(name).peak[t] > 0]
@@ -214,9 +214,9 @@ def _shares(fleet: _Fleet, name: str, checked: Checked) -> None:
                 mine = sum(rate for k, rate in held.items() if k.provider == provider)
                 limit = exact(limits.providers.max_share)
                 checked.at_most(f"{name} {provider} share {t}", mine / total, limit)
-        if limits.spot_share is not None:
+        if limits.max_spot_share is not None:
             spot = sum(rate for k, rate in held.items() if k.offering.billing == "spot")
-            checked.at_most(f"{name} spot share {t}", spot / total, exact(limits.spot_share))
+            checked.at_most(f"{name} spot share {t}", spot / total, exact(limits.max_spot_share))
 
 
 def _survival(fleet: _Fleet, name: str, checked: Checked) -> None:
@@ -325,7 +325,7 @@ def _costs(fleet: _Fleet, checked: Checked) -> None:
         - exact(prices.usd_per_unit_removed) * sum(d for d in changes if d < 0),
         **dict.fromkeys(("overload", "scaling", "strict_latency", "shortfall"), Fraction(0)),
     }
-    for name in fleet.given.schedule.demands:
+    for name in fleet.instance.schedule.demands:
         _penalties(fleet, name, checked)
 
 

@@ -15,18 +15,18 @@ class SpotShare(CapacityShare):
     Σ_{k spot} μ_k n_kt ≤ σ Σ_k μ_k n_kt      ∀ w, t      [requests/s]
     """
 
-    path = "limits.spot_share"
+    path = "limits.max_spot_share"
     keys = frozenset((path,))
     nearness = 41
     holder = "spot hold"
 
     def share(self, problem: Problem) -> float | None:
-        return in_force(problem.limits.spot_share)
+        return in_force(problem.limits.max_spot_share)
 
     def group_of(self, k: Candidate) -> str:
         return "interruptible capacity" if k.mode.interruptible else ""
 
-    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         """A bigger stand-in, or several, could push spot over its share."""
-        size = (*k.requests_per_second, useful_replicas(given.problem, k))
+        size = (*k.requests_per_second, useful_replicas(instance.problem, k))
         return Standing(same=(self.group_of(k), *size))

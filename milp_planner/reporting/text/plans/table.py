@@ -119,7 +119,7 @@ def _reason_lines(plan: Plan) -> Iterator[str]:
     yield from (f"  {escape(reason)}" for reason in reason_lines(plan)[1:])
     if plan.status is Status.INFEASIBLE and plan.turned_down:
         turned_down = plural(len(plan.turned_down), "offering")
-        yield f"  {turned_down} turned down; milp-planner options gives each its reason."
+        yield f"  {turned_down} turned down; milp-planner candidates gives each its reason."
 
 
 def _fleet_lines(plan: Plan) -> list[str]:

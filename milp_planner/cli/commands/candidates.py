@@ -1,0 +1,79 @@
+"""`milp-planner candidates`: what could serve each workload, and why the rest cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from milp_planner.cli.parts import exit_codes, streams
+from milp_planner.cli.parts.loading import prepared
+from milp_planner.cli.parts.parameters import (
+    AsJson,
+    AsOf,
+    CatalogName,
+    Overlays,
+    ProblemFile,
+    Quiet,
+)
+
+if TYPE_CHECKING:
+    from milp_planner.candidates.records import PlanningInput
+
+
+Workloads = Annotated[
+    list[str] | None, typer.Option("--workload", "-w", help="Only this one; may be repeated.")
+]
+Everything = Annotated[
+    bool, typer.Option("--all", help="Every candidate and every offering turned down.")
+]
+
+
+def candidates(
+    file: ProblemFile,
+    workload: Workloads = None,
+    everything: Everything = False,
+    as_json: AsJson = False,
+    as_of: AsOf = None,
+    overlay: Overlays = None,
+    catalog: CatalogName = None,
+    quiet: Quiet = False,
+) -> int:
+    """List what could serve each workload, and why the rest cannot."""
+    from milp_planner.reporting.documents.json import to_json
+    from milp_planner.reporting.text.inputs.candidates import options_dict, options_text
+
+    instance = prepared(file, catalog, overlay, as_of, quiet)
+    names = workload or ()
+    _check_workloads(instance, names)
+    streams.answer(
+        to_json(options_dict(instance, names))
+        if as_json
+        else options_text(instance, names, everything=everything)
+    )
+    return exit_codes.FOUND
+
+
+def options(
+    file: ProblemFile,
+    workload: Workloads = None,
+    everything: Everything = False,
+    as_json: AsJson = False,
+    as_of: AsOf = None,
+    overlay: Overlays = None,
+    catalog: CatalogName = None,
+    quiet: Quiet = False,
+) -> int:
+    """The name that `candidates` had; kept for one release."""
+    streams.warn(["`options` is called `candidates` now"], quiet=quiet)
+    return candidates(file, workload, everything, as_json, as_of, overlay, catalog, quiet)
+
+
+def _check_workloads(instance: PlanningInput, names: Sequence[str]) -> None:
+    from milp_planner.errors import did_you_mean, input_error
+
+    known = [w.name for w in instance.problem.workloads]
+    for name in names:
+        if name not in known:
+            raise input_error(f"--workload: no workload {name!r}{did_you_mean(name, known)}")
