@@ -18,7 +18,8 @@ from milp_planner.reporting.text.plans.table import plan_text
 from milp_planner.serving.operating_point import OperatingPoint, Rejection
 from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.solving.prepare import prepare
-from tests.support.serving_toys import SOURCE, box, catalog, measured, rent, toy
+from tests.support.serving.known_llms import toy
+from tests.support.serving.toys import SOURCE, box, catalog, measured, rent
 
 TUNED = DeploymentSettings(tuning="tuned")
 

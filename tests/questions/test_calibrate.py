@@ -21,9 +21,9 @@ from milp_planner.inputs.catalog.files import load_catalog
 from milp_planner.inputs.imports.benchmarks import read_measurements
 from milp_planner.questions.deployments.calibrate import Calibrated, compare, with_own
 from milp_planner.serving.rates.throughput import OperatingPoint, ServingModel
-from tests.questions.test_estimate import write_folder
 from tests.support.examples import tries
-from tests.support.serving_toys import box, catalog, measured, toy
+from tests.support.serving.known_llms import toy
+from tests.support.serving.toys import box, catalog, measured, write_folder
 
 TODAY = date(2026, 8, 31)
 NAMES = {"llm": "toy", "gpu": "box", "precision": "bf16", "tensor_parallel": 1}

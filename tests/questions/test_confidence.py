@@ -16,10 +16,10 @@ from milp_planner.plans.measure_next import measure_next
 from milp_planner.questions.confidence import confidence_range
 from milp_planner.questions.solve import solve
 from milp_planner.serving.rates.throughput import OperatingPoint, ServingModel
-from tests.questions.test_estimate import write_folder
 from tests.support.builders import big_and_small
 from tests.support.builders import problem as raw_problem
-from tests.support.serving_toys import CSV_FILES, box, catalog, measured, rent, toy
+from tests.support.serving.known_llms import toy
+from tests.support.serving.toys import CSV_FILES, box, catalog, measured, rent, write_folder
 
 
 def problem(rate: float, *sizes: tuple[float, float, float], **fields: Any) -> Problem:

@@ -300,7 +300,7 @@ def test_a_gpu_that_is_denied_is_named():
 
 
 def test_two_workloads_may_both_be_stranded():
-    slow = {"llm": "eight", "requests": {"input_tokens": 500, "output_tokens": 200}}
+    slow = {"llm": "llama-8b", "requests": {"input_tokens": 500, "output_tokens": 200}}
     asked = problem(
         workloads=[
             workload(1, "chat", **slow, latency={"tpot": "4ms"}),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milp_planner import Catalog, Gpu, InputError, Llm, Status, explain, explain_limits, solve
+from milp_planner import Catalog, Gpu, InputError, Status, explain, explain_limits, solve
 from milp_planner.inputs.problem.patching import patched
 from milp_planner.questions.sweeps.market import repriced_catalog
 from milp_planner.reporting.text.questions.explain import limit_costs_text, why_not_text
@@ -26,6 +26,7 @@ from tests.support.builders import (
 from tests.support.examples import slow_tries, tries
 from tests.support.oracles.cases import Case, Load, Offer, as_input
 from tests.support.oracles.oracle import feasible_fleets
+from tests.support.serving.known_llms import LLAMA_8B
 
 pytest_plugins = ["tests.support.toy_cli"]
 
@@ -338,26 +339,13 @@ def timed() -> Catalog:
             Gpu(id="fast", vendor="test", **fast, **SOURCE),
             Gpu(id="slow", vendor="test", **slow, **SOURCE),
         ],
-        llms=[
-            Llm(
-                id="eight",
-                parameters_b=8.0,
-                layers=32,
-                hidden_size=4096,
-                attention_heads=32,
-                kv_heads=8,
-                head_dim=128,
-                attention="GQA",
-                vocabulary=128_000,
-                **SOURCE,
-            )
-        ],
+        llms=[LLAMA_8B],
         offerings=[offering("acme", "fast", 6.0), offering("bolt", "slow", 0.5)],
     )
 
 
 def timed_problem(tpot: str, **fields):
-    chat = workload(1, llm="eight", requests={"input_tokens": 500, "output_tokens": 200})
+    chat = workload(1, llm="llama-8b", requests={"input_tokens": 500, "output_tokens": 200})
     return problem(workloads=[{**chat, "latency": {"tpot": tpot}}], **fields)
 
 

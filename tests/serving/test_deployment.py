@@ -15,7 +15,7 @@ from milp_planner.inputs.problem.records import Problem
 from milp_planner.questions.solve import solve
 from milp_planner.reporting.text.plans.table import plan_text
 from milp_planner.solving.prepare import prepare
-from tests.support.serving_toys import SOURCE, catalog, measured
+from tests.support.serving.toys import SOURCE, catalog, measured
 
 
 def problem(deployment: dict[str, Any] | None = None, **fields: Any) -> Problem:

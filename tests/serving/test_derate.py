@@ -24,7 +24,8 @@ from milp_planner.serving.derate import (
     student_t_quantile,
     trust_in,
 )
-from tests.support.serving_toys import box, toy
+from tests.support.serving.known_llms import toy
+from tests.support.serving.toys import box
 
 KINDS = (
     MEASURED,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from milp_planner import Llm, Problem, solve
+from milp_planner import Problem, solve
 from milp_planner.serving.infrascale import (
     Hardware,
     Network,
@@ -17,7 +17,8 @@ from milp_planner.serving.infrascale import (
     best_node,
     smallest_fleet,
 )
-from tests.support.serving_toys import SOURCE, box, catalog, rent
+from tests.support.serving import known_llms
+from tests.support.serving.toys import box, catalog, rent
 
 LLAMA_8B = Network(parameters_b=8.0, layers=32, hidden_size=4096)
 LLAMA_70B = Network(parameters_b=70, layers=80, hidden_size=8192)
@@ -139,15 +140,12 @@ def problem(users: float = 100, **fields: Any) -> Problem:
     return Problem(workloads=[{**chat, **fields}], policy=policy, alternatives={"count": 0})
 
 
-LLAMA = Llm(
-    id="llama-8b", parameters_b=8, layers=32, hidden_size=4096, attention_heads=32, **SOURCE
-)
 GPU = box(memory_gib=80, memory_bandwidth_gb_per_s=3350, bf16_tflops=1979)
 UNITS = [rent(2.0), rent(15.0, name="eight", gpus_per_unit=8)]
 
 
 def test_the_plan_counts_replicas_that_hold_the_users() -> None:
-    plan = solve(problem(), catalog(llms=[LLAMA], gpus=[GPU], offerings=UNITS))
+    plan = solve(problem(), catalog(llms=[known_llms.LLAMA_8B], gpus=[GPU], offerings=UNITS))
     assert plan.cash_usd_per_month == pytest.approx(2 * 2.0 * 720)
     (bought,) = plan.purchases
     assert (bought.units, bought.candidate.tensor_parallel) == (2, 1)

@@ -23,11 +23,10 @@ from milp_planner.serving.rates.throughput import (
     Rejection,
     ServingModel,
 )
-from tests.support.replicas import (
+from tests.support.serving.known_llms import DEEPSEEK, LLAMA_70B
+from tests.support.serving.replicas import (
     BOXED,
-    DEEPSEEK,
     H200,
-    LLAMA,
     NEWER_LLAMA,
     OTHER,
     TUNED,
@@ -53,7 +52,7 @@ def test_a_measured_point_is_returned_as_it_was_measured() -> None:
 
 def test_between_measured_concurrencies_the_ratio_to_the_estimate_is_interpolated() -> None:
     serving = model(row(4, 220, tpot_s=0.0175), row(16, 700, tpot_s=0.0215))
-    estimate = serving.estimate(LLAMA, H200, "fp8", 2, 1000, 500)
+    estimate = serving.estimate(LLAMA_70B, H200, "fp8", 2, 1000, 500)
     # 8 lies halfway between 4 and 16 in logarithm; 220 and 700 tokens/s are 0.44 and 1.4 requests/s
     tpot = sqrt(0.0175 / estimate.tpot_s(4) * 0.0215 / estimate.tpot_s(16))
     rate = sqrt(0.44 / estimate.requests_per_second(4) * 1.4 / estimate.requests_per_second(16))
@@ -71,22 +70,23 @@ def test_without_a_wish_the_highest_measured_rate_wins_over_the_highest_concurre
 
 def test_a_curve_is_carried_beyond_its_end_as_calibrated() -> None:
     serving = model(row(16, 650, tpot_s=0.02))
-    estimate = serving.estimate(LLAMA, H200, "fp8", 2, 1000, 500)
+    estimate = serving.estimate(LLAMA_70B, H200, "fp8", 2, 1000, 500)
     point = ask(serving)
     assert (point.source, point.evidence) == ("calibrated", SAME_REPLICA)
     assert point.concurrency == 371  # all that memory holds
     ratio = 1.3 / estimate.requests_per_second(16)
     assert point.requests_per_second == pytest.approx(ratio * estimate.requests_per_second(371))
     rates = [
-        serving.at(LLAMA, H200, "fp8", 2, 1000, 500, n).requests_per_second for n in range(1, 372)
+        serving.at(LLAMA_70B, H200, "fp8", 2, 1000, 500, n).requests_per_second
+        for n in range(1, 372)
     ]
     assert rates == sorted(rates)
 
 
 def test_rows_at_a_size_twice_away_move_along_the_estimate() -> None:
     serving = model(row(8, 400, tpot_s=0.019))
-    here = serving.estimate(LLAMA, H200, "fp8", 2, 1500, 600)
-    there = serving.estimate(LLAMA, H200, "fp8", 2, 1000, 500)
+    here = serving.estimate(LLAMA_70B, H200, "fp8", 2, 1500, 600)
+    there = serving.estimate(LLAMA_70B, H200, "fp8", 2, 1000, 500)
     at_8 = 0.019 * here.tpot_s(8) / there.tpot_s(8)
     point = ask(serving, size=(1500, 600), tpot_limit_s=at_8)
     assert (point.source, point.evidence) == ("calibrated", INTERPOLATED)
@@ -98,8 +98,8 @@ def test_rows_at_a_size_twice_away_move_along_the_estimate() -> None:
 
 def test_a_ttft_moved_from_one_other_size_is_advice_and_gates_nothing() -> None:
     serving = model(row(8, 400, tpot_s=0.019, ttft_s=1.0))
-    here = serving.estimate(LLAMA, H200, "fp8", 2, 1500, 600)
-    there = serving.estimate(LLAMA, H200, "fp8", 2, 1000, 500)
+    here = serving.estimate(LLAMA_70B, H200, "fp8", 2, 1500, 600)
+    there = serving.estimate(LLAMA_70B, H200, "fp8", 2, 1000, 500)
     point = ask(serving, size=(1500, 600), ttft_limit_s=0.5)
     assert point.ttft_s == pytest.approx(here.prefill_s / there.prefill_s)  # 1 s moved along
     assert not point.ttft_measured
@@ -112,11 +112,11 @@ def test_between_two_sizes_the_ratios_are_interpolated_in_their_logarithms() -> 
     bare = model()
     rows = []
     for tokens, ratio in ((1000, 0.4), (4000, 1.6)):
-        estimate = bare.estimate(LLAMA, H200, "fp8", 2, tokens, 500)
+        estimate = bare.estimate(LLAMA_70B, H200, "fp8", 2, tokens, 500)
         rate = ratio * estimate.output_tokens_per_second(16)
         rows.append(row(16, rate, input_tokens=tokens, tpot_s=estimate.tpot_s(16)))
     serving = model(*rows)
-    here = serving.estimate(LLAMA, H200, "fp8", 2, 2000, 500)
+    here = serving.estimate(LLAMA_70B, H200, "fp8", 2, 2000, 500)
     point = ask(serving, size=(2000, 500), tpot_limit_s=here.tpot_s(16))
     assert (point.source, point.evidence, point.concurrency) == (MEASURED, INTERPOLATED, 16)
     assert point.requests_per_second == pytest.approx(0.8 * here.requests_per_second(16))
@@ -126,8 +126,8 @@ def test_rows_far_from_the_size_calibrate_instead_of_measuring() -> None:
     # 8000 in is three doublings away from 1000
     serving = model(row(8, 200, tpot_s=0.03))
     point = ask(serving, size=(8000, 500), tpot_limit_s=0.1)
-    there = serving.estimate(LLAMA, H200, "fp8", 2, 1000, 500)
-    here = serving.estimate(LLAMA, H200, "fp8", 2, 8000, 500)
+    there = serving.estimate(LLAMA_70B, H200, "fp8", 2, 1000, 500)
+    here = serving.estimate(LLAMA_70B, H200, "fp8", 2, 8000, 500)
     assert (point.source, point.evidence) == ("calibrated", SAME_REPLICA)
     factor = (0.4 / there.requests_per_second(8)) ** 0.6  # as much of it carries over
     assert point.requests_per_second == pytest.approx(
@@ -140,13 +140,13 @@ def test_rows_far_from_the_size_calibrate_instead_of_measuring() -> None:
 
 def test_the_same_llm_calibrates_another_tensor_parallel_and_less_another_gpu() -> None:
     serving = model(row(8, 300, tpot_s=0.025))
-    there = serving.estimate(LLAMA, H200, "fp8", 2, 1000, 500)
+    there = serving.estimate(LLAMA_70B, H200, "fp8", 2, 1000, 500)
     for tp, on, evidence, share in (
         (4, H200, OTHER_TENSOR_PARALLEL, 0.6),
         (2, gpu("old"), OTHER_GPU, 0.4),
     ):
         point = ask(serving, on=on, tp=tp, tpot_limit_s=0.05)
-        bare = serving.estimate(LLAMA, on, "fp8", tp, 1000, 500)
+        bare = serving.estimate(LLAMA_70B, on, "fp8", tp, 1000, 500)
         assert (point.source, point.evidence) == ("calibrated", evidence)
         factor = point.requests_per_second / bare.requests_per_second(point.concurrency)
         assert factor == pytest.approx((0.6 / there.requests_per_second(8)) ** share)
@@ -156,8 +156,8 @@ def test_the_same_llm_calibrates_another_tensor_parallel_and_less_another_gpu() 
     ("llm", "precision", "settings"),
     [
         (OTHER, "fp8", DeploymentSettings()),
-        (LLAMA, "bf16", DeploymentSettings()),
-        (LLAMA, "fp8", DeploymentSettings(engine="sglang")),
+        (LLAMA_70B, "bf16", DeploymentSettings()),
+        (LLAMA_70B, "fp8", DeploymentSettings(engine="sglang")),
     ],
     ids=["another LLM", "another precision", "another engine"],
 )
@@ -178,20 +178,20 @@ def test_what_others_published_neither_calibrates_nor_moves_to_another_size() ->
 def test_calibration_is_the_geometric_mean_of_measured_over_estimated() -> None:
     serving = model()
     estimates = {
-        i: serving.estimate(LLAMA, H200, "fp8", 2, i, 500).output_tokens_per_second(8)
+        i: serving.estimate(LLAMA_70B, H200, "fp8", 2, i, 500).output_tokens_per_second(8)
         for i in (200, 12_000)
     }
     rows = [row(8, 0.5 * estimates[200], input_tokens=200)]
     rows.append(row(8, 0.98 * estimates[12_000], input_tokens=12_000))
     calibrated = model(*rows)
     point = ask(calibrated, size=(1500, 100), tpot_limit_s=0.1)
-    bare = calibrated.estimate(LLAMA, H200, "fp8", 2, 1500, 100)
+    bare = calibrated.estimate(LLAMA_70B, H200, "fp8", 2, 1500, 100)
     factor = point.requests_per_second / bare.requests_per_second(point.concurrency)
     assert factor == pytest.approx(0.7**0.6)  # √(0.5 · 0.98), 0.6 of its logarithm
 
 
 def test_llms_of_one_architecture_share_their_rows() -> None:
-    serving = model(row(8, 400, tpot_s=0.019), llms=(LLAMA, NEWER_LLAMA))
+    serving = model(row(8, 400, tpot_s=0.019), llms=(LLAMA_70B, NEWER_LLAMA))
     point = ask(serving, NEWER_LLAMA, tpot_limit_s=0.019)
     assert point.source == MEASURED
     assert "1 row of llama-70b in vllm," in point.source_detail
@@ -213,7 +213,7 @@ def test_of_several_other_deployments_the_slowest_is_planned_and_the_spread_said
         for engine, speed in (("vllm", 30), ("sglang", 40))
     ]
     asked = DeploymentSettings(engine="tensorrt-llm", kv_precision="bf16")
-    point = model(*rows).at(LLAMA, H200, "fp8", 2, 1000, 500, 8, settings=asked)
+    point = model(*rows).at(LLAMA_70B, H200, "fp8", 2, 1000, 500, 8, settings=asked)
     assert isinstance(point, OperatingPoint)
     assert point.requests_per_second == pytest.approx(0.48)
     assert point.source_detail.endswith(
@@ -223,10 +223,10 @@ def test_of_several_other_deployments_the_slowest_is_planned_and_the_spread_said
 
 def test_a_row_of_another_deployment_is_moved_and_trusted_as_the_estimate() -> None:
     serving = model(published(8, 400, tpot_s=0.019))
-    tuned = serving.estimate(LLAMA, H200, "fp8", 2, 1000, 500, TUNED)
-    here = serving.estimate(LLAMA, H200, "fp8", 2, 1000, 500)
-    asked = serving.at(LLAMA, H200, "fp8", 2, 1000, 500, 8)
-    bare = model().at(LLAMA, H200, "fp8", 2, 1000, 500, 8)
+    tuned = serving.estimate(LLAMA_70B, H200, "fp8", 2, 1000, 500, TUNED)
+    here = serving.estimate(LLAMA_70B, H200, "fp8", 2, 1000, 500)
+    asked = serving.at(LLAMA_70B, H200, "fp8", 2, 1000, 500, 8)
+    bare = model().at(LLAMA_70B, H200, "fp8", 2, 1000, 500, 8)
     assert isinstance(asked, OperatingPoint)
     assert isinstance(bare, OperatingPoint)
     assert (asked.source, asked.evidence) == (PUBLISHED.split()[0], PUBLISHED)
@@ -234,7 +234,7 @@ def test_a_row_of_another_deployment_is_moved_and_trusted_as_the_estimate() -> N
     assert asked.requests_per_second == pytest.approx(moved)
     assert moved < 0.8
     assert asked.derate == bare.derate  # the share of an estimate
-    same = serving.at(LLAMA, H200, "fp8", 2, 1000, 500, 8, settings=TUNED)
+    same = serving.at(LLAMA_70B, H200, "fp8", 2, 1000, 500, 8, settings=TUNED)
     assert isinstance(same, OperatingPoint)
     assert same.source == MEASURED
     assert same.requests_per_second == pytest.approx(0.8)
@@ -243,7 +243,7 @@ def test_a_row_of_another_deployment_is_moved_and_trusted_as_the_estimate() -> N
 def test_rows_that_measured_a_concurrency_go_before_a_curve_carried_to_it() -> None:
     # vLLM was measured at 64 alone, SGLang at 8: what is asked at 8 stands on SGLang
     rows = [published(64, 3000, tpot_s=0.02), published(8, 300, tpot_s=0.025, engine="sglang")]
-    point = model(*rows).at(LLAMA, H200, "fp8", 2, 1000, 500, 8, settings=TUNED)
+    point = model(*rows).at(LLAMA_70B, H200, "fp8", 2, 1000, 500, 8, settings=TUNED)
     assert isinstance(point, OperatingPoint)
     assert point.requests_per_second == pytest.approx(0.6)
     assert "in sglang" in point.source_detail
@@ -264,7 +264,7 @@ def test_no_published_row_asked_back_in_its_own_deployment_is_exceeded() -> None
             kv_precision="auto",
         )
         n = measured.concurrency or 1.0
-        found = serving.at(LLAMA, H200, "fp8", 2, 1000, 500, n, settings=settings)
+        found = serving.at(LLAMA_70B, H200, "fp8", 2, 1000, 500, n, settings=settings)
         assert isinstance(found, OperatingPoint)
         assert found.requests_per_second * 500 <= 1.001 * measured.output_tokens_per_second
 
@@ -272,7 +272,7 @@ def test_no_published_row_asked_back_in_its_own_deployment_is_exceeded() -> None
 def test_hardware_that_is_no_worse_but_slower_is_said_with_both_figures() -> None:
     small = gpu("h100", memory_gib=80, memory_bandwidth_gb_per_s=3350)
     rows = [published(142, 4500, gpu="h100", tpot_s=0.03)]
-    serving = ServingModel(Catalog.of(gpus=[H200, small], llms=[LLAMA], measurements=rows))
+    serving = ServingModel(Catalog.of(gpus=[H200, small], llms=[LLAMA_70B], measurements=rows))
     better, worse = ask(serving, settings=TUNED), ask(serving, on=small, settings=TUNED)
     assert better.planned_requests_per_second < worse.planned_requests_per_second
     assert better.warnings[-1] == (
@@ -283,7 +283,7 @@ def test_hardware_that_is_no_worse_but_slower_is_said_with_both_figures() -> Non
 
 def test_fewer_in_flight_that_serve_more_are_said_with_both_figures() -> None:
     serving = model(row(64, 2000, tpot_s=0.03), row(128, 1500, tpot_s=0.08))
-    point = serving.at(LLAMA, H200, "fp8", 2, 1000, 500, 128)
+    point = serving.at(LLAMA_70B, H200, "fp8", 2, 1000, 500, 128)
     assert isinstance(point, OperatingPoint)
     assert point.warnings == ("64 in flight serve more, 4 requests/s beside 3",)
 
@@ -343,7 +343,7 @@ def test_rows_of_other_regimes_are_not_used(regime: str) -> None:
 
 def test_a_row_proves_that_a_replica_runs_where_the_reserve_says_it_does_not() -> None:
     # one H100 of 80 GiB: 72 − 67.66 GiB of weights are less than 1.7 + 1.75 + 3.06 GiB of reserve
-    wide = LLAMA.model_copy(update={"ffn_size": 28_672})
+    wide = LLAMA_70B.model_copy(update={"ffn_size": 28_672})
     h100 = gpu("h100", memory_gib=80, memory_bandwidth_gb_per_s=3350)
     rows = [row(2, 60, gpu="h100", tensor_parallel=1, tpot_s=0.033)]
     catalog = Catalog.of(gpus=[h100], llms=[wide], measurements=rows)
@@ -372,7 +372,7 @@ def test_rows_too_fast_for_plain_decoding_are_set_aside_unless_they_are_the_user
 
 
 def test_rows_beyond_the_data_sheet_or_far_above_a_twin_are_set_aside_and_named() -> None:
-    bare = model().estimate(LLAMA, H200, "fp8", 2, 1000, 500, TUNED)
+    bare = model().estimate(LLAMA_70B, H200, "fp8", 2, 1000, 500, TUNED)
     rate = bare.output_tokens_per_second(64)
     impossible = published(64, 3 * rate, tpot_s=64 / 3 / rate, engine="tensorrt-llm")
     usual = published(64, rate, tpot_s=64 / rate)
@@ -382,7 +382,7 @@ def test_rows_beyond_the_data_sheet_or_far_above_a_twin_are_set_aside_and_named(
     assert beyond.startswith("llama-70b on h200 fp8 tp 2, tensorrt-llm, 1000/500 tokens, 64 in")
     assert beyond.endswith("% of what the data sheet allows")
     assert above.endswith("set aside: 1.40 × its twin in vllm")
-    point = serving.at(LLAMA, H200, "fp8", 2, 1000, 500, 64, settings=TUNED)
+    point = serving.at(LLAMA_70B, H200, "fp8", 2, 1000, 500, 64, settings=TUNED)
     assert isinstance(point, OperatingPoint)
     assert point.requests_per_second == pytest.approx(rate / 500)
 

@@ -18,6 +18,7 @@ from milp_planner.serving.memory import (
     kv_bytes_windowed_per_token,
     linear_state_bytes,
 )
+from tests.support.serving.known_llms import PLAIN_70B
 
 SGLANG = DeploymentSettings(engine="sglang")
 COMPILED = DeploymentSettings(engine="tensorrt-llm")
@@ -42,7 +43,7 @@ def gqa(layers: int, kv_heads: int, head_dim: int, **fields: Any) -> Llm:
 
 
 def seventy_b(**fields: Any) -> Llm:
-    return gqa(80, 8, 128, id="llama-70b", parameters_b=70.552, **fields)
+    return PLAIN_70B.model_copy(update=fields)
 
 
 LLAMA_8B = gqa(32, 8, 128, attention_heads=32)

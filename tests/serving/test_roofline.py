@@ -20,6 +20,7 @@ from milp_planner.serving.roofline import (
     largest_within,
     missing_for_estimate,
 )
+from tests.support.serving.known_llms import DEEPSEEK, LLAMA_70B, toy
 
 TUNED = DeploymentSettings(tuning="tuned")
 
@@ -27,22 +28,6 @@ TUNED = DeploymentSettings(tuning="tuned")
 def roofline(*replica: Any, settings: DeploymentSettings = TUNED, **fields: Any) -> Roofline:
     """The estimate of a tuned engine, whose kernels take what the constants say."""
     return module.roofline(*replica, settings, **fields)
-
-
-def llm(**fields: Any) -> Llm:
-    given: dict[str, Any] = {
-        "id": "toy",
-        "parameters_b": 9.0,
-        "layers": 10,
-        "hidden_size": 1000,
-        "attention_heads": 8,
-        "kv_heads": 2,
-        "head_dim": 125,
-        "attention": "GQA",
-        "source": "test",
-        "as_of": date(2026, 1, 1),
-    }
-    return Llm(**{**given, **fields})
 
 
 def gpu(**fields: Any) -> Gpu:
@@ -58,36 +43,6 @@ def gpu(**fields: Any) -> Gpu:
     return Gpu(**{**given, **fields})
 
 
-LLAMA_70B = llm(
-    id="llama-70b",
-    parameters_b=70.552,
-    layers=80,
-    hidden_size=8192,
-    attention_heads=64,
-    kv_heads=8,
-    head_dim=128,
-    vocabulary=128_256,
-)
-DEEPSEEK = llm(
-    id="deepseek",
-    parameters_b=671.025,
-    active_parameters_b=37.551,
-    layers=61,
-    hidden_size=7168,
-    attention_heads=128,
-    attention="MLA",
-    kv_heads=None,
-    head_dim=None,
-    kv_lora_rank=512,
-    qk_nope_head_dim=128,
-    qk_rope_head_dim=64,
-    v_head_dim=128,
-    moe_layers=58,
-    experts=256,
-    experts_per_token=8,
-    moe_ffn_size=2048,
-    vocabulary=129_280,
-)
 H200 = gpu(
     id="h200",
     memory_gib=141,
@@ -99,7 +54,7 @@ H200 = gpu(
 
 
 def test_a_dense_step_by_hand() -> None:
-    r = roofline(llm(), gpu(), "bf16", 1, 1000, 200)
+    r = roofline(toy(), gpu(), "bf16", 1, 1000, 200)
     # 9e9 parameters · 2 bytes ÷ (2e12 · 0.9) = 10 ms
     assert r.weights_s(1) == r.weights_s(50) == pytest.approx(10e-3)
     # s = 1100 tokens · 2·10·2·125·2 = 10,000 bytes = 11 MB ÷ (2e12 · 0.9)
@@ -115,7 +70,7 @@ def test_a_dense_step_by_hand() -> None:
 
 
 def test_prefill_tpot_and_rate_by_hand() -> None:
-    r = roofline(llm(), gpu(), "bf16", 1, 1000, 200)
+    r = roofline(toy(), gpu(), "bf16", 1, 1000, 200)
     # linear 2·9e9·1000/(6e13) = 0.3 s; attention 2·8·250·10·1000²/2/6e13; 10 layers · 50 µs
     prefill = 0.3 + 2 * 8 * 250 * 10 * 1000**2 / 2 / 6e13 + 10 * 50e-6
     assert r.prefill_s == pytest.approx(prefill)
@@ -163,9 +118,9 @@ def test_a_gpu_computes_in_a_format_only_where_it_has_units_for_it(
 
 def test_fp8_on_a_gpu_without_it_still_reads_half_the_bytes() -> None:
     old = gpu(fp8_tflops=None)
-    assert roofline(llm(), old, "fp8", 1, 100, 100).body_s == pytest.approx(5e-3)
+    assert roofline(toy(), old, "fp8", 1, 100, 100).body_s == pytest.approx(5e-3)
     # and unpacks them before each product, at 0.4 of the compute
-    assert roofline(llm(), old, "fp8", 1, 100, 100).compute_s == pytest.approx(0.3e-3 / 0.4)
+    assert roofline(toy(), old, "fp8", 1, 100, 100).compute_s == pytest.approx(0.3e-3 / 0.4)
 
 
 def test_an_all_reduce_costs_more_over_pcie() -> None:
@@ -195,15 +150,15 @@ def test_links_follow_the_generation_and_unknown_names_count_as_pcie() -> None:
 
 
 def test_a_window_bounds_the_attention_of_a_long_prompt() -> None:
-    full = llm(layers=4)
-    windowed = llm(layers=4, windowed_layers=4, window_tokens=100)
+    full = toy(layers=4)
+    windowed = toy(layers=4, windowed_layers=4, window_tokens=100)
     # 2·8·250·4 layers: full I²/2 pairs, windowed I·w − w²/2
     assert attention_flops(full, 1000) == 16_000 * 500_000
     assert attention_flops(windowed, 1000) == 16_000 * (100_000 - 5_000)
     assert attention_flops(windowed, 50) == attention_flops(full, 50)
 
 
-CASES = [(LLAMA_70B, "fp8", 2), (DEEPSEEK, "fp8", 8), (llm(), "bf16", 1)]
+CASES = [(LLAMA_70B, "fp8", 2), (DEEPSEEK, "fp8", 8), (toy(), "bf16", 1)]
 
 
 @pytest.mark.parametrize(("model", "precision", "tp"), CASES)
@@ -255,20 +210,20 @@ def test_the_search_looks_at_every_end() -> None:
 
 
 def test_the_bottleneck_moves_from_weights_to_compute_or_kv() -> None:
-    short = roofline(llm(), gpu(), "bf16", 1, 10, 2000)
+    short = roofline(toy(), gpu(), "bf16", 1, 10, 2000)
     assert short.bottleneck(1) == "weights"
     assert short.bottleneck(200) == "compute"
     # 40,000 bytes a token: 16 sequences of 40,000 tokens outweigh 18 GB of weights
-    heavy = llm(kv_bytes_per_token_bf16=40_000)
+    heavy = toy(kv_bytes_per_token_bf16=40_000)
     long = roofline(heavy, gpu(bf16_tflops=1e6), "bf16", 1, 40_000, 1000)
     assert long.bottleneck(1) == "weights"
     assert long.bottleneck(16) == "kv"
-    tiny = roofline(llm(parameters_b=0.01), gpu(), "bf16", 1, 10, 100)
+    tiny = roofline(toy(parameters_b=0.01), gpu(), "bf16", 1, 10, 100)
     assert tiny.bottleneck(1) == "overhead"
 
 
 def test_utilizations_are_shares_of_the_peaks() -> None:
-    r = roofline(llm(), gpu(), "bf16", 1, 1000, 200)
+    r = roofline(toy(), gpu(), "bf16", 1, 1000, 200)
     read = 18e9 + 11e6
     assert r.mbu(1) == pytest.approx(read / 2e12 / r.decode_step_s(1))
     useful = 2 * 9e9 * 1200 + 2 * 8 * 250 * 10 * 1000**2 / 2
@@ -293,14 +248,14 @@ def test_the_mean_concurrency_at_a_rate_agrees_with_littles_law() -> None:
 
 
 def test_what_is_missing_is_named() -> None:
-    bare = llm(layers=None, hidden_size=None)
+    bare = toy(layers=None, hidden_size=None)
     assert missing_for_estimate(bare, gpu(bf16_tflops=None)) == (
         "not in the catalog: layers of toy, hidden_size of toy, bf16_tflops of box"
     )
     with pytest.raises(ValueError, match="layers of toy"):
         roofline(bare, gpu(), "bf16", 1, 100, 100)
-    assert missing_for_estimate(llm(), gpu()) == ""
-    assert active_parameters(llm()) == 9e9
+    assert missing_for_estimate(toy(), gpu()) == ""
+    assert active_parameters(toy()) == 9e9
 
 
 @pytest.mark.parametrize(
@@ -321,15 +276,15 @@ def test_the_kernels_of_experts_depend_on_how_the_format_is_multiplied(
 ) -> None:
     on = gpu(fp8_tflops=fp8, fp4_tflops=fp4)
     assert moe_overhead_s(on, precision) == pytest.approx(1e-6 * microseconds)
-    moe = llm(moe_layers=8, experts=10, experts_per_token=2, moe_ffn_size=3000)
+    moe = toy(moe_layers=8, experts=10, experts_per_token=2, moe_ffn_size=3000)
     # 10 layers of attention at 30 µs, 2 dense feed-forward parts at 20 µs, 8 with experts
     by_hand = 10 * 30e-6 + 2 * 20e-6 + 8e-6 * microseconds
     assert roofline(moe, on, precision, 1, 100, 100).overhead_s == pytest.approx(by_hand)
 
 
 def test_amd_gpus_attain_less_of_their_peaks() -> None:
-    ours = roofline(llm(), gpu(), "bf16", 1, 1000, 200)
-    theirs = roofline(llm(), gpu(vendor="amd"), "bf16", 1, 1000, 200)
+    ours = roofline(toy(), gpu(), "bf16", 1, 1000, 200)
+    theirs = roofline(toy(), gpu(vendor="amd"), "bf16", 1, 1000, 200)
     assert theirs.weights_s(1) == pytest.approx(ours.weights_s(1) / 0.85)
     assert theirs.kv_s == pytest.approx(ours.kv_s / 0.85)
     assert theirs.compute_s == pytest.approx(ours.compute_s / 0.70)
@@ -345,8 +300,8 @@ def test_amd_gpus_attain_less_of_their_peaks() -> None:
 
 
 def test_default_settings_take_longer_kernels_and_more_host_time() -> None:
-    tuned = roofline(llm(), gpu(), "bf16", 1, 1000, 200)
-    plain = roofline(llm(), gpu(), "bf16", 1, 1000, 200, settings=DEFAULT_DEPLOYMENT)
+    tuned = roofline(toy(), gpu(), "bf16", 1, 1000, 200)
+    plain = roofline(toy(), gpu(), "bf16", 1, 1000, 200, settings=DEFAULT_DEPLOYMENT)
     assert plain.overhead_s == pytest.approx(1.75 * tuned.overhead_s)
     assert plain.per_sequence_s == pytest.approx(tuned.per_sequence_s + 30e-6)
     # 10 layers · 50 µs of launches
@@ -360,14 +315,14 @@ def test_default_settings_take_longer_kernels_and_more_host_time() -> None:
 
 def test_old_engines_take_longer_still_and_slower_all_reduces() -> None:
     old = DeploymentSettings(engine_version="0.6.3")
-    one = roofline(llm(), gpu(), "bf16", 1, 1000, 200, settings=old)
+    one = roofline(toy(), gpu(), "bf16", 1, 1000, 200, settings=old)
     assert one.overhead_s == pytest.approx(1.9 * 10 * 50e-6)
     assert one.per_sequence_s == pytest.approx(65e-6)
-    two = roofline(llm(), gpu(interconnect="nvlink"), "bf16", 2, 1000, 200, settings=old)
+    two = roofline(toy(), gpu(interconnect="nvlink"), "bf16", 2, 1000, 200, settings=old)
     assert two.overhead_s - one.overhead_s == pytest.approx(2 * 10 * 8e-6 * 3.2)
 
 
-MOE = llm(
+MOE = toy(
     parameters_b=10.0,
     active_parameters_b=2.0,
     moe_layers=10,
@@ -397,7 +352,7 @@ def test_unpacked_weights_and_nvfp4_attain_less_of_the_compute() -> None:
     on = gpu(fp8_tflops=200, fp4_tflops=400)
     step = 2 * 9e9 / 0.6
     by_format = {
-        precision: roofline(llm(), on, precision, 1, 1000, 200).compute_s
+        precision: roofline(toy(), on, precision, 1, 1000, 200).compute_s
         for precision in ("fp8", "nvfp4", "mxfp4", "int4", "int8")
     }
     assert by_format == pytest.approx(
@@ -412,15 +367,15 @@ def test_unpacked_weights_and_nvfp4_attain_less_of_the_compute() -> None:
 
 
 def test_prompts_of_an_endless_queue_share_a_prefill_pass() -> None:
-    closed = roofline(llm(), gpu(), "bf16", 1, 1024, 200)
-    queue = roofline(llm(), gpu(), "bf16", 1, 1024, 200, shared_prefill=True)
+    closed = roofline(toy(), gpu(), "bf16", 1, 1024, 200)
+    queue = roofline(toy(), gpu(), "bf16", 1, 1024, 200, shared_prefill=True)
     assert closed.prefill_s - queue.prefill_s == pytest.approx(0.5e-3 * (1 - 1024 / 8192))
 
 
 def test_what_is_found_in_the_prefix_cache_is_not_prefilled_but_attended_to() -> None:
     half = DeploymentSettings(tuning="tuned", prefix_cache_share=0.5)
-    plain = roofline(llm(), gpu(), "bf16", 1, 1000, 200)
-    cached = roofline(llm(), gpu(), "bf16", 1, 1000, 200, settings=half)
+    plain = roofline(toy(), gpu(), "bf16", 1, 1000, 200)
+    cached = roofline(toy(), gpu(), "bf16", 1, 1000, 200, settings=half)
     # 500 of 1000 tokens: half of the products, and 1000² − 500² of 1000² pairs
     saved = 0.15 + 2 * 8 * 250 * 10 * 500**2 / 2 / 6e13
     assert plain.prefill_s - cached.prefill_s == pytest.approx(saved)
@@ -431,8 +386,8 @@ def test_what_is_found_in_the_prefix_cache_is_not_prefilled_but_attended_to() ->
 def test_stated_draft_tokens_gain_what_is_accepted_and_cost_their_verification() -> None:
     # 3 drafts of which half are accepted in a row: 1 + 1/2 + 1/4 + 1/8 tokens a step
     drafts = DeploymentSettings(tuning="tuned", speculative={"draft": 3, "acceptance": 0.5})
-    plain = roofline(llm(), gpu(), "bf16", 1, 1000, 200)
-    fast = roofline(llm(), gpu(), "bf16", 1, 1000, 200, settings=drafts)
+    plain = roofline(toy(), gpu(), "bf16", 1, 1000, 200)
+    fast = roofline(toy(), gpu(), "bf16", 1, 1000, 200, settings=drafts)
     assert fast.decode_step_s(1) == plain.decode_step_s(1)  # reading weights outweighs all else
     assert fast.tpot_s(1) == pytest.approx(plain.tpot_s(1) / 1.875)
     # 60 sequences of 4 tokens: computing 240 · 0.3 ms outweighs reading
@@ -441,8 +396,8 @@ def test_stated_draft_tokens_gain_what_is_accepted_and_cost_their_verification()
 
 def test_a_cache_in_8_bits_is_read_in_half_the_time() -> None:
     narrow = DeploymentSettings(tuning="tuned", kv_precision="fp8")
-    plain = roofline(llm(), gpu(), "bf16", 1, 1000, 200)
-    assert roofline(llm(), gpu(), "bf16", 1, 1000, 200, settings=narrow).kv_s == plain.kv_s / 2
+    plain = roofline(toy(), gpu(), "bf16", 1, 1000, 200)
+    assert roofline(toy(), gpu(), "bf16", 1, 1000, 200, settings=narrow).kv_s == plain.kv_s / 2
 
 
 FAR_OUTSIDE = [

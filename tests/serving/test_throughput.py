@@ -17,10 +17,10 @@ from milp_planner.serving.rates.throughput import (
     Rejection,
     default_precisions,
 )
-from tests.support.replicas import (
+from tests.support.serving.known_llms import LLAMA_70B
+from tests.support.serving.replicas import (
     BOXED,
     H200,
-    LLAMA,
     OTHER,
     ask,
     gpu,
@@ -34,7 +34,7 @@ from tests.support.replicas import (
 def test_without_rows_the_rate_is_the_estimate_at_the_most_within_the_wish() -> None:
     serving = model()
     point = ask(serving, tpot_limit_s=0.04)
-    estimate = serving.estimate(LLAMA, H200, "fp8", 2, 1000, 500)
+    estimate = serving.estimate(LLAMA_70B, H200, "fp8", 2, 1000, 500)
     n = int(point.concurrency)
     assert point.source == ESTIMATED == point.evidence
     assert estimate.tpot_s(n) <= 0.04 < estimate.tpot_s(n + 1)
@@ -68,7 +68,7 @@ def test_the_planned_rate_is_the_rate_times_the_quantile_asked_for() -> None:
 
 def test_an_unreachable_tpot_is_rejected_with_the_fastest() -> None:
     serving = model()
-    fastest = serving.estimate(LLAMA, H200, "fp8", 2, 1000, 500).tpot_s(1)
+    fastest = serving.estimate(LLAMA_70B, H200, "fp8", 2, 1000, 500).tpot_s(1)
     found = ask(serving, tpot_limit_s=0.002)
     assert isinstance(found, Rejection)
     assert found.fastest_tpot_s == fastest
@@ -108,7 +108,7 @@ def test_a_format_is_served_from_the_generation_that_has_it(
     old = gpu("old", compute_capability=capability, fp8_tflops=None)
     found = ask(model(), on=old, precision=precision)
     assert (found.reason if isinstance(found, Rejection) else "") == reason
-    at = model().at(LLAMA, old, precision, 2, 1000, 500, 1)
+    at = model().at(LLAMA_70B, old, precision, 2, 1000, 500, 1)
     assert (at.reason if isinstance(at, Rejection) else "") == reason
 
 
@@ -120,8 +120,8 @@ def test_the_four_bit_format_of_nvidia_is_not_served_on_amd() -> None:
 
 
 def test_an_llm_in_bf16_is_served_in_fp16_where_the_gpu_has_no_bf16() -> None:
-    assert default_precisions(LLAMA, gpu(compute_capability=7.5, fp8_tflops=None)) == ("fp16",)
-    assert default_precisions(LLAMA, gpu(compute_capability=8.0, fp8_tflops=None)) == ("bf16",)
+    assert default_precisions(LLAMA_70B, gpu(compute_capability=7.5, fp8_tflops=None)) == ("fp16",)
+    assert default_precisions(LLAMA_70B, gpu(compute_capability=8.0, fp8_tflops=None)) == ("bf16",)
     # the same bytes at the same rate
     half = ask(model(), on=gpu("old", compute_capability=7.5), precision="fp16")
     assert half.requests_per_second == ask(model(), precision="bf16").requests_per_second
@@ -206,7 +206,7 @@ def test_a_tpot_wish_is_answered_by_the_estimate_rather_than_by_a_raw_rate() -> 
 def test_the_llms_own_precision_and_fp8_where_it_saves_memory(
     native: str, fp8: float | None, found: tuple[str, ...]
 ) -> None:
-    llm = LLAMA.model_copy(update={"native_precision": native})
+    llm = LLAMA_70B.model_copy(update={"native_precision": native})
     assert default_precisions(llm, gpu(fp8_tflops=fp8)) == found
 
 

@@ -32,24 +32,13 @@ from milp_planner.study.accuracy import (
 )
 from milp_planner.study.leave_one_out import by_source, fit_default_tier, left_out
 from milp_planner.study.samples import Samples, read_samples
+from tests.support.serving.known_llms import PLAIN_70B
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"
 DAY = date(2026, 1, 1)
 
-LLAMA = Llm(
-    id="llama-70b",
-    parameters_b=70.552,
-    layers=80,
-    hidden_size=8192,
-    attention_heads=64,
-    kv_heads=8,
-    head_dim=128,
-    attention="GQA",
-    source="test",
-    as_of=DAY,
-)
-QWEN = LLAMA.model_copy(update={"id": "qwen-32b", "parameters_b": 32.0, "layers": 64})
+QWEN = PLAIN_70B.model_copy(update={"id": "qwen-32b", "parameters_b": 32.0, "layers": 64})
 MLA = Llm(
     id="mla",
     parameters_b=200.0,
@@ -86,7 +75,7 @@ def gpu(name: str, bandwidth: float) -> Gpu:
     )
 
 
-CATALOG = Catalog.of(gpus=[gpu("slow", 3350), gpu("fast", 4800)], llms=[LLAMA, QWEN, MLA])
+CATALOG = Catalog.of(gpus=[gpu("slow", 3350), gpu("fast", 4800)], llms=[PLAIN_70B, QWEN, MLA])
 
 
 def estimate(

@@ -8,7 +8,8 @@ import pytest
 
 from milp_planner.serving.roofline import roofline
 from milp_planner.study.sources import settings_of, source_of
-from tests.study.test_accuracy import CATALOG, LLAMA, estimate, point, read
+from tests.study.test_accuracy import CATALOG, estimate, point, read
+from tests.support.serving.known_llms import PLAIN_70B
 
 
 def test_a_time_to_the_first_token_beyond_all_prefills_is_waiting_for_memory(
@@ -30,7 +31,7 @@ def test_static_batches_and_endless_queues_are_samples_of_throughput_alone(
     ]
     batch, queue = read(tmp_path, rows).inside
     assert (batch.concurrency, batch.tpot_s) == (8, None)
-    shared = roofline(LLAMA, CATALOG.gpus["fast"], "fp8", 4, 1000, 500, shared_prefill=True)
+    shared = roofline(PLAIN_70B, CATALOG.gpus["fast"], "fp8", 4, 1000, 500, shared_prefill=True)
     assert batch.estimate.prefill_s == shared.prefill_s
     # 0.9 · (141 − 16.43 − 0.8 − 0.75) = 110.7 GiB; 1,500 tokens of 40 KiB in 8 bits: 1,934
     assert (queue.concurrency, queue.settings.tier) == (1934, "tuned")

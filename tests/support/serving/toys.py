@@ -7,26 +7,14 @@ token of its KV cache takes 2 · 10 layers · 2 heads · 125 · 2 bytes = 10,000
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import Any
 
-from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement, Offering
+from milp_planner.inputs.catalog.records import Catalog, Gpu, Measurement, Offering
+from tests.support.serving.known_llms import toy
 
 DAY = date(2026, 1, 1)
 SOURCE = {"source": "made for tests", "as_of": DAY}
-
-
-def toy(**fields: Any) -> Llm:
-    given: dict[str, Any] = {
-        "id": "toy",
-        "parameters_b": 9.0,
-        "layers": 10,
-        "hidden_size": 1000,
-        "attention_heads": 8,
-        "kv_heads": 2,
-        "head_dim": 125,
-        "attention": "GQA",
-    }
-    return Llm(**{**given, **SOURCE, **fields})
 
 
 def box(**fields: Any) -> Gpu:
@@ -93,3 +81,10 @@ CSV_FILES = {
     ),
 }
 """The same as the files of a catalog folder, with a smaller GPU and a larger LLM."""
+
+
+def write_folder(folder: Path, **files: str) -> Path:
+    folder.mkdir()
+    for name, content in {**CSV_FILES, **files}.items():
+        (folder / name).write_text(content, encoding="utf-8")
+    return folder
