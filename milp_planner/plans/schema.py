@@ -69,6 +69,7 @@ class PurchasePart(Part):
     requests_share: float
     capacity_requests_per_second: float
     throughput_source: str
+    deployment: str
     derate: float | None
     tpot_s: float | None
     ttft_s: float | None

@@ -92,8 +92,8 @@ RANGE = "must be greater than 0 (is"
         (lambda c: estimate(**WHOLE | {"gpu": 5}, catalog=c), "gpu: expected text, not int"),
         (
             lambda c: estimate(**WHOLE, precision="int3", catalog=c),
-            "precision: 'int3' is not one of bf16, fp16, fp8, nvfp4, mxfp4, int4; "
-            "did you mean 'int4'?",
+            "precision: 'int3' is not one of bf16, fp16, fp8, int8, nvfp4, mxfp4, int4; "
+            "did you mean 'int8'?",
         ),
         (
             lambda c: estimate(**WHOLE, tensor_parallel=0, catalog=c),

@@ -1,4 +1,4 @@
-"""What the command `estimate` prints of deployments, and what it refuses."""
+"""`milp-planner estimate`: what it prints, and what it refuses."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from tests.support.builders import (
     token_price,
     workload,
 )
-from tests.support.oracles.next_best import Api, Ask, Box, Case
+from tests.support.oracles.cases import Api, Case, Load, Offer
 from tests.support.oracles.next_best_cases import (
     DIFFERENCES,
     check_against_brute_force,
@@ -170,11 +170,9 @@ def test_scores_less_than_a_cent_apart_are_no_tie():
     # a box of b, $4,320, the least share of 1,296,000 requests is 129.6 of them: $0.01296 at echo,
     # $0.01685 at acme, which comes first by name.
     case = Case(
-        hours=(720.0,),
-        asks=(Ask("chat", (1.0,)),),
-        boxes=(Box("coda", "a", 1.0, 2.0, gpus=2), Box("coda", "b", 6.0, 2.0, gpus=2)),
+        offers=(Offer("coda", "a", 1.0, (2.0,), gpus=2), Offer("coda", "b", 6.0, (2.0,), gpus=2)),
+        loads=(Load(((1.0,),), burst=2.0, min_replicas=2),),
         apis=(Api("echo", 1e-4), Api("acme", 1.3e-4)),
-        min_replicas=2,
     )
     plan = planned(case, "providers", True, 3, pruning=False)
     bought = [p.providers for p in (plan, *plan.alternatives)]
@@ -187,11 +185,9 @@ def test_of_equal_scores_none_has_a_spare_api():
     # half of it, an API the rest for $518.40: that must be echo, and nothing is saved or lost where
     # acme's API serves some of it too.
     case = Case(
-        hours=(720.0,),
-        asks=(Ask("chat", (8.0,)),),
-        boxes=(Box("acme", "a", 1.0, 8.0, gpus=2), Box("acme", "b", 6.0, 4.0, gpus=2)),
+        offers=(Offer("acme", "a", 1.0, (8.0,), gpus=2), Offer("acme", "b", 6.0, (4.0,), gpus=2)),
+        loads=(Load(((8.0,),), burst=2.0, min_replicas=2),),
         apis=(Api("echo", 1e-4), Api("acme", 1e-4)),
-        min_replicas=2,
     )
     plan = planned(case, "providers", True, 3, pruning=False)
     [other] = plan.alternatives

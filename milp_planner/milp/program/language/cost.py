@@ -37,7 +37,7 @@ class CostTerm:
     """Its name in every breakdown."""
 
     keys: ClassVar[frozenset[str]] = frozenset()
-    """Dotted keys of the problem that it reads, as `problem_keys.leaves` spells them."""
+    """Dotted keys of the problem that it reads, as `keys.leaves` spells them."""
 
     def terms(self, fleet: Fleet) -> Terms:
         """The linear terms of the program."""

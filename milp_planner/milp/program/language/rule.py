@@ -48,7 +48,7 @@ class Rule:
     """
 
     keys: ClassVar[frozenset[str]] = frozenset()
-    """Dotted keys of the problem that the rule reads, as `problem_keys.leaves` spells them."""
+    """Dotted keys of the problem that the rule reads, as `keys.leaves` spells them."""
 
     always: ClassVar[bool] = False
     """True where something else than its keys, an offering say, can bring it into force."""
