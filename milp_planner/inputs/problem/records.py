@@ -88,7 +88,8 @@ class Workload(Frozen):
     """Weight formats that may be served; default: the LLM's own, and fp8 where the GPU has it."""
 
     tensor_parallel: tuple[GpusPerReplica, ...] | None = Field(default=None, min_length=1)
-    """GPUs per replica that may be used; default: 1, 2, 4 and 8."""
+    """GPUs per replica that may be used, of each pipeline stage; default: 1, 2, 4 and 8. More than
+    a unit has take several units: see `deployment.units_per_replica`."""
 
     deployment: DeploymentSettings = DEFAULT_DEPLOYMENT
     """Engine and settings; default: vLLM as it comes."""

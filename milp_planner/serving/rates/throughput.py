@@ -24,6 +24,7 @@ from milp_planner.inputs.catalog.tensor_groups import is_moe
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.serving import derate as evidence_of
 from milp_planner.serving.gpu_formats import unable
+from milp_planner.serving.links import between_units_gb_per_s
 from milp_planner.serving.memory import MemoryFit, fit, room
 from milp_planner.serving.operating_point import (
     OperatingPoint,
@@ -34,7 +35,7 @@ from milp_planner.serving.operating_point import (
     rate_only,
     too_slow,
 )
-from milp_planner.serving.rates.calibration import Calibrations, Scaled
+from milp_planner.serving.rates.calibration import UNCALIBRATED, Calibrations, Scaled
 from milp_planner.serving.rates.measured import LengthOnly, Speed
 from milp_planner.serving.rates.records import MeasuredRows, canonical_precision
 from milp_planner.serving.rates.row_answers import (
@@ -187,7 +188,7 @@ class ServingModel:
             return Rejection(memory.reason, memory=memory)
         missing = missing_for_estimate(llm, gpu)
         raw = self._rows.raw(llm, gpu, q)
-        if raw and (missing or q.tpot_limit_s is None):
+        if raw and q.settings.units_joined == 1 and (missing or q.tpot_limit_s is None):
             return _from_raw(q, raw)
         if missing:
             return Rejection(f"no measured rate of {llm.id} on {gpu.id}, and {missing}")
@@ -216,16 +217,18 @@ class ServingModel:
         )
 
     def _scaled(self, q: Question, llm: Llm, gpu: Gpu) -> Scaled:
-        calibration = self._calibrations(q.settings).of(self._rows.key(llm, gpu, q))
-        return Scaled(self._estimate_of(llm, gpu, q), calibration)
+        estimate = self._estimate_of(llm, gpu, q)
+        if q.settings.units_joined > 1:
+            return Scaled(estimate, UNCALIBRATED)
+        return Scaled(estimate, self._calibrations(q.settings).of(self._rows.key(llm, gpu, q)))
 
     def _from_rows(
         self, q: Question, llm: Llm, gpu: Gpu, memory: MemoryFit, n: float | None = None
     ) -> OperatingPoint | Rejection | None:
         """What rows say with n in flight, or at the best number: the user's own, else published
         ones of the very size; None where there is none."""
-        rows = self._rows.of(llm, gpu, q)
-        if rows is None:
+        rows = None if q.settings.units_joined > 1 else self._rows.of(llm, gpu, q)
+        if rows is None:  # rows are of one unit: they say nothing of joined ones
             return None
         target = self._speed_at(llm, gpu, q)
         known = None if isinstance(target, LengthOnly) else target
@@ -263,6 +266,12 @@ class ServingModel:
             yield f"{gpu.id} has no measured relative: the estimate was not checked on it"
         for widening in q.trust.widenings:
             yield f"the estimate is trusted less on {gpu.id}: {widening.reason}"
+        if q.settings.units_joined > 1 and q.settings.gb_per_s_between_units is None:
+            assumed = between_units_gb_per_s(gpu, q.tensor_parallel, q.settings)
+            yield (
+                f"{assumed:g} GB/s per GPU between joined units of {gpu.id} are assumed; "
+                "deployment.gb_per_s_between_units states them"
+            )
         if q.settings.speculative is not None:
             yield "draft tokens gain what is stated; what drafting them costs is not modelled"
 
@@ -318,7 +327,10 @@ def _question(
     settings: DeploymentSettings,
 ) -> Question:
     trust = evidence_of.trust_in(
-        llm, gpu, tensor_parallel, input_tokens, moe=is_moe(llm), tier=settings.tier
+        *(llm, gpu, tensor_parallel, input_tokens),
+        moe=is_moe(llm),
+        tier=settings.tier,
+        units_joined=settings.units_joined,
     )
     return Question(
         *(llm.id, gpu.id, precision, tensor_parallel, input_tokens, output_tokens),
