@@ -325,6 +325,18 @@ class Problem(FromFile):
                     )
         return self
 
+    @model_validator(mode="after")
+    def _units_are_joined_where_there_are_some(self) -> Self:
+        if self.limits.billing.allow == ("per_token",):
+            for i, w in enumerate(self.workloads):
+                if w.deployment.units_joined > 1:
+                    raise RecordError(
+                        "units are joined only where GPUs are rented, and limits.billing.allow has "
+                        "per_token alone; leave it out, or allow dedicated",
+                        at=("workloads", i, "deployment", "units_per_replica"),
+                    )
+        return self
+
     def changed(self, changes: Patch) -> Self:
         """The problem with some of its keys changed, and all of it validated anew.
 
