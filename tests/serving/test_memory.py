@@ -199,11 +199,14 @@ def test_weights_that_do_not_fit_say_both_numbers() -> None:
 
 
 def test_weights_that_leave_no_room_say_what_is_left() -> None:
-    # 72 usable − 70.2 leave 1.8 GiB, of which the reserve takes 1.7 + 1.75 + 0.09
+    # 72 usable − 70.2 leave 1.8 GiB, and the reserve takes 1.7 + 1.75 + 0.09 = 3.5
     qwen = gqa(80, 8, 128, parameters_b=75.4)
     found = fit(qwen, gpu(80), "fp8", 1, 2048)
     assert found.weights_fit
-    assert found.reason == "weights 70.2 GiB leave -1.8 GiB for the KV cache"
+    assert found.reason == (
+        "weights 70.2 GiB, with 3.5 GiB for activations and graphs, "
+        "leave nothing of 72.0 GiB for the KV cache"
+    )
 
 
 def test_a_sequence_longer_than_the_free_memory_is_named() -> None:
