@@ -48,6 +48,7 @@ from milp_planner.serving.rates.row_answers import (
     rows_near,
     within,
 )
+from milp_planner.serving.rates.worse_hardware import is_worse
 from milp_planner.serving.roofline import Roofline, missing_for_estimate, roofline
 from milp_planner.serving.weights import WEIGHT_BYTES
 
@@ -57,6 +58,8 @@ __all__ = ["ROUNDING", "OperatingPoint", "Rejection", "ServingModel", "default_p
 MOST_IN_FLIGHT = 512
 MOST_TENSOR_PARALLEL = 8
 LONGEST_CONTEXT_TOKENS = 32_768
+
+FEWER_GPUS = (1, 2, 4)
 
 NOTICED = 1.01
 """Two rates within 1 % of one another are as good as equal."""
@@ -278,10 +281,22 @@ class ServingModel:
     def _beside_worse(
         self, q: Question, llm: Llm, gpu: Gpu, found: OperatingPoint
     ) -> Iterator[str]:
-        """Both figures, where rows of hardware that is no better promise more than this."""
-        for other, tp in self._rows.worse_replicas(llm, gpu, q):
-            point = self._from_rows_on(q, llm, other, tp)
-            if point is None:
+        """Both figures, where hardware that is no better promises more than this: by its rows;
+        fewer of the same GPUs over PCIe, where splitting costs more than it gains; or a worse GPU
+        by the estimate, where this one stands on rows that others published."""
+        on_rows = found.source == "published"
+        lesser = [g for g in self.catalog.gpus.values() if on_rows and is_worse(g, gpu)]
+        fewer = [n for n in FEWER_GPUS if n < q.tensor_parallel and gpu.interconnect == "pcie"]
+        points = [
+            *((o, tp, self._from_rows_on(q, llm, o, tp)) for o, tp in self._worse(llm, gpu, q)),
+            *((gpu, tp, self._answer_on(q, llm, gpu, tp)) for tp in fewer),
+            *(
+                (g, q.tensor_parallel, self._answer_on(q, llm, g, q.tensor_parallel))
+                for g in lesser
+            ),
+        ]
+        for other, tp, point in points:
+            if not isinstance(point, OperatingPoint):
                 continue
             here, there = found.planned_requests_per_second, point.planned_requests_per_second
             if there > here * NOTICED:
@@ -290,10 +305,23 @@ class ServingModel:
                     f"({found.source}), {other.id} tp {tp} at {there:.3g} ({point.source})"
                 )
 
+    def _worse(self, llm: Llm, gpu: Gpu, q: Question) -> Iterator[tuple[Gpu, int]]:
+        """Replicas with rows that cannot serve more; on PCIe those with fewer GPUs come apart."""
+        for other, tp in self._rows.worse_replicas(llm, gpu, q):
+            apart = other.id == gpu.id and gpu.interconnect == "pcie" and tp in FEWER_GPUS
+            if not apart:
+                yield other, tp
+
+    def _answer_on(
+        self, q: Question, llm: Llm, gpu: Gpu, tp: int
+    ) -> OperatingPoint | Rejection | None:
+        """The answer for a replica of fewer GPUs, whatever it stands on; None of joined units."""
+        if q.settings.units_joined > 1:
+            return None
+        return self._answer(_asked_of(q, llm, gpu, tp), llm, gpu)
+
     def _from_rows_on(self, q: Question, llm: Llm, gpu: Gpu, tp: int) -> OperatingPoint | None:
-        asked = _question(
-            *(llm, gpu, q.precision, tp, q.input_tokens, q.output_tokens, q.quantile, q.settings)
-        )._replace(tpot_limit_s=q.tpot_limit_s, ttft_limit_s=q.ttft_limit_s)
+        asked = _asked_of(q, llm, gpu, tp)
         memory = fit(llm, gpu, q.precision, tp, q.tokens, q.settings)
         found = self._from_rows(asked, llm, gpu, memory) if memory.weights_fit else None
         return found if isinstance(found, OperatingPoint) else None
@@ -338,6 +366,13 @@ def _question(
         settings=settings,
         trust=trust,
     )
+
+
+def _asked_of(q: Question, llm: Llm, gpu: Gpu, tp: int) -> Question:
+    """The same question of another replica."""
+    return _question(
+        *(llm, gpu, q.precision, tp, q.input_tokens, q.output_tokens, q.quantile, q.settings)
+    )._replace(tpot_limit_s=q.tpot_limit_s, ttft_limit_s=q.ttft_limit_s)
 
 
 def _cannot_serve(q: Question, llm: Llm, gpu: Gpu) -> str:
