@@ -15,6 +15,7 @@ from milp_planner.cli.parts.gates import Gates
 from milp_planner.inputs.catalog.records import Catalog, Measurement
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.questions.deployments.estimate import Deployment, estimate_deployment
 from milp_planner.questions.solve import solve
 from milp_planner.serving.operating_point import OperatingPoint
 from milp_planner.serving.rates.measured import CLOSED_LOOP
@@ -38,9 +39,10 @@ def model() -> ServingModel:
 def rows_of(known: Catalog) -> Iterator[Measurement]:
     for row in known.measurements:
         sized = row.input_tokens and row.output_tokens and row.concurrency
-        if row.basis == "measured" and row.regime in CLOSED_LOOP and sized:
-            if known.llm(row.llm) and row.gpu in known.gpus and not row.draft_tokens:
-                yield row
+        is_known = known.llm(row.llm) and row.gpu in known.gpus
+        plain = row.basis == "measured" and row.regime in CLOSED_LOOP and not row.draft_tokens
+        if sized and is_known and plain:
+            yield row
 
 
 def asked_back(model: ServingModel, row: Measurement, settings: DeploymentSettings) -> float:
@@ -164,7 +166,8 @@ def test_one_row_far_above_its_twins_changes_no_plan_and_is_named() -> None:
     assert solve(problem(), after).cash_usd_per_month == cost
     assert [*ServingModel(before).set_aside()] == []
     (said,) = ServingModel(after).set_aside()
-    assert "lmdeploy" in said and "2.30 × its twin" in said
+    assert "lmdeploy" in said
+    assert "2.30 × its twin" in said
 
 
 def test_published_rows_of_another_deployment_fail_a_gate_on_estimates() -> None:
@@ -175,3 +178,17 @@ def test_published_rows_of_another_deployment_fail_a_gate_on_estimates() -> None
     assert said == "Estimates: 1 of 1 throughput rows used are not measured (published)."
     own = solve(problem(), catalog(measured(200, **row, override=True)))
     assert [*gates.failures(own)] == []
+
+
+def test_more_measured_in_flight_than_memory_holds_fits_with_the_rest_waiting() -> None:
+    # 72 − 16.764 − 4.675 = 50.561 GiB of cache hold 542 sequences of 100 MB; 600 ran, of which 58
+    # waited. 542 · 10,000 tokens · 10,000 bytes are 50.48 GiB.
+    size = {"input_tokens": 9000, "output_tokens": 1000}
+    row = measured(400, concurrency=600, engine="vllm", override=True, **size)
+    known = catalog(row)
+    llm, gpu = known.llms["toy"], known.gpus["box"]
+    asked = Deployment(llm, gpu, "bf16", 1, 9000, 1000, 600, None, DEFAULT_DEPLOYMENT)
+    found = estimate_deployment(asked, ServingModel(known))
+    assert (found.verdict, found.reason) == ("fits", "")
+    assert found.kv_gib == pytest.approx(50.48, abs=0.01)
+    assert "542 of 600 requests in flight fit at once; the others wait" in found.warnings
