@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from milp_planner.candidates.prices import api_usd_per_request
 from milp_planner.candidates.records import Candidate, CandidateList, RatePoint, TurnedDown
+from milp_planner.candidates.shapes import ReplicaShape, replica_shapes, why_no_shape
 from milp_planner.candidates.users import Replica, infrascale_point, users_point
 from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement, Offering, TokenPrice
@@ -28,10 +30,13 @@ from milp_planner.serving.rates.throughput import (
 )
 from milp_planner.traffic.month import Demand, RequestClass, Schedule
 
-TENSOR_PARALLEL = (1, 2, 4, 8)
 
-Configuration = tuple[str, int, tuple[RatePoint, ...]]
-"""Precision, tensor parallel, and a rate per request class."""
+class Configuration(NamedTuple):
+    """What a replica is made of, and its rate per request class."""
+
+    precision: str
+    shape: ReplicaShape
+    points: tuple[RatePoint, ...]
 
 
 def list_candidates(problem: Problem, schedule: Schedule, catalog: Catalog) -> CandidateList:
@@ -102,7 +107,7 @@ class Rates:
     _raw_by_shape: dict[tuple[str, int], dict[tuple[float | None, float | None], Measurement]] = (
         field(default_factory=dict)
     )
-    _points: dict[tuple[str, str, int], tuple[RatePoint, ...] | Rejection] = field(
+    _points: dict[tuple[str, str, ReplicaShape], tuple[RatePoint, ...] | Rejection] = field(
         default_factory=dict
     )
 
@@ -128,20 +133,28 @@ class Rates:
         found = self.configurations(offering.gpu, offering.gpus_per_unit)
         if isinstance(found, str):
             return found
-        return [
-            Candidate(
-                workload=self.workload.name,
-                offering=offering,
-                precision=precision,
-                tensor_parallel=tensor_parallel,
-                replicas_per_unit=offering.gpus_per_unit // tensor_parallel,
-                points=points,
-                shares=tuple(q.share for q in self.demand.classes),
-                classes=self.demand.classes,
-                deployment=self.deployment_label,
-            )
-            for precision, tensor_parallel, points in found
-        ]
+        most = offering.max_units
+        had = [c for c in found if most is None or c.shape.settings.units_joined <= most]
+        if not had:
+            joined = found[0].shape.settings.units_joined
+            return f"{joined} units are joined, and {most} can be had (max_units)"
+        return [self._candidate(offering, one) for one in had]
+
+    def _candidate(self, offering: Offering, one: Configuration) -> Candidate:
+        settings = one.shape.settings
+        return Candidate(
+            workload=self.workload.name,
+            offering=offering,
+            precision=one.precision,
+            tensor_parallel=one.shape.tensor_parallel,
+            replicas_per_unit=one.shape.replicas_on(offering.gpus_per_unit),
+            points=one.points,
+            shares=tuple(q.share for q in self.demand.classes),
+            classes=self.demand.classes,
+            deployment=settings.label if self.follows_deployment else "",
+            units_joined=settings.units_joined,
+            pipeline_parallel=settings.stages,
+        )
 
     def configurations(self, gpu_id: str, gpus: int) -> list[Configuration] | str:
         """What is worth having on a unit of `gpus` GPUs, or why nothing is."""
@@ -156,18 +169,20 @@ class Rates:
         found: list[Configuration] = []
         refused: list[Rejection] = []
         for precision in self.precisions(gpu):
-            for tensor_parallel in self.tensor_parallels(gpus):
-                key = gpu_id, precision, tensor_parallel
+            for shape in self.shapes(gpus):
+                key = gpu_id, precision, shape
                 if key not in self._points:
-                    self._points[key] = self._rate_points(gpu, precision, tensor_parallel)
+                    self._points[key] = self._rate_points(gpu, precision, shape)
                 points = self._points[key]
                 if isinstance(points, Rejection):
                     refused.append(points)
                 else:
-                    found.append((precision, tensor_parallel, points))
+                    found.append(Configuration(precision, shape, points))
         if found:
             return list(undominated(found, gpus, self.workload.min_replicas))
-        return nearest(refused).reason if refused else NO_SIZE_FITS
+        if refused:
+            return nearest(refused).reason
+        return why_no_shape(self.workload, self.llm.attention_heads, gpus)
 
     def precisions(self, gpu: Gpu) -> tuple[str, ...]:
         """The weight formats to try: the user's, or the LLM's own and fp8 where the GPU has it."""
@@ -177,44 +192,44 @@ class Rates:
             return self.workload.precision
         return default_precisions(self.llm, gpu)
 
-    def tensor_parallels(self, gpus: int) -> Iterator[int]:
-        """GPUs per replica that fit the unit and divide the attention heads."""
+    def shapes(self, gpus: int) -> Iterator[ReplicaShape]:
+        """Shapes of a replica that fit a unit of `gpus` GPUs, or the units that are joined."""
         if self.raw:
-            sizes = {row.tensor_parallel for row in self.raw}
-            yield from sorted(size for size in sizes if size <= gpus)
+            sizes = sorted({row.tensor_parallel for row in self.raw})
+            settings = self.workload.deployment
+            yield from (ReplicaShape(size, settings) for size in sizes if size <= gpus)
             return
-        for tensor_parallel in self.workload.tensor_parallel or TENSOR_PARALLEL:
-            heads = self.llm.attention_heads
-            if tensor_parallel <= gpus and (heads is None or heads % tensor_parallel == 0):
-                yield tensor_parallel
+        yield from replica_shapes(self.workload, self.llm.attention_heads, gpus)
 
-    def _rate_points(self, gpu: Gpu, precision: str, tp: int) -> tuple[RatePoint, ...] | Rejection:
+    def _rate_points(
+        self, gpu: Gpu, precision: str, shape: ReplicaShape
+    ) -> tuple[RatePoint, ...] | Rejection:
         """A point per class, of rate 0 where it cannot be served; why none can."""
         answer = RATES[self.kind]
-        found = [answer(self, gpu, precision, tp, q) for q in self.demand.classes]
+        found = [answer(self, gpu, precision, shape, q) for q in self.demand.classes]
         refused = [one for one in found if isinstance(one, Rejection)]
         if len(refused) == len(found):
             return nearest(refused)
         return tuple(unservable(one.reason) if isinstance(one, Rejection) else one for one in found)
 
     def _modelled(
-        self, gpu: Gpu, precision: str, tp: int, q: RequestClass
+        self, gpu: Gpu, precision: str, shape: ReplicaShape, q: RequestClass
     ) -> RatePoint | Rejection:
         latency = self.workload.latency
         found = self.model.operating_point(
             self.llm,
             gpu,
             precision,
-            tp,
+            shape.tensor_parallel,
             q.input_tokens,
             q.output_tokens,
             tpot_limit_s=latency.tpot_s,
             ttft_limit_s=latency.ttft_s,
             quantile=planning_quantile(self.problem.policy.confidence_share),
-            settings=self.workload.deployment,
+            settings=shape.settings,
         )
         if isinstance(found, Rejection):
-            return _of_replica(found, gpu, precision, tp)
+            return _of_replica(found, gpu, precision, shape)
         return rate_point(found)
 
     @property
@@ -227,33 +242,35 @@ class Rates:
         return "raw" if self.raw else "modelled"
 
     @property
-    def deployment_label(self) -> str:
-        """Engine and settings that the rates hold for; '' where they are taken at their word."""
-        return self.workload.deployment.label if self.kind in ("modelled", "default") else ""
+    def follows_deployment(self) -> bool:
+        """Whether the rates hold for an engine and its settings, or are taken at their word."""
+        return self.kind in ("modelled", "default")
 
-    def _users(self, gpu: Gpu, precision: str, tp: int, q: RequestClass) -> RatePoint | Rejection:
+    def _users(
+        self, gpu: Gpu, precision: str, shape: ReplicaShape, q: RequestClass
+    ) -> RatePoint | Rejection:
         traffic, latency = self.workload.traffic, self.workload.latency
         assert isinstance(traffic, ConcurrentUsers), "users are their unit"
         if self.raw:
             return Rejection(f"{gpu.id}: a nominal rate says nothing of the speed of a user")
         quantile = planning_quantile(self.problem.policy.confidence_share)
         size = q.input_tokens, q.output_tokens
-        replica = self.model, self.llm, gpu, precision, tp
-        settings = self.workload.deployment
+        replica = self.model, self.llm, gpu, precision, shape.tensor_parallel
+        settings = shape.settings
         found = users_point(Replica(*replica, *size, traffic, latency.tpot_s, quantile, settings))
         if isinstance(found, Rejection):
-            return _of_replica(found, gpu, precision, tp)
+            return _of_replica(found, gpu, precision, shape)
         return found
 
     def _infrascale(
-        self, gpu: Gpu, precision: str, tp: int, q: RequestClass
+        self, gpu: Gpu, precision: str, shape: ReplicaShape, q: RequestClass
     ) -> RatePoint | Rejection:
         traffic = self.workload.traffic
         assert isinstance(traffic, ConcurrentUsers), "users are their unit"
         size = q.input_tokens, q.output_tokens
-        found = infrascale_point(self.llm, gpu, precision, tp, *size, traffic)
+        found = infrascale_point(self.llm, gpu, precision, shape.tensor_parallel, *size, traffic)
         if isinstance(found, Rejection):
-            return _of_replica(found, gpu, precision, tp)
+            return _of_replica(found, gpu, precision, shape)
         return found
 
     def _stated(
@@ -264,7 +281,11 @@ class Rates:
         if not mine:
             return f"{gpu_id}: the workload's rates name no replica on it"
         found = [
-            ("as-measured", size, (stated_point(rate),) * len(self.demand.classes))
+            Configuration(
+                "as-measured",
+                ReplicaShape(size, self.workload.deployment),
+                (stated_point(rate),) * len(self.demand.classes),
+            )
             for size, rate in mine
             if size <= gpus
         ]
@@ -272,7 +293,10 @@ class Rates:
             return f"{gpu_id}: a replica of {mine[0][0]} GPUs does not fit in a unit of {gpus}"
         return list(undominated(found, gpus, self.workload.min_replicas))
 
-    def _raw(self, gpu: Gpu, precision: str, tp: int, q: RequestClass) -> RatePoint | Rejection:
+    def _raw(
+        self, gpu: Gpu, precision: str, shape: ReplicaShape, q: RequestClass
+    ) -> RatePoint | Rejection:
+        tp = shape.tensor_parallel
         if deployment_changes(self.workload.deployment) - {"prefix_cache_share"}:
             return Rejection(f"{gpu.id}: a nominal rate knows no deployment")
         memory = self.llm.recommended_memory_gib
@@ -357,20 +381,22 @@ def undominated(
     """Configurations that no other one of the same unit beats in every class and in replicas."""
 
     def worth(config: Configuration) -> tuple[float, ...]:
-        _, tp, points = config
-        replicas = gpus // tp
-        rates = tuple(replicas * point.requests_per_second for point in points)
+        replicas = config.shape.replicas_on(gpus)
+        rates = tuple(replicas * point.requests_per_second for point in config.points)
         return (*rates, float(min(replicas, min_replicas)))
 
-    kept: list[tuple[float, ...]] = []
-    for config in sorted(found, key=lambda c: (*(-x for x in worth(c)), c[1], c[0])):
+    kept: dict[int, list[tuple[float, ...]]] = {}  # by units joined: more of them cost more
+    for config in sorted(
+        found, key=lambda c: (*(-x for x in worth(c)), c.shape.tensor_parallel, c.precision)
+    ):
         mine = worth(config)
-        if not any(all(a >= b for a, b in zip(other, mine, strict=True)) for other in kept):
-            kept.append(mine)
+        better = kept.setdefault(config.shape.settings.units_joined, [])
+        if not any(all(a >= b for a, b in zip(other, mine, strict=True)) for other in better):
+            better.append(mine)
             yield config
 
 
-RATES: dict[str, Callable[[Rates, Gpu, str, int, RequestClass], RatePoint | Rejection]] = {
+RATES: dict[str, Callable[[Rates, Gpu, str, ReplicaShape, RequestClass], RatePoint | Rejection]] = {
     "modelled": Rates._modelled,
     "raw": Rates._raw,
     "default": Rates._users,
@@ -379,15 +405,12 @@ RATES: dict[str, Callable[[Rates, Gpu, str, int, RequestClass], RatePoint | Reje
 """Where the rate of a replica comes from: rows and the estimate, nominal rates, or users held."""
 
 
-NO_SIZE_FITS = "no replica size that may be used fits the unit"
-
-
 def nearest(refused: Sequence[Rejection]) -> Rejection:
     """The closest to serving: too slow beats too big, and the last tried is the largest."""
     slow = [one for one in refused if one.fastest_tpot_s is not None]
     return (slow or refused)[-1]
 
 
-def _of_replica(found: Rejection, gpu: Gpu, precision: str, tp: int) -> Rejection:
+def _of_replica(found: Rejection, gpu: Gpu, precision: str, shape: ReplicaShape) -> Rejection:
     """The rejection with the replica's name before its reason."""
-    return replace(found, reason=f"{gpu.id} tp {tp} {precision}: {found.reason}")
+    return replace(found, reason=f"{gpu.id} {shape.label} {precision}: {found.reason}")

@@ -60,6 +60,13 @@ class Candidate:
     classes: tuple[RequestClass, ...] = ()
     """The request classes themselves, in the same order; empty where nobody needs them."""
 
+    units_joined: int = 1
+    """Units of the offering that make one unit here, for replicas that span several: prices,
+    GPUs and rates below are theirs together, quotas and changes count each."""
+
+    pipeline_parallel: int = 1
+    """Pipeline stages of a replica, each of `tensor_parallel` GPUs."""
+
     @cached_property
     def mode(self) -> BillingMode:
         """How it is paid."""
@@ -90,13 +97,17 @@ class Candidate:
 
     @property
     def gpus_per_unit(self) -> int:
-        """GPUs of one unit; 0 for per-token offerings."""
-        return self.offering.gpus_per_unit if isinstance(self.offering, Offering) else 0
+        """GPUs of one unit, or of those joined to one; 0 for per-token offerings."""
+        if not isinstance(self.offering, Offering):
+            return 0
+        return self.offering.gpus_per_unit * self.units_joined
 
     @property
     def usd_per_hour(self) -> float:
-        """Price of a unit and hour; 0 for per-token offerings."""
-        return self.offering.usd_per_hour if isinstance(self.offering, Offering) else 0.0
+        """Price of an hour of a unit, or of those joined to one; 0 for per-token offerings."""
+        if not isinstance(self.offering, Offering):
+            return 0.0
+        return self.offering.usd_per_hour * self.units_joined
 
     @property
     def rate_limit(self) -> float | None:

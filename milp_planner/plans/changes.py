@@ -37,7 +37,8 @@ def unit_change_of(
         if not p.candidate.mode.per_token:
             key = change_key(p.candidate)
             busiest = instance.schedule.demands[key[2]].busiest
-            planned[key] = planned.get(key, 0) + p.units_by_block[busiest]
+            units = p.units_by_block[busiest] * p.candidate.units_joined
+            planned[key] = planned.get(key, 0) + units
     current = instance.current_units()
     keys = sorted(planned.keys() | current.keys())
     return {key: planned.get(key, 0) - current.get(key, 0) for key in keys}

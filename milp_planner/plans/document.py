@@ -339,6 +339,8 @@ PURCHASE_COLUMNS: dict[str, Callable[[Purchase], Any]] = {
     "precision": lambda p: p.candidate.precision,
     "tensor_parallel": lambda p: p.candidate.tensor_parallel,
     "replicas_per_unit": lambda p: p.candidate.replicas_per_unit,
+    "units_joined": lambda p: p.candidate.units_joined,
+    "pipeline_parallel": lambda p: p.candidate.pipeline_parallel,
     "deployment": lambda p: p.candidate.deployment,
     "usd_per_gpu_hour": _usd_per_gpu_hour,
     "usd_per_unit_hour": _usd_per_unit_hour,

@@ -196,6 +196,9 @@ class _Reader:
             precision=part.precision,
             tensor_parallel=part.tensor_parallel,
             replicas_per_unit=part.replicas_per_unit,
+            units_joined=part.units_joined,
+            pipeline_parallel=part.pipeline_parallel,
+            deployment=part.deployment,
             points=tuple(_point(q, part.replicas_per_unit) for q in classes),
             shares=tuple(q.share for q in classes),
             classes=known if len(known) == len(classes) else (),
@@ -270,8 +273,8 @@ def _offering(part: PurchasePart, path: str) -> Offering | TokenPrice:
         "region": region,
         "billing": part.billing,
         "gpu": part.gpu,
-        "gpus_per_unit": part.gpus_per_unit,
-        "usd_per_hour": part.usd_per_unit_hour,
+        "gpus_per_unit": part.gpus_per_unit // part.units_joined,
+        "usd_per_hour": _per_unit(part.usd_per_unit_hour, part.units_joined),
         "count_assumed": is_assumed,
         "source": part.price_source,
         "as_of": part.price_as_of,
@@ -304,6 +307,10 @@ def _divided(product: float, count: int) -> float:
     quotient = product / count if count else NOT_KNOWN
     near = (quotient, math.nextafter(quotient, 0.0), math.nextafter(quotient, math.inf))
     return next((value for value in near if value * count == product), quotient)
+
+
+def _per_unit(usd: float | None, units_joined: int) -> float | None:
+    return None if usd is None else _divided(usd, units_joined)
 
 
 def _workload(part: WorkloadPart) -> WorkloadPlan:

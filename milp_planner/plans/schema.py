@@ -61,6 +61,9 @@ class PurchasePart(Part):
     precision: str
     tensor_parallel: int
     replicas_per_unit: int
+    units_joined: int = Field(default=1, ge=1)
+    pipeline_parallel: int = Field(default=1, ge=1)
+    deployment: str = ""
     usd_per_gpu_hour: float | None
     usd_per_unit_hour: float | None
     unit_hours_per_month: float

@@ -308,6 +308,18 @@ def _largest_candidate(instance: PlanningInput, workload: str, row: Row) -> Cand
 
 
 def _by_block(instance: PlanningInput, k: Candidate, amount: Units) -> tuple[int, ...]:
+    """Units of `k` by block; InputError where they are no whole number of joined ones."""
+    counts = _counts(instance, k, amount)
+    if any(n % k.units_joined for n in counts):
+        raise input_error(
+            f"fleet: {k.offering.id}: {k.units_joined} units make a replica of {k.workload!r}, "
+            f"so that they come in multiples of {k.units_joined} (is {max(counts)})"
+        )
+    return tuple(n // k.units_joined for n in counts)
+
+
+def _counts(instance: PlanningInput, k: Candidate, amount: Units) -> tuple[int, ...]:
+    """Units of the offering by block."""
     peaks = instance.schedule.demands[k.workload].peak
     if isinstance(amount, int | float):
         return tuple(int(amount) if peak or not k.mode.elastic else 0 for peak in peaks)

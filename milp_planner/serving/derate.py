@@ -108,6 +108,7 @@ OTHER_VENDOR = Widening("GPUs of this vendor are measured in old engines only", 
 OVER_PCIE = Widening("tensor parallel over PCIe depends on the host", 0.20)
 SMALL_LLM = Widening("LLMs below 4B have few measured relatives", 0.25)
 SMALL_GPU = Widening("GPUs of at most 24 GiB have few measured relatives", 0.25)
+JOINED_UNITS = Widening("joined units depend on their network and have no measured relative", 0.25)
 LONG_INPUT = Widening("prompts beyond 16,384 tokens have few measured relatives", 0.15)
 
 
@@ -128,10 +129,18 @@ class Trust:
 
 
 def trust_in(
-    llm: Llm, gpu: Gpu, tensor_parallel: int, input_tokens: float, *, moe: bool, tier: Tier
+    llm: Llm,
+    gpu: Gpu,
+    tensor_parallel: int,
+    input_tokens: float,
+    *,
+    moe: bool,
+    tier: Tier,
+    units_joined: int = 1,
 ) -> Trust:
     """How far the estimate of a replica is trusted, with every reason that widens its spread."""
-    return Trust(moe, tier, tuple(_widenings(llm, gpu, tensor_parallel, input_tokens)))
+    joined = (JOINED_UNITS,) if units_joined > 1 else ()
+    return Trust(moe, tier, (*_widenings(llm, gpu, tensor_parallel, input_tokens), *joined))
 
 
 def _widenings(llm: Llm, gpu: Gpu, tensor_parallel: int, input_tokens: float) -> Iterator[Widening]:

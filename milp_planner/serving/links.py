@@ -1,10 +1,17 @@
-"""What joins the GPUs of a replica: latency of a small all-reduce, and bandwidth."""
+"""What joins the GPUs of a replica: inside a unit, and between units that are joined."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from milp_planner.inputs.catalog.records import Gpu
+from milp_planner.inputs.catalog.records import Gpu, Llm
+from milp_planner.inputs.problem.deployment import DeploymentSettings
+from milp_planner.serving.weights import BF16_BYTES
+
+ALL_REDUCES_PER_LAYER = 2  # after attention and after the feed-forward part
+LINK_EFFICIENCY = 0.50  # share of the link peak that an all-reduce attains
+
+GB = 1e9
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,19 @@ LINKS = {
 }
 """Link by the name that a GPU gives its interconnect."""
 
+FABRIC_GB_PER_S = 50.0
+"""Network of one GPU in nodes of 8 with a 400 Gb/s adapter each, 400 / 8 = 50 GB/s (NVIDIA DGX H100
+User Guide: eight single-port ConnectX-7 of 400 Gb/s for the cluster). Assumed of any such unit."""
+
+PLAIN_NETWORK_GB_PER_S = 12.5
+"""Network of a whole unit elsewhere: 100 Gb/s, 100 / 8 = 12.5 GB/s. Assumed."""
+
+BETWEEN_UNITS_S = 30e-6
+"""Latency of one small message between units, send or all-reduce. Assumed: several microseconds on
+the wire and in the switch, and the start of a kernel on both sides."""
+
+FABRICS = frozenset({"nvlink", "infinity_fabric", "roce"})
+
 
 def link_of(gpu: Gpu) -> Link:
     """The link between the GPUs of one unit; an unknown name is taken for PCIe."""
@@ -40,3 +60,51 @@ def link_of(gpu: Gpu) -> Link:
     if gpu.fp4_tflops:
         return NVLINK_5
     return NVLINK_4 if gpu.fp8_tflops else NVLINK_3
+
+
+@dataclass(frozen=True)
+class Network:
+    """What joins the units of a replica: S stages, each of so many units.
+
+    All of its times are 0 where a replica is one unit.
+    """
+
+    stages: int
+    units: int
+    bytes_per_second: float
+    """Of one GPU in one direction."""
+
+    def all_reduce_s(self, bytes_per_gpu: float) -> float:
+        """All-reduces between the units of a stage, of what each GPU is left with   [s].
+
+        2·(u − 1)/u · bytes / (B · 0.5), with u the units of a stage.
+        """
+        sent = bytes_per_gpu * 2 * (self.units - 1) / self.units
+        return sent / (self.bytes_per_second * LINK_EFFICIENCY)
+
+    def hops_s(self, llm: Llm) -> float:
+        """Activations of one token through all stages: (S − 1) · d · 2 bytes / (B · 0.5)   [s]."""
+        sent = (self.stages - 1) * (llm.hidden_size or 0) * BF16_BYTES
+        return sent / (self.bytes_per_second * LINK_EFFICIENCY)
+
+    def latency_s(self, llm: Llm) -> float:
+        """Of one step: every hop, and every all-reduce that leaves its unit   [s]."""
+        reduces = ALL_REDUCES_PER_LAYER * (llm.layers or 0) * (self.units > 1)
+        return (self.stages - 1 + reduces) * BETWEEN_UNITS_S
+
+
+def network_of(gpu: Gpu, tensor_parallel: int, settings: DeploymentSettings) -> Network:
+    """The network of a replica of `settings.stages` stages of `tensor_parallel` GPUs."""
+    gb_per_s = between_units_gb_per_s(gpu, tensor_parallel, settings)
+    units = settings.units_joined // settings.stages
+    return Network(settings.stages, units, gb_per_s * GB)
+
+
+def between_units_gb_per_s(gpu: Gpu, tensor_parallel: int, settings: DeploymentSettings) -> float:
+    """Network of each GPU, in GB/s: as stated, else assumed by how its unit is built."""
+    if settings.gb_per_s_between_units is not None:
+        return settings.gb_per_s_between_units
+    if gpu.interconnect in FABRICS:
+        return FABRIC_GB_PER_S
+    gpus_per_unit = tensor_parallel * settings.stages / settings.units_joined
+    return PLAIN_NETWORK_GB_PER_S / max(gpus_per_unit, 1)

@@ -6,7 +6,7 @@ The bytes of the weights are those of `weights.py`; everything else follows from
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import floor
+from math import ceil, floor
 
 from milp_planner.inputs.catalog.records import Gpu, Llm
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
@@ -164,6 +164,13 @@ def kv_bytes_per_gpu(
     return attention / kv_shards(llm, tensor_parallel) + state / tensor_parallel
 
 
+def stage_share(llm: Llm, settings: DeploymentSettings) -> float:
+    """Share of the layers that the largest pipeline stage holds: ⌈L/S⌉ / L."""
+    if settings.stages == 1 or not llm.layers:
+        return 1 / settings.stages
+    return ceil(llm.layers / settings.stages) / llm.layers
+
+
 def kv_shards(llm: Llm, tensor_parallel: int) -> int:
     """GPUs over which the KV cache of one sequence is split."""
     return 1 if is_mla(llm) else min(tensor_parallel, llm.kv_heads or 1)
@@ -214,7 +221,8 @@ def _fit_by_architecture(
     settings: DeploymentSettings,
 ) -> MemoryFit:
     held = weights_bytes(llm, precision) + lora_bytes(llm, settings.lora)
-    weights = held / tensor_parallel / BYTES_PER_GIB
+    stage = stage_share(llm, settings)
+    weights = held * stage / tensor_parallel / BYTES_PER_GIB
     memory_gib = gpu.memory_gib or 0.0
     share = settings.memory_share
     left = share * memory_gib - weights
@@ -225,7 +233,7 @@ def _fit_by_architecture(
     free = usable - weights - reserve
     kv_precision = settings.kv_format(precision)
     per_sequence = kv_bytes_per_gpu(llm, tokens_per_sequence, tensor_parallel, kv_precision)
-    kv_gib = per_sequence / BYTES_PER_GIB
+    kv_gib = per_sequence * stage / BYTES_PER_GIB
     sequences = _sequences(free, kv_gib, sequence_limit(gpu, settings))
     return MemoryFit(
         fits=sequences >= 1,
@@ -235,7 +243,10 @@ def _fit_by_architecture(
         free_gib=free,
         kv_gib_per_sequence=kv_gib,
         sequences=sequences,
-        reason=_why_not(weights, usable, free, kv_gib, tensor_parallel, tokens_per_sequence),
+        reason=_why_not(
+            *(weights, usable, free, kv_gib, tensor_parallel * settings.stages),
+            tokens_per_sequence,
+        ),
     )
 
 
@@ -248,14 +259,13 @@ def _sequences(free_gib: float, kv_gib_per_sequence: float, limit: int) -> int:
 
 
 def _why_not(
-    weights: float, usable: float, free: float, kv: float, tensor_parallel: int, tokens: float
+    weights: float, usable: float, free: float, kv: float, gpus: int, tokens: float
 ) -> str:
     """The first reason that the replica does not fit, with both numbers; '' when it fits."""
-    gpus = f"{tensor_parallel} × " if tensor_parallel > 1 else ""
-    share = " per GPU" if tensor_parallel > 1 else ""
+    share = " per GPU" if gpus > 1 else ""
     if weights > usable:
-        total = weights * tensor_parallel
-        return f"weights {total:.1f} GiB do not fit in {gpus}{usable:.1f} GiB"
+        all_of_them = f"{gpus} × " if gpus > 1 else ""
+        return f"weights {weights * gpus:.1f} GiB do not fit in {all_of_them}{usable:.1f} GiB"
     if free <= 0:
         reserve = usable - weights - free
         return (

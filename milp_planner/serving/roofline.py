@@ -33,7 +33,13 @@ from milp_planner.serving.gpu_formats import (
     nvfp4_share,
     unpacked_share,
 )
-from milp_planner.serving.links import link_of
+from milp_planner.serving.links import (
+    ALL_REDUCES_PER_LAYER,
+    LINK_EFFICIENCY,
+    Network,
+    link_of,
+    network_of,
+)
 from milp_planner.serving.memory import head_dim, is_mla, kv_bytes_per_gpu
 from milp_planner.serving.tiers import TIERS, TierTimes
 from milp_planner.serving.weights import BF16_BYTES, expert_bytes, step_bytes
@@ -50,7 +56,6 @@ HALF_EFFICIENT_EXPERT_WIDTH = 2000.0
 # v4.1 to v6.0, llama-2-70b and mixtral-8x7b: from 0.64 (MI300X) to 0.90 (MI325X) of an H200.
 AMD_COMPUTE_SHARE = 0.70
 AMD_BANDWIDTH_SHARE = 0.85
-LINK_EFFICIENCY = 0.50  # share of the link peak that an all-reduce attains
 
 # Time that no datasheet shows: kernels too short to fill the GPU, per layer and step.
 ATTENTION_OVERHEAD_S = 30e-6
@@ -60,7 +65,6 @@ PREFILL_OVERHEAD_S = 50e-6  # per layer, once per pass
 PREFILL_PASS_TOKENS = 8192  # prompts of static batches and endless queues share a pass
 SEQUENCE_OVERHEAD_S = 20e-6  # sampling and scheduling, per sequence and step
 
-ALL_REDUCES_PER_LAYER = 2  # after attention and after the feed-forward part
 FLOPS_PER_PARAMETER = 2  # one multiplication and one addition per token
 
 GB = 1e9
@@ -106,13 +110,20 @@ class Roofline:
     """Useful operations of one request."""
 
     peak_flops: float
-    """Operations per second of the replica, tp · F."""
+    """Operations per second of the replica, all its GPUs."""
 
     verified: int = 1
     """Tokens of each sequence that a step works on: 1, and the draft tokens."""
 
     tokens_per_step: float = 1.0
     """Tokens that a step yields per sequence: 1, more where the user states drafts accepted."""
+
+    stages: int = 1
+    """Pipeline stages S: each works on n/S of the sequences at a time, see `joined.py`."""
+
+    def in_stage(self, n: float) -> float:
+        """Sequences that a stage works on at once: n/S, and no fewer than 1 where there is one."""
+        return max(n / self.stages, min(n, 1.0))
 
     def weights_s(self, n: float) -> float:
         """Time to read the weights of one step: W(n) / (tp · BW · η_w)   [s]."""
@@ -123,18 +134,20 @@ class Roofline:
 
     def decode_step_s(self, n: float) -> float:
         """One decode step of n sequences, t_d(n)   [s]."""
-        tokens = n * self.verified
-        memory = self.weights_s(tokens) + n * self.kv_s
+        held = self.in_stage(n)
+        tokens = held * self.verified
+        memory = self.weights_s(tokens) + held * self.kv_s
         return max(memory, tokens * self.compute_s) + self.overhead_s + n * self.per_sequence_s
 
     def tpot_s(self, n: float) -> float:
         """Mean time per output token with n in flight   [s].
 
         Every other request is prefilled once while this one writes its O tokens:
-        tpot(n) = t_d(n) / g + (n − 1)·t_p/O, with g the tokens that a step yields.
+        tpot(n) = t_d(n) / g + (n − 1)·t_p/(S·O), with g the tokens that a step yields. A prefill
+        holds up one stage of S at a time.
         """
         step = self.decode_step_s(n) / self.tokens_per_step
-        return step + (n - 1) * self.prefill_s / self.output_tokens
+        return step + (n - 1) * self.prefill_s / self.stages / self.output_tokens
 
     def requests_per_second(self, n: float) -> float:
         """Requests that n in flight complete, X(n) = n / (O·tpot(n) + t_p)   [1/s].
@@ -156,25 +169,30 @@ class Roofline:
     def concurrency(self, requests_per_second: float) -> float:
         """Mean requests in flight at arrival rate λ; infinite beyond the capacity.
 
-            N = λ·O·a / (1 − λ·(O·b + t_p))     with t_d(n) = a + b·n near n = 1 and 2
+            N = λ·O·a / (1 − λ·(O·b + t_p/S))     with t_d(n) = a + b·n near n = S and 2·S
 
         Within 3 % of simulation up to 95 % load.
         """
-        slope = self.decode_step_s(2) - self.decode_step_s(1)
-        fixed = self.decode_step_s(1) - slope
-        busy = requests_per_second * (self.output_tokens * slope + self.prefill_s)
+        least = self.decode_step_s(self.stages)
+        slope = (self.decode_step_s(2 * self.stages) - least) / self.stages
+        fixed = least - slope * self.stages
+        prefill_s = self.prefill_s / self.stages
+        busy = requests_per_second * (self.output_tokens * slope + prefill_s)
         if busy >= 1:
             return float("inf")
         return requests_per_second * self.output_tokens * fixed / (1 - busy)
 
     def bottleneck(self, n: float) -> str:
         """What takes most of a token's time: weights, kv, compute or overhead."""
-        weights, compute = self.weights_s(n * self.verified), n * self.verified * self.compute_s
-        prefill = (n - 1) * self.prefill_s / self.output_tokens * self.tokens_per_step
-        decode_is_compute = compute > weights + n * self.kv_s
+        held = self.in_stage(n)
+        tokens = held * self.verified
+        weights, compute = self.weights_s(tokens), tokens * self.compute_s
+        prefill = (n - 1) * self.prefill_s / self.stages / self.output_tokens
+        prefill *= self.tokens_per_step
+        decode_is_compute = compute > weights + held * self.kv_s
         parts = {
             "weights": 0.0 if decode_is_compute else weights,
-            "kv": 0.0 if decode_is_compute else n * self.kv_s,
+            "kv": 0.0 if decode_is_compute else held * self.kv_s,
             "compute": prefill + (compute if decode_is_compute else 0.0),
             "overhead": self.overhead_s + n * self.per_sequence_s,
         }
@@ -182,8 +200,9 @@ class Roofline:
 
     def mbu(self, n: float) -> float:
         """Model bandwidth utilization of a decode step: bytes read ÷ (time · peak)   [0–1]."""
-        weights = self.weights_s(n * self.verified) * self.weight_efficiency
-        return (weights + n * self.kv_s * self.kv_efficiency) / self.decode_step_s(n)
+        held = self.in_stage(n)
+        weights = self.weights_s(held * self.verified) * self.weight_efficiency
+        return (weights + held * self.kv_s * self.kv_efficiency) / self.decode_step_s(n)
 
     def mfu(self, n: float) -> float:
         """Model FLOPs utilization, prefill included: useful operations ÷ peak   [0–1]."""
@@ -194,8 +213,9 @@ class Roofline:
 
         A measurement beyond it is an error, not a fast engine.
         """
-        read = self.weights_s(n) * self.weight_efficiency
-        read += n * self.kv_s * self.kv_efficiency / 2
+        held = self.in_stage(n)
+        read = self.weights_s(held) * self.weight_efficiency
+        read += held * self.kv_s * self.kv_efficiency / 2
         computed = n * self.flops_per_request / self.peak_flops
         return n / max(self.output_tokens * read, computed)
 
@@ -269,7 +289,8 @@ def roofline(
     kv = kv_bytes_per_gpu(llm, context, tp, settings.kv_format(precision))
     drafts = settings.speculative
     verified = 1 + drafts.draft if drafts else 1
-    reduce_s = verified * _all_reduce_s_per_token(llm, gpu, tp)
+    network = network_of(gpu, tp, settings)
+    sent_s = _all_reduce_s_per_token(llm, gpu, tp, network) + network.hops_s(llm)
     return Roofline(
         tensor_parallel=tp,
         input_tokens=input_tokens,
@@ -279,15 +300,18 @@ def roofline(
         expert_share=llm.experts_per_token / llm.experts if is_moe(llm) else 0.0,
         kv_s=kv / (bandwidth * kv_efficiency),
         compute_s=FLOPS_PER_PARAMETER * active / (flops * attained),
-        overhead_s=_overhead_s(llm, gpu, precision, tp, tier),
-        per_sequence_s=SEQUENCE_OVERHEAD_S + tier.per_sequence_s + reduce_s,
+        overhead_s=_overhead_s(llm, gpu, precision, tp, tier) + network.latency_s(llm),
+        per_sequence_s=SEQUENCE_OVERHEAD_S
+        + tier.per_sequence_s
+        + verified * sent_s / settings.stages,
         prefill_s=_prefill_s(llm, gpu, precision, tp, input_tokens, settings, tier, shared_prefill),
         weight_efficiency=weight_efficiency,
         kv_efficiency=kv_efficiency,
         flops_per_request=FLOPS_PER_PARAMETER * active * (input_tokens - cached + output_tokens)
         + attention_flops(llm, input_tokens)
         - attention_flops(llm, cached),
-        peak_flops=flops,
+        peak_flops=flops * settings.stages,
+        stages=settings.stages,
         verified=verified,
         tokens_per_step=drafts.tokens_per_step if drafts else 1.0,
     )
@@ -348,11 +372,17 @@ def _overhead_s(llm: Llm, gpu: Gpu, precision: str, tp: int, tier: TierTimes) ->
     return kernels + ALL_REDUCES_PER_LAYER * layers * latency
 
 
-def _all_reduce_s_per_token(llm: Llm, gpu: Gpu, tp: int) -> float:
-    """Volume of all all-reduces of one token: 2·L·d·2 bytes, sent 2·(tp − 1)/tp times   [s]."""
+def _all_reduce_s_per_token(llm: Llm, gpu: Gpu, tp: int, network: Network) -> float:
+    """Volume of all all-reduces of one token: 2·L·d·2 bytes, sent 2·(g − 1)/g times   [s].
+
+    g the GPUs of a stage that are in one unit, tp of them unless units are joined; what is then
+    sent between units comes on top.
+    """
+    inside = tp // network.units
     volume = ALL_REDUCES_PER_LAYER * (llm.layers or 0) * (llm.hidden_size or 0) * BF16_BYTES
-    sent = volume * 2 * (tp - 1) / tp  # ring all-reduce: reduce-scatter, then all-gather
-    return sent / (link_of(gpu).bytes_per_second * LINK_EFFICIENCY)
+    sent = volume * 2 * (inside - 1) / inside  # ring all-reduce: reduce-scatter, then all-gather
+    within = sent / (link_of(gpu).bytes_per_second * LINK_EFFICIENCY)
+    return within + network.all_reduce_s(volume / inside)
 
 
 def _prefill_s(
@@ -379,7 +409,9 @@ def _prefill_s(
     linear_s = linear / (tp * compute_flops(gpu, precision) * efficiency)
     bf16 = tp * compute_flops(gpu, "bf16") * PREFILL_COMPUTE_EFFICIENCY * share
     attention_s = (attention_flops(llm, tokens) - attention_flops(llm, cached)) / bf16
-    reduce_s = (tokens - cached) * _all_reduce_s_per_token(llm, gpu, tp)
+    network = network_of(gpu, tp, settings)
+    sent_s = _all_reduce_s_per_token(llm, gpu, tp, network) + network.hops_s(llm)
+    reduce_s = (tokens - cached) * sent_s
     passes = min(1.0, (tokens - cached) / PREFILL_PASS_TOKENS) if shared else 1.0
     launches = PREFILL_OVERHEAD_S * tier.kernels * (llm.layers or 0) * passes
     return linear_s + attention_s + reduce_s + launches

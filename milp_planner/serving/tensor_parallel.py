@@ -20,6 +20,10 @@ def cannot_split(
     """
     if settings.expert_parallel and not is_moe(llm):
         return f"expert_parallel: {llm.id} has no experts"
+    if settings.stages > (llm.layers or settings.stages):
+        return f"{llm.layers} layers do not fill {settings.stages} pipeline stages"
+    if tensor_parallel % (settings.units_joined // settings.stages):
+        return f"{tensor_parallel} GPUs are not spread evenly over {settings.units_joined} units"
     reasons = (*_heads(llm, tensor_parallel), *_blocks(llm, precision, tensor_parallel, settings))
     return next(iter(reasons), "")
 

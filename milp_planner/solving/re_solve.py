@@ -180,7 +180,7 @@ def repriced_candidate(k: Candidate, factor: float) -> Candidate:
     """The candidate at another price."""
     if k.mode.per_token:
         return replace(k, usd_per_request=tuple(usd * factor for usd in k.usd_per_request))
-    hourly = k.usd_per_hour * factor
+    hourly = k.usd_per_hour / k.units_joined * factor
     return replace(k, offering=k.offering.model_copy(update={"usd_per_hour": hourly}))
 
 

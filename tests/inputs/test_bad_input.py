@@ -182,11 +182,11 @@ def test_shares_of_requests_sum_to_one(changed, new, expected):
         ),
         (
             "tensor_parallel: [3]",
-            "7:23: workloads[0].tensor_parallel[0]: 3 is not one of 1, 2, 4, 8",
+            "7:23: workloads[0].tensor_parallel[0]: 3 is not one of 1, 2, 4, 8, 16, 32, 64",
         ),
         (
             'tensor_parallel: ["2"]',
-            "7:23: workloads[0].tensor_parallel[0]: '2' is not one of 1, 2, 4, 8\n"
+            "7:23: workloads[0].tensor_parallel[0]: '2' is not one of 1, 2, 4, 8, 16, 32, 64\n"
             "  hint: write it without quotes",
         ),
         (

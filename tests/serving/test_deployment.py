@@ -125,7 +125,10 @@ def test_draft_tokens_help_where_reading_weights_takes_the_time_and_not_where_co
         ({"memory_share": 1.2}, "memory_share"),
         ({"prefix_cache_share": 1.0}, "prefix_cache_share"),
         ({"speculative": {"draft": 3}}, "acceptance"),
-        ({"units_per_replica": 2}, "units_per_replica"),
+        ({"units_per_replica": 0}, "units_per_replica"),
+        ({"units_per_replica": 2, "pipeline_parallel": 3}, "1, or the 2 of units_per_replica"),
+        ({"pipeline_parallel": 2}, "1, or the 1 of units_per_replica"),
+        ({"gb_per_s_between_units": 50}, "unless units_per_replica joins 2 or more"),
     ],
 )
 def test_what_a_deployment_cannot_be_is_refused(deployment: dict[str, Any], words: str) -> None:

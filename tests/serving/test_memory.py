@@ -200,7 +200,7 @@ def test_weights_that_do_not_fit_say_both_numbers() -> None:
 
 
 def test_weights_that_leave_no_room_say_what_is_left() -> None:
-    # 72 usable − 70.2 leave 1.8 GiB, of which the reserve takes 1.7 + 1.75 + 0.09
+    # 72 usable − 70.2 leave 1.8 GiB, and the reserve takes 1.7 + 1.75 + 0.09 = 3.5
     qwen = gqa(80, 8, 128, parameters_b=75.4)
     found = fit(qwen, gpu(80), "fp8", 1, 2048)
     assert found.weights_fit

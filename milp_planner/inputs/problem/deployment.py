@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from milp_planner.errors import RecordError
 from milp_planner.inputs.reading.records import Frozen
-from milp_planner.units import Share, WholeNumber, YesNo
+from milp_planner.units import PositiveNumber, Share, WholeNumber, YesNo
 
 Engine = Literal["vllm", "sglang", "tensorrt-llm"]
 KvPrecision = Literal["auto", "bf16", "fp8"]
@@ -24,6 +24,8 @@ ENGINE_NAMES = {"vllm": "vLLM", "sglang": "SGLang", "tensorrt-llm": "TensorRT-LL
 
 MEMORY_SHARE = 0.90
 """The default of vLLM's --gpu-memory-utilization and of TensorRT-LLM's free_gpu_memory_fraction."""
+
+MOST_UNITS_JOINED = 8
 
 FIRST_V1_RELEASE = (0, 8)
 """vLLM 0.8.0 made its V1 engine the default: other limits of the batch, less host time."""
@@ -92,6 +94,16 @@ class DeploymentSettings(Frozen):
     expert_parallel: YesNo = False
     """True: the experts of a mixture are spread whole over the GPUs of a replica."""
 
+    units_per_replica: Annotated[WholeNumber, Field(ge=1, le=MOST_UNITS_JOINED)] | None = None
+    """Units of one offering that a replica is spread over, all their GPUs; default: as many as a
+    stated `tensor_parallel` takes, else 1."""
+
+    pipeline_parallel: Annotated[WholeNumber, Field(ge=1, le=MOST_UNITS_JOINED)] | None = None
+    """Stages of a joined replica: 1, or one per unit. Default: both are tried."""
+
+    gb_per_s_between_units: Annotated[PositiveNumber, Field(le=10_000)] | None = None
+    """Network of each GPU to the other units in one direction, in GB/s; default: assumed."""
+
     @model_validator(mode="after")
     def _compiled_engines_are_tuned(self) -> Self:
         if self.engine == "tensorrt-llm" and self.tuning == "default":
@@ -100,6 +112,30 @@ class DeploymentSettings(Frozen):
                 at=("tuning",),
             )
         return self
+
+    @model_validator(mode="after")
+    def _stages_are_units(self) -> Self:
+        if self.pipeline_parallel not in (None, 1, self.units_joined):
+            raise RecordError(
+                f"a stage is a whole unit: 1, or the {self.units_joined} of units_per_replica",
+                at=("pipeline_parallel",),
+            )
+        if self.gb_per_s_between_units is not None and self.units_joined == 1:
+            raise RecordError(
+                "nothing is sent between units unless units_per_replica joins 2 or more",
+                at=("gb_per_s_between_units",),
+            )
+        return self
+
+    @property
+    def units_joined(self) -> int:
+        """Units of one offering that make a replica."""
+        return self.units_per_replica or 1
+
+    @property
+    def stages(self) -> int:
+        """Pipeline stages of a replica."""
+        return self.pipeline_parallel or 1
 
     @property
     def tier(self) -> Tier:
@@ -138,6 +174,12 @@ class DeploymentSettings(Frozen):
             yield f"at most {self.max_sequences:,} sequences"
         if self.expert_parallel:
             yield "experts spread over the GPUs"
+        if self.units_joined > 1:
+            yield f"{self.units_joined} units joined"
+            if self.gb_per_s_between_units is not None:
+                yield f"{self.gb_per_s_between_units:g} GB/s per GPU between them"
+        if self.stages > 1:
+            yield f"pipeline parallel {self.stages}"
         if self.prefix_cache_share:
             yield f"{self.prefix_cache_share:.0%} of the input cached"
         if self.lora is not None:

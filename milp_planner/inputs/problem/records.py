@@ -88,7 +88,8 @@ class Workload(Frozen):
     """Weight formats that may be served; default: the LLM's own, and fp8 where the GPU has it."""
 
     tensor_parallel: tuple[GpusPerReplica, ...] | None = Field(default=None, min_length=1)
-    """GPUs per replica that may be used; default: 1, 2, 4 and 8."""
+    """GPUs per replica that may be used, of each pipeline stage; default: 1, 2, 4 and 8. More than
+    a unit has take several units: see `deployment.units_per_replica`."""
 
     deployment: DeploymentSettings = DEFAULT_DEPLOYMENT
     """Engine and settings; default: vLLM as it comes."""
@@ -323,6 +324,18 @@ class Problem(FromFile):
                         "infrascale answers traffic of kind concurrent_users only, "
                         f"and workload {w.name!r} (number {i + 1}) has {w.traffic.kind}",
                         at=("policy", "serving_model"),
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _units_are_joined_where_there_are_some(self) -> Self:
+        if self.limits.billing.allow == ("per_token",):
+            for i, w in enumerate(self.workloads):
+                if w.deployment.units_joined > 1:
+                    raise RecordError(
+                        "units are joined only where GPUs are rented, and limits.billing.allow has "
+                        "per_token alone; leave it out, or allow dedicated",
+                        at=("workloads", i, "deployment", "units_per_replica"),
                     )
         return self
 

@@ -59,7 +59,7 @@ def _read_confidence(value: Any) -> Any:
 
 
 Version = Annotated[Literal[1], BeforeValidator(_no_true_or_false)]
-GpusPerReplica = Annotated[Literal[1, 2, 4, 8], BeforeValidator(_no_true_or_false)]
+GpusPerReplica = Annotated[Literal[1, 2, 4, 8, 16, 32, 64], BeforeValidator(_no_true_or_false)]
 
 UnitCount = Annotated[WholeNumber, Field(ge=1, le=MOST_UNITS)]
 """Units or replicas that there are or must be."""

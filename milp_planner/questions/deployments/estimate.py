@@ -257,8 +257,8 @@ def estimate_deployment(
     """What `deployment` does, by the figures of the catalog that `model` was made of.
 
     Three verdicts: `fits` when weights, KV cache and reserve take at most the memory that the
-    engine may use, `marginal` when they take more than that but no more than the GPU has, or were
-    measured to run, else `does not fit`, with the smallest replica that does. Without a
+    engine may use, or rows show that more in flight run in turns; `marginal` when they take more
+    than that but no more than the GPU has, or a row shows that they run; else `does not fit`, with the smallest replica that does. Without a
     concurrency, as many requests as fit within the tpot limit. What does not fit has no speed.
     """
     point = _point(deployment, model, quantile)
@@ -371,6 +371,7 @@ def _with_speed(
     latency = None
     if point.ttft_s is not None and point.tpot_s is not None:
         latency = point.ttft_s + (d.output_tokens - 1) * point.tpot_s
+    found, waiting = _held_at_once(found, point.concurrency)
     runs = found.verdict == "fits"  # a measured row proves it, also where paper says otherwise
     return replace(
         found,
@@ -389,8 +390,19 @@ def _with_speed(
         bottleneck=point.bottleneck,
         mbu=_mbu(d, model, point),
         mfu=_mfu(d, model, point),
-        warnings=point.warnings,
+        warnings=(*point.warnings, *waiting),
     )
+
+
+def _held_at_once(found: Estimate, concurrency: float | None) -> tuple[Estimate, tuple[str, ...]]:
+    """`found` with the KV cache of what memory holds, where more in flight were measured: the rest
+    waits its turn; and that in words."""
+    most, kv_gib = found.sequences or 0, found.kv_gib
+    if found.verdict == "fits" or not most or not concurrency or kv_gib is None:
+        return found, ()
+    said = f"{most:,} of {concurrency:,.0f} requests in flight fit at once; the others wait"
+    held = kv_gib * min(1.0, most / concurrency)
+    return replace(found, kv_gib=held, verdict="fits"), (said,)
 
 
 def _roofline(d: Deployment, model: ServingModel) -> Roofline | None:

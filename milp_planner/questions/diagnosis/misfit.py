@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from milp_planner.candidates.builder import Rates, excluded_by
 from milp_planner.candidates.records import PlanningInput
+from milp_planner.candidates.shapes import ReplicaShape
 from milp_planner.inputs.catalog.records import Gpu
 from milp_planner.plans.diagnosis import Misfit
 from milp_planner.serving.derate import planning_quantile
@@ -46,11 +47,12 @@ slow or too big, the nearer."""
 def _nearest_on(rates: Rates, gpu_id: str, gpus: int) -> Iterator[tuple[Nearness, Misfit]]:
     """Per replica size the failure that is nearest to serving, over precisions and classes."""
     gpu = rates.catalog.gpus[gpu_id]
-    for tensor_parallel in rates.tensor_parallels(gpus):
+    for shape in rates.shapes(gpus):
+        size = shape.tensor_parallel
         found = [
-            (_nearness(rejection), _fit(rates, gpu_id, tensor_parallel, precision, rejection))
+            (_nearness(rejection), _fit(rates, gpu_id, size, precision, rejection))
             for precision in rates.precisions(gpu)
-            for rejection in _rejections(rates, gpu, precision, tensor_parallel)
+            for rejection in _rejections(rates, gpu, precision, shape)
         ]
         if found:
             yield min(found, key=lambda pair: (pair[0], *_name(pair[1])))
@@ -74,22 +76,20 @@ def _name(fit: Misfit) -> tuple[str, int, str]:
     return fit.gpu, fit.tensor_parallel, fit.precision
 
 
-def _rejections(
-    rates: Rates, gpu: Gpu, precision: str, tensor_parallel: int
-) -> Iterator[Rejection]:
+def _rejections(rates: Rates, gpu: Gpu, precision: str, shape: ReplicaShape) -> Iterator[Rejection]:
     latency = rates.workload.latency
     for q in rates.demand.classes:
         answer = rates.model.operating_point(
             rates.llm,
             gpu,
             precision,
-            tensor_parallel,
+            shape.tensor_parallel,
             q.input_tokens,
             q.output_tokens,
             tpot_limit_s=latency.tpot_s,
             ttft_limit_s=latency.ttft_s,
             quantile=planning_quantile(rates.problem.policy.confidence_share),
-            settings=rates.workload.deployment,
+            settings=shape.settings,
         )
         if isinstance(answer, Rejection):
             yield answer

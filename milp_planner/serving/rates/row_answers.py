@@ -7,7 +7,7 @@ along the estimate, and are trusted no further than the estimate is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -32,6 +32,9 @@ from milp_planner.serving.rates.measured import (
 )
 from milp_planner.serving.rates.row_groups import RowGroup
 from milp_planner.serving.roofline import Roofline, largest_within
+
+MOST_ABOVE_SEEN = 1.1
+"""What is planned ÷ the fastest published row at the very point, at most."""
 
 ROUNDING = 1 + 1e-9  # a wish for exactly the measured time is met
 
@@ -77,6 +80,13 @@ class RowsOf:
     def is_direct(self, n: float) -> bool:
         """Whether n in flight lies between numbers that were measured."""
         return self.queued or self.speed.lowest <= n <= self.speed.highest
+
+    def seen_at(self, n: float) -> Iterator[float]:
+        """Requests/s of its rows at this very size and number in flight, as they ran."""
+        if self.speed.exact and not self.queued:
+            for row in self.speed.rows:
+                if row.concurrency == n and row.output_tokens:
+                    yield row.output_tokens_per_second / row.output_tokens
 
     def keeps_ttft(self, q: Question, n: float) -> bool:
         """Whether the wished time to first token is kept, where it was measured."""
@@ -176,11 +186,33 @@ def answer_at(found: Sequence[RowsOf], q: Question, n: float) -> tuple[RowsOf, O
     points = [(rows, rows.point(q, n)) for rows in chosen]
     rows, point = min(points, key=lambda pair: pair[1].planned_requests_per_second)
     fastest = max(point.requests_per_second for _, point in points)
-    if len(points) == 1 or fastest <= point.requests_per_second:
-        return rows, point
-    ratio = fastest / point.requests_per_second
-    more = f"{point.source_detail}; {len(points)} deployments measured it, up to {ratio:.2f} × this"
-    return rows, replace(point, source_detail=more)
+    if len(points) > 1 and fastest > point.requests_per_second:
+        ratio = fastest / point.requests_per_second
+        more = f"{len(points)} deployments measured it, up to {ratio:.2f} × this"
+        point = replace(point, source_detail=f"{point.source_detail}; {more}")
+    return rows, _held_to(found, rows, point, n)
+
+
+def _held_to(
+    found: Sequence[RowsOf], rows: RowsOf, point: OperatingPoint, n: float
+) -> OperatingPoint:
+    """The point, planned at no more than 1.1 × the fastest published row at this very point.
+
+    What is carried there along a curve, or from another deployment, may not promise more than
+    anybody measured; a row of the very deployment measures it itself. The user's own rows stand.
+    """
+    seen = [rate for one in found if not one.group.own for rate in one.seen_at(n)]
+    own = [rate for rate in rows.seen_at(n) if rows.measures]
+    if own or not seen or point.planned_requests_per_second <= MOST_ABOVE_SEEN * max(seen):
+        return point
+    share = MOST_ABOVE_SEEN * max(seen) / (point.planned_requests_per_second * ROUNDING)
+    said = f"held to {MOST_ABOVE_SEEN:g} × the fastest row at this very point"
+    return replace(
+        point,
+        requests_per_second=point.requests_per_second * share,
+        tpot_s=None if point.tpot_s is None else point.tpot_s / share,
+        source_detail=f"{point.source_detail}; {said}",
+    )
 
 
 def best_answer(

@@ -24,6 +24,7 @@ from milp_planner.inputs.catalog.tensor_groups import is_moe
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.serving import derate as evidence_of
 from milp_planner.serving.gpu_formats import unable
+from milp_planner.serving.links import between_units_gb_per_s
 from milp_planner.serving.memory import MemoryFit, fit, room
 from milp_planner.serving.operating_point import (
     OperatingPoint,
@@ -34,7 +35,7 @@ from milp_planner.serving.operating_point import (
     rate_only,
     too_slow,
 )
-from milp_planner.serving.rates.calibration import Calibrations, Scaled
+from milp_planner.serving.rates.calibration import UNCALIBRATED, Calibrations, Scaled
 from milp_planner.serving.rates.measured import LengthOnly, Speed
 from milp_planner.serving.rates.records import MeasuredRows, canonical_precision
 from milp_planner.serving.rates.row_answers import (
@@ -47,6 +48,7 @@ from milp_planner.serving.rates.row_answers import (
     rows_near,
     within,
 )
+from milp_planner.serving.rates.worse_hardware import is_worse
 from milp_planner.serving.roofline import Roofline, missing_for_estimate, roofline
 from milp_planner.serving.weights import WEIGHT_BYTES
 
@@ -56,6 +58,8 @@ __all__ = ["ROUNDING", "OperatingPoint", "Rejection", "ServingModel", "default_p
 MOST_IN_FLIGHT = 512
 MOST_TENSOR_PARALLEL = 8
 LONGEST_CONTEXT_TOKENS = 32_768
+
+FEWER_GPUS = (1, 2, 4)
 
 NOTICED = 1.01
 """Two rates within 1 % of one another are as good as equal."""
@@ -187,7 +191,7 @@ class ServingModel:
             return Rejection(memory.reason, memory=memory)
         missing = missing_for_estimate(llm, gpu)
         raw = self._rows.raw(llm, gpu, q)
-        if raw and (missing or q.tpot_limit_s is None):
+        if raw and q.settings.units_joined == 1 and (missing or q.tpot_limit_s is None):
             return _from_raw(q, raw)
         if missing:
             return Rejection(f"no measured rate of {llm.id} on {gpu.id}, and {missing}")
@@ -216,16 +220,18 @@ class ServingModel:
         )
 
     def _scaled(self, q: Question, llm: Llm, gpu: Gpu) -> Scaled:
-        calibration = self._calibrations(q.settings).of(self._rows.key(llm, gpu, q))
-        return Scaled(self._estimate_of(llm, gpu, q), calibration)
+        estimate = self._estimate_of(llm, gpu, q)
+        if q.settings.units_joined > 1:
+            return Scaled(estimate, UNCALIBRATED)
+        return Scaled(estimate, self._calibrations(q.settings).of(self._rows.key(llm, gpu, q)))
 
     def _from_rows(
         self, q: Question, llm: Llm, gpu: Gpu, memory: MemoryFit, n: float | None = None
     ) -> OperatingPoint | Rejection | None:
         """What rows say with n in flight, or at the best number: the user's own, else published
         ones of the very size; None where there is none."""
-        rows = self._rows.of(llm, gpu, q)
-        if rows is None:
+        rows = None if q.settings.units_joined > 1 else self._rows.of(llm, gpu, q)
+        if rows is None:  # rows are of one unit: they say nothing of joined ones
             return None
         target = self._speed_at(llm, gpu, q)
         known = None if isinstance(target, LengthOnly) else target
@@ -263,16 +269,34 @@ class ServingModel:
             yield f"{gpu.id} has no measured relative: the estimate was not checked on it"
         for widening in q.trust.widenings:
             yield f"the estimate is trusted less on {gpu.id}: {widening.reason}"
+        if q.settings.units_joined > 1 and q.settings.gb_per_s_between_units is None:
+            assumed = between_units_gb_per_s(gpu, q.tensor_parallel, q.settings)
+            yield (
+                f"{assumed:g} GB/s per GPU between joined units of {gpu.id} are assumed; "
+                "deployment.gb_per_s_between_units states them"
+            )
         if q.settings.speculative is not None:
             yield "draft tokens gain what is stated; what drafting them costs is not modelled"
 
     def _beside_worse(
         self, q: Question, llm: Llm, gpu: Gpu, found: OperatingPoint
     ) -> Iterator[str]:
-        """Both figures, where rows of hardware that is no better promise more than this."""
-        for other, tp in self._rows.worse_replicas(llm, gpu, q):
-            point = self._from_rows_on(q, llm, other, tp)
-            if point is None:
+        """Both figures, where hardware that is no better promises more than this: by its rows;
+        fewer of the same GPUs over PCIe, where splitting costs more than it gains; or a worse GPU
+        by the estimate, where this one stands on rows that others published."""
+        on_rows = found.source == "published"
+        lesser = [g for g in self.catalog.gpus.values() if on_rows and is_worse(g, gpu)]
+        fewer = [n for n in FEWER_GPUS if n < q.tensor_parallel and gpu.interconnect == "pcie"]
+        points = [
+            *((o, tp, self._from_rows_on(q, llm, o, tp)) for o, tp in self._worse(llm, gpu, q)),
+            *((gpu, tp, self._answer_on(q, llm, gpu, tp)) for tp in fewer),
+            *(
+                (g, q.tensor_parallel, self._answer_on(q, llm, g, q.tensor_parallel))
+                for g in lesser
+            ),
+        ]
+        for other, tp, point in points:
+            if not isinstance(point, OperatingPoint):
                 continue
             here, there = found.planned_requests_per_second, point.planned_requests_per_second
             if there > here * NOTICED:
@@ -281,10 +305,23 @@ class ServingModel:
                     f"({found.source}), {other.id} tp {tp} at {there:.3g} ({point.source})"
                 )
 
+    def _worse(self, llm: Llm, gpu: Gpu, q: Question) -> Iterator[tuple[Gpu, int]]:
+        """Replicas with rows that cannot serve more; on PCIe those with fewer GPUs come apart."""
+        for other, tp in self._rows.worse_replicas(llm, gpu, q):
+            apart = other.id == gpu.id and gpu.interconnect == "pcie" and tp in FEWER_GPUS
+            if not apart:
+                yield other, tp
+
+    def _answer_on(
+        self, q: Question, llm: Llm, gpu: Gpu, tp: int
+    ) -> OperatingPoint | Rejection | None:
+        """The answer for a replica of fewer GPUs, whatever it stands on; None of joined units."""
+        if q.settings.units_joined > 1:
+            return None
+        return self._answer(_asked_of(q, llm, gpu, tp), llm, gpu)
+
     def _from_rows_on(self, q: Question, llm: Llm, gpu: Gpu, tp: int) -> OperatingPoint | None:
-        asked = _question(
-            *(llm, gpu, q.precision, tp, q.input_tokens, q.output_tokens, q.quantile, q.settings)
-        )._replace(tpot_limit_s=q.tpot_limit_s, ttft_limit_s=q.ttft_limit_s)
+        asked = _asked_of(q, llm, gpu, tp)
         memory = fit(llm, gpu, q.precision, tp, q.tokens, q.settings)
         found = self._from_rows(asked, llm, gpu, memory) if memory.weights_fit else None
         return found if isinstance(found, OperatingPoint) else None
@@ -318,7 +355,10 @@ def _question(
     settings: DeploymentSettings,
 ) -> Question:
     trust = evidence_of.trust_in(
-        llm, gpu, tensor_parallel, input_tokens, moe=is_moe(llm), tier=settings.tier
+        *(llm, gpu, tensor_parallel, input_tokens),
+        moe=is_moe(llm),
+        tier=settings.tier,
+        units_joined=settings.units_joined,
     )
     return Question(
         *(llm.id, gpu.id, precision, tensor_parallel, input_tokens, output_tokens),
@@ -326,6 +366,13 @@ def _question(
         settings=settings,
         trust=trust,
     )
+
+
+def _asked_of(q: Question, llm: Llm, gpu: Gpu, tp: int) -> Question:
+    """The same question of another replica."""
+    return _question(
+        *(llm, gpu, q.precision, tp, q.input_tokens, q.output_tokens, q.quantile, q.settings)
+    )._replace(tpot_limit_s=q.tpot_limit_s, ttft_limit_s=q.ttft_limit_s)
 
 
 def _cannot_serve(q: Question, llm: Llm, gpu: Gpu) -> str:

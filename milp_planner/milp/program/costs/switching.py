@@ -26,7 +26,7 @@ class SwitchingCost(CashTerm):
 
     def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         """A unit is a change, whatever it does."""
-        return Standing(uses=(1.0,)) if tracks_changes(instance.problem) else FREE
+        return Standing(uses=(float(k.units_joined),)) if tracks_changes(instance.problem) else FREE
 
     def change_usd(self, instance: PlanningInput, purchases: Sequence[Purchase]) -> float:
         prices = instance.problem.switching

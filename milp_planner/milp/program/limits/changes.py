@@ -8,7 +8,13 @@ from milp_planner.candidates.records import Candidate, PlanningInput, change_key
 from milp_planner.milp.program.language.loosening import SteppedLimit, counted_limit, plural
 from milp_planner.milp.program.language.rows import GE, LE, Row, count_terms
 from milp_planner.milp.program.language.rule import FREE, Rule, Standing
-from milp_planner.milp.program.language.variables import Fleet, Terms, add, tracks_changes
+from milp_planner.milp.program.language.variables import (
+    Fleet,
+    Terms,
+    add,
+    ceil_snapped,
+    tracks_changes,
+)
 from milp_planner.plans.changes import unit_change_of
 from milp_planner.plans.records import Plan, exceeds
 
@@ -19,7 +25,7 @@ class ChangeLimit(Rule):
         a_j ≥ n_jt − n⁰_j,   r_j ≥ n⁰_j − n_jt,   Σ_j a_j + r_j ≤ M      [units]
 
     j is (offering, billing, workload), all replica configurations together; t is the workload's
-    busiest block. n⁰_j is today's fleet.
+    busiest block. n⁰_j is today's fleet. Joined units count each.
     """
 
     keys = frozenset(
@@ -69,14 +75,14 @@ class ChangeLimit(Rule):
 
     def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         """A unit is a change, whatever it does; today's units are never stood in for."""
-        return Standing(uses=(1.0,)) if tracks_changes(instance.problem) else FREE
+        return Standing(uses=(float(k.units_joined),)) if tracks_changes(instance.problem) else FREE
 
     def is_unbounded(self, instance: PlanningInput) -> bool:
         return False
 
     def asks_for(self, fleet: Fleet, k: Candidate) -> int:
         """Today's units may be worth keeping."""
-        return fleet.instance.current_units().get(change_key(k), 0)
+        return ceil_snapped(fleet.instance.current_units().get(change_key(k), 0) / k.units_joined)
 
     def loosened(self, instance: PlanningInput) -> Iterator[SteppedLimit]:
         most = instance.problem.switching.max_units_changed
@@ -97,5 +103,5 @@ def _units_changed(instance: PlanningInput, plan: Plan) -> int:
 def _units_of_key(
     fleet: Fleet, groups: dict[tuple[str, str, str], list[Candidate]], key: tuple[str, str, str]
 ) -> Terms:
-    same = [(k, 1.0) for k in groups.get(key, ())]
+    same = [(k, float(k.units_joined)) for k in groups.get(key, ())]
     return count_terms(fleet, same, fleet.demand(key[2]).busiest)

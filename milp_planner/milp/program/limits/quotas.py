@@ -23,7 +23,9 @@ Group = tuple[str, Weight, float]
 class Quotas(Rule):
     """Units and GPUs that can be had, over all workloads, at any time.
 
-        Σ_{k ∈ group} (1 or g_k) n_kt ≤ limit      ∀ group, t      [units or GPUs]
+        Σ_{k ∈ group} (m_k or g_k) n_kt ≤ limit      ∀ group, t      [units or GPUs]
+
+    m_k is 1, or the units of an offering that are joined to one of `k`.
 
     Groups: an offering with its own `max_units`, a pattern of `limits.max_units` (in units), a
     provider, a GPU type, or all (in GPUs). A pattern limits all that it matches together.
@@ -107,11 +109,13 @@ def _gpus_of(attribute: str, pattern: str) -> Weight:
 
 
 def _units_of(pattern: str) -> Weight:
-    return lambda k: 1 if not k.mode.per_token and fnmatchcase(k.offering.id, pattern) else 0
+    return lambda k: (
+        k.units_joined if not k.mode.per_token and fnmatchcase(k.offering.id, pattern) else 0
+    )
 
 
 def _units_with_key(key: tuple[str, str]) -> Weight:
-    return lambda k: 1 if k.offering.key == key else 0
+    return lambda k: k.units_joined if k.offering.key == key else 0
 
 
 # ---- only some of them

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from milp_planner.candidates.records import Candidate
 from milp_planner.plans.document import NOT_INCLUDED
 from milp_planner.plans.measure_next import measure_next
 from milp_planner.plans.reasons import NoFleet
@@ -164,8 +165,14 @@ def _what(p: Purchase) -> list[str]:
     return [
         count(p.units),
         f"{gpus} {escape(k.gpu)}",
-        f"{replicas} x {escape(k.precision)} tp {k.tensor_parallel}",
+        f"{replicas} x {escape(k.precision)} tp {k.tensor_parallel}" + _stages(k),
     ]
+
+
+def _stages(k: Candidate) -> str:
+    """Pipeline stages and joined units, where there are any."""
+    stages = f" x pp {k.pipeline_parallel}" if k.pipeline_parallel > 1 else ""
+    return stages + (f" on {k.units_joined} joined" if k.units_joined > 1 else "")
 
 
 def _sum_rows(plan: Plan, width: int) -> Iterator[list[str]]:
