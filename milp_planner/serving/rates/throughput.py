@@ -263,6 +263,8 @@ class ServingModel:
             yield f"{gpu.id} has no measured relative: the estimate was not checked on it"
         for widening in q.trust.widenings:
             yield f"the estimate is trusted less on {gpu.id}: {widening.reason}"
+        if q.precision == "fp32":
+            yield "fp32 was not checked: products at the TF32 rate unless the GPU's row states another"
         if q.settings.speculative is not None:
             yield "draft tokens gain what is stated; what drafting them costs is not modelled"
 
