@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         Offering,
         TokenPrice,
     )
-    from milp_planner.inputs.problem.deployment import DeploymentSettings
+    from milp_planner.inputs.problem.deployment import DeploymentSettings, Lora, Speculative
     from milp_planner.inputs.problem.load import load_problem
     from milp_planner.inputs.problem.patching import Patch
     from milp_planner.inputs.problem.policy import (
@@ -135,7 +135,14 @@ if TYPE_CHECKING:
         PlannedSpeed,
         calibrate,
     )
-    from milp_planner.questions.deployments.estimate import Estimate, estimate
+    from milp_planner.questions.deployments.comparison import (
+        DeploymentScenario,
+        DeploymentTable,
+        NamedEstimate,
+        compare_deployments,
+    )
+    from milp_planner.questions.deployments.estimate import estimate
+    from milp_planner.questions.deployments.records import Estimate
     from milp_planner.questions.evaluate import Breach, Evaluation, evaluate
     from milp_planner.questions.reasons.entry_price import EntryPrice, EntryTraffic
     from milp_planner.questions.reasons.explain import (
@@ -193,7 +200,9 @@ __all__ = [
     "CountedFilter",
     "CurrentUnits",
     "Demand",
+    "DeploymentScenario",
     "DeploymentSettings",
+    "DeploymentTable",
     "Diagnosis",
     "DocumentParts",
     "EndReason",
@@ -221,12 +230,14 @@ __all__ = [
     "LimitInTheWay",
     "Limits",
     "Llm",
+    "Lora",
     "Loss",
     "MeasureNext",
     "MeasuredRate",
     "Measurement",
     "Misfit",
     "MonthPart",
+    "NamedEstimate",
     "NoFleet",
     "NoFullLoad",
     "NotReached",
@@ -274,6 +285,7 @@ __all__ = [
     "SolverChoice",
     "SolverError",
     "SolverSettings",
+    "Speculative",
     "Standing",
     "Status",
     "StrictLatencyPenalty",
@@ -302,6 +314,7 @@ __all__ = [
     "__version__",
     "budget_frontier",
     "calibrate",
+    "compare_deployments",
     "confidence_range",
     "count_terms",
     "diagnose",
@@ -330,7 +343,7 @@ HOMES = {
     "inputs.catalog.files": "load_catalog",
     "inputs.catalog.owned": "owned_usd_per_hour",
     "inputs.catalog.records": "Billing Catalog Gpu Llm Measurement Offering TokenPrice",
-    "inputs.problem.deployment": "DeploymentSettings",
+    "inputs.problem.deployment": "DeploymentSettings Lora Speculative",
     "inputs.problem.load": "load_problem",
     "inputs.problem.patching": "Patch",
     "inputs.problem.policy": (
@@ -363,7 +376,11 @@ HOMES = {
     "plans.sentences": "reason_lines warning_lines",
     "questions.confidence": "ConfidenceCase ConfidenceRange confidence_range",
     "questions.deployments.calibrate": "Calibrated ComparedMeasurement PlannedSpeed calibrate",
-    "questions.deployments.estimate": "Estimate estimate",
+    "questions.deployments.comparison": (
+        "DeploymentScenario DeploymentTable NamedEstimate compare_deployments"
+    ),
+    "questions.deployments.estimate": "estimate",
+    "questions.deployments.records": "Estimate",
     "questions.evaluate": "Breach Evaluation evaluate",
     "questions.reasons.entry_price": "EntryPrice EntryTraffic",
     "questions.reasons.explain": "BestUse NotReached Refusal Verdict WhyNot explain",

@@ -8,9 +8,9 @@ TERA = 1e12
 
 UNPACKED_COMPUTE_SHARE = 0.40  # of decode, where weights are widened before each product
 FP32_SHARE = 1 / 2
-"""32-bit products at half the bf16 rate: tensor cores round them to TF32, dense 156 of 312 TFLOPS on
-an A100 and 494.5 of 989 on an H100 (NVIDIA's data sheets). An engine that is told to round nothing
-computes without tensor cores and falls to 19.5 and 67 TFLOPS there: state `fp32_tflops` then."""
+"""32-bit products at half the bf16 rate: tensor cores round them to TF32, dense 156 of 312 TFLOPS
+on an A100 and 494.5 of 989 on an H100 (NVIDIA's data sheets). An engine that is told to round
+nothing goes without tensor cores, at 19.5 and 67 TFLOPS there: state `fp32_tflops` then."""
 
 FP32_SHARE_WITHOUT_TF32 = 1 / 8  # T4: 8.1 of 65 TFLOPS, V100: 15.7 of 125 (NVIDIA's data sheets)
 TF32_CAPABILITY = 8.0

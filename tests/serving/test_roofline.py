@@ -161,28 +161,6 @@ def test_a_gpu_computes_in_a_format_only_where_it_has_units_for_it(
     assert compute_flops(gpu(fp8_tflops=fp8, fp4_tflops=fp4), precision) == tflops * 1e12
 
 
-@pytest.mark.parametrize(
-    ("fields", "tflops"),
-    [
-        ({}, 50),  # TF32: half of 100
-        ({"compute_capability": 8.0}, 50),
-        ({"compute_capability": 7.5}, 12.5),  # no TF32: an eighth
-        ({"fp32_tflops": 6}, 6),
-    ],
-)
-def test_32_bit_products_take_the_rate_of_tf32_or_what_the_row_says(
-    fields: dict[str, float], tflops: float
-) -> None:
-    assert compute_flops(gpu(**fields), "fp32") == tflops * 1e12
-
-
-def test_32_bit_weights_and_their_cache_take_twice_the_bytes_of_16() -> None:
-    wide, half = (roofline(llm(), gpu(), name, 1, 100, 100) for name in ("fp32", "bf16"))
-    assert wide.body_s == pytest.approx(2 * half.body_s)
-    assert wide.kv_s == pytest.approx(2 * half.kv_s)
-    assert wide.compute_s == pytest.approx(2 * half.compute_s)
-
-
 def test_fp8_on_a_gpu_without_it_still_reads_half_the_bytes() -> None:
     old = gpu(fp8_tflops=None)
     assert roofline(llm(), old, "fp8", 1, 100, 100).body_s == pytest.approx(5e-3)

@@ -264,7 +264,7 @@ class ServingModel:
         for widening in q.trust.widenings:
             yield f"the estimate is trusted less on {gpu.id}: {widening.reason}"
         if q.precision == "fp32":
-            yield "fp32 was not checked: products at the TF32 rate unless the GPU's row states another"
+            yield "fp32 is not checked: products at the TF32 rate, unless the GPU's row says else"
         if q.settings.speculative is not None:
             yield "draft tokens gain what is stated; what drafting them costs is not modelled"
 
