@@ -6,7 +6,7 @@ import pytest
 
 from milp_planner.serving.gpu_formats import compute_flops
 from milp_planner.serving.roofline import roofline
-from tests.support.replicas import gpu, llm
+from tests.support.serving_toys import box, toy
 
 
 @pytest.mark.parametrize(
@@ -21,11 +21,11 @@ from tests.support.replicas import gpu, llm
 def test_32_bit_products_take_the_rate_of_tf32_or_what_the_row_says(
     fields: dict[str, float], tflops: float
 ) -> None:
-    assert compute_flops(gpu(**fields), "fp32") == tflops * 1e12
+    assert compute_flops(box(**fields), "fp32") == tflops * 1e12
 
 
 def test_32_bit_weights_and_their_cache_take_twice_the_bytes_of_16() -> None:
-    wide, half = (roofline(llm(), gpu(), name, 1, 100, 100) for name in ("fp32", "bf16"))
+    wide, half = (roofline(toy(), box(), name, 1, 100, 100) for name in ("fp32", "bf16"))
     assert wide.body_s == pytest.approx(2 * half.body_s)
     assert wide.kv_s == pytest.approx(2 * half.kv_s)
     assert wide.compute_s == pytest.approx(2 * half.compute_s)
