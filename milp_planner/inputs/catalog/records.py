@@ -275,6 +275,9 @@ class Measurement(Sourced):
     draft_tokens: Annotated[int, Field(ge=0)] = 0
     """Draft tokens of each step, where speculative decoding was on."""
 
+    line: Annotated[int, Field(ge=0)] = 0
+    """Its line in `measurements.csv`, 0 when built in code; set on loading, never written."""
+
     @property
     def key(self) -> tuple[object, ...]:
         """What was measured, without the result: unique in a catalog."""

@@ -14,6 +14,7 @@ from functools import cached_property
 from milp_planner.serving import derate as evidence_of
 from milp_planner.serving.memory import MemoryFit
 from milp_planner.serving.operating_point import (
+    EngineRate,
     OperatingPoint,
     Question,
     Rejection,
@@ -60,12 +61,20 @@ class RowsOf:
         """The operating point with n in flight."""
         source, evidence = self._standing(n)
         found = point_at(q, self.speed, n, source, evidence, self.detail(q))
+        found = replace(found, rows=self.speed.rows_at(n))
         if self.queued or self.speed.ttft_s(n) is None:
             return found
         if source == "measured" and self.is_direct(n) and self.speed.measured:
             kept = tuple(w for w in found.warnings if "ttft" not in w)
             return replace(found, ttft_s=self.speed.ttft_s(n), ttft_measured=True, warnings=kept)
         return replace(found, ttft_s=self.speed.ttft_s(n))
+
+    def as_measured(self, q: Question, n: float) -> float | None:
+        """Requests/s that the rows measured with n in flight, in their own deployment."""
+        size = q.input_tokens, q.output_tokens
+        ran = self.group.speed_in(*size, self.group.ran_in(q.settings))
+        own = speed_near(self.group.curves(q.settings), *size, ran)
+        return None if own is None else own.requests_per_second(n)
 
     def detail(self, q: Question) -> str:
         """Which rows, and what was done with them."""
@@ -175,12 +184,25 @@ def answer_at(found: Sequence[RowsOf], q: Question, n: float) -> tuple[RowsOf, O
     chosen = preferred(direct or found, q.settings.engine)
     points = [(rows, rows.point(q, n)) for rows in chosen]
     rows, point = min(points, key=lambda pair: pair[1].planned_requests_per_second)
+    point = replace(point, engines=_engine_rates(direct, q, n))
     fastest = max(point.requests_per_second for _, point in points)
     if len(points) == 1 or fastest <= point.requests_per_second:
         return rows, point
     ratio = fastest / point.requests_per_second
     more = f"{point.source_detail}; {len(points)} deployments measured it, up to {ratio:.2f} × this"
     return rows, replace(point, source_detail=more)
+
+
+def _engine_rates(found: Sequence[RowsOf], q: Question, n: float) -> tuple[EngineRate, ...]:
+    """What the rows of each engine measured with n in flight, where there are several engines."""
+    rates: dict[str, list[float]] = {}
+    for rows in found:
+        rate = rows.as_measured(q, n)
+        if rate is not None and rows.group.engine:
+            rates.setdefault(rows.group.engine, []).append(rate)
+    if len(rates) < 2:
+        return ()
+    return tuple(EngineRate(name, min(each), max(each)) for name, each in sorted(rates.items()))
 
 
 def best_answer(

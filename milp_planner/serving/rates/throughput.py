@@ -213,6 +213,7 @@ class ServingModel:
             ttft_s=estimate.ttft_advice_s,
             bottleneck=estimate.bottleneck(n),
             warnings=warnings,
+            rows=calibration.measured,
         )
 
     def _scaled(self, q: Question, llm: Llm, gpu: Gpu) -> Scaled:
@@ -370,6 +371,7 @@ def _from_raw(q: Question, row: Measurement) -> OperatingPoint:
     """A nominal rate: all tokens/s per GPU × tp × efficiency × batch ÷ tokens of a request."""
     tokens_per_second = row.output_tokens_per_second * q.tensor_parallel * q.raw_multiplier
     point = rate_only(q, tokens_per_second / q.tokens, "raw", evidence_of.RAW, describe([row]))
+    point = replace(point, rows=(row,))
     if q.tpot_limit_s is None:
         return point
     wish = f"tpot wish {1e3 * q.tpot_limit_s:g} ms is not verified: a raw rate has no latency"
