@@ -154,6 +154,7 @@ if TYPE_CHECKING:
         explain,
     )
     from milp_planner.questions.reasons.limit_costs import LimitCost, LimitCosts, explain_limits
+    from milp_planner.questions.row_worth import RowWorth
     from milp_planner.questions.solve import diagnose, solve
     from milp_planner.questions.sweeps.break_even import BreakEven, FleetOrPerToken
     from milp_planner.questions.sweeps.frontier import (
@@ -165,6 +166,7 @@ if TYPE_CHECKING:
     )
     from milp_planner.questions.sweeps.scenarios import Scenario, load_scenarios, scenario_grid
     from milp_planner.questions.sweeps.what_if import RowStatus, WhatIf, WhatIfRow, what_if
+    from milp_planner.serving.operating_point import EngineRate
     from milp_planner.solving.checks.arguments import SolverChoice
     from milp_planner.solving.prepare import prepare
     from milp_planner.solving.results import Interrupted
@@ -206,6 +208,7 @@ __all__ = [
     "Diagnosis",
     "DocumentParts",
     "EndReason",
+    "EngineRate",
     "EngineReport",
     "EntryPrice",
     "EntryTraffic",
@@ -273,6 +276,7 @@ __all__ = [
     "Route",
     "Row",
     "RowStatus",
+    "RowWorth",
     "Rule",
     "Said",
     "SameAs",
@@ -385,11 +389,13 @@ HOMES = {
     "questions.reasons.entry_price": "EntryPrice EntryTraffic",
     "questions.reasons.explain": "BestUse NotReached Refusal Verdict WhyNot explain",
     "questions.reasons.limit_costs": "LimitCost LimitCosts explain_limits",
+    "questions.row_worth": "RowWorth",
     "questions.solve": "diagnose solve",
     "questions.sweeps.break_even": "BreakEven FleetOrPerToken",
     "questions.sweeps.frontier": "BudgetStep Frontier FrontierEnd Unfinished budget_frontier",
     "questions.sweeps.scenarios": "Scenario load_scenarios scenario_grid",
     "questions.sweeps.what_if": "RowStatus WhatIf WhatIfRow what_if",
+    "serving.operating_point": "EngineRate",
     "solving.checks.arguments": "SolverChoice",
     "solving.prepare": "prepare",
     "solving.results": "Interrupted",
