@@ -36,6 +36,7 @@ class EngineRatePart(Part):
     """What one engine was measured at."""
 
     engine: str
+    concurrency: float
     least_requests_per_second: float
     most_requests_per_second: float
 

@@ -21,6 +21,9 @@ class EngineRate:
     """What rows of one engine measured for a replica at one request size and number in flight."""
 
     engine: str
+    concurrency: float
+    """Requests in flight: of the operating point, or the nearest that two engines measured."""
+
     least_requests_per_second: float
     most_requests_per_second: float
     """Of several deployments of the engine."""

@@ -55,6 +55,17 @@ def test_the_engine_of_the_rows_and_the_spread_of_all_are_said() -> None:
     ]
 
 
+def test_beyond_what_two_engines_measured_the_nearest_number_is_compared() -> None:
+    # vLLM's rows go on to 8 in flight, SGLang's end at 4: 130 tok/s beside 100 there
+    known = catalog(
+        measured(100, concurrency=4, engine="vllm", **TUNED),
+        measured(200, concurrency=8, engine="vllm", **TUNED),
+        measured(130, concurrency=4, engine="sglang", **TUNED),
+    )
+    (line,) = lines(plan(known, tuning="tuned"))
+    assert line.endswith("measured at 4 in flight: sglang 0.650, vllm 0.500 req/s, 1.30 × apart")
+
+
 def test_another_engine_asked_for_stands_on_its_own_rows() -> None:
     found = plan(both_engines(), engine="sglang", tuning="tuned")
     assert found.purchases[0].candidate.points[0].engine == "sglang"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import log
 
 from milp_planner.serving import derate as evidence_of
 from milp_planner.serving.memory import MemoryFit
@@ -184,7 +185,7 @@ def answer_at(found: Sequence[RowsOf], q: Question, n: float) -> tuple[RowsOf, O
     chosen = preferred(direct or found, q.settings.engine)
     points = [(rows, rows.point(q, n)) for rows in chosen]
     rows, point = min(points, key=lambda pair: pair[1].planned_requests_per_second)
-    point = replace(point, engines=_engine_rates(direct, q, n))
+    point = replace(point, engines=_engine_rates(found, q, n))
     fastest = max(point.requests_per_second for _, point in points)
     if len(points) == 1 or fastest <= point.requests_per_second:
         return rows, point
@@ -194,15 +195,22 @@ def answer_at(found: Sequence[RowsOf], q: Question, n: float) -> tuple[RowsOf, O
 
 
 def _engine_rates(found: Sequence[RowsOf], q: Question, n: float) -> tuple[EngineRate, ...]:
-    """What the rows of each engine measured with n in flight, where there are several engines."""
-    rates: dict[str, list[float]] = {}
-    for rows in found:
-        rate = rows.as_measured(q, n)
-        if rate is not None and rows.group.engine:
-            rates.setdefault(rows.group.engine, []).append(rate)
-    if len(rates) < 2:
+    """What the rows of each engine measured, where there are several engines: with n in flight,
+    else with the number nearest to it that two of them measured."""
+    closed = [rows for rows in found if rows.group.engine and not rows.queued]
+    if len({rows.group.engine for rows in closed}) < 2:
         return ()
-    return tuple(EngineRate(name, min(each), max(each)) for name, each in sorted(rates.items()))
+    tried = {n, *(m for rows in closed for m in rows.speed.measured_concurrencies())}
+    for m in sorted(tried, key=lambda m: (abs(log(m / n)), m)):
+        rates: dict[str, list[float]] = {}
+        for rows in closed:
+            rate = rows.as_measured(q, m) if rows.is_direct(m) else None
+            if rate is not None:
+                rates.setdefault(rows.group.engine, []).append(rate)
+        if len(rates) > 1:
+            each = sorted(rates.items())
+            return tuple(EngineRate(name, m, min(some), max(some)) for name, some in each)
+    return ()
 
 
 def best_answer(

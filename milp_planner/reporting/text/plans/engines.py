@@ -32,7 +32,7 @@ def _line(k: Candidate, i: int, point: RatePoint) -> str:
 def _spread(point: RatePoint) -> str:
     if not point.engines:
         return ""
-    flight = "" if point.concurrency is None else f" at {count(point.concurrency)} in flight"
+    flight = f" at {count(point.engines[0].concurrency)} in flight"
     rates = ", ".join(f"{escape(one.engine)} {_range(one)}" for one in point.engines)
     least = min(one.least_requests_per_second for one in point.engines)
     most = max(one.most_requests_per_second for one in point.engines)
