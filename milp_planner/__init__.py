@@ -135,7 +135,14 @@ if TYPE_CHECKING:
         PlannedSpeed,
         calibrate,
     )
-    from milp_planner.questions.deployments.estimate import Estimate, estimate
+    from milp_planner.questions.deployments.comparison import (
+        DeploymentScenario,
+        DeploymentTable,
+        NamedEstimate,
+        compare_deployments,
+    )
+    from milp_planner.questions.deployments.estimate import estimate
+    from milp_planner.questions.deployments.records import Estimate
     from milp_planner.questions.evaluate import Breach, Evaluation, evaluate
     from milp_planner.questions.reasons.entry_price import EntryPrice, EntryTraffic
     from milp_planner.questions.reasons.explain import (
@@ -147,6 +154,7 @@ if TYPE_CHECKING:
         explain,
     )
     from milp_planner.questions.reasons.limit_costs import LimitCost, LimitCosts, explain_limits
+    from milp_planner.questions.row_worth import RowWorth
     from milp_planner.questions.solve import diagnose, solve
     from milp_planner.questions.sweeps.break_even import BreakEven, FleetOrPerToken
     from milp_planner.questions.sweeps.frontier import (
@@ -158,6 +166,7 @@ if TYPE_CHECKING:
     )
     from milp_planner.questions.sweeps.scenarios import Scenario, load_scenarios, scenario_grid
     from milp_planner.questions.sweeps.what_if import RowStatus, WhatIf, WhatIfRow, what_if
+    from milp_planner.serving.operating_point import EngineRate
     from milp_planner.solving.checks.arguments import SolverChoice
     from milp_planner.solving.prepare import prepare
     from milp_planner.solving.results import Interrupted
@@ -193,10 +202,13 @@ __all__ = [
     "CountedFilter",
     "CurrentUnits",
     "Demand",
+    "DeploymentScenario",
     "DeploymentSettings",
+    "DeploymentTable",
     "Diagnosis",
     "DocumentParts",
     "EndReason",
+    "EngineRate",
     "EngineReport",
     "EntryPrice",
     "EntryTraffic",
@@ -228,6 +240,7 @@ __all__ = [
     "Measurement",
     "Misfit",
     "MonthPart",
+    "NamedEstimate",
     "NoFleet",
     "NoFullLoad",
     "NotReached",
@@ -263,6 +276,7 @@ __all__ = [
     "Route",
     "Row",
     "RowStatus",
+    "RowWorth",
     "Rule",
     "Said",
     "SameAs",
@@ -304,6 +318,7 @@ __all__ = [
     "__version__",
     "budget_frontier",
     "calibrate",
+    "compare_deployments",
     "confidence_range",
     "count_terms",
     "diagnose",
@@ -365,16 +380,22 @@ HOMES = {
     "plans.sentences": "reason_lines warning_lines",
     "questions.confidence": "ConfidenceCase ConfidenceRange confidence_range",
     "questions.deployments.calibrate": "Calibrated ComparedMeasurement PlannedSpeed calibrate",
-    "questions.deployments.estimate": "Estimate estimate",
+    "questions.deployments.comparison": (
+        "DeploymentScenario DeploymentTable NamedEstimate compare_deployments"
+    ),
+    "questions.deployments.estimate": "estimate",
+    "questions.deployments.records": "Estimate",
     "questions.evaluate": "Breach Evaluation evaluate",
     "questions.reasons.entry_price": "EntryPrice EntryTraffic",
     "questions.reasons.explain": "BestUse NotReached Refusal Verdict WhyNot explain",
     "questions.reasons.limit_costs": "LimitCost LimitCosts explain_limits",
+    "questions.row_worth": "RowWorth",
     "questions.solve": "diagnose solve",
     "questions.sweeps.break_even": "BreakEven FleetOrPerToken",
     "questions.sweeps.frontier": "BudgetStep Frontier FrontierEnd Unfinished budget_frontier",
     "questions.sweeps.scenarios": "Scenario load_scenarios scenario_grid",
     "questions.sweeps.what_if": "RowStatus WhatIf WhatIfRow what_if",
+    "serving.operating_point": "EngineRate",
     "solving.checks.arguments": "SolverChoice",
     "solving.prepare": "prepare",
     "solving.results": "Interrupted",

@@ -309,7 +309,7 @@ class Rates:
             return Rejection(f"{gpu.id}: no raw throughput for {self.llm.id}, {size}")
         effective = row.output_tokens_per_second * self.demand.efficiency
         rate = effective * self.demand.batch_multiplier / q.tokens
-        return RatePoint(rate, 1.0, None, None, None, False, "raw", row.source)
+        return RatePoint(rate, 1.0, None, None, None, False, "raw", row.source, rows=(row,))
 
     def _per_token(self, price: TokenPrice) -> Candidate:
         return Candidate(
@@ -360,6 +360,9 @@ def rate_point(found: OperatingPoint) -> RatePoint:
         source=found.source,
         detail=found.source_detail,
         warnings=tuple(getattr(found, "warnings", ())),
+        engine=found.engine,
+        engines=found.engines,
+        rows=found.rows,
     )
 
 

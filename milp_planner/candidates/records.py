@@ -6,12 +6,13 @@ Everything that can be decided without the program is decided here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from milp_planner.inputs.catalog.billing import BILLING_MODES, BillingMode
-from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
+from milp_planner.inputs.catalog.records import Catalog, Measurement, Offering, TokenPrice
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.serving.operating_point import EngineRate
 from milp_planner.traffic.month import RequestClass, Schedule
 
 
@@ -34,6 +35,14 @@ class RatePoint:
     """What the source is, or why the class cannot be served."""
 
     warnings: tuple[str, ...] = ()
+    engine: str = ""
+    """The engine of the rows that the rate stands on; '' where it is estimated."""
+
+    engines: tuple[EngineRate, ...] = field(default=(), compare=False)
+    """What each engine was measured at here, where rows of several engines exist."""
+
+    rows: tuple[Measurement, ...] = field(default=(), compare=False)
+    """The measurements that the rate stands on; a plan read from its document has none."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -141,6 +141,8 @@ def users_point(replica: Replica) -> RatePoint | Rejection:
         source=point.source,
         detail="; ".join(part for part in (batch, point.source_detail) if part),
         warnings=point.warnings,
+        engine=point.engine,
+        rows=point.rows,
     )
 
 

@@ -227,6 +227,8 @@ def _point_dict(point: RatePoint, replicas_per_unit: int) -> dict[str, Any]:
         "derate": point.derate,
         "source": point.source,
         "detail": point.detail,
+        "engine": point.engine,
+        "engines": [asdict(one) for one in point.engines],
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from milp_planner.candidates.records import RatePoint
 from milp_planner.inputs.reading.arguments import check_kind
 from milp_planner.plans.records import Plan, Route
 
@@ -65,28 +66,42 @@ def measure_next(plan: Plan) -> MeasureNext | None:
     return max(rows, key=lambda row: (row.at_stake_usd_per_month, row.text), default=None)
 
 
+def spend_by_rate(plan: Plan) -> Iterator[tuple[RatePoint, float]]:
+    """Every rate that something is routed to, with what is spent on it in USD/month."""
+    for _, point, usd in _spending(plan):
+        yield point, usd
+
+
 def _estimated_rates(plan: Plan) -> Iterator[MeasureNext]:
     llms = {w.name: w.llm for w in plan.workloads}
+    for route, point, usd in _spending(plan):
+        if point.source not in ESTIMATES:
+            continue
+        k = route.candidate
+        yield MeasureNext(
+            workload=k.workload,
+            llm=llms[k.workload],
+            gpu=k.gpu,
+            precision=k.precision,
+            tensor_parallel=k.tensor_parallel,
+            input_tokens=route.request_class.input_tokens,
+            output_tokens=route.request_class.output_tokens,
+            usd_per_month=usd,
+            derate=point.derate,
+        )
+
+
+def _spending(plan: Plan) -> Iterator[tuple[Route, RatePoint, float]]:
+    """What each purchase costs, shared among its routes by the time that they take."""
     for purchase in plan.purchases:
         k = purchase.candidate
         routes = [route for route in plan.routes if route.candidate is k]
         work = {route: _unit_hours(route) for route in routes}
         total = sum(work.values())
         for route in routes:
-            point = k.points[k.classes.index(route.request_class)] if k.classes else None
-            if point is None or point.source not in ESTIMATES or not total:
-                continue
-            yield MeasureNext(
-                workload=k.workload,
-                llm=llms[k.workload],
-                gpu=k.gpu,
-                precision=k.precision,
-                tensor_parallel=k.tensor_parallel,
-                input_tokens=route.request_class.input_tokens,
-                output_tokens=route.request_class.output_tokens,
-                usd_per_month=purchase.cash_usd_per_month * work[route] / total,
-                derate=point.derate,
-            )
+            if k.classes and k.points and total:
+                point = k.points[k.classes.index(route.request_class)]
+                yield route, point, purchase.cash_usd_per_month * work[route] / total
 
 
 def _unit_hours(route: Route) -> float:

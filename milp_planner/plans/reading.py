@@ -55,6 +55,7 @@ from milp_planner.plans.schema import (
     RoutePart,
     WorkloadPart,
 )
+from milp_planner.serving.operating_point import EngineRate
 from milp_planner.traffic.month import RequestClass, TimeBlock
 from milp_planner.units import shown
 
@@ -201,6 +202,7 @@ class _Reader:
             deployment=part.deployment,
             points=tuple(_point(q, part.replicas_per_unit) for q in classes),
             shares=tuple(q.share for q in classes),
+            deployment=part.deployment,
             classes=known if len(known) == len(classes) else (),
             deployment=part.deployment,
         )
@@ -299,6 +301,8 @@ def _point(part: ClassPart, replicas_per_unit: int) -> RatePoint:
         ttft_measured=part.ttft_measured,
         source=part.source,
         detail=part.detail,
+        engine=part.engine,
+        engines=tuple(EngineRate(**one.model_dump()) for one in part.engines),
     )
 
 

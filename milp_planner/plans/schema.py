@@ -32,6 +32,15 @@ class Headline(Part):
     providers: list[str]
 
 
+class EngineRatePart(Part):
+    """What one engine was measured at."""
+
+    engine: str
+    concurrency: float
+    least_requests_per_second: float
+    most_requests_per_second: float
+
+
 class ClassPart(Part):
     """How a unit serves one request class."""
 
@@ -44,6 +53,8 @@ class ClassPart(Part):
     derate: float
     source: str
     detail: str
+    engine: str = ""
+    engines: list[EngineRatePart] = []
 
 
 class PurchasePart(Part):
@@ -59,6 +70,7 @@ class PurchasePart(Part):
     units: int
     gpus: int
     precision: str
+    deployment: str = ""
     tensor_parallel: int
     replicas_per_unit: int
     units_joined: int = Field(default=1, ge=1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.plans.records import Plan, Status
+from milp_planner.questions.row_worth import RowWorth, row_worths
 from milp_planner.questions.solve import solve
 from milp_planner.serving.derate import planning_quantile
 from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
@@ -63,6 +64,10 @@ class ConfidenceRange:
 
     low: ConfidenceCase
 
+    rows: tuple[RowWorth, ...] = ()
+    """The measurements with the most spend at stake, each left out and solved again; none where
+    the plan stands on no measured or published row."""
+
     @property
     def cases(self) -> tuple[ConfidenceCase, ...]:
         """All three, by falling quantile."""
@@ -74,9 +79,19 @@ class ConfidenceRange:
         return len({case.mix for case in self.cases}) > 1
 
     @property
+    def most_influential(self) -> RowWorth | None:
+        """The row without which the cost changes most; one without which there is no plan first."""
+        return max(self.rows, key=_influence, default=None)
+
+    @property
     def counts_change(self) -> bool:
         """Whether any number of units differs."""
         return len({case.fleet for case in self.cases}) > 1
+
+
+def _influence(worth: RowWorth) -> tuple[bool, float]:
+    dearer = worth.dearer_usd_per_month
+    return dearer is None, abs(dearer or 0.0)
 
 
 def confidence_range(
@@ -94,8 +109,11 @@ def confidence_range(
     where it is known already; else it is solved as well. time_limit_s: seconds for each solve; gap:
     relative to the score; solver: which engines. These stand for the problem's own settings where
     they are given. A confidence of p90 plans on the 10th percentile.
+    The one to three measurements with the most spend at stake are left out as well, one at a time,
+    as long as the time limit leaves time to begin.
 
-    Returns a ConfidenceRange of three plans, each with its costs in USD per month.
+    Returns a ConfidenceRange of three plans, each with its costs in USD per month, and of what the
+    plan costs without each of those measurements.
 
     Raises InputError, ArgumentError and SolverError as `solve` does.
 
@@ -107,14 +125,17 @@ def confidence_range(
     known = catalog_for(problem, catalog)
     own = planning_quantile(problem.policy.confidence_share)
 
+    def planned(asked: Problem, rows: Catalog) -> Plan:
+        return solve(asked, rows, time_limit_s=time_limit_s, gap=gap, alternatives=0, solver=solver)
+
     def case(quantile: float) -> ConfidenceCase:
         if quantile == own and plan is not None:
             return ConfidenceCase(quantile, plan)
         policy = problem.policy.model_copy(update={"confidence": round(1 - quantile, 12)})
         asked = problem.model_copy(update={"policy": policy})
-        found = solve(
-            asked, known, time_limit_s=time_limit_s, gap=gap, alternatives=0, solver=solver
-        )
-        return ConfidenceCase(quantile, found)
+        return ConfidenceCase(quantile, planned(asked, known))
 
-    return ConfidenceRange(median=case(MEDIAN), planned=case(own), low=case(LOW))
+    here = case(own)
+    limit_s = problem.solver.time_limit_s if time_limit_s is None else time_limit_s
+    rows = row_worths(here.plan, known, lambda fewer: planned(problem, fewer), limit_s)
+    return ConfidenceRange(median=case(MEDIAN), planned=here, low=case(LOW), rows=rows)

@@ -7,6 +7,13 @@ from milp_planner.inputs.catalog.records import Gpu
 TERA = 1e12
 
 UNPACKED_COMPUTE_SHARE = 0.40  # of decode, where weights are widened before each product
+FP32_SHARE = 1 / 2
+"""32-bit products at half the bf16 rate: tensor cores round them to TF32, dense 156 of 312 TFLOPS
+on an A100 and 494.5 of 989 on an H100 (NVIDIA's data sheets). An engine that is told to round
+nothing goes without tensor cores, at 19.5 and 67 TFLOPS there: state `fp32_tflops` then."""
+
+FP32_SHARE_WITHOUT_TF32 = 1 / 8  # T4: 8.1 of 65 TFLOPS, V100: 15.7 of 125 (NVIDIA's data sheets)
+TF32_CAPABILITY = 8.0
 NVFP4_COMPUTE_SHARE = 0.75  # activations are quantised on the way and the peak is not sustained
 MOE_OVERHEAD_S = 40e-6  # routing, gathering and two grouped products, in bf16
 MOE_OVERHEAD_FP8_S = 50e-6  # activations are scaled to fp8 before each product: more kernels
@@ -37,9 +44,12 @@ def compute_flops(gpu: Gpu, precision: str) -> float:
 
     A GPU computes in the weights' format only where it has units for it; else weights are widened
     to bf16 first. mxfp4 and int4 checkpoints keep wide activations: mxfp4 computes at the fp8 rate
-    where the GPU has fp4 units, int4 always at the bf16 rate.
+    where the GPU has fp4 units, int4 always at the bf16 rate. fp32 computes at the GPU's
+    `fp32_tflops`, else at a share of the bf16 peak; see `FP32_SHARE`.
     """
     bf16 = gpu.bf16_tflops or 0.0
+    if precision == "fp32":
+        return (gpu.fp32_tflops or bf16 * fp32_share(gpu)) * TERA
     rate = {
         "fp8": gpu.fp8_tflops,
         "int8": gpu.int8_tops,
@@ -47,6 +57,12 @@ def compute_flops(gpu: Gpu, precision: str) -> float:
         "mxfp4": gpu.fp8_tflops if gpu.fp4_tflops else None,
     }.get(precision)
     return (rate or bf16) * TERA
+
+
+def fp32_share(gpu: Gpu) -> float:
+    """What a GPU computes in 32 bits, relative to its bf16 peak."""
+    old = gpu.compute_capability is not None and gpu.compute_capability < TF32_CAPABILITY
+    return FP32_SHARE_WITHOUT_TF32 if old else FP32_SHARE
 
 
 def unpacked_share(gpu: Gpu, precision: str) -> float:
@@ -68,7 +84,7 @@ def nvfp4_share(gpu: Gpu, precision: str) -> float:
 
 def moe_overhead_s(gpu: Gpu, precision: str) -> float:
     """Time of the kernels of one layer with experts, by how the GPU multiplies the format   [s]."""
-    if precision in ("bf16", "fp16"):
+    if precision in ("bf16", "fp16", "fp32"):
         return MOE_OVERHEAD_S
     if precision == "fp8" and gpu.fp8_tflops:
         return MOE_OVERHEAD_FP8_S

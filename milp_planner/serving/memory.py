@@ -325,5 +325,5 @@ def precisions_of(native: str) -> tuple[str, ...]:
     }.get(native, ("bf16", native))
 
 
-KV_BYTES = {"bf16": 2.0, "fp16": 2.0, "fp8": 1.0}
+KV_BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0}
 """Bytes per cached element by KV cache format."""

@@ -17,6 +17,19 @@ Source = Literal["measured", "published", "calibrated", "estimated", "raw"]
 
 
 @dataclass(frozen=True)
+class EngineRate:
+    """What rows of one engine measured for a replica at one request size and number in flight."""
+
+    engine: str
+    concurrency: float
+    """Requests in flight: of the operating point, or the nearest that two engines measured."""
+
+    least_requests_per_second: float
+    most_requests_per_second: float
+    """Of several deployments of the engine."""
+
+
+@dataclass(frozen=True)
 class OperatingPoint:
     """How one replica serves requests of one size."""
 
@@ -50,6 +63,16 @@ class OperatingPoint:
     """What takes most of a token's time: weights, kv, compute or overhead; '' where not known."""
 
     warnings: tuple[str, ...] = ()
+    rows: tuple[Measurement, ...] = ()
+    """The measurements that the rate stands on; none where it is estimated."""
+
+    engines: tuple[EngineRate, ...] = ()
+    """What each engine was measured at here, where rows of several engines exist."""
+
+    @property
+    def engine(self) -> str:
+        """The engine of the rows; '' where there are none, or where they do not name it."""
+        return engine_of(self.rows)
 
     @property
     def planned_requests_per_second(self) -> float:
@@ -91,6 +114,11 @@ class Question(NamedTuple):
     def tokens(self) -> float:
         """Tokens of one request, input and output."""
         return self.input_tokens + self.output_tokens
+
+
+def engine_of(rows: Iterable[Measurement]) -> str:
+    """The engines of the rows, without repeats."""
+    return ", ".join(sorted({row.engine for row in rows} - {""}))
 
 
 def rate_only(
@@ -135,6 +163,6 @@ def describe(rows: Iterable[Measurement]) -> str:
     llms = ", ".join(sorted({row.llm for row in found}))
     count = "1 row" if len(found) == 1 else f"{len(found)} rows"
     newest = max(row.as_of for row in found).isoformat()
-    engines = ", ".join(sorted({row.engine for row in found} - {""}))
+    engines = engine_of(found)
     run_in = f" in {engines}" if engines else ""
     return f"{count} of {llms}{run_in}, {'; '.join(sources)}, newest {newest}"

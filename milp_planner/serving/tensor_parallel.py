@@ -63,4 +63,4 @@ def _split_widths(llm: Llm, settings: DeploymentSettings) -> Iterator[tuple[str,
 
 
 EXPERTS = "experts"
-WIDE = frozenset({"bf16", "fp16"})
+WIDE = frozenset({"fp32", "bf16", "fp16"})

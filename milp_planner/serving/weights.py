@@ -31,7 +31,8 @@ from milp_planner.inputs.catalog.tensor_groups import (
 BF16_BYTES = STORED_BYTES["bf16"]
 
 WEIGHT_BYTES = {
-    name: STORED_BYTES[name] for name in ("bf16", "fp16", "fp8", "int8", "nvfp4", "mxfp4", "int4")
+    name: STORED_BYTES[name]
+    for name in ("bf16", "fp16", "fp8", "int8", "nvfp4", "mxfp4", "int4", "fp32")
 }
 """Bytes per parameter by weight format that an LLM can be served in."""
 
@@ -147,6 +148,8 @@ def checkpoint_bytes(llm: Llm) -> float:
 def _usual_format(llm: Llm, group: str, precision: str) -> str:
     if precision not in WEIGHT_BYTES:
         raise KeyError(precision)
+    if precision == "fp32":
+        return "fp32"
     kept = KEPT_WIDE_IN_MOE.get(precision, frozenset()) if is_moe(llm) else frozenset()
     return "bf16" if group in WIDE_GROUPS or group in kept else precision
 

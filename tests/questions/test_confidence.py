@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 
 from milp_planner.cli import main
+from milp_planner.inputs.catalog.files import load_catalog
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.plans.measure_next import measure_next
 from milp_planner.questions.confidence import confidence_range
+from milp_planner.questions.row_worth import without
 from milp_planner.questions.solve import solve
+from milp_planner.reporting.documents.range_dict import range_dict
+from milp_planner.reporting.text.confidence import range_lines
 from milp_planner.serving.rates.throughput import OperatingPoint, ServingModel
 from tests.support.builders import big_and_small
 from tests.support.builders import problem as raw_problem
@@ -169,3 +173,71 @@ def test_solve_range_prints_three_plans_and_whether_the_mix_changes(
     assert [case["quantile"] for case in document["range"]["cases"]] == [0.5, 0.1, 0.05]
     assert document["range"]["mix_changes"] is False
     assert document["measure_next"]["gpu"] == "box"
+
+
+# ---- measurements left out
+
+
+def test_without_its_row_a_plan_costs_what_the_estimate_says() -> None:
+    # the row serves ten times the estimate: one box; without it as many as the estimate needs,
+    # each at 3.6 · 720 = $2,592
+    one = most(catalog(), 0.1)
+    row = measured(2000 * one, concurrency=1024, override=True)
+    known = catalog(row)
+    found = confidence_range(problem(9.5 * one * 0.9), known)
+    assert found.planned.fleet[0][1] == 1
+    (worth,) = found.rows
+    assert found.most_influential is worth
+    assert worth.row == row
+    assert worth.at_stake_usd_per_month == pytest.approx(2592)
+    # 8.55 replicas of the estimate at p10: nine
+    assert worth.dearer_usd_per_month == pytest.approx(8 * 2592)
+    assert worth.name == "the own row built in code"
+    assert worth.what == "toy on box bf16 tp 1, engine not named, 800/200 tokens, 1024 in flight"
+
+
+def test_the_row_of_a_file_goes_by_its_line(tmp_path: Path) -> None:
+    rows = (
+        "llm,gpu,precision,tensor_parallel,engine,input_tokens,output_tokens,concurrency,"
+        "output_tokens_per_second,as_of,source\n"
+        "toy,tub,fp8,1,vllm,800,200,8,100,2026-01-01,test\n"
+        "toy,box,bf16,1,vllm,800,200,8,300,2026-01-01,test\n"
+    )
+    write_folder(tmp_path / "toys", **{"measurements.csv": rows})
+    known = load_catalog(tmp_path / "toys")
+    found = confidence_range(problem(1), known)
+    assert [worth.name for worth in found.rows] == ["row 3 of measurements.csv"]
+    again = without(known, found.rows[0].row)
+    assert [row.line for row in again.measurements] == [2]
+
+
+def test_no_plan_without_the_row_is_said_as_that() -> None:
+    one = most(catalog(), 0.1)
+    row = measured(2000 * one, concurrency=1024, override=True)
+    budget = {"budget": {"usd_per_month": 2600}}
+    found = confidence_range(problem(8 * one, limits=budget), catalog(row))
+    assert found.rows[0].dearer_usd_per_month is None
+    said = list(range_lines(found))
+    assert said[-1].endswith("1024 in flight) there is no plan.")
+
+
+def test_a_plan_on_estimates_alone_says_that_there_is_nothing_to_leave_out() -> None:
+    found = confidence_range(problem(1), catalog())
+    assert (found.rows, found.most_influential) == ((), None)
+    said = list(range_lines(found))
+    assert said[-1] == "  No measured or published row is used: nothing to leave out."
+
+
+def test_rows_left_out_are_in_the_document() -> None:
+    one = most(catalog(), 0.1)
+    known = catalog(measured(2000 * one, concurrency=1024, override=True))
+    (row,) = range_dict(confidence_range(problem(8.55 * one), known))["rows_left_out"]
+    assert row["dearer_usd_per_month"] == pytest.approx(8 * 2592)
+    assert (row["status"], row["line"]) == ("optimal", 0)
+
+
+def test_an_endless_queue_is_found_again_by_its_row() -> None:
+    row = measured(500, concurrency=None, regime="offline_max", override=True)
+    known = catalog(row)
+    (worth,) = confidence_range(problem(1), known).rows
+    assert without(known, worth.row).measurements == ()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -15,21 +17,24 @@ from milp_planner.cli.parts.loading import read_named_catalog
 from milp_planner.cli.parts.parameters import AsJson, AsOf, Overlays, Quiet
 
 if TYPE_CHECKING:
-    from milp_planner.candidates.prices import ReplicaPrice
-    from milp_planner.inputs.catalog.records import Catalog, Offering
+    from milp_planner.inputs.catalog.records import Catalog, Llm, Offering, TokenPrice
     from milp_planner.inputs.problem.deployment import DeploymentSettings
-    from milp_planner.questions.deployments.estimate import Deployment
+    from milp_planner.questions.deployments.pricing import Payment
+    from milp_planner.questions.deployments.records import Deployment, Estimate
 
 
 def estimate(
-    llm: options.LlmNames,
-    input_tokens: options.InputTokens,
-    output_tokens: options.OutputTokens,
+    context: typer.Context,
+    llm: options.LlmNames = None,
+    input_tokens: options.InputTokens = None,
+    output_tokens: options.OutputTokens = None,
     gpu: options.GpuNames = None,
+    scenarios: options.ScenarioFile = None,
     tp: options.TensorParallel = "1",
     precision: options.Precisions = None,
     concurrency: options.Batches = None,
     tpot: options.Tpot = None,
+    latency: options.WholeLatency = None,
     usd_per_hour: options.HourlyPrice = None,
     offering: options.OfferingId = None,
     billing: options.BillingName = None,
@@ -60,55 +65,113 @@ def estimate(
 ) -> int:
     """Say whether an LLM fits on GPUs, how fast it is, what it costs and what limits it."""
     from milp_planner.candidates.prices import offering_named
-    from milp_planner.serving.derate import planning_quantile
+    from milp_planner.questions.deployments.pricing import Payment
 
-    quantile = planning_quantile(read_confidence(confidence))
+    if as_json and as_csv:
+        raise typer.BadParameter("--json and --csv contradict each other")
+    sure = read_confidence(confidence)
+    written = Written(as_json, as_csv, quiet, sure)
+    if scenarios is not None:
+        _check_stands_alone(context)
+        return written.table(scenarios, read_named_catalog(catalog, overlay, as_of))
+    for option, value in (("--llm", llm), ("--input", input_tokens), ("--output", output_tokens)):
+        if value is None:
+            raise typer.BadParameter(f"{option}: required, or --scenarios")
+    if watts is not None and usd_per_kwh is None:
+        raise typer.BadParameter("--usd-per-kwh: required with --watts")
     known = read_named_catalog(catalog, overlay, as_of)
     sold = offering_named(known, offering, billing) if offering else None
-    owned = Owned(purchase_usd, lifetime_years, watts, usd_per_kwh, pue, usd_per_month)
+    owned = purchase_usd, lifetime_years, watts, usd_per_kwh, pue, usd_per_month
     settings = options.EngineOptions(
         *(engine, engine_version, tuning, kv_precision, memory_share, max_sequences),
         *(prefix_cache_share, expert_parallel, lora, speculative),
     ).settings()
-    sizes = input_tokens, output_tokens
-    asked = Asked(llm, gpu, tp, precision, concurrency, *sizes, tpot, settings)
-    price_of = pricing(known, usd_per_hour, sold, provider, owned)
-    return answer(known, asked.deployments(known, sold), price_of, quantile, as_json, as_csv, quiet)
+    sizes = input_tokens or 0.0, output_tokens or 0.0
+    asked = Asked(llm or "", gpu, tp, precision, concurrency, *sizes, tpot, latency, settings)
+    payment = Payment(usd_per_hour, sold, provider, *owned)
+    with of_options():
+        return written.estimates(asked, known, payment)
 
 
-def answer(
-    known: Catalog,
-    deployments: Sequence[Deployment],
-    price_of: Callable[[Deployment], ReplicaPrice | None],
-    quantile: float,
-    as_json: bool,
-    as_csv: bool,
-    quiet: bool,
-) -> int:
-    """Estimate all deployments and write them in the format asked for."""
-    from milp_planner.questions.deployments.estimate import estimate_deployment
-    from milp_planner.reporting.documents.json import to_json
-    from milp_planner.reporting.text.questions.estimate import (
-        estimates_csv,
-        estimates_dict,
-        estimates_text,
-    )
-    from milp_planner.serving.rates.throughput import ServingModel
+def _check_stands_alone(context: typer.Context) -> None:
+    """Raise BadParameter for an option that the file of deployments would not heed."""
+    kept = {"scenarios", "confidence", "as_json", "as_csv", "catalog", "overlay", "as_of", "quiet"}
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        source = context.get_parameter_source(name)
+        if name not in kept and source is not None and source.name == "COMMANDLINE":
+            option = parameter.opts[0]
+            raise typer.BadParameter(f"--scenarios FILE says it all; write {option} into the file")
 
-    if as_json and as_csv:
-        raise typer.BadParameter("--json and --csv contradict each other")
-    model = ServingModel(known)
-    found = [
-        estimate_deployment(d, model, price=price_of(d), quantile=quantile) for d in deployments
-    ]
-    if as_json:
-        streams.answer(to_json(estimates_dict(found)))
-    elif as_csv:
-        streams.answer(estimates_csv(found))
-    else:
-        streams.answer_report(estimates_text(found, quantile))
-    streams.warn((warning for e in found for warning in e.warnings), quiet=quiet)
-    return exit_codes.FOUND
+
+@contextmanager
+def of_options() -> Iterator[None]:
+    """Faults of a key as those of the option that it is called on the command line."""
+    from milp_planner.errors import InputError
+
+    try:
+        yield
+    except InputError as error:
+        raise InputError(replace(f, path=_option(f.path)) for f in error.faults) from None
+
+
+def _option(path: str) -> str:
+    return path if not path or path.startswith("-") else f"--{path.replace('_', '-')}"
+
+
+@dataclass(frozen=True)
+class Written:
+    """How the answer is written, and how sure to be of the speed."""
+
+    as_json: bool
+    as_csv: bool
+    quiet: bool
+    confidence: float
+
+    def table(self, file: Path, known: Catalog) -> int:
+        """The deployments of a file side by side."""
+        from milp_planner.questions.deployments.comparison import compare_deployments
+
+        table = compare_deployments(file, confidence=self.confidence, catalog=known)
+        names = [row.name for row in table.rows]
+        return self._answer([row.estimate for row in table.rows], names)
+
+    def estimates(self, asked: Asked, known: Catalog, payment: Payment) -> int:
+        """What is asked about, and the API of the provider beside it where there is one."""
+        from milp_planner.questions.deployments.api import estimate_api
+        from milp_planner.questions.deployments.estimate import estimate_deployment
+        from milp_planner.serving.derate import planning_quantile
+        from milp_planner.serving.rates.throughput import ServingModel
+
+        price_of = payment.of(known)
+        apis = asked.apis(known, payment.provider)
+        model, quantile = ServingModel(known), planning_quantile(self.confidence)
+        found = [
+            estimate_deployment(d, model, price=price_of(d), quantile=quantile)
+            for d in asked.deployments(known, payment.offering, beside=bool(apis))
+        ]
+        sizes = asked.input_tokens, asked.output_tokens
+        found += [estimate_api(llm, price, *sizes, asked.settings) for llm, price in apis]
+        return self._answer(found, [])
+
+    def _answer(self, found: Sequence[Estimate], names: Sequence[str]) -> int:
+        from milp_planner.reporting.documents.json import to_json
+        from milp_planner.reporting.text.questions.estimate import (
+            estimates_csv,
+            estimates_dict,
+            estimates_text,
+        )
+        from milp_planner.serving.derate import planning_quantile
+
+        if self.as_json:
+            streams.answer(to_json(estimates_dict(found, names)))
+        elif self.as_csv:
+            streams.answer(estimates_csv(found, names))
+        else:
+            text = estimates_text(found, planning_quantile(self.confidence), names)
+            streams.answer_report(text)
+        streams.warn((warning for e in found for warning in e.warnings), quiet=self.quiet)
+        return exit_codes.FOUND
 
 
 @dataclass(frozen=True)
@@ -123,10 +186,25 @@ class Asked:
     input_tokens: float
     output_tokens: float
     tpot_s: float | None
+    latency_s: float | None
     settings: DeploymentSettings
 
-    def deployments(self, known: Catalog, sold: Offering | None) -> list[Deployment]:
-        """Every combination; raises InputError for names that the catalog does not know."""
+    def apis(self, known: Catalog, provider: str | None) -> list[tuple[Llm, TokenPrice]]:
+        """What the provider asks per token for each LLM that it sells so."""
+        from milp_planner.questions.deployments.api import token_price_at
+        from milp_planner.questions.deployments.estimate import find_llm
+
+        if provider is None:
+            return []
+        llms = [find_llm(known, name, "--llm") for name in names_in(self.llm)]
+        priced = ((llm, token_price_at(known, llm, provider)) for llm in llms)
+        return [(llm, price) for llm, price in priced if price is not None]
+
+    def deployments(
+        self, known: Catalog, sold: Offering | None, *, beside: bool = False
+    ) -> list[Deployment]:
+        """Every combination; none without a GPU `beside` an API. Raises InputError for names that
+        the catalog does not know."""
         from milp_planner.questions.deployments.estimate import (
             MOST_GPUS_PER_REPLICA,
             deployments,
@@ -134,13 +212,15 @@ class Asked:
             find_llm,
         )
 
+        if beside and self.gpu is None and sold is None:
+            return []
         names = names_in(self.gpu or (sold.gpu if sold else ""))
         llms = [find_llm(known, name, "--llm") for name in names_in(self.llm)]
         gpus = [find_gpu(known, name, "--gpu") for name in names]
         if not llms:
             raise typer.BadParameter("--llm: must not be empty")
         if not gpus:
-            raise typer.BadParameter("--gpu: required, or an --offering that has one")
+            raise typer.BadParameter("--gpu: required, an --offering, or a --provider with an API")
         if sold and [gpu.id for gpu in gpus] != [sold.gpu]:
             raise typer.BadParameter(f"--offering {sold.id} has {sold.gpu}; --gpu names another")
         tensor_parallels = read_counts("--tp", self.tp, MOST_GPUS_PER_REPLICA)
@@ -157,6 +237,7 @@ class Asked:
                 input_tokens=self.input_tokens,
                 output_tokens=self.output_tokens,
                 tpot_limit_s=self.tpot_s,
+                latency_limit_s=self.latency_s,
                 settings=self.settings,
             )
         except ValueError as error:
@@ -172,76 +253,3 @@ class Asked:
                 known = ", ".join(WEIGHT_BYTES)
                 raise typer.BadParameter(f"--precision: {name!r} is not one of {known}")
         return names
-
-
-@dataclass(frozen=True)
-class Owned:
-    """What owned hardware costs, as written; the figures are those of one replica."""
-
-    purchase_usd: float | None
-    lifetime_years: float
-    watts: float | None
-    usd_per_kwh: float | None
-    pue: float
-    usd_per_month: float | None
-
-    @property
-    def is_given(self) -> bool:
-        """Whether anything of it is stated that costs money."""
-        given = (self.purchase_usd, self.watts, self.usd_per_kwh, self.usd_per_month)
-        return any(value is not None for value in given)
-
-    def price(self, d: Deployment) -> ReplicaPrice:
-        """Purchase, power and the rest per hour of this deployment."""
-        from milp_planner.candidates.prices import ReplicaPrice
-        from milp_planner.inputs.catalog.owned import owned_usd_per_hour
-
-        watts = self.watts
-        if watts is None and self.usd_per_kwh is not None:
-            if d.gpu.tdp_watts is None:
-                raise typer.BadParameter(f"--watts: required, the TDP of {d.gpu.id} is not known")
-            watts = d.gpu.tdp_watts * d.tensor_parallel
-        try:
-            hourly = owned_usd_per_hour(
-                self.purchase_usd or 0.0,
-                self.lifetime_years,
-                watts or 0.0,
-                self.usd_per_kwh or 0.0,
-                self.pue,
-                self.usd_per_month or 0.0,
-            )
-        except ValueError as error:
-            raise typer.BadParameter(str(error)) from None
-        spread = f", over {self.lifetime_years:g} years" if self.purchase_usd else ""
-        drawn = f", {watts:,.0f} W" if watts else ""
-        return ReplicaPrice(hourly, f"owned{spread}{drawn}")
-
-
-def pricing(
-    known: Catalog,
-    usd_per_hour: float | None,
-    sold: Offering | None,
-    provider: str | None,
-    owned: Owned,
-) -> Callable[[Deployment], ReplicaPrice | None]:
-    """How to price a deployment; raises BadParameter where several ways are asked for."""
-    from milp_planner.candidates import prices
-    from milp_planner.errors import did_you_mean
-
-    ways = [usd_per_hour is not None, sold is not None, provider is not None, owned.is_given]
-    if sum(ways) > 1:
-        raise typer.BadParameter(
-            "give one price: --usd-per-hour, --offering, --provider, or that of owned hardware"
-        )
-    if owned.watts is not None and owned.usd_per_kwh is None:
-        raise typer.BadParameter("--usd-per-kwh: required with --watts")
-    if owned.is_given:
-        return owned.price
-    if usd_per_hour is not None:
-        return lambda d: prices.ReplicaPrice(usd_per_hour, "as given")
-    if sold is not None:
-        return lambda d: prices.price_at(sold, d.tensor_parallel)
-    if provider is not None and provider not in known.providers:
-        near = did_you_mean(provider, known.providers)
-        raise typer.BadParameter(f"--provider: no provider {provider!r}{near}")
-    return lambda d: prices.cheapest(known, d.gpu.id, d.tensor_parallel, provider)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -113,15 +114,15 @@ def _positive(metavar: str, help_: str) -> Any:
     return typer.Option(parser=read_positive, metavar=metavar, help=help_)
 
 
-LlmNames = Annotated[str, typer.Option("--llm", metavar="LLM[,LLM]", help="Which LLMs.")]
+LlmNames = Annotated[str | None, typer.Option("--llm", metavar="LLM[,LLM]", help="Which LLMs.")]
 GpuNames = Annotated[
     str | None, typer.Option("--gpu", metavar="GPU[,GPU]", help="Default: the offering's GPU.")
 ]
 InputTokens = Annotated[
-    float, typer.Option("--input", parser=read_tokens, metavar="N", help="Input tokens.")
+    float | None, typer.Option("--input", parser=read_tokens, metavar="N", help="Input tokens.")
 ]
 OutputTokens = Annotated[
-    float, typer.Option("--output", parser=read_tokens, metavar="N", help="Output tokens.")
+    float | None, typer.Option("--output", parser=read_tokens, metavar="N", help="Output tokens.")
 ]
 TensorParallel = Annotated[str, typer.Option(metavar="N[,N]", help="GPUs of a replica.")]
 Precisions = Annotated[
@@ -140,6 +141,14 @@ Tpot = Annotated[
     float | None,
     typer.Option(parser=read_duration_s, metavar="TIME", help="As many as keep it: 50ms."),
 ]
+WholeLatency = Annotated[
+    float | None,
+    typer.Option(parser=read_duration_s, metavar="TIME", help="Of a whole request: 2s."),
+]
+ScenarioFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="YAML with unlike deployments: a row for each."),
+]
 HourlyPrice = Annotated[float | None, _positive("USD", "Price of the whole replica.")]
 OfferingId = Annotated[
     str | None, typer.Option(metavar="ID", help="Priced at provider/name/region.")
@@ -148,7 +157,8 @@ BillingName = Annotated[
     str | None, typer.Option(metavar="NAME", help="Of --offering; default: on demand.")
 ]
 ProviderName = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Priced at this provider's cheapest.")
+    str | None,
+    typer.Option(metavar="NAME", help="Its cheapest GPU, and its API beside."),
 ]
 PurchaseUsd = Annotated[float | None, _positive("USD", "Owned: what the replica cost.")]
 LifetimeYears = Annotated[float, typer.Option(metavar="YEARS", help="Owned: written off over.")]

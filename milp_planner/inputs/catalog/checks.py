@@ -35,6 +35,7 @@ LATENCY_SLACK = 1.25
 """A published tpot may be a median, which lies below the mean that the bound is about."""
 
 LEAST_BYTES_PER_PARAMETER = {
+    "fp32": 4.0,
     "bf16": 2.0,
     "fp16": 2.0,
     "fp8": 1.0,
@@ -251,7 +252,7 @@ def _highest_peak(precision: str, gpu: Gpu) -> float | None:
     """The fastest unit that could compute in that format, TFLOPS; None when one is unknown."""
     if gpu.bf16_tflops is None:
         return None
-    if precision in ("bf16", "fp16"):
+    if precision in ("fp32", "bf16", "fp16"):
         return gpu.bf16_tflops
     peaks = [gpu.bf16_tflops, gpu.fp8_tflops, gpu.int8_tops, gpu.fp4_tflops]
     return max(peak for peak in peaks if peak is not None)

@@ -186,6 +186,7 @@ TABLES: dict[str, Table] = {
         Measurement,
         ("llm", "gpu", "precision", "tensor_parallel", "output_tokens_per_second", *_SOURCED),
         key="key",
+        unwritten=("override", "line"),
     ),
 }
 """In reading order: a row may name what an earlier file defines."""
@@ -240,6 +241,8 @@ class _Loader:
             self.faults.extend(error.faults)
             return []
         self.faults.extend(faults)
+        if "line" in table.unwritten:
+            found = [(line, cells | {"line": line}) for line, cells in found]
         if override and table.is_sourced:
             found = [(line, cells | {"override": True}) for line, cells in found]
         unpriced = _fill_prices(found, table)

@@ -25,7 +25,7 @@ def write_measurements(
     It serves as `catalog:` of a problem and as `--overlay`. Raises InputError when `out` exists, or
     when a row would be refused on loading.
     """
-    table = [row.model_dump(mode="json", exclude={"override"}) for row in rows]
+    table = [row.model_dump(mode="json", exclude={"override", "line"}) for row in rows]
     with new_folder(out) as folder:
         write_table(folder / "measurements.csv", table)
         load_catalog(base, overlays=(*overlays, folder), as_of=made_on)

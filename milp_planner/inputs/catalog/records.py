@@ -58,6 +58,9 @@ class Gpu(Sourced):
     fp8_tflops: Positive | None = None
     """Dense fp8 peak; None where the GPU has no fp8 unit, which then computes at the bf16 rate."""
 
+    fp32_tflops: Positive | None = None
+    """Peak of products of 32-bit floats; None where the GPU's bf16 peak has to tell it."""
+
     int8_tops: Positive | None = None
     fp4_tflops: Positive | None = None
     compute_capability: Positive | None = None
@@ -271,6 +274,9 @@ class Measurement(Sourced):
     lora_adapters: Annotated[int, Field(ge=0)] = 0
     draft_tokens: Annotated[int, Field(ge=0)] = 0
     """Draft tokens of each step, where speculative decoding was on."""
+
+    line: Annotated[int, Field(ge=0)] = 0
+    """Its line in `measurements.csv`, 0 when built in code; set on loading, never written."""
 
     @property
     def key(self) -> tuple[object, ...]:

@@ -72,8 +72,8 @@ class DeploymentSettings(Frozen):
     release of today. vLLM before 0.8 batches at most 256 sequences, before 0.7 it is slower."""
 
     kv_precision: KvPrecision = "auto"
-    """Format of the KV cache. auto: fp8 in TensorRT-LLM under fp8 and 4-bit float weights, else
-    bf16."""
+    """Format of the KV cache. auto: fp8 in TensorRT-LLM under fp8 and 4-bit float weights, fp32
+    under fp32 weights, else bf16."""
 
     memory_share: Annotated[Share, Field(ge=0.1)] = MEMORY_SHARE
     """Share of each GPU's memory that the engine may take; in TensorRT-LLM of what the weights
@@ -151,9 +151,11 @@ class DeploymentSettings(Frozen):
         return tuple(int(part) for part in self.engine_version.split(".")) < release
 
     def kv_format(self, precision: str) -> str:
-        """Format of the KV cache under weights in `precision`: bf16 or fp8."""
+        """Format of the KV cache under weights in `precision`: bf16, fp8 or fp32."""
         if self.kv_precision != "auto":
             return self.kv_precision
+        if precision == "fp32":  # an engine caches what it computes in
+            return "fp32"
         compact = precision in FP8_CACHE_UNDER and self.engine == "tensorrt-llm"
         return "fp8" if compact else "bf16"
 

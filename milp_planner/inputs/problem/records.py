@@ -45,7 +45,7 @@ Glob = Annotated[str, Field(min_length=1, max_length=200)]
 
 Globs = tuple[Glob, ...]
 
-Precision = Literal["bf16", "fp16", "fp8", "int8", "nvfp4", "mxfp4", "int4"]
+Precision = Literal["bf16", "fp16", "fp8", "int8", "nvfp4", "mxfp4", "int4", "fp32"]
 
 
 class Latency(Frozen):

@@ -8,25 +8,32 @@ is advice unless it was measured.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
-from typing import Literal
 
-from milp_planner.candidates.prices import ReplicaPrice, cheapest
+from milp_planner.candidates.prices import ReplicaPrice
 from milp_planner.errors import did_you_mean, input_error
 from milp_planner.inputs.catalog.checks import unknown_gpu, unknown_llm
 from milp_planner.inputs.catalog.files import load_catalog
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.inputs.reading.arguments import check_kind, check_number, check_text
+from milp_planner.questions.deployments.api import estimate_api, token_price_of
+from milp_planner.questions.deployments.points import (
+    first_token_s,
+    latency_of,
+    point_of,
+    roofline_of,
+)
+from milp_planner.questions.deployments.pricing import Payment
+from milp_planner.questions.deployments.records import Deployment, Estimate, Verdict
 from milp_planner.serving import memory
 from milp_planner.serving.derate import DEFAULT_CONFIDENCE, DEFAULT_QUANTILE, planning_quantile
 from milp_planner.serving.gpu_formats import unable
 from milp_planner.serving.operating_point import OperatingPoint, Rejection
 from milp_planner.serving.rates.throughput import ServingModel, default_precisions
-from milp_planner.serving.roofline import Roofline, missing_for_estimate
 from milp_planner.serving.weights import WEIGHT_BYTES
-from milp_planner.units import SECONDS_PER_HOUR, TOKENS_PER_MILLION, shown
+from milp_planner.units import shown
 
 MOST_DEPLOYMENTS = 2_000
 MOST_GPUS_PER_REPLICA = 64
@@ -38,120 +45,10 @@ MOST_OF_AMOUNT = 1e9
 SIZES = (1, 2, 4, 8)
 """GPUs of a replica that are tried where a deployment does not fit."""
 
-Verdict = Literal["fits", "marginal", "does not fit"]
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """One LLM on one replica: what is asked about."""
-
-    llm: Llm
-    gpu: Gpu
-    precision: str
-    tensor_parallel: int
-    input_tokens: float
-    output_tokens: float
-    concurrency: float | None = None
-    """Requests in flight; None takes as many as fit, within `tpot_limit_s`."""
-
-    tpot_limit_s: float | None = None
-    settings: DeploymentSettings = DEFAULT_DEPLOYMENT
-
-    @property
-    def tokens(self) -> float:
-        """Tokens of one request, input and output."""
-        return self.input_tokens + self.output_tokens
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What one deployment does. Figures that cannot be known are None."""
-
-    llm: str
-    gpu: str
-    precision: str
-    tensor_parallel: int
-    input_tokens: float
-    output_tokens: float
-    concurrency: float | None
-
-    verdict: Verdict
-    reason: str
-    """Why it does not fit or cannot be estimated; '' when it can."""
-
-    weights_gib: float | None
-    """On each GPU, as the three below."""
-
-    kv_gib: float | None
-    """KV cache of all requests in flight."""
-
-    reserve_gib: float | None
-    usable_gib: float | None
-    sequences: int
-    """Most requests of this size held at once, n_max; at most the engine's own limit."""
-
-    deployment: str = ""
-    """Engine and settings in words: `vLLM, default settings`."""
-
-    smallest: str = ""
-    """The smallest replica that fits, where this one does not; '' where none does."""
-
-    ttft_s: float | None = None
-    ttft_measured: bool = False
-    tpot_s: float | None = None
-    latency_s: float | None = None
-    """Of one whole request: ttft + (output − 1) · tpot."""
-
-    output_tokens_per_second: float | None = None
-    requests_per_second: float | None = None
-    derate: float | None = None
-    """Factor on the rate that a plan would apply."""
-
-    error_band: tuple[float, float] | None = None
-    """Measured ÷ estimated throughput at its 5th and 95th percentile."""
-
-    source: str = ""
-    source_detail: str = ""
-    bottleneck: str = ""
-    mbu: float | None = None
-    """Share of the memory bandwidth that decoding uses, over all the time."""
-
-    mfu: float | None = None
-    """Share of the compute peak that useful operations use, prefill included."""
-
-    price: ReplicaPrice | None = None
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def needed_gib(self) -> float | None:
-        """Memory that each GPU needs, in GiB."""
-        parts = (self.weights_gib, self.kv_gib, self.reserve_gib)
-        return None if None in parts else sum(part or 0.0 for part in parts)
-
-    @property
-    def usd_per_request(self) -> float | None:
-        """Cost of one request at full load, in USD."""
-        if self.price is None or not self.requests_per_second:
-            return None
-        return self.price.usd_per_hour / SECONDS_PER_HOUR / self.requests_per_second
-
-    @property
-    def usd_per_million_output_tokens(self) -> float | None:
-        """Cost of a million generated tokens at full load, in USD."""
-        each = self.usd_per_request
-        return None if each is None else each / self.output_tokens * TOKENS_PER_MILLION
-
-    @property
-    def usd_per_million_tokens(self) -> float | None:
-        """Cost of a million tokens, input and output together, at full load, in USD."""
-        each = self.usd_per_request
-        tokens = self.input_tokens + self.output_tokens
-        return None if each is None else each / tokens * TOKENS_PER_MILLION
-
 
 def estimate(
     llm: str,
-    gpu: str,
+    gpu: str | None = None,
     *,
     input_tokens: float,
     output_tokens: float,
@@ -159,19 +56,23 @@ def estimate(
     tensor_parallel: int = 1,
     concurrency: float | None = None,
     tpot_limit_s: float | None = None,
+    latency_limit_s: float | None = None,
     usd_per_hour: float | None = None,
+    provider: str | None = None,
     confidence: float = DEFAULT_CONFIDENCE,
     deployment: DeploymentSettings = DEFAULT_DEPLOYMENT,
     catalog: Catalog | None = None,
 ) -> Estimate:
     """What one LLM does on `tensor_parallel` GPUs of a type: memory, speed, cost, bottleneck.
 
-    llm, gpu: names as the catalog knows them. input_tokens, output_tokens: of one request.
-    precision: of the weights; default: the LLM's own. concurrency: requests in flight; default: as
-    many as fit. tpot_limit_s: seconds per output token that must be kept; default: any.
-    usd_per_hour: of the whole replica; default: the cheapest offering on demand. confidence: how
-    sure to be of the speed, 0 to 1. catalog: default: `market`. deployment: engine and settings;
-    default: vLLM, default settings.
+    llm, gpu: names as the catalog knows them; without a GPU the API of `provider` serves.
+    input_tokens, output_tokens: of one request. precision: of the weights; default: the LLM's own.
+    concurrency: requests in flight; default: as many as fit and keep the limits. tpot_limit_s:
+    seconds per output token, latency_limit_s: seconds of a whole request, ttft +
+    (output − 1) · tpot; default: any. usd_per_hour: of the whole replica; default: the cheapest
+    offering on demand, of that provider where one is named. confidence: how sure to be of the
+    speed, 0 to 1. catalog: default: `market`. deployment: engine and settings; default: vLLM,
+    default settings; its `prefix_cache_share` is paid at the price of cached tokens at an API.
 
     Returns an Estimate: GiB on each GPU, seconds, tokens/s of the replica, USD; `verdict` and
     `reason` say where it does not fit.
@@ -187,7 +88,9 @@ def estimate(
     known = load_catalog() if catalog is None else catalog
     check_kind(known, Catalog, "load_catalog()")
     check_text("llm", llm)
-    check_text("gpu", gpu)
+    for name, text in (("gpu", gpu), ("provider", provider)):
+        if text is not None:
+            check_text(name, text)
     check_number("input_tokens", input_tokens, above=0.0, most=MOST_TOKENS)
     check_number("output_tokens", output_tokens, above=0.0, most=MOST_TOKENS)
     check_number(
@@ -196,15 +99,20 @@ def estimate(
     check_number("confidence", confidence, least=0.0, below=1.0)
     check_kind(deployment, DeploymentSettings, "DeploymentSettings(...)")
     if precision is not None:
-        _check_precision(precision)
+        check_precision(precision)
     for name, value in (
         ("concurrency", concurrency),
         ("tpot_limit_s", tpot_limit_s),
+        ("latency_limit_s", latency_limit_s),
         ("usd_per_hour", usd_per_hour),
     ):
         if value is not None:
             check_number(name, value, above=0.0, most=MOST_OF_AMOUNT)
-    served, on = find_llm(known, llm), find_gpu(known, gpu)
+    served = find_llm(known, llm)
+    if gpu is None:
+        price = token_price_of(known, served, provider)
+        return estimate_api(served, price, input_tokens, output_tokens, deployment)
+    on = find_gpu(known, gpu)
     asked = Deployment(
         llm=served,
         gpu=on,
@@ -214,16 +122,16 @@ def estimate(
         output_tokens=output_tokens,
         concurrency=concurrency,
         tpot_limit_s=tpot_limit_s,
+        latency_limit_s=latency_limit_s,
         settings=deployment,
     )
-    price = cheapest(known, on.id, tensor_parallel)
-    if usd_per_hour is not None:
-        price = ReplicaPrice(usd_per_hour, "as given")
+    hourly = Payment(usd_per_hour=usd_per_hour, provider=provider).of(known)(asked)
     quantile = planning_quantile(confidence)
-    return estimate_deployment(asked, ServingModel(known), price=price, quantile=quantile)
+    return estimate_deployment(asked, ServingModel(known), price=hourly, quantile=quantile)
 
 
-def _check_precision(name: str) -> None:
+def check_precision(name: str) -> None:
+    """Raise InputError for what is no weight format."""
     check_text("precision", name)
     if name not in WEIGHT_BYTES:
         known = ", ".join(WEIGHT_BYTES)
@@ -258,10 +166,11 @@ def estimate_deployment(
 
     Three verdicts: `fits` when weights, KV cache and reserve take at most the memory that the
     engine may use, or rows show that more in flight run in turns; `marginal` when they take more
-    than that but no more than the GPU has, or a row shows that they run; else `does not fit`, with the smallest replica that does. Without a
-    concurrency, as many requests as fit within the tpot limit. What does not fit has no speed.
+    than that but no more than the GPU has, or a row shows that they run; else `does not fit`, with
+    the smallest replica that does. Without a concurrency, as many requests as fit within the tpot
+    limit. What does not fit has no speed.
     """
-    point = _point(deployment, model, quantile)
+    point = point_of(deployment, model, quantile)
     n = deployment.concurrency
     if isinstance(point, OperatingPoint) and n is None:
         n = point.concurrency
@@ -282,6 +191,7 @@ def deployments(
     input_tokens: float,
     output_tokens: float,
     tpot_limit_s: float | None = None,
+    latency_limit_s: float | None = None,
     settings: DeploymentSettings = DEFAULT_DEPLOYMENT,
 ) -> list[Deployment]:
     """Every combination, in the order given; without precisions the LLM's own on each GPU.
@@ -289,7 +199,12 @@ def deployments(
     Raises ValueError for more than 2,000 of them.
     """
     found = [
-        Deployment(llm, gpu, precision, tp, input_tokens, output_tokens, n, tpot_limit_s, settings)
+        Deployment(
+            *(llm, gpu, precision, tp, input_tokens, output_tokens, n),
+            tpot_limit_s=tpot_limit_s,
+            latency_limit_s=latency_limit_s,
+            settings=settings,
+        )
         for llm, gpu in product(llms, gpus)
         for precision in precisions or default_precisions(llm, gpu)[:1]
         for tp, n in product(tensor_parallels, concurrencies)
@@ -320,15 +235,6 @@ def smallest_that_fits(d: Deployment, catalog: Catalog) -> str:
 def _holds(d: Deployment, gpu: Gpu, tensor_parallel: int) -> bool:
     held = memory.fit(d.llm, gpu, d.precision, tensor_parallel, d.tokens, d.settings)
     return held.fits and held.needed_gib(max(1.0, d.concurrency or 1.0)) <= held.usable_gib
-
-
-def _point(d: Deployment, model: ServingModel, quantile: float) -> OperatingPoint | Rejection:
-    replica = d.llm, d.gpu, d.precision, d.tensor_parallel, d.input_tokens, d.output_tokens
-    if d.concurrency is None:
-        return model.operating_point(
-            *replica, tpot_limit_s=d.tpot_limit_s, quantile=quantile, settings=d.settings
-        )
-    return model.at(*replica, d.concurrency, quantile=quantile, settings=d.settings)
 
 
 def _fit(d: Deployment, concurrency: float | None) -> Estimate:
@@ -368,19 +274,16 @@ def _with_speed(
     found: Estimate, d: Deployment, model: ServingModel, point: OperatingPoint
 ) -> Estimate:
     """`found` with what the point says, and what the estimate says of its limits."""
-    latency = None
-    if point.ttft_s is not None and point.tpot_s is not None:
-        latency = point.ttft_s + (d.output_tokens - 1) * point.tpot_s
     found, waiting = _held_at_once(found, point.concurrency)
     runs = found.verdict == "fits"  # a measured row proves it, also where paper says otherwise
     return replace(
         found,
         verdict="fits" if runs else "marginal",
         reason="" if runs else f"was measured to run, though on paper {found.reason}",
-        ttft_s=point.ttft_s,
+        ttft_s=first_token_s(d, model, point),
         ttft_measured=point.ttft_measured,
         tpot_s=point.tpot_s,
-        latency_s=latency,
+        latency_s=latency_of(d, model, point),
         output_tokens_per_second=point.requests_per_second * d.output_tokens,
         requests_per_second=point.requests_per_second,
         derate=point.derate,
@@ -405,16 +308,9 @@ def _held_at_once(found: Estimate, concurrency: float | None) -> tuple[Estimate,
     return replace(found, kv_gib=held, verdict="fits"), (said,)
 
 
-def _roofline(d: Deployment, model: ServingModel) -> Roofline | None:
-    if missing_for_estimate(d.llm, d.gpu):
-        return None
-    replica = d.llm, d.gpu, d.precision, d.tensor_parallel, d.input_tokens, d.output_tokens
-    return model.estimate(*replica, d.settings)
-
-
 def _mbu(d: Deployment, model: ServingModel, point: OperatingPoint) -> float | None:
     """Bytes that a decode step reads ÷ (time per token · peak), the time of prefills included."""
-    roofline = _roofline(d, model)
+    roofline = roofline_of(d, model)
     if roofline is None or point.concurrency is None or not point.tpot_s:
         return None
     n = point.concurrency
@@ -423,7 +319,7 @@ def _mbu(d: Deployment, model: ServingModel, point: OperatingPoint) -> float | N
 
 def _mfu(d: Deployment, model: ServingModel, point: OperatingPoint) -> float | None:
     """Useful operations per second ÷ peak."""
-    roofline = _roofline(d, model)
+    roofline = roofline_of(d, model)
     if roofline is None:
         return None
     return point.requests_per_second * roofline.flops_per_request / roofline.peak_flops

@@ -16,6 +16,17 @@ def range_dict(found: ConfidenceRange) -> dict[str, Any]:
         {
             "mix_changes": found.mix_changes,
             "counts_change": found.counts_change,
+            "rows_left_out": [
+                {
+                    "row": worth.name,
+                    "line": worth.row.line,
+                    "measurement": worth.what,
+                    "at_stake_usd_per_month": worth.at_stake_usd_per_month,
+                    "status": worth.plan.status.value,
+                    "dearer_usd_per_month": worth.dearer_usd_per_month,
+                }
+                for worth in found.rows
+            ],
             "cases": [
                 {
                     "quantile": case.quantile,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from milp_planner.questions.confidence import ConfidenceCase, ConfidenceRange
+from milp_planner.questions.row_worth import RowWorth
 from milp_planner.reporting.text.wording import columns, escape, fine_percent, signed_usd, usd
 
 Row = list[str]
@@ -19,6 +20,27 @@ def range_lines(found: ConfidenceRange) -> Iterator[str]:
     else:
         counts = "; only the counts do" if found.counts_change else ""
         yield f"  The mix does not change within the range{counts}."
+    yield from _row_lines(found)
+
+
+def _row_lines(found: ConfidenceRange) -> Iterator[str]:
+    """What the plan costs without each of the rows that most is spent on, dearest first."""
+    if found.planned.cash_usd_per_month is None:
+        return
+    if not found.rows:
+        yield "  No measured or published row is used: nothing to leave out."
+    first = found.most_influential
+    for worth in sorted(found.rows, key=lambda worth: worth is not first):
+        yield f"  Without {escape(worth.name)} ({escape(worth.what)}) {_dearer(worth)}."
+
+
+def _dearer(worth: RowWorth) -> str:
+    more = worth.dearer_usd_per_month
+    if more is None:
+        return "there is no plan"
+    if round(more) == 0:
+        return "this plan costs the same"
+    return f"this plan costs {usd(abs(more))} {'more' if more > 0 else 'less'}"
 
 
 def _cells(case: ConfidenceCase, planned: ConfidenceCase) -> Row:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import exp, log
 
-from milp_planner.inputs.catalog.records import Llm
+from milp_planner.inputs.catalog.records import Llm, Measurement
 from milp_planner.serving import derate
 from milp_planner.serving.rates.measured import CurvePoint, Speed
 
@@ -38,6 +38,8 @@ class Calibration:
 
     rows: int
     llms: tuple[str, ...] = ()
+    measured: tuple[Measurement, ...] = ()
+    """The rows themselves."""
 
     @property
     def detail(self) -> str:
@@ -130,6 +132,7 @@ def _shrunk(points: Sequence[CurvePoint], evidence: str) -> Calibration:
         evidence=evidence,
         rows=len(points),
         llms=tuple(sorted({p.row.llm for p in points if p.row})),
+        measured=tuple(p.row for p in points if p.row),
     )
 
 

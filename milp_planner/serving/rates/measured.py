@@ -77,6 +77,13 @@ class Curve:
         """How far a request size lies from this one; see `distance`."""
         return distance((self.input_tokens, self.output_tokens), (input_tokens, output_tokens))
 
+    def beside(self, n: float) -> tuple[CurvePoint, ...]:
+        """The point of n in flight, else those next to it on either side."""
+        i = bisect_left([p.concurrency for p in self.points], n)
+        if i < len(self.points) and self.points[i].concurrency == n:
+            return self.points[i : i + 1]
+        return self.points[max(0, i - 1) : i + 1]
+
     def ratio(self, of: Callable[[CurvePoint], float], n: float) -> float:
         """A ratio at n in flight: log–log between measured points, constant outside."""
         return interpolate_log([(p.concurrency, of(p)) for p in self.points], n)
@@ -117,6 +124,10 @@ class MeasuredSpeed:
     def rows(self) -> tuple[Measurement, ...]:
         """The rows behind it."""
         return tuple(p.row for _, curve in self.curves for p in curve.points if p.row)
+
+    def rows_at(self, n: float) -> tuple[Measurement, ...]:
+        """The rows that decide the figures at n in flight: of n itself, else those beside it."""
+        return tuple(p.row for _, curve in self.curves for p in curve.beside(n) if p.row)
 
     def measured_concurrencies(self) -> Iterator[float]:
         """Every concurrency that was measured."""

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import log
 
 from milp_planner.serving import derate as evidence_of
 from milp_planner.serving.memory import MemoryFit
 from milp_planner.serving.operating_point import (
+    EngineRate,
     OperatingPoint,
     Question,
     Rejection,
@@ -63,12 +65,20 @@ class RowsOf:
         """The operating point with n in flight."""
         source, evidence = self._standing(n)
         found = point_at(q, self.speed, n, source, evidence, self.detail(q))
+        found = replace(found, rows=self.speed.rows_at(n))
         if self.queued or self.speed.ttft_s(n) is None:
             return found
         if source == "measured" and self.is_direct(n) and self.speed.measured:
             kept = tuple(w for w in found.warnings if "ttft" not in w)
             return replace(found, ttft_s=self.speed.ttft_s(n), ttft_measured=True, warnings=kept)
         return replace(found, ttft_s=self.speed.ttft_s(n))
+
+    def as_measured(self, q: Question, n: float) -> float | None:
+        """Requests/s that the rows measured with n in flight, in their own deployment."""
+        size = q.input_tokens, q.output_tokens
+        ran = self.group.speed_in(*size, self.group.ran_in(q.settings))
+        own = speed_near(self.group.curves(q.settings), *size, ran)
+        return None if own is None else own.requests_per_second(n)
 
     def detail(self, q: Question) -> str:
         """Which rows, and what was done with them."""
@@ -185,6 +195,7 @@ def answer_at(found: Sequence[RowsOf], q: Question, n: float) -> tuple[RowsOf, O
     chosen = preferred(direct or found, q.settings.engine)
     points = [(rows, rows.point(q, n)) for rows in chosen]
     rows, point = min(points, key=lambda pair: pair[1].planned_requests_per_second)
+    point = replace(point, engines=_engine_rates(found, q, n))
     fastest = max(point.requests_per_second for _, point in points)
     if len(points) > 1 and fastest > point.requests_per_second:
         ratio = fastest / point.requests_per_second
@@ -213,6 +224,25 @@ def _held_to(
         tpot_s=None if point.tpot_s is None else point.tpot_s / share,
         source_detail=f"{point.source_detail}; {said}",
     )
+
+
+def _engine_rates(found: Sequence[RowsOf], q: Question, n: float) -> tuple[EngineRate, ...]:
+    """What the rows of each engine measured, where there are several engines: with n in flight,
+    else with the number nearest to it that two of them measured."""
+    closed = [rows for rows in found if rows.group.engine and not rows.queued]
+    if len({rows.group.engine for rows in closed}) < 2:
+        return ()
+    tried = {n, *(m for rows in closed for m in rows.speed.measured_concurrencies())}
+    for m in sorted(tried, key=lambda m: (abs(log(m / n)), m)):
+        rates: dict[str, list[float]] = {}
+        for rows in closed:
+            rate = rows.as_measured(q, m) if rows.is_direct(m) else None
+            if rate is not None:
+                rates.setdefault(rows.group.engine, []).append(rate)
+        if len(rates) > 1:
+            each = sorted(rates.items())
+            return tuple(EngineRate(name, m, min(some), max(some)) for name, some in each)
+    return ()
 
 
 def best_answer(

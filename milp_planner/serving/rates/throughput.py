@@ -217,6 +217,7 @@ class ServingModel:
             ttft_s=estimate.ttft_advice_s,
             bottleneck=estimate.bottleneck(n),
             warnings=warnings,
+            rows=calibration.measured,
         )
 
     def _scaled(self, q: Question, llm: Llm, gpu: Gpu) -> Scaled:
@@ -275,6 +276,8 @@ class ServingModel:
                 f"{assumed:g} GB/s per GPU between joined units of {gpu.id} are assumed; "
                 "deployment.gb_per_s_between_units states them"
             )
+        if q.precision == "fp32":
+            yield "fp32 is not checked: products at the TF32 rate, unless the GPU's row says else"
         if q.settings.speculative is not None:
             yield "draft tokens gain what is stated; what drafting them costs is not modelled"
 
@@ -415,6 +418,7 @@ def _from_raw(q: Question, row: Measurement) -> OperatingPoint:
     """A nominal rate: all tokens/s per GPU × tp × efficiency × batch ÷ tokens of a request."""
     tokens_per_second = row.output_tokens_per_second * q.tensor_parallel * q.raw_multiplier
     point = rate_only(q, tokens_per_second / q.tokens, "raw", evidence_of.RAW, describe([row]))
+    point = replace(point, rows=(row,))
     if q.tpot_limit_s is None:
         return point
     wish = f"tpot wish {1e3 * q.tpot_limit_s:g} ms is not verified: a raw rate has no latency"

@@ -16,6 +16,7 @@ from milp_planner.plans.sentences import first_reason, reason_lines, sentence
 from milp_planner.reporting.documents.options import DEFAULTS, ReportOptions
 from milp_planner.reporting.text.plans.alternatives import alternative_lines
 from milp_planner.reporting.text.plans.amounts import cash_rows, penalty_rows, shown_decimals
+from milp_planner.reporting.text.plans.engines import engine_lines
 from milp_planner.reporting.text.plans.fleet_facts import UNITS, change_lines, resilience_lines
 from milp_planner.reporting.text.plans.hours import when_lines
 from milp_planner.reporting.text.wording import (
@@ -211,6 +212,7 @@ def _facts(plan: Plan, w: WorkloadPlan) -> Iterator[str]:
     sources = _throughput_sources(mine)
     if sources:
         yield f"throughput: {sources}{_deployments(mine)}"
+    yield from engine_lines(mine)
     unmeasured = measure_next(plan)
     if unmeasured is not None and unmeasured.workload == w.name:
         yield f"Measure one to tighten it: {escape(unmeasured.text)}."

@@ -77,7 +77,7 @@ def _planned(planned: PlannedSpeed | None) -> str:
 
 def _row_dict(c: ComparedMeasurement) -> dict[str, Any]:
     return {
-        **c.row.model_dump(mode="json", exclude={"override"}),
+        **c.row.model_dump(mode="json", exclude={"override", "line"}),
         "estimated_tokens_per_second": c.estimated_tokens_per_second,
         "ratio": c.ratio,
         "planned_before": _planned_dict(c.before),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from milp_planner.plans.document import clean
-from milp_planner.questions.deployments.estimate import Estimate
+from milp_planner.inputs.catalog.records import TokenPrice
+from milp_planner.questions.deployments.records import Estimate
 from milp_planner.reporting.documents.csv import to_csv
 from milp_planner.reporting.text.wording import (
     columns,
@@ -22,71 +22,35 @@ from milp_planner.reporting.text.wording import (
 from milp_planner.serving.derate import DEFAULT_QUANTILE
 from milp_planner.serving.rates.throughput import NOT_MODELLED
 
-Row = Mapping[str, Any]
 
-
-def estimates_text(estimates: Sequence[Estimate], quantile: float = DEFAULT_QUANTILE) -> str:
-    """One deployment in a few lines, several as a table with the reasons below it."""
-    lines = _one(estimates[0], quantile) if len(estimates) == 1 else _table(estimates)
+def estimates_text(
+    estimates: Sequence[Estimate],
+    quantile: float = DEFAULT_QUANTILE,
+    names: Sequence[str] = (),
+) -> str:
+    """One deployment in a few lines; several, or those with names, as a table with the reasons."""
+    alone = len(estimates) == 1 and not names
+    lines = _one(estimates[0], quantile) if alone else _table(estimates, names)
     return "\n".join(lines) + "\n"
 
 
-def estimate_dict(e: Estimate) -> dict[str, Any]:
-    """One estimate as a flat row of strings and numbers; the columns of CSV."""
-    low, high = e.error_band or (None, None)
-    return clean(
-        {
-            "llm": e.llm,
-            "gpu": e.gpu,
-            "precision": e.precision,
-            "tensor_parallel": e.tensor_parallel,
-            "input_tokens": e.input_tokens,
-            "output_tokens": e.output_tokens,
-            "concurrency": e.concurrency,
-            "deployment": e.deployment,
-            "verdict": e.verdict,
-            "reason": e.reason,
-            "weights_gib_per_gpu": e.weights_gib,
-            "kv_gib_per_gpu": e.kv_gib,
-            "reserve_gib_per_gpu": e.reserve_gib,
-            "needed_gib_per_gpu": e.needed_gib,
-            "usable_gib_per_gpu": e.usable_gib,
-            "sequences": e.sequences,
-            "smallest_that_fits": e.smallest,
-            "ttft_s": e.ttft_s,
-            "ttft_measured": e.ttft_measured,
-            "tpot_s": e.tpot_s,
-            "latency_s": e.latency_s,
-            "output_tokens_per_second": e.output_tokens_per_second,
-            "requests_per_second": e.requests_per_second,
-            "source": e.source,
-            "source_detail": e.source_detail,
-            "derate": e.derate,
-            "error_p5": low,
-            "error_p95": high,
-            "bottleneck": e.bottleneck,
-            "mbu": e.mbu,
-            "mfu": e.mfu,
-            "usd_per_hour": e.price.usd_per_hour if e.price else None,
-            "price_of": e.price.label if e.price else "",
-            "usd_per_request": e.usd_per_request,
-            "usd_per_million_output_tokens": e.usd_per_million_output_tokens,
-            "usd_per_million_tokens": e.usd_per_million_tokens,
-            "warnings": "; ".join(e.warnings),
-        }
-    )
+def estimates_dict(estimates: Sequence[Estimate], names: Sequence[str] = ()) -> dict[str, Any]:
+    """All estimates as one document, each with its name where they have one."""
+    rows = _rows(estimates, names)
+    return {"deployments" if names else "estimates": rows, "not_modelled": list(NOT_MODELLED)}
 
 
-def estimates_dict(estimates: Sequence[Estimate]) -> dict[str, Any]:
-    """All estimates as one document."""
-    rows = [{**estimate_dict(e), "warnings": list(e.warnings)} for e in estimates]
-    return {"estimates": rows, "not_modelled": list(NOT_MODELLED)}
-
-
-def estimates_csv(estimates: Sequence[Estimate]) -> str:
+def estimates_csv(estimates: Sequence[Estimate], names: Sequence[str] = ()) -> str:
     """A header and one row per estimate."""
-    rows = [estimate_dict(e) for e in estimates]
+    rows = [{**row, "warnings": "; ".join(row["warnings"])} for row in _rows(estimates, names)]
     return to_csv(rows[0], rows)
+
+
+def _rows(estimates: Sequence[Estimate], names: Sequence[str]) -> list[dict[str, Any]]:
+    rows = [e.to_dict() for e in estimates]
+    if not names:
+        return rows
+    return [{"name": name, **row} for name, row in zip(names, rows, strict=True)]
 
 
 def _one(e: Estimate, quantile: float) -> list[str]:
@@ -107,10 +71,14 @@ def _what(e: Estimate) -> str:
 
 
 def _replica(e: Estimate) -> str:
+    if e.token_price is not None:
+        return f"{escape(e.llm)} at the API of {escape(e.token_price.provider)}"
     return f"{escape(e.llm)} {escape(e.precision)} on {e.tensor_parallel} x {escape(e.gpu)}"
 
 
 def _memory(e: Estimate) -> str:
+    if e.token_price is not None:
+        return _token_prices(e.token_price)
     if e.needed_gib is None or e.usable_gib is None:
         smallest = f"; the smallest that fits: {escape(e.smallest)}" if e.smallest else ""
         return f"{e.verdict}: {escape(e.reason)}{smallest}"
@@ -143,26 +111,48 @@ def _speed(e: Estimate, quantile: float) -> Iterator[str]:
         yield escape(e.source_detail)
 
 
+def _token_prices(price: TokenPrice) -> str:
+    asked = [
+        (price.usd_per_m_input_tokens, "input"),
+        (price.usd_per_m_cached_tokens, "cached input"),
+        (price.usd_per_m_output_tokens, "output"),
+    ]
+    parts = (f"{usd_per_million(usd)} {what}" for usd, what in asked if usd is not None)
+    return f"per token: {', '.join(parts)}, per 1M tokens ({escape(price.id)})"
+
+
 def _costs(e: Estimate) -> Iterator[str]:
+    if e.token_price is not None:
+        yield from _per_million(e, "at the API, whatever the load")
+        return
     if e.price is None:
         yield "no price: no offering of this GPU can hold the replica; --usd-per-hour states one"
         return
     price = f"at ${e.price.usd_per_hour:,.2f}/h ({escape(e.price.label)})"
+    found = list(_per_million(e, price))
+    yield from found or [f"no cost per request {price}"]
+
+
+def _per_million(e: Estimate, at: str) -> Iterator[str]:
     output, every = e.usd_per_million_output_tokens, e.usd_per_million_tokens
     if e.usd_per_request is None or output is None or every is None:
-        yield f"no cost per request {price}"
         return
     per_million = f"{usd_per_million(output)} per 1M output tokens, {usd_per_million(every)} per 1M"
-    yield f"{per_million} of all tokens, ${_two_digits(e.usd_per_request)} per request {price}"
+    yield f"{per_million} of all tokens, ${_two_digits(e.usd_per_request)} per request {at}"
 
 
-def _table(estimates: Sequence[Estimate]) -> list[str]:
-    head = ["LLM", "GPU", "precision", "tp", "batch", "verdict", "GiB/GPU", "tpot", "tok/s"]
-    head += ["req/s", "$/h", "$/1M out", "$/request", "limit", "MBU", "MFU", "source"]
+def _table(estimates: Sequence[Estimate], names: Sequence[str]) -> list[str]:
+    head = ["LLM", "GPU", "precision", "tp", "batch", "verdict", "GiB/GPU", "tpot", "request"]
+    head += ["tok/s", "req/s", "$/h", "$/1M out", "$/request", "limit", "MBU", "MFU", "source"]
     rows = [head, *(_cells(e) for e in estimates)]
+    align = "<<<>><>>>>>>>><>><"
+    if names:
+        titles = ["deployment", *map(escape, names)]
+        rows = [[title, *row] for title, row in zip(titles, rows, strict=True)]
+        align = f"<{align}"
     reasons = dict.fromkeys(f"  {_replica(e)}: {_why(e)}" for e in estimates if e.reason)
     served = dict.fromkeys(f"  {escape(e.deployment)}" for e in estimates)
-    return [*columns(rows, "<<<>><>>>>>>><>><"), *([""] if reasons else []), *reasons, "", *served]
+    return [*columns(rows, align), *([""] if reasons else []), *reasons, "", *served]
 
 
 def _why(e: Estimate) -> str:
@@ -176,13 +166,14 @@ def _cells(e: Estimate) -> list[str]:
     output, each = e.usd_per_million_output_tokens, e.usd_per_request
     return [
         escape(e.llm),
-        escape(e.gpu),
+        escape(e.gpu if e.token_price is None else f"API of {e.token_price.provider}"),
         escape(e.precision),
-        str(e.tensor_parallel),
+        str(e.tensor_parallel or "-"),
         "-" if e.concurrency is None else count(e.concurrency),
         e.verdict,
         memory,
         "-" if e.tpot_s is None else duration(e.tpot_s),
+        "-" if e.latency_s is None else duration(e.latency_s),
         "-" if e.output_tokens_per_second is None else _whole(e.output_tokens_per_second),
         "-" if e.requests_per_second is None else number(e.requests_per_second),
         "-" if e.price is None else f"{e.price.usd_per_hour:,.2f}",
