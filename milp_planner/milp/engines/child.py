@@ -23,10 +23,10 @@ from pathlib import Path
 
 GRACE_S = 1.0  # past its time limit, the child is asked to stop and to write what it has
 INTERRUPT_GRACE_S = 1.0  # CBC writes within 0.7 s; after this it is killed
-LEAST_GRACE_S = 0.1
+LEAST_GRACE_S, LEAST_INTERRUPT_GRACE_S = 0.1, 0.3
 GRACE_SHARE = 0.1
-"""Grace is this share of the time limit, from `LEAST_GRACE_S` to `GRACE_S`: who has a second wants
-the answer not two seconds later."""
+"""Grace is this share of the time limit, between the least and the most: who has a second does not
+want the answer two seconds later."""
 
 POLL_S = 0.02  # how often the watchdog looks at `cancel`
 
@@ -123,13 +123,14 @@ class Watchdog(threading.Thread):
         self._child, self._cancel = child, cancel
         self._ask_to_stop, self._cancel_grace_s = ask_to_stop, cancel_grace_s
         self._time_limit_s = time_limit_s
-        self._grace_share_s = max(LEAST_GRACE_S, GRACE_SHARE * time_limit_s)
 
     def run(self) -> None:
         """Look after the child until it is gone, or has said what was wanted of it."""
         asked_s: float | None = None
-        ends_s = time.monotonic() + self._time_limit_s + min(GRACE_S, self._grace_share_s)
-        patience_s = min(INTERRUPT_GRACE_S, self._grace_share_s)
+        share_s = GRACE_SHARE * self._time_limit_s
+        grace_s = min(GRACE_S, max(LEAST_GRACE_S, share_s))
+        patience_s = min(INTERRUPT_GRACE_S, max(LEAST_INTERRUPT_GRACE_S, share_s))
+        ends_s = time.monotonic() + self._time_limit_s + grace_s
         while not self.finished.wait(POLL_S):
             now_s = time.monotonic()
             if self._cancel.is_set() and not self.cancelled:

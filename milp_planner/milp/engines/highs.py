@@ -185,9 +185,7 @@ def _read(answer: Mapping[str, Any], columns: Sequence[str], mps: Path) -> Solve
     if not values:
         if status == "kOptimal":
             return replace(failed, reason="says optimal but gives no feasible values")
-        return replace(
-            known, status=EngineStatus.NO_SOLUTION, bound=bound, reason=STOPPED[status]
-        )
+        return replace(known, status=EngineStatus.NO_SOLUTION, bound=bound, reason=STOPPED[status])
     if fault := fault_in_values(values, columns, mps):
         return replace(failed, reason=fault)
     known = replace(known, values=values, objective=float(answer["objective"]), bound=bound)
@@ -231,14 +229,21 @@ def _noise(objective: float) -> float:
     return max(ABSOLUTE_GAP, RELATIVE_NOISE * abs(objective))
 
 
-def _without_answer(
-    reply: Reply, incumbent: Path, columns: Sequence[str], mps: Path
-) -> SolverRun:
+def _version() -> str:
+    """As its package says it: for a run that was killed before it could."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    with contextlib.suppress(PackageNotFoundError):
+        return version("highspy")
+    return ""
+
+
+def _without_answer(reply: Reply, incumbent: Path, columns: Sequence[str], mps: Path) -> SolverRun:
     """What is known of a run that ended without a word: the best plan that it wrote down."""
     if not (reply.cancelled or reply.killed):
         return replace(_failed(_ended_by(reply.exit_code)), crashed=(reply.exit_code or 0) < 0)
     reason = KILLED_LATE if reply.killed else StopReason.CANCELLED
-    run = SolverRun(HIGHS, "", EngineStatus.NO_SOLUTION, reason=reason)
+    run = SolverRun(HIGHS, _version(), EngineStatus.NO_SOLUTION, reason=reason)
     found = _last_incumbent(incumbent)
     if found is None or fault_in_values(found[1], columns, mps):
         return run
