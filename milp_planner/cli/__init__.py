@@ -5,6 +5,7 @@ To add a command, write a function that returns its exit code and name it in `ap
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from milp_planner.cli.parts.signals import leaving_nothing_to_do, signals_exit_at_once
@@ -14,9 +15,19 @@ __all__ = ["main"]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line, `sys.argv` by default, and return its exit code."""
+    if argv is None:
+        _leave_out_highspy()
     with signals_exit_at_once():
         from milp_planner.cli.entry import run_command_line
     code = run_command_line(argv)
     if argv is None:
         leaving_nothing_to_do()
     return code
+
+
+def _leave_out_highspy() -> None:
+    """Keep PuLP from importing highspy, and NumPy with it: HiGHS runs in a worker process.
+
+    Only in a process of our own: who uses the library may want PuLP's HiGHS.
+    """
+    sys.modules.setdefault("highspy", None)  # type: ignore[arg-type]  # as Python documents it

@@ -202,9 +202,7 @@ class _Reader:
             deployment=part.deployment,
             points=tuple(_point(q, part.replicas_per_unit) for q in classes),
             shares=tuple(q.share for q in classes),
-            deployment=part.deployment,
             classes=known if len(known) == len(classes) else (),
-            deployment=part.deployment,
         )
         units = _units_by_block(part, path)
         if len(units) != len(self.blocks):

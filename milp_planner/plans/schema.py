@@ -70,7 +70,6 @@ class PurchasePart(Part):
     units: int
     gpus: int
     precision: str
-    deployment: str = ""
     tensor_parallel: int
     replicas_per_unit: int
     units_joined: int = Field(default=1, ge=1)
@@ -84,7 +83,6 @@ class PurchasePart(Part):
     requests_share: float
     capacity_requests_per_second: float
     throughput_source: str
-    deployment: str
     derate: float | None
     tpot_s: float | None
     ttft_s: float | None

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.milp.engines.certify import CertifiedRun, solve_certified
+from milp_planner.milp.engines.certify import solve_certified
 from milp_planner.milp.engines.outcome import HIGHS, EngineStatus
 from milp_planner.milp.engines.scratch import scratch_folder
+from milp_planner.milp.engines.verdict import CertifiedRun
 from milp_planner.milp.presolve.dominance import Pruned, all_of, prune, without_twins
 from milp_planner.milp.presolve.forced_use import Required, keep_required, require
 from milp_planner.milp.presolve.lazy_rows import relaxed_values
@@ -212,6 +213,7 @@ class Optimizer:
                 judge=judge,
                 cancel=self.session.cancel,
                 nodes=most_nodes(model) if query.for_a_tie else None,
+                confirm=not query.for_a_tie,
             )
         return replace(run, values=self._tidy(model, run.values))
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from milp_planner.inputs.problem.records import Problem
-from milp_planner.milp.engines.certify import CertifiedRun
 from milp_planner.milp.engines.outcome import EngineStatus
+from milp_planner.milp.engines.verdict import CertifiedRun
 from milp_planner.milp.program.lexicographic import (
     SCALE,
     Held,

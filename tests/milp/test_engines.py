@@ -277,6 +277,7 @@ def test_a_cbc_that_overstays_is_asked_for_what_it_has(
 ) -> None:
     monkeypatch.setattr(child, "GRACE_S", 0.1)
     monkeypatch.setattr(child, "INTERRUPT_GRACE_S", 5.0)
+    monkeypatch.setattr(child, "LEAST_INTERRUPT_GRACE_S", 5.0)
     forgets_its_limit = 'shift 3; exec "$REAL" model.mps -sec 60 "$@"'
     mps = slow().write(tmp_path / "m.mps")
     outcome = run_cbc(

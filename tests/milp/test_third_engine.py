@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from milp_planner import Status, load_problem, solve
-from milp_planner.milp.engines.certify import CertifiedRun, solve_certified
+from milp_planner.milp.engines.certify import solve_certified
 from milp_planner.milp.engines.outcome import EngineStatus
+from milp_planner.milp.engines.verdict import CertifiedRun
 from milp_planner.solving import optimum
 from tests.support.random_problems import random_case
 

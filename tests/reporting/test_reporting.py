@@ -166,14 +166,14 @@ def test_a_plan_without_proof_says_its_gap_and_bound():
     shown = text(plan(status=Status.FEASIBLE, bound=6740.0, proof=replace(unproven, seconds=60.0)))
     assert shown.startswith(
         "Best plan found: $6,826 per month ($0.63 per 1M tokens)"
-        "      gap 1.3 %, no plan scores below $6,740, 60.0 s\n"
+        "      CBC unfinished, gap 1.3 %, no plan scores below $6,740, 60.0 s\n"
     )
 
 
 def test_a_proof_by_one_solver_says_so():
     alone = replace(PROVEN, certified=False, certified_by=("highs",), notes=("no CBC runs here",))
     shown = text(plan(proof=alone))
-    assert "proven by HiGHS alone" in shown
+    assert "optimal by HiGHS alone" in shown
     assert "\nNote: no CBC runs here\n" in shown
 
 

@@ -31,6 +31,10 @@ FEW_COLUMNS = 1_000
 """Up to which the engines are set for small models: branching needs no help to find plans there."""
 
 
+KILLED_LATE = "killed: it did not stop at its time limit"
+OUT_OF_MEMORY = "memory ran out"
+
+
 class StopReason(StrEnum):
     """Why an engine stopped or failed, where it is one of these, in the words that tell it."""
 

@@ -71,7 +71,6 @@ NO_RULE: Final = {
     "catalog": "says which offerings there are, before any rule",
     "workloads.name": "a label",
     "workloads.llm": "makes the candidates and their rates",
-    "workloads.deployment.*": "makes the candidates and their rates",
     "workloads.traffic.*": "makes the blocks and their rates",
     "workloads.requests.*": "makes the request classes",
     "workloads.rates.*": "makes the candidates and their rates",

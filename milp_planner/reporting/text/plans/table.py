@@ -37,6 +37,8 @@ from milp_planner.reporting.text.wording import (
 )
 
 SHA_DIGITS = 8
+UNFINISHED = frozenset(("feasible", "no solution"))
+"""What an engine says of itself that was stopped before its proof."""
 
 
 def plan_text(plan: Plan, options: ReportOptions = DEFAULTS) -> str:
@@ -103,13 +105,29 @@ def _proof_words(plan: Plan, options: ReportOptions) -> Iterator[str]:
     proof = plan.proof
     by = escape(" and ".join(_engine_names(proof)))
     if plan.status in (Status.OPTIMAL, Status.INFEASIBLE) and by:
-        yield f"certified by {by}" if proof.certified else f"proven by {by} alone"
+        yield f"certified by {by}" if proof.certified else f"{plan.status.value} by {by} alone"
+    if unfinished := _unfinished(plan):
+        yield f"{escape(' and '.join(unfinished))} unfinished"
     if plan.status.has_plan:
         yield "gap unknown" if plan.gap is None else f"gap {fine_percent(plan.gap)}"
     if plan.status in (Status.FEASIBLE, Status.NO_PLAN) and plan.bound is not None:
         yield f"no plan scores below {usd(plan.bound)}"
     if not options.reproducible and proof.engines:
         yield f"{proof.seconds:.1f} s"
+
+
+def _unfinished(plan: Plan) -> list[str]:
+    """Engines that were stopped before they had anything to prove."""
+    gap = plan.gap
+    if plan.status is Status.FEASIBLE and gap is not None and gap <= plan.provenance.gap_asked:
+        return []
+    last = {engine.name: engine.status.split(", ") for engine in plan.proof.engines}
+    proved = {name.lower() for name in plan.proof.certified_by}
+    return [
+        name
+        for name, statuses in last.items()
+        if name.lower() not in proved and not UNFINISHED.isdisjoint(statuses)
+    ]
 
 
 def _engine_names(proof: Proof) -> list[str]:
