@@ -258,8 +258,9 @@ def estimate_deployment(
 
     Three verdicts: `fits` when weights, KV cache and reserve take at most the memory that the
     engine may use, or rows show that more in flight run in turns; `marginal` when they take more
-    than that but no more than the GPU has, or a row shows that they run; else `does not fit`, with the smallest replica that does. Without a
-    concurrency, as many requests as fit within the tpot limit. What does not fit has no speed.
+    than that but no more than the GPU has, or a row shows that they run; else `does not fit`, with
+    the smallest replica that does. Without a concurrency, as many requests as fit within the tpot
+    limit. What does not fit has no speed.
     """
     point = _point(deployment, model, quantile)
     n = deployment.concurrency
