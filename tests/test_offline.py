@@ -32,7 +32,7 @@ sys.addaudithook(refuse)
 from milp_planner.cli import main
 quickstart = sys.argv[1]
 commands = [
-    ["check", "toy.yaml"], ["options", "toy.yaml"], ["solve", "toy.yaml"],
+    ["check", "toy.yaml"], ["candidates", "toy.yaml"], ["solve", "toy.yaml"],
     ["solve", quickstart, "--json"], ["catalog", "list"], ["catalog", "check", "market"],
     ["init", "new.yaml"], ["schema"], ["--help"],
 ]

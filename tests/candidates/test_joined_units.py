@@ -21,7 +21,7 @@ from milp_planner.serving.memory import fit
 from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.serving.roofline import Roofline, roofline
 from milp_planner.solving.prepare import prepare
-from tests.support.serving_toys import box, catalog, rent, toy
+from tests.support.serving.toys import box, catalog, rent, toy
 
 BIG = toy(id="big", parameters_b=120.0)
 ACROSS = DeploymentSettings(units_per_replica=2, pipeline_parallel=1)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from milp_planner.cli.commands import authoring
+from milp_planner.cli.commands import init
 from milp_planner.cli.parts import exit_codes
 from tests.support.toy import ENVIRONMENT
 
@@ -46,8 +46,8 @@ def test_devices_are_read_no_further_than_a_file(run):
 def without_rights(run, folder, monkeypatch):
     """A folder that may not be written to; for root, as somebody whom permissions bind."""
     run("solve", "toy.yaml")  # imports all that there is to import, which may be closed to others
-    example = authoring.example()  # and so may be the file it is read from
-    monkeypatch.setattr(authoring, "example", lambda: example)
+    example = init.example()  # and so may be the file it is read from
+    monkeypatch.setattr(init, "example", lambda: example)
     with tempfile.TemporaryDirectory() as closed:
         shutil.copytree(folder, closed, dirs_exist_ok=True)
         monkeypatch.chdir(closed)

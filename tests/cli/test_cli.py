@@ -301,7 +301,7 @@ def test_a_file_that_is_not_there_is_named_with_its_neighbour(run):
         (["solve", "toy.yaml", "--as-of", "soon"], "'soon' is not a date"),
         (["solve", "toy.yaml", "--format", "xml"], "'xml' is not one of text, json, csv"),
         (["solve", "toy.yaml", "--json", "-f", "csv"], "--json and --format csv contradict"),
-        (["options", "toy.yaml", "--workload", "chatt"], "did you mean 'chat'?"),
+        (["candidates", "toy.yaml", "--workload", "chatt"], "did you mean 'chat'?"),
         (["catalog", "list", "cars"], "'llms', 'gpus', 'offerings', 'providers'"),
         (["catalog", "show", "bigg", "--catalog", "toy"], "did you mean 'big'?"),
     ],

@@ -1,4 +1,4 @@
-"""The commands beside `solve`: check, options, init, schema, catalog, and the help."""
+"""The commands beside `solve`: check, candidates, init, schema, catalog, and the help."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytest_plugins = ["tests.support.toy_cli"]
 PROBLEMS = ROOT / "problems"
 
 
-# ---- check and options
+# ---- check and candidates
 
 
 def test_check_summarises_without_solving(run, folder, monkeypatch):
@@ -65,7 +65,7 @@ def test_check_of_a_workload_that_nothing_serves_is_exit_3(run, folder):
 
 def test_options_sorts_candidates_by_price_of_capacity(run):
     # Big: 4 x 720 / 10 = $288 per request/s; small: 1.5 x 720 / 3 = $360.
-    code, out, _ = run("options", "toy.yaml")
+    code, out, _ = run("candidates", "toy.yaml")
     assert code == 0
     rows = [line.split() for line in out.splitlines() if "/eu-1" in line or "/us-1" in line]
     assert rows == [
@@ -76,11 +76,11 @@ def test_options_sorts_candidates_by_price_of_capacity(run):
 
 def test_options_gives_every_offering_turned_down_its_reason(run, folder):
     file = write(folder, "denied.yaml", "policy:", "limits: {gpus: {deny: [small]}}\npolicy:")
-    _, out, _ = run("options", file, "--all")
+    _, out, _ = run("candidates", file, "--all")
     assert "chat  tiny: 1 candidate, 1 offering turned down" in out
     assert "… is denied by limits.gpus.deny" in out
     assert "bolt/small/us-1  dedicated  small is denied by limits.gpus.deny (small)" in out
-    [chat] = json.loads(run("options", file, "--json")[1])["workloads"]
+    [chat] = json.loads(run("candidates", file, "--json")[1])["workloads"]
     assert chat["turned_down"]["offerings"] == [
         {
             "offering": "bolt/small/us-1",
@@ -92,7 +92,7 @@ def test_options_gives_every_offering_turned_down_its_reason(run, folder):
 
 
 def test_options_of_one_workload(run):
-    assert run("options", "toy.yaml", "--workload", "chat")[0] == 0
+    assert run("candidates", "toy.yaml", "--workload", "chat")[0] == 0
 
 
 # ---- init and schema

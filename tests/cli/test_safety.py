@@ -16,7 +16,7 @@ import pytest
 
 from milp_planner import InputError
 from milp_planner.cli import main
-from milp_planner.cli.commands import authoring
+from milp_planner.cli.commands import init
 from milp_planner.cli.parts import exit_codes, streams
 from milp_planner.inputs.catalog.writing import new_folder
 from milp_planner.questions import solve as planner
@@ -67,8 +67,8 @@ COMMANDS = (
     ("solve", "toy.yaml", "--format", "csv"),
     ("check", "toy.yaml"),
     ("check", "toy.yaml", "--json"),
-    ("options", "toy.yaml", "--all"),
-    ("options", "toy.yaml", "--json"),
+    ("candidates", "toy.yaml", "--all"),
+    ("candidates", "toy.yaml", "--json"),
     ("catalog", "list", "--catalog", "toy"),
     ("catalog", "list", "gpus", "--catalog", "toy"),
     ("catalog", "list", "offerings", "--catalog", "toy", "--json"),
@@ -261,7 +261,7 @@ def test_a_new_file_gets_the_rights_of_any_new_file(run, folder):
 
 def test_the_example_is_what_init_writes(run, folder):
     assert run("init", "new.yaml")[0] == 0
-    assert (folder / "new.yaml").read_text(encoding="utf-8") == authoring.example()
+    assert (folder / "new.yaml").read_text(encoding="utf-8") == init.example()
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])

@@ -197,7 +197,7 @@ def test_a_candidate_that_carries_next_to_nothing_is_turned_down(run, folder):
     code, out, err = run("solve", "toy.yaml", "--json")
     assert (code, err) == (0, "")
     assert [p["offering"] for p in json.loads(out)["purchases"]] == ["acme/big/eu-1"]
-    out = run("options", "toy.yaml", "--all")[1]
+    out = run("candidates", "toy.yaml", "--all")[1]
     assert "it would take 1.3e+10 units to serve the peak; that is out of reach" in out
 
 
@@ -323,7 +323,7 @@ def test_a_missing_price_is_unavailable_and_never_free(run, folder):
     ],
 )
 def test_a_folder_on_the_command_line_is_told_with_its_option(run, arguments, expected):
-    for command in ("check", "solve", "options"):
+    for command in ("check", "solve", "candidates"):
         assert run(command, "toy.yaml", *arguments) == (exit_codes.INPUT, "", f"{expected}\n")
 
 

@@ -166,7 +166,7 @@ def test_a_manifest_with_something_wrong_is_read_or_refused(tmp_path_factory, ce
 COMMANDS = [
     "solve",
     "check",
-    "options",
+    "candidates",
     "schema",
     "catalog",
     "catalog list",

@@ -11,7 +11,7 @@ from milp_planner.inputs.problem.records import Problem
 from milp_planner.plans.records import Plan
 from milp_planner.questions.solve import solve
 from milp_planner.reporting.text.plans.engines import engine_lines
-from tests.support.serving_toys import catalog, measured
+from tests.support.serving.toys import catalog, measured
 
 TUNED = {"tuning": "tuned", "kv_precision": "bf16"}
 

@@ -16,7 +16,7 @@ from milp_planner.errors import ArgumentError, InputError
 from milp_planner.inputs.catalog.records import Catalog, TokenPrice
 from milp_planner.inputs.problem.deployment import DeploymentSettings
 from tests.questions.test_estimate import write_folder
-from tests.support.serving_toys import SOURCE, catalog, measured
+from tests.support.serving.toys import SOURCE, catalog, measured
 from tests.test_docs import THE_COMMANDS, blocks
 
 TUNED = DeploymentSettings(tuning="tuned")

@@ -6,7 +6,7 @@ import pytest
 
 from milp_planner.serving.gpu_formats import compute_flops
 from milp_planner.serving.roofline import roofline
-from tests.support.serving_toys import box, toy
+from tests.support.serving.toys import box, toy
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from milp_planner.serving.rates.row_answers import MOST_ABOVE_SEEN, ROUNDING
 from milp_planner.serving.rates.row_groups import stated_in
 from milp_planner.serving.rates.throughput import NOTICED, ServingModel
 from milp_planner.serving.rates.worse_hardware import is_worse
-from tests.support.serving_toys import catalog, measured
+from tests.support.serving.toys import catalog, measured
 
 TUNED = DeploymentSettings(tuning="tuned")
 COMPILED = DeploymentSettings(engine="tensorrt-llm")

@@ -26,8 +26,8 @@ for file in sys.argv[1:]:
         ["solve", file, "--reproducible", "--format", "csv"],
         ["solve", file, "--reproducible", "--json"],
         ["check", file, "--json"],
-        ["options", file, "--all"],
-        ["options", file, "--json"],
+        ["candidates", file, "--all"],
+        ["candidates", file, "--json"],
     ):
         print(command[0], main(command))
 main(["catalog", "list", "offerings", "--json"])

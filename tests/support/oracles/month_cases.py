@@ -151,7 +151,7 @@ def billed_months(draw: st.DrawFn) -> Case:
     spot_loss = draw(st.sampled_from([0.0, 0.1]))
     spot_share = draw(st.sampled_from([None, 0.5]))
     share = None if tokens else spot_share
-    terms = {"ceiling": 0.75, "spot_loss": spot_loss, "max_spot_share": share}
+    terms = {"ceiling": 0.75, "spot_loss": spot_loss, "spot_share": share}
     return case_of(tuple(rented), draw(blocks()), terms, tokens)
 
 
