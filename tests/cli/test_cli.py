@@ -167,7 +167,7 @@ def solved_as(monkeypatch):
 
 
 def test_exit_5_is_a_missing_proof_that_was_required(run, solved_as):
-    solved_as(status=Status.FEASIBLE, bound=3900.0)
+    solved_as(status=Status.FEASIBLE, lower_bound_usd_per_month=3900.0)
     code, out, _ = run("solve", "toy.yaml")
     assert code == 0
     assert out.startswith("Best plan found: $3,960 per month")
@@ -180,13 +180,13 @@ def test_exit_5_is_a_missing_proof_that_was_required(run, solved_as):
 
 
 def test_a_plan_within_the_gap_asked_for_is_proof_enough(run, solved_as):
-    solved_as(status=Status.FEASIBLE, bound=3900.0)
+    solved_as(status=Status.FEASIBLE, lower_bound_usd_per_month=3900.0)
     assert run("solve", "toy.yaml", "--require-optimal", "--gap", "2%")[0] == 0
     assert run("solve", "toy.yaml", "--require-optimal", "--gap", "1%")[0] == exit_codes.UNPROVEN
 
 
 def test_exit_6_is_no_plan_without_proof(run, solved_as):
-    nothing = dict.fromkeys(("cash_usd_per_month", "score_usd_per_month", "bound"))
+    nothing = dict.fromkeys(("cash_usd_per_month", "score_usd_per_month", "lower_bound_usd_per_month"))
     solved_as(status=Status.NO_PLAN, purchases=(), workloads=(), alternatives=(), **nothing)
     code, out, _ = run("solve", "toy.yaml", "--max-cost", "1")
     assert code == exit_codes.NO_PLAN

@@ -163,7 +163,13 @@ def test_users_are_counted_as_users():
 def test_a_plan_without_proof_says_its_gap_and_bound():
     unproven = Proof(False, (), (EngineReport("CBC", "2.10.3", "feasible", 7000, 6600, 60.0),))
     # (6825.60 - 6740) / 6825.60 = 1.25 %
-    shown = text(plan(status=Status.FEASIBLE, bound=6740.0, proof=replace(unproven, seconds=60.0)))
+    shown = text(
+        plan(
+            status=Status.FEASIBLE,
+            lower_bound_usd_per_month=6740.0,
+            proof=replace(unproven, seconds=60.0),
+        )
+    )
     assert shown.startswith(
         "Best plan found: $6,826 per month ($0.63 per 1M tokens)"
         "      CBC unfinished, gap 1.3 %, no plan scores below $6,740, 60.0 s\n"
@@ -196,7 +202,7 @@ def test_an_infeasible_problem_gives_its_reasons_and_no_fleet():
 
 
 def test_stopping_with_nothing_is_not_called_infeasible():
-    shown = text(no_plan(Status.NO_PLAN, bound=512.0))
+    shown = text(no_plan(Status.NO_PLAN, lower_bound_usd_per_month=512.0))
     assert shown.startswith("No plan found before the solvers stopped, which does not prove that")
     assert "no plan scores below $512" in shown
     assert "certified" not in shown

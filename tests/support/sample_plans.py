@@ -115,7 +115,7 @@ def plan(*purchases: Purchase, **fields: Any) -> Plan:
         "status": Status.OPTIMAL,
         "score_usd_per_month": cash,
         "cash_usd_per_month": cash,
-        "bound": cash,
+        "lower_bound_usd_per_month": cash,
         "costs": {"rent": cash, "per_token": 0.0, "switching": 0},
         "purchases": purchases,
         "routes": tuple(Route(p.candidate, CHAT, MONTH, 1.0, 5.787) for p in purchases),
@@ -128,7 +128,7 @@ def plan(*purchases: Purchase, **fields: Any) -> Plan:
 
 
 def no_plan(status: Status, *reasons: str, **fields: Any) -> Plan:
-    nothing: dict[str, Any] = dict.fromkeys(("score_usd_per_month", "cash_usd_per_month", "bound"))
+    nothing: dict[str, Any] = dict.fromkeys(("score_usd_per_month", "cash_usd_per_month", "lower_bound_usd_per_month"))
     empty = {"purchases": (), "routes": (), "workloads": (), "costs": {}}
     return replace(
         plan(), status=status, reasons=tuple(map(Said, reasons)), **{**nothing, **empty, **fields}
