@@ -49,6 +49,8 @@ def test_the_document_is_the_plan_in_full_precision():
             "derate": 0.83,
             "source": "estimated",
             "detail": "",
+            "engine": "",
+            "engines": [],
         }
     ]
     assert found["proof"]["certified_by"] == ["cbc", "highs"]

@@ -35,7 +35,6 @@ LATENCY_SLACK = 1.25
 """A published tpot may be a median, which lies below the mean that the bound is about."""
 
 LEAST_BYTES_PER_PARAMETER = {
-    "fp32": 4.0,
     "bf16": 2.0,
     "fp16": 2.0,
     "fp8": 1.0,
@@ -43,6 +42,7 @@ LEAST_BYTES_PER_PARAMETER = {
     "mxfp4": 0.5,
     "nvfp4": 0.5,
     "int4": 0.5,
+    "fp32": 4.0,
 }
 """Bytes per weight without scales: the least that a decode step can read."""
 

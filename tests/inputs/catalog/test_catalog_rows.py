@@ -97,7 +97,7 @@ def test_all_faults_of_all_files_come_at_once(tmp_path: Path) -> None:
         "(found 'Big')",
         "own/token_prices.csv:2: usd_per_m_output_tokens: must be greater than 0 (is 0)",
         "own/measurements.csv:2: precision: 'bf17' is not one of bf16, fp16, fp8, int8, mxfp4, "
-        "nvfp4, int4",
+        "nvfp4, int4, fp32",
     ]
 
 
