@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "milp_planner"
 
 # Lower layers first. A module may import from its own layer and from those above it in this list.
 LAYERS = [
-    ("_version", "errors", "units"),
+    ("_version", "deadline", "errors", "units"),
     ("inputs",),
     ("traffic",),
     ("serving",),

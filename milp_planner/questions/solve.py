@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from milp_planner._version import __version__
 from milp_planner.candidates.records import PlanningInput
+from milp_planner.deadline import OutOfTime, until
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.fingerprint import problem_sha256
 from milp_planner.inputs.problem.policies import may_fall_short
@@ -86,10 +87,15 @@ def solve(
     started_s = time.monotonic()
     check_settings(alternatives=alternatives)
     problem = held_to(problem, rules)
-    given = prepare(problem, catalog_for(problem, catalog))
     settings = settings_of(
         problem, time_limit_s=time_limit_s, gap=gap, solver=solver, cancel=cancel
     )
+    catalog = catalog_for(problem, catalog)
+    try:
+        with until(settings.ends_s, cancel):
+            given = prepare(problem, catalog)
+    except OutOfTime:
+        return not_prepared(problem, catalog, settings)
     search = _search(
         given,
         replace(settings, pruning=pruning and merge_twins, merge_twins=merge_twins),
@@ -268,7 +274,8 @@ def why_infeasible(search: Search) -> AboveBudget | NoFleet:
     if budget is not None:
         limits = problem.limits.model_copy(update={"budget": None})
         freed = replace(search.given, problem=problem.model_copy(update={"limits": limits}))
-        answer = Search(freed, search.settings, search.provenance, search.asked).next()
+        settings = replace(search.settings, time_limit_s=search.seconds_left, break_ties=False)
+        answer = Search(freed, settings, search.provenance, search.asked).next()
         if answer.plan is not None:
             return AboveBudget(
                 cheapest_usd=answer.plan.cash_usd_per_month or 0.0,
@@ -300,16 +307,37 @@ def empty_plan(
     )
 
 
+def not_prepared(problem: Problem, catalog: Catalog, settings: Settings) -> Plan:
+    """The answer where time was up before everything that can be rented was listed."""
+    return Plan(
+        name=problem.name,
+        status=Status.NO_PLAN,
+        score_usd_per_month=None,
+        cash_usd_per_month=None,
+        bound=None,
+        costs={},
+        purchases=(),
+        routes=(),
+        workloads=(),
+        blocks=(),
+        proof=NOT_SOLVED.proof,
+        provenance=_provenance(problem, catalog, settings),
+    )
+
+
 def provenance_of(given: PlanningInput, settings: Settings) -> Provenance:
     """Where the answer will come from."""
-    catalog = given.catalog
+    return _provenance(given.problem, given.catalog, settings)
+
+
+def _provenance(problem: Problem, catalog: Catalog, settings: Settings) -> Provenance:
     return Provenance(
         planner_version=__version__,
         catalog_name=catalog.name,
         catalog_version=catalog.version,
         catalog_sha256=catalog.sha256,
         overrides=catalog.overrides,
-        problem_sha256=problem_sha256(given.problem),
+        problem_sha256=problem_sha256(problem),
         oldest_price="",
         seed=settings.seed,
         time_limit_s=settings.time_limit_s,

@@ -9,6 +9,7 @@ from pathlib import Path
 import pulp
 
 from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.deadline import checked
 from milp_planner.errors import input_error
 from milp_planner.milp.program.costs.terms import cost_terms
 from milp_planner.milp.program.families import rules_of
@@ -22,6 +23,7 @@ from milp_planner.milp.program.language.variables import (
     merged,
 )
 from milp_planner.milp.program.levels import Splits, ramp_tangents, utilization_levels
+from milp_planner.milp.program.mps_file import write_mps
 
 WIDEST_SPAN = 1e9
 """Largest ratio of coefficients in a row before the answer of a solver is worth nothing."""
@@ -67,8 +69,8 @@ class FleetModel:
         return self.lp.add_variable("zero", 0, 0) if variable is None else variable
 
     def write_mps(self, path: Path) -> None:
-        """Write the program for the solvers."""
-        self.lp.writeMPS(str(path))
+        """Write the program for the solvers; raises OutOfTime when time is up before."""
+        write_mps(self.lp, [*self.row_meaning], path)
 
     def describe(self) -> str:
         """The program as readable text, names instead of numbers; for people and tests."""
@@ -91,7 +93,7 @@ def build_model(
     """The program of `given` over `candidates`, under the given rules; default: all of them.
 
     `splits` says where the overload ramp is charged exactly, `room` how many units of a candidate
-    there may be at least.
+    there may be at least. Raises OutOfTime when time is up before it is built.
     """
     splits = splits or Splits()
     lp = pulp.LpProblem("fleet", pulp.LpMinimize)
@@ -99,13 +101,13 @@ def build_model(
     levels = utilization_levels(given, splits)
     fleet = add_variables(lp, given, candidates, levels, room or {}, rules)
     fleet.tangents = ramp_tangents(given, splits)
-    for rule in rules_of(given.problem):
+    for rule in checked(rules_of(given.problem)):
         rule.columns(fleet)
     costs = cost_terms(fleet)
     lp.setObjective(expression(merged(costs.values())))
     model = FleetModel(lp, fleet, costs)
     for rule in rules:
-        for row in rule.rows(fleet):
+        for row in checked(rule.rows(fleet)):
             model.add_row(rule.name, row)
     return model
 

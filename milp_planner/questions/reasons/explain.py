@@ -208,8 +208,8 @@ def explain(
         if value is not None:
             check_text(name, value)
     subject = _subject(catalog, offering, gpu, provider)
-    given = prepare(problem, catalog)
     settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver)
+    given = prepare(problem, catalog)
     resolver = Resolver(given, settings, provenance_of(given, settings))
     return _Explaining(resolver, subject, tuple(_refusals(given, subject))).run()
 

@@ -134,8 +134,8 @@ def explain_limits(
     """
     problem = held_to(problem, rules)
     catalog = catalog_for(problem, catalog)
-    given = prepare(problem, catalog)
     settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver)
+    given = prepare(problem, catalog)
     resolver = Resolver(given, settings, provenance_of(given, settings))
     answer = resolver.answer(resolver.problem, break_ties=True)
     if answer.plan is None:

@@ -175,8 +175,8 @@ def budget_frontier(
     low_usd, high_usd = float(low_usd), float(high_usd)
     short = problem.limits.budget.when_short if problem.limits.budget else "fail"
     ask = when_short if short == "fail" else short
-    given = prepare(with_budget(problem, high_usd, ask), catalog)
     settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver)
+    given = prepare(with_budget(problem, high_usd, ask), catalog)
     resolver = Resolver(given, settings, provenance_of(given, settings))
     smallest = smallest_budget(resolver)
     found: list[BudgetStep] = []
