@@ -120,9 +120,9 @@ def test_a_lie_about_the_cost_is_left_to_the_judge(tmp_path: Path) -> None:
     assert covering().judge(outcome.values) == 5.0
 
 
-def test_a_worker_that_hangs_is_killed_with_all_that_it_started(tmp_path: Path, temp: Path) -> None:
+def test_a_worker_that_hangs_is_killed_with_all_it_started(tmp_path: Path, temp: Path) -> None:
     script = (
-        "signal.signal(signal.SIGINT, signal.SIG_IGN); signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "for number in (signal.SIGINT, signal.SIGTERM): signal.signal(number, signal.SIG_IGN)\n"
         "import subprocess; other = subprocess.Popen(['sleep', '60'])\n"
         f"open({str(tmp_path / 'pids')!r}, 'w').write(f'{{os.getpid()}} {{other.pid}}')\n"
         "time.sleep(60)"
@@ -139,8 +139,9 @@ def test_a_worker_that_hangs_is_killed_with_all_that_it_started(tmp_path: Path, 
 def test_the_best_plan_that_a_killed_worker_wrote_down_is_read(tmp_path: Path) -> None:
     script = (
         "path = request['options']['mip_improving_solution_file']\n"
-        "whole = lambda cost, a, b: f'Objective {cost}\\n# Columns 2\\nx000000 {a}\\nx000001 {b}\\n'\n"
-        "open(path, 'w').write(whole(6, 0, 3) + whole(5, 1, 1) + 'Objective 4\\n# Columns 2\\nx0')\n"
+        "head = 'Objective {}\\n# Columns 2\\nx000000 {}\\n'\n"
+        "whole = head.format(6, 0) + 'x000001 3\\n' + head.format(5, 1) + 'x000001 1\\n'\n"
+        "open(path, 'w').write(whole + head.format(4, 1))\n"
         "time.sleep(60)"
     )
     outcome = by_played(tmp_path, script, time_limit_s=0.5)
