@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from milp_planner._version import __version__
 from milp_planner.candidates.records import PlanningInput
-from milp_planner.deadline import OutOfTime, until
+from milp_planner.deadline import OutOfTime, began_s, until
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.fingerprint import problem_sha256
 from milp_planner.inputs.problem.policies import may_fall_short
@@ -30,7 +30,12 @@ from milp_planner.plans.reasons import (
 )
 from milp_planner.plans.records import Plan, Proof, Provenance, Status
 from milp_planner.questions.diagnosis.diagnose import diagnosis_of
-from milp_planner.solving.checks.arguments import SolverChoice, catalog_for, check_settings
+from milp_planner.solving.checks.arguments import (
+    SolverChoice,
+    catalog_for,
+    check_problem_and_catalog,
+    check_settings,
+)
 from milp_planner.solving.checks.own_rules import held_to
 from milp_planner.solving.parts import first_answer
 from milp_planner.solving.prepare import prepare
@@ -87,10 +92,12 @@ def solve(
     started_s = time.monotonic()
     check_settings(alternatives=alternatives)
     problem = held_to(problem, rules)
-    settings = settings_of(
-        problem, time_limit_s=time_limit_s, gap=gap, solver=solver, cancel=cancel
-    )
+    began = began_s()
     catalog = catalog_for(problem, catalog)
+    check_problem_and_catalog(problem, catalog)
+    settings = settings_of(
+        problem, time_limit_s=time_limit_s, gap=gap, solver=solver, cancel=cancel, began=began
+    )
     try:
         with until(settings.ends_s, cancel):
             given = prepare(problem, catalog)

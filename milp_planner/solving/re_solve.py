@@ -130,8 +130,11 @@ def settings_of(
     gap: float | None = None,
     solver: SolverChoice | None = None,
     cancel: threading.Event | None = None,
+    began: float | None = None,
 ) -> Settings:
     """How to solve: the problem's own settings, and what the caller says instead.
+
+    began: when the time limit began, a reading of `time.monotonic`; default: see `deadline`.
 
     Raises InputError for a setting out of range, ArgumentError for one of the wrong type.
     """
@@ -139,7 +142,7 @@ def settings_of(
     limit_s = problem.solver.time_limit_s if time_limit_s is None else time_limit_s
     return Settings(
         time_limit_s=limit_s,
-        ends_s=began_s() + limit_s,
+        ends_s=(began_s() if began is None else began) + limit_s,
         gap=problem.solver.gap if gap is None else gap,
         seed=problem.solver.seed,
         solver=solver or ("both" if problem.solver.certify else "cbc"),
