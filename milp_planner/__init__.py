@@ -46,8 +46,18 @@ if TYPE_CHECKING:
         Offering,
         TokenPrice,
     )
+    from milp_planner.inputs.problem.deployment import DeploymentSettings
     from milp_planner.inputs.problem.load import load_problem
     from milp_planner.inputs.problem.patching import Patch
+    from milp_planner.inputs.problem.policy import (
+        OverloadPenalty,
+        Penalties,
+        Policy,
+        ScalingPenalty,
+        ShortfallPenalty,
+        StrictLatencyPenalty,
+        Utilization,
+    )
     from milp_planner.inputs.problem.records import (
         Alternatives,
         BillingLimits,
@@ -59,19 +69,12 @@ if TYPE_CHECKING:
         Latency,
         Limits,
         MeasuredRate,
-        OverloadPenalty,
-        Penalties,
-        Policy,
         Precision,
         Problem,
         ProviderLimits,
-        ScalingPenalty,
-        ShortfallPenalty,
         SolverSettings,
-        StrictLatencyPenalty,
         Survival,
         Switching,
-        Utilization,
         Workload,
     )
     from milp_planner.inputs.problem.traffic import (
@@ -190,6 +193,7 @@ __all__ = [
     "CountedFilter",
     "CurrentUnits",
     "Demand",
+    "DeploymentSettings",
     "Diagnosis",
     "DocumentParts",
     "EndReason",
@@ -326,13 +330,17 @@ HOMES = {
     "inputs.catalog.files": "load_catalog",
     "inputs.catalog.owned": "owned_usd_per_hour",
     "inputs.catalog.records": "Billing Catalog Gpu Llm Measurement Offering TokenPrice",
+    "inputs.problem.deployment": "DeploymentSettings",
     "inputs.problem.load": "load_problem",
     "inputs.problem.patching": "Patch",
+    "inputs.problem.policy": (
+        "OverloadPenalty Penalties Policy ScalingPenalty ShortfallPenalty StrictLatencyPenalty "
+        "Utilization"
+    ),
     "inputs.problem.records": (
         "Alternatives BillingLimits Budget CountedFilter CurrentUnits Filter GpuLimits Latency "
-        "Limits MeasuredRate OverloadPenalty Penalties Policy Precision Problem ProviderLimits "
-        "ScalingPenalty ShortfallPenalty SolverSettings StrictLatencyPenalty Survival Switching "
-        "Utilization Workload"
+        "Limits MeasuredRate Precision Problem ProviderLimits SolverSettings Survival Switching "
+        "Workload"
     ),
     "inputs.problem.traffic": (
         "ConcurrentUsers Pattern Profile RequestSize RequestsPerSecond TokensPerDay Trace "

@@ -93,9 +93,19 @@ def shown(value: object) -> str:
         return "a number of thousands of digits"
 
 
-def usd_shown(amount: float) -> str:
-    """An amount of money as a message repeats it: `$1,960`, with cents where there are any."""
-    return f"${amount:,.2f}".removesuffix(".00")
+def usd_shown(amount: float, decimals: int | None = None) -> str:
+    """An amount of money as a message repeats it: `$1,960`, with cents where there are any.
+
+    With `decimals` it has as many as that, always.
+    """
+    if decimals is None:
+        return f"${amount:,.2f}".removesuffix(".00")
+    return f"${amount:,.{decimals}f}"
+
+
+def unit_price_shown(usd: float) -> str:
+    """A price per hour, token or kWh as it is listed: `$0.125`, up to six digits."""
+    return f"${usd:g}"
 
 
 def yes_no_wording(value: object) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import settings
 
-settings.register_profile("repeatable", deadline=None, derandomize=True, print_blob=True)
-settings.load_profile("repeatable")
+# `--hypothesis-profile=ci`, or CI=true, tries more in the slow tests: see `support/examples.py`.
+for profile in ("quick", "ci"):
+    settings.register_profile(profile, deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI", "").lower() in ("true", "1") else "quick")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

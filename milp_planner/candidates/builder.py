@@ -6,22 +6,28 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
+from milp_planner.candidates.prices import api_usd_per_request
 from milp_planner.candidates.records import Candidate, CandidateList, RatePoint, TurnedDown
 from milp_planner.candidates.users import Replica, infrascale_point, users_point
 from milp_planner.deadline import checked
 from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement, Offering, TokenPrice
-from milp_planner.inputs.problem.records import Filter, Limits, Problem, Workload
+from milp_planner.inputs.problem.records import (
+    Filter,
+    Limits,
+    Problem,
+    Workload,
+    deployment_changes,
+)
 from milp_planner.inputs.problem.traffic import ConcurrentUsers
 from milp_planner.serving.derate import planning_quantile
-from milp_planner.serving.throughput import (
+from milp_planner.serving.rates.throughput import (
     OperatingPoint,
     Rejection,
     ServingModel,
     default_precisions,
 )
 from milp_planner.traffic.month import Demand, RequestClass, Schedule
-from milp_planner.units import TOKENS_PER_MILLION
 
 TENSOR_PARALLEL = (1, 2, 4, 8)
 
@@ -136,6 +142,7 @@ class Rates:
                 points=points,
                 shares=tuple(q.share for q in self.demand.classes),
                 classes=self.demand.classes,
+                deployment=self.deployment_label,
             )
             for precision, tensor_parallel, points in found
         ]
@@ -208,6 +215,7 @@ class Rates:
             tpot_limit_s=latency.tpot_s,
             ttft_limit_s=latency.ttft_s,
             quantile=planning_quantile(self.problem.policy.confidence_share),
+            settings=self.workload.deployment,
         )
         if isinstance(found, Rejection):
             return _of_replica(found, gpu, precision, tp)
@@ -215,10 +223,17 @@ class Rates:
 
     @property
     def kind(self) -> str:
-        """Where the rates come from: a key of `RATES`."""
+        """Where the rates come from: a key of `RATES`, or `stated`."""
+        if self.stated is not None:
+            return "stated"
         if self.demand.unit == "users":
             return self.problem.policy.serving_model
         return "raw" if self.raw else "modelled"
+
+    @property
+    def deployment_label(self) -> str:
+        """Engine and settings that the rates hold for; '' where they are taken at their word."""
+        return self.workload.deployment.label if self.kind in ("modelled", "default") else ""
 
     def _users(self, gpu: Gpu, precision: str, tp: int, q: RequestClass) -> RatePoint | Rejection:
         traffic, latency = self.workload.traffic, self.workload.latency
@@ -228,7 +243,8 @@ class Rates:
         quantile = planning_quantile(self.problem.policy.confidence_share)
         size = q.input_tokens, q.output_tokens
         replica = self.model, self.llm, gpu, precision, tp
-        found = users_point(Replica(*replica, *size, traffic, latency.tpot_s, quantile))
+        settings = self.workload.deployment
+        found = users_point(Replica(*replica, *size, traffic, latency.tpot_s, quantile, settings))
         if isinstance(found, Rejection):
             return _of_replica(found, gpu, precision, tp)
         return found
@@ -261,6 +277,8 @@ class Rates:
         return list(undominated(found, gpus, self.workload.min_replicas))
 
     def _raw(self, gpu: Gpu, precision: str, tp: int, q: RequestClass) -> RatePoint | Rejection:
+        if deployment_changes(self.workload.deployment) - {"prefix_cache_share"}:
+            return Rejection(f"{gpu.id}: a nominal rate knows no deployment")
         memory = self.llm.recommended_memory_gib
         if memory is not None and gpu.memory_gib is not None and memory > gpu.memory_gib * tp:
             return Rejection(f"{gpu.id}: needs {memory:g} GB, the GPU has {gpu.memory_gib:g} GB")
@@ -283,11 +301,12 @@ class Rates:
             points=(),
             shares=tuple(q.share for q in self.demand.classes),
             usd_per_request=tuple(
-                (
-                    q.input_tokens * price.usd_per_m_input_tokens
-                    + q.output_tokens * price.usd_per_m_output_tokens
+                api_usd_per_request(
+                    price,
+                    q.input_tokens,
+                    q.output_tokens,
+                    self.workload.deployment.prefix_cache_share,
                 )
-                / TOKENS_PER_MILLION
                 for q in self.demand.classes
             ),
         )

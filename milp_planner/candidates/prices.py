@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from milp_planner.errors import InputError, input_error, nearest
 from milp_planner.inputs.catalog.billing import BILLING_MODES
-from milp_planner.inputs.catalog.records import Catalog, Offering
+from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
+from milp_planner.units import TOKENS_PER_MILLION
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,26 @@ def cheapest(
         return None
     best = min(found, key=lambda o: (_usd_per_replica_hour(o, tensor_parallel), o.key))
     return price_at(best, tensor_parallel)
+
+
+def api_usd_per_request(
+    price: TokenPrice, input_tokens: float, output_tokens: float, cached_share: float = 0.0
+) -> float:
+    """What one request costs at an API, in USD.
+
+    The share of the input that is found in the prefix cache costs the price of cached tokens where
+    the API has one, else that of all input.
+    """
+    cached_price = price.usd_per_m_cached_tokens
+    if cached_price is None:
+        cached_price = price.usd_per_m_input_tokens
+    cached = cached_share * input_tokens
+    usd_per_m = (
+        (input_tokens - cached) * price.usd_per_m_input_tokens
+        + cached * cached_price
+        + output_tokens * price.usd_per_m_output_tokens
+    )
+    return usd_per_m / TOKENS_PER_MILLION
 
 
 def price_at(offering: Offering, tensor_parallel: int) -> ReplicaPrice:

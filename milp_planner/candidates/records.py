@@ -54,6 +54,9 @@ class Candidate:
     usd_per_request: tuple[float, ...] = ()
     """Per-token billing only: price of one request of each class."""
 
+    deployment: str = ""
+    """Engine and settings of the replicas, in words; '' where rates are taken at their word."""
+
     classes: tuple[RequestClass, ...] = ()
     """The request classes themselves, in the same order; empty where nobody needs them."""
 

@@ -23,13 +23,16 @@ from typing import TypeGuard
 
 from milp_planner.candidates.records import RatePoint
 from milp_planner.inputs.catalog.records import Gpu, Llm
+from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.inputs.problem.traffic import ConcurrentUsers
 from milp_planner.serving import infrascale
 from milp_planner.serving.derate import DEFAULT_QUANTILE
-from milp_planner.serving.memory import WEIGHT_BYTES, fit
+from milp_planner.serving.gpu_formats import TERA
+from milp_planner.serving.memory import fit
 from milp_planner.serving.operating_point import OperatingPoint, Rejection
-from milp_planner.serving.roofline import GB, TERA, largest_within
-from milp_planner.serving.throughput import ROUNDING, ServingModel
+from milp_planner.serving.rates.throughput import ROUNDING, ServingModel
+from milp_planner.serving.roofline import GB, largest_within
+from milp_planner.serving.weights import WEIGHT_BYTES
 
 LEAST_QUEUE = 1 - 1e-9
 
@@ -60,6 +63,7 @@ class Replica:
     wish: ConcurrentUsers
     tpot_limit_s: float | None = None
     quantile: float = DEFAULT_QUANTILE
+    settings: DeploymentSettings = DEFAULT_DEPLOYMENT
 
     def held(self, n: int) -> Held | Rejection:
         """The users that a batch of n holds, or why it cannot run."""
@@ -72,6 +76,7 @@ class Replica:
             *size,
             n,
             quantile=self.quantile,
+            settings=self.settings,
         )
         if isinstance(point, Rejection):
             return point
@@ -99,7 +104,8 @@ class Replica:
     def batches(self) -> list[int]:
         """Powers of two that fit, and the largest batch that keeps the wishes."""
         tokens = self.input_tokens + self.output_tokens
-        fitting = fit(self.llm, self.gpu, self.precision, self.tensor_parallel, tokens)
+        replica = self.llm, self.gpu, self.precision, self.tensor_parallel
+        fitting = fit(*replica, tokens, self.settings)
         most = max(1, fitting.sequences)
         largest = largest_within(lambda n: 0.0 if is_kept(self.held(int(n))) else 1.0, 0.5, most)
         return sorted({2**b for b in range(most.bit_length())} | {max(1, largest)})

@@ -12,7 +12,7 @@ from milp_planner.cli.commands.authoring import init, schema
 from milp_planner.cli.commands.calibrating import calibrate
 from milp_planner.cli.commands.catalog import check_folder, list_records, show
 from milp_planner.cli.commands.evaluating import evaluate
-from milp_planner.cli.commands.importing import diff, import_prices, import_problem
+from milp_planner.cli.commands.importing import diff, import_catalog, import_problem
 from milp_planner.cli.commands.inspecting import check, options
 from milp_planner.cli.commands.serving import estimate
 from milp_planner.cli.commands.solving import solve
@@ -79,5 +79,5 @@ catalog_app.command("list")(list_records)
 catalog_app.command("show")(show)
 catalog_app.command("check")(check_folder)
 catalog_app.command("diff")(diff)
-catalog_app.command("import")(import_prices)
+catalog_app.command("import")(import_catalog)
 app.add_typer(catalog_app, name="catalog")

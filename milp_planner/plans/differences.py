@@ -14,6 +14,7 @@ from milp_planner.candidates.records import Candidate
 from milp_planner.plans.held import changes
 from milp_planner.plans.reasons import SameAs
 from milp_planner.plans.records import Plan, Purchase
+from milp_planner.units import usd_shown
 
 MOST_CHANGES_SAID = 4
 SAME_USD = 0.005
@@ -236,7 +237,7 @@ def _minus(one: float | None, other: float | None, decimals: int) -> float:
 
 
 def _usd(amount: float, decimals: int = 0) -> str:
-    return f"${abs(amount):,.{decimals}f}"
+    return usd_shown(abs(amount), decimals)
 
 
 TRADES: tuple[Callable[[Plan, Plan], Iterator[str]], ...] = (

@@ -339,6 +339,7 @@ PURCHASE_COLUMNS: dict[str, Callable[[Purchase], Any]] = {
     "precision": lambda p: p.candidate.precision,
     "tensor_parallel": lambda p: p.candidate.tensor_parallel,
     "replicas_per_unit": lambda p: p.candidate.replicas_per_unit,
+    "deployment": lambda p: p.candidate.deployment,
     "usd_per_gpu_hour": _usd_per_gpu_hour,
     "usd_per_unit_hour": _usd_per_unit_hour,
     "unit_hours_per_month": lambda p: p.unit_hours,

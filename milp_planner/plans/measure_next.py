@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from milp_planner.inputs.reading.arguments import check_kind
 from milp_planner.plans.records import Plan, Route
 
-ESTIMATES = ("estimated", "calibrated")
+ESTIMATES = ("estimated", "calibrated", "published")
 """Sources of a rate that a measurement would replace."""
 
 

@@ -47,7 +47,17 @@ def sentence(record: Reason | Remark | AlternativesNote) -> str:
 
 
 def warning_lines(plan: Plan) -> tuple[str, ...]:
-    """The remarks of a plan, one line each."""
+    """What a reader of a plan would otherwise miss, in words.
+
+    plan: what `solve` gives, or read from its document.
+
+    Returns one line for each of `plan.warnings`. Raises AttributeError for anything but a Plan.
+
+    >>> from milp_planner import load_problem, solve, warning_lines
+    >>> plan = solve(load_problem("problems/inference-atlas/llama-8b-steady.yaml"))
+    >>> [line for line in warning_lines(plan) if "priced" in line]
+    []
+    """
     return tuple(map(sentence, plan.warnings))
 
 
@@ -60,7 +70,18 @@ def alternatives_text(plan: Plan) -> str:
 
 
 def reason_lines(plan: Plan) -> tuple[str, ...]:
-    """Why there is no plan and what would give one; nothing when there is one."""
+    """Why there is no plan and what would give one, in words.
+
+    plan: what `solve` gives, or read from its document.
+
+    Returns lines, none when there is a fleet. Raises AttributeError for anything but a Plan.
+
+    >>> from milp_planner import load_problem, reason_lines, solve
+    >>> problem = load_problem("problems/inference-atlas/llama-8b-steady.yaml")
+    >>> plan = solve(problem.changed({"limits.budget": {"usd_per_month": 1000}}))
+    >>> reason_lines(plan)[0]
+    'the cheapest plan costs $1,260.00 per month, $260.00 above the budget of $1,000.00'
+    """
     if plan.diagnosis is None or any(isinstance(r, Said) for r in plan.reasons):
         return tuple(line for reason in plan.reasons for line in _told(reason))
     return tuple(_diagnosis_lines(plan.diagnosis, plan.reasons))

@@ -111,7 +111,8 @@ def evaluate(
     offering is sold under several billings, and `chat:` before it where there are several
     workloads. Units are on whenever their workload has load (held ones all month); a sequence says
     how many per block. A per-token offering takes its share of the requests, 0 to 1. Default: the
-    problem's `current_fleet`. catalog: default: the one that the problem names.
+    problem's `current_fleet`. catalog: default: the one that the problem names. rules: rules of
+    your own, beside the limits.
 
     Returns an Evaluation: the plan with costs in USD per month, and every limit that it breaks.
     Each unit runs the replica configuration with the largest capacity. Load goes to units in
@@ -124,7 +125,7 @@ def evaluate(
     >>> from milp_planner import evaluate, load_problem
     >>> problem = load_problem("problems/inference-atlas/llama-8b-steady.yaml")
     >>> found = evaluate(problem, {"vast_ai/a100-80gb/global": 2})
-    >>> found.cash_usd_per_month, found.keeps_all_limits, found.workload("chat").band
+    >>> found.cash_usd_per_month, found.keeps_all_limits, found.workload("chat").band.value
     (2520.0, True, 'low')
     """
     problem = held_to(problem, rules)

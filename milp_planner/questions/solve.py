@@ -122,9 +122,22 @@ def diagnose(
     solver: SolverChoice | None = None,
     rules: Iterable[Rule | type[Rule]] = (),
 ) -> Diagnosis | None:
-    """Why `problem` has no plan, and what would give one; None when it has a plan.
+    """Why `problem` has no plan, and what would give one.
 
-    Raises InputError as `solve` does.
+    catalog: default: the one that the problem names. time_limit_s: seconds for all solves together;
+    solver: which engines. Both stand for the problem's own settings where they are given. rules:
+    rules of your own, beside the limits.
+
+    Returns a Diagnosis: limits that cannot be kept together, and the smallest changes that give a
+    plan, with what that costs in USD per month; None when there is a plan.
+
+    Raises InputError, ArgumentError and SolverError as `solve` does.
+
+    >>> from milp_planner import diagnose, load_problem
+    >>> problem = load_problem("problems/inference-atlas/llama-8b-steady.yaml")
+    >>> why = diagnose(problem.changed({"limits.budget": {"usd_per_month": 1000}}))
+    >>> [(c.path, c.cash_usd_per_month) for c in why.changes] if why else []
+    [('limits.budget.usd_per_month', 1260.0)]
     """
     catalog = catalog_for(problem, catalog)
     plan = solve(

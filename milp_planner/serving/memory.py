@@ -1,6 +1,6 @@
 """What fits in GPU memory: weights, KV cache, and how many sequences a replica can hold.
 
-To add a weight format, add a row to `WEIGHT_BYTES`; everything else follows from the catalog.
+The bytes of the weights are those of `weights.py`; everything else follows from the catalog.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from math import floor
 
 from milp_planner.inputs.catalog.records import Gpu, Llm
+from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
+from milp_planner.serving.engines import reserve_gib, sequence_limit
+from milp_planner.serving.lora import lora_bytes
+from milp_planner.serving.tensor_parallel import cannot_split
+from milp_planner.serving.weights import BF16_BYTES, weights_bytes
 from milp_planner.units import BYTES_PER_GIB
 
-USABLE_MEMORY_SHARE = 0.90  # the default of vLLM's --gpu-memory-utilization
-RESERVE_GIB_DENSE = 6.0  # activations, CUDA graphs and communication buffers, per GPU
-RESERVE_GIB_MOE = 8.0  # and the scratch space of the expert kernels
 RULE_OF_THUMB_FACTOR = 1 + 0.20 + 0.15 + 0.10  # KV cache, framework, safety
-MOST_SEQUENCES = 256  # the default batch limit of the common engines
 
-BF16_BYTES = 2.0
 KV_PRECISION = "bf16"
-"""Format of the KV cache unless stated: engines keep it in bf16 also under fp8 or fp4 weights."""
+"""Format that KV cache figures are given in unless stated."""
 
 LINEAR_EXPANSION = 2  # inner width ÷ hidden size of a Mamba-2 or gated delta-net layer
 LINEAR_STATE_COLUMNS = 128  # state columns per inner channel of such a layer
@@ -69,34 +69,41 @@ def fit(
     precision: str,
     tensor_parallel: int,
     tokens_per_sequence: float,
-    kv_precision: str = KV_PRECISION,
+    settings: DeploymentSettings = DEFAULT_DEPLOYMENT,
 ) -> MemoryFit:
     """Whether `llm` fits on `tensor_parallel` GPUs, and with how many sequences.
 
-        free  = VRAM · 0.90 − weights / tp − reserve                       [GiB per GPU]
-        n_max = ⌊free / KV per GPU of (input + output) tokens⌋, at most 256   [sequences]
+        vLLM, SGLang   free = share · M − W/tp − R        M memory of a GPU, W weights and adapters
+        TensorRT-LLM   free = share · (M − W/tp − R)      R the reserve           [GiB per GPU]
+        n_max = ⌊free / KV per GPU of (input + output) tokens⌋, at most the engine's own limit
 
     `tokens_per_sequence` is input + output. An LLM with a recommended memory fits one GPU iff the
     recommendation is at most that GPU's memory, and runs on one GPU only.
     """
     if llm.recommended_memory_gib is not None:
-        return _fit_as_recommended(llm, gpu, tensor_parallel)
+        return _fit_as_recommended(llm, gpu, tensor_parallel, settings)
     if llm.parameters_b is None:
         return _no_fit(f"{llm.id} has neither parameters nor a recommended memory")
     if gpu.memory_gib is None:
         return _no_fit(f"the memory of {gpu.id} is not known")
-    if llm.attention_heads and llm.attention_heads % tensor_parallel:
-        return _no_fit(f"{llm.attention_heads} heads do not divide by {tensor_parallel} GPUs")
-    return _fit_by_architecture(
-        llm, gpu.memory_gib, precision, tensor_parallel, tokens_per_sequence, kv_precision
-    )
+    unsplit = cannot_split(llm, precision, tensor_parallel, settings)
+    if unsplit:
+        return _no_fit(unsplit)
+    return _fit_by_architecture(llm, gpu, precision, tensor_parallel, tokens_per_sequence, settings)
 
 
-def room(llm: Llm, gpu: Gpu, precision: str, tensor_parallel: int, tokens: float) -> float:
-    """Sequences of `tokens` that the free memory holds, without the cap; at least 1."""
-    memory = fit(llm, gpu, precision, tensor_parallel, tokens)
+def room(
+    llm: Llm,
+    gpu: Gpu,
+    precision: str,
+    tensor_parallel: int,
+    tokens: float,
+    settings: DeploymentSettings = DEFAULT_DEPLOYMENT,
+) -> float:
+    """Sequences of `tokens` that the free memory holds, without the engine's limit; at least 1."""
+    memory = fit(llm, gpu, precision, tensor_parallel, tokens, settings)
     if memory.kv_gib_per_sequence <= 0:
-        return float(MOST_SEQUENCES)
+        return float(max(1, memory.sequences))
     return max(1.0, memory.free_gib / memory.kv_gib_per_sequence)
 
 
@@ -107,16 +114,6 @@ def rule_of_thumb_gib(parameters: float, bytes_per_parameter: float) -> float:
     comparison only: plans count the KV cache of the architecture.
     """
     return parameters * bytes_per_parameter * RULE_OF_THUMB_FACTOR / BYTES_PER_GIB
-
-
-def weights_bytes(llm: Llm, precision: str) -> float:
-    """Bytes of all weights: parameters × bytes per parameter of `precision`.
-
-    Raises KeyError for an unknown precision and ValueError where the parameters are not known.
-    """
-    if llm.parameters_b is None:
-        raise ValueError(f"{llm.id}: parameters_b is not known")
-    return llm.parameters_b * 1e9 * WEIGHT_BYTES[precision]
 
 
 def kv_bytes_per_token(llm: Llm, kv_precision: str = KV_PRECISION) -> float:
@@ -175,9 +172,11 @@ def kv_shards(llm: Llm, tensor_parallel: int) -> int:
 def linear_state_bytes(llm: Llm) -> float:
     """State of the linear-attention and state-space layers of one sequence, in bytes.
 
-    It does not grow with the context: layers · 2 · hidden · 128 · 2 bytes, the published shape of
-    Mamba-2 (expansion 2, 128 state columns) and of gated delta-net layers.
+    It does not grow with the context. The catalog's own figure goes first; without it, layers · 2 ·
+    hidden · 128 · 2 bytes, the published shape of Mamba-2 (expansion 2, 128 state columns).
     """
+    if llm.linear_state_bytes:
+        return llm.linear_state_bytes
     columns = LINEAR_EXPANSION * LINEAR_STATE_COLUMNS
     return llm.linear_layers * (llm.hidden_size or 0) * columns * BF16_BYTES
 
@@ -185,16 +184,6 @@ def linear_state_bytes(llm: Llm) -> float:
 def is_mla(llm: Llm) -> bool:
     """Whether attention keeps one compressed cache for all heads."""
     return llm.attention.upper().startswith("MLA")
-
-
-def is_moe(llm: Llm) -> bool:
-    """Whether only some experts work on each token."""
-    return llm.moe_layers > 0 and llm.experts > 0
-
-
-def reserve_gib(llm: Llm) -> float:
-    """Memory kept back on each GPU, in GiB."""
-    return RESERVE_GIB_MOE if is_moe(llm) else RESERVE_GIB_DENSE
 
 
 def _full_attention_layers(llm: Llm) -> int:
@@ -218,19 +207,26 @@ def head_dim(llm: Llm) -> int:
 
 def _fit_by_architecture(
     llm: Llm,
-    memory_gib: float,
+    gpu: Gpu,
     precision: str,
     tensor_parallel: int,
     tokens_per_sequence: float,
-    kv_precision: str,
+    settings: DeploymentSettings,
 ) -> MemoryFit:
-    weights = weights_bytes(llm, precision) / tensor_parallel / BYTES_PER_GIB
-    usable = memory_gib * USABLE_MEMORY_SHARE
-    reserve = reserve_gib(llm)
+    held = weights_bytes(llm, precision) + lora_bytes(llm, settings.lora)
+    weights = held / tensor_parallel / BYTES_PER_GIB
+    memory_gib = gpu.memory_gib or 0.0
+    share = settings.memory_share
+    left = share * memory_gib - weights
+    reserve = reserve_gib(llm, gpu, tensor_parallel, settings, left)
+    usable = share * memory_gib
+    if settings.engine == "tensorrt-llm":  # its share is of what is left, not of the GPU
+        usable = min(memory_gib, usable + (1 - share) * (weights + reserve))
     free = usable - weights - reserve
+    kv_precision = settings.kv_format(precision)
     per_sequence = kv_bytes_per_gpu(llm, tokens_per_sequence, tensor_parallel, kv_precision)
     kv_gib = per_sequence / BYTES_PER_GIB
-    sequences = _sequences(free, kv_gib)
+    sequences = _sequences(free, kv_gib, sequence_limit(gpu, settings))
     return MemoryFit(
         fits=sequences >= 1,
         weights_gib=weights,
@@ -243,12 +239,12 @@ def _fit_by_architecture(
     )
 
 
-def _sequences(free_gib: float, kv_gib_per_sequence: float) -> int:
+def _sequences(free_gib: float, kv_gib_per_sequence: float, limit: int) -> int:
     if free_gib <= 0:
         return 0
     if kv_gib_per_sequence <= 0:
-        return MOST_SEQUENCES
-    return min(MOST_SEQUENCES, floor(free_gib / kv_gib_per_sequence))
+        return limit
+    return min(limit, floor(free_gib / kv_gib_per_sequence))
 
 
 def _why_not(
@@ -260,15 +256,21 @@ def _why_not(
     if weights > usable:
         total = weights * tensor_parallel
         return f"weights {total:.1f} GiB do not fit in {gpus}{usable:.1f} GiB"
-    left = f"weights {weights:.1f} GiB{share} leave {free:.1f} GiB for the KV cache"
     if free <= 0:
-        return left
+        reserve = usable - weights - free
+        return (
+            f"weights {weights:.1f} GiB{share}, with {reserve:.1f} GiB for activations and graphs, "
+            f"leave nothing of {usable:.1f} GiB for the KV cache"
+        )
+    left = f"weights {weights:.1f} GiB{share} leave {free:.1f} GiB for the KV cache"
     if kv > free:
         return f"{left}; one sequence of {tokens:,.0f} tokens needs {kv:.1f} GiB"
     return ""
 
 
-def _fit_as_recommended(llm: Llm, gpu: Gpu, tensor_parallel: int) -> MemoryFit:
+def _fit_as_recommended(
+    llm: Llm, gpu: Gpu, tensor_parallel: int, settings: DeploymentSettings
+) -> MemoryFit:
     needed = llm.recommended_memory_gib or 0.0
     if tensor_parallel > 1:
         return _no_fit(
@@ -284,7 +286,7 @@ def _fit_as_recommended(llm: Llm, gpu: Gpu, tensor_parallel: int) -> MemoryFit:
         usable_gib=gpu.memory_gib,
         free_gib=gpu.memory_gib - needed,
         kv_gib_per_sequence=0.0,
-        sequences=MOST_SEQUENCES if fits else 0,
+        sequences=sequence_limit(gpu, settings) if fits else 0,
         reason=""
         if fits
         else f"recommended memory {needed:.1f} GiB does not fit in {gpu.memory_gib:.1f} GiB",
@@ -307,21 +309,11 @@ def _no_fit(reason: str) -> MemoryFit:
 def precisions_of(native: str) -> tuple[str, ...]:
     """Weight formats an LLM can be served in: its own and those below it in bits."""
     return {
-        "bf16": ("bf16", "fp16", "fp8", "nvfp4", "mxfp4", "int4"),
-        "fp16": ("bf16", "fp16", "fp8", "nvfp4", "mxfp4", "int4"),
+        "bf16": ("bf16", "fp16", "fp8", "int8", "nvfp4", "mxfp4", "int4"),
+        "fp16": ("bf16", "fp16", "fp8", "int8", "nvfp4", "mxfp4", "int4"),
         "fp8": ("bf16", "fp8", "nvfp4", "mxfp4", "int4"),
     }.get(native, ("bf16", native))
 
-
-WEIGHT_BYTES = {
-    "bf16": 2.0,
-    "fp16": 2.0,
-    "fp8": 1.0,
-    "nvfp4": 0.5625,  # 4 bits and one 8-bit scale per 16 values
-    "mxfp4": 0.53,  # 4 bits and one 8-bit scale per 32 values
-    "int4": 0.53,  # 4 bits and one 16-bit scale per 128 values, zero points, some layers kept
-}
-"""Bytes per parameter by weight format."""
 
 KV_BYTES = {"bf16": 2.0, "fp16": 2.0, "fp8": 1.0}
 """Bytes per cached element by KV cache format."""

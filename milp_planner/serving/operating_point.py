@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from milp_planner.inputs.catalog.records import Measurement
+from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.serving import derate as evidence_of
+from milp_planner.serving.derate import Trust
 from milp_planner.serving.memory import MemoryFit
 
-Source = Literal["measured", "calibrated", "estimated", "raw"]
+Source = Literal["measured", "published", "calibrated", "estimated", "raw"]
+"""published: measured by others in another deployment, and moved to this one by the estimate."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,9 @@ class Question(NamedTuple):
     ttft_limit_s: float | None = None
     quantile: float = evidence_of.DEFAULT_QUANTILE
     raw_multiplier: float = 1.0
-    moe: bool = False
-    """Whether the LLM is a mixture of experts: estimates of those scatter more."""
+    settings: DeploymentSettings = DEFAULT_DEPLOYMENT
+    trust: Trust = Trust()
+    """What decides how far an estimate of it is trusted."""
 
     @property
     def tokens(self) -> float:
@@ -96,7 +100,7 @@ def rate_only(
     wish = f"ttft wish {q.ttft_limit_s or 0:g} s is not verified: no measured ttft"
     return OperatingPoint(
         requests_per_second=rate,
-        derate=evidence_of.derate(evidence, q.moe, q.quantile),
+        derate=evidence_of.derate(evidence, q.trust, q.quantile),
         concurrency=None,
         tpot_s=None,
         ttft_s=None,
@@ -104,7 +108,7 @@ def rate_only(
         source=source,
         source_detail=detail,
         evidence=evidence,
-        error_band=evidence_of.error_band(evidence, q.moe),
+        error_band=evidence_of.error_band(evidence, q.trust),
         warnings=() if q.ttft_limit_s is None else (wish,),
     )
 

@@ -7,14 +7,15 @@ One decode step of n sequences on tp GPUs, in SI units (symbols used by every do
     BW, F    memory bandwidth and compute peak of one GPU (dense datasheet figures)
     kv       bytes that one sequence of s tokens keeps on each GPU
 
-    W(n)  = (body + experts · (1 − (1 − k/E)^n)) bytes + unembedding        weights read per step
+    W(n)  = body + experts · (1 − (1 − k/E)^n)       bytes of weights read per step
     t_d   = max(W(n)/(tp·BW·η_w) + n·kv/(BW·η_kv), 2·P_active·n/(tp·F·η_c)) + overheads
     t_p   = prefill of one request;  tpot(n) = t_d(n) + (n − 1)·t_p/O
     X(n)  = n / (O·tpot(n) + t_p)                                            requests/s
 
 The constants below are round figures chosen on public measurements, with the medians and quantiles
 that `python -m milp_planner.study.accuracy` prints; to change one, run that command before and
-after. Speculative decoding, disaggregated prefill, LoRA and prefix caching are not modelled.
+after. They hold for tuned engines; `tiers.py` says what default settings cost. Disaggregated
+prefill is not modelled; draft tokens gain what the user states, their own cost is not known.
 """
 
 from __future__ import annotations
@@ -24,22 +25,27 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from milp_planner.inputs.catalog.records import Gpu, Llm
-from milp_planner.serving.memory import (
-    BF16_BYTES,
-    KV_PRECISION,
-    WEIGHT_BYTES,
-    head_dim,
-    is_mla,
-    is_moe,
-    kv_bytes_per_gpu,
+from milp_planner.inputs.catalog.tensor_groups import is_moe
+from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
+from milp_planner.serving.gpu_formats import (
+    compute_flops,
+    moe_overhead_s,
+    nvfp4_share,
+    unpacked_share,
 )
+from milp_planner.serving.links import link_of
+from milp_planner.serving.memory import head_dim, is_mla, kv_bytes_per_gpu
+from milp_planner.serving.tiers import TIERS, TierTimes
+from milp_planner.serving.weights import BF16_BYTES, expert_bytes, step_bytes
 
 WEIGHT_READ_EFFICIENCY = 0.90  # η_w, share of the bandwidth peak that streaming weights attains
 KV_READ_EFFICIENCY = 0.90  # η_kv, paged attention over MHA or GQA heads
 KV_READ_EFFICIENCY_MLA = 0.75  # one compressed cache for all heads is read in smaller pieces
 DECODE_COMPUTE_EFFICIENCY = 0.60  # η_c, share of the compute peak of large matrix products
 PREFILL_COMPUTE_EFFICIENCY = 0.60
-PREFILL_COMPUTE_EFFICIENCY_MOE = 0.30  # an expert sees few of the tokens: small, uneven products
+# A grouped product of narrow experts fills few tiles of a GPU: 0.30 of the peak at a width of
+# 2,048 per GPU, 0.17 at 768, 0.53 at 14,336. The optimum is flat from 1,500 to 3,000.
+HALF_EFFICIENT_EXPERT_WIDTH = 2000.0
 # What AMD GPUs attain of their peaks, relative to what NVIDIA GPUs do of theirs. Offline MLPerf
 # v4.1 to v6.0, llama-2-70b and mixtral-8x7b: from 0.64 (MI300X) to 0.90 (MI325X) of an H200.
 AMD_COMPUTE_SHARE = 0.70
@@ -50,29 +56,14 @@ LINK_EFFICIENCY = 0.50  # share of the link peak that an all-reduce attains
 ATTENTION_OVERHEAD_S = 30e-6
 ATTENTION_OVERHEAD_MLA_S = 60e-6  # twice the projections
 FFN_OVERHEAD_S = 20e-6
-MOE_OVERHEAD_S = 40e-6  # routing, gathering and two grouped products, in bf16
-MOE_OVERHEAD_FP8_S = 50e-6  # activations are scaled to fp8 before each product: more kernels
-MOE_OVERHEAD_FOUR_BIT_S = 20e-6  # 4-bit units: one kernel does all of it
-MOE_OVERHEAD_WIDENED_S = 70e-6  # no units for the format: weights are unpacked to bf16 on the way
-PREFILL_OVERHEAD_S = 50e-6  # per layer, once per request
+PREFILL_OVERHEAD_S = 50e-6  # per layer, once per pass
+PREFILL_PASS_TOKENS = 8192  # prompts of static batches and endless queues share a pass
 SEQUENCE_OVERHEAD_S = 20e-6  # sampling and scheduling, per sequence and step
 
 ALL_REDUCES_PER_LAYER = 2  # after attention and after the feed-forward part
 FLOPS_PER_PARAMETER = 2  # one multiplication and one addition per token
 
 GB = 1e9
-TERA = 1e12
-
-
-@dataclass(frozen=True)
-class Link:
-    """What joins the GPUs of a replica."""
-
-    all_reduce_s: float
-    """Latency of one small all-reduce, in seconds."""
-
-    bytes_per_second: float
-    """Peak of one GPU in one direction."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +108,12 @@ class Roofline:
     peak_flops: float
     """Operations per second of the replica, tp · F."""
 
+    verified: int = 1
+    """Tokens of each sequence that a step works on: 1, and the draft tokens."""
+
+    tokens_per_step: float = 1.0
+    """Tokens that a step yields per sequence: 1, more where the user states drafts accepted."""
+
     def weights_s(self, n: float) -> float:
         """Time to read the weights of one step: W(n) / (tp · BW · η_w)   [s]."""
         if not self.expert_share:
@@ -126,16 +123,18 @@ class Roofline:
 
     def decode_step_s(self, n: float) -> float:
         """One decode step of n sequences, t_d(n)   [s]."""
-        memory = self.weights_s(n) + n * self.kv_s
-        return max(memory, n * self.compute_s) + self.overhead_s + n * self.per_sequence_s
+        tokens = n * self.verified
+        memory = self.weights_s(tokens) + n * self.kv_s
+        return max(memory, tokens * self.compute_s) + self.overhead_s + n * self.per_sequence_s
 
     def tpot_s(self, n: float) -> float:
         """Mean time per output token with n in flight   [s].
 
         Every other request is prefilled once while this one writes its O tokens:
-        tpot(n) = t_d(n) + (n − 1)·t_p/O.
+        tpot(n) = t_d(n) / g + (n − 1)·t_p/O, with g the tokens that a step yields.
         """
-        return self.decode_step_s(n) + (n - 1) * self.prefill_s / self.output_tokens
+        step = self.decode_step_s(n) / self.tokens_per_step
+        return step + (n - 1) * self.prefill_s / self.output_tokens
 
     def requests_per_second(self, n: float) -> float:
         """Requests that n in flight complete, X(n) = n / (O·tpot(n) + t_p)   [1/s].
@@ -170,21 +169,21 @@ class Roofline:
 
     def bottleneck(self, n: float) -> str:
         """What takes most of a token's time: weights, kv, compute or overhead."""
-        memory = self.weights_s(n) + n * self.kv_s
-        prefill = (n - 1) * self.prefill_s / self.output_tokens
-        decode_is_compute = n * self.compute_s > memory
+        weights, compute = self.weights_s(n * self.verified), n * self.verified * self.compute_s
+        prefill = (n - 1) * self.prefill_s / self.output_tokens * self.tokens_per_step
+        decode_is_compute = compute > weights + n * self.kv_s
         parts = {
-            "weights": 0.0 if decode_is_compute else self.weights_s(n),
+            "weights": 0.0 if decode_is_compute else weights,
             "kv": 0.0 if decode_is_compute else n * self.kv_s,
-            "compute": prefill + (n * self.compute_s if decode_is_compute else 0.0),
+            "compute": prefill + (compute if decode_is_compute else 0.0),
             "overhead": self.overhead_s + n * self.per_sequence_s,
         }
         return max(parts, key=lambda part: parts[part])
 
     def mbu(self, n: float) -> float:
         """Model bandwidth utilization of a decode step: bytes read ÷ (time · peak)   [0–1]."""
-        read = self.weights_s(n) * self.weight_efficiency + n * self.kv_s * self.kv_efficiency
-        return read / self.decode_step_s(n)
+        weights = self.weights_s(n * self.verified) * self.weight_efficiency
+        return (weights + n * self.kv_s * self.kv_efficiency) / self.decode_step_s(n)
 
     def mfu(self, n: float) -> float:
         """Model FLOPs utilization, prefill included: useful operations ÷ peak   [0–1]."""
@@ -223,24 +222,6 @@ def largest_within(tpot_s: Callable[[float], float], limit_s: float, most: int) 
     return within
 
 
-def unable(gpu: Gpu, precision: str) -> str:
-    """Why no engine serves weights in `precision` on `gpu`; '' where one does.
-
-    NVIDIA GPUs multiply bf16 from compute capability 8.0 on, and unpack fp8 weights to 16 bits from
-    7.5 on, 4-bit floats from 8.0 on (vLLM, "Quantization", supported hardware). fp16 and int4 run
-    everywhere; nvfp4 is NVIDIA's, AMD's 4-bit units take mxfp4.
-    """
-    if precision == "nvfp4" and gpu.vendor == "amd":
-        return f"no engine serves nvfp4 on {gpu.id}; mxfp4 is its 4-bit format"
-    least = LEAST_CAPABILITY.get(precision, 0.0)
-    if gpu.compute_capability is None or gpu.compute_capability >= least:
-        return ""
-    generation = f"compute capability {gpu.compute_capability:.1f}, {least:.1f} has it"
-    if precision == "bf16":
-        return f"{gpu.id} has no bf16 ({generation}); fp16 runs there"
-    return f"no engine serves {precision} on {gpu.id} ({generation})"
-
-
 def missing_for_estimate(llm: Llm, gpu: Gpu) -> str:
     """What the catalog lacks to estimate `llm` on `gpu`; '' when nothing."""
     lacks = [
@@ -259,91 +240,78 @@ def roofline(
     tensor_parallel: int,
     input_tokens: float,
     output_tokens: float,
-    kv_precision: str = KV_PRECISION,
+    settings: DeploymentSettings = DEFAULT_DEPLOYMENT,
+    *,
+    shared_prefill: bool = False,
+    tier: TierTimes | None = None,
 ) -> Roofline:
     """The estimate for one replica and request size.
 
-    Raises ValueError, with what is missing, where the catalog does not know enough.
+    `shared_prefill` is for static batches and endless queues, whose prompts share a prefill pass;
+    `tier` takes the place of the times of the deployment's own. Raises ValueError, with what is
+    missing, where the catalog does not know enough.
     """
     missing = missing_for_estimate(llm, gpu)
     if missing:
         raise ValueError(missing)
-    tp = tensor_parallel
+    tp, tier = tensor_parallel, tier or TIERS[settings.tier]
     bandwidth = (gpu.memory_bandwidth_gb_per_s or 0.0) * GB
     flops = compute_flops(gpu, precision) * tp
     context = input_tokens + output_tokens / 2
+    cached = settings.prefix_cache_share * input_tokens
     share = AMD_BANDWIDTH_SHARE if gpu.vendor == "amd" else 1.0
     weight_efficiency = WEIGHT_READ_EFFICIENCY * share
     kv_efficiency = (KV_READ_EFFICIENCY_MLA if is_mla(llm) else KV_READ_EFFICIENCY) * share
     read = tp * bandwidth * weight_efficiency
     active = active_parameters(llm)
-    reduce_s = _all_reduce_s_per_token(llm, gpu, tp)
+    attained = DECODE_COMPUTE_EFFICIENCY * compute_share(gpu, tier)
+    attained *= unpacked_share(gpu, precision) * nvfp4_share(gpu, precision)
+    kv = kv_bytes_per_gpu(llm, context, tp, settings.kv_format(precision))
+    drafts = settings.speculative
+    verified = 1 + drafts.draft if drafts else 1
+    reduce_s = verified * _all_reduce_s_per_token(llm, gpu, tp)
     return Roofline(
         tensor_parallel=tp,
         input_tokens=input_tokens,
         output_tokens=output_tokens,
-        body_s=body_bytes(llm, precision) / read,
-        experts_s=expert_parameters(llm) * WEIGHT_BYTES[precision] / read,
+        body_s=step_bytes(llm, precision) / read,
+        experts_s=expert_bytes(llm, precision) / read,
         expert_share=llm.experts_per_token / llm.experts if is_moe(llm) else 0.0,
-        kv_s=kv_bytes_per_gpu(llm, context, tp, kv_precision) / (bandwidth * kv_efficiency),
-        compute_s=FLOPS_PER_PARAMETER
-        * active
-        / (flops * DECODE_COMPUTE_EFFICIENCY * compute_share(gpu)),
-        overhead_s=_overhead_s(llm, gpu, precision, tp),
-        per_sequence_s=SEQUENCE_OVERHEAD_S + reduce_s,
-        prefill_s=_prefill_s(llm, gpu, precision, tp, input_tokens),
+        kv_s=kv / (bandwidth * kv_efficiency),
+        compute_s=FLOPS_PER_PARAMETER * active / (flops * attained),
+        overhead_s=_overhead_s(llm, gpu, precision, tp, tier),
+        per_sequence_s=SEQUENCE_OVERHEAD_S + tier.per_sequence_s + reduce_s,
+        prefill_s=_prefill_s(llm, gpu, precision, tp, input_tokens, settings, tier, shared_prefill),
         weight_efficiency=weight_efficiency,
         kv_efficiency=kv_efficiency,
-        flops_per_request=FLOPS_PER_PARAMETER * active * (input_tokens + output_tokens)
-        + attention_flops(llm, input_tokens),
+        flops_per_request=FLOPS_PER_PARAMETER * active * (input_tokens - cached + output_tokens)
+        + attention_flops(llm, input_tokens)
+        - attention_flops(llm, cached),
         peak_flops=flops,
+        verified=verified,
+        tokens_per_step=drafts.tokens_per_step if drafts else 1.0,
     )
 
 
-def compute_flops(gpu: Gpu, precision: str) -> float:
-    """Compute peak of one GPU for weights in `precision`, operations per second.
-
-    A GPU computes in the weights' format only where it has units for it; else weights are widened
-    to bf16 first. mxfp4 and int4 checkpoints keep wide activations: mxfp4 computes at the fp8 rate
-    where the GPU has fp4 units, int4 always at the bf16 rate.
-    """
-    bf16 = gpu.bf16_tflops or 0.0
-    rate = {
-        "fp8": gpu.fp8_tflops,
-        "nvfp4": gpu.fp4_tflops,
-        "mxfp4": gpu.fp8_tflops if gpu.fp4_tflops else None,
-    }.get(precision)
-    return (rate or bf16) * TERA
-
-
-def compute_share(gpu: Gpu) -> float:
+def compute_share(gpu: Gpu, tier: TierTimes) -> float:
     """What a GPU attains of its compute peak, relative to what NVIDIA GPUs do of theirs."""
-    return AMD_COMPUTE_SHARE if gpu.vendor == "amd" else 1.0
+    return AMD_COMPUTE_SHARE * tier.amd_compute if gpu.vendor == "amd" else 1.0
+
+
+def prefill_efficiency(llm: Llm, tensor_parallel: int, settings: DeploymentSettings) -> float:
+    """Share of the compute peak that prefill attains: 0.60, of experts 0.60 · w/(w + 2000).
+
+    w is the width of an expert on one GPU: split by tensor parallel, unless spread whole.
+    """
+    if not is_moe(llm):
+        return PREFILL_COMPUTE_EFFICIENCY
+    width = llm.moe_ffn_size / (1 if settings.expert_parallel else tensor_parallel)
+    return PREFILL_COMPUTE_EFFICIENCY * width / (width + HALF_EFFICIENT_EXPERT_WIDTH)
 
 
 def active_parameters(llm: Llm) -> float:
     """Parameters that work on one token."""
     return (llm.active_parameters_b or llm.parameters_b or 0.0) * GB
-
-
-def expert_parameters(llm: Llm) -> float:
-    """Parameters of all routed experts: L_moe · E · 3 · hidden · moe_ffn (gate, up and down)."""
-    if not is_moe(llm):
-        return 0.0
-    return float(llm.moe_layers * llm.experts * 3 * (llm.hidden_size or 0) * llm.moe_ffn_size)
-
-
-def body_bytes(llm: Llm, precision: str) -> float:
-    """Bytes of the weights that every step reads: all but the experts and the input embedding.
-
-    The unembedding stays in bf16 under every format. mxfp4 and int4 checkpoints of MoE LLMs
-    quantise the experts alone (gpt-oss, Kimi-K2.5); the rest stays in bf16.
-    """
-    table = llm.vocabulary * (llm.hidden_size or 0)
-    tables = table if llm.tied_embeddings else 2 * table
-    rest = max(0.0, (llm.parameters_b or 0.0) * GB - expert_parameters(llm) - tables)
-    kept_wide = is_moe(llm) and precision in EXPERTS_ONLY
-    return rest * (BF16_BYTES if kept_wide else WEIGHT_BYTES[precision]) + table * BF16_BYTES
 
 
 def attention_flops(llm: Llm, tokens: float) -> float:
@@ -361,40 +329,23 @@ def attention_flops(llm: Llm, tokens: float) -> float:
     return 2 * (llm.attention_heads or 0) * width * pairs
 
 
-def link_of(gpu: Gpu) -> Link:
-    """The link between the GPUs of one unit; an unknown name is taken for PCIe."""
-    if gpu.interconnect != "nvlink":
-        return LINKS.get(gpu.interconnect, LINKS["pcie"])
-    if gpu.fp4_tflops:
-        return NVLINK_5
-    return NVLINK_4 if gpu.fp8_tflops else NVLINK_3
-
-
-def _overhead_s(llm: Llm, gpu: Gpu, precision: str, tp: int) -> float:
+def _overhead_s(llm: Llm, gpu: Gpu, precision: str, tp: int, tier: TierTimes) -> float:
     """Time per step that neither bytes nor operations explain   [s].
 
-    a·L + f·(L − L_moe) + m·L_moe + (tp > 1)·2·L·t_ar, with a, f and m the overheads of attention,
-    of a dense feed-forward part and of one with experts, and t_ar that of a small all-reduce.
+    κ·(a·L + f·(L − L_moe) + m·L_moe) + (tp > 1)·2·L·t_ar, with a, f and m the overheads of
+    attention, of a dense feed-forward part and of one with experts, κ the tier's factor and t_ar
+    that of a small all-reduce.
     """
     layers = llm.layers or 0
     moe = llm.moe_layers if is_moe(llm) else 0
     attention = ATTENTION_OVERHEAD_MLA_S if is_mla(llm) else ATTENTION_OVERHEAD_S
     kernels = attention * layers + FFN_OVERHEAD_S * (layers - moe)
     kernels += moe_overhead_s(gpu, precision) * moe
+    kernels *= tier.kernels
     if tp == 1:
         return kernels
-    return kernels + ALL_REDUCES_PER_LAYER * layers * link_of(gpu).all_reduce_s
-
-
-def moe_overhead_s(gpu: Gpu, precision: str) -> float:
-    """Time of the kernels of one layer with experts, by how the GPU multiplies the format   [s]."""
-    if precision in ("bf16", "fp16"):
-        return MOE_OVERHEAD_S
-    if precision == "fp8" and gpu.fp8_tflops:
-        return MOE_OVERHEAD_FP8_S
-    if precision in ("nvfp4", "mxfp4") and gpu.fp4_tflops:
-        return MOE_OVERHEAD_FOUR_BIT_S
-    return MOE_OVERHEAD_WIDENED_S
+    latency = link_of(gpu).all_reduce_s * tier.all_reduce
+    return kernels + ALL_REDUCES_PER_LAYER * layers * latency
 
 
 def _all_reduce_s_per_token(llm: Llm, gpu: Gpu, tp: int) -> float:
@@ -404,39 +355,35 @@ def _all_reduce_s_per_token(llm: Llm, gpu: Gpu, tp: int) -> float:
     return sent / (link_of(gpu).bytes_per_second * LINK_EFFICIENCY)
 
 
-def _prefill_s(llm: Llm, gpu: Gpu, precision: str, tp: int, tokens: float) -> float:
-    """Prefill of one prompt of I tokens, t_p   [s].
+def _prefill_s(
+    llm: Llm,
+    gpu: Gpu,
+    precision: str,
+    tp: int,
+    tokens: float,
+    settings: DeploymentSettings,
+    tier: TierTimes,
+    shared: bool,
+) -> float:
+    """Prefill of one prompt of I tokens of which c are found in the prefix cache, t_p   [s].
 
-    2·P_active·I/(tp·F·η_p) + attention/(tp·F_bf16·η_c) + all-reduce volume + 50 µs · L
+        2·P_active·(I − c)/(tp·F·η_p) + (attention(I) − attention(c))/(tp·F_bf16·η_c)
+        + all-reduce volume of I − c tokens + κ · 50 µs · L
+
+    Where prompts share a pass, one of 8,192 tokens, the launches are shared by as many.
     """
-    efficiency = PREFILL_COMPUTE_EFFICIENCY_MOE if is_moe(llm) else PREFILL_COMPUTE_EFFICIENCY
-    share = compute_share(gpu)
-    linear = FLOPS_PER_PARAMETER * active_parameters(llm) * tokens
-    linear_s = linear / (tp * compute_flops(gpu, precision) * efficiency * share)
+    cached = settings.prefix_cache_share * tokens
+    share = compute_share(gpu, tier)
+    efficiency = prefill_efficiency(llm, tp, settings) * share * nvfp4_share(gpu, precision)
+    linear = FLOPS_PER_PARAMETER * active_parameters(llm) * (tokens - cached)
+    linear_s = linear / (tp * compute_flops(gpu, precision) * efficiency)
     bf16 = tp * compute_flops(gpu, "bf16") * PREFILL_COMPUTE_EFFICIENCY * share
-    attention_s = attention_flops(llm, tokens) / bf16
-    reduce_s = tokens * _all_reduce_s_per_token(llm, gpu, tp)
-    return linear_s + attention_s + reduce_s + PREFILL_OVERHEAD_S * (llm.layers or 0)
+    attention_s = (attention_flops(llm, tokens) - attention_flops(llm, cached)) / bf16
+    reduce_s = (tokens - cached) * _all_reduce_s_per_token(llm, gpu, tp)
+    passes = min(1.0, (tokens - cached) / PREFILL_PASS_TOKENS) if shared else 1.0
+    launches = PREFILL_OVERHEAD_S * tier.kernels * (llm.layers or 0) * passes
+    return linear_s + attention_s + reduce_s + launches
 
-
-LEAST_CAPABILITY = {"bf16": 8.0, "fp8": 7.5, "nvfp4": 8.0, "mxfp4": 8.0}
-"""Compute capability from which NVIDIA GPUs serve a format; any serves the others."""
-
-EXPERTS_ONLY = frozenset({"mxfp4", "int4"})
-"""Formats in which MoE checkpoints quantise the experts alone."""
 
 NEEDED_OF_LLM = ("parameters_b", "layers", "hidden_size", "attention_heads")
 NEEDED_OF_GPU = ("memory_gib", "memory_bandwidth_gb_per_s", "bf16_tflops")
-
-NVLINK_3 = Link(all_reduce_s=8e-6, bytes_per_second=300e9)  # A100
-NVLINK_4 = Link(all_reduce_s=8e-6, bytes_per_second=450e9)  # H100, H200
-NVLINK_5 = Link(all_reduce_s=8e-6, bytes_per_second=900e9)  # B200, B300
-
-LINKS = {
-    "pcie": Link(all_reduce_s=40e-6, bytes_per_second=32e9),  # PCIe 4.0 x16
-    "infinity_fabric": Link(all_reduce_s=12e-6, bytes_per_second=448e9),  # MI300X mesh, 7 peers
-    "roce": Link(all_reduce_s=20e-6, bytes_per_second=300e9),  # Gaudi 2
-    "neuronlink": Link(all_reduce_s=20e-6, bytes_per_second=100e9),  # assumed: none published
-    "ici": Link(all_reduce_s=20e-6, bytes_per_second=100e9),  # assumed: none published
-}
-"""Link by the name that a GPU gives its interconnect."""

@@ -8,11 +8,13 @@ from typing import Any
 
 from milp_planner.candidates.builder import list_candidates, raw_rows
 from milp_planner.candidates.records import PlanningInput
-from milp_planner.errors import Fault, InputError, did_you_mean
+from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.catalog.checks import unknown_gpu
+from milp_planner.inputs.catalog.names import did_you_mean_llm
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.load import located
-from milp_planner.inputs.problem.records import Penalties, Problem, Workload
+from milp_planner.inputs.problem.policy import Penalties
+from milp_planner.inputs.problem.records import Problem, Workload
 from milp_planner.serving.memory import precisions_of
 from milp_planner.solving.checks.arguments import check_problem_and_catalog
 from milp_planner.solving.checks.bounds import bound_faults, without_specks
@@ -83,8 +85,7 @@ def _workload_faults(problem: Problem, catalog: Catalog) -> Iterator[Fault]:
             continue
         llm = catalog.llm(w.llm)
         if llm is None:
-            known = [*catalog.llms, *catalog.llm_aliases]
-            hint = did_you_mean(w.llm, known, most=2)
+            hint = did_you_mean_llm(w.llm, catalog.llms)
             yield _fault(
                 f"workloads[{i}].llm", f"{w.llm!r} is not in the catalog {catalog.name!r}{hint}"
             )

@@ -13,7 +13,8 @@ from typing import Any
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime, began_s, until
-from milp_planner.inputs.problem.records import Alternatives, Penalties, Problem
+from milp_planner.inputs.problem.policy import Penalties
+from milp_planner.inputs.problem.records import Alternatives, Problem
 from milp_planner.milp.presolve.forced_use import Required, Wanted
 from milp_planner.plans.records import Plan, Proof, Provenance, Status
 from milp_planner.solving.checks.arguments import SolverChoice, check_settings

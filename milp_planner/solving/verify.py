@@ -8,6 +8,7 @@ from milp_planner.candidates.records import PlanningInput
 from milp_planner.errors import SolverError
 from milp_planner.milp.program.families import rules_of
 from milp_planner.plans.records import Plan
+from milp_planner.units import usd_shown
 
 MONEY_TOLERANCE_USD = 0.01
 MONEY_TOLERANCE = 1e-6
@@ -37,6 +38,7 @@ def verify(given: PlanningInput, plan: Plan, modelled: Mapping[str, float]) -> N
         said = modelled.get(name, 0.0)
         close = max(MONEY_TOLERANCE_USD, MONEY_TOLERANCE * abs(usd))
         if name != "overload" and abs(usd - said) > close:
-            broken.append(f"{name} is ${usd:,.4f} per month, the program says ${said:,.4f}")
+            paid, modelled_as = usd_shown(usd, 4), usd_shown(said, 4)
+            broken.append(f"{name} is {paid} per month, the program says {modelled_as}")
     if broken:
         raise SolverError("the plan breaks its own limits:\n" + "\n".join(broken))

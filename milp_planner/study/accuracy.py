@@ -3,10 +3,11 @@
     python -m milp_planner.study.accuracy FOLDER
 
 FOLDER holds `throughput/measured_throughput.csv` or a catalog's `measurements.csv`; LLMs and GPUs
-come from the shipped catalog `market`. Printed are the median and 90th percentile of the relative
-error |estimated ÷ measured − 1| by LLM family, GPU and engine, how often the faster of two GPUs is
-named, the error with each LLM left out of the constants, and the quantiles behind
-`serving/derate.py`.
+come from the shipped catalog `market`. Printed are, for every source of measurements, each left out
+of the constants fitted on sources of its kind: the error of the printed median of throughput,
+|predicted ÷ measured − 1|, its bias, and how often measurements reach what is planned at p50, p75,
+p90 and p95. Then the errors by LLM family, GPU and engine, and how often the faster of two GPUs is
+named.
 """
 
 from __future__ import annotations
@@ -15,23 +16,67 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from math import log
 from pathlib import Path
-from statistics import median, pstdev
+from statistics import mean, median
 
 from milp_planner.errors import PlannerError
 from milp_planner.inputs.catalog.files import load_catalog
 from milp_planner.serving import derate
-from milp_planner.serving.calibration import shape_of
-from milp_planner.serving.memory import is_moe
-from milp_planner.study.error_by_evidence import ratios_by_evidence, ratios_of_far_relatives
-from milp_planner.study.leave_one_out import left_out_ratios
+from milp_planner.serving.rates.calibration import shape_of
+from milp_planner.study.leave_one_out import left_out
 from milp_planner.study.samples import Sample, Samples, read_samples
 
 TIE = 0.01  # two GPUs within 1 % of one another have no faster one
+FEWEST = 10  # points of a source that counts in the mean over recent sources
+
+CONFIDENCES = (0.50, 0.75, 0.90, 0.95)
 
 CATALOG = "market"
 READER_GONE = 141  # exit code of a program whose reader closed the pipe
+
+
+@dataclass(frozen=True)
+class Errors:
+    """What the estimate misses on one group of samples."""
+
+    samples: tuple[Sample, ...]
+
+    @cached_property
+    def ratios(self) -> tuple[float, ...]:
+        """Printed median of the estimate ÷ measured throughput."""
+        return tuple(expected(sample) for sample in self.samples)
+
+    @property
+    def middle(self) -> float:
+        """Median of the relative error."""
+        return median(abs(ratio - 1) for ratio in self.ratios)
+
+    @property
+    def p90(self) -> float:
+        """90th percentile of the relative error."""
+        return quantile((abs(ratio - 1) for ratio in self.ratios), 0.9)
+
+    @property
+    def bias(self) -> float:
+        """Median of predicted ÷ measured, less 1."""
+        return median(self.ratios) - 1
+
+    def kept(self, confidence: float) -> float:
+        """Share of the samples that reach what is planned with a confidence."""
+        share = derate.planning_quantile(confidence)
+        reached = (
+            s.rate_ratio >= derate.derate(derate.ESTIMATED, s.trust, share) for s in self.samples
+        )
+        return sum(reached) / len(self.samples)
+
+    @property
+    def tpot(self) -> tuple[float, float] | None:
+        """Median and 90th percentile of the error of the time per token, where it was measured."""
+        timed = [abs(1 / s.tpot_ratio - 1) for s in self.samples if s.tpot_s is not None]
+        return (median(timed), quantile(timed, 0.9)) if timed else None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,6 +107,7 @@ def report(samples: Samples) -> Iterator[str]:
         yield "no row is inside the model's range"
         return
     yield from left_out_lines(samples)
+    yield from ("", *source_lines(inside))
     yield from ("", HEADER, row("all", inside))
     yield row("with suspected speculative", (*inside, *samples.speculative))
     yield row("with more than fit", (*inside, *samples.crowded))
@@ -71,8 +117,6 @@ def report(samples: Samples) -> Iterator[str]:
         yield from ("", f"by {title}")
         yield from (row(name, group) for name, group in grouped(inside, of).items())
     yield from ("", faster_line(inside))
-    yield from ("", *leave_one_out_lines(inside))
-    yield from ("", *derate_lines(inside))
 
 
 def left_out_lines(samples: Samples) -> Iterator[str]:
@@ -83,11 +127,54 @@ def left_out_lines(samples: Samples) -> Iterator[str]:
         yield f"  {count:6,}  {reason}"
 
 
+def source_lines(samples: Sequence[Sample]) -> Iterator[str]:
+    """A table of all sources, each left out of the constants, and the mean over recent ones."""
+    yield "| source, left out once | points | median error | p90 error | bias | kept p50/75/90/95 |"
+    yield "|---|---|---|---|---|---|"
+    for name, errors in errors_by_source(samples).items():
+        yield source_row(name, f"{len(errors.samples):,}", [errors])
+    recent = recent_errors(samples)
+    if recent:
+        yield source_row(f"mean of {len(recent)} recent sources", "", list(recent.values()))
+
+
+def source_row(name: str, points: str, groups: Sequence[Errors]) -> str:
+    """One line of the table: the mean over some groups, each counting alike."""
+    middle, p90, bias = (
+        100 * mean(getattr(errors, figure) for errors in groups)
+        for figure in ("middle", "p90", "bias")
+    )
+    kept = "/".join(f"{100 * mean(e.kept(c) for e in groups):.0f}" for c in CONFIDENCES)
+    return f"| {name} | {points} | {middle:.1f} % | {p90:.1f} % | {bias:+.1f} % | {kept} % |"
+
+
+def errors_by_source(samples: Sequence[Sample]) -> Mapping[str, Errors]:
+    """Errors on each source, by constants fitted without it; recent sources first."""
+    return {name: Errors(group) for name, group in left_out(samples)}
+
+
+def recent_errors(samples: Sequence[Sample]) -> Mapping[str, Errors]:
+    """The same of recent sources with ten points or more."""
+    return {
+        name: errors
+        for name, errors in errors_by_source(samples).items()
+        if errors.samples[0].source.recent and len(errors.samples) >= FEWEST
+    }
+
+
+def expected(sample: Sample) -> float:
+    """Printed median of the estimate ÷ measured throughput."""
+    return derate.derate(derate.ESTIMATED, sample.trust, 0.5) / sample.rate_ratio
+
+
 def row(name: str, samples: Sequence[Sample]) -> str:
     """One line: count, errors of tpot and throughput, and the median measured ÷ estimated."""
-    tpot = [s.tpot_ratio for s in samples]
-    rate = [s.rate_ratio for s in samples]
-    return f"{name:<28}{len(samples):>6}{_errors(tpot)}{_errors(rate)}{median(rate):>10.2f}"
+    errors = Errors(tuple(samples))
+    timed = errors.tpot
+    tpot = f"{'-':>9}{'-':>8}" if timed is None else f"{timed[0]:>9.1%}{timed[1]:>8.1%}"
+    rate = f"{errors.middle:>9.1%}{errors.p90:>8.1%}"
+    ratio = median(s.rate_ratio for s in samples)
+    return f"{name:<28}{len(samples):>6}{tpot}{rate}{ratio:>10.2f}"
 
 
 def grouped(
@@ -104,9 +191,9 @@ def faster_of_two(samples: Iterable[Sample]) -> tuple[int, int]:
     """(named correctly, pairs): two GPUs, all else equal, ranked by throughput."""
     groups: dict[tuple[object, ...], list[Sample]] = {}
     for s in samples:
-        size = (s.input_tokens, s.output_tokens, s.concurrency)
-        key = (shape_of(s.llm), s.precision, s.tensor_parallel, s.engine, *size)
-        groups.setdefault(key, []).append(s)
+        size = (s.input_tokens, s.output_tokens, s.concurrency if s.tpot_s else None, s.regime)
+        replica = shape_of(s.llm), s.precision, s.tensor_parallel, s.engine, s.source.name
+        groups.setdefault((*replica, *size), []).append(s)
     right = pairs = 0
     for group in groups.values():
         for one, other in _pairs_of_gpus(group):
@@ -126,43 +213,6 @@ def faster_line(samples: Iterable[Sample]) -> str:
     return f"the faster of two GPUs is named in {right:,} of {pairs:,} pairs: {right / pairs:.1%}"
 
 
-def leave_one_out_lines(samples: Sequence[Sample]) -> Iterator[str]:
-    """Errors on each LLM, and on each GPU, with the constants refitted on all others."""
-    for title, apart, name_of in LEFT_OUT:
-        yield f"constants refitted with one {title} left out, errors on that {title}"
-        yield HEADER
-        everything: list[tuple[float, float]] = []
-        for first, ratios in left_out_ratios(samples, apart):
-            everything += ratios
-            yield _ratio_row(name_of(first), ratios)
-        if everything:
-            yield _ratio_row("all, each left out once", everything)
-
-
-def derate_lines(samples: Sequence[Sample]) -> Iterator[str]:
-    """Quantiles of measured ÷ predicted throughput, by kind of evidence."""
-    yield "measured ÷ predicted throughput, the quantiles of derate.py"
-    names = "".join(f"{f'p{100 * q:.0f}':>7}" for q in derate.QUANTILES)
-    yield f"{'evidence':<50}{'rows':>6}{names}{'spread':>8}"
-    for kind, moe in (("dense", False), ("MoE", True)):
-        found = derate_ratios(samples, moe).items()
-        yield from _quantile_rows({f"{evidence}, {kind}": ratios for evidence, ratios in found})
-    yield "calibrating on farther relatives: not used, the estimate alone is nearer"
-    yield from _quantile_rows({"the estimate alone": [s.rate_ratio for s in samples]})
-    yield from _quantile_rows(ratios_of_far_relatives(samples))
-
-
-def derate_ratios(samples: Sequence[Sample], moe: bool) -> Mapping[str, Sequence[float]]:
-    """Measured ÷ predicted throughput of dense LLMs or of mixtures of experts, by evidence.
-
-    Estimates are those of each LLM by constants fitted on the others, as for a new LLM.
-    """
-    alike = [s for s in samples if is_moe(s.llm) == moe]
-    apart = left_out_ratios(samples, lambda s: shape_of(s.llm))
-    estimated = [rate for first, ratios in apart if is_moe(first.llm) == moe for _, rate in ratios]
-    return {**ratios_by_evidence(alike), derate.ESTIMATED: estimated}
-
-
 def quantile(values: Iterable[float], share: float) -> float:
     """The value below which `share` of the values lie, linear between neighbours."""
     ordered = sorted(values)
@@ -176,25 +226,6 @@ def family(sample: Sample) -> str:
     """`llama-3.1-70b` -> `llama`: the letters before the version."""
     found = re.match(r"[a-z-]*[a-z]", sample.llm.id)
     return found[0] if found else sample.llm.id
-
-
-def _errors(ratios: Sequence[float]) -> str:
-    errors = [abs(1 / ratio - 1) for ratio in ratios]
-    return f"{median(errors):>9.1%}{quantile(errors, 0.9):>8.1%}"
-
-
-def _quantile_rows(groups: Mapping[str, Sequence[float]]) -> Iterator[str]:
-    """One line a group: count, quantiles, standard deviation of the logarithm."""
-    for name, ratios in groups.items():
-        if len(ratios) > 1:
-            values = "".join(f"{quantile(ratios, q):>7.2f}" for q in derate.QUANTILES)
-            spread = pstdev(log(ratio) for ratio in ratios)
-            yield f"{name:<50}{len(ratios):>6}{values}{spread:>8.3f}"
-
-
-def _ratio_row(name: str, ratios: Sequence[tuple[float, float]]) -> str:
-    tpot, rate = [t for t, _ in ratios], [r for _, r in ratios]
-    return f"{name:<28}{len(ratios):>6}{_errors(tpot)}{_errors(rate)}{median(rate):>10.2f}"
 
 
 def _pairs_of_gpus(group: Sequence[Sample]) -> Iterator[tuple[Sample, Sample]]:
@@ -211,12 +242,6 @@ def _estimated_rate(sample: Sample) -> float:
 
 
 HEADER = f"{'':<28}{'rows':>6}{'tpot p50':>9}{'p90':>8}{'rate p50':>9}{'p90':>8}{'meas÷est':>10}"
-
-LEFT_OUT: tuple[tuple[str, Callable[[Sample], object], Callable[[Sample], str]], ...] = (
-    ("LLM", lambda s: shape_of(s.llm), lambda s: s.llm.id),
-    ("GPU", lambda s: s.gpu.id, lambda s: s.gpu.id),
-)
-"""What is left out, what tells it apart, and its name."""
 
 GROUPS: tuple[tuple[str, Callable[[Sample], str]], ...] = (
     ("LLM family", family),

@@ -16,8 +16,7 @@ from typing import Any
 TESTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS.parent))
 
-from milp_planner import load_catalog, load_problem, solve  # noqa: E402
-from milp_planner.plans.records import Plan, Status  # noqa: E402
+from milp_planner import Plan, Status, load_catalog, load_problem, solve  # noqa: E402
 from tests.support.builders import catalog, offering, problem, raw  # noqa: E402
 
 COUNT = 10

@@ -6,11 +6,12 @@ from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from milp_planner import Plan, Problem, Status, load_catalog, prepare, solve
 from tests.support.builders import catalog, offering, problem, raw, token_price
+from tests.support.examples import tries
 
 HOURS = 720
 
@@ -129,7 +130,7 @@ def partly_able_fleets(draw: st.DrawFn) -> list[tuple[float, tuple[float, float]
     return [(draw(prices), draw(rates)) for _ in range(3)]
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@tries(0.6)
 @given(partly_able_fleets(), st.sampled_from([3.0, 8.0, 11.0]), st.booleans())
 def test_partly_able_fleets_agree_with_brute_force(
     types: list[tuple[float, tuple[float, float]]], rate: float, pruning: bool

@@ -10,16 +10,20 @@ import pytest
 from milp_planner.candidates.users import Held, Replica, users_point
 from milp_planner.errors import InputError
 from milp_planner.inputs.catalog.records import Catalog, TokenPrice
+from milp_planner.inputs.problem.deployment import DeploymentSettings
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.problem.traffic import ConcurrentUsers
 from milp_planner.questions.solve import solve
 from milp_planner.reporting.text.plans.table import plan_text
 from milp_planner.serving.operating_point import OperatingPoint, Rejection
-from milp_planner.serving.throughput import ServingModel
+from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.solving.prepare import prepare
 from tests.support.serving_toys import SOURCE, box, catalog, measured, rent, toy
 
-MET = 0.50 + 0.25 * 2 / 11  # the derate of dense estimates is 1 here: 0.98 at 0.50, 1.09 at 0.75
+TUNED = DeploymentSettings(tuning="tuned")
+
+# ln derate = −0.041 + t · 0.1237 is 0 at t = 0.3315, the 62.5th percentile of Student's t
+MET = 0.62502
 
 
 def replica(
@@ -31,12 +35,12 @@ def replica(
     quantile: float = MET,
     **fields: Any,
 ) -> Replica:
-    """`toy` on a `box`, 800 tokens in and 200 out."""
+    """`toy` on a `box`, 800 tokens in and 200 out, in a tuned vLLM."""
     wish = ConcurrentUsers(
         users=1, tokens_per_s=tokens_per_s, longest_wait_s=longest_wait_s, **fields
     )
     model = ServingModel(catalog() if known is None else known)
-    given = model, toy(), box(), "bf16", 1, 800, 200, wish, tpot_limit_s, quantile
+    given = model, toy(), box(), "bf16", 1, 800, 200, wish, tpot_limit_s, quantile, TUNED
     return Replica(*given)
 
 
@@ -60,24 +64,23 @@ def test_the_best_batch_is_the_largest_that_keeps_the_speed() -> None:
     # 200 tokens in at most 200 / 20 = 10 s: S(n) = 10 s at n between 32 and 33
     found = best(replica(20))
     assert service_s(found.batch) <= 10 < service_s(found.batch + 1)
-    assert found.queue == pytest.approx(10 / service_s(found.batch), rel=1e-6)
+    assert found.queue == pytest.approx(10 / service_s(found.batch), rel=1e-4)
     assert found.users == pytest.approx(found.queue * found.batch)
 
 
 def test_when_memory_ends_first_users_share_places() -> None:
-    # 256 places are the most; at 0.5 tokens/s per user S may be 400 s, and S(256) is 78.1 s: each
-    # place is shared by five
+    # 1,024 places are the most; at 0.5 tokens/s per user S may be 400 s, and S(1024) is 312 s
     found = best(replica(0.5))
-    assert found.batch == 256
-    assert found.queue == pytest.approx(400 / service_s(256), rel=1e-6)
-    assert found.users == pytest.approx(256 * found.queue)
+    assert found.batch == 1024
+    assert found.queue == pytest.approx(400 / service_s(1024), rel=1e-4)
+    assert found.users == pytest.approx(1024 * found.queue)
 
 
 def test_the_longest_wait_bounds_what_shares_a_place() -> None:
-    # ttft 240.7 + 10.525 ms; 30 s leave 29.749 s to wait for a place
+    # ttft 240.7 + 10.525 ms; 30 s leave 29.749 s to wait for a place, less than a queue gives
     found = best(replica(0.5, 30))
     ttft = 0.2407133 + 0.010525
-    assert found.queue == pytest.approx(1 + (30 - ttft) / service_s(256), rel=1e-6)
+    assert found.queue == pytest.approx(1 + (30 - ttft) / service_s(1024), rel=1e-4)
 
 
 def test_an_estimated_time_to_the_first_token_never_rejects() -> None:
@@ -87,9 +90,9 @@ def test_an_estimated_time_to_the_first_token_never_rejects() -> None:
 
 
 def test_the_speed_is_kept_with_the_confidence_asked_for() -> None:
-    # p10 of dense estimates is 0.86: every request may take 1 / 0.86 as long
+    # p10 of tuned dense estimates is exp(−0.041 − 1.4149 · 0.1237) = 0.8057
     found = best(replica(20, quantile=0.10))
-    assert service_s(found.batch) / 0.86 <= 10 < service_s(found.batch + 1) / 0.86
+    assert service_s(found.batch) / 0.8057 <= 10 < service_s(found.batch + 1) / 0.8057
 
 
 def test_a_wished_tpot_bounds_the_batch_too() -> None:
@@ -120,8 +123,8 @@ def test_no_batch_that_runs_holds_more() -> None:
     model = ServingModel(catalog())
     for speed, wait in product((0.7, 5, 33), (None, 4, 90)):
         most = 0.0
-        for n in range(1, 257):
-            point = model.at(toy(), box(), "bf16", 1, 800, 200, n, quantile=MET)
+        for n in range(1, 1025):
+            point = model.at(toy(), box(), "bf16", 1, 800, 200, n, quantile=MET, settings=TUNED)
             assert isinstance(point, OperatingPoint)
             took = n / point.planned_requests_per_second
             queue = 200 / (took * speed)
@@ -133,7 +136,8 @@ def test_no_batch_that_runs_holds_more() -> None:
 
 def test_a_measured_curve_that_falls_is_left_at_its_top() -> None:
     rows = [
-        measured(rate, concurrency=n) for n, rate in ((1, 85), (32, 600), (64, 900), (128, 500))
+        measured(rate, concurrency=n, override=True)
+        for n, rate in ((1, 85), (32, 600), (64, 900), (128, 100))
     ]
     found = best(replica(2, known=catalog(*rows)))
     assert found.batch == 64
@@ -150,8 +154,8 @@ def test_a_slower_wish_or_a_longer_wait_never_holds_fewer_users() -> None:
 def test_the_point_says_batch_and_queue() -> None:
     found = users_point(replica(0.5))
     assert not isinstance(found, Rejection)
-    assert found.concurrency == 256
-    assert found.detail == f"batch 256, queue ratio {400 / service_s(256):.4g}"
+    assert found.concurrency == 1024
+    assert found.detail == f"batch 1024, queue ratio {400 / service_s(1024):.4g}"
 
 
 # ---- in a plan
@@ -166,6 +170,7 @@ def problem(users: float = 100, **fields: Any) -> Problem:
         "tensor_parallel": [1],
         "traffic": traffic,
         "requests": {"input_tokens": 800, "output_tokens": 200},
+        "deployment": {"tuning": "tuned"},
         **fields.pop("chat", {}),
     }
     policy = {"utilization": {"target": 1.0}, "confidence": 1 - MET, **fields.pop("policy", {})}

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
+from milp_planner import Status
 from milp_planner.cli import entry, main
 from milp_planner.cli.parts import exit_codes
 from milp_planner.cli.parts.signals import Terminated, signals_exit_at_once, sigterm_raises
-from milp_planner.plans.records import Status
 from milp_planner.questions import solve as planner
 from milp_planner.reporting.formats import FORMATS
 from tests.support.toy import CATALOG, PROBLEM, raising, write

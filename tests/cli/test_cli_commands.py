@@ -11,10 +11,9 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from milp_planner import __version__
+from milp_planner import __version__, load_problem
 from milp_planner.cli.commands.authoring import example, problem_schema
 from milp_planner.cli.parts import exit_codes
-from milp_planner.inputs.problem.load import load_problem
 from milp_planner.questions import solve as planner
 from tests.support.toy import CATALOG, ENVIRONMENT, PROBLEM, ROOT, raising, write
 

@@ -51,6 +51,49 @@ def test_a_price_list_becomes_an_overlay_that_passes_the_check(run, folder):
     assert run("catalog", "check", "prices")[0] == 0
 
 
+HF_CONFIG = {
+    "model_type": "llama",
+    "num_hidden_layers": 2,
+    "hidden_size": 1000,
+    "num_attention_heads": 10,
+    "num_key_value_heads": 2,
+    "intermediate_size": 3000,
+    "vocab_size": 5000,
+    "max_position_embeddings": 4096,
+}
+
+
+def test_an_llm_is_read_from_its_config_and_shown(run, folder):
+    (folder / "config.json").write_text(json.dumps(HF_CONFIG))
+    asked = ("catalog", "import", "hf", "config.json", "--out", "mine")
+    code, _, err = run(*asked)
+    assert (code, err) == (
+        2,
+        "config.json: does not say which LLM it is of\n"
+        "  hint: add --hf-id PUBLISHER/NAME, its name on Hugging Face\n",
+    )
+    code, out, _ = run(*asked, "--hf-id", "maker/Toy-33M")
+    assert code == 0
+    # 32.8 M parameters at 2 bytes
+    assert out.splitlines() == [
+        "mine: 1 LLM in llms.csv",
+        "  toy-33m: 0.032805 B parameters, 0.032805 B active; bf16, 0.1 GB (0.1 GiB)",
+    ]
+    code, out, _ = run("catalog", "show", "maker/Toy-33M-FP8", "--catalog", "mine")
+    assert code == 0
+    assert "dense mlp" in out or "dense_mlp" in out
+    assert "no: 10 attention heads" in out  # on 4 GPUs
+    assert "maker/Toy-33M config.json" in out
+
+
+def test_a_name_on_hugging_face_is_for_llms(run, folder):
+    (folder / "aws.csv").write_text(SKYPILOT)
+    code, _, err = run(
+        "catalog", "import", "skypilot", "aws.csv", "--out", "x", "--hf-id", "maker/toy"
+    )
+    assert (code, err) == (2, "--hf-id: is for hf, and this is skypilot\n")
+
+
 def test_two_catalogs_are_told_apart(run):
     code, out, _ = run("catalog", "diff", "market", "inference-atlas")
     assert code == 0

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
+from milp_planner import InputError
 from milp_planner.cli import main
 from milp_planner.cli.commands import authoring
 from milp_planner.cli.parts import exit_codes, streams
-from milp_planner.errors import InputError
 from milp_planner.inputs.catalog.writing import new_folder
 from milp_planner.questions import solve as planner
 from tests.support import builders

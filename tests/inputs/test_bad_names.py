@@ -24,7 +24,7 @@ LLM = "llm: tiny"
     ("llm", "hint"),
     [
         ("tinny", "; did you mean 'tiny'?"),
-        ("Tiny", "; did you mean 'tiny'?"),
+        ("Tinny", "; did you mean 'tiny'?"),
         ("gpt", ""),
         ('"[red]x"', ""),
     ],

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from milp_planner import InputError, Problem, load_problem
-from milp_planner.errors import ArgumentError
+from milp_planner import ArgumentError, InputError, Problem, load_problem
 from tests.support.builders import problem
 
 SHORT = problem(13, limits={"budget": {"usd_per_month": 9, "when_short": "fair"}})

@@ -7,11 +7,9 @@ from typing import Literal
 
 import pytest
 
-from milp_planner import Problem, load_problem
+from milp_planner import Latency, Limits, OverloadPenalty, Problem, TokensPerDay, load_problem
 from milp_planner.inputs.problem.fingerprint import problem_sha256
 from milp_planner.inputs.problem.patching import patched, plain_document
-from milp_planner.inputs.problem.records import Latency, Limits, OverloadPenalty
-from milp_planner.inputs.problem.traffic import TokensPerDay
 from milp_planner.inputs.reading.records import Frozen
 from tests.support.builders import problem, workload
 

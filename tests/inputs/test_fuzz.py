@@ -9,22 +9,26 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from milp_planner.candidates.records import PlanningInput
+from milp_planner import (
+    Catalog,
+    InputError,
+    Plan,
+    PlanningInput,
+    Problem,
+    load_catalog,
+    load_problem,
+    prepare,
+)
 from milp_planner.cli import main
 from milp_planner.cli.entry import wants_json
 from milp_planner.cli.parts import exit_codes
-from milp_planner.errors import InputError
-from milp_planner.inputs.catalog.files import load_catalog
-from milp_planner.inputs.catalog.records import Catalog
-from milp_planner.inputs.problem.load import load_named_catalog, load_problem
-from milp_planner.inputs.problem.records import Problem
-from milp_planner.plans.records import Plan
+from milp_planner.inputs.problem.load import load_named_catalog
 from milp_planner.questions import solve as planner
 from milp_planner.reporting.formats import FORMATS
-from milp_planner.solving.prepare import prepare
+from tests.support.examples import slow_tries, tries
 from tests.support.mutations import CELLS, FULL, TEXTS, documents, tables
 from tests.support.toy import CATALOG, PROBLEM, ROOT
 
@@ -36,10 +40,7 @@ SHIPPED = {
 QUICKSTART = yaml.safe_load((ROOT / "problems" / "quickstart.yaml").read_text(encoding="utf-8"))
 
 
-def fuzz(examples: int) -> settings:
-    """So many examples, the same ones every time."""
-    checks = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-    return settings(max_examples=examples, suppress_health_check=checks)
+CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
 @pytest.fixture(scope="module")
@@ -93,26 +94,26 @@ def test_the_good_document_is_good(toy):
     assert read(FULL, toy) is not None
 
 
-@fuzz(300)
+@tries(3, suppress_health_check=CHECKS)
 @given(document=documents(FULL))
 def test_a_problem_with_something_wrong_is_prepared_or_refused(toy, document):
     read(document, toy)
 
 
-@fuzz(100)
+@tries(1, suppress_health_check=CHECKS)
 @given(document=st.sampled_from(sorted(SHIPPED)).flatmap(lambda name: documents(SHIPPED[name])))
 def test_a_shipped_problem_with_something_wrong_is_prepared_or_refused(atlas, document):
     read(document, atlas)
 
 
 @pytest.mark.slow
-@fuzz(60)
+@slow_tries(0.6, suppress_health_check=CHECKS)
 @given(document=documents(QUICKSTART))
 def test_a_problem_of_the_market_with_something_wrong_is_prepared_or_refused(document):
     read(document, load_catalog("market"))
 
 
-@fuzz(15)
+@tries(0.15, suppress_health_check=CHECKS)
 @given(document=documents(FULL, most=1))
 def test_what_is_prepared_is_planned_and_reported(toy, document):
     given_ = read(document, toy)
@@ -126,7 +127,7 @@ def test_what_is_prepared_is_planned_and_reported(toy, document):
 # ---- catalogs
 
 
-@fuzz(150)
+@tries(1.5, suppress_health_check=CHECKS)
 @given(name=st.sampled_from([n for n in CATALOG if n != "catalog.csv"]), data=st.data())
 def test_a_catalog_with_something_wrong_is_read_or_refused(tmp_path_factory, name, data):
     folder = lay(tmp_path_factory.mktemp("c"))
@@ -140,7 +141,7 @@ def test_a_catalog_with_something_wrong_is_read_or_refused(tmp_path_factory, nam
     read(yaml.safe_load(PROBLEM), catalog)
 
 
-@fuzz(60)
+@tries(0.6, suppress_health_check=CHECKS)
 @given(
     cells=st.lists(
         st.tuples(
@@ -196,7 +197,7 @@ def found_plan(toy) -> Plan:
     return planner.solve(load_problem("toy.yaml", text=PROBLEM), toy)
 
 
-@fuzz(200)
+@tries(2, suppress_health_check=CHECKS)
 @given(
     command=st.sampled_from(COMMANDS),
     file=st.sampled_from(["toy.yaml", "toy.yaml", "toy.yaml", *WORDS]),

@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from milp_planner import InputError, Plan, Status, load_catalog, load_problem, solve
+from milp_planner import InputError, Plan, Status, load_catalog, load_problem, reason_lines, solve
 from milp_planner.inputs.catalog.writing import Imported
 from milp_planner.inputs.imports.aibrix import import_aibrix
 from milp_planner.inputs.imports.melange import import_melange
-from milp_planner.plans.sentences import reason_lines
 from tests.support.builders import catalog, offering, problem, raw
 
 CASES = Path(__file__).resolve().parents[3] / "shared" / "cases"

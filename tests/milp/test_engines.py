@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from milp_planner.errors import InputError
+from milp_planner import InputError
 from milp_planner.milp.engines import certify, child
 from milp_planner.milp.engines.cbc import (
     CAREFUL,

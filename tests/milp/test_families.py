@@ -10,6 +10,8 @@ from pydantic import create_model
 
 from milp_planner import (
     InputError,
+    Limits,
+    Problem,
     Row,
     Rule,
     Status,
@@ -21,7 +23,6 @@ from milp_planner import (
     what_if,
 )
 from milp_planner.inputs.problem.keys import leaves, set_keys
-from milp_planner.inputs.problem.records import Limits, Problem
 from milp_planner.milp.presolve.dominance import prune
 from milp_planner.milp.program.families import (
     CONSTRAINTS,

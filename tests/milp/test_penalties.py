@@ -5,15 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from milp_planner import Status, solve
-from milp_planner.inputs.problem.records import Latency, Policy
+from milp_planner import Status, evaluate, solve, warning_lines
 from milp_planner.plans.records import band
-from milp_planner.plans.sentences import warning_lines
-from milp_planner.questions.evaluate import evaluate
-from tests.questions.test_solve import as_input, small_problems
 from tests.support.builders import (
     big_and_small,
     catalog,
@@ -23,10 +19,12 @@ from tests.support.builders import (
     token_price,
     workload,
 )
-from tests.support.oracles.month_cases import as_input as month_as_input
+from tests.support.examples import tries
+from tests.support.oracles.cases import as_input
 from tests.support.oracles.month_cases import hot_months_with_overflow, soft_months
 from tests.support.oracles.month_oracle import cheapest_month
-from tests.support.oracles.oracle import Prices, cheapest_soft
+from tests.support.oracles.oracle import cheapest
+from tests.support.oracles.small_cases import small_cases
 
 BIG = "acme/big/eu-1"
 SMALL = "bolt/small/eu-1"
@@ -365,11 +363,11 @@ def test_a_plan_ends_exactly_at_the_edge_of_a_band(load, ceiling, score, name):
 # --- brute force --------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@tries(0.6)
 @given(soft_months())
 def test_soft_mode_agrees_with_brute_force(case):
     most = 5 if len(case.offers) == 2 else 4
-    plan = solve(*month_as_input(case), solver="highs", diagnose=False)
+    plan = solve(*as_input(case), solver="highs", diagnose=False)
     best = cheapest_month(case, most)
     if any(p.units > most for p in plan.purchases):
         assert best is None or plan.score_usd_per_month <= best + 1
@@ -379,11 +377,11 @@ def test_soft_mode_agrees_with_brute_force(case):
     assert plan.score_usd_per_month == pytest.approx(best, abs=1.0)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@tries(0.4)
 @given(hot_months_with_overflow())
 def test_heat_shared_with_tokens_or_a_shortfall_agrees_with_brute_force(case):
     most = 5 if len(case.offers) == 2 else 4
-    plan = solve(*month_as_input(case), solver="highs", diagnose=False)
+    plan = solve(*as_input(case), solver="highs", diagnose=False)
     best = cheapest_month(case, most)
     assert plan.status is Status.OPTIMAL
     if any(p.units > most for p in plan.purchases):
@@ -392,23 +390,28 @@ def test_heat_shared_with_tokens_or_a_shortfall_agrees_with_brute_force(case):
         assert plan.score_usd_per_month == pytest.approx(best, abs=1.0)
 
 
-PRICES = st.builds(
-    Prices,
-    st.tuples(st.sampled_from([0.8, 0.9]), st.sampled_from([300.0, 2_000.0, 20_000.0])),
-    st.tuples(st.sampled_from([1, 2, 3]), st.sampled_from([150.0, 900.0])),
-    st.sampled_from([100.0, 700.0, 30_000.0]),
+PENALTIES = st.fixed_dictionaries(
+    {
+        "overload": st.tuples(
+            st.sampled_from([0.8, 0.9]), st.sampled_from([300.0, 2_000.0, 20_000.0])
+        ),
+        "scaling": st.tuples(st.sampled_from([1, 2, 3]), st.sampled_from([150.0, 900.0])),
+        "strict_usd": st.sampled_from([100.0, 700.0, 30_000.0]),
+    }
 )
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
-@given(small_problems(), PRICES, st.sampled_from([0.95, 1.2]))
-def test_soft_mode_of_several_workloads_and_classes_agrees_with_brute_force(case, prices, ceiling):
-    loads, options, rules = case
-    loads = [replace(load, utilization=ceiling) for load in loads]
-    most = 4 if len(loads) == 2 or len(options) == 3 else 6
-    question, rented = as_soft_input(loads, options, rules, prices, ceiling)
-    plan = solve(question, rented, solver="highs", diagnose=False)
-    best = cheapest_soft(loads, options, rules, prices, most)
+@tries(0.25)
+@given(small_cases(), PENALTIES, st.sampled_from([0.95, 1.2]))
+def test_soft_mode_of_several_workloads_and_classes_agrees_with_brute_force(
+    case, penalties, ceiling
+):
+    loads = tuple(replace(load, max_utilization=None) for load in case.loads)
+    terms = replace(case.terms, ceiling=ceiling, **penalties)
+    case = replace(case, loads=loads, terms=terms)
+    most = 4 if len(case.loads) == 2 or len(case.offers) == 3 else 6
+    plan = solve(*as_input(case), solver="highs", diagnose=False)
+    best = cheapest(case, most)
     if any(p.units > most for p in plan.purchases):
         assert best is None or plan.score_usd_per_month <= best + 1
     elif best is None:
@@ -416,20 +419,3 @@ def test_soft_mode_of_several_workloads_and_classes_agrees_with_brute_force(case
     else:
         assert plan.status is Status.OPTIMAL
         assert plan.score_usd_per_month == pytest.approx(best, abs=0.1)
-
-
-def as_soft_input(loads, options, rules, prices, ceiling):
-    """The question of `test_solve`, strict and under all penalties."""
-    hard = [replace(load, utilization=1.0) for load in loads]
-    question, rented = as_input(hard, options, rules)
-    policy = Policy(
-        utilization={"target": 0.75, "ceiling": ceiling},
-        penalties={
-            "overload": dict(zip(("above", "usd_at_full_load"), prices.overload, strict=True)),
-            "scaling": dict(zip(("above_gpus", "usd_per_gpu"), prices.scaling, strict=True)),
-            "strict_latency": {"usd": prices.strict_usd},
-        },
-    )
-    strict = {"latency": Latency(requirement="200ms")}
-    workloads = tuple(w.model_copy(update=strict) for w in question.workloads)
-    return question.model_copy(update={"workloads": workloads, "policy": policy}), rented

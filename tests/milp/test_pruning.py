@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from milp_planner import load_catalog, load_problem, prepare, solve
@@ -15,6 +15,7 @@ from milp_planner.milp.program.costs.shortfall import Shortfall
 from milp_planner.milp.program.costs.spot_loss import SpotLoss
 from milp_planner.milp.program.limits.quotas import Quotas
 from tests.support.builders import catalog, offering, problem, raw, token_price, workload
+from tests.support.examples import slow_tries, tries
 
 PROBLEMS = Path(__file__).resolve().parents[2] / "problems"
 GPUS = {"a": 1.0, "b": 1.7, "c": 2.6}
@@ -295,17 +296,14 @@ def same_with_and_without(question, rented, **options):
     assert one.alternatives_notes == other.alternatives_notes
 
 
-RICH = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-
-
-@settings(RICH, max_examples=35)
+@tries(0.35, suppress_health_check=list(HealthCheck))
 @given(rich_problems())
 def test_pruning_changes_no_plan(case):
     same_with_and_without(*case)
 
 
 @pytest.mark.slow
-@settings(RICH, max_examples=1_000)
+@slow_tries(10, suppress_health_check=list(HealthCheck))
 @given(rich_problems())
 def test_pruning_changes_none_of_a_thousand_plans(case):
     same_with_and_without(*case)

@@ -10,13 +10,13 @@ import itertools
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from milp_planner import Status, solve
+from milp_planner import Status, reason_lines, solve
 from milp_planner.milp.program.limits import shares
-from milp_planner.plans.sentences import reason_lines
 from tests.support.builders import catalog, offering, problem, raw
+from tests.support.examples import slow_tries, tries
 
 HOURS = 720
 MOST_FLEETS = 60_000
@@ -191,23 +191,20 @@ def check(case: tuple[tuple[Box, ...], Rules]) -> None:
         assert not better, (total, better[:3])
 
 
-EXACT = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-
-
-@settings(EXACT, max_examples=60)
+@tries(0.6, suppress_health_check=list(HealthCheck))
 @given(cases())
 def test_no_cheaper_fleet_keeps_all_limits(case):
     check(case)
 
 
 @pytest.mark.slow
-@settings(EXACT, max_examples=3_000)
+@slow_tries(30, suppress_health_check=list(HealthCheck))
 @given(cases())
 def test_no_cheaper_fleet_keeps_all_limits_in_thousands_of_cases(case):
     check(case)
 
 
-@settings(EXACT, max_examples=30)
+@tries(0.3, suppress_health_check=list(HealthCheck))
 @given(cases())
 def test_a_first_guess_that_is_too_low_changes_nothing(case):
     with pytest.MonkeyPatch.context() as patch:

@@ -7,29 +7,30 @@ from typing import get_args
 
 import pytest
 
-from milp_planner import Status, solve
-from milp_planner.candidates.builder import nearest
-from milp_planner.plans.reasons import (
+from milp_planner import (
     AboveBudget,
     AlternativesEnded,
-    AlternativesNote,
     CatalogTooSmall,
     ClassUnserved,
     EndReason,
+    FrontierEnd,
     LimitInTheWay,
     NoFleet,
     NothingServes,
     OverloadCannotOccur,
-    Reason,
     Refusals,
-    Remark,
     Said,
     SameAs,
     ShortBudget,
+    Status,
     UnservedAtAPrice,
+    budget_frontier,
+    reason_lines,
+    solve,
 )
-from milp_planner.plans.sentences import SENTENCES, first_reason, reason_lines, sentence
-from milp_planner.questions.sweeps.frontier import FrontierEnd, budget_frontier
+from milp_planner.candidates.builder import nearest
+from milp_planner.plans.reasons import AlternativesNote, Reason, Remark
+from milp_planner.plans.sentences import SENTENCES, first_reason, sentence
 from milp_planner.reporting.text.questions.what_if import frontier_text
 from milp_planner.serving.operating_point import Rejection
 from tests.support.builders import big_and_small, catalog, offering, problem, raw, workload

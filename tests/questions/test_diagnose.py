@@ -6,14 +6,11 @@ import itertools
 import json
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from milp_planner import Status, diagnose, prepare, solve
+from milp_planner import NoFleet, NothingServes, Status, diagnose, prepare, reason_lines, solve
 from milp_planner.inputs.problem.patching import patched
 from milp_planner.milp.program.model import build_model
-from milp_planner.plans.reasons import NoFleet, NothingServes
-from milp_planner.plans.sentences import reason_lines, sentence
+from milp_planner.plans.sentences import sentence
 from tests.questions.test_explain import timed, timed_problem
 from tests.support.builders import (
     big_and_small,
@@ -24,7 +21,6 @@ from tests.support.builders import (
     token_price,
     workload,
 )
-from tests.support.oracles.oracle import Load, Option, Rules, cheapest
 
 pytest_plugins = ["tests.support.toy_cli"]
 
@@ -268,64 +264,6 @@ def test_a_catalog_with_too_few_units_is_said_so():
     assert reason_lines(solve(problem(13), few)) == ("the catalog has too few units (max_units)",)
 
 
-# ---- brute force
-
-
-@st.composite
-def tight(draw):
-    return (
-        draw(st.sampled_from([(2.0, 7.0), (3.0, 5.5)])),
-        draw(st.sampled_from([(1.0, 3.1), (1.7, 2.3)])),
-        draw(st.sampled_from([6.5, 12.0])),
-        draw(st.sampled_from([1500.0, 3000.0])),
-        draw(st.sampled_from([1, 2])),
-    )
-
-
-@settings(max_examples=5)
-@given(tight())
-def test_changes_of_budget_and_quota_agree_with_brute_force(case):
-    check_changes_of_budget_and_quota_agree_with_brute_force(case)
-
-
-@pytest.mark.slow
-@settings(max_examples=100)
-@given(tight())
-def test_changes_of_budget_and_quota_agree_with_brute_force_in_many_cases(case):
-    check_changes_of_budget_and_quota_agree_with_brute_force(case)
-
-
-def check_changes_of_budget_and_quota_agree_with_brute_force(case):
-    rates, prices, rate, budget, gpus = case
-    names = ["a", "b"]
-    boxes = catalog(
-        [offering("acme", n, usd) for n, usd in zip(names, prices, strict=True)],
-        [raw(n, r) for n, r in zip(names, rates, strict=True)],
-    )
-    options = [
-        Option("acme", n, n, 1, usd, (r,)) for n, usd, r in zip(names, prices, rates, strict=True)
-    ]
-    load = [Load("chat", (rate,))]
-
-    def least(budget, gpus):
-        return cheapest(load, options, Rules(budget=budget, max_gpus=gpus), 8)
-
-    limits = {"budget": {"usd_per_month": budget}, "max_gpus": {"total": gpus}}
-    found = diagnose(problem(rate, limits=limits), boxes)
-    if least(budget, gpus) is not None:
-        assert found is None
-        return
-    expected = {}
-    if (usd := least(None, gpus)) is not None:
-        expected["limits.budget.usd_per_month"] = pytest.approx(usd)
-    more = next((n for n in range(gpus + 1, 9) if least(budget, n) is not None), None)
-    if more is not None:
-        expected["limits.max_gpus.total"] = more
-    assert {key: v for c in found.changes for key, v in c.patch.items()} == expected
-    if not expected:
-        assert found.combination_usd_per_month == pytest.approx(least(None, None))
-
-
 # ---- a workload that fits nowhere
 
 
@@ -424,8 +362,7 @@ def test_the_diagnosis_is_in_the_document_and_a_frame(run, folder):
 
 
 def test_every_kind_of_limit_can_be_loosened():
-    from milp_planner.questions.reasons.relaxing import limits_of
-
+    from milp_planner.milp.program.families import limits_of
     from milp_planner.solving.prepare import prepare
 
     limits = {

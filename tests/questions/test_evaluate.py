@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from milp_planner import InputError, load_catalog, solve
-from milp_planner.inputs.problem.records import Problem
-from milp_planner.questions.evaluate import evaluate, parse_fleet
+from milp_planner import InputError, Problem, evaluate, load_catalog, solve
+from milp_planner.questions.evaluate import parse_fleet
 from milp_planner.reporting.text.plans.evaluation import evaluation_text
 from milp_planner.reporting.text.plans.table import plan_text
 from tests.support.builders import (

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from milp_planner import Catalog, InputError, Status, explain, explain_limits, solve
-from milp_planner.inputs.catalog.records import Gpu, Llm
+from milp_planner import Catalog, Gpu, InputError, Llm, Status, explain, explain_limits, solve
 from milp_planner.inputs.problem.patching import patched
 from milp_planner.questions.sweeps.market import repriced_catalog
 from milp_planner.reporting.text.questions.explain import limit_costs_text, why_not_text
@@ -24,7 +23,9 @@ from tests.support.builders import (
     token_price,
     workload,
 )
-from tests.support.oracles.oracle import Load, Option, Rules, feasible_fleets
+from tests.support.examples import slow_tries, tries
+from tests.support.oracles.cases import Case, Load, Offer, as_input
+from tests.support.oracles.oracle import feasible_fleets
 
 pytest_plugins = ["tests.support.toy_cli"]
 
@@ -215,14 +216,14 @@ def cases(draw):
     return rates, prices, draw(st.sampled_from([4.0, 9.0, 12.5]))
 
 
-@settings(max_examples=2)
+@tries(0.02)
 @given(cases())
 def test_the_entry_price_agrees_with_brute_force(case):
     check_the_entry_price_agrees_with_brute_force(case)
 
 
 @pytest.mark.slow
-@settings(max_examples=60)
+@slow_tries(0.6)
 @given(cases())
 def test_the_entry_price_agrees_with_brute_force_in_many_cases(case):
     check_the_entry_price_agrees_with_brute_force(case)
@@ -230,18 +231,12 @@ def test_the_entry_price_agrees_with_brute_force_in_many_cases(case):
 
 def check_the_entry_price_agrees_with_brute_force(case):
     rates, prices, rate = case
-    names = ["a", "b", "c"]
-    boxes = catalog(
-        [offering("acme", n, usd) for n, usd in zip(names, prices, strict=True)],
-        [raw(n, r) for n, r in zip(names, rates, strict=True)],
-    )
-    why = explain(problem(rate), boxes, gpu="c")
-    options = [
-        Option("acme", n, n, 1, usd, (r,)) for n, usd, r in zip(names, prices, rates, strict=True)
-    ]
-    fleets = feasible_fleets([Load("chat", (rate,))], options, Rules(), 7)
-    without = min(usd for usd, (units,) in fleets if not units[2])
-    using = [(usd - MONTH * units[2] * prices[2], units[2]) for usd, (units,) in fleets if units[2]]
+    offers = (Offer("acme", n, usd, (r,)) for n, usd, r in zip("abc", prices, rates, strict=True))
+    case = Case(tuple(offers), (Load(((rate,),)),))
+    why = explain(*as_input(case), gpu="c")
+    fleets = [(usd, units[2][0]) for usd, (units,) in feasible_fleets(case, 7)]
+    without = min(usd for usd, n in fleets if not n)
+    using = [(usd - MONTH * n * prices[2], n) for usd, n in fleets if n]
     using = [(rest, n) for rest, n in using if rest < without - 0.01]  # not as an idle extra
     if not using:
         assert (why.verdict, why.forced, why.entry_price) == ("idle", None, None)

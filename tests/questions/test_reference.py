@@ -11,9 +11,19 @@ from typing import Any
 
 import pytest
 
-from milp_planner import Catalog, Plan, Problem, Status, load_catalog, load_problem, solve
+from milp_planner import (
+    Catalog,
+    Plan,
+    Problem,
+    Status,
+    load_catalog,
+    load_problem,
+    reason_lines,
+    solve,
+    warning_lines,
+)
 from milp_planner.plans.records import band
-from milp_planner.plans.sentences import alternatives_text, reason_lines, warning_lines
+from milp_planner.plans.sentences import alternatives_text
 
 PROBLEMS = Path(__file__).resolve().parents[2] / "problems" / "inference-atlas"
 GPUS = ["dedicated", "autoscaling"]

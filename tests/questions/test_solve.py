@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given
 
-from milp_planner import Status, solve
-from milp_planner.plans.sentences import reason_lines
-from tests.support.builders import big_and_small, catalog, offering, problem, raw, workload
-from tests.support.oracles.oracle import Load, Option, Rules, cheapest
+from milp_planner import Status, reason_lines, solve
+from tests.support.builders import big_and_small, catalog, offering, problem, raw
+from tests.support.examples import tries
+from tests.support.oracles.cases import as_input
+from tests.support.oracles.oracle import cheapest
+from tests.support.oracles.small_cases import small_cases
 
 
 def test_the_cheapest_mix_is_found_and_proven():
@@ -103,95 +104,14 @@ def test_a_budget_equal_to_the_cost_passes():
     assert plan.cash_usd_per_month == pytest.approx(2880)
 
 
-PRICES = st.sampled_from([1.0, 1.7, 2.3, 3.1, 4.9])
-RATES = st.sampled_from([2.0, 3.0, 5.5, 7.0, 11.0])
-
-
-@st.composite
-def small_problems(draw):
-    """One or two workloads of one or two classes, two or three offerings, limits loose or tight."""
-    classes = draw(st.integers(1, 2))
-    options = []
-    for i in range(draw(st.integers(2, 3))):
-        gpus = draw(st.sampled_from([1, 2]))
-        rates = tuple(draw(RATES) * gpus for _ in range(classes))
-        provider = draw(st.sampled_from(["acme", "bolt"]))
-        gpu = f"gpu{i}"
-        options.append(
-            Option(provider, f"{provider}/{gpu}/eu-1", gpu, gpus, draw(PRICES) * gpus, rates)
-        )
-    loads = []
-    for name in ["chat", "code"][: draw(st.integers(1, 2))]:
-        rates = tuple(draw(st.sampled_from([1.0, 4.0, 6.5, 9.0])) for _ in range(classes))
-        loads.append(
-            Load(
-                name,
-                rates,
-                draw(st.sampled_from([1.0, 0.75, 0.5])),
-                draw(st.sampled_from([1, 1, 1, 2])),
-            )
-        )
-    rules = Rules(
-        budget=draw(st.sampled_from([None, None, 3000.0, 6000.0, 9000.0])),
-        max_gpus=draw(st.sampled_from([None, None, 3, 6])),
-        max_units=draw(st.sampled_from([(), ((options[0].offering, 1),)])),
-        per_provider=draw(st.sampled_from([(), (("acme", 2),)])),
-        per_gpu=draw(st.sampled_from([(), (("gpu0", 2),)])),
-        at_most_providers=draw(st.sampled_from([None, None, 1])),
-    )
-    return loads, options, rules
-
-
-def as_input(loads, options, rules):
-    """The same question for the planner."""
-    offerings = [offering(o.provider, o.gpu, o.usd_per_hour, gpus_per_unit=o.gpus) for o in options]
-    sizes = [(1, 1), (10, 10)][: len(options[0].rates)]
-    rates = [
-        raw(o.gpu, rate / o.gpus, size=size)
-        for o in options
-        for size, rate in zip(sizes, o.rates, strict=True)
-    ]
-    workloads = []
-    for load in loads:
-        total = sum(load.rates)
-        requests = [
-            {"input_tokens": i, "output_tokens": j, "share": rate / total}
-            for (i, j), rate in zip(sizes, load.rates, strict=True)
-        ]
-        band = {1.0: "high", 0.75: "medium", 0.5: "low"}[load.utilization]
-        workloads.append(
-            workload(
-                total,
-                load.name,
-                requests=requests,
-                latency={"max_band": band},
-                min_replicas=load.min_replicas,
-            )
-        )
-    providers = {o.provider for o in options}
-    limits = {
-        "max_units": dict(rules.max_units),
-        "providers": {"max_count": rules.at_most_providers},
-        "max_gpus": {
-            "total": rules.max_gpus,
-            "per_provider": {k: v for k, v in rules.per_provider if k in providers},
-            "per_gpu": dict(rules.per_gpu),
-        },
-    }
-    if rules.budget is not None:
-        limits["budget"] = {"usd_per_month": rules.budget}
-    return problem(workloads=workloads, limits=limits), catalog(offerings, rates)
-
-
-@settings(max_examples=220, deadline=None, derandomize=True)
-@given(small_problems())
+@tries(2.2)
+@given(small_cases())
 def test_agrees_with_brute_force(case):
-    loads, options, rules = case
     # One unit of the slowest option carries 2 requests/s at 100 %: 18 requests/s of two classes at
     # 50 % want 18 of them; the cheapest fleets of these prices never want more than 10 of one.
-    most = 6 if len(loads) == 2 or len(options) == 3 else 10
-    best = cheapest(loads, options, rules, most=most)
-    question, rented = as_input(*case)
+    most = 6 if len(case.loads) == 2 or len(case.offers) == 3 else 10
+    best = cheapest(case, most)
+    question, rented = as_input(case)
     plan = solve(question, rented, diagnose=False)
     if plan.status is Status.OPTIMAL and any(p.units > most for p in plan.purchases):
         assert best is None or plan.cash_usd_per_month < best + 0.01

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from milp_planner.candidates.records import TurnedDown
+from milp_planner import TurnedDown
 from milp_planner.plans.document import reason_kind, turned_down_dict
 from milp_planner.reporting.text.records import record_lines, table_lines
 from milp_planner.reporting.text.wording import (

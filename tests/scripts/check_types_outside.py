@@ -1,6 +1,6 @@
-"""The README's Python, checked as a user's own: `python tests/scripts/check_types_outside.py`.
+"""The documents' Python, checked as a user's own: `python tests/scripts/check_types_outside.py`.
 
-Every Python block of the README, and every example in a public docstring, goes into a folder that
+Every Python block of a document, and every example in a public docstring, goes into a folder that
 holds nothing else. There both `mypy --strict` and pyright read it against the package that this
 Python imports: in CI the installed one, with `PYTHONPATH=.` this checkout. Any error ends in exit
 code 1.
@@ -12,15 +12,15 @@ import ast
 import doctest
 import inspect
 import os
-import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from readme import DOCUMENTS, blocks, name_of
+
 import milp_planner
 
-README = Path(__file__).parents[2] / "README.md"
 HOME = Path(milp_planner.__file__).parents[1]
 PLAIN, WITH_PLUGIN = "plain.ini", "with_plugin.ini"
 SETTINGS = {PLAIN: "[mypy]\n", WITH_PLUGIN: "[mypy]\nplugins = pydantic.mypy\n"}
@@ -39,12 +39,15 @@ def write_settings(folder: Path) -> None:
 
 
 def write_blocks(folder: Path) -> int:
-    """One file a block; how many there are."""
-    text = README.read_text(encoding="utf-8")
-    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    for number, block in enumerate(blocks, start=1):
-        (folder / f"readme_{number}.py").write_text(block, encoding="utf-8")
-    return len(blocks)
+    """One file a block, named after its document; how many there are."""
+    found = {
+        f"{name_of(document).strip('.').replace('/', '_').replace('.', '_')}_{number}.py": block
+        for document in DOCUMENTS
+        for number, block in enumerate(blocks(document, "python"), start=1)
+    }
+    for name, block in found.items():
+        (folder / name).write_text(block, encoding="utf-8")
+    return len(found)
 
 
 def write_examples(folder: Path) -> int:
@@ -85,9 +88,9 @@ def main() -> int:
     """Check all of them; 1 where a checker found something, or found nothing to check."""
     with tempfile.TemporaryDirectory() as folder:
         write_settings(Path(folder))
-        blocks, examples = write_blocks(Path(folder)), write_examples(Path(folder))
-        print(f"{blocks} blocks of {README.name} and {examples} examples against {HOME}")
-        return 1 if check(Path(folder)) or not (blocks and examples) else 0
+        written, examples = write_blocks(Path(folder)), write_examples(Path(folder))
+        print(f"{written} blocks of the documents and {examples} examples against {HOME}")
+        return 1 if check(Path(folder)) or not (written and examples) else 0
 
 
 if __name__ == "__main__":

@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from milp_planner.inputs.catalog.records import Llm
-from milp_planner.inputs.problem.records import Problem
-from milp_planner.questions.solve import solve
+from milp_planner import Llm, Problem, solve
 from milp_planner.serving.infrascale import (
     Hardware,
     Network,

@@ -9,18 +9,24 @@ import pytest
 
 from milp_planner.inputs.catalog.files import load_catalog
 from milp_planner.inputs.catalog.records import Gpu, Llm
+from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
+from milp_planner.serving import roofline as module
+from milp_planner.serving.gpu_formats import compute_flops, moe_overhead_s
+from milp_planner.serving.links import link_of
 from milp_planner.serving.roofline import (
+    Roofline,
     active_parameters,
     attention_flops,
-    body_bytes,
-    compute_flops,
-    expert_parameters,
     largest_within,
-    link_of,
     missing_for_estimate,
-    moe_overhead_s,
-    roofline,
 )
+
+TUNED = DeploymentSettings(tuning="tuned")
+
+
+def roofline(*replica: Any, settings: DeploymentSettings = TUNED, **fields: Any) -> Roofline:
+    """The estimate of a tuned engine, whose kernels take what the constants say."""
+    return module.roofline(*replica, settings, **fields)
 
 
 def llm(**fields: Any) -> Llm:
@@ -129,28 +135,11 @@ def test_one_sequence_takes_about_the_weights_over_the_bandwidth() -> None:
 def test_a_moe_reads_the_experts_it_visits() -> None:
     r = roofline(DEEPSEEK, H200, "fp8", 8, 1024, 1024)
     experts = 58 * 256 * 3 * 7168 * 2048
-    assert expert_parameters(DEEPSEEK) == experts
     read = 8 * 4.8e12 * 0.9
     assert r.weights_s(1) == pytest.approx(r.body_s + experts * 8 / 256 / read)
     # 100 tokens visit 1 − (248/256)^100 = 95.8 % of the experts
     assert r.weights_s(100) == pytest.approx(r.body_s + experts / read * 0.9582, rel=1e-4)
     assert r.weights_s(10_000) == pytest.approx(r.body_s + experts / read)
-
-
-def test_the_unembedding_stays_in_bf16_and_the_embedding_is_not_read() -> None:
-    # 2e9 of 10e9 parameters are the two tables of 1e9 each
-    tables = llm(parameters_b=10.0, vocabulary=1_000_000)
-    assert body_bytes(tables, "fp8") == 8e9 + 1e9 * 2
-    tied = llm(parameters_b=10.0, vocabulary=1_000_000, tied_embeddings=True)
-    assert body_bytes(tied, "fp8") == 9e9 + 1e9 * 2
-
-
-def test_four_bit_experts_leave_the_rest_of_a_moe_in_bf16() -> None:
-    moe = llm(parameters_b=10.0, moe_layers=10, experts=10, experts_per_token=2, moe_ffn_size=3000)
-    assert expert_parameters(moe) == 10 * 10 * 3 * 1000 * 3000  # 0.9e9
-    assert body_bytes(moe, "mxfp4") == pytest.approx(9.1e9 * 2)
-    assert body_bytes(moe, "nvfp4") == pytest.approx(9.1e9 * 0.5625)
-    assert body_bytes(llm(parameters_b=10.0), "int4") == pytest.approx(5.3e9)
 
 
 @pytest.mark.parametrize(
@@ -175,14 +164,15 @@ def test_a_gpu_computes_in_a_format_only_where_it_has_units_for_it(
 def test_fp8_on_a_gpu_without_it_still_reads_half_the_bytes() -> None:
     old = gpu(fp8_tflops=None)
     assert roofline(llm(), old, "fp8", 1, 100, 100).body_s == pytest.approx(5e-3)
-    assert roofline(llm(), old, "fp8", 1, 100, 100).compute_s == pytest.approx(0.3e-3)
+    # and unpacks them before each product, at 0.4 of the compute
+    assert roofline(llm(), old, "fp8", 1, 100, 100).compute_s == pytest.approx(0.3e-3 / 0.4)
 
 
 def test_an_all_reduce_costs_more_over_pcie() -> None:
     pcie = roofline(LLAMA_70B, gpu(interconnect="pcie"), "bf16", 4, 1000, 100)
     nvlink = roofline(LLAMA_70B, gpu(interconnect="nvlink"), "bf16", 4, 1000, 100)
-    # 160 all-reduces of 40 and of 8 µs
-    assert pcie.overhead_s - nvlink.overhead_s == pytest.approx(160 * 32e-6)
+    # 160 all-reduces of 70 and of 8 µs
+    assert pcie.overhead_s - nvlink.overhead_s == pytest.approx(160 * 62e-6)
     # a token sends 160 · 8192 · 2 bytes · 2 · 3/4 at half of 32 and of 300 GB/s
     sent = 160 * 8192 * 2 * 1.5
     gap = 1000 * (sent / 16e9 - sent / 150e9)
@@ -349,6 +339,110 @@ def test_amd_gpus_attain_less_of_their_peaks() -> None:
     assert theirs.fastest_requests_per_second(8) == pytest.approx(
         ours.fastest_requests_per_second(8)
     )
+
+
+# What engine and settings change
+
+
+def test_default_settings_take_longer_kernels_and_more_host_time() -> None:
+    tuned = roofline(llm(), gpu(), "bf16", 1, 1000, 200)
+    plain = roofline(llm(), gpu(), "bf16", 1, 1000, 200, settings=DEFAULT_DEPLOYMENT)
+    assert plain.overhead_s == pytest.approx(1.75 * tuned.overhead_s)
+    assert plain.per_sequence_s == pytest.approx(tuned.per_sequence_s + 30e-6)
+    # 10 layers · 50 µs of launches
+    assert plain.prefill_s - tuned.prefill_s == pytest.approx(0.75 * 0.5e-3)
+    assert (plain.body_s, plain.kv_s, plain.compute_s) == (
+        tuned.body_s,
+        tuned.kv_s,
+        tuned.compute_s,
+    )
+
+
+def test_old_engines_take_longer_still_and_slower_all_reduces() -> None:
+    old = DeploymentSettings(engine_version="0.6.3")
+    one = roofline(llm(), gpu(), "bf16", 1, 1000, 200, settings=old)
+    assert one.overhead_s == pytest.approx(1.9 * 10 * 50e-6)
+    assert one.per_sequence_s == pytest.approx(65e-6)
+    two = roofline(llm(), gpu(interconnect="nvlink"), "bf16", 2, 1000, 200, settings=old)
+    assert two.overhead_s - one.overhead_s == pytest.approx(2 * 10 * 8e-6 * 3.2)
+
+
+MOE = llm(
+    parameters_b=10.0,
+    active_parameters_b=2.0,
+    moe_layers=10,
+    experts=10,
+    experts_per_token=2,
+    moe_ffn_size=4000,
+)
+
+
+def test_experts_prefill_by_their_width_on_one_gpu() -> None:
+    # 0.60 · 4000 / 6000 = 0.4 on one GPU; 0.60 · 2000 / 4000 = 0.3 split over two; whole: 0.4
+    def linear_s(tp: int, **fields: Any) -> float:
+        settings = DeploymentSettings(tuning="tuned", **fields)
+        on = gpu(interconnect="nvlink")
+        return roofline(MOE, on, "bf16", tp, 1000, 200, settings=settings).prefill_s
+
+    work = 2 * 2e9 * 1000 / 1e14
+    reduced = 1000 * 2 * 10 * 1000 * 2 / 150e9  # all-reduce volume of two GPUs
+    attention = 2 * 8 * 250 * 10 * 1000**2 / 2 / 6e13
+    assert linear_s(1) == pytest.approx(work / 0.4 + attention + 0.5e-3)
+    assert linear_s(2) == pytest.approx(work / 2 / 0.3 + attention / 2 + reduced + 0.5e-3)
+    whole = linear_s(2, expert_parallel=True)
+    assert whole == pytest.approx(work / 2 / 0.4 + attention / 2 + reduced + 0.5e-3)
+
+
+def test_unpacked_weights_and_nvfp4_attain_less_of_the_compute() -> None:
+    on = gpu(fp8_tflops=200, fp4_tflops=400)
+    step = 2 * 9e9 / 0.6
+    by_format = {
+        precision: roofline(llm(), on, precision, 1, 1000, 200).compute_s
+        for precision in ("fp8", "nvfp4", "mxfp4", "int4", "int8")
+    }
+    assert by_format == pytest.approx(
+        {
+            "fp8": step / 2e14,
+            "nvfp4": step / 4e14 / 0.75,
+            "mxfp4": step / 2e14,
+            "int4": step / 1e14 / 0.4,
+            "int8": step / 1e14 / 0.4,
+        }
+    )
+
+
+def test_prompts_of_an_endless_queue_share_a_prefill_pass() -> None:
+    closed = roofline(llm(), gpu(), "bf16", 1, 1024, 200)
+    queue = roofline(llm(), gpu(), "bf16", 1, 1024, 200, shared_prefill=True)
+    assert closed.prefill_s - queue.prefill_s == pytest.approx(0.5e-3 * (1 - 1024 / 8192))
+
+
+def test_what_is_found_in_the_prefix_cache_is_not_prefilled_but_attended_to() -> None:
+    half = DeploymentSettings(tuning="tuned", prefix_cache_share=0.5)
+    plain = roofline(llm(), gpu(), "bf16", 1, 1000, 200)
+    cached = roofline(llm(), gpu(), "bf16", 1, 1000, 200, settings=half)
+    # 500 of 1000 tokens: half of the products, and 1000² − 500² of 1000² pairs
+    saved = 0.15 + 2 * 8 * 250 * 10 * 500**2 / 2 / 6e13
+    assert plain.prefill_s - cached.prefill_s == pytest.approx(saved)
+    assert cached.decode_step_s(8) == plain.decode_step_s(8)
+    assert cached.flops_per_request < plain.flops_per_request
+
+
+def test_stated_draft_tokens_gain_what_is_accepted_and_cost_their_verification() -> None:
+    # 3 drafts of which half are accepted in a row: 1 + 1/2 + 1/4 + 1/8 tokens a step
+    drafts = DeploymentSettings(tuning="tuned", speculative={"draft": 3, "acceptance": 0.5})
+    plain = roofline(llm(), gpu(), "bf16", 1, 1000, 200)
+    fast = roofline(llm(), gpu(), "bf16", 1, 1000, 200, settings=drafts)
+    assert fast.decode_step_s(1) == plain.decode_step_s(1)  # reading weights outweighs all else
+    assert fast.tpot_s(1) == pytest.approx(plain.tpot_s(1) / 1.875)
+    # 60 sequences of 4 tokens: computing 240 · 0.3 ms outweighs reading
+    assert fast.decode_step_s(60) == pytest.approx(72e-3 + 0.5e-3 + 60 * 20e-6)
+
+
+def test_a_cache_in_8_bits_is_read_in_half_the_time() -> None:
+    narrow = DeploymentSettings(tuning="tuned", kv_precision="fp8")
+    plain = roofline(llm(), gpu(), "bf16", 1, 1000, 200)
+    assert roofline(llm(), gpu(), "bf16", 1, 1000, 200, settings=narrow).kv_s == plain.kv_s / 2
 
 
 FAR_OUTSIDE = [

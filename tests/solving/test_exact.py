@@ -8,9 +8,8 @@ from fractions import Fraction
 
 import pytest
 
-from milp_planner.candidates.records import PlanningInput
+from milp_planner import Plan, PlanningInput, Status
 from milp_planner.inputs.problem.policies import may_fall_short
-from milp_planner.plans.records import Plan, Status
 from milp_planner.plans.solution import FleetSolution
 from milp_planner.solving.assemble import assemble
 from milp_planner.solving.parts import _solution_of

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from milp_planner import SolverError, Status, prepare, solve
 from milp_planner.solving.verify import verify
-from tests.questions.test_solve import as_input, small_problems
 from tests.support.builders import big_and_small, catalog, offering, problem
+from tests.support.examples import tries
+from tests.support.oracles.cases import as_input
+from tests.support.oracles.small_cases import small_cases
 
-FEW = settings(max_examples=25, deadline=None, derandomize=True)
+FEW = tries(0.25)
 
 
 def score(question, rented):
@@ -29,9 +31,9 @@ def no_dearer(after, before):
 
 
 @FEW
-@given(small_problems(), st.randoms(use_true_random=False))
+@given(small_cases(), st.randoms(use_true_random=False))
 def test_the_order_of_inputs_changes_nothing(case, random):
-    question, rented = as_input(*case)
+    question, rented = as_input(case)
     rows = list(rented.offerings)
     random.shuffle(rows)
     shuffled = catalog(rows, list(reversed(rented.measurements)))
@@ -44,19 +46,19 @@ def test_the_order_of_inputs_changes_nothing(case, random):
 
 
 @FEW
-@given(small_problems(), st.sampled_from([1.0, 1.3, 3.0]))
+@given(small_cases(), st.sampled_from([1.0, 1.3, 3.0]))
 def test_a_larger_budget_never_costs_more(case, factor):
-    loads, options, rules = case
-    rules = replace(rules, budget=rules.budget or 4000.0)
-    richer = replace(rules, budget=rules.budget * factor)
-    before = score(*as_input(loads, options, rules))
-    assert no_dearer(score(*as_input(loads, options, richer)), before)
+    budget = case.terms.budget or 4000.0
+    poorer, richer = (
+        replace(case, terms=replace(case.terms, budget=usd)) for usd in (budget, budget * factor)
+    )
+    assert no_dearer(score(*as_input(richer)), score(*as_input(poorer)))
 
 
 @FEW
-@given(small_problems())
+@given(small_cases())
 def test_one_more_offering_never_costs_more(case):
-    question, rented = as_input(*case)
+    question, rented = as_input(case)
     if question.limits.max_gpus.per_provider or question.limits.max_units:
         return  # names of offerings left out would be unknown
     fewer = catalog(list(rented.offerings[:-1]), list(rented.measurements))
@@ -66,13 +68,12 @@ def test_one_more_offering_never_costs_more(case):
 
 
 @FEW
-@given(small_problems())
+@given(small_cases())
 def test_scaling_all_prices_scales_the_score(case):
-    loads, options, rules = case
-    rules = replace(rules, budget=None)
-    dearer = [replace(o, usd_per_hour=3 * o.usd_per_hour) for o in options]
-    before = score(*as_input(loads, options, rules))
-    after = score(*as_input(loads, dearer, rules))
+    case = replace(case, terms=replace(case.terms, budget=None))
+    dearer = tuple(replace(o, usd_per_hour=3 * o.usd_per_hour) for o in case.offers)
+    before = score(*as_input(case))
+    after = score(*as_input(replace(case, offers=dearer)))
     assert (before is None) == (after is None)
     if before is not None:
         assert after == pytest.approx(3 * before)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from milp_planner import Status, evaluate, prepare, solve
-from milp_planner.plans.consequences import ResilienceCost
+from milp_planner import ResilienceCost, Status, evaluate, prepare, solve
 from milp_planner.plans.losses import worst_losses
 from milp_planner.questions.solve import plan_of, provenance_of
 from milp_planner.reporting.text.plans.evaluation import evaluation_text

@@ -6,14 +6,15 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from milp_planner import Status, solve
-from milp_planner.plans.sentences import warning_lines
+from milp_planner import Status, solve, warning_lines
 from milp_planner.reporting.text.plans.table import plan_text
 from tests.support.builders import big_and_small, problem, workload
-from tests.support.oracles.month_cases import as_input, short_months
+from tests.support.examples import tries
+from tests.support.oracles.cases import as_input
+from tests.support.oracles.month_cases import short_months
 from tests.support.oracles.month_oracle import fairest_month
 
 # Big: 10 requests/s, $2,880 a month. Small: 3 requests/s, $1,080.
@@ -112,7 +113,7 @@ def test_alternatives_of_a_short_budget_serve_as_much():
     assert [other.cash_usd_per_month for other in plan.alternatives] == [pytest.approx(4_320)]
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@tries(0.25)
 @given(short_months())
 def test_a_fair_budget_agrees_with_brute_force(case):
     most = 5 if len(case.offers) == 2 else 4
@@ -163,7 +164,7 @@ def best_by_priority(loads, usd, fair):
     return min(found)
 
 
-@settings(deadline=None, derandomize=True, max_examples=15)
+@tries(0.15)
 @given(
     st.lists(st.sampled_from([2, 5, 7, 12, 19]), min_size=2, max_size=3),
     st.sampled_from([1_000, 2_500, 4_100, 6_300, 9_000]),

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from milp_planner import Status, prepare, solve
-from milp_planner.inputs.problem.records import Penalties
+from milp_planner import Penalties, Status, prepare, solve
 from milp_planner.milp.presolve.lazy_rows import independent, only_blocks
 from milp_planner.milp.program.model import build_model
 from milp_planner.solving import parts as staged
@@ -15,7 +14,7 @@ from milp_planner.solving.shortage import may_be_short
 from tests.support.builders import big_and_small, catalog, offering, problem, raw, workload
 from tests.support.random_problems import planned, random_case
 
-FEW, MANY = range(30), range(600)
+FEW, MANY = range(100), range(600)
 DAY_AND_NIGHT = {
     "kind": "profile",
     "requests_per_day": 86_400 * 6,

@@ -5,13 +5,19 @@ Rates are `raw` rows, so that a replica does exactly what the test says, without
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement, Offering, TokenPrice
-from milp_planner.inputs.problem.records import Problem
+from milp_planner import Catalog, Gpu, Llm, Measurement, Offering, Problem, TokenPrice
 
 DAY = date(2026, 1, 15)
+BIG = "acme/big/eu-1"
+SMALL = "bolt/small/eu-1"
+TOKENS = "tokn/tiny/global"
+
+PER_TOKEN = {"billing": {"allow": ["dedicated", "per_token"]}}
+
 SOURCE = {"source": "made for tests", "as_of": DAY}
 
 
@@ -119,5 +125,18 @@ def big_and_small() -> Catalog:
     """Big: 10 requests/s for $4/h. Small: 3 requests/s for $1.50/h."""
     return catalog(
         [offering("acme", "big", 4.0), offering("bolt", "small", 1.5)],
+        [raw("big", 10), raw("small", 3)],
+    )
+
+
+def with_tokens(**fields):
+    """Big, small and tokens: $20 per million requests, $51.84 a month for one request/s."""
+    return replace(big_and_small(), token_prices=(token_price("tokn", 10, **fields),))
+
+
+def stocked():
+    """Big, of which two can be had, and small."""
+    return catalog(
+        [offering("acme", "big", 4.0, max_units=2), offering("bolt", "small", 1.5)],
         [raw("big", 10), raw("small", 3)],
     )

@@ -9,12 +9,8 @@ import random
 from dataclasses import replace
 from typing import Any
 
-from milp_planner.candidates.records import PlanningInput
-from milp_planner.inputs.catalog.records import Catalog, Offering
-from milp_planner.inputs.problem.records import Problem
-from milp_planner.plans.records import Plan
+from milp_planner import Catalog, Offering, Plan, PlanningInput, Problem, prepare
 from milp_planner.questions.solve import plan_of, provenance_of
-from milp_planner.solving.prepare import prepare
 from milp_planner.solving.re_solve import settings_of
 from milp_planner.solving.search import Search
 from tests.support.builders import catalog, offering, raw, token_price, workload

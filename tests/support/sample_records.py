@@ -1,6 +1,7 @@
 """A small problem file as records: kinds, optional blocks, aliases, values in two shapes.
 
 They stand for the real ones, so that the tests of wording need not follow the real file's changes.
+Below them are files of such records: a test says only the lines it is about, from line 5 on.
 """
 
 from __future__ import annotations
@@ -9,10 +10,14 @@ import enum
 from datetime import date
 from typing import Annotated, Literal, Self
 
+import pytest
 from pydantic import Field, model_validator
 
+from milp_planner import InputError
 from milp_planner.errors import RecordError
 from milp_planner.inputs.reading.records import Frozen
+from milp_planner.inputs.reading.strict_yaml import read_yaml
+from milp_planner.inputs.reading.validation import validate
 from milp_planner.units import NonNegativeNumber, PositiveNumber, Seconds, Share, WholeNumber, YesNo
 
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=20)]
@@ -108,3 +113,27 @@ class Problem(Frozen):
                     hint="rename one",
                 )
         return self
+
+
+HEAD = "schema_version: 1\nworkloads:\n  - name: chat\n    llm: llama\n"
+TRAFFIC = "    traffic: {kind: requests_per_second, requests_per_second: 3}\n"
+
+
+def problem(text: str) -> Problem:
+    return validate(Problem, read_yaml("x.yaml", text=text))
+
+
+def faults(text: str) -> list[str]:
+    """What is printed for a file, a fault each."""
+    with pytest.raises(InputError) as caught:
+        problem(text)
+    return [str(fault) for fault in caught.value.faults]
+
+
+def workload_faults(lines: str) -> list[str]:
+    return faults(f"{HEAD}{TRAFFIC}    {lines}\n")
+
+
+def limit_faults(lines: str) -> list[str]:
+    """The faults of a limit, which stands on line 6, from column 10."""
+    return faults(f"{HEAD}{TRAFFIC}limits: {{{lines}}}\n")

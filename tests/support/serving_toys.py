@@ -32,7 +32,7 @@ def toy(**fields: Any) -> Llm:
 def box(**fields: Any) -> Gpu:
     given: dict[str, Any] = {
         "id": "box",
-        "vendor": "v",
+        "vendor": "nvidia",
         "memory_gib": 80,
         "memory_bandwidth_gb_per_s": 2000,
         "bf16_tflops": 100,
@@ -76,13 +76,14 @@ CSV_FILES = {
     "catalog.csv": "field,value\nname,toys\nextends,none\n",
     "gpus.csv": (
         "id,vendor,memory_gib,memory_bandwidth_gb_per_s,bf16_tflops,tdp_watts,interconnect,as_of,source\n"
-        "box,v,80,2000,100,500,nvlink,2026-01-01,test\n"
-        "tub,v,24,1000,50,300,pcie,2026-01-01,test\n"
+        "box,nvidia,80,2000,100,500,nvlink,2026-01-01,test\n"
+        "tub,nvidia,24,1000,50,300,pcie,2026-01-01,test\n"
     ),
     "llms.csv": (
-        "id,parameters_b,layers,hidden_size,attention_heads,kv_heads,head_dim,attention,as_of,source\n"
-        "toy,9,10,1000,8,2,125,GQA,2026-01-01,test\n"
-        "big,90,10,1000,8,2,125,GQA,2026-01-01,test\n"
+        "id,parameters_b,layers,hidden_size,attention_heads,kv_heads,head_dim,attention,ffn_size,"
+        "as_of,source\n"
+        "toy,9,10,1000,8,2,125,GQA,299166,2026-01-01,test\n"
+        "big,90,10,1000,8,2,125,GQA,2999166,2026-01-01,test\n"
     ),
     "offerings.csv": (
         "provider,name,region,billing,gpu,gpus_per_unit,usd_per_hour,as_of,source\n"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from milp_planner import InputError
-from milp_planner.inputs.problem.records import Problem
+from milp_planner import InputError, Problem
 from milp_planner.traffic.month import asked_totals, make_curves, make_schedule, totals
 
 DAY = [1] * 7 + [2, 4, 6, 8, 9, 10, 10, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1]
 EXACT = {"rel": 1e-9}
+
+HEADER = "arrival_s,input_tokens,output_tokens"
+AZURE_HEADER = "TIMESTAMP,ContextTokens,GeneratedTokens"
 
 
 def workload(name="chat", requests=(1500, 300), **traffic):

@@ -7,15 +7,15 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from milp_planner import load_problem
+from milp_planner import MonthPart, load_problem
 from milp_planner.reporting.documents.json import to_json
 from milp_planner.reporting.text.inputs.traffic import traffic_dict, traffic_text
 from milp_planner.traffic.blocks import Span, group_spans, make_spans, over_provided
-from milp_planner.traffic.digest import MonthPart
 from milp_planner.traffic.month import make_curves, make_schedule, totals
+from tests.support.examples import tries
 from tests.support.traffic_builders import (
     DAY,
     EXACT,
@@ -302,7 +302,7 @@ OTHERS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@tries(0.6)
 @given(st.lists(st.one_of(PROFILES, OTHERS), min_size=1, max_size=4))
 def test_merging_lowers_no_peak_and_keeps_hours_and_volume(kinds):
     asked = problem(*(workload(f"w{i}", **kind) for i, kind in enumerate(kinds)))
@@ -326,7 +326,7 @@ def test_merging_lowers_no_peak_and_keeps_hours_and_volume(kinds):
         assert all(mean <= peak for mean, peak in zip(demand.mean, demand.peak, strict=True))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@tries(0.6)
 @given(st.lists(PROFILES, min_size=1, max_size=3))
 def test_no_hour_of_the_clock_asks_less_than_its_profile(kinds):
     asked = problem(*(workload(f"w{i}", **kind) for i, kind in enumerate(kinds)))
@@ -346,7 +346,7 @@ def partitions(count, most):
         yield [group for group in groups if group]
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@tries(0.6)
 @given(
     st.lists(st.sampled_from([0.0, 1.0, 1.5, 3.0, 4.0, 7.0, 8.0]), min_size=2, max_size=7),
     st.integers(1, 3),

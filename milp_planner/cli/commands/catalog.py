@@ -78,6 +78,7 @@ def check_folder(
     from milp_planner.reporting.documents.json import to_json
     from milp_planner.reporting.text.inputs.catalog import overview
     from milp_planner.reporting.text.records import record_lines
+    from milp_planner.serving.rates.throughput import ServingModel
 
     named = shipped_name(str(folder)) or _folder_or_name(folder)
     known = load_named_catalog(named, as_of=as_of)
@@ -87,7 +88,7 @@ def check_folder(
         if as_json
         else _joined([f"{folder}: the catalog is in order", *record_lines(facts)])
     )
-    streams.warn(known.notes, quiet=False)
+    streams.warn((*known.notes, *ServingModel(known).set_aside()), quiet=False)
     return exit_codes.FOUND
 
 

@@ -11,6 +11,7 @@ import typer
 
 from milp_planner.cli.parts import exit_codes, streams
 from milp_planner.cli.parts.parameters import AsJson, AsOf
+from milp_planner.errors import input_error
 
 
 class Peer(StrEnum):
@@ -20,12 +21,13 @@ class Peer(StrEnum):
     AIBRIX = "aibrix"
 
 
-class PriceFormat(StrEnum):
-    """Published price lists that are understood."""
+class CatalogFormat(StrEnum):
+    """Published files that are understood: price lists, and what LLMs are published with."""
 
     SKYPILOT = "skypilot"
     GPUHUNT = "gpuhunt"
     LITELLM = "litellm"
+    HF = "hf"
 
 
 OutFolder = Annotated[
@@ -53,28 +55,48 @@ def import_problem(
     return exit_codes.FOUND
 
 
-def import_prices(
-    kind: Annotated[PriceFormat, typer.Argument(metavar="skypilot|gpuhunt|litellm")],
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Published files.")],
+def import_catalog(
+    kind: Annotated[CatalogFormat, typer.Argument(metavar="skypilot|gpuhunt|litellm|hf")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Published files; of hf also folders.")
+    ],
     out: OutFolder,
     base: Annotated[
         str, typer.Option("--base", metavar="CATALOG", help="The catalog it extends.")
     ] = "market",
+    hf_id: Annotated[
+        str | None,
+        typer.Option(
+            "--hf-id", metavar="PUBLISHER/NAME", help="hf: the LLM's name, where no path says it."
+        ),
+    ] = None,
     as_of: AsOf = None,
 ) -> int:
-    """Turn a published price list into an overlay folder, offline."""
+    """Turn published files into an overlay folder, offline: price lists, or LLMs (hf)."""
+    if kind is CatalogFormat.HF:
+        from milp_planner.inputs.imports.hf.importer import import_hf
+
+        read = import_hf(files, out, base=base, as_of=as_of, hf_id=hf_id)
+        streams.answer("\n".join(read.lines()) + "\n")
+        return exit_codes.FOUND
+    if hf_id is not None:
+        raise input_error(f"is for hf, and this is {kind.value}", path="--hf-id")
+    written = _price_importer(kind)(files, out, base=base, as_of=as_of)
+    streams.answer("\n".join(written.lines()) + "\n")
+    return exit_codes.FOUND
+
+
+def _price_importer(kind: CatalogFormat) -> Callable[..., Any]:
     from milp_planner.inputs.imports.gpuhunt import import_gpuhunt
     from milp_planner.inputs.imports.litellm import import_litellm
     from milp_planner.inputs.imports.skypilot import import_skypilot
 
-    importers: dict[PriceFormat, Callable[..., Any]] = {
-        PriceFormat.SKYPILOT: import_skypilot,
-        PriceFormat.GPUHUNT: import_gpuhunt,
-        PriceFormat.LITELLM: import_litellm,
+    importers: dict[CatalogFormat, Callable[..., Any]] = {
+        CatalogFormat.SKYPILOT: import_skypilot,
+        CatalogFormat.GPUHUNT: import_gpuhunt,
+        CatalogFormat.LITELLM: import_litellm,
     }
-    written = importers[kind](files, out, base=base, as_of=as_of)
-    streams.answer("\n".join(written.lines()) + "\n")
-    return exit_codes.FOUND
+    return importers[kind]
 
 
 def diff(

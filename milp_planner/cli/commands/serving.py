@@ -17,6 +17,7 @@ from milp_planner.cli.parts.parameters import AsJson, AsOf, Overlays, Quiet
 if TYPE_CHECKING:
     from milp_planner.candidates.prices import ReplicaPrice
     from milp_planner.inputs.catalog.records import Catalog, Offering
+    from milp_planner.inputs.problem.deployment import DeploymentSettings
     from milp_planner.questions.deployments.estimate import Deployment
 
 
@@ -40,6 +41,16 @@ def estimate(
     pue: options.Pue = 1.0,
     usd_per_month: options.UsdPerMonth = None,
     confidence: options.Confidence = "p90",
+    engine: options.EngineName = "vllm",
+    engine_version: options.EngineVersion = None,
+    tuning: options.TuningName = None,
+    kv_precision: options.KvPrecisionName = "auto",
+    memory_share: options.MemoryShare = None,
+    max_sequences: options.MaxSequences = None,
+    prefix_cache_share: options.PrefixCacheShare = None,
+    expert_parallel: options.ExpertParallel = False,
+    lora: options.LoraAdapters = None,
+    speculative: options.DraftTokens = None,
     as_json: AsJson = False,
     as_csv: options.AsCsv = False,
     catalog: options.WhichCatalog = "market",
@@ -55,7 +66,12 @@ def estimate(
     known = read_named_catalog(catalog, overlay, as_of)
     sold = offering_named(known, offering, billing) if offering else None
     owned = Owned(purchase_usd, lifetime_years, watts, usd_per_kwh, pue, usd_per_month)
-    asked = Asked(llm, gpu, tp, precision, concurrency, input_tokens, output_tokens, tpot)
+    settings = options.EngineOptions(
+        *(engine, engine_version, tuning, kv_precision, memory_share, max_sequences),
+        *(prefix_cache_share, expert_parallel, lora, speculative),
+    ).settings()
+    sizes = input_tokens, output_tokens
+    asked = Asked(llm, gpu, tp, precision, concurrency, *sizes, tpot, settings)
     price_of = pricing(known, usd_per_hour, sold, provider, owned)
     return answer(known, asked.deployments(known, sold), price_of, quantile, as_json, as_csv, quiet)
 
@@ -77,7 +93,7 @@ def answer(
         estimates_dict,
         estimates_text,
     )
-    from milp_planner.serving.throughput import ServingModel
+    from milp_planner.serving.rates.throughput import ServingModel
 
     if as_json and as_csv:
         raise typer.BadParameter("--json and --csv contradict each other")
@@ -107,6 +123,7 @@ class Asked:
     input_tokens: float
     output_tokens: float
     tpot_s: float | None
+    settings: DeploymentSettings
 
     def deployments(self, known: Catalog, sold: Offering | None) -> list[Deployment]:
         """Every combination; raises InputError for names that the catalog does not know."""
@@ -140,13 +157,14 @@ class Asked:
                 input_tokens=self.input_tokens,
                 output_tokens=self.output_tokens,
                 tpot_limit_s=self.tpot_s,
+                settings=self.settings,
             )
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
 
     def precisions(self) -> list[str]:
         """The weight formats named; raises BadParameter for unknown ones."""
-        from milp_planner.serving.memory import WEIGHT_BYTES
+        from milp_planner.serving.weights import WEIGHT_BYTES
 
         names = names_in(self.precision or "")
         for name in names:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from milp_planner.cli.parts.values import read_duration_s
+
+if TYPE_CHECKING:
+    from milp_planner.inputs.problem.deployment import DeploymentSettings
 
 MOST_TOKENS = 100_000_000
 
@@ -63,6 +67,48 @@ def names_in(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
+@dataclass(frozen=True)
+class EngineOptions:
+    """Options of the deployment, as written."""
+
+    engine: str = "vllm"
+    engine_version: str | None = None
+    tuning: str | None = None
+    kv_precision: str = "auto"
+    memory_share: str | None = None
+    max_sequences: str | None = None
+    prefix_cache_share: str | None = None
+    expert_parallel: bool = False
+    lora: str | None = None
+    speculative: str | None = None
+
+    def settings(self) -> DeploymentSettings:
+        """The deployment; raises InputError for what it cannot be."""
+        from milp_planner.inputs.problem.deployment import DeploymentSettings
+
+        given = {name: value for name, value in asdict(self).items() if value is not None}
+        if self.max_sequences is not None:
+            given["max_sequences"] = read_counts("--max-sequences", self.max_sequences)[0]
+        if self.lora is not None:
+            adapters, rank = _pair("--lora", self.lora)
+            given["lora"] = {"adapters": int(adapters), "rank": int(rank)}
+        if self.speculative is not None:
+            draft, acceptance = _pair("--speculative", self.speculative)
+            given["speculative"] = {"draft": int(draft), "acceptance": acceptance}
+        return DeploymentSettings(**given)
+
+
+def _pair(option: str, text: str) -> tuple[float, float]:
+    """`8x16` -> (8, 16)."""
+    first, cross, second = text.partition("x")
+    if not cross:
+        raise typer.BadParameter(f"{option}: two numbers such as 8x16 (is {text})")
+    try:
+        return read_positive(first), read_positive(second)
+    except typer.BadParameter as error:
+        raise typer.BadParameter(f"{option}: {error.message}") from None
+
+
 def _positive(metavar: str, help_: str) -> Any:
     return typer.Option(parser=read_positive, metavar=metavar, help=help_)
 
@@ -110,6 +156,36 @@ Watts = Annotated[float | None, _positive("W", "Owned: what it draws; default: i
 UsdPerKwh = Annotated[float | None, _positive("USD", "Owned: price of power.")]
 Pue = Annotated[float, typer.Option(metavar="FACTOR", help="Owned: what cooling adds.")]
 UsdPerMonth = Annotated[float | None, _positive("USD", "Owned: all else.")]
+EngineName = Annotated[
+    str, typer.Option("--engine", metavar="NAME", help="vllm, sglang or tensorrt-llm.")
+]
+EngineVersion = Annotated[str | None, typer.Option(metavar="X.Y.Z", help="Default: of today.")]
+TuningName = Annotated[
+    str | None,
+    typer.Option("--tuning", metavar="NAME", help="default settings, or tuned: a vendor's recipe."),
+]
+KvPrecisionName = Annotated[
+    str, typer.Option("--kv-precision", metavar="NAME", help="auto, bf16 or fp8.")
+]
+MemoryShare = Annotated[
+    str | None, typer.Option(metavar="SHARE", help="Of each GPU for the engine; default 0.90.")
+]
+MaxSequences = Annotated[
+    str | None, typer.Option(metavar="N", help="Most in flight; default: the engine's own limit.")
+]
+PrefixCacheShare = Annotated[
+    str | None, typer.Option(metavar="SHARE", help="Of the input found in the prefix cache.")
+]
+ExpertParallel = Annotated[
+    bool, typer.Option("--expert-parallel", help="Experts spread whole over the GPUs.")
+]
+LoraAdapters = Annotated[
+    str | None, typer.Option("--lora", metavar="NxRANK", help="Adapters held, such as 8x16.")
+]
+DraftTokens = Annotated[
+    str | None,
+    typer.Option("--speculative", metavar="NxSHARE", help="Drafted per step, accepted: 3x0.7."),
+]
 AsCsv = Annotated[bool, typer.Option("--csv", help="One row per deployment.")]
 WhichCatalog = Annotated[
     str, typer.Option("--catalog", metavar="NAME", help="A shipped catalog, or a folder.")

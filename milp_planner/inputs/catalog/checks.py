@@ -12,6 +12,8 @@ from statistics import median
 from typing import Any
 
 from milp_planner.errors import Fault, did_you_mean
+from milp_planner.inputs.catalog.llm_checks import llm_faults
+from milp_planner.inputs.catalog.names import did_you_mean_llm
 from milp_planner.inputs.catalog.records import (
     Catalog,
     Gpu,
@@ -21,6 +23,7 @@ from milp_planner.inputs.catalog.records import (
     Sourced,
     gpu_spelling,
 )
+from milp_planner.units import usd_shown
 
 FARTHEST_FROM_MEDIAN = 6.0
 """A price per GPU this far from its GPU's median looks like a mistake: units have up to 8 GPUs."""
@@ -108,7 +111,7 @@ def unknown_gpu(catalog: Catalog, name: str) -> str:
 
 def unknown_llm(catalog: Catalog, name: str) -> str:
     """Why `name` is not an LLM id."""
-    near = did_you_mean(name, {*catalog.llms, *catalog.llm_aliases}, most=2)
+    near = did_you_mean_llm(name, catalog.llms)
     return f"{name!r} is not in the catalog{near}"
 
 
@@ -121,6 +124,13 @@ def dates_in_the_future(rows: Rows) -> Iterator[Finding]:
         if isinstance(row.record, Sourced) and row.record.as_of > rows.last_day:
             text = f"{row.record.as_of} is in the future (today is {rows.last_day})"
             yield row, "as_of", text, ""
+
+
+def llms_against_themselves(rows: Rows) -> Iterator[Finding]:
+    """Parameters, shapes, experts and caches of one LLM fit together (`llm_checks.py`)."""
+    for row in rows.added.get("llms.csv", ()):
+        for column, message, hint in llm_faults(row.record):
+            yield row, column, message, hint
 
 
 def prices_far_from_the_median(rows: Rows) -> Iterator[Finding]:
@@ -139,8 +149,8 @@ def prices_far_from_the_median(rows: Rows) -> Iterator[Finding]:
         ratio = offering.usd_per_gpu_hour / usual
         if not 1 / FARTHEST_FROM_MEDIAN <= ratio <= FARTHEST_FROM_MEDIAN:
             text = (
-                f"${offering.usd_per_gpu_hour:.2f} per GPU is {ratio:.2g} times the median of "
-                f"${usual:.2f} for {group[0]} {group[1]} ({providers} providers)"
+                f"{usd_shown(offering.usd_per_gpu_hour, 2)} per GPU is {ratio:.2g} times the "
+                f"median of {usd_shown(usual, 2)} for {group[0]} {group[1]} ({providers} providers)"
             )
             yield row, "usd_per_hour", text, PRICE_HINT
 
@@ -258,6 +268,7 @@ def _all(rows: Rows) -> Iterator[Row]:
 
 CHECKS = (
     dates_in_the_future,
+    llms_against_themselves,
     prices_far_from_the_median,
     incomplete_measurements,
     impossible_throughputs,

@@ -8,6 +8,7 @@ from typing import Any
 
 from milp_planner.inputs.catalog.records import Catalog, Measurement, Offering, TokenPrice
 from milp_planner.inputs.reading.records import Frozen
+from milp_planner.units import unit_price_shown
 
 ORIGIN = ("source", "as_of", "note")
 """Fields that say where a figure is from; a row that differs in these only has been refreshed."""
@@ -161,10 +162,10 @@ def _shown(value: Any) -> str:
 
 def _price(record: Frozen) -> str:
     if isinstance(record, Offering):
-        return f": ${record.usd_per_hour:g} per unit and hour"
+        return f": {unit_price_shown(record.usd_per_hour)} per unit and hour"
     if isinstance(record, TokenPrice):
-        prices = f"${record.usd_per_m_input_tokens:g}/{record.usd_per_m_output_tokens:g}"
-        return f": {prices} per 1M input/output tokens"
+        per_m_input = unit_price_shown(record.usd_per_m_input_tokens)
+        return f": {per_m_input}/{record.usd_per_m_output_tokens:g} per 1M input/output tokens"
     return ""
 
 

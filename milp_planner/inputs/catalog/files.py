@@ -323,6 +323,8 @@ class _Loader:
             self.faults.append(Fault(row.file, row.line, 0, "same_shape_as", text))
             return row
         own = {*row.record.model_fields_set, *Sourced.model_fields, "hf_id"}
+        if "native_precision" in own:  # another format's checkpoint stores its groups its own way
+            own |= {"stored_as", "quantisation_block"}
         taken = {name: getattr(llms[shape], name) for name in Llm.model_fields if name not in own}
         return replace(row, record=row.record.model_copy(update=taken))
 

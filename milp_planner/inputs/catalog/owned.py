@@ -9,7 +9,13 @@ from pydantic import Field
 
 from milp_planner.inputs.catalog.records import Count, Id, Offering, Positive, Sourced
 from milp_planner.inputs.reading.arguments import check_number
-from milp_planner.units import HOURS_PER_MONTH, HOURS_PER_YEAR, WATTS_PER_KILOWATT
+from milp_planner.units import (
+    HOURS_PER_MONTH,
+    HOURS_PER_YEAR,
+    WATTS_PER_KILOWATT,
+    unit_price_shown,
+    usd_shown,
+)
 
 NotNegative = Annotated[float, Field(ge=0)]
 
@@ -127,7 +133,7 @@ class OwnedUnits(Sourced):
     def parts(self) -> str:
         """The price in words: what it is made of."""
         return (
-            f"${self.purchase_usd:,.0f} over {self.lifetime_years:g} years, "
-            f"{self.watts:,.0f} W at ${self.usd_per_kwh:g} per kWh, PUE {self.pue:g}, "
-            f"${self.usd_per_month:,.0f} per month"
+            f"{usd_shown(self.purchase_usd, 0)} over {self.lifetime_years:g} years, "
+            f"{self.watts:,.0f} W at {unit_price_shown(self.usd_per_kwh)} per kWh, "
+            f"PUE {self.pue:g}, {usd_shown(self.usd_per_month, 0)} per month"
         )

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from milp_planner.inputs.catalog.names import find_llm, gpus_with_words, names_in_lower_case
 from milp_planner.inputs.reading.records import Frozen
 
 Billing = Literal[
@@ -22,6 +23,7 @@ Billing = Literal[
 
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._+-]*$", max_length=120)]
 Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -108,11 +110,44 @@ class Llm(Sourced):
     native_precision: str = "bf16"
     """Format of the published weights: bf16, fp8, mxfp4, nvfp4 or int4."""
 
+    embedding_b: NonNegative | None = None
+    """Parameters of the input embedding, in billions; both tables where they are tied to one.
+    Groups without a figure follow from the shapes, attention is what is left."""
+
+    unembedding_b: NonNegative | None = None
+    """Output layer, in billions of parameters; 0 where it is the input embedding."""
+
+    attention_b: NonNegative | None = None
+    """Attention, linear attention and state-space mixers with their projections, in billions."""
+
+    dense_mlp_b: NonNegative | None = None
+    """Feed-forward parts of the layers without experts, in billions of parameters."""
+
+    experts_b: NonNegative | None = None
+    """Routed experts of all layers, in billions of parameters."""
+
+    shared_experts_b: NonNegative | None = None
+    """Experts that work on every token, in billions of parameters."""
+
+    router_b: NonNegative | None = None
+    norms_b: NonNegative | None = None
+    vision_b: NonNegative | None = None
+    """Towers of other modalities with their projectors, in billions of parameters."""
+
+    stored_as: str = ""
+    """Groups whose published format is not `native_precision`: `attention=bf16 router=fp32`."""
+
+    quantisation_block: int = Field(default=0, ge=0)
+    """Width of the blocks of weights that share one scale in the published quantised checkpoint."""
+
     kv_bytes_per_token_bf16: float = Field(default=0, ge=0)
     """KV cache of the full-attention layers, bytes per token at 2 bytes per element."""
 
     kv_bytes_windowed_per_token_bf16: float = Field(default=0, ge=0)
     """KV cache of the windowed layers, bytes per token inside the window, at 2 bytes."""
+
+    linear_state_bytes: float = Field(default=0, ge=0)
+    """State that the linear and state-space layers keep of one sequence, in bytes, all layers."""
 
     recommended_memory_gib: Positive | None = None
     """Memory the publisher recommends; used instead of the memory model where it is given."""
@@ -220,6 +255,23 @@ class Measurement(Sourced):
     basis: Literal["measured", "raw"] = "measured"
     """`raw`: a nominal rate per GPU, to be multiplied by the pattern's efficiency and batching."""
 
+    engine_version: str = ""
+    tuning: Literal["", "default", "tuned"] = ""
+    """`tuned` for a vendor's recipe, `default` for default settings, empty where not known."""
+
+    kv_precision: Literal["", "bf16", "fp8"] = ""
+    """Format of the KV cache where the source states it."""
+
+    prefix_cache_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the input tokens that were found in the prefix cache."""
+
+    expert_parallel: bool = False
+    """Whether the experts were spread whole over the GPUs."""
+
+    lora_adapters: Annotated[int, Field(ge=0)] = 0
+    draft_tokens: Annotated[int, Field(ge=0)] = 0
+    """Draft tokens of each step, where speculative decoding was on."""
+
     @property
     def key(self) -> tuple[object, ...]:
         """What was measured, without the result: unique in a catalog."""
@@ -288,14 +340,20 @@ class Catalog:
         return tuple(sorted(renting | {price.provider for price in self.token_prices}))
 
     def llm(self, name: str) -> Llm | None:
-        """The LLM by id or alias; None when there is none."""
-        return self.llms.get(self.llm_aliases.get(name, name))
+        """The LLM by id, alias or the name of one of its checkpoints; None when there is none."""
+        exact = self.llms.get(self.llm_aliases.get(name, name))
+        return exact or self.llms.get(find_llm(name, self._llm_names))
+
+    @cached_property
+    def _llm_names(self) -> dict[str, str]:
+        return names_in_lower_case(self.llms, self.llm_aliases)
 
     def gpus_named(self, name: str) -> tuple[str, ...]:
         """The GPU ids that a spelling may stand for: one when it is clear, none when unknown."""
-        if name in self.gpus:
-            return (name,)
-        return self.gpu_aliases.get(gpu_spelling(name), ())
+        spelled = gpu_spelling(name)
+        if name in self.gpus or spelled in self.gpus:
+            return (name if name in self.gpus else spelled,)
+        return self.gpu_aliases.get(spelled) or gpus_with_words(name, self.gpus)
 
     def _shape(self, llm: str) -> str:
         known = self.llms.get(llm)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from milp_planner.inputs.catalog.billing import BILLING_MODES
-from milp_planner.inputs.problem.records import BAND_CEILINGS, Penalties, Problem, Workload
+from milp_planner.inputs.problem.policy import Penalties
+from milp_planner.inputs.problem.records import BAND_CEILINGS, Problem, Workload
 
 
 def utilization_limit(problem: Problem, workload: Workload) -> float:

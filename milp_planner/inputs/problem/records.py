@@ -12,14 +12,13 @@ from pydantic import Field, model_validator
 
 from milp_planner.errors import RecordError
 from milp_planner.inputs.catalog.records import Billing, Id
+from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.inputs.problem.patching import Patch, patched
+from milp_planner.inputs.problem.policy import Policy
 from milp_planner.inputs.problem.traffic import ConcurrentUsers, Pattern, RequestSize, Traffic
 from milp_planner.inputs.reading.field_types import (
     Amount,
-    Ceiling,
-    Confidence,
     GpusPerReplica,
-    PenaltyUsd,
     ShareOrNone,
     SwitchingUsd,
     UnitCount,
@@ -28,7 +27,6 @@ from milp_planner.inputs.reading.field_types import (
 )
 from milp_planner.inputs.reading.records import FromFile, Frozen
 from milp_planner.units import (
-    HOURS_PER_MONTH,
     PositiveNumber,
     Seconds,
     Share,
@@ -47,7 +45,7 @@ Glob = Annotated[str, Field(min_length=1, max_length=200)]
 
 Globs = tuple[Glob, ...]
 
-Precision = Literal["bf16", "fp16", "fp8", "nvfp4", "mxfp4", "int4"]
+Precision = Literal["bf16", "fp16", "fp8", "int8", "nvfp4", "mxfp4", "int4"]
 
 
 class Latency(Frozen):
@@ -92,6 +90,9 @@ class Workload(Frozen):
     tensor_parallel: tuple[GpusPerReplica, ...] | None = Field(default=None, min_length=1)
     """GPUs per replica that may be used; default: 1, 2, 4 and 8."""
 
+    deployment: DeploymentSettings = DEFAULT_DEPLOYMENT
+    """Engine and settings; default: vLLM as it comes."""
+
     traffic: Traffic
     requests: RequestSize | tuple[RequestSize, ...] | None = None
     """Size of a request, or several classes whose shares sum to 1."""
@@ -129,6 +130,13 @@ class Workload(Frozen):
             return self
         if isinstance(self.traffic, ConcurrentUsers):
             raise RecordError("a measured rate says nothing of users", at=("rates",))
+        told = deployment_changes(self.deployment) - {"prefix_cache_share"}
+        if told:
+            raise RecordError(
+                "measured rates are taken at their word: nothing of the deployment but "
+                "prefix_cache_share, which an API has a price for, acts beside them",
+                at=("deployment", min(told)),
+            )
         counts_tokens = getattr(self.traffic, "tokens_per_day", None) is not None
         if counts_tokens and not self.classes:
             raise RecordError(
@@ -144,106 +152,13 @@ class Workload(Frozen):
         return self.requests if isinstance(self.requests, tuple) else (self.requests,)
 
 
-class Utilization(Frozen):
-    """How full a fleet may be planned."""
-
-    target: UsefulShare = 0.75
-    """Highest utilization at the peak that costs no penalty; hard while `ceiling` equals it."""
-
-    ceiling: Ceiling | None = None
-    """Highest utilization allowed at all; above the target only at a penalty. Default: target."""
-
-    @model_validator(mode="after")
-    def _ceiling_is_not_below_target(self) -> Self:
-        if self.ceiling is not None and self.ceiling < self.target:
-            raise ValueError(f"ceiling {self.ceiling:g} is below the target {self.target:g}")
-        return self
-
-    @property
-    def highest(self) -> float:
-        """The ceiling, or the target where none is given."""
-        return self.target if self.ceiling is None else self.ceiling
-
-
-class OverloadPenalty(Frozen):
-    """A ramp on the utilization above a threshold, not capped."""
-
-    above: ShareOrNone = 0.90
-    usd_at_full_load: PenaltyUsd = 20_000
-
-
-class ScalingPenalty(Frozen):
-    """A price per GPU beyond a count, over the workload's whole fleet."""
-
-    above_gpus: Annotated[WholeNumber, Field(ge=0)] = 8
-    usd_per_gpu: PenaltyUsd = 50_000
-    per: Literal["workload"] = "workload"
-
-
-class StrictLatencyPenalty(Frozen):
-    """A price on the high band for workloads with a strict requirement."""
-
-    below_s: Seconds = Field(default=0.3, validation_alias="below", serialization_alias="below")
-    usd: PenaltyUsd = 30_000
-
-
-class ShortfallPenalty(Frozen):
-    """A price on requests left unserved; without it none may be."""
-
-    usd_per_million_requests: PenaltyUsd
-
-
-class Penalties(Frozen):
-    """Prices on soft outcomes; each is off unless given."""
-
-    overload: OverloadPenalty | None = None
-    scaling: ScalingPenalty | None = None
-    strict_latency: StrictLatencyPenalty | None = None
-    shortfall: ShortfallPenalty | None = None
-
-
-REFERENCE_PENALTIES = Penalties(
-    overload=OverloadPenalty(), scaling=ScalingPenalty(), strict_latency=StrictLatencyPenalty()
-)
-"""The three published penalties of the InferenceAtlas reference."""
-
-
-class Policy(Frozen):
-    """How to plan."""
-
-    preset: Literal["inference-atlas"] | None = None
-    """`inference-atlas`: the reference's penalties where the problem does not set its own."""
-
-    serving_model: Literal["default", "infrascale"] = "default"
-    """`infrascale`: that tool's published formulas, for traffic of concurrent users alone."""
-
-    utilization: Utilization = Utilization()
-    penalties: Penalties = Penalties()
-    confidence: Confidence = "p90"
-    """How sure to be of an estimate: p90 plans on what 90 of 100 replicas reach or exceed."""
-
-    hours_per_month: Annotated[PositiveNumber, Field(ge=1, le=744)] = HOURS_PER_MONTH
-    switch_off_dedicated: YesNo = False
-    """True lets on-demand units stop, unpaid, in blocks without load."""
-
-    spot_loss: Share = 0.0
-    """Share of spot work that is lost and run again; it costs that share of the spot rent."""
-
-    @property
-    def active_penalties(self) -> Penalties:
-        """The penalties in force, the preset's filled in."""
-        if self.preset is None:
-            return self.penalties
-        given = {name: getattr(self.penalties, name) for name in Penalties.model_fields}
-        preset = {name: getattr(REFERENCE_PENALTIES, name) for name in Penalties.model_fields}
-        return Penalties(**{name: given[name] or preset[name] for name in given})
-
-    @property
-    def confidence_share(self) -> float:
-        """`confidence` as a number between 0 and 1."""
-        if isinstance(self.confidence, str):
-            return int(self.confidence[1:]) / 100
-        return self.confidence
+def deployment_changes(deployment: DeploymentSettings) -> set[str]:
+    """Names of the settings that differ from the default deployment."""
+    return {
+        name
+        for name in DeploymentSettings.model_fields
+        if getattr(deployment, name) != getattr(DEFAULT_DEPLOYMENT, name)
+    }
 
 
 class Filter(Frozen):
@@ -395,6 +310,12 @@ class Problem(FromFile):
     def _infrascale_is_about_users(self) -> Self:
         if self.policy.serving_model == "infrascale":
             for i, w in enumerate(self.workloads):
+                told = deployment_changes(w.deployment)
+                if told:
+                    raise RecordError(
+                        "infrascale's formulas know no deployment",
+                        at=("workloads", i, "deployment", min(told)),
+                    )
                 if not isinstance(w.traffic, ConcurrentUsers):
                     raise RecordError(
                         "infrascale answers traffic of kind concurrent_users only, "

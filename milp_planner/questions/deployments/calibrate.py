@@ -12,15 +12,18 @@ from milp_planner.inputs.catalog.checks import REGIMES, unknown_gpu, unknown_llm
 from milp_planner.inputs.catalog.overlays import write_measurements
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement
 from milp_planner.inputs.imports.benchmarks import Found, read_measurements
+from milp_planner.inputs.problem.deployment import DeploymentSettings
 from milp_planner.inputs.problem.load import load_named_catalog
 from milp_planner.inputs.reading.arguments import check_number, check_text, path_of, paths_of
 from milp_planner.serving import memory
 from milp_planner.serving.derate import DEFAULT_CONFIDENCE, DEFAULT_QUANTILE, planning_quantile
-from milp_planner.serving.measured import OFFLINE
 from milp_planner.serving.operating_point import OperatingPoint
+from milp_planner.serving.rates.measured import OFFLINE
+from milp_planner.serving.rates.records import canonical_precision
+from milp_planner.serving.rates.row_groups import stated_in
+from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.serving.roofline import Roofline, missing_for_estimate
-from milp_planner.serving.rows import canonical_precision
-from milp_planner.serving.throughput import ServingModel
+from milp_planner.serving.weights import WEIGHT_BYTES
 
 BOUND_SLACK = 1.10
 """Data sheets of one GPU differ by a few percent; only what is clearly above is refused."""
@@ -210,8 +213,8 @@ def _faults(f: Found, catalog: Catalog, defaults: Mapping[str, object]) -> Itera
     if gpu and len(catalog.gpus_named(gpu)) != 1:
         yield f.fault("gpu", unknown_gpu(catalog, gpu))
     precision = canonical_precision(str(given["precision"] or "bf16"))
-    if precision not in memory.WEIGHT_BYTES:
-        known = ", ".join(memory.WEIGHT_BYTES)
+    if precision not in WEIGHT_BYTES:
+        known = ", ".join(WEIGHT_BYTES)
         yield f.fault("precision", f"{precision!r} is not one of {known}")
     if f.row.regime not in REGIMES:
         yield f.fault("regime", f"{f.row.regime!r} is not one of {', '.join(REGIMES)}")
@@ -289,7 +292,7 @@ def _roofline(row: Measurement, catalog: Catalog, model: ServingModel) -> Roofli
     llm, gpu = _records_of(row, catalog)
     if missing_for_estimate(llm, gpu):
         return None
-    return model.estimate(llm, gpu, *_replica(row))
+    return model.estimate(llm, gpu, *_replica(row), _settings(row))
 
 
 def _in_flight(row: Measurement, catalog: Catalog) -> float:
@@ -298,7 +301,8 @@ def _in_flight(row: Measurement, catalog: Catalog) -> float:
         return row.concurrency
     llm, gpu = _records_of(row, catalog)
     precision, tp, i, o = _replica(row)
-    return max(1.0, float(memory.fit(llm, gpu, precision, tp, i + o).sequences))
+    held = memory.fit(llm, gpu, precision, tp, i + o, _settings(row))
+    return max(1.0, float(held.sequences))
 
 
 def _planned(
@@ -307,12 +311,21 @@ def _planned(
     llm, gpu = _records_of(row, catalog)
     precision, tp, i, o = _replica(row)
     if row.regime == OFFLINE:
-        point = model.operating_point(llm, gpu, precision, tp, i, o, quantile=quantile)
+        point = model.operating_point(
+            llm, gpu, precision, tp, i, o, quantile=quantile, settings=_settings(row)
+        )
     else:
-        point = model.at(llm, gpu, precision, tp, i, o, _n(row), quantile=quantile)
+        point = model.at(
+            llm, gpu, precision, tp, i, o, _n(row), quantile=quantile, settings=_settings(row)
+        )
     if not isinstance(point, OperatingPoint):
         return None
     return PlannedSpeed(point.planned_requests_per_second * o, point.derate, point.source)
+
+
+def _settings(row: Measurement) -> DeploymentSettings:
+    """The deployment that a row states, the default where it states none."""
+    return DeploymentSettings(**stated_in(row))
 
 
 def _replica(row: Measurement) -> tuple[str, int, float, float]:

@@ -1,8 +1,8 @@
 """One deployment in figures: does it fit, how fast is it, what does a request cost, what limits it.
 
 The physics are those that plans are made with (`serving/memory.py`, `serving/roofline.py`,
-`serving/throughput.py`), so an estimate and a plan never disagree. Latency to the first token is
-advice unless it was measured.
+`serving/rates/throughput.py`), so an estimate and a plan never disagree. Latency to the first token
+is advice unless it was measured.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from milp_planner.errors import did_you_mean, input_error
 from milp_planner.inputs.catalog.checks import unknown_gpu, unknown_llm
 from milp_planner.inputs.catalog.files import load_catalog
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm
+from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.inputs.reading.arguments import check_kind, check_number, check_text
 from milp_planner.serving import memory
 from milp_planner.serving.derate import DEFAULT_CONFIDENCE, DEFAULT_QUANTILE, planning_quantile
+from milp_planner.serving.gpu_formats import unable
 from milp_planner.serving.operating_point import OperatingPoint, Rejection
+from milp_planner.serving.rates.throughput import ServingModel, default_precisions
 from milp_planner.serving.roofline import Roofline, missing_for_estimate
-from milp_planner.serving.throughput import ServingModel, default_precisions
+from milp_planner.serving.weights import WEIGHT_BYTES
 from milp_planner.units import SECONDS_PER_HOUR, TOKENS_PER_MILLION, shown
 
 MOST_DEPLOYMENTS = 2_000
@@ -32,9 +35,8 @@ MOST_TOKENS = 100_000_000  # of one request
 MOST_OF_AMOUNT = 1e9
 """Requests in flight, seconds per token, USD per hour: beyond all that is meant."""
 
-MARGINAL_UP_TO = 1.5
-"""Memory needed ÷ memory that the engine may take, up to which a deployment is called marginal:
-a smaller format, a shorter context or fewer requests may still make it fit."""
+SIZES = (1, 2, 4, 8)
+"""GPUs of a replica that are tried where a deployment does not fit."""
 
 Verdict = Literal["fits", "marginal", "does not fit"]
 
@@ -53,6 +55,12 @@ class Deployment:
     """Requests in flight; None takes as many as fit, within `tpot_limit_s`."""
 
     tpot_limit_s: float | None = None
+    settings: DeploymentSettings = DEFAULT_DEPLOYMENT
+
+    @property
+    def tokens(self) -> float:
+        """Tokens of one request, input and output."""
+        return self.input_tokens + self.output_tokens
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,13 @@ class Estimate:
     reserve_gib: float | None
     usable_gib: float | None
     sequences: int
-    """Most requests of this size held at once, n_max; at most 256, the engines' default limit."""
+    """Most requests of this size held at once, n_max; at most the engine's own limit."""
+
+    deployment: str = ""
+    """Engine and settings in words: `vLLM, default settings`."""
+
+    smallest: str = ""
+    """The smallest replica that fits, where this one does not; '' where none does."""
 
     ttft_s: float | None = None
     ttft_measured: bool = False
@@ -147,6 +161,7 @@ def estimate(
     tpot_limit_s: float | None = None,
     usd_per_hour: float | None = None,
     confidence: float = DEFAULT_CONFIDENCE,
+    deployment: DeploymentSettings = DEFAULT_DEPLOYMENT,
     catalog: Catalog | None = None,
 ) -> Estimate:
     """What one LLM does on `tensor_parallel` GPUs of a type: memory, speed, cost, bottleneck.
@@ -155,7 +170,8 @@ def estimate(
     precision: of the weights; default: the LLM's own. concurrency: requests in flight; default: as
     many as fit. tpot_limit_s: seconds per output token that must be kept; default: any.
     usd_per_hour: of the whole replica; default: the cheapest offering on demand. confidence: how
-    sure to be of the speed, 0 to 1. catalog: default: `market`.
+    sure to be of the speed, 0 to 1. catalog: default: `market`. deployment: engine and settings;
+    default: vLLM, default settings.
 
     Returns an Estimate: GiB on each GPU, seconds, tokens/s of the replica, USD; `verdict` and
     `reason` say where it does not fit.
@@ -178,6 +194,7 @@ def estimate(
         "tensor_parallel", tensor_parallel, least=1, most=MOST_GPUS_PER_REPLICA, whole=True
     )
     check_number("confidence", confidence, least=0.0, below=1.0)
+    check_kind(deployment, DeploymentSettings, "DeploymentSettings(...)")
     if precision is not None:
         _check_precision(precision)
     for name, value in (
@@ -197,6 +214,7 @@ def estimate(
         output_tokens=output_tokens,
         concurrency=concurrency,
         tpot_limit_s=tpot_limit_s,
+        settings=deployment,
     )
     price = cheapest(known, on.id, tensor_parallel)
     if usd_per_hour is not None:
@@ -207,9 +225,9 @@ def estimate(
 
 def _check_precision(name: str) -> None:
     check_text("precision", name)
-    if name not in memory.WEIGHT_BYTES:
-        known = ", ".join(memory.WEIGHT_BYTES)
-        near = did_you_mean(name, memory.WEIGHT_BYTES)
+    if name not in WEIGHT_BYTES:
+        known = ", ".join(WEIGHT_BYTES)
+        near = did_you_mean(name, WEIGHT_BYTES)
         raise input_error(f"{shown(name)} is not one of {known}{near}", path="precision")
 
 
@@ -239,8 +257,9 @@ def estimate_deployment(
     """What `deployment` does, by the figures of the catalog that `model` was made of.
 
     Three verdicts: `fits` when weights, KV cache and reserve take at most the memory that the
-    engine may use, `marginal` up to 1.5 times that, else `does not fit`. Without a concurrency, as
-    many requests as fit within the tpot limit. A deployment that does not fit has no speed.
+    engine may use, `marginal` when they take more than that but no more than the GPU has, or were
+    measured to run, else `does not fit`, with the smallest replica that does. Without a
+    concurrency, as many requests as fit within the tpot limit. What does not fit has no speed.
     """
     point = _point(deployment, model, quantile)
     n = deployment.concurrency
@@ -248,7 +267,8 @@ def estimate_deployment(
         n = point.concurrency
     found = replace(_fit(deployment, n), price=price)
     if isinstance(point, Rejection):
-        return replace(found, reason=point.reason)
+        smallest = smallest_that_fits(deployment, model.catalog) if found.verdict != "fits" else ""
+        return replace(found, reason=point.reason, smallest=smallest)
     return _with_speed(found, deployment, model, point)
 
 
@@ -262,13 +282,14 @@ def deployments(
     input_tokens: float,
     output_tokens: float,
     tpot_limit_s: float | None = None,
+    settings: DeploymentSettings = DEFAULT_DEPLOYMENT,
 ) -> list[Deployment]:
     """Every combination, in the order given; without precisions the LLM's own on each GPU.
 
     Raises ValueError for more than 2,000 of them.
     """
     found = [
-        Deployment(llm, gpu, precision, tp, input_tokens, output_tokens, n, tpot_limit_s)
+        Deployment(llm, gpu, precision, tp, input_tokens, output_tokens, n, tpot_limit_s, settings)
         for llm, gpu in product(llms, gpus)
         for precision in precisions or default_precisions(llm, gpu)[:1]
         for tp, n in product(tensor_parallels, concurrencies)
@@ -278,17 +299,41 @@ def deployments(
     return found
 
 
+def smallest_that_fits(d: Deployment, catalog: Catalog) -> str:
+    """The fewest GPUs of the same type that hold the deployment, else the smallest replica of
+    another type, by all its memory; '' where none does."""
+    same = next((tp for tp in SIZES if _holds(d, d.gpu, tp)), None)
+    if same is not None:
+        return f"{same} x {d.gpu.id}"
+    others = [
+        (tp * (gpu.memory_gib or 0.0), tp, gpu.id)
+        for gpu in catalog.gpus.values()
+        for tp in SIZES
+        if not unable(gpu, d.precision) and _holds(d, gpu, tp)
+    ]
+    if not others:
+        return ""
+    _, tp, name = min(others)
+    return f"{tp} x {name}"
+
+
+def _holds(d: Deployment, gpu: Gpu, tensor_parallel: int) -> bool:
+    held = memory.fit(d.llm, gpu, d.precision, tensor_parallel, d.tokens, d.settings)
+    return held.fits and held.needed_gib(max(1.0, d.concurrency or 1.0)) <= held.usable_gib
+
+
 def _point(d: Deployment, model: ServingModel, quantile: float) -> OperatingPoint | Rejection:
     replica = d.llm, d.gpu, d.precision, d.tensor_parallel, d.input_tokens, d.output_tokens
     if d.concurrency is None:
-        return model.operating_point(*replica, tpot_limit_s=d.tpot_limit_s, quantile=quantile)
-    return model.at(*replica, d.concurrency, quantile=quantile)
+        return model.operating_point(
+            *replica, tpot_limit_s=d.tpot_limit_s, quantile=quantile, settings=d.settings
+        )
+    return model.at(*replica, d.concurrency, quantile=quantile, settings=d.settings)
 
 
 def _fit(d: Deployment, concurrency: float | None) -> Estimate:
     """The memory side: every part on one GPU, and the verdict."""
-    tokens = d.input_tokens + d.output_tokens
-    fit = memory.fit(d.llm, d.gpu, d.precision, d.tensor_parallel, tokens)
+    fit = memory.fit(d.llm, d.gpu, d.precision, d.tensor_parallel, d.tokens, d.settings)
     known = fit.usable_gib > 0
     n = max(1.0, float(fit.sequences) if concurrency is None else concurrency)
     needed = fit.needed_gib(n)
@@ -300,7 +345,8 @@ def _fit(d: Deployment, concurrency: float | None) -> Estimate:
         input_tokens=d.input_tokens,
         output_tokens=d.output_tokens,
         concurrency=concurrency,
-        verdict=_verdict(needed, fit.usable_gib),
+        deployment=d.settings.label,
+        verdict=_verdict(needed, fit.usable_gib, d.gpu.memory_gib),
         reason=fit.reason,
         weights_gib=fit.weights_gib if known else None,
         kv_gib=n * fit.kv_gib_per_sequence if known else None,
@@ -310,12 +356,12 @@ def _fit(d: Deployment, concurrency: float | None) -> Estimate:
     )
 
 
-def _verdict(needed_gib: float, usable_gib: float) -> Verdict:
+def _verdict(needed_gib: float, usable_gib: float, memory_gib: float | None) -> Verdict:
     if usable_gib <= 0:
         return "does not fit"
     if needed_gib <= usable_gib:
         return "fits"
-    return "marginal" if needed_gib <= MARGINAL_UP_TO * usable_gib else "does not fit"
+    return "marginal" if needed_gib <= (memory_gib or 0.0) else "does not fit"
 
 
 def _with_speed(
@@ -351,7 +397,7 @@ def _roofline(d: Deployment, model: ServingModel) -> Roofline | None:
     if missing_for_estimate(d.llm, d.gpu):
         return None
     replica = d.llm, d.gpu, d.precision, d.tensor_parallel, d.input_tokens, d.output_tokens
-    return model.estimate(*replica)
+    return model.estimate(*replica, d.settings)
 
 
 def _mbu(d: Deployment, model: ServingModel, point: OperatingPoint) -> float | None:

@@ -10,7 +10,7 @@ from milp_planner.inputs.catalog.records import Gpu
 from milp_planner.plans.diagnosis import Misfit
 from milp_planner.serving.derate import planning_quantile
 from milp_planner.serving.operating_point import Rejection
-from milp_planner.serving.throughput import ServingModel
+from milp_planner.serving.rates.throughput import ServingModel
 
 
 def fits_of(given: PlanningInput, workload: str) -> tuple[Misfit, ...]:
@@ -39,7 +39,8 @@ def fits_of(given: PlanningInput, workload: str) -> tuple[Misfit, ...]:
 
 
 Nearness = tuple[int, float]
-"""Too slow (0) is nearer than too big (1), and the less too slow or too big, the nearer."""
+"""Too slow (0) is nearer than too big (1), that than what no engine starts (2); and the less too
+slow or too big, the nearer."""
 
 
 def _nearest_on(rates: Rates, gpu_id: str, gpus: int) -> Iterator[tuple[Nearness, Misfit]]:
@@ -64,6 +65,8 @@ def _nearness(rejection: Rejection) -> Nearness:
     memory = rejection.memory
     if rejection.fastest_tpot_s is not None:
         return 0, rejection.fastest_tpot_s
+    if memory is not None and memory.usable_gib <= 0:  # cannot be split so, whatever the memory
+        return 2, 0.0
     return 1, 0.0 if memory is None else memory.weights_gib / max(memory.usable_gib, 1e-9)
 
 
@@ -86,6 +89,7 @@ def _rejections(
             tpot_limit_s=latency.tpot_s,
             ttft_limit_s=latency.ttft_s,
             quantile=planning_quantile(rates.problem.policy.confidence_share),
+            settings=rates.workload.deployment,
         )
         if isinstance(answer, Rejection):
             yield answer

@@ -188,7 +188,8 @@ def explain(
 
     offering, gpu, provider: a name, or a pattern with `*`; exactly one of the three. catalog:
     default: the one that the problem names. time_limit_s: seconds for all solves together; solver:
-    which engines. Both stand for the problem's own settings where they are given.
+    which engines. Both stand for the problem's own settings where they are given. rules: rules of
+    your own, beside the limits.
 
     Returns a WhyNot: turned down with its reasons; or feasible but dearer, by how much in USD per
     month when it is forced in, with its best use and the price and traffic at which it would enter.
@@ -200,7 +201,7 @@ def explain(
     >>> from milp_planner import explain, load_problem
     >>> problem = load_problem("problems/inference-atlas/llama-8b-steady.yaml")
     >>> why = explain(problem, provider="runpod")
-    >>> why.verdict, round(why.extra_usd or 0, 2)
+    >>> why.verdict.value, round(why.extra_usd or 0, 2)
     ('dearer', 100.8)
     """
     problem = held_to(problem, rules)

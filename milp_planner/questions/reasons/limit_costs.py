@@ -119,7 +119,8 @@ def explain_limits(
     """What each limit in force costs per month, each solved again without it.
 
     catalog: default: the one that the problem names. time_limit_s: seconds for all solves together;
-    solver: which engines. Both stand for the problem's own settings where they are given.
+    solver: which engines. Both stand for the problem's own settings where they are given. rules:
+    rules of your own, beside the limits.
 
     Returns LimitCosts: one row a limit, the dearest first, in USD per month, and what 10 % more
     traffic costs. Where there is no plan, the plan in the answer says why, and there are no rows.

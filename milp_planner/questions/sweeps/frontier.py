@@ -155,7 +155,7 @@ def budget_frontier(
     how a budget that does not pay for everything is shared out, where the problem does not say so
     itself: fairly over the workloads, or by priority. time_limit_s: seconds for the whole search,
     from the largest budget downwards; solver: which engines. Both stand for the problem's own
-    settings where they are given.
+    settings where they are given. rules: rules of your own, beside the limits.
 
     Returns a Frontier: its first step is what `low_usd` itself buys. Steps closer than a cent, or
     three millionths of the budget, are one. `unfinished` says where the search ended.

@@ -192,7 +192,7 @@ def what_if(
     name, `{"fewer": {"limits.max_gpus.total": 8}}`. catalog: default: the one that the problem
     names. executor: one of `concurrent.futures`, to solve side by side. time_limit_s: seconds for
     each scenario; gap: relative to the score; solver: which engines. These stand for the problem's
-    own settings where they are given.
+    own settings where they are given. rules: rules of your own, beside the limits.
 
     Returns a WhatIf of rows in USD per month. A scenario that does not fit the problem, or that the
     solvers fail on, gives a row that says so; the others go on.

@@ -11,9 +11,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from fractions import Fraction
 
-from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.inputs.catalog.records import TokenPrice
-from milp_planner.plans.records import Plan
+from milp_planner import Candidate, Plan, PlanningInput, TokenPrice
 
 TOLERANCE = Fraction(1, 10**6)
 """Relative, on every limit: what a solver takes for equal."""

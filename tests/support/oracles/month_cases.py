@@ -1,4 +1,4 @@
-"""Random months for brute force, and the same question for the planner."""
+"""Random months of one load, and the comparison of the planner with brute force."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ import pytest
 from hypothesis import strategies as st
 
 from milp_planner import Status, solve
-from milp_planner.inputs.catalog.records import Catalog
-from milp_planner.inputs.problem.records import Problem
-from tests.support.builders import catalog, offering, problem, raw, token_price, workload
-from tests.support.oracles.month_oracle import Block, Case, Offer, Terms, Tokens, cheapest_month
-
-HOURS_PER_DAY = 24
-REQUEST_TOKENS = 2
-BILLINGS = ("dedicated", "autoscaling", "reserved_1y", "reserved_3y", "spot", "owned")
+from tests.support.oracles.cases import (
+    BILLINGS,
+    MONTH_HOURS,
+    Api,
+    Case,
+    Load,
+    Offer,
+    Terms,
+    as_input,
+)
+from tests.support.oracles.month_oracle import cheapest_month
 
 LIMITS: dict[str, st.SearchStrategy[Any]] = {
     "min_replicas": st.sampled_from([2, 3]),
     "max_gpus": st.sampled_from([2, 4]),
     "max_units_of_first": st.sampled_from([0, 1]),
-    "at_most_providers": st.just(1),
+    "most_providers": st.just(1),
     "provider_share": st.sampled_from([0.5, 0.6, 0.75]),
     "spot_share": st.sampled_from([0.0, 0.3, 0.5]),
     "survive": st.tuples(
@@ -51,7 +54,7 @@ def offers(draw: st.DrawFn) -> tuple[Offer, ...]:
                 provider=draw(st.sampled_from(["acme", "bolt", "core"])),
                 region=draw(st.sampled_from(["eu-1", "us-1"])),
                 gpu=f"gpu{i}",
-                rate=gpus * draw(st.sampled_from([2.0, 3.0, 5.5, 7.0])),
+                rates=(gpus * draw(st.sampled_from([2.0, 3.0, 5.5, 7.0])),),
                 usd_per_hour=gpus * draw(st.sampled_from([1.0, 1.7, 2.3, 3.1])),
                 gpus=gpus,
                 billing=draw(st.sampled_from(["autoscaling", "spot"]))
@@ -63,15 +66,27 @@ def offers(draw: st.DrawFn) -> tuple[Offer, ...]:
 
 
 @st.composite
-def blocks(draw: st.DrawFn) -> tuple[Block, ...]:
-    """One block, or two of which the second may be idle."""
+def blocks(draw: st.DrawFn) -> dict[str, Any]:
+    """The hours and the load of one block, or of two of which the second may be idle."""
     burst = draw(st.sampled_from([1.0, 1.25]))
     peak = draw(st.sampled_from([4.0, 6.5, 9.0]))
     if draw(st.booleans()):
-        return (Block(720.0, peak, peak / burst),)
+        return {"hours": (MONTH_HOURS,), "loads": (Load(((peak,),), burst=burst),)}
     low = peak * draw(st.sampled_from([0.0, 0.3, 0.6]))
-    hours = 30 * draw(st.sampled_from([6, 12, 16]))
-    return (Block(hours, peak, peak / burst), Block(720.0 - hours, low, low / burst))
+    hours = 30.0 * draw(st.sampled_from([6, 12, 16]))
+    load = Load(((peak,), (low,)), burst=burst)
+    return {"hours": (hours, MONTH_HOURS - hours), "loads": (load,)}
+
+
+def case_of(
+    rented: tuple[Offer, ...], month: dict[str, Any], limits: dict[str, Any], api: Api | None = None
+) -> Case:
+    """The case; two limits are of its load and of its first offer."""
+    load = replace(month["loads"][0], min_replicas=limits.pop("min_replicas", 1))
+    if "max_units_of_first" in limits:
+        limits["max_units"] = ((rented[0].id, limits.pop("max_units_of_first")),)
+    apis = () if api is None else (api,)
+    return Case(rented, (load,), Terms(**limits), apis, month["hours"])
 
 
 @st.composite
@@ -84,9 +99,9 @@ def hard_months(draw: st.DrawFn) -> Case:
         limits["today"] = tuple(draw(st.sampled_from([0, 1, 3])) for _ in rented)
         limits["usd_added"] = draw(st.sampled_from([0.0, 120.0]))
         limits["usd_removed"] = draw(st.sampled_from([0.0, 900.0]))
-    spot_loss = draw(st.sampled_from([0.0, 0.1]))
-    ceiling = draw(st.sampled_from([0.75, 1.0]))
-    return Case(rented, draw(blocks()), Terms(ceiling=ceiling, spot_loss=spot_loss, **limits))
+    limits["spot_loss"] = draw(st.sampled_from([0.0, 0.1]))
+    limits["ceiling"] = draw(st.sampled_from([0.75, 1.0]))
+    return case_of(rented, draw(blocks()), limits)
 
 
 @st.composite
@@ -98,28 +113,28 @@ def soft_months(draw: st.DrawFn) -> Case:
     tokens = None
     if sink in ("tokens", "both"):
         usd = draw(st.sampled_from([2e-5, 1e-4, 4e-4]))
-        tokens = Tokens("tokn", usd, draw(st.sampled_from([1.5, 600.0])))
+        tokens = Api("tokn", usd, draw(st.sampled_from([1.5, 600.0])))
     if sink in ("shortfall", "both"):
         extra["shortfall_usd"] = draw(st.sampled_from([5e-5, 2e-4]))
-    ceiling = draw(st.sampled_from([0.95, 1.1, 1.3]))
-    return Case(draw(offers()), draw(blocks()), Terms(ceiling=ceiling, **extra), tokens)
+    extra["ceiling"] = draw(st.sampled_from([0.95, 1.1, 1.3]))
+    return case_of(draw(offers()), draw(blocks()), extra, tokens)
 
 
 @st.composite
 def hot_months_with_overflow(draw: st.DrawFn) -> Case:
     """A gentle ramp, and tokens or a priced shortfall that cost about as much: heat is shared."""
     above = draw(st.sampled_from([0.7, 0.8, 0.9]))
-    terms = Terms(
-        ceiling=draw(st.sampled_from([1.1, 1.3])),
-        overload=(above, draw(st.sampled_from([100.0, 250.0, 600.0, 1500.0]))),
-        strict_usd=draw(st.sampled_from([None, 150.0])),
-        shortfall_usd=draw(st.sampled_from([None, 3e-4])),
-    )
+    terms = {
+        "ceiling": draw(st.sampled_from([1.1, 1.3])),
+        "overload": (above, draw(st.sampled_from([100.0, 250.0, 600.0, 1500.0]))),
+        "strict_usd": draw(st.sampled_from([None, 150.0])),
+        "shortfall_usd": draw(st.sampled_from([None, 3e-4])),
+    }
     tokens = None
-    if terms.shortfall_usd is None or draw(st.booleans()):
+    if terms["shortfall_usd"] is None or draw(st.booleans()):
         usd = draw(st.sampled_from([1.7e-4, 2.5e-4, 4e-4]))
-        tokens = Tokens("tokn", usd, draw(st.sampled_from([0.7, 600.0])))
-    return Case(draw(offers()), draw(blocks()), terms, tokens)
+        tokens = Api("tokn", usd, draw(st.sampled_from([0.7, 600.0])))
+    return case_of(draw(offers()), draw(blocks()), terms, tokens)
 
 
 @st.composite
@@ -132,104 +147,24 @@ def billed_months(draw: st.DrawFn) -> Case:
         rented.append(replace(offer, billing=billing, stops=stops and billing == "dedicated"))
     usd = draw(st.sampled_from([2e-5, 1e-4, 1.7e-4, 2.5e-4]))
     most = draw(st.sampled_from([1.5, 4.0, 600.0]))
-    tokens = draw(st.sampled_from([None, Tokens("tokn", usd, most)]))
+    tokens = draw(st.sampled_from([None, Api("tokn", usd, most)]))
     spot_loss = draw(st.sampled_from([0.0, 0.1]))
     spot_share = draw(st.sampled_from([None, 0.5]))
-    terms = Terms(ceiling=0.75, spot_loss=spot_loss, spot_share=None if tokens else spot_share)
-    return Case(tuple(rented), draw(blocks()), terms, tokens)
+    share = None if tokens else spot_share
+    terms = {"ceiling": 0.75, "spot_loss": spot_loss, "spot_share": share}
+    return case_of(tuple(rented), draw(blocks()), terms, tokens)
 
 
 @st.composite
 def short_months(draw: st.DrawFn) -> Case:
     """A budget that may be short, and up to one limit besides."""
-    names = ("at_most_providers", "survive", "max_units_of_first", "spot_share")
+    names = ("most_providers", "survive", "max_units_of_first", "spot_share")
     chosen = draw(st.sets(st.sampled_from(names), max_size=1))
     limits = {name: draw(LIMITS[name]) for name in sorted(chosen)}
-    budget = draw(st.sampled_from([500.0, 1300.0, 2600.0, 4000.0]))
-    terms = Terms(
-        ceiling=draw(st.sampled_from([0.75, 1.0])), budget=budget, when_short="fair", **limits
-    )
-    return Case(draw(offers()), draw(blocks()), terms)
-
-
-def as_input(case: Case) -> tuple[Problem, Catalog]:
-    """The case as a problem and a catalog."""
-    rented = [
-        offering(
-            o.provider,
-            o.gpu,
-            o.usd_per_hour,
-            billing=o.billing,
-            gpus_per_unit=o.gpus,
-            region=o.region,
-        )
-        for o in case.offers
-    ]
-    rates = [raw(o.gpu, o.rate / o.gpus) for o in case.offers]
-    apis = [_token_price(case.tokens)] if case.tokens else []
-    chat = workload(
-        traffic=_traffic(case.blocks),
-        min_replicas=case.terms.min_replicas,
-        latency={"requirement": "200ms"},
-    )
-    question = problem(
-        workloads=[chat],
-        policy=_policy(case),
-        limits=_limits(case),
-        current_fleet=_current_fleet(case),
-        switching={
-            "usd_per_unit_added": case.terms.usd_added,
-            "usd_per_unit_removed": case.terms.usd_removed,
-            "max_units_changed": case.terms.most_changed,
-        },
-    )
-    return question, catalog(rented, rates, apis)
-
-
-def _token_price(tokens: Tokens) -> Any:
-    usd_per_m = tokens.usd_per_request / REQUEST_TOKENS * 1e6
-    return token_price(
-        tokens.provider, usd_per_m, max_requests_per_minute=60 * tokens.most_per_second
-    )
-
-
-def _traffic(blocks: tuple[Block, ...]) -> dict[str, Any]:
-    first = blocks[0]
-    if len(blocks) == 1:
-        return {
-            "kind": "requests_per_second",
-            "requests_per_second": first.peak,
-            "mean_requests_per_second": first.mean,
-        }
-    weights = [b.mean for b in blocks for _ in range(round(b.hours / 30))]
-    return {
-        "kind": "profile",
-        "requests_per_day": 3600 * sum(weights),
-        "weights": weights,
-        "burst_factor": first.peak / first.mean,
-    }
-
-
-def _policy(case: Case) -> dict[str, Any]:
-    terms = case.terms
-    penalties: dict[str, Any] = {}
-    if terms.overload is not None:
-        above, usd = terms.overload
-        penalties["overload"] = {"above": above, "usd_at_full_load": usd}
-    if terms.scaling is not None:
-        above_gpus, usd = terms.scaling
-        penalties["scaling"] = {"above_gpus": above_gpus, "usd_per_gpu": usd}
-    if terms.strict_usd is not None:
-        penalties["strict_latency"] = {"usd": terms.strict_usd}
-    if terms.shortfall_usd is not None:
-        penalties["shortfall"] = {"usd_per_million_requests": terms.shortfall_usd * 1e6}
-    target = min(terms.ceiling, 1.0)
-    return {
-        "utilization": {"target": target, "ceiling": terms.ceiling},
-        "penalties": penalties,
-        "spot_loss": terms.spot_loss,
-        "switch_off_dedicated": any(o.stops for o in case.offers),
-    }
+    limits["budget"] = draw(st.sampled_from([500.0, 1300.0, 2600.0, 4000.0]))
+    limits["ceiling"] = draw(st.sampled_from([0.75, 1.0]))
+    limits["when_short"] = "fair"
+    return case_of(draw(offers()), draw(blocks()), limits)
 
 
 def assert_plan_is_cheapest(case: Case, most: int) -> None:
@@ -244,35 +179,3 @@ def assert_plan_is_cheapest(case: Case, most: int) -> None:
     else:
         assert plan.status is Status.OPTIMAL
         assert plan.score_usd_per_month == pytest.approx(best, rel=1e-6, abs=0.01)
-
-
-def _limits(case: Case) -> dict[str, Any]:
-    terms, first = case.terms, case.offers[0]
-    limits: dict[str, Any] = {
-        "billing": {"allow": [*BILLINGS, "per_token"]},
-        "providers": {"max_count": terms.at_most_providers, "max_share": terms.provider_share},
-        "spot_share": terms.spot_share,
-        "max_gpus": {"total": terms.max_gpus},
-    }
-    if terms.max_units_of_first is not None:
-        name = f"{first.provider}/{first.gpu}/{first.region}"
-        limits["max_units"] = {name: terms.max_units_of_first}
-    if terms.survive is not None:
-        kind, share = terms.survive
-        limits["survive_loss_of"] = {"kind": kind, "share": share}
-    if terms.budget is not None:
-        limits["budget"] = {"usd_per_month": terms.budget, "when_short": terms.when_short}
-    return limits
-
-
-def _current_fleet(case: Case) -> list[dict[str, Any]]:
-    return [
-        {
-            "offering": f"{o.provider}/{o.gpu}/{o.region}",
-            "billing": o.billing,
-            "units": units,
-            "workload": "chat",
-        }
-        for o, units in zip(case.offers, case.terms.today, strict=bool(case.terms.today))
-        if units
-    ]

@@ -13,7 +13,24 @@ from functools import cached_property
 
 import numpy as np
 
-SECONDS_PER_HOUR = 3600
+from tests.support.oracles.cases import SECONDS_PER_HOUR, Api, Case, Load, Offer
+from tests.support.oracles.limits import (
+    STRICT_FROM,
+    Units,
+    capacity,
+    counted,
+    enough_replicas,
+    few_changes,
+    few_providers,
+    heat_usd,
+    left_after_loss,
+    rent,
+    scaling_usd,
+    switching_usd,
+    within_budget,
+    within_quotas,
+)
+
 LEAST_SHARE = 1e-4
 """An API counts as another name from this share of a block's requests."""
 
@@ -22,83 +39,10 @@ SAME_USD = 0.001
 
 
 @dataclass(frozen=True)
-class Box:
-    """A GPU offering: `rate` requests/s of a unit, for every workload."""
-
-    provider: str
-    gpu: str
-    usd_per_hour: float
-    rate: float
-    gpus: int = 1
-    elastic: bool = False
-    region: str = "eu-1"
-
-    @property
-    def id(self) -> str:
-        return f"{self.provider}/{self.gpu}/{self.region}"
-
-    @property
-    def billing(self) -> str:
-        return "autoscaling" if self.elastic else "dedicated"
-
-
-@dataclass(frozen=True)
-class Api:
-    """A per-token offering."""
-
-    provider: str
-    usd_per_request: float
-
-
-@dataclass(frozen=True)
-class Ask:
-    """A workload: requests/s per block at the peak; the mean is half of it."""
-
-    name: str
-    peaks: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Case:
-    """A whole small problem."""
-
-    hours: tuple[float, ...]
-    asks: tuple[Ask, ...]
-    boxes: tuple[Box, ...]
-    apis: tuple[Api, ...] = ()
-    target: float = 1.0
-    ceiling: float = 1.0
-    overload: tuple[float, float] | None = None
-    """(above, USD at full load)."""
-
-    strict_usd: float | None = None
-    scaling: tuple[int, float] | None = None
-    """(above GPUs, USD per GPU)."""
-
-    budget: float | None = None
-    at_most_providers: int | None = None
-    max_gpus: int | None = None
-    max_units: tuple[tuple[int, int], ...] = ()
-    """(index of a box, most units)."""
-
-    min_replicas: int = 1
-    survive: str | None = None
-    """`provider` or `offering`: the rest carries the whole peak at 100 %. Only without APIs."""
-
-    today: int = 0
-    """Units of the first box that run for the first workload."""
-
-    switching: tuple[float, float] = (0.0, 0.0)
-    """USD per unit added and removed."""
-
-    most_changed: int | None = None
-
-
-@dataclass(frozen=True)
 class Part:
-    """What one workload uses: units of each box per block, and APIs by index."""
+    """What one load uses: units of each offer per block, and APIs by index."""
 
-    units: tuple[tuple[int, ...], ...]
+    units: Units
     apis: frozenset[int]
     cash: float
     penalties: float
@@ -106,7 +50,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Fleet:
-    """The parts of all workloads."""
+    """The parts of all loads."""
 
     case: Case
     parts: tuple[Part, ...]
@@ -121,7 +65,7 @@ class Fleet:
 
     @cached_property
     def vector(self) -> np.ndarray:
-        """Units per workload, box and block, then 1 per workload and API used."""
+        """Units per load, offer and block, then 1 per load and API used."""
         apis = range(len(self.case.apis))
         rows = [
             [*itertools.chain(*part.units), *(float(a in part.apis) for a in apis)]
@@ -134,11 +78,11 @@ class Fleet:
         if differ_by == "counts":
             return frozenset()
         found = set()
-        for ask, part in zip(self.case.asks, self.parts, strict=True):
-            prefix = f"{ask.name}: " if per_workload else ""
-            for box, units in zip(self.case.boxes, part.units, strict=True):
+        for load, part in zip(self.case.loads, self.parts, strict=True):
+            prefix = f"{load.name}: " if per_workload else ""
+            for offer, units in zip(self.case.offers, part.units, strict=True):
                 if any(units):
-                    found.add(prefix + _name(box, differ_by))
+                    found.add(prefix + _name(offer, differ_by))
             for a in part.apis:
                 found.add(prefix + _name(self.case.apis[a], differ_by))
         return frozenset(found)
@@ -146,27 +90,25 @@ class Fleet:
     @cached_property
     def gpus(self) -> int:
         return sum(
-            box.gpus * max(units)
+            offer.gpus * max(units)
             for part in self.parts
-            for box, units in zip(self.case.boxes, part.units, strict=True)
+            for offer, units in zip(self.case.offers, part.units, strict=True)
         )
 
     @cached_property
     def preference(self) -> tuple[object, ...]:
         """Fewer GPUs, then fewer providers, then most units of what comes first by name."""
         units_of: dict[str, tuple[int, ...]] = {}
-        for ask, part in zip(self.case.asks, self.parts, strict=True):
-            for box, units in zip(self.case.boxes, part.units, strict=True):
-                name = f"{ask.name} on {box.id} {box.billing}"
-                units_of[name] = units
+        for load, part in zip(self.case.loads, self.parts, strict=True):
+            for offer, units in zip(self.case.offers, part.units, strict=True):
+                units_of[f"{load.name} on {offer.id} {offer.billing}"] = units
             for i, api in enumerate(self.case.apis):
-                name = f"{ask.name} on {api.provider}/tiny/global per_token"
-                units_of[name] = (int(i in part.apis),)
+                units_of[f"{load.name} on {api.id} per_token"] = (int(i in part.apis),)
         in_order = tuple(-n for name in sorted(units_of) for n in units_of[name])
         return self.gpus, len(self.names("providers", False)), in_order
 
 
-def _name(offered: Box | Api, differ_by: str) -> str:
+def _name(offered: Offer | Api, differ_by: str) -> str:
     if differ_by == "providers":
         return offered.provider
     if isinstance(offered, Api):
@@ -206,111 +148,83 @@ def _lean(vectors: np.ndarray, tied: np.ndarray) -> list[int]:
 
 def all_fleets(case: Case) -> Iterator[Fleet]:
     """Every fleet that keeps all rules."""
-    for parts in itertools.product(*(list(_parts(case, ask)) for ask in case.asks)):
+    for parts in itertools.product(*(list(_parts(case, load)) for load in case.loads)):
         fleet = Fleet(case, parts)
         if _allowed(fleet):
             yield fleet
 
 
-def _parts(case: Case, ask: Ask) -> Iterator[Part]:
-    """Everything one workload could use, one unit of each box beyond what it needs alone."""
-    choices = [list(_units(case, ask, box)) for box in case.boxes]
+def _allowed(fleet: Fleet) -> bool:
+    case, units = fleet.case, [part.units for part in fleet.parts]
+    return (
+        within_budget(case, fleet.cash)
+        and few_providers(case, fleet.names("providers", False))
+        and few_changes(case, units)
+        and within_quotas(case, *(counted(case, each) for each in units))
+    )
+
+
+def _parts(case: Case, load: Load) -> Iterator[Part]:
+    """Everything one load could use, one unit of each offer beyond what it needs alone."""
+    choices = [list(_units(case, load, offer)) for offer in case.offers]
     sets = [
         frozenset(chosen)
         for size in range(len(case.apis) + 1)
         for chosen in itertools.combinations(range(len(case.apis)), size)
     ]
     for units in itertools.product(*choices):
-        for apis in sets:
-            part = _priced(case, ask, units, apis)
-            if part is not None:
-                yield part
+        if enough_replicas(case, load, units) and _survives(case, load, units):
+            for apis in sets:
+                part = _priced(case, load, units, apis)
+                if part is not None:
+                    yield part
 
 
-def _units(case: Case, ask: Ask, box: Box) -> Iterator[tuple[int, ...]]:
-    coolest = 0.75 if case.strict_usd is not None or case.overload is not None else case.ceiling
-    least = max(case.min_replicas, case.today)
-    most = [
-        max(math.ceil(peak / box.rate / min(coolest, case.ceiling)), least) + 1
-        for peak in ask.peaks
-    ]
-    if not box.elastic:
-        return ((n,) * len(ask.peaks) for n in range(max(most) + 1))
+def _units(case: Case, load: Load, offer: Offer) -> Iterator[tuple[int, ...]]:
+    is_cool = case.terms.strict_usd is not None or case.terms.overload is not None
+    limit = min(STRICT_FROM, case.terms.ceiling) if is_cool else case.terms.ceiling
+    least = max(load.min_replicas, *case.terms.today, 0)
+    most = [max(math.ceil(peak / offer.rate / limit), least) + 1 for peak in load.peaks]
+    if not offer.elastic:
+        return ((n,) * len(load.peaks) for n in range(max(most) + 1))
     return itertools.product(
-        *(range(n + 1) if peak else (0,) for n, peak in zip(most, ask.peaks, strict=True))
+        *(range(n + 1) if peak else (0,) for n, peak in zip(most, load.peaks, strict=True))
     )
 
 
-def _priced(
-    case: Case, ask: Ask, units: tuple[tuple[int, ...], ...], apis: frozenset[int]
-) -> Part | None:
-    """The part with its costs; None when it does not serve the workload."""
-    busy = [t for t, peak in enumerate(ask.peaks) if peak]
-    if not _is_safe(case, ask, units, busy):
-        return None
-    capacity = {
-        t: sum(n[t] * box.rate for n, box in zip(units, case.boxes, strict=True)) for t in busy
-    }
-    left = {t: max(0.0, 1 - capacity[t] * case.ceiling / ask.peaks[t]) for t in busy}
+def _survives(case: Case, load: Load, units: Units) -> bool:
+    """Enough is left of every block with load, whatever is lost; without APIs."""
+    if case.terms.survive is None:
+        return True
+    _, share = case.terms.survive
+    return all(
+        left_after_loss(case, units, t) >= share * load.peaks[t] * (1 - 1e-9) for t in load.busy
+    )
+
+
+def _priced(case: Case, load: Load, units: Units, apis: frozenset[int]) -> Part | None:
+    """The part with its costs; None when it does not serve the load."""
+    held = {t: capacity(case, units, t) for t in load.busy}
+    left = {t: max(0.0, 1 - held[t] * case.terms.ceiling / load.peaks[t]) for t in load.busy}
     left = {t: share if share > 1e-9 else 0.0 for t, share in left.items()}
     if any(left.values()) and not apis:
         return None
-    rent = sum(
-        case.hours[t] * n[t] * box.usd_per_hour
-        for n, box in zip(units, case.boxes, strict=True)
-        for t in range(len(case.hours))
-    )
     hottest = max(
-        (ask.peaks[t] * (1 - left[t]) / capacity[t] for t in busy if capacity[t]), default=0.0
+        (load.peaks[t] * (1 - left[t]) / held[t] for t in load.busy if held[t]), default=0.0
     )
-    gpus = max(sum(n[t] * box.gpus for n, box in zip(units, case.boxes, strict=True)) for t in busy)
     return Part(
         units,
         apis,
-        rent + _fees(case, ask, left, apis) + _switching(case, ask, units),
-        _penalties(case, hottest, gpus),
+        rent(case, units) + _fees(case, load, left, apis) + switching_usd(case, load, units),
+        heat_usd(case.terms, hottest) + scaling_usd(case, units),
     )
 
 
-def _is_safe(case: Case, ask: Ask, units: tuple[tuple[int, ...], ...], busy: list[int]) -> bool:
-    """Enough replicas in every block with load, and enough left whatever is lost."""
-    for t in busy:
-        up = sum(n[t] * box.gpus for n, box in zip(units, case.boxes, strict=True))
-        if up < case.min_replicas > 1:
-            return False
-        names = [b.provider if case.survive == "provider" else b.id for b in case.boxes]
-        for lost in set(names) if case.survive else ():
-            left = sum(
-                n[t] * box.rate
-                for n, box, name in zip(units, case.boxes, names, strict=True)
-                if name != lost
-            )
-            if left < ask.peaks[t] * (1 - 1e-9):
-                return False
-    return True
-
-
-def _changed(case: Case, ask: Ask, units: tuple[tuple[int, ...], ...]) -> tuple[int, int]:
-    """Units added and removed in the workload's busiest block."""
-    busiest = ask.peaks.index(max(ask.peaks))
-    added = removed = 0
-    for i, n in enumerate(units):
-        today = case.today if i == 0 and ask is case.asks[0] else 0
-        added += max(0, n[busiest] - today)
-        removed += max(0, today - n[busiest])
-    return added, removed
-
-
-def _switching(case: Case, ask: Ask, units: tuple[tuple[int, ...], ...]) -> float:
-    added, removed = _changed(case, ask, units)
-    return added * case.switching[0] + removed * case.switching[1]
-
-
-def _fees(case: Case, ask: Ask, left: dict[int, float], apis: frozenset[int]) -> float:
+def _fees(case: Case, load: Load, left: dict[int, float], apis: frozenset[int]) -> float:
     """USD/month: the cheapest API serves what is left, the others their least share."""
     if not apis:
         return 0.0
-    month = {t: ask.peaks[t] / 2 * SECONDS_PER_HOUR * case.hours[t] for t in left}
+    month = {t: load.means[t] * SECONDS_PER_HOUR * case.hours[t] for t in left}
     by_price = sorted(case.apis[a].usd_per_request for a in apis)
     fees = sum(month[t] * share * by_price[0] for t, share in left.items())
     if not any(left.values()):
@@ -320,39 +234,3 @@ def _fees(case: Case, ask: Ask, left: dict[int, float], apis: frozenset[int]) ->
             month[t] * (price - (by_price[0] if left[t] else 0.0)) for t in left
         )
     return fees
-
-
-def _penalties(case: Case, hottest: float, gpus: int) -> float:
-    total = 0.0
-    if case.overload is not None:
-        above, usd = case.overload
-        total += max(0.0, usd * (hottest - above) / (1 - above))
-    if case.strict_usd is not None and hottest > 0.75 * (1 + 1e-9):
-        total += case.strict_usd
-    if case.scaling is not None:
-        above_gpus, usd = case.scaling
-        total += max(0, gpus - above_gpus) * usd
-    return total
-
-
-def _allowed(fleet: Fleet) -> bool:
-    case = fleet.case
-    if case.budget is not None and fleet.cash > case.budget * (1 + 1e-9):
-        return False
-    most = case.at_most_providers
-    if most is not None and len(fleet.names("providers", False)) > most:
-        return False
-    changed = sum(
-        sum(_changed(case, ask, part.units))
-        for ask, part in zip(case.asks, fleet.parts, strict=True)
-    )
-    if case.most_changed is not None and changed > case.most_changed:
-        return False
-    for t in range(len(case.hours)):
-        total = [sum(part.units[i][t] for part in fleet.parts) for i in range(len(case.boxes))]
-        gpus = sum(n * box.gpus for n, box in zip(total, case.boxes, strict=True))
-        if case.max_gpus is not None and gpus > case.max_gpus:
-            return False
-        if any(total[i] > limit for i, limit in case.max_units):
-            return False
-    return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.inputs.problem.records import Penalties
+from milp_planner.inputs.problem.policy import Penalties
 from milp_planner.milp.program.language.cost import Penalty, Usage
 from milp_planner.milp.program.language.rule import FREE, Standing
 from milp_planner.milp.program.language.variables import Fleet, Terms

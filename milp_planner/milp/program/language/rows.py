@@ -57,7 +57,21 @@ def distinct(rows: Iterable[Row]) -> Iterator[Row]:
 
 
 def count_terms(fleet: Fleet, weighted: Iterable[tuple[Candidate, float]], t: int) -> Terms:
-    """Σ weight · n_kt over the candidates, all levels."""
+    """Σ weight · n_kt over candidates: what a rule of units or GPUs is written with.
+
+    fleet: the columns of a program. weighted: candidates, and what a unit of each counts for. t:
+    the number of a time block.
+
+    Returns Terms: coefficients by column. Raises IndexError for a block that is not there.
+
+    >>> from milp_planner import Row, Rule, count_terms
+    >>> class FewGpus(Rule):
+    ...     def rows(self, fleet):
+    ...         gpus = [(k, float(k.gpus_per_unit)) for k in fleet.candidates]
+    ...         yield Row.at_most("GPUs", count_terms(fleet, gpus, 0), 8)
+    """
+    if t not in range(len(fleet.blocks)):
+        raise IndexError(f"there is no block {t}: the month has {len(fleet.blocks)}")
     terms: Terms = {}
     for k, weight in weighted:
         for _, units in fleet.units_on(k, t):

@@ -12,6 +12,7 @@ from milp_planner.milp.program.language.rows import LE, Row, scaled
 from milp_planner.milp.program.language.rule import FREE, Rule, Standing
 from milp_planner.milp.program.language.variables import Fleet, least_usd, merged
 from milp_planner.plans.records import SNAP, Plan, exceeds
+from milp_planner.units import usd_shown
 
 
 class BudgetLimit(Rule):
@@ -33,9 +34,8 @@ class BudgetLimit(Rule):
         budget = given.problem.limits.budget
         cash = plan.cash_usd_per_month or 0.0
         if budget is not None and exceeds(cash, budget.usd_per_month):
-            yield (
-                f"cash is ${cash:,.2f} per month, above the budget of ${budget.usd_per_month:,.2f}"
-            )
+            paid, most = usd_shown(cash, 2), usd_shown(budget.usd_per_month, 2)
+            yield f"cash is {paid} per month, above the budget of {most}"
 
     def standing(self, given: PlanningInput, k: Candidate) -> Standing:
         """What stands in is never dearer, under any rule."""
@@ -55,5 +55,5 @@ class BudgetLimit(Rule):
         budget = given.problem.limits.budget
         if budget is not None and budget.when_short == "fail":
             path = "limits.budget.usd_per_month"
-            said = f"${budget.usd_per_month:,.2f}".removesuffix(".00")
+            said = usd_shown(budget.usd_per_month)
             yield CashLimit(path, said, {"limits.budget": None}, usd=budget.usd_per_month)

@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from milp_planner.errors import did_you_mean, input_error
+from milp_planner.inputs.catalog.names import did_you_mean_llm
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement, Offering, TokenPrice
+from milp_planner.inputs.catalog.tensor_groups import GROUPS
 from milp_planner.inputs.reading.records import Frozen
 from milp_planner.plans.document import clean
+from milp_planner.reporting.text.inputs.llm_sheet import llm_sheet
 from milp_planner.reporting.text.records import record_lines, table_lines
 from milp_planner.reporting.text.wording import escape
 
@@ -112,9 +115,8 @@ def show_dict(catalog: Catalog, name: str) -> dict[str, Any]:
         return clean({"kind": "offering", "id": name, "billings": [*map(_facts, offered)]})
     known = [*catalog.llms, *catalog.llm_aliases, *catalog.gpus, *catalog.gpu_aliases]
     known += sorted({offering.id for offering in catalog.offerings})
-    raise input_error(
-        f"no LLM, GPU or offering {name!r} in catalog {catalog.name}{did_you_mean(name, known, 3)}"
-    )
+    near = did_you_mean_llm(name, catalog.llms) or did_you_mean(name, known, 3)
+    raise input_error(f"no LLM, GPU or offering {name!r} in catalog {catalog.name}{near}")
 
 
 def show_text(document: Mapping[str, Any]) -> str:
@@ -138,7 +140,8 @@ def _llm_document(catalog: Catalog, llm: Llm) -> dict[str, Any]:
     return {
         "kind": "LLM",
         "id": llm.id,
-        "facts": _facts(llm),
+        "facts": _llm_facts(llm),
+        **llm_sheet(catalog, llm),
         "also_known_as": [
             {"alias": alias} for alias, id_ in catalog.llm_aliases.items() if id_ == llm.id
         ],
@@ -154,6 +157,15 @@ def _llm_document(catalog: Catalog, llm: Llm) -> dict[str, Any]:
             for price in sorted(prices, key=lambda p: (p.usd_per_m_output_tokens, p.id))
         ],
     }
+
+
+def _llm_facts(llm: Llm) -> dict[str, Any]:
+    """Facts but the parameters by group, which have a table; an API states no format."""
+    facts = _facts(llm)
+    if llm.parameters_b is None and llm.recommended_memory_gib is None:
+        facts.pop("native_precision")
+    groups = {f"{group}_b" for group in GROUPS}
+    return {name: value for name, value in facts.items() if name not in groups}
 
 
 def _gpu_document(catalog: Catalog, gpu: Gpu) -> dict[str, Any]:

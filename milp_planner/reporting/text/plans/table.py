@@ -221,7 +221,7 @@ def _facts(plan: Plan, w: WorkloadPlan) -> Iterator[str]:
         yield f"{fine_percent(w.shortfall_share)} of the peak is left unserved"
     sources = _throughput_sources(mine)
     if sources:
-        yield f"throughput: {sources}"
+        yield f"throughput: {sources}{_deployments(mine)}"
     unmeasured = measure_next(plan)
     if unmeasured is not None and unmeasured.workload == w.name:
         yield f"Measure one to tighten it: {escape(unmeasured.text)}."
@@ -281,6 +281,12 @@ def _ttft(w: WorkloadPlan) -> str:
     return f"ttft not verified ({wish}{estimate})"
 
 
+def _deployments(purchases: Sequence[Purchase]) -> str:
+    """`; vLLM, default settings`: what the rates hold for."""
+    found = dict.fromkeys(p.candidate.deployment for p in purchases if p.candidate.deployment)
+    return "".join(f"; {escape(deployment)}" for deployment in found)
+
+
 def _throughput_sources(purchases: Sequence[Purchase]) -> str:
     """`1 of 2 rows measured, planned at 0.95 of it; 1 of 2 rows estimated, planned at 0.83`."""
     points = [point for p in purchases for point in p.candidate.serving_points]
@@ -294,7 +300,7 @@ def _throughput_sources(purchases: Sequence[Purchase]) -> str:
     )
 
 
-_LADDER = ("measured", "calibrated", "estimated", "raw")
+_LADDER = ("measured", "published", "calibrated", "estimated", "raw")
 
 
 def _rank(source: str) -> tuple[int, str]:

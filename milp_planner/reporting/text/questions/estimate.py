@@ -20,7 +20,7 @@ from milp_planner.reporting.text.wording import (
     usd_per_million,
 )
 from milp_planner.serving.derate import DEFAULT_QUANTILE
-from milp_planner.serving.throughput import NOT_MODELLED
+from milp_planner.serving.rates.throughput import NOT_MODELLED
 
 Row = Mapping[str, Any]
 
@@ -43,6 +43,7 @@ def estimate_dict(e: Estimate) -> dict[str, Any]:
             "input_tokens": e.input_tokens,
             "output_tokens": e.output_tokens,
             "concurrency": e.concurrency,
+            "deployment": e.deployment,
             "verdict": e.verdict,
             "reason": e.reason,
             "weights_gib_per_gpu": e.weights_gib,
@@ -51,6 +52,7 @@ def estimate_dict(e: Estimate) -> dict[str, Any]:
             "needed_gib_per_gpu": e.needed_gib,
             "usable_gib_per_gpu": e.usable_gib,
             "sequences": e.sequences,
+            "smallest_that_fits": e.smallest,
             "ttft_s": e.ttft_s,
             "ttft_measured": e.ttft_measured,
             "tpot_s": e.tpot_s,
@@ -101,7 +103,7 @@ def _what(e: Estimate) -> str:
     size = f"{e.input_tokens:g}/{e.output_tokens:g} tokens"
     n = e.concurrency
     flight = "" if n is None else f", {plural(round(n), 'request')} in flight"
-    return f"{_replica(e)}, {size}{flight}"
+    return f"{_replica(e)}, {size}{flight}; {escape(e.deployment)}"
 
 
 def _replica(e: Estimate) -> str:
@@ -110,12 +112,14 @@ def _replica(e: Estimate) -> str:
 
 def _memory(e: Estimate) -> str:
     if e.needed_gib is None or e.usable_gib is None:
-        return f"{e.verdict}: {escape(e.reason)}"
+        smallest = f"; the smallest that fits: {escape(e.smallest)}" if e.smallest else ""
+        return f"{e.verdict}: {escape(e.reason)}{smallest}"
     parts = [f"weights {e.weights_gib:.1f}", f"KV {e.kv_gib:.1f}", f"reserve {e.reserve_gib:.1f}"]
     share = " on each GPU" if e.tensor_parallel > 1 else ""
     total = f"{e.needed_gib:.1f} of {e.usable_gib:.1f} GiB{share}"
     unserved = "not served: " if e.verdict == "fits" else ""
     why = f"      {unserved}{escape(e.reason)}" if e.reason else f"      n_max {e.sequences}"
+    why += f"; the smallest that fits: {escape(e.smallest)}" if e.smallest else ""
     return f"{e.verdict}: {' + '.join(parts)} = {total}{why}"
 
 
@@ -156,8 +160,15 @@ def _table(estimates: Sequence[Estimate]) -> list[str]:
     head = ["LLM", "GPU", "precision", "tp", "batch", "verdict", "GiB/GPU", "tpot", "tok/s"]
     head += ["req/s", "$/h", "$/1M out", "$/request", "limit", "MBU", "MFU", "source"]
     rows = [head, *(_cells(e) for e in estimates)]
-    reasons = dict.fromkeys(f"  {_replica(e)}: {escape(e.reason)}" for e in estimates if e.reason)
-    return [*columns(rows, "<<<>><>>>>>>><>><"), *([""] if reasons else []), *reasons]
+    reasons = dict.fromkeys(f"  {_replica(e)}: {_why(e)}" for e in estimates if e.reason)
+    served = dict.fromkeys(f"  {escape(e.deployment)}" for e in estimates)
+    return [*columns(rows, "<<<>><>>>>>>><>><"), *([""] if reasons else []), *reasons, "", *served]
+
+
+def _why(e: Estimate) -> str:
+    return escape(e.reason) + (
+        f"; the smallest that fits: {escape(e.smallest)}" if e.smallest else ""
+    )
 
 
 def _cells(e: Estimate) -> list[str]:

@@ -1,0 +1,126 @@
+"""How to plan: utilization, penalties, and what holds for all workloads."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from milp_planner.inputs.reading.field_types import (
+    Ceiling,
+    Confidence,
+    PenaltyUsd,
+    ShareOrNone,
+    UsefulShare,
+)
+from milp_planner.inputs.reading.records import Frozen
+from milp_planner.units import (
+    HOURS_PER_MONTH,
+    PositiveNumber,
+    Seconds,
+    Share,
+    WholeNumber,
+    YesNo,
+)
+
+
+class Utilization(Frozen):
+    """How full a fleet may be planned."""
+
+    target: UsefulShare = 0.75
+    """Highest utilization at the peak that costs no penalty; hard while `ceiling` equals it."""
+
+    ceiling: Ceiling | None = None
+    """Highest utilization allowed at all; above the target only at a penalty. Default: target."""
+
+    @model_validator(mode="after")
+    def _ceiling_is_not_below_target(self) -> Self:
+        if self.ceiling is not None and self.ceiling < self.target:
+            raise ValueError(f"ceiling {self.ceiling:g} is below the target {self.target:g}")
+        return self
+
+    @property
+    def highest(self) -> float:
+        """The ceiling, or the target where none is given."""
+        return self.target if self.ceiling is None else self.ceiling
+
+
+class OverloadPenalty(Frozen):
+    """A ramp on the utilization above a threshold, not capped."""
+
+    above: ShareOrNone = 0.90
+    usd_at_full_load: PenaltyUsd = 20_000
+
+
+class ScalingPenalty(Frozen):
+    """A price per GPU beyond a count, over the workload's whole fleet."""
+
+    above_gpus: Annotated[WholeNumber, Field(ge=0)] = 8
+    usd_per_gpu: PenaltyUsd = 50_000
+    per: Literal["workload"] = "workload"
+
+
+class StrictLatencyPenalty(Frozen):
+    """A price on the high band for workloads with a strict requirement."""
+
+    below_s: Seconds = Field(default=0.3, validation_alias="below", serialization_alias="below")
+    usd: PenaltyUsd = 30_000
+
+
+class ShortfallPenalty(Frozen):
+    """A price on requests left unserved; without it none may be."""
+
+    usd_per_million_requests: PenaltyUsd
+
+
+class Penalties(Frozen):
+    """Prices on soft outcomes; each is off unless given."""
+
+    overload: OverloadPenalty | None = None
+    scaling: ScalingPenalty | None = None
+    strict_latency: StrictLatencyPenalty | None = None
+    shortfall: ShortfallPenalty | None = None
+
+
+REFERENCE_PENALTIES = Penalties(
+    overload=OverloadPenalty(), scaling=ScalingPenalty(), strict_latency=StrictLatencyPenalty()
+)
+"""The three published penalties of the InferenceAtlas reference."""
+
+
+class Policy(Frozen):
+    """How to plan."""
+
+    preset: Literal["inference-atlas"] | None = None
+    """`inference-atlas`: the reference's penalties where the problem does not set its own."""
+
+    serving_model: Literal["default", "infrascale"] = "default"
+    """`infrascale`: that tool's published formulas, for traffic of concurrent users alone."""
+
+    utilization: Utilization = Utilization()
+    penalties: Penalties = Penalties()
+    confidence: Confidence = "p90"
+    """How sure to be of an estimate: p90 plans on what 90 of 100 replicas reach or exceed."""
+
+    hours_per_month: Annotated[PositiveNumber, Field(ge=1, le=744)] = HOURS_PER_MONTH
+    switch_off_dedicated: YesNo = False
+    """True lets on-demand units stop, unpaid, in blocks without load."""
+
+    spot_loss: Share = 0.0
+    """Share of spot work that is lost and run again; it costs that share of the spot rent."""
+
+    @property
+    def active_penalties(self) -> Penalties:
+        """The penalties in force, the preset's filled in."""
+        if self.preset is None:
+            return self.penalties
+        given = {name: getattr(self.penalties, name) for name in Penalties.model_fields}
+        preset = {name: getattr(REFERENCE_PENALTIES, name) for name in Penalties.model_fields}
+        return Penalties(**{name: given[name] or preset[name] for name in given})
+
+    @property
+    def confidence_share(self) -> float:
+        """`confidence` as a number between 0 and 1."""
+        if isinstance(self.confidence, str):
+            return int(self.confidence[1:]) / 100
+        return self.confidence

@@ -1,0 +1,1 @@
+"""From measured rows and estimates to the rate that is planned on."""

@@ -1,0 +1,92 @@
+"""Published rows that are set aside: beyond the data sheet, or far above a twin at the same point.
+
+What a user measured is never set aside here; `calibrate` refuses what the silicon cannot do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from milp_planner.inputs.catalog.records import Llm, Measurement
+from milp_planner.serving.memory import is_mla
+from milp_planner.serving.rates.measured import CLOSED_LOOP, measured_tpot_s
+from milp_planner.serving.roofline import Roofline
+
+TWIN_SPREAD = 1.35
+"""Runs of one replica at one point differ by 10 to 20 % between engines; beyond this something not
+stated was different, such as draft tokens."""
+
+SPECULATIVE_SPEEDUP = 1.5
+
+EstimateOf = Callable[[Measurement], Roofline | None]
+"""The estimate of a row in its own deployment; None where the catalog does not know enough."""
+
+
+def doubtful(
+    rows: Sequence[Measurement], estimate_of: EstimateOf
+) -> Iterator[tuple[Measurement, str]]:
+    """Rows of one replica to set aside, each with the reason in words."""
+    beyond = set()
+    for row in rows:
+        share = _share_of_peaks(row, estimate_of(row))
+        if share > 1:
+            beyond.add(id(row))
+            yield (
+                row,
+                f"its FLOPs and its memory traffic take {share:.0%} of what the data sheet allows",
+            )
+    for twins in _twins(row for row in rows if id(row) not in beyond):
+        slowest = min(twins, key=lambda row: row.output_tokens_per_second)
+        for row in twins:
+            ratio = row.output_tokens_per_second / slowest.output_tokens_per_second
+            if ratio > TWIN_SPREAD:
+                yield row, f"{ratio:.2f} × its twin in {slowest.engine or 'an engine not named'}"
+
+
+def row_name(row: Measurement) -> str:
+    """`qwen3-32b on h100-80gb-sxm fp8 tp 1, sglang, 1024/1024 tokens, 256 in flight`."""
+    size = f"{row.input_tokens or 0:g}/{row.output_tokens or 0:g} tokens"
+    flight = f", {row.concurrency:g} in flight" if row.concurrency else ", endless queue"
+    replica = f"{row.llm} on {row.gpu} {row.precision} tp {row.tensor_parallel}"
+    return f"{replica}, {row.engine or 'engine not named'}, {size}{flight}"
+
+
+def drafts_tokens(llm: Llm, rows: Iterable[Measurement], estimate_of: EstimateOf) -> bool:
+    """Whether rows of one deployment must have used draft tokens that they do not state.
+
+    LLMs with compressed attention ship a multi-token head. Some row is 1.5 times faster per token
+    than the estimate of a plain decode step, without any prefill.
+    """
+    return is_mla(llm) and any(_beats_plain_steps(row, estimate_of(row)) for row in rows)
+
+
+def _beats_plain_steps(row: Measurement, estimate: Roofline | None) -> bool:
+    if estimate is None or row.regime not in CLOSED_LOOP or not row.concurrency:
+        return False
+    plain_s = estimate.decode_step_s(row.concurrency)
+    return measured_tpot_s(row) * SPECULATIVE_SPEEDUP < plain_s
+
+
+def _share_of_peaks(row: Measurement, estimate: Roofline | None) -> float:
+    """Share of the compute peak plus share of the bandwidth peak, a KV cache counted at 8 bits.
+
+    X · operations of a request / peak + steps per second · bytes of a step / bandwidth
+    """
+    if estimate is None or row.regime not in CLOSED_LOOP or not row.concurrency:
+        return 0.0
+    output, n = row.output_tokens or 1.0, row.concurrency
+    requests = row.output_tokens_per_second / output
+    computed = requests * estimate.flops_per_request / estimate.peak_flops
+    read = estimate.weights_s(n) * estimate.weight_efficiency
+    read += n * estimate.kv_s * estimate.kv_efficiency / 2
+    return computed + row.output_tokens_per_second / n * read
+
+
+def _twins(rows: Iterable[Measurement]) -> Iterator[list[Measurement]]:
+    """Rows of one replica at one point, two or more."""
+    groups: dict[tuple[object, ...], list[Measurement]] = {}
+    for row in rows:
+        if row.regime in CLOSED_LOOP and not row.draft_tokens:
+            size = row.input_tokens, row.output_tokens, row.concurrency
+            groups.setdefault((*size, row.expert_parallel), []).append(row)
+    yield from (group for group in groups.values() if len(group) > 1)

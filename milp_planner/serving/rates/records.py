@@ -1,0 +1,229 @@
+"""A catalog's measurements, grouped by the replica configuration that they measured.
+
+A user's own rows, from an overlay, go before the published ones of the same replica: they were made
+in the user's deployment, and a faster stranger says nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement
+from milp_planner.inputs.problem.deployment import DeploymentSettings
+from milp_planner.serving.memory import fit, room
+from milp_planner.serving.operating_point import Question
+from milp_planner.serving.rates.calibration import RatedPoint, ReplicaKey, Shape, shape_of
+from milp_planner.serving.rates.doubtful_rows import doubtful, drafts_tokens, row_name
+from milp_planner.serving.rates.measured import CLOSED_LOOP, OFFLINE, Speed
+from milp_planner.serving.rates.row_groups import RowGroup, grouped
+from milp_planner.serving.rates.worse_hardware import is_worse
+from milp_planner.serving.roofline import Roofline, missing_for_estimate
+
+SpeedAt = Callable[[Llm, Gpu, Question], Speed]
+"""The estimate for a replica and request size, or its stand-in."""
+
+
+@dataclass(frozen=True)
+class ReplicaRows:
+    """The rows of one replica configuration."""
+
+    own: tuple[RowGroup, ...]
+    published: tuple[RowGroup, ...]
+    estimable: bool
+    """Whether the rows can be compared with an estimate, and so calibrate it."""
+
+    set_aside: tuple[tuple[Measurement, str], ...]
+    """Published rows that are not believed, each with the reason."""
+
+    llm: Llm
+    gpu: Gpu
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is said with every answer that the rows set aside could have given."""
+        counts: dict[str, int] = {}
+        for _, reason in self.set_aside:
+            counts[reason] = counts.get(reason, 0) + 1
+        where = f"{self.llm.id} on {self.gpu.id}"
+        return tuple(
+            f"{'1 row' if n == 1 else f'{n} rows'} of {where} set aside: {reason}"
+            for reason, n in counts.items()
+        )
+
+
+class MeasuredRows:
+    """Look-ups over the measurements of a catalog."""
+
+    def __init__(self, catalog: Catalog, speed_at: SpeedAt) -> None:
+        self._catalog = catalog
+        self._speed_at = speed_at
+        self._shapes: dict[str, Shape] = {}
+        self._known: dict[ReplicaKey, ReplicaRows] = {}
+
+    def of(self, llm: Llm, gpu: Gpu, q: Question) -> ReplicaRows | None:
+        """The rows of a replica configuration; LLMs of equal architecture share their rows."""
+        key = self.key(llm, gpu, q)
+        if key not in self._rows:
+            return None
+        if key not in self._known:
+            self._known[key] = self._replica(key)
+        return self._known[key]
+
+    def key(self, llm: Llm, gpu: Gpu, q: Question) -> ReplicaKey:
+        """What rows must share to measure the same replica."""
+        if llm.id not in self._shapes:
+            self._shapes[llm.id] = shape_of(llm)
+        return self._shapes[llm.id], gpu.id, canonical_precision(q.precision), q.tensor_parallel
+
+    def raw(self, llm: Llm, gpu: Gpu, q: Question) -> Measurement | None:
+        """The LLM's own nominal rate, at this request size or any; else the rate for any LLM."""
+        for name in (llm.id, "*"):
+            rows = self._raw.get((name, gpu.id), ())
+            sizes = {(row.input_tokens, row.output_tokens): row for row in rows}
+            found = sizes.get((q.input_tokens, q.output_tokens)) or sizes.get((None, None))
+            if found:
+                return found
+        return None
+
+    def set_aside(self) -> Iterator[str]:
+        """Every published row that is not believed, with the reason, for `catalog check`."""
+        for key in self._rows:
+            llm, gpu = self._records[key]
+            q = question_of(self._rows[key][0])
+            known = self.of(llm, gpu, q)
+            for row, reason in known.set_aside if known else ():
+                yield f"{row_name(row)} set aside: {reason}"
+
+    def worse_replicas(self, llm: Llm, gpu: Gpu, q: Question) -> Iterator[tuple[Gpu, int]]:
+        """Replicas with rows of this LLM and precision that cannot serve more than this one: the
+        same GPUs but fewer, or as many of a GPU that is no better in anything."""
+        shape, _, precision, tp = self.key(llm, gpu, q)
+        for other_id, other_tp in self._replicas_of.get((shape, precision), ()):
+            other = self._catalog.gpus[other_id]
+            fewer = other_id == gpu.id and other_tp < tp
+            if fewer or (other_tp == tp and is_worse(other, gpu)):
+                yield other, other_tp
+
+    @cached_property
+    def _replicas_of(self) -> dict[tuple[object, str], list[tuple[str, int]]]:
+        found: dict[tuple[object, str], list[tuple[str, int]]] = {}
+        for shape, gpu, precision, tp in self._rows:
+            found.setdefault((shape, precision), []).append((gpu, tp))
+        return found
+
+    @cached_property
+    def gpus_in_closed_loop(self) -> frozenset[str]:
+        """GPUs on which the estimate can be compared with measurements."""
+        rows = (row for row in self._catalog.measurements if row.basis == "measured")
+        return frozenset(row.gpu for row in rows if row.regime in CLOSED_LOOP)
+
+    def own_points(self, settings: DeploymentSettings) -> Iterator[RatedPoint]:
+        """Every closed-loop point of the user's own in the engine of a deployment.
+
+        With more in flight than fit in memory a part waits: such a point says nothing of speed.
+        """
+        for key, rows in self._rows.items():
+            if not any(row.override for row in rows):
+                continue
+            llm, gpu = self._records[key]
+            known = self.of(llm, gpu, question_of(rows[0]))
+            if known is None or not known.estimable:
+                continue
+            for group in known.own:
+                if group.engine in ("", settings.engine):
+                    yield from self._points_of(key, llm, gpu, group, settings)
+
+    def _points_of(
+        self, key: ReplicaKey, llm: Llm, gpu: Gpu, group: RowGroup, settings: DeploymentSettings
+    ) -> Iterator[RatedPoint]:
+        ran = group.ran_in(settings)
+        for curve in group.curves(settings):
+            tokens = curve.input_tokens + curve.output_tokens
+            held = room(llm, gpu, key[2], key[3], tokens, ran)
+            for point in curve.points:
+                if point.concurrency <= held and point.row and point.row.regime in CLOSED_LOOP:
+                    yield RatedPoint(key, point)
+
+    @cached_property
+    def _raw(self) -> dict[tuple[str, str], list[Measurement]]:
+        aliases = self._catalog.llm_aliases
+        groups: dict[tuple[str, str], list[Measurement]] = {}
+        for row in self._catalog.measurements:
+            if row.basis == "raw":
+                groups.setdefault((aliases.get(row.llm, row.llm), row.gpu), []).append(row)
+        return groups
+
+    @cached_property
+    def _rows(self) -> dict[ReplicaKey, list[Measurement]]:
+        groups: dict[ReplicaKey, list[Measurement]] = {}
+        for row in self._catalog.measurements:
+            llm, gpu = self._catalog.llm(row.llm), self._catalog.gpus.get(row.gpu)
+            if row.basis == "measured" and llm and gpu and row.regime in (*CLOSED_LOOP, OFFLINE):
+                groups.setdefault(self.key(llm, gpu, question_of(row)), []).append(row)
+        return groups
+
+    @cached_property
+    def _records(self) -> dict[ReplicaKey, tuple[Llm, Gpu]]:
+        found = {}
+        for key, rows in self._rows.items():
+            llm, gpu = self._catalog.llm(rows[-1].llm), self._catalog.gpus[rows[-1].gpu]
+            assert llm is not None, "rows of unknown LLMs were left out"
+            found[key] = llm, gpu
+        return found
+
+    def _replica(self, key: ReplicaKey) -> ReplicaRows:
+        llm, gpu = self._records[key]
+        rows = self._rows[key]
+        question = question_of(rows[0])
+
+        def speed(i: float, o: float, settings: DeploymentSettings) -> Speed:
+            asked = question._replace(input_tokens=i, output_tokens=o, settings=settings)
+            return self._speed_at(llm, gpu, asked)
+
+        def held(tokens: float, settings: DeploymentSettings) -> int:
+            return fit(llm, gpu, key[2], key[3], tokens, settings).sequences
+
+        def estimate_of(row: Measurement) -> Roofline | None:
+            (group,) = grouped([row], speed, held)
+            size = row.input_tokens or 1.0, row.output_tokens or 1.0
+            found = speed(*size, group.ran_in(question.settings))
+            return found if isinstance(found, Roofline) else None
+
+        published = [row for row in rows if not row.override]
+        aside = list(doubtful(published, estimate_of))
+        doubted = {id(row) for row, _ in aside}
+        believed = [row for row in published if id(row) not in doubted]
+        groups = grouped(believed, speed, held)
+        plain = [g for g in groups if not g.draft_tokens]
+        speculative = [g for g in plain if drafts_tokens(llm, g.rows, estimate_of)]
+        aside += [(row, SPECULATIVE) for group in speculative for row in group.rows]
+        return ReplicaRows(
+            own=grouped([row for row in rows if row.override], speed, held),
+            published=tuple(g for g in groups if g not in speculative),
+            estimable=not missing_for_estimate(llm, gpu),
+            set_aside=tuple(aside),
+            llm=llm,
+            gpu=gpu,
+        )
+
+
+def canonical_precision(precision: str) -> str:
+    """fp16 is served as bf16: the same bytes at the same rate."""
+    return "bf16" if precision == "fp16" else precision
+
+
+def question_of(row: Measurement) -> Question:
+    """The replica and request size of a row."""
+    return Question(
+        row.llm,
+        row.gpu,
+        canonical_precision(row.precision),
+        row.tensor_parallel,
+        row.input_tokens or 1.0,
+        row.output_tokens or 1.0,
+    )
+
+
+SPECULATIVE = "too fast for plain decoding, and draft tokens are not stated"

@@ -1,0 +1,217 @@
+"""Quotas, shares, losses and changes by hand, and all limits against brute force."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+
+from milp_planner import Status, evaluate, solve
+from tests.support.builders import (
+    BIG,
+    PER_TOKEN,
+    SMALL,
+    big_and_small,
+    catalog,
+    offering,
+    problem,
+    raw,
+    stocked,
+    token_price,
+    with_tokens,
+    workload,
+)
+from tests.support.examples import tries
+from tests.support.oracles.month_cases import assert_plan_is_cheapest, hard_months
+
+# --- quotas -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limits", "usd", "breach"),
+    [
+        # 12 requests/s: one of each costs $3,960, four small $4,320, two big $5,760.
+        ({"max_gpus": {"total": 1}}, None, "max_gpus.total: 2 in use, more than 1"),
+        ({"max_gpus": {"per_gpu": {"big": 0}}}, 4_320, "max_gpus.per_gpu big: 1 in use"),
+        ({"max_gpus": {"per_provider": {"bo*": 0}}}, 5_760, "max_gpus.per_provider bo*: 1 in use"),
+        ({"max_units": {"acme/*": 0}}, 4_320, "max_units acme/*: 1 in use, more than 0"),
+        ({"max_units": {"*": 1}}, None, "max_units *: 2 in use, more than 1"),
+    ],
+)
+def test_every_form_of_a_quota_binds(limits, usd, breach):
+    plan = solve(problem(12, limits=limits), big_and_small(), diagnose=False)
+    assert plan.cash_usd_per_month == (None if usd is None else pytest.approx(usd))
+    found = evaluate(problem(12, limits=limits), {BIG: 1, SMALL: 1}, big_and_small())
+    assert [b.family for b in found.breaches] == ["Quotas"]
+    assert found.breaches[0].message.startswith(breach)
+
+
+def test_a_stock_binds_over_all_workloads():
+    # Two big can be had. 10 requests/s each for three workloads: the third takes four small.
+    three = [workload(10, name) for name in ("chat", "code", "mail")]
+    plan = solve(problem(workloads=three), stocked())
+    assert plan.cash_usd_per_month == pytest.approx(2 * 2_880 + 4 * 1_080)
+    fleet = {f"{w}:{BIG}": 1 for w in ("chat", "code", "mail")}
+    found = evaluate(problem(workloads=three), fleet, stocked())
+    assert [b.message for b in found.breaches] == [
+        f"units of {BIG} dedicated: 3 in use, more than 2"
+    ]
+
+
+def test_gpus_are_counted_not_units():
+    # A box of 4 GPUs does 40 requests/s; 3 GPUs allow none of it.
+    boxes_of_4 = catalog(
+        [offering("acme", "big", 4.0, gpus_per_unit=4), offering("bolt", "small", 1.5)],
+        [raw("big", 10), raw("small", 3)],
+    )
+    plan = solve(problem(9, limits={"max_gpus": {"total": 3}}), boxes_of_4)
+    assert {p.candidate.gpu: p.units for p in plan.purchases} == {"small": 3}
+
+
+# --- shares and losses --------------------------------------------------------------------------
+
+BUSINESS_HOURS = {
+    "kind": "profile",
+    "requests_per_day": 12 * 12 * 3_600,
+    "weights": [12] * 12 + [0] * 12,
+}
+
+
+def test_a_share_is_asked_only_in_hours_with_load():
+    # 12 requests/s half the day. Held big and, in those hours, three autoscaling small: 10 of 19.
+    # At night big stands alone, and serves no one.
+    rented = catalog(
+        [offering("acme", "big", 4.0), offering("bolt", "small", 1.5, billing="autoscaling")],
+        [raw("big", 10), raw("small", 3)],
+    )
+    limits = {"providers": {"max_share": 0.6}}
+    plan = solve(problem(workloads=[workload(traffic=BUSINESS_HOURS)], limits=limits), rented)
+    assert plan.status is Status.OPTIMAL
+    assert plan.cash_usd_per_month == pytest.approx(2_880 + 3 * 540)
+
+
+def test_equal_shares_of_unequal_units_are_found():
+    # Half and half of 10 and 3 requests/s is three big and ten small, however little is asked.
+    plan = solve(problem(5, limits={"providers": {"max_share": 0.5}}), big_and_small())
+    assert {p.candidate.gpu: p.units for p in plan.purchases} == {"big": 3, "small": 10}
+
+
+@pytest.mark.parametrize(
+    ("kind", "usd"),
+    [
+        # 10 requests/s. Big at acme in two regions, $4 and $5; big at bolt, $6.
+        ("offering", 2_880 + 3_600),
+        ("region", 2_880 + 3_600),
+        ("provider", 2_880 + 4_320),
+    ],
+)
+def test_what_is_lost_together_counts_together(kind, usd):
+    rented = catalog(
+        [
+            offering("acme", "big", 4.0, region="eu-1"),
+            offering("acme", "big", 5.0, region="us-1"),
+            offering("bolt", "big", 6.0, region="eu-1"),
+        ],
+        [raw("big", 10)],
+    )
+    plan = solve(problem(10, limits={"survive_loss_of": kind}), rented)
+    assert plan.cash_usd_per_month == pytest.approx(usd)
+
+
+def test_a_share_of_the_peak_may_be_enough_to_survive():
+    # 12 requests/s, half of it after a loss: one big and two small leave 10 or 6.
+    limits = {"survive_loss_of": {"kind": "provider", "share": "50%"}}
+    plan = solve(problem(12, limits=limits), big_and_small())
+    assert plan.cash_usd_per_month == pytest.approx(2_880 + 2 * 1_080)
+
+
+def test_tokens_survive_a_loss_with_what_they_serve():
+    # 10 requests/s, half of it after a loss: one big, and tokens for exactly half.
+    limits = {"survive_loss_of": {"kind": "provider", "share": 0.5}, **PER_TOKEN}
+    rented = replace(with_tokens(), offerings=with_tokens().offerings[:1])
+    plan = solve(problem(10, limits=limits), rented)
+    assert plan.cash_usd_per_month == pytest.approx(2_880 + 5 * 51.84)
+
+
+def test_only_the_load_must_survive_not_the_headroom():
+    # 7 requests/s at 50 % want 14: one of each are 13, two big 20. Lost acme leaves three small, 9.
+    limits = {"survive_loss_of": "provider"}
+    plan = solve(problem(7, target=0.5, limits=limits), big_and_small())
+    assert {p.candidate.gpu: p.units for p in plan.purchases} == {"big": 1, "small": 3}
+
+
+# --- from here to there -------------------------------------------------------------------------
+
+FOUR_SMALL = [{"offering": SMALL, "units": 4, "workload": "chat"}]
+
+
+@pytest.mark.parametrize(
+    ("most", "fleet", "usd"),
+    [
+        # 13 requests/s, four small today. One of each is 4 changes, big and two small are 3.
+        (4, {"big": 1, "small": 1}, 3_960),
+        (3, {"big": 1, "small": 2}, 5_040),
+        (1, {"small": 5}, 5_400),
+        (0, None, None),
+    ],
+)
+def test_only_so_many_units_change(most, fleet, usd):
+    switching = {"max_units_changed": most}
+    question = problem(13, current_fleet=FOUR_SMALL, switching=switching)
+    plan = solve(question, big_and_small(), diagnose=False)
+    if fleet is None:
+        assert plan.status is Status.INFEASIBLE
+    else:
+        assert {p.candidate.gpu: p.units for p in plan.purchases} == fleet
+        assert plan.cash_usd_per_month == pytest.approx(usd)
+
+
+def test_a_change_must_pay_for_itself():
+    # One of each saves $1,440 over five small, but removes three units: at $500 each it does not
+    # pay; at $400 it does.
+    for usd, cash in ((500, 5_400), (400, 3_960 + 1_200)):
+        switching = {"usd_per_unit_removed": usd}
+        question = problem(13, current_fleet=FOUR_SMALL, switching=switching)
+        plan = solve(question, big_and_small())
+        assert plan.cash_usd_per_month == pytest.approx(cash)
+        assert plan.costs["switching"] == pytest.approx(
+            cash - sum(p.cash_usd_per_month for p in plan.purchases)
+        )
+
+
+def test_units_that_may_not_be_used_any_more_count_as_removed():
+    limits = {"gpus": {"deny": ["small"]}}
+    switching = {"usd_per_unit_removed": 10, "usd_per_unit_added": 1}
+    question = problem(13, limits=limits, current_fleet=FOUR_SMALL, switching=switching)
+    plan = solve(question, big_and_small())
+    assert plan.costs["switching"] == pytest.approx(4 * 10 + 2 * 1)
+
+
+# --- brute force --------------------------------------------------------------------------------
+
+
+@tries(0.7)
+@given(hard_months())
+def test_limits_agree_with_brute_force(case):
+    most = 5 if len(case.offers) == 2 else 4
+    assert_plan_is_cheapest(case, most)
+
+
+def test_tokens_beyond_the_demand_do_not_count_for_survival():
+    # One box (10/s) and two APIs; whichever provider is lost, 10/s must be left. Tokens alone can
+    # be bought for the whole demand once, not twice: box and one API, or both APIs in halves, fall
+    # short, so there is no plan.
+    boxes = catalog(
+        [offering("acme", "box", 1.0)],
+        [raw("box", 10)],
+        [token_price("one", 1.0), token_price("two", 1.0)],
+    )
+    question = problem(
+        10,
+        limits={
+            "survive_loss_of": "provider",
+            "billing": {"allow": ["per_token"]},
+        },
+    )
+    assert solve(question, boxes, diagnose=False).status is Status.INFEASIBLE
