@@ -9,35 +9,35 @@ from milp_planner.plans.consequences import UnitChange
 from milp_planner.plans.records import Purchase
 
 
-def changes(given: PlanningInput, purchases: tuple[Purchase, ...]) -> tuple[UnitChange, ...]:
+def changes(instance: PlanningInput, purchases: tuple[Purchase, ...]) -> tuple[UnitChange, ...]:
     """One row per offering, billing and workload, of today's fleet or of the plan.
 
     Units are compared in the workload's busiest block, all replica configurations together;
     per-token use has no units and is left out. Nothing where nothing runs today.
     """
-    current = given.current_units()
+    current = instance.current_units()
     if not current:
         return ()
-    deltas = unit_change_of(given, purchases)
+    deltas = unit_change_of(instance, purchases)
     rows = (
         UnitChange(workload, offering, billing, today, today + delta)
         for (offering, billing, workload), delta in deltas.items()
         for today in [current.get((offering, billing, workload), 0)]
     )
-    order = {w.name: i for i, w in enumerate(given.problem.workloads)}
+    order = {w.name: i for i, w in enumerate(instance.problem.workloads)}
     return tuple(sorted(rows, key=lambda c: (order[c.workload], c.offering, c.billing)))
 
 
 def unit_change_of(
-    given: PlanningInput, purchases: Iterable[Purchase]
+    instance: PlanningInput, purchases: Iterable[Purchase]
 ) -> dict[tuple[str, str, str], int]:
     """Units added (positive) or removed (negative) by (offering, billing, workload)."""
     planned: dict[tuple[str, str, str], int] = {}
     for p in purchases:
         if not p.candidate.mode.per_token:
             key = change_key(p.candidate)
-            busiest = given.schedule.demands[key[2]].busiest
+            busiest = instance.schedule.demands[key[2]].busiest
             planned[key] = planned.get(key, 0) + p.units_by_block[busiest]
-    current = given.current_units()
+    current = instance.current_units()
     keys = sorted(planned.keys() | current.keys())
     return {key: planned.get(key, 0) - current.get(key, 0) for key in keys}

@@ -130,13 +130,13 @@ def evaluate(
     """
     problem = held_to(problem, rules)
     catalog = catalog_for(problem, catalog)
-    given = prepare(problem, catalog)
-    wanted = _todays_fleet(given) if fleet is None else fleet
+    instance = prepare(problem, catalog)
+    wanted = _todays_fleet(instance) if fleet is None else fleet
     rows = dict(_resolved(problem, catalog, wanted))
-    given = _with_candidates(given, [row for _, row in rows])
-    solution = _solution(given, rows)
-    plan = with_oldest_price(assemble(given, solution, _provenance(given), exact=True))
-    return Evaluation(replace(plan, turned_down=()), tuple(_breaches(given, plan)))
+    instance = _with_candidates(instance, [row for _, row in rows])
+    solution = _solution(instance, rows)
+    plan = with_oldest_price(assemble(instance, solution, _provenance(instance), exact=True))
+    return Evaluation(replace(plan, turned_down=()), tuple(_breaches(instance, plan)))
 
 
 def parse_fleet(text: str) -> dict[str, Units]:
@@ -161,8 +161,8 @@ def _parsed_amount(name: str, amount: str) -> Units:
         ) from None
 
 
-def _todays_fleet(given: PlanningInput) -> dict[str, Units]:
-    current = given.current_units()
+def _todays_fleet(instance: PlanningInput) -> dict[str, Units]:
+    current = instance.current_units()
     if not current:
         raise input_error("current_fleet: required where no fleet is given")
     return {
@@ -256,9 +256,9 @@ def _plain_units(name: str, row: Row, units: Any) -> Units:
 # --- candidates and routing ---------------------------------------------------------------------
 
 
-def _with_candidates(given: PlanningInput, rows: Sequence[Row]) -> PlanningInput:
-    """`given` with the candidates of the fleet's rows alone, allowed or not."""
-    limits = given.problem.limits
+def _with_candidates(instance: PlanningInput, rows: Sequence[Row]) -> PlanningInput:
+    """`instance` with the candidates of the fleet's rows alone, allowed or not."""
+    limits = instance.problem.limits
     everything = {"allow": (), "deny": ()}
     filters = {
         kind: getattr(limits, kind).model_copy(update=everything)
@@ -267,7 +267,7 @@ def _with_candidates(given: PlanningInput, rows: Sequence[Row]) -> PlanningInput
     freed = limits.model_copy(update={**filters, "billing": ALL_BILLINGS})
     offerings = {row.key: row for row in rows if isinstance(row, Offering)}
     sold = replace(
-        given.catalog,
+        instance.catalog,
         # A stock of 0 is a limit that the fleet breaks, not a reason why it cannot serve.
         offerings=tuple(
             row if row.max_units else row.model_copy(update={"max_units": None})
@@ -275,57 +275,57 @@ def _with_candidates(given: PlanningInput, rows: Sequence[Row]) -> PlanningInput
         ),
         token_prices=tuple({r.key: r for r in rows if isinstance(r, TokenPrice)}.values()),
     )
-    problem = given.problem.model_copy(update={"limits": freed})
-    return replace(given, candidates=list_candidates(problem, given.schedule, sold))
+    problem = instance.problem.model_copy(update={"limits": freed})
+    return replace(instance, candidates=list_candidates(problem, instance.schedule, sold))
 
 
-def _solution(given: PlanningInput, rows: Mapping[tuple[str, Row], Units]) -> FleetSolution:
+def _solution(instance: PlanningInput, rows: Mapping[tuple[str, Row], Units]) -> FleetSolution:
     units: dict[Candidate, tuple[int, ...]] = {}
     tokens: dict[Candidate, float] = {}
     for (workload, row), amount in rows.items():
-        k = _largest_candidate(given, workload, row)
+        k = _largest_candidate(instance, workload, row)
         if isinstance(row, TokenPrice):
             assert isinstance(amount, int | float)
             tokens[k] = float(amount)
         else:
-            units[k] = _by_block(given, k, amount)
+            units[k] = _by_block(instance, k, amount)
     solution = FleetSolution(units={k: on for k, on in units.items() if any(on)})
-    return balanced(given, _routed(given, solution, tokens))
+    return balanced(instance, _routed(instance, solution, tokens))
 
 
-def _largest_candidate(given: PlanningInput, workload: str, row: Row) -> Candidate:
+def _largest_candidate(instance: PlanningInput, workload: str, row: Row) -> Candidate:
     """The row's replica configuration with the most capacity; InputError where there is none."""
     found = [
         k
-        for k in given.candidates.candidates
+        for k in instance.candidates.candidates
         if k.workload == workload and k.offering.key == row.key
     ]
     if not found:
-        reasons = (t.reason for t in given.candidates.turned_down if t.offering.key == row.key)
-        reason = next(reasons, f"it does not offer {given.problem.workload(workload).llm}")
+        reasons = (t.reason for t in instance.candidates.turned_down if t.offering.key == row.key)
+        reason = next(reasons, f"it does not offer {instance.problem.workload(workload).llm}")
         raise input_error(f"fleet: {row.id} cannot serve {workload!r}: {reason}")
     return max(found, key=lambda k: (k.serves_all, k.part_requests_per_second, k.id))
 
 
-def _by_block(given: PlanningInput, k: Candidate, amount: Units) -> tuple[int, ...]:
-    peaks = given.schedule.demands[k.workload].peak
+def _by_block(instance: PlanningInput, k: Candidate, amount: Units) -> tuple[int, ...]:
+    peaks = instance.schedule.demands[k.workload].peak
     if isinstance(amount, int | float):
         return tuple(int(amount) if peak or not k.mode.elastic else 0 for peak in peaks)
     if len(amount) != len(peaks):
         raise input_error(
             f"fleet: {k.offering.id}: {len(amount)} numbers of units for {len(peaks)} blocks "
-            f"({', '.join(block.name for block in given.schedule.blocks)})"
+            f"({', '.join(block.name for block in instance.schedule.blocks)})"
         )
     return tuple(amount)
 
 
 def _routed(
-    given: PlanningInput, solution: FleetSolution, tokens: Mapping[Candidate, float]
+    instance: PlanningInput, solution: FleetSolution, tokens: Mapping[Candidate, float]
 ) -> FleetSolution:
     """Shares of every class: the per-token ones as given, the rest by capacity for the class."""
     shares: dict[tuple[Candidate, int, int], float] = {}
     shortfalls: dict[tuple[str, int, int], float] = {}
-    for name, demand in given.schedule.demands.items():
+    for name, demand in instance.schedule.demands.items():
         fixed = {k: share for k, share in tokens.items() if k.workload == name and share}
         rest = 1 - sum(fixed.values())
         if rest < -1e-9:
@@ -353,21 +353,23 @@ def _capacity_for(solution: FleetSolution, workload: str, q: int, t: int) -> dic
 # --- judgement ----------------------------------------------------------------------------------
 
 
-def _breaches(given: PlanningInput, plan: Plan) -> Iterator[Breach]:
+def _breaches(instance: PlanningInput, plan: Plan) -> Iterator[Breach]:
     rows = {p.candidate.offering.key: p.candidate.offering for p in plan.purchases}
     for row in rows.values():
-        reason = excluded_by(given.problem.limits, _as_sold(given, row))
+        reason = excluded_by(instance.problem.limits, _as_sold(instance, row))
         if reason:
             yield Breach("Filters", f"{row.id}: {reason}")
-    for rule in rules_of(given.problem):
-        for message in rule.violations(given, plan):
+    for rule in rules_of(instance.problem):
+        for message in rule.violations(instance, plan):
             yield Breach(rule.name, message)
 
 
-def _as_sold(given: PlanningInput, row: Row) -> Row:
-    sold: Sequence[Row] = (*given.catalog.offerings, *given.catalog.token_prices)
+def _as_sold(instance: PlanningInput, row: Row) -> Row:
+    sold: Sequence[Row] = (*instance.catalog.offerings, *instance.catalog.token_prices)
     return next(r for r in sold if r.key == row.key)
 
 
-def _provenance(given: PlanningInput) -> Provenance:
-    return provenance_of(given, Settings(time_limit_s=0.0, gap=0.0, seed=given.problem.solver.seed))
+def _provenance(instance: PlanningInput) -> Provenance:
+    return provenance_of(
+        instance, Settings(time_limit_s=0.0, gap=0.0, seed=instance.problem.solver.seed)
+    )

@@ -100,11 +100,11 @@ def solve(
     )
     try:
         with until(settings.ends_s, cancel):
-            given = prepare(problem, catalog)
+            instance = prepare(problem, catalog)
     except OutOfTime:
         return not_prepared(problem, catalog, settings)
     search = _search(
-        given,
+        instance,
         replace(settings, pruning=pruning and merge_twins, merge_twins=merge_twins),
         alternatives,
     )
@@ -151,24 +151,24 @@ def diagnose(
     return plan.diagnosis
 
 
-def solve_prepared(given: PlanningInput, settings: Settings) -> Plan:
+def solve_prepared(instance: PlanningInput, settings: Settings) -> Plan:
     """As `solve` for what is prepared already: the best plan alone, and no diagnosis."""
     started_s = time.monotonic()
-    plan = plan_of(_search(given, settings, alternatives=0))
+    plan = plan_of(_search(instance, settings, alternatives=0))
     return replace(plan, proof=replace(plan.proof, seconds=time.monotonic() - started_s))
 
 
-def _search(given: PlanningInput, settings: Settings, alternatives: int | None) -> Search:
-    asked = given.problem.alternatives
+def _search(instance: PlanningInput, settings: Settings, alternatives: int | None) -> Search:
+    asked = instance.problem.alternatives
     if alternatives is not None:
         asked = asked.model_copy(update={"count": alternatives})
-    return Search(given, settings, provenance_of(given, settings), asked)
+    return Search(instance, settings, provenance_of(instance, settings), asked)
 
 
 def diagnosed(search: Search, plan: Plan) -> Plan:
     """A plan without a fleet, with why, and what would give one."""
     settings = replace(search.settings, time_limit_s=search.seconds_left)
-    found = diagnosis_of(search.given, settings, search.provenance, plan.reasons[0])
+    found = diagnosis_of(search.instance, settings, search.provenance, plan.reasons[0])
     return replace(plan, diagnosis=found)
 
 
@@ -177,7 +177,7 @@ def plan_of(search: Search, *, beside: bool = False) -> Plan:
 
     `beside` also finds out what surviving a loss costs, before the alternatives.
     """
-    stranded = tuple(workloads_without_candidates(search.given))
+    stranded = tuple(workloads_without_candidates(search.instance))
     if stranded:
         return empty_plan(search, Status.INFEASIBLE, stranded)
     freed = None
@@ -202,15 +202,15 @@ def _without_survival(search: Search) -> SearchResult | None:
 
     Of plans that score the same it is any one: its score is all that is asked for.
     """
-    problem = search.given.problem
+    problem = search.instance.problem
     if problem.limits.survival is None:
         return None
     if search.is_stopped:
         return NOT_SOLVED
     limits = problem.limits.model_copy(update={"survive_loss_of": "none"})
-    given = replace(search.given, problem=problem.model_copy(update={"limits": limits}))
+    instance = replace(search.instance, problem=problem.model_copy(update={"limits": limits}))
     settings = replace(search.settings, time_limit_s=search.seconds_left, break_ties=False)
-    return first_answer(Search(given, settings, search.provenance, search.asked))
+    return first_answer(Search(instance, settings, search.provenance, search.asked))
 
 
 def _look_for_alternatives(search: Search) -> EndReason | None:
@@ -256,31 +256,33 @@ def _ending(search: Search, answer: SearchResult) -> EndReason:
     return EndReason.STOPPED if search.is_cancelled else EndReason.TIME_LIMIT
 
 
-def workloads_without_candidates(given: PlanningInput) -> Iterator[NothingServes | ClassUnserved]:
+def workloads_without_candidates(
+    instance: PlanningInput,
+) -> Iterator[NothingServes | ClassUnserved]:
     """One reason for every workload, or request class of one, that nothing can serve."""
-    served = {k.workload for k in given.candidates.candidates}
-    for w in given.problem.workloads:
+    served = {k.workload for k in instance.candidates.candidates}
+    for w in instance.problem.workloads:
         if w.name not in served:
-            yield NothingServes(w.name, tuple(_refusals(given, w.name)))
-        elif not may_fall_short(given.problem):
-            yield from _classes_without_candidates(given, w.name)
+            yield NothingServes(w.name, tuple(_refusals(instance, w.name)))
+        elif not may_fall_short(instance.problem):
+            yield from _classes_without_candidates(instance, w.name)
 
 
-def _classes_without_candidates(given: PlanningInput, workload: str) -> Iterator[ClassUnserved]:
+def _classes_without_candidates(instance: PlanningInput, workload: str) -> Iterator[ClassUnserved]:
     """One reason for every request class that nothing can serve, with what was in its way."""
-    mine = [k for k in given.candidates.candidates if k.workload == workload]
+    mine = [k for k in instance.candidates.candidates if k.workload == workload]
     if any(k.mode.per_token for k in mine):
         return
-    for q, request_class in enumerate(given.schedule.demands[workload].classes):
+    for q, request_class in enumerate(instance.schedule.demands[workload].classes):
         if not any(k.requests_per_second[q] for k in mine):
             obstacles = sorted({k.points[q].detail for k in mine})
             yield ClassUnserved(workload, request_class.name, tuple(obstacles[:MOST_REASONS]))
 
 
-def _refusals(given: PlanningInput, workload: str) -> Iterator[Refusals]:
+def _refusals(instance: PlanningInput, workload: str) -> Iterator[Refusals]:
     """Why offerings were turned down, the commonest reason first."""
     reasons: dict[str, int] = {}
-    for row in given.candidates.turned_down:
+    for row in instance.candidates.turned_down:
         if row.workload == workload:
             reasons[row.reason] = reasons.get(row.reason, 0) + 1
     commonest_first = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
@@ -289,11 +291,11 @@ def _refusals(given: PlanningInput, workload: str) -> Iterator[Refusals]:
 
 def why_infeasible(search: Search) -> AboveBudget | NoFleet:
     """Why the limits leave no fleet: the budget, where it alone is to blame."""
-    problem = search.given.problem
+    problem = search.instance.problem
     budget = problem.limits.budget
     if budget is not None:
         limits = problem.limits.model_copy(update={"budget": None})
-        freed = replace(search.given, problem=problem.model_copy(update={"limits": limits}))
+        freed = replace(search.instance, problem=problem.model_copy(update={"limits": limits}))
         settings = replace(search.settings, time_limit_s=search.seconds_left, break_ties=False)
         answer = Search(freed, settings, search.provenance, search.asked).next()
         if answer.plan is not None:
@@ -310,7 +312,7 @@ def empty_plan(
 ) -> Plan:
     """A plan without a fleet, and why."""
     return Plan(
-        name=search.given.problem.name,
+        name=search.instance.problem.name,
         status=status,
         score_usd_per_month=None,
         cash_usd_per_month=None,
@@ -319,10 +321,10 @@ def empty_plan(
         purchases=(),
         routes=(),
         workloads=(),
-        blocks=search.given.schedule.blocks,
+        blocks=search.instance.schedule.blocks,
         proof=Proof(certified=answer is None, certified_by=()) if answer is None else answer.proof,
         provenance=search.provenance,
-        turned_down=search.given.candidates.turned_down,
+        turned_down=search.instance.candidates.turned_down,
         reasons=reasons,
     )
 
@@ -345,9 +347,9 @@ def not_prepared(problem: Problem, catalog: Catalog, settings: Settings) -> Plan
     )
 
 
-def provenance_of(given: PlanningInput, settings: Settings) -> Provenance:
+def provenance_of(instance: PlanningInput, settings: Settings) -> Provenance:
     """Where the answer will come from."""
-    return _provenance(given.problem, given.catalog, settings)
+    return _provenance(instance.problem, instance.catalog, settings)
 
 
 def _provenance(problem: Problem, catalog: Catalog, settings: Settings) -> Provenance:

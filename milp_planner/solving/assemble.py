@@ -45,7 +45,7 @@ NOTHING = 1e-7
 
 
 def assemble(
-    given: PlanningInput, solution: FleetSolution, provenance: Provenance, *, exact: bool = False
+    instance: PlanningInput, solution: FleetSolution, provenance: Provenance, *, exact: bool = False
 ) -> Plan:
     """The plan of a fleet, unproven: status `feasible`, no bound.
 
@@ -53,18 +53,18 @@ def assemble(
     takes it as computed, for fleets that no solver chose.
     """
     routes = tuple(
-        route for w in given.problem.workloads for route in _routes(given, solution, w.name)
+        route for w in instance.problem.workloads for route in _routes(instance, solution, w.name)
     )
-    purchases = _purchases(given, solution, routes)
+    purchases = _purchases(instance, solution, routes)
     workloads = tuple(
-        _workload_plan(given, solution, w.name, purchases, routes, exact)
-        for w in given.problem.workloads
+        _workload_plan(instance, solution, w.name, purchases, routes, exact)
+        for w in instance.problem.workloads
     )
-    cash = cash_usd(given, purchases, routes)
+    cash = cash_usd(instance, purchases, routes)
     costs = {**cash, **{p.name: sum(w.penalties[p.name] for w in workloads) for p in PENALTIES}}
-    said = () if exact else tuple(notes(given.problem, workloads))
+    said = () if exact else tuple(notes(instance.problem, workloads))
     plan = Plan(
-        name=given.problem.name,
+        name=instance.problem.name,
         status=Status.FEASIBLE,
         score_usd_per_month=sum(costs.values()),
         cash_usd_per_month=sum(cash.values()),
@@ -73,15 +73,15 @@ def assemble(
         purchases=purchases,
         routes=routes,
         workloads=workloads,
-        blocks=given.schedule.blocks,
-        block_by_hour=given.schedule.block_by_hour,
+        blocks=instance.schedule.blocks,
+        block_by_hour=instance.schedule.block_by_hour,
         proof=Proof(certified=False, certified_by=()),
         provenance=provenance,
-        turned_down=given.candidates.turned_down,
+        turned_down=instance.candidates.turned_down,
         warnings=(*_range_warnings(purchases), *_unassessed(workloads, purchases), *said),
-        changes=changes(given, purchases),
+        changes=changes(instance, purchases),
     )
-    survival = given.problem.limits.survival
+    survival = instance.problem.limits.survival
     if survival is None:
         return plan
     return replace(plan, worst_losses=worst_losses(plan, survival.kind))
@@ -104,15 +104,15 @@ def _range_warnings(purchases: Sequence[Purchase]) -> Sequence[Said]:
     return [*map(Said, dict.fromkeys(warning for point in points for warning in point.warnings))]
 
 
-def _routes(given: PlanningInput, solution: FleetSolution, workload: str) -> list[Route]:
+def _routes(instance: PlanningInput, solution: FleetSolution, workload: str) -> list[Route]:
     """Who serves which share; with one class, units share the load in proportion to capacity."""
-    demand = given.schedule.demands[workload]
+    demand = instance.schedule.demands[workload]
     chosen: dict[tuple[int, int], dict[Candidate, float]] = {}
     for (k, q, t), share in solution.shares.items():
         if k.workload == workload and share > NOTHING:
             chosen.setdefault((q, t), {})[k] = share
     routes = []
-    for t, block in enumerate(given.schedule.blocks):
+    for t, block in enumerate(instance.schedule.blocks):
         if demand.peak[t] <= 0:
             continue
         for q, request_class in enumerate(demand.classes):
@@ -152,34 +152,34 @@ def _normalised(shares: dict[Candidate, float], served: float) -> dict[Candidate
 
 
 def _purchases(
-    given: PlanningInput, solution: FleetSolution, routes: Sequence[Route]
+    instance: PlanningInput, solution: FleetSolution, routes: Sequence[Route]
 ) -> tuple[Purchase, ...]:
-    blocks = len(given.schedule.blocks)
+    blocks = len(instance.schedule.blocks)
     used = {k for k, units in solution.units.items() if any(units)}
     used |= {route.candidate for route in routes if route.candidate.mode.per_token}
     purchases = []
-    order = {w.name: i for i, w in enumerate(given.problem.workloads)}
+    order = {w.name: i for i, w in enumerate(instance.problem.workloads)}
     for k in sorted(used, key=lambda k: (order[k.workload], k.id)):
         units = solution.units.get(k, (0,) * blocks)
-        if any(units) and not is_elastic(given.problem, k):
+        if any(units) and not is_elastic(instance.problem, k):
             units = (max(units),) * blocks
-        purchase = Purchase(k, units, tuple(b.hours for b in given.schedule.blocks), 0.0)
+        purchase = Purchase(k, units, tuple(b.hours for b in instance.schedule.blocks), 0.0)
         purchases.append(
             Purchase(
                 k,
                 units,
                 purchase.hours_by_block,
-                purchase_usd(given, purchase, routes),
-                _requests_share(given, k, routes),
-                _busy_units(given, k, routes),
+                purchase_usd(instance, purchase, routes),
+                _requests_share(instance, k, routes),
+                _busy_units(instance, k, routes),
             )
         )
     return tuple(purchases)
 
 
-def _requests_share(given: PlanningInput, k: Candidate, routes: Sequence[Route]) -> float:
-    demand = given.schedule.demands[k.workload]
-    blocks = given.schedule.blocks
+def _requests_share(instance: PlanningInput, k: Candidate, routes: Sequence[Route]) -> float:
+    demand = instance.schedule.demands[k.workload]
+    blocks = instance.schedule.blocks
     month = sum(mean * block.hours for mean, block in zip(demand.mean, blocks, strict=True))
     served = sum(
         demand.mean[blocks.index(r.block)] * r.block.hours * r.request_class.share * r.share
@@ -189,40 +189,42 @@ def _requests_share(given: PlanningInput, k: Candidate, routes: Sequence[Route])
     return served / month if month else 0.0
 
 
-def _busy_units(given: PlanningInput, k: Candidate, routes: Sequence[Route]) -> tuple[float, ...]:
+def _busy_units(
+    instance: PlanningInput, k: Candidate, routes: Sequence[Route]
+) -> tuple[float, ...]:
     """Units' worth of work at the mean rate of each block."""
-    demand = given.schedule.demands[k.workload]
-    work = [0.0] * len(given.schedule.blocks)
+    demand = instance.schedule.demands[k.workload]
+    work = [0.0] * len(instance.schedule.blocks)
     for r in routes:
         if r.candidate is k and not k.mode.per_token:
-            t = given.schedule.blocks.index(r.block)
+            t = instance.schedule.blocks.index(r.block)
             rate = k.requests_per_second[demand.classes.index(r.request_class)]
             work[t] += demand.mean[t] * r.request_class.share * r.share / rate
     return tuple(work)
 
 
 def _workload_plan(
-    given: PlanningInput,
+    instance: PlanningInput,
     solution: FleetSolution,
     name: str,
     purchases: Sequence[Purchase],
     routes: Sequence[Route],
     exact: bool,
 ) -> WorkloadPlan:
-    workload = given.problem.workload(name)
-    demand = given.schedule.demands[name]
+    workload = instance.problem.workload(name)
+    demand = instance.schedule.demands[name]
     mine = [p for p in purchases if p.candidate.workload == name]
-    utilization = _utilization(given, mine, routes)
+    utilization = _utilization(instance, mine, routes)
     if not exact:
-        utilization = _on_edge(utilization, _edges(given, workload))
-    capacity = _capacity(demand, given.schedule.blocks[demand.busiest].name, mine, routes)
+        utilization = _on_edge(utilization, _edges(instance, workload))
+    capacity = _capacity(demand, instance.schedule.blocks[demand.busiest].name, mine, routes)
     points = [point for p in mine for point in p.candidate.serving_points]
     tpots = [point.tpot_s for point in points if point.tpot_s is not None]
     ttfts = [point.ttft_s for point in points if point.ttft_s is not None]
     wish = workload.latency.ttft_s
     most_gpus = max(
         sum(p.units_by_block[t] * p.candidate.gpus_per_unit for p in mine)
-        for t in range(len(given.schedule.blocks))
+        for t in range(len(instance.schedule.blocks))
     )
     return WorkloadPlan(
         name=name,
@@ -231,7 +233,7 @@ def _workload_plan(
         capacity_requests_per_second=capacity,
         utilization=utilization,
         band=band(utilization),
-        utilization_limit=utilization_limit(given.problem, workload),
+        utilization_limit=utilization_limit(instance.problem, workload),
         tpot_s=max(tpots, default=None),
         tpot_wish_s=workload.latency.tpot_s,
         ttft_s=max(ttfts, default=None),
@@ -239,12 +241,14 @@ def _workload_plan(
         ttft_verified=wish is not None
         and bool(points)
         and all(p.ttft_measured and p.ttft_s is not None and p.ttft_s <= wish for p in points),
-        strict=is_strict(given.problem.policy.active_penalties, workload),
+        strict=is_strict(instance.problem.policy.active_penalties, workload),
         shortfall_share=_shortfall(solution, name),
-        tokens_per_month=given.schedule.tokens_per_month(name),
+        tokens_per_month=instance.schedule.tokens_per_month(name),
         cash_usd_per_month=sum(p.cash_usd_per_month for p in mine),
         penalties=penalties_usd(
-            given, name, Usage(utilization or 0.0, most_gpus, _unserved(given, solution, name))
+            instance,
+            name,
+            Usage(utilization or 0.0, most_gpus, _unserved(instance, solution, name)),
         ),
         unit=demand.unit,
     )
@@ -270,10 +274,10 @@ def _capacity(
     return served / highest if highest else 0.0
 
 
-def _edges(given: PlanningInput, workload: Workload) -> Iterator[float]:
+def _edges(instance: PlanningInput, workload: Workload) -> Iterator[float]:
     """Utilizations that the program holds the workload below, within a solver's tolerance."""
-    yield utilization_limit(given.problem, workload)
-    penalties = given.problem.policy.active_penalties
+    yield utilization_limit(instance.problem, workload)
+    penalties = instance.problem.policy.active_penalties
     if penalties.strict_latency is not None and is_strict(penalties, workload):
         yield MEDIUM_BAND
 
@@ -287,7 +291,7 @@ def _on_edge(utilization: float | None, edges: Iterable[float]) -> float | None:
 
 
 def _utilization(
-    given: PlanningInput, purchases: Sequence[Purchase], routes: Sequence[Route]
+    instance: PlanningInput, purchases: Sequence[Purchase], routes: Sequence[Route]
 ) -> float | None:
     """The highest share of time at work, over purchases and blocks; None without units."""
     busy: dict[tuple[Candidate, str], float] = {}
@@ -295,14 +299,14 @@ def _utilization(
         k = route.candidate
         if k.mode.per_token:
             continue
-        classes = given.schedule.demands[k.workload].classes
+        classes = instance.schedule.demands[k.workload].classes
         rate = k.requests_per_second[classes.index(route.request_class)]
         key = k, route.block.name
         busy[key] = busy.get(key, 0.0) + route.requests_per_second / rate
     values = [
         busy.get((p.candidate, block.name), 0.0) / p.units_by_block[t]
         for p in purchases
-        for t, block in enumerate(given.schedule.blocks)
+        for t, block in enumerate(instance.schedule.blocks)
         if p.units_by_block[t]
     ]
     return max(values, default=None)
@@ -313,15 +317,15 @@ def _shortfall(solution: FleetSolution, workload: str) -> float:
     return max(mine, default=0.0)
 
 
-def _unserved(given: PlanningInput, solution: FleetSolution, workload: str) -> float:
+def _unserved(instance: PlanningInput, solution: FleetSolution, workload: str) -> float:
     """Requests per month left unserved."""
-    demand = given.schedule.demands[workload]
+    demand = instance.schedule.demands[workload]
     return sum(
         share
         * demand.classes[q].share
         * demand.mean[t]
         * demand.requests_per_unit
-        * given.schedule.blocks[t].hours
+        * instance.schedule.blocks[t].hours
         * SECONDS_PER_HOUR
         for (w, q, t), share in solution.shortfalls.items()
         if w == workload

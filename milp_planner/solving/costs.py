@@ -14,21 +14,21 @@ from milp_planner.plans.records import Purchase, Route
 
 
 def cash_usd(
-    given: PlanningInput, purchases: Sequence[Purchase], routes: Sequence[Route]
+    instance: PlanningInput, purchases: Sequence[Purchase], routes: Sequence[Route]
 ) -> Mapping[str, float]:
     """The money paid for a plan, USD/month, by the names of `CASH_TERMS`."""
     return {
-        term.name: sum(term.purchase_usd(given, p, routes) for p in purchases)
-        + term.change_usd(given, purchases)
+        term.name: sum(term.purchase_usd(instance, p, routes) for p in purchases)
+        + term.change_usd(instance, purchases)
         for term in CASH_TERMS
     }
 
 
-def purchase_usd(given: PlanningInput, purchase: Purchase, routes: Sequence[Route]) -> float:
+def purchase_usd(instance: PlanningInput, purchase: Purchase, routes: Sequence[Route]) -> float:
     """The money paid for one purchase, USD/month."""
-    return sum(term.purchase_usd(given, purchase, routes) for term in CASH_TERMS)
+    return sum(term.purchase_usd(instance, purchase, routes) for term in CASH_TERMS)
 
 
-def penalties_usd(given: PlanningInput, workload: str, usage: Usage) -> Mapping[str, float]:
+def penalties_usd(instance: PlanningInput, workload: str, usage: Usage) -> Mapping[str, float]:
     """The penalties of one workload, USD/month, by name; SEED formulas of InferenceAtlas."""
-    return {term.name: term.workload_usd(given, workload, usage) for term in PENALTIES}
+    return {term.name: term.workload_usd(instance, workload, usage) for term in PENALTIES}

@@ -94,7 +94,7 @@ class Query:
 class Optimizer:
     """One problem and its programs; remembers what each of them taught about the next."""
 
-    given: PlanningInput
+    instance: PlanningInput
     settings: Settings
     provenance: Provenance
     session: Session
@@ -110,9 +110,11 @@ class Optimizer:
     def pruned(self) -> Pruned:
         """The candidates after pruning, which is done once."""
         if self._pruned is None:
-            self._pruned = _reduced(self.given, self.settings)
+            self._pruned = _reduced(self.instance, self.settings)
             if self.required is not None:
-                keep_required(self._pruned, self.given.candidates.candidates, self.required.wanted)
+                keep_required(
+                    self._pruned, self.instance.candidates.candidates, self.required.wanted
+                )
         return self._pruned
 
     def best(self, query: Query) -> SearchResult:
@@ -127,7 +129,7 @@ class Optimizer:
         try:
             with self.session.in_force():
                 result = self._best(query)
-                while is_guessed(self.given) and self._has_raised(result, query):
+                while is_guessed(self.instance) and self._has_raised(result, query):
                     result = best_known(result, self._best(query))
         except OutOfTime:
             return unproven(result)
@@ -136,7 +138,7 @@ class Optimizer:
     def minimum(self, stage: Stage, query: Query) -> tuple[FleetModel, CertifiedRun]:
         """The least that a stage can reach once others are held; OutOfTime when time is up."""
         with self.session.in_force():
-            if is_guessed(self.given):
+            if is_guessed(self.instance):
                 self._room = raised(self._room, all_room(self.model(query).fleet))
             model = self.model(query)
             minimise(model, stage)
@@ -146,7 +148,7 @@ class Optimizer:
         """The program of what is looked for; `room` in place of what is known of bounds."""
         self.pruned.readmit([*query.found, *query.excluded], query.difference.differ_by)
         room = self._room if room is None else room
-        model = build_model(self.given, tuple(self.pruned.kept), self._splits, room=room)
+        model = build_model(self.instance, tuple(self.pruned.kept), self._splits, room=room)
         hold(model, query.held)
         if self.required is not None:
             require(model, self.required)
@@ -156,10 +158,10 @@ class Optimizer:
 
     def plan_from(self, model: FleetModel, values: Mapping[str, float], query: Query) -> Plan:
         """The plan that a program's columns say, without status or proof."""
-        solution = balanced(self.given, read_solution(model, self._tidy(model, values)))
+        solution = balanced(self.instance, read_solution(model, self._tidy(model, values)))
         if query.exact_shortfalls:
-            solution = without_noise(self.given, solution)
-        return assemble(self.given, solution, self.provenance)
+            solution = without_noise(self.instance, solution)
+        return assemble(self.instance, solution, self.provenance)
 
     def _best(self, query: Query) -> SearchResult:
         best: SearchResult | None = None
@@ -208,8 +210,8 @@ class Optimizer:
     def _run(self, model: FleetModel, query: Query) -> CertifiedRun:
         def judge(values: Mapping[str, float]) -> float | None:
             solution = read_solution(model, self._tidy(model, values))
-            plan = assemble(self.given, solution, self.provenance)
-            wrong = violations(self.given, plan) or query.rules_out(plan)
+            plan = assemble(self.instance, solution, self.provenance)
+            wrong = violations(self.instance, plan) or query.rules_out(plan)
             return None if wrong else objective_value(model, values)
 
         with scratch_folder() as folder:
@@ -234,8 +236,8 @@ class Optimizer:
         tidied = without_traces(model, values)
         if tidied == values:
             return values
-        plan = assemble(self.given, read_solution(model, tidied), self.provenance)
-        return values if violations(self.given, plan) else tidied
+        plan = assemble(self.instance, read_solution(model, tidied), self.provenance)
+        return values if violations(self.instance, plan) else tidied
 
     def _with_plan(self, model: FleetModel, run: CertifiedRun, query: Query) -> SearchResult:
         """The run's plan, verified, and proven as far as the solvers came."""
@@ -252,15 +254,15 @@ class Optimizer:
     def _verified(self, model: FleetModel, run: CertifiedRun, query: Query) -> Plan:
         plan = self.plan_from(model, run.values, query)
         modelled = modelled_costs(model, run.values)
-        verify(self.given, plan, as_far_as_comparable(modelled, plan, run))
+        verify(self.instance, plan, as_far_as_comparable(modelled, plan, run))
         return plan
 
 
-def _reduced(given: PlanningInput, settings: Settings) -> Pruned:
-    candidates = given.candidates.candidates
+def _reduced(instance: PlanningInput, settings: Settings) -> Pruned:
+    candidates = instance.candidates.candidates
     if not settings.merge_twins:
         return all_of(candidates)
-    return (prune if settings.pruning else without_twins)(given, candidates)
+    return (prune if settings.pruning else without_twins)(instance, candidates)
 
 
 def _result(status: Status, plan: Plan, proof: Proof, bound: float | None) -> SearchResult:

@@ -45,9 +45,9 @@ MOST_ROUNDS = 40
 
 def first_answer(search: Search) -> SearchResult:
     """The best plan of a problem; what `search.next()` gives, found in stages where it is large."""
-    small = _columns(search.given) <= LARGE
+    small = _columns(search.instance) <= LARGE
     # What a short budget serves depends on what the quotas let it serve: there none can wait.
-    if small or not search.settings.pruning or may_be_short(search.given.problem):
+    if small or not search.settings.pruning or may_be_short(search.instance.problem):
         return search.next()
     try:
         with search.session.in_force():
@@ -64,13 +64,13 @@ def _in_stages(search: Search) -> SearchResult | None:
         result = _solve_stage(search, stage)
         if result.plan is None:
             return result
-        broken = broken_quotas(search.given.problem, result.plan)
-        if not broken and not violations(search.given, result.plan):
+        broken = broken_quotas(search.instance.problem, result.plan)
+        if not broken and not violations(search.instance, result.plan):
             search.found.append(result.plan)
             return result
         if not broken or search.is_stopped:
             break
-        stage = _Stage.of(search.given, stage.quotas | broken)
+        stage = _Stage.of(search.instance, stage.quotas | broken)
     return None
 
 
@@ -79,13 +79,13 @@ class _Stage:
     """A problem with some of its quotas, pruned."""
 
     quotas: frozenset[str]
-    given: PlanningInput
+    instance: PlanningInput
     model: FleetModel
 
     @classmethod
-    def of(cls, given: PlanningInput, quotas: Iterable[str]) -> _Stage:
+    def of(cls, instance: PlanningInput, quotas: Iterable[str]) -> _Stage:
         names = frozenset(quotas)
-        limited = with_quotas(given, names)
+        limited = with_quotas(instance, names)
         kept = tuple(prune(limited, limited.candidates.candidates).kept)
         return cls(names, limited, build_model(limited, kept))
 
@@ -94,19 +94,19 @@ class _Stage:
         return self.model.fleet.candidates
 
 
-def _columns(given: PlanningInput) -> int:
+def _columns(instance: PlanningInput) -> int:
     """Candidates times blocks with load, before pruning."""
     busy = {
         name: sum(peak > 0 for peak in demand.peak)
-        for name, demand in given.schedule.demands.items()
+        for name, demand in instance.schedule.demands.items()
     }
-    return sum(busy[k.workload] for k in given.candidates.candidates)
+    return sum(busy[k.workload] for k in instance.candidates.candidates)
 
 
 def _binding_quotas(search: Search) -> _Stage:
     """The stage with the quotas that the linear relaxation runs into, added as they break."""
-    problem = search.given.problem
-    stage = _Stage.of(search.given, ())
+    problem = search.instance.problem
+    stage = _Stage.of(search.instance, ())
     if not any(user_quotas(problem)):
         return stage
     for _ in range(MOST_ROUNDS):
@@ -114,7 +114,7 @@ def _binding_quotas(search: Search) -> _Stage:
         broken = set() if values is None else quotas_broken_by_values(problem, stage.model, values)
         if not broken - stage.quotas or search.is_stopped:
             break
-        stage = _Stage.of(search.given, stage.quotas | broken)
+        stage = _Stage.of(search.instance, stage.quotas | broken)
     return stage
 
 
@@ -136,7 +136,7 @@ def _solve_stage(search: Search, stage: _Stage) -> SearchResult:
     without_plan = next((result for result in results if result.plan is None), None)
     if without_plan is not None:
         return without_plan
-    return results[0] if len(results) == 1 else _joined(search, stage.given, results)
+    return results[0] if len(results) == 1 else _joined(search, stage.instance, results)
 
 
 def _solve_part(search: Search, part: PlanningInput, limit_s: float) -> SearchResult:
@@ -154,11 +154,11 @@ def _is_done(search: Search, result: SearchResult) -> bool:
 
 def _parts(stage: _Stage) -> Iterator[PlanningInput]:
     """What can be solved apart: workloads, and blocks of workloads that make a large program."""
-    if not all(rule.solved_apart for rule in rules_of(stage.given.problem)):
-        yield only_workloads(stage.given, stage.given.schedule.demands, stage.kept)
+    if not all(rule.solved_apart for rule in rules_of(stage.instance.problem)):
+        yield only_workloads(stage.instance, stage.instance.schedule.demands, stage.kept)
         return
     for names in independent(stage.model, lambda workload, _: workload):
-        group = only_workloads(stage.given, names, stage.kept)
+        group = only_workloads(stage.instance, names, stage.kept)
         model = build_model(group, group.candidates.candidates)
         apart = independent(model, lambda _, t: t)
         # units added to today's fleet are counted in the busiest block of all, not of a part
@@ -184,38 +184,41 @@ def _joined(search: Search, stage: PlanningInput, results: Sequence[SearchResult
     return SearchResult(status, plan, proof, bound)
 
 
-def _solution_of(given: PlanningInput, plans: Sequence[Plan]) -> FleetSolution:
+def _solution_of(instance: PlanningInput, plans: Sequence[Plan]) -> FleetSolution:
     """The fleets of several plans as one."""
     units: dict[Candidate, list[int]] = {}
     shares: dict[tuple[Candidate, int, int], float] = {}
     for plan in plans:
-        at = [given.schedule.blocks.index(block) for block in plan.blocks]
+        at = [instance.schedule.blocks.index(block) for block in plan.blocks]
         for p in plan.purchases:
             if not p.candidate.mode.per_token:
-                on = units.setdefault(p.candidate, [0] * len(given.schedule.blocks))
+                on = units.setdefault(p.candidate, [0] * len(instance.schedule.blocks))
                 for t, count in zip(at, p.units_by_block, strict=True):
                     on[t] = count
         for route in plan.routes:
-            classes = given.schedule.demands[route.candidate.workload].classes
+            classes = instance.schedule.demands[route.candidate.workload].classes
             if route.candidate.mode.per_token or len(classes) > 1:
-                q, t = classes.index(route.request_class), given.schedule.blocks.index(route.block)
+                q, t = (
+                    classes.index(route.request_class),
+                    instance.schedule.blocks.index(route.block),
+                )
                 shares[route.candidate, q, t] = route.share
     fixed = {k: tuple(on) for k, on in units.items()}
-    return FleetSolution(fixed, shares, dict(_shortfalls_of(given, plans)))
+    return FleetSolution(fixed, shares, dict(_shortfalls_of(instance, plans)))
 
 
 def _shortfalls_of(
-    given: PlanningInput, plans: Sequence[Plan]
+    instance: PlanningInput, plans: Sequence[Plan]
 ) -> Iterator[tuple[tuple[str, int, int], float]]:
     """What no route serves, where the user allows that."""
-    if not may_fall_short(given.problem):
+    if not may_fall_short(instance.problem):
         return
     served: dict[tuple[str, str, str], float] = {}
     for route in (route for plan in plans for route in plan.routes):
         key = route.candidate.workload, route.request_class.name, route.block.name
         served[key] = served.get(key, 0.0) + route.share
-    for name, demand in given.schedule.demands.items():
-        for t, block in enumerate(given.schedule.blocks):
+    for name, demand in instance.schedule.demands.items():
+        for t, block in enumerate(instance.schedule.blocks):
             for q, request_class in enumerate(demand.classes):
                 share = 1 - served.get((name, request_class.name, block.name), 0.0)
                 if demand.peak[t] > 0 and share > NOTHING:

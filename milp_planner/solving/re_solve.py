@@ -34,7 +34,7 @@ SHARE_TOLERANCE = 1e-6
 class Resolver:
     """Answers for changes of one problem; the time limit covers them all."""
 
-    given: PlanningInput
+    instance: PlanningInput
     settings: Settings
     provenance: Provenance
     _listed: list[tuple[tuple[Any, ...], PlanningInput]] = field(default_factory=list)
@@ -44,7 +44,7 @@ class Resolver:
     @property
     def problem(self) -> Problem:
         """The question that is changed."""
-        return self.given.problem
+        return self.instance.problem
 
     @property
     def seconds_left(self) -> float:
@@ -61,37 +61,37 @@ class Resolver:
         if key not in self._known:
             try:
                 with until(time.monotonic() + self.seconds_left, self.settings.cancel):
-                    given = self.given_for(problem)
+                    instance = self.given_for(problem)
             except OutOfTime:
                 return NOT_SOLVED
-            answer = self.answer_of(given, break_ties=break_ties)
+            answer = self.answer_of(instance, break_ties=break_ties)
             if answer.status is Status.NO_PLAN:
                 return answer  # with more time it may be known
             self._known[key] = answer
         return self._known[key]
 
     def answer_of(
-        self, given: PlanningInput, required: Required | None = None, *, break_ties: bool = False
+        self, instance: PlanningInput, required: Required | None = None, *, break_ties: bool = False
     ) -> SearchResult:
         """The best plan of a prepared problem, with something that must be in use."""
-        if any(stranded(given)):
+        if any(stranded(instance)):
             return SearchResult(Status.INFEASIBLE, None, Proof(certified=True, certified_by=()))
         if self.seconds_left <= 0 or self._is_cancelled():
             return NOT_SOLVED
-        search = self.search(given, required, break_ties=break_ties)
+        search = self.search(instance, required, break_ties=break_ties)
         return first_answer(search) if required is None else search.next()
 
     def search(
-        self, given: PlanningInput, required: Required | None = None, *, break_ties: bool = False
+        self, instance: PlanningInput, required: Required | None = None, *, break_ties: bool = False
     ) -> Search:
         """A search of its own for a prepared problem, within the time that is left."""
         settings = replace(self._settings_left, break_ties=break_ties)
-        return Search(given, settings, self.provenance, NO_ALTERNATIVES, required=required)
+        return Search(instance, settings, self.provenance, NO_ALTERNATIVES, required=required)
 
-    def optimizer(self, given: PlanningInput) -> Optimizer:
+    def optimizer(self, instance: PlanningInput) -> Optimizer:
         """An optimizer for a prepared problem, within the time that is left."""
         settings = self._settings_left
-        return Optimizer(given, settings, self.provenance, Session.of(settings))
+        return Optimizer(instance, settings, self.provenance, Session.of(settings))
 
     @property
     def _settings_left(self) -> Settings:
@@ -104,13 +104,13 @@ class Resolver:
         """Candidates and blocks of a changed problem, taken over where they cannot differ."""
         key = listing_key(problem)
         if not self._listed:
-            self._listed.append((listing_key(self.problem), self.given))
-        for known, given in self._listed:
+            self._listed.append((listing_key(self.problem), self.instance))
+        for known, instance in self._listed:
             if known == key:
-                return replace(given, problem=problem)
-        given = prepare(problem, self.given.catalog)
-        self._listed.append((key, given))
-        return given
+                return replace(instance, problem=problem)
+        instance = prepare(problem, self.instance.catalog)
+        self._listed.append((key, instance))
+        return instance
 
 
 def _identity(problem: Problem) -> object:
@@ -118,10 +118,10 @@ def _identity(problem: Problem) -> object:
     return problem.model_dump_json(), problem.rules
 
 
-def stranded(given: PlanningInput) -> Iterator[str]:
+def stranded(instance: PlanningInput) -> Iterator[str]:
     """Names of the workloads that have no candidate."""
-    served = {k.workload for k in given.candidates.candidates}
-    return (w.name for w in given.problem.workloads if w.name not in served)
+    served = {k.workload for k in instance.candidates.candidates}
+    return (w.name for w in instance.problem.workloads if w.name not in served)
 
 
 def settings_of(
@@ -174,18 +174,18 @@ def scaled_traffic(problem: Problem, factor: float) -> Problem:
     return problem.model_copy(update={"workloads": workloads})
 
 
-def only_candidates(given: PlanningInput, kept: Callable[[Candidate], bool]) -> PlanningInput:
-    """`given` with some of its candidates."""
-    candidates = tuple(k for k in given.candidates.candidates if kept(k))
-    return replace(given, candidates=replace(given.candidates, candidates=candidates))
+def only_candidates(instance: PlanningInput, kept: Callable[[Candidate], bool]) -> PlanningInput:
+    """`instance` with some of its candidates."""
+    candidates = tuple(k for k in instance.candidates.candidates if kept(k))
+    return replace(instance, candidates=replace(instance.candidates, candidates=candidates))
 
 
-def repriced(given: PlanningInput, wanted: Wanted, factor: float) -> PlanningInput:
-    """`given` with the prices of the wanted candidates times `factor`."""
+def repriced(instance: PlanningInput, wanted: Wanted, factor: float) -> PlanningInput:
+    """`instance` with the prices of the wanted candidates times `factor`."""
     candidates = tuple(
-        repriced_candidate(k, factor) if wanted(k) else k for k in given.candidates.candidates
+        repriced_candidate(k, factor) if wanted(k) else k for k in instance.candidates.candidates
     )
-    return replace(given, candidates=replace(given.candidates, candidates=candidates))
+    return replace(instance, candidates=replace(instance.candidates, candidates=candidates))
 
 
 def repriced_candidate(k: Candidate, factor: float) -> Candidate:

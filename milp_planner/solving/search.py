@@ -23,7 +23,7 @@ from milp_planner.solving.tie_break import Lookahead, next_of
 class Search:
     """One problem and the plans found for it, within one time limit."""
 
-    given: PlanningInput
+    instance: PlanningInput
     settings: Settings
     provenance: Provenance
     asked: Alternatives
@@ -40,7 +40,7 @@ class Search:
     def __post_init__(self) -> None:
         session = Session.of(self.settings)
         self.optimizer = Optimizer(
-            self.given, self.settings, self.provenance, session, self.required
+            self.instance, self.settings, self.provenance, session, self.required
         )
 
     @property
@@ -104,7 +104,7 @@ class Search:
 
     def _best(self) -> SearchResult:
         """The best plan that no earlier one rules out, as the solvers have it."""
-        if self._held is None and may_be_short(self.given.problem):
+        if self._held is None and may_be_short(self.instance.problem):
             result, self._held = best_when_short(self.optimizer, self._query())
             return result
         return self.optimizer.best(self._query())

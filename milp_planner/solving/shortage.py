@@ -37,7 +37,7 @@ def best_when_short(optimizer: Optimizer, query: Query) -> tuple[SearchResult, H
     Everything is served where the budget pays for it. Otherwise, and only if it is the budget that
     stands in the way, as much is served as `when_short` says, at the least score.
     """
-    everything = everything_served(optimizer.given.problem)
+    everything = everything_served(optimizer.instance.problem)
     full = optimizer.best(query.holding(everything))
     if full.status is not Status.INFEASIBLE:
         return full, everything
@@ -49,11 +49,11 @@ def best_when_short(optimizer: Optimizer, query: Query) -> tuple[SearchResult, H
 
 def without_budget(optimizer: Optimizer, query: Query) -> SearchResult:
     """The best plan when money does not count; any of those that score the same."""
-    problem = optimizer.given.problem
+    problem = optimizer.instance.problem
     limits = problem.limits.model_copy(update={"budget": None})
-    given = replace(optimizer.given, problem=problem.model_copy(update={"limits": limits}))
+    instance = replace(optimizer.instance, problem=problem.model_copy(update={"limits": limits}))
     freed = Optimizer(
-        given, optimizer.settings, optimizer.provenance, optimizer.session, optimizer.required
+        instance, optimizer.settings, optimizer.provenance, optimizer.session, optimizer.required
     )
     return freed.best(Query(query.difference))
 
@@ -67,7 +67,7 @@ def as_much_as_paid_for(
     """
     held: Held = ()
     runs: list[CertifiedRun] = []
-    for stage in stages_of(optimizer.given.problem):
+    for stage in stages_of(optimizer.instance.problem):
         try:
             model, run = optimizer.minimum(stage, replace(query, held=held))
         except OutOfTime:
@@ -81,7 +81,7 @@ def as_much_as_paid_for(
     if result.plan is None:
         return result, held
     result = _proven_throughout(result, runs)
-    note = short_note(optimizer.given.problem, result.known, everything)
+    note = short_note(optimizer.instance.problem, result.known, everything)
     plan = replace(result.known, warnings=(*result.known.warnings, note))
     return replace(result, plan=plan), held
 

@@ -65,7 +65,7 @@ def next_of(
     lean = [result for result in tied if not _has_spare(result, tied)]
     chosen = min(
         lean,
-        key=lambda result: (_is_dearer(result, tied), preference(optimizer.given, result.known)),
+        key=lambda result: (_is_dearer(result, tied), preference(optimizer.instance, result.known)),
     )
     return chosen, _after(query, chosen, tied, beyond) if more_wanted else Lookahead()
 
@@ -136,7 +136,7 @@ def _preferred(optimizer: Optimizer, query: Query, result: SearchResult) -> list
     if not values:
         return []
     plan = optimizer.plan_from(model, values, query)
-    if violations(optimizer.given, plan):
+    if violations(optimizer.instance, plan):
         return []
     bound = plan.score_usd_per_month
     plan = replace(plan, status=result.status, proof=result.proof, bound=bound)

@@ -15,23 +15,25 @@ MONEY_TOLERANCE = 1e-6
 """Relative: the program and the arithmetic must agree on every cost this well."""
 
 
-def violations(given: PlanningInput, plan: Plan) -> list[str]:
+def violations(instance: PlanningInput, plan: Plan) -> list[str]:
     """Every rule that the plan breaks, with numbers; empty when it keeps them all."""
-    broken = [said for rule in rules_of(given.problem) for said in rule.violations(given, plan)]
-    known = set(given.candidates.candidates)
+    broken = [
+        said for rule in rules_of(instance.problem) for said in rule.violations(instance, plan)
+    ]
+    known = set(instance.candidates.candidates)
     broken += [
         f"{p.candidate.id} is not a candidate" for p in plan.purchases if p.candidate not in known
     ]
     return broken
 
 
-def verify(given: PlanningInput, plan: Plan, modelled: Mapping[str, float]) -> None:
+def verify(instance: PlanningInput, plan: Plan, modelled: Mapping[str, float]) -> None:
     """Raise SolverError when the plan breaks a rule, or costs other than the program says.
 
     `modelled` is the value of each objective term at the plan. The overload ramp is exempt here:
     the planner refines the program until the two agree.
     """
-    broken = violations(given, plan)
+    broken = violations(instance, plan)
     if set(modelled) != set(plan.costs):
         broken.append(f"cost terms differ: {sorted(modelled)} and {sorted(plan.costs)}")
     for name, usd in plan.costs.items():

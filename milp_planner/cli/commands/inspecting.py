@@ -40,9 +40,9 @@ def check(
         workloads_without_candidates,
     )
 
-    given = _prepared(file, catalog, overlay, as_of, quiet)
-    streams.answer(to_json(summary_dict(given)) if as_json else summary_text(given))
-    stranded = workloads_without_candidates(given)
+    instance = _prepared(file, catalog, overlay, as_of, quiet)
+    streams.answer(to_json(summary_dict(instance)) if as_json else summary_text(instance))
+    stranded = workloads_without_candidates(instance)
     for name in stranded:
         streams.tell(f"No plan: nothing that is allowed can serve workload {name!r}.")
         streams.tell(f"  hint: milp-planner options {file} --workload {name}")
@@ -67,13 +67,13 @@ def options(
     from milp_planner.reporting.documents.json import to_json
     from milp_planner.reporting.text.inputs.candidates import options_dict, options_text
 
-    given = _prepared(file, catalog, overlay, as_of, quiet)
+    instance = _prepared(file, catalog, overlay, as_of, quiet)
     names = workload or ()
-    _check_workloads(given, names)
+    _check_workloads(instance, names)
     streams.answer(
-        to_json(options_dict(given, names))
+        to_json(options_dict(instance, names))
         if as_json
-        else options_text(given, names, everything=everything)
+        else options_text(instance, names, everything=everything)
     )
     return exit_codes.FOUND
 
@@ -88,15 +88,15 @@ def _prepared(
     from milp_planner.solving.prepare import prepare
 
     problem = read_problem(file)
-    given = prepare(problem, read_catalog(problem, file, catalog, overlays, as_of))
-    streams.warn(given.candidates.warnings, quiet=quiet)
-    return given
+    instance = prepare(problem, read_catalog(problem, file, catalog, overlays, as_of))
+    streams.warn(instance.candidates.warnings, quiet=quiet)
+    return instance
 
 
-def _check_workloads(given: PlanningInput, names: Sequence[str]) -> None:
+def _check_workloads(instance: PlanningInput, names: Sequence[str]) -> None:
     from milp_planner.errors import did_you_mean, input_error
 
-    known = [w.name for w in given.problem.workloads]
+    known = [w.name for w in instance.problem.workloads]
     for name in names:
         if name not in known:
             raise input_error(f"--workload: no workload {name!r}{did_you_mean(name, known)}")

@@ -127,10 +127,10 @@ def all_of(candidates: Iterable[Candidate]) -> Pruned:
     return Pruned(sorted(candidates, key=lambda k: k.id))
 
 
-def prune(given: PlanningInput, candidates: Iterable[Candidate]) -> Pruned:
+def prune(instance: PlanningInput, candidates: Iterable[Candidate]) -> Pruned:
     """Keep what no other candidate dominates; per-token offerings are always kept."""
-    listed = without_twins(given, candidates)
-    profiles, current = listed._profiles, given.current_units()
+    listed = without_twins(instance, candidates)
+    profiles, current = listed._profiles, instance.current_units()
     kept = [k for k in listed.kept if k.mode.per_token]
     dominated_by: dict[Candidate, Candidate] = {}
     front: dict[str, list[Candidate]] = {}
@@ -154,13 +154,13 @@ def prune(given: PlanningInput, candidates: Iterable[Candidate]) -> Pruned:
     return Pruned(sorted(kept, key=lambda k: k.id), dominated_by, listed.twins, profiles)
 
 
-def without_twins(given: PlanningInput, candidates: Iterable[Candidate]) -> Pruned:
+def without_twins(instance: PlanningInput, candidates: Iterable[Candidate]) -> Pruned:
     """All candidates but those of offerings that another one, the first by name, stands for."""
     offered: dict[tuple[str, str], list[Candidate]] = {}
     for k in candidates:
         offered.setdefault(k.offering.key, []).append(k)
-    profiles = _profiles_of(given, offered.values())
-    running = {(offering, billing) for offering, billing, _ in given.current_units()}
+    profiles = _profiles_of(instance, offered.values())
+    running = {(offering, billing) for offering, billing, _ in instance.current_units()}
     first: dict[object, str] = {}
     twins: dict[str, list[str]] = {}
     kept = []
@@ -176,18 +176,18 @@ def without_twins(given: PlanningInput, candidates: Iterable[Candidate]) -> Prun
 
 
 def _profiles_of(
-    given: PlanningInput, offered: Iterable[Sequence[Candidate]]
+    instance: PlanningInput, offered: Iterable[Sequence[Candidate]]
 ) -> dict[Candidate, DominanceProfile]:
     """What every candidate that is paid by the unit does, costs and uses up."""
-    judges = judges_of(given)
-    hours = {w.name: _Hours.of(given, w.name) for w in given.problem.workloads}
+    judges = judges_of(instance)
+    hours = {w.name: _Hours.of(instance, w.name) for w in instance.problem.workloads}
     profiles = {
-        k: _profile_of(given, k, hours[k.workload], standing_of(given, k, judges))
+        k: _profile_of(instance, k, hours[k.workload], standing_of(instance, k, judges))
         for same in checked(offered)
         for k in same
         if not k.mode.per_token
     }
-    if sets_unknown_keys(given.problem):  # nobody stands in for anybody
+    if sets_unknown_keys(instance.problem):  # nobody stands in for anybody
         return {
             k: mine._replace(standing=replace(mine.standing, same=(k.id,)))
             for k, mine in profiles.items()
@@ -269,21 +269,21 @@ class _Hours(NamedTuple):
     """True where more than one block has load, of whatever workload."""
 
     @classmethod
-    def of(cls, given: PlanningInput, workload: str) -> _Hours:
-        blocks = given.schedule.blocks
-        peaks = given.schedule.demands[workload].peak
+    def of(cls, instance: PlanningInput, workload: str) -> _Hours:
+        blocks = instance.schedule.blocks
+        peaks = instance.schedule.demands[workload].peak
         busy = [block.hours for block, peak in zip(blocks, peaks, strict=True) if peak > 0]
-        loads = zip(*(demand.peak for demand in given.schedule.demands.values()), strict=True)
+        loads = zip(*(demand.peak for demand in instance.schedule.demands.values()), strict=True)
         several = sum(any(peaks) for peaks in loads) > 1
         hours = sum(block.hours for block in blocks)
         return cls(hours, sum(busy), min(busy, default=0.0), several)
 
 
 def _profile_of(
-    given: PlanningInput, k: Candidate, hours: _Hours, standing: Standing
+    instance: PlanningInput, k: Candidate, hours: _Hours, standing: Standing
 ) -> DominanceProfile:
-    elastic = is_elastic(given.problem, k)
-    price = sum(term.usd_per_unit_hour(given, k) for term in COST_TERMS)
+    elastic = is_elastic(instance.problem, k)
+    price = sum(term.usd_per_unit_hour(instance, k) for term in COST_TERMS)
     return DominanceProfile(
         standing=standing,
         month_usd=(hours.busy if elastic else hours.all) * price,

@@ -94,28 +94,28 @@ def _root(leader: dict[object, object], one: object) -> object:
 
 
 def only_workloads(
-    given: PlanningInput, names: Iterable[str], candidates: Iterable[Candidate]
+    instance: PlanningInput, names: Iterable[str], candidates: Iterable[Candidate]
 ) -> PlanningInput:
-    """`given` with these workloads, and of `candidates` theirs, alone."""
+    """`instance` with these workloads, and of `candidates` theirs, alone."""
     kept = set(names)
-    workloads = tuple(w for w in given.problem.workloads if w.name in kept)
-    current = tuple(row for row in given.problem.current_fleet if row.workload in kept)
+    workloads = tuple(w for w in instance.problem.workloads if w.name in kept)
+    current = tuple(row for row in instance.problem.current_fleet if row.workload in kept)
     theirs = tuple(k for k in candidates if k.workload in kept)
-    problem = given.problem.model_copy(update={"workloads": workloads, "current_fleet": current})
-    demands = {name: d for name, d in given.schedule.demands.items() if name in kept}
-    schedule = replace(given.schedule, demands=demands)
-    listed = replace(given.candidates, candidates=theirs)
-    return replace(given, problem=problem, candidates=listed, schedule=schedule)
+    problem = instance.problem.model_copy(update={"workloads": workloads, "current_fleet": current})
+    demands = {name: d for name, d in instance.schedule.demands.items() if name in kept}
+    schedule = replace(instance.schedule, demands=demands)
+    listed = replace(instance.candidates, candidates=theirs)
+    return replace(instance, problem=problem, candidates=listed, schedule=schedule)
 
 
-def only_blocks(given: PlanningInput, blocks: Sequence[int]) -> PlanningInput:
-    """`given` in these blocks alone, without workloads that are idle in all of them."""
+def only_blocks(instance: PlanningInput, blocks: Sequence[int]) -> PlanningInput:
+    """`instance` in these blocks alone, without workloads that are idle in all of them."""
     demands = {}
-    for name, demand in given.schedule.demands.items():
+    for name, demand in instance.schedule.demands.items():
         peak, mean = (tuple(rates[t] for t in blocks) for rates in (demand.peak, demand.mean))
         if any(peak):
             demands[name] = replace(demand, peak=peak, mean=mean)
-    kept = tuple(given.schedule.blocks[t] for t in blocks)
-    schedule = replace(given.schedule, blocks=kept, demands=demands, block_by_hour=())
-    there = replace(given, schedule=schedule)
-    return only_workloads(there, demands, given.candidates.candidates)
+    kept = tuple(instance.schedule.blocks[t] for t in blocks)
+    schedule = replace(instance.schedule, blocks=kept, demands=demands, block_by_hour=())
+    there = replace(instance, schedule=schedule)
+    return only_workloads(there, demands, instance.candidates.candidates)

@@ -23,13 +23,13 @@ SECONDS = 5.0
 Shares = dict[tuple[Candidate, int, int], pulp.LpVariable]
 
 
-def balanced(given: PlanningInput, solution: FleetSolution) -> FleetSolution:
+def balanced(instance: PlanningInput, solution: FleetSolution) -> FleetSolution:
     """The same fleet with the load spread evenly; unchanged where HiGHS has no answer."""
     lp = pulp.LpProblem("balance", pulp.LpMinimize)
     shares: Shares = {}
     busiest = []
-    for w in given.problem.workloads:
-        demand = given.schedule.demands[w.name]
+    for w in instance.problem.workloads:
+        demand = instance.schedule.demands[w.name]
         if len(demand.classes) == 1:
             continue
         for t, peak in enumerate(demand.peak):
@@ -39,7 +39,7 @@ def balanced(given: PlanningInput, solution: FleetSolution) -> FleetSolution:
                 if k.workload == w.name and units[t]
             }
             if peak > 0 and len(on) > 1:
-                busiest.append(_add_block(lp, given, solution, on, t, shares))
+                busiest.append(_add_block(lp, instance, solution, on, t, shares))
     if not busiest:
         return solution
     lp.setObjective(expression(dict.fromkeys(busiest, 1.0)))
@@ -52,7 +52,7 @@ def balanced(given: PlanningInput, solution: FleetSolution) -> FleetSolution:
 
 def _add_block(
     lp: pulp.LpProblem,
-    given: PlanningInput,
+    instance: PlanningInput,
     solution: FleetSolution,
     on: dict[Candidate, int],
     t: int,
@@ -60,7 +60,7 @@ def _add_block(
 ) -> pulp.LpVariable:
     """The rows of one workload in one block; the column of its highest utilization."""
     workload = next(iter(on)).workload
-    demand = given.schedule.demands[workload]
+    demand = instance.schedule.demands[workload]
     highest = lp.add_variable(f"u{len(lp.variables()):06d}", 0, None)
     work: dict[Candidate, dict[pulp.LpVariable, float]] = {
         k: {highest: -float(units)} for k, units in on.items()

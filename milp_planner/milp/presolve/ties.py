@@ -45,11 +45,11 @@ MOST_ITERATIONS = 50_000
 Preference = tuple[int, int, tuple[tuple[str, tuple[int, ...]], ...]]
 
 
-def preference(given: PlanningInput, plan: Plan) -> Preference:
+def preference(instance: PlanningInput, plan: Plan) -> Preference:
     """What ties are broken by, in plain arithmetic: the least of equal plans is preferred."""
     names = []
     for p in plan.purchases:
-        elastic = is_elastic(given.problem, p.candidate)
+        elastic = is_elastic(instance.problem, p.candidate)
         units = p.units_by_block if elastic else p.units_by_block[:1]
         names.append((p.candidate.id, tuple(-n for n in units)))
     return plan.gpus, len(plan.providers), tuple(sorted(names))

@@ -29,16 +29,16 @@ MOST_ROOM = 20_000
 """Units of one candidate beyond which none are looked for: as a big-M they would leak."""
 
 
-def is_guessed(given: PlanningInput) -> bool:
+def is_guessed(instance: PlanningInput) -> bool:
     """True where demand does not bound the units that an optimal plan can want."""
-    return any(unbounded(given))
+    return any(unbounded(instance))
 
 
 def room_for_score(fleet: Fleet, score: float) -> dict[Candidate, int]:
     """Higher bounds for what a plan that scores no more could hold more units of."""
     paid_for = {}
     for k in _units_of(fleet):
-        usd = least_usd(fleet.given, k)
+        usd = least_usd(fleet.instance, k)
         paid_for[k] = MOST_ROOM if usd <= 0 else math.floor(score * (1 + SNAP) / usd)
     return _higher(fleet, paid_for)
 
@@ -61,7 +61,7 @@ def _higher(fleet: Fleet, wanted: Mapping[Candidate, int]) -> dict[Candidate, in
 
 def _most_allowed(fleet: Fleet, k: Candidate) -> int:
     """The most units of `k` that the rules leave."""
-    left = (rule.leaves(fleet.given, k) for rule in rules_of(fleet.problem))
+    left = (rule.leaves(fleet.instance, k) for rule in rules_of(fleet.problem))
     return math.floor(min(MOST_ROOM, *left))
 
 

@@ -95,17 +95,17 @@ def rules_of(problem: Problem) -> tuple[Rule, ...]:
     return (*CONSTRAINTS, *problem.rules)
 
 
-def judges_of(given: PlanningInput) -> tuple[Rule | CostTerm, ...]:
+def judges_of(instance: PlanningInput) -> tuple[Rule | CostTerm, ...]:
     """The rules and cost terms that stand-ins must be held to: those in force."""
-    keys = set_keys(given.problem)
-    rules = (*rules_of(given.problem), *DECIDED_BEFORE)
+    keys = set_keys(instance.problem)
+    rules = (*rules_of(instance.problem), *DECIDED_BEFORE)
     binding = [rule for rule in rules if rule.always or not rule.keys or rule.keys & keys]
     owed = [term for term in COST_TERMS if not term.keys or term.keys & keys]
     return (*binding, *owed)
 
 
 def standing_of(
-    given: PlanningInput, k: Candidate, judges: tuple[Rule | CostTerm, ...]
+    instance: PlanningInput, k: Candidate, judges: tuple[Rule | CostTerm, ...]
 ) -> Standing:
     """All that counts of a candidate when another one is to stand in for it."""
     same: list[object] = []
@@ -113,7 +113,7 @@ def standing_of(
     uses: list[float] = []
     stock = None
     for judge in judges:
-        one = judge.standing(given, k)
+        one = judge.standing(instance, k)
         same.append(one.same)
         gives += one.gives
         uses += one.uses
@@ -140,13 +140,13 @@ def sets_unknown_keys(problem: Problem) -> bool:
     return bool(unknown and unknown & set_keys(problem))
 
 
-def limits_of(given: PlanningInput) -> tuple[LimitInForce, ...]:
+def limits_of(instance: PlanningInput) -> tuple[LimitInForce, ...]:
     """Every limit in force: those nearest to a user's wishes first, money last."""
-    order = [w.name for w in given.problem.workloads]
+    order = [w.name for w in instance.problem.workloads]
     found = [
         (rule, limit)
-        for rule in (*rules_of(given.problem), *DECIDED_BEFORE)
-        for limit in rule.loosened(given)
+        for rule in (*rules_of(instance.problem), *DECIDED_BEFORE)
+        for limit in rule.loosened(instance)
     ]
 
     def nearness(pair: tuple[Rule, LimitInForce]) -> tuple[int, int]:
@@ -157,6 +157,6 @@ def limits_of(given: PlanningInput) -> tuple[LimitInForce, ...]:
     return tuple(limit for _, limit in sorted(found, key=nearness))
 
 
-def unbounded(given: PlanningInput) -> Iterator[Rule]:
+def unbounded(instance: PlanningInput) -> Iterator[Rule]:
     """The rules that may ask for any number of units."""
-    return (rule for rule in rules_of(given.problem) if rule.is_unbounded(given))
+    return (rule for rule in rules_of(instance.problem) if rule.is_unbounded(instance))

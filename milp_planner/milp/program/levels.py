@@ -36,19 +36,21 @@ class Splits:
         return sum(map(len, (*self.edges.values(), *self.tangents.values())))
 
 
-def utilization_levels(given: PlanningInput, splits: Splits) -> dict[str, tuple[Level, ...]]:
+def utilization_levels(instance: PlanningInput, splits: Splits) -> dict[str, tuple[Level, ...]]:
     """The levels of every workload: one, unless a penalty tells utilizations apart."""
     return {
-        w.name: tuple(_levels(given, w, splits.edges.get(w.name, ())))
-        for w in given.problem.workloads
+        w.name: tuple(_levels(instance, w, splits.edges.get(w.name, ())))
+        for w in instance.problem.workloads
     }
 
 
-def _levels(given: PlanningInput, workload: Workload, splits: Iterable[float]) -> Iterable[Level]:
-    highest = utilization_limit(given.problem, workload)
-    penalties = given.problem.policy.active_penalties
+def _levels(
+    instance: PlanningInput, workload: Workload, splits: Iterable[float]
+) -> Iterable[Level]:
+    highest = utilization_limit(instance.problem, workload)
+    penalties = instance.problem.policy.active_penalties
     edges: set[float] = set()
-    if can_overload(given.problem, workload) and not is_ramp_convex(given, workload):
+    if can_overload(instance.problem, workload) and not is_ramp_convex(instance, workload):
         assert penalties.overload is not None
         edges |= {penalties.overload.above, *splits}
     if penalties.strict_latency is not None and is_strict(penalties, workload):
@@ -57,13 +59,13 @@ def _levels(given: PlanningInput, workload: Workload, splits: Iterable[float]) -
     return map(Level, [0.0, *ceilings], ceilings)
 
 
-def ramp_tangents(given: PlanningInput, splits: Splits) -> dict[str, tuple[float, ...]]:
+def ramp_tangents(instance: PlanningInput, splits: Splits) -> dict[str, tuple[float, ...]]:
     """Utilizations at which a workload's ramp has a tangent: evenly spread ones, and the splits."""
     tangents = {}
-    ramp = given.problem.policy.active_penalties.overload
-    for w in given.problem.workloads:
-        if ramp is not None and can_overload(given.problem, w):
-            width = utilization_limit(given.problem, w) - ramp.above
+    ramp = instance.problem.policy.active_penalties.overload
+    for w in instance.problem.workloads:
+        if ramp is not None and can_overload(instance.problem, w):
+            width = utilization_limit(instance.problem, w) - ramp.above
             steps = range(FIRST_TANGENTS)
             first = {ramp.above + width * step / (FIRST_TANGENTS - 1) for step in steps}
             tangents[w.name] = tuple(sorted(first | splits.tangents.get(w.name, set())))

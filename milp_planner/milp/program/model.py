@@ -81,24 +81,24 @@ class FleetModel:
 
 
 def build_model(
-    given: PlanningInput,
+    instance: PlanningInput,
     candidates: tuple[Candidate, ...],
     splits: Splits | None = None,
     rules: Sequence[Rule] | None = None,
     room: Mapping[Candidate, int] | None = None,
 ) -> FleetModel:
-    """The program of `given` over `candidates`, under the given rules; default: all of them.
+    """The program of `instance` over `candidates`, under the given rules; default: all of them.
 
     `splits` says where the overload ramp is charged exactly, `room` how many units of a candidate
     there may be at least. Raises OutOfTime when time is up before it is built.
     """
     splits = splits or Splits()
     lp = pulp.LpProblem("fleet", pulp.LpMinimize)
-    rules = rules_of(given.problem) if rules is None else rules
-    levels = utilization_levels(given, splits)
-    fleet = add_variables(lp, given, candidates, levels, room or {}, rules)
-    fleet.tangents = ramp_tangents(given, splits)
-    for rule in checked(rules_of(given.problem)):
+    rules = rules_of(instance.problem) if rules is None else rules
+    levels = utilization_levels(instance, splits)
+    fleet = add_variables(lp, instance, candidates, levels, room or {}, rules)
+    fleet.tangents = ramp_tangents(instance, splits)
+    for rule in checked(rules_of(instance.problem)):
         rule.columns(fleet)
     costs = cost_terms(fleet)
     lp.setObjective(expression(merged(costs.values())))

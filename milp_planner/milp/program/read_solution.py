@@ -64,26 +64,26 @@ def objective_value(model: FleetModel, values: Mapping[str, float]) -> float:
     return sum(coefficient * cleaned[column] for column, coefficient in model.objective.items())
 
 
-def without_noise(given: PlanningInput, solution: FleetSolution) -> FleetSolution:
+def without_noise(instance: PlanningInput, solution: FleetSolution) -> FleetSolution:
     """The fleet with shortfalls of what the units cannot carry, to the last digit.
 
     A stage is held within a solver's tolerance, which shows in the shortfall of the plan. With one
     class what is left unserved can be said exactly; a priced shortfall is left as it was priced.
     """
-    priced = given.problem.policy.active_penalties.shortfall is not None
+    priced = instance.problem.policy.active_penalties.shortfall is not None
     exact = dict(solution.shortfalls)
     for (w, q, t), share in solution.shortfalls.items():
-        if not priced and len(given.schedule.demands[w].classes) == 1:
-            lacking = max(0.0, 1 - _carried(given, solution, w, t))
+        if not priced and len(instance.schedule.demands[w].classes) == 1:
+            lacking = max(0.0, 1 - _carried(instance, solution, w, t))
             if abs(share - lacking) <= NOISE:
                 exact[w, q, t] = lacking
     return replace(solution, shortfalls=exact)
 
 
-def _carried(given: PlanningInput, solution: FleetSolution, workload: str, t: int) -> float:
+def _carried(instance: PlanningInput, solution: FleetSolution, workload: str, t: int) -> float:
     """The share of a one-class workload's peak that its fleet can serve at most."""
-    limit = utilization_limit(given.problem, given.problem.workload(workload))
-    peak = given.schedule.demands[workload].peak[t]
+    limit = utilization_limit(instance.problem, instance.problem.workload(workload))
+    peak = instance.schedule.demands[workload].peak[t]
     units = (
         limit * k.mix_requests_per_second * on[t] / peak
         for k, on in solution.units.items()

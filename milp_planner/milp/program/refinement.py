@@ -60,9 +60,9 @@ def charges_by_utilization(model: FleetModel) -> bool:
 
 def tolerance_usd(model: FleetModel) -> float:
     """How close the program and the plan must come."""
-    given = model.fleet.given
+    instance = model.fleet.instance
     convex = all(
-        is_ramp_convex(given, given.problem.workload(name)) for name in model.fleet.overload
+        is_ramp_convex(instance, instance.problem.workload(name)) for name in model.fleet.overload
     )
     return TOLERANCE_USD if convex else LEVEL_TOLERANCE_USD
 

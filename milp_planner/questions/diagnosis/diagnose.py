@@ -30,18 +30,18 @@ MOST_PAIRS = 120
 
 
 def diagnosis_of(
-    given: PlanningInput, settings: Settings, provenance: Provenance, brief: Reason
+    instance: PlanningInput, settings: Settings, provenance: Provenance, brief: Reason
 ) -> Diagnosis:
     """What stands in the way of a plan, within the settings' time limit.
 
     `brief` is the reason known before it, which stands unless a better one is found.
     """
-    names = tuple(stranded(given))
+    names = tuple(stranded(instance))
     exact = replace(settings, gap=0.0)
-    search = _Diagnosing(Trials(Resolver(given, exact, provenance)), limits_of(given))
+    search = _Diagnosing(Trials(Resolver(instance, exact, provenance)), limits_of(instance))
     found = search.run(Diagnosis(brief))
-    found = replace(found, headline=_headline(found, given))
-    return replace(found, fits=tuple(fit for name in names for fit in fits_of(given, name)))
+    found = replace(found, headline=_headline(found, instance))
+    return replace(found, fits=tuple(fit for name in names for fit in fits_of(instance, name)))
 
 
 @dataclass
@@ -157,7 +157,7 @@ def _free(limits: Sequence[LimitInForce]) -> list[Patch]:
     return [limit.free for limit in limits]
 
 
-def _headline(found: Diagnosis, given: PlanningInput) -> Reason:
+def _headline(found: Diagnosis, instance: PlanningInput) -> Reason:
     """The one reason to begin with: what was known before, or what the search for it found."""
     if not isinstance(found.headline, NoFleet):
         return found.headline
@@ -165,7 +165,7 @@ def _headline(found: Diagnosis, given: PlanningInput) -> Reason:
         return LimitInTheWay(*found.conflict[0])
     if found.conflict or found.changes or found.not_reached:
         return found.headline
-    stocked = any(_has_stock(k) for k in given.candidates.candidates)
+    stocked = any(_has_stock(k) for k in instance.candidates.candidates)
     return CatalogTooSmall() if stocked else found.headline
 
 

@@ -13,26 +13,26 @@ from milp_planner.serving.operating_point import Rejection
 from milp_planner.serving.rates.throughput import ServingModel
 
 
-def fits_of(given: PlanningInput, workload: str) -> tuple[Misfit, ...]:
+def fits_of(instance: PlanningInput, workload: str) -> tuple[Misfit, ...]:
     """Per GPU type that may be used, and replica size, why it cannot serve the workload.
 
     Of several precisions and request classes the nearest failure stands. Empty where rates are
     nominal: then the reasons of the offerings say it all.
     """
-    if given.problem.workload(workload).rates is not None:
+    if instance.problem.workload(workload).rates is not None:
         return ()
     rates = Rates(
-        given.catalog,
-        ServingModel(given.catalog),
-        given.problem,
-        given.problem.workload(workload),
-        given.schedule.demands[workload],
+        instance.catalog,
+        ServingModel(instance.catalog),
+        instance.problem,
+        instance.problem.workload(workload),
+        instance.schedule.demands[workload],
     )
     if rates.raw:
         return ()
     most: dict[str, int] = {}
-    for offering in given.catalog.offerings:
-        if not excluded_by(given.problem.limits, offering):
+    for offering in instance.catalog.offerings:
+        if not excluded_by(instance.problem.limits, offering):
             most[offering.gpu] = max(most.get(offering.gpu, 0), offering.gpus_per_unit)
     found = [best for gpu, gpus in most.items() for best in _nearest_on(rates, gpu, gpus)]
     return tuple(fit for _, fit in sorted(found, key=lambda pair: (pair[0], *_name(pair[1]))))

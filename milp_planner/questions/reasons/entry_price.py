@@ -102,8 +102,8 @@ def _mine(plan: Plan, wanted: Wanted) -> Iterator[Purchase]:
 
 
 def _forced_at(resolver: Resolver, required: Required, factor: float) -> Plan | None:
-    given = repriced(resolver.given, required.wanted, factor)
-    return resolver.answer_of(given, required).plan
+    instance = repriced(resolver.instance, required.wanted, factor)
+    return resolver.answer_of(instance, required).plan
 
 
 def _most_used(plan: Plan, wanted: Wanted) -> Purchase:
@@ -137,7 +137,7 @@ def _uses_at(resolver: Resolver, wanted: Wanted, factor: float) -> bool | None:
     """Whether the best plan uses it at a factor on its price; None when that is not known."""
     if factor <= 0:
         return None
-    answer = resolver.answer_of(repriced(resolver.given, wanted, factor))
+    answer = resolver.answer_of(repriced(resolver.instance, wanted, factor))
     if answer.plan is None or answer.status is not Status.OPTIMAL:
         return None
     return any(True for _ in _mine(answer.plan, wanted))

@@ -211,10 +211,10 @@ def explain(
             check_text(name, value)
     subject = _subject(catalog, offering, gpu, provider)
     began = began_s()
-    given = prepare(problem, catalog)
+    instance = prepare(problem, catalog)
     settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver, began=began)
-    resolver = Resolver(given, settings, provenance_of(given, settings))
-    return _Explaining(resolver, subject, tuple(_refusals(given, subject))).run()
+    resolver = Resolver(instance, settings, provenance_of(instance, settings))
+    return _Explaining(resolver, subject, tuple(_refusals(instance, subject))).run()
 
 
 def _subject(
@@ -235,10 +235,10 @@ def _subject(
     return Subject(kind, name)
 
 
-def _refusals(given: PlanningInput, subject: Subject) -> Iterator[Refusal]:
+def _refusals(instance: PlanningInput, subject: Subject) -> Iterator[Refusal]:
     """Reasons why offerings of the subject were turned down, the commonest first."""
     found: dict[tuple[str, str], list[str]] = {}
-    for row in given.candidates.turned_down:
+    for row in instance.candidates.turned_down:
         o = row.offering
         if subject.matches(o.id, getattr(o, "gpu", ""), o.provider):
             found.setdefault((row.workload, row.reason), []).append(o.id)
@@ -264,12 +264,12 @@ class _Explaining:
         if answer.plan is None:
             plan = solve(
                 self.resolver.problem,
-                self.resolver.given.catalog,
+                self.resolver.instance.catalog,
                 time_limit_s=max(self.resolver.seconds_left, 0.01),
                 alternatives=0,
             )
             return self._why(Verdict.NO_PLAN, plan)
-        mine = [k for k in self.resolver.given.candidates.candidates if self.wanted(k)]
+        mine = [k for k in self.resolver.instance.candidates.candidates if self.wanted(k)]
         if not mine:
             return self._why(Verdict.TURNED_DOWN, answer.plan)
         use = _best_use(self.resolver.problem, mine)
@@ -281,8 +281,8 @@ class _Explaining:
         return WhyNot(str(self.subject), verdict, plan, self.refusals, **known)
 
     def _used(self, plan: Plan, use: BestUse) -> WhyNot:
-        given = only_candidates(self.resolver.given, lambda k: not self.wanted(k))
-        without = self.resolver.answer_of(given, break_ties=True)
+        instance = only_candidates(self.resolver.instance, lambda k: not self.wanted(k))
+        without = self.resolver.answer_of(instance, break_ties=True)
         if without.status is Status.NO_PLAN:
             late = (NotReached.WITHOUT_IT,)
             return self._why(Verdict.USED, plan, best_use=use, not_reached=late)
@@ -292,7 +292,7 @@ class _Explaining:
     def _unused(self, plan: Plan, use: BestUse) -> WhyNot:
         is_short = served_share(plan) < 1  # then plans differ in what they serve as well
         required = Required(self.wanted, None if is_short else score_of(plan))
-        forced = self.resolver.answer_of(self.resolver.given, required)
+        forced = self.resolver.answer_of(self.resolver.instance, required)
         if forced.status is Status.NO_PLAN:
             late = (NotReached.FORCED_IN,)
             return self._why(Verdict.NOT_REACHED, plan, best_use=use, not_reached=late)
@@ -319,7 +319,7 @@ class _Explaining:
         """Of what no plan needs at today's price: whether a plan within the limits may have it."""
         if price is not None:
             return Verdict.IMPOSSIBLE
-        extra = self.resolver.answer_of(self.resolver.given, Required(self.wanted))
+        extra = self.resolver.answer_of(self.resolver.instance, Required(self.wanted))
         return Verdict.IMPOSSIBLE if extra.plan is None else Verdict.IDLE
 
 

@@ -177,9 +177,9 @@ def budget_frontier(
     short = problem.limits.budget.when_short if problem.limits.budget else "fail"
     ask = when_short if short == "fail" else short
     began = began_s()
-    given = prepare(with_budget(problem, high_usd, ask), catalog)
+    instance = prepare(with_budget(problem, high_usd, ask), catalog)
     settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver, began=began)
-    resolver = Resolver(given, settings, provenance_of(given, settings))
+    resolver = Resolver(instance, settings, provenance_of(instance, settings))
     smallest = smallest_budget(resolver)
     found: list[BudgetStep] = []
     unfinished: Unfinished | None = None
@@ -220,7 +220,7 @@ def _downwards(
             reason = FrontierEnd.OTHER_LIMITS if infeasible else FrontierEnd.TIME_LIMIT
             yield Unfinished(reason, budget)
             return
-        step = _step(resolver.given, answer.plan, budget)
+        step = _step(resolver.instance, answer.plan, budget)
         yield step
         if step.budget_usd <= low_usd or budget <= low_usd:
             return
@@ -247,7 +247,7 @@ def _resolution(usd: float) -> float:
     return max(CENT, BUDGET_TOLERANCE * usd)
 
 
-def _step(given: PlanningInput, plan: Plan, budget_usd: float) -> BudgetStep:
+def _step(instance: PlanningInput, plan: Plan, budget_usd: float) -> BudgetStep:
     cash = cash_of(plan)
     spends_all = cash > budget_usd - 2 * _resolution(budget_usd)
     per_token = any(p.candidate.mode.per_token for p in plan.purchases)
@@ -256,7 +256,7 @@ def _step(given: PlanningInput, plan: Plan, budget_usd: float) -> BudgetStep:
         budget_usd=cash,
         served_share=served_share(plan),
         shares={w.name: 1 - w.shortfall_share for w in plan.workloads},
-        requests_share=requests_share(given, plan),
+        requests_share=requests_share(instance, plan),
         score_usd=score_of(plan),
         fleet=fleet_line(plan),
         is_step=not (spends_all and per_token and short),
@@ -287,22 +287,22 @@ def next_step(resolver: Resolver, plan: Plan, most_usd: float) -> BudgetStep | N
     budget = problem.limits.budget
     assert budget is not None
     free = cash_only(with_budget(problem, most_usd + _resolution(most_usd), budget.when_short))
-    given = replace(resolver.given, problem=free)
+    instance = replace(resolver.instance, problem=free)
     cheapest: float | None = None
-    for held in _improvements(given, plan):
-        cash = _least_cash(resolver, given, held)
+    for held in _improvements(instance, plan):
+        cash = _least_cash(resolver, instance, held)
         if cash is not None and (cheapest is None or cash < cheapest):
             cheapest = cash
     if cheapest is None:
         return None
     better = best_within(resolver, cheapest + CENT / 2, most_usd).plan
-    return None if better is None else _step(given, better, cash_of(better) + CENT)
+    return None if better is None else _step(instance, better, cash_of(better) + CENT)
 
 
-def _improvements(given: PlanningInput, plan: Plan) -> Iterator[Held]:
+def _improvements(instance: PlanningInput, plan: Plan) -> Iterator[Held]:
     held: Held = ()
-    for stage in stages_of(given.problem):
-        reached = unserved_share(given, plan, stage)
+    for stage in stages_of(instance.problem):
+        reached = unserved_share(instance, plan, stage)
         if reached > LEAST_GAIN:
             yield (*held, (stage, reached - LEAST_GAIN))
         elif reached > SHARE_TOLERANCE:
@@ -310,36 +310,36 @@ def _improvements(given: PlanningInput, plan: Plan) -> Iterator[Held]:
         held = (*held, (stage, reached))
 
 
-def _least_cash(resolver: Resolver, given: PlanningInput, held: Held) -> float | None:
-    plan = resolver.optimizer(given).best(Query(held=held)).plan
+def _least_cash(resolver: Resolver, instance: PlanningInput, held: Held) -> float | None:
+    plan = resolver.optimizer(instance).best(Query(held=held)).plan
     return None if plan is None else cash_of(plan)
 
 
-def requests_share(given: PlanningInput, plan: Plan) -> float:
+def requests_share(instance: PlanningInput, plan: Plan) -> float:
     """The share of the month's requests that a plan serves, all workloads together."""
     names = tuple(w.name for w in plan.workloads)
-    return 1 - unserved_share(given, plan, Stage("unserved", names))
+    return 1 - unserved_share(instance, plan, Stage("unserved", names))
 
 
-def unserved_share(given: PlanningInput, plan: Plan, stage: Stage) -> float:
+def unserved_share(instance: PlanningInput, plan: Plan, stage: Stage) -> float:
     """What the stage measures of a plan: the worst share of the peak, or the share of the month."""
     if stage.kind == "worst":
         return max(w.shortfall_share for w in plan.workloads if w.name in stage.workloads)
-    served = _served_requests(given, plan, stage.workloads)
+    served = _served_requests(instance, plan, stage.workloads)
     asked = sum(
-        given.schedule.requests_per_month(name, t)
+        instance.schedule.requests_per_month(name, t)
         for name in stage.workloads
         for t in range(len(plan.blocks))
     )
     return max(0.0, 1 - served / asked) if asked else 0.0
 
 
-def _served_requests(given: PlanningInput, plan: Plan, workloads: Sequence[str]) -> float:
+def _served_requests(instance: PlanningInput, plan: Plan, workloads: Sequence[str]) -> float:
     """Requests per month that the plan serves of these workloads."""
     return sum(
         r.share
         * r.request_class.share
-        * given.schedule.requests_per_month(r.candidate.workload, plan.blocks.index(r.block))
+        * instance.schedule.requests_per_month(r.candidate.workload, plan.blocks.index(r.block))
         for r in plan.routes
         if r.candidate.workload in workloads
     )

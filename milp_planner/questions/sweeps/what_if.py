@@ -270,7 +270,7 @@ def _smallest_budgets(
     scenarios: Sequence[Scenario],
     catalog: Catalog,
     how: How,
-    given: PlanningInput | None,
+    instance: PlanningInput | None,
 ) -> list[float | None]:
     """The least cash that serves everything, for every budget scenario; the same one once."""
     known: dict[str, float | None] = {}
@@ -278,7 +278,7 @@ def _smallest_budgets(
     for scenario in scenarios:
         others = replace(scenario, budget_usd=None, name="", settings={})
         if scenario.budget_usd is not None and repr(others) not in known:
-            known[repr(others)] = _smallest_budget(problem, others, catalog, how, given)
+            known[repr(others)] = _smallest_budget(problem, others, catalog, how, instance)
         found.append(known.get(repr(others)) if scenario.budget_usd is not None else None)
     return found
 
@@ -291,8 +291,8 @@ def _smallest_budget(
     known: PlanningInput | None,
 ) -> float | None:
     try:
-        given = prepare(*scenario.applied(problem, catalog), known)
-        return smallest_budget(_resolver(given, how))
+        instance = prepare(*scenario.applied(problem, catalog), known)
+        return smallest_budget(_resolver(instance, how))
     except PlannerError:
         return None  # the rows themselves will say why
 
@@ -315,8 +315,8 @@ def run_scenario(
     if how.cancel is not None and how.cancel.is_set():
         return replace(row, status=RowStatus.NO_PLAN, error="stopped early")
     try:
-        given = prepare(*scenario.applied(problem, catalog), known)
-        row = _solved(given, scenario, how, smallest_usd)
+        instance = prepare(*scenario.applied(problem, catalog), known)
+        row = _solved(instance, scenario, how, smallest_usd)
     except PlannerError as error:
         text = " ".join(str(error).split())
         row = replace(row, error=text, is_solver_failure=isinstance(error, SolverError))
@@ -324,28 +324,28 @@ def run_scenario(
 
 
 def _solved(
-    given: PlanningInput, scenario: Scenario, how: How, smallest_usd: float | None
+    instance: PlanningInput, scenario: Scenario, how: How, smallest_usd: float | None
 ) -> WhatIfRow:
-    plan = solve_prepared(given, _settings(given, how))
+    plan = solve_prepared(instance, _settings(instance, how))
     row = _row(scenario, plan)
     if scenario.budget_usd is None and not scenario.compares_per_token:
         return row
-    resolver = _resolver(given, how)
+    resolver = _resolver(instance, how)
     if scenario.budget_usd is not None:
         row = _with_next_step(row, plan, resolver, smallest_usd)
     if scenario.compares_per_token:
-        row = replace(row, split=split(resolver, given.problem, plan))
+        row = replace(row, split=split(resolver, instance.problem, plan))
     return row
 
 
-def _resolver(given: PlanningInput, how: How) -> Resolver:
-    settings = _settings(given, how)
-    return Resolver(given, settings, provenance_of(given, settings))
+def _resolver(instance: PlanningInput, how: How) -> Resolver:
+    settings = _settings(instance, how)
+    return Resolver(instance, settings, provenance_of(instance, settings))
 
 
-def _settings(given: PlanningInput, how: How) -> Settings:
+def _settings(instance: PlanningInput, how: How) -> Settings:
     return settings_of(
-        given.problem,
+        instance.problem,
         time_limit_s=how.time_limit_s,
         gap=how.gap,
         solver=how.solver,
@@ -373,7 +373,7 @@ def _row(scenario: Scenario, plan: Plan) -> WhatIfRow:
 def _with_next_step(
     row: WhatIfRow, plan: Plan, resolver: Resolver, smallest_usd: float | None
 ) -> WhatIfRow:
-    share = requests_share(resolver.given, plan) if plan.status.has_plan else None
+    share = requests_share(resolver.instance, plan) if plan.status.has_plan else None
     row = replace(row, smallest_budget_usd=smallest_usd, requests_share=share)
     is_short = any(w.shortfall_share for w in plan.workloads)
     if smallest_usd is None or plan.status is not Status.OPTIMAL or not is_short:

@@ -75,7 +75,7 @@ class _Fleet:
     """The plan as exact numbers."""
 
     def __init__(self, given: PlanningInput, plan: Plan) -> None:
-        self.given, self.problem, self.plan = given, given.problem, plan
+        self.instance, self.problem, self.plan = given, given.problem, plan
         self.blocks = range(len(given.schedule.blocks))
         self.hours = [exact(block.hours) for block in given.schedule.blocks]
         self.units = {
@@ -96,7 +96,7 @@ class _Fleet:
         self.used = {*self.units, *(k for k, _, _ in self.share)}
 
     def demand(self, name: str):
-        return self.given.schedule.demands[name]
+        return self.instance.schedule.demands[name]
 
     def busy(self, name: str) -> list[int]:
         return [t for t in self.blocks if self.demand(name).peak[t] > 0]
@@ -325,7 +325,7 @@ def _costs(fleet: _Fleet, checked: Checked) -> None:
         - exact(prices.usd_per_unit_removed) * sum(d for d in changes if d < 0),
         **dict.fromkeys(("overload", "scaling", "strict_latency", "shortfall"), Fraction(0)),
     }
-    for name in fleet.given.schedule.demands:
+    for name in fleet.instance.schedule.demands:
         _penalties(fleet, name, checked)
 
 

@@ -26,12 +26,12 @@ class Overload(Penalty):
             return {}
         return dict.fromkeys(fleet.overload.values(), ramp.usd_at_full_load)
 
-    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         """All candidates of a workload run at the same utilization."""
         return FREE
 
-    def workload_usd(self, given: PlanningInput, workload: str, usage: Usage) -> float:
-        return overload_usd(given.problem.policy.active_penalties, usage.utilization)
+    def workload_usd(self, instance: PlanningInput, workload: str, usage: Usage) -> float:
+        return overload_usd(instance.problem.policy.active_penalties, usage.utilization)
 
 
 def overload_usd(penalties: Penalties, utilization: float) -> float:

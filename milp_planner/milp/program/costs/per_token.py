@@ -24,22 +24,22 @@ class PerToken(CashTerm):
             if k.mode.per_token
         }
 
-    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         return FREE
 
     def purchase_usd(
-        self, given: PlanningInput, purchase: Purchase, routes: Sequence[Route]
+        self, instance: PlanningInput, purchase: Purchase, routes: Sequence[Route]
     ) -> float:
         """Requests served times their price."""
         k = purchase.candidate
         if not k.mode.per_token:
             return 0.0
-        demand = given.schedule.demands[k.workload]
+        demand = instance.schedule.demands[k.workload]
         prices = dict(zip((q.name for q in demand.classes), k.usd_per_request, strict=True))
         total = 0.0
         for route in routes:
             if route.candidate is k:
-                t = given.schedule.blocks.index(route.block)
+                t = instance.schedule.blocks.index(route.block)
                 requests = demand.mean[t] * route.block.hours * SECONDS_PER_HOUR
                 volume = requests * route.request_class.share * route.share
                 total += volume * prices[route.request_class.name]

@@ -29,14 +29,14 @@ class Rent(CashTerm):
                 terms[units] = month * k.usd_per_hour
         return terms
 
-    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         return FREE
 
-    def usd_per_unit_hour(self, given: PlanningInput, k: Candidate) -> float:
+    def usd_per_unit_hour(self, instance: PlanningInput, k: Candidate) -> float:
         return k.usd_per_hour
 
     def purchase_usd(
-        self, given: PlanningInput, purchase: Purchase, routes: Sequence[Route]
+        self, instance: PlanningInput, purchase: Purchase, routes: Sequence[Route]
     ) -> float:
         return rent_usd(purchase)
 

@@ -25,14 +25,14 @@ class Scaling(Penalty):
             return {}
         return {extra: penalty.usd_per_gpu for extra in fleet.extra_gpus.values()}
 
-    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         """A stand-in has no more GPUs."""
-        if given.problem.policy.active_penalties.scaling is None:
+        if instance.problem.policy.active_penalties.scaling is None:
             return FREE
         return Standing(uses=(float(k.gpus_per_unit),))
 
-    def workload_usd(self, given: PlanningInput, workload: str, usage: Usage) -> float:
-        penalty = given.problem.policy.active_penalties.scaling
+    def workload_usd(self, instance: PlanningInput, workload: str, usage: Usage) -> float:
+        penalty = instance.problem.policy.active_penalties.scaling
         if penalty is None:
             return 0.0
         return penalty.usd_per_gpu * max(0, usage.most_gpus - penalty.above_gpus)

@@ -25,11 +25,11 @@ class Shortfall(Penalty):
             for (w, q, t), short in fleet.shortfalls.items()
         }
 
-    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         return FREE
 
-    def workload_usd(self, given: PlanningInput, workload: str, usage: Usage) -> float:
-        price = given.problem.policy.active_penalties.shortfall
+    def workload_usd(self, instance: PlanningInput, workload: str, usage: Usage) -> float:
+        price = instance.problem.policy.active_penalties.shortfall
         if price is None:
             return 0.0
         return price.usd_per_million_requests * usage.unserved_requests / TOKENS_PER_MILLION

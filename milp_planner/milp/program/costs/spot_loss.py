@@ -26,15 +26,15 @@ class SpotLoss(CashTerm):
                 add(terms, units, loss * fleet.blocks[t].hours * k.usd_per_hour)
         return terms
 
-    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         return FREE
 
-    def usd_per_unit_hour(self, given: PlanningInput, k: Candidate) -> float:
-        return given.problem.policy.spot_loss * k.usd_per_hour if k.mode.interruptible else 0.0
+    def usd_per_unit_hour(self, instance: PlanningInput, k: Candidate) -> float:
+        return instance.problem.policy.spot_loss * k.usd_per_hour if k.mode.interruptible else 0.0
 
     def purchase_usd(
-        self, given: PlanningInput, purchase: Purchase, routes: Sequence[Route]
+        self, instance: PlanningInput, purchase: Purchase, routes: Sequence[Route]
     ) -> float:
         if not purchase.candidate.mode.interruptible:
             return 0.0
-        return given.problem.policy.spot_loss * rent_usd(purchase)
+        return instance.problem.policy.spot_loss * rent_usd(purchase)

@@ -33,16 +33,16 @@ class StrictLatency(Penalty):
             terms[y] = _level_usd(penalties, workload, fleet.levels[name][level])
         return terms
 
-    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         """All candidates of a workload run at the same utilization."""
         return FREE
 
-    def workload_usd(self, given: PlanningInput, workload: str, usage: Usage) -> float:
-        penalties = given.problem.policy.active_penalties
+    def workload_usd(self, instance: PlanningInput, workload: str, usage: Usage) -> float:
+        penalties = instance.problem.policy.active_penalties
         is_hot = usage.utilization > MEDIUM_BAND * (1 + SNAP)
         if penalties.strict_latency is None or not is_hot:
             return 0.0
-        is_owed = is_strict(penalties, given.problem.workload(workload))
+        is_owed = is_strict(penalties, instance.problem.workload(workload))
         return penalties.strict_latency.usd if is_owed else 0.0
 
 

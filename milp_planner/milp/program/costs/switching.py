@@ -24,13 +24,13 @@ class SwitchingCost(CashTerm):
         terms.update({variable: prices.usd_per_unit_removed for variable in fleet.removed.values()})
         return terms
 
-    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         """A unit is a change, whatever it does."""
-        return Standing(uses=(1.0,)) if tracks_changes(given.problem) else FREE
+        return Standing(uses=(1.0,)) if tracks_changes(instance.problem) else FREE
 
-    def change_usd(self, given: PlanningInput, purchases: Sequence[Purchase]) -> float:
-        prices = given.problem.switching
-        changes = unit_change_of(given, purchases).values()
+    def change_usd(self, instance: PlanningInput, purchases: Sequence[Purchase]) -> float:
+        prices = instance.problem.switching
+        changes = unit_change_of(instance, purchases).values()
         added = sum(delta for delta in changes if delta > 0)
         removed = -sum(delta for delta in changes if delta < 0)
         return prices.usd_per_unit_added * added + prices.usd_per_unit_removed * removed

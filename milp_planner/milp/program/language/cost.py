@@ -43,11 +43,11 @@ class CostTerm:
         """The linear terms of the program."""
         raise NotImplementedError(f"{self.name} says no terms")
 
-    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         """What counts of `k` when another candidate is to stand in for it; asked while in force."""
         return Standing(same=(k.id,))
 
-    def usd_per_unit_hour(self, given: PlanningInput, k: Candidate) -> float:
+    def usd_per_unit_hour(self, instance: PlanningInput, k: Candidate) -> float:
         """What a unit of `k` owes for every hour that it is on."""
         return 0.0
 
@@ -56,12 +56,12 @@ class CashTerm(CostTerm):
     """Money paid."""
 
     def purchase_usd(
-        self, given: PlanningInput, purchase: Purchase, routes: Sequence[Route]
+        self, instance: PlanningInput, purchase: Purchase, routes: Sequence[Route]
     ) -> float:
         """What a purchase owes, USD/month, in plain arithmetic."""
         return 0
 
-    def change_usd(self, given: PlanningInput, purchases: Sequence[Purchase]) -> float:
+    def change_usd(self, instance: PlanningInput, purchases: Sequence[Purchase]) -> float:
         """What the purchases owe together beyond that."""
         return 0
 
@@ -69,6 +69,6 @@ class CashTerm(CostTerm):
 class Penalty(CostTerm):
     """A price on an outcome, shown apart from money paid."""
 
-    def workload_usd(self, given: PlanningInput, workload: str, usage: Usage) -> float:
+    def workload_usd(self, instance: PlanningInput, workload: str, usage: Usage) -> float:
         """What a workload owes, USD/month, in plain arithmetic."""
         raise NotImplementedError(f"{self.name} says no amount")

@@ -71,11 +71,11 @@ class Rule:
         """The rows of the rule."""
         raise NotImplementedError(f"{self.name} says no rows")
 
-    def violations(self, given: PlanningInput, plan: Plan) -> Iterable[str]:
+    def violations(self, instance: PlanningInput, plan: Plan) -> Iterable[str]:
         """What in `plan` breaks the rule, with numbers on both sides."""
         raise NotImplementedError(f"{self.name} checks no plan")
 
-    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         """What counts of `k` when another candidate is to stand in for it; asked while in force."""
         return Standing(same=(k.id,))
 
@@ -83,15 +83,15 @@ class Rule:
         """Units of `k` alone that the rule can ask for, where that is more than the demand does."""
         return 0
 
-    def is_unbounded(self, given: PlanningInput) -> bool:
+    def is_unbounded(self, instance: PlanningInput) -> bool:
         """True where the rule may ask for any number of units, so that cost must bound them."""
         return True
 
-    def leaves(self, given: PlanningInput, k: Candidate) -> float:
+    def leaves(self, instance: PlanningInput, k: Candidate) -> float:
         """The most units of `k` that the rule allows."""
         return math.inf
 
-    def loosened(self, given: PlanningInput) -> Iterable[LimitInForce]:
+    def loosened(self, instance: PlanningInput) -> Iterable[LimitInForce]:
         """What the rule limits, and the steps by which each is loosened."""
         said = (type(self).__doc__ or "in force").strip().splitlines()[0].rstrip(".")
         yield LimitInForce(f"rules.{self.name}", said, {f"rules.{self.name}": None})
@@ -102,11 +102,11 @@ class Structural(Rule):
 
     solved_apart = True
 
-    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         return FREE
 
-    def is_unbounded(self, given: PlanningInput) -> bool:
+    def is_unbounded(self, instance: PlanningInput) -> bool:
         return False
 
-    def loosened(self, given: PlanningInput) -> Iterable[LimitInForce]:
+    def loosened(self, instance: PlanningInput) -> Iterable[LimitInForce]:
         return ()

@@ -77,17 +77,17 @@ def ceil_snapped(value: float) -> int:
     return nearest if abs(value - nearest) <= SNAP * max(1.0, abs(value)) else math.ceil(value)
 
 
-def is_ramp_convex(given: PlanningInput, workload: Workload) -> bool:
+def is_ramp_convex(instance: PlanningInput, workload: Workload) -> bool:
     """True where utilization depends on the units alone: then the ramp is convex in them.
 
     Requests served per token, or left unserved, take load away from the units; utilization is then
     a ratio of two things that vary, and the ramp is charged by level instead.
     """
     return (
-        can_overload(given.problem, workload)
-        and not may_fall_short(given.problem)
+        can_overload(instance.problem, workload)
+        and not may_fall_short(instance.problem)
         and not any(
-            k.mode.per_token and k.workload == workload.name for k in given.candidates.candidates
+            k.mode.per_token and k.workload == workload.name for k in instance.candidates.candidates
         )
     )
 
@@ -103,7 +103,7 @@ class AsksForUnits(Protocol):
 class Fleet:
     """The variables of one program, and the data its rows are written with."""
 
-    given: PlanningInput
+    instance: PlanningInput
     candidates: tuple[Candidate, ...]
     lp: pulp.LpProblem
     levels: Mapping[str, tuple[Level, ...]]
@@ -142,12 +142,12 @@ class Fleet:
     @property
     def problem(self) -> Problem:
         """The question."""
-        return self.given.problem
+        return self.instance.problem
 
     @property
     def blocks(self) -> tuple[TimeBlock, ...]:
         """The time blocks."""
-        return self.given.schedule.blocks
+        return self.instance.schedule.blocks
 
     def serving(self, workload: str) -> list[Candidate]:
         """The candidates of a workload."""
@@ -155,7 +155,7 @@ class Fleet:
 
     def demand(self, workload: str) -> Demand:
         """The workload's demand."""
-        return self.given.schedule.demands[workload]
+        return self.instance.schedule.demands[workload]
 
     def busy(self, workload: str) -> list[int]:
         """Blocks in which the workload has load."""
@@ -169,7 +169,7 @@ class Fleet:
     def volume(self, workload: str, q: int, t: int) -> float:
         """v_qt, requests per month."""
         share = self.demand(workload).classes[q].share
-        return share * self.given.schedule.requests_per_month(workload, t)
+        return share * self.instance.schedule.requests_per_month(workload, t)
 
     def classes(self, workload: str) -> range:
         """Indices of the workload's request classes."""
@@ -226,15 +226,15 @@ class Fleet:
 
 def add_variables(
     lp: pulp.LpProblem,
-    given: PlanningInput,
+    instance: PlanningInput,
     candidates: tuple[Candidate, ...],
     levels: Mapping[str, tuple[Level, ...]],
     room: Mapping[Candidate, int],
     rules: Sequence[AsksForUnits],
 ) -> Fleet:
     """Create the columns that every program has: units, shares and shortfalls."""
-    fleet = Fleet(given, candidates, lp, levels, room=room, rules=rules)
-    for w in given.problem.workloads:
+    fleet = Fleet(instance, candidates, lp, levels, room=room, rules=rules)
+    for w in instance.problem.workloads:
         _add_levels(fleet, w.name)
         for k in checked(fleet.serving(w.name)):
             _add_units(fleet, k)
@@ -288,12 +288,12 @@ def _add_shortfalls(fleet: Fleet, workload: str) -> None:
             fleet.shortfalls[workload, q, t] = fleet.column(meaning, 1, integer=False)
 
 
-def least_usd(given: PlanningInput, k: Candidate) -> float:
+def least_usd(instance: PlanningInput, k: Candidate) -> float:
     """USD/month of a unit of `k` that is on in a single block; for held units, the whole month."""
-    blocks = given.schedule.blocks
-    if not is_elastic(given.problem, k):
+    blocks = instance.schedule.blocks
+    if not is_elastic(instance.problem, k):
         return sum(block.hours for block in blocks) * k.usd_per_hour
-    peaks = given.schedule.demands[k.workload].peak
+    peaks = instance.schedule.demands[k.workload].peak
     busy = (block.hours for block, peak in zip(blocks, peaks, strict=True) if peak > 0)
     return min(busy) * k.usd_per_hour
 

@@ -24,26 +24,26 @@ class AllowedBilling(Rule):
     def rows(self, fleet: Fleet) -> Iterator[Row]:
         return iter(())  # what is ruled out is no candidate
 
-    def violations(self, given: PlanningInput, plan: Plan) -> Iterator[str]:
+    def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
         return iter(())  # `verify` refuses what is no candidate
 
-    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         return FREE
 
-    def is_unbounded(self, given: PlanningInput) -> bool:
+    def is_unbounded(self, instance: PlanningInput) -> bool:
         return False
 
-    def loosened(self, given: PlanningInput) -> Iterator[NameLimit]:
-        allowed = allowed_billings(given.problem)
-        sold = {row.billing for row in given.catalog.offerings}
-        sold |= {row.billing for row in given.catalog.token_prices}
+    def loosened(self, instance: PlanningInput) -> Iterator[NameLimit]:
+        allowed = allowed_billings(instance.problem)
+        sold = {row.billing for row in instance.catalog.offerings}
+        sold |= {row.billing for row in instance.catalog.token_prices}
         others = tuple(b for b in BILLING_MODES if b in sold and b not in allowed)
         path = "limits.billing.allow"
         yield NameLimit(
             path,
             ", ".join(allowed),
             {path: [*allowed, *others]},
-            by_default=not given.problem.limits.billing.allow,
+            by_default=not instance.problem.limits.billing.allow,
             uses=lambda plan: {p.candidate.mode.name for p in plan.purchases} - {*allowed},
             ruled_out=others,
             allowing=lambda names: {path: [*allowed, *names]},

@@ -30,29 +30,29 @@ class BudgetLimit(Rule):
         if budget is not None:
             yield scaled("budget", merged(cash_terms(fleet).values()), LE, budget.usd_per_month)
 
-    def violations(self, given: PlanningInput, plan: Plan) -> Iterator[str]:
-        budget = given.problem.limits.budget
+    def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
+        budget = instance.problem.limits.budget
         cash = plan.cash_usd_per_month or 0.0
         if budget is not None and exceeds(cash, budget.usd_per_month):
             paid, most = usd_shown(cash, 2), usd_shown(budget.usd_per_month, 2)
             yield f"cash is {paid} per month, above the budget of {most}"
 
-    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         """What stands in is never dearer, under any rule."""
         return FREE
 
-    def is_unbounded(self, given: PlanningInput) -> bool:
+    def is_unbounded(self, instance: PlanningInput) -> bool:
         return False
 
-    def leaves(self, given: PlanningInput, k: Candidate) -> float:
+    def leaves(self, instance: PlanningInput, k: Candidate) -> float:
         """Units that the budget pays for, on in a single block each."""
-        budget, usd = given.problem.limits.budget, least_usd(given, k)
+        budget, usd = instance.problem.limits.budget, least_usd(instance, k)
         if budget is None or usd <= 0:
             return math.inf
         return budget.usd_per_month * (1 + SNAP) / usd
 
-    def loosened(self, given: PlanningInput) -> Iterator[CashLimit]:
-        budget = given.problem.limits.budget
+    def loosened(self, instance: PlanningInput) -> Iterator[CashLimit]:
+        budget = instance.problem.limits.budget
         if budget is not None and budget.when_short == "fail":
             path = "limits.budget.usd_per_month"
             said = usd_shown(budget.usd_per_month)

@@ -33,7 +33,7 @@ class ChangeLimit(Rule):
     solved_apart = True
 
     def columns(self, fleet: Fleet) -> None:
-        for current in fleet.given.current_units():
+        for current in fleet.instance.current_units():
             meaning = f"removed[{' '.join(current)}]"
             fleet.removed[current] = fleet.column(meaning, None, integer=False)
         if not tracks_changes(fleet.problem):
@@ -42,7 +42,7 @@ class ChangeLimit(Rule):
             fleet.added[key] = fleet.column(f"added[{' '.join(key)}]", None, integer=False)
 
     def rows(self, fleet: Fleet) -> Iterator[Row]:
-        current = fleet.given.current_units()
+        current = fleet.instance.current_units()
         groups: dict[tuple[str, str, str], list[Candidate]] = {}
         for k in fleet.candidates:
             groups.setdefault(change_key(k), []).append(k)
@@ -59,39 +59,39 @@ class ChangeLimit(Rule):
             changed = [*fleet.added.values(), *fleet.removed.values()]
             yield Row("changed", dict.fromkeys(changed, 1.0), LE, most)
 
-    def violations(self, given: PlanningInput, plan: Plan) -> Iterator[str]:
-        most = given.problem.switching.max_units_changed
+    def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
+        most = instance.problem.switching.max_units_changed
         if most is None:
             return
-        changed = _units_changed(given, plan)
+        changed = _units_changed(instance, plan)
         if exceeds(changed, most):
             yield f"{changed} units change against the current fleet, more than {most}"
 
-    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         """A unit is a change, whatever it does; today's units are never stood in for."""
-        return Standing(uses=(1.0,)) if tracks_changes(given.problem) else FREE
+        return Standing(uses=(1.0,)) if tracks_changes(instance.problem) else FREE
 
-    def is_unbounded(self, given: PlanningInput) -> bool:
+    def is_unbounded(self, instance: PlanningInput) -> bool:
         return False
 
     def asks_for(self, fleet: Fleet, k: Candidate) -> int:
         """Today's units may be worth keeping."""
-        return fleet.given.current_units().get(change_key(k), 0)
+        return fleet.instance.current_units().get(change_key(k), 0)
 
-    def loosened(self, given: PlanningInput) -> Iterator[SteppedLimit]:
-        most = given.problem.switching.max_units_changed
+    def loosened(self, instance: PlanningInput) -> Iterator[SteppedLimit]:
+        most = instance.problem.switching.max_units_changed
         if most is not None:
             yield counted_limit(
                 "switching.max_units_changed",
                 most,
                 "unit",
-                lambda plan: _units_changed(given, plan),
+                lambda plan: _units_changed(instance, plan),
                 lambda n: f"let {plural(n, 'unit')} change",
             )
 
 
-def _units_changed(given: PlanningInput, plan: Plan) -> int:
-    return sum(map(abs, unit_change_of(given, plan.purchases).values()))
+def _units_changed(instance: PlanningInput, plan: Plan) -> int:
+    return sum(map(abs, unit_change_of(instance, plan.purchases).values()))
 
 
 def _units_of_key(

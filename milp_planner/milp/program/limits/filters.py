@@ -36,20 +36,20 @@ class Filters(Rule):
     def rows(self, fleet: Fleet) -> Iterator[Row]:
         return iter(())  # what is ruled out is no candidate
 
-    def violations(self, given: PlanningInput, plan: Plan) -> Iterator[str]:
+    def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
         return iter(())  # `verify` refuses what is no candidate
 
-    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         return FREE
 
-    def is_unbounded(self, given: PlanningInput) -> bool:
+    def is_unbounded(self, instance: PlanningInput) -> bool:
         return False
 
-    def loosened(self, given: PlanningInput) -> Iterator[NameLimit]:
+    def loosened(self, instance: PlanningInput) -> Iterator[NameLimit]:
         for kind, name_of in NAME_OF.items():
-            kept: Filter = getattr(given.problem.limits, kind)
+            kept: Filter = getattr(instance.problem.limits, kind)
             if kept.allow or kept.deny:
-                yield _loosened(given.catalog, kind, kept, name_of)
+                yield _loosened(instance.catalog, kind, kept, name_of)
 
 
 def _loosened(

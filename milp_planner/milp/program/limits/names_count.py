@@ -70,21 +70,21 @@ class NamesCount(Rule):
         """The different names that a plan uses, in order."""
         return tuple(sorted({self.name_of(p.candidate) for p in plan.purchases} - {""}))
 
-    def violations(self, given: PlanningInput, plan: Plan) -> Iterator[str]:
-        most = self.most(given.problem)
+    def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
+        most = self.most(instance.problem)
         names = self.names_in(plan)
         if most is not None and exceeds(len(names), most):
             yield f"{len(names)} {self.thing}s ({', '.join(names)}), more than {most}"
 
-    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         """A stand-in under another name could be one name more."""
         return Standing(same=(self.name_of(k),))
 
-    def is_unbounded(self, given: PlanningInput) -> bool:
+    def is_unbounded(self, instance: PlanningInput) -> bool:
         return False
 
-    def loosened(self, given: PlanningInput) -> Iterator[SteppedLimit]:
-        most = self.most(given.problem)
+    def loosened(self, instance: PlanningInput) -> Iterator[SteppedLimit]:
+        most = self.most(instance.problem)
         if most is not None:
             yield counted_limit(
                 self.path,

@@ -29,8 +29,8 @@ class ProviderShare(CapacityShare):
     def group_of(self, k: Candidate) -> str:
         return k.provider
 
-    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         """A bigger stand-in, several, or one on in more blocks, could push its provider over."""
-        problem = given.problem
+        problem = instance.problem
         size = (*k.requests_per_second, useful_replicas(problem, k))
         return Standing(same=(k.provider, *size, is_elastic(problem, k)))

@@ -48,32 +48,32 @@ class Quotas(Rule):
                 if (terms := count_terms(fleet, weighted, t))
             )
 
-    def violations(self, given: PlanningInput, plan: Plan) -> Iterator[str]:
+    def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
         bought = [p.candidate for p in plan.purchases]
-        for name, weight, limit in quota_groups(bought, given.problem):
+        for name, weight, limit in quota_groups(bought, instance.problem):
             pairs = [(p, weight(p.candidate)) for p in plan.purchases]
             used = most_at_once(pairs, len(plan.blocks))
             if exceeds(used, limit):
                 yield f"{name}: {used:g} in use, more than {limit:g}"
 
-    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         """Less of every quota; a unit of few replaces nothing else."""
-        uses = tuple(weight(k) for _, weight, _ in user_quotas(given.problem))
+        uses = tuple(weight(k) for _, weight, _ in user_quotas(instance.problem))
         is_few = getattr(k.offering, "max_units", None) is not None
         return Standing(uses=uses, stock=k.offering.key if is_few else None)
 
-    def is_unbounded(self, given: PlanningInput) -> bool:
+    def is_unbounded(self, instance: PlanningInput) -> bool:
         return False
 
-    def leaves(self, given: PlanningInput, k: Candidate) -> float:
+    def leaves(self, instance: PlanningInput, k: Candidate) -> float:
         """The least that any quota leaves of `k` alone."""
-        groups = quota_groups([k], given.problem)
+        groups = quota_groups([k], instance.problem)
         return min(
             (limit / weight(k) for _, weight, limit in groups if weight(k)), default=float("inf")
         )
 
-    def loosened(self, given: PlanningInput) -> Iterator[SteppedLimit]:
-        for name, weight, limit in user_quotas(given.problem):
+    def loosened(self, instance: PlanningInput) -> Iterator[SteppedLimit]:
+        for name, weight, limit in user_quotas(instance.problem):
             yield _loosened(name, weight, int(limit))
 
 
@@ -117,10 +117,10 @@ def _units_with_key(key: tuple[str, str]) -> Weight:
 # ---- only some of them
 
 
-def with_quotas(given: PlanningInput, names: Iterable[str]) -> PlanningInput:
-    """`given` with only the quotas of these names in force."""
+def with_quotas(instance: PlanningInput, names: Iterable[str]) -> PlanningInput:
+    """`instance` with only the quotas of these names in force."""
     kept = set(names)
-    limits = given.problem.limits
+    limits = instance.problem.limits
     gpus = limits.max_gpus
     update = {
         "max_gpus": GpuLimits(
@@ -130,8 +130,8 @@ def with_quotas(given: PlanningInput, names: Iterable[str]) -> PlanningInput:
         ),
         "max_units": _only(limits.max_units, "max_units", kept),
     }
-    problem = given.problem.model_copy(update={"limits": limits.model_copy(update=update)})
-    return replace(given, problem=problem)
+    problem = instance.problem.model_copy(update={"limits": limits.model_copy(update=update)})
+    return replace(instance, problem=problem)
 
 
 def _only(quotas: Mapping[str, int], family: str, kept: set[str]) -> dict[str, int]:

@@ -65,13 +65,13 @@ class CapacityShare(Rule):
                             add(terms, variable, (inside - share) * rate / peak)
                     yield Row(f"{w.name} {group} {t}", terms, LE, 0.0)
 
-    def violations(self, given: PlanningInput, plan: Plan) -> Iterator[str]:
-        share = self.share(given.problem)
+    def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
+        share = self.share(instance.problem)
         if share is None:
             return
         for w in plan.workloads:
             bought = list(plan.purchases_of(w.name))
-            for t, peak in enumerate(given.schedule.demands[w.name].peak):
+            for t, peak in enumerate(instance.schedule.demands[w.name].peak):
                 if not peak:
                     continue  # units held for busier hours say nothing of who serves whom
                 held: dict[str, float] = {}
@@ -98,12 +98,12 @@ class CapacityShare(Rule):
         rate = SHARE_ROOM * (fleet.rate_to_carry(k.workload) + largest) * ratio
         return ceil_snapped(rate / per_unit)
 
-    def is_unbounded(self, given: PlanningInput) -> bool:
+    def is_unbounded(self, instance: PlanningInput) -> bool:
         """Capacity beyond the demand can matter, because others may not exceed a share of it."""
-        return (self.share(given.problem) or 0.0) > 0
+        return (self.share(instance.problem) or 0.0) > 0
 
-    def loosened(self, given: PlanningInput) -> Iterator[SteppedLimit]:
-        share = self.share(given.problem)
+    def loosened(self, instance: PlanningInput) -> Iterator[SteppedLimit]:
+        share = self.share(instance.problem)
         if share is None:
             return
         path = self.path

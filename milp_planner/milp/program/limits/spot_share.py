@@ -26,7 +26,7 @@ class SpotShare(CapacityShare):
     def group_of(self, k: Candidate) -> str:
         return "interruptible capacity" if k.mode.interruptible else ""
 
-    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         """A bigger stand-in, or several, could push spot over its share."""
-        size = (*k.requests_per_second, useful_replicas(given.problem, k))
+        size = (*k.requests_per_second, useful_replicas(instance.problem, k))
         return Standing(same=(self.group_of(k), *size))

@@ -52,8 +52,8 @@ class LossSurvived(Rule):
                             terms[fleet.shortfalls[w.name, q, t]] = request_class.share
                     yield Row(f"{w.name} {group} {t}", terms, GE, 1.0)
 
-    def violations(self, given: PlanningInput, plan: Plan) -> Iterator[str]:
-        survival = given.problem.limits.survival
+    def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
+        survival = instance.problem.limits.survival
         if survival is None:
             return
         for w in plan.workloads:
@@ -65,9 +65,9 @@ class LossSurvived(Rule):
                         f"{needed:g} requests/s in block {plan.blocks[t].name}"
                     )
 
-    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         """A stand-in must be lost together with what it stands for."""
-        survival = given.problem.limits.survival
+        survival = instance.problem.limits.survival
         return Standing(same=() if survival is None else (SURVIVAL_GROUPS[survival.kind](k),))
 
     def asks_for(self, fleet: Fleet, k: Candidate) -> int:
@@ -77,11 +77,11 @@ class LossSurvived(Rule):
             return 0
         return ceil_snapped(fleet.demand(k.workload).highest_peak * survival.share / per_unit)
 
-    def is_unbounded(self, given: PlanningInput) -> bool:
+    def is_unbounded(self, instance: PlanningInput) -> bool:
         return False
 
-    def loosened(self, given: PlanningInput) -> Iterator[SteppedLimit]:
-        survival = given.problem.limits.survival
+    def loosened(self, instance: PlanningInput) -> Iterator[SteppedLimit]:
+        survival = instance.problem.limits.survival
         if survival is None:
             return
         path, kind = "limits.survive_loss_of", survival.kind

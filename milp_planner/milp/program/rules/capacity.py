@@ -55,33 +55,33 @@ class Capacity(Rule):
                 for t in fleet.busy(w.name):
                     yield from _time_shared(fleet, k, t)
 
-    def violations(self, given: PlanningInput, plan: Plan) -> Iterator[str]:
+    def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
         units_of = {p.candidate: p.units_by_block for p in plan.purchases}
         nothing = (0,) * len(plan.blocks)
         for k in dict.fromkeys((*units_of, *(route.candidate for route in plan.routes))):
             if k.mode.per_token:
                 continue
-            limit = utilization_limit(given.problem, given.problem.workload(k.workload))
+            limit = utilization_limit(instance.problem, instance.problem.workload(k.workload))
             for block, units in zip(plan.blocks, units_of.get(k, nothing), strict=True):
-                busy = units_busy(given, plan, k, block.name)
+                busy = units_busy(instance, plan, k, block.name)
                 if exceeds(busy, limit * units):
                     yield (
                         f"{k.id} has {busy:g} units' work on {units} units in block "
                         f"{block.name}, above {limit:.0%} utilization"
                     )
 
-    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         """All candidates of a workload run at the same utilization."""
         return FREE
 
-    def is_unbounded(self, given: PlanningInput) -> bool:
+    def is_unbounded(self, instance: PlanningInput) -> bool:
         return False
 
-    def loosened(self, given: PlanningInput) -> Iterator[SteppedLimit]:
-        for w in given.problem.workloads:
+    def loosened(self, instance: PlanningInput) -> Iterator[SteppedLimit]:
+        for w in instance.problem.workloads:
             if w.latency.max_band in ("low", "medium"):
                 yield _band(w, f"workloads.{w.name}.latency.max_band")
-        yield _target(given.problem)
+        yield _target(instance.problem)
 
 
 def _time_shared(fleet: Fleet, k: Candidate, t: int) -> Iterator[Row]:
@@ -105,9 +105,9 @@ def _time_shared(fleet: Fleet, k: Candidate, t: int) -> Iterator[Row]:
     yield Row(f"{k.id} {t}", work, LE, 0.0)
 
 
-def units_busy(given: PlanningInput, plan: Plan, k: Candidate, block: str) -> float:
+def units_busy(instance: PlanningInput, plan: Plan, k: Candidate, block: str) -> float:
     """Σ_q (routed rate ÷ μ_kq): units of `k` at work in a block; inf for what it cannot serve."""
-    classes = given.schedule.demands[k.workload].classes
+    classes = instance.schedule.demands[k.workload].classes
     rates = dict(zip((q.name for q in classes), k.requests_per_second, strict=True))
     return sum(
         route.requests_per_second / rates[route.request_class.name]

@@ -35,14 +35,14 @@ class Coverage(Structural):
                     if len(shares) > 1 and not routed:
                         yield Row(f"{w.name} {t} {q} shares", shares, LE, 1.0)
 
-    def violations(self, given: PlanningInput, plan: Plan) -> Iterator[str]:
-        left_out = _shortfalls(given, plan)
+    def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
+        left_out = _shortfalls(instance, plan)
         served: dict[tuple[str, str, str], float] = {}
         for route in plan.routes:
             key = route.candidate.workload, route.request_class.name, route.block.name
             served[key] = served.get(key, 0.0) + route.share
-        for name, demand in given.schedule.demands.items():
-            for block, peak in zip(given.schedule.blocks, demand.peak, strict=True):
+        for name, demand in instance.schedule.demands.items():
+            for block, peak in zip(instance.schedule.blocks, demand.peak, strict=True):
                 for q in demand.classes if peak else ():
                     share = served.get((name, q.name, block.name), 0.0)
                     short = exceeds(1.0, share + left_out.get(name, 0.0))
@@ -52,7 +52,7 @@ class Coverage(Structural):
                             f"{q.share * peak:g} requests/s of class {q.name} in block {block.name}"
                         )
 
-    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         """A stand-in serves every class at least as fast."""
         return Standing(gives=k.requests_per_second)
 
@@ -68,9 +68,9 @@ def _shares_of_class(fleet: Fleet, workload: str, q: int, t: int) -> Terms:
     return terms
 
 
-def _shortfalls(given: PlanningInput, plan: Plan) -> dict[str, float]:
+def _shortfalls(instance: PlanningInput, plan: Plan) -> dict[str, float]:
     """Share of the peak that a workload may leave unserved, where the user lets it."""
-    if not may_fall_short(given.problem):
+    if not may_fall_short(instance.problem):
         return {}
     return {w.name: w.shortfall_share for w in plan.workloads}
 

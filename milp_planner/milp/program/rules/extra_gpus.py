@@ -36,5 +36,5 @@ class ExtraGpus(Structural):
                 add(terms, extra, -1.0)
                 yield Row(f"{w} {t}", terms, LE, scaling.above_gpus)
 
-    def violations(self, given: PlanningInput, plan: Plan) -> Iterator[str]:
+    def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
         return iter(())  # it defines a cost; `verify` recomputes the cost

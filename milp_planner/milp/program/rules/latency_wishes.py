@@ -27,17 +27,17 @@ class LatencyWishes(Rule):
     def rows(self, fleet: Fleet) -> Iterator[Row]:
         return iter(())  # what is too slow is no candidate
 
-    def violations(self, given: PlanningInput, plan: Plan) -> Iterator[str]:
+    def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
         return iter(())  # `verify` refuses what is no candidate
 
-    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         return FREE
 
-    def is_unbounded(self, given: PlanningInput) -> bool:
+    def is_unbounded(self, instance: PlanningInput) -> bool:
         return False
 
-    def loosened(self, given: PlanningInput) -> Iterator[SteppedLimit]:
-        for w in given.problem.workloads:
+    def loosened(self, instance: PlanningInput) -> Iterator[SteppedLimit]:
+        for w in instance.problem.workloads:
             for key, wish_s in (("ttft", w.latency.ttft_s), ("tpot", w.latency.tpot_s)):
                 if wish_s is not None:
                     yield _slower(w, f"workloads.{w.name}.latency.{key}", key, wish_s)

@@ -34,5 +34,5 @@ class OneLevel(Structural):
                     terms = {units: 1.0, y: -fleet.most_units(k)}
                     yield Row(f"{k.id} {units.name}", terms, LE, 0)
 
-    def violations(self, given: PlanningInput, plan: Plan) -> Iterator[str]:
+    def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
         return iter(())  # a plan has one utilization; `Capacity` holds it below the limit

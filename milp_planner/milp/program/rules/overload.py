@@ -52,7 +52,7 @@ class OverloadRamp(Structural):
 
     def rows(self, fleet: Fleet) -> Iterator[Row]:
         for w in fleet.overload:
-            convex = is_ramp_convex(fleet.given, fleet.problem.workload(w))
+            convex = is_ramp_convex(fleet.instance, fleet.problem.workload(w))
             if not convex:
                 yield _floors(fleet, w)
             for t in fleet.busy(w):
@@ -63,19 +63,21 @@ class OverloadRamp(Structural):
                 for u in fleet.tangents[w] if convex else ():
                     yield _tangent(fleet, w, t, u)
 
-    def violations(self, given: PlanningInput, plan: Plan) -> Iterator[str]:
+    def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
         return iter(())  # it defines a cost; the plan is charged by its utilization
 
-    def is_unbounded(self, given: PlanningInput) -> bool:
+    def is_unbounded(self, instance: PlanningInput) -> bool:
         """True where cooler units could be worth it than those that the bound knows."""
-        ramp = given.problem.policy.active_penalties.overload
+        ramp = instance.problem.policy.active_penalties.overload
         is_cold = ramp is not None and ramp.above < LEAST_UTILIZATION
-        return is_cold and any(can_overload(given.problem, w) for w in given.problem.workloads)
+        return is_cold and any(
+            can_overload(instance.problem, w) for w in instance.problem.workloads
+        )
 
 
 def _add_columns(fleet: Fleet, w: Workload) -> None:
     fleet.overload[w.name] = fleet.column(f"overload[{w.name}]", None, integer=False)
-    if is_ramp_convex(fleet.given, w):
+    if is_ramp_convex(fleet.instance, w):
         _add_headroom(fleet, w)
     elif not fleet.routed(w.name):
         for level in range(len(fleet.levels[w.name])):

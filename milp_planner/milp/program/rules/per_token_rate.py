@@ -29,7 +29,7 @@ class PerTokenRate(Structural):
                 }
                 yield scaled(f"{k.id} {t}", terms, LE, limit)
 
-    def violations(self, given: PlanningInput, plan: Plan) -> Iterator[str]:
+    def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
         for p in plan.purchases:
             limit = p.candidate.rate_limit
             if limit is None:

@@ -27,24 +27,24 @@ class ReplicaShape(Rule):
     def rows(self, fleet: Fleet) -> Iterator[Row]:
         return iter(())  # what is ruled out is no candidate
 
-    def violations(self, given: PlanningInput, plan: Plan) -> Iterator[str]:
+    def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
         return iter(())  # `verify` refuses what is no candidate
 
-    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         return FREE
 
-    def is_unbounded(self, given: PlanningInput) -> bool:
+    def is_unbounded(self, instance: PlanningInput) -> bool:
         return False
 
-    def loosened(self, given: PlanningInput) -> Iterator[NameLimit]:
-        for w in given.problem.workloads:
-            yield from _precisions(given, w, f"workloads.{w.name}.precision")
+    def loosened(self, instance: PlanningInput) -> Iterator[NameLimit]:
+        for w in instance.problem.workloads:
+            yield from _precisions(instance, w, f"workloads.{w.name}.precision")
             if w.tensor_parallel is not None:
                 yield _tensor_parallel(w, f"workloads.{w.name}.tensor_parallel")
 
 
-def _precisions(given: PlanningInput, w: Workload, path: str) -> Iterator[NameLimit]:
-    llm = given.catalog.llm(w.llm)
+def _precisions(instance: PlanningInput, w: Workload, path: str) -> Iterator[NameLimit]:
+    llm = instance.catalog.llm(w.llm)
     if w.precision is None or llm is None:
         return
     now = w.precision

@@ -37,11 +37,11 @@ class Replicas(Rule):
                         add(terms, units, min(k.replicas_per_unit, w.min_replicas))
                 yield Row(f"{w.name} {t}", terms, GE, w.min_replicas)
 
-    def violations(self, given: PlanningInput, plan: Plan) -> Iterator[str]:
-        for w in given.problem.workloads:
+    def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
+        for w in instance.problem.workloads:
             if w.min_replicas == 1:
                 continue
-            demand = given.schedule.demands[w.name]
+            demand = instance.schedule.demands[w.name]
             for t, block in enumerate(plan.blocks):
                 up = sum(
                     p.candidate.replicas_per_unit * p.units_by_block[t]
@@ -53,20 +53,20 @@ class Replicas(Rule):
                         f"fewer than {w.min_replicas}"
                     )
 
-    def standing(self, given: PlanningInput, k: Candidate) -> Standing:
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         """A stand-in brings at least as many replicas, as far as they are asked for."""
-        return Standing(gives=(float(useful_replicas(given.problem, k)),))
+        return Standing(gives=(float(useful_replicas(instance.problem, k)),))
 
     def asks_for(self, fleet: Fleet, k: Candidate) -> int:
         """Units of `k` alone that bring all replicas."""
         least = fleet.problem.workload(k.workload).min_replicas
         return ceil_snapped(least / k.replicas_per_unit)
 
-    def is_unbounded(self, given: PlanningInput) -> bool:
+    def is_unbounded(self, instance: PlanningInput) -> bool:
         return False
 
-    def loosened(self, given: PlanningInput) -> Iterator[SteppedLimit]:
-        for w in given.problem.workloads:
+    def loosened(self, instance: PlanningInput) -> Iterator[SteppedLimit]:
+        for w in instance.problem.workloads:
             if w.min_replicas > 1:
                 yield _fewer(w, f"workloads.{w.name}.min_replicas")
 

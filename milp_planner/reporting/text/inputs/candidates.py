@@ -16,20 +16,20 @@ from milp_planner.units import SECONDS_PER_HOUR
 CANDIDATES_SHOWN = 20
 
 
-def options_dict(given: PlanningInput, workloads: Sequence[str]) -> dict[str, Any]:
+def options_dict(instance: PlanningInput, workloads: Sequence[str]) -> dict[str, Any]:
     """Candidates, cheapest capacity first, and offerings turned down, as plain data."""
     return clean(
         {
-            "name": given.problem.name,
-            "warnings": given.candidates.warnings,
-            "workloads": [_workload_dict(given, w) for w in _chosen(given, workloads)],
+            "name": instance.problem.name,
+            "warnings": instance.candidates.warnings,
+            "workloads": [_workload_dict(instance, w) for w in _chosen(instance, workloads)],
         }
     )
 
 
-def options_text(given: PlanningInput, workloads: Sequence[str], *, everything: bool) -> str:
+def options_text(instance: PlanningInput, workloads: Sequence[str], *, everything: bool) -> str:
     """The same for people; the first candidates only, unless everything is asked for."""
-    documents = [_workload_dict(given, w) for w in _chosen(given, workloads)]
+    documents = [_workload_dict(instance, w) for w in _chosen(instance, workloads)]
     return "\n\n".join("\n".join(_lines(document, everything)) for document in documents) + "\n"
 
 
@@ -63,15 +63,15 @@ def usd_per_request_per_second(k: Candidate, hours: float) -> float:
     return k.usd_per_hour * hours / k.part_requests_per_second
 
 
-def _chosen(given: PlanningInput, names: Sequence[str]) -> list[Workload]:
-    return [w for w in given.problem.workloads if not names or w.name in names]
+def _chosen(instance: PlanningInput, names: Sequence[str]) -> list[Workload]:
+    return [w for w in instance.problem.workloads if not names or w.name in names]
 
 
-def _workload_dict(given: PlanningInput, w: Workload) -> dict[str, Any]:
-    hours = hours_per_month(given.problem)
-    mine = [k for k in given.candidates.candidates if k.workload == w.name]
+def _workload_dict(instance: PlanningInput, w: Workload) -> dict[str, Any]:
+    hours = hours_per_month(instance.problem)
+    mine = [k for k in instance.candidates.candidates if k.workload == w.name]
     mine.sort(key=lambda k: (usd_per_request_per_second(k, hours), k.id))
-    turned_down = [row for row in given.candidates.turned_down if row.workload == w.name]
+    turned_down = [row for row in instance.candidates.turned_down if row.workload == w.name]
     return {
         "name": w.name,
         "llm": w.llm,

@@ -14,17 +14,17 @@ from milp_planner.reporting.text.wording import columns, escape, hours, number, 
 SHA_DIGITS = 8
 
 
-def summary_dict(given: PlanningInput) -> dict[str, Any]:
+def summary_dict(instance: PlanningInput) -> dict[str, Any]:
     """The problem's workloads, blocks, candidates and limits as plain data."""
-    catalog = given.catalog
+    catalog = instance.catalog
     return clean(
         {
-            "name": given.problem.name,
+            "name": instance.problem.name,
             "valid": True,
-            "warnings": given.candidates.warnings,
-            "workloads": [*_workloads(given)],
-            "blocks": [{"name": b.name, "hours": b.hours} for b in given.schedule.blocks],
-            "limits": dict(limits_in_force(given)),
+            "warnings": instance.candidates.warnings,
+            "workloads": [*_workloads(instance)],
+            "blocks": [{"name": b.name, "hours": b.hours} for b in instance.schedule.blocks],
+            "limits": dict(limits_in_force(instance)),
             "catalog": {
                 "name": catalog.name,
                 "version": catalog.version,
@@ -38,13 +38,13 @@ def summary_dict(given: PlanningInput) -> dict[str, Any]:
     )
 
 
-def summary_text(given: PlanningInput) -> str:
+def summary_text(instance: PlanningInput) -> str:
     """The same for people."""
-    document = summary_dict(given)
+    document = summary_dict(instance)
     blocks = ", ".join(f"{escape(b['name'])} {hours(b['hours'])} h" for b in document["blocks"])
     limits = [[name, cell(value)] for name, value in document["limits"].items()]
     lines = [
-        f"{escape(given.problem.name)}: the problem is in order",
+        f"{escape(instance.problem.name)}: the problem is in order",
         "",
         *table_lines([_short(row) for row in document["workloads"]]),
         "",
@@ -55,15 +55,17 @@ def summary_text(given: PlanningInput) -> str:
     return "\n".join(lines) + "\n"
 
 
-def workloads_without_candidates(given: PlanningInput) -> list[str]:
+def workloads_without_candidates(instance: PlanningInput) -> list[str]:
     """Names of the workloads that nothing in the catalog can serve within the limits."""
-    served = {k.workload for k in given.candidates.candidates}
-    return [w.name for w in given.problem.workloads if w.name not in served]
+    served = {k.workload for k in instance.candidates.candidates}
+    return [w.name for w in instance.problem.workloads if w.name not in served]
 
 
-def limits_in_force(given: PlanningInput) -> Iterator[tuple[str, Any]]:
+def limits_in_force(instance: PlanningInput) -> Iterator[tuple[str, Any]]:
     """`limits.budget.usd_per_month`, 16000: every limit that the problem sets."""
-    set_limits = given.problem.limits.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    set_limits = instance.problem.limits.model_dump(
+        mode="json", by_alias=True, exclude_defaults=True
+    )
     yield from _leaves("limits", set_limits)
 
 
@@ -75,18 +77,18 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _workloads(given: PlanningInput) -> Iterator[dict[str, Any]]:
-    candidates = Counter(k.workload for k in given.candidates.candidates)
-    turned_down = Counter(row.workload for row in given.candidates.turned_down)
-    for w in given.problem.workloads:
-        demand = given.schedule.demands[w.name]
+def _workloads(instance: PlanningInput) -> Iterator[dict[str, Any]]:
+    candidates = Counter(k.workload for k in instance.candidates.candidates)
+    turned_down = Counter(row.workload for row in instance.candidates.turned_down)
+    for w in instance.problem.workloads:
+        demand = instance.schedule.demands[w.name]
         yield {
             "name": w.name,
             "llm": w.llm,
             "classes": len(demand.classes),
             "peak_per_second": demand.highest_peak,
             "counts": demand.unit.removesuffix("/s"),
-            "tokens_per_month": given.schedule.tokens_per_month(w.name),
+            "tokens_per_month": instance.schedule.tokens_per_month(w.name),
             "tpot_wish_s": w.latency.tpot_s,
             "ttft_wish_s": w.latency.ttft_s,
             "candidates": candidates[w.name],
