@@ -6,6 +6,7 @@
     │   │   ├── ArgumentError          ... a value of the wrong type from Python (also a TypeError)
     │   │   └── RecordInputError       ... a record built in code (also a ValueError)
     │   └── SolverError                the solvers' or ours: a plan that breaks its own limits
+    ├── OutOfTime                      inside the planner: time was up in the middle of work
     └── ValueError
         └── RecordError                inside the planner: a validator that knows the key to blame
     KeyboardInterrupt

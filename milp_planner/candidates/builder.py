@@ -11,6 +11,7 @@ from milp_planner.candidates.prices import api_usd_per_request
 from milp_planner.candidates.records import Candidate, CandidateList, RatePoint, TurnedDown
 from milp_planner.candidates.shapes import ReplicaShape, replica_shapes, why_no_shape
 from milp_planner.candidates.users import Replica, infrascale_point, users_point
+from milp_planner.deadline import checked
 from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement, Offering, TokenPrice
 from milp_planner.inputs.problem.records import (
@@ -40,14 +41,17 @@ class Configuration(NamedTuple):
 
 
 def list_candidates(problem: Problem, schedule: Schedule, catalog: Catalog) -> CandidateList:
-    """Every way to serve every workload of `problem`, in a fixed order."""
+    """Every way to serve every workload of `problem`, in a fixed order.
+
+    Raises OutOfTime when time is up before all are listed.
+    """
     candidates: list[Candidate] = []
     turned_down: list[TurnedDown] = []
     model = ServingModel(catalog)
     for w in problem.workloads:
         rates = Rates(catalog, model, problem, w, schedule.demands[w.name])
         sold: list[Offering | TokenPrice] = [*catalog.offerings, *catalog.token_prices]
-        for offering in sold:
+        for offering in checked(sold):
             if isinstance(offering, TokenPrice) and offering.llm != rates.llm_id:
                 continue
             found = excluded_by(problem.limits, offering) or rates.candidates(offering)

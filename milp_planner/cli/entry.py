@@ -24,6 +24,14 @@ LONGEST_BUG = 200
 OBJECTS_BETWEEN_COLLECTIONS = 50_000
 """Python's own 700 is for processes that stay: looking for garbage takes a tenth of all imports."""
 
+NO_MORE_THREADS = ("can't start new thread", "can't create new thread at interpreter shutdown")
+"""What Python says when the system gives it no further thread."""
+
+NO_MORE = (
+    "no further process or thread may be started\n"
+    "  hint: raise their limit (ulimit -u), or end some of those that run"
+)
+
 COMPLETION_VARIABLE = "_MILP_PLANNER_COMPLETE"
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
@@ -100,6 +108,8 @@ def _code_and_message(error: BaseException) -> tuple[int, str]:
         return exit_codes.BUG, f"the solvers failed, which is not your fault: {error}"
     if isinstance(error, PlannerError):
         return exit_codes.INPUT, str(error)
+    if isinstance(error, RuntimeError) and str(error) in NO_MORE_THREADS:
+        return exit_codes.INPUT, f"the system refused: {NO_MORE}"
     if isinstance(error, OSError | MemoryError):
         return exit_codes.INPUT, f"the system refused: {_of_the_system(error)}"
     what = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_BUG].rstrip(": ")
@@ -109,6 +119,8 @@ def _code_and_message(error: BaseException) -> tuple[int, str]:
 def _of_the_system(error: OSError | MemoryError) -> str:
     if isinstance(error, MemoryError):
         return "not enough memory"
+    if isinstance(error, BlockingIOError):  # what starting a process is refused with
+        return NO_MORE
     name = f": {error.filename}" if error.filename else ""
     return f"{error.strerror or error}{name}\n  hint: --debug shows where"
 

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from milp_planner._version import __version__
 from milp_planner.candidates.records import PlanningInput
+from milp_planner.deadline import OutOfTime, began_s, until
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.fingerprint import problem_sha256
 from milp_planner.inputs.problem.policies import may_fall_short
@@ -29,7 +30,12 @@ from milp_planner.plans.reasons import (
 )
 from milp_planner.plans.records import Plan, Proof, Provenance, Status
 from milp_planner.questions.diagnosis.diagnose import diagnosis_of
-from milp_planner.solving.checks.arguments import SolverChoice, catalog_for, check_settings
+from milp_planner.solving.checks.arguments import (
+    SolverChoice,
+    catalog_for,
+    check_problem_and_catalog,
+    check_settings,
+)
 from milp_planner.solving.checks.own_rules import held_to
 from milp_planner.solving.parts import first_answer
 from milp_planner.solving.prepare import prepare
@@ -86,10 +92,17 @@ def solve(
     started_s = time.monotonic()
     check_settings(alternatives=alternatives)
     problem = held_to(problem, rules)
-    instance = prepare(problem, catalog_for(problem, catalog))
+    began = began_s()
+    catalog = catalog_for(problem, catalog)
+    check_problem_and_catalog(problem, catalog)
     settings = settings_of(
-        problem, time_limit_s=time_limit_s, gap=gap, solver=solver, cancel=cancel
+        problem, time_limit_s=time_limit_s, gap=gap, solver=solver, cancel=cancel, began=began
     )
+    try:
+        with until(settings.ends_s, cancel):
+            instance = prepare(problem, catalog)
+    except OutOfTime:
+        return not_prepared(problem, catalog, settings)
     search = _search(
         instance,
         replace(settings, pruning=pruning and merge_twins, merge_twins=merge_twins),
@@ -283,7 +296,8 @@ def why_infeasible(search: Search) -> AboveBudget | NoFleet:
     if budget is not None:
         limits = problem.limits.model_copy(update={"budget": None})
         freed = replace(search.instance, problem=problem.model_copy(update={"limits": limits}))
-        answer = Search(freed, search.settings, search.provenance, search.asked).next()
+        settings = replace(search.settings, time_limit_s=search.seconds_left, break_ties=False)
+        answer = Search(freed, settings, search.provenance, search.asked).next()
         if answer.plan is not None:
             return AboveBudget(
                 cheapest_usd=answer.plan.cash_usd_per_month or 0.0,
@@ -315,16 +329,37 @@ def empty_plan(
     )
 
 
+def not_prepared(problem: Problem, catalog: Catalog, settings: Settings) -> Plan:
+    """The answer where time was up before everything that can be rented was listed."""
+    return Plan(
+        name=problem.name,
+        status=Status.NO_PLAN,
+        score_usd_per_month=None,
+        cash_usd_per_month=None,
+        lower_bound_usd_per_month=None,
+        costs={},
+        purchases=(),
+        routes=(),
+        workloads=(),
+        blocks=(),
+        proof=NOT_SOLVED.proof,
+        provenance=_provenance(problem, catalog, settings),
+    )
+
+
 def provenance_of(instance: PlanningInput, settings: Settings) -> Provenance:
     """Where the answer will come from."""
-    catalog = instance.catalog
+    return _provenance(instance.problem, instance.catalog, settings)
+
+
+def _provenance(problem: Problem, catalog: Catalog, settings: Settings) -> Provenance:
     return Provenance(
         planner_version=__version__,
         catalog_name=catalog.name,
         catalog_version=catalog.version,
         catalog_sha256=catalog.sha256,
         overrides=catalog.overrides,
-        problem_sha256=problem_sha256(instance.problem),
+        problem_sha256=problem_sha256(problem),
         oldest_price="",
         seed=settings.seed,
         time_limit_s=settings.time_limit_s,

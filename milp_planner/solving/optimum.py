@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.deadline import OutOfTime
 from milp_planner.milp.engines.certify import solve_certified
 from milp_planner.milp.engines.outcome import HIGHS, EngineStatus
 from milp_planner.milp.engines.scratch import scratch_folder
@@ -42,10 +43,12 @@ from milp_planner.milp.program.refinement import (
 from milp_planner.plans.records import EngineReport, Plan, Proof, Provenance, Status
 from milp_planner.solving.assemble import assemble
 from milp_planner.solving.results import (
+    NOT_SOLVED,
     SearchResult,
     Session,
     Settings,
     best_known,
+    unproven,
     with_newer_bound,
 )
 from milp_planner.solving.verify import verify, violations
@@ -122,18 +125,24 @@ class Optimizer:
         are guesses, they are raised until no plan beyond them can be better: see
         `milp/presolve/unit_bounds.py`.
         """
-        result = self._best(query)
-        while is_guessed(self.instance) and self._has_raised(result, query):
-            result = best_known(result, self._best(query))
+        result = NOT_SOLVED
+        try:
+            with self.session.in_force():
+                result = self._best(query)
+                while is_guessed(self.instance) and self._has_raised(result, query):
+                    result = best_known(result, self._best(query))
+        except OutOfTime:
+            return unproven(result)
         return result
 
     def minimum(self, stage: Stage, query: Query) -> tuple[FleetModel, CertifiedRun]:
-        """The least that a stage can reach once others are held."""
-        if is_guessed(self.instance):
-            self._room = raised(self._room, all_room(self.model(query).fleet))
-        model = self.model(query)
-        minimise(model, stage)
-        return model, self._run(model, query)
+        """The least that a stage can reach once others are held; OutOfTime when time is up."""
+        with self.session.in_force():
+            if is_guessed(self.instance):
+                self._room = raised(self._room, all_room(self.model(query).fleet))
+            model = self.model(query)
+            minimise(model, stage)
+            return model, self._run(model, query)
 
     def model(self, query: Query, room: Mapping[Candidate, int] | None = None) -> FleetModel:
         """The program of what is looked for; `room` in place of what is known of bounds."""
@@ -157,8 +166,13 @@ class Optimizer:
     def _best(self, query: Query) -> SearchResult:
         best: SearchResult | None = None
         for _ in range(MOST_REFINEMENTS):
-            model = self.model(query)
-            run = self._run(model, query)
+            try:
+                model = self.model(query)
+                run = self._run(model, query)
+            except OutOfTime:
+                if best is None:
+                    raise
+                return best
             if not run.values:
                 return best or without_plan(model, run)
             if not charges_by_utilization(model):
@@ -206,7 +220,7 @@ class Optimizer:
             run = solve_certified(
                 mps,
                 model.columns,
-                time_limit_s=max(self.session.seconds_left, 0.01),
+                time_limit_s=self.session.solver_seconds,
                 gap=self.settings.gap,
                 seed=self.settings.seed,
                 solver=HIGHS if query.for_a_tie else self.settings.solver,

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.deadline import OutOfTime
 from milp_planner.inputs.problem.policies import may_fall_short
 from milp_planner.milp.presolve.dominance import prune
 from milp_planner.milp.presolve.lazy_rows import (
@@ -26,7 +27,7 @@ from milp_planner.milp.program.model import FleetModel, build_model
 from milp_planner.plans.records import EngineReport, Plan, Proof, Status, exceeds
 from milp_planner.plans.solution import FleetSolution
 from milp_planner.solving.assemble import NOTHING, assemble
-from milp_planner.solving.results import SearchResult, cheaper
+from milp_planner.solving.results import NOT_SOLVED, SearchResult, cheaper
 from milp_planner.solving.search import Search
 from milp_planner.solving.shortage import may_be_short
 from milp_planner.solving.verify import violations
@@ -48,6 +49,16 @@ def first_answer(search: Search) -> SearchResult:
     # What a short budget serves depends on what the quotas let it serve: there none can wait.
     if small or not search.settings.pruning or may_be_short(search.instance.problem):
         return search.next()
+    try:
+        with search.session.in_force():
+            result = _in_stages(search)
+    except OutOfTime:
+        return NOT_SOLVED
+    return search.next() if result is None else result
+
+
+def _in_stages(search: Search) -> SearchResult | None:
+    """The best plan where stages find it, else None; raises OutOfTime without any plan."""
     stage = _binding_quotas(search)
     for _ in range(MOST_ROUNDS):
         result = _solve_stage(search, stage)
@@ -60,7 +71,7 @@ def first_answer(search: Search) -> SearchResult:
         if not broken or search.is_stopped:
             break
         stage = _Stage.of(search.instance, stage.quotas | broken)
-    return search.next()
+    return None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.deadline import OutOfTime, began_s, until
 from milp_planner.inputs.problem.policy import Penalties
 from milp_planner.inputs.problem.records import Alternatives, Problem
 from milp_planner.milp.presolve.forced_use import Required, Wanted
@@ -48,7 +49,8 @@ class Resolver:
     @property
     def seconds_left(self) -> float:
         """Time until the limit."""
-        return max(0.0, self.settings.time_limit_s - (time.monotonic() - self._started_s))
+        ends_s = min(self._started_s + self.settings.time_limit_s, self.settings.ends_s)
+        return max(0.0, ends_s - time.monotonic())
 
     def answer(self, problem: Problem, *, break_ties: bool = False) -> SearchResult:
         """The best plan of a changed problem; solved once, however often it is asked.
@@ -57,7 +59,12 @@ class Resolver:
         """
         key = _identity(problem), break_ties
         if key not in self._known:
-            answer = self.answer_of(self.given_for(problem), break_ties=break_ties)
+            try:
+                with until(time.monotonic() + self.seconds_left, self.settings.cancel):
+                    instance = self.given_for(problem)
+            except OutOfTime:
+                return NOT_SOLVED
+            answer = self.answer_of(instance, break_ties=break_ties)
             if answer.status is Status.NO_PLAN:
                 return answer  # with more time it may be known
             self._known[key] = answer
@@ -124,14 +131,19 @@ def settings_of(
     gap: float | None = None,
     solver: SolverChoice | None = None,
     cancel: threading.Event | None = None,
+    began: float | None = None,
 ) -> Settings:
     """How to solve: the problem's own settings, and what the caller says instead.
+
+    began: when the time limit began, a reading of `time.monotonic`; default: see `deadline`.
 
     Raises InputError for a setting out of range, ArgumentError for one of the wrong type.
     """
     check_settings(time_limit_s=time_limit_s, gap=gap, solver=solver)
+    limit_s = problem.solver.time_limit_s if time_limit_s is None else time_limit_s
     return Settings(
-        time_limit_s=problem.solver.time_limit_s if time_limit_s is None else time_limit_s,
+        time_limit_s=limit_s,
+        ends_s=(began_s() if began is None else began) + limit_s,
         gap=problem.solver.gap if gap is None else gap,
         seed=problem.solver.seed,
         solver=solver or ("both" if problem.solver.certify else "cbc"),

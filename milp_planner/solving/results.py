@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
+from milp_planner.deadline import until
 from milp_planner.plans.records import Plan, Proof, Status
 
 SAME_USD = 0.005
+
+RESERVE, MOST_RESERVE_S = 0.1, 0.5
+"""Of the time left, what reading and verifying a plan is given."""
+
+LEAST_SOLVER_S = 0.01
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,10 @@ class Settings:
     cancel: threading.Event | None = None
     """Set it from another thread to end the solvers early."""
 
+    ends_s: float = math.inf
+    """When the whole question must be answered, a reading of `time.monotonic`: a search within it
+    ends by then, whatever time limit of its own it has."""
+
     break_ties: bool = True
     """False takes the solvers' own of plans that score the same: for scores alone."""
 
@@ -44,12 +56,23 @@ class Session:
     @classmethod
     def of(cls, settings: Settings) -> Session:
         """A session that begins now."""
-        return cls(time.monotonic() + settings.time_limit_s, settings.cancel)
+        ends_s = min(time.monotonic() + settings.time_limit_s, settings.ends_s)
+        return cls(ends_s, settings.cancel)
 
     @property
     def seconds_left(self) -> float:
         """Time until the limit."""
         return max(0.0, self.ends_s - time.monotonic())
+
+    @property
+    def solver_seconds(self) -> float:
+        """Time for the solvers: what is left but for a little, to read and verify their plans."""
+        left_s = self.seconds_left
+        return max(left_s - min(MOST_RESERVE_S, RESERVE * left_s), LEAST_SOLVER_S)
+
+    def in_force(self) -> AbstractContextManager[None]:
+        """A block inside which work that takes long raises `OutOfTime` when time is up."""
+        return until(self.ends_s, self.cancel)
 
     @property
     def is_cancelled(self) -> bool:
@@ -110,6 +133,14 @@ def best_known(one: SearchResult, later: SearchResult) -> SearchResult:
         return later
     plan = replace(one.plan, status=Status.FEASIBLE, lower_bound_usd_per_month=later.bound)
     return SearchResult(Status.FEASIBLE, plan, one.proof, later.bound)
+
+
+def unproven(result: SearchResult) -> SearchResult:
+    """The result where something better may have been missed: not optimal, and without a bound."""
+    if result.plan is None:
+        return replace(NOT_SOLVED, bound=None)
+    plan = replace(result.plan, status=Status.FEASIBLE, lower_bound_usd_per_month=None)
+    return SearchResult(Status.FEASIBLE, plan, result.proof, None)
 
 
 def cheaper(one: SearchResult, later: SearchResult) -> SearchResult:

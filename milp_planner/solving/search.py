@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from milp_planner.candidates.records import PlanningInput
+from milp_planner.deadline import OutOfTime
 from milp_planner.inputs.problem.records import Alternatives
 from milp_planner.milp.presolve.forced_use import Required
 from milp_planner.milp.program.exclusion import Difference
@@ -81,9 +83,10 @@ class Search:
             return result
         try:
             if self.settings.break_ties:
-                result, self._lookahead = next_of(
-                    self.optimizer, self._query(), ahead, more_wanted=self.more_wanted
-                )
+                with contextlib.suppress(OutOfTime), self.session.in_force():
+                    result, self._lookahead = next_of(
+                        self.optimizer, self._query(), ahead, more_wanted=self.more_wanted
+                    )
         finally:  # a Ctrl-C leaves the plan that is there already
             self.found.append(result.known)
         return result

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from milp_planner.deadline import OutOfTime
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.engines.outcome import EngineStatus
 from milp_planner.milp.engines.verdict import CertifiedRun
@@ -21,7 +22,7 @@ from milp_planner.milp.program.lexicographic import (
 from milp_planner.plans.reasons import ShortBudget
 from milp_planner.plans.records import Plan, Status
 from milp_planner.solving.optimum import Optimizer, Query, without_plan
-from milp_planner.solving.results import SearchResult
+from milp_planner.solving.results import NOT_SOLVED, SearchResult
 
 
 def may_be_short(problem: Problem) -> bool:
@@ -67,7 +68,10 @@ def as_much_as_paid_for(
     held: Held = ()
     runs: list[CertifiedRun] = []
     for stage in stages_of(optimizer.instance.problem):
-        model, run = optimizer.minimum(stage, replace(query, held=held))
+        try:
+            model, run = optimizer.minimum(stage, replace(query, held=held))
+        except OutOfTime:
+            return NOT_SOLVED, held
         if not run.values:
             return without_plan(model, run), held
         assert run.objective is not None

@@ -186,7 +186,9 @@ def test_a_plan_within_the_gap_asked_for_is_proof_enough(run, solved_as):
 
 
 def test_exit_6_is_no_plan_without_proof(run, solved_as):
-    nothing = dict.fromkeys(("cash_usd_per_month", "score_usd_per_month", "lower_bound_usd_per_month"))
+    nothing = dict.fromkeys(
+        ("cash_usd_per_month", "score_usd_per_month", "lower_bound_usd_per_month")
+    )
     solved_as(status=Status.NO_PLAN, purchases=(), workloads=(), alternatives=(), **nothing)
     code, out, _ = run("solve", "toy.yaml", "--max-cost", "1")
     assert code == exit_codes.NO_PLAN

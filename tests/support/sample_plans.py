@@ -128,7 +128,9 @@ def plan(*purchases: Purchase, **fields: Any) -> Plan:
 
 
 def no_plan(status: Status, *reasons: str, **fields: Any) -> Plan:
-    nothing: dict[str, Any] = dict.fromkeys(("score_usd_per_month", "cash_usd_per_month", "lower_bound_usd_per_month"))
+    nothing: dict[str, Any] = dict.fromkeys(
+        ("score_usd_per_month", "cash_usd_per_month", "lower_bound_usd_per_month")
+    )
     empty = {"purchases": (), "routes": (), "workloads": (), "costs": {}}
     return replace(
         plan(), status=status, reasons=tuple(map(Said, reasons)), **{**nothing, **empty, **fields}

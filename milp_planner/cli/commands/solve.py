@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -35,6 +36,7 @@ from milp_planner.cli.parts.parameters import (
     choice_of,
 )
 from milp_planner.cli.parts.signals import signals_exit_at_once
+from milp_planner.deadline import counted_from
 
 if TYPE_CHECKING:
     from milp_planner.inputs.catalog.records import Catalog
@@ -72,6 +74,7 @@ def solve(
     quiet: Quiet = False,
 ) -> int:
     """Find the cheapest fleet, with proof."""
+    began_s = time.monotonic()
     with signals_exit_at_once():
         from milp_planner.plans.sentences import warning_lines
         from milp_planner.questions.solve import solve as find_plan
@@ -88,7 +91,8 @@ def solve(
     engines = choice_of(solver)
     try:
         with streams.progress(f"planning {problem.name}", quiet=quiet):
-            plan = find_plan(problem, known, time_limit_s=time_limit, gap=gap, solver=engines)
+            with counted_from(began_s):
+                plan = find_plan(problem, known, time_limit_s=time_limit, gap=gap, solver=engines)
             found = solved_again(problem, known, plan, time_limit, gap, engines) if range_ else None
     except Interrupted as stop:  # what is proven is printed all the same
         _put(FORMATS[format_name](stop.plan, ReportOptions(reproducible)), format_name, output)

@@ -27,6 +27,9 @@ from milp_planner.milp.engines.child import Ended, run_child
 from milp_planner.milp.engines.outcome import (
     CBC,
     FEW_COLUMNS,
+    KILLED_BY_SYSTEM,
+    KILLED_LATE,
+    OUT_OF_MEMORY,
     ROW_TOLERANCE,
     EngineStatus,
     SolverRun,
@@ -67,6 +70,9 @@ OTHERWISE = ("-preprocess", "off", "-heuristicsOnOff", "off")
 
 AFTER_A_CRASH = ()
 """CBC as it comes: it does not crash where the careful settings do."""
+
+NO_MEMORY_WORDS = ("bad_alloc", "out of memory", "Out of memory")
+"""What CBC, or the C++ below it, prints when it gets no memory."""
 
 SHELL_SIGNAL_BASE = 128  # a wrapper script ends with this plus the number of the signal
 
@@ -289,10 +295,10 @@ def _read(ended: Ended, home: Path, asked: _Asked, seconds: float) -> SolverRun:
     if ended.cancelled:
         return replace(outcome, reason=StopReason.CANCELLED)
     if ended.killed:
-        return replace(outcome, reason="killed: it did not stop at its time limit")
+        return replace(outcome, reason=KILLED_LATE)
     try:
         if ended.exit_code != 0:
-            raise _bad_exit(ended.exit_code)
+            raise _bad_exit(ended.exit_code, log)
         lines = _solution_lines(home)
         status, reason = _status(lines[0], log, asked, seconds)
         outcome = replace(outcome, status=status, reason=reason)
@@ -317,7 +323,11 @@ def _with_plan(
     return replace(outcome, objective=objective, bound=bound, values=values)
 
 
-def _bad_exit(exit_code: int) -> _Unusable:
+def _bad_exit(exit_code: int, log: str) -> _Unusable:
+    if any(words in log for words in NO_MEMORY_WORDS):
+        return _Unusable(OUT_OF_MEMORY)
+    if exit_code == -getattr(signal, "SIGKILL", 9):
+        return _Unusable(KILLED_BY_SYSTEM)
     number = -exit_code if exit_code < 0 else exit_code - SHELL_SIGNAL_BASE
     with contextlib.suppress(ValueError):
         return _Crashed(f"crashed: {signal.Signals(number).name}")

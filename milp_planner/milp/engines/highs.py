@@ -21,6 +21,7 @@ from milp_planner.milp.engines.highs_worker import MEMORY_RAN_OUT, UNREADABLE
 from milp_planner.milp.engines.outcome import (
     FEW_COLUMNS,
     HIGHS,
+    KILLED_BY_SYSTEM,
     KILLED_LATE,
     OUT_OF_MEMORY,
     ROW_TOLERANCE,
@@ -240,6 +241,8 @@ def _version() -> str:
 
 def _without_answer(reply: Reply, incumbent: Path, columns: Sequence[str], mps: Path) -> SolverRun:
     """What is known of a run that ended without a word: the best plan that it wrote down."""
+    if reply.garbled:
+        return _failed("was stopped: its answer is out of form")
     if not (reply.cancelled or reply.killed):
         return replace(_failed(_ended_by(reply.exit_code)), crashed=(reply.exit_code or 0) < 0)
     reason = KILLED_LATE if reply.killed else StopReason.CANCELLED
@@ -279,7 +282,7 @@ def _ended_by(exit_code: int | None) -> str:
     if exit_code is None or exit_code == 0:
         return "ended without an answer"
     if exit_code == -getattr(signal, "SIGKILL", 9):
-        return f"was killed by the system: most often, {OUT_OF_MEMORY}"
+        return KILLED_BY_SYSTEM
     with contextlib.suppress(ValueError):
         return f"crashed: {signal.Signals(-exit_code).name}"
     return f"ended with exit code {exit_code}"

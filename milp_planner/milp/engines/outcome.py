@@ -33,6 +33,7 @@ FEW_COLUMNS = 1_000
 
 KILLED_LATE = "killed: it did not stop at its time limit"
 OUT_OF_MEMORY = "memory ran out"
+KILLED_BY_SYSTEM = "was killed by the system: most often because memory ran out"
 
 
 class StopReason(StrEnum):

@@ -1,13 +1,29 @@
-"""A folder for a solver's files that is gone afterwards, whenever a signal comes."""
+"""A folder for a solver's files that is gone afterwards, whenever a signal comes.
+
+Only SIGKILL, a power cut or memory running out leave one behind; the next process that needs such a
+folder sweeps those whose process is gone.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import os
+import re
 import secrets
 import shutil
+import stat
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
+
+ABANDONED_S = 600.0
+"""Age from which a folder without its process is taken for abandoned: a process that this one
+cannot see, in a container beside it say, has a while to be done."""
+
+_NAME = re.compile(r"milp-planner-(\d{1,10})-[0-9a-f]{32}")
 
 
 @contextlib.contextmanager
@@ -18,7 +34,9 @@ def scratch_folder() -> Iterator[Path]:
     while it is being removed. Here its name is known before it is made, and a removal that is
     interrupted is begun again.
     """
-    folder = Path(tempfile.gettempdir()) / f"milp-planner-{secrets.token_hex(16)}"
+    home = tempfile.gettempdir()
+    _sweep_once(home)
+    folder = Path(home) / f"milp-planner-{os.getpid()}-{secrets.token_hex(16)}"
     try:
         folder.mkdir(mode=0o700)
         yield folder
@@ -28,6 +46,43 @@ def scratch_folder() -> Iterator[Path]:
         except BaseException:
             _remove(folder)
             raise
+
+
+def sweep(home: Path) -> None:
+    """Remove this user's scratch folders in `home` that are old and whose process is gone."""
+    if sys.platform == "win32":  # has no way to ask for a process without touching it
+        return
+    with contextlib.suppress(OSError), os.scandir(home) as entries:
+        for entry in entries:
+            found = _NAME.fullmatch(entry.name)
+            if found and _is_abandoned(entry, int(found[1])):
+                _remove(Path(entry.path))
+
+
+@functools.cache
+def _sweep_once(home: str) -> None:
+    sweep(Path(home))
+
+
+def _is_abandoned(entry: os.DirEntry[str], pid: int) -> bool:
+    if sys.platform == "win32":
+        return False
+    try:
+        about = entry.stat(follow_symlinks=False)
+    except OSError:
+        return False
+    mine = stat.S_ISDIR(about.st_mode) and about.st_uid == os.getuid()
+    return mine and time.time() - about.st_mtime > ABANDONED_S and not _is_running(pid)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # somebody else's: the number is in use
+        return True
+    return True
 
 
 def _remove(folder: Path) -> None:

@@ -49,6 +49,9 @@ class Reply:
     killed: bool
     """Killed because it stayed on after its time limit, or after it was cancelled."""
 
+    garbled: bool = False
+    """It wrote a line that is no answer; nothing else that it says can be trusted."""
+
 
 def highs_command() -> Command:
     """The command that starts a worker; ImportError where highspy is not installed."""
@@ -85,6 +88,9 @@ def asked(
         worker.kill()
         raise
     answer = _read(line)
+    if answer is None and line.endswith(b"\n"):
+        worker.kill()
+        return Reply(None, None, watchdog.cancelled, watchdog.killed, garbled=True)
     if answer is None:
         exit_code = worker.end()
         return Reply(None, exit_code, watchdog.cancelled, watchdog.killed)
@@ -170,12 +176,15 @@ class _Idle:
         return _Worker(command)
 
     def give_back(self, worker: _Worker) -> None:
-        """Keep it for another run, or end it where enough wait already."""
+        """Keep it for another run, in place of the one that has waited longest where many do."""
         with self._lock:
-            if worker.runs < MOST_RUNS and len(self._workers) < MOST_IDLE:
+            surplus = worker
+            if worker.runs < MOST_RUNS:
                 self._workers.append(worker)
-                return
-        worker.kill()
+                if len(self._workers) <= MOST_IDLE:
+                    return
+                surplus = self._workers.pop(0)
+        surplus.kill()
 
     def end_all(self) -> None:
         """End those that wait; they hold nothing that anyone wants."""

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from milp_planner.candidates.records import Candidate, PlanningInput, change_key, is_elastic
+from milp_planner.deadline import checked
 from milp_planner.milp.program.costs.terms import COST_TERMS
 from milp_planner.milp.program.families import judges_of, sets_unknown_keys, standing_of
 from milp_planner.milp.program.language.rule import Standing
@@ -135,7 +136,10 @@ def prune(instance: PlanningInput, candidates: Iterable[Candidate]) -> Pruned:
     front: dict[str, list[Candidate]] = {}
     cheapest: dict[tuple[object, ...], Candidate] = {}
     units = [k for k in listed.kept if not k.mode.per_token]
-    for k in sorted(units, key=lambda k: (price_of_capacity(profiles[k]), k.gpus_per_unit, k.id)):
+    cheap_first = sorted(
+        units, key=lambda k: (price_of_capacity(profiles[k]), k.gpus_per_unit, k.id)
+    )
+    for k in checked(cheap_first):
         mine = profiles[k]
         same = k.workload, mine.standing, mine.elastic, mine.gpus
         likely = (cheapest[same],) if same in cheapest else ()
@@ -179,7 +183,7 @@ def _profiles_of(
     hours = {w.name: _Hours.of(instance, w.name) for w in instance.problem.workloads}
     profiles = {
         k: _profile_of(instance, k, hours[k.workload], standing_of(instance, k, judges))
-        for same in offered
+        for same in checked(offered)
         for k in same
         if not k.mode.per_token
     }

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.deadline import checked
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.engines.highs import run_highs
 from milp_planner.milp.engines.outcome import EngineStatus
@@ -70,7 +71,7 @@ def independent(model: FleetModel, part_of: Callable[[str, int], Part]) -> list[
         for (k, _, t), column in columns.items():
             parts[part := part_of(k.workload, t)] = None
             _link(leader, [("part", part), column.name])
-    for name in model.row_meaning:
+    for name in checked(model.row_meaning):
         row = model.lp.get_constraint_by_name(name)
         _link(leader, [column.name for column, _ in row.items()])
     groups: dict[object, list[Part]] = {}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pulp
 
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.errors import input_error
+from milp_planner.deadline import checked
 from milp_planner.milp.program.costs.terms import cost_terms
 from milp_planner.milp.program.families import rules_of
 from milp_planner.milp.program.language.rows import SENSES, Row
@@ -22,9 +22,8 @@ from milp_planner.milp.program.language.variables import (
     merged,
 )
 from milp_planner.milp.program.levels import Splits, ramp_tangents, utilization_levels
-
-WIDEST_SPAN = 1e9
-"""Largest ratio of coefficients in a row before the answer of a solver is worth nothing."""
+from milp_planner.milp.program.mps_file import write_mps
+from milp_planner.milp.program.spans import check_span
 
 
 @dataclass
@@ -43,13 +42,13 @@ class FleetModel:
         """Names of the columns that rows or costs use, as PuLP writes them."""
         return [variable.name for variable in self.lp.variables()]
 
-    def add_row(self, family: str, row: Row) -> str:
-        """Add a row; the name it got in the program."""
+    def add_row(self, family: str, row: Row, rule: Rule | None = None) -> str:
+        """Add a row; the name it got in the program. rule: whose row it is, None for our own."""
         name = f"r{len(self.row_meaning):06d}"
         terms = {v: c for v, c in row.terms.items() if c != 0}
         if not terms:
             terms = {self._zero(): 1.0}
-        _check_span(family, row)
+        check_span(self.fleet, rule, family, row)
         self.lp.addConstraint(
             pulp.LpConstraint(expression(terms), row.sense, name, row.right), name
         )
@@ -67,8 +66,8 @@ class FleetModel:
         return self.lp.add_variable("zero", 0, 0) if variable is None else variable
 
     def write_mps(self, path: Path) -> None:
-        """Write the program for the solvers."""
-        self.lp.writeMPS(str(path))
+        """Write the program for the solvers; raises OutOfTime when time is up before."""
+        write_mps(self.lp, [*self.row_meaning], path)
 
     def describe(self) -> str:
         """The program as readable text, names instead of numbers; for people and tests."""
@@ -91,7 +90,7 @@ def build_model(
     """The program of `instance` over `candidates`, under the given rules; default: all of them.
 
     `splits` says where the overload ramp is charged exactly, `room` how many units of a candidate
-    there may be at least.
+    there may be at least. Raises OutOfTime when time is up before it is built.
     """
     splits = splits or Splits()
     lp = pulp.LpProblem("fleet", pulp.LpMinimize)
@@ -99,25 +98,15 @@ def build_model(
     levels = utilization_levels(instance, splits)
     fleet = add_variables(lp, instance, candidates, levels, room or {}, rules)
     fleet.tangents = ramp_tangents(instance, splits)
-    for rule in rules_of(instance.problem):
+    for rule in checked(rules_of(instance.problem)):
         rule.columns(fleet)
     costs = cost_terms(fleet)
     lp.setObjective(expression(merged(costs.values())))
     model = FleetModel(lp, fleet, costs)
     for rule in rules:
-        for row in rule.rows(fleet):
-            model.add_row(rule.name, row)
+        for row in checked(rule.rows(fleet)):
+            model.add_row(rule.name, row, rule)
     return model
-
-
-def _check_span(family: str, row: Row) -> None:
-    sizes = [abs(c) for c in row.terms.values() if c != 0]
-    if sizes and max(sizes) > WIDEST_SPAN * min(sizes):
-        raise input_error(
-            f"the numbers of this problem are too far apart: row {family} {row.name} spans "
-            f"{min(sizes):g} to {max(sizes):g}, too wide for a solver to be trusted",
-            hint="look for a rate, price, share or penalty that is a typing error",
-        )
 
 
 def _term_lines(model: FleetModel, terms: Mapping[pulp.LpVariable, float]) -> list[str]:

@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.deadline import began_s
 from milp_planner.errors import did_you_mean, input_error, nearest
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
@@ -209,8 +210,9 @@ def explain(
         if value is not None:
             check_text(name, value)
     subject = _subject(catalog, offering, gpu, provider)
+    began = began_s()
     instance = prepare(problem, catalog)
-    settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver)
+    settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver, began=began)
     resolver = Resolver(instance, settings, provenance_of(instance, settings))
     return _Explaining(resolver, subject, tuple(_refusals(instance, subject))).run()
 

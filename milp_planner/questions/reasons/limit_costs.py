@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from milp_planner.deadline import began_s
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.patching import patched
 from milp_planner.inputs.problem.records import Problem
@@ -135,8 +136,9 @@ def explain_limits(
     """
     problem = held_to(problem, rules)
     catalog = catalog_for(problem, catalog)
+    began = began_s()
     given = prepare(problem, catalog)
-    settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver)
+    settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver, began=began)
     resolver = Resolver(given, settings, provenance_of(given, settings))
     answer = resolver.answer(resolver.problem, break_ties=True)
     if answer.plan is None:

@@ -15,6 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
 from milp_planner.candidates.records import PlanningInput
+from milp_planner.deadline import began_s
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Budget, Problem
 from milp_planner.inputs.reading.arguments import check_number
@@ -175,8 +176,9 @@ def budget_frontier(
     low_usd, high_usd = float(low_usd), float(high_usd)
     short = problem.limits.budget.when_short if problem.limits.budget else "fail"
     ask = when_short if short == "fail" else short
+    began = began_s()
     instance = prepare(with_budget(problem, high_usd, ask), catalog)
-    settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver)
+    settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver, began=began)
     resolver = Resolver(instance, settings, provenance_of(instance, settings))
     smallest = smallest_budget(resolver)
     found: list[BudgetStep] = []

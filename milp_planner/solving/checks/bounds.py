@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from milp_planner.candidates.records import Candidate, CandidateList, TurnedDown
+from milp_planner.deadline import checked
 from milp_planner.errors import Fault
 from milp_planner.inputs.catalog.records import Offering, TokenPrice
 from milp_planner.inputs.problem.load import located
@@ -36,7 +37,7 @@ def bound_faults(
 ) -> Iterator[Fault]:
     """Every workload whose traffic is beyond what can be planned, and every such price."""
     by_workload: dict[str, list[Candidate]] = {}
-    for k in candidates.candidates:
+    for k in checked(candidates.candidates):
         by_workload.setdefault(k.workload, []).append(k)
     for i, w in enumerate(problem.workloads):
         peak = schedule.demands[w.name].highest_peak
@@ -51,7 +52,7 @@ def without_specks(
 ) -> CandidateList:
     """The candidates without those that carry next to nothing of their workload's peak."""
     kept, dropped = [], {}
-    for k in candidates.candidates:
+    for k in checked(candidates.candidates):
         units = _units_needed(problem, schedule.demands[k.workload].highest_peak, k)
         if units > MOST_UNITS_OF_A_CANDIDATE:
             reason = f"it would take {units:.3g} units to serve the peak; that is out of reach"
@@ -77,7 +78,7 @@ def _beyond_rates(peak: float) -> str:
 
 
 def _beyond_counts(problem: Problem, peak: float, mine: list[Candidate]) -> str:
-    needed = [_units_needed(problem, peak, k) for k in mine]
+    needed = [_units_needed(problem, peak, k) for k in checked(mine)]
     if any(k.mode.per_token for k in mine) or min(needed, default=0.0) <= MOST_UNITS:
         return ""
     return (

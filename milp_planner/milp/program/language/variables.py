@@ -44,6 +44,7 @@ from typing import Protocol
 import pulp
 
 from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic
+from milp_planner.deadline import checked
 from milp_planner.inputs.problem.policies import can_overload, may_fall_short
 from milp_planner.inputs.problem.records import Problem, Workload
 from milp_planner.plans.records import SNAP
@@ -235,7 +236,7 @@ def add_variables(
     fleet = Fleet(instance, candidates, lp, levels, room=room, rules=rules)
     for w in instance.problem.workloads:
         _add_levels(fleet, w.name)
-        for k in fleet.serving(w.name):
+        for k in checked(fleet.serving(w.name)):
             _add_units(fleet, k)
             _add_shares(fleet, k)
         _add_shortfalls(fleet, w.name)
