@@ -54,6 +54,10 @@ def lay_toy(folder: Path) -> None:
     (folder / "toy.yaml").write_text(PROBLEM)
 
 
+PYTHON_STARTS = (b"Fatal Python error: init_", b"Could not import runpy module")
+"""What Python says of a Ctrl-C that comes while it starts, before it runs a line of ours."""
+
+
 def working_in(folder: Path) -> list[str]:
     """Processes whose working folder lies in `folder`: CBC runs in its scratch folder."""
     found = []
@@ -77,7 +81,8 @@ def stopped(command: str, number: signal.Signals, after_s: float, folder: Path) 
         out, err = process.communicate(timeout=LONGEST_S)
     code = process.returncode
     moment = f"{command}, {number.name} after {after_s:.3f} s: exit {code}, {err.decode()}"
-    if code == -number:  # before the planner's first line; a shell calls it 130 or 143 as well
+    if code == -number or err.startswith(PYTHON_STARTS):
+        # before the planner's first line; a shell calls the first 130 or 143 as well
         assert out == b"", moment
         code = CODES[number]
     else:

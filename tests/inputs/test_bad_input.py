@@ -178,7 +178,7 @@ def test_shares_of_requests_sum_to_one(changed, new, expected):
         (
             "precision: [int3]",
             "7:17: workloads[0].precision[0]: 'int3' is not one of bf16, fp16, fp8, int8, "
-            "nvfp4, mxfp4, int4\n  hint: did you mean 'int8'?",
+            "nvfp4, mxfp4, int4, fp32\n  hint: did you mean 'int8'?",
         ),
         (
             "tensor_parallel: [3]",
