@@ -189,9 +189,14 @@ def compare_deployments(
     ArgumentError for values of another type.
 
     >>> from milp_planner import DeploymentScenario, compare_deployments
-    >>> asked = dict(llm="llama-3.3-70b", input_tokens=1500, output_tokens=300)
-    >>> ours = DeploymentScenario(name="ours", gpu="h200-141gb-sxm", precision="fp8", **asked)
-    >>> api = DeploymentScenario(name="API", provider="together", **asked)
+    >>> ours = DeploymentScenario(
+    ...     name="ours", llm="llama-3.3-70b", gpu="h200-141gb-sxm", precision="fp8",
+    ...     input_tokens=1500, output_tokens=300,
+    ... )
+    >>> api = DeploymentScenario(
+    ...     name="API", llm="llama-3.3-70b", provider="together",
+    ...     input_tokens=1500, output_tokens=300,
+    ... )
     >>> [row.estimate.verdict for row in compare_deployments([ours, api]).rows]
     ['fits', 'per token']
     """

@@ -64,9 +64,10 @@ def count_terms(fleet: Fleet, weighted: Iterable[tuple[Candidate, float]], t: in
 
     Returns Terms: coefficients by column. Raises IndexError for a block that is not there.
 
-    >>> from milp_planner import Row, Rule, count_terms
+    >>> from collections.abc import Iterator
+    >>> from milp_planner import Fleet, Row, Rule, count_terms
     >>> class FewGpus(Rule):
-    ...     def rows(self, fleet):
+    ...     def rows(self, fleet: Fleet) -> Iterator[Row]:
     ...         gpus = [(k, float(k.gpus_per_unit)) for k in fleet.candidates]
     ...         yield Row.at_most("GPUs", count_terms(fleet, gpus, 0), 8)
     """
