@@ -375,8 +375,9 @@ def below(command: Any) -> dict[str, Any]:
 
 
 def commands() -> dict[str, Any]:
-    """The commands of the command line, by name."""
-    return below(typer.main.get_command(app))
+    """The commands of the command line, by name; not the old words, which are hidden."""
+    shown = below(typer.main.get_command(app)).items()
+    return {name: command for name, command in shown if not command.hidden}
 
 
 def flags_of(command: Any) -> set[str]:

@@ -92,7 +92,7 @@ RANGE = "must be greater than 0 (is"
         (lambda c: estimate(**WHOLE | {"gpu": 5}, catalog=c), "gpu: expected text, not int"),
         (
             lambda c: estimate(**WHOLE, precision="int3", catalog=c),
-            "precision: 'int3' is not one of bf16, fp16, fp8, int8, nvfp4, mxfp4, int4; "
+            "precision: 'int3' is not one of bf16, fp16, fp8, int8, nvfp4, mxfp4, int4, fp32; "
             "did you mean 'int8'?",
         ),
         (

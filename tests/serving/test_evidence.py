@@ -187,7 +187,7 @@ def test_more_measured_in_flight_than_memory_holds_fits_with_the_rest_waiting() 
     row = measured(400, concurrency=600, engine="vllm", override=True, **size)
     known = catalog(row)
     llm, gpu = known.llms["toy"], known.gpus["box"]
-    asked = Deployment(llm, gpu, "bf16", 1, 9000, 1000, 600, None, DEFAULT_DEPLOYMENT)
+    asked = Deployment(llm, gpu, "bf16", 1, 9000, 1000, 600, settings=DEFAULT_DEPLOYMENT)
     found = estimate_deployment(asked, ServingModel(known))
     assert (found.verdict, found.reason) == ("fits", "")
     assert found.kv_gib == pytest.approx(50.48, abs=0.01)

@@ -144,7 +144,7 @@ def test_a_part_without_proof_has_what_time_the_others_leave(monkeypatch):
         answer = solve_part(search, part, limit_s)
         if len(limits_s) > 1:
             return answer
-        return replace(answer, status=Status.FEASIBLE, lower_bound_usd_per_month=0.0)
+        return replace(answer, status=Status.FEASIBLE, bound=0.0)
 
     monkeypatch.setattr(staged, "_solve_part", first_unproven)
     plan = solve(*two_under_one_quota(), time_limit_s=60)

@@ -79,7 +79,7 @@ def test_a_later_plan_that_is_cheaper_than_an_unproven_one_takes_its_place(monke
         self.found.clear()
         bound = answer.plan.score_usd_per_month - 1
         plan = replace(dear.plan, status=Status.FEASIBLE, lower_bound_usd_per_month=bound)
-        return replace(dear, status=Status.FEASIBLE, plan=plan, lower_bound_usd_per_month=bound)
+        return replace(dear, status=Status.FEASIBLE, plan=plan, bound=bound)
 
     monkeypatch.setattr(Search, "_best", dearest_first)
     plan = solve(problem(13, alternatives={"count": 1}), big_and_small())
