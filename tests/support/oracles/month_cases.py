@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,8 @@ from tests.support.oracles.cases import (
     as_input,
 )
 from tests.support.oracles.month_oracle import cheapest_month
+
+PROVIDERS = ("acme", "bolt", "core")
 
 LIMITS: dict[str, st.SearchStrategy[Any]] = {
     "min_replicas": st.sampled_from([2, 3]),
@@ -41,6 +44,11 @@ PENALTIES: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
+def up_to_two(names: Collection[str]) -> st.SearchStrategy[list[str]]:
+    """None, one or two of the names."""
+    return st.lists(st.sampled_from(sorted(names)), max_size=2, unique=True)
+
+
 @st.composite
 def offers(draw: st.DrawFn) -> tuple[Offer, ...]:
     """Two or three offers, at most one of them elastic: the month stays small enough to try."""
@@ -51,7 +59,7 @@ def offers(draw: st.DrawFn) -> tuple[Offer, ...]:
         gpus = draw(st.sampled_from([1, 1, 2]))
         found.append(
             Offer(
-                provider=draw(st.sampled_from(["acme", "bolt", "core"])),
+                provider=draw(st.sampled_from(PROVIDERS)),
                 region=draw(st.sampled_from(["eu-1", "us-1"])),
                 gpu=f"gpu{i}",
                 rates=(gpus * draw(st.sampled_from([2.0, 3.0, 5.5, 7.0])),),
@@ -89,12 +97,23 @@ def case_of(
     return Case(rented, (load,), Terms(**limits), apis, month["hours"])
 
 
+def tempting(limit: str, rented: tuple[Offer, ...]) -> tuple[Offer, ...]:
+    """The offers, such that there is something for the limit to forbid."""
+    if limit == "most_providers":
+        return tuple(replace(o, provider=p) for o, p in zip(rented, PROVIDERS, strict=False))
+    if limit == "spot_share":
+        first, *others = rented
+        cheap = replace(first, billing="spot", usd_per_hour=first.usd_per_hour / 2)
+        return (cheap, *(replace(o, billing="dedicated") for o in others))
+    return rented
+
+
 @st.composite
-def hard_months(draw: st.DrawFn) -> Case:
-    """Up to three limits at once, nothing priced but rent, spot loss and switching."""
-    rented = draw(offers())
-    chosen = draw(st.sets(st.sampled_from(sorted(LIMITS)), min_size=1, max_size=3))
-    limits = {name: draw(LIMITS[name]) for name in sorted(chosen)}
+def hard_months(draw: st.DrawFn, always: str) -> Case:
+    """That limit and up to two others, nothing priced but rent, spot loss and switching."""
+    rented = tempting(always, draw(offers()))
+    chosen = [always, *draw(up_to_two(LIMITS.keys() - {always}))]
+    limits = {name: draw(LIMITS[name]) for name in chosen}
     if "most_changed" in limits or draw(st.booleans()):
         limits["today"] = tuple(draw(st.sampled_from([0, 1, 3])) for _ in rented)
         limits["usd_added"] = draw(st.sampled_from([0.0, 120.0]))
