@@ -21,10 +21,11 @@ from tests.support.builders import (
     token_price,
     workload,
 )
-from tests.support.oracles.cases import Api, Case, Load, Offer
+from tests.support.oracles.cases import Api, Case, Offer
 from tests.support.oracles.next_best_cases import (
     DIFFERENCES,
     check_against_brute_force,
+    load_of,
     planned,
     units_of_plan,
 )
@@ -171,7 +172,7 @@ def test_scores_less_than_a_cent_apart_are_no_tie():
     # $0.01685 at acme, which comes first by name.
     case = Case(
         offers=(Offer("coda", "a", 1.0, (2.0,), gpus=2), Offer("coda", "b", 6.0, (2.0,), gpus=2)),
-        loads=(Load(((1.0,),), burst=2.0, min_replicas=2),),
+        loads=(load_of((1.0,), min_replicas=2),),
         apis=(Api("echo", 1e-4), Api("acme", 1.3e-4)),
     )
     plan = planned(case, "providers", True, 3, pruning=False)
@@ -186,7 +187,7 @@ def test_of_equal_scores_none_has_a_spare_api():
     # acme's API serves some of it too.
     case = Case(
         offers=(Offer("acme", "a", 1.0, (8.0,), gpus=2), Offer("acme", "b", 6.0, (4.0,), gpus=2)),
-        loads=(Load(((8.0,),), burst=2.0, min_replicas=2),),
+        loads=(load_of((8.0,), min_replicas=2),),
         apis=(Api("echo", 1e-4), Api("acme", 1e-4)),
     )
     plan = planned(case, "providers", True, 3, pruning=False)

@@ -10,11 +10,12 @@ from milp_planner.questions.solve import plan_of, provenance_of
 from milp_planner.solving.results import Settings
 from milp_planner.solving.search import Search
 from tests.support.examples import slow_tries, tries
-from tests.support.oracles.cases import Api, Case, Load, Offer, Terms
+from tests.support.oracles.cases import Api, Case, Offer, Terms
 from tests.support.oracles.next_best import next_best
 from tests.support.oracles.next_best_cases import (
     DIFFERENCES,
     check_against_brute_force,
+    load_of,
     prepared,
     units_of_fleet,
     units_of_plan,
@@ -71,11 +72,6 @@ def cases(draw, prices=(0.83, 1.0, 1.37, 2.0, 2.11, 3.0, 4.2), rates=(2.0, 3.0, 
     loads = [load_of(peaks, name, min_replicas=replicas) for name, peaks in asked.items()]
     hours = (720.0,) if blocks == 1 else (240.0, 480.0)
     return Case(tuple(offers), tuple(loads), terms, tuple(apis), hours)
-
-
-def load_of(peaks, name="chat", **fields):
-    """A load of one class, twice its mean at the peak."""
-    return Load(tuple((peak,) for peak in peaks), name, burst=2, **fields)
 
 
 @st.composite

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -14,10 +16,15 @@ from milp_planner.questions.solve import plan_of, provenance_of
 from milp_planner.solving.results import Settings
 from milp_planner.solving.search import Search
 from milp_planner.traffic.month import TimeBlock
-from tests.support.oracles.cases import MONTH_HOURS, Case, as_input
+from tests.support.oracles.cases import MONTH_HOURS, Case, Load, as_input
 from tests.support.oracles.next_best import Fleet, next_best
 
 DIFFERENCES = ["counts", "offerings", "providers", "gpus"]
+
+
+def load_of(peaks: Sequence[float], name: str = "chat", **fields: Any) -> Load:
+    """A load of one class, twice its mean at the peak."""
+    return Load(tuple((peak,) for peak in peaks), name, burst=2, **fields)
 
 
 def prepared(case: Case, differ_by: str, per_workload: bool, count: int) -> PlanningInput:
