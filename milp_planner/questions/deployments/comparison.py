@@ -193,10 +193,7 @@ def compare_deployments(
     ...     name="ours", llm="llama-3.3-70b", gpu="h200-141gb-sxm", precision="fp8",
     ...     input_tokens=1500, output_tokens=300,
     ... )
-    >>> api = DeploymentScenario(
-    ...     name="API", llm="llama-3.3-70b", provider="together",
-    ...     input_tokens=1500, output_tokens=300,
-    ... )
+    >>> api = ours.model_copy(update={"name": "API", "gpu": None, "provider": "together"})
     >>> [row.estimate.verdict for row in compare_deployments([ours, api]).rows]
     ['fits', 'per token']
     """
