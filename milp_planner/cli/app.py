@@ -72,7 +72,7 @@ app.command()(explain)
 app.command()(evaluate)
 app.command()(check)
 app.command()(candidates)
-app.command(hidden=True)(options)
+app.command("options", hidden=True)(options)  # what `candidates` was called
 app.command()(traffic)
 app.command()(estimate)
 app.command()(calibrate)

@@ -33,6 +33,7 @@ from milp_planner.milp.engines.outcome import (
     fault_in_values,
     whole_share_in,
 )
+from tests.support.processes import is_gone
 from tests.support.small_models import (
     Model,
     covering,
@@ -300,21 +301,8 @@ def test_a_cbc_that_will_not_stop_is_killed_and_leaves_nothing(
         "killed: it did not stop at its time limit",
     )
     assert outcome.seconds < 2
-    assert all(is_gone(int(pid)) for pid in (tmp_path / "pids").read_text().split())
+    assert all(is_gone(int(pid), within_s=2) for pid in (tmp_path / "pids").read_text().split())
     assert list(scratch.iterdir()) == []
-
-
-def is_gone(pid: int) -> bool:
-    """Whether a process ends within two seconds; a zombie that nobody has collected counts."""
-    for _ in range(100):
-        try:
-            os.kill(pid, 0)
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except OSError:
-            return True
-        time.sleep(0.02)
-    return False
 
 
 @pytest.mark.skipif(not child._dying_with_us(), reason="needs Linux and setpriv")
@@ -335,7 +323,7 @@ def test_no_cbc_outlives_a_python_that_is_killed(tmp_path: Path) -> None:
     finally:
         python.kill()
         python.wait()
-    assert is_gone(int(written))
+    assert is_gone(int(written), within_s=2)
 
 
 def wait_for(path: Path) -> str:

@@ -16,6 +16,7 @@ from milp_planner.milp.engines import child, highs_worker, scratch, workers
 from milp_planner.milp.engines.highs import run_highs
 from milp_planner.milp.engines.outcome import EngineStatus, SolverRun
 from milp_planner.milp.engines.workers import Command, highs_command
+from tests.support.processes import is_gone
 from tests.support.small_models import covering, slow
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="plays workers with signals")
@@ -243,19 +244,6 @@ def test_a_worker_leaves_when_its_python_is_killed(tmp_path: Path) -> None:
     python.wait()
     python.stdout.close()
     assert is_gone(int((tmp_path / "pid").read_text()))
-
-
-def is_gone(pid: int) -> bool:
-    """Whether a process ends within a while; a zombie that nobody has collected counts."""
-    for _ in range(500):
-        try:
-            os.kill(pid, 0)
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except OSError:
-            return True
-        time.sleep(0.02)
-    return False
 
 
 # --- scratch folders of killed runs -----------------------------------------------------------

@@ -14,7 +14,7 @@ import pytest
 
 from milp_planner.errors import InputError
 from milp_planner.inputs.catalog.files import load_catalog
-from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm
+from milp_planner.inputs.catalog.records import Catalog, Gpu
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.serving.roofline import Roofline, roofline
 from milp_planner.serving.tiers import TierTimes
@@ -32,32 +32,25 @@ from milp_planner.study.accuracy import (
 )
 from milp_planner.study.leave_one_out import by_source, fit_default_tier, left_out
 from milp_planner.study.samples import Samples, read_samples
-from tests.support.serving.known_llms import PLAIN_70B
+from tests.support.serving.known_llms import DEEPSEEK, PLAIN_70B
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"
 DAY = date(2026, 1, 1)
 
 QWEN = PLAIN_70B.model_copy(update={"id": "qwen-32b", "parameters_b": 32.0, "layers": 64})
-MLA = Llm(
-    id="mla",
-    parameters_b=200.0,
-    active_parameters_b=20.0,
-    layers=40,
-    hidden_size=5120,
-    attention_heads=128,
-    attention="MLA",
-    kv_lora_rank=512,
-    qk_nope_head_dim=128,
-    qk_rope_head_dim=64,
-    v_head_dim=128,
-    moe_layers=40,
-    experts=100,
-    experts_per_token=8,
-    moe_ffn_size=2560,
-    native_precision="fp8",
-    source="test",
-    as_of=DAY,
+MLA = DEEPSEEK.model_copy(
+    update={
+        "id": "mla",
+        "parameters_b": 200.0,
+        "active_parameters_b": 20.0,
+        "layers": 40,
+        "hidden_size": 5120,
+        "moe_layers": 40,
+        "experts": 100,
+        "moe_ffn_size": 2560,
+        "vocabulary": 0,
+    }
 )
 
 

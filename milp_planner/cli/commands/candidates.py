@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -42,32 +43,23 @@ def candidates(
 ) -> int:
     """List what could serve each workload, and why the rest cannot."""
     from milp_planner.reporting.documents.json import to_json
-    from milp_planner.reporting.text.inputs.candidates import options_dict, options_text
+    from milp_planner.reporting.text.inputs.candidates import candidates_dict, candidates_text
 
     instance = prepared(file, catalog, overlay, as_of, quiet)
     names = workload or ()
     _check_workloads(instance, names)
     streams.answer(
-        to_json(options_dict(instance, names))
+        to_json(candidates_dict(instance, names))
         if as_json
-        else options_text(instance, names, everything=everything)
+        else candidates_text(instance, names, everything=everything)
     )
     return exit_codes.FOUND
 
 
-def options(
-    file: ProblemFile,
-    workload: Workloads = None,
-    everything: Everything = False,
-    as_json: AsJson = False,
-    as_of: AsOf = None,
-    overlay: Overlays = None,
-    catalog: CatalogName = None,
-    quiet: Quiet = False,
-) -> int:
-    """The name that `candidates` had; kept for one release."""
-    streams.warn(["`options` is called `candidates` now"], quiet=quiet)
-    return candidates(file, workload, everything, as_json, as_of, overlay, catalog, quiet)
+@wraps(candidates)
+def options(*arguments: Any, **named: Any) -> int:
+    streams.warn(["`options` is called `candidates` now"], quiet=named["quiet"])
+    return candidates(*arguments, **named)
 
 
 def _check_workloads(instance: PlanningInput, names: Sequence[str]) -> None:

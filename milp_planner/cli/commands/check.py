@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from milp_planner.cli.parts import exit_codes, streams
 from milp_planner.cli.parts.loading import prepared
 from milp_planner.cli.parts.parameters import (
@@ -14,9 +12,6 @@ from milp_planner.cli.parts.parameters import (
     ProblemFile,
     Quiet,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 def check(

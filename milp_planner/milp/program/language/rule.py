@@ -110,3 +110,24 @@ class Structural(Rule):
 
     def loosened(self, instance: PlanningInput) -> Iterable[LimitInForce]:
         return ()
+
+
+class Preselection(Rule):
+    """A rule of what may be a candidate at all: what breaks it never enters the program.
+
+    So the solver is told nothing, and `verify` refuses any plan with what is no candidate.
+    """
+
+    solved_apart = True
+
+    def rows(self, fleet: Fleet) -> Iterable[Row]:
+        return ()
+
+    def violations(self, instance: PlanningInput, plan: Plan) -> Iterable[str]:
+        return ()
+
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
+        return FREE
+
+    def is_unbounded(self, instance: PlanningInput) -> bool:
+        return False

@@ -4,34 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.problem.policies import allowed_billings
 from milp_planner.milp.program.language.loosening import NameLimit
-from milp_planner.milp.program.language.rows import Row
-from milp_planner.milp.program.language.rule import FREE, Rule, Standing
-from milp_planner.milp.program.language.variables import Fleet
-from milp_planner.plans.records import Plan
+from milp_planner.milp.program.language.rule import Preselection
 
 
-class AllowedBilling(Rule):
+class AllowedBilling(Preselection):
     """Only ways to pay that the problem allows are used."""
 
     keys = frozenset(("limits.billing.allow",))
     nearness = 20
-    solved_apart = True
-
-    def rows(self, fleet: Fleet) -> Iterator[Row]:
-        return iter(())  # what is ruled out is no candidate
-
-    def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
-        return iter(())  # `verify` refuses what is no candidate
-
-    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
-        return FREE
-
-    def is_unbounded(self, instance: PlanningInput) -> bool:
-        return False
 
     def loosened(self, instance: PlanningInput) -> Iterator[NameLimit]:
         allowed = allowed_billings(instance.problem)

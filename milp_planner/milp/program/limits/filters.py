@@ -13,9 +13,7 @@ from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.patching import Patch
 from milp_planner.inputs.problem.records import Filter
 from milp_planner.milp.program.language.loosening import NameLimit
-from milp_planner.milp.program.language.rows import Row
-from milp_planner.milp.program.language.rule import FREE, Rule, Standing
-from milp_planner.milp.program.language.variables import Fleet
+from milp_planner.milp.program.language.rule import Preselection
 from milp_planner.plans.records import Plan
 
 NAME_OF: dict[str, Callable[[Candidate], str]] = {
@@ -26,24 +24,11 @@ NAME_OF: dict[str, Callable[[Candidate], str]] = {
 }
 
 
-class Filters(Rule):
+class Filters(Preselection):
     """Only providers, regions, GPU types and offerings that the problem lets through are used."""
 
     keys = frozenset(f"limits.{kind}.{which}" for kind in NAME_OF for which in ("allow", "deny"))
     nearness = 30
-    solved_apart = True
-
-    def rows(self, fleet: Fleet) -> Iterator[Row]:
-        return iter(())  # what is ruled out is no candidate
-
-    def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
-        return iter(())  # `verify` refuses what is no candidate
-
-    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
-        return FREE
-
-    def is_unbounded(self, instance: PlanningInput) -> bool:
-        return False
 
     def loosened(self, instance: PlanningInput) -> Iterator[NameLimit]:
         for kind, name_of in NAME_OF.items():

@@ -8,33 +8,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.milp.program.language.loosening import SteppedLimit, Values
-from milp_planner.milp.program.language.rows import Row
-from milp_planner.milp.program.language.rule import FREE, Rule, Standing
-from milp_planner.milp.program.language.variables import Fleet
+from milp_planner.milp.program.language.rule import Preselection
 from milp_planner.plans.records import Plan
 
 
-class LatencyWishes(Rule):
+class LatencyWishes(Preselection):
     """Replicas keep the workload's times per token and to the first token."""
 
     keys = frozenset(("workloads.latency.ttft", "workloads.latency.tpot"))
     nearness = 3
-    solved_apart = True
-
-    def rows(self, fleet: Fleet) -> Iterator[Row]:
-        return iter(())  # what is too slow is no candidate
-
-    def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
-        return iter(())  # `verify` refuses what is no candidate
-
-    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
-        return FREE
-
-    def is_unbounded(self, instance: PlanningInput) -> bool:
-        return False
 
     def loosened(self, instance: PlanningInput) -> Iterator[SteppedLimit]:
         for w in instance.problem.workloads:

@@ -7,34 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.milp.program.language.loosening import NameLimit
-from milp_planner.milp.program.language.rows import Row
-from milp_planner.milp.program.language.rule import FREE, Rule, Standing
-from milp_planner.milp.program.language.variables import Fleet
+from milp_planner.milp.program.language.rule import Preselection
 from milp_planner.plans.records import Plan
 from milp_planner.serving.memory import precisions_of
 
 
-class ReplicaShape(Rule):
+class ReplicaShape(Preselection):
     """A replica has one of the weight formats and GPU counts that its workload names."""
 
     keys = frozenset(("workloads.precision", "workloads.tensor_parallel"))
     nearness = 1
-    solved_apart = True
-
-    def rows(self, fleet: Fleet) -> Iterator[Row]:
-        return iter(())  # what is ruled out is no candidate
-
-    def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
-        return iter(())  # `verify` refuses what is no candidate
-
-    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
-        return FREE
-
-    def is_unbounded(self, instance: PlanningInput) -> bool:
-        return False
 
     def loosened(self, instance: PlanningInput) -> Iterator[NameLimit]:
         for w in instance.problem.workloads:

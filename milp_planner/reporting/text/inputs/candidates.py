@@ -16,7 +16,7 @@ from milp_planner.units import SECONDS_PER_HOUR
 CANDIDATES_SHOWN = 20
 
 
-def options_dict(instance: PlanningInput, workloads: Sequence[str]) -> dict[str, Any]:
+def candidates_dict(instance: PlanningInput, workloads: Sequence[str]) -> dict[str, Any]:
     """Candidates, cheapest capacity first, and offerings turned down, as plain data."""
     return clean(
         {
@@ -27,7 +27,7 @@ def options_dict(instance: PlanningInput, workloads: Sequence[str]) -> dict[str,
     )
 
 
-def options_text(instance: PlanningInput, workloads: Sequence[str], *, everything: bool) -> str:
+def candidates_text(instance: PlanningInput, workloads: Sequence[str], *, everything: bool) -> str:
     """The same for people; the first candidates only, unless everything is asked for."""
     documents = [_workload_dict(instance, w) for w in _chosen(instance, workloads)]
     return "\n\n".join("\n".join(_lines(document, everything)) for document in documents) + "\n"
