@@ -14,7 +14,7 @@ from milp_planner.errors import InputError
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.deployment import DeploymentSettings
 from milp_planner.inputs.problem.records import Problem
-from milp_planner.plans.records import Plan
+from milp_planner.plans.records import Plan, Status
 from milp_planner.questions.evaluate import evaluate
 from milp_planner.questions.solve import solve
 from milp_planner.serving.memory import fit
@@ -103,6 +103,17 @@ def test_every_joined_unit_counts_in_quotas_and_changes() -> None:
     today = {"current_fleet": [{"offering": "acme/box/eu-1", "units": 3, "workload": "chat"}]}
     (change,) = solve(busy.changed(today), pairs()).changes
     assert (change.today, change.planned) == (3, 4)
+
+
+def test_each_joined_unit_is_a_change_that_is_counted_and_paid() -> None:
+    def with_most(changed: int) -> Plan:
+        switching = {"usd_per_unit_added": 100, "max_units_changed": changed}
+        return solve(problem(switching=switching), pairs())
+
+    plan = with_most(4)  # two replicas of two units
+    assert plan.costs["switching"] == pytest.approx(400)
+    assert plan.score_usd_per_month == pytest.approx(2 * 7200 + 400)
+    assert with_most(3).status is Status.INFEASIBLE
 
 
 def test_a_fleet_given_by_hand_counts_units_of_the_offering() -> None:
