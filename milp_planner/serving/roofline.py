@@ -35,7 +35,6 @@ from milp_planner.serving.gpu_formats import (
 )
 from milp_planner.serving.links import (
     ALL_REDUCES_PER_LAYER,
-    LINK_EFFICIENCY,
     Network,
     link_of,
     network_of,
@@ -381,7 +380,7 @@ def _all_reduce_s_per_token(llm: Llm, gpu: Gpu, tp: int, network: Network) -> fl
     inside = tp // network.units
     volume = ALL_REDUCES_PER_LAYER * (llm.layers or 0) * (llm.hidden_size or 0) * BF16_BYTES
     sent = volume * 2 * (inside - 1) / inside  # ring all-reduce: reduce-scatter, then all-gather
-    within = sent / (link_of(gpu).bytes_per_second * LINK_EFFICIENCY)
+    within = sent / link_of(gpu).attained_bytes_per_second
     return within + network.all_reduce_s(volume / inside)
 
 

@@ -289,7 +289,7 @@ class ServingModel:
         by the estimate, where this one stands on rows that others published."""
         on_rows = found.source == "published"
         lesser = [g for g in self.catalog.gpus.values() if on_rows and is_worse(g, gpu)]
-        fewer = [n for n in FEWER_GPUS if n < q.tensor_parallel and gpu.interconnect == "pcie"]
+        fewer = [n for n in FEWER_GPUS if n < q.tensor_parallel and gpu.is_on_pcie]
         points = [
             *((o, tp, self._from_rows_on(q, llm, o, tp)) for o, tp in self._worse(llm, gpu, q)),
             *((gpu, tp, self._answer_on(q, llm, gpu, tp)) for tp in fewer),
@@ -311,7 +311,7 @@ class ServingModel:
     def _worse(self, llm: Llm, gpu: Gpu, q: Question) -> Iterator[tuple[Gpu, int]]:
         """Replicas with rows that cannot serve more; on PCIe those with fewer GPUs come apart."""
         for other, tp in self._rows.worse_replicas(llm, gpu, q):
-            apart = other.id == gpu.id and gpu.interconnect == "pcie" and tp in FEWER_GPUS
+            apart = other.id == gpu.id and gpu.is_on_pcie and tp in FEWER_GPUS
             if not apart:
                 yield other, tp
 
