@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from milp_planner.inputs.catalog.layer_parts import layer_parts
 from milp_planner.inputs.catalog.records import Gpu, Llm
 from milp_planner.inputs.problem.deployment import DeploymentSettings
 from milp_planner.serving.weights import BF16_BYTES
 
-ALL_REDUCES_PER_LAYER = 2  # after attention and after the feed-forward part
 LINK_EFFICIENCY = 0.50  # share of the link peak that an all-reduce attains
 
 # Where no GPU reaches the memory of another (GeForce cards: the driver shuts it off) each block is
@@ -111,7 +111,7 @@ class Network:
 
     def latency_s(self, llm: Llm) -> float:
         """Of one step: every hop, and every all-reduce that leaves its unit   [s]."""
-        reduces = ALL_REDUCES_PER_LAYER * (llm.layers or 0) * (self.units > 1)
+        reduces = layer_parts(llm) * (self.units > 1)  # one after each part
         return (self.stages - 1 + reduces) * BETWEEN_UNITS_S
 
 
