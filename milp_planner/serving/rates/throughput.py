@@ -36,6 +36,7 @@ from milp_planner.serving.operating_point import (
     too_slow,
 )
 from milp_planner.serving.rates.calibration import UNCALIBRATED, Calibrations, Scaled
+from milp_planner.serving.rates.doubtful_rows import DoubtfulRow
 from milp_planner.serving.rates.measured import LengthOnly, Speed
 from milp_planner.serving.rates.records import MeasuredRows, canonical_precision
 from milp_planner.serving.rates.row_answers import (
@@ -172,7 +173,7 @@ class ServingModel:
             self._estimates[key] = found
         return found
 
-    def set_aside(self) -> Iterator[str]:
+    def set_aside(self) -> Iterator[DoubtfulRow]:
         """Every published row that is not believed, with the reason."""
         return self._rows.set_aside()
 
