@@ -181,3 +181,31 @@ def test_an_assumed_network_is_told_and_widens_the_estimate() -> None:
     told = model.operating_point(*replica, settings=stated)
     assert told.requests_per_second == assumed.requests_per_second
     assert not any("assumed" in w for w in told.warnings)
+
+
+def test_a_diagnosis_joins_as_few_units_as_hold_what_none_does_alone() -> None:
+    # 111.8 GiB on each of 2 boxes, 72 usable; 55.9 on each of 4
+    plan = solve(problem({}), pairs())
+    assert plan.diagnosis is not None
+    path = "workloads.chat.deployment.units_per_replica"
+    change = next(c for c in plan.diagnosis.changes if c.path == path)
+    assert (change.now, change.patch) == ("1 unit", {path: 2})
+    assert (change.text, change.too_little) == ("join 2 units to one replica", None)
+    assert change.proven
+    joined = solve(problem(), pairs())
+    assert change.cash_usd_per_month == joined.cash_usd_per_month
+    # 240 B parameters, 447 GiB: 111.8 on each of 4 boxes, 74.5 of 6 in 3 units; 55.9 of 8 in 4
+    twice = catalog(llms=[toy(id="big", parameters_b=240.0)], offerings=[rent(5, gpus_per_unit=2)])
+    diagnosis = solve(problem({}), twice).diagnosis
+    assert diagnosis is not None
+    change = next(c for c in diagnosis.changes if c.path == path)
+    assert (change.patch, change.too_little) == ({path: 4}, {path: 3})
+
+
+def test_no_diagnosis_joins_units_for_what_is_slow_or_joined_already() -> None:
+    slow = problem({}).changed({"workloads.chat.latency.tpot": "1ms"})
+    known = catalog(llms=[toy(id="big")], offerings=[rent(5, gpus_per_unit=2)])
+    for asked, on in ((slow, known), (problem({"units_per_replica": 1}), pairs())):
+        diagnosis = solve(asked, on).diagnosis
+        assert diagnosis is not None
+        assert "deployment" not in " ".join(change.path for change in diagnosis.changes)

@@ -246,7 +246,7 @@ class ServingModel:
                 return answer
             said = (*answer.warnings, *_other_engine(q, found), *rows.warnings)
             if n is not None:
-                said = (*said, *_faster_with_fewer(found, n))
+                said = (*said, *_faster_with_fewer(found, q, answer, n))
             limit = limited_by(target, answer, memory)
             return replace(answer, bottleneck=limit, warnings=said)
         return None
@@ -404,15 +404,17 @@ def _other_engine(q: Question, found: list[RowsOf]) -> Iterator[str]:
         yield f"own rows ran in {engines}, the deployment says {q.settings.label}"
 
 
-def _faster_with_fewer(found: list[RowsOf], n: float) -> Iterator[str]:
-    """Both figures, where fewer requests in flight were measured to serve more."""
-    for rows in found:
-        here = rows.speed.requests_per_second(n)
-        fewer = [m for m in rows.speed.measured_concurrencies() if m < n]
-        best = max(fewer, key=rows.speed.requests_per_second, default=n)
-        most = rows.speed.requests_per_second(best)
-        if most > here * ROUNDING:
-            yield f"{best:g} in flight serve more, {most:.3g} requests/s beside {here:.3g}"
+def _faster_with_fewer(
+    found: list[RowsOf], q: Question, here: OperatingPoint, n: float
+) -> Iterator[str]:
+    """Both figures, where more is planned with fewer in flight that were measured: of rows that
+    fell there, or of another deployment that is trusted more."""
+    fewer = {m for rows in found for m in rows.speed.measured_concurrencies() if 1 <= m < n}
+    planned = [(answer_at(found, q, m)[1].planned_requests_per_second, m) for m in sorted(fewer)]
+    most, best = max(planned, default=(0.0, n))
+    if most > here.planned_requests_per_second * ROUNDING:
+        rate = here.planned_requests_per_second
+        yield f"{best:g} in flight serve more, {most:.3g} requests/s planned beside {rate:.3g}"
 
 
 def _from_raw(q: Question, row: Measurement) -> OperatingPoint:
