@@ -18,6 +18,7 @@ from milp_planner.plans.records import Plan, Status
 from milp_planner.questions.evaluate import evaluate
 from milp_planner.questions.solve import solve
 from milp_planner.serving.memory import fit
+from milp_planner.serving.operating_point import OperatingPoint
 from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.serving.roofline import Roofline, roofline
 from milp_planner.solving.prepare import prepare
@@ -180,7 +181,7 @@ def test_an_assumed_network_is_told_and_widens_the_estimate() -> None:
     stated = ACROSS.model_copy(update={"gb_per_s_between_units": 50.0})
     told = model.operating_point(*replica, settings=stated)
     assert told.requests_per_second == assumed.requests_per_second
-    assert not any("assumed" in w for w in told.warnings)
+    assert not any(said in w for w in told.warnings)
 
 
 def test_a_diagnosis_joins_as_few_units_as_hold_what_none_does_alone() -> None:
@@ -209,3 +210,14 @@ def test_no_diagnosis_joins_units_for_what_is_slow_or_joined_already() -> None:
         diagnosis = solve(asked, on).diagnosis
         assert diagnosis is not None
         assert "deployment" not in " ".join(change.path for change in diagnosis.changes)
+
+
+def test_what_is_assumed_of_joined_units_is_said() -> None:
+    known = pairs()
+    stated = ACROSS.model_copy(update={"gb_per_s_between_units": 25.0})
+    for settings, network in ((ACROSS, True), (stated, False)):
+        replica = BIG, known.gpus["box"], "bf16", 4, 800, 200
+        found = ServingModel(known).operating_point(*replica, settings=settings)
+        said = " ".join(found.warnings) if isinstance(found, OperatingPoint) else ""
+        assert "30 µs a message between joined units and 0.25 of spread are assumed" in said
+        assert ("GB/s per GPU between joined units of box are assumed" in said) == network

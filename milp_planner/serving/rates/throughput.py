@@ -24,7 +24,7 @@ from milp_planner.inputs.catalog.tensor_groups import is_moe
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.serving import derate as evidence_of
 from milp_planner.serving.gpu_formats import unable
-from milp_planner.serving.links import between_units_gb_per_s
+from milp_planner.serving.links import BETWEEN_UNITS_S, between_units_gb_per_s
 from milp_planner.serving.memory import MemoryFit, fit, room
 from milp_planner.serving.operating_point import (
     OperatingPoint,
@@ -276,6 +276,11 @@ class ServingModel:
             yield (
                 f"{assumed:g} GB/s per GPU between joined units of {gpu.id} are assumed; "
                 "deployment.gb_per_s_between_units states them"
+            )
+        if q.settings.units_joined > 1:
+            yield (
+                f"{1e6 * BETWEEN_UNITS_S:.0f} µs a message between joined units and "
+                f"{evidence_of.JOINED_UNITS.spread:g} of spread are assumed: none was measured"
             )
         if q.precision == "fp32":
             yield "fp32 is not checked: products at the TF32 rate, unless the GPU's row says else"
