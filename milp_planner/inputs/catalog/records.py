@@ -68,7 +68,16 @@ class Gpu(Sourced):
 
     tdp_watts: Positive | None = None
     interconnect: str = "pcie"
-    """Link between the GPUs of one unit: pcie, nvlink, infinity_fabric, roce, neuronlink or ici."""
+    """Link between the GPUs of one unit: pcie, pcie_host (no GPU reaches the memory of another: all
+    goes through the host's), nvlink, infinity_fabric, roce, neuronlink or ici."""
+
+    interconnect_gb_per_s: Positive | None = None
+    """Peak of that link, of one GPU in one direction, in GB/s; None: what its kind usually has."""
+
+    @property
+    def is_on_pcie(self) -> bool:
+        """Whether the GPUs of a unit are joined by nothing but the host's bus."""
+        return self.interconnect in ("pcie", "pcie_host")
 
 
 class Llm(Sourced):

@@ -20,8 +20,18 @@ def fits_of(instance: PlanningInput, workload: str) -> tuple[Misfit, ...]:
     Of several precisions and request classes the nearest failure stands. Empty where rates are
     nominal: then the reasons of the offerings say it all.
     """
+    found = _failures(instance, workload)
+    return tuple(fit for _, fit in sorted(found, key=lambda pair: (pair[0], *_name(pair[1]))))
+
+
+def is_too_big_for_a_unit(instance: PlanningInput, workload: str) -> bool:
+    """Whether memory is what some unit that may be used lacks, more than speed."""
+    return min((how[0] for how, _ in _failures(instance, workload)), default=2) == 1
+
+
+def _failures(instance: PlanningInput, workload: str) -> list[tuple[Nearness, Misfit]]:
     if instance.problem.workload(workload).rates is not None:
-        return ()
+        return []
     rates = Rates(
         instance.catalog,
         ServingModel(instance.catalog),
@@ -30,13 +40,12 @@ def fits_of(instance: PlanningInput, workload: str) -> tuple[Misfit, ...]:
         instance.schedule.demands[workload],
     )
     if rates.raw:
-        return ()
+        return []
     most: dict[str, int] = {}
     for offering in instance.catalog.offerings:
         if not excluded_by(instance.problem.limits, offering):
             most[offering.gpu] = max(most.get(offering.gpu, 0), offering.gpus_per_unit)
-    found = [best for gpu, gpus in most.items() for best in _nearest_on(rates, gpu, gpus)]
-    return tuple(fit for _, fit in sorted(found, key=lambda pair: (pair[0], *_name(pair[1]))))
+    return [best for gpu, gpus in most.items() for best in _nearest_on(rates, gpu, gpus)]
 
 
 Nearness = tuple[int, float]
