@@ -24,6 +24,7 @@ from typing import Any
 
 from milp_planner.candidates.records import Candidate, RatePoint
 from milp_planner.errors import InputError, input_error
+from milp_planner.inputs.catalog.overlaid.counts import OverlayCounts
 from milp_planner.inputs.catalog.records import COUNT_ASSUMED, Offering, TokenPrice
 from milp_planner.inputs.reading.validation import validate_python
 from milp_planner.plans.consequences import DocumentParts, Loss, ResilienceCost, UnitChange
@@ -364,6 +365,9 @@ def _provenance(part: ProvenancePart) -> Provenance:
         catalog_version=part.catalog.version,
         catalog_sha256=part.catalog.sha256,
         overrides=part.catalog.overrides,
+        overlaid=OverlayCounts(
+            part.catalog.rows_added, part.catalog.rows_replaced, part.catalog.rows_retired
+        ),
         problem_sha256=part.problem_sha256,
         oldest_price=part.oldest_price or "",
         seed=part.seed,

@@ -280,6 +280,9 @@ class CatalogPart(Part):
     version: str
     sha256: str
     overrides: int
+    rows_added: int = Field(default=0, ge=0)
+    rows_replaced: int = Field(default=0, ge=0)
+    rows_retired: int = Field(default=0, ge=0)
 
 
 class ProvenancePart(Part):

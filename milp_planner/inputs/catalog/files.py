@@ -27,6 +27,8 @@ from milp_planner.errors import (
 from milp_planner.inputs.catalog.checks import Row, Rows, faults_of, unknown_gpu, unknown_llm
 from milp_planner.inputs.catalog.csv_rows import Cells, read_rows, wording
 from milp_planner.inputs.catalog.folders import Layer, read_layers, shipped_catalogs
+from milp_planner.inputs.catalog.overlaid.counts import overlay_counts
+from milp_planner.inputs.catalog.overlaid.retired import still_gone, take_away
 from milp_planner.inputs.catalog.owned import OwnedUnits
 from milp_planner.inputs.catalog.records import (
     Catalog,
@@ -35,6 +37,7 @@ from milp_planner.inputs.catalog.records import (
     Llm,
     Measurement,
     Offering,
+    Retired,
     Sourced,
     TokenPrice,
     gpu_spelling,
@@ -142,12 +145,14 @@ class Table:
         return issubclass(self.record, Sourced)
 
 
+RETIRED_FILE = "retired.csv"
 _SOURCED = ("as_of", "source")
 TABLES: dict[str, Table] = {
     "gpus.csv": Table(Gpu, ("id", "vendor", *_SOURCED)),
     "gpu_aliases.csv": Table(GpuAlias, ("alias", "gpu")),
     "llms.csv": Table(Llm, ("id", *_SOURCED)),
     "llm_aliases.csv": Table(LlmAlias, ("alias", "llm")),
+    RETIRED_FILE: Table(Retired, ("provider", "billing", *_SOURCED)),
     "offerings.csv": Table(
         Offering,
         (
@@ -192,7 +197,8 @@ TABLES: dict[str, Table] = {
 """In reading order: a row may name what an earlier file defines."""
 
 DEFINITIONS = ("gpus.csv", "gpu_aliases.csv", "llms.csv", "llm_aliases.csv")
-LISTS_OF_NAMES = ("gpus.csv", "llms.csv")
+SOLD = ("offerings.csv", "token_prices.csv")
+LISTS_OF_NAMES = ("gpus.csv", "llms.csv", RETIRED_FILE)
 
 
 @dataclass
@@ -206,6 +212,11 @@ class _Loader:
 
     notes: list[str] = field(default_factory=list)
     merged: dict[str, dict[object, Row]] = field(default_factory=lambda: {n: {} for n in TABLES})
+    lowest: dict[str, set[object]] = field(default_factory=dict)
+    """Keys of the lowest layer, which the others are counted against."""
+
+    retired: dict[object, tuple[Any, str]] = field(default_factory=dict)
+    """Prices taken away, by key: (record, what did so)."""
 
     def add(self, layer: Layer, *, override: bool) -> None:
         """Put a layer on top of the ones before."""
@@ -214,6 +225,8 @@ class _Loader:
         self.undefined = self.undefined or len(self.faults) > faults_before
         if not self.undefined:
             added |= {n: self._add_file(layer, n, override) for n in names if n not in DEFINITIONS}
+        if not self.lowest:
+            self.lowest = {name: {*rows} for name, rows in self.merged.items()}
         if len(self.merged["offerings.csv"]) > MAX_OFFERINGS:
             text = f"the catalog has more than {MAX_OFFERINGS:,} offerings, the most that is read"
             self.faults.append(Fault(f"{layer.label}offerings.csv", 0, 0, "", text))
@@ -221,13 +234,16 @@ class _Loader:
 
     def catalog(self, layers: Sequence[Layer]) -> Catalog:
         """What all layers together make."""
-        rows = (row.record for name in TABLES for row in self.merged[name].values())
+        sourced = [n for n, table in TABLES.items() if table.is_sourced and n != RETIRED_FILE]
+        overlaid = overlay_counts(self.lowest, {n: self.merged[n] for n in sourced})
         return replace(
             self._so_far(),
             name=" + ".join(layer.name for layer in layers),
             version=" + ".join(v for layer in layers if (v := layer.manifest.version)) or "0",
             sha256=_sha256(layers),
-            overrides=sum(getattr(record, "override", False) for record in rows),
+            overrides=overlaid.added + overlaid.replaced,
+            overlaid=overlaid,
+            retired=still_gone(self.retired, [self.merged[name] for name in SOLD]),
             made_on=max((day for layer in layers if (day := layer.manifest.date)), default=None),
             notes=tuple(self.notes),
         )
@@ -262,6 +278,10 @@ class _Loader:
         merged |= {key(row.record): row for row in usable}
         for row in gone:
             merged.pop(key(row.record), None)
+        if name == RETIRED_FILE:
+            lines = [row.record for row in rows]
+            for sold in SOLD:
+                self.retired |= {o.key: (o, by) for o, by in take_away(self.merged[sold], lines)}
         if gone:
             self.notes.append(_unavailable(gone))
         return usable
@@ -355,7 +375,7 @@ class _Loader:
         offerings, owned, token_prices, measurements = (
             [row.record for row in self.merged[name].values()]
             for name in TABLES
-            if name not in DEFINITIONS
+            if name not in (*DEFINITIONS, RETIRED_FILE)
         )
         return replace(
             self._names(),

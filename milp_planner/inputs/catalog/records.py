@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from milp_planner.inputs.catalog.names import find_llm, gpus_with_words, names_in_lower_case
+from milp_planner.inputs.catalog.overlaid.counts import UNTOUCHED, OverlayCounts
 from milp_planner.inputs.reading.records import Frozen
 
 Billing = Literal[
@@ -232,6 +234,31 @@ class TokenPrice(Sourced):
         return self.id, self.billing
 
 
+class Retired(Sourced):
+    """A line of `retired.csv`: rows of the layers below that are no longer sold."""
+
+    provider: Id
+    billing: Billing
+    gpu: Annotated[str, Field(min_length=1, max_length=120)] = "*"
+    """GPU id or a pattern; without a meaning for what is sold per token."""
+
+    @property
+    def id(self) -> str:
+        """What makes the row one of its own."""
+        return f"{self.provider} {self.billing} {self.gpu}"
+
+    def takes_away(self, row: Offering | TokenPrice) -> bool:
+        """Whether a row of a layer below is among those that are retired."""
+        if (row.provider, row.billing) != (self.provider, self.billing):
+            return False
+        return isinstance(row, TokenPrice) or fnmatchcase(row.gpu, self.gpu)
+
+    @property
+    def said(self) -> str:
+        """`by SkyPilot catalog, vms.csv of 2026-11-28`."""
+        return f"by {self.source} of {self.as_of.isoformat()}"
+
+
 class Measurement(Sourced):
     """One measured serving point of one replica (a group of `tensor_parallel` GPUs)."""
 
@@ -322,6 +349,12 @@ class Catalog:
     measurements: tuple[Measurement, ...] = ()
     overrides: int = 0
     """Rows that overlays added or replaced."""
+
+    overlaid: OverlayCounts = UNTOUCHED
+    """The same apart, and how many rows of the lowest layer are gone."""
+
+    retired: tuple[tuple[Offering | TokenPrice, str], ...] = ()
+    """Prices that overlays took away, each with what did so, in words."""
 
     made_on: date | None = None
     """The day the youngest manifest states; None when built in code."""

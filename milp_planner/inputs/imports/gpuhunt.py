@@ -16,6 +16,7 @@ from datetime import date
 from pathlib import Path
 
 from milp_planner.inputs.catalog.writing import csv_rows, slug
+from milp_planner.inputs.imports.dating import day_of
 from milp_planner.inputs.imports.overlay import (
     NO_GPU,
     NO_PRICE,
@@ -28,6 +29,7 @@ from milp_planner.inputs.imports.overlay import (
     provider_id,
     write_overlay,
 )
+from milp_planner.inputs.imports.provider_names import provider_of
 from milp_planner.inputs.imports.skypilot import Row, number
 
 REQUIRED = ("instance_name", "location", "price", "gpu_count", "gpu_name", "gpu_memory", "spot")
@@ -41,25 +43,39 @@ def import_gpuhunt(
     provider: str | None = None,
     as_of: date | None = None,
     source: str | None = None,
+    keep: bool = False,
 ) -> CatalogImport:
     """Write the GPU instances of gpuhunt's files as an overlay folder `out` on top of `base`.
 
-    `provider` overrides the file's name; `as_of` is the day the prices are of, default today;
-    `source` where they are from. Raises InputError for files of another format, when nothing can
-    be used, and when `out` exists.
+    `provider` overrides the file's name; `as_of` is the day the prices are of, default the file's
+    own (`dating.py`); `source` where they are from. What `base` sells of a provider and billing
+    that the files have, and they do not name, is retired unless `keep`. Raises InputError for files
+    of another format, when nothing can be used, and when `out` exists.
     """
-    finder, skipped = GpuFinder(base_catalog(base)), Skipped()
-    day = as_of or date.today()
+    catalog, skipped = base_catalog(base), Skipped()
+    finder, dates = GpuFinder(catalog), []
     rows: list[tuple[Row, str]] = []
     for path in map(Path, files):
-        sourced = {"as_of": day.isoformat(), "source": source or f"gpuhunt catalog, {path.name}"}
-        for line, cells in csv_rows(path, REQUIRED):
-            seller = provider_id(provider or cells.get("provider") or path.stem)
+        whole = provider_of(path, provider, catalog.providers)
+        table = [*csv_rows(path, REQUIRED)]
+        dates.append(day_of(path, as_of))
+        said = source or f"gpuhunt catalog, {path.name}"
+        sourced = {"as_of": dates[-1].day.isoformat(), "source": said}
+        for line, cells in table:
+            named = None if provider else cells.get("provider")
+            seller = provider_id(named) if named else whole
             row = _offering(cells, seller, finder, skipped, f"{path}:{line}")
             if row is not None:
                 rows.append((row | sourced, "{provider}/{name}/{region} {billing}".format(**row)))
     kept = cheapest_of_each(rows, "usd_per_hour", skipped)
-    return write_overlay(out, "offerings.csv", kept, skipped, tool="gpuhunt", base=base, as_of=day)
+    return write_overlay(
+        *(out, "offerings.csv", kept, skipped),
+        tool="gpuhunt",
+        base=base,
+        catalog=catalog,
+        dates=dates,
+        keep=keep,
+    )
 
 
 def _offering(

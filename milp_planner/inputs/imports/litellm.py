@@ -24,6 +24,7 @@ from typing import Any
 from milp_planner.errors import input_error
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.catalog.writing import read_json
+from milp_planner.inputs.imports.dating import day_of
 from milp_planner.inputs.imports.overlay import (
     NO_PRICE,
     CatalogImport,
@@ -61,29 +62,40 @@ def import_litellm(
     base: str | Path = "market",
     as_of: date | None = None,
     source: str | None = None,
+    keep: bool = False,
 ) -> CatalogImport:
     """Write the token prices of open LLMs as an overlay folder `out` on top of `base`.
 
-    `as_of` is the day the prices are of, default today; `source` where they are from. Raises
-    InputError for files of another format, when nothing can be used, and when `out` exists.
+    `as_of` is the day the prices are of, default the file's own (`dating.py`), and the day taken
+    for today; `source` where they are from. What `base` sells per token of a provider that the
+    files have, and they do not name, is retired unless `keep`. Raises InputError for files of
+    another format, when nothing can be used, and when `out` exists.
     """
-    names, skipped = LlmNames(base_catalog(base)), Skipped()
-    day = as_of or date.today()
+    catalog, skipped = base_catalog(base), Skipped()
+    names, dates = LlmNames(catalog), []
+    today = as_of or date.today()
     rows: list[tuple[Row, str]] = []
     for path in map(Path, files):
         document = read_json(path)
         if not isinstance(document, dict):
             raise input_error("expected one entry per LLM", file=str(path))
-        sourced = {"as_of": day.isoformat(), "source": source or f"LiteLLM, {path.name}"}
+        dates.append(day_of(path, as_of))
+        said = source or f"LiteLLM, {path.name}"
+        sourced = {"as_of": dates[-1].day.isoformat(), "source": said}
         for name, entry in document.items():
             if name == SPECIMEN or not isinstance(entry, dict):
                 continue
-            row = _token_price(name, entry, names, skipped, day)
+            row = _token_price(name, entry, names, skipped, today)
             if row is not None:
                 rows.append((row | sourced, "{provider}/{llm}".format(**row)))
     kept = cheapest_of_each(rows, "usd_per_m_output_tokens", skipped)
     return write_overlay(
-        out, "token_prices.csv", kept, skipped, tool="LiteLLM", base=base, as_of=day
+        *(out, "token_prices.csv", kept, skipped),
+        tool="LiteLLM",
+        base=base,
+        catalog=catalog,
+        dates=dates,
+        keep=keep,
     )
 
 

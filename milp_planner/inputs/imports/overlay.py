@@ -1,22 +1,30 @@
 """What the price imports share: finding GPUs, counting what is skipped, a folder that loads.
 
 The folder is an overlay: only offerings or token prices, on top of a catalog that knows the GPUs
-and LLMs. Rows that the catalog's own checks refuse are left out too, so that it always loads.
+and LLMs. Rows that the catalog's own checks refuse are left out too, so that it always loads. A
+list is whole: of each provider and billing that it has, what it does not name is retired.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
 from milp_planner.errors import InputError, input_error
-from milp_planner.inputs.catalog.files import load_catalog, shipped_catalogs
+from milp_planner.inputs.catalog.files import RETIRED_FILE, load_catalog, shipped_catalogs
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.catalog.writing import new_folder, slug, write_manifest, write_table
+from milp_planner.inputs.imports.dating import Dated
+from milp_planner.inputs.imports.seller_changes import (
+    SellerChange,
+    called,
+    retiring_lines,
+    seller_changes,
+)
 
 MEMORY_TOLERANCE = 0.12
 """A GPU's nominal GB and the GiB that its driver reports differ by up to a tenth."""
@@ -54,11 +62,14 @@ class Skipped:
 
     counts: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
+    rows: list[tuple[str, str]] = field(default_factory=list)
+    """Every row, as (reason, what it is)."""
 
     def add(self, reason: str, example: str) -> None:
         """Count one row."""
         self.counts[reason] += 1
         self.examples.setdefault(reason, example)
+        self.rows.append((reason, example))
 
 
 @dataclass(frozen=True)
@@ -76,17 +87,33 @@ class CatalogImport:
     examples: Mapping[str, str]
     """One row left out, by reason."""
 
-    def lines(self) -> list[str]:
-        """The report, for people."""
+    sellers: tuple[SellerChange, ...] = ()
+    """What becomes of each provider's rows of the base, by billing."""
+
+    dates: tuple[Dated, ...] = ()
+    """The days that the files are of."""
+
+    left_out: tuple[tuple[str, str], ...] = ()
+    """Every row left out, as (reason, what it is)."""
+
+    def lines(self, *, verbose: bool = False) -> list[str]:
+        """The report, for people; every row left out where it is verbose."""
         total = sum(self.skipped.values())
         rows = "row" if self.rows == 1 else "rows"
         return [
             f"{self.folder}: {self.rows:,} {rows} in {self.file}, {total:,} left out",
-            *(
-                f"  {count:,}  {reason} (for example {self.examples[reason]})"
-                for reason, count in self.skipped.items()
-            ),
+            *self._left_out(verbose=verbose),
+            *(f"  prices of {d.day.isoformat()} ({d.how})" for d in dict.fromkeys(self.dates)),
+            *(line for change in self.sellers for line in change.lines(verbose=verbose)),
         ]
+
+    def _left_out(self, *, verbose: bool) -> Iterator[str]:
+        for reason, count in self.skipped.items():
+            if not verbose:
+                yield f"  {count:,}  {reason} (for example {self.examples[reason]})"
+                continue
+            yield f"  {count:,}  {reason}:"
+            yield from (f"       {row}" for why, row in self.left_out if why == reason)
 
 
 def provider_id(name: str) -> str:
@@ -178,14 +205,19 @@ def write_overlay(
     *,
     tool: str,
     base: str | Path,
-    as_of: date,
+    catalog: Catalog,
+    dates: Sequence[Dated],
+    keep: bool = False,
 ) -> CatalogImport:
     """Write `rows` as a folder that rests on `base` and loads; raises InputError when none is left.
 
-    `out` must not exist.
+    `out` must not exist. `catalog` is the base as it was read, `dates` are those of the files.
+    Without `keep`, what the base sells of a provider under a billing that `rows` have of it, and
+    they do not name, is retired.
     """
     rows = list(rows)
     shipped = base in shipped_catalogs()
+    as_of = max((dated.day for dated in dates), default=date.today())
     with new_folder(out) as folder:
         write_manifest(
             folder,
@@ -197,7 +229,7 @@ def write_overlay(
                 "extends": str(base) if shipped else str(Path(base).absolute()),
             },
         )
-        rows = _checked(folder, file, rows, skipped, as_of)
+        rows = _checked(folder, file, rows, skipped, as_of, keep=keep)
         if not rows:
             raise input_error(
                 f"nothing can be used: {_commonest(skipped)}",
@@ -205,25 +237,42 @@ def write_overlay(
                 hint="the folder was not written",
             )
     counts = dict(sorted(skipped.counts.items(), key=lambda item: (-item[1], item[0])))
-    return CatalogImport(out, len(rows), file, counts, dict(skipped.examples))
+    return CatalogImport(
+        out,
+        len(rows),
+        file,
+        counts,
+        dict(skipped.examples),
+        sellers=tuple(seller_changes(rows, catalog, keep=keep)),
+        dates=tuple(dates),
+        left_out=tuple(skipped.rows),
+    )
 
 
 def _checked(
-    folder: Path, file: str, rows: list[dict[str, object]], skipped: Skipped, as_of: date
+    folder: Path,
+    file: str,
+    rows: list[dict[str, object]],
+    skipped: Skipped,
+    as_of: date,
+    *,
+    keep: bool,
 ) -> list[dict[str, object]]:
     """The rows that the folder loads with, now written."""
     for _ in range(MOST_CHECKS):
         if not rows:
             return rows
         write_table(folder / file, rows)
+        if not keep:
+            write_table(folder / RETIRED_FILE, list(retiring_lines(rows)))
         try:
             load_catalog(folder, as_of=max(as_of, date.today()))
         except InputError as error:
             faulty = {f.line - 2: f for f in error.faults if f.file.endswith(file) and f.line > 1}
             if not faulty:
                 raise input_error(error.faults[0].message, file=file) from None
-            for _, fault in sorted(faulty.items()):
-                skipped.add(REFUSED, f"{fault.path}: {fault.message}")
+            for index, fault in sorted(faulty.items()):
+                skipped.add(REFUSED, f"{fault.path}: {fault.message}; {called(rows[index])}")
             rows = [row for index, row in enumerate(rows) if index not in faulty]
         else:
             return rows

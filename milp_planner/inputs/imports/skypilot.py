@@ -16,6 +16,7 @@ from datetime import date
 from pathlib import Path
 
 from milp_planner.inputs.catalog.writing import csv_rows, slug
+from milp_planner.inputs.imports.dating import day_of
 from milp_planner.inputs.imports.overlay import (
     NO_GPU,
     NO_PRICE,
@@ -25,9 +26,9 @@ from milp_planner.inputs.imports.overlay import (
     Skipped,
     base_catalog,
     cheapest_of_each,
-    provider_id,
     write_overlay,
 )
+from milp_planner.inputs.imports.provider_names import provider_of
 
 REQUIRED = ("InstanceType", "AcceleratorName", "AcceleratorCount", "Price", "Region")
 ACCELERATOR_ALONE = "price of the accelerator alone, without its host"
@@ -44,25 +45,37 @@ def import_skypilot(
     provider: str | None = None,
     as_of: date | None = None,
     source: str | None = None,
+    keep: bool = False,
 ) -> CatalogImport:
     """Write the GPU instances of SkyPilot's files as an overlay folder `out` on top of `base`.
 
     `provider` is the cloud where the file's folder does not name it; `as_of` the day the prices
-    are of, default today; `source` where they are from. Raises InputError for files of another
-    format, when nothing can be used, and when `out` exists.
+    are of, default the file's own (`dating.py`); `source` where they are from. What `base` sells of
+    a provider and billing that the files have, and they do not name, is retired unless `keep`.
+    Raises InputError for files of another format, when nothing can be used, and when `out` exists.
     """
-    finder, skipped = GpuFinder(base_catalog(base)), Skipped()
-    day = as_of or date.today()
+    catalog, skipped = base_catalog(base), Skipped()
+    finder, dates = GpuFinder(catalog), []
     rows: list[tuple[Row, str]] = []
     for path in map(Path, files):
-        cloud = provider_id(provider or (path.parent.name if path.stem == "vms" else path.stem))
-        sourced = {"as_of": day.isoformat(), "source": source or f"SkyPilot catalog, {path.name}"}
-        for line, cells in csv_rows(path, REQUIRED):
+        cloud = provider_of(path, provider, catalog.providers)
+        table = [*csv_rows(path, REQUIRED)]
+        dates.append(day_of(path, as_of))
+        said = source or f"SkyPilot catalog, {path.name}"
+        sourced = {"as_of": dates[-1].day.isoformat(), "source": said}
+        for line, cells in table:
             for row in _offerings(cells, cloud, finder, skipped, f"{path}:{line}"):
                 key = "{provider}/{name}/{region} {billing}".format(**row)
                 rows.append((row | sourced, key))
     kept = cheapest_of_each(rows, "usd_per_hour", skipped)
-    return write_overlay(out, "offerings.csv", kept, skipped, tool="SkyPilot", base=base, as_of=day)
+    return write_overlay(
+        *(out, "offerings.csv", kept, skipped),
+        tool="SkyPilot",
+        base=base,
+        catalog=catalog,
+        dates=dates,
+        keep=keep,
+    )
 
 
 def _offerings(

@@ -90,6 +90,7 @@ def repriced_catalog(catalog: Catalog, prices: Mapping[str, Price]) -> Catalog:
             offerings=tuple(changed.get(row.key, row) for row in catalog.offerings),
             token_prices=tuple(changed.get(row.key, row) for row in catalog.token_prices),
             overrides=catalog.overrides + len(changed),
+            overlaid=replace(catalog.overlaid, replaced=catalog.overlaid.replaced + len(changed)),
         )
     return catalog
 
