@@ -5,7 +5,6 @@ To add a kind of row, add its record and a field of `Catalog` to `records.py`, a
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -24,11 +23,18 @@ from milp_planner.errors import (
     did_you_mean,
     input_error,
 )
-from milp_planner.inputs.catalog.checks import Row, Rows, faults_of, unknown_gpu, unknown_llm
+from milp_planner.inputs.catalog.checks import (
+    Row,
+    Rows,
+    called,
+    faults_of,
+    unavailable,
+    unknown_gpu,
+    unknown_llm,
+)
 from milp_planner.inputs.catalog.csv_rows import Cells, read_rows, wording
-from milp_planner.inputs.catalog.folders import Layer, read_layers, shipped_catalogs
+from milp_planner.inputs.catalog.folders import Layer, read_layers, sha256_of, shipped_catalogs
 from milp_planner.inputs.catalog.overlaid.counts import overlay_counts
-from milp_planner.inputs.catalog.overlaid.retired import still_gone, take_away
 from milp_planner.inputs.catalog.owned import OwnedUnits
 from milp_planner.inputs.catalog.records import (
     Catalog,
@@ -37,12 +43,12 @@ from milp_planner.inputs.catalog.records import (
     Llm,
     Measurement,
     Offering,
-    Retired,
     Sourced,
     TokenPrice,
     gpu_spelling,
     short_gpu_names,
 )
+from milp_planner.inputs.catalog.retired import RETIRED_FILE, Retired, still_gone, take_away
 from milp_planner.inputs.reading.arguments import paths_of
 from milp_planner.inputs.reading.records import Frozen
 
@@ -145,7 +151,6 @@ class Table:
         return issubclass(self.record, Sourced)
 
 
-RETIRED_FILE = "retired.csv"
 _SOURCED = ("as_of", "source")
 TABLES: dict[str, Table] = {
     "gpus.csv": Table(Gpu, ("id", "vendor", *_SOURCED)),
@@ -240,7 +245,7 @@ class _Loader:
             self._so_far(),
             name=" + ".join(layer.name for layer in layers),
             version=" + ".join(v for layer in layers if (v := layer.manifest.version)) or "0",
-            sha256=_sha256(layers),
+            sha256=sha256_of(layers),
             overrides=overlaid.added + overlaid.replaced,
             overlaid=overlaid,
             retired=still_gone(self.retired, [self.merged[name] for name in SOLD]),
@@ -283,7 +288,7 @@ class _Loader:
             for sold in SOLD:
                 self.retired |= {o.key: (o, by) for o, by in take_away(self.merged[sold], lines)}
         if gone:
-            self.notes.append(_unavailable(gone))
+            self.notes.append(unavailable(gone))
         return usable
 
     def _resolve_names(self, rows: list[tuple[int, Cells]], file: str) -> set[int]:
@@ -325,7 +330,7 @@ class _Loader:
         for row in rows:
             kept = first.setdefault(getattr(row.record, table.key), row)
             if kept is not row:
-                text = f"{_called(row.record)} is given twice (first on line {kept.line})"
+                text = f"{called(row.record)} is given twice (first on line {kept.line})"
                 self.faults.append(Fault(row.file, row.line, 0, "", text))
         return list(first.values())
 
@@ -405,30 +410,6 @@ def _fill_prices(rows: list[tuple[int, Cells]], table: Table) -> set[int]:
                 cells[price] = "1"
                 unpriced.add(line)
     return unpriced
-
-
-def _unavailable(rows: list[Row]) -> str:
-    lines = [str(row.line) for row in rows]
-    shown = ", ".join(lines[:5]) + (", …" if len(lines) > 5 else "")
-    return f"{rows[0].file}: {len(rows)} unavailable for want of a price (line {shown})"
-
-
-def _called(record: Any) -> str:
-    """What a reader calls a row."""
-    if isinstance(record, Offering | TokenPrice):
-        return f"{record.id!r} billed {record.billing}"
-    if isinstance(record, Measurement):
-        return f"this measurement of {record.llm!r} on {record.gpu!r}"
-    return repr(record.id)
-
-
-def _sha256(layers: Sequence[Layer]) -> str:
-    """Hash of all files in the order of layers and names."""
-    digest = hashlib.sha256()
-    for layer in layers:
-        for name, content in sorted(layer.files.items()):
-            digest.update(f"{name} {len(content)}\n".encode() + content)
-    return digest.hexdigest()
 
 
 def _llms_named(catalog: Catalog, name: str) -> tuple[str, ...]:

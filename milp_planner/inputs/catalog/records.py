@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -232,31 +231,6 @@ class TokenPrice(Sourced):
     def key(self) -> tuple[str, str]:
         """(id, billing): unique in a catalog."""
         return self.id, self.billing
-
-
-class Retired(Sourced):
-    """A line of `retired.csv`: rows of the layers below that are no longer sold."""
-
-    provider: Id
-    billing: Billing
-    gpu: Annotated[str, Field(min_length=1, max_length=120)] = "*"
-    """GPU id or a pattern; without a meaning for what is sold per token."""
-
-    @property
-    def id(self) -> str:
-        """What makes the row one of its own."""
-        return f"{self.provider} {self.billing} {self.gpu}"
-
-    def takes_away(self, row: Offering | TokenPrice) -> bool:
-        """Whether a row of a layer below is among those that are retired."""
-        if (row.provider, row.billing) != (self.provider, self.billing):
-            return False
-        return isinstance(row, TokenPrice) or fnmatchcase(row.gpu, self.gpu)
-
-    @property
-    def said(self) -> str:
-        """`by SkyPilot catalog, vms.csv of 2026-11-28`."""
-        return f"by {self.source} of {self.as_of.isoformat()}"
 
 
 class Measurement(Sourced):

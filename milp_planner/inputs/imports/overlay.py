@@ -15,8 +15,9 @@ from datetime import date
 from pathlib import Path
 
 from milp_planner.errors import InputError, input_error
-from milp_planner.inputs.catalog.files import RETIRED_FILE, load_catalog, shipped_catalogs
+from milp_planner.inputs.catalog.files import load_catalog, shipped_catalogs
 from milp_planner.inputs.catalog.records import Catalog
+from milp_planner.inputs.catalog.retired import RETIRED_FILE
 from milp_planner.inputs.catalog.writing import new_folder, slug, write_manifest, write_table
 from milp_planner.inputs.imports.dating import Dated
 from milp_planner.inputs.imports.seller_changes import (

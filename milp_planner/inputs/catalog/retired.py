@@ -1,4 +1,4 @@
-"""Takes away the prices that an overlay retires, and keeps them to be told of.
+"""Prices that an overlay takes away, and lets nobody forget.
 
 A price list is whole: what it does not name is no longer sold, and must not be bought from the
 catalog below it. An import of one writes a line of `retired.csv` for each provider and billing that
@@ -8,7 +8,39 @@ it has.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
-from typing import Any
+from fnmatch import fnmatchcase
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from milp_planner.inputs.catalog.records import Billing, Id, Offering, Sourced, TokenPrice
+
+RETIRED_FILE = "retired.csv"
+
+
+class Retired(Sourced):
+    """A line of `retired.csv`: rows of the layers below that are no longer sold."""
+
+    provider: Id
+    billing: Billing
+    gpu: Annotated[str, Field(min_length=1, max_length=120)] = "*"
+    """GPU id or a pattern; without a meaning for what is sold per token."""
+
+    @property
+    def id(self) -> str:
+        """What makes the row one of its own."""
+        return f"{self.provider} {self.billing} {self.gpu}"
+
+    def takes_away(self, row: Offering | TokenPrice) -> bool:
+        """Whether a row of a layer below is among those that are retired."""
+        if (row.provider, row.billing) != (self.provider, self.billing):
+            return False
+        return isinstance(row, TokenPrice) or fnmatchcase(row.gpu, self.gpu)
+
+    @property
+    def said(self) -> str:
+        """`by SkyPilot catalog, vms.csv of 2026-11-28`."""
+        return f"by {self.source} of {self.as_of.isoformat()}"
 
 
 def take_away(rows: dict[object, Any], lines: Iterable[Any]) -> Iterator[tuple[Any, str]]:
