@@ -326,6 +326,12 @@ def _usd_per_unit_hour(p: Purchase) -> float | None:
     return None if p.candidate.mode.per_token else p.candidate.usd_per_hour
 
 
+def _list_usd_per_unit_hour(p: Purchase) -> float | None:
+    """What the catalog lists, where the problem's own terms changed it; None where they did not."""
+    listed: float | None = getattr(p.candidate.offering, "list_usd_per_hour", None)
+    return None if listed is None else listed * p.candidate.units_joined
+
+
 def _usd_per_gpu_hour(p: Purchase) -> float | None:
     hourly = _usd_per_unit_hour(p)
     return None if hourly is None else hourly / p.candidate.gpus_per_unit
@@ -349,6 +355,7 @@ PURCHASE_COLUMNS: dict[str, Callable[[Purchase], Any]] = {
     "deployment": lambda p: p.candidate.deployment,
     "usd_per_gpu_hour": _usd_per_gpu_hour,
     "usd_per_unit_hour": _usd_per_unit_hour,
+    "list_usd_per_unit_hour": _list_usd_per_unit_hour,
     "unit_hours_per_month": lambda p: p.unit_hours,
     "cash_usd_per_month": lambda p: p.cash_usd_per_month,
     "commitment_usd": lambda p: p.commitment_usd,

@@ -77,6 +77,7 @@ class PurchasePart(Part):
     deployment: str = ""
     usd_per_gpu_hour: float | None
     usd_per_unit_hour: float | None
+    list_usd_per_unit_hour: float | None = None
     unit_hours_per_month: float
     cash_usd_per_month: float
     commitment_usd: float

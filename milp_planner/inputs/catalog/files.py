@@ -172,6 +172,7 @@ TABLES: dict[str, Table] = {
         ),
         prices=("usd_per_hour",),
         key="key",
+        unwritten=("override", "list_usd_per_hour", "discount"),
     ),
     "owned.csv": Table(
         OwnedUnits,
@@ -190,7 +191,7 @@ TABLES: dict[str, Table] = {
         ("provider", "llm", "usd_per_m_input_tokens", "usd_per_m_output_tokens", *_SOURCED),
         prices=("usd_per_m_input_tokens", "usd_per_m_output_tokens"),
         key="key",
-        unwritten=("override", "billing"),
+        unwritten=("override", "billing", "discount"),
     ),
     "measurements.csv": Table(
         Measurement,
@@ -250,6 +251,7 @@ class _Loader:
             overlaid=overlaid,
             retired=still_gone(self.retired, [self.merged[name] for name in SOLD]),
             made_on=max((day for layer in layers if (day := layer.manifest.date)), default=None),
+            read_on=self.today,
             notes=tuple(self.notes),
         )
 

@@ -183,6 +183,12 @@ class Offering(Sourced):
     price_acknowledged: bool = False
     """True when a price far from its GPU's median has been looked at and is meant."""
 
+    list_usd_per_hour: Positive | None = None
+    """Where a problem's own terms changed the price, what the catalog lists; never in a file."""
+
+    discount: float = 0.0
+    """Share taken off the list price by a problem's own terms; never in a file."""
+
     @property
     def id(self) -> str:
         """`provider/name/region`; rows that differ only in billing share it."""
@@ -214,6 +220,8 @@ class TokenPrice(Sourced):
     usd_per_m_output_tokens: Positive
     usd_per_m_cached_tokens: Annotated[float, Field(ge=0)] | None = None
     max_requests_per_minute: Positive | None = None
+    discount: float = 0.0
+    """Share taken off the list prices by a problem's own terms; never in a file."""
 
     billing: Literal["per_token"] = "per_token"
 
@@ -332,6 +340,9 @@ class Catalog:
 
     made_on: date | None = None
     """The day the youngest manifest states; None when built in code."""
+
+    read_on: date | None = None
+    """The day taken for today on reading; None when built in code."""
 
     notes: tuple[str, ...] = ()
     """What was read but cannot be used, such as offerings without a price."""
