@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.catalog.writing import csv_rows, slug
 from milp_planner.inputs.imports.dating import day_of
 from milp_planner.inputs.imports.overlay import (
@@ -23,6 +24,8 @@ from milp_planner.inputs.imports.overlay import (
     PART_OF_A_GPU,
     CatalogImport,
     GpuFinder,
+    PriceRows,
+    Row,
     Skipped,
     base_catalog,
     cheapest_of_each,
@@ -30,7 +33,7 @@ from milp_planner.inputs.imports.overlay import (
     write_overlay,
 )
 from milp_planner.inputs.imports.provider_names import provider_of
-from milp_planner.inputs.imports.skypilot import Row, number
+from milp_planner.inputs.imports.skypilot import number
 
 REQUIRED = ("instance_name", "location", "price", "gpu_count", "gpu_name", "gpu_memory", "spot")
 
@@ -52,30 +55,38 @@ def import_gpuhunt(
     that the files have, and they do not name, is retired unless `keep`. Raises InputError for files
     of another format, when nothing can be used, and when `out` exists.
     """
-    catalog, skipped = base_catalog(base), Skipped()
-    finder, dates = GpuFinder(catalog), []
-    rows: list[tuple[Row, str]] = []
+    catalog = base_catalog(base)
+    read = read_gpuhunt(files, catalog, provider=provider, as_of=as_of, source=source)
+    return write_overlay(
+        out, "offerings.csv", read, tool="gpuhunt", base=base, catalog=catalog, keep=keep
+    )
+
+
+def read_gpuhunt(
+    files: Sequence[str | Path],
+    catalog: Catalog,
+    *,
+    provider: str | None = None,
+    as_of: date | None = None,
+    source: str | None = None,
+) -> PriceRows:
+    """Rows of `offerings.csv`, one for each key; parameters as in `import_gpuhunt`."""
+    read, finder = PriceRows(), GpuFinder(catalog)
+    rows: list[Row] = []
     for path in map(Path, files):
         whole = provider_of(path, provider, catalog.providers)
         table = [*csv_rows(path, REQUIRED)]
-        dates.append(day_of(path, as_of))
+        read.dates.append(day_of(path, as_of))
         said = source or f"gpuhunt catalog, {path.name}"
-        sourced = {"as_of": dates[-1].day.isoformat(), "source": said}
+        sourced = {"as_of": read.dates[-1].day.isoformat(), "source": said}
         for line, cells in table:
             named = None if provider else cells.get("provider")
             seller = provider_id(named) if named else whole
-            row = _offering(cells, seller, finder, skipped, f"{path}:{line}")
+            row = _offering(cells, seller, finder, read.skipped, f"{path}:{line}")
             if row is not None:
-                rows.append((row | sourced, "{provider}/{name}/{region} {billing}".format(**row)))
-    kept = cheapest_of_each(rows, "usd_per_hour", skipped)
-    return write_overlay(
-        *(out, "offerings.csv", kept, skipped),
-        tool="gpuhunt",
-        base=base,
-        catalog=catalog,
-        dates=dates,
-        keep=keep,
-    )
+                rows.append(row | sourced)
+    read.rows = cheapest_of_each(rows, "usd_per_hour", read.skipped)
+    return read
 
 
 def _offering(

@@ -28,6 +28,8 @@ from milp_planner.inputs.imports.dating import day_of
 from milp_planner.inputs.imports.overlay import (
     NO_PRICE,
     CatalogImport,
+    PriceRows,
+    Row,
     Skipped,
     base_catalog,
     cheapest_of_each,
@@ -52,8 +54,6 @@ NO_PROVIDER = "provider not named"
 VARIANT = re.compile(r"-(instruct|it|chat|hf|turbo|versatile|instant|maas|fp8)$")
 """Endings that do not change an LLM's shape."""
 
-Row = dict[str, object]
-
 
 def import_litellm(
     files: Sequence[str | Path],
@@ -71,32 +71,39 @@ def import_litellm(
     files have, and they do not name, is retired unless `keep`. Raises InputError for files of
     another format, when nothing can be used, and when `out` exists.
     """
-    catalog, skipped = base_catalog(base), Skipped()
-    names, dates = LlmNames(catalog), []
+    catalog = base_catalog(base)
+    read = read_litellm(files, catalog, as_of=as_of, source=source)
+    return write_overlay(
+        out, "token_prices.csv", read, tool="LiteLLM", base=base, catalog=catalog, keep=keep
+    )
+
+
+def read_litellm(
+    files: Sequence[str | Path],
+    catalog: Catalog,
+    *,
+    as_of: date | None = None,
+    source: str | None = None,
+) -> PriceRows:
+    """Rows of `token_prices.csv`, one for each key; parameters as in `import_litellm`."""
+    read, names = PriceRows(), LlmNames(catalog)
     today = as_of or date.today()
-    rows: list[tuple[Row, str]] = []
+    rows: list[Row] = []
     for path in map(Path, files):
         document = read_json(path)
         if not isinstance(document, dict):
             raise input_error("expected one entry per LLM", file=str(path))
-        dates.append(day_of(path, as_of))
+        read.dates.append(day_of(path, as_of))
         said = source or f"LiteLLM, {path.name}"
-        sourced = {"as_of": dates[-1].day.isoformat(), "source": said}
+        sourced = {"as_of": read.dates[-1].day.isoformat(), "source": said}
         for name, entry in document.items():
             if name == SPECIMEN or not isinstance(entry, dict):
                 continue
-            row = _token_price(name, entry, names, skipped, today)
+            row = _token_price(name, entry, names, read.skipped, today)
             if row is not None:
-                rows.append((row | sourced, "{provider}/{llm}".format(**row)))
-    kept = cheapest_of_each(rows, "usd_per_m_output_tokens", skipped)
-    return write_overlay(
-        *(out, "token_prices.csv", kept, skipped),
-        tool="LiteLLM",
-        base=base,
-        catalog=catalog,
-        dates=dates,
-        keep=keep,
-    )
+                rows.append(row | sourced)
+    read.rows = cheapest_of_each(rows, "usd_per_m_output_tokens", read.skipped)
+    return read
 
 
 def _token_price(

@@ -57,6 +57,9 @@ PROVIDERS = {
 """Other tools' names of providers that our catalog has under another."""
 
 
+Row = dict[str, object]
+
+
 @dataclass
 class Skipped:
     """How many rows were left out by reason, with one example of each."""
@@ -71,6 +74,15 @@ class Skipped:
         self.counts[reason] += 1
         self.examples.setdefault(reason, example)
         self.rows.append((reason, example))
+
+
+@dataclass
+class PriceRows:
+    """What a price list says in our rows, and what of it was left out."""
+
+    rows: list[Row] = field(default_factory=list)
+    dates: list[Dated] = field(default_factory=list)
+    skipped: Skipped = field(default_factory=Skipped)
 
 
 @dataclass(frozen=True)
@@ -181,12 +193,11 @@ def base_catalog(base: str | Path) -> Catalog:
     return load_catalog(base)
 
 
-def cheapest_of_each(
-    rows: Iterable[tuple[dict[str, object], str]], price: str, skipped: Skipped
-) -> list[dict[str, object]]:
-    """One row for each key; `rows` are (row, its key in words)."""
-    kept: dict[str, dict[str, object]] = {}
-    for row, key in rows:
+def cheapest_of_each(rows: Iterable[Row], price: str, skipped: Skipped) -> list[Row]:
+    """One row for each id and billing, in their order."""
+    kept: dict[str, Row] = {}
+    for row in rows:
+        key = called(row)
         before = kept.get(key)
         if before is None:
             kept[key] = row
@@ -201,36 +212,24 @@ def cheapest_of_each(
 def write_overlay(
     out: Path,
     file: str,
-    rows: Sequence[dict[str, object]],
-    skipped: Skipped,
+    read: PriceRows,
     *,
     tool: str,
     base: str | Path,
     catalog: Catalog,
-    dates: Sequence[Dated],
     keep: bool = False,
 ) -> CatalogImport:
-    """Write `rows` as a folder that rests on `base` and loads; raises InputError when none is left.
+    """Write what was read as a folder that rests on `base` and loads.
 
-    `out` must not exist. `catalog` is the base as it was read, `dates` are those of the files.
-    Without `keep`, what the base sells of a provider under a billing that `rows` have of it, and
-    they do not name, is retired.
+    `out` must not exist. `catalog` is the base as it was read. Without `keep`, what the base sells
+    of a provider under a billing that the rows have of it, and they do not name, is retired. Raises
+    InputError when no row is left.
     """
-    rows = list(rows)
-    shipped = base in shipped_catalogs()
-    as_of = max((dated.day for dated in dates), default=date.today())
+    skipped = read.skipped
+    as_of = max((dated.day for dated in read.dates), default=date.today())
     with new_folder(out) as folder:
-        write_manifest(
-            folder,
-            {
-                "name": f"{tool} import",
-                "version": as_of.isoformat(),
-                "date": as_of.isoformat(),
-                "description": f"Prices converted from {tool}",
-                "extends": str(base) if shipped else str(Path(base).absolute()),
-            },
-        )
-        rows = _checked(folder, file, rows, skipped, as_of, keep=keep)
+        write_manifest(folder, manifest_of(f"{tool} import", tool, base, as_of))
+        rows = write_checked(folder, {file: read.rows}, skipped, as_of, keep=keep)[file]
         if not rows:
             raise input_error(
                 f"nothing can be used: {_commonest(skipped)}",
@@ -245,39 +244,64 @@ def write_overlay(
         counts,
         dict(skipped.examples),
         sellers=tuple(seller_changes(rows, catalog, keep=keep)),
-        dates=tuple(dates),
+        dates=tuple(read.dates),
         left_out=tuple(skipped.rows),
     )
 
 
-def _checked(
+def manifest_of(name: str, origin: str, base: str | Path, as_of: date) -> dict[str, object]:
+    """`catalog.csv` of a folder of prices that rests on `base`."""
+    shipped = base in shipped_catalogs()
+    return {
+        "name": name,
+        "version": as_of.isoformat(),
+        "date": as_of.isoformat(),
+        "description": f"Prices converted from {origin}",
+        "extends": str(base) if shipped else str(Path(base).absolute()),
+    }
+
+
+def write_checked(
     folder: Path,
-    file: str,
-    rows: list[dict[str, object]],
+    tables: Mapping[str, Sequence[Row]],
     skipped: Skipped,
     as_of: date,
     *,
-    keep: bool,
-) -> list[dict[str, object]]:
-    """The rows that the folder loads with, now written."""
+    keep: bool = False,
+) -> dict[str, list[Row]]:
+    """Write the rows that the folder loads with, by file; the others are counted as refused."""
+    left = {file: list(rows) for file, rows in tables.items()}
     for _ in range(MOST_CHECKS):
-        if not rows:
-            return rows
-        write_table(folder / file, rows)
-        if not keep:
-            write_table(folder / RETIRED_FILE, list(retiring_lines(rows)))
+        if not any(left.values()):
+            return left
+        _write(folder, left, keep=keep)
         try:
             load_catalog(folder, as_of=max(as_of, date.today()))
         except InputError as error:
-            faulty = {f.line - 2: f for f in error.faults if f.file.endswith(file) and f.line > 1}
-            if not faulty:
-                raise input_error(error.faults[0].message, file=file) from None
-            for index, fault in sorted(faulty.items()):
-                skipped.add(REFUSED, f"{fault.path}: {fault.message}; {called(rows[index])}")
-            rows = [row for index, row in enumerate(rows) if index not in faulty]
+            if not any([_refused(file, rows, error, skipped) for file, rows in left.items()]):
+                raise input_error(error.faults[0].message, file=error.faults[0].file) from None
         else:
-            return rows
-    raise input_error("its prices contradict each other too much to be checked", file=file)
+            return left
+    raise input_error("its prices contradict each other too much to be checked", file=str(folder))
+
+
+def _write(folder: Path, tables: Mapping[str, Sequence[Row]], *, keep: bool) -> None:
+    for file, rows in tables.items():
+        (folder / file).unlink(missing_ok=True)
+        if rows:
+            write_table(folder / file, rows)
+    if not keep:
+        lines = retiring_lines(row for rows in tables.values() for row in rows)
+        write_table(folder / RETIRED_FILE, list(lines))
+
+
+def _refused(file: str, rows: list[Row], error: InputError, skipped: Skipped) -> bool:
+    """Take out of `rows` what an error finds wrong in their file; whether there was any."""
+    faulty = {f.line - 2: f for f in error.faults if f.file.endswith(file) and f.line > 1}
+    for index, fault in sorted(faulty.items()):
+        skipped.add(REFUSED, f"{fault.path}: {fault.message}; {called(rows[index])}")
+    rows[:] = [row for index, row in enumerate(rows) if index not in faulty]
+    return bool(faulty)
 
 
 def _commonest(skipped: Skipped) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
+from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.catalog.writing import csv_rows, slug
 from milp_planner.inputs.imports.dating import day_of
 from milp_planner.inputs.imports.overlay import (
@@ -23,6 +24,8 @@ from milp_planner.inputs.imports.overlay import (
     PART_OF_A_GPU,
     CatalogImport,
     GpuFinder,
+    PriceRows,
+    Row,
     Skipped,
     base_catalog,
     cheapest_of_each,
@@ -33,8 +36,6 @@ from milp_planner.inputs.imports.provider_names import provider_of
 REQUIRED = ("InstanceType", "AcceleratorName", "AcceleratorCount", "Price", "Region")
 ACCELERATOR_ALONE = "price of the accelerator alone, without its host"
 MEMORY = re.compile(r"'SizeInMiB':\s*([\d.]+)")
-
-Row = dict[str, object]
 
 
 def import_skypilot(
@@ -54,28 +55,35 @@ def import_skypilot(
     a provider and billing that the files have, and they do not name, is retired unless `keep`.
     Raises InputError for files of another format, when nothing can be used, and when `out` exists.
     """
-    catalog, skipped = base_catalog(base), Skipped()
-    finder, dates = GpuFinder(catalog), []
-    rows: list[tuple[Row, str]] = []
+    catalog = base_catalog(base)
+    read = read_skypilot(files, catalog, provider=provider, as_of=as_of, source=source)
+    return write_overlay(
+        out, "offerings.csv", read, tool="SkyPilot", base=base, catalog=catalog, keep=keep
+    )
+
+
+def read_skypilot(
+    files: Sequence[str | Path],
+    catalog: Catalog,
+    *,
+    provider: str | None = None,
+    as_of: date | None = None,
+    source: str | None = None,
+) -> PriceRows:
+    """Rows of `offerings.csv`, one for each key; parameters as in `import_skypilot`."""
+    read, finder = PriceRows(), GpuFinder(catalog)
+    rows: list[Row] = []
     for path in map(Path, files):
         cloud = provider_of(path, provider, catalog.providers)
         table = [*csv_rows(path, REQUIRED)]
-        dates.append(day_of(path, as_of))
+        read.dates.append(day_of(path, as_of))
         said = source or f"SkyPilot catalog, {path.name}"
-        sourced = {"as_of": dates[-1].day.isoformat(), "source": said}
+        sourced = {"as_of": read.dates[-1].day.isoformat(), "source": said}
         for line, cells in table:
-            for row in _offerings(cells, cloud, finder, skipped, f"{path}:{line}"):
-                key = "{provider}/{name}/{region} {billing}".format(**row)
-                rows.append((row | sourced, key))
-    kept = cheapest_of_each(rows, "usd_per_hour", skipped)
-    return write_overlay(
-        *(out, "offerings.csv", kept, skipped),
-        tool="SkyPilot",
-        base=base,
-        catalog=catalog,
-        dates=dates,
-        keep=keep,
-    )
+            found = _offerings(cells, cloud, finder, read.skipped, f"{path}:{line}")
+            rows += (row | sourced for row in found)
+    read.rows = cheapest_of_each(rows, "usd_per_hour", read.skipped)
+    return read
 
 
 def _offerings(
