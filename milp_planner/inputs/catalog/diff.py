@@ -69,7 +69,7 @@ class CatalogDiff:
 
     def lines(self) -> list[str]:
         """The difference, for people: a summary by table, then a line per row."""
-        return [*self._summary(), *self._rows()] or ["the catalogs are the same"]
+        return [*self._summary(), *self.row_lines()] or ["the catalogs are the same"]
 
     def _summary(self) -> Iterator[str]:
         for table in TABLES:
@@ -84,7 +84,8 @@ class CatalogDiff:
             if said:
                 yield f"{table}: {said}"
 
-    def _rows(self) -> Iterator[str]:
+    def row_lines(self) -> Iterator[str]:
+        """A line per row that is new, gone or has other figures."""
         lines = [(r.table, r.key, f"  + {r.key}{_price(r.record)}") for r in self.added]
         lines += [(r.table, r.key, f"  - {r.key}{_price(r.record)}{_why(r)}") for r in self.removed]
         lines += [
