@@ -36,6 +36,8 @@ from milp_planner.inputs.imports.provider_names import provider_of
 from milp_planner.inputs.imports.skypilot import number
 
 REQUIRED = ("instance_name", "location", "price", "gpu_count", "gpu_name", "gpu_memory", "spot")
+BY_CALENDAR = "reserved by the calendar, not sold on demand"
+"""Google's Dynamic Workload Scheduler, flagged `gcp-dws-calendar-mode`."""
 
 
 def import_gpuhunt(
@@ -98,6 +100,9 @@ def _offering(
     if count is None or not cells["gpu_name"]:
         skipped.add(NO_GPU, example)
         return None
+    if "dws" in cells.get("flags", ""):
+        skipped.add(BY_CALENDAR, example)
+        return None
     if count != int(count):
         skipped.add(PART_OF_A_GPU, example)
         return None
@@ -106,7 +111,8 @@ def _offering(
         return None
     name = slug(cells["instance_name"])
     spellings = [cells["gpu_name"], cells["instance_name"]]
-    gpu, reason = finder.find(spellings, number(cells["gpu_memory"]), seller, name)
+    memory_gib = [gib] if (gib := number(cells["gpu_memory"])) else []
+    gpu, reason = finder.find(spellings, memory_gib, seller, name)
     if reason:
         skipped.add(reason, f"{example}: {cells['gpu_name']}")
         return None

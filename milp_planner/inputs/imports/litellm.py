@@ -51,6 +51,12 @@ GONE = "no longer sold"
 UNKNOWN_LLM = "LLM not in the catalog"
 NO_PROVIDER = "provider not named"
 
+GEOGRAPHY = re.compile(r"^(us|eu|apac|jp|au|ca|us-gov|global)\.")
+"""Where a cross-region profile of Bedrock serves."""
+
+MAKER = re.compile(r"^(meta|mistral|deepseek|qwen|openai|google|minimax|moonshot|nvidia|zai)\.")
+VERSION_BEHIND = re.compile(r"(-v?\d+:\d+|@\d+|:\d+)$")
+
 VARIANT = re.compile(r"-(instruct|it|chat|hf|turbo|versatile|instant|maas|fp8)$")
 """Endings that do not change an LLM's shape."""
 
@@ -141,6 +147,22 @@ def _per_million(usd_per_token: Any) -> float | None:
     return round(usd_per_token * TOKENS_PER_MILLION, 6) if usd_per_token >= 0 else None
 
 
+def told_names(name: str) -> Iterator[str]:
+    """What a provider's own spelling tells: `us.meta.llama3-3-70b-instruct-v1:0` -> llama-3.3-70b.
+
+    Bedrock puts a geography and a maker with a dot before it and a version behind, OCI a maker,
+    Databricks its own name; Bedrock, Databricks, watsonx and Snowflake write 3.3 as 3-3 or without
+    the dash before it.
+    """
+    plain = GEOGRAPHY.sub("", name)
+    plain = VERSION_BEHIND.sub("", plain.removeprefix("databricks-"))
+    for told in (MAKER.sub("", plain), plain.replace(".", "-", 1)):
+        told = told.removeprefix("meta-")
+        told = re.sub(r"^(llama|gemma|qwen)-?(\d)-(\d)(?=-)", r"\1-\2.\3", told)
+        told = re.sub(r"^(llama|gemma)(\d)", r"\1-\2", told)
+        yield re.sub(r"^(llama-4-\w+)-17b(-\d+e)?", r"\1", told)
+
+
 class LlmNames:
     """Finds the LLM that a provider's name means."""
 
@@ -156,6 +178,12 @@ class LlmNames:
         return ""
 
     def _spellings(self, name: str) -> Iterator[str]:
+        yield from self._as_written(name)
+        for told in told_names(name.split("/")[-1]):
+            yield from self._as_written(told)
+
+    @staticmethod
+    def _as_written(name: str) -> Iterator[str]:
         parts = name.split("/")
         for start in range(len(parts)):
             yield "/".join(parts[start:])

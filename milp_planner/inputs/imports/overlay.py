@@ -20,6 +20,11 @@ from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.catalog.retired import RETIRED_FILE
 from milp_planner.inputs.catalog.writing import new_folder, slug, write_manifest, write_table
 from milp_planner.inputs.imports.dating import Dated
+from milp_planner.inputs.imports.instance_types import (
+    NAMES_IN_LISTS,
+    forms_in,
+    gpu_of_instance,
+)
 from milp_planner.inputs.imports.seller_changes import (
     SellerChange,
     called,
@@ -53,6 +58,8 @@ PROVIDERS = {
     "together-ai": "together",
     "azure-ai": "azure",
     "bedrock-converse": "bedrock",
+    "moonshot": "moonshotai",
+    "lambda-ai": "lambda",
 }
 """Other tools' names of providers that our catalog has under another."""
 
@@ -132,6 +139,8 @@ class CatalogImport:
 def provider_id(name: str) -> str:
     """A provider's name as our catalog has it: `lambdalabs` -> `lambda`."""
     plain = slug(name.replace("_", "-"))
+    if plain.startswith("vertex-ai"):  # LiteLLM's `vertex_ai-llama_models`, one for each maker
+        return "vertex"
     return PROVIDERS.get(plain, plain)
 
 
@@ -147,23 +156,37 @@ class GpuFinder:
             self._by_offering.setdefault((o.provider, o.name), set()).add(o.gpu)
 
     def find(
-        self, spellings: Iterable[str], memory_gib: float | None, provider: str, name: str
+        self, spellings: Sequence[str], memory_gib: Sequence[float], provider: str, name: str
     ) -> tuple[str, str]:
         """(GPU id, '') or ('', reason).
 
-        Every spelling that the catalog knows narrows the choice, then the memory; what is left of
-        a choice between form factors is decided by the GPU of the catalog's own offering of that
-        provider and name, as an instance type does not change its GPU.
+        Every spelling that the catalog knows narrows the choice, then the memory, of whose readings
+        the first that fits a GPU counts (none: not stated). What is left of a choice between form
+        factors is decided by the words of the names, by what the provider documents of the instance
+        type, else by the GPU of the catalog's own offering of that provider and name, as an
+        instance type does not change its GPU.
         """
+        if any("mig" in re.split(r"[^a-z]+", spelling.lower()) for spelling in spellings):
+            return "", PART_OF_A_GPU
         found = self._named(spellings)
         if not found:
             return "", UNKNOWN_GPU
-        found = {gpu for gpu in found if self._has_memory(gpu, memory_gib)}
+        fitting = [{gpu for gpu in found if self._has_memory(gpu, gib)} for gib in memory_gib]
+        found = next(filter(None, fitting), set()) if memory_gib else found
         if not found:
             return "", OTHER_MEMORY
-        if len(found) > 1:
-            found &= self._by_offering.get((provider, name), set())
+        for narrower in self._narrower(spellings, provider, name):
+            if len(found) > 1:
+                found = found & narrower or found
         return (next(iter(found)), "") if len(found) == 1 else ("", FORM_FACTOR)
+
+    def _narrower(self, spellings: Sequence[str], provider: str, name: str) -> Iterator[set[str]]:
+        """What may decide between GPUs of one name, the surest first."""
+        forms = forms_in(spellings)
+        yield {gpu for gpu in self.catalog.gpus if forms and forms <= set(gpu.split("-"))}
+        yield {gpu_of_instance(provider, name)}
+        yield self._by_offering.get((provider, name), set())
+        yield {meant for s in spellings if (meant := NAMES_IN_LISTS.get(s.strip().lower()))}
 
     def _named(self, spellings: Iterable[str]) -> set[str]:
         found: set[str] = set()
@@ -179,11 +202,12 @@ class GpuFinder:
             found = self.catalog.gpus_named(name) if name else ()
             if found:
                 return found
-        return ()
+        meant = NAMES_IN_LISTS.get(plain, "")
+        return (meant,) if meant in self.catalog.gpus else ()
 
-    def _has_memory(self, gpu: str, memory_gib: float | None) -> bool:
+    def _has_memory(self, gpu: str, memory_gib: float) -> bool:
         known = self.catalog.gpus[gpu].memory_gib
-        if memory_gib is None or known is None:
+        if known is None:
             return True
         return abs(known - memory_gib) <= MEMORY_TOLERANCE * known
 
