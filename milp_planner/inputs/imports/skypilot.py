@@ -6,8 +6,9 @@
 Prices are USD per hour of the whole instance. A row without InstanceType is the price of the
 accelerator alone (GCP), which cannot be rented by itself: where the host that goes with it is in
 the file, the two of a zone are added up. Price is the region's, SpotPrice the zone's; zones of a
-region that all cost the same are one row. GpuInfo holds the memory of one GPU as `'SizeInMiB': 40960`; of
-Vast.ai it is that of all GPUs, of RunPod it is in GB. The cloud is the file's folder.
+region that all cost the same are one row. GpuInfo holds the memory of one GPU as
+`'SizeInMiB': 40960`; of Vast.ai it is that of all GPUs, of RunPod it is in GB. The cloud is the
+file's folder.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ GPU_NAME = re.compile(r"'Name':\s*'([^']*)'")
 LEAST_MIB = 1024
 """No GPU has so little memory: below it the figure is in GB."""
 
-REGION_OF_ZONE = "region of the zone"
+REGION_OF_ZONE = "region_of_zone"
 """A column that no file has: what the zone of a spot price belongs to."""
 
 Cells = dict[str, str]
