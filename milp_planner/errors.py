@@ -4,8 +4,7 @@
     ├── PlannerError                   all that the planner raises on purpose
     │   ├── InputError                 the user's to mend: every fault, each with its place
     │   │   ├── ArgumentError          ... a value of the wrong type from Python (also a TypeError)
-    │   │   ├── RecordInputError       ... a record built in code (also a ValueError)
-    │   │   └── NotPublished           ... a price list that is not at its address
+    │   │   └── RecordInputError       ... a record built in code (also a ValueError)
     │   └── SolverError                the solvers' or ours: a plan that breaks its own limits
     ├── OutOfTime                      inside the planner: time was up in the middle of work
     └── ValueError

@@ -13,7 +13,7 @@ import pytest
 from milp_planner import InputError, load_catalog
 from milp_planner.inputs.imports.refresh import addresses, lists
 from milp_planner.inputs.imports.refresh.addresses import Addresses
-from milp_planner.inputs.imports.refresh.download import NotPublished, Patience, fetch
+from milp_planner.inputs.imports.refresh.download import NotThere, Patience, fetch
 from milp_planner.inputs.imports.refresh.refresh import refresh_catalog
 from tests.support.catalog_files import SOURCED, TODAY, WHOLE, write
 from tests.support.price_server import PriceServer, price_server, zipped
@@ -263,11 +263,12 @@ def test_only_web_addresses_are_read(url: str) -> None:
 
 def test_no_more_is_read_than_is_wanted(server: PriceServer) -> None:
     server.answers["/big"] = b"x" * 1000
-    assert len(fetch(f"{server.url}/big", 1000, HASTY)) == 1000
+    assert fetch(f"{server.url}/big", 1000, HASTY) == b"x" * 1000
     with pytest.raises(InputError, match=r"is larger than 0.0009 MB"):
         fetch(f"{server.url}/big", 900, HASTY)
-    with pytest.raises(NotPublished):
-        fetch(f"{server.url}/none", 900, HASTY)
+    assert fetch(f"{server.url}/none", 900, HASTY) == NotThere(
+        f"{server.url}/none", "HTTP 404 Not Found"
+    )
 
 
 def test_every_address_is_a_secure_one() -> None:

@@ -13,7 +13,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from milp_planner.errors import InputError, input_error
+from milp_planner.errors import input_error
 
 CHUNK = 65_536
 PASSING = (408, 425, 429, 500, 502, 503, 504)
@@ -38,19 +38,28 @@ class Patience:
     """Before the second try; twice as long before each further one."""
 
 
-class NotPublished(InputError):
+@dataclass(frozen=True)
+class NotThere:
     """There is no file at the address."""
+
+    url: str
+    status: str
+    """`HTTP 404 Not Found`."""
+
+    @property
+    def said(self) -> str:
+        """The same in words."""
+        return f"there is no file: {self.status}"
 
 
 class _Passing(Exception):
     """What may not happen again."""
 
 
-def fetch(url: str, most_bytes: int, patience: Patience | None = None) -> bytes:
-    """The content of the file at `url`, at most `most_bytes` of it.
+def fetch(url: str, most_bytes: int, patience: Patience | None = None) -> bytes | NotThere:
+    """The content of the file at `url`, of at most `most_bytes`; NotThere when there is none.
 
-    Raises NotPublished when there is none, InputError for all else that went wrong, after as many
-    tries as are worth it.
+    Raises InputError for all else that went wrong, after as many tries as are worth it.
     """
     patience = patience or Patience()
     if urlsplit(url).scheme not in ("http", "https"):
@@ -71,7 +80,7 @@ def fetch(url: str, most_bytes: int, patience: Patience | None = None) -> bytes:
     )
 
 
-def _read(url: str, most_bytes: int, patience: Patience) -> bytes:
+def _read(url: str, most_bytes: int, patience: Patience) -> bytes | NotThere:
     ends_s = time.monotonic() + patience.whole_s
     parts: list[bytes] = []
     size = 0
@@ -88,8 +97,7 @@ def _read(url: str, most_bytes: int, patience: Patience) -> bytes:
     except HTTPError as error:
         status = f"HTTP {error.code} {error.reason}"
         if error.code in NOT_THERE:
-            fault = input_error(f"there is no file: {status}", file=url).faults
-            raise NotPublished(fault) from None
+            return NotThere(url, status)
         if error.code in PASSING:
             raise _Passing(status) from None
         raise input_error(f"cannot be fetched: {status}", file=url) from None

@@ -23,10 +23,10 @@ from milp_planner.inputs.imports.refresh.addresses import (
     SKYPILOT_CLOUDS,
     Addresses,
 )
-from milp_planner.inputs.imports.refresh.download import NotPublished
+from milp_planner.inputs.imports.refresh.download import NotThere
 from milp_planner.inputs.imports.skypilot import read_skypilot
 
-Fetch = Callable[[str, int], bytes]
+Fetch = Callable[[str, int], bytes | NotThere]
 
 VERSION = re.compile(r"(20\d{6})(-\d{1,12})?")
 """gpuhunt: the day, and the number of the run that collected it."""
@@ -69,11 +69,11 @@ class Lists:
         for cloud in self._wanted(SKYPILOT_CLOUDS):
             url = f"{self.addresses.skypilot}/{cloud}/vms.csv"
             published = PublishedList("SkyPilot", cloud, url, OFFERINGS, PriceRows())
-            try:
-                file = self._saved(f"skypilot/{cloud}/vms.csv", self._table(url))
-            except NotPublished as error:
-                yield replace(published, missing=error.faults[0].message)
+            content = self._table(url)
+            if isinstance(content, NotThere):
+                yield replace(published, missing=content.said)
                 continue
+            file = self._saved(f"skypilot/{cloud}/vms.csv", content)
             said = f"SkyPilot catalog, {cloud}/vms.csv"
             with _said_of(url):
                 read = read_skypilot(
@@ -86,13 +86,13 @@ class Lists:
         for name in self._wanted(GPUHUNT_PROVIDERS):
             about = f"{self.addresses.gpuhunt}/{name}/version"
             published = PublishedList("gpuhunt", name, about, OFFERINGS, PriceRows())
-            try:
-                version = self._version(about)
-                url = f"{self.addresses.gpuhunt}/{name}/{version[0]}/catalog.zip"
-                file = self._saved(f"gpuhunt/{name}.csv", self._unzipped(url, f"{name}.csv"))
-            except NotPublished as error:
-                yield replace(published, missing=error.faults[0].message)
+            version = self._version(about)
+            if isinstance(version, NotThere):
+                yield replace(published, missing=version.said)
                 continue
+            url = f"{self.addresses.gpuhunt}/{name}/{version[0]}/catalog.zip"
+            content = self._unzipped(url, f"{name}.csv")
+            file = self._saved(f"gpuhunt/{name}.csv", content)
             said, day = f"gpuhunt catalog, {name}.csv of {version[0]}", min(version[1], self.today)
             with _said_of(url):
                 read = read_gpuhunt([file], self.catalog, provider=name, as_of=day, source=said)
@@ -101,7 +101,7 @@ class Lists:
     def litellm(self) -> Iterator[PublishedList]:
         """The one file of token prices."""
         url = self.addresses.litellm
-        file = self._saved("litellm/prices.json", self.fetch(url, MOST_BYTES))
+        file = self._saved("litellm/prices.json", self._there(url))
         said = "LiteLLM, model_prices_and_context_window.json"
         with _said_of(url):
             read = read_litellm([file], self.catalog, as_of=self.today, source=said)
@@ -118,15 +118,25 @@ class Lists:
         file.write_bytes(content)
         return file
 
-    def _table(self, url: str) -> bytes:
+    def _there(self, url: str) -> bytes:
+        """What must be there."""
         content = self.fetch(url, MOST_BYTES)
-        if not content.endswith(b"\n"):
+        if isinstance(content, NotThere):
+            raise input_error(content.said, file=url)
+        return content
+
+    def _table(self, url: str) -> bytes | NotThere:
+        content = self.fetch(url, MOST_BYTES)
+        if isinstance(content, bytes) and not content.endswith(b"\n"):
             raise input_error("is no whole table: its last line is cut off", file=url)
         return content
 
-    def _version(self, url: str) -> tuple[str, date]:
+    def _version(self, url: str) -> tuple[str, date] | NotThere:
         """(version, its day)."""
-        text = self.fetch(url, MOST_VERSION_BYTES).decode("ascii", "replace").strip()
+        content = self.fetch(url, MOST_VERSION_BYTES)
+        if isinstance(content, NotThere):
+            return content
+        text = content.decode("ascii", "replace").strip()
         found = VERSION.fullmatch(text)
         try:
             day = date.fromisoformat(found[1]) if found else None
@@ -137,7 +147,7 @@ class Lists:
         return text, day
 
     def _unzipped(self, url: str, member: str) -> bytes:
-        content = self.fetch(url, MOST_BYTES)
+        content = self._there(url)
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as packed:
                 if packed.getinfo(member).file_size > MOST_BYTES:
