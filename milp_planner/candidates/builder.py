@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from milp_planner.candidates.own_terms import too_dear, under_terms
 from milp_planner.candidates.prices import api_usd_per_request
 from milp_planner.candidates.records import Candidate, CandidateList, RatePoint, TurnedDown
 from milp_planner.candidates.shapes import ReplicaShape, replica_shapes, why_no_shape
@@ -51,7 +52,8 @@ def list_candidates(problem: Problem, schedule: Schedule, catalog: Catalog) -> C
     for w in problem.workloads:
         rates = Rates(catalog, model, problem, w, schedule.demands[w.name])
         sold: list[Offering | TokenPrice] = [*catalog.offerings, *catalog.token_prices]
-        for offering in checked(sold):
+        for listed in checked(sold):
+            offering = under_terms(problem.prices, listed, catalog.read_on)
             if isinstance(offering, TokenPrice) and offering.llm != rates.llm_id:
                 continue
             found = excluded_by(problem.limits, offering) or rates.candidates(offering)
@@ -68,7 +70,7 @@ def model_warnings(candidates: Iterable[Candidate]) -> tuple[str, ...]:
 
 
 def excluded_by(limits: Limits, offering: Offering | TokenPrice) -> str:
-    """Why the limits rule the offering out, or nothing."""
+    """Why the limits rule the offering out, at the price that it has, or nothing."""
     mode = BILLING_MODES[offering.billing]
     allowed = limits.billing.allow
     if not (offering.billing in allowed if allowed else mode.by_default):
@@ -86,7 +88,7 @@ def excluded_by(limits: Limits, offering: Offering | TokenPrice) -> str:
         reason = _filtered(kind, kept, name)
         if reason:
             return reason
-    return ""
+    return too_dear(limits, offering)
 
 
 def _filtered(kind: str, kept: Filter, name: str) -> str:

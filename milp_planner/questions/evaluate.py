@@ -8,6 +8,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from milp_planner.candidates.builder import excluded_by, list_candidates
+from milp_planner.candidates.own_terms import under_terms
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.errors import Fault, InputError, argument_error, input_error, nearest
 from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
@@ -264,7 +265,8 @@ def _with_candidates(instance: PlanningInput, rows: Sequence[Row]) -> PlanningIn
         kind: getattr(limits, kind).model_copy(update=everything)
         for kind in ("providers", "regions", "gpus", "offerings")
     }
-    freed = limits.model_copy(update={**filters, "billing": ALL_BILLINGS})
+    uncapped = {"billing": ALL_BILLINGS, "max_usd_per_gpu_hour": None}
+    freed = limits.model_copy(update={**filters, **uncapped})
     offerings = {row.key: row for row in rows if isinstance(row, Offering)}
     sold = replace(
         instance.catalog,
@@ -378,7 +380,8 @@ def _breaches(instance: PlanningInput, plan: Plan) -> Iterator[Breach]:
 
 def _as_sold(instance: PlanningInput, row: Row) -> Row:
     sold: Sequence[Row] = (*instance.catalog.offerings, *instance.catalog.token_prices)
-    return next(r for r in sold if r.key == row.key)
+    listed = next(r for r in sold if r.key == row.key)
+    return under_terms(instance.problem.prices, listed, instance.catalog.read_on)
 
 
 def _provenance(instance: PlanningInput) -> Provenance:

@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from milp_planner.inputs.catalog.names import find_llm, gpus_with_words, names_in_lower_case
+from milp_planner.inputs.catalog.overlaid.counts import UNTOUCHED, OverlayCounts
 from milp_planner.inputs.reading.records import Frozen
 
 Billing = Literal[
@@ -191,6 +192,12 @@ class Offering(Sourced):
     price_acknowledged: bool = False
     """True when a price far from its GPU's median has been looked at and is meant."""
 
+    list_usd_per_hour: Positive | None = None
+    """Where a problem's own terms changed the price, what the catalog lists; never in a file."""
+
+    discount: float = 0.0
+    """Share taken off the list price by a problem's own terms; never in a file."""
+
     @property
     def id(self) -> str:
         """`provider/name/region`; rows that differ only in billing share it."""
@@ -222,6 +229,8 @@ class TokenPrice(Sourced):
     usd_per_m_output_tokens: Positive
     usd_per_m_cached_tokens: Annotated[float, Field(ge=0)] | None = None
     max_requests_per_minute: Positive | None = None
+    discount: float = 0.0
+    """Share taken off the list prices by a problem's own terms; never in a file."""
 
     billing: Literal["per_token"] = "per_token"
 
@@ -332,8 +341,17 @@ class Catalog:
     overrides: int = 0
     """Rows that overlays added or replaced."""
 
+    overlaid: OverlayCounts = UNTOUCHED
+    """The same apart, and how many rows of the lowest layer are gone."""
+
+    retired: tuple[tuple[Offering | TokenPrice, str], ...] = ()
+    """Prices that overlays took away, each with what did so, in words."""
+
     made_on: date | None = None
     """The day the youngest manifest states; None when built in code."""
+
+    read_on: date | None = None
+    """The day taken for today on reading; None when built in code."""
 
     notes: tuple[str, ...] = ()
     """What was read but cannot be used, such as offerings without a price."""

@@ -214,8 +214,11 @@ def with_own(catalog: Catalog, rows: Iterable[Measurement]) -> Catalog:
     """The catalog with a user's rows on top, as an overlay puts them there."""
     own = [row.model_copy(update={"override": True}) for row in rows]
     replaced = {row.key for row in own}
-    kept = (row for row in catalog.measurements if row.key not in replaced)
-    return replace(catalog, measurements=(*kept, *own), overrides=catalog.overrides + len(own))
+    kept = [row for row in catalog.measurements if row.key not in replaced]
+    over = len(catalog.measurements) - len(kept)
+    counts, now = catalog.overlaid, catalog.overrides + len(own)
+    counts = replace(counts, added=counts.added + len(own) - over, replaced=counts.replaced + over)
+    return replace(catalog, measurements=(*kept, *own), overrides=now, overlaid=counts)
 
 
 def _records(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from milp_planner.candidates.builder import Rates, excluded_by
+from milp_planner.candidates.own_terms import under_terms
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.candidates.shapes import ReplicaShape
-from milp_planner.inputs.catalog.records import Gpu
+from milp_planner.inputs.catalog.records import Gpu, Offering
 from milp_planner.plans.diagnosis import Misfit
 from milp_planner.serving.derate import planning_quantile
 from milp_planner.serving.operating_point import Rejection
@@ -42,8 +43,9 @@ def _failures(instance: PlanningInput, workload: str) -> list[tuple[Nearness, Mi
     if rates.raw:
         return []
     most: dict[str, int] = {}
-    for offering in instance.catalog.offerings:
-        if not excluded_by(instance.problem.limits, offering):
+    for listed in instance.catalog.offerings:
+        offering = under_terms(instance.problem.prices, listed, instance.catalog.read_on)
+        if isinstance(offering, Offering) and not excluded_by(instance.problem.limits, offering):
             most[offering.gpu] = max(most.get(offering.gpu, 0), offering.gpus_per_unit)
     return [best for gpu, gpus in most.items() for best in _nearest_on(rates, gpu, gpus)]
 

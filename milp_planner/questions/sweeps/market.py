@@ -7,12 +7,16 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from milp_planner.candidates.own_terms import under_terms
 from milp_planner.errors import did_you_mean, input_error, nearest
 from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
 from milp_planner.inputs.problem.policies import allowed_billings
+from milp_planner.inputs.problem.prices import OwnTerms
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.units import parse_number, parse_share
+
+LIST_PRICES = OwnTerms()
 
 Price = float | str
 """USD per GPU and hour, or a share of today's price such as `80%`."""
@@ -72,8 +76,13 @@ def _with_limits(problem: Problem, update: Mapping[str, Any]) -> Problem:
     return problem.model_copy(update={"limits": limits})
 
 
-def repriced_catalog(catalog: Catalog, prices: Mapping[str, Price]) -> Catalog:
-    """The catalog with other prices; raises InputError for a pattern that matches nothing."""
+def repriced_catalog(
+    catalog: Catalog, prices: Mapping[str, Price], terms: OwnTerms = LIST_PRICES
+) -> Catalog:
+    """The catalog with other prices; raises InputError for a pattern that matches nothing.
+
+    What is paid is changed: a share is of the price under `terms`, and terms no longer act on it.
+    """
     for pattern, price in prices.items():
         matches = [row for row in _sold(catalog) if fnmatchcase(row.id, pattern)]
         if not matches:
@@ -84,12 +93,14 @@ def repriced_catalog(catalog: Catalog, prices: Mapping[str, Price]) -> Catalog:
         rented = [row for row in matches if isinstance(row, Offering)]
         if rented and _share_of_today(price) is None:
             matches = [*rented]  # a price per GPU-hour is not meant for what is paid per token
-        changed = {row.key: _repriced(row, price) for row in matches}
+        paid = (under_terms(terms, row, catalog.read_on) for row in matches)
+        changed = {row.key: _repriced(row, price) for row in paid}
         catalog = replace(
             catalog,
             offerings=tuple(changed.get(row.key, row) for row in catalog.offerings),
             token_prices=tuple(changed.get(row.key, row) for row in catalog.token_prices),
             overrides=catalog.overrides + len(changed),
+            overlaid=replace(catalog.overlaid, replaced=catalog.overlaid.replaced + len(changed)),
         )
     return catalog
 

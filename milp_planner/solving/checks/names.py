@@ -10,6 +10,7 @@ from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
 from milp_planner.inputs.problem.load import located
 from milp_planner.inputs.problem.records import CurrentUnits, Problem
 from milp_planner.inputs.reading.strict_yaml import Steps
+from milp_planner.solving.checks.own_terms import terms_faults
 
 FILTERS = ("providers", "regions", "gpus", "offerings")
 PATTERN_MARKS = "*?["
@@ -30,6 +31,9 @@ def limit_faults(problem: Problem, catalog: Catalog) -> Iterator[Fault]:
                 steps = ("limits", name, "deny")
                 message = f"{pattern!r} is both allowed and denied"
                 yield _fault(problem, steps, message, at=(*steps, i))
+    yield from terms_faults(
+        problem, catalog, lambda name, ids: _why_unmatched(name, "offering", ids, catalog)[0]
+    )
 
 
 def fleet_faults(problem: Problem, catalog: Catalog) -> Iterator[Fault]:

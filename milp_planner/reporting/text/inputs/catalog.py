@@ -41,6 +41,7 @@ def overview(catalog: Catalog) -> dict[str, Any]:
             "measurements": len(catalog.measurements),
             "providers": len(catalog.providers),
             "overrides": catalog.overrides,
+            "retired": len(catalog.retired),
             "oldest_price": min(dates).isoformat() if dates else None,
             "newest_price": max(dates).isoformat() if dates else None,
             "left_out": len(catalog.notes),
@@ -111,8 +112,10 @@ def show_dict(catalog: Catalog, name: str) -> dict[str, Any]:
         return clean(_gpu_document(catalog, catalog.gpus[gpus[0]]))
     rows: tuple[Offering | TokenPrice, ...] = (*catalog.offerings, *catalog.token_prices)
     offered = [row for row in rows if row.id == name]
-    if offered:
-        return clean({"kind": "offering", "id": name, "billings": [*map(_facts, offered)]})
+    gone = [{**_facts(row), "retired": said} for row, said in catalog.retired if row.id == name]
+    if offered or gone:
+        billings = [*map(_facts, offered), *gone]
+        return clean({"kind": "offering", "id": name, "billings": billings})
     known = [*catalog.llms, *catalog.llm_aliases, *catalog.gpus, *catalog.gpu_aliases]
     known += sorted({offering.id for offering in catalog.offerings})
     near = did_you_mean_llm(name, catalog.llms) or did_you_mean(name, known, 3)
