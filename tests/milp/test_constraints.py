@@ -107,8 +107,7 @@ ASKED = {
         8,
         259.2 + 1_080,
         {TOKENS: 1.0},
-        "chat on tokn/tiny/global per_token provider tp0 serves 8 requests/s in block active, "
-        "above its rate limit of 5",
+        "tokn/tiny/global serves 8 requests/s in block active, above its rate limit of 5",
         with_tokens(max_requests_per_minute=300),
         limits=PER_TOKEN,
     ),

@@ -13,6 +13,7 @@ from tests.support.builders import (
     BIG,
     PER_TOKEN,
     SMALL,
+    TOKENS,
     big_and_small,
     catalog,
     offering,
@@ -68,6 +69,58 @@ def test_gpus_are_counted_not_units():
     )
     plan = solve(problem(9, limits={"max_gpus": {"total": 3}}), boxes_of_4)
     assert {p.candidate.gpu: p.units for p in plan.purchases} == {"small": 3}
+
+
+# --- rate limits ---------------------------------------------------------------------------------
+
+
+def api_for_two():
+    """Small, 3 requests/s for $1,080 a month, and tokens, $51.84 for one request/s, at most 2."""
+    return replace(
+        catalog([offering("bolt", "small", 1.5)], [raw("small", 3)]),
+        token_prices=(token_price("tokn", 10, max_requests_per_minute=120),),
+    )
+
+
+@pytest.mark.parametrize("rates", [{"chat": 4}, {"chat": 2, "code": 2}, {"chat": 1, "code": 3}])
+def test_workloads_share_the_rate_limit_of_an_account_however_they_are_cut(rates):
+    # 4 requests/s in all: 2 go to the API, whoever they are of; the rest to one small. Two halves
+    # need no more than one small either: it serves what the API leaves of one of them, 2 at most.
+    workloads = [workload(rate, name) for name, rate in rates.items()]
+    plan = solve(problem(workloads=workloads, limits=PER_TOKEN), api_for_two())
+    assert plan.status is Status.OPTIMAL
+    assert plan.cash_usd_per_month == pytest.approx(1_080 + usd_of_tokens(plan))
+    served = sum(r.requests_per_second for r in plan.routes if r.candidate.mode.per_token)
+    assert served <= 2 * (1 + 1e-9)
+
+
+def usd_of_tokens(plan):
+    return 51.84 * sum(r.requests_per_second for r in plan.routes if r.candidate.mode.per_token)
+
+
+def test_a_rate_limit_is_asked_block_by_block():
+    # chat by day and code by night, 2 requests/s each: the API accepts 2 at any time, so no GPU.
+    day, night = [1] * 12 + [0] * 12, [0] * 12 + [1] * 12
+    workloads = [
+        workload(
+            name=name,
+            traffic={"kind": "profile", "requests_per_day": 2 * 43_200, "weights": weights},
+        )
+        for name, weights in (("chat", day), ("code", night))
+    ]
+    plan = solve(problem(workloads=workloads, limits=PER_TOKEN), api_for_two())
+    assert plan.cash_usd_per_month == pytest.approx(2 * 51.84)
+
+
+def test_a_fleet_that_asks_too_much_of_an_account_is_named_once():
+    question = problem(workloads=[workload(2, "chat"), workload(1, "code")], limits=PER_TOKEN)
+    found = evaluate(question, {f"{w}:{TOKENS}": 1.0 for w in ("chat", "code")}, api_for_two())
+    assert [(b.family, b.message) for b in found.breaches] == [
+        (
+            "PerTokenRate",
+            f"{TOKENS} serves 3 requests/s in block active, above its rate limit of 2",
+        )
+    ]
 
 
 # --- shares and losses --------------------------------------------------------------------------

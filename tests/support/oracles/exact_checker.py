@@ -63,6 +63,7 @@ def check(given: PlanningInput, plan: Plan) -> Checked:
     for rule in (_served, _busy, _replicas, _shares, _survival):
         for name in given.schedule.demands:
             rule(fleet, name, checked)
+    _accounts(fleet, checked)
     _held_all_month(fleet, checked)
     _quotas(fleet, checked)
     _changes(fleet, checked)
@@ -168,12 +169,6 @@ def _busy(fleet: _Fleet, name: str, checked: Checked) -> None:
     checked.utilization[name] = None
     for k in fleet.of(name):
         if k.offering.billing == "per_token":
-            assert isinstance(k.offering, TokenPrice)
-            if k.offering.max_requests_per_minute is not None:
-                most = exact(k.offering.max_requests_per_minute) / 60
-                for t in fleet.busy(name):
-                    rate = fleet.capacity(k, t, part=True)
-                    checked.at_most(f"{k.id} rate {t}", rate / most, Fraction(1))
             continue
         for t in fleet.blocks:
             work = sum(
@@ -188,6 +183,20 @@ def _busy(fleet: _Fleet, name: str, checked: Checked) -> None:
             if fleet.units[k][t]:
                 highest = checked.utilization[name] or Fraction(0)
                 checked.utilization[name] = max(highest, work / fleet.units[k][t])
+
+
+def _accounts(fleet: _Fleet, checked: Checked) -> None:
+    """An API answers so many requests a minute to one account, whoever they are for."""
+    for t in fleet.blocks:
+        asked: dict[TokenPrice, Fraction] = {}
+        for (k, q, at), share in fleet.share.items():
+            if at == t and isinstance(k.offering, TokenPrice):
+                rate = share * fleet.peak(k.workload, q, t)
+                asked[k.offering] = asked.get(k.offering, Fraction(0)) + rate
+        for api, rate in asked.items():
+            if api.max_requests_per_minute is not None:
+                most = exact(api.max_requests_per_minute) / 60
+                checked.at_most(f"{api.id} rate {t}", rate / most, Fraction(1))
 
 
 def _replicas(fleet: _Fleet, name: str, checked: Checked) -> None:
