@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from milp_planner.candidates.builder import excluded_by, list_candidates
-from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.candidates.records import Candidate, PlanningInput, rests_when_idle
 from milp_planner.errors import Fault, InputError, argument_error, input_error, nearest
 from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
 from milp_planner.inputs.problem.records import BillingLimits, Problem
@@ -322,7 +322,8 @@ def _counts(instance: PlanningInput, k: Candidate, amount: Units) -> tuple[int, 
     """Units of the offering by block."""
     peaks = instance.schedule.demands[k.workload].peak
     if isinstance(amount, int | float):
-        return tuple(int(amount) if peak or not k.mode.elastic else 0 for peak in peaks)
+        rests = rests_when_idle(instance.problem, k)
+        return tuple(int(amount) if peak or not rests else 0 for peak in peaks)
     if len(amount) != len(peaks):
         raise input_error(
             f"fleet: {k.offering.id}: {len(amount)} numbers of units for {len(peaks)} blocks "

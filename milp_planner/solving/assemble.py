@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic
+from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic, rests_when_idle
 from milp_planner.inputs.problem.policies import is_strict, utilization_limit
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.milp.program.costs.terms import PENALTIES
@@ -162,7 +162,9 @@ def _purchases(
     for k in sorted(used, key=lambda k: (order[k.workload], k.id)):
         units = solution.units.get(k, (0,) * blocks)
         if any(units) and not is_elastic(instance.problem, k):
-            units = (max(units),) * blocks
+            peaks = instance.schedule.demands[k.workload].peak
+            rests = rests_when_idle(instance.problem, k)
+            units = tuple(max(units) if peak > 0 or not rests else 0 for peak in peaks)
         purchase = Purchase(k, units, tuple(b.hours for b in instance.schedule.blocks), 0.0)
         purchases.append(
             Purchase(

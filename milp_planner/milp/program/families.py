@@ -79,7 +79,7 @@ NO_RULE: Final = {
     "policy.serving_model": "makes the rates of the candidates",
     "policy.confidence": "makes the rates of the candidates",
     "policy.hours_per_month": "makes the hours of the blocks",
-    "policy.switch_off_dedicated": "makes units elastic: what stands in for them is told by that",
+    "policy.switch_off_dedicated": "says when units rest: presolve is told by their hours",
     "alternatives.count": "asks for further plans, each a program of its own",
     "alternatives.differ_by": "says how further plans differ, by exclusion cuts",
     "alternatives.per_workload": "says how further plans differ, by exclusion cuts",

@@ -254,10 +254,11 @@ def _survival(fleet: _Fleet, name: str, checked: Checked) -> None:
 
 def _held_all_month(fleet: _Fleet, checked: Checked) -> None:
     for k, units in fleet.units.items():
-        stops = k.offering.billing in ELASTIC or (
-            k.offering.billing == "dedicated" and fleet.problem.policy.switch_off_dedicated
-        )
-        if not stops and len(set(units)) > 1:
+        rests = k.offering.billing == "dedicated" and fleet.problem.policy.switch_off_dedicated
+        blocks = fleet.busy(k.workload) if rests else list(fleet.blocks)
+        if rests and any(units[t] for t in fleet.blocks if t not in blocks):
+            checked.broken.append(f"{k.id} rests without load, but has {units} units")
+        if k.offering.billing not in ELASTIC and len({units[t] for t in blocks}) > 1:
             checked.broken.append(f"{k.id} is held all month, but has {units} units")
 
 

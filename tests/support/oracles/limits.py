@@ -123,7 +123,7 @@ def rent(case: Case, units: Units) -> float:
     """Rent, with the share of spot that is lost when it is interrupted."""
     total = 0.0
     for on, o in zip(units, case.offers, strict=True):
-        paid = on if o.elastic else (max(on),) * len(on)
+        paid = on if o.elastic or o.stops else (max(on),) * len(on)
         usd = o.usd_per_hour * sum(n * hours for n, hours in zip(paid, case.hours, strict=True))
         total += usd * (1 + case.terms.spot_loss if o.billing == "spot" else 1)
     return total

@@ -54,7 +54,8 @@ def fleets(case: Case, most: int) -> Iterator[Units]:
             rows = itertools.product(*(range(most + 1 if peak else 1) for peak in load.peaks))
             each.append(list(rows))
         else:
-            each.append([(n,) * len(case.hours) for n in range(most + 1)])
+            off = [offer.stops and not peak for peak in load.peaks]
+            each.append([tuple(0 if o else n for o in off) for n in range(most + 1)])
     for units in itertools.product(*each):
         if (
             within_quotas(case, counted(case, units))
