@@ -161,7 +161,7 @@ def _parts(stage: _Stage) -> Iterator[PlanningInput]:
         group = only_workloads(stage.instance, names, stage.kept)
         model = build_model(group, group.candidates.candidates)
         apart = independent(model, lambda _, t: t)
-        # units added to today's fleet are counted in the busiest block of all, not of a part
+        # units added to today's fleet are counted over all blocks, not over those of a part
         counts_changes = bool(model.fleet.added or model.fleet.removed)
         if len(model.columns) <= LARGE_GROUP or len(apart) == 1 or counts_changes:
             yield group

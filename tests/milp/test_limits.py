@@ -221,6 +221,58 @@ def test_only_so_many_units_change(most, fleet, usd):
         assert plan.cash_usd_per_month == pytest.approx(usd)
 
 
+DAY_AND_NIGHT = {
+    "kind": "profile",
+    "requests_per_day": 12 * 3_600 * 13,
+    "weights": [10] * 12 + [3] * 12,
+}
+
+
+def by_the_hour():
+    """Big and small, paid by the hour."""
+    rows = [offering("acme", "big", 4.0, billing="autoscaling")]
+    rows += [offering("bolt", "small", 1.5, billing="autoscaling")]
+    return catalog(rows, [raw("big", 10), raw("small", 3)])
+
+
+def replanned(today, **switching):
+    """10 requests/s by day, 3 by night; one big and one small in turn cost $1,440 and $540."""
+    names = {"big": "acme/big/eu-1", "small": "bolt/small/eu-1"}
+    current = [
+        {"offering": names[gpu], "billing": "autoscaling", "workload": "chat", "units": n}
+        for gpu, n in today.items()
+    ]
+    chat = [workload(traffic=DAY_AND_NIGHT)]
+    return problem(workloads=chat, current_fleet=current, switching=switching)
+
+
+@pytest.mark.parametrize(("most", "usd", "small"), [(0, 2 * 1_440, 0), (1, 1_440 + 540, 1)])
+def test_what_runs_in_quiet_hours_alone_is_a_change_too(most, usd, small):
+    # With one big today the small one of the nights is added, though by day none is on.
+    plan = solve(replanned({"big": 1}, max_units_changed=most), by_the_hour())
+    assert plan.cash_usd_per_month == pytest.approx(usd)
+    assert sum(change.add + change.remove for change in plan.changes) == small
+    fleet = {"acme/big/eu-1": [1, 0], "bolt/small/eu-1": [0, 1]}
+    found = evaluate(replanned({"big": 1}, max_units_changed=0), fleet, by_the_hour())
+    assert [(b.family, b.message) for b in found.breaches] == [
+        ("ChangeLimit", "1 units change against the current fleet, more than 0")
+    ]
+
+
+def test_a_unit_that_is_on_in_any_block_is_not_removed():
+    # Each of today's is off for half the day. A second big one is on in none: removed, $100.
+    switching = {"usd_per_unit_added": 500, "usd_per_unit_removed": 100}
+    plan = solve(replanned({"big": 1, "small": 1}, **switching), by_the_hour())
+    assert plan.costs["switching"] == 0
+    plan = solve(replanned({"big": 2, "small": 1}, **switching), by_the_hour())
+    assert plan.costs["switching"] == pytest.approx(100)
+    assert plan.cash_usd_per_month == pytest.approx(1_440 + 540 + 100)
+    # At $2,000 the second big is rather on: where it costs least, for the night's half.
+    plan = solve(replanned({"big": 2, "small": 1}, usd_per_unit_removed=2_000), by_the_hour())
+    assert plan.costs["switching"] == 0
+    assert plan.cash_usd_per_month == pytest.approx(2 * 1_440 + 540)
+
+
 def test_a_change_must_pay_for_itself():
     # One of each saves $1,440 over five small, but removes three units: at $500 each it does not
     # pay; at $400 it does.

@@ -254,7 +254,11 @@ class CurrentUnits(Frozen):
 
 
 class Switching(Frozen):
-    """What a change of the running fleet costs."""
+    """What a change of the running fleet costs.
+
+    Units of an offering are added where more are on, in any block, than run today, and removed
+    where fewer are on in every block.
+    """
 
     usd_per_unit_added: SwitchingUsd = 0
     usd_per_unit_removed: SwitchingUsd = 0

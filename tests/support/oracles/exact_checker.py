@@ -299,11 +299,11 @@ def _quota(
 
 def _unit_changes(fleet: _Fleet) -> list[int]:
     """Units more (positive) or fewer than today by offering, billing and workload."""
-    planned: dict[tuple[str, str, str], int] = {}
+    on: dict[tuple[str, str, str], list[list[int]]] = {}
     for k, units in fleet.units.items():
         key = k.offering.id, k.offering.billing, k.workload
-        peaks = fleet.demand(k.workload).peak
-        planned[key] = planned.get(key, 0) + units[peaks.index(max(peaks))]
+        on.setdefault(key, []).append([k.units_joined * n for n in units])
+    planned = {key: max(map(sum, zip(*rows, strict=True))) for key, rows in on.items()}
     for row in fleet.problem.current_fleet:
         key = row.offering, row.billing or "dedicated", row.workload
         planned[key] = planned.get(key, 0) - row.units

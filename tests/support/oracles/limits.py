@@ -91,10 +91,10 @@ def group(offer: Offer, kind: str) -> str:
 
 
 def changed(case: Case, load: Load, units: Units) -> tuple[int, int]:
-    """Units added and removed against today's, in the load's busiest block."""
+    """Units added and removed against today's, by the most that are on in any block."""
     today = list(case.terms.today) if load is case.loads[0] else []
     today += [0] * (len(case.offers) - len(today))
-    deltas = [on[load.busiest] - n for on, n in zip(units, today, strict=True)]
+    deltas = [max(on) - n for on, n in zip(units, today, strict=True)]
     return sum(d for d in deltas if d > 0), -sum(d for d in deltas if d < 0)
 
 
