@@ -182,7 +182,7 @@ class ProviderLimits(CountedFilter):
     """Which providers, how many, and how much of one."""
 
     max_share: UsefulShare | None = None
-    """Largest share of a workload's capacity that one provider may hold."""
+    """Largest share of a workload's requests that one provider may serve, at any block's peak."""
 
 
 class BillingLimits(Frozen):
@@ -231,7 +231,7 @@ class Limits(Frozen):
 
     max_gpus: GpuLimits = GpuLimits()
     max_spot_share: ShareOrNone | None = None
-    """Largest share of a workload's capacity that may be interruptible."""
+    """Largest share of a workload's requests that spot may serve, at any block's peak."""
 
     survive_loss_of: Literal["provider", "region", "offering", "none"] | Survival = "none"
 

@@ -158,6 +158,11 @@ def limits_of(instance: PlanningInput) -> tuple[LimitInForce, ...]:
     return tuple(limit for _, limit in sorted(found, key=nearness))
 
 
+def needs_routes(problem: Problem) -> bool:
+    """True where some rule is about who serves whom, so that one class is routed, too."""
+    return any(rule.needs_routes(problem) for rule in rules_of(problem))
+
+
 def unbounded(instance: PlanningInput) -> Iterator[Rule]:
     """The rules that may ask for any number of units."""
     return (rule for rule in rules_of(instance.problem) if rule.is_unbounded(instance))

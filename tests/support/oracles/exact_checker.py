@@ -211,20 +211,23 @@ def _replicas(fleet: _Fleet, name: str, checked: Checked) -> None:
 
 
 def _shares(fleet: _Fleet, name: str, checked: Checked) -> None:
-    """No provider, and no spot, above its share of the capacity held."""
+    """No provider, and no spot, serves more than its share of the requests of a block."""
     limits = fleet.problem.limits
     for t in fleet.busy(name):
-        held = {k: fleet.capacity(k, t, part=True) for k in fleet.of(name)}
-        total = sum(held.values(), Fraction(0))
+        served: dict[Candidate, Fraction] = {}
+        for (k, q, at), share in fleet.share.items():
+            if at == t and k.workload == name:
+                served[k] = served.get(k, Fraction(0)) + share * fleet.peak(name, q, t)
+        total = sum(served.values(), Fraction(0))
         if not total:
             continue
         if limits.providers.max_share is not None:
-            for provider in {k.provider for k in held}:
-                mine = sum(rate for k, rate in held.items() if k.provider == provider)
+            for provider in {k.provider for k in served}:
+                mine = sum(rate for k, rate in served.items() if k.provider == provider)
                 limit = exact(limits.providers.max_share)
                 checked.at_most(f"{name} {provider} share {t}", mine / total, limit)
         if limits.max_spot_share is not None:
-            spot = sum(rate for k, rate in held.items() if k.offering.billing == "spot")
+            spot = sum(rate for k, rate in served.items() if k.offering.billing == "spot")
             checked.at_most(f"{name} spot share {t}", spot / total, exact(limits.max_spot_share))
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.milp.program.language.changing import change_standing
 from milp_planner.milp.program.language.cost import CashTerm
 from milp_planner.milp.program.language.rule import Standing
 from milp_planner.milp.program.language.variables import Fleet, Terms
-from milp_planner.milp.program.limits.changes import change_standing
 from milp_planner.plans.changes import unit_change_of
 from milp_planner.plans.records import Purchase
 

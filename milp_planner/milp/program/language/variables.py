@@ -32,7 +32,7 @@ a_j, r_j   fleet.added[j], fleet.removed[j]   units added to, removed from, toda
 
 Units that are held are one variable for all blocks, or for all with load where they rest in the
 others; elastic ones are one per block with load. With one request class no x is needed but for
-per-token candidates; with one level no y.
+per-token candidates, and where a rule is about who serves whom; with one level no y.
 """
 
 from __future__ import annotations
@@ -100,10 +100,13 @@ def is_ramp_convex(instance: PlanningInput, workload: Workload) -> bool:
 
 
 class AsksForUnits(Protocol):
-    """What a rule is to the bounds on units: see `Rule.asks_for`."""
+    """What a rule is to the columns: see `Rule.asks_for` and `Rule.needs_routes`."""
 
     def asks_for(self, fleet: Fleet, k: Candidate) -> int:
         """Units of `k` alone that the rule can ask for."""
+
+    def needs_routes(self, problem: Problem) -> bool:
+        """True where the rule is about who serves whom, so that one class is routed, too."""
 
 
 @dataclass
@@ -138,11 +141,13 @@ class Fleet:
     """
 
     rules: Sequence[AsksForUnits] = ()
-    """The rules in the program, as far as they bound the units of a candidate."""
+    """The rules in the program, as far as they bound its units or ask for routes."""
 
     _serving: dict[str, list[Candidate]] = field(default_factory=dict)
+    _needs_routes: bool = False
 
     def __post_init__(self) -> None:
+        self._needs_routes = any(rule.needs_routes(self.problem) for rule in self.rules)
         for k in self.candidates:
             self._serving.setdefault(k.workload, []).append(k)
 
@@ -183,8 +188,8 @@ class Fleet:
         return range(len(self.demand(workload).classes))
 
     def routed(self, workload: str) -> bool:
-        """True where x says who serves which class; one class needs none."""
-        return len(self.demand(workload).classes) > 1
+        """True where x says who serves which class; one class needs none, but for some rules."""
+        return self._needs_routes or len(self.demand(workload).classes) > 1
 
     def elastic(self, k: Candidate) -> bool:
         """True where units may differ from block to block."""

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 
 import pulp
 
-from milp_planner.candidates.records import Candidate, PlanningInput, change_key, is_elastic
+from milp_planner.candidates.records import Candidate, PlanningInput, change_key
+from milp_planner.milp.program.language.changing import change_standing
 from milp_planner.milp.program.language.loosening import SteppedLimit, counted_limit, plural
 from milp_planner.milp.program.language.rows import EQ, GE, LE, Row, count_terms
-from milp_planner.milp.program.language.rule import FREE, Rule, Standing
+from milp_planner.milp.program.language.rule import Rule, Standing
 from milp_planner.milp.program.language.variables import (
     Fleet,
     Terms,
@@ -131,15 +132,3 @@ def _removed(
     yield Row(f"most of {name}", dict.fromkeys(chosen, 1.0), EQ, 1.0)
     for (at, terms), most in zip(on, chosen, strict=True):
         yield Row(f"removed {name}{at}", {**terms, removed: 1.0, most: -float(today)}, GE, 0.0)
-
-
-def change_standing(instance: PlanningInput, k: Candidate) -> Standing:
-    """A unit is a change, whatever it does; today's units are never stood in for.
-
-    Configurations of an offering whose units differ from block to block may take turns, as one
-    change: what stood in for one of them elsewhere would be another.
-    """
-    if not tracks_changes(instance.problem):
-        return FREE
-    turns = (change_key(k),) if is_elastic(instance.problem, k) else ()
-    return Standing(same=turns, uses=(float(k.units_joined),))
