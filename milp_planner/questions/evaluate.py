@@ -9,14 +9,14 @@ from typing import Any
 
 from milp_planner.candidates.builder import excluded_by, list_candidates
 from milp_planner.candidates.own_terms import under_terms
-from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.candidates.records import Candidate, PlanningInput, rests_when_idle
 from milp_planner.errors import Fault, InputError, argument_error, input_error, nearest
 from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
 from milp_planner.inputs.problem.records import BillingLimits, Problem
 from milp_planner.inputs.reading.arguments import check_text
 from milp_planner.inputs.reading.field_types import MOST_UNITS
 from milp_planner.milp.presolve.routing import balanced
-from milp_planner.milp.program.families import rules_of
+from milp_planner.milp.program.families import needs_routes, rules_of
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.plans.records import Plan, Provenance, WorkloadPlan
 from milp_planner.plans.solution import FleetSolution
@@ -117,8 +117,8 @@ def evaluate(
 
     Returns an Evaluation: the plan with costs in USD per month, and every limit that it breaks.
     Each unit runs the replica configuration with the largest capacity. Load goes to units in
-    proportion to capacity, with several request classes so that the hottest offering is as cool as
-    can be.
+    proportion to capacity; with several request classes, or a limit on the share that somebody may
+    serve, so that the limit is kept where it can be and the hottest offering is as cool as can be.
 
     Raises InputError for names unknown, for amounts that cannot be and for offerings that cannot
     serve their workload; ArgumentError for values of another type.
@@ -324,7 +324,8 @@ def _counts(instance: PlanningInput, k: Candidate, amount: Units) -> tuple[int, 
     """Units of the offering by block."""
     peaks = instance.schedule.demands[k.workload].peak
     if isinstance(amount, int | float):
-        return tuple(int(amount) if peak or not k.mode.elastic else 0 for peak in peaks)
+        rests = rests_when_idle(instance.problem, k)
+        return tuple(int(amount) if peak or not rests else 0 for peak in peaks)
     if len(amount) != len(peaks):
         raise input_error(
             f"fleet: {k.offering.id}: {len(amount)} numbers of units for {len(peaks)} blocks "
@@ -339,6 +340,7 @@ def _routed(
     """Shares of every class: the per-token ones as given, the rest by capacity for the class."""
     shares: dict[tuple[Candidate, int, int], float] = {}
     shortfalls: dict[tuple[str, int, int], float] = {}
+    is_routed = needs_routes(instance.problem)
     for name, demand in instance.schedule.demands.items():
         fixed = {k: share for k, share in tokens.items() if k.workload == name and share}
         rest = 1 - sum(fixed.values())
@@ -350,7 +352,7 @@ def _routed(
                 held = _capacity_for(solution, name, q, t)
                 if not held and rest > 0:
                     shortfalls[name, q, t] = rest
-                if len(demand.classes) > 1:
+                if len(demand.classes) > 1 or is_routed:
                     total = sum(held.values())
                     shares |= {(k, q, t): rest * rate / total for k, rate in held.items()}
     return replace(solution, shares=shares, shortfalls=shortfalls)

@@ -229,6 +229,8 @@ class TokenPrice(Sourced):
     usd_per_m_output_tokens: Positive
     usd_per_m_cached_tokens: Annotated[float, Field(ge=0)] | None = None
     max_requests_per_minute: Positive | None = None
+    """What the provider accepts of one account, whichever workloads ask."""
+
     discount: float = 0.0
     """Share taken off the list prices by a problem's own terms; never in a file."""
 

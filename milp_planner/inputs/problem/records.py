@@ -183,7 +183,7 @@ class ProviderLimits(CountedFilter):
     """Which providers, how many, and how much of one."""
 
     max_share: UsefulShare | None = None
-    """Largest share of a workload's capacity that one provider may hold."""
+    """Largest share of a workload's requests that one provider may serve, at any block's peak."""
 
 
 class BillingLimits(Frozen):
@@ -236,7 +236,7 @@ class Limits(Frozen):
     billing. What is sold per token has none."""
 
     max_spot_share: ShareOrNone | None = None
-    """Largest share of a workload's capacity that may be interruptible."""
+    """Largest share of a workload's requests that spot may serve, at any block's peak."""
 
     survive_loss_of: Literal["provider", "region", "offering", "none"] | Survival = "none"
 
@@ -264,7 +264,11 @@ class CurrentUnits(Frozen):
 
 
 class Switching(Frozen):
-    """What a change of the running fleet costs."""
+    """What a change of the running fleet costs.
+
+    Units of an offering are added where more are on, in any block, than run today, and removed
+    where fewer are on in every block.
+    """
 
     usd_per_unit_added: SwitchingUsd = 0
     usd_per_unit_removed: SwitchingUsd = 0

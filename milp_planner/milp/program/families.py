@@ -83,7 +83,7 @@ NO_RULE: Final = {
     "policy.serving_model": "makes the rates of the candidates",
     "policy.confidence": "makes the rates of the candidates",
     "policy.hours_per_month": "makes the hours of the blocks",
-    "policy.switch_off_dedicated": "makes units elastic: what stands in for them is told by that",
+    "policy.switch_off_dedicated": "says when units rest: presolve is told by their hours",
     "alternatives.count": "asks for further plans, each a program of its own",
     "alternatives.differ_by": "says how further plans differ, by exclusion cuts",
     "alternatives.per_workload": "says how further plans differ, by exclusion cuts",
@@ -160,6 +160,11 @@ def limits_of(instance: PlanningInput) -> tuple[LimitInForce, ...]:
         return at, rule.nearness
 
     return tuple(limit for _, limit in sorted(found, key=nearness))
+
+
+def needs_routes(problem: Problem) -> bool:
+    """True where some rule is about who serves whom, so that one class is routed, too."""
+    return any(rule.needs_routes(problem) for rule in rules_of(problem))
 
 
 def unbounded(instance: PlanningInput) -> Iterator[Rule]:
