@@ -21,6 +21,7 @@ from milp_planner.inputs.catalog.records import (
     Measurement,
     Offering,
     Sourced,
+    TokenPrice,
     gpu_spelling,
 )
 from milp_planner.units import usd_shown
@@ -114,6 +115,21 @@ def unknown_llm(catalog: Catalog, name: str) -> str:
     """Why `name` is not an LLM id."""
     near = did_you_mean_llm(name, catalog.llms)
     return f"{name!r} is not in the catalog{near}"
+
+
+def unavailable(rows: list[Row]) -> str:
+    lines = [str(row.line) for row in rows]
+    shown = ", ".join(lines[:5]) + (", …" if len(lines) > 5 else "")
+    return f"{rows[0].file}: {len(rows)} unavailable for want of a price (line {shown})"
+
+
+def called(record: Any) -> str:
+    """What a reader calls a row."""
+    if isinstance(record, Offering | TokenPrice):
+        return f"{record.id!r} billed {record.billing}"
+    if isinstance(record, Measurement):
+        return f"this measurement of {record.llm!r} on {record.gpu!r}"
+    return repr(record.id)
 
 
 # --- Checks -----------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -209,3 +210,12 @@ def _read_manifest(content: bytes | None, file: str) -> Manifest:
     if faults:
         raise InputError(faults)
     return manifest
+
+
+def sha256_of(layers: Sequence[Layer]) -> str:
+    """Hash of all files in the order of layers and names."""
+    digest = hashlib.sha256()
+    for layer in layers:
+        for name, content in sorted(layer.files.items()):
+            digest.update(f"{name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from milp_planner.candidates.filters import is_meant, sold_in
 from milp_planner.errors import did_you_mean, input_error, nearest
 from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
@@ -19,9 +20,9 @@ Price = float | str
 
 KINDS: dict[str, tuple[str, Callable[[Catalog], Iterable[str]]]] = {
     "provider": ("providers", lambda c: c.providers),
-    "region": ("regions", lambda c: {row.region for row in _sold(c)}),
+    "region": ("regions", lambda c: {row.region for row in sold_in(c)}),
     "gpu": ("gpus", lambda c: c.gpus),
-    "offering": ("offerings", lambda c: {row.id for row in _sold(c)}),
+    "offering": ("offerings", lambda c: c.offering_ids),
 }
 """What can be lost, beside a billing: the limit that denies it, and the names there are."""
 
@@ -75,9 +76,9 @@ def _with_limits(problem: Problem, update: Mapping[str, Any]) -> Problem:
 def repriced_catalog(catalog: Catalog, prices: Mapping[str, Price]) -> Catalog:
     """The catalog with other prices; raises InputError for a pattern that matches nothing."""
     for pattern, price in prices.items():
-        matches = [row for row in _sold(catalog) if fnmatchcase(row.id, pattern)]
+        matches = [row for row in sold_in(catalog) if is_meant("offerings", pattern, row)]
         if not matches:
-            ids = {row.id for row in _sold(catalog)}
+            ids = set(catalog.offering_ids)
             near = nearest(pattern, ids) or [i for i in sorted(ids) if pattern in i][:1]
             closest = f"; closest: {near[0]}" if near else ""
             raise input_error(f"prices: no offering {pattern!r}{closest}")
@@ -92,11 +93,6 @@ def repriced_catalog(catalog: Catalog, prices: Mapping[str, Price]) -> Catalog:
             overrides=catalog.overrides + len(changed),
         )
     return catalog
-
-
-def _sold(catalog: Catalog) -> Iterator[Offering | TokenPrice]:
-    yield from catalog.offerings
-    yield from catalog.token_prices
 
 
 def _repriced(row: Offering | TokenPrice, price: Price) -> Any:
