@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         Llm,
         Measurement,
         Offering,
+        Quote,
         TokenPrice,
     )
     from milp_planner.inputs.problem.deployment import DeploymentSettings, Lora, Speculative
@@ -269,6 +270,7 @@ __all__ = [
     "Provenance",
     "ProviderLimits",
     "Purchase",
+    "Quote",
     "RatePoint",
     "RecordInputError",
     "Refusal",
@@ -352,7 +354,7 @@ HOMES = {
     "inputs.catalog.files": "load_catalog",
     "inputs.catalog.overlaid.counts": "OverlayCounts",
     "inputs.catalog.owned": "owned_usd_per_hour",
-    "inputs.catalog.records": "Billing Catalog Gpu Llm Measurement Offering TokenPrice",
+    "inputs.catalog.records": "Billing Catalog Gpu Llm Measurement Offering Quote TokenPrice",
     "inputs.problem.deployment": "DeploymentSettings Lora Speculative",
     "inputs.problem.load": "load_problem",
     "inputs.problem.patching": "Patch",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from milp_planner.candidates.filters import why_left_out
 from milp_planner.candidates.own_terms import too_dear, under_terms
 from milp_planner.candidates.prices import api_usd_per_request
 from milp_planner.candidates.records import Candidate, CandidateList, RatePoint, TurnedDown
@@ -16,7 +16,6 @@ from milp_planner.deadline import checked
 from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement, Offering, TokenPrice
 from milp_planner.inputs.problem.records import (
-    Filter,
     Limits,
     Problem,
     Workload,
@@ -75,29 +74,9 @@ def excluded_by(limits: Limits, offering: Offering | TokenPrice) -> str:
     allowed = limits.billing.allow
     if not (offering.billing in allowed if allowed else mode.by_default):
         return f"billing {offering.billing} is not in limits.billing.allow"
-    checks: list[tuple[str, Filter, str]] = [
-        ("providers", limits.providers, offering.provider),
-        ("regions", limits.regions, offering.region),
-        ("offerings", limits.offerings, offering.id),
-    ]
-    if isinstance(offering, Offering):
-        checks.append(("gpus", limits.gpus, offering.gpu))
-        if offering.max_units == 0:
-            return "0 units can be had (max_units)"
-    for kind, kept, name in checks:
-        reason = _filtered(kind, kept, name)
-        if reason:
-            return reason
-    return too_dear(limits, offering)
-
-
-def _filtered(kind: str, kept: Filter, name: str) -> str:
-    denied = [p for p in kept.deny if fnmatchcase(name, p)]
-    if denied:
-        return f"{name} is denied by limits.{kind}.deny ({denied[0]})"
-    if kept.allow and not any(fnmatchcase(name, p) for p in kept.allow):
-        return f"{name} is not in limits.{kind}.allow"
-    return ""
+    if getattr(offering, "max_units", None) == 0:
+        return "0 units can be had (max_units)"
+    return why_left_out(limits, offering) or too_dear(limits, offering)
 
 
 @dataclass

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import date
-from fnmatch import fnmatchcase
 
+from milp_planner.candidates.filters import is_meant
 from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.catalog.records import Offering, TokenPrice
 from milp_planner.inputs.problem.prices import OwnTerms
@@ -53,12 +53,12 @@ def matches(pattern: str, row: Row, *, own: bool = False) -> bool:
     """Whether a pattern of `prices:` is about the row, under the billings that it is about."""
     name, billing = parts_of(pattern)
     if billing:
-        is_meant = billing == row.billing
+        of_billing = billing == row.billing
     elif own:
-        is_meant = BILLING_MODES[row.billing].by_default and row.billing != "owned"
+        of_billing = BILLING_MODES[row.billing].by_default and row.billing != "owned"
     else:
-        is_meant = row.billing != "owned"
-    return is_meant and fnmatchcase(row.id, name)
+        of_billing = row.billing != "owned"
+    return of_billing and is_meant("offerings", name, row)
 
 
 def parts_of(pattern: str) -> tuple[str, str]:

@@ -89,9 +89,12 @@ def price_at(offering: Offering, gpus: int, units: int = 1) -> ReplicaPrice:
 def offering_named(catalog: Catalog, name: str, billing: str | None = None) -> Offering:
     """The offering of that id, on demand where it is sold in several ways.
 
-    Raises InputError that names the closest ids, or the ways in which it is sold.
+    Raises InputError that names the closest ids, the places, or the ways in which it is sold.
     """
-    found: dict[str, Offering] = {o.billing: o for o in catalog.offerings if o.id == name}
+    ids = catalog.offering_ids.get(name, ())
+    if len(ids) > 1:
+        raise input_error(f"{name} is sold in several places; write one of {', '.join(ids)}")
+    found: dict[str, Offering] = {o.billing: o for o in catalog.offerings if o.id in ids}
     if not found:
         raise _unknown(catalog, name)
     if billing is not None and billing not in found:

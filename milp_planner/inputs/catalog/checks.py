@@ -12,8 +12,8 @@ from statistics import median
 from typing import Any
 
 from milp_planner.errors import Fault, did_you_mean
+from milp_planner.inputs.catalog.identity.names import did_you_mean_llm
 from milp_planner.inputs.catalog.llm_checks import llm_faults
-from milp_planner.inputs.catalog.names import did_you_mean_llm
 from milp_planner.inputs.catalog.records import (
     Catalog,
     Gpu,

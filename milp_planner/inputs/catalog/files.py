@@ -5,7 +5,7 @@ To add a kind of row, add its record and a field of `Catalog` to `records.py`, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cache
@@ -34,6 +34,7 @@ from milp_planner.inputs.catalog.checks import (
 )
 from milp_planner.inputs.catalog.csv_rows import Cells, read_rows, wording
 from milp_planner.inputs.catalog.folders import Layer, read_layers, sha256_of, shipped_catalogs
+from milp_planner.inputs.catalog.merging import RentedUnits
 from milp_planner.inputs.catalog.overlaid.counts import overlay_counts
 from milp_planner.inputs.catalog.owned import OwnedUnits
 from milp_planner.inputs.catalog.records import (
@@ -172,7 +173,7 @@ TABLES: dict[str, Table] = {
         ),
         prices=("usd_per_hour",),
         key="key",
-        unwritten=("override", "list_usd_per_hour", "discount"),
+        unwritten=("override", "list_usd_per_hour", "discount", "also_quoted", "other_ids"),
     ),
     "owned.csv": Table(
         OwnedUnits,
@@ -224,8 +225,11 @@ class _Loader:
     retired: dict[object, tuple[Any, str]] = field(default_factory=dict)
     """Prices taken away, by key: (record, what did so)."""
 
+    rented: RentedUnits = field(default_factory=RentedUnits)
+
     def add(self, layer: Layer, *, override: bool) -> None:
         """Put a layer on top of the ones before."""
+        self.rented.begin_layer()
         names, faults_before = [n for n in TABLES if n in layer.files], len(self.faults)
         added = {n: self._add_file(layer, n, override) for n in names if n in DEFINITIONS}
         self.undefined = self.undefined or len(self.faults) > faults_before
@@ -252,8 +256,14 @@ class _Loader:
             retired=still_gone(self.retired, [self.merged[name] for name in SOLD]),
             made_on=max((day for layer in layers if (day := layer.manifest.date)), default=None),
             read_on=self.today,
-            notes=tuple(self.notes),
+            notes=(*self.notes, *self._passed_over()),
         )
+
+    def _passed_over(self) -> Iterator[str]:
+        """That a price of the user's own is not the one that counts."""
+        rented = (row.record for row in self.merged["offerings.csv"].values())
+        for id_ in self.rented.passed_over(rented) if self.rented.depth else ():
+            yield f"{id_}: its price does not count, another quote of the product is newer"
 
     def _add_file(self, layer: Layer, name: str, override: bool) -> list[Row]:
         """The usable rows of one file, now merged."""
@@ -282,9 +292,13 @@ class _Loader:
         merged, key = self.merged[name], attrgetter(TABLES[name].key)
         usable = [row for row in rows if row.line not in unpriced | unknown]
         gone = [row for row in rows if row.line in unpriced]
+        taken = {key(row.record) for row in gone} & merged.keys()
+        if name == "offerings.csv":
+            taken = self.rented.also_known(taken, merged)
+            self.rented.add(usable, merged)
+        for known in taken:
+            del merged[known]
         merged |= {key(row.record): row for row in usable}
-        for row in gone:
-            merged.pop(key(row.record), None)
         if name == RETIRED_FILE:
             lines = [row.record for row in rows]
             for sold in SOLD:
@@ -386,7 +400,7 @@ class _Loader:
         )
         return replace(
             self._names(),
-            offerings=_offerings(offerings, owned),
+            offerings=_offerings(self.rented.products(offerings), owned),
             token_prices=tuple(sorted(token_prices, key=lambda row: row.key)),
             measurements=tuple(measurements),
         )

@@ -14,7 +14,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from milp_planner.inputs.catalog.names import find_llm, gpus_with_words, names_in_lower_case
+from milp_planner.inputs.catalog.identity.names import (
+    find_llm,
+    gpus_with_words,
+    names_in_lower_case,
+)
 from milp_planner.inputs.catalog.overlaid.counts import UNTOUCHED, OverlayCounts
 from milp_planner.inputs.reading.records import Frozen
 
@@ -166,6 +170,18 @@ class Llm(Sourced):
     """Memory the publisher recommends; used instead of the memory model where it is given."""
 
 
+class Quote(Frozen):
+    """A price of an offering that is not the one that counts."""
+
+    id: str
+    """What its source calls the offering: `provider/name/region`."""
+
+    usd_per_hour: Positive
+    as_of: date
+    source: str
+    note: str = ""
+
+
 COUNT_ASSUMED = "quoted for one GPU, smallest count sold not stated"
 
 
@@ -198,10 +214,21 @@ class Offering(Sourced):
     discount: float = 0.0
     """Share taken off the list price by a problem's own terms; never in a file."""
 
+    also_quoted: tuple[Quote, ...] = ()
+    """Its other prices, the newest first; set on loading, never written in a file."""
+
+    other_ids: tuple[str, ...] = ()
+    """What other sources call it; set on loading."""
+
     @property
     def id(self) -> str:
         """`provider/name/region`; rows that differ only in billing share it."""
         return f"{self.provider}/{self.name}/{self.region}"
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Its id, and those that other sources have for it."""
+        return (self.id, *self.other_ids)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -245,6 +272,11 @@ class TokenPrice(Sourced):
     def id(self) -> str:
         """`provider/llm/region`."""
         return f"{self.provider}/{self.llm}/{self.region}"
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Its id alone."""
+        return (self.id,)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -373,6 +405,16 @@ class Catalog:
         """Everyone who rents GPUs or sells tokens here, in order."""
         renting = {offering.provider for offering in self.offerings}
         return tuple(sorted(renting | {price.provider for price in self.token_prices}))
+
+    @cached_property
+    def offering_ids(self) -> dict[str, tuple[str, ...]]:
+        """Ids of what is sold by every id that a source has for it; several in several places."""
+        ids: dict[str, dict[str, None]] = {}
+        rows: tuple[Offering | TokenPrice, ...] = (*self.offerings, *self.token_prices)
+        for row in rows:
+            for known in row.ids:
+                ids.setdefault(known, {})[row.id] = None
+        return {known: (known,) if known in of else tuple(of) for known, of in ids.items()}
 
     def llm(self, name: str) -> Llm | None:
         """The LLM by id, alias or the name of one of its checkpoints; None when there is none."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from milp_planner.candidates.filters import is_meant, sold_in
 from milp_planner.candidates.own_terms import under_terms
 from milp_planner.errors import did_you_mean, input_error, nearest
 from milp_planner.inputs.catalog.billing import BILLING_MODES
@@ -23,9 +24,9 @@ Price = float | str
 
 KINDS: dict[str, tuple[str, Callable[[Catalog], Iterable[str]]]] = {
     "provider": ("providers", lambda c: c.providers),
-    "region": ("regions", lambda c: {row.region for row in _sold(c)}),
+    "region": ("regions", lambda c: {row.region for row in sold_in(c)}),
     "gpu": ("gpus", lambda c: c.gpus),
-    "offering": ("offerings", lambda c: {row.id for row in _sold(c)}),
+    "offering": ("offerings", lambda c: c.offering_ids),
 }
 """What can be lost, beside a billing: the limit that denies it, and the names there are."""
 
@@ -84,9 +85,9 @@ def repriced_catalog(
     What is paid is changed: a share is of the price under `terms`, and terms no longer act on it.
     """
     for pattern, price in prices.items():
-        matches = [row for row in _sold(catalog) if fnmatchcase(row.id, pattern)]
+        matches = [row for row in sold_in(catalog) if is_meant("offerings", pattern, row)]
         if not matches:
-            ids = {row.id for row in _sold(catalog)}
+            ids = set(catalog.offering_ids)
             near = nearest(pattern, ids) or [i for i in sorted(ids) if pattern in i][:1]
             closest = f"; closest: {near[0]}" if near else ""
             raise input_error(f"prices: no offering {pattern!r}{closest}")
@@ -103,11 +104,6 @@ def repriced_catalog(
             overlaid=replace(catalog.overlaid, replaced=catalog.overlaid.replaced + len(changed)),
         )
     return catalog
-
-
-def _sold(catalog: Catalog) -> Iterator[Offering | TokenPrice]:
-    yield from catalog.offerings
-    yield from catalog.token_prices
 
 
 def _repriced(row: Offering | TokenPrice, price: Price) -> Any:
