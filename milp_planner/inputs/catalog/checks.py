@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any
 
 from milp_planner.errors import Fault, did_you_mean
-from milp_planner.inputs.catalog.identity.names import did_you_mean_llm
+from milp_planner.inputs.catalog.identity.names import did_you_mean_llm, gpu_spelling
 from milp_planner.inputs.catalog.llm_checks import llm_faults
 from milp_planner.inputs.catalog.records import (
     Catalog,
@@ -22,7 +22,6 @@ from milp_planner.inputs.catalog.records import (
     Offering,
     Sourced,
     TokenPrice,
-    gpu_spelling,
 )
 from milp_planner.units import usd_shown
 

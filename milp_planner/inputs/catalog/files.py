@@ -34,6 +34,7 @@ from milp_planner.inputs.catalog.checks import (
 )
 from milp_planner.inputs.catalog.csv_rows import Cells, read_rows, wording
 from milp_planner.inputs.catalog.folders import Layer, read_layers, sha256_of, shipped_catalogs
+from milp_planner.inputs.catalog.identity.names import gpu_spelling, short_gpu_names
 from milp_planner.inputs.catalog.merging import RentedUnits
 from milp_planner.inputs.catalog.overlaid.counts import overlay_counts
 from milp_planner.inputs.catalog.owned import OwnedUnits
@@ -46,8 +47,6 @@ from milp_planner.inputs.catalog.records import (
     Offering,
     Sourced,
     TokenPrice,
-    gpu_spelling,
-    short_gpu_names,
 )
 from milp_planner.inputs.catalog.retired import RETIRED_FILE, Retired, still_gone, take_away
 from milp_planner.inputs.reading.arguments import paths_of

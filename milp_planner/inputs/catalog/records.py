@@ -16,8 +16,10 @@ from pydantic import Field
 
 from milp_planner.inputs.catalog.identity.names import (
     find_llm,
+    gpu_spelling,
     gpus_with_words,
     names_in_lower_case,
+    short_gpu_names,
 )
 from milp_planner.inputs.catalog.overlaid.counts import UNTOUCHED, OverlayCounts
 from milp_planner.inputs.reading.records import Frozen
@@ -337,21 +339,6 @@ class Measurement(Sourced):
             *(self.llm, self.gpu, self.precision, self.tensor_parallel, self.engine, self.regime),
             *(self.input_tokens, self.output_tokens, self.concurrency, self.basis),
         )
-
-
-def gpu_spelling(name: str) -> str:
-    """`H100 PCIe` and `h100_pcie` -> `h100-pcie`: how the keys of `gpu_aliases` are written."""
-    return "-".join(name.lower().replace("_", " ").split())
-
-
-def short_gpu_names(ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Beginnings of ids, which stand for every id that they begin: `h100` -> the three H100s."""
-    names: dict[str, list[str]] = {}
-    for gpu in sorted(ids):
-        parts = gpu.split("-")
-        for length in range(1, len(parts)):
-            names.setdefault("-".join(parts[:length]), []).append(gpu)
-    return {name: tuple(gpus) for name, gpus in names.items()}
 
 
 @dataclass(frozen=True)
