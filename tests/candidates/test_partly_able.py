@@ -57,7 +57,7 @@ def test_a_gpu_serves_the_classes_it_can() -> None:
 
 
 def test_a_share_limit_counts_what_a_partly_able_gpu_serves() -> None:
-    # The 2 long requests/s are bolt's and fill an able one. Up to 80 % for acme are all 8 short ones;
+    # The 2 long requests/s are bolt's and fill an able one. Up to 80 % for acme are all 8 short;
     # 60 % leave bolt 2 of them and 55 % 2.5, which with the long ones are 1.2 and 1.25 able ones.
     assert units(partly_able(providers={"max_share": 0.8})) == {"able": 1, "cheap": 1}
     assert units(partly_able(providers={"max_share": 0.6})) == {"able": 2, "cheap": 1}
