@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         Offering,
         TokenPrice,
     )
+    from milp_planner.inputs.problem.comparisons import ChoicesAsked, Today
     from milp_planner.inputs.problem.deployment import DeploymentSettings, Lora, Speculative
     from milp_planner.inputs.problem.load import load_problem
     from milp_planner.inputs.problem.patching import Patch
@@ -128,6 +129,8 @@ if TYPE_CHECKING:
         WorkloadPlan,
     )
     from milp_planner.plans.sentences import reason_lines, warning_lines
+    from milp_planner.questions.choices.choices import choices
+    from milp_planner.questions.choices.records import Choice, Choices, ChoiceVerdict
     from milp_planner.questions.confidence import ConfidenceCase, ConfidenceRange, confidence_range
     from milp_planner.questions.deployments.calibrate import (
         Calibrated,
@@ -194,6 +197,10 @@ __all__ = [
     "Catalog",
     "CatalogTooSmall",
     "Change",
+    "Choice",
+    "ChoiceVerdict",
+    "Choices",
+    "ChoicesAsked",
     "ClassUnserved",
     "ComparedMeasurement",
     "ConcurrentUsers",
@@ -298,6 +305,7 @@ __all__ = [
     "Switching",
     "TargetWithoutEffect",
     "TimeBlock",
+    "Today",
     "TokenPrice",
     "TokensPerDay",
     "Trace",
@@ -318,6 +326,7 @@ __all__ = [
     "__version__",
     "budget_frontier",
     "calibrate",
+    "choices",
     "compare_deployments",
     "confidence_range",
     "count_terms",
@@ -347,6 +356,7 @@ HOMES = {
     "inputs.catalog.files": "load_catalog",
     "inputs.catalog.owned": "owned_usd_per_hour",
     "inputs.catalog.records": "Billing Catalog Gpu Llm Measurement Offering TokenPrice",
+    "inputs.problem.comparisons": "ChoicesAsked Today",
     "inputs.problem.deployment": "DeploymentSettings Lora Speculative",
     "inputs.problem.load": "load_problem",
     "inputs.problem.patching": "Patch",
@@ -378,6 +388,8 @@ HOMES = {
     ),
     "plans.records": "Band EngineReport Plan Proof Provenance Purchase Route Status WorkloadPlan",
     "plans.sentences": "reason_lines warning_lines",
+    "questions.choices.choices": "choices",
+    "questions.choices.records": "Choice ChoiceVerdict Choices",
     "questions.confidence": "ConfidenceCase ConfidenceRange confidence_range",
     "questions.deployments.calibrate": "Calibrated ComparedMeasurement PlannedSpeed calibrate",
     "questions.deployments.comparison": (
