@@ -23,7 +23,7 @@ class ChoiceVerdict(StrEnum):
     """It buys what the plan, or an earlier choice, buys already."""
 
     INFEASIBLE = "infeasible"
-    NOT_REACHED = "not reached"
+    NOT_REACHED = "not_reached"
 
 
 @dataclass(frozen=True)
