@@ -99,7 +99,9 @@ class Sheet(SheetPart):
 def sheet_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a sheet's document.
 
-    Returns plain data, ready for JSON, as `milp-planner schema --of sheet` prints it. Raises nothing.
+    Returns plain data, ready for JSON, as `milp-planner schema --of sheet` prints it.
+
+    Raises nothing: it reads no input.
 
     >>> from milp_planner import sheet_schema
     >>> sheet_schema()["properties"]["sheet_version"]["const"]

@@ -6,6 +6,7 @@ To add one, write a function from `Asking` to what it found, and name it in `USU
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -32,6 +33,9 @@ WITHIN = 0.05
 LARGE_CLOUDS = ("aws", "gcp", "azure")
 RESERVED = ("reserved_1y", "reserved_3y")
 HALF = 0.5
+PATIENCE_S = 1.0
+"""For finding out which limit an infeasible choice does not go with, unless work is fixed."""
+
 API_HALF = "-per-token"
 """What the half of a workload that an API serves is called, behind its name."""
 
@@ -84,7 +88,8 @@ class Asking:
             plan = replace(answer.plan, provenance=origin, turned_down=())
             return replace(choice, verdict=ChoiceVerdict.FOUND, plan=plan)
         if answer.status is Status.INFEASIBLE:
-            why = why or why_none(self.resolver, problem)
+            patience_s = PATIENCE_S if self.most_columns is None else math.inf
+            why = why or why_none(self.resolver, problem, patience_s)
             return replace(choice, verdict=ChoiceVerdict.INFEASIBLE, why=why)
         return not_reached(choice)
 

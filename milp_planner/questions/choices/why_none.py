@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections import Counter
 
 from milp_planner.candidates.records import PlanningInput
@@ -15,8 +17,12 @@ MOST_TRIED = 6
 """Limits that are left out, one at a time, to see which one stands in the way."""
 
 
-def why_none(resolver: Resolver, problem: Problem) -> str:
-    """The workload that nothing can serve, else the written limit that it does not go with."""
+def why_none(resolver: Resolver, problem: Problem, patience_s: float = math.inf) -> str:
+    """The workload that nothing can serve, else the written limit that it does not go with.
+
+    patience_s: seconds after which no further limit is left out.
+    """
+    ends_s = time.monotonic() + patience_s
     instance = resolver.given_for(problem)
     for name in stranded(instance):
         return f"nothing that is let through can serve {name}{_commonest(instance, name)}"
@@ -26,6 +32,8 @@ def why_none(resolver: Resolver, problem: Problem) -> str:
     if not written or resolver.answer(patched(problem, free)).plan is None:
         return "no fleet can do it, whatever the other limits say"
     for limit in written[:MOST_TRIED]:
+        if time.monotonic() > ends_s:
+            break
         if resolver.answer(patched(problem, limit.free)).plan is not None:
             return f"not together with {limit.path}: {limit.said}"
     return "not together with the other limits"

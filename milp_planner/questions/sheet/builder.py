@@ -164,10 +164,12 @@ def sheet_of(
 def _alternatives_notes(plan: Plan, count: int) -> Iterator[str]:
     """What the search itself says, and that there are fewer lines than were asked for."""
     lines = len(alternatives_of(plan, count)) - 1 if plan.alternatives else 0
-    if 0 < lines < count:
+    if plan.alternatives and lines < count:
+        made = f"{lines or 'no'} different fleet{'' if lines == 1 else 's'}"
+        looked_at = len(plan.alternatives)
         yield (
-            f"{len(plan.alternatives)} next-best plans make {lines} different "
-            f"fleet{'' if lines == 1 else 's'} beside the plan's"
+            f"{looked_at} next-best plan{'' if looked_at == 1 else 's'} looked at: {made} beside "
+            "the plan's"
         )
     yield from filter(None, alternatives_text(plan).split("\n"))
 

@@ -6,17 +6,20 @@ of its own. So the lines are in order, too, and the first is the plan itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from milp_planner.plans.differences import what_changed
-from milp_planner.plans.records import Plan, Status
+from milp_planner.plans.records import Plan, Purchase, Status
 from milp_planner.plans.sheet.other_parts import SameElsewhere, SheetAlternative
 from milp_planner.questions.sheet.of_plan import bought
 from milp_planner.solving.re_solve import cash_of, score_of
 
 FEW_DOLLARS = 0.001
-"""Share of the plan's score within which other counts of the same GPU types are the same line."""
+"""Share of the plan's score within which two plans may be one line, ..."""
+
+FEW_CHANGES = 0.1
+"""... where the types of GPU are the same, or this share of the money buys anything else."""
 
 
 def lines_of(plan: Plan, others: Sequence[Plan]) -> list[list[Plan]]:
@@ -59,18 +62,34 @@ def is_like(one: Plan, other: Plan, score_usd: float) -> bool:
     if hardware(one) == hardware(other):
         return True
     near = abs(score_of(other) - score_of(one)) <= FEW_DOLLARS * score_usd
-    return near and _types(one) == _types(other)
+    return near and (_types(one) == _types(other) or _changed_share(one, other) <= FEW_CHANGES)
 
 
-def hardware(plan: Plan) -> tuple[Any, ...]:
+def _changed_share(one: Plan, other: Plan) -> float:
+    """The share of the other plan's money that goes into what the one does not have as much of."""
+    before, after = dict(hardware(one)), dict(hardware(other))
+    changed = sum(p.cash_usd_per_month for p in other.purchases if _differs(p, before, after))
+    return changed / cash_of(other) if cash_of(other) > 0 else 0.0
+
+
+def _differs(p: Purchase, before: Mapping[Any, float], after: Mapping[Any, float]) -> bool:
+    what = _what(p)
+    return before.get(what) != after[what]
+
+
+def hardware(plan: Plan) -> tuple[tuple[Any, float], ...]:
     """What runs, whoever sells it and in whatever boxes: GPU-hours by workload; API shares."""
     held: dict[tuple[Any, ...], float] = {}
     for p in plan.purchases:
-        k = p.candidate
-        what = (k.workload, k.gpu, k.precision, k.tensor_parallel, k.mode.name)
-        much = p.requests_share if k.mode.per_token else p.unit_hours * k.gpus_per_unit
-        held[what] = held.get(what, 0.0) + much
+        per_token = p.candidate.mode.per_token
+        much = p.requests_share if per_token else p.unit_hours * p.candidate.gpus_per_unit
+        held[_what(p)] = held.get(_what(p), 0.0) + much
     return tuple(sorted((what, round(much, 4)) for what, much in held.items()))
+
+
+def _what(p: Purchase) -> tuple[Any, ...]:
+    k = p.candidate
+    return (k.workload, k.gpu, k.precision, k.tensor_parallel, k.mode.name)
 
 
 def _types(plan: Plan) -> frozenset[tuple[str, str]]:

@@ -154,12 +154,15 @@ def elsewhere_words(line: SheetAlternative) -> str:
     """`the same at verda +$29, dataoorts +$173`; '' where nobody else sells it."""
     best: dict[str, float] = {}
     for one in line.elsewhere:
-        name = ", ".join(escape(n) for n in one.names) or "other counts"
+        name = ", ".join(escape(n) for n in one.names)
         best[name] = min(best.get(name, one.extra_usd_per_month), one.extra_usd_per_month)
+    nearly = best.pop("", None)
     said = [f"{name} {signed_usd(extra, 0)}" for name, extra in best.items()]
     more = len(said) - MOST_ELSEWHERE
     shown = [*said[:MOST_ELSEWHERE], f"{more} more"] if more > 0 else said
-    return f"the same at {', '.join(shown)}" if shown else ""
+    parts = [f"the same at {', '.join(shown)}"] if shown else []
+    parts += [] if nearly is None else [f"nearly the same {signed_usd(nearly, 0)}"]
+    return "; ".join(parts)
 
 
 def measure_words(sheet: Sheet, one: ToMeasure) -> Iterator[str]:

@@ -40,7 +40,7 @@ def test_fewer_lines_than_asked_for_are_said():
     sheet = decision_sheet(problem(10, alternatives={"count": 9}), market(), with_choices=False)
     assert len(sheet.alternatives) == 3
     assert sheet.alternatives_notes == (
-        "4 next-best plans make 2 different fleets beside the plan's",
+        "4 next-best plans looked at: 2 different fleets beside the plan's",
         "no further plan differs by offerings",
     )
 
@@ -65,7 +65,23 @@ def test_boxes_of_another_size_are_the_same_gpus():
     assert is_like(plan, plan.alternatives[0], plan.score_usd_per_month or 0.0)
 
 
-def test_other_types_of_gpu_are_another_line_however_near():
+def test_another_gpu_for_a_trifle_of_the_money_is_the_same_line():
+    # 1,003 requests/s: 100 big, $400/h, and for the rest one small, $1.50/h, or one tiny, $1.51/h:
+    # 0.4 % of the money, 0.0025 % dearer.
+    sold = catalog(
+        [
+            offering("acme", "big", 4.0),
+            offering("acme", "small", 1.50),
+            offering("acme", "tiny-3", 1.51),
+        ],
+        [raw("big", 10), raw("small", 3), raw("tiny-3", 3)],
+    )
+    plan = solve(problem(1003, alternatives={"count": 1}), sold)
+    assert {p.candidate.gpu for p in plan.alternatives[0].purchases} == {"big", "tiny-3"}
+    assert len(lines_of(plan, plan.alternatives)) == 1
+
+
+def test_other_types_of_gpu_for_half_of_the_money_are_another_line_however_near():
     # 15 requests/s: 1 big and 1 small, $6.00/h; or 3 small, $6.003/h: 0.05 % dearer.
     sold = catalog(
         [offering("acme", "big", 3.999), offering("acme", "small", 2.001)],
