@@ -256,7 +256,7 @@ class Provenance:
     """The overrides apart, and the rows that overlays took away."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """A fleet with its routing, costs, proof and provenance."""
 
@@ -308,6 +308,14 @@ class Plan:
 
     as_read: DocumentParts | None = None
     """Of a plan that `from_dict` read: what the document only sums up; None when it was solved."""
+
+    def __repr__(self) -> str:
+        """The answer on one line; all of it is in `to_dict()`."""
+        cash, alternatives = self.cash_usd_per_month, len(self.alternatives)
+        said = [f"Plan {self.name!r}", self.status.value]
+        if cash is not None:
+            said += [f"{cash:,.2f} USD/month", f"{self.gpus} GPUs at {', '.join(self.providers)}"]
+        return f"<{', '.join(said)}, {alternatives} next-best>"
 
     @property
     def bound(self) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -89,7 +89,6 @@ def solve(
     >>> [(p.units, p.candidate.offering.id) for p in plan.purchases], plan.cash_usd_per_month
     ([(1, 'vast_ai/a100-80gb/global')], 1260.0)
     """
-    started_s = time.monotonic()
     check_settings(alternatives=alternatives)
     problem = held_to(problem, rules)
     began = began_s()
@@ -98,17 +97,28 @@ def solve(
     settings = settings_of(
         problem, time_limit_s=time_limit_s, gap=gap, solver=solver, cancel=cancel, began=began
     )
+    settings = replace(settings, pruning=pruning and merge_twins, merge_twins=merge_twins)
+    return solve_until(problem, catalog, settings, alternatives, None, diagnose=diagnose)
+
+
+def solve_until(
+    problem: Problem,
+    catalog: Catalog,
+    settings: Settings,
+    alternatives: int | None,
+    enough: Enough | None,
+    *,
+    diagnose: bool = True,
+) -> Plan:
+    """As `solve`; `enough` may end the search for next-best plans before there are all."""
+    started_s = time.monotonic()
     try:
-        with until(settings.ends_s, cancel):
+        with until(settings.ends_s, settings.cancel):
             instance = prepare(problem, catalog)
     except OutOfTime:
         return not_prepared(problem, catalog, settings)
-    search = _search(
-        instance,
-        replace(settings, pruning=pruning and merge_twins, merge_twins=merge_twins),
-        alternatives,
-    )
-    plan = plan_of(search, beside=diagnose)
+    search = _search(instance, settings, alternatives)
+    plan = plan_of(search, beside=diagnose, enough=enough)
     if diagnose and plan.status is Status.INFEASIBLE:
         plan = diagnosed(search, plan)
     return replace(plan, proof=replace(plan.proof, seconds=time.monotonic() - started_s))
@@ -172,7 +182,11 @@ def diagnosed(search: Search, plan: Plan) -> Plan:
     return replace(plan, diagnosis=found)
 
 
-def plan_of(search: Search, *, beside: bool = False) -> Plan:
+Enough = Callable[[Sequence[Plan]], bool]
+"""Whether the plans found so far, the best first, will do."""
+
+
+def plan_of(search: Search, *, beside: bool = False, enough: Enough | None = None) -> Plan:
     """The search's first plan with its alternatives, or a plan that says why there is none.
 
     `beside` also finds out what surviving a loss costs, before the alternatives.
@@ -185,7 +199,7 @@ def plan_of(search: Search, *, beside: bool = False) -> Plan:
         first = first_answer(search)
         if first.plan is not None:
             freed = _without_survival(search) if beside else None
-            ended = _look_for_alternatives(search)
+            ended = _look_for_alternatives(search, enough)
     except KeyboardInterrupt as stop:
         if not search.found:
             raise
@@ -213,11 +227,13 @@ def _without_survival(search: Search) -> SearchResult | None:
     return first_answer(Search(instance, settings, search.provenance, search.asked))
 
 
-def _look_for_alternatives(search: Search) -> EndReason | None:
+def _look_for_alternatives(search: Search, enough: Enough | None) -> EndReason | None:
     """Fill the search with next-best plans; why it ended before there were enough, or None."""
     for answer in search.alternatives():
         if answer.plan is None:
             return _ending(search, answer)
+        if enough is not None and enough(search.found):
+            break
     return None
 
 

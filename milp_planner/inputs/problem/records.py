@@ -10,8 +10,9 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from milp_planner.errors import RecordError
+from milp_planner.errors import InputError, RecordError
 from milp_planner.inputs.catalog.records import Billing, Id
+from milp_planner.inputs.problem.comparisons import ChoicesAsked, Today
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.inputs.problem.patching import Patch, patched
 from milp_planner.inputs.problem.policy import Policy
@@ -311,6 +312,8 @@ class Problem(FromFile):
     current_fleet: tuple[CurrentUnits, ...] = ()
     switching: Switching = Switching()
     alternatives: Alternatives = Alternatives()
+    today: Today = Today()
+    choices: ChoicesAsked = ChoicesAsked()
     solver: SolverSettings = SolverSettings()
 
     @model_validator(mode="after")
@@ -354,6 +357,21 @@ class Problem(FromFile):
                         "per_token alone; leave it out, or allow dedicated",
                         at=("workloads", i, "deployment", "units_per_replica"),
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _own_choices_fit(self) -> Self:
+        plain = self.model_copy(update={"choices": ChoicesAsked()})
+        for name in self.choices.own:
+            try:
+                patched(plain, self.choices.patch(name))
+            except InputError as error:
+                fault = error.faults[0]
+                said = f"{fault.path}: {fault.message}" if fault.path else fault.message
+                raise RecordError(
+                    said + (f"; {fault.hint}" if fault.hint else ""),
+                    at=("choices", "own", name),
+                ) from None
         return self
 
     def changed(self, changes: Patch) -> Self:

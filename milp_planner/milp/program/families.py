@@ -87,6 +87,8 @@ NO_RULE: Final = {
     "alternatives.count": "asks for further plans, each a program of its own",
     "alternatives.differ_by": "says how further plans differ, by exclusion cuts",
     "alternatives.per_workload": "says how further plans differ, by exclusion cuts",
+    "today.usd_per_month": "is compared with, and binds nothing",
+    "choices.*": "asks for other plans, each a problem of its own",
     "solver.time_limit": "says how long to solve",
     "solver.gap": "says how exactly to solve",
     "solver.certify": "says who solves",
