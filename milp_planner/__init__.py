@@ -259,12 +259,8 @@ HOMES = {
     "inputs.catalog.files": "load_catalog",
     "inputs.catalog.overlaid.counts": "OverlayCounts",
     "inputs.catalog.owned": "owned_usd_per_hour",
-<<<<<<< HEAD
     "inputs.catalog.records": "Billing Catalog Gpu Llm Measurement Offering Quote TokenPrice",
-=======
-    "inputs.catalog.records": "Billing Catalog Gpu Llm Measurement Offering TokenPrice",
     "inputs.problem.comparisons": "ChoicesAsked Today",
->>>>>>> sheet2
     "inputs.problem.deployment": "DeploymentSettings Lora Speculative",
     "inputs.problem.load": "load_problem",
     "inputs.problem.patching": "Patch",
