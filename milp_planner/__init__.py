@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
     from milp_planner.inputs.catalog.billing import BillingMode
     from milp_planner.inputs.catalog.files import load_catalog
+    from milp_planner.inputs.catalog.identity.quotes import Quote
     from milp_planner.inputs.catalog.overlaid.counts import OverlayCounts
     from milp_planner.inputs.catalog.owned import owned_usd_per_hour
     from milp_planner.inputs.catalog.records import (
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
         Llm,
         Measurement,
         Offering,
-        Quote,
         TokenPrice,
     )
     from milp_planner.inputs.problem.comparisons import ChoicesAsked, Today
@@ -257,9 +257,10 @@ HOMES = {
     "errors": "ArgumentError Fault InputError PlannerError RecordInputError SolverError",
     "inputs.catalog.billing": "BillingMode",
     "inputs.catalog.files": "load_catalog",
+    "inputs.catalog.identity.quotes": "Quote",
     "inputs.catalog.overlaid.counts": "OverlayCounts",
     "inputs.catalog.owned": "owned_usd_per_hour",
-    "inputs.catalog.records": "Billing Catalog Gpu Llm Measurement Offering Quote TokenPrice",
+    "inputs.catalog.records": "Billing Catalog Gpu Llm Measurement Offering TokenPrice",
     "inputs.problem.comparisons": "ChoicesAsked Today",
     "inputs.problem.deployment": "DeploymentSettings Lora Speculative",
     "inputs.problem.load": "load_problem",

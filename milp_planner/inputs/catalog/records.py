@@ -21,6 +21,7 @@ from milp_planner.inputs.catalog.identity.names import (
     names_in_lower_case,
     short_gpu_names,
 )
+from milp_planner.inputs.catalog.identity.quotes import Quote
 from milp_planner.inputs.catalog.overlaid.counts import UNTOUCHED, OverlayCounts
 from milp_planner.inputs.reading.records import Frozen
 
@@ -172,18 +173,6 @@ class Llm(Sourced):
     """Memory the publisher recommends; used instead of the memory model where it is given."""
 
 
-class Quote(Frozen):
-    """A price of an offering that is not the one that counts."""
-
-    id: str
-    """What its source calls the offering: `provider/name/region`."""
-
-    usd_per_hour: Positive
-    as_of: date
-    source: str
-    note: str = ""
-
-
 COUNT_ASSUMED = "quoted for one GPU, smallest count sold not stated"
 
 
@@ -200,6 +189,13 @@ class Offering(Sourced):
     gpus_per_unit: Count
     usd_per_hour: Positive
     """Price of a whole unit, in US dollars per hour."""
+
+    instance_type: str = ""
+    """What the provider calls the unit, to the letter, as its API takes it; empty: not stated."""
+
+    vcpus: Positive | None = None
+    host_memory_gib: Positive | None = None
+    """Of the host of a unit; None where the source does not say."""
 
     max_units: Annotated[int, Field(ge=0)] | None = None
     """Units that can be had; None where unknown. No public source states it: users fill it in."""

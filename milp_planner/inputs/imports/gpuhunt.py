@@ -18,6 +18,7 @@ from pathlib import Path
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.catalog.writing import csv_rows, slug
 from milp_planner.inputs.imports.dating import day_of
+from milp_planner.inputs.imports.instance_types import host_facts
 from milp_planner.inputs.imports.overlay import (
     NO_GPU,
     NO_PRICE,
@@ -116,6 +117,7 @@ def _offering(
     if reason:
         skipped.add(reason, f"{example}: {cells['gpu_name']}")
         return None
+    host = number(cells.get("cpu", "")), number(cells.get("memory", ""))
     return {
         "provider": seller,
         "name": name or gpu,
@@ -124,4 +126,5 @@ def _offering(
         "gpu": gpu,
         "gpus_per_unit": int(count),
         "usd_per_hour": price,
+        **host_facts(seller, cells["instance_name"], *host),
     }

@@ -145,6 +145,8 @@ def _questions(k: Candidate, units: int, today: date) -> Iterator[str]:
     if isinstance(o, Offering):
         if o.max_units is None:
             yield f"{units} unit{'' if units == 1 else 's'} at once, for the month"
+        if not o.instance_type:
+            yield "what it is called there"
         if o.count_assumed:
             yield f"sold {o.gpus_per_unit} GPU{'' if o.gpus_per_unit == 1 else 's'} at a time"
     if age > OLD_DAYS:

@@ -229,6 +229,7 @@ def _offering_row(offering: Offering) -> dict[str, Any]:
         "billing": offering.billing,
         "gpu": offering.gpu,
         "gpus": offering.gpus_per_unit,
+        "instance_type": offering.instance_type,
         "usd_per_gpu_hour": offering.usd_per_gpu_hour,
         "usd_per_hour": offering.usd_per_hour,
         "as_of": offering.as_of.isoformat(),
