@@ -27,6 +27,7 @@ from milp_planner.milp.presolve.unit_bounds import (
 from milp_planner.milp.program.exclusion import Difference, contains, exclude, without_traces
 from milp_planner.milp.program.levels import Splits
 from milp_planner.milp.program.lexicographic import Held, Stage, hold, minimise
+from milp_planner.milp.program.limits.survival import LossSurvived
 from milp_planner.milp.program.model import FleetModel, build_model
 from milp_planner.milp.program.read_solution import (
     modelled_costs,
@@ -36,7 +37,9 @@ from milp_planner.milp.program.read_solution import (
 )
 from milp_planner.milp.program.refinement import (
     charges_by_utilization,
+    counts_losses_by_weights,
     refine,
+    refine_losses,
     tolerance_usd,
     undercharged_usd,
 )
@@ -140,9 +143,13 @@ class Optimizer:
         with self.session.in_force():
             if is_guessed(self.instance):
                 self._room = raised(self._room, all_room(self.model(query).fleet))
-            model = self.model(query)
-            minimise(model, stage)
-            return model, self._run(model, query)
+            for _ in range(MOST_REFINEMENTS):
+                model = self.model(query)
+                minimise(model, stage)
+                run = self._run(model, query)
+                if not run.values or not self._has_learned_losses(model, run, query):
+                    break
+            return model, run
 
     def model(self, query: Query, room: Mapping[Candidate, int] | None = None) -> FleetModel:
         """The program of what is looked for; `room` in place of what is known of bounds."""
@@ -175,6 +182,8 @@ class Optimizer:
                 return best
             if not run.values:
                 return best or without_plan(model, run)
+            if self._has_learned_losses(model, run, query):
+                continue
             if not charges_by_utilization(model):
                 return self._with_plan(model, run, query)
             seen = self._unproven(model, run, query)
@@ -183,8 +192,14 @@ class Optimizer:
                 return _settled(best, model, run)
             if self.session.seconds_left <= 0 or not self._has_refined(model, run, seen.known):
                 break
-        assert best is not None
-        return best
+        return best or NOT_SOLVED
+
+    def _has_learned_losses(self, model: FleetModel, run: CertifiedRun, query: Query) -> bool:
+        """True where the run's plan does not survive a loss in a way that programs know from now."""
+        if not counts_losses_by_weights(self.instance):
+            return False
+        plan = self.plan_from(model, run.values, query)
+        return refine_losses(self._splits, self.instance, plan)
 
     def _has_refined(self, model: FleetModel, run: CertifiedRun, seen: Plan) -> bool:
         """Split levels where the plan seen owes more than it is charged; True when any was."""
@@ -208,10 +223,13 @@ class Optimizer:
         return relaxed_values(widest, self.session.seconds_left) is not None
 
     def _run(self, model: FleetModel, query: Query) -> CertifiedRun:
+        # what a program does not know yet of losses is learned from its plans
+        beside = (LossSurvived,) if counts_losses_by_weights(self.instance) else ()
+
         def judge(values: Mapping[str, float]) -> float | None:
             solution = read_solution(model, self._tidy(model, values))
             plan = assemble(self.instance, solution, self.provenance)
-            wrong = violations(self.instance, plan) or query.rules_out(plan)
+            wrong = violations(self.instance, plan, beside=beside) or query.rules_out(plan)
             return None if wrong else objective_value(model, values)
 
         with scratch_folder() as folder:

@@ -1,4 +1,4 @@
-"""What a program charged a plan by utilization, and where it must charge more exactly.
+"""Where a plan owes or lacks more than its program knows, and how the next one knows.
 
 The program is a relaxation that never charges too much: relax, evaluate the plan, refine where it
 owes more, again, until program and plan agree. Where all load is on units, the overload ramp is
@@ -7,19 +7,28 @@ a share is served per token or not at all, it is charged by level, and the level
 more is split at u besides:
 
     (floor, (floor + u) ÷ 2]     ((floor + u) ÷ 2, u - δ]     (u - δ, ceiling]
+
+With several request classes a program knows what is left after a loss by some weights of the
+classes alone (see `LossSurvived`), and is refined by those by which a plan has too little left.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from milp_planner.candidates.records import PlanningInput
 from milp_planner.milp.program.language.variables import JUST_BELOW, is_ramp_convex
 from milp_planner.milp.program.levels import Splits
+from milp_planner.milp.program.limits.survival import broken_losses
 from milp_planner.milp.program.model import FleetModel
+from milp_planner.plans.losses import AfterLoss
 from milp_planner.plans.records import Plan, WorkloadPlan
 
 TOLERANCE_USD = 0.05
 """Program and plan agree when they are this close, ..."""
+
+LEAST_WEIGHT = 1e-6
+"""Relative: the least weight of a class that is kept."""
 
 LEVEL_TOLERANCE_USD = 1.0
 """... or this close where the ramp is charged by level."""
@@ -39,6 +48,38 @@ def refine(
         if model.fleet.routed(w.name) or _leaves_load_off_units(plan, w):
             splits.edges.setdefault(w.name, set()).update(_edges(model, w.name, w.utilization))
     return splits.count > before
+
+
+def counts_losses_by_weights(instance: PlanningInput) -> bool:
+    """True where a program may take a plan for one that survives a loss, and it does not."""
+    return instance.problem.limits.survival is not None and any(
+        len(demand.classes) > 1 for demand in instance.schedule.demands.values()
+    )
+
+
+def refine_losses(splits: Splits, instance: PlanningInput, plan: Plan) -> bool:
+    """Add the weights by which the plan has too little left; False when none is new."""
+    before = splits.count
+    for w in plan.workloads:
+        classes = instance.schedule.demands[w.name].classes
+        for loss in broken_losses(instance, plan, w.name):
+            shares = [q.share for q in classes]
+            weights = _of_the_mix(loss, shares)
+            splits.weights.setdefault(w.name, {}).setdefault(weights)
+    return splits.count > before
+
+
+def _of_the_mix(loss: AfterLoss, shares: Sequence[float]) -> tuple[float, ...]:
+    """The weights of a loss for the workload's own mix: some of a class may not be served.
+
+    What is next to nothing is left out: any weights are true of a fleet that survives.
+    """
+    by_share = [
+        weight * share / served if served else 0.0
+        for weight, share, served in zip(loss.weights, shares, loss.served_by_class, strict=True)
+    ]
+    kept = [weight if weight > LEAST_WEIGHT * max(by_share) else 0.0 for weight in by_share]
+    return tuple(round(weight / sum(kept), 12) for weight in kept)
 
 
 def _leaves_load_off_units(plan: Plan, w: WorkloadPlan) -> bool:
