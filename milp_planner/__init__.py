@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
     from milp_planner.inputs.catalog.billing import BillingMode
     from milp_planner.inputs.catalog.files import load_catalog
+    from milp_planner.inputs.catalog.overlaid.counts import OverlayCounts
     from milp_planner.inputs.catalog.owned import owned_usd_per_hour
     from milp_planner.inputs.catalog.records import (
         Billing,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
         Llm,
         Measurement,
         Offering,
+        Quote,
         TokenPrice,
     )
     from milp_planner.inputs.problem.deployment import DeploymentSettings, Lora, Speculative
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
         StrictLatencyPenalty,
         Utilization,
     )
+    from milp_planner.inputs.problem.prices import OwnTerms, PriceCaps
     from milp_planner.inputs.problem.records import (
         Alternatives,
         BillingLimits,
@@ -247,8 +250,10 @@ __all__ = [
     "NothingIsStrict",
     "NothingServes",
     "Offering",
+    "OverlayCounts",
     "OverloadCannotOccur",
     "OverloadPenalty",
+    "OwnTerms",
     "Patch",
     "Pattern",
     "Penalties",
@@ -258,12 +263,14 @@ __all__ = [
     "PlanningInput",
     "Policy",
     "Precision",
+    "PriceCaps",
     "Problem",
     "Profile",
     "Proof",
     "Provenance",
     "ProviderLimits",
     "Purchase",
+    "Quote",
     "RatePoint",
     "RecordInputError",
     "Refusal",
@@ -345,8 +352,9 @@ HOMES = {
     "errors": "ArgumentError Fault InputError PlannerError RecordInputError SolverError",
     "inputs.catalog.billing": "BillingMode",
     "inputs.catalog.files": "load_catalog",
+    "inputs.catalog.overlaid.counts": "OverlayCounts",
     "inputs.catalog.owned": "owned_usd_per_hour",
-    "inputs.catalog.records": "Billing Catalog Gpu Llm Measurement Offering TokenPrice",
+    "inputs.catalog.records": "Billing Catalog Gpu Llm Measurement Offering Quote TokenPrice",
     "inputs.problem.deployment": "DeploymentSettings Lora Speculative",
     "inputs.problem.load": "load_problem",
     "inputs.problem.patching": "Patch",
@@ -354,6 +362,7 @@ HOMES = {
         "OverloadPenalty Penalties Policy ScalingPenalty ShortfallPenalty StrictLatencyPenalty "
         "Utilization"
     ),
+    "inputs.problem.prices": "OwnTerms PriceCaps",
     "inputs.problem.records": (
         "Alternatives BillingLimits Budget CountedFilter CurrentUnits Filter GpuLimits Latency "
         "Limits MeasuredRate Precision Problem ProviderLimits SolverSettings Survival Switching "

@@ -8,6 +8,8 @@ from numbers import Integral, Real
 from typing import Any
 
 from milp_planner.candidates.builder import excluded_by, list_candidates
+from milp_planner.candidates.filters import sold_in
+from milp_planner.candidates.own_terms import under_terms
 from milp_planner.candidates.records import Candidate, PlanningInput, rests_when_idle
 from milp_planner.errors import Fault, InputError, argument_error, input_error, nearest
 from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
@@ -179,9 +181,9 @@ def _resolved(
 ) -> Iterator[tuple[tuple[str, Row], Units]]:
     """((workload, catalog row), units) of every entry; raises InputError for all that is wrong."""
     sold: dict[str, list[Row]] = {}
-    rows: list[Row] = [*catalog.offerings, *catalog.token_prices]
-    for row in rows:
-        sold.setdefault(row.id, []).append(row)
+    for row in sold_in(catalog):
+        for known in row.ids:
+            sold.setdefault(known, []).append(row)
     faults: list[Fault] = []
     found: dict[tuple[str, Row], str] = {}
     if not isinstance(fleet, Mapping):
@@ -223,7 +225,15 @@ def _workload_and_row(
 
 
 def _with_billing(rows: Sequence[Row], offering: str, billing: str) -> Row:
-    """The row of that billing; without one, the only row or the dedicated one."""
+    """The row of that billing; without one, the only row or the dedicated one.
+
+    An id that a source has for what is sold in several places stands for none of them.
+    """
+    places = {row.id for row in rows}
+    if len(places) > 1 and offering not in places:
+        known = ", ".join(sorted(places))
+        raise input_error(f"fleet: {offering!r} is sold in several places; write one of {known}")
+    rows = [row for row in rows if row.id == offering] or rows
     billings = {row.billing: row for row in rows}
     wanted = billing or ("dedicated" if len(rows) > 1 else rows[0].billing)
     if wanted not in billings:
@@ -264,7 +274,8 @@ def _with_candidates(instance: PlanningInput, rows: Sequence[Row]) -> PlanningIn
         kind: getattr(limits, kind).model_copy(update=everything)
         for kind in ("providers", "regions", "gpus", "offerings")
     }
-    freed = limits.model_copy(update={**filters, "billing": ALL_BILLINGS})
+    uncapped = {"billing": ALL_BILLINGS, "max_usd_per_gpu_hour": None}
+    freed = limits.model_copy(update={**filters, **uncapped})
     offerings = {row.key: row for row in rows if isinstance(row, Offering)}
     sold = replace(
         instance.catalog,
@@ -380,7 +391,8 @@ def _breaches(instance: PlanningInput, plan: Plan) -> Iterator[Breach]:
 
 def _as_sold(instance: PlanningInput, row: Row) -> Row:
     sold: Sequence[Row] = (*instance.catalog.offerings, *instance.catalog.token_prices)
-    return next(r for r in sold if r.key == row.key)
+    listed = next(r for r in sold if r.key == row.key)
+    return under_terms(instance.problem.prices, listed, instance.catalog.read_on)
 
 
 def _provenance(instance: PlanningInput) -> Provenance:

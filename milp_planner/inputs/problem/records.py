@@ -15,6 +15,7 @@ from milp_planner.inputs.catalog.records import Billing, Id
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.inputs.problem.patching import Patch, patched
 from milp_planner.inputs.problem.policy import Policy
+from milp_planner.inputs.problem.prices import OwnTerms, PriceCaps, UsdPerGpuHour
 from milp_planner.inputs.problem.traffic import ConcurrentUsers, Pattern, RequestSize, Traffic
 from milp_planner.inputs.reading.field_types import (
     Amount,
@@ -230,6 +231,10 @@ class Limits(Frozen):
     """Most units by offering id or pattern, over all workloads."""
 
     max_gpus: GpuLimits = GpuLimits()
+    max_usd_per_gpu_hour: UsdPerGpuHour | PriceCaps | None = None
+    """Highest price per GPU and hour, under the problem's own terms: of every billing, or by
+    billing. What is sold per token has none."""
+
     max_spot_share: ShareOrNone | None = None
     """Largest share of a workload's requests that spot may serve, at any block's peak."""
 
@@ -241,6 +246,11 @@ class Limits(Frozen):
         if isinstance(self.survive_loss_of, Survival):
             return self.survive_loss_of
         return None if self.survive_loss_of == "none" else Survival(kind=self.survive_loss_of)
+
+    def price_cap(self, billing: str) -> float | None:
+        """The most that may be paid per GPU and hour under a billing, in USD; None: no limit."""
+        cap = self.max_usd_per_gpu_hour
+        return getattr(cap, billing, None) if isinstance(cap, PriceCaps) else cap
 
 
 class CurrentUnits(Frozen):
@@ -295,6 +305,9 @@ class Problem(FromFile):
     workloads: tuple[Workload, ...] = Field(min_length=1, max_length=MOST_WORKLOADS)
     policy: Policy = Policy()
     limits: Limits = Limits()
+    prices: OwnTerms = OwnTerms()
+    """Your own terms with providers."""
+
     current_fleet: tuple[CurrentUnits, ...] = ()
     switching: Switching = Switching()
     alternatives: Alternatives = Alternatives()

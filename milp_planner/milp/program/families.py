@@ -21,6 +21,7 @@ from milp_planner.milp.program.limits.budget import BudgetLimit
 from milp_planner.milp.program.limits.changes import ChangeLimit
 from milp_planner.milp.program.limits.filters import Filters
 from milp_planner.milp.program.limits.gpu_count import GpuCount
+from milp_planner.milp.program.limits.price_cap import PriceCap
 from milp_planner.milp.program.limits.provider_count import ProviderCount
 from milp_planner.milp.program.limits.provider_share import ProviderShare
 from milp_planner.milp.program.limits.quotas import Quotas
@@ -62,6 +63,7 @@ DECIDED_BEFORE: Final[tuple[Rule, ...]] = (
     LatencyWishes(),
     AllowedBilling(),
     Filters(),
+    PriceCap(),
 )
 """Rules that keep candidates out of the program, and have no rows in it."""
 
@@ -76,6 +78,8 @@ NO_RULE: Final = {
     "workloads.rates.*": "makes the candidates and their rates",
     "workloads.deployment.*": "makes the rates of the candidates, and what a request costs",
     "workloads.priority": "orders the stages of a short budget, each a program of its own",
+    "prices.discounts": "makes what the candidates cost",
+    "prices.own": "makes what the candidates cost",
     "policy.serving_model": "makes the rates of the candidates",
     "policy.confidence": "makes the rates of the candidates",
     "policy.hours_per_month": "makes the hours of the blocks",
