@@ -44,6 +44,7 @@ from milp_planner.milp.program.refinement import (
     undercharged_usd,
 )
 from milp_planner.plans.records import EngineReport, Plan, Proof, Provenance, Status
+from milp_planner.plans.solution import FleetSolution
 from milp_planner.solving.assemble import assemble
 from milp_planner.solving.results import (
     NOT_SOLVED,
@@ -54,6 +55,7 @@ from milp_planner.solving.results import (
     unproven,
     with_newer_bound,
 )
+from milp_planner.solving.spare_units import with_spare_units
 from milp_planner.solving.verify import verify, violations
 
 MOST_REFINEMENTS = 60
@@ -183,9 +185,11 @@ class Optimizer:
             if not run.values:
                 return best or without_plan(model, run)
             if self._has_learned_losses(model, run, query):
+                best = self._with_spare_units(model, run, query, best)
                 continue
             if not charges_by_utilization(model):
-                return self._with_plan(model, run, query)
+                found = self._with_plan(model, run, query)
+                return found if best is None else best_known(best, found)
             seen = self._unproven(model, run, query)
             best = seen if best is None else with_newer_bound(best, seen)
             if _is_settled(best, model, run):
@@ -200,6 +204,27 @@ class Optimizer:
             return False
         plan = self.plan_from(model, run.values, query)
         return refine_losses(self._splits, self.instance, plan)
+
+    def _with_spare_units(
+        self, model: FleetModel, run: CertifiedRun, query: Query, best: SearchResult | None
+    ) -> SearchResult | None:
+        """The best plan known, now that the run's plan may be made one that survives losses."""
+        solution = balanced(self.instance, read_solution(model, run.values))
+        seen = self._survivor(solution, query)
+        if seen is None:
+            return best if best is None else replace(best, bound=run.bound)
+        found = _result(Status.FEASIBLE, seen, proof_of(model, run), run.bound)
+        return found if best is None else with_newer_bound(best, found)
+
+    def _survivor(self, solution: FleetSolution, query: Query) -> Plan | None:
+        """A fleet with spare units until it survives every loss; None where that breaks a rule."""
+        plan = assemble(self.instance, solution, self.provenance)
+        more = with_spare_units(self.instance, plan, solution)
+        if more is None:
+            return None
+        survivor = assemble(self.instance, balanced(self.instance, more), self.provenance)
+        wrong = violations(self.instance, survivor) or query.rules_out(survivor)
+        return None if wrong else survivor
 
     def _has_refined(self, model: FleetModel, run: CertifiedRun, seen: Plan) -> bool:
         """Split levels where the plan seen owes more than it is charged; True when any was."""
