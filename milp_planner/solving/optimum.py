@@ -192,7 +192,7 @@ class Optimizer:
                 return found if best is None else best_known(best, found)
             seen = self._unproven(model, run, query)
             best = seen if best is None else with_newer_bound(best, seen)
-            if _is_settled(best, model, run):
+            if _is_settled(best, run):
                 return _settled(best, model, run)
             if self.session.seconds_left <= 0 or not self._has_refined(model, run, seen.known):
                 break
@@ -318,11 +318,12 @@ def _result(status: Status, plan: Plan, proof: Proof, bound: float | None) -> Se
     )
 
 
-def _is_settled(best: SearchResult, model: FleetModel, run: CertifiedRun) -> bool:
-    """True when the program's optimum and the best plan seen agree, to a dollar at least."""
+def _is_settled(best: SearchResult, run: CertifiedRun) -> bool:
+    """True when the program's optimum and the best plan seen agree."""
     if run.status is not EngineStatus.OPTIMAL or run.bound is None:
         return False
-    return best.score_usd_per_month - run.bound <= tolerance_usd(model)
+    score = best.score_usd_per_month
+    return score - run.bound <= tolerance_usd(score)
 
 
 def _settled(best: SearchResult, model: FleetModel, run: CertifiedRun) -> SearchResult:

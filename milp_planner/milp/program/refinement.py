@@ -17,21 +17,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from milp_planner.candidates.records import PlanningInput
-from milp_planner.milp.program.language.variables import JUST_BELOW, is_ramp_convex
+from milp_planner.milp.program.language.variables import JUST_BELOW
 from milp_planner.milp.program.levels import Splits
 from milp_planner.milp.program.limits.survival import broken_losses
 from milp_planner.milp.program.model import FleetModel
 from milp_planner.plans.losses import AfterLoss
 from milp_planner.plans.records import Plan, WorkloadPlan
 
-TOLERANCE_USD = 0.05
-"""Program and plan agree when they are this close, ..."""
+TOLERANCE_USD, TOLERANCE = 0.005, 1e-6
+"""Program and plan agree when they are this close, or this part of the plan's score."""
 
 LEAST_WEIGHT = 1e-6
 """Relative: the least weight of a class that is kept."""
-
-LEVEL_TOLERANCE_USD = 1.0
-"""... or this close where the ramp is charged by level."""
 
 
 def refine(
@@ -99,13 +96,9 @@ def charges_by_utilization(model: FleetModel) -> bool:
     return bool(model.fleet.level_used or model.fleet.overload)
 
 
-def tolerance_usd(model: FleetModel) -> float:
-    """How close the program and the plan must come."""
-    instance = model.fleet.instance
-    convex = all(
-        is_ramp_convex(instance, instance.problem.workload(name)) for name in model.fleet.overload
-    )
-    return TOLERANCE_USD if convex else LEVEL_TOLERANCE_USD
+def tolerance_usd(score_usd_per_month: float) -> float:
+    """How close the program must come to a plan of this score, USD/month."""
+    return max(TOLERANCE_USD, TOLERANCE * abs(score_usd_per_month))
 
 
 def undercharged_usd(
@@ -119,7 +112,8 @@ def undercharged_usd(
     for name, overload in fleet.overload.items():
         charged[name] += model.costs["overload"][overload] * values.get(overload.name, 0.0)
     owed = {w.name: w.penalties["overload"] + w.penalties["strict_latency"] for w in plan.workloads}
-    matters = tolerance_usd(model) / 2 / len(charged)
+    assert plan.score_usd_per_month is not None
+    matters = tolerance_usd(plan.score_usd_per_month) / 2 / len(charged)
     return {
         name: owed[name] - charged[name] for name in charged if owed[name] - charged[name] > matters
     }
