@@ -85,7 +85,7 @@ def assemble(
     survival = instance.problem.limits.survival
     if survival is None:
         return plan
-    return replace(plan, worst_losses=worst_losses(plan, survival.kind))
+    return replace(plan, worst_losses=worst_losses(instance, plan, survival.kind))
 
 
 def _unassessed(
