@@ -199,7 +199,7 @@ class Optimizer:
         return best or NOT_SOLVED
 
     def _has_learned_losses(self, model: FleetModel, run: CertifiedRun, query: Query) -> bool:
-        """True where the run's plan does not survive a loss in a way that programs know from now."""
+        """True where the run's plan fails a loss in a way that programs know from now."""
         if not counts_losses_by_weights(self.instance):
             return False
         plan = self.plan_from(model, run.values, query)

@@ -3,8 +3,8 @@
     ramp(u) = max(0, (u - a) ÷ (1 - a)) × USD at full load,        u = load ÷ capacity
 
 Every program starts from a few, and `refinement` adds those at which it charged a plan too little.
-`OverloadRamp` has the rows. So it is with the weights of classes by which `LossSurvived` counts what
-is left after a loss.
+`OverloadRamp` has the rows. So it is with the weights of classes by which `LossSurvived` counts
+what is left after a loss.
 """
 
 from __future__ import annotations

@@ -89,8 +89,8 @@ def build_model(
 ) -> FleetModel:
     """The program of `instance` over `candidates`, under the given rules; default: all of them.
 
-    `splits` says where the overload ramp and losses are counted exactly, `room` how many units of a candidate
-    there may be at least. Raises OutOfTime when time is up before it is built.
+    `splits` says where the overload ramp and losses are counted exactly, `room` how many units of a
+    candidate there may be at least. Raises OutOfTime when time is up before it is built.
     """
     splits = splits or Splits()
     lp = pulp.LpProblem("fleet", pulp.LpMinimize)
