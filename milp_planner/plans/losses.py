@@ -9,7 +9,7 @@ from milp_planner.plans.consequences import Loss
 from milp_planner.plans.records import Plan, Purchase
 
 SURVIVAL_GROUPS: dict[str, Callable[[Candidate], str]] = {
-    "provider": lambda k: k.provider,
+    "provider": lambda k: k.owner,
     "region": lambda k: f"{k.provider}/{k.region}",
     "offering": lambda k: k.offering.id,
 }
