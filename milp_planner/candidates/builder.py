@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from milp_planner.candidates.filters import why_left_out
+from milp_planner.candidates.filters import notes_on_sellers, why_left_out
 from milp_planner.candidates.own_terms import too_dear, under_terms
 from milp_planner.candidates.prices import api_usd_per_request
 from milp_planner.candidates.records import Candidate, CandidateList, RatePoint, TurnedDown
@@ -60,7 +60,10 @@ def list_candidates(problem: Problem, schedule: Schedule, catalog: Catalog) -> C
                 turned_down.append(TurnedDown(w.name, offering, found))
             else:
                 candidates += found
-    return CandidateList(tuple(candidates), tuple(turned_down), model_warnings(candidates))
+    looked_at = (*(k.offering for k in candidates), *(one.offering for one in turned_down))
+    payable = (o for o in looked_at if not _why_unpayable(problem.limits, o))
+    notes = tuple(notes_on_sellers(problem.limits.providers, payable))
+    return CandidateList(tuple(candidates), tuple(turned_down), model_warnings(candidates), notes)
 
 
 def model_warnings(candidates: Iterable[Candidate]) -> tuple[str, ...]:
@@ -70,13 +73,18 @@ def model_warnings(candidates: Iterable[Candidate]) -> tuple[str, ...]:
 
 def excluded_by(limits: Limits, offering: Offering | TokenPrice) -> str:
     """Why the limits rule the offering out, at the price that it has, or nothing."""
-    mode = BILLING_MODES[offering.billing]
-    allowed = limits.billing.allow
-    if not (offering.billing in allowed if allowed else mode.by_default):
-        return f"billing {offering.billing} is not in limits.billing.allow"
+    if why := _why_unpayable(limits, offering):
+        return why
     if getattr(offering, "max_units", None) == 0:
         return "0 units can be had (max_units)"
     return why_left_out(limits, offering) or too_dear(limits, offering)
+
+
+def _why_unpayable(limits: Limits, offering: Offering | TokenPrice) -> str:
+    mode, allowed = BILLING_MODES[offering.billing], limits.billing.allow
+    if offering.billing in allowed if allowed else mode.by_default:
+        return ""
+    return f"billing {offering.billing} is not in limits.billing.allow"
 
 
 @dataclass

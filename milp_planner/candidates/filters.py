@@ -6,7 +6,7 @@ has for it. What a kind of filter looks at is in `NAMES_OF`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
@@ -15,7 +15,7 @@ from milp_planner.inputs.problem.records import Filter, Limits
 Sold = Offering | TokenPrice
 
 NAMES_OF: Mapping[str, Callable[[Sold], tuple[str, ...]]] = {
-    "providers": lambda row: (row.provider,),
+    "providers": lambda row: row.sellers,
     "regions": lambda row: (row.region,),
     "offerings": lambda row: row.ids,
     "gpus": lambda row: (row.gpu,) if isinstance(row, Offering) else (),
@@ -51,6 +51,30 @@ def why_left_out(limits: Limits, row: Sold) -> str:
     """Why the filters of the limits leave a row out, or nothing."""
     found = (why_filtered(kind, getattr(limits, kind), row) for kind in NAMES_OF)
     return next(filter(None, found), "")
+
+
+def notes_on_sellers(kept: Filter, rows: Iterable[Sold]) -> Iterator[str]:
+    """What a filter of providers does to services of theirs that it does not name, once each."""
+    services = {row.provider: row for row in rows if row.behind}
+    for service, row in sorted(services.items()):
+        denying, allowing = (_by_owner_alone(names, row) for names in (kept.deny, kept.allow))
+        if denying:
+            yield (
+                f"limits.providers.deny: {denying} leaves out {service} too, "
+                f"a service of {row.behind}"
+            )
+        elif allowing and not is_ruled_out("providers", kept, row):
+            yield (
+                f"limits.providers.allow: {allowing} takes in {service}, a service of "
+                f"{row.behind}; deny {service} to leave it out"
+            )
+
+
+def _by_owner_alone(patterns: Sequence[str], row: Sold) -> str:
+    """The pattern that means a service by the name of its owner alone, '' for none."""
+    if any(fnmatchcase(row.provider, pattern) for pattern in patterns):
+        return ""
+    return next((p for p in patterns if is_meant("providers", p, row)), "")
 
 
 def rows_by_name(catalog: Catalog, kind: str) -> dict[str, list[Sold]]:

@@ -95,6 +95,11 @@ class Candidate:
         return self.offering.provider
 
     @property
+    def owner(self) -> str:
+        """Whom limits and losses count: the provider that stands behind who sells it."""
+        return self.offering.owner
+
+    @property
     def region(self) -> str:
         """Where it runs."""
         return self.offering.region
@@ -209,6 +214,8 @@ class CandidateList:
     candidates: tuple[Candidate, ...]
     turned_down: tuple[TurnedDown, ...]
     warnings: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    """What the filters do that their words do not show."""
 
 
 @dataclass(frozen=True)

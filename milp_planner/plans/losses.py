@@ -14,7 +14,7 @@ NOTHING_SERVED = 1e-6
 """Share of a class that no check of a plan tells from none."""
 
 SURVIVAL_GROUPS: dict[str, Callable[[Candidate], str]] = {
-    "provider": lambda k: k.provider,
+    "provider": lambda k: k.owner,
     "region": lambda k: f"{k.provider}/{k.region}",
     "offering": lambda k: k.offering.id,
 }

@@ -16,7 +16,7 @@ from milp_planner.milp.program.families import needs_routes
 from milp_planner.milp.program.language.cost import Usage
 from milp_planner.plans.changes import changes
 from milp_planner.plans.losses import worst_losses
-from milp_planner.plans.reasons import LatencyNotAssessed, Said
+from milp_planner.plans.reasons import LatencyNotAssessed, Remark, Said
 from milp_planner.plans.records import (
     MEDIUM_BAND,
     Plan,
@@ -63,7 +63,9 @@ def assemble(
     )
     cash = cash_usd(instance, purchases, routes)
     costs = {**cash, **{p.name: sum(w.penalties[p.name] for w in workloads) for p in PENALTIES}}
-    said = () if exact else tuple(notes(instance.problem, workloads))
+    said: tuple[Remark, ...] = ()
+    if not exact:
+        said = (*notes(instance.problem, workloads), *map(Said, instance.candidates.notes))
     plan = Plan(
         name=instance.problem.name,
         status=Status.FEASIBLE,
@@ -79,7 +81,11 @@ def assemble(
         proof=Proof(certified=False, certified_by=()),
         provenance=provenance,
         turned_down=instance.candidates.turned_down,
-        warnings=(*_range_warnings(purchases), *_unassessed(workloads, purchases), *said),
+        warnings=(
+            *_range_warnings(purchases),
+            *_unassessed(workloads, purchases),
+            *said,
+        ),
         changes=changes(instance, purchases),
     )
     survival = instance.problem.limits.survival

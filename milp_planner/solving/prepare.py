@@ -19,6 +19,7 @@ from milp_planner.serving.memory import precisions_of
 from milp_planner.solving.checks.arguments import check_problem_and_catalog
 from milp_planner.solving.checks.bounds import bound_faults, without_specks
 from milp_planner.solving.checks.names import fleet_faults, limit_faults, with_known_billings
+from milp_planner.solving.checks.sellers import with_known_sellers
 from milp_planner.traffic.month import Schedule, make_schedule
 
 
@@ -43,6 +44,7 @@ def prepare(
     (8, 0)
     """
     check_problem_and_catalog(problem, catalog)
+    problem = with_known_sellers(problem, catalog)
     faults = [located(problem, fault) for fault in _workload_faults(problem, catalog)]
     faults += [*limit_faults(problem, catalog), *fleet_faults(problem, catalog)]
     _refuse(faults)

@@ -22,14 +22,15 @@ from milp_planner.inputs.catalog.identity.names import (
     short_gpu_names,
 )
 from milp_planner.inputs.catalog.identity.quotes import Quote
+from milp_planner.inputs.catalog.identity.sellers import NO_SELLERS, Sellers, Sold
 from milp_planner.inputs.catalog.overlaid.counts import UNTOUCHED, OverlayCounts
+from milp_planner.inputs.reading.field_types import Id
 from milp_planner.inputs.reading.records import Frozen
 
 Billing = Literal[
     "dedicated", "autoscaling", "reserved_1y", "reserved_3y", "spot", "per_token", "owned"
 ]
 
-Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._+-]*$", max_length=120)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -176,10 +177,9 @@ class Llm(Sourced):
 COUNT_ASSUMED = "quoted for one GPU, smallest count sold not stated"
 
 
-class Offering(Sourced):
+class Offering(Sold, Sourced):
     """One thing a provider rents: GPUs together as a unit, in a region, under one billing."""
 
-    provider: Id
     name: Id
     """The provider's name for it, in lower case, e.g. `p5.48xlarge`."""
 
@@ -244,10 +244,9 @@ class Offering(Sourced):
         return "; ".join(filter(None, (COUNT_ASSUMED if self.count_assumed else "", self.note)))
 
 
-class TokenPrice(Sourced):
+class TokenPrice(Sold, Sourced):
     """One LLM behind a provider's API, paid per token."""
 
-    provider: Id
     llm: Id
     region: Id = "global"
     usd_per_m_input_tokens: Annotated[float, Field(ge=0)]
@@ -348,6 +347,7 @@ class Catalog:
 
     gpus: Mapping[str, Gpu]
     llms: Mapping[str, Llm]
+    sellers: Sellers = NO_SELLERS
     llm_aliases: Mapping[str, str] = field(default_factory=dict)
     gpu_aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Spellings that stand for one GPU id, or for several and are then ambiguous."""

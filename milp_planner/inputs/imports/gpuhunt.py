@@ -77,14 +77,14 @@ def read_gpuhunt(
     read, finder = PriceRows(), GpuFinder(catalog)
     rows: list[Row] = []
     for path in map(Path, files):
-        whole = provider_of(path, provider, catalog.providers)
+        whole = provider_of(path, provider, catalog.providers, catalog.sellers)
         table = [*csv_rows(path, REQUIRED)]
         read.dates.append(day_of(path, as_of))
         said = source or f"gpuhunt catalog, {path.name}"
         sourced = {"as_of": read.dates[-1].day.isoformat(), "source": said}
         for line, cells in table:
             named = None if provider else cells.get("provider")
-            seller = provider_id(named) if named else whole
+            seller = provider_id(named, catalog.sellers) if named else whole
             row = _offering(cells, seller, finder, read.skipped, f"{path}:{line}")
             if row is not None:
                 rows.append(row | sourced)

@@ -86,7 +86,7 @@ def read_skypilot(
     read, finder = PriceRows(), GpuFinder(catalog)
     rows: list[Row] = []
     for path in map(Path, files):
-        cloud = provider_of(path, provider, catalog.providers)
+        cloud = provider_of(path, provider, catalog.providers, catalog.sellers)
         table = [*csv_rows(path, REQUIRED)]
         read.dates.append(day_of(path, as_of))
         said = source or f"SkyPilot catalog, {path.name}"

@@ -104,7 +104,7 @@ def _named_in_limits(
     """(steps to the list or keys, what they name, the patterns, the names there are)."""
     limits = problem.limits
     rows: list[Offering | TokenPrice] = [*catalog.offerings, *catalog.token_prices]
-    providers = {row.provider for row in rows}
+    providers = {name for row in rows for name in row.sellers}
     ids = set(catalog.offering_ids)
     gpus = set(catalog.gpus)
     known = (providers, {row.region for row in rows}, gpus, ids)
