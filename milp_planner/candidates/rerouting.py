@@ -43,6 +43,7 @@ def most_served(wanted: Rates, units: Sequence[tuple[int, Rates]], tokens: Rates
     many are on, and what one serves of each class alone, 0 where it cannot. tokens: requests/s by
     class that need no unit.
     """
+    weights: Rates = (1.0,)
     classes = [q for q, rate in enumerate(wanted) if rate > 0]
     on = [(n, tuple(rates[q] for q in classes)) for n, rates in units if n]
     relative = tuple(
@@ -51,7 +52,7 @@ def most_served(wanted: Rates, units: Sequence[tuple[int, Rates]], tokens: Rates
     )
     free = tuple(tokens[q] / wanted[q] for q in classes)
     if len(classes) == 1:
-        times, weights = free[0] + sum(times for (times,) in relative), (1.0,)
+        times = free[0] + sum(times for (times,) in relative)
     else:
         times, weights = _largest_multiple(tuple(sorted(relative)), free)
     by_class = dict(zip(classes, weights, strict=True))

@@ -84,6 +84,18 @@ def losses(instance: PlanningInput, plan: Plan, workload: str, kind: str) -> Ite
                 yield AfterLoss(group, t, times * served.all, served.by_class, weights)
 
 
+def unit_losses(instance: PlanningInput, plan: Plan, workload: str) -> Iterator[AfterLoss]:
+    """The loss of a single unit of each purchase, in every block in which it is on, as `losses`."""
+    bought = list(plan.purchases_of(workload))
+    for t in range(len(plan.blocks)):
+        served = _Served.of(instance, plan, workload, t)
+        for p in bought:
+            if served.all and p.units_by_block[t]:
+                times, weights = served.again(bought, t, without_one_of=p)
+                left = times * served.all
+                yield AfterLoss(p.candidate.offering.id, t, left, served.by_class, weights)
+
+
 class _Served:
     """Requests/s of a workload by class at the peak of a block, and what an API serves of them."""
 
@@ -112,10 +124,12 @@ class _Served:
         """Requests/s of all classes."""
         return sum(self.by_class)
 
-    def again(self, rest: list[Purchase], t: int) -> Rerouted:
+    def again(
+        self, rest: list[Purchase], t: int, without_one_of: Purchase | None = None
+    ) -> Rerouted:
         """How many times over the rest serves all of it."""
         units = [
-            (p.units_by_block[t], p.candidate.requests_per_second)
+            (p.units_by_block[t] - (p is without_one_of), p.candidate.requests_per_second)
             for p in rest
             if not p.candidate.mode.per_token
         ]
