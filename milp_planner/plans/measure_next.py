@@ -68,13 +68,13 @@ def measure_next(plan: Plan) -> MeasureNext | None:
 
 def spend_by_rate(plan: Plan) -> Iterator[tuple[RatePoint, float]]:
     """Every rate that something is routed to, with what is spent on it in USD/month."""
-    for _, point, usd in _spending(plan):
+    for _, point, usd in spend_by_route(plan):
         yield point, usd
 
 
 def _estimated_rates(plan: Plan) -> Iterator[MeasureNext]:
     llms = {w.name: w.llm for w in plan.workloads}
-    for route, point, usd in _spending(plan):
+    for route, point, usd in spend_by_route(plan):
         if point.source not in ESTIMATES:
             continue
         k = route.candidate
@@ -91,7 +91,7 @@ def _estimated_rates(plan: Plan) -> Iterator[MeasureNext]:
         )
 
 
-def _spending(plan: Plan) -> Iterator[tuple[Route, RatePoint, float]]:
+def spend_by_route(plan: Plan) -> Iterator[tuple[Route, RatePoint, float]]:
     """What each purchase costs, shared among its routes by the time that they take."""
     for purchase in plan.purchases:
         k = purchase.candidate

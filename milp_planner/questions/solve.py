@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -97,7 +97,6 @@ def solve(
     >>> [(p.units, p.candidate.offering.id) for p in plan.purchases], plan.cash_usd_per_month
     ([(1, 'vast_ai/a100-80gb/global')], 1260.0)
     """
-    started_s = time.monotonic()
     check_settings(alternatives=alternatives)
     problem = held_to(problem, rules)
     began = began_s()
@@ -106,9 +105,24 @@ def solve(
     settings = settings_of(
         problem, time_limit_s=time_limit_s, gap=gap, solver=solver, cancel=cancel, began=began
     )
+    settings = replace(settings, pruning=pruning and merge_twins, merge_twins=merge_twins)
+    return solve_until(problem, catalog, settings, alternatives, None, diagnose=diagnose)
+
+
+def solve_until(
+    problem: Problem,
+    catalog: Catalog,
+    settings: Settings,
+    alternatives: int | None,
+    enough: Enough | None,
+    *,
+    diagnose: bool = True,
+) -> Plan:
+    """As `solve`; `enough` may end the search for next-best plans before there are all."""
+    started_s = time.monotonic()
     in_hand: FirstPlan | None = None
     try:
-        with until(settings.ends_s, cancel):
+        with until(settings.ends_s, settings.cancel):
             outline = outline_of(problem, catalog)
             if is_large(*outline) or settings.ends_s - time.monotonic() < SHORT_S:
                 with sparing(FIRST_PLAN_CPU_S):
@@ -116,13 +130,9 @@ def solve(
             instance = listed(outline)
     except OutOfTime:
         return _before_all_was_listed(problem, catalog, settings, in_hand)
-    search = _search(
-        instance,
-        replace(settings, pruning=pruning and merge_twins, merge_twins=merge_twins),
-        alternatives,
-    )
+    search = _search(instance, settings, alternatives)
     search.in_hand = in_hand
-    plan = plan_of(search, beside=diagnose)
+    plan = plan_of(search, beside=diagnose, enough=enough)
     if diagnose and plan.status is Status.INFEASIBLE:
         plan = diagnosed(search, plan)
     return replace(plan, proof=replace(plan.proof, seconds=time.monotonic() - started_s))
@@ -186,7 +196,11 @@ def diagnosed(search: Search, plan: Plan) -> Plan:
     return replace(plan, diagnosis=found)
 
 
-def plan_of(search: Search, *, beside: bool = False) -> Plan:
+Enough = Callable[[Sequence[Plan]], bool]
+"""Whether the plans found so far, the best first, will do."""
+
+
+def plan_of(search: Search, *, beside: bool = False, enough: Enough | None = None) -> Plan:
     """The search's first plan with its alternatives, or a plan that says why there is none.
 
     `beside` also finds out what surviving a loss costs, before the alternatives.
@@ -199,7 +213,7 @@ def plan_of(search: Search, *, beside: bool = False) -> Plan:
         first = first_answer(search)
         if first.plan is not None:
             freed = _without_survival(search) if beside else None
-            ended = _look_for_alternatives(search)
+            ended = _look_for_alternatives(search, enough)
     except KeyboardInterrupt as stop:
         if not search.found:
             raise
@@ -227,11 +241,13 @@ def _without_survival(search: Search) -> SearchResult | None:
     return first_answer(Search(instance, settings, search.provenance, search.asked))
 
 
-def _look_for_alternatives(search: Search) -> EndReason | None:
+def _look_for_alternatives(search: Search, enough: Enough | None) -> EndReason | None:
     """Fill the search with next-best plans; why it ended before there were enough, or None."""
     for answer in search.alternatives():
         if answer.plan is None:
             return _ending(search, answer)
+        if enough is not None and enough(search.found):
+            break
     return None
 
 
@@ -384,6 +400,7 @@ def _provenance(problem: Problem, catalog: Catalog, settings: Settings) -> Prove
         catalog_version=catalog.version,
         catalog_sha256=catalog.sha256,
         overrides=catalog.overrides,
+        overlaid=catalog.overlaid,
         problem_sha256=problem_sha256(problem),
         oldest_price="",
         seed=settings.seed,

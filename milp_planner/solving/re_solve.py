@@ -5,6 +5,7 @@ What-if, explain and diagnose claim nothing that was not solved again; this is w
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from milp_planner.inputs.problem.records import Alternatives, Problem
 from milp_planner.milp.presolve.forced_use import Required, Wanted
 from milp_planner.plans.records import Plan, Proof, Provenance, Status
 from milp_planner.solving.checks.arguments import SolverChoice, check_settings
+from milp_planner.solving.narrowed import narrowed
 from milp_planner.solving.optimum import Optimizer
 from milp_planner.solving.parts import first_answer
 from milp_planner.solving.prepare import listing_key, prepare
@@ -37,6 +39,9 @@ class Resolver:
     instance: PlanningInput
     settings: Settings
     provenance: Provenance
+    most_s: float = math.inf
+    """Seconds that one answer may take of them all."""
+
     _listed: list[tuple[tuple[Any, ...], PlanningInput]] = field(default_factory=list)
     _known: dict[tuple[object, bool], SearchResult] = field(default_factory=dict)
     _started_s: float = field(default_factory=time.monotonic)
@@ -95,10 +100,15 @@ class Resolver:
 
     @property
     def _settings_left(self) -> Settings:
-        return replace(self.settings, time_limit_s=max(self.seconds_left, LEAST_S))
+        limit_s = max(min(self.seconds_left, self.most_s), LEAST_S)
+        return replace(self.settings, time_limit_s=limit_s)
 
     def _is_cancelled(self) -> bool:
         return self.settings.cancel is not None and self.settings.cancel.is_set()
+
+    def knows(self, instance: PlanningInput) -> None:
+        """Take candidates from a wider listing, too, instead of listing them anew."""
+        self._listed.append((listing_key(instance.problem), instance))
 
     def given_for(self, problem: Problem) -> PlanningInput:
         """Candidates and blocks of a changed problem, taken over where they cannot differ."""
@@ -108,6 +118,11 @@ class Resolver:
         for known, instance in self._listed:
             if known == key:
                 return replace(instance, problem=problem)
+        for _, instance in self._listed:
+            fewer = narrowed(instance, problem)
+            if fewer is not None:
+                self._listed.append((key, fewer))
+                return fewer
         instance = prepare(problem, self.instance.catalog)
         self._listed.append((key, instance))
         return instance

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
 
 from milp_planner.cli.parts import exit_codes, streams
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def schema() -> int:
+class Schema(StrEnum):
+    """What has a schema."""
+
+    PROBLEM = "problem"
+    SHEET = "sheet"
+
+
+def schema(
+    of: Annotated[Schema, typer.Option("--of", help="The problem file, or a sheet's document.")] = (
+        Schema.PROBLEM
+    ),
+) -> int:
     """Print the JSON Schema of the problem file."""
+    from milp_planner.plans.sheet.records import sheet_schema
     from milp_planner.reporting.documents.json import to_json
 
-    streams.answer(to_json(problem_schema()))
+    streams.answer(to_json(problem_schema() if of is Schema.PROBLEM else sheet_schema()))
     return exit_codes.FOUND
 
 

@@ -20,13 +20,13 @@ from milp_planner.cli.parts.parameters import (
     DifferBy,
     Difference,
     FailOnEstimates,
-    FormatName,
     Gap,
     MaxCost,
     MaxPriceAge,
     Output,
     Overlays,
     PerWorkload,
+    PlanFormatName,
     ProblemFile,
     Quiet,
     Reproducible,
@@ -35,6 +35,7 @@ from milp_planner.cli.parts.parameters import (
     TimeLimit,
     choice_of,
 )
+from milp_planner.cli.parts.sheets import SHEET_FORMATS, SheetRun
 from milp_planner.cli.parts.signals import signals_exit_at_once
 from milp_planner.deadline import counted_from
 
@@ -52,7 +53,7 @@ SUFFIX_FORMATS = {".json": "json", ".csv": "csv"}
 def solve(
     file: ProblemFile,
     as_json: AsJson = False,
-    format_: FormatName = None,
+    format_: PlanFormatName = None,
     output: Output = None,
     time_limit: TimeLimit = None,
     gap: Gap = None,
@@ -71,6 +72,9 @@ def solve(
     overlay: Overlays = None,
     catalog: CatalogName = None,
     reproducible: Reproducible = False,
+    no_choices: Annotated[
+        bool, typer.Option("--no-choices", help="A sheet without other choices, for scripts.")
+    ] = False,
     quiet: Quiet = False,
 ) -> int:
     """Find the cheapest fleet, with proof."""
@@ -82,13 +86,36 @@ def solve(
     from milp_planner.reporting.documents.options import ReportOptions
     from milp_planner.reporting.formats import FORMATS
 
-    format_name = chosen_format(format_, as_json, output)
+    format_name = chosen_format(format_, as_json, output, SHEET_FORMATS)
     output = None if output == STDOUT else output
     streams.check_output(output, [Path(file)])
     problem = with_alternatives(read_problem(file), alternatives, differ_by, per_workload)
     streams.check_output(output, inputs_of(problem, file, catalog, overlay))
     known = read_catalog(problem, file, catalog, overlay, as_of)
     engines = choice_of(solver)
+    gates = Gates(max_cost, max_price_age, fail_on_estimates, as_of or date.today())
+    if format_name in SHEET_FORMATS:
+        if range_:
+            raise typer.BadParameter(f"--range is not part of a sheet; leave out {format_name}")
+        run = SheetRun(
+            problem,
+            known,
+            format_name,
+            output,
+            not no_choices,
+            reproducible,
+            quiet,
+            gates.today,
+            time_limit,
+            gap,
+            engines,
+        )
+        with counted_from(began_s):
+            plan = run.write()
+        failed = tuple(gates.failures(plan))
+        for failure in failed:
+            streams.tell(failure)
+        return exit_code(plan, bool(failed), require_optimal)
     try:
         with streams.progress(f"planning {problem.name}", quiet=quiet):
             with counted_from(began_s):
@@ -98,7 +125,6 @@ def solve(
         _put(FORMATS[format_name](stop.plan, ReportOptions(reproducible)), format_name, output)
         raise stop.cause from None
     streams.warn(warning_lines(plan), quiet=quiet)
-    gates = Gates(max_cost, max_price_age, fail_on_estimates, as_of or date.today())
     failed = tuple(gates.failures(plan))
     report = ReportOptions(reproducible, failed, found)
     _put(FORMATS[format_name](plan, report), format_name, output)
@@ -132,7 +158,9 @@ def _put(text: str, format_name: str, output: Path | None) -> None:
         streams.answer(text)
 
 
-def chosen_format(name: str | None, as_json: bool, output: Path | None) -> str:
+def chosen_format(
+    name: str | None, as_json: bool, output: Path | None, more: tuple[str, ...] = ()
+) -> str:
     """The format asked for: by name, by --json, by the output's suffix, else text."""
     from milp_planner.reporting.formats import FORMATS
 
@@ -140,8 +168,9 @@ def chosen_format(name: str | None, as_json: bool, output: Path | None) -> str:
         raise typer.BadParameter(f"--json and --format {name} contradict each other")
     by_suffix = SUFFIX_FORMATS.get(output.suffix.lower(), "text") if output else "text"
     chosen = name if name is not None else "json" if as_json else by_suffix
-    if chosen not in FORMATS:
-        raise typer.BadParameter(f"--format: {chosen!r} is not one of {', '.join(FORMATS)}")
+    known = (*FORMATS, *more)
+    if chosen not in known:
+        raise typer.BadParameter(f"--format: {chosen!r} is not one of {', '.join(known)}")
     return chosen
 
 

@@ -72,6 +72,15 @@ FormatName = Annotated[
         "--format", "-f", metavar="FORMAT", help="text, json or csv; default: by --output."
     ),
 ]
+PlanFormatName = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        "-f",
+        metavar="FORMAT",
+        help="text, json or csv; sheet or sheet-json, with choices; default: by --output.",
+    ),
+]
 Output = Annotated[
     Path | None,
     typer.Option("--output", "-o", metavar="FILE", help="Write the plan here; - is stdout."),

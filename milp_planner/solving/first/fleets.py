@@ -287,8 +287,8 @@ def _accepts(k: Candidate, load: Load, share: float) -> bool:
 
 def _filled(known: Candidates, share: float, stock: Stock) -> list[Part] | None:
     """As much of one candidate as can be had, then of the next, until all is served."""
-    load, parts = known.load, []
-    left = stock.copy()
+    load, left = known.load, stock.copy()
+    parts: list[Part] = []
     for k in checked(known.able):
         whole = load.part(k, share)
         if left.holds(whole) and _accepts(k, load, share):
@@ -328,17 +328,17 @@ def _kept(instance: PlanningInput, known: Candidates, workload: str) -> Iterator
     load, left = known.load, 1.0
     fastest: dict[tuple[str, str, str], Candidate] = {}
     for k in known.able:
-        now = fastest.get(change_key(k))
-        if now is None or k.mix_requests_per_second > now.mix_requests_per_second:
+        other = fastest.get(change_key(k))
+        if other is None or k.mix_requests_per_second > other.mix_requests_per_second:
             fastest[change_key(k)] = k
     for key, units in sorted(instance.current_units().items()):
-        k = fastest.get(key)
-        if key[2] != workload or k is None or k.mode.per_token:
+        now = fastest.get(key)
+        if key[2] != workload or now is None or now.mode.per_token:
             continue
-        count = units // k.units_joined
-        share = min(left, load.carried_by(k, count))
+        count = units // now.units_joined
+        share = min(left, load.carried_by(now, count))
         left -= share
-        yield load.with_units(k, (share,) * len(load.demand.classes), 0.0, count)
+        yield load.with_units(now, (share,) * len(load.demand.classes), 0.0, count)
 
 
 # ---- as a fleet

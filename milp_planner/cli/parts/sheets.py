@@ -1,0 +1,132 @@
+"""`solve --format sheet` and `sheet-json`: the answer at once, then choices, then the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from milp_planner.cli.parts import streams
+
+if TYPE_CHECKING:
+    from milp_planner.inputs.catalog.records import Catalog
+    from milp_planner.inputs.problem.records import Problem
+    from milp_planner.plans.records import Plan
+    from milp_planner.plans.sheet.records import Sheet
+    from milp_planner.questions.choices.records import Choice
+    from milp_planner.questions.choices.usual import Asking
+    from milp_planner.solving.checks.arguments import SolverChoice
+
+SHEET, SHEET_JSON = "sheet", "sheet-json"
+SHEET_FORMATS = (SHEET, SHEET_JSON)
+
+
+@dataclass(frozen=True)
+class SheetRun:
+    """What is asked of a sheet, and where it goes."""
+
+    problem: Problem
+    catalog: Catalog
+    format_name: str
+    output: Path | None
+    with_choices: bool
+    reproducible: bool
+    quiet: bool
+    today: date
+    time_limit_s: float | None
+    gap: float | None
+    solver: SolverChoice | None
+
+    def write(self) -> Plan:
+        """Solve and write the sheet; the plan that it is of.
+
+        On a stream the answer comes before any choice is solved; after a Ctrl-C, which is raised
+        again, what is known is written all the same.
+        """
+        plan, stopped = self._plan()
+        asking = self._asking(plan)
+        at_once = self.format_name == SHEET and self.output is None and plan.status.has_plan
+        if at_once:
+            from milp_planner.reporting.sheets.text import head_text
+
+            streams.answer_report(head_text(self._sheet(asking, None)) + "\n")
+        solved: list[Choice] | None = None
+        if self.with_choices and plan.status.has_plan and stopped is None:
+            solved, stopped = self._choices(asking)
+        sheet = self._sheet(asking, solved, measured=stopped is None)
+        self._put(self._text(plan, sheet, rest=at_once))
+        if stopped is not None:
+            raise stopped
+        return plan
+
+    def _plan(self) -> tuple[Plan, KeyboardInterrupt | None]:
+        from milp_planner.questions.choices.choices import check_own_choices
+        from milp_planner.questions.sheet.builder import plan_for_sheet
+        from milp_planner.solving.re_solve import settings_of
+        from milp_planner.solving.results import Interrupted
+
+        check_own_choices(self.problem, self.catalog)
+        settings = settings_of(
+            self.problem, time_limit_s=self.time_limit_s, gap=self.gap, solver=self.solver
+        )
+        try:
+            with streams.progress(f"planning {self.problem.name}", quiet=self.quiet):
+                fixed = self.reproducible
+                return plan_for_sheet(self.problem, self.catalog, settings, fixed_work=fixed), None
+        except Interrupted as stop:
+            return stop.plan, stop.cause
+
+    def _asking(self, plan: Plan) -> Asking:
+        from milp_planner.questions.choices.choices import asking_for
+
+        return asking_for(
+            self.problem,
+            self.catalog,
+            plan,
+            time_limit_s=self.time_limit_s,
+            gap=self.gap,
+            solver=self.solver,
+            fixed_work=self.reproducible,
+        )
+
+    def _choices(self, asking: Asking) -> tuple[list[Choice], KeyboardInterrupt | None]:
+        from milp_planner.questions.choices.choices import solved_choices
+
+        solved: list[Choice] = []
+        try:
+            with streams.progress("solving choices", quiet=self.quiet):
+                solved.extend(solved_choices(asking))
+        except KeyboardInterrupt as stop:
+            return solved, stop
+        return solved, None
+
+    def _sheet(
+        self, asking: Asking, solved: list[Choice] | None, *, measured: bool = False
+    ) -> Sheet:
+        from milp_planner.questions.sheet.builder import sheet_of
+
+        return sheet_of(
+            asking,
+            solved,
+            today=self.today,
+            reproducible=self.reproducible,
+            measured=measured and solved is not None,
+        )
+
+    def _text(self, plan: Plan, sheet: Sheet, *, rest: bool) -> str:
+        from milp_planner.reporting.documents.options import ReportOptions
+        from milp_planner.reporting.sheets.text import rest_text, sheet_json, sheet_text
+        from milp_planner.reporting.text.plans.table import plan_text
+
+        if self.format_name == SHEET_JSON:
+            return sheet_json(sheet)
+        if not plan.status.has_plan:
+            return plan_text(plan, ReportOptions(self.reproducible))
+        return rest_text(sheet) if rest else sheet_text(sheet)
+
+    def _put(self, text: str) -> None:
+        if self.output is not None:
+            streams.write_file(self.output, text)
+        else:
+            streams.answer(text)

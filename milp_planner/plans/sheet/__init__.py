@@ -1,0 +1,1 @@
+"""The decision sheet as plain data: what reports lay out, and what a document holds."""

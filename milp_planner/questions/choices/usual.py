@@ -1,0 +1,342 @@
+"""The choices that every plan is set beside, each as a changed problem that is solved.
+
+To add one, write a function from `Asking` to what it found, and name it in `USUAL`, its key in
+`UsualChoice` of `inputs/problem/comparisons.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from milp_planner.candidates.records import CandidateList, PlanningInput
+from milp_planner.inputs.catalog.records import Catalog
+from milp_planner.inputs.problem.fingerprint import problem_sha256
+from milp_planner.inputs.problem.patching import patched
+from milp_planner.inputs.problem.policies import allowed_billings
+from milp_planner.inputs.problem.records import Problem
+from milp_planner.plans.records import Plan, Status
+from milp_planner.questions.choices.records import Choice, ChoiceVerdict
+from milp_planner.questions.choices.why_none import why_none
+from milp_planner.questions.evaluate import evaluate
+from milp_planner.questions.sweeps.market import with_billings
+from milp_planner.solving.re_solve import Resolver, score_of
+from milp_planner.solving.results import SearchResult
+from milp_planner.traffic.month import make_schedule
+
+WITHIN = 0.05
+"""How much more the fleet of fewest providers may score than the best one."""
+
+LARGE_CLOUDS = ("aws", "gcp", "azure")
+RESERVED = ("reserved_1y", "reserved_3y")
+HALF = 0.5
+PATIENCE_S = 1.0
+"""For finding out which limit an infeasible choice does not go with, unless work is fixed."""
+
+API_HALF = "-per-token"
+"""What the half of a workload that an API serves is called, behind its name."""
+
+
+@dataclass
+class Asking:
+    """One plan and what is solved beside it."""
+
+    resolver: Resolver
+    plan: Plan
+    wide: PlanningInput
+    """All that the catalog sells, whatever `limits.billing` allows."""
+
+    most_columns: int | None = None
+    """A fixed limit on work instead of the clock: candidates times blocks, of all programs."""
+
+    _columns: int = field(default=0)
+
+    @property
+    def problem(self) -> Problem:
+        """The question that the plan answers."""
+        return self.resolver.problem
+
+    @property
+    def catalog(self) -> Catalog:
+        """What can be rented."""
+        return self.resolver.instance.catalog
+
+    def sells(self, *billings: str) -> tuple[str, ...]:
+        """Those of the billings under which anything here is sold that could serve."""
+        sold = {k.mode.name for k in self.wide.candidates.candidates}
+        return tuple(b for b in billings if b in sold)
+
+    def solved(self, choice: Choice, patch: Mapping[str, Any]) -> Choice:
+        """The choice with the best plan of the changed problem."""
+        return self.solved_problem(choice, patched(self.problem, patch))
+
+    def solved_problem(self, choice: Choice, problem: Problem) -> Choice:
+        """The same for a problem that is changed already."""
+        instance = self.resolver.given_for(problem)
+        if not self._has_work_left(instance):
+            return not_reached(choice)
+        answer = self.resolver.answer(problem, break_ties=True)
+        return self.told(choice, problem, answer)
+
+    def told(self, choice: Choice, problem: Problem, answer: SearchResult, why: str = "") -> Choice:
+        """What became of the choice, by the answer of the solvers."""
+        if answer.plan is not None:
+            origin = replace(answer.plan.provenance, problem_sha256=problem_sha256(problem))
+            plan = replace(answer.plan, provenance=origin, turned_down=())
+            return replace(choice, verdict=ChoiceVerdict.FOUND, plan=plan)
+        if answer.status is Status.INFEASIBLE:
+            patience_s = PATIENCE_S if self.most_columns is None else math.inf
+            why = why or why_none(self.resolver, problem, patience_s)
+            return replace(choice, verdict=ChoiceVerdict.INFEASIBLE, why=why)
+        return not_reached(choice)
+
+    def solved_instance(self, choice: Choice, instance: PlanningInput) -> Choice:
+        """The choice with the best plan of what is prepared already."""
+        if not self._has_work_left(instance):
+            return not_reached(choice)
+        answer = self.resolver.answer_of(instance, break_ties=True)
+        return self.told(choice, instance.problem, answer, "the two halves keep no limits together")
+
+    def with_billings(self, choice: Choice, billings: Iterable[str]) -> Choice:
+        """The choice with more ways to pay, which the problem may not allow."""
+        allowed = allowed_billings(self.problem)
+        missing = [billing for billing in billings if billing not in allowed]
+        choice = replace(choice, needs=needed(missing))
+        return self.solved_problem(choice, with_billings(self.problem, (*allowed, *missing)))
+
+    def _has_work_left(self, instance: PlanningInput) -> bool:
+        blocks = len(instance.schedule.blocks)
+        self._columns += len(instance.candidates.candidates) * blocks
+        return self.most_columns is None or self._columns <= self.most_columns
+
+
+def not_reached(choice: Choice) -> Choice:
+    """The choice where there was no time, or no work left, for it."""
+    return replace(choice, verdict=ChoiceVerdict.NOT_REACHED)
+
+
+def needed(billings: Iterable[str]) -> str:
+    """`spot in limits.billing.allow`; '' where nothing is missing."""
+    names = ", ".join(billings)
+    return f"{names} in limits.billing.allow" if names else ""
+
+
+Usual = Callable[[Asking, Choice], Choice | None]
+"""What became of a choice; None where it cannot be asked of this problem."""
+
+
+def _the_plan(asking: Asking, choice: Choice) -> Choice:
+    return replace(choice, verdict=ChoiceVerdict.FOUND, plan=asking.plan)
+
+
+def one_provider(asking: Asking, choice: Choice) -> Choice:
+    """Everything from one provider."""
+    if len(asking.plan.providers) <= 1:
+        return _the_plan(asking, choice)
+    return asking.solved(choice, {"limits.providers.max_count": 1})
+
+
+def fewest_providers(asking: Asking, choice: Choice) -> Choice | None:
+    """As few providers as can be for at most 5 % more: one, two, ... until that is so."""
+    most = score_of(asking.plan) * (1 + WITHIN)
+    for count in range(1, len(asking.plan.providers)):
+        found = asking.solved(choice, {"limits.providers.max_count": count})
+        if found.verdict is ChoiceVerdict.NOT_REACHED:
+            return found
+        if found.plan is not None and score_of(found.plan) <= most:
+            return replace(found, detail=str(count))
+    return _the_plan(asking, choice)
+
+
+def _gpu_types(plan: Plan) -> set[str]:
+    return {p.candidate.gpu for p in plan.purchases} - {""}
+
+
+def one_gpu_type(asking: Asking, choice: Choice) -> Choice:
+    """One type of GPU, of whichever provider."""
+    if len(_gpu_types(asking.plan)) <= 1:
+        return _the_plan(asking, choice)
+    return asking.solved(choice, {"limits.gpus.max_count": 1})
+
+
+def one_provider_one_gpu_type(asking: Asking, choice: Choice) -> Choice:
+    """One type of GPU of one provider."""
+    if len(asking.plan.providers) <= 1 and len(_gpu_types(asking.plan)) <= 1:
+        return _the_plan(asking, choice)
+    return asking.solved(choice, {"limits.providers.max_count": 1, "limits.gpus.max_count": 1})
+
+
+def large_clouds(asking: Asking, choice: Choice) -> Choice | None:
+    """Only the three largest clouds, where the problem lets them through."""
+    sold = {k.provider for k in asking.wide.candidates.candidates}
+    names = [n for n in LARGE_CLOUDS if n in asking.catalog.providers]
+    allowed = [n for n in names if n in sold]
+    if not names:
+        return None
+    if not allowed:
+        why = "none of them is let through by limits.providers, or can serve"
+        return replace(choice, verdict=ChoiceVerdict.INFEASIBLE, why=why)
+    return asking.solved(choice, {"limits.providers.allow": allowed, "limits.providers.deny": []})
+
+
+def region_groups(catalog: Catalog) -> tuple[str, ...]:
+    """Names of groups of regions that `limits.regions.allow` understands; none without a table."""
+    return tuple(getattr(catalog, "region_groups", ()))
+
+
+def one_region_group(asking: Asking, choice: Choice) -> Choice | None:
+    """The cheapest of the region groups, everything in it."""
+    found = [
+        replace(asking.solved(choice, {"limits.regions.allow": [group]}), detail=group)
+        for group in region_groups(asking.catalog)
+    ]
+    plans = [one for one in found if one.plan is not None]
+    if plans:
+        return min(plans, key=lambda one: one.score_usd_per_month or 0.0)
+    return found[0] if found else None
+
+
+def survives_provider_loss(asking: Asking, choice: Choice) -> Choice | None:
+    """Enough left at the peak when any one provider is lost."""
+    if asking.problem.limits.survival is not None:
+        return None
+    return asking.solved(choice, {"limits.survive_loss_of": "provider"})
+
+
+def spot(asking: Asking, choice: Choice) -> Choice | None:
+    """Units that can be taken away, too."""
+    if not asking.sells("spot") or "spot" in allowed_billings(asking.problem):
+        return None
+    return asking.with_billings(choice, ["spot"])
+
+
+def reservations(asking: Asking, choice: Choice) -> Choice | None:
+    """Units that are bound for one year or three, too."""
+    sold = asking.sells(*RESERVED)
+    if not sold or {*sold} <= {*allowed_billings(asking.problem)}:
+        return None
+    return asking.with_billings(choice, sold)
+
+
+def switched_off_when_idle(asking: Asking, choice: Choice) -> Choice | None:
+    """On-demand units given back, unpaid, while there is less load."""
+    policy = asking.problem.policy
+    if policy.switch_off_dedicated or len(asking.plan.blocks) < 2:
+        return None
+    choice = replace(choice, needs="policy.switch_off_dedicated: true")
+    return asking.solved(choice, {"policy.switch_off_dedicated": True})
+
+
+def _without_api(asking: Asking) -> list[str]:
+    """Workloads that nobody serves per token."""
+    served = {k.workload for k in asking.wide.candidates.candidates if k.mode.per_token}
+    return [w.name for w in asking.problem.workloads if w.name not in served]
+
+
+def _nobody(choice: Choice, workloads: Iterable[str]) -> Choice:
+    names = ", ".join(workloads)
+    why = f"no provider that is let through sells it per token: {names}"
+    return replace(choice, verdict=ChoiceVerdict.INFEASIBLE, why=why)
+
+
+def per_token(asking: Asking, choice: Choice) -> Choice:
+    """Everything from an API."""
+    missing = _without_api(asking)
+    if missing:
+        return _nobody(choice, missing)
+    if "per_token" not in allowed_billings(asking.problem):
+        choice = replace(choice, needs=needed(["per_token"]))
+    return asking.solved_problem(choice, with_billings(asking.problem, ["per_token"]))
+
+
+def half_per_token(asking: Asking, choice: Choice) -> Choice | None:
+    """Half of every workload from an API, the other half on units; each half keeps the limits."""
+    if _without_api(asking):
+        return None
+    if "per_token" not in allowed_billings(asking.problem):
+        choice = replace(choice, needs=needed(["per_token"]))
+    return asking.solved_instance(choice, halves(asking.wide, asking.problem))
+
+
+def halves(wide: PlanningInput, problem: Problem) -> PlanningInput:
+    """The problem with every workload in two: units serve the one, an API serves the other."""
+    growths = {w.name: w.traffic.growth * HALF for w in problem.workloads}
+    workloads = tuple(
+        w.model_copy(
+            update={
+                "name": f"{w.name}{ending}",
+                "traffic": w.traffic.model_copy(update={"growth": growths[w.name]}),
+                "min_replicas": 1 if ending else w.min_replicas,
+            }
+        )
+        for ending in ("", API_HALF)
+        for w in problem.workloads
+    )
+    allowed = (*allowed_billings(problem), "per_token")
+    split = with_billings(problem.model_copy(update={"workloads": workloads}), allowed)
+    candidates = tuple(
+        replace(k, workload=f"{k.workload}{API_HALF}") if k.mode.per_token else k
+        for k in wide.candidates.candidates
+        if k.mode.name in allowed
+    )
+    return PlanningInput(split, make_schedule(split), CandidateList(candidates, ()), wide.catalog)
+
+
+def todays_fleet(asking: Asking, choice: Choice) -> Choice | None:
+    """What runs today, priced and judged."""
+    if not asking.problem.current_fleet:
+        return None
+    found = evaluate(asking.problem, None, asking.catalog)
+    why = "; ".join(breach.message for breach in found.breaches[:1])
+    return replace(choice, verdict=ChoiceVerdict.FOUND, plan=found.plan, why=why)
+
+
+def todays_bill(asking: Asking, choice: Choice) -> Choice | None:
+    """What is paid today, by the problem's own word."""
+    usd = asking.problem.today.usd_per_month
+    if usd is None:
+        return None
+    return replace(choice, verdict=ChoiceVerdict.FOUND, bill_usd_per_month=usd)
+
+
+USUAL: dict[str, tuple[str, Usual]] = {
+    "one_provider": ("one provider", one_provider),
+    "fewest_providers": ("fewest providers within 5 %", fewest_providers),
+    "one_gpu_type": ("one GPU type", one_gpu_type),
+    "one_provider_one_gpu_type": ("one provider and one GPU type", one_provider_one_gpu_type),
+    "large_clouds": ("AWS, GCP or Azure only", large_clouds),
+    "one_region_group": ("one region group", one_region_group),
+    "survives_provider_loss": ("survives the loss of a provider", survives_provider_loss),
+    "spot": ("with spot", spot),
+    "reservations": ("with reservations", reservations),
+    "switched_off_when_idle": ("switched off when idle", switched_off_when_idle),
+    "per_token": ("per token", per_token),
+    "half_per_token": ("half of it per token", half_per_token),
+    "todays_fleet": ("today's fleet", todays_fleet),
+    "todays_bill": ("today's bill", todays_bill),
+}
+"""The words and the function of every usual choice, in the order in which they are told."""
+
+SOLVED_LAST = (
+    "one_provider_one_gpu_type",
+    "fewest_providers",
+    "one_region_group",
+    "large_clouds",
+    "survives_provider_loss",
+)
+"""Choices that take longest: were time to end, the others are known."""
+
+
+def usual_choices(asking: Asking) -> Iterator[Choice]:
+    """Every usual choice that the problem asks for and that can be, quick ones first."""
+    wanted = asking.problem.choices.only
+    first = [key for key in USUAL if key not in SOLVED_LAST]
+    for key in (*first, *SOLVED_LAST):
+        if wanted is not None and key not in wanted:
+            continue
+        name, ask = USUAL[key]
+        found = ask(asking, Choice(key, name, ChoiceVerdict.NOT_REACHED))
+        if found is not None:
+            yield found

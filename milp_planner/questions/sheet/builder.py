@@ -1,0 +1,198 @@
+"""decision_sheet(): a problem solved, with all that is solved beside it, as one record."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+
+from milp_planner.deadline import began_s
+from milp_planner.inputs.catalog.records import Catalog
+from milp_planner.inputs.problem.records import Problem
+from milp_planner.milp.program.language.rule import Rule
+from milp_planner.plans.records import Plan
+from milp_planner.plans.sentences import alternatives_text
+from milp_planner.plans.sheet.other_parts import SheetChoice
+from milp_planner.plans.sheet.records import Sheet
+from milp_planner.questions.choices.choices import (
+    asking_for,
+    check_own_choices,
+    solved_choices,
+    told_apart,
+)
+from milp_planner.questions.choices.records import Choice
+from milp_planner.questions.choices.usual import Asking
+from milp_planner.questions.sheet.folding import EXTRA_CUTS, alternatives_of, enough_lines
+from milp_planner.questions.sheet.measure import measures_of
+from milp_planner.questions.sheet.of_plan import (
+    answer_of,
+    bought,
+    hours_of,
+    proof_of,
+    purchases_of,
+    question_of,
+    sources_of,
+    workloads_of,
+)
+from milp_planner.questions.sheet.risks import asks_of, risks_of
+from milp_planner.questions.solve import solve_until
+from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
+from milp_planner.solving.checks.own_rules import held_to
+from milp_planner.solving.re_solve import settings_of
+from milp_planner.solving.results import Settings
+
+MOST_ALTERNATIVES = 100
+
+
+def decision_sheet(
+    problem: Problem,
+    catalog: Catalog | None = None,
+    *,
+    plan: Plan | None = None,
+    with_choices: bool = True,
+    as_of: date | None = None,
+    time_limit_s: float | None = None,
+    gap: float | None = None,
+    solver: SolverChoice | None = None,
+    reproducible: bool = False,
+    cancel: threading.Event | None = None,
+    rules: Iterable[Rule | type[Rule]] = (),
+) -> Sheet:
+    """`problem` solved, and put as it is decided on: what to buy, what else, what it rests on.
+
+    catalog: default: the one that the problem names. plan: what `solve` gave, where it is known
+    already. with_choices: False leaves out other choices and what slower measurements would mean,
+    which are solved besides. as_of: the day from which ages of prices are counted; default: today.
+    time_limit_s: seconds for everything together; gap: relative to the score; solver: which
+    engines. These stand for the problem's own settings where they are given. reproducible: leaves
+    out seconds, and limits the work on choices instead of their time. cancel: set it from another
+    thread to stop early. rules: rules of your own, beside the limits.
+
+    Returns a Sheet, in USD per month: plain data, which reports lay out.
+
+    Raises InputError, ArgumentError and SolverError as `solve` does.
+
+    >>> from milp_planner import decision_sheet, load_problem
+    >>> sheet = decision_sheet(load_problem("problems/inference-atlas/llama-8b-steady.yaml"))
+    >>> sheet.answer.cash_usd_per_month, sheet.answer.fleet[0].gpu
+    (1260.0, 'a100-80gb')
+    """
+    problem = held_to(problem, rules)
+    catalog = catalog_for(problem, catalog)
+    check_own_choices(problem, catalog)
+    began = began_s()
+    limit_s = problem.solver.time_limit_s if time_limit_s is None else time_limit_s
+    if plan is None:
+        settings = settings_of(
+            problem, time_limit_s=limit_s, gap=gap, solver=solver, cancel=cancel, began=began
+        )
+        plan = plan_for_sheet(problem, catalog, settings, fixed_work=reproducible)
+    asking = asking_for(
+        problem,
+        catalog,
+        plan,
+        time_limit_s=limit_s,
+        gap=gap,
+        solver=solver,
+        cancel=cancel,
+        began=began,
+        fixed_work=reproducible,
+    )
+    solved = None
+    if with_choices:
+        solved = [*solved_choices(asking)] if plan.status.has_plan else []
+    return sheet_of(
+        asking,
+        solved,
+        today=as_of or date.today(),
+        reproducible=reproducible,
+        measured=with_choices,
+    )
+
+
+def plan_for_sheet(
+    problem: Problem, catalog: Catalog, settings: Settings, *, fixed_work: bool = False
+) -> Plan:
+    """The plan with next-best ones enough for as many different lines as are asked for."""
+    count = problem.alternatives.count
+    enough = enough_lines(count, None if fixed_work else time.monotonic)
+    most = min(count * EXTRA_CUTS, MOST_ALTERNATIVES)
+    return solve_until(problem, catalog, settings, most, enough)
+
+
+def sheet_of(
+    asking: Asking,
+    solved: Sequence[Choice] | None,
+    *,
+    today: date,
+    reproducible: bool = False,
+    measured: bool = False,
+) -> Sheet:
+    """The sheet of a plan and of the choices that were solved beside it; None: not asked.
+
+    measured: solve, too, what becomes of the plan where a measurement comes out lower.
+    """
+    plan, resolver = asking.plan, asking.resolver
+    problem, has_plan = resolver.problem, plan.status.has_plan
+    chosen = None
+    if solved is not None:
+        chosen = tuple(_choice(plan, one) for one in told_apart(plan, solved))
+    solver = resolver if measured else None
+    return Sheet(
+        name=plan.name,
+        as_of=today,
+        question=question_of(resolver.instance),
+        answer=answer_of(plan),
+        purchases=purchases_of(plan, today),
+        workloads=workloads_of(plan),
+        hours=hours_of(plan),
+        choices=chosen,
+        alternatives=alternatives_of(plan, problem.alternatives.count) if has_plan else (),
+        alternatives_notes=tuple(_alternatives_notes(plan, problem.alternatives.count)),
+        levers=None,
+        risks=risks_of(plan, today),
+        asks=asks_of(plan, today),
+        measure=measures_of(plan, resolver.instance.catalog, solver),
+        budgets=None,
+        traffic=None,
+        proof=proof_of(plan, reproducible=reproducible),
+        sources=sources_of(plan),
+    )
+
+
+def _alternatives_notes(plan: Plan, count: int) -> Iterator[str]:
+    """What the search itself says, and that there are fewer lines than were asked for."""
+    lines = len(alternatives_of(plan, count)) - 1 if plan.alternatives else 0
+    if plan.alternatives and lines < count:
+        made = f"{lines or 'no'} different fleet{'' if lines == 1 else 's'}"
+        looked_at = len(plan.alternatives)
+        yield (
+            f"{looked_at} next-best plan{'' if looked_at == 1 else 's'} looked at: {made} beside "
+            "the plan's"
+        )
+    yield from filter(None, alternatives_text(plan).split("\n"))
+
+
+def _choice(plan: Plan, choice: Choice) -> SheetChoice:
+    mine, its = plan.score_usd_per_month, choice.score_usd_per_month
+    extra = None if mine is None or its is None else its - mine
+    known = choice.plan
+    return SheetChoice(
+        key=choice.key,
+        name=choice.name,
+        verdict=choice.verdict.value,
+        cash_usd_per_month=choice.cash_usd_per_month,
+        score_usd_per_month=its,
+        extra_usd_per_month=extra,
+        extra_share=extra / mine if extra is not None and mine else None,
+        proven=choice.is_proven,
+        gpus=None if known is None else known.gpus,
+        providers=() if known is None else known.providers,
+        fleet=() if known is None else bought(known),
+        commitment_usd=0.0 if known is None else sum(p.commitment_usd for p in known.purchases),
+        same_as=choice.same_as,
+        detail=choice.detail,
+        needs=choice.needs,
+        why=choice.why,
+    )

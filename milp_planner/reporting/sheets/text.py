@@ -1,0 +1,217 @@
+"""The sheet as plain text of 80 columns: the answer in words, then choices, then detail."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+
+from milp_planner.plans.sheet.plan_parts import SheetPurchase
+from milp_planner.plans.sheet.records import Sheet
+from milp_planner.reporting.documents.json import to_json
+from milp_planner.reporting.sheets import words
+from milp_planner.reporting.text.wording import (
+    apportion,
+    columns,
+    count,
+    escape,
+    fine_percent,
+    money,
+    percent,
+    prices,
+    signed_usd,
+    usd,
+)
+
+WIDTH = 80
+SHA_DIGITS = 8
+TIED = "\x00"
+"""Stands for a space that no line ends at."""
+
+KEPT_TOGETHER = re.compile(r"\d+ x (\d+ x )?|\d %|--[a-z-]+ (?!-)")
+
+
+def sheet_text(sheet: Sheet, width: int = WIDTH) -> str:
+    """The whole sheet of a plan that was found, ending in a line break."""
+    return _joined([*_first(sheet, width), *_rest(sheet, width)])
+
+
+def rest_text(sheet: Sheet, width: int = WIDTH) -> str:
+    """What follows the answer: choices, purchases, what it rests on."""
+    return _joined(_rest(sheet, width))
+
+
+def head_text(sheet: Sheet, width: int = WIDTH) -> str:
+    """The answer alone, which is known before any choice is."""
+    return _joined(_first(sheet, width))
+
+
+def sheet_json(sheet: Sheet) -> str:
+    """The sheet's document."""
+    return to_json(sheet.to_dict())
+
+
+def _joined(parts: Sequence[Sequence[str]]) -> str:
+    return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
+
+
+def _first(sheet: Sheet, width: int) -> list[list[str]]:
+    said = " ".join(words.answer_sentences(sheet))
+    return [[words.headline(sheet), words.proof_words(sheet)], [*_wrapped(said, width, "")]]
+
+
+def _rest(sheet: Sheet, width: int) -> list[list[str]]:
+    return [
+        [*_choices(sheet, width)],
+        [*_purchases(sheet)],
+        [*_alternatives(sheet, width)],
+        [*_risks(sheet, width)],
+        [*_asks(sheet, width)],
+        [*_measure(sheet, width)],
+        [*_sources(sheet, width)],
+    ]
+
+
+def _wrapped(text: str, width: int, indent: str, first: str | None = None) -> list[str]:
+    """Lines that do not part a number from what it counts, nor an option from its value."""
+    lines = textwrap.wrap(
+        KEPT_TOGETHER.sub(lambda found: found[0].replace(" ", TIED), text),
+        width,
+        initial_indent=indent if first is None else first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [line.replace(TIED, " ") for line in lines]
+
+
+def _choices(sheet: Sheet, width: int) -> Iterator[str]:
+    if not sheet.choices:
+        return
+    shown = [c for c in sheet.choices if c.verdict != "same" or c.same_as]
+    free = [words.choice_row(sheet, c) for c in shown if not c.needs]
+    asked = [words.choice_row(sheet, c) for c in shown if c.needs]
+    if free:
+        yield "What else there is"
+        yield from _table(free, width)
+    if already := words.already(sheet):
+        yield from _wrapped(f"The plan is already: {', '.join(already)}.", width, "  ")
+    if asked:
+        needs = dict.fromkeys(c.needs for c in shown if c.needs)
+        yield from _wrapped(
+            f"What the problem does not allow (it would take {'; '.join(map(escape, needs))})",
+            width,
+            "  ",
+            "",
+        )
+        yield from _table(asked, width)
+
+
+def _table(rows: Iterable[Sequence[str]], width: int) -> Iterator[str]:
+    """Figures in columns; what is bought below each, where it does not fit beside them."""
+    rows = [*rows]
+    for row, line in zip(rows, columns([row[:-1] for row in rows], "<>>>"), strict=True):
+        beside = f"{line}  {row[-1]}"
+        if len(beside) <= width:
+            yield beside
+        else:
+            yield line
+            yield from _wrapped(row[-1], width, "      ")
+
+
+def _purchases(sheet: Sheet) -> Iterator[str]:
+    decimals = words.decimals_of(sheet)
+    amounts = apportion([p.cash_usd_per_month for p in sheet.purchases], decimals)
+    hourly = iter(prices([p.usd_per_gpu_hour or 0.0 for p in sheet.purchases if p.units]))
+    several = len(sheet.workloads) > 1
+    rows = [["what to buy", "$/GPU-h", "age", "$/month"]]
+    for p, amount in zip(sheet.purchases, amounts, strict=True):
+        rate = next(hourly) if p.units else "-"
+        rows.append([_what(p, several), rate, f"{p.price_age_days} d", money(amount, decimals)])
+    rows.append(["", "", "", money(sum(amounts), decimals)])
+    yield from columns(rows, "<>>>")
+
+
+def _what(p: SheetPurchase, several: bool) -> str:
+    whose = f"{escape(p.workload)}: " if several else ""
+    if not p.units:
+        return f"{whose}{fine_percent(p.requests_share)} per token {escape(p.provider)}"
+    box = f"{p.gpus_per_unit} x " if p.gpus_per_unit > 1 else ""
+    billing = "" if p.billing in words.PLAIN else f" {escape(p.billing)}"
+    return f"{whose}{count(p.units)} x {box}{escape(p.gpu)} {escape(p.provider)}{billing}"
+
+
+def _alternatives(sheet: Sheet, width: int) -> Iterator[str]:
+    if not sheet.alternatives_notes and not any(
+        line.rank > 1 or line.elsewhere for line in sheet.alternatives
+    ):
+        return
+    yield "Next-best plans"
+    decimals = words.decimals_of(sheet)
+    for line in sheet.alternatives:
+        elsewhere = words.elsewhere_words(line)
+        if line.rank == 1:
+            if elsewhere:
+                yield from _wrapped(f"1  the plan; {elsewhere}", width, "     ", "  ")
+            continue
+        extra = signed_usd(line.extra_usd_per_month, decimals)
+        said = "; ".join(filter(None, [escape(line.change), elsewhere]))
+        first = f"  {line.rank}  {usd(line.cash_usd_per_month, decimals)}  {extra}  "
+        yield from _wrapped(said, width, "     ", first)
+    for note in sheet.alternatives_notes:
+        yield from _wrapped(escape(note), width, "  ")
+
+
+def _risks(sheet: Sheet, width: int) -> Iterator[str]:
+    yield "What it rests on"
+    ages = [
+        f"{usd(a.usd_per_month)} on prices {a.from_days} "
+        + ("days old and more" if a.to_days is None else f"to {a.to_days} days old")
+        for a in sheet.risks.prices_by_age
+    ]
+    if ages:
+        yield from _wrapped(f"{', '.join(ages)}.", width, "  ")
+    unproven = [w for w in sheet.risks.wishes if not w.measured]
+    if unproven:
+        named = ", ".join(f"{w.what} of {escape(w.workload)}" for w in unproven)
+        yield from _wrapped(f"Judged on estimates: {named}.", width, "  ")
+    for note in sheet.risks.notes:
+        yield from _wrapped(escape(note), width, "    ", "  ")
+    idle = sheet.hours.capacity_idle
+    if idle is not None:
+        paid = usd(sheet.hours.billing_idle_usd_per_month or 0.0)
+        yield from _wrapped(
+            f"Idle: {percent(idle)} of the GPU-hours on average; hours without load cost {paid}.",
+            width,
+            "  ",
+        )
+
+
+def _asks(sheet: Sheet, width: int) -> Iterator[str]:
+    if sheet.asks:
+        yield "Ask before you buy"
+    for one in sheet.asks:
+        yield from _wrapped(f"{escape(one.offering)}: {escape(one.question)}", width, "    ", "  ")
+
+
+def _measure(sheet: Sheet, width: int) -> Iterator[str]:
+    if not sheet.measure:
+        return
+    one = sheet.measure[0]
+    replica = f"{escape(one.gpu)} {escape(one.precision)} tp {one.tensor_parallel}"
+    yield f"Measure first, on {replica} ({usd(one.at_stake_usd_per_month)} per month at stake)"
+    yield f"  {escape(one.serve_command)}"
+    lines = _wrapped(escape(one.bench_command), width - 2, "      ", "  ")
+    yield from (f"{line} \\" if line is not lines[-1] else line for line in lines)
+    for said in words.measure_words(sheet, one):
+        yield from _wrapped(said, width, "  ")
+
+
+def _sources(sheet: Sheet, width: int) -> Iterator[str]:
+    origin = sheet.sources
+    said = f"Catalog {escape(origin.catalog_name)} {escape(origin.catalog_version)}"
+    if origin.catalog_sha256:
+        said += f" (sha {origin.catalog_sha256[:SHA_DIGITS]})"
+    said += f", problem sha {origin.problem_sha256[:SHA_DIGITS]}"
+    said += f". milp-planner {escape(origin.planner_version)}."
+    yield from _wrapped(f"Not included: {', '.join(origin.not_included)}. {said}", width, "")

@@ -1,0 +1,178 @@
+"""What a sheet says in words, the same in every layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from milp_planner.plans.sheet.other_parts import (
+    LeftAfterLoss,
+    SheetAlternative,
+    SheetChoice,
+    ToMeasure,
+)
+from milp_planner.plans.sheet.plan_parts import Bought
+from milp_planner.plans.sheet.records import Sheet
+from milp_planner.reporting.text.wording import (
+    duration,
+    escape,
+    fine_percent,
+    money_decimals,
+    number,
+    percent,
+    plural,
+    signed_usd,
+    usd,
+    usd_per_million,
+)
+
+PLAIN = ("dedicated", "per_token")
+MOST_ELSEWHERE = 4
+SAME_USD = 0.005
+
+
+def decimals_of(sheet: Sheet) -> int:
+    """Decimals of every amount per month."""
+    return money_decimals(p.cash_usd_per_month for p in sheet.purchases)
+
+
+def fleet_words(fleet: Sequence[Bought]) -> str:
+    """`2 x b200-180gb-sxm packet-ai + 22 % per token bolt`; several workloads one by one."""
+    mine: dict[str, list[str]] = {}
+    for b in fleet:
+        mine.setdefault(b.workload, []).append(_bought(b))
+    if len(mine) < 2:
+        return " + ".join(said for parts in mine.values() for said in parts) or "nothing"
+    return "; ".join(f"{escape(name)}: {' + '.join(parts)}" for name, parts in mine.items())
+
+
+def _bought(b: Bought) -> str:
+    if b.requests_share is not None:
+        return f"{fine_percent(b.requests_share)} per token {escape(b.provider)}"
+    box = f"{b.gpus_per_unit} x " if b.gpus_per_unit > 1 else ""
+    billing = "" if b.billing in PLAIN else f" {escape(b.billing)}"
+    return f"{b.units} x {box}{escape(b.gpu)} {escape(b.provider)}{billing}"
+
+
+def headline(sheet: Sheet) -> str:
+    """The answer on one line."""
+    answer, decimals = sheet.answer, decimals_of(sheet)
+    word = "Optimal plan" if answer.status == "optimal" else "Best plan found"
+    per_token = answer.usd_per_million_tokens
+    tokens = "" if per_token is None else f" ({usd_per_million(per_token)} per 1M tokens)"
+    fines = sum(answer.penalties_usd_per_month.values())
+    extra = f", and {usd(fines)} of penalties" if fines else ""
+    return f"{word}: {usd(answer.cash_usd_per_month or 0.0, decimals)} per month{tokens}{extra}"
+
+
+def proof_words(sheet: Sheet) -> str:
+    """`certified by CBC and HiGHS, gap 0 %, 1.0 s`."""
+    proof, gap = sheet.proof, sheet.answer.gap
+    spelt = {e.name.lower(): e.name for e in proof.engines}
+    names = " and ".join(spelt.get(n.lower(), n) for n in proof.certified_by or spelt)
+    said = [f"certified by {names}" if proof.certified else f"by {names} alone"] if names else []
+    said.append("gap unknown" if gap is None else f"gap {fine_percent(gap)}")
+    if proof.seconds is not None and proof.engines:
+        said.append(f"{proof.seconds:.1f} s")
+    return escape(", ".join(said))
+
+
+def answer_sentences(sheet: Sheet) -> Iterator[str]:
+    """The answer in words: what to rent, how full it runs, what one failure leaves, how sure."""
+    where = ", ".join(escape(name) for name in sheet.answer.providers) or "nobody"
+    yield f"{plural(sheet.answer.gpus, 'GPU')} at {where}: {fleet_words(sheet.answer.fleet)}."
+    for w in sheet.workloads:
+        if w.utilization is not None:
+            unit = {"requests/s": "req/s"}.get(w.unit, escape(w.unit))
+            yield (
+                f"{escape(w.name)} runs at {percent(w.utilization)} of its capacity at the peak of "
+                f"{number(w.peak)} {unit} ({escape(w.band)} band)."
+            )
+        if w.shortfall_share > 0:
+            yield f"{fine_percent(w.shortfall_share)} of {escape(w.name)} is left unserved."
+    for kind in ("unit", "provider"):
+        felt = [loss for loss in sheet.risks.losses if loss.kind == kind and loss.share < 1]
+        if felt:
+            worst = min(felt, key=lambda loss: loss.share)
+            yield loss_words(worst, in_block=len(sheet.hours.blocks) > 1)
+    yield from estimate_words(sheet)
+
+
+def loss_words(loss: LeftAfterLoss, *, in_block: bool = False) -> str:
+    """`Losing vast-ai leaves capacity for 72 % of the peak of chat.`"""
+    what = "one unit of " if loss.kind == "unit" else ""
+    left = f"{percent(max(0.0, loss.share))} of the peak of {escape(loss.workload)}"
+    if in_block:
+        left += f" in block {escape(loss.block)}, with what runs then"
+    return f"Losing {what}{escape(loss.lost)} leaves capacity for {left}."
+
+
+def estimate_words(sheet: Sheet) -> Iterator[str]:
+    """How much of the money rests on rates that nobody measured."""
+    risks = sheet.risks
+    if risks.rated_usd_per_month and risks.estimated_usd_per_month:
+        share = risks.estimated_usd_per_month / risks.rated_usd_per_month
+        yield f"{percent(share)} of the money rests on throughput that nobody has measured."
+
+
+def choice_row(sheet: Sheet, choice: SheetChoice) -> list[str]:
+    """Name, amount, difference and what is bought, of a choice that was solved."""
+    decimals = decimals_of(sheet)
+    name = escape(choice.name) + (f" ({escape(choice.detail)})" if choice.detail else "")
+    if choice.cash_usd_per_month is None:
+        return [name, "-", "", "", choice_remark(sheet, choice)]
+    extra, share = choice.extra_usd_per_month or 0.0, choice.extra_share or 0.0
+    percents = f"{'-' if share < 0 else '+'}{fine_percent(abs(share))}"
+    amounts = [usd(choice.cash_usd_per_month, decimals), signed_usd(extra, decimals)]
+    return [name, *amounts, percents, choice_remark(sheet, choice)]
+
+
+def choice_remark(sheet: Sheet, choice: SheetChoice) -> str:
+    """What it buys; or that another one buys it, or why there is none."""
+    if choice.verdict == "infeasible":
+        return f"cannot be: {escape(choice.why)}"
+    if choice.verdict == "not_reached":
+        return "not reached in the time for choices"
+    if choice.verdict == "same":
+        names = {one.key: one.name for one in sheet.choices or ()}
+        return f"the same as {escape(names.get(choice.same_as, 'the plan'))}"
+    said = fleet_words(choice.fleet) if choice.fleet else "as the problem states it"
+    cash, score = choice.cash_usd_per_month or 0.0, choice.score_usd_per_month or 0.0
+    if abs(score - cash) > SAME_USD or any(sheet.answer.penalties_usd_per_month.values()):
+        said = f"score {usd(score, decimals_of(sheet))}: {said}"
+    broken = f"; breaks a limit: {escape(choice.why)}" if choice.why else ""
+    unproven = "" if choice.proven or not choice.fleet or choice.why else "; not proven"
+    return said + broken + unproven
+
+
+def already(sheet: Sheet) -> list[str]:
+    """Names of choices that the plan itself is."""
+    chosen = sheet.choices or ()
+    return [escape(c.name) for c in chosen if c.verdict == "same" and not c.same_as]
+
+
+def elsewhere_words(line: SheetAlternative) -> str:
+    """`the same at verda +$29, dataoorts +$173`; '' where nobody else sells it."""
+    best: dict[str, float] = {}
+    for one in line.elsewhere:
+        name = ", ".join(escape(n) for n in one.names)
+        best[name] = min(best.get(name, one.extra_usd_per_month), one.extra_usd_per_month)
+    nearly = best.pop("", None)
+    said = [f"{name} {signed_usd(extra, 0)}" for name, extra in best.items()]
+    more = len(said) - MOST_ELSEWHERE
+    shown = [*said[:MOST_ELSEWHERE], f"{more} more"] if more > 0 else said
+    parts = [f"the same at {', '.join(shown)}"] if shown else []
+    parts += [] if nearly is None else [f"nearly the same {signed_usd(nearly, 0)}"]
+    return "; ".join(parts)
+
+
+def measure_words(sheet: Sheet, one: ToMeasure) -> Iterator[str]:
+    """What the figure must be, and what becomes of the plan where it is a fifth less."""
+    tpot = "" if one.tpot_s is None else f", and TPOT at most {duration(one.tpot_s)}"
+    yield f"It must print Request throughput {number(one.requests_per_second)} req/s or more{tpot}."
+    if one.if_slower is not None:
+        less = percent(one.if_slower.share_less)
+        if one.if_slower.cash_usd_per_month is None:
+            yield f"{less} less, and there is no plan."
+        else:
+            extra = signed_usd(one.if_slower.extra_usd_per_month or 0.0, 0)
+            yield f"{less} less, and the plan is {fleet_words(one.if_slower.fleet)}: {extra}."

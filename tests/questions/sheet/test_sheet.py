@@ -1,0 +1,164 @@
+"""The decision sheet: one record, its document and its text."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from milp_planner import (
+    ArgumentError,
+    InputError,
+    Sheet,
+    decision_sheet,
+    load_problem,
+    prepare,
+    sheet_schema,
+    solve,
+)
+from milp_planner.questions.sheet.measure import slowed
+from milp_planner.reporting.sheets.text import head_text, rest_text, sheet_text
+from tests.support.builders import DAY, big_and_small, problem, with_tokens
+
+pytest_plugins = ["tests.support.toy_cli"]
+
+PROBLEMS = Path(__file__).resolve().parents[3] / "problems"
+TODAY = date(2026, 2, 14)
+"""30 days after the prices of the small catalogs."""
+
+
+@pytest.fixture(scope="module")
+def thirteen() -> Sheet:
+    # 13 requests/s: one big, $4/h, and one small, $1.50/h: $3,960 a month.
+    return decision_sheet(problem(13), with_tokens(), as_of=TODAY)
+
+
+@pytest.fixture(scope="module")
+def quickstart() -> Sheet:
+    asked = load_problem(PROBLEMS / "quickstart.yaml")
+    return decision_sheet(asked, as_of=TODAY, reproducible=True)
+
+
+def test_the_answer_and_the_purchases_are_those_of_the_plan(thirteen):
+    assert thirteen.answer.cash_usd_per_month == pytest.approx(3960)
+    assert [(p.units, p.gpu, p.cash_usd_per_month) for p in thirteen.purchases] == [
+        (1, "big", pytest.approx(2880)),
+        (1, "small", pytest.approx(1080)),
+    ]
+
+
+def test_prices_are_told_with_their_age(thirteen):
+    assert date(2026, 1, 15) == DAY
+    assert {p.price_age_days for p in thirteen.purchases} == {30}
+    [age] = thirteen.risks.prices_by_age
+    assert (age.from_days, age.to_days, age.usd_per_month) == (0, 30, pytest.approx(3960))
+
+
+def test_one_failure_leaves_what_the_rest_can_serve(thirteen):
+    # Without the big one 3 requests/s are left of 13; each provider has one unit.
+    losses = [(loss.kind, loss.lost, loss.left) for loss in thirteen.risks.losses]
+    assert losses == [("unit", "acme/big/eu-1", pytest.approx(3)), ("provider", "acme", 3)]
+    assert "Losing acme leaves capacity for 23 % of the peak of chat." in " ".join(
+        head_text(thirteen).split()
+    )
+
+
+def test_a_sheet_without_choices_says_that_they_were_not_asked():
+    sheet = decision_sheet(problem(13), big_and_small(), with_choices=False)
+    assert sheet.choices is None
+    assert "What else" not in sheet_text(sheet)
+
+
+def test_what_is_not_allowed_stands_apart(thirteen):
+    text = sheet_text(thirteen)
+    free, apart = text.split("What the problem does not allow")
+    assert "one provider" in free
+    assert "per token " in apart
+    assert "per token " not in free
+
+
+def test_its_document_keeps_to_the_schema_and_reads_back(thirteen, quickstart):
+    validator = jsonschema.Draft202012Validator(sheet_schema())
+    for sheet in (thirteen, quickstart):
+        document = json.loads(json.dumps(sheet.to_dict()))
+        validator.validate(document)
+        assert Sheet.from_dict(document) == sheet
+
+
+def test_a_document_of_another_version_or_kind_is_refused(thirteen):
+    with pytest.raises(InputError, match="sheet_version"):
+        Sheet.from_dict({**thirteen.to_dict(), "sheet_version": 2})
+    with pytest.raises(InputError, match="nonsense"):
+        Sheet.from_dict({**thirteen.to_dict(), "nonsense": 1})
+    with pytest.raises(ArgumentError, match="expected the keys of a sheet, not list"):
+        Sheet.from_dict([])  # type: ignore[arg-type]
+
+
+def test_no_line_is_wider_than_80_columns(quickstart, thirteen):
+    for sheet in (quickstart, thirteen):
+        assert max(map(len, sheet_text(sheet).splitlines())) <= 80
+
+
+def test_the_answer_comes_first_and_the_rest_follows(quickstart):
+    assert sheet_text(quickstart) == f"{head_text(quickstart)}\n{rest_text(quickstart)}"
+
+
+def test_equal_questions_give_equal_bytes(quickstart):
+    asked = load_problem(PROBLEMS / "quickstart.yaml")
+    again = decision_sheet(asked, as_of=TODAY, reproducible=True)
+    assert again.to_dict() == quickstart.to_dict()
+    assert quickstart.proof.seconds is None
+
+
+def test_the_command_measures_the_planned_shape_and_concurrency(quickstart):
+    one = quickstart.measure[0]
+    assert f"--max-concurrency {one.concurrency:.0f} " in one.bench_command
+    assert "--random-input-len 1500 --random-output-len 300 " in one.bench_command
+    assert f"--num-prompts {10 * one.concurrency:.0f}" in one.bench_command
+    assert one.if_slower is not None
+    # What is slower is never cheaper.
+    assert (one.if_slower.extra_usd_per_month or 0.0) >= -0.01
+
+
+def test_what_is_measured_lower_serves_less_and_nothing_else_does():
+    asked = problem(13)
+    instance = prepare(asked, big_and_small())
+    [route, *_] = solve(asked, big_and_small()).routes
+    slower = slowed(instance, route, 0.8)
+    rates = {k.gpu: k.requests_per_second for k in slower.candidates.candidates}
+    assert route.candidate.gpu == "big"
+    assert rates == {"big": (8.0,), "small": (3.0,)}
+
+
+def test_the_command_line_prints_the_answer_then_the_choices(run):
+    code, out, err = run("solve", "toy.yaml", "--format", "sheet", "--reproducible")
+    assert (code, err) == (0, "")
+    assert out.startswith("Optimal plan: $3,960 per month ($58.76 per 1M tokens)\ncertified by")
+    assert out.index("What else there is") > out.index("2 GPUs at acme, bolt")
+    assert "What else" not in run("solve", "toy.yaml", "-f", "sheet", "--no-choices")[1]
+
+
+def test_the_command_line_writes_the_sheet_as_json(run):
+    code, out, err = run("solve", "toy.yaml", "--format", "sheet-json")
+    assert (code, err) == (0, "")
+    assert Sheet.from_dict(json.loads(out)).answer.cash_usd_per_month == pytest.approx(3960)
+    schema = json.loads(run("schema", "--of", "sheet")[1])
+    jsonschema.Draft202012Validator(schema).validate(json.loads(out))
+
+
+def test_what_if_has_no_sheet(run):
+    code, _, err = run("what-if", "toy.yaml", "--traffic", "1", "--format", "sheet")
+    assert code == 2
+    assert "'sheet' is not one of text, json, csv" in err
+
+
+def test_a_sheet_without_a_plan_tells_why(run, folder):
+    (folder / "poor.yaml").write_text(
+        (folder / "toy.yaml").read_text() + "limits: {max_gpus: {total: 1}}\n"
+    )
+    code, out, _ = run("solve", "poor.yaml", "--format", "sheet")
+    assert code == 3
+    assert out.startswith("No plan: no fleet keeps limits.max_gpus.total")
