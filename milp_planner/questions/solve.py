@@ -38,7 +38,7 @@ from milp_planner.solving.checks.arguments import (
 )
 from milp_planner.solving.checks.own_rules import held_to
 from milp_planner.solving.first.few import is_large, list_few
-from milp_planner.solving.first.plan import FirstPlan
+from milp_planner.solving.first_plan import FirstPlan
 from milp_planner.solving.parts import first_answer
 from milp_planner.solving.prepare import listed, outline_of
 from milp_planner.solving.re_solve import settings_of

@@ -27,7 +27,7 @@ from milp_planner.milp.program.model import FleetModel, build_model
 from milp_planner.plans.records import EngineReport, Plan, Proof, Status, exceeds
 from milp_planner.plans.solution import FleetSolution
 from milp_planner.solving.assemble import NOTHING, assemble
-from milp_planner.solving.first.plan import FirstPlan, or_in_hand
+from milp_planner.solving.first_plan import FirstPlan, or_in_hand
 from milp_planner.solving.results import NOT_SOLVED, SearchResult, cheaper
 from milp_planner.solving.search import Search
 from milp_planner.solving.shortage import may_be_short

@@ -13,7 +13,7 @@ from milp_planner.milp.presolve.forced_use import Required
 from milp_planner.milp.program.exclusion import Difference
 from milp_planner.milp.program.lexicographic import Held
 from milp_planner.plans.records import Plan, Provenance
-from milp_planner.solving.first.plan import FirstPlan
+from milp_planner.solving.first_plan import FirstPlan
 from milp_planner.solving.optimum import Optimizer, Query
 from milp_planner.solving.results import NOT_SOLVED, SearchResult, Session, Settings
 from milp_planner.solving.shortage import best_when_short, may_be_short

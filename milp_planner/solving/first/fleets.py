@@ -100,7 +100,8 @@ def _made(fleets: _Fleets) -> Iterator[FirstFleet]:
     for allowed in _allowed(fleets):
         for keep in (True, False) if _may_keep(problem) else (False,):
             yield from _of_shares(fleets, allowed, keep)
-    if may_fall_short(problem):
+    budget = problem.limits.budget
+    if may_fall_short(problem) and (budget is None or budget.when_short == "fail"):
         yield _fleet(fleets, {w.name: [] for w in problem.workloads}, {})
 
 
@@ -125,7 +126,8 @@ def _of_shares(fleets: _Fleets, allowed: Allowed, keep: bool) -> Iterator[FirstF
     whole = parts_of(everything, MOST_TRIED)
     if whole is not None and affordable(whole):
         yield _fleet(fleets, whole, everything)
-    elif budget is not None and budget.when_short != "fail":
+    elif whole is not None and budget is not None and budget.when_short != "fail":
+        # A short budget is no excuse for another limit: without it everything could be served.
         served = dict.fromkeys(names, 0.0)
         for group in _in_order(fleets.instance.problem):
 

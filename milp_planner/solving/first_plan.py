@@ -107,8 +107,8 @@ def or_in_hand(result: SearchResult, first: FirstPlan, provenance: Provenance) -
     """
     if not first.fleets or _is_as_good(result, first.least_usd):
         return result
-    if result.plan is not None and may_be_short(first.instance.problem):
-        return result  # what is served counts before the score
+    if result.status is not Status.NO_PLAN and may_be_short(first.instance.problem):
+        return result  # what is served counts before the score; no excuse for another limit
     contradicted = result.status in (Status.OPTIMAL, Status.INFEASIBLE)
     mine = first.result(provenance, CONTRADICTED if contradicted else IN_HAND)
     if mine is None or _is_as_good(result, mine.score_usd_per_month):
