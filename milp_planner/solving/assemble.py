@@ -5,7 +5,7 @@ Plain arithmetic throughout; a fleet may come from a solver or from the user.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic, rests_when_idle
@@ -53,13 +53,16 @@ def assemble(
     A utilization that a solver takes for equal to an edge, the limit or 75 %, is on it; `exact`
     takes it as computed, for fleets that no solver chose.
     """
-    routes = tuple(
-        route for w in instance.problem.workloads for route in _routes(instance, solution, w.name)
-    )
-    purchases = _purchases(instance, solution, routes)
-    workloads = tuple(
-        _workload_plan(instance, solution, w.name, purchases, routes, exact)
+    chosen = _shares_by_workload(solution)
+    of_workload = {
+        w.name: _routes(instance, solution, w.name, chosen.get(w.name, {}))
         for w in instance.problem.workloads
+    }
+    routes = tuple(route for mine in of_workload.values() for route in mine)
+    purchases = _purchases(instance, solution, of_workload)
+    workloads = tuple(
+        _workload_plan(instance, solution, name, purchases, mine, exact)
+        for name, mine in of_workload.items()
     )
     cash = cash_usd(instance, purchases, routes)
     costs = {**cash, **{p.name: sum(w.penalties[p.name] for w in workloads) for p in PENALTIES}}
@@ -111,13 +114,23 @@ def _range_warnings(purchases: Sequence[Purchase]) -> Sequence[Said]:
     return [*map(Said, dict.fromkeys(warning for point in points for warning in point.warnings))]
 
 
-def _routes(instance: PlanningInput, solution: FleetSolution, workload: str) -> list[Route]:
+Shares = dict[tuple[int, int], dict[Candidate, float]]
+"""Who serves which share of a class (index) in a block (index)."""
+
+
+def _shares_by_workload(solution: FleetSolution) -> dict[str, Shares]:
+    chosen: dict[str, Shares] = {}
+    for (k, q, t), share in solution.shares.items():
+        if share > NOTHING:
+            chosen.setdefault(k.workload, {}).setdefault((q, t), {})[k] = share
+    return chosen
+
+
+def _routes(
+    instance: PlanningInput, solution: FleetSolution, workload: str, chosen: Shares
+) -> list[Route]:
     """Who serves which share; one class that is not routed goes to units by their capacity."""
     demand = instance.schedule.demands[workload]
-    chosen: dict[tuple[int, int], dict[Candidate, float]] = {}
-    for (k, q, t), share in solution.shares.items():
-        if k.workload == workload and share > NOTHING:
-            chosen.setdefault((q, t), {})[k] = share
     routes = []
     for t, block in enumerate(instance.schedule.blocks):
         if demand.peak[t] <= 0:
@@ -160,14 +173,20 @@ def _normalised(shares: dict[Candidate, float], served: float) -> dict[Candidate
 
 
 def _purchases(
-    instance: PlanningInput, solution: FleetSolution, routes: Sequence[Route]
+    instance: PlanningInput, solution: FleetSolution, of_workload: Mapping[str, Sequence[Route]]
 ) -> tuple[Purchase, ...]:
     blocks = len(instance.schedule.blocks)
     used = {k for k, units in solution.units.items() if any(units)}
-    used |= {route.candidate for route in routes if route.candidate.mode.per_token}
+    used |= {
+        route.candidate
+        for routes in of_workload.values()
+        for route in routes
+        if route.candidate.mode.per_token
+    }
     purchases = []
     order = {w.name: i for i, w in enumerate(instance.problem.workloads)}
     for k in sorted(used, key=lambda k: (order[k.workload], k.id)):
+        routes = of_workload[k.workload]
         units = solution.units.get(k, (0,) * blocks)
         if any(units) and not is_elastic(instance.problem, k):
             peaks = instance.schedule.demands[k.workload].peak
