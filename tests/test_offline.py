@@ -20,6 +20,11 @@ NETWORK = {
     *("socket", "socketserver", "ssl", "telnetlib", "urllib", "urllib3", "webbrowser", "xmlrpc"),
 }
 HARMLESS = {"urllib.parse"}
+DOWNLOADS = PACKAGE / "inputs" / "imports" / "refresh" / "download.py"
+"""The one module that may open a connection, for `catalog refresh`."""
+
+FOR_DOWNLOADS = {"http.client", "urllib.error", "urllib.request"}
+REFRESH = "milp_planner.inputs.imports.refresh"
 
 REFUSING = """
 import sys
@@ -73,8 +78,43 @@ def imported(path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: p.stem)
 def test_no_module_imports_what_could_connect(path):
-    names = {name for name in imported(path) if name not in HARMLESS}
+    harmless = HARMLESS | (FOR_DOWNLOADS if path == DOWNLOADS else set())
+    names = {name for name in imported(path) if name not in harmless}
     assert not {name for name in names if name.split(".")[0] in NETWORK}
+
+
+def test_only_one_command_reaches_what_can_connect():
+    users = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if path.parent != DOWNLOADS.parent
+        and any(name.startswith(REFRESH) for name in imported(path))
+    }
+    assert users == {"cli/commands/refresh.py"}
+
+
+def test_other_commands_do_not_even_load_it(folder):
+    script = f"{REFUSING}assert not [name for name in sys.modules if name.startswith({REFRESH!r})]"
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(ROOT / "problems" / "quickstart.yaml")],
+        cwd=folder,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_refresh_does_try_and_leaves_nothing_where_it_may_not(folder):
+    script = REFUSING.partition("quickstart =")[0]
+    script += "main(['catalog', 'refresh', '--out', 'new', '--source', 'litellm'])"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.endswith(" was tried\n")
+    assert not [path.name for path in folder.iterdir() if "new" in path.name]
 
 
 def test_no_module_runs_code_from_data():

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from milp_planner.candidates.filters import why_left_out
+from milp_planner.candidates.own_terms import too_dear, under_terms
 from milp_planner.candidates.prices import api_usd_per_request
 from milp_planner.candidates.records import Candidate, CandidateList, RatePoint, TurnedDown
 from milp_planner.candidates.shapes import ReplicaShape, replica_shapes, why_no_shape
@@ -15,7 +16,6 @@ from milp_planner.deadline import checked
 from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement, Offering, TokenPrice
 from milp_planner.inputs.problem.records import (
-    Filter,
     Limits,
     Problem,
     Workload,
@@ -51,7 +51,8 @@ def list_candidates(problem: Problem, schedule: Schedule, catalog: Catalog) -> C
     for w in problem.workloads:
         rates = Rates(catalog, model, problem, w, schedule.demands[w.name])
         sold: list[Offering | TokenPrice] = [*catalog.offerings, *catalog.token_prices]
-        for offering in checked(sold):
+        for listed in checked(sold):
+            offering = under_terms(problem.prices, listed, catalog.read_on)
             if isinstance(offering, TokenPrice) and offering.llm != rates.llm_id:
                 continue
             found = excluded_by(problem.limits, offering) or rates.candidates(offering)
@@ -68,34 +69,14 @@ def model_warnings(candidates: Iterable[Candidate]) -> tuple[str, ...]:
 
 
 def excluded_by(limits: Limits, offering: Offering | TokenPrice) -> str:
-    """Why the limits rule the offering out, or nothing."""
+    """Why the limits rule the offering out, at the price that it has, or nothing."""
     mode = BILLING_MODES[offering.billing]
     allowed = limits.billing.allow
     if not (offering.billing in allowed if allowed else mode.by_default):
         return f"billing {offering.billing} is not in limits.billing.allow"
-    checks: list[tuple[str, Filter, str]] = [
-        ("providers", limits.providers, offering.provider),
-        ("regions", limits.regions, offering.region),
-        ("offerings", limits.offerings, offering.id),
-    ]
-    if isinstance(offering, Offering):
-        checks.append(("gpus", limits.gpus, offering.gpu))
-        if offering.max_units == 0:
-            return "0 units can be had (max_units)"
-    for kind, kept, name in checks:
-        reason = _filtered(kind, kept, name)
-        if reason:
-            return reason
-    return ""
-
-
-def _filtered(kind: str, kept: Filter, name: str) -> str:
-    denied = [p for p in kept.deny if fnmatchcase(name, p)]
-    if denied:
-        return f"{name} is denied by limits.{kind}.deny ({denied[0]})"
-    if kept.allow and not any(fnmatchcase(name, p) for p in kept.allow):
-        return f"{name} is not in limits.{kind}.allow"
-    return ""
+    if getattr(offering, "max_units", None) == 0:
+        return "0 units can be had (max_units)"
+    return why_left_out(limits, offering) or too_dear(limits, offering)
 
 
 @dataclass

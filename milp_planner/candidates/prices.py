@@ -21,17 +21,29 @@ class ReplicaPrice:
 
 
 def cheapest(
-    catalog: Catalog, gpu: str, tensor_parallel: int, provider: str | None = None
+    catalog: Catalog, gpu: str, gpus: int, provider: str | None = None, *, units: int = 1
 ) -> ReplicaPrice | None:
-    """The lowest price without commitment or interruption for a replica; None where none is known.
+    """The lowest price without commitment or interruption for a replica of so many GPUs, over so
+    many joined units; None where none is known.
 
     A unit of more GPUs is shared by its replicas, all of which are taken to be in use.
     """
-    found = [o for o in catalog.offerings if _can_hold(o, gpu, tensor_parallel, provider)]
+    found = [
+        o
+        for o in catalog.offerings
+        if _may_be_rented(o, gpu, provider) and replicas_in(o, gpus, units)
+    ]
     if not found:
         return None
-    best = min(found, key=lambda o: (_usd_per_replica_hour(o, tensor_parallel), o.key))
-    return price_at(best, tensor_parallel)
+    best = min(found, key=lambda o: (_usd_per_replica_hour(o, gpus, units), o.key))
+    return price_at(best, gpus, units)
+
+
+def replicas_in(offering: Offering, gpus: int, units: int = 1) -> int:
+    """Replicas of so many GPUs in a unit; joined units make one of all their GPUs, or none."""
+    if units == 1:
+        return offering.gpus_per_unit // gpus
+    return int(offering.gpus_per_unit * units == gpus)
 
 
 def api_usd_per_request(
@@ -54,21 +66,35 @@ def api_usd_per_request(
     return usd_per_m / TOKENS_PER_MILLION
 
 
-def price_at(offering: Offering, tensor_parallel: int) -> ReplicaPrice:
-    """The price of one replica at an offering: the unit's price ÷ the replicas that it holds."""
+def why_not_in(offering: Offering, gpus: int, units: int = 1) -> str:
+    """Why `replicas_in` is 0, in words."""
+    have = offering.gpus_per_unit * units
+    if units == 1:
+        return f"{offering.id} has {have} GPU{'s' * (have > 1)}, fewer than these {gpus}"
+    return f"{units} joined units of {offering.id} have {have} GPUs, a replica of them these {gpus}"
+
+
+def price_at(offering: Offering, gpus: int, units: int = 1) -> ReplicaPrice:
+    """The price of one replica at an offering that holds it: of all joined units, or the unit's
+    price ÷ the replicas in it."""
     label = f"{offering.id} {offering.billing}"
-    replicas = offering.gpus_per_unit // tensor_parallel
-    if offering.gpus_per_unit > tensor_parallel:
+    if units > 1:
+        label += f", {units} units of {offering.gpus_per_unit} GPUs"
+    elif offering.gpus_per_unit > gpus:
+        replicas = replicas_in(offering, gpus)
         label += f", 1/{replicas} of a unit of {offering.gpus_per_unit} GPUs"
-    return ReplicaPrice(_usd_per_replica_hour(offering, tensor_parallel), label)
+    return ReplicaPrice(_usd_per_replica_hour(offering, gpus, units), label)
 
 
 def offering_named(catalog: Catalog, name: str, billing: str | None = None) -> Offering:
     """The offering of that id, on demand where it is sold in several ways.
 
-    Raises InputError that names the closest ids, or the ways in which it is sold.
+    Raises InputError that names the closest ids, the places, or the ways in which it is sold.
     """
-    found: dict[str, Offering] = {o.billing: o for o in catalog.offerings if o.id == name}
+    ids = catalog.offering_ids.get(name, ())
+    if len(ids) > 1:
+        raise input_error(f"{name} is sold in several places; write one of {', '.join(ids)}")
+    found: dict[str, Offering] = {o.billing: o for o in catalog.offerings if o.id in ids}
     if not found:
         raise _unknown(catalog, name)
     if billing is not None and billing not in found:
@@ -91,15 +117,14 @@ def _containing(ids: set[str], name: str) -> Iterator[str]:
     yield from alike[:3]
 
 
-def _can_hold(o: Offering, gpu: str, tensor_parallel: int, provider: str | None) -> bool:
+def _may_be_rented(o: Offering, gpu: str, provider: str | None) -> bool:
     return (
         o.gpu == gpu
-        and o.gpus_per_unit >= tensor_parallel
         and BILLING_MODES[o.billing].by_default
         and o.max_units != 0
         and provider in (None, o.provider)
     )
 
 
-def _usd_per_replica_hour(o: Offering, tensor_parallel: int) -> float:
-    return o.usd_per_hour / (o.gpus_per_unit // tensor_parallel)
+def _usd_per_replica_hour(o: Offering, gpus: int, units: int) -> float:
+    return o.usd_per_hour * units / replicas_in(o, gpus, units)

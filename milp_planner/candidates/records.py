@@ -175,7 +175,22 @@ def change_key(k: Candidate) -> tuple[str, str, str]:
 
 def is_elastic(problem: Problem, k: Candidate) -> bool:
     """True where the units of `k` may differ from block to block."""
-    return k.mode.elastic or (k.mode.name == "dedicated" and problem.policy.switch_off_dedicated)
+    return k.mode.elastic
+
+
+def rests_when_idle(problem: Problem, k: Candidate) -> bool:
+    """True where units are off, and unpaid, in blocks in which their workload has no load."""
+    on_demand = k.mode.name == "dedicated" and problem.policy.switch_off_dedicated
+    return k.mode.elastic or on_demand
+
+
+def hours_held(instance: PlanningInput, k: Candidate) -> float:
+    """Hours per month that a unit of `k` is paid for where it is on in every block it can be."""
+    blocks = instance.schedule.blocks
+    if not rests_when_idle(instance.problem, k):
+        return sum(block.hours for block in blocks)
+    peaks = instance.schedule.demands[k.workload].peak
+    return sum(block.hours for block, peak in zip(blocks, peaks, strict=True) if peak > 0)
 
 
 @dataclass(frozen=True)

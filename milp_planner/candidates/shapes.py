@@ -75,8 +75,7 @@ def _is_joined_unasked(settings: DeploymentSettings, size: int, g: int) -> bool:
 
 
 def _joined(settings: DeploymentSettings, units: int, size: int, stages: int) -> ReplicaShape:
-    update = {"units_per_replica": units, "pipeline_parallel": stages}
-    return ReplicaShape(size, settings.model_copy(update=update))
+    return ReplicaShape(size, settings.joined(units, stages))
 
 
 def why_no_shape(w: Workload, heads: int | None, gpus_per_unit: int) -> str:

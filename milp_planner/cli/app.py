@@ -16,6 +16,7 @@ from milp_planner.cli.commands.evaluate import evaluate
 from milp_planner.cli.commands.explain import explain
 from milp_planner.cli.commands.import_files import diff, import_catalog, import_problem
 from milp_planner.cli.commands.init import init
+from milp_planner.cli.commands.refresh import refresh
 from milp_planner.cli.commands.schema import schema
 from milp_planner.cli.commands.solve import solve
 from milp_planner.cli.commands.traffic import traffic
@@ -84,4 +85,5 @@ catalog_app.command("show")(show)
 catalog_app.command("check")(check_folder)
 catalog_app.command("diff")(diff)
 catalog_app.command("import")(import_catalog)
+catalog_app.command("refresh")(refresh)
 app.add_typer(catalog_app, name="catalog")

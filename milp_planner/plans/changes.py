@@ -12,8 +12,8 @@ from milp_planner.plans.records import Purchase
 def changes(instance: PlanningInput, purchases: tuple[Purchase, ...]) -> tuple[UnitChange, ...]:
     """One row per offering, billing and workload, of today's fleet or of the plan.
 
-    Units are compared in the workload's busiest block, all replica configurations together;
-    per-token use has no units and is left out. Nothing where nothing runs today.
+    Units of all replica configurations count together, the most that are on at any time; per-token
+    use has no units and is left out. Nothing where nothing runs today.
     """
     current = instance.current_units()
     if not current:
@@ -31,14 +31,16 @@ def changes(instance: PlanningInput, purchases: tuple[Purchase, ...]) -> tuple[U
 def unit_change_of(
     instance: PlanningInput, purchases: Iterable[Purchase]
 ) -> dict[tuple[str, str, str], int]:
-    """Units added (positive) or removed (negative) by (offering, billing, workload)."""
-    planned: dict[tuple[str, str, str], int] = {}
+    """Units added (positive) or removed (negative) by (offering, billing, workload).
+
+    Added are those that are on, in any block, beyond today's; removed those that are on in none.
+    """
+    on: dict[tuple[str, str, str], list[list[int]]] = {}
     for p in purchases:
         if not p.candidate.mode.per_token:
-            key = change_key(p.candidate)
-            busiest = instance.schedule.demands[key[2]].busiest
-            units = p.units_by_block[busiest] * p.candidate.units_joined
-            planned[key] = planned.get(key, 0) + units
+            units = [p.candidate.units_joined * n for n in p.units_by_block]
+            on.setdefault(change_key(p.candidate), []).append(units)
+    planned = {key: max(map(sum, zip(*rows, strict=True))) for key, rows in on.items()}
     current = instance.current_units()
     keys = sorted(planned.keys() | current.keys())
     return {key: planned.get(key, 0) - current.get(key, 0) for key in keys}

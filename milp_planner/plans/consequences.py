@@ -21,7 +21,7 @@ class UnitChange:
     """Units running today."""
 
     planned: int
-    """Units of the plan in the workload's busiest block."""
+    """Units of the plan: the most that are on in any block."""
 
     @property
     def keep(self) -> int:

@@ -301,6 +301,9 @@ def _provenance_dict(plan: Plan) -> dict[str, Any]:
             "version": origin.catalog_version,
             "sha256": origin.catalog_sha256,
             "overrides": origin.overrides,
+            "rows_added": origin.overlaid.added,
+            "rows_replaced": origin.overlaid.replaced,
+            "rows_retired": origin.overlaid.retired,
         },
         "problem_sha256": origin.problem_sha256,
         "oldest_price": origin.oldest_price or None,
@@ -321,6 +324,12 @@ def _highest(values: Iterable[float | None]) -> float | None:
 
 def _usd_per_unit_hour(p: Purchase) -> float | None:
     return None if p.candidate.mode.per_token else p.candidate.usd_per_hour
+
+
+def _list_usd_per_unit_hour(p: Purchase) -> float | None:
+    """What the catalog lists, where the problem's own terms changed it; None where they did not."""
+    listed: float | None = getattr(p.candidate.offering, "list_usd_per_hour", None)
+    return None if listed is None else listed * p.candidate.units_joined
 
 
 def _usd_per_gpu_hour(p: Purchase) -> float | None:
@@ -346,6 +355,7 @@ PURCHASE_COLUMNS: dict[str, Callable[[Purchase], Any]] = {
     "deployment": lambda p: p.candidate.deployment,
     "usd_per_gpu_hour": _usd_per_gpu_hour,
     "usd_per_unit_hour": _usd_per_unit_hour,
+    "list_usd_per_unit_hour": _list_usd_per_unit_hour,
     "unit_hours_per_month": lambda p: p.unit_hours,
     "cash_usd_per_month": lambda p: p.cash_usd_per_month,
     "commitment_usd": lambda p: p.commitment_usd,

@@ -24,6 +24,7 @@ from typing import Any
 
 from milp_planner.candidates.records import Candidate, RatePoint
 from milp_planner.errors import InputError, input_error
+from milp_planner.inputs.catalog.overlaid.counts import OverlayCounts
 from milp_planner.inputs.catalog.records import COUNT_ASSUMED, Offering, TokenPrice
 from milp_planner.inputs.reading.validation import validate_python
 from milp_planner.plans.consequences import DocumentParts, Loss, ResilienceCost, UnitChange
@@ -275,6 +276,7 @@ def _offering(part: PurchasePart, path: str) -> Offering | TokenPrice:
         "gpu": part.gpu,
         "gpus_per_unit": part.gpus_per_unit // part.units_joined,
         "usd_per_hour": _per_unit(part.usd_per_unit_hour, part.units_joined),
+        "list_usd_per_hour": _per_unit(part.list_usd_per_unit_hour, part.units_joined),
         "count_assumed": is_assumed,
         "source": part.price_source,
         "as_of": part.price_as_of,
@@ -364,6 +366,9 @@ def _provenance(part: ProvenancePart) -> Provenance:
         catalog_version=part.catalog.version,
         catalog_sha256=part.catalog.sha256,
         overrides=part.catalog.overrides,
+        overlaid=OverlayCounts(
+            part.catalog.rows_added, part.catalog.rows_replaced, part.catalog.rows_retired
+        ),
         problem_sha256=part.problem_sha256,
         oldest_price=part.oldest_price or "",
         seed=part.seed,

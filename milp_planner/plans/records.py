@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from milp_planner.candidates.records import Candidate, TurnedDown
 from milp_planner.errors import argument_error
+from milp_planner.inputs.catalog.overlaid.counts import UNTOUCHED, OverlayCounts
 from milp_planner.plans.consequences import DocumentParts, Loss, ResilienceCost, UnitChange
 from milp_planner.plans.diagnosis import Diagnosis
 from milp_planner.plans.plain import plain_data
@@ -242,6 +243,8 @@ class Provenance:
     catalog_version: str
     catalog_sha256: str
     overrides: int
+    """Rows of the catalog that overlays added or replaced."""
+
     problem_sha256: str
     oldest_price: str
     """ISO date of the oldest price used; '' when nothing is bought."""
@@ -249,6 +252,8 @@ class Provenance:
     seed: int
     time_limit_s: float
     gap_asked: float
+    overlaid: OverlayCounts = UNTOUCHED
+    """The overrides apart, and the rows that overlays took away."""
 
 
 @dataclass(frozen=True, repr=False)

@@ -77,6 +77,7 @@ class PurchasePart(Part):
     deployment: str = ""
     usd_per_gpu_hour: float | None
     usd_per_unit_hour: float | None
+    list_usd_per_unit_hour: float | None = None
     unit_hours_per_month: float
     cash_usd_per_month: float
     commitment_usd: float
@@ -280,6 +281,9 @@ class CatalogPart(Part):
     version: str
     sha256: str
     overrides: int
+    rows_added: int = Field(default=0, ge=0)
+    rows_replaced: int = Field(default=0, ge=0)
+    rows_retired: int = Field(default=0, ge=0)
 
 
 class ProvenancePart(Part):

@@ -8,14 +8,16 @@ from numbers import Integral, Real
 from typing import Any
 
 from milp_planner.candidates.builder import excluded_by, list_candidates
-from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.candidates.filters import sold_in
+from milp_planner.candidates.own_terms import under_terms
+from milp_planner.candidates.records import Candidate, PlanningInput, rests_when_idle
 from milp_planner.errors import Fault, InputError, argument_error, input_error, nearest
 from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
 from milp_planner.inputs.problem.records import BillingLimits, Problem
 from milp_planner.inputs.reading.arguments import check_text
 from milp_planner.inputs.reading.field_types import MOST_UNITS
 from milp_planner.milp.presolve.routing import balanced
-from milp_planner.milp.program.families import rules_of
+from milp_planner.milp.program.families import needs_routes, rules_of
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.plans.records import Plan, Provenance, WorkloadPlan
 from milp_planner.plans.solution import FleetSolution
@@ -116,8 +118,8 @@ def evaluate(
 
     Returns an Evaluation: the plan with costs in USD per month, and every limit that it breaks.
     Each unit runs the replica configuration with the largest capacity. Load goes to units in
-    proportion to capacity, with several request classes so that the hottest offering is as cool as
-    can be.
+    proportion to capacity; with several request classes, or a limit on the share that somebody may
+    serve, so that the limit is kept where it can be and the hottest offering is as cool as can be.
 
     Raises InputError for names unknown, for amounts that cannot be and for offerings that cannot
     serve their workload; ArgumentError for values of another type.
@@ -179,9 +181,9 @@ def _resolved(
 ) -> Iterator[tuple[tuple[str, Row], Units]]:
     """((workload, catalog row), units) of every entry; raises InputError for all that is wrong."""
     sold: dict[str, list[Row]] = {}
-    rows: list[Row] = [*catalog.offerings, *catalog.token_prices]
-    for row in rows:
-        sold.setdefault(row.id, []).append(row)
+    for row in sold_in(catalog):
+        for known in row.ids:
+            sold.setdefault(known, []).append(row)
     faults: list[Fault] = []
     found: dict[tuple[str, Row], str] = {}
     if not isinstance(fleet, Mapping):
@@ -223,7 +225,15 @@ def _workload_and_row(
 
 
 def _with_billing(rows: Sequence[Row], offering: str, billing: str) -> Row:
-    """The row of that billing; without one, the only row or the dedicated one."""
+    """The row of that billing; without one, the only row or the dedicated one.
+
+    An id that a source has for what is sold in several places stands for none of them.
+    """
+    places = {row.id for row in rows}
+    if len(places) > 1 and offering not in places:
+        known = ", ".join(sorted(places))
+        raise input_error(f"fleet: {offering!r} is sold in several places; write one of {known}")
+    rows = [row for row in rows if row.id == offering] or rows
     billings = {row.billing: row for row in rows}
     wanted = billing or ("dedicated" if len(rows) > 1 else rows[0].billing)
     if wanted not in billings:
@@ -264,7 +274,8 @@ def _with_candidates(instance: PlanningInput, rows: Sequence[Row]) -> PlanningIn
         kind: getattr(limits, kind).model_copy(update=everything)
         for kind in ("providers", "regions", "gpus", "offerings")
     }
-    freed = limits.model_copy(update={**filters, "billing": ALL_BILLINGS})
+    uncapped = {"billing": ALL_BILLINGS, "max_usd_per_gpu_hour": None}
+    freed = limits.model_copy(update={**filters, **uncapped})
     offerings = {row.key: row for row in rows if isinstance(row, Offering)}
     sold = replace(
         instance.catalog,
@@ -322,7 +333,8 @@ def _counts(instance: PlanningInput, k: Candidate, amount: Units) -> tuple[int, 
     """Units of the offering by block."""
     peaks = instance.schedule.demands[k.workload].peak
     if isinstance(amount, int | float):
-        return tuple(int(amount) if peak or not k.mode.elastic else 0 for peak in peaks)
+        rests = rests_when_idle(instance.problem, k)
+        return tuple(int(amount) if peak or not rests else 0 for peak in peaks)
     if len(amount) != len(peaks):
         raise input_error(
             f"fleet: {k.offering.id}: {len(amount)} numbers of units for {len(peaks)} blocks "
@@ -337,6 +349,7 @@ def _routed(
     """Shares of every class: the per-token ones as given, the rest by capacity for the class."""
     shares: dict[tuple[Candidate, int, int], float] = {}
     shortfalls: dict[tuple[str, int, int], float] = {}
+    is_routed = needs_routes(instance.problem)
     for name, demand in instance.schedule.demands.items():
         fixed = {k: share for k, share in tokens.items() if k.workload == name and share}
         rest = 1 - sum(fixed.values())
@@ -348,7 +361,7 @@ def _routed(
                 held = _capacity_for(solution, name, q, t)
                 if not held and rest > 0:
                     shortfalls[name, q, t] = rest
-                if len(demand.classes) > 1:
+                if len(demand.classes) > 1 or is_routed:
                     total = sum(held.values())
                     shares |= {(k, q, t): rest * rate / total for k, rate in held.items()}
     return replace(solution, shares=shares, shortfalls=shortfalls)
@@ -378,7 +391,8 @@ def _breaches(instance: PlanningInput, plan: Plan) -> Iterator[Breach]:
 
 def _as_sold(instance: PlanningInput, row: Row) -> Row:
     sold: Sequence[Row] = (*instance.catalog.offerings, *instance.catalog.token_prices)
-    return next(r for r in sold if r.key == row.key)
+    listed = next(r for r in sold if r.key == row.key)
+    return under_terms(instance.problem.prices, listed, instance.catalog.read_on)
 
 
 def _provenance(instance: PlanningInput) -> Provenance:

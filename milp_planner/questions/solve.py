@@ -375,6 +375,7 @@ def _provenance(problem: Problem, catalog: Catalog, settings: Settings) -> Prove
         catalog_version=catalog.version,
         catalog_sha256=catalog.sha256,
         overrides=catalog.overrides,
+        overlaid=catalog.overlaid,
         problem_sha256=problem_sha256(problem),
         oldest_price="",
         seed=settings.seed,

@@ -146,7 +146,7 @@ def trust_in(
 def _widenings(llm: Llm, gpu: Gpu, tensor_parallel: int, input_tokens: float) -> Iterator[Widening]:
     if gpu.vendor != "nvidia":
         yield OTHER_VENDOR
-    if tensor_parallel > 1 and gpu.interconnect == "pcie":
+    if tensor_parallel > 1 and gpu.is_on_pcie:
         yield OVER_PCIE
     if (llm.parameters_b or SMALL_LLM_B) < SMALL_LLM_B:
         yield SMALL_LLM

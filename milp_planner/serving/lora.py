@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from milp_planner.inputs.catalog.layer_parts import feed_forward_layers, mixing_layers
 from milp_planner.inputs.catalog.records import Llm
 from milp_planner.inputs.catalog.tensor_groups import is_moe
 from milp_planner.inputs.problem.deployment import Lora
@@ -21,7 +22,6 @@ def lora_bytes(llm: Llm, lora: Lora | None) -> float:
     width = llm.head_dim or (hidden // heads if heads else 0)
     query, keys = heads * width, kv_heads * width
     attention = 2 * (hidden + query) + 2 * (hidden + keys)
-    layers = llm.layers or 0
-    dense_layers = layers - (llm.moe_layers if is_moe(llm) else 0)
-    elements = layers * attention + dense_layers * 3 * (hidden + llm.ffn_size)
+    dense_layers = feed_forward_layers(llm) - (llm.moe_layers if is_moe(llm) else 0)
+    elements = mixing_layers(llm) * attention + dense_layers * 3 * (hidden + llm.ffn_size)
     return float(lora.adapters * lora.rank * elements) * BF16_BYTES

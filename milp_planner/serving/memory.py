@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil, floor
 
+from milp_planner.inputs.catalog.layer_parts import full_attention_layers
 from milp_planner.inputs.catalog.records import Gpu, Llm
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.serving.engines import reserve_gib, sequence_limit
@@ -127,7 +128,7 @@ def kv_bytes_per_token(llm: Llm, kv_precision: str = KV_PRECISION) -> float:
     scale = KV_BYTES[kv_precision] / BF16_BYTES
     if llm.kv_bytes_per_token_bf16:
         return llm.kv_bytes_per_token_bf16 * scale
-    return _full_attention_layers(llm) * _kv_bytes_per_layer(llm) * scale
+    return full_attention_layers(llm) * _kv_bytes_per_layer(llm) * scale
 
 
 def kv_bytes_windowed_per_token(llm: Llm, kv_precision: str = KV_PRECISION) -> float:
@@ -191,12 +192,6 @@ def linear_state_bytes(llm: Llm) -> float:
 def is_mla(llm: Llm) -> bool:
     """Whether attention keeps one compressed cache for all heads."""
     return llm.attention.upper().startswith("MLA")
-
-
-def _full_attention_layers(llm: Llm) -> int:
-    if llm.full_attention_layers:
-        return llm.full_attention_layers
-    return (llm.layers or 0) - llm.windowed_layers - llm.linear_layers
 
 
 def _kv_bytes_per_layer(llm: Llm) -> float:

@@ -24,6 +24,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+from milp_planner.inputs.catalog.layer_parts import (
+    feed_forward_layers,
+    full_attention_layers,
+    layer_parts,
+    mixing_layers,
+)
 from milp_planner.inputs.catalog.records import Gpu, Llm
 from milp_planner.inputs.catalog.tensor_groups import is_moe
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
@@ -34,8 +40,6 @@ from milp_planner.serving.gpu_formats import (
     unpacked_share,
 )
 from milp_planner.serving.links import (
-    ALL_REDUCES_PER_LAYER,
-    LINK_EFFICIENCY,
     Network,
     link_of,
     network_of,
@@ -61,7 +65,7 @@ AMD_BANDWIDTH_SHARE = 0.85
 ATTENTION_OVERHEAD_S = 30e-6
 ATTENTION_OVERHEAD_MLA_S = 60e-6  # twice the projections
 FFN_OVERHEAD_S = 20e-6
-PREFILL_OVERHEAD_S = 50e-6  # per layer, once per pass
+PREFILL_OVERHEAD_S = 50e-6  # per layer of two parts, once per pass
 PREFILL_PASS_TOKENS = 8192  # prompts of static batches and endless queues share a pass
 SEQUENCE_OVERHEAD_S = 20e-6  # sampling and scheduling, per sequence and step
 
@@ -348,40 +352,41 @@ def attention_flops(llm: Llm, tokens: float) -> float:
     else:
         width = 2 * head_dim(llm)
     window = min(tokens, llm.window_tokens or tokens)
-    full = (llm.layers or 0) - llm.windowed_layers - llm.linear_layers
-    pairs = full * tokens**2 / 2 + llm.windowed_layers * (tokens * window - window**2 / 2)
+    pairs = full_attention_layers(llm) * tokens**2 / 2
+    pairs += llm.windowed_layers * (tokens * window - window**2 / 2)
     return 2 * (llm.attention_heads or 0) * width * pairs
 
 
 def _overhead_s(llm: Llm, gpu: Gpu, precision: str, tp: int, tier: TierTimes) -> float:
     """Time per step that neither bytes nor operations explain   [s].
 
-    κ·(a·L + f·(L − L_moe) + m·L_moe) + (tp > 1)·2·L·t_ar, with a, f and m the overheads of
-    attention, of a dense feed-forward part and of one with experts, κ the tier's factor and t_ar
-    that of a small all-reduce.
+    κ·(a·L_mix + f·(L_ff − L_moe) + m·L_moe) + (tp > 1)·(L_mix + L_ff)·t_ar, with a, f and m the
+    overheads of attention, of a dense feed-forward part and of one with experts, κ the tier's
+    factor and t_ar that of a small all-reduce. In most LLMs every layer mixes tokens and has a
+    feed-forward part, L_mix = L_ff = L.
     """
-    layers = llm.layers or 0
     moe = llm.moe_layers if is_moe(llm) else 0
     attention = ATTENTION_OVERHEAD_MLA_S if is_mla(llm) else ATTENTION_OVERHEAD_S
-    kernels = attention * layers + FFN_OVERHEAD_S * (layers - moe)
+    kernels = attention * mixing_layers(llm) + FFN_OVERHEAD_S * (feed_forward_layers(llm) - moe)
     kernels += moe_overhead_s(gpu, precision) * moe
     kernels *= tier.kernels
     if tp == 1:
         return kernels
     latency = link_of(gpu).all_reduce_s * tier.all_reduce
-    return kernels + ALL_REDUCES_PER_LAYER * layers * latency
+    return kernels + layer_parts(llm) * latency
 
 
 def _all_reduce_s_per_token(llm: Llm, gpu: Gpu, tp: int, network: Network) -> float:
     """Volume of all all-reduces of one token: 2·L·d·2 bytes, sent 2·(g − 1)/g times   [s].
 
-    g the GPUs of a stage that are in one unit, tp of them unless units are joined; what is then
-    sent between units comes on top.
+    One after each mixer and each feed-forward part, 2·L where a layer has both; g the GPUs of a
+    stage that are in one unit, tp of them unless units are joined; what is then sent between units
+    comes on top.
     """
     inside = tp // network.units
-    volume = ALL_REDUCES_PER_LAYER * (llm.layers or 0) * (llm.hidden_size or 0) * BF16_BYTES
+    volume = layer_parts(llm) * (llm.hidden_size or 0) * BF16_BYTES
     sent = volume * 2 * (inside - 1) / inside  # ring all-reduce: reduce-scatter, then all-gather
-    within = sent / (link_of(gpu).bytes_per_second * LINK_EFFICIENCY)
+    within = sent / link_of(gpu).attained_bytes_per_second
     return within + network.all_reduce_s(volume / inside)
 
 
@@ -413,7 +418,7 @@ def _prefill_s(
     sent_s = _all_reduce_s_per_token(llm, gpu, tp, network) + network.hops_s(llm)
     reduce_s = (tokens - cached) * sent_s
     passes = min(1.0, (tokens - cached) / PREFILL_PASS_TOKENS) if shared else 1.0
-    launches = PREFILL_OVERHEAD_S * tier.kernels * (llm.layers or 0) * passes
+    launches = PREFILL_OVERHEAD_S * tier.kernels * layer_parts(llm) / 2 * passes
     return linear_s + attention_s + reduce_s + launches
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from milp_planner.inputs.catalog.layer_parts import feed_forward_layers
 from milp_planner.inputs.catalog.records import Llm
 from milp_planner.inputs.catalog.tensor_groups import is_moe
 from milp_planner.inputs.problem.deployment import DeploymentSettings
@@ -52,13 +53,12 @@ def _blocks(llm: Llm, precision: str, tp: int, settings: DeploymentSettings) -> 
 
 
 def _split_widths(llm: Llm, settings: DeploymentSettings) -> Iterator[tuple[str, int]]:
-    layers = llm.layers or 0
     if is_moe(llm):
         if not settings.expert_parallel:
             yield EXPERTS, llm.moe_ffn_size
         if llm.shared_expert_ffn:
             yield "shared experts", llm.shared_expert_ffn
-    if llm.ffn_size and (not is_moe(llm) or layers > llm.moe_layers):
+    if llm.ffn_size and (not is_moe(llm) or feed_forward_layers(llm) > llm.moe_layers):
         yield "feed-forward parts", llm.ffn_size
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic
+from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic, rests_when_idle
 from milp_planner.inputs.problem.policies import is_strict, utilization_limit
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.milp.program.costs.terms import PENALTIES
+from milp_planner.milp.program.families import needs_routes
 from milp_planner.milp.program.language.cost import Usage
 from milp_planner.plans.changes import changes
 from milp_planner.plans.losses import worst_losses
@@ -105,7 +106,7 @@ def _range_warnings(purchases: Sequence[Purchase]) -> Sequence[Said]:
 
 
 def _routes(instance: PlanningInput, solution: FleetSolution, workload: str) -> list[Route]:
-    """Who serves which share; with one class, units share the load in proportion to capacity."""
+    """Who serves which share; one class that is not routed goes to units by their capacity."""
     demand = instance.schedule.demands[workload]
     chosen: dict[tuple[int, int], dict[Candidate, float]] = {}
     for (k, q, t), share in solution.shares.items():
@@ -118,7 +119,8 @@ def _routes(instance: PlanningInput, solution: FleetSolution, workload: str) -> 
         for q, request_class in enumerate(demand.classes):
             shares = chosen.get((q, t), {})
             short = solution.shortfalls.get((workload, q, t), 0.0)
-            if len(demand.classes) == 1:
+            is_routed = any(not k.mode.per_token for k in shares)
+            if len(demand.classes) == 1 and not is_routed:
                 shares |= _by_capacity(solution, workload, t, 1 - short - sum(shares.values()))
             shares = _normalised(shares, 1 - short)
             rate = request_class.share * demand.peak[t]
@@ -162,7 +164,9 @@ def _purchases(
     for k in sorted(used, key=lambda k: (order[k.workload], k.id)):
         units = solution.units.get(k, (0,) * blocks)
         if any(units) and not is_elastic(instance.problem, k):
-            units = (max(units),) * blocks
+            peaks = instance.schedule.demands[k.workload].peak
+            rests = rests_when_idle(instance.problem, k)
+            units = tuple(max(units) if peak > 0 or not rests else 0 for peak in peaks)
         purchase = Purchase(k, units, tuple(b.hours for b in instance.schedule.blocks), 0.0)
         purchases.append(
             Purchase(
@@ -217,7 +221,9 @@ def _workload_plan(
     utilization = _utilization(instance, mine, routes)
     if not exact:
         utilization = _on_edge(utilization, _edges(instance, workload))
-    capacity = _capacity(demand, instance.schedule.blocks[demand.busiest].name, mine, routes)
+    block = instance.schedule.blocks[demand.busiest].name
+    is_routed = len(demand.classes) > 1 or needs_routes(instance.problem)
+    capacity = _capacity(demand, block, mine, routes) if is_routed else _held(demand, mine)
     points = [point for p in mine for point in p.candidate.serving_points]
     tpots = [point.tpot_s for point in points if point.tpot_s is not None]
     ttfts = [point.ttft_s for point in points if point.ttft_s is not None]
@@ -254,15 +260,17 @@ def _workload_plan(
     )
 
 
+def _held(demand: Demand, purchases: Sequence[Purchase]) -> float:
+    """What units carry in the busiest block at 100 %, where the load is theirs in proportion."""
+    return sum(
+        p.candidate.mix_requests_per_second * p.units_by_block[demand.busiest] for p in purchases
+    )
+
+
 def _capacity(
     demand: Demand, block: str, purchases: Sequence[Purchase], routes: Sequence[Route]
 ) -> float:
-    """What units carry in the busiest block at 100 %; several classes routed as they are."""
-    if len(demand.classes) == 1:
-        return sum(
-            p.candidate.mix_requests_per_second * p.units_by_block[demand.busiest]
-            for p in purchases
-        )
+    """What units carry in the busiest block at 100 %, everything routed as it is."""
     units = {p.candidate: p.units_by_block[demand.busiest] for p in purchases}
     busy, served = dict.fromkeys(units, 0.0), 0.0
     for r in routes:

@@ -21,7 +21,7 @@ from milp_planner.milp.presolve.lazy_rows import (
     quotas_broken_by_values,
     relaxed_values,
 )
-from milp_planner.milp.program.families import rules_of
+from milp_planner.milp.program.families import needs_routes, rules_of
 from milp_planner.milp.program.limits.quotas import broken_quotas, user_quotas, with_quotas
 from milp_planner.milp.program.model import FleetModel, build_model
 from milp_planner.plans.records import EngineReport, Plan, Proof, Status, exceeds
@@ -161,7 +161,7 @@ def _parts(stage: _Stage) -> Iterator[PlanningInput]:
         group = only_workloads(stage.instance, names, stage.kept)
         model = build_model(group, group.candidates.candidates)
         apart = independent(model, lambda _, t: t)
-        # units added to today's fleet are counted in the busiest block of all, not of a part
+        # units added to today's fleet are counted over all blocks, not over those of a part
         counts_changes = bool(model.fleet.added or model.fleet.removed)
         if len(model.columns) <= LARGE_GROUP or len(apart) == 1 or counts_changes:
             yield group
@@ -188,6 +188,7 @@ def _solution_of(instance: PlanningInput, plans: Sequence[Plan]) -> FleetSolutio
     """The fleets of several plans as one."""
     units: dict[Candidate, list[int]] = {}
     shares: dict[tuple[Candidate, int, int], float] = {}
+    is_routed = needs_routes(instance.problem)
     for plan in plans:
         at = [instance.schedule.blocks.index(block) for block in plan.blocks]
         for p in plan.purchases:
@@ -197,7 +198,7 @@ def _solution_of(instance: PlanningInput, plans: Sequence[Plan]) -> FleetSolutio
                     on[t] = count
         for route in plan.routes:
             classes = instance.schedule.demands[route.candidate.workload].classes
-            if route.candidate.mode.per_token or len(classes) > 1:
+            if route.candidate.mode.per_token or len(classes) > 1 or is_routed:
                 q, t = (
                     classes.index(route.request_class),
                     instance.schedule.blocks.index(route.block),

@@ -10,7 +10,7 @@ from milp_planner.candidates.builder import list_candidates, raw_rows
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.catalog.checks import unknown_gpu
-from milp_planner.inputs.catalog.names import did_you_mean_llm
+from milp_planner.inputs.catalog.identity.names import did_you_mean_llm
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.load import located
 from milp_planner.inputs.problem.policy import Penalties
@@ -66,6 +66,7 @@ def listing_key(problem: Problem) -> tuple[Any, ...]:
         problem.policy.model_copy(update={"preset": None, "penalties": Penalties()}),
         (limits.providers.allow, limits.providers.deny),
         *(limits.regions, limits.gpus, limits.offerings, limits.billing),
+        *(limits.max_usd_per_gpu_hour, problem.prices),
     )
 
 

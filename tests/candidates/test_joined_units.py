@@ -18,6 +18,7 @@ from milp_planner.plans.records import Plan, Status
 from milp_planner.questions.evaluate import evaluate
 from milp_planner.questions.solve import solve
 from milp_planner.serving.memory import fit
+from milp_planner.serving.operating_point import OperatingPoint
 from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.serving.roofline import Roofline, roofline
 from milp_planner.solving.prepare import prepare
@@ -180,4 +181,43 @@ def test_an_assumed_network_is_told_and_widens_the_estimate() -> None:
     stated = ACROSS.model_copy(update={"gb_per_s_between_units": 50.0})
     told = model.operating_point(*replica, settings=stated)
     assert told.requests_per_second == assumed.requests_per_second
-    assert not any("assumed" in w for w in told.warnings)
+    assert not any(said in w for w in told.warnings)
+
+
+def test_a_diagnosis_joins_as_few_units_as_hold_what_none_does_alone() -> None:
+    # 111.8 GiB on each of 2 boxes, 72 usable; 55.9 on each of 4
+    plan = solve(problem({}), pairs())
+    assert plan.diagnosis is not None
+    path = "workloads.chat.deployment.units_per_replica"
+    change = next(c for c in plan.diagnosis.changes if c.path == path)
+    assert (change.now, change.patch) == ("1 unit", {path: 2})
+    assert (change.text, change.too_little) == ("join 2 units to one replica", None)
+    assert change.proven
+    joined = solve(problem(), pairs())
+    assert change.cash_usd_per_month == joined.cash_usd_per_month
+    # 240 B parameters, 447 GiB: 111.8 on each of 4 boxes, 74.5 of 6 in 3 units; 55.9 of 8 in 4
+    twice = catalog(llms=[toy(id="big", parameters_b=240.0)], offerings=[rent(5, gpus_per_unit=2)])
+    diagnosis = solve(problem({}), twice).diagnosis
+    assert diagnosis is not None
+    change = next(c for c in diagnosis.changes if c.path == path)
+    assert (change.patch, change.too_little) == ({path: 4}, {path: 3})
+
+
+def test_no_diagnosis_joins_units_for_what_is_slow_or_joined_already() -> None:
+    slow = problem({}).changed({"workloads.chat.latency.tpot": "1ms"})
+    known = catalog(llms=[toy(id="big")], offerings=[rent(5, gpus_per_unit=2)])
+    for asked, on in ((slow, known), (problem({"units_per_replica": 1}), pairs())):
+        diagnosis = solve(asked, on).diagnosis
+        assert diagnosis is not None
+        assert "deployment" not in " ".join(change.path for change in diagnosis.changes)
+
+
+def test_what_is_assumed_of_joined_units_is_said() -> None:
+    known = pairs()
+    stated = ACROSS.model_copy(update={"gb_per_s_between_units": 25.0})
+    for settings, network in ((ACROSS, True), (stated, False)):
+        replica = BIG, known.gpus["box"], "bf16", 4, 800, 200
+        found = ServingModel(known).operating_point(*replica, settings=settings)
+        said = " ".join(found.warnings) if isinstance(found, OperatingPoint) else ""
+        assert "30 µs a message between joined units and 0.25 of spread are assumed" in said
+        assert ("GB/s per GPU between joined units of box are assumed" in said) == network

@@ -57,10 +57,11 @@ def test_a_gpu_serves_the_classes_it_can() -> None:
 
 
 def test_a_share_limit_counts_what_a_partly_able_gpu_serves() -> None:
-    # A cheap one holds 8 requests/s, an able one 1 / (0.8/10 + 0.2/2) = 5.6. One of each gives acme
-    # 59 %, one and two give bolt 58 %; two and three 51 %.
-    assert units(partly_able(providers={"max_share": 0.6})) == {"able": 1, "cheap": 1}
-    assert units(partly_able(providers={"max_share": 0.55})) == {"able": 3, "cheap": 2}
+    # The 2 long requests/s are bolt's and fill an able one. Up to 80 % for acme are all 8 short;
+    # 60 % leave bolt 2 of them and 55 % 2.5, which with the long ones are 1.2 and 1.25 able ones.
+    assert units(partly_able(providers={"max_share": 0.8})) == {"able": 1, "cheap": 1}
+    assert units(partly_able(providers={"max_share": 0.6})) == {"able": 2, "cheap": 1}
+    assert units(partly_able(providers={"max_share": 0.55})) == {"able": 2, "cheap": 1}
 
 
 def test_a_partly_able_gpu_does_not_count_when_the_rest_must_survive() -> None:

@@ -102,3 +102,27 @@ def test_two_catalogs_are_told_apart(run):
     assert code == 0
     assert {row["key"] for row in json.loads(out)["added"]} >= {"llama_70b", "a100-80gb"}
     assert run("catalog", "diff", "market", "market") == (0, "the catalogs are the same\n", "")
+
+
+def test_a_list_may_be_anothers_and_keep_what_it_does_not_name(run, folder):
+    (folder / "list.csv").write_text(SKYPILOT)
+    asked = ("catalog", "import", "skypilot", "list.csv", "--as-of", "2026-08-20")
+    code, out, _ = run(*asked, "--provider", "aws", "--keep", "--verbose", "--out", "x")
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[1:4] == [
+        "  1  GPU not in the catalog:",
+        "       list.csv:3 odd.large: Foo",
+        "  prices of 2026-08-20 (as asked)",
+    ]
+    assert lines[4].startswith("  aws dedicated: 0 new, 1 replaced, ")
+    assert "kept though the list does not name them (aws/" in lines[4]
+
+
+def test_options_of_price_lists_are_for_price_lists(run, folder):
+    (folder / "config.json").write_text(json.dumps(HF_CONFIG))
+    asked = ("catalog", "import", "hf", "config.json", "--hf-id", "a/b", "--out", "x", "--keep")
+    assert run(*asked)[::2] == (2, "--keep: is for price lists, and this is hf\n")
+    (folder / "prices.json").write_text("{}")
+    asked = ("catalog", "import", "litellm", "prices.json", "--out", "x", "--provider", "aws")
+    assert run(*asked)[2] == "--provider: is for lists of GPUs; litellm names its providers\n"

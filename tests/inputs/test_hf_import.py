@@ -19,7 +19,7 @@ from milp_planner.inputs.imports.hf.row import facts_of, llm_row
 from milp_planner.serving.memory import kv_bytes_per_token, linear_state_bytes
 from milp_planner.serving.weights import checkpoint_bytes, weight_groups
 
-CONFIGS = Path(__file__).resolve().parents[2] / "shared" / "data" / "llms" / "configs"
+CONFIGS = Path(__file__).resolve().parents[3] / "shared" / "data" / "llms" / "configs"
 needs_configs = pytest.mark.skipif(not CONFIGS.is_dir(), reason="the published configs are absent")
 
 BASE = {

@@ -232,6 +232,31 @@ def test_gpus_and_llms_are_those_of_the_collected_facts(market: Catalog) -> None
         assert llm.layers == int(fact["layers"])
 
 
+@needs_data
+def test_endless_queues_are_taken_slow_or_fast(market: Catalog) -> None:
+    """With only the best replica of a GPU its rows would stand beside estimates of another."""
+    taken = {
+        (row.llm, row.gpu, row.precision, row.tensor_parallel, row.input_tokens, row.output_tokens)
+        for row in market.measurements
+        if row.regime == "offline_max"
+    }
+    with (DATA / "throughput/measured_throughput.csv").open(newline="", encoding="utf-8") as rows:
+        stated = [
+            row
+            for row in csv.DictReader(rows)
+            if row["set"] in ("trtllm_v0.17", "trtllm_devguide")
+            and re.fullmatch(r"TP\d+(,PP1)?", row["parallelism"])
+            and (row["quality"], "label" in row["precision"]) == ("ok", False)
+        ]
+    assert len(stated) > 300
+    for row in stated:
+        precision = row["precision"]
+        if precision == "fp4":
+            precision = "mxfp4" if "gpt-oss" in row["model"] else "nvfp4"
+        replica = row["model"], row["gpu"].lower(), precision, int(row["parallelism"][2])
+        assert (*replica, float(row["input_tokens"]), float(row["output_tokens"])) in taken
+
+
 def test_every_gpu_has_what_an_estimate_needs(market: Catalog) -> None:
     for gpu in market.gpus.values():
         assert gpu.memory_gib, gpu.id

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from milp_planner import load_problem, solve
+from milp_planner import evaluate, load_problem, solve
 from milp_planner.reporting.formats import FORMATS
 from tests.support.builders import catalog, offering, problem, raw, token_price, workload
 from tests.support.examples import tries
@@ -117,6 +117,27 @@ def test_dedicated_units_stop_in_idle_hours_where_the_user_lets_them(stops, usd,
     assert bought(plan) == {"dedicated": units}
     assert plan.cash_usd_per_month == pytest.approx(usd)
     assert plan.billing_idle_usd == pytest.approx(idle_usd)
+
+
+def test_dedicated_units_do_not_follow_the_load_of_blocks_that_have_some():
+    # 8 requests/s for 240 hours, 2 for 240, none for 240: four boxes for the first are on in the
+    # second, too, 480 hours in all. By the hour they would be 4 x 240 + 1 x 240.
+    day = [8] * 8 + [2] * 8 + [0] * 8
+    question = asked(day, policy={"switch_off_dedicated": True})
+    plan = solve(question, rented({"dedicated": 1.0}))
+    assert bought(plan) == {"dedicated": (4, 4, 0)}
+    assert plan.cash_usd_per_month == pytest.approx(4 * 480)
+    by_hand = evaluate(question, {"acme/box/eu-1": [4, 1, 1]}, rented({"dedicated": 1.0}))
+    assert by_hand.plan.purchases[0].units_by_block == (4, 4, 0)
+
+
+def test_a_unit_that_rests_and_one_that_does_not_stand_in_for_each_other_by_their_hours():
+    # One box for 240 hours of load: $240 at $1 an hour on demand, $252 reserved at $0.35.
+    question = asked([0] * 8 + [2] * 8 + [0] * 8, policy={"switch_off_dedicated": True})
+    for reserved, chosen, usd in ((0.35, "dedicated", 240), (0.3, "reserved_1y", 216)):
+        plan = solve(question, rented({"dedicated": 1.0, "reserved_1y": reserved}))
+        assert list(bought(plan)) == [chosen]
+        assert plan.cash_usd_per_month == pytest.approx(usd)
 
 
 def test_input_and_output_tokens_are_priced_apart():

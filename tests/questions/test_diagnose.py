@@ -101,7 +101,10 @@ def test_a_quota_is_raised_by_as_few_as_will_do():
         ),
         ({"gpus": {"deny": ["big"]}, "max_units": {"bolt/*": 4}}, "allow big"),
         ({"gpus": {"allow": ["big"]}, "max_units": {"acme/*": 1}}, "allow small"),
-        ({"providers": {"max_share": 0.6}, "max_gpus": {"total": 2}}, "let one provider hold 77 %"),
+        (
+            {"providers": {"max_share": 0.6}, "max_gpus": {"total": 2}},
+            "let one provider serve 77 %",
+        ),
     ],
 )
 def test_each_limit_has_its_own_smallest_change(limits, text):
@@ -224,12 +227,12 @@ def test_a_cheaper_combination_outside_the_conflict_is_found():
 
 
 def test_too_few_providers_for_their_shares_are_told_without_a_search():
-    # 30 % each needs four providers (three hold 90 %); two may be had, who could hold 50 % each.
+    # 30 % each needs four providers (three serve 90 %); two may be had, who could serve 50 % each.
     sellers = ("acme", "bolt", "core", "dune")
     boxes = catalog([offering(seller, "big", 4.0) for seller in sellers], [raw("big", 10)])
     asked = problem(10, limits={"providers": {"max_share": 0.3, "max_count": 2}})
     found = diagnose(asked, boxes)
-    assert texts(found.changes) == ["let one provider hold 50 %", "allow 4 providers"]
+    assert texts(found.changes) == ["let one provider serve 50 %", "allow 4 providers"]
     assert [change.cash_usd_per_month for change in found.changes] == [5760, 11_520]
     assert_proven(asked, boxes, found)
     given = prepare(asked, boxes)

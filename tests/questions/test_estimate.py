@@ -225,6 +225,39 @@ def test_the_cheapest_replica_shares_a_larger_unit_and_leaves_out_spot() -> None
     assert cheapest(known, "box", 1, "bolt") is None
 
 
+def test_joined_units_cost_all_of_them_and_are_used_whole() -> None:
+    quad = rent(12.0, name="quad", gpus_per_unit=4)
+    known = catalog(offerings=[rent(), quad])
+    both = "acme/quad/eu-1 dedicated, 2 units of 4 GPUs"
+    assert cheapest(known, "box", 8, units=2) == ReplicaPrice(24.0, both)
+    assert cheapest(known, "box", 2, units=2) == ReplicaPrice(
+        7.2, "acme/box/eu-1 dedicated, 2 units of 1 GPUs"
+    )
+    assert cheapest(known, "box", 4, units=2) is None
+    joined = DeploymentSettings(units_per_replica=2, pipeline_parallel=2)
+    sizes = {"input_tokens": 800, "output_tokens": 200, "tensor_parallel": 4}
+    found = estimate("toy", "box", **sizes, deployment=joined, catalog=known)
+    assert found.price == ReplicaPrice(24.0, both)
+    assert (found.pipeline_parallel, found.units_joined) == (2, 2)
+
+
+def test_what_no_unit_holds_names_the_fewest_joined_units_that_do() -> None:
+    # 700 GB in 16 bits, 651.9 GiB: 81.5 GiB on each of 8 boxes of 72 usable, 40.7 on each of 16 in
+    # two stages: 8 heads are not split over 16
+    huge = toy(id="huge", parameters_b=350.0)
+    known = catalog(llms=[huge], offerings=[rent(gpus_per_unit=8)])
+    sizes = {"input_tokens": 800, "output_tokens": 200, "catalog": known}
+    found = estimate("huge", "box", tensor_parallel=8, **sizes)
+    assert (found.verdict, found.smallest) == ("does not fit", "")
+    assert found.smallest_joined == "2 joined units of 8 x box (tp 8 x pp 2)"
+    assert found.to_dict()["smallest_joined"] == found.smallest_joined
+    small = estimate("huge", "box", tensor_parallel=1, precision="fp8", **sizes)
+    assert (small.verdict, small.smallest, small.smallest_joined) == (
+        *("does not fit", "8 x box"),
+        "",
+    )
+
+
 def test_an_offering_sold_in_two_ways_is_taken_on_demand_unless_said() -> None:
     known = catalog(offerings=[rent(), rent(1.0, billing="spot")])
     assert offering_named(known, "acme/box/eu-1").billing == "dedicated"

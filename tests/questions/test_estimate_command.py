@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from milp_planner.cli import main
+from milp_planner.cli.parts.deployment_options import EngineOptions
+from milp_planner.inputs.problem.deployment import DeploymentSettings
+from milp_planner.questions.deployments.calibrate import UNTOLD
 from tests.support.serving.toys import write_folder
 
 # ---- the command
@@ -46,6 +50,35 @@ def test_one_deployment_is_a_few_lines(run) -> None:
     assert "(advice, not measured)" in lines[3]
     assert lines[4].endswith("at $3.00/h (bolt/quad/eu-1 dedicated, 1/4 of a unit of 4 GPUs)")
     assert "box has no measured relative" in err
+
+
+def test_every_key_of_a_deployment_is_an_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert {field.name for field in fields(EngineOptions)} == {*DeploymentSettings.model_fields}
+    for command, without in (("estimate", ()), ("calibrate", UNTOLD)):
+        main([command, "--help"])
+        helped = capsys.readouterr().out
+        for name in DeploymentSettings.model_fields:
+            said = f"--{name.replace('_', '-')}" in helped
+            assert said == (name not in without), (command, name)
+
+
+def test_joined_units_are_options(run) -> None:
+    joined = ("--units-per-replica", "2", "--gb-per-s-between-units", "25")
+    _, out, err = run(*ONE, "--tp", "8", *joined)
+    lines = out.splitlines()
+    assert lines[0].startswith("toy bf16 on 8 x box, 800/200 tokens")
+    assert lines[0].endswith("default settings, 2 units joined, 25 GB/s per GPU between them")
+    assert lines[4].endswith("at $24.00/h (bolt/quad/eu-1 dedicated, 2 units of 4 GPUs)")
+    assert "joined units" in err
+    _, staged, _ = run(*ONE, "--tp", "4", "--units-per-replica", "2", "--pipeline-parallel", "2")
+    assert "toy bf16 on 8 x box" in staged
+    assert "2 units joined, pipeline parallel 2" in staged
+    assert run(*ONE, "--units-per-replica", "9")[0] == 2
+    code, _, err = run(
+        *ONE, "--tp", "4", "--units-per-replica", "2", "--offering", "bolt/quad/eu-1"
+    )
+    assert code == 2
+    assert "2 joined units of bolt/quad/eu-1 have 8 GPUs, a replica of them these 4" in err
 
 
 def test_what_fits_and_is_not_served_says_why(run) -> None:
@@ -171,7 +204,10 @@ def test_an_offering_names_its_gpu_and_price(run) -> None:
         (("--precision", "int3"), "--precision: 'int3' is not one of bf16, fp16, fp8"),
         (("--usd-per-hour", "1", "--provider", "acme"), "give one price"),
         (("--provider", "acmee"), "no provider 'acmee'; did you mean 'acme'?"),
-        (("--offering", "bolt/quad/eu-1", "--tp", "8"), "has 4 GPUs, fewer than --tp"),
+        (
+            ("--offering", "bolt/quad/eu-1", "--tp", "8"),
+            "--tp: bolt/quad/eu-1 has 4 GPUs, fewer than these 8",
+        ),
         (("--watts", "100"), "--usd-per-kwh: required with --watts"),
         (("--purchase-usd", "1", "--pue", "0.5"), "pue must be at least 1"),
         (("--confidence", "p100"), "--confidence: from p0 to p99"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -204,7 +205,14 @@ def test_the_check_of_a_catalog_names_rows_that_are_set_aside(
         "llama-3.1-8b,h100-80gb-sxm,fp8,1,sglang,fixed_concurrency,700,300,16,1500,tuned,"
         "2026-01-01,lab\n"
     )
-    assert main(["catalog", "check", str(folder), "--json"]) == 0
-    said = capsys.readouterr().err
-    assert "deepseek-v3 on b200-180gb-sxm fp8 tp 8, sglang" in said  # a shipped row
-    assert "700/300 tokens" not in said  # the user's own are never set aside
+    assert main(["catalog", "check", str(folder), "--json", "--verbose"]) == 0
+    said = capsys.readouterr()
+    assert "deepseek-v3 on b200-180gb-sxm fp8 tp 8, sglang" in said.err  # a shipped row
+    assert "700/300 tokens" not in said.err  # the user's own are never set aside
+    every = json.loads(said.out)["warnings"]
+    assert said.err.splitlines() == [f"warning: {text}" for text in every]
+    assert main(["catalog", "check", str(folder)]) == 0
+    *kinds, more = capsys.readouterr().err.splitlines()
+    counts = [int(line.split()[1]) for line in kinds]  # `warning: 28 rows set aside: …`
+    assert (sum(counts), len(kinds) < 4) == (len(every), True)
+    assert more == "--verbose names every row set aside"

@@ -18,6 +18,7 @@ from milp_planner.serving.derate import (
     PUBLISHED,
     SAME_REPLICA,
 )
+from milp_planner.serving.rates.doubtful_rows import told_together
 from milp_planner.serving.rates.throughput import (
     OperatingPoint,
     Rejection,
@@ -285,7 +286,9 @@ def test_fewer_in_flight_that_serve_more_are_said_with_both_figures() -> None:
     serving = model(row(64, 2000, tpot_s=0.03), row(128, 1500, tpot_s=0.08))
     point = serving.at(LLAMA_70B, H200, "fp8", 2, 1000, 500, 128)
     assert isinstance(point, OperatingPoint)
-    assert point.warnings == ("64 in flight serve more, 4 requests/s beside 3",)
+    # planned at 0.94 of 4 and of 3 requests/s
+    said = "64 in flight serve more, 3.76 requests/s planned beside 2.82"
+    assert point.warnings == (said,)
 
 
 def test_of_two_rows_at_one_point_the_newer_counts() -> None:
@@ -362,7 +365,7 @@ def test_rows_too_fast_for_plain_decoding_are_set_aside_unless_they_are_the_user
     serving = model(*others[:1], llms=(DEEPSEEK,))
     point = ask(serving, DEEPSEEK, tp=8, settings=TUNED)
     assert point.source == ESTIMATED
-    assert list(serving.set_aside()) == [
+    assert [str(found) for found in serving.set_aside()] == [
         "deepseek on h200 fp8 tp 8, vllm, 1000/500 tokens, 8 in flight set aside: "
         "too fast for plain decoding, and draft tokens are not stated"
     ]
@@ -378,7 +381,7 @@ def test_rows_beyond_the_data_sheet_or_far_above_a_twin_are_set_aside_and_named(
     usual = published(64, rate, tpot_s=64 / rate)
     twin = published(64, 1.4 * rate, tpot_s=64 / 1.4 / rate, engine="sglang")
     serving = model(impossible, usual, twin)
-    beyond, above = serving.set_aside()
+    beyond, above = (str(found) for found in serving.set_aside())
     assert beyond.startswith("llama-70b on h200 fp8 tp 2, tensorrt-llm, 1000/500 tokens, 64 in")
     assert beyond.endswith("% of what the data sheet allows")
     assert above.endswith("set aside: 1.40 × its twin in vllm")
@@ -398,3 +401,22 @@ def test_an_llm_without_architecture_is_served_from_its_rows_alone() -> None:
     assert missing.reason.startswith(
         "no measured rate of boxed on h200, and not in the catalog: parameters_b of boxed"
     )
+
+
+def test_rows_set_aside_for_one_reason_are_told_together() -> None:
+    bare = model().estimate(LLAMA_70B, H200, "fp8", 2, 1000, 500, TUNED)
+    rows = []
+    for n, above in ((32, 1.4), (64, 1.6)):
+        rate = bare.output_tokens_per_second(n)
+        rows += [
+            published(n, share * rate, tpot_s=n / share / rate, engine=engine)
+            for engine, share in (("vllm", 0.9), ("sglang", 0.9 * above))
+        ]
+    serving = model(*rows)
+    aside = [*serving.set_aside()]
+    (said,) = told_together(aside)
+    assert said == "2 rows set aside: 1.40 to 1.60 × a twin of another run at the same point"
+    assert [*told_together(aside[:1])] == ["1 row set aside: 1.40 × its twin in vllm"]
+    point = serving.at(LLAMA_70B, H200, "fp8", 2, 1000, 500, 64, settings=TUNED)
+    assert isinstance(point, OperatingPoint)
+    assert said.replace("rows", "rows of llama-70b on h200") in point.warnings

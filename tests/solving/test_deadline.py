@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from milp_planner.reporting.text.plans.table import headline
 from milp_planner.solving import optimum, results
 from milp_planner.solving import parts as staged
 from milp_planner.solving.results import Session, Settings
-from tests.support.builders import big_and_small, problem
+from tests.support.builders import big_and_small, problem, token_price
 
 PAST_S = -1.0
 NO_PLAN = "No plan found before the solvers stopped, which does not prove that there is none."
@@ -161,24 +162,39 @@ def test_a_problem_that_asks_for_no_certificate_is_solved_by_cbc_alone() -> None
 # --- numbers too far apart --------------------------------------------------------------------
 
 
-def test_a_share_too_near_to_all_names_its_field_and_line(tmp_path: Path) -> None:
-    path = tmp_path / "near.yaml"
-    path.write_text(
-        "schema_version: 1\n"
-        "workloads:\n"
-        "- {name: chat, llm: llama-3.3-70b, requests: {input_tokens: 1500, output_tokens: 300},\n"
-        "   traffic: {kind: requests_per_second, requests_per_second: 50000}}\n"
-        "limits:\n"
-        "  providers:\n"
-        "    allow: [lambda, runpod, verda]\n"
-        "    max_share: 0.9999999999999\n"
-    )
+def file_with(tmp_path: Path, rate: str, *limits: str) -> Path:
+    """A problem of so many requests/s with these lines under `limits`."""
+    path = tmp_path / "far.yaml"
+    lines = [
+        "schema_version: 1",
+        "workloads:",
+        "- {name: chat, llm: tiny, requests: {input_tokens: 1, output_tokens: 1},",
+        f"   traffic: {{kind: requests_per_second, requests_per_second: {rate}}}}}",
+        "limits:",
+        *(f"  {limit}" for limit in limits),
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_numbers_too_far_apart_name_their_field_and_line(tmp_path: Path) -> None:
+    # A request at the API is $2e-12, 2,592 of them a month; a big $2,880.
+    allowed = "billing: {allow: [dedicated, per_token]}"
+    path = file_with(tmp_path, "0.001", allowed, "budget:", "  usd_per_month: 9000")
+    rented = replace(big_and_small(), token_prices=(token_price("tokn", 1e-6),))
     with pytest.raises(InputError) as refused:
-        solve(load_problem(path), alternatives=0)
+        solve(load_problem(path), rented, alternatives=0)
     (fault,) = refused.value.faults
     assert (fault.file, fault.line) == (str(path), 8)
-    assert fault.path == "limits.providers.max_share"
+    assert fault.path == "limits.budget.usd_per_month"
     assert fault.message.startswith("the numbers of this problem are too far apart")
+
+
+def test_a_share_next_to_all_is_planned(tmp_path: Path) -> None:
+    # 50,000 requests/s: 5,000 big; what acme may not serve is less than anybody can tell.
+    path = file_with(tmp_path, "50000", "providers: {max_share: 0.9999999999999}")
+    plan = solve(load_problem(path).changed({"policy.utilization.target": 1.0}), big_and_small())
+    assert {p.candidate.gpu: p.units for p in plan.purchases} == {"big": 5_000}
 
 
 # --- limits of the system ---------------------------------------------------------------------

@@ -74,7 +74,7 @@ def test_a_limit_over_all_workloads_links_them(limits, expected):
         ("autoscaling", {}, [(0,), (1,)]),
         ("autoscaling", {"limits": {"max_gpus": {"total": 9}}}, [(0,), (1,)]),
         ("dedicated", {}, [(0, 1)]),
-        ("dedicated", {"policy": {"switch_off_dedicated": True}}, [(0,), (1,)]),
+        ("dedicated", {"policy": {"switch_off_dedicated": True}}, [(0, 1)]),
         ("autoscaling", {"limits": {"budget": {"usd_per_month": 9_000}}}, [(0, 1)]),
         (
             "autoscaling",
@@ -169,6 +169,15 @@ def solved_in_parts(question, rented, monkeypatch):
     return plan, bool(calls)
 
 
+def paid_by_the_hour(rented):
+    """The catalog with everything that is held on demand sold by the hour."""
+    rows = [
+        row.model_copy(update={"billing": "autoscaling"}) if row.billing == "dedicated" else row
+        for row in rented.offerings
+    ]
+    return replace(rented, offerings=tuple({row.key: row for row in rows}.values()))
+
+
 def same_in_parts(seeds, monkeypatch):
     """Solve each problem at once and in parts; how many had several parts."""
     several = 0
@@ -177,9 +186,9 @@ def same_in_parts(seeds, monkeypatch):
         if may_be_short(question):
             continue  # never solved in stages
         if seed % 2:  # so that blocks come apart
-            policy = {"switch_off_dedicated": True, "penalties": Penalties()}
-            changed = {"policy": question.policy.model_copy(update=policy), "current_fleet": ()}
-            question = question.model_copy(update=changed)
+            policy = question.policy.model_copy(update={"penalties": Penalties()})
+            question = question.model_copy(update={"policy": policy, "current_fleet": ()})
+            rented = paid_by_the_hour(rented)
         _, whole = planned(question, rented, break_ties=False)
         apart, had_several = solved_in_parts(question, rented, monkeypatch)
         several += had_several

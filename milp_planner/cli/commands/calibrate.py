@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from milp_planner.cli.parts import deployment_options as options
 from milp_planner.cli.parts import exit_codes, streams
 from milp_planner.cli.parts.deployment_options import (
     Confidence,
@@ -35,6 +36,13 @@ def calibrate(
     engine: Annotated[
         str | None, typer.Option(metavar="NAME", help="Where a file names none.")
     ] = None,
+    engine_version: options.EngineVersion = None,
+    tuning: options.TuningName = None,
+    kv_precision: options.KvPrecisionName = "auto",
+    prefix_cache_share: options.PrefixCacheShare = None,
+    expert_parallel: options.ExpertParallel = False,
+    lora: options.LoraAdapters = None,
+    speculative: options.DraftTokens = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="A new overlay; without it nothing is written."),
@@ -47,10 +55,21 @@ def calibrate(
     quiet: Quiet = False,
 ) -> int:
     """Hold your own measurements against the estimate, and keep them as an overlay."""
+    from milp_planner.inputs.problem.deployment import ENGINE_NAMES
     from milp_planner.questions.deployments.calibrate import calibrate as hold_against_estimate
     from milp_planner.reporting.documents.json import to_json
     from milp_planner.reporting.text.questions.calibrate import calibrated_dict, calibrated_text
 
+    setup = options.EngineOptions(
+        engine=engine if engine in ENGINE_NAMES else "vllm",  # rows may name any other
+        engine_version=engine_version,
+        tuning=tuning,
+        kv_precision=kv_precision,
+        prefix_cache_share=prefix_cache_share,
+        expert_parallel=expert_parallel,
+        lora=lora,
+        speculative=speculative,
+    )
     found = hold_against_estimate(
         files,
         llm=llm,
@@ -58,6 +77,7 @@ def calibrate(
         precision=precision,
         tensor_parallel=_one_count("--tp", tp),
         engine=engine,
+        deployment=setup.settings(),
         catalog=catalog,
         overlays=overlay or (),
         out=out,

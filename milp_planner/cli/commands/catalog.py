@@ -71,6 +71,9 @@ def check_folder(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A catalog or an overlay.")],
     as_of: AsOf = None,
     as_json: AsJson = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Name every measurement set aside.")
+    ] = False,
 ) -> int:
     """Check every row of a catalog folder."""
     from milp_planner.cli.parts.loading import shipped_name
@@ -78,17 +81,24 @@ def check_folder(
     from milp_planner.reporting.documents.json import to_json
     from milp_planner.reporting.text.inputs.catalog import overview
     from milp_planner.reporting.text.records import record_lines
+    from milp_planner.serving.rates.doubtful_rows import told_together
     from milp_planner.serving.rates.throughput import ServingModel
 
     named = shipped_name(str(folder)) or _folder_or_name(folder)
     known = load_named_catalog(named, as_of=as_of)
     facts = overview(known)
+    aside = list(ServingModel(known).set_aside())
+    each = [str(row) for row in aside]
     streams.answer(
-        to_json({"valid": True, **facts})
+        to_json({"valid": True, **facts, "warnings": [*known.notes, *each]})
         if as_json
         else _joined([f"{folder}: the catalog is in order", *record_lines(facts)])
     )
-    streams.warn((*known.notes, *ServingModel(known).set_aside()), quiet=False)
+    told = each if verbose else [*told_together(aside)]
+    for text in (*known.notes, *told):
+        streams.tell(f"warning: {text}")
+    if len(told) < len(each):
+        streams.tell("--verbose names every row set aside")
     return exit_codes.FOUND
 
 

@@ -56,6 +56,9 @@ def estimate(
     expert_parallel: options.ExpertParallel = False,
     lora: options.LoraAdapters = None,
     speculative: options.DraftTokens = None,
+    units_per_replica: options.UnitsPerReplica = None,
+    pipeline_parallel: options.PipelineParallel = None,
+    gb_per_s_between_units: options.BetweenUnits = None,
     as_json: AsJson = False,
     as_csv: options.AsCsv = False,
     catalog: options.WhichCatalog = "market",
@@ -85,12 +88,21 @@ def estimate(
     settings = options.EngineOptions(
         *(engine, engine_version, tuning, kv_precision, memory_share, max_sequences),
         *(prefix_cache_share, expert_parallel, lora, speculative),
+        *(units_per_replica, pipeline_parallel, gb_per_s_between_units),
     ).settings()
     sizes = input_tokens or 0.0, output_tokens or 0.0
     asked = Asked(llm or "", gpu, tp, precision, concurrency, *sizes, tpot, latency, settings)
     payment = Payment(usd_per_hour, sold, provider, *owned)
     with of_options():
         return written.estimates(asked, known, payment)
+
+
+def _check_is_held(sold: Offering | None, gpus: int, units: int) -> None:
+    """Raise BadParameter where the offering holds no replica of so many GPUs."""
+    from milp_planner.candidates.prices import replicas_in, why_not_in
+
+    if sold and not replicas_in(sold, gpus, units):
+        raise typer.BadParameter(f"--tp: {why_not_in(sold, gpus, units)}")
 
 
 def _check_stands_alone(context: typer.Context) -> None:
@@ -224,9 +236,8 @@ class Asked:
         if sold and [gpu.id for gpu in gpus] != [sold.gpu]:
             raise typer.BadParameter(f"--offering {sold.id} has {sold.gpu}; --gpu names another")
         tensor_parallels = read_counts("--tp", self.tp, MOST_GPUS_PER_REPLICA)
-        if sold and max(tensor_parallels) > sold.gpus_per_unit:
-            have = f"{sold.gpus_per_unit} GPU{'s' if sold.gpus_per_unit > 1 else ''}"
-            raise typer.BadParameter(f"--offering {sold.id} has {have}, fewer than --tp")
+        for tp in tensor_parallels if sold else ():
+            _check_is_held(sold, tp * self.settings.stages, self.settings.units_joined)
         try:
             return deployments(
                 llms,

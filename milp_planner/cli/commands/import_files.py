@@ -70,10 +70,26 @@ def import_catalog(
             "--hf-id", metavar="PUBLISHER/NAME", help="hf: the LLM's name, where no path says it."
         ),
     ] = None,
+    provider: Annotated[
+        str | None,
+        typer.Option("--provider", metavar="NAME", help="Whose list it is; default: by its path."),
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep prices below that the list does not name.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Name every row left out.")] = False,
     as_of: AsOf = None,
 ) -> int:
-    """Turn published files into an overlay folder, offline: price lists, or LLMs (hf)."""
+    """Turn published files into an overlay folder, offline: price lists, or LLMs (hf).
+
+    A price list is whole: of a provider and billing that it has, prices of the catalog below that
+    it does not name are retired. It is of the day that --as-of says, else of the day in the name of
+    the file or its folder, else of the day on which the file was written.
+    """
+    flags = {"--provider": provider, "--keep": keep, "--verbose": verbose}
     if kind is CatalogFormat.HF:
+        for flag in (flag for flag, given in flags.items() if given):
+            raise input_error("is for price lists, and this is hf", path=flag)
         from milp_planner.inputs.imports.hf.importer import import_hf
 
         read = import_hf(files, out, base=base, as_of=as_of, hf_id=hf_id)
@@ -81,8 +97,11 @@ def import_catalog(
         return exit_codes.FOUND
     if hf_id is not None:
         raise input_error(f"is for hf, and this is {kind.value}", path="--hf-id")
-    written = _price_importer(kind)(files, out, base=base, as_of=as_of)
-    streams.answer("\n".join(written.lines()) + "\n")
+    named = {} if provider is None else {"provider": provider}
+    if named and kind is CatalogFormat.LITELLM:
+        raise input_error("is for lists of GPUs; litellm names its providers", path="--provider")
+    written = _price_importer(kind)(files, out, base=base, as_of=as_of, keep=keep, **named)
+    streams.answer("\n".join(written.lines(verbose=verbose)) + "\n")
     return exit_codes.FOUND
 
 

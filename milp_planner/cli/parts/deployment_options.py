@@ -50,6 +50,14 @@ def read_counts(option: str, text: str, most: int = 100_000) -> list[int]:
     return [int(value) for value in values]
 
 
+def read_count(option: str, text: str) -> int:
+    """`2` -> 2: one whole number above 0."""
+    counts = read_counts(option, text)
+    if len(counts) > 1:
+        raise typer.BadParameter(f"{option}: one number (is {text})")
+    return counts[0]
+
+
 def read_confidence(text: str) -> float:
     """`p90`, `90%` or `0.9` -> 0.9: from 0 to below 1."""
     from milp_planner.units import parse_share
@@ -82,14 +90,18 @@ class EngineOptions:
     expert_parallel: bool = False
     lora: str | None = None
     speculative: str | None = None
+    units_per_replica: str | None = None
+    pipeline_parallel: str | None = None
+    gb_per_s_between_units: float | None = None
 
     def settings(self) -> DeploymentSettings:
         """The deployment; raises InputError for what it cannot be."""
         from milp_planner.inputs.problem.deployment import DeploymentSettings
 
         given = {name: value for name, value in asdict(self).items() if value is not None}
-        if self.max_sequences is not None:
-            given["max_sequences"] = read_counts("--max-sequences", self.max_sequences)[0]
+        for name in ("max_sequences", "units_per_replica", "pipeline_parallel"):
+            if name in given:
+                given[name] = read_count(f"--{name.replace('_', '-')}", given[name])
         if self.lora is not None:
             adapters, rank = _pair("--lora", self.lora)
             given["lora"] = {"adapters": int(adapters), "rank": int(rank)}
@@ -124,7 +136,9 @@ InputTokens = Annotated[
 OutputTokens = Annotated[
     float | None, typer.Option("--output", parser=read_tokens, metavar="N", help="Output tokens.")
 ]
-TensorParallel = Annotated[str, typer.Option(metavar="N[,N]", help="GPUs of a replica.")]
+TensorParallel = Annotated[
+    str, typer.Option(metavar="N[,N]", help="GPUs of a replica, or of each stage.")
+]
 Precisions = Annotated[
     str | None, typer.Option(metavar="NAME[,NAME]", help="Default: the LLM's own.")
 ]
@@ -195,6 +209,22 @@ LoraAdapters = Annotated[
 DraftTokens = Annotated[
     str | None,
     typer.Option("--speculative", metavar="NxSHARE", help="Drafted per step, accepted: 3x0.7."),
+]
+UnitsPerReplica = Annotated[
+    str | None,
+    typer.Option("--units-per-replica", metavar="N", help="Units joined, all their GPUs: 2."),
+]
+PipelineParallel = Annotated[
+    str | None, typer.Option(metavar="N", help="Stages of joined units: 1, or one per unit.")
+]
+BetweenUnits = Annotated[
+    float | None,
+    typer.Option(
+        "--gb-per-s-between-units",
+        parser=read_positive,
+        metavar="GB/S",
+        help="Network of each GPU between joined units; default: assumed.",
+    ),
 ]
 AsCsv = Annotated[bool, typer.Option("--csv", help="One row per deployment.")]
 WhichCatalog = Annotated[

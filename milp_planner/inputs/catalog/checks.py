@@ -5,15 +5,15 @@ To add a check, write a function from `Rows` to findings and list it in `CHECKS`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from statistics import median
 from typing import Any
 
 from milp_planner.errors import Fault, did_you_mean
+from milp_planner.inputs.catalog.identity.names import did_you_mean_llm, gpu_spelling
 from milp_planner.inputs.catalog.llm_checks import llm_faults
-from milp_planner.inputs.catalog.names import did_you_mean_llm
 from milp_planner.inputs.catalog.records import (
     Catalog,
     Gpu,
@@ -21,7 +21,7 @@ from milp_planner.inputs.catalog.records import (
     Measurement,
     Offering,
     Sourced,
-    gpu_spelling,
+    TokenPrice,
 )
 from milp_planner.units import usd_shown
 
@@ -114,6 +114,22 @@ def unknown_llm(catalog: Catalog, name: str) -> str:
     """Why `name` is not an LLM id."""
     near = did_you_mean_llm(name, catalog.llms)
     return f"{name!r} is not in the catalog{near}"
+
+
+def unavailable(rows: Sequence[Row]) -> str:
+    """What is said of rows that have no price, all of one file."""
+    lines = [str(row.line) for row in rows]
+    shown = ", ".join(lines[:5]) + (", …" if len(lines) > 5 else "")
+    return f"{rows[0].file}: {len(rows)} unavailable for want of a price (line {shown})"
+
+
+def called(record: Any) -> str:
+    """What a reader calls a row."""
+    if isinstance(record, Offering | TokenPrice):
+        return f"{record.id!r} billed {record.billing}"
+    if isinstance(record, Measurement):
+        return f"this measurement of {record.llm!r} on {record.gpu!r}"
+    return repr(record.id)
 
 
 # --- Checks -----------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from milp_planner.units import unit_price_shown
 ORIGIN = ("source", "as_of", "note")
 """Fields that say where a figure is from; a row that differs in these only has been refreshed."""
 
-UNCOMPARED = ("override", "line")
+UNCOMPARED = ("override", "line", "also_quoted", "other_ids")
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class DiffRow:
 
     key: str
     record: Frozen
+    why: str = ""
+    """What took a removed row away, in words; '' where nothing says."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class CatalogDiff:
 
     def lines(self) -> list[str]:
         """The difference, for people: a summary by table, then a line per row."""
-        return [*self._summary(), *self._rows()] or ["the catalogs are the same"]
+        return [*self._summary(), *self.row_lines()] or ["the catalogs are the same"]
 
     def _summary(self) -> Iterator[str]:
         for table in TABLES:
@@ -82,9 +84,10 @@ class CatalogDiff:
             if said:
                 yield f"{table}: {said}"
 
-    def _rows(self) -> Iterator[str]:
+    def row_lines(self) -> Iterator[str]:
+        """A line per row that is new, gone or has other figures."""
         lines = [(r.table, r.key, f"  + {r.key}{_price(r.record)}") for r in self.added]
-        lines += [(r.table, r.key, f"  - {r.key}{_price(r.record)}") for r in self.removed]
+        lines += [(r.table, r.key, f"  - {r.key}{_price(r.record)}{_why(r)}") for r in self.removed]
         lines += [
             (c.table, c.key, f"  ~ {c.key}: {', '.join(_changes(c))}")
             for c in self.changed
@@ -99,10 +102,12 @@ def catalog_diff(before: Catalog, after: Catalog) -> CatalogDiff:
     added: list[DiffRow] = []
     removed: list[DiffRow] = []
     changed: list[ChangedRow] = []
+    retired = {key_of(row): said for row, said in after.retired}
     for table in TABLES:
         old, new = _rows_of(before, table), _rows_of(after, table)
         added += [DiffRow(table, key, new[key]) for key in sorted(new.keys() - old.keys())]
-        removed += [DiffRow(table, key, old[key]) for key in sorted(old.keys() - new.keys())]
+        gone = sorted(old.keys() - new.keys())
+        removed += [DiffRow(table, key, old[key], retired.get(key, "")) for key in gone]
         for key in sorted(old.keys() & new.keys()):
             changes = dict(_differences(old[key], new[key]))
             if changes:
@@ -169,6 +174,10 @@ def _price(record: Frozen) -> str:
     return ""
 
 
+def _why(row: DiffRow) -> str:
+    return f" (retired {row.why})" if row.why else ""
+
+
 def _count(rows: Iterable[DiffRow | ChangedRow], table: str) -> int:
     return sum(row.table == table for row in rows)
 
@@ -179,7 +188,8 @@ TABLES = ("gpus", "llms", "offerings", "token_prices", "measurements")
 
 def _row_dict(row: DiffRow) -> dict[str, Any]:
     record = row.record.model_dump(mode="json", exclude_defaults=True)
-    return {"table": row.table, "key": row.key, "record": record}
+    why = {"why": row.why} if row.why else {}
+    return {"table": row.table, "key": row.key, "record": record, **why}
 
 
 def _changes_dict(changes: Mapping[str, tuple[Any, Any]]) -> dict[str, dict[str, str]]:

@@ -5,8 +5,7 @@ To add a kind of row, add its record and a field of `Catalog` to `records.py`, a
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cache
@@ -24,9 +23,20 @@ from milp_planner.errors import (
     did_you_mean,
     input_error,
 )
-from milp_planner.inputs.catalog.checks import Row, Rows, faults_of, unknown_gpu, unknown_llm
+from milp_planner.inputs.catalog.checks import (
+    Row,
+    Rows,
+    called,
+    faults_of,
+    unavailable,
+    unknown_gpu,
+    unknown_llm,
+)
 from milp_planner.inputs.catalog.csv_rows import Cells, read_rows, wording
-from milp_planner.inputs.catalog.folders import Layer, read_layers, shipped_catalogs
+from milp_planner.inputs.catalog.folders import Layer, read_layers, sha256_of, shipped_catalogs
+from milp_planner.inputs.catalog.identity.names import gpu_spelling, short_gpu_names
+from milp_planner.inputs.catalog.merging import RentedUnits
+from milp_planner.inputs.catalog.overlaid.counts import overlay_counts
 from milp_planner.inputs.catalog.owned import OwnedUnits
 from milp_planner.inputs.catalog.records import (
     Catalog,
@@ -37,9 +47,8 @@ from milp_planner.inputs.catalog.records import (
     Offering,
     Sourced,
     TokenPrice,
-    gpu_spelling,
-    short_gpu_names,
 )
+from milp_planner.inputs.catalog.retired import RETIRED_FILE, Retired, still_gone, take_away
 from milp_planner.inputs.reading.arguments import paths_of
 from milp_planner.inputs.reading.records import Frozen
 
@@ -148,6 +157,7 @@ TABLES: dict[str, Table] = {
     "gpu_aliases.csv": Table(GpuAlias, ("alias", "gpu")),
     "llms.csv": Table(Llm, ("id", *_SOURCED)),
     "llm_aliases.csv": Table(LlmAlias, ("alias", "llm")),
+    RETIRED_FILE: Table(Retired, ("provider", "billing", *_SOURCED)),
     "offerings.csv": Table(
         Offering,
         (
@@ -162,6 +172,7 @@ TABLES: dict[str, Table] = {
         ),
         prices=("usd_per_hour",),
         key="key",
+        unwritten=("override", "list_usd_per_hour", "discount", "also_quoted", "other_ids"),
     ),
     "owned.csv": Table(
         OwnedUnits,
@@ -180,7 +191,7 @@ TABLES: dict[str, Table] = {
         ("provider", "llm", "usd_per_m_input_tokens", "usd_per_m_output_tokens", *_SOURCED),
         prices=("usd_per_m_input_tokens", "usd_per_m_output_tokens"),
         key="key",
-        unwritten=("override", "billing"),
+        unwritten=("override", "billing", "discount"),
     ),
     "measurements.csv": Table(
         Measurement,
@@ -192,7 +203,8 @@ TABLES: dict[str, Table] = {
 """In reading order: a row may name what an earlier file defines."""
 
 DEFINITIONS = ("gpus.csv", "gpu_aliases.csv", "llms.csv", "llm_aliases.csv")
-LISTS_OF_NAMES = ("gpus.csv", "llms.csv")
+SOLD = ("offerings.csv", "token_prices.csv")
+LISTS_OF_NAMES = ("gpus.csv", "llms.csv", RETIRED_FILE)
 
 
 @dataclass
@@ -206,14 +218,24 @@ class _Loader:
 
     notes: list[str] = field(default_factory=list)
     merged: dict[str, dict[object, Row]] = field(default_factory=lambda: {n: {} for n in TABLES})
+    lowest: dict[str, set[object]] = field(default_factory=dict)
+    """Keys of the lowest layer, which the others are counted against."""
+
+    retired: dict[object, tuple[Any, str]] = field(default_factory=dict)
+    """Prices taken away, by key: (record, what did so)."""
+
+    rented: RentedUnits = field(default_factory=RentedUnits)
 
     def add(self, layer: Layer, *, override: bool) -> None:
         """Put a layer on top of the ones before."""
+        self.rented.begin_layer()
         names, faults_before = [n for n in TABLES if n in layer.files], len(self.faults)
         added = {n: self._add_file(layer, n, override) for n in names if n in DEFINITIONS}
         self.undefined = self.undefined or len(self.faults) > faults_before
         if not self.undefined:
             added |= {n: self._add_file(layer, n, override) for n in names if n not in DEFINITIONS}
+        if not self.lowest:
+            self.lowest = {name: {*rows} for name, rows in self.merged.items()}
         if len(self.merged["offerings.csv"]) > MAX_OFFERINGS:
             text = f"the catalog has more than {MAX_OFFERINGS:,} offerings, the most that is read"
             self.faults.append(Fault(f"{layer.label}offerings.csv", 0, 0, "", text))
@@ -221,16 +243,26 @@ class _Loader:
 
     def catalog(self, layers: Sequence[Layer]) -> Catalog:
         """What all layers together make."""
-        rows = (row.record for name in TABLES for row in self.merged[name].values())
+        sourced = [n for n, table in TABLES.items() if table.is_sourced and n != RETIRED_FILE]
+        overlaid = overlay_counts(self.lowest, {n: self.merged[n] for n in sourced})
         return replace(
             self._so_far(),
             name=" + ".join(layer.name for layer in layers),
             version=" + ".join(v for layer in layers if (v := layer.manifest.version)) or "0",
-            sha256=_sha256(layers),
-            overrides=sum(getattr(record, "override", False) for record in rows),
+            sha256=sha256_of(layers),
+            overrides=overlaid.added + overlaid.replaced,
+            overlaid=overlaid,
+            retired=still_gone(self.retired, [self.merged[name] for name in SOLD]),
             made_on=max((day for layer in layers if (day := layer.manifest.date)), default=None),
-            notes=tuple(self.notes),
+            read_on=self.today,
+            notes=(*self.notes, *self._passed_over()),
         )
+
+    def _passed_over(self) -> Iterator[str]:
+        """That a price of the user's own is not the one that counts."""
+        rented = (row.record for row in self.merged["offerings.csv"].values())
+        for id_ in self.rented.passed_over(rented) if self.rented.depth else ():
+            yield f"{id_}: its price does not count, another quote of the product is newer"
 
     def _add_file(self, layer: Layer, name: str, override: bool) -> list[Row]:
         """The usable rows of one file, now merged."""
@@ -259,11 +291,19 @@ class _Loader:
         merged, key = self.merged[name], attrgetter(TABLES[name].key)
         usable = [row for row in rows if row.line not in unpriced | unknown]
         gone = [row for row in rows if row.line in unpriced]
+        taken = {key(row.record) for row in gone} & merged.keys()
+        if name == "offerings.csv":
+            taken = self.rented.also_known(taken, merged)
+            self.rented.add(usable, merged)
+        for known in taken:
+            del merged[known]
         merged |= {key(row.record): row for row in usable}
-        for row in gone:
-            merged.pop(key(row.record), None)
+        if name == RETIRED_FILE:
+            lines = [row.record for row in rows]
+            for sold in SOLD:
+                self.retired |= {o.key: (o, by) for o, by in take_away(self.merged[sold], lines)}
         if gone:
-            self.notes.append(_unavailable(gone))
+            self.notes.append(unavailable(gone))
         return usable
 
     def _resolve_names(self, rows: list[tuple[int, Cells]], file: str) -> set[int]:
@@ -305,7 +345,7 @@ class _Loader:
         for row in rows:
             kept = first.setdefault(getattr(row.record, table.key), row)
             if kept is not row:
-                text = f"{_called(row.record)} is given twice (first on line {kept.line})"
+                text = f"{called(row.record)} is given twice (first on line {kept.line})"
                 self.faults.append(Fault(row.file, row.line, 0, "", text))
         return list(first.values())
 
@@ -355,11 +395,11 @@ class _Loader:
         offerings, owned, token_prices, measurements = (
             [row.record for row in self.merged[name].values()]
             for name in TABLES
-            if name not in DEFINITIONS
+            if name not in (*DEFINITIONS, RETIRED_FILE)
         )
         return replace(
             self._names(),
-            offerings=_offerings(offerings, owned),
+            offerings=_offerings(self.rented.products(offerings), owned),
             token_prices=tuple(sorted(token_prices, key=lambda row: row.key)),
             measurements=tuple(measurements),
         )
@@ -385,30 +425,6 @@ def _fill_prices(rows: list[tuple[int, Cells]], table: Table) -> set[int]:
                 cells[price] = "1"
                 unpriced.add(line)
     return unpriced
-
-
-def _unavailable(rows: list[Row]) -> str:
-    lines = [str(row.line) for row in rows]
-    shown = ", ".join(lines[:5]) + (", …" if len(lines) > 5 else "")
-    return f"{rows[0].file}: {len(rows)} unavailable for want of a price (line {shown})"
-
-
-def _called(record: Any) -> str:
-    """What a reader calls a row."""
-    if isinstance(record, Offering | TokenPrice):
-        return f"{record.id!r} billed {record.billing}"
-    if isinstance(record, Measurement):
-        return f"this measurement of {record.llm!r} on {record.gpu!r}"
-    return repr(record.id)
-
-
-def _sha256(layers: Sequence[Layer]) -> str:
-    """Hash of all files in the order of layers and names."""
-    digest = hashlib.sha256()
-    for layer in layers:
-        for name, content in sorted(layer.files.items()):
-            digest.update(f"{name} {len(content)}\n".encode() + content)
-    return digest.hexdigest()
 
 
 def _llms_named(catalog: Catalog, name: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -83,6 +84,15 @@ def read_layers(
                 for fault in error.faults
             ) from None
     return layers + [_read_overlay(overlay, tables) for overlay in overlays]
+
+
+def sha256_of(layers: Sequence[Layer]) -> str:
+    """Hash of all files in the order of layers and names."""
+    digest = hashlib.sha256()
+    for layer in layers:
+        for name, content in sorted(layer.files.items()):
+            digest.update(f"{name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
 
 
 def _read_overlay(overlay: Path, tables: Collection[str]) -> Layer:

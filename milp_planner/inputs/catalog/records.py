@@ -14,7 +14,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from milp_planner.inputs.catalog.names import find_llm, gpus_with_words, names_in_lower_case
+from milp_planner.inputs.catalog.identity.names import (
+    find_llm,
+    gpu_spelling,
+    gpus_with_words,
+    names_in_lower_case,
+    short_gpu_names,
+)
+from milp_planner.inputs.catalog.overlaid.counts import UNTOUCHED, OverlayCounts
 from milp_planner.inputs.reading.records import Frozen
 
 Billing = Literal[
@@ -68,7 +75,16 @@ class Gpu(Sourced):
 
     tdp_watts: Positive | None = None
     interconnect: str = "pcie"
-    """Link between the GPUs of one unit: pcie, nvlink, infinity_fabric, roce, neuronlink or ici."""
+    """Link between the GPUs of one unit: pcie, pcie_host (no GPU reaches the memory of another: all
+    goes through the host's), nvlink, infinity_fabric, roce, neuronlink or ici."""
+
+    interconnect_gb_per_s: Positive | None = None
+    """Peak of that link, of one GPU in one direction, in GB/s; None: what its kind usually has."""
+
+    @property
+    def is_on_pcie(self) -> bool:
+        """Whether the GPUs of a unit are joined by nothing but the host's bus."""
+        return self.interconnect in ("pcie", "pcie_host")
 
 
 class Llm(Sourced):
@@ -156,6 +172,18 @@ class Llm(Sourced):
     """Memory the publisher recommends; used instead of the memory model where it is given."""
 
 
+class Quote(Frozen):
+    """A price of an offering that is not the one that counts."""
+
+    id: str
+    """What its source calls the offering: `provider/name/region`."""
+
+    usd_per_hour: Positive
+    as_of: date
+    source: str
+    note: str = ""
+
+
 COUNT_ASSUMED = "quoted for one GPU, smallest count sold not stated"
 
 
@@ -182,10 +210,27 @@ class Offering(Sourced):
     price_acknowledged: bool = False
     """True when a price far from its GPU's median has been looked at and is meant."""
 
+    list_usd_per_hour: Positive | None = None
+    """Where a problem's own terms changed the price, what the catalog lists; never in a file."""
+
+    discount: float = 0.0
+    """Share taken off the list price by a problem's own terms; never in a file."""
+
+    also_quoted: tuple[Quote, ...] = ()
+    """Its other prices, the newest first; set on loading, never written in a file."""
+
+    other_ids: tuple[str, ...] = ()
+    """What other sources call it; set on loading."""
+
     @property
     def id(self) -> str:
         """`provider/name/region`; rows that differ only in billing share it."""
         return f"{self.provider}/{self.name}/{self.region}"
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Its id, and those that other sources have for it."""
+        return (self.id, *self.other_ids)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -213,6 +258,10 @@ class TokenPrice(Sourced):
     usd_per_m_output_tokens: Positive
     usd_per_m_cached_tokens: Annotated[float, Field(ge=0)] | None = None
     max_requests_per_minute: Positive | None = None
+    """What the provider accepts of one account, whichever workloads ask."""
+
+    discount: float = 0.0
+    """Share taken off the list prices by a problem's own terms; never in a file."""
 
     billing: Literal["per_token"] = "per_token"
 
@@ -225,6 +274,11 @@ class TokenPrice(Sourced):
     def id(self) -> str:
         """`provider/llm/region`."""
         return f"{self.provider}/{self.llm}/{self.region}"
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Its id alone."""
+        return (self.id,)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -287,21 +341,6 @@ class Measurement(Sourced):
         )
 
 
-def gpu_spelling(name: str) -> str:
-    """`H100 PCIe` and `h100_pcie` -> `h100-pcie`: how the keys of `gpu_aliases` are written."""
-    return "-".join(name.lower().replace("_", " ").split())
-
-
-def short_gpu_names(ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Beginnings of ids, which stand for every id that they begin: `h100` -> the three H100s."""
-    names: dict[str, list[str]] = {}
-    for gpu in sorted(ids):
-        parts = gpu.split("-")
-        for length in range(1, len(parts)):
-            names.setdefault("-".join(parts[:length]), []).append(gpu)
-    return {name: tuple(gpus) for name, gpus in names.items()}
-
-
 @dataclass(frozen=True)
 class Catalog:
     """Everything known about what can be rented, as immutable records."""
@@ -323,8 +362,17 @@ class Catalog:
     overrides: int = 0
     """Rows that overlays added or replaced."""
 
+    overlaid: OverlayCounts = UNTOUCHED
+    """The same apart, and how many rows of the lowest layer are gone."""
+
+    retired: tuple[tuple[Offering | TokenPrice, str], ...] = ()
+    """Prices that overlays took away, each with what did so, in words."""
+
     made_on: date | None = None
     """The day the youngest manifest states; None when built in code."""
+
+    read_on: date | None = None
+    """The day taken for today on reading; None when built in code."""
 
     notes: tuple[str, ...] = ()
     """What was read but cannot be used, such as offerings without a price."""
@@ -344,6 +392,16 @@ class Catalog:
         """Everyone who rents GPUs or sells tokens here, in order."""
         renting = {offering.provider for offering in self.offerings}
         return tuple(sorted(renting | {price.provider for price in self.token_prices}))
+
+    @cached_property
+    def offering_ids(self) -> dict[str, tuple[str, ...]]:
+        """Ids of what is sold by every id that a source has for it; several in several places."""
+        ids: dict[str, dict[str, None]] = {}
+        rows: tuple[Offering | TokenPrice, ...] = (*self.offerings, *self.token_prices)
+        for row in rows:
+            for known in row.ids:
+                ids.setdefault(known, {})[row.id] = None
+        return {known: (known,) if known in of else tuple(of) for known, of in ids.items()}
 
     def llm(self, name: str) -> Llm | None:
         """The LLM by id, alias or the name of one of its checkpoints; None when there is none."""

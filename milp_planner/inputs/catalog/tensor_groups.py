@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from milp_planner.inputs.catalog.layer_parts import feed_forward_layers
 from milp_planner.inputs.catalog.records import Llm
 
 BILLION = 1e9
@@ -63,7 +64,7 @@ def group_parameters(llm: Llm) -> Mapping[str, float]:
 
         tables  vocabulary · hidden, once when tied    router  L_moe · E · hidden
         experts L_moe · E · 3 · hidden · moe_ffn       shared  L_moe · 3 · hidden · shared_ffn
-        dense   (L − L_moe) · 3 · hidden · ffn         norms   none: they are below a thousandth
+        dense   (L_ff − L_moe) · 3 · hidden · ffn      norms   none: they are below a thousandth
 
     They always add up to `parameters_b`. Raises ValueError where that is not known.
     """
@@ -124,14 +125,15 @@ def _bytes_of(name: str, block: int) -> float:
 
 
 def _from_shapes(llm: Llm, group: str) -> float:
-    hidden, layers = llm.hidden_size or 0, llm.layers or 0
+    hidden = llm.hidden_size or 0
     moe_layers = llm.moe_layers if is_moe(llm) else 0
+    dense_layers = feed_forward_layers(llm) - moe_layers
     table = llm.vocabulary * hidden
     counts: Iterable[tuple[str, float]] = (
         (EMBEDDING, table),
         (UNEMBEDDING, 0 if llm.tied_embeddings else table),
         (EXPERTS, expert_parameters(llm)),
-        (DENSE_MLP, (layers - moe_layers) * 3 * hidden * llm.ffn_size),
+        (DENSE_MLP, dense_layers * 3 * hidden * llm.ffn_size),
         (SHARED_EXPERTS, moe_layers * 3 * hidden * llm.shared_expert_ffn),
         (ROUTER, moe_layers * llm.experts * hidden),
     )

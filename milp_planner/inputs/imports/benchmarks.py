@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -26,7 +26,7 @@ from milp_planner.inputs.catalog.writing import parse_json, read_text
 from milp_planner.inputs.reading.records import Frozen
 from milp_planner.inputs.reading.strict_yaml import read_yaml
 from milp_planner.inputs.reading.validation import validate
-from milp_planner.units import PositiveNumber, Seconds, WholeNumber
+from milp_planner.units import PositiveNumber, Seconds, Share, WholeNumber, YesNo
 
 MS_PER_S = 1e3
 MOST_ROWS = 10_000
@@ -60,6 +60,13 @@ class OwnMeasurement(Frozen):
     tpot_s: Seconds | None = Field(
         default=None, validation_alias="tpot", serialization_alias="tpot"
     )
+    engine_version: str = ""
+    tuning: Literal["", "default", "tuned"] = ""
+    kv_precision: Literal["", "bf16", "fp8"] = ""
+    prefix_cache_share: Annotated[Share, Field(lt=1)] = 0.0
+    expert_parallel: YesNo = False
+    lora_adapters: Annotated[WholeNumber, Field(ge=0)] = 0
+    draft_tokens: Annotated[WholeNumber, Field(ge=0)] = 0
     as_of: date | None = None
     source: str = ""
     note: str = ""

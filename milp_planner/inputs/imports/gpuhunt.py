@@ -15,22 +15,29 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.catalog.writing import csv_rows, slug
+from milp_planner.inputs.imports.dating import day_of
 from milp_planner.inputs.imports.overlay import (
     NO_GPU,
     NO_PRICE,
     PART_OF_A_GPU,
     CatalogImport,
     GpuFinder,
+    PriceRows,
+    Row,
     Skipped,
     base_catalog,
     cheapest_of_each,
     provider_id,
     write_overlay,
 )
-from milp_planner.inputs.imports.skypilot import Row, number
+from milp_planner.inputs.imports.provider_names import provider_of
+from milp_planner.inputs.imports.skypilot import number
 
 REQUIRED = ("instance_name", "location", "price", "gpu_count", "gpu_name", "gpu_memory", "spot")
+BY_CALENDAR = "reserved by the calendar, not sold on demand"
+"""Google's Dynamic Workload Scheduler, flagged `gcp-dws-calendar-mode`."""
 
 
 def import_gpuhunt(
@@ -41,25 +48,47 @@ def import_gpuhunt(
     provider: str | None = None,
     as_of: date | None = None,
     source: str | None = None,
+    keep: bool = False,
 ) -> CatalogImport:
     """Write the GPU instances of gpuhunt's files as an overlay folder `out` on top of `base`.
 
-    `provider` overrides the file's name; `as_of` is the day the prices are of, default today;
-    `source` where they are from. Raises InputError for files of another format, when nothing can
-    be used, and when `out` exists.
+    `provider` overrides the file's name; `as_of` is the day the prices are of, default the file's
+    own (`dating.py`); `source` where they are from. What `base` sells of a provider and billing
+    that the files have, and they do not name, is retired unless `keep`. Raises InputError for files
+    of another format, when nothing can be used, and when `out` exists.
     """
-    finder, skipped = GpuFinder(base_catalog(base)), Skipped()
-    day = as_of or date.today()
-    rows: list[tuple[Row, str]] = []
+    catalog = base_catalog(base)
+    read = read_gpuhunt(files, catalog, provider=provider, as_of=as_of, source=source)
+    return write_overlay(
+        out, "offerings.csv", read, tool="gpuhunt", base=base, catalog=catalog, keep=keep
+    )
+
+
+def read_gpuhunt(
+    files: Sequence[str | Path],
+    catalog: Catalog,
+    *,
+    provider: str | None = None,
+    as_of: date | None = None,
+    source: str | None = None,
+) -> PriceRows:
+    """Rows of `offerings.csv`, one for each key; parameters as in `import_gpuhunt`."""
+    read, finder = PriceRows(), GpuFinder(catalog)
+    rows: list[Row] = []
     for path in map(Path, files):
-        sourced = {"as_of": day.isoformat(), "source": source or f"gpuhunt catalog, {path.name}"}
-        for line, cells in csv_rows(path, REQUIRED):
-            seller = provider_id(provider or cells.get("provider") or path.stem)
-            row = _offering(cells, seller, finder, skipped, f"{path}:{line}")
+        whole = provider_of(path, provider, catalog.providers)
+        table = [*csv_rows(path, REQUIRED)]
+        read.dates.append(day_of(path, as_of))
+        said = source or f"gpuhunt catalog, {path.name}"
+        sourced = {"as_of": read.dates[-1].day.isoformat(), "source": said}
+        for line, cells in table:
+            named = None if provider else cells.get("provider")
+            seller = provider_id(named) if named else whole
+            row = _offering(cells, seller, finder, read.skipped, f"{path}:{line}")
             if row is not None:
-                rows.append((row | sourced, "{provider}/{name}/{region} {billing}".format(**row)))
-    kept = cheapest_of_each(rows, "usd_per_hour", skipped)
-    return write_overlay(out, "offerings.csv", kept, skipped, tool="gpuhunt", base=base, as_of=day)
+                rows.append(row | sourced)
+    read.rows = cheapest_of_each(rows, "usd_per_hour", read.skipped)
+    return read
 
 
 def _offering(
@@ -71,6 +100,9 @@ def _offering(
     if count is None or not cells["gpu_name"]:
         skipped.add(NO_GPU, example)
         return None
+    if "dws" in cells.get("flags", ""):
+        skipped.add(BY_CALENDAR, example)
+        return None
     if count != int(count):
         skipped.add(PART_OF_A_GPU, example)
         return None
@@ -79,7 +111,8 @@ def _offering(
         return None
     name = slug(cells["instance_name"])
     spellings = [cells["gpu_name"], cells["instance_name"]]
-    gpu, reason = finder.find(spellings, number(cells["gpu_memory"]), seller, name)
+    memory_gib = [gib] if (gib := number(cells["gpu_memory"])) else []
+    gpu, reason = finder.find(spellings, memory_gib, seller, name)
     if reason:
         skipped.add(reason, f"{example}: {cells['gpu_name']}")
         return None

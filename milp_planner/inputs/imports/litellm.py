@@ -24,9 +24,12 @@ from typing import Any
 from milp_planner.errors import input_error
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.catalog.writing import read_json
+from milp_planner.inputs.imports.dating import day_of
 from milp_planner.inputs.imports.overlay import (
     NO_PRICE,
     CatalogImport,
+    PriceRows,
+    Row,
     Skipped,
     base_catalog,
     cheapest_of_each,
@@ -48,10 +51,14 @@ GONE = "no longer sold"
 UNKNOWN_LLM = "LLM not in the catalog"
 NO_PROVIDER = "provider not named"
 
+GEOGRAPHY = re.compile(r"^(us|eu|apac|jp|au|ca|us-gov|global)\.")
+"""Where a cross-region profile of Bedrock serves."""
+
+MAKER = re.compile(r"^(meta|mistral|deepseek|qwen|openai|google|minimax|moonshot|nvidia|zai)\.")
+VERSION_BEHIND = re.compile(r"(-v?\d+:\d+|@\d+|:\d+)$")
+
 VARIANT = re.compile(r"-(instruct|it|chat|hf|turbo|versatile|instant|maas|fp8)$")
 """Endings that do not change an LLM's shape."""
-
-Row = dict[str, object]
 
 
 def import_litellm(
@@ -61,30 +68,48 @@ def import_litellm(
     base: str | Path = "market",
     as_of: date | None = None,
     source: str | None = None,
+    keep: bool = False,
 ) -> CatalogImport:
     """Write the token prices of open LLMs as an overlay folder `out` on top of `base`.
 
-    `as_of` is the day the prices are of, default today; `source` where they are from. Raises
-    InputError for files of another format, when nothing can be used, and when `out` exists.
+    `as_of` is the day the prices are of, default the file's own (`dating.py`), and the day taken
+    for today; `source` where they are from. What `base` sells per token of a provider that the
+    files have, and they do not name, is retired unless `keep`. Raises InputError for files of
+    another format, when nothing can be used, and when `out` exists.
     """
-    names, skipped = LlmNames(base_catalog(base)), Skipped()
-    day = as_of or date.today()
-    rows: list[tuple[Row, str]] = []
+    catalog = base_catalog(base)
+    read = read_litellm(files, catalog, as_of=as_of, source=source)
+    return write_overlay(
+        out, "token_prices.csv", read, tool="LiteLLM", base=base, catalog=catalog, keep=keep
+    )
+
+
+def read_litellm(
+    files: Sequence[str | Path],
+    catalog: Catalog,
+    *,
+    as_of: date | None = None,
+    source: str | None = None,
+) -> PriceRows:
+    """Rows of `token_prices.csv`, one for each key; parameters as in `import_litellm`."""
+    read, names = PriceRows(), LlmNames(catalog)
+    today = as_of or date.today()
+    rows: list[Row] = []
     for path in map(Path, files):
         document = read_json(path)
         if not isinstance(document, dict):
             raise input_error("expected one entry per LLM", file=str(path))
-        sourced = {"as_of": day.isoformat(), "source": source or f"LiteLLM, {path.name}"}
+        read.dates.append(day_of(path, as_of))
+        said = source or f"LiteLLM, {path.name}"
+        sourced = {"as_of": read.dates[-1].day.isoformat(), "source": said}
         for name, entry in document.items():
             if name == SPECIMEN or not isinstance(entry, dict):
                 continue
-            row = _token_price(name, entry, names, skipped, day)
+            row = _token_price(name, entry, names, read.skipped, today)
             if row is not None:
-                rows.append((row | sourced, "{provider}/{llm}".format(**row)))
-    kept = cheapest_of_each(rows, "usd_per_m_output_tokens", skipped)
-    return write_overlay(
-        out, "token_prices.csv", kept, skipped, tool="LiteLLM", base=base, as_of=day
-    )
+                rows.append(row | sourced)
+    read.rows = cheapest_of_each(rows, "usd_per_m_output_tokens", read.skipped)
+    return read
 
 
 def _token_price(
@@ -122,6 +147,22 @@ def _per_million(usd_per_token: Any) -> float | None:
     return round(usd_per_token * TOKENS_PER_MILLION, 6) if usd_per_token >= 0 else None
 
 
+def told_names(name: str) -> Iterator[str]:
+    """What a provider's own spelling tells: `us.meta.llama3-3-70b-instruct-v1:0` -> llama-3.3-70b.
+
+    Bedrock puts a geography and a maker with a dot before it and a version behind, OCI a maker,
+    Databricks its own name; Bedrock, Databricks, watsonx and Snowflake write 3.3 as 3-3 or without
+    the dash before it.
+    """
+    plain = GEOGRAPHY.sub("", name)
+    plain = VERSION_BEHIND.sub("", plain.removeprefix("databricks-"))
+    for told in (MAKER.sub("", plain), plain.replace(".", "-", 1)):
+        told = told.removeprefix("meta-")
+        told = re.sub(r"^(llama|gemma|qwen)-?(\d)-(\d)(?=-)", r"\1-\2.\3", told)
+        told = re.sub(r"^(llama|gemma)(\d)", r"\1-\2", told)
+        yield re.sub(r"^(llama-4-\w+)-17b(-\d+e)?", r"\1", told)
+
+
 class LlmNames:
     """Finds the LLM that a provider's name means."""
 
@@ -137,6 +178,12 @@ class LlmNames:
         return ""
 
     def _spellings(self, name: str) -> Iterator[str]:
+        yield from self._as_written(name)
+        for told in told_names(name.split("/")[-1]):
+            yield from self._as_written(told)
+
+    @staticmethod
+    def _as_written(name: str) -> Iterator[str]:
         parts = name.split("/")
         for start in range(len(parts)):
             yield "/".join(parts[start:])

@@ -137,6 +137,11 @@ class DeploymentSettings(Frozen):
         """Pipeline stages of a replica."""
         return self.pipeline_parallel or 1
 
+    def joined(self, units: int, stages: int) -> DeploymentSettings:
+        """The same over so many units, in so many pipeline stages."""
+        update = {"units_per_replica": units, "pipeline_parallel": stages}
+        return self.model_copy(update=update)
+
     @property
     def tier(self) -> Tier:
         """Which kernels and host times to expect."""

@@ -104,7 +104,7 @@ class Policy(Frozen):
 
     hours_per_month: Annotated[PositiveNumber, Field(ge=1, le=744)] = HOURS_PER_MONTH
     switch_off_dedicated: YesNo = False
-    """True lets on-demand units stop, unpaid, in blocks without load."""
+    """True: on-demand units are off, and unpaid, in blocks in which their workload has no load."""
 
     spot_loss: Share = 0.0
     """Share of spot work that is lost and run again; it costs that share of the spot rent."""

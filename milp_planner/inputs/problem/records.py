@@ -16,6 +16,7 @@ from milp_planner.inputs.problem.comparisons import ChoicesAsked, Today
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.inputs.problem.patching import Patch, patched
 from milp_planner.inputs.problem.policy import Policy
+from milp_planner.inputs.problem.prices import OwnTerms, PriceCaps, UsdPerGpuHour
 from milp_planner.inputs.problem.traffic import ConcurrentUsers, Pattern, RequestSize, Traffic
 from milp_planner.inputs.reading.field_types import (
     Amount,
@@ -183,7 +184,7 @@ class ProviderLimits(CountedFilter):
     """Which providers, how many, and how much of one."""
 
     max_share: UsefulShare | None = None
-    """Largest share of a workload's capacity that one provider may hold."""
+    """Largest share of a workload's requests that one provider may serve, at any block's peak."""
 
 
 class BillingLimits(Frozen):
@@ -231,8 +232,12 @@ class Limits(Frozen):
     """Most units by offering id or pattern, over all workloads."""
 
     max_gpus: GpuLimits = GpuLimits()
+    max_usd_per_gpu_hour: UsdPerGpuHour | PriceCaps | None = None
+    """Highest price per GPU and hour, under the problem's own terms: of every billing, or by
+    billing. What is sold per token has none."""
+
     max_spot_share: ShareOrNone | None = None
-    """Largest share of a workload's capacity that may be interruptible."""
+    """Largest share of a workload's requests that spot may serve, at any block's peak."""
 
     survive_loss_of: Literal["provider", "region", "offering", "none"] | Survival = "none"
 
@@ -242,6 +247,11 @@ class Limits(Frozen):
         if isinstance(self.survive_loss_of, Survival):
             return self.survive_loss_of
         return None if self.survive_loss_of == "none" else Survival(kind=self.survive_loss_of)
+
+    def price_cap(self, billing: str) -> float | None:
+        """The most that may be paid per GPU and hour under a billing, in USD; None: no limit."""
+        cap = self.max_usd_per_gpu_hour
+        return getattr(cap, billing, None) if isinstance(cap, PriceCaps) else cap
 
 
 class CurrentUnits(Frozen):
@@ -255,7 +265,11 @@ class CurrentUnits(Frozen):
 
 
 class Switching(Frozen):
-    """What a change of the running fleet costs."""
+    """What a change of the running fleet costs.
+
+    Units of an offering are added where more are on, in any block, than run today, and removed
+    where fewer are on in every block.
+    """
 
     usd_per_unit_added: SwitchingUsd = 0
     usd_per_unit_removed: SwitchingUsd = 0
@@ -292,6 +306,9 @@ class Problem(FromFile):
     workloads: tuple[Workload, ...] = Field(min_length=1, max_length=MOST_WORKLOADS)
     policy: Policy = Policy()
     limits: Limits = Limits()
+    prices: OwnTerms = OwnTerms()
+    """Your own terms with providers."""
+
     current_fleet: tuple[CurrentUnits, ...] = ()
     switching: Switching = Switching()
     alternatives: Alternatives = Alternatives()

@@ -18,7 +18,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from milp_planner.candidates.records import Candidate, PlanningInput, change_key, is_elastic
+from milp_planner.candidates.records import (
+    Candidate,
+    PlanningInput,
+    change_key,
+    is_elastic,
+    rests_when_idle,
+)
 from milp_planner.deadline import checked
 from milp_planner.milp.program.costs.terms import COST_TERMS
 from milp_planner.milp.program.families import judges_of, sets_unknown_keys, standing_of
@@ -36,10 +42,13 @@ class DominanceProfile(NamedTuple):
     """A unit on in every block with load."""
 
     block_usd: float
-    """A unit on in the shortest block with load only; for held units that is the whole month."""
+    """A unit on in the shortest block with load only; for held units, in all of them."""
 
     elastic: bool
     """It may be off in a block in which something else serves."""
+
+    rests: bool
+    """It is off in some block, in which its workload has no load."""
 
     fastest: float
     """Requests/s of a unit for the class that it serves fastest."""
@@ -141,7 +150,7 @@ def prune(instance: PlanningInput, candidates: Iterable[Candidate]) -> Pruned:
     )
     for k in checked(cheap_first):
         mine = profiles[k]
-        same = k.workload, mine.standing, mine.elastic, mine.gpus
+        same = k.workload, mine.standing, mine.elastic, mine.rests, mine.gpus
         likely = (cheapest[same],) if same in cheapest else ()
         others = (*likely, *front.get(k.workload, ()))
         better = next((b for b in others if dominates(profiles[b], mine)), None)
@@ -212,7 +221,8 @@ def _likeness(
 def dominates(b: DominanceProfile, a: DominanceProfile) -> bool:
     """True when whole units of `b` replace a unit of `a` in any plan, and never cost more."""
     ours, theirs = b.standing, a.standing
-    if theirs.same != ours.same or (a.elastic and not b.elastic and any(ours.uses)):
+    is_on_longer = a.elastic > b.elastic or a.rests > b.rests
+    if theirs.same != ours.same or (is_on_longer and any(ours.uses)):
         return False  # what is held uses up quotas in blocks in which `a` is off
     times = 1
     for mine, other in zip(theirs.gives, ours.gives, strict=True):
@@ -230,8 +240,8 @@ def dominates(b: DominanceProfile, a: DominanceProfile) -> bool:
 def _never_dearer(b: DominanceProfile, a: DominanceProfile, times: int) -> bool:
     """True when `times` units of `b` cost less than `a`, or as much and ties are broken for them.
 
-    An elastic unit may be on in any one block, and a held one that stands in for it is paid all
-    month. Between two elastic ones the hours are the same, so that the month tells as well.
+    An elastic unit may be on in any one block, and a held one that stands in for it is paid in all.
+    Between two elastic ones the hours are the same, so that the month tells as well.
     """
     stood_for = a.month_usd if b.elastic or not a.elastic else a.block_usd
     stands_in = times * b.month_usd
@@ -282,13 +292,15 @@ class _Hours(NamedTuple):
 def _profile_of(
     instance: PlanningInput, k: Candidate, hours: _Hours, standing: Standing
 ) -> DominanceProfile:
-    elastic = is_elastic(instance.problem, k)
+    elastic, rests = is_elastic(instance.problem, k), rests_when_idle(instance.problem, k)
+    held = hours.busy if rests else hours.all
     price = sum(term.usd_per_unit_hour(instance, k) for term in COST_TERMS)
     return DominanceProfile(
         standing=standing,
-        month_usd=(hours.busy if elastic else hours.all) * price,
-        block_usd=(hours.shortest if elastic else hours.all) * price,
+        month_usd=held * price,
+        block_usd=(hours.shortest if elastic else held) * price,
         elastic=elastic and hours.several,
+        rests=rests and hours.busy < hours.all,
         fastest=max(k.requests_per_second),
         gpus=k.gpus_per_unit,
         provider=k.provider,

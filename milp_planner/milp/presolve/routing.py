@@ -1,65 +1,105 @@
-"""Spreads request classes over a fixed fleet so that no offering is busier than it must be.
+"""Spreads requests over a fixed fleet so that no offering is busier than it must be.
 
     min Σ_wt u_wt    Σ_k x_qkt = what GPUs serve of the class,   Σ_q (λ_qt ÷ μ_kq) x_qkt ≤ n_kt u_wt
+    Σ_{k ∈ group} Σ_q λ_qt x_qkt ≤ σ × what is served        where a group may serve a share alone
 
-The program routes any way that keeps the limit; people want the load spread. A linear program, so
-HiGHS alone does it. With one class, load spreads in proportion to capacity without it.
+The program routes any way that keeps the limits; people want the load spread. A linear program, so
+HiGHS alone does it. One class spreads in proportion to capacity without it, unless a limit says who
+may serve how much.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import pulp
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.milp.engines.highs import run_highs
 from milp_planner.milp.engines.scratch import scratch_folder
-from milp_planner.milp.program.language.variables import expression
+from milp_planner.milp.program.families import needs_routes, rules_of
+from milp_planner.milp.program.language.variables import Terms, expression
+from milp_planner.milp.program.limits.shares import ServedShare
+from milp_planner.plans.records import SNAP
 from milp_planner.plans.solution import FleetSolution
 
 SECONDS = 5.0
 
 Shares = dict[tuple[Candidate, int, int], pulp.LpVariable]
+Routed = dict[tuple[Candidate, int, int], float]
+
+
+class _Block(NamedTuple):
+    """A workload in a block, and the units that serve it there."""
+
+    workload: str
+    t: int
+    on: Mapping[Candidate, int]
 
 
 def balanced(instance: PlanningInput, solution: FleetSolution) -> FleetSolution:
-    """The same fleet with the load spread evenly; unchanged where HiGHS has no answer."""
-    lp = pulp.LpProblem("balance", pulp.LpMinimize)
-    shares: Shares = {}
-    busiest = []
+    """The same fleet with the load spread evenly; unchanged where HiGHS has no answer.
+
+    Shares that somebody may serve are kept in every block in which they can be.
+    """
+    blocks = list(_blocks(instance, solution))
+    if not blocks:
+        return solution
+    spread = _spread(instance, solution, blocks)
+    if not spread:
+        spread = {}
+        for block in blocks:
+            alone = _spread(instance, solution, [block])
+            spread |= alone or _spread(instance, solution, [block], keep_shares=False)
+    return replace(solution, shares={**solution.shares, **spread})
+
+
+def _blocks(instance: PlanningInput, solution: FleetSolution) -> Iterator[_Block]:
+    """Where there is a choice of routes."""
+    is_routed = needs_routes(instance.problem)
     for w in instance.problem.workloads:
         demand = instance.schedule.demands[w.name]
-        if len(demand.classes) == 1:
+        if len(demand.classes) == 1 and not is_routed:
             continue
+        mine = [(k, units) for k, units in solution.units.items() if k.workload == w.name]
         for t, peak in enumerate(demand.peak):
-            on = {
-                k: units[t]
-                for k, units in solution.units.items()
-                if k.workload == w.name and units[t]
-            }
+            on = {k: units[t] for k, units in mine if units[t]}
             if peak > 0 and len(on) > 1:
-                busiest.append(_add_block(lp, instance, solution, on, t, shares))
-    if not busiest:
-        return solution
+                yield _Block(w.name, t, on)
+
+
+def _spread(
+    instance: PlanningInput,
+    solution: FleetSolution,
+    blocks: Sequence[_Block],
+    *,
+    keep_shares: bool = True,
+) -> Routed:
+    """Shares of the classes on units; empty where HiGHS has no answer."""
+    lp = pulp.LpProblem("balance", pulp.LpMinimize)
+    shares: Shares = {}
+    busiest = [_add_block(lp, instance, solution, block, shares) for block in blocks]
     lp.setObjective(expression(dict.fromkeys(busiest, 1.0)))
+    for block in blocks if keep_shares else ():
+        for terms, most in _share_rows(instance, solution, block, shares):
+            lp.addConstraint(pulp.LpConstraint(expression(terms), pulp.LpConstraintLE, None, most))
     values = _values(lp)
     if not values:
-        return solution
-    spread = {key: max(0.0, values[variable.name]) for key, variable in shares.items()}
-    return replace(solution, shares={**solution.shares, **spread})
+        return {}
+    return {key: max(0.0, values[variable.name]) for key, variable in shares.items()}
 
 
 def _add_block(
     lp: pulp.LpProblem,
     instance: PlanningInput,
     solution: FleetSolution,
-    on: dict[Candidate, int],
-    t: int,
+    block: _Block,
     shares: Shares,
 ) -> pulp.LpVariable:
     """The rows of one workload in one block; the column of its highest utilization."""
-    workload = next(iter(on)).workload
+    workload, t, on = block
     demand = instance.schedule.demands[workload]
     highest = lp.add_variable(f"u{len(lp.variables()):06d}", 0, None)
     work: dict[Candidate, dict[pulp.LpVariable, float]] = {
@@ -80,6 +120,32 @@ def _add_block(
     for terms in work.values():
         lp.addConstraint(pulp.LpConstraint(expression(terms), pulp.LpConstraintLE, None, 0.0))
     return highest
+
+
+def _share_rows(
+    instance: PlanningInput, solution: FleetSolution, block: _Block, shares: Shares
+) -> Iterator[tuple[Terms, float]]:
+    """What no group may serve more of; per-token offerings serve what they serve already."""
+    classes = instance.schedule.demands[block.workload].classes
+    served = [
+        (k, classes[q].share * x)
+        for (k, q, t), x in solution.shares.items()
+        if t == block.t and k.workload == block.workload
+    ]
+    total = sum(part for _, part in served)
+    for rule in rules_of(instance.problem):
+        share = rule.share(instance.problem) if isinstance(rule, ServedShare) else None
+        if share is None or not isinstance(rule, ServedShare):
+            continue
+        for group in sorted({rule.group_of(k) for k in block.on} - {""}):
+            fixed = (p for k, p in served if k.mode.per_token and rule.group_of(k) == group)
+            terms = {
+                shares[k, q, block.t]: classes[q].share
+                for k in block.on
+                for q in range(len(classes))
+                if (k, q, block.t) in shares and rule.group_of(k) == group
+            }
+            yield terms, share * total * (1 + SNAP) - sum(fixed)
 
 
 def _values(lp: pulp.LpProblem) -> dict[str, float]:

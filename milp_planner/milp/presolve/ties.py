@@ -50,7 +50,7 @@ def preference(instance: PlanningInput, plan: Plan) -> Preference:
     names = []
     for p in plan.purchases:
         elastic = is_elastic(instance.problem, p.candidate)
-        units = p.units_by_block if elastic else p.units_by_block[:1]
+        units = p.units_by_block if elastic else (p.units,)
         names.append((p.candidate.id, tuple(-n for n in units)))
     return plan.gpus, len(plan.providers), tuple(sorted(names))
 

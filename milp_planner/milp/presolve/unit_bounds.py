@@ -1,7 +1,7 @@
 """Bounds on units where demand alone gives none: raised until no plan beyond them can be better.
 
-Share limits can ask for any number of units: half and half of 8 and 5.556 requests/s is 1,389 and
-2,000 of them, and no fewer. There N_k (`most_units`) is a guess that is checked by cost:
+A rule of the user's own can ask for any number of units, and so can an overload ramp that begins
+below what a guess takes for cool. There N_k (`most_units`) is a guess that is checked by cost:
 
     n_kt > N_k  ⇒  score ≥ (N_k + 1) c_k min_t h_t            [USD/month]
 

@@ -21,6 +21,7 @@ from milp_planner.milp.program.limits.budget import BudgetLimit
 from milp_planner.milp.program.limits.changes import ChangeLimit
 from milp_planner.milp.program.limits.filters import Filters
 from milp_planner.milp.program.limits.gpu_count import GpuCount
+from milp_planner.milp.program.limits.price_cap import PriceCap
 from milp_planner.milp.program.limits.provider_count import ProviderCount
 from milp_planner.milp.program.limits.provider_share import ProviderShare
 from milp_planner.milp.program.limits.quotas import Quotas
@@ -62,6 +63,7 @@ DECIDED_BEFORE: Final[tuple[Rule, ...]] = (
     LatencyWishes(),
     AllowedBilling(),
     Filters(),
+    PriceCap(),
 )
 """Rules that keep candidates out of the program, and have no rows in it."""
 
@@ -76,10 +78,12 @@ NO_RULE: Final = {
     "workloads.rates.*": "makes the candidates and their rates",
     "workloads.deployment.*": "makes the rates of the candidates, and what a request costs",
     "workloads.priority": "orders the stages of a short budget, each a program of its own",
+    "prices.discounts": "makes what the candidates cost",
+    "prices.own": "makes what the candidates cost",
     "policy.serving_model": "makes the rates of the candidates",
     "policy.confidence": "makes the rates of the candidates",
     "policy.hours_per_month": "makes the hours of the blocks",
-    "policy.switch_off_dedicated": "makes units elastic: what stands in for them is told by that",
+    "policy.switch_off_dedicated": "says when units rest: presolve is told by their hours",
     "alternatives.count": "asks for further plans, each a program of its own",
     "alternatives.differ_by": "says how further plans differ, by exclusion cuts",
     "alternatives.per_workload": "says how further plans differ, by exclusion cuts",
@@ -158,6 +162,11 @@ def limits_of(instance: PlanningInput) -> tuple[LimitInForce, ...]:
         return at, rule.nearness
 
     return tuple(limit for _, limit in sorted(found, key=nearness))
+
+
+def needs_routes(problem: Problem) -> bool:
+    """True where some rule is about who serves whom, so that one class is routed, too."""
+    return any(rule.needs_routes(problem) for rule in rules_of(problem))
 
 
 def unbounded(instance: PlanningInput) -> Iterator[Rule]:

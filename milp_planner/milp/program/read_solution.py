@@ -89,5 +89,9 @@ def _carried(instance: PlanningInput, solution: FleetSolution, workload: str, t:
         for k, on in solution.units.items()
         if k.workload == workload
     )
-    tokens = (x for (k, _, u), x in solution.shares.items() if k.workload == workload and u == t)
+    tokens = (
+        x
+        for (k, _, u), x in solution.shares.items()
+        if k.workload == workload and u == t and k.mode.per_token
+    )
     return sum(units) + sum(tokens)

@@ -7,14 +7,20 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from milp_planner.errors import Fault, InputError
+from milp_planner.errors import Fault, InputError, input_error
 from milp_planner.inputs.catalog.checks import REGIMES, unknown_gpu, unknown_llm
 from milp_planner.inputs.catalog.overlays import write_measurements
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement
 from milp_planner.inputs.imports.benchmarks import Found, read_measurements
-from milp_planner.inputs.problem.deployment import DeploymentSettings
+from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.inputs.problem.load import load_named_catalog
-from milp_planner.inputs.reading.arguments import check_number, check_text, path_of, paths_of
+from milp_planner.inputs.reading.arguments import (
+    check_kind,
+    check_number,
+    check_text,
+    path_of,
+    paths_of,
+)
 from milp_planner.serving import memory
 from milp_planner.serving.derate import DEFAULT_CONFIDENCE, DEFAULT_QUANTILE, planning_quantile
 from milp_planner.serving.operating_point import OperatingPoint
@@ -30,6 +36,12 @@ BOUND_SLACK = 1.10
 
 MOST_GPUS = 8
 """Of one replica."""
+
+UNTOLD = (
+    *("memory_share", "max_sequences", "units_per_replica"),
+    *("pipeline_parallel", "gb_per_s_between_units"),
+)
+"""Keys of a deployment that have no column in `measurements.csv`; rows are of one unit."""
 
 LEAST_OF_ESTIMATE = 0.3
 """Below this share of the estimate something else limited the run: the client, or a queue."""
@@ -83,6 +95,7 @@ def calibrate(
     precision: str | None = None,
     tensor_parallel: int | None = None,
     engine: str | None = None,
+    deployment: DeploymentSettings | None = None,
     catalog: str | Path = "market",
     overlays: Iterable[str | Path] = (),
     out: str | Path | None = None,
@@ -92,8 +105,9 @@ def calibrate(
     """Your own measurements held against the estimate, and kept as an overlay.
 
     files: YAML, CSV, or the JSON of vLLM's `bench serve`, GuideLLM or AIPerf. llm, gpu, precision,
-    tensor_parallel (GPUs of one replica), engine: hold where a file states none. catalog: a name or
-    a folder, with overlays on top. out: a new folder for the overlay, written whole or not at all;
+    tensor_parallel (GPUs of one replica), engine: hold where a file states none; so does the
+    engine's setup in deployment, as far as a measurement can tell of it. catalog: a name or a
+    folder, with overlays on top. out: a new folder for the overlay, written whole or not at all;
     default: nothing is written. confidence: how sure to be of a speed, 0 to 1. as_of: the day of
     the measurements that state none; default: today.
 
@@ -115,6 +129,8 @@ def calibrate(
     """
     paths, own = paths_of("files", files, "files"), paths_of("overlays", overlays, "folders")
     names = {"llm": llm, "gpu": gpu, "precision": precision, "engine": engine}
+    if deployment is not None:
+        check_kind(deployment, DeploymentSettings, "DeploymentSettings(...)")
     folder = None if out is None else path_of("out", out)
     base = str(path_of("catalog", catalog))
     check_number("confidence", confidence, least=0.0, below=1.0)
@@ -128,7 +144,7 @@ def calibrate(
     found = compare(
         read_measurements(paths),
         known,
-        {**names, "tensor_parallel": tensor_parallel},
+        {**_setup(deployment), **names, "tensor_parallel": tensor_parallel},
         today=today,
         quantile=planning_quantile(confidence),
     )
@@ -136,6 +152,29 @@ def calibrate(
         rows = [c.row for c in found.rows]
         write_measurements(folder, rows, base=base, overlays=own, made_on=today)
     return found
+
+
+def _setup(deployment: DeploymentSettings | None) -> dict[str, object]:
+    """What of a deployment is written into rows that do not state it; the engine is named apart.
+
+    Raises InputError for what no row can tell.
+    """
+    if deployment is None:
+        return {}
+    for name in UNTOLD:
+        if getattr(deployment, name) != getattr(DEFAULT_DEPLOYMENT, name):
+            raise input_error("a measurement does not tell of it", path=name)
+    lora, drafts = deployment.lora, deployment.speculative
+    cache = "" if deployment.kv_precision == "auto" else deployment.kv_precision
+    return {
+        "engine_version": deployment.engine_version or "",
+        "tuning": deployment.tuning or "",
+        "kv_precision": cache,
+        "prefix_cache_share": deployment.prefix_cache_share,
+        "expert_parallel": deployment.expert_parallel,
+        "lora_adapters": lora.adapters if lora else 0,
+        "draft_tokens": drafts.draft if drafts else 0,
+    }
 
 
 def compare(
@@ -148,7 +187,8 @@ def compare(
 ) -> Calibrated:
     """The measurements as rows of the catalog, each held against the estimate.
 
-    `defaults` has llm, gpu, precision, tensor_parallel and engine for rows that state none. Raises
+    `defaults` has llm, gpu, precision, tensor_parallel, engine and its setup for rows that state
+    none. Raises
     InputError for names unknown, points given twice, and a throughput above the physical bound: the
     rate at which peaks are reached and nothing is lost. Below 0.3 times the estimate is a warning.
     """
@@ -174,8 +214,11 @@ def with_own(catalog: Catalog, rows: Iterable[Measurement]) -> Catalog:
     """The catalog with a user's rows on top, as an overlay puts them there."""
     own = [row.model_copy(update={"override": True}) for row in rows]
     replaced = {row.key for row in own}
-    kept = (row for row in catalog.measurements if row.key not in replaced)
-    return replace(catalog, measurements=(*kept, *own), overrides=catalog.overrides + len(own))
+    kept = [row for row in catalog.measurements if row.key not in replaced]
+    over = len(catalog.measurements) - len(kept)
+    counts, now = catalog.overlaid, catalog.overrides + len(own)
+    counts = replace(counts, added=counts.added + len(own) - over, replaced=counts.replaced + over)
+    return replace(catalog, measurements=(*kept, *own), overrides=now, overlaid=counts)
 
 
 def _records(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from milp_planner.candidates.prices import offering_named
+from milp_planner.candidates.prices import offering_named, replicas_in, why_not_in
 from milp_planner.errors import Fault, InputError, RecordError
 from milp_planner.inputs.catalog.files import load_catalog
 from milp_planner.inputs.catalog.records import Catalog
@@ -263,9 +263,9 @@ def _estimate(s: DeploymentScenario, model: ServingModel, quantile: float) -> Es
     gpu = find_gpu(known, s.gpu or (sold.gpu if sold else ""))
     if sold is not None and sold.gpu != gpu.id:
         raise InputError([Fault("", 0, 0, "gpu", f"{sold.id} has {sold.gpu}")])
-    if sold is not None and sold.gpus_per_unit < s.tensor_parallel:
-        have = f"{sold.id} has {sold.gpus_per_unit} GPUs, fewer than these"
-        raise InputError([Fault("", 0, 0, "tensor_parallel", have)])
+    gpus, units = s.tensor_parallel * s.stages, s.units_joined
+    if sold is not None and not replicas_in(sold, gpus, units):
+        raise InputError([Fault("", 0, 0, "tensor_parallel", why_not_in(sold, gpus, units))])
     if s.precision is not None:
         check_precision(s.precision)
     asked = Deployment(

@@ -16,7 +16,11 @@ from milp_planner.errors import did_you_mean, input_error
 from milp_planner.inputs.catalog.checks import unknown_gpu, unknown_llm
 from milp_planner.inputs.catalog.files import load_catalog
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm
-from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
+from milp_planner.inputs.problem.deployment import (
+    DEFAULT_DEPLOYMENT,
+    MOST_UNITS_JOINED,
+    DeploymentSettings,
+)
 from milp_planner.inputs.reading.arguments import check_kind, check_number, check_text
 from milp_planner.questions.deployments.api import estimate_api, token_price_of
 from milp_planner.questions.deployments.points import (
@@ -176,8 +180,8 @@ def estimate_deployment(
         n = point.concurrency
     found = replace(_fit(deployment, n), price=price)
     if isinstance(point, Rejection):
-        smallest = smallest_that_fits(deployment, model.catalog) if found.verdict != "fits" else ""
-        return replace(found, reason=point.reason, smallest=smallest)
+        found = replace(found, reason=point.reason)
+        return found if found.verdict == "fits" else _with_smallest(found, deployment, model)
     return _with_speed(found, deployment, model, point)
 
 
@@ -214,17 +218,25 @@ def deployments(
     return found
 
 
+def _with_smallest(found: Estimate, d: Deployment, model: ServingModel) -> Estimate:
+    return replace(
+        found,
+        smallest=smallest_that_fits(d, model.catalog),
+        smallest_joined=fewest_joined_units(d, model.catalog),
+    )
+
+
 def smallest_that_fits(d: Deployment, catalog: Catalog) -> str:
     """The fewest GPUs of the same type that hold the deployment, else the smallest replica of
     another type, by all its memory; '' where none does."""
-    same = next((tp for tp in SIZES if _holds(d, d.gpu, tp)), None)
+    same = _smallest_of_same(d)
     if same is not None:
         return f"{same} x {d.gpu.id}"
     others = [
         (tp * (gpu.memory_gib or 0.0), tp, gpu.id)
         for gpu in catalog.gpus.values()
         for tp in SIZES
-        if not unable(gpu, d.precision) and _holds(d, gpu, tp)
+        if not unable(gpu, d.precision) and _holds(d, gpu, tp, d.settings)
     ]
     if not others:
         return ""
@@ -232,8 +244,27 @@ def smallest_that_fits(d: Deployment, catalog: Catalog) -> str:
     return f"{tp} x {name}"
 
 
-def _holds(d: Deployment, gpu: Gpu, tensor_parallel: int) -> bool:
-    held = memory.fit(d.llm, gpu, d.precision, tensor_parallel, d.tokens, d.settings)
+def fewest_joined_units(d: Deployment, catalog: Catalog) -> str:
+    """The fewest joined units of the same GPU that hold the deployment, of the largest unit that
+    is rented; '' where one unit does, where none do, or where some are joined already."""
+    if d.settings.units_joined > 1 or _smallest_of_same(d) is not None:
+        return ""
+    rented = [o.gpus_per_unit for o in catalog.offerings if o.gpu == d.gpu.id]
+    size = min(max(rented, default=SIZES[-1]), SIZES[-1])
+    for units, stages in ((u, s) for u in range(2, MOST_UNITS_JOINED + 1) for s in (1, u)):
+        joined = d.settings.joined(units, stages)
+        if _holds(d, d.gpu, units * size // stages, joined):
+            spread = f"tp {units * size // stages}" + (f" x pp {stages}" if stages > 1 else "")
+            return f"{units} joined units of {size} x {d.gpu.id} ({spread})"
+    return ""
+
+
+def _smallest_of_same(d: Deployment) -> int | None:
+    return next((tp for tp in SIZES if _holds(d, d.gpu, tp, d.settings)), None)
+
+
+def _holds(d: Deployment, gpu: Gpu, tensor_parallel: int, settings: DeploymentSettings) -> bool:
+    held = memory.fit(d.llm, gpu, d.precision, tensor_parallel, d.tokens, settings)
     return held.fits and held.needed_gib(max(1.0, d.concurrency or 1.0)) <= held.usable_gib
 
 
@@ -248,6 +279,8 @@ def _fit(d: Deployment, concurrency: float | None) -> Estimate:
         gpu=d.gpu.id,
         precision=d.precision,
         tensor_parallel=d.tensor_parallel,
+        pipeline_parallel=d.settings.stages,
+        units_joined=d.settings.units_joined,
         input_tokens=d.input_tokens,
         output_tokens=d.output_tokens,
         concurrency=concurrency,

@@ -49,12 +49,12 @@ class Payment:
             return lambda d: ReplicaPrice(hourly, "as given")
         if self.offering is not None:
             sold = self.offering
-            return lambda d: price_at(sold, d.tensor_parallel)
+            return lambda d: price_at(sold, d.gpus, d.settings.units_joined)
         if self.provider is not None and self.provider not in catalog.providers:
             raise unknown_provider(catalog, self.provider)
         renting = {offering.provider for offering in catalog.offerings}
         seller = self.provider if self.provider in renting else None
-        return lambda d: cheapest(catalog, d.gpu.id, d.tensor_parallel, seller)
+        return lambda d: cheapest(catalog, d.gpu.id, d.gpus, seller, units=d.settings.units_joined)
 
     def _check_is_one_way(self) -> None:
         ways = (
@@ -76,7 +76,7 @@ class Payment:
         if watts is None and self.usd_per_kwh is not None:
             if d.gpu.tdp_watts is None:
                 raise input_error(f"required, the TDP of {d.gpu.id} is not known", path="watts")
-            watts = d.gpu.tdp_watts * d.tensor_parallel
+            watts = d.gpu.tdp_watts * d.gpus
         try:
             hourly = owned_usd_per_hour(
                 self.purchase_usd or 0.0,

@@ -35,6 +35,11 @@ class Deployment:
     settings: DeploymentSettings = DEFAULT_DEPLOYMENT
 
     @property
+    def gpus(self) -> int:
+        """GPUs of the whole replica: its tensor parallel in each pipeline stage."""
+        return self.tensor_parallel * self.settings.stages
+
+    @property
     def tokens(self) -> float:
         """Tokens of one request, input and output."""
         return self.input_tokens + self.output_tokens
@@ -52,7 +57,7 @@ class Estimate:
     """Weight format; `provider` where an API serves."""
 
     tensor_parallel: int
-    """GPUs of the replica; 0 where an API serves."""
+    """GPUs of the replica, or of each of its pipeline stages; 0 where an API serves."""
 
     input_tokens: float
     output_tokens: float
@@ -76,8 +81,15 @@ class Estimate:
     deployment: str = ""
     """Engine and settings in words: `vLLM, default settings`."""
 
+    pipeline_parallel: int = 1
+    units_joined: int = 1
+    """Units of one offering that the replica is spread over."""
+
     smallest: str = ""
     """The smallest replica that fits, where this one does not; '' where none does."""
+
+    smallest_joined: str = ""
+    """The fewest joined units of the same GPU that hold it, where no unit of it alone does."""
 
     ttft_s: float | None = None
     ttft_measured: bool = False
@@ -148,6 +160,8 @@ class Estimate:
                 "gpu": self.gpu,
                 "precision": self.precision,
                 "tensor_parallel": self.tensor_parallel,
+                "pipeline_parallel": self.pipeline_parallel,
+                "units_joined": self.units_joined,
                 "input_tokens": self.input_tokens,
                 "output_tokens": self.output_tokens,
                 "concurrency": self.concurrency,
@@ -161,6 +175,7 @@ class Estimate:
                 "usable_gib_per_gpu": self.usable_gib,
                 "sequences": self.sequences,
                 "smallest_that_fits": self.smallest,
+                "smallest_joined": self.smallest_joined,
                 "ttft_s": self.ttft_s,
                 "ttft_measured": self.ttft_measured,
                 "tpot_s": self.tpot_s,

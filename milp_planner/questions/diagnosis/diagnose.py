@@ -20,6 +20,7 @@ from milp_planner.milp.program.language.loosening import CashLimit, LimitInForce
 from milp_planner.plans.diagnosis import Change, Diagnosis
 from milp_planner.plans.reasons import CatalogTooSmall, LimitInTheWay, NoFleet, Reason
 from milp_planner.plans.records import Plan, Provenance
+from milp_planner.questions.diagnosis.joining import joined_units
 from milp_planner.questions.diagnosis.misfit import fits_of
 from milp_planner.questions.diagnosis.smallest_change import Trials, smallest_change
 from milp_planner.solving.re_solve import Resolver, cash_of, fleet_line, stranded
@@ -38,7 +39,8 @@ def diagnosis_of(
     """
     names = tuple(stranded(instance))
     exact = replace(settings, gap=0.0)
-    search = _Diagnosing(Trials(Resolver(instance, exact, provenance)), limits_of(instance))
+    trials = Trials(Resolver(instance, exact, provenance))
+    search = _Diagnosing(trials, limits_of(instance), instance)
     found = search.run(Diagnosis(brief))
     found = replace(found, headline=_headline(found, instance))
     return replace(found, fits=tuple(fit for name in names for fit in fits_of(instance, name)))
@@ -50,6 +52,7 @@ class _Diagnosing:
 
     trials: Trials
     limits: Sequence[LimitInForce]
+    instance: PlanningInput
     not_reached: list[str] = field(default_factory=list)
 
     def run(self, diagnosis: Diagnosis) -> Diagnosis:
@@ -107,6 +110,9 @@ class _Diagnosing:
             change = smallest_change(self.trials, limit)
             if change is not None:
                 yield change
+        joined = joined_units(self.trials, self.instance)
+        if joined is not None:
+            yield joined
 
     def _combination(
         self, conflict: Sequence[LimitInForce]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from milp_planner.candidates.builder import Rates, excluded_by
+from milp_planner.candidates.own_terms import under_terms
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.candidates.shapes import ReplicaShape
-from milp_planner.inputs.catalog.records import Gpu
+from milp_planner.inputs.catalog.records import Gpu, Offering
 from milp_planner.plans.diagnosis import Misfit
 from milp_planner.serving.derate import planning_quantile
 from milp_planner.serving.operating_point import Rejection
@@ -20,8 +21,18 @@ def fits_of(instance: PlanningInput, workload: str) -> tuple[Misfit, ...]:
     Of several precisions and request classes the nearest failure stands. Empty where rates are
     nominal: then the reasons of the offerings say it all.
     """
+    found = _failures(instance, workload)
+    return tuple(fit for _, fit in sorted(found, key=lambda pair: (pair[0], *_name(pair[1]))))
+
+
+def is_too_big_for_a_unit(instance: PlanningInput, workload: str) -> bool:
+    """Whether memory is what some unit that may be used lacks, more than speed."""
+    return min((how[0] for how, _ in _failures(instance, workload)), default=2) == 1
+
+
+def _failures(instance: PlanningInput, workload: str) -> list[tuple[Nearness, Misfit]]:
     if instance.problem.workload(workload).rates is not None:
-        return ()
+        return []
     rates = Rates(
         instance.catalog,
         ServingModel(instance.catalog),
@@ -30,13 +41,13 @@ def fits_of(instance: PlanningInput, workload: str) -> tuple[Misfit, ...]:
         instance.schedule.demands[workload],
     )
     if rates.raw:
-        return ()
+        return []
     most: dict[str, int] = {}
-    for offering in instance.catalog.offerings:
-        if not excluded_by(instance.problem.limits, offering):
+    for listed in instance.catalog.offerings:
+        offering = under_terms(instance.problem.prices, listed, instance.catalog.read_on)
+        if isinstance(offering, Offering) and not excluded_by(instance.problem.limits, offering):
             most[offering.gpu] = max(most.get(offering.gpu, 0), offering.gpus_per_unit)
-    found = [best for gpu, gpus in most.items() for best in _nearest_on(rates, gpu, gpus)]
-    return tuple(fit for _, fit in sorted(found, key=lambda pair: (pair[0], *_name(pair[1]))))
+    return [best for gpu, gpus in most.items() for best in _nearest_on(rates, gpu, gpus)]
 
 
 Nearness = tuple[int, float]

@@ -12,6 +12,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from milp_planner.candidates.filters import Sold, is_meant
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import began_s
 from milp_planner.errors import did_you_mean, input_error, nearest
@@ -60,12 +61,11 @@ class Subject:
 
     def includes(self, k: Candidate) -> bool:
         """Whether a candidate is of it."""
-        return self.matches(k.offering.id, k.gpu, k.provider)
+        return self.matches(k.offering)
 
-    def matches(self, offering: str, gpu: str, provider: str) -> bool:
-        """Whether an offering with these names is of it."""
-        name = {"offering": offering, "gpu": gpu, "provider": provider}[self.kind]
-        return fnmatchcase(name, self.pattern)
+    def matches(self, row: Sold) -> bool:
+        """Whether a row of the catalog is of it."""
+        return is_meant(f"{self.kind}s", self.pattern, row)
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pattern}"
@@ -227,7 +227,7 @@ def _subject(
     kind, name = said[0]
     if kind == "gpu" and len(meant := catalog.gpus_named(name)) == 1:
         name = meant[0]
-    known = names_in(catalog, f"{kind}s")
+    known = names_in(catalog, f"{kind}s") if kind != "offering" else [*catalog.offering_ids]
     if not any(fnmatchcase(one, name) for one in known):
         near = nearest(name, known) or [one for one in known if name in one][:1]
         hint = did_you_mean(name, known) or "".join(f"; closest: {one}" for one in near)
@@ -240,7 +240,7 @@ def _refusals(instance: PlanningInput, subject: Subject) -> Iterator[Refusal]:
     found: dict[tuple[str, str], list[str]] = {}
     for row in instance.candidates.turned_down:
         o = row.offering
-        if subject.matches(o.id, getattr(o, "gpu", ""), o.provider):
+        if subject.matches(o):
             found.setdefault((row.workload, row.reason), []).append(o.id)
     for (workload, reason), ids in sorted(found.items(), key=lambda item: (-len(item[1]), item[0])):
         yield Refusal(workload, reason, len(ids), min(ids))

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from milp_planner.candidates.filters import is_meant, sold_in
+from milp_planner.candidates.own_terms import under_terms
 from milp_planner.errors import did_you_mean, input_error, nearest
 from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
 from milp_planner.inputs.problem.policies import allowed_billings
+from milp_planner.inputs.problem.prices import OwnTerms
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.units import parse_number, parse_share
+
+LIST_PRICES = OwnTerms()
 
 Price = float | str
 """USD per GPU and hour, or a share of today's price such as `80%`."""
 
 KINDS: dict[str, tuple[str, Callable[[Catalog], Iterable[str]]]] = {
     "provider": ("providers", lambda c: c.providers),
-    "region": ("regions", lambda c: {row.region for row in _sold(c)}),
+    "region": ("regions", lambda c: {row.region for row in sold_in(c)}),
     "gpu": ("gpus", lambda c: c.gpus),
-    "offering": ("offerings", lambda c: {row.id for row in _sold(c)}),
+    "offering": ("offerings", lambda c: c.offering_ids),
 }
 """What can be lost, beside a billing: the limit that denies it, and the names there are."""
 
@@ -72,31 +77,33 @@ def _with_limits(problem: Problem, update: Mapping[str, Any]) -> Problem:
     return problem.model_copy(update={"limits": limits})
 
 
-def repriced_catalog(catalog: Catalog, prices: Mapping[str, Price]) -> Catalog:
-    """The catalog with other prices; raises InputError for a pattern that matches nothing."""
+def repriced_catalog(
+    catalog: Catalog, prices: Mapping[str, Price], terms: OwnTerms = LIST_PRICES
+) -> Catalog:
+    """The catalog with other prices; raises InputError for a pattern that matches nothing.
+
+    What is paid is changed: a share is of the price under `terms`, and terms no longer act on it.
+    """
     for pattern, price in prices.items():
-        matches = [row for row in _sold(catalog) if fnmatchcase(row.id, pattern)]
+        matches = [row for row in sold_in(catalog) if is_meant("offerings", pattern, row)]
         if not matches:
-            ids = {row.id for row in _sold(catalog)}
+            ids = set(catalog.offering_ids)
             near = nearest(pattern, ids) or [i for i in sorted(ids) if pattern in i][:1]
             closest = f"; closest: {near[0]}" if near else ""
             raise input_error(f"prices: no offering {pattern!r}{closest}")
         rented = [row for row in matches if isinstance(row, Offering)]
         if rented and _share_of_today(price) is None:
             matches = [*rented]  # a price per GPU-hour is not meant for what is paid per token
-        changed = {row.key: _repriced(row, price) for row in matches}
+        paid = (under_terms(terms, row, catalog.read_on) for row in matches)
+        changed = {row.key: _repriced(row, price) for row in paid}
         catalog = replace(
             catalog,
             offerings=tuple(changed.get(row.key, row) for row in catalog.offerings),
             token_prices=tuple(changed.get(row.key, row) for row in catalog.token_prices),
             overrides=catalog.overrides + len(changed),
+            overlaid=replace(catalog.overlaid, replaced=catalog.overlaid.replaced + len(changed)),
         )
     return catalog
-
-
-def _sold(catalog: Catalog) -> Iterator[Offering | TokenPrice]:
-    yield from catalog.offerings
-    yield from catalog.token_prices
 
 
 def _repriced(row: Offering | TokenPrice, price: Price) -> Any:

@@ -87,7 +87,7 @@ class Scenario:
             problem = scaled_traffic(problem, self.traffic)
         for lost in self.without:
             problem = denying(problem, catalog, lost)
-        return problem, repriced_catalog(catalog, self.prices)
+        return problem, repriced_catalog(catalog, self.prices, problem.prices)
 
     def _check_types(self) -> None:
         for name in ("patch", "prices"):

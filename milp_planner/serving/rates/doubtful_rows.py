@@ -6,6 +6,8 @@ What a user measured is never set aside here; `calibrate` refuses what the silic
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 
 from milp_planner.inputs.catalog.records import Llm, Measurement
 from milp_planner.serving.memory import is_mla
@@ -18,29 +20,92 @@ stated was different, such as draft tokens."""
 
 SPECULATIVE_SPEEDUP = 1.5
 
+
+class Doubt(StrEnum):
+    """Why a row is not believed."""
+
+    BEYOND_PEAKS = "beyond peaks"
+    ABOVE_TWIN = "above a twin"
+    DRAFT_TOKENS = "draft tokens"
+
+
+@dataclass(frozen=True)
+class DoubtfulRow:
+    """A published row that is set aside."""
+
+    row: Measurement
+    doubt: Doubt
+    ratio: float = 1.0
+    """Share of the peaks, or rate ÷ that of the twin."""
+
+    twin_engine: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Why, in words, with the figure."""
+        match self.doubt:
+            case Doubt.BEYOND_PEAKS:
+                return (
+                    f"its FLOPs and its memory traffic take {self.ratio:.0%} "
+                    "of what the data sheet allows"
+                )
+            case Doubt.ABOVE_TWIN:
+                return f"{self.ratio:.2f} × its twin in {self.twin_engine or NO_ENGINE}"
+            case Doubt.DRAFT_TOKENS:
+                return "too fast for plain decoding, and draft tokens are not stated"
+
+    def __str__(self) -> str:
+        return f"{row_name(self.row)} set aside: {self.reason}"
+
+
+def told_together(rows: Iterable[DoubtfulRow], of: str = "") -> Iterator[str]:
+    """One line for each kind of doubt: `12 rows set aside: 1.35 to 1.63 × a twin …`.
+
+    `of` says whose rows they are, such as ` of llama-3.1-70b on h100-80gb-sxm`.
+    """
+    found = list(rows)
+    for doubt in Doubt:
+        alike = [row for row in found if row.doubt is doubt]
+        if len(alike) == 1:
+            yield f"1 row{of} set aside: {alike[0].reason}"
+        elif alike:
+            ratios = sorted(row.ratio for row in alike)
+            yield f"{len(alike)} rows{of} set aside: {_range(doubt, ratios[0], ratios[-1])}"
+
+
+def _range(doubt: Doubt, least: float, most: float) -> str:
+    match doubt:
+        case Doubt.BEYOND_PEAKS:
+            return (
+                f"their FLOPs and their memory traffic take {least:.0%} to {most:.0%} "
+                "of what the data sheet allows"
+            )
+        case Doubt.ABOVE_TWIN:
+            return f"{least:.2f} to {most:.2f} × a twin of another run at the same point"
+        case Doubt.DRAFT_TOKENS:
+            return "too fast for plain decoding, and draft tokens are not stated"
+
+
+NO_ENGINE = "an engine not named"
+
 EstimateOf = Callable[[Measurement], Roofline | None]
 """The estimate of a row in its own deployment; None where the catalog does not know enough."""
 
 
-def doubtful(
-    rows: Sequence[Measurement], estimate_of: EstimateOf
-) -> Iterator[tuple[Measurement, str]]:
-    """Rows of one replica to set aside, each with the reason in words."""
+def doubtful(rows: Sequence[Measurement], estimate_of: EstimateOf) -> Iterator[DoubtfulRow]:
+    """Rows of one replica to set aside."""
     beyond = set()
     for row in rows:
         share = _share_of_peaks(row, estimate_of(row))
         if share > 1:
             beyond.add(id(row))
-            yield (
-                row,
-                f"its FLOPs and its memory traffic take {share:.0%} of what the data sheet allows",
-            )
+            yield DoubtfulRow(row, Doubt.BEYOND_PEAKS, share)
     for twins in _twins(row for row in rows if id(row) not in beyond):
         slowest = min(twins, key=lambda row: row.output_tokens_per_second)
         for row in twins:
             ratio = row.output_tokens_per_second / slowest.output_tokens_per_second
             if ratio > TWIN_SPREAD:
-                yield row, f"{ratio:.2f} × its twin in {slowest.engine or 'an engine not named'}"
+                yield DoubtfulRow(row, Doubt.ABOVE_TWIN, ratio, slowest.engine)
 
 
 def row_name(row: Measurement) -> str:

@@ -15,7 +15,13 @@ from milp_planner.inputs.problem.deployment import DeploymentSettings
 from milp_planner.serving.memory import fit, room
 from milp_planner.serving.operating_point import Question
 from milp_planner.serving.rates.calibration import RatedPoint, ReplicaKey, Shape, shape_of
-from milp_planner.serving.rates.doubtful_rows import doubtful, drafts_tokens, row_name
+from milp_planner.serving.rates.doubtful_rows import (
+    Doubt,
+    DoubtfulRow,
+    doubtful,
+    drafts_tokens,
+    told_together,
+)
 from milp_planner.serving.rates.measured import CLOSED_LOOP, OFFLINE, Speed
 from milp_planner.serving.rates.row_groups import RowGroup, grouped
 from milp_planner.serving.rates.worse_hardware import is_worse
@@ -34,8 +40,8 @@ class ReplicaRows:
     estimable: bool
     """Whether the rows can be compared with an estimate, and so calibrate it."""
 
-    set_aside: tuple[tuple[Measurement, str], ...]
-    """Published rows that are not believed, each with the reason."""
+    set_aside: tuple[DoubtfulRow, ...]
+    """Published rows that are not believed."""
 
     llm: Llm
     gpu: Gpu
@@ -43,14 +49,7 @@ class ReplicaRows:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is said with every answer that the rows set aside could have given."""
-        counts: dict[str, int] = {}
-        for _, reason in self.set_aside:
-            counts[reason] = counts.get(reason, 0) + 1
-        where = f"{self.llm.id} on {self.gpu.id}"
-        return tuple(
-            f"{'1 row' if n == 1 else f'{n} rows'} of {where} set aside: {reason}"
-            for reason, n in counts.items()
-        )
+        return tuple(told_together(self.set_aside, f" of {self.llm.id} on {self.gpu.id}"))
 
 
 class MeasuredRows:
@@ -87,14 +86,13 @@ class MeasuredRows:
                 return found
         return None
 
-    def set_aside(self) -> Iterator[str]:
-        """Every published row that is not believed, with the reason, for `catalog check`."""
+    def set_aside(self) -> Iterator[DoubtfulRow]:
+        """Every published row that is not believed, for `catalog check`."""
         for key in self._rows:
             llm, gpu = self._records[key]
             q = question_of(self._rows[key][0])
             known = self.of(llm, gpu, q)
-            for row, reason in known.set_aside if known else ():
-                yield f"{row_name(row)} set aside: {reason}"
+            yield from known.set_aside if known else ()
 
     def worse_replicas(self, llm: Llm, gpu: Gpu, q: Question) -> Iterator[tuple[Gpu, int]]:
         """Replicas with rows of this LLM and precision that cannot serve more than this one: the
@@ -193,12 +191,14 @@ class MeasuredRows:
 
         published = [row for row in rows if not row.override]
         aside = list(doubtful(published, estimate_of))
-        doubted = {id(row) for row, _ in aside}
+        doubted = {id(found.row) for found in aside}
         believed = [row for row in published if id(row) not in doubted]
         groups = grouped(believed, speed, held)
         plain = [g for g in groups if not g.draft_tokens]
         speculative = [g for g in plain if drafts_tokens(llm, g.rows, estimate_of)]
-        aside += [(row, SPECULATIVE) for group in speculative for row in group.rows]
+        aside += [
+            DoubtfulRow(row, Doubt.DRAFT_TOKENS) for group in speculative for row in group.rows
+        ]
         return ReplicaRows(
             own=grouped([row for row in rows if row.override], speed, held),
             published=tuple(g for g in groups if g not in speculative),
@@ -224,6 +224,3 @@ def question_of(row: Measurement) -> Question:
         row.input_tokens or 1.0,
         row.output_tokens or 1.0,
     )
-
-
-SPECULATIVE = "too fast for plain decoding, and draft tokens are not stated"

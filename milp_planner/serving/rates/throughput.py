@@ -24,7 +24,7 @@ from milp_planner.inputs.catalog.tensor_groups import is_moe
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.serving import derate as evidence_of
 from milp_planner.serving.gpu_formats import unable
-from milp_planner.serving.links import between_units_gb_per_s
+from milp_planner.serving.links import BETWEEN_UNITS_S, between_units_gb_per_s
 from milp_planner.serving.memory import MemoryFit, fit, room
 from milp_planner.serving.operating_point import (
     OperatingPoint,
@@ -36,6 +36,7 @@ from milp_planner.serving.operating_point import (
     too_slow,
 )
 from milp_planner.serving.rates.calibration import UNCALIBRATED, Calibrations, Scaled
+from milp_planner.serving.rates.doubtful_rows import DoubtfulRow
 from milp_planner.serving.rates.measured import LengthOnly, Speed
 from milp_planner.serving.rates.records import MeasuredRows, canonical_precision
 from milp_planner.serving.rates.row_answers import (
@@ -172,7 +173,7 @@ class ServingModel:
             self._estimates[key] = found
         return found
 
-    def set_aside(self) -> Iterator[str]:
+    def set_aside(self) -> Iterator[DoubtfulRow]:
         """Every published row that is not believed, with the reason."""
         return self._rows.set_aside()
 
@@ -245,7 +246,7 @@ class ServingModel:
                 return answer
             said = (*answer.warnings, *_other_engine(q, found), *rows.warnings)
             if n is not None:
-                said = (*said, *_faster_with_fewer(found, n))
+                said = (*said, *_faster_with_fewer(found, q, answer, n))
             limit = limited_by(target, answer, memory)
             return replace(answer, bottleneck=limit, warnings=said)
         return None
@@ -276,6 +277,11 @@ class ServingModel:
                 f"{assumed:g} GB/s per GPU between joined units of {gpu.id} are assumed; "
                 "deployment.gb_per_s_between_units states them"
             )
+        if q.settings.units_joined > 1:
+            yield (
+                f"{1e6 * BETWEEN_UNITS_S:.0f} µs a message between joined units and "
+                f"{evidence_of.JOINED_UNITS.spread:g} of spread are assumed: none was measured"
+            )
         if q.precision == "fp32":
             yield "fp32 is not checked: products at the TF32 rate, unless the GPU's row says else"
         if q.settings.speculative is not None:
@@ -289,7 +295,7 @@ class ServingModel:
         by the estimate, where this one stands on rows that others published."""
         on_rows = found.source == "published"
         lesser = [g for g in self.catalog.gpus.values() if on_rows and is_worse(g, gpu)]
-        fewer = [n for n in FEWER_GPUS if n < q.tensor_parallel and gpu.interconnect == "pcie"]
+        fewer = [n for n in FEWER_GPUS if n < q.tensor_parallel and gpu.is_on_pcie]
         points = [
             *((o, tp, self._from_rows_on(q, llm, o, tp)) for o, tp in self._worse(llm, gpu, q)),
             *((gpu, tp, self._answer_on(q, llm, gpu, tp)) for tp in fewer),
@@ -311,7 +317,7 @@ class ServingModel:
     def _worse(self, llm: Llm, gpu: Gpu, q: Question) -> Iterator[tuple[Gpu, int]]:
         """Replicas with rows that cannot serve more; on PCIe those with fewer GPUs come apart."""
         for other, tp in self._rows.worse_replicas(llm, gpu, q):
-            apart = other.id == gpu.id and gpu.interconnect == "pcie" and tp in FEWER_GPUS
+            apart = other.id == gpu.id and gpu.is_on_pcie and tp in FEWER_GPUS
             if not apart:
                 yield other, tp
 
@@ -403,15 +409,17 @@ def _other_engine(q: Question, found: list[RowsOf]) -> Iterator[str]:
         yield f"own rows ran in {engines}, the deployment says {q.settings.label}"
 
 
-def _faster_with_fewer(found: list[RowsOf], n: float) -> Iterator[str]:
-    """Both figures, where fewer requests in flight were measured to serve more."""
-    for rows in found:
-        here = rows.speed.requests_per_second(n)
-        fewer = [m for m in rows.speed.measured_concurrencies() if m < n]
-        best = max(fewer, key=rows.speed.requests_per_second, default=n)
-        most = rows.speed.requests_per_second(best)
-        if most > here * ROUNDING:
-            yield f"{best:g} in flight serve more, {most:.3g} requests/s beside {here:.3g}"
+def _faster_with_fewer(
+    found: list[RowsOf], q: Question, here: OperatingPoint, n: float
+) -> Iterator[str]:
+    """Both figures, where more is planned with fewer in flight that were measured: of rows that
+    fell there, or of another deployment that is trusted more."""
+    fewer = {m for rows in found for m in rows.speed.measured_concurrencies() if 1 <= m < n}
+    planned = [(answer_at(found, q, m)[1].planned_requests_per_second, m) for m in sorted(fewer)]
+    most, best = max(planned, default=(0.0, n))
+    if most > here.planned_requests_per_second * ROUNDING:
+        rate = here.planned_requests_per_second
+        yield f"{best:g} in flight serve more, {most:.3g} requests/s planned beside {rate:.3g}"
 
 
 def _from_raw(q: Question, row: Measurement) -> OperatingPoint:

@@ -10,6 +10,7 @@ from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
 from milp_planner.inputs.problem.load import located
 from milp_planner.inputs.problem.records import CurrentUnits, Problem
 from milp_planner.inputs.reading.strict_yaml import Steps
+from milp_planner.solving.checks.own_terms import terms_faults
 
 FILTERS = ("providers", "regions", "gpus", "offerings")
 PATTERN_MARKS = "*?["
@@ -30,6 +31,9 @@ def limit_faults(problem: Problem, catalog: Catalog) -> Iterator[Fault]:
                 steps = ("limits", name, "deny")
                 message = f"{pattern!r} is both allowed and denied"
                 yield _fault(problem, steps, message, at=(*steps, i))
+    yield from terms_faults(
+        problem, catalog, lambda name, ids: _why_unmatched(name, "offering", ids, catalog)[0]
+    )
 
 
 def fleet_faults(problem: Problem, catalog: Catalog) -> Iterator[Fault]:
@@ -42,12 +46,17 @@ def fleet_faults(problem: Problem, catalog: Catalog) -> Iterator[Fault]:
         if row.workload not in names:
             message = f"no workload {row.workload!r}{did_you_mean(row.workload, names)}"
             yield _fault(problem, (*steps, "workload"), message)
+        offering = _offering_of(row, catalog)
         if row.offering not in billings:
             message = f"no offering {row.offering!r}{_closest(row.offering, billings)}"
             yield _fault(problem, (*steps, "offering"), message)
+        elif not offering:
+            places = ", ".join(catalog.offering_ids[row.offering])
+            message = f"{row.offering!r} is sold in several places; write one of {places}"
+            yield _fault(problem, (*steps, "offering"), message)
         elif (billing := _billing_of(row, billings)) is None:
             yield _fault(problem, (*steps, "billing"), _why_no_billing(row, billings))
-        elif (key := (row.offering, billing, row.workload)) in first:
+        elif (key := (offering, billing, row.workload)) in first:
             message = (
                 f"{row.offering} billed {billing} for {row.workload!r} is given twice "
                 f"(first as current_fleet[{first[key]}]); add the units up"
@@ -58,12 +67,14 @@ def fleet_faults(problem: Problem, catalog: Catalog) -> Iterator[Fault]:
 
 
 def with_known_billings(problem: Problem, catalog: Catalog) -> Problem:
-    """The problem with every current unit's billing written out."""
+    """The problem with every current unit's billing written out, and its offering's own id."""
     if not problem.current_fleet:
         return problem
     billings = _billings(catalog)
     rows = tuple(
-        row.model_copy(update={"billing": _billing_of(row, billings)})
+        row.model_copy(
+            update={"billing": _billing_of(row, billings), "offering": _offering_of(row, catalog)}
+        )
         for row in problem.current_fleet
     )
     return problem.model_copy(update={"current_fleet": rows})
@@ -94,7 +105,7 @@ def _named_in_limits(
     limits = problem.limits
     rows: list[Offering | TokenPrice] = [*catalog.offerings, *catalog.token_prices]
     providers = {row.provider for row in rows}
-    ids = {row.id for row in rows}
+    ids = set(catalog.offering_ids)
     gpus = set(catalog.gpus)
     known = (providers, {row.region for row in rows}, gpus, ids)
     kinds = ("provider", "region", "GPU", "offering")
@@ -154,8 +165,16 @@ def _closest_to_pattern(pattern: str, known: Collection[str]) -> str:
 def _billings(catalog: Catalog) -> dict[str, list[str]]:
     billings: dict[str, list[str]] = {}
     for offering in catalog.offerings:
-        billings.setdefault(offering.id, []).append(offering.billing)
+        for known in offering.ids:
+            if offering.billing not in billings.setdefault(known, []):
+                billings[known].append(offering.billing)
     return billings
+
+
+def _offering_of(row: CurrentUnits, catalog: Catalog) -> str:
+    """The id of what runs, whichever source's id names it; '' where several places have that."""
+    ids = catalog.offering_ids.get(row.offering, ())
+    return ids[0] if len(ids) == 1 else ""
 
 
 def _billing_of(row: CurrentUnits, billings: Mapping[str, Sequence[str]]) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from milp_planner.inputs.catalog.files import load_catalog
-from milp_planner.inputs.catalog.names import did_you_mean_llm, near_llms
+from milp_planner.inputs.catalog.identity.names import did_you_mean_llm, near_llms
 from milp_planner.inputs.catalog.records import Catalog
 
 

@@ -40,7 +40,7 @@ class Offer:
     region: str = "eu-1"
     billing: str = "dedicated"
     stops: bool = False
-    """Whether it may be switched off, unpaid, though it is dedicated."""
+    """Whether it is off, unpaid, in blocks without load, though it is dedicated."""
 
     @cached_property
     def id(self) -> str:
@@ -55,7 +55,7 @@ class Offer:
     @cached_property
     def elastic(self) -> bool:
         """True where only the hours that are on are paid, and blocks may differ."""
-        return self.stops or self.billing in ("autoscaling", "spot")
+        return self.billing in ("autoscaling", "spot")
 
 
 @dataclass(frozen=True)

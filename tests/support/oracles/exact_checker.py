@@ -63,6 +63,7 @@ def check(given: PlanningInput, plan: Plan) -> Checked:
     for rule in (_served, _busy, _replicas, _shares, _survival):
         for name in given.schedule.demands:
             rule(fleet, name, checked)
+    _accounts(fleet, checked)
     _held_all_month(fleet, checked)
     _quotas(fleet, checked)
     _changes(fleet, checked)
@@ -168,12 +169,6 @@ def _busy(fleet: _Fleet, name: str, checked: Checked) -> None:
     checked.utilization[name] = None
     for k in fleet.of(name):
         if k.offering.billing == "per_token":
-            assert isinstance(k.offering, TokenPrice)
-            if k.offering.max_requests_per_minute is not None:
-                most = exact(k.offering.max_requests_per_minute) / 60
-                for t in fleet.busy(name):
-                    rate = fleet.capacity(k, t, part=True)
-                    checked.at_most(f"{k.id} rate {t}", rate / most, Fraction(1))
             continue
         for t in fleet.blocks:
             work = sum(
@@ -190,6 +185,20 @@ def _busy(fleet: _Fleet, name: str, checked: Checked) -> None:
                 checked.utilization[name] = max(highest, work / fleet.units[k][t])
 
 
+def _accounts(fleet: _Fleet, checked: Checked) -> None:
+    """An API answers so many requests a minute to one account, whoever they are for."""
+    for t in fleet.blocks:
+        asked: dict[TokenPrice, Fraction] = {}
+        for (k, q, at), share in fleet.share.items():
+            if at == t and isinstance(k.offering, TokenPrice):
+                rate = share * fleet.peak(k.workload, q, t)
+                asked[k.offering] = asked.get(k.offering, Fraction(0)) + rate
+        for api, rate in asked.items():
+            if api.max_requests_per_minute is not None:
+                most = exact(api.max_requests_per_minute) / 60
+                checked.at_most(f"{api.id} rate {t}", rate / most, Fraction(1))
+
+
 def _replicas(fleet: _Fleet, name: str, checked: Checked) -> None:
     wanted = fleet.problem.workload(name).min_replicas
     if wanted == 1:
@@ -202,20 +211,23 @@ def _replicas(fleet: _Fleet, name: str, checked: Checked) -> None:
 
 
 def _shares(fleet: _Fleet, name: str, checked: Checked) -> None:
-    """No provider, and no spot, above its share of the capacity held."""
+    """No provider, and no spot, serves more than its share of the requests of a block."""
     limits = fleet.problem.limits
     for t in fleet.busy(name):
-        held = {k: fleet.capacity(k, t, part=True) for k in fleet.of(name)}
-        total = sum(held.values(), Fraction(0))
+        served: dict[Candidate, Fraction] = {}
+        for (k, q, at), share in fleet.share.items():
+            if at == t and k.workload == name:
+                served[k] = served.get(k, Fraction(0)) + share * fleet.peak(name, q, t)
+        total = sum(served.values(), Fraction(0))
         if not total:
             continue
         if limits.providers.max_share is not None:
-            for provider in {k.provider for k in held}:
-                mine = sum(rate for k, rate in held.items() if k.provider == provider)
+            for provider in {k.provider for k in served}:
+                mine = sum(rate for k, rate in served.items() if k.provider == provider)
                 limit = exact(limits.providers.max_share)
                 checked.at_most(f"{name} {provider} share {t}", mine / total, limit)
         if limits.max_spot_share is not None:
-            spot = sum(rate for k, rate in held.items() if k.offering.billing == "spot")
+            spot = sum(rate for k, rate in served.items() if k.offering.billing == "spot")
             checked.at_most(f"{name} spot share {t}", spot / total, exact(limits.max_spot_share))
 
 
@@ -245,10 +257,11 @@ def _survival(fleet: _Fleet, name: str, checked: Checked) -> None:
 
 def _held_all_month(fleet: _Fleet, checked: Checked) -> None:
     for k, units in fleet.units.items():
-        stops = k.offering.billing in ELASTIC or (
-            k.offering.billing == "dedicated" and fleet.problem.policy.switch_off_dedicated
-        )
-        if not stops and len(set(units)) > 1:
+        rests = k.offering.billing == "dedicated" and fleet.problem.policy.switch_off_dedicated
+        blocks = fleet.busy(k.workload) if rests else list(fleet.blocks)
+        if rests and any(units[t] for t in fleet.blocks if t not in blocks):
+            checked.broken.append(f"{k.id} rests without load, but has {units} units")
+        if k.offering.billing not in ELASTIC and len({units[t] for t in blocks}) > 1:
             checked.broken.append(f"{k.id} is held all month, but has {units} units")
 
 
@@ -289,11 +302,11 @@ def _quota(
 
 def _unit_changes(fleet: _Fleet) -> list[int]:
     """Units more (positive) or fewer than today by offering, billing and workload."""
-    planned: dict[tuple[str, str, str], int] = {}
+    on: dict[tuple[str, str, str], list[list[int]]] = {}
     for k, units in fleet.units.items():
         key = k.offering.id, k.offering.billing, k.workload
-        peaks = fleet.demand(k.workload).peak
-        planned[key] = planned.get(key, 0) + units[peaks.index(max(peaks))]
+        on.setdefault(key, []).append([k.units_joined * n for n in units])
+    planned = {key: max(map(sum, zip(*rows, strict=True))) for key, rows in on.items()}
     for row in fleet.problem.current_fleet:
         key = row.offering, row.billing or "dedicated", row.workload
         planned[key] = planned.get(key, 0) - row.units

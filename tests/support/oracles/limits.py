@@ -5,6 +5,7 @@ Imports nothing of the program, its rows or its solvers.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Collection, Sequence
 
@@ -53,19 +54,31 @@ def enough_replicas(case: Case, load: Load, units: Units) -> bool:
     )
 
 
-def keeps_shares(case: Case, load: Load, units: Units) -> bool:
-    """True when no provider, and no spot, has too much of the capacity of a block with load."""
+def usable(case: Case, units: Units, t: int) -> float:
+    """Requests/s that can be served at 100 % when no provider, and no spot, serves too much.
+
+    Requests flow through a provider, which may take its share of all, to its units of one kind,
+    which carry what they carry, through spot, which may take its share, to being served. What flows
+    is the least of all cuts: A + b R for some capacities A and shares b of what is served, R. So
+    R ≤ A ÷ (1 - b), for every set of providers and every set of kinds.
+    """
     terms = case.terms
-    for t in load.busy:
-        held = [on[t] * o.rate for on, o in zip(units, case.offers, strict=True)]
-        for provider in {o.provider for o in case.offers}:
-            mine = _sum_where(case, held, lambda o, name=provider: o.provider == name)
-            if terms.provider_share is not None and mine > terms.provider_share * sum(held) + 1e-9:
-                return False
-        spot = _sum_where(case, held, lambda o: o.billing == "spot")
-        if terms.spot_share is not None and spot > terms.spot_share * sum(held) + 1e-9:
-            return False
-    return True
+    if terms.provider_share is None and terms.spot_share is None:
+        return capacity(case, units, t)
+    held: dict[tuple[str, bool], float] = {}
+    for on, o in zip(units, case.offers, strict=True):
+        cell = o.provider, o.billing == "spot"
+        held[cell] = held.get(cell, 0.0) + on[t] * o.rate
+    providers = sorted({provider for provider, _ in held})
+    best = math.inf
+    for before in powerset(providers):
+        for kinds in powerset([False, True]):
+            cut = sum(rate for (p, kind), rate in held.items() if p in before and kind not in kinds)
+            shares = [terms.provider_share] * (len(providers) - len(before))
+            shares += [terms.spot_share if kind else None for kind in kinds]
+            if None not in shares and sum(shares) < 1:
+                best = min(best, cut / (1 - sum(shares)))
+    return best
 
 
 def left_after_loss(case: Case, units: Units, t: int) -> float:
@@ -91,10 +104,10 @@ def group(offer: Offer, kind: str) -> str:
 
 
 def changed(case: Case, load: Load, units: Units) -> tuple[int, int]:
-    """Units added and removed against today's, in the load's busiest block."""
+    """Units added and removed against today's, by the most that are on in any block."""
     today = list(case.terms.today) if load is case.loads[0] else []
     today += [0] * (len(case.offers) - len(today))
-    deltas = [on[load.busiest] - n for on, n in zip(units, today, strict=True)]
+    deltas = [max(on) - n for on, n in zip(units, today, strict=True)]
     return sum(d for d in deltas if d > 0), -sum(d for d in deltas if d < 0)
 
 
@@ -123,7 +136,7 @@ def rent(case: Case, units: Units) -> float:
     """Rent, with the share of spot that is lost when it is interrupted."""
     total = 0.0
     for on, o in zip(units, case.offers, strict=True):
-        paid = on if o.elastic else (max(on),) * len(on)
+        paid = on if o.elastic or o.stops else (max(on),) * len(on)
         usd = o.usd_per_hour * sum(n * hours for n, hours in zip(paid, case.hours, strict=True))
         total += usd * (1 + case.terms.spot_loss if o.billing == "spot" else 1)
     return total
@@ -152,6 +165,12 @@ def scaling_usd(case: Case, units: Units) -> float:
         return 0.0
     above, usd = case.terms.scaling
     return usd * max(0, max(gpus_on(case, units, t) for t in range(len(case.hours))) - above)
+
+
+def powerset(names: Sequence) -> list[set]:
+    """Every set of some of the names."""
+    sizes = range(len(names) + 1)
+    return [set(few) for size in sizes for few in itertools.combinations(names, size)]
 
 
 def _sum_where(case: Case, held: Sequence[float], chosen) -> float:

@@ -14,17 +14,16 @@ from tests.support.oracles.cases import SECONDS_PER_HOUR, Api, Case, Load
 from tests.support.oracles.limits import (
     STRICT_FROM,
     Units,
-    capacity,
     counted,
     enough_replicas,
     few_changes,
     few_providers,
     heat_usd,
-    keeps_shares,
     left_after_loss,
     rent,
     scaling_usd,
     switching_usd,
+    usable,
     within_budget,
     within_quotas,
 )
@@ -54,12 +53,12 @@ def fleets(case: Case, most: int) -> Iterator[Units]:
             rows = itertools.product(*(range(most + 1 if peak else 1) for peak in load.peaks))
             each.append(list(rows))
         else:
-            each.append([(n,) * len(case.hours) for n in range(most + 1)])
+            off = [offer.stops and not peak for peak in load.peaks]
+            each.append([tuple(0 if o else n for o in off) for n in range(most + 1)])
     for units in itertools.product(*each):
         if (
             within_quotas(case, counted(case, units))
             and enough_replicas(case, load, units)
-            and keeps_shares(case, load, units)
             and few_changes(case, (units,))
         ):
             yield units
@@ -83,7 +82,7 @@ def least_left_out(case: Case, units: Units) -> list[float]:
         if not peak:
             left_out.append(0.0)
             continue
-        served = case.terms.ceiling * capacity(case, units, t) / peak
+        served = case.terms.ceiling * usable(case, units, t) / peak
         if case.terms.survive is not None:
             _, share = case.terms.survive
             served = min(served, left_after_loss(case, units, t) / (share * peak))
@@ -107,7 +106,7 @@ def split_at(case: Case, units: Units, limit: float) -> Split | None:
     """
     cash, penalties, tokens_used, hottest = cash_of_units(case, units), 0.0, False, 0.0
     for t in load_of(case).busy:
-        peak, held = load_of(case).peaks[t], capacity(case, units, t)
+        peak, held = load_of(case).peaks[t], usable(case, units, t)
         rest = max(0.0, 1 - limit * held / peak * (1 + 1e-12))
         if held:
             hottest = max(hottest, (1 - rest) * peak / held)
@@ -135,7 +134,7 @@ def candidate_limits(case: Case, units: Units) -> list[float]:
     if case.terms.overload is not None:
         points.add(case.terms.overload[0])
     for t in load_of(case).busy:
-        peak, held = load_of(case).peaks[t], capacity(case, units, t)
+        peak, held = load_of(case).peaks[t], usable(case, units, t)
         if held:
             points.add(peak / held)
             points |= {

@@ -186,7 +186,8 @@ def _units(case: Case, load: Load, offer: Offer) -> Iterator[tuple[int, ...]]:
     least = max(load.min_replicas, *case.terms.today, 0)
     most = [max(math.ceil(peak / offer.rate / limit), least) + 1 for peak in load.peaks]
     if not offer.elastic:
-        return ((n,) * len(load.peaks) for n in range(max(most) + 1))
+        on = [not offer.stops or peak > 0 for peak in load.peaks]
+        return (tuple(n * o for o in on) for n in range(max(most) + 1))
     return itertools.product(
         *(range(n + 1) if peak else (0,) for n, peak in zip(most, load.peaks, strict=True))
     )

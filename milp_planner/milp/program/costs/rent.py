@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.candidates.records import Candidate, PlanningInput, hours_held
 from milp_planner.milp.program.language.cost import CashTerm
 from milp_planner.milp.program.language.rule import FREE, Standing
 from milp_planner.milp.program.language.variables import Fleet, Terms, add
@@ -14,19 +14,18 @@ from milp_planner.plans.records import Purchase, Route
 class Rent(CashTerm):
     """Σ_k H c_k n_k for units held all month, Σ_kt h_t c_k n_kt for elastic ones.
 
-    H is the hours of the month, Σ_t h_t.
+    H is the hours of the month, Σ_t h_t; those with load for units that rest without.
     """
 
     name = "rent"
 
     def terms(self, fleet: Fleet) -> Terms:
         terms: Terms = {}
-        month = sum(block.hours for block in fleet.blocks)
         for (k, _, t), units in fleet.units.items():
             if fleet.elastic(k):
                 add(terms, units, fleet.blocks[t].hours * k.usd_per_hour)
             else:
-                terms[units] = month * k.usd_per_hour
+                terms[units] = hours_held(fleet.instance, k) * k.usd_per_hour
         return terms
 
     def standing(self, instance: PlanningInput, k: Candidate) -> Standing:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.milp.program.language.changing import change_standing
 from milp_planner.milp.program.language.cost import CashTerm
-from milp_planner.milp.program.language.rule import FREE, Standing
-from milp_planner.milp.program.language.variables import Fleet, Terms, tracks_changes
+from milp_planner.milp.program.language.rule import Standing
+from milp_planner.milp.program.language.variables import Fleet, Terms
 from milp_planner.plans.changes import unit_change_of
 from milp_planner.plans.records import Purchase
 
@@ -25,8 +26,7 @@ class SwitchingCost(CashTerm):
         return terms
 
     def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
-        """A unit is a change, whatever it does."""
-        return Standing(uses=(float(k.units_joined),)) if tracks_changes(instance.problem) else FREE
+        return change_standing(instance, k)
 
     def change_usd(self, instance: PlanningInput, purchases: Sequence[Purchase]) -> float:
         prices = instance.problem.switching

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 import pulp
 
 from milp_planner.candidates.records import Candidate
-from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.language.variables import Fleet
 
 UnitRate = Callable[[Candidate], float]
@@ -24,13 +23,3 @@ def capacity_terms(
         for q in fleet.classes(k.workload):
             if (k, q, t) in fleet.shares:
                 yield fleet.shares[k, q, t], fleet.peak(k.workload, q, t)
-
-
-def part_rate(k: Candidate) -> float:
-    """Requests/s of a unit at the part of the mix that it can serve."""
-    return k.part_requests_per_second
-
-
-def useful_replicas(problem: Problem, k: Candidate) -> int:
-    """Replicas of a unit, as far as its workload asks for them."""
-    return min(k.replicas_per_unit, problem.workload(k.workload).min_replicas)

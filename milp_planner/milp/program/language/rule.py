@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.language.loosening import LimitInForce
 from milp_planner.milp.program.language.rows import Row
 from milp_planner.milp.program.language.variables import Fleet
@@ -78,6 +79,10 @@ class Rule:
     def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         """What counts of `k` when another candidate is to stand in for it; asked while in force."""
         return Standing(same=(k.id,))
+
+    def needs_routes(self, problem: Problem) -> bool:
+        """True where the rule is about who serves whom, so that one class is routed, too."""
+        return False
 
     def asks_for(self, fleet: Fleet, k: Candidate) -> int:
         """Units of `k` alone that the rule can ask for, where that is more than the demand does."""

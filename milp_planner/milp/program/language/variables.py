@@ -30,8 +30,9 @@ z_qkt      fleet.spread[k, q, t]              x_qkt × θ_wt                    
 v_wlt      fleet.on_units[w, l, t]            share of the load on units, at the level  0 ... 1
 a_j, r_j   fleet.added[j], fleet.removed[j]   units added to, removed from, today's     ≥ 0
 
-Units that are held all month are one variable for all blocks; elastic ones are one per block with
-load. With one request class no x is needed but for per-token candidates; with one level no y.
+Units that are held are one variable for all blocks, or for all with load where they rest in the
+others; elastic ones are one per block with load. With one request class no x is needed but for
+per-token candidates, and where a rule is about who serves whom; with one level no y.
 """
 
 from __future__ import annotations
@@ -43,7 +44,13 @@ from typing import Protocol
 
 import pulp
 
-from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic
+from milp_planner.candidates.records import (
+    Candidate,
+    PlanningInput,
+    hours_held,
+    is_elastic,
+    rests_when_idle,
+)
 from milp_planner.deadline import checked
 from milp_planner.inputs.problem.policies import can_overload, may_fall_short
 from milp_planner.inputs.problem.records import Problem, Workload
@@ -93,10 +100,13 @@ def is_ramp_convex(instance: PlanningInput, workload: Workload) -> bool:
 
 
 class AsksForUnits(Protocol):
-    """What a rule is to the bounds on units: see `Rule.asks_for`."""
+    """What a rule is to the columns: see `Rule.asks_for` and `Rule.needs_routes`."""
 
     def asks_for(self, fleet: Fleet, k: Candidate) -> int:
         """Units of `k` alone that the rule can ask for."""
+
+    def needs_routes(self, problem: Problem) -> bool:
+        """True where the rule is about who serves whom, so that one class is routed, too."""
 
 
 @dataclass
@@ -131,11 +141,13 @@ class Fleet:
     """
 
     rules: Sequence[AsksForUnits] = ()
-    """The rules in the program, as far as they bound the units of a candidate."""
+    """The rules in the program, as far as they bound its units or ask for routes."""
 
     _serving: dict[str, list[Candidate]] = field(default_factory=dict)
+    _needs_routes: bool = False
 
     def __post_init__(self) -> None:
+        self._needs_routes = any(rule.needs_routes(self.problem) for rule in self.rules)
         for k in self.candidates:
             self._serving.setdefault(k.workload, []).append(k)
 
@@ -176,8 +188,8 @@ class Fleet:
         return range(len(self.demand(workload).classes))
 
     def routed(self, workload: str) -> bool:
-        """True where x says who serves which class; one class needs none."""
-        return len(self.demand(workload).classes) > 1
+        """True where x says who serves which class; one class needs none, but for some rules."""
+        return self._needs_routes or len(self.demand(workload).classes) > 1
 
     def elastic(self, k: Candidate) -> bool:
         """True where units may differ from block to block."""
@@ -260,7 +272,8 @@ def _add_units(fleet: Fleet, k: Candidate) -> None:
         at = f" up to {level.ceiling:g}" if several else ""
         if not fleet.elastic(k):
             held = fleet.column(f"units[{k.id}{at}]", fleet.most_units(k))
-            for t in range(len(fleet.blocks)):
+            rests = rests_when_idle(fleet.problem, k)
+            for t in fleet.busy(k.workload) if rests else range(len(fleet.blocks)):
                 fleet.units[k, index, t] = held
             continue
         for t in fleet.busy(k.workload):
@@ -289,10 +302,10 @@ def _add_shortfalls(fleet: Fleet, workload: str) -> None:
 
 
 def least_usd(instance: PlanningInput, k: Candidate) -> float:
-    """USD/month of a unit of `k` that is on in a single block; for held units, the whole month."""
+    """USD/month of a unit of `k` that is on in a single block; for held units, in all of them."""
     blocks = instance.schedule.blocks
     if not is_elastic(instance.problem, k):
-        return sum(block.hours for block in blocks) * k.usd_per_hour
+        return hours_held(instance, k) * k.usd_per_hour
     peaks = instance.schedule.demands[k.workload].peak
     busy = (block.hours for block, peak in zip(blocks, peaks, strict=True) if peak > 0)
     return min(busy) * k.usd_per_hour

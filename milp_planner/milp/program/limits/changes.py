@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+import pulp
 
 from milp_planner.candidates.records import Candidate, PlanningInput, change_key
+from milp_planner.milp.program.language.changing import change_standing
 from milp_planner.milp.program.language.loosening import SteppedLimit, counted_limit, plural
-from milp_planner.milp.program.language.rows import GE, LE, Row, count_terms
-from milp_planner.milp.program.language.rule import FREE, Rule, Standing
+from milp_planner.milp.program.language.rows import EQ, GE, LE, Row, count_terms
+from milp_planner.milp.program.language.rule import Rule, Standing
 from milp_planner.milp.program.language.variables import (
     Fleet,
     Terms,
-    add,
     ceil_snapped,
     tracks_changes,
 )
 from milp_planner.plans.changes import unit_change_of
 from milp_planner.plans.records import Plan, exceeds
 
+Key = tuple[str, str, str]
+"""(offering, billing, workload)."""
+
 
 class ChangeLimit(Rule):
-    """Units added and removed against today's fleet, and how many may be.
+    """Units added and removed against today's fleet, over all blocks, and how many may be.
 
-        a_j ≥ n_jt − n⁰_j,   r_j ≥ n⁰_j − n_jt,   Σ_j a_j + r_j ≤ M      [units]
+        a_j ≥ n_jt − n⁰_j  ∀ t,   r_j ≥ n⁰_j − max_t n_jt,   Σ_j a_j + r_j ≤ M      [units]
 
-    j is (offering, billing, workload), all replica configurations together; t is the workload's
-    busiest block. n⁰_j is today's fleet. Joined units count each.
+    j is (offering, billing, workload), all replica configurations together; n⁰_j is today's fleet.
+    A unit is added where more are on, in any block, than run today, and removed where it is on in
+    none. Of units that differ from block to block, binaries δ_jt choose the block of the most:
+
+        r_j ≥ n⁰_j δ_jt − n_jt  ∀ t,   Σ_t δ_jt = 1
+
+    Joined units count each.
     """
 
     keys = frozenset(
@@ -39,27 +49,26 @@ class ChangeLimit(Rule):
     solved_apart = True
 
     def columns(self, fleet: Fleet) -> None:
+        if not tracks_changes(fleet.problem):
+            return
         for current in fleet.instance.current_units():
             meaning = f"removed[{' '.join(current)}]"
             fleet.removed[current] = fleet.column(meaning, None, integer=False)
-        if not tracks_changes(fleet.problem):
-            return
         for key in sorted({change_key(k) for k in fleet.candidates if not k.mode.per_token}):
             fleet.added[key] = fleet.column(f"added[{' '.join(key)}]", None, integer=False)
 
     def rows(self, fleet: Fleet) -> Iterator[Row]:
         current = fleet.instance.current_units()
-        groups: dict[tuple[str, str, str], list[Candidate]] = {}
+        groups: dict[Key, list[Candidate]] = {}
         for k in fleet.candidates:
             groups.setdefault(change_key(k), []).append(k)
         for key, variable in fleet.added.items():
-            terms = _units_of_key(fleet, groups, key)
-            add(terms, variable, -1.0)
-            yield Row(f"added {' '.join(key)}", terms, LE, current.get(key, 0))
+            for at, terms in _units_on(fleet, groups.get(key, ())):
+                name = f"added {' '.join(key)}{at}"
+                yield Row(name, {**terms, variable: -1.0}, LE, current.get(key, 0))
         for key, variable in fleet.removed.items():
-            terms = _units_of_key(fleet, groups, key)
-            add(terms, variable, 1.0)
-            yield Row(f"removed {' '.join(key)}", terms, GE, current[key])
+            on = list(_units_on(fleet, groups.get(key, ())))
+            yield from _removed(fleet, key, variable, current[key], on)
         most = fleet.problem.switching.max_units_changed
         if most is not None:
             changed = [*fleet.added.values(), *fleet.removed.values()]
@@ -74,8 +83,7 @@ class ChangeLimit(Rule):
             yield f"{changed} units change against the current fleet, more than {most}"
 
     def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
-        """A unit is a change, whatever it does; today's units are never stood in for."""
-        return Standing(uses=(float(k.units_joined),)) if tracks_changes(instance.problem) else FREE
+        return change_standing(instance, k)
 
     def is_unbounded(self, instance: PlanningInput) -> bool:
         return False
@@ -100,8 +108,27 @@ def _units_changed(instance: PlanningInput, plan: Plan) -> int:
     return sum(map(abs, unit_change_of(instance, plan.purchases).values()))
 
 
-def _units_of_key(
-    fleet: Fleet, groups: dict[tuple[str, str, str], list[Candidate]], key: tuple[str, str, str]
-) -> Terms:
-    same = [(k, float(k.units_joined)) for k in groups.get(key, ())]
-    return count_terms(fleet, same, fleet.demand(key[2]).busiest)
+def _units_on(fleet: Fleet, same: Sequence[Candidate]) -> Iterator[tuple[str, Terms]]:
+    """Units on in each block in which they may differ; named where there are several."""
+    weighted = [(k, float(k.units_joined)) for k in same]
+    by_block: dict[frozenset[pulp.LpVariable], tuple[int, Terms]] = {}
+    for t in range(len(fleet.blocks)):
+        if terms := count_terms(fleet, weighted, t):
+            by_block.setdefault(frozenset(terms), (t, terms))
+    for t, terms in by_block.values():
+        yield (f" {t}" if len(by_block) > 1 else ""), terms
+
+
+def _removed(
+    fleet: Fleet, key: Key, removed: pulp.LpVariable, today: int, on: Sequence[tuple[str, Terms]]
+) -> Iterator[Row]:
+    """What today's units are more than the most that are on in any block."""
+    name = " ".join(key)
+    if len(on) <= 1:
+        terms = on[0][1] if on else {}
+        yield Row(f"removed {name}", {**terms, removed: 1.0}, GE, today)
+        return
+    chosen = [fleet.column(f"most of[{name}{at}]", 1) for at, _ in on]
+    yield Row(f"most of {name}", dict.fromkeys(chosen, 1.0), EQ, 1.0)
+    for (at, terms), most in zip(on, chosen, strict=True):
+        yield Row(f"removed {name}{at}", {**terms, removed: 1.0, most: -float(today)}, GE, 0.0)

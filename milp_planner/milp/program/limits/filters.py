@@ -5,9 +5,9 @@ Candidates that a filter rules out never enter the program, so that there are no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from milp_planner.candidates.filters import Sold, is_meant, is_ruled_out, rows_by_name
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.patching import Patch
@@ -41,50 +41,47 @@ def _loosened(
     catalog: Catalog, kind: str, kept: Filter, name_of: Callable[[Candidate], str]
 ) -> NameLimit:
     path = f"limits.{kind}"
-    names = names_in(catalog, kind)
+    rows = rows_by_name(catalog, kind)
     said = [f"allow {', '.join(kept.allow)}"] * bool(kept.allow)
     said += [f"deny {', '.join(kept.deny)}"] * bool(kept.deny)
 
     def used(plan: Plan) -> set[str]:
-        mine = {name_of(p.candidate) for p in plan.purchases} - {""}
-        return {name for name in mine if is_ruled_out(kept, name)}
+        bought = (p.candidate for p in plan.purchases)
+        return {name_of(k) for k in bought if is_ruled_out(kind, kept, k.offering)}
 
     return NameLimit(
         path,
         "; ".join(said),
         {f"{path}.allow": [], f"{path}.deny": []},
         uses=used,
-        ruled_out=tuple(name for name in names if is_ruled_out(kept, name)),
-        allowing=lambda extra: _allowing(path, kept, extra, names),
+        ruled_out=tuple(name for name, mine in rows.items() if _are_ruled_out(kind, kept, mine)),
+        allowing=lambda extra: _allowing(kind, kept, set(extra), rows),
     )
 
 
 def names_in(catalog: Catalog, kind: str) -> list[str]:
     """Every provider, region, GPU type or offering of a catalog, in order."""
-    if kind == "gpus":
-        return sorted(catalog.gpus)
-    rows = (*catalog.offerings, *catalog.token_prices)
-    attribute = {"providers": "provider", "regions": "region", "offerings": "id"}[kind]
-    return sorted({getattr(row, attribute) for row in rows})
+    return [*rows_by_name(catalog, kind)]
 
 
-def is_ruled_out(kept: Filter, name: str) -> bool:
-    """True where a filter leaves the name out."""
-    if any(fnmatchcase(name, pattern) for pattern in kept.deny):
-        return True
-    return bool(kept.allow) and not any(fnmatchcase(name, p) for p in kept.allow)
+def _are_ruled_out(kind: str, kept: Filter, rows: Iterable[Sold]) -> bool:
+    return any(is_ruled_out(kind, kept, row) for row in rows)
 
 
-def _allowing(path: str, kept: Filter, extra: Iterable[str], names: Sequence[str]) -> Patch:
+def _allowing(
+    kind: str, kept: Filter, extra: set[str], rows: Mapping[str, Sequence[Sold]]
+) -> Patch:
     """The filter with more names let through; a pattern that denies one is written out."""
-    extra = list(extra)
-    hit = [p for p in kept.deny if any(fnmatchcase(name, p) for name in extra)]
-    others = [
-        name
-        for name in names
-        if name not in extra and any(fnmatchcase(name, pattern) for pattern in hit)
-    ]
+
+    def meant(pattern: str) -> set[str]:
+        return {
+            name for name, mine in rows.items() if any(is_meant(kind, pattern, r) for r in mine)
+        }
+
+    denied = {pattern: meant(pattern) for pattern in kept.deny}
+    hit = [pattern for pattern, names in denied.items() if names & extra]
+    others = sorted({name for pattern in hit for name in denied[pattern]} - extra)
     deny = [*(p for p in kept.deny if p not in hit), *others]
-    missing = [name for name in extra if not any(fnmatchcase(name, p) for p in kept.allow)]
-    allow = [*kept.allow, *missing] if kept.allow else []
-    return {f"{path}.allow": allow, f"{path}.deny": deny}
+    allowed = {name for pattern in kept.allow for name in meant(pattern)}
+    allow = [*kept.allow, *sorted(extra - allowed)] if kept.allow else []
+    return {f"limits.{kind}.allow": allow, f"limits.{kind}.deny": deny}

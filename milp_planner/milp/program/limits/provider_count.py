@@ -9,12 +9,13 @@ from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.language.rows import GE, Row
 from milp_planner.milp.program.language.variables import Fleet, ceil_snapped
 from milp_planner.milp.program.limits.names_count import NamesCount
+from milp_planner.milp.program.limits.shares import in_force
 
 
 class ProviderCount(NamesCount):
     """No more providers than allowed.
 
-    Where no provider may hold more than a share σ, and all is served: Σ_π z_π ≥ ⌈1 ÷ σ⌉. That
+    Where no provider may serve more than a share σ, and all is served: Σ_π z_π ≥ ⌈1 ÷ σ⌉. That
     follows from the rest; said, the solvers need no search to see that the maximum is too small.
     """
 
@@ -29,7 +30,7 @@ class ProviderCount(NamesCount):
         return k.provider
 
     def rows_besides(self, fleet: Fleet) -> Iterator[Row]:
-        share = fleet.problem.limits.providers.max_share
+        share = in_force(fleet.problem.limits.providers.max_share)
         if share is not None and not fleet.shortfalls:
             every = [used for (rule, _), used in fleet.used.items() if rule == self.name]
             yield Row("enough", dict.fromkeys(every, 1.0), GE, ceil_snapped(1 / share))

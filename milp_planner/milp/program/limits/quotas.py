@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
+from milp_planner.candidates.filters import is_meant
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.inputs.problem.records import GpuLimits, Problem
@@ -110,7 +111,7 @@ def _gpus_of(attribute: str, pattern: str) -> Weight:
 
 def _units_of(pattern: str) -> Weight:
     return lambda k: (
-        k.units_joined if not k.mode.per_token and fnmatchcase(k.offering.id, pattern) else 0
+        k.units_joined if not k.mode.per_token and is_meant("offerings", pattern, k.offering) else 0
     )
 
 

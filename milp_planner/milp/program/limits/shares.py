@@ -1,10 +1,9 @@
-"""A limit on the share of a workload's capacity that one group of offerings may hold.
+"""A limit on the share of a workload's requests that one group of offerings may serve.
 
-    Σ_{k ∈ group} μ_k n_kt ≤ σ Σ_k μ_k n_kt      ∀ w, group, t with load      [requests/s]
+    Σ_{k ∈ group} Σ_q λ_qt x_qkt ≤ σ Σ_q λ_qt (1 − s_qt)      ∀ w, group, t with load   [requests/s]
 
-Linear because σ is data: the share of what is bought, not of what is needed. Capacity is counted at
-the workload's own mix, so that offerings of different speed compare; per-token offerings count with
-what they serve.
+What counts is who serves whom at the peak of a block, so that the program routes also where there
+is one class. Capacity that stands idle counts for nothing: a group may hold any amount of it.
 """
 
 from __future__ import annotations
@@ -15,26 +14,35 @@ from typing import ClassVar
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.records import Problem
-from milp_planner.milp.program.language.capacity import capacity_terms, part_rate
 from milp_planner.milp.program.language.loosening import SteppedLimit, percent
-from milp_planner.milp.program.language.rows import LE, Row
-from milp_planner.milp.program.language.rule import Rule
-from milp_planner.milp.program.language.variables import Fleet, Terms, add, ceil_snapped
-from milp_planner.plans.losses import capacity_of
-from milp_planner.plans.records import Plan, exceeds
+from milp_planner.milp.program.language.rows import GE, LE, Row
+from milp_planner.milp.program.language.rule import Rule, Standing
+from milp_planner.milp.program.language.variables import Fleet, Terms, add
+from milp_planner.plans.records import SNAP, Plan, exceeds
 
-SHARE_ROOM = 4
-"""First guess at what a share limit asks for, in multiples of load and largest unit."""
+LITTLE = 1e-3
+"""A part of a unit that is well above what a solver takes for none, a millionth."""
 
 
-class CapacityShare(Rule):
-    """No group holds more than its share of a workload's capacity."""
+class ServedShare(Rule):
+    """No group serves more than its share of a workload's requests, at the peak of any block.
+
+    Near 100 % what is left for others takes so small a part of a unit that a solver could take it
+    for none. There a second row says that it is on some unit of theirs, or per token:
+
+        Σ_{k ∉ group} n_kt + Σ_{k ∉ group, per token} x_kt ÷ (1 − σ) + s_t ≥ 1         ∀ group, t
+
+    Where the overload ramp asks how many times the demand could be served (see `OverloadRamp`), no
+    group serves more of that than its share either:
+
+        Σ_{k ∈ group} Σ_q λ_qt z_qkt ≤ σ λ_t θ_wt                                      ∀ group, t
+    """
 
     path: ClassVar[str]
     """Where the share stands in the problem."""
 
-    holder: ClassVar[str]
-    """Who holds it, in words: `one provider hold`."""
+    server: ClassVar[str]
+    """Who serves it, in words: `one provider`."""
 
     kind: ClassVar[str] = ""
     """What a group is, in front of its name in a breach."""
@@ -42,65 +50,80 @@ class CapacityShare(Rule):
     solved_apart = True
 
     def share(self, problem: Problem) -> float | None:
-        """The share in force, None where there is none or all may be held."""
+        """The share in force, None where there is none or all may be served."""
         raise NotImplementedError
 
     def group_of(self, k: Candidate) -> str:
         """The group of a candidate; '' for what is not limited."""
         raise NotImplementedError
 
+    def needs_routes(self, problem: Problem) -> bool:
+        return self.share(problem) is not None
+
     def rows(self, fleet: Fleet) -> Iterator[Row]:
         share = self.share(fleet.problem)
         if share is None:
             return
         for w in fleet.problem.workloads:
-            serving = fleet.serving(w.name)
-            for group in sorted({self.group_of(k) for k in serving} - {""}):
+            for group in sorted({self.group_of(k) for k in fleet.serving(w.name)} - {""}):
                 for t in fleet.busy(w.name):
-                    peak = fleet.demand(w.name).peak[t]
-                    terms: Terms = {}
-                    for k in serving:
-                        inside = 1.0 if self.group_of(k) == group else 0.0
-                        for variable, rate in capacity_terms(fleet, k, t, part_rate):
-                            add(terms, variable, (inside - share) * rate / peak)
-                    yield Row(f"{w.name} {group} {t}", terms, LE, 0.0)
+                    yield self._served(fleet, w.name, group, t, share)
+                    if 1 - share < LITTLE:
+                        yield self._others(fleet, w.name, group, t, share)
+                    if (w.name, t) in fleet.headroom:
+                        yield self._headroom(fleet, w.name, group, t, share)
+
+    def _served(self, fleet: Fleet, workload: str, group: str, t: int, share: float) -> Row:
+        terms: Terms = {}
+        for (k, q), part in _parts(fleet, workload, t):
+            if self.group_of(k) == group:
+                add(terms, fleet.shares[k, q, t], part)
+        for short, part in _unserved(fleet, workload, t).items():
+            if share * part > SNAP:
+                add(terms, short, share * part)
+        return Row(f"{workload} {group} {t}", terms, LE, share)
+
+    def _others(self, fleet: Fleet, workload: str, group: str, t: int, share: float) -> Row:
+        terms = _unserved(fleet, workload, t)
+        for k in fleet.gpu_candidates(workload):
+            if self.group_of(k) != group:
+                terms.update({units: 1.0 for _, units in fleet.units_on(k, t)})
+        for (k, q), part in _parts(fleet, workload, t):
+            if k.mode.per_token and self.group_of(k) != group:
+                add(terms, fleet.shares[k, q, t], part / (1 - share))
+        return Row(f"{workload} other than {group} {t}", terms, GE, 1.0)
+
+    def _headroom(self, fleet: Fleet, workload: str, group: str, t: int, share: float) -> Row:
+        terms: Terms = {fleet.headroom[workload, t]: -share}
+        for (k, q), part in _parts(fleet, workload, t):
+            if self.group_of(k) == group:
+                add(terms, fleet.spread[k, q, t], part)
+        return Row(f"{workload} {group} {t} headroom", terms, LE, 0.0)
 
     def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
         share = self.share(instance.problem)
         if share is None:
             return
-        for w in plan.workloads:
-            bought = list(plan.purchases_of(w.name))
-            for t, peak in enumerate(instance.schedule.demands[w.name].peak):
-                if not peak:
-                    continue  # units held for busier hours say nothing of who serves whom
-                held: dict[str, float] = {}
-                for p in bought:
-                    group = self.group_of(p.candidate)
-                    held[group] = held.get(group, 0.0) + capacity_of(plan, p, t, part_rate)
-                total = sum(held.values())
-                for group, rate in sorted(held.items()):
-                    if group and exceeds(rate / total if total else 0.0, share):
-                        yield (
-                            f"workload {w.name!r} has {rate:g} of {total:g} requests/s on "
-                            f"{self.kind}{group} in block {plan.blocks[t].name}, "
-                            f"more than {share:.0%}"
-                        )
+        served: dict[tuple[str, str], dict[str, float]] = {}
+        for route in plan.routes:
+            by_group = served.setdefault((route.candidate.workload, route.block.name), {})
+            group = self.group_of(route.candidate)
+            by_group[group] = by_group.get(group, 0.0) + route.requests_per_second
+        for (workload, block), by_group in served.items():
+            total = sum(by_group.values())
+            for group, rate in sorted(by_group.items()):
+                if group and total and exceeds(rate / total, share):
+                    yield (
+                        f"workload {workload!r} has {rate:g} of {total:g} requests/s served by "
+                        f"{self.kind}{group} in block {block}, more than {percent(share)}"
+                    )
 
-    def asks_for(self, fleet: Fleet, k: Candidate) -> int:
-        """A first guess: what others have may have to be matched, which demand does not bound."""
-        share = self.share(fleet.problem)
-        per_unit = k.part_requests_per_second
-        if share is None or share <= 0 or per_unit <= 0:
-            return 0
-        largest = max(c.part_requests_per_second for c in fleet.serving(k.workload))
-        ratio = max(share / (1 - share), (1 - share) / share)
-        rate = SHARE_ROOM * (fleet.rate_to_carry(k.workload) + largest) * ratio
-        return ceil_snapped(rate / per_unit)
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
+        """A stand-in of the same group serves what was served there, and no more."""
+        return Standing(same=(self.group_of(k),))
 
     def is_unbounded(self, instance: PlanningInput) -> bool:
-        """Capacity beyond the demand can matter, because others may not exceed a share of it."""
-        return (self.share(instance.problem) or 0.0) > 0
+        return False
 
     def loosened(self, instance: PlanningInput) -> Iterator[SteppedLimit]:
         share = self.share(instance.problem)
@@ -114,11 +137,36 @@ class CapacityShare(Rule):
             looser=lambda plan: range(math.floor(share * 100 + 1e-9) + 1, 101),
             tighter=range(math.ceil(share * 100 - 1e-9) - 1, 0, -1),
             patch=lambda percents: {path: percents / 100},
-            text=lambda percents: f"let {self.holder} {percents} %",
+            text=lambda percents: f"let {self.server} serve {percents} %",
             shown=lambda percents: f"{percents} %",
         )
 
 
 def in_force(share: float | None) -> float | None:
-    """The share, None where it limits nothing."""
-    return None if share is None or share >= 1 else share
+    """The share, None where it limits nothing.
+
+    A share within a millionth of all is all: no check of a plan tells the two apart, and what the
+    others would have to serve is below what a solver takes for nothing.
+    """
+    return None if share is None or not exceeds(1.0, share) else share
+
+
+def _parts(fleet: Fleet, workload: str, t: int) -> Iterator[tuple[tuple[Candidate, int], float]]:
+    """((candidate, class), share of the requests that the class is) of all that is routed.
+
+    Classes of less than a billionth are left out: all of them together could not be told.
+    """
+    classes = fleet.demand(workload).classes
+    for k in fleet.serving(workload):
+        for q, request_class in enumerate(classes):
+            if (k, q, t) in fleet.shares and request_class.share > SNAP:
+                yield (k, q), request_class.share
+
+
+def _unserved(fleet: Fleet, workload: str, t: int) -> Terms:
+    """The share of a workload's requests that is left unserved."""
+    return {
+        fleet.shortfalls[workload, q, t]: request_class.share
+        for q, request_class in enumerate(fleet.demand(workload).classes)
+        if (workload, q, t) in fleet.shortfalls and request_class.share > SNAP
+    }

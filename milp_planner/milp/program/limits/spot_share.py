@@ -1,32 +1,25 @@
-"""Interruptible capacity stays under its share of a workload's capacity."""
+"""Interruptible capacity serves no more than its share of a workload's requests."""
 
 from __future__ import annotations
 
-from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.candidates.records import Candidate
 from milp_planner.inputs.problem.records import Problem
-from milp_planner.milp.program.language.capacity import useful_replicas
-from milp_planner.milp.program.language.rule import Standing
-from milp_planner.milp.program.limits.shares import CapacityShare, in_force
+from milp_planner.milp.program.limits.shares import ServedShare, in_force
 
 
-class SpotShare(CapacityShare):
-    """Interruptible capacity stays under its share of a workload's capacity.
+class SpotShare(ServedShare):
+    """Interruptible capacity serves no more than its share of a workload's requests.
 
-    Σ_{k spot} μ_k n_kt ≤ σ Σ_k μ_k n_kt      ∀ w, t      [requests/s]
+    Σ_{k spot} Σ_q λ_qt x_qkt ≤ σ Σ_q λ_qt (1 − s_qt)      ∀ w, t      [requests/s]
     """
 
     path = "limits.max_spot_share"
     keys = frozenset((path,))
     nearness = 41
-    holder = "spot hold"
+    server = "spot"
 
     def share(self, problem: Problem) -> float | None:
         return in_force(problem.limits.max_spot_share)
 
     def group_of(self, k: Candidate) -> str:
         return "interruptible capacity" if k.mode.interruptible else ""
-
-    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
-        """A bigger stand-in, or several, could push spot over its share."""
-        size = (*k.requests_per_second, useful_replicas(instance.problem, k))
-        return Standing(same=(self.group_of(k), *size))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.inputs.problem.records import Workload
-from milp_planner.milp.program.language.capacity import useful_replicas
+from milp_planner.inputs.problem.records import Problem, Workload
 from milp_planner.milp.program.language.loosening import SteppedLimit
 from milp_planner.milp.program.language.rows import GE, Row
 from milp_planner.milp.program.language.rule import Rule, Standing
@@ -69,6 +68,11 @@ class Replicas(Rule):
         for w in instance.problem.workloads:
             if w.min_replicas > 1:
                 yield _fewer(w, f"workloads.{w.name}.min_replicas")
+
+
+def useful_replicas(problem: Problem, k: Candidate) -> int:
+    """Replicas of a unit, as far as its workload asks for them."""
+    return min(k.replicas_per_unit, problem.workload(k.workload).min_replicas)
 
 
 def _fewer(w: Workload, path: str) -> SteppedLimit:

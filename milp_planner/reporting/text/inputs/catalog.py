@@ -9,15 +9,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from milp_planner.candidates.filters import sold_in
 from milp_planner.errors import did_you_mean, input_error
-from milp_planner.inputs.catalog.names import did_you_mean_llm
-from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement, Offering, TokenPrice
+from milp_planner.inputs.catalog.identity.names import did_you_mean_llm
+from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement, Offering
 from milp_planner.inputs.catalog.tensor_groups import GROUPS
 from milp_planner.inputs.reading.records import Frozen
 from milp_planner.plans.document import clean
 from milp_planner.reporting.text.inputs.llm_sheet import llm_sheet
 from milp_planner.reporting.text.records import record_lines, table_lines
 from milp_planner.reporting.text.wording import escape
+from milp_planner.units import unit_price_shown
 
 CHEAPEST_SHOWN = 5
 """Offerings per billing in the view of a GPU."""
@@ -41,6 +43,7 @@ def overview(catalog: Catalog) -> dict[str, Any]:
             "measurements": len(catalog.measurements),
             "providers": len(catalog.providers),
             "overrides": catalog.overrides,
+            "retired": len(catalog.retired),
             "oldest_price": min(dates).isoformat() if dates else None,
             "newest_price": max(dates).isoformat() if dates else None,
             "left_out": len(catalog.notes),
@@ -109,12 +112,13 @@ def show_dict(catalog: Catalog, name: str) -> dict[str, Any]:
         raise input_error(f"{name!r} is ambiguous; write one of {', '.join(gpus)}")
     if gpus:
         return clean(_gpu_document(catalog, catalog.gpus[gpus[0]]))
-    rows: tuple[Offering | TokenPrice, ...] = (*catalog.offerings, *catalog.token_prices)
-    offered = [row for row in rows if row.id == name]
-    if offered:
-        return clean({"kind": "offering", "id": name, "billings": [*map(_facts, offered)]})
+    offered = [row for row in sold_in(catalog) if name in row.ids]
+    gone = [{**_facts(row), "retired": said} for row, said in catalog.retired if name in row.ids]
+    if offered or gone:
+        billings = [*map(_facts, offered), *gone]
+        return clean({"kind": "offering", "id": name, "billings": billings})
     known = [*catalog.llms, *catalog.llm_aliases, *catalog.gpus, *catalog.gpu_aliases]
-    known += sorted({offering.id for offering in catalog.offerings})
+    known += sorted(catalog.offering_ids)
     near = did_you_mean_llm(name, catalog.llms) or did_you_mean(name, known, 3)
     raise input_error(f"no LLM, GPU or offering {name!r} in catalog {catalog.name}{near}")
 
@@ -128,10 +132,23 @@ def show_text(document: Mapping[str, Any]) -> str:
             lines += ["", *record_lines(part)]
         elif title == "billings":
             for record in part:
-                lines += ["", *record_lines(record)]
+                lines += ["", *_billing_lines(record)]
         elif isinstance(part, Sequence) and not isinstance(part, str) and part:
             lines += ["", f"  {title.replace('_', ' ')}", *table_lines(part, indent="    ")]
     return "\n".join(lines) + "\n"
+
+
+def _billing_lines(record: Mapping[str, Any]) -> Iterator[str]:
+    """An offering under one billing: its facts, then what else is said of it."""
+    apart = ("also_quoted", "other_ids")
+    yield from record_lines({name: fact for name, fact in record.items() if name not in apart})
+    if record.get("other_ids"):
+        yield f"  also known as: {escape(', '.join(record['other_ids']))}"
+    for quote in record.get("also_quoted", ()):
+        note = f"; {quote['note']}" if quote["note"] else ""
+        price, day = unit_price_shown(quote["usd_per_hour"]), quote["as_of"]
+        origin = f"as {quote['id']}, {quote['source']}{note}"
+        yield f"  also quoted: {price} per hour on {day} ({escape(origin)})"
 
 
 def _llm_document(catalog: Catalog, llm: Llm) -> dict[str, Any]:
@@ -235,8 +252,9 @@ def _provider_row(catalog: Catalog, provider: str) -> dict[str, Any]:
 
 def _facts(record: Frozen) -> dict[str, Any]:
     """Every field that says something, as plain data."""
+    nothing: tuple[Any, ...] = (None, "", 0, 0.0, False, [])
     fields = record.model_dump(mode="json")
-    return {name: value for name, value in fields.items() if value not in (None, "", 0, 0.0, False)}
+    return {name: value for name, value in fields.items() if value not in nothing}
 
 
 LISTS: dict[str, Callable[[Catalog], Records]] = {

@@ -30,6 +30,7 @@ def summary_dict(instance: PlanningInput) -> dict[str, Any]:
                 "version": catalog.version,
                 "sha256": catalog.sha256,
                 "overrides": catalog.overrides,
+                "overlaid": catalog.overlaid.said,
                 "offerings": len(catalog.offerings),
                 "token_prices": len(catalog.token_prices),
                 "providers": len(catalog.providers),
@@ -111,13 +112,11 @@ def _short(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _catalog_line(catalog: Mapping[str, Any]) -> str:
     sha = f" (sha {catalog['sha256'][:SHA_DIGITS]})" if catalog["sha256"] else ""
-    overridden = (
-        f", {plural(catalog['overrides'], 'row')} overridden" if catalog["overrides"] else ""
-    )
+    overlaid = f", {catalog['overlaid']}" if catalog["overlaid"] else ""
     tokens = catalog["token_prices"]
     sold = plural(catalog["offerings"], "offering")
     sold += f" and {plural(tokens, 'token price')}" if tokens else ""
     return (
         f"Catalog {escape(catalog['name'])} {escape(catalog['version'])}{sha}: {sold} of "
-        f"{plural(catalog['providers'], 'provider')}{overridden}."
+        f"{plural(catalog['providers'], 'provider')}{overlaid}."
     )

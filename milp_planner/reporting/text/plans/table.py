@@ -338,7 +338,7 @@ def _catalog_line(plan: Plan) -> str:
     parts = [f"Catalog {escape(origin.catalog_name)} {escape(origin.catalog_version)}{sha}"]
     if origin.oldest_price:
         parts.append(f"oldest price {escape(origin.oldest_price)}")
-    if origin.overrides:
-        parts.append(f"{plural(origin.overrides, 'row')} overridden")
+    if origin.overlaid.said:
+        parts.append(origin.overlaid.said)
     parts.append(f"problem sha {origin.problem_sha256[:SHA_DIGITS]}")
     return f"{', '.join(parts)}. milp-planner {escape(origin.planner_version)}."

@@ -73,22 +73,28 @@ def _what(e: Estimate) -> str:
 def _replica(e: Estimate) -> str:
     if e.token_price is not None:
         return f"{escape(e.llm)} at the API of {escape(e.token_price.provider)}"
-    return f"{escape(e.llm)} {escape(e.precision)} on {e.tensor_parallel} x {escape(e.gpu)}"
+    gpus = e.tensor_parallel * e.pipeline_parallel
+    return f"{escape(e.llm)} {escape(e.precision)} on {gpus} x {escape(e.gpu)}"
 
 
 def _memory(e: Estimate) -> str:
     if e.token_price is not None:
         return _token_prices(e.token_price)
     if e.needed_gib is None or e.usable_gib is None:
-        smallest = f"; the smallest that fits: {escape(e.smallest)}" if e.smallest else ""
-        return f"{e.verdict}: {escape(e.reason)}{smallest}"
+        return f"{e.verdict}: {escape(e.reason)}{_what_fits(e)}"
     parts = [f"weights {e.weights_gib:.1f}", f"KV {e.kv_gib:.1f}", f"reserve {e.reserve_gib:.1f}"]
-    share = " on each GPU" if e.tensor_parallel > 1 else ""
+    share = " on each GPU" if e.tensor_parallel * e.pipeline_parallel > 1 else ""
     total = f"{e.needed_gib:.1f} of {e.usable_gib:.1f} GiB{share}"
     unserved = "not served: " if e.verdict == "fits" else ""
     why = f"      {unserved}{escape(e.reason)}" if e.reason else f"      n_max {e.sequences}"
-    why += f"; the smallest that fits: {escape(e.smallest)}" if e.smallest else ""
-    return f"{e.verdict}: {' + '.join(parts)} = {total}{why}"
+    return f"{e.verdict}: {' + '.join(parts)} = {total}{why}{_what_fits(e)}"
+
+
+def _what_fits(e: Estimate) -> str:
+    """What would hold the deployment, where this does not."""
+    smallest = f"the smallest that fits: {escape(e.smallest)}" if e.smallest else ""
+    joined = f"{escape(e.smallest_joined)} hold it" if e.smallest_joined else ""
+    return "".join(f"; {said}" for said in (smallest, joined) if said)
 
 
 def _speed(e: Estimate, quantile: float) -> Iterator[str]:
@@ -156,9 +162,7 @@ def _table(estimates: Sequence[Estimate], names: Sequence[str]) -> list[str]:
 
 
 def _why(e: Estimate) -> str:
-    return escape(e.reason) + (
-        f"; the smallest that fits: {escape(e.smallest)}" if e.smallest else ""
-    )
+    return escape(e.reason) + _what_fits(e)
 
 
 def _cells(e: Estimate) -> list[str]:

@@ -119,3 +119,18 @@ def _is_number_off(name: str, other: str) -> bool:
     """Whether the two differ in a version or a size, which is no slip of the finger."""
     numbers = [re.findall(r"\d+(?:\.\d+)*", text.lower()) for text in (name, other)]
     return numbers[0] != numbers[1]
+
+
+def gpu_spelling(name: str) -> str:
+    """`H100 PCIe` and `h100_pcie` -> `h100-pcie`: how the keys of `gpu_aliases` are written."""
+    return "-".join(name.lower().replace("_", " ").split())
+
+
+def short_gpu_names(ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Beginnings of ids, which stand for every id that they begin: `h100` -> the three H100s."""
+    names: dict[str, list[str]] = {}
+    for gpu in sorted(ids):
+        parts = gpu.split("-")
+        for length in range(1, len(parts)):
+            names.setdefault("-".join(parts[:length]), []).append(gpu)
+    return {name: tuple(gpus) for name, gpus in names.items()}

@@ -1,0 +1,248 @@
+"""Which quotes are of one product, and which of them counts.
+
+A product is provider x GPU x GPUs per unit x billing x place, whatever a source calls it. Two lists
+that name it differently quote one product. One list that names two things side by side sells two:
+their hosts, links or tiers differ in what the GPU does not tell (`g5.12xlarge`, `g5.24xlarge`).
+
+A quote that leaves its place open is of the product in every place where the provider sells it, as
+long as the price there is the same everywhere. One that leaves open how many GPUs a unit has is of
+the units of all sizes, as long as several are quoted at the same price per GPU. Else it is of a
+product of its own.
+
+Of a product's quotes the newest counts. On one day the higher layer's does, then one that states
+its place, then the dearer: a cheapest plan would buy every price that is too low. A row that an
+overlay writes under one of the product's ids replaces it, whatever the days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Protocol
+
+UNKNOWN_PLACE = "global"
+"""The region of a quote that states none."""
+
+OWN = "owned"
+"""The billing of what a user has: two racks of one kind are two, not two quotes of one."""
+
+SAME_PRICE = 1.02
+"""Prices per GPU this close are one price: lists round the price of a unit to cents."""
+
+
+class Sold(Protocol):
+    """What a quote says, as far as it is compared."""
+
+    @property
+    def provider(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def region(self) -> str: ...
+    @property
+    def billing(self) -> str: ...
+    @property
+    def gpu(self) -> str: ...
+    @property
+    def gpus_per_unit(self) -> int: ...
+    @property
+    def count_assumed(self) -> bool: ...
+    @property
+    def usd_per_gpu_hour(self) -> float: ...
+    @property
+    def as_of(self) -> date: ...
+    @property
+    def source(self) -> str: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Quoted:
+    """One row with a price, and where it stands among the layers of a catalog."""
+
+    record: Sold
+    layer: int = 0
+    """Its folder among the catalog's, the lowest is 0."""
+
+    replaced: bool = False
+    """True where a row of the same key lies above it, beside which it no longer counts."""
+
+    @property
+    def cell(self) -> tuple[str, int]:
+        """Where, and how many GPUs a unit has."""
+        return self.record.region, self.record.gpus_per_unit
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """What its source calls it, and where: with the provider, its id."""
+        return self.record.name, self.record.region
+
+    @property
+    def has_place(self) -> bool:
+        """Whether it says where."""
+        return self.record.region != UNKNOWN_PLACE
+
+    @property
+    def left_open(self) -> int:
+        """How much of place and size it does not state."""
+        return (not self.has_place) + self.record.count_assumed
+
+    @property
+    def names_the_gpu_alone(self) -> bool:
+        """True where the source gave no name of the provider's, so that the GPU's id stands."""
+        return self.record.name == self.record.gpu
+
+    def may_be_in(self, cell: tuple[str, int]) -> bool:
+        """Whether what it states allows that place and size."""
+        region, count = cell
+        in_place = self.record.region == region or not self.has_place
+        return in_place and (self.record.gpus_per_unit == count or self.record.count_assumed)
+
+
+@dataclass(frozen=True)
+class Product:
+    """All quotes of one thing that is sold."""
+
+    region: str
+    gpus_per_unit: int
+    quotes: tuple[Quoted, ...]
+
+    @property
+    def counting(self) -> tuple[Quoted, ...]:
+        """The quotes of which the newest counts: from the topmost row that replaces one on."""
+        live = {q.name for q in self.quotes if not q.replaced}
+        valid = [q for q in self.quotes if not (q.replaced and q.name in live)]
+        floor = max((q.layer for q in valid if self._replaces(q)), default=0)
+        return tuple(q for q in valid if q.layer >= floor)
+
+    def _replaces(self, q: Quoted) -> bool:
+        return any(other.layer < q.layer and other.name == q.name for other in self.quotes)
+
+    @property
+    def price(self) -> Quoted:
+        """The quote that counts."""
+        return max(self.counting, key=_newness)
+
+    @property
+    def named_by(self) -> Quoted:
+        """The quote whose name the product bears: the provider's own, of the lowest layer."""
+        cell = self.region, self.gpus_per_unit
+        return min(
+            (q for q in self.quotes if q.cell == cell and not q.replaced),
+            key=lambda q: (
+                *(q.names_the_gpu_alone, q.layer, -q.record.as_of.toordinal(), q.record.name),
+            ),
+        )
+
+
+def _newness(q: Quoted) -> tuple[int, int, bool, float, str]:
+    record = q.record
+    return record.as_of.toordinal(), q.layer, q.has_place, record.usd_per_gpu_hour, record.name
+
+
+def products(quotes: Iterable[Quoted]) -> Iterator[Product]:
+    """What the quotes are of, as far as any of them still counts; owned units one by one."""
+    alike: dict[tuple[str, str, str], list[Quoted]] = {}
+    for q in quotes:
+        r = q.record
+        if r.billing != OWN:
+            alike.setdefault((r.provider, r.gpu, r.billing), []).append(q)
+        elif not q.replaced:
+            yield Product(*q.cell, (q,))
+    beside = _SideBySide(q for group in alike.values() for q in group)
+    for group in alike.values():
+        yield from _Sorting(group, beside).products()
+
+
+class _Sorting:
+    """Quotes of one provider, GPU and billing, sorted by place and size."""
+
+    def __init__(self, quotes: Sequence[Quoted], beside: _SideBySide) -> None:
+        self._beside = beside
+        self._cells: dict[tuple[str, int], list[Quoted]] = {}
+        for open_ in range(3):  # those that leave less open say where there is something to join
+            self._add([q for q in quotes if q.left_open == open_])
+
+    def products(self) -> Iterator[Product]:
+        """What is sold in each place and size."""
+        for cell, mine in self._cells.items():
+            for part in self._beside.parts(mine):
+                if any(q.cell == cell and not q.replaced for q in part):
+                    yield Product(*cell, tuple(part))
+
+    def _add(self, quotes: Sequence[Quoted]) -> None:
+        joined = [(q, self._joined(q, quotes)) for q in quotes]
+        for q, cells in joined:
+            at_home = any(count == q.record.gpus_per_unit for _, count in cells)
+            for cell in (*cells, *([] if at_home else [q.cell])):
+                self._cells.setdefault(cell, []).append(q)
+
+    def _joined(self, q: Quoted, peers: Sequence[Quoted]) -> list[tuple[str, int]]:
+        """The places and sizes that a quote is about beyond what it states."""
+        if not q.left_open:
+            return []
+        prices: dict[tuple[str, int], float] = {}
+        for cell, mine in self._cells.items():
+            others = [peer for peer in peers if peer.may_be_in(cell)]
+            if q.may_be_in(cell) and (stated := self._joins(q, [*mine, *others], mine)):
+                prices[cell] = max(stated, key=_newness).record.usd_per_gpu_hour
+        several = len({count for _, count in prices}) > 1
+        if several and _is_one_price(prices.values()):
+            return [*prices]
+        own = {cell: usd for cell, usd in prices.items() if cell[1] == q.record.gpus_per_unit}
+        return [*own] if _is_one_price(own.values()) else []
+
+    def _joins(self, q: Quoted, all_: Sequence[Quoted], mine: Sequence[Quoted]) -> list[Quoted]:
+        """Those of a cell's own quotes that are of one product with `q`, if any."""
+        inside = {id(other) for other in mine if not other.replaced}
+        for part in self._beside.parts(all_):
+            if any(other is q for other in part):
+                return [other for other in part if id(other) in inside]
+        return []
+
+
+def _is_one_price(prices: Iterable[float]) -> bool:
+    found = list(prices)
+    return bool(found) and max(found) <= SAME_PRICE * min(found)
+
+
+class _SideBySide:
+    """Which names of a provider's units of one GPU some list has beside each other."""
+
+    def __init__(self, quotes: Iterable[Quoted]) -> None:
+        lists: dict[tuple[object, ...], set[str]] = {}
+        for q in quotes:
+            r = q.record
+            origin = q.layer, r.source, r.as_of, r.region, r.billing
+            lists.setdefault(((r.provider, r.gpu), origin), set()).add(r.name)
+        self._lists_of: dict[tuple[object, str], list[int]] = {}
+        for number, ((unit, _), names) in enumerate(lists.items()):
+            for name in names if len(names) > 1 else ():
+                self._lists_of.setdefault((unit, name), []).append(number)
+
+    def parts(self, quotes: Sequence[Quoted]) -> Iterator[list[Quoted]]:
+        """Quotes of one place and size, by product.
+
+        A name that no list has beside one of the others is one more name of what bears no name but
+        the GPU's, or, where nothing is told apart, of the one thing that is sold.
+        """
+        if len(quotes) == 1:
+            yield [*quotes]
+            return
+        apart = self._told_apart(quotes)
+        plain = {q.record.name for q in quotes if q.names_the_gpu_alone} & apart
+        common = next(iter(plain), "")
+        found: dict[str, list[Quoted]] = {}
+        for q in quotes:
+            name = q.record.name if q.record.name in apart else common
+            found.setdefault(name, []).append(q)
+        yield from found.values()
+
+    def _told_apart(self, quotes: Sequence[Quoted]) -> set[str]:
+        """Those of the names that some list has beside another of them."""
+        unit = quotes[0].record.provider, quotes[0].record.gpu
+        met: dict[int, list[str]] = {}
+        for name in dict.fromkeys(q.record.name for q in quotes):
+            for number in self._lists_of.get((unit, name), ()):
+                met.setdefault(number, []).append(name)
+        return {name for together in met.values() if len(together) > 1 for name in together}

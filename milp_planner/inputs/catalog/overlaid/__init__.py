@@ -1,0 +1,1 @@
+"""What overlays do to the catalog below them, beyond adding rows."""

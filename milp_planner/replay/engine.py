@@ -1,0 +1,188 @@
+"""The event loop: every request arrives, is routed, waits, is prefilled, decodes and leaves.
+
+A request is admitted, first come first served, while a replica has a place and its KV cache has
+room for all of the request's tokens; it keeps both until it leaves.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Literal
+
+from milp_planner.replay.replica import Journeys, Replica, ReplicaSpeed
+
+Router = Literal["least", "two", "round_robin", "random", "central"]
+ROUTERS: tuple[Router, ...] = ("least", "two", "round_robin", "random", "central")
+"""least: to the replica with the least share of its places taken or waited for. two: to the better
+of two drawn. central: one queue before all; the replica filled least takes the next."""
+
+EVERY = 16_384
+"""Arrivals between two reports of progress."""
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A replica starts or stops taking requests."""
+
+    at_s: float
+    replica: int
+    on: bool
+    lost: bool = False
+    """It stops at once: requests in it start again elsewhere. Else those in it are finished."""
+
+
+def send(
+    arrivals_s: Sequence[float],
+    input_tokens: Sequence[float],
+    output_tokens: Sequence[float],
+    replicas: Sequence[ReplicaSpeed],
+    *,
+    router: Router = "least",
+    switches: Sequence[Switch] = (),
+    seed: int = 1,
+    progress: Callable[[int], None] | None = None,
+) -> Journeys:
+    """Send requests through a pool of replicas and tell when each passed each gate.
+
+    arrivals_s: rising. replicas: all that are ever on; each is on from the start unless its first
+    switch turns it on. switches: rising in time. progress: called now and then with the arrivals
+    so far.
+    """
+    journeys = Journeys.of(arrivals_s, input_tokens, output_tokens)
+    pool = _Pool(replicas, journeys, router, switches, seed)
+    coming = deque(switches)
+    i, n = 0, len(arrivals_s)
+    while True:
+        now_s = arrivals_s[i] if i < n else inf
+        soonest_s = min(pool.due_s)
+        if coming and coming[0].at_s <= now_s and coming[0].at_s <= soonest_s:
+            pool.switch(coming.popleft())
+        elif now_s > soonest_s:
+            pool.finish(pool.due_s.index(soonest_s))
+        elif i < n:
+            if progress is not None and i % EVERY == 0:
+                progress(i)
+            pool.arrive(i, now_s)
+            i += 1
+        else:
+            return journeys
+
+
+class _Pool:
+    """The replicas behind one router."""
+
+    def __init__(
+        self,
+        kinds: Sequence[ReplicaSpeed],
+        journeys: Journeys,
+        router: Router,
+        switches: Sequence[Switch],
+        seed: int,
+    ) -> None:
+        self.shared: deque[int] | None = deque() if router == "central" else None
+        self.replicas = [
+            Replica(k, kind, journeys, deque() if self.shared is None else self.shared)
+            for k, kind in enumerate(kinds)
+        ]
+        turned_on_first = {s.replica: s.on for s in reversed(switches)}
+        for k, replica in enumerate(self.replicas):
+            replica.is_on = not turned_on_first.get(k, False)
+        self.due_s = [inf] * len(self.replicas)
+        self.stranded: list[int] = []  # while no replica is on
+        self.draw = random.Random(seed).random
+        self.turn = 0
+        self.choose = {
+            "least": self._least,
+            "two": self._better_of_two,
+            "round_robin": self._next,
+            "random": self._any,
+            "central": self._least,
+        }[router]
+        self._order()
+
+    def arrive(self, request: int, now_s: float) -> None:
+        """Route a request, and let it in where there is room."""
+        if not self.order:
+            self.stranded.append(request)
+            return
+        replica = self.choose()
+        if self.shared is not None and not self.shared and not replica.fits(request):
+            # another one may have room in its cache
+            replica = next(filter(lambda r: r.fits(request), self.on), replica)
+        if replica.queue or not replica.fits(request):
+            replica.queue.append(request)
+            if self.shared is None:
+                replica.load += replica.per_request
+            return
+        replica.load += replica.per_request
+        replica.advance(now_s)
+        replica.admit(request)
+        replica.renew()
+        self.due_s[replica.number] = replica.due_s
+
+    def finish(self, number: int) -> None:
+        """What was due in a replica is done; the next in line take the place."""
+        replica = self.replicas[number]
+        if replica.finish_next() and replica.queue:
+            self._fill(replica)
+        replica.renew()
+        self.due_s[number] = replica.due_s
+
+    def switch(self, s: Switch) -> None:
+        """A replica comes or goes; who was lost or waited there is routed anew."""
+        replica = self.replicas[s.replica]
+        if s.on == replica.is_on and not s.lost:
+            return
+        replica.advance(s.at_s)
+        moved = replica.lose_all() if s.lost else []
+        replica.is_on = s.on
+        if not s.on and self.shared is None:
+            moved += replica.queue
+            replica.queue.clear()
+        replica.load = replica.inside * replica.per_request
+        self._order()
+        if s.on:
+            moved, self.stranded = moved + self.stranded, []
+            self._fill(replica)
+        replica.renew()
+        self.due_s[replica.number] = replica.due_s
+        for request in sorted(moved):
+            self.arrive(request, s.at_s)
+
+    def _fill(self, replica: Replica) -> None:
+        queue = replica.queue
+        while queue and replica.is_on and replica.fits(queue[0]):
+            replica.admit(queue.popleft())
+            if self.shared is not None:
+                replica.load += replica.per_request
+
+    def _order(self) -> None:
+        """The replicas that are on, and the same as often as their places weigh, spread evenly."""
+        self.on = [r for r in self.replicas if r.is_on]
+        least = min((r.slots for r in self.on), default=1)
+        seats = [(k, r, max(1, round(r.slots / least))) for k, r in enumerate(self.on)]
+        spread = sorted(((j + 0.5) / w, k) for k, _, w in seats for j in range(w))
+        self.order = [self.on[k] for _, k in spread]
+
+    def _least(self) -> Replica:
+        best = self.on[0]
+        load = best.load
+        for replica in self.on:
+            if replica.load < load:
+                best, load = replica, replica.load
+        return best
+
+    def _better_of_two(self) -> Replica:
+        one, other = self._any(), self._any()
+        return one if one.load <= other.load else other
+
+    def _any(self) -> Replica:
+        return self.order[int(self.draw() * len(self.order))]
+
+    def _next(self) -> Replica:
+        self.turn = (self.turn + 1) % len(self.order)
+        return self.order[self.turn]
