@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from milp_planner.candidates.filters import is_ruled_out
 from milp_planner.candidates.records import CandidateList, PlanningInput
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.fingerprint import problem_sha256
 from milp_planner.inputs.problem.patching import patched
 from milp_planner.inputs.problem.policies import allowed_billings
 from milp_planner.inputs.problem.records import Problem
-from milp_planner.milp.program.limits.filters import is_ruled_out
 from milp_planner.plans.records import Plan, Status
 from milp_planner.questions.choices.records import Choice, ChoiceVerdict
 from milp_planner.questions.choices.why_none import why_none
@@ -171,10 +171,11 @@ def one_provider_one_gpu_type(asking: Asking, choice: Choice) -> Choice:
 
 def large_clouds(asking: Asking, choice: Choice) -> Choice | None:
     """Only the three largest clouds, where the problem lets them through."""
-    sold = {k.provider for k in asking.wide.candidates.candidates}
+    sold = [k.offering for k in asking.wide.candidates.candidates]
     kept = asking.problem.limits.providers
+    through = {row.provider for row in sold if not is_ruled_out("providers", kept, row)}
     names = [n for n in LARGE_CLOUDS if n in asking.catalog.providers]
-    allowed = [n for n in names if n in sold and not is_ruled_out(kept, n)]
+    allowed = [n for n in names if n in through]
     if not names:
         return None
     if not allowed:
