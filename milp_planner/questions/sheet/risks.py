@@ -9,7 +9,7 @@ from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.plans.losses import unit_losses, worst_losses
 from milp_planner.plans.measure_next import ESTIMATES, spend_by_rate
-from milp_planner.plans.records import Plan
+from milp_planner.plans.records import Plan, Purchase
 from milp_planner.plans.sentences import warning_lines
 from milp_planner.plans.sheet.other_parts import (
     LeftAfterLoss,
@@ -122,14 +122,17 @@ OLD_DAYS = 90
 
 def asks_of(plan: Plan, today: date) -> tuple[ToAsk, ...]:
     """What sellers should say before money is paid, the most money first."""
+    rented: dict[str, list[Purchase]] = {}
+    for p in plan.purchases:  # several workloads may rent one offering
+        rented.setdefault(p.candidate.offering.id, []).append(p)
     found = [
         ToAsk(
-            provider=p.candidate.provider,
-            offering=p.candidate.offering.id,
-            question="; ".join(_questions(p.candidate, p.units, today)),
-            usd_per_month=p.cash_usd_per_month,
+            provider=mine[0].candidate.provider,
+            offering=offering,
+            question="; ".join(_questions(mine[0].candidate, sum(p.units for p in mine), today)),
+            usd_per_month=sum(p.cash_usd_per_month for p in mine),
         )
-        for p in plan.purchases
+        for offering, mine in rented.items()
     ]
     asked = (one for one in found if one.question)
     return tuple(sorted(asked, key=lambda one: (-one.usd_per_month, one.offering)))
