@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import highspy
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from milp_planner.candidates.rerouting import most_served
+from tests.support.examples import tries
 
 RATES = st.sampled_from([0.0, 0.3, 1.0, 2.5, 7.0, 40.0])
 
@@ -54,7 +55,7 @@ def fleets(draw: st.DrawFn):
     return wanted, units, tokens
 
 
-@settings(max_examples=150)
+@tries(1.5)
 @given(fleets())
 def test_a_solver_finds_the_same(fleet):
     wanted, units, tokens = fleet
@@ -62,7 +63,7 @@ def test_a_solver_finds_the_same(fleet):
     assert found.times == pytest.approx(by_solver(wanted, units, tokens), abs=1e-7, rel=1e-6)
 
 
-@settings(max_examples=150)
+@tries(1.5)
 @given(fleets())
 def test_the_weights_prove_that_no_more_can_be_served(fleet):
     # However it is routed, what is served of the classes is worth at most what its units can make.
