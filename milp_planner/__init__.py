@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
     from milp_planner.inputs.catalog.billing import BillingMode
     from milp_planner.inputs.catalog.files import load_catalog
+    from milp_planner.inputs.catalog.identity.sellers import Sellers
     from milp_planner.inputs.catalog.overlaid.counts import OverlayCounts
     from milp_planner.inputs.catalog.owned import owned_usd_per_hour
     from milp_planner.inputs.catalog.records import (
@@ -290,6 +291,7 @@ __all__ = [
     "ScalingPenalty",
     "Scenario",
     "Schedule",
+    "Sellers",
     "ShortBudget",
     "ShortfallPenalty",
     "SizeBin",
@@ -352,6 +354,7 @@ HOMES = {
     "errors": "ArgumentError Fault InputError PlannerError RecordInputError SolverError",
     "inputs.catalog.billing": "BillingMode",
     "inputs.catalog.files": "load_catalog",
+    "inputs.catalog.identity.sellers": "Sellers",
     "inputs.catalog.overlaid.counts": "OverlayCounts",
     "inputs.catalog.owned": "owned_usd_per_hour",
     "inputs.catalog.records": "Billing Catalog Gpu Llm Measurement Offering Quote TokenPrice",

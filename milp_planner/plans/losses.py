@@ -10,7 +10,7 @@ from milp_planner.plans.records import Plan, Purchase
 
 SURVIVAL_GROUPS: dict[str, Callable[[Candidate], str]] = {
     "provider": lambda k: k.owner,
-    "region": lambda k: f"{k.provider}/{k.region}",
+    "region": lambda k: k.place or f"{k.provider}/{k.region}",
     "offering": lambda k: k.offering.id,
 }
 
@@ -18,7 +18,8 @@ SURVIVAL_GROUPS: dict[str, Callable[[Candidate], str]] = {
 def worst_losses(plan: Plan, kind: str) -> tuple[Loss, ...]:
     """For every workload that is served, the loss of one `kind` that leaves the least.
 
-    `kind` is `provider`, `region` (one provider's) or `offering`.
+    `kind` is `provider`, with its services, `region`, a place with all who are there (where it is
+    not known, one provider's region), or `offering`.
     """
     found = (min(_losses(plan, w.name, kind), key=_least, default=None) for w in plan.workloads)
     return tuple(loss for loss in found if loss is not None)

@@ -23,8 +23,9 @@ class LossSurvived(Rule):
             + s_t ≥ 1                                                          ∀ w, group, t
 
     The rest may run at 100 % utilization, every unit at the workload's own mix (which is cautious
-    with several classes), per-token offerings at what they serve already. A region is one
-    provider's region. What a short budget leaves unserved, s_t of the peak, need not survive.
+    with several classes), per-token offerings at what they serve already. A region is a
+    place with all who are there; where that is not known, one provider's region. What a short
+    budget leaves unserved, s_t of the peak, need not survive.
     """
 
     keys = frozenset(
