@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from milp_planner.inputs.catalog.billing import BillingMode
     from milp_planner.inputs.catalog.files import load_catalog
     from milp_planner.inputs.catalog.identity.quotes import Quote
+    from milp_planner.inputs.catalog.identity.sellers import Sellers
     from milp_planner.inputs.catalog.overlaid.counts import OverlayCounts
     from milp_planner.inputs.catalog.owned import owned_usd_per_hour
     from milp_planner.inputs.catalog.records import (
@@ -235,10 +236,10 @@ __all__ = [
     "QuestionAsked", "Quote", "RatePoint", "RecordInputError", "Refusal", "Refusals",
     "ReplicaPrice", "RequestClass", "RequestSize", "RequestsPerSecond", "ResilienceCost", "Route",
     "Row", "RowStatus", "RowWorth", "Rule", "Said", "SameAs", "SameElsewhere", "ScalingPenalty",
-    "Scenario", "Schedule", "Sheet", "SheetAlternative", "SheetAnswer", "SheetChoice", "SheetLever",
-    "SheetPart", "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin",
-    "SolverChoice", "SolverError", "SolverSettings", "SourcesShown", "Speculative", "Standing",
-    "Status", "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching",
+    "Scenario", "Schedule", "Sellers", "Sheet", "SheetAlternative", "SheetAnswer", "SheetChoice",
+    "SheetLever", "SheetPart", "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty",
+    "SizeBin", "SolverChoice", "SolverError", "SolverSettings", "SourcesShown", "Speculative",
+    "Standing", "Status", "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching",
     "TargetWithoutEffect", "TimeBlock", "ToAsk", "ToMeasure", "Today", "TokenPrice", "TokensPerDay",
     "Trace", "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown",
     "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict", "WhatIf", "WhatIfRow",
@@ -258,6 +259,7 @@ HOMES = {
     "inputs.catalog.billing": "BillingMode",
     "inputs.catalog.files": "load_catalog",
     "inputs.catalog.identity.quotes": "Quote",
+    "inputs.catalog.identity.sellers": "Sellers",
     "inputs.catalog.overlaid.counts": "OverlayCounts",
     "inputs.catalog.owned": "owned_usd_per_hour",
     "inputs.catalog.records": "Billing Catalog Gpu Llm Measurement Offering TokenPrice",

@@ -14,9 +14,17 @@ from milp_planner.inputs.problem.records import Filter, Limits
 
 Sold = Offering | TokenPrice
 
+
+def place_names(row: Sold) -> tuple[str, ...]:
+    """The names that mean a place: the provider's, the country, its group, and what the pattern
+    `eu-*` matches of a group, as people write it for all of Europe."""
+    groups = (row.group, f"{row.group}-") if row.group else ()
+    return (row.region, *filter(None, (row.country,)), *groups)
+
+
 NAMES_OF: Mapping[str, Callable[[Sold], tuple[str, ...]]] = {
     "providers": lambda row: row.sellers,
-    "regions": lambda row: (row.region,),
+    "regions": place_names,
     "offerings": lambda row: row.ids,
     "gpus": lambda row: (row.gpu,) if isinstance(row, Offering) else (),
 }
@@ -40,7 +48,8 @@ def why_filtered(kind: str, kept: Filter, row: Sold) -> str:
         return ""
     for pattern in kept.deny:
         if is_meant(kind, pattern, row):
-            said = next((name for name in names if fnmatchcase(name, pattern)), names[0])
+            ids = names if kind == "offerings" else names[:1]
+            said = next((name for name in ids if fnmatchcase(name, pattern)), names[0])
             return f"{said} is denied by limits.{kind}.deny ({pattern})"
     if kept.allow and not any(is_meant(kind, pattern, row) for pattern in kept.allow):
         return f"{names[0]} is not in limits.{kind}.allow"

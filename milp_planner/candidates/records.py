@@ -105,6 +105,11 @@ class Candidate:
         return self.offering.region
 
     @property
+    def place(self) -> str:
+        """The real place, `us/washington`; '' where the metropolitan area is not known."""
+        return self.offering.place
+
+    @property
     def gpu(self) -> str:
         """GPU type; '' for per-token offerings."""
         return self.offering.gpu if isinstance(self.offering, Offering) else ""

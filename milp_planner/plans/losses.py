@@ -15,7 +15,7 @@ NOTHING_SERVED = 1e-6
 
 SURVIVAL_GROUPS: dict[str, Callable[[Candidate], str]] = {
     "provider": lambda k: k.owner,
-    "region": lambda k: f"{k.provider}/{k.region}",
+    "region": lambda k: k.place or f"{k.provider}/{k.region}",
     "offering": lambda k: k.offering.id,
 }
 
@@ -23,7 +23,8 @@ SURVIVAL_GROUPS: dict[str, Callable[[Candidate], str]] = {
 def worst_losses(instance: PlanningInput, plan: Plan, kind: str) -> tuple[Loss, ...]:
     """For every workload that is served, the loss of one `kind` that leaves the least.
 
-    `kind` is `provider`, `region` (one provider's) or `offering`.
+    `kind` is `provider`, with its services, `region`, a place with all who are there (where it is
+    not known, one provider's region), or `offering`.
     """
     worst = []
     for w in plan.workloads:

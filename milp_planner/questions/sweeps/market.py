@@ -7,7 +7,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from milp_planner.candidates.filters import is_meant, sold_in
+from milp_planner.candidates.filters import is_meant, place_names, sold_in
 from milp_planner.candidates.own_terms import under_terms
 from milp_planner.errors import did_you_mean, input_error, nearest
 from milp_planner.inputs.catalog.billing import BILLING_MODES
@@ -24,7 +24,7 @@ Price = float | str
 
 KINDS: dict[str, tuple[str, Callable[[Catalog], Iterable[str]]]] = {
     "provider": ("providers", lambda c: c.providers),
-    "region": ("regions", lambda c: {row.region for row in sold_in(c)}),
+    "region": ("regions", lambda c: {n for row in sold_in(c) for n in place_names(row)}),
     "gpu": ("gpus", lambda c: c.gpus),
     "offering": ("offerings", lambda c: c.offering_ids),
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from milp_planner import Catalog, Problem, explain, load_catalog, solve
-from milp_planner.inputs.catalog.identity.sellers import SellerAlias, Sellers
+from milp_planner.inputs.catalog.identity.sellers import SellerAlias, Sellers, sellers_of
 from milp_planner.plans.sentences import warning_lines
 from milp_planner.solving.prepare import prepare
 from tests.support.builders import catalog, offering, problem, raw, token_price
@@ -24,7 +24,7 @@ DAY = "2026-08-01,list"
 
 def table(*rows: str) -> Sellers:
     cells = (dict(zip(HEAD.split(","), (*row.split(), "test"), strict=True)) for row in rows)
-    return Sellers.of(SellerAlias(**row) for row in cells)
+    return sellers_of(SellerAlias(**row) for row in cells)
 
 
 def sold(folder: Path, aliases: Iterable[str], *files: dict[str, str]) -> Catalog:

@@ -37,12 +37,27 @@ class SellerAlias(Frozen):
 
 
 class Sold(Frozen):
-    """Who sells a thing, and who stands behind the seller."""
+    """Who sells a thing, who stands behind the seller, and where it is; on loading all but the
+    seller are looked up in the catalog's tables, and no file of things sold holds them."""
 
     provider: Id
     behind: str = ""
     """The provider that the seller is a service of, as bedrock is of aws; '' where it stands for
     itself. Set on loading, never written in a file."""
+
+    country: str = ""
+    """Where it is, as `places.csv` has its region: ISO code of the country, '' where not known."""
+
+    group: str = ""
+    """The group of countries: eu, us, asia, ..."""
+
+    metro: str = ""
+    """The metropolitan area, '' where no source states it."""
+
+    @property
+    def place(self) -> str:
+        """`us/washington`, '' where the metropolitan area is not known."""
+        return f"{self.country}/{self.metro}" if self.metro else ""
 
     @property
     def owner(self) -> str:
@@ -65,16 +80,6 @@ class Sellers:
     behind: Mapping[str, str] = field(default_factory=dict)
     """The provider that stands behind a seller, by the seller's name."""
 
-    @classmethod
-    def of(cls, rows: Iterable[SellerAlias]) -> Sellers:
-        """The table with these rows; a spelling of a spelling is followed to the end."""
-        rows = list(rows)
-        spelled = {row.alias: row.provider for row in rows if row.relation == "same"}
-        inside = {row.alias: row.provider for row in rows if row.relation == "inside"}
-        spellings = {alias: _end(alias, spelled) for alias in spelled}
-        parts = {spellings.get(a, a): spellings.get(p, p) for a, p in inside.items()}
-        return cls(spellings, {part: _end(part, parts) for part in parts})
-
     def name(self, spelled: str) -> str:
         """The catalog's name of a seller: `moonshot` -> `moonshotai`; others stay as they are."""
         return self.spellings.get(spelled, spelled)
@@ -95,6 +100,16 @@ class Sellers:
     def owner(self, seller: str) -> str:
         """The provider behind a seller, `bedrock` -> `aws`; '' where it stands for itself."""
         return self.behind.get(seller, "")
+
+
+def sellers_of(rows: Iterable[SellerAlias]) -> Sellers:
+    """The table with these rows; a spelling of a spelling is followed to the end."""
+    rows = list(rows)
+    spelled = {row.alias: row.provider for row in rows if row.relation == "same"}
+    inside = {row.alias: row.provider for row in rows if row.relation == "inside"}
+    spellings = {alias: _end(alias, spelled) for alias in spelled}
+    parts = {spellings.get(a, a): spellings.get(p, p) for a, p in inside.items()}
+    return Sellers(spellings, {part: _end(part, parts) for part in parts})
 
 
 def _end(name: str, table: Mapping[str, str]) -> str:

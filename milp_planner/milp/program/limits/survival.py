@@ -40,7 +40,8 @@ class LossSurvived(Rule):
     classes are one unit's work at the cheapest offerings, W_q ~ λ_q ÷ μ_kq, and is refined by those
     by which a plan has too little left, until none has: see `refinement.py`.
 
-    A region is one provider's region. What a short budget leaves unserved, s, need not survive.
+    A region is a place with all who are there; where that is not known, one provider's region. What
+    a short budget leaves unserved, s, need not survive.
     """
 
     keys = frozenset(
