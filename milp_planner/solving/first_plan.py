@@ -14,7 +14,7 @@ from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import OutOfTime
 from milp_planner.inputs.problem.policies import may_fall_short
 from milp_planner.plans.records import Plan, Proof, Provenance, Status
-from milp_planner.solving.assemble import assemble
+from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.first.bounds import least_usd_per_month
 from milp_planner.solving.first.fleets import FirstFleet, first_fleets
 from milp_planner.solving.results import SAME_USD, SearchResult

@@ -29,12 +29,12 @@ from milp_planner.plans.records import (
     band,
 )
 from milp_planner.plans.solution import FleetSolution
-from milp_planner.solving.costs import (
+from milp_planner.solving.assembly.costs import (
     cash_usd,
     penalties_usd,
     purchase_usd,
 )
-from milp_planner.solving.notes import notes
+from milp_planner.solving.assembly.notes import notes
 from milp_planner.traffic.month import Demand
 from milp_planner.units import SECONDS_PER_HOUR
 
