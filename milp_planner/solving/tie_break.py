@@ -21,7 +21,9 @@ from milp_planner.solving.results import SearchResult
 from milp_planner.solving.verify import violations
 
 MOST_COLUMNS = 300
-"""In programs with more columns a tie is left as the solvers found it: it would cost too much."""
+"""In programs with more columns a tie is left as the solvers found it: it would cost too much.
+
+Fewest changes against today's fleet are looked for in these, too."""
 
 MOST_TIED = 4
 """More plans of equal score than this are not listed: programs of their own find the preferred."""
@@ -51,8 +53,12 @@ def next_of(
     """
     first, beyond = ahead.tied[0], ahead.beyond
     too_large = first.proof.columns > MOST_COLUMNS
-    if first.status is not Status.OPTIMAL or too_large or optimizer.session.is_stopped:
+    if first.status is not Status.OPTIMAL or optimizer.session.is_stopped:
         return first, Lookahead()
+    if too_large:
+        runs = optimizer.instance.current_units()
+        steadier = _preferred(optimizer, query, first, changes_only=True) if runs else []
+        return next(iter(steadier), first), Lookahead()
     tied = list(ahead.tied)
     while beyond is None or _is_tied(beyond, first):
         if beyond is not None:
@@ -126,7 +132,9 @@ def _may_follow(query: Query, result: SearchResult, chosen: SearchResult) -> boo
     return query.difference.allows(result.plan, chosen.known)
 
 
-def _preferred(optimizer: Optimizer, query: Query, result: SearchResult) -> list[SearchResult]:
+def _preferred(
+    optimizer: Optimizer, query: Query, result: SearchResult, *, changes_only: bool = False
+) -> list[SearchResult]:
     """The preferred of all plans that score the same, in a list; empty when none is found."""
     model = optimizer.model(query)
     values = preferred(
@@ -134,6 +142,7 @@ def _preferred(optimizer: Optimizer, query: Query, result: SearchResult) -> list
         result.score_usd_per_month,
         time_limit_s=optimizer.session.seconds_left,
         seed=optimizer.settings.seed,
+        changes_only=changes_only,
     )
     if not values:
         return []

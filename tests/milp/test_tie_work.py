@@ -11,6 +11,7 @@ from milp_planner import Status, solve
 from milp_planner.milp.engines.highs import run_highs
 from milp_planner.milp.engines.outcome import EngineStatus, StopReason
 from milp_planner.milp.presolve import ties
+from milp_planner.solving import tie_break
 from tests.support.builders import catalog, offering, problem, raw
 
 RATES = (3, 4, 5, 6, 7, 8)
@@ -73,3 +74,21 @@ def test_a_run_ends_at_its_nodes_and_says_so(tmp_path):
     assert outcome.status is EngineStatus.NO_SOLUTION
     assert outcome.reason is StopReason.NODE_LIMIT
     assert outcome.iterations > 0
+
+
+@pytest.mark.parametrize("most_columns", [300, 0])
+def test_at_equal_cost_the_fleet_of_today_stays(monkeypatch, most_columns):
+    # 2 requests/s: two small ones at $1/h each, as today, or one big one at $2/h. Fewer GPUs would
+    # be preferred, but it takes two units away and adds one, and saves nothing.
+    monkeypatch.setattr(tie_break, "MOST_COLUMNS", most_columns)
+    sold = catalog(
+        [offering("acme", "big", 2.0), offering("acme", "small", 1.0)],
+        [raw("big", 2), raw("small", 1)],
+    )
+    running = [{"offering": "acme/small/eu-1", "units": 2, "workload": "chat"}]
+    assert fleet(solve(problem(2), sold)) == {"big": 1}
+    plan = solve(problem(2, current_fleet=running), sold)
+    assert fleet(plan) == {"small": 2}
+    assert plan.status is Status.OPTIMAL
+    assert plan.cash_usd_per_month == pytest.approx(2.0 * 720)
+    assert [(c.today, c.planned) for c in plan.changes] == [(2, 2)]

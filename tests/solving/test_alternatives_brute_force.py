@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
@@ -99,6 +101,21 @@ def test_the_list_is_the_one_that_brute_force_finds(case, differ_by, per_workloa
 @tries(0.6, suppress_health_check=list(HealthCheck))
 @given(TIED_CASES, st.sampled_from(DIFFERENCES), st.booleans(), st.booleans())
 def test_ties_are_broken_as_brute_force_breaks_them(case, differ_by, per_workload, pruning):
+    check_against_brute_force(case, differ_by, per_workload, pruning)
+
+
+@tries(0.6, suppress_health_check=list(HealthCheck))
+@given(
+    TIED_CASES,
+    st.tuples(st.integers(1, 3), st.integers(0, 2)),
+    st.sampled_from(DIFFERENCES),
+    st.booleans(),
+    st.booleans(),
+)
+def test_ties_beside_a_fleet_of_today_are_broken_for_the_fewest_changes(
+    case, today, differ_by, per_workload, pruning
+):
+    case = replace(case, terms=replace(case.terms, today=today))
     check_against_brute_force(case, differ_by, per_workload, pruning)
 
 

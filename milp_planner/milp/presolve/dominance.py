@@ -14,7 +14,7 @@ list of next-best plans that only move from region to region would tell nobody a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -52,6 +52,12 @@ class DominanceProfile(NamedTuple):
 
     fastest: float
     """Requests/s of a unit for the class that it serves fastest."""
+
+    changed: int
+    """Units that count as added where there is a fleet today; else 0."""
+
+    turns: Hashable
+    """What takes turns with it as one change, where units may differ from block to block."""
 
     gpus: int
     provider: str
@@ -212,7 +218,7 @@ def _likeness(
     return (
         (first.provider, first.gpu, first.offering.billing, first.usd_per_hour),
         tuple(
-            (k.workload, k.precision, k.tensor_parallel, profiles[k]._replace(id=""))
+            (k.workload, k.precision, k.tensor_parallel, profiles[k]._replace(id="", turns=None))
             for k in sorted(candidates, key=lambda k: k.id)
         ),
     )
@@ -251,7 +257,11 @@ def _never_dearer(b: DominanceProfile, a: DominanceProfile, times: int) -> bool:
 
 
 def _is_preferred(b: DominanceProfile, a: DominanceProfile, times: int) -> bool:
-    """Fewer GPUs, then fewer providers, then names in order: see `ties`."""
+    """Fewer changes, then fewer GPUs, fewer providers, names in order: see `ties`."""
+    if b.turns != a.turns:
+        return False
+    if times * b.changed != a.changed:
+        return times * b.changed < a.changed
     if times * b.gpus != a.gpus:
         return times * b.gpus < a.gpus
     return b.provider == a.provider and b.id < a.id
@@ -295,6 +305,7 @@ def _profile_of(
     elastic, rests = is_elastic(instance.problem, k), rests_when_idle(instance.problem, k)
     held = hours.busy if rests else hours.all
     price = sum(term.usd_per_unit_hour(instance, k) for term in COST_TERMS)
+    runs = bool(instance.problem.current_fleet)
     return DominanceProfile(
         standing=standing,
         month_usd=held * price,
@@ -302,6 +313,8 @@ def _profile_of(
         elastic=elastic and hours.several,
         rests=rests and hours.busy < hours.all,
         fastest=max(k.requests_per_second),
+        changed=k.units_joined if runs else 0,
+        turns=change_key(k) if runs and elastic else None,
         gpus=k.gpus_per_unit,
         provider=k.provider,
         id=k.id,

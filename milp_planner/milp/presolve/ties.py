@@ -1,8 +1,9 @@
-"""Among plans of equal score, prefers fewer GPUs, then fewer providers, then names in order.
+"""Among plans of equal score, prefers fewer changes, fewer GPUs, fewer providers, names in order.
 
 A few small programs over the same rows, one after another, each held for those that follow:
 
     the score, no more than it is
+    min Σ_j a_j + r_j              units added and removed, where there is a fleet today
     min Σ_k g_k max_t n_kt         GPUs, counting each candidate at its most units
     min Σ_π z_π                    providers
     for what comes first by name of all that can be used:  max n_kt block after block, and so on
@@ -25,7 +26,9 @@ from milp_planner.milp.engines.scratch import scratch_folder
 from milp_planner.milp.program.exclusion import LEAST_TOKEN_SHARE
 from milp_planner.milp.program.language.rows import EQ, GE, LE, Row, scaled
 from milp_planner.milp.program.language.variables import Terms, add, merged
+from milp_planner.milp.program.limits.changes import change_columns, change_rows
 from milp_planner.milp.program.model import FleetModel
+from milp_planner.plans.changes import unit_change_of
 from milp_planner.plans.records import Plan
 
 SCORE_TOLERANCE = 1e-9
@@ -42,7 +45,7 @@ way.
 MOST_ITERATIONS = 50_000
 """Steps of the simplex method after which no further program is begun, for the same reason."""
 
-Preference = tuple[int, int, tuple[tuple[str, tuple[int, ...]], ...]]
+Preference = tuple[int, int, int, tuple[tuple[str, tuple[int, ...]], ...]]
 
 
 def preference(instance: PlanningInput, plan: Plan) -> Preference:
@@ -52,7 +55,9 @@ def preference(instance: PlanningInput, plan: Plan) -> Preference:
         elastic = is_elastic(instance.problem, p.candidate)
         units = p.units_by_block if elastic else (p.units,)
         names.append((p.candidate.id, tuple(-n for n in units)))
-    return plan.gpus, len(plan.providers), tuple(sorted(names))
+    runs = bool(instance.current_units())
+    changed = sum(map(abs, unit_change_of(instance, plan.purchases).values())) if runs else 0
+    return changed, plan.gpus, len(plan.providers), tuple(sorted(names))
 
 
 def most_nodes(model: FleetModel) -> int:
@@ -61,21 +66,26 @@ def most_nodes(model: FleetModel) -> int:
 
 
 def preferred(
-    model: FleetModel, score: float, *, time_limit_s: float, seed: int
+    model: FleetModel, score: float, *, time_limit_s: float, seed: int, changes_only: bool = False
 ) -> Mapping[str, float]:
     """Columns of the preferred plan that scores no more than `score`; empty when none is found.
 
-    Changes the model's objective and adds rows: call it last.
+    `changes_only` leaves a tie of plans with as few changes as the solvers found it. Changes the
+    model's objective and adds rows: call it last.
     """
     keep = scaled("score", merged(model.costs.values()), LE, score * (1 + SCORE_TOLERANCE))
     model.add_row("Tie", keep)
     programs = _Programs(model, time.monotonic() + time_limit_s, seed)
-    for terms in (_gpus(model), _providers(model)):
+    wishes = [_changes(model)] if model.fleet.instance.current_units() else []
+    if not changes_only:
+        wishes += [_gpus(model), _providers(model)]
+    for terms in wishes:
         most = programs.least(terms)
         if most is None:
             return programs.values
         model.add_row("Tie", Row("held", terms, LE, most + HALF))
-    _in_order(model, programs)
+    if not changes_only:
+        _in_order(model, programs)
     return programs.values
 
 
@@ -110,6 +120,16 @@ class _Programs:
             return None
         self.values = outcome.values
         return round(sum(c * outcome.values[column.name] for column, c in terms.items()))
+
+
+def _changes(model: FleetModel) -> Terms:
+    """Units added to today's fleet and removed from it."""
+    fleet = model.fleet
+    if not fleet.removed:
+        change_columns(fleet)
+        for row in change_rows(fleet):
+            model.add_row("Tie", row)
+    return dict.fromkeys((*fleet.added.values(), *fleet.removed.values()), 1.0)
 
 
 def _gpus(model: FleetModel) -> Terms:

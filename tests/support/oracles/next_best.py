@@ -18,6 +18,7 @@ from tests.support.oracles.limits import (
     STRICT_FROM,
     Units,
     capacity,
+    changed,
     counted,
     enough_replicas,
     few_changes,
@@ -97,7 +98,7 @@ class Fleet:
 
     @cached_property
     def preference(self) -> tuple[object, ...]:
-        """Fewer GPUs, then fewer providers, then most units of what comes first by name."""
+        """Fewer changes, GPUs, providers, then most units of what comes first by name."""
         units_of: dict[str, tuple[int, ...]] = {}
         for load, part in zip(self.case.loads, self.parts, strict=True):
             for offer, units in zip(self.case.offers, part.units, strict=True):
@@ -105,7 +106,15 @@ class Fleet:
             for i, api in enumerate(self.case.apis):
                 units_of[f"{load.name} on {api.id} per_token"] = (int(i in part.apis),)
         in_order = tuple(-n for name in sorted(units_of) for n in units_of[name])
-        return self.gpus, len(self.names("providers", False)), in_order
+        return self.units_changed, self.gpus, len(self.names("providers", False)), in_order
+
+    @cached_property
+    def units_changed(self) -> int:
+        """Against the fleet of today, where there is one."""
+        if not any(self.case.terms.today):
+            return 0
+        each = zip(self.case.loads, self.parts, strict=True)
+        return sum(sum(changed(self.case, load, part.units)) for load, part in each)
 
 
 def _name(offered: Offer | Api, differ_by: str) -> str:

@@ -49,26 +49,11 @@ class ChangeLimit(Rule):
     solved_apart = True
 
     def columns(self, fleet: Fleet) -> None:
-        if not tracks_changes(fleet.problem):
-            return
-        for current in fleet.instance.current_units():
-            meaning = f"removed[{' '.join(current)}]"
-            fleet.removed[current] = fleet.column(meaning, None, integer=False)
-        for key in sorted({change_key(k) for k in fleet.candidates if not k.mode.per_token}):
-            fleet.added[key] = fleet.column(f"added[{' '.join(key)}]", None, integer=False)
+        if tracks_changes(fleet.problem):
+            change_columns(fleet)
 
     def rows(self, fleet: Fleet) -> Iterator[Row]:
-        current = fleet.instance.current_units()
-        groups: dict[Key, list[Candidate]] = {}
-        for k in fleet.candidates:
-            groups.setdefault(change_key(k), []).append(k)
-        for key, variable in fleet.added.items():
-            for at, terms in _units_on(fleet, groups.get(key, ())):
-                name = f"added {' '.join(key)}{at}"
-                yield Row(name, {**terms, variable: -1.0}, LE, current.get(key, 0))
-        for key, variable in fleet.removed.items():
-            on = list(_units_on(fleet, groups.get(key, ())))
-            yield from _removed(fleet, key, variable, current[key], on)
+        yield from change_rows(fleet)
         most = fleet.problem.switching.max_units_changed
         if most is not None:
             changed = [*fleet.added.values(), *fleet.removed.values()]
@@ -102,6 +87,30 @@ class ChangeLimit(Rule):
                 lambda plan: _units_changed(instance, plan),
                 lambda n: f"let {plural(n, 'unit')} change",
             )
+
+
+def change_columns(fleet: Fleet) -> None:
+    """Units added and removed, by (offering, billing, workload)."""
+    for current in fleet.instance.current_units():
+        meaning = f"removed[{' '.join(current)}]"
+        fleet.removed[current] = fleet.column(meaning, None, integer=False)
+    for key in sorted({change_key(k) for k in fleet.candidates if not k.mode.per_token}):
+        fleet.added[key] = fleet.column(f"added[{' '.join(key)}]", None, integer=False)
+
+
+def change_rows(fleet: Fleet) -> Iterator[Row]:
+    """What the columns of units added and removed are at least."""
+    current = fleet.instance.current_units()
+    groups: dict[Key, list[Candidate]] = {}
+    for k in fleet.candidates:
+        groups.setdefault(change_key(k), []).append(k)
+    for key, variable in fleet.added.items():
+        for at, terms in _units_on(fleet, groups.get(key, ())):
+            name = f"added {' '.join(key)}{at}"
+            yield Row(name, {**terms, variable: -1.0}, LE, current.get(key, 0))
+    for key, variable in fleet.removed.items():
+        on = list(_units_on(fleet, groups.get(key, ())))
+        yield from _removed(fleet, key, variable, current[key], on)
 
 
 def _units_changed(instance: PlanningInput, plan: Plan) -> int:
