@@ -36,7 +36,7 @@ class Rerouted(NamedTuple):
     """π_q × wanted_q by class: what the classes count for where it is tightest; they sum to 1."""
 
 
-def most_served(wanted: Rates, units: Sequence[tuple[int, Rates]], tokens: Rates) -> Rerouted:
+def most_served(wanted: Rates, units: Sequence[tuple[float, Rates]], tokens: Rates) -> Rerouted:
     """The largest multiple of what is wanted of every class that can be served.
 
     wanted: requests/s by class, of which at least one is above 0. units: for every offering how

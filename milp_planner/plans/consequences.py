@@ -50,13 +50,19 @@ class Loss:
     lost: str
     block: str
     left: float
-    """Capacity that is left, units at 100 % utilization, per-token offerings as they serve."""
+    """Capacity that is left, units at 100 % utilization, per-token offerings as they serve.
+
+    Where that is too little, what per-token offerings take over is part of it.
+    """
 
     served: float
     """What the plan serves at the peak of the block."""
 
     unit: str = "requests/s"
     """What the two count: as the workload's own rates do."""
+
+    stands_by: tuple[str, ...] = ()
+    """Per-token offerings that take over what the rest of the fleet cannot serve; in `left`."""
 
     @property
     def share(self) -> float:

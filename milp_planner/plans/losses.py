@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.candidates.rerouting import Rates, Rerouted, most_served
+from milp_planner.candidates.rerouting import Rates, most_served
 from milp_planner.plans.consequences import Loss
 from milp_planner.plans.records import Plan, Purchase
 
@@ -37,6 +38,7 @@ def worst_losses(instance: PlanningInput, plan: Plan, kind: str) -> tuple[Loss, 
                 loss.left,
                 loss.served,
                 w.unit,
+                tuple(k.offering.id for k in loss.stands_by),
             )
             for loss in losses(instance, plan, w.name, kind)
         ]
@@ -61,6 +63,9 @@ class AfterLoss(NamedTuple):
     """What the classes count for where it is tightest, by what is wanted of them: see
     `candidates/rerouting.py`. They sum to 1."""
 
+    stands_by: tuple[Candidate, ...]
+    """Per-token offerings that take over what the rest of the fleet cannot serve."""
+
     @property
     def served(self) -> float:
         """Requests/s of all classes, before."""
@@ -71,9 +76,12 @@ def losses(instance: PlanningInput, plan: Plan, workload: str, kind: str) -> Ite
     """Every loss in every block in which some of the workload is served.
 
     Everything that is served is routed again over what is left: units at up to 100 % utilization,
-    per-token offerings up to what they serve. What is left has the mix of what was served.
+    per-token offerings up to what they serve. Where that is too little, per-token offerings stand
+    by: for all of it, or for a part of what their rate limit leaves. What is left has the mix of
+    what was served.
     """
     group_of = SURVIVAL_GROUPS[kind]
+    apis = [_spare(instance, plan, workload, t) for t in range(len(plan.blocks))]
     bought = list(plan.purchases_of(workload))
     groups = sorted({group_of(p.candidate) for p in bought})
     routed = [_Served.of(instance, plan, workload, t) for t in range(len(plan.blocks))]
@@ -81,20 +89,46 @@ def losses(instance: PlanningInput, plan: Plan, workload: str, kind: str) -> Ite
         rest = [p for p in bought if group_of(p.candidate) != group]
         for t, served in enumerate(routed):
             if served.all:
-                times, weights = served.again(rest, t)
-                yield AfterLoss(group, t, times * served.all, served.by_class, weights)
+                ready = {k: spare for k, spare in apis[t].items() if group_of(k) != group}
+                yield served.left(group, t, served.units(rest, t), rest, ready)
 
 
 def unit_losses(instance: PlanningInput, plan: Plan, workload: str) -> Iterator[AfterLoss]:
     """The loss of a single unit of each purchase, in every block in which it is on, as `losses`."""
     bought = list(plan.purchases_of(workload))
     for t in range(len(plan.blocks)):
-        served = _Served.of(instance, plan, workload, t)
+        served, ready = _Served.of(instance, plan, workload, t), _spare(instance, plan, workload, t)
         for p in bought:
             if served.all and p.units_by_block[t]:
-                times, weights = served.again(bought, t, without_one_of=p)
-                left = times * served.all
-                yield AfterLoss(p.candidate.offering.id, t, left, served.by_class, weights)
+                units = served.units(bought, t, without_one_of=p)
+                yield served.left(p.candidate.offering.id, t, units, bought, ready)
+
+
+def _spare(instance: PlanningInput, plan: Plan, workload: str, t: int) -> dict[Candidate, float]:
+    """Requests/s that per-token offerings would take on in a block beyond what they serve.
+
+    Without end where there is no rate limit; else what the plan leaves of it, in equal parts to all
+    workloads that may use the account.
+    """
+    spare = {}
+    for k in instance.candidates.candidates:
+        if k.workload != workload or not k.mode.per_token:
+            continue
+        if k.rate_limit is None:
+            spare[k] = math.inf
+            continue
+        account = {
+            other.id: other
+            for other in instance.candidates.candidates
+            if (other.offering.id, other.rate_limit) == (k.offering.id, k.rate_limit)
+        }
+        used = sum(
+            route.requests_per_second
+            for route in plan.routes
+            if route.candidate.id in account and route.block == plan.blocks[t]
+        )
+        spare[k] = max(0.0, k.rate_limit - used) / len(account)
+    return spare
 
 
 class _Served:
@@ -125,15 +159,35 @@ class _Served:
         """Requests/s of all classes."""
         return sum(self.by_class)
 
-    def again(
+    def units(
         self, rest: list[Purchase], t: int, without_one_of: Purchase | None = None
-    ) -> Rerouted:
-        """How many times over the rest serves all of it."""
-        units = [
+    ) -> list[tuple[float, Rates]]:
+        """How many of each purchase are on, and what one serves of each class alone."""
+        return [
             (p.units_by_block[t] - (p is without_one_of), p.candidate.requests_per_second)
             for p in rest
             if not p.candidate.mode.per_token
         ]
+
+    def left(
+        self,
+        lost: str,
+        t: int,
+        units: list[tuple[float, Rates]],
+        rest: list[Purchase],
+        ready: dict[Candidate, float],
+    ) -> AfterLoss:
+        """What units and the offerings of `rest` serve, and who stands by where that is less."""
         apis = [self.by_api.get(p.candidate) for p in rest if p.candidate.mode.per_token]
-        tokens = [sum(api[q] for api in apis if api) for q in range(len(self.by_class))]
-        return most_served(self.by_class, units, tuple(tokens))
+        tokens = tuple(sum(api[q] for api in apis if api) for q in range(len(self.by_class)))
+        times, weights = most_served(self.by_class, units, tokens)
+        stands_by: list[Candidate] = []
+        for k in sorted(ready, key=lambda k: (ready[k] < math.inf, sum(k.usd_per_request), k.id)):
+            if times < 1 and ready[k] > 0:
+                stands_by.append(k)
+                units = [*units, (ready[k], (1.0,) * len(self.by_class))]
+                endless = ready[k] == math.inf
+                times, weights = (
+                    (1.0, weights) if endless else most_served(self.by_class, units, tokens)
+                )
+        return AfterLoss(lost, t, times * self.all, self.by_class, weights, tuple(stands_by))

@@ -380,7 +380,8 @@ def _provenance(part: ProvenancePart) -> Provenance:
 
 def _losses(part: ResiliencePart) -> Iterator[Loss]:
     for loss in part.worst_losses:
-        yield Loss(**loss.model_dump(exclude={"share", "utilization"}))
+        told = loss.model_dump(exclude={"share", "utilization", "stands_by"})
+        yield Loss(**told, stands_by=tuple(loss.stands_by))
 
 
 def _resilience(part: ResiliencePart, read: PlanDocument) -> ResilienceCost | None:

@@ -171,6 +171,7 @@ class LossPart(Part):
     unit: str
     share: float
     utilization: float | None
+    stands_by: list[str] = []
 
 
 class ResiliencePart(Part):

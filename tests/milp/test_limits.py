@@ -288,12 +288,13 @@ def test_a_share_of_the_peak_may_be_enough_to_survive():
     assert plan.cash_usd_per_month == pytest.approx(2_880 + 2 * 1_080)
 
 
-def test_tokens_survive_a_loss_with_what_they_serve():
-    # 10 requests/s, half of it after a loss: one big, and tokens for exactly half.
+def test_tokens_stand_by_for_a_fleet_and_a_fleet_for_them():
+    # 10 requests/s, half of it after a loss. All by tokens is $518, but nothing is left without
+    # them. One big serves all; without it tokens stand by, at no cost until then.
     limits = {"survive_loss_of": {"kind": "provider", "share": 0.5}, **PER_TOKEN}
     rented = replace(with_tokens(), offerings=with_tokens().offerings[:1])
     plan = solve(problem(10, limits=limits), rented)
-    assert plan.cash_usd_per_month == pytest.approx(2_880 + 5 * 51.84)
+    assert plan.score_usd_per_month == pytest.approx(2_880)
 
 
 def test_only_the_load_must_survive_not_the_headroom():
@@ -415,14 +416,13 @@ def test_limits_agree_with_brute_force(limit, data):
     assert_plan_is_cheapest(case, most)
 
 
-def test_tokens_beyond_the_demand_do_not_count_for_survival():
-    # One box (10/s) and two APIs; whichever provider is lost, 10/s must be left. Tokens alone can
-    # be bought for the whole demand once, not twice: box and one API, or both APIs in halves, fall
-    # short, so there is no plan.
+def test_tokens_beyond_a_rate_limit_do_not_count_for_survival():
+    # Two APIs of 300 requests a minute, 5/s each, serve 10/s in halves; without one of them the
+    # other has 5 of 10 left, so there is no plan.
     boxes = catalog(
         [offering("acme", "box", 1.0)],
         [raw("box", 10)],
-        [token_price("one", 1.0), token_price("two", 1.0)],
+        [token_price(name, 1.0, max_requests_per_minute=300) for name in ("one", "two")],
     )
     question = problem(
         10,

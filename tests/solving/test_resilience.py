@@ -48,6 +48,7 @@ def test_resilience_costs_the_difference_of_two_optima():
             "left": 12.0,
             "served": 12.0,
             "unit": "requests/s",
+            "stands_by": [],
             "share": 1.0,
             "utilization": 1.0,
         }

@@ -104,6 +104,9 @@ class LeftAfterLoss(SheetPart):
     share: float
     """`left` as a share of `served`; 1 and more: the loss is not felt."""
 
+    stands_by: tuple[str, ...] = ()
+    """Per-token offerings that take over what the rest of the fleet cannot serve."""
+
 
 class PriceAge(SheetPart):
     """What is spent on prices of one age."""

@@ -57,6 +57,7 @@ def _losses(instance: PlanningInput, plan: Plan) -> Iterator[LeftAfterLoss]:
             served=loss.served,
             unit=loss.unit,
             share=loss.share,
+            stands_by=loss.stands_by,
         )
 
 
@@ -73,6 +74,7 @@ def _unit_losses(
             served=loss.served,
             unit=unit,
             share=loss.left / loss.served,
+            stands_by=tuple(k.offering.id for k in loss.stands_by),
         )
 
 

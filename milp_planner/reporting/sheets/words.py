@@ -90,7 +90,11 @@ def answer_sentences(sheet: Sheet) -> Iterator[str]:
         if w.shortfall_share > 0:
             yield f"{fine_percent(w.shortfall_share)} of {escape(w.name)} is left unserved."
     for kind in ("unit", "provider"):
-        felt = [loss for loss in sheet.risks.losses if loss.kind == kind and loss.share < 1]
+        felt = [
+            loss
+            for loss in sheet.risks.losses
+            if loss.kind == kind and (loss.share < 1 or loss.stands_by)
+        ]
         if felt:
             worst = min(felt, key=lambda loss: loss.share)
             yield loss_words(worst, in_block=len(sheet.hours.blocks) > 1)
@@ -98,11 +102,22 @@ def answer_sentences(sheet: Sheet) -> Iterator[str]:
 
 
 def loss_words(loss: LeftAfterLoss, *, in_block: bool = False) -> str:
-    """`Losing vast-ai leaves capacity for 72 % of the peak of chat.`"""
+    """`Losing vast-ai leaves capacity for 72 % of the peak of chat.`
+
+    Where per-token offerings stand by: `Losing aws, together takes over, per token.`
+    """
     what = "one unit of " if loss.kind == "unit" else ""
     peak = f"the peak of {escape(loss.workload)}"
     if in_block:
         peak += f" in block {escape(loss.block)}, with what runs then"
+    if loss.stands_by:
+        names = " and ".join(map(escape, loss.stands_by))
+        takes = "takes" if len(loss.stands_by) == 1 else "take"
+        part = "" if loss.share >= 1 else f", up to {percent(loss.share)}"
+        return (
+            f"Losing {what}{escape(loss.lost)}, {names} {takes} over what the rest cannot serve of "
+            f"{peak}, per token{part}."
+        )
     left = f"capacity for {percent(loss.share)} of" if loss.share > 0 else "nothing for"
     return f"Losing {what}{escape(loss.lost)} leaves {left} {peak}."
 

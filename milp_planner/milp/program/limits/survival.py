@@ -26,9 +26,13 @@ class LossSurvived(Rule):
     """When any one provider, region or offering is lost, the rest still serves its share.
 
     After the loss of group g all that is served is routed again over what is left, units at up to
-    100 % utilization, per-token offerings up to what they serve already. With one class:
+    100 % utilization. A per-token offering stands by: with one that has no rate limit there is no
+    row; else it adds what it serves, x, and this workload's part r of what its limit leaves, the
+    same for every workload that may use the account. With one class:
 
-        Σ_{k ∉ g} min(1, μ_k ÷ (σ λ_t)) n_kt + Σ_{k ∉ g, per token} x_kt ÷ σ + s_t ≥ 1     ∀ w, g, t
+        Σ_{k ∉ g} min(1, μ_k ÷ (σ λ_t)) n_kt + Σ_{k ∉ g, per token} (x_kt + r_kt ÷ λ_t) ÷ σ
+            + s_t ≥ 1                                                               ∀ w, g, t
+        r_kt = (rate limit of k − Σ_{k of the account} λ_t x_kt) ÷ workloads of the account
 
     With several, there are such routes if and only if what is left is enough by whatever weights W
     the classes are counted (linear programs are dual, see `candidates/rerouting.py`):
@@ -63,14 +67,16 @@ class LossSurvived(Rule):
             every = dict.fromkeys((*first_weights(fleet, w.name), *fleet.weights.get(w.name, ())))
             for group in sorted({group_of(k) for k in serving}):
                 rest = [k for k in serving if group_of(k) != group]
+                if any(k.mode.per_token and k.rate_limit is None for k in rest):
+                    continue
                 for t in fleet.busy(w.name):
                     for number, weights in enumerate(every):
-                        terms = _left_after_loss(fleet, rest, t, survival.share, weights)
+                        terms, surely = _left_after_loss(fleet, rest, t, survival.share, weights)
                         for q, weight in enumerate(weights):
                             if (w.name, q, t) in fleet.shortfalls and weight:
                                 terms[fleet.shortfalls[w.name, q, t]] = weight
                         by = f" by weights {number}" if len(weights) > 1 else ""
-                        yield Row(f"{w.name} {group} {t}{by}", terms, GE, 1.0)
+                        yield Row(f"{w.name} {group} {t}{by}", terms, GE, 1.0 - surely)
 
     def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
         survival = instance.problem.limits.survival
@@ -140,22 +146,41 @@ def _work(fleet: Fleet, k: Candidate) -> Weights:
 
 def _left_after_loss(
     fleet: Fleet, rest: Iterable[Candidate], t: int, share: float, weights: Weights
-) -> Terms:
-    """What is left as a part of what must be; a unit need not count for more than all of it."""
+) -> tuple[Terms, float]:
+    """What is left as a part of what must be, and what of it no column says.
+
+    A unit need not count for more than all of it.
+    """
     terms: Terms = {}
+    surely = 0.0
     for k in rest:
-        if k.mode.per_token:
+        peaks = [fleet.peak(k.workload, q, t) for q in range(len(weights))]
+        if k.rate_limit is not None:
+            of_one = max(weight / peak for weight, peak in zip(weights, peaks, strict=True)) / share
+            sharing = _account(fleet, k)
+            surely += of_one * k.rate_limit / len(sharing)
+            for other in sharing:
+                for q in fleet.classes(other.workload):
+                    if (other, q, t) in fleet.shares:
+                        used = of_one * fleet.peak(other.workload, q, t) / len(sharing)
+                        add(terms, fleet.shares[other, q, t], -used)
             for q, weight in enumerate(weights):
                 if weight:
                     add(terms, fleet.shares[k, q, t], weight / share)
             continue
         counted = max(
-            weight * rate / fleet.peak(k.workload, q, t)
-            for q, (weight, rate) in enumerate(zip(weights, k.requests_per_second, strict=True))
+            weight * rate / peak
+            for weight, rate, peak in zip(weights, k.requests_per_second, peaks, strict=True)
         )
         for _, units in fleet.units_on(k, t):
             add(terms, units, min(1.0, counted / share))
-    return terms
+    return terms, surely
+
+
+def _account(fleet: Fleet, k: Candidate) -> list[Candidate]:
+    """The candidates that share the rate limit of `k`, one for each workload."""
+    own = k.offering.id, k.rate_limit
+    return [other for other in fleet.candidates if (other.offering.id, other.rate_limit) == own]
 
 
 def _loosened(path: str, survival: Survival) -> SteppedLimit:

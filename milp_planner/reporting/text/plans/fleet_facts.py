@@ -46,6 +46,11 @@ def _cost(cost: ResilienceCost, word: str, decimals: int) -> str:
 def _left(loss: Loss) -> str:
     """`7.3 req/s left for 5.8 req/s of peak (79 %)`; the share served where that is not all."""
     unit = UNITS.get(loss.unit, loss.unit)
+    if loss.stands_by:
+        names = " and ".join(map(escape, loss.stands_by))
+        stands = "stands" if len(loss.stands_by) == 1 else "stand"
+        ready = f"{number(loss.left)} {unit} for {number(loss.served)} {unit} of peak"
+        return f"{names} {stands} by, per token: {ready}"
     left = f"{number(loss.left)} {unit} left for {number(loss.served)} {unit} of peak"
     if loss.utilization is None or loss.share < 1 - 1e-6:
         return f"{left}, {percent(loss.share)} of it"
