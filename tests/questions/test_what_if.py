@@ -273,7 +273,8 @@ def test_the_rows_become_a_frame_csv_and_json():
     result = what_if(problem(13), scenario_grid(traffic=[1, 2]), big_and_small())
     frame = result.to_frame()
     assert list(frame["cash_usd_per_month"]) == [3960, 7920]
-    assert list(frame["set_traffic"]) == ["1x", "2x"]
+    assert list(frame["set_traffic"]) == [1.0, 2.0]
+    assert list(frame["set_traffic_label"]) == ["1x", "2x"]
     rows = list(csv.DictReader(io.StringIO(what_if_csv(result))))
     assert rows[0]["fleet"] == "1 x big acme + 1 x small bolt"
     assert json.loads(json.dumps(result.to_dict()))["rows"][1]["cash_usd_per_month"] == 7920

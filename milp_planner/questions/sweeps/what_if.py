@@ -105,6 +105,9 @@ class WhatIfRow:
     """True when it failed by no fault of the input."""
 
     seconds: float = 0.0
+    numbers: Mapping[str, float | None] = field(default_factory=dict)
+    """What was set as numbers, by the axes that hold numbers; None: as it is, or no limit."""
+
     plan: Plan | None = field(default=None, repr=False)
 
 
@@ -148,13 +151,21 @@ class WhatIf:
         )
 
 
+def _set_columns(row: WhatIfRow) -> Iterator[tuple[str, float | str | None]]:
+    """`set_traffic` 2.0 and `set_traffic_label` `2x`; an axis of words is its own label."""
+    for axis, label in row.settings.items():
+        yield f"set_{axis}", row.numbers.get(axis, label)
+        if axis in row.numbers:
+            yield f"set_{axis}_label", label
+
+
 def row_dict(row: WhatIfRow) -> dict[str, Any]:
     """The row as a flat record of strings and numbers."""
     step, parts = row.next_step, row.split
     return clean(
         {
             "scenario": row.scenario,
-            **{f"set_{name}": value for name, value in row.settings.items()},
+            **dict(_set_columns(row)),
             "status": row.status.value,
             "cash_usd_per_month": row.cash_usd,
             "score_usd_per_month": row.score_usd,
@@ -276,7 +287,7 @@ def _smallest_budgets(
     known: dict[str, float | None] = {}
     found = []
     for scenario in scenarios:
-        others = replace(scenario, budget_usd=None, name="", settings={})
+        others = replace(scenario, budget_usd=None, name="", settings={}, numbers={})
         if scenario.budget_usd is not None and repr(others) not in known:
             known[repr(others)] = _smallest_budget(problem, others, catalog, how, instance)
         found.append(known.get(repr(others)) if scenario.budget_usd is not None else None)
@@ -311,7 +322,7 @@ def run_scenario(
     the problem without the scenario, prepared.
     """
     started_s = time.monotonic()
-    row = WhatIfRow(scenario.name, scenario.settings, RowStatus.FAILED)
+    row = WhatIfRow(scenario.name, scenario.settings, RowStatus.FAILED, numbers=scenario.numbers)
     if how.cancel is not None and how.cancel.is_set():
         return replace(row, status=RowStatus.NO_PLAN, error="stopped early")
     try:
@@ -355,7 +366,13 @@ def _settings(instance: PlanningInput, how: How) -> Settings:
 
 def _row(scenario: Scenario, plan: Plan) -> WhatIfRow:
     status = RowStatus(plan.status.value)
-    row = WhatIfRow(scenario.name, scenario.settings, status, certified=plan.proof.certified)
+    row = WhatIfRow(
+        scenario.name,
+        scenario.settings,
+        status,
+        certified=plan.proof.certified,
+        numbers=scenario.numbers,
+    )
     if not plan.status.has_plan:
         return replace(row, error=first_reason(plan) or "no plan in time")
     return replace(
