@@ -21,6 +21,7 @@ from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.reading.arguments import check_kind, check_text, items_of
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.plans.document import clean
+from milp_planner.plans.plain import as_plot
 from milp_planner.plans.records import Plan, Status
 from milp_planner.plans.sentences import first_reason
 from milp_planner.questions.solve import provenance_of, solve_prepared
@@ -39,6 +40,7 @@ from milp_planner.solving.re_solve import Resolver, fleet_line, served_share, se
 from milp_planner.solving.results import Settings
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from pandas import DataFrame
 
 Scenarios = Iterable[Scenario] | Mapping[str, Mapping[str, Any]]
@@ -134,6 +136,14 @@ class WhatIf:
         from pandas import DataFrame
 
         return DataFrame([row_dict(row) for row in self.rows])
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Cost, or the share that budgets serve, over the first axis of numbers; else bars.
+
+        ax: matplotlib's; default: new ones. Returns them. Raises InputError without a row,
+        PlannerError without matplotlib: `pip install 'milp-planner[plot]'`.
+        """
+        return as_plot(self, ax)
 
     def to_dict(self) -> dict[str, Any]:
         """Rows and findings as plain data, ready for JSON."""

@@ -1,0 +1,17 @@
+"""Who draws what: registers the pages and plots of records. To add one, add a line.
+
+Imported by name from `plans/plain.py`, when something is to be drawn.
+"""
+
+from __future__ import annotations
+
+from milp_planner.plans.plain import plot_of
+from milp_planner.plans.records import Plan
+from milp_planner.questions.sweeps.frontier import Frontier
+from milp_planner.questions.sweeps.what_if import WhatIf
+from milp_planner.reporting.plots.plan import plan_plot
+from milp_planner.reporting.plots.sweeps import frontier_plot, what_if_plot
+
+plot_of.register(Plan, plan_plot)
+plot_of.register(WhatIf, what_if_plot)
+plot_of.register(Frontier, frontier_plot)
