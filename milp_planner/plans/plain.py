@@ -31,7 +31,7 @@ def plot_of(record: object, ax: Axes | None, **options: Any) -> Axes:
 
 
 @singledispatch
-def page_of(record: object) -> str:
+def page_of(record: object, *, whole: bool) -> str:
     """A record as HTML: who lays out its kind registers here."""
     raise TypeError(f"{type(record).__name__} has no page")
 
@@ -42,7 +42,7 @@ def as_plot(record: object, ax: Axes | None = None, **options: Any) -> Axes:
     return plot_of(record, ax, **options)
 
 
-def as_page(record: object) -> str:
-    """The record as HTML."""
+def as_page(record: object, *, whole: bool = False) -> str:
+    """The record as HTML: as a file of its own, or as a part of a notebook."""
     import_module(DRAWERS)
-    return page_of(record)
+    return page_of(record, whole=whole)

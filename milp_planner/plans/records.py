@@ -13,7 +13,7 @@ from milp_planner.errors import argument_error
 from milp_planner.inputs.catalog.overlaid.counts import UNTOUCHED, OverlayCounts
 from milp_planner.plans.consequences import DocumentParts, Loss, ResilienceCost, UnitChange
 from milp_planner.plans.diagnosis import Diagnosis
-from milp_planner.plans.plain import as_plot, plain_data
+from milp_planner.plans.plain import as_page, as_plot, plain_data
 from milp_planner.plans.reasons import AlternativesNote, Reason, Remark
 from milp_planner.traffic.month import RequestClass, TimeBlock
 
@@ -317,6 +317,10 @@ class Plan:
         if cash is not None:
             said += [f"{cash:,.2f} USD/month", f"{self.gpus} GPUs at {', '.join(self.providers)}"]
         return f"<{', '.join(said)}, {alternatives} next-best>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the sheet of what the plan says by itself, ages as of today."""
+        return as_page(self)
 
     @property
     def bound(self) -> float | None:

@@ -28,7 +28,7 @@ from milp_planner.reporting.plots.sweeps import staircase_points
 from tests.reporting.test_hours import day_and_night
 from tests.support import sample_plans as samples
 from tests.support.builders import big_and_small, catalog, offering, problem, raw, workload
-from tests.support.extras import needed
+from tests.support.shown.extras import needed
 
 
 @pytest.fixture
