@@ -196,7 +196,7 @@ def test_a_failure_of_the_solvers_is_a_planner_error_and_still_no_fault_of_the_u
     def fail(*_: object, **__: object) -> None:
         raise SolverError("the plan breaks its own limits")
 
-    monkeypatch.setattr("milp_planner.questions.solve.solve", fail)
+    monkeypatch.setattr("milp_planner.questions.sheet.builder.solve_until", fail)
     quickstart = Path(__file__).parents[1] / "problems" / "quickstart.yaml"
     assert main(["solve", str(quickstart), "--quiet"]) == exit_codes.BUG
     assert capsys.readouterr().err == (

@@ -218,7 +218,7 @@ def test_what_the_system_refuses_is_no_bug_of_ours(run, monkeypatch):
     def refuse(*_args: object, **_kwargs: object) -> None:
         raise OSError(28, "No space left on device", "/tmp/x")
 
-    monkeypatch.setattr("milp_planner.questions.solve.solve", refuse)
+    monkeypatch.setattr("milp_planner.questions.sheet.builder.solve_until", refuse)
     code, _, err = run("solve", "toy.yaml")
     assert code == exit_codes.INPUT
     assert err == (

@@ -19,6 +19,7 @@ from milp_planner.cli import entry, main
 from milp_planner.cli.parts import exit_codes
 from milp_planner.cli.parts.signals import Terminated, signals_exit_at_once, sigterm_raises
 from milp_planner.questions import solve as planner
+from milp_planner.questions.sheet import builder as sheets
 from milp_planner.reporting.formats import FORMATS
 from tests.support.toy import CATALOG, PROBLEM, raising, write
 
@@ -31,7 +32,8 @@ pytest_plugins = ["tests.support.toy_cli"]
 def test_solve_prints_the_plan_and_nothing_else(run):
     code, out, err = run("solve", "toy.yaml")
     assert (code, err) == (0, "")
-    assert out.startswith("Optimal plan: $3,960 per month ($58.76 per 1M tokens)      certified by")
+    assert out.startswith("Optimal plan: $3,960 per month ($58.76 per 1M tokens)\ncertified by CBC")
+    assert "What else there is" in out
     assert "1 x big" in out
     assert "1 x small" in out
     assert "Catalog toy 7" in out
@@ -98,7 +100,9 @@ def test_one_solver_alone_says_so(run):
         "HiGHS"
     ] * 2  # in other units, too
     assert not found["proof"]["certified"]
-    assert "optimal by HiGHS alone" in run("solve", "toy.yaml", "--solver", "highs")[1]
+    assert "\nby HiGHS alone, gap 0 %" in run("solve", "toy.yaml", "--solver", "highs")[1]
+    plain = run("solve", "toy.yaml", "--solver", "highs", "--format", "text")[1]
+    assert "optimal by HiGHS alone" in plain
 
 
 def test_an_overlay_replaces_a_price(run, folder):
@@ -155,13 +159,13 @@ def test_exit_4_is_an_estimate_where_measurements_are_asked_for(run):
 @pytest.fixture
 def solved_as(monkeypatch):
     """Make `solve` give the toy's plan with other fields."""
-    genuine = planner.solve
+    genuine = sheets.solve_until
 
     def pretend(**fields: Any) -> None:
         def solve(*arguments: Any, **options: Any) -> Any:
             return replace(genuine(*arguments, **options), **fields)
 
-        monkeypatch.setattr(planner, "solve", solve)
+        monkeypatch.setattr(sheets, "solve_until", solve)
 
     return pretend
 
@@ -209,7 +213,7 @@ def test_exit_6_is_no_plan_without_proof(run, solved_as):
     ],
 )
 def test_whatever_is_raised_becomes_one_exit_code(run, monkeypatch, error, code, words):
-    monkeypatch.setattr(planner, "solve", raising(error))
+    monkeypatch.setattr(sheets, "solve_until", raising(error))
     assert run("solve", "toy.yaml") == (code, "", words)
 
 
@@ -222,7 +226,7 @@ def test_a_bug_gives_a_document_too(run, monkeypatch):
 
 @pytest.mark.parametrize("place", ["before", "after"])
 def test_debug_shows_the_traceback_wherever_it_stands(folder, capsys, monkeypatch, place):
-    monkeypatch.setattr(planner, "solve", raising(ZeroDivisionError("oops")))
+    monkeypatch.setattr(sheets, "solve_until", raising(ZeroDivisionError("oops")))
     words = ["solve", "toy.yaml"]
     assert main(["--debug", *words] if place == "before" else [*words, "--debug"]) == 1
     assert "Traceback (most recent call last)" in capsys.readouterr().err
@@ -234,7 +238,7 @@ def test_sigterm_is_exit_143_and_the_handler_is_put_back(run, monkeypatch):
         signal.pause()
 
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(planner, "solve", solve)
+    monkeypatch.setattr(sheets, "solve_until", solve)
     assert run("solve", "toy.yaml") == (exit_codes.TERMINATED, "", "terminated\n")
     assert signal.getsignal(signal.SIGTERM) is before
 

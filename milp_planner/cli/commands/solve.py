@@ -35,7 +35,7 @@ from milp_planner.cli.parts.parameters import (
     TimeLimit,
     choice_of,
 )
-from milp_planner.cli.parts.sheets import SHEET_FORMATS, SheetRun
+from milp_planner.cli.parts.sheets import SHEET, SHEET_FORMATS, SheetRun
 from milp_planner.cli.parts.signals import signals_exit_at_once
 from milp_planner.deadline import counted_from
 
@@ -86,7 +86,9 @@ def solve(
     from milp_planner.reporting.documents.options import ReportOptions
     from milp_planner.reporting.formats import FORMATS
 
-    format_name = chosen_format(format_, as_json, output, SHEET_FORMATS)
+    plain = range_ or (output is not None and output != STDOUT)
+    default = "text" if plain else SHEET
+    format_name = chosen_format(format_, as_json, output, SHEET_FORMATS, default)
     output = None if output == STDOUT else output
     streams.check_output(output, [Path(file)])
     problem = with_alternatives(read_problem(file), alternatives, differ_by, per_workload)
@@ -159,14 +161,18 @@ def _put(text: str, format_name: str, output: Path | None) -> None:
 
 
 def chosen_format(
-    name: str | None, as_json: bool, output: Path | None, more: tuple[str, ...] = ()
+    name: str | None,
+    as_json: bool,
+    output: Path | None,
+    more: tuple[str, ...] = (),
+    default: str = "text",
 ) -> str:
-    """The format asked for: by name, by --json, by the output's suffix, else text."""
+    """The format asked for: by name, by --json, by the output's suffix, else the default."""
     from milp_planner.reporting.formats import FORMATS
 
     if as_json and name not in (None, "json"):
         raise typer.BadParameter(f"--json and --format {name} contradict each other")
-    by_suffix = SUFFIX_FORMATS.get(output.suffix.lower(), "text") if output else "text"
+    by_suffix = SUFFIX_FORMATS.get(output.suffix.lower(), default) if output else default
     chosen = name if name is not None else "json" if as_json else by_suffix
     known = (*FORMATS, *more)
     if chosen not in known:

@@ -78,7 +78,7 @@ PlanFormatName = Annotated[
         "--format",
         "-f",
         metavar="FORMAT",
-        help="text, json or csv; sheet or sheet-json, with choices; default: by --output.",
+        help="sheet, sheet-json, text, json or csv; default: by --output, else sheet.",
     ),
 ]
 Output = Annotated[

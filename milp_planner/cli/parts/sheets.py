@@ -1,4 +1,4 @@
-"""`solve --format sheet` and `sheet-json`: the answer at once, then choices, then the rest."""
+"""`solve` as a sheet and `--format sheet-json`: the answer at once, then choices, then the rest."""
 
 from __future__ import annotations
 

@@ -16,14 +16,14 @@ from milp_planner.questions.sheet.of_plan import (
     sources_of,
     workloads_of,
 )
-from milp_planner.questions.sheet.risks import asks_of, risks_of
+from milp_planner.questions.sheet.risks import asks_of, left_after, risks_of
 
 
 def sheet_of_plan(plan: Plan, today: date) -> Sheet:
     """What a plan says by itself: no choices, no levers, nothing to measure.
 
-    Limits and sizes of requests, which only the problem states, are left out; `decision_sheet` has
-    them. USD are per month.
+    Limits and sizes of requests, which only the problem states, are left out, and what a loss
+    leaves is known where the plan must survive one; `decision_sheet` has all. USD are per month.
     """
     lines = len(plan.alternatives)
     return Sheet(
@@ -44,7 +44,7 @@ def sheet_of_plan(plan: Plan, today: date) -> Sheet:
         alternatives=alternatives_of(plan, lines) if plan.status.has_plan else (),
         alternatives_notes=(),
         levers=None,
-        risks=risks_of(plan, today),
+        risks=risks_of(plan, today, map(left_after, plan.worst_losses)),
         asks=asks_of(plan, today),
         measure=(),
         budgets=None,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 
-from milp_planner.candidates.records import Candidate
+from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.catalog.records import Offering
-from milp_planner.plans.losses import capacity_of, mix_rate, served_at_peak, worst_losses
+from milp_planner.plans.consequences import Loss
+from milp_planner.plans.losses import unit_losses, worst_losses
 from milp_planner.plans.measure_next import ESTIMATES, spend_by_rate
-from milp_planner.plans.records import Plan
+from milp_planner.plans.records import Plan, Purchase
 from milp_planner.plans.sentences import warning_lines
 from milp_planner.plans.sheet.other_parts import (
     LeftAfterLoss,
@@ -26,11 +27,11 @@ MEASURED = ("measured", "raw")
 """Sources of a rate that somebody measured in this deployment, or states to be so."""
 
 
-def risks_of(plan: Plan, today: date) -> SheetRisks:
-    """What the plan rests on, on a day."""
+def risks_of(plan: Plan, today: date, losses: Iterable[LeftAfterLoss]) -> SheetRisks:
+    """What the plan rests on, on a day; `losses` are of `losses_of`, or known otherwise."""
     spend = list(spend_by_rate(plan))
     return SheetRisks(
-        losses=tuple(_losses(plan)),
+        losses=tuple(losses),
         prices_by_age=tuple(_prices_by_age(plan, today)),
         estimated_usd_per_month=sum(usd for point, usd in spend if point.source in ESTIMATES),
         rated_usd_per_month=sum(usd for _, usd in spend),
@@ -39,45 +40,45 @@ def risks_of(plan: Plan, today: date) -> SheetRisks:
     )
 
 
-def _losses(plan: Plan) -> Iterator[LeftAfterLoss]:
-    """For every workload the worst loss of a single unit, and of a provider."""
+def losses_of(instance: PlanningInput, plan: Plan) -> Iterator[LeftAfterLoss]:
+    """For every workload of `instance` the worst loss of a single unit, and of a provider."""
     for w in plan.workloads:
-        worst = min(_unit_losses(plan, w.name, w.unit), key=lambda one: one.share, default=None)
+        worst = min(
+            _unit_losses(instance, plan, w.name, w.unit), key=lambda one: one.share, default=None
+        )
         if worst is not None:
             yield worst
-    for loss in worst_losses(plan, "provider"):
+    yield from map(left_after, worst_losses(instance, plan, "provider"))
+
+
+def left_after(loss: Loss) -> LeftAfterLoss:
+    """A loss as the sheet shows it."""
+    return LeftAfterLoss(
+        workload=loss.workload,
+        kind=loss.kind,
+        lost=loss.lost,
+        block=loss.block,
+        left=loss.left,
+        served=loss.served,
+        unit=loss.unit,
+        share=loss.share,
+    )
+
+
+def _unit_losses(
+    instance: PlanningInput, plan: Plan, workload: str, unit: str
+) -> Iterator[LeftAfterLoss]:
+    for loss in unit_losses(instance, plan, workload):
         yield LeftAfterLoss(
-            workload=loss.workload,
-            kind="provider",
+            workload=workload,
+            kind="unit",
             lost=loss.lost,
-            block=loss.block,
+            block=plan.blocks[loss.block].name,
             left=loss.left,
             served=loss.served,
-            unit=loss.unit,
-            share=loss.share,
+            unit=unit,
+            share=loss.left / loss.served,
         )
-
-
-def _unit_losses(plan: Plan, workload: str, unit: str) -> Iterator[LeftAfterLoss]:
-    bought = list(plan.purchases_of(workload))
-    for t in range(len(plan.blocks)):
-        served = served_at_peak(plan, workload, t)
-        if not served:
-            continue
-        whole = sum(capacity_of(plan, p, t, mix_rate) for p in bought)
-        for p in bought:
-            if p.units_by_block[t]:
-                left = whole - mix_rate(p.candidate)
-                yield LeftAfterLoss(
-                    workload=workload,
-                    kind="unit",
-                    lost=p.candidate.offering.id,
-                    block=plan.blocks[t].name,
-                    left=left,
-                    served=served,
-                    unit=unit,
-                    share=left / served,
-                )
 
 
 def _prices_by_age(plan: Plan, today: date) -> Iterator[PriceAge]:
@@ -126,14 +127,17 @@ OLD_DAYS = 90
 
 def asks_of(plan: Plan, today: date) -> tuple[ToAsk, ...]:
     """What sellers should say before money is paid, the most money first."""
+    rented: dict[str, list[Purchase]] = {}
+    for p in plan.purchases:  # several workloads may rent one offering
+        rented.setdefault(p.candidate.offering.id, []).append(p)
     found = [
         ToAsk(
-            provider=p.candidate.provider,
-            offering=p.candidate.offering.id,
-            question="; ".join(_questions(p.candidate, p.units, today)),
-            usd_per_month=p.cash_usd_per_month,
+            provider=mine[0].candidate.provider,
+            offering=offering,
+            question="; ".join(_questions(mine[0].candidate, sum(p.units for p in mine), today)),
+            usd_per_month=sum(p.cash_usd_per_month for p in mine),
         )
-        for p in plan.purchases
+        for offering, mine in rented.items()
     ]
     asked = (one for one in found if one.question)
     return tuple(sorted(asked, key=lambda one: (-one.usd_per_month, one.offering)))
@@ -145,6 +149,8 @@ def _questions(k: Candidate, units: int, today: date) -> Iterator[str]:
     if isinstance(o, Offering):
         if o.max_units is None:
             yield f"{units} unit{'' if units == 1 else 's'} at once, for the month"
+        if not o.instance_type:
+            yield "what it is called there"
         if o.count_assumed:
             yield f"sold {o.gpus_per_unit} GPU{'' if o.gpus_per_unit == 1 else 's'} at a time"
     if age > OLD_DAYS:

@@ -199,8 +199,14 @@ class Contents:
 
     @property
     def needs(self) -> str:
-        """What it would have to allow."""
-        return "; ".join(dict.fromkeys(c.needs for c in self._shown(needs=True)))
+        """`It would take spot in limits.billing.allow`: what it would have to allow."""
+        said = words.needs_words(self._shown(needs=True))
+        return said[:1].upper() + said[1:]
+
+    @property
+    def doubles(self) -> tuple[str, ...]:
+        """What buys the same as another choice does, a sentence each."""
+        return tuple(words.doubles(self.sheet))
 
     @property
     def already(self) -> str:
@@ -208,7 +214,7 @@ class Contents:
         return ", ".join(words.already(self.sheet))
 
     def _shown(self, *, needs: bool) -> list[SheetChoice]:
-        told = [c for c in self.sheet.choices or () if c.verdict != "same" or c.same_as]
+        told = [c for c in self.sheet.choices or () if c.verdict != "same"]
         return [c for c in told if bool(c.needs) is needs]
 
     def _choice_row(self, choice: SheetChoice) -> Row:

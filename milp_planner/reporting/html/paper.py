@@ -41,7 +41,9 @@ def _heights(it: Contents, size: float) -> Iterator[float]:
         yield _table(rows, {0: 24, 4: 52}, size, dense) if rows else 0.0
     yield _table(it.alternatives, {3: 100}, size, dense)
     yield _table(it.levers, {0: 24, 3: 45}, size, dense) if it.levers else 0.0
-    yield LINE_PX * _lines([it.already, it.needs, *it.sheet.alternatives_notes], 130 / size)
+    yield LINE_PX * _lines(
+        [*it.doubles, it.already, it.needs, *it.sheet.alternatives_notes], 130 / size
+    )
     if it.staircase is not None or it.traffic is not None or it.hours is not None:
         keys = len(it.hours.lines) / 3 if it.hours is not None else 1.0
         yield HEAD_PX + CHART_PX / size + LINE_PX * math.ceil(keys)

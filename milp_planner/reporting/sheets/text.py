@@ -88,22 +88,19 @@ def _wrapped(text: str, width: int, indent: str, first: str | None = None) -> li
 def _choices(sheet: Sheet, width: int) -> Iterator[str]:
     if not sheet.choices:
         return
-    shown = [c for c in sheet.choices if c.verdict != "same" or c.same_as]
+    shown = [c for c in sheet.choices if c.verdict != "same"]
     free = [words.choice_row(sheet, c) for c in shown if not c.needs]
     asked = [words.choice_row(sheet, c) for c in shown if c.needs]
     if free:
         yield "What else there is"
         yield from _table(free, width)
+    for said in words.doubles(sheet):
+        yield from _wrapped(said, width, "  ")
     if already := words.already(sheet):
         yield from _wrapped(f"The plan is already: {', '.join(already)}.", width, "  ")
     if asked:
-        needs = dict.fromkeys(c.needs for c in shown if c.needs)
-        yield from _wrapped(
-            f"What the problem does not allow (it would take {'; '.join(map(escape, needs))})",
-            width,
-            "  ",
-            "",
-        )
+        needs = words.needs_words(shown)
+        yield from _wrapped(f"What the problem does not allow ({needs})", width, "  ", "")
         yield from _table(asked, width)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from milp_planner.plans.sheet.other_parts import (
     LeftAfterLoss,
@@ -100,10 +100,11 @@ def answer_sentences(sheet: Sheet) -> Iterator[str]:
 def loss_words(loss: LeftAfterLoss, *, in_block: bool = False) -> str:
     """`Losing vast-ai leaves capacity for 72 % of the peak of chat.`"""
     what = "one unit of " if loss.kind == "unit" else ""
-    left = f"{percent(max(0.0, loss.share))} of the peak of {escape(loss.workload)}"
+    peak = f"the peak of {escape(loss.workload)}"
     if in_block:
-        left += f" in block {escape(loss.block)}, with what runs then"
-    return f"Losing {what}{escape(loss.lost)} leaves capacity for {left}."
+        peak += f" in block {escape(loss.block)}, with what runs then"
+    left = f"capacity for {percent(loss.share)} of" if loss.share > 0 else "nothing for"
+    return f"Losing {what}{escape(loss.lost)} leaves {left} {peak}."
 
 
 def estimate_words(sheet: Sheet) -> Iterator[str]:
@@ -111,7 +112,8 @@ def estimate_words(sheet: Sheet) -> Iterator[str]:
     risks = sheet.risks
     if risks.rated_usd_per_month and risks.estimated_usd_per_month:
         share = risks.estimated_usd_per_month / risks.rated_usd_per_month
-        yield f"{percent(share)} of the money rests on throughput that nobody has measured."
+        much = "All" if share == 1 else percent(share)
+        yield f"{much} of the money rests on throughput that nobody has measured."
 
 
 def choice_row(sheet: Sheet, choice: SheetChoice) -> list[str]:
@@ -127,14 +129,11 @@ def choice_row(sheet: Sheet, choice: SheetChoice) -> list[str]:
 
 
 def choice_remark(sheet: Sheet, choice: SheetChoice) -> str:
-    """What it buys; or that another one buys it, or why there is none."""
+    """What it buys; or why there is none."""
     if choice.verdict == "infeasible":
         return f"cannot be: {escape(choice.why)}"
     if choice.verdict == "not_reached":
         return "not reached in the time for choices"
-    if choice.verdict == "same":
-        names = {one.key: one.name for one in sheet.choices or ()}
-        return f"the same as {escape(names.get(choice.same_as, 'the plan'))}"
     said = fleet_words(choice.fleet) if choice.fleet else "as the problem states it"
     cash, score = choice.cash_usd_per_month or 0.0, choice.score_usd_per_month or 0.0
     if abs(score - cash) > SAME_USD or any(sheet.answer.penalties_usd_per_month.values()):
@@ -142,6 +141,28 @@ def choice_remark(sheet: Sheet, choice: SheetChoice) -> str:
     broken = f"; breaks a limit: {escape(choice.why)}" if choice.why else ""
     unproven = "" if choice.proven or not choice.fleet or choice.why else "; not proven"
     return said + broken + unproven
+
+
+def needs_words(choices: Iterable[SheetChoice]) -> str:
+    """`it would take spot, per_token in limits.billing.allow`: what is to be allowed, said once."""
+    wanted: dict[str, list[str]] = {}
+    for needs in dict.fromkeys(c.needs for c in choices if c.needs):
+        names, inside, where = needs.partition(" in ")
+        wanted.setdefault(f"{inside}{where}", []).append(names)
+    said = (f"{', '.join(dict.fromkeys(names))}{where}" for where, names in wanted.items())
+    return f"it would take {escape('; '.join(said))}"
+
+
+def doubles(sheet: Sheet) -> Iterator[str]:
+    """What buys the same as another choice does, a sentence each."""
+    names = {one.key: one.name for one in sheet.choices or ()}
+    alike: dict[str, list[str]] = {}
+    for c in sheet.choices or ():
+        if c.verdict == "same" and c.same_as:
+            alike.setdefault(c.same_as, []).append(escape(c.name))
+    for key, mine in alike.items():
+        are = "are" if len(mine) > 1 else "is"
+        yield f"The same as {escape(names.get(key, key))} {are}: {', '.join(mine)}."
 
 
 def already(sheet: Sheet) -> list[str]:
