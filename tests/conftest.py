@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -15,6 +17,17 @@ settings.load_profile("ci" if os.environ.get("CI", "").lower() in ("true", "1") 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden")
+    parser.addoption("--none-skipped", action="store_true", help="a test that skips has failed")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
+    """CI has everything installed: what it skips there was not tested."""
+    report = yield
+    if report.skipped and item.config.getoption("--none-skipped"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped: {report.longrepr[-1]}"
+    return report
 
 
 @pytest.fixture

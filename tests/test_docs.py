@@ -415,7 +415,7 @@ def test_every_import_in_a_document_is_of_a_format_that_is_read(document):
         assert name in {*(CatalogFormat if prices else Peer)}, name
 
 
-OF_OTHER_TOOLS = {"--strict", "--cov", "--cov-report", "--hypothesis-profile"}
+OF_OTHER_TOOLS = {"--strict", "--none-skipped", "--cov", "--cov-report", "--hypothesis-profile"}
 OF_OTHER_TOOLS |= {"--save-result", "--max-concurrency"}  # of what `calibrate` reads
 
 

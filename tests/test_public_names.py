@@ -28,7 +28,7 @@ NAMES = [name for name in milp_planner.__all__ if name != "__version__"]
 PUBLIC = {name: getattr(milp_planner, name) for name in NAMES}
 FUNCTIONS = [name for name, value in PUBLIC.items() if inspect.isfunction(value)]
 
-OTHERS = {"DataFrame": pandas.DataFrame, "threading": threading}
+OTHERS = {"Axes": Any, "DataFrame": pandas.DataFrame, "threading": threading}
 """Names of other packages that annotations hold and that are imported for type checkers alone."""
 
 

@@ -17,6 +17,7 @@ from milp_planner.cli.commands.explain import explain
 from milp_planner.cli.commands.import_files import diff, import_catalog, import_problem
 from milp_planner.cli.commands.init import init
 from milp_planner.cli.commands.refresh import refresh
+from milp_planner.cli.commands.report import report
 from milp_planner.cli.commands.schema import schema
 from milp_planner.cli.commands.solve import solve
 from milp_planner.cli.commands.traffic import traffic
@@ -68,6 +69,7 @@ def need_command(context: typer.Context) -> int:
 
 
 app.command()(solve)
+app.command()(report)
 app.command()(what_if)
 app.command()(explain)
 app.command()(evaluate)

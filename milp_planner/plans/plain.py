@@ -1,16 +1,48 @@
-"""What makes a record plain data; every kind of record says how, above the records."""
+"""What becomes of a record elsewhere: plain data, a page, a plot. Each kind says how, above it.
+
+Documents are made beside the records, in `document`, and the package sees to it that they are
+registered before any record is there. Who lays records out is further up, where a folder may
+import from those below it alone: that is looked up by name, when something is to be shown.
+"""
 
 from __future__ import annotations
 
 from functools import singledispatch
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+DRAWERS = "milp_planner.reporting.drawers"
+"""The module that registers pages and plots when it is imported."""
 
 
 @singledispatch
 def plain_data(record: object) -> dict[str, Any]:
-    """A record as plain data, ready for JSON.
-
-    Documents are made above the records, in `plan_dict`, which registers here what each kind
-    becomes; the package sees to it that this is done before any record is there.
-    """
+    """A record as plain data, ready for JSON."""
     raise TypeError(f"{type(record).__name__} has no document")
+
+
+@singledispatch
+def plot_of(record: object, ax: Axes | None, **options: Any) -> Axes:
+    """A record drawn by matplotlib: who draws its kind registers here."""
+    raise TypeError(f"{type(record).__name__} has no plot")
+
+
+@singledispatch
+def page_of(record: object, *, whole: bool) -> str:
+    """A record as HTML: who lays out its kind registers here."""
+    raise TypeError(f"{type(record).__name__} has no page")
+
+
+def as_plot(record: object, ax: Axes | None = None, **options: Any) -> Axes:
+    """The record on `ax`, or on axes of its own."""
+    import_module(DRAWERS)
+    return plot_of(record, ax, **options)
+
+
+def as_page(record: object, *, whole: bool = False) -> str:
+    """The record as HTML: as a file of its own, or as a part of a notebook."""
+    import_module(DRAWERS)
+    return page_of(record, whole=whole)

@@ -6,18 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from functools import cached_property, singledispatch
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from milp_planner.candidates.records import Candidate, TurnedDown
 from milp_planner.errors import argument_error
 from milp_planner.inputs.catalog.overlaid.counts import UNTOUCHED, OverlayCounts
 from milp_planner.plans.consequences import DocumentParts, Loss, ResilienceCost, UnitChange
 from milp_planner.plans.diagnosis import Diagnosis
-from milp_planner.plans.plain import plain_data
+from milp_planner.plans.plain import as_page, as_plot, plain_data
 from milp_planner.plans.reasons import AlternativesNote, Reason, Remark
 from milp_planner.traffic.month import RequestClass, TimeBlock
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from pandas import DataFrame
 
 LOW_BAND = 0.50
@@ -317,6 +318,10 @@ class Plan:
             said += [f"{cash:,.2f} USD/month", f"{self.gpus} GPUs at {', '.join(self.providers)}"]
         return f"<{', '.join(said)}, {alternatives} next-best>"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the sheet of what the plan says by itself, ages as of today."""
+        return as_page(self)
+
     @property
     def bound(self) -> float | None:
         """The short name of `lower_bound_usd_per_month`, kept for one release."""
@@ -402,6 +407,14 @@ class Plan:
         from pandas import DataFrame
 
         return DataFrame([plain_data(p) for p in self.purchases])
+
+    def plot(self, ax: Axes | None = None, *, of: Literal["cost", "hours"] = "cost") -> Axes:
+        """The cost of the plan and of its next-best plans, in parts; or units by the hour.
+
+        ax: matplotlib's; default: new ones. Returns them. Raises InputError where there is nothing
+        to draw, PlannerError without matplotlib: `pip install 'milp-planner[plot]'`.
+        """
+        return as_plot(self, ax, of=of)
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain data, ready for JSON."""

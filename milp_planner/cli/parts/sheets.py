@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SHEET, SHEET_JSON = "sheet", "sheet-json"
 SHEET_FORMATS = (SHEET, SHEET_JSON)
+HTML = "html"
+"""What `report` writes."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,10 @@ class SheetRun:
 
         if self.format_name == SHEET_JSON:
             return sheet_json(sheet)
+        if self.format_name == HTML:
+            from milp_planner.reporting.html.page import sheet_page
+
+            return sheet_page(sheet)
         if not plan.status.has_plan:
             return plan_text(plan, ReportOptions(self.reproducible))
         return rest_text(sheet) if rest else sheet_text(sheet)

@@ -90,7 +90,7 @@ class LeftAfterLoss(SheetPart):
 
     workload: str
     kind: str
-    """unit or provider."""
+    """unit, provider, region or offering."""
 
     lost: str
     block: str

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import ValidationError
 
 from milp_planner.errors import argument_error, input_error
+from milp_planner.plans.plain import as_page
 from milp_planner.plans.sheet.base import SheetPart
 from milp_planner.plans.sheet.other_parts import (
     BudgetStaircase,
@@ -72,6 +73,14 @@ class Sheet(SheetPart):
 
     proof: ProofShown
     sources: SourcesShown
+
+    def to_html(self) -> str:
+        """The sheet as one HTML file: it fetches nothing, runs no script, prints on one page."""
+        return as_page(self, whole=True)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return as_page(self)
 
     def to_dict(self) -> dict[str, Any]:
         """The sheet as plain data, ready for JSON."""

@@ -35,7 +35,7 @@ from milp_planner.questions.sheet.of_plan import (
     sources_of,
     workloads_of,
 )
-from milp_planner.questions.sheet.risks import asks_of, risks_of
+from milp_planner.questions.sheet.risks import asks_of, losses_of, risks_of
 from milp_planner.questions.solve import solve_until
 from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
 from milp_planner.solving.checks.own_rules import held_to
@@ -151,7 +151,7 @@ def sheet_of(
         alternatives=alternatives_of(plan, problem.alternatives.count) if has_plan else (),
         alternatives_notes=tuple(_alternatives_notes(plan, problem.alternatives.count)),
         levers=None,
-        risks=risks_of(resolver.instance, plan, today),
+        risks=risks_of(plan, today, losses_of(resolver.instance, plan)),
         asks=asks_of(plan, today),
         measure=measures_of(plan, resolver.instance.catalog, solver),
         budgets=None,

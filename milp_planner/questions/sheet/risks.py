@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.catalog.records import Offering
+from milp_planner.plans.consequences import Loss
 from milp_planner.plans.losses import unit_losses, worst_losses
 from milp_planner.plans.measure_next import ESTIMATES, spend_by_rate
 from milp_planner.plans.records import Plan, Purchase
@@ -26,11 +27,11 @@ MEASURED = ("measured", "raw")
 """Sources of a rate that somebody measured in this deployment, or states to be so."""
 
 
-def risks_of(instance: PlanningInput, plan: Plan, today: date) -> SheetRisks:
-    """What the plan of `instance` rests on, on a day."""
+def risks_of(plan: Plan, today: date, losses: Iterable[LeftAfterLoss]) -> SheetRisks:
+    """What the plan rests on, on a day; `losses` are of `losses_of`, or known otherwise."""
     spend = list(spend_by_rate(plan))
     return SheetRisks(
-        losses=tuple(_losses(instance, plan)),
+        losses=tuple(losses),
         prices_by_age=tuple(_prices_by_age(plan, today)),
         estimated_usd_per_month=sum(usd for point, usd in spend if point.source in ESTIMATES),
         rated_usd_per_month=sum(usd for _, usd in spend),
@@ -39,26 +40,30 @@ def risks_of(instance: PlanningInput, plan: Plan, today: date) -> SheetRisks:
     )
 
 
-def _losses(instance: PlanningInput, plan: Plan) -> Iterator[LeftAfterLoss]:
-    """For every workload the worst loss of a single unit, and of a provider."""
+def losses_of(instance: PlanningInput, plan: Plan) -> Iterator[LeftAfterLoss]:
+    """For every workload of `instance` the worst loss of a single unit, and of a provider."""
     for w in plan.workloads:
         worst = min(
             _unit_losses(instance, plan, w.name, w.unit), key=lambda one: one.share, default=None
         )
         if worst is not None:
             yield worst
-    for loss in worst_losses(instance, plan, "provider"):
-        yield LeftAfterLoss(
-            workload=loss.workload,
-            kind="provider",
-            lost=loss.lost,
-            block=loss.block,
-            left=loss.left,
-            served=loss.served,
-            unit=loss.unit,
-            share=loss.share,
-            stands_by=loss.stands_by,
-        )
+    yield from map(left_after, worst_losses(instance, plan, "provider"))
+
+
+def left_after(loss: Loss) -> LeftAfterLoss:
+    """A loss as the sheet shows it."""
+    return LeftAfterLoss(
+        workload=loss.workload,
+        kind=loss.kind,
+        lost=loss.lost,
+        block=loss.block,
+        left=loss.left,
+        served=loss.served,
+        unit=loss.unit,
+        share=loss.share,
+        stands_by=loss.stands_by,
+    )
 
 
 def _unit_losses(

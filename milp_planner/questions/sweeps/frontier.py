@@ -21,6 +21,7 @@ from milp_planner.inputs.problem.records import Budget, Problem
 from milp_planner.inputs.reading.arguments import check_number
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.milp.program.lexicographic import Held, Stage, stages_of
+from milp_planner.plans.plain import as_plot
 from milp_planner.plans.records import Plan, Status
 from milp_planner.questions.solve import provenance_of
 from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
@@ -42,6 +43,7 @@ from milp_planner.solving.results import SearchResult
 from milp_planner.solving.shortage import as_much_as_paid_for
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from pandas import DataFrame
 
 CENT = 0.01
@@ -122,6 +124,14 @@ class Frontier:
         from pandas import DataFrame
 
         return DataFrame([step_dict(step) for step in self.steps])
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """What each budget serves, as a staircase.
+
+        ax: matplotlib's; default: new ones. Returns them. Raises InputError without a step,
+        PlannerError without matplotlib: `pip install 'milp-planner[plot]'`.
+        """
+        return as_plot(self, ax)
 
 
 def step_dict(step: BudgetStep) -> dict[str, Any]:

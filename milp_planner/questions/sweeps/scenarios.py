@@ -7,6 +7,7 @@ To add a kind of change, add a field to `Scenario`, its step in `Scenario.applie
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
@@ -34,7 +35,7 @@ from milp_planner.inputs.reading.strict_yaml import read_yaml
 from milp_planner.inputs.reading.validation import validate
 from milp_planner.questions.sweeps.market import Price, denying, read_price, repriced_catalog
 from milp_planner.solving.re_solve import scaled_traffic
-from milp_planner.units import parse_number
+from milp_planner.units import parse_number, parse_share
 
 AS_IT_IS = "as it is"
 """Name of the scenario that changes nothing."""
@@ -73,6 +74,9 @@ class Scenario:
 
     settings: Mapping[str, str] = field(default_factory=dict)
     """What was set, by axis, as a table shows it."""
+
+    numbers: Mapping[str, float | None] = field(default_factory=dict)
+    """The same as numbers, without the axes that hold words: `80%` is 0.8; None: as it is."""
 
     def applied(self, problem: Problem, catalog: Catalog) -> tuple[Problem, Catalog]:
         """The changed problem and catalog; raises InputError where the change does not fit."""
@@ -154,21 +158,27 @@ def scenario_grid(
     for scenario in changes:
         check_kind(scenario, Scenario, "load_scenarios()")
     axes = [
-        [_part("budget", f"{b:,.10g}", budget_usd=b) for b in budgets],
-        [_part("traffic", f"{f:g}x", traffic=f, compares_per_token=True) for f in traffic],
+        [_part("budget", f"{b:,.10g}", b, budget_usd=b) for b in budgets],
+        [_part("traffic", f"{f:g}x", f, traffic=f, compares_per_token=True) for f in traffic],
         _from_today(
-            _part("without", ", ".join(names), without=names)
+            _part("without", ", ".join(names), None, without=names)
             for names in map(_lost_together, items_of("without", without, "names"))
         ),
         *(
-            _from_today(_part(f"price {p}", str(v), prices={p: _price(p, v)}) for v in values)
+            _from_today(
+                _part(f"price {p}", str(v), n, prices={p: _price(p, v)})
+                for v, n in zip(values, _numbers(values), strict=True)
+            )
             for p, values in _lists_by_name("prices", prices)
         ),
         *(
-            _from_today(_part(key, _shown(v), patch={f"limits.{key}": v}) for v in values)
+            _from_today(
+                _part(key, _shown(v), n, patch={f"limits.{key}": v})
+                for v, n in zip(values, _numbers(values), strict=True)
+            )
             for key, values in _lists_by_name("limits", limits)
         ),
-        _from_today(_part("target", f"{100 * t:.4g} %", target=t) for t in targets),
+        _from_today(_part("target", f"{100 * t:.4g} %", t, target=t) for t in targets),
         _from_today(replace(s, settings={"scenario": s.name}) for s in changes),
     ]
     used = [axis for axis in axes if axis]
@@ -217,15 +227,42 @@ def _price(pattern: str, price: Any) -> Price:
         raise input_error(str(error), path=path) from None
 
 
-def _part(axis: str, shown: str, **changes: Any) -> Scenario:
-    return Scenario(f"{axis} {shown}", settings={axis: shown}, **changes)
+def _numbers(values: Sequence[Any]) -> list[float | None]:
+    """The values of an axis as numbers; None for each where one of them is none."""
+    found = [None if value is None else _number_of(value) for value in values]
+    words = any(n is None for v, n in zip(values, found, strict=True) if v is not None)
+    return [None for _ in values] if words else found
+
+
+def _number_of(value: Any) -> float | None:
+    """8, `20k` and `80%` as numbers; None for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value) if not isinstance(value, str) else _read_number(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _read_number(text: str) -> float:
+    return parse_share(text) if text.endswith("%") else parse_number(text)
+
+
+def _part(axis: str, shown: str, number: float | None, **changes: Any) -> Scenario:
+    numbers = {} if number is None else {axis: number}
+    return Scenario(f"{axis} {shown}", settings={axis: shown}, numbers=numbers, **changes)
 
 
 def _from_today(parts: Iterable[Scenario]) -> list[Scenario]:
     """The parts of an axis, led by the one that changes nothing."""
     found = list(parts)
-    axis = next(iter(found[0].settings)) if found else ""
-    return [Scenario(settings={axis: AS_IT_IS}), *found] if found else []
+    if not found:
+        return []
+    (axis,) = found[0].settings
+    if any(part.numbers for part in found):  # a limit taken away is no number, either
+        found = [replace(part, numbers={axis: part.numbers.get(axis)}) for part in found]
+    return [Scenario(settings={axis: AS_IT_IS}, numbers=dict.fromkeys(found[0].numbers)), *found]
 
 
 def _shown(value: Any) -> str:
@@ -244,6 +281,7 @@ def _both(one: Scenario, other: Scenario) -> Scenario:
         target=other.target if one.target is None else one.target,
         compares_per_token=one.compares_per_token or other.compares_per_token,
         settings={**one.settings, **other.settings},
+        numbers={**one.numbers, **other.numbers},
     )
 
 

@@ -21,6 +21,7 @@ from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.reading.arguments import check_kind, check_text, items_of
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.plans.document import clean
+from milp_planner.plans.plain import as_plot
 from milp_planner.plans.records import Plan, Status
 from milp_planner.plans.sentences import first_reason
 from milp_planner.questions.solve import provenance_of, solve_prepared
@@ -39,6 +40,7 @@ from milp_planner.solving.re_solve import Resolver, fleet_line, served_share, se
 from milp_planner.solving.results import Settings
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from pandas import DataFrame
 
 Scenarios = Iterable[Scenario] | Mapping[str, Mapping[str, Any]]
@@ -105,6 +107,9 @@ class WhatIfRow:
     """True when it failed by no fault of the input."""
 
     seconds: float = 0.0
+    numbers: Mapping[str, float | None] = field(default_factory=dict)
+    """What was set as numbers, by the axes that hold numbers; None: as it is, or no limit."""
+
     plan: Plan | None = field(default=None, repr=False)
 
 
@@ -132,6 +137,14 @@ class WhatIf:
 
         return DataFrame([row_dict(row) for row in self.rows])
 
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Cost, or the share that budgets serve, over the first axis of numbers; else bars.
+
+        ax: matplotlib's; default: new ones. Returns them. Raises InputError without a row,
+        PlannerError without matplotlib: `pip install 'milp-planner[plot]'`.
+        """
+        return as_plot(self, ax)
+
     def to_dict(self) -> dict[str, Any]:
         """Rows and findings as plain data, ready for JSON."""
         evens = {
@@ -148,13 +161,21 @@ class WhatIf:
         )
 
 
+def _set_columns(row: WhatIfRow) -> Iterator[tuple[str, float | str | None]]:
+    """`set_traffic` 2.0 and `set_traffic_label` `2x`; an axis of words is its own label."""
+    for axis, label in row.settings.items():
+        yield f"set_{axis}", row.numbers.get(axis, label)
+        if axis in row.numbers:
+            yield f"set_{axis}_label", label
+
+
 def row_dict(row: WhatIfRow) -> dict[str, Any]:
     """The row as a flat record of strings and numbers."""
     step, parts = row.next_step, row.split
     return clean(
         {
             "scenario": row.scenario,
-            **{f"set_{name}": value for name, value in row.settings.items()},
+            **dict(_set_columns(row)),
             "status": row.status.value,
             "cash_usd_per_month": row.cash_usd,
             "score_usd_per_month": row.score_usd,
@@ -276,7 +297,7 @@ def _smallest_budgets(
     known: dict[str, float | None] = {}
     found = []
     for scenario in scenarios:
-        others = replace(scenario, budget_usd=None, name="", settings={})
+        others = replace(scenario, budget_usd=None, name="", settings={}, numbers={})
         if scenario.budget_usd is not None and repr(others) not in known:
             known[repr(others)] = _smallest_budget(problem, others, catalog, how, instance)
         found.append(known.get(repr(others)) if scenario.budget_usd is not None else None)
@@ -311,7 +332,7 @@ def run_scenario(
     the problem without the scenario, prepared.
     """
     started_s = time.monotonic()
-    row = WhatIfRow(scenario.name, scenario.settings, RowStatus.FAILED)
+    row = WhatIfRow(scenario.name, scenario.settings, RowStatus.FAILED, numbers=scenario.numbers)
     if how.cancel is not None and how.cancel.is_set():
         return replace(row, status=RowStatus.NO_PLAN, error="stopped early")
     try:
@@ -355,7 +376,13 @@ def _settings(instance: PlanningInput, how: How) -> Settings:
 
 def _row(scenario: Scenario, plan: Plan) -> WhatIfRow:
     status = RowStatus(plan.status.value)
-    row = WhatIfRow(scenario.name, scenario.settings, status, certified=plan.proof.certified)
+    row = WhatIfRow(
+        scenario.name,
+        scenario.settings,
+        status,
+        certified=plan.proof.certified,
+        numbers=scenario.numbers,
+    )
     if not plan.status.has_plan:
         return replace(row, error=first_reason(plan) or "no plan in time")
     return replace(

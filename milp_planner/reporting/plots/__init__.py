@@ -1,0 +1,1 @@
+"""Plans, what-if rows and frontiers as plots, by matplotlib, which is an extra."""
