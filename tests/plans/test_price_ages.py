@@ -203,6 +203,12 @@ def test_an_age_needs_a_unit_that_is_known(run, folder):
         assert "policy.stale_after" in err
 
 
+def test_a_changed_problem_keeps_the_age_that_it_was_given():
+    asked = thirteen(stale_after="30d").changed({"workloads.chat.traffic.growth": 1.0})
+    assert asked.policy.stale_after_days == 30
+    assert asked.changed({"policy.stale_after": "2 days"}).policy.stale_after_days == 2
+
+
 # ---- which day today is
 
 
