@@ -98,7 +98,13 @@ if TYPE_CHECKING:
     from milp_planner.milp.program.language.rows import Row, count_terms
     from milp_planner.milp.program.language.rule import Rule, Standing
     from milp_planner.milp.program.language.variables import AsksForUnits, Fleet, Level
-    from milp_planner.plans.consequences import DocumentParts, Loss, ResilienceCost, UnitChange
+    from milp_planner.plans.consequences import (
+        DocumentParts,
+        Loss,
+        ResilienceCost,
+        StalePrices,
+        UnitChange,
+    )
     from milp_planner.plans.diagnosis import Change, Diagnosis, Misfit
     from milp_planner.plans.measure_next import MeasureNext, measure_next
     from milp_planner.plans.reasons import (
@@ -163,6 +169,7 @@ if TYPE_CHECKING:
         SheetAnswer,
         SheetPurchase,
         SourcesShown,
+        StaleSpend,
         WorkloadAsked,
         WorkloadServed,
     )
@@ -240,16 +247,17 @@ __all__ = [
     "SameElsewhere", "ScalingPenalty", "Scenario", "Schedule", "SellerAlias", "Sellers", "Sheet",
     "SheetAlternative", "SheetAnswer", "SheetChoice", "SheetLever", "SheetPart", "SheetPurchase",
     "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice", "SolverError",
-    "SolverSettings", "SourcesShown", "Speculative", "Standing", "Status", "StrictLatencyPenalty",
-    "StrictNeverHot", "Survival", "Switching", "TargetWithoutEffect", "TimeBlock", "ToAsk",
-    "ToMeasure", "Today", "TokenPrice", "TokensPerDay", "Trace", "TraceColumns", "TraceDigest",
-    "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown", "Unfinished", "UnitChange",
-    "UnservedAtAPrice", "Utilization", "Verdict", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged",
-    "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
-    "calibrate", "choices", "compare_deployments", "confidence_range", "count_terms",
-    "decision_sheet", "diagnose", "estimate", "evaluate", "explain", "explain_limits",
-    "load_catalog", "load_problem", "load_scenarios", "measure_next", "owned_usd_per_hour",
-    "prepare", "reason_lines", "scenario_grid", "sheet_schema", "solve", "warning_lines", "what_if",
+    "SolverSettings", "SourcesShown", "Speculative", "StalePrices", "StaleSpend", "Standing",
+    "Status", "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching",
+    "TargetWithoutEffect", "TimeBlock", "ToAsk", "ToMeasure", "Today", "TokenPrice", "TokensPerDay",
+    "Trace", "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown",
+    "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict", "WhatIf", "WhatIfRow",
+    "WhyNot", "WishJudged", "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed",
+    "__version__", "budget_frontier", "calibrate", "choices", "compare_deployments",
+    "confidence_range", "count_terms", "decision_sheet", "diagnose", "estimate", "evaluate",
+    "explain", "explain_limits", "load_catalog", "load_problem", "load_scenarios", "measure_next",
+    "owned_usd_per_hour", "prepare", "reason_lines", "scenario_grid", "sheet_schema", "solve",
+    "warning_lines", "what_if",
 ]
 # fmt: on
 
@@ -287,7 +295,7 @@ HOMES = {
     "milp.program.language.rows": "Row count_terms",
     "milp.program.language.rule": "Rule Standing",
     "milp.program.language.variables": "AsksForUnits Fleet Level",
-    "plans.consequences": "DocumentParts Loss ResilienceCost UnitChange",
+    "plans.consequences": "DocumentParts Loss ResilienceCost StalePrices UnitChange",
     "plans.diagnosis": "Change Diagnosis Misfit",
     "plans.measure_next": "MeasureNext measure_next",
     "plans.reasons": (
@@ -306,7 +314,7 @@ HOMES = {
     ),
     "plans.sheet.plan_parts": (
         "BlockShown Bought EngineSaid HoursByUnits LimitAsked ProofShown QuestionAsked "
-        "SheetAnswer SheetPurchase SourcesShown WorkloadAsked WorkloadServed"
+        "SheetAnswer SheetPurchase SourcesShown StaleSpend WorkloadAsked WorkloadServed"
     ),
     "plans.sheet.records": "Sheet sheet_schema",
     "questions.choices.choices": "choices",

@@ -30,9 +30,11 @@ FROM_FILE = "from_file"
 
 SUFFIXES = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
 SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0}
+DAYS = {"d": 1.0, "day": 1.0, "days": 1.0}
 GIB = {"GiB": 1.0, "MiB": 1 / 1024, "TiB": 1024.0, "GB": 1e9 / 2**30, "TB": 1e12 / 2**30}
 
 TIME_NEEDS_A_UNIT = "a time needs a unit: write '800ms' or '2s'"
+DAYS_NEED_A_UNIT = "an age needs a unit: write '90d' or '90 days'"
 MEMORY_NEEDS_A_UNIT = "a memory size needs a unit: write '80GiB'"
 
 LONGEST_SHOWN = 60
@@ -57,6 +59,11 @@ def parse_number(text: str) -> float:
 def parse_duration_s(text: str) -> float:
     """`800ms` -> 0.8, in seconds; raises ValueError in the reader's words."""
     return _parse_with_units(text, SECONDS, "a time", TIME_NEEDS_A_UNIT)
+
+
+def parse_days(text: str) -> float:
+    """`90d` and `90 days` -> 90.0; raises ValueError in the reader's words."""
+    return _parse_with_units(text, DAYS, "an age", DAYS_NEED_A_UNIT)
 
 
 def parse_memory_gib(text: str) -> float:
@@ -215,6 +222,14 @@ Seconds = Annotated[
     _text_schema("time", ["800ms", "2s"]),
 ]
 """A time in seconds, written `800ms` or `2s`."""
+
+Days = Annotated[
+    float,
+    Field(ge=0),
+    _reader(parse_days, DAYS_NEED_A_UNIT),
+    _text_schema("age", ["90d", "90 days"]),
+]
+"""An age in days, written `90d` or `90 days`."""
 
 Share = Annotated[
     float,

@@ -15,6 +15,7 @@ from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.catalog.records import Offering, TokenPrice
 from milp_planner.inputs.problem.prices import OwnTerms
 from milp_planner.inputs.problem.records import Limits
+from milp_planner.today import day_today
 from milp_planner.units import unit_price_shown, usd_shown
 
 YOUR_PRICE = "your price"
@@ -34,7 +35,7 @@ def under_terms(terms: OwnTerms, row: Row, today: date | None = None) -> Row:
     if not (terms.discounts or terms.own) or has_terms(row):
         return row
     if isinstance(row, Offering) and (own := closest_match(terms.own, row, own=True)):
-        return _at_own_price(row, terms.own[own], today or date.today())
+        return _at_own_price(row, terms.own[own], today or day_today())
     pattern = closest_match(terms.discounts, row)
     return _discounted(row, terms.discounts[pattern]) if pattern else row
 

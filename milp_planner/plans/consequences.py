@@ -1,13 +1,19 @@
-"""What a plan means beside its costs: what is left after a loss, what that safety costs, and what
-becomes of today's units; and what a document sums up. Plain data; `losses`, `resilience`,
-`changes` and `document` work it out.
+"""What a plan means beside its costs: what is left after a loss, what that safety costs, what
+becomes of today's units, what rests on old prices; and what a document sums up. Plain data;
+`losses`, `resilience`, `changes` and `document` work it out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import date
+from typing import Any, Final
+
+from milp_planner.inputs.catalog.records import Offering, TokenPrice
+
+PRICE_RISE: Final = 0.20
+"""By how much old prices are taken to have risen: a round figure to ask with, not a forecast."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +113,64 @@ class ResilienceCost:
         if self.usd_per_month is None or not self.without_limit_usd:
             return None
         return self.usd_per_month / self.without_limit_usd
+
+
+@dataclass(frozen=True)
+class StalePrices:
+    """What of a plan rests on old prices, and what it costs where these have risen."""
+
+    stale_after_days: float
+    """Prices older than this are old: `policy.stale_after`."""
+
+    oldest_days: int
+    usd_per_month: float
+    """Paid at old prices."""
+
+    cash_usd_per_month: float
+    """Paid for the whole plan."""
+
+    @property
+    def rise(self) -> float:
+        """By how much they are taken to have risen."""
+        return PRICE_RISE
+
+    @property
+    def share(self) -> float:
+        """Of the plan's cash."""
+        return self.usd_per_month / self.cash_usd_per_month
+
+    @property
+    def if_risen_usd_per_month(self) -> float:
+        """Cash of the same fleet where the old prices are `rise` higher."""
+        return self.cash_usd_per_month + self.rise * self.usd_per_month
+
+
+def age_days(row: Offering | TokenPrice, today: date) -> int:
+    """Days since the source had the price; 0 where the clock is behind it."""
+    return max(0, (today - row.as_of).days)
+
+
+def stale_prices(
+    paid: Iterable[tuple[Offering | TokenPrice, float]],
+    cash_usd: float,
+    stale_after_days: float,
+    today: date | None,
+) -> StalePrices | None:
+    """What rests on prices older than `stale_after_days`; None where nothing does.
+
+    paid: rows with the USD/month paid at their price. What is owned is paid already and does not
+    become dearer; what costs nothing is no risk. today: None where no day is known.
+    """
+    if today is None:
+        return None
+    rented = [
+        (age_days(row, today), usd) for row, usd in paid if row.billing != "owned" and usd > 0
+    ]
+    old = [(age, usd) for age, usd in rented if age > stale_after_days]
+    if not old:
+        return None
+    oldest = max(age for age, _ in old)
+    return StalePrices(stale_after_days, oldest, sum(usd for _, usd in old), cash_usd)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,11 @@ from dataclasses import asdict
 from typing import Any
 
 from milp_planner.candidates.records import Candidate, RatePoint, TurnedDown
-from milp_planner.plans.consequences import DocumentParts, UnitChange
+from milp_planner.plans.consequences import (
+    DocumentParts,
+    StalePrices,
+    UnitChange,
+)
 from milp_planner.plans.diagnosis import Change, Diagnosis
 from milp_planner.plans.differences import trade, what_changed
 from milp_planner.plans.held import changes
@@ -53,6 +57,7 @@ def plan_dict(plan: Plan, *, reproducible: bool = False) -> dict[str, Any]:
         "routes": [_route_dict(route) for route in plan.routes],
         "changes_from_today": [_unit_change_dict(change) for change in plan.changes],
         "resilience": _resilience_dict(plan),
+        "stale_prices": _stale_dict(plan.stale_prices),
         "alternatives": summed_up.alternatives,
         "alternatives_note": alternatives_text(plan),
         "reasons": reason_lines(plan),
@@ -97,6 +102,18 @@ def _resilience_dict(plan: Plan) -> dict[str, Any] | None:
             {**asdict(loss), "share": loss.share, "utilization": loss.utilization}
             for loss in plan.worst_losses
         ],
+    }
+
+
+def _stale_dict(stale: StalePrices | None) -> dict[str, Any] | None:
+    """What rests on old prices; None where nothing does."""
+    if stale is None:
+        return None
+    return {
+        **asdict(stale),
+        "share": stale.share,
+        "rise": stale.rise,
+        "if_risen_usd_per_month": stale.if_risen_usd_per_month,
     }
 
 
@@ -368,6 +385,7 @@ PURCHASE_COLUMNS: dict[str, Callable[[Purchase], Any]] = {
     "ttft_s": lambda p: _highest(point.ttft_s for point in p.candidate.points),
     "units_by_block": lambda p: "; ".join(map(str, p.units_by_block)),
     "price_as_of": lambda p: p.candidate.offering.as_of.isoformat(),
+    "price_age_days": lambda p: p.price_age_days,
     "price_source": lambda p: p.candidate.offering.source,
     "price_override": lambda p: p.candidate.offering.override,
     "price_note": lambda p: p.candidate.offering.price_note,

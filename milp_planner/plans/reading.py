@@ -27,7 +27,13 @@ from milp_planner.errors import InputError, input_error
 from milp_planner.inputs.catalog.overlaid.counts import OverlayCounts
 from milp_planner.inputs.catalog.records import COUNT_ASSUMED, Offering, TokenPrice
 from milp_planner.inputs.reading.validation import validate_python
-from milp_planner.plans.consequences import DocumentParts, Loss, ResilienceCost, UnitChange
+from milp_planner.plans.consequences import (
+    DocumentParts,
+    Loss,
+    ResilienceCost,
+    StalePrices,
+    UnitChange,
+)
 from milp_planner.plans.diagnosis import Change, Diagnosis, Misfit
 from milp_planner.plans.document import DOCUMENT_VERSION
 from milp_planner.plans.reasons import Said
@@ -54,6 +60,7 @@ from milp_planner.plans.schema import (
     PurchasePart,
     ResiliencePart,
     RoutePart,
+    StalePricesPart,
     WorkloadPart,
 )
 from milp_planner.serving.operating_point import EngineRate
@@ -103,6 +110,7 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
         ),
         worst_losses=() if cost is None else tuple(_losses(cost)),
         resilience=None if cost is None else _resilience(cost, read),
+        stale_prices=None if read.stale_prices is None else _stale(read.stale_prices),
         as_read=DocumentParts(
             alternatives=tuple(document["alternatives"]),
             turned_down=document["turned_down"],
@@ -215,6 +223,7 @@ class _Reader:
             tuple(block.hours for block in self.blocks),
             part.cash_usd_per_month,
             part.requests_share,
+            price_age_days=part.price_age_days,
         )
 
     def _classes_of(self, w: WorkloadPart) -> Iterator[RequestClass]:
@@ -393,6 +402,12 @@ def _resilience(part: ResiliencePart, read: PlanDocument) -> ResilienceCost | No
         part.proven,
         unserved=max((w.shortfall_share for w in read.workloads), default=0.0),
         unserved_without=NOT_KNOWN,
+    )
+
+
+def _stale(part: StalePricesPart) -> StalePrices:
+    return StalePrices(
+        part.stale_after_days, part.oldest_days, part.usd_per_month, part.cash_usd_per_month
     )
 
 

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from milp_planner.candidates.records import Candidate, TurnedDown
 from milp_planner.errors import argument_error
 from milp_planner.inputs.catalog.overlaid.counts import UNTOUCHED, OverlayCounts
-from milp_planner.plans.consequences import DocumentParts, Loss, ResilienceCost, UnitChange
+from milp_planner.plans.consequences import (
+    DocumentParts,
+    Loss,
+    ResilienceCost,
+    StalePrices,
+    UnitChange,
+)
 from milp_planner.plans.diagnosis import Diagnosis
 from milp_planner.plans.plain import as_page, as_plot, plain_data
 from milp_planner.plans.reasons import AlternativesNote, Reason, Remark
@@ -98,6 +104,9 @@ class Purchase:
 
     Empty where it is not known: in a plan that was read from its document.
     """
+
+    price_age_days: int | None = None
+    """Days since the source had the price; None where the catalog knows no day."""
 
     @property
     def units(self) -> int:
@@ -306,6 +315,9 @@ class Plan:
 
     resilience: ResilienceCost | None = None
     """What surviving that costs; None where nothing need survive, or it was not asked."""
+
+    stale_prices: StalePrices | None = None
+    """What rests on prices older than `policy.stale_after`; None where nothing does."""
 
     as_read: DocumentParts | None = None
     """Of a plan that `from_dict` read: what the document only sums up; None when it was solved."""

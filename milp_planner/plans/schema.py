@@ -90,6 +90,7 @@ class PurchasePart(Part):
     ttft_s: float | None
     units_by_block: str
     price_as_of: date = Field(strict=False)
+    price_age_days: int | None = None
     price_source: str
     price_override: bool
     price_note: str
@@ -182,6 +183,18 @@ class ResiliencePart(Part):
     score_without_usd_per_month: float | None
     proven: bool | None
     worst_losses: list[LossPart]
+
+
+class StalePricesPart(Part):
+    """What rests on old prices."""
+
+    stale_after_days: float
+    oldest_days: int
+    usd_per_month: float
+    cash_usd_per_month: float
+    share: float
+    rise: float
+    if_risen_usd_per_month: float
 
 
 class AlternativePart(Headline):
@@ -314,6 +327,7 @@ class PlanDocument(Headline):
     routes: list[RoutePart]
     changes_from_today: list[UnitChangePart]
     resilience: ResiliencePart | None
+    stale_prices: StalePricesPart | None = None
     alternatives: list[AlternativePart]
     alternatives_note: str
     reasons: list[str]

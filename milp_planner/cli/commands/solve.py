@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -85,6 +84,7 @@ def solve(
         from milp_planner.solving.results import Interrupted
     from milp_planner.reporting.documents.options import ReportOptions
     from milp_planner.reporting.formats import FORMATS
+    from milp_planner.today import day_today
 
     plain = range_ or (output is not None and output != STDOUT)
     default = "text" if plain else SHEET
@@ -95,7 +95,7 @@ def solve(
     streams.check_output(output, inputs_of(problem, file, catalog, overlay))
     known = read_catalog(problem, file, catalog, overlay, as_of)
     engines = choice_of(solver)
-    gates = Gates(max_cost, max_price_age, fail_on_estimates, as_of or date.today())
+    gates = Gates(max_cost, max_price_age, fail_on_estimates, as_of or day_today())
     if format_name in SHEET_FORMATS:
         if range_:
             raise typer.BadParameter(f"--range is not part of a sheet; leave out {format_name}")

@@ -65,6 +65,7 @@ from milp_planner.inputs.catalog.records import (
 from milp_planner.inputs.catalog.retired import RETIRED_FILE, Retired, still_gone, take_away
 from milp_planner.inputs.reading.arguments import paths_of
 from milp_planner.inputs.reading.records import Frozen
+from milp_planner.today import day_today
 
 __all__ = ["MAX_OFFERINGS", "TABLES", "Table", "load_catalog", "shipped_catalogs"]
 
@@ -105,7 +106,7 @@ def load_catalog(
     if as_of is not None and (not isinstance(as_of, date) or isinstance(as_of, datetime)):
         raise argument_error(f"expected a date, not {type(as_of).__name__}", path="as_of")
     layers = read_layers(name_or_folder, base or Path(), overlays, TABLES)
-    loader = _Loader(as_of or date.today())
+    loader = _Loader(as_of or day_today())
     for layer in (market_layer(*OF_THE_WORLD), *layers):  # first: a name means one seller in all
         loader.add_names(layer)
     for depth, layer in enumerate(layers):

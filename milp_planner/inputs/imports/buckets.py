@@ -17,6 +17,7 @@ from milp_planner.inputs.catalog.writing import (
     write_table,
 )
 from milp_planner.inputs.problem.records import SHARES_TOLERANCE
+from milp_planner.today import day_today
 
 CANNOT_SERVE = 1e-5
 """Requests/s up to which a GPU is taken not to serve a bucket at all: less than one a day.
@@ -68,7 +69,7 @@ def write_buckets(
         raise InputError(faults)
     with new_folder(out) as folder:
         (folder / CATALOG).mkdir()
-        _write_catalog(buckets, folder / CATALOG, (as_of or date.today()).isoformat())
+        _write_catalog(buckets, folder / CATALOG, (as_of or day_today()).isoformat())
         (folder / "problem.yaml").write_text(
             _problem(buckets, Path(buckets.file).stem), encoding="utf-8"
         )

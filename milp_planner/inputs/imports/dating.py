@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from milp_planner.today import day_today
+
 DAY = re.compile(r"(?<!\d)(20\d\d)-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(?!\d)")
 
 
@@ -31,7 +33,7 @@ def day_of(file: Path, as_of: date | None, today: date | None = None) -> Dated:
     """
     if as_of is not None:
         return Dated(as_of, "as asked")
-    last = today or date.today()
+    last = today or day_today()
     named = next((day for day in _named(file) if day <= last), None)
     if named is not None:
         return Dated(named, "by its name")

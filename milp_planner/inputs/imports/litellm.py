@@ -36,6 +36,7 @@ from milp_planner.inputs.imports.overlay import (
     provider_id,
     write_overlay,
 )
+from milp_planner.today import day_today
 from milp_planner.units import TOKENS_PER_MILLION
 
 SPECIMEN = "sample_spec"
@@ -93,7 +94,7 @@ def read_litellm(
 ) -> PriceRows:
     """Rows of `token_prices.csv`, one for each key; parameters as in `import_litellm`."""
     read, names = PriceRows(), LlmNames(catalog)
-    today = as_of or date.today()
+    today = as_of or day_today()
     rows: list[Row] = []
     for path in map(Path, files):
         document = read_json(path)

@@ -32,6 +32,7 @@ from milp_planner.inputs.imports.seller_changes import (
     retiring_lines,
     seller_changes,
 )
+from milp_planner.today import day_today
 
 MEMORY_TOLERANCE = 0.12
 """A GPU's nominal GB and the GiB that its driver reports differ by up to a tenth."""
@@ -238,7 +239,7 @@ def write_overlay(
     InputError when no row is left.
     """
     skipped = read.skipped
-    as_of = max((dated.day for dated in read.dates), default=date.today())
+    as_of = max((dated.day for dated in read.dates), default=day_today())
     with new_folder(out) as folder:
         write_manifest(folder, manifest_of(f"{tool} import", tool, base, as_of))
         rows = write_checked(folder, {file: read.rows}, skipped, as_of, keep=keep)[file]
@@ -288,7 +289,7 @@ def write_checked(
             return left
         _write(folder, left, keep=keep)
         try:
-            load_catalog(folder, as_of=max(as_of, date.today()))
+            load_catalog(folder, as_of=max(as_of, day_today()))
         except InputError as error:
             if not any([_refused(file, rows, error, skipped) for file, rows in left.items()]):
                 raise input_error(error.faults[0].message, file=error.faults[0].file) from None

@@ -90,7 +90,7 @@ def check_patch(problem: FromFile, patch: Patch, source: Document, at: Steps) ->
 
 
 def plain_document(problem: BaseModel) -> dict[str, Any]:
-    """The problem as its file would say it: keys spelled as there, times with their unit."""
+    """The problem as its file would say it: keys spelled as there, quantities with their unit."""
     document = _plain(problem)
     assert isinstance(document, dict)
     return document
@@ -99,7 +99,7 @@ def plain_document(problem: BaseModel) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return {
-            written_key(name, info): _time(
+            written_key(name, info): _with_unit(
                 name, written_key(name, info), _plain(getattr(value, name))
             )
             for name, info in type(value).model_fields.items()
@@ -112,10 +112,15 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _time(name: str, written: str, value: Any) -> Any:
+UNITS = {"_s": "s", "_days": "d", "_gib": "GiB"}
+"""What files write after a number, by the end of the field's name."""
+
+
+def _with_unit(name: str, written: str, value: Any) -> Any:
     """A field `tpot_s` that files know as `tpot` holds seconds; there they have their unit."""
+    unit = UNITS.get(name.removeprefix(written))
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return f"{value!r}s" if is_number and name == f"{written}_s" else value
+    return f"{value!r}{unit}" if is_number and unit else value
 
 
 def _merge(

@@ -16,6 +16,7 @@ from milp_planner.inputs.reading.field_types import (
 from milp_planner.inputs.reading.records import Frozen
 from milp_planner.units import (
     HOURS_PER_MONTH,
+    Days,
     PositiveNumber,
     Seconds,
     Share,
@@ -108,6 +109,11 @@ class Policy(Frozen):
 
     spot_loss: Share = 0.0
     """Share of spot work that is lost and run again; it costs that share of the spot rent."""
+
+    stale_after_days: Days = Field(
+        default=90.0, validation_alias="stale_after", serialization_alias="stale_after"
+    )
+    """Prices older than this are warned of beside the headline, with the money at stake."""
 
     @property
     def active_penalties(self) -> Penalties:

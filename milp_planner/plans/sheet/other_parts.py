@@ -111,10 +111,7 @@ class LeftAfterLoss(SheetPart):
 class PriceAge(SheetPart):
     """What is spent on prices of one age."""
 
-    from_days: int
-    to_days: int | None
-    """None: and older."""
-
+    age_days: int
     usd_per_month: float
     offerings: tuple[str, ...]
 

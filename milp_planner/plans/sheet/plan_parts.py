@@ -55,6 +55,21 @@ class Bought(SheetPart):
     """Of the workload's requests, where it is paid per token; else None."""
 
 
+class StaleSpend(SheetPart):
+    """What of a plan rests on old prices, and what it costs where these have risen."""
+
+    stale_after_days: float
+    oldest_days: int
+    usd_per_month: float
+    """Paid at prices older than that."""
+
+    cash_usd_per_month: float
+    share: float
+    rise: float
+    if_risen_usd_per_month: float
+    """Cash of the same fleet where the old prices are dearer by `rise`."""
+
+
 class SheetAnswer(SheetPart):
     """The answer in figures."""
 
@@ -75,6 +90,9 @@ class SheetAnswer(SheetPart):
     """Money bound by reservations, whether or not the units run."""
 
     penalties_usd_per_month: dict[str, float]
+    stale_prices: StaleSpend | None
+    """None where no price is older than `policy.stale_after`."""
+
     reasons: tuple[str, ...]
     """Why there is no plan; empty where there is one."""
 

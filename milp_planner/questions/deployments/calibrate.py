@@ -30,6 +30,7 @@ from milp_planner.serving.rates.row_groups import stated_in
 from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.serving.roofline import Roofline, missing_for_estimate
 from milp_planner.serving.weights import WEIGHT_BYTES
+from milp_planner.today import day_today
 
 BOUND_SLACK = 1.10
 """Data sheets of one GPU differ by a few percent; only what is clearly above is refused."""
@@ -140,7 +141,7 @@ def calibrate(
         if value is not None:
             check_text(name, value)
     known = load_named_catalog(base, overlays=own, as_of=as_of)
-    today = as_of or date.today()
+    today = as_of or day_today()
     found = compare(
         read_measurements(paths),
         known,

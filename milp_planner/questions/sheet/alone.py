@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from milp_planner.inputs.problem.policy import Policy
 from milp_planner.plans.records import Plan, WorkloadPlan
 from milp_planner.plans.sheet.plan_parts import QuestionAsked, WorkloadAsked
 from milp_planner.plans.sheet.records import Sheet
@@ -25,7 +26,8 @@ def sheet_of_plan(plan: Plan, today: date) -> Sheet:
     Limits and sizes of requests, which only the problem states, are left out, and what a loss
     leaves is known where the plan must survive one; `decision_sheet` has all. USD are per month.
     """
-    lines = len(plan.alternatives)
+    lines, stale = len(plan.alternatives), plan.stale_prices
+    stale_after_days = Policy().stale_after_days if stale is None else stale.stale_after_days
     return Sheet(
         name=plan.name,
         as_of=today,
@@ -36,7 +38,7 @@ def sheet_of_plan(plan: Plan, today: date) -> Sheet:
             hours_per_month=sum(block.hours for block in plan.blocks),
             today_usd_per_month=None,
         ),
-        answer=answer_of(plan),
+        answer=answer_of(plan, today, stale_after_days),
         purchases=purchases_of(plan, today),
         workloads=workloads_of(plan),
         hours=hours_of(plan),
@@ -45,7 +47,7 @@ def sheet_of_plan(plan: Plan, today: date) -> Sheet:
         alternatives_notes=(),
         levers=None,
         risks=risks_of(plan, today, map(left_after, plan.worst_losses)),
-        asks=asks_of(plan, today),
+        asks=asks_of(plan, today, stale_after_days),
         measure=(),
         budgets=None,
         traffic=None,

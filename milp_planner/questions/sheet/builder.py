@@ -41,6 +41,7 @@ from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
 from milp_planner.solving.checks.own_rules import held_to
 from milp_planner.solving.re_solve import settings_of
 from milp_planner.solving.results import Settings
+from milp_planner.today import day_today
 
 MOST_ALTERNATIVES = 100
 
@@ -105,7 +106,7 @@ def decision_sheet(
     return sheet_of(
         asking,
         solved,
-        today=as_of or date.today(),
+        today=as_of or day_today(),
         reproducible=reproducible,
         measured=with_choices,
     )
@@ -143,7 +144,7 @@ def sheet_of(
         name=plan.name,
         as_of=today,
         question=question_of(resolver.instance),
-        answer=answer_of(plan),
+        answer=answer_of(plan, today, problem.policy.stale_after_days),
         purchases=purchases_of(plan, today),
         workloads=workloads_of(plan),
         hours=hours_of(plan),
@@ -152,7 +153,7 @@ def sheet_of(
         alternatives_notes=tuple(_alternatives_notes(plan, problem.alternatives.count)),
         levers=None,
         risks=risks_of(plan, today, losses_of(resolver.instance, plan)),
-        asks=asks_of(plan, today),
+        asks=asks_of(plan, today, problem.policy.stale_after_days),
         measure=measures_of(plan, resolver.instance.catalog, solver),
         budgets=None,
         traffic=None,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import date
 
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.milp.program.families import limits_of
+from milp_planner.plans.consequences import age_days, stale_prices
 from milp_planner.plans.document import NOT_INCLUDED
 from milp_planner.plans.records import Plan, Purchase, WorkloadPlan
 from milp_planner.plans.sentences import reason_lines
@@ -21,6 +23,7 @@ from milp_planner.plans.sheet.plan_parts import (
     SheetAnswer,
     SheetPurchase,
     SourcesShown,
+    StaleSpend,
     WorkloadAsked,
     WorkloadServed,
 )
@@ -79,8 +82,8 @@ def bought(plan: Plan) -> tuple[Bought, ...]:
     )
 
 
-def answer_of(plan: Plan) -> SheetAnswer:
-    """The answer in figures."""
+def answer_of(plan: Plan, today: date, stale_after_days: float) -> SheetAnswer:
+    """The answer in figures, with what rests on prices that are old on a day."""
     penalties = dict.fromkeys(name for w in plan.workloads for name in w.penalties)
     return SheetAnswer(
         status=plan.status.value,
@@ -96,7 +99,21 @@ def answer_of(plan: Plan) -> SheetAnswer:
         penalties_usd_per_month={
             name: sum(w.penalties.get(name, 0.0) for w in plan.workloads) for name in penalties
         },
+        stale_prices=_stale(plan, today, stale_after_days),
         reasons=tuple(reason_lines(plan)),
+    )
+
+
+def _stale(plan: Plan, today: date, stale_after_days: float) -> StaleSpend | None:
+    paid = [(p.candidate.offering, p.cash_usd_per_month) for p in plan.purchases]
+    found = stale_prices(paid, plan.cash_usd_per_month or 0.0, stale_after_days, today)
+    if found is None:
+        return None
+    return StaleSpend(
+        **asdict(found),
+        share=found.share,
+        rise=found.rise,
+        if_risen_usd_per_month=found.if_risen_usd_per_month,
     )
 
 
@@ -128,7 +145,7 @@ def _purchase(p: Purchase, today: date) -> SheetPurchase:
         requests_share=p.requests_share,
         commitment_usd=p.commitment_usd,
         price_date=k.offering.as_of.isoformat(),
-        price_age_days=max(0, (today - k.offering.as_of).days),
+        price_age_days=age_days(k.offering, today),
         price_note=k.offering.price_note,
         rate_sources=k.sources,
         hours_by_block=p.hours_by_block,

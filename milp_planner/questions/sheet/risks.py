@@ -7,7 +7,7 @@ from datetime import date
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.catalog.records import Offering
-from milp_planner.plans.consequences import Loss
+from milp_planner.plans.consequences import Loss, age_days
 from milp_planner.plans.losses import unit_losses, worst_losses
 from milp_planner.plans.measure_next import ESTIMATES, spend_by_rate
 from milp_planner.plans.records import Plan, Purchase
@@ -19,9 +19,6 @@ from milp_planner.plans.sheet.other_parts import (
     ToAsk,
     WishJudged,
 )
-
-AGES_DAYS = (0, 31, 91, 181, 366)
-"""Where one age of prices ends and the next begins: a month, a quarter, half a year, a year."""
 
 MEASURED = ("measured", "raw")
 """Sources of a rate that somebody measured in this deployment, or states to be so."""
@@ -84,21 +81,16 @@ def _unit_losses(
 
 
 def _prices_by_age(plan: Plan, today: date) -> Iterator[PriceAge]:
-    ends = [*AGES_DAYS[1:], None]
-    for least, end in zip(AGES_DAYS, ends, strict=True):
-        mine = [
-            p
-            for p in plan.purchases
-            if least <= max(0, (today - p.candidate.offering.as_of).days)
-            and (end is None or (today - p.candidate.offering.as_of).days < end)
-        ]
-        if mine:
-            yield PriceAge(
-                from_days=least,
-                to_days=None if end is None else end - 1,
-                usd_per_month=sum(p.cash_usd_per_month for p in mine),
-                offerings=tuple(dict.fromkeys(p.candidate.offering.id for p in mine)),
-            )
+    """What is spent on prices of each age, the youngest first."""
+    by_age: dict[int, list[Purchase]] = {}
+    for p in plan.purchases:
+        by_age.setdefault(age_days(p.candidate.offering, today), []).append(p)
+    for age, mine in sorted(by_age.items()):
+        yield PriceAge(
+            age_days=age,
+            usd_per_month=sum(p.cash_usd_per_month for p in mine),
+            offerings=tuple(dict.fromkeys(p.candidate.offering.id for p in mine)),
+        )
 
 
 def _wishes(plan: Plan) -> Iterator[WishJudged]:
@@ -123,11 +115,7 @@ def _wishes(plan: Plan) -> Iterator[WishJudged]:
             )
 
 
-OLD_DAYS = 90
-"""A price older than this is worth asking for again."""
-
-
-def asks_of(plan: Plan, today: date) -> tuple[ToAsk, ...]:
+def asks_of(plan: Plan, today: date, stale_after_days: float) -> tuple[ToAsk, ...]:
     """What sellers should say before money is paid, the most money first."""
     rented: dict[str, list[Purchase]] = {}
     for p in plan.purchases:  # several workloads may rent one offering
@@ -136,7 +124,13 @@ def asks_of(plan: Plan, today: date) -> tuple[ToAsk, ...]:
         ToAsk(
             provider=mine[0].candidate.provider,
             offering=offering,
-            question="; ".join(_questions(mine[0].candidate, sum(p.units for p in mine), today)),
+            question="; ".join(
+                _questions(
+                    mine[0].candidate,
+                    sum(p.units for p in mine),
+                    is_old=age_days(mine[0].candidate.offering, today) > stale_after_days,
+                )
+            ),
             usd_per_month=sum(p.cash_usd_per_month for p in mine),
         )
         for offering, mine in rented.items()
@@ -145,9 +139,8 @@ def asks_of(plan: Plan, today: date) -> tuple[ToAsk, ...]:
     return tuple(sorted(asked, key=lambda one: (-one.usd_per_month, one.offering)))
 
 
-def _questions(k: Candidate, units: int, today: date) -> Iterator[str]:
+def _questions(k: Candidate, units: int, *, is_old: bool) -> Iterator[str]:
     o = k.offering
-    age = (today - o.as_of).days
     if isinstance(o, Offering):
         if o.max_units is None:
             yield f"{units} unit{'' if units == 1 else 's'} at once, for the month"
@@ -155,7 +148,7 @@ def _questions(k: Candidate, units: int, today: date) -> Iterator[str]:
             yield "what it is called there"
         if o.count_assumed:
             yield f"sold {o.gpus_per_unit} GPU{'' if o.gpus_per_unit == 1 else 's'} at a time"
-    if age > OLD_DAYS:
+    if is_old:
         yield f"the price of {o.as_of.isoformat()} still holds"
     if o.note and isinstance(o, Offering):
         yield o.note

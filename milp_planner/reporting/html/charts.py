@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from milp_planner.plans.sheet.other_parts import BudgetStaircase, PriceAge, TrafficCurve
+from milp_planner.plans.sheet.other_parts import BudgetStaircase, TrafficCurve
 from milp_planner.plans.sheet.plan_parts import HoursByUnits, SheetPurchase
 from milp_planner.reporting.charts.scales import Scale, path_of
 from milp_planner.reporting.text.plans.hours import DAYS
@@ -211,13 +211,6 @@ def bar(amount: float, most: float, line: float | None = None) -> Bar:
     scale = Scale(0.0, most or 1.0, 0.0, 100.0)
     mark = None if line is None else scale.at(line)
     return Bar(scale.at(amount), mark, amount > most * (1 + 1e-9))
-
-
-def age_words(age: PriceAge) -> str:
-    """`31 to 90 days`, `366 days and more`."""
-    if age.to_days is None:
-        return f"{age.from_days} days and more"
-    return f"{age.from_days} to {age.to_days} days"
 
 
 def short_usd(amount: float) -> str:

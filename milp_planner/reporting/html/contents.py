@@ -21,7 +21,6 @@ from milp_planner.reporting.html.cells import (
 from milp_planner.reporting.html.charts import (
     Bar,
     Chart,
-    age_words,
     bar,
     hours_chart,
     staircase_chart,
@@ -268,7 +267,10 @@ class Contents:
         ages = self.sheet.risks.prices_by_age
         total = sum(a.usd_per_month for a in ages)
         return tuple(
-            Row((age_words(a), usd(a.usd_per_month, self.decimals)), bar(a.usd_per_month, total))
+            Row(
+                (plural(a.age_days, "day"), usd(a.usd_per_month, self.decimals)),
+                bar(a.usd_per_month, total),
+            )
             for a in ages
         )
 

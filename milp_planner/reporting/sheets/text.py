@@ -10,6 +10,7 @@ from milp_planner.plans.sheet.plan_parts import SheetPurchase
 from milp_planner.plans.sheet.records import Sheet
 from milp_planner.reporting.documents.json import to_json
 from milp_planner.reporting.sheets import words
+from milp_planner.reporting.text.price_ages import age_words
 from milp_planner.reporting.text.wording import (
     apportion,
     columns,
@@ -124,7 +125,7 @@ def _purchases(sheet: Sheet) -> Iterator[str]:
     rows = [["what to buy", "$/GPU-h", "age", "$/month"]]
     for p, amount in zip(sheet.purchases, amounts, strict=True):
         rate = next(hourly) if p.units else "-"
-        rows.append([_what(p, several), rate, f"{p.price_age_days} d", money(amount, decimals)])
+        rows.append([_what(p, several), rate, age_words(p.price_age_days), money(amount, decimals)])
     rows.append(["", "", "", money(sum(amounts), decimals)])
     yield from columns(rows, "<>>>")
 
@@ -162,8 +163,7 @@ def _alternatives(sheet: Sheet, width: int) -> Iterator[str]:
 def _risks(sheet: Sheet, width: int) -> Iterator[str]:
     yield "What it rests on"
     ages = [
-        f"{usd(a.usd_per_month)} on prices {a.from_days} "
-        + ("days old and more" if a.to_days is None else f"to {a.to_days} days old")
+        f"{usd(a.usd_per_month)} on prices {a.age_days:,} day{'' if a.age_days == 1 else 's'} old"
         for a in sheet.risks.prices_by_age
     ]
     if ages:

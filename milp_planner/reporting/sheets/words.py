@@ -12,6 +12,7 @@ from milp_planner.plans.sheet.other_parts import (
 )
 from milp_planner.plans.sheet.plan_parts import Bought
 from milp_planner.plans.sheet.records import Sheet
+from milp_planner.reporting.text.price_ages import stale_words
 from milp_planner.reporting.text.wording import (
     duration,
     escape,
@@ -80,6 +81,8 @@ def answer_sentences(sheet: Sheet) -> Iterator[str]:
     """The answer in words: what to rent, how full it runs, what one failure leaves, how sure."""
     where = ", ".join(escape(name) for name in sheet.answer.providers) or "nobody"
     yield f"{plural(sheet.answer.gpus, 'GPU')} at {where}: {fleet_words(sheet.answer.fleet)}."
+    if sheet.answer.stale_prices is not None:
+        yield stale_words(sheet.answer.stale_prices, decimals_of(sheet))
     for w in sheet.workloads:
         if w.utilization is not None:
             unit = {"requests/s": "req/s"}.get(w.unit, escape(w.unit))

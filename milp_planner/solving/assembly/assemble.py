@@ -15,6 +15,7 @@ from milp_planner.milp.program.costs.terms import PENALTIES
 from milp_planner.milp.program.families import needs_routes
 from milp_planner.milp.program.language.cost import Usage
 from milp_planner.plans.changes import changes
+from milp_planner.plans.consequences import age_days, stale_prices
 from milp_planner.plans.losses import worst_losses
 from milp_planner.plans.reasons import LatencyNotAssessed, Remark, Said
 from milp_planner.plans.records import (
@@ -90,6 +91,12 @@ def assemble(
             *said,
         ),
         changes=changes(instance, purchases),
+        stale_prices=stale_prices(
+            [(p.candidate.offering, p.cash_usd_per_month) for p in purchases],
+            sum(cash.values()),
+            instance.problem.policy.stale_after_days,
+            instance.catalog.read_on,
+        ),
     )
     survival = instance.problem.limits.survival
     if survival is None:
@@ -175,7 +182,7 @@ def _normalised(shares: dict[Candidate, float], served: float) -> dict[Candidate
 def _purchases(
     instance: PlanningInput, solution: FleetSolution, of_workload: Mapping[str, Sequence[Route]]
 ) -> tuple[Purchase, ...]:
-    blocks = len(instance.schedule.blocks)
+    blocks, today = len(instance.schedule.blocks), instance.catalog.read_on
     used = {k for k, units in solution.units.items() if any(units)}
     used |= {
         route.candidate
@@ -201,6 +208,7 @@ def _purchases(
                 purchase_usd(instance, purchase, routes),
                 _requests_share(instance, k, routes),
                 _busy_units(instance, k, routes),
+                None if today is None else age_days(k.offering, today),
             )
         )
     return tuple(purchases)

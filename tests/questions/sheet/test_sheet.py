@@ -54,7 +54,8 @@ def test_prices_are_told_with_their_age(thirteen):
     assert date(2026, 1, 15) == DAY
     assert {p.price_age_days for p in thirteen.purchases} == {30}
     [age] = thirteen.risks.prices_by_age
-    assert (age.from_days, age.to_days, age.usd_per_month) == (0, 30, pytest.approx(3960))
+    assert (age.age_days, age.usd_per_month) == (30, pytest.approx(3960))
+    assert "$3,960 on prices 30 days old." in sheet_text(thirteen)
 
 
 def test_one_failure_leaves_what_the_rest_can_serve(thirteen):

@@ -18,6 +18,7 @@ from milp_planner.inputs.imports.hf.files import Files, gather, read_object
 from milp_planner.inputs.imports.hf.formats import group_formats, main_format, stored_bytes
 from milp_planner.inputs.imports.hf.row import Facts, facts_of, id_of, llm_row
 from milp_planner.inputs.imports.hf.safetensors import Sizes, group_of, read_header, sizes_of
+from milp_planner.today import day_today
 from milp_planner.units import BYTES_PER_GIB
 
 AGREES = 0.02
@@ -83,7 +84,7 @@ def import_hf(
         raise input_error(f"is one name, and there are {len(gathered)} LLMs", path="hf_id")
     known = load_catalog(base)
     llms = tuple(_each(gathered, hf_id, known))
-    day = (as_of or date.today()).isoformat()
+    day = (as_of or day_today()).isoformat()
     rows = [llm.row | {"as_of": day, "source": source or _source(llm)} for llm in llms]
     _distinct(rows, out)
     aliases = [{"alias": name, "llm": llm.row["id"]} for llm in llms for name in llm.aliases]
@@ -94,7 +95,7 @@ def import_hf(
         write_table(folder / "llms.csv", rows)
         if aliases:
             write_table(folder / "llm_aliases.csv", aliases)
-        load_catalog(folder, as_of=max(as_of or date.today(), date.today()))
+        load_catalog(folder, as_of=max(as_of or day_today(), day_today()))
     return HfImport(out, llms)
 
 

@@ -40,6 +40,7 @@ from milp_planner.inputs.imports.refresh.lists import (
 )
 from milp_planner.inputs.imports.refresh.report import Refreshed, changes_by_provider
 from milp_planner.inputs.imports.seller_changes import seller_of
+from milp_planner.today import day_today
 
 NAME = "refreshed prices"
 """How a folder of ours is known, which may be replaced."""
@@ -65,7 +66,7 @@ def refresh_catalog(
     Raises InputError, with `out` as it was: when it is no folder of an earlier refresh, a list
     cannot be fetched or is not what it should be, or no row is left.
     """
-    out, today = Path(out), as_of or date.today()
+    out, today = Path(out), as_of or day_today()
     catalog = base_catalog(base)
     _check_out(out)
     before = load_catalog(out, as_of=today) if out.exists() else catalog

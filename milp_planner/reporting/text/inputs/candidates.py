@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
 from typing import Any
 
 from milp_planner.candidates.records import Candidate, PlanningInput, TurnedDown
 from milp_planner.inputs.problem.records import Workload
+from milp_planner.plans.consequences import age_days
 from milp_planner.plans.document import clean, turned_down_dict
 from milp_planner.reporting.text.records import table_lines
 from milp_planner.reporting.text.wording import count, escape, number, plural
@@ -33,8 +35,8 @@ def candidates_text(instance: PlanningInput, workloads: Sequence[str], *, everyt
     return "\n\n".join("\n".join(_lines(document, everything)) for document in documents) + "\n"
 
 
-def candidate_dict(k: Candidate, hours: float) -> dict[str, Any]:
-    """One candidate as a flat row; prices are for a month of `hours` hours."""
+def candidate_dict(k: Candidate, hours: float, today: date | None = None) -> dict[str, Any]:
+    """One candidate as a flat row; prices are for a month of `hours` hours, ages on a day."""
     per_token = k.mode.per_token
     return {
         "offering": k.offering.id,
@@ -50,6 +52,7 @@ def candidate_dict(k: Candidate, hours: float) -> dict[str, Any]:
         "tpot_s": max((p.tpot_s for p in k.points if p.tpot_s is not None), default=None),
         "source": ", ".join(k.sources) or "provider",
         "price_as_of": k.offering.as_of.isoformat(),
+        "price_age_days": None if today is None else age_days(k.offering, today),
     }
 
 
@@ -75,7 +78,7 @@ def _workload_dict(instance: PlanningInput, w: Workload) -> dict[str, Any]:
     return {
         "name": w.name,
         "llm": w.llm,
-        "candidates": [candidate_dict(k, hours) for k in mine],
+        "candidates": [candidate_dict(k, hours, instance.catalog.read_on) for k in mine],
         "turned_down": {**turned_down_dict(turned_down), "offerings": [*_rows(turned_down)]},
     }
 

@@ -12,9 +12,17 @@ from typing import Any
 from milp_planner.candidates.filters import sold_in
 from milp_planner.errors import did_you_mean, input_error
 from milp_planner.inputs.catalog.identity.names import did_you_mean_llm
-from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement, Offering
+from milp_planner.inputs.catalog.records import (
+    Catalog,
+    Gpu,
+    Llm,
+    Measurement,
+    Offering,
+    TokenPrice,
+)
 from milp_planner.inputs.catalog.tensor_groups import GROUPS
 from milp_planner.inputs.reading.records import Frozen
+from milp_planner.plans.consequences import age_days
 from milp_planner.plans.document import clean
 from milp_planner.reporting.text.inputs.llm_sheet import llm_sheet
 from milp_planner.reporting.text.records import record_lines, table_lines
@@ -93,7 +101,7 @@ def list_gpus(catalog: Catalog) -> Records:
 
 def list_offerings(catalog: Catalog) -> Records:
     """Every offering with its price."""
-    return [_offering_row(offering) for offering in catalog.offerings]
+    return [_offering_row(catalog, offering) for offering in catalog.offerings]
 
 
 def list_providers(catalog: Catalog) -> Records:
@@ -112,9 +120,10 @@ def show_dict(catalog: Catalog, name: str) -> dict[str, Any]:
     if gpus:
         return clean(_gpu_document(catalog, catalog.gpus[gpus[0]]))
     offered = [row for row in sold_in(catalog) if name in row.ids]
-    gone = [{**_facts(row), "retired": said} for row, said in catalog.retired if name in row.ids]
+    gone = [(row, {"retired": said}) for row, said in catalog.retired if name in row.ids]
     if offered or gone:
-        billings = [*map(_facts, offered), *gone]
+        told = [*((row, {}) for row in offered), *gone]
+        billings = [{**_facts(row), **_age(catalog, row), **more} for row, more in told]
         return clean({"kind": "offering", "id": name, "billings": billings})
     known = [*catalog.llms, *catalog.llm_aliases, *catalog.gpus, *catalog.gpu_aliases]
     known += sorted(catalog.offering_ids)
@@ -169,6 +178,7 @@ def _llm_document(catalog: Catalog, llm: Llm) -> dict[str, Any]:
                 "usd_per_m_input_tokens": price.usd_per_m_input_tokens,
                 "usd_per_m_output_tokens": price.usd_per_m_output_tokens,
                 "as_of": price.as_of.isoformat(),
+                **_age(catalog, price),
             }
             for price in sorted(prices, key=lambda p: (p.usd_per_m_output_tokens, p.id))
         ],
@@ -191,18 +201,18 @@ def _gpu_document(catalog: Catalog, gpu: Gpu) -> dict[str, Any]:
         "kind": "GPU",
         "id": gpu.id,
         "facts": {**_facts(gpu), "offerings": len(mine)},
-        "cheapest_offerings_by_billing": [*_cheapest(mine)],
+        "cheapest_offerings_by_billing": [*_cheapest(catalog, mine)],
         "measured_llms": [*_measured(rows, "llm")],
     }
 
 
-def _cheapest(offerings: Iterable[Offering]) -> Iterator[dict[str, Any]]:
+def _cheapest(catalog: Catalog, offerings: Iterable[Offering]) -> Iterator[dict[str, Any]]:
     by_billing: dict[str, list[Offering]] = {}
     for offering in offerings:
         by_billing.setdefault(offering.billing, []).append(offering)
     for billing in sorted(by_billing):
         ranked = sorted(by_billing[billing], key=lambda o: (o.usd_per_gpu_hour, o.id))
-        yield from map(_offering_row, ranked[:CHEAPEST_SHOWN])
+        yield from (_offering_row(catalog, o) for o in ranked[:CHEAPEST_SHOWN])
 
 
 def _measured(rows: Iterable[Measurement], by: str) -> Iterator[dict[str, Any]]:
@@ -222,7 +232,7 @@ def _measured(rows: Iterable[Measurement], by: str) -> Iterator[dict[str, Any]]:
         }
 
 
-def _offering_row(offering: Offering) -> dict[str, Any]:
+def _offering_row(catalog: Catalog, offering: Offering) -> dict[str, Any]:
     return {
         "offering": offering.id,
         "billing": offering.billing,
@@ -232,9 +242,16 @@ def _offering_row(offering: Offering) -> dict[str, Any]:
         "usd_per_gpu_hour": offering.usd_per_gpu_hour,
         "usd_per_hour": offering.usd_per_hour,
         "as_of": offering.as_of.isoformat(),
+        **_age(catalog, offering),
         "override": offering.override,
         "note": offering.price_note,
     }
+
+
+def _age(catalog: Catalog, row: Offering | TokenPrice) -> dict[str, Any]:
+    """How old a price is, where the catalog knows what day it is."""
+    day = catalog.read_on
+    return {} if day is None else {"price_age_days": age_days(row, day)}
 
 
 def _provider_row(catalog: Catalog, provider: str) -> dict[str, Any]:

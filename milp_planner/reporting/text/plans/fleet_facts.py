@@ -7,10 +7,17 @@ from collections.abc import Iterator
 from milp_planner.plans.consequences import Loss, ResilienceCost, UnitChange
 from milp_planner.plans.records import Plan
 from milp_planner.reporting.text.plans.amounts import penalty_rows, shown_decimals
+from milp_planner.reporting.text.price_ages import stale_words
 from milp_planner.reporting.text.wording import escape, fine_percent, number, percent, plural, usd
 
 UNITS = {"requests/s": "req/s"}
 """How the units of a workload's rates are written; others as they are."""
+
+
+def stale_lines(plan: Plan) -> Iterator[str]:
+    """What rests on old prices; nothing where nothing does."""
+    if plan.stale_prices is not None:
+        yield f"Old prices: {stale_words(plan.stale_prices, shown_decimals(plan))}"
 
 
 def resilience_lines(plan: Plan) -> Iterator[str]:

@@ -17,8 +17,14 @@ from milp_planner.reporting.documents.options import DEFAULTS, ReportOptions
 from milp_planner.reporting.text.plans.alternatives import alternative_lines
 from milp_planner.reporting.text.plans.amounts import cash_rows, penalty_rows, shown_decimals
 from milp_planner.reporting.text.plans.engines import engine_lines
-from milp_planner.reporting.text.plans.fleet_facts import UNITS, change_lines, resilience_lines
+from milp_planner.reporting.text.plans.fleet_facts import (
+    UNITS,
+    change_lines,
+    resilience_lines,
+    stale_lines,
+)
 from milp_planner.reporting.text.plans.hours import when_lines
+from milp_planner.reporting.text.price_ages import age_words
 from milp_planner.reporting.text.wording import (
     apportion,
     columns,
@@ -43,7 +49,12 @@ UNFINISHED = frozenset(("feasible", "no solution"))
 
 def plan_text(plan: Plan, options: ReportOptions = DEFAULTS) -> str:
     """The whole report, ending in a line break."""
-    return _joined([[headline(plan, options), *resilience_lines(plan)], *sections(plan, options)])
+    return _joined(
+        [
+            [headline(plan, options), *stale_lines(plan), *resilience_lines(plan)],
+            *sections(plan, options),
+        ]
+    )
 
 
 def body_text(plan: Plan, options: ReportOptions = DEFAULTS) -> str:
@@ -146,17 +157,18 @@ def _fleet_lines(plan: Plan) -> list[str]:
     if plan.cash_usd_per_month is None:
         return []
     shown_hours = any(_is_part_time(p) for p in plan.purchases)
+    shown_ages = any(p.price_age_days is not None for p in plan.purchases)
     head = ["workload", "units", "GPUs", "replicas", "offering", "region", "billing"]
-    head += ["unit-h"] * shown_hours + ["$/GPU-h", "$/month"]
-    rows = [head, *_purchase_rows(plan, shown_hours), *_sum_rows(plan, len(head))]
-    return columns(rows, "<><<<<<" + ">" * shown_hours + ">>")
+    head += ["unit-h"] * shown_hours + ["$/GPU-h"] + ["age"] * shown_ages + ["$/month"]
+    rows = [head, *_purchase_rows(plan, shown_hours, shown_ages), *_sum_rows(plan, len(head))]
+    return columns(rows, "<><<<<<" + ">" * (shown_hours + shown_ages) + ">>")
 
 
 def _is_part_time(p: Purchase) -> bool:
     return bool(p.units) and p.unit_hours < p.units * sum(p.hours_by_block) * (1 - 1e-9)
 
 
-def _purchase_rows(plan: Plan, shown_hours: bool) -> Iterator[list[str]]:
+def _purchase_rows(plan: Plan, shown_hours: bool, shown_ages: bool) -> Iterator[list[str]]:
     decimals = shown_decimals(plan)
     cash = apportion([amount for _, amount in cash_rows(plan)], decimals)
     hourly = iter(prices([_gpu_price(p) for p in plan.purchases if p.units]))
@@ -166,7 +178,9 @@ def _purchase_rows(plan: Plan, shown_hours: bool) -> Iterator[list[str]]:
         row = ["" if k.workload == named else escape(k.workload), *_what(p), escape(k.offering.id)]
         row += [escape(k.region), escape(k.offering.billing)]
         row += [hours(p.unit_hours) if p.units else "-"] * shown_hours
-        yield [*row, next(hourly) if p.units else "-", money(amount, decimals)]
+        row.append(next(hourly) if p.units else "-")
+        age = "" if p.price_age_days is None else age_words(p.price_age_days)
+        yield [*row, *[age] * shown_ages, money(amount, decimals)]
         named = k.workload
 
 
