@@ -51,7 +51,7 @@ class Loss:
 
     workload: str
     kind: str
-    """provider, region or offering."""
+    """provider, region, offering or spot."""
 
     lost: str
     block: str

@@ -1,4 +1,4 @@
-"""What a plan has left when a provider, region or offering is lost, in requests/s."""
+"""What a plan has left when a provider, region, offering or all spot is lost, in requests/s."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ SURVIVAL_GROUPS: dict[str, Callable[[Candidate], str]] = {
     "provider": lambda k: k.owner,
     "region": lambda k: k.place or f"{k.provider}/{k.region}",
     "offering": lambda k: k.offering.id,
+    "spot": lambda k: "all spot" if k.offering.billing == "spot" else "",
 }
+"""What is lost together with a candidate, by kind; '' where it cannot be lost so."""
 
 
 def worst_losses(instance: PlanningInput, plan: Plan, kind: str) -> tuple[Loss, ...]:
     """For every workload that is served, the loss of one `kind` that leaves the least.
 
     `kind` is `provider`, with its services, `region`, a place with all who are there (where it is
-    not known, one provider's region), or `offering`.
+    not known, one provider's region), `offering`, or `spot`, all of it at once.
     """
     worst = []
     for w in plan.workloads:
@@ -83,7 +85,7 @@ def losses(instance: PlanningInput, plan: Plan, workload: str, kind: str) -> Ite
     group_of = SURVIVAL_GROUPS[kind]
     apis = [_spare(instance, plan, workload, t) for t in range(len(plan.blocks))]
     bought = list(plan.purchases_of(workload))
-    groups = sorted({group_of(p.candidate) for p in bought})
+    groups = sorted({group_of(p.candidate) for p in bought} - {""})
     routed = [_Served.of(instance, plan, workload, t) for t in range(len(plan.blocks))]
     for group in groups:
         rest = [p for p in bought if group_of(p.candidate) != group]

@@ -97,3 +97,39 @@ def test_where_there_is_nobody_else_no_spare_units_do():
     plan = evaluate(asked(), {"acme/a/eu-1": 2}, shop).plan
     solution = FleetSolution({p.candidate: p.units_by_block for p in plan.purchases})
     assert with_spare_units(given, plan, solution) is None
+
+
+def on_demand_and_spot():
+    """A box of 1 request/s, $3 an hour on demand and $1 as spot, of one provider."""
+    return catalog(
+        [offering("acme", "box", 3.0), offering("acme", "box", 1.0, billing="spot")],
+        [raw("box", 1)],
+    )
+
+
+@pytest.mark.parametrize(
+    ("share", "on_demand"), [("30%", 1), ("33%", 1), ("34%", 2), ("60%", 2), ("100%", 3)]
+)
+def test_enough_for_a_share_of_the_peak_is_never_spot(share, on_demand):
+    # 3 requests/s; without spot 3 x share must be left. All three on demand leave no need of spot.
+    limits = {
+        "billing": {"allow": ["dedicated", "spot"]},
+        "survive_loss_of": {"kind": "spot", "share": share},
+    }
+    plan = solve(problem(3, limits=limits), on_demand_and_spot())
+    assert plan.status is Status.OPTIMAL
+    assert {p.candidate.offering.billing: p.units for p in plan.purchases} == {
+        "dedicated": on_demand,
+        **({"spot": 3 - on_demand} if on_demand < 3 else {}),
+    }
+    assert [loss.lost for loss in plan.worst_losses] == (["all spot"] if on_demand < 3 else [])
+
+
+def test_spot_alone_does_not_survive_its_loss():
+    limits = {"billing": {"allow": ["spot"]}, "survive_loss_of": "spot"}
+    plan = solve(problem(3, limits=limits), on_demand_and_spot())
+    assert plan.status is Status.INFEASIBLE
+    found = evaluate(problem(3, limits=limits), {"acme/box/eu-1@spot": 3}, on_demand_and_spot())
+    assert [breach.message for breach in found.breaches] == [
+        "workload 'chat' without all spot keeps 0 of 3 requests/s in block active",
+    ]

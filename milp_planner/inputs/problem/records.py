@@ -213,7 +213,9 @@ class GpuLimits(Frozen):
 class Survival(Frozen):
     """What must be left when one of a kind is lost."""
 
-    kind: Literal["provider", "region", "offering"]
+    kind: Literal["provider", "region", "offering", "spot"]
+    """`spot`: all spot at once."""
+
     share: UsefulShare = 1.0
     """Share of the peak that the rest must still serve, at 100 % utilization."""
 
@@ -240,7 +242,7 @@ class Limits(Frozen):
     max_spot_share: ShareOrNone | None = None
     """Largest share of a workload's requests that spot may serve, at any block's peak."""
 
-    survive_loss_of: Literal["provider", "region", "offering", "none"] | Survival = "none"
+    survive_loss_of: Literal["provider", "region", "offering", "spot", "none"] | Survival = "none"
 
     @property
     def survival(self) -> Survival | None:

@@ -208,7 +208,7 @@ def equal_parts(problem: Problem) -> EqualParts | None:
     """The parts that the problem's limits ask for; None where one may serve all."""
     share, survival = problem.limits.providers.max_share, problem.limits.survival
     parts, holder, left = 1, SURVIVAL_GROUPS["provider"], 0.0
-    if survival is not None:
+    if survival is not None and survival.kind != "spot":
         parts, left = 2, survival.share
         holder = SURVIVAL_GROUPS[survival.kind]
     if share is not None and share < 1:

@@ -89,7 +89,7 @@ def left_after_loss(case: Case, units: Units, t: int) -> float:
     held = [on[t] * o.rate for on, o in zip(units, case.offers, strict=True)]
     return min(
         _sum_where(case, held, lambda o, name=lost: group(o, kind) != name)
-        for lost in {group(o, kind) for o in case.offers}
+        for lost in ({"spot"} if kind == "spot" else {group(o, kind) for o in case.offers})
     )
 
 
@@ -99,6 +99,7 @@ def group(offer: Offer, kind: str) -> str:
         "provider": offer.provider,
         "region": f"{offer.provider}/{offer.region}",
         "offering": offer.id,
+        "spot": offer.billing,
     }
     return names[kind]
 

@@ -32,7 +32,7 @@ LIMITS: dict[str, st.SearchStrategy[Any]] = {
     "provider_share": st.sampled_from([0.5, 0.6, 0.75]),
     "spot_share": st.sampled_from([0.0, 0.3, 0.5]),
     "survive": st.tuples(
-        st.sampled_from(["provider", "region", "offering"]), st.sampled_from([0.4, 1.0])
+        st.sampled_from(["provider", "region", "offering", "spot"]), st.sampled_from([0.4, 1.0])
     ),
     "budget": st.sampled_from([1500.0, 3000.0, 5000.0]),
     "most_changed": st.sampled_from([1, 2, 4]),

@@ -1,4 +1,4 @@
-"""When any one provider, region or offering is lost, the rest still serves its share."""
+"""When any one provider, region or offering, or all spot, is lost, the rest serves its share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Weights = tuple[float, ...]
 
 
 class LossSurvived(Rule):
-    """When any one provider, region or offering is lost, the rest still serves its share.
+    """When any one provider, region or offering, or all spot, is lost, the rest serves its share.
 
     After the loss of group g all that is served is routed again over what is left, units at up to
     100 % utilization. A per-token offering stands by: with one that has no rate limit there is no
@@ -65,7 +65,7 @@ class LossSurvived(Rule):
         for w in fleet.problem.workloads:
             serving = fleet.serving(w.name)
             every = dict.fromkeys((*first_weights(fleet, w.name), *fleet.weights.get(w.name, ())))
-            for group in sorted({group_of(k) for k in serving}):
+            for group in sorted({group_of(k) for k in serving} - {""}):
                 rest = [k for k in serving if group_of(k) != group]
                 if any(k.mode.per_token and k.rate_limit is None for k in rest):
                     continue
@@ -84,9 +84,10 @@ class LossSurvived(Rule):
             return
         for w in plan.workloads:
             for loss in broken_losses(instance, plan, w.name):
+                lost = _lost(survival.kind, loss.lost)
                 yield (
-                    f"workload {w.name!r} without {survival.kind} {loss.lost} keeps {loss.left:g} "
-                    f"of {survival.share * loss.served:g} requests/s in block "
+                    f"workload {w.name!r} without {lost} keeps {loss.left:g} of "
+                    f"{survival.share * loss.served:g} requests/s in block "
                     f"{plan.blocks[loss.block].name}"
                 )
 
@@ -183,9 +184,14 @@ def _account(fleet: Fleet, k: Candidate) -> list[Candidate]:
     return [other for other in fleet.candidates if (other.offering.id, other.rate_limit) == own]
 
 
+def _lost(kind: str, name: str) -> str:
+    """`provider acme`, `all spot`."""
+    return name if kind == "spot" else f"{kind} {name}"
+
+
 def _loosened(path: str, survival: Survival) -> SteppedLimit:
     kind = survival.kind
-    one = f"an {kind}" if kind == "offering" else f"a {kind}"
+    one = {"offering": "an offering", "spot": "all spot"}.get(kind, f"a {kind}")
     share = "" if survival.share == 1 else f", {percent(survival.share)} left"
     lower = range(math.ceil(survival.share * 100 - 1e-9) - 1, 0, -1)
 
