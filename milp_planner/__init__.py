@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     )
     from milp_planner.inputs.problem.comparisons import ChoicesAsked, Today
     from milp_planner.inputs.problem.deployment import DeploymentSettings, Lora, Speculative
+    from milp_planner.inputs.problem.host import HostLimits
     from milp_planner.inputs.problem.load import load_problem
     from milp_planner.inputs.problem.patching import Patch
     from milp_planner.inputs.problem.policy import (
@@ -233,11 +234,11 @@ __all__ = [
     "DeploymentScenario", "DeploymentSettings", "DeploymentTable", "Diagnosis", "DocumentParts",
     "EndReason", "EngineRate", "EngineReport", "EngineSaid", "EntryPrice", "EntryTraffic",
     "Estimate", "Evaluation", "Fault", "Filter", "Fleet", "FleetOrPerToken", "Frontier",
-    "FrontierEnd", "Gpu", "GpuLimits", "HoursByUnits", "IfSlower", "InputError", "Interrupted",
-    "Latency", "LatencyNotAssessed", "LeftAfterLoss", "Level", "LimitAsked", "LimitCost",
-    "LimitCosts", "LimitInForce", "LimitInTheWay", "Limits", "Llm", "Lora", "Loss", "MeasureNext",
-    "MeasuredRate", "Measurement", "Misfit", "MonthPart", "NamedEstimate", "NoFleet", "NoFullLoad",
-    "NotReached", "NothingIsStrict", "NothingServes", "Offering", "OverlayCounts",
+    "FrontierEnd", "Gpu", "GpuLimits", "HostLimits", "HoursByUnits", "IfSlower", "InputError",
+    "Interrupted", "Latency", "LatencyNotAssessed", "LeftAfterLoss", "Level", "LimitAsked",
+    "LimitCost", "LimitCosts", "LimitInForce", "LimitInTheWay", "Limits", "Llm", "Lora", "Loss",
+    "MeasureNext", "MeasuredRate", "Measurement", "Misfit", "MonthPart", "NamedEstimate", "NoFleet",
+    "NoFullLoad", "NotReached", "NothingIsStrict", "NothingServes", "Offering", "OverlayCounts",
     "OverloadCannotOccur", "OverloadPenalty", "OwnTerms", "Patch", "Pattern", "Penalties", "Place",
     "Places", "Plan", "PlannedSpeed", "PlannerError", "PlanningInput", "Policy", "Precision",
     "PriceAge", "PriceCaps", "Problem", "Profile", "Proof", "ProofShown", "Provenance",
@@ -275,6 +276,7 @@ HOMES = {
     "inputs.catalog.records": "Billing Catalog Gpu Llm Measurement Offering TokenPrice",
     "inputs.problem.comparisons": "ChoicesAsked Today",
     "inputs.problem.deployment": "DeploymentSettings Lora Speculative",
+    "inputs.problem.host": "HostLimits",
     "inputs.problem.load": "load_problem",
     "inputs.problem.patching": "Patch",
     "inputs.problem.policy": (

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from milp_planner.candidates.filters import Sold, is_ruled_out, notes_on_sellers, why_left_out
+from milp_planner.candidates.hosts import why_poor_host
 from milp_planner.candidates.own_terms import too_dear, under_terms
 from milp_planner.candidates.places import notes_on_regions
 from milp_planner.candidates.prices import api_usd_per_request
@@ -86,7 +87,11 @@ def excluded_by(limits: Limits, offering: Offering | TokenPrice) -> str:
         return why
     if getattr(offering, "max_units", None) == 0:
         return "0 units can be had (max_units)"
-    return why_left_out(limits, offering) or too_dear(limits, offering)
+    return (
+        why_left_out(limits, offering)
+        or too_dear(limits, offering)
+        or why_poor_host(limits, offering)
+    )
 
 
 def _why_unpayable(limits: Limits, offering: Offering | TokenPrice) -> str:

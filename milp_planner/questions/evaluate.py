@@ -13,6 +13,7 @@ from milp_planner.candidates.own_terms import under_terms
 from milp_planner.candidates.records import Candidate, PlanningInput, rests_when_idle
 from milp_planner.errors import Fault, InputError, argument_error, input_error, nearest
 from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
+from milp_planner.inputs.problem.host import HostLimits
 from milp_planner.inputs.problem.records import BillingLimits, Problem
 from milp_planner.inputs.reading.arguments import check_text
 from milp_planner.inputs.reading.field_types import MOST_UNITS
@@ -274,7 +275,7 @@ def _with_candidates(instance: PlanningInput, rows: Sequence[Row]) -> PlanningIn
         kind: getattr(limits, kind).model_copy(update=everything)
         for kind in ("providers", "regions", "gpus", "offerings")
     }
-    uncapped = {"billing": ALL_BILLINGS, "max_usd_per_gpu_hour": None}
+    uncapped = {"billing": ALL_BILLINGS, "max_usd_per_gpu_hour": None, "host": HostLimits()}
     freed = limits.model_copy(update={**filters, **uncapped})
     offerings = {row.key: row for row in rows if isinstance(row, Offering)}
     sold = replace(

@@ -101,7 +101,7 @@ def listing_key(problem: Problem) -> tuple[Any, ...]:
         problem.policy.model_copy(update={"preset": None, "penalties": Penalties()}),
         (limits.providers.allow, limits.providers.deny),
         *(limits.regions, limits.gpus, limits.offerings, limits.billing),
-        *(limits.max_usd_per_gpu_hour, problem.prices),
+        *(limits.max_usd_per_gpu_hour, limits.host, problem.prices),
     )
 
 

@@ -63,6 +63,7 @@ FULL: dict[str, Any] = {
         "max_gpus": {"total": 64, "per_provider": {"acme": 16}, "per_gpu": {"big": 8}},
         "max_spot_share": "50%",
         "max_usd_per_gpu_hour": 5,
+        "host": {"min_vcpus_per_gpu": 1, "min_memory_gib_per_gpu": 1},
         "survive_loss_of": "none",
     },
     "prices": {"discounts": {"acme/*": "10%"}, "own": {"bolt/*": 1.4}},

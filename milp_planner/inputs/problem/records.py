@@ -14,6 +14,7 @@ from milp_planner.errors import InputError, RecordError
 from milp_planner.inputs.catalog.records import Billing
 from milp_planner.inputs.problem.comparisons import ChoicesAsked, Today
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
+from milp_planner.inputs.problem.host import HostLimits
 from milp_planner.inputs.problem.patching import Patch, patched
 from milp_planner.inputs.problem.policy import Policy
 from milp_planner.inputs.problem.prices import OwnTerms, PriceCaps, UsdPerGpuHour
@@ -239,6 +240,7 @@ class Limits(Frozen):
     """Highest price per GPU and hour, under the problem's own terms: of every billing, or by
     billing. What is sold per token has none."""
 
+    host: HostLimits = HostLimits()
     max_spot_share: ShareOrNone | None = None
     """Largest share of a workload's requests that spot may serve, at any block's peak."""
 

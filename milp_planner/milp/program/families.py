@@ -21,6 +21,7 @@ from milp_planner.milp.program.limits.budget import BudgetLimit
 from milp_planner.milp.program.limits.changes import ChangeLimit
 from milp_planner.milp.program.limits.filters import Filters
 from milp_planner.milp.program.limits.gpu_count import GpuCount
+from milp_planner.milp.program.limits.host import HostLeast
 from milp_planner.milp.program.limits.price_cap import PriceCap
 from milp_planner.milp.program.limits.provider_count import ProviderCount
 from milp_planner.milp.program.limits.provider_share import ProviderShare
@@ -64,6 +65,7 @@ DECIDED_BEFORE: Final[tuple[Rule, ...]] = (
     AllowedBilling(),
     Filters(),
     PriceCap(),
+    HostLeast(),
 )
 """Rules that keep candidates out of the program, and have no rows in it."""
 
