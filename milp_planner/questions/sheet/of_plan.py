@@ -7,9 +7,10 @@ from datetime import date
 
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.milp.program.families import limits_of
-from milp_planner.plans.document import NOT_INCLUDED
+from milp_planner.plans.document import NOT_INCLUDED, diagnosis_dict
 from milp_planner.plans.records import Plan, Purchase, WorkloadPlan
 from milp_planner.plans.sentences import reason_lines
+from milp_planner.plans.sheet.no_plan import SheetDiagnosis
 from milp_planner.plans.sheet.plan_parts import (
     BlockShown,
     Bought,
@@ -98,6 +99,13 @@ def answer_of(plan: Plan) -> SheetAnswer:
         },
         reasons=tuple(reason_lines(plan)),
     )
+
+
+def diagnosis_of(plan: Plan) -> SheetDiagnosis | None:
+    """What would give a plan, where there is none and it was asked."""
+    if plan.diagnosis is None:
+        return None
+    return SheetDiagnosis.model_validate(diagnosis_dict(plan.diagnosis))
 
 
 def purchases_of(plan: Plan, today: date) -> tuple[SheetPurchase, ...]:
