@@ -142,6 +142,7 @@ if TYPE_CHECKING:
     )
     from milp_planner.plans.sentences import reason_lines, warning_lines
     from milp_planner.plans.sheet.base import SheetPart
+    from milp_planner.plans.sheet.no_plan import SheetChange, SheetDiagnosis, SheetMisfit
     from milp_planner.plans.sheet.other_parts import (
         BudgetStair,
         BudgetStaircase,
@@ -246,19 +247,19 @@ __all__ = [
     "Refusal", "Refusals", "ReplicaPrice", "RequestClass", "RequestSize", "RequestsPerSecond",
     "ResilienceCost", "Route", "Row", "RowStatus", "RowWorth", "Rule", "Said", "SameAs",
     "SameElsewhere", "ScalingPenalty", "Scenario", "Schedule", "SellerAlias", "Sellers", "Sheet",
-    "SheetAlternative", "SheetAnswer", "SheetChoice", "SheetLever", "SheetPart", "SheetPurchase",
-    "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice", "SolverError",
-    "SolverSettings", "SourcesShown", "Speculative", "StalePrices", "StaleSpend", "Standing",
-    "Status", "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching",
-    "TargetWithoutEffect", "TimeBlock", "ToAsk", "ToMeasure", "Today", "TokenPrice", "TokensPerDay",
-    "Trace", "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown",
-    "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict", "WhatIf", "WhatIfRow",
-    "WhyNot", "WishJudged", "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed",
-    "__version__", "budget_frontier", "calibrate", "choices", "compare_deployments",
-    "confidence_range", "count_terms", "decision_sheet", "diagnose", "estimate", "evaluate",
-    "explain", "explain_limits", "load_catalog", "load_problem", "load_scenarios", "measure_next",
-    "owned_usd_per_hour", "prepare", "reason_lines", "scenario_grid", "sheet_schema", "solve",
-    "warning_lines", "what_if",
+    "SheetAlternative", "SheetAnswer", "SheetChange", "SheetChoice", "SheetDiagnosis", "SheetLever",
+    "SheetMisfit", "SheetPart", "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty",
+    "SizeBin", "SolverChoice", "SolverError", "SolverSettings", "SourcesShown", "Speculative",
+    "StalePrices", "StaleSpend", "Standing", "Status", "StrictLatencyPenalty", "StrictNeverHot",
+    "Survival", "Switching", "TargetWithoutEffect", "TimeBlock", "ToAsk", "ToMeasure", "Today",
+    "TokenPrice", "TokensPerDay", "Trace", "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve",
+    "TrafficPoint", "TurnedDown", "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization",
+    "Verdict", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "Workload", "WorkloadAsked",
+    "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier", "calibrate", "choices",
+    "compare_deployments", "confidence_range", "count_terms", "decision_sheet", "diagnose",
+    "estimate", "evaluate", "explain", "explain_limits", "load_catalog", "load_problem",
+    "load_scenarios", "measure_next", "owned_usd_per_hour", "prepare", "reason_lines",
+    "scenario_grid", "sheet_schema", "solve", "warning_lines", "what_if",
 ]
 # fmt: on
 
@@ -314,6 +315,7 @@ HOMES = {
         "SheetAlternative SheetChoice SheetLever SheetRisks ToAsk ToMeasure TrafficCurve "
         "TrafficPoint WishJudged"
     ),
+    "plans.sheet.no_plan": "SheetChange SheetDiagnosis SheetMisfit",
     "plans.sheet.plan_parts": (
         "BlockShown Bought EngineSaid HoursByUnits LimitAsked ProofShown QuestionAsked "
         "SheetAnswer SheetPurchase SourcesShown StaleSpend WorkloadAsked WorkloadServed"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 
+from milp_planner import decision_sheet, load_problem
 from milp_planner.reporting.html.page import sheet_page
 from tests.support.shown.extras import needed
-from tests.support.shown.sample_sheets import full, renamed, thirteen
+from tests.support.shown.sample_sheets import TODAY, full, renamed, thirteen, without_plan
 
 pytest_plugins = ["tests.support.shown.browser"]
+
+PROBLEMS = Path(__file__).resolve().parents[2] / "problems"
 
 PHONE, DESK = 360, 1200
 """Widths of a screen, in CSS pixels."""
@@ -20,6 +24,7 @@ PAGES = {
     "solved": thirteen,
     "full": full,
     "many": lambda: full(workloads=5, purchases=12),
+    "no plan": without_plan,
 }
 
 
@@ -36,8 +41,9 @@ def test_it_shows_without_a_word_on_the_console_a_request_or_sideways_scroll(
 
 
 @pytest.mark.parametrize("width", [PHONE, DESK])
-def test_long_names_are_broken_and_not_scrolled(show, width):
-    assert show(sheet_page(renamed(full(), LONG)), width).width == width
+@pytest.mark.parametrize("sheet", [full, without_plan])
+def test_long_names_are_broken_and_not_scrolled(show, width, sheet):
+    assert show(sheet_page(renamed(sheet(), LONG)), width).width == width
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -51,12 +57,16 @@ def test_it_prints_on_one_page(show, name):
     sides = float(paper.mediabox.width), float(paper.mediabox.height)
     assert sides == pytest.approx((595, 842), abs=2)
     text = paper.extract_text()
-    for said in ("$3,960", "What to buy", "What it rests on", "Not included"):
+    parts = ("What to buy", "What it rests on")
+    if name == "no plan":
+        parts = ("No plan", "Why nothing serves it")
+    for said in ("$3,960", *parts, "Not included"):
         assert said in text
 
 
-def test_hostile_names_run_nothing(show):
-    shown = show(sheet_page(renamed(full(), "<img src=x onerror=alert(1)><script>alert(1)")))
+@pytest.mark.parametrize("sheet", [full, without_plan])
+def test_hostile_names_run_nothing(show, sheet):
+    shown = show(sheet_page(renamed(sheet(), "<img src=x onerror=alert(1)><script>alert(1)")))
     assert shown.console == []
     assert shown.requests == [shown.address]
     assert shown.page.locator("script, img").count() == 0
@@ -99,6 +109,20 @@ CONTRAST = """
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_stands_out_from_what_is_behind_it(show, scheme):
+@pytest.mark.parametrize("sheet", [full, without_plan])
+def test_every_text_stands_out_from_what_is_behind_it(show, scheme, sheet):
     # WCAG 2.2, success criterion 1.4.3, level AA: 4.5 to 1.
-    assert show(sheet_page(full()), DESK, scheme).page.evaluate(CONTRAST) >= 4.5
+    assert show(sheet_page(sheet()), DESK, scheme).page.evaluate(CONTRAST) >= 4.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["quickstart", "three-llms", "day-and-night", "resilient"])
+def test_shipped_problems_show_and_print_on_one_page(show, name):
+    pypdf = needed("pypdf", "browser")
+    html = sheet_page(decision_sheet(load_problem(PROBLEMS / f"{name}.yaml"), as_of=TODAY))
+    for width in (PHONE, DESK):
+        shown = show(html, width)
+        assert (shown.console, shown.requests) == ([], [shown.address])
+        assert shown.width == width
+    printed = pypdf.PdfReader(io.BytesIO(shown.page.pdf(prefer_css_page_size=True)))
+    assert len(printed.pages) == 1

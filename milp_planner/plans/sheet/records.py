@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from milp_planner.errors import argument_error, input_error
 from milp_planner.plans.plain import as_page
 from milp_planner.plans.sheet.base import SheetPart
+from milp_planner.plans.sheet.no_plan import SheetDiagnosis
 from milp_planner.plans.sheet.other_parts import (
     BudgetStaircase,
     SheetAlternative,
@@ -73,6 +74,8 @@ class Sheet(SheetPart):
 
     proof: ProofShown
     sources: SourcesShown
+    diagnosis: SheetDiagnosis | None = None
+    """Why there is no plan, and what would give one; None where there is one."""
 
     def to_html(self) -> str:
         """The sheet as one HTML file: it fetches nothing, runs no script, prints on one page."""

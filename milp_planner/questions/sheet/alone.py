@@ -11,6 +11,7 @@ from milp_planner.plans.sheet.records import Sheet
 from milp_planner.questions.sheet.folding import alternatives_of
 from milp_planner.questions.sheet.of_plan import (
     answer_of,
+    diagnosis_of,
     hours_of,
     proof_of,
     purchases_of,
@@ -53,6 +54,7 @@ def sheet_of_plan(plan: Plan, today: date) -> Sheet:
         traffic=None,
         proof=proof_of(plan, reproducible=False),
         sources=sources_of(plan),
+        diagnosis=diagnosis_of(plan),
     )
 
 

@@ -28,6 +28,7 @@ from milp_planner.questions.sheet.measure import measures_of
 from milp_planner.questions.sheet.of_plan import (
     answer_of,
     bought,
+    diagnosis_of,
     hours_of,
     proof_of,
     purchases_of,
@@ -159,6 +160,7 @@ def sheet_of(
         traffic=None,
         proof=proof_of(plan, reproducible=reproducible),
         sources=sources_of(plan),
+        diagnosis=diagnosis_of(plan),
     )
 
 

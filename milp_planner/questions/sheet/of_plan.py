@@ -9,9 +9,10 @@ from datetime import date
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.milp.program.families import limits_of
 from milp_planner.plans.consequences import age_days, stale_prices
-from milp_planner.plans.document import NOT_INCLUDED
+from milp_planner.plans.document import NOT_INCLUDED, diagnosis_dict
 from milp_planner.plans.records import Plan, Purchase, WorkloadPlan
 from milp_planner.plans.sentences import reason_lines
+from milp_planner.plans.sheet.no_plan import SheetDiagnosis
 from milp_planner.plans.sheet.plan_parts import (
     BlockShown,
     Bought,
@@ -115,6 +116,13 @@ def _stale(plan: Plan, today: date, stale_after_days: float) -> StaleSpend | Non
         rise=found.rise,
         if_risen_usd_per_month=found.if_risen_usd_per_month,
     )
+
+
+def diagnosis_of(plan: Plan) -> SheetDiagnosis | None:
+    """What would give a plan, where there is none and it was asked."""
+    if plan.diagnosis is None:
+        return None
+    return SheetDiagnosis.model_validate(diagnosis_dict(plan.diagnosis))
 
 
 def purchases_of(plan: Plan, today: date) -> tuple[SheetPurchase, ...]:

@@ -8,7 +8,7 @@ from milp_planner.plans.sheet.other_parts import LeftAfterLoss, SheetAlternative
 from milp_planner.plans.sheet.plan_parts import SheetPurchase
 from milp_planner.reporting.html.charts import Bar
 from milp_planner.reporting.sheets import words
-from milp_planner.reporting.text.wording import duration, fine_percent, plural, usd
+from milp_planner.reporting.text.wording import duration, fine_percent, usd
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,19 @@ class Fact:
 
 
 def what_words(p: SheetPurchase) -> str:
-    """`2 x b200-180gb-sxm, 2 replicas of fp8 tp 1`."""
+    """`2 x b200-180gb-sxm`."""
     if not p.units:
         return f"{fine_percent(p.requests_share)} of requests per token"
     box = f"{p.gpus_per_unit} x " if p.gpus_per_unit > 1 else ""
-    shape = f"{p.precision} tp {p.tensor_parallel}"
-    if p.pipeline_parallel > 1:
-        shape += f" pp {p.pipeline_parallel}"
-    return f"{p.units:,} x {box}{p.gpu}, {plural(p.replicas, 'replica')} of {shape}"
+    return f"{p.units:,} x {box}{p.gpu}"
+
+
+def replica_words(p: SheetPurchase) -> str:
+    """`2 of fp8 tp 1`; '' where it is paid per token."""
+    if not p.units:
+        return ""
+    pipeline = f" pp {p.pipeline_parallel}" if p.pipeline_parallel > 1 else ""
+    return f"{p.replicas:,} of {p.precision} tp {p.tensor_parallel}{pipeline}"
 
 
 def unit_words(unit: str) -> str:

@@ -112,6 +112,7 @@ def traffic_chart(curve: TrafficCurve) -> Chart:
 def hours_chart(hours: HoursByUnits, purchases: Sequence[SheetPurchase]) -> Chart | None:
     """Units that are on, hour by hour, or block by block without a clock; None if none change."""
     held = [p for p in purchases if p.units]
+    several = len({p.workload for p in held}) > 1
     if not any(len(set(p.units_by_block)) > 1 for p in held):
         return None
     spans = [*_spans(hours)]
@@ -125,7 +126,7 @@ def hours_chart(hours: HoursByUnits, purchases: Sequence[SheetPurchase]) -> Char
     y = Scale(0.0, max(tops) * 1.05, BOTTOM, TOP)
     lines = [
         Line(
-            f"{p.gpu} {p.provider}",
+            f"{p.workload}: {p.gpu} {p.provider}" if several else f"{p.gpu} {p.provider}",
             path_of(_area(x, y, spans, low, high)),
             f"area c{i % DISTINCT_COLOURS}",
         )

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from milp_planner.plans.sheet.other_parts import SheetChoice, ToMeasure
 from milp_planner.plans.sheet.records import Sheet
+from milp_planner.reporting.html.asked import NoPlan, asked_lines
 from milp_planner.reporting.html.cells import (
     Fact,
     Row,
@@ -15,6 +16,7 @@ from milp_planner.reporting.html.cells import (
     instead_words,
     latency_words,
     loss_words,
+    replica_words,
     unit_words,
     what_words,
 )
@@ -70,9 +72,21 @@ class Contents:
         return usd(self.sheet.answer.cash_usd_per_month or 0.0, self.decimals)
 
     @property
+    def asked(self) -> tuple[str, ...]:
+        """The question, a line for each workload and one for its limits."""
+        return tuple(asked_lines(self.sheet))
+
+    @cached_property
+    def no_plan(self) -> NoPlan:
+        """Why there is none, and what would give one."""
+        return NoPlan(self.sheet, self.sheet.diagnosis)
+
+    @property
     def title(self) -> str:
         """What a browser's tab says."""
-        return f"{self.sheet.name}: {self.amount if self.has_plan else 'no plan'}"
+        return (
+            f"{self.sheet.name}: {self.amount if self.has_plan else self.no_plan.verdict.lower()}"
+        )
 
     @property
     def verdict(self) -> str:
@@ -128,7 +142,7 @@ class Contents:
 
     @property
     def purchases(self) -> tuple[Row, ...]:
-        """What, where, price per GPU and hour, age of the price, rate rests on, USD per month."""
+        """What, its replicas, where, USD per GPU-hour, its age, source of rates, USD a month."""
         bought = self.sheet.purchases
         amounts = apportion([p.cash_usd_per_month for p in bought], self.decimals)
         hourly = iter(prices([p.usd_per_gpu_hour or 0.0 for p in bought if p.units]))
@@ -137,6 +151,7 @@ class Contents:
                 (
                     p.workload,
                     what_words(p),
+                    replica_words(p),
                     f"{p.offering}, {p.billing.replace('_', ' ')}",
                     next(hourly) if p.units else "",
                     f"{p.price_age_days:,} d",

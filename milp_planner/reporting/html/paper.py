@@ -34,8 +34,8 @@ def print_size(it: Contents) -> float:
 def _heights(it: Contents, size: float) -> Iterator[float]:
     """Pixels at full size of each part of the page, `size` times as small."""
     dense = size < DENSE_BELOW
-    yield 150.0 + LINE_PX * _lines([" ".join(it.sentences)], 125 / size)
-    yield _table(it.purchases, {1: 52, 2: 48}, size, dense) + ROW_PX + LINE_PX
+    yield 150.0 + LINE_PX * _lines([" ".join(it.sentences), *it.asked], 125 / size)
+    yield _table(it.purchases, {1: 26, 3: 48}, size, dense) + ROW_PX + LINE_PX
     yield _table(it.served, {0: 18, 1: 18}, size, dense)
     for rows in (it.choices, it.choices_to_allow):
         yield _table(rows, {0: 24, 4: 52}, size, dense) if rows else 0.0

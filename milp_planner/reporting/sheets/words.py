@@ -71,7 +71,8 @@ def proof_words(sheet: Sheet) -> str:
     spelt = {e.name.lower(): e.name for e in proof.engines}
     names = " and ".join(spelt.get(n.lower(), n) for n in proof.certified_by or spelt)
     said = [f"certified by {names}" if proof.certified else f"by {names} alone"] if names else []
-    said.append("gap unknown" if gap is None else f"gap {fine_percent(gap)}")
+    if sheet.answer.status != "infeasible":  # which has no gap
+        said.append("gap unknown" if gap is None else f"gap {fine_percent(gap)}")
     if proof.seconds is not None and proof.engines:
         said.append(f"{proof.seconds:.1f} s")
     return escape(", ".join(said))

@@ -48,12 +48,34 @@ def full(workloads: int = 1, purchases: int = 2) -> Sheet:
     return Sheet.from_dict(document)
 
 
+@cache
+def without_plan() -> Sheet:
+    """A sheet of no plan, with everything that a diagnosis can hold."""
+    poor = problem(13, limits={"max_gpus": {"total": 1}})
+    document = decision_sheet(poor, with_tokens(), as_of=TODAY, reproducible=True).to_dict()
+    document["diagnosis"] = {
+        "headline": "no fleet does it",
+        "is_smallest": True,
+        "fits": [_misfit(n) for n in range(1, 11)],
+        "conflict": [
+            {"path": "limits.max_gpus.total", "value": "1 GPU"},
+            {"path": "limits.budget.usd_per_month", "value": "$1,000"},
+        ],
+        "changes": [_change("raise the budget to $3,960"), _change("allow 2 GPUs")],
+        "combination": [_change("raise the budget to $5,000"), _change("allow spot")],
+        "combination_usd_per_month": 5000.0,
+        "not_reached": ["limits.regions"],
+    }
+    return Sheet.from_dict(document)
+
+
 def renamed(sheet: Sheet, name: str) -> Sheet:
     """The sheet with that name for everything that a file names."""
     return Sheet.from_dict(_renamed(sheet.to_dict(), name))
 
 
 NAMED = {"name", "llm", "gpu", "provider", "offering", "providers", "lost", "workload", "fleet"}
+NAMED |= {"headline", "reason", "path", "value", "now", "text"}
 NAMED |= {"notes", "question", "bench_command", "serve_command", "catalog_name", "why", "change"}
 
 
@@ -123,4 +145,29 @@ def _lever(name: str, saves: float) -> dict[str, Any]:
         "cash_usd_per_month": 3960 - saves,
         "fleet": [],
         "proven": True,
+    }
+
+
+def _misfit(gpus: int) -> dict[str, Any]:
+    return {
+        "workload": "chat",
+        "gpu": "big",
+        "tensor_parallel": gpus,
+        "precision": "bf16",
+        "reason": "too slow",
+        "fastest_tpot_s": 0.012,
+    }
+
+
+def _change(text: str) -> dict[str, Any]:
+    return {
+        "path": "limits.budget.usd_per_month",
+        "now": "$1,000",
+        "text": text,
+        "patch": {"limits.budget.usd_per_month": 3960},
+        "too_little": None,
+        "cash_usd_per_month": 3960.0,
+        "fleet": "1 x big acme",
+        "proven": True,
+        "is_enough": True,
     }
