@@ -97,7 +97,12 @@ if TYPE_CHECKING:
     from milp_planner.milp.program.language.loosening import LimitInForce
     from milp_planner.milp.program.language.rows import Row, count_terms
     from milp_planner.milp.program.language.rule import Rule, Standing
-    from milp_planner.milp.program.language.variables import AsksForUnits, Fleet, Level
+    from milp_planner.milp.program.language.variables import (
+        AsksForUnits,
+        Fleet,
+        Level,
+        RampSplit,
+    )
     from milp_planner.plans.consequences import DocumentParts, Loss, ResilienceCost, UnitChange
     from milp_planner.plans.diagnosis import Change, Diagnosis, Misfit
     from milp_planner.plans.measure_next import MeasureNext, measure_next
@@ -234,22 +239,23 @@ __all__ = [
     "OverloadCannotOccur", "OverloadPenalty", "OwnTerms", "Patch", "Pattern", "Penalties", "Place",
     "Places", "Plan", "PlannedSpeed", "PlannerError", "PlanningInput", "Policy", "Precision",
     "PriceAge", "PriceCaps", "Problem", "Profile", "Proof", "ProofShown", "Provenance",
-    "ProviderLimits", "Purchase", "QuestionAsked", "Quote", "RatePoint", "RecordInputError",
-    "Refusal", "Refusals", "ReplicaPrice", "RequestClass", "RequestSize", "RequestsPerSecond",
-    "ResilienceCost", "Route", "Row", "RowStatus", "RowWorth", "Rule", "Said", "SameAs",
-    "SameElsewhere", "ScalingPenalty", "Scenario", "Schedule", "SellerAlias", "Sellers", "Sheet",
-    "SheetAlternative", "SheetAnswer", "SheetChoice", "SheetLever", "SheetPart", "SheetPurchase",
-    "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice", "SolverError",
-    "SolverSettings", "SourcesShown", "Speculative", "Standing", "Status", "StrictLatencyPenalty",
-    "StrictNeverHot", "Survival", "Switching", "TargetWithoutEffect", "TimeBlock", "ToAsk",
-    "ToMeasure", "Today", "TokenPrice", "TokensPerDay", "Trace", "TraceColumns", "TraceDigest",
-    "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown", "Unfinished", "UnitChange",
-    "UnservedAtAPrice", "Utilization", "Verdict", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged",
-    "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
-    "calibrate", "choices", "compare_deployments", "confidence_range", "count_terms",
-    "decision_sheet", "diagnose", "estimate", "evaluate", "explain", "explain_limits",
-    "load_catalog", "load_problem", "load_scenarios", "measure_next", "owned_usd_per_hour",
-    "prepare", "reason_lines", "scenario_grid", "sheet_schema", "solve", "warning_lines", "what_if",
+    "ProviderLimits", "Purchase", "QuestionAsked", "Quote", "RampSplit", "RatePoint",
+    "RecordInputError", "Refusal", "Refusals", "ReplicaPrice", "RequestClass", "RequestSize",
+    "RequestsPerSecond", "ResilienceCost", "Route", "Row", "RowStatus", "RowWorth", "Rule", "Said",
+    "SameAs", "SameElsewhere", "ScalingPenalty", "Scenario", "Schedule", "SellerAlias", "Sellers",
+    "Sheet", "SheetAlternative", "SheetAnswer", "SheetChoice", "SheetLever", "SheetPart",
+    "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice",
+    "SolverError", "SolverSettings", "SourcesShown", "Speculative", "Standing", "Status",
+    "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching", "TargetWithoutEffect",
+    "TimeBlock", "ToAsk", "ToMeasure", "Today", "TokenPrice", "TokensPerDay", "Trace",
+    "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown",
+    "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict", "WhatIf", "WhatIfRow",
+    "WhyNot", "WishJudged", "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed",
+    "__version__", "budget_frontier", "calibrate", "choices", "compare_deployments",
+    "confidence_range", "count_terms", "decision_sheet", "diagnose", "estimate", "evaluate",
+    "explain", "explain_limits", "load_catalog", "load_problem", "load_scenarios", "measure_next",
+    "owned_usd_per_hour", "prepare", "reason_lines", "scenario_grid", "sheet_schema", "solve",
+    "warning_lines", "what_if",
 ]
 # fmt: on
 
@@ -286,7 +292,7 @@ HOMES = {
     "milp.program.language.loosening": "LimitInForce",
     "milp.program.language.rows": "Row count_terms",
     "milp.program.language.rule": "Rule Standing",
-    "milp.program.language.variables": "AsksForUnits Fleet Level",
+    "milp.program.language.variables": "AsksForUnits Fleet Level RampSplit",
     "plans.consequences": "DocumentParts Loss ResilienceCost UnitChange",
     "plans.diagnosis": "Change Diagnosis Misfit",
     "plans.measure_next": "MeasureNext measure_next",

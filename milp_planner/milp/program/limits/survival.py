@@ -11,15 +11,18 @@ from milp_planner.inputs.problem.records import Survival
 from milp_planner.milp.program.language.loosening import SteppedLimit, percent
 from milp_planner.milp.program.language.rows import GE, Row
 from milp_planner.milp.program.language.rule import Rule, Standing
-from milp_planner.milp.program.language.variables import Fleet, Terms, add, ceil_snapped
+from milp_planner.milp.program.language.variables import (
+    Fleet,
+    Terms,
+    Weights,
+    add,
+    ceil_snapped,
+)
 from milp_planner.plans.losses import SURVIVAL_GROUPS, AfterLoss, losses
 from milp_planner.plans.records import Plan, exceeds
 
 FIRST_WEIGHTS = 3
 """Offerings by whose rates the classes are weighed in a fresh program."""
-
-Weights = tuple[float, ...]
-"""What the classes of a workload count for; they sum to 1."""
 
 
 class LossSurvived(Rule):
