@@ -9,7 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milp_planner import Status, solve
+from milp_planner import RampSplit, Status, prepare, solve
+from milp_planner.milp.program.language.rows import LE
+from milp_planner.milp.program.levels import Splits
+from milp_planner.milp.program.model import build_model
+from milp_planner.milp.program.rules.overload import OverloadRamp
 from milp_planner.solving import optimum
 from milp_planner.solving.results import SearchResult, with_newer_bound
 from tests.support.builders import (
@@ -122,6 +126,57 @@ def test_ramp_and_tokens_are_weighed_as_brute_force_does(rate, usd, tokens, abov
     assert plan.status is Status.OPTIMAL
     right = cheapest(rate, usd, tokens * 5.184, above, ceiling)
     assert plan.score_usd_per_month == pytest.approx(right, abs=0.01, rel=2e-6)
+
+
+def charged(usd, above, ceiling, splits, units, share):
+    """What the rows charge at least, USD/month, where units serve a share of 10 requests/s."""
+    policy = {"utilization": {"target": 0.05, "ceiling": ceiling}, "penalties": ramp(usd, above)}
+    given_ = prepare(problem(10, policy=policy, limits=PER_TOKEN), with_tokens_at(100))
+    where = {RampSplit(0, (1.0,), times) for times in splits}
+    fleet = build_model(
+        given_, given_.candidates.candidates, Splits(headrooms={"chat": where})
+    ).fleet
+    values = {v: 1 - share for (k, _, _), v in fleet.shares.items() if k.mode.per_token}
+    values |= {v: units[k.offering.gpu] for (k, _, _), v in fleet.units.items()}
+    for (_, split), v in fleet.beyond.items():
+        values[v] = float(times_of(units) > split.times)
+    overload = fleet.overload["chat"]
+    least = 0.0
+    for row in OverloadRamp().rows(fleet):
+        left = sum(c * values[v] for v, c in row.terms.items() if v is not overload)
+        if overload in row.terms:
+            least = max(least, (row.right - left) / row.terms[overload])
+        else:
+            slack = row.right - left if row.sense == LE else left - row.right
+            assert slack > -1e-9, row.name
+    return usd * least
+
+
+def times_of(units):
+    return sum(UNITS_USD[gpu][0] * n for gpu, n in units.items()) / 10
+
+
+@tries(1)
+@given(
+    above=st.sampled_from([0.0, 0.3, 0.5, 0.75, 0.9]),
+    over=st.sampled_from([0.05, 0.2, 0.7]),
+    splits=st.sets(st.integers(1, 25).map(lambda tenths: tenths / 10), max_size=3),
+    units=st.fixed_dictionaries({"big": st.integers(0, 2), "small": st.integers(0, 4)}),
+    on=st.floats(0, 1),
+)
+def test_the_rows_of_a_split_never_charge_more_than_is_owed_and_all_of_it_there(
+    above, over, splits, units, on
+):
+    # A workload of 10 requests/s: `times_of` the fleet serve all of it so many times.
+    times, ceiling = times_of(units), above + over
+    share = on * min(1.0, ceiling * times)
+    utilization = share / times if times else 0.0
+    owed = 1_000 * max(0.0, utilization - above) / (1 - above)
+    assert charged(1_000, above, ceiling, splits, units, share) <= owed + 1e-6
+    if times:
+        assert charged(1_000, above, ceiling, {times}, units, share) == pytest.approx(
+            owed, abs=1e-6
+        )
 
 
 @pytest.mark.usefixtures("few_rounds")

@@ -77,5 +77,7 @@ def ramp_tangents(instance: PlanningInput, splits: Splits) -> dict[str, tuple[fl
             width = utilization_limit(instance.problem, w) - ramp.above
             steps = range(FIRST_TANGENTS)
             first = {ramp.above + width * step / (FIRST_TANGENTS - 1) for step in steps}
-            tangents[w.name] = tuple(sorted(first | splits.tangents.get(w.name, set())))
+            # one at 0 would say nothing
+            found = (first | splits.tangents.get(w.name, set())) - {0.0}
+            tangents[w.name] = tuple(sorted(found))
     return tangents
