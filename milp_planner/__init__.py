@@ -98,7 +98,7 @@ if TYPE_CHECKING:
     from milp_planner.milp.program.language.loosening import LimitInForce
     from milp_planner.milp.program.language.rows import Row, count_terms
     from milp_planner.milp.program.language.rule import Rule, Standing
-    from milp_planner.milp.program.language.variables import AsksForUnits, Fleet, Level
+    from milp_planner.milp.program.language.variables import AsksForUnits, Fleet, Level, RampSplit
     from milp_planner.plans.consequences import (
         DocumentParts,
         Loss,
@@ -243,23 +243,23 @@ __all__ = [
     "OverloadCannotOccur", "OverloadPenalty", "OwnTerms", "Patch", "Pattern", "Penalties", "Place",
     "Places", "Plan", "PlannedSpeed", "PlannerError", "PlanningInput", "Policy", "Precision",
     "PriceAge", "PriceCaps", "Problem", "Profile", "Proof", "ProofShown", "Provenance",
-    "ProviderLimits", "Purchase", "QuestionAsked", "Quote", "RatePoint", "RecordInputError",
-    "Refusal", "Refusals", "ReplicaPrice", "RequestClass", "RequestSize", "RequestsPerSecond",
-    "ResilienceCost", "Route", "Row", "RowStatus", "RowWorth", "Rule", "Said", "SameAs",
-    "SameElsewhere", "ScalingPenalty", "Scenario", "Schedule", "SellerAlias", "Sellers", "Sheet",
-    "SheetAlternative", "SheetAnswer", "SheetChange", "SheetChoice", "SheetDiagnosis", "SheetLever",
-    "SheetMisfit", "SheetPart", "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty",
-    "SizeBin", "SolverChoice", "SolverError", "SolverSettings", "SourcesShown", "Speculative",
-    "StalePrices", "StaleSpend", "Standing", "Status", "StrictLatencyPenalty", "StrictNeverHot",
-    "Survival", "Switching", "TargetWithoutEffect", "TimeBlock", "ToAsk", "ToMeasure", "Today",
-    "TokenPrice", "TokensPerDay", "Trace", "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve",
-    "TrafficPoint", "TurnedDown", "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization",
-    "Verdict", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "Workload", "WorkloadAsked",
-    "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier", "calibrate", "choices",
-    "compare_deployments", "confidence_range", "count_terms", "decision_sheet", "diagnose",
-    "estimate", "evaluate", "explain", "explain_limits", "load_catalog", "load_problem",
-    "load_scenarios", "measure_next", "owned_usd_per_hour", "prepare", "reason_lines",
-    "scenario_grid", "sheet_schema", "solve", "warning_lines", "what_if",
+    "ProviderLimits", "Purchase", "QuestionAsked", "Quote", "RampSplit", "RatePoint",
+    "RecordInputError", "Refusal", "Refusals", "ReplicaPrice", "RequestClass", "RequestSize",
+    "RequestsPerSecond", "ResilienceCost", "Route", "Row", "RowStatus", "RowWorth", "Rule", "Said",
+    "SameAs", "SameElsewhere", "ScalingPenalty", "Scenario", "Schedule", "SellerAlias", "Sellers",
+    "Sheet", "SheetAlternative", "SheetAnswer", "SheetChange", "SheetChoice", "SheetDiagnosis",
+    "SheetLever", "SheetMisfit", "SheetPart", "SheetPurchase", "SheetRisks", "ShortBudget",
+    "ShortfallPenalty", "SizeBin", "SolverChoice", "SolverError", "SolverSettings", "SourcesShown",
+    "Speculative", "StalePrices", "StaleSpend", "Standing", "Status", "StrictLatencyPenalty",
+    "StrictNeverHot", "Survival", "Switching", "TargetWithoutEffect", "TimeBlock", "ToAsk",
+    "ToMeasure", "Today", "TokenPrice", "TokensPerDay", "Trace", "TraceColumns", "TraceDigest",
+    "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown", "Unfinished", "UnitChange",
+    "UnservedAtAPrice", "Utilization", "Verdict", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged",
+    "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
+    "calibrate", "choices", "compare_deployments", "confidence_range", "count_terms",
+    "decision_sheet", "diagnose", "estimate", "evaluate", "explain", "explain_limits",
+    "load_catalog", "load_problem", "load_scenarios", "measure_next", "owned_usd_per_hour",
+    "prepare", "reason_lines", "scenario_grid", "sheet_schema", "solve", "warning_lines", "what_if",
 ]
 # fmt: on
 
@@ -281,14 +281,14 @@ HOMES = {
     "inputs.problem.load": "load_problem",
     "inputs.problem.patching": "Patch",
     "inputs.problem.policy": (
-        "OverloadPenalty Penalties Policy ScalingPenalty ShortfallPenalty StrictLatencyPenalty "
-        "Utilization"
+        "OverloadPenalty Penalties Policy ScalingPenalty ShortfallPenalty "
+        "StrictLatencyPenalty Utilization"
     ),
     "inputs.problem.prices": "OwnTerms PriceCaps",
     "inputs.problem.records": (
-        "Alternatives BillingLimits Budget CountedFilter CurrentUnits Filter GpuLimits Latency "
-        "Limits MeasuredRate Precision Problem ProviderLimits SolverSettings Survival Switching "
-        "Workload"
+        "Alternatives BillingLimits Budget CountedFilter CurrentUnits Filter GpuLimits "
+        "Latency Limits MeasuredRate Precision Problem ProviderLimits SolverSettings Survival "
+        "Switching Workload"
     ),
     "inputs.problem.traffic": (
         "ConcurrentUsers Pattern Profile RequestSize RequestsPerSecond TokensPerDay Trace "
@@ -297,7 +297,7 @@ HOMES = {
     "milp.program.language.loosening": "LimitInForce",
     "milp.program.language.rows": "Row count_terms",
     "milp.program.language.rule": "Rule Standing",
-    "milp.program.language.variables": "AsksForUnits Fleet Level",
+    "milp.program.language.variables": "AsksForUnits Fleet Level RampSplit",
     "plans.consequences": "DocumentParts Loss ResilienceCost StalePrices UnitChange",
     "plans.diagnosis": "Change Diagnosis Misfit",
     "plans.measure_next": "MeasureNext measure_next",
@@ -307,15 +307,15 @@ HOMES = {
         "OverloadCannotOccur Refusals Said SameAs ShortBudget StrictNeverHot "
         "TargetWithoutEffect UnservedAtAPrice"
     ),
-    "plans.records": "Band EngineReport Plan Proof Provenance Purchase Route Status WorkloadPlan",
+    "plans.records": ("Band EngineReport Plan Proof Provenance Purchase Route Status WorkloadPlan"),
     "plans.sentences": "reason_lines warning_lines",
     "plans.sheet.base": "SheetPart",
+    "plans.sheet.no_plan": "SheetChange SheetDiagnosis SheetMisfit",
     "plans.sheet.other_parts": (
         "BudgetStair BudgetStaircase IfSlower LeftAfterLoss PriceAge SameElsewhere "
         "SheetAlternative SheetChoice SheetLever SheetRisks ToAsk ToMeasure TrafficCurve "
         "TrafficPoint WishJudged"
     ),
-    "plans.sheet.no_plan": "SheetChange SheetDiagnosis SheetMisfit",
     "plans.sheet.plan_parts": (
         "BlockShown Bought EngineSaid HoursByUnits LimitAsked ProofShown QuestionAsked "
         "SheetAnswer SheetPurchase SourcesShown StaleSpend WorkloadAsked WorkloadServed"
@@ -324,7 +324,7 @@ HOMES = {
     "questions.choices.choices": "choices",
     "questions.choices.records": "Choice ChoiceVerdict Choices",
     "questions.confidence": "ConfidenceCase ConfidenceRange confidence_range",
-    "questions.deployments.calibrate": "Calibrated ComparedMeasurement PlannedSpeed calibrate",
+    "questions.deployments.calibrate": ("Calibrated ComparedMeasurement PlannedSpeed calibrate"),
     "questions.deployments.comparison": (
         "DeploymentScenario DeploymentTable NamedEstimate compare_deployments"
     ),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.candidates.rerouting import Rates, most_served
+from milp_planner.candidates.rerouting import Rates, Rerouted, most_served
 from milp_planner.plans.consequences import Loss
 from milp_planner.plans.records import Plan, Purchase
 
@@ -131,6 +131,23 @@ def _spare(instance: PlanningInput, plan: Plan, workload: str, t: int) -> dict[C
         )
         spare[k] = max(0.0, k.rate_limit - used) / len(account)
     return spare
+
+
+def on_units(instance: PlanningInput, plan: Plan, workload: str, t: int) -> tuple[Rates, Rerouted]:
+    """Requests/s by class on units in a block, and how many times over the units could serve them.
+
+    0 times where nothing is on units.
+    """
+    served = _Served.of(instance, plan, workload, t)
+    apis = served.by_api.values()
+    rates = tuple(
+        max(0.0, rate - sum(api[q] for api in apis)) for q, rate in enumerate(served.by_class)
+    )
+    rented = [p for p in plan.purchases_of(workload) if not p.candidate.mode.per_token]
+    units = [(p.units_by_block[t], p.candidate.requests_per_second) for p in rented]
+    nothing = (0.0,) * len(rates)
+    again = most_served(rates, units, nothing) if any(rates) else Rerouted(0.0, nothing)
+    return rates, again
 
 
 class _Served:

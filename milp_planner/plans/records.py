@@ -407,7 +407,11 @@ class Plan:
         paid = sum(p.unit_hours * p.candidate.gpus_per_unit for p in self.purchases)
         if not paid or any(not p.busy_units_by_block for p in self.purchases):
             return None
-        busy = sum(_busy_unit_hours(p) * p.candidate.gpus_per_unit for p in self.purchases)
+        busy = sum(
+            hours * units * p.candidate.gpus_per_unit
+            for p in self.purchases
+            for hours, units in zip(p.hours_by_block, p.busy_units_by_block, strict=False)
+        )
         return 1 - busy / paid
 
     def purchases_of(self, workload: str) -> Iterator[Purchase]:
@@ -437,11 +441,8 @@ class Plan:
         """The plan that `to_dict` or `solve --json` wrote, as far as its document tells it.
 
         document: what `to_dict()` returned or `json.load()` read. Its `to_dict()` is the same
-        document again. Rates, routes, costs, proof and provenance are the plan's own;
-        `plans/reading.py` lists what is rebuilt, and what the document does not tell: hours
-        without load, prices per token, the offerings turned down one by one, and of the
-        alternatives all but costs, purchases and bands. That is None, not a number or empty, never
-        0.
+        document again. What no document tells (`plans/reading.py` lists it: hours without load,
+        prices per token, the offerings turned down) is None, not a number or empty, never 0.
 
         Raises InputError with every fault for a document of another kind or version, with unknown
         keys or values that cannot be; ArgumentError for anything but a mapping.
@@ -452,8 +453,3 @@ class Plan:
         True
         """
         return read_from(document)
-
-
-def _busy_unit_hours(p: Purchase) -> float:
-    rows = zip(p.hours_by_block, p.busy_units_by_block, strict=False)
-    return sum(hours * busy for hours, busy in rows)

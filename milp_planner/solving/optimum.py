@@ -227,7 +227,7 @@ class Optimizer:
         return None if wrong else survivor
 
     def _has_refined(self, model: FleetModel, run: CertifiedRun, seen: Plan) -> bool:
-        """Split levels where the plan seen owes more than it is charged; True when any was."""
+        """Split where the plan seen owes more than it is charged; True when any was."""
         return refine(self._splits, model, undercharged_usd(model, run.values, seen), seen)
 
     def _has_raised(self, result: SearchResult, query: Query) -> bool:

@@ -153,8 +153,10 @@ def cheaper(one: SearchResult, later: SearchResult) -> SearchResult:
 
 
 def with_newer_bound(one: SearchResult, later: SearchResult) -> SearchResult:
-    """The cheaper of two plans, with the newer and so the higher lower bound."""
-    if later.score_usd_per_month < one.score_usd_per_month:
-        return later
-    plan = replace(one.known, lower_bound_usd_per_month=later.bound, proof=later.proof)
-    return SearchResult(one.status, plan, later.proof, later.bound)
+    """The cheaper of two plans, with the higher of their lower bounds: a later run that was stopped
+    may have come less far.
+    """
+    best = later if later.score_usd_per_month < one.score_usd_per_month else one
+    bound = max((b for b in (one.bound, later.bound) if b is not None), default=None)
+    plan = replace(best.known, lower_bound_usd_per_month=bound, proof=later.proof)
+    return SearchResult(best.status, plan, later.proof, bound)

@@ -3,7 +3,7 @@
     python tests/benchmarks/bench_soft_mode.py
 
 Each case is solved by both engines, with the overload ramp exact to a dollar; in one of them
-tokens can be bought besides, so that the ramp is charged by level. The last two are three times as
+tokens can be bought besides, so that the ramp is split. The last two are three times as
 large, with three workloads, and have no wish. Prints the seconds from the
 problem to the verified plan, those of CPU in all processes, and how many programs it took: to make
 the ramp exact, and to look for a tie.

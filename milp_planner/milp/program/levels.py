@@ -1,4 +1,4 @@
-"""Where a program is exact: utilization levels and tangents of the overload ramp, and weights.
+"""Where a program is exact: tangents, splits and levels of the overload ramp, and weights.
 
     ramp(u) = max(0, (u - a) ÷ (1 - a)) × USD at full load,        u = load ÷ capacity
 
@@ -9,14 +9,14 @@ what is left after a loss.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.problem.policies import can_overload, is_strict, utilization_limit
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.milp.program.costs.strict_latency import HIGH_BAND_FLOOR
-from milp_planner.milp.program.language.variables import Level, is_ramp_convex
+from milp_planner.milp.program.language.variables import Level, RampSplit, Weights
 
 FIRST_TANGENTS = 6
 """Tangents of a fresh program: over a ramp from 90 % to 120 % they miss at most $200 of $60,000."""
@@ -32,15 +32,17 @@ class Splits:
     tangents: dict[str, set[float]] = field(default_factory=dict)
     """Utilizations at which the ramp has a tangent."""
 
-    weights: dict[str, dict[tuple[float, ...], None]] = field(default_factory=dict)
+    headrooms: dict[str, set[RampSplit]] = field(default_factory=dict)
+    """Where what the units could serve is split, so that the ramp is exact there."""
+
+    weights: dict[str, dict[Weights, None]] = field(default_factory=dict)
     """Weights of the classes by which what is left after a loss is counted, in order."""
 
     @property
     def count(self) -> int:
         """How many there are."""
-        return sum(
-            map(len, (*self.edges.values(), *self.tangents.values(), *self.weights.values()))
-        )
+        kinds = (self.edges, self.tangents, self.headrooms, self.weights)
+        return sum(len(found) for kind in kinds for found in kind.values())
 
 
 def utilization_levels(instance: PlanningInput, splits: Splits) -> dict[str, tuple[Level, ...]]:
@@ -52,12 +54,12 @@ def utilization_levels(instance: PlanningInput, splits: Splits) -> dict[str, tup
 
 
 def _levels(
-    instance: PlanningInput, workload: Workload, splits: Iterable[float]
+    instance: PlanningInput, workload: Workload, splits: Collection[float]
 ) -> Iterable[Level]:
     highest = utilization_limit(instance.problem, workload)
     penalties = instance.problem.policy.active_penalties
     edges: set[float] = set()
-    if can_overload(instance.problem, workload) and not is_ramp_convex(instance, workload):
+    if splits:
         assert penalties.overload is not None
         edges |= {penalties.overload.above, *splits}
     if penalties.strict_latency is not None and is_strict(penalties, workload):
@@ -75,5 +77,7 @@ def ramp_tangents(instance: PlanningInput, splits: Splits) -> dict[str, tuple[fl
             width = utilization_limit(instance.problem, w) - ramp.above
             steps = range(FIRST_TANGENTS)
             first = {ramp.above + width * step / (FIRST_TANGENTS - 1) for step in steps}
-            tangents[w.name] = tuple(sorted(first | splits.tangents.get(w.name, set())))
+            # one at 0 would say nothing
+            found = (first | splits.tangents.get(w.name, set())) - {0.0}
+            tangents[w.name] = tuple(sorted(found))
     return tangents

@@ -98,6 +98,7 @@ def build_model(
     levels = utilization_levels(instance, splits)
     fleet = add_variables(lp, instance, candidates, levels, room or {}, rules)
     fleet.tangents = ramp_tangents(instance, splits)
+    fleet.splits = {name: tuple(sorted(found)) for name, found in splits.headrooms.items()}
     fleet.weights = {name: tuple(weights) for name, weights in splits.weights.items()}
     for rule in checked(rules_of(instance.problem)):
         rule.columns(fleet)

@@ -2,9 +2,11 @@
 
 The program is a relaxation that never charges too much: relax, evaluate the plan, refine where it
 owes more, again, until program and plan agree. Where all load is on units, the overload ramp is
-convex in their capacity, and is refined by one more tangent at the utilization u of the plan. Where
-a share is served per token or not at all, it is charged by level, and the level of a plan that owes
-more is split at u besides:
+convex in their capacity, and is refined by one more tangent at the utilization of the plan. Where a
+share is served per token or not at all, what the units could serve is split where the plan's can:
+the ramp is exact there, whatever is on them (see `OverloadRamp`). The weights of several classes by
+which a plan is as busy as it is come from a linear program. They do not say all where a limit keeps
+requests from units that are less busy; then the level of the plan is split at its utilization u:
 
     (floor, (floor + u) ÷ 2]     ((floor + u) ÷ 2, u - δ]     (u - δ, ceiling]
 
@@ -14,15 +16,18 @@ classes alone (see `LossSurvived`), and is refined by those by which a plan has 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from milp_planner.candidates.records import PlanningInput
-from milp_planner.milp.program.language.variables import JUST_BELOW
+from milp_planner.candidates.rerouting import Rates
+from milp_planner.milp.program.costs.overload import overload_usd
+from milp_planner.milp.program.language.variables import JUST_BELOW, RampSplit, is_ramp_convex
 from milp_planner.milp.program.levels import Splits
 from milp_planner.milp.program.limits.survival import broken_losses
 from milp_planner.milp.program.model import FleetModel
-from milp_planner.plans.losses import AfterLoss
-from milp_planner.plans.records import Plan, WorkloadPlan
+from milp_planner.milp.program.rules.overload import times_alone
+from milp_planner.plans.losses import on_units
+from milp_planner.plans.records import Plan
 
 TOLERANCE_USD, TOLERANCE = 0.005, 1e-6
 """Program and plan agree when they are this close, or this part of the plan's score."""
@@ -41,10 +46,37 @@ def refine(
             continue
         assert w.utilization is not None
         splits.tangents.setdefault(w.name, set()).add(w.utilization)
-        # several classes have no tangents by level, so that only edges raise their charge
-        if model.fleet.routed(w.name) or _leaves_load_off_units(plan, w):
+        if is_ramp_convex(model.fleet.instance, model.fleet.problem.workload(w.name)):
+            continue
+        charged = w.penalties["overload"] - undercharged[w.name]
+        found = list(_hot_blocks(model, plan, w.name, charged))
+        splits.headrooms.setdefault(w.name, set()).update(split for split, _ in found)
+        busiest = max((utilization for _, utilization in found), default=0.0)
+        if busiest < w.utilization * (1 - JUST_BELOW):
             splits.edges.setdefault(w.name, set()).update(_edges(model, w.name, w.utilization))
     return splits.count > before
+
+
+def _hot_blocks(
+    model: FleetModel, plan: Plan, workload: str, charged_usd: float
+) -> Iterator[tuple[RampSplit, float]]:
+    """Blocks in which a workload owes more than it is charged: what its units could serve there,
+    and how busy they are at least.
+    """
+    fleet = model.fleet
+    classes = fleet.demand(workload).classes
+    for t in fleet.busy(workload):
+        served, (times, by_served) = on_units(fleet.instance, plan, workload, t)
+        if not times:
+            continue
+        if overload_usd(fleet.problem.policy.active_penalties, 1 / times) > charged_usd:
+            weights = _of_the_mix(by_served, served, [q.share for q in classes])
+            could = sum(
+                p.units_by_block[t] * times_alone(fleet, p.candidate, t, weights)
+                for p in plan.purchases_of(workload)
+                if not p.candidate.mode.per_token
+            )
+            yield RampSplit(t, weights, could), 1 / times
 
 
 def counts_losses_by_weights(instance: PlanningInput) -> bool:
@@ -61,34 +93,33 @@ def refine_losses(splits: Splits, instance: PlanningInput, plan: Plan) -> bool:
         classes = instance.schedule.demands[w.name].classes
         for loss in broken_losses(instance, plan, w.name):
             shares = [q.share for q in classes]
-            weights = _of_the_mix(loss, shares)
+            weights = _of_the_mix(loss.weights, loss.served_by_class, shares)
             splits.weights.setdefault(w.name, {}).setdefault(weights)
     return splits.count > before
 
 
-def _of_the_mix(loss: AfterLoss, shares: Sequence[float]) -> tuple[float, ...]:
-    """The weights of a loss for the workload's own mix: some of a class may not be served.
+def _of_the_mix(
+    weights: Rates, served_by_class: Rates, shares: Sequence[float]
+) -> tuple[float, ...]:
+    """Weights of what is served for the workload's own mix: some of a class may not be.
 
-    What is next to nothing is left out: any weights are true of a fleet that survives.
+    What is next to nothing is left out: whatever is said by weights is true of any.
     """
     by_share = [
         weight * share / served if served else 0.0
-        for weight, share, served in zip(loss.weights, shares, loss.served_by_class, strict=True)
+        for weight, share, served in zip(weights, shares, served_by_class, strict=True)
     ]
     kept = [weight if weight > LEAST_WEIGHT * max(by_share) else 0.0 for weight in by_share]
     return tuple(round(weight / sum(kept), 12) for weight in kept)
 
 
-def _leaves_load_off_units(plan: Plan, w: WorkloadPlan) -> bool:
-    per_token = any(p.candidate.mode.per_token for p in plan.purchases_of(w.name))
-    return per_token or w.shortfall_share > 0
-
-
 def _edges(model: FleetModel, workload: str, u: float) -> set[float]:
     below = u * (1 - JUST_BELOW)
     floors = [level.floor for level in model.fleet.levels[workload] if level.floor < below]
-    middle = (floors[-1] + u) / 2
-    return {middle, below} if middle < below else {below}
+    ramp = model.fleet.problem.policy.active_penalties.overload
+    above = 0.0 if ramp is None else ramp.above
+    middle = (max(floors[-1], above) + u) / 2
+    return {above, middle, below} if middle < below else {above, below}
 
 
 def charges_by_utilization(model: FleetModel) -> bool:

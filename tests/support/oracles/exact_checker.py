@@ -241,18 +241,46 @@ def _survival(fleet: _Fleet, name: str, checked: Checked) -> None:
         "provider": lambda k: k.provider,
         "region": lambda k: (k.provider, k.offering.region),
         "offering": lambda k: k.offering.id,
+        "spot": lambda k: k.offering.billing == "spot",
     }
+    mine = [k for k in fleet.instance.candidates.candidates if k.workload == name]
     for t in fleet.busy(name):
         classes = range(len(fleet.demand(name).classes))
         served = sum((1 - fleet.unserved(name, q, t)) * fleet.peak(name, q, t) for q in classes)
         for lost in {group_of[survival.kind](k) for k in fleet.of(name) if served > 0}:
+            if lost is False:
+                continue
             rest = [k for k in fleet.of(name) if group_of[survival.kind](k) != lost]
-            left = served * _times_served(fleet, name, rest, t)
+            ready = [
+                k
+                for k in mine
+                if isinstance(k.offering, TokenPrice) and group_of[survival.kind](k) != lost
+            ]
+            if any(k.offering.max_requests_per_minute is None for k in ready):
+                continue
+            spare = {k.id: _spare(fleet, k, t) for k in ready}
+            left = served * _times_served(fleet, name, rest, spare, t)
             checked.at_most(f"{name} without {lost} {t}", exact(survival.share) * served, left)
 
 
-def _times_served(fleet: _Fleet, name: str, rest: list[Candidate], t: int) -> Fraction:
-    """How many times over the rest serves what a block is served; of one class it is exact."""
+def _spare(fleet: _Fleet, k: Candidate, t: int) -> Fraction:
+    """Requests/s of an account that nobody uses, in equal parts to whoever may."""
+    sharing = [o for o in fleet.instance.candidates.candidates if o.offering == k.offering]
+    used = sum(
+        share * fleet.peak(other.workload, q, at)
+        for (other, q, at), share in fleet.share.items()
+        if at == t and other.offering == k.offering
+    )
+    return max(Fraction(0), exact(k.offering.max_requests_per_minute) / 60 - used) / len(sharing)
+
+
+def _times_served(
+    fleet: _Fleet, name: str, rest: list[Candidate], spare: dict[str, Fraction], t: int
+) -> Fraction:
+    """How many times over the rest serves what a block is served; of one class it is exact.
+
+    spare: requests/s of any class that accounts take on beside what they serve.
+    """
     wanted = {
         q: (1 - fleet.unserved(name, q, t)) * fleet.peak(name, q, t)
         for q in range(len(fleet.demand(name).classes))
@@ -260,11 +288,17 @@ def _times_served(fleet: _Fleet, name: str, rest: list[Candidate], t: int) -> Fr
     }
     if len(fleet.demand(name).classes) == 1:
         total = sum((fleet.capacity(k, t, part=False) for k in rest), Fraction(0))
-        return total / wanted[0]
-    return exact(_most_times(fleet, wanted, rest, t)) * (1 + Fraction(1, 10**7))
+        return (total + sum(spare.values())) / wanted[0]
+    return exact(_most_times(fleet, wanted, rest, spare, t)) * (1 + Fraction(1, 10**7))
 
 
-def _most_times(fleet: _Fleet, wanted: dict[int, Fraction], rest: list[Candidate], t: int) -> float:
+def _most_times(
+    fleet: _Fleet,
+    wanted: dict[int, Fraction],
+    rest: list[Candidate],
+    spare: dict[str, Fraction],
+    t: int,
+) -> float:
     """A linear program: the most times that everything wanted is served, all of it shared out."""
     lp = highspy.Highs()
     lp.silent()
@@ -282,6 +316,11 @@ def _most_times(fleet: _Fleet, wanted: dict[int, Fraction], rest: list[Candidate
                 work.append(parts[-1] * float(1 / fleet.rate(k, q)))
         if work:
             lp.addConstr(sum(work) <= fleet.units[k][t])
+    for most in spare.values():
+        taken = {q: lp.addVariable() for q in served}
+        lp.addConstr(sum(taken.values()) <= float(most))
+        for q, parts in served.items():
+            parts.append(taken[q])
     for q, parts in served.items():
         lp.addConstr(sum(parts) - float(wanted[q]) * times >= 0)
     lp.run()

@@ -27,7 +27,7 @@ e_w        fleet.extra_gpus[w]                GPUs beyond the scaling penalty's 
 o_w        fleet.overload[w]                  overload, as a share of the ramp          ≥ 0
 θ_wt       fleet.headroom[w, t]               how many times the demand could be served ≥ 0
 z_qkt      fleet.spread[k, q, t]              x_qkt × θ_wt                              ≥ 0
-v_wlt      fleet.on_units[w, l, t]            share of the load on units, at the level  0 ... 1
+b_i        fleet.beyond[w, i]                 1 if θ is beyond a split of it            0 or 1
 a_j, r_j   fleet.added[j], fleet.removed[j]   units added to, removed from, today's     ≥ 0
 
 Units that are held are one variable for all blocks, or for all with load where they rest in the
@@ -40,7 +40,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import pulp
 
@@ -71,6 +71,19 @@ class Level:
 
     floor: float
     ceiling: float
+
+
+Weights = tuple[float, ...]
+"""What the request classes count for, none below 0; their sum is 1."""
+
+
+class RampSplit(NamedTuple):
+    """Where θ is split in two, so that the overload ramp is exact there."""
+
+    t: int
+    weights: Weights
+    times: float
+    """How many times the demand of block `t` units could serve, its classes counted by weights."""
 
 
 def add(terms: Terms, variable: pulp.LpVariable, coefficient: float) -> None:
@@ -126,7 +139,7 @@ class Fleet:
     overload: dict[str, pulp.LpVariable] = field(default_factory=dict)
     headroom: dict[tuple[str, int], pulp.LpVariable] = field(default_factory=dict)
     spread: dict[tuple[Candidate, int, int], pulp.LpVariable] = field(default_factory=dict)
-    on_units: dict[tuple[str, int, int], pulp.LpVariable] = field(default_factory=dict)
+    beyond: dict[tuple[str, RampSplit], pulp.LpVariable] = field(default_factory=dict)
     added: dict[tuple[str, str, str], pulp.LpVariable] = field(default_factory=dict)
     removed: dict[tuple[str, str, str], pulp.LpVariable] = field(default_factory=dict)
     meaning: dict[str, str] = field(default_factory=dict)
@@ -135,7 +148,10 @@ class Fleet:
     tangents: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Utilizations at which the overload ramp has a tangent, by workload."""
 
-    weights: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
+    splits: Mapping[str, tuple[RampSplit, ...]] = field(default_factory=dict)
+    """Where θ is split, by workload."""
+
+    weights: Mapping[str, tuple[Weights, ...]] = field(default_factory=dict)
     """Weights of the classes by which what is left after a loss is counted, by workload."""
 
     room: Mapping[Candidate, int] = field(default_factory=dict)

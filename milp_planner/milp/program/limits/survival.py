@@ -11,15 +11,18 @@ from milp_planner.inputs.problem.records import Survival
 from milp_planner.milp.program.language.loosening import SteppedLimit, percent
 from milp_planner.milp.program.language.rows import GE, Row
 from milp_planner.milp.program.language.rule import Rule, Standing
-from milp_planner.milp.program.language.variables import Fleet, Terms, add, ceil_snapped
+from milp_planner.milp.program.language.variables import (
+    Fleet,
+    Terms,
+    Weights,
+    add,
+    ceil_snapped,
+)
 from milp_planner.plans.losses import SURVIVAL_GROUPS, AfterLoss, losses
 from milp_planner.plans.records import Plan, exceeds
 
 FIRST_WEIGHTS = 3
 """Offerings by whose rates the classes are weighed in a fresh program."""
-
-Weights = tuple[float, ...]
-"""What the classes of a workload count for; they sum to 1."""
 
 
 class LossSurvived(Rule):
@@ -162,12 +165,12 @@ def _left_after_loss(
             surely += of_one * k.rate_limit / len(sharing)
             for other in sharing:
                 for q in fleet.classes(other.workload):
-                    if (other, q, t) in fleet.shares:
-                        used = of_one * fleet.peak(other.workload, q, t) / len(sharing)
-                        add(terms, fleet.shares[other, q, t], -used)
-            for q, weight in enumerate(weights):
-                if weight:
-                    add(terms, fleet.shares[k, q, t], weight / share)
+                    if (other, q, t) not in fleet.shares:
+                        continue
+                    gives = weights[q] / share if other is k else 0.0
+                    takes = of_one * fleet.peak(other.workload, q, t) / len(sharing)
+                    if not math.isclose(gives, takes, rel_tol=1e-9):
+                        add(terms, fleet.shares[other, q, t], gives - takes)
             continue
         counted = max(
             weight * rate / peak

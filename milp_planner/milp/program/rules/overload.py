@@ -1,11 +1,11 @@
-"""The family that charges the overload of a workload: tangents of a convex ramp, and levels."""
+"""The family that charges the overload of a workload: tangents of a convex ramp, and splits."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 
-from milp_planner.candidates.records import PlanningInput
+from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.policies import can_overload
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.milp.program.language.rows import GE, LE, Row
@@ -13,8 +13,9 @@ from milp_planner.milp.program.language.rule import Structural
 from milp_planner.milp.program.language.variables import (
     LEAST_UTILIZATION,
     Fleet,
-    Level,
+    RampSplit,
     Terms,
+    Weights,
     add,
     is_ramp_convex,
 )
@@ -35,14 +36,26 @@ class OverloadRamp(Structural):
     linear program is in its right-hand side. Beyond 1 ÷ a it need not count, nor what a unit adds
     beyond that alone.
 
-    A share 1 - v per token or unserved, by level l with floor f_l:
+    A share per token or unserved: by weights π of the classes that sum to 1, of which every choice
+    holds, with the share V = Σ_q π_q (1 - Σ_k x_qkt - s_qt) on units that could do it
+    Θ = Σ_k (max_q π_q μ_kq ÷ λ_qt) n_kt times over, utilization is at least V ÷ Θ:
+
+        (1 - a) o_w ≥ (2 u_0 - a) V - u_0² Θ                        ∀ w, t, u_0     [utilization]
+        (1 - a) o_w ≥ (V - a Θ) ÷ θ_i - (1 ÷ √θ_i - √a)² b_i        ∀ i: w, t, π, θ_i
+        (1 - a) o_w ≥ (V - c Θ) ÷ θ_i + (c - a) b_i
+        θ_i b_i ≤ Θ ≤ θ_i + (Θ_max - θ_i) b_i
+
+    V ÷ Θ is not convex, but V (V ÷ Θ - a) is, and no more than what is charged: the first row. b_i
+    says whether Θ is beyond θ_i, where the two rows below are exact. V ÷ Θ - a is (V - a Θ) ÷ Θ, so
+    at least (V - a Θ) ÷ θ_i where Θ ≤ θ_i, and less than that by no more than the square elsewhere,
+    as V ≤ 1. It is c - a - (c Θ - V) ÷ Θ as well, c the highest utilization, so at least what the
+    third row says where Θ ≥ θ_i; elsewhere that says nothing, as V ≤ c Θ. A unit with which nothing
+    is charged, whatever is beside it, counts for no more than it takes.
+
+    Where a limit keeps requests from the units that would be least busy, no weights say what is
+    charged; then levels do, by their floors f_l:
 
         (1 - a) o_w ≥ Σ_l (f_l - a) y_wl                                            [utilization]
-        (1 - a) o_w ≥ (f_l - a) y_wl + (2 u_0 - f_l) v_wlt - u_0² θ_wlt    ∀ l, t, u_0 at the level
-        Σ_l v_wlt + Σ_k x_kt + s_t ≥ 1,    v_wlt ≤ y_wl,    v_wlt ≤ Σ_k min(1, u_l μ_k ÷ λ_t) n_klt
-
-    Utilization is v ÷ θ, not convex; but from f up it is at least f (1 - v) + v² ÷ θ, which is (it
-    is f and v ÷ θ, mixed by v). With several classes the first row stands alone.
     """
 
     def columns(self, fleet: Fleet) -> None:
@@ -52,16 +65,14 @@ class OverloadRamp(Structural):
 
     def rows(self, fleet: Fleet) -> Iterator[Row]:
         for w in fleet.overload:
-            convex = is_ramp_convex(fleet.instance, fleet.problem.workload(w))
-            if not convex:
+            if is_ramp_convex(fleet.instance, fleet.problem.workload(w)):
+                for t in fleet.busy(w):
+                    yield from _spread(fleet, w, t) if fleet.routed(w) else ()
+                    yield from (_tangent(fleet, w, t, u) for u in fleet.tangents[w])
+                continue
+            if any((w, level) in fleet.level_used for level in range(len(fleet.levels[w]))):
                 yield _floors(fleet, w)
-            for t in fleet.busy(w):
-                if fleet.routed(w):
-                    yield from _spread(fleet, w, t) if convex else ()
-                elif not convex:
-                    yield from _level_tangents(fleet, w, t)
-                for u in fleet.tangents[w] if convex else ():
-                    yield _tangent(fleet, w, t, u)
+            yield from _by_weights(fleet, w)
 
     def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
         return iter(())  # it defines a cost; the plan is charged by its utilization
@@ -79,11 +90,10 @@ def _add_columns(fleet: Fleet, w: Workload) -> None:
     fleet.overload[w.name] = fleet.column(f"overload[{w.name}]", None, integer=False)
     if is_ramp_convex(fleet.instance, w):
         _add_headroom(fleet, w)
-    elif not fleet.routed(w.name):
-        for level in range(len(fleet.levels[w.name])):
-            for t in fleet.busy(w.name):
-                meaning = f"on units[{w.name} {fleet.blocks[t].name} level {level}]"
-                fleet.on_units[w.name, level, t] = fleet.column(meaning, 1, integer=False)
+        return
+    for split in fleet.splits.get(w.name, ()):
+        meaning = f"beyond[{w.name} {fleet.blocks[split.t].name} {split.weights} {split.times:g}]"
+        fleet.beyond[w.name, split] = fleet.column(meaning, 1)
 
 
 def _add_headroom(fleet: Fleet, w: Workload) -> None:
@@ -117,19 +127,8 @@ def _tangent(fleet: Fleet, workload: str, t: int, u: float) -> Row:
     if fleet.routed(workload):
         terms: Terms = {fleet.headroom[workload, t]: u * u}
     else:
-        terms = _capacity(fleet, workload, t, u, right, range(len(fleet.levels[workload])))
+        terms = _times(fleet, workload, t, (1.0,), right / u**2, u**2)
     return _row(fleet, workload, f"{t} {u:g}", terms, right)
-
-
-def _capacity(fleet: Fleet, workload: str, t: int, u: float, most: float, levels: range) -> Terms:
-    """u² Σ_k min(μ_k ÷ λ_t, what makes the row free) n_kt over the units of some levels."""
-    terms: Terms = {}
-    for k in fleet.gpu_candidates(workload):
-        share = k.mix_requests_per_second / fleet.demand(workload).peak[t]
-        for level, units in fleet.units_on(k, t):
-            if level in levels:
-                add(terms, units, min(u * u * share, most))
-    return terms
 
 
 def _spread(fleet: Fleet, workload: str, t: int) -> Iterator[Row]:
@@ -161,50 +160,61 @@ def _floors(fleet: Fleet, workload: str) -> Row:
     return _row(fleet, workload, "floors", terms, 0.0)
 
 
-def _level_tangents(fleet: Fleet, workload: str, t: int) -> Iterator[Row]:
-    above = _threshold(fleet)
-    yield _served(fleet, workload, t)
-    for index, level in enumerate(fleet.levels[workload]):
-        own = range(index, index + 1)
-        share = fleet.on_units[workload, index, t]
-        used = fleet.level_used.get((workload, index))
-        if used is not None:
-            yield Row(f"{workload} {t} level {index}", {share: 1.0, used: -1.0}, LE, 0.0)
-        yield Row(f"{workload} {t} held {index}", _held(fleet, workload, t, index), LE, 0.0)
-        if used is None or level.ceiling <= above:
-            continue
-        for u in _within(level, fleet.tangents[workload]):
-            terms = _capacity(fleet, workload, t, u, 2 * u - above, own)
-            terms[share] = -(2 * u - level.floor)
-            terms[used] = -(level.floor - above)
-            yield _row(fleet, workload, f"{t} {level.ceiling:g} {u:g}", terms, 0.0)
+def _by_weights(fleet: Fleet, workload: str) -> Iterator[Row]:
+    above, splits = _threshold(fleet), fleet.splits.get(workload, ())
+    counted = {(t, (1.0,)) for t in fleet.busy(workload) if len(fleet.classes(workload)) == 1}
+    for t, weights in sorted(counted | {(split.t, split.weights) for split in splits}):
+        for u in fleet.tangents[workload]:
+            right = 2 * u - above
+            terms = _times(fleet, workload, t, weights, right / u**2, u**2)
+            yield _above(fleet, workload, f"{t} {weights} {u:g}", terms, right, t, weights)
+    for split in splits:
+        yield from _split(fleet, workload, split)
 
 
-def _held(fleet: Fleet, workload: str, t: int, index: int) -> Terms:
-    """What is on the units of a level, less what they can carry there."""
-    level = fleet.levels[workload][index]
-    terms: Terms = {fleet.on_units[workload, index, t]: 1.0}
+def _split(fleet: Fleet, workload: str, split: RampSplit) -> Iterator[Row]:
+    """The ramp where Θ is θ_i, and on either side of it."""
+    t, weights, at = split
+    name, beyond = f"{t} {weights} at {at:g}", fleet.beyond[workload, split]
+    above, ceiling = _threshold(fleet), fleet.levels[workload][-1].ceiling
+    times = _times(fleet, workload, t, weights, fleet.most_headroom)
+    most = sum(part * units.upBound for units, part in times.items())
+    yield Row(f"{workload} {name} up to", {**times, beyond: at - most}, LE, at)
+    yield Row(f"{workload} {name} from", {**times, beyond: -at}, GE, 0.0)
+    below = {units: above / at * part for units, part in times.items()}
+    below[beyond] = (at**-0.5 - above**0.5) ** 2
+    yield _above(fleet, workload, f"{name} below", below, 1 / at, t, weights)
+    beyond_it = {units: ceiling / at * part for units, part in times.items()}
+    beyond_it[beyond] = above - ceiling
+    yield _above(fleet, workload, f"{name} beyond", beyond_it, 1 / at, t, weights)
+
+
+def _above(
+    fleet: Fleet, workload: str, name: str, terms: Terms, slope: float, t: int, weights: Weights
+) -> Row:
+    """(1 - a) o_w + terms ≥ slope × V."""
+    for q, weight in enumerate(weights):
+        off = [fleet.shares.get((k, q, t)) for k in fleet.serving(workload) if k.mode.per_token]
+        for share in (*off, fleet.shortfalls.get((workload, q, t))):
+            if share is not None and weight:
+                add(terms, share, slope * weight)
+    return _row(fleet, workload, name, terms, slope * sum(weights))
+
+
+def _times(
+    fleet: Fleet, workload: str, t: int, weights: Weights, most: float, scale: float = 1.0
+) -> Terms:
+    """How many times the demand the units of a block could serve, a unit `most` times at most."""
+    terms: Terms = {}
     for k in fleet.gpu_candidates(workload):
-        usable = level.ceiling * k.mix_requests_per_second / fleet.demand(workload).peak[t]
-        for at, units in fleet.units_on(k, t):
-            if at == index:
-                terms[units] = -min(1.0, usable)
+        part = scale * min(most, times_alone(fleet, k, t, weights))
+        terms.update({units: part for _, units in fleet.units_on(k, t)})
     return terms
 
 
-def _served(fleet: Fleet, workload: str, t: int) -> Row:
-    """Every request is on units, per token or unserved."""
-    terms: Terms = {
-        fleet.on_units[workload, level, t]: 1.0 for level in range(len(fleet.levels[workload]))
-    }
-    for k in fleet.serving(workload):
-        if (k, 0, t) in fleet.shares:
-            terms[fleet.shares[k, 0, t]] = 1.0
-    if (workload, 0, t) in fleet.shortfalls:
-        terms[fleet.shortfalls[workload, 0, t]] = 1.0
-    return Row(f"{workload} {t} served", terms, GE, 1.0)
-
-
-def _within(level: Level, tangents: tuple[float, ...]) -> list[float]:
-    inside = {u for u in tangents if level.floor < u < level.ceiling}
-    return sorted(inside | {level.floor, level.ceiling})
+def times_alone(fleet: Fleet, k: Candidate, t: int, weights: Weights) -> float:
+    """max_q π_q μ_kq ÷ λ_qt: how many times the demand a unit could serve of what suits it best."""
+    return max(
+        weight * rate / fleet.peak(k.workload, q, t) if weight else 0.0
+        for q, (weight, rate) in enumerate(zip(weights, k.requests_per_second, strict=True))
+    )
