@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import Any
 
 from milp_planner.candidates.records import Candidate, RatePoint, TurnedDown
+from milp_planner.inputs.catalog.records import TokenPrice
 from milp_planner.plans.consequences import (
     DocumentParts,
     StalePrices,
@@ -354,6 +355,15 @@ def _usd_per_gpu_hour(p: Purchase) -> float | None:
     return None if hourly is None else hourly / p.candidate.gpus_per_unit
 
 
+def _instance_type_note(p: Purchase) -> str:
+    """What to know of a unit whose provider's name no source states; '' where there is one."""
+    o = p.candidate.offering
+    if isinstance(o, TokenPrice) or o.instance_type or o.billing == "owned":
+        return ""
+    called = "its list tells the GPU alone" if o.name == o.gpu else f"its list calls it {o.name}"
+    return f"no provider name known; {called}"
+
+
 PURCHASE_COLUMNS: dict[str, Callable[[Purchase], Any]] = {
     "workload": lambda p: p.candidate.workload,
     "provider": lambda p: p.candidate.provider,
@@ -363,6 +373,7 @@ PURCHASE_COLUMNS: dict[str, Callable[[Purchase], Any]] = {
     "gpu": lambda p: p.candidate.gpu,
     "gpus_per_unit": lambda p: p.candidate.gpus_per_unit,
     "instance_type": lambda p: getattr(p.candidate.offering, "instance_type", ""),
+    "instance_type_note": _instance_type_note,
     "units": lambda p: p.units,
     "gpus": lambda p: p.gpus,
     "precision": lambda p: p.candidate.precision,

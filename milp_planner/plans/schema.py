@@ -68,6 +68,7 @@ class PurchasePart(Part):
     gpu: str
     gpus_per_unit: int
     instance_type: str = ""
+    instance_type_note: str = ""
     units: int
     gpus: int
     precision: str

@@ -36,5 +36,6 @@ def test_a_list_that_is_not_there_is_an_input_error(run, folder, monkeypatch):
     with price_server() as server:
         code, out, err = run(*ASKED, "--litellm-url", f"{server.url}/p.json")
         assert (code, out) == (2, "")
-        assert err == f"{server.url}/p.json: there is no file: HTTP 404 Not Found\n"
+        missing = f"{server.url}/p.json: there is no file: HTTP 404 Not Found\n"
+        assert err == f"{missing}  hint: new was not made\n"
     assert not (folder / "new").exists()

@@ -16,7 +16,7 @@ from milp_planner.inputs.imports.refresh.addresses import Addresses
 from milp_planner.inputs.imports.refresh.download import NotThere, Patience, fetch
 from milp_planner.inputs.imports.refresh.refresh import refresh_catalog
 from tests.support.catalog_files import SOURCED, TODAY, WHOLE, write
-from tests.support.price_server import PriceServer, price_server, zipped
+from tests.support.price_server import MOST_DRIPS, PriceServer, price_server, zipped
 
 HASTY = Patience(silence_s=0.2, whole_s=2.0, tries=2, pause_s=0.0)
 OWN = "provider,name,region,billing,gpu,gpus_per_unit,usd_per_hour,as_of,source\n"
@@ -193,15 +193,45 @@ def test_a_list_that_cannot_be_had_leaves_the_folder_as_it_was(
     with pytest.raises(InputError) as error:
         refreshed(server, base)
     assert message in str(error.value)
+    assert str(error.value).endswith(f"{base.parent / 'new'} is as it was")
     assert f"{server.url}{path.rpartition('/')[0]}" in str(error.value)
     assert tree(base.parent) == before
 
 
 def test_where_there_was_no_folder_none_is_left(server: PriceServer, base: Path) -> None:
     server.answers["/lite.json"] = 500
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=r"hint: .*new was not made$"):
         refreshed(server, base)
     assert [f.name for f in base.parent.iterdir()] == ["base"]
+
+
+def test_a_list_that_trickles_in_is_not_waited_for_without_end(server: PriceServer) -> None:
+    # A byte each 0.02 s is no silence of 0.2 s: the time for the whole file ends it.
+    server.answers["/x"] = "drip"
+    with pytest.raises(InputError, match=r"not whole after 0\.1 s \(tried once\)"):
+        fetch(f"{server.url}/x", 10**6, Patience(silence_s=0.2, whole_s=0.1, tries=1))
+    assert server.drips < MOST_DRIPS
+
+
+def test_a_disk_that_refuses_leaves_what_there_was(
+    server: PriceServer, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The new folder cannot take the old one's place, and that cannot be put back either.
+    refreshed(server, base)
+    before = tree(base.parent / "new")
+    genuine, renamed = Path.rename, []
+
+    def rename(self: Path, target: Path) -> Path:
+        renamed.append(self.name)
+        if len(renamed) > 1:
+            raise OSError(28, "No space left on device")
+        return genuine(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(InputError, match="cannot be written: No space left on device") as error:
+        refreshed(server, base)
+    former = Path(str(error.value).rpartition("what it held is in ")[2])
+    assert tree(former) == before
 
 
 def test_what_passes_by_itself_is_tried_again(server: PriceServer, base: Path) -> None:

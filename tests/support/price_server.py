@@ -7,16 +7,18 @@ import socket
 import threading
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+DRIP_S = 0.02
+MOST_DRIPS = 250
 LONGEST_WAIT_S = 5.0
 """No answer hangs longer, whatever becomes of the test."""
 
 Answer = bytes | int | str
-"""Content; an HTTP status; or `hang`, `short` (half of what it promised), `drop`, `file` (sends
-the asker to a file on the machine)."""
+"""Content; an HTTP status; or `hang`, `short` (half of what it promised), `drip` (a byte now and
+then), `drop`, `file` (sends the asker to a file on the machine)."""
 
 
 @dataclass
@@ -26,6 +28,9 @@ class PriceServer:
     url: str
     answers: dict[str, Answer | list[Answer]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    drips: int = 0
+    """Bytes that dripped so far."""
+
     closing: threading.Event = field(default_factory=threading.Event)
 
     def next_answer(self, path: str) -> Answer:
@@ -49,6 +54,8 @@ def price_server() -> Iterator[PriceServer]:
                 known.closing.wait(LONGEST_WAIT_S)
             elif answer == "short":
                 self._send(b"half", 8)
+            elif answer == "drip":
+                self._drip()
             elif answer == "file":
                 self.send_response(302)
                 self.send_header("Location", "file:///etc/hostname")
@@ -61,6 +68,17 @@ def price_server() -> Iterator[PriceServer]:
             self.send_header("Content-Length", str(promised))
             self.end_headers()
             self.wfile.write(content)
+
+        def _drip(self) -> None:
+            """A byte now and then, never long enough apart to be taken for silence."""
+            self.send_response(200)
+            self.send_header("Content-Length", "1000000")
+            self.end_headers()
+            with suppress(OSError):  # the asker has gone
+                for _ in range(MOST_DRIPS):
+                    self.wfile.write(b"x")
+                    known.drips += 1
+                    known.closing.wait(DRIP_S)
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""

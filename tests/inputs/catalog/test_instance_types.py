@@ -8,6 +8,7 @@ from milp_planner import Catalog, load_catalog, solve
 from milp_planner.inputs.catalog.writing import slug
 from milp_planner.plans.document import plan_dict
 from milp_planner.plans.records import Plan
+from milp_planner.reporting.documents.csv import plan_csv
 from tests.support.builders import catalog, offering, problem, raw
 from tests.support.catalog_files import TODAY, WHOLE, write
 
@@ -65,3 +66,24 @@ def test_a_plan_carries_the_name_to_whoever_deploys_it() -> None:
     assert bought["instance_type"] == "Acme_A1_v5"
     (again,) = Plan.from_dict(document).purchases
     assert getattr(again.candidate.offering, "instance_type", None) == "Acme_A1_v5"
+
+
+def test_a_plan_marks_what_nobody_knows_the_providers_name_of() -> None:
+    # The cheapest of each is taken: a has the name that a list gives it, b that of its GPU.
+    units = [
+        offering("acme", "a", 1.0, name="a-node"),
+        offering("bolt", "b", 1.0),
+        offering("coil", "c", 1.0).model_copy(update={"instance_type": "C1"}),
+        offering("mine", "d", 1.0, billing="owned"),
+    ]
+    asked = problem(4, limits={"max_gpus": {"per_gpu": dict.fromkeys("abcd", 1)}})
+    plan = solve(asked, catalog(units, [raw(name, 1) for name in "abcd"]))
+    notes = {row["provider"]: row["instance_type_note"] for row in plan_dict(plan)["purchases"]}
+    assert notes == {
+        "acme": "no provider name known; its list calls it a-node",
+        "bolt": "no provider name known; its list tells the GPU alone",
+        "coil": "",
+        "mine": "",
+    }
+    assert "no provider name known; its list calls it a-node" in plan_csv(plan)
+    assert Plan.from_dict(plan_dict(plan)).to_dict() == plan.to_dict()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 from milp_planner import Catalog, Problem, load_catalog, solve
@@ -14,6 +15,7 @@ from tests.support.builders import catalog, offering, problem, raw
 from tests.support.catalog_files import OFFERINGS, TODAY, WHOLE, faults, write
 
 MARKET = load_catalog()
+SHIPPED = Path(__file__).resolve().parents[3] / "catalogs" / "market"
 
 
 def place(provider: str, region: str, country: str = "fi", group: str = "eu") -> Place:
@@ -76,6 +78,30 @@ def test_a_country_is_in_one_group() -> None:
     rows = [*MARKET.offerings]
     groups = {(row.country, row.group) for row in rows if row.country}
     assert len(groups) == len({country for country, _ in groups})
+
+
+def test_regions_that_price_lists_have_and_the_shipped_prices_do_not_are_placed_too() -> None:
+    # As SkyPilot's and gpuhunt's lists name them, slugged as imports do.
+    rows = csv.DictReader((SHIPPED / "places.csv").open(encoding="utf-8"))
+    places = Places.of(Place(**{**row, "metro": row["metro"] or ""}) for row in rows)
+    wanted = {
+        ("vast-ai", "denmark-dk-eu"): ("dk", "eu"),
+        ("vast-ai", "switzerland-ch-eu"): ("ch", "efta"),
+        ("vast-ai", "us-na"): ("us", "us"),
+        ("vast-ai", "british-columbia-ca-na"): ("ca", "ca"),
+        ("vast-ai", "pas-de-calais-fr-eu"): ("fr", "eu"),
+        ("vast-ai", "vietnam-vn-as"): ("vn", "asia"),
+        ("lambda", "europe-central-1"): ("de", "eu"),
+        ("lambda", "me-west-1"): ("il", "middle-east"),
+        ("runpod", "eu-ro-1"): ("ro", "eu"),
+        ("runpod", "eur-is-1"): ("is", "efta"),
+        ("runpod", "us-tx-3"): ("us", "us"),
+        ("runpod", "cz"): ("cz", "eu"),
+    }
+    found = {key: places.find(*key) for key in wanted}
+    assert {k: p and (p.country, p.group) for k, p in found.items()} == wanted
+    assert places.find("vast-ai", "global") is None
+    assert places.find("vast-ai", "somewhere-zz-eu") is None
 
 
 def test_a_name_goes_before_the_region_of_a_zone_and_that_before_patterns() -> None:

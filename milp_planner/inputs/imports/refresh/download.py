@@ -76,7 +76,7 @@ def fetch(url: str, most_bytes: int, patience: Patience | None = None) -> bytes 
     raise input_error(
         f"cannot be fetched: {said} (tried {times})",
         file=url,
-        hint="nothing was written; is there a network, or a proxy that is not set (HTTPS_PROXY)?",
+        hint="is there a network, or a proxy that is not set (HTTPS_PROXY)?",
     )
 
 
@@ -87,7 +87,7 @@ def _read(url: str, most_bytes: int, patience: Patience) -> bytes | NotThere:
     try:
         with urlopen(Request(url, headers=NAME), timeout=patience.silence_s) as answer:
             promised = answer.headers.get("Content-Length", "")
-            while chunk := answer.read(CHUNK):
+            while chunk := answer.read1(CHUNK):  # what is there: a trickle must not outlast whole_s
                 size += len(chunk)
                 parts.append(chunk)
                 if size > most_bytes:

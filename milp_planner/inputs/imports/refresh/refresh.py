@@ -11,10 +11,17 @@ import secrets
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-from milp_planner.errors import did_you_mean, input_error
+from milp_planner.errors import (
+    MOST_FAULTS_SHOWN,
+    Fault,
+    InputError,
+    did_you_mean,
+    input_error,
+)
 from milp_planner.inputs.catalog.diff import catalog_diff
 from milp_planner.inputs.catalog.files import MAX_OFFERINGS, load_catalog
 from milp_planner.inputs.catalog.folders import MANIFEST
@@ -172,6 +179,7 @@ def _in_place_of(out: Path) -> Iterator[tuple[Path, Path]]:
     parent = out.absolute().parent
     draft = parent / f".{out.name}-{secrets.token_hex(4)}"
     folder, downloads, former = draft / "new", draft / "downloads", draft / "former"
+    kept = f"{out} is as it was" if out.exists() else f"{out} was not made"
     try:
         parent.mkdir(parents=True, exist_ok=True)
         draft.mkdir(mode=0o700)
@@ -186,7 +194,21 @@ def _in_place_of(out: Path) -> Iterator[tuple[Path, Path]]:
             with suppress(OSError):
                 former.rename(out)
             raise
+    except InputError as error:
+        raise InputError(_ending_in(kept, error.faults)) from None
     except OSError as error:
-        raise input_error(f"cannot be written: {error.strerror}", file=str(out)) from None
+        kept = kept if out.exists() or not former.exists() else f"what it held is in {former}"
+        raise input_error(
+            f"cannot be written: {error.strerror}", file=str(out), hint=kept
+        ) from None
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        if out.exists() or not former.exists():
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def _ending_in(kept: str, faults: Sequence[Fault]) -> Iterator[Fault]:
+    """The faults, the last that is shown with what became of the folder."""
+    last = min(len(faults), MOST_FAULTS_SHOWN) - 1
+    for i, fault in enumerate(faults):
+        hints = filter(None, [fault.hint, kept if i == last else ""])
+        yield replace(fault, hint="; ".join(hints))
