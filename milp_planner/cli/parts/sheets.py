@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from milp_planner.cli.parts import streams
 
 if TYPE_CHECKING:
+    from milp_planner.candidates.records import PlanningInput
     from milp_planner.inputs.catalog.records import Catalog
     from milp_planner.inputs.problem.records import Problem
     from milp_planner.plans.records import Plan
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from milp_planner.questions.choices.records import Choice
     from milp_planner.questions.choices.usual import Asking
     from milp_planner.solving.checks.arguments import SolverChoice
+    from milp_planner.solving.re_solve import Resolver
 
 SHEET, SHEET_JSON = "sheet", "sheet-json"
 SHEET_FORMATS = (SHEET, SHEET_JSON)
@@ -45,16 +47,17 @@ class SheetRun:
         again, what is known is written all the same.
         """
         plan, stopped = self._plan()
-        asking = self._asking(plan)
+        asked = self._asked()
         at_once = self.format_name == SHEET and self.output is None and plan.status.has_plan
         if at_once:
             from milp_planner.reporting.sheets.text import head_text
 
-            streams.answer_report(head_text(self._sheet(asking, None)) + "\n")
+            streams.answer_report(head_text(self._sheet(asked, plan)) + "\n")
         solved: list[Choice] | None = None
+        resolver: Resolver | None = None
         if self.with_choices and plan.status.has_plan and stopped is None:
-            solved, stopped = self._choices(asking)
-        sheet = self._sheet(asking, solved, measured=stopped is None)
+            solved, resolver, stopped = self._choices(plan)
+        sheet = self._sheet(asked, plan, solved, resolver)
         self._put(self._text(plan, sheet, rest=at_once))
         if stopped is not None:
             raise stopped
@@ -77,6 +80,11 @@ class SheetRun:
         except Interrupted as stop:
             return stop.plan, stop.cause
 
+    def _asked(self) -> PlanningInput:
+        from milp_planner.solving.prepare import outline_of, unlisted
+
+        return unlisted(outline_of(self.problem, self.catalog))
+
     def _asking(self, plan: Plan) -> Asking:
         from milp_planner.questions.choices.choices import asking_for
 
@@ -90,28 +98,37 @@ class SheetRun:
             fixed_work=self.reproducible,
         )
 
-    def _choices(self, asking: Asking) -> tuple[list[Choice], KeyboardInterrupt | None]:
+    def _choices(
+        self, plan: Plan
+    ) -> tuple[list[Choice], Resolver | None, KeyboardInterrupt | None]:
+        """The choices with what solves more beside them, and the Ctrl-C that ended them."""
         from milp_planner.questions.choices.choices import solved_choices
 
         solved: list[Choice] = []
         try:
             with streams.progress("solving choices", quiet=self.quiet):
+                asking = self._asking(plan)
                 solved.extend(solved_choices(asking))
         except KeyboardInterrupt as stop:
-            return solved, stop
-        return solved, None
+            return solved, None, stop
+        return solved, asking.resolver, None
 
     def _sheet(
-        self, asking: Asking, solved: list[Choice] | None, *, measured: bool = False
+        self,
+        asked: PlanningInput,
+        plan: Plan,
+        solved: list[Choice] | None = None,
+        resolver: Resolver | None = None,
     ) -> Sheet:
         from milp_planner.questions.sheet.builder import sheet_of
 
         return sheet_of(
-            asking,
+            asked,
+            plan,
             solved,
             today=self.today,
             reproducible=self.reproducible,
-            measured=measured and solved is not None,
+            resolver=resolver,
         )
 
     def _text(self, plan: Plan, sheet: Sheet, *, rest: bool) -> str:

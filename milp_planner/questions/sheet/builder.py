@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
+from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import began_s
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
@@ -39,7 +40,8 @@ from milp_planner.questions.sheet.risks import asks_of, risks_of
 from milp_planner.questions.solve import solve_until
 from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
 from milp_planner.solving.checks.own_rules import held_to
-from milp_planner.solving.re_solve import settings_of
+from milp_planner.solving.prepare import outline_of, unlisted
+from milp_planner.solving.re_solve import Resolver, settings_of
 from milp_planner.solving.results import Settings
 
 MOST_ALTERNATIVES = 100
@@ -88,26 +90,29 @@ def decision_sheet(
             problem, time_limit_s=limit_s, gap=gap, solver=solver, cancel=cancel, began=began
         )
         plan = plan_for_sheet(problem, catalog, settings, fixed_work=reproducible)
-    asking = asking_for(
-        problem,
-        catalog,
-        plan,
-        time_limit_s=limit_s,
-        gap=gap,
-        solver=solver,
-        cancel=cancel,
-        began=began,
-        fixed_work=reproducible,
-    )
-    solved = None
-    if with_choices:
-        solved = [*solved_choices(asking)] if plan.status.has_plan else []
+    asking: Asking | None = None
+    if with_choices and plan.status.has_plan:
+        asking = asking_for(
+            problem,
+            catalog,
+            plan,
+            time_limit_s=limit_s,
+            gap=gap,
+            solver=solver,
+            cancel=cancel,
+            began=began,
+            fixed_work=reproducible,
+        )
+    solved: list[Choice] | None = [] if with_choices else None
+    if asking is not None:
+        solved = [*solved_choices(asking)]
     return sheet_of(
-        asking,
+        unlisted(outline_of(problem, catalog)),
+        plan,
         solved,
         today=as_of or date.today(),
         reproducible=reproducible,
-        measured=with_choices,
+        resolver=None if asking is None else asking.resolver,
     )
 
 
@@ -122,27 +127,27 @@ def plan_for_sheet(
 
 
 def sheet_of(
-    asking: Asking,
+    asked: PlanningInput,
+    plan: Plan,
     solved: Sequence[Choice] | None,
     *,
     today: date,
     reproducible: bool = False,
-    measured: bool = False,
+    resolver: Resolver | None = None,
 ) -> Sheet:
     """The sheet of a plan and of the choices that were solved beside it; None: not asked.
 
-    measured: solve, too, what becomes of the plan where a measurement comes out lower.
+    asked: the question with its blocks; nothing here looks at what else can be rented. resolver:
+    solves, too, what becomes of the plan where a measurement comes out lower.
     """
-    plan, resolver = asking.plan, asking.resolver
-    problem, has_plan = resolver.problem, plan.status.has_plan
+    problem, has_plan = asked.problem, plan.status.has_plan
     chosen = None
     if solved is not None:
         chosen = tuple(_choice(plan, one) for one in told_apart(plan, solved))
-    solver = resolver if measured else None
     return Sheet(
         name=plan.name,
         as_of=today,
-        question=question_of(resolver.instance),
+        question=question_of(asked),
         answer=answer_of(plan),
         purchases=purchases_of(plan, today),
         workloads=workloads_of(plan),
@@ -151,9 +156,9 @@ def sheet_of(
         alternatives=alternatives_of(plan, problem.alternatives.count) if has_plan else (),
         alternatives_notes=tuple(_alternatives_notes(plan, problem.alternatives.count)),
         levers=None,
-        risks=risks_of(resolver.instance, plan, today),
+        risks=risks_of(asked, plan, today),
         asks=asks_of(plan, today),
-        measure=measures_of(plan, resolver.instance.catalog, solver),
+        measure=measures_of(plan, asked.catalog, resolver),
         budgets=None,
         traffic=None,
         proof=proof_of(plan, reproducible=reproducible),

@@ -17,6 +17,7 @@ from milp_planner.plans.records import Plan, Route
 from milp_planner.plans.sheet.other_parts import IfSlower, ToMeasure
 from milp_planner.questions.sheet.of_plan import bought
 from milp_planner.solving.re_solve import Resolver, score_of
+from milp_planner.solving.results import NOT_SOLVED
 
 SLOWER = 0.20
 """How much less a measurement may print for the plan that is told."""
@@ -109,8 +110,10 @@ def _bench(weights: str, input_tokens: float, output_tokens: float, in_flight: i
 
 def _if_slower(resolver: Resolver, plan: Plan, route: Route, point: RatePoint) -> IfSlower:
     """The best plan where this replica serves this class a fifth slower than planned."""
-    slower = slowed(resolver.instance, route, 1 - SLOWER)
-    answer = resolver.answer_of(slower, break_ties=True)
+    answer = NOT_SOLVED
+    if not resolver.is_stopped:
+        slower = slowed(resolver.instance, route, 1 - SLOWER)
+        answer = resolver.answer_of(slower, break_ties=True)
     known = answer.plan
     return IfSlower(
         share_less=SLOWER,
