@@ -350,6 +350,17 @@ class Plan:
             found.setdefault((route.candidate, route.block.name), []).append(route)
         return found
 
+    def routes_of(self, workload: str, block: str) -> Sequence[Route]:
+        """The routes of one workload in the block of that name."""
+        return self._routes_by_workload.get((workload, block), ())
+
+    @cached_property
+    def _routes_by_workload(self) -> Mapping[tuple[str, str], list[Route]]:
+        found: dict[tuple[str, str], list[Route]] = {}
+        for route in self.routes:
+            found.setdefault((route.candidate.workload, route.block.name), []).append(route)
+        return found
+
     @property
     def tokens_per_month(self) -> float:
         """Input and output tokens of all workloads."""

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from milp_planner.cli.parts import streams
 
 if TYPE_CHECKING:
-    from milp_planner.candidates.records import PlanningInput
     from milp_planner.inputs.catalog.records import Catalog
     from milp_planner.inputs.problem.records import Problem
     from milp_planner.plans.records import Plan
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from milp_planner.questions.choices.records import Choice
     from milp_planner.questions.choices.usual import Asking
     from milp_planner.solving.checks.arguments import SolverChoice
-    from milp_planner.solving.re_solve import Resolver
 
 SHEET, SHEET_JSON = "sheet", "sheet-json"
 SHEET_FORMATS = (SHEET, SHEET_JSON)
@@ -47,17 +45,14 @@ class SheetRun:
         again, what is known is written all the same.
         """
         plan, stopped = self._plan()
-        asked = self._asked()
+        sheet = self._sheet(plan)
         at_once = self.format_name == SHEET and self.output is None and plan.status.has_plan
         if at_once:
             from milp_planner.reporting.sheets.text import head_text
 
-            streams.answer_report(head_text(self._sheet(asked, plan)) + "\n")
-        solved: list[Choice] | None = None
-        resolver: Resolver | None = None
+            streams.answer_report(head_text(sheet) + "\n")
         if self.with_choices and plan.status.has_plan and stopped is None:
-            solved, resolver, stopped = self._choices(plan)
-        sheet = self._sheet(asked, plan, solved, resolver)
+            sheet, stopped = self._with_choices(sheet, plan)
         self._put(self._text(plan, sheet, rest=at_once))
         if stopped is not None:
             raise stopped
@@ -80,11 +75,6 @@ class SheetRun:
         except Interrupted as stop:
             return stop.plan, stop.cause
 
-    def _asked(self) -> PlanningInput:
-        from milp_planner.solving.prepare import outline_of, unlisted
-
-        return unlisted(outline_of(self.problem, self.catalog))
-
     def _asking(self, plan: Plan) -> Asking:
         from milp_planner.questions.choices.choices import asking_for
 
@@ -98,38 +88,26 @@ class SheetRun:
             fixed_work=self.reproducible,
         )
 
-    def _choices(
-        self, plan: Plan
-    ) -> tuple[list[Choice], Resolver | None, KeyboardInterrupt | None]:
-        """The choices with what solves more beside them, and the Ctrl-C that ended them."""
+    def _with_choices(self, sheet: Sheet, plan: Plan) -> tuple[Sheet, KeyboardInterrupt | None]:
+        """The sheet with its choices, and the Ctrl-C that ended them."""
         from milp_planner.questions.choices.choices import solved_choices
+        from milp_planner.questions.sheet.builder import beside_choices
 
         solved: list[Choice] = []
         try:
             with streams.progress("solving choices", quiet=self.quiet):
                 asking = self._asking(plan)
                 solved.extend(solved_choices(asking))
+                return beside_choices(sheet, plan, solved, asking), None
         except KeyboardInterrupt as stop:
-            return solved, None, stop
-        return solved, asking.resolver, None
+            return beside_choices(sheet, plan, solved, None), stop
 
-    def _sheet(
-        self,
-        asked: PlanningInput,
-        plan: Plan,
-        solved: list[Choice] | None = None,
-        resolver: Resolver | None = None,
-    ) -> Sheet:
+    def _sheet(self, plan: Plan) -> Sheet:
         from milp_planner.questions.sheet.builder import sheet_of
+        from milp_planner.solving.prepare import outline_of, unlisted
 
-        return sheet_of(
-            asked,
-            plan,
-            solved,
-            today=self.today,
-            reproducible=self.reproducible,
-            resolver=resolver,
-        )
+        asked = unlisted(outline_of(self.problem, self.catalog))
+        return sheet_of(asked, plan, today=self.today, reproducible=self.reproducible)
 
     def _text(self, plan: Plan, sheet: Sheet, *, rest: bool) -> str:
         from milp_planner.reporting.documents.options import ReportOptions

@@ -41,7 +41,7 @@ from milp_planner.questions.solve import solve_until
 from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
 from milp_planner.solving.checks.own_rules import held_to
 from milp_planner.solving.prepare import outline_of, unlisted
-from milp_planner.solving.re_solve import Resolver, settings_of
+from milp_planner.solving.re_solve import settings_of
 from milp_planner.solving.results import Settings
 
 MOST_ALTERNATIVES = 100
@@ -90,30 +90,24 @@ def decision_sheet(
             problem, time_limit_s=limit_s, gap=gap, solver=solver, cancel=cancel, began=began
         )
         plan = plan_for_sheet(problem, catalog, settings, fixed_work=reproducible)
-    asking: Asking | None = None
-    if with_choices and plan.status.has_plan:
-        asking = asking_for(
-            problem,
-            catalog,
-            plan,
-            time_limit_s=limit_s,
-            gap=gap,
-            solver=solver,
-            cancel=cancel,
-            began=began,
-            fixed_work=reproducible,
-        )
-    solved: list[Choice] | None = [] if with_choices else None
-    if asking is not None:
-        solved = [*solved_choices(asking)]
-    return sheet_of(
-        unlisted(outline_of(problem, catalog)),
+    asked = unlisted(outline_of(problem, catalog))
+    sheet = sheet_of(asked, plan, today=as_of or date.today(), reproducible=reproducible)
+    if not with_choices:
+        return sheet
+    if not plan.status.has_plan:
+        return beside_choices(sheet, plan, (), None)
+    asking = asking_for(
+        problem,
+        catalog,
         plan,
-        solved,
-        today=as_of or date.today(),
-        reproducible=reproducible,
-        resolver=None if asking is None else asking.resolver,
+        time_limit_s=limit_s,
+        gap=gap,
+        solver=solver,
+        cancel=cancel,
+        began=began,
+        fixed_work=reproducible,
     )
+    return beside_choices(sheet, plan, [*solved_choices(asking)], asking)
 
 
 def plan_for_sheet(
@@ -129,21 +123,15 @@ def plan_for_sheet(
 def sheet_of(
     asked: PlanningInput,
     plan: Plan,
-    solved: Sequence[Choice] | None,
     *,
     today: date,
     reproducible: bool = False,
-    resolver: Resolver | None = None,
 ) -> Sheet:
-    """The sheet of a plan and of the choices that were solved beside it; None: not asked.
+    """The sheet of a plan, without other choices.
 
-    asked: the question with its blocks; nothing here looks at what else can be rented. resolver:
-    solves, too, what becomes of the plan where a measurement comes out lower.
+    asked: the question with its blocks; nothing here looks at what else can be rented.
     """
     problem, has_plan = asked.problem, plan.status.has_plan
-    chosen = None
-    if solved is not None:
-        chosen = tuple(_choice(plan, one) for one in told_apart(plan, solved))
     return Sheet(
         name=plan.name,
         as_of=today,
@@ -152,18 +140,32 @@ def sheet_of(
         purchases=purchases_of(plan, today),
         workloads=workloads_of(plan),
         hours=hours_of(plan),
-        choices=chosen,
+        choices=None,
         alternatives=alternatives_of(plan, problem.alternatives.count) if has_plan else (),
         alternatives_notes=tuple(_alternatives_notes(plan, problem.alternatives.count)),
         levers=None,
         risks=risks_of(asked, plan, today),
         asks=asks_of(plan, today),
-        measure=measures_of(plan, asked.catalog, resolver),
+        measure=measures_of(plan, asked.catalog),
         budgets=None,
         traffic=None,
         proof=proof_of(plan, reproducible=reproducible),
         sources=sources_of(plan),
     )
+
+
+def beside_choices(
+    sheet: Sheet, plan: Plan, solved: Sequence[Choice], asking: Asking | None
+) -> Sheet:
+    """The sheet with the choices that were solved, and what a lower measurement would mean.
+
+    asking: what solves the latter; None solves nothing more.
+    """
+    chosen = tuple(_choice(plan, one) for one in told_apart(plan, solved))
+    found: dict[str, object] = {"choices": chosen}
+    if asking is not None:
+        found["measure"] = measures_of(plan, asking.catalog, asking.resolver)
+    return sheet.model_copy(update=found)
 
 
 def _alternatives_notes(plan: Plan, count: int) -> Iterator[str]:
