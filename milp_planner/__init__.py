@@ -108,6 +108,7 @@ if TYPE_CHECKING:
     )
     from milp_planner.plans.diagnosis import Change, Diagnosis, Misfit
     from milp_planner.plans.measure_next import MeasureNext, measure_next
+    from milp_planner.plans.proof import EngineReport, Proof, Provenance
     from milp_planner.plans.reasons import (
         AboveBudget,
         AlternativesEnded,
@@ -129,17 +130,7 @@ if TYPE_CHECKING:
         TargetWithoutEffect,
         UnservedAtAPrice,
     )
-    from milp_planner.plans.records import (
-        Band,
-        EngineReport,
-        Plan,
-        Proof,
-        Provenance,
-        Purchase,
-        Route,
-        Status,
-        WorkloadPlan,
-    )
+    from milp_planner.plans.records import Band, Plan, Purchase, Route, Status, WorkloadPlan
     from milp_planner.plans.sentences import reason_lines, warning_lines
     from milp_planner.plans.sheet.base import SheetPart
     from milp_planner.plans.sheet.no_plan import SheetChange, SheetDiagnosis, SheetMisfit

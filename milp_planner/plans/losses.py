@@ -161,10 +161,8 @@ class _Served:
         """What the routes of the plan say."""
         classes = instance.schedule.demands[workload].classes
         by_class, by_api = [0.0] * len(classes), dict[Candidate, list[float]]()
-        for route in plan.routes:
+        for route in plan.routes_of(workload, plan.blocks[t].name):
             k = route.candidate
-            if k.workload != workload or route.block != plan.blocks[t]:
-                continue
             q = classes.index(route.request_class)
             if route.share <= NOTHING_SERVED:
                 continue

@@ -93,15 +93,18 @@ def _estimated_rates(plan: Plan) -> Iterator[MeasureNext]:
 
 def spend_by_route(plan: Plan) -> Iterator[tuple[Route, RatePoint, float]]:
     """What each purchase costs, shared among its routes by the time that they take."""
+    routes_to: dict[int, list[Route]] = {}  # by identity: hashing candidates takes long
+    for route in plan.routes:
+        routes_to.setdefault(id(route.candidate), []).append(route)
     for purchase in plan.purchases:
         k = purchase.candidate
-        routes = [route for route in plan.routes if route.candidate is k]
-        work = {route: _unit_hours(route) for route in routes}
-        total = sum(work.values())
-        for route in routes:
+        routes = routes_to.get(id(k), [])
+        work = [_unit_hours(route) for route in routes]
+        total = sum(work)
+        for route, hours in zip(routes, work, strict=True):
             if k.classes and k.points and total:
                 point = k.points[k.classes.index(route.request_class)]
-                yield route, point, purchase.cash_usd_per_month * work[route] / total
+                yield route, point, purchase.cash_usd_per_month * hours / total
 
 
 def _unit_hours(route: Route) -> float:

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from functools import cached_property, singledispatch
+from operator import mul
 from typing import TYPE_CHECKING, Any, Literal
 
 from milp_planner.candidates.records import Candidate, TurnedDown
 from milp_planner.errors import argument_error
-from milp_planner.inputs.catalog.overlaid.counts import UNTOUCHED, OverlayCounts
 from milp_planner.plans.consequences import (
     DocumentParts,
     Loss,
@@ -20,6 +20,9 @@ from milp_planner.plans.consequences import (
 )
 from milp_planner.plans.diagnosis import Diagnosis
 from milp_planner.plans.plain import as_page, as_plot, plain_data
+from milp_planner.plans.proof import EngineReport as EngineReport
+from milp_planner.plans.proof import Proof as Proof
+from milp_planner.plans.proof import Provenance as Provenance
 from milp_planner.plans.reasons import AlternativesNote, Reason, Remark
 from milp_planner.traffic.month import RequestClass, TimeBlock
 
@@ -148,7 +151,12 @@ class Purchase:
         """
         if not self.unit_hours or not self.busy_units_by_block:
             return None
-        return _busy_unit_hours(self) / self.unit_hours
+        return self.busy_unit_hours / self.unit_hours
+
+    @property
+    def busy_unit_hours(self) -> float:
+        """Hours of work, of all units."""
+        return float(sum(map(mul, self.hours_by_block, self.busy_units_by_block)))
 
     @property
     def capacity_idle(self) -> float | None:
@@ -217,53 +225,6 @@ class WorkloadPlan:
         if self.shortfall_share or not self.tokens_per_month:
             return None
         return self.cash_usd_per_month / self.tokens_per_month * 1e6
-
-
-@dataclass(frozen=True)
-class EngineReport:
-    """What one solver said."""
-
-    name: str
-    version: str
-    status: str
-    objective: float | None
-    bound: float | None
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Proof:
-    """How the status is known."""
-
-    certified: bool
-    certified_by: tuple[str, ...]
-    engines: tuple[EngineReport, ...] = ()
-    notes: tuple[str, ...] = ()
-    seconds: float = 0.0
-    rows: int = 0
-    columns: int = 0
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where the answer comes from."""
-
-    planner_version: str
-    catalog_name: str
-    catalog_version: str
-    catalog_sha256: str
-    overrides: int
-    """Rows of the catalog that overlays added or replaced."""
-
-    problem_sha256: str
-    oldest_price: str
-    """ISO date of the oldest price used; '' when nothing is bought."""
-
-    seed: int
-    time_limit_s: float
-    gap_asked: float
-    overlaid: OverlayCounts = UNTOUCHED
-    """The overrides apart, and the rows that overlays took away."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -367,6 +328,17 @@ class Plan:
             found.setdefault((route.candidate, route.block.name), []).append(route)
         return found
 
+    def routes_of(self, workload: str, block: str) -> Sequence[Route]:
+        """The routes of one workload in the block of that name."""
+        return self._routes_by_workload.get((workload, block), ())
+
+    @cached_property
+    def _routes_by_workload(self) -> Mapping[tuple[str, str], list[Route]]:
+        found: dict[tuple[str, str], list[Route]] = {}
+        for route in self.routes:
+            found.setdefault((route.candidate.workload, route.block.name), []).append(route)
+        return found
+
     @property
     def tokens_per_month(self) -> float:
         """Input and output tokens of all workloads."""
@@ -407,11 +379,7 @@ class Plan:
         paid = sum(p.unit_hours * p.candidate.gpus_per_unit for p in self.purchases)
         if not paid or any(not p.busy_units_by_block for p in self.purchases):
             return None
-        busy = sum(
-            hours * units * p.candidate.gpus_per_unit
-            for p in self.purchases
-            for hours, units in zip(p.hours_by_block, p.busy_units_by_block, strict=False)
-        )
+        busy = sum(p.busy_unit_hours * p.candidate.gpus_per_unit for p in self.purchases)
         return 1 - busy / paid
 
     def purchases_of(self, workload: str) -> Iterator[Purchase]:
@@ -427,8 +395,8 @@ class Plan:
     def plot(self, ax: Axes | None = None, *, of: Literal["cost", "hours"] = "cost") -> Axes:
         """The cost of the plan and of its next-best plans, in parts; or units by the hour.
 
-        ax: matplotlib's; default: new ones. Returns them. Raises InputError where there is nothing
-        to draw, PlannerError without matplotlib: `pip install 'milp-planner[plot]'`.
+        ax: matplotlib's; default: new ones; returns them. Raises InputError where there is nothing
+        to draw, PlannerError without the extra [plot].
         """
         return as_plot(self, ax, of=of)
 

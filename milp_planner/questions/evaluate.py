@@ -20,8 +20,8 @@ from milp_planner.inputs.reading.field_types import MOST_UNITS
 from milp_planner.milp.presolve.routing import balanced
 from milp_planner.milp.program.families import needs_routes, rules_of
 from milp_planner.milp.program.language.rule import Rule
+from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.records import Plan, Provenance, WorkloadPlan
-from milp_planner.plans.solution import FleetSolution
 from milp_planner.questions.solve import provenance_of, with_oldest_price
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.checks.arguments import catalog_for

@@ -12,6 +12,7 @@ from typing import Any
 
 from milp_planner.candidates.builder import excluded_by, model_warnings
 from milp_planner.candidates.records import CandidateList, PlanningInput, TurnedDown
+from milp_planner.deadline import checked
 from milp_planner.errors import InputError
 from milp_planner.inputs.catalog.records import Offering, TokenPrice
 from milp_planner.inputs.problem.policy import Penalties
@@ -35,20 +36,20 @@ def narrowed(known: PlanningInput, problem: Problem) -> PlanningInput | None:
         raise InputError(wrong)
     sold: list[Offering | TokenPrice] = [*known.catalog.offerings, *known.catalog.token_prices]
     ruled_out: dict[int, str] = {}
-    for row in sold:
+    for row in checked(sold):
         reason = excluded_by(problem.limits, row)
         if reason:
             ruled_out[id(row)] = reason
         elif excluded_by(known.problem.limits, row):
             return None
     listed = known.candidates
-    kept = tuple(k for k in listed.candidates if id(k.offering) not in ruled_out)
+    kept = tuple(k for k in checked(listed.candidates) if id(k.offering) not in ruled_out)
     gone = {
         (k.workload, k.offering.key): k for k in listed.candidates if id(k.offering) in ruled_out
     }
     turned_down = [
         replace(row, reason=ruled_out.get(id(row.offering), row.reason))
-        for row in listed.turned_down
+        for row in checked(listed.turned_down)
     ]
     turned_down += [
         TurnedDown(k.workload, k.offering, ruled_out[id(k.offering)]) for k in gone.values()

@@ -43,8 +43,8 @@ from milp_planner.milp.program.refinement import (
     tolerance_usd,
     undercharged_usd,
 )
+from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.records import EngineReport, Plan, Proof, Provenance, Status
-from milp_planner.plans.solution import FleetSolution
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.results import (
     NOT_SOLVED,

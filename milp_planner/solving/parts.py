@@ -24,8 +24,8 @@ from milp_planner.milp.presolve.lazy_rows import (
 from milp_planner.milp.program.families import needs_routes, rules_of
 from milp_planner.milp.program.limits.quotas import broken_quotas, user_quotas, with_quotas
 from milp_planner.milp.program.model import FleetModel, build_model
+from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.records import EngineReport, Plan, Proof, Status, exceeds
-from milp_planner.plans.solution import FleetSolution
 from milp_planner.solving.assembly.assemble import NOTHING, assemble
 from milp_planner.solving.first_plan import FirstPlan, or_in_hand
 from milp_planner.solving.results import NOT_SOLVED, SearchResult, cheaper

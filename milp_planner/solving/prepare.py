@@ -83,6 +83,12 @@ def listed(
     return PlanningInput(problem, schedule, candidates, catalog)
 
 
+def unlisted(outline: Outline) -> PlanningInput:
+    """The outline without anything that can be rented: what is told of it takes no listing."""
+    problem, schedule, catalog = outline
+    return PlanningInput(problem, schedule, CandidateList((), ()), catalog)
+
+
 def checked_problem(problem: Problem, catalog: Catalog) -> Problem:
     """The problem with every name known to the catalog; raises InputError with every fault."""
     check_problem_and_catalog(problem, catalog)

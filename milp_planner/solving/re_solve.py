@@ -9,6 +9,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -57,6 +58,15 @@ class Resolver:
         ends_s = min(self._started_s + self.settings.time_limit_s, self.settings.ends_s)
         return max(0.0, ends_s - time.monotonic())
 
+    def in_force(self) -> AbstractContextManager[None]:
+        """A block inside which work that takes long raises `OutOfTime` when time is up."""
+        return until(time.monotonic() + self.seconds_left, self.settings.cancel)
+
+    @property
+    def is_stopped(self) -> bool:
+        """True when nothing more may be solved."""
+        return self.seconds_left <= 0 or self._is_cancelled()
+
     def answer(self, problem: Problem, *, break_ties: bool = False) -> SearchResult:
         """The best plan of a changed problem; solved once, however often it is asked.
 
@@ -65,7 +75,7 @@ class Resolver:
         key = _identity(problem), break_ties
         if key not in self._known:
             try:
-                with until(time.monotonic() + self.seconds_left, self.settings.cancel):
+                with self.in_force():
                     instance = self.given_for(problem)
             except OutOfTime:
                 return NOT_SOLVED
@@ -81,7 +91,7 @@ class Resolver:
         """The best plan of a prepared problem, with something that must be in use."""
         if any(stranded(instance)):
             return SearchResult(Status.INFEASIBLE, None, Proof(certified=True, certified_by=()))
-        if self.seconds_left <= 0 or self._is_cancelled():
+        if self.is_stopped:
             return NOT_SOLVED
         search = self.search(instance, required, break_ties=break_ties)
         return first_answer(search) if required is None else search.next()

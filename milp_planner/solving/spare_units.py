@@ -12,9 +12,9 @@ from dataclasses import replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput, hours_held, is_elastic
 from milp_planner.milp.program.limits.survival import broken_losses
+from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.losses import SURVIVAL_GROUPS, AfterLoss
 from milp_planner.plans.records import SNAP, Plan, Purchase
-from milp_planner.plans.solution import FleetSolution
 
 MOST_STEPS = 200
 

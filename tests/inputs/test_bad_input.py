@@ -344,7 +344,8 @@ def test_a_policy_is_refused(changed, policy, expected):
         ),
         (
             "{survive_loss_of: no}",
-            "11:27: limits.survive_loss_of: 'no' is not one of provider, region, offering, spot, none\n"
+            "11:27: limits.survive_loss_of: 'no' is not one of provider, region, offering, spot, "
+            "none\n"
             "  hint: did you mean 'none'?",
         ),
     ],

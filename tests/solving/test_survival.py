@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from milp_planner import Status, evaluate, prepare, solve
-from milp_planner.plans.solution import FleetSolution
+from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.solving.spare_units import with_spare_units
 from tests.support.builders import catalog, offering, problem, raw, workload
 

@@ -47,16 +47,14 @@ class SheetRun:
         again, what is known is written all the same.
         """
         plan, stopped = self._plan()
-        asking = self._asking(plan)
+        sheet = self._sheet(plan)
         at_once = self.format_name == SHEET and self.output is None and plan.status.has_plan
         if at_once:
             from milp_planner.reporting.sheets.text import head_text
 
-            streams.answer_report(head_text(self._sheet(asking, None)) + "\n")
-        solved: list[Choice] | None = None
+            streams.answer_report(head_text(sheet) + "\n")
         if self.with_choices and plan.status.has_plan and stopped is None:
-            solved, stopped = self._choices(asking)
-        sheet = self._sheet(asking, solved, measured=stopped is None)
+            sheet, stopped = self._with_choices(sheet, plan)
         self._put(self._text(plan, sheet, rest=at_once))
         if stopped is not None:
             raise stopped
@@ -92,29 +90,26 @@ class SheetRun:
             fixed_work=self.reproducible,
         )
 
-    def _choices(self, asking: Asking) -> tuple[list[Choice], KeyboardInterrupt | None]:
+    def _with_choices(self, sheet: Sheet, plan: Plan) -> tuple[Sheet, KeyboardInterrupt | None]:
+        """The sheet with its choices, and the Ctrl-C that ended them."""
         from milp_planner.questions.choices.choices import solved_choices
+        from milp_planner.questions.sheet.builder import beside_choices
 
         solved: list[Choice] = []
         try:
             with streams.progress("solving choices", quiet=self.quiet):
+                asking = self._asking(plan)
                 solved.extend(solved_choices(asking))
+                return beside_choices(sheet, plan, solved, asking), None
         except KeyboardInterrupt as stop:
-            return solved, stop
-        return solved, None
+            return beside_choices(sheet, plan, solved, None), stop
 
-    def _sheet(
-        self, asking: Asking, solved: list[Choice] | None, *, measured: bool = False
-    ) -> Sheet:
+    def _sheet(self, plan: Plan) -> Sheet:
         from milp_planner.questions.sheet.builder import sheet_of
+        from milp_planner.solving.prepare import outline_of, unlisted
 
-        return sheet_of(
-            asking,
-            solved,
-            today=self.today,
-            reproducible=self.reproducible,
-            measured=measured and solved is not None,
-        )
+        asked = unlisted(outline_of(self.problem, self.catalog))
+        return sheet_of(asked, plan, today=self.today, reproducible=self.reproducible)
 
     def _text(self, plan: Plan, sheet: Sheet, *, rest: bool) -> str:
         from milp_planner.reporting.documents.options import ReportOptions

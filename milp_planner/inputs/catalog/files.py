@@ -219,6 +219,8 @@ class _Loader:
     rented: RentedUnits = field(default_factory=RentedUnits)
     sellers: Sellers = NO_SELLERS
     places: Places = NO_PLACES
+    so_far: Catalog = field(init=False)
+    """What the layers make, once one was added."""
 
     def add_names(self, layer: Layer) -> None:
         """What a layer says of the names of sellers and places, on top of those before."""
@@ -242,14 +244,15 @@ class _Loader:
         if len(self.merged["offerings.csv"]) > MAX_OFFERINGS:
             text = f"the catalog has more than {MAX_OFFERINGS:,} offerings, the most that is read"
             self.faults.append(Fault(f"{layer.label}offerings.csv", 0, 0, "", text))
-        self.faults.extend(faults_of(Rows(added, self._so_far(), layer.last_day(self.today))))
+        self.so_far = self._so_far()
+        self.faults.extend(faults_of(Rows(added, self.so_far, layer.last_day(self.today))))
 
     def catalog(self, layers: Sequence[Layer]) -> Catalog:
         """What all layers together make."""
         sourced = [n for n, table in TABLES.items() if table.is_sourced and n != RETIRED_FILE]
         overlaid = overlay_counts(self.lowest, {n: self.merged[n] for n in sourced})
         return replace(
-            self._so_far(),
+            self.so_far,
             name=" + ".join(layer.name for layer in layers),
             version=" + ".join(v for layer in layers if (v := layer.manifest.version)) or "0",
             sha256=sha256_of(layers),

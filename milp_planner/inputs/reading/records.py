@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, model_validator
+from pydantic import ConfigDict, PrivateAttr, ValidationError, model_validator
 
 from milp_planner.errors import RecordInputError
+from milp_planner.inputs.reading.described import Described
 from milp_planner.inputs.reading.validation import faults_of
 
 CATALOG_KEY = "catalog"
 """The key by which a problem file names its catalog."""
 
 
-class Frozen(BaseModel):
+class Frozen(Described):
     """Input record: immutable; unknown keys refused; the text under a field describes it."""
 
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
-        use_attribute_docstrings=True,
         validate_by_alias=True,
         validate_by_name=True,
         allow_inf_nan=False,

@@ -22,8 +22,8 @@ from milp_planner.milp.engines.scratch import scratch_folder
 from milp_planner.milp.program.families import needs_routes, rules_of
 from milp_planner.milp.program.language.variables import Terms, expression
 from milp_planner.milp.program.limits.shares import ServedShare
+from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.records import SNAP
-from milp_planner.plans.solution import FleetSolution
 
 SECONDS = 5.0
 

@@ -11,7 +11,7 @@ from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.policies import utilization_limit
 from milp_planner.milp.program.lexicographic import HELD_TOLERANCE
 from milp_planner.milp.program.model import FleetModel
-from milp_planner.plans.solution import FleetSolution
+from milp_planner.milp.program.solution import FleetSolution
 
 NOISE = 5 * HELD_TOLERANCE
 """Share by which a shortfall may differ from what is lacking and still be it."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
+
+from milp_planner.inputs.reading.described import Described
 
 
-class SheetPart(BaseModel):
+class SheetPart(Described):
     """A part of a sheet. USD are per month, times in seconds, shares from 0 to 1."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 
-from milp_planner.deadline import began_s
+from milp_planner.candidates.records import PlanningInput
+from milp_planner.deadline import OutOfTime, began_s, check, until
 from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.catalog.records import Catalog
@@ -28,7 +30,7 @@ from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
 from milp_planner.solving.checks.names import limit_faults
 from milp_planner.solving.checks.own_rules import held_to
 from milp_planner.solving.narrowed import narrowed
-from milp_planner.solving.prepare import prepare
+from milp_planner.solving.prepare import outline_of, prepare, unlisted
 from milp_planner.solving.re_solve import Resolver, settings_of
 
 TODAY = ("todays_fleet", "todays_bill")
@@ -105,20 +107,28 @@ def asking_for(
 ) -> Asking:
     """What solves choices beside `plan`: candidates are listed once for all of them.
 
-    fixed_work: a limit on the sizes of the programs decides what is solved, not the clock.
+    fixed_work: a limit on the sizes of the programs decides what is solved, not the clock. Where
+    time ends before the candidates are listed, no choice is reached that they are needed for.
     """
-    plain = problem.model_copy(update={"choices": ChoicesAsked()})
-    wide = prepare(with_billings(plain, BILLING_MODES), catalog)
-    instance = narrowed(wide, problem) or prepare(problem, catalog)
     settings = settings_of(
         problem, time_limit_s=time_limit_s, gap=gap, solver=solver, cancel=cancel, began=began
     )
+    wide: PlanningInput | None = None
+    try:
+        with until(settings.ends_s, cancel):
+            check()
+            plain = problem.model_copy(update={"choices": ChoicesAsked()})
+            wide = prepare(with_billings(plain, BILLING_MODES), catalog)
+            instance = narrowed(wide, problem) or prepare(problem, catalog)
+    except OutOfTime:
+        wide, instance = None, unlisted(outline_of(problem, catalog))
     if not fixed_work:
         settings = replace(settings, time_limit_s=min(settings.time_limit_s, MOST_S))
     resolver = Resolver(instance, settings, provenance_of(instance, settings))
     if not fixed_work:
         resolver.most_s = settings.time_limit_s * MOST_SHARE
-    resolver.knows(wide)
+    if wide is not None:
+        resolver.knows(wide)
     return Asking(resolver, plan, wide, FIXED_WORK if fixed_work else None)
 
 
@@ -157,11 +167,12 @@ def own_choices(asking: Asking) -> Iterator[Choice]:
     """The choices that the problem adds, in its order."""
     for name, keys in asking.problem.choices.own.items():
         choice = Choice(name, name, ChoiceVerdict.NOT_REACHED)
-        scenario = scenario_of(name, keys)
-        yield _solved_scenario(asking, choice, scenario)
+        ask = partial(_solved_scenario, scenario=scenario_of(name, keys))
+        yield asking.in_time(ask, choice) or choice
 
 
 def _solved_scenario(asking: Asking, choice: Choice, scenario: Scenario) -> Choice:
+    check()
     plain = asking.problem.model_copy(update={"choices": ChoicesAsked()})
     try:
         problem, catalog = scenario.applied(plain, asking.catalog)

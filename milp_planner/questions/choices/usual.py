@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from milp_planner.candidates.records import CandidateList, PlanningInput
+from milp_planner.deadline import OutOfTime
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.fingerprint import problem_sha256
 from milp_planner.inputs.problem.patching import patched
@@ -45,13 +46,20 @@ class Asking:
 
     resolver: Resolver
     plan: Plan
-    wide: PlanningInput
-    """All that the catalog sells, whatever `limits.billing` allows."""
+    listed: PlanningInput | None
+    """All that the catalog sells, whatever `limits.billing` allows; None where time was up."""
 
     most_columns: int | None = None
     """A fixed limit on work instead of the clock: candidates times blocks, of all programs."""
 
     _columns: int = field(default=0)
+
+    @property
+    def wide(self) -> PlanningInput:
+        """All that the catalog sells; raises OutOfTime where that could not be listed in time."""
+        if self.listed is None:
+            raise OutOfTime
+        return self.listed
 
     @property
     def problem(self) -> Problem:
@@ -68,12 +76,22 @@ class Asking:
         sold = {k.mode.name for k in self.wide.candidates.candidates}
         return tuple(b for b in billings if b in sold)
 
+    def in_time(self, ask: Usual, choice: Choice) -> Choice | None:
+        """What `ask` finds; not reached where time ends before."""
+        try:
+            with self.resolver.in_force():
+                return ask(self, choice)
+        except OutOfTime:
+            return not_reached(choice)
+
     def solved(self, choice: Choice, patch: Mapping[str, Any]) -> Choice:
         """The choice with the best plan of the changed problem."""
         return self.solved_problem(choice, patched(self.problem, patch))
 
     def solved_problem(self, choice: Choice, problem: Problem) -> Choice:
         """The same for a problem that is changed already."""
+        if self.listed is None:
+            raise OutOfTime
         instance = self.resolver.given_for(problem)
         if not self._has_work_left(instance):
             return not_reached(choice)
@@ -337,6 +355,6 @@ def usual_choices(asking: Asking) -> Iterator[Choice]:
         if wanted is not None and key not in wanted:
             continue
         name, ask = USUAL[key]
-        found = ask(asking, Choice(key, name, ChoiceVerdict.NOT_REACHED))
+        found = asking.in_time(ask, Choice(key, name, ChoiceVerdict.NOT_REACHED))
         if found is not None:
             yield found

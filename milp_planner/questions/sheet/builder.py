@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
+from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import began_s
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
@@ -40,6 +41,7 @@ from milp_planner.questions.sheet.risks import asks_of, losses_of, risks_of
 from milp_planner.questions.solve import solve_until
 from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
 from milp_planner.solving.checks.own_rules import held_to
+from milp_planner.solving.prepare import outline_of, unlisted
 from milp_planner.solving.re_solve import settings_of
 from milp_planner.solving.results import Settings
 from milp_planner.today import day_today
@@ -90,6 +92,12 @@ def decision_sheet(
             problem, time_limit_s=limit_s, gap=gap, solver=solver, cancel=cancel, began=began
         )
         plan = plan_for_sheet(problem, catalog, settings, fixed_work=reproducible)
+    asked = unlisted(outline_of(problem, catalog))
+    sheet = sheet_of(asked, plan, today=as_of or day_today(), reproducible=reproducible)
+    if not with_choices:
+        return sheet
+    if not plan.status.has_plan:
+        return beside_choices(sheet, plan, (), None)
     asking = asking_for(
         problem,
         catalog,
@@ -101,16 +109,7 @@ def decision_sheet(
         began=began,
         fixed_work=reproducible,
     )
-    solved = None
-    if with_choices:
-        solved = [*solved_choices(asking)] if plan.status.has_plan else []
-    return sheet_of(
-        asking,
-        solved,
-        today=as_of or day_today(),
-        reproducible=reproducible,
-        measured=with_choices,
-    )
+    return beside_choices(sheet, plan, [*solved_choices(asking)], asking)
 
 
 def plan_for_sheet(
@@ -124,44 +123,52 @@ def plan_for_sheet(
 
 
 def sheet_of(
-    asking: Asking,
-    solved: Sequence[Choice] | None,
+    asked: PlanningInput,
+    plan: Plan,
     *,
     today: date,
     reproducible: bool = False,
-    measured: bool = False,
 ) -> Sheet:
-    """The sheet of a plan and of the choices that were solved beside it; None: not asked.
+    """The sheet of a plan, without other choices.
 
-    measured: solve, too, what becomes of the plan where a measurement comes out lower.
+    asked: the question with its blocks; nothing here looks at what else can be rented.
     """
-    plan, resolver = asking.plan, asking.resolver
-    problem, has_plan = resolver.problem, plan.status.has_plan
-    chosen = None
-    if solved is not None:
-        chosen = tuple(_choice(plan, one) for one in told_apart(plan, solved))
-    solver = resolver if measured else None
+    problem, has_plan = asked.problem, plan.status.has_plan
     return Sheet(
         name=plan.name,
         as_of=today,
-        question=question_of(resolver.instance),
+        question=question_of(asked),
         answer=answer_of(plan, today, problem.policy.stale_after_days),
         purchases=purchases_of(plan, today),
         workloads=workloads_of(plan),
         hours=hours_of(plan),
-        choices=chosen,
+        choices=None,
         alternatives=alternatives_of(plan, problem.alternatives.count) if has_plan else (),
         alternatives_notes=tuple(_alternatives_notes(plan, problem.alternatives.count)),
         levers=None,
-        risks=risks_of(plan, today, losses_of(resolver.instance, plan)),
+        risks=risks_of(plan, today, losses_of(asked, plan)),
         asks=asks_of(plan, today, problem.policy.stale_after_days),
-        measure=measures_of(plan, resolver.instance.catalog, solver),
+        measure=measures_of(plan, asked.catalog),
         budgets=None,
         traffic=None,
         proof=proof_of(plan, reproducible=reproducible),
         sources=sources_of(plan),
         diagnosis=diagnosis_of(plan),
     )
+
+
+def beside_choices(
+    sheet: Sheet, plan: Plan, solved: Sequence[Choice], asking: Asking | None
+) -> Sheet:
+    """The sheet with the choices that were solved, and what a lower measurement would mean.
+
+    asking: what solves the latter; None solves nothing more.
+    """
+    chosen = tuple(_choice(plan, one) for one in told_apart(plan, solved))
+    found: dict[str, object] = {"choices": chosen}
+    if asking is not None:
+        found["measure"] = measures_of(plan, asking.catalog, asking.resolver)
+    return sheet.model_copy(update=found)
 
 
 def _alternatives_notes(plan: Plan, count: int) -> Iterator[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 from milp_planner.candidates.records import Candidate, PlanningInput, RatePoint
 from milp_planner.inputs.catalog.records import Catalog
@@ -17,6 +18,7 @@ from milp_planner.plans.records import Plan, Route
 from milp_planner.plans.sheet.other_parts import IfSlower, ToMeasure
 from milp_planner.questions.sheet.of_plan import bought
 from milp_planner.solving.re_solve import Resolver, score_of
+from milp_planner.solving.results import NOT_SOLVED
 
 SLOWER = 0.20
 """How much less a measurement may print for the plan that is told."""
@@ -34,25 +36,27 @@ def measures_of(
 ) -> tuple[ToMeasure, ...]:
     """The rates with the most at stake, each with its command; what becomes of the plan is solved
     where there is a resolver."""
-    found: dict[tuple[object, ...], ToMeasure] = {}
-    points: dict[tuple[object, ...], tuple[Route, RatePoint]] = {}
+    found: dict[tuple[object, ...], _AtStake] = {}
     for route, point, usd in spend_by_route(plan):
         if point.source not in ESTIMATES or not point.concurrency:
             continue
         key = (*_replica(route.candidate), route.request_class.name)
-        at_stake = usd * (1 - point.derate)
-        if key in found:
-            more = found[key]
-            usd, at_stake = usd + more.usd_per_month, at_stake + more.at_stake_usd_per_month
-        found[key] = _to_measure(plan, catalog, route, point, usd, at_stake)
-        points[key] = route, point
-    ordered = sorted(found, key=lambda key: (-found[key].at_stake_usd_per_month, str(key)))
+        one = found.get(key, _AtStake(route, point, 0.0, 0.0))
+        at_stake = one.at_stake_usd + usd * (1 - point.derate)
+        found[key] = _AtStake(route, point, one.usd + usd, at_stake)
+    ordered = sorted(found, key=lambda key: (-found[key].at_stake_usd, str(key)))
     return tuple(
-        found[key]
-        if resolver is None
-        else found[key].model_copy(update={"if_slower": _if_slower(resolver, plan, *points[key])})
-        for key in ordered[:MOST_MEASURED]
+        _to_measure(plan, catalog, found[key], resolver) for key in ordered[:MOST_MEASURED]
     )
+
+
+class _AtStake(NamedTuple):
+    """A rate that the plan rests on, with what is spent on it and lost to not being sure of it."""
+
+    route: Route
+    point: RatePoint
+    usd: float
+    at_stake_usd: float
 
 
 def _replica(k: Candidate) -> tuple[object, ...]:
@@ -60,8 +64,9 @@ def _replica(k: Candidate) -> tuple[object, ...]:
 
 
 def _to_measure(
-    plan: Plan, catalog: Catalog, route: Route, point: RatePoint, usd: float, at_stake: float
+    plan: Plan, catalog: Catalog, one: _AtStake, resolver: Resolver | None
 ) -> ToMeasure:
+    route, point = one.route, one.point
     k, q = route.candidate, route.request_class
     [served] = [w for w in plan.workloads if w.name == k.workload]
     llm = catalog.llm(served.llm)
@@ -80,11 +85,11 @@ def _to_measure(
         concurrency=in_flight,
         requests_per_second=point.requests_per_second,
         tpot_s=served.tpot_wish_s,
-        usd_per_month=usd,
-        at_stake_usd_per_month=at_stake,
+        usd_per_month=one.usd,
+        at_stake_usd_per_month=one.at_stake_usd,
         serve_command=" ".join(_serve(k, weights, native)),
         bench_command=" ".join(_bench(weights, q.input_tokens, q.output_tokens, in_flight)),
-        if_slower=None,
+        if_slower=None if resolver is None else _if_slower(resolver, plan, route, point),
     )
 
 
@@ -109,8 +114,10 @@ def _bench(weights: str, input_tokens: float, output_tokens: float, in_flight: i
 
 def _if_slower(resolver: Resolver, plan: Plan, route: Route, point: RatePoint) -> IfSlower:
     """The best plan where this replica serves this class a fifth slower than planned."""
-    slower = slowed(resolver.instance, route, 1 - SLOWER)
-    answer = resolver.answer_of(slower, break_ties=True)
+    answer = NOT_SOLVED
+    if not resolver.is_stopped:
+        slower = slowed(resolver.instance, route, 1 - SLOWER)
+        answer = resolver.answer_of(slower, break_ties=True)
     known = answer.plan
     return IfSlower(
         share_less=SLOWER,

@@ -45,7 +45,8 @@ def losses_of(instance: PlanningInput, plan: Plan) -> Iterator[LeftAfterLoss]:
         )
         if worst is not None:
             yield worst
-    yield from map(left_after, worst_losses(instance, plan, "provider"))
+    known = [loss for loss in plan.worst_losses if loss.kind == "provider"]
+    yield from map(left_after, known or worst_losses(instance, plan, "provider"))
 
 
 def left_after(loss: Loss) -> LeftAfterLoss:

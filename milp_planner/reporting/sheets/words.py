@@ -212,7 +212,9 @@ def measure_words(sheet: Sheet, one: ToMeasure) -> Iterator[str]:
     if one.if_slower is not None:
         less = percent(one.if_slower.share_less)
         if one.if_slower.cash_usd_per_month is None:
-            yield f"{less} less, and there is no plan."
+            proven = one.if_slower.status == "infeasible"
+            what = "there is no plan" if proven else "no plan was found in the time for choices"
+            yield f"{less} less, and {what}."
         else:
             extra = signed_usd(one.if_slower.extra_usd_per_month or 0.0, 0)
             yield f"{less} less, and the plan is {fleet_words(one.if_slower.fleet)}: {extra}."

@@ -14,6 +14,7 @@ from milp_planner.inputs.problem.records import Workload
 from milp_planner.milp.program.costs.terms import PENALTIES
 from milp_planner.milp.program.families import needs_routes
 from milp_planner.milp.program.language.cost import Usage
+from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.changes import changes
 from milp_planner.plans.consequences import age_days, stale_prices
 from milp_planner.plans.losses import worst_losses
@@ -29,7 +30,6 @@ from milp_planner.plans.records import (
     WorkloadPlan,
     band,
 )
-from milp_planner.plans.solution import FleetSolution
 from milp_planner.solving.assembly.costs import (
     cash_usd,
     penalties_usd,

@@ -20,9 +20,9 @@ from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.families import rules_of
 from milp_planner.milp.program.language.variables import tracks_changes
 from milp_planner.milp.program.limits.names_count import NamesCount
+from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.losses import SURVIVAL_GROUPS
 from milp_planner.plans.records import SNAP
-from milp_planner.plans.solution import FleetSolution
 from milp_planner.solving.first.loads import Load, Part
 from milp_planner.solving.first.stock import Stock
 

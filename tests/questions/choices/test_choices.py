@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
 
 from milp_planner import Choices, ChoiceVerdict, InputError, choices, solve
+from milp_planner.deadline import OutOfTime, counted_from
+from milp_planner.questions.choices import choices as module
 from milp_planner.questions.choices.choices import asking_for, solved_choices, told_apart
 from tests.support.builders import catalog, offering, problem, raw, token_price, workload
 
@@ -173,6 +176,44 @@ def test_a_fixed_limit_on_work_decides_without_the_clock():
         ChoiceVerdict.NOT_REACHED,
         ChoiceVerdict.SAME,
     }
+
+
+OWN = {"own": {"spot too": {"limits.billing.allow": ["dedicated", "spot"]}}}
+
+
+def test_choices_that_time_left_none_for_are_not_reached_and_nothing_is_listed_for_them(
+    thirteen, monkeypatch
+):
+    asked = problem(13, choices=OWN, today={"usd_per_month": 5000})
+
+    def lists(*given):
+        raise AssertionError("nobody has time to list anything")
+
+    monkeypatch.setattr(module, "prepare", lists)
+    with counted_from(time.monotonic() - 600):
+        found = choices(asked, market(), plan=thirteen.plan, time_limit_s=10)
+    said = {row.key: row.verdict for row in found.rows}
+    # One at a time: whatever solving or listing would show is open; a bill is a bill.
+    assert said.pop("todays_bill") is ChoiceVerdict.FOUND
+    assert {"spot", "spot too", "per_token", "half_per_token", "one_provider"} <= {*said}
+    assert {*said.values()} == {ChoiceVerdict.NOT_REACHED}
+
+
+def test_a_choice_that_time_ends_in_is_not_reached_and_the_earlier_ones_stand(
+    thirteen, monkeypatch
+):
+    asking = asking_for(problem(13), market(), thirteen.plan)
+    solved = asking.solved
+
+    def late(choice, patch):
+        if choice.key == "survives_provider_loss":
+            raise OutOfTime
+        return solved(choice, patch)
+
+    monkeypatch.setattr(asking, "solved", late)
+    said = {row.key: row.verdict for row in told_apart(thirteen.plan, solved_choices(asking))}
+    assert said["survives_provider_loss"] is ChoiceVerdict.NOT_REACHED
+    assert said["one_provider"] is ChoiceVerdict.FOUND
 
 
 def test_without_a_plan_there_is_nothing_to_choose():

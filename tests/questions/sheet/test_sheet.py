@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import date
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from milp_planner import (
     sheet_schema,
     solve,
 )
+from milp_planner.deadline import counted_from
 from milp_planner.questions.sheet.measure import slowed
 from milp_planner.reporting.sheets.text import head_text, rest_text, sheet_text
 from tests.support.builders import DAY, big_and_small, problem, with_tokens
@@ -122,6 +124,17 @@ def test_the_command_measures_the_planned_shape_and_concurrency(quickstart):
     assert one.if_slower is not None
     # What is slower is never cheaper.
     assert (one.if_slower.extra_usd_per_month or 0.0) >= -0.01
+
+
+def test_what_time_left_none_for_is_not_said_to_be_impossible():
+    asked = load_problem(PROBLEMS / "quickstart.yaml")
+    plan = solve(asked, alternatives=0)
+    with counted_from(time.monotonic() - 600):
+        sheet = decision_sheet(asked, plan=plan, as_of=TODAY)
+    text = " ".join(sheet_text(sheet).split())
+    assert "20 % less, and no plan was found in the time for choices." in text
+    assert "there is no plan" not in text
+    assert text.count("not reached in the time for choices") > 3
 
 
 def test_what_is_measured_lower_serves_less_and_nothing_else_does():

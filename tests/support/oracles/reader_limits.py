@@ -132,8 +132,8 @@ def changes(month: Routed) -> Iterator[str]:
 # "whether all that a workload is served, or its share of all, can be routed again over what is left
 # when a provider, region or offering is lost: every class to whatever serves it best, units at up
 # to 100 %. An API that is allowed stands by, at no cost: for all of it, or for what its rate limit
-# leaves, in equal parts to the workloads that may use it"; `spot` loses all spot at once; a region is a metropolitan area, whoever is there,
-# where that is not known, the provider's region
+# leaves, in equal parts to the workloads that may use it"; `spot` loses all spot at once; a region
+# is a metropolitan area, whoever is there, where that is not known, the provider's region
 
 
 def loss(month: Routed) -> Iterator[str]:

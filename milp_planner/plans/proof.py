@@ -1,0 +1,54 @@
+"""How a plan's status is known, and where its answer comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from milp_planner.inputs.catalog.overlaid.counts import UNTOUCHED, OverlayCounts
+
+
+@dataclass(frozen=True)
+class EngineReport:
+    """What one solver said."""
+
+    name: str
+    version: str
+    status: str
+    objective: float | None
+    bound: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Proof:
+    """How the status is known."""
+
+    certified: bool
+    certified_by: tuple[str, ...]
+    engines: tuple[EngineReport, ...] = ()
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+    rows: int = 0
+    columns: int = 0
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the answer comes from."""
+
+    planner_version: str
+    catalog_name: str
+    catalog_version: str
+    catalog_sha256: str
+    overrides: int
+    """Rows of the catalog that overlays added or replaced."""
+
+    problem_sha256: str
+    oldest_price: str
+    """ISO date of the oldest price used; '' when nothing is bought."""
+
+    seed: int
+    time_limit_s: float
+    gap_asked: float
+    overlaid: OverlayCounts = UNTOUCHED
+    """The overrides apart, and the rows that overlays took away."""
