@@ -13,7 +13,6 @@ import pytest
 from milp_planner.cli import main
 from milp_planner.cli.parts.deployment_options import EngineOptions
 from milp_planner.inputs.problem.deployment import DeploymentSettings
-from milp_planner.questions.deployments.calibrate import UNTOLD
 from tests.support.serving.toys import write_folder
 
 # ---- the command
@@ -54,12 +53,11 @@ def test_one_deployment_is_a_few_lines(run) -> None:
 
 def test_every_key_of_a_deployment_is_an_option(capsys: pytest.CaptureFixture[str]) -> None:
     assert {field.name for field in fields(EngineOptions)} == {*DeploymentSettings.model_fields}
-    for command, without in (("estimate", ()), ("calibrate", UNTOLD)):
+    for command in ("estimate", "calibrate"):
         main([command, "--help"])
         helped = capsys.readouterr().out
         for name in DeploymentSettings.model_fields:
-            said = f"--{name.replace('_', '-')}" in helped
-            assert said == (name not in without), (command, name)
+            assert f"--{name.replace('_', '-')}" in helped, (command, name)
 
 
 def test_joined_units_are_options(run) -> None:

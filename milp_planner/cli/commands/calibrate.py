@@ -17,7 +17,8 @@ from milp_planner.cli.parts.deployment_options import (
 )
 from milp_planner.cli.parts.parameters import AsJson, AsOf, Overlays, Quiet
 
-MOST_GPUS = 8
+MOST_GPUS = 64
+"""Over all the units of a replica."""
 
 
 def calibrate(
@@ -29,7 +30,9 @@ def calibrate(
     ],
     llm: Annotated[str | None, typer.Option(metavar="LLM", help="Where a file names none.")] = None,
     gpu: Annotated[str | None, typer.Option(metavar="GPU", help="Where a file names none.")] = None,
-    tp: Annotated[str | None, typer.Option(metavar="N", help="GPUs of the replica.")] = None,
+    tp: Annotated[
+        str | None, typer.Option(metavar="N", help="GPUs of the replica, or of each stage.")
+    ] = None,
     precision: Annotated[
         str | None, typer.Option(metavar="NAME", help="Weight format, such as fp8.")
     ] = None,
@@ -39,10 +42,15 @@ def calibrate(
     engine_version: options.EngineVersion = None,
     tuning: options.TuningName = None,
     kv_precision: options.KvPrecisionName = "auto",
+    memory_share: options.MemoryShare = None,
+    max_sequences: options.MaxSequences = None,
     prefix_cache_share: options.PrefixCacheShare = None,
     expert_parallel: options.ExpertParallel = False,
     lora: options.LoraAdapters = None,
     speculative: options.DraftTokens = None,
+    units_per_replica: options.UnitsPerReplica = None,
+    pipeline_parallel: options.PipelineParallel = None,
+    gb_per_s_between_units: options.BetweenUnits = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="A new overlay; without it nothing is written."),
@@ -65,10 +73,15 @@ def calibrate(
         engine_version=engine_version,
         tuning=tuning,
         kv_precision=kv_precision,
+        memory_share=memory_share,
+        max_sequences=max_sequences,
         prefix_cache_share=prefix_cache_share,
         expert_parallel=expert_parallel,
         lora=lora,
         speculative=speculative,
+        units_per_replica=units_per_replica,
+        pipeline_parallel=pipeline_parallel,
+        gb_per_s_between_units=gb_per_s_between_units,
     )
     found = hold_against_estimate(
         files,

@@ -12,6 +12,7 @@ from statistics import median
 from typing import Any
 
 from milp_planner.errors import Fault, did_you_mean
+from milp_planner.inputs.catalog.evidence.ran_in import joined_faults
 from milp_planner.inputs.catalog.identity.names import did_you_mean_llm, gpu_spelling
 from milp_planner.inputs.catalog.llm_checks import llm_faults
 from milp_planner.inputs.catalog.records import (
@@ -206,6 +207,16 @@ def incomplete_measurements(rows: Rows) -> Iterator[Finding]:
             yield row, "llm", "'*' is for raw rows; name the LLM that was measured", ""
 
 
+def replicas_not_spread(rows: Rows) -> Iterator[Finding]:
+    """A replica of several units has whole stages and as many GPUs in each unit."""
+    for row in _measurements(rows):
+        m: Measurement = row.record
+        for column, message in joined_faults(
+            *m.joined, m.tensor_parallel, m.gb_per_s_between_units
+        ):
+            yield row, column, message, ""
+
+
 def impossible_throughputs(rows: Rows) -> Iterator[Finding]:
     """A measured rate below what the silicon can do."""
     for row in _measurements(rows):
@@ -248,14 +259,14 @@ def most_tokens_per_second(m: Measurement, catalog: Catalog) -> tuple[float, str
     bytes_per_weight = LEAST_BYTES_PER_PARAMETER.get(m.precision)
     if gpu.memory_bandwidth_gb_per_s and m.concurrency and bytes_per_weight:
         step_bytes = parameters * bytes_per_weight
-        per_sequence = m.tensor_parallel * gpu.memory_bandwidth_gb_per_s * 1e9 / step_bytes
+        per_sequence = m.gpus * gpu.memory_bandwidth_gb_per_s * 1e9 / step_bytes
         step = f"each step reads at least {step_bytes / 1e9:.1f} GB of weights"
         why = f"{m.concurrency:g} requests in flight, and {step}"
         bounds.append((m.concurrency * per_sequence, why))
     peak_tflops = _highest_peak(m.precision, gpu)
     if peak_tflops:
         why = f"{2 * parameters / 1e9:.1f} GFLOP per token at {peak_tflops:g} TFLOPS per GPU"
-        bounds.append((m.tensor_parallel * peak_tflops * 1e12 / (2 * parameters), why))
+        bounds.append((m.gpus * peak_tflops * 1e12 / (2 * parameters), why))
     return min(bounds, default=None)
 
 
@@ -288,6 +299,7 @@ CHECKS = (
     llms_against_themselves,
     prices_far_from_the_median,
     incomplete_measurements,
+    replicas_not_spread,
     impossible_throughputs,
     contradictory_latencies,
 )

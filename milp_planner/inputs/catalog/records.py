@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from milp_planner.inputs.catalog.evidence.ran_in import RanIn
 from milp_planner.inputs.catalog.identity.names import (
     find_llm,
     gpu_spelling,
@@ -281,8 +282,8 @@ class TokenPrice(Sold, Sourced):
         return self.id, self.billing
 
 
-class Measurement(Sourced):
-    """One measured serving point of one replica (a group of `tensor_parallel` GPUs)."""
+class Measurement(RanIn, Sourced):
+    """One measured serving point of one replica (stages of `tensor_parallel` GPUs)."""
 
     llm: str
     """LLM id; `*` on a `raw` row stands for any LLM with no `raw` row on any GPU."""
@@ -307,23 +308,6 @@ class Measurement(Sourced):
     basis: Literal["measured", "raw"] = "measured"
     """`raw`: a nominal rate per GPU, to be multiplied by the pattern's efficiency and batching."""
 
-    engine_version: str = ""
-    tuning: Literal["", "default", "tuned"] = ""
-    """`tuned` for a vendor's recipe, `default` for default settings, empty where not known."""
-
-    kv_precision: Literal["", "bf16", "fp8"] = ""
-    """Format of the KV cache where the source states it."""
-
-    prefix_cache_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the input tokens that were found in the prefix cache."""
-
-    expert_parallel: bool = False
-    """Whether the experts were spread whole over the GPUs."""
-
-    lora_adapters: Annotated[int, Field(ge=0)] = 0
-    draft_tokens: Annotated[int, Field(ge=0)] = 0
-    """Draft tokens of each step, where speculative decoding was on."""
-
     line: Annotated[int, Field(ge=0)] = 0
     """Its line in `measurements.csv`, 0 when built in code; set on loading, never written."""
 
@@ -332,8 +316,13 @@ class Measurement(Sourced):
         """What was measured, without the result: unique in a catalog."""
         return (
             *(self.llm, self.gpu, self.precision, self.tensor_parallel, self.engine, self.regime),
-            *(self.input_tokens, self.output_tokens, self.concurrency, self.basis),
+            *(self.input_tokens, self.output_tokens, self.concurrency, self.basis, *self.joined),
         )
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of the replica, over all its stages."""
+        return self.tensor_parallel * self.joined[1]
 
 
 @dataclass(frozen=True)

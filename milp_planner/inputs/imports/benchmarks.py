@@ -22,6 +22,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from milp_planner.errors import Fault, InputError, input_error, readable_path
 from milp_planner.inputs.catalog.csv_rows import read_rows, wording
+from milp_planner.inputs.catalog.evidence.ran_in import MOST_UNITS
 from milp_planner.inputs.catalog.writing import parse_json, read_text
 from milp_planner.inputs.reading.records import Frozen
 from milp_planner.inputs.reading.strict_yaml import read_yaml
@@ -63,10 +64,15 @@ class OwnMeasurement(Frozen):
     engine_version: str = ""
     tuning: Literal["", "default", "tuned"] = ""
     kv_precision: Literal["", "bf16", "fp8"] = ""
+    memory_share: Annotated[Share, Field(ge=0.1)] | None = None
+    max_sequences: Annotated[WholeNumber, Field(ge=1)] | None = None
     prefix_cache_share: Annotated[Share, Field(lt=1)] = 0.0
     expert_parallel: YesNo = False
     lora_adapters: Annotated[WholeNumber, Field(ge=0)] = 0
     draft_tokens: Annotated[WholeNumber, Field(ge=0)] = 0
+    units_per_replica: Annotated[WholeNumber, Field(ge=1, le=MOST_UNITS)] | None = None
+    pipeline_parallel: Annotated[WholeNumber, Field(ge=1, le=MOST_UNITS)] | None = None
+    gb_per_s_between_units: PositiveNumber | None = None
     as_of: date | None = None
     source: str = ""
     note: str = ""

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from milp_planner.errors import Fault, InputError, input_error
+from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.catalog.checks import REGIMES, unknown_gpu, unknown_llm
+from milp_planner.inputs.catalog.evidence.ran_in import joined_faults
 from milp_planner.inputs.catalog.overlays import write_measurements
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement
 from milp_planner.inputs.imports.benchmarks import Found, read_measurements
-from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
+from milp_planner.inputs.problem.deployment import DeploymentSettings
 from milp_planner.inputs.problem.load import load_named_catalog
 from milp_planner.inputs.reading.arguments import (
     check_kind,
@@ -36,13 +37,13 @@ BOUND_SLACK = 1.10
 """Data sheets of one GPU differ by a few percent; only what is clearly above is refused."""
 
 MOST_GPUS = 8
-"""Of one replica."""
+"""Of one replica in each of its units."""
 
-UNTOLD = (
-    *("memory_share", "max_sequences", "units_per_replica"),
-    *("pipeline_parallel", "gb_per_s_between_units"),
+ONLY_IF_SAID = (
+    *("memory_share", "max_sequences"),
+    *("units_per_replica", "pipeline_parallel", "gb_per_s_between_units"),
 )
-"""Keys of a deployment that have no column in `measurements.csv`; rows are of one unit."""
+"""Keys of a deployment that rows leave empty where it does not say them."""
 
 LEAST_OF_ESTIMATE = 0.3
 """Below this share of the estimate something else limited the run: the client, or a queue."""
@@ -106,11 +107,12 @@ def calibrate(
     """Your own measurements held against the estimate, and kept as an overlay.
 
     files: YAML, CSV, or the JSON of vLLM's `bench serve`, GuideLLM or AIPerf. llm, gpu, precision,
-    tensor_parallel (GPUs of one replica), engine: hold where a file states none; so does the
-    engine's setup in deployment, as far as a measurement can tell of it. catalog: a name or a
-    folder, with overlays on top. out: a new folder for the overlay, written whole or not at all;
-    default: nothing is written. confidence: how sure to be of a speed, 0 to 1. as_of: the day of
-    the measurements that state none; default: today.
+    tensor_parallel (GPUs of one replica, or of each stage), engine: hold where a file states none;
+    so does the rest of deployment: the engine's setup, its share of the memory and limit of
+    sequences, and units joined. catalog: a name or a folder, with overlays on top. out: a new
+    folder for the overlay, written whole or not at all; default: nothing is written. confidence:
+    how sure to be of a speed, 0 to 1. as_of: the day of the measurements that state none; default:
+    today.
 
     Returns a Calibrated: every measurement in tokens/s of a replica beside its estimate, and what
     plans count on before and after it; `catalog` has them on top.
@@ -136,7 +138,8 @@ def calibrate(
     base = str(path_of("catalog", catalog))
     check_number("confidence", confidence, least=0.0, below=1.0)
     if tensor_parallel is not None:
-        check_number("tensor_parallel", tensor_parallel, least=1, most=MOST_GPUS, whole=True)
+        most = MOST_GPUS * (deployment.units_joined if deployment else 1)
+        check_number("tensor_parallel", tensor_parallel, least=1, most=most, whole=True)
     for name, value in names.items():
         if value is not None:
             check_text(name, value)
@@ -156,15 +159,9 @@ def calibrate(
 
 
 def _setup(deployment: DeploymentSettings | None) -> dict[str, object]:
-    """What of a deployment is written into rows that do not state it; the engine is named apart.
-
-    Raises InputError for what no row can tell.
-    """
+    """What of a deployment is written into rows that do not state it; the engine is named apart."""
     if deployment is None:
         return {}
-    for name in UNTOLD:
-        if getattr(deployment, name) != getattr(DEFAULT_DEPLOYMENT, name):
-            raise input_error("a measurement does not tell of it", path=name)
     lora, drafts = deployment.lora, deployment.speculative
     cache = "" if deployment.kv_precision == "auto" else deployment.kv_precision
     return {
@@ -175,6 +172,7 @@ def _setup(deployment: DeploymentSettings | None) -> dict[str, object]:
         "expert_parallel": deployment.expert_parallel,
         "lora_adapters": lora.adapters if lora else 0,
         "draft_tokens": drafts.draft if drafts else 0,
+        **{n: getattr(deployment, n) for n in ONLY_IF_SAID if n in deployment.model_fields_set},
     }
 
 
@@ -234,6 +232,8 @@ def _records(
         if wrong:
             continue
         row = _record(f, catalog, defaults, today)
+        spread = joined_faults(*row.joined, row.tensor_parallel, row.gb_per_s_between_units)
+        faults += [f.fault(column, message) for column, message in spread]
         earlier = first.setdefault(row.key, f)
         if earlier is not f:
             where = ":".join(str(part) for part in (earlier.file, earlier.line) if part)

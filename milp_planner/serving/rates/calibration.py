@@ -23,8 +23,8 @@ from milp_planner.serving.rates.measured import CurvePoint, Speed
 Shape = tuple[object, ...]
 """What decides an LLM's speed: its architecture. LLMs with equal shapes share measurements."""
 
-ReplicaKey = tuple[Shape, str, str, int]
-"""(shape of the LLM, GPU id, precision, tensor parallel)."""
+ReplicaKey = tuple[Shape, str, str, int, tuple[int, int]]
+"""(shape of the LLM, GPU id, precision, tensor parallel, (units joined, stages))."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,13 @@ def _shrunk(points: Sequence[CurvePoint], evidence: str) -> Calibration:
     )
 
 
+def _is_joined(key: ReplicaKey) -> bool:
+    return key[4] != ONE_UNIT
+
+
+ONE_UNIT = (1, 1)
+"""One unit, one stage."""
+
 SHAPE_FIELDS = (
     "parameters_b",
     "active_parameters_b",
@@ -156,7 +163,8 @@ SHAPE_FIELDS = (
 
 RELATIVES: tuple[tuple[str, Callable[[ReplicaKey], object]], ...] = (
     (derate.SAME_REPLICA, lambda key: key),
-    (derate.OTHER_TENSOR_PARALLEL, lambda key: key[:3]),
-    (derate.OTHER_GPU, lambda key: (key[0], key[2])),
+    (derate.OTHER_TENSOR_PARALLEL, lambda key: (*key[:3], _is_joined(key))),
+    (derate.OTHER_GPU, lambda key: (key[0], key[2], _is_joined(key))),
 )
-"""Kinds of relatives, closest first, and the part of a replica's key that they share."""
+"""Kinds of relatives, closest first, and the part of a replica's key that they share: a replica of
+one unit says nothing of the network between units."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement
-from milp_planner.inputs.problem.deployment import DeploymentSettings
+from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.serving.memory import fit, room
 from milp_planner.serving.operating_point import Question
 from milp_planner.serving.rates.calibration import RatedPoint, ReplicaKey, Shape, shape_of
@@ -74,7 +74,9 @@ class MeasuredRows:
         """What rows must share to measure the same replica."""
         if llm.id not in self._shapes:
             self._shapes[llm.id] = shape_of(llm)
-        return self._shapes[llm.id], gpu.id, canonical_precision(q.precision), q.tensor_parallel
+        joined = q.settings.units_joined, q.settings.stages
+        precision = canonical_precision(q.precision)
+        return self._shapes[llm.id], gpu.id, precision, q.tensor_parallel, joined
 
     def raw(self, llm: Llm, gpu: Gpu, q: Question) -> Measurement | None:
         """The LLM's own nominal rate, at this request size or any; else the rate for any LLM."""
@@ -97,18 +99,18 @@ class MeasuredRows:
     def worse_replicas(self, llm: Llm, gpu: Gpu, q: Question) -> Iterator[tuple[Gpu, int]]:
         """Replicas with rows of this LLM and precision that cannot serve more than this one: the
         same GPUs but fewer, or as many of a GPU that is no better in anything."""
-        shape, _, precision, tp = self.key(llm, gpu, q)
-        for other_id, other_tp in self._replicas_of.get((shape, precision), ()):
+        shape, _, precision, tp, joined = self.key(llm, gpu, q)
+        for other_id, other_tp in self._replicas_of.get((shape, precision, joined), ()):
             other = self._catalog.gpus[other_id]
             fewer = other_id == gpu.id and other_tp < tp
             if fewer or (other_tp == tp and is_worse(other, gpu)):
                 yield other, other_tp
 
     @cached_property
-    def _replicas_of(self) -> dict[tuple[object, str], list[tuple[str, int]]]:
-        found: dict[tuple[object, str], list[tuple[str, int]]] = {}
-        for shape, gpu, precision, tp in self._rows:
-            found.setdefault((shape, precision), []).append((gpu, tp))
+    def _replicas_of(self) -> dict[tuple[object, ...], list[tuple[str, int]]]:
+        found: dict[tuple[object, ...], list[tuple[str, int]]] = {}
+        for shape, gpu, precision, tp, joined in self._rows:
+            found.setdefault((shape, precision, joined), []).append((gpu, tp))
         return found
 
     @cached_property
@@ -120,7 +122,8 @@ class MeasuredRows:
     def own_points(self, settings: DeploymentSettings) -> Iterator[RatedPoint]:
         """Every closed-loop point of the user's own in the engine of a deployment.
 
-        With more in flight than fit in memory a part waits: such a point says nothing of speed.
+        With more in flight than fit in memory, or than the engine was let take, a part waits: such
+        a point says nothing of speed.
         """
         for key, rows in self._rows.items():
             if not any(row.override for row in rows):
@@ -140,6 +143,7 @@ class MeasuredRows:
         for curve in group.curves(settings):
             tokens = curve.input_tokens + curve.output_tokens
             held = room(llm, gpu, key[2], key[3], tokens, ran)
+            held = min(held, ran.max_sequences or held)
             for point in curve.points:
                 if point.concurrency <= held and point.row and point.row.regime in CLOSED_LOOP:
                     yield RatedPoint(key, point)
@@ -216,6 +220,7 @@ def canonical_precision(precision: str) -> str:
 
 def question_of(row: Measurement) -> Question:
     """The replica and request size of a row."""
+    units, stages = row.joined
     return Question(
         row.llm,
         row.gpu,
@@ -223,4 +228,5 @@ def question_of(row: Measurement) -> Question:
         row.tensor_parallel,
         row.input_tokens or 1.0,
         row.output_tokens or 1.0,
+        settings=DEFAULT_DEPLOYMENT if units == 1 else DEFAULT_DEPLOYMENT.joined(units, stages),
     )

@@ -149,7 +149,8 @@ def rows_near(
 def _most(q: Question, group: RowGroup, speed: MeasuredSpeed, memory: MemoryFit) -> int:
     """Most requests in flight that count: what memory holds, and what was seen to run."""
     held = max(1, memory.sequences)
-    if speed.exact and (group.own or memory.sequences < 1):
+    runs = group.own and group.ran_with_no_more_memory_than(q.settings)
+    if speed.exact and (runs or memory.sequences < 1):
         held = max(held, int(speed.highest))
     if isinstance(speed.estimate, LengthOnly):
         held = max(1, min(held, int(speed.highest)))

@@ -47,7 +47,10 @@ class RowGroup:
         """The deployment of the rows; what a user's own rows leave out is as asked about."""
         base = asked if self.own else DEFAULT_DEPLOYMENT
         fields = _fields(base) | {"prefix_cache_share": 0.0, "speculative": None, "lora": None}
-        return _settings(fields, self.stated)
+        replica = {"units_per_replica": None, "pipeline_parallel": None}  # not stated: one
+        if "units_per_replica" not in self.stated:
+            replica["gb_per_s_between_units"] = None
+        return _settings(fields | replica, self.stated)
 
     def asked_as(self, asked: DeploymentSettings) -> DeploymentSettings:
         """The deployment to predict from the rows: their gain of draft tokens is in them."""
@@ -56,13 +59,17 @@ class RowGroup:
             fields["speculative"] = None
         if not self.own:
             return DeploymentSettings(**fields)
-        kept = {name: value for name, value in self.stated.items() if name not in STATED_GAINS}
+        kept = {name: value for name, value in self.stated.items() if name not in NOT_KEPT}
         return _settings(fields, kept)
 
     def says_something_of(self, asked: DeploymentSettings) -> bool:
         """Rows with draft tokens say nothing of other numbers of them."""
         drafted = asked.speculative.draft if asked.speculative else 0
         return self.draft_tokens in (0, drafted)
+
+    def ran_with_no_more_memory_than(self, asked: DeploymentSettings) -> bool:
+        """Whether what ran there fits in the share of memory asked about, as far as it is known."""
+        return self.ran_in(asked).memory_share <= asked.memory_share
 
     def is_of(self, asked: DeploymentSettings, precision: str) -> bool:
         """Whether the rows measured the very deployment asked about."""
@@ -146,6 +153,9 @@ def stated_in(row: Measurement) -> dict[str, Any]:
         stated["expert_parallel"] = True
     if row.prefix_cache_share:
         stated["prefix_cache_share"] = row.prefix_cache_share
+    for name in IF_STATED:
+        if getattr(row, name) is not None:
+            stated[name] = getattr(row, name)
     if row.lora_adapters:
         stated["lora"] = Lora(adapters=row.lora_adapters, rank=1)
     return stated
@@ -168,7 +178,15 @@ def _group(
     )
 
 
-STATED_GAINS = ("prefix_cache_share", "lora")
+OF_JOINED_UNITS = ("units_per_replica", "pipeline_parallel", "gb_per_s_between_units")
+
+IF_STATED = ("memory_share", "max_sequences", *OF_JOINED_UNITS)
+
+NOT_KEPT = (
+    *("prefix_cache_share", "lora"),
+    *("memory_share", "max_sequences", "gb_per_s_between_units"),
+)
+"""What rows state and the deployment asked about answers for: its gains, and its limits."""
 
 
 def _fields(settings: DeploymentSettings) -> dict[str, Any]:

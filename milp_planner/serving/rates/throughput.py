@@ -35,7 +35,7 @@ from milp_planner.serving.operating_point import (
     rate_only,
     too_slow,
 )
-from milp_planner.serving.rates.calibration import UNCALIBRATED, Calibrations, Scaled
+from milp_planner.serving.rates.calibration import Calibrations, Scaled
 from milp_planner.serving.rates.doubtful_rows import DoubtfulRow
 from milp_planner.serving.rates.measured import LengthOnly, Speed
 from milp_planner.serving.rates.records import MeasuredRows, canonical_precision
@@ -223,8 +223,6 @@ class ServingModel:
 
     def _scaled(self, q: Question, llm: Llm, gpu: Gpu) -> Scaled:
         estimate = self._estimate_of(llm, gpu, q)
-        if q.settings.units_joined > 1:
-            return Scaled(estimate, UNCALIBRATED)
         return Scaled(estimate, self._calibrations(q.settings).of(self._rows.key(llm, gpu, q)))
 
     def _from_rows(
@@ -232,8 +230,8 @@ class ServingModel:
     ) -> OperatingPoint | Rejection | None:
         """What rows say with n in flight, or at the best number: the user's own, else published
         ones of the very size; None where there is none."""
-        rows = None if q.settings.units_joined > 1 else self._rows.of(llm, gpu, q)
-        if rows is None:  # rows are of one unit: they say nothing of joined ones
+        rows = self._rows.of(llm, gpu, q)
+        if rows is None:
             return None
         target = self._speed_at(llm, gpu, q)
         known = None if isinstance(target, LengthOnly) else target

@@ -1,0 +1,1 @@
+"""What a row tells of the deployment that it measured."""
