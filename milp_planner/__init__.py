@@ -298,7 +298,8 @@ HOMES = {
         "OverloadCannotOccur Refusals Said SameAs ShortBudget StrictNeverHot "
         "TargetWithoutEffect UnservedAtAPrice"
     ),
-    "plans.records": ("Band EngineReport Plan Proof Provenance Purchase Route Status WorkloadPlan"),
+    "plans.proof": "EngineReport Proof Provenance",
+    "plans.records": "Band Plan Purchase Route Status WorkloadPlan",
     "plans.sentences": "reason_lines warning_lines",
     "plans.sheet.base": "SheetPart",
     "plans.sheet.no_plan": "SheetChange SheetDiagnosis SheetMisfit",

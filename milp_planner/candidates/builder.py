@@ -208,12 +208,21 @@ class Rates:
             return
         yield from replica_shapes(self.workload, self.llm.attention_heads, gpus)
 
+    def answers(self, gpu: Gpu, precision: str, shape: ReplicaShape) -> list[RatePoint | Rejection]:
+        """What a replica serves of each class, or why it cannot."""
+        answer = RATES[self.kind]
+        return [answer(self, gpu, precision, shape, q) for q in self.demand.classes]
+
     def _rate_points(
         self, gpu: Gpu, precision: str, shape: ReplicaShape
     ) -> tuple[RatePoint, ...] | Rejection:
         """A point per class, of rate 0 where it cannot be served; why none can."""
-        answer = RATES[self.kind]
-        found = [answer(self, gpu, precision, shape, q) for q in self.demand.classes]
+        found = [
+            _of_replica(one, gpu, precision, shape)
+            if isinstance(one, Rejection) and not self.raw  # nominal reasons name the GPU
+            else one
+            for one in self.answers(gpu, precision, shape)
+        ]
         refused = [one for one in found if isinstance(one, Rejection)]
         if len(refused) == len(found):
             return nearest(refused)
@@ -235,9 +244,7 @@ class Rates:
             quantile=planning_quantile(self.problem.policy.confidence_share),
             settings=shape.settings,
         )
-        if isinstance(found, Rejection):
-            return _of_replica(found, gpu, precision, shape)
-        return rate_point(found)
+        return found if isinstance(found, Rejection) else rate_point(found)
 
     @property
     def kind(self) -> str:
@@ -264,10 +271,9 @@ class Rates:
         size = q.input_tokens, q.output_tokens
         replica = self.model, self.llm, gpu, precision, shape.tensor_parallel
         settings = shape.settings
-        found = users_point(Replica(*replica, *size, traffic, latency.tpot_s, quantile, settings))
-        if isinstance(found, Rejection):
-            return _of_replica(found, gpu, precision, shape)
-        return found
+        wishes = traffic, latency.tpot_s
+        asked = Replica(*replica, *size, *wishes, quantile, settings, latency.ttft_s)
+        return users_point(asked)
 
     def _infrascale(
         self, gpu: Gpu, precision: str, shape: ReplicaShape, q: RequestClass
@@ -275,10 +281,8 @@ class Rates:
         traffic = self.workload.traffic
         assert isinstance(traffic, ConcurrentUsers), "users are their unit"
         size = q.input_tokens, q.output_tokens
-        found = infrascale_point(self.llm, gpu, precision, shape.tensor_parallel, *size, traffic)
-        if isinstance(found, Rejection):
-            return _of_replica(found, gpu, precision, shape)
-        return found
+        replica = self.llm, gpu, precision, shape.tensor_parallel
+        return infrascale_point(*replica, *size, traffic)
 
     def _stated(
         self, stated: Mapping[tuple[str, int], float], gpu_id: str, gpus: int
@@ -417,7 +421,7 @@ RATES: dict[str, Callable[[Rates, Gpu, str, ReplicaShape, RequestClass], RatePoi
 
 def nearest(refused: Sequence[Rejection]) -> Rejection:
     """The closest to serving: too slow beats too big, and the last tried is the largest."""
-    slow = [one for one in refused if one.fastest_tpot_s is not None]
+    slow = [one for one in refused if one.times_missed is not None]
     return (slow or refused)[-1]
 
 

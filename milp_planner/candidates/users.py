@@ -9,8 +9,8 @@ seconds (Little's law; S is prefill and all output tokens). Q·n requests share 
 
 The largest Q that keeps both is taken for every batch n, and the best batch for every replica
 configuration; the program then counts replicas. Rates are derated before, so that the speed is kept
-with the confidence asked for. Waiting for a place is bounded; the time to the first token itself,
-which no closed form gives, only shortens what may be waited: it never rejects a replica.
+with the confidence asked for. A replica whose first token takes longer than may be waited, by its
+rows or else by the estimate of an idle one, holds nobody.
 
 Exact for a curve on which X(n) does not fall: capacity then grows with n as long as Q ≥ 1, so the
 best batch is the largest with Q ≥ 1. Powers of two are tried too, for measured curves that fall.
@@ -18,7 +18,7 @@ best batch is the largest with Q ≥ 1. Powers of two are tried too, for measure
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeGuard
 
 from milp_planner.candidates.records import RatePoint
@@ -31,7 +31,7 @@ from milp_planner.serving.gpu_formats import TERA
 from milp_planner.serving.memory import fit
 from milp_planner.serving.operating_point import OperatingPoint, Rejection
 from milp_planner.serving.rates.throughput import ROUNDING, ServingModel
-from milp_planner.serving.roofline import GB, largest_within
+from milp_planner.serving.roofline import GB, largest_within, missing_for_estimate
 from milp_planner.serving.weights import WEIGHT_BYTES
 
 LEAST_QUEUE = 1 - 1e-9
@@ -64,6 +64,7 @@ class Replica:
     tpot_limit_s: float | None = None
     quantile: float = DEFAULT_QUANTILE
     settings: DeploymentSettings = DEFAULT_DEPLOYMENT
+    ttft_limit_s: float | None = None
 
     def held(self, n: int) -> Held | Rejection:
         """The users that a batch of n holds, or why it cannot run."""
@@ -84,8 +85,14 @@ class Replica:
         if limit_s is not None and tpot_s > limit_s * ROUNDING:
             wished = f"{1e3 * limit_s:g} ms"
             fastest = f"the fastest {1e3 * tpot_s:.1f} ms per token"
-            return Rejection(f"{fastest} is above the wished {wished}", tpot_s)
-        return self._queued(point, n)
+            times = tpot_s / limit_s
+            return Rejection(f"{fastest} is above the wished {wished}", tpot_s, times)
+        first_s, most_s = self._first_token_s(point), self.ttft_limit_s
+        if most_s is not None and first_s > most_s * ROUNDING:
+            how = "measured" if point.ttft_measured else "estimated"
+            reason = f"the {how} ttft {first_s:.3g} s is above the wished {most_s:g} s"
+            return Rejection(reason, times_missed=first_s / most_s)
+        return self._queued(replace(point, ttft_s=first_s), n)
 
     def best(self) -> Held | Rejection:
         """The batch that holds the most users, or why none keeps the wishes."""
@@ -94,9 +101,8 @@ class Replica:
             return alone
         if not is_kept(alone):
             speed = self.output_tokens * alone.point.planned_requests_per_second
-            wished = f"{self.wish.tokens_per_s:g} tokens/s per user"
-            alone_gets = f"one request alone gets {speed:.1f} tokens/s"
-            return Rejection(f"{alone_gets}, below the wished {wished}")
+            first_s = alone.point.ttft_s or 0.0
+            return missed(self.wish, first_s, speed, measured=alone.point.ttft_measured)
         tried = (self.held(n) for n in self.batches())
         kept = [held for held in tried if is_kept(held)]
         return max(kept, key=lambda held: (held.users, -held.batch))
@@ -110,13 +116,40 @@ class Replica:
         largest = largest_within(lambda n: 0.0 if is_kept(self.held(int(n))) else 1.0, 0.5, most)
         return sorted({2**b for b in range(most.bit_length())} | {max(1, largest)})
 
+    def _first_token_s(self, point: OperatingPoint) -> float:
+        """The first token's time by the rows, else by the estimate, else 0 s: not known."""
+        if point.ttft_s is not None or missing_for_estimate(self.llm, self.gpu):
+            return point.ttft_s or 0.0
+        replica = self.llm, self.gpu, self.precision, self.tensor_parallel
+        size = self.input_tokens, self.output_tokens
+        return self.model.estimate(*replica, *size, self.settings).ttft_advice_s
+
     def _queued(self, point: OperatingPoint, n: int) -> Held:
         service_s = n / point.planned_requests_per_second
         queue = self.output_tokens / (service_s * self.wish.tokens_per_s)
-        if self.wish.longest_wait_s is not None:
-            waiting_s = max(0.0, self.wish.longest_wait_s - (point.ttft_s or 0.0))
-            queue = min(queue, 1 + waiting_s / service_s)
+        most_s, first_s = self.wish.longest_wait_s, point.ttft_s or 0.0
+        if most_s is not None:
+            is_late = first_s > most_s * ROUNDING
+            queue = 0.0 if is_late else min(queue, 1 + max(0.0, most_s - first_s) / service_s)
         return Held(point, n, queue, queue * n / self.wish.requests_per_user)
+
+
+def missed(
+    wish: ConcurrentUsers, first_s: float, tokens_per_s: float, *, measured: bool = False
+) -> Rejection:
+    """Which wish one request alone on a replica misses, with both numbers."""
+    most_s = wish.longest_wait_s
+    if most_s is not None and first_s > most_s * ROUNDING:
+        how = "measured" if measured else "estimated"
+        took = f"the first token of one request alone takes {first_s:.3g} s ({how})"
+        return Rejection(
+            f"{took}, above the longest wait of {most_s:g} s", times_missed=first_s / most_s
+        )
+    alone_gets = f"one request alone gets {tokens_per_s:.1f} tokens/s"
+    return Rejection(
+        f"{alone_gets}, below the wished {wish.tokens_per_s:g} tokens/s per user",
+        times_missed=wish.tokens_per_s / tokens_per_s,
+    )
 
 
 def is_kept(held: Held | Rejection) -> TypeGuard[Held]:
@@ -170,10 +203,7 @@ def infrascale_point(
         return Rejection(f"needs {one.memory_gb:.1f} GB, the node has {held_gb:.1f} GB")
     node = infrascale.best_node(network, hardware, gpus, tokens, input_tokens, asked)
     if node is None:
-        return Rejection(
-            f"one request alone gets {one.tokens_per_second(1):.1f} tokens/s after "
-            f"{one.prefill_s:.2f} s: no batch keeps both wishes"
-        )
+        return missed(wish, one.prefill_s, one.tokens_per_second(0.0))
     queue = node.largest_queue(asked)
     return RatePoint(
         requests_per_second=node.users(asked),

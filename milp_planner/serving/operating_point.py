@@ -90,6 +90,9 @@ class Rejection:
     fastest_tpot_s: float | None = None
     """The least time per token it can reach, in seconds, where that is what failed."""
 
+    times_missed: float | None = None
+    """What is reached ÷ what is wished, where a wish is what failed: above 1."""
+
     memory: MemoryFit | None = None
 
 
@@ -147,13 +150,18 @@ def too_slow(q: Question, fastest_tpot_s: float, memory: MemoryFit) -> Rejection
     reason = (
         f"the fastest {1e3 * fastest_tpot_s:.1f} ms per token is above the wished {wished:g} ms"
     )
-    return Rejection(reason, fastest_tpot_s, memory)
+    times = fastest_tpot_s / (q.tpot_limit_s or fastest_tpot_s)
+    return Rejection(reason, fastest_tpot_s, times, memory=memory)
 
 
-def ttft_too_long(q: Question, ttft_s: float, memory: MemoryFit) -> Rejection:
-    """The least measured time to first token is above the wish."""
-    reason = f"the fastest measured ttft {ttft_s:.2f} s is above the wished {q.ttft_limit_s:g} s"
-    return Rejection(reason, None, memory)
+def ttft_too_long(
+    q: Question, ttft_s: float, memory: MemoryFit | None, *, measured: bool = True
+) -> Rejection:
+    """The least time to first token is above the wish."""
+    how = "fastest measured" if measured else "estimated"
+    wished_s = q.ttft_limit_s or ttft_s
+    reason = f"the {how} ttft {ttft_s:.3g} s is above the wished {wished_s:g} s"
+    return Rejection(reason, times_missed=ttft_s / wished_s, memory=memory)
 
 
 def describe(rows: Iterable[Measurement]) -> str:

@@ -229,8 +229,9 @@ class Roofline:
 
     @cached_property
     def ttft_advice_s(self) -> float:
-        """Time to first token of an idle replica: its prefill and one step. Advice, never a gate:
-        measured ttft departs from any closed form by 38–55 % in the median."""
+        """Time to first token of an idle replica: its prefill and one step. Where none was measured
+        a wish below it is refused; above it a wish is not proven kept: measured ttft departs from
+        any closed form by 38–55 % in the median."""
         return self.prefill_s + self.decode_step_s(1)
 
 

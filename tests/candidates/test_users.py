@@ -33,6 +33,7 @@ def replica(
     known: Catalog | None = None,
     *,
     tpot_limit_s: float | None = None,
+    ttft_limit_s: float | None = None,
     quantile: float = MET,
     **fields: Any,
 ) -> Replica:
@@ -42,7 +43,7 @@ def replica(
     )
     model = ServingModel(catalog() if known is None else known)
     given = model, toy(), box(), "bf16", 1, 800, 200, wish, tpot_limit_s, quantile, TUNED
-    return Replica(*given)
+    return Replica(*given, ttft_limit_s)
 
 
 def service_s(n: int) -> float:
@@ -84,10 +85,22 @@ def test_the_longest_wait_bounds_what_shares_a_place() -> None:
     assert found.queue == pytest.approx(1 + (30 - ttft) / service_s(1024), rel=1e-4)
 
 
-def test_an_estimated_time_to_the_first_token_never_rejects() -> None:
-    short, none = best(replica(20, 0.001)), best(replica(20))
-    assert short.batch == none.batch
-    assert short.queue == 1
+def test_a_wait_shorter_than_the_first_token_itself_is_refused_with_both_numbers() -> None:
+    first_s = best(replica(20)).point.ttft_s or 0.0
+    assert first_s == pytest.approx(0.25124, abs=1e-5)
+    assert replica(20, 0.001).best() == Rejection(
+        "the first token of one request alone takes 0.251 s (estimated), above the longest wait of "
+        "0.001 s",
+        times_missed=pytest.approx(251.24, abs=0.01),
+    )
+    assert best(replica(20, first_s)).queue == 1  # nothing is left to wait: one to a place
+
+
+def test_a_wished_ttft_is_kept_or_refused_as_for_any_other_traffic() -> None:
+    assert best(replica(20, ttft_limit_s=0.26)) == best(replica(20))
+    refused = replica(20, ttft_limit_s=0.2).best()
+    assert isinstance(refused, Rejection)
+    assert refused.reason == "the estimated ttft 0.251 s is above the wished 0.2 s"
 
 
 def test_the_speed_is_kept_with_the_confidence_asked_for() -> None:
@@ -111,7 +124,8 @@ def test_users_with_two_requests_each_are_half_as_many() -> None:
 def test_a_user_faster_than_one_request_alone_is_turned_down_with_both_speeds() -> None:
     # 200 tokens in 2.3457 s alone
     assert replica(100).best() == Rejection(
-        "one request alone gets 85.3 tokens/s, below the wished 100 tokens/s per user"
+        "one request alone gets 85.3 tokens/s, below the wished 100 tokens/s per user",
+        times_missed=pytest.approx(100 / 85.26, abs=1e-3),
     )
     slow = replica(1, tpot_limit_s=0.005).best()
     assert isinstance(slow, Rejection)
@@ -147,7 +161,7 @@ def test_a_measured_curve_that_falls_is_left_at_its_top() -> None:
 
 def test_a_slower_wish_or_a_longer_wait_never_holds_fewer_users() -> None:
     by_speed = [best(replica(speed, 10)).users for speed in (40, 20, 10, 5, 1)]
-    by_wait = [best(replica(1, wait)).users for wait in (0.1, 1, 10, 100)]
+    by_wait = [best(replica(1, wait)).users for wait in (0.3, 1, 10, 100)]
     assert by_speed == sorted(by_speed)
     assert by_wait == sorted(by_wait)
 

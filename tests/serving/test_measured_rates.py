@@ -97,14 +97,18 @@ def test_rows_at_a_size_twice_away_move_along_the_estimate() -> None:
     assert point.requests_per_second == pytest.approx(moved)
 
 
-def test_a_ttft_moved_from_one_other_size_is_advice_and_gates_nothing() -> None:
+def test_a_ttft_moved_from_one_other_size_judges_a_wish_as_an_estimate() -> None:
     serving = model(row(8, 400, tpot_s=0.019, ttft_s=1.0))
     here = serving.estimate(LLAMA_70B, H200, "fp8", 2, 1500, 600)
     there = serving.estimate(LLAMA_70B, H200, "fp8", 2, 1000, 500)
-    point = ask(serving, size=(1500, 600), ttft_limit_s=0.5)
-    assert point.ttft_s == pytest.approx(here.prefill_s / there.prefill_s)  # 1 s moved along
+    moved_s = here.prefill_s / there.prefill_s  # 1 s moved along
+    point = ask(serving, size=(1500, 600), ttft_limit_s=2)
+    assert point.ttft_s == pytest.approx(moved_s)
     assert not point.ttft_measured
-    assert point.warnings == ("ttft wish 0.5 s is not verified: no measured ttft",)
+    assert point.warnings == ("ttft wish 2 s is not verified: no measured ttft",)
+    refused = ask(serving, size=(1500, 600), ttft_limit_s=0.5)
+    assert isinstance(refused, Rejection)
+    assert refused.times_missed == pytest.approx(moved_s / 0.5)
     assert isinstance(ask(serving, ttft_limit_s=0.5), Rejection)  # at its own size it gates
 
 
@@ -319,7 +323,7 @@ def test_a_measured_ttft_binds() -> None:
     assert point.warnings == ()
     refused = ask(serving, ttft_limit_s=0.1)
     assert isinstance(refused, Rejection)
-    assert refused.reason == "the fastest measured ttft 0.30 s is above the wished 0.1 s"
+    assert refused.reason == "the fastest measured ttft 0.3 s is above the wished 0.1 s"
 
 
 def test_an_endless_queue_stands_at_what_memory_holds_so_that_a_loose_wish_changes_nothing() -> (

@@ -147,12 +147,28 @@ def test_the_estimate_warns_where_it_was_not_checked() -> None:
     )
 
 
-def test_an_estimated_ttft_is_advice_and_never_a_gate() -> None:
-    point = ask(model(row(8, 300)), OTHER, ttft_limit_s=1e-6)
+def test_a_ttft_wished_above_the_estimate_is_said_to_be_unverified() -> None:
+    point = ask(model(row(8, 300)), OTHER, ttft_limit_s=0.09)
     assert isinstance(point, OperatingPoint)
-    assert point.ttft_s is not None
+    assert point.ttft_s == pytest.approx(0.08564, abs=1e-5)
     assert not point.ttft_measured
-    assert point.warnings == ("ttft wish 1e-06 s is not verified: no measured ttft",)
+    assert point.warnings == ("ttft wish 0.09 s is not verified: no measured ttft",)
+
+
+def test_a_ttft_wished_below_the_estimate_is_refused_with_both_numbers() -> None:
+    refused = ask(model(row(8, 300)), OTHER, ttft_limit_s=0.08)
+    assert isinstance(refused, Rejection)
+    assert refused.reason == "the estimated ttft 0.0856 s is above the wished 0.08 s"
+
+
+def test_a_replica_too_slow_in_both_wishes_names_the_one_that_it_misses_by_more() -> None:
+    serving = model(row(8, 300))
+    alone = serving.estimate(OTHER, H200, "fp8", 2, 1000, 500).tpot_s(1)
+    # tpot is missed 1.1 and 2 times, the ttft 1.7 times
+    little = ask(serving, OTHER, tpot_limit_s=0.9 * alone, ttft_limit_s=0.05)
+    much = ask(serving, OTHER, tpot_limit_s=0.5 * alone, ttft_limit_s=0.05)
+    assert "the estimated ttft" in little.reason
+    assert "per token" in much.reason
 
 
 # Raw rates

@@ -32,10 +32,14 @@ def random_case(seed: int) -> tuple[Problem, Catalog]:
         apis = [apis[0].model_copy(update={"max_requests_per_minute": 60 * chance.choice([2, 5])})]
     rented = catalog(offerings, rates, apis)
     workloads = [_workload(chance, name, sizes) for name in _names(chance)]
+    policy = _policy(chance)
+    if "strict_latency" not in policy["penalties"]:  # nothing else reads a requirement
+        for w in workloads:
+            w["latency"].pop("requirement", None)
     problem = Problem(
         name=f"random-{seed}",
         workloads=workloads,
-        policy=_policy(chance),
+        policy=policy,
         limits=_limits(chance, offerings),
         alternatives={"count": 0},
         **_changes(chance, offerings, workloads),

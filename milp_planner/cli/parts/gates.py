@@ -56,8 +56,21 @@ class Gates:
             )
 
     def _estimates(self, plan: Plan) -> Iterator[str]:
+        """Rates that are not measured, and latency wishes that no measurement judges."""
+        from milp_planner.questions.sheet.risks import wishes_of
+        from milp_planner.reporting.text.wording import duration
+
         if not self.fail_on_estimates:
             return
+        unproven = [w for w in wishes_of(plan) if w.not_judged_on or not w.measured]
+        for w in unproven:
+            how = "is judged on an estimate"
+            if w.expected_s is not None:
+                how += f" of {duration(w.expected_s)}"
+            if w.not_judged_on:
+                how = "is not judged"
+            wished = f"the {w.what} of {w.workload}, wished {duration(w.asked_s)}"
+            yield f"Estimates: {wished}, {how}."
         points = [point for p in plan.purchases for point in p.candidate.serving_points]
         estimates = [point for point in points if point.source != "measured"]
         if estimates:

@@ -58,7 +58,8 @@ class Latency(Frozen):
     requirement_s: Seconds | None = Field(
         default=None, validation_alias="requirement", serialization_alias="requirement"
     )
-    """Below 300 ms the workload is strict, which matters to a penalty only."""
+    """Below 300 ms the workload is strict, which matters to a penalty only: without
+    `policy.penalties.strict_latency` it is refused."""
 
     tpot_s: Seconds | None = Field(
         default=None, validation_alias="tpot", serialization_alias="tpot"
@@ -68,7 +69,8 @@ class Latency(Frozen):
     ttft_s: Seconds | None = Field(
         default=None, validation_alias="ttft", serialization_alias="ttft"
     )
-    """Time to first token; binds only where measured, otherwise reported as not verified."""
+    """Time to first token, of a replica at full load where measured, else of an idle one by the
+    estimate, which is then said to be one."""
 
     max_band: Literal["low", "medium", "high"] | None = None
     """Highest latency band: low is utilization up to 50 %, medium up to 75 %."""
@@ -344,11 +346,31 @@ class Problem(FromFile):
                         "infrascale's formulas know no deployment",
                         at=("workloads", i, "deployment", min(told)),
                     )
+                for key in ("tpot", "ttft"):
+                    if getattr(w.latency, f"{key}_s") is not None:
+                        raise RecordError(
+                            "infrascale's formulas keep tokens_per_s and longest_wait alone; "
+                            "write those, or take the default serving model",
+                            at=("workloads", i, "latency", key),
+                        )
                 if not isinstance(w.traffic, ConcurrentUsers):
                     raise RecordError(
                         "infrascale answers traffic of kind concurrent_users only, "
                         f"and workload {w.name!r} (number {i + 1}) has {w.traffic.kind}",
                         at=("policy", "serving_model"),
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _requirements_are_read(self) -> Self:
+        if self.policy.active_penalties.strict_latency is None:
+            for i, w in enumerate(self.workloads):
+                if w.latency.requirement_s is not None:
+                    raise RecordError(
+                        "nothing keeps it: it only steers policy.penalties.strict_latency, which "
+                        "is not set; write ttft for the first token's time, tpot for each further "
+                        "one's, or set that penalty",
+                        at=("workloads", i, "latency", "requirement"),
                     )
         return self
 

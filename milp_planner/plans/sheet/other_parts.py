@@ -121,11 +121,13 @@ class WishJudged(SheetPart):
 
     workload: str
     what: str
-    """tpot or ttft."""
+    """tpot, ttft or longest_wait."""
 
     asked_s: float
     expected_s: float | None
     measured: bool
+    not_judged_on: tuple[str, ...] = ()
+    """Offerings that serve the workload and of which nothing is known in this."""
 
 
 class SheetRisks(SheetPart):

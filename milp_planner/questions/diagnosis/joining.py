@@ -40,5 +40,7 @@ def joined_units(trials: Trials, instance: PlanningInput) -> Change | None:
 
 
 def _may_be_joined(instance: PlanningInput, name: str) -> bool:
+    if instance.problem.policy.serving_model == "infrascale":  # its formulas join no units
+        return False
     deployment = instance.problem.workload(name).deployment
     return deployment.units_per_replica is None and is_too_big_for_a_unit(instance, name)

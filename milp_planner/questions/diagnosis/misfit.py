@@ -10,7 +10,6 @@ from milp_planner.candidates.records import PlanningInput
 from milp_planner.candidates.shapes import ReplicaShape
 from milp_planner.inputs.catalog.records import Gpu, Offering
 from milp_planner.plans.diagnosis import Misfit
-from milp_planner.serving.derate import planning_quantile
 from milp_planner.serving.operating_point import Rejection
 from milp_planner.serving.rates.throughput import ServingModel
 
@@ -76,11 +75,11 @@ def _fit(rates: Rates, gpu: str, size: int, precision: str, rejection: Rejection
 
 def _nearness(rejection: Rejection) -> Nearness:
     memory = rejection.memory
-    if rejection.fastest_tpot_s is not None:
-        return 0, rejection.fastest_tpot_s
-    if memory is not None and memory.usable_gib <= 0:  # cannot be split so, whatever the memory
+    if rejection.times_missed is not None:
+        return 0, rejection.times_missed
+    if memory is None or memory.usable_gib <= 0:  # cannot be split so, whatever the memory
         return 2, 0.0
-    return 1, 0.0 if memory is None else memory.weights_gib / max(memory.usable_gib, 1e-9)
+    return 1, memory.weights_gib / max(memory.usable_gib, 1e-9)
 
 
 def _name(fit: Misfit) -> tuple[str, int, str]:
@@ -88,19 +87,5 @@ def _name(fit: Misfit) -> tuple[str, int, str]:
 
 
 def _rejections(rates: Rates, gpu: Gpu, precision: str, shape: ReplicaShape) -> Iterator[Rejection]:
-    latency = rates.workload.latency
-    for q in rates.demand.classes:
-        answer = rates.model.operating_point(
-            rates.llm,
-            gpu,
-            precision,
-            shape.tensor_parallel,
-            q.input_tokens,
-            q.output_tokens,
-            tpot_limit_s=latency.tpot_s,
-            ttft_limit_s=latency.ttft_s,
-            quantile=planning_quantile(rates.problem.policy.confidence_share),
-            settings=shape.settings,
-        )
-        if isinstance(answer, Rejection):
-            yield answer
+    found = rates.answers(gpu, precision, shape)
+    yield from (answer for answer in found if isinstance(answer, Rejection))

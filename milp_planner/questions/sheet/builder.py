@@ -146,7 +146,7 @@ def sheet_of(
         alternatives=alternatives_of(plan, problem.alternatives.count) if has_plan else (),
         alternatives_notes=tuple(_alternatives_notes(plan, problem.alternatives.count)),
         levers=None,
-        risks=risks_of(plan, today, losses_of(asked, plan)),
+        risks=risks_of(plan, today, losses_of(asked, plan), problem),
         asks=asks_of(plan, today, problem.policy.stale_after_days),
         measure=measures_of(plan, asked.catalog),
         budgets=None,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 
-from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.candidates.records import Candidate, PlanningInput, RatePoint
 from milp_planner.inputs.catalog.records import Offering
+from milp_planner.inputs.problem.records import Problem
+from milp_planner.inputs.problem.traffic import ConcurrentUsers
 from milp_planner.plans.consequences import Loss, age_days
 from milp_planner.plans.losses import unit_losses, worst_losses
 from milp_planner.plans.measure_next import ESTIMATES, spend_by_rate
@@ -24,7 +26,9 @@ MEASURED = ("measured", "raw")
 """Sources of a rate that somebody measured in this deployment, or states to be so."""
 
 
-def risks_of(plan: Plan, today: date, losses: Iterable[LeftAfterLoss]) -> SheetRisks:
+def risks_of(
+    plan: Plan, today: date, losses: Iterable[LeftAfterLoss], problem: Problem | None = None
+) -> SheetRisks:
     """What the plan rests on, on a day; `losses` are of `losses_of`, or known otherwise."""
     spend = list(spend_by_rate(plan))
     return SheetRisks(
@@ -32,7 +36,7 @@ def risks_of(plan: Plan, today: date, losses: Iterable[LeftAfterLoss]) -> SheetR
         prices_by_age=tuple(_prices_by_age(plan, today)),
         estimated_usd_per_month=sum(usd for point, usd in spend if point.source in ESTIMATES),
         rated_usd_per_month=sum(usd for _, usd in spend),
-        wishes=tuple(_wishes(plan)),
+        wishes=tuple(wishes_of(plan, problem)),
         notes=tuple(warning_lines(plan)),
     )
 
@@ -94,10 +98,11 @@ def _prices_by_age(plan: Plan, today: date) -> Iterator[PriceAge]:
         )
 
 
-def _wishes(plan: Plan) -> Iterator[WishJudged]:
-    """Every latency wish, and whether anything measured stands behind it."""
+def wishes_of(plan: Plan, problem: Problem | None = None) -> Iterator[WishJudged]:
+    """Every latency wish, and what it is judged on; of users' waits where the problem is given."""
     for w in plan.workloads:
-        sources = {s for p in plan.purchases_of(w.name) for s in p.candidate.sources}
+        mine = [p.candidate for p in plan.purchases_of(w.name)]
+        sources = {s for k in mine for s in k.sources}
         if w.tpot_wish_s is not None:
             yield WishJudged(
                 workload=w.name,
@@ -105,6 +110,7 @@ def _wishes(plan: Plan) -> Iterator[WishJudged]:
                 asked_s=w.tpot_wish_s,
                 expected_s=w.tpot_s,
                 measured=bool(sources) and sources <= {*MEASURED},
+                not_judged_on=_unknown(mine, lambda point: point.tpot_s),
             )
         if w.ttft_wish_s is not None:
             yield WishJudged(
@@ -113,7 +119,29 @@ def _wishes(plan: Plan) -> Iterator[WishJudged]:
                 asked_s=w.ttft_wish_s,
                 expected_s=w.ttft_s,
                 measured=w.ttft_verified,
+                not_judged_on=_unknown(mine, lambda point: point.ttft_s),
             )
+        traffic = None if problem is None else problem.workload(w.name).traffic
+        if isinstance(traffic, ConcurrentUsers) and traffic.longest_wait_s is not None:
+            yield WishJudged(
+                workload=w.name,
+                what="longest_wait",
+                asked_s=traffic.longest_wait_s,
+                expected_s=None,
+                measured=all(p.ttft_measured for k in mine for p in k.serving_points),
+                not_judged_on=_unknown(mine, lambda point: point.ttft_s),
+            )
+
+
+def _unknown(
+    candidates: Sequence[Candidate], figure: Callable[[RatePoint], float | None]
+) -> tuple[str, ...]:
+    """Offerings whose figure nobody knows: sold per token, or with rates taken at their word."""
+    return tuple(
+        k.offering.id
+        for k in candidates
+        if k.mode.per_token or any(figure(point) is None for point in k.serving_points)
+    )
 
 
 def asks_of(plan: Plan, today: date, stale_after_days: float) -> tuple[ToAsk, ...]:

@@ -168,7 +168,7 @@ def _risks(sheet: Sheet, width: int) -> Iterator[str]:
     ]
     if ages:
         yield from _wrapped(f"{', '.join(ages)}.", width, "  ")
-    unproven = [w for w in sheet.risks.wishes if not w.measured]
+    unproven = [w for w in sheet.risks.wishes if not (w.measured or w.not_judged_on)]
     if unproven:
         named = ", ".join(f"{w.what} of {escape(w.workload)}" for w in unproven)
         yield from _wrapped(f"Judged on estimates: {named}.", width, "  ")

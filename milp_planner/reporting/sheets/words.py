@@ -103,6 +103,7 @@ def answer_sentences(sheet: Sheet) -> Iterator[str]:
             worst = min(felt, key=lambda loss: loss.share)
             yield loss_words(worst, in_block=len(sheet.hours.blocks) > 1)
     yield from estimate_words(sheet)
+    yield from not_judged_words(sheet)
 
 
 def loss_words(loss: LeftAfterLoss, *, in_block: bool = False) -> str:
@@ -133,6 +134,16 @@ def estimate_words(sheet: Sheet) -> Iterator[str]:
         share = risks.estimated_usd_per_month / risks.rated_usd_per_month
         much = "All" if share == 1 else percent(share)
         yield f"{much} of the money rests on throughput that nobody has measured."
+
+
+def not_judged_words(sheet: Sheet) -> Iterator[str]:
+    """`Not judged: the ttft of chat at bolt/tiny-chat, wished 2 s.`"""
+    for w in sheet.risks.wishes:
+        if w.not_judged_on:
+            where = ", ".join(escape(name) for name in w.not_judged_on)
+            what = w.what.replace("_", " ")
+            wished = duration(w.asked_s)
+            yield f"Not judged: the {what} of {escape(w.workload)} at {where}, wished {wished}."
 
 
 def choice_row(sheet: Sheet, choice: SheetChoice) -> list[str]:

@@ -66,7 +66,7 @@ class RowsOf:
         source, evidence = self._standing(n)
         found = point_at(q, self.speed, n, source, evidence, self.detail(q))
         found = replace(found, rows=self.speed.rows_at(n))
-        if self.queued or self.speed.ttft_s(n) is None:
+        if self.ttft_s(n) is None:
             return found
         if source == "measured" and self.is_direct(n) and self.speed.measured:
             kept = tuple(w for w in found.warnings if "ttft" not in w)
@@ -99,11 +99,13 @@ class RowsOf:
                     yield row.output_tokens_per_second / row.output_tokens
 
     def keeps_ttft(self, q: Question, n: float) -> bool:
-        """Whether the wished time to first token is kept, where it was measured."""
-        if q.ttft_limit_s is None or not self.speed.measured or not self.measures or self.queued:
-            return True
-        ttft = self.speed.ttft_s(n)
-        return ttft is None or ttft <= q.ttft_limit_s
+        """Whether the wished time to first token is kept, where anything is known of it."""
+        ttft = self.ttft_s(n)
+        return ttft is None or q.ttft_limit_s is None or ttft <= q.ttft_limit_s * ROUNDING
+
+    def ttft_s(self, n: float) -> float | None:
+        """Time to first token with n in flight; None where no row tells it."""
+        return None if self.queued else self.speed.ttft_s(n)
 
     def tried(self, q: Question) -> set[int]:
         """Numbers in flight among which its best lies: those measured, and the largest within."""
@@ -260,7 +262,29 @@ def best_answer(
     rows, alone = answer_at(found, q, 1)
     if not _within_tpot(q, alone):
         return too_slow(q, alone.tpot_s or 0.0, memory)
-    return ttft_too_long(q, rows.speed.ttft_s(1) or 0.0, memory)
+    is_seen = rows.measures and rows.speed.measured
+    return ttft_too_long(q, rows.ttft_s(1) or 0.0, memory, measured=is_seen)
+
+
+def judged_by_estimate(
+    answer: OperatingPoint | Rejection, q: Question, estimated_ttft_s: float
+) -> OperatingPoint | Rejection:
+    """The answer where nobody measured a ttft: why it keeps none that is wished, by the estimate.
+
+    Of a replica that is too slow per token, too, the wish is named that it misses by more.
+    """
+    wished_s = q.ttft_limit_s or 0.0
+    if isinstance(answer, OperatingPoint):
+        if answer.ttft_measured:
+            return answer
+        ttft_s = estimated_ttft_s if answer.ttft_s is None else answer.ttft_s
+        if ttft_s <= wished_s * ROUNDING:
+            return replace(answer, ttft_s=ttft_s)
+        return ttft_too_long(q, ttft_s, None, measured=False)
+    missed = answer.times_missed
+    if missed is None or estimated_ttft_s <= missed * wished_s:
+        return answer
+    return ttft_too_long(q, estimated_ttft_s, None, measured=False)
 
 
 def _within_tpot(q: Question, point: OperatingPoint) -> bool:

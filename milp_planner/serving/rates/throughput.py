@@ -44,6 +44,7 @@ from milp_planner.serving.rates.row_answers import (
     RowsOf,
     answer_at,
     best_answer,
+    judged_by_estimate,
     limited_by,
     point_at,
     rows_near,
@@ -97,8 +98,9 @@ class ServingModel:
 
         `quantile` is that of measured ÷ predicted to plan on: 0.10 is a confidence of p90, the rate
         that 90 % of cases exceed. `raw_multiplier` is the traffic pattern's efficiency × batch
-        multiplier and acts on raw rows alone. `ttft_limit_s` binds only where ttft was measured;
-        elsewhere a warning says that it is not verified. `settings` says what engine serves.
+        multiplier and acts on raw rows alone. `ttft_limit_s` binds where ttft was measured, and
+        elsewhere by the estimate of an idle replica: a warning then says that it is not verified.
+        `settings` says what engine serves.
         """
         question = _question(
             llm, gpu, precision, tensor_parallel, input_tokens, output_tokens, quantile, settings
@@ -107,7 +109,7 @@ class ServingModel:
         )
         answer = self._answers.get(question)
         if answer is None:
-            answer = self._answer(question, llm, gpu)
+            answer = self._within_ttft(self._answer(question, llm, gpu), question, llm, gpu)
             if isinstance(answer, OperatingPoint) and answer.source != "raw":
                 said = (*answer.warnings, *self._beside_worse(question, llm, gpu, answer))
                 answer = replace(answer, warnings=said)
@@ -197,6 +199,13 @@ class ServingModel:
         if missing:
             return Rejection(f"no measured rate of {llm.id} on {gpu.id}, and {missing}")
         return self._from_estimate(q, llm, gpu, memory)
+
+    def _within_ttft(
+        self, answer: OperatingPoint | Rejection, q: Question, llm: Llm, gpu: Gpu
+    ) -> OperatingPoint | Rejection:
+        if q.ttft_limit_s is None or missing_for_estimate(llm, gpu):
+            return answer
+        return judged_by_estimate(answer, q, self._estimate_of(llm, gpu, q).ttft_advice_s)
 
     def _from_estimate(
         self, q: Question, llm: Llm, gpu: Gpu, memory: MemoryFit

@@ -1,4 +1,5 @@
-"""How long a request may wait for its first token, and a token for the next.
+"""How long a request may wait for its first token, and a token for the next; and what each of
+many users at once must get.
 
 Candidates whose replicas are slower never enter the program, so that there are no rows here.
 """
@@ -6,19 +7,29 @@ Candidates whose replicas are slower never enter the program, so that there are 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.problem.records import Workload
+from milp_planner.inputs.problem.traffic import ConcurrentUsers
 from milp_planner.milp.program.language.loosening import SteppedLimit, Values
 from milp_planner.milp.program.language.rule import Preselection
 from milp_planner.plans.records import Plan
 
+FEW_TOKENS_PER_S = 10.0
+"""Speeds up to this are searched in tenths of a token/s, others in whole ones."""
+
 
 class LatencyWishes(Preselection):
-    """Replicas keep the workload's times per token and to the first token."""
+    """Replicas keep the workload's times per token and to the first token, and its users' speed
+    and wait."""
 
-    keys = frozenset(("workloads.latency.ttft", "workloads.latency.tpot"))
+    keys = frozenset(
+        (
+            *("workloads.latency.ttft", "workloads.latency.tpot"),
+            *("workloads.traffic.tokens_per_s", "workloads.traffic.longest_wait"),
+        )
+    )
     nearness = 3
 
     def loosened(self, instance: PlanningInput) -> Iterator[SteppedLimit]:
@@ -26,17 +37,61 @@ class LatencyWishes(Preselection):
             for key, wish_s in (("ttft", w.latency.ttft_s), ("tpot", w.latency.tpot_s)):
                 if wish_s is not None:
                     yield _slower(w, f"workloads.{w.name}.latency.{key}", key, wish_s)
+            if isinstance(w.traffic, ConcurrentUsers):
+                path, wait_s = f"workloads.{w.name}.traffic", w.traffic.longest_wait_s
+                yield _fewer_tokens(w, f"{path}.tokens_per_s", w.traffic.tokens_per_s)
+                if wait_s is not None:
+                    yield _longer_wait(w, f"{path}.longest_wait", wait_s, w.traffic.tokens_per_s)
 
 
 def _slower(w: Workload, path: str, key: str, wish_s: float) -> SteppedLimit:
+    def needed_s(plan: Plan) -> float:
+        mine = next(p for p in plan.workloads if p.name == w.name)
+        return (mine.tpot_s if key == "tpot" else mine.ttft_s) or 0.0
+
+    return _later(w, path, key, wish_s, needed_s)
+
+
+def _longer_wait(w: Workload, path: str, wish_s: float, tokens_per_s: float) -> SteppedLimit:
+    """A wait beyond the first token and a whole request at the speed wished binds nothing."""
+    longest_s = max(size.output_tokens for size in w.classes) / tokens_per_s if w.classes else 0.0
+
+    def needed_s(plan: Plan) -> float:
+        mine = next(p for p in plan.workloads if p.name == w.name)
+        return (mine.ttft_s or 0.0) + longest_s
+
+    return _later(w, path, "longest wait", wish_s, needed_s)
+
+
+def _fewer_tokens(w: Workload, path: str, wish: float) -> SteppedLimit:
+    step = 0.1 if wish <= FEW_TOKENS_PER_S else 1.0
+    first = math.ceil(wish / step - 1e-9) - 1
+
+    def shown(steps: int) -> str:
+        return f"{steps * step:.10g} tokens/s"
+
+    return SteppedLimit(
+        path,
+        f"{wish:g} tokens/s",
+        {path: step},
+        workload=w.name,
+        looser=lambda plan: range(first, 0, -1),
+        tighter=range(math.floor(wish / step + 1e-9) + 1, math.ceil(2 * wish / step) + 1),
+        patch=lambda steps: {path: round(steps * step, 1)},
+        text=lambda steps: f"accept {shown(steps)} a user for {w.name}",
+        shown=shown,
+    )
+
+
+def _later(
+    w: Workload, path: str, key: str, wish_s: float, needed_s: Callable[[Plan], float]
+) -> SteppedLimit:
+    """A time in steps, up to what a plan without the limit needs."""
     step_ms = time_step_ms(wish_s)
     first = math.floor(wish_s * 1000 / step_ms + 1e-9) + 1
 
     def looser(plan: Plan) -> Values:
-        mine = next(p for p in plan.workloads if p.name == w.name)
-        needed_s = mine.tpot_s if key == "tpot" else mine.ttft_s
-        last = 0 if needed_s is None else math.ceil(needed_s * 1000 / step_ms - 1e-9)
-        return range(first, last + 1)
+        return range(first, math.ceil(needed_s(plan) * 1000 / step_ms - 1e-9) + 1)
 
     def shown(steps: int) -> str:
         return _time(steps * step_ms)
