@@ -130,8 +130,11 @@ def test_the_override_mark_is_not_a_column(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (b"", "own/offerings.csv: file is empty; its first line names the columns"),
-        (b"provider\n\xff\n", "own/offerings.csv:2: not UTF-8 text"),
-        (b"provider\nac\0me\n", "own/offerings.csv:2: control characters are not allowed"),
+        (b"provider\n\xff\n", "own/offerings.csv:2: not UTF-8 text\n  hint: save it as UTF-8"),
+        (
+            b"provider\nac\0me\n",
+            "own/offerings.csv:2: control characters are not allowed\n  hint: U+0000",
+        ),
         (
             OFFERINGS.encode() + b'"acme',
             "own/offerings.csv:5: not valid CSV: unexpected end of data",
