@@ -74,6 +74,12 @@ def asked(toys: Path, rows: str) -> list[str]:
             "bolt/quad/eu-1; is it the price of a whole node? usd_per_hour is that of a unit of "
             "1 GPU; if it is right, write true under price_acknowledged",
         ),
+        (  # five times, which is no number of GPUs here
+            "bolt,quad,us-1,dedicated,box,4,60.00,2026-08-01,me,",
+            "bolt/quad/us-1 billed dedicated: $15 per GPU is 5 times the $3 of "
+            "bolt/quad/eu-1; is it the price of several units? usd_per_hour is that of a unit of "
+            "4 GPUs; if it is right, write true under price_acknowledged",
+        ),
         (  # two GPUs for the price of one: half of it each
             "acme,duo,eu-1,dedicated,box,2,3.60,2026-08-01,me,",
             "acme/duo/eu-1 billed dedicated: $1.8 per GPU is 0.5 times the $3.6 of "
