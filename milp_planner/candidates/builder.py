@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from milp_planner.candidates.doubts import doubts
 from milp_planner.candidates.filters import Sold, is_ruled_out, notes_on_sellers, why_left_out
 from milp_planner.candidates.hosts import why_poor_host
 from milp_planner.candidates.own_terms import too_dear, under_terms
@@ -64,8 +65,13 @@ def list_candidates(problem: Problem, schedule: Schedule, catalog: Catalog) -> C
                 candidates += found
     looked_at = (*(k.offering for k in candidates), *(one.offering for one in turned_down))
     payable = (o for o in looked_at if not _why_unpayable(problem.limits, o))
-    notes = tuple(notes_on_filters(problem.limits, payable))
-    return CandidateList(tuple(candidates), tuple(turned_down), model_warnings(candidates), notes)
+    return CandidateList(
+        tuple(candidates),
+        tuple(turned_down),
+        model_warnings(candidates),
+        notes=tuple(notes_on_filters(problem.limits, payable)),
+        doubts=tuple(doubts(problem, catalog, model)),
+    )
 
 
 def notes_on_filters(limits: Limits, rows: Iterable[Sold]) -> Iterator[str]:

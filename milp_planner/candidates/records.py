@@ -222,6 +222,14 @@ class CandidateList:
     notes: Sequence[str] = ()
     """What the filters do that their words do not show."""
 
+    doubts: Sequence[str] = ()
+    """What of the user's own input looks like a slip: it counts, and is asked about."""
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """All that is to be known of them, what is asked about first."""
+        return (*self.doubts, *self.warnings, *self.notes)
+
 
 @dataclass(frozen=True)
 class PlanningInput:

@@ -54,7 +54,8 @@ def narrowed(known: PlanningInput, problem: Problem) -> PlanningInput | None:
     turned_down += [
         TurnedDown(k.workload, k.offering, ruled_out[id(k.offering)]) for k in gone.values()
     ]
-    candidates = CandidateList(kept, tuple(turned_down), model_warnings(kept))
+    warnings = model_warnings(kept)
+    candidates = CandidateList(kept, tuple(turned_down), warnings, doubts=listed.doubts)
     faults = list(bound_faults(problem, known.schedule, candidates))
     if faults:
         raise InputError(faults)

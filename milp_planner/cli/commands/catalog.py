@@ -77,25 +77,32 @@ def check_folder(
 ) -> int:
     """Check every row of a catalog folder."""
     from milp_planner.cli.parts.loading import shipped_name
+    from milp_planner.inputs.catalog.folders import shipped_catalogs
+    from milp_planner.inputs.doubtful_prices import doubtful_prices, told_prices
     from milp_planner.inputs.problem.load import load_named_catalog
     from milp_planner.reporting.documents.json import to_json
     from milp_planner.reporting.text.inputs.catalog import overview
     from milp_planner.reporting.text.records import record_lines
-    from milp_planner.serving.rates.doubtful_rows import told_together
+    from milp_planner.serving.rates.doubtful_rows import told_slow, told_together
     from milp_planner.serving.rates.throughput import ServingModel
 
     named = shipped_name(str(folder)) or _folder_or_name(folder)
     known = load_named_catalog(named, as_of=as_of)
     facts = overview(known)
-    aside = list(ServingModel(known).set_aside())
+    model, every = ServingModel(known), named not in shipped_catalogs() and not known.overrides
+    doubts = [
+        *told_prices(doubtful_prices(known, every=every)),
+        *told_slow(model.slow(every=every)),
+    ]
+    aside = list(model.set_aside())
     each = [str(row) for row in aside]
     streams.answer(
-        to_json({"valid": True, **facts, "warnings": [*known.notes, *each]})
+        to_json({"valid": True, **facts, "warnings": [*doubts, *known.notes, *each]})
         if as_json
         else _joined([f"{folder}: the catalog is in order", *record_lines(facts)])
     )
     told = each if verbose else [*told_together(aside)]
-    for text in (*known.notes, *told):
+    for text in (*doubts, *known.notes, *told):
         streams.tell(f"warning: {text}")
     if len(told) < len(each):
         streams.tell("--verbose names every row set aside")

@@ -102,6 +102,7 @@ def import_catalog(
         raise input_error("is for lists of GPUs; litellm names its providers", path="--provider")
     written = _price_importer(kind)(files, out, base=base, as_of=as_of, keep=keep, **named)
     streams.answer("\n".join(written.lines(verbose=verbose)) + "\n")
+    streams.warn(written.warnings, quiet=False)
     return exit_codes.FOUND
 
 

@@ -86,4 +86,5 @@ def refresh(
         )
     lines = done.lines(verbose=verbose)
     streams.answer(to_json(done.to_dict()) if as_json else "\n".join(lines) + "\n")
+    streams.warn(done.warnings, quiet=quiet)
     return exit_codes.FOUND

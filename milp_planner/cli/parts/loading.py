@@ -135,6 +135,5 @@ def prepared(
 
     problem = read_problem(file)
     instance = prepare(problem, read_catalog(problem, file, catalog, overlays, as_of))
-    listed = instance.candidates
-    streams.warn((*listed.warnings, *listed.notes), quiet=quiet)
+    streams.warn(instance.candidates.said, quiet=quiet)
     return instance

@@ -19,23 +19,22 @@ TEMPORARY = ".milp-planner-"  # what a file is called until it is whole
 
 
 def answer(text: str) -> None:
-    """Write a finished text to stdout."""
-    _write(sys.stdout, text)
+    """Write a finished text to stdout; what could steer a terminal is made visible."""
+    _write(sys.stdout, _escaped(text))
 
 
 def answer_report(text: str) -> None:
     """Write a text report to stdout, its first line bold where a person reads it."""
+    safe = _escaped(text)
     if _is_colourful(sys.stdout):
-        first, rest = text.split("\n", 1)
-        text = f"\x1b[1m{first}\x1b[0m\n{rest}"
-    answer(text)
+        first, rest = safe.split("\n", 1)
+        safe = f"\x1b[1m{first}\x1b[0m\n{rest}"
+    _write(sys.stdout, safe)
 
 
 def tell(text: object) -> None:
     """Say something about the answer on stderr; what could steer a terminal is made visible."""
-    from milp_planner.reporting.text.wording import escape_lines
-
-    _write(sys.stderr, escape_lines(text) + "\n")
+    _write(sys.stderr, _escaped(text) + "\n")
 
 
 def warn(warnings: Iterable[str], *, quiet: bool) -> None:
@@ -170,6 +169,12 @@ def _mode(path: Path) -> int:
         mask = os.umask(0)
         os.umask(mask)
         return 0o666 & ~mask
+
+
+def _escaped(text: object) -> str:
+    from milp_planner.reporting.text.wording import escape_lines
+
+    return escape_lines(text)
 
 
 def finish() -> None:

@@ -230,18 +230,38 @@ def impossible_throughputs(rows: Rows) -> Iterator[Finding]:
 
 
 def contradictory_latencies(rows: Rows) -> Iterator[Finding]:
-    """n sequences that each take tpot for a token give at most n ÷ tpot tokens/s."""
+    """A time that the row's own throughput leaves no room for; often it is in milliseconds."""
     for row in _measurements(rows):
-        m: Measurement = row.record
-        if m.tpot_s is None or m.concurrency is None or m.regime != "fixed_concurrency":
-            continue
-        most = m.concurrency / m.tpot_s
-        if m.output_tokens_per_second > LATENCY_SLACK * most:
-            text = (
-                f"{m.tpot_s:g} s per token lets {m.concurrency:g} requests give "
-                f"{most:,.3g} tokens/s, not {m.output_tokens_per_second:,.6g}"
-            )
-            yield row, "tpot_s", text, "times are in seconds"
+        for column, text, hint in latency_contradictions(row.record):
+            yield row, column, text, hint
+
+
+def latency_contradictions(m: Measurement) -> Iterator[tuple[str, str, str]]:
+    """(column, message, hint) of each time that contradicts the rate with n in flight.
+
+    n sequences that each take tpot for a token give at most n ÷ tpot tokens/s; and with n in flight
+    a request takes n · output ÷ rate in all, of which ttft is the beginning (Little's law).
+    """
+    n, rate = m.concurrency, m.output_tokens_per_second
+    if n is None or m.regime != "fixed_concurrency":
+        return
+    if m.tpot_s is not None and rate > LATENCY_SLACK * n / m.tpot_s:
+        text = (
+            f"{m.tpot_s:g} s per token lets {n:g} requests give "
+            f"{n / m.tpot_s:,.3g} tokens/s, not {rate:,.6g}"
+        )
+        yield "tpot_s", text, _in_seconds(m.tpot_s)
+    whole_s = n * (m.output_tokens or 1.0) / rate
+    if m.ttft_s is not None and m.ttft_s > LATENCY_SLACK * whole_s:
+        text = (
+            f"{m.ttft_s:g} s to the first token is more than the {whole_s:,.3g} s that a whole "
+            f"request takes with {n:g} in flight at {rate:,.6g} tokens/s"
+        )
+        yield "ttft_s", text, _in_seconds(m.ttft_s)
+
+
+def _in_seconds(time_s: float) -> str:
+    return f"times are in seconds; did you mean {time_s:g}ms, {time_s / 1000:g} s?"
 
 
 def most_tokens_per_second(m: Measurement, catalog: Catalog) -> tuple[float, str] | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from milp_planner.errors import Fault, InputError, did_you_mean
+from milp_planner.inputs.reading.files import decoded
+from milp_planner.inputs.reading.strict_csv import parse_csv
 from milp_planner.units import shown
 
 # Line breaks and tabs may stand in a quoted text; nothing else that could steer a terminal.
@@ -26,42 +26,20 @@ def read_rows(
 
     Raises `InputError` when the file as a whole cannot be read as that table.
     """
-    reader = csv.reader(io.StringIO(_decoded(content, file), newline=""), strict=True)
-    rows: list[tuple[int, Cells]] = []
-    faults: list[Fault] = []
-    line = 1
-    try:
-        header = [cell.strip() for cell in next(reader, [])]
-        _check_header(header, columns, required, file)
-        line = reader.line_num + 1
-        for texts in reader:
-            cells = [text.strip() for text in texts]
-            if len(cells) == len(header):
-                row = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
-                if row:
-                    rows.append((line, row))
-            elif any(cells):
-                faults.append(Fault(file, line, 0, "", _wrong_width(len(cells), len(header))))
-            line = reader.line_num + 1
-    except csv.Error as problem:
-        where = f"in the row that starts on line {line}" if line != reader.line_num else ""
-        faults.append(Fault(file, reader.line_num, 0, "", f"not valid CSV: {problem}", where))
-    return rows, faults
-
-
-def _wrong_width(found: int, expected: int) -> str:
-    return f"has {found} columns, the header has {expected}; quote a text that holds a comma"
+    table = parse_csv(_decoded(content, file), file)
+    if table.header or not table.faults:
+        _check_header(list(table.header), columns, required, file)
+    named = ((line, zip(table.header, cells, strict=True)) for line, cells in table.rows)
+    rows = [(line, {name: cell for name, cell in cells if cell}) for line, cells in named]
+    return rows, list(table.faults)
 
 
 def _decoded(content: bytes, file: str) -> str:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as problem:
-        line = content.count(b"\n", 0, problem.start) + 1
-        raise InputError([Fault(file, line, 0, "", "not UTF-8 text")]) from None
+    text = decoded(content, file)
     if control := _CONTROL.search(text):
         line = text.count("\n", 0, control.start()) + 1
-        raise InputError([Fault(file, line, 0, "", "control characters are not allowed")])
+        where = f"U+{ord(control[0]):04X}"
+        raise InputError([Fault(file, line, 0, "", "control characters are not allowed", where)])
     return text
 
 

@@ -35,6 +35,7 @@ Billing = Literal[
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+CountOrNone = Annotated[int, Field(ge=0)]
 
 
 class Sourced(Frozen):
@@ -112,21 +113,21 @@ class Llm(Sourced):
     attention: str = ""
     """MHA, GQA, MLA, or one of these with `+sliding`, `+chunked`, `+linear`, `+mamba`, `+DSA`."""
 
-    kv_lora_rank: int = 0
-    qk_nope_head_dim: int = 0
-    qk_rope_head_dim: int = 0
-    v_head_dim: int = 0
-    full_attention_layers: int = 0
-    windowed_layers: int = 0
-    linear_layers: int = 0
-    window_tokens: int = 0
-    ffn_size: int = 0
-    moe_layers: int = 0
-    experts: int = 0
-    experts_per_token: int = 0
-    moe_ffn_size: int = 0
-    shared_expert_ffn: int = 0
-    vocabulary: int = 0
+    kv_lora_rank: CountOrNone = 0
+    qk_nope_head_dim: CountOrNone = 0
+    qk_rope_head_dim: CountOrNone = 0
+    v_head_dim: CountOrNone = 0
+    full_attention_layers: CountOrNone = 0
+    windowed_layers: CountOrNone = 0
+    linear_layers: CountOrNone = 0
+    window_tokens: CountOrNone = 0
+    ffn_size: CountOrNone = 0
+    moe_layers: CountOrNone = 0
+    experts: CountOrNone = 0
+    experts_per_token: CountOrNone = 0
+    moe_ffn_size: CountOrNone = 0
+    shared_expert_ffn: CountOrNone = 0
+    vocabulary: CountOrNone = 0
     tied_embeddings: bool = False
     context_tokens: Count | None = None
     native_precision: str = "bf16"

@@ -1,14 +1,12 @@
-"""What every import shares: reading JSON and CSV with faults, and writing a new folder at once."""
+"""What every import shares: other tools' records with faults, and writing a new folder at once."""
 
 from __future__ import annotations
 
 import csv
-import io
-import json
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +14,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from milp_planner.errors import Fault, InputError, input_error, readable_path
+from milp_planner.errors import Fault, InputError, input_error, printable, readable_path
 from milp_planner.inputs.catalog.csv_rows import wording
 from milp_planner.units import found
-
-MOST_BYTES = 50_000_000
-"""The largest public catalog file of today has a tenth of it."""
 
 LONGEST_ID = 120
 
@@ -91,61 +86,16 @@ def write_table(path: Path, rows: Sequence[Row], columns: Sequence[str] = ()) ->
 
 
 def _cell(cell: object) -> object:
-    return repr(cell) if isinstance(cell, float) else cell
+    """Floats to the last digit; texts on one line, as `printable` shows them."""
+    if isinstance(cell, float):
+        return repr(cell)
+    return printable(cell) if isinstance(cell, str) else cell
 
 
 def write_manifest(folder: Path, fields: Mapping[str, object]) -> None:
     """`catalog.csv` of a folder."""
     rows = [{"field": name, "value": value} for name, value in fields.items()]
     write_table(folder / "catalog.csv", rows, ("field", "value"))
-
-
-def read_text(path: Path) -> str:
-    """The text of a file; raises InputError when it cannot be read."""
-    try:
-        if path.is_dir():
-            raise input_error("is a directory; give a file", file=str(path))
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-    except FileNotFoundError:
-        raise input_error("file not found", file=str(path)) from None
-    except OSError as error:
-        raise input_error(f"cannot be read: {error.strerror}", file=str(path)) from None
-    if len(content) > MOST_BYTES:
-        raise input_error(f"is larger than {MOST_BYTES / 1e6:g} MB", file=str(path))
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise input_error("not UTF-8 text", file=str(path)) from None
-
-
-def read_json(path: Path) -> Any:
-    """The JSON document of a file; NaN, infinities and keys given twice are faults."""
-    return parse_json(read_text(path), str(path))
-
-
-def parse_json(text: str, file: str, first_line: int = 1) -> Any:
-    """A JSON document as plain data."""
-
-    def refuse(constant: str) -> None:
-        raise input_error(f"not valid JSON: {constant} is not a number", file=file)
-
-    def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = dict(pairs)
-        if len(keys) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise input_error(f"{twice!r} is given twice", file=file)
-        return keys
-
-    try:
-        return json.loads(text, parse_constant=refuse, object_pairs_hook=distinct)
-    except json.JSONDecodeError as error:
-        line = first_line + error.lineno - 1
-        fault = Fault(file, line, error.colno, "", f"not valid JSON: {error.msg}")
-        raise InputError([fault]) from None
-    except RecursionError:
-        raise input_error("not valid JSON: nested too deeply", file=file) from None
 
 
 def checked(
@@ -161,19 +111,3 @@ def checked(
         raise InputError(
             Fault(file, 0, 0, readable_path((*at, *e["loc"])), wording(e)) for e in error.errors()
         ) from None
-
-
-def csv_rows(path: Path, required: Iterable[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line, cells) of a CSV file with a header; raises InputError when columns are missing."""
-    reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
-    names = [name or "" for name in reader.fieldnames or ()]
-    missing = [name for name in required if name not in names]
-    if missing:
-        text = f"has no column {', '.join(map(repr, missing))}; is it a file of that format?"
-        raise InputError([Fault(str(path), 1, 0, "", text)])
-    try:
-        for cells in reader:
-            yield reader.line_num, {k: (v or "").strip() for k, v in cells.items() if k}
-    except csv.Error as error:
-        text = f"not valid CSV: {error}"
-        raise InputError([Fault(str(path), reader.line_num, 0, "", text)]) from None

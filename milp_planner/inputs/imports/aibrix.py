@@ -27,13 +27,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from milp_planner.errors import Fault, InputError, input_error
-from milp_planner.inputs.catalog.writing import (
-    Foreign,
-    Imported,
-    checked,
-    parse_json,
-    read_text,
-)
+from milp_planner.inputs.catalog.writing import Foreign, Imported, checked
 from milp_planner.inputs.imports.buckets import (
     CANNOT_SERVE,
     Buckets,
@@ -42,6 +36,8 @@ from milp_planner.inputs.imports.buckets import (
     write_buckets,
 )
 from milp_planner.inputs.imports.melange import Cost, Rates
+from milp_planner.inputs.reading.files import read_text
+from milp_planner.inputs.reading.strict_json import parse_json
 
 Sizes = Annotated[tuple[float, ...], Field(min_length=1)]
 
@@ -115,7 +111,7 @@ def _document(text: str, file: str) -> Any:
     try:
         return parse_json(text, file)
     except InputError:
-        lines = [(n, line) for n, line in enumerate(text.splitlines(), start=1) if line.strip()]
+        lines = [(n, line) for n, line in enumerate(text.split("\n"), start=1) if line.strip()]
         if len(lines) < 2 or not all(line.lstrip().startswith("{") for _, line in lines):
             raise
         return [parse_json(line, file, first_line=n) for n, line in lines]

@@ -10,7 +10,6 @@ Formats as these tools wrote them in 2025 and 2026. To add one, write a function
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,8 +22,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 from milp_planner.errors import Fault, InputError, input_error, readable_path
 from milp_planner.inputs.catalog.csv_rows import read_rows, wording
 from milp_planner.inputs.catalog.evidence.ran_in import MOST_UNITS
-from milp_planner.inputs.catalog.writing import parse_json, read_text
+from milp_planner.inputs.reading.files import read_text
 from milp_planner.inputs.reading.records import Frozen
+from milp_planner.inputs.reading.strict_json import parse_json
 from milp_planner.inputs.reading.strict_yaml import read_yaml
 from milp_planner.inputs.reading.validation import validate
 from milp_planner.units import PositiveNumber, Seconds, Share, WholeNumber, YesNo
@@ -201,22 +201,19 @@ def _from_json(file: Path) -> Iterator[Found]:
 def _documents(file: Path) -> Iterator[tuple[int, Any]]:
     """The JSON document of a file, or one a line, each with its line."""
     text = read_text(file)
-    lines = [(n, line) for n, line in enumerate(text.splitlines(), start=1) if line.strip()]
-    try:
-        if len(lines) > 1 and all(_is_whole(line) for _, line in lines[:2]):
-            yield from [(n, parse_json(line, str(file), n)) for n, line in lines]
-        else:
-            yield 0, parse_json(text, str(file))
-    except ValueError:  # Python reads no integer of more than 4,300 digits
-        said = "not valid JSON: a number of thousands of digits"
-        raise input_error(said, file=str(file)) from None
+    lines = [(n, line) for n, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    if len(lines) > 1 and all(_is_whole(line) for _, line in lines[:2]):
+        if len(lines) > MOST_ROWS:
+            raise input_error(f"has more than {MOST_ROWS:,} lines", file=str(file))
+        yield from [(n, parse_json(line, str(file), n)) for n, line in lines]
+    else:
+        yield 0, parse_json(text, str(file))
 
 
 def _is_whole(line: str) -> bool:
-    try:
-        return isinstance(json.loads(line), dict)
-    except (ValueError, RecursionError):
-        return False
+    """Whether the line is an object by itself, however wrong its values."""
+    text = line.strip()
+    return text.startswith("{") and text.endswith("}")
 
 
 def _checked(file: Path, line: int, path: str, values: dict[str, Any], speculative: bool) -> Found:

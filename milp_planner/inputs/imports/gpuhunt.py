@@ -16,7 +16,7 @@ from datetime import date
 from pathlib import Path
 
 from milp_planner.inputs.catalog.records import Catalog
-from milp_planner.inputs.catalog.writing import csv_rows, slug
+from milp_planner.inputs.catalog.writing import slug
 from milp_planner.inputs.imports.dating import day_of
 from milp_planner.inputs.imports.instance_types import host_facts
 from milp_planner.inputs.imports.overlay import (
@@ -35,8 +35,10 @@ from milp_planner.inputs.imports.overlay import (
 )
 from milp_planner.inputs.imports.provider_names import provider_of
 from milp_planner.inputs.imports.skypilot import number
+from milp_planner.inputs.reading.strict_csv import csv_rows
 
 REQUIRED = ("instance_name", "location", "price", "gpu_count", "gpu_name", "gpu_memory", "spot")
+NUMBERS = ("price", "gpu_count", "gpu_memory")
 BY_CALENDAR = "reserved by the calendar, not sold on demand"
 """Google's Dynamic Workload Scheduler, flagged `gcp-dws-calendar-mode`."""
 
@@ -78,7 +80,7 @@ def read_gpuhunt(
     rows: list[Row] = []
     for path in map(Path, files):
         whole = provider_of(path, provider, catalog.providers, catalog.sellers)
-        table = [*csv_rows(path, REQUIRED)]
+        table = [*csv_rows(path, REQUIRED, NUMBERS)]
         read.dates.append(day_of(path, as_of))
         said = source or f"gpuhunt catalog, {path.name}"
         sourced = {"as_of": read.dates[-1].day.isoformat(), "source": said}

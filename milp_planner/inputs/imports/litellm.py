@@ -23,7 +23,6 @@ from typing import Any
 
 from milp_planner.errors import input_error
 from milp_planner.inputs.catalog.records import Catalog
-from milp_planner.inputs.catalog.writing import read_json
 from milp_planner.inputs.imports.dating import day_of
 from milp_planner.inputs.imports.overlay import (
     NO_PRICE,
@@ -36,6 +35,7 @@ from milp_planner.inputs.imports.overlay import (
     provider_id,
     write_overlay,
 )
+from milp_planner.inputs.reading.strict_json import read_json
 from milp_planner.today import day_today
 from milp_planner.units import TOKENS_PER_MILLION
 

@@ -22,8 +22,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from milp_planner.errors import input_error
-from milp_planner.inputs.catalog.writing import Foreign, Imported, checked, read_json
+from milp_planner.inputs.catalog.writing import Foreign, Imported, checked
 from milp_planner.inputs.imports.buckets import Buckets, GpuRates, write_buckets
+from milp_planner.inputs.reading.strict_json import read_json
 
 PROFILED_TOKENS = (25.0, 100.0, 250.0, 500.0, 1000.0, 2000.0)
 """melange/profiling/benchmark-launcher.sh, both for inputs and outputs."""

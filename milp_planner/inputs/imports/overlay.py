@@ -20,6 +20,7 @@ from milp_planner.inputs.catalog.identity.sellers import Sellers
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.catalog.retired import RETIRED_FILE
 from milp_planner.inputs.catalog.writing import new_folder, slug, write_manifest, write_table
+from milp_planner.inputs.doubtful_prices import doubtful_prices, told_prices
 from milp_planner.inputs.imports.dating import Dated
 from milp_planner.inputs.imports.instance_types import (
     NAMES_IN_LISTS,
@@ -104,6 +105,9 @@ class CatalogImport:
 
     left_out: tuple[tuple[str, str], ...] = ()
     """Every row left out, as (reason, what it is)."""
+
+    warnings: tuple[str, ...] = ()
+    """Prices far from what the same provider asks elsewhere."""
 
     def lines(self, *, verbose: bool = False) -> list[str]:
         """The report, for people; every row left out where it is verbose."""
@@ -249,6 +253,7 @@ def write_overlay(
                 file=str(out),
                 hint="the folder was not written",
             )
+        written = load_catalog(folder, as_of=max(as_of, date.today()))
     counts = dict(sorted(skipped.counts.items(), key=lambda item: (-item[1], item[0])))
     return CatalogImport(
         out,
@@ -259,6 +264,7 @@ def write_overlay(
         sellers=tuple(seller_changes(rows, catalog, keep=keep)),
         dates=tuple(read.dates),
         left_out=tuple(skipped.rows),
+        warnings=tuple(told_prices(doubtful_prices(written))),
     )
 
 

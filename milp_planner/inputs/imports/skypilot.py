@@ -18,8 +18,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
+from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.catalog.records import Catalog
-from milp_planner.inputs.catalog.writing import csv_rows, slug
+from milp_planner.inputs.catalog.writing import slug
 from milp_planner.inputs.imports.dating import day_of
 from milp_planner.inputs.imports.instance_types import accelerators_of, host_facts
 from milp_planner.inputs.imports.overlay import (
@@ -36,8 +37,10 @@ from milp_planner.inputs.imports.overlay import (
     write_overlay,
 )
 from milp_planner.inputs.imports.provider_names import provider_of
+from milp_planner.inputs.reading.strict_csv import csv_rows, not_an_amount
 
 REQUIRED = ("InstanceType", "AcceleratorName", "AcceleratorCount", "Price", "Region")
+NUMBERS = ("AcceleratorCount", "Price", "SpotPrice")
 ACCELERATOR_ALONE = "price of the accelerator alone, without its host"
 MEMORY = re.compile(r"'SizeInMiB':\s*([\d.]+)")
 GPU_NAME = re.compile(r"'Name':\s*'([^']*)'")
@@ -87,7 +90,8 @@ def read_skypilot(
     rows: list[Row] = []
     for path in map(Path, files):
         cloud = provider_of(path, provider, catalog.providers, catalog.sellers)
-        table = [*csv_rows(path, REQUIRED)]
+        table = [*csv_rows(path, REQUIRED, NUMBERS)]
+        _check_memory(table, str(path))
         read.dates.append(day_of(path, as_of))
         said = source or f"SkyPilot catalog, {path.name}"
         sourced = {"as_of": read.dates[-1].day.isoformat(), "source": said}
@@ -150,6 +154,18 @@ def memory_readings(info: str, cloud: str, count: float) -> list[float]:
     stated = float(found[1])
     gib = stated if stated < LEAST_MIB else stated / 1024
     return [gib / count] if cloud == "vast-ai" else [gib, gib / count]
+
+
+def _check_memory(table: Sequence[tuple[int, Cells]], file: str) -> None:
+    """Raise InputError for every row whose memory is digits, and no number."""
+    stated = ((line, MEMORY.search(cells.get("GpuInfo", ""))) for line, cells in table)
+    faults = [
+        Fault(file, line, 0, "GpuInfo", f"SizeInMiB: {said}")
+        for line, found in stated
+        if found and (said := not_an_amount(found[1]))
+    ]
+    if faults:
+        raise InputError(faults)
 
 
 def with_accelerators(rows: Sequence[tuple[Cells, str]], cloud: str) -> Iterator[tuple[Cells, str]]:

@@ -7,9 +7,7 @@ object, expand an alias, or turn `no`, `010`, `12:30` or a date into something e
 from __future__ import annotations
 
 import math
-import os
 import re
-import stat
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +16,8 @@ from typing import Any, NoReturn
 
 import yaml
 
-from milp_planner.errors import Fault, InputError, nearest, readable_path
+from milp_planner.errors import Fault, InputError, readable_path
+from milp_planner.inputs.reading.files import decoded, read_text, too_large
 from milp_planner.units import found, shown
 
 MOST_BYTES = 5_000_000
@@ -91,7 +90,8 @@ def read_yaml(
     """
     file = STDIN_NAME if str(source) == STDIN else str(source)
     if text is None:
-        text = _decoded(_read_stdin() if str(source) == STDIN else _read_file(source), file)
+        is_stdin = str(source) == STDIN
+        text = _decoded(_read_stdin(), file) if is_stdin else _read_file(source)
     elif len(text) > MOST_BYTES:
         _refuse(file, TOO_LARGE)
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
@@ -101,7 +101,7 @@ def read_yaml(
     return _Composer(file, first_key, hint).compose(text)
 
 
-TOO_LARGE = f"file is larger than {MOST_BYTES // 1_000_000} MB"
+TOO_LARGE = too_large(MOST_BYTES)
 TOO_DEEP = f"nested deeper than {MOST_LEVELS} levels"
 EMPTY = "file is empty"
 NO_CONTROL_CHARACTERS = "control characters are not allowed"
@@ -138,51 +138,16 @@ def _read_stdin() -> bytes:
     return content.encode(errors="surrogatepass") if isinstance(content, str) else content
 
 
-def _read_file(source: str | Path) -> bytes:
+def _read_file(source: str | Path) -> str:
     file = str(source)
-    try:
-        if _is_named_pipe(source):
-            _refuse(file, "is a named pipe", f"give it as standard input: - < {file}")
-        with open(source, "rb") as stream:
-            return stream.read(MOST_BYTES + 1)
-    except FileNotFoundError:
-        if os.path.islink(source):
-            _refuse(file, f"file not found: it is a link to {shown(os.readlink(source))}")
-        _refuse(file, "file not found", _neighbour(Path(source)))
-    except IsADirectoryError:
-        _refuse(file, "is a directory; give one YAML file")
-    except PermissionError:
-        _refuse(file, "permission denied")
-    except OSError as problem:
-        _refuse(file, f"cannot be read: {problem.strerror or problem}")
-    except ValueError:  # a NUL in the name
-        _refuse(file, "not a file name")
-
-
-def _is_named_pipe(source: str | Path) -> bool:
-    """Opening one waits for a writer, maybe for ever; `<(command)` is a pipe without a name."""
-    is_pipe = stat.S_ISFIFO(os.stat(source).st_mode)
-    return is_pipe and os.path.exists(os.path.realpath(source))
-
-
-def _neighbour(path: Path) -> str:
-    """`did you mean note.yaml?` for the nearest name in the same folder, or nothing."""
-    try:
-        names = os.listdir(path.parent)
-    except OSError:
-        return ""
-    near = nearest(path.name, names)
-    return f"did you mean {path.parent / near[0]}?" if near else ""
+    hint = f"give it as standard input: - < {file}"
+    return read_text(source, most_bytes=MOST_BYTES, wanted="one YAML file", pipe_hint=hint)
 
 
 def _decoded(content: bytes, file: str) -> str:
     if len(content) > MOST_BYTES:
         _refuse(file, TOO_LARGE)
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as problem:
-        line = content.count(b"\n", 0, problem.start) + 1
-        _refuse(file, "not UTF-8 text", "save it as UTF-8", (line, 0))
+    return decoded(content, file)
 
 
 # Characters that no part of a file may hold

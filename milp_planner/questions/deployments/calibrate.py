@@ -8,7 +8,12 @@ from datetime import date
 from pathlib import Path
 
 from milp_planner.errors import Fault, InputError
-from milp_planner.inputs.catalog.checks import REGIMES, unknown_gpu, unknown_llm
+from milp_planner.inputs.catalog.checks import (
+    REGIMES,
+    latency_contradictions,
+    unknown_gpu,
+    unknown_llm,
+)
 from milp_planner.inputs.catalog.evidence.ran_in import joined_faults
 from milp_planner.inputs.catalog.overlays import write_measurements
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement
@@ -25,6 +30,7 @@ from milp_planner.inputs.reading.arguments import (
 from milp_planner.serving import memory
 from milp_planner.serving.derate import DEFAULT_CONFIDENCE, DEFAULT_QUANTILE, planning_quantile
 from milp_planner.serving.operating_point import OperatingPoint
+from milp_planner.serving.rates.doubtful_rows import slow_rows
 from milp_planner.serving.rates.measured import OFFLINE
 from milp_planner.serving.rates.records import canonical_precision
 from milp_planner.serving.rates.row_groups import stated_in
@@ -44,9 +50,6 @@ ONLY_IF_SAID = (
     *("units_per_replica", "pipeline_parallel", "gb_per_s_between_units"),
 )
 """Keys of a deployment that rows leave empty where it does not say them."""
-
-LEAST_OF_ESTIMATE = 0.3
-"""Below this share of the estimate something else limited the run: the client, or a queue."""
 
 
 @dataclass(frozen=True)
@@ -287,8 +290,9 @@ def _record(f: Found, catalog: Catalog, defaults: Mapping[str, object], today: d
 def _refuse_impossible(
     found: Sequence[Found], rows: Sequence[Measurement], catalog: Catalog, model: ServingModel
 ) -> None:
-    faults = []
+    faults: list[Fault] = []
     for f, row in zip(found, rows, strict=True):
+        faults += (f.fault(*said) for said in latency_contradictions(row))
         bound = _bound(row, catalog, model)
         if bound is not None and row.output_tokens_per_second > BOUND_SLACK * bound:
             text = (
@@ -303,13 +307,14 @@ def _refuse_impossible(
 
 def _warnings(f: Found, row: Measurement, catalog: Catalog, model: ServingModel) -> Iterator[str]:
     point = f"{row.llm} on {row.gpu} tp {row.tensor_parallel}, {_n(row):g} in flight"
-    estimated = _estimated(row, catalog, model)
-    if estimated is not None and row.output_tokens_per_second < LEAST_OF_ESTIMATE * estimated:
-        share = row.output_tokens_per_second / estimated
-        yield (
-            f"{point}: {share:.2f} of the estimate; did the client, a queue or a small KV cache "
-            "limit the run?"
-        )
+
+    def estimate_of(row: Measurement) -> Roofline | None:
+        return _roofline(row, catalog, model)
+
+    def in_flight(row: Measurement) -> float:
+        return _in_flight(row, catalog)
+
+    yield from map(str, slow_rows([row], estimate_of, in_flight))
     if f.speculative:
         yield f"{point}: ran with draft tokens; speculative decoding is not modelled"
     llm, gpu = _records_of(row, catalog)

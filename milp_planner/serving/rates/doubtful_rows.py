@@ -20,6 +20,9 @@ stated was different, such as draft tokens."""
 
 SPECULATIVE_SPEEDUP = 1.5
 
+LEAST_OF_ESTIMATE = 0.3
+"""Below this share of the estimate something else limited the run: the client, or a queue."""
+
 
 class Doubt(StrEnum):
     """Why a row is not believed."""
@@ -90,6 +93,49 @@ NO_ENGINE = "an engine not named"
 
 EstimateOf = Callable[[Measurement], Roofline | None]
 """The estimate of a row in its own deployment; None where the catalog does not know enough."""
+
+
+MOST_NAMED = 3
+
+
+@dataclass(frozen=True)
+class SlowRow:
+    """A row far below the estimate at its own point; it counts, and is told."""
+
+    row: Measurement
+    in_flight: float
+    share: float
+    """Measured ÷ estimated."""
+
+    def __str__(self) -> str:
+        replica = f"{self.row.llm} on {self.row.gpu} tp {self.row.tensor_parallel}"
+        return (
+            f"{replica}, {self.in_flight:g} in flight: {self.share:.2f} of the estimate; did the "
+            "client, a queue or a small KV cache limit the run?"
+        )
+
+
+def told_slow(rows: Iterable[SlowRow]) -> Iterator[str]:
+    """One sentence for each of the first, one for the rest."""
+    found = list(rows)
+    yield from map(str, found[:MOST_NAMED])
+    if len(found) > MOST_NAMED:
+        shares = sorted(row.share for row in found[MOST_NAMED:])
+        count = "1 more row is" if len(shares) == 1 else f"{len(shares):,} more rows are"
+        yield f"{count} below {LEAST_OF_ESTIMATE:g} of the estimate, the lowest at {shares[0]:.2g}"
+
+
+def slow_rows(
+    rows: Iterable[Measurement], estimate_of: EstimateOf, in_flight: Callable[[Measurement], float]
+) -> Iterator[SlowRow]:
+    """Rows below 0.3 times the estimate at their size with as many in flight."""
+    for row in rows:
+        estimate, n = estimate_of(row), in_flight(row)
+        if estimate is None:
+            continue
+        share = row.output_tokens_per_second / estimate.output_tokens_per_second(n)
+        if share < LEAST_OF_ESTIMATE:
+            yield SlowRow(row, n, share)
 
 
 def doubtful(rows: Sequence[Measurement], estimate_of: EstimateOf) -> Iterator[DoubtfulRow]:

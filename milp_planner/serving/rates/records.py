@@ -6,7 +6,7 @@ in the user's deployment, and a faster stranger says nothing of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,8 +18,10 @@ from milp_planner.serving.rates.calibration import RatedPoint, ReplicaKey, Shape
 from milp_planner.serving.rates.doubtful_rows import (
     Doubt,
     DoubtfulRow,
+    SlowRow,
     doubtful,
     drafts_tokens,
+    slow_rows,
     told_together,
 )
 from milp_planner.serving.rates.measured import CLOSED_LOOP, OFFLINE, Speed
@@ -42,7 +44,6 @@ class ReplicaRows:
 
     set_aside: tuple[DoubtfulRow, ...]
     """Published rows that are not believed."""
-
     llm: Llm
     gpu: Gpu
 
@@ -50,6 +51,46 @@ class ReplicaRows:
     def warnings(self) -> tuple[str, ...]:
         """What is said with every answer that the rows set aside could have given."""
         return tuple(told_together(self.set_aside, f" of {self.llm.id} on {self.gpu.id}"))
+
+
+@dataclass(frozen=True)
+class _Estimates:
+    """The estimate of each row of one replica configuration, in its own deployment."""
+
+    llm: Llm
+    gpu: Gpu
+    question: Question
+    speed_at: SpeedAt
+
+    def speed(self, i: float, o: float, settings: DeploymentSettings) -> Speed:
+        """At a request size."""
+        asked = self.question._replace(input_tokens=i, output_tokens=o, settings=settings)
+        return self.speed_at(self.llm, self.gpu, asked)
+
+    def held(self, tokens: float, settings: DeploymentSettings) -> int:
+        """Sequences of that many tokens that fit."""
+        q = self.question
+        found = fit(self.llm, self.gpu, q.precision, q.tensor_parallel, tokens, settings)
+        return found.sequences
+
+    def grouped(self, rows: Iterable[Measurement]) -> tuple[RowGroup, ...]:
+        """Rows by owner and deployment."""
+        return grouped(rows, self.speed, self.held)
+
+    def of(self, row: Measurement) -> Roofline | None:
+        """The estimate of a row; None where the catalog does not know enough."""
+        size = row.input_tokens or 1.0, row.output_tokens or 1.0
+        found = self.speed(*size, self._ran_in(row))
+        return found if isinstance(found, Roofline) else None
+
+    def in_flight(self, row: Measurement) -> float:
+        """Requests that the replica worked on: those stated, or of an endless queue what fits."""
+        tokens = (row.input_tokens or 1.0) + (row.output_tokens or 1.0)
+        return row.concurrency or max(1.0, float(self.held(tokens, self._ran_in(row))))
+
+    def _ran_in(self, row: Measurement) -> DeploymentSettings:
+        (group,) = self.grouped([row])
+        return group.ran_in(self.question.settings)
 
 
 class MeasuredRows:
@@ -95,6 +136,14 @@ class MeasuredRows:
             q = question_of(self._rows[key][0])
             known = self.of(llm, gpu, q)
             yield from known.set_aside if known else ()
+
+    def slow(self, *, every: bool = False) -> Iterator[SlowRow]:
+        """A user's own rows, or all, that are far below the estimate."""
+        for key, rows in self._rows.items():
+            asked = [row for row in rows if every or row.override]
+            if asked and not missing_for_estimate(*self._records[key]):
+                estimates = self._estimates(key)
+                yield from slow_rows(asked, estimates.of, estimates.in_flight)
 
     def worse_replicas(self, llm: Llm, gpu: Gpu, q: Question) -> Iterator[tuple[Gpu, int]]:
         """Replicas with rows of this LLM and precision that cannot serve more than this one: the
@@ -175,36 +224,25 @@ class MeasuredRows:
             found[key] = llm, gpu
         return found
 
+    def _estimates(self, key: ReplicaKey) -> _Estimates:
+        return _Estimates(*self._records[key], question_of(self._rows[key][0]), self._speed_at)
+
     def _replica(self, key: ReplicaKey) -> ReplicaRows:
         llm, gpu = self._records[key]
         rows = self._rows[key]
-        question = question_of(rows[0])
-
-        def speed(i: float, o: float, settings: DeploymentSettings) -> Speed:
-            asked = question._replace(input_tokens=i, output_tokens=o, settings=settings)
-            return self._speed_at(llm, gpu, asked)
-
-        def held(tokens: float, settings: DeploymentSettings) -> int:
-            return fit(llm, gpu, key[2], key[3], tokens, settings).sequences
-
-        def estimate_of(row: Measurement) -> Roofline | None:
-            (group,) = grouped([row], speed, held)
-            size = row.input_tokens or 1.0, row.output_tokens or 1.0
-            found = speed(*size, group.ran_in(question.settings))
-            return found if isinstance(found, Roofline) else None
-
+        estimates = self._estimates(key)
         published = [row for row in rows if not row.override]
-        aside = list(doubtful(published, estimate_of))
+        aside = list(doubtful(published, estimates.of))
         doubted = {id(found.row) for found in aside}
         believed = [row for row in published if id(row) not in doubted]
-        groups = grouped(believed, speed, held)
+        groups = estimates.grouped(believed)
         plain = [g for g in groups if not g.draft_tokens]
-        speculative = [g for g in plain if drafts_tokens(llm, g.rows, estimate_of)]
+        speculative = [g for g in plain if drafts_tokens(llm, g.rows, estimates.of)]
         aside += [
             DoubtfulRow(row, Doubt.DRAFT_TOKENS) for group in speculative for row in group.rows
         ]
         return ReplicaRows(
-            own=grouped([row for row in rows if row.override], speed, held),
+            own=estimates.grouped([row for row in rows if row.override]),
             published=tuple(g for g in groups if g not in speculative),
             estimable=not missing_for_estimate(llm, gpu),
             set_aside=tuple(aside),

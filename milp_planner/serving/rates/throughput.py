@@ -36,7 +36,7 @@ from milp_planner.serving.operating_point import (
     too_slow,
 )
 from milp_planner.serving.rates.calibration import Calibrations, Scaled
-from milp_planner.serving.rates.doubtful_rows import DoubtfulRow
+from milp_planner.serving.rates.doubtful_rows import DoubtfulRow, SlowRow
 from milp_planner.serving.rates.measured import LengthOnly, Speed
 from milp_planner.serving.rates.records import MeasuredRows, canonical_precision
 from milp_planner.serving.rates.row_answers import (
@@ -178,6 +178,10 @@ class ServingModel:
     def set_aside(self) -> Iterator[DoubtfulRow]:
         """Every published row that is not believed, with the reason."""
         return self._rows.set_aside()
+
+    def slow(self, *, every: bool = False) -> Iterator[SlowRow]:
+        """A user's own rows, or all, that are far below the estimate at their own point."""
+        return self._rows.slow(every=every)
 
     def _answer(self, q: Question, llm: Llm, gpu: Gpu) -> OperatingPoint | Rejection:
         unfit = _cannot_serve(q, llm, gpu)

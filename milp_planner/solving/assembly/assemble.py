@@ -68,8 +68,10 @@ def assemble(
     cash = cash_usd(instance, purchases, routes)
     costs = {**cash, **{p.name: sum(w.penalties[p.name] for w in workloads) for p in PENALTIES}}
     said: tuple[Remark, ...] = ()
+    doubts: tuple[Remark, ...] = ()
     if not exact:
         said = (*notes(instance.problem, workloads), *map(Said, instance.candidates.notes))
+        doubts = (*map(Said, instance.candidates.doubts),)
     plan = Plan(
         name=instance.problem.name,
         status=Status.FEASIBLE,
@@ -86,6 +88,7 @@ def assemble(
         provenance=provenance,
         turned_down=instance.candidates.turned_down,
         warnings=(
+            *doubts,
             *_range_warnings(purchases),
             *_unassessed(workloads, purchases),
             *said,

@@ -130,8 +130,11 @@ def test_the_override_mark_is_not_a_column(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (b"", "own/offerings.csv: file is empty; its first line names the columns"),
-        (b"provider\n\xff\n", "own/offerings.csv:2: not UTF-8 text"),
-        (b"provider\nac\0me\n", "own/offerings.csv:2: control characters are not allowed"),
+        (b"provider\n\xff\n", "own/offerings.csv:2: not UTF-8 text\n  hint: save it as UTF-8"),
+        (
+            b"provider\nac\0me\n",
+            "own/offerings.csv:2: control characters are not allowed\n  hint: U+0000",
+        ),
         (
             OFFERINGS.encode() + b'"acme',
             "own/offerings.csv:5: not valid CSV: unexpected end of data",
@@ -257,7 +260,19 @@ def test_times_in_milliseconds_are_caught(tmp_path: Path) -> None:
     assert text.splitlines() == [
         "own/measurements.csv:2: tpot_s: 11 s per token lets 8 requests give 0.727 tokens/s, "
         "not 700",
-        "  hint: times are in seconds",
+        "  hint: times are in seconds; did you mean 11ms, 0.011 s?",
+    ]
+
+
+def test_a_first_token_that_comes_after_the_whole_request_is_caught(tmp_path: Path) -> None:
+    # 8 in flight at 700 tokens/s, 200 tokens each: a request takes 8 * 200 / 700 = 2.286 s
+    fine = MEASUREMENTS.replace("0.1,0.011", "2.28,")
+    assert load(tmp_path, measurements=fine).measurements[0].ttft_s == 2.28
+    text = faults(tmp_path, measurements=MEASUREMENTS.replace("0.1,0.011", "100,"))
+    assert text.splitlines() == [
+        "own/measurements.csv:2: ttft_s: 100 s to the first token is more than the 2.29 s that "
+        "a whole request takes with 8 in flight at 700 tokens/s",
+        "  hint: times are in seconds; did you mean 100ms, 0.1 s?",
     ]
 
 

@@ -84,6 +84,8 @@ def test_a_row_that_holds_together_is_taken(tmp_path: Path, cells: dict[str, str
         ({"stored_as": "heads=fp8"}, "stored_as: 'heads=fp8' is not GROUP=FORMAT"),
         ({"window_tokens": "128"}, "windowed_layers: required where attention has a window"),
         ({"windowed_layers": "1"}, "window_tokens: required for windowed layers"),
+        ({"windowed_layers": "-50", "window_tokens": "9"}, "windowed_layers: must be at least 0"),
+        ({"experts": "-8"}, "experts: must be at least 0 (is -8)"),
         ({"attention": "GQA+mamba"}, "linear_layers: required for attention GQA+mamba"),
         ({"full_attention_layers": "3"}, "layers: 3 full, windowed and linear layers"),
         ({"embedding_b": "0.04"}, "parameters_b: the groups add up to 0.04"),

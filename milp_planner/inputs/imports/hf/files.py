@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from milp_planner.errors import input_error
-from milp_planner.inputs.catalog.writing import read_text
+from milp_planner.inputs.reading.files import read_text
+from milp_planner.inputs.reading.strict_json import parse_json
 
 CONFIG, QUANTISATION, INDEX = "config.json", "hf_quant_config.json", "model.safetensors.index.json"
 SAFETENSORS = ".safetensors"
@@ -103,11 +103,7 @@ def _complete(files: Files) -> None:
 
 def read_object(path: Path) -> dict[str, Any]:
     """A JSON object; configs hold infinities, which plain JSON does not."""
-    text = read_text(path)
-    try:
-        document = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise input_error(f"not valid JSON: {error}", file=str(path)) from None
+    document = parse_json(read_text(path), str(path), infinities=True)
     if not isinstance(document, dict):
         raise input_error("holds no JSON object", file=str(path))
     return document

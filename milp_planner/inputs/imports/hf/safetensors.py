@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from milp_planner.errors import input_error
-from milp_planner.inputs.catalog.writing import parse_json
 from milp_planner.inputs.imports.hf.modules import (
     ATTENTION,
     DENSE_MLP,
@@ -26,6 +25,8 @@ from milp_planner.inputs.imports.hf.modules import (
     UNEMBEDDING,
     VISION,
 )
+from milp_planner.inputs.reading.files import refuse_named_pipe
+from milp_planner.inputs.reading.strict_json import parse_json
 
 MOST_HEADER_BYTES = 100_000_000
 """The limit of the format's own reader."""
@@ -91,6 +92,7 @@ class Sizes:
 def read_header(path: Path) -> Mapping[str, Any]:
     """The header of a safetensors file: tensor name to dtype and shape; raises InputError."""
     try:
+        refuse_named_pipe(path, "give the file itself")
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if not 2 <= length <= MOST_HEADER_BYTES:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from milp_planner.errors import InputError, input_error
 from milp_planner.inputs.catalog.records import Catalog
-from milp_planner.inputs.catalog.writing import MOST_BYTES
 from milp_planner.inputs.imports.gpuhunt import read_gpuhunt
 from milp_planner.inputs.imports.litellm import read_litellm
 from milp_planner.inputs.imports.overlay import PriceRows, provider_id
@@ -25,6 +24,7 @@ from milp_planner.inputs.imports.refresh.addresses import (
 )
 from milp_planner.inputs.imports.refresh.download import NotThere
 from milp_planner.inputs.imports.skypilot import read_skypilot
+from milp_planner.inputs.reading.files import MOST_BYTES
 
 Fetch = Callable[[str, int], bytes | NotThere]
 

@@ -27,6 +27,7 @@ from milp_planner.inputs.catalog.files import MAX_OFFERINGS, load_catalog
 from milp_planner.inputs.catalog.folders import MANIFEST
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.catalog.writing import write_manifest
+from milp_planner.inputs.doubtful_prices import doubtful_prices, told_prices
 from milp_planner.inputs.imports.overlay import (
     Row,
     Skipped,
@@ -93,7 +94,14 @@ def refresh_catalog(
     rows = [row for table in tables.values() for row in table]
     kept = [row for table in written.values() for row in table]
     changes = tuple(changes_by_provider(catalog_diff(before, after), _refusals(rows, kept)))
-    return Refreshed(out, len(written[OFFERINGS]), len(written[TOKENS]), tuple(published), changes)
+    return Refreshed(
+        out,
+        len(written[OFFERINGS]),
+        len(written[TOKENS]),
+        tuple(published),
+        changes,
+        warnings=tuple(told_prices(doubtful_prices(after))),
+    )
 
 
 def _tools(published: Iterable[PublishedList]) -> list[str]:

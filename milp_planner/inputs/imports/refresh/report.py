@@ -57,6 +57,8 @@ class Refreshed:
     token_prices: int
     lists: tuple[PublishedList, ...]
     changes: tuple[ProviderChange, ...]
+    warnings: tuple[str, ...] = ()
+    """Prices far from what the same provider asks elsewhere."""
 
     def lines(self, *, verbose: bool = False) -> list[str]:
         """The report, for people."""
@@ -76,6 +78,7 @@ class Refreshed:
             "token_prices": self.token_prices,
             "lists": [_list_dict(one) for one in self.lists],
             "providers": [_change_dict(change) for change in self.changes],
+            "warnings": list(self.warnings),
         }
 
 
