@@ -11,6 +11,7 @@ from milp_planner.cli.commands.calibrate import calibrate
 from milp_planner.cli.commands.candidates import candidates, options
 from milp_planner.cli.commands.catalog import check_folder, list_records, show
 from milp_planner.cli.commands.check import check
+from milp_planner.cli.commands.diff import diff_plans
 from milp_planner.cli.commands.estimate import estimate
 from milp_planner.cli.commands.evaluate import evaluate
 from milp_planner.cli.commands.explain import explain
@@ -74,6 +75,7 @@ app.command()(evaluate)
 app.command()(check)
 app.command()(candidates)
 app.command("options", hidden=True)(options)  # what `candidates` was called
+app.command("diff")(diff_plans)
 app.command()(traffic)
 app.command()(estimate)
 app.command()(calibrate)

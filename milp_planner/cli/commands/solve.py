@@ -35,7 +35,8 @@ from milp_planner.cli.parts.parameters import (
     TimeLimit,
     choice_of,
 )
-from milp_planner.cli.parts.sheets import SHEET, SHEET_FORMATS, SheetRun
+from milp_planner.cli.parts.plan_documents import read_plan_document
+from milp_planner.cli.parts.sheets import MARKDOWN, SHEET, SHEET_FORMATS, SheetRun
 from milp_planner.cli.parts.signals import signals_exit_at_once
 from milp_planner.deadline import counted_from
 
@@ -75,6 +76,12 @@ def solve(
     no_choices: Annotated[
         bool, typer.Option("--no-choices", help="A sheet without other choices, for scripts.")
     ] = False,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against", metavar="OLD", help="With markdown: what changes since this --json."
+        ),
+    ] = None,
     quiet: Quiet = False,
 ) -> int:
     """Find the cheapest fleet, with proof."""
@@ -90,7 +97,10 @@ def solve(
     default = "text" if plain else SHEET
     format_name = chosen_format(format_, as_json, output, SHEET_FORMATS, default)
     output = None if output == STDOUT else output
-    streams.check_output(output, [Path(file)])
+    if against is not None and format_name != MARKDOWN:
+        raise typer.BadParameter(f"--against is for --format {MARKDOWN}, not {format_name}")
+    earlier = None if against is None else read_plan_document(against)
+    streams.check_output(output, [Path(file), *([] if against is None else [Path(against)])])
     problem = with_alternatives(read_problem(file), alternatives, differ_by, per_workload)
     streams.check_output(output, inputs_of(problem, file, catalog, overlay))
     known = read_catalog(problem, file, catalog, overlay, as_of)
@@ -111,6 +121,7 @@ def solve(
             time_limit,
             gap,
             engines,
+            earlier,
         )
         with counted_from(began_s):
             plan = run.write()

@@ -78,7 +78,7 @@ PlanFormatName = Annotated[
         "--format",
         "-f",
         metavar="FORMAT",
-        help="sheet, sheet-json, text, json or csv; default: by --output, else sheet.",
+        help="sheet, markdown, sheet-json, text, json or csv; default: by --output, else sheet.",
     ),
 ]
 Output = Annotated[

@@ -13,9 +13,7 @@ from milp_planner.reporting.sheets import words
 from milp_planner.reporting.text.wording import (
     apportion,
     columns,
-    count,
     escape,
-    fine_percent,
     money,
     percent,
     prices,
@@ -124,18 +122,14 @@ def _purchases(sheet: Sheet) -> Iterator[str]:
     rows = [["what to buy", "$/GPU-h", "age", "$/month"]]
     for p, amount in zip(sheet.purchases, amounts, strict=True):
         rate = next(hourly) if p.units else "-"
-        rows.append([_what(p, several), rate, f"{p.price_age_days} d", money(amount, decimals)])
+        what = _whose(p, several) + words.purchase_words(p)
+        rows.append([what, rate, f"{p.price_age_days} d", money(amount, decimals)])
     rows.append(["", "", "", money(sum(amounts), decimals)])
     yield from columns(rows, "<>>>")
 
 
-def _what(p: SheetPurchase, several: bool) -> str:
-    whose = f"{escape(p.workload)}: " if several else ""
-    if not p.units:
-        return f"{whose}{fine_percent(p.requests_share)} per token {escape(p.provider)}"
-    box = f"{p.gpus_per_unit} x " if p.gpus_per_unit > 1 else ""
-    billing = "" if p.billing in words.PLAIN else f" {escape(p.billing)}"
-    return f"{whose}{count(p.units)} x {box}{escape(p.gpu)} {escape(p.provider)}{billing}"
+def _whose(p: SheetPurchase, several: bool) -> str:
+    return f"{escape(p.workload)}: " if several else ""
 
 
 def _alternatives(sheet: Sheet, width: int) -> Iterator[str]:

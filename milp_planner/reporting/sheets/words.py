@@ -10,7 +10,7 @@ from milp_planner.plans.sheet.other_parts import (
     SheetChoice,
     ToMeasure,
 )
-from milp_planner.plans.sheet.plan_parts import Bought
+from milp_planner.plans.sheet.plan_parts import Bought, SheetPurchase
 from milp_planner.plans.sheet.records import Sheet
 from milp_planner.reporting.text.wording import (
     duration,
@@ -51,6 +51,15 @@ def _bought(b: Bought) -> str:
     box = f"{b.gpus_per_unit} x " if b.gpus_per_unit > 1 else ""
     billing = "" if b.billing in PLAIN else f" {escape(b.billing)}"
     return f"{b.units} x {box}{escape(b.gpu)} {escape(b.provider)}{billing}"
+
+
+def purchase_words(p: SheetPurchase) -> str:
+    """`2 x 8 x h100-80gb-sxm azure spot`."""
+    if not p.units:
+        return f"{fine_percent(p.requests_share)} per token {escape(p.provider)}"
+    box = f"{p.gpus_per_unit} x " if p.gpus_per_unit > 1 else ""
+    billing = "" if p.billing in PLAIN else f" {escape(p.billing)}"
+    return f"{p.units} x {box}{escape(p.gpu)} {escape(p.provider)}{billing}"
 
 
 def headline(sheet: Sheet) -> str:
