@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     )
     from milp_planner.inputs.catalog.billing import BillingMode
     from milp_planner.inputs.catalog.files import load_catalog
+    from milp_planner.inputs.catalog.identity.places import Place, Places
+    from milp_planner.inputs.catalog.identity.quotes import Quote
+    from milp_planner.inputs.catalog.identity.sellers import SellerAlias, Sellers
     from milp_planner.inputs.catalog.overlaid.counts import OverlayCounts
     from milp_planner.inputs.catalog.owned import owned_usd_per_hour
     from milp_planner.inputs.catalog.records import (
@@ -45,7 +48,6 @@ if TYPE_CHECKING:
         Llm,
         Measurement,
         Offering,
-        Quote,
         TokenPrice,
     )
     from milp_planner.inputs.problem.comparisons import ChoicesAsked, Today
@@ -235,25 +237,26 @@ __all__ = [
     "LimitCost", "LimitCosts", "LimitInForce", "LimitInTheWay", "Limits", "Llm", "Lora", "Loss",
     "MeasureNext", "MeasuredRate", "Measurement", "Misfit", "MonthPart", "NamedEstimate", "NoFleet",
     "NoFullLoad", "NotReached", "NothingIsStrict", "NothingServes", "Offering", "OverlayCounts",
-    "OverloadCannotOccur", "OverloadPenalty", "OwnTerms", "Patch", "Pattern", "Penalties", "Plan",
-    "PlanDiff", "PlannedSpeed", "PlannerError", "PlanningInput", "Policy", "Precision", "PriceAge",
-    "PriceCaps", "Problem", "Profile", "Proof", "ProofShown", "Provenance", "ProviderLimits",
-    "Purchase", "PurchaseChange", "QuestionAsked", "Quote", "RatePoint", "RecordInputError",
-    "Refusal", "Refusals", "ReplicaPrice", "RequestClass", "RequestSize", "RequestsPerSecond",
-    "ResilienceCost", "Route", "Row", "RowStatus", "RowWorth", "Rule", "Said", "SameAs",
-    "SameElsewhere", "ScalingPenalty", "Scenario", "Schedule", "Sheet", "SheetAlternative",
-    "SheetAnswer", "SheetChoice", "SheetLever", "SheetPart", "SheetPurchase", "SheetRisks",
-    "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice", "SolverError", "SolverSettings",
-    "SourcesShown", "Speculative", "Standing", "Status", "StrictLatencyPenalty", "StrictNeverHot",
-    "Survival", "Switching", "TargetWithoutEffect", "TimeBlock", "ToAsk", "ToMeasure", "Today",
-    "TokenPrice", "TokensPerDay", "Trace", "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve",
-    "TrafficPoint", "TurnedDown", "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization",
-    "Verdict", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "Workload", "WorkloadAsked",
-    "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier", "calibrate", "choices",
-    "compare_deployments", "confidence_range", "count_terms", "decision_sheet", "diagnose",
-    "estimate", "evaluate", "explain", "explain_limits", "load_catalog", "load_problem",
-    "load_scenarios", "measure_next", "owned_usd_per_hour", "plan_diff", "prepare", "reason_lines",
-    "scenario_grid", "sheet_schema", "solve", "warning_lines", "what_if",
+    "OverloadCannotOccur", "OverloadPenalty", "OwnTerms", "Patch", "Pattern", "Penalties", "Place",
+    "Places", "Plan", "PlanDiff", "PlannedSpeed", "PlannerError", "PlanningInput", "Policy",
+    "Precision", "PriceAge", "PriceCaps", "Problem", "Profile", "Proof", "ProofShown", "Provenance",
+    "ProviderLimits", "Purchase", "PurchaseChange", "QuestionAsked", "Quote", "RatePoint",
+    "RecordInputError", "Refusal", "Refusals", "ReplicaPrice", "RequestClass", "RequestSize",
+    "RequestsPerSecond", "ResilienceCost", "Route", "Row", "RowStatus", "RowWorth", "Rule", "Said",
+    "SameAs", "SameElsewhere", "ScalingPenalty", "Scenario", "Schedule", "SellerAlias", "Sellers",
+    "Sheet", "SheetAlternative", "SheetAnswer", "SheetChoice", "SheetLever", "SheetPart",
+    "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice",
+    "SolverError", "SolverSettings", "SourcesShown", "Speculative", "Standing", "Status",
+    "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching", "TargetWithoutEffect",
+    "TimeBlock", "ToAsk", "ToMeasure", "Today", "TokenPrice", "TokensPerDay", "Trace",
+    "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown",
+    "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict", "WhatIf", "WhatIfRow",
+    "WhyNot", "WishJudged", "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed",
+    "__version__", "budget_frontier", "calibrate", "choices", "compare_deployments",
+    "confidence_range", "count_terms", "decision_sheet", "diagnose", "estimate", "evaluate",
+    "explain", "explain_limits", "load_catalog", "load_problem", "load_scenarios", "measure_next",
+    "owned_usd_per_hour", "plan_diff", "prepare", "reason_lines", "scenario_grid", "sheet_schema",
+    "solve", "warning_lines", "what_if",
 ]
 # fmt: on
 
@@ -263,9 +266,12 @@ HOMES = {
     "errors": "ArgumentError Fault InputError PlannerError RecordInputError SolverError",
     "inputs.catalog.billing": "BillingMode",
     "inputs.catalog.files": "load_catalog",
+    "inputs.catalog.identity.places": "Place Places",
+    "inputs.catalog.identity.quotes": "Quote",
+    "inputs.catalog.identity.sellers": "SellerAlias Sellers",
     "inputs.catalog.overlaid.counts": "OverlayCounts",
     "inputs.catalog.owned": "owned_usd_per_hour",
-    "inputs.catalog.records": "Billing Catalog Gpu Llm Measurement Offering Quote TokenPrice",
+    "inputs.catalog.records": "Billing Catalog Gpu Llm Measurement Offering TokenPrice",
     "inputs.problem.comparisons": "ChoicesAsked Today",
     "inputs.problem.deployment": "DeploymentSettings Lora Speculative",
     "inputs.problem.load": "load_problem",

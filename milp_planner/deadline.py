@@ -23,6 +23,7 @@ Item = TypeVar("Item")
 
 _ends_s: ContextVar[float] = ContextVar("ends_s", default=math.inf)
 _cancel: ContextVar[threading.Event | None] = ContextVar("cancel", default=None)
+_spared_s: ContextVar[float] = ContextVar("spared_s", default=-math.inf)
 _began_s: ContextVar[float | None] = ContextVar("began_s", default=None)
 
 
@@ -43,10 +44,24 @@ def until(ends_s: float, cancel: threading.Event | None = None) -> Iterator[None
         _cancel.reset(cancelled)
 
 
+@contextlib.contextmanager
+def sparing(cpu_s: float) -> Iterator[None]:
+    """Inside the block time is not up before this thread has had so much of a processor: for a
+    little work that must be done even where a busy machine let the deadline pass before it began.
+    """
+    spared = _spared_s.set(time.thread_time() + cpu_s)
+    try:
+        yield
+    finally:
+        _spared_s.reset(spared)
+
+
 def check() -> None:
     """Raise OutOfTime when time is up, or somebody asked to stop."""
     cancel = _cancel.get()
-    if time.monotonic() >= _ends_s.get() or (cancel is not None and cancel.is_set()):
+    if cancel is not None and cancel.is_set():
+        raise OutOfTime
+    if time.monotonic() >= _ends_s.get() and time.thread_time() >= _spared_s.get():
         raise OutOfTime
 
 

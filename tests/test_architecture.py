@@ -183,8 +183,8 @@ BROKEN: list[tuple[Rule, Tree, str]] = [
     ),
     (
         columns_only_in_reporting,
-        {"milp_planner/solving/notes.py": "f'{rate:>8.2f}'"},
-        "milp_planner/solving/notes.py:1: pads a column",
+        {"milp_planner/solving/assembly/notes.py": "f'{rate:>8.2f}'"},
+        "milp_planner/solving/assembly/notes.py:1: pads a column",
     ),
     (
         columns_only_in_reporting,
@@ -198,8 +198,8 @@ BROKEN: list[tuple[Rule, Tree, str]] = [
     ),
     (
         dollars_only_in_reporting,
-        {"milp_planner/solving/notes.py": "'costs ${:,.2f}'.format(usd)"},
-        "milp_planner/solving/notes.py:1: is a template of an amount with its $",
+        {"milp_planner/solving/assembly/notes.py": "'costs ${:,.2f}'.format(usd)"},
+        "milp_planner/solving/assembly/notes.py:1: is a template of an amount with its $",
     ),
     *(
         (

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from milp_planner.candidates.filters import why_left_out
+from milp_planner.candidates.filters import Sold, is_ruled_out, notes_on_sellers, why_left_out
 from milp_planner.candidates.own_terms import too_dear, under_terms
+from milp_planner.candidates.places import notes_on_regions
 from milp_planner.candidates.prices import api_usd_per_request
 from milp_planner.candidates.records import Candidate, CandidateList, RatePoint, TurnedDown
 from milp_planner.candidates.shapes import ReplicaShape, replica_shapes, why_no_shape
@@ -60,7 +61,18 @@ def list_candidates(problem: Problem, schedule: Schedule, catalog: Catalog) -> C
                 turned_down.append(TurnedDown(w.name, offering, found))
             else:
                 candidates += found
-    return CandidateList(tuple(candidates), tuple(turned_down), model_warnings(candidates))
+    looked_at = (*(k.offering for k in candidates), *(one.offering for one in turned_down))
+    payable = (o for o in looked_at if not _why_unpayable(problem.limits, o))
+    notes = tuple(notes_on_filters(problem.limits, payable))
+    return CandidateList(tuple(candidates), tuple(turned_down), model_warnings(candidates), notes)
+
+
+def notes_on_filters(limits: Limits, rows: Iterable[Sold]) -> Iterator[str]:
+    """What filters of providers and regions do, to what could be paid, that nobody may expect."""
+    payable = list(rows)
+    yield from notes_on_sellers(limits.providers, payable)
+    of_sellers = (row for row in payable if not is_ruled_out("providers", limits.providers, row))
+    yield from notes_on_regions(limits.regions, of_sellers)
 
 
 def model_warnings(candidates: Iterable[Candidate]) -> tuple[str, ...]:
@@ -70,13 +82,18 @@ def model_warnings(candidates: Iterable[Candidate]) -> tuple[str, ...]:
 
 def excluded_by(limits: Limits, offering: Offering | TokenPrice) -> str:
     """Why the limits rule the offering out, at the price that it has, or nothing."""
-    mode = BILLING_MODES[offering.billing]
-    allowed = limits.billing.allow
-    if not (offering.billing in allowed if allowed else mode.by_default):
-        return f"billing {offering.billing} is not in limits.billing.allow"
+    if why := _why_unpayable(limits, offering):
+        return why
     if getattr(offering, "max_units", None) == 0:
         return "0 units can be had (max_units)"
     return why_left_out(limits, offering) or too_dear(limits, offering)
+
+
+def _why_unpayable(limits: Limits, offering: Offering | TokenPrice) -> str:
+    mode, allowed = BILLING_MODES[offering.billing], limits.billing.allow
+    if offering.billing in allowed if allowed else mode.by_default:
+        return ""
+    return f"billing {offering.billing} is not in limits.billing.allow"
 
 
 @dataclass

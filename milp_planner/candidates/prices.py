@@ -91,6 +91,7 @@ def offering_named(catalog: Catalog, name: str, billing: str | None = None) -> O
 
     Raises InputError that names the closest ids, the places, or the ways in which it is sold.
     """
+    name = catalog.sellers.id(name)
     ids = catalog.offering_ids.get(name, ())
     if len(ids) > 1:
         raise input_error(f"{name} is sold in several places; write one of {', '.join(ids)}")

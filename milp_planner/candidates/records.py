@@ -95,9 +95,19 @@ class Candidate:
         return self.offering.provider
 
     @property
+    def owner(self) -> str:
+        """Whom limits and losses count: the provider that stands behind who sells it."""
+        return self.offering.owner
+
+    @property
     def region(self) -> str:
         """Where it runs."""
         return self.offering.region
+
+    @property
+    def place(self) -> str:
+        """The real place, `us/washington`; '' where the metropolitan area is not known."""
+        return self.offering.place
 
     @property
     def gpu(self) -> str:
@@ -209,6 +219,8 @@ class CandidateList:
     candidates: tuple[Candidate, ...]
     turned_down: tuple[TurnedDown, ...]
     warnings: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    """What the filters do that their words do not show."""
 
 
 @dataclass(frozen=True)

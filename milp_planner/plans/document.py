@@ -345,6 +345,7 @@ PURCHASE_COLUMNS: dict[str, Callable[[Purchase], Any]] = {
     "billing": lambda p: p.candidate.offering.billing,
     "gpu": lambda p: p.candidate.gpu,
     "gpus_per_unit": lambda p: p.candidate.gpus_per_unit,
+    "instance_type": lambda p: getattr(p.candidate.offering, "instance_type", ""),
     "units": lambda p: p.units,
     "gpus": lambda p: p.gpus,
     "precision": lambda p: p.candidate.precision,

@@ -275,6 +275,7 @@ def _offering(part: PurchasePart, path: str) -> Offering | TokenPrice:
         "billing": part.billing,
         "gpu": part.gpu,
         "gpus_per_unit": part.gpus_per_unit // part.units_joined,
+        "instance_type": part.instance_type,
         "usd_per_hour": _per_unit(part.usd_per_unit_hour, part.units_joined),
         "list_usd_per_hour": _per_unit(part.list_usd_per_unit_hour, part.units_joined),
         "count_assumed": is_assumed,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
-from functools import singledispatch
+from functools import cached_property, singledispatch
 from typing import TYPE_CHECKING, Any
 
 from milp_planner.candidates.records import Candidate, TurnedDown
@@ -338,6 +338,17 @@ class Plan:
         return (
             0.0 if score == 0 else max(0.0, (score - self.lower_bound_usd_per_month) / abs(score))
         )
+
+    def routes_to(self, k: Candidate, block: str) -> Sequence[Route]:
+        """The routes to one candidate in the block of that name."""
+        return self._routes_by_target.get((k, block), ())
+
+    @cached_property
+    def _routes_by_target(self) -> Mapping[tuple[Candidate, str], list[Route]]:
+        found: dict[tuple[Candidate, str], list[Route]] = {}
+        for route in self.routes:
+            found.setdefault((route.candidate, route.block.name), []).append(route)
+        return found
 
     @property
     def tokens_per_month(self) -> float:

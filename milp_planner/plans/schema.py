@@ -67,6 +67,7 @@ class PurchasePart(Part):
     billing: str
     gpu: str
     gpus_per_unit: int
+    instance_type: str = ""
     units: int
     gpus: int
     precision: str

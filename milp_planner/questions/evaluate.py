@@ -22,7 +22,7 @@ from milp_planner.milp.program.language.rule import Rule
 from milp_planner.plans.records import Plan, Provenance, WorkloadPlan
 from milp_planner.plans.solution import FleetSolution
 from milp_planner.questions.solve import provenance_of, with_oldest_price
-from milp_planner.solving.assemble import assemble
+from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.checks.arguments import catalog_for
 from milp_planner.solving.checks.own_rules import held_to
 from milp_planner.solving.prepare import prepare

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from milp_planner._version import __version__
 from milp_planner.candidates.records import PlanningInput
-from milp_planner.deadline import OutOfTime, began_s, until
+from milp_planner.deadline import OutOfTime, began_s, sparing, until
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.fingerprint import problem_sha256
 from milp_planner.inputs.problem.policies import may_fall_short
@@ -37,14 +37,22 @@ from milp_planner.solving.checks.arguments import (
     check_settings,
 )
 from milp_planner.solving.checks.own_rules import held_to
+from milp_planner.solving.first.few import is_large, list_few
+from milp_planner.solving.first_plan import FirstPlan
 from milp_planner.solving.parts import first_answer
-from milp_planner.solving.prepare import prepare
+from milp_planner.solving.prepare import listed, outline_of
 from milp_planner.solving.re_solve import settings_of
 from milp_planner.solving.resilience import resilience_cost
 from milp_planner.solving.results import NOT_SOLVED, Interrupted, SearchResult, Settings
 from milp_planner.solving.search import Search
 
 HALF_A_CENT = 0.005
+
+SHORT_S = 1.0
+"""With less time left than this, a first plan is made before everything is listed."""
+
+FIRST_PLAN_CPU_S = 0.4
+"""What a first plan may take beyond the time limit, where reading alone took all of that."""
 
 MOST_REASONS = 12
 """Reasons that are listed when a workload or a class cannot be served."""
@@ -112,12 +120,18 @@ def solve_until(
 ) -> Plan:
     """As `solve`; `enough` may end the search for next-best plans before there are all."""
     started_s = time.monotonic()
+    in_hand: FirstPlan | None = None
     try:
         with until(settings.ends_s, settings.cancel):
-            instance = prepare(problem, catalog)
+            outline = outline_of(problem, catalog)
+            if is_large(*outline) or settings.ends_s - time.monotonic() < SHORT_S:
+                with sparing(FIRST_PLAN_CPU_S):
+                    in_hand = FirstPlan.of(listed(outline, list_few), of_few=True)
+            instance = listed(outline)
     except OutOfTime:
-        return not_prepared(problem, catalog, settings)
+        return _before_all_was_listed(problem, catalog, settings, in_hand)
     search = _search(instance, settings, alternatives)
+    search.in_hand = in_hand
     plan = plan_of(search, beside=diagnose, enough=enough)
     if diagnose and plan.status is Status.INFEASIBLE:
         plan = diagnosed(search, plan)
@@ -345,8 +359,19 @@ def empty_plan(
     )
 
 
-def not_prepared(problem: Problem, catalog: Catalog, settings: Settings) -> Plan:
+def _before_all_was_listed(
+    problem: Problem, catalog: Catalog, settings: Settings, in_hand: FirstPlan | None
+) -> Plan:
     """The answer where time was up before everything that can be rented was listed."""
+    provenance = _provenance(problem, catalog, settings)
+    result = None if in_hand is None else in_hand.result(provenance)
+    if result is None:
+        return not_prepared(problem, catalog, settings)
+    return with_oldest_price(result.known)
+
+
+def not_prepared(problem: Problem, catalog: Catalog, settings: Settings) -> Plan:
+    """No plan: time was up before everything that can be rented was listed."""
     return Plan(
         name=problem.name,
         status=Status.NO_PLAN,

@@ -27,6 +27,7 @@ from milp_planner.milp.presolve.unit_bounds import (
 from milp_planner.milp.program.exclusion import Difference, contains, exclude, without_traces
 from milp_planner.milp.program.levels import Splits
 from milp_planner.milp.program.lexicographic import Held, Stage, hold, minimise
+from milp_planner.milp.program.limits.survival import LossSurvived
 from milp_planner.milp.program.model import FleetModel, build_model
 from milp_planner.milp.program.read_solution import (
     modelled_costs,
@@ -36,12 +37,15 @@ from milp_planner.milp.program.read_solution import (
 )
 from milp_planner.milp.program.refinement import (
     charges_by_utilization,
+    counts_losses_by_weights,
     refine,
+    refine_losses,
     tolerance_usd,
     undercharged_usd,
 )
 from milp_planner.plans.records import EngineReport, Plan, Proof, Provenance, Status
-from milp_planner.solving.assemble import assemble
+from milp_planner.plans.solution import FleetSolution
+from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.results import (
     NOT_SOLVED,
     SearchResult,
@@ -51,6 +55,7 @@ from milp_planner.solving.results import (
     unproven,
     with_newer_bound,
 )
+from milp_planner.solving.spare_units import with_spare_units
 from milp_planner.solving.verify import verify, violations
 
 MOST_REFINEMENTS = 60
@@ -140,9 +145,13 @@ class Optimizer:
         with self.session.in_force():
             if is_guessed(self.instance):
                 self._room = raised(self._room, all_room(self.model(query).fleet))
-            model = self.model(query)
-            minimise(model, stage)
-            return model, self._run(model, query)
+            for _ in range(MOST_REFINEMENTS):
+                model = self.model(query)
+                minimise(model, stage)
+                run = self._run(model, query)
+                if not run.values or not self._has_learned_losses(model, run, query):
+                    break
+            return model, run
 
     def model(self, query: Query, room: Mapping[Candidate, int] | None = None) -> FleetModel:
         """The program of what is looked for; `room` in place of what is known of bounds."""
@@ -175,16 +184,47 @@ class Optimizer:
                 return best
             if not run.values:
                 return best or without_plan(model, run)
+            if self._has_learned_losses(model, run, query):
+                best = self._with_spare_units(model, run, query, best)
+                continue
             if not charges_by_utilization(model):
-                return self._with_plan(model, run, query)
+                found = self._with_plan(model, run, query)
+                return found if best is None else best_known(best, found)
             seen = self._unproven(model, run, query)
             best = seen if best is None else with_newer_bound(best, seen)
-            if _is_settled(best, model, run):
+            if _is_settled(best, run):
                 return _settled(best, model, run)
             if self.session.seconds_left <= 0 or not self._has_refined(model, run, seen.known):
                 break
-        assert best is not None
-        return best
+        return best or NOT_SOLVED
+
+    def _has_learned_losses(self, model: FleetModel, run: CertifiedRun, query: Query) -> bool:
+        """True where the run's plan fails a loss in a way that programs know from now."""
+        if not counts_losses_by_weights(self.instance):
+            return False
+        plan = self.plan_from(model, run.values, query)
+        return refine_losses(self._splits, self.instance, plan)
+
+    def _with_spare_units(
+        self, model: FleetModel, run: CertifiedRun, query: Query, best: SearchResult | None
+    ) -> SearchResult | None:
+        """The best plan known, now that the run's plan may be made one that survives losses."""
+        solution = balanced(self.instance, read_solution(model, run.values))
+        seen = self._survivor(solution, query)
+        if seen is None:
+            return best if best is None else replace(best, bound=run.bound)
+        found = _result(Status.FEASIBLE, seen, proof_of(model, run), run.bound)
+        return found if best is None else with_newer_bound(best, found)
+
+    def _survivor(self, solution: FleetSolution, query: Query) -> Plan | None:
+        """A fleet with spare units until it survives every loss; None where that breaks a rule."""
+        plan = assemble(self.instance, solution, self.provenance)
+        more = with_spare_units(self.instance, plan, solution)
+        if more is None:
+            return None
+        survivor = assemble(self.instance, balanced(self.instance, more), self.provenance)
+        wrong = violations(self.instance, survivor) or query.rules_out(survivor)
+        return None if wrong else survivor
 
     def _has_refined(self, model: FleetModel, run: CertifiedRun, seen: Plan) -> bool:
         """Split levels where the plan seen owes more than it is charged; True when any was."""
@@ -208,10 +248,13 @@ class Optimizer:
         return relaxed_values(widest, self.session.seconds_left) is not None
 
     def _run(self, model: FleetModel, query: Query) -> CertifiedRun:
+        # what a program does not know yet of losses is learned from its plans
+        beside = (LossSurvived,) if counts_losses_by_weights(self.instance) else ()
+
         def judge(values: Mapping[str, float]) -> float | None:
             solution = read_solution(model, self._tidy(model, values))
             plan = assemble(self.instance, solution, self.provenance)
-            wrong = violations(self.instance, plan) or query.rules_out(plan)
+            wrong = violations(self.instance, plan, beside=beside) or query.rules_out(plan)
             return None if wrong else objective_value(model, values)
 
         with scratch_folder() as folder:
@@ -275,11 +318,12 @@ def _result(status: Status, plan: Plan, proof: Proof, bound: float | None) -> Se
     )
 
 
-def _is_settled(best: SearchResult, model: FleetModel, run: CertifiedRun) -> bool:
-    """True when the program's optimum and the best plan seen agree, to a dollar at least."""
+def _is_settled(best: SearchResult, run: CertifiedRun) -> bool:
+    """True when the program's optimum and the best plan seen agree."""
     if run.status is not EngineStatus.OPTIMAL or run.bound is None:
         return False
-    return best.score_usd_per_month - run.bound <= tolerance_usd(model)
+    score = best.score_usd_per_month
+    return score - run.bound <= tolerance_usd(score)
 
 
 def _settled(best: SearchResult, model: FleetModel, run: CertifiedRun) -> SearchResult:

@@ -26,7 +26,8 @@ from milp_planner.milp.program.limits.quotas import broken_quotas, user_quotas, 
 from milp_planner.milp.program.model import FleetModel, build_model
 from milp_planner.plans.records import EngineReport, Plan, Proof, Status, exceeds
 from milp_planner.plans.solution import FleetSolution
-from milp_planner.solving.assemble import NOTHING, assemble
+from milp_planner.solving.assembly.assemble import NOTHING, assemble
+from milp_planner.solving.first_plan import FirstPlan, or_in_hand
 from milp_planner.solving.results import NOT_SOLVED, SearchResult, cheaper
 from milp_planner.solving.search import Search
 from milp_planner.solving.shortage import may_be_short
@@ -44,7 +45,20 @@ MOST_ROUNDS = 40
 
 
 def first_answer(search: Search) -> SearchResult:
-    """The best plan of a problem; what `search.next()` gives, found in stages where it is large."""
+    """The best plan of a problem; what `search.next()` gives, found in stages where it is large.
+
+    Where time ends before the solvers have a plan, or one as cheap, it is the first plan, which
+    was in hand before they began.
+    """
+    first = search.first_plan()
+    found = _answer(search)
+    result = or_in_hand(found, first, search.provenance)
+    if result is not found:
+        search.found[:] = [result.known]
+    return result
+
+
+def _answer(search: Search) -> SearchResult:
     small = _columns(search.instance) <= LARGE
     # What a short budget serves depends on what the quotas let it serve: there none can wait.
     if small or not search.settings.pruning or may_be_short(search.instance.problem):
@@ -133,6 +147,12 @@ def _solve_stage(search: Search, stage: _Stage) -> SearchResult:
     for i, part in enumerate(parts):
         if not _is_done(search, results[i]) and not search.is_stopped and len(parts) > 1:
             results[i] = cheaper(results[i], _solve_part(search, part, search.seconds_left))
+    results = [
+        or_in_hand(result, FirstPlan.of(part), search.provenance)
+        if result.status is Status.NO_PLAN
+        else result
+        for part, result in zip(parts, results, strict=True)
+    ]
     without_plan = next((result for result in results if result.plan is None), None)
     if without_plan is not None:
         return without_plan

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from milp_planner.candidates.builder import list_candidates, raw_rows
-from milp_planner.candidates.records import PlanningInput
+from milp_planner.candidates.records import CandidateList, PlanningInput
 from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.catalog.checks import unknown_gpu
 from milp_planner.inputs.catalog.identity.names import did_you_mean_llm
@@ -19,6 +19,7 @@ from milp_planner.serving.memory import precisions_of
 from milp_planner.solving.checks.arguments import check_problem_and_catalog
 from milp_planner.solving.checks.bounds import bound_faults, without_specks
 from milp_planner.solving.checks.names import fleet_faults, limit_faults, with_known_billings
+from milp_planner.solving.checks.sellers import with_known_sellers
 from milp_planner.traffic.month import Schedule, make_schedule
 
 
@@ -42,20 +43,54 @@ def prepare(
     >>> len(given.candidates.candidates), len(given.candidates.turned_down)
     (8, 0)
     """
-    check_problem_and_catalog(problem, catalog)
-    faults = [located(problem, fault) for fault in _workload_faults(problem, catalog)]
-    faults += [*limit_faults(problem, catalog), *fleet_faults(problem, catalog)]
-    _refuse(faults)
-    problem = with_known_billings(problem, catalog)
     same_catalog = known is not None and known.catalog is catalog
-    if known is not None and same_catalog and listing_key(known.problem) == listing_key(problem):
+    if known is None or not same_catalog:
+        return listed(outline_of(problem, catalog))
+    problem = checked_problem(problem, catalog)
+    if listing_key(known.problem) == listing_key(problem):
         return replace(known, problem=problem)
+    return listed(_outline(problem, catalog))
+
+
+class Outline(NamedTuple):
+    """A problem whose names are known, with its blocks: all but what can be rented."""
+
+    problem: Problem
+    schedule: Schedule
+    catalog: Catalog
+
+
+def outline_of(problem: Problem, catalog: Catalog) -> Outline:
+    """The problem checked against the catalog, and its blocks; raises InputError."""
+    return _outline(checked_problem(problem, catalog), catalog)
+
+
+def _outline(problem: Problem, catalog: Catalog) -> Outline:
     schedule = make_schedule(problem)
     _refuse(list(_size_faults(problem, catalog, schedule)))
-    candidates = list_candidates(problem, schedule, catalog)
+    return Outline(problem, schedule, catalog)
+
+
+def listed(
+    outline: Outline,
+    lister: Callable[[Problem, Schedule, Catalog], CandidateList] = list_candidates,
+) -> PlanningInput:
+    """The outline with what can be rented, as `lister` lists it."""
+    problem, schedule, catalog = outline
+    candidates = lister(problem, schedule, catalog)
     _refuse(list(bound_faults(problem, schedule, candidates)))
     candidates = without_specks(problem, schedule, candidates)
     return PlanningInput(problem, schedule, candidates, catalog)
+
+
+def checked_problem(problem: Problem, catalog: Catalog) -> Problem:
+    """The problem with every name known to the catalog; raises InputError with every fault."""
+    check_problem_and_catalog(problem, catalog)
+    problem = with_known_sellers(problem, catalog)
+    faults = [located(problem, fault) for fault in _workload_faults(problem, catalog)]
+    faults += [*limit_faults(problem, catalog), *fleet_faults(problem, catalog)]
+    _refuse(faults)
+    return with_known_billings(problem, catalog)
 
 
 def listing_key(problem: Problem) -> tuple[Any, ...]:

@@ -13,6 +13,7 @@ from milp_planner.milp.presolve.forced_use import Required
 from milp_planner.milp.program.exclusion import Difference
 from milp_planner.milp.program.lexicographic import Held
 from milp_planner.plans.records import Plan, Provenance
+from milp_planner.solving.first_plan import FirstPlan
 from milp_planner.solving.optimum import Optimizer, Query
 from milp_planner.solving.results import NOT_SOLVED, SearchResult, Session, Settings
 from milp_planner.solving.shortage import best_when_short, may_be_short
@@ -30,6 +31,9 @@ class Search:
     found: list[Plan] = field(default_factory=list)
     required: Required | None = None
     """What must be in use somewhere; None asks for nothing."""
+
+    in_hand: FirstPlan | None = None
+    """A plan from before everything that can be rented was listed; None where that took no time."""
 
     optimizer: Optimizer = field(init=False)
     _held: Held | None = None
@@ -90,6 +94,12 @@ class Search:
         finally:  # a Ctrl-C leaves the plan that is there already
             self.found.append(result.known)
         return result
+
+    def first_plan(self) -> FirstPlan:
+        """A plan without the solvers, over all candidates, else the one that is in hand."""
+        with self.session.in_force():
+            first = FirstPlan.of(self.instance)
+        return first if first.fleets or self.in_hand is None else self.in_hand
 
     def alternatives(self) -> Iterator[SearchResult]:
         """Next-best plans, until there are as many as asked, none is left, or the time is up."""

@@ -19,10 +19,14 @@ from milp_planner.milp.program.lexicographic import (
     everything_served,
     stages_of,
 )
+from milp_planner.milp.program.model import FleetModel
 from milp_planner.plans.reasons import ShortBudget
 from milp_planner.plans.records import Plan, Status
-from milp_planner.solving.optimum import Optimizer, Query, without_plan
+from milp_planner.solving.optimum import Optimizer, Query, proof_of, without_plan
 from milp_planner.solving.results import NOT_SOLVED, SearchResult
+from milp_planner.solving.verify import violations
+
+OF_A_STAGE = "time ended before the cheapest way to serve as much was looked for"
 
 
 def may_be_short(problem: Problem) -> bool:
@@ -63,27 +67,52 @@ def as_much_as_paid_for(
 ) -> tuple[SearchResult, Held]:
     """What a budget that is known to be short serves, and what each stage of it reached.
 
-    `everything`, a plan that serves all, is only told of.
+    `everything`, a plan that serves all, is only told of. Where time ends in a stage, the plan of
+    the one before it stands, unproven.
     """
     held: Held = ()
     runs: list[CertifiedRun] = []
+    before = NOT_SOLVED
     for stage in stages_of(optimizer.instance.problem):
         try:
             model, run = optimizer.minimum(stage, replace(query, held=held))
         except OutOfTime:
-            return NOT_SOLVED, held
+            return _told(optimizer, before, everything), held
         if not run.values:
-            return without_plan(model, run), held
+            ended = without_plan(model, run)
+            stopped = ended.status is Status.NO_PLAN
+            return _told(optimizer, before if stopped else ended, everything), held
         assert run.objective is not None
+        before = _plan_of_stage(optimizer, model, run, replace(query, held=held))
         held = (*held, (stage, run.objective / SCALE))
         runs.append(run)
     result = optimizer.best(query.holding(held))
     if result.plan is None:
-        return result, held
-    result = _proven_throughout(result, runs)
+        stopped = result.status is Status.NO_PLAN
+        return _told(optimizer, before if stopped else result, everything), held
+    return _told(optimizer, _proven_throughout(result, runs), everything), held
+
+
+def _plan_of_stage(
+    optimizer: Optimizer, model: FleetModel, run: CertifiedRun, query: Query
+) -> SearchResult:
+    """What a stage serves as a plan, whatever it costs within the budget: nothing is proven."""
+    plan = optimizer.plan_from(model, run.values, query.holding(query.held))
+    if violations(optimizer.instance, plan):
+        return NOT_SOLVED
+    said = proof_of(model, run)
+    proof = replace(said, certified=False, certified_by=(), notes=(*said.notes, OF_A_STAGE))
+    plan = replace(plan, status=Status.FEASIBLE, proof=proof)
+    return SearchResult(Status.FEASIBLE, plan, proof)
+
+
+def _told(optimizer: Optimizer, result: SearchResult, everything: Plan | None) -> SearchResult:
+    """The result, whose plan says what of the demand it serves."""
+    if result.plan is None:
+        return result
     note = short_note(optimizer.instance.problem, result.known, everything)
     plan = replace(result.known, warnings=(*result.known.warnings, note))
-    return replace(result, plan=plan), held
+    return replace(result, plan=plan)
 
 
 def _proven_throughout(result: SearchResult, runs: Sequence[CertifiedRun]) -> SearchResult:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.errors import SolverError
 from milp_planner.milp.program.families import rules_of
+from milp_planner.milp.program.language.rule import Rule
 from milp_planner.plans.records import Plan
 from milp_planner.units import usd_shown
 
@@ -15,10 +16,18 @@ MONEY_TOLERANCE = 1e-6
 """Relative: the program and the arithmetic must agree on every cost this well."""
 
 
-def violations(instance: PlanningInput, plan: Plan) -> list[str]:
-    """Every rule that the plan breaks, with numbers; empty when it keeps them all."""
+def violations(
+    instance: PlanningInput, plan: Plan, *, beside: tuple[type[Rule], ...] = ()
+) -> list[str]:
+    """Every rule that the plan breaks, with numbers; empty when it keeps them all.
+
+    beside: kinds of rules that are not asked, as far as a program does not know them yet.
+    """
     broken = [
-        said for rule in rules_of(instance.problem) for said in rule.violations(instance, plan)
+        said
+        for rule in rules_of(instance.problem)
+        if not isinstance(rule, beside)
+        for said in rule.violations(instance, plan)
     ]
     known = set(instance.candidates.candidates)
     broken += [

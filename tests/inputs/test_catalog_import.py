@@ -142,8 +142,8 @@ def test_a_provider_may_be_named_and_is_known_by_our_name(tmp_path: Path, base: 
     file = written(tmp_path / "prices.csv", row)
     import_skypilot([file], tmp_path / "new", base=base, provider="lambdalabs", as_of=DAY)
     assert list(prices(load_catalog(tmp_path / "new"))) == ["lambda/box/eu dedicated 1 x l4-24gb"]
-    assert provider_id("together_ai") == "together"
-    assert provider_id("Acme Cloud") == "acme-cloud"
+    assert provider_id("together_ai", load_catalog().sellers) == "together"
+    assert provider_id("Acme Cloud", load_catalog().sellers) == "acme-cloud"
 
 
 @pytest.mark.parametrize(

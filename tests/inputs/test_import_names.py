@@ -204,10 +204,10 @@ def test_a_providers_name_of_an_llm_is_understood(name: str, llm: str) -> None:
 
 
 def test_makers_of_one_platform_are_one_provider(tmp_path: Path) -> None:
-    assert provider_id("vertex_ai-llama_models") == "vertex"
-    assert provider_id("bedrock_converse") == "bedrock"
-    assert provider_id("moonshot") == "moonshotai"
-    assert provider_id("lambda_ai") == "lambda"
+    assert provider_id("vertex_ai-llama_models", MARKET.sellers) == "vertex"
+    assert provider_id("bedrock_converse", MARKET.sellers) == "bedrock"
+    assert provider_id("moonshot", MARKET.sellers) == "moonshotai"
+    assert provider_id("lambda_ai", MARKET.sellers) == "lambda"
     prices = {"input_cost_per_token": 7e-7, "output_cost_per_token": 7e-7, "mode": "chat"}
     file = tmp_path / "prices.json"
     entry = {"litellm_provider": "vertex_ai-llama_models", **prices}

@@ -218,8 +218,11 @@ def test_a_retired_row_is_shown_and_told_in_a_diff(base: Path) -> None:
 )
 def test_a_list_is_of_the_provider_that_its_path_names(path: str, provider: str) -> None:
     known = ("aws", "gcp", "lambda", "vast-ai", "verda")
-    assert provider_of(Path(path), None, known) == provider
-    assert provider_of(Path(path), "Lambda Labs".replace(" ", ""), known) == "lambda"
+    assert provider_of(Path(path), None, known, load_catalog().sellers) == provider
+    assert (
+        provider_of(Path(path), "Lambda Labs".replace(" ", ""), known, load_catalog().sellers)
+        == "lambda"
+    )
 
 
 def test_a_list_is_of_the_day_that_it_names_else_of_the_day_it_was_written(tmp_path: Path) -> None:

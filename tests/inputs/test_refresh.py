@@ -120,7 +120,8 @@ def test_the_report_says_what_is_new_other_gone_and_refused(
         "    ~ acme/small-8b/global: usd_per_m_input_tokens 0.1 -> 0.3 (+200.0 %), "
         "usd_per_m_output_tokens 0.2 -> 0.4 (+100.0 %), usd_per_m_cached_tokens 0.05 -> unknown",
         "  aws: 1 new, 1 changed, 1 gone, 1 refused",
-        "    ~ aws/l4-box/eu-1 dedicated: usd_per_hour 0.6 -> 0.7 (+16.7 %)",
+        "    ~ aws/l4-box/eu-1 dedicated: usd_per_hour 0.6 -> 0.7 (+16.7 %), "
+        "instance_type unknown -> l4-box",
         "  oci: 1 new, 1 gone",
     ]
     told = done.lines(verbose=True)

@@ -16,7 +16,7 @@ from milp_planner.milp.program.model import build_model
 from milp_planner.milp.program.read_solution import read_solution
 from milp_planner.questions.evaluate import Units
 from milp_planner.questions.solve import provenance_of
-from milp_planner.solving.assemble import assemble
+from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.re_solve import settings_of
 from tests.support.builders import (
     BIG,

@@ -87,7 +87,9 @@ def test_rates_and_offerings_of_a_shipped_problems_plan_come_back(path):
         assert k.points == quiet
         if not k.mode.per_token:
             unstated = {"max_units": None, "price_acknowledged": False}
-            unstated |= {"also_quoted": (), "other_ids": ()}
+            unstated |= {"also_quoted": (), "other_ids": (), "behind": "", "vcpus": None}
+            unstated |= {"host_memory_gib": None}
+            unstated |= dict.fromkeys(("country", "group", "metro"), "")
             assert k.offering == original.offering.model_copy(update=unstated)
 
 

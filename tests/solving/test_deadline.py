@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from milp_planner import Status, load_problem, solve
+from milp_planner import Plan, Status, load_problem, solve
 from milp_planner.cli import entry
 from milp_planner.cli.entry import run_command_line
 from milp_planner.cli.parts import exit_codes
 from milp_planner.deadline import OutOfTime, began_s, check, checked, counted_from, until
 from milp_planner.errors import InputError
-from milp_planner.questions import solve as question
 from milp_planner.reporting.documents.options import DEFAULTS
 from milp_planner.reporting.text.plans.table import headline
 from milp_planner.solving import optimum, results
@@ -90,39 +89,57 @@ def test_the_solvers_leave_time_to_verify_their_plans() -> None:
 # --- whatever phase it ends in ----------------------------------------------------------------
 
 
-def test_a_limit_that_reading_used_up_gives_no_plan_and_says_so() -> None:
+def is_a_first_plan(plan: Plan) -> bool:
+    """Five small at 3 requests/s each: 13 by one kind alone, $5,400. The optimum costs less."""
+    found = [(p.candidate.gpu, p.units) for p in plan.purchases]
+    assert not plan.proof.certified
+    assert any(note.startswith("a first plan") for note in plan.proof.notes)
+    bound = plan.lower_bound_usd_per_month
+    assert bound is None or bound <= 3_960  # the optimum: a big and a small
+    return (plan.status, found) == (Status.FEASIBLE, [("small", 5)])
+
+
+def test_a_limit_that_reading_used_up_gives_a_first_plan_and_says_so() -> None:
     with counted_from(time.monotonic() - 600):
         plan = solve(problem(13), big_and_small(), time_limit_s=10)
-    assert plan.status is Status.NO_PLAN
-    assert not plan.proof.certified
+    assert is_a_first_plan(plan)
+    assert headline(plan, DEFAULTS).startswith("Best plan found: $5,400 per month")
+
+
+def test_a_limit_that_reading_used_up_gives_no_plan_where_none_keeps_the_limits() -> None:
+    # Two GPUs never serve 40 requests/s.
+    asked = problem(40, limits={"max_gpus": {"total": 2}})
+    with counted_from(time.monotonic() - 600):
+        plan = solve(asked, big_and_small(), time_limit_s=10)
+    assert (plan.status, plan.purchases) == (Status.NO_PLAN, ())
     assert headline(plan, DEFAULTS).startswith(NO_PLAN)
 
 
-@pytest.mark.parametrize("phase", ["list", "prune", "build", "write"])
-def test_a_limit_that_ends_in_any_phase_gives_no_plan(
+@pytest.mark.parametrize("phase", ["prune", "build", "write"])
+def test_a_limit_that_ends_in_any_phase_gives_the_first_plan(
     monkeypatch: pytest.MonkeyPatch, phase: str
 ) -> None:
     def late(*given: object, **asked: object) -> None:
         raise OutOfTime
 
     where = {
-        "list": (question, "prepare"),
         "prune": (optimum, "prune"),
         "build": (optimum, "build_model"),
         "write": (optimum.FleetModel, "write_mps"),
     }
     monkeypatch.setattr(*where[phase], late)
-    plan = solve(problem(13), big_and_small())
-    assert (plan.status, plan.purchases, plan.alternatives) == (Status.NO_PLAN, (), ())
+    assert is_a_first_plan(solve(problem(13), big_and_small()))
 
 
-def test_a_large_problem_that_is_out_of_time_gives_no_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_problem_that_is_out_of_time_gives_the_first_plan(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def late(*given: object, **asked: object) -> None:
         raise OutOfTime
 
     monkeypatch.setattr(staged, "LARGE", 0)
     monkeypatch.setattr(staged, "build_model", late)
-    assert solve(problem(13), big_and_small()).status is Status.NO_PLAN
+    assert is_a_first_plan(solve(problem(13), big_and_small()))
 
 
 def test_a_plan_that_is_found_is_kept_when_time_ends_among_its_ties(

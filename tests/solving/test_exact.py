@@ -11,7 +11,7 @@ import pytest
 from milp_planner import Plan, PlanningInput, Status
 from milp_planner.inputs.problem.policies import may_fall_short
 from milp_planner.plans.solution import FleetSolution
-from milp_planner.solving.assemble import assemble
+from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.parts import _solution_of
 from milp_planner.solving.verify import violations
 from tests.support.builders import big_and_small, problem

@@ -20,8 +20,9 @@ SURVIVE = {"survive_loss_of": "provider"}
 
 def test_the_worst_loss_says_what_is_left():
     # 12 requests/s on one big and three small. Without acme three small are left, 9 requests/s.
-    plan = evaluate(problem(12), {BIG: 1, SMALL: 3}, big_and_small()).plan
-    (loss,) = worst_losses(plan, "provider")
+    asked = problem(12)
+    plan = evaluate(asked, {BIG: 1, SMALL: 3}, big_and_small()).plan
+    (loss,) = worst_losses(prepare(asked, big_and_small()), plan, "provider")
     assert (loss.lost, loss.left, loss.served) == ("acme", 9, 12)
     assert loss.share == pytest.approx(0.75)
 

@@ -135,5 +135,6 @@ def prepared(
 
     problem = read_problem(file)
     instance = prepare(problem, read_catalog(problem, file, catalog, overlays, as_of))
-    streams.warn(instance.candidates.warnings, quiet=quiet)
+    listed = instance.candidates
+    streams.warn((*listed.warnings, *listed.notes), quiet=quiet)
     return instance

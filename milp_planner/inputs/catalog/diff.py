@@ -13,7 +13,10 @@ from milp_planner.units import unit_price_shown
 ORIGIN = ("source", "as_of", "note")
 """Fields that say where a figure is from; a row that differs in these only has been refreshed."""
 
-UNCOMPARED = ("override", "line", "also_quoted", "other_ids")
+UNCOMPARED = (
+    *("override", "behind", "country", "group", "metro", "line"),
+    *("also_quoted", "other_ids"),
+)
 
 
 @dataclass(frozen=True)

@@ -33,15 +33,29 @@ from milp_planner.inputs.catalog.checks import (
     unknown_llm,
 )
 from milp_planner.inputs.catalog.csv_rows import Cells, read_rows, wording
-from milp_planner.inputs.catalog.folders import Layer, read_layers, sha256_of, shipped_catalogs
+from milp_planner.inputs.catalog.folders import (
+    Layer,
+    market_layer,
+    read_layers,
+    sha256_of,
+    shipped_catalogs,
+)
+from milp_planner.inputs.catalog.identity.aliases import GpuAlias, LlmAlias
 from milp_planner.inputs.catalog.identity.names import gpu_spelling, short_gpu_names
+from milp_planner.inputs.catalog.identity.places import NO_PLACES, PLACES_FILE, Place, Places
+from milp_planner.inputs.catalog.identity.sellers import (
+    NO_SELLERS,
+    SELLERS_FILE,
+    SellerAlias,
+    Sellers,
+    sellers_of,
+)
 from milp_planner.inputs.catalog.merging import RentedUnits
 from milp_planner.inputs.catalog.overlaid.counts import overlay_counts
 from milp_planner.inputs.catalog.owned import OwnedUnits
 from milp_planner.inputs.catalog.records import (
     Catalog,
     Gpu,
-    Id,
     Llm,
     Measurement,
     Offering,
@@ -92,35 +106,13 @@ def load_catalog(
         raise argument_error(f"expected a date, not {type(as_of).__name__}", path="as_of")
     layers = read_layers(name_or_folder, base or Path(), overlays, TABLES)
     loader = _Loader(as_of or date.today())
+    for layer in (market_layer(*OF_THE_WORLD), *layers):  # first: a name means one seller in all
+        loader.add_names(layer)
     for depth, layer in enumerate(layers):
         loader.add(layer, override=depth > 0)
     if loader.faults:
         raise InputError(loader.faults)
     return loader.catalog(layers)
-
-
-class GpuAlias(Frozen):
-    """One spelling of a GPU's name; one that several rows give is ambiguous."""
-
-    alias: str
-    gpu: Id
-
-    @property
-    def id(self) -> str:
-        """What makes the row one of its own."""
-        return f"{gpu_spelling(self.alias)} -> {self.gpu}"
-
-
-class LlmAlias(Frozen):
-    """One more name of an LLM."""
-
-    alias: str
-    llm: Id
-
-    @property
-    def id(self) -> str:
-        """What makes the row one of its own."""
-        return self.alias
 
 
 @dataclass(frozen=True)
@@ -152,27 +144,24 @@ class Table:
 
 
 _SOURCED = ("as_of", "source")
+UNWRITTEN = ("override", "behind", "country", "group", "metro")
 TABLES: dict[str, Table] = {
     "gpus.csv": Table(Gpu, ("id", "vendor", *_SOURCED)),
     "gpu_aliases.csv": Table(GpuAlias, ("alias", "gpu")),
     "llms.csv": Table(Llm, ("id", *_SOURCED)),
     "llm_aliases.csv": Table(LlmAlias, ("alias", "llm")),
+    SELLERS_FILE: Table(SellerAlias, ("alias", "provider", "relation", "source")),
+    PLACES_FILE: Table(Place, ("provider", "region", "country", "group", "source")),
     RETIRED_FILE: Table(Retired, ("provider", "billing", *_SOURCED)),
     "offerings.csv": Table(
         Offering,
         (
-            "provider",
-            "name",
-            "region",
-            "billing",
-            "gpu",
-            "gpus_per_unit",
-            "usd_per_hour",
+            *("provider", "name", "region", "billing", "gpu", "gpus_per_unit", "usd_per_hour"),
             *_SOURCED,
         ),
         prices=("usd_per_hour",),
         key="key",
-        unwritten=("override", "list_usd_per_hour", "discount", "also_quoted", "other_ids"),
+        unwritten=(*UNWRITTEN, "list_usd_per_hour", "discount", "also_quoted", "other_ids"),
     ),
     "owned.csv": Table(
         OwnedUnits,
@@ -191,7 +180,7 @@ TABLES: dict[str, Table] = {
         ("provider", "llm", "usd_per_m_input_tokens", "usd_per_m_output_tokens", *_SOURCED),
         prices=("usd_per_m_input_tokens", "usd_per_m_output_tokens"),
         key="key",
-        unwritten=("override", "billing", "discount"),
+        unwritten=(*UNWRITTEN, "billing", "discount"),
     ),
     "measurements.csv": Table(
         Measurement,
@@ -204,7 +193,9 @@ TABLES: dict[str, Table] = {
 
 DEFINITIONS = ("gpus.csv", "gpu_aliases.csv", "llms.csv", "llm_aliases.csv")
 SOLD = ("offerings.csv", "token_prices.csv")
-LISTS_OF_NAMES = ("gpus.csv", "llms.csv", RETIRED_FILE)
+OF_THE_WORLD = (SELLERS_FILE, PLACES_FILE)
+LISTS_OF_NAMES = (*OF_THE_WORLD, "gpus.csv", "llms.csv", RETIRED_FILE)
+FROM_SELLERS = (*SOLD, RETIRED_FILE)
 
 
 @dataclass
@@ -225,11 +216,22 @@ class _Loader:
     """Prices taken away, by key: (record, what did so)."""
 
     rented: RentedUnits = field(default_factory=RentedUnits)
+    sellers: Sellers = NO_SELLERS
+    places: Places = NO_PLACES
+
+    def add_names(self, layer: Layer) -> None:
+        """What a layer says of the names of sellers and places, on top of those before."""
+        for name in OF_THE_WORLD:
+            if name in layer.files:
+                self._add_file(layer, name, override=False)
+        self.sellers = sellers_of(row.record for row in self.merged[SELLERS_FILE].values())
+        self.places = Places.of(row.record for row in self.merged[PLACES_FILE].values())
 
     def add(self, layer: Layer, *, override: bool) -> None:
         """Put a layer on top of the ones before."""
         self.rented.begin_layer()
-        names, faults_before = [n for n in TABLES if n in layer.files], len(self.faults)
+        faults_before = len(self.faults)
+        names = [n for n in TABLES if n in layer.files and n not in OF_THE_WORLD]
         added = {n: self._add_file(layer, n, override) for n in names if n in DEFINITIONS}
         self.undefined = self.undefined or len(self.faults) > faults_before
         if not self.undefined:
@@ -277,6 +279,9 @@ class _Loader:
             found = [(line, cells | {"line": line}) for line, cells in found]
         if override and table.is_sourced:
             found = [(line, cells | {"override": True}) for line, cells in found]
+        if name in FROM_SELLERS:
+            found = [(n, self.sellers.renamed(cells, owner=name in SOLD)) for n, cells in found]
+            found = self.places.with_places(found) if name in SOLD else found
         unpriced = _fill_prices(found, table)
         unknown = self._resolve_names(found, file) if name not in LISTS_OF_NAMES else set()
         rows = self._distinct(self._validated(found, table, file), table)
@@ -387,6 +392,7 @@ class _Loader:
             gpus={gpu.id: gpu for gpu in sorted(gpus, key=lambda gpu: gpu.id)},
             llms={llm.id: llm for llm in sorted(llms, key=lambda llm: llm.id)},
             gpu_aliases=spellings,
+            sellers=self.sellers,
             llm_aliases={llm.hf_id: llm.id for llm in llms if llm.hf_id}
             | {row.alias: row.llm for row in llm_aliases},
         )
@@ -395,7 +401,7 @@ class _Loader:
         offerings, owned, token_prices, measurements = (
             [row.record for row in self.merged[name].values()]
             for name in TABLES
-            if name not in (*DEFINITIONS, RETIRED_FILE)
+            if name not in (*OF_THE_WORLD, *DEFINITIONS, RETIRED_FILE)
         )
         return replace(
             self._names(),

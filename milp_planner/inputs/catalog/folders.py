@@ -86,6 +86,14 @@ def read_layers(
     return layers + [_read_overlay(overlay, tables) for overlay in overlays]
 
 
+def market_layer(*names: str) -> Layer:
+    """Tables of `market` that lie below every catalog, also one that stands alone: what sellers and
+    places are called is so whatever they sell."""
+    folder = _shipped_root().joinpath(DEFAULT_BASE)
+    files = {name: folder.joinpath(name).read_bytes() for name in names}
+    return Layer("", DEFAULT_BASE, files, Manifest(), shipped=True)
+
+
 def sha256_of(layers: Sequence[Layer]) -> str:
     """Hash of all files in the order of layers and names."""
     digest = hashlib.sha256()

@@ -8,7 +8,8 @@ from typing import Any
 
 from milp_planner.inputs.catalog.checks import Row
 from milp_planner.inputs.catalog.identity.products import Product, Quoted, products
-from milp_planner.inputs.catalog.records import Offering, Quote
+from milp_planner.inputs.catalog.identity.quotes import Quote
+from milp_planner.inputs.catalog.records import Offering
 
 NO_PLACE = "quoted without a region"
 
@@ -16,6 +17,9 @@ OF_THE_PRICE = frozenset(
     ("usd_per_hour", "as_of", "source", "note", "override", "price_acknowledged", "also_quoted")
 )
 """Fields that belong to a price, and are never taken from another one's quote."""
+
+OF_ANOTHER_SIZE: Mapping[str, Any] = {"instance_type": "", "vcpus": None, "host_memory_gib": None}
+"""What a quote of another number of GPUs does not say of the unit."""
 
 
 @dataclass
@@ -113,6 +117,7 @@ def _as_unit(q: Quoted, product: Product) -> Offering:
             "gpus_per_unit": count,
             "usd_per_hour": round(o.usd_per_gpu_hour * count, 6),
             "note": "; ".join(filter(None, (o.note, *open_))),
+            **({} if _is_of_size(q, product) else OF_ANOTHER_SIZE),
         }
     )
 

@@ -7,8 +7,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from milp_planner.inputs.catalog.records import Count, Id, Offering, Positive, Sourced
+from milp_planner.inputs.catalog.records import Count, Offering, Positive, Sourced
 from milp_planner.inputs.reading.arguments import check_number
+from milp_planner.inputs.reading.field_types import Id
 from milp_planner.units import (
     HOURS_PER_MONTH,
     HOURS_PER_YEAR,

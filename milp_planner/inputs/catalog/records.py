@@ -21,14 +21,16 @@ from milp_planner.inputs.catalog.identity.names import (
     names_in_lower_case,
     short_gpu_names,
 )
+from milp_planner.inputs.catalog.identity.quotes import Quote
+from milp_planner.inputs.catalog.identity.sellers import NO_SELLERS, Sellers, Sold
 from milp_planner.inputs.catalog.overlaid.counts import UNTOUCHED, OverlayCounts
+from milp_planner.inputs.reading.field_types import Id
 from milp_planner.inputs.reading.records import Frozen
 
 Billing = Literal[
     "dedicated", "autoscaling", "reserved_1y", "reserved_3y", "spot", "per_token", "owned"
 ]
 
-Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._+-]*$", max_length=120)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -172,25 +174,12 @@ class Llm(Sourced):
     """Memory the publisher recommends; used instead of the memory model where it is given."""
 
 
-class Quote(Frozen):
-    """A price of an offering that is not the one that counts."""
-
-    id: str
-    """What its source calls the offering: `provider/name/region`."""
-
-    usd_per_hour: Positive
-    as_of: date
-    source: str
-    note: str = ""
-
-
 COUNT_ASSUMED = "quoted for one GPU, smallest count sold not stated"
 
 
-class Offering(Sourced):
+class Offering(Sold, Sourced):
     """One thing a provider rents: GPUs together as a unit, in a region, under one billing."""
 
-    provider: Id
     name: Id
     """The provider's name for it, in lower case, e.g. `p5.48xlarge`."""
 
@@ -200,6 +189,13 @@ class Offering(Sourced):
     gpus_per_unit: Count
     usd_per_hour: Positive
     """Price of a whole unit, in US dollars per hour."""
+
+    instance_type: str = ""
+    """What the provider calls the unit, to the letter, as its API takes it; empty: not stated."""
+
+    vcpus: Positive | None = None
+    host_memory_gib: Positive | None = None
+    """Of the host of a unit; None where the source does not say."""
 
     max_units: Annotated[int, Field(ge=0)] | None = None
     """Units that can be had; None where unknown. No public source states it: users fill it in."""
@@ -248,10 +244,9 @@ class Offering(Sourced):
         return "; ".join(filter(None, (COUNT_ASSUMED if self.count_assumed else "", self.note)))
 
 
-class TokenPrice(Sourced):
+class TokenPrice(Sold, Sourced):
     """One LLM behind a provider's API, paid per token."""
 
-    provider: Id
     llm: Id
     region: Id = "global"
     usd_per_m_input_tokens: Annotated[float, Field(ge=0)]
@@ -352,6 +347,7 @@ class Catalog:
 
     gpus: Mapping[str, Gpu]
     llms: Mapping[str, Llm]
+    sellers: Sellers = NO_SELLERS
     llm_aliases: Mapping[str, str] = field(default_factory=dict)
     gpu_aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Spellings that stand for one GPU id, or for several and are then ambiguous."""

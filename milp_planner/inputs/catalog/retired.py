@@ -13,7 +13,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from milp_planner.inputs.catalog.records import Billing, Id, Offering, Sourced, TokenPrice
+from milp_planner.inputs.catalog.records import Billing, Offering, Sourced, TokenPrice
+from milp_planner.inputs.reading.field_types import Id
 
 RETIRED_FILE = "retired.csv"
 

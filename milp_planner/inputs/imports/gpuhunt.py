@@ -18,6 +18,7 @@ from pathlib import Path
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.catalog.writing import csv_rows, slug
 from milp_planner.inputs.imports.dating import day_of
+from milp_planner.inputs.imports.instance_types import host_facts
 from milp_planner.inputs.imports.overlay import (
     NO_GPU,
     NO_PRICE,
@@ -76,14 +77,14 @@ def read_gpuhunt(
     read, finder = PriceRows(), GpuFinder(catalog)
     rows: list[Row] = []
     for path in map(Path, files):
-        whole = provider_of(path, provider, catalog.providers)
+        whole = provider_of(path, provider, catalog.providers, catalog.sellers)
         table = [*csv_rows(path, REQUIRED)]
         read.dates.append(day_of(path, as_of))
         said = source or f"gpuhunt catalog, {path.name}"
         sourced = {"as_of": read.dates[-1].day.isoformat(), "source": said}
         for line, cells in table:
             named = None if provider else cells.get("provider")
-            seller = provider_id(named) if named else whole
+            seller = provider_id(named, catalog.sellers) if named else whole
             row = _offering(cells, seller, finder, read.skipped, f"{path}:{line}")
             if row is not None:
                 rows.append(row | sourced)
@@ -116,6 +117,7 @@ def _offering(
     if reason:
         skipped.add(reason, f"{example}: {cells['gpu_name']}")
         return None
+    host = number(cells.get("cpu", "")), number(cells.get("memory", ""))
     return {
         "provider": seller,
         "name": name or gpu,
@@ -124,4 +126,5 @@ def _offering(
         "gpu": gpu,
         "gpus_per_unit": int(count),
         "usd_per_hour": price,
+        **host_facts(seller, cells["instance_name"], *host),
     }

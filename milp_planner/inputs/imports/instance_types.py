@@ -70,6 +70,18 @@ class Accelerators:
     count: int
 
 
+NAMED_BY_THE_LIST = frozenset({"vast-ai", "runpod", "jarvislabs", "yotta"})
+"""Providers that have no instance types: price lists make names up of GPUs and sizes."""
+
+
+def host_facts(
+    provider: str, instance_type: str, vcpus: float | None, memory_gib: float | None
+) -> dict[str, str | float | None]:
+    """What a price list says of the host of a unit; cells of `offerings.csv`."""
+    named = "" if provider in NAMED_BY_THE_LIST else instance_type
+    return {"instance_type": named, "vcpus": vcpus, "host_memory_gib": memory_gib}
+
+
 def gpu_of_instance(provider: str, name: str) -> str:
     """The GPU that the provider documents for the instance type, '' where none is known."""
     found = (gpu for of, like, gpu in GPU_OF_INSTANCE if of == provider and _fits(like, name))

@@ -115,7 +115,7 @@ def read_litellm(
 def _token_price(
     name: str, entry: Mapping[str, Any], names: LlmNames, skipped: Skipped, day: date
 ) -> Row | None:
-    provider = provider_id(str(entry.get("litellm_provider", "")))
+    provider = provider_id(str(entry.get("litellm_provider", "")), names.sellers)
     llm = names.find(name)
     inputs, outputs = (_per_million(entry.get(f"{k}_cost_per_token")) for k in ("input", "output"))
     reasons = [
@@ -167,6 +167,7 @@ class LlmNames:
     """Finds the LLM that a provider's name means."""
 
     def __init__(self, catalog: Catalog) -> None:
+        self.sellers = catalog.sellers
         aliases = {name.lower(): llm for name, llm in catalog.llm_aliases.items()}
         self._ids = aliases | {llm.lower(): llm for llm in catalog.llms}
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from milp_planner.errors import InputError, input_error
 from milp_planner.inputs.catalog.files import load_catalog, shipped_catalogs
+from milp_planner.inputs.catalog.identity.sellers import Sellers
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.catalog.retired import RETIRED_FILE
 from milp_planner.inputs.catalog.writing import new_folder, slug, write_manifest, write_table
@@ -46,23 +47,10 @@ FORM_FACTOR = "form factor of the GPU not stated"
 PART_OF_A_GPU = "part of a GPU, or a count that is not whole"
 SAME_ROW = "same offering twice, at the same price"
 DEARER = "same offering twice: the lower price taken"
+VERTEX = "vertex-ai"
+"""LiteLLM's `vertex_ai-llama_models` and others, one for each maker."""
+
 REFUSED = "refused by the catalog's checks"
-
-PROVIDERS = {
-    "datacrunch": "verda",
-    "lambdalabs": "lambda",
-    "vast": "vast-ai",
-    "vastai": "vast-ai",
-    "tensordock": "tensordock",
-    "fireworks-ai": "fireworks",
-    "together-ai": "together",
-    "azure-ai": "azure",
-    "bedrock-converse": "bedrock",
-    "moonshot": "moonshotai",
-    "lambda-ai": "lambda",
-}
-"""Other tools' names of providers that our catalog has under another."""
-
 
 Row = dict[str, object]
 
@@ -136,12 +124,12 @@ class CatalogImport:
             yield from (f"       {row}" for why, row in self.left_out if why == reason)
 
 
-def provider_id(name: str) -> str:
-    """A provider's name as our catalog has it: `lambdalabs` -> `lambda`."""
+def provider_id(name: str, sellers: Sellers) -> str:
+    """A provider's name as the catalog with these sellers has it: `lambdalabs` -> `lambda`."""
     plain = slug(name.replace("_", "-"))
-    if plain.startswith("vertex-ai"):  # LiteLLM's `vertex_ai-llama_models`, one for each maker
-        return "vertex"
-    return PROVIDERS.get(plain, plain)
+    if plain.startswith(VERTEX):
+        plain = VERTEX
+    return sellers.name(plain)
 
 
 @dataclass

@@ -21,7 +21,7 @@ from pathlib import Path
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.catalog.writing import csv_rows, slug
 from milp_planner.inputs.imports.dating import day_of
-from milp_planner.inputs.imports.instance_types import accelerators_of
+from milp_planner.inputs.imports.instance_types import accelerators_of, host_facts
 from milp_planner.inputs.imports.overlay import (
     NO_GPU,
     NO_PRICE,
@@ -86,7 +86,7 @@ def read_skypilot(
     read, finder = PriceRows(), GpuFinder(catalog)
     rows: list[Row] = []
     for path in map(Path, files):
-        cloud = provider_of(path, provider, catalog.providers)
+        cloud = provider_of(path, provider, catalog.providers, catalog.sellers)
         table = [*csv_rows(path, REQUIRED)]
         read.dates.append(day_of(path, as_of))
         said = source or f"SkyPilot catalog, {path.name}"
@@ -123,6 +123,8 @@ def _offerings(
         skipped.add(reason, f"{example}: {accelerator}")
         return
     unit: Row = {"provider": cloud, "name": name, "gpu": gpu, "gpus_per_unit": int(count)}
+    host = number(cells.get("vCPUs", "")), number(cells.get("MemoryGiB", ""))
+    unit |= host_facts(cloud, cells["InstanceType"], *host)
     yield from _priced(cells, unit, skipped, example)
 
 

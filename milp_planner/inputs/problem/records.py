@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from milp_planner.errors import InputError, RecordError
-from milp_planner.inputs.catalog.records import Billing, Id
+from milp_planner.inputs.catalog.records import Billing
 from milp_planner.inputs.problem.comparisons import ChoicesAsked, Today
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.inputs.problem.patching import Patch, patched
@@ -21,6 +21,7 @@ from milp_planner.inputs.problem.traffic import ConcurrentUsers, Pattern, Reques
 from milp_planner.inputs.reading.field_types import (
     Amount,
     GpusPerReplica,
+    Id,
     ShareOrNone,
     SwitchingUsd,
     UnitCount,

@@ -21,6 +21,9 @@ from milp_planner.units import (
     shown,
 )
 
+Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._+-]*$", max_length=120)]
+"""A name in lower case, as catalogs and problems write them."""
+
 MOST_UNITS: Final = 1_000_000
 """Solvers tell whole numbers apart to about 1e-6 of their size."""
 

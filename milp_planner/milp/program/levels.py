@@ -1,9 +1,10 @@
-"""Utilization levels and tangents: where a program charges the overload ramp exactly.
+"""Where a program is exact: utilization levels and tangents of the overload ramp, and weights.
 
     ramp(u) = max(0, (u - a) ÷ (1 - a)) × USD at full load,        u = load ÷ capacity
 
 Every program starts from a few, and `refinement` adds those at which it charged a plan too little.
-`OverloadRamp` has the rows.
+`OverloadRamp` has the rows. So it is with the weights of classes by which `LossSurvived` counts
+what is left after a loss.
 """
 
 from __future__ import annotations
@@ -23,17 +24,23 @@ FIRST_TANGENTS = 6
 
 @dataclass
 class Splits:
-    """Utilizations, by workload, at which the ramp is charged exactly."""
+    """What refinement has added to the programs of one problem, by workload."""
 
     edges: dict[str, set[float]] = field(default_factory=dict)
-    """Edges between levels."""
+    """Utilizations that are edges between levels."""
 
     tangents: dict[str, set[float]] = field(default_factory=dict)
+    """Utilizations at which the ramp has a tangent."""
+
+    weights: dict[str, dict[tuple[float, ...], None]] = field(default_factory=dict)
+    """Weights of the classes by which what is left after a loss is counted, in order."""
 
     @property
     def count(self) -> int:
         """How many there are."""
-        return sum(map(len, (*self.edges.values(), *self.tangents.values())))
+        return sum(
+            map(len, (*self.edges.values(), *self.tangents.values(), *self.weights.values()))
+        )
 
 
 def utilization_levels(instance: PlanningInput, splits: Splits) -> dict[str, tuple[Level, ...]]:

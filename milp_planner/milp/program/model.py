@@ -89,8 +89,8 @@ def build_model(
 ) -> FleetModel:
     """The program of `instance` over `candidates`, under the given rules; default: all of them.
 
-    `splits` says where the overload ramp is charged exactly, `room` how many units of a candidate
-    there may be at least. Raises OutOfTime when time is up before it is built.
+    `splits` says where the overload ramp and losses are counted exactly, `room` how many units of a
+    candidate there may be at least. Raises OutOfTime when time is up before it is built.
     """
     splits = splits or Splits()
     lp = pulp.LpProblem("fleet", pulp.LpMinimize)
@@ -98,6 +98,7 @@ def build_model(
     levels = utilization_levels(instance, splits)
     fleet = add_variables(lp, instance, candidates, levels, room or {}, rules)
     fleet.tangents = ramp_tangents(instance, splits)
+    fleet.weights = {name: tuple(weights) for name, weights in splits.weights.items()}
     for rule in checked(rules_of(instance.problem)):
         rule.columns(fleet)
     costs = cost_terms(fleet)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from milp_planner.candidates.filters import is_ruled_out
 from milp_planner.candidates.records import CandidateList, PlanningInput
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.fingerprint import problem_sha256
@@ -171,11 +170,9 @@ def one_provider_one_gpu_type(asking: Asking, choice: Choice) -> Choice:
 
 def large_clouds(asking: Asking, choice: Choice) -> Choice | None:
     """Only the three largest clouds, where the problem lets them through."""
-    sold = [k.offering for k in asking.wide.candidates.candidates]
-    kept = asking.problem.limits.providers
-    through = {row.provider for row in sold if not is_ruled_out("providers", kept, row)}
+    sold = {k.provider for k in asking.wide.candidates.candidates}
     names = [n for n in LARGE_CLOUDS if n in asking.catalog.providers]
-    allowed = [n for n in names if n in through]
+    allowed = [n for n in names if n in sold]
     if not names:
         return None
     if not allowed:

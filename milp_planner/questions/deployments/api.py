@@ -47,6 +47,7 @@ def estimate_api(
 def token_price_at(catalog: Catalog, llm: Llm, provider: str) -> TokenPrice | None:
     """What the provider asks for the LLM per token, the cheapest of its regions; None where it
     sells none."""
+    provider = catalog.sellers.name(provider)
     found = [p for p in catalog.token_prices if (p.provider, p.llm) == (provider, llm.id)]
     return min(found, key=lambda p: (_usd_of_a_token_each(p), p.id), default=None)
 
@@ -58,7 +59,7 @@ def token_price_of(catalog: Catalog, llm: Llm, provider: str | None) -> TokenPri
     """
     if provider is None:
         raise input_error("required, or a provider whose API serves the LLM", path="gpu")
-    if provider not in catalog.providers:
+    if catalog.sellers.name(provider) not in catalog.providers:
         raise unknown_provider(catalog, provider)
     found = token_price_at(catalog, llm, provider)
     if found is None:

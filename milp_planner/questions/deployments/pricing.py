@@ -50,10 +50,11 @@ class Payment:
         if self.offering is not None:
             sold = self.offering
             return lambda d: price_at(sold, d.gpus, d.settings.units_joined)
-        if self.provider is not None and self.provider not in catalog.providers:
-            raise unknown_provider(catalog, self.provider)
+        named = None if self.provider is None else catalog.sellers.name(self.provider)
+        if named is not None and named not in catalog.providers:
+            raise unknown_provider(catalog, named)
         renting = {offering.provider for offering in catalog.offerings}
-        seller = self.provider if self.provider in renting else None
+        seller = named if named in renting else None
         return lambda d: cheapest(catalog, d.gpu.id, d.gpus, seller, units=d.settings.units_joined)
 
     def _check_is_one_way(self) -> None:

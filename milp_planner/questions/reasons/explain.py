@@ -225,6 +225,7 @@ def _subject(
     if len(said) != 1:
         raise input_error("give one of an offering, a GPU type and a provider")
     kind, name = said[0]
+    name = catalog.sellers.name(name) if kind == "provider" else catalog.sellers.id(name)
     if kind == "gpu" and len(meant := catalog.gpus_named(name)) == 1:
         name = meant[0]
     known = names_in(catalog, f"{kind}s") if kind != "offering" else [*catalog.offering_ids]

@@ -151,7 +151,7 @@ def sheet_of(
         alternatives=alternatives_of(plan, problem.alternatives.count) if has_plan else (),
         alternatives_notes=tuple(_alternatives_notes(plan, problem.alternatives.count)),
         levers=None,
-        risks=risks_of(plan, today),
+        risks=risks_of(resolver.instance, plan, today),
         asks=asks_of(plan, today),
         measure=measures_of(plan, resolver.instance.catalog, solver),
         budgets=None,

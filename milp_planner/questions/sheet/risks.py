@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from milp_planner.candidates.records import Candidate
+from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.catalog.records import Offering
-from milp_planner.plans.losses import capacity_of, mix_rate, served_at_peak, worst_losses
+from milp_planner.plans.losses import unit_losses, worst_losses
 from milp_planner.plans.measure_next import ESTIMATES, spend_by_rate
 from milp_planner.plans.records import Plan, Purchase
 from milp_planner.plans.sentences import warning_lines
@@ -26,11 +26,11 @@ MEASURED = ("measured", "raw")
 """Sources of a rate that somebody measured in this deployment, or states to be so."""
 
 
-def risks_of(plan: Plan, today: date) -> SheetRisks:
-    """What the plan rests on, on a day."""
+def risks_of(instance: PlanningInput, plan: Plan, today: date) -> SheetRisks:
+    """What the plan of `instance` rests on, on a day."""
     spend = list(spend_by_rate(plan))
     return SheetRisks(
-        losses=tuple(_losses(plan)),
+        losses=tuple(_losses(instance, plan)),
         prices_by_age=tuple(_prices_by_age(plan, today)),
         estimated_usd_per_month=sum(usd for point, usd in spend if point.source in ESTIMATES),
         rated_usd_per_month=sum(usd for _, usd in spend),
@@ -39,13 +39,15 @@ def risks_of(plan: Plan, today: date) -> SheetRisks:
     )
 
 
-def _losses(plan: Plan) -> Iterator[LeftAfterLoss]:
+def _losses(instance: PlanningInput, plan: Plan) -> Iterator[LeftAfterLoss]:
     """For every workload the worst loss of a single unit, and of a provider."""
     for w in plan.workloads:
-        worst = min(_unit_losses(plan, w.name, w.unit), key=lambda one: one.share, default=None)
+        worst = min(
+            _unit_losses(instance, plan, w.name, w.unit), key=lambda one: one.share, default=None
+        )
         if worst is not None:
             yield worst
-    for loss in worst_losses(plan, "provider"):
+    for loss in worst_losses(instance, plan, "provider"):
         yield LeftAfterLoss(
             workload=loss.workload,
             kind="provider",
@@ -58,26 +60,20 @@ def _losses(plan: Plan) -> Iterator[LeftAfterLoss]:
         )
 
 
-def _unit_losses(plan: Plan, workload: str, unit: str) -> Iterator[LeftAfterLoss]:
-    bought = list(plan.purchases_of(workload))
-    for t in range(len(plan.blocks)):
-        served = served_at_peak(plan, workload, t)
-        if not served:
-            continue
-        whole = sum(capacity_of(plan, p, t, mix_rate) for p in bought)
-        for p in bought:
-            if p.units_by_block[t]:
-                left = whole - mix_rate(p.candidate)
-                yield LeftAfterLoss(
-                    workload=workload,
-                    kind="unit",
-                    lost=p.candidate.offering.id,
-                    block=plan.blocks[t].name,
-                    left=left,
-                    served=served,
-                    unit=unit,
-                    share=left / served,
-                )
+def _unit_losses(
+    instance: PlanningInput, plan: Plan, workload: str, unit: str
+) -> Iterator[LeftAfterLoss]:
+    for loss in unit_losses(instance, plan, workload):
+        yield LeftAfterLoss(
+            workload=workload,
+            kind="unit",
+            lost=loss.lost,
+            block=plan.blocks[loss.block].name,
+            left=loss.left,
+            served=loss.served,
+            unit=unit,
+            share=loss.left / loss.served,
+        )
 
 
 def _prices_by_age(plan: Plan, today: date) -> Iterator[PriceAge]:
@@ -148,6 +144,8 @@ def _questions(k: Candidate, units: int, today: date) -> Iterator[str]:
     if isinstance(o, Offering):
         if o.max_units is None:
             yield f"{units} unit{'' if units == 1 else 's'} at once, for the month"
+        if not o.instance_type:
+            yield "what it is called there"
         if o.count_assumed:
             yield f"sold {o.gpus_per_unit} GPU{'' if o.gpus_per_unit == 1 else 's'} at a time"
     if age > OLD_DAYS:

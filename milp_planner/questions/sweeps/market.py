@@ -7,7 +7,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from milp_planner.candidates.filters import is_meant, sold_in
+from milp_planner.candidates.filters import is_meant, place_names, sold_in
 from milp_planner.candidates.own_terms import under_terms
 from milp_planner.errors import did_you_mean, input_error, nearest
 from milp_planner.inputs.catalog.billing import BILLING_MODES
@@ -24,7 +24,7 @@ Price = float | str
 
 KINDS: dict[str, tuple[str, Callable[[Catalog], Iterable[str]]]] = {
     "provider": ("providers", lambda c: c.providers),
-    "region": ("regions", lambda c: {row.region for row in sold_in(c)}),
+    "region": ("regions", lambda c: {n for row in sold_in(c) for n in place_names(row)}),
     "gpu": ("gpus", lambda c: c.gpus),
     "offering": ("offerings", lambda c: c.offering_ids),
 }
@@ -40,6 +40,7 @@ def denying(problem: Problem, catalog: Catalog, lost: str) -> Problem:
         known = ", ".join(f"{k}:NAME" for k in (*KINDS, "billing"))
         raise input_error(f"without: {lost!r} is not one of {known}")
     limit, names_in = KINDS[kind]
+    name = catalog.sellers.name(name) if kind == "provider" else catalog.sellers.id(name)
     names = {name, *(catalog.gpus_named(name) if kind == "gpu" else ())}
     known_names = list(names_in(catalog))
     found = [n for n in sorted(names) if any(fnmatchcase(k, n) for k in known_names)]
@@ -84,7 +85,8 @@ def repriced_catalog(
 
     What is paid is changed: a share is of the price under `terms`, and terms no longer act on it.
     """
-    for pattern, price in prices.items():
+    for spelled, price in prices.items():
+        pattern = catalog.sellers.id(spelled)
         matches = [row for row in sold_in(catalog) if is_meant("offerings", pattern, row)]
         if not matches:
             ids = set(catalog.offering_ids)

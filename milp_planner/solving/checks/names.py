@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
+from milp_planner.candidates.filters import place_names
 from milp_planner.errors import Fault, did_you_mean, nearest, readable_path
 from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
 from milp_planner.inputs.problem.load import located
@@ -104,10 +105,11 @@ def _named_in_limits(
     """(steps to the list or keys, what they name, the patterns, the names there are)."""
     limits = problem.limits
     rows: list[Offering | TokenPrice] = [*catalog.offerings, *catalog.token_prices]
-    providers = {row.provider for row in rows}
+    providers = {name for row in rows for name in row.sellers}
     ids = set(catalog.offering_ids)
     gpus = set(catalog.gpus)
-    known = (providers, {row.region for row in rows}, gpus, ids)
+    places = {name for row in rows for name in place_names(row)}
+    known = (providers, places, gpus, ids)
     kinds = ("provider", "region", "GPU", "offering")
     for name, kind, names in zip(FILTERS, kinds, known, strict=True):
         kept = getattr(limits, name)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from fractions import Fraction
 
+import highspy
+
 from milp_planner import Candidate, Plan, PlanningInput, TokenPrice
 
 TOLERANCE = Fraction(1, 10**6)
@@ -243,16 +245,47 @@ def _survival(fleet: _Fleet, name: str, checked: Checked) -> None:
     for t in fleet.busy(name):
         classes = range(len(fleet.demand(name).classes))
         served = sum((1 - fleet.unserved(name, q, t)) * fleet.peak(name, q, t) for q in classes)
-        for lost in {group_of[survival.kind](k) for k in fleet.of(name)}:
-            left = sum(
-                (
-                    fleet.capacity(k, t, part=False)
-                    for k in fleet.of(name)
-                    if group_of[survival.kind](k) != lost
-                ),
-                Fraction(0),
-            )
+        for lost in {group_of[survival.kind](k) for k in fleet.of(name) if served > 0}:
+            rest = [k for k in fleet.of(name) if group_of[survival.kind](k) != lost]
+            left = served * _times_served(fleet, name, rest, t)
             checked.at_most(f"{name} without {lost} {t}", exact(survival.share) * served, left)
+
+
+def _times_served(fleet: _Fleet, name: str, rest: list[Candidate], t: int) -> Fraction:
+    """How many times over the rest serves what a block is served; of one class it is exact."""
+    wanted = {
+        q: (1 - fleet.unserved(name, q, t)) * fleet.peak(name, q, t)
+        for q in range(len(fleet.demand(name).classes))
+        if fleet.unserved(name, q, t) < 1 - TOLERANCE
+    }
+    if len(fleet.demand(name).classes) == 1:
+        total = sum((fleet.capacity(k, t, part=False) for k in rest), Fraction(0))
+        return total / wanted[0]
+    return exact(_most_times(fleet, wanted, rest, t)) * (1 + Fraction(1, 10**7))
+
+
+def _most_times(fleet: _Fleet, wanted: dict[int, Fraction], rest: list[Candidate], t: int) -> float:
+    """A linear program: the most times that everything wanted is served, all of it shared out."""
+    lp = highspy.Highs()
+    lp.silent()
+    times, served = lp.addVariable(obj=-1.0), {q: [] for q in wanted}
+    for k in rest:
+        if k.offering.billing == "per_token":
+            for q, parts in served.items():
+                most = fleet.share.get((k, q, t), Fraction(0)) * fleet.peak(k.workload, q, t)
+                parts.append(lp.addVariable(ub=float(most)))
+            continue
+        work = []
+        for q, parts in served.items():
+            if fleet.rate(k, q):
+                parts.append(lp.addVariable())
+                work.append(parts[-1] * float(1 / fleet.rate(k, q)))
+        if work:
+            lp.addConstr(sum(work) <= fleet.units[k][t])
+    for q, parts in served.items():
+        lp.addConstr(sum(parts) - float(wanted[q]) * times >= 0)
+    lp.run()
+    return -float(lp.getInfo().objective_function_value)
 
 
 def _held_all_month(fleet: _Fleet, checked: Checked) -> None:

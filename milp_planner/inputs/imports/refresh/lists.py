@@ -110,7 +110,8 @@ class Lists:
         yield PublishedList("LiteLLM", "", url, TOKENS, read)
 
     def _wanted(self, names: tuple[str, ...]) -> list[str]:
-        return [n for n in names if not self.providers or provider_id(n) in self.providers]
+        sellers = self.catalog.sellers
+        return [n for n in names if not self.providers or provider_id(n, sellers) in self.providers]
 
     def _saved(self, name: str, content: bytes) -> Path:
         file = self.folder / name

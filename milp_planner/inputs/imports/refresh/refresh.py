@@ -69,7 +69,7 @@ def refresh_catalog(
     catalog = base_catalog(base)
     _check_out(out)
     before = load_catalog(out, as_of=today) if out.exists() else catalog
-    wanted = frozenset(map(provider_id, providers))
+    wanted = frozenset(provider_id(name, catalog.sellers) for name in providers)
     with _in_place_of(out) as (folder, downloads):
         where = addresses or Addresses()
         lists = Lists(fetching, downloads, catalog, where, today, wanted)

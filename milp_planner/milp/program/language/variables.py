@@ -135,6 +135,9 @@ class Fleet:
     tangents: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Utilizations at which the overload ramp has a tangent, by workload."""
 
+    weights: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
+    """Weights of the classes by which what is left after a loss is counted, by workload."""
+
     room: Mapping[Candidate, int] = field(default_factory=dict)
     """Least bounds on units, where those from the demand are a guess: see
     `milp/presolve/unit_bounds.py`.

@@ -80,7 +80,12 @@ def _allowing(
 
     denied = {pattern: meant(pattern) for pattern in kept.deny}
     hit = [pattern for pattern, names in denied.items() if names & extra]
-    others = sorted({name for pattern in hit for name in denied[pattern]} - extra)
+    wanted = [row for name in extra for row in rows.get(name, ())]
+    others = sorted(
+        name
+        for name in {name for pattern in hit for name in denied[pattern]} - extra
+        if not any(is_meant(kind, name, row) for row in wanted)  # aws would deny bedrock as well
+    )
     deny = [*(p for p in kept.deny if p not in hit), *others]
     allowed = {name for pattern in kept.allow for name in meant(pattern)}
     allow = [*kept.allow, *sorted(extra - allowed)] if kept.allow else []

@@ -27,7 +27,7 @@ class ProviderCount(NamesCount):
         return problem.limits.providers.max_count
 
     def name_of(self, k: Candidate) -> str:
-        return k.provider
+        return k.owner
 
     def rows_besides(self, fleet: Fleet) -> Iterator[Row]:
         share = in_force(fleet.problem.limits.providers.max_share)

@@ -23,4 +23,4 @@ class ProviderShare(ServedShare):
         return in_force(problem.limits.providers.max_share)
 
     def group_of(self, k: Candidate) -> str:
-        return k.provider
+        return k.owner

@@ -8,7 +8,8 @@ from milp_planner.milp.program.limits.names_count import NamesCount
 
 
 class RegionCount(NamesCount):
-    """No more regions than allowed, each by the name that its provider gives it."""
+    """No more regions than allowed: places, whoever is there; where the place of a region is not
+    known, each by the name that its provider gives it."""
 
     path = "limits.regions.max_count"
     keys = frozenset((path,))
@@ -18,4 +19,4 @@ class RegionCount(NamesCount):
         return problem.limits.regions.max_count
 
     def name_of(self, k: Candidate) -> str:
-        return k.region
+        return k.place or k.region

@@ -7,24 +7,41 @@ from collections.abc import Iterable, Iterator
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.patching import Patch
-from milp_planner.milp.program.language.capacity import capacity_terms
+from milp_planner.inputs.problem.records import Survival
 from milp_planner.milp.program.language.loosening import SteppedLimit, percent
 from milp_planner.milp.program.language.rows import GE, Row
 from milp_planner.milp.program.language.rule import Rule, Standing
 from milp_planner.milp.program.language.variables import Fleet, Terms, add, ceil_snapped
-from milp_planner.plans.losses import SURVIVAL_GROUPS, losses, mix_rate, served_at_peak
+from milp_planner.plans.losses import SURVIVAL_GROUPS, AfterLoss, losses
 from milp_planner.plans.records import Plan, exceeds
+
+FIRST_WEIGHTS = 3
+"""Offerings by whose rates the classes are weighed in a fresh program."""
+
+Weights = tuple[float, ...]
+"""What the classes of a workload count for; they sum to 1."""
 
 
 class LossSurvived(Rule):
     """When any one provider, region or offering is lost, the rest still serves its share.
 
-        Σ_{k ∉ group} min(1, μ_k ÷ (σ λ_t)) n_kt + Σ_{k ∉ group, per token} λ_qt x_qkt ÷ (σ λ_t)
-            + s_t ≥ 1                                                          ∀ w, group, t
+    After the loss of group g all that is served is routed again over what is left, units at up to
+    100 % utilization, per-token offerings up to what they serve already. With one class:
 
-    The rest may run at 100 % utilization, every unit at the workload's own mix (which is cautious
-    with several classes), per-token offerings at what they serve already. A region is one
-    provider's region. What a short budget leaves unserved, s_t of the peak, need not survive.
+        Σ_{k ∉ g} min(1, μ_k ÷ (σ λ_t)) n_kt + Σ_{k ∉ g, per token} x_kt ÷ σ + s_t ≥ 1     ∀ w, g, t
+
+    With several, there are such routes if and only if what is left is enough by whatever weights W
+    the classes are counted (linear programs are dual, see `candidates/rerouting.py`):
+
+        Σ_{k ∉ g} min(1, max_q (W_q μ_kq ÷ λ_qt) ÷ σ) n_kt
+            + Σ_q W_q (Σ_{k ∉ g, per token} x_qkt ÷ σ + s_qt) ≥ 1,   Σ_q W_q = 1      ∀ w, g, t, W
+
+    So no column says who serves whom after a loss. The program starts with the weights by which the
+    classes are one unit's work at the cheapest offerings, W_q ~ λ_q ÷ μ_kq, and is refined by those
+    by which a plan has too little left, until none has: see `refinement.py`.
+
+    A region is a place with all who are there; where that is not known, one provider's region. What
+    a short budget leaves unserved, s, need not survive.
     """
 
     keys = frozenset(
@@ -43,27 +60,29 @@ class LossSurvived(Rule):
         group_of = SURVIVAL_GROUPS[survival.kind]
         for w in fleet.problem.workloads:
             serving = fleet.serving(w.name)
+            every = dict.fromkeys((*first_weights(fleet, w.name), *fleet.weights.get(w.name, ())))
             for group in sorted({group_of(k) for k in serving}):
                 rest = [k for k in serving if group_of(k) != group]
                 for t in fleet.busy(w.name):
-                    terms = _left_after_loss(fleet, rest, t, survival.share)
-                    for q, request_class in enumerate(fleet.demand(w.name).classes):
-                        if (w.name, q, t) in fleet.shortfalls:
-                            terms[fleet.shortfalls[w.name, q, t]] = request_class.share
-                    yield Row(f"{w.name} {group} {t}", terms, GE, 1.0)
+                    for number, weights in enumerate(every):
+                        terms = _left_after_loss(fleet, rest, t, survival.share, weights)
+                        for q, weight in enumerate(weights):
+                            if (w.name, q, t) in fleet.shortfalls and weight:
+                                terms[fleet.shortfalls[w.name, q, t]] = weight
+                        by = f" by weights {number}" if len(weights) > 1 else ""
+                        yield Row(f"{w.name} {group} {t}{by}", terms, GE, 1.0)
 
     def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
         survival = instance.problem.limits.survival
         if survival is None:
             return
         for w in plan.workloads:
-            for group, t, left in losses(plan, w.name, survival.kind):
-                needed = survival.share * served_at_peak(plan, w.name, t)
-                if needed and exceeds(1.0, left / needed):
-                    yield (
-                        f"workload {w.name!r} without {survival.kind} {group} keeps {left:g} of "
-                        f"{needed:g} requests/s in block {plan.blocks[t].name}"
-                    )
+            for loss in broken_losses(instance, plan, w.name):
+                yield (
+                    f"workload {w.name!r} without {survival.kind} {loss.lost} keeps {loss.left:g} "
+                    f"of {survival.share * loss.served:g} requests/s in block "
+                    f"{plan.blocks[loss.block].name}"
+                )
 
     def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         """A stand-in must be lost together with what it stands for."""
@@ -82,39 +101,85 @@ class LossSurvived(Rule):
 
     def loosened(self, instance: PlanningInput) -> Iterator[SteppedLimit]:
         survival = instance.problem.limits.survival
-        if survival is None:
-            return
-        path, kind = "limits.survive_loss_of", survival.kind
-        one = f"an {kind}" if kind == "offering" else f"a {kind}"
-        share = "" if survival.share == 1 else f", {percent(survival.share)} left"
-        lower = range(math.ceil(survival.share * 100 - 1e-9) - 1, 0, -1)
-
-        def patch(percents: int) -> Patch:
-            if not percents:
-                return {path: "none"}
-            return {path: {"kind": kind, "share": percents / 100}}
-
-        def text(percents: int) -> str:
-            if not percents:
-                return f"do without surviving the loss of {one}"
-            return f"let {percents} % of the peak be left after the loss of {one}"
-
-        yield SteppedLimit(
-            path,
-            f"{kind}{share}",
-            {path: "none"},
-            looser=lambda plan: (*lower, 0),
-            patch=patch,
-            text=text,
-            shown=lambda percents: f"{percents} % left",
-        )
+        if survival is not None:
+            yield _loosened("limits.survive_loss_of", survival)
 
 
-def _left_after_loss(fleet: Fleet, rest: Iterable[Candidate], t: int, share: float) -> Terms:
+def broken_losses(instance: PlanningInput, plan: Plan, workload: str) -> Iterator[AfterLoss]:
+    """The losses that leave a workload too little."""
+    survival = instance.problem.limits.survival
+    if survival is not None:
+        for loss in losses(instance, plan, workload, survival.kind):
+            if exceeds(1.0, loss.left / (survival.share * loss.served)):
+                yield loss
+
+
+def first_weights(fleet: Fleet, workload: str) -> Iterator[Weights]:
+    """One unit's work at the cheapest offerings that serve all classes; else each class alone."""
+    classes = fleet.demand(workload).classes
+    if len(classes) == 1:
+        yield (1.0,)
+        return
+    usd = {
+        _work(fleet, k): k.usd_per_hour / k.mix_requests_per_second
+        for k in sorted(fleet.gpu_candidates(workload), key=lambda k: -k.usd_per_hour)
+        if k.serves_all
+    }
+    if usd:
+        yield from sorted(usd, key=lambda work: (usd[work], work))[:FIRST_WEIGHTS]
+    else:
+        yield from (tuple(float(i == q) for i in range(len(classes))) for q in range(len(classes)))
+
+
+def _work(fleet: Fleet, k: Candidate) -> Weights:
+    """λ_q ÷ μ_kq by class, as parts of their sum."""
+    classes = fleet.demand(k.workload).classes
+    work = [q.share / rate for q, rate in zip(classes, k.requests_per_second, strict=True)]
+    return tuple(round(part / sum(work), 12) for part in work)
+
+
+def _left_after_loss(
+    fleet: Fleet, rest: Iterable[Candidate], t: int, share: float, weights: Weights
+) -> Terms:
     """What is left as a part of what must be; a unit need not count for more than all of it."""
     terms: Terms = {}
     for k in rest:
-        needed = share * fleet.demand(k.workload).peak[t]
-        for variable, rate in capacity_terms(fleet, k, t, mix_rate):
-            add(terms, variable, rate / needed if k.mode.per_token else min(1.0, rate / needed))
+        if k.mode.per_token:
+            for q, weight in enumerate(weights):
+                if weight:
+                    add(terms, fleet.shares[k, q, t], weight / share)
+            continue
+        counted = max(
+            weight * rate / fleet.peak(k.workload, q, t)
+            for q, (weight, rate) in enumerate(zip(weights, k.requests_per_second, strict=True))
+        )
+        for _, units in fleet.units_on(k, t):
+            add(terms, units, min(1.0, counted / share))
     return terms
+
+
+def _loosened(path: str, survival: Survival) -> SteppedLimit:
+    kind = survival.kind
+    one = f"an {kind}" if kind == "offering" else f"a {kind}"
+    share = "" if survival.share == 1 else f", {percent(survival.share)} left"
+    lower = range(math.ceil(survival.share * 100 - 1e-9) - 1, 0, -1)
+
+    def patch(percents: int) -> Patch:
+        if not percents:
+            return {path: "none"}
+        return {path: {"kind": kind, "share": percents / 100}}
+
+    def text(percents: int) -> str:
+        if not percents:
+            return f"do without surviving the loss of {one}"
+        return f"let {percents} % of the peak be left after the loss of {one}"
+
+    return SteppedLimit(
+        path,
+        f"{kind}{share}",
+        {path: "none"},
+        looser=lambda plan: (*lower, 0),
+        patch=patch,
+        text=text,
+        shown=lambda percents: f"{percents} % left",
+    )

@@ -113,8 +113,7 @@ def units_busy(instance: PlanningInput, plan: Plan, k: Candidate, block: str) ->
         route.requests_per_second / rates[route.request_class.name]
         if rates[route.request_class.name]
         else math.inf
-        for route in plan.routes
-        if route.candidate is k and route.block.name == block
+        for route in plan.routes_to(k, block)
     )
 
 

@@ -21,7 +21,7 @@ def candidates_dict(instance: PlanningInput, workloads: Sequence[str]) -> dict[s
     return clean(
         {
             "name": instance.problem.name,
-            "warnings": instance.candidates.warnings,
+            "warnings": [*instance.candidates.warnings, *instance.candidates.notes],
             "workloads": [_workload_dict(instance, w) for w in _chosen(instance, workloads)],
         }
     )

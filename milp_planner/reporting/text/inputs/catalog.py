@@ -29,8 +29,7 @@ Records = list[dict[str, Any]]
 
 def overview(catalog: Catalog) -> dict[str, Any]:
     """Counts, version, hash and the span of the prices' dates."""
-    rows = (*catalog.offerings, *catalog.token_prices)
-    dates = [row.as_of for row in rows]
+    dates = [row.as_of for row in sold_in(catalog)]
     return clean(
         {
             "catalog": catalog.name,
@@ -229,6 +228,7 @@ def _offering_row(offering: Offering) -> dict[str, Any]:
         "billing": offering.billing,
         "gpu": offering.gpu,
         "gpus": offering.gpus_per_unit,
+        "instance_type": offering.instance_type,
         "usd_per_gpu_hour": offering.usd_per_gpu_hour,
         "usd_per_hour": offering.usd_per_hour,
         "as_of": offering.as_of.isoformat(),
@@ -240,13 +240,14 @@ def _offering_row(offering: Offering) -> dict[str, Any]:
 def _provider_row(catalog: Catalog, provider: str) -> dict[str, Any]:
     mine = [offering for offering in catalog.offerings if offering.provider == provider]
     tokens = [price for price in catalog.token_prices if price.provider == provider]
+    days = [row.as_of for row in sold_in(catalog) if row.provider == provider]
     return {
         "provider": provider,
         "offerings": len(mine),
         "gpu_types": len({offering.gpu for offering in mine}),
         "regions": len({offering.region for offering in mine}),
         "token_prices": len(tokens),
-        "oldest_price": min(row.as_of for row in (*mine, *tokens)).isoformat(),
+        "oldest_price": min(days).isoformat(),
     }
 
 

@@ -21,7 +21,7 @@ def summary_dict(instance: PlanningInput) -> dict[str, Any]:
         {
             "name": instance.problem.name,
             "valid": True,
-            "warnings": instance.candidates.warnings,
+            "warnings": [*instance.candidates.warnings, *instance.candidates.notes],
             "workloads": [*_workloads(instance)],
             "blocks": [{"name": b.name, "hours": b.hours} for b in instance.schedule.blocks],
             "limits": dict(limits_in_force(instance)),

@@ -5,7 +5,7 @@ Plain arithmetic throughout; a fleet may come from a solver or from the user.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic, rests_when_idle
@@ -16,7 +16,7 @@ from milp_planner.milp.program.families import needs_routes
 from milp_planner.milp.program.language.cost import Usage
 from milp_planner.plans.changes import changes
 from milp_planner.plans.losses import worst_losses
-from milp_planner.plans.reasons import LatencyNotAssessed, Said
+from milp_planner.plans.reasons import LatencyNotAssessed, Remark, Said
 from milp_planner.plans.records import (
     MEDIUM_BAND,
     Plan,
@@ -29,12 +29,12 @@ from milp_planner.plans.records import (
     band,
 )
 from milp_planner.plans.solution import FleetSolution
-from milp_planner.solving.costs import (
+from milp_planner.solving.assembly.costs import (
     cash_usd,
     penalties_usd,
     purchase_usd,
 )
-from milp_planner.solving.notes import notes
+from milp_planner.solving.assembly.notes import notes
 from milp_planner.traffic.month import Demand
 from milp_planner.units import SECONDS_PER_HOUR
 
@@ -53,17 +53,22 @@ def assemble(
     A utilization that a solver takes for equal to an edge, the limit or 75 %, is on it; `exact`
     takes it as computed, for fleets that no solver chose.
     """
-    routes = tuple(
-        route for w in instance.problem.workloads for route in _routes(instance, solution, w.name)
-    )
-    purchases = _purchases(instance, solution, routes)
-    workloads = tuple(
-        _workload_plan(instance, solution, w.name, purchases, routes, exact)
+    chosen = _shares_by_workload(solution)
+    of_workload = {
+        w.name: _routes(instance, solution, w.name, chosen.get(w.name, {}))
         for w in instance.problem.workloads
+    }
+    routes = tuple(route for mine in of_workload.values() for route in mine)
+    purchases = _purchases(instance, solution, of_workload)
+    workloads = tuple(
+        _workload_plan(instance, solution, name, purchases, mine, exact)
+        for name, mine in of_workload.items()
     )
     cash = cash_usd(instance, purchases, routes)
     costs = {**cash, **{p.name: sum(w.penalties[p.name] for w in workloads) for p in PENALTIES}}
-    said = () if exact else tuple(notes(instance.problem, workloads))
+    said: tuple[Remark, ...] = ()
+    if not exact:
+        said = (*notes(instance.problem, workloads), *map(Said, instance.candidates.notes))
     plan = Plan(
         name=instance.problem.name,
         status=Status.FEASIBLE,
@@ -79,13 +84,17 @@ def assemble(
         proof=Proof(certified=False, certified_by=()),
         provenance=provenance,
         turned_down=instance.candidates.turned_down,
-        warnings=(*_range_warnings(purchases), *_unassessed(workloads, purchases), *said),
+        warnings=(
+            *_range_warnings(purchases),
+            *_unassessed(workloads, purchases),
+            *said,
+        ),
         changes=changes(instance, purchases),
     )
     survival = instance.problem.limits.survival
     if survival is None:
         return plan
-    return replace(plan, worst_losses=worst_losses(plan, survival.kind))
+    return replace(plan, worst_losses=worst_losses(instance, plan, survival.kind))
 
 
 def _unassessed(
@@ -105,13 +114,23 @@ def _range_warnings(purchases: Sequence[Purchase]) -> Sequence[Said]:
     return [*map(Said, dict.fromkeys(warning for point in points for warning in point.warnings))]
 
 
-def _routes(instance: PlanningInput, solution: FleetSolution, workload: str) -> list[Route]:
+Shares = dict[tuple[int, int], dict[Candidate, float]]
+"""Who serves which share of a class (index) in a block (index)."""
+
+
+def _shares_by_workload(solution: FleetSolution) -> dict[str, Shares]:
+    chosen: dict[str, Shares] = {}
+    for (k, q, t), share in solution.shares.items():
+        if share > NOTHING:
+            chosen.setdefault(k.workload, {}).setdefault((q, t), {})[k] = share
+    return chosen
+
+
+def _routes(
+    instance: PlanningInput, solution: FleetSolution, workload: str, chosen: Shares
+) -> list[Route]:
     """Who serves which share; one class that is not routed goes to units by their capacity."""
     demand = instance.schedule.demands[workload]
-    chosen: dict[tuple[int, int], dict[Candidate, float]] = {}
-    for (k, q, t), share in solution.shares.items():
-        if k.workload == workload and share > NOTHING:
-            chosen.setdefault((q, t), {})[k] = share
     routes = []
     for t, block in enumerate(instance.schedule.blocks):
         if demand.peak[t] <= 0:
@@ -154,14 +173,20 @@ def _normalised(shares: dict[Candidate, float], served: float) -> dict[Candidate
 
 
 def _purchases(
-    instance: PlanningInput, solution: FleetSolution, routes: Sequence[Route]
+    instance: PlanningInput, solution: FleetSolution, of_workload: Mapping[str, Sequence[Route]]
 ) -> tuple[Purchase, ...]:
     blocks = len(instance.schedule.blocks)
     used = {k for k, units in solution.units.items() if any(units)}
-    used |= {route.candidate for route in routes if route.candidate.mode.per_token}
+    used |= {
+        route.candidate
+        for routes in of_workload.values()
+        for route in routes
+        if route.candidate.mode.per_token
+    }
     purchases = []
     order = {w.name: i for i, w in enumerate(instance.problem.workloads)}
     for k in sorted(used, key=lambda k: (order[k.workload], k.id)):
+        routes = of_workload[k.workload]
         units = solution.units.get(k, (0,) * blocks)
         if any(units) and not is_elastic(instance.problem, k):
             peaks = instance.schedule.demands[k.workload].peak

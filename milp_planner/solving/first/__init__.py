@@ -1,0 +1,1 @@
+"""A first plan without a solver, in hand for when time ends."""

@@ -1,0 +1,99 @@
+"""After a loss the classes are routed again over what is left."""
+
+from __future__ import annotations
+
+import pytest
+
+from milp_planner import Status, evaluate, prepare, solve
+from milp_planner.plans.solution import FleetSolution
+from milp_planner.solving.spare_units import with_spare_units
+from tests.support.builders import catalog, offering, problem, raw, workload
+
+HALVES = [
+    {"input_tokens": 1, "output_tokens": 1, "share": 0.5},
+    {"input_tokens": 10, "output_tokens": 10, "share": 0.5},
+]
+LIMITS = {"survive_loss_of": "provider"}
+"""Specialists: a does 10 of the short requests and 1 of the long, b the reverse."""
+
+
+def specialists(**usd):
+    return catalog(
+        [
+            offering(provider, gpu, usd.get(provider, 1.0))
+            for provider in ("acme", "bolt")
+            for gpu in ("a", "b")
+        ],
+        [
+            raw("a", 10, size=(1, 1)),
+            raw("a", 1, size=(10, 10)),
+            raw("b", 1, size=(1, 1)),
+            raw("b", 10, size=(10, 10)),
+        ],
+    )
+
+
+def asked(**limits):
+    return problem(workloads=[workload(20, requests=HALVES)], limits={**LIMITS, **limits})
+
+
+def test_each_provider_alone_serves_all_with_one_specialist_of_each_kind():
+    # One a and one b serve ten and ten. Twice that, at $720 each: $2,880.
+    plan = solve(asked(), specialists())
+    assert plan.status is Status.OPTIMAL
+    assert plan.score_usd_per_month == pytest.approx(2_880)
+    assert {p.candidate.offering.id: p.units for p in plan.purchases} == {
+        "acme/a/eu-1": 1,
+        "acme/b/eu-1": 1,
+        "bolt/a/eu-1": 1,
+        "bolt/b/eu-1": 1,
+    }
+
+
+def test_half_may_be_left():
+    # One a, one b serve all; either provider alone must serve 5 and 5. Both kinds of one provider
+    # leave nothing when it is lost, one of each leaves ρ (10 ÷ 10 + 10 ÷ 1) = 1, a tenth and less.
+    # Three units: a and b of one, and of the other 6 units of one kind: ρ = 6 ÷ 11 ≥ 0.5: 8 units.
+    # Or a and b of both: 4 units.
+    plan = solve(asked(survive_loss_of={"kind": "provider", "share": 0.5}), specialists())
+    assert plan.score_usd_per_month == pytest.approx(2_880)
+
+
+def test_what_is_left_is_told_of_a_fleet_that_does_not_survive():
+    # Without acme two a are left: ρ (10 ÷ 10 + 10 ÷ 1) = 2, so 20 × 2 ÷ 11 = 3.63636.
+    fleet = {"acme/a/eu-1": 1, "acme/b/eu-1": 1, "bolt/a/eu-1": 2}
+    found = evaluate(asked(), fleet, specialists())
+    assert [b.message for b in found.breaches if "acme" in b.message] == [
+        "workload 'chat' without provider acme keeps 3.63636 of 20 requests/s in block active"
+    ]
+    fleet = {"acme/a/eu-1": 1, "acme/b/eu-1": 1, "bolt/a/eu-1": 1, "bolt/b/eu-1": 1}
+    assert evaluate(asked(), fleet, specialists()).keeps_all_limits
+
+
+def test_next_best_plans_survive_too():
+    shop = specialists(acme=1.2)
+    plan = solve(asked(), shop, alternatives=3)
+    assert len(plan.alternatives) == 3
+    for other in plan.alternatives:
+        fleet = {p.candidate.offering.id: p.units for p in other.purchases}
+        assert evaluate(asked(), fleet, shop).keeps_all_limits
+
+
+def test_spare_units_make_a_fleet_survive():
+    given = prepare(asked(), specialists())
+    fleet = {"acme/a/eu-1": 1, "acme/b/eu-1": 1}
+    plan = evaluate(asked(), fleet, specialists()).plan
+    solution = FleetSolution({p.candidate: p.units_by_block for p in plan.purchases})
+    more = with_spare_units(given, plan, solution)
+    assert more is not None
+    units = {k.offering.id: max(on) for k, on in more.units.items()}
+    again = evaluate(asked(), units, specialists())
+    assert again.keeps_all_limits
+
+
+def test_where_there_is_nobody_else_no_spare_units_do():
+    shop = catalog([offering("acme", "a", 1.0)], [raw("a", 10), raw("a", 10, size=(10, 10))])
+    given = prepare(asked(), shop)
+    plan = evaluate(asked(), {"acme/a/eu-1": 2}, shop).plan
+    solution = FleetSolution({p.candidate: p.units_by_block for p in plan.purchases})
+    assert with_spare_units(given, plan, solution) is None
