@@ -77,9 +77,9 @@ def test_only_plans_and_sheets_are_compared(thirteen):
 def test_the_text_says_what_changes_and_ends_with_the_bill(thirteen, twenty):
     assert diff_text(plan_diff(thirteen, twenty)).splitlines() == [
         "problem: $3,960 per month  ->  problem: $5,760 per month",
-        "  what is bought     before  after  $/month",
-        "  chat: big acme        1 x    2 x  +$2,880",
-        "  chat: small bolt      1 x      -  -$1,080",
+        "  what is bought    before  after  $/month",
+        "  chat: big acme       1 x    2 x  +$2,880",
+        "  chat: small bolt     1 x      -  -$1,080",
         "  The question is another one: the problems differ.",
         "Monthly cost will increase by $1,800 (+45 %)",
     ]
