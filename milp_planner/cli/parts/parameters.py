@@ -83,7 +83,9 @@ PlanFormatName = Annotated[
 ]
 Output = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Write the plan here; - is stdout."),
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="Write it here, as its ending says; - is stdout."
+    ),
 ]
 TimeLimit = Annotated[
     float | None,
