@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from milp_planner.questions.sweeps.what_if import How, WhatIf, WhatIfRow
     from milp_planner.solving.checks.arguments import SolverChoice
 
+FORMATS = ("text", "json", "csv")
 ENDINGS = {".json": "json", ".csv": "csv", ".txt": "text"}
 
 Many = list[str] | None
@@ -97,7 +98,7 @@ def what_if(
     with signals_exit_at_once():
         from milp_planner.questions.sweeps.what_if import How
     output = None if output == STDOUT else output
-    format_name = chosen_format(format_, as_json, output, ENDINGS, [*ENDINGS.values()])
+    format_name = chosen_format(format_, as_json, output, ENDINGS, FORMATS)
     streams.check_output(output, [Path(file), *(scenario or ())])
     problem = read_problem(file)
     streams.check_output(output, inputs_of(problem, file, catalog, overlay))

@@ -56,7 +56,11 @@ class SheetRun:
         solved: list[Choice] | None = None
         if self.with_choices and plan.status.has_plan and stopped is None:
             solved, stopped = self._choices(asking)
-        sheet = self._sheet(asking, solved, measured=stopped is None)
+        try:
+            with streams.progress("solving levers", quiet=self.quiet):
+                sheet = self._sheet(asking, solved, measured=stopped is None)
+        except KeyboardInterrupt as stop:
+            sheet, stopped = self._sheet(asking, solved), stop
         self._put(self._text(plan, sheet, rest=at_once))
         if stopped is not None:
             raise stopped

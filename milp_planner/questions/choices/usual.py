@@ -68,17 +68,18 @@ class Asking:
         sold = {k.mode.name for k in self.wide.candidates.candidates}
         return tuple(b for b in billings if b in sold)
 
-    def solved(self, choice: Choice, patch: Mapping[str, Any]) -> Choice:
+    def solved(self, choice: Choice, patch: Mapping[str, Any], why: str = "") -> Choice:
         """The choice with the best plan of the changed problem."""
-        return self.solved_problem(choice, patched(self.problem, patch))
+        return self.solved_problem(choice, patched(self.problem, patch), why)
 
-    def solved_problem(self, choice: Choice, problem: Problem) -> Choice:
-        """The same for a problem that is changed already."""
+    def solved_problem(self, choice: Choice, problem: Problem, why: str = "") -> Choice:
+        """The same for a problem that is changed already; why: what to say where there is none,
+        instead of finding it out."""
         instance = self.resolver.given_for(problem)
         if not self._has_work_left(instance):
             return not_reached(choice)
         answer = self.resolver.answer(problem, break_ties=True)
-        return self.told(choice, problem, answer)
+        return self.told(choice, problem, answer, why)
 
     def told(self, choice: Choice, problem: Problem, answer: SearchResult, why: str = "") -> Choice:
         """What became of the choice, by the answer of the solvers."""

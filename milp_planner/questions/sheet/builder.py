@@ -24,6 +24,7 @@ from milp_planner.questions.choices.choices import (
 from milp_planner.questions.choices.records import Choice
 from milp_planner.questions.choices.usual import Asking
 from milp_planner.questions.sheet.folding import EXTRA_CUTS, alternatives_of, enough_lines
+from milp_planner.questions.sheet.levers import solved_levers
 from milp_planner.questions.sheet.measure import measures_of
 from milp_planner.questions.sheet.of_plan import (
     answer_of,
@@ -62,9 +63,9 @@ def decision_sheet(
     """`problem` solved, and put as it is decided on: what to buy, what else, what it rests on.
 
     catalog: default: the one that the problem names. plan: what `solve` gave, where it is known
-    already. with_choices: False leaves out other choices and what slower measurements would mean,
-    which are solved besides. as_of: the day from which ages of prices are counted; default: today.
-    time_limit_s: seconds for everything together; gap: relative to the score; solver: which
+    already. with_choices: False leaves out other choices, levers and what slower measurements would
+    mean, which are solved besides. as_of: the day from which ages of prices are counted; default:
+    today. time_limit_s: seconds for everything together; gap: relative to the score; solver: which
     engines. These stand for the problem's own settings where they are given. reproducible: leaves
     out seconds, and limits the work on choices instead of their time. cancel: set it from another
     thread to stop early. rules: rules of your own, beside the limits.
@@ -131,7 +132,8 @@ def sheet_of(
 ) -> Sheet:
     """The sheet of a plan and of the choices that were solved beside it; None: not asked.
 
-    measured: solve, too, what becomes of the plan where a measurement comes out lower.
+    measured: solve, too, what each lever saves, and what becomes of the plan where a measurement
+    comes out lower.
     """
     plan, resolver = asking.plan, asking.resolver
     problem, has_plan = resolver.problem, plan.status.has_plan
@@ -150,7 +152,7 @@ def sheet_of(
         choices=chosen,
         alternatives=alternatives_of(plan, problem.alternatives.count) if has_plan else (),
         alternatives_notes=tuple(_alternatives_notes(plan, problem.alternatives.count)),
-        levers=None,
+        levers=solved_levers(asking) if measured and has_plan else None,
         risks=risks_of(resolver.instance, plan, today),
         asks=asks_of(plan, today),
         measure=measures_of(plan, resolver.instance.catalog, solver),

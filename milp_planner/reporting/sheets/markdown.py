@@ -38,6 +38,7 @@ def sheet_markdown(sheet: Sheet, against: PlanDiff | None = None) -> str:
         [md(" ".join(words.answer_sentences(sheet)), 4 * MOST_IN_CELL)],
         [*_purchases(sheet)],
         [*_choices(sheet)],
+        [*_levers(sheet)],
         [*_sources(sheet)],
     ]
     if against is not None:
@@ -111,6 +112,18 @@ def _choices(sheet: Sheet) -> Iterator[str]:
     if more:
         yield ""
         yield md(" ".join(more), 4 * MOST_IN_CELL)
+
+
+def _levers(sheet: Sheet) -> Iterator[str]:
+    shown = words.levers_shown(sheet)
+    if not shown:
+        return
+    rows = [
+        [lever.name, *words.lever_amounts(sheet, lever), words.fleet_words(lever.fleet)]
+        for lever in shown
+    ]
+    head = ["what would cost less, each change alone", "per month", "share", "what it buys"]
+    yield from _table(head, "<>><", rows)
 
 
 def _changes(diff: PlanDiff) -> Iterator[str]:

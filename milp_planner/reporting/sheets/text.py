@@ -63,6 +63,7 @@ def _rest(sheet: Sheet, width: int) -> list[list[str]]:
         [*_choices(sheet, width)],
         [*_purchases(sheet)],
         [*_alternatives(sheet, width)],
+        [*_levers(sheet, width)],
         [*_risks(sheet, width)],
         [*_asks(sheet, width)],
         [*_measure(sheet, width)],
@@ -151,6 +152,20 @@ def _alternatives(sheet: Sheet, width: int) -> Iterator[str]:
         yield from _wrapped(said, width, "     ", first)
     for note in sheet.alternatives_notes:
         yield from _wrapped(escape(note), width, "  ")
+
+
+def _levers(sheet: Sheet, width: int) -> Iterator[str]:
+    shown = words.levers_shown(sheet)
+    rest = [*words.levers_without(sheet)]
+    if not shown and not rest:
+        return
+    yield "What would cost less, each change alone"
+    amounts = columns([words.lever_amounts(sheet, lever) for lever in shown], ">>")
+    for lever, figures in zip(shown, amounts, strict=True):
+        first = f"{figures}  "
+        yield from _wrapped(words.lever_words(lever), width, " " * len(first), first)
+    for said in rest:
+        yield from _wrapped(said, width, "  ")
 
 
 def _risks(sheet: Sheet, width: int) -> Iterator[str]:
