@@ -112,7 +112,8 @@ def what_if(
         code = _every_step(problem, known, ends, format_name, output, time_limit, engines)
         tell_written(output, has_plan=True, quiet=quiet)
         return code
-    scenarios = _scenarios(problem, budget, traffic, without, price, limit, target, scenario)
+    grid = (budget, traffic, without, price, limit, target, scenario)
+    scenarios = _scenarios(problem, known, *grid)
     if not scenarios:
         raise typer.BadParameter("nothing to change: give --budget, --traffic, --without, ...")
     cancel = threading.Event()
@@ -125,6 +126,7 @@ def what_if(
 
 def _scenarios(
     problem: Problem,
+    known: Catalog,
     budgets: str | None,
     traffic: str | None,
     without: Many,
@@ -134,7 +136,9 @@ def _scenarios(
     files: list[Path] | None,
 ) -> tuple[Scenario, ...]:
     from milp_planner.questions.sweeps.scenarios import load_scenarios, scenario_grid
+    from milp_planner.solving.prepare import checked_problem
 
+    checked_problem(problem, known)  # a name that is not known is one error, and no row
     return scenario_grid(
         budgets=sweeps.read_budgets(budgets) if budgets else (),
         traffic=sweeps.read_numbers("--traffic", traffic) if traffic else (),
@@ -142,7 +146,7 @@ def _scenarios(
         prices=sweeps.read_prices(price or ()),
         limits=sweeps.read_limits(limit or ()),
         targets=sweeps.read_shares("--target", target) if target else (),
-        named=[s for path in files or () for s in load_scenarios(path, problem)],
+        named=[s for path in files or () for s in load_scenarios(path, problem, catalog=known)],
     )
 
 
