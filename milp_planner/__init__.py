@@ -133,6 +133,7 @@ if TYPE_CHECKING:
     from milp_planner.plans.records import Band, Plan, Purchase, Route, Status, WorkloadPlan
     from milp_planner.plans.sentences import reason_lines, warning_lines
     from milp_planner.plans.sheet.base import SheetPart
+    from milp_planner.plans.sheet.compared import ComparedPlan, PlanDiff, PurchaseChange, plan_diff
     from milp_planner.plans.sheet.no_plan import SheetChange, SheetDiagnosis, SheetMisfit
     from milp_planner.plans.sheet.other_parts import (
         BudgetStair,
@@ -221,36 +222,37 @@ __all__ = [
     "BestUse", "Billing", "BillingLimits", "BillingMode", "BlockShown", "Bought", "Breach",
     "BreakEven", "Budget", "BudgetStair", "BudgetStaircase", "BudgetStep", "Calibrated",
     "Candidate", "CandidateList", "Catalog", "CatalogTooSmall", "Change", "Choice", "ChoiceVerdict",
-    "Choices", "ChoicesAsked", "ClassUnserved", "ComparedMeasurement", "ConcurrentUsers",
-    "ConfidenceCase", "ConfidenceRange", "CountedFilter", "CurrentUnits", "Demand",
-    "DeploymentScenario", "DeploymentSettings", "DeploymentTable", "Diagnosis", "DocumentParts",
-    "EndReason", "EngineRate", "EngineReport", "EngineSaid", "EntryPrice", "EntryTraffic",
-    "Estimate", "Evaluation", "Fault", "Filter", "Fleet", "FleetOrPerToken", "Frontier",
-    "FrontierEnd", "Gpu", "GpuLimits", "HostLimits", "HoursByUnits", "IfSlower", "InputError",
-    "Interrupted", "Latency", "LatencyNotAssessed", "LeftAfterLoss", "Level", "LimitAsked",
-    "LimitCost", "LimitCosts", "LimitInForce", "LimitInTheWay", "Limits", "Llm", "Lora", "Loss",
-    "MeasureNext", "MeasuredRate", "Measurement", "Misfit", "MonthPart", "NamedEstimate", "NoFleet",
-    "NoFullLoad", "NotReached", "NothingIsStrict", "NothingServes", "Offering", "OverlayCounts",
-    "OverloadCannotOccur", "OverloadPenalty", "OwnTerms", "Patch", "Pattern", "Penalties", "Place",
-    "Places", "Plan", "PlannedSpeed", "PlannerError", "PlanningInput", "Policy", "Precision",
-    "PriceAge", "PriceCaps", "Problem", "Profile", "Proof", "ProofShown", "Provenance",
-    "ProviderLimits", "Purchase", "QuestionAsked", "Quote", "RampSplit", "RatePoint",
-    "RecordInputError", "Refusal", "Refusals", "ReplicaPrice", "RequestClass", "RequestSize",
-    "RequestsPerSecond", "ResilienceCost", "Route", "Row", "RowStatus", "RowWorth", "Rule", "Said",
-    "SameAs", "SameElsewhere", "ScalingPenalty", "Scenario", "Schedule", "SellerAlias", "Sellers",
-    "Sheet", "SheetAlternative", "SheetAnswer", "SheetChange", "SheetChoice", "SheetDiagnosis",
-    "SheetLever", "SheetMisfit", "SheetPart", "SheetPurchase", "SheetRisks", "ShortBudget",
-    "ShortfallPenalty", "SizeBin", "SolverChoice", "SolverError", "SolverSettings", "SourcesShown",
-    "Speculative", "StalePrices", "StaleSpend", "Standing", "Status", "StrictLatencyPenalty",
-    "StrictNeverHot", "Survival", "Switching", "TargetWithoutEffect", "TimeBlock", "ToAsk",
-    "ToMeasure", "Today", "TokenPrice", "TokensPerDay", "Trace", "TraceColumns", "TraceDigest",
-    "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown", "Unfinished", "UnitChange",
-    "UnservedAtAPrice", "Utilization", "Verdict", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged",
-    "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
-    "calibrate", "choices", "compare_deployments", "confidence_range", "count_terms",
-    "decision_sheet", "diagnose", "estimate", "evaluate", "explain", "explain_limits",
-    "load_catalog", "load_problem", "load_scenarios", "measure_next", "owned_usd_per_hour",
-    "prepare", "reason_lines", "scenario_grid", "sheet_schema", "solve", "warning_lines", "what_if",
+    "Choices", "ChoicesAsked", "ClassUnserved", "ComparedMeasurement", "ComparedPlan",
+    "ConcurrentUsers", "ConfidenceCase", "ConfidenceRange", "CountedFilter", "CurrentUnits",
+    "Demand", "DeploymentScenario", "DeploymentSettings", "DeploymentTable", "Diagnosis",
+    "DocumentParts", "EndReason", "EngineRate", "EngineReport", "EngineSaid", "EntryPrice",
+    "EntryTraffic", "Estimate", "Evaluation", "Fault", "Filter", "Fleet", "FleetOrPerToken",
+    "Frontier", "FrontierEnd", "Gpu", "GpuLimits", "HostLimits", "HoursByUnits", "IfSlower",
+    "InputError", "Interrupted", "Latency", "LatencyNotAssessed", "LeftAfterLoss", "Level",
+    "LimitAsked", "LimitCost", "LimitCosts", "LimitInForce", "LimitInTheWay", "Limits", "Llm",
+    "Lora", "Loss", "MeasureNext", "MeasuredRate", "Measurement", "Misfit", "MonthPart",
+    "NamedEstimate", "NoFleet", "NoFullLoad", "NotReached", "NothingIsStrict", "NothingServes",
+    "Offering", "OverlayCounts", "OverloadCannotOccur", "OverloadPenalty", "OwnTerms", "Patch",
+    "Pattern", "Penalties", "Place", "Places", "Plan", "PlanDiff", "PlannedSpeed", "PlannerError",
+    "PlanningInput", "Policy", "Precision", "PriceAge", "PriceCaps", "Problem", "Profile", "Proof",
+    "ProofShown", "Provenance", "ProviderLimits", "Purchase", "PurchaseChange", "QuestionAsked",
+    "Quote", "RampSplit", "RatePoint", "RecordInputError", "Refusal", "Refusals", "ReplicaPrice",
+    "RequestClass", "RequestSize", "RequestsPerSecond", "ResilienceCost", "Route", "Row",
+    "RowStatus", "RowWorth", "Rule", "Said", "SameAs", "SameElsewhere", "ScalingPenalty",
+    "Scenario", "Schedule", "SellerAlias", "Sellers", "Sheet", "SheetAlternative", "SheetAnswer",
+    "SheetChange", "SheetChoice", "SheetDiagnosis", "SheetLever", "SheetMisfit", "SheetPart",
+    "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice",
+    "SolverError", "SolverSettings", "SourcesShown", "Speculative", "StalePrices", "StaleSpend",
+    "Standing", "Status", "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching",
+    "TargetWithoutEffect", "TimeBlock", "ToAsk", "ToMeasure", "Today", "TokenPrice", "TokensPerDay",
+    "Trace", "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown",
+    "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict", "WhatIf", "WhatIfRow",
+    "WhyNot", "WishJudged", "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed",
+    "__version__", "budget_frontier", "calibrate", "choices", "compare_deployments",
+    "confidence_range", "count_terms", "decision_sheet", "diagnose", "estimate", "evaluate",
+    "explain", "explain_limits", "load_catalog", "load_problem", "load_scenarios", "measure_next",
+    "owned_usd_per_hour", "plan_diff", "prepare", "reason_lines", "scenario_grid", "sheet_schema",
+    "solve", "warning_lines", "what_if",
 ]
 # fmt: on
 
@@ -292,16 +294,17 @@ HOMES = {
     "plans.consequences": "DocumentParts Loss ResilienceCost StalePrices UnitChange",
     "plans.diagnosis": "Change Diagnosis Misfit",
     "plans.measure_next": "MeasureNext measure_next",
+    "plans.proof": "EngineReport Proof Provenance",
     "plans.reasons": (
         "AboveBudget AlternativesEnded CatalogTooSmall ClassUnserved EndReason "
         "LatencyNotAssessed LimitInTheWay NoFleet NoFullLoad NothingIsStrict NothingServes "
         "OverloadCannotOccur Refusals Said SameAs ShortBudget StrictNeverHot "
         "TargetWithoutEffect UnservedAtAPrice"
     ),
-    "plans.proof": "EngineReport Proof Provenance",
     "plans.records": "Band Plan Purchase Route Status WorkloadPlan",
     "plans.sentences": "reason_lines warning_lines",
     "plans.sheet.base": "SheetPart",
+    "plans.sheet.compared": "ComparedPlan PlanDiff PurchaseChange plan_diff",
     "plans.sheet.no_plan": "SheetChange SheetDiagnosis SheetMisfit",
     "plans.sheet.other_parts": (
         "BudgetStair BudgetStaircase IfSlower LeftAfterLoss PriceAge SameElsewhere "

@@ -18,7 +18,7 @@ import yaml
 
 from milp_planner import Problem, Status, load_catalog, load_problem, prepare
 from milp_planner.cli.app import app
-from milp_planner.cli.commands.import_files import CatalogFormat, Peer
+from milp_planner.cli.commands.catalogs.import_files import CatalogFormat, Peer
 from milp_planner.cli.parts.exit_codes import EXIT_CODES
 from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.catalog.files import TABLES

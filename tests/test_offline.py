@@ -90,7 +90,7 @@ def test_only_one_command_reaches_what_can_connect():
         if path.parent != DOWNLOADS.parent
         and any(name.startswith(REFRESH) for name in imported(path))
     }
-    assert users == {"cli/commands/refresh.py"}
+    assert users == {"cli/commands/catalogs/refresh.py"}
 
 
 def test_other_commands_do_not_even_load_it(folder):

@@ -7,16 +7,17 @@ from typing import Annotated
 
 import typer
 
-from milp_planner.cli.commands.calibrate import calibrate
 from milp_planner.cli.commands.candidates import candidates, options
-from milp_planner.cli.commands.catalog import check_folder, list_records, show
+from milp_planner.cli.commands.catalogs.calibrate import calibrate
+from milp_planner.cli.commands.catalogs.catalog import check_folder, list_records, show
+from milp_planner.cli.commands.catalogs.import_files import diff, import_catalog, import_problem
+from milp_planner.cli.commands.catalogs.refresh import refresh
 from milp_planner.cli.commands.check import check
+from milp_planner.cli.commands.diff import diff_plans
 from milp_planner.cli.commands.estimate import estimate
 from milp_planner.cli.commands.evaluate import evaluate
 from milp_planner.cli.commands.explain import explain
-from milp_planner.cli.commands.import_files import diff, import_catalog, import_problem
 from milp_planner.cli.commands.init import init
-from milp_planner.cli.commands.refresh import refresh
 from milp_planner.cli.commands.report import report
 from milp_planner.cli.commands.schema import schema
 from milp_planner.cli.commands.solve import solve
@@ -76,6 +77,7 @@ app.command()(evaluate)
 app.command()(check)
 app.command()(candidates)
 app.command("options", hidden=True)(options)  # what `candidates` was called
+app.command("diff")(diff_plans)
 app.command()(traffic)
 app.command()(estimate)
 app.command()(calibrate)

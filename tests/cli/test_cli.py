@@ -59,13 +59,41 @@ def test_every_format_is_reproducible_and_named_in_the_help(run, name):
 
 
 def test_the_output_file_decides_the_format(run, folder):
-    assert run("solve", "toy.yaml", "--output", "plan.csv") == (0, "", "")
+    assert run("solve", "toy.yaml", "--output", "plan.csv") == (0, "", "wrote plan.csv\n")
     rows = list(csv.DictReader(io.StringIO((folder / "plan.csv").read_text())))
     assert [row["offering"] for row in rows] == ["acme/big/eu-1", "bolt/small/us-1"]
     assert run("solve", "toy.yaml", "-o", "plan.json")[0] == 0
     assert json.loads((folder / "plan.json").read_text())["status"] == "optimal"
-    assert run("solve", "toy.yaml", "-o", "plan.txt")[0] == 0
-    assert (folder / "plan.txt").read_text().startswith("Optimal plan")
+    assert run("solve", "toy.yaml", "-o", "plan.txt", "--reproducible")[0] == 0
+    assert (folder / "plan.txt").read_text() == run("solve", "toy.yaml", "--reproducible")[1]
+    assert run("solve", "toy.yaml", "-o", "plan.txt", "--range", "--quiet") == (0, "", "")
+    assert "p50" in (folder / "plan.txt").read_text()
+    assert run("solve", "toy.yaml", "-o", "plan.MD")[2].endswith("wrote plan.MD\n")
+    assert (folder / "plan.MD").read_text().startswith("### toy: Optimal plan")
+
+
+@pytest.mark.parametrize(
+    ("output", "ending"), [("plan.pdf", "the ending .pdf is not known"), ("plan", "has no ending")]
+)
+def test_an_ending_that_names_no_format_is_refused_before_solving(run, folder, output, ending):
+    code, out, err = run("solve", "toy.yaml", "-o", output)
+    endings = ".md, .json, .csv, .txt"
+    expected = f"--output {output}: {ending}; give one of {endings}, or say --format\n"
+    assert (code, out, err) == (2, "", expected)
+    assert not (folder / output).exists()
+    assert run("solve", "toy.yaml", "-o", output, "--json")[0] == 0
+    assert json.loads((folder / output).read_text())["status"] == "optimal"
+    code, _, err = run("what-if", "toy.yaml", "--traffic", "1", "-o", "rows.md")
+    assert (code, "give one of .json, .csv, .txt" in err) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["no.json", "no.md", "no.txt", "no.csv"])
+def test_what_says_why_there_is_no_plan_is_named(run, folder, name):
+    (folder / "none.yaml").write_text(f"{PROBLEM}\nlimits: {{max_gpus: {{total: 1}}}}\n")
+    code, out, err = run("solve", "none.yaml", "-o", name)
+    assert (code, out) == (3, "")
+    assert err.endswith(f"wrote {name}, which says why there is no plan\n")
+    assert (folder / name).exists()
 
 
 def test_the_problem_may_come_from_standard_input(run, monkeypatch):

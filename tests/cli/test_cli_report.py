@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import yaml
-
-from milp_planner.cli import main
-from tests.test_docs import THE_COMMANDS, blocks
-
 pytest_plugins = ["tests.support.toy_cli"]
 
 
@@ -53,19 +48,3 @@ def test_report_does_not_overwrite_its_input(run, folder):
     code, _, err = run("report", "toy.html", "-o", "toy.html")
     assert code == 2
     assert "is the input file; give another name" in err
-
-
-def test_the_workflow_for_ci_that_the_document_shows_runs_as_it_stands(folder, capsys):
-    (shown,) = [block for block in blocks(THE_COMMANDS, "yaml") if "runs-on" in block]
-    steps = yaml.safe_load(shown)["jobs"]["plan"]["steps"]
-    runs = [step["run"].split() for step in steps if "run" in step]
-    asked = [words[1:] for words in runs if words[0] == "milp-planner"]
-    assert [words[0] for words in asked] == ["check", "report", "solve"]
-    there = {path.name for path in folder.iterdir()}
-    (folder / "fleet.yaml").write_text((folder / "toy.yaml").read_text())
-    # The toy's prices are of 2026: its plan of $3,960 passes the gates on a day of that spring.
-    day = ["--as-of", "2026-03-01"]
-    codes = [main(words + (day if words[0] != "check" else [])) for words in asked]
-    assert codes == [0, 0, 0], capsys.readouterr().err
-    made = {path.name for path in folder.iterdir()} - there - {"fleet.yaml"}
-    assert set(steps[-1]["with"]["path"].split()) == made

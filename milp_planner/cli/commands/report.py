@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from milp_planner.cli.commands.solve import STDOUT, exit_code
+from milp_planner.cli.commands.solve import exit_code
 from milp_planner.cli.parts import exit_codes, streams
+from milp_planner.cli.parts.formats import STDOUT
 from milp_planner.cli.parts.loading import inputs_of, read_catalog, read_problem
 from milp_planner.cli.parts.parameters import (
     AsOf,

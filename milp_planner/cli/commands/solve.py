@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from milp_planner.cli.parts import exit_codes, streams
+from milp_planner.cli.parts.formats import STDOUT, check_ending, chosen_format, tell_written
 from milp_planner.cli.parts.gates import Gates
 from milp_planner.cli.parts.loading import inputs_of, read_catalog, read_problem
 from milp_planner.cli.parts.parameters import (
@@ -34,7 +35,8 @@ from milp_planner.cli.parts.parameters import (
     TimeLimit,
     choice_of,
 )
-from milp_planner.cli.parts.sheets import SHEET, SHEET_FORMATS, SheetRun
+from milp_planner.cli.parts.plan_documents import read_plan_document
+from milp_planner.cli.parts.sheets import HTML, MARKDOWN, SHEET, SHEET_FORMATS, SheetRun
 from milp_planner.cli.parts.signals import signals_exit_at_once
 from milp_planner.deadline import counted_from
 
@@ -45,8 +47,10 @@ if TYPE_CHECKING:
     from milp_planner.questions.confidence import ConfidenceRange
     from milp_planner.solving.checks.arguments import SolverChoice
 
-STDOUT = Path("-")
-SUFFIX_FORMATS = {".json": "json", ".csv": "csv"}
+ENDINGS = {
+    **dict.fromkeys((".html", ".htm"), HTML),
+    **{".md": MARKDOWN, ".json": "json", ".csv": "csv", ".txt": SHEET},
+}
 
 
 def solve(
@@ -74,6 +78,12 @@ def solve(
     no_choices: Annotated[
         bool, typer.Option("--no-choices", help="A sheet without other choices, for scripts.")
     ] = False,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against", metavar="OLD", help="With markdown: what changes since this --json."
+        ),
+    ] = None,
     quiet: Quiet = False,
 ) -> int:
     """Find the cheapest fleet, with proof."""
@@ -86,13 +96,18 @@ def solve(
     from milp_planner.reporting.formats import FORMATS
     from milp_planner.today import day_today
 
-    plain = range_ or (output is not None and output != STDOUT)
-    default = "text" if plain else SHEET
-    format_name = chosen_format(format_, as_json, output, SHEET_FORMATS, default)
     output = None if output == STDOUT else output
-    streams.check_output(output, [Path(file)])
+    endings = ENDINGS | ({".txt": "text"} if range_ else {})
+    formats = (*FORMATS, *SHEET_FORMATS)
+    default = endings[".txt"]
+    format_name = chosen_format(format_, as_json, output, endings, formats, default)
+    if against is not None and format_name != MARKDOWN:
+        raise typer.BadParameter(f"--against is for --format {MARKDOWN}, not {format_name}")
+    earlier = None if against is None else read_plan_document(against)
+    streams.check_output(output, [Path(file), *([] if against is None else [Path(against)])])
     problem = with_alternatives(read_problem(file), alternatives, differ_by, per_workload)
     streams.check_output(output, inputs_of(problem, file, catalog, overlay))
+    check_ending(output, as_json or format_ is not None, endings)
     known = read_catalog(problem, file, catalog, overlay, as_of)
     engines = choice_of(solver)
     gates = Gates(max_cost, max_price_age, fail_on_estimates, as_of or day_today())
@@ -111,9 +126,11 @@ def solve(
             time_limit,
             gap,
             engines,
+            earlier,
         )
         with counted_from(began_s):
             plan = run.write()
+        tell_written(output, has_plan=plan.status.has_plan, quiet=quiet)
         failed = tuple(gates.failures(plan))
         for failure in failed:
             streams.tell(failure)
@@ -130,6 +147,7 @@ def solve(
     failed = tuple(gates.failures(plan))
     report = ReportOptions(reproducible, failed, found)
     _put(FORMATS[format_name](plan, report), format_name, output)
+    tell_written(output, has_plan=plan.status.has_plan, quiet=quiet)
     for failure in failed:
         streams.tell(failure)
     return exit_code(plan, bool(failed), require_optimal)
@@ -158,26 +176,6 @@ def _put(text: str, format_name: str, output: Path | None) -> None:
         streams.answer_report(text)
     else:
         streams.answer(text)
-
-
-def chosen_format(
-    name: str | None,
-    as_json: bool,
-    output: Path | None,
-    more: tuple[str, ...] = (),
-    default: str = "text",
-) -> str:
-    """The format asked for: by name, by --json, by the output's suffix, else the default."""
-    from milp_planner.reporting.formats import FORMATS
-
-    if as_json and name not in (None, "json"):
-        raise typer.BadParameter(f"--json and --format {name} contradict each other")
-    by_suffix = SUFFIX_FORMATS.get(output.suffix.lower(), default) if output else default
-    chosen = name if name is not None else "json" if as_json else by_suffix
-    known = (*FORMATS, *more)
-    if chosen not in known:
-        raise typer.BadParameter(f"--format: {chosen!r} is not one of {', '.join(known)}")
-    return chosen
 
 
 def with_alternatives(

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from milp_planner.cli.commands.solve import STDOUT, chosen_format
 from milp_planner.cli.parts import bars, exit_codes, streams, sweeps
+from milp_planner.cli.parts.formats import STDOUT, check_ending, chosen_format, tell_written
 from milp_planner.cli.parts.loading import inputs_of, read_catalog, read_problem
 from milp_planner.cli.parts.parameters import (
     AsJson,
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from milp_planner.questions.sweeps.scenarios import Scenario
     from milp_planner.questions.sweeps.what_if import How, WhatIf, WhatIfRow
     from milp_planner.solving.checks.arguments import SolverChoice
+
+FORMATS = ("text", "json", "csv")
+ENDINGS = {".json": "json", ".csv": "csv", ".txt": "text"}
 
 Many = list[str] | None
 
@@ -94,29 +97,36 @@ def what_if(
     """Solve a problem under other budgets, traffic, prices and limits: a row for each."""
     with signals_exit_at_once():
         from milp_planner.questions.sweeps.what_if import How
-    format_name = chosen_format(format_, as_json, output)
     output = None if output == STDOUT else output
+    format_name = chosen_format(format_, as_json, output, ENDINGS, FORMATS)
     streams.check_output(output, [Path(file), *(scenario or ())])
     problem = read_problem(file)
     streams.check_output(output, inputs_of(problem, file, catalog, overlay))
+    check_ending(output, as_json or format_ is not None, ENDINGS)
     known = read_catalog(problem, file, catalog, overlay, as_of)
     ends = None if budget is None else sweeps.every_step(budget)
     if ends is not None:
         if any([traffic, without, price, limit, target, scenario]):
             raise typer.BadParameter("--budget without a step stands alone; write 2000:20000:1000")
-        return _every_step(problem, known, ends, format_name, output, time_limit, choice_of(solver))
-    scenarios = _scenarios(problem, budget, traffic, without, price, limit, target, scenario)
+        engines = choice_of(solver)
+        code = _every_step(problem, known, ends, format_name, output, time_limit, engines)
+        tell_written(output, has_plan=True, quiet=quiet)
+        return code
+    grid = (budget, traffic, without, price, limit, target, scenario)
+    scenarios = _scenarios(problem, known, *grid)
     if not scenarios:
         raise typer.BadParameter("nothing to change: give --budget, --traffic, --without, ...")
     cancel = threading.Event()
     how = How(time_limit, gap, choice_of(solver), cancel)
     with _executor(jobs, cancel) as executor:
         result = _answered(problem, scenarios, known, executor, how, format_name, output, quiet)
+    tell_written(output, has_plan=True, quiet=quiet)
     return _exit_code(result.rows)
 
 
 def _scenarios(
     problem: Problem,
+    known: Catalog,
     budgets: str | None,
     traffic: str | None,
     without: Many,
@@ -126,7 +136,9 @@ def _scenarios(
     files: list[Path] | None,
 ) -> tuple[Scenario, ...]:
     from milp_planner.questions.sweeps.scenarios import load_scenarios, scenario_grid
+    from milp_planner.solving.prepare import checked_problem
 
+    checked_problem(problem, known)  # a name that is not known is one error, and no row
     return scenario_grid(
         budgets=sweeps.read_budgets(budgets) if budgets else (),
         traffic=sweeps.read_numbers("--traffic", traffic) if traffic else (),
@@ -134,7 +146,7 @@ def _scenarios(
         prices=sweeps.read_prices(price or ()),
         limits=sweeps.read_limits(limit or ()),
         targets=sweeps.read_shares("--target", target) if target else (),
-        named=[s for path in files or () for s in load_scenarios(path, problem)],
+        named=[s for path in files or () for s in load_scenarios(path, problem, catalog=known)],
     )
 
 

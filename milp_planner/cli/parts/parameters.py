@@ -78,12 +78,14 @@ PlanFormatName = Annotated[
         "--format",
         "-f",
         metavar="FORMAT",
-        help="sheet, sheet-json, text, json or csv; default: by --output, else sheet.",
+        help="sheet, markdown, sheet-json, text, json or csv; default: by --output, else sheet.",
     ),
 ]
 Output = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Write the plan here; - is stdout."),
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="Write it here, as its ending says; - is stdout."
+    ),
 ]
 TimeLimit = Annotated[
     float | None,

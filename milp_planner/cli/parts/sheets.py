@@ -18,10 +18,8 @@ if TYPE_CHECKING:
     from milp_planner.questions.choices.usual import Asking
     from milp_planner.solving.checks.arguments import SolverChoice
 
-SHEET, SHEET_JSON = "sheet", "sheet-json"
-SHEET_FORMATS = (SHEET, SHEET_JSON)
-HTML = "html"
-"""What `report` writes."""
+SHEET, SHEET_JSON, MARKDOWN, HTML = "sheet", "sheet-json", "markdown", "html"
+SHEET_FORMATS = (SHEET, SHEET_JSON, MARKDOWN, HTML)
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,8 @@ class SheetRun:
     time_limit_s: float | None
     gap: float | None
     solver: SolverChoice | None
+    against: Plan | Sheet | None = None
+    """An earlier plan, beside which Markdown sets this one."""
 
     def write(self) -> Plan:
         """Solve and write the sheet; the plan that it is of.
@@ -100,6 +100,7 @@ class SheetRun:
             with streams.progress("solving choices", quiet=self.quiet):
                 asking = self._asking(plan)
                 solved.extend(solved_choices(asking))
+            with streams.progress("solving levers", quiet=self.quiet):
                 return beside_choices(sheet, plan, solved, asking), None
         except KeyboardInterrupt as stop:
             return beside_choices(sheet, plan, solved, None), stop
@@ -122,9 +123,19 @@ class SheetRun:
             from milp_planner.reporting.html.page import sheet_page
 
             return sheet_page(sheet)
+        if self.format_name == MARKDOWN:
+            return self._markdown(sheet, plan)
         if not plan.status.has_plan:
             return plan_text(plan, ReportOptions(self.reproducible))
         return rest_text(sheet) if rest else sheet_text(sheet)
+
+    def _markdown(self, sheet: Sheet, plan: Plan) -> str:
+        from milp_planner.plans.sheet.compared import plan_diff
+        from milp_planner.reporting.sheets.markdown import no_plan_markdown, sheet_markdown
+
+        against = None if self.against is None else plan_diff(self.against, sheet)
+        written = sheet_markdown if plan.status.has_plan else no_plan_markdown
+        return written(sheet, against)
 
     def _put(self, text: str) -> None:
         if self.output is not None:

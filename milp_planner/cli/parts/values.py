@@ -47,6 +47,16 @@ def read_gap(text: str) -> float:
     return gap
 
 
+def read_share(text: str) -> float:
+    """`5%` or `0.05` -> 0.05; at least 0, above 1 where more than all is meant."""
+    from milp_planner.units import parse_share
+
+    share = _read(parse_share, text)
+    if not 0 <= share < float("inf"):
+        raise typer.BadParameter(f"must be at least 0% (is {text})")
+    return share
+
+
 def read_alternatives(text: str) -> int:
     """`3` -> 3, from 0 to 100."""
     return _read_count(text, 0, MOST_ALTERNATIVES)

@@ -23,7 +23,7 @@ from milp_planner.questions.choices.records import Choice, ChoiceVerdict
 from milp_planner.questions.choices.why_none import why_none
 from milp_planner.questions.evaluate import evaluate
 from milp_planner.questions.sweeps.market import with_billings
-from milp_planner.solving.re_solve import Resolver, score_of
+from milp_planner.solving.re_solve import Resolver, only_candidates, score_of
 from milp_planner.solving.results import SearchResult
 from milp_planner.traffic.month import make_schedule
 
@@ -84,19 +84,20 @@ class Asking:
         except OutOfTime:
             return not_reached(choice)
 
-    def solved(self, choice: Choice, patch: Mapping[str, Any]) -> Choice:
+    def solved(self, choice: Choice, patch: Mapping[str, Any], why: str = "") -> Choice:
         """The choice with the best plan of the changed problem."""
-        return self.solved_problem(choice, patched(self.problem, patch))
+        return self.solved_problem(choice, patched(self.problem, patch), why)
 
-    def solved_problem(self, choice: Choice, problem: Problem) -> Choice:
-        """The same for a problem that is changed already."""
+    def solved_problem(self, choice: Choice, problem: Problem, why: str = "") -> Choice:
+        """The same for a problem that is changed already; why: what to say where there is none,
+        instead of finding it out."""
         if self.listed is None:
             raise OutOfTime
         instance = self.resolver.given_for(problem)
         if not self._has_work_left(instance):
             return not_reached(choice)
         answer = self.resolver.answer(problem, break_ties=True)
-        return self.told(choice, problem, answer)
+        return self.told(choice, problem, answer, why)
 
     def told(self, choice: Choice, problem: Problem, answer: SearchResult, why: str = "") -> Choice:
         """What became of the choice, by the answer of the solvers."""
@@ -110,12 +111,15 @@ class Asking:
             return replace(choice, verdict=ChoiceVerdict.INFEASIBLE, why=why)
         return not_reached(choice)
 
-    def solved_instance(self, choice: Choice, instance: PlanningInput) -> Choice:
-        """The choice with the best plan of what is prepared already."""
+    def solved_instance(
+        self, choice: Choice, instance: PlanningInput, why: str, detail: str = ""
+    ) -> Choice:
+        """The choice with the best plan of what is prepared already; `why` where there is none."""
+        choice = replace(choice, detail=detail)
         if not self._has_work_left(instance):
             return not_reached(choice)
         answer = self.resolver.answer_of(instance, break_ties=True)
-        return self.told(choice, instance.problem, answer, "the two halves keep no limits together")
+        return self.told(choice, instance.problem, answer, why)
 
     def with_billings(self, choice: Choice, billings: Iterable[str]) -> Choice:
         """The choice with more ways to pay, which the problem may not allow."""
@@ -199,21 +203,28 @@ def large_clouds(asking: Asking, choice: Choice) -> Choice | None:
     return asking.solved(choice, {"limits.providers.allow": allowed, "limits.providers.deny": []})
 
 
-def region_groups(catalog: Catalog) -> tuple[str, ...]:
-    """Names of groups of regions that `limits.regions.allow` understands; none without a table."""
-    return tuple(getattr(catalog, "region_groups", ()))
-
-
 def one_region_group(asking: Asking, choice: Choice) -> Choice | None:
-    """The cheapest of the region groups, everything in it."""
-    found = [
-        replace(asking.solved(choice, {"limits.regions.allow": [group]}), detail=group)
-        for group in region_groups(asking.catalog)
-    ]
+    """Everything in one group of countries, the cheapest of them; places must be known."""
+    instance = asking.resolver.instance
+    groups = {k.offering.group for k in instance.candidates.candidates} - {""}
+    if not groups:
+        return None
+    mine = {p.candidate.offering.group for p in asking.plan.purchases}
+    if len(mine) == 1 and "" not in mine:
+        return replace(_the_plan(asking, choice), detail=mine.pop())
+    why = "no one group of regions that is known can serve it all"
+    found = [asking.solved_instance(choice, only_in(instance, g), why, g) for g in sorted(groups)]
+    if any(one.verdict is ChoiceVerdict.NOT_REACHED for one in found):
+        return not_reached(choice)
     plans = [one for one in found if one.plan is not None]
-    if plans:
-        return min(plans, key=lambda one: one.score_usd_per_month or 0.0)
-    return found[0] if found else None
+    if not plans:
+        return replace(choice, verdict=ChoiceVerdict.INFEASIBLE, why=why)
+    return min(plans, key=lambda one: one.score_usd_per_month or 0.0)
+
+
+def only_in(instance: PlanningInput, group: str) -> PlanningInput:
+    """The problem with what is sold in one group of countries."""
+    return only_candidates(instance, lambda k: k.offering.group == group)
 
 
 def survives_provider_loss(asking: Asking, choice: Choice) -> Choice | None:
@@ -275,7 +286,8 @@ def half_per_token(asking: Asking, choice: Choice) -> Choice | None:
         return None
     if "per_token" not in allowed_billings(asking.problem):
         choice = replace(choice, needs=needed(["per_token"]))
-    return asking.solved_instance(choice, halves(asking.wide, asking.problem))
+    why = "the two halves keep no limits together"
+    return asking.solved_instance(choice, halves(asking.wide, asking.problem), why)
 
 
 def halves(wide: PlanningInput, problem: Problem) -> PlanningInput:

@@ -25,6 +25,7 @@ from milp_planner.questions.choices.choices import (
 from milp_planner.questions.choices.records import Choice
 from milp_planner.questions.choices.usual import Asking
 from milp_planner.questions.sheet.folding import EXTRA_CUTS, alternatives_of, enough_lines
+from milp_planner.questions.sheet.levers import solved_levers
 from milp_planner.questions.sheet.measure import measures_of
 from milp_planner.questions.sheet.of_plan import (
     answer_of,
@@ -66,9 +67,9 @@ def decision_sheet(
     """`problem` solved, and put as it is decided on: what to buy, what else, what it rests on.
 
     catalog: default: the one that the problem names. plan: what `solve` gave, where it is known
-    already. with_choices: False leaves out other choices and what slower measurements would mean,
-    which are solved besides. as_of: the day from which ages of prices are counted; default: today.
-    time_limit_s: seconds for everything together; gap: relative to the score; solver: which
+    already. with_choices: False leaves out other choices, levers and what slower measurements would
+    mean, which are solved besides. as_of: the day from which ages of prices are counted; default:
+    today. time_limit_s: seconds for everything together; gap: relative to the score; solver: which
     engines. These stand for the problem's own settings where they are given. reproducible: leaves
     out seconds, and limits the work on choices instead of their time. cancel: set it from another
     thread to stop early. rules: rules of your own, beside the limits.
@@ -160,13 +161,15 @@ def sheet_of(
 def beside_choices(
     sheet: Sheet, plan: Plan, solved: Sequence[Choice], asking: Asking | None
 ) -> Sheet:
-    """The sheet with the choices that were solved, and what a lower measurement would mean.
+    """The sheet with the choices that were solved, what each lever saves, and what a lower
+    measurement would mean.
 
-    asking: what solves the latter; None solves nothing more.
+    asking: what solves the latter two; None solves nothing more.
     """
     chosen = tuple(_choice(plan, one) for one in told_apart(plan, solved))
     found: dict[str, object] = {"choices": chosen}
     if asking is not None:
+        found["levers"] = solved_levers(asking)
         found["measure"] = measures_of(plan, asking.catalog, asking.resolver)
     return sheet.model_copy(update=found)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
@@ -31,9 +31,10 @@ from milp_planner.inputs.reading.arguments import (
     items_of,
 )
 from milp_planner.inputs.reading.records import Frozen
-from milp_planner.inputs.reading.strict_yaml import read_yaml
+from milp_planner.inputs.reading.strict_yaml import Document, read_yaml
 from milp_planner.inputs.reading.validation import validate
 from milp_planner.questions.sweeps.market import Price, denying, read_price, repriced_catalog
+from milp_planner.solving.prepare import checked_problem
 from milp_planner.solving.re_solve import scaled_traffic
 from milp_planner.units import parse_number, parse_share
 
@@ -303,12 +304,17 @@ OWN_KEYS = ("traffic", "without", "prices", "budget")
 
 
 def load_scenarios(
-    source: str | Path, problem: Problem, *, text: str | None = None
+    source: str | Path,
+    problem: Problem,
+    *,
+    text: str | None = None,
+    catalog: Catalog | None = None,
 ) -> tuple[Scenario, ...]:
     """The scenarios of a YAML file, each checked against `problem`.
 
-    source: a file name; with `text` nothing is read, and it only names the text. As in a problem
-    file, a time needs its unit.
+    source: a file name; with `text` nothing is read, and it only names the text. catalog: what
+    names are checked against; default: none, so that a name that is not known shows when the
+    scenario is solved. As in a problem file, a time needs its unit.
 
     Returns Scenario records in the order of the file, for `what_if`.
 
@@ -325,7 +331,8 @@ def load_scenarios(
     check_kind(problem, Problem, "load_problem()")
     document = read_yaml(source, text=text, first_key="scenarios", hint="")
     file = validate(ScenarioFile, document)
-    found, faults = [], []
+    found: list[Scenario] = []
+    faults: list[Fault] = []
     for name, keys in file.scenarios.items():
         at = ("scenarios", name)
         patch = {key: value for key, value in keys.items() if key not in OWN_KEYS}
@@ -337,9 +344,31 @@ def load_scenarios(
                 fault if fault.line else document.fault((*at, fault.path), fault.message)
                 for fault in _faults_of(check)
             ]
+    if catalog is not None and not faults:
+        known = checked_problem(problem, catalog)
+        for scenario in found:
+            faults += _unknown_names(scenario, known, catalog, document)
     if faults:
         raise InputError(dict.fromkeys(faults))
     return tuple(found)
+
+
+def _unknown_names(
+    scenario: Scenario, problem: Problem, catalog: Catalog, document: Document
+) -> Iterator[Fault]:
+    """Faults of the names in a scenario, each at the key that has it."""
+    at = ("scenarios", scenario.name)
+    if scenario.patch:
+        part = Scenario(patch=scenario.patch)
+        for fault in _faults_of(lambda: checked_problem(*part.applied(problem, catalog))):
+            key = max((k for k in scenario.patch if fault.path.startswith(k)), key=len, default="")
+            said = fault.message if fault.path == key else f"{fault.path}: {fault.message}"
+            yield document.fault((*at, key) if key else at, said, fault.hint)
+    lost, prices = Scenario(without=scenario.without), Scenario(prices=scenario.prices)
+    for fault in _faults_of(lambda: lost.applied(problem, catalog)):
+        yield document.fault((*at, "without"), fault.message, fault.hint)
+    for fault in _faults_of(lambda: prices.applied(problem, catalog)):
+        yield document.fault((*at, "prices"), fault.message, fault.hint)
 
 
 def _faults_of(check: Callable[[], object]) -> tuple[Fault, ...]:

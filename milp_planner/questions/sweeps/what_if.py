@@ -35,7 +35,7 @@ from milp_planner.questions.sweeps.frontier import (
 from milp_planner.questions.sweeps.scenarios import AS_IT_IS, Scenario, scenario_of
 from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
 from milp_planner.solving.checks.own_rules import held_to
-from milp_planner.solving.prepare import prepare
+from milp_planner.solving.prepare import checked_problem, prepare
 from milp_planner.solving.re_solve import Resolver, fleet_line, served_share, settings_of
 from milp_planner.solving.results import Settings
 
@@ -218,8 +218,8 @@ def what_if(
     Returns a WhatIf of rows in USD per month. A scenario that does not fit the problem, or that the
     solvers fail on, gives a row that says so; the others go on.
 
-    Raises InputError for a patch by name that cannot be read and for settings out of range;
-    ArgumentError for values of another type.
+    Raises InputError for a patch by name that cannot be read, for settings out of range and for
+    names in the problem that are not known; ArgumentError for values of another type.
 
     >>> from milp_planner import load_problem, scenario_grid, what_if
     >>> problem = load_problem("problems/inference-atlas/llama-8b-steady.yaml")
@@ -230,6 +230,7 @@ def what_if(
     problem = held_to(problem, rules)
     catalog = catalog_for(problem, catalog)
     how = How(time_limit_s, gap, solver)
+    checked_problem(problem, catalog)
     chosen = listed(scenarios)
     if not hasattr(executor, "submit") and executor is not None:
         raise argument_error(

@@ -14,9 +14,7 @@ from milp_planner.reporting.text.price_ages import age_words
 from milp_planner.reporting.text.wording import (
     apportion,
     columns,
-    count,
     escape,
-    fine_percent,
     money,
     percent,
     prices,
@@ -66,6 +64,7 @@ def _rest(sheet: Sheet, width: int) -> list[list[str]]:
         [*_choices(sheet, width)],
         [*_purchases(sheet)],
         [*_alternatives(sheet, width)],
+        [*_levers(sheet, width)],
         [*_risks(sheet, width)],
         [*_asks(sheet, width)],
         [*_measure(sheet, width)],
@@ -125,18 +124,14 @@ def _purchases(sheet: Sheet) -> Iterator[str]:
     rows = [["what to buy", "$/GPU-h", "age", "$/month"]]
     for p, amount in zip(sheet.purchases, amounts, strict=True):
         rate = next(hourly) if p.units else "-"
-        rows.append([_what(p, several), rate, age_words(p.price_age_days), money(amount, decimals)])
+        what = _whose(p, several) + words.purchase_words(p)
+        rows.append([what, rate, age_words(p.price_age_days), money(amount, decimals)])
     rows.append(["", "", "", money(sum(amounts), decimals)])
     yield from columns(rows, "<>>>")
 
 
-def _what(p: SheetPurchase, several: bool) -> str:
-    whose = f"{escape(p.workload)}: " if several else ""
-    if not p.units:
-        return f"{whose}{fine_percent(p.requests_share)} per token {escape(p.provider)}"
-    box = f"{p.gpus_per_unit} x " if p.gpus_per_unit > 1 else ""
-    billing = "" if p.billing in words.PLAIN else f" {escape(p.billing)}"
-    return f"{whose}{count(p.units)} x {box}{escape(p.gpu)} {escape(p.provider)}{billing}"
+def _whose(p: SheetPurchase, several: bool) -> str:
+    return f"{escape(p.workload)}: " if several else ""
 
 
 def _alternatives(sheet: Sheet, width: int) -> Iterator[str]:
@@ -158,6 +153,20 @@ def _alternatives(sheet: Sheet, width: int) -> Iterator[str]:
         yield from _wrapped(said, width, "     ", first)
     for note in sheet.alternatives_notes:
         yield from _wrapped(escape(note), width, "  ")
+
+
+def _levers(sheet: Sheet, width: int) -> Iterator[str]:
+    shown = words.levers_shown(sheet)
+    rest = [*words.levers_without(sheet)]
+    if not shown and not rest:
+        return
+    yield "What would cost less, each change alone"
+    amounts = columns([words.lever_amounts(sheet, lever) for lever in shown], ">>")
+    for lever, figures in zip(shown, amounts, strict=True):
+        first = f"{figures}  "
+        yield from _wrapped(words.lever_words(lever), width, " " * len(first), first)
+    for said in rest:
+        yield from _wrapped(said, width, "  ")
 
 
 def _risks(sheet: Sheet, width: int) -> Iterator[str]:

@@ -8,9 +8,10 @@ from milp_planner.plans.sheet.other_parts import (
     LeftAfterLoss,
     SheetAlternative,
     SheetChoice,
+    SheetLever,
     ToMeasure,
 )
-from milp_planner.plans.sheet.plan_parts import Bought
+from milp_planner.plans.sheet.plan_parts import Bought, SheetPurchase
 from milp_planner.plans.sheet.records import Sheet
 from milp_planner.reporting.text.price_ages import stale_words
 from milp_planner.reporting.text.wording import (
@@ -52,6 +53,15 @@ def _bought(b: Bought) -> str:
     box = f"{b.gpus_per_unit} x " if b.gpus_per_unit > 1 else ""
     billing = "" if b.billing in PLAIN else f" {escape(b.billing)}"
     return f"{b.units} x {box}{escape(b.gpu)} {escape(b.provider)}{billing}"
+
+
+def purchase_words(p: SheetPurchase) -> str:
+    """`2 x 8 x h100-80gb-sxm azure spot`."""
+    if not p.units:
+        return f"{fine_percent(p.requests_share)} per token {escape(p.provider)}"
+    box = f"{p.gpus_per_unit} x " if p.gpus_per_unit > 1 else ""
+    billing = "" if p.billing in PLAIN else f" {escape(p.billing)}"
+    return f"{p.units} x {box}{escape(p.gpu)} {escape(p.provider)}{billing}"
 
 
 def headline(sheet: Sheet) -> str:
@@ -214,6 +224,46 @@ def elsewhere_words(line: SheetAlternative) -> str:
     parts = [f"the same at {', '.join(shown)}"] if shown else []
     parts += [] if nearly is None else [f"nearly the same {signed_usd(nearly, 0)}"]
     return "; ".join(parts)
+
+
+def levers_shown(sheet: Sheet) -> list[SheetLever]:
+    """Levers that save anything, but for those that stand among the choices."""
+    return [v for v in _told_here(sheet) if v.saves_usd_per_month]
+
+
+def _told_here(sheet: Sheet) -> list[SheetLever]:
+    told = {c.key for c in sheet.choices or ()}
+    told |= {"api" for c in sheet.choices or () for v in sheet.levers or () if _all_of_it(c, v)}
+    return [v for v in sheet.levers or () if v.key not in told]
+
+
+def _all_of_it(choice: SheetChoice, lever: SheetLever) -> bool:
+    """Whether an API that may serve a part serves everything, which is a choice."""
+    ours = (choice.key, lever.key) == ("per_token", "api")
+    return ours and choice.fleet == lever.fleet
+
+
+def lever_words(lever: SheetLever) -> str:
+    """`loosen tpot of chat to 100 ms: 2 x b200-180gb-sxm packet-ai`."""
+    unproven = "" if lever.proven else "; not proven"
+    return f"{escape(lever.name)}: {fleet_words(lever.fleet)}{unproven}"
+
+
+def lever_amounts(sheet: Sheet, lever: SheetLever) -> list[str]:
+    """How much less it costs, and as a share."""
+    saves, share = lever.saves_usd_per_month or 0.0, lever.saves_share or 0.0
+    return [signed_usd(-saves, decimals_of(sheet)), f"-{fine_percent(share)}"]
+
+
+def levers_without(sheet: Sheet) -> Iterator[str]:
+    """What saves nothing, and what there was no time for, a sentence each."""
+    rest = _told_here(sheet)
+    nothing = [escape(v.name) for v in rest if v.saves_usd_per_month == 0]
+    if nothing:
+        yield f"Saves nothing: {'; '.join(nothing)}."
+    late = [escape(v.name) for v in rest if v.verdict == "not_reached"]
+    if late:
+        yield f"Not reached in the time: {'; '.join(late)}."
 
 
 def measure_words(sheet: Sheet, one: ToMeasure) -> Iterator[str]:

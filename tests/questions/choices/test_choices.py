@@ -225,3 +225,56 @@ def test_without_a_plan_there_is_nothing_to_choose():
 def test_a_frame_has_one_row_a_choice(thirteen):
     frame = thirteen.to_frame()
     assert list(frame["key"]) == [row.key for row in thirteen.rows]
+
+
+def places(**groups):
+    """The market with the groups of some offerings, by provider and GPU."""
+    known = market()
+    offers = tuple(
+        o.model_copy(update={"group": groups.get(f"{o.provider}_{o.gpu}", "")})
+        for o in known.offerings
+    )
+    return replace(known, offerings=offers)
+
+
+def of_one_region_group(known, **fields):
+    only = {"only": ["one_region_group"]}
+    found = choices(problem(13, choices=only, **fields), known)
+    return by_key(found).get("one_region_group")
+
+
+def test_the_cheapest_group_of_regions_is_told_with_its_name():
+    # acme's big and bolt's small are the plan, in no one group. us: 2 big, $8.80/h; eu: 5 small,
+    # $7.50/h.
+    row = of_one_region_group(places(acme_big="uk", bolt_big="us", bolt_small="eu"))
+    assert (row.verdict, row.detail) == (ChoiceVerdict.FOUND, "eu")
+    assert row.cash_usd_per_month == pytest.approx(5400)
+    assert row.is_proven
+
+
+def test_a_plan_in_one_group_of_regions_already_is_that_choice():
+    row = of_one_region_group(places(acme_big="eu", bolt_small="eu", bolt_big="us"))
+    assert (row.verdict, row.same_as, row.detail) == (ChoiceVerdict.SAME, "", "eu")
+
+
+def test_a_place_that_is_not_known_is_in_no_group_of_regions():
+    # Where acme's big is, nobody says: bolt in the eu is left, big and small, $5.90/h.
+    row = of_one_region_group(places(bolt_small="eu", bolt_big="eu"))
+    assert row.cash_usd_per_month == pytest.approx(4248)
+    assert of_one_region_group(places()) is None
+
+
+def test_groups_of_regions_stay_within_the_regions_that_are_let_through():
+    # $4,000 a month: the plan's $3,960, and no one group's.
+    known = places(bolt_small="eu", bolt_big="us", acme_big="uk")
+    row = of_one_region_group(known, limits={"budget": {"usd_per_month": 4000}})
+    assert row.verdict is ChoiceVerdict.INFEASIBLE
+    assert row.why == "no one group of regions that is known can serve it all"
+    here = tuple(
+        o.model_copy(update={"region": "us-1"}) if o.group == "us" else o for o in known.offerings
+    )
+    elsewhere = replace(known, offerings=here)
+    row = of_one_region_group(elsewhere, limits={"regions": {"allow": ["us-1", "eu-1"]}})
+    assert row.detail == "eu"
+    row = of_one_region_group(elsewhere, limits={"regions": {"allow": ["us-1"]}})
+    assert (row.verdict, row.detail) == (ChoiceVerdict.SAME, "us")
