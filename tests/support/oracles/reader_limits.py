@@ -151,7 +151,8 @@ def loss(month: Routed) -> Iterator[str]:
             for lost in {group(k) for k, _ in here} | {group(a.k) for a in mine}:
                 left = [(k, n) for k, n in here if group(k) != lost]
                 apis = [a for a in mine if is_api(a.k) and group(a.k) != lost]
-                if not _can_serve(mine, left, apis, wish.share * (1 - 2 * CLOSE)):
+                little = [2 * CLOSE * rate for rate in month.wanted(name, block.t)]
+                if not _can_serve(mine, left, apis, wish.share, little):
                     yield f"{name} does not survive the loss of {lost} in {block.t}"
 
 
@@ -160,12 +161,18 @@ def _metro(k: Candidate) -> tuple[str, str] | None:
 
 
 def _can_serve(
-    mine: list[Asked], left: list[tuple[Candidate, int]], apis: list[Asked], part: float
+    mine: list[Asked],
+    left: list[tuple[Candidate, int]],
+    apis: list[Asked],
+    part: float,
+    little: list[float],
 ) -> bool:
-    """True where some routing serves that part of every class."""
+    """True where some routing serves that part of every class, but for next to nothing of it."""
     wanted: Counter[int] = Counter()
     for a in mine:
         wanted[a.q] += part * a.rate
+    for q in wanted:
+        wanted[q] -= part * little[q]
     for a in apis:
         wanted[a.q] -= a.rate
     lp = highspy.Highs()
