@@ -74,7 +74,7 @@ def _largest_multiple(pools: tuple[Rates, ...], free: Rates) -> tuple[float, Rat
     gains = [1.0, *(0.0 for _ in columns), *(0.0 for _ in range(rows)), 0.0]
     _maximise(tableau, gains)
     weights = [max(0.0, -gain) for gain in gains[1 + len(columns) :][: len(free)]]
-    return -gains[-1], tuple(weight / sum(weights) for weight in weights)
+    return max(0.0, -gains[-1]), tuple(weight / sum(weights) for weight in weights)
 
 
 def _unit(size: int, one: int) -> list[float]:

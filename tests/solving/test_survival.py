@@ -6,7 +6,11 @@ import pytest
 
 from milp_planner import Status, evaluate, prepare, solve
 from milp_planner.milp.program.solution import FleetSolution
+from milp_planner.questions.solve import provenance_of
+from milp_planner.solving.assembly.assemble import assemble
+from milp_planner.solving.re_solve import settings_of
 from milp_planner.solving.spare_units import with_spare_units
+from milp_planner.solving.verify import violations
 from tests.support.builders import catalog, offering, problem, raw, workload
 
 HALVES = [
@@ -133,3 +137,24 @@ def test_spot_alone_does_not_survive_its_loss():
     assert [breach.message for breach in found.breaches] == [
         "workload 'chat' without all spot keeps 0 of 3 requests/s in block active",
     ]
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        # 10 short requests/s of 20: what a solver may miss in a row is a millionth of all, 2e-5/s.
+        (1.5e-6, []),
+        (
+            1e-3,
+            ["workload 'chat' without provider acme keeps 0 of 0.01 requests/s in block active"],
+        ),
+    ],
+)
+def test_crumbs_that_a_short_budget_serves_need_not_survive(share, said):
+    # One a of acme serves next to nothing of the short requests, and bolt nothing at all.
+    given = prepare(asked(budget={"usd_per_month": 720, "when_short": "fair"}), specialists())
+    (a,) = [k for k in given.candidates.candidates if k.offering.id == "acme/a/eu-1"]
+    unserved = {("chat", 0, 0): 1 - share, ("chat", 1, 0): 1.0}
+    solution = FleetSolution({a: (1,)}, {(a, 0, 0): share}, unserved)
+    plan = assemble(given, solution, provenance_of(given, settings_of(given.problem)))
+    assert violations(given, plan) == said

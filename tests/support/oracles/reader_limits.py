@@ -161,7 +161,8 @@ def loss(month: Routed) -> Iterator[str]:
                     for k in month.given.candidates.candidates
                     if k.workload == name and is_api(k) and group(k) != lost
                 ]
-                if not _can_serve(mine, left, apis, ready, wish.share * (1 - 2 * CLOSE)):
+                little = [2 * CLOSE * rate for rate in month.wanted(name, block.t)]
+                if not _can_serve(mine, left, apis, ready, wish.share, little):
                     yield f"{name} does not survive the loss of {lost} in {block.t}"
 
 
@@ -184,13 +185,16 @@ def _can_serve(
     apis: list[Asked],
     ready: list[float],
     part: float,
+    little: list[float],
 ) -> bool:
-    """True where some routing serves that part of every class."""
+    """True where some routing serves that part of every class, but for next to nothing of it."""
     if math.inf in ready:
         return True
     wanted: Counter[int] = Counter()
     for a in mine:
         wanted[a.q] += part * a.rate
+    for q in wanted:
+        wanted[q] -= part * little[q]
     for a in apis:
         wanted[a.q] -= a.rate
     lp = highspy.Highs()

@@ -116,11 +116,15 @@ class LossSurvived(Rule):
 
 
 def broken_losses(instance: PlanningInput, plan: Plan, workload: str) -> Iterator[AfterLoss]:
-    """The losses that leave a workload too little."""
-    survival = instance.problem.limits.survival
+    """The losses that leave a workload too little, by more than next to nothing of its peak.
+
+    Where a budget is short, what is served may itself be next to nothing: a solver's tolerance.
+    """
+    survival, peak = instance.problem.limits.survival, instance.schedule.demands[workload].peak
     if survival is not None:
         for loss in losses(instance, plan, workload, survival.kind):
-            if exceeds(1.0, loss.left / (survival.share * loss.served)):
+            asked = peak[loss.block]
+            if exceeds(loss.served / asked, loss.left / survival.share / asked):
                 yield loss
 
 
