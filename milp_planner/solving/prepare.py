@@ -73,11 +73,11 @@ def _outline(problem: Problem, catalog: Catalog) -> Outline:
 
 def listed(
     outline: Outline,
-    lister: Callable[[Problem, Schedule, Catalog], CandidateList] = list_candidates,
+    lister: Callable[[Problem, Schedule, Catalog], CandidateList] | None = None,
 ) -> PlanningInput:
-    """The outline with what can be rented, as `lister` lists it."""
+    """The outline with what can be rented: all of it, or what `lister` lists."""
     problem, schedule, catalog = outline
-    candidates = lister(problem, schedule, catalog)
+    candidates = (lister or list_candidates)(problem, schedule, catalog)
     _refuse(list(bound_faults(problem, schedule, candidates)))
     candidates = without_specks(problem, schedule, candidates)
     return PlanningInput(problem, schedule, candidates, catalog)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ from milp_planner.cli.parts.parameters import (
 )
 from milp_planner.cli.parts.signals import signals_exit_at_once
 from milp_planner.cli.parts.values import read_jobs
+from milp_planner.deadline import counted_from
 
 if TYPE_CHECKING:
     from milp_planner.inputs.catalog.records import Catalog
@@ -97,6 +99,7 @@ def what_if(
     format_name = chosen_format(format_, as_json, output)
     output = None if output == STDOUT else output
     streams.check_output(output, [Path(file), *(scenario or ())])
+    began_s = time.monotonic()
     problem = read_problem(file)
     streams.check_output(output, inputs_of(problem, file, catalog, overlay))
     known = read_catalog(problem, file, catalog, overlay, as_of)
@@ -104,7 +107,10 @@ def what_if(
     if ends is not None:
         if any([traffic, without, price, limit, target, scenario]):
             raise typer.BadParameter("--budget without a step stands alone; write 2000:20000:1000")
-        return _every_step(problem, known, ends, format_name, output, time_limit, choice_of(solver))
+        with counted_from(began_s):
+            return _every_step(
+                problem, known, ends, format_name, output, time_limit, choice_of(solver)
+            )
     scenarios = _scenarios(problem, budget, traffic, without, price, limit, target, scenario)
     if not scenarios:
         raise typer.BadParameter("nothing to change: give --budget, --traffic, --without, ...")
