@@ -75,7 +75,7 @@ def listed(
     outline: Outline,
     lister: Callable[[Problem, Schedule, Catalog], CandidateList] | None = None,
 ) -> PlanningInput:
-    """The outline with what can be rented, as `lister` lists it; all of it by default."""
+    """The outline with what can be rented: all of it, or what `lister` lists."""
     problem, schedule, catalog = outline
     candidates = (lister or list_candidates)(problem, schedule, catalog)
     _refuse(list(bound_faults(problem, schedule, candidates)))

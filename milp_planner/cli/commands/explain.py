@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,6 +21,7 @@ from milp_planner.cli.parts.parameters import (
     choice_of,
 )
 from milp_planner.cli.parts.signals import signals_exit_at_once
+from milp_planner.deadline import counted_from
 
 if TYPE_CHECKING:
     from milp_planner.inputs.catalog.records import Catalog
@@ -54,9 +56,11 @@ def explain(
     asked = [name for name, value in subjects.items() if value is not None]
     if len(asked) + limits != 1:
         raise typer.BadParameter("give one of --offering, --gpu, --provider and --limits")
+    began_s = time.monotonic()
     problem = read_problem(file)
     known = read_catalog(problem, file, catalog, overlay, as_of)
-    with streams.progress(f"solving {problem.name} again and again", quiet=quiet):
+    doing = f"solving {problem.name} again and again"
+    with streams.progress(doing, quiet=quiet), counted_from(began_s):
         if limits:
             plan, text, document = _limit_costs(problem, known, time_limit, choice_of(solver))
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ from milp_planner.cli.parts.parameters import (
 )
 from milp_planner.cli.parts.signals import signals_exit_at_once
 from milp_planner.cli.parts.values import read_jobs
+from milp_planner.deadline import counted_from
 
 if TYPE_CHECKING:
     from milp_planner.inputs.catalog.records import Catalog
@@ -100,6 +102,7 @@ def what_if(
     output = None if output == STDOUT else output
     format_name = chosen_format(format_, as_json, output, ENDINGS, FORMATS)
     streams.check_output(output, [Path(file), *(scenario or ())])
+    began_s = time.monotonic()
     problem = read_problem(file)
     streams.check_output(output, inputs_of(problem, file, catalog, overlay))
     check_ending(output, as_json or format_ is not None, ENDINGS)
@@ -109,7 +112,8 @@ def what_if(
         if any([traffic, without, price, limit, target, scenario]):
             raise typer.BadParameter("--budget without a step stands alone; write 2000:20000:1000")
         engines = choice_of(solver)
-        code = _every_step(problem, known, ends, format_name, output, time_limit, engines)
+        with counted_from(began_s):
+            code = _every_step(problem, known, ends, format_name, output, time_limit, engines)
         tell_written(output, has_plan=True, quiet=quiet)
         return code
     grid = (budget, traffic, without, price, limit, target, scenario)

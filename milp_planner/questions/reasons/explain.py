@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from milp_planner.candidates.filters import Sold, is_meant
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.deadline import began_s
+from milp_planner.deadline import OutOfTime, began_s, until
 from milp_planner.errors import did_you_mean, input_error, nearest
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
@@ -35,6 +35,7 @@ from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
 from milp_planner.solving.checks.own_rules import held_to
 from milp_planner.solving.prepare import prepare
 from milp_planner.solving.re_solve import (
+    LEAST_S,
     Resolver,
     fleet_line,
     only_candidates,
@@ -115,6 +116,7 @@ class Verdict(StrEnum):
 class NotReached(StrEnum):
     """What the time limit may cut short, in the words in which it is told."""
 
+    THE_PLAN = "the best plan"
     WITHOUT_IT = "the plan without it"
     FORCED_IN = "forcing it in"
     ENTRY_PRICE = "its entry price"
@@ -211,10 +213,25 @@ def explain(
             check_text(name, value)
     subject = _subject(catalog, offering, gpu, provider)
     began = began_s()
-    instance = prepare(problem, catalog)
     settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver, began=began)
+    try:
+        with until(settings.ends_s):
+            instance = prepare(problem, catalog)
+    except OutOfTime:
+        return _before_all_was_listed(problem, catalog, subject)
     resolver = Resolver(instance, settings, provenance_of(instance, settings))
     return _Explaining(resolver, subject, tuple(_refusals(instance, subject))).run()
+
+
+def _before_all_was_listed(problem: Problem, catalog: Catalog, subject: Subject) -> WhyNot:
+    """The answer beside a first plan, where time ended before it was known what can serve."""
+    plan = solve(problem, catalog, time_limit_s=LEAST_S, alternatives=0, diagnose=False)
+    if not plan.status.has_plan:
+        return WhyNot(str(subject), Verdict.NO_PLAN, plan)
+    is_used = any(subject.includes(p.candidate) for p in plan.purchases)
+    verdict = Verdict.USED if is_used else Verdict.NOT_REACHED
+    late = NotReached.WITHOUT_IT if is_used else NotReached.FORCED_IN
+    return WhyNot(str(subject), verdict, plan, not_reached=(NotReached.THE_PLAN, late))
 
 
 def _subject(
@@ -266,7 +283,7 @@ class _Explaining:
             plan = solve(
                 self.resolver.problem,
                 self.resolver.instance.catalog,
-                time_limit_s=max(self.resolver.seconds_left, 0.01),
+                time_limit_s=max(self.resolver.seconds_left, LEAST_S),
                 alternatives=0,
             )
             return self._why(Verdict.NO_PLAN, plan)
@@ -279,7 +296,10 @@ class _Explaining:
         return self._unused(answer.plan, use)
 
     def _why(self, verdict: Verdict, plan: Plan, **known: Any) -> WhyNot:
-        return WhyNot(str(self.subject), verdict, plan, self.refusals, **known)
+        late = known.pop("not_reached", ())
+        if plan.status is Status.FEASIBLE:  # a better one may be another answer
+            late = (NotReached.THE_PLAN, *late)
+        return WhyNot(str(self.subject), verdict, plan, self.refusals, not_reached=late, **known)
 
     def _used(self, plan: Plan, use: BestUse) -> WhyNot:
         instance = only_candidates(self.resolver.instance, lambda k: not self.wanted(k))

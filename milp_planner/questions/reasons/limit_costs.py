@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from milp_planner.deadline import began_s
+from milp_planner.deadline import OutOfTime, began_s, until
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.patching import patched
 from milp_planner.inputs.problem.records import Problem
@@ -18,8 +18,9 @@ from milp_planner.plans.records import Plan, Status
 from milp_planner.questions.solve import provenance_of, solve
 from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
 from milp_planner.solving.checks.own_rules import held_to
-from milp_planner.solving.prepare import prepare
+from milp_planner.solving.prepare import outline_of, prepare, unlisted
 from milp_planner.solving.re_solve import (
+    LEAST_S,
     Resolver,
     cash_of,
     fleet_line,
@@ -38,6 +39,8 @@ SAME_USD = 0.01
 
 GROWTH = 1.1
 """The traffic whose cost is told: 10 % more."""
+
+MORE_TRAFFIC = "10 % more traffic"
 
 MORE_UNITS = (1, 2, 4, 8)
 """Steps by which a quota is raised until one saves something; GPUs come in such boxes."""
@@ -137,12 +140,16 @@ def explain_limits(
     problem = held_to(problem, rules)
     catalog = catalog_for(problem, catalog)
     began = began_s()
-    given = prepare(problem, catalog)
     settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver, began=began)
+    try:
+        with until(settings.ends_s):
+            given = prepare(problem, catalog)
+    except OutOfTime:
+        return _before_all_was_listed(problem, catalog)
     resolver = Resolver(given, settings, provenance_of(given, settings))
     answer = resolver.answer(resolver.problem, break_ties=True)
     if answer.plan is None:
-        left_s = max(resolver.seconds_left, 0.01)
+        left_s = max(resolver.seconds_left, LEAST_S)
         return LimitCosts(solve(problem, catalog, time_limit_s=left_s, alternatives=0), (), None)
     pricing = _Pricing(resolver, answer.plan)
     rows = [pricing.cost_of(limit) for limit in limits_of(given)]
@@ -150,9 +157,17 @@ def explain_limits(
     growth = pricing.growth_usd()
     missing = [row.path for row in rows if row.usd_per_month is None]
     if growth is None and resolver.seconds_left <= 0:
-        missing.append("10 % more traffic")
+        missing.append(MORE_TRAFFIC)
     note = SHORT_NOTE if served_share(answer.plan) < 1 else ""
     return LimitCosts(answer.plan, tuple(rows), growth, tuple(missing), note)
+
+
+def _before_all_was_listed(problem: Problem, catalog: Catalog) -> LimitCosts:
+    """A first plan with the limits that are left open, where time ended before all was listed."""
+    plan = solve(problem, catalog, time_limit_s=LEAST_S, alternatives=0, diagnose=False)
+    limits = limits_of(unlisted(outline_of(problem, catalog))) if plan.status.has_plan else ()
+    missing = [limit.path for limit in limits] + [MORE_TRAFFIC] * plan.status.has_plan
+    return LimitCosts(plan, (), None, tuple(missing))
 
 
 @dataclass

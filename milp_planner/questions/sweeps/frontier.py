@@ -15,7 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
 from milp_planner.candidates.records import PlanningInput
-from milp_planner.deadline import began_s
+from milp_planner.deadline import OutOfTime, began_s, until
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Budget, Problem
 from milp_planner.inputs.reading.arguments import check_number
@@ -39,7 +39,7 @@ from milp_planner.solving.re_solve import (
     settings_of,
     without_budget,
 )
-from milp_planner.solving.results import SearchResult
+from milp_planner.solving.results import NOT_SOLVED, SearchResult
 from milp_planner.solving.shortage import as_much_as_paid_for
 
 if TYPE_CHECKING:
@@ -187,8 +187,13 @@ def budget_frontier(
     short = problem.limits.budget.when_short if problem.limits.budget else "fail"
     ask = when_short if short == "fail" else short
     began = began_s()
-    instance = prepare(with_budget(problem, high_usd, ask), catalog)
     settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver, began=began)
+    try:
+        with until(settings.ends_s):
+            instance = prepare(with_budget(problem, high_usd, ask), catalog)
+    except OutOfTime:
+        late = Unfinished(FrontierEnd.TIME_LIMIT, high_usd)
+        return Frontier(low_usd, high_usd, (), None, late)
     resolver = Resolver(instance, settings, provenance_of(instance, settings))
     smallest = smallest_budget(resolver)
     found: list[BudgetStep] = []
@@ -248,7 +253,11 @@ def best_within(resolver: Resolver, budget_usd: float, smallest_usd: float | Non
     problem = with_budget(resolver.problem, budget_usd, known.when_short)
     if smallest_usd is None or budget_usd > smallest_usd - _resolution(smallest_usd):
         return resolver.answer(problem)
-    optimizer = resolver.optimizer(resolver.given_for(problem))
+    try:
+        with resolver.in_force():
+            optimizer = resolver.optimizer(resolver.given_for(problem))
+    except OutOfTime:
+        return NOT_SOLVED
     result, _ = as_much_as_paid_for(optimizer, Query(), None)
     return result
 

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from milp_planner.candidates.records import PlanningInput
+from milp_planner.deadline import OutOfTime, until
 from milp_planner.errors import PlannerError, SolverError, argument_error
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
@@ -66,6 +67,10 @@ class How:
     gap: float | None = None
     solver: SolverChoice | None = None
     cancel: threading.Event | None = None
+
+
+NO_TIME = "no plan in time"
+"""Why a scenario has no plan that may have one."""
 
 
 @dataclass(frozen=True)
@@ -267,8 +272,9 @@ def rows_of(
 ) -> Iterator[WhatIfRow]:
     """The rows in order, each as soon as it and all before it are known."""
     try:
-        known = prepare(problem, catalog)  # what most scenarios share
-    except PlannerError:
+        with until(_settings(problem, how).ends_s, how.cancel):
+            known = prepare(problem, catalog)  # what most scenarios share
+    except (PlannerError, OutOfTime):
         known = None  # the rows themselves will say why
     smallest = _smallest_budgets(problem, scenarios, catalog, how, known)
     tasks = [
@@ -313,9 +319,12 @@ def _smallest_budget(
     known: PlanningInput | None,
 ) -> float | None:
     try:
-        instance = prepare(*scenario.applied(problem, catalog), known)
-        return smallest_budget(_resolver(instance, how))
-    except PlannerError:
+        problem, catalog = scenario.applied(problem, catalog)
+        settings = _settings(problem, how)
+        with until(settings.ends_s, how.cancel):
+            instance = prepare(problem, catalog, known)
+        return smallest_budget(_resolver(instance, settings))
+    except (PlannerError, OutOfTime):
         return None  # the rows themselves will say why
 
 
@@ -337,8 +346,13 @@ def run_scenario(
     if how.cancel is not None and how.cancel.is_set():
         return replace(row, status=RowStatus.NO_PLAN, error="stopped early")
     try:
-        instance = prepare(*scenario.applied(problem, catalog), known)
-        row = _solved(instance, scenario, how, smallest_usd)
+        problem, catalog = scenario.applied(problem, catalog)
+        settings = _settings(problem, how)
+        with until(settings.ends_s, how.cancel):
+            instance = prepare(problem, catalog, known)
+        row = _solved(instance, scenario, settings, smallest_usd)
+    except OutOfTime:
+        row = replace(row, status=RowStatus.NO_PLAN, error=NO_TIME)
     except PlannerError as error:
         text = " ".join(str(error).split())
         row = replace(row, error=text, is_solver_failure=isinstance(error, SolverError))
@@ -346,13 +360,13 @@ def run_scenario(
 
 
 def _solved(
-    instance: PlanningInput, scenario: Scenario, how: How, smallest_usd: float | None
+    instance: PlanningInput, scenario: Scenario, settings: Settings, smallest_usd: float | None
 ) -> WhatIfRow:
-    plan = solve_prepared(instance, _settings(instance, how))
+    plan = solve_prepared(instance, settings)
     row = _row(scenario, plan)
     if scenario.budget_usd is None and not scenario.compares_per_token:
         return row
-    resolver = _resolver(instance, how)
+    resolver = _resolver(instance, settings)
     if scenario.budget_usd is not None:
         row = _with_next_step(row, plan, resolver, smallest_usd)
     if scenario.compares_per_token:
@@ -360,14 +374,15 @@ def _solved(
     return row
 
 
-def _resolver(instance: PlanningInput, how: How) -> Resolver:
-    settings = _settings(instance, how)
+def _resolver(instance: PlanningInput, settings: Settings) -> Resolver:
     return Resolver(instance, settings, provenance_of(instance, settings))
 
 
-def _settings(instance: PlanningInput, how: How) -> Settings:
+def _settings(problem: Problem, how: How) -> Settings:
+    """How one scenario is solved, within a time limit that begins now."""
     return settings_of(
-        instance.problem,
+        problem,
+        began=time.monotonic(),
         time_limit_s=how.time_limit_s,
         gap=how.gap,
         solver=how.solver,
@@ -385,7 +400,7 @@ def _row(scenario: Scenario, plan: Plan) -> WhatIfRow:
         numbers=scenario.numbers,
     )
     if not plan.status.has_plan:
-        return replace(row, error=first_reason(plan) or "no plan in time")
+        return replace(row, error=first_reason(plan) or NO_TIME)
     return replace(
         row,
         cash_usd=plan.cash_usd_per_month,
@@ -438,7 +453,13 @@ def _break_even(
     if not any(parts.difference is not None for _, parts in known):
         return None
     base, catalog = replace(pairs[0][0], traffic=None).applied(problem, catalog)
-    return break_even(_resolver(prepare(base, catalog), how), base, known)
+    settings = _settings(base, how)
+    try:
+        with until(settings.ends_s, how.cancel):
+            instance = prepare(base, catalog)
+    except OutOfTime:
+        return None
+    return break_even(_resolver(instance, settings), base, known)
 
 
 def _others(settings: Mapping[str, str], axis: str) -> str:

@@ -33,7 +33,8 @@ def why_not_text(why: WhyNot) -> str:
 
 
 def _used(why: WhyNot) -> Iterator[str]:
-    yield f"{escape(why.subject)} is in the plan: {escape(fleet_line(why.plan))}."
+    which = "the best plan found so far" if NotReached.THE_PLAN in why.not_reached else "the plan"
+    yield f"{escape(why.subject)} is in {which}: {escape(fleet_line(why.plan))}."
     if why.without is not None and why.extra_usd is not None:
         cash = usd(why.without.cash_usd_per_month or 0.0)
         fleet = escape(fleet_line(why.without))
@@ -79,7 +80,8 @@ def _idle(why: WhyNot) -> Iterator[str]:
 
 
 def _not_reached(why: WhyNot) -> Iterator[str]:
-    yield f"{escape(why.subject)} is not in the plan."
+    which = "the best plan found so far" if NotReached.THE_PLAN in why.not_reached else "the plan"
+    yield f"{escape(why.subject)} is not in {which}."
     yield from _best_use(why.best_use)
 
 
