@@ -8,7 +8,7 @@ One decode step of n sequences on tp GPUs, in SI units (symbols used by every do
     kv       bytes that one sequence of s tokens keeps on each GPU
 
     W(n)  = body + experts · (1 − (1 − k/E)^n)       bytes of weights read per step
-    t_d   = max(W(n)/(tp·BW·η_w) + n·kv/(BW·η_kv), 2·P_active·n/(tp·F·η_c)) + overheads
+    t_d   = max(W(n)/(tp·BW·η_w), 2·P_active·n/(tp·F·η_c)) + n·kv/(BW·η_kv) + overheads
     t_p   = prefill of one request;  tpot(n) = t_d(n) + (n − 1)·t_p/O
     X(n)  = n / (O·tpot(n) + t_p)                                            requests/s
 
@@ -137,11 +137,15 @@ class Roofline:
         return self.body_s + self.experts_s * (1 - missed)
 
     def decode_step_s(self, n: float) -> float:
-        """One decode step of n sequences, t_d(n)   [s]."""
+        """One decode step of n sequences, t_d(n)   [s].
+
+        A matrix product reads its weights while it computes; attention reads the KV cache in
+        kernels of its own, and hides behind neither.
+        """
         held = self.in_stage(n)
         tokens = held * self.verified
-        memory = self.weights_s(tokens) + held * self.kv_s
-        return max(memory, tokens * self.compute_s) + self.overhead_s + n * self.per_sequence_s
+        products = max(self.weights_s(tokens), tokens * self.compute_s)
+        return products + held * self.kv_s + self.overhead_s + n * self.per_sequence_s
 
     def tpot_s(self, n: float) -> float:
         """Mean time per output token with n in flight   [s].
@@ -193,10 +197,10 @@ class Roofline:
         weights, compute = self.weights_s(tokens), tokens * self.compute_s
         prefill = (n - 1) * self.prefill_s / self.stages / self.output_tokens
         prefill *= self.tokens_per_step
-        decode_is_compute = compute > weights + held * self.kv_s
+        decode_is_compute = compute > weights
         parts = {
             "weights": 0.0 if decode_is_compute else weights,
-            "kv": 0.0 if decode_is_compute else held * self.kv_s,
+            "kv": held * self.kv_s,
             "compute": prefill + (compute if decode_is_compute else 0.0),
             "overhead": self.overhead_s + n * self.per_sequence_s,
         }

@@ -161,11 +161,11 @@ def test_a_stage_works_on_its_share_of_the_sequences_and_a_token_takes_one_hop()
 
 
 def test_an_all_reduce_between_units_takes_their_network() -> None:
-    # 2 · 10 layers · 1,000 · 2 bytes = 40,000 bytes, sent once: 0.267 µs at half of 300 GB/s,
+    # 2 · 10 layers · 1,000 · 2 bytes = 40,000 bytes, sent once: 0.167 µs at 0.8 of 300 GB/s,
     # 1.6 µs at half of 50 GB/s, 3.2 µs at half of 25; 20 all-reduces of 30 µs in every step.
     inside, across = estimate(2), estimate(2, ACROSS)
     slow = estimate(2, ACROSS.model_copy(update={"gb_per_s_between_units": 25.0}))
-    assert across.per_sequence_s - inside.per_sequence_s == pytest.approx(1.6e-6 - 40_000 / 150e9)
+    assert across.per_sequence_s - inside.per_sequence_s == pytest.approx(1.6e-6 - 40_000 / 240e9)
     assert slow.per_sequence_s - across.per_sequence_s == pytest.approx(1.6e-6)
     assert across.overhead_s - inside.overhead_s == pytest.approx(20 * 30e-6)
 
