@@ -48,7 +48,7 @@ def replica(
 
 def service_s(n: int) -> float:
     """n ÷ X(n) of the toy, in seconds."""
-    step = max(10 + n * 0.005, n * 0.3) + 0.5 + n * 0.02  # from 34 in flight it computes longer
+    step = max(10, n * 0.3) + n * 0.005 + 0.5 + n * 0.02  # from 34 in flight it computes longer
     tpot = (step + (n - 1) * 240.7133 / 200) * 1e-3
     return 200 * tpot + 0.2407133
 
@@ -71,7 +71,7 @@ def test_the_best_batch_is_the_largest_that_keeps_the_speed() -> None:
 
 
 def test_when_memory_ends_first_users_share_places() -> None:
-    # 1,024 places are the most; at 0.5 tokens/s per user S may be 400 s, and S(1024) is 312 s
+    # 1,024 places are the most; at 0.5 tokens/s per user S may be 400 s, and S(1024) is 313 s
     found = best(replica(0.5))
     assert found.batch == 1024
     assert found.queue == pytest.approx(400 / service_s(1024), rel=1e-4)
