@@ -72,6 +72,12 @@ def test_the_bars_of_a_plan_are_its_costs_and_those_of_the_next_best(plots):
     assert key(ax) == ["big acme", "small bolt"]
 
 
+def test_the_longest_bar_ends_before_the_axis_does(plots):
+    # The dearest of three is two big ones, $5,760, with nothing of what the others end with.
+    ax = solve(problem(13), big_and_small(), alternatives=2).plot()
+    assert ax.get_xlim() == pytest.approx((0, 1.04 * 5760))
+
+
 def test_penalties_are_drawn_apart_from_what_is_paid(plots):
     # 4,305.60 and 2,520 are paid; 2,000 are not
     plan = samples.plan()

@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
+from milp_planner.reporting.html.asked import NoPlan
 from milp_planner.reporting.html.cells import Row
 from milp_planner.reporting.html.contents import Contents
 
-PAGE_PX = 985.0
+PAGE_PX = 1020.0
 """Of an A4 page's 1,054 between its margins."""
 
 LINE_PX, ROW_PX, HEAD_PX = 14.5, 3.5, 36.0
@@ -35,6 +36,9 @@ def _heights(it: Contents, size: float) -> Iterator[float]:
     """Pixels at full size of each part of the page, `size` times as small."""
     dense = size < DENSE_BELOW
     yield 150.0 + LINE_PX * _lines([" ".join(it.sentences), *it.asked], 125 / size)
+    if not it.has_plan:
+        yield from _heights_of_no_plan(it.no_plan, size)
+        return
     yield _table(it.purchases, {1: 26, 3: 48}, size, dense) + ROW_PX + LINE_PX
     yield _table(it.served, {0: 18, 1: 18}, size, dense)
     for rows in (it.choices, it.choices_to_allow):
@@ -60,6 +64,18 @@ def _heights(it: Contents, size: float) -> Iterator[float]:
         yield HEAD_PX + 12.0 * _lines(commands, 120 / size)
         yield 12.0 + LINE_PX * _lines([it.said_of(one)], 135 / size)
     yield 40.0
+
+
+def _heights_of_no_plan(why: NoPlan, size: float) -> Iterator[float]:
+    """Of the tables that stand there instead of a plan's, which are never cut."""
+    for rows, columns in (
+        (why.changes, {0: 26, 1: 32, 3: 32}),
+        (why.together, {0: 60, 1: 60}),
+        (why.conflict, {0: 50, 1: 70}),
+        (why.misfits, {3: 60}),
+    ):
+        yield _table(rows, columns, size, dense=False) if rows else 0.0
+    yield 60.0 + LINE_PX * _lines([*why.lines, why.left_open], 130 / size)
 
 
 def _table(rows: Sequence[Row], columns: dict[int, int], size: float, dense: bool) -> float:

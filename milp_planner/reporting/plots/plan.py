@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FIRST_RANK = 2
+PAST_THE_LONGEST = 1.04
+"""Where the axis ends, times the longest bar."""
 
 
 def plan_plot(plan: Plan, ax: Axes | None, *, of: str = "cost") -> Axes:
@@ -49,6 +51,8 @@ def _cost(plan: Plan, ax: Axes | None) -> Axes:
     if any(penalties):
         name = "penalties, not paid"
         drawn.barh(heights, penalties, left=left, label=name, color=GREY, hatch="//")
+    longest = max(start + paid for start, paid in zip(left, penalties, strict=True))
+    drawn.set_xlim(0, max(drawn.get_xlim()[1], PAST_THE_LONGEST * longest))
     drawn.set_yticks(heights, [label(_row_name(plan, i)) for i in heights])
     drawn.invert_yaxis()
     usd_along(drawn, "x")
