@@ -195,6 +195,7 @@ if TYPE_CHECKING:
         explain,
     )
     from milp_planner.questions.reasons.limit_costs import LimitCost, LimitCosts, explain_limits
+    from milp_planner.questions.replay import replay
     from milp_planner.questions.row_worth import RowWorth
     from milp_planner.questions.sheet.builder import decision_sheet
     from milp_planner.questions.solve import diagnose, solve
@@ -208,6 +209,17 @@ if TYPE_CHECKING:
     )
     from milp_planner.questions.sweeps.scenarios import Scenario, load_scenarios, scenario_grid
     from milp_planner.questions.sweeps.what_if import RowStatus, WhatIf, WhatIfRow, what_if
+    from milp_planner.replaying.engine import ReplayRouter
+    from milp_planner.replaying.records import (
+        PoolReplayed,
+        Replay,
+        ReplayFigure,
+        ReplayLoss,
+        ReplayMetric,
+        ReplayWish,
+        StretchReplayed,
+        WishReplayed,
+    )
     from milp_planner.serving.operating_point import EngineRate
     from milp_planner.solving.checks.arguments import SolverChoice
     from milp_planner.solving.prepare import prepare
@@ -232,24 +244,26 @@ __all__ = [
     "MeasuredRate", "Measurement", "Misfit", "MonthPart", "NamedEstimate", "NoFleet", "NoFullLoad",
     "NotReached", "NothingIsStrict", "NothingServes", "Offering", "OverlayCounts",
     "OverloadCannotOccur", "OverloadPenalty", "OwnTerms", "Patch", "Pattern", "Penalties", "Place",
-    "Places", "Plan", "PlannedSpeed", "PlannerError", "PlanningInput", "Policy", "Precision",
-    "PriceAge", "PriceCaps", "Problem", "Profile", "Proof", "ProofShown", "Provenance",
+    "Places", "Plan", "PlannedSpeed", "PlannerError", "PlanningInput", "Policy", "PoolReplayed",
+    "Precision", "PriceAge", "PriceCaps", "Problem", "Profile", "Proof", "ProofShown", "Provenance",
     "ProviderLimits", "Purchase", "QuestionAsked", "Quote", "RatePoint", "RecordInputError",
-    "Refusal", "Refusals", "ReplicaPrice", "RequestClass", "RequestSize", "RequestsPerSecond",
+    "Refusal", "Refusals", "Replay", "ReplayFigure", "ReplayLoss", "ReplayMetric", "ReplayRouter",
+    "ReplayWish", "ReplicaPrice", "RequestClass", "RequestSize", "RequestsPerSecond",
     "ResilienceCost", "Route", "Row", "RowStatus", "RowWorth", "Rule", "Said", "SameAs",
     "SameElsewhere", "ScalingPenalty", "Scenario", "Schedule", "SellerAlias", "Sellers", "Sheet",
     "SheetAlternative", "SheetAnswer", "SheetChoice", "SheetLever", "SheetPart", "SheetPurchase",
     "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice", "SolverError",
-    "SolverSettings", "SourcesShown", "Speculative", "Standing", "Status", "StrictLatencyPenalty",
-    "StrictNeverHot", "Survival", "Switching", "TargetWithoutEffect", "TimeBlock", "ToAsk",
-    "ToMeasure", "Today", "TokenPrice", "TokensPerDay", "Trace", "TraceColumns", "TraceDigest",
-    "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown", "Unfinished", "UnitChange",
-    "UnservedAtAPrice", "Utilization", "Verdict", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged",
-    "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
-    "calibrate", "choices", "compare_deployments", "confidence_range", "count_terms",
-    "decision_sheet", "diagnose", "estimate", "evaluate", "explain", "explain_limits",
-    "load_catalog", "load_problem", "load_scenarios", "measure_next", "owned_usd_per_hour",
-    "prepare", "reason_lines", "scenario_grid", "sheet_schema", "solve", "warning_lines", "what_if",
+    "SolverSettings", "SourcesShown", "Speculative", "Standing", "Status", "StretchReplayed",
+    "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching", "TargetWithoutEffect",
+    "TimeBlock", "ToAsk", "ToMeasure", "Today", "TokenPrice", "TokensPerDay", "Trace",
+    "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown",
+    "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict", "WhatIf", "WhatIfRow",
+    "WhyNot", "WishJudged", "WishReplayed", "Workload", "WorkloadAsked", "WorkloadPlan",
+    "WorkloadServed", "__version__", "budget_frontier", "calibrate", "choices",
+    "compare_deployments", "confidence_range", "count_terms", "decision_sheet", "diagnose",
+    "estimate", "evaluate", "explain", "explain_limits", "load_catalog", "load_problem",
+    "load_scenarios", "measure_next", "owned_usd_per_hour", "prepare", "reason_lines", "replay",
+    "scenario_grid", "sheet_schema", "solve", "warning_lines", "what_if",
 ]
 # fmt: on
 
@@ -322,6 +336,7 @@ HOMES = {
     "questions.reasons.entry_price": "EntryPrice EntryTraffic",
     "questions.reasons.explain": "BestUse NotReached Refusal Verdict WhyNot explain",
     "questions.reasons.limit_costs": "LimitCost LimitCosts explain_limits",
+    "questions.replay": "replay",
     "questions.row_worth": "RowWorth",
     "questions.sheet.builder": "decision_sheet",
     "questions.solve": "diagnose solve",
@@ -329,6 +344,9 @@ HOMES = {
     "questions.sweeps.frontier": "BudgetStep Frontier FrontierEnd Unfinished budget_frontier",
     "questions.sweeps.scenarios": "Scenario load_scenarios scenario_grid",
     "questions.sweeps.what_if": "RowStatus WhatIf WhatIfRow what_if",
+    "replaying.engine": "ReplayRouter",
+    "replaying.records": "PoolReplayed Replay ReplayFigure ReplayLoss ReplayMetric ReplayWish "
+    "StretchReplayed WishReplayed",
     "serving.operating_point": "EngineRate",
     "solving.checks.arguments": "SolverChoice",
     "solving.prepare": "prepare",

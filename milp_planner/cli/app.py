@@ -17,6 +17,7 @@ from milp_planner.cli.commands.explain import explain
 from milp_planner.cli.commands.import_files import diff, import_catalog, import_problem
 from milp_planner.cli.commands.init import init
 from milp_planner.cli.commands.refresh import refresh
+from milp_planner.cli.commands.replay import replay
 from milp_planner.cli.commands.schema import schema
 from milp_planner.cli.commands.solve import solve
 from milp_planner.cli.commands.traffic import traffic
@@ -71,6 +72,7 @@ app.command()(solve)
 app.command()(what_if)
 app.command()(explain)
 app.command()(evaluate)
+app.command()(replay)
 app.command()(check)
 app.command()(candidates)
 app.command("options", hidden=True)(options)  # what `candidates` was called
