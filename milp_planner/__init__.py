@@ -209,9 +209,11 @@ if TYPE_CHECKING:
     )
     from milp_planner.questions.sweeps.scenarios import Scenario, load_scenarios, scenario_grid
     from milp_planner.questions.sweeps.what_if import RowStatus, WhatIf, WhatIfRow, what_if
+    from milp_planner.replaying.autoscaler import ScalingRules
     from milp_planner.replaying.engine import ReplayRouter
     from milp_planner.replaying.records import (
         PoolReplayed,
+        ReactiveDay,
         Replay,
         ReplayFigure,
         ReplayLoss,
@@ -246,24 +248,25 @@ __all__ = [
     "OverloadCannotOccur", "OverloadPenalty", "OwnTerms", "Patch", "Pattern", "Penalties", "Place",
     "Places", "Plan", "PlannedSpeed", "PlannerError", "PlanningInput", "Policy", "PoolReplayed",
     "Precision", "PriceAge", "PriceCaps", "Problem", "Profile", "Proof", "ProofShown", "Provenance",
-    "ProviderLimits", "Purchase", "QuestionAsked", "Quote", "RatePoint", "RecordInputError",
-    "Refusal", "Refusals", "Replay", "ReplayFigure", "ReplayLoss", "ReplayMetric", "ReplayRouter",
-    "ReplayWish", "ReplicaPrice", "RequestClass", "RequestSize", "RequestsPerSecond",
-    "ResilienceCost", "Route", "Row", "RowStatus", "RowWorth", "Rule", "Said", "SameAs",
-    "SameElsewhere", "ScalingPenalty", "Scenario", "Schedule", "SellerAlias", "Sellers", "Sheet",
-    "SheetAlternative", "SheetAnswer", "SheetChoice", "SheetLever", "SheetPart", "SheetPurchase",
-    "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice", "SolverError",
-    "SolverSettings", "SourcesShown", "Speculative", "Standing", "Status", "StretchReplayed",
-    "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching", "TargetWithoutEffect",
-    "TimeBlock", "ToAsk", "ToMeasure", "Today", "TokenPrice", "TokensPerDay", "Trace",
-    "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown",
-    "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict", "WhatIf", "WhatIfRow",
-    "WhyNot", "WishJudged", "WishReplayed", "Workload", "WorkloadAsked", "WorkloadPlan",
-    "WorkloadServed", "__version__", "budget_frontier", "calibrate", "choices",
-    "compare_deployments", "confidence_range", "count_terms", "decision_sheet", "diagnose",
-    "estimate", "evaluate", "explain", "explain_limits", "load_catalog", "load_problem",
-    "load_scenarios", "measure_next", "owned_usd_per_hour", "prepare", "reason_lines", "replay",
-    "scenario_grid", "sheet_schema", "solve", "warning_lines", "what_if",
+    "ProviderLimits", "Purchase", "QuestionAsked", "Quote", "RatePoint", "ReactiveDay",
+    "RecordInputError", "Refusal", "Refusals", "Replay", "ReplayFigure", "ReplayLoss",
+    "ReplayMetric", "ReplayRouter", "ReplayWish", "ReplicaPrice", "RequestClass", "RequestSize",
+    "RequestsPerSecond", "ResilienceCost", "Route", "Row", "RowStatus", "RowWorth", "Rule", "Said",
+    "SameAs", "SameElsewhere", "ScalingPenalty", "ScalingRules", "Scenario", "Schedule",
+    "SellerAlias", "Sellers", "Sheet", "SheetAlternative", "SheetAnswer", "SheetChoice",
+    "SheetLever", "SheetPart", "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty",
+    "SizeBin", "SolverChoice", "SolverError", "SolverSettings", "SourcesShown", "Speculative",
+    "Standing", "Status", "StretchReplayed", "StrictLatencyPenalty", "StrictNeverHot", "Survival",
+    "Switching", "TargetWithoutEffect", "TimeBlock", "ToAsk", "ToMeasure", "Today", "TokenPrice",
+    "TokensPerDay", "Trace", "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve",
+    "TrafficPoint", "TurnedDown", "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization",
+    "Verdict", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed", "Workload",
+    "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
+    "calibrate", "choices", "compare_deployments", "confidence_range", "count_terms",
+    "decision_sheet", "diagnose", "estimate", "evaluate", "explain", "explain_limits",
+    "load_catalog", "load_problem", "load_scenarios", "measure_next", "owned_usd_per_hour",
+    "prepare", "reason_lines", "replay", "scenario_grid", "sheet_schema", "solve", "warning_lines",
+    "what_if",
 ]
 # fmt: on
 
@@ -344,9 +347,10 @@ HOMES = {
     "questions.sweeps.frontier": "BudgetStep Frontier FrontierEnd Unfinished budget_frontier",
     "questions.sweeps.scenarios": "Scenario load_scenarios scenario_grid",
     "questions.sweeps.what_if": "RowStatus WhatIf WhatIfRow what_if",
+    "replaying.autoscaler": "ScalingRules",
     "replaying.engine": "ReplayRouter",
-    "replaying.records": "PoolReplayed Replay ReplayFigure ReplayLoss ReplayMetric ReplayWish "
-    "StretchReplayed WishReplayed",
+    "replaying.records": "PoolReplayed ReactiveDay Replay ReplayFigure ReplayLoss ReplayMetric "
+    "ReplayWish StretchReplayed WishReplayed",
     "serving.operating_point": "EngineRate",
     "solving.checks.arguments": "SolverChoice",
     "solving.prepare": "prepare",

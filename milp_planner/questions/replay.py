@@ -18,6 +18,7 @@ from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.reading.arguments import check_kind, check_number
 from milp_planner.plans.records import Plan
 from milp_planner.replaying.arrivals import Stretch
+from milp_planner.replaying.autoscaler import ScalingRules
 from milp_planner.replaying.engine import ROUTERS, ReplayRouter
 from milp_planner.replaying.figures import missed_share, percentile_of
 from milp_planner.replaying.pool import (
@@ -66,6 +67,7 @@ def replay(
     burstiness: float = 1.0,
     output_cv: float = 1.0,
     expected_speed: bool = False,
+    autoscaler: ScalingRules | None = None,
     time_limit_s: float = 60.0,
     progress: Callable[[int], None] | None = None,
 ) -> Replay:
@@ -79,8 +81,9 @@ def replay(
     switching a replica on to its first request. interruptions_per_day: of every spot replica.
     burstiness: coefficient of variation of the gaps between arrivals; 1 is Poisson. output_cv:
     that of the output tokens, lognormal around their class's mean. expected_speed: replicas as fast
-    as expected; else as slow as `policy.confidence` plans on. time_limit_s: no more requests
-    come then, and the replay says so. progress: called now and then with the requests so far.
+    as expected; else as slow as `policy.confidence` plans on. autoscaler: adds and takes away
+    replicas by these rules, in place of the plan's timetable. time_limit_s: no more requests come
+    then, and the replay says so. progress: called now and then with the requests so far.
 
     Returns a Replay: times in seconds, for every workload that units serve. Equal arguments give
     equal figures, unless the time limit ends it.
@@ -101,6 +104,7 @@ def replay(
         ReplaySettings(
             *(router, ready_after_s, interruptions_per_day, burstiness, output_cv),
             expected_speed=expected_speed,
+            autoscaler=autoscaler,
         ),
         requests,
         seeds,
@@ -110,6 +114,9 @@ def replay(
     schedule = make_schedule(problem)
     _check_plan(plan, schedule)
     _check_losses(plan, losses)
+    if autoscaler is not None and not schedule.block_by_hour:
+        message = "the traffic has no hours that an autoscaler could follow"
+        raise argument_error(message, path="autoscaler", hint="give it a profile")
     pools, shortened = _pools(plan, problem, schedule, known, losses, how, requests / seeds)
     ends = time.monotonic() + time_limit_s
     runs: dict[str, list[PoolRun]] = {pool.workload: [] for pool in pools}
@@ -129,6 +136,7 @@ def replay(
         shortened=shortened,
         pools=tuple(pool.report([r for r in runs[pool.workload] if r.sent]) for pool in pools),
         wishes=tuple(_judged(problem, wishes, pools, runs)),
+        reactive=tuple(pool.reactive for pool in pools if pool.reactive is not None),
     )
 
 

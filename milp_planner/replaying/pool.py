@@ -14,12 +14,20 @@ from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.plans.records import Plan, Route
 from milp_planner.replaying.arrivals import Sent, Stretch, drawn
+from milp_planner.replaying.autoscaler import ScalingRules
 from milp_planner.replaying.engine import ReplayRouter, send
 from milp_planner.replaying.figures import mean_of, percentile_of
+from milp_planner.replaying.reactive import (
+    main_purchase,
+    reactive_day,
+    reactive_hours,
+    scaled_day,
+)
 from milp_planner.replaying.records import (
     METRICS,
     SHARES,
     PoolReplayed,
+    ReactiveDay,
     ReplayFigure,
     ReplayLoss,
     ReplayMetric,
@@ -38,6 +46,7 @@ from milp_planner.serving.queues.chain import pool_rates
 from milp_planner.serving.queues.sizes import sizes_of
 from milp_planner.serving.queues.wait import wait_quantile_s
 from milp_planner.serving.rates.throughput import ServingModel
+from milp_planner.traffic.month import hours_per_month
 from milp_planner.traffic.schedule import Demand, RequestClass, Schedule
 from milp_planner.units import SECONDS_PER_DAY
 
@@ -67,6 +76,9 @@ class ReplaySettings:
     output_cv: float
     expected_speed: bool = False
     """Replicas as fast as expected, instead of as fast as planned on."""
+
+    autoscaler: ScalingRules | None = None
+    """Switches replicas in place of the plan's timetable."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +125,9 @@ class Pool:
     per_token_share: float
     is_disturbed: bool
     """Something is lost or comes late, so that the formulas say nothing."""
+
+    reactive: ReactiveDay | None = None
+    """What the autoscaler did, where one runs."""
 
     @property
     def rate_only(self) -> bool:
@@ -280,6 +295,17 @@ def pool_of(
             left = _after_losses(on, k, losses, how.ready_after_s)
             if left:
                 replicas.append((served, left))
+    reactive = None
+    if how.autoscaler is not None and (bought := main_purchase(plan, workload)) is not None:
+        rules, served = how.autoscaler, {s.candidate: s for s, _ in replicas}[bought.candidate]
+        day = scaled_day(bought, stretches, rules)
+        month_hours = hours_per_month(problem)
+        reactive = reactive_day(plan, workload, day, bought, len(stretches), month_hours)
+        kept = [
+            _after_losses(mine, bought.candidate, losses, how.ready_after_s)
+            for mine in reactive_hours(day, rules, stretches, how.ready_after_s)
+        ]
+        replicas = [(served, mine) for mine in kept if mine]
     asked = [t for t, peak in enumerate(demand.peak) if peak > 0]
     return Pool(
         workload=workload,
@@ -288,7 +314,8 @@ def pool_of(
         replicas=tuple(replicas),
         how=how,
         per_token_share=max((_per_token_share(plan, demand, t) for t in asked), default=0.0),
-        is_disturbed=bool(losses) or how.interruptions_per_day > 0,
+        is_disturbed=bool(losses) or how.interruptions_per_day > 0 or reactive is not None,
+        reactive=reactive,
     )
 
 

@@ -130,6 +130,27 @@ class PoolReplayed:
 
 
 @dataclass(frozen=True)
+class ReactiveDay:
+    """What a threshold autoscaler does with the hours of a workload."""
+
+    workload: str
+    offering: str
+    """The one whose replicas it adds and takes away: what most of the rent is spent on."""
+
+    events: int
+    peak_replicas: int
+    waste: float
+    """Share of what is paid for that does nothing."""
+
+    unserved_requests: float
+    """Beyond its capacity, over the hours of the clock."""
+
+    usd_per_month: float
+    plan_usd_per_month: float
+    """Of the plan's whole fleet for the workload."""
+
+
+@dataclass(frozen=True)
 class Replay:
     """What a plan's fleet did with requests one by one."""
 
@@ -147,6 +168,8 @@ class Replay:
 
     pools: tuple[PoolReplayed, ...]
     wishes: tuple[WishReplayed, ...]
+    reactive: tuple[ReactiveDay, ...] = ()
+    """Where an autoscaler ran instead of the plan's timetable."""
 
     @property
     def keeps_all_wishes(self) -> bool:

@@ -17,6 +17,7 @@ from milp_planner import (
     Replay,
     ReplayLoss,
     ReplayWish,
+    ScalingRules,
     replay,
     solve,
 )
@@ -166,6 +167,36 @@ def test_the_timeline_has_a_row_for_every_hour() -> None:
         assert float(row["requests_per_second"]) == pytest.approx(
             10 * float(row["utilization"]) * float(row["replicas"]), rel=0.15
         )
+
+
+PUBLISHED = [20, 15, 12, 10, 8, 12, 25, 40, 70, 95, 120, 140]
+PUBLISHED += [160, 180, 200, 185, 170, 150, 120, 100, 80, 60, 40, 25]
+
+
+def test_an_autoscaler_on_the_published_day_pays_what_was_published() -> None:
+    # 2,037 requests/s over the 24 hours; replicas of 10 requests/s at $3.20: 368.5 hours a day
+    day = {
+        "kind": "profile",
+        "requests_per_day": 3600 * sum(PUBLISHED),
+        "weights": PUBLISHED,
+        "max_blocks": 24,
+    }
+    asked = problem(target=0.75, chat={"traffic": day, "min_replicas": 2})
+    known = catalog([offering("acme", "big", 3.2, billing="autoscaling")], [raw("big", 10)])
+    found = replayed(asked, known, autoscaler=ScalingRules())
+    (reactive,) = found.reactive
+    assert (reactive.events, reactive.peak_replicas) == (13, 28)
+    assert reactive.waste == pytest.approx(0.447, abs=5e-4)
+    assert reactive.usd_per_month == pytest.approx(30 * 1179.20)
+    # with foresight: ⌈rate ÷ 7.5⌉, at least 2, in each hour
+    needed = sum(max(2, -(-rate * 10 // 75)) for rate in PUBLISHED)
+    assert reactive.plan_usd_per_month == pytest.approx(30 * 3.2 * needed) == pytest.approx(26_976)
+    assert max(s.replicas for s in found.pools[0].stretches) == pytest.approx(28)
+
+
+def test_an_autoscaler_needs_hours_to_follow() -> None:
+    with pytest.raises(PlannerError, match="no hours that an autoscaler could follow"):
+        replayed(problem(7), autoscaler=ScalingRules())
 
 
 # ---- what is told

@@ -93,6 +93,10 @@ def replay(
         bool,
         typer.Option("--expected-speed", help="Replicas as fast as expected, not as planned on."),
     ] = False,
+    autoscaler: Annotated[
+        bool,
+        typer.Option("--autoscaler", help="A threshold autoscaler instead of the plan's hours."),
+    ] = False,
     timeline: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Hour by hour, as CSV.")
     ] = None,
@@ -106,6 +110,7 @@ def replay(
     """Send requests through a plan's fleet; exit 4 where a wish is not kept."""
     from milp_planner.questions.replay import replay as replay_plan
     from milp_planner.questions.solve import solve
+    from milp_planner.replaying.autoscaler import ScalingRules
     from milp_planner.reporting.documents.json import to_json
     from milp_planner.reporting.text.questions.replay import (
         replay_dict,
@@ -138,6 +143,7 @@ def replay(
             burstiness=burstiness,
             output_cv=output_cv,
             expected_speed=expected_speed,
+            autoscaler=ScalingRules() if autoscaler else None,
             time_limit_s=time_limit or TIME_LIMIT_S,
         )
     if timeline is not None:

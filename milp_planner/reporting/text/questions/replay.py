@@ -10,11 +10,21 @@ from milp_planner.replaying.records import (
     METRICS,
     SHARES,
     PoolReplayed,
+    ReactiveDay,
     Replay,
     ReplayFigure,
     WishReplayed,
 )
-from milp_planner.reporting.text.wording import columns, count, duration, escape, percent, plural
+from milp_planner.reporting.text.wording import (
+    columns,
+    count,
+    duration,
+    escape,
+    number,
+    percent,
+    plural,
+    usd,
+)
 
 NEVER = "never"
 TIMELINE = (
@@ -26,6 +36,8 @@ TIMELINE = (
 def replay_text(replay: Replay) -> str:
     """The whole report, ending in a line break."""
     parts = [[*_headline(replay)], *([*_pool(pool)] for pool in replay.pools)]
+    if replay.reactive:
+        parts.append([line for day in replay.reactive for line in _reactive(day)])
     if replay.wishes:
         parts.append(["Wishes", *(f"  {_wish(wish)}" for wish in replay.wishes)])
     return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
@@ -97,6 +109,17 @@ def _pool(pool: PoolReplayed) -> Iterator[str]:
         yield f"  Not replayed: up to {percent(pool.per_token_share)} that APIs serve."
     if pool.rate_only:
         yield "  Only rates are known: a replica then serves one request at a time, waits are long."
+
+
+def _reactive(day: ReactiveDay) -> Iterator[str]:
+    yield (
+        f"{escape(day.workload)} under an autoscaler on {escape(day.offering)}: "
+        f"{plural(day.events, 'event')}, peak {plural(day.peak_replicas, 'replica')}, "
+        f"waste {percent(day.waste, 1)}, {usd(day.usd_per_month)} per month;"
+    )
+    yield f"  the plan pays {usd(day.plan_usd_per_month)} because it knows the hours beforehand."
+    if day.unserved_requests >= 1:
+        yield f"  {number(day.unserved_requests)} requests came beyond its capacity."
 
 
 def _shown(figure: ReplayFigure) -> str:
