@@ -19,21 +19,8 @@ from milp_planner._version import __version__
 
 if TYPE_CHECKING:
     from milp_planner.candidates.prices import ReplicaPrice
-    from milp_planner.candidates.records import (
-        Candidate,
-        CandidateList,
-        PlanningInput,
-        RatePoint,
-        TurnedDown,
-    )
-    from milp_planner.errors import (
-        ArgumentError,
-        Fault,
-        InputError,
-        PlannerError,
-        RecordInputError,
-        SolverError,
-    )
+    from milp_planner.candidates.records import Candidate, CandidateList, PlanningInput, RatePoint, TurnedDown
+    from milp_planner.errors import ArgumentError, Fault, InputError, PlannerError, RecordInputError, SolverError
     from milp_planner.inputs.catalog.billing import BillingMode
     from milp_planner.inputs.catalog.files import load_catalog
     from milp_planner.inputs.catalog.identity.places import Place, Places
@@ -41,174 +28,55 @@ if TYPE_CHECKING:
     from milp_planner.inputs.catalog.identity.sellers import SellerAlias, Sellers
     from milp_planner.inputs.catalog.overlaid.counts import OverlayCounts
     from milp_planner.inputs.catalog.owned import owned_usd_per_hour
-    from milp_planner.inputs.catalog.records import (
-        Billing,
-        Catalog,
-        Gpu,
-        Llm,
-        Measurement,
-        Offering,
-        TokenPrice,
-    )
+    from milp_planner.inputs.catalog.records import Billing, Catalog, Gpu, Llm, Measurement, Offering, TokenPrice
     from milp_planner.inputs.problem.comparisons import ChoicesAsked, Today
     from milp_planner.inputs.problem.deployment import DeploymentSettings, Lora, Speculative
     from milp_planner.inputs.problem.host import HostLimits
     from milp_planner.inputs.problem.load import load_problem
     from milp_planner.inputs.problem.patching import Patch
-    from milp_planner.inputs.problem.policy import (
-        OverloadPenalty,
-        Penalties,
-        Policy,
-        ScalingPenalty,
-        ShortfallPenalty,
-        StrictLatencyPenalty,
-        Utilization,
-    )
+    from milp_planner.inputs.problem.policy import OverloadPenalty, Penalties, Policy, ScalingPenalty, ShortfallPenalty, StrictLatencyPenalty, Utilization
     from milp_planner.inputs.problem.prices import OwnTerms, PriceCaps
-    from milp_planner.inputs.problem.records import (
-        Alternatives,
-        BillingLimits,
-        Budget,
-        CountedFilter,
-        CurrentUnits,
-        Filter,
-        GpuLimits,
-        Latency,
-        Limits,
-        MeasuredRate,
-        Precision,
-        Problem,
-        ProviderLimits,
-        SolverSettings,
-        Survival,
-        Switching,
-        Workload,
-    )
-    from milp_planner.inputs.problem.traffic import (
-        ConcurrentUsers,
-        Pattern,
-        Profile,
-        RequestSize,
-        RequestsPerSecond,
-        TokensPerDay,
-        Trace,
-        TraceColumns,
-        Traffic,
-    )
+    from milp_planner.inputs.problem.records import Alternatives, BillingLimits, Budget, CountedFilter, CurrentUnits, Filter, GpuLimits, Latency, Limits, MeasuredRate, Precision, Problem, ProviderLimits, SolverSettings, Survival, Switching, Workload
+    from milp_planner.inputs.problem.traffic import ConcurrentUsers, Pattern, Profile, RequestSize, RequestsPerSecond, TokensPerDay, Trace, TraceColumns, Traffic
     from milp_planner.milp.program.language.loosening import LimitInForce
     from milp_planner.milp.program.language.rows import Row, count_terms
     from milp_planner.milp.program.language.rule import Rule, Standing
     from milp_planner.milp.program.language.variables import AsksForUnits, Fleet, Level, RampSplit
-    from milp_planner.plans.consequences import (
-        DocumentParts,
-        Loss,
-        ResilienceCost,
-        StalePrices,
-        UnitChange,
-    )
+    from milp_planner.plans.consequences import DocumentParts, Loss, ResilienceCost, StalePrices, UnitChange
     from milp_planner.plans.diagnosis import Change, Diagnosis, Misfit
     from milp_planner.plans.measure_next import MeasureNext, measure_next
     from milp_planner.plans.proof import EngineReport, Proof, Provenance
-    from milp_planner.plans.reasons import (
-        AboveBudget,
-        AlternativesEnded,
-        CatalogTooSmall,
-        ClassUnserved,
-        EndReason,
-        LatencyNotAssessed,
-        LimitInTheWay,
-        NoFleet,
-        NoFullLoad,
-        NothingIsStrict,
-        NothingServes,
-        OverloadCannotOccur,
-        Refusals,
-        Said,
-        SameAs,
-        ShortBudget,
-        StrictNeverHot,
-        TargetWithoutEffect,
-        UnservedAtAPrice,
-    )
+    from milp_planner.plans.reasons import AboveBudget, AlternativesEnded, CatalogTooSmall, ClassUnserved, EndReason, LatencyNotAssessed, LimitInTheWay, NoFleet, NoFullLoad, NothingIsStrict, NothingServes, OverloadCannotOccur, Refusals, Said, SameAs, ShortBudget, StrictNeverHot, TargetWithoutEffect, UnservedAtAPrice
     from milp_planner.plans.records import Band, Plan, Purchase, Route, Status, WorkloadPlan
     from milp_planner.plans.sentences import reason_lines, warning_lines
     from milp_planner.plans.sheet.base import SheetPart
     from milp_planner.plans.sheet.compared import ComparedPlan, PlanDiff, PurchaseChange, plan_diff
     from milp_planner.plans.sheet.no_plan import SheetChange, SheetDiagnosis, SheetMisfit
-    from milp_planner.plans.sheet.other_parts import (
-        BudgetStair,
-        BudgetStaircase,
-        IfSlower,
-        LeftAfterLoss,
-        PriceAge,
-        SameElsewhere,
-        SheetAlternative,
-        SheetChoice,
-        SheetLever,
-        SheetRisks,
-        ToAsk,
-        ToMeasure,
-        TrafficCurve,
-        TrafficPoint,
-        WishJudged,
-    )
-    from milp_planner.plans.sheet.plan_parts import (
-        BlockShown,
-        Bought,
-        EngineSaid,
-        HoursByUnits,
-        LimitAsked,
-        ProofShown,
-        QuestionAsked,
-        SheetAnswer,
-        SheetPurchase,
-        SourcesShown,
-        StaleSpend,
-        WorkloadAsked,
-        WorkloadServed,
-    )
+    from milp_planner.plans.sheet.other_parts import BudgetStair, BudgetStaircase, IfSlower, LeftAfterLoss, PriceAge, SameElsewhere, SheetAlternative, SheetChoice, SheetLever, SheetRisks, ToAsk, ToMeasure, TrafficCurve, TrafficPoint, WishJudged
+    from milp_planner.plans.sheet.plan_parts import BlockShown, Bought, EngineSaid, HoursByUnits, LimitAsked, ProofShown, QuestionAsked, SheetAnswer, SheetPurchase, SourcesShown, StaleSpend, WorkloadAsked, WorkloadServed
     from milp_planner.plans.sheet.records import Sheet, sheet_schema
     from milp_planner.questions.choices.choices import choices
-    from milp_planner.questions.choices.records import Choice, Choices, ChoiceVerdict
+    from milp_planner.questions.choices.records import Choice, ChoiceVerdict, Choices
     from milp_planner.questions.confidence import ConfidenceCase, ConfidenceRange, confidence_range
-    from milp_planner.questions.deployments.calibrate import (
-        Calibrated,
-        ComparedMeasurement,
-        PlannedSpeed,
-        calibrate,
-    )
-    from milp_planner.questions.deployments.comparison import (
-        DeploymentScenario,
-        DeploymentTable,
-        NamedEstimate,
-        compare_deployments,
-    )
+    from milp_planner.questions.deployments.calibrate import Calibrated, ComparedMeasurement, PlannedSpeed, calibrate
+    from milp_planner.questions.deployments.comparison import DeploymentScenario, DeploymentTable, NamedEstimate, compare_deployments
     from milp_planner.questions.deployments.estimate import estimate
     from milp_planner.questions.deployments.records import Estimate
     from milp_planner.questions.evaluate import Breach, Evaluation, evaluate
     from milp_planner.questions.reasons.entry_price import EntryPrice, EntryTraffic
-    from milp_planner.questions.reasons.explain import (
-        BestUse,
-        NotReached,
-        Refusal,
-        Verdict,
-        WhyNot,
-        explain,
-    )
+    from milp_planner.questions.reasons.explain import BestUse, NotReached, Refusal, Verdict, WhyNot, explain
     from milp_planner.questions.reasons.limit_costs import LimitCost, LimitCosts, explain_limits
+    from milp_planner.questions.replay import replay
     from milp_planner.questions.row_worth import RowWorth
     from milp_planner.questions.sheet.builder import decision_sheet
     from milp_planner.questions.solve import diagnose, solve
     from milp_planner.questions.sweeps.break_even import BreakEven, FleetOrPerToken
-    from milp_planner.questions.sweeps.frontier import (
-        BudgetStep,
-        Frontier,
-        FrontierEnd,
-        Unfinished,
-        budget_frontier,
-    )
+    from milp_planner.questions.sweeps.frontier import BudgetStep, Frontier, FrontierEnd, Unfinished, budget_frontier
     from milp_planner.questions.sweeps.scenarios import Scenario, load_scenarios, scenario_grid
     from milp_planner.questions.sweeps.what_if import RowStatus, WhatIf, WhatIfRow, what_if
+    from milp_planner.replaying.autoscaler import ScalingRules
+    from milp_planner.replaying.engine import ReplayRouter
+    from milp_planner.replaying.records import PoolReplayed, ReactiveDay, Replay, ReplayFigure, ReplayLoss, ReplayMetric, ReplayWish, StretchReplayed, WishReplayed
     from milp_planner.serving.operating_point import EngineRate
     from milp_planner.solving.checks.arguments import SolverChoice
     from milp_planner.solving.prepare import prepare
@@ -234,25 +102,27 @@ __all__ = [
     "NamedEstimate", "NoFleet", "NoFullLoad", "NotReached", "NothingIsStrict", "NothingServes",
     "Offering", "OverlayCounts", "OverloadCannotOccur", "OverloadPenalty", "OwnTerms", "Patch",
     "Pattern", "Penalties", "Place", "Places", "Plan", "PlanDiff", "PlannedSpeed", "PlannerError",
-    "PlanningInput", "Policy", "Precision", "PriceAge", "PriceCaps", "Problem", "Profile", "Proof",
-    "ProofShown", "Provenance", "ProviderLimits", "Purchase", "PurchaseChange", "QuestionAsked",
-    "Quote", "RampSplit", "RatePoint", "RecordInputError", "Refusal", "Refusals", "ReplicaPrice",
-    "RequestClass", "RequestSize", "RequestsPerSecond", "ResilienceCost", "Route", "Row",
-    "RowStatus", "RowWorth", "Rule", "Said", "SameAs", "SameElsewhere", "ScalingPenalty",
-    "Scenario", "Schedule", "SellerAlias", "Sellers", "Sheet", "SheetAlternative", "SheetAnswer",
-    "SheetChange", "SheetChoice", "SheetDiagnosis", "SheetLever", "SheetMisfit", "SheetPart",
-    "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice",
-    "SolverError", "SolverSettings", "SourcesShown", "Speculative", "StalePrices", "StaleSpend",
-    "Standing", "Status", "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching",
+    "PlanningInput", "Policy", "PoolReplayed", "Precision", "PriceAge", "PriceCaps", "Problem",
+    "Profile", "Proof", "ProofShown", "Provenance", "ProviderLimits", "Purchase", "PurchaseChange",
+    "QuestionAsked", "Quote", "RampSplit", "RatePoint", "ReactiveDay", "RecordInputError",
+    "Refusal", "Refusals", "Replay", "ReplayFigure", "ReplayLoss", "ReplayMetric", "ReplayRouter",
+    "ReplayWish", "ReplicaPrice", "RequestClass", "RequestSize", "RequestsPerSecond",
+    "ResilienceCost", "Route", "Row", "RowStatus", "RowWorth", "Rule", "Said", "SameAs",
+    "SameElsewhere", "ScalingPenalty", "ScalingRules", "Scenario", "Schedule", "SellerAlias",
+    "Sellers", "Sheet", "SheetAlternative", "SheetAnswer", "SheetChange", "SheetChoice",
+    "SheetDiagnosis", "SheetLever", "SheetMisfit", "SheetPart", "SheetPurchase", "SheetRisks",
+    "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice", "SolverError", "SolverSettings",
+    "SourcesShown", "Speculative", "StalePrices", "StaleSpend", "Standing", "Status",
+    "StretchReplayed", "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching",
     "TargetWithoutEffect", "TimeBlock", "ToAsk", "ToMeasure", "Today", "TokenPrice", "TokensPerDay",
     "Trace", "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown",
     "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict", "WhatIf", "WhatIfRow",
-    "WhyNot", "WishJudged", "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed",
-    "__version__", "budget_frontier", "calibrate", "choices", "compare_deployments",
-    "confidence_range", "count_terms", "decision_sheet", "diagnose", "estimate", "evaluate",
-    "explain", "explain_limits", "load_catalog", "load_problem", "load_scenarios", "measure_next",
-    "owned_usd_per_hour", "plan_diff", "prepare", "reason_lines", "scenario_grid", "sheet_schema",
-    "solve", "warning_lines", "what_if",
+    "WhyNot", "WishJudged", "WishReplayed", "Workload", "WorkloadAsked", "WorkloadPlan",
+    "WorkloadServed", "__version__", "budget_frontier", "calibrate", "choices",
+    "compare_deployments", "confidence_range", "count_terms", "decision_sheet", "diagnose",
+    "estimate", "evaluate", "explain", "explain_limits", "load_catalog", "load_problem",
+    "load_scenarios", "measure_next", "owned_usd_per_hour", "plan_diff", "prepare", "reason_lines",
+    "replay", "scenario_grid", "sheet_schema", "solve", "warning_lines", "what_if",
 ]
 # fmt: on
 
@@ -319,7 +189,9 @@ HOMES = {
     "questions.choices.choices": "choices",
     "questions.choices.records": "Choice ChoiceVerdict Choices",
     "questions.confidence": "ConfidenceCase ConfidenceRange confidence_range",
-    "questions.deployments.calibrate": ("Calibrated ComparedMeasurement PlannedSpeed calibrate"),
+    "questions.deployments.calibrate": (
+        "Calibrated ComparedMeasurement PlannedSpeed calibrate"
+    ),
     "questions.deployments.comparison": (
         "DeploymentScenario DeploymentTable NamedEstimate compare_deployments"
     ),
@@ -329,6 +201,7 @@ HOMES = {
     "questions.reasons.entry_price": "EntryPrice EntryTraffic",
     "questions.reasons.explain": "BestUse NotReached Refusal Verdict WhyNot explain",
     "questions.reasons.limit_costs": "LimitCost LimitCosts explain_limits",
+    "questions.replay": "replay",
     "questions.row_worth": "RowWorth",
     "questions.sheet.builder": "decision_sheet",
     "questions.solve": "diagnose solve",
@@ -336,6 +209,12 @@ HOMES = {
     "questions.sweeps.frontier": "BudgetStep Frontier FrontierEnd Unfinished budget_frontier",
     "questions.sweeps.scenarios": "Scenario load_scenarios scenario_grid",
     "questions.sweeps.what_if": "RowStatus WhatIf WhatIfRow what_if",
+    "replaying.autoscaler": "ScalingRules",
+    "replaying.engine": "ReplayRouter",
+    "replaying.records": (
+        "PoolReplayed ReactiveDay Replay ReplayFigure ReplayLoss ReplayMetric ReplayWish "
+        "StretchReplayed WishReplayed"
+    ),
     "serving.operating_point": "EngineRate",
     "solving.checks.arguments": "SolverChoice",
     "solving.prepare": "prepare",

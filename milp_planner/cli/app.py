@@ -18,6 +18,7 @@ from milp_planner.cli.commands.estimate import estimate
 from milp_planner.cli.commands.evaluate import evaluate
 from milp_planner.cli.commands.explain import explain
 from milp_planner.cli.commands.init import init
+from milp_planner.cli.commands.replay import replay
 from milp_planner.cli.commands.report import report
 from milp_planner.cli.commands.schema import schema
 from milp_planner.cli.commands.solve import solve
@@ -74,6 +75,7 @@ app.command()(report)
 app.command()(what_if)
 app.command()(explain)
 app.command()(evaluate)
+app.command()(replay)
 app.command()(check)
 app.command()(candidates)
 app.command("options", hidden=True)(options)  # what `candidates` was called

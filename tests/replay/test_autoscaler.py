@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from milp_planner.replay.autoscaler import (
+from milp_planner.replaying.autoscaler import (
     ScalingEvent,
     ScalingRules,
     gpus_for_rate,

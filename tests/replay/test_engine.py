@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from milp_planner.replay.engine import ROUTERS, Router, Switch, send
-from milp_planner.replay.replica import Journeys, ReplicaSpeed
+from milp_planner.replaying.engine import ROUTERS, ReplayRouter, Switch, send
+from milp_planner.replaying.replica import Journeys, ReplicaSpeed
 from milp_planner.serving.queues.chain import ReplicaQueue, pool_rates
 from milp_planner.serving.queues.sizes import lognormal_sizes
 from milp_planner.serving.queues.wait import admissible_load
@@ -31,7 +31,7 @@ def poisson(
     replicas: list[ReplicaSpeed],
     *,
     n: int = 100_000,
-    router: Router = "central",
+    router: ReplayRouter = "central",
     seed: int = 7,
 ) -> tuple[np.ndarray, Journeys]:
     """Poisson arrivals of so many tokens each; arrival times and journeys."""
@@ -120,7 +120,7 @@ def test_a_replica_that_comes_later_takes_who_was_stranded() -> None:
 
 
 @pytest.mark.parametrize("router", ROUTERS)
-def test_every_request_leaves_once_whatever_routes_it(router: Router) -> None:
+def test_every_request_leaves_once_whatever_routes_it(router: ReplayRouter) -> None:
     replicas = [ReplicaSpeed((1.0,) * 3, 0.1, 0.5, 40), ReplicaSpeed((2.0,) * 6, 0.1, 0.5)]
     rng = np.random.default_rng(3)
     arrivals = np.cumsum(rng.exponential(0.4, 2_000))
@@ -217,7 +217,7 @@ def test_round_robin_makes_a_pool_wait_longer_than_least_in_flight() -> None:
     spread = lognormal(1.0)
     full = 4 * 42 / (300 * (0.02 + 5e-4 * 42))
 
-    def p99(router: Router) -> float:
+    def p99(router: ReplayRouter) -> float:
         sizes = lambda rng, n: 300 * spread(rng, n)  # noqa: E731
         arrivals, found = poisson(0.92 * full, sizes, speed, router=router)
         return float(np.quantile((np.array(found.admitted_s) - arrivals)[10_000:], 0.99))

@@ -27,7 +27,7 @@ WINGS = (
     ("study",),
     ("plans",),
     ("milp",),
-    ("replay",),
+    ("replaying",),
     ("solving",),
     ("questions",),
     ("reporting",),

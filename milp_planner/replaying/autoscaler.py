@@ -1,7 +1,8 @@
 """A threshold autoscaler, minute by minute: the write-up on capacity planning, and its sizing rule.
 
-It answers "what would a plain autoscaler do with this day?", to hold beside a plan. Plans do not
-use it: a time block has the units that its peak needs.
+It answers "what would a plain autoscaler do with this day?", to hold beside a plan, in
+`milp-planner replay --autoscaler`. Plans do not use it: a time block has the units that its peak
+needs.
 """
 
 from __future__ import annotations

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from math import inf
 from typing import Literal
 
-from milp_planner.replay.replica import Journeys, Replica, ReplicaSpeed
+from milp_planner.replaying.replica import Journeys, Replica, ReplicaSpeed
 
-Router = Literal["least", "two", "round_robin", "random", "central"]
-ROUTERS: tuple[Router, ...] = ("least", "two", "round_robin", "random", "central")
+ReplayRouter = Literal["least", "two", "round_robin", "random", "central"]
+ROUTERS: tuple[ReplayRouter, ...] = ("least", "two", "round_robin", "random", "central")
 """least: to the replica with the least share of its places taken or waited for. two: to the better
 of two drawn. central: one queue before all; the replica filled least takes the next."""
 
@@ -41,16 +41,16 @@ def send(
     output_tokens: Sequence[float],
     replicas: Sequence[ReplicaSpeed],
     *,
-    router: Router = "least",
+    router: ReplayRouter = "least",
     switches: Sequence[Switch] = (),
     seed: int = 1,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], bool] | None = None,
 ) -> Journeys:
     """Send requests through a pool of replicas and tell when each passed each gate.
 
     arrivals_s: rising. replicas: all that are ever on; each is on from the start unless its first
     switch turns it on. switches: rising in time. progress: called now and then with the arrivals
-    so far.
+    so far; where it answers False no more come, and those that came are served to the end.
     """
     journeys = Journeys.of(arrivals_s, input_tokens, output_tokens)
     pool = _Pool(replicas, journeys, router, switches, seed)
@@ -64,11 +64,13 @@ def send(
         elif now_s > soonest_s:
             pool.finish(pool.due_s.index(soonest_s))
         elif i < n:
-            if progress is not None and i % EVERY == 0:
-                progress(i)
+            if progress is not None and i % EVERY == EVERY - 1 and not progress(i):
+                n = i
+                continue
             pool.arrive(i, now_s)
             i += 1
         else:
+            journeys.sent = n
             return journeys
 
 
@@ -79,7 +81,7 @@ class _Pool:
         self,
         kinds: Sequence[ReplicaSpeed],
         journeys: Journeys,
-        router: Router,
+        router: ReplayRouter,
         switches: Sequence[Switch],
         seed: int,
     ) -> None:

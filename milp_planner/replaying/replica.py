@@ -58,6 +58,9 @@ class Journeys:
     restarts: int = 0
     """Times that a request was lost with its replica and began anew."""
 
+    sent: int = 0
+    """Those that came before the replay was stopped: the first ones."""
+
     @classmethod
     def of(
         cls,

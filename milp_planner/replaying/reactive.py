@@ -1,0 +1,76 @@
+"""What a threshold autoscaler would do with a plan's day: its replicas hour by hour, and its cost.
+
+A plan knows every hour's peak beforehand. An autoscaler sees only the load that has come, so that
+it pays for what it keeps in reserve, and is late where load rises fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from milp_planner.plans.records import Plan, Purchase
+from milp_planner.replaying.arrivals import Stretch
+from milp_planner.replaying.autoscaler import (
+    MINUTES_PER_HOUR,
+    ScalingDay,
+    ScalingRules,
+    simulate,
+)
+from milp_planner.replaying.records import ReactiveDay
+from milp_planner.replaying.timetable import Hours, On
+
+
+def main_purchase(plan: Plan, workload: str) -> Purchase | None:
+    """What most of a workload's rent is spent on; None where APIs serve it."""
+    rented = [p for p in plan.purchases_of(workload) if p.units]
+    return max(rented, key=lambda p: p.cash_usd_per_month, default=None)
+
+
+def scaled_day(bought: Purchase, stretches: Sequence[Stretch], rules: ScalingRules) -> ScalingDay:
+    """The autoscaler over the hours of the clock, on replicas of one purchase alone.
+
+    stretches: one for every hour, with the rate that comes.
+    """
+    k = bought.candidate
+    rate = k.part_requests_per_second / k.replicas_per_unit
+    hourly = [s.requests_per_second for s in stretches]
+    return simulate(hourly, rate, k.usd_per_hour / k.replicas_per_unit, rules)
+
+
+def reactive_day(
+    plan: Plan, workload: str, day: ScalingDay, bought: Purchase, hours: int, month_hours: float
+) -> ReactiveDay:
+    """The day's figures beside the plan's."""
+    return ReactiveDay(
+        workload=workload,
+        offering=bought.candidate.offering.id,
+        events=len(day.events),
+        peak_replicas=day.peak_replicas,
+        waste=day.waste,
+        unserved_requests=day.unserved_requests,
+        usd_per_month=day.usd * month_hours / hours,
+        plan_usd_per_month=sum(p.cash_usd_per_month for p in plan.purchases_of(workload)),
+    )
+
+
+def reactive_hours(
+    day: ScalingDay, rules: ScalingRules, stretches: Sequence[Stretch], ready_after_s: float
+) -> list[Hours]:
+    """When each of its replicas takes requests, `ready_after_s` after it is switched on."""
+    minute_s = stretches[0].seconds / MINUTES_PER_HOUR
+    counts = [(0.0, rules.fewest)]
+    counts += [(event.minute * minute_s, event.after) for event in day.events]
+    return [list(_on(k, counts, ready_after_s)) for k in range(day.peak_replicas)]
+
+
+def _on(k: int, counts: Sequence[tuple[float, int]], ready_after_s: float) -> Iterator[On]:
+    start: float | None = None
+    for at_s, count in counts:
+        if count > k and start is None:
+            start = at_s + (ready_after_s if at_s > 0 else 0.0)
+        elif count <= k and start is not None:
+            if at_s > start:
+                yield On(start, at_s)
+            start = None
+    if start is not None:
+        yield On(start, float("inf"))
