@@ -19,8 +19,21 @@ from milp_planner._version import __version__
 
 if TYPE_CHECKING:
     from milp_planner.candidates.prices import ReplicaPrice
-    from milp_planner.candidates.records import Candidate, CandidateList, PlanningInput, RatePoint, TurnedDown
-    from milp_planner.errors import ArgumentError, Fault, InputError, PlannerError, RecordInputError, SolverError
+    from milp_planner.candidates.records import (
+        Candidate,
+        CandidateList,
+        PlanningInput,
+        RatePoint,
+        TurnedDown,
+    )
+    from milp_planner.errors import (
+        ArgumentError,
+        Fault,
+        InputError,
+        PlannerError,
+        RecordInputError,
+        SolverError,
+    )
     from milp_planner.inputs.catalog.billing import BillingMode
     from milp_planner.inputs.catalog.files import load_catalog
     from milp_planner.inputs.catalog.identity.places import Place, Places
@@ -28,55 +41,188 @@ if TYPE_CHECKING:
     from milp_planner.inputs.catalog.identity.sellers import SellerAlias, Sellers
     from milp_planner.inputs.catalog.overlaid.counts import OverlayCounts
     from milp_planner.inputs.catalog.owned import owned_usd_per_hour
-    from milp_planner.inputs.catalog.records import Billing, Catalog, Gpu, Llm, Measurement, Offering, TokenPrice
+    from milp_planner.inputs.catalog.records import (
+        Billing,
+        Catalog,
+        Gpu,
+        Llm,
+        Measurement,
+        Offering,
+        TokenPrice,
+    )
     from milp_planner.inputs.problem.comparisons import ChoicesAsked, Today
     from milp_planner.inputs.problem.deployment import DeploymentSettings, Lora, Speculative
     from milp_planner.inputs.problem.host import HostLimits
     from milp_planner.inputs.problem.load import load_problem
     from milp_planner.inputs.problem.patching import Patch
-    from milp_planner.inputs.problem.policy import OverloadPenalty, Penalties, Policy, ScalingPenalty, ShortfallPenalty, StrictLatencyPenalty, Utilization
+    from milp_planner.inputs.problem.policy import (
+        OverloadPenalty,
+        Penalties,
+        Policy,
+        ScalingPenalty,
+        ShortfallPenalty,
+        StrictLatencyPenalty,
+        Utilization,
+    )
     from milp_planner.inputs.problem.prices import OwnTerms, PriceCaps
-    from milp_planner.inputs.problem.records import Alternatives, BillingLimits, Budget, CountedFilter, CurrentUnits, Filter, GpuLimits, Latency, Limits, MeasuredRate, Precision, Problem, ProviderLimits, SolverSettings, Survival, Switching, Workload
-    from milp_planner.inputs.problem.traffic import ConcurrentUsers, Pattern, Profile, RequestSize, RequestsPerSecond, TokensPerDay, Trace, TraceColumns, Traffic
+    from milp_planner.inputs.problem.records import (
+        Alternatives,
+        BillingLimits,
+        Budget,
+        CountedFilter,
+        CurrentUnits,
+        Filter,
+        GpuLimits,
+        Latency,
+        Limits,
+        MeasuredRate,
+        Precision,
+        Problem,
+        ProviderLimits,
+        SolverSettings,
+        Survival,
+        Switching,
+        Workload,
+    )
+    from milp_planner.inputs.problem.traffic import (
+        ConcurrentUsers,
+        Pattern,
+        Profile,
+        RequestSize,
+        RequestsPerSecond,
+        TokensPerDay,
+        Trace,
+        TraceColumns,
+        Traffic,
+    )
     from milp_planner.milp.program.language.loosening import LimitInForce
     from milp_planner.milp.program.language.rows import Row, count_terms
     from milp_planner.milp.program.language.rule import Rule, Standing
     from milp_planner.milp.program.language.variables import AsksForUnits, Fleet, Level, RampSplit
-    from milp_planner.plans.consequences import DocumentParts, Loss, ResilienceCost, StalePrices, UnitChange
+    from milp_planner.plans.consequences import (
+        DocumentParts,
+        Loss,
+        ResilienceCost,
+        StalePrices,
+        UnitChange,
+    )
     from milp_planner.plans.diagnosis import Change, Diagnosis, Misfit
     from milp_planner.plans.measure_next import MeasureNext, measure_next
     from milp_planner.plans.proof import EngineReport, Proof, Provenance
-    from milp_planner.plans.reasons import AboveBudget, AlternativesEnded, CatalogTooSmall, ClassUnserved, EndReason, LatencyNotAssessed, LimitInTheWay, NoFleet, NoFullLoad, NothingIsStrict, NothingServes, OverloadCannotOccur, Refusals, Said, SameAs, ShortBudget, StrictNeverHot, TargetWithoutEffect, UnservedAtAPrice
+    from milp_planner.plans.reasons import (
+        AboveBudget,
+        AlternativesEnded,
+        CatalogTooSmall,
+        ClassUnserved,
+        EndReason,
+        LatencyNotAssessed,
+        LimitInTheWay,
+        NoFleet,
+        NoFullLoad,
+        NothingIsStrict,
+        NothingServes,
+        OverloadCannotOccur,
+        Refusals,
+        Said,
+        SameAs,
+        ShortBudget,
+        StrictNeverHot,
+        TargetWithoutEffect,
+        UnservedAtAPrice,
+    )
     from milp_planner.plans.records import Band, Plan, Purchase, Route, Status, WorkloadPlan
     from milp_planner.plans.sentences import reason_lines, warning_lines
     from milp_planner.plans.sheet.base import SheetPart
     from milp_planner.plans.sheet.compared import ComparedPlan, PlanDiff, PurchaseChange, plan_diff
     from milp_planner.plans.sheet.no_plan import SheetChange, SheetDiagnosis, SheetMisfit
-    from milp_planner.plans.sheet.other_parts import BudgetStair, BudgetStaircase, IfSlower, LeftAfterLoss, PriceAge, SameElsewhere, SheetAlternative, SheetChoice, SheetLever, SheetRisks, ToAsk, ToMeasure, TrafficCurve, TrafficPoint, WishJudged
-    from milp_planner.plans.sheet.plan_parts import BlockShown, Bought, EngineSaid, HoursByUnits, LimitAsked, ProofShown, QuestionAsked, SheetAnswer, SheetPurchase, SourcesShown, StaleSpend, WorkloadAsked, WorkloadServed
+    from milp_planner.plans.sheet.other_parts import (
+        BudgetStair,
+        BudgetStaircase,
+        IfSlower,
+        LeftAfterLoss,
+        PriceAge,
+        SameElsewhere,
+        SheetAlternative,
+        SheetChoice,
+        SheetLever,
+        SheetRisks,
+        ToAsk,
+        ToMeasure,
+        TrafficCurve,
+        TrafficPoint,
+        WishJudged,
+    )
+    from milp_planner.plans.sheet.plan_parts import (
+        BlockShown,
+        Bought,
+        EngineSaid,
+        HoursByUnits,
+        LimitAsked,
+        ProofShown,
+        QuestionAsked,
+        SheetAnswer,
+        SheetPurchase,
+        SourcesShown,
+        StaleSpend,
+        WorkloadAsked,
+        WorkloadServed,
+    )
     from milp_planner.plans.sheet.records import Sheet, sheet_schema
     from milp_planner.questions.choices.choices import choices
-    from milp_planner.questions.choices.records import Choice, ChoiceVerdict, Choices
+    from milp_planner.questions.choices.records import Choice, Choices, ChoiceVerdict
     from milp_planner.questions.confidence import ConfidenceCase, ConfidenceRange, confidence_range
-    from milp_planner.questions.deployments.calibrate import Calibrated, ComparedMeasurement, PlannedSpeed, calibrate
-    from milp_planner.questions.deployments.comparison import DeploymentScenario, DeploymentTable, NamedEstimate, compare_deployments
+    from milp_planner.questions.deployments.calibrate import (
+        Calibrated,
+        ComparedMeasurement,
+        PlannedSpeed,
+        calibrate,
+    )
+    from milp_planner.questions.deployments.comparison import (
+        DeploymentScenario,
+        DeploymentTable,
+        NamedEstimate,
+        compare_deployments,
+    )
     from milp_planner.questions.deployments.estimate import estimate
     from milp_planner.questions.deployments.records import Estimate
     from milp_planner.questions.evaluate import Breach, Evaluation, evaluate
     from milp_planner.questions.reasons.entry_price import EntryPrice, EntryTraffic
-    from milp_planner.questions.reasons.explain import BestUse, NotReached, Refusal, Verdict, WhyNot, explain
+    from milp_planner.questions.reasons.explain import (
+        BestUse,
+        NotReached,
+        Refusal,
+        Verdict,
+        WhyNot,
+        explain,
+    )
     from milp_planner.questions.reasons.limit_costs import LimitCost, LimitCosts, explain_limits
     from milp_planner.questions.replay import replay
     from milp_planner.questions.row_worth import RowWorth
     from milp_planner.questions.sheet.builder import decision_sheet
     from milp_planner.questions.solve import diagnose, solve
     from milp_planner.questions.sweeps.break_even import BreakEven, FleetOrPerToken
-    from milp_planner.questions.sweeps.frontier import BudgetStep, Frontier, FrontierEnd, Unfinished, budget_frontier
+    from milp_planner.questions.sweeps.frontier import (
+        BudgetStep,
+        Frontier,
+        FrontierEnd,
+        Unfinished,
+        budget_frontier,
+    )
     from milp_planner.questions.sweeps.scenarios import Scenario, load_scenarios, scenario_grid
     from milp_planner.questions.sweeps.what_if import RowStatus, WhatIf, WhatIfRow, what_if
     from milp_planner.replaying.autoscaler import ScalingRules
     from milp_planner.replaying.engine import ReplayRouter
-    from milp_planner.replaying.records import PoolReplayed, ReactiveDay, Replay, ReplayFigure, ReplayLoss, ReplayMetric, ReplayWish, StretchReplayed, WishReplayed
+    from milp_planner.replaying.records import (
+        PoolReplayed,
+        ReactiveDay,
+        Replay,
+        ReplayFigure,
+        ReplayLoss,
+        ReplayMetric,
+        ReplayWish,
+        StretchReplayed,
+        WishReplayed,
+    )
     from milp_planner.serving.operating_point import EngineRate
     from milp_planner.solving.checks.arguments import SolverChoice
     from milp_planner.solving.prepare import prepare
@@ -189,9 +335,7 @@ HOMES = {
     "questions.choices.choices": "choices",
     "questions.choices.records": "Choice ChoiceVerdict Choices",
     "questions.confidence": "ConfidenceCase ConfidenceRange confidence_range",
-    "questions.deployments.calibrate": (
-        "Calibrated ComparedMeasurement PlannedSpeed calibrate"
-    ),
+    "questions.deployments.calibrate": ("Calibrated ComparedMeasurement PlannedSpeed calibrate"),
     "questions.deployments.comparison": (
         "DeploymentScenario DeploymentTable NamedEstimate compare_deployments"
     ),

@@ -25,6 +25,9 @@ BYTES_PER_GIB = 2**30
 TOKENS_PER_MILLION = 1_000_000
 CENTS_PER_USD = 100
 
+MOST = 1e15
+"""Of any figure: what is larger is a slip, and products of such figures are no numbers any more."""
+
 FROM_FILE = "from_file"
 """Validation context key: set when values were written by hand, where a time needs a unit."""
 

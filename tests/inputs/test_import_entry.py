@@ -182,3 +182,93 @@ def test_no_pipe_is_waited_for(run, folder, arguments):
     code, out, err = run(*arguments)
     assert (code, out) == (exit_codes.INPUT, "")
     assert re.match(r"pipe(\.\w+)?: is a named pipe\n  hint: ", err)
+
+
+# ---- published configs of LLMs
+
+HUGE = 10**12
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (
+            {"num_hidden_layers": HUGE},
+            f"num_hidden_layers: is {HUGE}, not a whole number from 1 to",
+        ),
+        ({"num_attention_heads": 0}, "num_attention_heads: is 0, not a whole number above 0"),
+        ({"intermediate_size": HUGE}, f"intermediate_size: is {HUGE}, not a whole number"),
+        ({"head_dim": "wide"}, "head_dim: is 'wide', not a whole number"),
+        ({"text_config": [1]}, "text_config: is a list, not an object"),
+        ({"layer_types": [1, 2]}, "layer_types: is a list, not a list of words"),
+        ({"layer_types": ["full_attention"] * 5_000}, "layer_types: has more than 1,000 entries"),
+        ({"block_configs": [{"attention": {}}]}, "block_configs: is a list, not a list of layers"),
+        (
+            {"block_configs": [{"attention": {}, "ffn": {}}] * 2},
+            "block_configs: n_heads_in_group is missing",
+        ),
+        (
+            {"layers_block_type": "*", "layer_types": ["attention"] * 2},
+            "has 1 entries for 2 layers",
+        ),
+        (
+            {"quantization_config": {"config_groups": [1]}},
+            "quantization_config.config_groups: is a list, not an object of groups with weights",
+        ),
+        (
+            {
+                "quantization_config": {
+                    "quant_method": "compressed-tensors",
+                    "ignore": ["re:("],
+                    "config_groups": {"a": {"weights": {"num_bits": 8, "type": "float"}}},
+                }
+            },
+            "quantization_config: '(' is no regular expression",
+        ),
+    ],
+)
+def test_a_config_of_another_shape_says_which_key(run, folder, changed, said):
+    (folder / "config.json").write_text(json.dumps(HF_CONFIG | changed))
+    asked = ("catalog", "import", "hf", "config.json", "--hf-id", "a/b", "--out", "new")
+    code, out, err = run(*asked)
+    assert (code, out) == (exit_codes.INPUT, "")
+    assert said in err
+    assert not (folder / "new").exists()
+
+
+ASKED = ("catalog", "import", "hf", "config.json", "--hf-id", "a/b", "--out", "new")
+
+
+def test_a_part_of_no_size_is_left_out(run, folder):
+    (folder / "config.json").write_text(json.dumps(HF_CONFIG | {"intermediate_size": 0}))
+    assert run(*ASKED)[0] == exit_codes.FOUND
+    assert "dense_mlp=" not in (folder / "new" / "llms.csv").read_text()
+
+
+def test_a_row_that_contradicts_itself_is_told_where_it_would_stand(run, folder):
+    (folder / "config.json").write_text(json.dumps(HF_CONFIG | {"num_key_value_heads": 3}))
+    code, _, err = run(*ASKED)
+    assert code == exit_codes.INPUT
+    assert err.startswith("new/llms.csv:2: kv_heads: 10 attention heads do not share 3 KV heads")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        None,
+        [],
+        {"dtype": "BF16"},
+        {"dtype": 16, "shape": [1]},
+        {"dtype": "BF16", "shape": [-1]},
+        {"dtype": "BF16", "shape": [10**9, 10**9]},
+    ],
+)
+def test_a_tensor_without_a_shape_is_told_by_its_name(run, folder, entry):
+    (folder / "config.json").write_text(json.dumps(HF_CONFIG))
+    header = json.dumps({"lm_head.weight": entry}).encode()
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    code, _, err = run("catalog", "import", "hf", ".", "--hf-id", "a/b", "--out", "new")
+    assert code == exit_codes.INPUT
+    assert err == (
+        "model.safetensors: ['lm_head.weight']: a tensor has a dtype and a shape of counts\n"
+    )

@@ -7,7 +7,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from milp_planner.inputs.catalog.records import Count, Offering, Positive, Sourced
+from milp_planner.inputs.catalog.records import (
+    Count,
+    CountOrNone,
+    NonNegative,
+    Offering,
+    Positive,
+    Sourced,
+)
 from milp_planner.inputs.reading.arguments import check_number
 from milp_planner.inputs.reading.field_types import Id
 from milp_planner.units import (
@@ -17,8 +24,6 @@ from milp_planner.units import (
     unit_price_shown,
     usd_shown,
 )
-
-NotNegative = Annotated[float, Field(ge=0)]
 
 
 def owned_usd_per_hour(
@@ -81,17 +86,17 @@ class OwnedUnits(Sourced):
     lifetime_years: Positive
     """Years over which the purchase is written off."""
 
-    watts: NotNegative = 0.0
+    watts: NonNegative = 0.0
     """Draw of a whole unit at the wall, in watts, on average."""
 
-    usd_per_kwh: NotNegative = 0.0
-    pue: Annotated[float, Field(ge=1)] = 1.0
+    usd_per_kwh: NonNegative = 0.0
+    pue: Annotated[float, Field(ge=1, le=100)] = 1.0
     """Power usage effectiveness: power of the building ÷ power of the machines."""
 
-    usd_per_month: NotNegative = 0.0
+    usd_per_month: NonNegative = 0.0
     """All else that a unit costs per month, in US dollars."""
 
-    max_units: Annotated[int, Field(ge=0)] | None = None
+    max_units: CountOrNone | None = None
     """Units that there are; None where more can be bought."""
 
     @property

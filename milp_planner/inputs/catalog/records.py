@@ -27,15 +27,16 @@ from milp_planner.inputs.catalog.identity.sellers import NO_SELLERS, Sellers, So
 from milp_planner.inputs.catalog.overlaid.counts import UNTOUCHED, OverlayCounts
 from milp_planner.inputs.reading.field_types import Id
 from milp_planner.inputs.reading.records import Frozen
+from milp_planner.units import MOST
 
 Billing = Literal[
     "dedicated", "autoscaling", "reserved_1y", "reserved_3y", "spot", "per_token", "owned"
 ]
 
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
-CountOrNone = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0, le=MOST)]
+NonNegative = Annotated[float, Field(ge=0, le=MOST)]
+Count = Annotated[int, Field(ge=1, le=MOST)]
+CountOrNone = Annotated[int, Field(ge=0, le=MOST)]
 
 
 class Sourced(Frozen):
@@ -160,16 +161,16 @@ class Llm(Sourced):
     stored_as: str = ""
     """Groups whose published format is not `native_precision`: `attention=bf16 router=fp32`."""
 
-    quantisation_block: int = Field(default=0, ge=0)
+    quantisation_block: CountOrNone = 0
     """Width of the blocks of weights that share one scale in the published quantised checkpoint."""
 
-    kv_bytes_per_token_bf16: float = Field(default=0, ge=0)
+    kv_bytes_per_token_bf16: NonNegative = 0
     """KV cache of the full-attention layers, bytes per token at 2 bytes per element."""
 
-    kv_bytes_windowed_per_token_bf16: float = Field(default=0, ge=0)
+    kv_bytes_windowed_per_token_bf16: NonNegative = 0
     """KV cache of the windowed layers, bytes per token inside the window, at 2 bytes."""
 
-    linear_state_bytes: float = Field(default=0, ge=0)
+    linear_state_bytes: NonNegative = 0
     """State that the linear and state-space layers keep of one sequence, in bytes, all layers."""
 
     recommended_memory_gib: Positive | None = None
@@ -199,7 +200,7 @@ class Offering(Sold, Sourced):
     host_memory_gib: Positive | None = None
     """Of the host of a unit; None where the source does not say."""
 
-    max_units: Annotated[int, Field(ge=0)] | None = None
+    max_units: CountOrNone | None = None
     """Units that can be had; None where unknown. No public source states it: users fill it in."""
 
     count_assumed: bool = False
@@ -251,9 +252,9 @@ class TokenPrice(Sold, Sourced):
 
     llm: Id
     region: Id = "global"
-    usd_per_m_input_tokens: Annotated[float, Field(ge=0)]
+    usd_per_m_input_tokens: NonNegative
     usd_per_m_output_tokens: Positive
-    usd_per_m_cached_tokens: Annotated[float, Field(ge=0)] | None = None
+    usd_per_m_cached_tokens: NonNegative | None = None
     max_requests_per_minute: Positive | None = None
     """What the provider accepts of one account, whichever workloads ask."""
 
@@ -309,7 +310,7 @@ class Measurement(RanIn, Sourced):
     basis: Literal["measured", "raw"] = "measured"
     """`raw`: a nominal rate per GPU, to be multiplied by the pattern's efficiency and batching."""
 
-    line: Annotated[int, Field(ge=0)] = 0
+    line: CountOrNone = 0
     """Its line in `measurements.csv`, 0 when built in code; set on loading, never written."""
 
     @property

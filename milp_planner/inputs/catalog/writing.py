@@ -8,7 +8,7 @@ import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,6 +66,10 @@ def new_folder(out: Path) -> Iterator[Path]:
         folder.mkdir()
         yield folder
         folder.rename(out)
+    except InputError as error:  # of rows that were checked where they were written
+        raise InputError(
+            replace(fault, file=fault.file.replace(str(folder), str(out))) for fault in error.faults
+        ) from None
     except OSError as error:
         raise input_error(f"cannot be written: {error.strerror}", file=str(out)) from None
     finally:

@@ -27,10 +27,13 @@ from milp_planner.inputs.reading.records import Frozen
 from milp_planner.inputs.reading.strict_json import parse_json
 from milp_planner.inputs.reading.strict_yaml import read_yaml
 from milp_planner.inputs.reading.validation import validate
-from milp_planner.units import PositiveNumber, Seconds, Share, WholeNumber, YesNo
+from milp_planner.units import MOST, PositiveNumber, Seconds, Share, WholeNumber, YesNo
 
 MS_PER_S = 1e3
 MOST_ROWS = 10_000
+
+Figure = Annotated[PositiveNumber, Field(le=MOST)]
+Time = Annotated[Seconds, Field(le=MOST)]
 
 CONCURRENCY_REQUIRED = "required, a throughput means nothing without it"
 
@@ -44,23 +47,19 @@ class OwnMeasurement(Frozen):
     llm: str | None = None
     gpu: str | None = None
     precision: str | None = None
-    tensor_parallel: Annotated[WholeNumber, Field(ge=1)] | None = None
+    tensor_parallel: Annotated[WholeNumber, Field(ge=1, le=MOST)] | None = None
     engine: str = ""
     regime: str = "fixed_concurrency"
-    input_tokens: PositiveNumber | None = None
-    output_tokens: PositiveNumber | None = None
-    concurrency: PositiveNumber | None = None
+    input_tokens: Figure | None = None
+    output_tokens: Figure | None = None
+    concurrency: Figure | None = None
     """Requests in flight in the replica."""
 
-    output_tokens_per_second: PositiveNumber
+    output_tokens_per_second: Figure
     """Generated tokens per second of the whole replica."""
 
-    ttft_s: Seconds | None = Field(
-        default=None, validation_alias="ttft", serialization_alias="ttft"
-    )
-    tpot_s: Seconds | None = Field(
-        default=None, validation_alias="tpot", serialization_alias="tpot"
-    )
+    ttft_s: Time | None = Field(default=None, validation_alias="ttft", serialization_alias="ttft")
+    tpot_s: Time | None = Field(default=None, validation_alias="tpot", serialization_alias="tpot")
     engine_version: str = ""
     tuning: Literal["", "default", "tuned"] = ""
     kv_precision: Literal["", "bf16", "fp8"] = ""
@@ -68,8 +67,8 @@ class OwnMeasurement(Frozen):
     max_sequences: Annotated[WholeNumber, Field(ge=1)] | None = None
     prefix_cache_share: Annotated[Share, Field(lt=1)] = 0.0
     expert_parallel: YesNo = False
-    lora_adapters: Annotated[WholeNumber, Field(ge=0)] = 0
-    draft_tokens: Annotated[WholeNumber, Field(ge=0)] = 0
+    lora_adapters: Annotated[WholeNumber, Field(ge=0, le=MOST)] = 0
+    draft_tokens: Annotated[WholeNumber, Field(ge=0, le=MOST)] = 0
     units_per_replica: Annotated[WholeNumber, Field(ge=1, le=MOST_UNITS)] | None = None
     pipeline_parallel: Annotated[WholeNumber, Field(ge=1, le=MOST_UNITS)] | None = None
     gb_per_s_between_units: PositiveNumber | None = None
@@ -344,7 +343,7 @@ def _number(value: Any) -> float | None:
     """A number above 0; None for anything else, as tools write null, 0 or "inf" for `none`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if 0 < value < LARGEST and math.isfinite(value) else None
+    return float(value) if 0 < value < MOST and math.isfinite(value) else None
 
 
 def _ratio(value: Any, by: float | None) -> float | None:
@@ -368,9 +367,6 @@ def _day(value: Any) -> date | None:
 def _text(*parts: Any) -> str:
     return " ".join(str(part) for part in parts if part)
 
-
-LARGEST = 1e15
-"""Above it a number of tokens or milliseconds means nothing."""
 
 HINTS = {
     "concurrency": "run the benchmark with a fixed number of requests in flight "

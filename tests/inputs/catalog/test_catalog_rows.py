@@ -36,7 +36,12 @@ CELL_FAULTS = {
     "usd_per_hour: must be greater than 0 (is -3)": ("sxm,8,24", "sxm,8,-3"),
     "usd_per_hour: must be a finite number (is inf)": ("sxm,8,24", "sxm,8,inf"),
     "usd_per_hour: '$24' is not a number; write 1000 or 0.35": ("sxm,8,24", "sxm,8,$24"),
+    "usd_per_hour: must be at most 1e+15 (is 1e308)": ("sxm,8,24", "sxm,8,1e308"),
     "gpus_per_unit: must be at least 1 (is 0)": ("sxm,8,24", "sxm,0,24"),
+    "gpus_per_unit: must be at most 1e+15 (is 10000000000000000)": (
+        "sxm,8,24",
+        f"sxm,1{'0' * 16},24",
+    ),
     "gpus_per_unit: '1.5' is not a whole number": ("sxm,8,24", "sxm,1.5,24"),
     "gpus_per_unit: required": ("sxm,8,24", "sxm,,24"),
     "as_of: '1 August' is not a date; write it as 2026-08-21": ("2026-08-01", "1 August"),

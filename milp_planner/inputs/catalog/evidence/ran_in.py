@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from milp_planner.inputs.reading.records import Frozen
+from milp_planner.units import MOST
 
 MOST_UNITS = 8
 """Units of one replica; as many as a problem may join."""
@@ -28,7 +29,7 @@ class RanIn(Frozen):
     memory_share: Annotated[float, Field(ge=0.1, le=1)] | None = None
     """Share of each GPU's memory that the engine might take."""
 
-    max_sequences: Annotated[int, Field(ge=1)] | None = None
+    max_sequences: Annotated[int, Field(ge=1, le=MOST)] | None = None
     """The engine's limit of requests in flight; more than these waited."""
 
     prefix_cache_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -37,8 +38,8 @@ class RanIn(Frozen):
     expert_parallel: bool = False
     """Whether the experts were spread whole over the GPUs."""
 
-    lora_adapters: Annotated[int, Field(ge=0)] = 0
-    draft_tokens: Annotated[int, Field(ge=0)] = 0
+    lora_adapters: Annotated[int, Field(ge=0, le=MOST)] = 0
+    draft_tokens: Annotated[int, Field(ge=0, le=MOST)] = 0
     """Draft tokens of each step, where speculative decoding was on."""
 
     units_per_replica: Units | None = None
@@ -47,7 +48,7 @@ class RanIn(Frozen):
     pipeline_parallel: Units | None = None
     """Stages of a joined replica, each of `tensor_parallel` GPUs; not stated: one."""
 
-    gb_per_s_between_units: Annotated[float, Field(gt=0)] | None = None
+    gb_per_s_between_units: Annotated[float, Field(gt=0, le=MOST)] | None = None
     """Network of each GPU to the other units, in GB/s in one direction."""
 
     @property

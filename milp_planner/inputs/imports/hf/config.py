@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from milp_planner.errors import input_error
+from milp_planner.inputs.imports.hf.config_kinds import is_count
+from milp_planner.units import shown
 
 TEXT_PARTS = ("text_config", "llm_config", "language_config")
 TOWER_PARTS = ("vision_config", "audio_config", "vision_tower_config")
@@ -51,16 +53,16 @@ class Config:
     def count(self, *names: str, default: int | None = None) -> int:
         """A whole number; raises InputError where it is wanting or is none."""
         found = self.get(*names, default=default)
-        if isinstance(found, bool) or not isinstance(found, int) or found < 0:
-            what = "is missing" if found is None else f"is {found!r}, not a whole number"
+        if not is_count(found):
+            what = "is missing" if found is None else f"is {shown(found)}, not a whole number"
             raise input_error(what, file=self.file, path=names[0])
-        return found
+        return int(found)
 
     def listed(self, *names: str) -> list[Any]:
         """A list; empty where none is stated."""
         found = self.get(*names, default=[])
         if not isinstance(found, list):
-            raise input_error(f"is {found!r}, not a list", file=self.file, path=names[0])
+            raise input_error(f"is {shown(found)}, not a list", file=self.file, path=names[0])
         return found
 
     def flag(self, *names: str, default: bool = False) -> bool:

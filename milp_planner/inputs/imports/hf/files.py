@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from milp_planner.errors import input_error
+from milp_planner.errors import InputError, input_error
+from milp_planner.inputs.imports.hf.config_kinds import kind_faults
 from milp_planner.inputs.reading.files import read_text
 from milp_planner.inputs.reading.strict_json import parse_json
 
@@ -102,8 +103,10 @@ def _complete(files: Files) -> None:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """A JSON object; configs hold infinities, which plain JSON does not."""
+    """A JSON object, its keys of their kinds; configs hold infinities, unlike plain JSON."""
     document = parse_json(read_text(path), str(path), infinities=True)
     if not isinstance(document, dict):
         raise input_error("holds no JSON object", file=str(path))
+    if faults := list(kind_faults(document, str(path))):
+        raise InputError(faults)
     return document

@@ -17,6 +17,7 @@ from milp_planner.errors import input_error
 from milp_planner.inputs.catalog.tensor_groups import GROUPS, WIDE_GROUPS, format_bytes
 from milp_planner.inputs.imports.hf.config import Config
 from milp_planner.inputs.imports.hf.modules import EXPERTS, Module
+from milp_planner.units import shown
 
 PREFIX = re.compile(r"^(?:re:|\*\.)?(?:language_model\.|model\.|backbone\.|transformer\.)*")
 ALGORITHMS = {
@@ -222,6 +223,14 @@ def _unless(kept: Callable[[str], bool], matches: Callable[[str], bool]) -> Call
     return lambda name: matches(name) and not kept(name)
 
 
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except (re.error, OverflowError, RecursionError):
+        said = f"{shown(pattern)} is no regular expression"
+        raise input_error(said, path="quantization_config") from None
+
+
 def _any_of(patterns: Iterable[str]) -> Callable[[str], bool]:
     """Whether a module's name, such as `layers.3.mlp.gate`, is meant by any of the patterns."""
     plain: set[str] = set()
@@ -231,7 +240,7 @@ def _any_of(patterns: Iterable[str]) -> Callable[[str], bool]:
         if not is_regex and not set("*?") & set(pattern.removeprefix("*.")):
             plain.add(PREFIX.sub("", pattern).removesuffix(".weight"))
         elif is_regex:
-            wild.append(re.compile(pattern.removeprefix("re:")))
+            wild.append(_compiled(pattern.removeprefix("re:")))
         else:
             wild.append(re.compile(translate(PREFIX.sub("", pattern))))
 
@@ -253,7 +262,7 @@ def _any_of(patterns: Iterable[str]) -> Callable[[str], bool]:
 def group_formats(modules: Iterable[Module], formats: Formats) -> dict[str, dict[str, int]]:
     """Parameters by group and format."""
     found: dict[str, dict[str, int]] = {}
-    for module in modules:
+    for module in (module for module in modules if module.parameters):
         group = found.setdefault(module.group, {})
         name = formats.of(module)
         group[name] = group.get(name, 0) + module.parameters

@@ -28,6 +28,9 @@ OTHER_CHECKPOINT = 0.30
 """An index that differs by more is of another checkpoint."""
 
 GB = 1e9
+MOST_SIZE = 1e15
+"""Bytes of a checkpoint: a thousand terabytes."""
+
 Row = dict[str, object]
 
 
@@ -179,7 +182,7 @@ def _by_index(
     """The index gives one sum: within 2 % it confirms the config, else the rest is attention."""
     names = index.get("weight_map") or {}
     total = (index.get("metadata") or {}).get("total_size")
-    if not isinstance(names, dict) or not isinstance(total, int | float) or total <= 0:
+    if not isinstance(total, int | float) or not 0 < total <= MOST_SIZE or not counted:
         raise input_error("gives no total_size", file=str(files.index), path="metadata")
     layers = len(facts.shapes.layers)
     drafts = [name for name in names if group_of(name, layers) == "draft"]
@@ -204,8 +207,10 @@ def _draft_bytes(facts: Facts) -> float:
 
 def _corrected(facts: Facts, total: float, counted: float) -> Sizes:
     groups = {name: dict(group) for name, group in facts.groups.items()}
-    attention = groups[ATTENTION]
+    attention = groups.setdefault(ATTENTION, {})
     count = sum(attention.values())
+    if not count:
+        raise input_error("holds tensors that config.json does not tell of", file=facts.config.file)
     each = stored_bytes({ATTENTION: attention}, facts.formats.block) / count
     factor = max(0.0, 1 + (total - counted) / each / count)
     groups[ATTENTION] = {name: round(n * factor) for name, n in attention.items()}

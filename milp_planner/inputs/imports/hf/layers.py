@@ -6,12 +6,14 @@ names or shapes of its own also needs a case in `mixer_kinds` or `expert_layers`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from milp_planner.errors import did_you_mean, input_error
 from milp_planner.inputs.imports.hf import mixers
 from milp_planner.inputs.imports.hf.config import Config
+from milp_planner.inputs.imports.hf.config_kinds import MOST_LAYERS
 from milp_planner.inputs.imports.hf.feed_forward import Experts, dense, experts, experts_of
 from milp_planner.inputs.imports.hf.modules import (
     ATTENTION,
@@ -80,6 +82,12 @@ KNOWN = frozenset(
     ]
 )
 
+OF_EACH_LAYER = (
+    *("compress_ratios", "indexer_types", "hybrid_override_pattern", "layers_block_type"),
+    "block_configs",
+)
+"""Keys of lists with an entry for each layer."""
+
 GEMMA_INTERVAL = {"gemma2": 2, "gemma3": 6, "gemma3_text": 6}
 LLAMA4_INTERVAL = 4  # every fourth layer attends to all, the library's default
 TIED_UNLESS_SAID = ("gemma", "cohere")
@@ -137,12 +145,24 @@ def shapes_of(config: Config) -> Shapes:
         raise input_error(text, file=config.file, path="model_type", hint=_known())
     found = experts_of(config)
     kinds = mixer_kinds(config)
+    _check_lengths(config, len(kinds))
     with_experts = expert_layers(config, len(kinds)) if found else set()
     layers = tuple(
         _layer(config, index, kind, found if index in with_experts else None)
         for index, kind in enumerate(kinds)
     )
     return Shapes(layers, tuple(_outside(config)), found)
+
+
+def _check_lengths(config: Config, layers: int) -> None:
+    """Raise InputError where a list of layers is shorter than there are layers."""
+    if not 1 <= layers <= MOST_LAYERS:
+        raise input_error(f"gives {layers:,} layers", file=config.file, path="layer_types")
+    for name in OF_EACH_LAYER:
+        listed = config.get(name)
+        if listed and len(listed) < layers:
+            text = f"has {len(listed):,} entries for {layers:,} layers"
+            raise input_error(text, file=config.file, path=name)
 
 
 def _known() -> str:
@@ -245,7 +265,7 @@ def _mixer(config: Config, index: int, kind: str) -> tuple[list[Module], mixers.
         types = config.get("indexer_types")
         return mixers.latent_attention(config, not types or types[index] == "full")
     if blocks := config.get("block_configs"):
-        group = blocks[index]["attention"]["n_heads_in_group"]
+        group = _stated(config, blocks[index]["attention"], "n_heads_in_group")
         kv = config.count("num_attention_heads") // group
         values = {**config.values, "num_key_value_heads": kv}
         config = Config(values, config.file, values)
@@ -276,10 +296,17 @@ def _feed_forward(config: Config, index: int, kind: str, found: Experts | None) 
 
 def _dense_width(config: Config, index: int) -> int:
     if blocks := config.get("block_configs"):
-        return _rounded(2 * blocks[index]["ffn"]["ffn_mult"] * config.count("hidden_size") / 3)
+        wider = _stated(config, blocks[index]["ffn"], "ffn_mult")
+        return _rounded(2 * wider * config.count("hidden_size") / 3)
     if config.model_type == "llama4":
         return config.count("intermediate_size_mlp")
     return config.count("dense_intermediate_size", "intermediate_size")
+
+
+def _stated(config: Config, block: Mapping[str, Any], name: str) -> Any:
+    if block.get(name) is None:
+        raise input_error(f"{name} is missing", file=config.file, path="block_configs")
+    return block[name]
 
 
 def _rounded(width: float, multiple: int = 256) -> int:

@@ -103,7 +103,8 @@ def _attention_modules(config: Config, h: Heads) -> Iterator[Module]:
     if sparse:
         index = sparse.get("sparse_num_index_heads", 0) * sparse.get("sparse_index_dim", 0)
         yield linear("self_attn.index_q_proj", ATTENTION, hidden, index)
-        yield linear("self_attn.index_k_proj", ATTENTION, hidden, sparse["sparse_index_dim"])
+        width = sparse.get("sparse_index_dim", 0)
+        yield linear("self_attn.index_k_proj", ATTENTION, hidden, width)
 
 
 # --- Compressed attention -----------------------------------------------------------------------

@@ -13,7 +13,8 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from milp_planner.errors import input_error
+from milp_planner.errors import Fault, InputError, input_error, readable_path
+from milp_planner.inputs.imports.hf.config_kinds import is_count
 from milp_planner.inputs.imports.hf.modules import (
     ATTENTION,
     DENSE_MLP,
@@ -30,6 +31,9 @@ from milp_planner.inputs.reading.strict_json import parse_json
 
 MOST_HEADER_BYTES = 100_000_000
 """The limit of the format's own reader."""
+
+MOST_ELEMENTS = 10**13
+"""Of one tensor; the largest published have 10**11."""
 
 DTYPE_BYTES = {
     **{"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1},
@@ -108,7 +112,22 @@ def read_header(path: Path) -> Mapping[str, Any]:
         raise input_error("is not a safetensors file", file=str(path)) from None
     if not isinstance(header, dict):
         raise input_error("is not a safetensors file", file=str(path))
-    return {name: entry for name, entry in header.items() if name != "__metadata__"}
+    tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    faults = [
+        Fault(str(path), 0, 0, readable_path((name,)), "a tensor has a dtype and a shape of counts")
+        for name, entry in tensors.items()
+        if not _is_tensor(entry)
+    ]
+    if faults:
+        raise InputError(faults)
+    return tensors
+
+
+def _is_tensor(entry: Any) -> bool:
+    if not isinstance(entry, dict) or not isinstance(entry.get("dtype"), str):
+        return False
+    shape = entry.get("shape")
+    return isinstance(shape, list) and all(map(is_count, shape)) and prod(shape) <= MOST_ELEMENTS
 
 
 def group_of(name: str, layers: int) -> str:
@@ -129,7 +148,7 @@ def sizes_of(headers: Iterable[Mapping[str, Any]], layers: int) -> Sizes:
             continue
         dtype, elements = str(entry["dtype"]), prod(entry["shape"])
         sizes.bytes += elements * DTYPE_BYTES.get(dtype, 1)
-        if SCALES.search(name):
+        if SCALES.search(name) or not elements:
             continue
         if not group:
             sizes.unknown.append(name)
