@@ -208,8 +208,9 @@ if TYPE_CHECKING:
         Unfinished,
         budget_frontier,
     )
+    from milp_planner.questions.sweeps.rows import RowStatus, WhatIf, WhatIfRow
     from milp_planner.questions.sweeps.scenarios import Scenario, load_scenarios, scenario_grid
-    from milp_planner.questions.sweeps.what_if import RowStatus, WhatIf, WhatIfRow, what_if
+    from milp_planner.questions.sweeps.what_if import what_if
     from milp_planner.replaying.autoscaler import ScalingRules
     from milp_planner.replaying.engine import ReplayRouter
     from milp_planner.replaying.records import (
@@ -352,7 +353,8 @@ HOMES = {
     "questions.sweeps.break_even": "BreakEven FleetOrPerToken",
     "questions.sweeps.frontier": "BudgetStep Frontier FrontierEnd Unfinished budget_frontier",
     "questions.sweeps.scenarios": "Scenario load_scenarios scenario_grid",
-    "questions.sweeps.what_if": "RowStatus WhatIf WhatIfRow what_if",
+    "questions.sweeps.rows": "RowStatus WhatIf WhatIfRow",
+    "questions.sweeps.what_if": "what_if",
     "replaying.autoscaler": "ScalingRules",
     "replaying.engine": "ReplayRouter",
     "replaying.records": (

@@ -12,7 +12,7 @@ from milp_planner.plans.records import Plan
 from milp_planner.plans.sheet.records import Sheet
 from milp_planner.questions.sheet.alone import sheet_of_plan
 from milp_planner.questions.sweeps.frontier import Frontier
-from milp_planner.questions.sweeps.what_if import WhatIf
+from milp_planner.questions.sweeps.rows import WhatIf
 from milp_planner.reporting.html.page import sheet_page, sheet_part
 from milp_planner.reporting.plots.plan import plan_plot
 from milp_planner.reporting.plots.sweeps import frontier_plot, what_if_plot

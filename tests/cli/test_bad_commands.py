@@ -16,7 +16,7 @@ from milp_planner.cli.commands import init
 from milp_planner.cli.parts import exit_codes
 from tests.support.toy import ENVIRONMENT
 
-pytest_plugins = ["tests.support.refusing"]
+pytest_plugins = ["tests.support.spoilt.refusing"]
 
 
 # ---- pipes, devices, rights

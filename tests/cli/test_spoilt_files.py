@@ -23,7 +23,7 @@ import pytest
 
 from milp_planner.cli import main
 from milp_planner.cli.parts import exit_codes
-from tests.support.mutated_files import Arguments, Sample, lay, samples, spoilt
+from tests.support.spoilt.mutated_files import Arguments, Sample, lay, samples, spoilt
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARE = float(os.environ.get("SOAK_SHARE", "1"))

@@ -7,7 +7,7 @@ import pytest
 from milp_planner.cli.parts import exit_codes
 from tests.support.toy import PROBLEM
 
-pytest_plugins = ["tests.support.refusing"]
+pytest_plugins = ["tests.support.spoilt.refusing"]
 
 # ---- the file
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.toy import PROBLEM, write
 
-pytest_plugins = ["tests.support.refusing"]
+pytest_plugins = ["tests.support.spoilt.refusing"]
 
 RATE = "requests_per_second: 13"
 SIZE = "requests: {input_tokens: 1, output_tokens: 1}"

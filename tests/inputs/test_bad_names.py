@@ -11,7 +11,7 @@ from milp_planner.cli.parts import exit_codes
 from milp_planner.inputs.reading.field_types import MOST_UNITS
 from tests.support.toy import CATALOG, PROBLEM, write
 
-pytest_plugins = ["tests.support.refusing"]
+pytest_plugins = ["tests.support.spoilt.refusing"]
 
 RATE = "requests_per_second: 13"
 LLM = "llm: tiny"

@@ -29,7 +29,7 @@ from milp_planner.inputs.problem.load import load_named_catalog
 from milp_planner.questions import solve as planner
 from milp_planner.reporting.formats import FORMATS
 from tests.support.examples import slow_tries, tries
-from tests.support.mutations import CELLS, FULL, TEXTS, documents, tables
+from tests.support.spoilt.mutations import CELLS, FULL, TEXTS, documents, tables
 from tests.support.toy import CATALOG, PROBLEM, ROOT
 
 TODAY = date(2026, 11, 1)

@@ -37,8 +37,9 @@ from milp_planner.deadline import counted_from
 if TYPE_CHECKING:
     from milp_planner.inputs.catalog.records import Catalog
     from milp_planner.inputs.problem.records import Problem
+    from milp_planner.questions.sweeps.rows import WhatIf, WhatIfRow
     from milp_planner.questions.sweeps.scenarios import Scenario
-    from milp_planner.questions.sweeps.what_if import How, WhatIf, WhatIfRow
+    from milp_planner.questions.sweeps.what_if import How
     from milp_planner.solving.checks.arguments import SolverChoice
 
 FORMATS = ("text", "json", "csv")
@@ -252,7 +253,7 @@ def _every_step(
 
 def _exit_code(rows: Sequence[WhatIfRow]) -> int:
     """0 when every scenario has an answer, infeasible ones among them."""
-    from milp_planner.questions.sweeps.what_if import RowStatus
+    from milp_planner.questions.sweeps.rows import RowStatus
 
     failed = [row for row in rows if row.status is RowStatus.FAILED]
     if any(row.is_solver_failure for row in failed):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from milp_planner.errors import input_error
 from milp_planner.questions.sweeps.break_even import BreakEven
 from milp_planner.questions.sweeps.frontier import Frontier
-from milp_planner.questions.sweeps.what_if import WhatIf, WhatIfRow
+from milp_planner.questions.sweeps.rows import WhatIf, WhatIfRow
 from milp_planner.reporting.charts.palette import GREY, colour
 from milp_planner.reporting.plots.axes import axes_for, key_below, label, shares_up, usd_along
 from milp_planner.reporting.text.wording import usd

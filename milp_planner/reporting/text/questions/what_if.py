@@ -17,13 +17,13 @@ from milp_planner.questions.sweeps.frontier import (
     Unfinished,
     step_dict,
 )
-from milp_planner.questions.sweeps.scenarios import AS_IT_IS, Scenario
-from milp_planner.questions.sweeps.what_if import (
+from milp_planner.questions.sweeps.rows import (
     RowStatus,
     WhatIf,
     WhatIfRow,
     row_dict,
 )
+from milp_planner.questions.sweeps.scenarios import AS_IT_IS, Scenario
 from milp_planner.reporting.documents.csv import to_csv
 from milp_planner.reporting.text.wording import (
     columns,

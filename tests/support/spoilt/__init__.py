@@ -1,0 +1,1 @@
+"""Inputs that are spoilt on purpose, and how they must be refused."""
