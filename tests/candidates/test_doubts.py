@@ -34,6 +34,9 @@ workloads:
     requests: {input_tokens: 800, output_tokens: 200}
 """
 
+STRICT = "policy: {penalties: {strict_latency: {usd: 500}}}\n"
+"""What a requirement steers."""
+
 
 @pytest.fixture
 def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -210,7 +213,7 @@ def test_a_row_at_a_third_of_the_estimate_is_not_asked_about(toys: Path) -> None
     ],
 )
 def test_a_wish_in_another_unit_is_asked_about(toys: Path, wish: str, said: str) -> None:
-    problem = load_problem("toys.yaml", text=PROBLEM + f"    latency: {{{wish}}}\n")
+    problem = load_problem("toys.yaml", text=PROBLEM + f"    latency: {{{wish}}}\n" + STRICT)
     assert [*unlikely_times(problem)] == ([said] if said else [])
 
 

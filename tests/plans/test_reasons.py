@@ -183,7 +183,7 @@ def test_a_frontier_says_as_data_where_it_ended_and_why():
 
 
 def test_too_slow_is_nearer_than_too_big_whatever_the_words():
-    slow = Rejection("not quick enough", fastest_tpot_s=0.06)
+    slow = Rejection("not quick enough", fastest_tpot_s=0.06, times_missed=1.2)
     big = Rejection("weights do not fit, not even per token")
     assert nearest([slow, big]) is slow
     assert nearest([big, Rejection("larger, and still too big")]).reason.startswith("larger")

@@ -73,7 +73,9 @@ class Asking:
 
     def sells(self, *billings: str) -> tuple[str, ...]:
         """Those of the billings under which anything here is sold that could serve."""
-        sold = {k.mode.name for k in self.wide.candidates.candidates}
+        if self.listed is None:
+            return billings  # time ended before it was known; nothing of them is solved either
+        sold = {k.mode.name for k in self.listed.candidates.candidates}
         return tuple(b for b in billings if b in sold)
 
     def in_time(self, ask: Usual, choice: Choice) -> Choice | None:
