@@ -88,6 +88,33 @@ def test_a_ramp_over_classes_that_are_fast_elsewhere_is_proven_to_the_cent():
     assert plan.score_usd_per_month == pytest.approx(2_880 + 518.4 + 518.4, abs=0.005)
 
 
+@pytest.mark.usefixtures("few_rounds")
+@pytest.mark.parametrize(
+    ("usd", "score"),
+    [
+        # 11.5 requests/s. One big, $2,880, and one small as spot, $360, could serve 13: 88 %. But
+        # spot may serve 2.3, a fifth, so that big serves 9.2: $400 up a ramp of $2,000, or 0.2 of
+        # it per token, $103.68.
+        (2_000, 2_880 + 360 + 103.68),
+        # $100 up a ramp of $500.
+        (500, 2_880 + 360 + 100),
+    ],
+)
+def test_a_ramp_beside_a_limit_on_who_serves_is_proven_to_the_cent(usd, score):
+    rented = catalog(
+        [offering("acme", "big", 4.0), offering("bolt", "small", 0.5, billing="spot")],
+        [raw("big", 10), raw("small", 3)],
+        [token_price("tokn", 100)],
+    )
+    limits = {
+        "billing": {"allow": ["dedicated", "spot", "per_token"]},
+        "max_spot_share": 0.2,
+    }
+    plan = solve(problem(11.5, policy={"penalties": ramp(usd)}, limits=limits), rented)
+    assert plan.status is Status.OPTIMAL
+    assert plan.score_usd_per_month == pytest.approx(score, abs=0.005)
+
+
 UNITS_USD = {"big": (10.0, 2_880.0), "small": (3.0, 1_080.0)}
 """Requests/s and USD/month."""
 
@@ -132,7 +159,7 @@ def charged(usd, above, ceiling, splits, units, share):
     """What the rows charge at least, USD/month, where units serve a share of 10 requests/s."""
     policy = {"utilization": {"target": 0.05, "ceiling": ceiling}, "penalties": ramp(usd, above)}
     given_ = prepare(problem(10, policy=policy, limits=PER_TOKEN), with_tokens_at(100))
-    where = {RampSplit(0, (1.0,), times) for times in splits}
+    where = {RampSplit(0, times, (1.0,)) for times in splits}
     fleet = build_model(
         given_, given_.candidates.candidates, Splits(headrooms={"chat": where})
     ).fleet
