@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import ceil
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from milp_planner import RampSplit, Status, prepare, solve
@@ -235,7 +235,14 @@ ROUTED = {**PER_TOKEN, "providers": {"max_share": 0.9}}
     over=HIGHER,
     splits=st.sets(st.tuples(st.sampled_from(["big", "small"]), st.integers(1, 5)), max_size=4),
     units=FLEETS,
-    on=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    on=st.tuples(*2 * [st.sampled_from([0.0, 0.1, 0.4, 0.8, 1.0])]),
+)
+@example(
+    above=0.5,
+    over=0.7,
+    splits={("small", 1)},
+    units={"big": 0, "small": 3},
+    on=(0.0, 1.0),
 )
 def test_the_rows_of_a_candidates_split_never_charge_more_than_is_owed_and_all_of_it_there(
     above, over, splits, units, on
