@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import ceil
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from milp_planner import RampSplit, Status, prepare, solve
@@ -88,6 +88,33 @@ def test_a_ramp_over_classes_that_are_fast_elsewhere_is_proven_to_the_cent():
     assert plan.score_usd_per_month == pytest.approx(2_880 + 518.4 + 518.4, abs=0.005)
 
 
+@pytest.mark.usefixtures("few_rounds")
+@pytest.mark.parametrize(
+    ("usd", "score"),
+    [
+        # 11.5 requests/s. One big, $2,880, and one small as spot, $360, could serve 13: 88 %. But
+        # spot may serve 2.3, a fifth, so that big serves 9.2: $400 up a ramp of $2,000, or 0.2 of
+        # it per token, $103.68.
+        (2_000, 2_880 + 360 + 103.68),
+        # $100 up a ramp of $500.
+        (500, 2_880 + 360 + 100),
+    ],
+)
+def test_a_ramp_beside_a_limit_on_who_serves_is_proven_to_the_cent(usd, score):
+    rented = catalog(
+        [offering("acme", "big", 4.0), offering("bolt", "small", 0.5, billing="spot")],
+        [raw("big", 10), raw("small", 3)],
+        [token_price("tokn", 100)],
+    )
+    limits = {
+        "billing": {"allow": ["dedicated", "spot", "per_token"]},
+        "max_spot_share": 0.2,
+    }
+    plan = solve(problem(11.5, policy={"penalties": ramp(usd)}, limits=limits), rented)
+    assert plan.status is Status.OPTIMAL
+    assert plan.score_usd_per_month == pytest.approx(score, abs=0.005)
+
+
 UNITS_USD = {"big": (10.0, 2_880.0), "small": (3.0, 1_080.0)}
 """Requests/s and USD/month."""
 
@@ -128,18 +155,29 @@ def test_ramp_and_tokens_are_weighed_as_brute_force_does(rate, usd, tokens, abov
     assert plan.score_usd_per_month == pytest.approx(right, abs=0.01, rel=2e-6)
 
 
-def charged(usd, above, ceiling, splits, units, share):
-    """What the rows charge at least, USD/month, where units serve a share of 10 requests/s."""
-    policy = {"utilization": {"target": 0.05, "ceiling": ceiling}, "penalties": ramp(usd, above)}
-    given_ = prepare(problem(10, policy=policy, limits=PER_TOKEN), with_tokens_at(100))
-    where = {RampSplit(0, (1.0,), times) for times in splits}
-    fleet = build_model(
-        given_, given_.candidates.candidates, Splits(headrooms={"chat": where})
-    ).fleet
-    values = {v: 1 - share for (k, _, _), v in fleet.shares.items() if k.mode.per_token}
-    values |= {v: units[k.offering.gpu] for (k, _, _), v in fleet.units.items()}
+def charged(above, ceiling, splits, units, shares, limits=PER_TOKEN):
+    """What the rows charge at least of $1,000, where units serve shares of 10 requests/s.
+
+    A split is a number of times that the demand could be served, or a GPU and its units.
+    """
+    policy = {"utilization": {"target": 0.05, "ceiling": ceiling}, "penalties": ramp(1_000, above)}
+    asked = prepare(problem(10, policy=policy, limits=limits), with_tokens_at(100))
+    rented = {k.offering.gpu: k for k in asked.candidates.candidates if not k.mode.per_token}
+    where = {
+        RampSplit(0, split[1], candidate=rented[split[0]])
+        if isinstance(split, tuple)
+        else RampSplit(0, split, (1.0,))
+        for split in splits
+    }
+    model = build_model(asked, asked.candidates.candidates, Splits(headrooms={"chat": where}))
+    fleet = model.fleet
+    values = {v: units[k.offering.gpu] for (k, _, _), v in fleet.units.items()}
+    for (k, _, _), v in fleet.shares.items():
+        values[v] = 1 - sum(shares.values()) if k.mode.per_token else shares[k.offering.gpu]
     for (_, split), v in fleet.beyond.items():
-        values[v] = float(times_of(units) > split.times)
+        k = split.candidate
+        there = times_of(units) if k is None else units[k.offering.gpu]
+        values[v] = float(there > split.times)
     overload = fleet.overload["chat"]
     least = 0.0
     for row in OverloadRamp().rows(fleet):
@@ -149,19 +187,29 @@ def charged(usd, above, ceiling, splits, units, share):
         else:
             slack = row.right - left if row.sense == LE else left - row.right
             assert slack > -1e-9, row.name
-    return usd * least
+    return 1_000 * least
 
 
 def times_of(units):
     return sum(UNITS_USD[gpu][0] * n for gpu, n in units.items()) / 10
 
 
+def owed(utilization, above):
+    return 1_000 * max(0.0, utilization - above) / (1 - above)
+
+
+FLEETS = st.fixed_dictionaries({"big": st.integers(0, 2), "small": st.integers(0, 4)})
+THRESHOLDS = st.sampled_from([0.0, 0.3, 0.5, 0.75, 0.9])
+HIGHER = st.sampled_from([0.05, 0.2, 0.7])
+"""How much higher units may be used than without a charge."""
+
+
 @tries(1)
 @given(
-    above=st.sampled_from([0.0, 0.3, 0.5, 0.75, 0.9]),
-    over=st.sampled_from([0.05, 0.2, 0.7]),
+    above=THRESHOLDS,
+    over=HIGHER,
     splits=st.sets(st.integers(1, 25).map(lambda tenths: tenths / 10), max_size=3),
-    units=st.fixed_dictionaries({"big": st.integers(0, 2), "small": st.integers(0, 4)}),
+    units=FLEETS,
     on=st.floats(0, 1),
 )
 def test_the_rows_of_a_split_never_charge_more_than_is_owed_and_all_of_it_there(
@@ -170,13 +218,46 @@ def test_the_rows_of_a_split_never_charge_more_than_is_owed_and_all_of_it_there(
     # A workload of 10 requests/s: `times_of` the fleet serve all of it so many times.
     times, ceiling = times_of(units), above + over
     share = on * min(1.0, ceiling * times)
-    utilization = share / times if times else 0.0
-    owed = 1_000 * max(0.0, utilization - above) / (1 - above)
-    assert charged(1_000, above, ceiling, splits, units, share) <= owed + 1e-6
+    usd = owed(share / times if times else 0.0, above)
+    assert charged(above, ceiling, splits, units, {"all": share}) <= usd + 1e-6
     if times:
-        assert charged(1_000, above, ceiling, {times}, units, share) == pytest.approx(
-            owed, abs=1e-6
-        )
+        there = charged(above, ceiling, {times}, units, {"all": share})
+        assert there == pytest.approx(usd, abs=1e-6)
+
+
+ROUTED = {**PER_TOKEN, "providers": {"max_share": 0.9}}
+"""Who serves how much is said."""
+
+
+@tries(1)
+@given(
+    above=THRESHOLDS,
+    over=HIGHER,
+    splits=st.sets(st.tuples(st.sampled_from(["big", "small"]), st.integers(1, 5)), max_size=4),
+    units=FLEETS,
+    on=st.tuples(*2 * [st.sampled_from([0.0, 0.1, 0.4, 0.8, 1.0])]),
+)
+@example(
+    above=0.5,
+    over=0.7,
+    splits={("small", 1)},
+    units={"big": 0, "small": 3},
+    on=(0.0, 1.0),
+)
+def test_the_rows_of_a_candidates_split_never_charge_more_than_is_owed_and_all_of_it_there(
+    above, over, splits, units, on
+):
+    # The busiest of big (10 requests/s) and small (3) is what counts of a workload of 10.
+    ceiling = above + over
+    big = on[0] * min(1.0, ceiling * units["big"])
+    small = on[1] * min(1.0 - big, ceiling * units["small"] * 0.3)
+    shares = {"big": big, "small": small}
+    busy = [big / max(1, units["big"]), small / 0.3 / max(1, units["small"])]
+    usd = owed(max(busy), above)
+    assert charged(above, ceiling, splits, units, shares, ROUTED) <= usd + 1e-6
+    theirs = {(gpu, n) for gpu, n in units.items() if n}
+    there = charged(above, ceiling, theirs, units, shares, ROUTED)
+    assert there == pytest.approx(usd, abs=1e-6)
 
 
 @pytest.mark.usefixtures("few_rounds")

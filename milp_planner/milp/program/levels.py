@@ -1,4 +1,4 @@
-"""Where a program is exact: tangents, splits and levels of the overload ramp, and weights.
+"""Where a program is exact: tangents and splits of the overload ramp, levels, and weights.
 
     ramp(u) = max(0, (u - a) ÷ (1 - a)) × USD at full load,        u = load ÷ capacity
 
@@ -9,7 +9,7 @@ what is left after a loss.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from milp_planner.candidates.records import PlanningInput
@@ -26,9 +26,6 @@ FIRST_TANGENTS = 6
 class Splits:
     """What refinement has added to the programs of one problem, by workload."""
 
-    edges: dict[str, set[float]] = field(default_factory=dict)
-    """Utilizations that are edges between levels."""
-
     tangents: dict[str, set[float]] = field(default_factory=dict)
     """Utilizations at which the ramp has a tangent."""
 
@@ -41,27 +38,19 @@ class Splits:
     @property
     def count(self) -> int:
         """How many there are."""
-        kinds = (self.edges, self.tangents, self.headrooms, self.weights)
+        kinds = (self.tangents, self.headrooms, self.weights)
         return sum(len(found) for kind in kinds for found in kind.values())
 
 
-def utilization_levels(instance: PlanningInput, splits: Splits) -> dict[str, tuple[Level, ...]]:
+def utilization_levels(instance: PlanningInput) -> dict[str, tuple[Level, ...]]:
     """The levels of every workload: one, unless a penalty tells utilizations apart."""
-    return {
-        w.name: tuple(_levels(instance, w, splits.edges.get(w.name, ())))
-        for w in instance.problem.workloads
-    }
+    return {w.name: tuple(_levels(instance, w)) for w in instance.problem.workloads}
 
 
-def _levels(
-    instance: PlanningInput, workload: Workload, splits: Collection[float]
-) -> Iterable[Level]:
+def _levels(instance: PlanningInput, workload: Workload) -> Iterable[Level]:
     highest = utilization_limit(instance.problem, workload)
     penalties = instance.problem.policy.active_penalties
     edges: set[float] = set()
-    if splits:
-        assert penalties.overload is not None
-        edges |= {penalties.overload.above, *splits}
     if penalties.strict_latency is not None and is_strict(penalties, workload):
         edges.add(HIGH_BAND_FLOOR)
     ceilings = [*sorted(edge for edge in edges if 0 < edge < highest), highest]

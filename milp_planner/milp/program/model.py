@@ -95,10 +95,13 @@ def build_model(
     splits = splits or Splits()
     lp = pulp.LpProblem("fleet", pulp.LpMinimize)
     rules = rules_of(instance.problem) if rules is None else rules
-    levels = utilization_levels(instance, splits)
+    levels = utilization_levels(instance)
     fleet = add_variables(lp, instance, candidates, levels, room or {}, rules)
     fleet.tangents = ramp_tangents(instance, splits)
-    fleet.splits = {name: tuple(sorted(found)) for name, found in splits.headrooms.items()}
+    fleet.splits = {
+        name: tuple(sorted(found, key=lambda split: split.name))
+        for name, found in splits.headrooms.items()
+    }
     fleet.weights = {name: tuple(weights) for name, weights in splits.weights.items()}
     for rule in checked(rules_of(instance.problem)):
         rule.columns(fleet)

@@ -6,9 +6,7 @@ convex in their capacity, and is refined by one more tangent at the utilization 
 share is served per token or not at all, what the units could serve is split where the plan's can:
 the ramp is exact there, whatever is on them (see `OverloadRamp`). The weights of several classes by
 which a plan is as busy as it is come from a linear program. They do not say all where a limit keeps
-requests from units that are less busy; then the level of the plan is split at its utilization u:
-
-    (floor, (floor + u) ÷ 2]     ((floor + u) ÷ 2, u - δ]     (u - δ, ceiling]
+requests from units that are less busy; then the units of every candidate are split at the plan's.
 
 With several request classes a program knows what is left after a loss by some weights of the
 classes alone (see `LossSurvived`), and is refined by those by which a plan has too little left.
@@ -21,16 +19,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.candidates.rerouting import Rates
 from milp_planner.milp.program.costs.overload import overload_usd
-from milp_planner.milp.program.language.variables import JUST_BELOW, RampSplit, is_ramp_convex
+from milp_planner.milp.program.language.variables import RampSplit, is_ramp_convex
 from milp_planner.milp.program.levels import Splits
 from milp_planner.milp.program.limits.survival import broken_losses
 from milp_planner.milp.program.model import FleetModel
 from milp_planner.milp.program.rules.overload import times_alone
 from milp_planner.plans.losses import on_units
-from milp_planner.plans.records import Plan
+from milp_planner.plans.records import Plan, WorkloadPlan
 
 TOLERANCE_USD, TOLERANCE = 0.005, 1e-6
 """Program and plan agree when they are this close, or this part of the plan's score."""
+
+SAME = 1e-6
+"""Relative: weights that come so near to what a plan owes say all of it."""
 
 LEAST_WEIGHT = 1e-6
 """Relative: the least weight of a class that is kept."""
@@ -49,34 +50,36 @@ def refine(
         if is_ramp_convex(model.fleet.instance, model.fleet.problem.workload(w.name)):
             continue
         charged = w.penalties["overload"] - undercharged[w.name]
-        found = list(_hot_blocks(model, plan, w.name, charged))
-        splits.headrooms.setdefault(w.name, set()).update(split for split, _ in found)
-        busiest = max((utilization for _, utilization in found), default=0.0)
-        if busiest < w.utilization * (1 - JUST_BELOW):
-            splits.edges.setdefault(w.name, set()).update(_edges(model, w.name, w.utilization))
+        found = set(_hot_blocks(model, plan, w, charged))
+        splits.headrooms.setdefault(w.name, set()).update(found)
     return splits.count > before
 
 
 def _hot_blocks(
-    model: FleetModel, plan: Plan, workload: str, charged_usd: float
-) -> Iterator[tuple[RampSplit, float]]:
-    """Blocks in which a workload owes more than it is charged: what its units could serve there,
-    and how busy they are at least.
-    """
-    fleet = model.fleet
-    classes = fleet.demand(workload).classes
-    for t in fleet.busy(workload):
-        served, (times, by_served) = on_units(fleet.instance, plan, workload, t)
-        if not times:
-            continue
-        if overload_usd(fleet.problem.policy.active_penalties, 1 / times) > charged_usd:
-            weights = _of_the_mix(by_served, served, [q.share for q in classes])
+    model: FleetModel, plan: Plan, w: WorkloadPlan, charged_usd: float
+) -> Iterator[RampSplit]:
+    """What the units could serve in blocks in which a workload owes more than it is charged."""
+    penalties = model.fleet.problem.policy.active_penalties
+    rented = [p for p in plan.purchases_of(w.name) if not p.candidate.mode.per_token]
+    busiest = 0.0
+    for t in model.fleet.busy(w.name):
+        served, (times, by_served) = on_units(model.fleet.instance, plan, w.name, t)
+        if times and overload_usd(penalties, 1 / times) > charged_usd:
+            busiest = max(busiest, 1 / times)
+            shares = [q.share for q in model.fleet.demand(w.name).classes]
+            weights = _of_the_mix(by_served, served, shares)
             could = sum(
-                p.units_by_block[t] * times_alone(fleet, p.candidate, t, weights)
-                for p in plan.purchases_of(workload)
-                if not p.candidate.mode.per_token
+                p.units_by_block[t] * times_alone(model.fleet, p.candidate, t, weights)
+                for p in rented
             )
-            yield RampSplit(t, weights, could), 1 / times
+            yield RampSplit(t, could, weights)
+    if overload_usd(penalties, busiest) < w.penalties["overload"] * (1 - SAME):
+        for t in model.fleet.busy(w.name):
+            yield from (
+                RampSplit(t, p.units_by_block[t], candidate=p.candidate)
+                for p in rented
+                if p.units_by_block[t]
+            )
 
 
 def counts_losses_by_weights(instance: PlanningInput) -> bool:
@@ -111,15 +114,6 @@ def _of_the_mix(
     ]
     kept = [weight if weight > LEAST_WEIGHT * max(by_share) else 0.0 for weight in by_share]
     return tuple(round(weight / sum(kept), 12) for weight in kept)
-
-
-def _edges(model: FleetModel, workload: str, u: float) -> set[float]:
-    below = u * (1 - JUST_BELOW)
-    floors = [level.floor for level in model.fleet.levels[workload] if level.floor < below]
-    ramp = model.fleet.problem.policy.active_penalties.overload
-    above = 0.0 if ramp is None else ramp.above
-    middle = (max(floors[-1], above) + u) / 2
-    return {above, middle, below} if middle < below else {above, below}
 
 
 def charges_by_utilization(model: FleetModel) -> bool:

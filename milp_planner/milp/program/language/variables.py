@@ -61,10 +61,6 @@ Terms = dict[pulp.LpVariable, float]
 """A linear expression: coefficient by variable."""
 
 
-JUST_BELOW = 1e-7
-"""Relative distance of a level's floor below the plan it is split for: above solvers' noise."""
-
-
 @dataclass(frozen=True)
 class Level:
     """A stretch of utilization, above the floor and up to the ceiling; charged at the floor."""
@@ -78,12 +74,21 @@ Weights = tuple[float, ...]
 
 
 class RampSplit(NamedTuple):
-    """Where θ is split in two, so that the overload ramp is exact there."""
+    """Where what units can serve is split in two, so that the overload ramp is exact there."""
 
     t: int
-    weights: Weights
     times: float
-    """How many times the demand of block `t` units could serve, its classes counted by weights."""
+    """How many times the demand of block `t` units could serve, its classes counted by weights; or
+    how many units of the candidate there are."""
+
+    weights: Weights = ()
+    candidate: Candidate | None = None
+
+    @property
+    def name(self) -> str:
+        """Unique in a workload."""
+        of = self.weights if self.candidate is None else self.candidate.id
+        return f"{self.t} {of} at {self.times:.12g}"
 
 
 def add(terms: Terms, variable: pulp.LpVariable, coefficient: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.policies import can_overload
@@ -53,9 +54,8 @@ class OverloadRamp(Structural):
     is charged, whatever is beside it, counts for no more than it takes.
 
     Where a limit keeps requests from the units that would be least busy, no weights say what is
-    charged; then levels do, by their floors f_l:
-
-        (1 - a) o_w ≥ Σ_l (f_l - a) y_wl                                            [utilization]
+    charged. The same three rows do for the units of one candidate, whose load they know:
+    V = Σ_q (λ_qt ÷ μ_kq) x_qkt units' work, Θ = n_kt, and Σ_q λ_qt ÷ μ_kq where V was 1 at most.
     """
 
     def columns(self, fleet: Fleet) -> None:
@@ -70,9 +70,10 @@ class OverloadRamp(Structural):
                     yield from _spread(fleet, w, t) if fleet.routed(w) else ()
                     yield from (_tangent(fleet, w, t, u) for u in fleet.tangents[w])
                 continue
-            if any((w, level) in fleet.level_used for level in range(len(fleet.levels[w]))):
-                yield _floors(fleet, w)
             yield from _by_weights(fleet, w)
+            for split in fleet.splits.get(w, ()):
+                if (w, split) in fleet.beyond:
+                    yield from _split(fleet, w, split)
 
     def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
         return iter(())  # it defines a cost; the plan is charged by its utilization
@@ -92,8 +93,8 @@ def _add_columns(fleet: Fleet, w: Workload) -> None:
         _add_headroom(fleet, w)
         return
     for split in fleet.splits.get(w.name, ()):
-        meaning = f"beyond[{w.name} {fleet.blocks[split.t].name} {split.weights} {split.times:g}]"
-        fleet.beyond[w.name, split] = fleet.column(meaning, 1)
+        if split.candidate is None or list(fleet.units_on(split.candidate, split.t)):
+            fleet.beyond[w.name, split] = fleet.column(f"beyond[{w.name} {split.name}]", 1)
 
 
 def _add_headroom(fleet: Fleet, w: Workload) -> None:
@@ -150,55 +151,74 @@ def _spread(fleet: Fleet, workload: str, t: int) -> Iterator[Row]:
         yield Row(f"{k.id} {t}", work, LE, 0.0)
 
 
-def _floors(fleet: Fleet, workload: str) -> Row:
-    above = _threshold(fleet)
-    terms: Terms = {
-        fleet.level_used[workload, index]: -max(0.0, level.floor - above)
-        for index, level in enumerate(fleet.levels[workload])
-        if (workload, index) in fleet.level_used
-    }
-    return _row(fleet, workload, "floors", terms, 0.0)
-
-
 def _by_weights(fleet: Fleet, workload: str) -> Iterator[Row]:
     above, splits = _threshold(fleet), fleet.splits.get(workload, ())
-    counted = {(t, (1.0,)) for t in fleet.busy(workload) if len(fleet.classes(workload)) == 1}
-    for t, weights in sorted(counted | {(split.t, split.weights) for split in splits}):
+    counted = {(split.t, split.weights) for split in splits if split.weights}
+    if len(fleet.classes(workload)) == 1:
+        counted |= {(t, (1.0,)) for t in fleet.busy(workload)}
+    for t, weights in sorted(counted):
+        load = _share_on_units(fleet, workload, t, weights)
         for u in fleet.tangents[workload]:
             right = 2 * u - above
             terms = _times(fleet, workload, t, weights, right / u**2, u**2)
-            yield _above(fleet, workload, f"{t} {weights} {u:g}", terms, right, t, weights)
-    for split in splits:
-        yield from _split(fleet, workload, split)
+            yield _above(fleet, workload, f"{t} {weights} {u:g}", terms, right, load)
 
 
 def _split(fleet: Fleet, workload: str, split: RampSplit) -> Iterator[Row]:
     """The ramp where Θ is θ_i, and on either side of it."""
-    t, weights, at = split
-    name, beyond = f"{t} {weights} at {at:g}", fleet.beyond[workload, split]
+    name, at, beyond = split.name, split.times, fleet.beyond[workload, split]
     above, ceiling = _threshold(fleet), fleet.levels[workload][-1].ceiling
-    times = _times(fleet, workload, t, weights, fleet.most_headroom)
+    if split.candidate is None:
+        times = _times(fleet, workload, split.t, split.weights, fleet.most_headroom)
+        load = _share_on_units(fleet, workload, split.t, split.weights)
+    else:
+        times = {units: 1.0 for _, units in fleet.units_on(split.candidate, split.t)}
+        load = _work(fleet, split.candidate, split.t)
     most = sum(part * units.upBound for units, part in times.items())
     yield Row(f"{workload} {name} up to", {**times, beyond: at - most}, LE, at)
     yield Row(f"{workload} {name} from", {**times, beyond: -at}, GE, 0.0)
     below = {units: above / at * part for units, part in times.items()}
-    below[beyond] = (at**-0.5 - above**0.5) ** 2
-    yield _above(fleet, workload, f"{name} below", below, 1 / at, t, weights)
+    below[beyond] = max(0.0, (load.most / at) ** 0.5 - above**0.5) ** 2
+    yield _above(fleet, workload, f"{name} below", below, 1 / at, load)
     beyond_it = {units: ceiling / at * part for units, part in times.items()}
     beyond_it[beyond] = above - ceiling
-    yield _above(fleet, workload, f"{name} beyond", beyond_it, 1 / at, t, weights)
+    yield _above(fleet, workload, f"{name} beyond", beyond_it, 1 / at, load)
 
 
-def _above(
-    fleet: Fleet, workload: str, name: str, terms: Terms, slope: float, t: int, weights: Weights
-) -> Row:
-    """(1 - a) o_w + terms ≥ slope × V."""
+class _Load(NamedTuple):
+    """V, as a constant and terms, and the most that it can be."""
+
+    constant: float
+    terms: Terms
+    most: float
+
+
+def _share_on_units(fleet: Fleet, workload: str, t: int, weights: Weights) -> _Load:
+    """What is neither per token nor unserved, its classes counted by weights."""
+    terms: Terms = {}
     for q, weight in enumerate(weights):
         off = [fleet.shares.get((k, q, t)) for k in fleet.serving(workload) if k.mode.per_token]
         for share in (*off, fleet.shortfalls.get((workload, q, t))):
             if share is not None and weight:
-                add(terms, share, slope * weight)
-    return _row(fleet, workload, name, terms, slope * sum(weights))
+                add(terms, share, -weight)
+    return _Load(sum(weights), terms, sum(weights))
+
+
+def _work(fleet: Fleet, k: Candidate, t: int) -> _Load:
+    """Units' work of a candidate."""
+    terms = {
+        fleet.shares[k, q, t]: fleet.peak(k.workload, q, t) / k.requests_per_second[q]
+        for q in fleet.classes(k.workload)
+        if (k, q, t) in fleet.shares
+    }
+    return _Load(0.0, terms, sum(terms.values()))
+
+
+def _above(fleet: Fleet, workload: str, name: str, terms: Terms, slope: float, load: _Load) -> Row:
+    """(1 - a) o_w + terms ≥ slope × V."""
+    for share, part in load.terms.items():
+        add(terms, share, -slope * part)
+    return _row(fleet, workload, name, terms, slope * load.constant)
 
 
 def _times(
