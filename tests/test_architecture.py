@@ -48,7 +48,7 @@ KNOWN: dict[Rule, dict[str, str]] = {
         "milp_planner/study/sources.py": "a collection names whose runs it holds in a note",
         "milp_planner/study/samples.py": "`not stated` is what a column of the samples says",
         "milp_planner/questions/sweeps/scenarios.py": AS_IT_IS,
-        "milp_planner/questions/sweeps/what_if.py": AS_IT_IS,
+        "milp_planner/questions/sweeps/rows.py": AS_IT_IS,
         "milp_planner/reporting/text/questions/what_if.py": AS_IT_IS,
     },
 }

@@ -77,7 +77,7 @@ def test_the_output_file_decides_the_format(run, folder):
 )
 def test_an_ending_that_names_no_format_is_refused_before_solving(run, folder, output, ending):
     code, out, err = run("solve", "toy.yaml", "-o", output)
-    endings = ".md, .json, .csv, .txt"
+    endings = ".html, .htm, .md, .json, .csv, .txt"
     expected = f"--output {output}: {ending}; give one of {endings}, or say --format\n"
     assert (code, out, err) == (2, "", expected)
     assert not (folder / output).exists()

@@ -16,7 +16,7 @@ import pytest
 
 from milp_planner import Catalog, Problem, Status
 from tests.support.builders import catalog, offering, problem, raw, token_price, workload
-from tests.support.oracles.reader_cases import wide_case
+from tests.support.oracles.reading.reader_cases import wide_case
 from tests.support.random_problems import planned
 
 FEW, MANY = range(7000, 7008), range(7000, 7150)

@@ -24,8 +24,8 @@ from tests.support.builders import (
     with_tokens,
     workload,
 )
-from tests.support.oracles.reader import READERS, read
-from tests.support.oracles.reader_cases import wide_case
+from tests.support.oracles.reading.reader import READERS, read
+from tests.support.oracles.reading.reader_cases import wide_case
 from tests.support.random_problems import planned, random_case
 
 FEW, MANY = 30, 1000

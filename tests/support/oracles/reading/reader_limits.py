@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 import highspy
 
 from milp_planner import Candidate
-from tests.support.oracles.routed import (
+from tests.support.oracles.reading.routed import (
     CLOSE,
     NOTHING,
     Asked,

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 from milp_planner import Plan, PlanningInput
 from tests.support.oracles import reader_limits as limits
-from tests.support.oracles.reader_costs import budget, costs
-from tests.support.oracles.routed import Routed, routed
+from tests.support.oracles.reading.reader_costs import budget, costs
+from tests.support.oracles.reading.routed import Routed, routed
 
 READERS: dict[str, Callable[[Routed], Iterator[str]]] = {
     "served": limits.served,

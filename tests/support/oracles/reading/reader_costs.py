@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from tests.support.oracles.reader_limits import changed
-from tests.support.oracles.routed import Routed, is_api, utilization
+from tests.support.oracles.reading.reader_limits import changed
+from tests.support.oracles.reading.routed import Routed, is_api, utilization
 
 CENT = 0.01
 
