@@ -288,6 +288,7 @@ def _proof_dict(plan: Plan, reproducible: bool) -> dict[str, Any]:
     return {
         "certified": proof.certified,
         "certified_by": proof.certified_by,
+        "unconfirmed": proof.unconfirmed,
         "score_usd_per_month": plan.score_usd_per_month,
         "bound_usd_per_month": plan.bound,
         "gap": plan.gap,

@@ -30,6 +30,8 @@ class Proof:
     seconds: float = 0.0
     rows: int = 0
     columns: int = 0
+    unconfirmed: bool = False
+    """True where the only engine proved it once, and a second run could not be made or finished."""
 
 
 @dataclass(frozen=True)

@@ -361,6 +361,7 @@ def _proof(part: ProofPart) -> Proof:
     return Proof(
         certified=part.certified,
         certified_by=tuple(part.certified_by),
+        unconfirmed=part.unconfirmed,
         engines=tuple(EngineReport(**engine.model_dump()) for engine in part.engines),
         notes=tuple(part.notes),
         seconds=part.seconds,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
@@ -297,8 +298,9 @@ class Plan:
 
     @property
     def bound(self) -> float | None:
-        """The short name of `lower_bound_usd_per_month`, kept for one release."""
-        return self.lower_bound_usd_per_month
+        """`lower_bound_usd_per_month`, where it is a number; None where nothing is known."""
+        bound = self.lower_bound_usd_per_month
+        return bound if bound is not None and math.isfinite(bound) else None
 
     @property
     def objective_usd_per_month(self) -> float | None:
@@ -310,12 +312,11 @@ class Plan:
         """(score - bound) / score; 0 when proven, None without plan or bound."""
         if self.status is Status.OPTIMAL:
             return 0.0
-        if self.score_usd_per_month is None or self.lower_bound_usd_per_month is None:
+        score, bound = self.score_usd_per_month, self.bound
+        if score is None or bound is None:
             return None
-        score = self.score_usd_per_month
-        return (
-            0.0 if score == 0 else max(0.0, (score - self.lower_bound_usd_per_month) / abs(score))
-        )
+        gap = 0.0 if score == 0 else max(0.0, (score - bound) / abs(score))
+        return gap if math.isfinite(gap) else None
 
     def routes_to(self, k: Candidate, block: str) -> Sequence[Route]:
         """The routes to one candidate in the block of that name."""

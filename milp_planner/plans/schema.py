@@ -280,6 +280,7 @@ class ProofPart(Part):
 
     certified: bool
     certified_by: list[str]
+    unconfirmed: bool = False
     score_usd_per_month: float | None
     bound_usd_per_month: float | None
     gap: float | None

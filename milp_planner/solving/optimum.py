@@ -358,6 +358,7 @@ def proof_of(model: FleetModel, run: CertifiedRun) -> Proof:
     return Proof(
         certified=run.certified,
         certified_by=tuple(run.certified_by),
+        unconfirmed=run.unconfirmed,
         engines=tuple(
             EngineReport(o.name, o.version, o.status.value, o.objective, o.bound, o.seconds)
             for o in run.engines

@@ -247,12 +247,17 @@ def _shortfalls_of(
 
 
 def _joined_proof(proofs: Sequence[Proof]) -> Proof:
-    """One proof for all parts: sums of what each engine said, certified where all parts are."""
+    """One proof for all parts: sums of what each engine said, certified where all parts are.
+
+    Where no engine proves all of them it is by those that prove some, as long as each is proven.
+    """
     names = {engine.name for proof in proofs for engine in proof.engines}
-    certified_by = set.intersection(*(set(proof.certified_by) for proof in proofs))
+    provers = [set(proof.certified_by) for proof in proofs]
+    certified_by = set.intersection(*provers) or (set.union(*provers) if all(provers) else set())
     return Proof(
         certified=all(proof.certified for proof in proofs),
-        certified_by=tuple(name for name in proofs[0].certified_by if name in certified_by),
+        certified_by=tuple(sorted(certified_by)),
+        unconfirmed=any(proof.unconfirmed for proof in proofs),
         engines=tuple(_joined_engine(name, proofs) for name in sorted(names)),
         notes=tuple(dict.fromkeys(note for proof in proofs for note in proof.notes)),
         seconds=sum(proof.seconds for proof in proofs),

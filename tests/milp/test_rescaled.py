@@ -104,6 +104,7 @@ def test_a_proof_is_confirmed_when_nothing_cheaper_is_found(alone: Alone) -> Non
     verdict = alone.verdict(says(OPTIMAL, 62.95), says(INFEASIBLE))
     assert (verdict.status, verdict.objective, verdict.bound) == (OPTIMAL, 62.95, 62.95)
     assert (verdict.certified, verdict.certified_by, verdict.notes) == (False, ("highs",), ())
+    assert not verdict.unconfirmed
     assert alone.below == [pytest.approx(62.90)]  # ten times half a cent below
 
 
@@ -121,7 +122,7 @@ def test_one_word_against_another_is_no_proof(alone: Alone) -> None:
         says(OPTIMAL, 65.79), doubled(says(OPTIMAL, 62.95)), says(NO_SOLUTION, bound=20.0)
     )
     assert (verdict.status, verdict.objective, verdict.bound) == (FEASIBLE, 62.95, None)
-    assert verdict.certified_by == ()
+    assert (verdict.certified_by, verdict.unconfirmed) == ((), False)
     assert "asked again whether anything is cheaper: not finished" in verdict.notes
 
 
@@ -134,11 +135,13 @@ def test_an_engine_that_goes_on_finding_cheaper_plans_proves_nothing(alone: Alon
 def test_an_unfinished_second_run_is_told(alone: Alone) -> None:
     verdict = alone.verdict(says(OPTIMAL, 62.95), says(NO_SOLUTION, bound=20.0))
     assert (verdict.status, verdict.certified_by) == (OPTIMAL, ("highs",))
+    assert verdict.unconfirmed
     assert verdict.notes == ("asked again whether anything is cheaper: not finished",)
 
 
 def test_without_time_nothing_is_confirmed_and_that_is_told(alone: Alone) -> None:
     verdict = alone.verdict(says(OPTIMAL, 62.95), time_limit_s=0.01)
+    assert verdict.unconfirmed
     assert verdict.notes == ("not asked again whether anything is cheaper: no time was left",)
 
 

@@ -51,6 +51,10 @@ class CertifiedRun:
     certified_by: tuple[str, ...] = ()
     """The engines that prove the status, of `cbc` and `highs`; empty without a proof."""
 
+    unconfirmed: bool = False
+    """True where an engine that stands alone proved it in one run, and no second one came to an
+    end."""
+
     notes: tuple[str, ...] = ()
     """What a reader should know of how it was found; no times, so that output can be compared."""
 
@@ -198,8 +202,13 @@ def verdict_of(
         *_recomputed(runs, rules),
         *_alone(known, rounds[-1]),
     ]
-    engines = tuple(run.outcome for run in runs)
-    return replace(known, engines=engines, notes=tuple(dict.fromkeys(notes)), seconds=seconds)
+    return replace(
+        known,
+        engines=tuple(run.outcome for run in runs),
+        unconfirmed=bool(known.certified_by) and _is_unconfirmed(confirming, rules, least),
+        notes=tuple(dict.fromkeys(notes)),
+        seconds=seconds,
+    )
 
 
 class _Plan(NamedTuple):
@@ -267,14 +276,19 @@ def _failures(runs: Sequence[Judged]) -> Iterator[str]:
             yield f"{run.outcome.name} gave no answer: {run.outcome.reason}"
 
 
+def _is_unconfirmed(confirming: Sequence[Judged] | None, rules: Rules, best: float | None) -> bool:
+    """Whether a second run was called for and did not prove what is known."""
+    if confirming is None:
+        return False
+    return not confirming or not rules.agrees(confirming[-1], best)
+
+
 def _confirmation(
     confirming: Sequence[Judged] | None, rules: Rules, best: float | None
 ) -> Iterator[str]:
     """That an engine which stands alone was not asked again, or did not come to an end."""
-    if confirming is not None and not confirming:
-        yield NO_TIME_TO_CONFIRM
-    elif confirming and not rules.agrees(confirming[-1], best):
-        yield NOT_CONFIRMED
+    if _is_unconfirmed(confirming, rules, best):
+        yield NOT_CONFIRMED if confirming else NO_TIME_TO_CONFIRM
 
 
 def _course(

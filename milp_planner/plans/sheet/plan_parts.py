@@ -190,6 +190,9 @@ class ProofShown(SheetPart):
 
     certified: bool
     certified_by: tuple[str, ...]
+    unconfirmed: bool = False
+    """True where the only engine proved it once, and a second run could not be made or finished."""
+
     engines: tuple[EngineSaid, ...]
     notes: tuple[str, ...]
     rows: int

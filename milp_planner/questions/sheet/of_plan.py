@@ -203,6 +203,7 @@ def proof_of(plan: Plan, *, reproducible: bool = False) -> ProofShown:
     return ProofShown(
         certified=proof.certified,
         certified_by=proof.certified_by,
+        unconfirmed=proof.unconfirmed,
         engines=tuple(
             EngineSaid(name=e.name, version=e.version, status=e.status) for e in proof.engines
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from milp_planner.plans.records import Status
 from milp_planner.plans.sheet.other_parts import (
     LeftAfterLoss,
     SheetAlternative,
@@ -13,6 +14,7 @@ from milp_planner.plans.sheet.other_parts import (
 )
 from milp_planner.plans.sheet.plan_parts import Bought, SheetPurchase
 from milp_planner.plans.sheet.records import Sheet
+from milp_planner.reporting.text.plans import proofs
 from milp_planner.reporting.text.price_ages import stale_words
 from milp_planner.reporting.text.wording import (
     duration,
@@ -77,15 +79,11 @@ def headline(sheet: Sheet) -> str:
 
 def proof_words(sheet: Sheet) -> str:
     """`certified by CBC and HiGHS, gap 0 %, 1.0 s`."""
-    proof, gap = sheet.proof, sheet.answer.gap
-    spelt = {e.name.lower(): e.name for e in proof.engines}
-    names = " and ".join(spelt.get(n.lower(), n) for n in proof.certified_by or spelt)
-    said = [f"certified by {names}" if proof.certified else f"by {names} alone"] if names else []
-    if sheet.answer.status != "infeasible":  # which has no gap
-        said.append("gap unknown" if gap is None else f"gap {fine_percent(gap)}")
+    proof, answer = sheet.proof, sheet.answer
+    said = [*proofs.proof_words(proof, Status(answer.status), answer.gap, proof.gap_asked)]
     if proof.seconds is not None and proof.engines:
         said.append(f"{proof.seconds:.1f} s")
-    return escape(", ".join(said))
+    return ", ".join(said)
 
 
 def answer_sentences(sheet: Sheet) -> Iterator[str]:

@@ -11,7 +11,7 @@ from milp_planner.candidates.records import Candidate
 from milp_planner.plans.document import NOT_INCLUDED
 from milp_planner.plans.measure_next import measure_next
 from milp_planner.plans.reasons import NoFleet
-from milp_planner.plans.records import Plan, Proof, Purchase, Status, WorkloadPlan
+from milp_planner.plans.records import Plan, Purchase, Status, WorkloadPlan
 from milp_planner.plans.sentences import first_reason, reason_lines, sentence
 from milp_planner.reporting.documents.options import DEFAULTS, ReportOptions
 from milp_planner.reporting.text.plans.alternatives import alternative_lines
@@ -24,6 +24,7 @@ from milp_planner.reporting.text.plans.fleet_facts import (
     stale_lines,
 )
 from milp_planner.reporting.text.plans.hours import when_lines
+from milp_planner.reporting.text.plans.proofs import proof_words
 from milp_planner.reporting.text.price_ages import age_words
 from milp_planner.reporting.text.wording import (
     apportion,
@@ -43,8 +44,6 @@ from milp_planner.reporting.text.wording import (
 )
 
 SHA_DIGITS = 8
-UNFINISHED = frozenset(("feasible", "no solution"))
-"""What an engine says of itself that was stopped before its proof."""
 
 
 def plan_text(plan: Plan, options: ReportOptions = DEFAULTS) -> str:
@@ -113,37 +112,11 @@ def _no_answer(plan: Plan) -> str:
 
 
 def _proof_words(plan: Plan, options: ReportOptions) -> Iterator[str]:
-    proof = plan.proof
-    by = escape(" and ".join(_engine_names(proof)))
-    if plan.status in (Status.OPTIMAL, Status.INFEASIBLE) and by:
-        yield f"certified by {by}" if proof.certified else f"{plan.status.value} by {by} alone"
-    if unfinished := _unfinished(plan):
-        yield f"{escape(' and '.join(unfinished))} unfinished"
-    if plan.status.has_plan:
-        yield "gap unknown" if plan.gap is None else f"gap {fine_percent(plan.gap)}"
+    yield from proof_words(plan.proof, plan.status, plan.gap, plan.provenance.gap_asked)
     if plan.status in (Status.FEASIBLE, Status.NO_PLAN) and plan.bound is not None:
         yield f"no plan scores below {usd(plan.bound)}"
-    if not options.reproducible and proof.engines:
-        yield f"{proof.seconds:.1f} s"
-
-
-def _unfinished(plan: Plan) -> list[str]:
-    """Engines that were stopped before they had anything to prove."""
-    gap = plan.gap
-    if plan.status is Status.FEASIBLE and gap is not None and gap <= plan.provenance.gap_asked:
-        return []
-    last = {engine.name: engine.status.split(", ") for engine in plan.proof.engines}
-    proved = {name.lower() for name in plan.proof.certified_by}
-    return [
-        name
-        for name, statuses in last.items()
-        if name.lower() not in proved and not UNFINISHED.isdisjoint(statuses)
-    ]
-
-
-def _engine_names(proof: Proof) -> list[str]:
-    spelt = {engine.name.lower(): engine.name for engine in proof.engines}
-    return [spelt.get(name.lower(), name) for name in proof.certified_by or spelt.values()]
+    if not options.reproducible and plan.proof.engines:
+        yield f"{plan.proof.seconds:.1f} s"
 
 
 def _reason_lines(plan: Plan) -> Iterator[str]:

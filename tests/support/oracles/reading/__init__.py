@@ -1,1 +1,1 @@
-"""Readers that hold a routed plan against the sentences of the documents, sharing no rule with the planner."""
+"""Readers of routed plans: what the documents say, sharing no rule with the planner."""
