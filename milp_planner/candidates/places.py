@@ -1,16 +1,38 @@
-"""What a filter of regions does that its words do not show."""
+"""What a filter of regions does that its words do not show, and where what could serve is."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from milp_planner.candidates.filters import Sold, is_meant
+from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.catalog.identity.products import UNKNOWN_PLACE
 from milp_planner.inputs.problem.records import Filter
 
 PATTERN_MARKS = "*?["
 MOST_NAMED = 5
+
+
+def groups_serving(instance: PlanningInput) -> tuple[str, ...]:
+    """Groups of regions in each of which every workload has a candidate, in order."""
+    served: dict[str, set[str]] = {}
+    for k in instance.candidates.candidates:
+        if k.offering.group:
+            served.setdefault(k.offering.group, set()).add(k.workload)
+    wanted = {w.name for w in instance.problem.workloads}
+    return tuple(sorted(group for group, names in served.items() if names >= wanted))
+
+
+def within_group(instance: PlanningInput, group: str) -> PlanningInput:
+    """The same question with the candidates of one group of regions alone.
+
+    What has no known place is in none. The problem's own limits on regions hold as they are.
+    """
+    listed = instance.candidates
+    there = tuple(k for k in listed.candidates if k.offering.group == group)
+    return replace(instance, candidates=replace(listed, candidates=there))
 
 
 def notes_on_regions(kept: Filter, rows: Iterable[Sold]) -> Iterator[str]:

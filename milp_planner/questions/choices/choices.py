@@ -167,7 +167,8 @@ def _solved_scenario(asking: Asking, choice: Choice, scenario: Scenario) -> Choi
         problem, catalog = scenario.applied(plain, asking.catalog)
         if catalog is asking.catalog:
             return asking.solved_problem(choice, problem)
-        return asking.solved_instance(choice, prepare(problem, catalog))
+        why = "no fleet keeps all limits"
+        return asking.solved_instance(choice, prepare(problem, catalog), why)
     except InputError as error:
         why = " ".join(str(error).split())
         return replace(choice, verdict=ChoiceVerdict.INFEASIBLE, why=why)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from milp_planner.candidates.places import groups_serving, within_group
 from milp_planner.candidates.records import CandidateList, PlanningInput
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.fingerprint import problem_sha256
@@ -92,12 +93,12 @@ class Asking:
             return replace(choice, verdict=ChoiceVerdict.INFEASIBLE, why=why)
         return not_reached(choice)
 
-    def solved_instance(self, choice: Choice, instance: PlanningInput) -> Choice:
-        """The choice with the best plan of what is prepared already."""
+    def solved_instance(self, choice: Choice, instance: PlanningInput, why: str) -> Choice:
+        """The choice with the best plan of what is prepared already; `why`: why there is none."""
         if not self._has_work_left(instance):
             return not_reached(choice)
         answer = self.resolver.answer_of(instance, break_ties=True)
-        return self.told(choice, instance.problem, answer, "the two halves keep no limits together")
+        return self.told(choice, instance.problem, answer, why)
 
     def with_billings(self, choice: Choice, billings: Iterable[str]) -> Choice:
         """The choice with more ways to pay, which the problem may not allow."""
@@ -181,21 +182,28 @@ def large_clouds(asking: Asking, choice: Choice) -> Choice | None:
     return asking.solved(choice, {"limits.providers.allow": allowed, "limits.providers.deny": []})
 
 
-def region_groups(catalog: Catalog) -> tuple[str, ...]:
-    """Names of groups of regions that `limits.regions.allow` understands; none without a table."""
-    return tuple(getattr(catalog, "region_groups", ()))
-
-
 def one_region_group(asking: Asking, choice: Choice) -> Choice | None:
-    """The cheapest of the region groups, everything in it."""
+    """The cheapest group of regions, everything in it; unproven where time left some out."""
+    instance = asking.resolver.instance
+    groups = groups_serving(instance)
+    used = {p.candidate.offering.group for p in asking.plan.purchases}
+    if len(used) == 1 and used <= {*groups}:
+        return replace(_the_plan(asking, choice), detail=used.pop())
+    why = "keeps no limits"
     found = [
-        replace(asking.solved(choice, {"limits.regions.allow": [group]}), detail=group)
-        for group in region_groups(asking.catalog)
+        replace(asking.solved_instance(choice, within_group(instance, group), why), detail=group)
+        for group in groups
     ]
-    plans = [one for one in found if one.plan is not None]
-    if plans:
-        return min(plans, key=lambda one: one.score_usd_per_month or 0.0)
-    return found[0] if found else None
+    best = min(
+        (one for one in found if one.plan is not None),
+        key=lambda one: one.score_usd_per_month or 0.0,
+        default=found[0] if found else None,
+    )
+    if best is None or best.plan is None:
+        return best
+    if any(one.verdict is ChoiceVerdict.NOT_REACHED for one in found):
+        return replace(best, plan=replace(best.plan, status=Status.FEASIBLE))
+    return best
 
 
 def survives_provider_loss(asking: Asking, choice: Choice) -> Choice | None:
@@ -257,7 +265,8 @@ def half_per_token(asking: Asking, choice: Choice) -> Choice | None:
         return None
     if "per_token" not in allowed_billings(asking.problem):
         choice = replace(choice, needs=needed(["per_token"]))
-    return asking.solved_instance(choice, halves(asking.wide, asking.problem))
+    why = "the two halves keep no limits together"
+    return asking.solved_instance(choice, halves(asking.wide, asking.problem), why)
 
 
 def halves(wide: PlanningInput, problem: Problem) -> PlanningInput:

@@ -184,3 +184,52 @@ def test_without_a_plan_there_is_nothing_to_choose():
 def test_a_frame_has_one_row_a_choice(thirteen):
     frame = thirteen.to_frame()
     assert list(frame["key"]) == [row.key for row in thirteen.rows]
+
+
+def placed():
+    """Big, 10 requests/s, in Germany $4, the Netherlands $3.90 and the US $4.40; small, 3, in the
+    US, $1.50; and something without a known place, $0.10."""
+    de, nl, us = ({"country": c, "group": g} for c, g in (("de", "eu"), ("nl", "eu"), ("us", "us")))
+    return catalog(
+        [
+            offering("acme", "big", 4.0, region="fra", **de),
+            offering("coil", "big", 3.9, region="ams", **nl),
+            offering("bolt", "big", 4.4, region="chi", **us),
+            offering("bolt", "small", 1.5, region="chi", **us),
+            offering("dune", "small", 0.1, region="global"),
+        ],
+        [raw("big", 10), raw("small", 3)],
+    )
+
+
+def group_row(**limits):
+    question = problem(13, limits={"offerings": {"deny": ["dune/*"]}, **limits})
+    return by_key(choices(question, placed())).get("one_region_group")
+
+
+def test_the_cheapest_group_of_regions_is_the_one_told():
+    # The plan: big at coil and small at bolt, $5.40/h. In the US big and small, $5.90: $4,248;
+    # in the EU two big at coil, $7.80.
+    row = group_row()
+    assert (row.detail, row.cash_usd_per_month) == ("us", pytest.approx(4248))
+    assert row.is_proven
+
+
+def test_a_group_keeps_the_problems_own_limits_on_regions():
+    # Of the EU Germany alone is let through: two big at acme, $8; the US is not.
+    row = group_row(regions={"allow": ["de", "us"]}, gpus={"deny": ["small"]})
+    assert row.verdict is ChoiceVerdict.SAME  # the plan itself: two big at acme, $8 against $8.80
+    assert row.detail == "eu"
+    row = group_row(regions={"allow": ["de", "us"]})
+    assert (row.detail, row.cash_usd_per_month) == ("us", pytest.approx(4248))
+
+
+def test_a_plan_within_one_group_is_its_own_choice_and_what_has_no_place_is_in_none():
+    row = by_key(choices(problem(13), placed()))["one_region_group"]
+    assert row.detail == "us"  # five of dune would do for $0.50/h, wherever they are
+    assert row.cash_usd_per_month == pytest.approx(4248)
+    assert group_row(providers={"allow": ["bolt"]}).verdict is ChoiceVerdict.SAME
+
+
+def test_without_a_known_place_there_is_no_choice_of_a_group(thirteen):
+    assert "one_region_group" not in by_key(thirteen)
