@@ -28,7 +28,10 @@ def notes_on_regions(kept: Filter, rows: Iterable[Sold]) -> Iterator[str]:
 
 
 def _on_unplaced(kept: Filter, groups: Collection[str], sold: Sequence[Sold]) -> Iterator[str]:
-    """That what has no known place stays, where a group is denied."""
+    """That what has no known place stays where a group is denied, and is out of what is let in."""
+    known = {*groups, *(row.country for row in sold if row.country)}
+    if any(pattern.removesuffix("-*") in known for pattern in kept.allow):
+        yield from _left_out_unplaced(kept, sold)
     if kept.allow or not any(pattern.removesuffix("-*") in groups for pattern in kept.deny):
         return
     elsewhere = (row for row in sold if not row.group)
@@ -38,6 +41,22 @@ def _on_unplaced(kept: Filter, groups: Collection[str], sold: Sequence[Sold]) ->
         yield (
             f"limits.regions.deny: what {sellers} sell without saying where stays; "
             "deny global to leave it out"
+        )
+
+
+def _left_out_unplaced(kept: Filter, sold: Sequence[Sold]) -> Iterator[str]:
+    """Regions with a name that no table places: they may be in the group."""
+    unknown = sorted(
+        f"{row.provider} {row.region}"
+        for row in sold
+        if not row.group
+        and row.region != UNKNOWN_PLACE
+        and not any(is_meant("regions", pattern, row) for pattern in kept.allow)
+    )
+    if unknown:
+        yield (
+            f"limits.regions.allow: where {_listed(unknown)} is, is not known, so that it is in no "
+            "group; name it, or place it in a places.csv, to take it in"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 from milp_planner import Catalog, Problem, load_catalog, solve
@@ -137,6 +138,24 @@ def test_a_wrong_group_is_said_with_its_line(tmp_path: Path) -> None:
 
 
 # --- Limits -----------------------------------------------------------------------------------
+
+
+def test_a_region_that_no_table_places_is_out_of_a_group_and_that_is_said() -> None:
+    known = four()
+    odd = offering("coil", "big", 0.5, region="site-7")
+    known = replace(known, offerings=(*known.offerings, odd))
+    asked_for = asked(regions={"allow": ["eu"]})
+    assert [k.region for k in prepare(asked_for, known).candidates.candidates] == [
+        "eu-north",
+        "hel-1",
+    ]
+    assert [*prepare(asked_for, known).candidates.notes] == [
+        "limits.regions.allow: where coil site-7 is, is not known, so that it is in no group; "
+        "name it, or place it in a places.csv, to take it in"
+    ]
+    assert len(prepare(asked(regions={"allow": ["gb"]}), known).candidates.notes) == 1
+    for regions in ({"allow": ["eu", "site-7"]}, {"allow": ["hel-1"]}, {"deny": ["uk", "global"]}):
+        assert not prepare(asked(regions=regions), known).candidates.notes
 
 
 def test_a_group_and_a_country_are_those_of_all_providers() -> None:
