@@ -170,7 +170,12 @@ if TYPE_CHECKING:
     from milp_planner.plans.sheet.records import Sheet, sheet_schema
     from milp_planner.questions.choices.choices import choices
     from milp_planner.questions.choices.records import Choice, Choices, ChoiceVerdict
-    from milp_planner.questions.confidence import ConfidenceCase, ConfidenceRange, confidence_range
+    from milp_planner.questions.confidence import (
+        ConfidenceCase,
+        ConfidenceRange,
+        confidence_range,
+        weightiest_row,
+    )
     from milp_planner.questions.deployments.calibrate import (
         Calibrated,
         ComparedMeasurement,
@@ -269,7 +274,8 @@ __all__ = [
     "compare_deployments", "confidence_range", "count_terms", "decision_sheet", "diagnose",
     "estimate", "evaluate", "explain", "explain_limits", "load_catalog", "load_problem",
     "load_scenarios", "measure_next", "owned_usd_per_hour", "plan_diff", "prepare", "reason_lines",
-    "replay", "scenario_grid", "sheet_schema", "solve", "warning_lines", "what_if",
+    "replay", "scenario_grid", "sheet_schema", "solve", "warning_lines", "weightiest_row",
+    "what_if",
 ]
 # fmt: on
 
@@ -335,7 +341,7 @@ HOMES = {
     "plans.sheet.records": "Sheet sheet_schema",
     "questions.choices.choices": "choices",
     "questions.choices.records": "Choice ChoiceVerdict Choices",
-    "questions.confidence": "ConfidenceCase ConfidenceRange confidence_range",
+    "questions.confidence": "ConfidenceCase ConfidenceRange confidence_range weightiest_row",
     "questions.deployments.calibrate": ("Calibrated ComparedMeasurement PlannedSpeed calibrate"),
     "questions.deployments.comparison": (
         "DeploymentScenario DeploymentTable NamedEstimate compare_deployments"
@@ -352,8 +358,8 @@ HOMES = {
     "questions.solve": "diagnose solve",
     "questions.sweeps.break_even": "BreakEven FleetOrPerToken",
     "questions.sweeps.frontier": "BudgetStep Frontier FrontierEnd Unfinished budget_frontier",
-    "questions.sweeps.scenarios": "Scenario load_scenarios scenario_grid",
     "questions.sweeps.rows": "RowStatus WhatIf WhatIfRow",
+    "questions.sweeps.scenarios": "Scenario load_scenarios scenario_grid",
     "questions.sweeps.what_if": "what_if",
     "replaying.autoscaler": "ScalingRules",
     "replaying.engine": "ReplayRouter",

@@ -139,3 +139,39 @@ def confidence_range(
     limit_s = problem.solver.time_limit_s if time_limit_s is None else time_limit_s
     rows = row_worths(here.plan, known, lambda fewer: planned(problem, fewer), limit_s)
     return ConfidenceRange(median=case(MEDIAN), planned=here, low=case(LOW), rows=rows)
+
+
+def weightiest_row(
+    problem: Problem,
+    plan: Plan,
+    catalog: Catalog | None = None,
+    *,
+    time_limit_s: float | None = None,
+    gap: float | None = None,
+    solver: SolverChoice | None = None,
+) -> RowWorth | None:
+    """The measurement that most of a plan's spend stands on, and the plan without it: one solve.
+
+    plan: of `problem`, over catalog, which is the one that the problem names by default.
+    time_limit_s, gap, solver: of the one solve, which asks for no next-best plans; where they are
+    not given, the problem's own.
+
+    Returns a RowWorth, costs in USD per month; None without a solve where the plan stands on no
+    measured or published row, or there is no plan.
+
+    Raises InputError, ArgumentError and SolverError as `solve` does.
+
+    >>> from milp_planner import load_problem, solve, weightiest_row
+    >>> problem = load_problem("problems/quickstart.yaml")
+    >>> worth = weightiest_row(problem, solve(problem))
+    >>> worth is None  # it is planned on estimates alone
+    True
+    """
+    known = catalog_for(problem, catalog)
+
+    def planned(rows: Catalog) -> Plan:
+        return solve(
+            problem, rows, time_limit_s=time_limit_s, gap=gap, alternatives=0, solver=solver
+        )
+
+    return next(iter(row_worths(plan, known, planned, None, most=1)), None)

@@ -59,14 +59,15 @@ def row_worths(
     catalog: Catalog,
     solve_again: Callable[[Catalog], Plan],
     time_limit_s: float | None,
+    most: int = MOST_ROWS,
 ) -> tuple[RowWorth, ...]:
     """The rows with the most spend at stake, each left out and the problem solved again.
 
-    At most three; after the first none is begun once `time_limit_s` has passed.
+    At most `most`; after the first none is begun once `time_limit_s` has passed.
     """
     if plan.cash_usd_per_month is None:
         return ()
-    ranked = sorted(spend_by_row(plan), key=lambda found: -found[1])[:MOST_ROWS]
+    ranked = sorted(spend_by_row(plan), key=lambda found: -found[1])[:most]
     began = monotonic()
     found: list[RowWorth] = []
     for row, usd in ranked:

@@ -53,8 +53,9 @@ LINKS = {
     "pcie_host": Link(all_reduce_s=70e-6, bytes_per_second=32e9, efficiency=HOST_EFFICIENCY),
     "infinity_fabric": Link(all_reduce_s=12e-6, bytes_per_second=448e9),  # MI300X mesh, 7 peers
     "roce": Link(all_reduce_s=20e-6, bytes_per_second=300e9),  # Gaudi 2
-    "neuronlink": Link(all_reduce_s=20e-6, bytes_per_second=100e9),  # assumed: none published
-    "ici": Link(all_reduce_s=20e-6, bytes_per_second=100e9),  # assumed: none published
+    # assumed for a card that states no speed; the shipped ones do
+    "neuronlink": Link(all_reduce_s=20e-6, bytes_per_second=100e9),
+    "ici": Link(all_reduce_s=20e-6, bytes_per_second=100e9),
 }
 """Link by the name that a GPU gives its interconnect, where its row states no speed."""
 

@@ -14,11 +14,12 @@ from milp_planner.inputs.catalog.files import load_catalog
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.plans.measure_next import measure_next
-from milp_planner.questions.confidence import confidence_range
+from milp_planner.plans.records import Plan
+from milp_planner.questions.confidence import confidence_range, weightiest_row
 from milp_planner.questions.row_worth import without
 from milp_planner.questions.solve import solve
 from milp_planner.reporting.documents.range_dict import range_dict
-from milp_planner.reporting.text.confidence import range_lines
+from milp_planner.reporting.text.confidence import range_lines, row_worth_line
 from milp_planner.serving.rates.throughput import OperatingPoint, ServingModel
 from tests.support.builders import big_and_small
 from tests.support.builders import problem as raw_problem
@@ -241,3 +242,30 @@ def test_an_endless_queue_is_found_again_by_its_row() -> None:
     known = catalog(row)
     (worth,) = confidence_range(problem(1), known).rows
     assert without(known, worth.row).measurements == ()
+
+
+def test_the_weightiest_row_alone_takes_one_solve(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = most(catalog(), 0.1)
+    row = measured(2000 * one, concurrency=1024, override=True)
+    small = measured(20, concurrency=1, override=True)
+    known = catalog(row, small)
+    asked = problem(8.55 * one)
+    plan = solve(asked, known)
+    solves: list[int] = []
+
+    def counted(*given: object, **fields: object) -> Plan:
+        solves.append(1)
+        return solve(*given, **fields)
+
+    monkeypatch.setattr("milp_planner.questions.confidence.solve", counted)
+    worth = weightiest_row(asked, plan, known)
+    assert len(solves) == 1
+    assert worth is not None
+    assert worth.row == row
+    assert row_worth_line(worth).startswith("Without the own row built in code (toy on box bf16")
+    whole = confidence_range(asked, known, plan=plan)
+    assert worth.dearer_usd_per_month == whole.rows[0].dearer_usd_per_month
+    # on estimates alone there is nothing to leave out, and nothing is solved
+    solves.clear()
+    assert weightiest_row(problem(1), solve(problem(1), catalog()), catalog()) is None
+    assert solves == []

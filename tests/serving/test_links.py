@@ -9,6 +9,7 @@ from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT
 from milp_planner.serving.derate import OVER_PCIE, trust_in
 from milp_planner.serving.links import link_of
 from milp_planner.serving.rates.worse_hardware import is_worse
+from milp_planner.serving.roofline import missing_for_estimate
 from tests.support.serving.known_llms import LLAMA_70B
 from tests.support.serving.rooflines import gpu, roofline
 
@@ -56,3 +57,25 @@ def test_eight_cards_without_peer_access_are_met_though_no_constant_was_fitted_t
     llm, card = market.llms["qwen2.5-14b"], market.gpus["rtx4090-24gb"]
     found = roofline(llm, card, "bf16", 8, 208, 206, settings=DEFAULT_DEPLOYMENT)
     assert 1e3 * found.tpot_s(40) == pytest.approx(44.3, rel=0.15)
+
+
+def test_tpus_and_trainium_state_the_speed_of_their_links() -> None:
+    # makers' figures of both directions, halved: 400, 1,200, 800 and 1,200 GB/s of the TPUs,
+    # 1,280 of Trainium2
+    market = load_catalog("market")
+    rates = {
+        gpu.id: link_of(gpu).bytes_per_second / 1e9
+        for gpu in market.gpus.values()
+        if gpu.interconnect in ("ici", "neuronlink")
+    }
+    assert rates == {
+        "tpu-v5e": 200, "tpu-v5p": 600, "tpu-v6e": 400, "tpu-v7x": 600, "trainium2-96gb": 640,
+    }  # fmt: skip
+
+
+def test_no_shipped_offering_is_without_what_an_estimate_needs() -> None:
+    market = load_catalog("market")
+    lacking = {
+        o.gpu for o in market.offerings if missing_for_estimate(LLAMA_70B, market.gpus[o.gpu])
+    }
+    assert lacking == set()

@@ -37,6 +37,11 @@ def market() -> Catalog:
         ("RedHatAI/phi-4-quantized.w4a16", "phi-4"),
         ("Llama 3.1 8B", "llama-3.1-8b"),
         ("GPT-OSS 120B", "gpt-oss-120b"),
+        ("llama3.1:8b", "llama-3.1-8b"),
+        ("llama2 13b", "llama-2-13b"),
+        ("Llama4 Scout", "llama-4-scout"),
+        ("qwen3:30b-a3b", "qwen3-30b-a3b"),
+        ("phi4", "phi-4"),
     ],
 )
 def test_a_checkpoint_is_its_llm(market: Catalog, name: str, llm: str) -> None:
@@ -64,6 +69,8 @@ def test_a_short_list_keeps_the_version_and_the_size(market: Catalog) -> None:
     assert near_llms("llama-3.3-8b", market.llms)[0] == "llama-3.3-70b"
     assert did_you_mean_llm("lama-3.1-8b", market.llms) == "; did you mean 'llama-3.1-8b'?"
     assert all(name.startswith("qwen3-") for name in near_llms("qwen3-72b", market.llms))
+    assert near_llms("qwen 72b", market.llms) == ["qwen2-72b", "qwen2.5-72b"]
+    assert near_llms("gpt-oss", market.llms) == ["gpt-oss-20b", "gpt-oss-120b"]
 
 
 @pytest.mark.parametrize(
@@ -81,6 +88,10 @@ def test_a_short_list_keeps_the_version_and_the_size(market: Catalog) -> None:
         ("H200 NVL", "h200-141gb-nvl"),
         ("a10g", "a10g-24gb"),
         ("A10", "a10-24gb"),
+        ("H100NVL", "h100-94gb-nvl"),
+        ("H100-SXM5-80GB", "h100-80gb-sxm"),
+        ("Gaudi 3", "gaudi3-128gb"),
+        ("4090", "rtx4090-24gb"),
     ],
 )
 def test_a_gpu_is_found_by_its_words(market: Catalog, name: str, gpu: str) -> None:

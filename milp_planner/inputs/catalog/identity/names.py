@@ -34,7 +34,9 @@ def gpu_words(name: str) -> frozenset[str]:
     """`NVIDIA H100 80 GB HBM3` -> {h100, 80gb}; `RTX 4090` -> {rtx4090}."""
     plain = VENDOR.sub(" ", name.lower().replace("_", " ").replace("-", " "))
     plain = re.sub(r"(\d) ?gi?b\b", r"\1gb", plain)
+    plain = re.sub(r"(?<=\d)(sxm|pcie|nvl)", r" \1", plain)
     plain = re.sub(r"\b(sxm|pcie)\d\b", r"\1", plain)
+    plain = re.sub(r"\b(gaudi|trainium) (\d)\b", r"\1\2", plain)
     plain = re.sub(r"\brtx (pro )?([a-z]?\d+)( ada)?", _joined, plain)
     return frozenset(plain.split())
 
@@ -44,9 +46,18 @@ def _joined(found: re.Match[str]) -> str:
 
 
 def gpus_with_words(name: str, ids: Iterable[str]) -> tuple[str, ...]:
-    """The GPU ids that have every word of `name`; none when it has no words."""
+    """The GPU ids that have every word of `name`, `4090` for `rtx4090` among them; none when it has
+    no words."""
     words = gpu_words(name)
-    return tuple(i for i in sorted(ids) if words <= gpu_words(i)) if words else ()
+    return tuple(i for i in sorted(ids) if _has_all(gpu_words(i), words)) if words else ()
+
+
+def _has_all(theirs: frozenset[str], words: frozenset[str]) -> bool:
+    """Whether each word is among theirs; a number of four digits may be the end of one."""
+    return all(
+        word in theirs or (re.fullmatch(r"\d{4}", word) and any(t.endswith(word) for t in theirs))
+        for word in words
+    )
 
 
 def llm_spellings(name: str) -> Iterator[str]:
@@ -70,8 +81,14 @@ def llm_spellings(name: str) -> Iterator[str]:
 
 
 def find_llm(name: str, by_name: Mapping[str, str]) -> str:
-    """The id of the LLM that `name` means, '' for none; `by_name` has ids by lower-case names."""
-    return next((by_name[spelling] for spelling in llm_spellings(name) if spelling in by_name), "")
+    """The id of the LLM that `name` means, '' for none; `by_name` has ids by lower-case names.
+
+    Names as they are written go first, then their words alone: `llama3.1:8b` has those of
+    `llama-3.1-8b`.
+    """
+    spellings = [*llm_spellings(name)]
+    tried = (*spellings, *map(_words_alone, spellings))
+    return next((by_name[spelling] for spelling in tried if spelling in by_name), "")
 
 
 def names_in_lower_case(ids: Iterable[str], aliases: Mapping[str, str]) -> dict[str, str]:
@@ -81,19 +98,36 @@ def names_in_lower_case(ids: Iterable[str], aliases: Mapping[str, str]) -> dict[
         for spelling in list(llm_spellings(alias))[:2]:
             known.setdefault(spelling, llm)
     shorter = {spelling: llm for alias, llm in aliases.items() for spelling in llm_spellings(alias)}
-    return shorter | known | {i.lower(): i for i in ids}
+    exact = {i.lower(): i for i in ids}
+    return _by_words(exact) | shorter | known | exact
+
+
+def _by_words(by_name: Mapping[str, str]) -> dict[str, str]:
+    """Ids by the words of their names, where no other id has the same ones."""
+    found: dict[str, set[str]] = {}
+    for name, llm in by_name.items():
+        found.setdefault(_words_alone(name), set()).add(llm)
+    return {words: llm for words, (llm, *others) in found.items() if words and not others}
 
 
 _WORD = re.compile(r"[a-z]+|\d+(?:\.\d+)*[a-z]?")
 
 
+def _words_alone(name: str) -> str:
+    """`llama3.1:8b` -> `llama 3.1 8b`, which no name is written as."""
+    return " ".join(_WORD.findall(name))
+
+
 def near_llms(name: str, ids: Iterable[str], most: int = 4) -> list[str]:
     """Ids that share words with `name`, those of the same version and size first.
 
-    `70b` names every 70B; `llama-3.3-8b` the Llama 3.3s before the 8Bs.
+    `70b` names every 70B; `llama-3.3-8b` the Llama 3.3s before the 8Bs. Where some have all words,
+    as `qwen2-72b` those of `qwen 72b`, no others are named.
     """
     words = _WORD.findall(name.lower().rsplit("/", 1)[-1])
-    ranked = sorted((-_shared(words, i), len(i), i) for i in ids)
+    known = list(ids)
+    whole = [i for i in known if words and set(words) <= set(_WORD.findall(i))]
+    ranked = sorted((-_shared(words, i), len(i), i) for i in whole or known)
     return [i for shared, _, i in ranked[:most] if shared < 0]
 
 
