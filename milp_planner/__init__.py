@@ -185,6 +185,7 @@ if TYPE_CHECKING:
     from milp_planner.questions.deployments.estimate import estimate
     from milp_planner.questions.deployments.records import Estimate
     from milp_planner.questions.evaluate import Breach, Evaluation, evaluate
+    from milp_planner.questions.floor import Floor, FloorHour, floor
     from milp_planner.questions.reasons.entry_price import EntryPrice, EntryTraffic
     from milp_planner.questions.reasons.explain import (
         BestUse,
@@ -239,12 +240,12 @@ __all__ = [
     "ConfidenceCase", "ConfidenceRange", "CountedFilter", "CurrentUnits", "Demand",
     "DeploymentScenario", "DeploymentSettings", "DeploymentTable", "Diagnosis", "DocumentParts",
     "EndReason", "EngineRate", "EngineReport", "EngineSaid", "EntryPrice", "EntryTraffic",
-    "Estimate", "Evaluation", "Fault", "Filter", "Fleet", "FleetOrPerToken", "Frontier",
-    "FrontierEnd", "Gpu", "GpuLimits", "HoursByUnits", "IfSlower", "InputError", "Interrupted",
-    "Latency", "LatencyNotAssessed", "LeftAfterLoss", "Level", "LimitAsked", "LimitCost",
-    "LimitCosts", "LimitInForce", "LimitInTheWay", "Limits", "Llm", "Lora", "Loss", "MeasureNext",
-    "MeasuredRate", "Measurement", "Misfit", "MonthPart", "NamedEstimate", "NoFleet", "NoFullLoad",
-    "NotReached", "NothingIsStrict", "NothingServes", "Offering", "OverlayCounts",
+    "Estimate", "Evaluation", "Fault", "Filter", "Fleet", "FleetOrPerToken", "Floor", "FloorHour",
+    "Frontier", "FrontierEnd", "Gpu", "GpuLimits", "HoursByUnits", "IfSlower", "InputError",
+    "Interrupted", "Latency", "LatencyNotAssessed", "LeftAfterLoss", "Level", "LimitAsked",
+    "LimitCost", "LimitCosts", "LimitInForce", "LimitInTheWay", "Limits", "Llm", "Lora", "Loss",
+    "MeasureNext", "MeasuredRate", "Measurement", "Misfit", "MonthPart", "NamedEstimate", "NoFleet",
+    "NoFullLoad", "NotReached", "NothingIsStrict", "NothingServes", "Offering", "OverlayCounts",
     "OverloadCannotOccur", "OverloadPenalty", "OwnTerms", "Patch", "Pattern", "Penalties", "Place",
     "Places", "Plan", "PlannedSpeed", "PlannerError", "PlanningInput", "Policy", "PoolReplayed",
     "Precision", "PriceAge", "PriceCaps", "Problem", "Profile", "Proof", "ProofShown", "Provenance",
@@ -263,7 +264,7 @@ __all__ = [
     "Verdict", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed", "Workload",
     "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
     "calibrate", "choices", "compare_deployments", "confidence_range", "count_terms",
-    "decision_sheet", "diagnose", "estimate", "evaluate", "explain", "explain_limits",
+    "decision_sheet", "diagnose", "estimate", "evaluate", "explain", "explain_limits", "floor",
     "load_catalog", "load_problem", "load_scenarios", "measure_next", "owned_usd_per_hour",
     "prepare", "reason_lines", "replay", "scenario_grid", "sheet_schema", "solve", "warning_lines",
     "what_if",
@@ -336,6 +337,7 @@ HOMES = {
     "questions.deployments.estimate": "estimate",
     "questions.deployments.records": "Estimate",
     "questions.evaluate": "Breach Evaluation evaluate",
+    "questions.floor": "Floor FloorHour floor",
     "questions.reasons.entry_price": "EntryPrice EntryTraffic",
     "questions.reasons.explain": "BestUse NotReached Refusal Verdict WhyNot explain",
     "questions.reasons.limit_costs": "LimitCost LimitCosts explain_limits",
