@@ -13,6 +13,7 @@ from milp_planner.errors import argument_error
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.plans.records import Plan, Route
+from milp_planner.replaying.allowed import LEAST_PLACES
 from milp_planner.replaying.arrivals import Sent, Stretch, drawn
 from milp_planner.replaying.autoscaler import ScalingRules
 from milp_planner.replaying.engine import ReplayRouter, send
@@ -56,10 +57,6 @@ if TYPE_CHECKING:
 
 TOLD = 0.99
 """The percentile that is told of every hour."""
-
-LEAST_PLACES = 8
-"""Before replicas of fewer places a queue each is far from one queue before all, which the formulas
-are about: whoever joined the wrong one waits."""
 
 SAMPLED = 20_000
 """Requests whose sizes the formulas are told."""
