@@ -11,6 +11,7 @@ from milp_planner.replaying.allowed import allowed_utilizations, queueing_of
 from milp_planner.replaying.engine import send
 from milp_planner.replaying.replica import ReplicaSpeed
 from milp_planner.reporting.text.inputs.candidates import candidates_text
+from milp_planner.serving.queues.places import places_by_tokens
 from milp_planner.serving.rates.throughput import ServingModel
 from tests.candidates.test_users import problem as users_problem
 from tests.support.builders import big_and_small, problem
@@ -48,6 +49,29 @@ def test_at_the_load_allowed_the_loop_keeps_the_wish(replicas: int) -> None:
     journeys = send(arrivals.tolist(), [0.0] * n, outputs.tolist(), pool)
     waits = (np.array(journeys.admitted_s) - arrivals)[n // 10 :]
     assert (waits > 1.0).mean() <= 0.01
+
+
+@pytest.mark.parametrize("places", [30, 100])
+def test_a_full_cache_holds_as_many_as_the_formula_says(places: int) -> None:
+    # outputs of cv 1 beside 200 tokens of input; everybody is there from the start, so that the
+    # replica is as full as it can be until the last ones leave
+    rng, n = np.random.default_rng(4), 10_000
+    spread = np.sqrt(np.log(2))
+    outputs = 300 * rng.lognormal(-spread * spread / 2, spread, n)
+    tokens = 200 + outputs
+    in_flight = (tokens * outputs).mean() / outputs.mean()
+    cache = places * in_flight + (tokens**2).mean() / (2 * tokens.mean())
+    replica = ReplicaSpeed((0.02,) * (4 * places), kv_tokens=cache)
+    journeys = send([0.0] * n, [200.0] * n, outputs.tolist(), [replica])
+    admitted, left = np.array(journeys.admitted_s), np.array(journeys.left_s)
+    until = np.quantile(admitted, 0.95)  # Little: time spent inside ÷ time that passed
+    start = np.quantile(admitted, 0.15)
+    inside = np.clip(np.minimum(left, until) - np.maximum(admitted, start), 0, None).sum()
+    seen = inside / (until - start)
+    formula = places_by_tokens(cache, tokens, outputs, 4 * places)
+    assert formula == places
+    assert seen == pytest.approx(formula, rel=0.04)
+    assert cache / tokens.mean() > 1.2 * seen
 
 
 def requests_problem() -> Problem:
