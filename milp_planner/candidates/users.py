@@ -19,9 +19,10 @@ best batch is the largest with Q ≥ 1. Powers of two are tried too, for measure
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import log2
 from typing import TypeGuard
 
-from milp_planner.candidates.records import RatePoint
+from milp_planner.candidates.records import Candidate, RatePoint
 from milp_planner.inputs.catalog.records import Gpu, Llm
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.inputs.problem.traffic import ConcurrentUsers
@@ -214,6 +215,28 @@ def infrascale_point(
         ttft_measured=False,
         source="estimated",
         detail=f"InfraScale's formulas: batch {node.batch}, queue ratio {queue:.4g}",
+    )
+
+
+def infrascale_said(
+    k: Candidate, nodes: int, users: float, wish: ConcurrentUsers, llm: Llm, gpu: Gpu
+) -> str:
+    """InfraScale's own figures for so many users on so many nodes: S, N, B, Q, speed and wait.
+
+    '' where its formulas did not make the candidate.
+    """
+    known = k.precision if k.precision in WEIGHT_BYTES else "bf16"
+    network, hardware, batch = _network(llm, known), _hardware(gpu), k.points[0].concurrency
+    if network is None or hardware is None or not batch or not nodes:
+        return ""
+    (size,) = k.classes[:1]
+    tokens, exponent = size.input_tokens + size.output_tokens, round(log2(batch))
+    one = infrascale.Node(network, hardware, k.tensor_parallel, exponent, tokens, size.input_tokens)
+    queue = users * wish.requests_per_user / (nodes * one.batch)
+    return (
+        f"InfraScale for {k.workload} on {k.offering.id}: S {k.tensor_parallel}, N {nodes}, "
+        f"B {exponent} (batch {one.batch}), Q {queue:.3g}; each request gets "
+        f"{one.tokens_per_second(queue):.3g} tokens/s and waits {one.wait_s(queue):.3g} s at most"
     )
 
 

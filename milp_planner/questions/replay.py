@@ -11,13 +11,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from milp_planner.errors import argument_error
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
-from milp_planner.inputs.reading.arguments import check_kind, check_number
+from milp_planner.inputs.reading.arguments import check_kind, check_number, path_of
 from milp_planner.plans.records import Plan
-from milp_planner.replaying.arrivals import Stretch
+from milp_planner.replaying.arrivals import Sent, Stretch, recorded
 from milp_planner.replaying.autoscaler import ScalingRules
 from milp_planner.replaying.engine import ROUTERS, ReplayRouter
 from milp_planner.replaying.figures import missed_share, percentile_of
@@ -27,6 +28,7 @@ from milp_planner.replaying.pool import (
     ReplaySettings,
     loss_name,
     mean_metric,
+    on_trace,
     pool_of,
 )
 from milp_planner.replaying.records import (
@@ -40,10 +42,12 @@ from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.solving.checks.arguments import catalog_for
 from milp_planner.traffic.month import make_schedule
 from milp_planner.traffic.schedule import Schedule
+from milp_planner.traffic.trace import read_requests
 from milp_planner.units import SECONDS_PER_HOUR
 
 REQUESTS = 100_000
 MOST_SEEDS = 20
+LEAST_ROWS = 20
 LEAST_READY = 4.0
 """An hour of the clock is shortened to no less than so many times what a replica takes to start."""
 
@@ -68,6 +72,8 @@ def replay(
     output_cv: float = 1.0,
     expected_speed: bool = False,
     autoscaler: ScalingRules | None = None,
+    trace: str | Path | None = None,
+    trace_scale: float = 1.0,
     time_limit_s: float = 60.0,
     progress: Callable[[int], None] | None = None,
 ) -> Replay:
@@ -82,8 +88,11 @@ def replay(
     burstiness: coefficient of variation of the gaps between arrivals; 1 is Poisson. output_cv:
     that of the output tokens, lognormal around their class's mean. expected_speed: replicas as fast
     as expected; else as slow as `policy.confidence` plans on. autoscaler: adds and takes away
-    replicas by these rules, in place of the plan's timetable. time_limit_s: no more requests come
-    then, and the replay says so. progress: called now and then with the requests so far.
+    replicas by these rules, in place of the plan's timetable. trace: a CSV file of a real log; its
+    first `requests` rows are sent at their own times, each with its own tokens, through the busiest
+    block's fleet; nothing is drawn, so that one run is enough. trace_scale: times as many of them
+    in the same time. time_limit_s: no more requests come then, and the replay says so.
+    progress: called now and then with the requests so far.
 
     Returns a Replay: times in seconds, for every workload that units serve. Equal arguments give
     equal figures, unless the time limit ends it.
@@ -117,7 +126,15 @@ def replay(
     if autoscaler is not None and not schedule.block_by_hour:
         message = "the traffic has no hours that an autoscaler could follow"
         raise argument_error(message, path="autoscaler", hint="give it a profile")
-    pools, shortened = _pools(plan, problem, schedule, known, losses, how, requests / seeds)
+    if trace is None:
+        pools, shortened = _pools(plan, problem, schedule, known, losses, how, requests / seeds)
+    else:
+        log = _read_trace(trace, trace_scale, requests, autoscaler)
+        pools, shortened, seeds = (
+            _on_trace(plan, problem, schedule, known, losses, how, log),
+            1.0,
+            1,
+        )
     ends = time.monotonic() + time_limit_s
     runs: dict[str, list[PoolRun]] = {pool.workload: [] for pool in pools}
     sent = 0
@@ -235,6 +252,42 @@ def _pools(
     if clock:
         seconds = min(seconds, SECONDS_PER_HOUR)
     return over(seconds), seconds / SECONDS_PER_HOUR
+
+
+def _read_trace(
+    trace: str | Path, scale: float, most: int, autoscaler: ScalingRules | None
+) -> Sent:
+    """The first rows of a log. Raises InputError for what is wrong with it."""
+    check_number("trace_scale", scale, above=0)
+    if autoscaler is not None:
+        message = "an autoscaler follows the hours of a profile; leave out the trace"
+        raise argument_error(message, path="autoscaler")
+    found = recorded(read_requests(path_of("trace", trace)), scale=scale, most=most)
+    if len(found) < LEAST_ROWS or found.arrivals_s[-1] <= 0:
+        message = f"a replay needs {LEAST_ROWS} requests that do not all come at once"
+        raise argument_error(message, path="trace")
+    return found
+
+
+def _on_trace(
+    plan: Plan,
+    problem: Problem,
+    schedule: Schedule,
+    catalog: Catalog,
+    losses: Sequence[ReplayLoss],
+    how: ReplaySettings,
+    log: Sent,
+) -> list[Pool]:
+    """The one workload of the plan in its busiest block, with the requests of a log."""
+    if len(problem.workloads) > 1:
+        message = "a log is of one workload, and the problem has several"
+        raise argument_error(message, path="trace")
+    (w,) = problem.workloads
+    busiest = schedule.demands[w.name].busiest
+    stretch = Stretch("trace", 0.0, float(log.arrivals_s[-1]), 0.0, busiest)
+    model = ServingModel(catalog)
+    pool = pool_of(plan, problem, schedule, catalog, model, w.name, [stretch], losses, how)
+    return [] if pool is None else [on_trace(pool, log)]
 
 
 def _judged(

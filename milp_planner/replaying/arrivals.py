@@ -95,15 +95,14 @@ def drawn(
 
 
 def recorded(requests: Requests, *, scale: float = 1.0, most: int | None = None) -> Sent:
-    """The rows of a trace at their own times, the first `most` of them.
+    """The rows of a trace at their own times after the first one, the first `most` of them.
 
     scale: times as many requests, by time that passes so much faster; lengths stay with their rows.
     """
     import numpy as np
 
     order = np.argsort(requests.arrival_s, kind="stable")[:most]
-    first = float(requests.arrival_s[order[0]])
-    arrivals = first + (requests.arrival_s[order] - first) / scale
+    arrivals = (requests.arrival_s[order] - float(requests.arrival_s[order[0]])) / scale
     gaps = np.diff(arrivals)
     scv = float(gaps.var() / gaps.mean() ** 2) if len(gaps) and gaps.mean() > 0 else 1.0
     return Sent(

@@ -13,7 +13,8 @@ from milp_planner.errors import argument_error
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.plans.records import Plan, Route
-from milp_planner.replaying.arrivals import Sent, Stretch, drawn
+from milp_planner.replaying.allowed import LEAST_PLACES
+from milp_planner.replaying.arrivals import Sent, Stretch, drawn, thinned
 from milp_planner.replaying.autoscaler import ScalingRules
 from milp_planner.replaying.engine import ReplayRouter, send
 from milp_planner.replaying.figures import mean_of, percentile_of
@@ -56,10 +57,6 @@ if TYPE_CHECKING:
 
 TOLD = 0.99
 """The percentile that is told of every hour."""
-
-LEAST_PLACES = 8
-"""Before replicas of fewer places a queue each is far from one queue before all, which the formulas
-are about: whoever joined the wrong one waits."""
 
 SAMPLED = 20_000
 """Requests whose sizes the formulas are told."""
@@ -128,6 +125,9 @@ class Pool:
 
     reactive: ReactiveDay | None = None
     """What the autoscaler did, where one runs."""
+
+    recorded: Sent | None = None
+    """A trace's own requests, sent instead of drawn ones."""
 
     @property
     def rate_only(self) -> bool:
@@ -208,6 +208,8 @@ class Pool:
 
     def _sent(self, seed: int) -> Sent:
         how = self.how
+        if self.recorded is not None:
+            return thinned(self.recorded, 1 - self.per_token_share, seed)
         return drawn(
             self.stretches,
             self.classes,
@@ -258,7 +260,8 @@ class Pool:
         outputs = runs[0].outputs[:SAMPLED]
         if not queues or not len(outputs) or s.requests_per_second <= 0:
             return None
-        rates, scv = pool_rates(queues), self.how.burstiness**2
+        scv = self.how.burstiness**2 if self.recorded is None else self.recorded.gaps_scv
+        rates = pool_rates(queues)
         found = wait_quantile_s(TOLD, s.requests_per_second, rates, sizes_of(outputs), scv)
         return found if found < inf else None
 
@@ -317,6 +320,13 @@ def pool_of(
         is_disturbed=bool(losses) or how.interruptions_per_day > 0 or reactive is not None,
         reactive=reactive,
     )
+
+
+def on_trace(pool: Pool, sent: Sent) -> Pool:
+    """The pool of a single stretch, with a trace's own requests."""
+    (stretch,) = pool.stretches
+    rate = (1 - pool.per_token_share) * len(sent) / stretch.seconds
+    return replace(pool, stretches=(replace(stretch, requests_per_second=rate),), recorded=sent)
 
 
 def loss_name(k: Candidate, kind: str) -> str:

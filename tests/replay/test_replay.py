@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -197,6 +198,39 @@ def test_an_autoscaler_on_the_published_day_pays_what_was_published() -> None:
 def test_an_autoscaler_needs_hours_to_follow() -> None:
     with pytest.raises(PlannerError, match="no hours that an autoscaler could follow"):
         replayed(problem(7), autoscaler=ScalingRules())
+
+
+def log(folder: Path, rows: list[tuple[float, int, int]]) -> Path:
+    file = folder / "log.csv"
+    lines = [f"{at:.6f},{inputs},{outputs}" for at, inputs, outputs in rows]
+    file.write_text("\n".join(["arrival,input_tokens,output_tokens", *lines]) + "\n")
+    return file
+
+
+def test_a_log_is_sent_at_its_own_times_with_its_own_tokens(tmp_path: Path) -> None:
+    # big takes 0.1 s a token. One of 1 token a second, but the 30th is of 30: done 3 s later, so
+    # that the next ones wait 2 s and 1.1 s, and 0.2 s
+    rows = [(float(i), 1, 30 if i == 30 else 1) for i in range(60)]
+    asked, known = problem(7), big_and_small()
+    plan = solve(asked, known, alternatives=0)
+    found = replay(plan, asked, known, trace=log(tmp_path, rows)).pools[0]
+    assert found.requests == 54  # a tenth warms up
+    assert found.means["wait"].value_s == pytest.approx((2 + 1.1 + 0.2) / 54)
+    assert found.figures["wait"][0.99].value_s == pytest.approx(2)
+    assert found.figures["request"][0.99].value_s == pytest.approx(3)
+    faster = replay(plan, asked, known, trace=log(tmp_path, rows), trace_scale=2).pools[0]
+    # half a second apart: the next ones wait 2.5, 2.1, 1.7, ... 0.1 s
+    assert faster.means["wait"].value_s == pytest.approx(
+        sum([2.5, 2.1, 1.7, 1.3, 0.9, 0.5, 0.1]) / 54
+    )
+
+
+def test_a_log_too_short_or_of_several_workloads_is_refused(tmp_path: Path) -> None:
+    few = log(tmp_path, [(float(i), 1, 1) for i in range(5)])
+    with pytest.raises(PlannerError, match="a replay needs 20 requests"):
+        replayed(problem(7), trace=few)
+    with pytest.raises(PlannerError, match="leave out the trace"):
+        replayed(problem(chat={"traffic": DAY}), autoscaled(), trace=few, autoscaler=ScalingRules())
 
 
 # ---- what is told

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from milp_planner import Problem, solve
+from milp_planner import Problem, solve, warning_lines
 from milp_planner.serving.infrascale import (
     Hardware,
     Network,
@@ -157,6 +157,12 @@ def test_the_plan_counts_replicas_that_hold_the_users() -> None:
     users = 32 * (1 + (5 - 0.0727317) / service)
     assert point.requests_per_second == pytest.approx(users, rel=1e-5)
     assert point.detail.startswith("InfraScale's formulas: batch 32, queue ratio 1.73")
+    # 100 users in 2 · 32 places: Q 1.5625, 84.946 ÷ Q tokens/s, 0.0727 + 0.5625 · service s
+    assert pytest.approx(54.4, abs=0.05) == 84.946 / 1.5625
+    assert 0.0727317 + 0.5625 * service == pytest.approx(3.86, abs=0.005)
+    (said,) = [line for line in warning_lines(plan) if line.startswith("InfraScale")]
+    assert "S 1, N 2, B 5 (batch 32), Q 1.56; each request gets 54.4 tokens/s" in said
+    assert "waits 3.86 s at most" in said
 
 
 def test_infrascale_answers_users_only() -> None:

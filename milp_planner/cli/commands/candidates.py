@@ -18,6 +18,7 @@ from milp_planner.cli.parts.parameters import (
     ProblemFile,
     Quiet,
 )
+from milp_planner.cli.parts.values import read_duration_s
 
 if TYPE_CHECKING:
     from milp_planner.candidates.records import PlanningInput
@@ -30,11 +31,21 @@ Everything = Annotated[
     bool, typer.Option("--all", help="Every candidate and every offering turned down.")
 ]
 
+Wait = Annotated[
+    float | None,
+    typer.Option(
+        parser=read_duration_s,
+        metavar="TIME",
+        help="A p99 wait, for how full queueing lets the cheapest run; default: 1s.",
+    ),
+]
+
 
 def candidates(
     file: ProblemFile,
     workload: Workloads = None,
     everything: Everything = False,
+    wait: Wait = None,
     as_json: AsJson = False,
     as_of: AsOf = None,
     overlay: Overlays = None,
@@ -42,16 +53,18 @@ def candidates(
     quiet: Quiet = False,
 ) -> int:
     """List what could serve each workload, and why the rest cannot."""
+    from milp_planner.replaying.allowed import WAIT_S
     from milp_planner.reporting.documents.json import to_json
     from milp_planner.reporting.text.inputs.candidates import candidates_dict, candidates_text
 
     instance = prepared(file, catalog, overlay, as_of, quiet)
     names = workload or ()
     _check_workloads(instance, names)
+    wait_s = wait or WAIT_S
     streams.answer(
-        to_json(candidates_dict(instance, names))
+        to_json(candidates_dict(instance, names, wait_s))
         if as_json
-        else candidates_text(instance, names, everything=everything)
+        else candidates_text(instance, names, everything=everything, wait_s=wait_s)
     )
     return exit_codes.FOUND
 

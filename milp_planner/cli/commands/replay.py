@@ -97,6 +97,13 @@ def replay(
         bool,
         typer.Option("--autoscaler", help="A threshold autoscaler instead of the plan's hours."),
     ] = False,
+    trace: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A log in CSV: its own arrivals and tokens are sent."),
+    ] = None,
+    trace_scale: Annotated[
+        float, typer.Option(metavar="FACTOR", help="So many times its requests in the same time.")
+    ] = 1.0,
     timeline: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Hour by hour, as CSV.")
     ] = None,
@@ -143,6 +150,8 @@ def replay(
             burstiness=burstiness,
             output_cv=output_cv,
             expected_speed=expected_speed,
+            trace=trace,
+            trace_scale=trace_scale,
             autoscaler=ScalingRules() if autoscaler else None,
             time_limit_s=time_limit or TIME_LIMIT_S,
         )

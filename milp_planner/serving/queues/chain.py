@@ -42,7 +42,7 @@ def pool_rates(parts: Sequence[ReplicaQueue]) -> NDArray[float64]:
 
     Part k holds φ·S_k requests in each replica when the pool is filled to φ = b/K, and completes
     n_k·φ·S_k ÷ s_k(φ·S_k); with less than one request per replica s_k is that of one alone. Unlike
-    replicas behind one queue were within 0.4 % of simulation. Raises ValueError for an empty pool.
+    replicas behind one queue are an approximation. Raises ValueError for an empty pool.
     """
     import numpy as np
 

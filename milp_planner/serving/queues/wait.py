@@ -6,14 +6,14 @@
     V_a(τ) = λ·c²·τ,   V_s(t) = K·V(t/s),   V_exp(t) = μt,   s = K/μ
 
 A wait of w needs that over some time τ before, and w, more came than departed; J is how unlikely
-that is when both fluctuate by their variance over *that* time, and the quotient makes it exact for
-exponential sizes. Waits far shorter than a service do not see how sizes spread: over a short time
-the departures of many places look Poisson.
+that is when both fluctuate by their variance over *that* time (the most likely path of a Gaussian
+queue: Addie and Zukerman 1994, Norros 1994), and the quotient makes it exact for exponential sizes.
+Waits far shorter than a service do not see how sizes spread: over a short time the departures of
+many places look Poisson.
 
-Held against 864 simulated settings (pools of 8 to 512 places, sizes of cv 0.5 to 4 and of two
-traces, gaps of c 1 to 3, 60 to 92 % load), the load found is 0.95 to 1.06 of the simulated one in
-90 %, with one queue before replicas filled least first. It is not judged where bursts leave a small
-pool less than a tenth of its full load.
+The load found is 0.95 to 1.06 of the replayed one, with least-in-flight routing: measured by replay
+in tests/replay/test_engine.py. It is not judged where bursts leave a small pool less than a tenth
+of its full load.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MARGIN = 0.5
-"""Share of the misses allowed that the formula is asked for. At 1 it is centred: 61 % of the loads
-found were at most the simulated one; at 0.5 it is 93 %, for 3 % of the load in the median."""
+"""Share of the misses allowed that the formula is asked for. At 1 it is centred on what a replay
+finds (tests/replay/test_engine.py), at 0.5 on its safe side (tests/replay/test_allowed.py)."""
 
 LEAST_JUDGED = 0.10
 """Share of the full load below which a load under bursts is not judged: gaps of c 3 before one
-small replica come nearly in batches, and the formula was then off by 0.2 to 1.8."""
+small replica come nearly in batches, which no renewal formula for long queues describes."""
 
 ROUNDS, POINTS = 6, 8
 

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic, rests_when_idle
+from milp_planner.candidates.users import infrascale_said
 from milp_planner.inputs.problem.policies import is_strict, utilization_limit
 from milp_planner.inputs.problem.records import Workload
+from milp_planner.inputs.problem.traffic import ConcurrentUsers
 from milp_planner.milp.program.costs.terms import PENALTIES
 from milp_planner.milp.program.families import needs_routes
 from milp_planner.milp.program.language.cost import Usage
@@ -70,7 +72,11 @@ def assemble(
     said: tuple[Remark, ...] = ()
     doubts: tuple[Remark, ...] = ()
     if not exact:
-        said = (*notes(instance.problem, workloads), *map(Said, instance.candidates.notes))
+        said = (
+            *notes(instance.problem, workloads),
+            *map(Said, instance.candidates.notes),
+            *_infrascale(instance, purchases, routes),
+        )
         doubts = (*map(Said, instance.candidates.doubts),)
     plan = Plan(
         name=instance.problem.name,
@@ -105,6 +111,24 @@ def assemble(
     if survival is None:
         return plan
     return replace(plan, worst_losses=worst_losses(instance, plan, survival.kind))
+
+
+def _infrascale(
+    instance: PlanningInput, purchases: Sequence[Purchase], routes: Sequence[Route]
+) -> Iterator[Said]:
+    """S, N, B, Q, speed and wait of every purchase that InfraScale's formulas made."""
+    if instance.problem.policy.serving_model != "infrascale":
+        return
+    for p in purchases:
+        k, w = p.candidate, instance.problem.workload(p.candidate.workload)
+        llm = instance.catalog.llm(w.llm)
+        if llm is None or not isinstance(w.traffic, ConcurrentUsers):
+            continue
+        users = sum(r.requests_per_second for r in routes if r.candidate is k)
+        nodes = p.units * k.replicas_per_unit
+        said = infrascale_said(k, nodes, users, w.traffic, llm, instance.catalog.gpus[k.gpu])
+        if said:
+            yield Said(said)
 
 
 def _unassessed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from datetime import date
 from typing import Any
 
@@ -10,28 +11,43 @@ from milp_planner.candidates.records import Candidate, PlanningInput, TurnedDown
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.plans.consequences import age_days
 from milp_planner.plans.document import clean, turned_down_dict
+from milp_planner.replaying.allowed import WAIT_S, queueing_of
 from milp_planner.reporting.text.records import table_lines
-from milp_planner.reporting.text.wording import count, escape, number, plural
+from milp_planner.reporting.text.wording import count, duration, escape, number, percent, plural
+from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.traffic.month import hours_per_month
 from milp_planner.units import SECONDS_PER_HOUR
 
 CANDIDATES_SHOWN = 20
 
 
-def candidates_dict(instance: PlanningInput, workloads: Sequence[str]) -> dict[str, Any]:
-    """Candidates, cheapest capacity first, and offerings turned down, as plain data."""
+def candidates_dict(
+    instance: PlanningInput, workloads: Sequence[str], wait_s: float = WAIT_S
+) -> dict[str, Any]:
+    """Candidates, cheapest capacity first, and offerings turned down, as plain data.
+
+    wait_s: a p99 wait, for which the cheapest candidate is told how full queueing lets it run.
+    """
     return clean(
         {
             "name": instance.problem.name,
             "warnings": [*instance.candidates.said],
-            "workloads": [_workload_dict(instance, w) for w in _chosen(instance, workloads)],
+            "workloads": [
+                _workload_dict(instance, w, wait_s) for w in _chosen(instance, workloads)
+            ],
         }
     )
 
 
-def candidates_text(instance: PlanningInput, workloads: Sequence[str], *, everything: bool) -> str:
+def candidates_text(
+    instance: PlanningInput,
+    workloads: Sequence[str],
+    *,
+    everything: bool,
+    wait_s: float = WAIT_S,
+) -> str:
     """The same for people; the first candidates only, unless everything is asked for."""
-    documents = [_workload_dict(instance, w) for w in _chosen(instance, workloads)]
+    documents = [_workload_dict(instance, w, wait_s) for w in _chosen(instance, workloads)]
     return "\n\n".join("\n".join(_lines(document, everything)) for document in documents) + "\n"
 
 
@@ -70,7 +86,7 @@ def _chosen(instance: PlanningInput, names: Sequence[str]) -> list[Workload]:
     return [w for w in instance.problem.workloads if not names or w.name in names]
 
 
-def _workload_dict(instance: PlanningInput, w: Workload) -> dict[str, Any]:
+def _workload_dict(instance: PlanningInput, w: Workload, wait_s: float) -> dict[str, Any]:
     hours = hours_per_month(instance.problem)
     mine = [k for k in instance.candidates.candidates if k.workload == w.name]
     mine.sort(key=lambda k: (usd_per_request_per_second(k, hours), k.id))
@@ -79,8 +95,33 @@ def _workload_dict(instance: PlanningInput, w: Workload) -> dict[str, Any]:
         "name": w.name,
         "llm": w.llm,
         "candidates": [candidate_dict(k, hours, instance.catalog.read_on) for k in mine],
+        "queueing": _queueing(instance, w, mine, wait_s),
         "turned_down": {**turned_down_dict(turned_down), "offerings": [*_rows(turned_down)]},
     }
+
+
+def _queueing(
+    instance: PlanningInput, w: Workload, cheapest_first: Sequence[Candidate], wait_s: float
+) -> dict[str, Any] | None:
+    """How full the cheapest may run for a p99 wait; None where the formulas cannot tell."""
+    demand = instance.schedule.demands[w.name]
+    rented = next((k for k in cheapest_first if not k.mode.per_token), None)
+    if rented is None or demand.unit != "requests/s":
+        return None
+    model = ServingModel(instance.catalog)
+    known = instance.problem, demand.classes, instance.catalog, model
+    found = queueing_of(rented, *known, wait_s=wait_s)
+    return None if found is None else asdict(found)
+
+
+def _queueing_lines(found: dict[str, Any]) -> Iterator[str]:
+    allowed = ", ".join(
+        f"{percent(one['utilization'])} with {one['replicas']}" for one in found["allowed"]
+    )
+    yield f"\n  Queueing lets replicas of {escape(found['offering'])} run as full as"
+    yield f"    {allowed}"
+    wish = f"p{100 * found['share']:g} wait of {duration(found['wait_s'])}"
+    yield f"    for a {wish}: Poisson arrivals, least-in-flight routing"
 
 
 def _rows(turned_down: Iterable[TurnedDown]) -> Iterator[dict[str, Any]]:
@@ -108,6 +149,8 @@ def _lines(document: dict[str, Any], everything: bool) -> Iterator[str]:
         yield from table_lines([_short(row) for row in shown], indent="    ")
     if len(candidates) > len(shown):
         yield f"    and {count(len(candidates) - len(shown))} more; --all lists every one"
+    if document["queueing"] is not None:
+        yield from _queueing_lines(document["queueing"])
     if everything and turned_down["offerings"]:
         yield "\n  Every offering turned down"
         yield from table_lines(turned_down["offerings"], indent="    ")
