@@ -212,7 +212,7 @@ class NearOptimal:
     """Share of the best plan's score by which they may be above it."""
 
     prefer: str
-    """fewest_providers, fewest_offerings or fewest_gpu_types; '' for the cheapest first."""
+    """fewest_providers, fewest_offerings, fewest_gpu_types, most_different; '': the cheapest."""
 
 
 @dataclass(frozen=True)

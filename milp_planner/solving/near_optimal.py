@@ -6,7 +6,9 @@ V₀ is the score of the best plan, z_i is 1 where name i is used, and ε the ba
 program for each: the first that has a plan inside the band has the fewest names, and its optimum is
 the cheapest such plan. Modellers of energy systems call the idea modelling to generate alternatives
 (E. D. Brill, S.-Y. Chang and L. D. Hopkins, Management Science 28, 1982,
-https://doi.org/10.1287/mnsc.28.3.221). Without a wish for simplicity the band alone is kept to.
+https://doi.org/10.1287/mnsc.28.3.221). The most different plan is, as there, the one that spends
+least on what the plans found so far buy, and of those the cheapest. Without a wish the band alone
+is kept to.
 """
 
 from __future__ import annotations
@@ -15,11 +17,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from milp_planner.candidates.records import Candidate
+from milp_planner.deadline import OutOfTime
 from milp_planner.inputs.problem.records import Alternatives, Problem
+from milp_planner.milp.engines.outcome import EngineStatus
+from milp_planner.milp.program.lexicographic import Stage
 from milp_planner.milp.program.limits.names_count import NamesCount
 from milp_planner.plans.records import Plan, Status, exceeds
 from milp_planner.solving.checks.own_rules import held_to
-from milp_planner.solving.optimum import Optimizer, Query
+from milp_planner.solving.optimum import Optimizer, Query, without_plan
 from milp_planner.solving.results import NOT_SOLVED, SearchResult
 
 
@@ -62,6 +67,8 @@ class FewGpuTypes(FewNames):
         return k.gpu
 
 
+MOST_DIFFERENT = "most_different"
+
 WISHES: dict[str, type[FewNames]] = {
     "fewest_providers": FewProviders,
     "fewest_offerings": FewOfferings,
@@ -83,7 +90,9 @@ def near_optimal(
     fewest = 1
     while True:
         found = _inside(optimizer.best(query()), most_usd)
-        if found.plan is not None and asked.prefer is not None:
+        if found.plan is not None and asked.prefer == MOST_DIFFERENT:
+            found = _inside(_most_different(optimizer, query(), most_usd), most_usd)
+        elif found.plan is not None and asked.prefer is not None:
             counting = WISHES[asked.prefer]
             names = len(counting(0).names_in(found.known))
             for number in range(fewest, names):
@@ -96,6 +105,28 @@ def near_optimal(
         yield found
         if found.plan is None:
             return
+
+
+def _most_different(optimizer: Optimizer, query: Query, most_usd: float) -> SearchResult:
+    """The plan inside the band that spends least on offerings that found plans buy.
+
+    Nothing is pruned: what another offering dominates may be what makes a plan a different one.
+    """
+    wide = replace(optimizer, settings=replace(optimizer.settings, pruning=False), _pruned=None)
+    bought = {p.candidate.offering.id for plan in query.found for p in plan.purchases}
+    stage = Stage("familiar", offerings=tuple(sorted(bought)))
+    query = replace(query, held=(*query.held, (Stage("score"), most_usd)))
+    try:
+        model, run = wide.minimum(stage, query)
+    except OutOfTime:
+        return NOT_SOLVED
+    if run.objective is None:
+        return without_plan(model, run)
+    answer = wide.best(replace(query, held=(*query.held, (stage, run.objective))))
+    if answer.plan is None or run.status is EngineStatus.OPTIMAL:
+        return answer
+    unproven = replace(answer.plan, status=Status.FEASIBLE, lower_bound_usd_per_month=None)
+    return replace(answer, status=Status.FEASIBLE, plan=unproven, bound=None)
 
 
 def _held_to(optimizer: Optimizer, rule: FewNames) -> Optimizer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import product
 
 import pytest
@@ -66,6 +67,15 @@ def test_fewer_types_of_gpu_and_fewer_offerings_are_counted_too():
     assert told(few) == [(("bolt",), 8.8), (("acme", "bolt"), 8.4)]
 
 
+def test_the_most_different_plan_buys_as_little_of_the_others_as_can_be():
+    # 13 requests/s: acme's big and bolt's small, $5.50/h. Within 10 %, bolt's big and cove's small,
+    # $6.00, shares nothing; then acme's big and cove's small spends $5.60 on what is known by now,
+    # bolt's big and small $5.90.
+    asked = {"count": 9, "within": 0.10, "prefer": "most_different"}
+    plan = solve(problem(13, alternatives=asked), market())
+    assert told(plan) == [(("bolt", "cove"), 6.0), (("acme", "cove"), 5.6), (("bolt",), 5.9)]
+
+
 def test_a_wish_without_a_band_is_refused():
     with pytest.raises(InputError, match=r"alternatives\.prefer: needs within, such as 5%"):
         problem(13).changed({"alternatives.prefer": "fewest_providers"})
@@ -79,7 +89,9 @@ prices = st.integers(10, 40)
     usd=st.tuples(prices, prices, prices, prices),
     load=st.integers(4, 22),
     within=st.sampled_from([0.05, 0.2, 0.5]),
-    prefer=st.sampled_from(["fewest_providers", "fewest_offerings", "fewest_gpu_types"]),
+    prefer=st.sampled_from(
+        ["fewest_providers", "fewest_offerings", "fewest_gpu_types", "most_different"]
+    ),
 )
 def test_the_list_is_that_of_every_fleet_tried(usd, load, within, prefer):
     sold = [("acme", "big"), ("acme", "small"), ("bolt", "big"), ("bolt", "mid")]
@@ -107,9 +119,11 @@ def test_the_list_is_that_of_every_fleet_tried(usd, load, within, prefer):
     assert plan.cash_usd_per_month == pytest.approx(cost[best] * MONTH)
     found = [best]
     for one in plan.alternatives:
+        taken = {i for fleet in found for i, n in enumerate(fleet) if n}
+        wish = counts.get(prefer, partial(_spent_on, taken, hourly))
         left = [fleet for fleet in cost if _is_new(fleet, found)]
         left = [fleet for fleet in left if cost[fleet] <= cost[best] * (1 + within)]
-        expected = min(left, key=lambda fleet: (counts[prefer](fleet), cost[fleet]))
+        expected = min(left, key=lambda fleet: (wish(fleet), cost[fleet]))
         assert one.cash_usd_per_month == pytest.approx(cost[expected] * MONTH)
         found.append(expected)
     if len(plan.alternatives) < 2:
@@ -117,6 +131,11 @@ def test_the_list_is_that_of_every_fleet_tried(usd, load, within, prefer):
         assert not [
             fleet for fleet in left if cost[fleet] <= cost[best] * (1 + within) * (1 - 1e-6)
         ]
+
+
+def _spent_on(offerings, hourly, fleet):
+    """USD per hour that a fleet spends on some offerings."""
+    return round(sum(n * hourly[i] for i, n in enumerate(fleet) if i in offerings), 6)
 
 
 def _is_new(fleet, found):

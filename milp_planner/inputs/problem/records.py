@@ -286,7 +286,9 @@ class Alternatives(Frozen):
     within: UsefulShare | None = None
     """How much more than the best plan the others may score; default: whatever comes next."""
 
-    prefer: Literal["fewest_providers", "fewest_offerings", "fewest_gpu_types"] | None = None
+    prefer: (
+        Literal["fewest_providers", "fewest_offerings", "fewest_gpu_types", "most_different"] | None
+    ) = None
     """Which of the plans that `within` lets through come first; default: the cheapest."""
 
     @model_validator(mode="after")
