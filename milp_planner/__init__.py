@@ -117,6 +117,7 @@ if TYPE_CHECKING:
         EndReason,
         LatencyNotAssessed,
         LimitInTheWay,
+        NearOptimal,
         NoFleet,
         NoFullLoad,
         NothingIsStrict,
@@ -252,7 +253,7 @@ __all__ = [
     "HoursByUnits", "IfSlower", "InputError", "Interrupted", "Latency", "LatencyNotAssessed",
     "LeftAfterLoss", "Level", "LimitAsked", "LimitCost", "LimitCosts", "LimitInForce",
     "LimitInTheWay", "Limits", "Llm", "Lora", "Loss", "MeasureNext", "MeasuredRate", "Measurement",
-    "Misfit", "MonthPart", "NamedEstimate", "NoFleet", "NoFullLoad", "NotReached",
+    "Misfit", "MonthPart", "NamedEstimate", "NearOptimal", "NoFleet", "NoFullLoad", "NotReached",
     "NothingIsStrict", "NothingServes", "Offering", "OverlayCounts", "OverloadCannotOccur",
     "OverloadPenalty", "OwnTerms", "Patch", "Pattern", "Penalties", "Place", "Places", "Plan",
     "PlanDiff", "PlannedSpeed", "PlannerError", "PlanningInput", "Policy", "PoolReplayed",
@@ -321,8 +322,8 @@ HOMES = {
     "plans.proof": "EngineReport Proof Provenance",
     "plans.reasons": (
         "AboveBudget AlternativesEnded CatalogTooSmall ClassUnserved EndReason "
-        "LatencyNotAssessed LimitInTheWay NoFleet NoFullLoad NothingIsStrict NothingServes "
-        "OverloadCannotOccur Refusals Said SameAs ShortBudget StrictNeverHot "
+        "LatencyNotAssessed LimitInTheWay NearOptimal NoFleet NoFullLoad NothingIsStrict "
+        "NothingServes OverloadCannotOccur Refusals Said SameAs ShortBudget StrictNeverHot "
         "TargetWithoutEffect UnservedAtAPrice"
     ),
     "plans.records": "Band Plan Purchase Route Status WorkloadPlan",

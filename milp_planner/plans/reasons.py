@@ -200,6 +200,20 @@ class AlternativesEnded:
     differ_by: str
     """How they had to differ: counts, offerings, providers or gpus."""
 
+    within: float | None = None
+    """Share of the best plan's score by which they could be above it; None: by any amount."""
+
+
+@dataclass(frozen=True)
+class NearOptimal:
+    """In which order next-best plans are told that are to be near the best one."""
+
+    within: float
+    """Share of the best plan's score by which they may be above it."""
+
+    prefer: str
+    """fewest_providers, fewest_offerings, fewest_gpu_types, most_different; '': the cheapest."""
+
 
 @dataclass(frozen=True)
 class SameAs:
@@ -213,5 +227,5 @@ class SameAs:
     """Offerings by id."""
 
 
-AlternativesNote = AlternativesEnded | SameAs | Said
+AlternativesNote = AlternativesEnded | NearOptimal | SameAs | Said
 """What is to be known of the next-best plans."""

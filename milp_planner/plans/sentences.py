@@ -19,6 +19,7 @@ from milp_planner.plans.reasons import (
     EndReason,
     LatencyNotAssessed,
     LimitInTheWay,
+    NearOptimal,
     NoFleet,
     NoFullLoad,
     NothingIsStrict,
@@ -239,12 +240,18 @@ def _short_budget(r: ShortBudget) -> str:
 
 
 def _alternatives_ended(r: AlternativesEnded) -> str:
+    near = "" if r.within is None else f" within {_percent(r.within)}"
     return {
-        EndReason.NONE_LEFT: f"no further plan differs by {r.differ_by}",
+        EndReason.NONE_LEFT: f"no further plan{near} differs by {r.differ_by}",
         EndReason.STOPPED: "stopped early, as asked: there may be more",
         EndReason.INTERRUPTED: "interrupted: there may be more",
         EndReason.TIME_LIMIT: "the time limit ended the search for further plans",
     }[r.reason]
+
+
+def _near_optimal(r: NearOptimal) -> str:
+    first = r.prefer.replace("_", " ").replace("gpu", "GPU") if r.prefer else "cheapest"
+    return f"plans that score at most {_percent(r.within)} more than the best, {first} first"
 
 
 def _same_as(r: SameAs) -> str:
@@ -288,6 +295,7 @@ SENTENCES: Mapping[type, Callable[[Any], str]] = {
     UnservedAtAPrice: _unserved_at_a_price,
     ShortBudget: _short_budget,
     AlternativesEnded: _alternatives_ended,
+    NearOptimal: _near_optimal,
     SameAs: _same_as,
 }
 """What each record says."""

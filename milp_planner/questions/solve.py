@@ -23,6 +23,7 @@ from milp_planner.plans.reasons import (
     AlternativesEnded,
     ClassUnserved,
     EndReason,
+    NearOptimal,
     NoFleet,
     NothingServes,
     Reason,
@@ -258,15 +259,17 @@ def _with_alternatives(search: Search, ended: EndReason | None, freed: SearchRes
     plan scores less than the bound of the first.
     """
     first = search.found[0]
-    best, *others = in_order(search.found)
+    asked = search.asked
+    best, *others = search.found if asked.prefer is not None else in_order(search.found)
     if best is not first and first.status is not Status.OPTIMAL:
         best = replace(best, status=Status.FEASIBLE, lower_bound_usd_per_month=first.bound)
-    ends = [AlternativesEnded(ended, search.asked.differ_by)] if ended else []
-    twins = twin_notes([best, *others], search.twins) if search.asked.count else ()
+    ends = [AlternativesEnded(ended, asked.differ_by, asked.within)] if ended else []
+    near = [] if asked.within is None else [NearOptimal(asked.within, asked.prefer or "")]
+    twins = twin_notes([best, *others], search.twins) if asked.count else ()
     plan = replace(
         best,
         alternatives=tuple(others),
-        alternatives_notes=(*ends, *twins),
+        alternatives_notes=(*(near if asked.count else ()), *ends, *twins),
         resilience=resilience_cost(best, freed),
     )
     return with_oldest_price(plan)

@@ -14,6 +14,7 @@ from milp_planner.milp.program.exclusion import Difference
 from milp_planner.milp.program.lexicographic import Held
 from milp_planner.plans.records import Plan, Provenance
 from milp_planner.solving.first_plan import FirstPlan
+from milp_planner.solving.near_optimal import near_optimal
 from milp_planner.solving.optimum import Optimizer, Query
 from milp_planner.solving.results import NOT_SOLVED, SearchResult, Session, Settings
 from milp_planner.solving.shortage import best_when_short, may_be_short
@@ -103,6 +104,9 @@ class Search:
 
     def alternatives(self) -> Iterator[SearchResult]:
         """Next-best plans, until there are as many as asked, none is left, or the time is up."""
+        if self.asked.within is not None:
+            yield from self._near_optimal()
+            return
         while len(self.found) <= self.asked.count:
             if self.is_stopped and not self._lookahead.tied:
                 yield NOT_SOLVED
@@ -110,6 +114,17 @@ class Search:
             result = self.next()
             yield result
             if result.plan is None:
+                return
+
+    def _near_optimal(self) -> Iterator[SearchResult]:
+        """Plans inside the band that is asked for, the simplest first."""
+        if not self.asked.count:
+            return
+        for result in near_optimal(self.optimizer, self.found[0], self.asked, self._query):
+            if result.plan is not None:
+                self.found.append(result.known)
+            yield result
+            if len(self.found) > self.asked.count:
                 return
 
     def _best(self) -> SearchResult:

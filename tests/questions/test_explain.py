@@ -148,7 +148,7 @@ def test_an_unknown_subject_is_an_error(subject, message):
 
 def test_a_dearer_twin_is_forced_in_though_nothing_else_needs_it():
     twins = catalog([offering("acme", "big", 4.0), offering("bolt", "big", 5.0)], [raw("big", 10)])
-    why = explain(problem(25), twins, provider="bolt")
+    why = explain(problem(25), twins, offering="bolt/big/eu-1")
     # Three big: two at $4 and one at $5.
     assert why.forced.cash_usd_per_month == pytest.approx(13 * MONTH)
     assert why.entry_price.usd_per_hour == pytest.approx(4.0)

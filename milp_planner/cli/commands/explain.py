@@ -21,6 +21,7 @@ from milp_planner.cli.parts.parameters import (
     choice_of,
 )
 from milp_planner.cli.parts.signals import signals_exit_at_once
+from milp_planner.cli.parts.values import read_share
 from milp_planner.deadline import counted_from
 
 if TYPE_CHECKING:
@@ -42,6 +43,14 @@ def explain(
     offering: OfferingName = None,
     gpu: GpuName = None,
     provider: ProviderName = None,
+    share: Annotated[
+        float | None,
+        typer.Option(
+            parser=read_share,
+            metavar="SHARE",
+            help="Of a workload, that it is to serve, e.g. 30%; a provider: 100%.",
+        ),
+    ] = None,
     limits: AskLimits = False,
     as_json: AsJson = False,
     time_limit: TimeLimit = None,
@@ -56,6 +65,8 @@ def explain(
     asked = [name for name, value in subjects.items() if value is not None]
     if len(asked) + limits != 1:
         raise typer.BadParameter("give one of --offering, --gpu, --provider and --limits")
+    if limits and share is not None:
+        raise typer.BadParameter("--share is of an offering, a GPU type or a provider")
     began_s = time.monotonic()
     problem = read_problem(file)
     known = read_catalog(problem, file, catalog, overlay, as_of)
@@ -64,7 +75,9 @@ def explain(
         if limits:
             plan, text, document = _limit_costs(problem, known, time_limit, choice_of(solver))
         else:
-            plan, text, document = _why_not(problem, known, subjects, time_limit, choice_of(solver))
+            plan, text, document = _why_not(
+                problem, known, subjects, share, time_limit, choice_of(solver)
+            )
     if as_json:
         from milp_planner.reporting.documents.json import to_json
 
@@ -92,6 +105,7 @@ def _why_not(
     problem: Problem,
     known: Catalog,
     subjects: dict[str, str | None],
+    share: float | None,
     time_limit_s: float | None,
     solver: SolverChoice | None,
 ) -> tuple[Plan, str, dict[str, Any]]:
@@ -106,6 +120,7 @@ def _why_not(
         offering=subjects["offering"],
         gpu=subjects["gpu"],
         provider=subjects["provider"],
+        share=share,
         time_limit_s=time_limit_s,
         solver=solver,
     )

@@ -289,6 +289,19 @@ class Alternatives(Frozen):
     count: Annotated[WholeNumber, Field(ge=0, le=100)] = 3
     differ_by: Literal["counts", "offerings", "providers", "gpus"] = "offerings"
     per_workload: YesNo = False
+    within: UsefulShare | None = None
+    """How much more than the best plan the others may score; default: whatever comes next."""
+
+    prefer: (
+        Literal["fewest_providers", "fewest_offerings", "fewest_gpu_types", "most_different"] | None
+    ) = None
+    """Which of the plans that `within` lets through come first; default: the cheapest."""
+
+    @model_validator(mode="after")
+    def _a_wish_has_a_band(self) -> Self:
+        if self.prefer is not None and self.within is None:
+            raise RecordError("needs within, such as 5%: how much more it may cost", at=("prefer",))
+        return self
 
 
 class SolverSettings(Frozen):

@@ -90,6 +90,8 @@ NO_RULE: Final = {
     "alternatives.count": "asks for further plans, each a program of its own",
     "alternatives.differ_by": "says how further plans differ, by exclusion cuts",
     "alternatives.per_workload": "says how further plans differ, by exclusion cuts",
+    "alternatives.within": "says what further plans may cost, which is seen once they are solved",
+    "alternatives.prefer": "says which further plans come first, by a rule added for each",
     "today.usd_per_month": "is compared with, and binds nothing",
     "choices.*": "asks for other plans, each a problem of its own",
     "solver.time_limit": "says how long to solve",

@@ -5,6 +5,11 @@
 
 `fair` takes both over all workloads, `priority` over those of one priority after another; what a
 stage reaches is held in all that follow, and the score comes last.
+
+For plans unlike those found already, inside a band of cost:
+
+    score      Σ costs ≤ (1 + ε) V₀                            held, never minimised   [USD/month]
+    familiar   min Σ_{k ∈ E} c_k n_k                           spent on offerings of found plans
 """
 
 from __future__ import annotations
@@ -14,8 +19,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from milp_planner.inputs.problem.records import Problem
-from milp_planner.milp.program.language.rows import LE, Row
-from milp_planner.milp.program.language.variables import Terms
+from milp_planner.milp.program.language.rows import LE, Row, scaled
+from milp_planner.milp.program.language.variables import Terms, merged
 from milp_planner.milp.program.model import FleetModel
 
 SCALE = 1e5
@@ -25,16 +30,25 @@ HELD_TOLERANCE = 1e-7
 """Share by which a later stage may fall short of an earlier one: above what solvers cannot tell."""
 
 
+HELD_USD = 0.001
+"""The same of money, USD/month."""
+
+MONEY = ("score", "familiar")
+"""Stages in USD per month, not in shares."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """What is made as small as can be, and whose."""
 
-    kind: Literal["worst", "unserved"]
-    workloads: tuple[str, ...]
+    kind: Literal["worst", "unserved", "score", "familiar"]
+    workloads: tuple[str, ...] = ()
+    offerings: tuple[str, ...] = ()
+    """Of `familiar`: ids of those that plans found buy."""
 
 
 Held = tuple[tuple[Stage, float], ...]
-"""Stages with the share that each reached."""
+"""Stages with the share, or the USD per month, that each reached."""
 
 
 def stages_of(problem: Problem) -> list[Stage]:
@@ -59,6 +73,9 @@ def everything_served(problem: Problem) -> Held:
 
 def minimise(model: FleetModel, stage: Stage) -> None:
     """Make the stage the model's objective."""
+    if stage.kind in MONEY:
+        model.minimise(_money(model, stage))
+        return
     if stage.kind == "unserved":
         model.minimise({short: SCALE * weight for short, weight in _weights(model, stage).items()})
         return
@@ -71,6 +88,10 @@ def minimise(model: FleetModel, stage: Stage) -> None:
 def hold(model: FleetModel, held: Iterable[tuple[Stage, float]]) -> None:
     """Keep what earlier stages reached."""
     for stage, share in held:
+        if stage.kind in MONEY:
+            usd = share + max(HELD_USD, HELD_TOLERANCE * share)
+            model.add_row("Stage", scaled(stage.kind, _money(model, stage), LE, usd))
+            continue
         weights = _weights(model, stage)
         if stage.kind == "unserved":
             model.add_row("Stage", Row("unserved", weights, LE, share + HELD_TOLERANCE))
@@ -78,6 +99,21 @@ def hold(model: FleetModel, held: Iterable[tuple[Stage, float]]) -> None:
         for short in weights:
             most = share + HELD_TOLERANCE if share else 0.0
             short.upBound = most if short.upBound is None else min(short.upBound, most)
+
+
+def _money(model: FleetModel, stage: Stage) -> Terms:
+    """What everything costs, or what offerings do, by column."""
+    costs = merged(model.costs.values())
+    if stage.kind == "score":
+        return costs
+    fleet = model.fleet
+    mine = {
+        column
+        for columns in (fleet.units, fleet.shares)
+        for (k, _, _), column in columns.items()
+        if k.offering.id in stage.offerings
+    }
+    return {column: usd for column, usd in costs.items() if column in mine}
 
 
 def _weights(model: FleetModel, stage: Stage) -> Terms:

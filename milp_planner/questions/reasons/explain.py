@@ -7,7 +7,7 @@ without a limit. Nothing is read from dual values, which say little of a program
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from milp_planner.deadline import OutOfTime, began_s, until
 from milp_planner.errors import did_you_mean, input_error, nearest
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
-from milp_planner.inputs.reading.arguments import check_text
+from milp_planner.inputs.reading.arguments import check_number, check_text
 from milp_planner.milp.presolve.forced_use import Required, Wanted
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.milp.program.limits.filters import names_in
@@ -30,6 +30,7 @@ from milp_planner.questions.reasons.entry_price import (
     entry_price,
     entry_traffic,
 )
+from milp_planner.questions.reasons.forced_share import cheapest_with_share
 from milp_planner.questions.solve import provenance_of, solve
 from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
 from milp_planner.solving.checks.own_rules import held_to
@@ -119,6 +120,7 @@ class NotReached(StrEnum):
     THE_PLAN = "the best plan"
     WITHOUT_IT = "the plan without it"
     FORCED_IN = "forcing it in"
+    SHARE = "the plan with its share of a workload"
     ENTRY_PRICE = "its entry price"
     ENTRY_TRAFFIC = "the traffic at which it enters"
 
@@ -135,7 +137,15 @@ class WhyNot:
     refusals: tuple[Refusal, ...] = ()
     best_use: BestUse | None = None
     forced: Plan | None = None
-    """The best plan that needs it: one that cannot do without it, as with an idle extra."""
+    """The best plan in which it serves `share` of `forced_workload`; where there is no such one,
+    or no share is asked for, the best that needs it: that cannot do without it, as with an idle
+    extra."""
+
+    share: float | None = None
+    """Of a workload, that it is to serve where it is forced in."""
+
+    forced_workload: str = ""
+    """The workload of which it serves that share; '' where no plan has it do so."""
 
     extra_usd: float | None = None
     """How much more that plan scores, USD/month; of what is used: how much more without it."""
@@ -162,8 +172,12 @@ def why_not_dict(why: WhyNot) -> dict[str, Any]:
             "subject": why.subject,
             "verdict": why.verdict.value,
             "plan_usd_per_month": why.plan.cash_usd_per_month,
+            "plan_score_usd_per_month": why.plan.score_usd_per_month,
             "forced_usd_per_month": None if why.forced is None else why.forced.cash_usd_per_month,
+            "forced_score_usd_per_month": None if why.forced is None else score_of(why.forced),
             "forced_fleet": "" if why.forced is None else fleet_line(why.forced),
+            "share": why.share,
+            "forced_workload": why.forced_workload,
             "extra_usd_per_month": why.extra_usd,
             "without_fleet": "" if why.without is None else fleet_line(why.without),
             "refusals": [vars(refusal) for refusal in why.refusals],
@@ -182,20 +196,23 @@ def explain(
     offering: str | None = None,
     gpu: str | None = None,
     provider: str | None = None,
+    share: float | None = None,
     time_limit_s: float | None = None,
     solver: SolverChoice | None = None,
     rules: Iterable[Rule | type[Rule]] = (),
 ) -> WhyNot:
     """Why an offering, a GPU type or a provider is not in the plan, or what it does there.
 
-    offering, gpu, provider: a name, or a pattern with `*`; exactly one of the three. catalog:
-    default: the one that the problem names. time_limit_s: seconds for all solves together; solver:
-    which engines. Both stand for the problem's own settings where they are given. rules: rules of
-    your own, beside the limits.
+    offering, gpu, provider: a name, or a pattern with `*`; exactly one of the three. share: how
+    much of a workload it is to serve where it is forced in, 0 to 1; default: of a provider, and of
+    what is paid per token, a whole workload, whichever costs least; of other things as little as a
+    plan can need. catalog: default: the one that the problem names. time_limit_s: seconds for all
+    solves together; solver: which engines. Both stand for the problem's own settings where they are
+    given. rules: rules of your own, beside the limits.
 
     Returns a WhyNot: turned down with its reasons; or feasible but dearer, by how much in USD per
-    month when it is forced in, with its best use and the price and traffic at which it would enter.
-    What the time limit cut short is named in `not_reached`.
+    month when it is forced in, with its best use and the price and traffic at which it would enter
+    with as little as a plan can need. What the time limit cut short is named in `not_reached`.
 
     Raises InputError when not exactly one subject is given, or it is not known; else as `solve`
     does, ArgumentError and SolverError too.
@@ -211,6 +228,8 @@ def explain(
     for name, value in {"offering": offering, "gpu": gpu, "provider": provider}.items():
         if value is not None:
             check_text(name, value)
+    if share is not None:
+        check_number("share", share, above=0.0, most=1.0)
     subject = _subject(catalog, offering, gpu, provider)
     began = began_s()
     settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver, began=began)
@@ -220,7 +239,7 @@ def explain(
     except OutOfTime:
         return _before_all_was_listed(problem, catalog, subject)
     resolver = Resolver(instance, settings, provenance_of(instance, settings))
-    return _Explaining(resolver, subject, tuple(_refusals(instance, subject))).run()
+    return _Explaining(resolver, subject, tuple(_refusals(instance, subject)), share).run()
 
 
 def _before_all_was_listed(problem: Problem, catalog: Catalog, subject: Subject) -> WhyNot:
@@ -271,6 +290,8 @@ class _Explaining:
     resolver: Resolver
     subject: Subject
     refusals: tuple[Refusal, ...]
+    share: float | None = None
+    """Of a workload, that it is to serve; None: as much as its kind is asked for."""
 
     @property
     def wanted(self) -> Wanted:
@@ -292,8 +313,9 @@ class _Explaining:
             return self._why(Verdict.TURNED_DOWN, answer.plan)
         use = _best_use(self.resolver.problem, mine)
         if any(self.wanted(p.candidate) for p in answer.plan.purchases):
-            return self._used(answer.plan, use)
-        return self._unused(answer.plan, use)
+            return self._with_share(self._used(answer.plan, use), self.share)
+        share = self.share if self.share is not None else _share_of(self.subject, mine)
+        return self._with_share(self._unused(answer.plan, use), share)
 
     def _why(self, verdict: Verdict, plan: Plan, **known: Any) -> WhyNot:
         late = known.pop("not_reached", ())
@@ -336,12 +358,35 @@ class _Explaining:
             not_reached=tuple(what for what, found in missing if is_late and found is None),
         )
 
+    def _with_share(self, why: WhyNot, share: float | None) -> WhyNot:
+        """The answer with the plan in which it serves its share, where there is one."""
+        if share is None or why.verdict is Verdict.NOT_REACHED:
+            return why
+        forced, is_late = cheapest_with_share(self.resolver, self.wanted, share)
+        if is_late:
+            why = replace(why, not_reached=(*why.not_reached, NotReached.SHARE))
+        why = replace(why, share=share)
+        if forced is None:
+            return why
+        why = replace(why, forced=forced.plan, forced_workload=forced.workload)
+        if why.verdict is Verdict.USED:
+            return why
+        extra = score_of(forced.plan) - score_of(why.plan)
+        verdict = Verdict.DEARER if extra >= SAME_USD else Verdict.SAME_PRICE
+        return replace(why, verdict=verdict, extra_usd=extra)
+
     def _not_forced(self, price: EntryPrice | None) -> Verdict:
         """Of what no plan needs at today's price: whether a plan within the limits may have it."""
         if price is not None:
             return Verdict.IMPOSSIBLE
         extra = self.resolver.answer_of(self.resolver.instance, Required(self.wanted))
         return Verdict.IMPOSSIBLE if extra.plan is None else Verdict.IDLE
+
+
+def _share_of(subject: Subject, mine: list[Candidate]) -> float | None:
+    """The share that is forced where none is said: a sliver of an API or a seller tells little."""
+    whole = subject.kind == "provider" or all(k.mode.per_token for k in mine)
+    return 1.0 if whole else None
 
 
 def _best_use(problem: Problem, mine: list[Candidate]) -> BestUse:

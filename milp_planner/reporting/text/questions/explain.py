@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from milp_planner.plans.records import Plan
 from milp_planner.plans.sentences import reason_lines
 from milp_planner.questions.reasons.explain import BestUse, NotReached, Verdict, WhyNot
 from milp_planner.questions.reasons.limit_costs import LimitCost, LimitCosts
@@ -18,9 +19,10 @@ from milp_planner.reporting.text.wording import (
     signed_usd,
     usd,
 )
-from milp_planner.solving.re_solve import cash_of, fleet_line
+from milp_planner.solving.re_solve import cash_of, fleet_line, score_of
 
 MOST_REFUSALS_SHOWN = 8
+CENT = 0.01
 LEFT_OPEN = "Left open by the time limit or the solvers"
 
 
@@ -36,11 +38,38 @@ def _used(why: WhyNot) -> Iterator[str]:
     which = "the best plan found so far" if NotReached.THE_PLAN in why.not_reached else "the plan"
     yield f"{escape(why.subject)} is in {which}: {escape(fleet_line(why.plan))}."
     if why.without is not None and why.extra_usd is not None:
-        cash = usd(why.without.cash_usd_per_month or 0.0)
         fleet = escape(fleet_line(why.without))
-        yield f"Without it the plan costs {cash} ({signed_usd(why.extra_usd)}): {fleet}."
-    elif not why.not_reached:
+        extra = signed_usd(why.extra_usd)
+        yield f"Without it the plan costs {_money(why.without)} ({extra}): {fleet}."
+    elif NotReached.WITHOUT_IT not in why.not_reached:
         yield "Without it there is no plan."
+    if why.forced is not None:
+        extra = signed_usd(score_of(why.forced) - score_of(why.plan))
+        where = f"Serving {_of_workload(why)} the plan costs {_money(why.forced)} ({extra})"
+        yield f"{where}: {escape(fleet_line(why.forced))}."
+    yield from _no_such_share(why)
+
+
+def _money(plan: Plan) -> str:
+    """Cash, and the score where penalties make that another figure."""
+    cash, score = cash_of(plan), score_of(plan)
+    return usd(cash) if abs(score - cash) < CENT else f"{usd(cash)}, score {usd(score)}"
+
+
+def _of_workload(why: WhyNot) -> str:
+    """`all of chat`, `30 % of chat`."""
+    share = "all" if why.share == 1 else fine_percent(why.share or 0.0)
+    return f"{share} of {escape(why.forced_workload)}"
+
+
+def _no_such_share(why: WhyNot) -> Iterator[str]:
+    if (
+        why.share is not None
+        and not why.forced_workload
+        and NotReached.SHARE not in why.not_reached
+    ):
+        share = "all" if why.share == 1 else fine_percent(why.share)
+        yield f"No plan within the limits has it serve {share} of a workload."
 
 
 def _turned_down(why: WhyNot) -> Iterator[str]:
@@ -57,12 +86,16 @@ def _dearer(why: WhyNot) -> Iterator[str]:
     if why.verdict is Verdict.DEARER:
         head = f"feasible but dearer, {signed_usd(why.extra_usd)} per month{share}"
     yield f"{escape(why.subject)} is not in the plan: {head}."
-    both = [("the plan", why.plan), (f"with {why.subject}", why.forced)]
+    serving = f" for {_of_workload(why)}" if why.forced_workload else ""
+    both = [("the plan", why.plan), (f"with {why.subject}{serving}", why.forced)]
+    several = any(abs(score_of(plan) - cash_of(plan)) >= CENT for _, plan in both)
+    scores = [f"score {usd(score_of(plan))}" if several else "" for _, plan in both]
     rows = [
-        [escape(name), usd(cash_of(plan)), "per month", escape(fleet_line(plan))]
-        for name, plan in both
+        [escape(name), usd(cash_of(plan)), "per month", score, escape(fleet_line(plan))]
+        for (name, plan), score in zip(both, scores, strict=True)
     ]
-    yield from columns(rows, "<><<")
+    yield from columns([[c for c in row if c] for row in rows], "<><<<"[: 5 if several else 4])
+    yield from _no_such_share(why)
     yield from _best_use(why.best_use)
     yield from _entry(why)
 
