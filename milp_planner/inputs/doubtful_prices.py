@@ -7,8 +7,9 @@ median: reserved machines with sixteen times the host, and spot prices of single
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from statistics import median_low
 
 from milp_planner.inputs.catalog.checks import PRICE_CLASSES
@@ -23,6 +24,9 @@ SAME = 0.05
 """A ratio this near to the number of GPUs of a unit is no other price, but another unit."""
 
 MOST_NAMED = 3
+
+Other = tuple[float, str, int]
+"""Price per GPU and hour, whose it is, and GPUs of the unit."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +65,10 @@ def doubtful_prices(catalog: Catalog, *, every: bool = False) -> Iterator[Doubtf
         if o.billing in PRICE_CLASSES:
             groups.setdefault((o.provider, o.gpu, PRICE_CLASSES[o.billing]), []).append(o)
     for group in groups.values():
-        for o in group:
+        ranked = sorted(((_price(o), o) for o in group), key=itemgetter(0))
+        for rank, (_, o) in enumerate(ranked):
             if (every or o.override) and not o.price_acknowledged:
-                yield from _against(o, group)
+                yield from _against(o, _replaced(o) or _middle_of_others(ranked, rank))
 
 
 def told_prices(doubtful: Iterable[DoubtfulPrice]) -> Iterator[str]:
@@ -76,23 +81,38 @@ def told_prices(doubtful: Iterable[DoubtfulPrice]) -> Iterator[str]:
         yield f"{prices} as far from what the same provider asks for that GPU elsewhere"
 
 
+def _price(o: Offering) -> Other:
+    return o.usd_per_gpu_hour, o.id, o.gpus_per_unit
+
+
 def _named(quote: Quote) -> str:
     return f"{quote.id} ({quote.source})"
 
 
-def _against(o: Offering, group: Iterable[Offering]) -> Iterator[DoubtfulPrice]:
-    """The price against the middle one of the others; the replaced one's is the nearest to it."""
-    others = [(q.usd_per_hour / o.gpus_per_unit, _named(q), o.gpus_per_unit) for q in o.also_quoted]
+def _replaced(o: Offering) -> Other | None:
+    """The middle one of the product's other quotes, of which the row that it replaced is one."""
+    quotes = [(q.usd_per_hour / o.gpus_per_unit, _named(q), o.gpus_per_unit) for q in o.also_quoted]
+    return median_low(quotes) if quotes else None
+
+
+def _middle_of_others(ranked: Sequence[tuple[Other, Offering]], rank: int) -> Other | None:
+    """The lower middle one of all but one, without going through them again."""
+    others = len(ranked) - 1
     if not others:
-        others = [(p.usd_per_gpu_hour, p.id, p.gpus_per_unit) for p in group if p is not o]
-    if not others:
+        return None
+    middle = (others - 1) // 2
+    return ranked[middle if middle < rank else middle + 1][0]
+
+
+def _against(o: Offering, other: Other | None) -> Iterator[DoubtfulPrice]:
+    if other is None:
         return
-    usd, other, count = median_low(others)
+    usd, name, count = other
     ratio = o.usd_per_gpu_hour / usd
     is_far = not 1 / FARTHEST_FROM_OWN < ratio < FARTHEST_FROM_OWN
-    counts = {o.gpus_per_unit} if o.also_quoted else {o.gpus_per_unit, count}
     is_of_another_unit = any(
-        n > 1 and any(abs(ratio / of - 1) < SAME for of in (n, 1 / n)) for n in counts
+        n > 1 and any(abs(ratio / of - 1) < SAME for of in (n, 1 / n))
+        for n in {o.gpus_per_unit, count}
     )
     if is_far or is_of_another_unit:
-        yield DoubtfulPrice(o, other, usd)
+        yield DoubtfulPrice(o, name, usd)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date
 from pathlib import Path
+from statistics import median_low
 
 import pytest
 
@@ -124,6 +125,26 @@ def test_of_many_prices_the_first_are_named(toys: Path) -> None:
     assert told[3] == (
         "2 more prices are as far from what the same provider asks for that GPU elsewhere"
     )
+
+
+def test_the_middle_of_the_others_is_that_of_a_plain_count(toys: Path) -> None:
+    # each price against the lower median of all the others, counted anew for each
+    prices = (12, 3, 12.5, 60, 11, 12, 13, 2.9, 24, 12)
+    rows = "".join(
+        f"bolt,quad,us-{i},dedicated,box,4,{usd},2026-08-01,me,\n" for i, usd in enumerate(prices)
+    )
+    loaded = load_catalog(overlay(toys, rows), as_of=TODAY)
+    mine = [o for o in loaded.offerings if o.provider == "bolt" and o.billing == "dedicated"]
+    expected = {}
+    for o in mine:
+        others = [p.usd_per_gpu_hour for p in mine if p is not o]
+        ratio = o.usd_per_gpu_hour / median_low(others)
+        is_slip = not 1 / 4 < ratio < 4 or abs(ratio / 4 - 1) < 0.05 or abs(ratio * 4 - 1) < 0.05
+        if o.override and is_slip:
+            expected[o.id] = ratio
+    found = {d.offering.id: d.ratio for d in doubtful_prices(loaded)}
+    assert found == pytest.approx(expected)
+    assert len(found) == 3  # 3, 60 and 2.9 beside 12
 
 
 SLIP = "bolt,quad,us-1,dedicated,box,4,3.00,2026-08-01,me,\n"

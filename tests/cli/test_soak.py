@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from milp_planner import Status, solve
+from milp_planner import Status, load_catalog, solve
 from milp_planner.cli.parts import exit_codes
 from tests.support.builders import big_and_small, problem
 from tests.support.random_problems import random_case
@@ -48,14 +48,32 @@ COMMANDS = {
     "frontier": ("what-if", QUICKSTART, "--budget", "3000:9000", "--json"),
     "why-not": ("explain", QUICKSTART, "--gpu", "h100-80gb-sxm", "--json"),
     "limits": ("explain", QUICKSTART, "--limits", "--json"),
+    "sheet": ("solve", QUICKSTART, "--format", "sheet-json"),
+    "evaluate": ("evaluate", QUICKSTART, "--fleet", "acme/l4/eu-1=9", "--overlay", "own", "--json"),
+    "import": ("catalog", "import", "gpuhunt", "acme.csv", "--out", "new"),
+    "calibrate": ("calibrate", "own.csv", "--out", "new", "--json"),
 }
 MOST_GROWTH_KIB = 24 * 1024
 
 
-def lay_tight(folder: Path) -> None:
-    """The quickstart under a budget that pays for nothing: it is diagnosed."""
+def lay(folder: Path) -> None:
+    """The quickstart under a budget that pays for nothing, which is diagnosed; a price list of ten
+    thousand rows, an overlay, and measurements of one's own."""
     limits = "limits: {budget: {usd_per_month: 500}}\n"
     (folder / "tight.yaml").write_text(Path(QUICKSTART).read_text() + limits)
+    header = "instance_name,location,price,gpu_count,gpu_name,gpu_memory,spot\n"
+    rows = (f"l4-{i},eu-{i % 50},0.8,1,L4,24,False\n" for i in range(10_000))
+    (folder / "acme.csv").write_text(header + "".join(rows))
+    (folder / "own").mkdir()
+    (folder / "own" / "offerings.csv").write_text(
+        "provider,name,region,billing,gpu,gpus_per_unit,usd_per_hour,as_of,source\n"
+        "acme,l4,eu-1,dedicated,l4-24gb,1,0.8,2026-08-01,test\n"
+    )
+    (folder / "own.csv").write_text(
+        "llm,gpu,precision,tensor_parallel,input_tokens,output_tokens,concurrency,"
+        "output_tokens_per_second\n"
+        + "".join(f"llama-3.1-8b,l4-24gb,bf16,1,{800 + i},200,16,150\n" for i in range(200))
+    )
 
 
 def of_folder(folder: Path) -> list[str]:
@@ -76,7 +94,8 @@ def ended(command: str, number: signal.Signals | None, after_s: float) -> tuple[
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "temp").mkdir()
-        lay_tight(folder)
+        lay(folder)
+        before = set(os.listdir(folder))
         process = subprocess.Popen(
             [sys.executable, "-m", "milp_planner", *COMMANDS[command]],
             cwd=folder,
@@ -96,12 +115,16 @@ def ended(command: str, number: signal.Signals | None, after_s: float) -> tuple[
         moment = f"{command}, {number} after {after_s:.3f} s: {process.returncode} {err.decode()}"
         assert b"Traceback" not in err or process.returncode == -(number or 0), moment
         assert os.listdir(folder / "temp") == [], moment
+        made = set(os.listdir(folder)) - before
+        assert made <= {"new"}, moment
+        if made:  # whole, or not there
+            load_catalog(folder / "new")
         for _ in range(100):  # a worker that was idle leaves when its stdin ends
             if not (left := of_folder(folder)):
                 break
             time.sleep(0.05)
         assert left == [], moment
-        if out:
+        if out and "--out" not in COMMANDS[command]:
             assert isinstance(json.loads(out), dict), moment
         return process.returncode, took_s
 
