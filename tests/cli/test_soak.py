@@ -49,7 +49,15 @@ COMMANDS = {
     "why-not": ("explain", QUICKSTART, "--gpu", "h100-80gb-sxm", "--json"),
     "limits": ("explain", QUICKSTART, "--limits", "--json"),
     "sheet": ("solve", QUICKSTART, "--format", "sheet-json"),
-    "evaluate": ("evaluate", QUICKSTART, "--fleet", "acme/l4/eu-1=9", "--overlay", "own", "--json"),
+    "evaluate": (
+        "evaluate",
+        QUICKSTART,
+        "--fleet",
+        "acme/box/eu-1=2",
+        "--overlay",
+        "own",
+        "--json",
+    ),
     "import": ("catalog", "import", "gpuhunt", "acme.csv", "--out", "new"),
     "calibrate": ("calibrate", "own.csv", "--out", "new", "--json"),
 }
@@ -67,7 +75,7 @@ def lay(folder: Path) -> None:
     (folder / "own").mkdir()
     (folder / "own" / "offerings.csv").write_text(
         "provider,name,region,billing,gpu,gpus_per_unit,usd_per_hour,as_of,source\n"
-        "acme,l4,eu-1,dedicated,l4-24gb,1,0.8,2026-08-01,test\n"
+        "acme,box,eu-1,dedicated,h200-141gb-sxm,1,3,2026-08-01,test\n"
     )
     (folder / "own.csv").write_text(
         "llm,gpu,precision,tensor_parallel,input_tokens,output_tokens,concurrency,"
