@@ -1,8 +1,7 @@
 """Good files of every format that is read, each with commands that read it, and what spoils them.
 
-`documents` of `mutations.py` puts values wrong in a record; this puts bytes, lines and numbers
-wrong in a file, so that whatever lies before the records is met too. A seed always gives the same.
-"""
+Bytes, lines and numbers of a file are put wrong, so that whatever lies before the records of
+`mutations.py` is met too. A seed always gives the same."""
 
 from __future__ import annotations
 
@@ -28,17 +27,18 @@ class Sample:
     """A file in a folder of others, and what may be asked of it."""
 
     file: str
-    """The one that is spoilt."""
-
     content: bytes
     commands: Sequence[Arguments]
 
 
 def of(file: str, content: object, *commands: str) -> Sample:
     """A sample; content that is no text is written as JSON, commands are split at blanks."""
-    text = content if isinstance(content, str | bytes) else json.dumps(content, indent=1)
-    made = text.encode() if isinstance(text, str) else text
-    return Sample(file, made, [tuple(command.split()) for command in commands])
+    made = content if isinstance(content, str | bytes) else json.dumps(content, indent=1)
+    return Sample(
+        file,
+        made.encode() if isinstance(made, str) else made,
+        [tuple(command.split()) for command in commands],
+    )
 
 
 TOYS_PROBLEM = """\
