@@ -1,7 +1,4 @@
-"""Good files of every format that is read, each with commands that read it, and what spoils them.
-
-Bytes, lines and numbers of a file are put wrong, so that whatever lies before the records of
-`mutations.py` is met too. A seed always gives the same."""
+"""Good files of every format, the commands that read them, and seeded ways to spoil their bytes."""
 
 from __future__ import annotations
 
@@ -34,11 +31,8 @@ class Sample:
 def of(file: str, content: object, *commands: str) -> Sample:
     """A sample; content that is no text is written as JSON, commands are split at blanks."""
     made = content if isinstance(content, str | bytes) else json.dumps(content, indent=1)
-    return Sample(
-        file,
-        made.encode() if isinstance(made, str) else made,
-        [tuple(command.split()) for command in commands],
-    )
+    made = made.encode() if isinstance(made, str) else made
+    return Sample(file, made, [tuple(command.split()) for command in commands])
 
 
 TOYS_PROBLEM = """\
