@@ -192,7 +192,7 @@ class Optimizer:
                 return found if best is None else best_known(best, found)
             seen = self._unproven(model, run, query)
             best = seen if best is None else with_newer_bound(best, seen)
-            if _is_settled(best, run):
+            if _is_settled(best, run) or self._agrees_but_for_noise(model, run, query):
                 return _settled(best, model, run)
             if self.session.seconds_left <= 0 or not self._has_refined(model, run, seen.known):
                 break
@@ -229,6 +229,17 @@ class Optimizer:
     def _has_refined(self, model: FleetModel, run: CertifiedRun, seen: Plan) -> bool:
         """Split where the plan seen owes more than it is charged; True when any was."""
         return refine(self._splits, model, undercharged_usd(model, run.values, seen), seen)
+
+    def _agrees_but_for_noise(self, model: FleetModel, run: CertifiedRun, query: Query) -> bool:
+        """True where the program charges its own plan what that owes.
+
+        With exact shortfalls the plan may owe more: what a solver may miss of the stages that are
+        held, on a steep ramp.
+        """
+        if not query.exact_shortfalls:
+            return False
+        raw = self.plan_from(model, run.values, replace(query, exact_shortfalls=False))
+        return _is_settled(_result(Status.FEASIBLE, raw, proof_of(model, run), None), run)
 
     def _has_raised(self, result: SearchResult, query: Query) -> bool:
         """True where bounds on units were raised that may have ruled out something better."""

@@ -279,6 +279,18 @@ def test_the_ramp_is_exact_in_the_blocks_in_which_it_is_paid():
         assert plan.score_usd_per_month == pytest.approx(score, abs=0.005)
 
 
+def test_a_steep_ramp_under_a_short_budget_is_proven_though_stages_are_held_by_a_tolerance():
+    # 60 requests/s, and $2,880 for one big: 11 at 110 %, two ramps of $20,000. A ten-millionth of
+    # 60 less, which the held stage leaves open, would owe $0.12 less.
+    policy = {"utilization": {"target": 0.9, "ceiling": 1.1}, "penalties": ramp(20_000)}
+    limits = {"budget": {"usd_per_month": 2_880, "when_short": "fair"}}
+    rented = catalog([offering("acme", "big", 4.0)], [raw("big", 10)])
+    plan = solve(problem(60, policy=policy, limits=limits), rented)
+    assert plan.status is Status.OPTIMAL
+    assert plan.score_usd_per_month == pytest.approx(42_880, abs=0.005)
+    assert plan.workloads[0].shortfall_share == pytest.approx(49 / 60, abs=1e-9)
+
+
 def test_a_run_that_was_stopped_takes_no_lower_bound_back():
     _, plan = planned(problem(10), big_and_small())
     one, later = (
