@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.problem.policies import allowed_billings
 from milp_planner.inputs.problem.records import Problem
-from milp_planner.plans.records import Plan
+from milp_planner.plans.records import Plan, Status
 from milp_planner.questions.sweeps.market import with_billings
 from milp_planner.solving.re_solve import Resolver, cash_of, scaled_traffic
 
@@ -29,6 +30,8 @@ class FleetOrPerToken:
 
     fleet_usd: float | None
     per_token_usd: float | None
+    is_late: bool = False
+    """True where time ended before one of them was known: it may be possible."""
 
     @property
     def difference(self) -> float | None:
@@ -70,15 +73,24 @@ def split(resolver: Resolver, problem: Problem, plan: Plan | None = None) -> Fle
     """What a fleet alone and per-token use alone cost; `plan` is the best one, where known."""
     fleet = fleet_only(problem)
     if fleet is problem and plan is not None and plan.cash_usd_per_month is not None:
-        fleet_usd: float | None = plan.cash_usd_per_month
+        rented: _Cash = _Cash(plan.cash_usd_per_month)
     else:
-        fleet_usd = None if fleet is None else _cash(resolver, fleet)
-    return FleetOrPerToken(fleet_usd, _cash(resolver, per_token_only(problem)))
+        rented = _Cash(None) if fleet is None else _cash(resolver, fleet)
+    tokens = _cash(resolver, per_token_only(problem))
+    return FleetOrPerToken(rented.usd, tokens.usd, rented.is_late or tokens.is_late)
 
 
-def _cash(resolver: Resolver, problem: Problem) -> float | None:
-    plan = resolver.answer(problem).plan
-    return None if plan is None else cash_of(plan)
+class _Cash(NamedTuple):
+    """The least cash of a problem; None where it has no plan, or none was found in time."""
+
+    usd: float | None
+    is_late: bool = False
+
+
+def _cash(resolver: Resolver, problem: Problem) -> _Cash:
+    answer = resolver.answer(problem)
+    usd = None if answer.plan is None else cash_of(answer.plan)
+    return _Cash(usd, answer.status is Status.NO_PLAN)
 
 
 def break_even(

@@ -85,6 +85,9 @@ class WhatIf:
     break_evens: Mapping[str, BreakEven | None] = field(default_factory=dict)
     """Of traffic scenarios: by the other settings, as a text."""
 
+    left_open: tuple[str, ...] = ()
+    """Of those without a break-even: where time ended before it was known that there is none."""
+
     @property
     def smallest_budgets(self) -> dict[str, float]:
         """The least cash that serves everything, by the settings other than the budget."""
@@ -120,6 +123,7 @@ class WhatIf:
                 "rows": [row_dict(row) for row in self.rows],
                 "smallest_budgets_usd_per_month": self.smallest_budgets,
                 "break_evens": evens,
+                "break_evens_left_open": self.left_open,
             }
         )
 

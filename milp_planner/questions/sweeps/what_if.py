@@ -297,24 +297,30 @@ def finished(
     for scenario, row in zip(scenarios, rows, strict=True):
         if scenario.compares_per_token and scenario.budget_usd is None:
             sweeps.setdefault(others_changed(row.settings, "traffic"), []).append((scenario, row))
-    evens = {others: _break_even(problem, pairs, catalog, how) for others, pairs in sweeps.items()}
-    return WhatIf(problem.name, tuple(rows), evens)
+    found = {others: _break_even(problem, pairs, catalog, how) for others, pairs in sweeps.items()}
+    evens = {others: even for others, (even, _) in found.items()}
+    left_open = tuple(others for others, (even, late) in found.items() if late and even is None)
+    return WhatIf(problem.name, tuple(rows), evens, left_open)
 
 
 def _break_even(
     problem: Problem, pairs: Sequence[tuple[Scenario, WhatIfRow]], catalog: Catalog, how: How
-) -> BreakEven | None:
+) -> tuple[BreakEven | None, bool]:
+    """The break-even of one sweep, and whether time ended before all about it was known."""
+    late = any(r.status is RowStatus.NO_PLAN or (r.split and r.split.is_late) for _, r in pairs)
     known = sorted(
         ((scenario.traffic or 1.0, row.split) for scenario, row in pairs if row.split is not None),
         key=lambda pair: pair[0],
     )
     if not any(parts.difference is not None for _, parts in known):
-        return None
+        return None, late
     base, catalog = replace(pairs[0][0], traffic=None).applied(problem, catalog)
     settings = _settings(base, how)
     try:
         with until(settings.ends_s, how.cancel):
             instance = prepare(base, catalog)
     except OutOfTime:
-        return None
-    return break_even(_resolver(instance, settings), base, known)
+        return None, True
+    resolver = _resolver(instance, settings)
+    even = break_even(resolver, base, known)
+    return even, late or resolver.is_stopped

@@ -15,6 +15,7 @@ from milp_planner import (
     evaluate,
     explain,
     explain_limits,
+    scenario_grid,
     what_if,
 )
 from milp_planner.deadline import OutOfTime, counted_from
@@ -23,8 +24,9 @@ from milp_planner.questions.reasons.explain import NotReached
 from milp_planner.questions.sweeps import what_if as sweeping
 from milp_planner.questions.sweeps.frontier import FrontierEnd
 from milp_planner.reporting.text.questions.explain import limit_costs_text, why_not_text
+from milp_planner.reporting.text.questions.what_if import findings
 from milp_planner.solving import prepare as preparing
-from tests.support.builders import big_and_small, problem
+from tests.support.builders import big_and_small, problem, with_tokens
 
 GONE_S = 600.0
 """Seconds ago that a question began whose limit is ten."""
@@ -103,6 +105,22 @@ def test_each_scenario_has_a_row_and_a_time_limit_of_its_own(nothing_is_listed):
         ("fewer", "no_plan", "no plan in time"),
         ("more", "no_plan", "no plan in time"),
     ]
+
+
+def test_a_break_even_that_time_left_none_for_is_not_said_to_be_impossible(nothing_is_listed):
+    scenarios = scenario_grid(traffic=[1, 2])
+    found = what_if(problem(13), scenarios, with_tokens(), time_limit_s=10)
+    assert (found.break_evens, found.left_open) == ({"": None}, ("",))
+    assert found.to_dict()["break_evens_left_open"] == [""]
+    said = [*findings(found, problem(13), scenarios)]
+    assert said[0] == "Left open by the time limit: whether a fleet and per token break even."
+    assert not any("cannot serve" in line for line in said)
+
+
+def test_what_is_known_not_to_break_even_is_not_left_open():
+    # Nobody sells tokens here.
+    found = what_if(problem(13), scenario_grid(traffic=[1]), big_and_small())
+    assert (found.break_evens, found.left_open) == ({"": None}, ())
 
 
 def test_a_scenario_is_not_cut_short_by_the_time_that_the_ones_before_it_took():

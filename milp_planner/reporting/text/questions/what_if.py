@@ -184,10 +184,14 @@ def findings(result: WhatIf, problem: Problem, scenarios: Sequence[Scenario]) ->
         yield from staircase(known, min(asked), max([*asked, *(x for x, _ in known)]))
 
 
+LEFT_OPEN = "Left open by the time limit: whether a fleet and per token break even"
+
+
 def _break_even_lines(result: WhatIf, problem: Problem) -> Iterator[str]:
     for others, even in result.break_evens.items():
         where = f" ({escape(others)})" if others else ""
-        yield f"{_break_even(result.rows, even)}{where}."
+        late = others in result.left_open
+        yield f"{LEFT_OPEN if late else _break_even(result.rows, even)}{where}."
     if result.break_evens and not set(PER_TOKEN) & set(allowed_billings(problem)):
         yield "Per-token billing is not in limits.billing.allow: the plans do without it."
 
