@@ -174,6 +174,16 @@ def test_catalog_list_shows_every_record(run, kind, first):
     assert len(json.loads(run("catalog", "list", kind, "--catalog", "toy", "--json")[1])) == 2
 
 
+def test_catalog_show_of_an_llm_fits_a_terminal_of_80_columns_but_for_sources(run):
+    _, out, _ = run("catalog", "show", "qwen3-coder-480b-a35b")
+    facts = out[out.index("  weights by group") : out.index("  where facts come from")]
+    assert max(map(len, facts.splitlines())) <= 80
+    # 62 layers · 2 · 8 KV heads · 128 · 2 bytes = 248 KiB; 2,560 / 8 = 320 is 2.5 blocks of 128
+    assert "KV KiB per token bf16  248" in facts
+    assert "8  not in fp8: 2,560 / 8 is no multiple of 128; needs expert_parallel" in facts
+    assert "architecture  ai-dynamo/aiconfigurator" in out
+
+
 def test_catalog_show_knows_gpus_llms_and_offerings(run):
     _, out, _ = run("catalog", "show", "big", "--catalog", "toy")
     assert out.startswith("GPU big\n")

@@ -66,6 +66,8 @@ _NUMERIC = re.compile(r"-?[\d,]*\.?\d+|-")
 _SPELLINGS = {
     "usd": "$",
     "gib": "GiB",
+    "mib": "MiB",
+    "kib": "KiB",
     "gb": "GB",
     "gpu": "GPU",
     "gpus": "GPUs",

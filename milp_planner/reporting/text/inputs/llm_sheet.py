@@ -78,8 +78,8 @@ def _why_not(llm: Llm, gpus: int) -> str:
     for precision in dict.fromkeys(name for name in formats if name in STORED_BYTES):
         block, width = quantisation_block(llm, precision), _narrowest(llm)
         if block and width and (width % gpus or (width // gpus) % block):
-            part = f"{width:,} / {gpus} is no multiple of the block of {block}"
-            split = "; experts whole on a GPU (expert parallel) instead" if is_moe(llm) else ""
+            part = f"{width:,} / {gpus} is no multiple of {block}"
+            split = "; needs expert_parallel" if is_moe(llm) else ""
             return f"not in {precision}: {part}{split}"
     return ""
 
