@@ -210,6 +210,7 @@ if TYPE_CHECKING:
     )
     from milp_planner.questions.sweeps.scenarios import Scenario, load_scenarios, scenario_grid
     from milp_planner.questions.sweeps.what_if import RowStatus, WhatIf, WhatIfRow, what_if
+    from milp_planner.questions.tighten import Tightened, tighten
     from milp_planner.replaying.autoscaler import ScalingRules
     from milp_planner.replaying.engine import ReplayRouter
     from milp_planner.replaying.records import (
@@ -258,16 +259,16 @@ __all__ = [
     "SheetLever", "SheetPart", "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty",
     "SizeBin", "SolverChoice", "SolverError", "SolverSettings", "SourcesShown", "Speculative",
     "Standing", "Status", "StretchReplayed", "StrictLatencyPenalty", "StrictNeverHot", "Survival",
-    "Switching", "TargetWithoutEffect", "TimeBlock", "ToAsk", "ToMeasure", "Today", "TokenPrice",
-    "TokensPerDay", "Trace", "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve",
+    "Switching", "TargetWithoutEffect", "Tightened", "TimeBlock", "ToAsk", "ToMeasure", "Today",
+    "TokenPrice", "TokensPerDay", "Trace", "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve",
     "TrafficPoint", "TurnedDown", "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization",
     "Verdict", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed", "Workload",
     "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
     "calibrate", "choices", "compare_deployments", "confidence_range", "count_terms",
     "decision_sheet", "diagnose", "estimate", "evaluate", "explain", "explain_limits", "floor",
     "load_catalog", "load_problem", "load_scenarios", "measure_next", "owned_usd_per_hour",
-    "prepare", "reason_lines", "replay", "scenario_grid", "sheet_schema", "solve", "warning_lines",
-    "what_if",
+    "prepare", "reason_lines", "replay", "scenario_grid", "sheet_schema", "solve", "tighten",
+    "warning_lines", "what_if",
 ]
 # fmt: on
 
@@ -349,6 +350,7 @@ HOMES = {
     "questions.sweeps.frontier": "BudgetStep Frontier FrontierEnd Unfinished budget_frontier",
     "questions.sweeps.scenarios": "Scenario load_scenarios scenario_grid",
     "questions.sweeps.what_if": "RowStatus WhatIf WhatIfRow what_if",
+    "questions.tighten": "Tightened tighten",
     "replaying.autoscaler": "ScalingRules",
     "replaying.engine": "ReplayRouter",
     "replaying.records": "PoolReplayed ReactiveDay Replay ReplayFigure ReplayLoss ReplayMetric "
