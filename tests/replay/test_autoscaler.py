@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
+from milp_planner.replaying.arrivals import Stretch
 from milp_planner.replaying.autoscaler import (
     ScalingEvent,
     ScalingRules,
     gpus_for_rate,
     simulate,
 )
+from milp_planner.replaying.reactive import reactive_hours
+from milp_planner.replaying.timetable import On
 from milp_planner.serving.memory import rule_of_thumb_gib
 
 DAY = [20, 15, 12, 10, 8, 12, 25, 40, 70, 95, 120, 140]
@@ -74,3 +79,17 @@ def test_a_cluster_has_a_fifth_more_than_the_rate_needs(
 def test_the_rule_of_thumb_for_memory_is_145_percent_of_the_weights() -> None:
     assert rule_of_thumb_gib(70e9, 2) == pytest.approx(189.0585, abs=5e-5)
     assert rule_of_thumb_gib(2**30, 1) == pytest.approx(1.45)
+
+
+def test_replicas_that_are_added_take_requests_once_they_are_ready() -> None:
+    # 2, 3 from minute 5 on, 4 from minute 10 on, 2 again from minute 60 on; a minute to start
+    rules = ScalingRules(most=4, down_step=0.5)
+    day = simulate([100, 1], 10, 1, rules)
+    assert [(e.minute, e.after) for e in day.events] == [(5, 3), (10, 4), (60, 2)]
+    hours = [Stretch("", 3600.0 * h, 3600.0 * (h + 1), rate, 0) for h, rate in enumerate((100, 1))]
+    assert reactive_hours(day, rules, hours, 60.0) == [
+        [On(0.0, math.inf)],
+        [On(0.0, math.inf)],
+        [On(5 * 60 + 60.0, 3600.0)],
+        [On(10 * 60 + 60.0, 3600.0)],
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from milp_planner import (
     ScalingRules,
     replay,
     solve,
+    tighten,
 )
 from milp_planner.cli.parts import exit_codes
 from milp_planner.replaying.figures import mean_of, missed_share, percentile_of
@@ -120,6 +122,38 @@ def test_a_mistake_is_said_on_one_line(run: Any, options: tuple[str, str], said:
     code, _, err = run("replay", "toy.yaml", *options)
     assert code == exit_codes.INPUT
     assert said in err
+
+
+def test_a_missed_wish_lowers_the_target_until_it_is_kept() -> None:
+    # 17 requests/s need two big ones at 100 %, which then wait too long; at 85 % and less another
+    asked, known = problem(17), catalog([offering("acme", "big", 4.0)], [raw("big", 10)])
+    wish = ReplayWish("wait", 0.5, 0.95)
+
+    def run(plan: Plan, at: Problem) -> Replay:
+        return replay(plan, at, known, requests=12_000, wishes=[wish])
+
+    first = run(solve(asked, known, alternatives=0), asked)
+    assert not first.keeps_all_wishes
+    found = tighten(asked, run, known)
+    assert found.keeps_all_wishes
+    assert found.targets[0] == 1.0
+    assert 0.5 < found.targets[-1] < 0.86
+    assert [b / a for a, b in itertools.pairwise(found.targets)] == pytest.approx(
+        [0.95] * (len(found.targets) - 1), abs=0.051
+    )
+    assert tighten(asked, run, known, rounds=1).targets == (1.0,)
+
+
+def test_the_command_tightens_and_says_what_it_tried(run: Any) -> None:
+    few = ("--requests", "4000", "--seeds", "2", "--tighten")
+    code, _, err = run("replay", "toy.yaml", *few, "--wish", "wait.p99=1h")
+    assert (code, err) == (exit_codes.FOUND, "")
+    code, _, err = run("replay", "toy.yaml", *few, "--wish", "request.p99=1us")
+    assert code == exit_codes.GATE
+    assert "Utilization targets tried: " in err
+    code, _, err = run("replay", "toy.yaml", "--tighten", "--plan", "x.json")
+    assert code == exit_codes.INPUT
+    assert "--tighten solves again; leave out --plan" in err
 
 
 # ---- what is lost, and what comes late

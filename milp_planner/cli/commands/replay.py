@@ -23,9 +23,10 @@ from milp_planner.cli.parts.parameters import (
 from milp_planner.cli.parts.values import read_duration_s
 
 if TYPE_CHECKING:
+    from milp_planner.inputs.problem.records import Problem
     from milp_planner.plans.records import Plan
     from milp_planner.replaying.engine import ReplayRouter
-    from milp_planner.replaying.records import ReplayLoss, ReplayWish
+    from milp_planner.replaying.records import Replay, ReplayLoss, ReplayWish
 
 TIME_LIMIT_S = 60.0
 HOUR_S = 3600.0
@@ -104,6 +105,10 @@ def replay(
     trace_scale: Annotated[
         float, typer.Option(metavar="FACTOR", help="So many times its requests in the same time.")
     ] = 1.0,
+    tighten: Annotated[
+        bool,
+        typer.Option("--tighten", help="Solve for less utilization until every wish is kept."),
+    ] = False,
     timeline: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Hour by hour, as CSV.")
     ] = None,
@@ -117,6 +122,7 @@ def replay(
     """Send requests through a plan's fleet; exit 4 where a wish is not kept."""
     from milp_planner.questions.replay import replay as replay_plan
     from milp_planner.questions.solve import solve
+    from milp_planner.questions.tighten import tighten as tighten_plan
     from milp_planner.replaying.autoscaler import ScalingRules
     from milp_planner.reporting.documents.json import to_json
     from milp_planner.reporting.text.questions.replay import (
@@ -124,20 +130,20 @@ def replay(
         replay_text,
         timeline_csv,
     )
+    from milp_planner.reporting.text.wording import usd
 
     wishes = [_wish(text) for text in wish or ()]
     losses = () if lose is None else (_loss(lose, at or HOUR_S, for_ or HOUR_S),)
     problem = read_problem(file)
     streams.check_output(timeline, inputs_of(problem, file, catalog, overlay))
     known = read_catalog(problem, file, catalog, overlay, as_of)
-    with streams.progress(f"replaying {problem.name}", quiet=quiet):
-        chosen = solve(problem, known, alternatives=0) if plan is None else _read_plan(plan)
-        if not chosen.status.has_plan:
-            streams.tell("No plan to replay; milp-planner solve says why.")
-            return exit_codes.INFEASIBLE
-        found = replay_plan(
+    if tighten and plan is not None:
+        raise typer.BadParameter("--tighten solves again; leave out --plan")
+
+    def replayed(chosen: Plan, asked: Problem) -> Replay:
+        return replay_plan(
             chosen,
-            problem,
+            asked,
             known,
             requests=requests,
             router=cast("ReplayRouter", str(router)),
@@ -154,6 +160,25 @@ def replay(
             trace_scale=trace_scale,
             autoscaler=ScalingRules() if autoscaler else None,
             time_limit_s=time_limit or TIME_LIMIT_S,
+        )
+
+    with streams.progress(f"replaying {problem.name}", quiet=quiet):
+        if tighten:
+            last = tighten_plan(problem, replayed, known)
+            found, targets = last.replay, last.targets
+        else:
+            chosen = solve(problem, known, alternatives=0) if plan is None else _read_plan(plan)
+            found = replayed(chosen, problem) if chosen.status.has_plan else None
+            targets = ()
+    if found is None:
+        at_target = f" at a target of {targets[-1]:.1%}" if len(targets) > 1 else ""
+        streams.tell(f"No plan to replay{at_target}; milp-planner solve says why.")
+        return exit_codes.INFEASIBLE
+    if len(targets) > 1:
+        tried = ", ".join(f"{target:.1%}" for target in targets)
+        streams.tell(
+            f"Utilization targets tried: {tried}; the plan of the last one costs "
+            f"{usd(last.plan.cash_usd_per_month or 0.0)} per month."
         )
     if timeline is not None:
         streams.write_file(timeline, timeline_csv(found))
