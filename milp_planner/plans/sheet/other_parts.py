@@ -38,7 +38,8 @@ class SameElsewhere(SheetPart):
     """A plan that differs from the one of its line by its sellers, or by a few dollars."""
 
     names: tuple[str, ...]
-    """Its sellers that the line's plan does not have; empty where only units move between them."""
+    """Its sellers that the line's plan does not have, or all it has where these are fewer; empty
+    where only units move between them."""
 
     extra_usd_per_month: float
     """How much more it scores than the plan."""

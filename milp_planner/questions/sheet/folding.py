@@ -121,5 +121,8 @@ def _line(plan: Plan, rank: int, line: Sequence[Plan]) -> SheetAlternative:
 
 
 def _elsewhere(plan: Plan, line: Sequence[Plan], one: Plan) -> SameElsewhere:
-    new = tuple(name for name in one.providers if name not in line[0].providers)
+    known = line[0].providers
+    new = tuple(name for name in one.providers if name not in known)
+    if not new and len(one.providers) < len(known):
+        new = one.providers
     return SameElsewhere(names=new, extra_usd_per_month=score_of(one) - score_of(plan))

@@ -55,6 +55,21 @@ def test_lines_keep_every_plan_once_and_their_order():
     )
 
 
+def test_the_same_gpus_at_fewer_of_its_sellers_are_named_by_these():
+    # 13 requests/s: acme's big and bolt's small, $5.50/h; the same at bolt alone, $5.90/h.
+    known = catalog(
+        [
+            offering("acme", "big", 4.0),
+            offering("bolt", "big", 4.4),
+            offering("bolt", "small", 1.5),
+        ],
+        [raw("big", 10), raw("small", 3)],
+    )
+    sheet = decision_sheet(problem(13, alternatives={"count": 1}), known, with_choices=False)
+    [other] = sheet.alternatives[0].elsewhere
+    assert (other.names, round(other.extra_usd_per_month)) == (("bolt",), 288)
+
+
 def test_boxes_of_another_size_are_the_same_gpus():
     pair = catalog(
         [offering("acme", "big", 4.0), offering("bolt", "big", 9.0, gpus_per_unit=2)],
