@@ -15,7 +15,6 @@ import re
 import resource
 import signal
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,15 +22,17 @@ import pytest
 
 from milp_planner.cli import main
 from milp_planner.cli.parts import exit_codes
-from tests.support.spoilt.mutated_files import Arguments, Sample, lay, samples, spoilt
+from tests.support.spoilt.samples import Arguments, Sample, lay, samples
+from tests.support.spoilt.spoilers import spoilt
 
-ROOT = Path(__file__).resolve().parents[2]
 SHARE = float(os.environ.get("SOAK_SHARE", "1"))
 MANY, FEW = max(1, round(10_000 * SHARE)), 150
 LONGEST_S = 120  # a run that takes longer hangs, on however busy a machine
 MOST_GROWTH_KIB = 64 * 1024
 
-FOUND_CODES = {code.value if hasattr(code, "value") else code for code in exit_codes.EXIT_CODES}
+ENDS = set(exit_codes.EXIT_CODES) - {
+    *(exit_codes.BUG, exit_codes.INTERRUPTED, exit_codes.READER_GONE, exit_codes.TERMINATED)
+}
 STEERS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\ufeff\ud800-\udfff]")
 """What may not reach a terminal; line breaks may."""
 
@@ -78,7 +79,7 @@ def wrong_with(folder: Path, sample: Sample, arguments: Arguments, content: byte
         (folder / sample.file).write_bytes(sample.content)
     left = [name for name in names(folder) if name not in before]
     _remove(folder, left)
-    if code not in FOUND_CODES or code == exit_codes.BUG:
+    if code not in ENDS:
         return f"exit {code}: {err}"
     if "Traceback" in err:
         return err
@@ -115,6 +116,11 @@ def laid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, list[Sa
     return tmp_path, every
 
 
+def unhurried(arguments: Arguments) -> Arguments:
+    """With as much time as it takes: what a busy machine finds in a moment is no test."""
+    return tuple("100s" if word == "2s" else word for word in arguments)
+
+
 @pytest.mark.slow
 def test_every_good_file_is_read_by_all_its_commands(laid: tuple[Path, list[Sample]]) -> None:
     folder, every = laid
@@ -122,8 +128,8 @@ def test_every_good_file_is_read_by_all_its_commands(laid: tuple[Path, list[Samp
         for arguments in sample.commands:
             (folder / sample.file).write_bytes(sample.content)
             before = names(folder)
-            code, _, err = ran(arguments)
-            assert code in (exit_codes.FOUND, 4), (arguments, err)  # 4: a limit is broken
+            code, _, err = ran(unhurried(arguments))
+            assert code in (exit_codes.FOUND, exit_codes.GATE), (arguments, err)
             _remove(folder, [name for name in names(folder) if name not in before])
 
 
@@ -135,22 +141,21 @@ def counts() -> tuple[int, int, int]:
     return memory_kib, len(os.listdir("/proc/self/fd")), threading.active_count()
 
 
-def tried(folder: Path, every: list[Sample], seeds: range) -> tuple[list[str], Counter[int]]:
+def tried(folder: Path, every: list[Sample], seeds: range) -> Iterator[str]:
     """What went wrong, each with its seed."""
-    wrong: list[str] = []
     for seed in seeds:
         sample, arguments, content = case(seed, every)
         if said := wrong_with(folder, sample, arguments, content):
-            wrong.append(f"seed {seed}, {' '.join(arguments)}, {sample.file}: {said}")
-    return wrong, Counter()
+            yield f"seed {seed}, {' '.join(arguments)}, {sample.file}: {said}"
 
 
 @pytest.mark.slow
 def test_a_few_spoilt_files_are_answered_or_refused(laid: tuple[Path, list[Sample]]) -> None:
-    assert tried(*laid, range(FEW))[0] == []
+    assert [*tried(*laid, range(FEW))] == []
 
 
 @pytest.mark.soak
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts in /proc")
 def test_thousands_of_spoilt_files_are_answered_or_refused(
     laid: tuple[Path, list[Sample]],
 ) -> None:
@@ -159,7 +164,7 @@ def test_thousands_of_spoilt_files_are_answered_or_refused(
     seen = []
     for first in range(0, MANY, step):
         seeds = range(first, min(MANY, first + step))
-        wrong += tried(*laid, seeds)[0]
+        wrong += tried(*laid, seeds)
         seen.append(counts())
         print(f"\n{seeds.stop} files: {seen[-1]}, {len(wrong)} wrong", end="")
     warm, last = seen[len(seen) // 4], seen[-1]
