@@ -10,8 +10,8 @@ from pathlib import Path
 
 import yaml
 
-from tests.support.spoilt.mutations import FULL
 from tests.support.serving.toys import CSV_FILES
+from tests.support.spoilt.mutations import FULL
 from tests.support.toy import CATALOG, ROOT
 
 Arguments = tuple[str, ...]
