@@ -81,8 +81,12 @@ class Floor:
 def floor(plan: Plan, problem: Problem) -> tuple[Floor, ...]:
     """The fewest GPUs for each workload that a plan rents some for.
 
-    plan: of `problem`, solved or read from its document. What APIs serve is left out. Raises
-    ArgumentError for a plan without a fleet, or of another problem.
+    plan: of `problem`, solved or read from its document. problem: what the plan answers. What APIs
+    serve is left out.
+
+    Returns a Floor for each such workload: GPUs by hour, and GPU-hours per month.
+
+    Raises ArgumentError for a plan without a fleet, or of another problem.
 
     >>> from milp_planner import floor, load_problem, solve
     >>> problem = load_problem("problems/day-and-night.yaml")

@@ -45,11 +45,19 @@ def tighten(
 ) -> Tightened:
     """The first plan that keeps its wishes, at lower and lower utilization targets.
 
-    replayed: how a plan is replayed: `replay` with its wishes and seeds. The more a wish was missed
-    by, the lower the next target is, 1.5 to 10 % a round; fewer misses than allowed end it. The
-    target is that of all workloads. rounds: plans that are solved at most.
+    problem: what is asked. catalog: default: the problem's own. replayed: how a plan is replayed:
+    `replay` with its wishes and seeds. rounds: plans that are solved at most. The more a wish was
+    missed by, the lower the next target is, 1.5 to 10 % a round; it is that of all workloads.
 
-    Raises what `solve` and `replay` raise.
+    Returns a Tightened: the last plan, how it was replayed, and the targets tried.
+
+    Raises InputError and ArgumentError as `solve` and `replay` do.
+
+    >>> from milp_planner import load_problem, replay, tighten
+    >>> problem = load_problem("problems/quickstart.yaml")
+    >>> found = tighten(problem, lambda plan, asked: replay(plan, asked, requests=2000))
+    >>> found.keeps_all_wishes
+    True
     """
     check_kind(problem, Problem, "load_problem()")
     check_number("rounds", rounds, least=1, most=MOST_ROUNDS, whole=True)
