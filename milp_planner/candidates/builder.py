@@ -427,7 +427,7 @@ RATES: dict[str, Callable[[Rates, Gpu, str, ReplicaShape, RequestClass], RatePoi
 
 def nearest(refused: Sequence[Rejection]) -> Rejection:
     """The closest to serving: too slow beats too big, and the last tried is the largest."""
-    slow = [one for one in refused if one.times_missed is not None]
+    slow = [one for one in refused if one.times_missed or one.fastest_tpot_s]
     return (slow or refused)[-1]
 
 
