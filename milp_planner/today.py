@@ -1,4 +1,4 @@
-"""The day taken for today where none is given: `SOURCE_DATE_EPOCH`, else the clock.
+"""The day taken for today where none is given: `SOURCE_DATE_EPOCH`, else the clock, in UTC.
 
 The variable is that of https://reproducible-builds.org/specs/source-date-epoch/: whole seconds
 since 1970 began, in UTC. With it, ages of prices and dates of imports are the same on every run.
@@ -15,13 +15,14 @@ VARIABLE = "SOURCE_DATE_EPOCH"
 
 
 def day_today() -> date:
-    """The day of `SOURCE_DATE_EPOCH` where the environment has it, else the clock's.
+    """The day of `SOURCE_DATE_EPOCH` where the environment has it, else the clock's in
+    UTC: no answer depends on the time zone.
 
     Raises InputError where the variable is not a number of seconds since 1970.
     """
     given = os.environ.get(VARIABLE, "").strip()
     if not given:
-        return date.today()
+        return datetime.now(UTC).date()
     try:
         if given.isascii() and given.isdigit():
             return datetime.fromtimestamp(int(given), UTC).date()

@@ -5,8 +5,6 @@ Imported by name from `plans/plain.py`, when something is to be drawn.
 
 from __future__ import annotations
 
-from datetime import date
-
 from milp_planner.plans.plain import page_of, plot_of
 from milp_planner.plans.records import Plan
 from milp_planner.plans.sheet.records import Sheet
@@ -16,6 +14,7 @@ from milp_planner.questions.sweeps.rows import WhatIf
 from milp_planner.reporting.html.page import sheet_page, sheet_part
 from milp_planner.reporting.plots.plan import plan_plot
 from milp_planner.reporting.plots.sweeps import frontier_plot, what_if_plot
+from milp_planner.today import day_today
 
 plot_of.register(Plan, plan_plot)
 plot_of.register(WhatIf, what_if_plot)
@@ -29,4 +28,4 @@ def _(sheet: Sheet, *, whole: bool) -> str:
 
 @page_of.register
 def _(plan: Plan, *, whole: bool) -> str:
-    return page_of(sheet_of_plan(plan, date.today()), whole=whole)
+    return page_of(sheet_of_plan(plan, day_today()), whole=whole)

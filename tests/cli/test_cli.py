@@ -128,7 +128,7 @@ def test_one_solver_alone_says_so(run):
         "HiGHS"
     ] * 2  # in other units, too
     assert not found["proof"]["certified"]
-    assert "\nby HiGHS alone, gap 0 %" in run("solve", "toy.yaml", "--solver", "highs")[1]
+    assert "\noptimal by HiGHS alone, gap 0 %" in run("solve", "toy.yaml", "--solver", "highs")[1]
     plain = run("solve", "toy.yaml", "--solver", "highs", "--format", "text")[1]
     assert "optimal by HiGHS alone" in plain
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +26,7 @@ from milp_planner.cli.parts.parameters import (
 )
 from milp_planner.cli.parts.sheets import HTML, SheetRun
 from milp_planner.deadline import counted_from
+from milp_planner.today import day_today
 
 ENDINGS = (".html", ".htm")
 
@@ -68,7 +68,7 @@ def report(
         with_choices=not no_choices,
         reproducible=reproducible,
         quiet=quiet,
-        today=as_of or date.today(),
+        today=as_of or day_today(),
         time_limit_s=time_limit,
         gap=gap,
         solver=choice_of(solver),

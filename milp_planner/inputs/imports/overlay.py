@@ -253,7 +253,7 @@ def write_overlay(
                 file=str(out),
                 hint="the folder was not written",
             )
-        written = load_catalog(folder, as_of=max(as_of, date.today()))
+        written = load_catalog(folder, as_of=max(as_of, day_today()))
     counts = dict(sorted(skipped.counts.items(), key=lambda item: (-item[1], item[0])))
     return CatalogImport(
         out,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from milp_planner import Plan, PlanningInput
-from tests.support.oracles import reader_limits as limits
+from tests.support.oracles.reading import reader_limits as limits
 from tests.support.oracles.reading.reader_costs import budget, costs
 from tests.support.oracles.reading.routed import Routed, routed
 
