@@ -122,11 +122,21 @@ def _reactive(day: ReactiveDay) -> Iterator[str]:
         yield f"  {number(day.unserved_requests)} requests came beyond its capacity."
 
 
+LEAST_HALF = 0.005
+
+
 def _shown(figure: ReplayFigure) -> str:
     if figure.value_s is None:
         return NEVER
-    around = "" if figure.half_width_s is None else f" ± {duration(figure.half_width_s)}"
-    return f"{duration(figure.value_s)}{around}"
+    if figure.half_width_s is None:
+        return duration(figure.value_s)
+    return f"{duration(figure.value_s)} ± {_half(figure.half_width_s, of_s=figure.value_s)}"
+
+
+def _half(half_s: float, *, of_s: float) -> str:
+    """Half of an interval in the unit of its figure: `0.61`, two digits, and none below 0.005."""
+    half = half_s if of_s >= 1 else half_s * 1000
+    return "0" if half < LEAST_HALF else f"{float(f'{half:.2g}'):g}"
 
 
 def _percentile(share: float) -> str:
