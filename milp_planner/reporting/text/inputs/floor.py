@@ -34,10 +34,10 @@ def floor_text(floors: Sequence[Floor]) -> str:
 def _lines(one: Floor) -> Iterator[str]:
     yield (
         f"{escape(one.workload)}: a perfect autoscaler would need "
-        f"{plural(one.peak_gpus, 'GPU')} at the peak, {number(one.mean_gpus)} on average, "
-        f"{count(round(one.gpu_hours))} GPU-hours per month."
+        f"{plural(one.peak_gpus, 'GPU')} at the peak, {number(one.mean_gpus)} on average."
     )
-    above = "" if one.above is None else f", {percent(one.above, 1)} above that"
+    yield f"  That is {count(round(one.gpu_hours))} GPU-hours per month."
+    above = "" if one.above is None else f", {percent(one.above, 1)} more"
     yield f"  The plan pays for {count(round(one.plan_gpu_hours))}{above}."
     head = ["from", "hours", one.unit, "fewest", "plan"]
     rows = [
