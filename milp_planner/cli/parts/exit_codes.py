@@ -18,7 +18,7 @@ EXIT_CODES = {
     BUG: "a bug of ours",
     INPUT: "usage or input error",
     INFEASIBLE: "proven infeasible",
-    GATE: "plan found, but a gate (--max-..., --fail-...) or a replayed wish failed",
+    GATE: "plan found; a gate (--max-..., --fail-...) or a replayed wish failed",
     UNPROVEN: "stopped before the proof, with --require-optimal",
     NO_PLAN: "stopped with no plan (not the same as infeasible)",
     INTERRUPTED: "interrupted",
