@@ -164,8 +164,10 @@ def weightiest_row(
     >>> from milp_planner import load_problem, solve, weightiest_row
     >>> problem = load_problem("problems/quickstart.yaml")
     >>> worth = weightiest_row(problem, solve(problem))
-    >>> worth is None  # it is planned on estimates alone
+    >>> worth is None
     True
+
+    It is planned on estimates alone.
     """
     known = catalog_for(problem, catalog)
 

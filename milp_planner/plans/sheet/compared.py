@@ -93,8 +93,9 @@ def plan_diff(old: Plan | Sheet, new: Plan | Sheet) -> PlanDiff:
     >>> from milp_planner import load_problem, plan_diff, solve
     >>> old = load_problem("problems/inference-atlas/llama-8b-steady.yaml")
     >>> new = old.changed({"limits.survive_loss_of": "provider"})
-    >>> round(plan_diff(solve(old), solve(new)).increase_usd_per_month, 2)
-    1360.8
+    >>> diff = plan_diff(solve(old), solve(new))
+    >>> f"{diff.increase_usd_per_month:,.2f}"
+    '1,360.80'
     """
     before, after = _side("old", old), _side("new", new)
     was, now = before.cash_usd_per_month, after.cash_usd_per_month
