@@ -14,6 +14,9 @@ from tests.support.serving.toys import CSV_FILES
 from tests.support.spoilt.mutations import FULL
 from tests.support.toy import CATALOG, ROOT
 
+SERVED = {**FULL, "limits": {k: v for k, v in FULL["limits"].items() if k != "host"}}
+"""Every key but one: no offering of the toy says what its host has."""
+
 Arguments = tuple[str, ...]
 
 
@@ -298,7 +301,7 @@ def samples() -> list[Sample]:
     shipped = sorted((ROOT / "problems" / "inference-atlas").glob("*70b*.yaml"))
     solve = f"solve toys.yaml --no-choices -f text {SOLVING}"
     return [
-        of("full.yaml", yaml.safe_dump(FULL, sort_keys=False), *_asked("full.yaml")),
+        of("full.yaml", yaml.safe_dump(SERVED, sort_keys=False), *_asked("full.yaml")),
         of("toys.yaml", TOYS_PROBLEM, *_asked("toys.yaml")[:-1]),
         *(
             of(f"atlas-{path.name}", path.read_text("utf-8"), *_asked(f"atlas-{path.name}")[:7])
