@@ -45,7 +45,7 @@ def output_of(folder: Path, hash_seed: str, *files: str, run: str = RUN_ALL) -> 
         cwd=folder,
         env={**ENVIRONMENT, "PYTHONHASHSEED": hash_seed},
         capture_output=True,
-        timeout=120,
+        timeout=600,  # a hung process ends; a busy machine may take minutes
         check=True,
     )
     return done.stdout
