@@ -24,6 +24,7 @@ from milp_planner import (
     solve,
     tighten,
 )
+from milp_planner.cli.commands import replay as command
 from milp_planner.cli.parts import exit_codes
 from milp_planner.replaying.figures import mean_of, missed_share, percentile_of
 from milp_planner.reporting.text.questions.replay import timeline_csv
@@ -114,8 +115,8 @@ def test_the_command_exits_4_where_a_wish_is_missed(run: Any) -> None:
         (("--wish", "waiting=1s"), "'waiting=1s' is none; write wait.p99=1s"),
         (("--lose", "acme"), "'acme' is none; write provider:NAME"),
         (("--seeds", "0"), "seeds: must be at least 1 (is 0)"),
-        (("--plan", "nowhere.json"), "nowhere.json: cannot be read"),
-        (("--plan", "toy.yaml"), "toy.yaml: is no plan as solve --json writes it"),
+        (("--plan", "nowhere.json"), "nowhere.json: file not found"),
+        (("--plan", "toy.yaml"), "toy.yaml:1:1: not valid JSON"),
     ],
 )
 def test_a_mistake_is_said_on_one_line(run: Any, options: tuple[str, str], said: str) -> None:
@@ -341,3 +342,11 @@ def test_time_per_token_is_a_mean_over_tokens() -> None:
     # 9 tokens at 1 s, 1 token at 11 s: 2 s a token
     pair = mean_of([np.array([1.0, 11.0])], [np.array([9.0, 1.0])])
     assert pair.value_s == pytest.approx(2)
+
+
+@pytest.mark.parametrize(("given", "meant"), [((None, None), (3600, 3600)), ((0.0, 60.0), (0, 60))])
+def test_a_loss_at_the_start_is_not_the_default(
+    given: tuple[float | None, float | None], meant: tuple[float, float]
+) -> None:
+    lost = command._loss("provider:acme", *given)
+    assert (lost.at_s, lost.for_s) == meant

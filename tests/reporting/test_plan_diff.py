@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -130,11 +131,15 @@ def test_solve_sets_the_plan_beside_an_earlier_one(run, documents):
 
 def test_what_is_no_document_of_a_plan_is_said_with_its_file(run, folder, documents):
     code, _, err = run("diff", "old.json", "missing.json")
-    assert (code, "missing.json: cannot be read: No such file or directory" in err) == (2, True)
+    assert (code, "missing.json: file not found" in err) == (2, True)
     (folder / "list.json").write_text("[]")
     assert "list.json: is not the document of a plan" in run("diff", "list.json", "old.json")[2]
     (folder / "half.json").write_text('{"a": ')
     assert "not valid JSON" in run("diff", "half.json", "old.json")[2]
+    (folder / "twice.json").write_text('{"name": "a", "name": "b"}')
+    assert "twice.json:1" in run("diff", "twice.json", "old.json")[2]
+    os.mkfifo(folder / "pipe.json")  # to open it would wait for a writer for ever
+    assert "pipe.json: is a named pipe" in run("diff", "pipe.json", "old.json")[2]
     (folder / "other.json").write_text('{"a": 1}')
     code, _, err = run("diff", "other.json", "old.json")
     assert (code, err.startswith("other.json")) == (2, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -130,11 +131,7 @@ def solve(
         )
         with counted_from(began_s):
             plan = run.write()
-        tell_written(output, has_plan=plan.status.has_plan, quiet=quiet)
-        failed = tuple(gates.failures(plan))
-        for failure in failed:
-            streams.tell(failure)
-        return exit_code(plan, bool(failed), require_optimal)
+        return _told(plan, output, (*gates.failures(plan),), require_optimal, quiet=quiet)
     try:
         with streams.progress(f"planning {problem.name}", quiet=quiet):
             with counted_from(began_s):
@@ -147,6 +144,13 @@ def solve(
     failed = tuple(gates.failures(plan))
     report = ReportOptions(reproducible, failed, found)
     _put(FORMATS[format_name](plan, report), format_name, output)
+    return _told(plan, output, failed, require_optimal, quiet=quiet)
+
+
+def _told(
+    plan: Plan, output: Path | None, failed: Sequence[str], require_optimal: bool, *, quiet: bool
+) -> int:
+    """Tell what was written and which gates failed; the exit code."""
     tell_written(output, has_plan=plan.status.has_plan, quiet=quiet)
     for failure in failed:
         streams.tell(failure)

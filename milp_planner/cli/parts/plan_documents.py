@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,18 +17,20 @@ def read_plan_document(file: str) -> Plan | Sheet:
     Raises InputError, with the file's name, for anything else.
     """
     from milp_planner.errors import InputError, input_error
+    from milp_planner.inputs.reading.files import MOST_BYTES, decoded, read_text, too_large
     from milp_planner.inputs.reading.strict_json import parse_json
     from milp_planner.plans.records import Plan
     from milp_planner.plans.sheet.records import Sheet
 
     name = "standard input" if file == "-" else file
-    try:
-        content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-        document = parse_json(content.decode("utf-8"), name)
-    except OSError as error:
-        raise input_error(f"cannot be read: {error.strerror}", file=name) from None
-    except UnicodeDecodeError:
-        raise input_error("is not UTF-8 text", file=name) from None
+    if file == "-":
+        content = sys.stdin.buffer.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise input_error(too_large(MOST_BYTES), file=name)
+        text = decoded(content, name)
+    else:
+        text = read_text(file)
+    document = parse_json(text, name)
     if not isinstance(document, dict):
         raise input_error(
             "is not the document of a plan", file=name, hint="solve --json writes one"
