@@ -91,6 +91,7 @@ if TYPE_CHECKING:
         RequestSize,
         RequestsPerSecond,
         TokensPerDay,
+        TokensPerMonth,
         Trace,
         TraceColumns,
         Traffic,
@@ -270,10 +271,10 @@ __all__ = [
     "SolverSettings", "SourcesShown", "Speculative", "StalePrices", "StaleSpend", "Standing",
     "Status", "StretchReplayed", "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching",
     "TargetWithoutEffect", "Tightened", "TimeBlock", "ToAsk", "ToMeasure", "Today", "TokenPrice",
-    "TokensPerDay", "Trace", "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve",
-    "TrafficPoint", "TurnedDown", "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization",
-    "Verdict", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed", "Workload",
-    "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
+    "TokensPerDay", "TokensPerMonth", "Trace", "TraceColumns", "TraceDigest", "Traffic",
+    "TrafficCurve", "TrafficPoint", "TurnedDown", "Unfinished", "UnitChange", "UnservedAtAPrice",
+    "Utilization", "Verdict", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed",
+    "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
     "calibrate", "choices", "compare_deployments", "confidence_range", "count_terms",
     "decision_sheet", "diagnose", "estimate", "evaluate", "explain", "explain_limits", "floor",
     "load_catalog", "load_problem", "load_scenarios", "measure_next", "owned_usd_per_hour",
@@ -310,8 +311,8 @@ HOMES = {
         "Switching Workload"
     ),
     "inputs.problem.traffic": (
-        "ConcurrentUsers Pattern Profile RequestSize RequestsPerSecond TokensPerDay Trace "
-        "TraceColumns Traffic"
+        "ConcurrentUsers Pattern Profile RequestSize RequestsPerSecond TokensPerDay TokensPerMonth "
+        "Trace TraceColumns Traffic"
     ),
     "milp.program.language.loosening": "LimitInForce",
     "milp.program.language.rows": "Row count_terms",

@@ -144,8 +144,7 @@ class Workload(Frozen):
                 "prefix_cache_share, which an API has a price for, acts beside them",
                 at=("deployment", min(told)),
             )
-        counts_tokens = getattr(self.traffic, "tokens_per_day", None) is not None
-        if counts_tokens and not self.classes:
+        if self.traffic.counts_tokens and not self.classes:
             raise RecordError(
                 "required: rates count requests, the traffic counts tokens", at=("requests",)
             )
