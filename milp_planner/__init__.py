@@ -142,6 +142,7 @@ if TYPE_CHECKING:
         IfSlower,
         LeftAfterLoss,
         PriceAge,
+        RowLeftOut,
         SameElsewhere,
         SheetAlternative,
         SheetChoice,
@@ -262,15 +263,15 @@ __all__ = [
     "ProviderLimits", "Purchase", "PurchaseChange", "QuestionAsked", "Quote", "RampSplit",
     "RatePoint", "ReactiveDay", "RecordInputError", "Refusal", "Refusals", "Replay", "ReplayFigure",
     "ReplayLoss", "ReplayMetric", "ReplayRouter", "ReplayWish", "ReplicaPrice", "RequestClass",
-    "RequestSize", "RequestsPerSecond", "ResilienceCost", "Route", "Row", "RowStatus", "RowWorth",
-    "Rule", "Said", "SameAs", "SameElsewhere", "ScalingPenalty", "ScalingRules", "Scenario",
-    "Schedule", "SellerAlias", "Sellers", "Sheet", "SheetAlternative", "SheetAnswer", "SheetChange",
-    "SheetChoice", "SheetDiagnosis", "SheetLever", "SheetMisfit", "SheetPart", "SheetPurchase",
-    "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice", "SolverError",
-    "SolverSettings", "SourcesShown", "Speculative", "StalePrices", "StaleSpend", "Standing",
-    "Status", "StretchReplayed", "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching",
-    "TargetWithoutEffect", "Tightened", "TimeBlock", "ToAsk", "ToMeasure", "Today", "TokenPrice",
-    "TokensPerDay", "Trace", "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve",
+    "RequestSize", "RequestsPerSecond", "ResilienceCost", "Route", "Row", "RowLeftOut", "RowStatus",
+    "RowWorth", "Rule", "Said", "SameAs", "SameElsewhere", "ScalingPenalty", "ScalingRules",
+    "Scenario", "Schedule", "SellerAlias", "Sellers", "Sheet", "SheetAlternative", "SheetAnswer",
+    "SheetChange", "SheetChoice", "SheetDiagnosis", "SheetLever", "SheetMisfit", "SheetPart",
+    "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice",
+    "SolverError", "SolverSettings", "SourcesShown", "Speculative", "StalePrices", "StaleSpend",
+    "Standing", "Status", "StretchReplayed", "StrictLatencyPenalty", "StrictNeverHot", "Survival",
+    "Switching", "TargetWithoutEffect", "Tightened", "TimeBlock", "ToAsk", "ToMeasure", "Today",
+    "TokenPrice", "TokensPerDay", "Trace", "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve",
     "TrafficPoint", "TurnedDown", "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization",
     "Verdict", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed", "Workload",
     "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
@@ -333,9 +334,9 @@ HOMES = {
     "plans.sheet.compared": "ComparedPlan PlanDiff PurchaseChange plan_diff",
     "plans.sheet.no_plan": "SheetChange SheetDiagnosis SheetMisfit",
     "plans.sheet.other_parts": (
-        "BudgetStair BudgetStaircase IfSlower LeftAfterLoss PriceAge SameElsewhere "
-        "SheetAlternative SheetChoice SheetLever SheetRisks ToAsk ToMeasure TrafficCurve "
-        "TrafficPoint WishJudged"
+        "BudgetStair BudgetStaircase IfSlower LeftAfterLoss PriceAge RowLeftOut "
+        "SameElsewhere SheetAlternative SheetChoice SheetLever SheetRisks ToAsk ToMeasure "
+        "TrafficCurve TrafficPoint WishJudged"
     ),
     "plans.sheet.plan_parts": (
         "BlockShown Bought EngineSaid HoursByUnits LimitAsked ProofShown QuestionAsked "

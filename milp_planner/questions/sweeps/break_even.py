@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 from milp_planner.inputs.catalog.billing import BILLING_MODES
@@ -162,13 +163,10 @@ def _bracket(
     known: Sequence[Known], at: Callable[[float], FleetOrPerToken], most_strides: int
 ) -> tuple[Known, Known] | None:
     """A factor at which the fleet is dearer, and one above it at which it is not."""
-    dearer = [difference(pair) > 0 for pair in known]
-    for i in range(len(known) - 1):
-        if dearer[i] and not dearer[i + 1]:
-            return known[i], known[i + 1]
-    if not known:
-        return None
-    upwards = dearer[-1]
+    within = _change_among(known)
+    if within is not None or not known:
+        return within
+    upwards = difference(known[-1]) > 0
     edge = known[-1] if upwards else known[0]
     for _ in range(most_strides):
         factor = edge[0] * _stride(edge, upwards=upwards)
@@ -179,6 +177,23 @@ def _bracket(
             return (edge, further) if upwards else (further, edge)
         edge = further
     return None
+
+
+def _change_among(known: Sequence[Known]) -> tuple[Known, Known] | None:
+    for low, high in pairwise(known):
+        if difference(low) > 0 >= difference(high):
+            return low, high
+    return None
+
+
+def beyond(known: Sequence[Known]) -> float | None:
+    """The factor to look at next, where no two of those known have a break-even between them."""
+    both = [pair for pair in known if pair[1].difference is not None]
+    if not both or _change_among(both) is not None:
+        return None
+    upwards = difference(both[-1]) > 0
+    edge = both[-1] if upwards else both[0]
+    return edge[0] * _stride(edge, upwards=upwards)
 
 
 def _stride(edge: Known, *, upwards: bool) -> float:
