@@ -107,6 +107,7 @@ if TYPE_CHECKING:
         UnitChange,
     )
     from milp_planner.plans.diagnosis import Change, Diagnosis, Misfit
+    from milp_planner.plans.document import plan_schema
     from milp_planner.plans.measure_next import MeasureNext, measure_next
     from milp_planner.plans.proof import EngineReport, Proof, Provenance
     from milp_planner.plans.reasons import (
@@ -278,8 +279,8 @@ __all__ = [
     "calibrate", "choices", "compare_deployments", "confidence_range", "count_terms",
     "decision_sheet", "diagnose", "estimate", "evaluate", "explain", "explain_limits", "floor",
     "load_catalog", "load_problem", "load_scenarios", "measure_next", "owned_usd_per_hour",
-    "plan_diff", "prepare", "reason_lines", "replay", "scenario_grid", "sheet_schema", "solve",
-    "tighten", "warning_lines", "weightiest_row", "what_if",
+    "plan_diff", "plan_schema", "prepare", "reason_lines", "replay", "scenario_grid",
+    "sheet_schema", "solve", "tighten", "warning_lines", "weightiest_row", "what_if",
 ]
 # fmt: on
 
@@ -328,6 +329,7 @@ HOMES = {
         "NothingServes OverloadCannotOccur Refusals Said SameAs ShortBudget StrictNeverHot "
         "TargetWithoutEffect UnservedAtAPrice"
     ),
+    "plans.document": "plan_schema",
     "plans.records": "Band Plan Purchase Route Status WorkloadPlan",
     "plans.sentences": "reason_lines warning_lines",
     "plans.sheet.base": "SheetPart",
