@@ -108,6 +108,7 @@ if TYPE_CHECKING:
         UnitChange,
     )
     from milp_planner.plans.diagnosis import Change, Diagnosis, Misfit
+    from milp_planner.plans.document import plan_schema
     from milp_planner.plans.measure_next import MeasureNext, measure_next
     from milp_planner.plans.proof import EngineReport, Proof, Provenance
     from milp_planner.plans.reasons import (
@@ -143,6 +144,7 @@ if TYPE_CHECKING:
         IfSlower,
         LeftAfterLoss,
         PriceAge,
+        RowLeftOut,
         SameElsewhere,
         SheetAlternative,
         SheetChoice,
@@ -263,23 +265,24 @@ __all__ = [
     "ProviderLimits", "Purchase", "PurchaseChange", "QuestionAsked", "Quote", "RampSplit",
     "RatePoint", "ReactiveDay", "RecordInputError", "Refusal", "Refusals", "Replay", "ReplayFigure",
     "ReplayLoss", "ReplayMetric", "ReplayRouter", "ReplayWish", "ReplicaPrice", "RequestClass",
-    "RequestSize", "RequestsPerSecond", "ResilienceCost", "Route", "Row", "RowStatus", "RowWorth",
-    "Rule", "Said", "SameAs", "SameElsewhere", "ScalingPenalty", "ScalingRules", "Scenario",
-    "Schedule", "SellerAlias", "Sellers", "Sheet", "SheetAlternative", "SheetAnswer", "SheetChange",
-    "SheetChoice", "SheetDiagnosis", "SheetLever", "SheetMisfit", "SheetPart", "SheetPurchase",
-    "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice", "SolverError",
-    "SolverSettings", "SourcesShown", "Speculative", "StalePrices", "StaleSpend", "Standing",
-    "Status", "StretchReplayed", "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching",
-    "TargetWithoutEffect", "Tightened", "TimeBlock", "ToAsk", "ToMeasure", "Today", "TokenPrice",
-    "TokensPerDay", "TokensPerMonth", "Trace", "TraceColumns", "TraceDigest", "Traffic",
-    "TrafficCurve", "TrafficPoint", "TurnedDown", "Unfinished", "UnitChange", "UnservedAtAPrice",
-    "Utilization", "Verdict", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed",
-    "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
-    "calibrate", "choices", "compare_deployments", "confidence_range", "count_terms",
-    "decision_sheet", "diagnose", "estimate", "evaluate", "explain", "explain_limits", "floor",
-    "load_catalog", "load_problem", "load_scenarios", "measure_next", "owned_usd_per_hour",
-    "plan_diff", "prepare", "reason_lines", "replay", "scenario_grid", "sheet_schema", "solve",
-    "tighten", "warning_lines", "weightiest_row", "what_if",
+    "RequestSize", "RequestsPerSecond", "ResilienceCost", "Route", "Row", "RowLeftOut", "RowStatus",
+    "RowWorth", "Rule", "Said", "SameAs", "SameElsewhere", "ScalingPenalty", "ScalingRules",
+    "Scenario", "Schedule", "SellerAlias", "Sellers", "Sheet", "SheetAlternative", "SheetAnswer",
+    "SheetChange", "SheetChoice", "SheetDiagnosis", "SheetLever", "SheetMisfit", "SheetPart",
+    "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice",
+    "SolverError", "SolverSettings", "SourcesShown", "Speculative", "StalePrices", "StaleSpend",
+    "Standing", "Status", "StretchReplayed", "StrictLatencyPenalty", "StrictNeverHot", "Survival",
+    "Switching", "TargetWithoutEffect", "Tightened", "TimeBlock", "ToAsk", "ToMeasure", "Today",
+    "TokenPrice", "TokensPerDay", "TokensPerMonth", "Trace", "TraceColumns", "TraceDigest",
+    "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown", "Unfinished", "UnitChange",
+    "UnservedAtAPrice", "Utilization", "Verdict", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged",
+    "WishReplayed", "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__",
+    "budget_frontier", "calibrate", "choices", "compare_deployments", "confidence_range",
+    "count_terms", "decision_sheet", "diagnose", "estimate", "evaluate", "explain",
+    "explain_limits", "floor", "load_catalog", "load_problem", "load_scenarios", "measure_next",
+    "owned_usd_per_hour", "plan_diff", "plan_schema", "prepare", "reason_lines", "replay",
+    "scenario_grid", "sheet_schema", "solve", "tighten", "warning_lines", "weightiest_row",
+    "what_if",
 ]
 # fmt: on
 
@@ -311,8 +314,8 @@ HOMES = {
         "Switching Workload"
     ),
     "inputs.problem.traffic": (
-        "ConcurrentUsers Pattern Profile RequestSize RequestsPerSecond TokensPerDay TokensPerMonth "
-        "Trace TraceColumns Traffic"
+        "ConcurrentUsers Pattern Profile RequestSize RequestsPerSecond TokensPerDay "
+        "TokensPerMonth Trace TraceColumns Traffic"
     ),
     "milp.program.language.loosening": "LimitInForce",
     "milp.program.language.rows": "Row count_terms",
@@ -320,6 +323,7 @@ HOMES = {
     "milp.program.language.variables": "AsksForUnits Fleet Level RampSplit",
     "plans.consequences": "DocumentParts Loss ResilienceCost StalePrices UnitChange",
     "plans.diagnosis": "Change Diagnosis Misfit",
+    "plans.document": "plan_schema",
     "plans.measure_next": "MeasureNext measure_next",
     "plans.proof": "EngineReport Proof Provenance",
     "plans.reasons": (
@@ -334,7 +338,7 @@ HOMES = {
     "plans.sheet.compared": "ComparedPlan PlanDiff PurchaseChange plan_diff",
     "plans.sheet.no_plan": "SheetChange SheetDiagnosis SheetMisfit",
     "plans.sheet.other_parts": (
-        "BudgetStair BudgetStaircase IfSlower LeftAfterLoss PriceAge SameElsewhere "
+        "BudgetStair BudgetStaircase IfSlower LeftAfterLoss PriceAge RowLeftOut SameElsewhere "
         "SheetAlternative SheetChoice SheetLever SheetRisks ToAsk ToMeasure TrafficCurve "
         "TrafficPoint WishJudged"
     ),

@@ -16,7 +16,7 @@ import pytest
 import typer
 import yaml
 
-from milp_planner import Problem, Status, load_catalog, load_problem, prepare
+from milp_planner import Problem, Status, __version__, load_catalog, load_problem, prepare
 from milp_planner.cli.app import app
 from milp_planner.cli.commands.catalogs.import_files import CatalogFormat, Peer
 from milp_planner.cli.parts.exit_codes import EXIT_CODES
@@ -305,9 +305,9 @@ def test_every_problem_catalog_file_and_benchmark_is_named():
     assert not [name for name in benchmarks if name not in text_of(THE_TESTS)]
 
 
-def test_the_changelog_begins_with_what_is_not_released():
+def test_the_changelog_begins_with_this_version():
     versions = re.findall(r"^## (.*)$", text_of(PACKAGE / "CHANGELOG.md"), re.MULTILINE)
-    assert versions == ["0.2.0, unreleased", "0.1.0"]
+    assert versions == [__version__, "0.1.0"]
 
 
 # --- links, paths and commands -------------------------------------------------------------------

@@ -235,6 +235,9 @@ class CandidateList:
     doubts: Sequence[str] = ()
     """What of the user's own input looks like a slip: it counts, and is asked about."""
 
+    lacks_specks: bool = False
+    """True where what carries next to nothing of the peak was left out: less traffic may use it."""
+
     @property
     def said(self) -> tuple[str, ...]:
         """All that is to be known of them, what is asked about first."""

@@ -25,6 +25,7 @@ from milp_planner.plans.held import changes
 from milp_planner.plans.measure_next import measure_next
 from milp_planner.plans.plain import plain_data
 from milp_planner.plans.records import EngineReport, Plan, Proof, Purchase, Route, WorkloadPlan
+from milp_planner.plans.schema import PlanDocument
 from milp_planner.plans.sentences import (
     alternatives_text,
     reason_lines,
@@ -36,6 +37,22 @@ DOCUMENT_VERSION = 1
 """Raised when a key of the document changes its meaning or goes."""
 
 NOT_INCLUDED = ("egress", "storage", "support", "tax", "staff")
+
+
+def plan_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a plan's document.
+
+    Returns plain data, ready for JSON, as `milp-planner schema --of plan` prints it.
+
+    Raises nothing: it reads no input.
+
+    >>> from milp_planner import plan_schema
+    >>> plan_schema()["properties"]["document_version"]["const"]
+    1
+    """
+    written = PlanDocument.model_json_schema()
+    written["properties"]["document_version"] = {"const": DOCUMENT_VERSION, "type": "integer"}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **written}
 
 
 def plan_dict(plan: Plan, *, reproducible: bool = False) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from milp_planner.inputs.catalog.identity.names import did_you_mean_llm
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.load import located
 from milp_planner.inputs.problem.policy import Penalties
-from milp_planner.inputs.problem.records import Problem, Workload
+from milp_planner.inputs.problem.records import Limits, Problem, Workload
 from milp_planner.serving.memory import precisions_of
 from milp_planner.solving.checks.arguments import check_problem_and_catalog
 from milp_planner.solving.checks.bounds import bound_faults, without_specks
@@ -101,13 +101,21 @@ def checked_problem(problem: Problem, catalog: Catalog) -> Problem:
 
 def listing_key(problem: Problem) -> tuple[Any, ...]:
     """All that candidates and blocks depend on, beside the catalog."""
-    limits = problem.limits
     return (
         problem.workloads,
         problem.policy.model_copy(update={"preset": None, "penalties": Penalties()}),
+        *filters_of(problem.limits),
+        problem.prices,
+    )
+
+
+def filters_of(limits: Limits) -> tuple[Any, ...]:
+    """What of the limits says which offerings are let through."""
+    return (
         (limits.providers.allow, limits.providers.deny),
-        *(limits.regions, limits.gpus, limits.offerings, limits.billing),
-        *(limits.max_usd_per_gpu_hour, limits.host, problem.prices),
+        (limits.regions.allow, limits.regions.deny),
+        (limits.gpus.allow, limits.gpus.deny),
+        *(limits.offerings, limits.billing, limits.max_usd_per_gpu_hour, limits.host),
     )
 
 

@@ -72,7 +72,8 @@ class Resolver:
 
         Of plans that score the same it is any one, unless ties are broken as `solve` breaks them.
         """
-        key = _identity(problem), break_ties
+        asked = _identity(problem)
+        key = asked, break_ties or (asked, True) in self._known
         if key not in self._known:
             try:
                 with self.in_force():
@@ -115,6 +116,19 @@ class Resolver:
 
     def _is_cancelled(self) -> bool:
         return self.settings.cancel is not None and self.settings.cancel.is_set()
+
+    def knows_plan(self, plan: Plan) -> None:
+        """Take the best plan of the problem itself, where it is proven, as an answer."""
+        if plan.status is Status.OPTIMAL:
+            bound = plan.lower_bound_usd_per_month
+            for break_ties in (False, True):
+                known = SearchResult(plan.status, plan, plan.proof, bound)
+                self._known[_identity(self.problem), break_ties] = known
+
+    def for_at_most(self, seconds: float) -> Resolver:
+        """The same with all that it knows, and so much less time."""
+        ends_s = min(self.settings.ends_s, time.monotonic() + seconds)
+        return replace(self, settings=replace(self.settings, ends_s=ends_s))
 
     def knows(self, instance: PlanningInput) -> None:
         """Take candidates from a wider listing, too, instead of listing them anew."""

@@ -131,6 +131,28 @@ class WishJudged(SheetPart):
     """Offerings that serve the workload and of which nothing is known in this."""
 
 
+class RowLeftOut(SheetPart):
+    """The measurement that most of the money stands on, and the plan without it."""
+
+    name: str
+    """`row 2279 of measurements.csv`."""
+
+    what: str
+    """LLM, GPU, format, engine, tokens and requests in flight."""
+
+    at_stake_usd_per_month: float
+    """Spent on rates that stand on it."""
+
+    status: str
+    """Of the plan without it: optimal, feasible or infeasible."""
+
+    cash_usd_per_month: float | None
+    """Of that plan; None where there is none."""
+
+    extra_usd_per_month: float | None
+    """How much more cash that is; less than 0 where it becomes cheaper."""
+
+
 class SheetRisks(SheetPart):
     """What the plan rests on."""
 
@@ -146,6 +168,9 @@ class SheetRisks(SheetPart):
     notes: tuple[str, ...]
     """What the figures do not show."""
 
+    row_left_out: RowLeftOut | None = None
+    """None where the plan stands on no measurement, or it was not asked or not reached."""
+
 
 class BudgetStair(SheetPart):
     """What the least budget that buys it buys."""
@@ -156,13 +181,14 @@ class BudgetStair(SheetPart):
 
 
 class BudgetStaircase(SheetPart):
-    """Every step between two budgets."""
+    """What some budgets buy, each from the least budget on that buys it."""
 
     steps: tuple[BudgetStair, ...]
     smallest_usd_per_month: float | None
     """The least that serves everything."""
 
     complete: bool
+    """True where there is no other step between those told."""
 
 
 class TrafficPoint(SheetPart):
@@ -189,6 +215,11 @@ class TrafficCurve(SheetPart):
 
     break_even_tokens_per_month: float | None
     break_even_usd_per_month: float | None
+    looked_from_factor: float
+    """The least multiple at which both ways were priced, ..."""
+
+    looked_to_factor: float
+    """... and the largest: beyond them nothing is known of a break-even."""
 
 
 class ToAsk(SheetPart):

@@ -127,6 +127,7 @@ def asking_for(
     resolver = Resolver(instance, settings, provenance_of(instance, settings))
     if not fixed_work:
         resolver.most_s = settings.time_limit_s * MOST_SHARE
+    resolver.knows_plan(plan)
     if wide is not None:
         resolver.knows(wide)
     return Asking(resolver, plan, wide, FIXED_WORK if fixed_work else None)

@@ -96,7 +96,7 @@ class Asking:
         if self.listed is None:
             raise OutOfTime
         instance = self.resolver.given_for(problem)
-        if not self._has_work_left(instance):
+        if not self.has_work_left(instance):
             return not_reached(choice)
         answer = self.resolver.answer(problem, break_ties=True)
         return self.told(choice, problem, answer, why)
@@ -118,7 +118,7 @@ class Asking:
     ) -> Choice:
         """The choice with the best plan of what is prepared already; `why` where there is none."""
         choice = replace(choice, detail=detail)
-        if not self._has_work_left(instance):
+        if not self.has_work_left(instance):
             return not_reached(choice)
         answer = self.resolver.answer_of(instance, break_ties=True)
         return self.told(choice, instance.problem, answer, why)
@@ -130,9 +130,10 @@ class Asking:
         choice = replace(choice, needs=needed(missing))
         return self.solved_problem(choice, with_billings(self.problem, (*allowed, *missing)))
 
-    def _has_work_left(self, instance: PlanningInput) -> bool:
+    def has_work_left(self, instance: PlanningInput, programs: int = 1) -> bool:
+        """Whether so many programs of that size may be solved; they count as if they were."""
         blocks = len(instance.schedule.blocks)
-        self._columns += len(instance.candidates.candidates) * blocks
+        self._columns += len(instance.candidates.candidates) * blocks * programs
         return self.most_columns is None or self._columns <= self.most_columns
 
 

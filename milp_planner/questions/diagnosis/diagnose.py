@@ -21,6 +21,7 @@ from milp_planner.plans.diagnosis import Change, Diagnosis
 from milp_planner.plans.reasons import CatalogTooSmall, LimitInTheWay, NoFleet, Reason
 from milp_planner.plans.records import Plan, Provenance
 from milp_planner.questions.diagnosis.joining import joined_units
+from milp_planner.questions.diagnosis.levers import changes_of_levers, other_billings
 from milp_planner.questions.diagnosis.misfit import fits_of
 from milp_planner.questions.diagnosis.smallest_change import Trials, smallest_change
 from milp_planner.solving.re_solve import Resolver, cash_of, fleet_line, stranded
@@ -110,6 +111,8 @@ class _Diagnosing:
             change = smallest_change(self.trials, limit)
             if change is not None:
                 yield change
+                yield from other_billings(self.trials, limit, change)
+        yield from changes_of_levers(self.trials, self.instance)
         joined = joined_units(self.trials, self.instance)
         if joined is not None:
             yield joined

@@ -24,7 +24,9 @@ from milp_planner.questions.choices.choices import (
 )
 from milp_planner.questions.choices.records import Choice
 from milp_planner.questions.choices.usual import Asking
+from milp_planner.questions.sheet.curves import curves_of
 from milp_planner.questions.sheet.folding import EXTRA_CUTS, alternatives_of, enough_lines
+from milp_planner.questions.sheet.left_out import row_left_out
 from milp_planner.questions.sheet.levers import solved_levers
 from milp_planner.questions.sheet.measure import measures_of
 from milp_planner.questions.sheet.of_plan import (
@@ -67,12 +69,13 @@ def decision_sheet(
     """`problem` solved, and put as it is decided on: what to buy, what else, what it rests on.
 
     catalog: default: the one that the problem names. plan: what `solve` gave, where it is known
-    already. with_choices: False leaves out other choices, levers and what slower measurements would
-    mean, which are solved besides. as_of: the day from which ages of prices are counted; default:
-    today. time_limit_s: seconds for everything together; gap: relative to the score; solver: which
-    engines. These stand for the problem's own settings where they are given. reproducible: leaves
-    out seconds, and limits the work on choices instead of their time. cancel: set it from another
-    thread to stop early. rules: rules of your own, beside the limits.
+    already. with_choices: False leaves out all that is solved besides: other choices, levers, what
+    slower measurements would mean and the weightiest one is worth, other traffic, other budgets.
+    as_of: the day from which ages of prices are counted; default: today. time_limit_s: seconds for
+    everything together; gap: relative to the score; solver: which engines. These stand for the
+    problem's own settings where they are given. reproducible: leaves out seconds, and limits the
+    work on choices instead of their time. cancel: set it from another thread to stop early. rules:
+    rules of your own, beside the limits.
 
     Returns a Sheet, in USD per month: plain data, which reports lay out.
 
@@ -161,16 +164,20 @@ def sheet_of(
 def beside_choices(
     sheet: Sheet, plan: Plan, solved: Sequence[Choice], asking: Asking | None
 ) -> Sheet:
-    """The sheet with the choices that were solved, what each lever saves, and what a lower
-    measurement would mean.
+    """The sheet with the choices that were solved, what each lever saves, what a lower measurement
+    would mean, what the weightiest measurement is worth, and what other traffic and other budgets
+    would buy.
 
-    asking: what solves the latter two; None solves nothing more.
+    asking: what solves all but the choices; None solves nothing more.
     """
     chosen = tuple(_choice(plan, one) for one in told_apart(plan, solved))
     found: dict[str, object] = {"choices": chosen}
     if asking is not None:
         found["levers"] = solved_levers(asking)
         found["measure"] = measures_of(plan, asking.catalog, asking.resolver)
+        risks = {"row_left_out": row_left_out(asking)}
+        found["risks"] = sheet.risks.model_copy(update=risks)
+        found["traffic"], found["budgets"] = curves_of(asking)
     return sheet.model_copy(update=found)
 
 

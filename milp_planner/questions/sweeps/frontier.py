@@ -219,8 +219,13 @@ def with_budget(
 
 def smallest_budget(resolver: Resolver) -> float | None:
     """The least cash per month that serves everything; None when nothing does, or unknown."""
-    plan = resolver.answer(cash_only(without_budget(resolver.problem))).plan
+    plan = cheapest_plan(resolver)
     return None if plan is None else cash_of(plan)
+
+
+def cheapest_plan(resolver: Resolver) -> Plan | None:
+    """The plan of the least cash that serves everything; None when nothing does, or unknown."""
+    return resolver.answer(cash_only(without_budget(resolver.problem))).plan
 
 
 def _downwards(
@@ -244,6 +249,30 @@ def _downwards(
             below = max(below, (high_usd - low_usd) / SAMPLES)
         budget = max(low_usd, step.budget_usd - below)
     yield Unfinished(FrontierEnd.MOST_STEPS, budget)
+
+
+def steps_at(
+    resolver: Resolver, budgets_usd: Iterable[float], smallest_usd: float | None
+) -> Iterator[BudgetStep | Unfinished]:
+    """What each of some budgets buys, the smallest first, what buys the same once.
+
+    resolver: of a problem with a budget that may be short. Ends at a budget that time left none
+    for, and says so; one that the other limits leave no plan is told and passed over.
+    """
+    before: BudgetStep | None = None
+    for budget in budgets_usd:
+        answer = best_within(resolver, budget, smallest_usd)
+        if answer.plan is None:
+            infeasible = answer.status is Status.INFEASIBLE
+            reason = FrontierEnd.OTHER_LIMITS if infeasible else FrontierEnd.TIME_LIMIT
+            yield Unfinished(reason, budget)
+            if infeasible:
+                continue
+            return
+        step = _step(resolver.instance, answer.plan, budget)
+        if before is None or not _is_same(step, before):
+            yield step
+        before = step
 
 
 def best_within(resolver: Resolver, budget_usd: float, smallest_usd: float | None) -> SearchResult:

@@ -14,6 +14,7 @@ from milp_planner.plans.sheet.other_parts import (
 )
 from milp_planner.plans.sheet.plan_parts import Bought, SheetPurchase
 from milp_planner.plans.sheet.records import Sheet
+from milp_planner.reporting.text.confidence import left_out_line
 from milp_planner.reporting.text.plans import proofs
 from milp_planner.reporting.text.price_ages import stale_words
 from milp_planner.reporting.text.wording import (
@@ -142,6 +143,13 @@ def estimate_words(sheet: Sheet) -> Iterator[str]:
         share = risks.estimated_usd_per_month / risks.rated_usd_per_month
         much = "All" if share == 1 else percent(share)
         yield f"{much} of the money rests on throughput that nobody has measured."
+
+
+def left_out_words(sheet: Sheet) -> Iterator[str]:
+    """`Without row 2279 of measurements.csv (…) this plan costs $10,785 more.`"""
+    row = sheet.risks.row_left_out
+    if row is not None:
+        yield left_out_line(row.name, row.what, row.extra_usd_per_month)
 
 
 def not_judged_words(sheet: Sheet) -> Iterator[str]:

@@ -36,11 +36,15 @@ def _row_lines(found: ConfidenceRange) -> Iterator[str]:
 
 def row_worth_line(worth: RowWorth) -> str:
     """`Without row 2279 of measurements.csv (…) this plan costs $10,785 more.`"""
-    return f"Without {escape(worth.name)} ({escape(worth.what)}) {_dearer(worth)}."
+    return left_out_line(worth.name, worth.what, worth.dearer_usd_per_month)
 
 
-def _dearer(worth: RowWorth) -> str:
-    more = worth.dearer_usd_per_month
+def left_out_line(name: str, what: str, dearer_usd: float | None) -> str:
+    """The same of a row's name; dearer_usd: USD per month more without it, None: no plan."""
+    return f"Without {escape(name)} ({escape(what)}) {_dearer(dearer_usd)}."
+
+
+def _dearer(more: float | None) -> str:
     if more is None:
         return "there is no plan"
     if round(more) == 0:

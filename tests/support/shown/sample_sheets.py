@@ -34,6 +34,8 @@ def full(workloads: int = 1, purchases: int = 2) -> Sheet:
         "break_even_factor": 2.0,
         "break_even_tokens_per_month": None,
         "break_even_usd_per_month": 7920,
+        "looked_from_factor": 0.25,
+        "looked_to_factor": 4.0,
     }
     document["hours"]["blocks"] = [{"name": "day", "hours": 360}, {"name": "night", "hours": 360}]
     document["hours"]["block_by_hour"] = [0] * 12 + [1] * 12
