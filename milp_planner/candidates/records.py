@@ -225,6 +225,9 @@ class CandidateList:
     doubts: Sequence[str] = ()
     """What of the user's own input looks like a slip: it counts, and is asked about."""
 
+    not_reached: tuple[str, ...] = ()
+    """Names of workloads that nothing is listed for, because time was up."""
+
     @property
     def said(self) -> tuple[str, ...]:
         """All that is to be known of them, what is asked about first."""

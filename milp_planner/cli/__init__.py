@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from milp_planner.cli.parts.clock import counted_from_process_start
 from milp_planner.cli.parts.signals import leaving_nothing_to_do, signals_exit_at_once
 
 __all__ = ["main"]
@@ -15,14 +16,19 @@ __all__ = ["main"]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line, `sys.argv` by default, and return its exit code."""
-    if argv is None:
-        _leave_out_highspy()
+    if argv is not None:
+        return _run(argv)
+    _leave_out_highspy()
+    with counted_from_process_start():
+        code = _run(None)
+    leaving_nothing_to_do()
+    return code
+
+
+def _run(argv: Sequence[str] | None) -> int:
     with signals_exit_at_once():
         from milp_planner.cli.entry import run_command_line
-    code = run_command_line(argv)
-    if argv is None:
-        leaving_nothing_to_do()
-    return code
+    return run_command_line(argv)
 
 
 def _leave_out_highspy() -> None:
