@@ -9,23 +9,22 @@ import sys
 from collections.abc import Sequence
 
 from milp_planner.cli.parts.clock import counted_from_process_start
-from milp_planner.cli.parts.signals import leaving_nothing_to_do, signals_exit_at_once
+from milp_planner.cli.parts.signals import leave, signals_exit_at_once
 
-__all__ = ["main"]
+__all__ = ["main", "run"]
+
+
+def run() -> int:
+    """Run the command line of `sys.argv` as a process of its own, which ends with its exit code."""
+    with counted_from_process_start():
+        code = main()
+    return leave(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line, `sys.argv` by default, and return its exit code."""
-    if argv is not None:
-        return _run(argv)
-    _leave_out_highspy()
-    with counted_from_process_start():
-        code = _run(None)
-    leaving_nothing_to_do()
-    return code
-
-
-def _run(argv: Sequence[str] | None) -> int:
+    if argv is None:
+        _leave_out_highspy()
     with signals_exit_at_once():
         from milp_planner.cli.entry import run_command_line
     return run_command_line(argv)
