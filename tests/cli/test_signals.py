@@ -184,15 +184,20 @@ def test_a_removal_that_is_interrupted_is_begun_again(monkeypatch, tmp_path):
 # ---- the end of a process
 
 ENDING = """
-import atexit, os, sys
+import atexit, os, sys, threading, time
 from milp_planner.cli import entry, run
 class Slow:
     def __del__(self, write=os.write):
         write(1, b"taken down\\n")
 kept = [Slow()]
 atexit.register(print, "at the end")
+def work():
+    time.sleep(0.3)
+    print("a thread ends")
 def answer(argv):
     sys.stdout.write("answer ")
+    sys.stdout.flush()
+    threading.Thread(target=work).start()
     return 6
 entry.run_command_line = answer
 {before}
@@ -203,8 +208,8 @@ sys.exit(run())
 @pytest.mark.parametrize(
     ("before", "said"),
     [
-        ("", "answer at the end\n"),
-        ("sys.setprofile(lambda *event: None)", "answer at the end\ntaken down\n"),
+        ("", "answer a thread ends\nat the end\n"),
+        ("sys.setprofile(lambda *event: None)", "answer a thread ends\nat the end\ntaken down\n"),
     ],
     ids=["alone", "watched"],
 )

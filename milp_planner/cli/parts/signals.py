@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
@@ -23,6 +24,9 @@ EXITS = {
 
 TOOLS = 6
 """As many numbers does Python have for those who watch a process."""
+
+LONGEST_JOIN_S = 10.0
+"""How long the end waits for threads; solvers that were told to stop are killed well before."""
 
 LONGEST_WAIT_S = 2.0
 """How long a signal waits for an answer that is being written."""
@@ -105,7 +109,7 @@ def signals_wait(most_s: float = LONGEST_WAIT_S) -> Iterator[None]:
 def leave(code: int) -> int:
     """End the process with that exit code, now that the answer is out; no signal is heeded more.
 
-    What was registered for the end is done. Python would go on to take down every record that was
+    Threads that end solvers are waited for, and what was registered for the end is done. Python would go on to take down every record that was
     read, which takes a quarter of a second of a processor, and a busy machine two. It returns the
     code where somebody watches the process, who writes down at its end what was seen.
     """
@@ -113,11 +117,20 @@ def leave(code: int) -> int:
         signal.signal(number, signal.SIG_IGN)
     if _is_watched():
         return code
+    _join_threads()
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
     os._exit(code)
+
+
+def _join_threads() -> None:
+    """Wait for threads at work, which a Ctrl-C may have left: they remove the files of a solver."""
+    ends_s = time.monotonic() + LONGEST_JOIN_S
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join(max(0.0, ends_s - time.monotonic()))
 
 
 def _is_watched() -> bool:
