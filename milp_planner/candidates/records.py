@@ -238,6 +238,9 @@ class CandidateList:
     lacks_specks: bool = False
     """True where what carries next to nothing of the peak was left out: less traffic may use it."""
 
+    not_reached: tuple[str, ...] = ()
+    """Names of workloads that nothing is listed for, because time was up."""
+
     @property
     def said(self) -> tuple[str, ...]:
         """All that is to be known of them, what is asked about first."""

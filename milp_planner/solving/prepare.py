@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from milp_planner.candidates.builder import list_candidates, raw_rows
+from milp_planner.candidates.builder import raw_rows
+from milp_planner.candidates.listing import list_candidates
 from milp_planner.candidates.records import CandidateList, PlanningInput
 from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.catalog.checks import unknown_gpu
