@@ -218,7 +218,7 @@ if TYPE_CHECKING:
     from milp_planner.questions.sweeps.rows import RowStatus, WhatIf, WhatIfRow
     from milp_planner.questions.sweeps.scenarios import Scenario, load_scenarios, scenario_grid
     from milp_planner.questions.sweeps.what_if import what_if
-    from milp_planner.questions.tighten import Tightened, tighten
+    from milp_planner.questions.tighten import Tightened, TightenedRound, tighten
     from milp_planner.replaying.autoscaler import ScalingRules
     from milp_planner.replaying.engine import ReplayRouter
     from milp_planner.replaying.records import (
@@ -269,11 +269,11 @@ __all__ = [
     "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice", "SolverError",
     "SolverSettings", "SourcesShown", "Speculative", "StalePrices", "StaleSpend", "Standing",
     "Status", "StretchReplayed", "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching",
-    "TargetWithoutEffect", "Tightened", "TimeBlock", "ToAsk", "ToMeasure", "Today", "TokenPrice",
-    "TokensPerDay", "Trace", "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve",
-    "TrafficPoint", "TurnedDown", "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization",
-    "Verdict", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed", "Workload",
-    "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
+    "TargetWithoutEffect", "Tightened", "TightenedRound", "TimeBlock", "ToAsk", "ToMeasure",
+    "Today", "TokenPrice", "TokensPerDay", "Trace", "TraceColumns", "TraceDigest", "Traffic",
+    "TrafficCurve", "TrafficPoint", "TurnedDown", "Unfinished", "UnitChange", "UnservedAtAPrice",
+    "Utilization", "Verdict", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed",
+    "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
     "calibrate", "choices", "compare_deployments", "confidence_range", "count_terms",
     "decision_sheet", "diagnose", "estimate", "evaluate", "explain", "explain_limits", "floor",
     "load_catalog", "load_problem", "load_scenarios", "measure_next", "owned_usd_per_hour",
@@ -365,7 +365,7 @@ HOMES = {
     "questions.sweeps.rows": "RowStatus WhatIf WhatIfRow",
     "questions.sweeps.scenarios": "Scenario load_scenarios scenario_grid",
     "questions.sweeps.what_if": "what_if",
-    "questions.tighten": "Tightened tighten",
+    "questions.tighten": "Tightened TightenedRound tighten",
     "replaying.autoscaler": "ScalingRules",
     "replaying.engine": "ReplayRouter",
     "replaying.records": (

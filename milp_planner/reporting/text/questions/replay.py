@@ -39,7 +39,7 @@ def replay_text(replay: Replay) -> str:
     if replay.reactive:
         parts.append([line for day in replay.reactive for line in _reactive(day)])
     if replay.wishes:
-        parts.append(["Wishes", *(f"  {_wish(wish)}" for wish in replay.wishes)])
+        parts.append(["Wishes", *(f"  {wish_text(wish)}" for wish in replay.wishes)])
     return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
 
 
@@ -143,7 +143,8 @@ def _percentile(share: float) -> str:
     return f"p{100 * share:g}"
 
 
-def _wish(replayed: WishReplayed) -> str:
+def wish_text(replayed: WishReplayed) -> str:
+    """How a wish fared, on one line."""
     wish, verdict = replayed.wish, "kept" if replayed.kept else "MISSED"
     reached = NEVER if replayed.reached_s is None else duration(replayed.reached_s)
     kind = "mean" if wish.share is None else _percentile(wish.share)
