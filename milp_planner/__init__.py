@@ -230,7 +230,9 @@ if TYPE_CHECKING:
         ReplayLoss,
         ReplayMetric,
         ReplayWish,
+        SpotReplayed,
         StretchReplayed,
+        Undisturbed,
         WishReplayed,
     )
     from milp_planner.serving.operating_point import EngineRate
@@ -268,19 +270,19 @@ __all__ = [
     "ScalingRules", "Scenario", "Schedule", "SellerAlias", "Sellers", "Sheet", "SheetAlternative",
     "SheetAnswer", "SheetChange", "SheetChoice", "SheetDiagnosis", "SheetLever", "SheetMisfit",
     "SheetPart", "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin",
-    "SolverChoice", "SolverError", "SolverSettings", "SourcesShown", "Speculative", "StalePrices",
-    "StaleSpend", "Standing", "Status", "StretchReplayed", "StrictLatencyPenalty", "StrictNeverHot",
-    "Survival", "Switching", "TargetWithoutEffect", "Tightened", "TightenedRound", "TimeBlock",
-    "ToAsk", "ToMeasure", "Today", "TokenPrice", "TokensPerDay", "Trace", "TraceColumns",
-    "TraceDigest", "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown", "Unfinished",
-    "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict", "WhatIf", "WhatIfRow", "WhyNot",
-    "WishJudged", "WishReplayed", "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed",
-    "__version__", "budget_frontier", "calibrate", "choices", "compare_deployments",
-    "confidence_range", "count_terms", "decision_sheet", "diagnose", "estimate", "evaluate",
-    "explain", "explain_limits", "floor", "load_catalog", "load_problem", "load_scenarios",
-    "measure_next", "owned_usd_per_hour", "plan_diff", "prepare", "reason_lines", "replay",
-    "scenario_grid", "sheet_schema", "solve", "tighten", "warning_lines", "weightiest_row",
-    "what_if",
+    "SolverChoice", "SolverError", "SolverSettings", "SourcesShown", "Speculative", "SpotReplayed",
+    "StalePrices", "StaleSpend", "Standing", "Status", "StretchReplayed", "StrictLatencyPenalty",
+    "StrictNeverHot", "Survival", "Switching", "TargetWithoutEffect", "Tightened", "TightenedRound",
+    "TimeBlock", "ToAsk", "ToMeasure", "Today", "TokenPrice", "TokensPerDay", "Trace",
+    "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown",
+    "Undisturbed", "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict",
+    "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed", "Workload", "WorkloadAsked",
+    "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier", "calibrate", "choices",
+    "compare_deployments", "confidence_range", "count_terms", "decision_sheet", "diagnose",
+    "estimate", "evaluate", "explain", "explain_limits", "floor", "load_catalog", "load_problem",
+    "load_scenarios", "measure_next", "owned_usd_per_hour", "plan_diff", "prepare", "reason_lines",
+    "replay", "scenario_grid", "sheet_schema", "solve", "tighten", "warning_lines",
+    "weightiest_row", "what_if",
 ]
 # fmt: on
 
@@ -372,7 +374,7 @@ HOMES = {
     "replaying.engine": "ReplayRouter",
     "replaying.records": (
         "PoolReplayed ReactiveDay Replay ReplayFigure ReplayLoss ReplayMetric ReplayWish "
-        "StretchReplayed WishReplayed"
+        "SpotReplayed StretchReplayed Undisturbed WishReplayed"
     ),
     "serving.operating_point": "EngineRate",
     "solving.checks.arguments": "SolverChoice",
