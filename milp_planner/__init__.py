@@ -117,6 +117,7 @@ if TYPE_CHECKING:
         CatalogTooSmall,
         ClassUnserved,
         EndReason,
+        FewestGpusFirst,
         LatencyNotAssessed,
         LimitInTheWay,
         NearOptimal,
@@ -221,7 +222,7 @@ if TYPE_CHECKING:
     from milp_planner.questions.sweeps.rows import RowStatus, WhatIf, WhatIfRow
     from milp_planner.questions.sweeps.scenarios import Scenario, load_scenarios, scenario_grid
     from milp_planner.questions.sweeps.what_if import what_if
-    from milp_planner.questions.tighten import Tightened, tighten
+    from milp_planner.questions.tighten import Tightened, TightenedRound, tighten
     from milp_planner.replaying.autoscaler import ScalingRules
     from milp_planner.replaying.engine import ReplayRouter
     from milp_planner.replaying.records import (
@@ -232,7 +233,9 @@ if TYPE_CHECKING:
         ReplayLoss,
         ReplayMetric,
         ReplayWish,
+        SpotReplayed,
         StretchReplayed,
+        Undisturbed,
         WishReplayed,
     )
     from milp_planner.serving.operating_point import EngineRate
@@ -252,29 +255,30 @@ __all__ = [
     "ConcurrentUsers", "ConfidenceCase", "ConfidenceRange", "CountedFilter", "CurrentUnits",
     "Demand", "DeploymentScenario", "DeploymentSettings", "DeploymentTable", "Diagnosis",
     "DocumentParts", "EndReason", "EngineRate", "EngineReport", "EngineSaid", "EntryPrice",
-    "EntryTraffic", "Estimate", "Evaluation", "Fault", "Filter", "Fleet", "FleetOrPerToken",
-    "Floor", "FloorHour", "Frontier", "FrontierEnd", "Gpu", "GpuLimits", "HostLimits",
-    "HoursByUnits", "IfSlower", "InputError", "Interrupted", "Latency", "LatencyNotAssessed",
-    "LeftAfterLoss", "Level", "LimitAsked", "LimitCost", "LimitCosts", "LimitInForce",
-    "LimitInTheWay", "Limits", "Llm", "Lora", "Loss", "MeasureNext", "MeasuredRate", "Measurement",
-    "Misfit", "MonthPart", "NamedEstimate", "NearOptimal", "NoFleet", "NoFullLoad", "NotReached",
-    "NothingIsStrict", "NothingServes", "Offering", "OverlayCounts", "OverloadCannotOccur",
-    "OverloadPenalty", "OwnTerms", "Patch", "Pattern", "Penalties", "Place", "Places", "Plan",
-    "PlanDiff", "PlannedSpeed", "PlannerError", "PlanningInput", "Policy", "PoolReplayed",
-    "Precision", "PriceAge", "PriceCaps", "Problem", "Profile", "Proof", "ProofShown", "Provenance",
-    "ProviderLimits", "Purchase", "PurchaseChange", "QuestionAsked", "Quote", "RampSplit",
-    "RatePoint", "ReactiveDay", "RecordInputError", "Refusal", "Refusals", "Replay", "ReplayFigure",
-    "ReplayLoss", "ReplayMetric", "ReplayRouter", "ReplayWish", "ReplicaPrice", "RequestClass",
-    "RequestSize", "RequestsPerSecond", "ResilienceCost", "Route", "Row", "RowLeftOut", "RowStatus",
-    "RowWorth", "Rule", "Said", "SameAs", "SameElsewhere", "ScalingPenalty", "ScalingRules",
-    "Scenario", "Schedule", "SellerAlias", "Sellers", "Sheet", "SheetAlternative", "SheetAnswer",
-    "SheetChange", "SheetChoice", "SheetDiagnosis", "SheetLever", "SheetMisfit", "SheetPart",
-    "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice",
-    "SolverError", "SolverSettings", "SourcesShown", "Speculative", "StalePrices", "StaleSpend",
-    "Standing", "Status", "StretchReplayed", "StrictLatencyPenalty", "StrictNeverHot", "Survival",
-    "Switching", "TargetWithoutEffect", "Tightened", "TimeBlock", "ToAsk", "ToMeasure", "Today",
-    "TokenPrice", "TokensPerDay", "TokensPerMonth", "Trace", "TraceColumns", "TraceDigest",
-    "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown", "Unfinished", "UnitChange",
+    "EntryTraffic", "Estimate", "Evaluation", "Fault", "FewestGpusFirst", "Filter", "Fleet",
+    "FleetOrPerToken", "Floor", "FloorHour", "Frontier", "FrontierEnd", "Gpu", "GpuLimits",
+    "HostLimits", "HoursByUnits", "IfSlower", "InputError", "Interrupted", "Latency",
+    "LatencyNotAssessed", "LeftAfterLoss", "Level", "LimitAsked", "LimitCost", "LimitCosts",
+    "LimitInForce", "LimitInTheWay", "Limits", "Llm", "Lora", "Loss", "MeasureNext", "MeasuredRate",
+    "Measurement", "Misfit", "MonthPart", "NamedEstimate", "NearOptimal", "NoFleet", "NoFullLoad",
+    "NotReached", "NothingIsStrict", "NothingServes", "Offering", "OverlayCounts",
+    "OverloadCannotOccur", "OverloadPenalty", "OwnTerms", "Patch", "Pattern", "Penalties", "Place",
+    "Places", "Plan", "PlanDiff", "PlannedSpeed", "PlannerError", "PlanningInput", "Policy",
+    "PoolReplayed", "Precision", "PriceAge", "PriceCaps", "Problem", "Profile", "Proof",
+    "ProofShown", "Provenance", "ProviderLimits", "Purchase", "PurchaseChange", "QuestionAsked",
+    "Quote", "RampSplit", "RatePoint", "ReactiveDay", "RecordInputError", "Refusal", "Refusals",
+    "Replay", "ReplayFigure", "ReplayLoss", "ReplayMetric", "ReplayRouter", "ReplayWish",
+    "ReplicaPrice", "RequestClass", "RequestSize", "RequestsPerSecond", "ResilienceCost", "Route",
+    "Row", "RowLeftOut", "RowStatus", "RowWorth", "Rule", "Said", "SameAs", "SameElsewhere",
+    "ScalingPenalty", "ScalingRules", "Scenario", "Schedule", "SellerAlias", "Sellers", "Sheet",
+    "SheetAlternative", "SheetAnswer", "SheetChange", "SheetChoice", "SheetDiagnosis", "SheetLever",
+    "SheetMisfit", "SheetPart", "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty",
+    "SizeBin", "SolverChoice", "SolverError", "SolverSettings", "SourcesShown", "Speculative",
+    "SpotReplayed", "StalePrices", "StaleSpend", "Standing", "Status", "StretchReplayed",
+    "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching", "TargetWithoutEffect",
+    "Tightened", "TightenedRound", "TimeBlock", "ToAsk", "ToMeasure", "Today", "TokenPrice",
+    "TokensPerDay", "TokensPerMonth", "Trace", "TraceColumns", "TraceDigest", "Traffic",
+    "TrafficCurve", "TrafficPoint", "TurnedDown", "Undisturbed", "Unfinished", "UnitChange",
     "UnservedAtAPrice", "Utilization", "Verdict", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged",
     "WishReplayed", "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__",
     "budget_frontier", "calibrate", "choices", "compare_deployments", "confidence_range",
@@ -328,9 +332,9 @@ HOMES = {
     "plans.proof": "EngineReport Proof Provenance",
     "plans.reasons": (
         "AboveBudget AlternativesEnded CatalogTooSmall ClassUnserved EndReason "
-        "LatencyNotAssessed LimitInTheWay NearOptimal NoFleet NoFullLoad NothingIsStrict "
-        "NothingServes OverloadCannotOccur Refusals Said SameAs ShortBudget StrictNeverHot "
-        "TargetWithoutEffect UnservedAtAPrice"
+        "FewestGpusFirst LatencyNotAssessed LimitInTheWay NearOptimal NoFleet NoFullLoad "
+        "NothingIsStrict NothingServes OverloadCannotOccur Refusals Said SameAs ShortBudget "
+        "StrictNeverHot TargetWithoutEffect UnservedAtAPrice"
     ),
     "plans.records": "Band Plan Purchase Route Status WorkloadPlan",
     "plans.sentences": "reason_lines warning_lines",
@@ -370,12 +374,12 @@ HOMES = {
     "questions.sweeps.rows": "RowStatus WhatIf WhatIfRow",
     "questions.sweeps.scenarios": "Scenario load_scenarios scenario_grid",
     "questions.sweeps.what_if": "what_if",
-    "questions.tighten": "Tightened tighten",
+    "questions.tighten": "Tightened TightenedRound tighten",
     "replaying.autoscaler": "ScalingRules",
     "replaying.engine": "ReplayRouter",
     "replaying.records": (
         "PoolReplayed ReactiveDay Replay ReplayFigure ReplayLoss ReplayMetric ReplayWish "
-        "StretchReplayed WishReplayed"
+        "SpotReplayed StretchReplayed Undisturbed WishReplayed"
     ),
     "serving.operating_point": "EngineRate",
     "solving.checks.arguments": "SolverChoice",

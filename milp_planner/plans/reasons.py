@@ -163,6 +163,17 @@ class ShortBudget:
     """What everything would cost, USD/month; None where that is not known."""
 
 
+@dataclass(frozen=True)
+class FewestGpusFirst:
+    """The fewest GPUs were asked for, and of those fleets the cheapest."""
+
+    gpus: int
+    """Of the plan, each offering at its most units."""
+
+    proven: bool
+    """True where both are."""
+
+
 Remark = (
     LatencyNotAssessed
     | NoFullLoad
@@ -172,6 +183,7 @@ Remark = (
     | TargetWithoutEffect
     | UnservedAtAPrice
     | ShortBudget
+    | FewestGpusFirst
     | Said
 )
 """What the figures of a plan do not show."""

@@ -17,6 +17,7 @@ from milp_planner.plans.reasons import (
     CatalogTooSmall,
     ClassUnserved,
     EndReason,
+    FewestGpusFirst,
     LatencyNotAssessed,
     LimitInTheWay,
     NearOptimal,
@@ -239,6 +240,13 @@ def _short_budget(r: ShortBudget) -> str:
     return f"{said}; to serve everything costs {_usd(r.everything_usd)}"
 
 
+def _fewest_gpus_first(r: FewestGpusFirst) -> str:
+    gpus = "1 GPU" if r.gpus == 1 else f"{r.gpus} GPUs"
+    if r.proven:
+        return f"objective gpus: no fleet has fewer than {gpus}, and none with {gpus} is cheaper"
+    return f"objective gpus: that {gpus} are the fewest, and this fleet the cheapest, is not proven"
+
+
 def _alternatives_ended(r: AlternativesEnded) -> str:
     near = "" if r.within is None else f" within {_percent(r.within)}"
     return {
@@ -294,6 +302,7 @@ SENTENCES: Mapping[type, Callable[[Any], str]] = {
     TargetWithoutEffect: _target_without_effect,
     UnservedAtAPrice: _unserved_at_a_price,
     ShortBudget: _short_budget,
+    FewestGpusFirst: _fewest_gpus_first,
     AlternativesEnded: _alternatives_ended,
     NearOptimal: _near_optimal,
     SameAs: _same_as,

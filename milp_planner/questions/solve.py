@@ -13,7 +13,7 @@ from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import OutOfTime, began_s, sparing, until
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.fingerprint import problem_sha256
-from milp_planner.inputs.problem.policies import may_fall_short
+from milp_planner.inputs.problem.policies import by_cost, is_gpus_first, may_fall_short
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.plans.diagnosis import Diagnosis
@@ -23,6 +23,7 @@ from milp_planner.plans.reasons import (
     AlternativesEnded,
     ClassUnserved,
     EndReason,
+    FewestGpusFirst,
     NearOptimal,
     NoFleet,
     NothingServes,
@@ -42,7 +43,7 @@ from milp_planner.solving.first.few import is_large, list_few
 from milp_planner.solving.first_plan import FirstPlan
 from milp_planner.solving.parts import first_answer
 from milp_planner.solving.prepare import listed, outline_of
-from milp_planner.solving.re_solve import settings_of
+from milp_planner.solving.re_solve import settings_of, without_budget
 from milp_planner.solving.resilience import resilience_cost
 from milp_planner.solving.results import NOT_SOLVED, Interrupted, SearchResult, Settings
 from milp_planner.solving.search import Search
@@ -232,7 +233,7 @@ def _without_survival(search: Search) -> SearchResult | None:
     Of plans that score the same it is any one: its score is all that is asked for.
     """
     problem = search.instance.problem
-    if problem.limits.survival is None:
+    if problem.limits.survival is None or is_gpus_first(problem):
         return None
     if search.is_stopped:
         return NOT_SOLVED
@@ -260,14 +261,18 @@ def _with_alternatives(search: Search, ended: EndReason | None, freed: SearchRes
     """
     first = search.found[0]
     asked = search.asked
-    best, *others = search.found if asked.prefer is not None else in_order(search.found)
+    counted = is_gpus_first(search.instance.problem)  # found in that order
+    as_found = counted or asked.prefer is not None
+    best, *others = search.found if as_found else in_order(search.found)
     if best is not first and first.status is not Status.OPTIMAL:
         best = replace(best, status=Status.FEASIBLE, lower_bound_usd_per_month=first.bound)
     ends = [AlternativesEnded(ended, asked.differ_by, asked.within)] if ended else []
     near = [] if asked.within is None else [NearOptimal(asked.within, asked.prefer or "")]
     twins = twin_notes([best, *others], search.twins) if asked.count else ()
+    fewest = [FewestGpusFirst(best.gpus, best.status is Status.OPTIMAL)] if counted else []
     plan = replace(
         best,
+        warnings=(*best.warnings, *fewest),
         alternatives=tuple(others),
         alternatives_notes=(*(near if asked.count else ()), *ends, *twins),
         resilience=resilience_cost(best, freed),
@@ -327,8 +332,7 @@ def why_infeasible(search: Search) -> AboveBudget | NoFleet:
     problem = search.instance.problem
     budget = problem.limits.budget
     if budget is not None:
-        limits = problem.limits.model_copy(update={"budget": None})
-        freed = replace(search.instance, problem=problem.model_copy(update={"limits": limits}))
+        freed = replace(search.instance, problem=by_cost(without_budget(problem)))
         settings = replace(search.settings, time_limit_s=search.seconds_left, break_ties=False)
         answer = Search(freed, settings, search.provenance, search.asked).next()
         if answer.plan is not None:

@@ -26,7 +26,7 @@ from milp_planner.milp.presolve.unit_bounds import (
 )
 from milp_planner.milp.program.exclusion import Difference, contains, exclude, without_traces
 from milp_planner.milp.program.levels import Splits
-from milp_planner.milp.program.lexicographic import Held, Stage, hold, minimise
+from milp_planner.milp.program.lexicographic import GPUS, Held, Stage, hold, minimise
 from milp_planner.milp.program.limits.survival import LossSurvived
 from milp_planner.milp.program.model import FleetModel, build_model
 from milp_planner.milp.program.read_solution import (
@@ -88,8 +88,15 @@ class Query:
         """The same with stages that solvers reached."""
         return replace(self, held=held, exact_shortfalls=bool(held))
 
+    def with_gpus(self, most: int) -> Query:
+        """The same of plans with no more GPUs than so many."""
+        held = tuple((stage, reached) for stage, reached in self.held if stage != GPUS)
+        return replace(self, held=(*held, (GPUS, float(most))))
+
     def rules_out(self, plan: Plan) -> bool:
-        """True when a plan found or excluded does not let this one be."""
+        """True when a plan found or excluded, or GPUs that are held, do not let this one be."""
+        if any(stage == GPUS and plan.gpus > reached for stage, reached in self.held):
+            return True
         if any(contains(plan, other) for other in self.excluded):
             return True
         return not all(self.difference.allows(plan, earlier) for earlier in self.found)
@@ -148,7 +155,8 @@ class Optimizer:
             for _ in range(MOST_REFINEMENTS):
                 model = self.model(query)
                 minimise(model, stage)
-                run = self._run(model, query)
+                # a gap is one of money: GPUs are counted to the last
+                run = self._run(model, query, gap=0.0 if stage == GPUS else None)
                 if not run.values or not self._has_learned_losses(model, run, query):
                     break
             return model, run
@@ -258,7 +266,7 @@ class Optimizer:
         widest = self.model(query, dict.fromkeys(self.pruned.kept, MOST_ROOM))
         return relaxed_values(widest, self.session.seconds_left) is not None
 
-    def _run(self, model: FleetModel, query: Query) -> CertifiedRun:
+    def _run(self, model: FleetModel, query: Query, gap: float | None = None) -> CertifiedRun:
         # what a program does not know yet of losses is learned from its plans
         beside = (LossSurvived,) if counts_losses_by_weights(self.instance) else ()
 
@@ -275,7 +283,7 @@ class Optimizer:
                 mps,
                 model.columns,
                 time_limit_s=self.session.solver_seconds,
-                gap=self.settings.gap,
+                gap=self.settings.gap if gap is None else gap,
                 seed=self.settings.seed,
                 solver=HIGHS if query.for_a_tie else self.settings.solver,
                 judge=judge,

@@ -197,9 +197,9 @@ def without_budget(problem: Problem) -> Problem:
 
 
 def cash_only(problem: Problem) -> Problem:
-    """The problem without penalties, so that the least score is the least cash."""
+    """The problem without penalties, by cost, so that the least score is the least cash."""
     policy = problem.policy.model_copy(update={"preset": None, "penalties": Penalties()})
-    return problem.model_copy(update={"policy": policy})
+    return problem.model_copy(update={"policy": policy, "objective": "cost"})
 
 
 def scaled_traffic(problem: Problem, factor: float) -> Problem:

@@ -6,12 +6,10 @@ One program after another over the same rows, each with its own proof; see
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from milp_planner.deadline import OutOfTime
 from milp_planner.inputs.problem.records import Problem
-from milp_planner.milp.engines.outcome import EngineStatus
 from milp_planner.milp.engines.verdict import CertifiedRun
 from milp_planner.milp.program.lexicographic import (
     SCALE,
@@ -19,14 +17,11 @@ from milp_planner.milp.program.lexicographic import (
     everything_served,
     stages_of,
 )
-from milp_planner.milp.program.model import FleetModel
 from milp_planner.plans.reasons import ShortBudget
 from milp_planner.plans.records import Plan, Status
-from milp_planner.solving.optimum import Optimizer, Query, proof_of, without_plan
+from milp_planner.solving.optimum import Optimizer, Query, without_plan
 from milp_planner.solving.results import NOT_SOLVED, SearchResult
-from milp_planner.solving.verify import violations
-
-OF_A_STAGE = "time ended before the cheapest way to serve as much was looked for"
+from milp_planner.solving.stages import best_in_order, plan_of_stage, proven_throughout
 
 
 def may_be_short(problem: Problem) -> bool:
@@ -42,7 +37,7 @@ def best_when_short(optimizer: Optimizer, query: Query) -> tuple[SearchResult, H
     stands in the way, as much is served as `when_short` says, at the least score.
     """
     everything = everything_served(optimizer.instance.problem)
-    full = optimizer.best(query.holding(everything))
+    full = best_in_order(optimizer, query.holding(everything))
     if full.status is not Status.INFEASIBLE:
         return full, everything
     cheapest = without_budget(optimizer, query)
@@ -83,27 +78,14 @@ def as_much_as_paid_for(
             stopped = ended.status is Status.NO_PLAN
             return _told(optimizer, before if stopped else ended, everything), held
         assert run.objective is not None
-        before = _plan_of_stage(optimizer, model, run, replace(query, held=held))
+        before = plan_of_stage(optimizer, model, run, query.holding(held))
         held = (*held, (stage, run.objective / SCALE))
         runs.append(run)
-    result = optimizer.best(query.holding(held))
+    result = best_in_order(optimizer, query.holding(held))
     if result.plan is None:
         stopped = result.status is Status.NO_PLAN
         return _told(optimizer, before if stopped else result, everything), held
-    return _told(optimizer, _proven_throughout(result, runs), everything), held
-
-
-def _plan_of_stage(
-    optimizer: Optimizer, model: FleetModel, run: CertifiedRun, query: Query
-) -> SearchResult:
-    """What a stage serves as a plan, whatever it costs within the budget: nothing is proven."""
-    plan = optimizer.plan_from(model, run.values, query.holding(query.held))
-    if violations(optimizer.instance, plan):
-        return NOT_SOLVED
-    said = proof_of(model, run)
-    proof = replace(said, certified=False, certified_by=(), notes=(*said.notes, OF_A_STAGE))
-    plan = replace(plan, status=Status.FEASIBLE, proof=proof)
-    return SearchResult(Status.FEASIBLE, plan, proof)
+    return _told(optimizer, proven_throughout(result, runs), everything), held
 
 
 def _told(optimizer: Optimizer, result: SearchResult, everything: Plan | None) -> SearchResult:
@@ -113,24 +95,6 @@ def _told(optimizer: Optimizer, result: SearchResult, everything: Plan | None) -
     note = short_note(optimizer.instance.problem, result.known, everything)
     plan = replace(result.known, warnings=(*result.known.warnings, note))
     return replace(result, plan=plan)
-
-
-def _proven_throughout(result: SearchResult, runs: Sequence[CertifiedRun]) -> SearchResult:
-    """The result with no more proof than the weakest of the stages before it."""
-    names = set.intersection(*(set(run.certified_by) for run in runs))
-    by = tuple(name for name in result.proof.certified_by if name in names)
-    notes = (note for run in runs for note in run.notes)
-    proof = replace(
-        result.proof,
-        certified=len(by) > 1,
-        certified_by=by,
-        notes=tuple(dict.fromkeys((*result.proof.notes, *notes))),
-    )
-    if all(run.status is EngineStatus.OPTIMAL for run in runs):
-        return replace(result, proof=proof, plan=replace(result.known, proof=proof))
-    status = Status.FEASIBLE
-    plan = replace(result.known, status=status, proof=proof, lower_bound_usd_per_month=None)
-    return replace(result, status=status, proof=proof, bound=None, plan=plan)
 
 
 def short_note(problem: Problem, plan: Plan, everything: Plan | None) -> ShortBudget:

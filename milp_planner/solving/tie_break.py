@@ -43,6 +43,10 @@ class Lookahead:
     beyond: SearchResult | None = None
     """The best of what contains none of them either; None when it is not known."""
 
+    def of_plans(self) -> Lookahead:
+        """What is known where the next plans were looked for among some only: no more than they."""
+        return Lookahead(tuple(result for result in self.tied if result.plan is not None))
+
 
 def next_of(
     optimizer: Optimizer, query: Query, ahead: Lookahead, *, more_wanted: bool

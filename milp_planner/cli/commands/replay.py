@@ -50,7 +50,7 @@ def replay(
     at: options.LostAt = None,
     for_: options.LostFor = None,
     ready_after: options.ReadyAfter = None,
-    interruptions: options.Interruptions = 0.0,
+    interruptions: options.Interruptions = None,
     burstiness: options.Burstiness = 1.0,
     output_cv: options.OutputCv = 1.0,
     expected_speed: options.ExpectedSpeed = False,

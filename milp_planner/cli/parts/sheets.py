@@ -53,7 +53,8 @@ class SheetRun:
             from milp_planner.reporting.sheets.text import head_text
 
             streams.answer_report(head_text(sheet) + "\n")
-        if self.with_choices and plan.status.has_plan and stopped is None:
+        by_cost = self.problem.objective == "cost"  # choices are compared by what they cost
+        if self.with_choices and by_cost and plan.status.has_plan and stopped is None:
             sheet, stopped = self._with_choices(sheet, plan)
         self._put(self._text(plan, sheet, rest=at_once))
         if stopped is not None:

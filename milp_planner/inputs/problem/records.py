@@ -15,6 +15,7 @@ from milp_planner.inputs.catalog.records import Billing
 from milp_planner.inputs.problem.comparisons import ChoicesAsked, Today
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.inputs.problem.host import HostLimits
+from milp_planner.inputs.problem.objective import with_objective
 from milp_planner.inputs.problem.patching import Patch, patched
 from milp_planner.inputs.problem.policy import Policy
 from milp_planner.inputs.problem.prices import OwnTerms, PriceCaps, UsdPerGpuHour
@@ -323,6 +324,9 @@ class Problem(FromFile):
     """A shipped catalog by name, or a folder."""
 
     workloads: tuple[Workload, ...] = Field(min_length=1, max_length=MOST_WORKLOADS)
+    objective: Literal["cost", "gpus"] = "cost"
+    """`gpus`: the fewest GPUs, and of those fleets the cheapest."""
+
     policy: Policy = Policy()
     limits: Limits = Limits()
     prices: OwnTerms = OwnTerms()
@@ -334,6 +338,8 @@ class Problem(FromFile):
     today: Today = Today()
     choices: ChoicesAsked = ChoicesAsked()
     solver: SolverSettings = SolverSettings()
+
+    _objective_fits = model_validator(mode="after")(with_objective)
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:

@@ -16,7 +16,7 @@ None of it shows in a price, and HiGHS alone solves it: a tie is a matter of tas
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pulp
@@ -27,9 +27,10 @@ from milp_planner.milp.engines.outcome import EngineStatus
 from milp_planner.milp.engines.scratch import scratch_folder
 from milp_planner.milp.program.exclusion import LEAST_TOKEN_SHARE
 from milp_planner.milp.program.language.rows import EQ, GE, LE, Row, scaled
-from milp_planner.milp.program.language.variables import Terms, add, merged
+from milp_planner.milp.program.language.variables import Terms, merged
 from milp_planner.milp.program.limits.changes import change_columns, change_rows
 from milp_planner.milp.program.model import FleetModel
+from milp_planner.milp.program.peak_gpus import peak_gpus, units_by_block
 from milp_planner.plans.changes import unit_change_of
 from milp_planner.plans.records import Plan
 
@@ -80,7 +81,7 @@ def preferred(
     programs = _Programs(model, time.monotonic() + time_limit_s, seed)
     wishes = [_changes(model)] if model.fleet.instance.current_units() else []
     if not changes_only:
-        wishes += [_gpus(model), _providers(model)]
+        wishes += [peak_gpus(model, "Tie"), _providers(model)]
     for terms in wishes:
         most = programs.least(terms)
         if most is None:
@@ -134,32 +135,6 @@ def _changes(model: FleetModel) -> Terms:
     return dict.fromkeys((*fleet.added.values(), *fleet.removed.values()), 1.0)
 
 
-def _gpus(model: FleetModel) -> Terms:
-    """GPUs of each candidate at its most units."""
-    fleet = model.fleet
-    terms: Terms = {}
-    for k in fleet.candidates:
-        columns = list(_units_by_block(model, k))
-        if len(columns) == 1:
-            for column in columns[0]:
-                add(terms, column, k.gpus_per_unit)
-        elif columns:
-            top = fleet.column(f"most units[{k.id}]", fleet.most_units(k))
-            terms[top] = float(k.gpus_per_unit)
-            for own in columns:
-                row = {**dict.fromkeys(own, 1.0), top: -1.0}
-                model.add_row("Tie", Row(f"most {k.id}", row, LE, 0.0))
-    return terms
-
-
-def _units_by_block(model: FleetModel, k: Candidate) -> Iterator[tuple[pulp.LpVariable, ...]]:
-    """Columns of a candidate, block by block; once for units that are held all month."""
-    fleet = model.fleet
-    blocks = range(len(fleet.blocks))
-    units = (tuple(column for _, column in fleet.units_on(k, t)) for t in blocks)
-    yield from dict.fromkeys(columns for columns in units if columns)
-
-
 def _providers(model: FleetModel) -> Terms:
     """Providers used."""
     fleet = model.fleet
@@ -178,7 +153,7 @@ def _providers(model: FleetModel) -> Terms:
 def _use_columns(model: FleetModel, k: Candidate) -> list[pulp.LpVariable]:
     if k.mode.per_token:
         return [share for (c, _, _), share in model.fleet.shares.items() if c is k]
-    return [column for columns in _units_by_block(model, k) for column in columns]
+    return [column for columns in units_by_block(model, k) for column in columns]
 
 
 def _in_order(model: FleetModel, programs: _Programs) -> None:
@@ -214,7 +189,7 @@ def _hold_most(model: FleetModel, programs: _Programs, k: Candidate) -> None:
     """As many units of `k` as can be, block after block; a per-token offering is used or not."""
     if k.mode.per_token:
         model.add_row("Tie", Row(f"used {k.id}", _use(model, k), GE, 1.0))
-    for columns in _units_by_block(model, k):
+    for columns in units_by_block(model, k):
         least = programs.least(dict.fromkeys(columns, -1.0))
         if least is not None:
             units = dict.fromkeys(columns, 1.0)

@@ -32,6 +32,7 @@ from milp_planner.milp.program.limits.survival import LossSurvived
 from milp_planner.milp.program.rules.capacity import Capacity
 from milp_planner.milp.program.rules.coverage import Coverage
 from milp_planner.milp.program.rules.extra_gpus import ExtraGpus
+from milp_planner.milp.program.rules.fewest_gpus import FewestGpus
 from milp_planner.milp.program.rules.latency_wishes import LatencyWishes
 from milp_planner.milp.program.rules.one_level import OneLevel
 from milp_planner.milp.program.rules.overload import OverloadRamp
@@ -66,8 +67,9 @@ DECIDED_BEFORE: Final[tuple[Rule, ...]] = (
     Filters(),
     PriceCap(),
     HostLeast(),
+    FewestGpus(),
 )
-"""Rules that keep candidates out of the program, and have no rows in it."""
+"""Rules that have no rows in the program: they keep candidates out of it, or order its stages."""
 
 NO_RULE: Final = {
     "schema_version": "says how to read the file",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from milp_planner.deadline import OutOfTime, began_s, until
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.patching import patched
+from milp_planner.inputs.problem.policies import check_by_cost
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.families import limits_of
 from milp_planner.milp.program.language.loosening import CashLimit, LimitInForce, SteppedLimit
@@ -138,6 +139,7 @@ def explain_limits(
     [('limits.providers', 100.8), ('limits.billing.allow', 0.0)]
     """
     problem = held_to(problem, rules)
+    check_by_cost(problem, "what a limit costs")
     catalog = catalog_for(problem, catalog)
     began = began_s()
     settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver, began=began)

@@ -10,6 +10,7 @@ from datetime import date
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import began_s
 from milp_planner.inputs.catalog.records import Catalog
+from milp_planner.inputs.problem.policies import is_gpus_first
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.plans.records import Plan
@@ -70,12 +71,13 @@ def decision_sheet(
 
     catalog: default: the one that the problem names. plan: what `solve` gave, where it is known
     already. with_choices: False leaves out all that is solved besides: other choices, levers, what
-    slower measurements would mean and the weightiest one is worth, other traffic, other budgets.
-    as_of: the day from which ages of prices are counted; default: today. time_limit_s: seconds for
-    everything together; gap: relative to the score; solver: which engines. These stand for the
-    problem's own settings where they are given. reproducible: leaves out seconds, and limits the
-    work on choices instead of their time. cancel: set it from another thread to stop early. rules:
-    rules of your own, beside the limits.
+    slower measurements would mean and the weightiest one is worth, other traffic, other budgets;
+    with `objective: gpus` there are none of these: they are compared by cost. as_of: the day from
+    which ages of prices are counted; default: today. time_limit_s: seconds for everything together;
+    gap: relative to the score; solver: which engines. These stand for the problem's own settings
+    where they are given. reproducible: leaves out seconds, and limits the work on choices instead
+    of their time. cancel: set it from another thread to stop early. rules: rules of your own,
+    beside the limits.
 
     Returns a Sheet, in USD per month: plain data, which reports lay out.
 
@@ -98,7 +100,7 @@ def decision_sheet(
         plan = plan_for_sheet(problem, catalog, settings, fixed_work=reproducible)
     asked = unlisted(outline_of(problem, catalog))
     sheet = sheet_of(asked, plan, today=as_of or day_today(), reproducible=reproducible)
-    if not with_choices:
+    if not with_choices or is_gpus_first(problem):
         return sheet
     if not plan.status.has_plan:
         return beside_choices(sheet, plan, (), None)

@@ -147,6 +147,7 @@ class Fleet:
     beyond: dict[tuple[str, RampSplit], pulp.LpVariable] = field(default_factory=dict)
     added: dict[tuple[str, str, str], pulp.LpVariable] = field(default_factory=dict)
     removed: dict[tuple[str, str, str], pulp.LpVariable] = field(default_factory=dict)
+    most_on: dict[Candidate, pulp.LpVariable] = field(default_factory=dict)
     meaning: dict[str, str] = field(default_factory=dict)
     """What each column is, by its name in the program."""
 
