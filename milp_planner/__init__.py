@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from milp_planner._version import __version__
 
 if TYPE_CHECKING:
+    from milp_planner.candidates.commitments import PaidCommitment
     from milp_planner.candidates.prices import ReplicaPrice
     from milp_planner.candidates.records import (
         Candidate,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
         Offering,
         TokenPrice,
     )
+    from milp_planner.inputs.problem.commitments import Commitment
     from milp_planner.inputs.problem.comparisons import ChoicesAsked, Today
     from milp_planner.inputs.problem.deployment import DeploymentSettings, Lora, Speculative
     from milp_planner.inputs.problem.host import HostLimits
@@ -100,6 +102,7 @@ if TYPE_CHECKING:
     from milp_planner.milp.program.language.rule import Rule, Standing
     from milp_planner.milp.program.language.variables import AsksForUnits, Fleet, Level, RampSplit
     from milp_planner.plans.consequences import (
+        CommitmentUse,
         DocumentParts,
         Loss,
         ResilienceCost,
@@ -156,6 +159,7 @@ if TYPE_CHECKING:
     from milp_planner.plans.sheet.plan_parts import (
         BlockShown,
         Bought,
+        CommitmentShown,
         EngineSaid,
         HoursByUnits,
         LimitAsked,
@@ -245,30 +249,31 @@ __all__ = [
     "BestUse", "Billing", "BillingLimits", "BillingMode", "BlockShown", "Bought", "Breach",
     "BreakEven", "Budget", "BudgetStair", "BudgetStaircase", "BudgetStep", "Calibrated",
     "Candidate", "CandidateList", "Catalog", "CatalogTooSmall", "Change", "Choice", "ChoiceVerdict",
-    "Choices", "ChoicesAsked", "ClassUnserved", "ComparedMeasurement", "ComparedPlan",
-    "ConcurrentUsers", "ConfidenceCase", "ConfidenceRange", "CountedFilter", "CurrentUnits",
-    "Demand", "DeploymentScenario", "DeploymentSettings", "DeploymentTable", "Diagnosis",
-    "DocumentParts", "EndReason", "EngineRate", "EngineReport", "EngineSaid", "EntryPrice",
-    "EntryTraffic", "Estimate", "Evaluation", "Fault", "Filter", "Fleet", "FleetOrPerToken",
-    "Floor", "FloorHour", "Frontier", "FrontierEnd", "Gpu", "GpuLimits", "HostLimits",
-    "HoursByUnits", "IfSlower", "InputError", "Interrupted", "Latency", "LatencyNotAssessed",
-    "LeftAfterLoss", "Level", "LimitAsked", "LimitCost", "LimitCosts", "LimitInForce",
-    "LimitInTheWay", "Limits", "Llm", "Lora", "Loss", "MeasureNext", "MeasuredRate", "Measurement",
-    "Misfit", "MonthPart", "NamedEstimate", "NearOptimal", "NoFleet", "NoFullLoad", "NotReached",
-    "NothingIsStrict", "NothingServes", "Offering", "OverlayCounts", "OverloadCannotOccur",
-    "OverloadPenalty", "OwnTerms", "Patch", "Pattern", "Penalties", "Place", "Places", "Plan",
-    "PlanDiff", "PlannedSpeed", "PlannerError", "PlanningInput", "Policy", "PoolReplayed",
-    "Precision", "PriceAge", "PriceCaps", "Problem", "Profile", "Proof", "ProofShown", "Provenance",
-    "ProviderLimits", "Purchase", "PurchaseChange", "QuestionAsked", "Quote", "RampSplit",
-    "RatePoint", "ReactiveDay", "RecordInputError", "Refusal", "Refusals", "Replay", "ReplayFigure",
-    "ReplayLoss", "ReplayMetric", "ReplayRouter", "ReplayWish", "ReplicaPrice", "RequestClass",
-    "RequestSize", "RequestsPerSecond", "ResilienceCost", "Route", "Row", "RowStatus", "RowWorth",
-    "Rule", "Said", "SameAs", "SameElsewhere", "ScalingPenalty", "ScalingRules", "Scenario",
-    "Schedule", "SellerAlias", "Sellers", "Sheet", "SheetAlternative", "SheetAnswer", "SheetChange",
-    "SheetChoice", "SheetDiagnosis", "SheetLever", "SheetMisfit", "SheetPart", "SheetPurchase",
-    "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice", "SolverError",
-    "SolverSettings", "SourcesShown", "Speculative", "StalePrices", "StaleSpend", "Standing",
-    "Status", "StretchReplayed", "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching",
+    "Choices", "ChoicesAsked", "ClassUnserved", "Commitment", "CommitmentShown", "CommitmentUse",
+    "ComparedMeasurement", "ComparedPlan", "ConcurrentUsers", "ConfidenceCase", "ConfidenceRange",
+    "CountedFilter", "CurrentUnits", "Demand", "DeploymentScenario", "DeploymentSettings",
+    "DeploymentTable", "Diagnosis", "DocumentParts", "EndReason", "EngineRate", "EngineReport",
+    "EngineSaid", "EntryPrice", "EntryTraffic", "Estimate", "Evaluation", "Fault", "Filter",
+    "Fleet", "FleetOrPerToken", "Floor", "FloorHour", "Frontier", "FrontierEnd", "Gpu", "GpuLimits",
+    "HostLimits", "HoursByUnits", "IfSlower", "InputError", "Interrupted", "Latency",
+    "LatencyNotAssessed", "LeftAfterLoss", "Level", "LimitAsked", "LimitCost", "LimitCosts",
+    "LimitInForce", "LimitInTheWay", "Limits", "Llm", "Lora", "Loss", "MeasureNext", "MeasuredRate",
+    "Measurement", "Misfit", "MonthPart", "NamedEstimate", "NearOptimal", "NoFleet", "NoFullLoad",
+    "NotReached", "NothingIsStrict", "NothingServes", "Offering", "OverlayCounts",
+    "OverloadCannotOccur", "OverloadPenalty", "OwnTerms", "PaidCommitment", "Patch", "Pattern",
+    "Penalties", "Place", "Places", "Plan", "PlanDiff", "PlannedSpeed", "PlannerError",
+    "PlanningInput", "Policy", "PoolReplayed", "Precision", "PriceAge", "PriceCaps", "Problem",
+    "Profile", "Proof", "ProofShown", "Provenance", "ProviderLimits", "Purchase", "PurchaseChange",
+    "QuestionAsked", "Quote", "RampSplit", "RatePoint", "ReactiveDay", "RecordInputError",
+    "Refusal", "Refusals", "Replay", "ReplayFigure", "ReplayLoss", "ReplayMetric", "ReplayRouter",
+    "ReplayWish", "ReplicaPrice", "RequestClass", "RequestSize", "RequestsPerSecond",
+    "ResilienceCost", "Route", "Row", "RowStatus", "RowWorth", "Rule", "Said", "SameAs",
+    "SameElsewhere", "ScalingPenalty", "ScalingRules", "Scenario", "Schedule", "SellerAlias",
+    "Sellers", "Sheet", "SheetAlternative", "SheetAnswer", "SheetChange", "SheetChoice",
+    "SheetDiagnosis", "SheetLever", "SheetMisfit", "SheetPart", "SheetPurchase", "SheetRisks",
+    "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice", "SolverError", "SolverSettings",
+    "SourcesShown", "Speculative", "StalePrices", "StaleSpend", "Standing", "Status",
+    "StretchReplayed", "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching",
     "TargetWithoutEffect", "Tightened", "TimeBlock", "ToAsk", "ToMeasure", "Today", "TokenPrice",
     "TokensPerDay", "Trace", "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve",
     "TrafficPoint", "TurnedDown", "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization",
@@ -283,6 +288,7 @@ __all__ = [
 # fmt: on
 
 HOMES = {
+    "candidates.commitments": "PaidCommitment",
     "candidates.prices": "ReplicaPrice",
     "candidates.records": "Candidate CandidateList PlanningInput RatePoint TurnedDown",
     "errors": "ArgumentError Fault InputError PlannerError RecordInputError SolverError",
@@ -303,6 +309,7 @@ HOMES = {
         "OverloadPenalty Penalties Policy ScalingPenalty ShortfallPenalty "
         "StrictLatencyPenalty Utilization"
     ),
+    "inputs.problem.commitments": "Commitment",
     "inputs.problem.prices": "OwnTerms PriceCaps",
     "inputs.problem.records": (
         "Alternatives BillingLimits Budget CountedFilter CurrentUnits Filter GpuLimits "
@@ -317,7 +324,7 @@ HOMES = {
     "milp.program.language.rows": "Row count_terms",
     "milp.program.language.rule": "Rule Standing",
     "milp.program.language.variables": "AsksForUnits Fleet Level RampSplit",
-    "plans.consequences": "DocumentParts Loss ResilienceCost StalePrices UnitChange",
+    "plans.consequences": "CommitmentUse DocumentParts Loss ResilienceCost StalePrices UnitChange",
     "plans.diagnosis": "Change Diagnosis Misfit",
     "plans.measure_next": "MeasureNext measure_next",
     "plans.proof": "EngineReport Proof Provenance",
@@ -338,8 +345,9 @@ HOMES = {
         "TrafficPoint WishJudged"
     ),
     "plans.sheet.plan_parts": (
-        "BlockShown Bought EngineSaid HoursByUnits LimitAsked ProofShown QuestionAsked "
-        "SheetAnswer SheetPurchase SourcesShown StaleSpend WorkloadAsked WorkloadServed"
+        "BlockShown Bought CommitmentShown EngineSaid HoursByUnits LimitAsked ProofShown "
+        "QuestionAsked SheetAnswer SheetPurchase SourcesShown StaleSpend WorkloadAsked "
+        "WorkloadServed"
     ),
     "plans.sheet.records": "Sheet sheet_schema",
     "questions.choices.choices": "choices",

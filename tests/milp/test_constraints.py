@@ -196,8 +196,8 @@ ASKED = {
     ),
 }
 
-DEFINE_A_COST = {"OneLevel", "OverloadRamp", "ExtraGpus"}
-"""Families that no plan can break: what they define is a penalty, which `verify` recomputes."""
+DEFINE_A_COST = {"OneLevel", "OverloadRamp", "ExtraGpus", "Commitments"}
+"""Families that no plan can break: what they define is a cost, which `verify` recomputes."""
 
 
 @pytest.mark.parametrize("family", ASKED)
@@ -221,7 +221,10 @@ PENALISED = {
     "OneLevel": (11, {**SOFT, "penalties": {"strict_latency": {"usd": 500}}}, "strict_latency"),
     "OverloadRamp": (11, {**SOFT, "penalties": {"overload": {}}}, "overload"),
     "ExtraGpus": (35, {"penalties": {"scaling": {"above_gpus": 1}}}, "scaling"),
+    # Five big are paid, and two are on.
+    "Commitments": (11, {}, "commitments"),
 }
+PAID = {"Commitments": ({"offering": BIG, "units": 5},)}
 
 
 @pytest.mark.parametrize("family", [f.name for f in CONSTRAINTS])
@@ -232,7 +235,9 @@ def test_without_its_rows_the_program_is_caught(family):
     else:
         load, policy, _ = PENALISED[family]
         strict = STRICT if "strict_latency" in policy.get("penalties", {}) else {}
-        question, rented = problem(load, policy=policy, chat=strict), big_and_small()
+        paid = PAID.get(family, ())
+        question = problem(load, policy=policy, chat=strict, commitments=paid)
+        rented = big_and_small()
     given_ = prepare(question, rented)
     model = build_model(given_, given_.candidates.candidates, rules=rest)
     plan, modelled = plan_of(given_, model)

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from milp_planner.errors import InputError, RecordError
 from milp_planner.inputs.catalog.records import Billing
+from milp_planner.inputs.problem.commitments import Commitment
 from milp_planner.inputs.problem.comparisons import ChoicesAsked, Today
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.inputs.problem.host import HostLimits
@@ -328,6 +329,9 @@ class Problem(FromFile):
     limits: Limits = Limits()
     prices: OwnTerms = OwnTerms()
     """Your own terms with providers."""
+
+    commitments: tuple[Commitment, ...] = ()
+    """What is paid already, whether or not it is used."""
 
     current_fleet: tuple[CurrentUnits, ...] = ()
     switching: Switching = Switching()

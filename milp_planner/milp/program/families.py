@@ -30,6 +30,7 @@ from milp_planner.milp.program.limits.region_count import RegionCount
 from milp_planner.milp.program.limits.spot_share import SpotShare
 from milp_planner.milp.program.limits.survival import LossSurvived
 from milp_planner.milp.program.rules.capacity import Capacity
+from milp_planner.milp.program.rules.commitments import Commitments
 from milp_planner.milp.program.rules.coverage import Coverage
 from milp_planner.milp.program.rules.extra_gpus import ExtraGpus
 from milp_planner.milp.program.rules.latency_wishes import LatencyWishes
@@ -46,6 +47,7 @@ CONSTRAINTS: Final[tuple[Rule, ...]] = (
     OneLevel(),
     OverloadRamp(),
     ExtraGpus(),
+    Commitments(),
     Replicas(),
     Quotas(),
     BudgetLimit(),
