@@ -63,4 +63,5 @@ def narrowed(known: PlanningInput, problem: Problem) -> PlanningInput | None:
 
 
 def _rates_key(problem: Problem) -> tuple[Any, ...]:
-    return problem.workloads, problem.policy.model_copy(update=NEUTRAL)
+    policy = problem.policy.model_copy(update=NEUTRAL)
+    return problem.workloads, policy, problem.limits.min_on_demand_replicas

@@ -177,6 +177,15 @@ ASKED = {
         with_spot(),
         limits={"max_spot_share": 0.5, "billing": ANY_BILLING},
     ),
+    # Two spot, $1,440, serve 12 requests/s; one big at least is on demand.
+    "OnDemandReplicas": asked(
+        12,
+        2_880 + 720,
+        {"bolt/big/eu-1": 2},
+        "workload 'chat' has 0 replicas that are not spot in block active, fewer than 1",
+        with_spot(),
+        limits={"min_on_demand_replicas": 1, "billing": ANY_BILLING},
+    ),
     # Either provider alone serves 12 requests/s: two big and four small.
     "LossSurvived": asked(
         12,

@@ -55,6 +55,7 @@ def mixed_workloads():
             "max_gpus": {"total": 12, "per_provider": {"bolt": 7}, "per_gpu": {"big": 6}},
             "max_units": {"acme/*": 4},
             "max_spot_share": 0.5,
+            "min_on_demand_replicas": 1,
             "survive_loss_of": "provider",
         },
         current_fleet=[{"offering": "acme/big/eu-1", "units": 1, "workload": "chat"}],

@@ -31,13 +31,7 @@ from milp_planner.inputs.reading.field_types import (
     Version,
 )
 from milp_planner.inputs.reading.records import FromFile, Frozen
-from milp_planner.units import (
-    PositiveNumber,
-    Seconds,
-    Share,
-    WholeNumber,
-    YesNo,
-)
+from milp_planner.units import PositiveNumber, Seconds, Share, WholeNumber, YesNo
 
 SCHEMA_VERSION: Final = 1
 MOST_WORKLOADS = 200
@@ -246,6 +240,9 @@ class Limits(Frozen):
     host: HostLimits = HostLimits()
     max_spot_share: ShareOrNone | None = None
     """Largest share of a workload's requests that spot may serve, at any block's peak."""
+
+    min_on_demand_replicas: UnitCount | None = None
+    """Replicas of every workload that are not spot, up whenever it has traffic."""
 
     survive_loss_of: Literal["provider", "region", "offering", "spot", "none"] | Survival = "none"
 

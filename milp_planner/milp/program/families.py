@@ -34,6 +34,7 @@ from milp_planner.milp.program.rules.commitments import Commitments
 from milp_planner.milp.program.rules.coverage import Coverage
 from milp_planner.milp.program.rules.extra_gpus import ExtraGpus
 from milp_planner.milp.program.rules.latency_wishes import LatencyWishes
+from milp_planner.milp.program.rules.on_demand import OnDemandReplicas
 from milp_planner.milp.program.rules.one_level import OneLevel
 from milp_planner.milp.program.rules.overload import OverloadRamp
 from milp_planner.milp.program.rules.per_token_rate import PerTokenRate
@@ -49,6 +50,7 @@ CONSTRAINTS: Final[tuple[Rule, ...]] = (
     ExtraGpus(),
     Commitments(),
     Replicas(),
+    OnDemandReplicas(),
     Quotas(),
     BudgetLimit(),
     ProviderCount(),
