@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from milp_planner._version import __version__
 
 if TYPE_CHECKING:
+    from milp_planner.candidates.commitments import PaidCommitment
     from milp_planner.candidates.prices import ReplicaPrice
     from milp_planner.candidates.records import (
         Candidate,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
         Offering,
         TokenPrice,
     )
+    from milp_planner.inputs.problem.commitments import Commitment
     from milp_planner.inputs.problem.comparisons import ChoicesAsked, Today
     from milp_planner.inputs.problem.deployment import DeploymentSettings, Lora, Speculative
     from milp_planner.inputs.problem.host import HostLimits
@@ -101,6 +103,7 @@ if TYPE_CHECKING:
     from milp_planner.milp.program.language.rule import Rule, Standing
     from milp_planner.milp.program.language.variables import AsksForUnits, Fleet, Level, RampSplit
     from milp_planner.plans.consequences import (
+        CommitmentUse,
         DocumentParts,
         Loss,
         ResilienceCost,
@@ -160,6 +163,7 @@ if TYPE_CHECKING:
     from milp_planner.plans.sheet.plan_parts import (
         BlockShown,
         Bought,
+        CommitmentShown,
         EngineSaid,
         HoursByUnits,
         LimitAsked,
@@ -251,46 +255,47 @@ __all__ = [
     "BestUse", "Billing", "BillingLimits", "BillingMode", "BlockShown", "Bought", "Breach",
     "BreakEven", "Budget", "BudgetStair", "BudgetStaircase", "BudgetStep", "Calibrated",
     "Candidate", "CandidateList", "Catalog", "CatalogTooSmall", "Change", "Choice", "ChoiceVerdict",
-    "Choices", "ChoicesAsked", "ClassUnserved", "ComparedMeasurement", "ComparedPlan",
-    "ConcurrentUsers", "ConfidenceCase", "ConfidenceRange", "CountedFilter", "CurrentUnits",
-    "Demand", "DeploymentScenario", "DeploymentSettings", "DeploymentTable", "Diagnosis",
-    "DocumentParts", "EndReason", "EngineRate", "EngineReport", "EngineSaid", "EntryPrice",
-    "EntryTraffic", "Estimate", "Evaluation", "Fault", "FewestGpusFirst", "Filter", "Fleet",
-    "FleetOrPerToken", "Floor", "FloorHour", "Frontier", "FrontierEnd", "Gpu", "GpuLimits",
-    "HostLimits", "HoursByUnits", "IfSlower", "InputError", "Interrupted", "Latency",
-    "LatencyNotAssessed", "LeftAfterLoss", "Level", "LimitAsked", "LimitCost", "LimitCosts",
-    "LimitInForce", "LimitInTheWay", "Limits", "Llm", "Lora", "Loss", "MeasureNext", "MeasuredRate",
-    "Measurement", "Misfit", "MonthPart", "NamedEstimate", "NearOptimal", "NoFleet", "NoFullLoad",
-    "NotReached", "NothingIsStrict", "NothingServes", "Offering", "OverlayCounts",
-    "OverloadCannotOccur", "OverloadPenalty", "OwnTerms", "Patch", "Pattern", "Penalties", "Place",
-    "Places", "Plan", "PlanDiff", "PlannedSpeed", "PlannerError", "PlanningInput", "Policy",
-    "PoolReplayed", "Precision", "PriceAge", "PriceCaps", "Problem", "Profile", "Proof",
-    "ProofShown", "Provenance", "ProviderLimits", "Purchase", "PurchaseChange", "QuestionAsked",
-    "Quote", "RampSplit", "RatePoint", "ReactiveDay", "RecordInputError", "Refusal", "Refusals",
-    "Replay", "ReplayFigure", "ReplayLoss", "ReplayMetric", "ReplayRouter", "ReplayWish",
-    "ReplicaPrice", "RequestClass", "RequestSize", "RequestsPerSecond", "ResilienceCost", "Route",
-    "Row", "RowLeftOut", "RowStatus", "RowWorth", "Rule", "Said", "SameAs", "SameElsewhere",
-    "ScalingPenalty", "ScalingRules", "Scenario", "Schedule", "SellerAlias", "Sellers", "Sheet",
-    "SheetAlternative", "SheetAnswer", "SheetChange", "SheetChoice", "SheetDiagnosis", "SheetLever",
-    "SheetMisfit", "SheetPart", "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty",
-    "SizeBin", "SolverChoice", "SolverError", "SolverSettings", "SourcesShown", "Speculative",
-    "SpotReplayed", "StalePrices", "StaleSpend", "Standing", "Status", "StretchReplayed",
-    "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching", "TargetWithoutEffect",
-    "Tightened", "TightenedRound", "TimeBlock", "ToAsk", "ToMeasure", "Today", "TokenPrice",
-    "TokensPerDay", "TokensPerMonth", "Trace", "TraceColumns", "TraceDigest", "Traffic",
-    "TrafficCurve", "TrafficPoint", "TurnedDown", "Undisturbed", "Unfinished", "UnitChange",
-    "UnservedAtAPrice", "Utilization", "Verdict", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged",
-    "WishReplayed", "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__",
-    "budget_frontier", "calibrate", "choices", "compare_deployments", "confidence_range",
-    "count_terms", "decision_sheet", "diagnose", "estimate", "evaluate", "explain",
-    "explain_limits", "floor", "load_catalog", "load_problem", "load_scenarios", "measure_next",
-    "owned_usd_per_hour", "plan_diff", "plan_schema", "prepare", "reason_lines", "replay",
-    "scenario_grid", "sheet_schema", "solve", "tighten", "warning_lines", "weightiest_row",
-    "what_if",
+    "Choices", "ChoicesAsked", "ClassUnserved", "Commitment", "CommitmentShown", "CommitmentUse",
+    "ComparedMeasurement", "ComparedPlan", "ConcurrentUsers", "ConfidenceCase", "ConfidenceRange",
+    "CountedFilter", "CurrentUnits", "Demand", "DeploymentScenario", "DeploymentSettings",
+    "DeploymentTable", "Diagnosis", "DocumentParts", "EndReason", "EngineRate", "EngineReport",
+    "EngineSaid", "EntryPrice", "EntryTraffic", "Estimate", "Evaluation", "Fault",
+    "FewestGpusFirst", "Filter", "Fleet", "FleetOrPerToken", "Floor", "FloorHour", "Frontier",
+    "FrontierEnd", "Gpu", "GpuLimits", "HostLimits", "HoursByUnits", "IfSlower", "InputError",
+    "Interrupted", "Latency", "LatencyNotAssessed", "LeftAfterLoss", "Level", "LimitAsked",
+    "LimitCost", "LimitCosts", "LimitInForce", "LimitInTheWay", "Limits", "Llm", "Lora", "Loss",
+    "MeasureNext", "MeasuredRate", "Measurement", "Misfit", "MonthPart", "NamedEstimate",
+    "NearOptimal", "NoFleet", "NoFullLoad", "NotReached", "NothingIsStrict", "NothingServes",
+    "Offering", "OverlayCounts", "OverloadCannotOccur", "OverloadPenalty", "OwnTerms",
+    "PaidCommitment", "Patch", "Pattern", "Penalties", "Place", "Places", "Plan", "PlanDiff",
+    "PlannedSpeed", "PlannerError", "PlanningInput", "Policy", "PoolReplayed", "Precision",
+    "PriceAge", "PriceCaps", "Problem", "Profile", "Proof", "ProofShown", "Provenance",
+    "ProviderLimits", "Purchase", "PurchaseChange", "QuestionAsked", "Quote", "RampSplit",
+    "RatePoint", "ReactiveDay", "RecordInputError", "Refusal", "Refusals", "Replay", "ReplayFigure",
+    "ReplayLoss", "ReplayMetric", "ReplayRouter", "ReplayWish", "ReplicaPrice", "RequestClass",
+    "RequestSize", "RequestsPerSecond", "ResilienceCost", "Route", "Row", "RowLeftOut", "RowStatus",
+    "RowWorth", "Rule", "Said", "SameAs", "SameElsewhere", "ScalingPenalty", "ScalingRules",
+    "Scenario", "Schedule", "SellerAlias", "Sellers", "Sheet", "SheetAlternative", "SheetAnswer",
+    "SheetChange", "SheetChoice", "SheetDiagnosis", "SheetLever", "SheetMisfit", "SheetPart",
+    "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice",
+    "SolverError", "SolverSettings", "SourcesShown", "Speculative", "SpotReplayed", "StalePrices",
+    "StaleSpend", "Standing", "Status", "StretchReplayed", "StrictLatencyPenalty", "StrictNeverHot",
+    "Survival", "Switching", "TargetWithoutEffect", "Tightened", "TightenedRound", "TimeBlock",
+    "ToAsk", "ToMeasure", "Today", "TokenPrice", "TokensPerDay", "TokensPerMonth", "Trace",
+    "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown",
+    "Undisturbed", "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict",
+    "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed", "Workload", "WorkloadAsked",
+    "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier", "calibrate", "choices",
+    "compare_deployments", "confidence_range", "count_terms", "decision_sheet", "diagnose",
+    "estimate", "evaluate", "explain", "explain_limits", "floor", "load_catalog", "load_problem",
+    "load_scenarios", "measure_next", "owned_usd_per_hour", "plan_diff", "plan_schema", "prepare",
+    "reason_lines", "replay", "scenario_grid", "sheet_schema", "solve", "tighten", "warning_lines",
+    "weightiest_row", "what_if",
 ]
 # fmt: on
 
 HOMES = {
+    "candidates.commitments": "PaidCommitment",
     "candidates.prices": "ReplicaPrice",
     "candidates.records": "Candidate CandidateList PlanningInput RatePoint TurnedDown",
     "errors": "ArgumentError Fault InputError PlannerError RecordInputError SolverError",
@@ -302,6 +307,7 @@ HOMES = {
     "inputs.catalog.overlaid.counts": "OverlayCounts",
     "inputs.catalog.owned": "owned_usd_per_hour",
     "inputs.catalog.records": "Billing Catalog Gpu Llm Measurement Offering TokenPrice",
+    "inputs.problem.commitments": "Commitment",
     "inputs.problem.comparisons": "ChoicesAsked Today",
     "inputs.problem.deployment": "DeploymentSettings Lora Speculative",
     "inputs.problem.host": "HostLimits",
@@ -325,7 +331,9 @@ HOMES = {
     "milp.program.language.rows": "Row count_terms",
     "milp.program.language.rule": "Rule Standing",
     "milp.program.language.variables": "AsksForUnits Fleet Level RampSplit",
-    "plans.consequences": "DocumentParts Loss ResilienceCost StalePrices UnitChange",
+    "plans.consequences": (
+        "CommitmentUse DocumentParts Loss ResilienceCost StalePrices UnitChange"
+    ),
     "plans.diagnosis": "Change Diagnosis Misfit",
     "plans.document": "plan_schema",
     "plans.measure_next": "MeasureNext measure_next",
@@ -347,8 +355,9 @@ HOMES = {
         "TrafficPoint WishJudged"
     ),
     "plans.sheet.plan_parts": (
-        "BlockShown Bought EngineSaid HoursByUnits LimitAsked ProofShown QuestionAsked "
-        "SheetAnswer SheetPurchase SourcesShown StaleSpend WorkloadAsked WorkloadServed"
+        "BlockShown Bought CommitmentShown EngineSaid HoursByUnits LimitAsked ProofShown "
+        "QuestionAsked SheetAnswer SheetPurchase SourcesShown StaleSpend WorkloadAsked "
+        "WorkloadServed"
     ),
     "plans.sheet.records": "Sheet sheet_schema",
     "questions.choices.choices": "choices",

@@ -151,10 +151,16 @@ class Rates:
                 else:
                     found.append(Configuration(precision, shape, points))
         if found:
-            return list(undominated(found, gpus, self.workload.min_replicas))
+            return list(undominated(found, gpus, self.least_replicas))
         if refused:
             return nearest(refused).reason
         return why_no_shape(self.workload, self.llm.attention_heads, gpus)
+
+    @property
+    def least_replicas(self) -> int:
+        """The most replicas that any limit asks for: fewer, faster ones stand in beyond them."""
+        on_demand = self.problem.limits.min_on_demand_replicas
+        return max(self.workload.min_replicas, on_demand or 0)
 
     def precisions(self, gpu: Gpu) -> tuple[str, ...]:
         """The weight formats to try: the user's, or the LLM's own and fp8 where the GPU has it."""
@@ -267,7 +273,7 @@ class Rates:
         ]
         if not found:
             return f"{gpu_id}: a replica of {mine[0][0]} GPUs does not fit in a unit of {gpus}"
-        return list(undominated(found, gpus, self.workload.min_replicas))
+        return list(undominated(found, gpus, self.least_replicas))
 
     def _raw(
         self, gpu: Gpu, precision: str, shape: ReplicaShape, q: RequestClass

@@ -15,6 +15,7 @@ from typing import Any
 from milp_planner.candidates.records import Candidate, RatePoint, TurnedDown
 from milp_planner.inputs.catalog.records import TokenPrice
 from milp_planner.plans.consequences import (
+    CommitmentUse,
     DocumentParts,
     StalePrices,
     UnitChange,
@@ -74,6 +75,7 @@ def plan_dict(plan: Plan, *, reproducible: bool = False) -> dict[str, Any]:
         "blocks": [{"name": block.name, "hours": block.hours} for block in plan.blocks],
         "routes": [_route_dict(route) for route in plan.routes],
         "changes_from_today": [_unit_change_dict(change) for change in plan.changes],
+        "commitments": [_commitment_dict(one) for one in plan.commitments],
         "resilience": _resilience_dict(plan),
         "stale_prices": _stale_dict(plan.stale_prices),
         "alternatives": summed_up.alternatives,
@@ -104,6 +106,11 @@ def _summed_up(plan: Plan) -> DocumentParts:
 
 def _unit_change_dict(change: UnitChange) -> dict[str, Any]:
     return {**asdict(change), "keep": change.keep, "add": change.add, "remove": change.remove}
+
+
+def _commitment_dict(use: CommitmentUse) -> dict[str, Any]:
+    until = None if use.until is None else use.until.isoformat()
+    return {**asdict(use), "until": until, "unused": use.unused, "share": use.share}
 
 
 def _resilience_dict(plan: Plan) -> dict[str, Any] | None:

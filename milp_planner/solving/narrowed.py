@@ -120,4 +120,5 @@ def _rates_key(problem: Problem) -> tuple[Any, ...]:
         w.model_copy(update={"traffic": w.traffic.model_copy(update={"growth": 1.0})})
         for w in problem.workloads
     )
-    return workloads, problem.policy.model_copy(update=NEUTRAL), problem.prices
+    policy = problem.policy.model_copy(update=NEUTRAL)
+    return workloads, policy, problem.prices, problem.limits.min_on_demand_replicas

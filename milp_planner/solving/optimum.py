@@ -363,12 +363,13 @@ def as_far_as_comparable(
     """What the program says a plan costs, where the two ought to agree.
 
     A plan that the solvers stopped at may owe less than the program says: its level may be hotter,
-    its counts of changes or of extra GPUs higher than the fleet asks for.
+    its counts of changes or of extra GPUs higher than the fleet asks for, less of it covered.
     """
     said = dict(modelled)
     if run.status is not EngineStatus.OPTIMAL:
-        for name in ("strict_latency", "scaling", "switching"):
-            said[name] = min(said[name], plan.costs[name])
+        for name in ("strict_latency", "scaling", "switching", "commitments"):
+            if name in said:
+                said[name] = min(said[name], plan.costs[name])
     return said
 
 

@@ -177,6 +177,15 @@ ASKED = {
         with_spot(),
         limits={"max_spot_share": 0.5, "billing": ANY_BILLING},
     ),
+    # Two spot, $1,440, serve 12 requests/s; one big at least is on demand.
+    "OnDemandReplicas": asked(
+        12,
+        2_880 + 720,
+        {"bolt/big/eu-1": 2},
+        "workload 'chat' has 0 replicas that are not spot in block active, fewer than 1",
+        with_spot(),
+        limits={"min_on_demand_replicas": 1, "billing": ANY_BILLING},
+    ),
     # Either provider alone serves 12 requests/s: two big and four small.
     "LossSurvived": asked(
         12,
@@ -196,8 +205,8 @@ ASKED = {
     ),
 }
 
-DEFINE_A_COST = {"OneLevel", "OverloadRamp", "ExtraGpus"}
-"""Families that no plan can break: what they define is a penalty, which `verify` recomputes."""
+DEFINE_A_COST = {"OneLevel", "OverloadRamp", "ExtraGpus", "Commitments"}
+"""Families that no plan can break: what they define is a cost, which `verify` recomputes."""
 
 
 @pytest.mark.parametrize("family", ASKED)
@@ -221,7 +230,10 @@ PENALISED = {
     "OneLevel": (11, {**SOFT, "penalties": {"strict_latency": {"usd": 500}}}, "strict_latency"),
     "OverloadRamp": (11, {**SOFT, "penalties": {"overload": {}}}, "overload"),
     "ExtraGpus": (35, {"penalties": {"scaling": {"above_gpus": 1}}}, "scaling"),
+    # Five big are paid, and two are on.
+    "Commitments": (11, {}, "commitments"),
 }
+PAID = {"Commitments": ({"offering": BIG, "units": 5},)}
 
 
 @pytest.mark.parametrize("family", [f.name for f in CONSTRAINTS])
@@ -232,7 +244,9 @@ def test_without_its_rows_the_program_is_caught(family):
     else:
         load, policy, _ = PENALISED[family]
         strict = STRICT if "strict_latency" in policy.get("penalties", {}) else {}
-        question, rented = problem(load, policy=policy, chat=strict), big_and_small()
+        paid = PAID.get(family, ())
+        question = problem(load, policy=policy, chat=strict, commitments=paid)
+        rented = big_and_small()
     given_ = prepare(question, rented)
     model = build_model(given_, given_.candidates.candidates, rules=rest)
     plan, modelled = plan_of(given_, model)

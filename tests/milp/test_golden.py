@@ -55,6 +55,7 @@ def mixed_workloads():
             "max_gpus": {"total": 12, "per_provider": {"bolt": 7}, "per_gpu": {"big": 6}},
             "max_units": {"acme/*": 4},
             "max_spot_share": 0.5,
+            "min_on_demand_replicas": 1,
             "survive_loss_of": "provider",
         },
         current_fleet=[{"offering": "acme/big/eu-1", "units": 1, "workload": "chat"}],
@@ -66,7 +67,20 @@ def plain_workload():
     return problem(10, target=0.75)
 
 
-CASES = {"plain": plain_workload, "mixed": mixed_workloads}
+def with_commitments():
+    """The same demand, of which units of either offering, and an amount of one, are paid."""
+    return mixed_workloads().changed(
+        {
+            "limits": {"max_units": {}},
+            "commitments": [
+                {"offering": "*", "units": 2},
+                {"offering": "bolt/*", "usd_per_hour": 3, "discount": "25%"},
+            ],
+        }
+    )
+
+
+CASES = {"plain": plain_workload, "mixed": mixed_workloads, "commitments": with_commitments}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -87,6 +101,6 @@ def test_the_program_is_unchanged(name, update_golden):
 
 
 def test_the_golden_programs_hold_every_family():
-    text = (GOLDEN / "mixed.lp.txt").read_text(encoding="utf-8")
+    text = "".join((GOLDEN / f"{name}.lp.txt").read_text(encoding="utf-8") for name in CASES)
     missing = [f.name for f in CONSTRAINTS if f"\n  {f.name} " not in text]
     assert not missing

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from milp_planner.errors import InputError, RecordError
 from milp_planner.inputs.catalog.records import Billing
+from milp_planner.inputs.problem.commitments import Commitment
 from milp_planner.inputs.problem.comparisons import ChoicesAsked, Today
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.inputs.problem.host import HostLimits
@@ -31,13 +32,7 @@ from milp_planner.inputs.reading.field_types import (
     Version,
 )
 from milp_planner.inputs.reading.records import FromFile, Frozen
-from milp_planner.units import (
-    PositiveNumber,
-    Seconds,
-    Share,
-    WholeNumber,
-    YesNo,
-)
+from milp_planner.units import PositiveNumber, Seconds, Share, WholeNumber, YesNo
 
 SCHEMA_VERSION: Final = 1
 MOST_WORKLOADS = 200
@@ -246,6 +241,9 @@ class Limits(Frozen):
     max_spot_share: ShareOrNone | None = None
     """Largest share of a workload's requests that spot may serve, at any block's peak."""
 
+    min_on_demand_replicas: UnitCount | None = None
+    """Replicas of every workload that are not spot, up whenever it has traffic."""
+
     survive_loss_of: Literal["provider", "region", "offering", "spot", "none"] | Survival = "none"
 
     @property
@@ -331,6 +329,9 @@ class Problem(FromFile):
     limits: Limits = Limits()
     prices: OwnTerms = OwnTerms()
     """Your own terms with providers."""
+
+    commitments: tuple[Commitment, ...] = ()
+    """What is paid already, whether or not it is used."""
 
     current_fleet: tuple[CurrentUnits, ...] = ()
     switching: Switching = Switching()

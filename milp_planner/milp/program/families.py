@@ -30,10 +30,12 @@ from milp_planner.milp.program.limits.region_count import RegionCount
 from milp_planner.milp.program.limits.spot_share import SpotShare
 from milp_planner.milp.program.limits.survival import LossSurvived
 from milp_planner.milp.program.rules.capacity import Capacity
+from milp_planner.milp.program.rules.commitments import Commitments
 from milp_planner.milp.program.rules.coverage import Coverage
 from milp_planner.milp.program.rules.extra_gpus import ExtraGpus
 from milp_planner.milp.program.rules.fewest_gpus import FewestGpus
 from milp_planner.milp.program.rules.latency_wishes import LatencyWishes
+from milp_planner.milp.program.rules.on_demand import OnDemandReplicas
 from milp_planner.milp.program.rules.one_level import OneLevel
 from milp_planner.milp.program.rules.overload import OverloadRamp
 from milp_planner.milp.program.rules.per_token_rate import PerTokenRate
@@ -47,7 +49,9 @@ CONSTRAINTS: Final[tuple[Rule, ...]] = (
     OneLevel(),
     OverloadRamp(),
     ExtraGpus(),
+    Commitments(),
     Replicas(),
+    OnDemandReplicas(),
     Quotas(),
     BudgetLimit(),
     ProviderCount(),

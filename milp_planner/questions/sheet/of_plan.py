@@ -16,6 +16,7 @@ from milp_planner.plans.sheet.no_plan import SheetDiagnosis
 from milp_planner.plans.sheet.plan_parts import (
     BlockShown,
     Bought,
+    CommitmentShown,
     EngineSaid,
     HoursByUnits,
     LimitAsked,
@@ -101,6 +102,10 @@ def answer_of(plan: Plan, today: date, stale_after_days: float) -> SheetAnswer:
             name: sum(w.penalties.get(name, 0.0) for w in plan.workloads) for name in penalties
         },
         stale_prices=_stale(plan, today, stale_after_days),
+        commitments=tuple(
+            CommitmentShown(**asdict(one), unused=one.unused, share=one.share)
+            for one in plan.commitments
+        ),
         reasons=tuple(reason_lines(plan)),
     )
 

@@ -13,6 +13,7 @@ from milp_planner.candidates.users import infrascale_said
 from milp_planner.inputs.problem.policies import is_strict, utilization_limit
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.inputs.problem.traffic import ConcurrentUsers
+from milp_planner.milp.program.costs.commitments import commitments_used
 from milp_planner.milp.program.costs.terms import PENALTIES
 from milp_planner.milp.program.families import needs_routes
 from milp_planner.milp.program.language.cost import Usage
@@ -36,6 +37,7 @@ from milp_planner.solving.assembly.costs import (
     cash_usd,
     penalties_usd,
     purchase_usd,
+    with_shared_usd,
 )
 from milp_planner.solving.assembly.notes import notes
 from milp_planner.traffic.month import Demand
@@ -62,7 +64,7 @@ def assemble(
         for w in instance.problem.workloads
     }
     routes = tuple(route for mine in of_workload.values() for route in mine)
-    purchases = _purchases(instance, solution, of_workload)
+    purchases = with_shared_usd(instance, _purchases(instance, solution, of_workload))
     workloads = tuple(
         _workload_plan(instance, solution, name, purchases, mine, exact)
         for name, mine in of_workload.items()
@@ -100,6 +102,7 @@ def assemble(
             *said,
         ),
         changes=changes(instance, purchases),
+        commitments=commitments_used(instance, purchases),
         stale_prices=stale_prices(
             [(p.candidate.offering, p.cash_usd_per_month) for p in purchases],
             sum(cash.values()),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
-from milp_planner.candidates.filters import place_names
+from milp_planner.candidates.commitments import is_committed
+from milp_planner.candidates.filters import is_meant, place_names
 from milp_planner.errors import Fault, did_you_mean, nearest, readable_path
 from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
 from milp_planner.inputs.problem.load import located
@@ -35,6 +36,23 @@ def limit_faults(problem: Problem, catalog: Catalog) -> Iterator[Fault]:
     yield from terms_faults(
         problem, catalog, lambda name, ids: _why_unmatched(name, "offering", ids, catalog)[0]
     )
+    yield from _commitment_faults(problem, catalog)
+
+
+def _commitment_faults(problem: Problem, catalog: Catalog) -> Iterator[Fault]:
+    """Commitments to what is not there, or is not sold that way."""
+    for i, one in enumerate(problem.commitments):
+        if any(is_committed(one, row) for row in catalog.offerings):
+            continue
+        named = (o for o in catalog.offerings if is_meant("offerings", one.offering, o))
+        billings = ", ".join(sorted({o.billing for o in named} - {"spot"}))
+        if billings:
+            message = f"{one.offering} is not sold as {one.billing}, only as {billings}"
+            yield _fault(problem, ("commitments", i, "billing"), message)
+            continue
+        ids = {known for o in catalog.offerings if o.billing != "spot" for known in o.ids}
+        message, hint = _why_unmatched(one.offering, "offering", ids, catalog)
+        yield _fault(problem, ("commitments", i, "offering"), message, hint)
 
 
 def fleet_faults(problem: Problem, catalog: Catalog) -> Iterator[Fault]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from milp_planner.milp.program.costs.commitments import CommitmentsPaid
 from milp_planner.milp.program.costs.overload import Overload
 from milp_planner.milp.program.costs.per_token import PerToken
 from milp_planner.milp.program.costs.rent import Rent
@@ -18,16 +19,22 @@ from milp_planner.milp.program.costs.switching import SwitchingCost
 from milp_planner.milp.program.language.cost import CashTerm, CostTerm, Penalty
 from milp_planner.milp.program.language.variables import Fleet, Terms
 
-CASH_TERMS: tuple[CashTerm, ...] = (Rent(), PerToken(), SpotLoss(), SwitchingCost())
+CASH_TERMS: tuple[CashTerm, ...] = (
+    Rent(),
+    CommitmentsPaid(),
+    PerToken(),
+    SpotLoss(),
+    SwitchingCost(),
+)
 PENALTIES: tuple[Penalty, ...] = (Overload(), Scaling(), StrictLatency(), Shortfall())
 COST_TERMS: tuple[CostTerm, ...] = (*CASH_TERMS, *PENALTIES)
 
 
 def cash_terms(fleet: Fleet) -> Mapping[str, Terms]:
     """The terms of money paid, by name."""
-    return {term.name: term.terms(fleet) for term in CASH_TERMS}
+    return {term.name: term.terms(fleet) for term in CASH_TERMS if term.is_told(fleet.problem)}
 
 
 def cost_terms(fleet: Fleet) -> Mapping[str, Terms]:
     """All terms of the objective, by name."""
-    return {term.name: term.terms(fleet) for term in COST_TERMS}
+    return {term.name: term.terms(fleet) for term in COST_TERMS if term.is_told(fleet.problem)}

@@ -29,6 +29,7 @@ o_w        fleet.overload[w]                  overload, as a share of the ramp  
 z_qkt      fleet.spread[k, q, t]              x_qkt × θ_wt                              ≥ 0
 b_i        fleet.beyond[w, i]                 1 if θ is beyond a split of it            0 or 1
 a_j, r_j   fleet.added[j], fleet.removed[j]   units added to, removed from, today's     ≥ 0
+f_cot      fleet.covered[c, o, blocks]        units of an offering that are paid already ≥ 0
 
 Units that are held are one variable for all blocks, or for all with load where they rest in the
 others; elastic ones are one per block with load. With one request class no x is needed but for
@@ -44,6 +45,7 @@ from typing import NamedTuple, Protocol
 
 import pulp
 
+from milp_planner.candidates.commitments import PaidCommitment
 from milp_planner.candidates.records import (
     Candidate,
     PlanningInput,
@@ -148,6 +150,11 @@ class Fleet:
     added: dict[tuple[str, str, str], pulp.LpVariable] = field(default_factory=dict)
     removed: dict[tuple[str, str, str], pulp.LpVariable] = field(default_factory=dict)
     most_on: dict[Candidate, pulp.LpVariable] = field(default_factory=dict)
+    covered: dict[tuple[PaidCommitment, tuple[str, str], tuple[int, ...]], pulp.LpVariable] = field(
+        default_factory=dict
+    )
+    """Of blocks in which the same units are on."""
+
     meaning: dict[str, str] = field(default_factory=dict)
     """What each column is, by its name in the program."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from milp_planner.candidates.commitments import most_covered
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.milp.program.costs.terms import cash_terms
 from milp_planner.milp.program.language.loosening import CashLimit
@@ -45,11 +46,11 @@ class BudgetLimit(Rule):
         return False
 
     def leaves(self, instance: PlanningInput, k: Candidate) -> float:
-        """Units that the budget pays for, on in a single block each."""
+        """Units that the budget pays for, on in a single block each, or that are paid already."""
         budget, usd = instance.problem.limits.budget, least_usd(instance, k)
         if budget is None or usd <= 0:
             return math.inf
-        return budget.usd_per_month * (1 + SNAP) / usd
+        return budget.usd_per_month * (1 + SNAP) / usd + most_covered(instance, k)
 
     def loosened(self, instance: PlanningInput) -> Iterator[CashLimit]:
         budget = instance.problem.limits.budget

@@ -20,6 +20,7 @@ from milp_planner.reporting.text.plans.engines import engine_lines
 from milp_planner.reporting.text.plans.fleet_facts import (
     UNITS,
     change_lines,
+    commitment_lines,
     resilience_lines,
     stale_lines,
 )
@@ -70,7 +71,7 @@ def sections(plan: Plan, options: ReportOptions) -> list[list[str]]:
     return [
         [*_reason_lines(plan)],
         [*_fleet_lines(plan)],
-        [*change_lines(plan)],
+        [*commitment_lines(plan), *change_lines(plan)],
         [*_workload_lines(plan)],
         [*_price_lines(plan)],
         [*alternative_lines(plan)],
