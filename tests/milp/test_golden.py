@@ -66,7 +66,23 @@ def plain_workload():
     return problem(10, target=0.75)
 
 
-CASES = {"plain": plain_workload, "mixed": mixed_workloads}
+def waits_kept():
+    """A wish for the wait in two blocks, what is left after the loss of a provider included."""
+    rates = [
+        {"gpu": "big", "requests_per_second": 10, "in_flight": 64},
+        {"gpu": "small", "requests_per_second": 3, "in_flight": 8},
+    ]
+    day = {"kind": "profile", "requests_per_day": 345_600, "weights": [3] * 12 + [1] * 12}
+    chat = workload(rates=rates, traffic=day, latency={"wait": {"p99": "1s"}})
+    survive = {"kind": "provider", "share": 0.5}
+    return problem(
+        workloads=[chat],
+        target=0.75,
+        limits={"survive_loss_of": survive, "billing": {"allow": ["dedicated", "autoscaling"]}},
+    )
+
+
+CASES = {"plain": plain_workload, "mixed": mixed_workloads, "waits": waits_kept}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -87,6 +103,6 @@ def test_the_program_is_unchanged(name, update_golden):
 
 
 def test_the_golden_programs_hold_every_family():
-    text = (GOLDEN / "mixed.lp.txt").read_text(encoding="utf-8")
+    text = "".join((GOLDEN / f"{name}.lp.txt").read_text(encoding="utf-8") for name in CASES)
     missing = [f.name for f in CONSTRAINTS if f"\n  {f.name} " not in text]
     assert not missing

@@ -36,6 +36,7 @@ from milp_planner.milp.program.rules.latency_wishes import LatencyWishes
 from milp_planner.milp.program.rules.one_level import OneLevel
 from milp_planner.milp.program.rules.overload import OverloadRamp
 from milp_planner.milp.program.rules.per_token_rate import PerTokenRate
+from milp_planner.milp.program.rules.queue_waits import QueueWaits
 from milp_planner.milp.program.rules.replica_shape import ReplicaShape
 from milp_planner.milp.program.rules.replicas import Replicas
 
@@ -47,6 +48,7 @@ CONSTRAINTS: Final[tuple[Rule, ...]] = (
     OverloadRamp(),
     ExtraGpus(),
     Replicas(),
+    QueueWaits(),
     Quotas(),
     BudgetLimit(),
     ProviderCount(),
