@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from milp_planner.candidates.records import (
         Candidate,
         CandidateList,
+        HeldInFlight,
         PlanningInput,
         RatePoint,
         TurnedDown,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from milp_planner.inputs.problem.comparisons import ChoicesAsked, Today
     from milp_planner.inputs.problem.deployment import DeploymentSettings, Lora, Speculative
     from milp_planner.inputs.problem.host import HostLimits
+    from milp_planner.inputs.problem.latency import Latency, Percentiles, TimeWish
     from milp_planner.inputs.problem.load import load_problem
     from milp_planner.inputs.problem.patching import Patch
     from milp_planner.inputs.problem.policy import (
@@ -75,7 +77,6 @@ if TYPE_CHECKING:
         CurrentUnits,
         Filter,
         GpuLimits,
-        Latency,
         Limits,
         MeasuredRate,
         Precision,
@@ -101,7 +102,13 @@ if TYPE_CHECKING:
     from milp_planner.milp.program.language.loosening import LimitInForce
     from milp_planner.milp.program.language.rows import Row, count_terms
     from milp_planner.milp.program.language.rule import Rule, Standing
-    from milp_planner.milp.program.language.variables import AsksForUnits, Fleet, Level, RampSplit
+    from milp_planner.milp.program.language.variables import (
+        AsksForUnits,
+        Fleet,
+        Level,
+        QueueCut,
+        RampSplit,
+    )
     from milp_planner.plans.consequences import (
         CommitmentUse,
         DocumentParts,
@@ -261,35 +268,36 @@ __all__ = [
     "DeploymentTable", "Diagnosis", "DocumentParts", "EndReason", "EngineRate", "EngineReport",
     "EngineSaid", "EntryPrice", "EntryTraffic", "Estimate", "Evaluation", "Fault",
     "FewestGpusFirst", "Filter", "Fleet", "FleetOrPerToken", "Floor", "FloorHour", "Frontier",
-    "FrontierEnd", "Gpu", "GpuLimits", "HostLimits", "HoursByUnits", "IfSlower", "InputError",
-    "Interrupted", "Latency", "LatencyNotAssessed", "LeftAfterLoss", "Level", "LimitAsked",
-    "LimitCost", "LimitCosts", "LimitInForce", "LimitInTheWay", "Limits", "Llm", "Lora", "Loss",
-    "MeasureNext", "MeasuredRate", "Measurement", "Misfit", "MonthPart", "NamedEstimate",
-    "NearOptimal", "NoFleet", "NoFullLoad", "NotReached", "NothingIsStrict", "NothingServes",
-    "Offering", "OverlayCounts", "OverloadCannotOccur", "OverloadPenalty", "OwnTerms",
-    "PaidCommitment", "Patch", "Pattern", "Penalties", "Place", "Places", "Plan", "PlanDiff",
-    "PlannedSpeed", "PlannerError", "PlanningInput", "Policy", "PoolReplayed", "Precision",
-    "PriceAge", "PriceCaps", "Problem", "Profile", "Proof", "ProofShown", "Provenance",
-    "ProviderLimits", "Purchase", "PurchaseChange", "QuestionAsked", "Quote", "RampSplit",
-    "RatePoint", "ReactiveDay", "RecordInputError", "Refusal", "Refusals", "Replay", "ReplayFigure",
-    "ReplayLoss", "ReplayMetric", "ReplayRouter", "ReplayWish", "ReplicaPrice", "RequestClass",
-    "RequestSize", "RequestsPerSecond", "ResilienceCost", "Route", "Row", "RowLeftOut", "RowStatus",
-    "RowWorth", "Rule", "Said", "SameAs", "SameElsewhere", "ScalingPenalty", "ScalingRules",
-    "Scenario", "Schedule", "SellerAlias", "Sellers", "Sheet", "SheetAlternative", "SheetAnswer",
-    "SheetChange", "SheetChoice", "SheetDiagnosis", "SheetLever", "SheetMisfit", "SheetPart",
-    "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice",
-    "SolverError", "SolverSettings", "SourcesShown", "Speculative", "SpotReplayed", "StalePrices",
-    "StaleSpend", "Standing", "Status", "StretchReplayed", "StrictLatencyPenalty", "StrictNeverHot",
-    "Survival", "Switching", "TargetWithoutEffect", "Tightened", "TightenedRound", "TimeBlock",
-    "ToAsk", "ToMeasure", "Today", "TokenPrice", "TokensPerDay", "TokensPerMonth", "Trace",
-    "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown",
-    "Undisturbed", "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict",
-    "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed", "Workload", "WorkloadAsked",
-    "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier", "calibrate", "choices",
-    "compare_deployments", "confidence_range", "count_terms", "decision_sheet", "diagnose",
-    "estimate", "evaluate", "explain", "explain_limits", "floor", "load_catalog", "load_problem",
-    "load_scenarios", "measure_next", "owned_usd_per_hour", "plan_diff", "plan_schema", "prepare",
-    "reason_lines", "replay", "scenario_grid", "sheet_schema", "solve", "tighten", "warning_lines",
+    "FrontierEnd", "Gpu", "GpuLimits", "HeldInFlight", "HostLimits", "HoursByUnits", "IfSlower",
+    "InputError", "Interrupted", "Latency", "LatencyNotAssessed", "LeftAfterLoss", "Level",
+    "LimitAsked", "LimitCost", "LimitCosts", "LimitInForce", "LimitInTheWay", "Limits", "Llm",
+    "Lora", "Loss", "MeasureNext", "MeasuredRate", "Measurement", "Misfit", "MonthPart",
+    "NamedEstimate", "NearOptimal", "NoFleet", "NoFullLoad", "NotReached", "NothingIsStrict",
+    "NothingServes", "Offering", "OverlayCounts", "OverloadCannotOccur", "OverloadPenalty",
+    "OwnTerms", "PaidCommitment", "Patch", "Pattern", "Penalties", "Percentiles", "Place", "Places",
+    "Plan", "PlanDiff", "PlannedSpeed", "PlannerError", "PlanningInput", "Policy", "PoolReplayed",
+    "Precision", "PriceAge", "PriceCaps", "Problem", "Profile", "Proof", "ProofShown", "Provenance",
+    "ProviderLimits", "Purchase", "PurchaseChange", "QuestionAsked", "QueueCut", "Quote",
+    "RampSplit", "RatePoint", "ReactiveDay", "RecordInputError", "Refusal", "Refusals", "Replay",
+    "ReplayFigure", "ReplayLoss", "ReplayMetric", "ReplayRouter", "ReplayWish", "ReplicaPrice",
+    "RequestClass", "RequestSize", "RequestsPerSecond", "ResilienceCost", "Route", "Row",
+    "RowLeftOut", "RowStatus", "RowWorth", "Rule", "Said", "SameAs", "SameElsewhere",
+    "ScalingPenalty", "ScalingRules", "Scenario", "Schedule", "SellerAlias", "Sellers", "Sheet",
+    "SheetAlternative", "SheetAnswer", "SheetChange", "SheetChoice", "SheetDiagnosis", "SheetLever",
+    "SheetMisfit", "SheetPart", "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty",
+    "SizeBin", "SolverChoice", "SolverError", "SolverSettings", "SourcesShown", "Speculative",
+    "SpotReplayed", "StalePrices", "StaleSpend", "Standing", "Status", "StretchReplayed",
+    "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching", "TargetWithoutEffect",
+    "Tightened", "TightenedRound", "TimeBlock", "TimeWish", "ToAsk", "ToMeasure", "Today",
+    "TokenPrice", "TokensPerDay", "TokensPerMonth", "Trace", "TraceColumns", "TraceDigest",
+    "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown", "Undisturbed", "Unfinished",
+    "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict", "WhatIf", "WhatIfRow", "WhyNot",
+    "WishJudged", "WishReplayed", "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed",
+    "__version__", "budget_frontier", "calibrate", "choices", "compare_deployments",
+    "confidence_range", "count_terms", "decision_sheet", "diagnose", "estimate", "evaluate",
+    "explain", "explain_limits", "floor", "load_catalog", "load_problem", "load_scenarios",
+    "measure_next", "owned_usd_per_hour", "plan_diff", "plan_schema", "prepare", "reason_lines",
+    "replay", "scenario_grid", "sheet_schema", "solve", "tighten", "warning_lines",
     "weightiest_row", "what_if",
 ]
 # fmt: on
@@ -297,7 +305,9 @@ __all__ = [
 HOMES = {
     "candidates.commitments": "PaidCommitment",
     "candidates.prices": "ReplicaPrice",
-    "candidates.records": "Candidate CandidateList PlanningInput RatePoint TurnedDown",
+    "candidates.records": (
+        "Candidate CandidateList HeldInFlight PlanningInput RatePoint TurnedDown"
+    ),
     "errors": "ArgumentError Fault InputError PlannerError RecordInputError SolverError",
     "inputs.catalog.billing": "BillingMode",
     "inputs.catalog.files": "load_catalog",
@@ -311,6 +321,7 @@ HOMES = {
     "inputs.problem.comparisons": "ChoicesAsked Today",
     "inputs.problem.deployment": "DeploymentSettings Lora Speculative",
     "inputs.problem.host": "HostLimits",
+    "inputs.problem.latency": "Latency Percentiles TimeWish",
     "inputs.problem.load": "load_problem",
     "inputs.problem.patching": "Patch",
     "inputs.problem.policy": (
@@ -319,9 +330,9 @@ HOMES = {
     ),
     "inputs.problem.prices": "OwnTerms PriceCaps",
     "inputs.problem.records": (
-        "Alternatives BillingLimits Budget CountedFilter CurrentUnits Filter GpuLimits "
-        "Latency Limits MeasuredRate Precision Problem ProviderLimits SolverSettings Survival "
-        "Switching Workload"
+        "Alternatives BillingLimits Budget CountedFilter CurrentUnits Filter GpuLimits Limits "
+        "MeasuredRate Precision Problem ProviderLimits SolverSettings Survival Switching "
+        "Workload"
     ),
     "inputs.problem.traffic": (
         "ConcurrentUsers Pattern Profile RequestSize RequestsPerSecond TokensPerDay "
@@ -330,7 +341,7 @@ HOMES = {
     "milp.program.language.loosening": "LimitInForce",
     "milp.program.language.rows": "Row count_terms",
     "milp.program.language.rule": "Rule Standing",
-    "milp.program.language.variables": "AsksForUnits Fleet Level RampSplit",
+    "milp.program.language.variables": "AsksForUnits Fleet Level QueueCut RampSplit",
     "plans.consequences": (
         "CommitmentUse DocumentParts Loss ResilienceCost StalePrices UnitChange"
     ),

@@ -45,6 +45,17 @@ class RatePoint:
     """The measurements that the rate stands on; a plan read from its document has none."""
 
 
+@dataclass(frozen=True)
+class HeldInFlight:
+    """What a wait depends on, beside the rate of a replica."""
+
+    places: int
+    """Requests in flight in a full replica."""
+
+    alone: float
+    """Time in service of a request that is alone ÷ that in a full replica, on the safe side."""
+
+
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """One offering serving one workload in one replica configuration."""
@@ -75,6 +86,14 @@ class Candidate:
 
     pipeline_parallel: int = 1
     """Pipeline stages of a replica, each of `tensor_parallel` GPUs."""
+
+    held: HeldInFlight | None = field(default=None, repr=False)
+    """Of a replica; None where no wish of the workload depends on queues."""
+
+    @property
+    def places_per_unit(self) -> int:
+        """Requests in flight in a full unit; 0 where no wish depends on it."""
+        return 0 if self.held is None else self.held.places * self.replicas_per_unit
 
     @cached_property
     def mode(self) -> BillingMode:

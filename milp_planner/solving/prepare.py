@@ -20,7 +20,9 @@ from milp_planner.serving.memory import precisions_of
 from milp_planner.solving.checks.arguments import check_problem_and_catalog
 from milp_planner.solving.checks.bounds import bound_faults, without_specks
 from milp_planner.solving.checks.names import fleet_faults, limit_faults, with_known_billings
+from milp_planner.solving.checks.queues import queue_faults
 from milp_planner.solving.checks.sellers import with_known_sellers
+from milp_planner.solving.queueing import with_queues
 from milp_planner.traffic.month import Schedule, make_schedule
 
 
@@ -81,6 +83,7 @@ def listed(
     candidates = (lister or list_candidates)(problem, schedule, catalog)
     _refuse(list(bound_faults(problem, schedule, candidates)))
     candidates = without_specks(problem, schedule, candidates)
+    candidates = with_queues(problem, schedule, candidates, catalog)
     return PlanningInput(problem, schedule, candidates, catalog)
 
 
@@ -96,6 +99,7 @@ def checked_problem(problem: Problem, catalog: Catalog) -> Problem:
     problem = with_known_sellers(problem, catalog)
     faults = [located(problem, fault) for fault in _workload_faults(problem, catalog)]
     faults += [*limit_faults(problem, catalog), *fleet_faults(problem, catalog)]
+    faults += queue_faults(problem)
     _refuse(faults)
     return with_known_billings(problem, catalog)
 

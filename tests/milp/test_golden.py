@@ -80,7 +80,28 @@ def with_commitments():
     )
 
 
-CASES = {"plain": plain_workload, "mixed": mixed_workloads, "commitments": with_commitments}
+def waits_kept():
+    """A wish for the wait in two blocks, what is left after the loss of a provider included."""
+    rates = [
+        {"gpu": "big", "requests_per_second": 10, "in_flight": 64},
+        {"gpu": "small", "requests_per_second": 3, "in_flight": 8},
+    ]
+    day = {"kind": "profile", "requests_per_day": 345_600, "weights": [3] * 12 + [1] * 12}
+    chat = workload(rates=rates, traffic=day, latency={"wait": {"p99": "1s"}})
+    survive = {"kind": "provider", "share": 0.5}
+    return problem(
+        workloads=[chat],
+        target=0.75,
+        limits={"survive_loss_of": survive, "billing": {"allow": ["dedicated", "autoscaling"]}},
+    )
+
+
+CASES = {
+    "plain": plain_workload,
+    "mixed": mixed_workloads,
+    "commitments": with_commitments,
+    "waits": waits_kept,
+}
 
 
 @pytest.mark.parametrize("name", CASES)

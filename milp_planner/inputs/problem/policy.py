@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from milp_planner.errors import RecordError
 from milp_planner.inputs.reading.field_types import (
     Ceiling,
     Confidence,
@@ -24,6 +25,9 @@ from milp_planner.units import (
     YesNo,
 )
 
+DEFAULT_OF = {"target": 0.75, "ceiling": None}
+"""Of a utilization that nobody states."""
+
 
 class Utilization(Frozen):
     """How full a fleet may be planned."""
@@ -34,6 +38,21 @@ class Utilization(Frozen):
     ceiling: Ceiling | None = None
     """Highest utilization allowed at all; above the target only at a penalty. Default: target."""
 
+    by: Literal["target", "queues"] = "target"
+    """`queues`: no target; how full a pool may run is what its wishes for the wait allow."""
+
+    @model_validator(mode="after")
+    def _queues_know_no_target(self) -> Self:
+        if self.by == "queues":
+            for key in ("target", "ceiling"):
+                if key in self.model_fields_set and getattr(self, key) != DEFAULT_OF[key]:
+                    raise RecordError(
+                        "queues take its place; leave it out, or leave out by: queues",
+                        at=(key,),
+                        clashes_with=("by",),
+                    )
+        return self
+
     @model_validator(mode="after")
     def _ceiling_is_not_below_target(self) -> Self:
         if self.ceiling is not None and self.ceiling < self.target:
@@ -42,7 +61,9 @@ class Utilization(Frozen):
 
     @property
     def highest(self) -> float:
-        """The ceiling, or the target where none is given."""
+        """The ceiling, or the target where none is given; all of it where queues decide."""
+        if self.by == "queues":
+            return 1.0
         return self.target if self.ceiling is None else self.ceiling
 
 

@@ -16,6 +16,7 @@ from milp_planner.inputs.problem.commitments import Commitment
 from milp_planner.inputs.problem.comparisons import ChoicesAsked, Today
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.inputs.problem.host import HostLimits
+from milp_planner.inputs.problem.latency import Latency
 from milp_planner.inputs.problem.objective import with_objective
 from milp_planner.inputs.problem.patching import Patch, patched
 from milp_planner.inputs.problem.policy import Policy
@@ -48,30 +49,6 @@ Globs = tuple[Glob, ...]
 Precision = Literal["bf16", "fp16", "fp8", "int8", "nvfp4", "mxfp4", "int4", "fp32"]
 
 
-class Latency(Frozen):
-    """What the workload's users should feel."""
-
-    requirement_s: Seconds | None = Field(
-        default=None, validation_alias="requirement", serialization_alias="requirement"
-    )
-    """Below 300 ms the workload is strict, which matters to a penalty only: without
-    `policy.penalties.strict_latency` it is refused."""
-
-    tpot_s: Seconds | None = Field(
-        default=None, validation_alias="tpot", serialization_alias="tpot"
-    )
-    """Mean time per output token; bounds the operating point of every replica."""
-
-    ttft_s: Seconds | None = Field(
-        default=None, validation_alias="ttft", serialization_alias="ttft"
-    )
-    """Time to first token, of a replica at full load where measured, else of an idle one by the
-    estimate, which is then said to be one."""
-
-    max_band: Literal["low", "medium", "high"] | None = None
-    """Highest latency band: low is utilization up to 50 %, medium up to 75 %."""
-
-
 class MeasuredRate(Frozen):
     """What one replica on one GPU type was measured to serve, taken at its word."""
 
@@ -79,6 +56,9 @@ class MeasuredRate(Frozen):
     gpus_per_replica: Annotated[WholeNumber, Field(ge=1, le=64)] = 1
     requests_per_second: PositiveNumber
     """Of the whole replica, at full load."""
+
+    in_flight: Annotated[WholeNumber, Field(ge=1, le=100_000)] | None = None
+    """Requests in flight in the replica at that rate; without it nothing tells how they queue."""
 
 
 class Workload(Frozen):
@@ -447,4 +427,4 @@ class Problem(FromFile):
         raise KeyError(name)
 
 
-__all__ = ["Pattern", "Problem", "RequestSize", "Traffic", "Workload"]
+__all__ = ["Latency", "Pattern", "Problem", "RequestSize", "Traffic", "Workload"]

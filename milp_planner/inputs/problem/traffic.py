@@ -65,6 +65,10 @@ class TrafficKind(Frozen):
     growth: PositiveNumber = 1.0
     """Factor on the whole traffic."""
 
+    burstiness: Annotated[PositiveNumber, Field(ge=1, le=10)] | None = None
+    """Coefficient of variation of the gaps between requests, for wishes that queues decide.
+    Default: 1, Poisson; of a trace what it shows."""
+
     brings_classes: ClassVar[bool] = False
     """True when the traffic tells the sizes of its requests, so that `requests:` must not."""
 

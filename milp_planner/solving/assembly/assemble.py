@@ -168,6 +168,7 @@ def _routes(
 ) -> list[Route]:
     """Who serves which share; one class that is not routed goes to units by their capacity."""
     demand = instance.schedule.demands[workload]
+    by_capacity = spreads_by_capacity(instance, workload)
     routes = []
     for t, block in enumerate(instance.schedule.blocks):
         if demand.peak[t] <= 0:
@@ -176,7 +177,7 @@ def _routes(
             shares = chosen.get((q, t), {})
             short = solution.shortfalls.get((workload, q, t), 0.0)
             is_routed = any(not k.mode.per_token for k in shares)
-            if len(demand.classes) == 1 and not is_routed:
+            if by_capacity and not is_routed:
                 shares |= _by_capacity(solution, workload, t, 1 - short - sum(shares.values()))
             shares = _normalised(shares, 1 - short)
             rate = request_class.share * demand.peak[t]
@@ -185,6 +186,15 @@ def _routes(
                 for k, share in sorted(shares.items(), key=lambda item: item[0].id)
             ]
     return routes
+
+
+def spreads_by_capacity(instance: PlanningInput, workload: str) -> bool:
+    """True where units serve in proportion to what they can, unless a solver says otherwise.
+
+    So it is with one class, and behind one router before all replicas.
+    """
+    shared = instance.problem.workload(workload).latency.judges_queues
+    return shared or len(instance.schedule.demands[workload].classes) == 1
 
 
 def _by_capacity(
@@ -285,8 +295,8 @@ def _workload_plan(
     if not exact:
         utilization = _on_edge(utilization, _edges(instance, workload))
     block = instance.schedule.blocks[demand.busiest].name
-    is_routed = len(demand.classes) > 1 or needs_routes(instance.problem)
-    capacity = _capacity(demand, block, mine, routes) if is_routed else _held(demand, mine)
+    one_pool = spreads_by_capacity(instance, name) and not needs_routes(instance.problem)
+    capacity = _held(demand, mine) if one_pool else _capacity(demand, block, mine, routes)
     points = [point for p in mine for point in p.candidate.serving_points]
     tpots = [point.tpot_s for point in points if point.tpot_s is not None]
     ttfts = [point.ttft_s for point in points if point.ttft_s is not None]

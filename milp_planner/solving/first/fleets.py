@@ -23,6 +23,7 @@ from milp_planner.milp.program.limits.names_count import NamesCount
 from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.losses import SURVIVAL_GROUPS
 from milp_planner.plans.records import SNAP
+from milp_planner.solving.assembly.assemble import spreads_by_capacity
 from milp_planner.solving.first.loads import Load, Part
 from milp_planner.solving.first.stock import Stock
 
@@ -354,7 +355,7 @@ def _fleet(
     short: dict[tuple[str, int, int], float] = {}
     for workload, known in fleets.known.items():
         demand = known.load.demand
-        routed = len(demand.classes) > 1
+        routed = not spreads_by_capacity(fleets.instance, workload)
         busy = [t for t, peak in enumerate(demand.peak) if peak > 0]
         for part in parts[workload]:
             k = part.candidate

@@ -28,6 +28,7 @@ o_w        fleet.overload[w]                  overload, as a share of the ramp  
 θ_wt       fleet.headroom[w, t]               how many times the demand could be served ≥ 0
 z_qkt      fleet.spread[k, q, t]              x_qkt × θ_wt                              ≥ 0
 b_i        fleet.beyond[w, i]                 1 if θ is beyond a split of it            0 or 1
+y_φt       fleet.used[QueueWaits, w t φ]      1 if a replica of φ or more is on         0 or 1
 a_j, r_j   fleet.added[j], fleet.removed[j]   units added to, removed from, today's     ≥ 0
 f_cot      fleet.covered[c, o, blocks]        units of an offering that are paid already ≥ 0
 
@@ -91,6 +92,20 @@ class RampSplit(NamedTuple):
         """Unique in a workload."""
         of = self.weights if self.candidate is None else self.candidate.id
         return f"{self.t} {of} at {self.times:.12g}"
+
+
+class QueueCut(NamedTuple):
+    """What every pool keeps that carries a load and keeps a wish for its wait: `QueueWaits`."""
+
+    load: float
+    """λ, requests/s: of the blocks that the cut is for."""
+
+    alone: float
+    """φ of the pools that it is for, those of replicas with a larger one included."""
+
+    per_rate: float
+    per_place: float
+    """g_C and g_K of g_C·C + g_K·K ≥ 1."""
 
 
 def add(terms: Terms, variable: pulp.LpVariable, coefficient: float) -> None:
@@ -167,6 +182,9 @@ class Fleet:
     weights: Mapping[str, tuple[Weights, ...]] = field(default_factory=dict)
     """Weights of the classes by which what is left after a loss is counted, by workload."""
 
+    cuts: Mapping[str, tuple[QueueCut, ...]] = field(default_factory=dict)
+    """What is known of the pools that keep a workload's waits."""
+
     room: Mapping[Candidate, int] = field(default_factory=dict)
     """Least bounds on units, where those from the demand are a guess: see
     `milp/presolve/unit_bounds.py`.
@@ -221,6 +239,8 @@ class Fleet:
 
     def routed(self, workload: str) -> bool:
         """True where x says who serves which class; one class needs none, but for some rules."""
+        if self.problem.workload(workload).latency.judges_queues:
+            return False  # one router before all spreads every class by capacity
         return self._needs_routes or len(self.demand(workload).classes) > 1
 
     def elastic(self, k: Candidate) -> bool:

@@ -1,0 +1,232 @@
+"""Wishes for the wait: fleets found are the cheapest of all mixes that the formulas let through."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from milp_planner import InputError, Status, diagnose, evaluate, explain_limits, solve
+from milp_planner.serving.queues.pools import MARGIN, Pool, WaitWish, cut_of, keeps
+from milp_planner.serving.queues.sizes import lognormal_sizes
+from tests.support.builders import BIG, catalog, offering, problem, raw, token_price
+from tests.support.oracles.queue_oracle import Kind, cheapest_usd, late_share
+
+HOURS = 720
+KINDS = {
+    "big": Kind(10, 64, 4.0, "acme"),
+    "small": Kind(3, 8, 1.5, "bolt"),
+    "mid": Kind(6, 16, 2.6, "cant"),
+}
+P99 = {"wait": {"p99": "1s"}}
+
+
+def market(kinds=KINDS, **fields):
+    return catalog(
+        [offering(kind.group, name, kind.usd) for name, kind in kinds.items()],
+        [raw(name, kind.rate) for name, kind in kinds.items()],
+        **fields,
+    )
+
+
+def asked(load, latency, kinds=KINDS, **fields):
+    rates = [
+        {"gpu": name, "requests_per_second": kind.rate, "in_flight": kind.places}
+        for name, kind in kinds.items()
+    ]
+    return problem(
+        load, chat={"rates": rates, "latency": latency, **fields.pop("chat", {})}, **fields
+    )
+
+
+def units_of(plan):
+    return {p.candidate.gpu: p.units for p in plan.purchases}
+
+
+def usd_of(plan):
+    return plan.score_usd_per_month / HOURS
+
+
+def same_as_all_mixes(plan, load, kinds, wishes, **how):
+    """Within 1/1,000 of the load: what the planner's own slack lets pass."""
+    least = cheapest_usd(load * (1 - 1e-3), list(kinds.values()), wishes, **how)
+    most = cheapest_usd(load, list(kinds.values()), wishes, **how)
+    assert least - 1e-9 <= usd_of(plan) <= most + 1e-9
+    assert plan.status is Status.OPTIMAL
+
+
+def random_kinds(rng):
+    found = {}
+    for name, group in zip(("big", "small", "mid"), ("acme", "bolt", "cant"), strict=True):
+        places = rng.choice((8, 16, 42, 64))
+        rate = places / rng.uniform(3, 12)
+        found[name] = Kind(rate, places, round(places**0.8 / 8 * rng.uniform(0.8, 1.25), 2), group)
+    return found
+
+
+def test_the_tail_is_what_plain_loops_say():
+    # 3 requests/s on 8 places and 10 on 64: full at 13, here 10.
+    wish = WaitWish(1.0, 0.99, 1.0, lognormal_sizes(1.0))
+    late = late_share(10, 13, 72, 1.0)
+    assert keeps(Pool(13, 72, 1.0), 10, wish) == (late <= MARGIN * 0.01)
+    for load in (9.0, 10.0, 11.0):
+        late = late_share(load, 13, 72, 1.0)
+        assert keeps(Pool(13, 72, 1.0), load, wish._replace(share=1 - 2.1 * late))
+        assert not keeps(Pool(13, 72, 1.0), load, wish._replace(share=1 - 1.9 * late))
+
+
+def test_a_tangent_holds_every_pool_that_keeps_the_wish():
+    rng = random.Random(3)
+    for _ in range(6):
+        load = rng.uniform(2, 30)
+        alone = rng.choice((0.4, 1.0))
+        wish = WaitWish(rng.choice((0.3, 2.0)), 0.95, 1.0, lognormal_sizes(1.0))
+        cut = cut_of(Pool(1.0, rng.uniform(3, 20), alone), load, wish)
+        for _ in range(12):
+            pool = Pool(load * rng.uniform(1.01, 1.4), round(load * rng.uniform(3, 30)), alone)
+            if keeps(pool, load, wish):
+                assert cut.per_rate * pool.full_rate + cut.per_place * pool.places >= 1 - 1e-9
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_fleet_is_the_cheapest_of_all_mixes(seed):
+    _the_cheapest_of_all_mixes(random.Random(seed))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 140))
+def test_the_fleet_is_the_cheapest_of_all_mixes_whatever_they_are(seed):
+    _the_cheapest_of_all_mixes(random.Random(seed))
+
+
+def _the_cheapest_of_all_mixes(rng):
+    kinds, load = random_kinds(rng), rng.uniform(2, 20)
+    wishes = {"p99": rng.choice((0.3, 1.0, 4.0))}
+    if rng.random() < 0.3:
+        wishes["p50"] = wishes["p99"] / 20
+    target, left = rng.choice((0.75, 1.0)), rng.choice((0.0, 0.0, 0.5))
+    shares = {"p50": 0.5, "p99": 0.99}
+    limits = {"survive_loss_of": {"kind": "provider", "share": left}} if left else {}
+    found = solve(asked(load, {"wait": wishes}, kinds, target=target, limits=limits), market(kinds))
+    how = {"target": target, "left": left, "most": 12 if left else 9}
+    same_as_all_mixes(found, load, kinds, [(w, shares[p]) for p, w in wishes.items()], **how)
+
+
+def test_a_tighter_wish_and_burstier_requests_are_never_cheaper():
+    def usd(wish, burstiness=1):
+        traffic = {
+            **{"kind": "requests_per_second", "requests_per_second": 20},
+            "burstiness": burstiness,
+        }
+        latency = {"wait": wish} if wish else {}
+        return usd_of(solve(asked(20, latency, chat={"traffic": traffic}), market()))
+
+    # 20 requests/s: two big, full; with a p99 of a second one small beside.
+    prices = [usd(None), usd({"p99": "1s"}), usd({"p99": "200ms"}), usd({"p999": "200ms"})]
+    assert prices[:2] == [pytest.approx(8.0), pytest.approx(9.5)]
+    assert prices == sorted(prices)
+    bursty = [prices[1], usd({"p99": "1s"}, 2), usd({"p99": "1s"}, 4)]
+    assert bursty == sorted(bursty)
+    assert bursty[0] < bursty[-1]
+
+
+def test_the_target_binds_beside_a_wish_unless_queues_replace_it():
+    # 40 requests/s: at 75 % six big at least, 53.3 of 60; queues let five of them, 50, carry it.
+    at_target = solve(asked(40, P99, target=0.75), market())
+    by_queues = solve(
+        asked(40, P99, target=0.75).changed(
+            {"policy.utilization": {"by": "queues", "target": None}}
+        ),
+        market(),
+    )
+    assert at_target.workloads[0].utilization <= 0.75
+    assert 0.75 < by_queues.workloads[0].utilization < 1
+    assert usd_of(by_queues) < usd_of(at_target)
+    assert by_queues.workloads[0].utilization_limit == 1.0
+
+
+def test_every_block_has_a_pool_of_its_own():
+    # By the hour: 12 hours of a weight of 3 and 12 of 1, 2 requests/s on average: 3 and 1.
+    profile = {"kind": "profile", "requests_per_day": 2 * 86_400, "weights": [3] * 12 + [1] * 12}
+    elastic = catalog(
+        [
+            offering(kind.group, name, kind.usd, billing="autoscaling")
+            for name, kind in KINDS.items()
+        ],
+        [raw(name, kind.rate) for name, kind in KINDS.items()],
+    )
+    found = solve(asked(1, P99, chat={"traffic": profile}), elastic)
+    by_block = [cheapest_usd(load, list(KINDS.values()), [(1.0, 0.99)]) for load in (3, 1)]
+    assert found.score_usd_per_month == pytest.approx(360 * sum(by_block))
+
+
+def test_a_fleet_of_ones_own_is_told_which_wait_it_misses():
+    # Of 10 requests/s one big unit carries 9.9, but not with a p99 of a second.
+    told = evaluate(asked(9.9, P99), {BIG: 1}, market())
+    assert [breach.family for breach in told.breaches] == ["QueueWaits"]
+    assert "p99 of the wait is" in told.breaches[0].message
+    assert "in block active, longer than 1 s" in told.breaches[0].message
+
+
+def test_a_diagnosis_offers_to_wait_longer_and_explain_tells_the_price():
+    # One big alone may be had: it carries 9.5 requests/s, but not with a p99 of a tenth second.
+    only_one = {"limits": {"max_gpus": {"total": 1}}}
+    question = asked(9.5, {"wait": {"p99": "100ms"}}, **only_one)
+    assert solve(question, market()).status is Status.INFEASIBLE
+    offered = {change.path: change.text for change in diagnose(question, market()).changes}
+    assert offered["workloads.chat.latency.wait.p99"].startswith("accept a p99 wait of ")
+    assert offered["limits.max_gpus.total"] == "allow 1 more GPU (2 in all)"
+    # What a wish costs is solved without it; what does not bind says from when on it would.
+    both = explain_limits(asked(20, {"wait": {"p50": "100ms", "p99": "1s"}}), market())
+    costs = {row.path: row for row in both.rows}
+    assert costs["workloads.chat.latency.wait.p99"].usd_per_month > 0
+    assert costs["workloads.chat.latency.wait.p50"].usd_per_month == 0
+    assert costs["workloads.chat.latency.wait.p50"].binds_from is not None
+
+
+REFUSED = [
+    (
+        {"traffic": {"kind": "concurrent_users", "users": 3, "tokens_per_s": 5}, "rates": None},
+        {},
+        "users ask again when they are answered",
+    ),
+    ({"rates": [{"gpu": "big", "requests_per_second": 10}]}, {}, "in_flight is required"),
+    (
+        {},
+        {"policy": {"penalties": {"shortfall": {"usd_per_million_requests": 9}}}},
+        "policy.penalties.shortfall leaves open how much of it is served",
+    ),
+    (
+        {},
+        {"limits": {"budget": {"usd_per_month": 900, "when_short": "fair"}}},
+        "limits.budget.when_short leaves open",
+    ),
+    ({}, {"limits": {"providers": {"max_share": 0.5}}}, "everybody serves by capacity"),
+]
+
+
+@pytest.mark.parametrize(("chat", "fields", "says"), REFUSED)
+def test_what_cannot_be_judged_is_refused(chat, fields, says):
+    with pytest.raises(InputError, match=says):
+        solve(asked(9, P99, chat=chat, **fields), market())
+
+
+def test_queues_need_a_wish_and_wishes_must_differ():
+    with pytest.raises(InputError, match=r"workload 'chat' has no latency\.wait"):
+        solve(problem(policy={"utilization": {"by": "queues"}}), market())
+    with pytest.raises(InputError, match="says nothing beside p99, which keeps 1 s"):
+        asked(9, {"wait": {"p50": "2s", "p99": "1s"}})
+    with pytest.raises(InputError, match="write a percentile and its time"):
+        asked(9, {"wait": {}})
+    with pytest.raises(InputError, match="queues take its place"):
+        problem(policy={"utilization": {"by": "queues", "target": 0.9}})
+
+
+def test_what_queues_cannot_judge_is_turned_down_with_the_reason():
+    few = {**KINDS, "small": Kind(3, 4, 1.5, "bolt")}
+    tokens = {"token_prices": [token_price("tokn", 10)]}
+    every = {"limits": {"billing": {"allow": ["dedicated", "per_token"]}}}
+    found = solve(asked(9, P99, few, **every), market(few, **tokens))
+    reasons = {row.offering.provider: row.reason for row in found.turned_down}
+    assert reasons["bolt"].startswith("4 requests in flight in a replica")
+    assert reasons["tokn"].startswith("how long requests wait there is not known")
