@@ -50,6 +50,7 @@ from milp_planner.milp.program.rules.queue_waits import QueueWaits
 from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.records import EngineReport, Plan, Proof, Provenance, Status
 from milp_planner.solving.assembly.assemble import assemble
+from milp_planner.solving.assembly.spare_units import with_spare_units
 from milp_planner.solving.results import (
     NOT_SOLVED,
     SearchResult,
@@ -59,7 +60,6 @@ from milp_planner.solving.results import (
     unproven,
     with_newer_bound,
 )
-from milp_planner.solving.spare_units import with_spare_units
 from milp_planner.solving.verify import verify, violations
 
 MOST_REFINEMENTS = 60

@@ -37,12 +37,12 @@ from milp_planner.cli.parts.parameters import (
     choice_of,
 )
 from milp_planner.cli.parts.plan_documents import read_plan_document
-from milp_planner.cli.parts.sheets import HTML, MARKDOWN, SHEET, SHEET_FORMATS, SheetRun
 from milp_planner.cli.parts.signals import signals_exit_at_once
+from milp_planner.cli.runs.sheets import HTML, MARKDOWN, SHEET, SHEET_FORMATS, SheetRun
 from milp_planner.deadline import counted_from
 
 if TYPE_CHECKING:
-    from milp_planner.cli.parts.replayed import ReplayedSolve
+    from milp_planner.cli.runs.replayed import ReplayedSolve
     from milp_planner.inputs.catalog.records import Catalog
     from milp_planner.inputs.problem.records import Problem
     from milp_planner.plans.records import Plan
@@ -122,7 +122,7 @@ def solve(
     gates = Gates(max_cost, max_price_age, fail_on_estimates, as_of or day_today())
     replayed = None
     if replay:
-        from milp_planner.cli.parts.replayed import until_kept
+        from milp_planner.cli.runs.replayed import until_kept
 
         replayed = until_kept(
             *(problem, known),

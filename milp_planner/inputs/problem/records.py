@@ -17,9 +17,8 @@ from milp_planner.inputs.problem.comparisons import ChoicesAsked, Today
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.inputs.problem.host import HostLimits
 from milp_planner.inputs.problem.latency import Latency
-from milp_planner.inputs.problem.objective import with_objective
 from milp_planner.inputs.problem.patching import Patch, patched
-from milp_planner.inputs.problem.policy import Policy
+from milp_planner.inputs.problem.policy import Policy, with_objective
 from milp_planner.inputs.problem.prices import OwnTerms, PriceCaps, UsdPerGpuHour
 from milp_planner.inputs.problem.traffic import ConcurrentUsers, Pattern, RequestSize, Traffic
 from milp_planner.inputs.reading.field_types import (

@@ -13,8 +13,8 @@ from milp_planner.inputs.problem.patching import Patch
 from milp_planner.milp.program.language.loosening import LimitInForce, NameLimit
 from milp_planner.plans.diagnosis import Change
 from milp_planner.plans.records import Plan, Status
+from milp_planner.questions.diagnosis.lever import smaller_caches, switched_off
 from milp_planner.questions.diagnosis.smallest_change import Trials
-from milp_planner.questions.levers import smaller_caches, switched_off
 from milp_planner.solving.re_solve import cash_of, fleet_line
 
 MOST_WORKLOADS = 3
