@@ -208,6 +208,7 @@ if TYPE_CHECKING:
     from milp_planner.questions.deployments.records import Estimate
     from milp_planner.questions.evaluate import Breach, Evaluation, evaluate
     from milp_planner.questions.floor import Floor, FloorHour, floor
+    from milp_planner.questions.plan_for import plan_for
     from milp_planner.questions.reasons.entry_price import EntryPrice, EntryTraffic
     from milp_planner.questions.reasons.explain import (
         BestUse,
@@ -296,8 +297,8 @@ __all__ = [
     "__version__", "budget_frontier", "calibrate", "choices", "compare_deployments",
     "confidence_range", "count_terms", "decision_sheet", "diagnose", "estimate", "evaluate",
     "explain", "explain_limits", "floor", "load_catalog", "load_problem", "load_scenarios",
-    "measure_next", "owned_usd_per_hour", "plan_diff", "plan_schema", "prepare", "reason_lines",
-    "replay", "scenario_grid", "sheet_schema", "solve", "tighten", "warning_lines",
+    "measure_next", "owned_usd_per_hour", "plan_diff", "plan_for", "plan_schema", "prepare",
+    "reason_lines", "replay", "scenario_grid", "sheet_schema", "solve", "tighten", "warning_lines",
     "weightiest_row", "what_if",
 ]
 # fmt: on
@@ -382,6 +383,7 @@ HOMES = {
     "questions.deployments.records": "Estimate",
     "questions.evaluate": "Breach Evaluation evaluate",
     "questions.floor": "Floor FloorHour floor",
+    "questions.plan_for": "plan_for",
     "questions.reasons.entry_price": "EntryPrice EntryTraffic",
     "questions.reasons.explain": "BestUse NotReached Refusal Verdict WhyNot explain",
     "questions.reasons.limit_costs": "LimitCost LimitCosts explain_limits",
