@@ -193,6 +193,7 @@ if TYPE_CHECKING:
     )
     from milp_planner.questions.deployments.estimate import estimate
     from milp_planner.questions.deployments.records import Estimate
+    from milp_planner.questions.deployments.replanned import Replanned, replanned
     from milp_planner.questions.evaluate import Breach, Evaluation, evaluate
     from milp_planner.questions.floor import Floor, FloorHour, floor
     from milp_planner.questions.reasons.entry_price import EntryPrice, EntryTraffic
@@ -262,25 +263,26 @@ __all__ = [
     "PlanDiff", "PlannedSpeed", "PlannerError", "PlanningInput", "Policy", "PoolReplayed",
     "Precision", "PriceAge", "PriceCaps", "Problem", "Profile", "Proof", "ProofShown", "Provenance",
     "ProviderLimits", "Purchase", "PurchaseChange", "QuestionAsked", "Quote", "RampSplit",
-    "RatePoint", "ReactiveDay", "RecordInputError", "Refusal", "Refusals", "Replay", "ReplayFigure",
-    "ReplayLoss", "ReplayMetric", "ReplayRouter", "ReplayWish", "ReplicaPrice", "RequestClass",
-    "RequestSize", "RequestsPerSecond", "ResilienceCost", "Route", "Row", "RowLeftOut", "RowStatus",
-    "RowWorth", "Rule", "Said", "SameAs", "SameElsewhere", "ScalingPenalty", "ScalingRules",
-    "Scenario", "Schedule", "SellerAlias", "Sellers", "Sheet", "SheetAlternative", "SheetAnswer",
-    "SheetChange", "SheetChoice", "SheetDiagnosis", "SheetLever", "SheetMisfit", "SheetPart",
-    "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice",
-    "SolverError", "SolverSettings", "SourcesShown", "Speculative", "StalePrices", "StaleSpend",
-    "Standing", "Status", "StretchReplayed", "StrictLatencyPenalty", "StrictNeverHot", "Survival",
-    "Switching", "TargetWithoutEffect", "Tightened", "TimeBlock", "ToAsk", "ToMeasure", "Today",
-    "TokenPrice", "TokensPerDay", "Trace", "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve",
-    "TrafficPoint", "TurnedDown", "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization",
-    "Verdict", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed", "Workload",
-    "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
-    "calibrate", "choices", "compare_deployments", "confidence_range", "count_terms",
-    "decision_sheet", "diagnose", "estimate", "evaluate", "explain", "explain_limits", "floor",
-    "load_catalog", "load_problem", "load_scenarios", "measure_next", "owned_usd_per_hour",
-    "plan_diff", "plan_schema", "prepare", "reason_lines", "replay", "scenario_grid",
-    "sheet_schema", "solve", "tighten", "warning_lines", "weightiest_row", "what_if",
+    "RatePoint", "ReactiveDay", "RecordInputError", "Refusal", "Refusals", "Replanned", "Replay",
+    "ReplayFigure", "ReplayLoss", "ReplayMetric", "ReplayRouter", "ReplayWish", "ReplicaPrice",
+    "RequestClass", "RequestSize", "RequestsPerSecond", "ResilienceCost", "Route", "Row",
+    "RowLeftOut", "RowStatus", "RowWorth", "Rule", "Said", "SameAs", "SameElsewhere",
+    "ScalingPenalty", "ScalingRules", "Scenario", "Schedule", "SellerAlias", "Sellers", "Sheet",
+    "SheetAlternative", "SheetAnswer", "SheetChange", "SheetChoice", "SheetDiagnosis", "SheetLever",
+    "SheetMisfit", "SheetPart", "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty",
+    "SizeBin", "SolverChoice", "SolverError", "SolverSettings", "SourcesShown", "Speculative",
+    "StalePrices", "StaleSpend", "Standing", "Status", "StretchReplayed", "StrictLatencyPenalty",
+    "StrictNeverHot", "Survival", "Switching", "TargetWithoutEffect", "Tightened", "TimeBlock",
+    "ToAsk", "ToMeasure", "Today", "TokenPrice", "TokensPerDay", "Trace", "TraceColumns",
+    "TraceDigest", "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown", "Unfinished",
+    "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict", "WhatIf", "WhatIfRow", "WhyNot",
+    "WishJudged", "WishReplayed", "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed",
+    "__version__", "budget_frontier", "calibrate", "choices", "compare_deployments",
+    "confidence_range", "count_terms", "decision_sheet", "diagnose", "estimate", "evaluate",
+    "explain", "explain_limits", "floor", "load_catalog", "load_problem", "load_scenarios",
+    "measure_next", "owned_usd_per_hour", "plan_diff", "plan_schema", "prepare", "reason_lines",
+    "replanned", "replay", "scenario_grid", "sheet_schema", "solve", "tighten", "warning_lines",
+    "weightiest_row", "what_if",
 ]
 # fmt: on
 
@@ -352,6 +354,7 @@ HOMES = {
     "questions.deployments.comparison": (
         "DeploymentScenario DeploymentTable NamedEstimate compare_deployments"
     ),
+    "questions.deployments.replanned": "Replanned replanned",
     "questions.deployments.estimate": "estimate",
     "questions.deployments.records": "Estimate",
     "questions.evaluate": "Breach Evaluation evaluate",

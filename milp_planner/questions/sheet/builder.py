@@ -152,7 +152,7 @@ def sheet_of(
         levers=None,
         risks=risks_of(plan, today, losses_of(asked, plan), problem),
         asks=asks_of(plan, today, problem.policy.stale_after_days),
-        measure=measures_of(plan, asked.catalog),
+        measure=measures_of(plan, asked, today),
         budgets=None,
         traffic=None,
         proof=proof_of(plan, reproducible=reproducible),
@@ -174,7 +174,7 @@ def beside_choices(
     found: dict[str, object] = {"choices": chosen}
     if asking is not None:
         found["levers"] = solved_levers(asking)
-        found["measure"] = measures_of(plan, asking.catalog, asking.resolver)
+        found["measure"] = measures_of(plan, asking.resolver.instance, sheet.as_of, asking.resolver)
         risks = {"row_left_out": row_left_out(asking)}
         found["risks"] = sheet.risks.model_copy(update=risks)
         found["traffic"], found["budgets"] = curves_of(asking)
