@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
 from milp_planner.candidates.doubts import doubts
@@ -43,14 +44,26 @@ class Configuration(NamedTuple):
     points: tuple[RatePoint, ...]
 
 
-def list_candidates(problem: Problem, schedule: Schedule, catalog: Catalog) -> CandidateList:
+Lister = Callable[[Problem, Schedule, Catalog], CandidateList]
+"""What lists candidates: all of them, or some."""
+
+
+def lister_of(catalog: Catalog) -> Lister:
+    """Lists all candidates of several problems over one catalog, and reckons each rate once."""
+    return partial(list_candidates, model=ServingModel(catalog))
+
+
+def list_candidates(
+    problem: Problem, schedule: Schedule, catalog: Catalog, model: ServingModel | None = None
+) -> CandidateList:
     """Every way to serve every workload of `problem`, in a fixed order.
 
-    Raises OutOfTime when time is up before all are listed.
+    model: of the catalog, with what it knows already. Raises OutOfTime when time is up before all
+    are listed.
     """
     candidates: list[Candidate] = []
     turned_down: list[TurnedDown] = []
-    model = ServingModel(catalog)
+    model = ServingModel(catalog) if model is None else model
     for w in problem.workloads:
         rates = Rates(catalog, model, problem, w, schedule.demands[w.name])
         sold: list[Offering | TokenPrice] = [*catalog.offerings, *catalog.token_prices]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from milp_planner.candidates.builder import list_candidates, raw_rows
+from milp_planner.candidates.builder import Lister, list_candidates, raw_rows
 from milp_planner.candidates.records import CandidateList, PlanningInput
 from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.catalog.checks import unknown_gpu
@@ -71,10 +71,7 @@ def _outline(problem: Problem, catalog: Catalog) -> Outline:
     return Outline(problem, schedule, catalog)
 
 
-def listed(
-    outline: Outline,
-    lister: Callable[[Problem, Schedule, Catalog], CandidateList] | None = None,
-) -> PlanningInput:
+def listed(outline: Outline, lister: Lister | None = None) -> PlanningInput:
     """The outline with what can be rented: all of it, or what `lister` lists."""
     problem, schedule, catalog = outline
     candidates = (lister or list_candidates)(problem, schedule, catalog)

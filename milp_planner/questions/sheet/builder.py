@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
+from milp_planner.candidates.builder import Lister, lister_of
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import began_s
 from milp_planner.inputs.catalog.records import Catalog
@@ -91,11 +92,12 @@ def decision_sheet(
     check_own_choices(problem, catalog)
     began = began_s()
     limit_s = problem.solver.time_limit_s if time_limit_s is None else time_limit_s
+    lister = lister_of(catalog)
     if plan is None:
         settings = settings_of(
             problem, time_limit_s=limit_s, gap=gap, solver=solver, cancel=cancel, began=began
         )
-        plan = plan_for_sheet(problem, catalog, settings, fixed_work=reproducible)
+        plan = plan_for_sheet(problem, catalog, settings, lister, fixed_work=reproducible)
     asked = unlisted(outline_of(problem, catalog))
     sheet = sheet_of(asked, plan, today=as_of or day_today(), reproducible=reproducible)
     if not with_choices:
@@ -112,18 +114,27 @@ def decision_sheet(
         cancel=cancel,
         began=began,
         fixed_work=reproducible,
+        lister=lister,
     )
     return beside_choices(sheet, plan, [*solved_choices(asking)], asking)
 
 
 def plan_for_sheet(
-    problem: Problem, catalog: Catalog, settings: Settings, *, fixed_work: bool = False
+    problem: Problem,
+    catalog: Catalog,
+    settings: Settings,
+    lister: Lister | None = None,
+    *,
+    fixed_work: bool = False,
 ) -> Plan:
-    """The plan with next-best ones enough for as many different lines as are asked for."""
+    """The plan with next-best ones enough for as many different lines as are asked for.
+
+    lister: what lists candidates, where choices are listed of the same catalog.
+    """
     count = problem.alternatives.count
     enough = enough_lines(count, None if fixed_work else time.monotonic)
     most = min(count * EXTRA_CUTS, MOST_ALTERNATIVES)
-    return solve_until(problem, catalog, settings, most, enough)
+    return solve_until(problem, catalog, settings, most, enough, lister=lister)
 
 
 def sheet_of(
