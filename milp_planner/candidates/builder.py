@@ -77,7 +77,7 @@ def list_candidates(
             else:
                 candidates += found
     looked_at = (*(k.offering for k in candidates), *(one.offering for one in turned_down))
-    payable = (o for o in looked_at if not _why_unpayable(problem.limits, o))
+    payable = (o for o in looked_at if not why_unpayable(problem.limits, o))
     return CandidateList(
         tuple(candidates),
         tuple(turned_down),
@@ -102,7 +102,7 @@ def model_warnings(candidates: Iterable[Candidate]) -> tuple[str, ...]:
 
 def excluded_by(limits: Limits, offering: Offering | TokenPrice) -> str:
     """Why the limits rule the offering out, at the price that it has, or nothing."""
-    if why := _why_unpayable(limits, offering):
+    if why := why_unpayable(limits, offering):
         return why
     if getattr(offering, "max_units", None) == 0:
         return "0 units can be had (max_units)"
@@ -113,7 +113,7 @@ def excluded_by(limits: Limits, offering: Offering | TokenPrice) -> str:
     )
 
 
-def _why_unpayable(limits: Limits, offering: Offering | TokenPrice) -> str:
+def why_unpayable(limits: Limits, offering: Offering | TokenPrice) -> str:
     mode, allowed = BILLING_MODES[offering.billing], limits.billing.allow
     if offering.billing in allowed if allowed else mode.by_default:
         return ""

@@ -107,12 +107,13 @@ def listing_key(problem: Problem) -> tuple[Any, ...]:
 
 
 def filters_of(limits: Limits) -> tuple[Any, ...]:
-    """What of the limits says which offerings are let through."""
+    """What of the limits says which offerings are let through; last the ways to pay."""
     return (
         (limits.providers.allow, limits.providers.deny),
         (limits.regions.allow, limits.regions.deny),
         (limits.gpus.allow, limits.gpus.deny),
-        *(limits.offerings, limits.billing, limits.max_usd_per_gpu_hour, limits.host),
+        *(limits.offerings, limits.max_usd_per_gpu_hour, limits.host),
+        limits.billing,
     )
 
 
