@@ -206,6 +206,7 @@ if TYPE_CHECKING:
     )
     from milp_planner.questions.deployments.estimate import estimate
     from milp_planner.questions.deployments.records import Estimate
+    from milp_planner.questions.deployments.replanned import Replanned, replanned
     from milp_planner.questions.evaluate import Breach, Evaluation, evaluate
     from milp_planner.questions.floor import Floor, FloorHour, floor
     from milp_planner.questions.plan_for import plan_for
@@ -279,10 +280,10 @@ __all__ = [
     "Plan", "PlanDiff", "PlannedSpeed", "PlannerError", "PlanningInput", "Policy", "PoolReplayed",
     "Precision", "PriceAge", "PriceCaps", "Problem", "Profile", "Proof", "ProofShown", "Provenance",
     "ProviderLimits", "Purchase", "PurchaseChange", "QuestionAsked", "QueueCut", "Quote",
-    "RampSplit", "RatePoint", "ReactiveDay", "RecordInputError", "Refusal", "Refusals", "Replay",
-    "ReplayFigure", "ReplayLoss", "ReplayMetric", "ReplayRouter", "ReplayWish", "ReplicaPrice",
-    "RequestClass", "RequestSize", "RequestsPerSecond", "ResilienceCost", "Route", "Row",
-    "RowLeftOut", "RowStatus", "RowWorth", "Rule", "Said", "SameAs", "SameElsewhere",
+    "RampSplit", "RatePoint", "ReactiveDay", "RecordInputError", "Refusal", "Refusals", "Replanned",
+    "Replay", "ReplayFigure", "ReplayLoss", "ReplayMetric", "ReplayRouter", "ReplayWish",
+    "ReplicaPrice", "RequestClass", "RequestSize", "RequestsPerSecond", "ResilienceCost", "Route",
+    "Row", "RowLeftOut", "RowStatus", "RowWorth", "Rule", "Said", "SameAs", "SameElsewhere",
     "ScalingPenalty", "ScalingRules", "Scenario", "Schedule", "SellerAlias", "Sellers", "Sheet",
     "SheetAlternative", "SheetAnswer", "SheetChange", "SheetChoice", "SheetDiagnosis", "SheetLever",
     "SheetMisfit", "SheetPart", "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty",
@@ -298,8 +299,8 @@ __all__ = [
     "confidence_range", "count_terms", "decision_sheet", "diagnose", "estimate", "evaluate",
     "explain", "explain_limits", "floor", "load_catalog", "load_problem", "load_scenarios",
     "measure_next", "owned_usd_per_hour", "plan_diff", "plan_for", "plan_schema", "prepare",
-    "reason_lines", "replay", "scenario_grid", "sheet_schema", "solve", "tighten", "warning_lines",
-    "weightiest_row", "what_if",
+    "reason_lines", "replanned", "replay", "scenario_grid", "sheet_schema", "solve", "tighten",
+    "warning_lines", "weightiest_row", "what_if",
 ]
 # fmt: on
 
@@ -381,6 +382,7 @@ HOMES = {
     ),
     "questions.deployments.estimate": "estimate",
     "questions.deployments.records": "Estimate",
+    "questions.deployments.replanned": "Replanned replanned",
     "questions.evaluate": "Breach Evaluation evaluate",
     "questions.floor": "Floor FloorHour floor",
     "questions.plan_for": "plan_for",

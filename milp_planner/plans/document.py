@@ -26,7 +26,6 @@ from milp_planner.plans.held import changes
 from milp_planner.plans.measure_next import measure_next
 from milp_planner.plans.plain import plain_data
 from milp_planner.plans.records import EngineReport, Plan, Proof, Purchase, Route, WorkloadPlan
-from milp_planner.plans.schema import PlanDocument
 from milp_planner.plans.sentences import (
     alternatives_text,
     reason_lines,
@@ -51,6 +50,8 @@ def plan_schema() -> dict[str, Any]:
     >>> plan_schema()["properties"]["document_version"]["const"]
     1
     """
+    from milp_planner.plans.schema import PlanDocument  # slow to import, and seldom asked
+
     written = PlanDocument.model_json_schema()
     written["properties"]["document_version"] = {"const": DOCUMENT_VERSION, "type": "integer"}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **written}

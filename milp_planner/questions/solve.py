@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from milp_planner._version import __version__
+from milp_planner.candidates.listing import Lister
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import OutOfTime, began_s, sparing, until
 from milp_planner.inputs.catalog.records import Catalog
@@ -119,8 +120,12 @@ def solve_until(
     enough: Enough | None,
     *,
     diagnose: bool = True,
+    lister: Lister | None = None,
 ) -> Plan:
-    """As `solve`; `enough` may end the search for next-best plans before there are all."""
+    """As `solve`; `enough` may end the search for next-best plans before there are all.
+
+    lister: what lists candidates, where others are listed of the same catalog.
+    """
     started_s = time.monotonic()
     in_hand: FirstPlan | None = None
     try:
@@ -129,7 +134,7 @@ def solve_until(
             if is_large(*outline) or settings.ends_s - time.monotonic() < SHORT_S:
                 with sparing(FIRST_PLAN_CPU_S):
                     in_hand = FirstPlan.of(listed(outline, list_few), of_few=True)
-            instance = listed(outline)
+            instance = listed(outline, lister)
     except OutOfTime:
         return _before_all_was_listed(problem, catalog, settings, in_hand)
     search = _search(instance, settings, alternatives)

@@ -12,13 +12,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from milp_planner.candidates.builder import excluded_by, model_warnings
+from milp_planner.candidates.builder import excluded_by, model_warnings, why_unpayable
 from milp_planner.candidates.records import CandidateList, PlanningInput, TurnedDown
-from milp_planner.deadline import checked
+from milp_planner.deadline import check
 from milp_planner.errors import InputError
 from milp_planner.inputs.catalog.records import Offering, TokenPrice
 from milp_planner.inputs.problem.policy import Penalties, Utilization
-from milp_planner.inputs.problem.records import Problem
+from milp_planner.inputs.problem.records import Limits, Problem
 from milp_planner.solving.checks.bounds import bound_faults, without_specks
 from milp_planner.solving.checks.names import limit_faults
 from milp_planner.solving.prepare import filters_of
@@ -82,20 +82,23 @@ def _let_through(known: PlanningInput, problem: Problem) -> CandidateList | None
     listed = known.candidates
     if filters_of(known.problem.limits) == filters_of(problem.limits):
         return listed
+    check()
+    before, after = known.problem.limits, problem.limits
+    by_billing = filters_of(before)[:-1] == filters_of(after)[:-1]
     ruled_out: dict[int, str] = {}
-    for row in checked(_sold(listed)):
-        reason = excluded_by(problem.limits, row)
+    for row in _sold(listed):
+        reason = _ruled_out(before, after, row, by_billing=by_billing)
+        if reason is None:
+            return None
         if reason:
             ruled_out[id(row)] = reason
-        elif excluded_by(known.problem.limits, row):
-            return None
-    kept = tuple(k for k in checked(listed.candidates) if id(k.offering) not in ruled_out)
+    kept = tuple(k for k in listed.candidates if id(k.offering) not in ruled_out)
     gone = {
         (k.workload, k.offering.key): k for k in listed.candidates if id(k.offering) in ruled_out
     }
     turned_down = [
-        replace(row, reason=ruled_out.get(id(row.offering), row.reason))
-        for row in checked(listed.turned_down)
+        replace(row, reason=ruled_out[id(row.offering)]) if id(row.offering) in ruled_out else row
+        for row in listed.turned_down
     ]
     turned_down += [
         TurnedDown(k.workload, k.offering, ruled_out[id(k.offering)]) for k in gone.values()
@@ -107,6 +110,22 @@ def _let_through(known: PlanningInput, problem: Problem) -> CandidateList | None
         warnings=model_warnings(kept),
         notes=(),
     )
+
+
+def _ruled_out(
+    known: Limits, asked: Limits, row: Offering | TokenPrice, *, by_billing: bool
+) -> str | None:
+    """Why `asked` rules a row out, '' where it does not; None where only `known` does.
+
+    by_billing: they differ in the ways to pay alone. Then a row that both let be paid is ruled out
+    by both or by neither, and what is said of it stays.
+    """
+    if by_billing:
+        why = why_unpayable(asked, row)
+        if why or not why_unpayable(known, row):
+            return why
+    why = excluded_by(asked, row)
+    return None if not why and excluded_by(known, row) else why
 
 
 def _sold(listed: CandidateList) -> Iterable[Offering | TokenPrice]:

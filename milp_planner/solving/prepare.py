@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from milp_planner.candidates.builder import raw_rows
-from milp_planner.candidates.listing import list_candidates
+from milp_planner.candidates.listing import Lister, list_candidates
 from milp_planner.candidates.records import CandidateList, PlanningInput
 from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.catalog.checks import unknown_gpu
@@ -74,10 +74,7 @@ def _outline(problem: Problem, catalog: Catalog) -> Outline:
     return Outline(problem, schedule, catalog)
 
 
-def listed(
-    outline: Outline,
-    lister: Callable[[Problem, Schedule, Catalog], CandidateList] | None = None,
-) -> PlanningInput:
+def listed(outline: Outline, lister: Lister | None = None) -> PlanningInput:
     """The outline with what can be rented: all of it, or what `lister` lists."""
     problem, schedule, catalog = outline
     candidates = (lister or list_candidates)(problem, schedule, catalog)
@@ -115,13 +112,14 @@ def listing_key(problem: Problem) -> tuple[Any, ...]:
 
 
 def filters_of(limits: Limits) -> tuple[Any, ...]:
-    """What of the limits says which offerings are let through."""
+    """What of the limits says which offerings are let through; last the ways to pay."""
     return (
         (limits.providers.allow, limits.providers.deny),
         (limits.regions.allow, limits.regions.deny),
         (limits.gpus.allow, limits.gpus.deny),
-        *(limits.offerings, limits.billing, limits.max_usd_per_gpu_hour, limits.host),
+        *(limits.offerings, limits.max_usd_per_gpu_hour, limits.host),
         limits.min_on_demand_replicas,
+        limits.billing,
     )
 
 

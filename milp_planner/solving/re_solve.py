@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from milp_planner.candidates.listing import Lister
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime, began_s, until
 from milp_planner.inputs.problem.policy import Penalties
@@ -23,7 +24,7 @@ from milp_planner.solving.checks.arguments import SolverChoice, check_settings
 from milp_planner.solving.narrowed import narrowed
 from milp_planner.solving.optimum import Optimizer
 from milp_planner.solving.parts import first_answer
-from milp_planner.solving.prepare import listing_key, prepare
+from milp_planner.solving.prepare import listed, listing_key, outline_of
 from milp_planner.solving.results import NOT_SOLVED, SearchResult, Session, Settings
 from milp_planner.solving.search import Search
 
@@ -42,6 +43,9 @@ class Resolver:
     provenance: Provenance
     most_s: float = math.inf
     """Seconds that one answer may take of them all."""
+
+    lister: Lister | None = None
+    """What lists candidates of the catalog; None: nothing that knows of earlier listings."""
 
     _listed: list[tuple[tuple[Any, ...], PlanningInput]] = field(default_factory=list)
     _known: dict[tuple[object, bool], SearchResult] = field(default_factory=dict)
@@ -147,7 +151,7 @@ class Resolver:
             if fewer is not None:
                 self._listed.append((key, fewer))
                 return fewer
-        instance = prepare(problem, self.instance.catalog)
+        instance = listed(outline_of(problem, self.instance.catalog), self.lister)
         self._listed.append((key, instance))
         return instance
 

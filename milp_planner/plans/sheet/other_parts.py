@@ -232,7 +232,7 @@ class ToAsk(SheetPart):
 
 
 class IfSlower(SheetPart):
-    """What the plan becomes where a measurement comes out lower."""
+    """What the plan becomes where a measurement prints less throughput, and the planned TPOT."""
 
     share_less: float
     status: str
@@ -258,7 +258,10 @@ class ToMeasure(SheetPart):
     """Requests in flight in the replica."""
 
     requests_per_second: float
-    """What one replica must reach, and what the plan counts on."""
+    """What the plan counts on, of one replica."""
+
+    must_print_requests_per_second: float
+    """What a measurement must say for plans to count on as much: less of it is trusted."""
 
     tpot_s: float | None
     """What it may take per output token; None where there is no wish."""
@@ -271,4 +274,7 @@ class ToMeasure(SheetPart):
 
     serve_command: str
     bench_command: str
+    calibrate_command: str
+    """What tells of the file that the benchmark writes what the plan becomes."""
+
     if_slower: IfSlower | None

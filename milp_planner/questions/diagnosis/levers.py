@@ -1,19 +1,21 @@
-"""Levers that alone give a plan where there is none: those that are no limits, and ways to pay.
+"""Levers that are no limits, and ways to pay: which of them alone give a plan where there is none.
 
 What a limit in force hides is found by loosening it; a key such as `policy.switch_off_dedicated`
-stands in no plan's way by its words, and may be all that is missing.
+stands in no plan's way by its words, and may be all that is missing. A sheet says of the same
+levers what each saves. To add one, yield it here and name it in `changes_of_levers`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.problem.patching import Patch
+from milp_planner.inputs.problem.records import Problem, Workload
 from milp_planner.milp.program.language.loosening import LimitInForce, NameLimit
 from milp_planner.plans.diagnosis import Change
 from milp_planner.plans.records import Plan, Status
-from milp_planner.questions.diagnosis.lever import smaller_caches, switched_off
 from milp_planner.questions.diagnosis.smallest_change import Trials
 from milp_planner.solving.re_solve import cash_of, fleet_line
 
@@ -21,6 +23,39 @@ MOST_WORKLOADS = 3
 """Workloads whose own settings are tried."""
 
 BILLINGS = "limits.billing.allow"
+FP8 = "fp8"
+
+
+@dataclass(frozen=True)
+class Lever:
+    """One change of the problem, as it is written there."""
+
+    key: str
+    """That of the choice which makes the same change, where there is one."""
+
+    name: str
+    path: str
+    value: str
+    patch: Patch = field(compare=False)
+    now: str = ""
+    """The value of today, where the key is no limit."""
+
+
+def switched_off(problem: Problem, blocks: int) -> Iterator[Lever]:
+    """Units given back while there is less load; nothing where there is one load all month."""
+    if not problem.policy.switch_off_dedicated and blocks > 1:
+        path, name = "policy.switch_off_dedicated", "switch off when idle"
+        yield Lever("switched_off_when_idle", name, path, "true", {path: True}, "false")
+
+
+def smaller_caches(workloads: Iterable[Workload]) -> Iterator[Lever]:
+    """Keys and values in one byte each: more requests in flight fit in the same memory."""
+    for w in workloads:
+        now = w.deployment.kv_precision
+        if w.rates is None and now != FP8:
+            path = f"workloads.{w.name}.deployment.kv_precision"
+            name = f"fp8 KV cache for {w.name}"
+            yield Lever(f"kv_precision of {w.name}", name, path, FP8, {path: FP8}, now)
 
 
 def changes_of_levers(trials: Trials, instance: PlanningInput) -> Iterator[Change]:

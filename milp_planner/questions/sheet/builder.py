@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
+from milp_planner.candidates.listing import Lister, lister_of
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import began_s
 from milp_planner.inputs.catalog.records import Catalog
@@ -93,11 +94,12 @@ def decision_sheet(
     check_own_choices(problem, catalog)
     began = began_s()
     limit_s = problem.solver.time_limit_s if time_limit_s is None else time_limit_s
+    lister = lister_of(catalog)
     if plan is None:
         settings = settings_of(
             problem, time_limit_s=limit_s, gap=gap, solver=solver, cancel=cancel, began=began
         )
-        plan = plan_for_sheet(problem, catalog, settings, fixed_work=reproducible)
+        plan = plan_for_sheet(problem, catalog, settings, lister, fixed_work=reproducible)
     asked = unlisted(outline_of(problem, catalog))
     sheet = sheet_of(asked, plan, today=as_of or day_today(), reproducible=reproducible)
     if not with_choices or is_gpus_first(problem):
@@ -114,18 +116,27 @@ def decision_sheet(
         cancel=cancel,
         began=began,
         fixed_work=reproducible,
+        lister=lister,
     )
     return beside_choices(sheet, plan, [*solved_choices(asking)], asking)
 
 
 def plan_for_sheet(
-    problem: Problem, catalog: Catalog, settings: Settings, *, fixed_work: bool = False
+    problem: Problem,
+    catalog: Catalog,
+    settings: Settings,
+    lister: Lister | None = None,
+    *,
+    fixed_work: bool = False,
 ) -> Plan:
-    """The plan with next-best ones enough for as many different lines as are asked for."""
+    """The plan with next-best ones enough for as many different lines as are asked for.
+
+    lister: what lists candidates, where choices are listed of the same catalog.
+    """
     count = problem.alternatives.count
     enough = enough_lines(count, None if fixed_work else time.monotonic)
     most = min(count * EXTRA_CUTS, MOST_ALTERNATIVES)
-    return solve_until(problem, catalog, settings, most, enough)
+    return solve_until(problem, catalog, settings, most, enough, lister=lister)
 
 
 def sheet_of(
@@ -154,7 +165,7 @@ def sheet_of(
         levers=None,
         risks=risks_of(plan, today, losses_of(asked, plan), problem),
         asks=asks_of(plan, today, problem.policy.stale_after_days),
-        measure=measures_of(plan, asked.catalog),
+        measure=measures_of(plan, asked, today),
         budgets=None,
         traffic=None,
         proof=proof_of(plan, reproducible=reproducible),
@@ -176,7 +187,7 @@ def beside_choices(
     found: dict[str, object] = {"choices": chosen}
     if asking is not None:
         found["levers"] = solved_levers(asking)
-        found["measure"] = measures_of(plan, asking.catalog, asking.resolver)
+        found["measure"] = measures_of(plan, asking.resolver.instance, sheet.as_of, asking.resolver)
         risks = {"row_left_out": row_left_out(asking)}
         found["risks"] = sheet.risks.model_copy(update=risks)
         found["traffic"], found["budgets"] = curves_of(asking)

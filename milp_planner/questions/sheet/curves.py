@@ -23,9 +23,9 @@ from milp_planner.questions.sweeps.break_even import (
     BreakEven,
     FleetOrPerToken,
     Known,
+    Ways,
     beyond,
     break_even,
-    split,
 )
 from milp_planner.questions.sweeps.frontier import (
     MOST_USD,
@@ -101,13 +101,14 @@ class _Point(NamedTuple):
 
 def _points(asking: Asking, resolver: Resolver) -> Iterator[_Point]:
     """The factors, as many as time and work allow; the plan's own costs nothing to know."""
+    ways = Ways(resolver, asking.problem)
     for factor in sorted(FACTORS, key=lambda factor: factor != 1):
         problem = asking.problem if factor == 1 else scaled_traffic(asking.problem, factor)
         if resolver.is_stopped or not asking.has_work_left(resolver.instance, SOLVES_A_FACTOR):
             return
         answer = resolver.answer(problem) if factor != 1 else None
         plan = asking.plan if answer is None else answer.plan
-        parts = split(resolver, problem, plan)
+        parts = ways.at(factor, plan)
         if parts.is_late or (answer is not None and answer.status is Status.NO_PLAN):
             return
         yield _Point(factor, plan, parts)
@@ -130,7 +131,7 @@ def _break_even(
     """The break-even among the factors, or up to one beyond them; and all factors looked at."""
     further = beyond(known)
     if further is not None and asking.has_work_left(resolver.instance, SOLVES_A_FACTOR):
-        parts = split(resolver, scaled_traffic(asking.problem, further))
+        parts = Ways(resolver, asking.problem).at(further)
         if parts.difference is not None:
             known = sorted([*known, (further, parts)], key=lambda pair: pair[0])
     looked = tuple(factor for factor, _ in known)

@@ -1,7 +1,7 @@
 """Levers: what could be changed to pay less, each solved alone.
 
 No lever is charged with the effect of another: every one changes the problem as it is. Those that
-are no limits are in `questions/diagnosis/lever.py`. To add one, yield it in `levers_of`.
+are no limits are in `diagnosis/levers.py`. To add one, yield it in `levers_of`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from milp_planner.plans.records import Plan
 from milp_planner.plans.sheet.other_parts import SheetLever
 from milp_planner.questions.choices.records import Choice, ChoiceVerdict
 from milp_planner.questions.choices.usual import RESERVED, Asking
-from milp_planner.questions.diagnosis.lever import Lever, smaller_caches, switched_off
+from milp_planner.questions.diagnosis.levers import Lever, smaller_caches, switched_off
 from milp_planner.questions.sheet.of_plan import bought
 from milp_planner.solving.re_solve import score_of, served_share
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
+from milp_planner.deadline import OutOfTime
 from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.problem.policies import allowed_billings
 from milp_planner.inputs.problem.records import Problem
@@ -76,13 +78,49 @@ def per_token_only(problem: Problem) -> Problem:
 
 def split(resolver: Resolver, problem: Problem, plan: Plan | None = None) -> FleetOrPerToken:
     """What a fleet alone and per-token use alone cost; `plan` is the best one, where known."""
-    fleet = fleet_only(problem)
-    if fleet is problem and plan is not None and plan.cash_usd_per_month is not None:
-        rented: _Cash = _Cash(plan.cash_usd_per_month)
-    else:
-        rented = _Cash(None) if fleet is None else _cash(resolver, fleet)
-    tokens = _cash(resolver, per_token_only(problem))
-    return FleetOrPerToken(rented.usd, tokens.usd, rented.is_late or tokens.is_late)
+    return Ways(resolver, problem).at(1.0, plan)
+
+
+@dataclass(frozen=True)
+class Ways:
+    """Both ways to serve one problem, at any multiple of its traffic."""
+
+    resolver: Resolver
+    problem: Problem
+
+    def at(self, factor: float, plan: Plan | None = None) -> FleetOrPerToken:
+        """What each alone costs; `plan` is the best one at this multiple, where known."""
+        problem = self.problem if factor == 1 else scaled_traffic(self.problem, factor)
+        fleet = fleet_only(problem)
+        if fleet is problem and plan is not None and plan.cash_usd_per_month is not None:
+            rented: _Cash = _Cash(plan.cash_usd_per_month)
+        else:
+            rented = _Cash(None) if fleet is None else _cash(self.resolver, fleet)
+        tokens = self._tokens(problem, factor)
+        return FleetOrPerToken(rented.usd, tokens.usd, rented.is_late or tokens.is_late)
+
+    def _tokens(self, problem: Problem, factor: float) -> _Cash:
+        if factor == 1 or not self._tokens_in_proportion:
+            return _cash(self.resolver, per_token_only(problem))
+        once = _cash(self.resolver, per_token_only(self.problem))
+        return once if once.usd is None else _Cash(once.usd * factor)
+
+    @cached_property
+    def _tokens_in_proportion(self) -> bool:
+        """Whether the same shares are the best at every multiple, and cost so many times as much.
+
+        What a program of per-token offerings says is in shares of the traffic, all but what an
+        account may ask per minute, a budget, what leaving today's fleet costs, and own rules.
+        """
+        asked = self.problem
+        if asked.limits.budget is not None or asked.current_fleet or asked.rules:
+            return False
+        try:
+            with self.resolver.in_force():
+                offered = self.resolver.given_for(per_token_only(asked)).candidates.candidates
+        except OutOfTime:
+            return False
+        return all(k.rate_limit is None for k in offered)
 
 
 class _Cash(NamedTuple):
@@ -111,9 +149,7 @@ def break_even(
     cheaper throughout.
     """
 
-    def at(factor: float) -> FleetOrPerToken:
-        return split(resolver, scaled_traffic(problem, factor))
-
+    at = Ways(resolver, problem).at
     bracket = _bracket([pair for pair in known if pair[1].difference is not None], at, most_strides)
     if bracket is None:
         return None

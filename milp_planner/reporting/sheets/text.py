@@ -230,10 +230,17 @@ def _measure(sheet: Sheet, width: int) -> Iterator[str]:
     replica = f"{escape(one.gpu)} {escape(one.precision)} tp {one.tensor_parallel}"
     yield f"Measure first, on {replica} ({usd(one.at_stake_usd_per_month)} per month at stake)"
     yield f"  {escape(one.serve_command)}"
-    lines = _wrapped(escape(one.bench_command), width - 2, "      ", "  ")
-    yield from (f"{line} \\" if line is not lines[-1] else line for line in lines)
+    yield from _command(one.bench_command, width)
     for said in words.measure_words(sheet, one):
         yield from _wrapped(said, width, "  ")
+    yield "  What it says of the plan:"
+    yield from _command(one.calibrate_command, width)
+
+
+def _command(command: str, width: int) -> Iterator[str]:
+    """Lines that a shell takes for one."""
+    lines = _wrapped(escape(command), width - 2, "      ", "  ")
+    yield from (f"{line} \\" if line is not lines[-1] else line for line in lines)
 
 
 def _sources(sheet: Sheet, width: int) -> Iterator[str]:

@@ -276,9 +276,12 @@ def levers_without(sheet: Sheet) -> Iterator[str]:
 
 
 def measure_words(sheet: Sheet, one: ToMeasure) -> Iterator[str]:
-    """What the figure must be, and what becomes of the plan where it is a fifth less."""
+    """What the figure must be, what becomes of the plan where it is a fifth less, and how to see
+    what it becomes by the figure itself."""
     tpot = "" if one.tpot_s is None else f", and TPOT at most {duration(one.tpot_s)}"
-    yield f"It must print Request throughput {number(one.requests_per_second)} req/s or more{tpot}."
+    must, planned = one.must_print_requests_per_second, one.requests_per_second
+    counts = "" if must <= planned else f": plans count on {number(planned)} of it"
+    yield f"It must print Request throughput {number(must)} req/s or more{tpot}{counts}."
     if one.if_slower is not None:
         less = percent(one.if_slower.share_less)
         if one.if_slower.cash_usd_per_month is None:

@@ -11,11 +11,17 @@ from milp_planner.questions.choices.choices import asking_for
 from milp_planner.questions.sheet.builder import beside_choices
 from milp_planner.questions.sheet.curves import curves_of
 from milp_planner.questions.sheet.left_out import row_left_out
-from milp_planner.questions.sweeps.break_even import FleetOrPerToken, beyond
+from milp_planner.questions.sweeps.break_even import (
+    FleetOrPerToken,
+    Ways,
+    beyond,
+    per_token_only,
+)
 from milp_planner.reporting.html.page import sheet_page
 from milp_planner.reporting.sheets.curves import break_even_words, budget_words, traffic_rows
 from milp_planner.reporting.sheets.markdown import sheet_markdown
 from milp_planner.reporting.sheets.text import sheet_text
+from milp_planner.solving.re_solve import scaled_traffic
 from tests.support.builders import big_and_small, problem, stocked, token_price, with_tokens
 from tests.support.shown.sample_sheets import full, thirteen
 
@@ -185,3 +191,23 @@ def test_the_next_factor_is_where_tokens_would_cost_what_the_fleet_does():
 def test_a_document_from_before_has_no_row_that_was_left_out():
     document = decision_sheet(problem(13), big_and_small(), with_choices=False).to_dict()
     assert document["risks"]["row_left_out"] is None
+
+
+@pytest.mark.parametrize("fields", [{}, {"max_requests_per_minute": 700}])
+def test_tokens_at_a_multiple_cost_what_solving_that_problem_says(fields):
+    # Two APIs, $51.84 and $77.76 a month for one request/s; one of them takes 11.7 requests/s.
+    known = with_tokens(**fields)
+    known = replace(known, token_prices=(*known.token_prices, token_price("dear", 15)))
+    asking = asked_beside(problem(13), known)
+    ways = Ways(asking.resolver, problem(13))
+    for factor in (0.5, 1, 1.5, 7):
+        alone = per_token_only(scaled_traffic(problem(13), factor))
+        found = solve(alone, known, alternatives=0).cash_usd_per_month
+        assert ways.at(factor).per_token_usd == pytest.approx(found, abs=0.005)
+
+
+def test_tokens_that_a_budget_does_not_pay_for_are_not_reckoned_in_proportion():
+    asked = problem(13, limits={"budget": {"usd_per_month": 1000}})
+    ways = Ways(asked_beside(asked, with_tokens()).resolver, asked)
+    assert ways.at(1).per_token_usd == pytest.approx(13 * 51.84)
+    assert ways.at(2).per_token_usd is None
