@@ -109,9 +109,10 @@ def signals_wait(most_s: float = LONGEST_WAIT_S) -> Iterator[None]:
 def leave(code: int) -> int:
     """End the process with that exit code, now that the answer is out; no signal is heeded more.
 
-    Threads that end solvers are waited for, and what was registered for the end is done. Python would go on to take down every record that was
-    read, which takes a quarter of a second of a processor, and a busy machine two. It returns the
-    code where somebody watches the process, who writes down at its end what was seen.
+    Threads that end solvers are waited for, and what was registered for the end is done. Python
+    would go on to take down every record that was read, which takes a quarter of a second of a
+    processor, and a busy machine two. It returns the code where somebody watches the process, who
+    writes down at its end what was seen.
     """
     for number in EXITS:
         signal.signal(number, signal.SIG_IGN)
