@@ -15,7 +15,7 @@ from milp_planner import Status, confidence_range, decision_sheet, solve
 from milp_planner.candidates import listing
 from milp_planner.candidates.listing import list_candidates
 from milp_planner.cli.parts import clock, exit_codes
-from milp_planner.deadline import OutOfTime, counted_from, until
+from milp_planner.deadline import OutOfTime, check, counted_from, until
 from milp_planner.questions import confidence
 from milp_planner.questions.row_worth import RowWorth
 from milp_planner.questions.sheet import builder
@@ -83,6 +83,22 @@ def test_check_that_is_out_of_time_counts_nothing_and_does_not_say_that_nothing_
     assert out.startswith("toy: the problem is in order\n")
     assert re.search(r"chat +tiny +1 +13\.0 req/s +67\.4 M +- +-\n", out)
     assert out.endswith("\nLeft open by the time limit: what serves chat.\n")
+
+
+def test_what_was_listed_is_held_against_bounds_though_time_is_up(run, monkeypatch):
+    listed_for = listing._listed_for
+
+    def until_the_end(*given):
+        found = listed_for(*given)
+        while True:  # time is up with the last workload
+            try:
+                check()
+            except OutOfTime:
+                return found
+
+    monkeypatch.setattr(listing, "_listed_for", until_the_end)
+    code, out, _ = run("check", "toy.yaml", "--json", "--time-limit=200ms")
+    assert (code, json.loads(out)["not_reached"]) in ((0, []), (6, ["chat"]))
 
 
 def test_check_says_which_workloads_it_counted(run, two):
