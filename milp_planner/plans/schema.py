@@ -16,7 +16,13 @@ StatusName = Literal["optimal", "feasible", "infeasible", "no_plan"]
 class Part(BaseModel):
     """A part of the document: JSON's own types, and no key that no plan has."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        defer_build=True,  # until a document is read, which few runs do
+    )
 
 
 class Headline(Part):

@@ -375,8 +375,9 @@ def _before_all_was_listed(
     problem: Problem, catalog: Catalog, settings: Settings, in_hand: FirstPlan | None
 ) -> Plan:
     """The answer where time was up before everything that can be rented was listed."""
-    provenance = _provenance(problem, catalog, settings)
-    result = None if in_hand is None else in_hand.result(provenance)
+    result = None
+    if in_hand is not None and in_hand.fleets:
+        result = in_hand.result(_provenance(problem, catalog, settings))
     if result is None:
         return not_prepared(problem, catalog, settings)
     return with_oldest_price(result.known)

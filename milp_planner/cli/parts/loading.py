@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from milp_planner.cli.parts import streams
 from milp_planner.cli.parts.clock import command_began_s
 
 if TYPE_CHECKING:
-    from milp_planner.candidates.records import PlanningInput
+    from milp_planner.candidates.records import CandidateList, PlanningInput
     from milp_planner.inputs.catalog.records import Catalog
     from milp_planner.inputs.problem.records import Problem
 
@@ -143,7 +142,11 @@ def prepared(
     problem = read_problem(file)
     outline = outline_of(problem, read_catalog(problem, file, catalog, overlays, as_of))
     limit_s = problem.solver.time_limit_s if time_limit_s is None else time_limit_s
-    with until(began_s + limit_s):
-        instance = listed(outline, partial(list_candidates, in_time=True))
+
+    def in_time(*asked: Any) -> CandidateList:
+        with until(began_s + limit_s):
+            return list_candidates(*asked, in_time=True)
+
+    instance = listed(outline, in_time)  # what is listed is held against bounds after the limit
     streams.warn(instance.candidates.said, quiet=quiet)
     return instance

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from milp_planner.questions.choices.records import Choice
     from milp_planner.questions.choices.usual import Asking
     from milp_planner.solving.checks.arguments import SolverChoice
+    from milp_planner.solving.results import Settings
 
 SHEET, SHEET_JSON, MARKDOWN, HTML = "sheet", "sheet-json", "markdown", "html"
 SHEET_FORMATS = (SHEET, SHEET_JSON, MARKDOWN, HTML)
@@ -68,16 +69,13 @@ class SheetRun:
     def _plan(self, lister: Lister) -> tuple[Plan, KeyboardInterrupt | None]:
         from milp_planner.questions.choices.choices import check_own_choices
         from milp_planner.questions.sheet.builder import plan_for_sheet
-        from milp_planner.solving.re_solve import settings_of
         from milp_planner.solving.results import Interrupted
 
         check_own_choices(self.problem, self.catalog)
-        settings = settings_of(
-            self.problem, time_limit_s=self.time_limit_s, gap=self.gap, solver=self.solver
-        )
+        how = self._settings()
         try:
             with streams.progress(f"planning {self.problem.name}", quiet=self.quiet):
-                given = self.problem, self.catalog, settings, lister
+                given = self.problem, self.catalog, how, lister
                 return plan_for_sheet(*given, fixed_work=self.reproducible), None
         except Interrupted as stop:
             return stop.plan, stop.cause
@@ -114,11 +112,19 @@ class SheetRun:
             return beside_choices(sheet, plan, solved, None), stop
 
     def _sheet(self, plan: Plan) -> Sheet:
-        from milp_planner.questions.sheet.builder import sheet_of
+        from milp_planner.questions.sheet.builder import in_time, sheet_of
         from milp_planner.solving.prepare import outline_of, unlisted
 
         asked = unlisted(outline_of(self.problem, self.catalog))
-        return sheet_of(asked, plan, today=self.today, reproducible=self.reproducible)
+        with in_time(self._settings(), fixed_work=self.reproducible):
+            return sheet_of(asked, plan, today=self.today, reproducible=self.reproducible)
+
+    def _settings(self) -> Settings:
+        from milp_planner.solving.re_solve import settings_of
+
+        return settings_of(
+            self.problem, time_limit_s=self.time_limit_s, gap=self.gap, solver=self.solver
+        )
 
     def _text(self, plan: Plan, sheet: Sheet, *, rest: bool) -> str:
         from milp_planner.reporting.documents.options import ReportOptions

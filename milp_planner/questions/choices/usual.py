@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from milp_planner.candidates.records import CandidateList, PlanningInput
-from milp_planner.deadline import OutOfTime
+from milp_planner.deadline import OutOfTime, check
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.fingerprint import problem_sha256
 from milp_planner.inputs.problem.patching import patched
@@ -89,6 +89,7 @@ class Asking:
 
     def solved(self, choice: Choice, patch: Mapping[str, Any], why: str = "") -> Choice:
         """The choice with the best plan of the changed problem."""
+        check()
         return self.solved_problem(choice, patched(self.problem, patch), why)
 
     def solved_problem(self, choice: Choice, problem: Problem, why: str = "") -> Choice:

@@ -11,14 +11,16 @@ from dataclasses import replace
 
 import pytest
 
-from milp_planner import Status, confidence_range, solve
+from milp_planner import Status, confidence_range, decision_sheet, solve
 from milp_planner.candidates import listing
 from milp_planner.candidates.listing import list_candidates
 from milp_planner.cli.parts import clock, exit_codes
-from milp_planner.deadline import OutOfTime, counted_from, until
+from milp_planner.deadline import OutOfTime, check, counted_from, until
 from milp_planner.questions import confidence
 from milp_planner.questions.row_worth import RowWorth
+from milp_planner.questions.sheet import builder
 from milp_planner.reporting.documents.range_dict import range_dict
+from milp_planner.reporting.sheets.text import sheet_text
 from milp_planner.reporting.text.confidence import range_lines, row_worth_line
 from milp_planner.solving.results import Interrupted
 from milp_planner.traffic.month import make_schedule
@@ -81,6 +83,22 @@ def test_check_that_is_out_of_time_counts_nothing_and_does_not_say_that_nothing_
     assert out.startswith("toy: the problem is in order\n")
     assert re.search(r"chat +tiny +1 +13\.0 req/s +67\.4 M +- +-\n", out)
     assert out.endswith("\nLeft open by the time limit: what serves chat.\n")
+
+
+def test_what_was_listed_is_held_against_bounds_though_time_is_up(run, monkeypatch):
+    listed_for = listing._listed_for
+
+    def until_the_end(*given):
+        found = listed_for(*given)
+        while True:  # time is up with the last workload
+            try:
+                check()
+            except OutOfTime:
+                return found
+
+    monkeypatch.setattr(listing, "_listed_for", until_the_end)
+    code, out, _ = run("check", "toy.yaml", "--json", "--time-limit=200ms")
+    assert (code, json.loads(out)["not_reached"]) in ((0, []), (6, ["chat"]))
 
 
 def test_check_says_which_workloads_it_counted(run, two):
@@ -234,3 +252,28 @@ def test_a_whole_process_counts_its_imports(folder):
         [sys.executable, "-c", seen], env=ENVIRONMENT, capture_output=True, text=True, check=True
     )
     assert out.stdout == "True\n"
+
+
+# ---- what is told beside a plan
+
+
+def test_what_losses_leave_is_told_after_the_limit_where_that_takes_little():
+    plan = solve(problem(13), big_and_small(), alternatives=0)
+    asked = {"plan": plan, "time_limit_s": 10, "with_choices": False}
+    with counted_from(time.monotonic() - 600):
+        sheet = decision_sheet(problem(13), big_and_small(), **asked)
+    assert [loss.lost for loss in sheet.risks.losses] == ["acme/big/eu-1", "acme"]
+
+
+def test_what_losses_leave_is_left_open_where_it_takes_long(monkeypatch):
+    monkeypatch.setattr(builder, "LOSSES_CPU_S", 0.0)
+    plan = solve(problem(13), big_and_small(), alternatives=0)
+    asked = {"plan": plan, "time_limit_s": 10, "with_choices": False}
+    with counted_from(time.monotonic() - 600):
+        sheet = decision_sheet(problem(13), big_and_small(), **asked)
+        fixed = decision_sheet(problem(13), big_and_small(), **asked, reproducible=True)
+    assert sheet.risks.losses == ()
+    said = "Left open by the time limit: what is left when a unit or a provider is lost"
+    assert sheet.risks.notes[-1] == said
+    assert said in " ".join(sheet_text(sheet).split())
+    assert (len(fixed.risks.losses), said in fixed.risks.notes) == (2, False)
