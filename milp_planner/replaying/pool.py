@@ -215,6 +215,7 @@ class Pool:
             replayed_wait_p99_s=stretches[busiest].wait_p99_s,
             rate_only=self.rate_only,
             stretches=stretches,
+            is_unlike=len({served.speed for served, _ in self.replicas}) > 1,
         )
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import itertools
 import json
 from pathlib import Path
@@ -27,7 +28,7 @@ from milp_planner import (
 from milp_planner.cli.commands import replay as command
 from milp_planner.cli.parts import exit_codes
 from milp_planner.replaying.figures import mean_of, missed_share, percentile_of
-from milp_planner.reporting.text.questions.replay import timeline_csv
+from milp_planner.reporting.text.questions.replay import replay_text, timeline_csv
 from tests.support.builders import big_and_small, catalog, offering, problem, raw, with_tokens
 
 pytest_plugins = ["tests.support.toy_cli"]
@@ -258,6 +259,20 @@ def test_a_log_is_sent_at_its_own_times_with_its_own_tokens(tmp_path: Path) -> N
     assert faster.means["wait"].value_s == pytest.approx(
         sum([2.5, 2.1, 1.7, 1.3, 0.9, 0.5, 0.1]) / 54
     )
+
+
+def test_before_unlike_replicas_it_says_why_people_wait_longer_than_by_the_formulas() -> None:
+    found = replayed(problem(7))
+    (pool,) = found.pools
+    assert not pool.is_unlike
+    waits = {"formula_wait_p99_s": 2.77, "replayed_wait_p99_s": 4.59}
+    unlike = dataclasses.replace(pool, is_unlike=True, **waits)
+    said = "Its replicas are unlike: one router before those makes people wait longer"
+    assert said in replay_text(dataclasses.replace(found, pools=(unlike,)))
+    for quiet in (dataclasses.replace(unlike, is_unlike=False), pool):
+        assert said not in replay_text(dataclasses.replace(found, pools=(quiet,)))
+    mixed = replayed(problem(13))
+    assert mixed.pools[0].is_unlike
 
 
 def test_a_log_too_short_or_of_several_workloads_is_refused(tmp_path: Path) -> None:
