@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -139,10 +138,9 @@ def test_a_missed_wish_lowers_the_target_until_it_is_kept() -> None:
     found = tighten(asked, run, known)
     assert found.keeps_all_wishes
     assert found.targets[0] == 1.0
-    assert 0.5 < found.targets[-1] < 0.86
-    assert [b / a for a, b in itertools.pairwise(found.targets)] == pytest.approx(
-        [0.95] * (len(found.targets) - 1), abs=0.051
-    )
+    # the two run at 85 %: at any target above that nothing changes, so that one round is enough
+    assert 0.85 * 0.90 <= found.targets[1] <= 0.85 * 0.985
+    assert len(found.targets) == 2
     assert tighten(asked, run, known, rounds=1).targets == (1.0,)
 
 
