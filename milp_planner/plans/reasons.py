@@ -174,6 +174,20 @@ class FewestGpusFirst:
     """True where both are."""
 
 
+@dataclass(frozen=True)
+class PerfectForesight:
+    """Units that follow the hours as known beforehand; what following the load would cost."""
+
+    workload: str
+    offering: str
+    """What most of the rent is spent on: all of the autoscaler's replicas are of it."""
+
+    plan_usd_per_month: float
+    reactive_usd_per_month: float
+    late_share: float
+    """Of the requests, those that come beyond the autoscaler's capacity before it has followed."""
+
+
 Remark = (
     LatencyNotAssessed
     | NoFullLoad
@@ -184,6 +198,7 @@ Remark = (
     | UnservedAtAPrice
     | ShortBudget
     | FewestGpusFirst
+    | PerfectForesight
     | Said
 )
 """What the figures of a plan do not show."""

@@ -26,6 +26,7 @@ from milp_planner.plans.reasons import (
     NothingIsStrict,
     NothingServes,
     OverloadCannotOccur,
+    PerfectForesight,
     Reason,
     Remark,
     Said,
@@ -247,6 +248,21 @@ def _fewest_gpus_first(r: FewestGpusFirst) -> str:
     return f"objective gpus: that {gpus} are the fewest, and this fleet the cheapest, is not proven"
 
 
+def _perfect_foresight(r: PerfectForesight) -> str:
+    said = (
+        f"{r.workload!r} costs {_usd(r.plan_usd_per_month, 0)} per month because its hours are "
+        f"known beforehand: an autoscaler on {r.offering} that follows the load would pay "
+        f"{_usd(r.reactive_usd_per_month, 0)}"
+    )
+    if r.late_share >= LEAST_LATE:
+        said += f", and be late for {r.late_share:.1%} of the requests"
+    return said
+
+
+LEAST_LATE = 0.0005
+"""Share of the requests below which nothing is said of it."""
+
+
 def _alternatives_ended(r: AlternativesEnded) -> str:
     near = "" if r.within is None else f" within {_percent(r.within)}"
     return {
@@ -303,6 +319,7 @@ SENTENCES: Mapping[type, Callable[[Any], str]] = {
     UnservedAtAPrice: _unserved_at_a_price,
     ShortBudget: _short_budget,
     FewestGpusFirst: _fewest_gpus_first,
+    PerfectForesight: _perfect_foresight,
     AlternativesEnded: _alternatives_ended,
     NearOptimal: _near_optimal,
     SameAs: _same_as,

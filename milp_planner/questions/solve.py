@@ -30,9 +30,11 @@ from milp_planner.plans.reasons import (
     NothingServes,
     Reason,
     Refusals,
+    Remark,
 )
 from milp_planner.plans.records import Plan, Proof, Provenance, Status
 from milp_planner.questions.diagnosis.diagnose import diagnosis_of
+from milp_planner.replaying.reactive import foresight
 from milp_planner.solving.checks.arguments import (
     SolverChoice,
     catalog_for,
@@ -274,10 +276,12 @@ def _with_alternatives(search: Search, ended: EndReason | None, freed: SearchRes
     ends = [AlternativesEnded(ended, asked.differ_by, asked.within)] if ended else []
     near = [] if asked.within is None else [NearOptimal(asked.within, asked.prefer or "")]
     twins = twin_notes([best, *others], search.twins) if asked.count else ()
-    fewest = [FewestGpusFirst(best.gpus, best.status is Status.OPTIMAL)] if counted else []
+    notes: list[Remark] = [*foresight(best, search.instance.schedule)]
+    if counted:
+        notes.append(FewestGpusFirst(best.gpus, best.status is Status.OPTIMAL))
     plan = replace(
         best,
-        warnings=(*best.warnings, *fewest),
+        warnings=(*best.warnings, *notes),
         alternatives=tuple(others),
         alternatives_notes=(*(near if asked.count else ()), *ends, *twins),
         resilience=resilience_cost(best, freed),

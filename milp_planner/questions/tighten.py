@@ -16,7 +16,7 @@ from milp_planner.replaying.records import Replay, WishReplayed
 from milp_planner.solving.checks.arguments import SolverChoice
 
 LEAST_STEP, MOST_STEP = 0.985, 0.90
-"""The utilization target is multiplied by a number between these in each round."""
+"""What a workload runs at is multiplied by a number between these for the next target."""
 
 ROUNDS, MOST_ROUNDS = 6, 12
 
@@ -88,8 +88,9 @@ def tighten(
     """The first plan that keeps its wishes, at lower and lower utilization targets.
 
     problem: what is asked. catalog: default: the problem's own. replayed: how a plan is replayed:
-    `replay` with its wishes and seeds. rounds: plans that are solved at most. The more a wish was
-    missed by, the lower the next target is, 1.5 to 10 % a round; it is that of all workloads.
+    `replay` with its wishes and seeds. rounds: plans that are solved at most. The next target lies
+    1.5 to 10 % below what the workload that missed a wish runs at, the more it was missed by; it is
+    that of all workloads.
     time_limit_s: no round is begun later, and its plan is solved in what is left; each replay has a
     limit of its own; default: each plan may take the problem's own. gap, solver: as in `solve`.
 
@@ -120,7 +121,7 @@ def tighten(
         is_late = ends_s is not None and time.monotonic() >= ends_s
         if found is None or found.keeps_all_wishes or len(tried) == rounds or is_late:
             return Tightened(tuple(tried))
-        target *= min(_step(wish) for wish in found.wishes if not wish.kept)
+        target = min(_next(target, plan, wish) for wish in found.wishes if not wish.kept)
 
 
 LEAST_S = 0.01
@@ -131,6 +132,13 @@ def _at(problem: Problem, target: float) -> Problem:
     return problem.changed(
         {"policy.utilization.target": target, "policy.utilization.ceiling": None}
     )
+
+
+def _next(target: float, plan: Plan, wish: WishReplayed) -> float:
+    """Below what the workload runs at: at any target above that its fleet stays the same."""
+    runs_at = [w.utilization for w in plan.workloads if w.name == wish.workload]
+    known = [u for u in runs_at if u is not None and u > 0]
+    return min(target, *known) * _step(wish) if known else target * _step(wish)
 
 
 def _step(wish: WishReplayed) -> float:

@@ -23,6 +23,7 @@ from milp_planner.replaying.reactive import (
     reactive_day,
     reactive_hours,
     scaled_day,
+    units_share,
 )
 from milp_planner.replaying.records import (
     METRICS,
@@ -214,6 +215,7 @@ class Pool:
             replayed_wait_p99_s=stretches[busiest].wait_p99_s,
             rate_only=self.rate_only,
             stretches=stretches,
+            is_unlike=len({served.speed for served, _ in self.replicas}) > 1,
         )
 
     @property
@@ -313,7 +315,7 @@ def pool_of(
 ) -> Pool | None:
     """The pool of a workload; None where APIs serve all of it."""
     demand = schedule.demands[workload]
-    shares = [_units_share(plan, workload, block.name) for block in plan.blocks]
+    shares = [units_share(plan, workload, block.name) for block in plan.blocks]
     rented = [p for p in plan.purchases_of(workload) if p.units]
     if not rented or not any(shares):
         return None
@@ -391,11 +393,6 @@ def _after_losses(
         if loss_name(k, loss.kind) == loss.name:
             on = without(on, loss.at_s, loss.at_s + loss.for_s, ready_after_s)
     return on
-
-
-def _units_share(plan: Plan, workload: str, block: str) -> float:
-    """Share of a workload's requests in a block that units serve."""
-    return sum(r.request_class.share * r.share for r in _routes(plan, workload, block, False))
 
 
 def _per_token_share(plan: Plan, demand: Demand, t: int) -> float:

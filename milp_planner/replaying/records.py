@@ -156,6 +156,9 @@ class PoolReplayed:
     spot: SpotReplayed | None = None
     """None where the pool has no spot replicas."""
 
+    is_unlike: bool = False
+    """Its replicas are not all as fast: the formulas promise too much before a router."""
+
 
 @dataclass(frozen=True)
 class ReactiveDay:

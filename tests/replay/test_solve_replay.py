@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from milp_planner import Catalog, Plan, Problem, Replay, ReplayWish, replay, tighten
-from milp_planner.cli.parts import exit_codes, replayed
+from milp_planner.cli.parts import bars, exit_codes, replayed
 from milp_planner.reporting.text.questions.tightened import tightened_text
 from tests.support.builders import big_and_small, problem
 
@@ -23,7 +23,7 @@ def wish(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Give the toy problem a wish that its catalog, which knows rates alone, cannot judge."""
 
     def wish_for(wished: ReplayWish, **how: Any) -> None:
-        def run(plan: Plan, asked: Problem, known: Catalog, ends_s: float) -> Replay:
+        def run(plan: Plan, asked: Problem, known: Catalog, *_: Any) -> Replay:
             return replay(plan, asked, known, requests=6000, seeds=2, wishes=[wished], **how)
 
         monkeypatch.setattr(replayed, "_replayed", run)
@@ -98,3 +98,17 @@ def test_no_round_is_begun_when_time_is_up() -> None:
 
     found = tighten(problem(13), run, big_and_small(), time_limit_s=0.02)
     assert len(found.rounds) == 1
+
+
+def test_a_bar_counts_requests_on_a_terminal_and_in_a_pipe_there_is_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with bars.counted("replaying", 100, quiet=False) as done:
+        assert done is None
+    monkeypatch.setattr(bars, "_is_terminal", lambda: True)
+    with bars.counted("replaying", 100, quiet=True) as done:
+        assert done is None
+    with bars.counted("replaying [b]toy[/b]", 100, quiet=False) as done:
+        assert done is not None
+        done(50)
+    assert capsys.readouterr().out == ""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from milp_planner.cli.parts import streams
+from milp_planner.cli.parts.bars import counted
 
 if TYPE_CHECKING:
     from milp_planner.inputs.catalog.records import Catalog
@@ -20,6 +22,7 @@ ROUNDS_SHARE = 0.75
 """Of the time limit; the rest is for next-best plans of the last round."""
 
 LEAST_REPLAY_S = 0.5
+REQUESTS = 100_000
 
 
 @dataclass(frozen=True)
@@ -76,10 +79,10 @@ def until_kept(
 
     limit_s = problem.solver.time_limit_s if time_limit_s is None else time_limit_s
     ends_s = began_s + ROUNDS_SHARE * limit_s
-    with streams.progress(f"replaying {problem.name}", quiet=quiet):
+    with counted(f"replaying {problem.name}", REQUESTS, quiet=quiet) as done:
         found = tighten(
             problem,
-            lambda plan, asked: _replayed(plan, asked, catalog, ends_s),
+            lambda plan, asked: _replayed(plan, asked, catalog, ends_s, done),
             catalog,
             time_limit_s=max(LEAST_REPLAY_S, ends_s - time.monotonic()),
             gap=gap,
@@ -88,11 +91,17 @@ def until_kept(
     return ReplayedSolve(found, catalog, began_s + limit_s)
 
 
-def _replayed(plan: Plan, problem: Problem, catalog: Catalog, ends_s: float) -> Replay:
+def _replayed(
+    plan: Plan,
+    problem: Problem,
+    catalog: Catalog,
+    ends_s: float,
+    done: Callable[[int], None] | None = None,
+) -> Replay:
     from milp_planner.questions.replay import replay
 
     left_s = max(LEAST_REPLAY_S, ends_s - time.monotonic())
-    return replay(plan, problem, catalog, time_limit_s=left_s)
+    return replay(*(plan, problem, catalog), requests=REQUESTS, time_limit_s=left_s, progress=done)
 
 
 def _fleet(plan: Plan) -> list[tuple[str, tuple[int, ...]]]:

@@ -106,12 +106,26 @@ def _pool(pool: PoolReplayed) -> Iterator[str]:
             f"by the formulas {duration(pool.formula_wait_p99_s)}"
         )
     yield f"{said}."
+    if pool.is_unlike and _waits_longer(pool):
+        yield (
+            "  Its replicas are unlike: one router before those makes people wait longer than "
+            "the formulas' one queue."
+        )
     if pool.spot is not None:
         yield f"  {_spot(pool.spot)}"
     if pool.per_token_share:
         yield f"  Not replayed: up to {percent(pool.per_token_share)} that APIs serve."
     if pool.rate_only:
         yield "  Only rates are known: a replica then serves one request at a time, waits are long."
+
+
+def _waits_longer(pool: PoolReplayed) -> bool:
+    formula_s, replayed_s = pool.formula_wait_p99_s, pool.replayed_wait_p99_s
+    return formula_s is not None and replayed_s is not None and replayed_s > LONGER * formula_s
+
+
+LONGER = 1.05
+"""A wait by the formulas is not more exact than that."""
 
 
 def _spot(spot: SpotReplayed) -> str:
