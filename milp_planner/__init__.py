@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         Policy,
         ScalingPenalty,
         ShortfallPenalty,
+        StartUp,
         StrictLatencyPenalty,
         Utilization,
     )
@@ -272,7 +273,7 @@ __all__ = [
     "Sellers", "Sheet", "SheetAlternative", "SheetAnswer", "SheetChange", "SheetChoice",
     "SheetDiagnosis", "SheetLever", "SheetMisfit", "SheetPart", "SheetPurchase", "SheetRisks",
     "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice", "SolverError", "SolverSettings",
-    "SourcesShown", "Speculative", "StalePrices", "StaleSpend", "Standing", "Status",
+    "SourcesShown", "Speculative", "StalePrices", "StaleSpend", "Standing", "StartUp", "Status",
     "StretchReplayed", "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching",
     "TargetWithoutEffect", "Tightened", "TimeBlock", "ToAsk", "ToMeasure", "Today", "TokenPrice",
     "TokensPerDay", "Trace", "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve",
@@ -307,7 +308,7 @@ HOMES = {
     "inputs.problem.patching": "Patch",
     "inputs.problem.policy": (
         "OverloadPenalty Penalties Policy ScalingPenalty ShortfallPenalty "
-        "StrictLatencyPenalty Utilization"
+        "StartUp StrictLatencyPenalty Utilization"
     ),
     "inputs.problem.commitments": "Commitment",
     "inputs.problem.prices": "OwnTerms PriceCaps",

@@ -20,7 +20,13 @@ from milp_planner.inputs.problem.records import Problem
 from milp_planner.solving.checks.bounds import bound_faults
 from milp_planner.solving.checks.names import limit_faults
 
-NEUTRAL = {"preset": None, "penalties": Penalties(), "switch_off_dedicated": False, "spot_loss": 0}
+NEUTRAL = {
+    "preset": None,
+    "penalties": Penalties(),
+    "switch_off_dedicated": False,
+    "spot_loss": 0,
+    "start_up": (),
+}
 """Keys of the policy that change prices of a plan, and no candidate and no block."""
 
 

@@ -40,6 +40,7 @@ from milp_planner.milp.program.rules.overload import OverloadRamp
 from milp_planner.milp.program.rules.per_token_rate import PerTokenRate
 from milp_planner.milp.program.rules.replica_shape import ReplicaShape
 from milp_planner.milp.program.rules.replicas import Replicas
+from milp_planner.milp.program.rules.start_up import StartUpAhead
 
 CONSTRAINTS: Final[tuple[Rule, ...]] = (
     Coverage(),
@@ -49,6 +50,7 @@ CONSTRAINTS: Final[tuple[Rule, ...]] = (
     OverloadRamp(),
     ExtraGpus(),
     Commitments(),
+    StartUpAhead(),
     Replicas(),
     OnDemandReplicas(),
     Quotas(),
