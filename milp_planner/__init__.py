@@ -130,9 +130,11 @@ if TYPE_CHECKING:
         Refusals,
         Said,
         SameAs,
+        ServedInPart,
         ShortBudget,
         StrictNeverHot,
         TargetWithoutEffect,
+        TooFewUnits,
         UnservedAtAPrice,
     )
     from milp_planner.plans.records import Band, Plan, Purchase, Route, Status, WorkloadPlan
@@ -270,16 +272,16 @@ __all__ = [
     "ReplayWish", "ReplicaPrice", "RequestClass", "RequestSize", "RequestsPerSecond",
     "ResilienceCost", "Route", "Row", "RowStatus", "RowWorth", "Rule", "Said", "SameAs",
     "SameElsewhere", "ScalingPenalty", "ScalingRules", "Scenario", "Schedule", "SellerAlias",
-    "Sellers", "Sheet", "SheetAlternative", "SheetAnswer", "SheetChange", "SheetChoice",
-    "SheetDiagnosis", "SheetLever", "SheetMisfit", "SheetPart", "SheetPurchase", "SheetRisks",
-    "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice", "SolverError", "SolverSettings",
-    "SourcesShown", "Speculative", "StalePrices", "StaleSpend", "Standing", "StartUp", "Status",
-    "StretchReplayed", "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching",
-    "TargetWithoutEffect", "Tightened", "TimeBlock", "ToAsk", "ToMeasure", "Today", "TokenPrice",
-    "TokensPerDay", "Trace", "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve",
-    "TrafficPoint", "TurnedDown", "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization",
-    "Verdict", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed", "Workload",
-    "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
+    "Sellers", "ServedInPart", "Sheet", "SheetAlternative", "SheetAnswer", "SheetChange",
+    "SheetChoice", "SheetDiagnosis", "SheetLever", "SheetMisfit", "SheetPart", "SheetPurchase",
+    "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice", "SolverError",
+    "SolverSettings", "SourcesShown", "Speculative", "StalePrices", "StaleSpend", "Standing",
+    "StartUp", "Status", "StretchReplayed", "StrictLatencyPenalty", "StrictNeverHot", "Survival",
+    "Switching", "TargetWithoutEffect", "Tightened", "TimeBlock", "ToAsk", "ToMeasure", "Today",
+    "TokenPrice", "TokensPerDay", "TooFewUnits", "Trace", "TraceColumns", "TraceDigest", "Traffic",
+    "TrafficCurve", "TrafficPoint", "TurnedDown", "Unfinished", "UnitChange", "UnservedAtAPrice",
+    "Utilization", "Verdict", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed",
+    "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
     "calibrate", "choices", "compare_deployments", "confidence_range", "count_terms",
     "decision_sheet", "diagnose", "estimate", "evaluate", "explain", "explain_limits", "floor",
     "load_catalog", "load_problem", "load_scenarios", "measure_next", "owned_usd_per_hour",
@@ -332,8 +334,8 @@ HOMES = {
     "plans.reasons": (
         "AboveBudget AlternativesEnded CatalogTooSmall ClassUnserved EndReason "
         "LatencyNotAssessed LimitInTheWay NearOptimal NoFleet NoFullLoad NothingIsStrict "
-        "NothingServes OverloadCannotOccur Refusals Said SameAs ShortBudget StrictNeverHot "
-        "TargetWithoutEffect UnservedAtAPrice"
+        "NothingServes OverloadCannotOccur Refusals Said SameAs ServedInPart ShortBudget "
+        "StrictNeverHot TargetWithoutEffect TooFewUnits UnservedAtAPrice"
     ),
     "plans.records": "Band Plan Purchase Route Status WorkloadPlan",
     "plans.sentences": "reason_lines warning_lines",

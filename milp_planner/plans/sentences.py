@@ -29,6 +29,7 @@ from milp_planner.plans.reasons import (
     Remark,
     Said,
     SameAs,
+    ServedInPart,
     ShortBudget,
     StrictNeverHot,
     TargetWithoutEffect,
@@ -239,6 +240,24 @@ def _short_budget(r: ShortBudget) -> str:
     return f"{said}; to serve everything costs {_usd(r.everything_usd)}"
 
 
+def _too_few_units(r: CatalogTooSmall) -> str:
+    said = "the catalog has too few units (max_units)"
+    lacking = (
+        f"{one.enough - one.units} more of {one.offering} {one.billing} ({one.enough} in all)"
+        for one in r.too_few
+    )
+    return f"{said}: with {' and '.join(lacking)} there is a plan" if r.too_few else said
+
+
+def _served_in_part(r: ServedInPart) -> str:
+    served = ", ".join(
+        f"{(rate / peak if peak else 1):.1%} of {workload} ({rate:.4g} of {peak:.4g})"
+        for workload, rate, peak in r.served
+    )
+    said = f"not everything can be served: at the peak {served}"
+    return f"{said}; used up: {', '.join(r.used_up)}" if r.used_up else said
+
+
 def _alternatives_ended(r: AlternativesEnded) -> str:
     near = "" if r.within is None else f" within {_percent(r.within)}"
     return {
@@ -282,7 +301,7 @@ SENTENCES: Mapping[type, Callable[[Any], str]] = {
     AboveBudget: _above_budget,
     NoFleet: lambda r: "no fleet keeps all limits together",
     LimitInTheWay: lambda r: f"no fleet keeps {r.path}: {r.value}",
-    CatalogTooSmall: lambda r: "the catalog has too few units (max_units)",
+    CatalogTooSmall: _too_few_units,
     Said: lambda r: r.text,
     LatencyNotAssessed: _latency_not_assessed,
     NoFullLoad: lambda r: (
@@ -294,6 +313,7 @@ SENTENCES: Mapping[type, Callable[[Any], str]] = {
     TargetWithoutEffect: _target_without_effect,
     UnservedAtAPrice: _unserved_at_a_price,
     ShortBudget: _short_budget,
+    ServedInPart: _served_in_part,
     AlternativesEnded: _alternatives_ended,
     NearOptimal: _near_optimal,
     SameAs: _same_as,

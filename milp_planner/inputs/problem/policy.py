@@ -128,6 +128,10 @@ class Policy(Frozen):
     """Units that are off at times are paid for so long before they serve; the last entry that
     matches an offering holds."""
 
+    when_short: Literal["fail", "fair", "priority"] = "fail"
+    """What is served where not everything can be, whatever is short: budget, quotas, or the units
+    that there are. `limits.budget.when_short` says it of the budget alone."""
+
     spot_loss: Share = 0.0
     """Share of spot work that is lost and run again; it costs that share of the spot rent."""
 

@@ -92,6 +92,7 @@ NO_RULE: Final = {
     "policy.confidence": "makes the rates of the candidates",
     "policy.hours_per_month": "makes the hours of the blocks",
     "policy.switch_off_dedicated": "says when units rest: presolve is told by their hours",
+    "policy.when_short": "orders the stages where something is short, each a program of its own",
     "policy.stale_after": "says which prices are warned of, and binds nothing",
     "alternatives.count": "asks for further plans, each a program of its own",
     "alternatives.differ_by": "says how further plans differ, by exclusion cuts",
