@@ -65,6 +65,7 @@ if TYPE_CHECKING:
         Policy,
         ScalingPenalty,
         ShortfallPenalty,
+        StartUp,
         StrictLatencyPenalty,
         Utilization,
     )
@@ -140,9 +141,11 @@ if TYPE_CHECKING:
         Refusals,
         Said,
         SameAs,
+        ServedInPart,
         ShortBudget,
         StrictNeverHot,
         TargetWithoutEffect,
+        TooFewUnits,
         UnservedAtAPrice,
     )
     from milp_planner.plans.records import Band, Plan, Purchase, Route, Status, WorkloadPlan
@@ -286,17 +289,18 @@ __all__ = [
     "ReplayMetric", "ReplayRouter", "ReplayWish", "ReplicaPrice", "RequestClass", "RequestSize",
     "RequestsPerSecond", "ResilienceCost", "Route", "Row", "RowLeftOut", "RowStatus", "RowWorth",
     "Rule", "Said", "SameAs", "SameElsewhere", "ScalingPenalty", "ScalingRules", "Scenario",
-    "Schedule", "SellerAlias", "Sellers", "Sheet", "SheetAlternative", "SheetAnswer", "SheetChange",
-    "SheetChoice", "SheetDiagnosis", "SheetLever", "SheetMisfit", "SheetPart", "SheetPurchase",
-    "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice", "SolverError",
-    "SolverSettings", "SourcesShown", "Speculative", "SpotReplayed", "StalePrices", "StaleSpend",
-    "Standing", "Status", "StretchReplayed", "StrictLatencyPenalty", "StrictNeverHot", "Survival",
-    "Switching", "TargetWithoutEffect", "Tightened", "TightenedRound", "TimeBlock", "TimeWish",
-    "ToAsk", "ToMeasure", "Today", "TokenPrice", "TokensPerDay", "TokensPerMonth", "Trace",
-    "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown",
-    "Undisturbed", "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict",
-    "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed", "Workload", "WorkloadAsked",
-    "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier", "calibrate", "choices",
+    "Schedule", "SellerAlias", "Sellers", "ServedInPart", "Sheet", "SheetAlternative",
+    "SheetAnswer", "SheetChange", "SheetChoice", "SheetDiagnosis", "SheetLever", "SheetMisfit",
+    "SheetPart", "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin",
+    "SolverChoice", "SolverError", "SolverSettings", "SourcesShown", "Speculative", "SpotReplayed",
+    "StalePrices", "StaleSpend", "Standing", "StartUp", "Status", "StretchReplayed",
+    "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching", "TargetWithoutEffect",
+    "Tightened", "TightenedRound", "TimeBlock", "TimeWish", "ToAsk", "ToMeasure", "Today",
+    "TokenPrice", "TokensPerDay", "TokensPerMonth", "TooFewUnits", "Trace", "TraceColumns",
+    "TraceDigest", "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown", "Undisturbed",
+    "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict", "WhatIf", "WhatIfRow",
+    "WhyNot", "WishJudged", "WishReplayed", "Workload", "WorkloadAsked", "WorkloadPlan",
+    "WorkloadServed", "__version__", "budget_frontier", "calibrate", "choices",
     "compare_deployments", "confidence_range", "count_terms", "decision_sheet", "diagnose",
     "estimate", "evaluate", "explain", "explain_limits", "floor", "load_catalog", "load_problem",
     "load_scenarios", "measure_next", "owned_usd_per_hour", "plan_diff", "plan_for", "plan_schema",
@@ -328,7 +332,7 @@ HOMES = {
     "inputs.problem.load": "load_problem",
     "inputs.problem.patching": "Patch",
     "inputs.problem.policy": (
-        "OverloadPenalty Penalties Policy ScalingPenalty ShortfallPenalty "
+        "OverloadPenalty Penalties Policy ScalingPenalty ShortfallPenalty StartUp "
         "StrictLatencyPenalty Utilization"
     ),
     "inputs.problem.prices": "OwnTerms PriceCaps",
@@ -356,7 +360,8 @@ HOMES = {
         "AboveBudget AlternativesEnded CatalogTooSmall ClassUnserved EndReason "
         "FewestGpusFirst LatencyNotAssessed LimitInTheWay NearOptimal NoFleet NoFullLoad "
         "NothingIsStrict NothingServes OverloadCannotOccur PerfectForesight Refusals Said "
-        "SameAs ShortBudget StrictNeverHot TargetWithoutEffect UnservedAtAPrice"
+        "SameAs ServedInPart ShortBudget StrictNeverHot TargetWithoutEffect TooFewUnits "
+        "UnservedAtAPrice"
     ),
     "plans.records": "Band Plan Purchase Route Status WorkloadPlan",
     "plans.sentences": "reason_lines warning_lines",

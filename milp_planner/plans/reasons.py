@@ -70,8 +70,24 @@ class LimitInTheWay:
 
 
 @dataclass(frozen=True)
+class TooFewUnits:
+    """An offering of which there are too few units."""
+
+    offering: str
+    billing: str
+    units: int
+    """Units that there are."""
+
+    enough: int
+    """Units that would do, with all others that are named."""
+
+
+@dataclass(frozen=True)
 class CatalogTooSmall:
     """No limit is to blame: the catalog has too few units of what could serve."""
+
+    too_few: tuple[TooFewUnits, ...] = ()
+    """The fewest units that would do beyond those that there are; empty where not known."""
 
 
 @dataclass(frozen=True)
@@ -188,6 +204,17 @@ class PerfectForesight:
     """Of the requests, those that come beyond the autoscaler's capacity before it has followed."""
 
 
+@dataclass(frozen=True)
+class ServedInPart:
+    """Not everything can be served, whatever it may cost, and what is."""
+
+    served: tuple[tuple[str, float, float], ...]
+    """(workload, what is served of its peak, its peak), as the workload's rates count."""
+
+    used_up: tuple[str, ...]
+    """Quotas and stocks of which nothing is left."""
+
+
 Remark = (
     LatencyNotAssessed
     | NoFullLoad
@@ -199,6 +226,7 @@ Remark = (
     | ShortBudget
     | FewestGpusFirst
     | PerfectForesight
+    | ServedInPart
     | Said
 )
 """What the figures of a plan do not show."""

@@ -31,6 +31,7 @@ from milp_planner.plans.reasons import (
     Remark,
     Said,
     SameAs,
+    ServedInPart,
     ShortBudget,
     StrictNeverHot,
     TargetWithoutEffect,
@@ -263,6 +264,24 @@ LEAST_LATE = 0.0005
 """Share of the requests below which nothing is said of it."""
 
 
+def _too_few_units(r: CatalogTooSmall) -> str:
+    said = "the catalog has too few units (max_units)"
+    lacking = (
+        f"{one.enough - one.units} more of {one.offering} {one.billing} ({one.enough} in all)"
+        for one in r.too_few
+    )
+    return f"{said}: with {' and '.join(lacking)} there is a plan" if r.too_few else said
+
+
+def _served_in_part(r: ServedInPart) -> str:
+    served = ", ".join(
+        f"{(rate / peak if peak else 1):.1%} of {workload} ({rate:.4g} of {peak:.4g})"
+        for workload, rate, peak in r.served
+    )
+    said = f"not everything can be served: at the peak {served}"
+    return f"{said}; used up: {', '.join(r.used_up)}" if r.used_up else said
+
+
 def _alternatives_ended(r: AlternativesEnded) -> str:
     near = "" if r.within is None else f" within {_percent(r.within)}"
     return {
@@ -306,7 +325,7 @@ SENTENCES: Mapping[type, Callable[[Any], str]] = {
     AboveBudget: _above_budget,
     NoFleet: lambda r: "no fleet keeps all limits together",
     LimitInTheWay: lambda r: f"no fleet keeps {r.path}: {r.value}",
-    CatalogTooSmall: lambda r: "the catalog has too few units (max_units)",
+    CatalogTooSmall: _too_few_units,
     Said: lambda r: r.text,
     LatencyNotAssessed: _latency_not_assessed,
     NoFullLoad: lambda r: (
@@ -320,6 +339,7 @@ SENTENCES: Mapping[type, Callable[[Any], str]] = {
     ShortBudget: _short_budget,
     FewestGpusFirst: _fewest_gpus_first,
     PerfectForesight: _perfect_foresight,
+    ServedInPart: _served_in_part,
     AlternativesEnded: _alternatives_ended,
     NearOptimal: _near_optimal,
     SameAs: _same_as,

@@ -308,10 +308,11 @@ def workloads_without_candidates(
 ) -> Iterator[NothingServes | ClassUnserved]:
     """One reason for every workload, or request class of one, that nothing can serve."""
     served = {k.workload for k in instance.candidates.candidates}
+    scarce = instance.problem.policy.when_short != "fail"  # of what there is none, no more helps
     for w in instance.problem.workloads:
         if w.name not in served:
             yield NothingServes(w.name, tuple(_refusals(instance, w.name)))
-        elif not may_fall_short(instance.problem):
+        elif scarce or not may_fall_short(instance.problem):
             yield from _classes_without_candidates(instance, w.name)
 
 

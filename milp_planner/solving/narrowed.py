@@ -29,6 +29,7 @@ NEUTRAL = {
     "penalties": Penalties(),
     "switch_off_dedicated": False,
     "spot_loss": 0,
+    "start_up": (),
     "utilization": Utilization(),
 }
 """Keys of the policy that change what a plan is, and what no candidate can do."""

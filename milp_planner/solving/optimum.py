@@ -379,7 +379,7 @@ def as_far_as_comparable(
     """
     said = dict(modelled)
     if run.status is not EngineStatus.OPTIMAL:
-        for name in ("strict_latency", "scaling", "switching", "commitments"):
+        for name in ("strict_latency", "scaling", "switching", "commitments", "start_up"):
             if name in said:
                 said[name] = min(said[name], plan.costs[name])
     return said

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from milp_planner.candidates.builder import raw_rows
 from milp_planner.candidates.listing import Lister, list_candidates
 from milp_planner.candidates.records import CandidateList, PlanningInput
+from milp_planner.candidates.start_up import is_clockwork
 from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.catalog.checks import unknown_gpu
 from milp_planner.inputs.catalog.identity.names import did_you_mean_llm
@@ -70,7 +71,7 @@ def outline_of(problem: Problem, catalog: Catalog) -> Outline:
 
 def _outline(problem: Problem, catalog: Catalog) -> Outline:
     schedule = make_schedule(problem)
-    _refuse(list(_size_faults(problem, catalog, schedule)))
+    _refuse([*_size_faults(problem, catalog, schedule), *_clock_faults(problem, schedule)])
     return Outline(problem, schedule, catalog)
 
 
@@ -170,6 +171,14 @@ def _size_faults(problem: Problem, catalog: Catalog, schedule: Schedule) -> Iter
                 message = f"requests of {q.name} tokens: both must be at least 1"
                 where = "traffic" if w.traffic.brings_classes else "requests"
                 yield located(problem, _fault(f"workloads[{i}].{where}", message))
+
+
+def _clock_faults(problem: Problem, schedule: Schedule) -> Iterator[Fault]:
+    """What starts before a block is known where it is known what follows what."""
+    if problem.policy.start_up and not is_clockwork(schedule, problem.policy.hours_per_month):
+        message = "the traffic does not tell which hour follows which, so nor what starts when"
+        hint = "write traffic of kind profile, or leave start_up out"
+        yield located(problem, _fault("policy.start_up", message, hint))
 
 
 def _rate_faults(i: int, w: Workload, catalog: Catalog) -> Iterator[Fault]:

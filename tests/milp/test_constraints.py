@@ -205,7 +205,7 @@ ASKED = {
     ),
 }
 
-DEFINE_A_COST = {"OneLevel", "OverloadRamp", "ExtraGpus", "Commitments"}
+DEFINE_A_COST = {"OneLevel", "OverloadRamp", "ExtraGpus", "Commitments", "StartUpAhead"}
 """Families that no plan can break: what they define is a cost, which `verify` recomputes."""
 
 
@@ -232,6 +232,14 @@ PENALISED = {
     "ExtraGpus": (35, {"penalties": {"scaling": {"above_gpus": 1}}}, "scaling"),
     # Five big are paid, and two are on.
     "Commitments": (11, {}, "commitments"),
+    # Two small by day and one by night, which are ready after ten hours: $1.50 x 10 x 30.
+    "StartUpAhead": (6, {"start_up": [{"ready_after": "10h"}]}, "start_up"),
+}
+BY_DAY = {
+    "kind": "profile",
+    "requests_per_day": 12 * (3 + 6) * 3_600,
+    "weights": [1] * 12 + [2] * 12,
+    "max_blocks": 2,
 }
 PAID = {"Commitments": ({"offering": BIG, "units": 5},)}
 
@@ -247,6 +255,11 @@ def test_without_its_rows_the_program_is_caught(family):
         paid = PAID.get(family, ())
         question = problem(load, policy=policy, chat=strict, commitments=paid)
         rented = big_and_small()
+        if family == "StartUpAhead":
+            question = problem(chat={"traffic": BY_DAY}, policy=policy)
+            rented = catalog(
+                [offering("bolt", "small", 1.5, billing="autoscaling")], [raw("small", 3)]
+            )
     given_ = prepare(question, rented)
     model = build_model(given_, given_.candidates.candidates, rules=rest)
     plan, modelled = plan_of(given_, model)

@@ -96,11 +96,23 @@ def waits_kept():
     )
 
 
+def with_start_up():
+    """Elastic units in a day of three loads."""
+    day = {
+        "kind": "profile",
+        "requests_per_day": 8 * (2 + 4) * 3_600,
+        "weights": [1] * 8 + [2] * 8 + [0] * 8,
+        "max_blocks": 3,
+    }
+    return problem(chat={"traffic": day}, policy={"start_up": [{"ready_after": "90min"}]})
+
+
 CASES = {
     "plain": plain_workload,
     "mixed": mixed_workloads,
     "commitments": with_commitments,
     "waits": waits_kept,
+    "start-up": with_start_up,
 }
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from milp_planner.errors import RecordError
+from milp_planner.inputs.catalog.records import Billing
 from milp_planner.inputs.reading.field_types import (
     Ceiling,
     Confidence,
@@ -17,6 +18,7 @@ from milp_planner.inputs.reading.field_types import (
 from milp_planner.inputs.reading.records import Frozen
 from milp_planner.units import (
     HOURS_PER_MONTH,
+    SECONDS_PER_DAY,
     Days,
     PositiveNumber,
     Seconds,
@@ -110,6 +112,21 @@ REFERENCE_PENALTIES = Penalties(
 """The three published penalties of the InferenceAtlas reference."""
 
 
+class StartUp(Frozen):
+    """How long units take before they serve, from the moment that they are paid for."""
+
+    offering: Annotated[str, Field(min_length=1, max_length=200)] = "*"
+    """Id of an offering, or a pattern."""
+
+    billing: Billing | None = None
+    """Of one billing only."""
+
+    ready_after_s: Annotated[Seconds, Field(le=SECONDS_PER_DAY)] = Field(
+        validation_alias="ready_after", serialization_alias="ready_after"
+    )
+    """Until the LLM is loaded; of units that are off at times."""
+
+
 class Policy(Frozen):
     """How to plan."""
 
@@ -127,6 +144,14 @@ class Policy(Frozen):
     hours_per_month: Annotated[PositiveNumber, Field(ge=1, le=744)] = HOURS_PER_MONTH
     switch_off_dedicated: YesNo = False
     """True: on-demand units are off, and unpaid, in blocks in which their workload has no load."""
+
+    start_up: tuple[StartUp, ...] = ()
+    """Units that are off at times are paid for so long before they serve; the last entry that
+    matches an offering holds."""
+
+    when_short: Literal["fail", "fair", "priority"] = "fail"
+    """What is served where not everything can be, whatever is short: budget, quotas, or the units
+    that there are. `limits.budget.when_short` says it of the budget alone."""
 
     spot_loss: Share = 0.0
     """Share of spot work that is lost and run again; it costs that share of the spot rent."""

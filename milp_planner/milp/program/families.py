@@ -42,6 +42,7 @@ from milp_planner.milp.program.rules.per_token_rate import PerTokenRate
 from milp_planner.milp.program.rules.queue_waits import QueueWaits
 from milp_planner.milp.program.rules.replica_shape import ReplicaShape
 from milp_planner.milp.program.rules.replicas import Replicas
+from milp_planner.milp.program.rules.start_up import StartUpAhead
 
 CONSTRAINTS: Final[tuple[Rule, ...]] = (
     Coverage(),
@@ -51,6 +52,7 @@ CONSTRAINTS: Final[tuple[Rule, ...]] = (
     OverloadRamp(),
     ExtraGpus(),
     Commitments(),
+    StartUpAhead(),
     Replicas(),
     OnDemandReplicas(),
     QueueWaits(),
@@ -94,6 +96,7 @@ NO_RULE: Final = {
     "policy.confidence": "makes the rates of the candidates",
     "policy.hours_per_month": "makes the hours of the blocks",
     "policy.switch_off_dedicated": "says when units rest: presolve is told by their hours",
+    "policy.when_short": "orders the stages where something is short, each a program of its own",
     "policy.stale_after": "says which prices are warned of, and binds nothing",
     "alternatives.count": "asks for further plans, each a program of its own",
     "alternatives.differ_by": "says how further plans differ, by exclusion cuts",

@@ -40,7 +40,12 @@ def with_known_sellers(problem: Problem, catalog: Catalog) -> Problem:
     commitments = tuple(
         one.model_copy(update={"offering": sellers.id(one.offering)}) for one in problem.commitments
     )
+    start_up = tuple(
+        one.model_copy(update={"offering": sellers.id(one.offering)})
+        for one in problem.policy.start_up
+    )
     found = {
+        "policy": problem.policy.model_copy(update={"start_up": start_up}),
         "limits": changed,
         "prices": prices,
         "current_fleet": fleet,

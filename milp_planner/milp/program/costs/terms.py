@@ -14,6 +14,7 @@ from milp_planner.milp.program.costs.rent import Rent
 from milp_planner.milp.program.costs.scaling import Scaling
 from milp_planner.milp.program.costs.shortfall import Shortfall
 from milp_planner.milp.program.costs.spot_loss import SpotLoss
+from milp_planner.milp.program.costs.start_up import StartUpHours
 from milp_planner.milp.program.costs.strict_latency import StrictLatency
 from milp_planner.milp.program.costs.switching import SwitchingCost
 from milp_planner.milp.program.language.cost import CashTerm, CostTerm, Penalty
@@ -22,6 +23,7 @@ from milp_planner.milp.program.language.variables import Fleet, Terms
 CASH_TERMS: tuple[CashTerm, ...] = (
     Rent(),
     CommitmentsPaid(),
+    StartUpHours(),
     PerToken(),
     SpotLoss(),
     SwitchingCost(),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from milp_planner.candidates.commitments import most_covered
 from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.inputs.problem.policies import may_be_short
 from milp_planner.milp.program.costs.terms import cash_terms
 from milp_planner.milp.program.language.loosening import CashLimit
 from milp_planner.milp.program.language.rows import LE, Row, scaled
@@ -54,7 +55,7 @@ class BudgetLimit(Rule):
 
     def loosened(self, instance: PlanningInput) -> Iterator[CashLimit]:
         budget = instance.problem.limits.budget
-        if budget is not None and budget.when_short == "fail":
+        if budget is not None and not may_be_short(instance.problem):
             path = "limits.budget.usd_per_month"
             said = usd_shown(budget.usd_per_month)
             yield CashLimit(path, said, {"limits.budget": None}, usd=budget.usd_per_month)
