@@ -137,6 +137,7 @@ if TYPE_CHECKING:
         StrictNeverHot,
         TargetWithoutEffect,
         UnservedAtAPrice,
+        WaitKept,
     )
     from milp_planner.plans.records import Band, Plan, Purchase, Route, Status, WorkloadPlan
     from milp_planner.plans.sentences import reason_lines, warning_lines
@@ -280,8 +281,8 @@ __all__ = [
     "TargetWithoutEffect", "Tightened", "TimeBlock", "TimeWish", "ToAsk", "ToMeasure", "Today",
     "TokenPrice", "TokensPerDay", "Trace", "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve",
     "TrafficPoint", "TurnedDown", "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization",
-    "Verdict", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed", "Workload",
-    "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
+    "Verdict", "WaitKept", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed",
+    "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
     "calibrate", "choices", "compare_deployments", "confidence_range", "count_terms",
     "decision_sheet", "diagnose", "estimate", "evaluate", "explain", "explain_limits", "floor",
     "load_catalog", "load_problem", "load_scenarios", "measure_next", "owned_usd_per_hour",
@@ -334,7 +335,7 @@ HOMES = {
         "AboveBudget AlternativesEnded CatalogTooSmall ClassUnserved EndReason "
         "LatencyNotAssessed LimitInTheWay NearOptimal NoFleet NoFullLoad NothingIsStrict "
         "NothingServes OverloadCannotOccur Refusals Said SameAs ShortBudget StrictNeverHot "
-        "TargetWithoutEffect UnservedAtAPrice"
+        "TargetWithoutEffect UnservedAtAPrice WaitKept"
     ),
     "plans.records": "Band Plan Purchase Route Status WorkloadPlan",
     "plans.sentences": "reason_lines warning_lines",

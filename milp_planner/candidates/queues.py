@@ -9,8 +9,10 @@ from statistics import NormalDist
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.latency import TimeWish
+from milp_planner.inputs.problem.records import Workload
 from milp_planner.serving.queues.pools import Pool, WaitWish
 from milp_planner.serving.queues.sizes import USUAL_CV, Sizes, lognormal_sizes, sizes_of
+from milp_planner.traffic.schedule import Demand
 
 SAMPLED = 4_000
 """Requests by which the sizes of several classes are told."""
@@ -21,11 +23,18 @@ def wait_wishes(instance: PlanningInput, workload: str) -> tuple[tuple[TimeWish,
     w, demand = instance.problem.workload(workload), instance.schedule.demands[workload]
     if w.latency.wait is None:
         return ()
-    scv = (w.traffic.burstiness or 1.0) ** 2
+    scv = gaps_scv(w, demand)
     sizes = _sizes(tuple((q.share, q.output_tokens) for q in demand.classes))
     return tuple(
         (wish, WaitWish(wish.wished_s, wish.share, scv, sizes)) for wish in w.latency.wait.wishes
     )
+
+
+def gaps_scv(workload: Workload, demand: Demand) -> float:
+    """c² of the gaps between requests: as stated, else as the trace shows, else Poisson's."""
+    if workload.traffic.burstiness is not None:
+        return workload.traffic.burstiness**2
+    return 1.0 if demand.trace is None else demand.trace.gaps_scv
 
 
 def pool_of(units: Iterable[tuple[Candidate, float]]) -> Pool | None:

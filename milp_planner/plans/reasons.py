@@ -163,8 +163,36 @@ class ShortBudget:
     """What everything would cost, USD/month; None where that is not known."""
 
 
+@dataclass(frozen=True)
+class WaitKept:
+    """A wish for the wait, in the block in which the wait is longest, and what it needs."""
+
+    workload: str
+    percentile: str
+    """p50, p75, p90, p95, p98, p99 or p999."""
+
+    wished_s: float
+    reached_s: float
+    """By the formulas, of which half of the misses allowed are asked."""
+
+    block: str
+    replicas: int
+    allowed: float
+    """Utilization at which these replicas still keep the wish."""
+
+    allowed_alone: float
+    """The same of one replica, of the kind that there are most of."""
+
+    burstiness: float
+    """Coefficient of variation of the gaps between requests; 1 is Poisson."""
+
+    judged: bool
+    """False where bursts leave so little of the pool that the formulas are not known to hold."""
+
+
 Remark = (
     LatencyNotAssessed
+    | WaitKept
     | NoFullLoad
     | OverloadCannotOccur
     | NothingIsStrict

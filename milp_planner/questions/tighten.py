@@ -61,7 +61,7 @@ def tighten(
     """
     check_kind(problem, Problem, "load_problem()")
     check_number("rounds", rounds, least=1, most=MOST_ROUNDS, whole=True)
-    target = problem.policy.utilization.target
+    target = problem.policy.utilization.planned
     targets: list[float] = []
     while True:
         targets.append(target)
@@ -75,7 +75,7 @@ def tighten(
 
 def _at(problem: Problem, target: float) -> Problem:
     return problem.changed(
-        {"policy.utilization.target": target, "policy.utilization.ceiling": None}
+        {"policy.utilization": {"by": "target", "target": target, "ceiling": None}}
     )
 
 

@@ -6,7 +6,7 @@ class. What they cannot judge is turned down, with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
 
 from milp_planner.candidates.records import Candidate, CandidateList, HeldInFlight, TurnedDown
@@ -36,6 +36,7 @@ def with_queues(
             dropped[k.workload, k.offering.key] = TurnedDown(k.workload, k.offering, found)
         else:
             kept.append(k if found is None else replace(k, held=found))
+    kept = list(_worth_having(problem, kept))
     left = {(k.workload, k.offering.key) for k in kept}
     gone = [row for key, row in dropped.items() if key not in left]
     return replace(
@@ -43,6 +44,27 @@ def with_queues(
         candidates=tuple(kept),
         turned_down=(*candidates.turned_down, *gone),
     )
+
+
+def _worth_having(problem: Problem, candidates: list[Candidate]) -> Iterator[Candidate]:
+    """Those that no other shape of the same units beats in rates, places and replicas."""
+    fastest_first = sorted(candidates, key=lambda k: (-k.part_requests_per_second, k.id))
+    kept: dict[Hashable, list[tuple[float, ...]]] = {}
+    beaten = set()
+    for k in checked(fastest_first):
+        if k.held is None:
+            continue
+        least = problem.workload(k.workload).min_replicas
+        mine = (
+            *(*k.requests_per_second, float(k.places_per_unit), -k.held.alone),
+            float(min(k.replicas_per_unit, least)),
+        )
+        others = kept.setdefault((k.workload, k.offering.key, k.units_joined), [])
+        if any(all(a >= b for a, b in zip(one, mine, strict=True)) for one in others):
+            beaten.add(k)
+        else:
+            others.append(mine)
+    yield from (k for k in candidates if k not in beaten)
 
 
 @dataclass

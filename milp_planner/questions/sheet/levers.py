@@ -105,6 +105,11 @@ def _policy(problem: Problem, plan: Plan) -> Iterator[Lever]:
         path = "policy.switch_off_dedicated"
         name = "switch off when idle"
         yield Lever("switched_off_when_idle", name, path, "true", {path: True})
+    if policy.utilization.by == "queues":
+        return
+    if all(w.latency.judges_queues for w in problem.workloads):
+        path, value = "policy.utilization", {"by": "queues", "target": None, "ceiling": None}
+        yield Lever("by_queues", "let queues decide", path, "{by: queues}", {path: value})
     now = policy.utilization.target
     more = round(min(now + MORE_UTILIZATION, MOST_UTILIZATION), 4)
     if more > now:

@@ -34,7 +34,7 @@ PHI_STEP = 0.2
 MOST_PLACES = 20_000
 """A larger pool is reckoned as one of so many places, in which no fewer wait."""
 
-GROWTH, HALVINGS = 1.25, 44
+GROWTH, HALVINGS, LOAD_HALVINGS = 1.25, 44, 24
 
 
 class Pool(NamedTuple):
@@ -99,14 +99,27 @@ def keeps(pool: Pool, load: float, wish: WaitWish) -> bool:
     return log_misses(pool, load * (1 - LOAD_SLACK), wish) <= wish.allowed
 
 
+@lru_cache(maxsize=4096)
+def most_load(pool: Pool, wish: WaitWish) -> float:
+    """The largest load that the pool carries with the wish kept   [requests/s]."""
+    low, high = 0.0, pool.full_rate
+    for _ in range(LOAD_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if keeps(pool, middle, wish) else (low, middle)
+    return low
+
+
+@lru_cache(maxsize=4096)
 def quantile_s(pool: Pool, load: float, wish: WaitWish) -> float:
     """The shortest wait that the pool keeps for the wish's share; infinite when full   [s]."""
     if load * (1 - LOAD_SLACK) >= pool.full_rate:
         return math.inf
+    if keeps(pool, load, wish._replace(wait_s=0.0)):
+        return 0.0  # so many do not wait at all
     low, high = 0.0, 1e-3
     while not keeps(pool, load, wish._replace(wait_s=high)):
         low, high = high, 2 * high
-    for _ in range(30):
+    for _ in range(LOAD_HALVINGS):
         middle = (low + high) / 2
         if keeps(pool, load, wish._replace(wait_s=middle)):
             high = middle

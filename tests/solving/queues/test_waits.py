@@ -6,9 +6,20 @@ import random
 
 import pytest
 
-from milp_planner import InputError, Status, diagnose, evaluate, explain_limits, solve
+from milp_planner import (
+    InputError,
+    Status,
+    Trace,
+    WaitKept,
+    diagnose,
+    evaluate,
+    explain_limits,
+    solve,
+    warning_lines,
+)
 from milp_planner.serving.queues.pools import MARGIN, Pool, WaitWish, cut_of, keeps
 from milp_planner.serving.queues.sizes import lognormal_sizes
+from milp_planner.traffic.digest import digest
 from tests.support.builders import BIG, catalog, offering, problem, raw, token_price
 from tests.support.oracles.queue_oracle import Kind, cheapest_usd, late_share
 
@@ -230,3 +241,32 @@ def test_what_queues_cannot_judge_is_turned_down_with_the_reason():
     reasons = {row.offering.provider: row.reason for row in found.turned_down}
     assert reasons["bolt"].startswith("4 requests in flight in a replica")
     assert reasons["tokn"].startswith("how long requests wait there is not known")
+
+
+def test_the_plan_says_what_queues_allow_and_which_routing_it_needs():
+    # Two big and a small: 20 of 23 requests/s. Queues let one big alone run less full than these.
+    found = solve(asked(20, P99), market())
+    (kept,) = (said for said in found.warnings if isinstance(said, WaitKept))
+    assert (kept.workload, kept.percentile, kept.wished_s, kept.replicas) == ("chat", "p99", 1, 3)
+    assert 0 < kept.reached_s <= 1
+    assert kept.allowed_alone < kept.allowed
+    assert 20 / 23 <= kept.allowed < 1
+    assert kept.judged
+    (line,) = (said for said in warning_lines(found) if "p99 of the wait" in said)
+    assert "1 s is wished; queues allow" in line
+    assert "with 3 replicas" in line
+    assert line.endswith("with 1, behind one least-in-flight router")
+
+
+def test_a_trace_tells_how_bunched_its_requests_come(tmp_path):
+    # Two at once every 3 s: 39 gaps a minute, 19 of them 3 s and the others 0: 39/19 - 1. Eight at
+    # once every 12 s: 39 gaps, 4 of them 12 s: 39/4 - 1.
+    def burstiness(at_once, every):
+        times = [every * i for i in range(300 // every) for _ in range(at_once)]
+        rows = "".join(f"{t},100,10\n" for t in times)
+        file = tmp_path / f"{at_once}.csv"
+        file.write_text(f"arrival,input_tokens,output_tokens\n{rows}")
+        return digest(file, Trace(file=str(file))).gaps_scv
+
+    assert burstiness(2, 3) == pytest.approx(39 / 19 - 1)
+    assert burstiness(8, 12) == pytest.approx(39 / 4 - 1)
