@@ -119,7 +119,7 @@ def _the_cheapest_of_all_mixes(rng):
     shares = {"p50": 0.5, "p99": 0.99}
     limits = {"survive_loss_of": {"kind": "provider", "share": left}} if left else {}
     found = solve(asked(load, {"wait": wishes}, kinds, target=target, limits=limits), market(kinds))
-    how = {"target": target, "left": left, "most": 12 if left else 9}
+    how = {"target": target, "left": left}
     same_as_all_mixes(found, load, kinds, [(w, shares[p]) for p, w in wishes.items()], **how)
 
 

@@ -67,7 +67,7 @@ def cheapest_usd(
     wishes: Wishes,
     *,
     target: float = 1.0,
-    most: int = 9,
+    most: int = 16,
     left: float = 0.0,
 ) -> float:
     """Of all mixes; with `left` also those that keep that share of the load without any group."""
