@@ -165,11 +165,11 @@ class ShortBudget:
 
 @dataclass(frozen=True)
 class WaitKept:
-    """A wish for the wait, in the block in which the wait is longest, and what it needs."""
+    """A wish that queues decide, in the block in which it takes longest, and what it needs."""
 
     workload: str
-    percentile: str
-    """p50, p75, p90, p95, p98, p99 or p999."""
+    what: str
+    """`p99 wait`, `mean request`."""
 
     wished_s: float
     reached_s: float

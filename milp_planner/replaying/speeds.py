@@ -127,7 +127,7 @@ def _mean_derate(k: Candidate) -> float:
 def _at_its_rate(
     candidate: Candidate, mean: MeanRequest, rate: float, places: int | None = None
 ) -> Served:
-    """So many requests at a time, one where that is not known, each as slow alone as with others."""
+    """So many requests at a time, one where that is not known, as slow alone as with others."""
     held = places or 1
     speed = ReplicaSpeed((held / (rate * mean.output_tokens),) * held)
     return Served(candidate, speed, mean, rate_only=places is None)

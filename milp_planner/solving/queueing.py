@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
 
+from milp_planner.candidates.queues import pool_of, wishes_asked
 from milp_planner.candidates.records import Candidate, CandidateList, HeldInFlight, TurnedDown
 from milp_planner.deadline import checked
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.replaying.allowed import LEAST_PLACES
 from milp_planner.replaying.speeds import served_by
-from milp_planner.serving.queues.pools import alone_share, rounded_up
+from milp_planner.serving.queues.pools import alone_share, least_s, rounded_up
 from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.traffic.month import Schedule
 
@@ -88,8 +89,24 @@ class _Told:
             *(k.units_joined, k.part_requests_per_second / k.replicas_per_unit),
         )
         if key not in self._known:
-            self._known[key] = self._of_replica(k)
+            found = self._of_replica(k)
+            known = None if isinstance(found, str) else self._too_slow(replace(k, held=found))
+            self._known[key] = known or found
         return self._known[key]
+
+    def _too_slow(self, k: Candidate) -> str | None:
+        """Why its own time in service does not keep a wish, however many there are."""
+        w = self.problem.workload(k.workload)
+        for wish, asked in wishes_asked(w, self.schedule.demands[k.workload]):
+            pool = pool_of([(k, 1)], asked)
+            assert pool is not None, "it has a replica"
+            least = least_s(pool, asked)
+            if least > wish.wished_s:
+                return (
+                    f"the {wish.words} is {least:.3g} s without any wait, longer than "
+                    f"{wish.wished_s:.3g} s"
+                )
+        return None
 
     def _of_replica(self, k: Candidate) -> HeldInFlight | str:
         if any(point.concurrency is None for point in k.points):

@@ -36,7 +36,7 @@ from milp_planner.milp.program.rules.latency_wishes import LatencyWishes
 from milp_planner.milp.program.rules.one_level import OneLevel
 from milp_planner.milp.program.rules.overload import OverloadRamp
 from milp_planner.milp.program.rules.per_token_rate import PerTokenRate
-from milp_planner.milp.program.rules.queue_waits import QueueWaits
+from milp_planner.milp.program.rules.queue_times import QueueTimes
 from milp_planner.milp.program.rules.replica_shape import ReplicaShape
 from milp_planner.milp.program.rules.replicas import Replicas
 
@@ -48,7 +48,7 @@ CONSTRAINTS: Final[tuple[Rule, ...]] = (
     OverloadRamp(),
     ExtraGpus(),
     Replicas(),
-    QueueWaits(),
+    QueueTimes(),
     Quotas(),
     BudgetLimit(),
     ProviderCount(),

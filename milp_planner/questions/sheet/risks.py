@@ -126,7 +126,7 @@ def wishes_of(plan: Plan, problem: Problem | None = None) -> Iterator[WishJudged
             if kept.workload == w.name:
                 yield WishJudged(
                     workload=w.name,
-                    what=f"{kept.percentile} wait",
+                    what=kept.what,
                     asked_s=kept.wished_s,
                     expected_s=kept.reached_s,
                     measured=bool(sources) and sources <= {*MEASURED},

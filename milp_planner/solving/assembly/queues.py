@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from milp_planner.candidates.queues import pool_of, wait_wishes
+from milp_planner.candidates.queues import pool_of, queue_wishes
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.problem.latency import TimeWish
 from milp_planner.plans.reasons import WaitKept
 from milp_planner.plans.records import Purchase
-from milp_planner.serving.queues.pools import WaitWish, most_load, quantile_s
+from milp_planner.serving.queues.pools import QueueWish, most_load, reached_s
 from milp_planner.serving.queues.wait import LEAST_JUDGED
 
 
 def waits_kept(instance: PlanningInput, purchases: Sequence[Purchase]) -> Iterator[WaitKept]:
-    """A remark for every wish for the wait, about the block in which it is longest."""
+    """A remark for every wish that queues decide, about the block in which the time is longest."""
     for w in instance.problem.workloads:
         mine = [p for p in purchases if p.candidate.workload == w.name]
-        for wish, asked in wait_wishes(instance, w.name):
+        for wish, asked in queue_wishes(instance, w.name):
             said = [
                 one
                 for t in range(len(instance.schedule.blocks))
@@ -33,22 +33,22 @@ def _in_block(
     workload: str,
     t: int,
     wish: TimeWish,
-    asked: WaitWish,
+    asked: QueueWish,
 ) -> WaitKept | None:
     load = instance.schedule.demands[workload].peak[t]
-    pool = pool_of((p.candidate, p.units_by_block[t]) for p in mine)
+    pool = pool_of(((p.candidate, p.units_by_block[t]) for p in mine), asked)
     if pool is None or load <= 0:
         return None
     replicas = {p: p.units_by_block[t] * p.candidate.replicas_per_unit for p in mine}
     main = max(mine, key=lambda p: (replicas[p], p.candidate.id))
-    alone = pool_of([(main.candidate, 1 / main.candidate.replicas_per_unit)])
+    alone = pool_of([(main.candidate, 1 / main.candidate.replicas_per_unit)], asked)
     assert alone is not None, "the pool has its replicas"
     allowed = most_load(pool, asked) / pool.full_rate
     return WaitKept(
         workload=workload,
-        percentile=wish.percentile,
+        what=wish.words,
         wished_s=wish.wished_s,
-        reached_s=quantile_s(pool, load, asked),
+        reached_s=reached_s(pool, load, asked),
         block=instance.schedule.blocks[t].name,
         replicas=sum(replicas.values()),
         allowed=allowed,

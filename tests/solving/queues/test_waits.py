@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -17,11 +18,11 @@ from milp_planner import (
     solve,
     warning_lines,
 )
-from milp_planner.serving.queues.pools import MARGIN, Pool, WaitWish, cut_of, keeps
-from milp_planner.serving.queues.sizes import lognormal_sizes
+from milp_planner.serving.queues.pools import MARGIN, Pool, QueueWish, cut_of, keeps
+from milp_planner.serving.queues.sizes import lognormal_sizes, lognormal_work
 from milp_planner.traffic.digest import digest
 from tests.support.builders import BIG, catalog, offering, problem, raw, token_price
-from tests.support.oracles.queue_oracle import Kind, cheapest_usd, late_share
+from tests.support.oracles.queue_oracle import Kind, Wished, cheapest_usd, late_share
 
 HOURS = 720
 KINDS = {
@@ -58,10 +59,10 @@ def usd_of(plan):
     return plan.score_usd_per_month / HOURS
 
 
-def same_as_all_mixes(plan, load, kinds, wishes, **how):
+def same_as_all_mixes(plan, load, kinds, wished, **how):
     """Within 1/1,000 of the load: what the planner's own slack lets pass."""
-    least = cheapest_usd(load * (1 - 1e-3), list(kinds.values()), wishes, **how)
-    most = cheapest_usd(load, list(kinds.values()), wishes, **how)
+    least = cheapest_usd(load * (1 - 1e-3), list(kinds.values()), wished, **how)
+    most = cheapest_usd(load, list(kinds.values()), wished, **how)
     assert least - 1e-9 <= usd_of(plan) <= most + 1e-9
     assert plan.status is Status.OPTIMAL
 
@@ -75,9 +76,14 @@ def random_kinds(rng):
     return found
 
 
+def p99_wait(wished_s):
+    known = lognormal_sizes(1.0), lognormal_work(((1.0, 1.0),), 1.0)
+    return QueueWish("wait", wished_s, 0.99, 1.0, *known)
+
+
 def test_the_tail_is_what_plain_loops_say():
     # 3 requests/s on 8 places and 10 on 64: full at 13, here 10.
-    wish = WaitWish(1.0, 0.99, 1.0, lognormal_sizes(1.0))
+    wish = p99_wait(1.0)
     late = late_share(10, 13, 72, 1.0)
     assert keeps(Pool(13, 72, 1.0), 10, wish) == (late <= MARGIN * 0.01)
     for load in (9.0, 10.0, 11.0):
@@ -91,7 +97,7 @@ def test_a_tangent_holds_every_pool_that_keeps_the_wish():
     for _ in range(6):
         load = rng.uniform(2, 30)
         alone = rng.choice((0.4, 1.0))
-        wish = WaitWish(rng.choice((0.3, 2.0)), 0.95, 1.0, lognormal_sizes(1.0))
+        wish = p99_wait(rng.choice((0.3, 2.0)))._replace(share=0.95)
         cut = cut_of(Pool(1.0, rng.uniform(3, 20), alone), load, wish)
         for _ in range(12):
             pool = Pool(load * rng.uniform(1.01, 1.4), round(load * rng.uniform(3, 30)), alone)
@@ -120,7 +126,35 @@ def _the_cheapest_of_all_mixes(rng):
     limits = {"survive_loss_of": {"kind": "provider", "share": left}} if left else {}
     found = solve(asked(load, {"wait": wishes}, kinds, target=target, limits=limits), market(kinds))
     how = {"target": target, "left": left}
-    same_as_all_mixes(found, load, kinds, [(w, shares[p]) for p, w in wishes.items()], **how)
+    wished = Wished(waits=[(w, shares[p]) for p, w in wishes.items()])
+    same_as_all_mixes(found, load, kinds, wished, **how)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_whole_requests_are_kept_by_the_cheapest_of_all_mixes(seed):
+    _whole_requests(random.Random(seed))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(200, 220))
+def test_whole_requests_are_kept_by_the_cheapest_of_all_mixes_whatever_they_are(seed):
+    _whole_requests(random.Random(seed))
+
+
+def _whole_requests(rng):
+    kinds, load = random_kinds(rng), rng.uniform(2, 12)
+    name, share = rng.choice((("p95", 0.95), ("p90", 0.9), ("", 0.0)))
+    longest = max(kind.places / kind.rate for kind in kinds.values())
+    wish = (3.2 if share else 1.2) * longest * rng.uniform(0.7, 1.5)
+    said = {"request": {name: wish} if name else wish}
+    wished = Wished(requests=[(wish, share)])
+    if rng.random() < 0.5:
+        said["wait"], wished = 0.4, wished._replace(waits=[(0.4, 0.0)])
+    found = solve(asked(load, said, kinds), market(kinds))
+    if found.status is Status.INFEASIBLE:
+        assert cheapest_usd(load, list(kinds.values()), wished) == math.inf
+    else:
+        same_as_all_mixes(found, load, kinds, wished)
 
 
 def test_a_tighter_wish_and_burstier_requests_are_never_cheaper():
@@ -167,15 +201,15 @@ def test_every_block_has_a_pool_of_its_own():
         [raw(name, kind.rate) for name, kind in KINDS.items()],
     )
     found = solve(asked(1, P99, chat={"traffic": profile}), elastic)
-    by_block = [cheapest_usd(load, list(KINDS.values()), [(1.0, 0.99)]) for load in (3, 1)]
+    by_block = [cheapest_usd(load, list(KINDS.values()), Wished([(1.0, 0.99)])) for load in (3, 1)]
     assert found.score_usd_per_month == pytest.approx(360 * sum(by_block))
 
 
 def test_a_fleet_of_ones_own_is_told_which_wait_it_misses():
     # Of 10 requests/s one big unit carries 9.9, but not with a p99 of a second.
     told = evaluate(asked(9.9, P99), {BIG: 1}, market())
-    assert [breach.family for breach in told.breaches] == ["QueueWaits"]
-    assert "p99 of the wait is" in told.breaches[0].message
+    assert [breach.family for breach in told.breaches] == ["QueueTimes"]
+    assert "the p99 wait is" in told.breaches[0].message
     assert "in block active, longer than 1 s" in told.breaches[0].message
 
 
@@ -247,12 +281,12 @@ def test_the_plan_says_what_queues_allow_and_which_routing_it_needs():
     # Two big and a small: 20 of 23 requests/s. Queues let one big alone run less full than these.
     found = solve(asked(20, P99), market())
     (kept,) = (said for said in found.warnings if isinstance(said, WaitKept))
-    assert (kept.workload, kept.percentile, kept.wished_s, kept.replicas) == ("chat", "p99", 1, 3)
+    assert (kept.workload, kept.what, kept.wished_s, kept.replicas) == ("chat", "p99 wait", 1, 3)
     assert 0 < kept.reached_s <= 1
     assert kept.allowed_alone < kept.allowed
     assert 20 / 23 <= kept.allowed < 1
     assert kept.judged
-    (line,) = (said for said in warning_lines(found) if "p99 of the wait" in said)
+    (line,) = (said for said in warning_lines(found) if "the p99 wait is" in said)
     assert "1 s is wished; queues allow" in line
     assert "with 3 replicas" in line
     assert line.endswith("with 1, behind one least-in-flight router")
