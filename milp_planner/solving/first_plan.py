@@ -19,6 +19,7 @@ from milp_planner.solving.first.bounds import least_usd_per_month
 from milp_planner.solving.first.fleets import FirstFleet, first_fleets
 from milp_planner.solving.results import SAME_USD, SearchResult
 from milp_planner.solving.shortage import may_be_short, short_note
+from milp_planner.solving.spare_units import with_spare_units
 from milp_planner.solving.verify import violations
 
 SAME = 1e-6
@@ -81,6 +82,10 @@ class FirstPlan:
             plan = assemble(self.instance, fleet.solution, provenance)
             if not violations(self.instance, plan):
                 yield plan
+            elif more := with_spare_units(self.instance, plan, fleet.solution):
+                plan = assemble(self.instance, more, provenance)
+                if not violations(self.instance, plan):
+                    yield plan
 
     def _told(self, plan: Plan, said: str) -> SearchResult:
         notes = (said, OF_FEW) if self.of_few else (said,)

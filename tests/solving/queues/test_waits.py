@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -15,11 +17,18 @@ from milp_planner import (
     diagnose,
     evaluate,
     explain_limits,
+    prepare,
     solve,
     warning_lines,
 )
+from milp_planner.candidates.queues import pool_of, queue_wishes
+from milp_planner.questions.solve import provenance_of
 from milp_planner.serving.queues.pools import MARGIN, Pool, QueueWish, cut_of, keeps
 from milp_planner.serving.queues.sizes import lognormal_sizes, lognormal_work
+from milp_planner.solving.first_plan import FirstPlan
+from milp_planner.solving.re_solve import settings_of
+from milp_planner.solving.search import Search
+from milp_planner.solving.verify import violations
 from milp_planner.traffic.digest import digest
 from tests.support.builders import BIG, catalog, offering, problem, raw, token_price
 from tests.support.oracles.queue_oracle import Kind, Wished, cheapest_usd, late_share
@@ -304,3 +313,46 @@ def test_a_trace_tells_how_bunched_its_requests_come(tmp_path):
 
     assert burstiness(2, 3) == pytest.approx(39 / 19 - 1)
     assert burstiness(8, 12) == pytest.approx(39 / 4 - 1)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_replicas_that_are_faster_when_emptier_are_mixed_as_all_mixes_say(seed):
+    rng = random.Random(seed)
+    kinds, load = random_kinds(rng), rng.uniform(4, 14)
+    question = asked(load, {"wait": {"p99": "500ms"}, "request": {"p95": "40s"}}, kinds)
+    given = prepare(question, market(kinds))
+    alone = iter((0.4, 0.6, 1.0))
+    told = tuple(
+        replace(k, held=replace(k.held, alone=next(alone))) for k in given.candidates.candidates
+    )
+    given = replace(given, candidates=replace(given.candidates, candidates=told))
+    settings = settings_of(question)
+    search = Search(given, settings, provenance_of(given, settings), question.alternatives)
+    found = search.next()
+
+    def keep(mix):
+        on = list(zip(told, mix, strict=True))
+        wishes = [wish for _, wish in queue_wishes(given, "chat")]
+        return all((pool := pool_of(on, wish)) and keeps(pool, load, wish) for wish in wishes)
+
+    mixes = itertools.product(range(13), repeat=len(told))
+    by_price = sorted(
+        (sum(k.usd_per_hour * n for k, n in zip(told, mix, strict=True)), mix) for mix in mixes
+    )
+    able = (
+        (usd, mix)
+        for usd, mix in by_price
+        if sum(k.mix_requests_per_second * n for k, n in zip(told, mix, strict=True)) > load
+    )
+    best = next(usd for usd, mix in able if keep(mix))
+    assert usd_of(found.plan) == pytest.approx(best)
+
+
+def test_a_plan_is_in_hand_when_time_ends_before_the_solvers():
+    # The first fleet is two big, full; with half as many again it keeps the wish.
+    given = prepare(asked(20, P99), market())
+    settings = settings_of(given.problem)
+    first = FirstPlan.of(given).result(provenance_of(given, settings))
+    assert first is not None
+    assert not violations(given, first.known)
+    assert units_of(first.known)["big"] == 3

@@ -97,7 +97,7 @@ class QueueTimes(Rule):
         t: int,
         one: QueueCut,
         traits: tuple[_Trait, ...],
-        left: _Left,
+        left: Left,
         number: int,
     ) -> Iterator[Row]:
         terms: Terms = {}
@@ -133,7 +133,7 @@ class QueueTimes(Rule):
             found = "endless" if math.isinf(reached) else time_shown(1000 * reached)
             yield (
                 f"workload {broken.workload!r}: the {broken.wish.words} is {found} in block "
-                f"{plan.blocks[broken.block].name}{broken.said}, longer than "
+                f"{plan.blocks[broken.block].name}{broken.left.said}, longer than "
                 f"{time_shown(1000 * broken.wish.wished_s)}"
             )
 
@@ -166,7 +166,7 @@ class QueueTimes(Rule):
                 yield _longer(instance, w, wish, asked)
 
 
-class _Left(NamedTuple):
+class Left(NamedTuple):
     """What a workload has in a block: everything, or what a loss leaves."""
 
     load: float
@@ -185,13 +185,13 @@ class _Left(NamedTuple):
 
 def _left(
     instance: PlanningInput, candidates: Iterable[Candidate], workload: str, t: int
-) -> Iterator[_Left]:
+) -> Iterator[Left]:
     load, survival = instance.schedule.demands[workload].peak[t], instance.problem.limits.survival
-    yield _Left(load)
+    yield Left(load)
     if survival is not None:
         group_of = SURVIVAL_GROUPS[survival.kind]
         for group in sorted({group_of(k) for k in candidates} - {""}):
-            yield _Left(survival.share * load, group, group_of)
+            yield Left(survival.share * load, group, group_of)
 
 
 class BrokenTime(NamedTuple):
@@ -203,8 +203,8 @@ class BrokenTime(NamedTuple):
     load: float
     wish: TimeWish
     asked: QueueWish
-    said: str
-    """Which loss it is after, in words; '' where nothing is lost."""
+    left: Left
+    """Which loss it is after, if any."""
 
 
 def broken_times(instance: PlanningInput, plan: Plan) -> Iterator[BrokenTime]:
@@ -223,7 +223,7 @@ def broken_times(instance: PlanningInput, plan: Plan) -> Iterator[BrokenTime]:
                     slow = {"alone": whole.alone, "slowest_s": whole.slowest_s}
                     pool = NOTHING if pool is None else pool._replace(**slow)
                     if not keeps(pool, left.load, asked):
-                        yield BrokenTime(w.name, t, pool, left.load, wish, asked, left.said)
+                        yield BrokenTime(w.name, t, pool, left.load, wish, asked, left)
 
 
 NOTHING = Pool(0.0, 0.0, 1.0)
