@@ -147,6 +147,7 @@ if TYPE_CHECKING:
         TargetWithoutEffect,
         TooFewUnits,
         UnservedAtAPrice,
+        WaitKept,
     )
     from milp_planner.plans.records import Band, Plan, Purchase, Route, Status, WorkloadPlan
     from milp_planner.plans.sentences import reason_lines, warning_lines
@@ -298,9 +299,9 @@ __all__ = [
     "Tightened", "TightenedRound", "TimeBlock", "TimeWish", "ToAsk", "ToMeasure", "Today",
     "TokenPrice", "TokensPerDay", "TokensPerMonth", "TooFewUnits", "Trace", "TraceColumns",
     "TraceDigest", "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown", "Undisturbed",
-    "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict", "WhatIf", "WhatIfRow",
-    "WhyNot", "WishJudged", "WishReplayed", "Workload", "WorkloadAsked", "WorkloadPlan",
-    "WorkloadServed", "__version__", "budget_frontier", "calibrate", "choices",
+    "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict", "WaitKept", "WhatIf",
+    "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed", "Workload", "WorkloadAsked",
+    "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier", "calibrate", "choices",
     "compare_deployments", "confidence_range", "count_terms", "decision_sheet", "diagnose",
     "estimate", "evaluate", "explain", "explain_limits", "floor", "load_catalog", "load_problem",
     "load_scenarios", "measure_next", "owned_usd_per_hour", "plan_diff", "plan_for", "plan_schema",
@@ -361,7 +362,7 @@ HOMES = {
         "FewestGpusFirst LatencyNotAssessed LimitInTheWay NearOptimal NoFleet NoFullLoad "
         "NothingIsStrict NothingServes OverloadCannotOccur PerfectForesight Refusals Said "
         "SameAs ServedInPart ShortBudget StrictNeverHot TargetWithoutEffect TooFewUnits "
-        "UnservedAtAPrice"
+        "UnservedAtAPrice WaitKept"
     ),
     "plans.records": "Band Plan Purchase Route Status WorkloadPlan",
     "plans.sentences": "reason_lines warning_lines",

@@ -215,8 +215,36 @@ class ServedInPart:
     """Quotas and stocks of which nothing is left."""
 
 
+@dataclass(frozen=True)
+class WaitKept:
+    """A wish that queues decide, in the block in which it takes longest, and what it needs."""
+
+    workload: str
+    what: str
+    """`p99 wait`, `mean request`."""
+
+    wished_s: float
+    reached_s: float
+    """By the formulas, of which half of the misses allowed are asked."""
+
+    block: str
+    replicas: int
+    allowed: float
+    """Utilization at which these replicas still keep the wish."""
+
+    allowed_alone: float
+    """The same of one replica, of the kind that there are most of."""
+
+    burstiness: float
+    """Coefficient of variation of the gaps between requests; 1 is Poisson."""
+
+    judged: bool
+    """False where bursts leave so little of the pool that the formulas are not known to hold."""
+
+
 Remark = (
     LatencyNotAssessed
+    | WaitKept
     | NoFullLoad
     | OverloadCannotOccur
     | NothingIsStrict

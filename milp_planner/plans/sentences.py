@@ -36,6 +36,7 @@ from milp_planner.plans.reasons import (
     StrictNeverHot,
     TargetWithoutEffect,
     UnservedAtAPrice,
+    WaitKept,
 )
 from milp_planner.plans.records import MEDIUM_BAND, Plan
 
@@ -198,6 +199,22 @@ def _latency_not_assessed(r: LatencyNotAssessed) -> str:
     )
 
 
+def _wait_kept(r: WaitKept) -> str:
+    many = f"{r.replicas} replica{'s' * (r.replicas != 1)}"
+    gaps = f", gaps with a cv of {r.burstiness:.3g}" * (r.burstiness > 1)
+    doubt = "" if r.judged else "; not judged: bursts leave too little of the pool for the formulas"
+    return (
+        f"{r.workload!r}: the {r.what} is {_duration(r.reached_s)} in block {r.block}, "
+        f"{_duration(r.wished_s)} is wished; queues allow {_percent(round(r.allowed, 2))} with "
+        f"{many}, {_percent(round(r.allowed_alone, 2))} with 1, behind one least-in-flight router"
+        f"{gaps}{doubt}"
+    )
+
+
+def _duration(seconds: float) -> str:
+    return f"{1000 * seconds:.3g} ms" if 0 < seconds < 1 else f"{seconds:.3g} s"
+
+
 def _overload_cannot_occur(r: OverloadCannotOccur) -> str:
     return (
         f"the overload penalty cannot occur: it starts above {_percent(r.above)} utilization, "
@@ -328,6 +345,7 @@ SENTENCES: Mapping[type, Callable[[Any], str]] = {
     CatalogTooSmall: _too_few_units,
     Said: lambda r: r.text,
     LatencyNotAssessed: _latency_not_assessed,
+    WaitKept: _wait_kept,
     NoFullLoad: lambda r: (
         "the overload penalty cannot occur: a ramp above 100 % has no full load to end at"
     ),

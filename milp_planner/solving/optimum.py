@@ -39,14 +39,14 @@ from milp_planner.milp.program.read_solution import (
 from milp_planner.milp.program.refinement import (
     charges_by_utilization,
     counts_losses_by_weights,
-    counts_waits_by_tangents,
+    counts_times_by_tangents,
     refine,
     refine_losses,
-    refine_waits,
+    refine_times,
     tolerance_usd,
     undercharged_usd,
 )
-from milp_planner.milp.program.rules.queue_waits import QueueWaits
+from milp_planner.milp.program.rules.queue_times import QueueTimes
 from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.records import EngineReport, Plan, Proof, Provenance, Status
 from milp_planner.solving.assembly.assemble import assemble
@@ -216,13 +216,13 @@ class Optimizer:
             return False
         plan = self.plan_from(model, run.values, query)
         losses = refine_losses(self._splits, self.instance, plan)
-        return refine_waits(self._splits, self.instance, plan) or losses
+        return refine_times(self._splits, self.instance, plan) or losses
 
     @property
     def _learned_from_plans(self) -> tuple[type[Rule], ...]:
         """Rules that a program does not know all of, but learns from plans that break them."""
         losses = (LossSurvived,) if counts_losses_by_weights(self.instance) else ()
-        waits = (QueueWaits,) if counts_waits_by_tangents(self.instance) else ()
+        waits = (QueueTimes,) if counts_times_by_tangents(self.instance) else ()
         return (*losses, *waits)
 
     def _with_spare_units(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
@@ -25,17 +27,29 @@ Time = Annotated[Seconds, Field(gt=0)]
 
 
 class TimeWish(NamedTuple):
-    """A time, and the share of the requests that must keep it."""
+    """A time that queues decide, and the share of the requests that must keep it."""
 
+    metric: Literal["wait", "request"]
     percentile: str
-    """A key of `SHARES`."""
+    """A key of `SHARES`; '' for the mean."""
 
     wished_s: float
 
     @property
-    def share(self) -> float:
-        """0.99 for a p99."""
-        return SHARES[self.percentile]
+    def share(self) -> float | None:
+        """0.99 for a p99; None for the mean."""
+        return SHARES.get(self.percentile)
+
+    @property
+    def words(self) -> str:
+        """What it is called: `p99 wait`, `mean request`."""
+        name = "p99.9" if self.percentile == "p999" else self.percentile or "mean"
+        return f"{name} {self.metric}"
+
+    @property
+    def key(self) -> str:
+        """Where it stands in `latency:`."""
+        return f"{self.metric}.{self.percentile}".rstrip(".")
 
 
 class Percentiles(Frozen):
@@ -51,22 +65,21 @@ class Percentiles(Frozen):
     """That of 999 of 1,000 requests."""
 
     @property
-    def wishes(self) -> tuple[TimeWish, ...]:
-        """Those stated, the lowest percentile first."""
-        stated = ((name, getattr(self, f"{name}_s")) for name in SHARES)
-        return tuple(TimeWish(name, seconds) for name, seconds in stated if seconds is not None)
+    def stated(self) -> tuple[tuple[str, float], ...]:
+        """(percentile, seconds) of those stated, the lowest percentile first."""
+        found = ((name, getattr(self, f"{name}_s")) for name in SHARES)
+        return tuple((name, seconds) for name, seconds in found if seconds is not None)
 
     @model_validator(mode="after")
     def _each_says_something(self) -> Self:
-        if not self.wishes:
+        if not self.stated:
             raise RecordError("write a percentile and its time, such as p99: 1s")
-        for one, higher in zip(self.wishes, self.wishes[1:], strict=False):
-            if one.wished_s >= higher.wished_s:
+        for (one, mine_s), (higher, theirs_s) in pairwise(self.stated):
+            if mine_s >= theirs_s:
                 raise RecordError(
-                    f"{one.wished_s:g} s says nothing beside {higher.percentile}, which keeps "
-                    f"{higher.wished_s:g} s",
-                    at=(one.percentile,),
-                    clashes_with=(higher.percentile,),
+                    f"{mine_s:g} s says nothing beside {higher}, which keeps {theirs_s:g} s",
+                    at=(one,),
+                    clashes_with=(higher,),
                 )
         return self
 
@@ -91,14 +104,36 @@ class Latency(Frozen):
     """Time to first token, of a replica at full load where measured, else of an idle one by the
     estimate, which is then said to be one."""
 
-    wait: Percentiles | None = None
-    """From a request's arrival until a replica admits it, by percentile: `{p99: 1s}`. Kept by
-    queueing formulas, for one least-in-flight router before all replicas of the workload."""
+    wait_s: Time | Percentiles | None = Field(
+        default=None, validation_alias="wait", serialization_alias="wait"
+    )
+    """From a request's arrival until a replica admits it: `{p99: 1s}`, or a plain time for the mean
+    at the peak. Kept by queueing formulas, for one least-in-flight router before all replicas."""
+
+    request_s: Time | Percentiles | None = Field(
+        default=None, validation_alias="request", serialization_alias="request"
+    )
+    """From a request's arrival to its last token, in the same way: the wait, and its own prefill
+    and decoding at the speed of a replica that is as full as the peak makes it."""
 
     max_band: Literal["low", "medium", "high"] | None = None
     """Highest latency band: low is utilization up to 50 %, medium up to 75 %."""
 
     @property
+    def queue_wishes(self) -> tuple[TimeWish, ...]:
+        """Those that depend on how long requests queue."""
+        return (*_wishes("wait", self.wait_s), *_wishes("request", self.request_s))
+
+    @property
     def judges_queues(self) -> bool:
         """True where a wish depends on how long requests queue."""
-        return self.wait is not None
+        return self.wait_s is not None or self.request_s is not None
+
+
+def _wishes(
+    metric: Literal["wait", "request"], said: float | Percentiles | None
+) -> Iterator[TimeWish]:
+    if isinstance(said, Percentiles):
+        yield from (TimeWish(metric, name, seconds) for name, seconds in said.stated)
+    elif said is not None:
+        yield TimeWish(metric, "", said)

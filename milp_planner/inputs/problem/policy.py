@@ -62,6 +62,11 @@ class Utilization(Frozen):
         return self
 
     @property
+    def planned(self) -> float:
+        """The target; all of it where queues decide."""
+        return 1.0 if self.by == "queues" else self.target
+
+    @property
     def highest(self) -> float:
         """The ceiling, or the target where none is given; all of it where queues decide."""
         if self.by == "queues":

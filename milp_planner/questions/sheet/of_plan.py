@@ -42,7 +42,7 @@ def question_of(instance: PlanningInput) -> QuestionAsked:
             for limit in limits_of(instance)
             if not limit.by_default
         ),
-        utilization_target=problem.policy.utilization.target,
+        utilization_target=problem.policy.utilization.planned,
         hours_per_month=hours_per_month(problem),
         today_usd_per_month=problem.today.usd_per_month,
     )

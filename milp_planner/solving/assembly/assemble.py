@@ -40,6 +40,7 @@ from milp_planner.solving.assembly.costs import (
     with_shared_usd,
 )
 from milp_planner.solving.assembly.notes import notes
+from milp_planner.solving.assembly.queues import waits_kept
 from milp_planner.traffic.month import Demand
 from milp_planner.units import SECONDS_PER_HOUR
 
@@ -78,6 +79,7 @@ def assemble(
             *notes(instance.problem, workloads),
             *map(Said, instance.candidates.notes),
             *_infrascale(instance, purchases, routes),
+            *waits_kept(instance, purchases),
         )
         doubts = (*map(Said, instance.candidates.doubts),)
     plan = Plan(

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import random
+from dataclasses import replace
 
 import pytest
 
-from milp_planner import InputError, Status, diagnose, evaluate, explain_limits, solve
-from milp_planner.serving.queues.pools import MARGIN, Pool, WaitWish, cut_of, keeps
-from milp_planner.serving.queues.sizes import lognormal_sizes
+from milp_planner import (
+    InputError,
+    Status,
+    Trace,
+    WaitKept,
+    diagnose,
+    evaluate,
+    explain_limits,
+    prepare,
+    solve,
+    warning_lines,
+)
+from milp_planner.candidates.queues import pool_of, queue_wishes
+from milp_planner.questions.solve import provenance_of
+from milp_planner.serving.queues.pools import MARGIN, Pool, QueueWish, cut_of, keeps
+from milp_planner.serving.queues.sizes import lognormal_sizes, lognormal_work
+from milp_planner.solving.first_plan import FirstPlan
+from milp_planner.solving.re_solve import settings_of
+from milp_planner.solving.search import Search
+from milp_planner.solving.verify import violations
+from milp_planner.traffic.digest import digest
 from tests.support.builders import BIG, catalog, offering, problem, raw, token_price
-from tests.support.oracles.queue_oracle import Kind, cheapest_usd, late_share
+from tests.support.oracles.queue_oracle import Kind, Wished, cheapest_usd, late_share
 
 HOURS = 720
 KINDS = {
@@ -47,10 +68,10 @@ def usd_of(plan):
     return plan.score_usd_per_month / HOURS
 
 
-def same_as_all_mixes(plan, load, kinds, wishes, **how):
+def same_as_all_mixes(plan, load, kinds, wished, **how):
     """Within 1/1,000 of the load: what the planner's own slack lets pass."""
-    least = cheapest_usd(load * (1 - 1e-3), list(kinds.values()), wishes, **how)
-    most = cheapest_usd(load, list(kinds.values()), wishes, **how)
+    least = cheapest_usd(load * (1 - 1e-3), list(kinds.values()), wished, **how)
+    most = cheapest_usd(load, list(kinds.values()), wished, **how)
     assert least - 1e-9 <= usd_of(plan) <= most + 1e-9
     assert plan.status is Status.OPTIMAL
 
@@ -64,9 +85,14 @@ def random_kinds(rng):
     return found
 
 
+def p99_wait(wished_s):
+    known = lognormal_sizes(1.0), lognormal_work(((1.0, 1.0),), 1.0)
+    return QueueWish("wait", wished_s, 0.99, 1.0, *known)
+
+
 def test_the_tail_is_what_plain_loops_say():
     # 3 requests/s on 8 places and 10 on 64: full at 13, here 10.
-    wish = WaitWish(1.0, 0.99, 1.0, lognormal_sizes(1.0))
+    wish = p99_wait(1.0)
     late = late_share(10, 13, 72, 1.0)
     assert keeps(Pool(13, 72, 1.0), 10, wish) == (late <= MARGIN * 0.01)
     for load in (9.0, 10.0, 11.0):
@@ -80,7 +106,7 @@ def test_a_tangent_holds_every_pool_that_keeps_the_wish():
     for _ in range(6):
         load = rng.uniform(2, 30)
         alone = rng.choice((0.4, 1.0))
-        wish = WaitWish(rng.choice((0.3, 2.0)), 0.95, 1.0, lognormal_sizes(1.0))
+        wish = p99_wait(rng.choice((0.3, 2.0)))._replace(share=0.95)
         cut = cut_of(Pool(1.0, rng.uniform(3, 20), alone), load, wish)
         for _ in range(12):
             pool = Pool(load * rng.uniform(1.01, 1.4), round(load * rng.uniform(3, 30)), alone)
@@ -108,8 +134,36 @@ def _the_cheapest_of_all_mixes(rng):
     shares = {"p50": 0.5, "p99": 0.99}
     limits = {"survive_loss_of": {"kind": "provider", "share": left}} if left else {}
     found = solve(asked(load, {"wait": wishes}, kinds, target=target, limits=limits), market(kinds))
-    how = {"target": target, "left": left, "most": 12 if left else 9}
-    same_as_all_mixes(found, load, kinds, [(w, shares[p]) for p, w in wishes.items()], **how)
+    how = {"target": target, "left": left}
+    wished = Wished(waits=[(w, shares[p]) for p, w in wishes.items()])
+    same_as_all_mixes(found, load, kinds, wished, **how)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_whole_requests_are_kept_by_the_cheapest_of_all_mixes(seed):
+    _whole_requests(random.Random(seed))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(200, 220))
+def test_whole_requests_are_kept_by_the_cheapest_of_all_mixes_whatever_they_are(seed):
+    _whole_requests(random.Random(seed))
+
+
+def _whole_requests(rng):
+    kinds, load = random_kinds(rng), rng.uniform(2, 12)
+    name, share = rng.choice((("p95", 0.95), ("p90", 0.9), ("", 0.0)))
+    longest = max(kind.places / kind.rate for kind in kinds.values())
+    wish = (3.2 if share else 1.2) * longest * rng.uniform(0.7, 1.5)
+    said = {"request": {name: wish} if name else wish}
+    wished = Wished(requests=[(wish, share)])
+    if rng.random() < 0.5:
+        said["wait"], wished = 0.4, wished._replace(waits=[(0.4, 0.0)])
+    found = solve(asked(load, said, kinds), market(kinds))
+    if found.status is Status.INFEASIBLE:
+        assert cheapest_usd(load, list(kinds.values()), wished) == math.inf
+    else:
+        same_as_all_mixes(found, load, kinds, wished)
 
 
 def test_a_tighter_wish_and_burstier_requests_are_never_cheaper():
@@ -156,15 +210,15 @@ def test_every_block_has_a_pool_of_its_own():
         [raw(name, kind.rate) for name, kind in KINDS.items()],
     )
     found = solve(asked(1, P99, chat={"traffic": profile}), elastic)
-    by_block = [cheapest_usd(load, list(KINDS.values()), [(1.0, 0.99)]) for load in (3, 1)]
+    by_block = [cheapest_usd(load, list(KINDS.values()), Wished([(1.0, 0.99)])) for load in (3, 1)]
     assert found.score_usd_per_month == pytest.approx(360 * sum(by_block))
 
 
 def test_a_fleet_of_ones_own_is_told_which_wait_it_misses():
     # Of 10 requests/s one big unit carries 9.9, but not with a p99 of a second.
     told = evaluate(asked(9.9, P99), {BIG: 1}, market())
-    assert [breach.family for breach in told.breaches] == ["QueueWaits"]
-    assert "p99 of the wait is" in told.breaches[0].message
+    assert [breach.family for breach in told.breaches] == ["QueueTimes"]
+    assert "the p99 wait is" in told.breaches[0].message
     assert "in block active, longer than 1 s" in told.breaches[0].message
 
 
@@ -230,3 +284,75 @@ def test_what_queues_cannot_judge_is_turned_down_with_the_reason():
     reasons = {row.offering.provider: row.reason for row in found.turned_down}
     assert reasons["bolt"].startswith("4 requests in flight in a replica")
     assert reasons["tokn"].startswith("how long requests wait there is not known")
+
+
+def test_the_plan_says_what_queues_allow_and_which_routing_it_needs():
+    # Two big and a small: 20 of 23 requests/s. Queues let one big alone run less full than these.
+    found = solve(asked(20, P99), market())
+    (kept,) = (said for said in found.warnings if isinstance(said, WaitKept))
+    assert (kept.workload, kept.what, kept.wished_s, kept.replicas) == ("chat", "p99 wait", 1, 3)
+    assert 0 < kept.reached_s <= 1
+    assert kept.allowed_alone < kept.allowed
+    assert 20 / 23 <= kept.allowed < 1
+    assert kept.judged
+    (line,) = (said for said in warning_lines(found) if "the p99 wait is" in said)
+    assert "1 s is wished; queues allow" in line
+    assert "with 3 replicas" in line
+    assert line.endswith("with 1, behind one least-in-flight router")
+
+
+def test_a_trace_tells_how_bunched_its_requests_come(tmp_path):
+    # Two at once every 3 s: 39 gaps a minute, 19 of them 3 s and the others 0: 39/19 - 1. Eight at
+    # once every 12 s: 39 gaps, 4 of them 12 s: 39/4 - 1.
+    def burstiness(at_once, every):
+        times = [every * i for i in range(300 // every) for _ in range(at_once)]
+        rows = "".join(f"{t},100,10\n" for t in times)
+        file = tmp_path / f"{at_once}.csv"
+        file.write_text(f"arrival,input_tokens,output_tokens\n{rows}")
+        return digest(file, Trace(file=str(file))).gaps_scv
+
+    assert burstiness(2, 3) == pytest.approx(39 / 19 - 1)
+    assert burstiness(8, 12) == pytest.approx(39 / 4 - 1)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_replicas_that_are_faster_when_emptier_are_mixed_as_all_mixes_say(seed):
+    rng = random.Random(seed)
+    kinds, load = random_kinds(rng), rng.uniform(4, 14)
+    question = asked(load, {"wait": {"p99": "500ms"}, "request": {"p95": "40s"}}, kinds)
+    given = prepare(question, market(kinds))
+    alone = iter((0.4, 0.6, 1.0))
+    told = tuple(
+        replace(k, held=replace(k.held, alone=next(alone))) for k in given.candidates.candidates
+    )
+    given = replace(given, candidates=replace(given.candidates, candidates=told))
+    settings = settings_of(question)
+    search = Search(given, settings, provenance_of(given, settings), question.alternatives)
+    found = search.next()
+
+    def keep(mix):
+        on = list(zip(told, mix, strict=True))
+        wishes = [wish for _, wish in queue_wishes(given, "chat")]
+        return all((pool := pool_of(on, wish)) and keeps(pool, load, wish) for wish in wishes)
+
+    mixes = itertools.product(range(13), repeat=len(told))
+    by_price = sorted(
+        (sum(k.usd_per_hour * n for k, n in zip(told, mix, strict=True)), mix) for mix in mixes
+    )
+    able = (
+        (usd, mix)
+        for usd, mix in by_price
+        if sum(k.mix_requests_per_second * n for k, n in zip(told, mix, strict=True)) > load
+    )
+    best = next(usd for usd, mix in able if keep(mix))
+    assert usd_of(found.plan) == pytest.approx(best)
+
+
+def test_a_plan_is_in_hand_when_time_ends_before_the_solvers():
+    # The first fleet is two big, full; with half as many again it keeps the wish.
+    given = prepare(asked(20, P99), market())
+    settings = settings_of(given.problem)
+    first = FirstPlan.of(given).result(provenance_of(given, settings))
+    assert first is not None
+    assert not violations(given, first.known)
+    assert units_of(first.known)["big"] == 3

@@ -28,7 +28,7 @@ o_w        fleet.overload[w]                  overload, as a share of the ramp  
 θ_wt       fleet.headroom[w, t]               how many times the demand could be served ≥ 0
 z_qkt      fleet.spread[k, q, t]              x_qkt × θ_wt                              ≥ 0
 b_i        fleet.beyond[w, i]                 1 if θ is beyond a split of it            0 or 1
-y_φt       fleet.used[QueueWaits, w t φ]      1 if a replica of φ or more is on         0 or 1
+y_φt, y_st fleet.used[QueueTimes, w t …]      1 if a replica of φ, of s or more is on   0 or 1
 a_j, r_j   fleet.added[j], fleet.removed[j]   units added to, removed from, today's     ≥ 0
 e_kaB      fleet.ahead[k, (a, B)]             units paid for in a that serve in B soon  ≥ 0
 f_cot      fleet.covered[c, o, blocks]        units of an offering that are paid already ≥ 0
@@ -97,13 +97,15 @@ class RampSplit(NamedTuple):
 
 
 class QueueCut(NamedTuple):
-    """What every pool keeps that carries a load and keeps a wish for its wait: `QueueWaits`."""
+    """What every pool keeps that carries a load and keeps a wish for its wait: `QueueTimes`."""
 
     load: float
     """λ, requests/s: of the blocks that the cut is for."""
 
     alone: float
-    """φ of the pools that it is for, those of replicas with a larger one included."""
+    slowest_s: float
+    """φ and s of the pools that it is for, those of replicas with larger ones included; s is the
+    time of a mean request in a full replica, 0 where only waits count."""
 
     per_rate: float
     per_place: float
