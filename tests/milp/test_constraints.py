@@ -119,6 +119,21 @@ ASKED = {
         "workload 'chat' has 2 replicas in block active, fewer than 3",
         chat={"min_replicas": 3},
     ),
+    # At 95 % of 8 places 1 in 100 waits for longer than a second; another one is needed.
+    "QueueTimes": asked(
+        9.5,
+        5_760,
+        {BIG: 1},
+        "workload 'chat': the p99 wait is 10.22 s in block active, longer than 1 s",
+        chat={
+            "rates": [
+                {"gpu": "big", "requests_per_second": 10, "in_flight": 8},
+                {"gpu": "small", "requests_per_second": 3, "in_flight": 4},
+            ],
+            "requests": None,
+            "latency": {"wait": {"p99": "1s"}},
+        },
+    ),
     "Quotas": asked(
         12,
         5_760,

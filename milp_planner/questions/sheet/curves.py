@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from milp_planner.inputs.reading.field_types import LEAST_USD
 from milp_planner.plans.records import Plan, Status
 from milp_planner.plans.sheet.other_parts import (
     BudgetStair,
@@ -172,7 +173,7 @@ def _stairs(asking: Asking, resolver: Resolver, smallest_usd: float) -> Iterator
     """What the shares of a budget buy, the smallest first; those that buy nothing say nothing."""
     budgets = itertools.takewhile(
         lambda _: asking.has_work_left(resolver.instance, SOLVES_A_BUDGET),
-        (share * smallest_usd for share in BUDGET_SHARES),
+        (usd for share in BUDGET_SHARES if (usd := share * smallest_usd) >= LEAST_USD),
     )
     for step in steps_at(resolver, budgets, smallest_usd):
         if isinstance(step, BudgetStep) and step.served_share > 0:

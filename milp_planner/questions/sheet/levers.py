@@ -58,7 +58,7 @@ def levers_of(asking: Asking) -> Iterator[Lever]:
     dearest = _dearest(asking.problem, asking.plan)
     for w in dearest:
         yield from _latency(w)
-    yield from smaller_caches(dearest)
+    yield from smaller_caches(asking.problem, dearest)
 
 
 def _dearest(problem: Problem, plan: Plan) -> list[Workload]:
