@@ -6,11 +6,13 @@ out and said, never guessed.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from milp_planner.errors import InputError
 from milp_planner.inputs.reading.field_types import LEAST_USD
 from milp_planner.plans.records import Plan, Status
 from milp_planner.plans.sheet.other_parts import (
@@ -70,8 +72,10 @@ def curves_of(asking: Asking) -> tuple[TrafficCurve | None, BudgetStaircase | No
     resolver = asking.resolver
     if asking.most_columns is None:
         resolver = resolver.for_at_most(MOST_S)
-    is_served = served_share(asking.plan) == 1
-    traffic = _traffic(asking, resolver) if is_served else None
+    traffic = None
+    if served_share(asking.plan) == 1:
+        with contextlib.suppress(InputError):  # more traffic than can be planned
+            traffic = _traffic(asking, resolver)
     return traffic, _budgets(asking, resolver)
 
 
@@ -132,9 +136,10 @@ def _break_even(
     """The break-even among the factors, or up to one beyond them; and all factors looked at."""
     further = beyond(known)
     if further is not None and asking.has_work_left(resolver.instance, SOLVES_A_FACTOR):
-        parts = Ways(resolver, asking.problem).at(further)
-        if parts.difference is not None:
-            known = sorted([*known, (further, parts)], key=lambda pair: pair[0])
+        with contextlib.suppress(InputError):
+            parts = Ways(resolver, asking.problem).at(further)
+            if parts.difference is not None:
+                known = sorted([*known, (further, parts)], key=lambda pair: pair[0])
     looked = tuple(factor for factor, _ in known)
     if not asking.has_work_left(resolver.instance, SOLVES_A_BREAK_EVEN):
         return None, looked
