@@ -122,6 +122,7 @@ def asking_for(
             instance = narrowed(wide, problem) or prepare(problem, catalog)
     except OutOfTime:
         wide, instance = None, unlisted(outline_of(problem, catalog))
+    settings = replace(settings, patient=fixed_work)
     if not fixed_work:
         settings = replace(settings, time_limit_s=min(settings.time_limit_s, MOST_S))
     resolver = Resolver(instance, settings, provenance_of(instance, settings))

@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 
 from milp_planner.candidates.records import PlanningInput
@@ -96,6 +97,7 @@ def decision_sheet(
     settings = settings_of(
         problem, time_limit_s=limit_s, gap=gap, solver=solver, cancel=cancel, began=began
     )
+    settings = replace(settings, patient=reproducible)
     if plan is None:
         plan = plan_for_sheet(problem, catalog, settings, fixed_work=reproducible)
     asked = unlisted(outline_of(problem, catalog))
