@@ -302,6 +302,7 @@ class Optimizer:
                 cancel=self.session.cancel,
                 nodes=most_nodes(model) if query.for_a_tie else None,
                 confirm=not query.for_a_tie,
+                patient=self.settings.patient,
             )
         return replace(run, values=self._tidy(model, run.values))
 

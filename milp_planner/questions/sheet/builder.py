@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 
 from milp_planner.candidates.listing import Lister, lister_of
@@ -102,6 +103,7 @@ def decision_sheet(
     settings = settings_of(
         problem, time_limit_s=limit_s, gap=gap, solver=solver, cancel=cancel, began=began
     )
+    settings = replace(settings, patient=reproducible)
     lister = lister_of(catalog)
     if plan is None:
         plan = plan_for_sheet(problem, catalog, settings, lister, fixed_work=reproducible)
