@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from milp_planner._version import __version__
+from milp_planner.candidates.listing import Lister
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import OutOfTime, began_s, sparing, until
 from milp_planner.inputs.catalog.records import Catalog
@@ -121,8 +122,12 @@ def solve_until(
     enough: Enough | None,
     *,
     diagnose: bool = True,
+    lister: Lister | None = None,
 ) -> Plan:
-    """As `solve`; `enough` may end the search for next-best plans before there are all."""
+    """As `solve`; `enough` may end the search for next-best plans before there are all.
+
+    lister: what lists candidates, where others are listed of the same catalog.
+    """
     started_s = time.monotonic()
     in_hand: FirstPlan | None = None
     try:
@@ -131,7 +136,7 @@ def solve_until(
             if is_large(*outline) or settings.ends_s - time.monotonic() < SHORT_S:
                 with sparing(FIRST_PLAN_CPU_S):
                     in_hand = FirstPlan.of(listed(outline, list_few), of_few=True)
-            instance = listed(outline)
+            instance = listed(outline, lister)
     except OutOfTime:
         return _before_all_was_listed(problem, catalog, settings, in_hand)
     search = _search(instance, settings, alternatives)
@@ -301,10 +306,11 @@ def workloads_without_candidates(
 ) -> Iterator[NothingServes | ClassUnserved]:
     """One reason for every workload, or request class of one, that nothing can serve."""
     served = {k.workload for k in instance.candidates.candidates}
+    scarce = instance.problem.policy.when_short != "fail"  # of what there is none, no more helps
     for w in instance.problem.workloads:
         if w.name not in served:
             yield NothingServes(w.name, tuple(_refusals(instance, w.name)))
-        elif not may_fall_short(instance.problem):
+        elif scarce or not may_fall_short(instance.problem):
             yield from _classes_without_candidates(instance, w.name)
 
 
@@ -372,8 +378,9 @@ def _before_all_was_listed(
     problem: Problem, catalog: Catalog, settings: Settings, in_hand: FirstPlan | None
 ) -> Plan:
     """The answer where time was up before everything that can be rented was listed."""
-    provenance = _provenance(problem, catalog, settings)
-    result = None if in_hand is None else in_hand.result(provenance)
+    result = None
+    if in_hand is not None and in_hand.fleets:
+        result = in_hand.result(_provenance(problem, catalog, settings))
     if result is None:
         return not_prepared(problem, catalog, settings)
     said = (*result.known.warnings, *_counted(problem, result.known))

@@ -110,7 +110,7 @@ def tighten(
     if time_limit_s is not None:
         check_number("time_limit_s", time_limit_s, above=0)
     ends_s = None if time_limit_s is None else time.monotonic() + time_limit_s
-    target = problem.policy.utilization.target
+    target = problem.policy.utilization.planned
     tried: list[TightenedRound] = []
     while True:
         asked = _at(problem, target) if tried else problem
@@ -130,7 +130,7 @@ LEAST_S = 0.01
 
 def _at(problem: Problem, target: float) -> Problem:
     return problem.changed(
-        {"policy.utilization.target": target, "policy.utilization.ceiling": None}
+        {"policy.utilization": {"by": "target", "target": target, "ceiling": None}}
     )
 
 

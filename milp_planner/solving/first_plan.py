@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import OutOfTime
-from milp_planner.inputs.problem.policies import is_gpus_first, may_fall_short
+from milp_planner.inputs.problem.policies import is_gpus_first, may_be_short, may_fall_short
 from milp_planner.plans.records import Plan, Proof, Provenance, Status
 from milp_planner.solving.assembly.assemble import assemble
+from milp_planner.solving.assembly.spare_units import with_spare_units
 from milp_planner.solving.first.bounds import least_usd_per_month
 from milp_planner.solving.first.fleets import FirstFleet, first_fleets
 from milp_planner.solving.results import SAME_USD, SearchResult
-from milp_planner.solving.shortage import may_be_short, short_note
+from milp_planner.solving.shortage import short_note
 from milp_planner.solving.verify import violations
 
 SAME = 1e-6
@@ -81,6 +82,10 @@ class FirstPlan:
             plan = assemble(self.instance, fleet.solution, provenance)
             if not violations(self.instance, plan):
                 yield plan
+            elif more := with_spare_units(self.instance, plan, fleet.solution):
+                plan = assemble(self.instance, more, provenance)
+                if not violations(self.instance, plan):
+                    yield plan
 
     def _told(self, plan: Plan, said: str) -> SearchResult:
         notes = (said, OF_FEW) if self.of_few else (said,)

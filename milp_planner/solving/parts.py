@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime
-from milp_planner.inputs.problem.policies import is_gpus_first, may_fall_short
+from milp_planner.inputs.problem.policies import is_gpus_first, may_be_short, may_fall_short
 from milp_planner.milp.presolve.dominance import prune
 from milp_planner.milp.presolve.lazy_rows import (
     independent,
@@ -30,7 +30,6 @@ from milp_planner.solving.assembly.assemble import NOTHING, assemble
 from milp_planner.solving.first_plan import FirstPlan, or_in_hand
 from milp_planner.solving.results import NOT_SOLVED, SearchResult, cheaper
 from milp_planner.solving.search import Search
-from milp_planner.solving.shortage import may_be_short
 from milp_planner.solving.verify import violations
 
 LARGE = 20_000

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import OutOfTime
+from milp_planner.inputs.problem.policies import may_be_short
 from milp_planner.inputs.problem.records import Alternatives
 from milp_planner.milp.presolve.forced_use import Required
 from milp_planner.milp.program.exclusion import Difference
@@ -17,7 +18,7 @@ from milp_planner.solving.first_plan import FirstPlan
 from milp_planner.solving.near_optimal import near_optimal
 from milp_planner.solving.optimum import Optimizer, Query
 from milp_planner.solving.results import NOT_SOLVED, SearchResult, Session, Settings
-from milp_planner.solving.shortage import best_when_short, may_be_short
+from milp_planner.solving.shortage import best_when_short
 from milp_planner.solving.stages import best_in_order, in_order_of
 from milp_planner.solving.tie_break import Lookahead, next_of
 

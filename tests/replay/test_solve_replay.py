@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from milp_planner import Catalog, Plan, Problem, Replay, ReplayWish, replay, tighten
-from milp_planner.cli.parts import bars, exit_codes, replayed
+from milp_planner.cli.parts import bars, exit_codes
+from milp_planner.cli.runs import replayed
 from milp_planner.reporting.text.questions.tightened import tightened_text
 from tests.support.builders import big_and_small, problem
 

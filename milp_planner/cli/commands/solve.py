@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from milp_planner.cli.parts import exit_codes, streams
+from milp_planner.cli.parts.clock import command_began_s
 from milp_planner.cli.parts.formats import STDOUT, check_ending, chosen_format, tell_written
 from milp_planner.cli.parts.gates import Gates
 from milp_planner.cli.parts.loading import inputs_of, read_catalog, read_problem
@@ -37,12 +37,12 @@ from milp_planner.cli.parts.parameters import (
     choice_of,
 )
 from milp_planner.cli.parts.plan_documents import read_plan_document
-from milp_planner.cli.parts.sheets import HTML, MARKDOWN, SHEET, SHEET_FORMATS, SheetRun
 from milp_planner.cli.parts.signals import signals_exit_at_once
+from milp_planner.cli.runs.sheets import HTML, MARKDOWN, SHEET, SHEET_FORMATS, SheetRun
 from milp_planner.deadline import counted_from
 
 if TYPE_CHECKING:
-    from milp_planner.cli.parts.replayed import ReplayedSolve
+    from milp_planner.cli.runs.replayed import ReplayedSolve
     from milp_planner.inputs.catalog.records import Catalog
     from milp_planner.inputs.problem.records import Problem
     from milp_planner.plans.records import Plan
@@ -96,7 +96,7 @@ def solve(
     quiet: Quiet = False,
 ) -> int:
     """Find the cheapest fleet, with proof."""
-    began_s = time.monotonic()
+    began_s = command_began_s()
     with signals_exit_at_once():
         from milp_planner.plans.sentences import warning_lines
         from milp_planner.questions.solve import solve as find_plan
@@ -122,7 +122,7 @@ def solve(
     gates = Gates(max_cost, max_price_age, fail_on_estimates, as_of or day_today())
     replayed = None
     if replay:
-        from milp_planner.cli.parts.replayed import until_kept
+        from milp_planner.cli.runs.replayed import until_kept
 
         replayed = until_kept(
             *(problem, known),
@@ -157,9 +157,8 @@ def solve(
             replayed.tell(on_stdout=format_name == SHEET and output is None)
         return _told(plan, output, failed, require_optimal, quiet=quiet)
     try:
-        with streams.progress(f"planning {problem.name}", quiet=quiet):
-            with counted_from(began_s):
-                plan = find_plan(problem, known, time_limit_s=time_limit, gap=gap, solver=engines)
+        with streams.progress(f"planning {problem.name}", quiet=quiet), counted_from(began_s):
+            plan = find_plan(problem, known, time_limit_s=time_limit, gap=gap, solver=engines)
             found = solved_again(problem, known, plan, time_limit, gap, engines) if range_ else None
     except Interrupted as stop:  # what is proven is printed all the same
         _put(FORMATS[format_name](stop.plan, ReportOptions(reproducible)), format_name, output)
@@ -197,12 +196,16 @@ def solved_again(
     gap: float | None,
     solver: SolverChoice | None,
 ) -> ConfidenceRange:
-    """The plan over the error of its estimates."""
+    """The plan over the error of its estimates; a Ctrl-C raises Interrupted, with the plan."""
     from milp_planner.questions.confidence import confidence_range
+    from milp_planner.solving.results import Interrupted
 
-    return confidence_range(
-        problem, known, plan=plan, time_limit_s=time_limit_s, gap=gap, solver=solver
-    )
+    try:
+        return confidence_range(
+            problem, known, plan=plan, time_limit_s=time_limit_s, gap=gap, solver=solver
+        )
+    except KeyboardInterrupt as stop:  # one that carries another plan is not of this problem
+        raise Interrupted(plan, getattr(stop, "cause", stop)) from stop
 
 
 def _put(text: str, format_name: str, output: Path | None) -> None:

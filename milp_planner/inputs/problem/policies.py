@@ -16,12 +16,22 @@ def utilization_limit(problem: Problem, workload: Workload) -> float:
     return limit
 
 
-def may_fall_short(problem: Problem) -> bool:
-    """True where the user allows unserved requests: at a price, or under a short budget."""
+def when_short(problem: Problem) -> str:
+    """How less than everything is served where that must be: fail, fair or priority."""
     budget = problem.limits.budget
-    return problem.policy.active_penalties.shortfall is not None or (
-        budget is not None and budget.when_short != "fail"
-    )
+    if problem.policy.when_short != "fail" or budget is None:
+        return problem.policy.when_short
+    return budget.when_short
+
+
+def may_be_short(problem: Problem) -> bool:
+    """True where the user lets what is short serve less: a budget, or whatever it is."""
+    return when_short(problem) != "fail"
+
+
+def may_fall_short(problem: Problem) -> bool:
+    """True where the user allows unserved requests: at a price, or where something is short."""
+    return problem.policy.active_penalties.shortfall is not None or may_be_short(problem)
 
 
 def can_overload(problem: Problem, workload: Workload) -> bool:

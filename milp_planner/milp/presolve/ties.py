@@ -1,4 +1,4 @@
-"""Among plans of equal score, prefers fewer changes, fewer GPUs, fewer providers, names in order.
+"""Among plans of equal score, prefers fewer changes, GPUs and providers, then the better host.
 
 A few small programs over the same rows, one after another, each held for those that follow:
 
@@ -6,7 +6,9 @@ A few small programs over the same rows, one after another, each held for those 
     min Σ_j a_j + r_j              units added and removed, where there is a fleet today
     min Σ_k g_k max_t n_kt         GPUs, counting each candidate at its most units
     min Σ_π z_π                    providers
-    for what comes first by name of all that can be used:  max n_kt block after block, and so on
+    for what comes first of all that can be used:  max n_kt block after block, and so on
+
+What has more host memory for each GPU comes first, then more vCPUs (unknown is least), then names.
 
 None of it shows in a price, and HiGHS alone solves it: a tie is a matter of taste, not of proof.
 """
@@ -46,19 +48,19 @@ way.
 MOST_ITERATIONS = 50_000
 """Steps of the simplex method after which no further program is begun, for the same reason."""
 
-Preference = tuple[int, int, int, tuple[tuple[str, tuple[int, ...]], ...]]
+Preference = tuple[int, int, int, tuple[tuple[tuple[float, float, str], tuple[int, ...]], ...]]
 
 
 def preference(instance: PlanningInput, plan: Plan) -> Preference:
     """What ties are broken by, in plain arithmetic: the least of equal plans is preferred."""
-    names = []
+    used = []
     for p in plan.purchases:
         elastic = is_elastic(instance.problem, p.candidate)
         units = p.units_by_block if elastic else (p.units,)
-        names.append((p.candidate.id, tuple(-n for n in units)))
+        used.append((p.candidate.order, tuple(-n for n in units)))
     runs = bool(instance.current_units())
     changed = sum(map(abs, unit_change_of(instance, plan.purchases).values())) if runs else 0
-    return changed, plan.gpus, len(plan.providers), tuple(sorted(names))
+    return changed, plan.gpus, len(plan.providers), tuple(sorted(used))
 
 
 def most_nodes(model: FleetModel) -> int:
@@ -155,13 +157,14 @@ def _use_columns(model: FleetModel, k: Candidate) -> list[pulp.LpVariable]:
 
 
 def _in_order(model: FleetModel, programs: _Programs) -> None:
-    """Hold as much as can be of what comes first by name, then of the next, until nothing is left.
+    """Hold as much as can be of what comes first, then of the next, until nothing is left.
 
     What comes first is one program: of binaries that a use allows, one per candidate, the one of
     least rank is chosen; or, where nothing more can be used, the last.
     """
     fleet = model.fleet
-    ranked = sorted((k for k in fleet.candidates if _use_columns(model, k)), key=lambda k: k.id)
+    usable = (k for k in fleet.candidates if _use_columns(model, k))
+    ranked = sorted(usable, key=lambda k: k.order)
     chosen = [fleet.column(f"first[{k.id}]", 1) for k in ranked]
     for k, column in zip(ranked, chosen, strict=True):
         model.add_row("Tie", Row(f"first {k.id}", {**_use(model, k), column: -1.0}, GE, 0.0))

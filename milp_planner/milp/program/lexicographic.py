@@ -1,4 +1,4 @@
-"""Objectives before the score, for a budget that does not serve everything.
+"""Objectives before the score, where a budget or a quota does not let everything be served.
 
     worst     min F,  s_wqt ≤ F                the largest unserved share of any class in any block
     unserved  min Σ v_wqt s_wqt ÷ Σ v_wqt      the unserved share of the requests of the month
@@ -22,6 +22,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from milp_planner.inputs.problem.policies import when_short
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.language.rows import LE, Row, scaled
 from milp_planner.milp.program.language.variables import Terms, merged
@@ -62,11 +63,9 @@ Held = tuple[tuple[Stage, float], ...]
 
 def stages_of(problem: Problem) -> list[Stage]:
     """The stages of the problem's `when_short`, most important first."""
-    budget = problem.limits.budget
-    assert budget is not None
     by_priority: dict[int, list[str]] = {}
     for w in problem.workloads:
-        rank = w.priority if budget.when_short == "priority" else 1
+        rank = w.priority if when_short(problem) == "priority" else 1
         by_priority.setdefault(rank, []).append(w.name)
     return [
         stage

@@ -225,8 +225,8 @@ def explain(
     ('dearer', 100.8)
     """
     problem = held_to(problem, rules)
-    check_by_cost(problem, "why something is not in a plan")
     catalog = catalog_for(problem, catalog)
+    check_by_cost(problem, "why something is not in a plan")
     for name, value in {"offering": offering, "gpu": gpu, "provider": provider}.items():
         if value is not None:
             check_text(name, value)

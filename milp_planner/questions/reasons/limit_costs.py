@@ -139,8 +139,8 @@ def explain_limits(
     [('limits.providers', 100.8), ('limits.billing.allow', 0.0)]
     """
     problem = held_to(problem, rules)
-    check_by_cost(problem, "what a limit costs")
     catalog = catalog_for(problem, catalog)
+    check_by_cost(problem, "what a limit costs")
     began = began_s()
     settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver, began=began)
     try:
