@@ -45,6 +45,7 @@ def question_of(instance: PlanningInput) -> QuestionAsked:
         utilization_target=problem.policy.utilization.planned,
         hours_per_month=hours_per_month(problem),
         today_usd_per_month=problem.today.usd_per_month,
+        objective=problem.objective,
     )
 
 
