@@ -23,7 +23,7 @@ from milp_planner.solving.checks.names import limit_faults
 NEUTRAL = {
     "preset": None,
     "penalties": Penalties(),
-    "switch_off_dedicated": False,
+    "switch_off_dedicated": None,
     "spot_loss": 0,
     "start_up": (),
 }
