@@ -67,7 +67,7 @@ if TYPE_CHECKING:
         StrictLatencyPenalty,
         Utilization,
     )
-    from milp_planner.inputs.problem.prices import OwnTerms, PriceCaps
+    from milp_planner.inputs.problem.prices import OwnTerms, PriceCaps, VolumeTier
     from milp_planner.inputs.problem.records import (
         Alternatives,
         BillingLimits,
@@ -280,13 +280,13 @@ __all__ = [
     "Switching", "TargetWithoutEffect", "Tightened", "TimeBlock", "ToAsk", "ToMeasure", "Today",
     "TokenPrice", "TokensPerDay", "TooFewUnits", "Trace", "TraceColumns", "TraceDigest", "Traffic",
     "TrafficCurve", "TrafficPoint", "TurnedDown", "Unfinished", "UnitChange", "UnservedAtAPrice",
-    "Utilization", "Verdict", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed",
-    "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
-    "calibrate", "choices", "compare_deployments", "confidence_range", "count_terms",
-    "decision_sheet", "diagnose", "estimate", "evaluate", "explain", "explain_limits", "floor",
-    "load_catalog", "load_problem", "load_scenarios", "measure_next", "owned_usd_per_hour",
-    "plan_diff", "prepare", "reason_lines", "replay", "scenario_grid", "sheet_schema", "solve",
-    "tighten", "warning_lines", "weightiest_row", "what_if",
+    "Utilization", "Verdict", "VolumeTier", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged",
+    "WishReplayed", "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__",
+    "budget_frontier", "calibrate", "choices", "compare_deployments", "confidence_range",
+    "count_terms", "decision_sheet", "diagnose", "estimate", "evaluate", "explain",
+    "explain_limits", "floor", "load_catalog", "load_problem", "load_scenarios", "measure_next",
+    "owned_usd_per_hour", "plan_diff", "prepare", "reason_lines", "replay", "scenario_grid",
+    "sheet_schema", "solve", "tighten", "warning_lines", "weightiest_row", "what_if",
 ]
 # fmt: on
 
@@ -313,7 +313,7 @@ HOMES = {
         "StartUp StrictLatencyPenalty Utilization"
     ),
     "inputs.problem.commitments": "Commitment",
-    "inputs.problem.prices": "OwnTerms PriceCaps",
+    "inputs.problem.prices": "OwnTerms PriceCaps VolumeTier",
     "inputs.problem.records": (
         "Alternatives BillingLimits Budget CountedFilter CurrentUnits Filter GpuLimits "
         "Latency Limits MeasuredRate Precision Problem ProviderLimits SolverSettings Survival "
