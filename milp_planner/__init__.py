@@ -69,7 +69,7 @@ if TYPE_CHECKING:
         StrictLatencyPenalty,
         Utilization,
     )
-    from milp_planner.inputs.problem.prices import OwnTerms, PriceCaps
+    from milp_planner.inputs.problem.prices import OwnTerms, PriceCaps, VolumeTier
     from milp_planner.inputs.problem.records import (
         Alternatives,
         BillingLimits,
@@ -299,14 +299,15 @@ __all__ = [
     "Tightened", "TightenedRound", "TimeBlock", "TimeWish", "ToAsk", "ToMeasure", "Today",
     "TokenPrice", "TokensPerDay", "TokensPerMonth", "TooFewUnits", "Trace", "TraceColumns",
     "TraceDigest", "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown", "Undisturbed",
-    "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict", "WaitKept", "WhatIf",
-    "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed", "Workload", "WorkloadAsked",
-    "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier", "calibrate", "choices",
-    "compare_deployments", "confidence_range", "count_terms", "decision_sheet", "diagnose",
-    "estimate", "evaluate", "explain", "explain_limits", "floor", "load_catalog", "load_problem",
-    "load_scenarios", "measure_next", "owned_usd_per_hour", "plan_diff", "plan_for", "plan_schema",
-    "prepare", "reason_lines", "replanned", "replay", "scenario_grid", "sheet_schema", "solve",
-    "tighten", "warning_lines", "weightiest_row", "what_if",
+    "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict", "VolumeTier",
+    "WaitKept", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed", "Workload",
+    "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
+    "calibrate", "choices", "compare_deployments", "confidence_range", "count_terms",
+    "decision_sheet", "diagnose", "estimate", "evaluate", "explain", "explain_limits", "floor",
+    "load_catalog", "load_problem", "load_scenarios", "measure_next", "owned_usd_per_hour",
+    "plan_diff", "plan_for", "plan_schema", "prepare", "reason_lines", "replanned", "replay",
+    "scenario_grid", "sheet_schema", "solve", "tighten", "warning_lines", "weightiest_row",
+    "what_if",
 ]
 # fmt: on
 
@@ -336,7 +337,7 @@ HOMES = {
         "OverloadPenalty Penalties Policy ScalingPenalty ShortfallPenalty StartUp "
         "StrictLatencyPenalty Utilization"
     ),
-    "inputs.problem.prices": "OwnTerms PriceCaps",
+    "inputs.problem.prices": "OwnTerms PriceCaps VolumeTier",
     "inputs.problem.records": (
         "Alternatives BillingLimits Budget CountedFilter CurrentUnits Filter GpuLimits Limits "
         "MeasuredRate Precision Problem ProviderLimits SolverSettings Survival Switching "

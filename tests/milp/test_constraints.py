@@ -220,7 +220,14 @@ ASKED = {
     ),
 }
 
-DEFINE_A_COST = {"OneLevel", "OverloadRamp", "ExtraGpus", "Commitments", "StartUpAhead"}
+DEFINE_A_COST = {
+    "OneLevel",
+    "OverloadRamp",
+    "ExtraGpus",
+    "Commitments",
+    "StartUpAhead",
+    "VolumeBands",
+}
 """Families that no plan can break: what they define is a cost, which `verify` recomputes."""
 
 
@@ -248,6 +255,8 @@ PENALISED = {
     # Five big are paid, and two are on.
     "Commitments": (11, {}, "commitments"),
     # Two small by day and one by night, which are ready after ten hours: $1.50 x 10 x 30.
+    # $5,760 are spent, 10 % off beyond $5,000.
+    "VolumeBands": (11, {}, "volume_discount"),
     "StartUpAhead": (6, {"start_up": [{"ready_after": "10h"}]}, "start_up"),
 }
 BY_DAY = {
@@ -268,7 +277,9 @@ def test_without_its_rows_the_program_is_caught(family):
         load, policy, _ = PENALISED[family]
         strict = STRICT if "strict_latency" in policy.get("penalties", {}) else {}
         paid = PAID.get(family, ())
-        question = problem(load, policy=policy, chat=strict, commitments=paid)
+        volume = {"*": [{"above": 5_000, "discount": 0.1}]} if family == "VolumeBands" else {}
+        asked_for = {"commitments": paid, "prices": {"volume": volume}}
+        question = problem(load, policy=policy, chat=strict, **asked_for)
         rented = big_and_small()
         if family == "StartUpAhead":
             question = problem(chat={"traffic": BY_DAY}, policy=policy)

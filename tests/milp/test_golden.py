@@ -76,6 +76,11 @@ def with_commitments():
                 {"offering": "*", "units": 2},
                 {"offering": "bolt/*", "usd_per_hour": 3, "discount": "25%"},
             ],
+            "prices": {
+                "volume": {
+                    "bolt/*": [{"above": 500, "discount": 0.1}, {"above": 2_000, "discount": 0.2}]
+                }
+            },
         }
     )
 

@@ -203,6 +203,9 @@ class Offering(Sold, Sourced):
     max_units: CountOrNone | None = None
     """Units that can be had; None where unknown. No public source states it: users fill it in."""
 
+    billed_by: Literal["second", "minute", "hour", "month"] | None = None
+    """The shortest time that is paid on demand; None where the source does not say."""
+
     count_assumed: bool = False
     """True when the source quotes one GPU and does not say the smallest count it sells."""
 

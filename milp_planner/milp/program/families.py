@@ -13,6 +13,7 @@ from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.keys import leaves, set_keys
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.costs.terms import COST_TERMS
+from milp_planner.milp.program.costs.volume_bands import VolumeBands
 from milp_planner.milp.program.language.cost import CostTerm
 from milp_planner.milp.program.language.loosening import LimitInForce
 from milp_planner.milp.program.language.rule import Rule, Standing
@@ -53,6 +54,7 @@ CONSTRAINTS: Final[tuple[Rule, ...]] = (
     ExtraGpus(),
     Commitments(),
     StartUpAhead(),
+    VolumeBands(),
     Replicas(),
     OnDemandReplicas(),
     QueueTimes(),

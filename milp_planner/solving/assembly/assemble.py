@@ -65,7 +65,7 @@ def assemble(
         for w in instance.problem.workloads
     }
     routes = tuple(route for mine in of_workload.values() for route in mine)
-    purchases = with_shared_usd(instance, _purchases(instance, solution, of_workload))
+    purchases = with_shared_usd(instance, _purchases(instance, solution, of_workload), routes)
     workloads = tuple(
         _workload_plan(instance, solution, name, purchases, mine, exact)
         for name, mine in of_workload.items()
