@@ -136,6 +136,7 @@ if TYPE_CHECKING:
         ShortBudget,
         StrictNeverHot,
         TargetWithoutEffect,
+        TimeNotJudged,
         UnservedAtAPrice,
         WaitKept,
     )
@@ -278,16 +279,17 @@ __all__ = [
     "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice", "SolverError",
     "SolverSettings", "SourcesShown", "Speculative", "StalePrices", "StaleSpend", "Standing",
     "Status", "StretchReplayed", "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching",
-    "TargetWithoutEffect", "Tightened", "TimeBlock", "TimeWish", "ToAsk", "ToMeasure", "Today",
-    "TokenPrice", "TokensPerDay", "Trace", "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve",
-    "TrafficPoint", "TurnedDown", "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization",
-    "Verdict", "WaitKept", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed",
-    "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
-    "calibrate", "choices", "compare_deployments", "confidence_range", "count_terms",
-    "decision_sheet", "diagnose", "estimate", "evaluate", "explain", "explain_limits", "floor",
-    "load_catalog", "load_problem", "load_scenarios", "measure_next", "owned_usd_per_hour",
-    "plan_diff", "prepare", "reason_lines", "replay", "scenario_grid", "sheet_schema", "solve",
-    "tighten", "warning_lines", "weightiest_row", "what_if",
+    "TargetWithoutEffect", "Tightened", "TimeBlock", "TimeNotJudged", "TimeWish", "ToAsk",
+    "ToMeasure", "Today", "TokenPrice", "TokensPerDay", "Trace", "TraceColumns", "TraceDigest",
+    "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown", "Unfinished", "UnitChange",
+    "UnservedAtAPrice", "Utilization", "Verdict", "WaitKept", "WhatIf", "WhatIfRow", "WhyNot",
+    "WishJudged", "WishReplayed", "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed",
+    "__version__", "budget_frontier", "calibrate", "choices", "compare_deployments",
+    "confidence_range", "count_terms", "decision_sheet", "diagnose", "estimate", "evaluate",
+    "explain", "explain_limits", "floor", "load_catalog", "load_problem", "load_scenarios",
+    "measure_next", "owned_usd_per_hour", "plan_diff", "prepare", "reason_lines", "replay",
+    "scenario_grid", "sheet_schema", "solve", "tighten", "warning_lines", "weightiest_row",
+    "what_if",
 ]
 # fmt: on
 
@@ -335,7 +337,7 @@ HOMES = {
         "AboveBudget AlternativesEnded CatalogTooSmall ClassUnserved EndReason "
         "LatencyNotAssessed LimitInTheWay NearOptimal NoFleet NoFullLoad NothingIsStrict "
         "NothingServes OverloadCannotOccur Refusals Said SameAs ShortBudget StrictNeverHot "
-        "TargetWithoutEffect UnservedAtAPrice WaitKept"
+        "TargetWithoutEffect TimeNotJudged UnservedAtAPrice WaitKept"
     ),
     "plans.records": "Band Plan Purchase Route Status WorkloadPlan",
     "plans.sentences": "reason_lines warning_lines",
