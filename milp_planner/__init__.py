@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from milp_planner._version import __version__
 
 if TYPE_CHECKING:
-    from milp_planner.candidates.commitments import PaidCommitment
+    from milp_planner.candidates.paying.commitments import PaidCommitment
     from milp_planner.candidates.prices import ReplicaPrice
     from milp_planner.candidates.records import (
         Candidate,
@@ -145,6 +145,7 @@ if TYPE_CHECKING:
         ShortBudget,
         StrictNeverHot,
         TargetWithoutEffect,
+        TimeNotJudged,
         TooFewUnits,
         UnservedAtAPrice,
         WaitKept,
@@ -296,8 +297,8 @@ __all__ = [
     "SolverChoice", "SolverError", "SolverSettings", "SourcesShown", "Speculative", "SpotReplayed",
     "StalePrices", "StaleSpend", "Standing", "StartUp", "Status", "StretchReplayed",
     "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching", "TargetWithoutEffect",
-    "Tightened", "TightenedRound", "TimeBlock", "TimeWish", "ToAsk", "ToMeasure", "Today",
-    "TokenPrice", "TokensPerDay", "TokensPerMonth", "TooFewUnits", "Trace", "TraceColumns",
+    "Tightened", "TightenedRound", "TimeBlock", "TimeNotJudged", "TimeWish", "ToAsk", "ToMeasure",
+    "Today", "TokenPrice", "TokensPerDay", "TokensPerMonth", "TooFewUnits", "Trace", "TraceColumns",
     "TraceDigest", "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown", "Undisturbed",
     "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict", "VolumeTier",
     "WaitKept", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed", "Workload",
@@ -312,7 +313,7 @@ __all__ = [
 # fmt: on
 
 HOMES = {
-    "candidates.commitments": "PaidCommitment",
+    "candidates.paying.commitments": "PaidCommitment",
     "candidates.prices": "ReplicaPrice",
     "candidates.records": (
         "Candidate CandidateList HeldInFlight PlanningInput RatePoint TurnedDown"
@@ -362,8 +363,8 @@ HOMES = {
         "AboveBudget AlternativesEnded CatalogTooSmall ClassUnserved EndReason "
         "FewestGpusFirst LatencyNotAssessed LimitInTheWay NearOptimal NoFleet NoFullLoad "
         "NothingIsStrict NothingServes OverloadCannotOccur PerfectForesight Refusals Said "
-        "SameAs ServedInPart ShortBudget StrictNeverHot TargetWithoutEffect TooFewUnits "
-        "UnservedAtAPrice WaitKept"
+        "SameAs ServedInPart ShortBudget StrictNeverHot TargetWithoutEffect TimeNotJudged "
+        "TooFewUnits UnservedAtAPrice WaitKept"
     ),
     "plans.records": "Band Plan Purchase Route Status WorkloadPlan",
     "plans.sentences": "reason_lines warning_lines",

@@ -217,8 +217,8 @@ class Rates:
             shape.tensor_parallel,
             q.input_tokens,
             q.output_tokens,
-            tpot_limit_s=latency.tpot_s,
-            ttft_limit_s=latency.ttft_s,
+            tpot_limit_s=latency.tpot_limit_s,
+            ttft_limit_s=latency.ttft_limit_s,
             quantile=planning_quantile(self.problem.policy.confidence_share),
             settings=shape.settings,
         )
@@ -249,8 +249,8 @@ class Rates:
         size = q.input_tokens, q.output_tokens
         replica = self.model, self.llm, gpu, precision, shape.tensor_parallel
         settings = shape.settings
-        wishes = traffic, latency.tpot_s
-        asked = Replica(*replica, *size, *wishes, quantile, settings, latency.ttft_s)
+        wishes = traffic, latency.tpot_limit_s
+        asked = Replica(*replica, *size, *wishes, quantile, settings, latency.ttft_limit_s)
         return users_point(asked)
 
     def _infrascale(

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from milp_planner.candidates.builder import raw_rows
 from milp_planner.candidates.listing import Lister, list_candidates
+from milp_planner.candidates.paying.start_up import is_clockwork
 from milp_planner.candidates.records import CandidateList, PlanningInput
-from milp_planner.candidates.start_up import is_clockwork
 from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.catalog.checks import unknown_gpu
 from milp_planner.inputs.catalog.identity.names import did_you_mean_llm

@@ -16,9 +16,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
-from milp_planner.candidates.commitments import most_covered
+from milp_planner.candidates.paying.commitments import most_covered
+from milp_planner.candidates.paying.volume import largest_share
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.candidates.volume import largest_share
 from milp_planner.milp.program.families import rules_of, unbounded
 from milp_planner.milp.program.language.variables import (
     Fleet,

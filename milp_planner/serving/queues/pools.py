@@ -88,7 +88,9 @@ class Pool(NamedTuple):
 class QueueWish(NamedTuple):
     """A time that a share of the requests must not exceed, and how those come."""
 
-    metric: Literal["wait", "request"]
+    metric: Literal["wait", "request", "ttft", "tpot"]
+    """wait or request: the others are none of what pools are judged by."""
+
     wished_s: float
     share: float | None
     """None for the mean."""

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from milp_planner import Fleet, InputError, Plan, Row, Rule, Status, count_terms, prepare, solve
-from milp_planner.candidates.volume import taken_off
+from milp_planner.candidates.paying.volume import taken_off
 from milp_planner.inputs.problem.prices import VolumeTier
 from milp_planner.milp.presolve.dominance import prune
 from milp_planner.plans.reading import read_plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from milp_planner.candidates.commitments import Covered, Key, commitments_of, covered
+from milp_planner.candidates.paying.commitments import Covered, Key, commitments_of, covered
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.inputs.problem.records import Problem

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from milp_planner.candidates.paying.volume import bands, taken_off, volume_of
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.candidates.volume import bands, taken_off, volume_of
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.costs.volume_bands import SPENT, VolumeBands
 from milp_planner.milp.program.language.cost import CashTerm

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from milp_planner.candidates.paying.volume import bands, volume_of
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.candidates.volume import bands, volume_of
 from milp_planner.milp.program.costs.commitments import CommitmentsPaid
 from milp_planner.milp.program.costs.per_token import PerToken
 from milp_planner.milp.program.costs.rent import Rent

@@ -49,7 +49,8 @@ from typing import NamedTuple, Protocol
 
 import pulp
 
-from milp_planner.candidates.commitments import PaidCommitment
+from milp_planner.candidates.paying.commitments import PaidCommitment
+from milp_planner.candidates.paying.start_up import Ahead
 from milp_planner.candidates.records import (
     Candidate,
     PlanningInput,
@@ -57,7 +58,6 @@ from milp_planner.candidates.records import (
     is_elastic,
     rests_when_idle,
 )
-from milp_planner.candidates.start_up import Ahead
 from milp_planner.deadline import checked
 from milp_planner.inputs.problem.policies import can_overload, may_fall_short
 from milp_planner.inputs.problem.records import Problem, Workload

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from milp_planner.candidates.commitments import most_covered
+from milp_planner.candidates.paying.commitments import most_covered
+from milp_planner.candidates.paying.volume import largest_share
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.candidates.volume import largest_share
 from milp_planner.inputs.problem.policies import may_be_short
 from milp_planner.milp.program.costs.terms import cash_terms
 from milp_planner.milp.program.language.loosening import CashLimit
