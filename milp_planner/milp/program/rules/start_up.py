@@ -18,9 +18,9 @@ class StartUpAhead(Structural):
         e_kaB ≥ n_kb − n_ka      ∀ k, a, B, b ∈ B      [units]
 
     B is the blocks that follow an hour of block a within the time that a unit of k takes to be
-    ready (`candidates/paying/start_up.py`). e is priced, so it is as small as the rows let it be. Where a
-    block is shorter than that time, what serves after it is paid for all through it: it cannot be
-    followed.
+    ready (`candidates/paying/start_up.py`). e is priced, so it is as small as the rows let it be.
+    Where a block is shorter than that time, what serves after it is paid for all through it: it
+    cannot be followed.
     """
 
     keys = frozenset(
