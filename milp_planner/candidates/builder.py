@@ -17,6 +17,7 @@ from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement, Offering, TokenPrice
 from milp_planner.inputs.problem.records import (
     Limits,
+    MeasuredRate,
     Problem,
     Workload,
     deployment_changes,
@@ -151,10 +152,22 @@ class Rates:
                 else:
                     found.append(Configuration(precision, shape, points))
         if found:
-            return list(undominated(found, gpus, self.workload.min_replicas))
+            return self._worth_having(found, gpus)
         if refused:
             return nearest(refused).reason
         return why_no_shape(self.workload, self.llm.attention_heads, gpus)
+
+    @property
+    def least_replicas(self) -> int:
+        """The most replicas that any limit asks for: fewer, faster ones stand in beyond them."""
+        on_demand = self.problem.limits.min_on_demand_replicas
+        return max(self.workload.min_replicas, on_demand or 0)
+
+    def _worth_having(self, found: list[Configuration], gpus: int) -> list[Configuration]:
+        """Those that no other beats; where waits count, a slower one may hold more requests."""
+        if self.workload.latency.judges_queues:
+            return found
+        return list(undominated(found, gpus, self.least_replicas))
 
     def precisions(self, gpu: Gpu) -> tuple[str, ...]:
         """The weight formats to try: the user's, or the LLM's own and fp8 where the GPU has it."""
@@ -250,10 +263,10 @@ class Rates:
         return infrascale_point(*replica, *size, traffic)
 
     def _stated(
-        self, stated: Mapping[tuple[str, int], float], gpu_id: str, gpus: int
+        self, stated: Mapping[tuple[str, int], MeasuredRate], gpu_id: str, gpus: int
     ) -> list[Configuration] | str:
         """The replicas that the workload's own rates name on this GPU."""
-        mine = [(size, rate) for (gpu, size), rate in sorted(stated.items()) if gpu == gpu_id]
+        mine = [(size, stated[gpu, size]) for gpu, size in sorted(stated) if gpu == gpu_id]
         if not mine:
             return f"{gpu_id}: the workload's rates name no replica on it"
         found = [
@@ -267,7 +280,7 @@ class Rates:
         ]
         if not found:
             return f"{gpu_id}: a replica of {mine[0][0]} GPUs does not fit in a unit of {gpus}"
-        return list(undominated(found, gpus, self.workload.min_replicas))
+        return self._worth_having(found, gpus)
 
     def _raw(
         self, gpu: Gpu, precision: str, shape: ReplicaShape, q: RequestClass
@@ -308,20 +321,21 @@ class Rates:
         )
 
 
-def stated_rates(catalog: Catalog, workload: Workload) -> dict[tuple[str, int], float] | None:
-    """(GPU, GPUs per replica) to requests/s, where the workload states them itself."""
+def stated_rates(
+    catalog: Catalog, workload: Workload
+) -> dict[tuple[str, int], MeasuredRate] | None:
+    """(GPU, GPUs per replica) to its rate, where the workload states them itself."""
     if workload.rates is None:
         return None
     return {
-        (catalog.gpus_named(rate.gpu)[0], rate.gpus_per_replica): rate.requests_per_second
-        for rate in workload.rates
+        (catalog.gpus_named(rate.gpu)[0], rate.gpus_per_replica): rate for rate in workload.rates
     }
 
 
-def stated_point(requests_per_second: float) -> RatePoint:
+def stated_point(rate: MeasuredRate) -> RatePoint:
     """A rate that the problem states: taken at its word, without latency."""
-    detail = "stated in the problem"
-    return RatePoint(requests_per_second, 1.0, None, None, None, False, "measured", detail)
+    known = rate.requests_per_second, 1.0, rate.in_flight
+    return RatePoint(*known, None, None, False, "measured", "stated in the problem")
 
 
 def rate_point(found: OperatingPoint) -> RatePoint:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from milp_planner.candidates.builder import Rates, excluded_by, model_warnings, why_unpayable
 from milp_planner.candidates.doubts import doubts
@@ -16,19 +17,32 @@ from milp_planner.inputs.problem.records import Limits, Problem, Workload
 from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.traffic.month import Schedule
 
+Lister = Callable[[Problem, Schedule, Catalog], CandidateList]
+"""What lists candidates: all of them, or some."""
+
+
+def lister_of(catalog: Catalog) -> Lister:
+    """Lists all candidates of several problems over one catalog, and reckons each rate once."""
+    return partial(list_candidates, model=ServingModel(catalog))
+
 
 def list_candidates(
-    problem: Problem, schedule: Schedule, catalog: Catalog, *, in_time: bool = False
+    problem: Problem,
+    schedule: Schedule,
+    catalog: Catalog,
+    model: ServingModel | None = None,
+    *,
+    in_time: bool = False,
 ) -> CandidateList:
     """Every way to serve every workload of `problem`, in a fixed order.
 
-    in_time: where time is up before, all that serves the workloads listed until then; without it
-    OutOfTime is raised.
+    model: of the catalog, with what it knows already. in_time: where time is up before, all that
+    serves the workloads listed until then; without it OutOfTime is raised.
     """
     candidates: list[Candidate] = []
     turned_down: list[TurnedDown] = []
     late: list[str] = []
-    model = ServingModel(catalog)
+    model = ServingModel(catalog) if model is None else model
     for w in problem.workloads:
         try:
             found = _listed_for(w, problem, schedule, model)

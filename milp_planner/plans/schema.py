@@ -167,6 +167,21 @@ class UnitChangePart(Part):
     remove: int
 
 
+class CommitmentPart(Part):
+    """What is used of a commitment."""
+
+    offering: str
+    billing: str
+    units: int | None
+    usd_per_hour: float | None
+    until: date | None = Field(strict=False)
+    paid: float
+    used: float
+    saved_usd_per_month: float
+    unused: float
+    share: float | None
+
+
 class LossPart(Part):
     """What one loss leaves."""
 
@@ -334,6 +349,7 @@ class PlanDocument(Headline):
     blocks: list[BlockPart]
     routes: list[RoutePart]
     changes_from_today: list[UnitChangePart]
+    commitments: list[CommitmentPart] = []
     resilience: ResiliencePart | None
     stale_prices: StalePricesPart | None = None
     alternatives: list[AlternativePart]

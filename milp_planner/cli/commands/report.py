@@ -24,7 +24,7 @@ from milp_planner.cli.parts.parameters import (
     TimeLimit,
     choice_of,
 )
-from milp_planner.cli.parts.sheets import HTML, SheetRun
+from milp_planner.cli.runs.sheets import HTML, SheetRun
 from milp_planner.deadline import counted_from
 from milp_planner.today import day_today
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from milp_planner.cli.parts import bars, exit_codes, streams, sweeps
+from milp_planner.cli.parts import bars, exit_codes, streams
 from milp_planner.cli.parts.clock import command_began_s
 from milp_planner.cli.parts.formats import STDOUT, check_ending, chosen_format, tell_written
 from milp_planner.cli.parts.loading import inputs_of, read_catalog, read_problem
@@ -32,6 +32,7 @@ from milp_planner.cli.parts.parameters import (
 )
 from milp_planner.cli.parts.signals import signals_exit_at_once
 from milp_planner.cli.parts.values import read_jobs
+from milp_planner.cli.runs import sweeps
 from milp_planner.deadline import counted_from
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from milp_planner.inputs.problem.traffic import ConcurrentUsers
 from milp_planner.plans.consequences import Loss, age_days
 from milp_planner.plans.losses import unit_losses, worst_losses
 from milp_planner.plans.measure_next import ESTIMATES, spend_by_rate
+from milp_planner.plans.reasons import WaitKept
 from milp_planner.plans.records import Plan, Purchase
 from milp_planner.plans.sentences import warning_lines
 from milp_planner.plans.sheet.other_parts import (
@@ -134,6 +135,16 @@ def wishes_of(plan: Plan, problem: Problem | None = None) -> Iterator[WishJudged
                 measured=w.ttft_verified,
                 not_judged_on=_unknown(mine, lambda point: point.ttft_s),
             )
+        for kept in (said for said in plan.warnings if isinstance(said, WaitKept)):
+            if kept.workload == w.name:
+                yield WishJudged(
+                    workload=w.name,
+                    what=kept.what,
+                    asked_s=kept.wished_s,
+                    expected_s=kept.reached_s,
+                    measured=bool(sources) and sources <= {*MEASURED},
+                    not_judged_on=() if kept.judged else tuple(k.offering.id for k in mine),
+                )
         traffic = None if problem is None else problem.workload(w.name).traffic
         if isinstance(traffic, ConcurrentUsers) and traffic.longest_wait_s is not None:
             yield WishJudged(

@@ -48,14 +48,21 @@ def _row_lines(found: ConfidenceRange) -> Iterator[str]:
 
 def row_worth_line(worth: RowWorth) -> str:
     """`Without row 2279 of measurements.csv (…) this plan costs $10,785 more.`"""
-    return f"Without {escape(worth.name)} ({escape(worth.what)}) {_dearer(worth)}."
+    open_ = worth.plan.status is Status.NO_PLAN
+    return left_out_line(worth.name, worth.what, worth.dearer_usd_per_month, left_open=open_)
 
 
-def _dearer(worth: RowWorth) -> str:
-    more = worth.dearer_usd_per_month
+def left_out_line(
+    name: str, what: str, dearer_usd: float | None, *, left_open: bool = False
+) -> str:
+    """The same of a row's name; dearer_usd: USD per month more without it, None: no plan, of which
+    `left_open` says that time ended before one was found."""
+    return f"Without {escape(name)} ({escape(what)}) {_dearer(dearer_usd, left_open)}."
+
+
+def _dearer(more: float | None, left_open: bool) -> str:
     if more is None:
-        unknown = worth.plan.status is Status.NO_PLAN
-        return "no plan was found in time" if unknown else "there is no plan"
+        return "no plan was found in time" if left_open else "there is no plan"
     if round(more) == 0:
         return "this plan costs the same"
     return f"this plan costs {usd(abs(more))} {'more' if more > 0 else 'less'}"

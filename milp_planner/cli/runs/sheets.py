@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from milp_planner.cli.parts import streams
 
 if TYPE_CHECKING:
+    from milp_planner.candidates.listing import Lister
     from milp_planner.inputs.catalog.records import Catalog
     from milp_planner.inputs.problem.records import Problem
     from milp_planner.plans.records import Plan
@@ -47,21 +48,25 @@ class SheetRun:
         On a stream the answer comes before any choice is solved; after a Ctrl-C, which is raised
         again, what is known is written all the same.
         """
-        plan, stopped = self._plan()
+        from milp_planner.candidates.listing import lister_of
+
+        lister = lister_of(self.catalog)
+        plan, stopped = self._plan(lister)
         sheet = self._sheet(plan)
         at_once = self.format_name == SHEET and self.output is None and plan.status.has_plan
         if at_once:
             from milp_planner.reporting.sheets.text import head_text
 
             streams.answer_report(head_text(sheet) + "\n")
-        if self.with_choices and plan.status.has_plan and stopped is None:
-            sheet, stopped = self._with_choices(sheet, plan)
+        by_cost = self.problem.objective == "cost"  # choices are compared by what they cost
+        if self.with_choices and by_cost and plan.status.has_plan and stopped is None:
+            sheet, stopped = self._with_choices(sheet, plan, lister)
         self._put(self._text(plan, sheet, rest=at_once))
         if stopped is not None:
             raise stopped
         return plan
 
-    def _plan(self) -> tuple[Plan, KeyboardInterrupt | None]:
+    def _plan(self, lister: Lister) -> tuple[Plan, KeyboardInterrupt | None]:
         from milp_planner.questions.choices.choices import check_own_choices
         from milp_planner.questions.sheet.builder import plan_for_sheet
         from milp_planner.solving.results import Interrupted
@@ -70,12 +75,12 @@ class SheetRun:
         how = self._settings()
         try:
             with streams.progress(f"planning {self.problem.name}", quiet=self.quiet):
-                fixed = self.reproducible
-                return plan_for_sheet(self.problem, self.catalog, how, fixed_work=fixed), None
+                given = self.problem, self.catalog, how, lister
+                return plan_for_sheet(*given, fixed_work=self.reproducible), None
         except Interrupted as stop:
             return stop.plan, stop.cause
 
-    def _asking(self, plan: Plan) -> Asking:
+    def _asking(self, plan: Plan, lister: Lister) -> Asking:
         from milp_planner.questions.choices.choices import asking_for
 
         return asking_for(
@@ -86,9 +91,12 @@ class SheetRun:
             gap=self.gap,
             solver=self.solver,
             fixed_work=self.reproducible,
+            lister=lister,
         )
 
-    def _with_choices(self, sheet: Sheet, plan: Plan) -> tuple[Sheet, KeyboardInterrupt | None]:
+    def _with_choices(
+        self, sheet: Sheet, plan: Plan, lister: Lister
+    ) -> tuple[Sheet, KeyboardInterrupt | None]:
         """The sheet with its choices, and the Ctrl-C that ended them."""
         from milp_planner.questions.choices.choices import solved_choices
         from milp_planner.questions.sheet.builder import beside_choices
@@ -96,7 +104,7 @@ class SheetRun:
         solved: list[Choice] = []
         try:
             with streams.progress("solving choices", quiet=self.quiet):
-                asking = self._asking(plan)
+                asking = self._asking(plan, lister)
                 solved.extend(solved_choices(asking))
             with streams.progress("solving levers", quiet=self.quiet):
                 return beside_choices(sheet, plan, solved, asking), None
