@@ -47,7 +47,7 @@ from milp_planner.solving.re_solve import (
 FACTORS = (0.5, 0.75, 1.0, 1.5, 2.0)
 """Multiples of the traffic that are planned."""
 
-BUDGET_SHARES = (0.25, 0.5, 0.75)
+BUDGET_SHARES = (0.5, 0.75)
 """Shares of the least budget that serves everything, of which it is told what they serve."""
 
 MOST_S = 4.0
