@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import NamedTuple
 
-from milp_planner.candidates.doubts import doubts
-from milp_planner.candidates.filters import Sold, is_ruled_out, notes_on_sellers, why_left_out
+from milp_planner.candidates.filters import why_left_out
 from milp_planner.candidates.hosts import why_poor_host
-from milp_planner.candidates.own_terms import too_dear, under_terms
-from milp_planner.candidates.places import notes_on_regions
+from milp_planner.candidates.own_terms import too_dear
 from milp_planner.candidates.prices import api_usd_per_request
-from milp_planner.candidates.records import Candidate, CandidateList, RatePoint, TurnedDown
+from milp_planner.candidates.records import Candidate, RatePoint
 from milp_planner.candidates.shapes import ReplicaShape, replica_shapes, why_no_shape
 from milp_planner.candidates.users import Replica, infrascale_point, users_point
-from milp_planner.deadline import checked
 from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement, Offering, TokenPrice
 from milp_planner.inputs.problem.records import (
     Limits,
+    MeasuredRate,
     Problem,
     Workload,
     deployment_changes,
@@ -33,7 +30,7 @@ from milp_planner.serving.rates.throughput import (
     ServingModel,
     default_precisions,
 )
-from milp_planner.traffic.month import Demand, RequestClass, Schedule
+from milp_planner.traffic.month import Demand, RequestClass
 
 
 class Configuration(NamedTuple):
@@ -42,57 +39,6 @@ class Configuration(NamedTuple):
     precision: str
     shape: ReplicaShape
     points: tuple[RatePoint, ...]
-
-
-Lister = Callable[[Problem, Schedule, Catalog], CandidateList]
-"""What lists candidates: all of them, or some."""
-
-
-def lister_of(catalog: Catalog) -> Lister:
-    """Lists all candidates of several problems over one catalog, and reckons each rate once."""
-    return partial(list_candidates, model=ServingModel(catalog))
-
-
-def list_candidates(
-    problem: Problem, schedule: Schedule, catalog: Catalog, model: ServingModel | None = None
-) -> CandidateList:
-    """Every way to serve every workload of `problem`, in a fixed order.
-
-    model: of the catalog, with what it knows already. Raises OutOfTime when time is up before all
-    are listed.
-    """
-    candidates: list[Candidate] = []
-    turned_down: list[TurnedDown] = []
-    model = ServingModel(catalog) if model is None else model
-    for w in problem.workloads:
-        rates = Rates(catalog, model, problem, w, schedule.demands[w.name])
-        sold: list[Offering | TokenPrice] = [*catalog.offerings, *catalog.token_prices]
-        for listed in checked(sold):
-            offering = under_terms(problem.prices, listed, catalog.read_on)
-            if isinstance(offering, TokenPrice) and offering.llm != rates.llm_id:
-                continue
-            found = excluded_by(problem.limits, offering) or rates.candidates(offering)
-            if isinstance(found, str):
-                turned_down.append(TurnedDown(w.name, offering, found))
-            else:
-                candidates += found
-    looked_at = (*(k.offering for k in candidates), *(one.offering for one in turned_down))
-    payable = (o for o in looked_at if not why_unpayable(problem.limits, o))
-    return CandidateList(
-        tuple(candidates),
-        tuple(turned_down),
-        model_warnings(candidates),
-        notes=tuple(notes_on_filters(problem.limits, payable)),
-        doubts=tuple(doubts(problem, catalog, model)),
-    )
-
-
-def notes_on_filters(limits: Limits, rows: Iterable[Sold]) -> Iterator[str]:
-    """What filters of providers and regions do, to what could be paid, that nobody may expect."""
-    payable = list(rows)
-    yield from notes_on_sellers(limits.providers, payable)
-    of_sellers = (row for row in payable if not is_ruled_out("providers", limits.providers, row))
-    yield from notes_on_regions(limits.regions, of_sellers)
 
 
 def model_warnings(candidates: Iterable[Candidate]) -> tuple[str, ...]:
@@ -114,6 +60,7 @@ def excluded_by(limits: Limits, offering: Offering | TokenPrice) -> str:
 
 
 def why_unpayable(limits: Limits, offering: Offering | TokenPrice) -> str:
+    """Why the problem allows no such way to pay, or nothing."""
     mode, allowed = BILLING_MODES[offering.billing], limits.billing.allow
     if offering.billing in allowed if allowed else mode.by_default:
         return ""
@@ -205,10 +152,22 @@ class Rates:
                 else:
                     found.append(Configuration(precision, shape, points))
         if found:
-            return list(undominated(found, gpus, self.workload.min_replicas))
+            return self._worth_having(found, gpus)
         if refused:
             return nearest(refused).reason
         return why_no_shape(self.workload, self.llm.attention_heads, gpus)
+
+    @property
+    def least_replicas(self) -> int:
+        """The most replicas that any limit asks for: fewer, faster ones stand in beyond them."""
+        on_demand = self.problem.limits.min_on_demand_replicas
+        return max(self.workload.min_replicas, on_demand or 0)
+
+    def _worth_having(self, found: list[Configuration], gpus: int) -> list[Configuration]:
+        """Those that no other beats; where waits count, a slower one may hold more requests."""
+        if self.workload.latency.judges_queues:
+            return found
+        return list(undominated(found, gpus, self.least_replicas))
 
     def precisions(self, gpu: Gpu) -> tuple[str, ...]:
         """The weight formats to try: the user's, or the LLM's own and fp8 where the GPU has it."""
@@ -304,10 +263,10 @@ class Rates:
         return infrascale_point(*replica, *size, traffic)
 
     def _stated(
-        self, stated: Mapping[tuple[str, int], float], gpu_id: str, gpus: int
+        self, stated: Mapping[tuple[str, int], MeasuredRate], gpu_id: str, gpus: int
     ) -> list[Configuration] | str:
         """The replicas that the workload's own rates name on this GPU."""
-        mine = [(size, rate) for (gpu, size), rate in sorted(stated.items()) if gpu == gpu_id]
+        mine = [(size, stated[gpu, size]) for gpu, size in sorted(stated) if gpu == gpu_id]
         if not mine:
             return f"{gpu_id}: the workload's rates name no replica on it"
         found = [
@@ -321,7 +280,7 @@ class Rates:
         ]
         if not found:
             return f"{gpu_id}: a replica of {mine[0][0]} GPUs does not fit in a unit of {gpus}"
-        return list(undominated(found, gpus, self.workload.min_replicas))
+        return self._worth_having(found, gpus)
 
     def _raw(
         self, gpu: Gpu, precision: str, shape: ReplicaShape, q: RequestClass
@@ -362,20 +321,21 @@ class Rates:
         )
 
 
-def stated_rates(catalog: Catalog, workload: Workload) -> dict[tuple[str, int], float] | None:
-    """(GPU, GPUs per replica) to requests/s, where the workload states them itself."""
+def stated_rates(
+    catalog: Catalog, workload: Workload
+) -> dict[tuple[str, int], MeasuredRate] | None:
+    """(GPU, GPUs per replica) to its rate, where the workload states them itself."""
     if workload.rates is None:
         return None
     return {
-        (catalog.gpus_named(rate.gpu)[0], rate.gpus_per_replica): rate.requests_per_second
-        for rate in workload.rates
+        (catalog.gpus_named(rate.gpu)[0], rate.gpus_per_replica): rate for rate in workload.rates
     }
 
 
-def stated_point(requests_per_second: float) -> RatePoint:
+def stated_point(rate: MeasuredRate) -> RatePoint:
     """A rate that the problem states: taken at its word, without latency."""
-    detail = "stated in the problem"
-    return RatePoint(requests_per_second, 1.0, None, None, None, False, "measured", detail)
+    known = rate.requests_per_second, 1.0, rate.in_flight
+    return RatePoint(*known, None, None, False, "measured", "stated in the problem")
 
 
 def rate_point(found: OperatingPoint) -> RatePoint:

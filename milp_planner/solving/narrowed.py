@@ -29,6 +29,7 @@ NEUTRAL = {
     "penalties": Penalties(),
     "switch_off_dedicated": False,
     "spot_loss": 0,
+    "start_up": (),
     "utilization": Utilization(),
 }
 """Keys of the policy that change what a plan is, and what no candidate can do."""
@@ -139,4 +140,5 @@ def _rates_key(problem: Problem) -> tuple[Any, ...]:
         w.model_copy(update={"traffic": w.traffic.model_copy(update={"growth": 1.0})})
         for w in problem.workloads
     )
-    return workloads, problem.policy.model_copy(update=NEUTRAL), problem.prices
+    policy = problem.policy.model_copy(update=NEUTRAL)
+    return workloads, policy, problem.prices, problem.limits.min_on_demand_replicas

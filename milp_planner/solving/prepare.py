@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from milp_planner.candidates.builder import Lister, list_candidates, raw_rows
+from milp_planner.candidates.builder import raw_rows
+from milp_planner.candidates.listing import Lister, list_candidates
 from milp_planner.candidates.records import CandidateList, PlanningInput
+from milp_planner.candidates.start_up import is_clockwork
 from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.catalog.checks import unknown_gpu
 from milp_planner.inputs.catalog.identity.names import did_you_mean_llm
@@ -19,7 +21,9 @@ from milp_planner.serving.memory import precisions_of
 from milp_planner.solving.checks.arguments import check_problem_and_catalog
 from milp_planner.solving.checks.bounds import bound_faults, without_specks
 from milp_planner.solving.checks.names import fleet_faults, limit_faults, with_known_billings
+from milp_planner.solving.checks.queues import queue_faults
 from milp_planner.solving.checks.sellers import with_known_sellers
+from milp_planner.solving.queueing import with_queues
 from milp_planner.traffic.month import Schedule, make_schedule
 
 
@@ -67,7 +71,7 @@ def outline_of(problem: Problem, catalog: Catalog) -> Outline:
 
 def _outline(problem: Problem, catalog: Catalog) -> Outline:
     schedule = make_schedule(problem)
-    _refuse(list(_size_faults(problem, catalog, schedule)))
+    _refuse([*_size_faults(problem, catalog, schedule), *_clock_faults(problem, schedule)])
     return Outline(problem, schedule, catalog)
 
 
@@ -77,6 +81,7 @@ def listed(outline: Outline, lister: Lister | None = None) -> PlanningInput:
     candidates = (lister or list_candidates)(problem, schedule, catalog)
     _refuse(list(bound_faults(problem, schedule, candidates)))
     candidates = without_specks(problem, schedule, candidates)
+    candidates = with_queues(problem, schedule, candidates, catalog)
     return PlanningInput(problem, schedule, candidates, catalog)
 
 
@@ -92,6 +97,7 @@ def checked_problem(problem: Problem, catalog: Catalog) -> Problem:
     problem = with_known_sellers(problem, catalog)
     faults = [located(problem, fault) for fault in _workload_faults(problem, catalog)]
     faults += [*limit_faults(problem, catalog), *fleet_faults(problem, catalog)]
+    faults += queue_faults(problem)
     _refuse(faults)
     return with_known_billings(problem, catalog)
 
@@ -113,6 +119,7 @@ def filters_of(limits: Limits) -> tuple[Any, ...]:
         (limits.regions.allow, limits.regions.deny),
         (limits.gpus.allow, limits.gpus.deny),
         *(limits.offerings, limits.max_usd_per_gpu_hour, limits.host),
+        limits.min_on_demand_replicas,
         limits.billing,
     )
 
@@ -164,6 +171,14 @@ def _size_faults(problem: Problem, catalog: Catalog, schedule: Schedule) -> Iter
                 message = f"requests of {q.name} tokens: both must be at least 1"
                 where = "traffic" if w.traffic.brings_classes else "requests"
                 yield located(problem, _fault(f"workloads[{i}].{where}", message))
+
+
+def _clock_faults(problem: Problem, schedule: Schedule) -> Iterator[Fault]:
+    """What starts before a block is known where it is known what follows what."""
+    if problem.policy.start_up and not is_clockwork(schedule, problem.policy.hours_per_month):
+        message = "the traffic does not tell which hour follows which, so nor what starts when"
+        hint = "write traffic of kind profile, or leave start_up out"
+        yield located(problem, _fault("policy.start_up", message, hint))
 
 
 def _rate_faults(i: int, w: Workload, catalog: Catalog) -> Iterator[Fault]:

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from milp_planner.candidates.builder import Lister
+from milp_planner.candidates.listing import Lister
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime, began_s, until
 from milp_planner.inputs.problem.policy import Penalties
@@ -201,9 +201,9 @@ def without_budget(problem: Problem) -> Problem:
 
 
 def cash_only(problem: Problem) -> Problem:
-    """The problem without penalties, so that the least score is the least cash."""
+    """The problem without penalties, by cost, so that the least score is the least cash."""
     policy = problem.policy.model_copy(update={"preset": None, "penalties": Penalties()})
-    return problem.model_copy(update={"policy": policy})
+    return problem.model_copy(update={"policy": policy, "objective": "cost"})
 
 
 def scaled_traffic(problem: Problem, factor: float) -> Problem:

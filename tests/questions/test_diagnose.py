@@ -264,7 +264,10 @@ def test_where_nothing_helps_nothing_is_promised():
 
 def test_a_catalog_with_too_few_units_is_said_so():
     few = catalog([offering("acme", "big", 4.0, max_units=1)], [raw("big", 10)])
-    assert reason_lines(solve(problem(13), few)) == ("the catalog has too few units (max_units)",)
+    assert reason_lines(solve(problem(13), few)) == (
+        "the catalog has too few units (max_units): with 1 more of acme/big/eu-1 dedicated (2 in "
+        "all) there is a plan",
+    )
 
 
 # ---- a workload that fits nowhere

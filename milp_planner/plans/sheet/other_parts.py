@@ -125,7 +125,7 @@ class WishJudged(SheetPart):
 
     workload: str
     what: str
-    """tpot, ttft or longest_wait."""
+    """tpot, ttft, longest_wait, or a percentile such as `p99 wait`."""
 
     asked_s: float
     expected_s: float | None

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from milp_planner.candidates.records import CandidateList, PlanningInput
-from milp_planner.deadline import OutOfTime
+from milp_planner.deadline import OutOfTime, check
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.fingerprint import problem_sha256
 from milp_planner.inputs.problem.patching import patched
-from milp_planner.inputs.problem.policies import allowed_billings
+from milp_planner.inputs.problem.policies import allowed_billings, may_be_short
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.lexicographic import stages_of
 from milp_planner.plans.records import Plan, Status
@@ -28,7 +28,6 @@ from milp_planner.questions.sweeps.market import with_billings
 from milp_planner.solving.first.bounds import least_usd_per_month
 from milp_planner.solving.re_solve import Resolver, only_candidates, score_of, served_share
 from milp_planner.solving.results import SearchResult
-from milp_planner.solving.shortage import may_be_short
 from milp_planner.traffic.month import make_schedule
 
 WITHIN = 0.05
@@ -92,6 +91,7 @@ class Asking:
 
     def solved(self, choice: Choice, patch: Mapping[str, Any], why: str = "") -> Choice:
         """The choice with the best plan of the changed problem."""
+        check()
         return self.solved_problem(choice, patched(self.problem, patch), why)
 
     def solved_problem(self, choice: Choice, problem: Problem, why: str = "") -> Choice:

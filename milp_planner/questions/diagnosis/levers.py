@@ -48,9 +48,12 @@ def switched_off(problem: Problem, blocks: int) -> Iterator[Lever]:
         yield Lever("switched_off_when_idle", name, path, "true", {path: True}, "false")
 
 
-def smaller_caches(workloads: Iterable[Workload]) -> Iterator[Lever]:
-    """Keys and values in one byte each: more requests in flight fit in the same memory."""
-    for w in workloads:
+def smaller_caches(problem: Problem, workloads: Iterable[Workload]) -> Iterator[Lever]:
+    """Keys and values in one byte each: more requests in flight fit in the same memory.
+
+    InfraScale's formulas know no such thing.
+    """
+    for w in () if problem.policy.serving_model == "infrascale" else workloads:
         now = w.deployment.kv_precision
         if w.rates is None and now != FP8:
             path = f"workloads.{w.name}.deployment.kv_precision"
@@ -63,7 +66,7 @@ def changes_of_levers(trials: Trials, instance: PlanningInput) -> Iterator[Chang
     problem = instance.problem
     levers = (
         *switched_off(problem, len(instance.schedule.blocks)),
-        *smaller_caches(problem.workloads[:MOST_WORKLOADS]),
+        *smaller_caches(problem, problem.workloads[:MOST_WORKLOADS]),
     )
     for lever in levers:
         plan = trials.plan(lever.patch)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
-from milp_planner.candidates.builder import Lister, lister_of
+from milp_planner.candidates.listing import Lister, lister_of
 from milp_planner.candidates.records import PlanningInput
-from milp_planner.deadline import began_s
+from milp_planner.deadline import began_s, sparing, until
 from milp_planner.inputs.catalog.records import Catalog
+from milp_planner.inputs.problem.policies import is_gpus_first
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.plans.records import Plan
@@ -52,6 +55,9 @@ from milp_planner.today import day_today
 
 MOST_ALTERNATIVES = 100
 
+LOSSES_CPU_S = 0.1
+"""For what losses leave, beyond a time limit that solving used up: enough but for large plans."""
+
 
 def decision_sheet(
     problem: Problem,
@@ -71,12 +77,13 @@ def decision_sheet(
 
     catalog: default: the one that the problem names. plan: what `solve` gave, where it is known
     already. with_choices: False leaves out all that is solved besides: other choices, levers, what
-    slower measurements would mean and the weightiest one is worth, other traffic, other budgets.
-    as_of: the day from which ages of prices are counted; default: today. time_limit_s: seconds for
-    everything together; gap: relative to the score; solver: which engines. These stand for the
-    problem's own settings where they are given. reproducible: leaves out seconds, and limits the
-    work on choices instead of their time. cancel: set it from another thread to stop early. rules:
-    rules of your own, beside the limits.
+    slower measurements would mean and the weightiest one is worth, other traffic, other budgets;
+    with `objective: gpus` there are none of these: they are compared by cost. as_of: the day from
+    which ages of prices are counted; default: today. time_limit_s: seconds for everything together;
+    gap: relative to the score; solver: which engines. These stand for the problem's own settings
+    where they are given. reproducible: leaves out seconds, and limits the work on choices instead
+    of their time. cancel: set it from another thread to stop early. rules: rules of your own,
+    beside the limits.
 
     Returns a Sheet, in USD per month: plain data, which reports lay out.
 
@@ -92,15 +99,16 @@ def decision_sheet(
     check_own_choices(problem, catalog)
     began = began_s()
     limit_s = problem.solver.time_limit_s if time_limit_s is None else time_limit_s
+    settings = settings_of(
+        problem, time_limit_s=limit_s, gap=gap, solver=solver, cancel=cancel, began=began
+    )
     lister = lister_of(catalog)
     if plan is None:
-        settings = settings_of(
-            problem, time_limit_s=limit_s, gap=gap, solver=solver, cancel=cancel, began=began
-        )
         plan = plan_for_sheet(problem, catalog, settings, lister, fixed_work=reproducible)
     asked = unlisted(outline_of(problem, catalog))
-    sheet = sheet_of(asked, plan, today=as_of or day_today(), reproducible=reproducible)
-    if not with_choices:
+    with in_time(settings, fixed_work=reproducible):
+        sheet = sheet_of(asked, plan, today=as_of or day_today(), reproducible=reproducible)
+    if not with_choices or is_gpus_first(problem):
         return sheet
     if not plan.status.has_plan:
         return beside_choices(sheet, plan, (), None)
@@ -135,6 +143,13 @@ def plan_for_sheet(
     enough = enough_lines(count, None if fixed_work else time.monotonic)
     most = min(count * EXTRA_CUTS, MOST_ALTERNATIVES)
     return solve_until(problem, catalog, settings, most, enough, lister=lister)
+
+
+@contextlib.contextmanager
+def in_time(settings: Settings, *, fixed_work: bool) -> Iterator[None]:
+    """A block that the time limit ends, but for a little; where the work is fixed no clock does."""
+    with until(math.inf if fixed_work else settings.ends_s), sparing(LOSSES_CPU_S):
+        yield
 
 
 def sheet_of(

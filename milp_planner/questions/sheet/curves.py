@@ -13,6 +13,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from milp_planner.errors import InputError
+from milp_planner.inputs.problem.policies import when_short
+from milp_planner.inputs.reading.field_types import LEAST_USD
 from milp_planner.plans.records import Plan, Status
 from milp_planner.plans.sheet.other_parts import (
     BudgetStair,
@@ -151,14 +153,13 @@ def _budgets(asking: Asking, resolver: Resolver) -> BudgetStaircase | None:
 
     Shared out as the problem says for a short budget, else fairly over the workloads.
     """
-    limit = asking.problem.limits.budget
-    short = limit.when_short if limit else "fail"
-    budgeted = with_budget(asking.problem, MOST_USD, "fair" if short == "fail" else short)
+    by_priority = when_short(asking.problem) == "priority"
+    budgeted = with_budget(asking.problem, MOST_USD, "priority" if by_priority else "fair")
     resolver = replace(resolver, instance=replace(resolver.instance, problem=budgeted))
     if resolver.is_stopped or not asking.has_work_left(resolver.instance):
         return None
     cheapest = cheapest_plan(resolver)
-    if cheapest is None or not cash_of(cheapest):
+    if cheapest is None or not cash_of(cheapest) or served_share(cheapest) < 1:
         return None
     found = [*_stairs(asking, resolver, cash_of(cheapest))]
     if not found:
@@ -177,7 +178,7 @@ def _stairs(asking: Asking, resolver: Resolver, smallest_usd: float) -> Iterator
     """What the shares of a budget buy, the smallest first; those that buy nothing say nothing."""
     budgets = itertools.takewhile(
         lambda _: asking.has_work_left(resolver.instance, SOLVES_A_BUDGET),
-        (share * smallest_usd for share in BUDGET_SHARES),
+        (usd for share in BUDGET_SHARES if (usd := share * smallest_usd) >= LEAST_USD),
     )
     for step in steps_at(resolver, budgets, smallest_usd):
         if isinstance(step, BudgetStep) and step.served_share > 0:

@@ -29,7 +29,7 @@ def row_left_out(asking: Asking) -> RowLeftOut | None:
     try:
         with resolver.in_force():
             worths = row_worths(
-                asking.plan, asking.catalog, lambda rows: _without(resolver, rows), None, most=1
+                asking.plan, asking.catalog, lambda rows: _without(resolver, rows), most=1
             )
     except (OutOfTime, InputError):
         return None

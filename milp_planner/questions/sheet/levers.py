@@ -58,7 +58,7 @@ def levers_of(asking: Asking) -> Iterator[Lever]:
     dearest = _dearest(asking.problem, asking.plan)
     for w in dearest:
         yield from _latency(w)
-    yield from smaller_caches(dearest)
+    yield from smaller_caches(asking.problem, dearest)
 
 
 def _dearest(problem: Problem, plan: Plan) -> list[Workload]:
@@ -86,6 +86,11 @@ def _billings(asking: Asking) -> Iterator[Lever]:
 def _policy(problem: Problem, plan: Plan) -> Iterator[Lever]:
     policy = problem.policy
     yield from switched_off(problem, len(plan.blocks))
+    if policy.utilization.by == "queues":
+        return
+    if all(w.latency.judges_queues for w in problem.workloads):
+        path, value = "policy.utilization", {"by": "queues", "target": None, "ceiling": None}
+        yield Lever("by_queues", "let queues decide", path, "{by: queues}", {path: value})
     now = policy.utilization.target
     more = round(min(now + MORE_UTILIZATION, MOST_UTILIZATION), 4)
     if more > now:

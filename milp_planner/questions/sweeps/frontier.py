@@ -40,7 +40,7 @@ from milp_planner.solving.re_solve import (
     without_budget,
 )
 from milp_planner.solving.results import NOT_SOLVED, SearchResult
-from milp_planner.solving.shortage import as_much_as_paid_for
+from milp_planner.solving.shortage import as_much_as_can_be
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -186,6 +186,8 @@ def budget_frontier(
     low_usd, high_usd = float(low_usd), float(high_usd)
     short = problem.limits.budget.when_short if problem.limits.budget else "fail"
     ask = when_short if short == "fail" else short
+    if problem.policy.when_short != "fail":
+        ask = problem.policy.when_short
     began = began_s()
     settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver, began=began)
     try:
@@ -287,7 +289,7 @@ def best_within(resolver: Resolver, budget_usd: float, smallest_usd: float | Non
             optimizer = resolver.optimizer(resolver.given_for(problem))
     except OutOfTime:
         return NOT_SOLVED
-    result, _ = as_much_as_paid_for(optimizer, Query(), None)
+    result, _ = as_much_as_can_be(optimizer, Query(), None)
     return result
 
 

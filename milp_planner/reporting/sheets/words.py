@@ -14,6 +14,7 @@ from milp_planner.plans.sheet.other_parts import (
 )
 from milp_planner.plans.sheet.plan_parts import Bought, SheetPurchase
 from milp_planner.plans.sheet.records import Sheet
+from milp_planner.reporting.text.commitments import commitment_words
 from milp_planner.reporting.text.confidence import left_out_line
 from milp_planner.reporting.text.plans import proofs
 from milp_planner.reporting.text.price_ages import stale_words
@@ -91,6 +92,8 @@ def answer_sentences(sheet: Sheet) -> Iterator[str]:
     """The answer in words: what to rent, how full it runs, what one failure leaves, how sure."""
     where = ", ".join(escape(name) for name in sheet.answer.providers) or "nobody"
     yield f"{plural(sheet.answer.gpus, 'GPU')} at {where}: {fleet_words(sheet.answer.fleet)}."
+    for use in sheet.answer.commitments:
+        yield f"Paid already: {commitment_words(use, decimals_of(sheet))}."
     if sheet.answer.stale_prices is not None:
         yield stale_words(sheet.answer.stale_prices, decimals_of(sheet))
     for w in sheet.workloads:

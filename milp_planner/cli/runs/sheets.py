@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from milp_planner.cli.parts import streams
 
 if TYPE_CHECKING:
-    from milp_planner.candidates.builder import Lister
+    from milp_planner.candidates.listing import Lister
     from milp_planner.inputs.catalog.records import Catalog
     from milp_planner.inputs.problem.records import Problem
     from milp_planner.plans.records import Plan
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from milp_planner.questions.choices.records import Choice
     from milp_planner.questions.choices.usual import Asking
     from milp_planner.solving.checks.arguments import SolverChoice
+    from milp_planner.solving.results import Settings
 
 SHEET, SHEET_JSON, MARKDOWN, HTML = "sheet", "sheet-json", "markdown", "html"
 SHEET_FORMATS = (SHEET, SHEET_JSON, MARKDOWN, HTML)
@@ -47,7 +48,7 @@ class SheetRun:
         On a stream the answer comes before any choice is solved; after a Ctrl-C, which is raised
         again, what is known is written all the same.
         """
-        from milp_planner.candidates.builder import lister_of
+        from milp_planner.candidates.listing import lister_of
 
         lister = lister_of(self.catalog)
         plan, stopped = self._plan(lister)
@@ -57,7 +58,8 @@ class SheetRun:
             from milp_planner.reporting.sheets.text import head_text
 
             streams.answer_report(head_text(sheet) + "\n")
-        if self.with_choices and plan.status.has_plan and stopped is None:
+        by_cost = self.problem.objective == "cost"  # choices are compared by what they cost
+        if self.with_choices and by_cost and plan.status.has_plan and stopped is None:
             sheet, stopped = self._with_choices(sheet, plan, lister)
         self._put(self._text(plan, sheet, rest=at_once))
         if stopped is not None:
@@ -67,16 +69,13 @@ class SheetRun:
     def _plan(self, lister: Lister) -> tuple[Plan, KeyboardInterrupt | None]:
         from milp_planner.questions.choices.choices import check_own_choices
         from milp_planner.questions.sheet.builder import plan_for_sheet
-        from milp_planner.solving.re_solve import settings_of
         from milp_planner.solving.results import Interrupted
 
         check_own_choices(self.problem, self.catalog)
-        settings = settings_of(
-            self.problem, time_limit_s=self.time_limit_s, gap=self.gap, solver=self.solver
-        )
+        how = self._settings()
         try:
             with streams.progress(f"planning {self.problem.name}", quiet=self.quiet):
-                given = self.problem, self.catalog, settings, lister
+                given = self.problem, self.catalog, how, lister
                 return plan_for_sheet(*given, fixed_work=self.reproducible), None
         except Interrupted as stop:
             return stop.plan, stop.cause
@@ -113,11 +112,19 @@ class SheetRun:
             return beside_choices(sheet, plan, solved, None), stop
 
     def _sheet(self, plan: Plan) -> Sheet:
-        from milp_planner.questions.sheet.builder import sheet_of
+        from milp_planner.questions.sheet.builder import in_time, sheet_of
         from milp_planner.solving.prepare import outline_of, unlisted
 
         asked = unlisted(outline_of(self.problem, self.catalog))
-        return sheet_of(asked, plan, today=self.today, reproducible=self.reproducible)
+        with in_time(self._settings(), fixed_work=self.reproducible):
+            return sheet_of(asked, plan, today=self.today, reproducible=self.reproducible)
+
+    def _settings(self) -> Settings:
+        from milp_planner.solving.re_solve import settings_of
+
+        return settings_of(
+            self.problem, time_limit_s=self.time_limit_s, gap=self.gap, solver=self.solver
+        )
 
     def _text(self, plan: Plan, sheet: Sheet, *, rest: bool) -> str:
         from milp_planner.reporting.sheets.no_plan import no_plan_text
