@@ -96,7 +96,7 @@ def test_traffic_that_no_fleet_can_serve_has_no_cost():
 
 
 def test_smaller_budgets_buy_whole_units():
-    # A quarter of $3,960 buys nothing. Half buys one small, 3 of 13; three quarters a big, 10.
+    # Half of $3,960 buys one small, 3 of 13; three quarters a big, 10.
     budgets = thirteen().budgets
     assert budgets is not None
     assert [(s.usd_per_month, s.served_share) for s in budgets.steps] == [
