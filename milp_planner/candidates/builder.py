@@ -6,16 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from milp_planner.candidates.doubts import doubts
-from milp_planner.candidates.filters import Sold, is_ruled_out, notes_on_sellers, why_left_out
+from milp_planner.candidates.filters import why_left_out
 from milp_planner.candidates.hosts import why_poor_host
-from milp_planner.candidates.own_terms import too_dear, under_terms
-from milp_planner.candidates.places import notes_on_regions
+from milp_planner.candidates.own_terms import too_dear
 from milp_planner.candidates.prices import api_usd_per_request
-from milp_planner.candidates.records import Candidate, CandidateList, RatePoint, TurnedDown
+from milp_planner.candidates.records import Candidate, RatePoint
 from milp_planner.candidates.shapes import ReplicaShape, replica_shapes, why_no_shape
 from milp_planner.candidates.users import Replica, infrascale_point, users_point
-from milp_planner.deadline import checked
 from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement, Offering, TokenPrice
 from milp_planner.inputs.problem.records import (
@@ -33,7 +30,7 @@ from milp_planner.serving.rates.throughput import (
     ServingModel,
     default_precisions,
 )
-from milp_planner.traffic.month import Demand, RequestClass, Schedule
+from milp_planner.traffic.month import Demand, RequestClass
 
 
 class Configuration(NamedTuple):
@@ -44,45 +41,6 @@ class Configuration(NamedTuple):
     points: tuple[RatePoint, ...]
 
 
-def list_candidates(problem: Problem, schedule: Schedule, catalog: Catalog) -> CandidateList:
-    """Every way to serve every workload of `problem`, in a fixed order.
-
-    Raises OutOfTime when time is up before all are listed.
-    """
-    candidates: list[Candidate] = []
-    turned_down: list[TurnedDown] = []
-    model = ServingModel(catalog)
-    for w in problem.workloads:
-        rates = Rates(catalog, model, problem, w, schedule.demands[w.name])
-        sold: list[Offering | TokenPrice] = [*catalog.offerings, *catalog.token_prices]
-        for listed in checked(sold):
-            offering = under_terms(problem.prices, listed, catalog.read_on)
-            if isinstance(offering, TokenPrice) and offering.llm != rates.llm_id:
-                continue
-            found = excluded_by(problem.limits, offering) or rates.candidates(offering)
-            if isinstance(found, str):
-                turned_down.append(TurnedDown(w.name, offering, found))
-            else:
-                candidates += found
-    looked_at = (*(k.offering for k in candidates), *(one.offering for one in turned_down))
-    payable = (o for o in looked_at if not _why_unpayable(problem.limits, o))
-    return CandidateList(
-        tuple(candidates),
-        tuple(turned_down),
-        model_warnings(candidates),
-        notes=tuple(notes_on_filters(problem.limits, payable)),
-        doubts=tuple(doubts(problem, catalog, model)),
-    )
-
-
-def notes_on_filters(limits: Limits, rows: Iterable[Sold]) -> Iterator[str]:
-    """What filters of providers and regions do, to what could be paid, that nobody may expect."""
-    payable = list(rows)
-    yield from notes_on_sellers(limits.providers, payable)
-    of_sellers = (row for row in payable if not is_ruled_out("providers", limits.providers, row))
-    yield from notes_on_regions(limits.regions, of_sellers)
-
-
 def model_warnings(candidates: Iterable[Candidate]) -> tuple[str, ...]:
     """What the serving model says about its own range, once each."""
     return tuple(dict.fromkeys(w for k in candidates for p in k.points for w in p.warnings))
@@ -90,7 +48,7 @@ def model_warnings(candidates: Iterable[Candidate]) -> tuple[str, ...]:
 
 def excluded_by(limits: Limits, offering: Offering | TokenPrice) -> str:
     """Why the limits rule the offering out, at the price that it has, or nothing."""
-    if why := _why_unpayable(limits, offering):
+    if why := why_unpayable(limits, offering):
         return why
     if getattr(offering, "max_units", None) == 0:
         return "0 units can be had (max_units)"
@@ -101,7 +59,8 @@ def excluded_by(limits: Limits, offering: Offering | TokenPrice) -> str:
     )
 
 
-def _why_unpayable(limits: Limits, offering: Offering | TokenPrice) -> str:
+def why_unpayable(limits: Limits, offering: Offering | TokenPrice) -> str:
+    """Why the problem allows no such way to pay, or nothing."""
     mode, allowed = BILLING_MODES[offering.billing], limits.billing.allow
     if offering.billing in allowed if allowed else mode.by_default:
         return ""
@@ -198,11 +157,17 @@ class Rates:
             return nearest(refused).reason
         return why_no_shape(self.workload, self.llm.attention_heads, gpus)
 
+    @property
+    def least_replicas(self) -> int:
+        """The most replicas that any limit asks for: fewer, faster ones stand in beyond them."""
+        on_demand = self.problem.limits.min_on_demand_replicas
+        return max(self.workload.min_replicas, on_demand or 0)
+
     def _worth_having(self, found: list[Configuration], gpus: int) -> list[Configuration]:
         """Those that no other beats; where waits count, a slower one may hold more requests."""
         if self.workload.latency.judges_queues:
             return found
-        return list(undominated(found, gpus, self.workload.min_replicas))
+        return list(undominated(found, gpus, self.least_replicas))
 
     def precisions(self, gpu: Gpu) -> tuple[str, ...]:
         """The weight formats to try: the user's, or the LLM's own and fp8 where the GPU has it."""

@@ -108,6 +108,16 @@ class Candidate:
             f"{self.precision} tp{self.tensor_parallel}"
         )
 
+    @cached_property
+    def order(self) -> tuple[float, float, str]:
+        """Of equals the first is preferred: more host memory, more vCPUs, then by name."""
+        row = self.offering
+        if not isinstance(row, Offering):
+            return 0.0, 0.0, self.id
+        hosts = (row.host_memory_gib, row.vcpus)
+        memory, vcpus = (-(fact or 0.0) / row.gpus_per_unit for fact in hosts)
+        return memory, vcpus, self.id
+
     @property
     def provider(self) -> str:
         """Who rents it."""
@@ -243,6 +253,12 @@ class CandidateList:
 
     doubts: Sequence[str] = ()
     """What of the user's own input looks like a slip: it counts, and is asked about."""
+
+    lacks_specks: bool = False
+    """True where what carries next to nothing of the peak was left out: less traffic may use it."""
+
+    not_reached: tuple[str, ...] = ()
+    """Names of workloads that nothing is listed for, because time was up."""
 
     @property
     def said(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from typing import Any
 from milp_planner.candidates.records import Candidate, RatePoint, TurnedDown
 from milp_planner.inputs.catalog.records import TokenPrice
 from milp_planner.plans.consequences import (
+    CommitmentUse,
     DocumentParts,
     StalePrices,
     UnitChange,
@@ -35,7 +36,31 @@ from milp_planner.plans.sentences import (
 DOCUMENT_VERSION = 1
 """Raised when a key of the document changes its meaning or goes."""
 
-NOT_INCLUDED = ("egress", "storage", "support", "tax", "staff")
+NOT_INCLUDED = ("egress", "storage", "support", "tax", "staff", "network latency")
+START_UP = "start-up and model loading"
+
+
+def not_included(plan: Plan) -> tuple[str, ...]:
+    """What no figure of the plan counts."""
+    return NOT_INCLUDED if "start_up" in plan.costs else (*NOT_INCLUDED, START_UP)
+
+
+def plan_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a plan's document.
+
+    Returns plain data, ready for JSON, as `milp-planner schema --of plan` prints it.
+
+    Raises nothing: it reads no input.
+
+    >>> from milp_planner import plan_schema
+    >>> plan_schema()["properties"]["document_version"]["const"]
+    1
+    """
+    from milp_planner.plans.schema import PlanDocument  # slow to import, and seldom asked
+
+    written = PlanDocument.model_json_schema()
+    written["properties"]["document_version"] = {"const": DOCUMENT_VERSION, "type": "integer"}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **written}
 
 
 def plan_dict(plan: Plan, *, reproducible: bool = False) -> dict[str, Any]:
@@ -57,6 +82,7 @@ def plan_dict(plan: Plan, *, reproducible: bool = False) -> dict[str, Any]:
         "blocks": [{"name": block.name, "hours": block.hours} for block in plan.blocks],
         "routes": [_route_dict(route) for route in plan.routes],
         "changes_from_today": [_unit_change_dict(change) for change in plan.changes],
+        "commitments": [_commitment_dict(one) for one in plan.commitments],
         "resilience": _resilience_dict(plan),
         "stale_prices": _stale_dict(plan.stale_prices),
         "alternatives": summed_up.alternatives,
@@ -66,7 +92,7 @@ def plan_dict(plan: Plan, *, reproducible: bool = False) -> dict[str, Any]:
         "measure_next": summed_up.measure_next,
         "turned_down": summed_up.turned_down,
         "warnings": warning_lines(plan),
-        "not_included": NOT_INCLUDED,
+        "not_included": not_included(plan),
         "proof": _proof_dict(plan, reproducible),
         "provenance": _provenance_dict(plan),
     }
@@ -87,6 +113,11 @@ def _summed_up(plan: Plan) -> DocumentParts:
 
 def _unit_change_dict(change: UnitChange) -> dict[str, Any]:
     return {**asdict(change), "keep": change.keep, "add": change.add, "remove": change.remove}
+
+
+def _commitment_dict(use: CommitmentUse) -> dict[str, Any]:
+    until = None if use.until is None else use.until.isoformat()
+    return {**asdict(use), "until": until, "unused": use.unused, "share": use.share}
 
 
 def _resilience_dict(plan: Plan) -> dict[str, Any] | None:

@@ -28,6 +28,7 @@ from milp_planner.inputs.catalog.overlaid.counts import OverlayCounts
 from milp_planner.inputs.catalog.records import COUNT_ASSUMED, Offering, TokenPrice
 from milp_planner.inputs.reading.validation import validate_python
 from milp_planner.plans.consequences import (
+    CommitmentUse,
     DocumentParts,
     Loss,
     ResilienceCost,
@@ -107,6 +108,10 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
         changes=tuple(
             UnitChange(part.workload, part.offering, part.billing, part.today, part.planned)
             for part in read.changes_from_today
+        ),
+        commitments=tuple(
+            CommitmentUse(**part.model_dump(exclude={"unused", "share"}))
+            for part in read.commitments
         ),
         worst_losses=() if cost is None else tuple(_losses(cost)),
         resilience=None if cost is None else _resilience(cost, read),

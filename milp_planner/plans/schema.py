@@ -16,7 +16,13 @@ StatusName = Literal["optimal", "feasible", "infeasible", "no_plan"]
 class Part(BaseModel):
     """A part of the document: JSON's own types, and no key that no plan has."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        defer_build=True,  # until a document is read, which few runs do
+    )
 
 
 class Headline(Part):
@@ -159,6 +165,21 @@ class UnitChangePart(Part):
     keep: int
     add: int
     remove: int
+
+
+class CommitmentPart(Part):
+    """What is used of a commitment."""
+
+    offering: str
+    billing: str
+    units: int | None
+    usd_per_hour: float | None
+    until: date | None = Field(strict=False)
+    paid: float
+    used: float
+    saved_usd_per_month: float
+    unused: float
+    share: float | None
 
 
 class LossPart(Part):
@@ -328,6 +349,7 @@ class PlanDocument(Headline):
     blocks: list[BlockPart]
     routes: list[RoutePart]
     changes_from_today: list[UnitChangePart]
+    commitments: list[CommitmentPart] = []
     resilience: ResiliencePart | None
     stale_prices: StalePricesPart | None = None
     alternatives: list[AlternativePart]

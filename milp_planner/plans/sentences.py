@@ -17,6 +17,7 @@ from milp_planner.plans.reasons import (
     CatalogTooSmall,
     ClassUnserved,
     EndReason,
+    FewestGpusFirst,
     LatencyNotAssessed,
     LimitInTheWay,
     NearOptimal,
@@ -25,10 +26,12 @@ from milp_planner.plans.reasons import (
     NothingIsStrict,
     NothingServes,
     OverloadCannotOccur,
+    PerfectForesight,
     Reason,
     Remark,
     Said,
     SameAs,
+    ServedInPart,
     ShortBudget,
     StrictNeverHot,
     TargetWithoutEffect,
@@ -264,6 +267,46 @@ def _short_budget(r: ShortBudget) -> str:
     return f"{said}; to serve everything costs {_usd(r.everything_usd)}"
 
 
+def _fewest_gpus_first(r: FewestGpusFirst) -> str:
+    gpus = "1 GPU" if r.gpus == 1 else f"{r.gpus} GPUs"
+    if r.proven:
+        return f"objective gpus: no fleet has fewer than {gpus}, and none with {gpus} is cheaper"
+    return f"objective gpus: that {gpus} are the fewest, and this fleet the cheapest, is not proven"
+
+
+def _perfect_foresight(r: PerfectForesight) -> str:
+    said = (
+        f"{r.workload!r} costs {_usd(r.plan_usd_per_month, 0)} per month because its hours are "
+        f"known beforehand: an autoscaler on {r.offering} that follows the load would pay "
+        f"{_usd(r.reactive_usd_per_month, 0)}"
+    )
+    if r.late_share >= LEAST_LATE:
+        said += f", and be late for {r.late_share:.1%} of the requests"
+    return said
+
+
+LEAST_LATE = 0.0005
+"""Share of the requests below which nothing is said of it."""
+
+
+def _too_few_units(r: CatalogTooSmall) -> str:
+    said = "the catalog has too few units (max_units)"
+    lacking = (
+        f"{one.enough - one.units} more of {one.offering} {one.billing} ({one.enough} in all)"
+        for one in r.too_few
+    )
+    return f"{said}: with {' and '.join(lacking)} there is a plan" if r.too_few else said
+
+
+def _served_in_part(r: ServedInPart) -> str:
+    served = ", ".join(
+        f"{(rate / peak if peak else 1):.1%} of {workload} ({rate:.4g} of {peak:.4g})"
+        for workload, rate, peak in r.served
+    )
+    said = f"not everything can be served: at the peak {served}"
+    return f"{said}; used up: {', '.join(r.used_up)}" if r.used_up else said
+
+
 def _alternatives_ended(r: AlternativesEnded) -> str:
     near = "" if r.within is None else f" within {_percent(r.within)}"
     return {
@@ -307,7 +350,7 @@ SENTENCES: Mapping[type, Callable[[Any], str]] = {
     AboveBudget: _above_budget,
     NoFleet: lambda r: "no fleet keeps all limits together",
     LimitInTheWay: lambda r: f"no fleet keeps {r.path}: {r.value}",
-    CatalogTooSmall: lambda r: "the catalog has too few units (max_units)",
+    CatalogTooSmall: _too_few_units,
     Said: lambda r: r.text,
     LatencyNotAssessed: _latency_not_assessed,
     WaitKept: _wait_kept,
@@ -321,6 +364,9 @@ SENTENCES: Mapping[type, Callable[[Any], str]] = {
     TargetWithoutEffect: _target_without_effect,
     UnservedAtAPrice: _unserved_at_a_price,
     ShortBudget: _short_budget,
+    FewestGpusFirst: _fewest_gpus_first,
+    PerfectForesight: _perfect_foresight,
+    ServedInPart: _served_in_part,
     AlternativesEnded: _alternatives_ended,
     NearOptimal: _near_optimal,
     SameAs: _same_as,

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any
 
-from milp_planner.candidates.builder import excluded_by, list_candidates
+from milp_planner.candidates.builder import excluded_by
 from milp_planner.candidates.filters import sold_in
+from milp_planner.candidates.listing import list_candidates
 from milp_planner.candidates.own_terms import under_terms
 from milp_planner.candidates.records import Candidate, PlanningInput, rests_when_idle
 from milp_planner.errors import Fault, InputError, argument_error, input_error, nearest

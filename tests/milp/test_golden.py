@@ -55,6 +55,7 @@ def mixed_workloads():
             "max_gpus": {"total": 12, "per_provider": {"bolt": 7}, "per_gpu": {"big": 6}},
             "max_units": {"acme/*": 4},
             "max_spot_share": 0.5,
+            "min_on_demand_replicas": 1,
             "survive_loss_of": "provider",
         },
         current_fleet=[{"offering": "acme/big/eu-1", "units": 1, "workload": "chat"}],
@@ -64,6 +65,19 @@ def mixed_workloads():
 
 def plain_workload():
     return problem(10, target=0.75)
+
+
+def with_commitments():
+    """The same demand, of which units of either offering, and an amount of one, are paid."""
+    return mixed_workloads().changed(
+        {
+            "limits": {"max_units": {}},
+            "commitments": [
+                {"offering": "*", "units": 2},
+                {"offering": "bolt/*", "usd_per_hour": 3, "discount": "25%"},
+            ],
+        }
+    )
 
 
 def waits_kept():
@@ -82,7 +96,24 @@ def waits_kept():
     )
 
 
-CASES = {"plain": plain_workload, "mixed": mixed_workloads, "waits": waits_kept}
+def with_start_up():
+    """Elastic units in a day of three loads."""
+    day = {
+        "kind": "profile",
+        "requests_per_day": 8 * (2 + 4) * 3_600,
+        "weights": [1] * 8 + [2] * 8 + [0] * 8,
+        "max_blocks": 3,
+    }
+    return problem(chat={"traffic": day}, policy={"start_up": [{"ready_after": "90min"}]})
+
+
+CASES = {
+    "plain": plain_workload,
+    "mixed": mixed_workloads,
+    "commitments": with_commitments,
+    "waits": waits_kept,
+    "start-up": with_start_up,
+}
 
 
 @pytest.mark.parametrize("name", CASES)

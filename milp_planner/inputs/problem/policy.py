@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from milp_planner.errors import RecordError
+from milp_planner.inputs.catalog.records import Billing
 from milp_planner.inputs.reading.field_types import (
     Ceiling,
     Confidence,
@@ -17,6 +18,7 @@ from milp_planner.inputs.reading.field_types import (
 from milp_planner.inputs.reading.records import Frozen
 from milp_planner.units import (
     HOURS_PER_MONTH,
+    SECONDS_PER_DAY,
     Days,
     PositiveNumber,
     Seconds,
@@ -115,6 +117,21 @@ REFERENCE_PENALTIES = Penalties(
 """The three published penalties of the InferenceAtlas reference."""
 
 
+class StartUp(Frozen):
+    """How long units take before they serve, from the moment that they are paid for."""
+
+    offering: Annotated[str, Field(min_length=1, max_length=200)] = "*"
+    """Id of an offering, or a pattern."""
+
+    billing: Billing | None = None
+    """Of one billing only."""
+
+    ready_after_s: Annotated[Seconds, Field(le=SECONDS_PER_DAY)] = Field(
+        validation_alias="ready_after", serialization_alias="ready_after"
+    )
+    """Until the LLM is loaded; of units that are off at times."""
+
+
 class Policy(Frozen):
     """How to plan."""
 
@@ -132,6 +149,14 @@ class Policy(Frozen):
     hours_per_month: Annotated[PositiveNumber, Field(ge=1, le=744)] = HOURS_PER_MONTH
     switch_off_dedicated: YesNo = False
     """True: on-demand units are off, and unpaid, in blocks in which their workload has no load."""
+
+    start_up: tuple[StartUp, ...] = ()
+    """Units that are off at times are paid for so long before they serve; the last entry that
+    matches an offering holds."""
+
+    when_short: Literal["fail", "fair", "priority"] = "fail"
+    """What is served where not everything can be, whatever is short: budget, quotas, or the units
+    that there are. `limits.budget.when_short` says it of the budget alone."""
 
     spot_loss: Share = 0.0
     """Share of spot work that is lost and run again; it costs that share of the spot rent."""
@@ -156,3 +181,32 @@ class Policy(Frozen):
         if isinstance(self.confidence, str):
             return int(self.confidence[1:]) / 100
         return self.confidence
+
+
+FULL = Utilization(target=1.0)
+
+
+def with_objective(problem: Any) -> Any:
+    """The problem, once its objective fits what else it says.
+
+    Under InfraScale's formulas the fewest GPUs are counted as that tool counts them, at full load,
+    unless the problem states a utilization. Raises RecordError for what contradicts the objective.
+    """
+    if problem.objective != "gpus":
+        return problem
+    if problem.policy.active_penalties.shortfall is not None:
+        raise RecordError(
+            "with a price on unserved requests the fewest GPUs are none at all; leave out "
+            "policy.penalties.shortfall, or plan by cost",
+            at=("objective",),
+        )
+    if problem.alternatives.within is not None:
+        raise RecordError(
+            "a band of cost says nothing of plans with the fewest GPUs; leave out "
+            "alternatives.within, or plan by cost",
+            at=("objective",),
+        )
+    policy = problem.policy
+    if policy.serving_model == "infrascale" and "utilization" not in policy.model_fields_set:
+        problem.__dict__["policy"] = policy.model_copy(update={"utilization": FULL})
+    return problem

@@ -12,12 +12,13 @@ from pydantic import Field, model_validator
 
 from milp_planner.errors import InputError, RecordError
 from milp_planner.inputs.catalog.records import Billing
+from milp_planner.inputs.problem.commitments import Commitment
 from milp_planner.inputs.problem.comparisons import ChoicesAsked, Today
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.inputs.problem.host import HostLimits
 from milp_planner.inputs.problem.latency import Latency
 from milp_planner.inputs.problem.patching import Patch, patched
-from milp_planner.inputs.problem.policy import Policy
+from milp_planner.inputs.problem.policy import Policy, with_objective
 from milp_planner.inputs.problem.prices import OwnTerms, PriceCaps, UsdPerGpuHour
 from milp_planner.inputs.problem.traffic import ConcurrentUsers, Pattern, RequestSize, Traffic
 from milp_planner.inputs.reading.field_types import (
@@ -31,13 +32,7 @@ from milp_planner.inputs.reading.field_types import (
     Version,
 )
 from milp_planner.inputs.reading.records import FromFile, Frozen
-from milp_planner.units import (
-    PositiveNumber,
-    Seconds,
-    Share,
-    WholeNumber,
-    YesNo,
-)
+from milp_planner.units import PositiveNumber, Seconds, Share, WholeNumber, YesNo
 
 SCHEMA_VERSION: Final = 1
 MOST_WORKLOADS = 200
@@ -124,8 +119,7 @@ class Workload(Frozen):
                 "prefix_cache_share, which an API has a price for, acts beside them",
                 at=("deployment", min(told)),
             )
-        counts_tokens = getattr(self.traffic, "tokens_per_day", None) is not None
-        if counts_tokens and not self.classes:
+        if self.traffic.counts_tokens and not self.classes:
             raise RecordError(
                 "required: rates count requests, the traffic counts tokens", at=("requests",)
             )
@@ -226,6 +220,9 @@ class Limits(Frozen):
     max_spot_share: ShareOrNone | None = None
     """Largest share of a workload's requests that spot may serve, at any block's peak."""
 
+    min_on_demand_replicas: UnitCount | None = None
+    """Replicas of every workload that are not spot, up whenever it has traffic."""
+
     survive_loss_of: Literal["provider", "region", "offering", "spot", "none"] | Survival = "none"
 
     @property
@@ -304,10 +301,16 @@ class Problem(FromFile):
     """A shipped catalog by name, or a folder."""
 
     workloads: tuple[Workload, ...] = Field(min_length=1, max_length=MOST_WORKLOADS)
+    objective: Literal["cost", "gpus"] = "cost"
+    """`gpus`: the fewest GPUs, and of those fleets the cheapest."""
+
     policy: Policy = Policy()
     limits: Limits = Limits()
     prices: OwnTerms = OwnTerms()
     """Your own terms with providers."""
+
+    commitments: tuple[Commitment, ...] = ()
+    """What is paid already, whether or not it is used."""
 
     current_fleet: tuple[CurrentUnits, ...] = ()
     switching: Switching = Switching()
@@ -315,6 +318,8 @@ class Problem(FromFile):
     today: Today = Today()
     choices: ChoicesAsked = ChoicesAsked()
     solver: SolverSettings = SolverSettings()
+
+    _objective_fits = model_validator(mode="after")(with_objective)
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:

@@ -9,13 +9,14 @@ from datetime import date
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.milp.program.families import limits_of
 from milp_planner.plans.consequences import age_days, stale_prices
-from milp_planner.plans.document import NOT_INCLUDED, diagnosis_dict
+from milp_planner.plans.document import diagnosis_dict, not_included
 from milp_planner.plans.records import Plan, Purchase, WorkloadPlan
 from milp_planner.plans.sentences import reason_lines
 from milp_planner.plans.sheet.no_plan import SheetDiagnosis
 from milp_planner.plans.sheet.plan_parts import (
     BlockShown,
     Bought,
+    CommitmentShown,
     EngineSaid,
     HoursByUnits,
     LimitAsked,
@@ -101,6 +102,10 @@ def answer_of(plan: Plan, today: date, stale_after_days: float) -> SheetAnswer:
             name: sum(w.penalties.get(name, 0.0) for w in plan.workloads) for name in penalties
         },
         stale_prices=_stale(plan, today, stale_after_days),
+        commitments=tuple(
+            CommitmentShown(**asdict(one), unused=one.unused, share=one.share)
+            for one in plan.commitments
+        ),
         reasons=tuple(reason_lines(plan)),
     )
 
@@ -227,5 +232,5 @@ def sources_of(plan: Plan) -> SourcesShown:
         oldest_price=origin.oldest_price,
         problem_sha256=origin.problem_sha256,
         planner_version=origin.planner_version,
-        not_included=NOT_INCLUDED,
+        not_included=not_included(plan),
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 
 from milp_planner.candidates.records import Candidate, PlanningInput, RatePoint
+from milp_planner.deadline import OutOfTime, check, checked
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.problem.traffic import ConcurrentUsers
@@ -23,6 +24,8 @@ from milp_planner.plans.sheet.other_parts import (
     WishJudged,
 )
 
+LOSSES_LEFT_OPEN = "Left open by the time limit: what is left when a unit or a provider is lost"
+
 MEASURED = ("measured", "raw")
 """Sources of a rate that somebody measured in this deployment, or states to be so."""
 
@@ -30,26 +33,36 @@ MEASURED = ("measured", "raw")
 def risks_of(
     plan: Plan, today: date, losses: Iterable[LeftAfterLoss], problem: Problem | None = None
 ) -> SheetRisks:
-    """What the plan rests on, on a day; `losses` are of `losses_of`, or known otherwise."""
+    """What the plan rests on, on a day; `losses` are of `losses_of`, or known otherwise.
+
+    Where time is up before all losses are known, none is told, and a note says so.
+    """
     spend = list(spend_by_rate(plan))
+    known: tuple[LeftAfterLoss, ...] = ()
+    late: tuple[str, ...] = ()
+    try:
+        known = tuple(losses)
+    except OutOfTime:
+        late = (LOSSES_LEFT_OPEN,)
     return SheetRisks(
-        losses=tuple(losses),
+        losses=known,
         prices_by_age=tuple(_prices_by_age(plan, today)),
         estimated_usd_per_month=sum(usd for point, usd in spend if point.source in ESTIMATES),
         rated_usd_per_month=sum(usd for _, usd in spend),
         wishes=tuple(wishes_of(plan, problem)),
-        notes=tuple(warning_lines(plan)),
+        notes=(*warning_lines(plan), *late),
     )
 
 
 def losses_of(instance: PlanningInput, plan: Plan) -> Iterator[LeftAfterLoss]:
-    """For every workload of `instance` the worst loss of a single unit, and of a provider."""
+    """For every workload of `instance` the worst loss of a single unit, and of a provider; raises
+    OutOfTime."""
     for w in plan.workloads:
-        worst = min(
-            _unit_losses(instance, plan, w.name, w.unit), key=lambda one: one.share, default=None
-        )
+        found = checked(_unit_losses(instance, plan, w.name, w.unit))
+        worst = min(found, key=lambda one: one.share, default=None)
         if worst is not None:
             yield worst
+    check()
     known = [loss for loss in plan.worst_losses if loss.kind == "provider"]
     yield from map(left_after, known or worst_losses(instance, plan, "provider"))
 

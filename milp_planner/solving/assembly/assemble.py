@@ -13,6 +13,7 @@ from milp_planner.candidates.users import infrascale_said
 from milp_planner.inputs.problem.policies import is_strict, utilization_limit
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.inputs.problem.traffic import ConcurrentUsers
+from milp_planner.milp.program.costs.commitments import commitments_used
 from milp_planner.milp.program.costs.terms import PENALTIES
 from milp_planner.milp.program.families import needs_routes
 from milp_planner.milp.program.language.cost import Usage
@@ -36,6 +37,7 @@ from milp_planner.solving.assembly.costs import (
     cash_usd,
     penalties_usd,
     purchase_usd,
+    with_shared_usd,
 )
 from milp_planner.solving.assembly.notes import notes
 from milp_planner.solving.assembly.queues import waits_kept
@@ -63,7 +65,7 @@ def assemble(
         for w in instance.problem.workloads
     }
     routes = tuple(route for mine in of_workload.values() for route in mine)
-    purchases = _purchases(instance, solution, of_workload)
+    purchases = with_shared_usd(instance, _purchases(instance, solution, of_workload))
     workloads = tuple(
         _workload_plan(instance, solution, name, purchases, mine, exact)
         for name, mine in of_workload.items()
@@ -102,6 +104,7 @@ def assemble(
             *said,
         ),
         changes=changes(instance, purchases),
+        commitments=commitments_used(instance, purchases),
         stale_prices=stale_prices(
             [(p.candidate.offering, p.cash_usd_per_month) for p in purchases],
             sum(cash.values()),
@@ -230,9 +233,13 @@ def _purchases(
         if route.candidate.mode.per_token
     }
     purchases = []
+    by_candidate: dict[Candidate, list[Route]] = {}
+    for routes in of_workload.values():
+        for route in routes:
+            by_candidate.setdefault(route.candidate, []).append(route)
     order = {w.name: i for i, w in enumerate(instance.problem.workloads)}
     for k in sorted(used, key=lambda k: (order[k.workload], k.id)):
-        routes = of_workload[k.workload]
+        routes = by_candidate.get(k, [])
         units = solution.units.get(k, (0,) * blocks)
         if any(units) and not is_elastic(instance.problem, k):
             peaks = instance.schedule.demands[k.workload].peak
@@ -254,13 +261,13 @@ def _purchases(
 
 
 def _requests_share(instance: PlanningInput, k: Candidate, routes: Sequence[Route]) -> float:
+    """Of a month's requests, those of `k` by its routes."""
     demand = instance.schedule.demands[k.workload]
     blocks = instance.schedule.blocks
     month = sum(mean * block.hours for mean, block in zip(demand.mean, blocks, strict=True))
+    mean_of = dict(zip((block.name for block in blocks), demand.mean, strict=True))
     served = sum(
-        demand.mean[blocks.index(r.block)] * r.block.hours * r.request_class.share * r.share
-        for r in routes
-        if r.candidate is k
+        mean_of[r.block.name] * r.block.hours * r.request_class.share * r.share for r in routes
     )
     return served / month if month else 0.0
 
@@ -268,14 +275,16 @@ def _requests_share(instance: PlanningInput, k: Candidate, routes: Sequence[Rout
 def _busy_units(
     instance: PlanningInput, k: Candidate, routes: Sequence[Route]
 ) -> tuple[float, ...]:
-    """Units' worth of work at the mean rate of each block."""
-    demand = instance.schedule.demands[k.workload]
-    work = [0.0] * len(instance.schedule.blocks)
+    """Units' worth of work at the mean rate of each block, of `k` by its routes."""
+    demand, blocks = instance.schedule.demands[k.workload], instance.schedule.blocks
+    work = [0.0] * len(blocks)
+    if k.mode.per_token:
+        return tuple(work)
+    block_at = {block.name: t for t, block in enumerate(blocks)}
+    rate_of = dict(zip(demand.classes, k.requests_per_second, strict=True))
     for r in routes:
-        if r.candidate is k and not k.mode.per_token:
-            t = instance.schedule.blocks.index(r.block)
-            rate = k.requests_per_second[demand.classes.index(r.request_class)]
-            work[t] += demand.mean[t] * r.request_class.share * r.share / rate
+        t = block_at[r.block.name]
+        work[t] += demand.mean[t] * r.request_class.share * r.share / rate_of[r.request_class]
     return tuple(work)
 
 

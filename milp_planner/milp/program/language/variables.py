@@ -30,6 +30,8 @@ z_qkt      fleet.spread[k, q, t]              x_qkt × θ_wt                    
 b_i        fleet.beyond[w, i]                 1 if θ is beyond a split of it            0 or 1
 y_φt, y_st fleet.used[QueueTimes, w t …]      1 if a replica of φ, of s or more is on   0 or 1
 a_j, r_j   fleet.added[j], fleet.removed[j]   units added to, removed from, today's     ≥ 0
+e_kaB      fleet.ahead[k, (a, B)]             units paid for in a that serve in B soon  ≥ 0
+f_cot      fleet.covered[c, o, blocks]        units of an offering that are paid already ≥ 0
 
 Units that are held are one variable for all blocks, or for all with load where they rest in the
 others; elastic ones are one per block with load. With one request class no x is needed but for
@@ -45,6 +47,7 @@ from typing import NamedTuple, Protocol
 
 import pulp
 
+from milp_planner.candidates.commitments import PaidCommitment
 from milp_planner.candidates.records import (
     Candidate,
     PlanningInput,
@@ -52,6 +55,7 @@ from milp_planner.candidates.records import (
     is_elastic,
     rests_when_idle,
 )
+from milp_planner.candidates.start_up import Ahead
 from milp_planner.deadline import checked
 from milp_planner.inputs.problem.policies import can_overload, may_fall_short
 from milp_planner.inputs.problem.records import Problem, Workload
@@ -164,6 +168,13 @@ class Fleet:
     beyond: dict[tuple[str, RampSplit], pulp.LpVariable] = field(default_factory=dict)
     added: dict[tuple[str, str, str], pulp.LpVariable] = field(default_factory=dict)
     removed: dict[tuple[str, str, str], pulp.LpVariable] = field(default_factory=dict)
+    most_on: dict[Candidate, pulp.LpVariable] = field(default_factory=dict)
+    covered: dict[tuple[PaidCommitment, tuple[str, str], tuple[int, ...]], pulp.LpVariable] = field(
+        default_factory=dict
+    )
+    """Of blocks in which the same units are on."""
+
+    ahead: dict[tuple[Candidate, Ahead], pulp.LpVariable] = field(default_factory=dict)
     meaning: dict[str, str] = field(default_factory=dict)
     """What each column is, by its name in the program."""
 
