@@ -29,7 +29,7 @@ from milp_planner.serving.queues.pools import (
     cut_of,
     keeps,
     reached_s,
-    times_needed,
+    times_enough,
 )
 
 FIRST_CUTS = 3
@@ -152,8 +152,8 @@ class QueueTimes(Rule):
         for _, asked in queue_wishes(fleet.instance, k.workload):
             pool = pool_of([(k, 1)], asked)
             assert pool is not None, "it has a replica"
-            needed = times_needed(pool, load, asked)
-            most = max(most, 0 if math.isinf(needed) else ceil_snapped(needed))
+            enough = times_enough(pool, load, asked)
+            most = max(most, 0 if math.isinf(enough) else ceil_snapped(enough))
         return most
 
     def is_unbounded(self, instance: PlanningInput) -> bool:
