@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from milp_planner.candidates.doubts import doubts
 from milp_planner.candidates.filters import Sold, is_ruled_out, notes_on_sellers, why_left_out
-from milp_planner.candidates.hosts import why_poor_host
+from milp_planner.candidates.hosts import why_no_power, why_poor_host
 from milp_planner.candidates.own_terms import too_dear, under_terms
 from milp_planner.candidates.places import notes_on_regions
 from milp_planner.candidates.prices import api_usd_per_request
@@ -97,6 +97,7 @@ def excluded_by(limits: Limits, offering: Offering | TokenPrice) -> str:
         why_left_out(limits, offering)
         or too_dear(limits, offering)
         or why_poor_host(limits, offering)
+        or why_no_power(limits, offering)
     )
 
 

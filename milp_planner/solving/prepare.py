@@ -109,7 +109,7 @@ def listing_key(problem: Problem) -> tuple[Any, ...]:
         (limits.providers.allow, limits.providers.deny),
         *(limits.regions, limits.gpus, limits.offerings, limits.billing),
         *(limits.max_usd_per_gpu_hour, limits.host, problem.prices),
-        limits.min_on_demand_replicas,
+        (limits.min_on_demand_replicas, limits.max_power_kw),
     )
 
 

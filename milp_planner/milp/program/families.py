@@ -39,6 +39,7 @@ from milp_planner.milp.program.rules.on_demand import OnDemandReplicas
 from milp_planner.milp.program.rules.one_level import OneLevel
 from milp_planner.milp.program.rules.overload import OverloadRamp
 from milp_planner.milp.program.rules.per_token_rate import PerTokenRate
+from milp_planner.milp.program.rules.power import PowerCap
 from milp_planner.milp.program.rules.replica_shape import ReplicaShape
 from milp_planner.milp.program.rules.replicas import Replicas
 from milp_planner.milp.program.rules.start_up import StartUpAhead
@@ -56,6 +57,7 @@ CONSTRAINTS: Final[tuple[Rule, ...]] = (
     Replicas(),
     OnDemandReplicas(),
     Quotas(),
+    PowerCap(),
     BudgetLimit(),
     ProviderCount(),
     RegionCount(),
