@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from milp_planner.candidates.filters import why_left_out
-from milp_planner.candidates.hosts import why_poor_host
+from milp_planner.candidates.hosts import why_no_power, why_poor_host
 from milp_planner.candidates.own_terms import too_dear
 from milp_planner.candidates.prices import api_usd_per_request
 from milp_planner.candidates.records import Candidate, RatePoint
@@ -56,6 +56,7 @@ def excluded_by(limits: Limits, offering: Offering | TokenPrice) -> str:
         why_left_out(limits, offering)
         or too_dear(limits, offering)
         or why_poor_host(limits, offering)
+        or why_no_power(limits, offering)
     )
 
 

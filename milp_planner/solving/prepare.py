@@ -119,7 +119,7 @@ def filters_of(limits: Limits) -> tuple[Any, ...]:
         (limits.regions.allow, limits.regions.deny),
         (limits.gpus.allow, limits.gpus.deny),
         *(limits.offerings, limits.max_usd_per_gpu_hour, limits.host),
-        limits.min_on_demand_replicas,
+        *(limits.min_on_demand_replicas, limits.max_power_kw),
         limits.billing,
     )
 

@@ -61,6 +61,12 @@ def with_spot():
     )
 
 
+def own_big():
+    """Big of one's own for $1/h and 3 kW, and small."""
+    own = offering("own", "big", 1.0, billing="owned", kilowatts=3.0)
+    return catalog([own, offering("bolt", "small", 1.5)], [raw("big", 10), raw("small", 3)])
+
+
 def small_in_two_regions():
     """Big and small at eu-1, and small at aa-1 as well."""
     return catalog(
@@ -200,6 +206,15 @@ ASKED = {
         "workload 'chat' has 0 replicas that are not spot in block active, fewer than 1",
         with_spot(),
         limits={"min_on_demand_replicas": 1, "billing": ANY_BILLING},
+    ),
+    # Two big of one's own, $1,440, draw 6 kW; there are 4.
+    "PowerCap": asked(
+        12,
+        720 + 1_080,
+        {"own/big/eu-1": 2},
+        "owned units draw 6 kW, more than 4 kW",
+        own_big(),
+        limits={"max_power_kw": 4},
     ),
     # Either provider alone serves 12 requests/s: two big and four small.
     "LossSurvived": asked(

@@ -40,6 +40,7 @@ from milp_planner.milp.program.rules.on_demand import OnDemandReplicas
 from milp_planner.milp.program.rules.one_level import OneLevel
 from milp_planner.milp.program.rules.overload import OverloadRamp
 from milp_planner.milp.program.rules.per_token_rate import PerTokenRate
+from milp_planner.milp.program.rules.power import PowerCap
 from milp_planner.milp.program.rules.queue_times import QueueTimes
 from milp_planner.milp.program.rules.replica_shape import ReplicaShape
 from milp_planner.milp.program.rules.replicas import Replicas
@@ -59,6 +60,7 @@ CONSTRAINTS: Final[tuple[Rule, ...]] = (
     OnDemandReplicas(),
     QueueTimes(),
     Quotas(),
+    PowerCap(),
     BudgetLimit(),
     ProviderCount(),
     RegionCount(),
