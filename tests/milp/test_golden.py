@@ -76,11 +76,6 @@ def with_commitments():
                 {"offering": "*", "units": 2},
                 {"offering": "bolt/*", "usd_per_hour": 3, "discount": "25%"},
             ],
-            "prices": {
-                "volume": {
-                    "bolt/*": [{"above": 500, "discount": 0.1}, {"above": 2_000, "discount": 0.2}]
-                }
-            },
         }
     )
 
@@ -113,6 +108,11 @@ def with_start_up():
         chat={"traffic": day},
         policy={"start_up": [{"ready_after": "90min"}]},
         limits={"max_power_kw": 7},
+        prices={
+            "volume": {
+                "bolt/*": [{"above": 500, "discount": 0.1}, {"above": 2_000, "discount": 0.2}]
+            }
+        },
     )
 
 
