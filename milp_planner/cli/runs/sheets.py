@@ -128,9 +128,8 @@ class SheetRun:
         return replace(settings, patient=self.reproducible)
 
     def _text(self, plan: Plan, sheet: Sheet, *, rest: bool) -> str:
-        from milp_planner.reporting.documents.options import ReportOptions
+        from milp_planner.reporting.sheets.no_plan import no_plan_text
         from milp_planner.reporting.sheets.text import rest_text, sheet_json, sheet_text
-        from milp_planner.reporting.text.plans.table import plan_text
 
         if self.format_name == SHEET_JSON:
             return sheet_json(sheet)
@@ -141,7 +140,7 @@ class SheetRun:
         if self.format_name == MARKDOWN:
             return self._markdown(sheet, plan)
         if not plan.status.has_plan:
-            return plan_text(plan, ReportOptions(self.reproducible))
+            return no_plan_text(sheet)
         return rest_text(sheet) if rest else sheet_text(sheet)
 
     def _markdown(self, sheet: Sheet, plan: Plan) -> str:
