@@ -34,7 +34,6 @@ from milp_planner.replaying.pool import (
 from milp_planner.replaying.records import (
     Replay,
     ReplayLoss,
-    ReplayMetric,
     ReplayWish,
     Undisturbed,
     WishReplayed,
@@ -313,14 +312,10 @@ def _judged(
     runs: Mapping[str, Sequence[PoolRun]],
     calm: Mapping[str, Sequence[PoolRun]],
 ) -> Iterator[WishReplayed]:
-    """The problem's own wishes, which are about means, and those asked for."""
+    """The problem's own wishes, and those asked for."""
     for pool in pools:
         latency = problem.workload(pool.workload).latency
-        own: tuple[tuple[ReplayMetric, float | None], ...] = (
-            ("tpot", latency.tpot_s),
-            ("ttft", latency.ttft_s),
-        )
-        mine = [ReplayWish(metric, s) for metric, s in own if s is not None]
+        mine = [ReplayWish(w.metric, w.wished_s, w.share) for w in latency.wishes]
         mine += [wish for wish in asked if wish.workload in ("", pool.workload)]
         for wish in mine:
             reached_s, missed, half = _fared(wish, runs[pool.workload])

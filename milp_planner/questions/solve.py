@@ -76,6 +76,7 @@ def solve(
     diagnose: bool = True,
     cancel: threading.Event | None = None,
     rules: Iterable[Rule | type[Rule]] = (),
+    reproducible: bool = False,
 ) -> Plan:
     """The cheapest fleet for `problem`, proven where possible, with its next-best plans.
 
@@ -88,6 +89,8 @@ def solve(
     same optimum. diagnose: False looks neither
     for what would give a plan where there is none, nor for what surviving a loss costs; both take
     more solves. cancel: set it from another thread to stop early with the best so far.
+    reproducible: waits for the slower engine while the time limit lasts, however soon the other has
+    its proof, so that a busy machine proves no less, and says so in the same words.
 
     Returns a Plan, in USD per month. One without a fleet says so in its `status`, why in `reasons`,
     and what would give one in `diagnosis`.
@@ -110,7 +113,12 @@ def solve(
     settings = settings_of(
         problem, time_limit_s=time_limit_s, gap=gap, solver=solver, cancel=cancel, began=began
     )
-    settings = replace(settings, pruning=pruning and merge_twins, merge_twins=merge_twins)
+    settings = replace(
+        settings,
+        pruning=pruning and merge_twins,
+        merge_twins=merge_twins,
+        patient=reproducible,
+    )
     return solve_until(problem, catalog, settings, alternatives, None, diagnose=diagnose)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -122,14 +122,14 @@ class SheetRun:
     def _settings(self) -> Settings:
         from milp_planner.solving.re_solve import settings_of
 
-        return settings_of(
+        settings = settings_of(
             self.problem, time_limit_s=self.time_limit_s, gap=self.gap, solver=self.solver
         )
+        return replace(settings, patient=self.reproducible)
 
     def _text(self, plan: Plan, sheet: Sheet, *, rest: bool) -> str:
-        from milp_planner.reporting.documents.options import ReportOptions
+        from milp_planner.reporting.sheets.no_plan import no_plan_text
         from milp_planner.reporting.sheets.text import rest_text, sheet_json, sheet_text
-        from milp_planner.reporting.text.plans.table import plan_text
 
         if self.format_name == SHEET_JSON:
             return sheet_json(sheet)
@@ -140,7 +140,7 @@ class SheetRun:
         if self.format_name == MARKDOWN:
             return self._markdown(sheet, plan)
         if not plan.status.has_plan:
-            return plan_text(plan, ReportOptions(self.reproducible))
+            return no_plan_text(sheet)
         return rest_text(sheet) if rest else sheet_text(sheet)
 
     def _markdown(self, sheet: Sheet, plan: Plan) -> str:

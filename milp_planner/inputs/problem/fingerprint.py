@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import date
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -50,14 +51,20 @@ def _stated(record: BaseModel) -> list[tuple[str, Any]]:
 
     Contents are compared, not records: a default of another class may have the same content.
     """
-    contents = (
-        (name, _content(getattr(record, name)), info)
-        for name, info in type(record).model_fields.items()
-    )
+    defaults = _default_contents(type(record))
+    contents = ((name, _content(getattr(record, name))) for name in type(record).model_fields)
     return [
         (name, content)
-        for name, content, info in contents
-        if name == TELLS_RECORDS_APART
-        or info.is_required()
-        or content != _content(info.get_default(call_default_factory=True, validated_data={}))
+        for name, content in contents
+        if name == TELLS_RECORDS_APART or name not in defaults or content != defaults[name]
     ]
+
+
+@cache
+def _default_contents(record: type[BaseModel]) -> Mapping[str, Any]:
+    """The content of every field that has a default: made once, since copies of them are slow."""
+    return {
+        name: _content(info.get_default(call_default_factory=True, validated_data={}))
+        for name, info in record.model_fields.items()
+        if not info.is_required()
+    }

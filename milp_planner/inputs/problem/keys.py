@@ -11,7 +11,6 @@ from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
 from milp_planner.inputs.reading.fault_places import (
     is_list,
@@ -66,10 +65,9 @@ def set_keys(record: BaseModel) -> frozenset[str]:
 
 
 def _set_keys(record: BaseModel, at: str, *, present: bool) -> Iterator[str]:
-    for name, field in type(record).model_fields.items():
+    for name, written, default in _fields(type(record)):
         value = getattr(record, name)
-        key = f"{at}{written_key(name, field)}"
-        default = _default(field)
+        key = f"{at}{written}"
         inner = [value] if isinstance(value, BaseModel) else _records_in(value)
         for part in inner:
             yield from _set_keys(part, f"{key}.", present=present or not _is_record(default))
@@ -77,8 +75,13 @@ def _set_keys(record: BaseModel, at: str, *, present: bool) -> Iterator[str]:
             yield key
 
 
-def _default(field: FieldInfo) -> Any:
-    return field.get_default(call_default_factory=True)
+@cache
+def _fields(record: type[BaseModel]) -> tuple[tuple[str, str, Any], ...]:
+    """Name, key and default of every field: made once, since copies of defaults are slow."""
+    return tuple(
+        (name, written_key(name, field), field.get_default(call_default_factory=True))
+        for name, field in record.model_fields.items()
+    )
 
 
 def _is_record(value: Any) -> bool:

@@ -20,6 +20,9 @@ class SheetChoice(SheetPart):
     """How much more it scores than the plan."""
 
     extra_share: float | None
+    served_share: float | None
+    """The least share of any workload's peak that it serves: below 1 where a budget is short."""
+
     proven: bool
     gpus: int | None
     providers: tuple[str, ...]

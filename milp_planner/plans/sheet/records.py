@@ -67,10 +67,10 @@ class Sheet(SheetPart):
     """The rate with the most at stake first."""
 
     budgets: BudgetStaircase | None
-    """None where it was not asked."""
+    """None where it was not asked, or time ended before it."""
 
     traffic: TrafficCurve | None
-    """None where it was not asked."""
+    """The same; and where a budget leaves requests unserved, more of which cost the same."""
 
     proof: ProofShown
     sources: SourcesShown

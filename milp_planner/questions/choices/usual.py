@@ -16,15 +16,17 @@ from milp_planner.deadline import OutOfTime, check
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.fingerprint import problem_sha256
 from milp_planner.inputs.problem.patching import patched
-from milp_planner.inputs.problem.policies import allowed_billings
+from milp_planner.inputs.problem.policies import allowed_billings, may_be_short
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.milp.program.lexicographic import stages_of
 from milp_planner.plans.records import Plan, Status
 from milp_planner.questions.choices.records import Choice, ChoiceVerdict
 from milp_planner.questions.choices.why_none import why_none
 from milp_planner.questions.evaluate import evaluate
+from milp_planner.questions.sweeps.frontier import unserved_share
 from milp_planner.questions.sweeps.market import with_billings
 from milp_planner.solving.first.bounds import least_usd_per_month
-from milp_planner.solving.re_solve import Resolver, only_candidates, score_of
+from milp_planner.solving.re_solve import Resolver, only_candidates, score_of, served_share
 from milp_planner.solving.results import SearchResult
 from milp_planner.traffic.month import make_schedule
 
@@ -172,13 +174,15 @@ def one_provider(asking: Asking, choice: Choice) -> Choice:
 
 
 def fewest_providers(asking: Asking, choice: Choice) -> Choice | None:
-    """As few providers as can be for at most 5 % more: one, two, ... until that is so."""
-    most = score_of(asking.plan) * (1 + WITHIN)
+    """As few providers as can be for at most 5 % more: one, two, ... until that is so. Where a
+    budget is short they serve at most 5 % less."""
+    most, least = score_of(asking.plan) * (1 + WITHIN), served_share(asking.plan) * (1 - WITHIN)
     for count in range(1, len(asking.plan.providers)):
         found = asking.solved(choice, {"limits.providers.max_count": count})
         if found.verdict is ChoiceVerdict.NOT_REACHED:
             return found
-        if found.plan is not None and score_of(found.plan) <= most:
+        plan = found.plan
+        if plan is not None and score_of(plan) <= most and served_share(plan) >= least:
             return replace(found, detail=str(count))
     return _the_plan(asking, choice)
 
@@ -240,7 +244,7 @@ def one_region_group(asking: Asking, choice: Choice) -> Choice | None:
         found = asking.solved_instance(choice, only_in(instance, name), why, name, break_ties=False)
         if found.verdict is ChoiceVerdict.NOT_REACHED:
             return found
-        if found.plan is not None and (best is None or _is_cheaper(found, best)):
+        if found.plan is not None and (best is None or _is_better(instance, found, best)):
             best = found
     if best is None:
         return replace(choice, verdict=ChoiceVerdict.INFEASIBLE, why=why)
@@ -253,10 +257,17 @@ def _least_by_group(instance: PlanningInput, groups: Iterable[str]) -> Iterator[
         yield least_usd_per_month(only_in(instance, group)) or 0.0, group
 
 
-def _is_cheaper(one: Choice, other: Choice) -> bool:
-    """By more than a cent, or of equal cost with the name that comes first."""
-    mine, its = one.score_usd_per_month or 0.0, other.score_usd_per_month or 0.0
-    return (round(mine, 2), one.detail) < (round(its, 2), other.detail)
+def _is_better(instance: PlanningInput, one: Choice, other: Choice) -> bool:
+    """Serves more, where a budget is short; else costs less; of equal ones the first by name."""
+    return _rank(instance, one) < _rank(instance, other)
+
+
+def _rank(instance: PlanningInput, choice: Choice) -> tuple[object, ...]:
+    plan = choice.plan
+    assert plan is not None
+    stages = stages_of(instance.problem) if may_be_short(instance.problem) else ()
+    unserved = [round(unserved_share(instance, plan, stage), 4) for stage in stages]
+    return (*unserved, round(score_of(plan), 2), choice.detail)
 
 
 def only_in(instance: PlanningInput, group: str) -> PlanningInput:

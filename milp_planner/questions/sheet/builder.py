@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 
 from milp_planner.candidates.listing import Lister, lister_of
@@ -49,7 +50,7 @@ from milp_planner.questions.solve import solve_until
 from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
 from milp_planner.solving.checks.own_rules import held_to
 from milp_planner.solving.prepare import outline_of, unlisted
-from milp_planner.solving.re_solve import settings_of
+from milp_planner.solving.re_solve import served_share, settings_of
 from milp_planner.solving.results import Settings
 from milp_planner.today import day_today
 
@@ -102,6 +103,7 @@ def decision_sheet(
     settings = settings_of(
         problem, time_limit_s=limit_s, gap=gap, solver=solver, cancel=cancel, began=began
     )
+    settings = replace(settings, patient=reproducible)
     lister = lister_of(catalog)
     if plan is None:
         plan = plan_for_sheet(problem, catalog, settings, lister, fixed_work=reproducible)
@@ -232,6 +234,7 @@ def _choice(plan: Plan, choice: Choice) -> SheetChoice:
         score_usd_per_month=its,
         extra_usd_per_month=extra,
         extra_share=extra / mine if extra is not None and mine else None,
+        served_share=None if known is None else served_share(known),
         proven=choice.is_proven,
         gpus=None if known is None else known.gpus,
         providers=() if known is None else known.providers,

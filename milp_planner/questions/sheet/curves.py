@@ -6,11 +6,14 @@ out and said, never guessed.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from milp_planner.errors import InputError
+from milp_planner.inputs.problem.policies import when_short
 from milp_planner.inputs.reading.field_types import LEAST_USD
 from milp_planner.plans.records import Plan, Status
 from milp_planner.plans.sheet.other_parts import (
@@ -46,7 +49,7 @@ from milp_planner.solving.re_solve import (
 FACTORS = (0.5, 0.75, 1.0, 1.5, 2.0)
 """Multiples of the traffic that are planned."""
 
-BUDGET_SHARES = (0.25, 0.5, 0.75)
+BUDGET_SHARES = (0.5, 0.75)
 """Shares of the least budget that serves everything, of which it is told what they serve."""
 
 MOST_S = 4.0
@@ -70,8 +73,10 @@ def curves_of(asking: Asking) -> tuple[TrafficCurve | None, BudgetStaircase | No
     resolver = asking.resolver
     if asking.most_columns is None:
         resolver = resolver.for_at_most(MOST_S)
-    is_served = served_share(asking.plan) == 1
-    traffic = _traffic(asking, resolver) if is_served else None
+    traffic = None
+    if served_share(asking.plan) == 1:
+        with contextlib.suppress(InputError):  # more traffic than can be planned
+            traffic = _traffic(asking, resolver)
     return traffic, _budgets(asking, resolver)
 
 
@@ -132,9 +137,10 @@ def _break_even(
     """The break-even among the factors, or up to one beyond them; and all factors looked at."""
     further = beyond(known)
     if further is not None and asking.has_work_left(resolver.instance, SOLVES_A_FACTOR):
-        parts = Ways(resolver, asking.problem).at(further)
-        if parts.difference is not None:
-            known = sorted([*known, (further, parts)], key=lambda pair: pair[0])
+        with contextlib.suppress(InputError):
+            parts = Ways(resolver, asking.problem).at(further)
+            if parts.difference is not None:
+                known = sorted([*known, (further, parts)], key=lambda pair: pair[0])
     looked = tuple(factor for factor, _ in known)
     if not asking.has_work_left(resolver.instance, SOLVES_A_BREAK_EVEN):
         return None, looked
@@ -147,14 +153,13 @@ def _budgets(asking: Asking, resolver: Resolver) -> BudgetStaircase | None:
 
     Shared out as the problem says for a short budget, else fairly over the workloads.
     """
-    limit = asking.problem.limits.budget
-    short = limit.when_short if limit else "fail"
-    budgeted = with_budget(asking.problem, MOST_USD, "fair" if short == "fail" else short)
+    by_priority = when_short(asking.problem) == "priority"
+    budgeted = with_budget(asking.problem, MOST_USD, "priority" if by_priority else "fair")
     resolver = replace(resolver, instance=replace(resolver.instance, problem=budgeted))
     if resolver.is_stopped or not asking.has_work_left(resolver.instance):
         return None
     cheapest = cheapest_plan(resolver)
-    if cheapest is None or not cash_of(cheapest):
+    if cheapest is None or not cash_of(cheapest) or served_share(cheapest) < 1:
         return None
     found = [*_stairs(asking, resolver, cash_of(cheapest))]
     if not found:

@@ -64,8 +64,8 @@ def _asked(instance: PlanningInput) -> Iterator[WorkloadAsked]:
             unit=demand.unit,
             tokens_per_month=sum(requests) * tokens,
             request_sizes=tuple(q.name for q in demand.classes),
-            tpot_wish_s=w.latency.tpot_s,
-            ttft_wish_s=w.latency.ttft_s,
+            tpot_wish_s=w.latency.tpot_limit_s,
+            ttft_wish_s=w.latency.ttft_limit_s,
         )
 
 

@@ -93,6 +93,8 @@ def traffic_chart(curve: TrafficCurve) -> Chart:
     x = Scale(min(factors), max(factors), LEFT + 8, RIGHT - 8, is_log=True)
     y = Scale(min(amounts, default=1.0), max(amounts, default=1.0), BOTTOM - 6, TOP, is_log=True)
     lines = []
+    if ways["line c1 dashed"][1] == ways["line c0"][1]:
+        del ways["line c1 dashed"]  # a fleet is all there is: two lines in one
     for kind, (name, row) in ways.items():
         placed = [(x.at(f), y.at(c)) for f, c in zip(factors, row, strict=True) if c]
         if placed:

@@ -32,17 +32,17 @@ KEPT_TOGETHER = re.compile(r"\d+ x (\d+ x )?|\d %|--[a-z-]+ (?!-)")
 
 def sheet_text(sheet: Sheet, width: int = WIDTH) -> str:
     """The whole sheet of a plan that was found, ending in a line break."""
-    return _joined([*_first(sheet, width), *_rest(sheet, width)])
+    return joined([*_first(sheet, width), *_rest(sheet, width)])
 
 
 def rest_text(sheet: Sheet, width: int = WIDTH) -> str:
     """What follows the answer: choices, purchases, what it rests on."""
-    return _joined(_rest(sheet, width))
+    return joined(_rest(sheet, width))
 
 
 def head_text(sheet: Sheet, width: int = WIDTH) -> str:
     """The answer alone, which is known before any choice is."""
-    return _joined(_first(sheet, width))
+    return joined(_first(sheet, width))
 
 
 def sheet_json(sheet: Sheet) -> str:
@@ -50,13 +50,14 @@ def sheet_json(sheet: Sheet) -> str:
     return to_json(sheet.to_dict())
 
 
-def _joined(parts: Sequence[Sequence[str]]) -> str:
+def joined(parts: Sequence[Sequence[str]]) -> str:
+    """Parts with a line between them; one that says nothing is left out."""
     return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
 
 
 def _first(sheet: Sheet, width: int) -> list[list[str]]:
     said = " ".join(words.answer_sentences(sheet))
-    return [[words.headline(sheet), words.proof_words(sheet)], [*_wrapped(said, width, "")]]
+    return [[words.headline(sheet), words.proof_words(sheet)], [*wrapped(said, width, "")]]
 
 
 def _rest(sheet: Sheet, width: int) -> list[list[str]]:
@@ -70,11 +71,11 @@ def _rest(sheet: Sheet, width: int) -> list[list[str]]:
         [*_risks(sheet, width)],
         [*_asks(sheet, width)],
         [*_measure(sheet, width)],
-        [*_sources(sheet, width)],
+        [*sources_lines(sheet, width)],
     ]
 
 
-def _wrapped(text: str, width: int, indent: str, first: str | None = None) -> list[str]:
+def wrapped(text: str, width: int, indent: str, first: str | None = None) -> list[str]:
     """Lines that do not part a number from what it counts, nor an option from its value."""
     lines = textwrap.wrap(
         KEPT_TOGETHER.sub(lambda found: found[0].replace(" ", TIED), text),
@@ -97,12 +98,12 @@ def _choices(sheet: Sheet, width: int) -> Iterator[str]:
         yield "What else there is"
         yield from _table(free, width)
     for said in words.doubles(sheet):
-        yield from _wrapped(said, width, "  ")
+        yield from wrapped(said, width, "  ")
     if already := words.already(sheet):
-        yield from _wrapped(f"The plan is already: {', '.join(already)}.", width, "  ")
+        yield from wrapped(f"The plan is already: {', '.join(already)}.", width, "  ")
     if asked:
         needs = words.needs_words(shown)
-        yield from _wrapped(f"What the problem does not allow ({needs})", width, "  ", "")
+        yield from wrapped(f"What the problem does not allow ({needs})", width, "  ", "")
         yield from _table(asked, width)
 
 
@@ -115,7 +116,7 @@ def _table(rows: Iterable[Sequence[str]], width: int, align: str = "<>>>") -> It
             yield beside
         else:
             yield line
-            yield from _wrapped(row[-1], width, "      ")
+            yield from wrapped(row[-1], width, "      ")
 
 
 def _purchases(sheet: Sheet) -> Iterator[str]:
@@ -147,14 +148,14 @@ def _alternatives(sheet: Sheet, width: int) -> Iterator[str]:
         elsewhere = words.elsewhere_words(line)
         if line.rank == 1:
             if elsewhere:
-                yield from _wrapped(f"1  the plan; {elsewhere}", width, "     ", "  ")
+                yield from wrapped(f"1  the plan; {elsewhere}", width, "     ", "  ")
             continue
         extra = signed_usd(line.extra_usd_per_month, decimals)
         said = "; ".join(filter(None, [escape(line.change), elsewhere]))
         first = f"  {line.rank}  {usd(line.cash_usd_per_month, decimals)}  {extra}  "
-        yield from _wrapped(said, width, "     ", first)
+        yield from wrapped(said, width, "     ", first)
     for note in sheet.alternatives_notes:
-        yield from _wrapped(escape(note), width, "  ")
+        yield from wrapped(escape(note), width, "  ")
 
 
 def _levers(sheet: Sheet, width: int) -> Iterator[str]:
@@ -166,9 +167,9 @@ def _levers(sheet: Sheet, width: int) -> Iterator[str]:
     amounts = columns([words.lever_amounts(sheet, lever) for lever in shown], ">>")
     for lever, figures in zip(shown, amounts, strict=True):
         first = f"{figures}  "
-        yield from _wrapped(words.lever_words(lever), width, " " * len(first), first)
+        yield from wrapped(words.lever_words(lever), width, " " * len(first), first)
     for said in rest:
-        yield from _wrapped(said, width, "  ")
+        yield from wrapped(said, width, "  ")
 
 
 def _traffic(sheet: Sheet, width: int) -> Iterator[str]:
@@ -179,7 +180,7 @@ def _traffic(sheet: Sheet, width: int) -> Iterator[str]:
         names = [curves.TRAFFIC, f"  the plan, {plan}", *(f"  {name}" for name in others)]
         lines = zip(names, *(row[:-1] for row in rows), strict=True)
         yield from columns([*lines], "<" + ">" * len(rows), indent="")
-        yield from _wrapped(curves.break_even_words(sheet), width, "  ")
+        yield from wrapped(curves.break_even_words(sheet), width, "  ")
 
 
 def _budgets(sheet: Sheet, width: int) -> Iterator[str]:
@@ -187,7 +188,7 @@ def _budgets(sheet: Sheet, width: int) -> Iterator[str]:
     if rows:
         yield curves.BUDGETS
         yield from _table(rows, width, ">>")
-        yield from _wrapped(curves.budget_words(sheet), width, "  ")
+        yield from wrapped(curves.budget_words(sheet), width, "  ")
 
 
 def _risks(sheet: Sheet, width: int) -> Iterator[str]:
@@ -197,19 +198,19 @@ def _risks(sheet: Sheet, width: int) -> Iterator[str]:
         for a in sheet.risks.prices_by_age
     ]
     if ages:
-        yield from _wrapped(f"{', '.join(ages)}.", width, "  ")
+        yield from wrapped(f"{', '.join(ages)}.", width, "  ")
     unproven = [w for w in sheet.risks.wishes if not (w.measured or w.not_judged_on)]
     if unproven:
         named = ", ".join(f"{w.what} of {escape(w.workload)}" for w in unproven)
-        yield from _wrapped(f"Judged on estimates: {named}.", width, "  ")
+        yield from wrapped(f"Judged on estimates: {named}.", width, "  ")
     for said in words.left_out_words(sheet):
-        yield from _wrapped(said, width, "    ", "  ")
+        yield from wrapped(said, width, "    ", "  ")
     for note in sheet.risks.notes:
-        yield from _wrapped(escape(note), width, "    ", "  ")
+        yield from wrapped(escape(note), width, "    ", "  ")
     idle = sheet.hours.capacity_idle
     if idle is not None:
         paid = usd(sheet.hours.billing_idle_usd_per_month or 0.0)
-        yield from _wrapped(
+        yield from wrapped(
             f"Idle: {percent(idle)} of the GPU-hours on average; hours without load cost {paid}.",
             width,
             "  ",
@@ -220,7 +221,7 @@ def _asks(sheet: Sheet, width: int) -> Iterator[str]:
     if sheet.asks:
         yield "Ask before you buy"
     for one in sheet.asks:
-        yield from _wrapped(f"{escape(one.offering)}: {escape(one.question)}", width, "    ", "  ")
+        yield from wrapped(f"{escape(one.offering)}: {escape(one.question)}", width, "    ", "  ")
 
 
 def _measure(sheet: Sheet, width: int) -> Iterator[str]:
@@ -232,22 +233,23 @@ def _measure(sheet: Sheet, width: int) -> Iterator[str]:
     yield f"  {escape(one.serve_command)}"
     yield from _command(one.bench_command, width)
     for said in words.measure_words(sheet, one):
-        yield from _wrapped(said, width, "  ")
+        yield from wrapped(said, width, "  ")
     yield "  What it says of the plan:"
     yield from _command(one.calibrate_command, width)
 
 
 def _command(command: str, width: int) -> Iterator[str]:
     """Lines that a shell takes for one."""
-    lines = _wrapped(escape(command), width - 2, "      ", "  ")
+    lines = wrapped(escape(command), width - 2, "      ", "  ")
     yield from (f"{line} \\" if line is not lines[-1] else line for line in lines)
 
 
-def _sources(sheet: Sheet, width: int) -> Iterator[str]:
+def sources_lines(sheet: Sheet, width: int) -> Iterator[str]:
+    """What is not in the figures, and what they were made from."""
     origin = sheet.sources
     said = f"Catalog {escape(origin.catalog_name)} {escape(origin.catalog_version)}"
     if origin.catalog_sha256:
         said += f" (sha {origin.catalog_sha256[:SHA_DIGITS]})"
     said += f", problem sha {origin.problem_sha256[:SHA_DIGITS]}"
     said += f". milp-planner {escape(origin.planner_version)}."
-    yield from _wrapped(f"Not included: {', '.join(origin.not_included)}. {said}", width, "")
+    yield from wrapped(f"Not included: {', '.join(origin.not_included)}. {said}", width, "")

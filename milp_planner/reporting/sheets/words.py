@@ -193,6 +193,8 @@ def choice_remark(sheet: Sheet, choice: SheetChoice) -> str:
     cash, score = choice.cash_usd_per_month or 0.0, choice.score_usd_per_month or 0.0
     if abs(score - cash) > SAME_USD or any(sheet.answer.penalties_usd_per_month.values()):
         said = f"score {usd(score, decimals_of(sheet))}: {said}"
+    if choice.served_share is not None and choice.served_share < 1:
+        said = f"serves {fine_percent(choice.served_share)}: {said}"
     broken = f"; breaks a limit: {escape(choice.why)}" if choice.why else ""
     unproven = "" if choice.proven or not choice.fleet or choice.why else "; not proven"
     return said + broken + unproven

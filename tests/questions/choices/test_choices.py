@@ -7,11 +7,20 @@ from dataclasses import replace
 
 import pytest
 
-from milp_planner import Choices, ChoiceVerdict, InputError, choices, solve
+from milp_planner import Choices, ChoiceVerdict, InputError, choices, decision_sheet, solve
 from milp_planner.deadline import OutOfTime, counted_from
 from milp_planner.questions.choices import choices as module
 from milp_planner.questions.choices.choices import asking_for, solved_choices, told_apart
-from tests.support.builders import catalog, offering, problem, raw, token_price, workload
+from milp_planner.reporting.sheets.words import choice_row
+from tests.support.builders import (
+    big_and_small,
+    catalog,
+    offering,
+    problem,
+    raw,
+    token_price,
+    workload,
+)
 
 
 def market():
@@ -278,3 +287,26 @@ def test_groups_of_regions_stay_within_the_regions_that_are_let_through():
     assert row.detail == "eu"
     row = of_one_region_group(elsewhere, limits={"regions": {"allow": ["us-1"]}})
     assert (row.verdict, row.detail) == (ChoiceVerdict.SAME, "us")
+
+
+def test_under_a_short_budget_the_group_of_regions_is_the_one_that_serves_most():
+    # $3,200: a big serves 10 of 13. us: bolt's for $3,168. eu: two small, 6 of 13, for $2,160.
+    short = {"budget": {"usd_per_month": 3200, "when_short": "fair"}}
+    row = of_one_region_group(places(bolt_big="us", bolt_small="eu"), limits=short)
+    assert (row.detail, row.cash_usd_per_month) == ("us", pytest.approx(3168))
+
+
+def test_fewer_providers_may_not_serve_less_because_they_cost_less():
+    # $4,300: a big and a small serve 13 of 16 for $3,960; a big alone, of one provider, 10 of 16.
+    short = {"budget": {"usd_per_month": 4300, "when_short": "fair"}}
+    found = by_key(choices(problem(16, limits=short), big_and_small()))
+    assert found["fewest_providers"].verdict == "same"
+    assert found["fewest_providers"].same_as == ""
+
+
+def test_a_choice_that_serves_less_says_how_much():
+    short = {"budget": {"usd_per_month": 4300, "when_short": "fair"}}
+    sheet = decision_sheet(problem(16, limits=short), big_and_small(), reproducible=True)
+    [one] = [c for c in sheet.choices or () if c.key == "one_provider"]
+    assert one.served_share == pytest.approx(10 / 16)
+    assert "serves 62 %: 1 x big acme" in choice_row(sheet, one)[-1]

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from milp_planner import decision_sheet, solve
+from milp_planner.inputs.reading.field_types import MOST_UNITS
 from milp_planner.questions.choices.choices import asking_for
 from milp_planner.questions.sheet.builder import beside_choices
 from milp_planner.questions.sheet.curves import curves_of
@@ -95,7 +96,7 @@ def test_traffic_that_no_fleet_can_serve_has_no_cost():
 
 
 def test_smaller_budgets_buy_whole_units():
-    # A quarter of $3,960 buys nothing. Half buys one small, 3 of 13; three quarters a big, 10.
+    # Half of $3,960 buys one small, 3 of 13; three quarters a big, 10.
     budgets = thirteen().budgets
     assert budgets is not None
     assert [(s.usd_per_month, s.served_share) for s in budgets.steps] == [
@@ -211,3 +212,11 @@ def test_tokens_that_a_budget_does_not_pay_for_are_not_reckoned_in_proportion():
     ways = Ways(asked_beside(asked, with_tokens()).resolver, asked)
     assert ways.at(1).per_token_usd == pytest.approx(13 * 51.84)
     assert ways.at(2).per_token_usd is None
+
+
+def test_more_traffic_than_can_be_planned_leaves_its_curve_out():
+    # A big is the largest: MOST_UNITS of them serve 1.2 times the traffic, and no more.
+    asked = problem(10 * MOST_UNITS / 1.2)
+    traffic, budgets = curves_of(asked_beside(asked, big_and_small()))
+    assert traffic is None
+    assert budgets is not None

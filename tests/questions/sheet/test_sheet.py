@@ -20,8 +20,10 @@ from milp_planner import (
     solve,
 )
 from milp_planner.deadline import counted_from
+from milp_planner.reporting.sheets.no_plan import no_plan_text
 from milp_planner.reporting.sheets.text import head_text, rest_text, sheet_text
 from tests.support.builders import DAY, big_and_small, problem, with_tokens
+from tests.support.shown.sample_sheets import without_plan
 
 pytest_plugins = ["tests.support.toy_cli"]
 
@@ -216,3 +218,40 @@ def test_a_sheet_without_a_plan_tells_why(run, folder):
     code, out, _ = run("solve", "poor.yaml", "--format", "sheet")
     assert code == 3
     assert out.startswith("No plan: no fleet keeps limits.max_gpus.total")
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_no_plan_tells_each_change_with_what_it_costs_and_buys():
+    # $2,000 is short of $3,960, a big and a small; nothing else is for sale.
+    asked = problem(13, limits={"budget": {"usd_per_month": 2000}})
+    sheet = decision_sheet(asked, big_and_small(), as_of=TODAY, reproducible=True)
+    assert no_plan_text(sheet).split("\n\n")[:2] == [
+        "No plan: the cheapest plan costs $3,960.00 per month, $1,960.00 above the budget\n"
+        "of $2,000.00.\n"
+        "certified by CBC and HiGHS",
+        "This gives a plan, for so much a month\n"
+        "  $3,960  raise the budget by $1,960 to $3,960 (limits.budget.usd_per_month, now\n"
+        "          $2,000): 1 x big acme + 1 x small bolt",
+    ]
+
+
+def test_no_plan_tells_everything_that_a_diagnosis_holds_in_80_columns():
+    text = no_plan_text(without_plan())
+    assert max(map(len, text.splitlines())) <= 80
+    for said in (
+        "These 2 limits cannot be kept together",
+        "Any one of these gives a plan",
+        "No single change gives a plan. These together do",
+        "What each replica lacks",
+        "Left open by the time limit or the solvers",
+        "milp-planner candidates",
+    ):
+        assert (said in text) is (said != "These 2 limits cannot be kept together")
+
+
+def test_no_plan_in_time_proves_nothing():
+    asked = problem(13, limits={"budget": {"usd_per_month": 2000}})
+    sheet = decision_sheet(asked, big_and_small(), time_limit_s=1e-6)
+    text = no_plan_text(sheet)
+    assert text.startswith("No plan found before the solvers stopped, which does not prove that")
+    assert "candidates" not in text

@@ -78,7 +78,8 @@ def renamed(sheet: Sheet, name: str) -> Sheet:
 
 NAMED = {"name", "llm", "gpu", "provider", "offering", "providers", "lost", "workload", "fleet"}
 NAMED |= {"headline", "reason", "path", "value", "now", "text"}
-NAMED |= {"notes", "question", "bench_command", "serve_command", "catalog_name", "why", "change"}
+NAMED |= {"notes", "question", "bench_command", "serve_command", "calibrate_command", "what"}
+NAMED |= {"catalog_name", "why", "change"}
 
 
 def _renamed(value: Any, name: str) -> Any:
