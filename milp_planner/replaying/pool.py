@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING
 
+from milp_planner.candidates.paying.start_up import start_s
 from milp_planner.candidates.records import Candidate
-from milp_planner.candidates.start_up import start_s
 from milp_planner.errors import argument_error
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
