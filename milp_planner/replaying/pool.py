@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING
 
+from milp_planner.candidates.queues import gaps_scv
 from milp_planner.candidates.records import Candidate
 from milp_planner.errors import argument_error
 from milp_planner.inputs.catalog.records import Catalog
@@ -75,7 +76,9 @@ class ReplaySettings:
     interruptions_per_day: float | None
     """Of each spot replica; None: as many as the stated spot loss comes to."""
 
-    burstiness: float
+    burstiness: float | None
+    """Coefficient of variation of the gaps; None: as each workload's traffic says."""
+
     output_cv: float
     expected_speed: bool = False
     """Replicas as fast as expected, instead of as fast as planned on."""
@@ -130,6 +133,9 @@ class Pool:
 
     replicas: tuple[tuple[Served, Hours], ...]
     how: ReplaySettings
+    burstiness: float
+    """Coefficient of variation of the gaps between requests."""
+
     per_token_share: float
     is_disturbed: bool
     """Something is lost or comes late, so that the formulas say nothing."""
@@ -249,7 +255,7 @@ class Pool:
         return drawn(
             self.stretches,
             self.classes,
-            burstiness=how.burstiness,
+            burstiness=self.burstiness,
             output_cv=how.output_cv,
             seed=seed,
         )
@@ -296,7 +302,7 @@ class Pool:
         outputs = runs[0].outputs[:SAMPLED]
         if not queues or not len(outputs) or s.requests_per_second <= 0:
             return None
-        scv = self.how.burstiness**2 if self.recorded is None else self.recorded.gaps_scv
+        scv = self.burstiness**2 if self.recorded is None else self.recorded.gaps_scv
         rates = pool_rates(queues)
         found = wait_quantile_s(TOLD, s.requests_per_second, rates, sizes_of(outputs), scv)
         return found if found < inf else None
@@ -352,6 +358,9 @@ def pool_of(
         stretches=stretches,
         replicas=tuple(replicas),
         how=how,
+        burstiness=gaps_scv(problem.workload(workload), demand) ** 0.5
+        if how.burstiness is None
+        else how.burstiness,
         per_token_share=max((_per_token_share(plan, demand, t) for t in asked), default=0.0),
         is_disturbed=bool(losses)
         or reactive is not None
