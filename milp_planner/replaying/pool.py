@@ -9,6 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from milp_planner.candidates.paying.start_up import start_s
+from milp_planner.candidates.queues import gaps_scv
 from milp_planner.candidates.records import Candidate
 from milp_planner.errors import argument_error
 from milp_planner.inputs.catalog.records import Catalog
@@ -79,7 +80,9 @@ class ReplaySettings:
     interruptions_per_day: float | None
     """Of each spot replica; None: as many as the stated spot loss comes to."""
 
-    burstiness: float
+    burstiness: float | None
+    """Coefficient of variation of the gaps; None: as each workload's traffic says."""
+
     output_cv: float
     expected_speed: bool = False
     """Replicas as fast as expected, instead of as fast as planned on."""
@@ -134,6 +137,9 @@ class Pool:
 
     replicas: tuple[tuple[Served, Hours], ...]
     how: ReplaySettings
+    burstiness: float
+    """Coefficient of variation of the gaps between requests."""
+
     per_token_share: float
     is_disturbed: bool
     """Something is lost or comes late, so that the formulas say nothing."""
@@ -258,7 +264,7 @@ class Pool:
         return drawn(
             self.stretches,
             self.classes,
-            burstiness=how.burstiness,
+            burstiness=self.burstiness,
             output_cv=how.output_cv,
             seed=seed,
         )
@@ -305,7 +311,7 @@ class Pool:
         outputs = runs[0].outputs[:SAMPLED]
         if not queues or not len(outputs) or s.requests_per_second <= 0:
             return None
-        scv = self.how.burstiness**2 if self.recorded is None else self.recorded.gaps_scv
+        scv = self.burstiness**2 if self.recorded is None else self.recorded.gaps_scv
         rates = pool_rates(queues)
         found = wait_quantile_s(TOLD, s.requests_per_second, rates, sizes_of(outputs), scv)
         return found if found < inf else None
@@ -363,6 +369,9 @@ def pool_of(
         stretches=stretches,
         replicas=tuple(replicas),
         how=how,
+        burstiness=gaps_scv(problem.workload(workload), demand) ** 0.5
+        if how.burstiness is None
+        else how.burstiness,
         per_token_share=max((_per_token_share(plan, demand, t) for t in asked), default=0.0),
         is_disturbed=bool(losses)
         or reactive is not None
