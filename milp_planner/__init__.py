@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from milp_planner._version import __version__
 
 if TYPE_CHECKING:
-    from milp_planner.candidates.commitments import PaidCommitment
+    from milp_planner.candidates.paying.commitments import PaidCommitment
     from milp_planner.candidates.prices import ReplicaPrice
     from milp_planner.candidates.records import (
         Candidate,
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
         StrictLatencyPenalty,
         Utilization,
     )
-    from milp_planner.inputs.problem.prices import OwnTerms, PriceCaps
+    from milp_planner.inputs.problem.prices import OwnTerms, PriceCaps, VolumeTier
     from milp_planner.inputs.problem.records import (
         Alternatives,
         BillingLimits,
@@ -145,6 +145,7 @@ if TYPE_CHECKING:
         ShortBudget,
         StrictNeverHot,
         TargetWithoutEffect,
+        TimeNotJudged,
         TooFewUnits,
         UnservedAtAPrice,
         WaitKept,
@@ -296,22 +297,23 @@ __all__ = [
     "SolverChoice", "SolverError", "SolverSettings", "SourcesShown", "Speculative", "SpotReplayed",
     "StalePrices", "StaleSpend", "Standing", "StartUp", "Status", "StretchReplayed",
     "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching", "TargetWithoutEffect",
-    "Tightened", "TightenedRound", "TimeBlock", "TimeWish", "ToAsk", "ToMeasure", "Today",
-    "TokenPrice", "TokensPerDay", "TokensPerMonth", "TooFewUnits", "Trace", "TraceColumns",
+    "Tightened", "TightenedRound", "TimeBlock", "TimeNotJudged", "TimeWish", "ToAsk", "ToMeasure",
+    "Today", "TokenPrice", "TokensPerDay", "TokensPerMonth", "TooFewUnits", "Trace", "TraceColumns",
     "TraceDigest", "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown", "Undisturbed",
-    "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict", "WaitKept", "WhatIf",
-    "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed", "Workload", "WorkloadAsked",
-    "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier", "calibrate", "choices",
-    "compare_deployments", "confidence_range", "count_terms", "decision_sheet", "diagnose",
-    "estimate", "evaluate", "explain", "explain_limits", "floor", "load_catalog", "load_problem",
-    "load_scenarios", "measure_next", "owned_usd_per_hour", "plan_diff", "plan_for", "plan_schema",
-    "prepare", "reason_lines", "replanned", "replay", "scenario_grid", "sheet_schema", "solve",
-    "tighten", "warning_lines", "weightiest_row", "what_if",
+    "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict", "VolumeTier",
+    "WaitKept", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed", "Workload",
+    "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
+    "calibrate", "choices", "compare_deployments", "confidence_range", "count_terms",
+    "decision_sheet", "diagnose", "estimate", "evaluate", "explain", "explain_limits", "floor",
+    "load_catalog", "load_problem", "load_scenarios", "measure_next", "owned_usd_per_hour",
+    "plan_diff", "plan_for", "plan_schema", "prepare", "reason_lines", "replanned", "replay",
+    "scenario_grid", "sheet_schema", "solve", "tighten", "warning_lines", "weightiest_row",
+    "what_if",
 ]
 # fmt: on
 
 HOMES = {
-    "candidates.commitments": "PaidCommitment",
+    "candidates.paying.commitments": "PaidCommitment",
     "candidates.prices": "ReplicaPrice",
     "candidates.records": (
         "Candidate CandidateList HeldInFlight PlanningInput RatePoint TurnedDown"
@@ -336,7 +338,7 @@ HOMES = {
         "OverloadPenalty Penalties Policy ScalingPenalty ShortfallPenalty StartUp "
         "StrictLatencyPenalty Utilization"
     ),
-    "inputs.problem.prices": "OwnTerms PriceCaps",
+    "inputs.problem.prices": "OwnTerms PriceCaps VolumeTier",
     "inputs.problem.records": (
         "Alternatives BillingLimits Budget CountedFilter CurrentUnits Filter GpuLimits Limits "
         "MeasuredRate Precision Problem ProviderLimits SolverSettings Survival Switching "
@@ -361,8 +363,8 @@ HOMES = {
         "AboveBudget AlternativesEnded CatalogTooSmall ClassUnserved EndReason "
         "FewestGpusFirst LatencyNotAssessed LimitInTheWay NearOptimal NoFleet NoFullLoad "
         "NothingIsStrict NothingServes OverloadCannotOccur PerfectForesight Refusals Said "
-        "SameAs ServedInPart ShortBudget StrictNeverHot TargetWithoutEffect TooFewUnits "
-        "UnservedAtAPrice WaitKept"
+        "SameAs ServedInPart ShortBudget StrictNeverHot TargetWithoutEffect TimeNotJudged "
+        "TooFewUnits UnservedAtAPrice WaitKept"
     ),
     "plans.records": "Band Plan Purchase Route Status WorkloadPlan",
     "plans.sentences": "reason_lines warning_lines",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from milp_planner.candidates.filters import why_left_out
-from milp_planner.candidates.hosts import why_poor_host
+from milp_planner.candidates.hosts import why_no_power, why_poor_host
 from milp_planner.candidates.own_terms import too_dear
 from milp_planner.candidates.prices import api_usd_per_request
 from milp_planner.candidates.records import Candidate, RatePoint
@@ -56,6 +56,7 @@ def excluded_by(limits: Limits, offering: Offering | TokenPrice) -> str:
         why_left_out(limits, offering)
         or too_dear(limits, offering)
         or why_poor_host(limits, offering)
+        or why_no_power(limits, offering)
     )
 
 
@@ -217,8 +218,8 @@ class Rates:
             shape.tensor_parallel,
             q.input_tokens,
             q.output_tokens,
-            tpot_limit_s=latency.tpot_s,
-            ttft_limit_s=latency.ttft_s,
+            tpot_limit_s=latency.tpot_limit_s,
+            ttft_limit_s=latency.ttft_limit_s,
             quantile=planning_quantile(self.problem.policy.confidence_share),
             settings=shape.settings,
         )
@@ -249,8 +250,8 @@ class Rates:
         size = q.input_tokens, q.output_tokens
         replica = self.model, self.llm, gpu, precision, shape.tensor_parallel
         settings = shape.settings
-        wishes = traffic, latency.tpot_s
-        asked = Replica(*replica, *size, *wishes, quantile, settings, latency.ttft_s)
+        wishes = traffic, latency.tpot_limit_s
+        asked = Replica(*replica, *size, *wishes, quantile, settings, latency.ttft_limit_s)
         return users_point(asked)
 
     def _infrascale(

@@ -36,7 +36,7 @@ def unlikely_times(problem: Problem) -> Iterator[str]:
     """Wishes that are thousands of times from what anybody asks: `50s` where 50ms is meant."""
     for w in problem.workloads:
         for name, (least, most) in LIKELY_S.items():
-            wish = getattr(w.latency, f"{name}_s") if w.latency else None
+            wish = getattr(w.latency, f"{name}_limit_s", w.latency.requirement_s)
             if wish is None or least <= wish <= most:
                 continue
             at = f"workloads.{w.name}.latency.{name}"

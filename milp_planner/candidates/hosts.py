@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from milp_planner.candidates.records import Candidate
 from milp_planner.inputs.catalog.records import Offering, TokenPrice
 from milp_planner.inputs.problem.records import Limits
 
@@ -31,6 +32,22 @@ HOST_FACTS: Mapping[str, HostFact] = {
     "min_memory_gib_per_gpu": HostFact(lambda row: row.host_memory_gib, "GiB of host memory"),
 }
 """By the key of `limits.host` that asks for it."""
+
+
+def kilowatts(k: Candidate) -> float:
+    """What a unit draws of one's own power at full load, in kW; 0 for what is rented."""
+    if not isinstance(k.offering, Offering):
+        return 0.0
+    return (k.offering.kilowatts or 0.0) * k.units_joined
+
+
+def why_no_power(limits: Limits, row: Offering | TokenPrice) -> str:
+    """Why a power cap leaves the row out: nobody states what it draws."""
+    if limits.max_power_kw is None or row.billing != "owned":
+        return ""
+    if getattr(row, "kilowatts", None) is not None:
+        return ""
+    return "limits.max_power_kw: what it draws is not stated (full_watts of owned.csv)"
 
 
 def why_poor_host(limits: Limits, row: Offering | TokenPrice) -> str:

@@ -218,9 +218,19 @@ def is_elastic(problem: Problem, k: Candidate) -> bool:
 
 
 def rests_when_idle(problem: Problem, k: Candidate) -> bool:
-    """True where units are off, and unpaid, in blocks in which their workload has no load."""
-    on_demand = k.mode.name == "dedicated" and problem.policy.switch_off_dedicated
-    return k.mode.elastic or on_demand
+    """True where units are off, and unpaid, in blocks in which their workload has no load.
+
+    One rule for all that is sold by the hour. What is elastic follows the load in all other blocks
+    as well; the number of units on demand is one in all of them. What is paid by the month, or is
+    reserved or owned, is paid whether or not it is off.
+    """
+    if k.mode.elastic or k.mode.name != "dedicated":
+        return k.mode.elastic
+    billed_by = getattr(k.offering, "billed_by", None)
+    wished = problem.policy.switch_off_dedicated
+    if wished is None:
+        return billed_by in ("second", "minute", "hour")
+    return wished and billed_by != "month"
 
 
 def hours_held(instance: PlanningInput, k: Candidate) -> float:

@@ -242,8 +242,23 @@ class WaitKept:
     """False where bursts leave so little of the pool that the formulas are not known to hold."""
 
 
+@dataclass(frozen=True)
+class TimeNotJudged:
+    """A percentile that the planner holds as it holds a mean, and does not judge beyond that."""
+
+    workload: str
+    what: str
+    """`p99 ttft`."""
+
+    metric: str
+    """ttft or tpot."""
+
+    wished_s: float
+
+
 Remark = (
     LatencyNotAssessed
+    | TimeNotJudged
     | WaitKept
     | NoFullLoad
     | OverloadCannotOccur

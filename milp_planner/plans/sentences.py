@@ -35,6 +35,7 @@ from milp_planner.plans.reasons import (
     ShortBudget,
     StrictNeverHot,
     TargetWithoutEffect,
+    TimeNotJudged,
     UnservedAtAPrice,
     WaitKept,
 )
@@ -211,6 +212,13 @@ def _wait_kept(r: WaitKept) -> str:
     )
 
 
+def _time_not_judged(r: TimeNotJudged) -> str:
+    return (
+        f"{r.workload!r}: the {r.what}, wished {_duration(r.wished_s)}, is not judged: it is held "
+        "as a mean at full load; a replay tells what it comes to"
+    )
+
+
 def _duration(seconds: float) -> str:
     return f"{1000 * seconds:.3g} ms" if 0 < seconds < 1 else f"{seconds:.3g} s"
 
@@ -346,6 +354,7 @@ SENTENCES: Mapping[type, Callable[[Any], str]] = {
     Said: lambda r: r.text,
     LatencyNotAssessed: _latency_not_assessed,
     WaitKept: _wait_kept,
+    TimeNotJudged: _time_not_judged,
     NoFullLoad: lambda r: (
         "the overload penalty cannot occur: a ramp above 100 % has no full load to end at"
     ),

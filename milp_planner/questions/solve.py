@@ -76,6 +76,7 @@ def solve(
     diagnose: bool = True,
     cancel: threading.Event | None = None,
     rules: Iterable[Rule | type[Rule]] = (),
+    reproducible: bool = False,
 ) -> Plan:
     """The cheapest fleet for `problem`, proven where possible, with its next-best plans.
 
@@ -88,6 +89,8 @@ def solve(
     same optimum. diagnose: False looks neither
     for what would give a plan where there is none, nor for what surviving a loss costs; both take
     more solves. cancel: set it from another thread to stop early with the best so far.
+    reproducible: waits for the slower engine while the time limit lasts, however soon the other has
+    its proof, so that a busy machine proves no less, and says so in the same words.
 
     Returns a Plan, in USD per month. One without a fleet says so in its `status`, why in `reasons`,
     and what would give one in `diagnosis`.
@@ -110,7 +113,12 @@ def solve(
     settings = settings_of(
         problem, time_limit_s=time_limit_s, gap=gap, solver=solver, cancel=cancel, began=began
     )
-    settings = replace(settings, pruning=pruning and merge_twins, merge_twins=merge_twins)
+    settings = replace(
+        settings,
+        pruning=pruning and merge_twins,
+        merge_twins=merge_twins,
+        patient=reproducible,
+    )
     return solve_until(problem, catalog, settings, alternatives, None, diagnose=diagnose)
 
 
@@ -268,17 +276,15 @@ def _with_alternatives(search: Search, ended: EndReason | None, freed: SearchRes
     """
     first = search.found[0]
     asked = search.asked
-    counted = is_gpus_first(search.instance.problem)  # found in that order
-    as_found = counted or asked.prefer is not None
+    as_found = is_gpus_first(search.instance.problem) or asked.prefer is not None
     best, *others = search.found if as_found else in_order(search.found)
     if best is not first and first.status is not Status.OPTIMAL:
         best = replace(best, status=Status.FEASIBLE, lower_bound_usd_per_month=first.bound)
     ends = [AlternativesEnded(ended, asked.differ_by, asked.within)] if ended else []
     near = [] if asked.within is None else [NearOptimal(asked.within, asked.prefer or "")]
     twins = twin_notes([best, *others], search.twins) if asked.count else ()
-    notes: list[Remark] = [*foresight(best, search.instance.schedule)]
-    if counted:
-        notes.append(FewestGpusFirst(best.gpus, best.status is Status.OPTIMAL))
+    problem = search.instance.problem
+    notes: list[Remark] = [*foresight(best, search.instance.schedule), *_counted(problem, best)]
     plan = replace(
         best,
         warnings=(*best.warnings, *notes),
@@ -385,7 +391,14 @@ def _before_all_was_listed(
         result = in_hand.result(_provenance(problem, catalog, settings))
     if result is None:
         return not_prepared(problem, catalog, settings)
-    return with_oldest_price(result.known)
+    said = (*result.known.warnings, *_counted(problem, result.known))
+    return with_oldest_price(replace(result.known, warnings=said))
+
+
+def _counted(problem: Problem, plan: Plan) -> Iterator[FewestGpusFirst]:
+    """What is known of its GPUs, where they count before money."""
+    if is_gpus_first(problem):
+        yield FewestGpusFirst(plan.gpus, plan.status is Status.OPTIMAL)
 
 
 def not_prepared(problem: Problem, catalog: Catalog, settings: Settings) -> Plan:

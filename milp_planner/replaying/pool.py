@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING
 
+from milp_planner.candidates.paying.start_up import start_s
+from milp_planner.candidates.queues import gaps_scv
 from milp_planner.candidates.records import Candidate
 from milp_planner.errors import argument_error
 from milp_planner.inputs.catalog.records import Catalog
@@ -71,11 +73,16 @@ class ReplaySettings:
     """How requests come and are routed."""
 
     router: ReplayRouter
-    ready_after_s: float
+    ready_after_s: float | None
+    """From switching a replica on to its first request. None: those of the plan are ready when
+    their block begins, paid for before it; lost ones take what `policy.start_up` says."""
+
     interruptions_per_day: float | None
     """Of each spot replica; None: as many as the stated spot loss comes to."""
 
-    burstiness: float
+    burstiness: float | None
+    """Coefficient of variation of the gaps; None: as each workload's traffic says."""
+
     output_cv: float
     expected_speed: bool = False
     """Replicas as fast as expected, instead of as fast as planned on."""
@@ -130,6 +137,9 @@ class Pool:
 
     replicas: tuple[tuple[Served, Hours], ...]
     how: ReplaySettings
+    burstiness: float
+    """Coefficient of variation of the gaps between requests."""
+
     per_token_share: float
     is_disturbed: bool
     """Something is lost or comes late, so that the formulas say nothing."""
@@ -156,9 +166,9 @@ class Pool:
 
         sent = self._sent(seed)
         rng = random.Random(seed)
-        end_s, ready_s = self.stretches[-1].end_s, self.how.ready_after_s
+        end_s = self.stretches[-1].end_s
         hours = [
-            interrupted(on, _interruptions_per_s(served, self.how), ready_s, end_s, rng)
+            interrupted(on, _interruptions_per_s(served, self.how), served.restart_s, end_s, rng)
             for served, on in self.replicas
         ]
         journeys = send(
@@ -219,6 +229,11 @@ class Pool:
         )
 
     @property
+    def longest_restart_s(self) -> float:
+        """Of all its replicas, the slowest to serve once switched on."""
+        return max((served.restart_s for served, _ in self.replicas), default=0.0)
+
+    @property
     def is_interrupted(self) -> bool:
         """Whether spot replicas in it are taken away."""
         return any(_interruptions_per_s(served, self.how) > 0 for served, _ in self.replicas)
@@ -249,7 +264,7 @@ class Pool:
         return drawn(
             self.stretches,
             self.classes,
-            burstiness=how.burstiness,
+            burstiness=self.burstiness,
             output_cv=how.output_cv,
             seed=seed,
         )
@@ -296,7 +311,7 @@ class Pool:
         outputs = runs[0].outputs[:SAMPLED]
         if not queues or not len(outputs) or s.requests_per_second <= 0:
             return None
-        scv = self.how.burstiness**2 if self.recorded is None else self.recorded.gaps_scv
+        scv = self.burstiness**2 if self.recorded is None else self.recorded.gaps_scv
         rates = pool_rates(queues)
         found = wait_quantile_s(TOLD, s.requests_per_second, rates, sizes_of(outputs), scv)
         return found if found < inf else None
@@ -329,9 +344,11 @@ def pool_of(
             message = f"{k.id} serves some classes only; a replay routes every class alike"
             raise argument_error(message, path="plan")
         served = served_by(k, problem, demand.classes, catalog, model, expected=how.expected_speed)
+        restart_s = start_s(problem, k) if how.ready_after_s is None else how.ready_after_s
+        served = replace(served, restart_s=restart_s)
         wanted = [units * k.replicas_per_unit for units in p.units_by_block]
-        for on in hours_by_block(stretches, wanted.__getitem__, how.ready_after_s):
-            left = _after_losses(on, k, losses, how.ready_after_s)
+        for on in hours_by_block(stretches, wanted.__getitem__, how.ready_after_s or 0.0):
+            left = _after_losses(on, k, losses, served.restart_s)
             if left:
                 replicas.append((served, left))
     reactive = None
@@ -341,8 +358,8 @@ def pool_of(
         month_hours = hours_per_month(problem)
         reactive = reactive_day(plan, workload, day, bought, len(stretches), month_hours)
         kept = [
-            _after_losses(mine, bought.candidate, losses, how.ready_after_s)
-            for mine in reactive_hours(day, rules, stretches, how.ready_after_s)
+            _after_losses(mine, bought.candidate, losses, served.restart_s)
+            for mine in reactive_hours(day, rules, stretches, served.restart_s)
         ]
         replicas = [(served, mine) for mine in kept if mine]
     asked = [t for t, peak in enumerate(demand.peak) if peak > 0]
@@ -352,6 +369,9 @@ def pool_of(
         stretches=stretches,
         replicas=tuple(replicas),
         how=how,
+        burstiness=gaps_scv(problem.workload(workload), demand) ** 0.5
+        if how.burstiness is None
+        else how.burstiness,
         per_token_share=max((_per_token_share(plan, demand, t) for t in asked), default=0.0),
         is_disturbed=bool(losses)
         or reactive is not None
@@ -378,7 +398,7 @@ def _interruptions_per_s(served: Served, how: ReplaySettings) -> float:
     if how.interruptions_per_day is not None:
         return how.interruptions_per_day / SECONDS_PER_DAY
     full_s = served.service_s[-1]
-    return interruptions_per_s(how.spot_loss, full_s, how.output_cv, how.ready_after_s)
+    return interruptions_per_s(how.spot_loss, full_s, how.output_cv, served.restart_s)
 
 
 def loss_name(k: Candidate, kind: str) -> str:

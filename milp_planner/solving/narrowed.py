@@ -27,7 +27,7 @@ from milp_planner.traffic.month import Demand, make_schedule
 NEUTRAL = {
     "preset": None,
     "penalties": Penalties(),
-    "switch_off_dedicated": False,
+    "switch_off_dedicated": None,
     "spot_loss": 0,
     "start_up": (),
     "utilization": Utilization(),

@@ -64,6 +64,12 @@ from milp_planner.solving.verify import verify, violations
 
 MOST_REFINEMENTS = 60
 
+MAY_SAY_MORE = {
+    *("strict_latency", "scaling", "switching"),
+    *("commitments", "start_up", "volume_discount"),
+}
+"""Cost terms that a program that is stopped may say more of than its plan owes."""
+
 NO_DIFFERENCE = Difference("counts")
 """Any plan that contains none of those found is another one."""
 
@@ -302,6 +308,7 @@ class Optimizer:
                 cancel=self.session.cancel,
                 nodes=most_nodes(model) if query.for_a_tie else None,
                 confirm=not query.for_a_tie,
+                patient=self.settings.patient,
             )
         return replace(run, values=self._tidy(model, run.values))
 
@@ -379,9 +386,8 @@ def as_far_as_comparable(
     """
     said = dict(modelled)
     if run.status is not EngineStatus.OPTIMAL:
-        for name in ("strict_latency", "scaling", "switching", "commitments", "start_up"):
-            if name in said:
-                said[name] = min(said[name], plan.costs[name])
+        for name in said.keys() & MAY_SAY_MORE:
+            said[name] = min(said[name], plan.costs[name])
     return said
 
 

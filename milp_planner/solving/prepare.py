@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from milp_planner.candidates.builder import raw_rows
 from milp_planner.candidates.listing import Lister, list_candidates
+from milp_planner.candidates.paying.start_up import is_clockwork
 from milp_planner.candidates.records import CandidateList, PlanningInput
-from milp_planner.candidates.start_up import is_clockwork
 from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.catalog.checks import unknown_gpu
 from milp_planner.inputs.catalog.identity.names import did_you_mean_llm
@@ -119,7 +119,7 @@ def filters_of(limits: Limits) -> tuple[Any, ...]:
         (limits.regions.allow, limits.regions.deny),
         (limits.gpus.allow, limits.gpus.deny),
         *(limits.offerings, limits.max_usd_per_gpu_hour, limits.host),
-        limits.min_on_demand_replicas,
+        *(limits.min_on_demand_replicas, limits.max_power_kw),
         limits.billing,
     )
 

@@ -40,6 +40,9 @@ class Settings:
     """When the whole question must be answered, a reading of `time.monotonic`: a search within it
     ends by then, whatever time limit of its own it has."""
 
+    patient: bool = False
+    """True waits for every engine while time lasts: see `solve_certified`."""
+
     break_ties: bool = True
     """False takes the solvers' own of plans that score the same: for scores alone."""
 

@@ -119,6 +119,25 @@ def test_dedicated_units_stop_in_idle_hours_where_the_user_lets_them(stops, usd,
     assert plan.billing_idle_usd == pytest.approx(idle_usd)
 
 
+@pytest.mark.parametrize(
+    ("billed_by", "wish", "hours"),
+    [
+        (None, None, 720),
+        (None, True, 240),
+        ("second", None, 240),
+        ("hour", None, 240),
+        ("hour", False, 720),
+        ("month", None, 720),
+        ("month", True, 720),
+    ],
+)
+def test_whether_units_on_demand_stop_follows_how_they_are_billed(billed_by, wish, hours):
+    # Load in 240 hours of the month; $1 an hour.
+    boxes = catalog([offering("acme", "box", 1.0, billed_by=billed_by)], [raw("box", 2)])
+    question = asked([0] * 8 + [2] * 8 + [0] * 8, policy={"switch_off_dedicated": wish})
+    assert solve(question, boxes).cash_usd_per_month == pytest.approx(hours)
+
+
 def test_dedicated_units_do_not_follow_the_load_of_blocks_that_have_some():
     # 8 requests/s for 240 hours, 2 for 240, none for 240: four boxes for the first are on in the
     # second, too, 480 hours in all. By the hour they would be 4 x 240 + 1 x 240.

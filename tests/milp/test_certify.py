@@ -250,6 +250,22 @@ def test_the_slower_engine_is_waited_for_only_so_long(
     assert verdict.notes == ("optimal by CBC alone: HiGHS had not finished",)
 
 
+def test_whoever_is_patient_has_the_same_proof_however_late_the_slower_engine_is(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def starved(mps: Path, *, cancel: threading.Event, **asked: Any) -> SolverRun:
+        said = says(NO_SOLUTION) if cancel.wait(1.5) else says(OPTIMAL, 5.0)
+        return replace(said, engine="highs")
+
+    monkeypatch.setattr(certify, "LEAST_PATIENCE_S", 0.1)
+    monkeypatch.setattr(certify, "run_highs", starved)
+    told._tell("cbc", [says(OPTIMAL, 5.0)] * 2)
+    given: dict[str, Any] = {"judge": price, "time_limit_s": 60.0, "confirm": False}
+    assert solve_certified(Path("m.mps"), [], **given).certified_by == ("cbc",)
+    patient = solve_certified(Path("m.mps"), [], **given, patient=True)
+    assert (patient.certified_by, patient.notes) == (("cbc", "highs"), ())
+
+
 def test_an_exception_in_the_judge_stops_the_engines_first(
     told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:

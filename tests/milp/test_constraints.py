@@ -61,6 +61,12 @@ def with_spot():
     )
 
 
+def own_big():
+    """Big of one's own for $1/h and 3 kW, and small."""
+    own = offering("own", "big", 1.0, billing="owned", kilowatts=3.0)
+    return catalog([own, offering("bolt", "small", 1.5)], [raw("big", 10), raw("small", 3)])
+
+
 def small_in_two_regions():
     """Big and small at eu-1, and small at aa-1 as well."""
     return catalog(
@@ -201,6 +207,15 @@ ASKED = {
         with_spot(),
         limits={"min_on_demand_replicas": 1, "billing": ANY_BILLING},
     ),
+    # Two big of one's own, $1,440, draw 6 kW; there are 4.
+    "PowerCap": asked(
+        12,
+        720 + 1_080,
+        {"own/big/eu-1": 2},
+        "owned units draw 6 kW, more than 4 kW",
+        own_big(),
+        limits={"max_power_kw": 4},
+    ),
     # Either provider alone serves 12 requests/s: two big and four small.
     "LossSurvived": asked(
         12,
@@ -220,7 +235,14 @@ ASKED = {
     ),
 }
 
-DEFINE_A_COST = {"OneLevel", "OverloadRamp", "ExtraGpus", "Commitments", "StartUpAhead"}
+DEFINE_A_COST = {
+    "OneLevel",
+    "OverloadRamp",
+    "ExtraGpus",
+    "Commitments",
+    "StartUpAhead",
+    "VolumeBands",
+}
 """Families that no plan can break: what they define is a cost, which `verify` recomputes."""
 
 
@@ -248,6 +270,8 @@ PENALISED = {
     # Five big are paid, and two are on.
     "Commitments": (11, {}, "commitments"),
     # Two small by day and one by night, which are ready after ten hours: $1.50 x 10 x 30.
+    # $5,760 are spent, 10 % off beyond $5,000.
+    "VolumeBands": (11, {}, "volume_discount"),
     "StartUpAhead": (6, {"start_up": [{"ready_after": "10h"}]}, "start_up"),
 }
 BY_DAY = {
@@ -268,7 +292,9 @@ def test_without_its_rows_the_program_is_caught(family):
         load, policy, _ = PENALISED[family]
         strict = STRICT if "strict_latency" in policy.get("penalties", {}) else {}
         paid = PAID.get(family, ())
-        question = problem(load, policy=policy, chat=strict, commitments=paid)
+        volume = {"*": [{"above": 5_000, "discount": 0.1}]} if family == "VolumeBands" else {}
+        asked_for = {"commitments": paid, "prices": {"volume": volume}}
+        question = problem(load, policy=policy, chat=strict, **asked_for)
         rented = big_and_small()
         if family == "StartUpAhead":
             question = problem(chat={"traffic": BY_DAY}, policy=policy)

@@ -76,6 +76,11 @@ def with_commitments():
                 {"offering": "*", "units": 2},
                 {"offering": "bolt/*", "usd_per_hour": 3, "discount": "25%"},
             ],
+            "prices": {
+                "volume": {
+                    "bolt/*": [{"above": 500, "discount": 0.1}, {"above": 2_000, "discount": 0.2}]
+                }
+            },
         }
     )
 
@@ -97,14 +102,18 @@ def waits_kept():
 
 
 def with_start_up():
-    """Elastic units in a day of three loads."""
+    """Elastic units and some of one's own in a day of three loads."""
     day = {
         "kind": "profile",
         "requests_per_day": 8 * (2 + 4) * 3_600,
         "weights": [1] * 8 + [2] * 8 + [0] * 8,
         "max_blocks": 3,
     }
-    return problem(chat={"traffic": day}, policy={"start_up": [{"ready_after": "90min"}]})
+    return problem(
+        chat={"traffic": day},
+        policy={"start_up": [{"ready_after": "90min"}]},
+        limits={"max_power_kw": 7},
+    )
 
 
 CASES = {
@@ -116,6 +125,10 @@ CASES = {
 }
 
 
+OWNED = {"start-up": [offering("own", "small", 1.0, billing="owned", kilowatts=2.5)]}
+"""What is sold beside `OFFERINGS`."""
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_the_program_is_unchanged(name, update_golden):
     rates = [
@@ -124,7 +137,11 @@ def test_the_program_is_unchanged(name, update_golden):
         raw("small", 3, size=(1, 1)),
         raw("small", 0.4, size=(10, 10)),
     ]
-    rented = catalog(OFFERINGS, rates, [token_price("cloud", 2.0, max_requests_per_minute=90)])
+    rented = catalog(
+        [*OFFERINGS, *OWNED.get(name, ())],
+        rates,
+        [token_price("cloud", 2.0, max_requests_per_minute=90)],
+    )
     given = prepare(CASES[name](), rented)
     text = build_model(given, given.candidates.candidates).describe()
     path = GOLDEN / f"{name}.lp.txt"

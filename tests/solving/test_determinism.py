@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from milp_planner.solving import optimum
 from tests.support.toy import CATALOG, ENVIRONMENT, PROBLEM, ROOT
 
 pytest_plugins = ["tests.support.toy_cli"]
@@ -129,3 +130,19 @@ def test_neither_the_locale_nor_the_time_zone_nor_the_folder_is_seen(folder, tmp
         check=True,
     )
     assert there.stdout == here.stdout
+
+
+@pytest.mark.parametrize("form", ["sheet", "json"])
+def test_reproducible_plans_wait_for_the_slower_engine_and_others_do_not(run, monkeypatch, form):
+    certified, patient = optimum.solve_certified, []
+
+    def noted(*given, **asked):
+        patient.append(asked["patient"])
+        return certified(*given, **asked)
+
+    monkeypatch.setattr(optimum, "solve_certified", noted)
+    assert run("solve", "toy.yaml", "--format", form, "--reproducible")[0] == 0
+    assert set(patient) == {True}
+    patient.clear()
+    assert run("solve", "toy.yaml", "--format", form)[0] == 0
+    assert set(patient) == {False}

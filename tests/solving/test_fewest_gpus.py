@@ -25,6 +25,8 @@ from milp_planner import (
     what_if,
 )
 from milp_planner.questions.solve import plan_of, provenance_of
+from milp_planner.reporting.sheets.words import headline
+from milp_planner.reporting.text.plans.table import plan_text
 from milp_planner.solving.results import Settings
 from milp_planner.solving.search import Search
 from tests.serving import test_infrascale
@@ -80,8 +82,10 @@ def test_the_plan_says_in_which_order_it_is_the_best() -> None:
     plan = solve(gpus_first(9), RENTED)
     assert said in warning_lines(plan)
     assert said in Plan.from_dict(plan.to_dict()).to_dict()["warnings"]
+    assert plan_text(plan).startswith("Optimal plan for the fewest GPUs: $2,880 per month")
     sheet = decision_sheet(gpus_first(9), RENTED)
     assert said in sheet.risks.notes
+    assert headline(sheet).startswith("Optimal plan for the fewest GPUs: $2,880 per month")
     assert sheet.choices is None  # they are compared by what they cost
 
 

@@ -158,7 +158,14 @@ def solve(
         return _told(plan, output, failed, require_optimal, quiet=quiet)
     try:
         with streams.progress(f"planning {problem.name}", quiet=quiet), counted_from(began_s):
-            plan = find_plan(problem, known, time_limit_s=time_limit, gap=gap, solver=engines)
+            plan = find_plan(
+                problem,
+                known,
+                time_limit_s=time_limit,
+                gap=gap,
+                solver=engines,
+                reproducible=reproducible,
+            )
             found = solved_again(problem, known, plan, time_limit, gap, engines) if range_ else None
     except Interrupted as stop:  # what is proven is printed all the same
         _put(FORMATS[format_name](stop.plan, ReportOptions(reproducible)), format_name, output)

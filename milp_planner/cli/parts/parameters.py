@@ -120,5 +120,8 @@ RequireOptimal = Annotated[
     bool, typer.Option("--require-optimal", help="Exit 5 if stopped before the proof.")
 ]
 Reproducible = Annotated[
-    bool, typer.Option("--reproducible", help="Leave out seconds: equal bytes every time.")
+    bool,
+    typer.Option(
+        "--reproducible", help="Leave out seconds, wait for both engines: equal bytes every time."
+    ),
 ]

@@ -49,7 +49,9 @@ LostFor = Annotated[
 ReadyAfter = Annotated[
     float | None,
     typer.Option(
-        parser=read_duration_s, metavar="TIME", help="From switching on to the first request."
+        parser=read_duration_s,
+        metavar="TIME",
+        help="From switching on to the first request; default: policy.start_up after a loss.",
     ),
 ]
 Interruptions = Annotated[
@@ -58,7 +60,10 @@ Interruptions = Annotated[
         metavar="N", help="Of each spot replica, a day; default: what policy.spot_loss comes to."
     ),
 ]
-Burstiness = Annotated[float, typer.Option(help="Variation of the gaps; 1 is Poisson, 2 bursty.")]
+Burstiness = Annotated[
+    float | None,
+    typer.Option(help="Variation of the gaps; 1 is Poisson, 2 bursty. Default: the traffic's own."),
+]
 OutputCv = Annotated[float, typer.Option(help="Variation of the output tokens.")]
 ExpectedSpeed = Annotated[
     bool, typer.Option("--expected-speed", help="Replicas as fast as expected, not as planned on.")

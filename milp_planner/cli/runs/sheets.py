@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -122,9 +122,10 @@ class SheetRun:
     def _settings(self) -> Settings:
         from milp_planner.solving.re_solve import settings_of
 
-        return settings_of(
+        settings = settings_of(
             self.problem, time_limit_s=self.time_limit_s, gap=self.gap, solver=self.solver
         )
+        return replace(settings, patient=self.reproducible)
 
     def _text(self, plan: Plan, sheet: Sheet, *, rest: bool) -> str:
         from milp_planner.reporting.sheets.no_plan import no_plan_text

@@ -145,7 +145,7 @@ class Table:
 
 
 _SOURCED = ("as_of", "source")
-UNWRITTEN = ("override", "behind", "country", "group", "metro")
+UNWRITTEN = ("override", "behind", "country", "group", "metro", "kilowatts")
 TABLES: dict[str, Table] = {
     "gpus.csv": Table(Gpu, ("id", "vendor", *_SOURCED)),
     "gpu_aliases.csv": Table(GpuAlias, ("alias", "gpu")),

@@ -33,13 +33,18 @@ def owned_usd_per_hour(
     usd_per_kwh: float = 0.0,
     pue: float = 1.0,
     monthly_usd: float = 0.0,
+    residual_usd: float = 0.0,
+    cost_of_capital: float = 0.0,
 ) -> float:
     """What an owned unit costs per hour, in USD, busy or idle.
 
-        c = purchase / (lifetime · 8,760 h) + watts / 1,000 · USD/kWh · PUE + monthly / 720 h
+        c = annuity / 8,760 h + watts / 1,000 · USD/kWh · PUE + monthly / 720 h
+        annuity = (purchase − residual / (1 + i)^years) · i / (1 − (1 + i)^−years)     [USD/year]
 
-    purchase_usd: price of the whole unit, written off in a straight line to nothing over
-    lifetime_years. watts: its draw at the wall. usd_per_kwh: price of power. pue: power usage
+    purchase_usd: price of the whole unit, paid back in equal years over lifetime_years, to the
+    residual_usd that it is sold for in the end, at the cost_of_capital i a year; the factor is the
+    capital recovery factor of any textbook. At i = 0 it is a straight line: (purchase − residual) ÷
+    years. watts: its draw at the wall. usd_per_kwh: price of power. pue: power usage
     effectiveness, at least 1: what cooling adds. monthly_usd: all else: rack space, hands, network.
     A month has 720 h, as everywhere here.
 
@@ -52,22 +57,45 @@ def owned_usd_per_hour(
     >>> round(owned_usd_per_hour(262_800, 3, watts=10_000, usd_per_kwh=0.10, pue=1.2), 2)
     11.2
     """
-    given = (purchase_usd, lifetime_years, watts, usd_per_kwh, pue, monthly_usd)
-    names = ("purchase_usd", "lifetime_years", "watts", "usd_per_kwh", "pue", "monthly_usd")
-    for name, amount in zip(names, given, strict=True):
+    named = {
+        "purchase_usd": purchase_usd,
+        "lifetime_years": lifetime_years,
+        "watts": watts,
+        "usd_per_kwh": usd_per_kwh,
+        "pue": pue,
+        "monthly_usd": monthly_usd,
+        "residual_usd": residual_usd,
+        "cost_of_capital": cost_of_capital,
+    }
+    for name, amount in named.items():
         if not isinstance(amount, float):  # what is no finite one of those is told below
             check_number(name, amount)
-    if not all(map(isfinite, given)):
+    if not all(map(isfinite, named.values())):
         raise ValueError("amounts of owned hardware must be finite numbers")
-    if min(purchase_usd, watts, usd_per_kwh, monthly_usd) < 0:
+    at_least_0 = purchase_usd, watts, usd_per_kwh, monthly_usd, residual_usd, cost_of_capital
+    if min(at_least_0) < 0:
         raise ValueError("amounts of owned hardware must be at least 0")
     if lifetime_years <= 0:
         raise ValueError(f"lifetime_years must be greater than 0 (is {lifetime_years:g})")
     if pue < 1:
         raise ValueError(f"pue must be at least 1 (is {pue:g})")
-    depreciation = purchase_usd / (lifetime_years * HOURS_PER_YEAR)
+    if residual_usd > purchase_usd:
+        raise ValueError("residual_usd must be at most purchase_usd")
+    capital = _annuity(purchase_usd, residual_usd, lifetime_years, cost_of_capital) / HOURS_PER_YEAR
     power = watts / WATTS_PER_KILOWATT * usd_per_kwh * pue
-    return depreciation + power + monthly_usd / HOURS_PER_MONTH
+    return capital + power + monthly_usd / HOURS_PER_MONTH
+
+
+def _annuity(purchase_usd: float, residual_usd: float, years: float, rate: float) -> float:
+    """USD a year that pay the purchase, less what is left in the end, at the cost of capital."""
+    if rate * years < STRAIGHT:
+        return (purchase_usd - residual_usd) / years
+    left = float((1 + rate) ** -years)
+    return (purchase_usd - residual_usd * left) * rate / (1 - left)
+
+
+STRAIGHT = 1e-9
+"""A cost of capital over all years below which rounding would say more than it."""
 
 
 class OwnedUnits(Sourced):
@@ -85,6 +113,15 @@ class OwnedUnits(Sourced):
 
     lifetime_years: Positive
     """Years over which the purchase is written off."""
+
+    residual_usd: NonNegative = 0.0
+    """What a unit is sold for after these years, in US dollars."""
+
+    cost_of_capital: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Interest a year on what is not written off yet, `0.08`."""
+
+    full_watts: Positive | None = None
+    """Draw of a whole unit at the wall at full load, in watts; `limits.max_power_kw` counts it."""
 
     watts: NonNegative = 0.0
     """Draw of a whole unit at the wall, in watts, on average."""
@@ -114,7 +151,16 @@ class OwnedUnits(Sourced):
             self.usd_per_kwh,
             self.pue,
             self.usd_per_month,
+            self.residual_usd,
+            self.cost_of_capital,
         )
+
+    @property
+    def kilowatts(self) -> float | None:
+        """What a unit draws at full load, cooling included; None where it is not stated."""
+        if self.full_watts is None:
+            return None
+        return self.full_watts / WATTS_PER_KILOWATT * self.pue
 
     @property
     def offering(self) -> Offering:
@@ -128,6 +174,7 @@ class OwnedUnits(Sourced):
             gpus_per_unit=self.gpus_per_unit,
             usd_per_hour=self.usd_per_hour,
             max_units=self.max_units,
+            kilowatts=self.kilowatts,
             price_acknowledged=True,
             as_of=self.as_of,
             source=self.source,
@@ -138,8 +185,10 @@ class OwnedUnits(Sourced):
     @property
     def parts(self) -> str:
         """The price in words: what it is made of."""
+        left = f" to {usd_shown(self.residual_usd, 0)}" if self.residual_usd else ""
+        rate = f" at {100 * self.cost_of_capital:.4g} %" if self.cost_of_capital else ""
         return (
-            f"{usd_shown(self.purchase_usd, 0)} over {self.lifetime_years:g} years, "
+            f"{usd_shown(self.purchase_usd, 0)}{left} over {self.lifetime_years:g} years{rate}, "
             f"{self.watts:,.0f} W at {unit_price_shown(self.usd_per_kwh)} per kWh, "
             f"PUE {self.pue:g}, {usd_shown(self.usd_per_month, 0)} per month"
         )

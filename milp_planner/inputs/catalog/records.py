@@ -200,8 +200,14 @@ class Offering(Sold, Sourced):
     host_memory_gib: Positive | None = None
     """Of the host of a unit; None where the source does not say."""
 
+    kilowatts: Positive | None = None
+    """What an owned unit draws at full load, cooling included; set from `owned.csv`."""
+
     max_units: CountOrNone | None = None
     """Units that can be had; None where unknown. No public source states it: users fill it in."""
+
+    billed_by: Literal["second", "minute", "hour", "month"] | None = None
+    """The shortest time that is paid on demand; None where the source does not say."""
 
     count_assumed: bool = False
     """True when the source quotes one GPU and does not say the smallest count it sells."""

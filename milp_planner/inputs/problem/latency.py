@@ -23,13 +23,15 @@ SHARES = {
 }
 """Share of the requests that a percentile is about, by its name."""
 
+Metric = Literal["wait", "ttft", "tpot", "request"]
+
 Time = Annotated[Seconds, Field(gt=0)]
 
 
 class TimeWish(NamedTuple):
-    """A time that queues decide, and the share of the requests that must keep it."""
+    """A time that is wished for, and the share of the requests that must keep it."""
 
-    metric: Literal["wait", "request"]
+    metric: Metric
     percentile: str
     """A key of `SHARES`; '' for the mean."""
 
@@ -93,16 +95,17 @@ class Latency(Frozen):
     """Below 300 ms the workload is strict, which matters to a penalty only: without
     `policy.penalties.strict_latency` it is refused."""
 
-    tpot_s: Seconds | None = Field(
+    tpot_s: Seconds | Percentiles | None = Field(
         default=None, validation_alias="tpot", serialization_alias="tpot"
     )
-    """Mean time per output token; bounds the operating point of every replica."""
+    """Mean time per output token; bounds the operating point of every replica. Percentiles bound it
+    as well, and are not judged beyond that: a replay says what they come to."""
 
-    ttft_s: Seconds | None = Field(
+    ttft_s: Seconds | Percentiles | None = Field(
         default=None, validation_alias="ttft", serialization_alias="ttft"
     )
     """Time to first token, of a replica at full load where measured, else of an idle one by the
-    estimate, which is then said to be one."""
+    estimate, which is then said to be one. Percentiles as those of tpot."""
 
     wait_s: Time | Percentiles | None = Field(
         default=None, validation_alias="wait", serialization_alias="wait"
@@ -120,6 +123,27 @@ class Latency(Frozen):
     """Highest latency band: low is utilization up to 50 %, medium up to 75 %."""
 
     @property
+    def tpot_limit_s(self) -> float | None:
+        """What the mean time per output token must keep at full load."""
+        return _least_s(self.tpot_s)
+
+    @property
+    def ttft_limit_s(self) -> float | None:
+        """What the time to first token must keep, as far as it is known."""
+        return _least_s(self.ttft_s)
+
+    @property
+    def wishes(self) -> tuple[TimeWish, ...]:
+        """All, the percentiles of each metric from the lowest on."""
+        tokens = (*_wishes("tpot", self.tpot_s), *_wishes("ttft", self.ttft_s))
+        return (*tokens, *self.queue_wishes)
+
+    @property
+    def unjudged(self) -> tuple[TimeWish, ...]:
+        """Percentiles that only a replay tells."""
+        return tuple(w for w in self.wishes if w.metric in ("tpot", "ttft") and w.percentile)
+
+    @property
     def queue_wishes(self) -> tuple[TimeWish, ...]:
         """Those that depend on how long requests queue."""
         return (*_wishes("wait", self.wait_s), *_wishes("request", self.request_s))
@@ -130,9 +154,11 @@ class Latency(Frozen):
         return self.wait_s is not None or self.request_s is not None
 
 
-def _wishes(
-    metric: Literal["wait", "request"], said: float | Percentiles | None
-) -> Iterator[TimeWish]:
+def _least_s(said: float | Percentiles | None) -> float | None:
+    return min(s for _, s in said.stated) if isinstance(said, Percentiles) else said
+
+
+def _wishes(metric: Metric, said: float | Percentiles | None) -> Iterator[TimeWish]:
     if isinstance(said, Percentiles):
         yield from (TimeWish(metric, name, seconds) for name, seconds in said.stated)
     elif said is not None:

@@ -147,8 +147,9 @@ class Policy(Frozen):
     """How sure to be of an estimate: p90 plans on what 90 of 100 replicas reach or exceed."""
 
     hours_per_month: Annotated[PositiveNumber, Field(ge=1, le=744)] = HOURS_PER_MONTH
-    switch_off_dedicated: YesNo = False
-    """True: on-demand units are off, and unpaid, in blocks in which their workload has no load."""
+    switch_off_dedicated: YesNo | None = None
+    """Whether on-demand units are off, and unpaid, in blocks in which their workload has no load;
+    default: those that the catalog says are billed by the second, the minute or the hour."""
 
     start_up: tuple[StartUp, ...] = ()
     """Units that are off at times are paid for so long before they serve; the last entry that

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from itertools import pairwise
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from milp_planner.errors import RecordError
+from milp_planner.inputs.reading.field_types import MOST_USD
 from milp_planner.inputs.reading.records import Frozen
-from milp_planner.units import PositiveNumber, Share
+from milp_planner.units import NonNegativeNumber, PositiveNumber, Share, usd_shown
 
 RowGlob = Annotated[str, Field(min_length=1, max_length=200)]
 """An offering's id or a pattern, and a billing after it where one is meant: `aws/* spot`."""
 
 Discount = Annotated[Share, Field(gt=0, le=0.99)]
 UsdPerGpuHour = Annotated[PositiveNumber, Field(le=10_000)]
+
+
+class VolumeTier(Frozen):
+    """From how much a month on what is spent beyond it costs less."""
+
+    above_usd: Annotated[NonNegativeNumber, Field(le=MOST_USD)] = Field(
+        validation_alias="above", serialization_alias="above"
+    )
+    """USD a month, at the prices that hold without it."""
+
+    discount: Discount
+    """Share off what is spent beyond, up to the next tier."""
 
 
 class OwnTerms(Frozen):
@@ -26,6 +41,24 @@ class OwnTerms(Frozen):
     own: dict[RowGlob, UsdPerGpuHour] = Field(default_factory=dict)
     """USD per GPU and hour by offering id or pattern, instead of the list price and its discount;
     of dedicated and autoscaling offerings, unless a billing is named."""
+
+    volume: dict[RowGlob, tuple[VolumeTier, ...]] = Field(default_factory=dict)
+    """Discounts by what is spent in a month on all that a pattern is about together, each on what
+    lies between its amount and the next: `aws/*: [{above: 50k, discount: 10%}]`."""
+
+    @model_validator(mode="after")
+    def _tiers_rise(self) -> Self:
+        for pattern, tiers in self.volume.items():
+            amounts = [tier.above_usd for tier in tiers]
+            if not amounts:
+                raise RecordError("at least one tier is needed", at=("volume", pattern))
+            for i, (before, after) in enumerate(pairwise(amounts), start=1):
+                if after <= before:
+                    message = (
+                        f"tiers rise: {usd_shown(after, 0)} is not above {usd_shown(before, 0)}"
+                    )
+                    raise RecordError(message, at=("volume", pattern, i, "above"))
+        return self
 
 
 class PriceCaps(Frozen):

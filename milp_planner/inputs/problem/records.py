@@ -216,6 +216,9 @@ class Limits(Frozen):
     """Highest price per GPU and hour, under the problem's own terms: of every billing, or by
     billing. What is sold per token has none."""
 
+    max_power_kw: PositiveNumber | None = None
+    """Most power that owned units draw at full load at any time, cooling included, in kW."""
+
     host: HostLimits = HostLimits()
     max_spot_share: ShareOrNone | None = None
     """Largest share of a workload's requests that spot may serve, at any block's peak."""

@@ -54,6 +54,7 @@ def solve_certified(
     cancel: threading.Event | None = None,
     nodes: int | None = None,
     confirm: bool = True,
+    patient: bool = False,
 ) -> CertifiedRun:
     """Minimise the model in `mps` with both engines, or with one, and say what is proven.
 
@@ -61,15 +62,16 @@ def solve_certified(
     row and no cost uses them. judge: called in this thread. gap: relative. tolerance: the
     difference in objective units that counts as none; default max(0.005, 1e-9 |objective|).
     cancel: set it from another thread to stop early with the best so far. nodes: most nodes of
-    HiGHS's search tree. confirm: False takes one run's word where one engine stands alone. A Ctrl-C
-    ends both engines before it goes on up. Raises InputError when a CBC asked for by name does not
-    run.
+    HiGHS's search tree. confirm: False takes one run's word where one engine stands alone.
+    patient: True gives the slower engine all the time there is, so that who proves it does not
+    depend on how busy the machine is. A Ctrl-C ends both engines before it goes on up. Raises
+    InputError when a CBC asked for by name does not run.
     """
     started_s = time.monotonic()
     runners, notes = _line_up(solver, cbc_path)
     rules = Rules(judge, gap, tolerance)
     cancel = cancel or threading.Event()
-    asked = _Asked(mps, columns, gap, seed, nodes)
+    asked = _Asked(mps, columns, gap, seed, nodes, patient=patient)
     rounds = [_race(runners, asked, time_limit_s, rules, cancel)]
 
     def left_s() -> float:
@@ -106,7 +108,7 @@ class _Confirming:
         """
         before = alone
         for nth in range(1, MOST_CONFIRMATIONS + 1):
-            patience_s = max(LEAST_PATIENCE_S, PATIENCE * before.outcome.seconds)
+            patience_s = self.asked.patience_s(before.outcome)
             if not left_s():
                 return
             run = self._run(nth, before.objective, min(patience_s, left_s()))
@@ -143,6 +145,12 @@ class _Asked:
     nodes: int | None = None
     other_settings: bool = False
     """Another way to the same answer: for HiGHS, with its presolve."""
+
+    patient: bool = False
+
+    def patience_s(self, faster: SolverRun) -> float:
+        """How long another run may take once one has its proof."""
+        return math.inf if self.patient else max(LEAST_PATIENCE_S, PATIENCE * faster.seconds)
 
 
 _Runner = Callable[[_Asked, float, threading.Event], SolverRun]
@@ -207,7 +215,7 @@ def _race(
                 pool.submit(run, asked, time_limit_s, stops[name]): stops[name]
                 for name, run in runners.items()
             }
-            judged = _collect(futures, rules, cancel)
+            judged = _collect(futures, asked, rules, cancel)
         finally:
             for stop in stops.values():
                 stop.set()
@@ -215,7 +223,10 @@ def _race(
 
 
 def _collect(
-    futures: Mapping[Future[SolverRun], threading.Event], rules: Rules, cancel: threading.Event
+    futures: Mapping[Future[SolverRun], threading.Event],
+    asked: _Asked,
+    rules: Rules,
+    cancel: threading.Event,
 ) -> list[Judged]:
     """Waits for the engines; once one has its proof, the other has so much longer and no more."""
     judged: list[Judged] = []
@@ -226,8 +237,8 @@ def _collect(
         for run in (rules.judged(future.result()) for future in done):
             judged.append(run)
             if rules.is_done(run):
-                patience_s = max(LEAST_PATIENCE_S, PATIENCE * run.outcome.seconds)
-                patience_ends_s = min(patience_ends_s, time.monotonic() + patience_s)
+                ends_s = time.monotonic() + asked.patience_s(run.outcome)
+                patience_ends_s = min(patience_ends_s, ends_s)
         if cancel.is_set() or time.monotonic() > patience_ends_s:
             for future in waiting:
                 futures[future].set()

@@ -13,6 +13,7 @@ from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.keys import leaves, set_keys
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.costs.terms import COST_TERMS
+from milp_planner.milp.program.costs.volume_bands import VolumeBands
 from milp_planner.milp.program.language.cost import CostTerm
 from milp_planner.milp.program.language.loosening import LimitInForce
 from milp_planner.milp.program.language.rule import Rule, Standing
@@ -39,6 +40,7 @@ from milp_planner.milp.program.rules.on_demand import OnDemandReplicas
 from milp_planner.milp.program.rules.one_level import OneLevel
 from milp_planner.milp.program.rules.overload import OverloadRamp
 from milp_planner.milp.program.rules.per_token_rate import PerTokenRate
+from milp_planner.milp.program.rules.power import PowerCap
 from milp_planner.milp.program.rules.queue_times import QueueTimes
 from milp_planner.milp.program.rules.replica_shape import ReplicaShape
 from milp_planner.milp.program.rules.replicas import Replicas
@@ -53,10 +55,12 @@ CONSTRAINTS: Final[tuple[Rule, ...]] = (
     ExtraGpus(),
     Commitments(),
     StartUpAhead(),
+    VolumeBands(),
     Replicas(),
     OnDemandReplicas(),
     QueueTimes(),
     Quotas(),
+    PowerCap(),
     BudgetLimit(),
     ProviderCount(),
     RegionCount(),

@@ -41,6 +41,9 @@ class QuestionAsked(SheetPart):
     today_usd_per_month: float | None
     """What is paid today, where the problem says so."""
 
+    objective: str = "cost"
+    """cost, or gpus: the fewest GPUs, and of those fleets the cheapest."""
+
 
 class Bought(SheetPart):
     """One thing that a plan buys, in short."""

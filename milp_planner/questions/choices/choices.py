@@ -126,6 +126,7 @@ def asking_for(
             instance = narrowed(wide, problem) or listed(outline_of(problem, catalog), lister)
     except OutOfTime:
         wide, instance = None, unlisted(outline_of(problem, catalog))
+    settings = replace(settings, patient=fixed_work)
     if not fixed_work:
         settings = replace(settings, time_limit_s=min(settings.time_limit_s, MOST_S))
     provenance = provenance_of(instance, settings)

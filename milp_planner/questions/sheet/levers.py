@@ -124,7 +124,7 @@ def _written(value: object) -> str:
 
 def _latency(w: Workload) -> Iterator[Lever]:
     for what, wish_s in (("tpot", w.latency.tpot_s), ("ttft", w.latency.ttft_s)):
-        if wish_s is not None and w.rates is None:
+        if isinstance(wish_s, float) and w.rates is None:
             path, value = f"workloads.{w.name}.latency.{what}", f"{wish_s * LOOSER * 1000:.10g} ms"
             name = f"loosen {what} of {w.name} to {value}"
             patch = {path: value.replace(" ", "")}

@@ -45,6 +45,7 @@ def question_of(instance: PlanningInput) -> QuestionAsked:
         utilization_target=problem.policy.utilization.planned,
         hours_per_month=hours_per_month(problem),
         today_usd_per_month=problem.today.usd_per_month,
+        objective=problem.objective,
     )
 
 
@@ -63,8 +64,8 @@ def _asked(instance: PlanningInput) -> Iterator[WorkloadAsked]:
             unit=demand.unit,
             tokens_per_month=sum(requests) * tokens,
             request_sizes=tuple(q.name for q in demand.classes),
-            tpot_wish_s=w.latency.tpot_s,
-            ttft_wish_s=w.latency.ttft_s,
+            tpot_wish_s=w.latency.tpot_limit_s,
+            ttft_wish_s=w.latency.ttft_limit_s,
         )
 
 

@@ -13,7 +13,7 @@ from milp_planner.inputs.problem.traffic import ConcurrentUsers
 from milp_planner.plans.consequences import Loss, age_days
 from milp_planner.plans.losses import unit_losses, worst_losses
 from milp_planner.plans.measure_next import ESTIMATES, spend_by_rate
-from milp_planner.plans.reasons import WaitKept
+from milp_planner.plans.reasons import TimeNotJudged, WaitKept
 from milp_planner.plans.records import Plan, Purchase
 from milp_planner.plans.sentences import warning_lines
 from milp_planner.plans.sheet.other_parts import (
@@ -117,7 +117,13 @@ def wishes_of(plan: Plan, problem: Problem | None = None) -> Iterator[WishJudged
     for w in plan.workloads:
         mine = [p.candidate for p in plan.purchases_of(w.name)]
         sources = {s for k in mine for s in k.sources}
-        if w.tpot_wish_s is not None:
+        unknown = [
+            said
+            for said in plan.warnings
+            if isinstance(said, TimeNotJudged) and said.workload == w.name
+        ]
+        by_percentile = {said.metric for said in unknown}
+        if w.tpot_wish_s is not None and "tpot" not in by_percentile:
             yield WishJudged(
                 workload=w.name,
                 what="tpot",
@@ -126,7 +132,7 @@ def wishes_of(plan: Plan, problem: Problem | None = None) -> Iterator[WishJudged
                 measured=bool(sources) and sources <= {*MEASURED},
                 not_judged_on=_unknown(mine, lambda point: point.tpot_s),
             )
-        if w.ttft_wish_s is not None:
+        if w.ttft_wish_s is not None and "ttft" not in by_percentile:
             yield WishJudged(
                 workload=w.name,
                 what="ttft",
@@ -145,6 +151,15 @@ def wishes_of(plan: Plan, problem: Problem | None = None) -> Iterator[WishJudged
                     measured=bool(sources) and sources <= {*MEASURED},
                     not_judged_on=() if kept.judged else tuple(k.offering.id for k in mine),
                 )
+        for said in unknown:
+            yield WishJudged(
+                workload=w.name,
+                what=said.what,
+                asked_s=said.wished_s,
+                expected_s=None,
+                measured=False,
+                not_judged_on=tuple(k.offering.id for k in mine),
+            )
         traffic = None if problem is None else problem.workload(w.name).traffic
         if isinstance(traffic, ConcurrentUsers) and traffic.longest_wait_s is not None:
             yield WishJudged(

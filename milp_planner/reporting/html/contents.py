@@ -91,7 +91,7 @@ class Contents:
     def verdict(self) -> str:
         """`Optimal plan`, with what is said of its price per token and of penalties."""
         answer = self.sheet.answer
-        said = ["Optimal plan" if answer.status == "optimal" else "Best plan found"]
+        said = [words.verdict(self.sheet)]
         if answer.usd_per_million_tokens is not None:
             said.append(f"{usd_per_million(answer.usd_per_million_tokens)} per 1M tokens")
         if fines := sum(answer.penalties_usd_per_month.values()):

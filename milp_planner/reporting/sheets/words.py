@@ -68,10 +68,16 @@ def purchase_words(p: SheetPurchase) -> str:
     return f"{p.units} x {box}{escape(p.gpu)} {escape(p.provider)}{billing}"
 
 
+def verdict(sheet: Sheet) -> str:
+    """`Optimal plan`, and in which order it is the best where that is not cost."""
+    word = "Optimal plan" if sheet.answer.status == "optimal" else "Best plan found"
+    return word + proofs.FOR_GPUS if sheet.question.objective == "gpus" else word
+
+
 def headline(sheet: Sheet) -> str:
     """The answer on one line."""
     answer, decimals = sheet.answer, decimals_of(sheet)
-    word = "Optimal plan" if answer.status == "optimal" else "Best plan found"
+    word = verdict(sheet)
     per_token = answer.usd_per_million_tokens
     tokens = "" if per_token is None else f" ({usd_per_million(per_token)} per 1M tokens)"
     fines = sum(answer.penalties_usd_per_month.values())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import exp, log
 from typing import TYPE_CHECKING
 
 from milp_planner.serving.queues.gaps import POISSON, gamma_phases
@@ -21,6 +22,7 @@ NOTHING = 1e-13
 """Weight of a level, relative to the heaviest, below which those beneath it are left out."""
 
 FIXED_POINT_STEPS = 5_000
+ROOT_HALVINGS = 60
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,12 @@ def waiting_share(
 
     full = rates[-1]
     safe = np.minimum(loads, full * (1 - 1e-9))
-    found = _poisson(safe, rates) if gaps_scv <= POISSON else _bunched(safe, rates, gaps_scv)
+    if gaps_scv <= POISSON:
+        found = _poisson(safe, rates)
+    elif len(safe) == 1:
+        found = np.array([_bunched_one(float(safe[0]), rates.tolist(), gaps_scv)])
+    else:
+        found = _bunched(safe, rates, gaps_scv)
     return np.where(loads >= full, 1.0, found)
 
 
@@ -134,3 +141,39 @@ def _bunched(loads: NDArray[float64], rates: NDArray[float64], gaps_scv: float) 
             break
     tail = sigma / (1 - sigma) * np.exp(-heaviest)
     return np.asarray(tail / (tail + below))
+
+
+def _bunched_one(load: float, rates: Sequence[float], gaps_scv: float) -> float:
+    """The same of a single load, in plain numbers, which a short loop over phases is faster with.
+
+    σ is the root below 1 of x·Σ p_j·d/(ν_j + d)² ÷ (1 − x·d/(ν_j + d)) = 1/d − Σ p_j/(ν_j + d).
+    """
+    weights, per_gap = gamma_phases(gaps_scv)
+    phases = [(p, gap * load) for p, gap in zip(weights, per_gap, strict=True)]
+    full = rates[-1]
+    ends = [1 / (nu + full) for _, nu in phases]
+    wanted = 1 / full - sum(p * end for (p, _), end in zip(phases, ends, strict=True))
+    terms = [(p * end * end * full, end * full) for (p, _), end in zip(phases, ends, strict=True)]
+    low, sigma = 0.0, 1 - 1e-12
+    for _ in range(ROOT_HALVINGS):
+        middle = (low + sigma) / 2
+        if middle * sum(a / (1 - middle * b) for a, b in terms) < wanted:
+            low = middle
+        else:
+            sigma = middle
+    q = [p * b / (1 - sigma * b) for (p, _), (_, b) in zip(phases, terms, strict=True)]
+    log_weight = heaviest = 0.0
+    below = 1.0
+    for d in reversed(rates[:-1]):
+        ends = [1 / (nu + d) for _, nu in phases]
+        flow = 1 / d - sum(p * end for (p, _), end in zip(phases, ends, strict=True))
+        x = max(1e-300, flow / sum(share * end for share, end in zip(q, ends, strict=True)))
+        q = [(p + x * s) * end * d for (p, _), s, end in zip(phases, q, ends, strict=True)]
+        log_weight -= log(x)
+        new = max(heaviest, log_weight)
+        below = below * exp(heaviest - new) + exp(log_weight - new)
+        heaviest = new
+        if log_weight - heaviest < log(NOTHING):
+            break
+    tail = sigma / (1 - sigma) * exp(-heaviest)
+    return tail / (tail + below)

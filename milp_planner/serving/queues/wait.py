@@ -18,6 +18,7 @@ of its full load.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from milp_planner.serving.queues.chain import waiting_share
@@ -69,7 +70,7 @@ def exponent(
 
     places, full = len(rates), float(rates[-1])
     service_s = places / full
-    tau = np.concatenate([[0.0], np.geomspace(0.003, 400, 100)]) * service_s
+    tau = _lookback() * service_s
     load, wait = loads[:, None], waits_s[:, None]
     more = (full * wait + (full - load) * tau) ** 2
     arrivals = load * max(gaps_scv, 1.0) * tau
@@ -79,6 +80,14 @@ def exponent(
     theta = decay_per_s(loads, full, gaps_scv)
     found = theta * waits_s * mine / np.maximum(exponential, 1e-300)
     return np.where(loads < full, found, 0.0)
+
+
+@cache
+def _lookback() -> NDArray[float64]:
+    """Times τ over which a queue may have built up, in services."""
+    import numpy as np
+
+    return np.concatenate([[0.0], np.geomspace(0.003, 400, 100)])
 
 
 def wait_quantile_s(

@@ -65,7 +65,7 @@ def assemble(
         for w in instance.problem.workloads
     }
     routes = tuple(route for mine in of_workload.values() for route in mine)
-    purchases = with_shared_usd(instance, _purchases(instance, solution, of_workload))
+    purchases = with_shared_usd(instance, _purchases(instance, solution, of_workload), routes)
     workloads = tuple(
         _workload_plan(instance, solution, name, purchases, mine, exact)
         for name, mine in of_workload.items()
@@ -308,7 +308,7 @@ def _workload_plan(
     points = [point for p in mine for point in p.candidate.serving_points]
     tpots = [point.tpot_s for point in points if point.tpot_s is not None]
     ttfts = [point.ttft_s for point in points if point.ttft_s is not None]
-    wish = workload.latency.ttft_s
+    wish = workload.latency.ttft_limit_s
     most_gpus = max(
         sum(p.units_by_block[t] * p.candidate.gpus_per_unit for p in mine)
         for t in range(len(instance.schedule.blocks))
@@ -322,7 +322,7 @@ def _workload_plan(
         band=band(utilization),
         utilization_limit=utilization_limit(instance.problem, workload),
         tpot_s=max(tpots, default=None),
-        tpot_wish_s=workload.latency.tpot_s,
+        tpot_wish_s=workload.latency.tpot_limit_s,
         ttft_s=max(ttfts, default=None),
         ttft_wish_s=wish,
         ttft_verified=wish is not None

@@ -21,15 +21,17 @@ def cash_usd(
     return {
         term.name: sum(term.purchase_usd(instance, p, routes) for p in purchases)
         + term.change_usd(instance, purchases)
-        + sum(term.shared_usd(instance, purchases).values())
+        + sum(term.shared_usd(instance, purchases, routes).values())
         for term in CASH_TERMS
         if term.is_told(instance.problem)
     }
 
 
-def with_shared_usd(instance: PlanningInput, purchases: Sequence[Purchase]) -> tuple[Purchase, ...]:
+def with_shared_usd(
+    instance: PlanningInput, purchases: Sequence[Purchase], routes: Sequence[Route]
+) -> tuple[Purchase, ...]:
     """The purchases, each with its part of what all of them owe or save together."""
-    by_term = [term.shared_usd(instance, purchases) for term in CASH_TERMS]
+    by_term = [term.shared_usd(instance, purchases, routes) for term in CASH_TERMS]
     shared = {k: sum(one.get(k, 0.0) for one in by_term) for one in by_term for k in one}
     return tuple(
         replace(p, cash_usd_per_month=_no_dust(p.cash_usd_per_month, shared[p.candidate]))

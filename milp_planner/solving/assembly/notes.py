@@ -17,6 +17,7 @@ from milp_planner.plans.reasons import (
     Remark,
     StrictNeverHot,
     TargetWithoutEffect,
+    TimeNotJudged,
     UnservedAtAPrice,
 )
 from milp_planner.plans.records import MEDIUM_BAND, WorkloadPlan
@@ -73,7 +74,15 @@ def unserved_at_a_price(problem: Problem, workloads: Sequence[WorkloadPlan]) -> 
             yield UnservedAtAPrice(w.name, w.shortfall_share, w.penalties["shortfall"])
 
 
+def only_a_replay_tells(problem: Problem, _: Sequence[WorkloadPlan]) -> Iterator[Remark]:
+    """Percentiles of the first token and of those after it."""
+    for w in problem.workloads:
+        for wish in w.latency.unjudged:
+            yield TimeNotJudged(w.name, wish.words, wish.metric, wish.wished_s)
+
+
 NOTES: tuple[Note, ...] = (
+    only_a_replay_tells,
     overload_cannot_occur,
     strict_latency_cannot_occur,
     hot_for_nothing,

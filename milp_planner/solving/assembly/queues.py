@@ -9,22 +9,25 @@ from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.problem.latency import TimeWish
 from milp_planner.plans.reasons import WaitKept
 from milp_planner.plans.records import Purchase
-from milp_planner.serving.queues.pools import QueueWish, most_load, reached_s
+from milp_planner.serving.queues.pools import Pool, QueueWish, log_missed, most_load, reached_s
 from milp_planner.serving.queues.wait import LEAST_JUDGED
 
 
 def waits_kept(instance: PlanningInput, purchases: Sequence[Purchase]) -> Iterator[WaitKept]:
-    """A remark for every wish that queues decide, about the block in which the time is longest."""
+    """A remark for every wish that queues decide, about the block in which most would miss it."""
     for w in instance.problem.workloads:
         mine = [p for p in purchases if p.candidate.workload == w.name]
         for wish, asked in queue_wishes(instance, w.name):
-            said = [
-                one
-                for t in range(len(instance.schedule.blocks))
-                if (one := _in_block(instance, mine, w.name, t, wish, asked)) is not None
+            loads = instance.schedule.demands[w.name].peak
+            pools = [
+                (t, pool)
+                for t, load in enumerate(loads)
+                if load > 0
+                and (pool := pool_of(((p.candidate, p.units_by_block[t]) for p in mine), asked))
             ]
-            if said:
-                yield max(said, key=lambda one: one.reached_s)
+            if pools:
+                t, pool = max(pools, key=lambda one: log_missed(one[1], loads[one[0]], asked))
+                yield _in_block(instance, mine, w.name, t, pool, wish, asked)
 
 
 def _in_block(
@@ -32,13 +35,10 @@ def _in_block(
     mine: Sequence[Purchase],
     workload: str,
     t: int,
+    pool: Pool,
     wish: TimeWish,
     asked: QueueWish,
-) -> WaitKept | None:
-    load = instance.schedule.demands[workload].peak[t]
-    pool = pool_of(((p.candidate, p.units_by_block[t]) for p in mine), asked)
-    if pool is None or load <= 0:
-        return None
+) -> WaitKept:
     replicas = {p: p.units_by_block[t] * p.candidate.replicas_per_unit for p in mine}
     main = max(mine, key=lambda p: (replicas[p], p.candidate.id))
     alone = pool_of([(main.candidate, 1 / main.candidate.replicas_per_unit)], asked)
@@ -48,7 +48,7 @@ def _in_block(
         workload=workload,
         what=wish.words,
         wished_s=wish.wished_s,
-        reached_s=reached_s(pool, load, asked),
+        reached_s=reached_s(pool, instance.schedule.demands[workload].peak[t], asked),
         block=instance.schedule.blocks[t].name,
         replicas=sum(replicas.values()),
         allowed=allowed,

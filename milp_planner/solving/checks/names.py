@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
-from milp_planner.candidates.commitments import is_committed
 from milp_planner.candidates.filters import is_meant, place_names
-from milp_planner.candidates.start_up import is_started_so
+from milp_planner.candidates.paying.commitments import is_committed
+from milp_planner.candidates.paying.start_up import is_started_so
 from milp_planner.errors import Fault, did_you_mean, nearest, readable_path
 from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
 from milp_planner.inputs.problem.commitments import Commitment

@@ -17,12 +17,17 @@ Unmatched = Callable[[str, set[str]], str]
 def terms_faults(problem: Problem, catalog: Catalog, unmatched: Unmatched) -> Iterator[Fault]:
     """Discounts and own prices that match nothing, never act, or clash with one another."""
     terms = problem.prices
-    if not (terms.discounts or terms.own):
+    if not (terms.discounts or terms.own or terms.volume):
         return
     rows: list[Row] = [*catalog.offerings, *catalog.token_prices]
     rented = [row for row in rows if isinstance(row, Offering)]
     at_own = {row.key for row in rented if closest_match(terms.own, row, own=True)}
-    for kind, patterns, sold in (("discounts", terms.discounts, rows), ("own", terms.own, rented)):
+    by_kind = (
+        ("discounts", terms.discounts, rows),
+        ("own", terms.own, rented),
+        ("volume", terms.volume, rows),
+    )
+    for kind, patterns, sold in by_kind:
         for pattern in patterns:
             message = (
                 _why_no_match(pattern, kind, sold, rows, unmatched)
@@ -73,7 +78,7 @@ def _why_unclear(pattern: str, kind: str, patterns: Sequence[str], sold: Sequenc
 
 def _why_idle(pattern: str, kind: str, sold: Sequence[Row], at_own: set[tuple[str, str]]) -> str:
     """A discount where every price is the user's own anyway."""
-    if kind == "own":
+    if kind != "discounts":
         return ""
     if all(row.key in at_own for row in _matched(pattern, kind, sold)):
         return f"{pattern!r} takes nothing off: all that it matches has a price under prices.own"

@@ -31,6 +31,7 @@ def with_known_sellers(problem: Problem, catalog: Catalog) -> Problem:
         update={
             "discounts": _renamed_keys(terms.discounts, sellers.id),
             "own": _renamed_keys(terms.own, sellers.id),
+            "volume": {sellers.id(name): tiers for name, tiers in terms.volume.items()},
         }
     )
     fleet = tuple(

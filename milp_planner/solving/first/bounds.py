@@ -19,11 +19,12 @@ BELOW = 1e-5
 
 
 def least_usd_per_month(instance: PlanningInput) -> float | None:
-    """The bound; None where requests may be left unserved, or some of it is paid already.
+    """The bound; None where requests may be left unserved, or are not paid as listed.
 
     Raises OutOfTime.
     """
-    if may_fall_short(instance.problem) or instance.problem.commitments:
+    problem = instance.problem
+    if may_fall_short(problem) or problem.commitments or problem.prices.volume:
         return None
     by_workload: dict[str, list[Candidate]] = {w.name: [] for w in instance.problem.workloads}
     for k in checked(instance.candidates.candidates):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from milp_planner.errors import InputError
 from milp_planner.inputs.catalog.checks import most_tokens_per_second
+from milp_planner.inputs.catalog.csv_rows import PAID_ALREADY
 from milp_planner.inputs.catalog.files import load_catalog
 from milp_planner.inputs.catalog.records import Measurement
 from tests.support.catalog_files import (
@@ -32,9 +33,7 @@ from tests.support.examples import tries
 # --- Rows that cannot be read -----------------------------------------------------------------
 
 CELL_FAULTS = {
-    "usd_per_hour: must be greater than 0 (is 0); for units that are paid already write what they "
-    "are listed at, and in the problem commitments: [{offering: PROVIDER/NAME/REGION, units: 2, "
-    "until: 2027-12-31}]": ("sxm,8,24", "sxm,8,0"),
+    f"usd_per_hour: must be greater than 0 (is 0){PAID_ALREADY}": ("sxm,8,24", "sxm,8,0"),
     "usd_per_hour: must be greater than 0 (is -3)": ("sxm,8,24", "sxm,8,-3"),
     "usd_per_hour: must be a finite number (is inf)": ("sxm,8,24", "sxm,8,inf"),
     "usd_per_hour: '$24' is not a number; write 1000 or 0.35": ("sxm,8,24", "sxm,8,$24"),

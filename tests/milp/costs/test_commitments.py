@@ -20,7 +20,7 @@ from milp_planner import (
     prepare,
     solve,
 )
-from milp_planner.candidates.commitments import month_share
+from milp_planner.candidates.paying.commitments import month_share
 from milp_planner.inputs.problem.commitments import Commitment
 from milp_planner.plans.reading import read_plan
 from milp_planner.questions.solve import plan_of, provenance_of

@@ -11,7 +11,9 @@ import pytest
 
 from milp_planner import (
     InputError,
+    Latency,
     Status,
+    TimeNotJudged,
     Trace,
     WaitKept,
     diagnose,
@@ -22,6 +24,7 @@ from milp_planner import (
     warning_lines,
 )
 from milp_planner.candidates.queues import pool_of, queue_wishes
+from milp_planner.questions.sheet.risks import wishes_of
 from milp_planner.questions.solve import provenance_of
 from milp_planner.serving.queues.pools import MARGIN, Pool, QueueWish, cut_of, keeps
 from milp_planner.serving.queues.sizes import lognormal_sizes, lognormal_work
@@ -356,3 +359,18 @@ def test_a_plan_is_in_hand_when_time_ends_before_the_solvers():
     assert first is not None
     assert not violations(given, first.known)
     assert units_of(first.known)["big"] == 3
+
+
+def test_percentiles_of_tokens_are_held_as_means_and_said_not_to_be_judged():
+    # A p99 of the first token is one thing, the wait another: both are in the replay's list.
+    latency = Latency(ttft={"p99": "2s"}, tpot={"p50": "30ms", "p99": "50ms"}, wait="200ms")
+    assert (latency.ttft_limit_s, latency.tpot_limit_s) == (2.0, 0.03)
+    assert [(w.words, w.wished_s) for w in latency.wishes] == [
+        *(("p50 tpot", 0.03), ("p99 tpot", 0.05), ("p99 ttft", 2.0), ("mean wait", 0.2)),
+    ]
+    found = solve(asked(9, {"ttft": {"p99": "2s"}}), market())
+    (said,) = (one for one in found.warnings if isinstance(one, TimeNotJudged))
+    assert (said.workload, said.what, said.wished_s) == ("chat", "p99 ttft", 2.0)
+    (judged,) = wishes_of(found)
+    assert judged.not_judged_on == (BIG,)
+    assert not judged.measured

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from milp_planner.candidates.commitments import Covered, Key, commitments_of, covered
+from milp_planner.candidates.paying.commitments import Covered, Key, commitments_of, covered
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.inputs.problem.records import Problem
@@ -13,7 +13,7 @@ from milp_planner.milp.program.language.rule import FREE, Standing
 from milp_planner.milp.program.language.variables import Fleet, Terms
 from milp_planner.milp.program.rules.commitments import Commitments, rented
 from milp_planner.plans.consequences import CommitmentUse
-from milp_planner.plans.records import Purchase
+from milp_planner.plans.records import Purchase, Route
 
 
 class CommitmentsPaid(CashTerm):
@@ -38,7 +38,10 @@ class CommitmentsPaid(CashTerm):
         return FREE
 
     def shared_usd(
-        self, instance: PlanningInput, purchases: Sequence[Purchase]
+        self,
+        instance: PlanningInput,
+        purchases: Sequence[Purchase],
+        routes: Sequence[Route],
     ) -> Mapping[Candidate, float]:
         """Units of an offering bear what is covered of it in proportion."""
         saved: dict[Candidate, float] = {}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from milp_planner.candidates.paying.start_up import hours_ahead, ready_hours
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.candidates.start_up import hours_ahead, ready_hours
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.language.cost import CashTerm
 from milp_planner.milp.program.language.rule import FREE, Standing

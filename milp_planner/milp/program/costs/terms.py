@@ -17,6 +17,7 @@ from milp_planner.milp.program.costs.spot_loss import SpotLoss
 from milp_planner.milp.program.costs.start_up import StartUpHours
 from milp_planner.milp.program.costs.strict_latency import StrictLatency
 from milp_planner.milp.program.costs.switching import SwitchingCost
+from milp_planner.milp.program.costs.volume import VolumeDiscount
 from milp_planner.milp.program.language.cost import CashTerm, CostTerm, Penalty
 from milp_planner.milp.program.language.variables import Fleet, Terms
 
@@ -25,6 +26,7 @@ CASH_TERMS: tuple[CashTerm, ...] = (
     CommitmentsPaid(),
     StartUpHours(),
     PerToken(),
+    VolumeDiscount(),
     SpotLoss(),
     SwitchingCost(),
 )

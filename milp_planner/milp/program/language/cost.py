@@ -71,7 +71,10 @@ class CashTerm(CostTerm):
         return 0
 
     def shared_usd(
-        self, instance: PlanningInput, purchases: Sequence[Purchase]
+        self,
+        instance: PlanningInput,
+        purchases: Sequence[Purchase],
+        routes: Sequence[Route],
     ) -> Mapping[Candidate, float]:
         """What the purchases owe together that is part of what each of them costs."""
         return {}

@@ -31,6 +31,8 @@ b_i        fleet.beyond[w, i]                 1 if θ is beyond a split of it   
 y_φt, y_st fleet.used[QueueTimes, w t …]      1 if a replica of φ, of s or more is on   0 or 1
 a_j, r_j   fleet.added[j], fleet.removed[j]   units added to, removed from, today's     ≥ 0
 e_kaB      fleet.ahead[k, (a, B)]             units paid for in a that serve in B soon  ≥ 0
+z_pi       fleet.bands[p, i]                  part of the spend of a volume discount    0 ... 1
+b_pi       fleet.begun[p, i]                  1 if more than the part before is spent   0 or 1
 f_cot      fleet.covered[c, o, blocks]        units of an offering that are paid already ≥ 0
 
 Units that are held are one variable for all blocks, or for all with load where they rest in the
@@ -47,7 +49,8 @@ from typing import NamedTuple, Protocol
 
 import pulp
 
-from milp_planner.candidates.commitments import PaidCommitment
+from milp_planner.candidates.paying.commitments import PaidCommitment
+from milp_planner.candidates.paying.start_up import Ahead
 from milp_planner.candidates.records import (
     Candidate,
     PlanningInput,
@@ -55,7 +58,6 @@ from milp_planner.candidates.records import (
     is_elastic,
     rests_when_idle,
 )
-from milp_planner.candidates.start_up import Ahead
 from milp_planner.deadline import checked
 from milp_planner.inputs.problem.policies import can_overload, may_fall_short
 from milp_planner.inputs.problem.records import Problem, Workload
@@ -174,6 +176,10 @@ class Fleet:
     )
     """Of blocks in which the same units are on."""
 
+    bands: dict[tuple[str, int], tuple[pulp.LpVariable, float]] = field(default_factory=dict)
+    """(share of a part of the spend, the part in USD), by pattern and number of the part."""
+
+    begun: dict[tuple[str, int], pulp.LpVariable] = field(default_factory=dict)
     ahead: dict[tuple[Candidate, Ahead], pulp.LpVariable] = field(default_factory=dict)
     meaning: dict[str, str] = field(default_factory=dict)
     """What each column is, by its name in the program."""

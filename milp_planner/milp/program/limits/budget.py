@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from milp_planner.candidates.commitments import most_covered
+from milp_planner.candidates.paying.commitments import most_covered
+from milp_planner.candidates.paying.volume import largest_share
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.policies import may_be_short
 from milp_planner.milp.program.costs.terms import cash_terms
@@ -49,6 +50,7 @@ class BudgetLimit(Rule):
     def leaves(self, instance: PlanningInput, k: Candidate) -> float:
         """Units that the budget pays for, on in a single block each, or that are paid already."""
         budget, usd = instance.problem.limits.budget, least_usd(instance, k)
+        usd *= 1 - largest_share(instance.problem, k)
         if budget is None or usd <= 0:
             return math.inf
         return budget.usd_per_month * (1 + SNAP) / usd + most_covered(instance, k)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from milp_planner.candidates.commitments import PaidCommitment, commitments_of, covering
+from milp_planner.candidates.paying.commitments import PaidCommitment, commitments_of, covering
 from milp_planner.candidates.records import (
     Candidate,
     PlanningInput,

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from milp_planner.candidates.records import PlanningInput
+from milp_planner.inputs.problem.latency import SHARES, TimeWish
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.inputs.problem.traffic import ConcurrentUsers
 from milp_planner.milp.program.language.loosening import SteppedLimit, Values
@@ -27,6 +29,7 @@ class LatencyWishes(Preselection):
     keys = frozenset(
         (
             *("workloads.latency.ttft", "workloads.latency.tpot"),
+            *(f"workloads.latency.{m}.{p}" for m in ("ttft", "tpot") for p in SHARES),
             *("workloads.traffic.tokens_per_s", "workloads.traffic.longest_wait"),
         )
     )
@@ -34,9 +37,9 @@ class LatencyWishes(Preselection):
 
     def loosened(self, instance: PlanningInput) -> Iterator[SteppedLimit]:
         for w in instance.problem.workloads:
-            for key, wish_s in (("ttft", w.latency.ttft_s), ("tpot", w.latency.tpot_s)):
-                if wish_s is not None:
-                    yield _slower(w, f"workloads.{w.name}.latency.{key}", key, wish_s)
+            for wish in w.latency.wishes:
+                if wish.metric in ("ttft", "tpot"):
+                    yield _slower(w, wish)
             if isinstance(w.traffic, ConcurrentUsers):
                 path, wait_s = f"workloads.{w.name}.traffic", w.traffic.longest_wait_s
                 yield _fewer_tokens(w, f"{path}.tokens_per_s", w.traffic.tokens_per_s)
@@ -44,12 +47,39 @@ class LatencyWishes(Preselection):
                     yield _longer_wait(w, f"{path}.longest_wait", wait_s, w.traffic.tokens_per_s)
 
 
-def _slower(w: Workload, path: str, key: str, wish_s: float) -> SteppedLimit:
+def _slower(w: Workload, wish: TimeWish) -> SteppedLimit:
     def needed_s(plan: Plan) -> float:
         mine = next(p for p in plan.workloads if p.name == w.name)
-        return (mine.tpot_s if key == "tpot" else mine.ttft_s) or 0.0
+        return (mine.tpot_s if wish.metric == "tpot" else mine.ttft_s) or 0.0
 
-    return later(w, path, key, wish_s, needed_s)
+    return of_wish(w, wish, needed_s)
+
+
+def of_wish(w: Workload, wish: TimeWish, needed_s: Callable[[Plan], float]) -> SteppedLimit:
+    """A wish of `latency:` in steps that leave the percentiles beside it something to say.
+
+    needed_s: what a plan without it reaches   [s].
+    """
+    path = f"workloads.{w.name}.latency.{wish.key}"
+    judged = wish.percentile or wish.metric in ("wait", "request")
+    found = later(w, path, wish.words if judged else wish.metric, wish.wished_s, needed_s)
+    beside = [one for one in w.latency.wishes if one.metric == wish.metric]
+    shorter = [one.wished_s for one in beside if (one.share or 0) < (wish.share or 0)]
+    longer = [one.wished_s for one in beside if (one.share or 0) > (wish.share or 0)]
+    step_s = time_step_ms(wish.wished_s) / 1000
+
+    def between(steps: Values) -> Values:
+        low, high = max(shorter, default=0.0), min(longer, default=math.inf)
+        return [n for n in steps if low < n * step_s * (1 - 1e-9) and n * step_s < high]
+
+    if len(beside) == 1:
+        whole = f"workloads.{w.name}.latency.{wish.metric}"
+        return replace(found, free={whole: None})
+    return replace(
+        found,
+        looser=lambda plan: between(found.looser(plan)),
+        tighter=between(found.tighter),
+    )
 
 
 def _longer_wait(w: Workload, path: str, wish_s: float, tokens_per_s: float) -> SteppedLimit:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from typing import NamedTuple
 
 from milp_planner.candidates.queues import pool_of, queue_wishes, slowness_s
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.latency import SHARES, TimeWish
 from milp_planner.inputs.problem.records import Workload
-from milp_planner.milp.program.language.loosening import SteppedLimit, Values
+from milp_planner.milp.program.language.loosening import SteppedLimit
 from milp_planner.milp.program.language.rows import GE, LE, Row
 from milp_planner.milp.program.language.rule import FREE, Rule, Standing
 from milp_planner.milp.program.language.variables import (
@@ -21,7 +20,7 @@ from milp_planner.milp.program.language.variables import (
     add,
     ceil_snapped,
 )
-from milp_planner.milp.program.rules.latency_wishes import later, time_shown, time_step_ms
+from milp_planner.milp.program.rules.latency_wishes import of_wish, time_shown
 from milp_planner.plans.losses import SURVIVAL_GROUPS
 from milp_planner.plans.records import Plan
 from milp_planner.serving.queues.pools import (
@@ -30,7 +29,7 @@ from milp_planner.serving.queues.pools import (
     cut_of,
     keeps,
     reached_s,
-    times_needed,
+    times_enough,
 )
 
 FIRST_CUTS = 3
@@ -153,8 +152,8 @@ class QueueTimes(Rule):
         for _, asked in queue_wishes(fleet.instance, k.workload):
             pool = pool_of([(k, 1)], asked)
             assert pool is not None, "it has a replica"
-            needed = times_needed(pool, load, asked)
-            most = max(most, 0 if math.isinf(needed) else ceil_snapped(needed))
+            enough = times_enough(pool, load, asked)
+            most = max(most, 0 if math.isinf(enough) else ceil_snapped(enough))
         return most
 
     def is_unbounded(self, instance: PlanningInput) -> bool:
@@ -288,7 +287,6 @@ def _any(k: Candidate) -> float:
 
 
 def _longer(instance: PlanningInput, w: Workload, wish: TimeWish, asked: QueueWish) -> SteppedLimit:
-    path = f"workloads.{w.name}.latency.{wish.key}"
     held = {k.id: k for k in instance.candidates.candidates}
 
     def needed_s(plan: Plan) -> float:
@@ -300,22 +298,4 @@ def _longer(instance: PlanningInput, w: Workload, wish: TimeWish, asked: QueueWi
                 longest = max(longest, reached_s(pool, load, asked))
         return longest
 
-    found = later(w, path, wish.words, wish.wished_s, needed_s)
-    beside = [one for one in w.latency.queue_wishes if one.metric == wish.metric]
-    shorter = [one.wished_s for one in beside if (one.share or 0) < (wish.share or 0)]
-    longer = [one.wished_s for one in beside if (one.share or 0) > (wish.share or 0)]
-    step_s = time_step_ms(wish.wished_s) / 1000
-
-    def between(steps: Iterable[int]) -> Values:
-        """Those that do not make another percentile say nothing."""
-        low, high = max(shorter, default=0.0), min(longer, default=math.inf)
-        return [n for n in steps if low < n * step_s * (1 - 1e-9) and n * step_s < high]
-
-    return replace(
-        found,
-        free={path: None}
-        if len(beside) > 1
-        else {f"workloads.{w.name}.latency.{wish.metric}": None},
-        looser=lambda plan: between(found.looser(plan)),
-        tighter=between(found.tighter),
-    )
+    return of_wish(w, wish, needed_s)

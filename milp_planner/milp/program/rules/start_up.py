@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from milp_planner.candidates.paying.start_up import Ahead, hours_ahead, ready_hours
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.candidates.start_up import Ahead, hours_ahead, ready_hours
 from milp_planner.milp.program.language.rows import LE, Row, count_terms
 from milp_planner.milp.program.language.rule import Standing, Structural
 from milp_planner.milp.program.language.variables import Fleet, Terms, add
@@ -18,9 +18,9 @@ class StartUpAhead(Structural):
         e_kaB ≥ n_kb − n_ka      ∀ k, a, B, b ∈ B      [units]
 
     B is the blocks that follow an hour of block a within the time that a unit of k takes to be
-    ready (`candidates/start_up.py`). e is priced, so it is as small as the rows let it be. Where a
-    block is shorter than that time, what serves after it is paid for all through it: it cannot be
-    followed.
+    ready (`candidates/paying/start_up.py`). e is priced, so it is as small as the rows let it be.
+    Where a block is shorter than that time, what serves after it is paid for all through it: it
+    cannot be followed.
     """
 
     keys = frozenset(

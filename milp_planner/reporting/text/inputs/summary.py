@@ -105,8 +105,8 @@ def _workloads(instance: PlanningInput) -> Iterator[dict[str, Any]]:
             "peak_per_second": demand.highest_peak,
             "counts": demand.unit.removesuffix("/s"),
             "tokens_per_month": instance.schedule.tokens_per_month(w.name),
-            "tpot_wish_s": w.latency.tpot_s,
-            "ttft_wish_s": w.latency.ttft_s,
+            "tpot_wish_s": w.latency.tpot_limit_s,
+            "ttft_wish_s": w.latency.ttft_limit_s,
             "candidates": None if w.name in late else candidates[w.name],
             "turned_down": None if w.name in late else turned_down[w.name],
         }

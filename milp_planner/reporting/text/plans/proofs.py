@@ -11,6 +11,9 @@ from milp_planner.reporting.text.wording import escape, fine_percent
 UNFINISHED = frozenset(("feasible", "no solution"))
 """What an engine says of itself that was stopped before its proof."""
 
+FOR_GPUS = " for the fewest GPUs"
+"""What a headline adds where GPUs count before money."""
+
 
 class _Engine(Protocol):
     @property

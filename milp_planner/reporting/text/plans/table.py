@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from milp_planner.candidates.records import Candidate
 from milp_planner.plans.document import not_included
 from milp_planner.plans.measure_next import measure_next
-from milp_planner.plans.reasons import NoFleet
+from milp_planner.plans.reasons import FewestGpusFirst, NoFleet
 from milp_planner.plans.records import Plan, Purchase, Status, WorkloadPlan
 from milp_planner.plans.sentences import first_reason, reason_lines, sentence
 from milp_planner.reporting.documents.options import DEFAULTS, ReportOptions
@@ -25,7 +25,7 @@ from milp_planner.reporting.text.plans.fleet_facts import (
     stale_lines,
 )
 from milp_planner.reporting.text.plans.hours import when_lines
-from milp_planner.reporting.text.plans.proofs import proof_words
+from milp_planner.reporting.text.plans.proofs import FOR_GPUS, proof_words
 from milp_planner.reporting.text.price_ages import age_words
 from milp_planner.reporting.text.wording import (
     apportion,
@@ -98,6 +98,8 @@ def _answer(plan: Plan) -> str:
     assert cash is not None
     assert score is not None
     word = "Optimal plan" if plan.status is Status.OPTIMAL else "Best plan found"
+    if any(isinstance(warning, FewestGpusFirst) for warning in plan.warnings):
+        word += FOR_GPUS
     per_token = plan.usd_per_million_tokens
     tokens = "" if per_token is None else f" ({usd_per_million(per_token)} per 1M tokens)"
     penalties = sum(amount for _, amount in penalty_rows(plan))
