@@ -234,7 +234,7 @@ def _measure(sheet: Sheet, width: int) -> Iterator[str]:
     yield from _command(one.bench_command, width)
     for said in words.measure_words(sheet, one):
         yield from wrapped(said, width, "  ")
-    yield "  What it says of the plan:"
+    yield "  What its file makes of the plan:"
     yield from _command(one.calibrate_command, width)
 
 
