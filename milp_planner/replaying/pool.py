@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import inf
+from math import inf, sqrt
 from typing import TYPE_CHECKING
 
 from milp_planner.candidates.paying.start_up import start_s
+from milp_planner.candidates.queues import gaps_scv
 from milp_planner.candidates.records import Candidate
 from milp_planner.errors import argument_error
 from milp_planner.inputs.catalog.records import Catalog
@@ -79,7 +80,10 @@ class ReplaySettings:
     interruptions_per_day: float | None
     """Of each spot replica; None: as many as the stated spot loss comes to."""
 
-    burstiness: float
+    burstiness: float | None
+    """Coefficient of variation of the gaps between arrivals; None: as the traffic states, or as its
+    trace has it, else 1."""
+
     output_cv: float
     expected_speed: bool = False
     """Replicas as fast as expected, instead of as fast as planned on."""
@@ -251,6 +255,10 @@ class Pool:
             by_stated_loss=self.how.interruptions_per_day is None,
         )
 
+    @property
+    def _burstiness(self) -> float:
+        return 1.0 if self.how.burstiness is None else self.how.burstiness
+
     def _sent(self, seed: int) -> Sent:
         how = self.how
         if self.recorded is not None:
@@ -258,7 +266,7 @@ class Pool:
         return drawn(
             self.stretches,
             self.classes,
-            burstiness=how.burstiness,
+            burstiness=self._burstiness,
             output_cv=how.output_cv,
             seed=seed,
         )
@@ -305,7 +313,7 @@ class Pool:
         outputs = runs[0].outputs[:SAMPLED]
         if not queues or not len(outputs) or s.requests_per_second <= 0:
             return None
-        scv = self.how.burstiness**2 if self.recorded is None else self.recorded.gaps_scv
+        scv = self._burstiness**2 if self.recorded is None else self.recorded.gaps_scv
         rates = pool_rates(queues)
         found = wait_quantile_s(TOLD, s.requests_per_second, rates, sizes_of(outputs), scv)
         return found if found < inf else None
@@ -324,6 +332,8 @@ def pool_of(
 ) -> Pool | None:
     """The pool of a workload; None where APIs serve all of it."""
     demand = schedule.demands[workload]
+    if how.burstiness is None:
+        how = replace(how, burstiness=sqrt(gaps_scv(problem.workload(workload), demand)))
     shares = [units_share(plan, workload, block.name) for block in plan.blocks]
     rented = [p for p in plan.purchases_of(workload) if p.units]
     if not rented or not any(shares):

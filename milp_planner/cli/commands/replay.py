@@ -52,7 +52,7 @@ def replay(
     for_: options.LostFor = None,
     ready_after: options.ReadyAfter = None,
     interruptions: options.Interruptions = None,
-    burstiness: options.Burstiness = 1.0,
+    burstiness: options.Burstiness = None,
     output_cv: options.OutputCv = 1.0,
     expected_speed: options.ExpectedSpeed = False,
     autoscaler: options.Autoscaler = False,

@@ -60,7 +60,10 @@ Interruptions = Annotated[
         metavar="N", help="Of each spot replica, a day; default: what policy.spot_loss comes to."
     ),
 ]
-Burstiness = Annotated[float, typer.Option(help="Variation of the gaps; 1 is Poisson, 2 bursty.")]
+Burstiness = Annotated[
+    float | None,
+    typer.Option(help="Variation of the gaps; 1 is Poisson, 2 bursty; default: the traffic's own."),
+]
 OutputCv = Annotated[float, typer.Option(help="Variation of the output tokens.")]
 ExpectedSpeed = Annotated[
     bool, typer.Option("--expected-speed", help="Replicas as fast as expected, not as planned on.")
