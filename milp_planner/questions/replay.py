@@ -88,15 +88,15 @@ def replay(
     block begins, lost ones and an autoscaler's after what `policy.start_up` says.
     interruptions_per_day: of every spot replica; default: as many as `policy.spot_loss` comes to,
     in requests begun anew and replicas that start again; how each wish fares without them is told
-    beside. burstiness: coefficient of variation of the gaps between arrivals; 1 is Poisson;
-    default: what the traffic states, or its trace has. output_cv: that of the output tokens,
-    lognormal around their class's mean. expected_speed: replicas as fast as expected; else as slow
-    as `policy.confidence` plans on. autoscaler: adds and takes away replicas by these rules, in
-    place of the plan's timetable. trace: a CSV file of a real log; its first `requests` rows are
-    sent at their own times, each with its own tokens, through the busiest block's fleet; nothing is
-    drawn, so that one run is enough. trace_scale: times as many of them in the same time.
-    time_limit_s: no more requests come then, and the replay says so. progress: called now and then
-    with the requests so far.
+    beside. burstiness: coefficient of variation of the gaps between arrivals, 1 being Poisson;
+    default: as the traffic says, else 1. output_cv: that of the output tokens, lognormal around
+    their class's mean. expected_speed: replicas as fast as expected; else as slow as
+    `policy.confidence` plans on. autoscaler: adds and takes away replicas by these rules, in place
+    of the plan's timetable. trace: a CSV file of a real log; its first `requests` rows are sent at
+    their own times, each with its own tokens, through the busiest block's fleet; nothing is drawn,
+    so that one run is enough. trace_scale: times as many of them in the same time. time_limit_s: no
+    more requests come then, and the replay says so. progress: called now and then with the
+    requests so far.
 
     Returns a Replay: times in seconds, for every workload that units serve. Equal arguments give
     equal figures, unless the time limit ends it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import inf, sqrt
+from math import inf
 from typing import TYPE_CHECKING
 
 from milp_planner.candidates.paying.start_up import start_s
@@ -81,8 +81,7 @@ class ReplaySettings:
     """Of each spot replica; None: as many as the stated spot loss comes to."""
 
     burstiness: float | None
-    """Coefficient of variation of the gaps between arrivals; None: as the traffic states, or as its
-    trace has it, else 1."""
+    """Coefficient of variation of the gaps; None: as each workload's traffic says."""
 
     output_cv: float
     expected_speed: bool = False
@@ -138,6 +137,9 @@ class Pool:
 
     replicas: tuple[tuple[Served, Hours], ...]
     how: ReplaySettings
+    burstiness: float
+    """Coefficient of variation of the gaps between requests."""
+
     per_token_share: float
     is_disturbed: bool
     """Something is lost or comes late, so that the formulas say nothing."""
@@ -255,10 +257,6 @@ class Pool:
             by_stated_loss=self.how.interruptions_per_day is None,
         )
 
-    @property
-    def _burstiness(self) -> float:
-        return 1.0 if self.how.burstiness is None else self.how.burstiness
-
     def _sent(self, seed: int) -> Sent:
         how = self.how
         if self.recorded is not None:
@@ -266,7 +264,7 @@ class Pool:
         return drawn(
             self.stretches,
             self.classes,
-            burstiness=self._burstiness,
+            burstiness=self.burstiness,
             output_cv=how.output_cv,
             seed=seed,
         )
@@ -313,7 +311,7 @@ class Pool:
         outputs = runs[0].outputs[:SAMPLED]
         if not queues or not len(outputs) or s.requests_per_second <= 0:
             return None
-        scv = self._burstiness**2 if self.recorded is None else self.recorded.gaps_scv
+        scv = self.burstiness**2 if self.recorded is None else self.recorded.gaps_scv
         rates = pool_rates(queues)
         found = wait_quantile_s(TOLD, s.requests_per_second, rates, sizes_of(outputs), scv)
         return found if found < inf else None
@@ -332,8 +330,6 @@ def pool_of(
 ) -> Pool | None:
     """The pool of a workload; None where APIs serve all of it."""
     demand = schedule.demands[workload]
-    if how.burstiness is None:
-        how = replace(how, burstiness=sqrt(gaps_scv(problem.workload(workload), demand)))
     shares = [units_share(plan, workload, block.name) for block in plan.blocks]
     rented = [p for p in plan.purchases_of(workload) if p.units]
     if not rented or not any(shares):
@@ -373,6 +369,9 @@ def pool_of(
         stretches=stretches,
         replicas=tuple(replicas),
         how=how,
+        burstiness=gaps_scv(problem.workload(workload), demand) ** 0.5
+        if how.burstiness is None
+        else how.burstiness,
         per_token_share=max((_per_token_share(plan, demand, t) for t in asked), default=0.0),
         is_disturbed=bool(losses)
         or reactive is not None

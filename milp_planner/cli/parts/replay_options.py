@@ -62,7 +62,7 @@ Interruptions = Annotated[
 ]
 Burstiness = Annotated[
     float | None,
-    typer.Option(help="Variation of the gaps; 1 is Poisson, 2 bursty; default: the traffic's own."),
+    typer.Option(help="Variation of the gaps; 1 is Poisson, 2 bursty. Default: the traffic's own."),
 ]
 OutputCv = Annotated[float, typer.Option(help="Variation of the output tokens.")]
 ExpectedSpeed = Annotated[

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from milp_planner import ReplayWish, Status, replay, solve
+from milp_planner import Status, replay, solve
 from tests.solving.queues.test_waits import asked, market, random_kinds
 
 SIZES = {"input_tokens": 100, "output_tokens": 300}
@@ -34,9 +34,9 @@ def kept(seed, requests):
         requests=requests,
         seeds=1,
         seed=seed + 1,
-        burstiness=burstiness,
-        wishes=[ReplayWish("wait", wait_s, 0.99)],
     )
+    (wish,) = found.wishes
+    assert (wish.wish.metric, wish.wish.share, wish.wish.wished_s) == ("wait", 0.99, wait_s)
     return found.keeps_all_wishes
 
 
