@@ -99,20 +99,23 @@ def spend_by_route(plan: Plan) -> Iterator[tuple[Route, RatePoint, float]]:
     for purchase in plan.purchases:
         k = purchase.candidate
         routes = routes_to.get(id(k), [])
-        work = [_unit_hours(route) for route in routes]
+        if not (k.classes and k.points):
+            continue
+        at = {q: index for index, q in enumerate(k.classes)}
+        classes = [at[route.request_class] for route in routes]
+        work = [
+            _unit_hours(route, k.requests_per_second[q])
+            for route, q in zip(routes, classes, strict=True)
+        ]
         total = sum(work)
-        for route, hours in zip(routes, work, strict=True):
-            if k.classes and k.points and total:
-                point = k.points[k.classes.index(route.request_class)]
-                yield route, point, purchase.cash_usd_per_month * hours / total
+        if total:
+            for route, q, hours in zip(routes, classes, work, strict=True):
+                yield route, k.points[q], purchase.cash_usd_per_month * hours / total
 
 
-def _unit_hours(route: Route) -> float:
-    """Hours that one unit would work on what is routed to it."""
-    k = route.candidate
-    if not k.classes:
-        return 0.0
-    rate = k.requests_per_second[k.classes.index(route.request_class)]
+def _unit_hours(route: Route, requests_per_second: float) -> float:
+    """Hours that one unit, of so many requests/s, would work on what is routed to it."""
+    rate = requests_per_second
     return route.requests_per_second / rate * route.block.hours if rate else 0.0
 
 

@@ -66,7 +66,7 @@ def replay(
     seeds: int = 5,
     wishes: Sequence[ReplayWish] = (),
     losses: Sequence[ReplayLoss] = (),
-    ready_after_s: float = 0.0,
+    ready_after_s: float | None = None,
     interruptions_per_day: float | None = None,
     burstiness: float | None = None,
     output_cv: float = 1.0,
@@ -84,17 +84,19 @@ def replay(
     are over the seeds, or over 20 batches of a single one. router: least (in flight, for its
     places), two (the better of two drawn), round_robin, random, or central: one queue before all.
     wishes: beside those of the problem. losses: what is away, and when. ready_after_s: from
-    switching a replica on to its first request. interruptions_per_day: of every spot replica;
-    default: as many as `policy.spot_loss` comes to, in requests begun anew and replicas that start
-    again; how each wish fares without them is told beside. burstiness: coefficient of variation of
-    the gaps between arrivals, 1 being Poisson; default: as the traffic says, else 1. output_cv:
-    that of the output tokens, lognormal around their class's mean. expected_speed: replicas as fast
-    as expected; else as slow as `policy.confidence` plans on. autoscaler: adds and takes away
-    replicas by these rules, in place of the plan's timetable. trace: a CSV file of a real log; its
-    first `requests` rows are sent at their own times, each with its own tokens, through the busiest
-    block's fleet; nothing is drawn, so that one run is enough. trace_scale: times as many of them
-    in the same time. time_limit_s: no more requests come then, and the replay says so. progress:
-    called now and then with the requests so far.
+    switching a replica on to its first request; default: those of the plan are ready when their
+    block begins, lost ones and an autoscaler's after what `policy.start_up` says.
+    interruptions_per_day: of every spot replica; default: as many as `policy.spot_loss` comes to,
+    in requests begun anew and replicas that start again; how each wish fares without them is told
+    beside. burstiness: coefficient of variation of the gaps between arrivals, 1 being Poisson;
+    default: as the traffic says, else 1. output_cv: that of the output tokens, lognormal around
+    their class's mean. expected_speed: replicas as fast as expected; else as slow as
+    `policy.confidence` plans on. autoscaler: adds and takes away replicas by these rules, in place
+    of the plan's timetable. trace: a CSV file of a real log; its first `requests` rows are sent at
+    their own times, each with its own tokens, through the busiest block's fleet; nothing is drawn,
+    so that one run is enough. trace_scale: times as many of them in the same time. time_limit_s: no
+    more requests come then, and the replay says so. progress: called now and then with the
+    requests so far.
 
     Returns a Replay: times in seconds, for every workload that units serve. Equal arguments give
     equal figures, unless the time limit ends it.
@@ -181,7 +183,8 @@ def _checked(how: ReplaySettings, requests: int, seeds: int, time_limit_s: float
     check_number("requests", requests, least=1, whole=True)
     check_number("seeds", seeds, least=1, most=MOST_SEEDS, whole=True)
     check_number("time_limit_s", time_limit_s, above=0)
-    check_number("ready_after_s", how.ready_after_s, least=0)
+    if how.ready_after_s is not None:
+        check_number("ready_after_s", how.ready_after_s, least=0)
     if how.interruptions_per_day is not None:
         check_number("interruptions_per_day", how.interruptions_per_day, least=0)
     if how.burstiness is not None:
@@ -254,8 +257,14 @@ def _pools(
         )
         return [pool for pool in each if pool is not None]
 
-    services_s = [pool.longest_service_s for pool in over(SECONDS_PER_HOUR)]
-    least_s = max([LEAST_READY * how.ready_after_s, *(LEAST_SERVICES * s for s in services_s)])
+    whole = over(SECONDS_PER_HOUR)
+    least_s = max(
+        (
+            max(LEAST_READY * pool.longest_restart_s, LEAST_SERVICES * pool.longest_service_s)
+            for pool in whole
+        ),
+        default=0.0,
+    )
     seconds = max(share * SECONDS_PER_HOUR, least_s)
     if clock:
         seconds = min(seconds, SECONDS_PER_HOUR)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING
 
+from milp_planner.candidates.paying.start_up import start_s
 from milp_planner.candidates.queues import gaps_scv
 from milp_planner.candidates.records import Candidate
 from milp_planner.errors import argument_error
@@ -72,7 +73,10 @@ class ReplaySettings:
     """How requests come and are routed."""
 
     router: ReplayRouter
-    ready_after_s: float
+    ready_after_s: float | None
+    """From switching a replica on to its first request. None: those of the plan are ready when
+    their block begins, paid for before it; lost ones take what `policy.start_up` says."""
+
     interruptions_per_day: float | None
     """Of each spot replica; None: as many as the stated spot loss comes to."""
 
@@ -162,9 +166,9 @@ class Pool:
 
         sent = self._sent(seed)
         rng = random.Random(seed)
-        end_s, ready_s = self.stretches[-1].end_s, self.how.ready_after_s
+        end_s = self.stretches[-1].end_s
         hours = [
-            interrupted(on, _interruptions_per_s(served, self.how), ready_s, end_s, rng)
+            interrupted(on, _interruptions_per_s(served, self.how), served.restart_s, end_s, rng)
             for served, on in self.replicas
         ]
         journeys = send(
@@ -223,6 +227,11 @@ class Pool:
             stretches=stretches,
             is_unlike=len({served.speed for served, _ in self.replicas}) > 1,
         )
+
+    @property
+    def longest_restart_s(self) -> float:
+        """Of all its replicas, the slowest to serve once switched on."""
+        return max((served.restart_s for served, _ in self.replicas), default=0.0)
 
     @property
     def is_interrupted(self) -> bool:
@@ -335,9 +344,11 @@ def pool_of(
             message = f"{k.id} serves some classes only; a replay routes every class alike"
             raise argument_error(message, path="plan")
         served = served_by(k, problem, demand.classes, catalog, model, expected=how.expected_speed)
+        restart_s = start_s(problem, k) if how.ready_after_s is None else how.ready_after_s
+        served = replace(served, restart_s=restart_s)
         wanted = [units * k.replicas_per_unit for units in p.units_by_block]
-        for on in hours_by_block(stretches, wanted.__getitem__, how.ready_after_s):
-            left = _after_losses(on, k, losses, how.ready_after_s)
+        for on in hours_by_block(stretches, wanted.__getitem__, how.ready_after_s or 0.0):
+            left = _after_losses(on, k, losses, served.restart_s)
             if left:
                 replicas.append((served, left))
     reactive = None
@@ -347,8 +358,8 @@ def pool_of(
         month_hours = hours_per_month(problem)
         reactive = reactive_day(plan, workload, day, bought, len(stretches), month_hours)
         kept = [
-            _after_losses(mine, bought.candidate, losses, how.ready_after_s)
-            for mine in reactive_hours(day, rules, stretches, how.ready_after_s)
+            _after_losses(mine, bought.candidate, losses, served.restart_s)
+            for mine in reactive_hours(day, rules, stretches, served.restart_s)
         ]
         replicas = [(served, mine) for mine in kept if mine]
     asked = [t for t, peak in enumerate(demand.peak) if peak > 0]
@@ -387,7 +398,7 @@ def _interruptions_per_s(served: Served, how: ReplaySettings) -> float:
     if how.interruptions_per_day is not None:
         return how.interruptions_per_day / SECONDS_PER_DAY
     full_s = served.service_s[-1]
-    return interruptions_per_s(how.spot_loss, full_s, how.output_cv, how.ready_after_s)
+    return interruptions_per_s(how.spot_loss, full_s, how.output_cv, served.restart_s)
 
 
 def loss_name(k: Candidate, kind: str) -> str:

@@ -52,6 +52,8 @@ def foresight(plan: Plan, schedule: Schedule) -> Iterator[PerfectForesight]:
             continue
         demand = schedule.demands[w.name]
         rates = [demand.peak[t] * units_share(plan, w.name, plan.blocks[t].name) for t in clock]
+        if not any(rates):
+            continue  # units stand by, and something else serves
         hours = [
             Stretch("", h * SECONDS_PER_HOUR, (h + 1) * SECONDS_PER_HOUR, rate, t)
             for h, (rate, t) in enumerate(zip(rates, clock, strict=True))

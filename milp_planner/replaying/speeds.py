@@ -60,6 +60,9 @@ class Served:
     rate_only: bool
     """Nothing but a rate is known of it; waits are those of one request at a time."""
 
+    restart_s: float = 0.0
+    """From when a lost one is switched on again to its first request."""
+
     @property
     def prefill_s(self) -> float:
         """t_p, of the mean request   [s]."""

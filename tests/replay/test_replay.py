@@ -192,6 +192,24 @@ def test_units_that_start_late_leave_the_first_of_a_busy_hour_waiting() -> None:
     assert [s.replicas for s in warm.pools[0].stretches] == [*[1.0] * 12, *[2.0] * 12]
 
 
+def test_what_the_plan_starts_ahead_is_ready_and_what_is_lost_takes_its_time_to_start() -> None:
+    # paid from a minute before noon on: there when noon comes. An hour is shortened to 4 minutes,
+    # four starts; lost at three for half of it, both are away for a minute more
+    asked = problem(chat={"traffic": DAY}, policy={"start_up": [{"ready_after": "1min"}]})
+    plain = asked.changed({"policy.start_up": None})
+    lost = [ReplayLoss("provider", "acme", 15 * 3600, 1800)]
+    ready, free = (
+        replayed(one, autoscaled(), losses=lost, output_cv=0, requests=4000, seeds=1)
+        for one in (asked, plain)
+    )
+    noon = [found.pools[0].stretches[12].replicas for found in (ready, free)]
+    assert noon == [2, 2]
+    away = [found.pools[0].stretches[15].replicas for found in (ready, free)]
+    assert away == [pytest.approx(2 * (1 - 3 / 4)), pytest.approx(2 * (1 - 2 / 4))]
+    slow = replayed(asked, autoscaled(), ready_after_s=60, output_cv=0, requests=4000, seeds=1)
+    assert slow.pools[0].stretches[12].replicas == pytest.approx(1 + 3 / 4)
+
+
 def test_the_timeline_has_a_row_for_every_hour() -> None:
     found = replayed(problem(chat={"traffic": DAY}), autoscaled())
     rows = [*csv.DictReader(timeline_csv(found).splitlines())]

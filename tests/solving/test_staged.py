@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from milp_planner import Penalties, Status, prepare, solve
+from milp_planner.inputs.problem.policies import may_be_short
 from milp_planner.milp.presolve.lazy_rows import independent, only_blocks
 from milp_planner.milp.program.model import build_model
 from milp_planner.solving import parts as staged
-from milp_planner.solving.shortage import may_be_short
 from tests.support.builders import big_and_small, catalog, offering, problem, raw, workload
 from tests.support.random_problems import planned, random_case
 

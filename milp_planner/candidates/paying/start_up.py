@@ -38,8 +38,13 @@ def ready_hours(problem: Problem, k: Candidate) -> float:
     """Hours that a unit is paid for before it serves; 0 for one that is never off."""
     if k.mode.per_token or not (is_elastic(problem, k) or rests_when_idle(problem, k)):
         return 0.0
+    return start_s(problem, k) / SECONDS_PER_HOUR
+
+
+def start_s(problem: Problem, k: Candidate) -> float:
+    """Seconds that a unit takes before it serves, off by plan or lost; 0 where nothing is said."""
     mine = [one for one in problem.policy.start_up if is_started_so(one, k.offering)]
-    return mine[-1].ready_after_s / SECONDS_PER_HOUR if mine else 0.0
+    return mine[-1].ready_after_s if mine else 0.0
 
 
 def hours_ahead(instance: PlanningInput, ready: float) -> Mapping[Ahead, float]:

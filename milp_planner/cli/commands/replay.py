@@ -95,7 +95,7 @@ def replay(
         seeds=seeds,
         wishes=wishes,
         losses=losses,
-        ready_after_s=ready_after or 0.0,
+        ready_after_s=ready_after,
         interruptions_per_day=interruptions,
         burstiness=burstiness,
         output_cv=output_cv,

@@ -49,7 +49,9 @@ LostFor = Annotated[
 ReadyAfter = Annotated[
     float | None,
     typer.Option(
-        parser=read_duration_s, metavar="TIME", help="From switching on to the first request."
+        parser=read_duration_s,
+        metavar="TIME",
+        help="From switching on to the first request; default: policy.start_up after a loss.",
     ),
 ]
 Interruptions = Annotated[

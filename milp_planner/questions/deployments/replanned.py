@@ -62,13 +62,11 @@ def replanned(
 
     >>> from pathlib import Path
     >>> from milp_planner import calibrate, load_problem, replanned
-    >>> header = "input_tokens,output_tokens,concurrency,output_tokens_per_second"
-    >>> _ = Path("mine.csv").write_text(f"{header}\\n1500,300,78,905\\n")
-    >>> found = calibrate(
-    ...     ["mine.csv"], llm="llama-3.3-70b", gpu="b200", precision="fp8", tensor_parallel=1
-    ... )
+    >>> names = "tensor_parallel,input_tokens,output_tokens,concurrency,output_tokens_per_second"
+    >>> _ = Path("mine.csv").write_text(f"{names}\\n1,1500,300,78,905\\n")
+    >>> found = calibrate(["mine.csv"], llm="llama-3.3-70b", gpu="b200", precision="fp8")
     >>> moved = replanned(load_problem("problems/quickstart.yaml"), found)
-    >>> moved.after.cash_usd_per_month > moved.before.cash_usd_per_month
+    >>> moved.diff.increase_usd_per_month != 0
     True
     """
     if not isinstance(found, Calibrated):

@@ -33,7 +33,7 @@ from milp_planner.questions.sheet.curves import curves_of
 from milp_planner.questions.sheet.folding import EXTRA_CUTS, alternatives_of, enough_lines
 from milp_planner.questions.sheet.left_out import row_left_out
 from milp_planner.questions.sheet.levers import solved_levers
-from milp_planner.questions.sheet.measure import measures_of
+from milp_planner.questions.sheet.measure import measures_of, not_solved
 from milp_planner.questions.sheet.of_plan import (
     answer_of,
     bought,
@@ -202,7 +202,11 @@ def beside_choices(
     found: dict[str, object] = {"choices": chosen}
     if asking is not None:
         found["levers"] = solved_levers(asking)
-        found["measure"] = measures_of(plan, asking.resolver.instance, sheet.as_of, asking.resolver)
+        found["measure"] = (
+            not_solved(sheet.measure)
+            if asking.resolver.is_stopped
+            else measures_of(plan, asking.resolver.instance, sheet.as_of, asking.resolver)
+        )
         risks = {"row_left_out": row_left_out(asking)}
         found["risks"] = sheet.risks.model_copy(update=risks)
         found["traffic"], found["budgets"] = curves_of(asking)

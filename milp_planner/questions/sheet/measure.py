@@ -8,7 +8,7 @@ planned sizes and a fixed number in flight, which prints `Request throughput (re
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -67,6 +67,13 @@ def measures_of(
         )
         for rank, key in enumerate(ordered[:MOST_MEASURED])
     )
+
+
+def not_solved(measures: Sequence[ToMeasure]) -> tuple[ToMeasure, ...]:
+    """The same, where no time is left to solve what a lower figure means."""
+    late = {"if_slower": _told(NOT_SOLVED, None)}
+    first = (one.model_copy(update=late) for one in measures[:MOST_SOLVED])
+    return (*first, *measures[MOST_SOLVED:])
 
 
 class _AtStake(NamedTuple):
@@ -229,12 +236,17 @@ def _if_slower(run: _Run, resolver: Resolver, must_print: float) -> IfSlower:
     answer = NOT_SOLVED
     if not resolver.is_stopped:
         answer = _measured(run, resolver, must_print * (1 - SLOWER))
+    return _told(answer, run.plan)
+
+
+def _told(answer: SearchResult, plan: Plan | None) -> IfSlower:
     known = answer.plan
+    extra_usd = None if known is None or plan is None else score_of(known) - score_of(plan)
     return IfSlower(
         share_less=SLOWER,
         status=answer.status.value,
         cash_usd_per_month=None if known is None else known.cash_usd_per_month,
-        extra_usd_per_month=None if known is None else score_of(known) - score_of(run.plan),
+        extra_usd_per_month=extra_usd,
         fleet=() if known is None else bought(known),
     )
 
