@@ -55,6 +55,9 @@ class HeldInFlight:
     alone: float
     """Time in service of a request that is alone ÷ that in a full replica, on the safe side."""
 
+    reached: float = 1.0
+    """Share of the planned rate that a full replica reaches with requests of unlike sizes."""
+
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
@@ -94,6 +97,11 @@ class Candidate:
     def places_per_unit(self) -> int:
         """Requests in flight in a full unit; 0 where no wish depends on it."""
         return 0 if self.held is None else self.held.places * self.replicas_per_unit
+
+    @property
+    def queued_requests_per_second(self) -> float:
+        """Requests/s of the workload's mix that a full unit completes behind a queue."""
+        return self.mix_requests_per_second * (1.0 if self.held is None else self.held.reached)
 
     @cached_property
     def mode(self) -> BillingMode:

@@ -101,7 +101,8 @@ class QueueTimes(Rule):
     ) -> Iterator[Row]:
         terms: Terms = {}
         for k in fleet.gpu_candidates(workload):
-            gives = one.per_rate * k.mix_requests_per_second + one.per_place * k.places_per_unit
+            gives = one.per_rate * k.queued_requests_per_second
+            gives += one.per_place * k.places_per_unit
             for _, units in fleet.units_on(k, t) if left.has(k) else ():
                 add(terms, units, min(1.0, gives))
         right = 1.0
@@ -142,7 +143,7 @@ class QueueTimes(Rule):
             return FREE
         asks = instance.problem.workload(k.workload).latency.request_s is not None
         same = (k.held.alone, slowness_s(k) if asks else None)
-        return Standing(same=same, gives=(float(k.places_per_unit),))
+        return Standing(same=same, gives=(float(k.places_per_unit), k.queued_requests_per_second))
 
     def asks_for(self, fleet: Fleet, k: Candidate) -> int:
         """Units of `k` alone that keep all wishes at the highest peak."""
