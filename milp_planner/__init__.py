@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         RatePoint,
         TurnedDown,
     )
+    from milp_planner.candidates.shared_units import SharedUnits
     from milp_planner.errors import (
         ArgumentError,
         Fault,
@@ -161,10 +162,12 @@ if TYPE_CHECKING:
         LimitAsked,
         ProofShown,
         QuestionAsked,
+        SharedUnitShown,
         SheetAnswer,
         SheetPurchase,
         SourcesShown,
         StaleSpend,
+        StandingShown,
         WorkloadAsked,
         WorkloadServed,
     )
@@ -264,27 +267,29 @@ __all__ = [
     "ReplayLoss", "ReplayMetric", "ReplayRouter", "ReplayWish", "ReplicaPrice", "RequestClass",
     "RequestSize", "RequestsPerSecond", "ResilienceCost", "Route", "Row", "RowStatus", "RowWorth",
     "Rule", "Said", "SameAs", "SameElsewhere", "ScalingPenalty", "ScalingRules", "Scenario",
-    "Schedule", "SellerAlias", "Sellers", "Sheet", "SheetAlternative", "SheetAnswer", "SheetChange",
-    "SheetChoice", "SheetDiagnosis", "SheetLever", "SheetMisfit", "SheetPart", "SheetPurchase",
-    "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice", "SolverError",
-    "SolverSettings", "SourcesShown", "Speculative", "StalePrices", "StaleSpend", "Standing",
-    "Status", "StretchReplayed", "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching",
-    "TargetWithoutEffect", "Tightened", "TimeBlock", "ToAsk", "ToMeasure", "Today", "TokenPrice",
-    "TokensPerDay", "Trace", "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve",
-    "TrafficPoint", "TurnedDown", "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization",
-    "Verdict", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed", "Workload",
-    "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
-    "calibrate", "choices", "compare_deployments", "confidence_range", "count_terms",
-    "decision_sheet", "diagnose", "estimate", "evaluate", "explain", "explain_limits", "floor",
-    "load_catalog", "load_problem", "load_scenarios", "measure_next", "owned_usd_per_hour",
-    "plan_diff", "prepare", "reason_lines", "replay", "scenario_grid", "sheet_schema", "solve",
-    "tighten", "warning_lines", "weightiest_row", "what_if",
+    "Schedule", "SellerAlias", "Sellers", "SharedUnitShown", "SharedUnits", "Sheet",
+    "SheetAlternative", "SheetAnswer", "SheetChange", "SheetChoice", "SheetDiagnosis", "SheetLever",
+    "SheetMisfit", "SheetPart", "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty",
+    "SizeBin", "SolverChoice", "SolverError", "SolverSettings", "SourcesShown", "Speculative",
+    "StalePrices", "StaleSpend", "Standing", "StandingShown", "Status", "StretchReplayed",
+    "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching", "TargetWithoutEffect",
+    "Tightened", "TimeBlock", "ToAsk", "ToMeasure", "Today", "TokenPrice", "TokensPerDay", "Trace",
+    "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown",
+    "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict", "WhatIf", "WhatIfRow",
+    "WhyNot", "WishJudged", "WishReplayed", "Workload", "WorkloadAsked", "WorkloadPlan",
+    "WorkloadServed", "__version__", "budget_frontier", "calibrate", "choices",
+    "compare_deployments", "confidence_range", "count_terms", "decision_sheet", "diagnose",
+    "estimate", "evaluate", "explain", "explain_limits", "floor", "load_catalog", "load_problem",
+    "load_scenarios", "measure_next", "owned_usd_per_hour", "plan_diff", "prepare", "reason_lines",
+    "replay", "scenario_grid", "sheet_schema", "solve", "tighten", "warning_lines",
+    "weightiest_row", "what_if",
 ]
 # fmt: on
 
 HOMES = {
     "candidates.prices": "ReplicaPrice",
     "candidates.records": "Candidate CandidateList PlanningInput RatePoint TurnedDown",
+    "candidates.shared_units": "SharedUnits",
     "errors": "ArgumentError Fault InputError PlannerError RecordInputError SolverError",
     "inputs.catalog.billing": "BillingMode",
     "inputs.catalog.files": "load_catalog",
@@ -339,7 +344,8 @@ HOMES = {
     ),
     "plans.sheet.plan_parts": (
         "BlockShown Bought EngineSaid HoursByUnits LimitAsked ProofShown QuestionAsked "
-        "SheetAnswer SheetPurchase SourcesShown StaleSpend WorkloadAsked WorkloadServed"
+        "SharedUnitShown SheetAnswer SheetPurchase SourcesShown StaleSpend StandingShown "
+        "WorkloadAsked WorkloadServed"
     ),
     "plans.sheet.records": "Sheet sheet_schema",
     "questions.choices.choices": "choices",

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
+from milp_planner.candidates.configurations import (
+    Configuration,
+    undominated,
+    undominated_parts,
+)
 from milp_planner.candidates.doubts import doubts
 from milp_planner.candidates.filters import Sold, is_ruled_out, notes_on_sellers, why_left_out
 from milp_planner.candidates.hosts import why_poor_host
@@ -33,14 +37,6 @@ from milp_planner.serving.rates.throughput import (
     default_precisions,
 )
 from milp_planner.traffic.month import Demand, RequestClass, Schedule
-
-
-class Configuration(NamedTuple):
-    """What a replica is made of, and its rate per request class."""
-
-    precision: str
-    shape: ReplicaShape
-    points: tuple[RatePoint, ...]
 
 
 def list_candidates(problem: Problem, schedule: Schedule, catalog: Catalog) -> CandidateList:
@@ -155,18 +151,20 @@ class Rates:
 
     def _candidate(self, offering: Offering, one: Configuration) -> Candidate:
         settings = one.shape.settings
+        is_part = self._are_parts(offering.gpus_per_unit) and settings.units_joined == 1
         return Candidate(
             workload=self.workload.name,
             offering=offering,
             precision=one.precision,
             tensor_parallel=one.shape.tensor_parallel,
-            replicas_per_unit=one.shape.replicas_on(offering.gpus_per_unit),
+            replicas_per_unit=1 if is_part else one.shape.replicas_on(offering.gpus_per_unit),
             points=one.points,
             shares=tuple(q.share for q in self.demand.classes),
             classes=self.demand.classes,
             deployment=settings.label if self.follows_deployment else "",
             units_joined=settings.units_joined,
             pipeline_parallel=settings.stages,
+            part_of_unit=is_part,
         )
 
     def configurations(self, gpu_id: str, gpus: int) -> list[Configuration] | str:
@@ -192,7 +190,7 @@ class Rates:
                 else:
                     found.append(Configuration(precision, shape, points))
         if found:
-            return list(undominated(found, gpus, self.workload.min_replicas))
+            return self._worth_having(found, gpus)
         if refused:
             return nearest(refused).reason
         return why_no_shape(self.workload, self.llm.attention_heads, gpus)
@@ -308,7 +306,22 @@ class Rates:
         ]
         if not found:
             return f"{gpu_id}: a replica of {mine[0][0]} GPUs does not fit in a unit of {gpus}"
-        return list(undominated(found, gpus, self.workload.min_replicas))
+        return self._worth_having(found, gpus)
+
+    def _worth_having(self, found: list[Configuration], gpus: int) -> list[Configuration]:
+        """What no other replicas are always better than, on a unit of its own or a shared one."""
+        if not self._are_parts(gpus):
+            return list(undominated(found, gpus, self.workload.min_replicas))
+        joined = [one for one in found if one.shape.settings.units_joined > 1]
+        alone = [one for one in found if one.shape.settings.units_joined == 1]
+        return [
+            *undominated_parts(alone),
+            *undominated(joined, gpus, self.workload.min_replicas),
+        ]
+
+    def _are_parts(self, gpus: int) -> bool:
+        """True where replicas may stand on a unit together with those of other workloads."""
+        return self.problem.policy.share == "units" and gpus > 1
 
     def _raw(
         self, gpu: Gpu, precision: str, shape: ReplicaShape, q: RequestClass
@@ -393,27 +406,6 @@ def raw_rows(catalog: Catalog, llm: Llm) -> tuple[Measurement, ...]:
     by_llm = catalog.measurements_by_llm
     own = tuple(row for row in by_llm.get(llm.id, ()) if row.basis == "raw")
     return own or tuple(row for row in by_llm.get("*", ()) if row.basis == "raw")
-
-
-def undominated(
-    found: list[Configuration], gpus: int, min_replicas: int
-) -> Iterator[Configuration]:
-    """Configurations that no other one of the same unit beats in every class and in replicas."""
-
-    def worth(config: Configuration) -> tuple[float, ...]:
-        replicas = config.shape.replicas_on(gpus)
-        rates = tuple(replicas * point.requests_per_second for point in config.points)
-        return (*rates, float(min(replicas, min_replicas)))
-
-    kept: dict[int, list[tuple[float, ...]]] = {}  # by units joined: more of them cost more
-    for config in sorted(
-        found, key=lambda c: (*(-x for x in worth(c)), c.shape.tensor_parallel, c.precision)
-    ):
-        mine = worth(config)
-        better = kept.setdefault(config.shape.settings.units_joined, [])
-        if not any(all(a >= b for a, b in zip(other, mine, strict=True)) for other in better):
-            better.append(mine)
-            yield config
 
 
 RATES: dict[str, Callable[[Rates, Gpu, str, ReplicaShape, RequestClass], RatePoint | Rejection]] = {

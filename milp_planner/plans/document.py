@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from milp_planner.candidates.records import Candidate, RatePoint, TurnedDown
+from milp_planner.candidates.records import Candidate, RatePoint, TurnedDown, gpus_of_unit
+from milp_planner.candidates.shared_units import Contents, SharedUnits
 from milp_planner.inputs.catalog.records import TokenPrice
 from milp_planner.plans.consequences import (
     DocumentParts,
@@ -31,6 +32,7 @@ from milp_planner.plans.sentences import (
     sentence,
     warning_lines,
 )
+from milp_planner.traffic.month import TimeBlock
 
 DOCUMENT_VERSION = 1
 """Raised when a key of the document changes its meaning or goes."""
@@ -53,6 +55,7 @@ def plan_dict(plan: Plan, *, reproducible: bool = False) -> dict[str, Any]:
         "purchases": [
             {**purchase_dict(p), "classes": _classes(p.candidate)} for p in plan.purchases
         ],
+        "shared_units": [_shared_dict(one, plan.blocks) for one in plan.shared_units],
         "workloads": [_workload_dict(w) for w in plan.workloads],
         "blocks": [{"name": block.name, "hours": block.hours} for block in plan.blocks],
         "routes": [_route_dict(route) for route in plan.routes],
@@ -194,6 +197,39 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _shared_dict(one: SharedUnits, blocks: Sequence[TimeBlock]) -> dict[str, Any]:
+    """Units that replicas share, with what stands on each."""
+    k = one.candidate
+    return {
+        "provider": k.provider,
+        "offering": k.offering.id,
+        "region": k.region,
+        "billing": k.offering.billing,
+        "gpu": k.gpu,
+        "gpus_per_unit": k.gpus_per_unit,
+        "units": one.units,
+        "usd_per_unit_hour": k.usd_per_hour,
+        "unit_hours_per_month": one.unit_hours,
+        "rent_usd_per_month": one.rent_usd_per_month,
+        "blocks": [
+            {"name": block.name, "units": [_stands(contents) for contents in contents_of_units]}
+            for block, contents_of_units in zip(blocks, one.contents_by_block, strict=True)
+        ],
+    }
+
+
+def _stands(contents: Contents) -> list[dict[str, Any]]:
+    return [
+        {
+            "workload": k.workload,
+            "precision": k.precision,
+            "tensor_parallel": k.tensor_parallel,
+            "replicas": replicas,
+        }
+        for k, replicas in contents
+    ]
+
+
 def _headline(plan: Plan) -> dict[str, Any]:
     return {
         "cash_usd_per_month": plan.cash_usd_per_month,
@@ -280,6 +316,7 @@ def _alternative_dict(plan: Plan, other: Plan, rank: int) -> dict[str, Any]:
         "trade": trade(plan, other),
         "changes": changes(plan, other),
         "purchases": [purchase_dict(p) for p in other.purchases],
+        "shared_units": [_shared_dict(one, other.blocks) for one in other.shared_units],
     }
 
 
@@ -382,6 +419,7 @@ PURCHASE_COLUMNS: dict[str, Callable[[Purchase], Any]] = {
     "replicas_per_unit": lambda p: p.candidate.replicas_per_unit,
     "units_joined": lambda p: p.candidate.units_joined,
     "pipeline_parallel": lambda p: p.candidate.pipeline_parallel,
+    "part_of_gpus": lambda p: gpus_of_unit(p.candidate) if p.candidate.part_of_unit else 0,
     "deployment": lambda p: p.candidate.deployment,
     "usd_per_gpu_hour": _usd_per_gpu_hour,
     "usd_per_unit_hour": _usd_per_unit_hour,

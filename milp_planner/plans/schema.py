@@ -5,10 +5,22 @@ Keys that follow from others (`gpus`, `gap`, `region`, ...) must be there and ar
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from milp_planner.candidates.records import Candidate, shared_unit
+from milp_planner.candidates.shared_units import SharedUnits
+from milp_planner.errors import input_error
+from milp_planner.inputs.catalog.records import Offering
+from milp_planner.plans.records import Purchase
+from milp_planner.traffic.month import TimeBlock
+from milp_planner.units import shown
+
+Key = tuple[str, str, str, str, int]
+"""Workload, offering, billing, precision and tensor parallel of a replica."""
 
 StatusName = Literal["optimal", "feasible", "infeasible", "no_plan"]
 
@@ -76,6 +88,9 @@ class PurchasePart(Part):
     replicas_per_unit: int
     units_joined: int = Field(default=1, ge=1)
     pipeline_parallel: int = Field(default=1, ge=1)
+    part_of_gpus: int = Field(default=0, ge=0)
+    """GPUs of the units that its replicas share with others; 0 where the units are its own."""
+
     deployment: str = ""
     usd_per_gpu_hour: float | None
     usd_per_unit_hour: float | None
@@ -101,6 +116,38 @@ class PurchaseOfPlan(PurchasePart):
     """A purchase of the plan itself, which tells its request classes, too."""
 
     classes: list[ClassPart]
+
+
+class StandingPart(Part):
+    """Replicas of one kind on a shared unit."""
+
+    workload: str
+    precision: str
+    tensor_parallel: int
+    replicas: int = Field(gt=0)
+
+
+class SharedBlockPart(Part):
+    """What stands on each shared unit in a time block."""
+
+    name: str
+    units: list[list[StandingPart]]
+
+
+class SharedUnitsPart(Part):
+    """Units that replicas share."""
+
+    provider: str
+    offering: str
+    region: str
+    billing: str
+    gpu: str
+    gpus_per_unit: int
+    units: int
+    usd_per_unit_hour: float
+    unit_hours_per_month: float
+    rent_usd_per_month: float
+    blocks: list[SharedBlockPart]
 
 
 class WorkloadPart(Part):
@@ -210,6 +257,7 @@ class AlternativePart(Headline):
     trade: str
     changes: list[dict[str, Any]]
     purchases: list[PurchasePart]
+    shared_units: list[SharedUnitsPart] = []
 
 
 class FitPart(Part):
@@ -324,6 +372,7 @@ class PlanDocument(Headline):
     tokens_per_month: float
     costs_usd_per_month: dict[str, float]
     purchases: list[PurchaseOfPlan]
+    shared_units: list[SharedUnitsPart] = []
     workloads: list[WorkloadPart]
     blocks: list[BlockPart]
     routes: list[RoutePart]
@@ -342,3 +391,40 @@ class PlanDocument(Headline):
     provenance: ProvenancePart
     range: dict[str, Any] | None = None
     failed_gates: list[str] = []
+
+
+def shared_units(
+    parts: Sequence[SharedUnitsPart],
+    purchases: Iterable[Purchase],
+    blocks: Sequence[TimeBlock],
+    path: str,
+) -> Iterator[SharedUnits]:
+    """The units that replicas share; raises InputError for what is not among the purchases."""
+    known = {_key(p.candidate): p.candidate for p in purchases if p.candidate.part_of_unit}
+    for i, part in enumerate(parts):
+        at = f"{path}[{i}]"
+        if [block.name for block in part.blocks] != [block.name for block in blocks]:
+            raise input_error("has other blocks than the plan", path=f"{at}.blocks")
+        contents = tuple(
+            tuple(tuple(_standing(part, one, known, at) for one in unit) for unit in block.units)
+            for block in part.blocks
+        )
+        replica = next((k for block in contents for unit in block for k, _ in unit), None)
+        if replica is None or not isinstance(replica.offering, Offering):
+            raise input_error("nobody stands on these units", path=at)
+        hours = tuple(block.hours for block in blocks)
+        yield SharedUnits(shared_unit(replica.offering), tuple(map(len, contents)), hours, contents)
+
+
+def _standing(
+    part: SharedUnitsPart, one: StandingPart, known: Mapping[Key, Candidate], path: str
+) -> tuple[Candidate, int]:
+    key = one.workload, part.offering, part.billing, one.precision, one.tensor_parallel
+    if key not in known:
+        text = f"no such replica of {shown(one.workload)} is among the purchases"
+        raise input_error(text, path=path)
+    return known[key], one.replicas
+
+
+def _key(k: Candidate) -> Key:
+    return k.workload, k.offering.id, k.offering.billing, k.precision, k.tensor_parallel

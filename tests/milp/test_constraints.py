@@ -196,8 +196,9 @@ ASKED = {
     ),
 }
 
-DEFINE_A_COST = {"OneLevel", "OverloadRamp", "ExtraGpus"}
-"""Families that no plan can break: what they define is a penalty, which `verify` recomputes."""
+DEFINE_A_COST = {"OneLevel", "OverloadRamp", "ExtraGpus", "Packing"}
+"""Families that no plan of a solver can break: what they define is a penalty, or the rent of shared
+units, which `verify` recomputes."""
 
 
 @pytest.mark.parametrize("family", ASKED)
@@ -221,7 +222,14 @@ PENALISED = {
     "OneLevel": (11, {**SOFT, "penalties": {"strict_latency": {"usd": 500}}}, "strict_latency"),
     "OverloadRamp": (11, {**SOFT, "penalties": {"overload": {}}}, "overload"),
     "ExtraGpus": (35, {"penalties": {"scaling": {"above_gpus": 1}}}, "scaling"),
+    # Replicas without units to stand on.
+    "Packing": (11, {"share": "units"}, "rent"),
 }
+
+
+def pairs():
+    """Units of two big for $8/h."""
+    return catalog([offering("acme", "big", 8.0, gpus_per_unit=2)], [raw("big", 10)])
 
 
 @pytest.mark.parametrize("family", [f.name for f in CONSTRAINTS])
@@ -232,7 +240,8 @@ def test_without_its_rows_the_program_is_caught(family):
     else:
         load, policy, _ = PENALISED[family]
         strict = STRICT if "strict_latency" in policy.get("penalties", {}) else {}
-        question, rented = problem(load, policy=policy, chat=strict), big_and_small()
+        question = problem(load, policy=policy, chat=strict)
+        rented = pairs() if family == "Packing" else big_and_small()
     given_ = prepare(question, rented)
     model = build_model(given_, given_.candidates.candidates, rules=rest)
     plan, modelled = plan_of(given_, model)

@@ -66,7 +66,20 @@ def plain_workload():
     return problem(10, target=0.75)
 
 
-CASES = {"plain": plain_workload, "mixed": mixed_workloads}
+def shared_units():
+    """Two workloads whose replicas of one and two GPUs share units of two."""
+    return problem(
+        workloads=[workload(7, "chat"), workload(3, "code")],
+        target=0.75,
+        policy={"utilization": {"target": 0.75}, "share": "units"},
+        limits={"max_gpus": {"total": 12}},
+    )
+
+
+CASES = {"plain": plain_workload, "mixed": mixed_workloads, "shared": shared_units}
+
+OVER_TWO_GPUS = {"shared": [raw("big", 30, size=(1, 1), tensor_parallel=2)]}
+"""Rates of replicas of two GPUs, in the one case that has any."""
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -77,6 +90,7 @@ def test_the_program_is_unchanged(name, update_golden):
         raw("small", 3, size=(1, 1)),
         raw("small", 0.4, size=(10, 10)),
     ]
+    rates += OVER_TWO_GPUS.get(name, [])
     rented = catalog(OFFERINGS, rates, [token_price("cloud", 2.0, max_requests_per_minute=90)])
     given = prepare(CASES[name](), rented)
     text = build_model(given, given.candidates.candidates).describe()
@@ -87,6 +101,7 @@ def test_the_program_is_unchanged(name, update_golden):
 
 
 def test_the_golden_programs_hold_every_family():
-    text = (GOLDEN / "mixed.lp.txt").read_text(encoding="utf-8")
+    names = ("mixed", "shared")
+    text = "".join((GOLDEN / f"{name}.lp.txt").read_text(encoding="utf-8") for name in names)
     missing = [f.name for f in CONSTRAINTS if f"\n  {f.name} " not in text]
     assert not missing

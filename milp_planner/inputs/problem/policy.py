@@ -107,6 +107,9 @@ class Policy(Frozen):
     switch_off_dedicated: YesNo = False
     """True: on-demand units are off, and unpaid, in blocks in which their workload has no load."""
 
+    share: Literal["none", "units"] = "none"
+    """`units`: replicas of several workloads may stand on one unit of several GPUs."""
+
     spot_loss: Share = 0.0
     """Share of spot work that is lost and run again; it costs that share of the spot rent."""
 

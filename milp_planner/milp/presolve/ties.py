@@ -136,7 +136,7 @@ def _gpus(model: FleetModel) -> Terms:
     """GPUs of each candidate at its most units."""
     fleet = model.fleet
     terms: Terms = {}
-    for k in fleet.candidates:
+    for k in fleet.rentable:
         columns = list(_units_by_block(model, k))
         if len(columns) == 1:
             for column in columns[0]:

@@ -35,6 +35,7 @@ from milp_planner.milp.program.rules.extra_gpus import ExtraGpus
 from milp_planner.milp.program.rules.latency_wishes import LatencyWishes
 from milp_planner.milp.program.rules.one_level import OneLevel
 from milp_planner.milp.program.rules.overload import OverloadRamp
+from milp_planner.milp.program.rules.packing import Packing
 from milp_planner.milp.program.rules.per_token_rate import PerTokenRate
 from milp_planner.milp.program.rules.replica_shape import ReplicaShape
 from milp_planner.milp.program.rules.replicas import Replicas
@@ -42,6 +43,7 @@ from milp_planner.milp.program.rules.replicas import Replicas
 CONSTRAINTS: Final[tuple[Rule, ...]] = (
     Coverage(),
     Capacity(),
+    Packing(),
     PerTokenRate(),
     OneLevel(),
     OverloadRamp(),

@@ -1,0 +1,61 @@
+"""Refuses what `policy.share: units` does not cover: no wish is dropped in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from milp_planner.candidates.records import CandidateList
+from milp_planner.candidates.shared_units import sizes_divide
+from milp_planner.errors import Fault, InputError
+from milp_planner.inputs.problem.load import located
+from milp_planner.inputs.problem.records import Problem
+
+PATH = "policy.share"
+
+
+def shares_units(problem: Problem) -> bool:
+    """True where replicas of several workloads may stand on one unit."""
+    return problem.policy.share == "units"
+
+
+def sharing_faults(problem: Problem) -> Iterator[Fault]:
+    """What the problem asks for beside shared units, and cannot have with them."""
+    if not shares_units(problem):
+        return
+    for path, why in _not_covered(problem):
+        yield located(problem, _fault(f"is not planned together with {path} yet: {why}", path))
+
+
+def _not_covered(problem: Problem) -> Iterator[tuple[str, str]]:
+    if problem.policy.switch_off_dedicated:
+        yield "policy.switch_off_dedicated", "a shared unit rests only when all of its replicas do"
+    if problem.current_fleet:
+        yield "current_fleet", "its units belong to one workload each"
+    for rule in problem.rules:
+        why = "a rule of your own counts units by workload"
+        yield f"rules.{rule.name}", why
+
+
+def size_faults(problem: Problem, candidates: CandidateList) -> Iterator[Fault]:
+    """GPU counts of replicas that may stand on one unit, and of which neither divides the other."""
+    sizes = sorted({k.gpus_per_unit for k in candidates.candidates if k.part_of_unit})
+    if not sizes_divide(sizes):
+        said = ", ".join(map(str, sizes))
+        message = (
+            f"replicas of {said} GPUs may stand on one unit, and not each of these counts divides "
+            "the larger ones: whether they fit is not known"
+        )
+        fault = _fault(message, "workloads.tensor_parallel")
+        yield located(problem, fault)
+
+
+def refuse_shared(problem: Problem, question: str) -> None:
+    """Raise InputError where units are shared and a question cannot be answered for that."""
+    if shares_units(problem):
+        fault = _fault(f"{question} is not answered for shared units yet", "")
+        raise InputError([located(problem, fault)])
+
+
+def _fault(message: str, other: str) -> Fault:
+    hint = f"leave out {other}, or write share: none" if other else "write share: none"
+    return Fault(file="", line=0, column=0, path=PATH, message=message, hint=hint)
