@@ -9,6 +9,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
@@ -89,7 +90,7 @@ def _may_be_rented(question: Question, units: Fleet) -> bool:
         and all(of_provider[name] <= most for name, most in quotas.get("per_provider", {}).items())
         and all(one.max_units is None or n <= one.max_units for n, one in pairs)
         and all(
-            sum(n for n, one in pairs if f"{one.provider}/*" == pattern) <= most
+            sum(n for n, one in pairs if fnmatchcase(f"{one.provider}/", pattern)) <= most
             for pattern, most in patterns.items()
         )
         and len({one.provider for n, one in pairs if n})
@@ -172,22 +173,18 @@ def _utilization(question: Question, load: float, mine: Mine) -> float | None:
 
     def served(used: float) -> float:
         """What can be served at a utilization: by provider, spot of each last."""
-        best = 0.0
-        providers = sorted({provider for provider, _ in groups})
-        firm = {
-            p: sum(c for (q, b), c in groups.items() if q == p and b != "spot") for p in providers
-        }
-        loose = {
-            p: sum(c for (q, b), c in groups.items() if q == p and b == "spot") for p in providers
-        }
-        left = spot * load
-        for p in providers:
-            by_firm = min(used * firm[p], share * load)
-            by_spot = min(used * loose[p], share * load - by_firm, left)
+        best, left = 0.0, spot * load
+        for provider in sorted({provider for provider, _ in groups}):
+            firm = groups.get((provider, "dedicated"), 0.0)
+            loose = groups.get((provider, "spot"), 0.0)
+            by_firm = min(used * firm, share * load)
+            by_spot = min(used * loose, share * load - by_firm, left)
             left -= by_spot
             best += by_firm + by_spot
         return best
 
+    if share == spot == 1:
+        return load / sum(groups.values())
     low, high = 0.0, 10.0
     if served(high) < load * (1 - NEAR):
         return None
