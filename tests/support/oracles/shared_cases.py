@@ -19,8 +19,10 @@ def question(seed: int, kinds: Iterable[str] = ()) -> Question:
     r = random.Random(seed)
     kinds = tuple(kinds)
     gpus = ["small", "big"][: r.choice([1, 2])]
-    sold = [_sold(r, "acme", gpus, kinds)]
-    sold.append(_sold(r, r.choice(["acme", "bolt"]), gpus, kinds))
+    sold = [
+        _sold(r, "first", "acme", gpus, kinds),
+        _sold(r, "second", r.choice(["acme", "bolt"]), gpus, kinds),
+    ]
     names = ["chat", "code"][: r.choice([1, 2])]
     rates = {
         (name, gpu, size): float(r.choice([1, 2, 3, 4, 5]))
@@ -39,8 +41,11 @@ def question(seed: int, kinds: Iterable[str] = ()) -> Question:
     return Question(tuple(sold), loads, rates, **fields)
 
 
-def _sold(r: random.Random, provider: str, gpus: list[str], kinds: tuple[str, ...]) -> Sold:
+def _sold(
+    r: random.Random, name: str, provider: str, gpus: list[str], kinds: tuple[str, ...]
+) -> Sold:
     return Sold(
+        name,
         provider,
         r.choice(gpus),
         r.choice([1, 2, 3]),
@@ -131,11 +136,11 @@ def as_catalog(asked: Question) -> Catalog:
                 one.gpu,
                 one.usd_per_hour,
                 gpus_per_unit=one.gpus,
-                name=f"o{i}",
+                name=one.name,
                 billing=one.billing,
                 max_units=one.max_units,
             )
-            for i, one in enumerate(asked.sold)
+            for one in asked.sold
         ],
         [
             raw(gpu, rate, llm=name, tensor_parallel=size)

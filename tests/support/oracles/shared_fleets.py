@@ -22,6 +22,7 @@ NEAR = 1e-9
 class Sold:
     """One offering: units of `gpus` GPUs of a type."""
 
+    name: str
     provider: str
     gpu: str
     gpus: int
