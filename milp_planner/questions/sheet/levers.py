@@ -105,6 +105,10 @@ def _policy(problem: Problem, plan: Plan) -> Iterator[Lever]:
         path = "policy.switch_off_dedicated"
         name = "switch off when idle"
         yield Lever("switched_off_when_idle", name, path, "true", {path: True})
+    boxes = any(p.candidate.gpus_per_unit > 1 for p in plan.purchases)
+    if policy.share == "none" and boxes and len(problem.workloads) > 1:
+        name = "let workloads share units"
+        yield Lever("shared_units", name, "policy.share", "units", {"policy.share": "units"})
     now = policy.utilization.target
     more = round(min(now + MORE_UTILIZATION, MOST_UTILIZATION), 4)
     if more > now:
