@@ -18,15 +18,17 @@ from typing import TYPE_CHECKING, Any
 from milp_planner._version import __version__
 
 if TYPE_CHECKING:
+    from milp_planner.candidates.commitments import PaidCommitment
     from milp_planner.candidates.prices import ReplicaPrice
     from milp_planner.candidates.records import (
         Candidate,
         CandidateList,
+        HeldInFlight,
         PlanningInput,
         RatePoint,
         TurnedDown,
     )
-    from milp_planner.candidates.shared_units import SharedUnits
+    from milp_planner.candidates.sharing.shared_units import SharedUnits
     from milp_planner.errors import (
         ArgumentError,
         Fault,
@@ -51,9 +53,11 @@ if TYPE_CHECKING:
         Offering,
         TokenPrice,
     )
+    from milp_planner.inputs.problem.commitments import Commitment
     from milp_planner.inputs.problem.comparisons import ChoicesAsked, Today
     from milp_planner.inputs.problem.deployment import DeploymentSettings, Lora, Speculative
     from milp_planner.inputs.problem.host import HostLimits
+    from milp_planner.inputs.problem.latency import Latency, Percentiles, TimeWish
     from milp_planner.inputs.problem.load import load_problem
     from milp_planner.inputs.problem.patching import Patch
     from milp_planner.inputs.problem.policy import (
@@ -62,6 +66,7 @@ if TYPE_CHECKING:
         Policy,
         ScalingPenalty,
         ShortfallPenalty,
+        StartUp,
         StrictLatencyPenalty,
         Utilization,
     )
@@ -74,7 +79,6 @@ if TYPE_CHECKING:
         CurrentUnits,
         Filter,
         GpuLimits,
-        Latency,
         Limits,
         MeasuredRate,
         Precision,
@@ -92,6 +96,7 @@ if TYPE_CHECKING:
         RequestSize,
         RequestsPerSecond,
         TokensPerDay,
+        TokensPerMonth,
         Trace,
         TraceColumns,
         Traffic,
@@ -99,8 +104,15 @@ if TYPE_CHECKING:
     from milp_planner.milp.program.language.loosening import LimitInForce
     from milp_planner.milp.program.language.rows import Row, count_terms
     from milp_planner.milp.program.language.rule import Rule, Standing
-    from milp_planner.milp.program.language.variables import AsksForUnits, Fleet, Level, RampSplit
+    from milp_planner.milp.program.language.variables import (
+        AsksForUnits,
+        Fleet,
+        Level,
+        QueueCut,
+        RampSplit,
+    )
     from milp_planner.plans.consequences import (
+        CommitmentUse,
         DocumentParts,
         Loss,
         ResilienceCost,
@@ -108,6 +120,7 @@ if TYPE_CHECKING:
         UnitChange,
     )
     from milp_planner.plans.diagnosis import Change, Diagnosis, Misfit
+    from milp_planner.plans.document import plan_schema
     from milp_planner.plans.measure_next import MeasureNext, measure_next
     from milp_planner.plans.proof import EngineReport, Proof, Provenance
     from milp_planner.plans.reasons import (
@@ -116,6 +129,7 @@ if TYPE_CHECKING:
         CatalogTooSmall,
         ClassUnserved,
         EndReason,
+        FewestGpusFirst,
         LatencyNotAssessed,
         LimitInTheWay,
         NearOptimal,
@@ -124,13 +138,17 @@ if TYPE_CHECKING:
         NothingIsStrict,
         NothingServes,
         OverloadCannotOccur,
+        PerfectForesight,
         Refusals,
         Said,
         SameAs,
+        ServedInPart,
         ShortBudget,
         StrictNeverHot,
         TargetWithoutEffect,
+        TooFewUnits,
         UnservedAtAPrice,
+        WaitKept,
     )
     from milp_planner.plans.records import Band, Plan, Purchase, Route, Status, WorkloadPlan
     from milp_planner.plans.sentences import reason_lines, warning_lines
@@ -143,6 +161,7 @@ if TYPE_CHECKING:
         IfSlower,
         LeftAfterLoss,
         PriceAge,
+        RowLeftOut,
         SameElsewhere,
         SheetAlternative,
         SheetChoice,
@@ -157,6 +176,7 @@ if TYPE_CHECKING:
     from milp_planner.plans.sheet.plan_parts import (
         BlockShown,
         Bought,
+        CommitmentShown,
         EngineSaid,
         HoursByUnits,
         LimitAsked,
@@ -194,8 +214,10 @@ if TYPE_CHECKING:
     )
     from milp_planner.questions.deployments.estimate import estimate
     from milp_planner.questions.deployments.records import Estimate
+    from milp_planner.questions.deployments.replanned import Replanned, replanned
     from milp_planner.questions.evaluate import Breach, Evaluation, evaluate
     from milp_planner.questions.floor import Floor, FloorHour, floor
+    from milp_planner.questions.plan_for import plan_for
     from milp_planner.questions.reasons.entry_price import EntryPrice, EntryTraffic
     from milp_planner.questions.reasons.explain import (
         BestUse,
@@ -221,7 +243,7 @@ if TYPE_CHECKING:
     from milp_planner.questions.sweeps.rows import RowStatus, WhatIf, WhatIfRow
     from milp_planner.questions.sweeps.scenarios import Scenario, load_scenarios, scenario_grid
     from milp_planner.questions.sweeps.what_if import what_if
-    from milp_planner.questions.tighten import Tightened, tighten
+    from milp_planner.questions.tighten import Tightened, TightenedRound, tighten
     from milp_planner.replaying.autoscaler import ScalingRules
     from milp_planner.replaying.engine import ReplayRouter
     from milp_planner.replaying.records import (
@@ -232,7 +254,9 @@ if TYPE_CHECKING:
         ReplayLoss,
         ReplayMetric,
         ReplayWish,
+        SpotReplayed,
         StretchReplayed,
+        Undisturbed,
         WishReplayed,
     )
     from milp_planner.serving.operating_point import EngineRate
@@ -248,48 +272,55 @@ __all__ = [
     "BestUse", "Billing", "BillingLimits", "BillingMode", "BlockShown", "Bought", "Breach",
     "BreakEven", "Budget", "BudgetStair", "BudgetStaircase", "BudgetStep", "Calibrated",
     "Candidate", "CandidateList", "Catalog", "CatalogTooSmall", "Change", "Choice", "ChoiceVerdict",
-    "Choices", "ChoicesAsked", "ClassUnserved", "ComparedMeasurement", "ComparedPlan",
-    "ConcurrentUsers", "ConfidenceCase", "ConfidenceRange", "CountedFilter", "CurrentUnits",
-    "Demand", "DeploymentScenario", "DeploymentSettings", "DeploymentTable", "Diagnosis",
-    "DocumentParts", "EndReason", "EngineRate", "EngineReport", "EngineSaid", "EntryPrice",
-    "EntryTraffic", "Estimate", "Evaluation", "Fault", "Filter", "Fleet", "FleetOrPerToken",
-    "Floor", "FloorHour", "Frontier", "FrontierEnd", "Gpu", "GpuLimits", "HostLimits",
-    "HoursByUnits", "IfSlower", "InputError", "Interrupted", "Latency", "LatencyNotAssessed",
-    "LeftAfterLoss", "Level", "LimitAsked", "LimitCost", "LimitCosts", "LimitInForce",
-    "LimitInTheWay", "Limits", "Llm", "Lora", "Loss", "MeasureNext", "MeasuredRate", "Measurement",
-    "Misfit", "MonthPart", "NamedEstimate", "NearOptimal", "NoFleet", "NoFullLoad", "NotReached",
-    "NothingIsStrict", "NothingServes", "Offering", "OverlayCounts", "OverloadCannotOccur",
-    "OverloadPenalty", "OwnTerms", "Patch", "Pattern", "Penalties", "Place", "Places", "Plan",
-    "PlanDiff", "PlannedSpeed", "PlannerError", "PlanningInput", "Policy", "PoolReplayed",
-    "Precision", "PriceAge", "PriceCaps", "Problem", "Profile", "Proof", "ProofShown", "Provenance",
-    "ProviderLimits", "Purchase", "PurchaseChange", "QuestionAsked", "Quote", "RampSplit",
-    "RatePoint", "ReactiveDay", "RecordInputError", "Refusal", "Refusals", "Replay", "ReplayFigure",
-    "ReplayLoss", "ReplayMetric", "ReplayRouter", "ReplayWish", "ReplicaPrice", "RequestClass",
-    "RequestSize", "RequestsPerSecond", "ResilienceCost", "Route", "Row", "RowStatus", "RowWorth",
+    "Choices", "ChoicesAsked", "ClassUnserved", "Commitment", "CommitmentShown", "CommitmentUse",
+    "ComparedMeasurement", "ComparedPlan", "ConcurrentUsers", "ConfidenceCase", "ConfidenceRange",
+    "CountedFilter", "CurrentUnits", "Demand", "DeploymentScenario", "DeploymentSettings",
+    "DeploymentTable", "Diagnosis", "DocumentParts", "EndReason", "EngineRate", "EngineReport",
+    "EngineSaid", "EntryPrice", "EntryTraffic", "Estimate", "Evaluation", "Fault",
+    "FewestGpusFirst", "Filter", "Fleet", "FleetOrPerToken", "Floor", "FloorHour", "Frontier",
+    "FrontierEnd", "Gpu", "GpuLimits", "HeldInFlight", "HostLimits", "HoursByUnits", "IfSlower",
+    "InputError", "Interrupted", "Latency", "LatencyNotAssessed", "LeftAfterLoss", "Level",
+    "LimitAsked", "LimitCost", "LimitCosts", "LimitInForce", "LimitInTheWay", "Limits", "Llm",
+    "Lora", "Loss", "MeasureNext", "MeasuredRate", "Measurement", "Misfit", "MonthPart",
+    "NamedEstimate", "NearOptimal", "NoFleet", "NoFullLoad", "NotReached", "NothingIsStrict",
+    "NothingServes", "Offering", "OverlayCounts", "OverloadCannotOccur", "OverloadPenalty",
+    "OwnTerms", "PaidCommitment", "Patch", "Pattern", "Penalties", "Percentiles",
+    "PerfectForesight", "Place", "Places", "Plan", "PlanDiff", "PlannedSpeed", "PlannerError",
+    "PlanningInput", "Policy", "PoolReplayed", "Precision", "PriceAge", "PriceCaps", "Problem",
+    "Profile", "Proof", "ProofShown", "Provenance", "ProviderLimits", "Purchase", "PurchaseChange",
+    "QuestionAsked", "QueueCut", "Quote", "RampSplit", "RatePoint", "ReactiveDay",
+    "RecordInputError", "Refusal", "Refusals", "Replanned", "Replay", "ReplayFigure", "ReplayLoss",
+    "ReplayMetric", "ReplayRouter", "ReplayWish", "ReplicaPrice", "RequestClass", "RequestSize",
+    "RequestsPerSecond", "ResilienceCost", "Route", "Row", "RowLeftOut", "RowStatus", "RowWorth",
     "Rule", "Said", "SameAs", "SameElsewhere", "ScalingPenalty", "ScalingRules", "Scenario",
-    "Schedule", "SellerAlias", "Sellers", "SharedUnitShown", "SharedUnits", "Sheet",
+    "Schedule", "SellerAlias", "Sellers", "ServedInPart", "SharedUnitShown", "SharedUnits", "Sheet",
     "SheetAlternative", "SheetAnswer", "SheetChange", "SheetChoice", "SheetDiagnosis", "SheetLever",
     "SheetMisfit", "SheetPart", "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty",
     "SizeBin", "SolverChoice", "SolverError", "SolverSettings", "SourcesShown", "Speculative",
-    "StalePrices", "StaleSpend", "Standing", "StandingShown", "Status", "StretchReplayed",
-    "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching", "TargetWithoutEffect",
-    "Tightened", "TimeBlock", "ToAsk", "ToMeasure", "Today", "TokenPrice", "TokensPerDay", "Trace",
+    "SpotReplayed", "StalePrices", "StaleSpend", "Standing", "StandingShown", "StartUp", "Status",
+    "StretchReplayed", "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching",
+    "TargetWithoutEffect", "Tightened", "TightenedRound", "TimeBlock", "TimeWish", "ToAsk",
+    "ToMeasure", "Today", "TokenPrice", "TokensPerDay", "TokensPerMonth", "TooFewUnits", "Trace",
     "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown",
-    "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict", "WhatIf", "WhatIfRow",
-    "WhyNot", "WishJudged", "WishReplayed", "Workload", "WorkloadAsked", "WorkloadPlan",
-    "WorkloadServed", "__version__", "budget_frontier", "calibrate", "choices",
-    "compare_deployments", "confidence_range", "count_terms", "decision_sheet", "diagnose",
-    "estimate", "evaluate", "explain", "explain_limits", "floor", "load_catalog", "load_problem",
-    "load_scenarios", "measure_next", "owned_usd_per_hour", "plan_diff", "prepare", "reason_lines",
-    "replay", "scenario_grid", "sheet_schema", "solve", "tighten", "warning_lines",
-    "weightiest_row", "what_if",
+    "Undisturbed", "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict",
+    "WaitKept", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed", "Workload",
+    "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
+    "calibrate", "choices", "compare_deployments", "confidence_range", "count_terms",
+    "decision_sheet", "diagnose", "estimate", "evaluate", "explain", "explain_limits", "floor",
+    "load_catalog", "load_problem", "load_scenarios", "measure_next", "owned_usd_per_hour",
+    "plan_diff", "plan_for", "plan_schema", "prepare", "reason_lines", "replanned", "replay",
+    "scenario_grid", "sheet_schema", "solve", "tighten", "warning_lines", "weightiest_row",
+    "what_if",
 ]
 # fmt: on
 
 HOMES = {
+    "candidates.commitments": "PaidCommitment",
     "candidates.prices": "ReplicaPrice",
-    "candidates.records": "Candidate CandidateList PlanningInput RatePoint TurnedDown",
-    "candidates.shared_units": "SharedUnits",
+    "candidates.records": (
+        "Candidate CandidateList HeldInFlight PlanningInput RatePoint TurnedDown"
+    ),
+    "candidates.sharing.shared_units": "SharedUnits",
     "errors": "ArgumentError Fault InputError PlannerError RecordInputError SolverError",
     "inputs.catalog.billing": "BillingMode",
     "inputs.catalog.files": "load_catalog",
@@ -299,38 +330,44 @@ HOMES = {
     "inputs.catalog.overlaid.counts": "OverlayCounts",
     "inputs.catalog.owned": "owned_usd_per_hour",
     "inputs.catalog.records": "Billing Catalog Gpu Llm Measurement Offering TokenPrice",
+    "inputs.problem.commitments": "Commitment",
     "inputs.problem.comparisons": "ChoicesAsked Today",
     "inputs.problem.deployment": "DeploymentSettings Lora Speculative",
     "inputs.problem.host": "HostLimits",
+    "inputs.problem.latency": "Latency Percentiles TimeWish",
     "inputs.problem.load": "load_problem",
     "inputs.problem.patching": "Patch",
     "inputs.problem.policy": (
-        "OverloadPenalty Penalties Policy ScalingPenalty ShortfallPenalty "
+        "OverloadPenalty Penalties Policy ScalingPenalty ShortfallPenalty StartUp "
         "StrictLatencyPenalty Utilization"
     ),
     "inputs.problem.prices": "OwnTerms PriceCaps",
     "inputs.problem.records": (
-        "Alternatives BillingLimits Budget CountedFilter CurrentUnits Filter GpuLimits "
-        "Latency Limits MeasuredRate Precision Problem ProviderLimits SolverSettings Survival "
-        "Switching Workload"
+        "Alternatives BillingLimits Budget CountedFilter CurrentUnits Filter GpuLimits Limits "
+        "MeasuredRate Precision Problem ProviderLimits SolverSettings Survival Switching "
+        "Workload"
     ),
     "inputs.problem.traffic": (
-        "ConcurrentUsers Pattern Profile RequestSize RequestsPerSecond TokensPerDay Trace "
-        "TraceColumns Traffic"
+        "ConcurrentUsers Pattern Profile RequestSize RequestsPerSecond TokensPerDay "
+        "TokensPerMonth Trace TraceColumns Traffic"
     ),
     "milp.program.language.loosening": "LimitInForce",
     "milp.program.language.rows": "Row count_terms",
     "milp.program.language.rule": "Rule Standing",
-    "milp.program.language.variables": "AsksForUnits Fleet Level RampSplit",
-    "plans.consequences": "DocumentParts Loss ResilienceCost StalePrices UnitChange",
+    "milp.program.language.variables": "AsksForUnits Fleet Level QueueCut RampSplit",
+    "plans.consequences": (
+        "CommitmentUse DocumentParts Loss ResilienceCost StalePrices UnitChange"
+    ),
     "plans.diagnosis": "Change Diagnosis Misfit",
+    "plans.document": "plan_schema",
     "plans.measure_next": "MeasureNext measure_next",
     "plans.proof": "EngineReport Proof Provenance",
     "plans.reasons": (
         "AboveBudget AlternativesEnded CatalogTooSmall ClassUnserved EndReason "
-        "LatencyNotAssessed LimitInTheWay NearOptimal NoFleet NoFullLoad NothingIsStrict "
-        "NothingServes OverloadCannotOccur Refusals Said SameAs ShortBudget StrictNeverHot "
-        "TargetWithoutEffect UnservedAtAPrice"
+        "FewestGpusFirst LatencyNotAssessed LimitInTheWay NearOptimal NoFleet NoFullLoad "
+        "NothingIsStrict NothingServes OverloadCannotOccur PerfectForesight Refusals Said "
+        "SameAs ServedInPart ShortBudget StrictNeverHot TargetWithoutEffect TooFewUnits "
+        "UnservedAtAPrice WaitKept"
     ),
     "plans.records": "Band Plan Purchase Route Status WorkloadPlan",
     "plans.sentences": "reason_lines warning_lines",
@@ -338,14 +375,14 @@ HOMES = {
     "plans.sheet.compared": "ComparedPlan PlanDiff PurchaseChange plan_diff",
     "plans.sheet.no_plan": "SheetChange SheetDiagnosis SheetMisfit",
     "plans.sheet.other_parts": (
-        "BudgetStair BudgetStaircase IfSlower LeftAfterLoss PriceAge SameElsewhere "
+        "BudgetStair BudgetStaircase IfSlower LeftAfterLoss PriceAge RowLeftOut SameElsewhere "
         "SheetAlternative SheetChoice SheetLever SheetRisks ToAsk ToMeasure TrafficCurve "
         "TrafficPoint WishJudged"
     ),
     "plans.sheet.plan_parts": (
-        "BlockShown Bought EngineSaid HoursByUnits LimitAsked ProofShown QuestionAsked "
-        "SharedUnitShown SheetAnswer SheetPurchase SourcesShown StaleSpend StandingShown "
-        "WorkloadAsked WorkloadServed"
+        "BlockShown Bought CommitmentShown EngineSaid HoursByUnits LimitAsked ProofShown "
+        "QuestionAsked SharedUnitShown SheetAnswer SheetPurchase SourcesShown StaleSpend "
+        "StandingShown WorkloadAsked WorkloadServed"
     ),
     "plans.sheet.records": "Sheet sheet_schema",
     "questions.choices.choices": "choices",
@@ -357,8 +394,10 @@ HOMES = {
     ),
     "questions.deployments.estimate": "estimate",
     "questions.deployments.records": "Estimate",
+    "questions.deployments.replanned": "Replanned replanned",
     "questions.evaluate": "Breach Evaluation evaluate",
     "questions.floor": "Floor FloorHour floor",
+    "questions.plan_for": "plan_for",
     "questions.reasons.entry_price": "EntryPrice EntryTraffic",
     "questions.reasons.explain": "BestUse NotReached Refusal Verdict WhyNot explain",
     "questions.reasons.limit_costs": "LimitCost LimitCosts explain_limits",
@@ -371,12 +410,12 @@ HOMES = {
     "questions.sweeps.rows": "RowStatus WhatIf WhatIfRow",
     "questions.sweeps.scenarios": "Scenario load_scenarios scenario_grid",
     "questions.sweeps.what_if": "what_if",
-    "questions.tighten": "Tightened tighten",
+    "questions.tighten": "Tightened TightenedRound tighten",
     "replaying.autoscaler": "ScalingRules",
     "replaying.engine": "ReplayRouter",
     "replaying.records": (
         "PoolReplayed ReactiveDay Replay ReplayFigure ReplayLoss ReplayMetric ReplayWish "
-        "StretchReplayed WishReplayed"
+        "SpotReplayed StretchReplayed Undisturbed WishReplayed"
     ),
     "serving.operating_point": "EngineRate",
     "solving.checks.arguments": "SolverChoice",

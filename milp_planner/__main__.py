@@ -2,7 +2,7 @@
 
 import sys
 
-from milp_planner.cli import main
+from milp_planner.cli import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

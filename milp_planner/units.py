@@ -218,6 +218,11 @@ def _text_schema(kind: str, examples: list[str]) -> WithJsonSchema:
 Number = Annotated[float, _reader(parse_number), _quantity_schema("number", ["5M", "1_000"])]
 """A number that may be written `5M`, `1_000` or `1e6`."""
 
+
+def _without_dollar(value: Any) -> Any:
+    return value[1:] if isinstance(value, str) and re.match(r"\$\d", value, re.ASCII) else value
+
+
 Seconds = Annotated[
     float,
     Field(gt=0),
@@ -248,8 +253,13 @@ PositiveNumber = Annotated[
 NonNegativeNumber = Annotated[
     Number, Field(ge=0), _quantity_schema("number", ["5M", "1_000"], minimum=0)
 ]
-Usd = Annotated[Number, Field(gt=0), _quantity_schema("US dollars", ["20k"], exclusiveMinimum=0)]
-"""An amount of money in US dollars."""
+Usd = Annotated[
+    Number,
+    BeforeValidator(_without_dollar),
+    Field(gt=0),
+    _quantity_schema("US dollars", ["20k"], exclusiveMinimum=0),
+]
+"""An amount of money in US dollars; `$60k` is one, too."""
 
 WholeNumber = Annotated[
     int,

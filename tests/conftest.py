@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-# `--hypothesis-profile=ci`, or CI=true, tries more in the slow tests: see `support/examples.py`.
+# `--hypothesis-profile=ci`, or CI=true, tries more: see `support/examples.py`.
 for profile in ("quick", "ci"):
     settings.register_profile(profile, deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI", "").lower() in ("true", "1") else "quick")

@@ -121,7 +121,7 @@ def types_in(hint: Any) -> Iterator[type]:
 def functions_of(kind: type) -> Iterator[tuple[str, Any]]:
     """The public methods and properties of a class that the package itself defines."""
     for ancestor in filter(is_ours, kind.__mro__):
-        for name, value in vars(ancestor).items():
+        for name, value in [*vars(ancestor).items()]:  # a look at hints may add to it
             function = getattr(value, "fget", None) or getattr(value, "func", value)
             function = getattr(function, "__func__", function)
             if inspect.isfunction(function) and not name.startswith(("_", "model_")):

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
-from milp_planner.candidates.configurations import (
-    Configuration,
-    undominated,
-    undominated_parts,
-)
-from milp_planner.candidates.doubts import doubts
-from milp_planner.candidates.filters import Sold, is_ruled_out, notes_on_sellers, why_left_out
+from milp_planner.candidates.filters import why_left_out
 from milp_planner.candidates.hosts import why_poor_host
-from milp_planner.candidates.own_terms import too_dear, under_terms
-from milp_planner.candidates.places import notes_on_regions
+from milp_planner.candidates.own_terms import too_dear
 from milp_planner.candidates.prices import api_usd_per_request
-from milp_planner.candidates.records import Candidate, CandidateList, RatePoint, TurnedDown
+from milp_planner.candidates.records import Candidate, RatePoint
 from milp_planner.candidates.shapes import ReplicaShape, replica_shapes, why_no_shape
 from milp_planner.candidates.users import Replica, infrascale_point, users_point
-from milp_planner.deadline import checked
 from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement, Offering, TokenPrice
 from milp_planner.inputs.problem.records import (
     Limits,
+    MeasuredRate,
     Problem,
     Workload,
     deployment_changes,
@@ -36,46 +30,15 @@ from milp_planner.serving.rates.throughput import (
     ServingModel,
     default_precisions,
 )
-from milp_planner.traffic.month import Demand, RequestClass, Schedule
+from milp_planner.traffic.month import Demand, RequestClass
 
 
-def list_candidates(problem: Problem, schedule: Schedule, catalog: Catalog) -> CandidateList:
-    """Every way to serve every workload of `problem`, in a fixed order.
+class Configuration(NamedTuple):
+    """What a replica is made of, and its rate per request class."""
 
-    Raises OutOfTime when time is up before all are listed.
-    """
-    candidates: list[Candidate] = []
-    turned_down: list[TurnedDown] = []
-    model = ServingModel(catalog)
-    for w in problem.workloads:
-        rates = Rates(catalog, model, problem, w, schedule.demands[w.name])
-        sold: list[Offering | TokenPrice] = [*catalog.offerings, *catalog.token_prices]
-        for listed in checked(sold):
-            offering = under_terms(problem.prices, listed, catalog.read_on)
-            if isinstance(offering, TokenPrice) and offering.llm != rates.llm_id:
-                continue
-            found = excluded_by(problem.limits, offering) or rates.candidates(offering)
-            if isinstance(found, str):
-                turned_down.append(TurnedDown(w.name, offering, found))
-            else:
-                candidates += found
-    looked_at = (*(k.offering for k in candidates), *(one.offering for one in turned_down))
-    payable = (o for o in looked_at if not _why_unpayable(problem.limits, o))
-    return CandidateList(
-        tuple(candidates),
-        tuple(turned_down),
-        model_warnings(candidates),
-        notes=tuple(notes_on_filters(problem.limits, payable)),
-        doubts=tuple(doubts(problem, catalog, model)),
-    )
-
-
-def notes_on_filters(limits: Limits, rows: Iterable[Sold]) -> Iterator[str]:
-    """What filters of providers and regions do, to what could be paid, that nobody may expect."""
-    payable = list(rows)
-    yield from notes_on_sellers(limits.providers, payable)
-    of_sellers = (row for row in payable if not is_ruled_out("providers", limits.providers, row))
-    yield from notes_on_regions(limits.regions, of_sellers)
+    precision: str
+    shape: ReplicaShape
+    points: tuple[RatePoint, ...]
 
 
 def model_warnings(candidates: Iterable[Candidate]) -> tuple[str, ...]:
@@ -85,7 +48,7 @@ def model_warnings(candidates: Iterable[Candidate]) -> tuple[str, ...]:
 
 def excluded_by(limits: Limits, offering: Offering | TokenPrice) -> str:
     """Why the limits rule the offering out, at the price that it has, or nothing."""
-    if why := _why_unpayable(limits, offering):
+    if why := why_unpayable(limits, offering):
         return why
     if getattr(offering, "max_units", None) == 0:
         return "0 units can be had (max_units)"
@@ -96,7 +59,8 @@ def excluded_by(limits: Limits, offering: Offering | TokenPrice) -> str:
     )
 
 
-def _why_unpayable(limits: Limits, offering: Offering | TokenPrice) -> str:
+def why_unpayable(limits: Limits, offering: Offering | TokenPrice) -> str:
+    """Why the problem allows no such way to pay, or nothing."""
     mode, allowed = BILLING_MODES[offering.billing], limits.billing.allow
     if offering.billing in allowed if allowed else mode.by_default:
         return ""
@@ -195,6 +159,26 @@ class Rates:
             return nearest(refused).reason
         return why_no_shape(self.workload, self.llm.attention_heads, gpus)
 
+    @property
+    def least_replicas(self) -> int:
+        """The most replicas that any limit asks for: fewer, faster ones stand in beyond them."""
+        on_demand = self.problem.limits.min_on_demand_replicas
+        return max(self.workload.min_replicas, on_demand or 0)
+
+    def _worth_having(self, found: list[Configuration], gpus: int) -> list[Configuration]:
+        """Those that no other beats; where waits count, a slower one may hold more requests."""
+        if self.workload.latency.judges_queues:
+            return found
+        if not self._are_parts(gpus):
+            return list(undominated(found, gpus, self.least_replicas))
+        joined = [one for one in found if one.shape.settings.units_joined > 1]
+        alone = [one for one in found if one.shape.settings.units_joined == 1]
+        return [*undominated_parts(alone), *undominated(joined, gpus, self.least_replicas)]
+
+    def _are_parts(self, gpus: int) -> bool:
+        """True where replicas may stand on a unit together with those of other workloads."""
+        return self.problem.policy.share == "units" and gpus > 1
+
     def precisions(self, gpu: Gpu) -> tuple[str, ...]:
         """The weight formats to try: the user's, or the LLM's own and fp8 where the GPU has it."""
         if self.raw:
@@ -289,10 +273,10 @@ class Rates:
         return infrascale_point(*replica, *size, traffic)
 
     def _stated(
-        self, stated: Mapping[tuple[str, int], float], gpu_id: str, gpus: int
+        self, stated: Mapping[tuple[str, int], MeasuredRate], gpu_id: str, gpus: int
     ) -> list[Configuration] | str:
         """The replicas that the workload's own rates name on this GPU."""
-        mine = [(size, rate) for (gpu, size), rate in sorted(stated.items()) if gpu == gpu_id]
+        mine = [(size, stated[gpu, size]) for gpu, size in sorted(stated) if gpu == gpu_id]
         if not mine:
             return f"{gpu_id}: the workload's rates name no replica on it"
         found = [
@@ -307,21 +291,6 @@ class Rates:
         if not found:
             return f"{gpu_id}: a replica of {mine[0][0]} GPUs does not fit in a unit of {gpus}"
         return self._worth_having(found, gpus)
-
-    def _worth_having(self, found: list[Configuration], gpus: int) -> list[Configuration]:
-        """What no other replicas are always better than, on a unit of its own or a shared one."""
-        if not self._are_parts(gpus):
-            return list(undominated(found, gpus, self.workload.min_replicas))
-        joined = [one for one in found if one.shape.settings.units_joined > 1]
-        alone = [one for one in found if one.shape.settings.units_joined == 1]
-        return [
-            *undominated_parts(alone),
-            *undominated(joined, gpus, self.workload.min_replicas),
-        ]
-
-    def _are_parts(self, gpus: int) -> bool:
-        """True where replicas may stand on a unit together with those of other workloads."""
-        return self.problem.policy.share == "units" and gpus > 1
 
     def _raw(
         self, gpu: Gpu, precision: str, shape: ReplicaShape, q: RequestClass
@@ -362,20 +331,21 @@ class Rates:
         )
 
 
-def stated_rates(catalog: Catalog, workload: Workload) -> dict[tuple[str, int], float] | None:
-    """(GPU, GPUs per replica) to requests/s, where the workload states them itself."""
+def stated_rates(
+    catalog: Catalog, workload: Workload
+) -> dict[tuple[str, int], MeasuredRate] | None:
+    """(GPU, GPUs per replica) to its rate, where the workload states them itself."""
     if workload.rates is None:
         return None
     return {
-        (catalog.gpus_named(rate.gpu)[0], rate.gpus_per_replica): rate.requests_per_second
-        for rate in workload.rates
+        (catalog.gpus_named(rate.gpu)[0], rate.gpus_per_replica): rate for rate in workload.rates
     }
 
 
-def stated_point(requests_per_second: float) -> RatePoint:
+def stated_point(rate: MeasuredRate) -> RatePoint:
     """A rate that the problem states: taken at its word, without latency."""
-    detail = "stated in the problem"
-    return RatePoint(requests_per_second, 1.0, None, None, None, False, "measured", detail)
+    known = rate.requests_per_second, 1.0, rate.in_flight
+    return RatePoint(*known, None, None, False, "measured", "stated in the problem")
 
 
 def rate_point(found: OperatingPoint) -> RatePoint:
@@ -406,6 +376,52 @@ def raw_rows(catalog: Catalog, llm: Llm) -> tuple[Measurement, ...]:
     by_llm = catalog.measurements_by_llm
     own = tuple(row for row in by_llm.get(llm.id, ()) if row.basis == "raw")
     return own or tuple(row for row in by_llm.get("*", ()) if row.basis == "raw")
+
+
+def undominated(
+    found: list[Configuration], gpus: int, min_replicas: int
+) -> Iterator[Configuration]:
+    """Configurations that no other one of the same unit beats in every class and in replicas."""
+
+    def worth(config: Configuration) -> tuple[float, ...]:
+        replicas = config.shape.replicas_on(gpus)
+        rates = tuple(replicas * point.requests_per_second for point in config.points)
+        return (*rates, float(min(replicas, min_replicas)))
+
+    kept: dict[int, list[tuple[float, ...]]] = {}  # by units joined: more of them cost more
+    for config in sorted(
+        found, key=lambda c: (*(-x for x in worth(c)), c.shape.tensor_parallel, c.precision)
+    ):
+        mine = worth(config)
+        better = kept.setdefault(config.shape.settings.units_joined, [])
+        if not any(all(a >= b for a, b in zip(other, mine, strict=True)) for other in better):
+            better.append(mine)
+            yield config
+
+
+def undominated_parts(found: list[Configuration]) -> Iterator[Configuration]:
+    """Replicas in whose place no others, on the same GPUs of a shared unit, serve as much.
+
+    Where m replicas of g GPUs each, m g ≤ G, serve every class as fast as one of G, they do what it
+    does: they have room wherever it has.
+    """
+    kept: list[tuple[int, tuple[float, ...]]] = []
+    for config in sorted(
+        found,
+        key=lambda c: (
+            c.shape.gpus,
+            tuple(-point.requests_per_second for point in c.points),
+            c.precision,
+        ),
+    ):
+        gpus = config.shape.gpus
+        mine = tuple(point.requests_per_second for point in config.points)
+        if not any(
+            all(gpus // smaller * a >= b for a, b in zip(rates, mine, strict=True))
+            for smaller, rates in kept
+        ):
+            kept.append((gpus, mine))
+            yield config
 
 
 RATES: dict[str, Callable[[Rates, Gpu, str, ReplicaShape, RequestClass], RatePoint | Rejection]] = {

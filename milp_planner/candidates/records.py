@@ -45,6 +45,17 @@ class RatePoint:
     """The measurements that the rate stands on; a plan read from its document has none."""
 
 
+@dataclass(frozen=True)
+class HeldInFlight:
+    """What a wait depends on, beside the rate of a replica."""
+
+    places: int
+    """Requests in flight in a full replica."""
+
+    alone: float
+    """Time in service of a request that is alone ÷ that in a full replica, on the safe side."""
+
+
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """One offering serving one workload in one replica configuration."""
@@ -79,6 +90,13 @@ class Candidate:
     part_of_unit: bool = False
     """True for a replica on a unit that other replicas may share: units here are replicas, GPUs and
     price below are its part of the unit's."""
+    held: HeldInFlight | None = field(default=None, repr=False)
+    """Of a replica; None where no wish of the workload depends on queues."""
+
+    @property
+    def places_per_unit(self) -> int:
+        """Requests in flight in a full unit; 0 where no wish depends on it."""
+        return 0 if self.held is None else self.held.places * self.replicas_per_unit
 
     @cached_property
     def mode(self) -> BillingMode:
@@ -92,6 +110,16 @@ class Candidate:
             f"{self.workload} on {self.offering.id} {self.offering.billing} "
             f"{self.precision} tp{self.tensor_parallel}"
         )
+
+    @cached_property
+    def order(self) -> tuple[float, float, str]:
+        """Of equals the first is preferred: more host memory, more vCPUs, then by name."""
+        row = self.offering
+        if not isinstance(row, Offering):
+            return 0.0, 0.0, self.id
+        hosts = (row.host_memory_gib, row.vcpus)
+        memory, vcpus = (-(fact or 0.0) / row.gpus_per_unit for fact in hosts)
+        return memory, vcpus, self.id
 
     @property
     def provider(self) -> str:
@@ -255,6 +283,12 @@ class CandidateList:
 
     doubts: Sequence[str] = ()
     """What of the user's own input looks like a slip: it counts, and is asked about."""
+
+    lacks_specks: bool = False
+    """True where what carries next to nothing of the peak was left out: less traffic may use it."""
+
+    not_reached: tuple[str, ...] = ()
+    """Names of workloads that nothing is listed for, because time was up."""
 
     @property
     def said(self) -> tuple[str, ...]:

@@ -72,7 +72,7 @@ def _largest_multiple(pools: tuple[Rates, ...], free: Rates) -> tuple[float, Rat
         terms = [float(k == pool) for k, _ in columns]
         tableau.append([0.0, *terms, *_unit(rows, len(free) + pool), 1.0])
     gains = [1.0, *(0.0 for _ in columns), *(0.0 for _ in range(rows)), 0.0]
-    _maximise(tableau, gains)
+    maximise(tableau, gains)
     weights = [max(0.0, -gain) for gain in gains[1 + len(columns) :][: len(free)]]
     return max(0.0, -gains[-1]), tuple(weight / sum(weights) for weight in weights)
 
@@ -81,8 +81,12 @@ def _unit(size: int, one: int) -> list[float]:
     return [float(i == one) for i in range(size)]
 
 
-def _maximise(tableau: list[list[float]], gains: list[float]) -> None:
-    """The simplex method from all slack, which is feasible, until nothing gains any more."""
+def maximise(tableau: list[list[float]], gains: list[float]) -> list[int]:
+    """The simplex method from all slack, which is feasible, until nothing gains any more.
+
+    tableau: rows of columns, slacks last, and the right side, none below 0. gains: of each column,
+    and 0. Both are changed. Returns the column that each row ends with; all others are 0.
+    """
     basis = list(range(len(gains) - 1 - len(tableau), len(gains) - 1))
     step = 0
     while (entering := _entering(gains, step)) is not None:
@@ -90,6 +94,7 @@ def _maximise(tableau: list[list[float]], gains: list[float]) -> None:
         _pivot(tableau, gains, leaving, entering)
         basis[leaving] = entering
         step += 1
+    return basis
 
 
 def _entering(gains: list[float], step: int) -> int | None:

@@ -8,9 +8,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from milp_planner.cli.parts.signals import leaving_nothing_to_do, signals_exit_at_once
+from milp_planner.cli.parts.clock import counted_from_process_start
+from milp_planner.cli.parts.signals import leave, signals_exit_at_once
 
-__all__ = ["main"]
+__all__ = ["main", "run"]
+
+
+def run() -> int:
+    """Run the command line of `sys.argv` as a process of its own, which ends with its exit code."""
+    with counted_from_process_start():
+        code = main()
+    return leave(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,10 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _leave_out_highspy()
     with signals_exit_at_once():
         from milp_planner.cli.entry import run_command_line
-    code = run_command_line(argv)
-    if argv is None:
-        leaving_nothing_to_do()
-    return code
+    return run_command_line(argv)
 
 
 def _leave_out_highspy() -> None:

@@ -18,6 +18,7 @@ from milp_planner.cli.commands.estimate import estimate
 from milp_planner.cli.commands.evaluate import evaluate
 from milp_planner.cli.commands.explain import explain
 from milp_planner.cli.commands.init import init
+from milp_planner.cli.commands.plan import plan
 from milp_planner.cli.commands.replay import replay
 from milp_planner.cli.commands.report import report
 from milp_planner.cli.commands.schema import schema
@@ -71,6 +72,7 @@ def need_command(context: typer.Context) -> int:
 
 
 app.command()(solve)
+app.command()(plan)
 app.command()(report)
 app.command()(what_if)
 app.command()(explain)

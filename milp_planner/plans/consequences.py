@@ -145,6 +145,45 @@ class StalePrices:
         return self.cash_usd_per_month + self.rise * self.usd_per_month
 
 
+@dataclass(frozen=True)
+class CommitmentUse:
+    """What a plan uses of a commitment in its month."""
+
+    offering: str
+    """Its offering's id, or the pattern."""
+
+    billing: str
+    """'' for any."""
+
+    units: int | None
+    """Units that are paid; None where an amount is."""
+
+    usd_per_hour: float | None
+    """What is paid in every hour; None where units are."""
+
+    until: date | None
+    """The last day that is paid; None where that is beyond the month."""
+
+    paid: float
+    """Unit-hours of the month that are paid, or USD of the month; 0 where it has ended."""
+
+    used: float
+    """Those of them that cover what the plan has on."""
+
+    saved_usd_per_month: float
+    """Rent that is not paid for what is covered."""
+
+    @property
+    def unused(self) -> float:
+        """Unit-hours, or USD, that are paid for nothing."""
+        return max(0.0, self.paid - self.used)
+
+    @property
+    def share(self) -> float | None:
+        """Part that is used; None where it has ended."""
+        return self.used / self.paid if self.paid else None
+
+
 def age_days(row: Offering | TokenPrice, today: date) -> int:
     """Days since the source had the price; 0 where the clock is behind it."""
     return max(0, (today - row.as_of).days)

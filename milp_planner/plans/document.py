@@ -13,9 +13,10 @@ from dataclasses import asdict
 from typing import Any
 
 from milp_planner.candidates.records import Candidate, RatePoint, TurnedDown, gpus_of_unit
-from milp_planner.candidates.shared_units import Contents, SharedUnits
+from milp_planner.candidates.sharing.documents import shared_dict
 from milp_planner.inputs.catalog.records import TokenPrice
 from milp_planner.plans.consequences import (
+    CommitmentUse,
     DocumentParts,
     StalePrices,
     UnitChange,
@@ -32,12 +33,35 @@ from milp_planner.plans.sentences import (
     sentence,
     warning_lines,
 )
-from milp_planner.traffic.month import TimeBlock
 
 DOCUMENT_VERSION = 1
 """Raised when a key of the document changes its meaning or goes."""
 
-NOT_INCLUDED = ("egress", "storage", "support", "tax", "staff")
+NOT_INCLUDED = ("egress", "storage", "support", "tax", "staff", "network latency")
+START_UP = "start-up and model loading"
+
+
+def not_included(plan: Plan) -> tuple[str, ...]:
+    """What no figure of the plan counts."""
+    return NOT_INCLUDED if "start_up" in plan.costs else (*NOT_INCLUDED, START_UP)
+
+
+def plan_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a plan's document.
+
+    Returns plain data, ready for JSON, as `milp-planner schema --of plan` prints it.
+
+    Raises nothing: it reads no input.
+
+    >>> from milp_planner import plan_schema
+    >>> plan_schema()["properties"]["document_version"]["const"]
+    1
+    """
+    from milp_planner.plans.schema import PlanDocument  # slow to import, and seldom asked
+
+    written = PlanDocument.model_json_schema()
+    written["properties"]["document_version"] = {"const": DOCUMENT_VERSION, "type": "integer"}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **written}
 
 
 def plan_dict(plan: Plan, *, reproducible: bool = False) -> dict[str, Any]:
@@ -55,11 +79,12 @@ def plan_dict(plan: Plan, *, reproducible: bool = False) -> dict[str, Any]:
         "purchases": [
             {**purchase_dict(p), "classes": _classes(p.candidate)} for p in plan.purchases
         ],
-        "shared_units": [_shared_dict(one, plan.blocks) for one in plan.shared_units],
+        "shared_units": [shared_dict(one, plan.blocks) for one in plan.shared_units],
         "workloads": [_workload_dict(w) for w in plan.workloads],
         "blocks": [{"name": block.name, "hours": block.hours} for block in plan.blocks],
         "routes": [_route_dict(route) for route in plan.routes],
         "changes_from_today": [_unit_change_dict(change) for change in plan.changes],
+        "commitments": [_commitment_dict(one) for one in plan.commitments],
         "resilience": _resilience_dict(plan),
         "stale_prices": _stale_dict(plan.stale_prices),
         "alternatives": summed_up.alternatives,
@@ -69,7 +94,7 @@ def plan_dict(plan: Plan, *, reproducible: bool = False) -> dict[str, Any]:
         "measure_next": summed_up.measure_next,
         "turned_down": summed_up.turned_down,
         "warnings": warning_lines(plan),
-        "not_included": NOT_INCLUDED,
+        "not_included": not_included(plan),
         "proof": _proof_dict(plan, reproducible),
         "provenance": _provenance_dict(plan),
     }
@@ -90,6 +115,11 @@ def _summed_up(plan: Plan) -> DocumentParts:
 
 def _unit_change_dict(change: UnitChange) -> dict[str, Any]:
     return {**asdict(change), "keep": change.keep, "add": change.add, "remove": change.remove}
+
+
+def _commitment_dict(use: CommitmentUse) -> dict[str, Any]:
+    until = None if use.until is None else use.until.isoformat()
+    return {**asdict(use), "until": until, "unused": use.unused, "share": use.share}
 
 
 def _resilience_dict(plan: Plan) -> dict[str, Any] | None:
@@ -197,39 +227,6 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _shared_dict(one: SharedUnits, blocks: Sequence[TimeBlock]) -> dict[str, Any]:
-    """Units that replicas share, with what stands on each."""
-    k = one.candidate
-    return {
-        "provider": k.provider,
-        "offering": k.offering.id,
-        "region": k.region,
-        "billing": k.offering.billing,
-        "gpu": k.gpu,
-        "gpus_per_unit": k.gpus_per_unit,
-        "units": one.units,
-        "usd_per_unit_hour": k.usd_per_hour,
-        "unit_hours_per_month": one.unit_hours,
-        "rent_usd_per_month": one.rent_usd_per_month,
-        "blocks": [
-            {"name": block.name, "units": [_stands(contents) for contents in contents_of_units]}
-            for block, contents_of_units in zip(blocks, one.contents_by_block, strict=True)
-        ],
-    }
-
-
-def _stands(contents: Contents) -> list[dict[str, Any]]:
-    return [
-        {
-            "workload": k.workload,
-            "precision": k.precision,
-            "tensor_parallel": k.tensor_parallel,
-            "replicas": replicas,
-        }
-        for k, replicas in contents
-    ]
-
-
 def _headline(plan: Plan) -> dict[str, Any]:
     return {
         "cash_usd_per_month": plan.cash_usd_per_month,
@@ -316,7 +313,7 @@ def _alternative_dict(plan: Plan, other: Plan, rank: int) -> dict[str, Any]:
         "trade": trade(plan, other),
         "changes": changes(plan, other),
         "purchases": [purchase_dict(p) for p in other.purchases],
-        "shared_units": [_shared_dict(one, other.blocks) for one in other.shared_units],
+        "shared_units": [shared_dict(one, other.blocks) for one in other.shared_units],
     }
 
 

@@ -23,12 +23,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from milp_planner.candidates.records import Candidate, RatePoint
-from milp_planner.candidates.shared_units import price_of_unit
+from milp_planner.candidates.sharing.documents import price_of_unit, read_shared
 from milp_planner.errors import InputError, input_error
 from milp_planner.inputs.catalog.overlaid.counts import OverlayCounts
 from milp_planner.inputs.catalog.records import COUNT_ASSUMED, Offering, TokenPrice
 from milp_planner.inputs.reading.validation import validate_python
 from milp_planner.plans.consequences import (
+    CommitmentUse,
     DocumentParts,
     Loss,
     ResilienceCost,
@@ -63,7 +64,6 @@ from milp_planner.plans.schema import (
     RoutePart,
     StalePricesPart,
     WorkloadPart,
-    shared_units,
 )
 from milp_planner.serving.operating_point import EngineRate
 from milp_planner.traffic.month import RequestClass, TimeBlock
@@ -96,7 +96,7 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
         lower_bound_usd_per_month=read.bound_usd_per_month,
         costs=read.costs_usd_per_month,
         purchases=purchases,
-        shared_units=tuple(shared_units(read.shared_units, purchases, blocks, "shared_units")),
+        shared_units=read_shared(read.shared_units, purchases, blocks),
         routes=tuple(reader.routes()),
         workloads=tuple(_workload(part) for part in read.workloads),
         blocks=blocks,
@@ -110,6 +110,10 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
         changes=tuple(
             UnitChange(part.workload, part.offering, part.billing, part.today, part.planned)
             for part in read.changes_from_today
+        ),
+        commitments=tuple(
+            CommitmentUse(**part.model_dump(exclude={"unused", "share"}))
+            for part in read.commitments
         ),
         worst_losses=() if cost is None else tuple(_losses(cost)),
         resilience=None if cost is None else _resilience(cost, read),
@@ -178,13 +182,13 @@ class _Reader:
 
     def alternative(self, part: AlternativePart) -> Plan:
         """A next-best plan, as far as the document tells it."""
-        at = f"alternatives[{part.rank - 2}]"
+        at = f"alternatives[{part.rank - 2}]."
         missing = [w.name for w in self.read.workloads if w.name not in part.bands]
         if missing:
             text = f"has no band of {', '.join(map(shown, missing))}"
-            raise input_error(text, path=f"{at}.bands")
+            raise input_error(text, path=f"{at}bands")
         purchases = tuple(
-            self._purchase(row, (), f"{at}.purchases[{i}]") for i, row in enumerate(part.purchases)
+            self._purchase(row, (), f"{at}purchases[{i}]") for i, row in enumerate(part.purchases)
         )
         return Plan(
             name=self.read.name,
@@ -194,9 +198,7 @@ class _Reader:
             lower_bound_usd_per_month=part.bound_usd_per_month,
             costs={},
             purchases=purchases,
-            shared_units=tuple(
-                shared_units(part.shared_units, purchases, self.blocks, f"{at}.shared_units")
-            ),
+            shared_units=read_shared(part.shared_units, purchases, self.blocks, at),
             routes=(),
             workloads=tuple(_workload_of(part, w) for w in self.read.workloads),
             blocks=self.blocks,

@@ -70,8 +70,24 @@ class LimitInTheWay:
 
 
 @dataclass(frozen=True)
+class TooFewUnits:
+    """An offering of which there are too few units."""
+
+    offering: str
+    billing: str
+    units: int
+    """Units that there are."""
+
+    enough: int
+    """Units that would do, with all others that are named."""
+
+
+@dataclass(frozen=True)
 class CatalogTooSmall:
     """No limit is to blame: the catalog has too few units of what could serve."""
+
+    too_few: tuple[TooFewUnits, ...] = ()
+    """The fewest units that would do beyond those that there are; empty where not known."""
 
 
 @dataclass(frozen=True)
@@ -163,8 +179,72 @@ class ShortBudget:
     """What everything would cost, USD/month; None where that is not known."""
 
 
+@dataclass(frozen=True)
+class FewestGpusFirst:
+    """The fewest GPUs were asked for, and of those fleets the cheapest."""
+
+    gpus: int
+    """Of the plan, each offering at its most units."""
+
+    proven: bool
+    """True where both are."""
+
+
+@dataclass(frozen=True)
+class PerfectForesight:
+    """Units that follow the hours as known beforehand; what following the load would cost."""
+
+    workload: str
+    offering: str
+    """What most of the rent is spent on: all of the autoscaler's replicas are of it."""
+
+    plan_usd_per_month: float
+    reactive_usd_per_month: float
+    late_share: float
+    """Of the requests, those that come beyond the autoscaler's capacity before it has followed."""
+
+
+@dataclass(frozen=True)
+class ServedInPart:
+    """Not everything can be served, whatever it may cost, and what is."""
+
+    served: tuple[tuple[str, float, float], ...]
+    """(workload, what is served of its peak, its peak), as the workload's rates count."""
+
+    used_up: tuple[str, ...]
+    """Quotas and stocks of which nothing is left."""
+
+
+@dataclass(frozen=True)
+class WaitKept:
+    """A wish that queues decide, in the block in which it takes longest, and what it needs."""
+
+    workload: str
+    what: str
+    """`p99 wait`, `mean request`."""
+
+    wished_s: float
+    reached_s: float
+    """By the formulas, of which half of the misses allowed are asked."""
+
+    block: str
+    replicas: int
+    allowed: float
+    """Utilization at which these replicas still keep the wish."""
+
+    allowed_alone: float
+    """The same of one replica, of the kind that there are most of."""
+
+    burstiness: float
+    """Coefficient of variation of the gaps between requests; 1 is Poisson."""
+
+    judged: bool
+    """False where bursts leave so little of the pool that the formulas are not known to hold."""
+
+
 Remark = (
     LatencyNotAssessed
+    | WaitKept
     | NoFullLoad
     | OverloadCannotOccur
     | NothingIsStrict
@@ -172,6 +252,9 @@ Remark = (
     | TargetWithoutEffect
     | UnservedAtAPrice
     | ShortBudget
+    | FewestGpusFirst
+    | PerfectForesight
+    | ServedInPart
     | Said
 )
 """What the figures of a plan do not show."""

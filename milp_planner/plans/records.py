@@ -11,9 +11,10 @@ from operator import mul
 from typing import TYPE_CHECKING, Any, Literal
 
 from milp_planner.candidates.records import Candidate, TurnedDown
-from milp_planner.candidates.shared_units import SharedUnits as SharedUnits
+from milp_planner.candidates.sharing.shared_units import SharedUnits as SharedUnits
 from milp_planner.errors import argument_error
 from milp_planner.plans.consequences import (
+    CommitmentUse,
     DocumentParts,
     Loss,
     ResilienceCost,
@@ -280,6 +281,9 @@ class Plan:
 
     changes: tuple[UnitChange, ...] = ()
     """What becomes of today's units; empty where nothing runs today."""
+
+    commitments: tuple[CommitmentUse, ...] = ()
+    """What is used of what is paid already; empty where nothing is."""
 
     worst_losses: tuple[Loss, ...] = ()
     """By workload, the loss that leaves the least; empty where none need be survived."""

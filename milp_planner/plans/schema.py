@@ -5,19 +5,10 @@ Keys that follow from others (`gpus`, `gap`, `region`, ...) must be there and ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-
-from milp_planner.candidates.records import Candidate, shared_unit
-from milp_planner.candidates.shared_units import SharedUnits
-from milp_planner.errors import input_error
-from milp_planner.inputs.catalog.records import Offering
-from milp_planner.plans.records import Purchase
-from milp_planner.traffic.month import TimeBlock
-from milp_planner.units import shown
 
 Key = tuple[str, str, str, str, int]
 """Workload, offering, billing, precision and tensor parallel of a replica."""
@@ -28,7 +19,13 @@ StatusName = Literal["optimal", "feasible", "infeasible", "no_plan"]
 class Part(BaseModel):
     """A part of the document: JSON's own types, and no key that no plan has."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        defer_build=True,  # until a document is read, which few runs do
+    )
 
 
 class Headline(Part):
@@ -208,6 +205,21 @@ class UnitChangePart(Part):
     remove: int
 
 
+class CommitmentPart(Part):
+    """What is used of a commitment."""
+
+    offering: str
+    billing: str
+    units: int | None
+    usd_per_hour: float | None
+    until: date | None = Field(strict=False)
+    paid: float
+    used: float
+    saved_usd_per_month: float
+    unused: float
+    share: float | None
+
+
 class LossPart(Part):
     """What one loss leaves."""
 
@@ -377,6 +389,7 @@ class PlanDocument(Headline):
     blocks: list[BlockPart]
     routes: list[RoutePart]
     changes_from_today: list[UnitChangePart]
+    commitments: list[CommitmentPart] = []
     resilience: ResiliencePart | None
     stale_prices: StalePricesPart | None = None
     alternatives: list[AlternativePart]
@@ -391,40 +404,3 @@ class PlanDocument(Headline):
     provenance: ProvenancePart
     range: dict[str, Any] | None = None
     failed_gates: list[str] = []
-
-
-def shared_units(
-    parts: Sequence[SharedUnitsPart],
-    purchases: Iterable[Purchase],
-    blocks: Sequence[TimeBlock],
-    path: str,
-) -> Iterator[SharedUnits]:
-    """The units that replicas share; raises InputError for what is not among the purchases."""
-    known = {_key(p.candidate): p.candidate for p in purchases if p.candidate.part_of_unit}
-    for i, part in enumerate(parts):
-        at = f"{path}[{i}]"
-        if [block.name for block in part.blocks] != [block.name for block in blocks]:
-            raise input_error("has other blocks than the plan", path=f"{at}.blocks")
-        contents = tuple(
-            tuple(tuple(_standing(part, one, known, at) for one in unit) for unit in block.units)
-            for block in part.blocks
-        )
-        replica = next((k for block in contents for unit in block for k, _ in unit), None)
-        if replica is None or not isinstance(replica.offering, Offering):
-            raise input_error("nobody stands on these units", path=at)
-        hours = tuple(block.hours for block in blocks)
-        yield SharedUnits(shared_unit(replica.offering), tuple(map(len, contents)), hours, contents)
-
-
-def _standing(
-    part: SharedUnitsPart, one: StandingPart, known: Mapping[Key, Candidate], path: str
-) -> tuple[Candidate, int]:
-    key = one.workload, part.offering, part.billing, one.precision, one.tensor_parallel
-    if key not in known:
-        text = f"no such replica of {shown(one.workload)} is among the purchases"
-        raise input_error(text, path=path)
-    return known[key], one.replicas
-
-
-def _key(k: Candidate) -> Key:
-    return k.workload, k.offering.id, k.offering.billing, k.precision, k.tensor_parallel

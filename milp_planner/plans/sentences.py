@@ -17,6 +17,7 @@ from milp_planner.plans.reasons import (
     CatalogTooSmall,
     ClassUnserved,
     EndReason,
+    FewestGpusFirst,
     LatencyNotAssessed,
     LimitInTheWay,
     NearOptimal,
@@ -25,14 +26,17 @@ from milp_planner.plans.reasons import (
     NothingIsStrict,
     NothingServes,
     OverloadCannotOccur,
+    PerfectForesight,
     Reason,
     Remark,
     Said,
     SameAs,
+    ServedInPart,
     ShortBudget,
     StrictNeverHot,
     TargetWithoutEffect,
     UnservedAtAPrice,
+    WaitKept,
 )
 from milp_planner.plans.records import MEDIUM_BAND, Plan
 
@@ -195,6 +199,22 @@ def _latency_not_assessed(r: LatencyNotAssessed) -> str:
     )
 
 
+def _wait_kept(r: WaitKept) -> str:
+    many = f"{r.replicas} replica{'s' * (r.replicas != 1)}"
+    gaps = f", gaps with a cv of {r.burstiness:.3g}" * (r.burstiness > 1)
+    doubt = "" if r.judged else "; not judged: bursts leave too little of the pool for the formulas"
+    return (
+        f"{r.workload!r}: the {r.what} is {_duration(r.reached_s)} in block {r.block}, "
+        f"{_duration(r.wished_s)} is wished; queues allow {_percent(round(r.allowed, 2))} with "
+        f"{many}, {_percent(round(r.allowed_alone, 2))} with 1, behind one least-in-flight router"
+        f"{gaps}{doubt}"
+    )
+
+
+def _duration(seconds: float) -> str:
+    return f"{1000 * seconds:.3g} ms" if 0 < seconds < 1 else f"{seconds:.3g} s"
+
+
 def _overload_cannot_occur(r: OverloadCannotOccur) -> str:
     return (
         f"the overload penalty cannot occur: it starts above {_percent(r.above)} utilization, "
@@ -237,6 +257,46 @@ def _short_budget(r: ShortBudget) -> str:
     if r.everything_usd is None:
         return said
     return f"{said}; to serve everything costs {_usd(r.everything_usd)}"
+
+
+def _fewest_gpus_first(r: FewestGpusFirst) -> str:
+    gpus = "1 GPU" if r.gpus == 1 else f"{r.gpus} GPUs"
+    if r.proven:
+        return f"objective gpus: no fleet has fewer than {gpus}, and none with {gpus} is cheaper"
+    return f"objective gpus: that {gpus} are the fewest, and this fleet the cheapest, is not proven"
+
+
+def _perfect_foresight(r: PerfectForesight) -> str:
+    said = (
+        f"{r.workload!r} costs {_usd(r.plan_usd_per_month, 0)} per month because its hours are "
+        f"known beforehand: an autoscaler on {r.offering} that follows the load would pay "
+        f"{_usd(r.reactive_usd_per_month, 0)}"
+    )
+    if r.late_share >= LEAST_LATE:
+        said += f", and be late for {r.late_share:.1%} of the requests"
+    return said
+
+
+LEAST_LATE = 0.0005
+"""Share of the requests below which nothing is said of it."""
+
+
+def _too_few_units(r: CatalogTooSmall) -> str:
+    said = "the catalog has too few units (max_units)"
+    lacking = (
+        f"{one.enough - one.units} more of {one.offering} {one.billing} ({one.enough} in all)"
+        for one in r.too_few
+    )
+    return f"{said}: with {' and '.join(lacking)} there is a plan" if r.too_few else said
+
+
+def _served_in_part(r: ServedInPart) -> str:
+    served = ", ".join(
+        f"{(rate / peak if peak else 1):.1%} of {workload} ({rate:.4g} of {peak:.4g})"
+        for workload, rate, peak in r.served
+    )
+    said = f"not everything can be served: at the peak {served}"
+    return f"{said}; used up: {', '.join(r.used_up)}" if r.used_up else said
 
 
 def _alternatives_ended(r: AlternativesEnded) -> str:
@@ -282,9 +342,10 @@ SENTENCES: Mapping[type, Callable[[Any], str]] = {
     AboveBudget: _above_budget,
     NoFleet: lambda r: "no fleet keeps all limits together",
     LimitInTheWay: lambda r: f"no fleet keeps {r.path}: {r.value}",
-    CatalogTooSmall: lambda r: "the catalog has too few units (max_units)",
+    CatalogTooSmall: _too_few_units,
     Said: lambda r: r.text,
     LatencyNotAssessed: _latency_not_assessed,
+    WaitKept: _wait_kept,
     NoFullLoad: lambda r: (
         "the overload penalty cannot occur: a ramp above 100 % has no full load to end at"
     ),
@@ -294,6 +355,9 @@ SENTENCES: Mapping[type, Callable[[Any], str]] = {
     TargetWithoutEffect: _target_without_effect,
     UnservedAtAPrice: _unserved_at_a_price,
     ShortBudget: _short_budget,
+    FewestGpusFirst: _fewest_gpus_first,
+    PerfectForesight: _perfect_foresight,
+    ServedInPart: _served_in_part,
     AlternativesEnded: _alternatives_ended,
     NearOptimal: _near_optimal,
     SameAs: _same_as,

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Set
 from dataclasses import dataclass
 
+from milp_planner.deadline import began_s
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.plans.records import Plan, Status
-from milp_planner.questions.row_worth import RowWorth, row_worths
-from milp_planner.questions.solve import solve
+from milp_planner.questions.row_worth import RowWorth, is_answered, row_worths
+from milp_planner.questions.solve import not_prepared, solve, solve_until
 from milp_planner.serving.derate import planning_quantile
-from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
+from milp_planner.solving.checks.arguments import (
+    SolverChoice,
+    catalog_for,
+)
+from milp_planner.solving.re_solve import settings_of
 
 MEDIAN = 0.50
 LOW = 0.05
@@ -49,6 +56,11 @@ class ConfidenceCase:
         return tuple(sorted(units.items()))
 
     @property
+    def name(self) -> str:
+        """`p10 of measured ÷ estimated`."""
+        return f"p{100 * self.quantile:g} of measured ÷ estimated"
+
+    @property
     def mix(self) -> frozenset[Bought]:
         """What is bought, whatever the counts."""
         return frozenset(key for key, _ in self.fleet)
@@ -74,19 +86,30 @@ class ConfidenceRange:
         return tuple(sorted((self.median, self.planned, self.low), key=lambda c: -c.quantile))
 
     @property
-    def mix_changes(self) -> bool:
-        """Whether other offerings or replica configurations are bought, not only other counts."""
-        return len({case.mix for case in self.cases}) > 1
+    def not_reached(self) -> tuple[str, ...]:
+        """What the time limit, or solvers that do not agree, left open: cases and measurements."""
+        cases = (case.name for case in self.cases if not is_answered(case.plan))
+        return (*cases, *(f"without {worth.name}" for worth in self.rows if not worth.is_answered))
+
+    @property
+    def mix_changes(self) -> bool | None:
+        """Whether other offerings or replica configurations are bought, not only other counts; None
+        where one of the three plans is left open."""
+        return self._differ({case.mix for case in self.cases})
 
     @property
     def most_influential(self) -> RowWorth | None:
         """The row without which the cost changes most; one without which there is no plan first."""
-        return max(self.rows, key=_influence, default=None)
+        known = (worth for worth in self.rows if worth.plan.status is not Status.NO_PLAN)
+        return max(known, key=_influence, default=None)
 
     @property
-    def counts_change(self) -> bool:
-        """Whether any number of units differs."""
-        return len({case.fleet for case in self.cases}) > 1
+    def counts_change(self) -> bool | None:
+        """Whether any number of units differs; None where one of the three plans is left open."""
+        return self._differ({case.fleet for case in self.cases})
+
+    def _differ(self, seen: Set[object]) -> bool | None:
+        return len(seen) > 1 if all(is_answered(case.plan) for case in self.cases) else None
 
 
 def _influence(worth: RowWorth) -> tuple[bool, float]:
@@ -106,14 +129,14 @@ def confidence_range(
     """`problem` planned again at the median and the 5th percentile of measured ÷ estimated speed.
 
     catalog: default: the one that the problem names. plan: the one at the problem's own confidence,
-    where it is known already; else it is solved as well. time_limit_s: seconds for each solve; gap:
-    relative to the score; solver: which engines. These stand for the problem's own settings where
-    they are given. A confidence of p90 plans on the 10th percentile.
-    The one to three measurements with the most spend at stake are left out as well, one at a time,
-    as long as the time limit leaves time to begin.
+    where it is known already; else it is solved as well. time_limit_s: seconds for everything
+    together; gap: relative to the score; solver: which engines. These stand for the problem's own
+    settings where they are given. A confidence of p90 plans on the 10th percentile.
+    The one to three measurements with the most spend at stake are left out as well, one at a time.
 
     Returns a ConfidenceRange of three plans, each with its costs in USD per month, and of what the
-    plan costs without each of those measurements.
+    plan costs without each of those measurements; what there was no time for has no plan, and is
+    named in `not_reached`.
 
     Raises InputError, ArgumentError and SolverError as `solve` does.
 
@@ -122,11 +145,15 @@ def confidence_range(
     >>> [case.quantile for case in found.cases], found.low.status.value
     ([0.5, 0.1, 0.05], 'optimal')
     """
+    began = began_s()
     known = catalog_for(problem, catalog)
     own = planning_quantile(problem.policy.confidence_share)
+    settings = settings_of(problem, time_limit_s=time_limit_s, gap=gap, solver=solver, began=began)
 
     def planned(asked: Problem, rows: Catalog) -> Plan:
-        return solve(asked, rows, time_limit_s=time_limit_s, gap=gap, alternatives=0, solver=solver)
+        if time.monotonic() >= settings.ends_s:
+            return not_prepared(asked, rows, settings)
+        return solve_until(asked, rows, settings, 0, None, diagnose=False)
 
     def case(quantile: float) -> ConfidenceCase:
         if quantile == own and plan is not None:
@@ -135,10 +162,9 @@ def confidence_range(
         asked = problem.model_copy(update={"policy": policy})
         return ConfidenceCase(quantile, planned(asked, known))
 
-    here = case(own)
-    limit_s = problem.solver.time_limit_s if time_limit_s is None else time_limit_s
-    rows = row_worths(here.plan, known, lambda fewer: planned(problem, fewer), limit_s)
-    return ConfidenceRange(median=case(MEDIAN), planned=here, low=case(LOW), rows=rows)
+    here, median, low = case(own), case(MEDIAN), case(LOW)
+    rows = row_worths(here.plan, known, lambda fewer: planned(problem, fewer))
+    return ConfidenceRange(median=median, planned=here, low=low, rows=tuple(rows))
 
 
 def weightiest_row(
@@ -176,4 +202,4 @@ def weightiest_row(
             problem, rows, time_limit_s=time_limit_s, gap=gap, alternatives=0, solver=solver
         )
 
-    return next(iter(row_worths(plan, known, planned, None, most=1)), None)
+    return next(row_worths(plan, known, planned, most=1), None)

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any
 
-from milp_planner.candidates.builder import excluded_by, list_candidates
+from milp_planner.candidates.builder import excluded_by
 from milp_planner.candidates.filters import sold_in
+from milp_planner.candidates.listing import list_candidates
 from milp_planner.candidates.own_terms import under_terms
 from milp_planner.candidates.records import Candidate, PlanningInput, rests_when_idle
 from milp_planner.errors import Fault, InputError, argument_error, input_error, nearest
@@ -23,11 +24,12 @@ from milp_planner.milp.program.language.rule import Rule
 from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.records import Plan, Provenance, WorkloadPlan
 from milp_planner.questions.solve import provenance_of, with_oldest_price
-from milp_planner.solving.assembly.assemble import assemble
+from milp_planner.solving.assembly.assemble import assemble, spreads_by_capacity
 from milp_planner.solving.checks.arguments import catalog_for
 from milp_planner.solving.checks.own_rules import held_to
 from milp_planner.solving.checks.sharing import refuse_shared
 from milp_planner.solving.prepare import outline_of, unlisted
+from milp_planner.solving.queueing import with_queues
 from milp_planner.solving.results import Settings
 from milp_planner.units import parse_share, shown
 
@@ -290,7 +292,9 @@ def _with_candidates(instance: PlanningInput, rows: Sequence[Row]) -> PlanningIn
         token_prices=tuple({r.key: r for r in rows if isinstance(r, TokenPrice)}.values()),
     )
     problem = instance.problem.model_copy(update={"limits": freed})
-    return replace(instance, candidates=list_candidates(problem, instance.schedule, sold))
+    listed = list_candidates(problem, instance.schedule, sold)
+    told = with_queues(problem, instance.schedule, listed, instance.catalog)
+    return replace(instance, candidates=told)
 
 
 def _solution(instance: PlanningInput, rows: Mapping[tuple[str, Row], Units]) -> FleetSolution:
@@ -364,7 +368,7 @@ def _routed(
                 held = _capacity_for(solution, name, q, t)
                 if not held and rest > 0:
                     shortfalls[name, q, t] = rest
-                if len(demand.classes) > 1 or is_routed:
+                if is_routed or not spreads_by_capacity(instance, name):
                     total = sum(held.values())
                     shares |= {(k, q, t): rest * rate / total for k, rate in held.items()}
     return replace(solution, shares=shares, shortfalls=shortfalls)

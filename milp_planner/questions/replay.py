@@ -36,6 +36,7 @@ from milp_planner.replaying.records import (
     ReplayLoss,
     ReplayMetric,
     ReplayWish,
+    Undisturbed,
     WishReplayed,
 )
 from milp_planner.serving.rates.throughput import ServingModel
@@ -67,7 +68,7 @@ def replay(
     wishes: Sequence[ReplayWish] = (),
     losses: Sequence[ReplayLoss] = (),
     ready_after_s: float = 0.0,
-    interruptions_per_day: float = 0.0,
+    interruptions_per_day: float | None = None,
     burstiness: float = 1.0,
     output_cv: float = 1.0,
     expected_speed: bool = False,
@@ -84,15 +85,17 @@ def replay(
     are over the seeds, or over 20 batches of a single one. router: least (in flight, for its
     places), two (the better of two drawn), round_robin, random, or central: one queue before all.
     wishes: beside those of the problem. losses: what is away, and when. ready_after_s: from
-    switching a replica on to its first request. interruptions_per_day: of every spot replica.
-    burstiness: coefficient of variation of the gaps between arrivals; 1 is Poisson. output_cv:
-    that of the output tokens, lognormal around their class's mean. expected_speed: replicas as fast
-    as expected; else as slow as `policy.confidence` plans on. autoscaler: adds and takes away
-    replicas by these rules, in place of the plan's timetable. trace: a CSV file of a real log; its
-    first `requests` rows are sent at their own times, each with its own tokens, through the busiest
-    block's fleet; nothing is drawn, so that one run is enough. trace_scale: times as many of them
-    in the same time. time_limit_s: no more requests come then, and the replay says so.
-    progress: called now and then with the requests so far.
+    switching a replica on to its first request. interruptions_per_day: of every spot replica;
+    default: as many as `policy.spot_loss` comes to, in requests begun anew and replicas that start
+    again; how each wish fares without them is told beside. burstiness: coefficient of variation of
+    the gaps between arrivals; 1 is Poisson. output_cv: that of the output tokens, lognormal around
+    their class's mean. expected_speed: replicas as fast as expected; else as slow as
+    `policy.confidence` plans on. autoscaler: adds and takes away replicas by these rules, in place
+    of the plan's timetable. trace: a CSV file of a real log; its first `requests` rows are sent at
+    their own times, each with its own tokens, through the busiest block's fleet; nothing is drawn,
+    so that one run is enough. trace_scale: times as many of them in the same time. time_limit_s: no
+    more requests come then, and the replay says so. progress: called now and then with the requests
+    so far.
 
     Returns a Replay: times in seconds, for every workload that units serve. Equal arguments give
     equal figures, unless the time limit ends it.
@@ -114,6 +117,7 @@ def replay(
             *(router, ready_after_s, interruptions_per_day, burstiness, output_cv),
             expected_speed=expected_speed,
             autoscaler=autoscaler,
+            spot_loss=problem.policy.spot_loss,
         ),
         requests,
         seeds,
@@ -137,12 +141,15 @@ def replay(
         )
     ends = time.monotonic() + time_limit_s
     runs: dict[str, list[PoolRun]] = {pool.workload: [] for pool in pools}
+    calm: dict[str, list[PoolRun]] = {p.workload: [] for p in pools if p.is_interrupted}
     sent = 0
     for each in range(seed, seed + seeds):
         for pool in pools:
             run = pool.run(each, _until(ends, sent, progress))
             runs[pool.workload].append(run)
             sent += run.sent
+            if pool.is_interrupted:
+                calm[pool.workload].append(pool.calm().run(each, _until(ends, sent, None)))
     stopped = any(run.stopped for mine in runs.values() for run in mine)
     return Replay(
         name=plan.name,
@@ -152,7 +159,7 @@ def replay(
         stopped_early=stopped,
         shortened=shortened,
         pools=tuple(pool.report([r for r in runs[pool.workload] if r.sent]) for pool in pools),
-        wishes=tuple(_judged(problem, wishes, pools, runs)),
+        wishes=tuple(_judged(problem, wishes, pools, runs, calm)),
         reactive=tuple(pool.reactive for pool in pools if pool.reactive is not None),
     )
 
@@ -176,7 +183,8 @@ def _checked(how: ReplaySettings, requests: int, seeds: int, time_limit_s: float
     check_number("seeds", seeds, least=1, most=MOST_SEEDS, whole=True)
     check_number("time_limit_s", time_limit_s, above=0)
     check_number("ready_after_s", how.ready_after_s, least=0)
-    check_number("interruptions_per_day", how.interruptions_per_day, least=0)
+    if how.interruptions_per_day is not None:
+        check_number("interruptions_per_day", how.interruptions_per_day, least=0)
     check_number("burstiness", how.burstiness, least=0.1, most=10)
     check_number("output_cv", how.output_cv, least=0, most=10)
     return how
@@ -295,6 +303,7 @@ def _judged(
     asked: Sequence[ReplayWish],
     pools: Sequence[Pool],
     runs: Mapping[str, Sequence[PoolRun]],
+    calm: Mapping[str, Sequence[PoolRun]],
 ) -> Iterator[WishReplayed]:
     """The problem's own wishes, which are about means, and those asked for."""
     for pool in pools:
@@ -306,11 +315,18 @@ def _judged(
         mine = [ReplayWish(metric, s) for metric, s in own if s is not None]
         mine += [wish for wish in asked if wish.workload in ("", pool.workload)]
         for wish in mine:
-            mine_of = [run for run in runs[pool.workload] if run.sent]
-            values = [run.counted(wish.metric) for run in mine_of]
-            share = wish.share
-            reached = (
-                mean_metric(mine_of, wish.metric) if share is None else percentile_of(values, share)
-            )
-            missed, half = missed_share(values, wish.wished_s)
-            yield WishReplayed(wish, pool.workload, reached.value_s, missed, half)
+            reached_s, missed, half = _fared(wish, runs[pool.workload])
+            undisturbed = None
+            if pool.workload in calm:
+                calm_s, calm_missed, _ = _fared(wish, calm[pool.workload])
+                undisturbed = Undisturbed(calm_s, calm_missed)
+            yield WishReplayed(wish, pool.workload, reached_s, missed, half, undisturbed)
+
+
+def _fared(wish: ReplayWish, runs: Sequence[PoolRun]) -> tuple[float | None, float, float]:
+    """What a wish's percentile or mean came to, the share that missed it, and half its interval."""
+    some = [run for run in runs if run.sent]
+    values = [run.counted(wish.metric) for run in some]
+    of_mean = wish.share is None
+    reached = mean_metric(some, wish.metric) if of_mean else percentile_of(values, wish.share or 0)
+    return (reached.value_s, *missed_share(values, wish.wished_s))

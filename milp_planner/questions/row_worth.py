@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from time import monotonic
 
 from milp_planner.inputs.catalog.records import Catalog, Measurement
 from milp_planner.plans.measure_next import spend_by_rate
-from milp_planner.plans.records import Plan
+from milp_planner.plans.records import Plan, Status
 from milp_planner.serving.rates.doubtful_rows import row_name
 from milp_planner.serving.rates.measured import OFFLINE
 
@@ -41,6 +40,11 @@ class RowWorth:
         return None if cash is None else cash - self.planned_usd_per_month
 
     @property
+    def is_answered(self) -> bool:
+        """Whether nothing was left open: the plan is the best there is, or there is none."""
+        return is_answered(self.plan)
+
+    @property
     def name(self) -> str:
         """`row 2279 of measurements.csv`; that of an overlay is the user's own."""
         own = "own " if self.row.override else ""
@@ -54,28 +58,26 @@ class RowWorth:
         return row_name(self.row)
 
 
+def is_answered(plan: Plan) -> bool:
+    """Whether nothing was left open: it is proven as far as was asked, or that there is none."""
+    if plan.status is Status.FEASIBLE:
+        return plan.gap is not None and plan.gap <= plan.provenance.gap_asked
+    return plan.status is not Status.NO_PLAN
+
+
 def row_worths(
     plan: Plan,
     catalog: Catalog,
     solve_again: Callable[[Catalog], Plan],
-    time_limit_s: float | None,
     most: int = MOST_ROWS,
-) -> tuple[RowWorth, ...]:
-    """The rows with the most spend at stake, each left out and the problem solved again.
-
-    At most `most`; after the first none is begun once `time_limit_s` has passed.
-    """
+) -> Iterator[RowWorth]:
+    """The rows with the most spend at stake, at most `most`: each is left out, and the problem
+    solved again."""
     if plan.cash_usd_per_month is None:
-        return ()
+        return
     ranked = sorted(spend_by_row(plan), key=lambda found: -found[1])[:most]
-    began = monotonic()
-    found: list[RowWorth] = []
     for row, usd in ranked:
-        if found and time_limit_s is not None and monotonic() - began > time_limit_s:
-            break
-        again = solve_again(without(catalog, row))
-        found.append(RowWorth(row, usd, again, plan.cash_usd_per_month))
-    return tuple(found)
+        yield RowWorth(row, usd, solve_again(without(catalog, row)), plan.cash_usd_per_month)
 
 
 def spend_by_row(plan: Plan) -> Iterator[tuple[Measurement, float]]:

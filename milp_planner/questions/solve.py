@@ -9,11 +9,12 @@ from dataclasses import replace
 from itertools import pairwise
 
 from milp_planner._version import __version__
+from milp_planner.candidates.listing import Lister
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import OutOfTime, began_s, sparing, until
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.fingerprint import problem_sha256
-from milp_planner.inputs.problem.policies import may_fall_short
+from milp_planner.inputs.problem.policies import by_cost, is_gpus_first, may_fall_short
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.plans.diagnosis import Diagnosis
@@ -23,14 +24,17 @@ from milp_planner.plans.reasons import (
     AlternativesEnded,
     ClassUnserved,
     EndReason,
+    FewestGpusFirst,
     NearOptimal,
     NoFleet,
     NothingServes,
     Reason,
     Refusals,
+    Remark,
 )
 from milp_planner.plans.records import Plan, Proof, Provenance, Status
 from milp_planner.questions.diagnosis.diagnose import diagnosis_of
+from milp_planner.replaying.reactive import foresight
 from milp_planner.solving.checks.arguments import (
     SolverChoice,
     catalog_for,
@@ -42,7 +46,7 @@ from milp_planner.solving.first.few import is_large, list_few
 from milp_planner.solving.first_plan import FirstPlan
 from milp_planner.solving.parts import first_answer
 from milp_planner.solving.prepare import listed, outline_of
-from milp_planner.solving.re_solve import settings_of
+from milp_planner.solving.re_solve import settings_of, without_budget
 from milp_planner.solving.resilience import resilience_cost
 from milp_planner.solving.results import NOT_SOLVED, Interrupted, SearchResult, Settings
 from milp_planner.solving.search import Search
@@ -118,8 +122,12 @@ def solve_until(
     enough: Enough | None,
     *,
     diagnose: bool = True,
+    lister: Lister | None = None,
 ) -> Plan:
-    """As `solve`; `enough` may end the search for next-best plans before there are all."""
+    """As `solve`; `enough` may end the search for next-best plans before there are all.
+
+    lister: what lists candidates, where others are listed of the same catalog.
+    """
     started_s = time.monotonic()
     in_hand: FirstPlan | None = None
     try:
@@ -128,7 +136,7 @@ def solve_until(
             if is_large(*outline) or settings.ends_s - time.monotonic() < SHORT_S:
                 with sparing(FIRST_PLAN_CPU_S):
                     in_hand = FirstPlan.of(listed(outline, list_few), of_few=True)
-            instance = listed(outline)
+            instance = listed(outline, lister)
     except OutOfTime:
         return _before_all_was_listed(problem, catalog, settings, in_hand)
     search = _search(instance, settings, alternatives)
@@ -232,7 +240,7 @@ def _without_survival(search: Search) -> SearchResult | None:
     Of plans that score the same it is any one: its score is all that is asked for.
     """
     problem = search.instance.problem
-    if problem.limits.survival is None:
+    if problem.limits.survival is None or is_gpus_first(problem):
         return None
     if search.is_stopped:
         return NOT_SOLVED
@@ -260,14 +268,20 @@ def _with_alternatives(search: Search, ended: EndReason | None, freed: SearchRes
     """
     first = search.found[0]
     asked = search.asked
-    best, *others = search.found if asked.prefer is not None else in_order(search.found)
+    counted = is_gpus_first(search.instance.problem)  # found in that order
+    as_found = counted or asked.prefer is not None
+    best, *others = search.found if as_found else in_order(search.found)
     if best is not first and first.status is not Status.OPTIMAL:
         best = replace(best, status=Status.FEASIBLE, lower_bound_usd_per_month=first.bound)
     ends = [AlternativesEnded(ended, asked.differ_by, asked.within)] if ended else []
     near = [] if asked.within is None else [NearOptimal(asked.within, asked.prefer or "")]
     twins = twin_notes([best, *others], search.twins) if asked.count else ()
+    notes: list[Remark] = [*foresight(best, search.instance.schedule)]
+    if counted:
+        notes.append(FewestGpusFirst(best.gpus, best.status is Status.OPTIMAL))
     plan = replace(
         best,
+        warnings=(*best.warnings, *notes),
         alternatives=tuple(others),
         alternatives_notes=(*(near if asked.count else ()), *ends, *twins),
         resilience=resilience_cost(best, freed),
@@ -294,10 +308,11 @@ def workloads_without_candidates(
 ) -> Iterator[NothingServes | ClassUnserved]:
     """One reason for every workload, or request class of one, that nothing can serve."""
     served = {k.workload for k in instance.candidates.candidates}
+    scarce = instance.problem.policy.when_short != "fail"  # of what there is none, no more helps
     for w in instance.problem.workloads:
         if w.name not in served:
             yield NothingServes(w.name, tuple(_refusals(instance, w.name)))
-        elif not may_fall_short(instance.problem):
+        elif scarce or not may_fall_short(instance.problem):
             yield from _classes_without_candidates(instance, w.name)
 
 
@@ -327,8 +342,7 @@ def why_infeasible(search: Search) -> AboveBudget | NoFleet:
     problem = search.instance.problem
     budget = problem.limits.budget
     if budget is not None:
-        limits = problem.limits.model_copy(update={"budget": None})
-        freed = replace(search.instance, problem=problem.model_copy(update={"limits": limits}))
+        freed = replace(search.instance, problem=by_cost(without_budget(problem)))
         settings = replace(search.settings, time_limit_s=search.seconds_left, break_ties=False)
         answer = Search(freed, settings, search.provenance, search.asked).next()
         if answer.plan is not None:
@@ -366,8 +380,9 @@ def _before_all_was_listed(
     problem: Problem, catalog: Catalog, settings: Settings, in_hand: FirstPlan | None
 ) -> Plan:
     """The answer where time was up before everything that can be rented was listed."""
-    provenance = _provenance(problem, catalog, settings)
-    result = None if in_hand is None else in_hand.result(provenance)
+    result = None
+    if in_hand is not None and in_hand.fleets:
+        result = in_hand.result(_provenance(problem, catalog, settings))
     if result is None:
         return not_prepared(problem, catalog, settings)
     return with_oldest_price(result.known)

@@ -23,6 +23,7 @@ from milp_planner.replaying.reactive import (
     reactive_day,
     reactive_hours,
     scaled_day,
+    units_share,
 )
 from milp_planner.replaying.records import (
     METRICS,
@@ -32,13 +33,16 @@ from milp_planner.replaying.records import (
     ReplayFigure,
     ReplayLoss,
     ReplayMetric,
+    SpotReplayed,
     StretchReplayed,
 )
 from milp_planner.replaying.speeds import Served, served_by
 from milp_planner.replaying.timetable import (
     Hours,
+    ends_by_loss,
     hours_by_block,
     interrupted,
+    interruptions_per_s,
     on_at,
     switches_of,
     without,
@@ -49,7 +53,7 @@ from milp_planner.serving.queues.wait import wait_quantile_s
 from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.traffic.month import hours_per_month
 from milp_planner.traffic.schedule import Demand, RequestClass, Schedule
-from milp_planner.units import SECONDS_PER_DAY
+from milp_planner.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 if TYPE_CHECKING:
     from numpy import float64
@@ -68,7 +72,9 @@ class ReplaySettings:
 
     router: ReplayRouter
     ready_after_s: float
-    interruptions_per_day: float
+    interruptions_per_day: float | None
+    """Of each spot replica; None: as many as the stated spot loss comes to."""
+
     burstiness: float
     output_cv: float
     expected_speed: bool = False
@@ -76,6 +82,9 @@ class ReplaySettings:
 
     autoscaler: ScalingRules | None = None
     """Switches replicas in place of the plan's timetable."""
+
+    spot_loss: float = 0.0
+    """Share of spot work that is lost and run again, as the problem states it."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +100,8 @@ class PoolRun:
     sent: int
     stopped: bool
     restarts: int
+    interruptions: int
+    """Times that a spot replica was taken away."""
 
     def counted(self, metric: ReplayMetric) -> NDArray[float64]:
         """Without the warm-up."""
@@ -145,11 +156,9 @@ class Pool:
 
         sent = self._sent(seed)
         rng = random.Random(seed)
-        end_s, often = self.stretches[-1].end_s, self.how.interruptions_per_day / SECONDS_PER_DAY
+        end_s, ready_s = self.stretches[-1].end_s, self.how.ready_after_s
         hours = [
-            interrupted(on, often, self.how.ready_after_s, end_s, rng)
-            if served.candidate.mode.name == "spot"
-            else on
+            interrupted(on, _interruptions_per_s(served, self.how), ready_s, end_s, rng)
             for served, on in self.replicas
         ]
         journeys = send(
@@ -183,6 +192,7 @@ class Pool:
             sent=n,
             stopped=n < len(sent),
             restarts=journeys.restarts,
+            interruptions=max(0, ends_by_loss(hours) - ends_by_loss(on for _, on in self.replicas)),
         )
 
     def report(self, runs: Sequence[PoolRun]) -> PoolReplayed:
@@ -195,6 +205,7 @@ class Pool:
             requests=sum(len(values) for values in by_metric["wait"]),
             never_served=sum(int((values == inf).sum()) for values in by_metric["request"]),
             restarts=sum(run.restarts for run in runs),
+            spot=self._spot(runs),
             per_token_share=self.per_token_share,
             figures={
                 m: {p: percentile_of(values, p) for p in SHARES} for m, values in by_metric.items()
@@ -204,6 +215,31 @@ class Pool:
             replayed_wait_p99_s=stretches[busiest].wait_p99_s,
             rate_only=self.rate_only,
             stretches=stretches,
+            is_unlike=len({served.speed for served, _ in self.replicas}) > 1,
+        )
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether spot replicas in it are taken away."""
+        return any(_interruptions_per_s(served, self.how) > 0 for served, _ in self.replicas)
+
+    def calm(self) -> Pool:
+        """The same without interruptions."""
+        return replace(self, how=replace(self.how, interruptions_per_day=0.0))
+
+    def _spot(self, runs: Sequence[PoolRun]) -> SpotReplayed | None:
+        often = [
+            _interruptions_per_s(served, self.how)
+            for served, _ in self.replicas
+            if _is_spot(served)
+        ]
+        if not often:
+            return None
+        return SpotReplayed(
+            replicas=len(often),
+            per_hour=SECONDS_PER_HOUR * sum(often) / len(often),
+            interruptions=sum(run.interruptions for run in runs),
+            by_stated_loss=self.how.interruptions_per_day is None,
         )
 
     def _sent(self, seed: int) -> Sent:
@@ -279,7 +315,7 @@ def pool_of(
 ) -> Pool | None:
     """The pool of a workload; None where APIs serve all of it."""
     demand = schedule.demands[workload]
-    shares = [_units_share(plan, workload, block.name) for block in plan.blocks]
+    shares = [units_share(plan, workload, block.name) for block in plan.blocks]
     rented = [p for p in plan.purchases_of(workload) if p.units]
     if not rented or not any(shares):
         return None
@@ -317,7 +353,9 @@ def pool_of(
         replicas=tuple(replicas),
         how=how,
         per_token_share=max((_per_token_share(plan, demand, t) for t in asked), default=0.0),
-        is_disturbed=bool(losses) or how.interruptions_per_day > 0 or reactive is not None,
+        is_disturbed=bool(losses)
+        or reactive is not None
+        or any(_interruptions_per_s(s, how) > 0 for s, _ in replicas),
         reactive=reactive,
     )
 
@@ -327,6 +365,20 @@ def on_trace(pool: Pool, sent: Sent) -> Pool:
     (stretch,) = pool.stretches
     rate = (1 - pool.per_token_share) * len(sent) / stretch.seconds
     return replace(pool, stretches=(replace(stretch, requests_per_second=rate),), recorded=sent)
+
+
+def _is_spot(served: Served) -> bool:
+    return served.candidate.mode.name == "spot"
+
+
+def _interruptions_per_s(served: Served, how: ReplaySettings) -> float:
+    """Of one replica that is up; 0 for what is not spot."""
+    if not _is_spot(served):
+        return 0.0
+    if how.interruptions_per_day is not None:
+        return how.interruptions_per_day / SECONDS_PER_DAY
+    full_s = served.service_s[-1]
+    return interruptions_per_s(how.spot_loss, full_s, how.output_cv, how.ready_after_s)
 
 
 def loss_name(k: Candidate, kind: str) -> str:
@@ -341,11 +393,6 @@ def _after_losses(
         if loss_name(k, loss.kind) == loss.name:
             on = without(on, loss.at_s, loss.at_s + loss.for_s, ready_after_s)
     return on
-
-
-def _units_share(plan: Plan, workload: str, block: str) -> float:
-    """Share of a workload's requests in a block that units serve."""
-    return sum(r.request_class.share * r.share for r in _routes(plan, workload, block, False))
 
 
 def _per_token_share(plan: Plan, demand: Demand, t: int) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from milp_planner.plans.reasons import PerfectForesight
 from milp_planner.plans.records import Plan, Purchase
 from milp_planner.replaying.arrivals import Stretch
 from milp_planner.replaying.autoscaler import (
@@ -18,6 +19,8 @@ from milp_planner.replaying.autoscaler import (
 )
 from milp_planner.replaying.records import ReactiveDay
 from milp_planner.replaying.timetable import Hours, On
+from milp_planner.traffic.schedule import Schedule
+from milp_planner.units import SECONDS_PER_HOUR
 
 
 def main_purchase(plan: Plan, workload: str) -> Purchase | None:
@@ -35,6 +38,44 @@ def scaled_day(bought: Purchase, stretches: Sequence[Stretch], rules: ScalingRul
     rate = k.part_requests_per_second / k.replicas_per_unit
     hourly = [s.requests_per_second for s in stretches]
     return simulate(hourly, rate, k.usd_per_hour / k.replicas_per_unit, rules)
+
+
+def foresight(plan: Plan, schedule: Schedule) -> Iterator[PerfectForesight]:
+    """What a reactive autoscaler would pay, for workloads whose units follow the hours.
+
+    By the rules of `ScalingRules`; nothing is said where these allow it too few replicas.
+    """
+    clock, rules = schedule.block_by_hour, ScalingRules()
+    for w in plan.workloads:
+        bought = main_purchase(plan, w.name)
+        if not clock or bought is None or len({*bought.units_by_block}) == 1:
+            continue
+        demand = schedule.demands[w.name]
+        rates = [demand.peak[t] * units_share(plan, w.name, plan.blocks[t].name) for t in clock]
+        hours = [
+            Stretch("", h * SECONDS_PER_HOUR, (h + 1) * SECONDS_PER_HOUR, rate, t)
+            for h, (rate, t) in enumerate(zip(rates, clock, strict=True))
+        ]
+        day = scaled_day(bought, hours, rules)
+        month_hours = sum(block.hours for block in schedule.blocks)
+        if day.peak_replicas < rules.most:
+            yield PerfectForesight(
+                workload=w.name,
+                offering=bought.candidate.offering.id,
+                plan_usd_per_month=sum(p.cash_usd_per_month for p in plan.purchases_of(w.name)),
+                reactive_usd_per_month=day.usd * month_hours / len(clock)
+                + sum(p.cash_usd_per_month for p in plan.purchases_of(w.name) if not p.units),
+                late_share=day.unserved_requests / (SECONDS_PER_HOUR * sum(rates)),
+            )
+
+
+def units_share(plan: Plan, workload: str, block: str) -> float:
+    """Share of a workload's requests in a block that units serve."""
+    return sum(
+        r.request_class.share * r.share
+        for r in plan.routes_of(workload, block)
+        if not r.candidate.mode.per_token
+    )
 
 
 def reactive_day(

@@ -41,6 +41,14 @@ class ReplayWish:
 
 
 @dataclass(frozen=True)
+class Undisturbed:
+    """How a wish fares with the same requests when no spot replica is taken away."""
+
+    reached_s: float | None
+    missed_share: float
+
+
+@dataclass(frozen=True)
 class WishReplayed:
     """How a wish fared."""
 
@@ -54,6 +62,9 @@ class WishReplayed:
 
     missed_half_width: float
     """Half of the 95 % interval of that share."""
+
+    undisturbed: Undisturbed | None = None
+    """Where spot replicas are taken away."""
 
     @property
     def kept(self) -> bool:
@@ -101,6 +112,21 @@ class StretchReplayed:
 
 
 @dataclass(frozen=True)
+class SpotReplayed:
+    """Spot replicas of a pool, each taken away by itself at random moments."""
+
+    replicas: int
+    per_hour: float
+    """Interruptions of a replica that is up, on average over them."""
+
+    interruptions: int
+    """Of all of them, over all seeds."""
+
+    by_stated_loss: bool
+    """As many as `policy.spot_loss` comes to; else as many as were asked for."""
+
+
+@dataclass(frozen=True)
 class PoolReplayed:
     """How the requests of one workload fared before its replicas."""
 
@@ -127,6 +153,11 @@ class PoolReplayed:
     """Only rates are known of some replicas: each then serves one request at a time."""
 
     stretches: tuple[StretchReplayed, ...]
+    spot: SpotReplayed | None = None
+    """None where the pool has no spot replicas."""
+
+    is_unlike: bool = False
+    """Its replicas are not all as fast: the formulas promise too much before a router."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ request, b·t_p is the prefill of all b and the rest decoding:
     s(b) = Σ_q share_q · b/X_q(b),   t_d(b) = (s(b) − b·t_p) ÷ O
 
 A replica of which nothing but a rate is known serves one request at a time: the cautious reading.
+Where the requests in flight at a stated rate are known, each takes as long alone as beside others.
 """
 
 from __future__ import annotations
@@ -100,14 +101,17 @@ def served_by(
     rate = candidate.part_requests_per_second / candidate.replicas_per_unit
     if expected:
         rate /= _mean_derate(candidate)
+    if problem.workload(candidate.workload).rates is not None:
+        places = candidate.points[0].concurrency
+        return _at_its_rate(candidate, mean, rate, None if places is None else int(places))
     llm = catalog.llm(problem.workload(candidate.workload).llm)
     gpu = catalog.gpus.get(candidate.gpu)
     known = [point.concurrency for point in candidate.serving_points]
     if llm is None or gpu is None or None in known:
-        return _one_at_a_time(candidate, mean, rate)
+        return _at_its_rate(candidate, mean, rate)
     asked = _Asked(candidate, problem, classes, llm, gpu, model, mean)
     curve = asked.curve(rate)
-    return _one_at_a_time(candidate, mean, rate) if curve is None else curve
+    return _at_its_rate(candidate, mean, rate) if curve is None else curve
 
 
 def _mean_derate(k: Candidate) -> float:
@@ -120,9 +124,13 @@ def _mean_derate(k: Candidate) -> float:
     return sum(s * derate for s, derate in able) / sum(s for s, _ in able)
 
 
-def _one_at_a_time(candidate: Candidate, mean: MeanRequest, rate: float) -> Served:
-    speed = ReplicaSpeed((1 / (rate * mean.output_tokens),))
-    return Served(candidate, speed, mean, rate_only=True)
+def _at_its_rate(
+    candidate: Candidate, mean: MeanRequest, rate: float, places: int | None = None
+) -> Served:
+    """So many requests at a time, one where that is not known, as slow alone as with others."""
+    held = places or 1
+    speed = ReplicaSpeed((held / (rate * mean.output_tokens),) * held)
+    return Served(candidate, speed, mean, rate_only=places is None)
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import OutOfTime
-from milp_planner.inputs.problem.policies import may_fall_short
+from milp_planner.inputs.problem.policies import is_gpus_first, may_be_short, may_fall_short
 from milp_planner.plans.records import Plan, Proof, Provenance, Status
 from milp_planner.solving.assembly.assemble import assemble
+from milp_planner.solving.assembly.spare_units import with_spare_units
 from milp_planner.solving.first.bounds import least_usd_per_month
 from milp_planner.solving.first.fleets import FirstFleet, first_fleets
 from milp_planner.solving.results import SAME_USD, SearchResult
-from milp_planner.solving.shortage import may_be_short, short_note
+from milp_planner.solving.shortage import short_note
 from milp_planner.solving.verify import violations
 
 SAME = 1e-6
@@ -81,6 +82,10 @@ class FirstPlan:
             plan = assemble(self.instance, fleet.solution, provenance)
             if not violations(self.instance, plan):
                 yield plan
+            elif more := with_spare_units(self.instance, plan, fleet.solution):
+                plan = assemble(self.instance, more, provenance)
+                if not violations(self.instance, plan):
+                    yield plan
 
     def _told(self, plan: Plan, said: str) -> SearchResult:
         notes = (said, OF_FEW) if self.of_few else (said,)
@@ -107,8 +112,9 @@ def or_in_hand(result: SearchResult, first: FirstPlan, provenance: Provenance) -
     """
     if not first.fleets or _is_as_good(result, first.least_usd):
         return result
-    if result.status is not Status.NO_PLAN and may_be_short(first.instance.problem):
-        return result  # what is served counts before the score; no excuse for another limit
+    problem = first.instance.problem
+    if result.status is not Status.NO_PLAN and (may_be_short(problem) or is_gpus_first(problem)):
+        return result  # what is served, or rented, counts before the score
     contradicted = result.status in (Status.OPTIMAL, Status.INFEASIBLE)
     mine = first.result(provenance, CONTRADICTED if contradicted else IN_HAND)
     if mine is None or _is_as_good(result, mine.score_usd_per_month):

@@ -25,8 +25,9 @@ from milp_planner.milp.presolve.unit_bounds import (
     wider_room,
 )
 from milp_planner.milp.program.exclusion import Difference, contains, exclude, without_traces
+from milp_planner.milp.program.language.rule import Rule
 from milp_planner.milp.program.levels import Splits
-from milp_planner.milp.program.lexicographic import Held, Stage, hold, minimise
+from milp_planner.milp.program.lexicographic import GPUS, Held, Stage, hold, minimise
 from milp_planner.milp.program.limits.survival import LossSurvived
 from milp_planner.milp.program.model import FleetModel, build_model
 from milp_planner.milp.program.read_solution import (
@@ -38,15 +39,19 @@ from milp_planner.milp.program.read_solution import (
 from milp_planner.milp.program.refinement import (
     charges_by_utilization,
     counts_losses_by_weights,
+    counts_times_by_tangents,
     refine,
     refine_losses,
+    refine_times,
     tolerance_usd,
     undercharged_usd,
 )
 from milp_planner.milp.program.rules.packing import without_idle_units
+from milp_planner.milp.program.rules.queue_times import QueueTimes
 from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.records import EngineReport, Plan, Proof, Provenance, Status
 from milp_planner.solving.assembly.assemble import assemble
+from milp_planner.solving.assembly.spare_units import with_spare_units
 from milp_planner.solving.results import (
     NOT_SOLVED,
     SearchResult,
@@ -56,7 +61,6 @@ from milp_planner.solving.results import (
     unproven,
     with_newer_bound,
 )
-from milp_planner.solving.spare_units import with_spare_units
 from milp_planner.solving.verify import verify, violations
 
 MOST_REFINEMENTS = 60
@@ -89,8 +93,15 @@ class Query:
         """The same with stages that solvers reached."""
         return replace(self, held=held, exact_shortfalls=bool(held))
 
+    def with_gpus(self, most: int) -> Query:
+        """The same of plans with no more GPUs than so many."""
+        held = tuple((stage, reached) for stage, reached in self.held if stage != GPUS)
+        return replace(self, held=(*held, (GPUS, float(most))))
+
     def rules_out(self, plan: Plan) -> bool:
-        """True when a plan found or excluded does not let this one be."""
+        """True when a plan found or excluded, or GPUs that are held, do not let this one be."""
+        if any(stage == GPUS and plan.gpus > reached for stage, reached in self.held):
+            return True
         if any(contains(plan, other) for other in self.excluded):
             return True
         return not all(self.difference.allows(plan, earlier) for earlier in self.found)
@@ -149,8 +160,9 @@ class Optimizer:
             for _ in range(MOST_REFINEMENTS):
                 model = self.model(query)
                 minimise(model, stage)
-                run = self._run(model, query)
-                if not run.values or not self._has_learned_losses(model, run, query):
+                # a gap is one of money: GPUs are counted to the last
+                run = self._run(model, query, gap=0.0 if stage == GPUS else None)
+                if not run.values or not self._has_learned(model, run, query):
                     break
             return model, run
 
@@ -185,7 +197,7 @@ class Optimizer:
                 return best
             if not run.values:
                 return best or without_plan(model, run)
-            if self._has_learned_losses(model, run, query):
+            if self._has_learned(model, run, query):
                 best = self._with_spare_units(model, run, query, best)
                 continue
             if not charges_by_utilization(model):
@@ -199,12 +211,20 @@ class Optimizer:
                 break
         return best or NOT_SOLVED
 
-    def _has_learned_losses(self, model: FleetModel, run: CertifiedRun, query: Query) -> bool:
-        """True where the run's plan fails a loss in a way that programs know from now."""
-        if not counts_losses_by_weights(self.instance):
+    def _has_learned(self, model: FleetModel, run: CertifiedRun, query: Query) -> bool:
+        """True where the run's plan fails a loss or a wait as programs know it from now on."""
+        if not self._learned_from_plans:
             return False
         plan = self.plan_from(model, run.values, query)
-        return refine_losses(self._splits, self.instance, plan)
+        losses = refine_losses(self._splits, self.instance, plan)
+        return refine_times(self._splits, self.instance, plan) or losses
+
+    @property
+    def _learned_from_plans(self) -> tuple[type[Rule], ...]:
+        """Rules that a program does not know all of, but learns from plans that break them."""
+        losses = (LossSurvived,) if counts_losses_by_weights(self.instance) else ()
+        waits = (QueueTimes,) if counts_times_by_tangents(self.instance) else ()
+        return (*losses, *waits)
 
     def _with_spare_units(
         self, model: FleetModel, run: CertifiedRun, query: Query, best: SearchResult | None
@@ -259,9 +279,9 @@ class Optimizer:
         widest = self.model(query, dict.fromkeys(self.pruned.kept, MOST_ROOM))
         return relaxed_values(widest, self.session.seconds_left) is not None
 
-    def _run(self, model: FleetModel, query: Query) -> CertifiedRun:
-        # what a program does not know yet of losses is learned from its plans
-        beside = (LossSurvived,) if counts_losses_by_weights(self.instance) else ()
+    def _run(self, model: FleetModel, query: Query, gap: float | None = None) -> CertifiedRun:
+        # what a program does not know yet of losses and waits is learned from its plans
+        beside = self._learned_from_plans
 
         def judge(values: Mapping[str, float]) -> float | None:
             solution = read_solution(model, self._tidy(model, values))
@@ -276,7 +296,7 @@ class Optimizer:
                 mps,
                 model.columns,
                 time_limit_s=self.session.solver_seconds,
-                gap=self.settings.gap,
+                gap=self.settings.gap if gap is None else gap,
                 seed=self.settings.seed,
                 solver=HIGHS if query.for_a_tie else self.settings.solver,
                 judge=judge,
@@ -356,12 +376,13 @@ def as_far_as_comparable(
     """What the program says a plan costs, where the two ought to agree.
 
     A plan that the solvers stopped at may owe less than the program says: its level may be hotter,
-    its counts of changes or of extra GPUs higher than the fleet asks for.
+    its counts of changes or of extra GPUs higher than the fleet asks for, less of it covered.
     """
     said = dict(modelled)
     if run.status is not EngineStatus.OPTIMAL:
-        for name in ("strict_latency", "scaling", "switching"):
-            said[name] = min(said[name], plan.costs[name])
+        for name in ("strict_latency", "scaling", "switching", "commitments", "start_up"):
+            if name in said:
+                said[name] = min(said[name], plan.costs[name])
     return said
 
 

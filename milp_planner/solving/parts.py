@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime
-from milp_planner.inputs.problem.policies import may_fall_short
+from milp_planner.inputs.problem.policies import is_gpus_first, may_be_short, may_fall_short
 from milp_planner.milp.presolve.dominance import prune
 from milp_planner.milp.presolve.lazy_rows import (
     independent,
@@ -30,7 +30,6 @@ from milp_planner.solving.assembly.assemble import NOTHING, assemble
 from milp_planner.solving.first_plan import FirstPlan, or_in_hand
 from milp_planner.solving.results import NOT_SOLVED, SearchResult, cheaper
 from milp_planner.solving.search import Search
-from milp_planner.solving.shortage import may_be_short
 from milp_planner.solving.verify import violations
 
 LARGE = 20_000
@@ -60,8 +59,11 @@ def first_answer(search: Search) -> SearchResult:
 
 def _answer(search: Search) -> SearchResult:
     small = _columns(search.instance) <= LARGE
-    # What a short budget serves depends on what the quotas let it serve: there none can wait.
-    if small or not search.settings.pruning or may_be_short(search.instance.problem):
+    # What a short budget serves depends on what the quotas let it serve: there none can wait. The
+    # fewest GPUs are counted over all blocks: none can be solved apart.
+    problem = search.instance.problem
+    is_staged = may_be_short(problem) or is_gpus_first(problem)
+    if small or not search.settings.pruning or is_staged:
         return search.next()
     try:
         with search.session.in_force():

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from milp_planner.candidates.builder import list_candidates, raw_rows
+from milp_planner.candidates.builder import raw_rows
+from milp_planner.candidates.listing import Lister, list_candidates
 from milp_planner.candidates.records import CandidateList, PlanningInput
+from milp_planner.candidates.start_up import is_clockwork
 from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.catalog.checks import unknown_gpu
 from milp_planner.inputs.catalog.identity.names import did_you_mean_llm
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.load import located
 from milp_planner.inputs.problem.policy import Penalties
-from milp_planner.inputs.problem.records import Problem, Workload
+from milp_planner.inputs.problem.records import Limits, Problem, Workload
 from milp_planner.serving.memory import precisions_of
 from milp_planner.solving.checks.arguments import check_problem_and_catalog
 from milp_planner.solving.checks.bounds import bound_faults, without_specks
 from milp_planner.solving.checks.names import fleet_faults, limit_faults, with_known_billings
+from milp_planner.solving.checks.queues import queue_faults
 from milp_planner.solving.checks.sellers import with_known_sellers
 from milp_planner.solving.checks.sharing import sharing_faults, size_faults
+from milp_planner.solving.queueing import with_queues
 from milp_planner.traffic.month import Schedule, make_schedule
 
 
@@ -68,19 +72,17 @@ def outline_of(problem: Problem, catalog: Catalog) -> Outline:
 
 def _outline(problem: Problem, catalog: Catalog) -> Outline:
     schedule = make_schedule(problem)
-    _refuse(list(_size_faults(problem, catalog, schedule)))
+    _refuse([*_size_faults(problem, catalog, schedule), *_clock_faults(problem, schedule)])
     return Outline(problem, schedule, catalog)
 
 
-def listed(
-    outline: Outline,
-    lister: Callable[[Problem, Schedule, Catalog], CandidateList] | None = None,
-) -> PlanningInput:
+def listed(outline: Outline, lister: Lister | None = None) -> PlanningInput:
     """The outline with what can be rented: all of it, or what `lister` lists."""
     problem, schedule, catalog = outline
     candidates = (lister or list_candidates)(problem, schedule, catalog)
     _refuse([*size_faults(problem, candidates), *bound_faults(problem, schedule, candidates)])
     candidates = without_specks(problem, schedule, candidates)
+    candidates = with_queues(problem, schedule, candidates, catalog)
     return PlanningInput(problem, schedule, candidates, catalog)
 
 
@@ -97,19 +99,30 @@ def checked_problem(problem: Problem, catalog: Catalog) -> Problem:
     faults = [located(problem, fault) for fault in _workload_faults(problem, catalog)]
     faults += [*limit_faults(problem, catalog), *fleet_faults(problem, catalog)]
     faults += sharing_faults(problem)
+    faults += queue_faults(problem)
     _refuse(faults)
     return with_known_billings(problem, catalog)
 
 
 def listing_key(problem: Problem) -> tuple[Any, ...]:
     """All that candidates and blocks depend on, beside the catalog."""
-    limits = problem.limits
     return (
         problem.workloads,
         problem.policy.model_copy(update={"preset": None, "penalties": Penalties()}),
+        *filters_of(problem.limits),
+        problem.prices,
+    )
+
+
+def filters_of(limits: Limits) -> tuple[Any, ...]:
+    """What of the limits says which offerings are let through; last the ways to pay."""
+    return (
         (limits.providers.allow, limits.providers.deny),
-        *(limits.regions, limits.gpus, limits.offerings, limits.billing),
-        *(limits.max_usd_per_gpu_hour, limits.host, problem.prices),
+        (limits.regions.allow, limits.regions.deny),
+        (limits.gpus.allow, limits.gpus.deny),
+        *(limits.offerings, limits.max_usd_per_gpu_hour, limits.host),
+        limits.min_on_demand_replicas,
+        limits.billing,
     )
 
 
@@ -160,6 +173,14 @@ def _size_faults(problem: Problem, catalog: Catalog, schedule: Schedule) -> Iter
                 message = f"requests of {q.name} tokens: both must be at least 1"
                 where = "traffic" if w.traffic.brings_classes else "requests"
                 yield located(problem, _fault(f"workloads[{i}].{where}", message))
+
+
+def _clock_faults(problem: Problem, schedule: Schedule) -> Iterator[Fault]:
+    """What starts before a block is known where it is known what follows what."""
+    if problem.policy.start_up and not is_clockwork(schedule, problem.policy.hours_per_month):
+        message = "the traffic does not tell which hour follows which, so nor what starts when"
+        hint = "write traffic of kind profile, or leave start_up out"
+        yield located(problem, _fault("policy.start_up", message, hint))
 
 
 def _rate_faults(i: int, w: Workload, catalog: Catalog) -> Iterator[Fault]:

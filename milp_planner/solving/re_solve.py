@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from milp_planner.candidates.listing import Lister
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime, began_s, until
 from milp_planner.errors import InputError
@@ -25,7 +26,7 @@ from milp_planner.solving.checks.sharing import sharing_faults
 from milp_planner.solving.narrowed import narrowed
 from milp_planner.solving.optimum import Optimizer
 from milp_planner.solving.parts import first_answer
-from milp_planner.solving.prepare import listing_key, prepare
+from milp_planner.solving.prepare import listed, listing_key, outline_of
 from milp_planner.solving.results import NOT_SOLVED, SearchResult, Session, Settings
 from milp_planner.solving.search import Search
 
@@ -44,6 +45,9 @@ class Resolver:
     provenance: Provenance
     most_s: float = math.inf
     """Seconds that one answer may take of them all."""
+
+    lister: Lister | None = None
+    """What lists candidates of the catalog; None: nothing that knows of earlier listings."""
 
     _listed: list[tuple[tuple[Any, ...], PlanningInput]] = field(default_factory=list)
     _known: dict[tuple[object, bool], SearchResult] = field(default_factory=dict)
@@ -74,7 +78,8 @@ class Resolver:
 
         Of plans that score the same it is any one, unless ties are broken as `solve` breaks them.
         """
-        key = _identity(problem), break_ties
+        asked = _identity(problem)
+        key = asked, break_ties or (asked, True) in self._known
         if key not in self._known:
             try:
                 with self.in_force():
@@ -118,6 +123,19 @@ class Resolver:
     def _is_cancelled(self) -> bool:
         return self.settings.cancel is not None and self.settings.cancel.is_set()
 
+    def knows_plan(self, plan: Plan) -> None:
+        """Take the best plan of the problem itself, where it is proven, as an answer."""
+        if plan.status is Status.OPTIMAL:
+            bound = plan.lower_bound_usd_per_month
+            for break_ties in (False, True):
+                known = SearchResult(plan.status, plan, plan.proof, bound)
+                self._known[_identity(self.problem), break_ties] = known
+
+    def for_at_most(self, seconds: float) -> Resolver:
+        """The same with all that it knows, and so much less time."""
+        ends_s = min(self.settings.ends_s, time.monotonic() + seconds)
+        return replace(self, settings=replace(self.settings, ends_s=ends_s))
+
     def knows(self, instance: PlanningInput) -> None:
         """Take candidates from a wider listing, too, instead of listing them anew."""
         self._listed.append((listing_key(instance.problem), instance))
@@ -137,7 +155,7 @@ class Resolver:
             if fewer is not None:
                 self._listed.append((key, fewer))
                 return fewer
-        instance = prepare(problem, self.instance.catalog)
+        instance = listed(outline_of(problem, self.instance.catalog), self.lister)
         self._listed.append((key, instance))
         return instance
 
@@ -187,9 +205,9 @@ def without_budget(problem: Problem) -> Problem:
 
 
 def cash_only(problem: Problem) -> Problem:
-    """The problem without penalties, so that the least score is the least cash."""
+    """The problem without penalties, by cost, so that the least score is the least cash."""
     policy = problem.policy.model_copy(update={"preset": None, "penalties": Penalties()})
-    return problem.model_copy(update={"policy": policy})
+    return problem.model_copy(update={"policy": policy, "objective": "cost"})
 
 
 def scaled_traffic(problem: Problem, factor: float) -> Problem:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import OutOfTime
+from milp_planner.inputs.problem.policies import may_be_short
 from milp_planner.inputs.problem.records import Alternatives
 from milp_planner.milp.presolve.forced_use import Required
 from milp_planner.milp.program.exclusion import Difference
@@ -17,7 +18,8 @@ from milp_planner.solving.first_plan import FirstPlan
 from milp_planner.solving.near_optimal import near_optimal
 from milp_planner.solving.optimum import Optimizer, Query
 from milp_planner.solving.results import NOT_SOLVED, SearchResult, Session, Settings
-from milp_planner.solving.shortage import best_when_short, may_be_short
+from milp_planner.solving.shortage import best_when_short
+from milp_planner.solving.stages import best_in_order, in_order_of
 from milp_planner.solving.tie_break import Lookahead, next_of
 
 
@@ -88,10 +90,13 @@ class Search:
             return result
         try:
             if self.settings.break_ties:
+                query = in_order_of(self.optimizer, self._query(), result.plan)
                 with contextlib.suppress(OutOfTime), self.session.in_force():
                     result, self._lookahead = next_of(
-                        self.optimizer, self._query(), ahead, more_wanted=self.more_wanted
+                        self.optimizer, query, ahead, more_wanted=self.more_wanted
                     )
+                if query.held != (self._held or ()):  # what is beyond may have more GPUs
+                    self._lookahead = self._lookahead.of_plans()
         finally:  # a Ctrl-C leaves the plan that is there already
             self.found.append(result.known)
         return result
@@ -132,7 +137,7 @@ class Search:
         if self._held is None and may_be_short(self.instance.problem):
             result, self._held = best_when_short(self.optimizer, self._query())
             return result
-        return self.optimizer.best(self._query())
+        return best_in_order(self.optimizer, self._query())
 
     def _query(self) -> Query:
         difference = Difference(self.asked.differ_by, self.asked.per_workload)

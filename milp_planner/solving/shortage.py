@@ -1,4 +1,4 @@
-"""What to serve when the budget does not pay for everything: `when_short: fair` or `priority`.
+"""What to serve when not everything can be served: `when_short: fair` or `priority`.
 
 One program after another over the same rows, each with its own proof; see
 `milp/program/lexicographic.py`.
@@ -6,12 +6,10 @@ One program after another over the same rows, each with its own proof; see
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from milp_planner.deadline import OutOfTime
 from milp_planner.inputs.problem.records import Problem
-from milp_planner.milp.engines.outcome import EngineStatus
 from milp_planner.milp.engines.verdict import CertifiedRun
 from milp_planner.milp.program.lexicographic import (
     SCALE,
@@ -19,39 +17,35 @@ from milp_planner.milp.program.lexicographic import (
     everything_served,
     stages_of,
 )
-from milp_planner.milp.program.model import FleetModel
-from milp_planner.plans.reasons import ShortBudget
+from milp_planner.milp.program.limits.quotas import used_up
+from milp_planner.plans.reasons import ServedInPart, ShortBudget
 from milp_planner.plans.records import Plan, Status
-from milp_planner.solving.optimum import Optimizer, Query, proof_of, without_plan
+from milp_planner.solving.optimum import Optimizer, Query, without_plan
 from milp_planner.solving.results import NOT_SOLVED, SearchResult
-from milp_planner.solving.verify import violations
-
-OF_A_STAGE = "time ended before the cheapest way to serve as much was looked for"
-
-
-def may_be_short(problem: Problem) -> bool:
-    """True where the user lets a short budget serve less."""
-    budget = problem.limits.budget
-    return budget is not None and budget.when_short != "fail"
+from milp_planner.solving.stages import best_in_order, plan_of_stage, proven_throughout
 
 
 def best_when_short(optimizer: Optimizer, query: Query) -> tuple[SearchResult, Held]:
-    """The best plan of a problem whose budget may be short, and what it holds those after it to.
+    """The best plan where something may be short, and what it holds those after it to.
 
-    Everything is served where the budget pays for it. Otherwise, and only if it is the budget that
-    stands in the way, as much is served as `when_short` says, at the least score.
+    Everything is served where that can be. Otherwise as much is served as `when_short` says, at the
+    least score; where only a short budget may leave something out, if it is what stands in the way.
     """
-    everything = everything_served(optimizer.instance.problem)
-    full = optimizer.best(query.holding(everything))
+    problem = optimizer.instance.problem
+    everything = everything_served(problem)
+    full = best_in_order(optimizer, query.holding(everything))
     if full.status is not Status.INFEASIBLE:
         return full, everything
-    cheapest = without_budget(optimizer, query)
-    if cheapest.status is Status.INFEASIBLE:
+    all_may_be_short = problem.policy.when_short != "fail"
+    if problem.limits.budget is None:
+        return as_much_as_can_be(optimizer, query, None)
+    cheapest = without_budget(optimizer, query, everything if all_may_be_short else ())
+    if cheapest.status is Status.INFEASIBLE and not all_may_be_short:
         return full, everything
-    return as_much_as_paid_for(optimizer, query, cheapest.plan)
+    return as_much_as_can_be(optimizer, query, cheapest.plan)
 
 
-def without_budget(optimizer: Optimizer, query: Query) -> SearchResult:
+def without_budget(optimizer: Optimizer, query: Query, held: Held) -> SearchResult:
     """The best plan when money does not count; any of those that score the same."""
     problem = optimizer.instance.problem
     limits = problem.limits.model_copy(update={"budget": None})
@@ -59,13 +53,13 @@ def without_budget(optimizer: Optimizer, query: Query) -> SearchResult:
     freed = Optimizer(
         instance, optimizer.settings, optimizer.provenance, optimizer.session, optimizer.required
     )
-    return freed.best(Query(query.difference))
+    return freed.best(Query(query.difference).holding(held))
 
 
-def as_much_as_paid_for(
+def as_much_as_can_be(
     optimizer: Optimizer, query: Query, everything: Plan | None
 ) -> tuple[SearchResult, Held]:
-    """What a budget that is known to be short serves, and what each stage of it reached.
+    """What can be served where that is known not to be all, and what each stage of it reached.
 
     `everything`, a plan that serves all, is only told of. Where time ends in a stage, the plan of
     the one before it stands, unproven.
@@ -83,27 +77,14 @@ def as_much_as_paid_for(
             stopped = ended.status is Status.NO_PLAN
             return _told(optimizer, before if stopped else ended, everything), held
         assert run.objective is not None
-        before = _plan_of_stage(optimizer, model, run, replace(query, held=held))
+        before = plan_of_stage(optimizer, model, run, query.holding(held))
         held = (*held, (stage, run.objective / SCALE))
         runs.append(run)
-    result = optimizer.best(query.holding(held))
+    result = best_in_order(optimizer, query.holding(held))
     if result.plan is None:
         stopped = result.status is Status.NO_PLAN
         return _told(optimizer, before if stopped else result, everything), held
-    return _told(optimizer, _proven_throughout(result, runs), everything), held
-
-
-def _plan_of_stage(
-    optimizer: Optimizer, model: FleetModel, run: CertifiedRun, query: Query
-) -> SearchResult:
-    """What a stage serves as a plan, whatever it costs within the budget: nothing is proven."""
-    plan = optimizer.plan_from(model, run.values, query.holding(query.held))
-    if violations(optimizer.instance, plan):
-        return NOT_SOLVED
-    said = proof_of(model, run)
-    proof = replace(said, certified=False, certified_by=(), notes=(*said.notes, OF_A_STAGE))
-    plan = replace(plan, status=Status.FEASIBLE, proof=proof)
-    return SearchResult(Status.FEASIBLE, plan, proof)
+    return _told(optimizer, proven_throughout(result, runs), everything), held
 
 
 def _told(optimizer: Optimizer, result: SearchResult, everything: Plan | None) -> SearchResult:
@@ -115,29 +96,17 @@ def _told(optimizer: Optimizer, result: SearchResult, everything: Plan | None) -
     return replace(result, plan=plan)
 
 
-def _proven_throughout(result: SearchResult, runs: Sequence[CertifiedRun]) -> SearchResult:
-    """The result with no more proof than the weakest of the stages before it."""
-    names = set.intersection(*(set(run.certified_by) for run in runs))
-    by = tuple(name for name in result.proof.certified_by if name in names)
-    notes = (note for run in runs for note in run.notes)
-    proof = replace(
-        result.proof,
-        certified=len(by) > 1,
-        certified_by=by,
-        notes=tuple(dict.fromkeys((*result.proof.notes, *notes))),
-    )
-    if all(run.status is EngineStatus.OPTIMAL for run in runs):
-        return replace(result, proof=proof, plan=replace(result.known, proof=proof))
-    status = Status.FEASIBLE
-    plan = replace(result.known, status=status, proof=proof, lower_bound_usd_per_month=None)
-    return replace(result, status=status, proof=proof, bound=None, plan=plan)
-
-
-def short_note(problem: Problem, plan: Plan, everything: Plan | None) -> ShortBudget:
-    """What a short budget serves, and what everything would cost."""
+def short_note(problem: Problem, plan: Plan, everything: Plan | None) -> ShortBudget | ServedInPart:
+    """What is served of what was asked: by a short budget, and what everything would cost; else by
+    all that can be had, and what that is."""
     budget = problem.limits.budget
-    assert budget is not None
-    served = tuple((w.name, 1 - w.shortfall_share) for w in plan.workloads)
     complete = everything is not None and not any(w.shortfall_share for w in everything.workloads)
-    usd = everything.cash_usd_per_month if everything is not None and complete else None
-    return ShortBudget(budget.usd_per_month, served, usd)
+    if budget is not None and (complete or problem.policy.when_short == "fail"):
+        served = tuple((w.name, 1 - w.shortfall_share) for w in plan.workloads)
+        usd = everything.cash_usd_per_month if everything is not None and complete else None
+        return ShortBudget(budget.usd_per_month, served, usd)
+    rates = tuple(
+        (w.name, (1 - w.shortfall_share) * w.peak_requests_per_second, w.peak_requests_per_second)
+        for w in plan.workloads
+    )
+    return ServedInPart(rates, tuple(used_up(problem, plan)))

@@ -4,8 +4,8 @@ The plan beyond is the best that contains none of those at hand. While it scores
 of them; once it scores more, nothing else is tied, and it is most often the next-best plan already,
 proven as such. Plans that stay tied are known to come next, too.
 
-One that contains another is that one with something to spare, and never preferred: where two APIs
-ask the same price, the solvers may as well use both.
+One that contains another is that one with something to spare, and not preferred: where two APIs
+ask the same price, the solvers may as well use both. Units that run and are paid already may stay.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from milp_planner.candidates.records import PlanningInput
 from milp_planner.milp.presolve.ties import preference, preferred
 from milp_planner.milp.program.exclusion import contains
 from milp_planner.plans.records import Status
@@ -43,6 +44,10 @@ class Lookahead:
     beyond: SearchResult | None = None
     """The best of what contains none of them either; None when it is not known."""
 
+    def of_plans(self) -> Lookahead:
+        """What is known where the next plans were looked for among some only: no more than they."""
+        return Lookahead(tuple(result for result in self.tied if result.plan is not None))
+
 
 def next_of(
     optimizer: Optimizer, query: Query, ahead: Lookahead, *, more_wanted: bool
@@ -59,7 +64,7 @@ def next_of(
         runs = optimizer.instance.current_units()
         steadier = _preferred(optimizer, query, first, changes_only=True) if runs else []
         return next(iter(steadier), first), Lookahead()
-    tied = list(ahead.tied)
+    tied = [*ahead.tied, *_with_idle_units(optimizer, query, first)]
     while beyond is None or _is_tied(beyond, first):
         if beyond is not None:
             tied.append(_proven_like(beyond, first))
@@ -68,7 +73,7 @@ def next_of(
             beyond = None
             break
         beyond = best_excluding(optimizer, query, tied, more_wanted=more_wanted)
-    lean = [result for result in tied if not _has_spare(result, tied)]
+    lean = [result for result in tied if not _has_spare(optimizer.instance, result, tied)]
     chosen = min(
         lean,
         key=lambda result: (_is_dearer(result, tied), preference(optimizer.instance, result.known)),
@@ -97,10 +102,23 @@ def _proven_like(result: SearchResult, first: SearchResult) -> SearchResult:
     return SearchResult(first.status, plan, first.proof, bound)
 
 
-def _has_spare(one: SearchResult, tied: Sequence[SearchResult]) -> bool:
-    """True when `one` is another of these with something to spare."""
+def _with_idle_units(
+    optimizer: Optimizer, query: Query, first: SearchResult
+) -> Sequence[SearchResult]:
+    """The plan with fewest changes, where units that run may stand idle because they are paid."""
+    if not (optimizer.instance.problem.commitments and optimizer.instance.current_units()):
+        return ()
+    return _preferred(optimizer, query, first, changes_only=True)
+
+
+def _has_spare(instance: PlanningInput, one: SearchResult, tied: Sequence[SearchResult]) -> bool:
+    """True when `one` is another of these with something to spare, and changes no less."""
+    changed, *_ = preference(instance, one.known)
     return any(
-        contains(one.known, other.known) and not contains(other.known, one.known) for other in tied
+        contains(one.known, other.known)
+        and not contains(other.known, one.known)
+        and changed >= preference(instance, other.known)[0]
+        for other in tied
     )
 
 

@@ -21,6 +21,7 @@ summed load are held against greedy merging of the pair that adds least; the bet
 from __future__ import annotations
 
 import math
+import sys
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -87,12 +88,16 @@ def group_spans(spans: Sequence[Span], most: int | None) -> list[list[int]]:
     """Indices of the spans of each block; `most` None keeps every span apart."""
     if most is None:
         return [[i] for i in range(len(spans))]
+    of_spans = [span.peaks for span in spans]
+    highest = [max(*column, sys.float_info.min) for column in zip(*of_spans, strict=True)]
+    relative = [tuple(p / h for p, h in zip(row, highest, strict=True)) for row in of_spans]
+    equal = _equal_rows(relative)
+    if len(equal) <= most:  # NumPy takes longer to import than all else here
+        return equal
     import numpy as np
 
-    peaks = np.array([span.peaks for span in spans])
-    peaks = peaks / np.maximum(peaks.max(axis=0), np.finfo(float).tiny)
+    peaks = np.array(relative)
     shares = np.array([span.share for span in spans])
-    equal = _equal_rows(peaks)
     peaks = np.array([peaks[group].max(axis=0) for group in equal])
     shares = np.array([shares[group].sum() for group in equal])
     merged = _merged(peaks, shares, most)
@@ -126,10 +131,10 @@ def _distinct(ends: list[float]) -> list[float]:
 # Merging; rows are spans, columns workloads, peaks relative to each workload's highest
 
 
-def _equal_rows(peaks: Matrix) -> list[list[int]]:
-    groups: dict[tuple[float, ...], list[int]] = {}
-    for i, row in enumerate(peaks.round(EQUAL_DIGITS).tolist()):
-        groups.setdefault(tuple(row), []).append(i)
+def _equal_rows(peaks: Sequence[tuple[float, ...]]) -> list[list[int]]:
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for i, row in enumerate(peaks):
+        groups.setdefault(tuple(round(peak * 10**EQUAL_DIGITS) for peak in row), []).append(i)
     return list(groups.values())
 
 

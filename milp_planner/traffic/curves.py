@@ -17,7 +17,7 @@ from milp_planner.inputs.problem.traffic import (
     ConcurrentUsers,
     Profile,
     RequestsPerSecond,
-    TokensPerDay,
+    TokenVolume,
     Trace,
     WithoutPattern,
 )
@@ -116,13 +116,13 @@ def _tokens_per_request(classes: Iterable[RequestClass]) -> float:
     return sum(q.share * q.tokens for q in classes)
 
 
-def _tokens_per_day(workload: Workload, folder: Path) -> Curve:
+def _tokens(workload: Workload, folder: Path) -> Curve:
     """peak = average ÷ active_ratio × burst_factor in the active hours (InferenceAtlas)."""
     traffic = workload.traffic
-    assert isinstance(traffic, TokensPerDay)
+    assert isinstance(traffic, TokenVolume)
     pattern, classes = traffic.shape, request_classes(workload)
     tokens_per_request = _tokens_per_request(classes)
-    average = traffic.tokens_per_day * traffic.growth / SECONDS_PER_DAY / tokens_per_request
+    average = traffic.tokens_of_a_day * traffic.growth / SECONDS_PER_DAY / tokens_per_request
     mean = average / pattern.active_ratio
     loads = [MonthPart(pattern.active_ratio, mean * pattern.burst_factor, mean)]
     if pattern.active_ratio < 1:
@@ -228,7 +228,8 @@ def _concurrent_users(workload: Workload, folder: Path) -> Curve:
 
 
 CURVES: dict[str, Callable[[Workload, Path], Curve]] = {
-    "tokens_per_day": _tokens_per_day,
+    "tokens_per_day": _tokens,
+    "tokens_per_month": _tokens,
     "requests_per_second": _requests_per_second,
     "profile": _profile,
     "trace": _trace,

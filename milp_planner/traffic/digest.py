@@ -42,6 +42,11 @@ LEAST_CLASS_SHARE = 0.005
 LEAST_OUTPUT_TOKENS = 1.0
 """Mean output of a class, at least, where the trace's own is no less: replicas do generate."""
 
+LEAST_GAPS = 20
+"""Gaps of a minute that tell how much they vary."""
+
+MOST_SCV = 100.0
+
 RANK_TOLERANCE = 1e-9  # 0.07 x 100 is 7.000000000000001 in floats, and rank 7
 
 
@@ -99,6 +104,8 @@ class TraceDigest:
     """Rates of each hour: of the clock from its first, else of the trace."""
 
     bins: tuple[SizeBin, ...]
+    gaps_scv: float = 1.0
+    """Squared coefficient of variation of the gaps between requests within a minute, at least 1."""
 
 
 def digest(path: Path, trace: Trace) -> TraceDigest:
@@ -139,7 +146,31 @@ def _digest(
         percentile=percentile,
         hours=hours,
         bins=bin_sizes(requests, most_classes),
+        gaps_scv=gaps_scv(requests.arrival_s),
     )
+
+
+# Gaps
+
+
+def gaps_scv(arrival_s: NDArray[float64]) -> float:
+    """Squared coefficient of variation of the gaps within minutes, weighed by their requests.
+
+    From minute to minute rates differ, which the peak rate already counts. Minutes of few requests
+    tell nothing; where all are, and where gaps vary less than Poisson's, it is 1.
+    """
+    import numpy as np
+
+    ordered = np.sort(arrival_s)
+    minutes = np.floor(ordered / SECONDS_PER_MINUTE).astype(np.int64)
+    starts = np.flatnonzero(np.diff(minutes, prepend=minutes[0] - 1))
+    counted = total = 0.0
+    for mine in np.split(ordered, starts[1:]):
+        gaps = np.diff(mine)
+        if len(gaps) >= LEAST_GAPS and gaps.mean() > 0:
+            counted += len(gaps)
+            total += len(gaps) * float(gaps.var() / gaps.mean() ** 2)
+    return min(MOST_SCV, max(1.0, total / counted)) if counted else 1.0
 
 
 # Hours

@@ -179,3 +179,46 @@ def test_a_removal_that_is_interrupted_is_begun_again(monkeypatch, tmp_path):
         (folder / "fleet.mps").write_text("x")
         assert folder.stat().st_mode & 0o777 == 0o700
     assert list(tmp_path.iterdir()) == []
+
+
+# ---- the end of a process
+
+ENDING = """
+import atexit, os, sys, threading, time
+from milp_planner.cli import entry, run
+class Slow:
+    def __del__(self, write=os.write):
+        write(1, b"taken down\\n")
+kept = [Slow()]
+atexit.register(print, "at the end")
+def work():
+    time.sleep(0.3)
+    print("a thread ends")
+def answer(argv):
+    sys.stdout.write("answer ")
+    sys.stdout.flush()
+    threading.Thread(target=work).start()
+    return 6
+entry.run_command_line = answer
+{before}
+sys.exit(run())
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ("", "answer a thread ends\nat the end\n"),
+        ("sys.setprofile(lambda *event: None)", "answer a thread ends\nat the end\ntaken down\n"),
+    ],
+    ids=["alone", "watched"],
+)
+def test_a_process_ends_without_being_taken_down_unless_somebody_watches(before, said):
+    ended = subprocess.run(
+        [sys.executable, "-c", ENDING.format(before=before)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (6, said, "")

@@ -58,6 +58,7 @@ def test_the_workflow_compares_with_last_weeks_plan_and_fails_where_it_says(work
     assert (folder / "summary.md").read_text().endswith(last)
 
 
+@pytest.mark.slow
 def test_a_problem_without_a_plan_ends_the_workflow_with_3_and_the_comment_says_why(
     workflow, folder
 ):

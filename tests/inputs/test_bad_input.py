@@ -28,7 +28,7 @@ LLM = "llm: tiny"
         ("", "x.yaml: schema_version: required; add 'schema_version: 1'\n"),
         (
             "schema_version: 2\n",
-            "x.yaml:1:17: schema_version 2 is newer than this milp-planner (0.1.0 understands 1)\n",
+            "x.yaml:1:17: schema_version 2 is newer than this milp-planner (0.2.0 understands 1)\n",
         ),
         ("schema_version: 0\n", "x.yaml:1:17: schema_version: must be 1 (is 0)\n"),
         (

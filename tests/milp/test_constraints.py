@@ -119,6 +119,21 @@ ASKED = {
         "workload 'chat' has 2 replicas in block active, fewer than 3",
         chat={"min_replicas": 3},
     ),
+    # At 95 % of 8 places 1 in 100 waits for longer than a second; another one is needed.
+    "QueueTimes": asked(
+        9.5,
+        5_760,
+        {BIG: 1},
+        "workload 'chat': the p99 wait is 10.22 s in block active, longer than 1 s",
+        chat={
+            "rates": [
+                {"gpu": "big", "requests_per_second": 10, "in_flight": 8},
+                {"gpu": "small", "requests_per_second": 3, "in_flight": 4},
+            ],
+            "requests": None,
+            "latency": {"wait": {"p99": "1s"}},
+        },
+    ),
     "Quotas": asked(
         12,
         5_760,
@@ -177,6 +192,15 @@ ASKED = {
         with_spot(),
         limits={"max_spot_share": 0.5, "billing": ANY_BILLING},
     ),
+    # Two spot, $1,440, serve 12 requests/s; one big at least is on demand.
+    "OnDemandReplicas": asked(
+        12,
+        2_880 + 720,
+        {"bolt/big/eu-1": 2},
+        "workload 'chat' has 0 replicas that are not spot in block active, fewer than 1",
+        with_spot(),
+        limits={"min_on_demand_replicas": 1, "billing": ANY_BILLING},
+    ),
     # Either provider alone serves 12 requests/s: two big and four small.
     "LossSurvived": asked(
         12,
@@ -196,9 +220,11 @@ ASKED = {
     ),
 }
 
-DEFINE_A_COST = {"OneLevel", "OverloadRamp", "ExtraGpus", "Packing"}
-"""Families that no plan of a solver can break: what they define is a penalty, or the rent of shared
-units, which `verify` recomputes."""
+DEFINE_A_COST = {
+    *("OneLevel", "OverloadRamp", "ExtraGpus", "Commitments", "StartUpAhead", "Packing")
+}
+"""Families that no plan of a solver can break: what they define is a cost, which `verify`
+recomputes."""
 
 
 @pytest.mark.parametrize("family", ASKED)
@@ -224,7 +250,18 @@ PENALISED = {
     "ExtraGpus": (35, {"penalties": {"scaling": {"above_gpus": 1}}}, "scaling"),
     # Replicas without units to stand on.
     "Packing": (11, {"share": "units"}, "rent"),
+    # Five big are paid, and two are on.
+    "Commitments": (11, {}, "commitments"),
+    # Two small by day and one by night, which are ready after ten hours: $1.50 x 10 x 30.
+    "StartUpAhead": (6, {"start_up": [{"ready_after": "10h"}]}, "start_up"),
 }
+BY_DAY = {
+    "kind": "profile",
+    "requests_per_day": 12 * (3 + 6) * 3_600,
+    "weights": [1] * 12 + [2] * 12,
+    "max_blocks": 2,
+}
+PAID = {"Commitments": ({"offering": BIG, "units": 5},)}
 
 
 def pairs():
@@ -240,8 +277,16 @@ def test_without_its_rows_the_program_is_caught(family):
     else:
         load, policy, _ = PENALISED[family]
         strict = STRICT if "strict_latency" in policy.get("penalties", {}) else {}
-        question = problem(load, policy=policy, chat=strict)
-        rented = pairs() if family == "Packing" else big_and_small()
+        paid = PAID.get(family, ())
+        question = problem(load, policy=policy, chat=strict, commitments=paid)
+        rented = big_and_small()
+        if family == "StartUpAhead":
+            question = problem(chat={"traffic": BY_DAY}, policy=policy)
+            rented = catalog(
+                [offering("bolt", "small", 1.5, billing="autoscaling")], [raw("small", 3)]
+            )
+        if family == "Packing":
+            rented = pairs()
     given_ = prepare(question, rented)
     model = build_model(given_, given_.candidates.candidates, rules=rest)
     plan, modelled = plan_of(given_, model)

@@ -55,6 +55,7 @@ def mixed_workloads():
             "max_gpus": {"total": 12, "per_provider": {"bolt": 7}, "per_gpu": {"big": 6}},
             "max_units": {"acme/*": 4},
             "max_spot_share": 0.5,
+            "min_on_demand_replicas": 1,
             "survive_loss_of": "provider",
         },
         current_fleet=[{"offering": "acme/big/eu-1", "units": 1, "workload": "chat"}],
@@ -76,7 +77,54 @@ def shared_units():
     )
 
 
-CASES = {"plain": plain_workload, "mixed": mixed_workloads, "shared": shared_units}
+def with_commitments():
+    """The same demand, of which units of either offering, and an amount of one, are paid."""
+    return mixed_workloads().changed(
+        {
+            "limits": {"max_units": {}},
+            "commitments": [
+                {"offering": "*", "units": 2},
+                {"offering": "bolt/*", "usd_per_hour": 3, "discount": "25%"},
+            ],
+        }
+    )
+
+
+def waits_kept():
+    """A wish for the wait in two blocks, what is left after the loss of a provider included."""
+    rates = [
+        {"gpu": "big", "requests_per_second": 10, "in_flight": 64},
+        {"gpu": "small", "requests_per_second": 3, "in_flight": 8},
+    ]
+    day = {"kind": "profile", "requests_per_day": 345_600, "weights": [3] * 12 + [1] * 12}
+    chat = workload(rates=rates, traffic=day, latency={"wait": {"p99": "1s"}})
+    survive = {"kind": "provider", "share": 0.5}
+    return problem(
+        workloads=[chat],
+        target=0.75,
+        limits={"survive_loss_of": survive, "billing": {"allow": ["dedicated", "autoscaling"]}},
+    )
+
+
+def with_start_up():
+    """Elastic units in a day of three loads."""
+    day = {
+        "kind": "profile",
+        "requests_per_day": 8 * (2 + 4) * 3_600,
+        "weights": [1] * 8 + [2] * 8 + [0] * 8,
+        "max_blocks": 3,
+    }
+    return problem(chat={"traffic": day}, policy={"start_up": [{"ready_after": "90min"}]})
+
+
+CASES = {
+    "plain": plain_workload,
+    "mixed": mixed_workloads,
+    "commitments": with_commitments,
+    "waits": waits_kept,
+    "start-up": with_start_up,
+    "shared": shared_units,
+}
 
 OVER_TWO_GPUS = {"shared": [raw("big", 30, size=(1, 1), tensor_parallel=2)]}
 """Rates of replicas of two GPUs, in the one case that has any."""
@@ -101,7 +149,6 @@ def test_the_program_is_unchanged(name, update_golden):
 
 
 def test_the_golden_programs_hold_every_family():
-    names = ("mixed", "shared")
-    text = "".join((GOLDEN / f"{name}.lp.txt").read_text(encoding="utf-8") for name in names)
+    text = "".join((GOLDEN / f"{name}.lp.txt").read_text(encoding="utf-8") for name in CASES)
     missing = [f.name for f in CONSTRAINTS if f"\n  {f.name} " not in text]
     assert not missing

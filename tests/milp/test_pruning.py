@@ -199,6 +199,35 @@ def test_twins_are_named_by_the_one_that_stands_for_them():
     assert [k.region for k in found.kept] == ["eu-1"]
 
 
+@pytest.mark.parametrize(
+    ("hosts", "bought"),
+    [
+        # (host memory in GiB, vCPUs) of eu-1, eu-2 and eu-3; nothing known comes last.
+        ([(None, None), (64, 8), (128, 4)], "acme/a/eu-3"),
+        ([(128, None), (128, 8), (64, 16)], "acme/a/eu-2"),
+        ([(None, None), (None, 8), (None, 8)], "acme/a/eu-2"),
+        ([(64, 8), (64, 8), (64, 8)], "acme/a/eu-1"),
+    ],
+)
+@pytest.mark.parametrize("sellers", [("acme",) * 3, ("acme", "acme", "acme2")])
+def test_of_equals_the_one_with_the_better_host_is_bought(hosts, bought, sellers):
+    # Twins of one provider are told apart by pruning, those of two by programs of their own.
+    rows = [
+        offering(seller, "a", 1.0, region=f"eu-{i}", host_memory_gib=memory, vcpus=vcpus)
+        for i, (seller, (memory, vcpus)) in enumerate(zip(sellers, hosts, strict=True), 1)
+    ]
+    plan = solve(problem(10, alternatives={"count": 0}), catalog(rows, [raw("a", 10)]))
+    assert [p.candidate.region for p in plan.purchases] == [bought[-4:]]
+
+
+def test_a_host_counts_by_the_gpu():
+    # 4 GPUs on 256 GiB are 64 GiB a GPU: less than the 96 GiB of the units of one.
+    four = offering("acme", "a", 4.0, name="x4", gpus_per_unit=4, host_memory_gib=256)
+    rows = [four, offering("bolt", "a", 1.0, host_memory_gib=96)]
+    plan = solve(problem(40, alternatives={"count": 0}), catalog(rows, [raw("a", 10)]))
+    assert [(p.candidate.provider, p.units) for p in plan.purchases] == [("bolt", 4)]
+
+
 # --- With and without -------------------------------------------------------------------------
 
 

@@ -142,6 +142,7 @@ def test_a_third_engine_confirms_three_hundred_random_problems(recorder):
     assert counted["cp_sat"] >= 0.85 * counted.total() > 300
 
 
+@pytest.mark.slow
 @needs_third
 def test_a_third_engine_confirms_every_shipped_problem(recorder):
     for path in SHIPPED:
@@ -199,6 +200,7 @@ def test_each_engine_alone_gives_the_same_answer_to_three_hundred_problems():
     assert each_engine_alone_agrees(MANY) >= 290
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_each_engine_alone_plans_every_shipped_problem(path):
     question = load_problem(path)

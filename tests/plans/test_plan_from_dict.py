@@ -29,6 +29,11 @@ from tests.support.builders import big_and_small, problem
 from tests.support.random_problems import random_case
 
 PROBLEMS = sorted((Path(__file__).parents[2] / "problems").rglob("*.yaml"))
+QUICK = {"quickstart", "resilient", "day-and-night"}
+SHIPPED = [
+    pytest.param(path, id=path.stem, marks=() if path.stem in QUICK else pytest.mark.slow)
+    for path in PROBLEMS
+]
 
 AS_IT_WAS = (
     *(
@@ -62,7 +67,7 @@ def read_back(plan: Plan) -> Plan:
     return Plan.from_dict(json.loads(json.dumps(plan.to_dict())))
 
 
-@pytest.mark.parametrize("path", PROBLEMS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SHIPPED)
 def test_a_shipped_problems_plan_is_the_same_after_a_round_trip(path):
     plan = shipped(path)
     again = read_back(plan)
@@ -76,7 +81,7 @@ def test_a_shipped_problems_plan_is_the_same_after_a_round_trip(path):
     assert [p.hours_by_block for p in again.purchases] == [p.hours_by_block for p in plan.purchases]
 
 
-@pytest.mark.parametrize("path", PROBLEMS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SHIPPED)
 def test_rates_and_offerings_of_a_shipped_problems_plan_come_back(path):
     plan = shipped(path)
     for mine, theirs in zip(read_back(plan).purchases, plan.purchases, strict=True):

@@ -23,6 +23,7 @@ from milp_planner import (
     SameAs,
     ShortBudget,
     Status,
+    TooFewUnits,
     UnservedAtAPrice,
     budget_frontier,
     reason_lines,
@@ -107,7 +108,13 @@ def test_one_limit_in_the_way_is_the_headline_and_the_reason_known_before_it_sta
 
 def test_too_few_units_in_the_catalog_are_the_headline():
     few = catalog([offering("acme", "big", 4.0, max_units=1)], [raw("big", 10)])
-    assert solve(problem(13), few).diagnosis.headline == CatalogTooSmall()
+    plan = solve(problem(13), few)
+    lacking = TooFewUnits("acme/big/eu-1", "dedicated", units=1, enough=2)
+    assert plan.diagnosis.headline == CatalogTooSmall((lacking,))
+    assert first_reason(plan) == (
+        "the catalog has too few units (max_units): with 1 more of acme/big/eu-1 dedicated (2 in "
+        "all) there is a plan"
+    )
 
 
 def test_reasons_that_are_only_known_as_sentences_are_told_as_they_are():

@@ -14,13 +14,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from milp_planner import ArgumentError, Replanned, replanned, solve
 from milp_planner import calibrate as calibrate_files
 from milp_planner.cli import main
 from milp_planner.errors import InputError
 from milp_planner.inputs.catalog.files import load_catalog
 from milp_planner.inputs.imports.benchmarks import read_measurements
 from milp_planner.questions.deployments.calibrate import Calibrated, compare, with_own
+from milp_planner.reporting.text.questions.calibrate import calibrated_text
 from milp_planner.serving.rates.throughput import OperatingPoint, ServingModel
+from tests.support.builders import big_and_small
+from tests.support.builders import problem as plain_problem
 from tests.support.examples import tries
 from tests.support.serving.known_llms import toy
 from tests.support.serving.toys import box, catalog, measured, write_folder
@@ -384,3 +388,30 @@ def test_any_document_is_read_or_refused(document: Any) -> None:
 def test_numbers_that_python_does_not_read_are_refused(tmp_path: Path) -> None:
     said = refused(write(tmp_path, "m.json", '{"a": 1' + "0" * 5000 + "}"))
     assert said == "m.json:1:7: not valid JSON: a number of more than 300 digits"
+
+
+# ---- what becomes of a plan
+
+
+def test_the_plan_before_and_after_is_told_in_dollars() -> None:
+    # 13 requests/s: a big and a small, $3,960; 20: two big, $5,760.
+    known = catalog()
+    found = Calibrated((), known, 0.1, known)
+    one, other = (solve(plain_problem(rate), big_and_small()) for rate in (13, 20))
+    told = calibrated_text(found, None, Replanned(one, other))
+    assert (
+        "The plan of problem becomes 2 x big acme, $5,760 per month.\n"
+        "It was 1 x big acme + 1 x small bolt, $3,960 per month.\n"
+        "Monthly cost will increase by $1,800 (+45 %)\n"
+    ) in told
+    same = calibrated_text(found, None, Replanned(one, one))
+    assert "The plan of problem stays 1 x big acme + 1 x small bolt, $3,960 per month.\n" in same
+    none = solve(plain_problem(13, limits={"max_gpus": {"total": 1}}), big_and_small())
+    gone = calibrated_text(found, None, Replanned(one, none))
+    assert "The plan of problem becomes none: there is no plan.\n" in gone
+    assert Replanned(one, other).to_dict()["increase_usd_per_month"] == pytest.approx(1800)
+
+
+def test_only_what_calibrate_gave_is_planned_on() -> None:
+    with pytest.raises(ArgumentError, match=r"found: expected what calibrate\(\) gave, not int"):
+        replanned(plain_problem(13), 3)  # type: ignore[arg-type]

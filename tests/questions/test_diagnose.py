@@ -264,7 +264,10 @@ def test_where_nothing_helps_nothing_is_promised():
 
 def test_a_catalog_with_too_few_units_is_said_so():
     few = catalog([offering("acme", "big", 4.0, max_units=1)], [raw("big", 10)])
-    assert reason_lines(solve(problem(13), few)) == ("the catalog has too few units (max_units)",)
+    assert reason_lines(solve(problem(13), few)) == (
+        "the catalog has too few units (max_units): with 1 more of acme/big/eu-1 dedicated (2 in "
+        "all) there is a plan",
+    )
 
 
 # ---- a workload that fits nowhere
@@ -393,3 +396,44 @@ def test_every_kind_of_limit_can_be_loosened():
     assert {limit.path for limit in left} <= {"limits.billing.allow", "policy.utilization.target"}
     for one, other in itertools.pairwise(found):
         assert one.path != other.path
+
+
+# ---- levers that are no limits
+
+
+def test_a_lever_that_stands_in_no_plans_way_by_its_words_is_found():
+    # Half the day has no load: a big for $2,880, half of it for nothing; $1,440 where it is off.
+    day = {"kind": "profile", "requests_per_day": 432_000, "weights": [1] * 12 + [0] * 12}
+    limits = {"budget": {"usd_per_month": 2000}, "providers": {"allow": ["acme"]}}
+    asked = problem(workloads=[workload(traffic=day)], limits=limits)
+    found = diagnose(asked, big_and_small())
+    [lever] = [c for c in found.changes if c.path == "policy.switch_off_dedicated"]
+    assert (lever.now, lever.text) == ("false", "switch off when idle")
+    assert lever.cash_usd_per_month == pytest.approx(1440)
+    assert_proven(asked, big_and_small(), found)
+    without = asked.changed({"limits.budget.usd_per_month": 1000})
+    assert all("switch" not in change.text for change in diagnose(without, big_and_small()).changes)
+
+
+def test_every_way_to_pay_that_gives_a_plan_is_listed():
+    # 13 requests/s: a big and a small for $3,960; two big on spot for $1,440; a reserved one and a
+    # small for $2,520; tokens for 13 × $51.84. Three years for $4 an hour save nothing.
+    sold = catalog(
+        [
+            *(offering("acme", "big", 4.0), offering("bolt", "small", 1.5)),
+            *(offering("acme", "big", 1.0, billing="spot"),),
+            *(offering("acme", "big", 2.0, billing="reserved_1y"),),
+            *(offering("acme", "big", 4.0, billing="reserved_3y"),),
+        ],
+        [raw("big", 10), raw("small", 3)],
+        [token_price("tokn", 10)],
+    )
+    asked = problem(13, limits={"budget": {"usd_per_month": 3000}})
+    found = diagnose(asked, sold)
+    assert [(c.text, round(c.cash_usd_per_month)) for c in found.changes] == [
+        ("allow per_token billing", round(13 * 51.84)),
+        ("allow spot billing", 1440),
+        ("allow reserved_1y billing", 2520),
+        ("raise the budget by $960 to $3,960", 3960),
+    ]
+    assert_proven(asked, sold, found)

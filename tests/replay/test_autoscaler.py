@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from milp_planner import PerfectForesight, Plan, solve, warning_lines
 from milp_planner.replaying.arrivals import Stretch
 from milp_planner.replaying.autoscaler import (
     ScalingEvent,
@@ -16,6 +17,7 @@ from milp_planner.replaying.autoscaler import (
 from milp_planner.replaying.reactive import reactive_hours
 from milp_planner.replaying.timetable import On
 from milp_planner.serving.memory import rule_of_thumb_gib
+from tests.support.builders import catalog, offering, problem, raw
 
 DAY = [20, 15, 12, 10, 8, 12, 25, 40, 70, 95, 120, 140]
 DAY += [160, 180, 200, 185, 170, 150, 120, 100, 80, 60, 40, 25]
@@ -93,3 +95,46 @@ def test_replicas_that_are_added_take_requests_once_they_are_ready() -> None:
         [On(5 * 60 + 60.0, 3600.0)],
         [On(10 * 60 + 60.0, 3600.0)],
     ]
+
+
+# ---- beside a plan
+
+
+def day_plan(scale: float = 1.0, billing: str = "autoscaling") -> Plan:
+    """The published day on replicas of 10 requests/s at $3.20, solved by the hour."""
+    day = {
+        "kind": "profile",
+        "requests_per_day": 3600 * sum(DAY) * scale,
+        "weights": DAY,
+        "max_blocks": 24,
+    }
+    asked = problem(target=0.75, chat={"traffic": day, "min_replicas": 2})
+    known = catalog([offering("acme", "big", 3.2, billing=billing)], [raw("big", 10)])
+    return solve(asked, known, alternatives=0)
+
+
+def test_a_plan_by_the_hour_says_what_following_the_load_would_cost() -> None:
+    # 30 days of $1,179.20; with foresight ⌈rate ÷ 7.5⌉ replicas, at least 2: $26,976
+    (note,) = [w for w in day_plan().warnings if isinstance(w, PerfectForesight)]
+    assert note.plan_usd_per_month == pytest.approx(26_976)
+    assert note.reactive_usd_per_month == pytest.approx(30 * 1179.20)
+    assert note.late_share == pytest.approx(0)
+    said = (
+        "'chat' costs $26,976 per month because its hours are known beforehand: an autoscaler on "
+    )
+    said += "acme/big/eu-1 that follows the load would pay $35,376"
+    assert said in warning_lines(day_plan())
+
+
+def test_what_is_late_is_said_and_what_the_rules_cannot_follow_is_not() -> None:
+    # ten times the rate: more than the 100 replicas that the rules allow
+    assert not [w for w in day_plan(10).warnings if isinstance(w, PerfectForesight)]
+    (late,) = [w for w in day_plan(3).warnings if isinstance(w, PerfectForesight)]
+    day = simulate([3 * rate for rate in DAY], 10, 3.20)
+    assert late.late_share == pytest.approx(day.unserved_requests / (3 * 3600 * sum(DAY)))
+    assert late.reactive_usd_per_month == pytest.approx(30 * day.usd)
+
+
+def test_units_held_all_month_follow_nothing() -> None:
+    plan = day_plan(billing="dedicated")
+    assert not [w for w in plan.warnings if isinstance(w, PerfectForesight)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import itertools
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from milp_planner import (
 from milp_planner.cli.commands import replay as command
 from milp_planner.cli.parts import exit_codes
 from milp_planner.replaying.figures import mean_of, missed_share, percentile_of
-from milp_planner.reporting.text.questions.replay import timeline_csv
+from milp_planner.reporting.text.questions.replay import replay_text, timeline_csv
 from tests.support.builders import big_and_small, catalog, offering, problem, raw, with_tokens
 
 pytest_plugins = ["tests.support.toy_cli"]
@@ -138,10 +138,9 @@ def test_a_missed_wish_lowers_the_target_until_it_is_kept() -> None:
     found = tighten(asked, run, known)
     assert found.keeps_all_wishes
     assert found.targets[0] == 1.0
-    assert 0.5 < found.targets[-1] < 0.86
-    assert [b / a for a, b in itertools.pairwise(found.targets)] == pytest.approx(
-        [0.95] * (len(found.targets) - 1), abs=0.051
-    )
+    # the two run at 85 %: at any target above that nothing changes, so that one round is enough
+    assert 0.85 * 0.90 <= found.targets[1] <= 0.85 * 0.985
+    assert len(found.targets) == 2
     assert tighten(asked, run, known, rounds=1).targets == (1.0,)
 
 
@@ -258,6 +257,20 @@ def test_a_log_is_sent_at_its_own_times_with_its_own_tokens(tmp_path: Path) -> N
     assert faster.means["wait"].value_s == pytest.approx(
         sum([2.5, 2.1, 1.7, 1.3, 0.9, 0.5, 0.1]) / 54
     )
+
+
+def test_before_unlike_replicas_it_says_why_people_wait_longer_than_by_the_formulas() -> None:
+    found = replayed(problem(7))
+    (pool,) = found.pools
+    assert not pool.is_unlike
+    waits = {"formula_wait_p99_s": 2.77, "replayed_wait_p99_s": 4.59}
+    unlike = dataclasses.replace(pool, is_unlike=True, **waits)
+    said = "Its replicas are unlike: one router before those makes people wait longer"
+    assert said in replay_text(dataclasses.replace(found, pools=(unlike,)))
+    for quiet in (dataclasses.replace(unlike, is_unlike=False), pool):
+        assert said not in replay_text(dataclasses.replace(found, pools=(quiet,)))
+    mixed = replayed(problem(13))
+    assert mixed.pools[0].is_unlike
 
 
 def test_a_log_too_short_or_of_several_workloads_is_refused(tmp_path: Path) -> None:

@@ -63,7 +63,8 @@ def test_the_answer_stands_on_top_and_every_part_has_its_heading():
 
 
 def test_a_sheet_that_was_not_asked_for_choices_or_curves_has_no_empty_headings():
-    sheet = thirteen().model_copy(update={"choices": None, "alternatives": (), "levers": None})
+    asked = dict.fromkeys(("choices", "levers", "traffic", "budgets"))
+    sheet = thirteen().model_copy(update={**asked, "alternatives": ()})
     text = Reader(sheet_page(sheet)).text
     for heading in ("What else there is", "Next-best", "lower the cost", "Other budgets", "None"):
         assert heading not in text

@@ -47,7 +47,8 @@ def test_the_report_gives_the_answer_first_and_totals_that_are_sums():
         "1 of 2 rows estimated, planned at 0.83 of it\n"
         "\n"
         "Solvers: CBC 2.10.3 optimal, HiGHS 1.13.1 optimal; 3 rows, 12 columns; seed 1.\n"
-        "Not included: egress, storage, support, tax, staff.\n"
+        "Not included: egress, storage, support, tax, staff, network latency, start-up and model "
+        "loading.\n"
         "Catalog market 2026.11 (sha 3f9c2e1a), oldest price 2026-05-24, "
         "problem sha 81e1df25. milp-planner 0.1.0.\n"
     )

@@ -194,6 +194,7 @@ HALF_A_DAY = {
 OFF = {"workloads": [workload(traffic=HALF_A_DAY)], "policy": {"switch_off_dedicated": True}}
 HALF = {"limits": {"providers": {"max_share": 0.5}}}
 LITTLE_SPOT = {"limits": {"max_spot_share": 0.25, "billing": {"allow": ["dedicated", "spot"]}}}
+ONE_STAYS = {"limits": {"min_on_demand_replicas": 1, "billing": {"allow": ["dedicated", "spot"]}}}
 ON_TOKENS = {"limits": {"billing": {"allow": ["per_token"]}}}
 TODAY = {
     "current_fleet": [{"offering": BIG, "units": 1, "workload": "chat"}],
@@ -210,6 +211,10 @@ CHANGED = {
     # A quarter of 12 is the 3 of one small.
     "max_spot_share": Changed(
         moved(0.5, BIG, SMALL), {"max_spot_share", "utilization"}, LITTLE_SPOT, spot, rate=12
+    ),
+    # The big one is there because it stays when all spot goes.
+    "min_on_demand_replicas": Changed(
+        units(BIG, 0), {"min_on_demand_replicas", "utilization", "costs"}, ONE_STAYS, spot, rate=3
     ),
     # 120 requests a minute are 2 a second.
     "rate limit": Changed(

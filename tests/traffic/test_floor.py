@@ -126,6 +126,7 @@ def test_the_command_prints_the_floor_below_the_traffic(run: Any) -> None:
     code, out, _ = run("traffic", "toy.yaml", "--floor")
     assert code == exit_codes.FOUND
     assert "chat: a perfect autoscaler would need" in out
+    assert "of the kinds of GPU that the plan rents: others may need fewer." in out
     assert "The plan pays for" in out
     (found,) = json.loads(run("traffic", "toy.yaml", "--floor", "--json")[1])["floor"]
     assert found["gpu_hours"] <= found["plan_gpu_hours"]

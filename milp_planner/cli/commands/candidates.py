@@ -17,6 +17,7 @@ from milp_planner.cli.parts.parameters import (
     Overlays,
     ProblemFile,
     Quiet,
+    TimeLimit,
 )
 from milp_planner.cli.parts.values import read_duration_s
 
@@ -47,6 +48,7 @@ def candidates(
     everything: Everything = False,
     wait: Wait = None,
     as_json: AsJson = False,
+    time_limit: TimeLimit = None,
     as_of: AsOf = None,
     overlay: Overlays = None,
     catalog: CatalogName = None,
@@ -57,7 +59,7 @@ def candidates(
     from milp_planner.reporting.documents.json import to_json
     from milp_planner.reporting.text.inputs.candidates import candidates_dict, candidates_text
 
-    instance = prepared(file, catalog, overlay, as_of, quiet)
+    instance = prepared(file, catalog, overlay, as_of, time_limit, quiet)
     names = workload or ()
     _check_workloads(instance, names)
     wait_s = wait or WAIT_S
@@ -66,7 +68,9 @@ def candidates(
         if as_json
         else candidates_text(instance, names, everything=everything, wait_s=wait_s)
     )
-    return exit_codes.FOUND
+    late = instance.candidates.not_reached
+    asked = names or [w.name for w in instance.problem.workloads]
+    return exit_codes.NO_PLAN if all(name in late for name in asked) else exit_codes.FOUND
 
 
 @wraps(candidates)

@@ -11,12 +11,14 @@ from milp_planner.cli.parts.parameters import (
     Overlays,
     ProblemFile,
     Quiet,
+    TimeLimit,
 )
 
 
 def check(
     file: ProblemFile,
     as_json: AsJson = False,
+    time_limit: TimeLimit = None,
     as_of: AsOf = None,
     overlay: Overlays = None,
     catalog: CatalogName = None,
@@ -30,10 +32,12 @@ def check(
         workloads_without_candidates,
     )
 
-    instance = prepared(file, catalog, overlay, as_of, quiet)
+    instance = prepared(file, catalog, overlay, as_of, time_limit, quiet)
     streams.answer(to_json(summary_dict(instance)) if as_json else summary_text(instance))
     stranded = workloads_without_candidates(instance)
     for name in stranded:
         streams.tell(f"No plan: nothing that is allowed can serve workload {name!r}.")
         streams.tell(f"  hint: milp-planner candidates {file} --workload {name}")
-    return exit_codes.INFEASIBLE if stranded else exit_codes.FOUND
+    if stranded:
+        return exit_codes.INFEASIBLE
+    return exit_codes.NO_PLAN if instance.candidates.not_reached else exit_codes.FOUND

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from milp_planner.cli.parts import exit_codes, streams
+from milp_planner.cli.parts.clock import command_began_s
 from milp_planner.cli.parts.loading import read_catalog, read_problem
 from milp_planner.cli.parts.parameters import (
     AsJson,
@@ -67,7 +67,7 @@ def explain(
         raise typer.BadParameter("give one of --offering, --gpu, --provider and --limits")
     if limits and share is not None:
         raise typer.BadParameter("--share is of an offering, a GPU type or a provider")
-    began_s = time.monotonic()
+    began_s = command_began_s()
     problem = read_problem(file)
     known = read_catalog(problem, file, catalog, overlay, as_of)
     doing = f"solving {problem.name} again and again"

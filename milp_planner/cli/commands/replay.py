@@ -12,6 +12,7 @@ import typer
 
 from milp_planner.cli.parts import exit_codes, streams
 from milp_planner.cli.parts import replay_options as options
+from milp_planner.cli.parts.bars import counted
 from milp_planner.cli.parts.loading import inputs_of, read_catalog, read_problem
 from milp_planner.cli.parts.parameters import (
     AsJson,
@@ -50,7 +51,7 @@ def replay(
     at: options.LostAt = None,
     for_: options.LostFor = None,
     ready_after: options.ReadyAfter = None,
-    interruptions: options.Interruptions = 0.0,
+    interruptions: options.Interruptions = None,
     burstiness: options.Burstiness = 1.0,
     output_cv: options.OutputCv = 1.0,
     expected_speed: options.ExpectedSpeed = False,
@@ -105,7 +106,8 @@ def replay(
         time_limit_s=time_limit or TIME_LIMIT_S,
     )
     targets: tuple[float, ...] = ()
-    with streams.progress(f"replaying {problem.name}", quiet=quiet):
+    with counted(f"replaying {problem.name}", requests, quiet=quiet) as done:
+        replayed = partial(replayed, progress=done)
         if tighten:
             last = tighten_plan(problem, replayed, known)
             chosen, found, targets = last.plan, last.replay, last.targets

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from milp_planner.cli.commands.solve import exit_code
 from milp_planner.cli.parts import exit_codes, streams
+from milp_planner.cli.parts.clock import command_began_s
 from milp_planner.cli.parts.formats import STDOUT
 from milp_planner.cli.parts.loading import inputs_of, read_catalog, read_problem
 from milp_planner.cli.parts.parameters import (
@@ -24,7 +24,7 @@ from milp_planner.cli.parts.parameters import (
     TimeLimit,
     choice_of,
 )
-from milp_planner.cli.parts.sheets import HTML, SheetRun
+from milp_planner.cli.runs.sheets import HTML, SheetRun
 from milp_planner.deadline import counted_from
 from milp_planner.today import day_today
 
@@ -52,7 +52,7 @@ def report(
     quiet: Quiet = False,
 ) -> int:
     """Write the decision sheet as one HTML file, with charts, that prints on one page."""
-    began_s = time.monotonic()
+    began_s = command_began_s()
     written = None if output == STDOUT else output
     if written is not None and written.suffix.lower() not in ENDINGS:
         raise typer.BadParameter(f"--output {output}: a report is HTML; give a name in .html")

@@ -16,19 +16,26 @@ class Schema(StrEnum):
     """What has a schema."""
 
     PROBLEM = "problem"
+    PLAN = "plan"
     SHEET = "sheet"
 
 
 def schema(
-    of: Annotated[Schema, typer.Option("--of", help="The problem file, or a sheet's document.")] = (
+    of: Annotated[Schema, typer.Option("--of", help="The problem file, or a document.")] = (
         Schema.PROBLEM
     ),
 ) -> int:
     """Print the JSON Schema of the problem file."""
+    from milp_planner.plans.document import plan_schema
     from milp_planner.plans.sheet.records import sheet_schema
     from milp_planner.reporting.documents.json import to_json
 
-    streams.answer(to_json(problem_schema() if of is Schema.PROBLEM else sheet_schema()))
+    schemas = {
+        Schema.PROBLEM: problem_schema,
+        Schema.PLAN: plan_schema,
+        Schema.SHEET: sheet_schema,
+    }
+    streams.answer(to_json(schemas[of]()))
     return exit_codes.FOUND
 
 

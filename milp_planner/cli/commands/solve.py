@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from milp_planner.cli.parts import exit_codes, streams
+from milp_planner.cli.parts.clock import command_began_s
 from milp_planner.cli.parts.formats import STDOUT, check_ending, chosen_format, tell_written
 from milp_planner.cli.parts.gates import Gates
 from milp_planner.cli.parts.loading import inputs_of, read_catalog, read_problem
@@ -37,11 +37,12 @@ from milp_planner.cli.parts.parameters import (
     choice_of,
 )
 from milp_planner.cli.parts.plan_documents import read_plan_document
-from milp_planner.cli.parts.sheets import HTML, MARKDOWN, SHEET, SHEET_FORMATS, SheetRun
 from milp_planner.cli.parts.signals import signals_exit_at_once
+from milp_planner.cli.runs.sheets import HTML, MARKDOWN, SHEET, SHEET_FORMATS, SheetRun
 from milp_planner.deadline import counted_from
 
 if TYPE_CHECKING:
+    from milp_planner.cli.runs.replayed import ReplayedSolve
     from milp_planner.inputs.catalog.records import Catalog
     from milp_planner.inputs.problem.records import Problem
     from milp_planner.plans.records import Plan
@@ -85,10 +86,17 @@ def solve(
             "--against", metavar="OLD", help="With markdown: what changes since this --json."
         ),
     ] = None,
+    replay: Annotated[
+        bool,
+        typer.Option(
+            "--replay",
+            help="Replay it, and tighten until the replay keeps every wish; else exit 4.",
+        ),
+    ] = False,
     quiet: Quiet = False,
 ) -> int:
     """Find the cheapest fleet, with proof."""
-    began_s = time.monotonic()
+    began_s = command_began_s()
     with signals_exit_at_once():
         from milp_planner.plans.sentences import warning_lines
         from milp_planner.questions.solve import solve as find_plan
@@ -112,6 +120,19 @@ def solve(
     known = read_catalog(problem, file, catalog, overlay, as_of)
     engines = choice_of(solver)
     gates = Gates(max_cost, max_price_age, fail_on_estimates, as_of or day_today())
+    replayed = None
+    if replay:
+        from milp_planner.cli.runs.replayed import until_kept
+
+        replayed = until_kept(
+            *(problem, known),
+            began_s=began_s,
+            time_limit_s=time_limit,
+            gap=gap,
+            solver=engines,
+            quiet=quiet,
+        )
+        problem = replayed.problem
     if format_name in SHEET_FORMATS:
         if range_:
             raise typer.BadParameter(f"--range is not part of a sheet; leave out {format_name}")
@@ -131,20 +152,30 @@ def solve(
         )
         with counted_from(began_s):
             plan = run.write()
-        return _told(plan, output, (*gates.failures(plan),), require_optimal, quiet=quiet)
+        failed = _failed(plan, gates, replayed)
+        if replayed is not None:
+            replayed.tell(on_stdout=format_name == SHEET and output is None)
+        return _told(plan, output, failed, require_optimal, quiet=quiet)
     try:
-        with streams.progress(f"planning {problem.name}", quiet=quiet):
-            with counted_from(began_s):
-                plan = find_plan(problem, known, time_limit_s=time_limit, gap=gap, solver=engines)
+        with streams.progress(f"planning {problem.name}", quiet=quiet), counted_from(began_s):
+            plan = find_plan(problem, known, time_limit_s=time_limit, gap=gap, solver=engines)
             found = solved_again(problem, known, plan, time_limit, gap, engines) if range_ else None
     except Interrupted as stop:  # what is proven is printed all the same
         _put(FORMATS[format_name](stop.plan, ReportOptions(reproducible)), format_name, output)
         raise stop.cause from None
     streams.warn(warning_lines(plan), quiet=quiet)
-    failed = tuple(gates.failures(plan))
+    failed = _failed(plan, gates, replayed)
     report = ReportOptions(reproducible, failed, found)
     _put(FORMATS[format_name](plan, report), format_name, output)
+    if replayed is not None:
+        replayed.tell(on_stdout=format_name == "text" and output is None)
     return _told(plan, output, failed, require_optimal, quiet=quiet)
+
+
+def _failed(plan: Plan, gates: Gates, replayed: ReplayedSolve | None) -> tuple[str, ...]:
+    """Every gate that fails, and every wish that a replay missed, in words."""
+    missed = () if replayed is None else replayed.failures(plan)
+    return (*gates.failures(plan), *missed)
 
 
 def _told(
@@ -165,12 +196,16 @@ def solved_again(
     gap: float | None,
     solver: SolverChoice | None,
 ) -> ConfidenceRange:
-    """The plan over the error of its estimates."""
+    """The plan over the error of its estimates; a Ctrl-C raises Interrupted, with the plan."""
     from milp_planner.questions.confidence import confidence_range
+    from milp_planner.solving.results import Interrupted
 
-    return confidence_range(
-        problem, known, plan=plan, time_limit_s=time_limit_s, gap=gap, solver=solver
-    )
+    try:
+        return confidence_range(
+            problem, known, plan=plan, time_limit_s=time_limit_s, gap=gap, solver=solver
+        )
+    except KeyboardInterrupt as stop:  # one that carries another plan is not of this problem
+        raise Interrupted(plan, getattr(stop, "cause", stop)) from stop
 
 
 def _put(text: str, format_name: str, output: Path | None) -> None:

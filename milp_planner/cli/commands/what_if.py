@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from milp_planner.cli.parts import bars, exit_codes, streams, sweeps
+from milp_planner.cli.parts import bars, exit_codes, streams
+from milp_planner.cli.parts.clock import command_began_s
 from milp_planner.cli.parts.formats import STDOUT, check_ending, chosen_format, tell_written
 from milp_planner.cli.parts.loading import inputs_of, read_catalog, read_problem
 from milp_planner.cli.parts.parameters import (
@@ -32,6 +32,7 @@ from milp_planner.cli.parts.parameters import (
 )
 from milp_planner.cli.parts.signals import signals_exit_at_once
 from milp_planner.cli.parts.values import read_jobs
+from milp_planner.cli.runs import sweeps
 from milp_planner.deadline import counted_from
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def what_if(
     output = None if output == STDOUT else output
     format_name = chosen_format(format_, as_json, output, ENDINGS, FORMATS)
     streams.check_output(output, [Path(file), *(scenario or ())])
-    began_s = time.monotonic()
+    began_s = command_began_s()
     problem = read_problem(file)
     streams.check_output(output, inputs_of(problem, file, catalog, overlay))
     check_ending(output, as_json or format_ is not None, ENDINGS)

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from milp_planner.cli.parts import streams
+from milp_planner.cli.parts.clock import command_began_s
 
 if TYPE_CHECKING:
-    from milp_planner.candidates.records import PlanningInput
+    from milp_planner.candidates.records import CandidateList, PlanningInput
     from milp_planner.inputs.catalog.records import Catalog
     from milp_planner.inputs.problem.records import Problem
 
@@ -128,12 +129,24 @@ def prepared(
     catalog: str | None,
     overlays: Sequence[Path] | None,
     as_of: date | None,
+    time_limit_s: float | None,
     quiet: bool,
 ) -> PlanningInput:
-    """The problem with its blocks and candidates; what is to be known of them is told."""
-    from milp_planner.solving.prepare import prepare
+    """The problem with its blocks, and candidates where time is enough to list them; what is to be
+    known of them is told."""
+    from milp_planner.candidates.listing import list_candidates
+    from milp_planner.deadline import until
+    from milp_planner.solving.prepare import listed, outline_of
 
+    began_s = command_began_s()
     problem = read_problem(file)
-    instance = prepare(problem, read_catalog(problem, file, catalog, overlays, as_of))
+    outline = outline_of(problem, read_catalog(problem, file, catalog, overlays, as_of))
+    limit_s = problem.solver.time_limit_s if time_limit_s is None else time_limit_s
+
+    def in_time(*asked: Any) -> CandidateList:
+        with until(began_s + limit_s):
+            return list_candidates(*asked, in_time=True)
+
+    instance = listed(outline, in_time)  # what is listed is held against bounds after the limit
     streams.warn(instance.candidates.said, quiet=quiet)
     return instance

@@ -52,7 +52,12 @@ ReadyAfter = Annotated[
         parser=read_duration_s, metavar="TIME", help="From switching on to the first request."
     ),
 ]
-Interruptions = Annotated[float, typer.Option(metavar="N", help="Of each spot replica, a day.")]
+Interruptions = Annotated[
+    float | None,
+    typer.Option(
+        metavar="N", help="Of each spot replica, a day; default: what policy.spot_loss comes to."
+    ),
+]
 Burstiness = Annotated[float, typer.Option(help="Variation of the gaps; 1 is Poisson, 2 bursty.")]
 OutputCv = Annotated[float, typer.Option(help="Variation of the output tokens.")]
 ExpectedSpeed = Annotated[

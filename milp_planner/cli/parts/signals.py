@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
@@ -18,6 +21,12 @@ EXITS = {
     signal.SIGINT: (exit_codes.INTERRUPTED, b"interrupted\n"),
     signal.SIGTERM: (exit_codes.TERMINATED, b"terminated\n"),
 }
+
+TOOLS = 6
+"""As many numbers does Python have for those who watch a process."""
+
+LONGEST_JOIN_S = 10.0
+"""How long the end waits for threads; solvers that were told to stop are killed well before."""
 
 LONGEST_WAIT_S = 2.0
 """How long a signal waits for an answer that is being written."""
@@ -97,10 +106,39 @@ def signals_wait(most_s: float = LONGEST_WAIT_S) -> Iterator[None]:
         deliver(came[0], None)
 
 
-def leaving_nothing_to_do() -> None:
-    """Ignore both signals: the answer is out, and shutting Python down takes no time."""
+def leave(code: int) -> int:
+    """End the process with that exit code, now that the answer is out; no signal is heeded more.
+
+    Threads that end solvers are waited for, and what was registered for the end is done. Python
+    would go on to take down every record that was read, which takes a quarter of a second of a
+    processor, and a busy machine two. It returns the code where somebody watches the process, who
+    writes down at its end what was seen.
+    """
     for number in EXITS:
         signal.signal(number, signal.SIG_IGN)
+    if _is_watched():
+        return code
+    _join_threads()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)
+
+
+def _join_threads() -> None:
+    """Wait for threads at work, which a Ctrl-C may have left: they remove the files of a solver."""
+    ends_s = time.monotonic() + LONGEST_JOIN_S
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join(max(0.0, ends_s - time.monotonic()))
+
+
+def _is_watched() -> bool:
+    """Whether a debugger, a profiler or a measurement of coverage runs, or `python -i` asks on."""
+    tools = getattr(sys, "monitoring", None)  # from Python 3.12 on
+    named = tools is not None and any(tools.get_tool(number) for number in range(TOOLS))
+    return bool(named or sys.gettrace() or sys.getprofile() or sys.flags.inspect)
 
 
 @contextlib.contextmanager

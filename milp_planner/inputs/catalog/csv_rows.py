@@ -88,13 +88,24 @@ def wording(error: Mapping[str, Any]) -> str:
     if say is None:
         return str(error["msg"]).removeprefix("Value error, ")
     plain = {name: _plain(limit) for name, limit in limits.items()}
-    return say.format(given=shown(given), bare=shown(given).strip("'"), **plain)
+    said = say.format(given=shown(given), bare=shown(given).strip("'"), **plain)
+    return said + (PAID_ALREADY if _is_free(error) else "")
+
+
+def _is_free(error: Mapping[str, Any]) -> bool:
+    """True for an hourly price of 0."""
+    is_price = error["loc"][-1:] == ("usd_per_hour",) and error["type"] == "greater_than"
+    return is_price and str(error["input"]).strip("0.") == ""
 
 
 def _plain(limit: object) -> object:
     return f"{limit:g}" if isinstance(limit, int | float) else limit
 
 
+PAID_ALREADY = (
+    "; for units that are paid already write what they are listed at, and in the problem "
+    "commitments: [{offering: PROVIDER/NAME/REGION, units: 2, until: 2027-12-31}]"
+)
 _DATE = "{given} is not a date; write it as 2026-08-21"
 _NUMBER = "{given} is not a number; write 1000 or 0.35"
 MESSAGES = {

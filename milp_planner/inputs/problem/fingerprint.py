@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from pydantic import BaseModel
@@ -39,6 +40,8 @@ def _content(value: Any) -> Any:
         return [_content(item) for item in value]
     if isinstance(value, float) and value.is_integer():
         return int(value)  # 6 and 6.0 ask the same
+    if isinstance(value, date):
+        return value.isoformat()
     return value
 
 

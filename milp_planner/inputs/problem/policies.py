@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from milp_planner.errors import argument_error
 from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.problem.policy import Penalties
 from milp_planner.inputs.problem.records import BAND_CEILINGS, Problem, Workload
@@ -15,12 +16,22 @@ def utilization_limit(problem: Problem, workload: Workload) -> float:
     return limit
 
 
-def may_fall_short(problem: Problem) -> bool:
-    """True where the user allows unserved requests: at a price, or under a short budget."""
+def when_short(problem: Problem) -> str:
+    """How less than everything is served where that must be: fail, fair or priority."""
     budget = problem.limits.budget
-    return problem.policy.active_penalties.shortfall is not None or (
-        budget is not None and budget.when_short != "fail"
-    )
+    if problem.policy.when_short != "fail" or budget is None:
+        return problem.policy.when_short
+    return budget.when_short
+
+
+def may_be_short(problem: Problem) -> bool:
+    """True where the user lets what is short serve less: a budget, or whatever it is."""
+    return when_short(problem) != "fail"
+
+
+def may_fall_short(problem: Problem) -> bool:
+    """True where the user allows unserved requests: at a price, or where something is short."""
+    return problem.policy.active_penalties.shortfall is not None or may_be_short(problem)
 
 
 def can_overload(problem: Problem, workload: Workload) -> bool:
@@ -40,3 +51,20 @@ def allowed_billings(problem: Problem) -> tuple[str, ...]:
     """The ways to pay that the problem allows, said or by default."""
     said = problem.limits.billing.allow
     return said or tuple(mode.name for mode in BILLING_MODES.values() if mode.by_default)
+
+
+def is_gpus_first(problem: Problem) -> bool:
+    """True where fewer GPUs count before money."""
+    return problem.objective == "gpus"
+
+
+def by_cost(problem: Problem) -> Problem:
+    """The same question when GPUs do not count."""
+    return problem.model_copy(update={"objective": "cost"})
+
+
+def check_by_cost(problem: Problem, asked: str) -> None:
+    """Raise ArgumentError where GPUs count before money: what is asked is about money."""
+    if is_gpus_first(problem):
+        message = f"{asked} is about what things cost, and objective: gpus puts GPUs first"
+        raise argument_error(message, path="objective", hint="leave it out to ask that")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from milp_planner.errors import RecordError
+from milp_planner.inputs.catalog.records import Billing
 from milp_planner.inputs.reading.field_types import (
     Ceiling,
     Confidence,
@@ -16,6 +18,7 @@ from milp_planner.inputs.reading.field_types import (
 from milp_planner.inputs.reading.records import Frozen
 from milp_planner.units import (
     HOURS_PER_MONTH,
+    SECONDS_PER_DAY,
     Days,
     PositiveNumber,
     Seconds,
@@ -23,6 +26,9 @@ from milp_planner.units import (
     WholeNumber,
     YesNo,
 )
+
+DEFAULT_OF = {"target": 0.75, "ceiling": None}
+"""Of a utilization that nobody states."""
 
 
 class Utilization(Frozen):
@@ -34,6 +40,21 @@ class Utilization(Frozen):
     ceiling: Ceiling | None = None
     """Highest utilization allowed at all; above the target only at a penalty. Default: target."""
 
+    by: Literal["target", "queues"] = "target"
+    """`queues`: no target; how full a pool may run is what its wishes for the wait allow."""
+
+    @model_validator(mode="after")
+    def _queues_know_no_target(self) -> Self:
+        if self.by == "queues":
+            for key in ("target", "ceiling"):
+                if key in self.model_fields_set and getattr(self, key) != DEFAULT_OF[key]:
+                    raise RecordError(
+                        "queues take its place; leave it out, or leave out by: queues",
+                        at=(key,),
+                        clashes_with=("by",),
+                    )
+        return self
+
     @model_validator(mode="after")
     def _ceiling_is_not_below_target(self) -> Self:
         if self.ceiling is not None and self.ceiling < self.target:
@@ -41,8 +62,15 @@ class Utilization(Frozen):
         return self
 
     @property
+    def planned(self) -> float:
+        """The target; all of it where queues decide."""
+        return 1.0 if self.by == "queues" else self.target
+
+    @property
     def highest(self) -> float:
-        """The ceiling, or the target where none is given."""
+        """The ceiling, or the target where none is given; all of it where queues decide."""
+        if self.by == "queues":
+            return 1.0
         return self.target if self.ceiling is None else self.ceiling
 
 
@@ -89,6 +117,21 @@ REFERENCE_PENALTIES = Penalties(
 """The three published penalties of the InferenceAtlas reference."""
 
 
+class StartUp(Frozen):
+    """How long units take before they serve, from the moment that they are paid for."""
+
+    offering: Annotated[str, Field(min_length=1, max_length=200)] = "*"
+    """Id of an offering, or a pattern."""
+
+    billing: Billing | None = None
+    """Of one billing only."""
+
+    ready_after_s: Annotated[Seconds, Field(le=SECONDS_PER_DAY)] = Field(
+        validation_alias="ready_after", serialization_alias="ready_after"
+    )
+    """Until the LLM is loaded; of units that are off at times."""
+
+
 class Policy(Frozen):
     """How to plan."""
 
@@ -109,6 +152,14 @@ class Policy(Frozen):
 
     share: Literal["none", "units"] = "none"
     """`units`: replicas of several workloads may stand on one unit of several GPUs."""
+
+    start_up: tuple[StartUp, ...] = ()
+    """Units that are off at times are paid for so long before they serve; the last entry that
+    matches an offering holds."""
+
+    when_short: Literal["fail", "fair", "priority"] = "fail"
+    """What is served where not everything can be, whatever is short: budget, quotas, or the units
+    that there are. `limits.budget.when_short` says it of the budget alone."""
 
     spot_loss: Share = 0.0
     """Share of spot work that is lost and run again; it costs that share of the spot rent."""
@@ -133,3 +184,32 @@ class Policy(Frozen):
         if isinstance(self.confidence, str):
             return int(self.confidence[1:]) / 100
         return self.confidence
+
+
+FULL = Utilization(target=1.0)
+
+
+def with_objective(problem: Any) -> Any:
+    """The problem, once its objective fits what else it says.
+
+    Under InfraScale's formulas the fewest GPUs are counted as that tool counts them, at full load,
+    unless the problem states a utilization. Raises RecordError for what contradicts the objective.
+    """
+    if problem.objective != "gpus":
+        return problem
+    if problem.policy.active_penalties.shortfall is not None:
+        raise RecordError(
+            "with a price on unserved requests the fewest GPUs are none at all; leave out "
+            "policy.penalties.shortfall, or plan by cost",
+            at=("objective",),
+        )
+    if problem.alternatives.within is not None:
+        raise RecordError(
+            "a band of cost says nothing of plans with the fewest GPUs; leave out "
+            "alternatives.within, or plan by cost",
+            at=("objective",),
+        )
+    policy = problem.policy
+    if policy.serving_model == "infrascale" and "utilization" not in policy.model_fields_set:
+        problem.__dict__["policy"] = policy.model_copy(update={"utilization": FULL})
+    return problem

@@ -12,11 +12,13 @@ from pydantic import Field, model_validator
 
 from milp_planner.errors import InputError, RecordError
 from milp_planner.inputs.catalog.records import Billing
+from milp_planner.inputs.problem.commitments import Commitment
 from milp_planner.inputs.problem.comparisons import ChoicesAsked, Today
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.inputs.problem.host import HostLimits
+from milp_planner.inputs.problem.latency import Latency
 from milp_planner.inputs.problem.patching import Patch, patched
-from milp_planner.inputs.problem.policy import Policy
+from milp_planner.inputs.problem.policy import Policy, with_objective
 from milp_planner.inputs.problem.prices import OwnTerms, PriceCaps, UsdPerGpuHour
 from milp_planner.inputs.problem.traffic import ConcurrentUsers, Pattern, RequestSize, Traffic
 from milp_planner.inputs.reading.field_types import (
@@ -30,13 +32,7 @@ from milp_planner.inputs.reading.field_types import (
     Version,
 )
 from milp_planner.inputs.reading.records import FromFile, Frozen
-from milp_planner.units import (
-    PositiveNumber,
-    Seconds,
-    Share,
-    WholeNumber,
-    YesNo,
-)
+from milp_planner.units import PositiveNumber, Seconds, Share, WholeNumber, YesNo
 
 SCHEMA_VERSION: Final = 1
 MOST_WORKLOADS = 200
@@ -52,30 +48,6 @@ Globs = tuple[Glob, ...]
 Precision = Literal["bf16", "fp16", "fp8", "int8", "nvfp4", "mxfp4", "int4", "fp32"]
 
 
-class Latency(Frozen):
-    """What the workload's users should feel."""
-
-    requirement_s: Seconds | None = Field(
-        default=None, validation_alias="requirement", serialization_alias="requirement"
-    )
-    """Below 300 ms the workload is strict, which matters to a penalty only: without
-    `policy.penalties.strict_latency` it is refused."""
-
-    tpot_s: Seconds | None = Field(
-        default=None, validation_alias="tpot", serialization_alias="tpot"
-    )
-    """Mean time per output token; bounds the operating point of every replica."""
-
-    ttft_s: Seconds | None = Field(
-        default=None, validation_alias="ttft", serialization_alias="ttft"
-    )
-    """Time to first token, of a replica at full load where measured, else of an idle one by the
-    estimate, which is then said to be one."""
-
-    max_band: Literal["low", "medium", "high"] | None = None
-    """Highest latency band: low is utilization up to 50 %, medium up to 75 %."""
-
-
 class MeasuredRate(Frozen):
     """What one replica on one GPU type was measured to serve, taken at its word."""
 
@@ -83,6 +55,9 @@ class MeasuredRate(Frozen):
     gpus_per_replica: Annotated[WholeNumber, Field(ge=1, le=64)] = 1
     requests_per_second: PositiveNumber
     """Of the whole replica, at full load."""
+
+    in_flight: Annotated[WholeNumber, Field(ge=1, le=100_000)] | None = None
+    """Requests in flight in the replica at that rate; without it nothing tells how they queue."""
 
 
 class Workload(Frozen):
@@ -144,8 +119,7 @@ class Workload(Frozen):
                 "prefix_cache_share, which an API has a price for, acts beside them",
                 at=("deployment", min(told)),
             )
-        counts_tokens = getattr(self.traffic, "tokens_per_day", None) is not None
-        if counts_tokens and not self.classes:
+        if self.traffic.counts_tokens and not self.classes:
             raise RecordError(
                 "required: rates count requests, the traffic counts tokens", at=("requests",)
             )
@@ -246,6 +220,9 @@ class Limits(Frozen):
     max_spot_share: ShareOrNone | None = None
     """Largest share of a workload's requests that spot may serve, at any block's peak."""
 
+    min_on_demand_replicas: UnitCount | None = None
+    """Replicas of every workload that are not spot, up whenever it has traffic."""
+
     survive_loss_of: Literal["provider", "region", "offering", "spot", "none"] | Survival = "none"
 
     @property
@@ -324,10 +301,16 @@ class Problem(FromFile):
     """A shipped catalog by name, or a folder."""
 
     workloads: tuple[Workload, ...] = Field(min_length=1, max_length=MOST_WORKLOADS)
+    objective: Literal["cost", "gpus"] = "cost"
+    """`gpus`: the fewest GPUs, and of those fleets the cheapest."""
+
     policy: Policy = Policy()
     limits: Limits = Limits()
     prices: OwnTerms = OwnTerms()
     """Your own terms with providers."""
+
+    commitments: tuple[Commitment, ...] = ()
+    """What is paid already, whether or not it is used."""
 
     current_fleet: tuple[CurrentUnits, ...] = ()
     switching: Switching = Switching()
@@ -335,6 +318,8 @@ class Problem(FromFile):
     today: Today = Today()
     choices: ChoicesAsked = ChoicesAsked()
     solver: SolverSettings = SolverSettings()
+
+    _objective_fits = model_validator(mode="after")(with_objective)
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
@@ -441,4 +426,4 @@ class Problem(FromFile):
         raise KeyError(name)
 
 
-__all__ = ["Pattern", "Problem", "RequestSize", "Traffic", "Workload"]
+__all__ = ["Latency", "Pattern", "Problem", "RequestSize", "Traffic", "Workload"]

@@ -14,6 +14,9 @@ from milp_planner.errors import RecordError
 from milp_planner.inputs.reading.records import Frozen
 from milp_planner.units import NonNegativeNumber, PositiveNumber, Seconds, Share, WholeNumber
 
+DAYS_PER_MONTH = 30
+"""Days of a month whose volume is stated: the 720 hours that a month has elsewhere."""
+
 CLOCKS = (24, 168)
 """Hours that a clock may have: those of a day, or of a week."""
 
@@ -62,21 +65,63 @@ class TrafficKind(Frozen):
     growth: PositiveNumber = 1.0
     """Factor on the whole traffic."""
 
+    burstiness: Annotated[PositiveNumber, Field(ge=1, le=10)] | None = None
+    """Coefficient of variation of the gaps between requests, for wishes that queues decide.
+    Default: 1, Poisson; of a trace what it shows."""
+
     brings_classes: ClassVar[bool] = False
     """True when the traffic tells the sizes of its requests, so that `requests:` must not."""
 
+    @property
+    def counts_tokens(self) -> bool:
+        """True when a volume of tokens is stated, and requests follow from their size."""
+        return False
 
-class TokensPerDay(TrafficKind):
-    """A daily volume of tokens, input and output together."""
 
-    kind: Literal["tokens_per_day"] = "tokens_per_day"
-    tokens_per_day: PositiveNumber
+class TokenVolume(TrafficKind):
+    """A volume of tokens, input and output together, and how it spreads over time."""
+
     pattern: Literal["steady", "business_hours", "bursty"] | Pattern = "steady"
 
     @property
     def shape(self) -> Pattern:
         """The pattern as numbers."""
         return PATTERNS[self.pattern] if isinstance(self.pattern, str) else self.pattern
+
+    @property
+    def counts_tokens(self) -> bool:
+        """It does."""
+        return True
+
+    @property
+    def tokens_of_a_day(self) -> float:
+        """Tokens of an average day."""
+        raise NotImplementedError
+
+
+class TokensPerDay(TokenVolume):
+    """A daily volume of tokens."""
+
+    kind: Literal["tokens_per_day"] = "tokens_per_day"
+    tokens_per_day: PositiveNumber
+
+    @property
+    def tokens_of_a_day(self) -> float:
+        """Tokens of an average day."""
+        return self.tokens_per_day
+
+
+class TokensPerMonth(TokenVolume):
+    """A monthly volume of tokens."""
+
+    kind: Literal["tokens_per_month"] = "tokens_per_month"
+    tokens_per_month: PositiveNumber
+    """In a month of 30 days."""
+
+    @property
+    def tokens_of_a_day(self) -> float:
+        """Tokens of an average day."""
+        return self.tokens_per_month / DAYS_PER_MONTH
 
 
 class WithoutPattern(TrafficKind):
@@ -127,6 +172,11 @@ class Profile(WithoutPattern):
     """Peak rate of an hour over its mean rate."""
 
     max_blocks: MaxBlocks = 8
+
+    @property
+    def counts_tokens(self) -> bool:
+        """True where `tokens_per_day` is given."""
+        return self.tokens_per_day is not None
 
     @model_validator(mode="after")
     def _weights_fit_a_clock(self) -> Self:
@@ -207,6 +257,6 @@ class ConcurrentUsers(TrafficKind):
 
 
 Traffic = Annotated[
-    TokensPerDay | RequestsPerSecond | Profile | Trace | ConcurrentUsers,
+    TokensPerDay | TokensPerMonth | RequestsPerSecond | Profile | Trace | ConcurrentUsers,
     Field(discriminator="kind"),
 ]

@@ -166,9 +166,38 @@ def choice_said(given: object, allowed: list[Any]) -> Said:
         return Said(f"must be {plain[0]} (is {shown(given)})")
     if isinstance(given, str) and given in plain and given not in allowed:
         return Said(f"{shown(given)} is not one of {', '.join(plain)}", "write it without quotes")
-    near = nearest(given, plain) if isinstance(given, str) else []
-    hint = f"did you mean {near[0]!r}?" if near else ""
+    meant = _ours(given, plain) if isinstance(given, str) else []
+    hint = f"did you mean {' or '.join(map(repr, meant))}?" if meant else ""
     return Said(f"{shown(given)} is not one of {', '.join(plain)}", hint)
+
+
+OTHERS_WORDS = {
+    "ondemand": ("dedicated",),
+    "payasyougo": ("dedicated",),
+    "serverless": ("autoscaling", "per_token"),
+    "api": ("per_token",),
+    "pertoken": ("per_token",),
+    "preemptible": ("spot",),
+    "interruptible": ("spot",),
+    "reserved": ("reserved_1y", "reserved_3y"),
+    "committed": ("reserved_1y", "reserved_3y"),
+    "selfhosted": ("owned",),
+    "onprem": ("owned",),
+    "constant": ("steady",),
+    "requestsperday": ("profile",),
+    "requestspermonth": ("profile",),
+    "qps": ("requests_per_second",),
+    "rps": ("requests_per_second",),
+    "users": ("concurrent_users",),
+}
+"""What other tools call it, in lower case without signs, and what it is called here."""
+
+
+def _ours(given: str, allowed: list[str]) -> list[str]:
+    """What is meant by a word: the one that another tool uses, else the nearest."""
+    plain = re.sub(r"[^a-z0-9]", "", given.lower())
+    known = [word for word in OTHERS_WORDS.get(plain, ()) if word in allowed]
+    return known or nearest(given, allowed)[:1]
 
 
 def _unknown_kind(trouble: Trouble) -> Said:

@@ -7,8 +7,9 @@ broken for B. For next-best plans a dominator must also be unused in every earli
 the replacement could be one of them.
 
 Twins are offerings that only their region or name tells apart: same provider, GPU, billing and
-price, the same under every limit in force. They count as one, the first by name, in all plans: a
-list of next-best plans that only move from region to region would tell nobody anything.
+price, the same under every limit in force. They count as one, that of the better host, then the
+first by name, in all plans: a list of next-best plans that only move from region to region would
+tell nobody anything.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from milp_planner.milp.program.costs.terms import COST_TERMS
 from milp_planner.milp.program.families import judges_of, sets_unknown_keys, standing_of
 from milp_planner.milp.program.language.rule import Standing
 from milp_planner.plans.records import SNAP, Plan
+
+NO_ORDER = (0.0, 0.0, "")
 
 
 class DominanceProfile(NamedTuple):
@@ -62,7 +65,7 @@ class DominanceProfile(NamedTuple):
 
     gpus: int
     provider: str
-    id: str
+    order: tuple[float, float, str]
     part_of: Hashable
     """Of a replica on a shared unit what that is a unit of; None for whole units."""
 
@@ -113,8 +116,8 @@ class Pruned:
                 return b
         return None
 
-    def _order(self, k: Candidate) -> tuple[float, int, str]:
-        return price_of_capacity(self._profiles[k]), k.gpus_per_unit, k.id
+    def _order(self, k: Candidate) -> tuple[float, int, tuple[float, float, str]]:
+        return price_of_capacity(self._profiles[k]), k.gpus_per_unit, k.order
 
 
 def _taken(earlier: Iterable[Plan], differ_by: str) -> Iterator[str]:
@@ -158,7 +161,7 @@ def prune(instance: PlanningInput, candidates: Iterable[Candidate]) -> Pruned:
     cheapest: dict[tuple[object, ...], Candidate] = {}
     units = [k for k in listed.kept if not (k.mode.per_token or k.part_of_unit)]
     cheap_first = sorted(
-        units, key=lambda k: (price_of_capacity(profiles[k]), k.gpus_per_unit, k.id)
+        units, key=lambda k: (price_of_capacity(profiles[k]), k.gpus_per_unit, k.order)
     )
     for k in checked(cheap_first):
         mine = profiles[k]
@@ -176,7 +179,7 @@ def prune(instance: PlanningInput, candidates: Iterable[Candidate]) -> Pruned:
 
 
 def without_twins(instance: PlanningInput, candidates: Iterable[Candidate]) -> Pruned:
-    """All candidates but those of offerings that another one, the first by name, stands for."""
+    """All candidates but those of offerings that another one stands for."""
     offered: dict[tuple[str, str], list[Candidate]] = {}
     for k in candidates:
         offered.setdefault(k.offering.key, []).append(k)
@@ -185,7 +188,7 @@ def without_twins(instance: PlanningInput, candidates: Iterable[Candidate]) -> P
     first: dict[object, str] = {}
     twins: dict[str, list[str]] = {}
     kept = []
-    for key in sorted(offered):
+    for key in sorted(offered, key=lambda key: (min(k.order[:2] for k in offered[key]), key)):
         alone = key in running or offered[key][0].mode.per_token
         likeness = key if alone else _likeness(instance, offered[key], profiles)
         if first.setdefault(likeness, key[0]) == key[0]:
@@ -229,7 +232,7 @@ def _likeness(
         tuple(
             (
                 *(k.workload, k.precision, k.tensor_parallel),
-                profiles[k]._replace(id="", turns=None, part_of=None),
+                profiles[k]._replace(order=NO_ORDER, turns=None, part_of=None),
             )
             for k in sorted(candidates, key=lambda k: k.id)
         ),
@@ -273,14 +276,14 @@ def _never_dearer(b: DominanceProfile, a: DominanceProfile, times: int) -> bool:
 
 
 def _is_preferred(b: DominanceProfile, a: DominanceProfile, times: int) -> bool:
-    """Fewer changes, then fewer GPUs, fewer providers, names in order: see `ties`."""
+    """Fewer changes, fewer GPUs, fewer providers, then the better host and names: see `ties`."""
     if b.turns != a.turns:
         return False
     if times * b.changed != a.changed:
         return times * b.changed < a.changed
     if times * b.gpus != a.gpus:
         return times * b.gpus < a.gpus
-    return b.provider == a.provider and b.id < a.id
+    return b.provider == a.provider and b.order < a.order
 
 
 def price_of_capacity(profile: DominanceProfile) -> float:
@@ -333,6 +336,6 @@ def _profile_of(
         turns=change_key(k) if runs and elastic else None,
         gpus=k.gpus_per_unit,
         provider=k.provider,
-        id=k.id,
+        order=k.order,
         part_of=k.offering.key if k.part_of_unit else None,
     )

@@ -61,8 +61,8 @@ def _blocks(instance: PlanningInput, solution: FleetSolution) -> Iterator[_Block
     is_routed = needs_routes(instance.problem)
     for w in instance.problem.workloads:
         demand = instance.schedule.demands[w.name]
-        if len(demand.classes) == 1 and not is_routed:
-            continue
+        if w.latency.judges_queues or (len(demand.classes) == 1 and not is_routed):
+            continue  # spread by capacity
         mine = [(k, units) for k, units in solution.units.items() if k.workload == w.name]
         for t, peak in enumerate(demand.peak):
             on = {k: units[t] for k, units in mine if units[t]}

@@ -87,7 +87,9 @@ def prune_parts(
     dominated_by: dict[Candidate, Candidate] = {}
     front: list[_Unit] = []
     covers = _Covers()
-    for unit in checked(sorted(units, key=lambda u: (u.usd_per_hour / u.gpus, u.gpus, u.id))):
+    for unit in checked(
+        sorted(units, key=lambda u: (u.usd_per_hour / u.gpus, u.gpus, u.first.order))
+    ):
         if not unit.first.part_of_unit:
             front.append(unit)
             continue
@@ -192,4 +194,5 @@ def _is_no_dearer(b: _Unit, a: _Unit, m: int) -> bool:
     if stands_in < a.usd_per_hour * (1 - SNAP) or m * b.gpus < a.gpus:
         return True
     first, other = b.first, a.first
-    return m * b.gpus == a.gpus and first.provider == other.provider and b.id < a.id
+    same = m * b.gpus == a.gpus and first.provider == other.provider
+    return same and first.order < other.order

@@ -1,4 +1,4 @@
-"""Among plans of equal score, prefers fewer changes, fewer GPUs, fewer providers, names in order.
+"""Among plans of equal score, prefers fewer changes, GPUs and providers, then the better host.
 
 A few small programs over the same rows, one after another, each held for those that follow:
 
@@ -6,7 +6,9 @@ A few small programs over the same rows, one after another, each held for those 
     min Σ_j a_j + r_j              units added and removed, where there is a fleet today
     min Σ_k g_k max_t n_kt         GPUs, counting each candidate at its most units
     min Σ_π z_π                    providers
-    for what comes first by name of all that can be used:  max n_kt block after block, and so on
+    for what comes first of all that can be used:  max n_kt block after block, and so on
+
+What has more host memory for each GPU comes first, then more vCPUs (unknown is least), then names.
 
 None of it shows in a price, and HiGHS alone solves it: a tie is a matter of taste, not of proof.
 """
@@ -14,7 +16,7 @@ None of it shows in a price, and HiGHS alone solves it: a tie is a matter of tas
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pulp
@@ -25,9 +27,10 @@ from milp_planner.milp.engines.outcome import EngineStatus
 from milp_planner.milp.engines.scratch import scratch_folder
 from milp_planner.milp.program.exclusion import LEAST_TOKEN_SHARE
 from milp_planner.milp.program.language.rows import EQ, GE, LE, Row, scaled
-from milp_planner.milp.program.language.variables import Terms, add, merged
+from milp_planner.milp.program.language.variables import Terms, merged
 from milp_planner.milp.program.limits.changes import change_columns, change_rows
 from milp_planner.milp.program.model import FleetModel
+from milp_planner.milp.program.peak_gpus import peak_gpus, units_by_block
 from milp_planner.plans.changes import unit_change_of
 from milp_planner.plans.records import Plan
 
@@ -45,19 +48,19 @@ way.
 MOST_ITERATIONS = 50_000
 """Steps of the simplex method after which no further program is begun, for the same reason."""
 
-Preference = tuple[int, int, int, tuple[tuple[str, tuple[int, ...]], ...]]
+Preference = tuple[int, int, int, tuple[tuple[tuple[float, float, str], tuple[int, ...]], ...]]
 
 
 def preference(instance: PlanningInput, plan: Plan) -> Preference:
     """What ties are broken by, in plain arithmetic: the least of equal plans is preferred."""
-    names = []
+    used = []
     for p in plan.purchases:
         elastic = is_elastic(instance.problem, p.candidate)
         units = p.units_by_block if elastic else (p.units,)
-        names.append((p.candidate.id, tuple(-n for n in units)))
+        used.append((p.candidate.order, tuple(-n for n in units)))
     runs = bool(instance.current_units())
     changed = sum(map(abs, unit_change_of(instance, plan.purchases).values())) if runs else 0
-    return changed, plan.gpus, len(plan.providers), tuple(sorted(names))
+    return changed, plan.gpus, len(plan.providers), tuple(sorted(used))
 
 
 def most_nodes(model: FleetModel) -> int:
@@ -78,7 +81,7 @@ def preferred(
     programs = _Programs(model, time.monotonic() + time_limit_s, seed)
     wishes = [_changes(model)] if model.fleet.instance.current_units() else []
     if not changes_only:
-        wishes += [_gpus(model), _providers(model)]
+        wishes += [peak_gpus(model, "Tie"), _providers(model)]
     for terms in wishes:
         most = programs.least(terms)
         if most is None:
@@ -132,32 +135,6 @@ def _changes(model: FleetModel) -> Terms:
     return dict.fromkeys((*fleet.added.values(), *fleet.removed.values()), 1.0)
 
 
-def _gpus(model: FleetModel) -> Terms:
-    """GPUs of each candidate at its most units."""
-    fleet = model.fleet
-    terms: Terms = {}
-    for k in fleet.rentable:
-        columns = list(_units_by_block(model, k))
-        if len(columns) == 1:
-            for column in columns[0]:
-                add(terms, column, k.gpus_per_unit)
-        elif columns:
-            top = fleet.column(f"most units[{k.id}]", fleet.most_units(k))
-            terms[top] = float(k.gpus_per_unit)
-            for own in columns:
-                row = {**dict.fromkeys(own, 1.0), top: -1.0}
-                model.add_row("Tie", Row(f"most {k.id}", row, LE, 0.0))
-    return terms
-
-
-def _units_by_block(model: FleetModel, k: Candidate) -> Iterator[tuple[pulp.LpVariable, ...]]:
-    """Columns of a candidate, block by block; once for units that are held all month."""
-    fleet = model.fleet
-    blocks = range(len(fleet.blocks))
-    units = (tuple(column for _, column in fleet.units_on(k, t)) for t in blocks)
-    yield from dict.fromkeys(columns for columns in units if columns)
-
-
 def _providers(model: FleetModel) -> Terms:
     """Providers used."""
     fleet = model.fleet
@@ -176,17 +153,18 @@ def _providers(model: FleetModel) -> Terms:
 def _use_columns(model: FleetModel, k: Candidate) -> list[pulp.LpVariable]:
     if k.mode.per_token:
         return [share for (c, _, _), share in model.fleet.shares.items() if c is k]
-    return [column for columns in _units_by_block(model, k) for column in columns]
+    return [column for columns in units_by_block(model, k) for column in columns]
 
 
 def _in_order(model: FleetModel, programs: _Programs) -> None:
-    """Hold as much as can be of what comes first by name, then of the next, until nothing is left.
+    """Hold as much as can be of what comes first, then of the next, until nothing is left.
 
     What comes first is one program: of binaries that a use allows, one per candidate, the one of
     least rank is chosen; or, where nothing more can be used, the last.
     """
     fleet = model.fleet
-    ranked = sorted((k for k in fleet.candidates if _use_columns(model, k)), key=lambda k: k.id)
+    usable = (k for k in fleet.candidates if _use_columns(model, k))
+    ranked = sorted(usable, key=lambda k: k.order)
     chosen = [fleet.column(f"first[{k.id}]", 1) for k in ranked]
     for k, column in zip(ranked, chosen, strict=True):
         model.add_row("Tie", Row(f"first {k.id}", {**_use(model, k), column: -1.0}, GE, 0.0))
@@ -211,7 +189,7 @@ def _hold_most(model: FleetModel, programs: _Programs, k: Candidate) -> None:
     """As many units of `k` as can be, block after block; a per-token offering is used or not."""
     if k.mode.per_token:
         model.add_row("Tie", Row(f"used {k.id}", _use(model, k), GE, 1.0))
-    for columns in _units_by_block(model, k):
+    for columns in units_by_block(model, k):
         least = programs.least(dict.fromkeys(columns, -1.0))
         if least is not None:
             units = dict.fromkeys(columns, 1.0)

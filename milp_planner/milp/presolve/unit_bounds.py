@@ -3,7 +3,9 @@
 A rule of the user's own can ask for any number of units, and so can an overload ramp that begins
 below what a guess takes for cool. There N_k (`most_units`) is a guess that is checked by cost:
 
-    n_kt > N_k  ⇒  score ≥ (N_k + 1) c_k min_t h_t            [USD/month]
+    n_kt > N_k  ⇒  score ≥ (N_k + 1 − F_k) c_k min_t h_t      [USD/month]
+
+F_k is the units of k that commitments may cover.
 
 Where a plan within the bounds scores less than that for every k, it is the best of all. Where it
 does not, or where there is no plan within them, the bounds are raised and the program solved again.
@@ -14,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
+from milp_planner.candidates.commitments import most_covered
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.milp.program.families import rules_of, unbounded
 from milp_planner.milp.program.language.variables import (
@@ -39,7 +42,8 @@ def room_for_score(fleet: Fleet, score: float) -> dict[Candidate, int]:
     paid_for = {}
     for k in _units_of(fleet):
         usd = least_usd(fleet.instance, k)
-        paid_for[k] = MOST_ROOM if usd <= 0 else math.floor(score * (1 + SNAP) / usd)
+        free = math.ceil(most_covered(fleet.instance, k))
+        paid_for[k] = MOST_ROOM if usd <= 0 else math.floor(score * (1 + SNAP) / usd) + free
     return _higher(fleet, paid_for)
 
 

@@ -30,15 +30,20 @@ from milp_planner.milp.program.limits.region_count import RegionCount
 from milp_planner.milp.program.limits.spot_share import SpotShare
 from milp_planner.milp.program.limits.survival import LossSurvived
 from milp_planner.milp.program.rules.capacity import Capacity
+from milp_planner.milp.program.rules.commitments import Commitments
 from milp_planner.milp.program.rules.coverage import Coverage
 from milp_planner.milp.program.rules.extra_gpus import ExtraGpus
+from milp_planner.milp.program.rules.fewest_gpus import FewestGpus
 from milp_planner.milp.program.rules.latency_wishes import LatencyWishes
+from milp_planner.milp.program.rules.on_demand import OnDemandReplicas
 from milp_planner.milp.program.rules.one_level import OneLevel
 from milp_planner.milp.program.rules.overload import OverloadRamp
 from milp_planner.milp.program.rules.packing import Packing
 from milp_planner.milp.program.rules.per_token_rate import PerTokenRate
+from milp_planner.milp.program.rules.queue_times import QueueTimes
 from milp_planner.milp.program.rules.replica_shape import ReplicaShape
 from milp_planner.milp.program.rules.replicas import Replicas
+from milp_planner.milp.program.rules.start_up import StartUpAhead
 
 CONSTRAINTS: Final[tuple[Rule, ...]] = (
     Coverage(),
@@ -48,7 +53,11 @@ CONSTRAINTS: Final[tuple[Rule, ...]] = (
     OneLevel(),
     OverloadRamp(),
     ExtraGpus(),
+    Commitments(),
+    StartUpAhead(),
     Replicas(),
+    OnDemandReplicas(),
+    QueueTimes(),
     Quotas(),
     BudgetLimit(),
     ProviderCount(),
@@ -68,8 +77,9 @@ DECIDED_BEFORE: Final[tuple[Rule, ...]] = (
     Filters(),
     PriceCap(),
     HostLeast(),
+    FewestGpus(),
 )
-"""Rules that keep candidates out of the program, and have no rows in it."""
+"""Rules that have no rows in the program: they keep candidates out of it, or order its stages."""
 
 NO_RULE: Final = {
     "schema_version": "says how to read the file",
@@ -88,6 +98,7 @@ NO_RULE: Final = {
     "policy.confidence": "makes the rates of the candidates",
     "policy.hours_per_month": "makes the hours of the blocks",
     "policy.switch_off_dedicated": "says when units rest: presolve is told by their hours",
+    "policy.when_short": "orders the stages where something is short, each a program of its own",
     "policy.stale_after": "says which prices are warned of, and binds nothing",
     "alternatives.count": "asks for further plans, each a program of its own",
     "alternatives.differ_by": "says how further plans differ, by exclusion cuts",

@@ -16,7 +16,12 @@ from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.problem.policies import can_overload, is_strict, utilization_limit
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.milp.program.costs.strict_latency import HIGH_BAND_FLOOR
-from milp_planner.milp.program.language.variables import Level, RampSplit, Weights
+from milp_planner.milp.program.language.variables import (
+    Level,
+    QueueCut,
+    RampSplit,
+    Weights,
+)
 
 FIRST_TANGENTS = 6
 """Tangents of a fresh program: over a ramp from 90 % to 120 % they miss at most $200 of $60,000."""
@@ -35,10 +40,13 @@ class Splits:
     weights: dict[str, dict[Weights, None]] = field(default_factory=dict)
     """Weights of the classes by which what is left after a loss is counted, in order."""
 
+    cuts: dict[str, dict[QueueCut, None]] = field(default_factory=dict)
+    """Half-planes that hold every pool which keeps its waits, in order."""
+
     @property
     def count(self) -> int:
         """How many there are."""
-        kinds = (self.tangents, self.headrooms, self.weights)
+        kinds = (self.tangents, self.headrooms, self.weights, self.cuts)
         return sum(len(found) for kind in kinds for found in kind.values())
 
 

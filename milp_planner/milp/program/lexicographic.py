@@ -1,4 +1,4 @@
-"""Objectives before the score, for a budget that does not serve everything.
+"""Objectives before the score, where a budget or a quota does not let everything be served.
 
     worst     min F,  s_wqt ≤ F                the largest unserved share of any class in any block
     unserved  min Σ v_wqt s_wqt ÷ Σ v_wqt      the unserved share of the requests of the month
@@ -10,6 +10,10 @@ For plans unlike those found already, inside a band of cost:
 
     score      Σ costs ≤ (1 + ε) V₀                            held, never minimised   [USD/month]
     familiar   min Σ_{k ∈ E} c_k n_k                           spent on offerings of found plans
+
+For `objective: gpus`:
+
+    gpus       min Σ_k g_k N_k                                 see `peak_gpus.py`          [GPUs]
 """
 
 from __future__ import annotations
@@ -18,10 +22,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from milp_planner.inputs.problem.policies import when_short
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.language.rows import LE, Row, scaled
 from milp_planner.milp.program.language.variables import Terms, merged
 from milp_planner.milp.program.model import FleetModel
+from milp_planner.milp.program.peak_gpus import peak_gpus
 
 SCALE = 1e5
 """Objective units per 100 %: the engines then agree to a ten-millionth of the demand."""
@@ -33,6 +39,8 @@ HELD_TOLERANCE = 1e-7
 HELD_USD = 0.001
 """The same of money, USD/month."""
 
+HALF = 0.5
+
 MONEY = ("score", "familiar")
 """Stages in USD per month, not in shares."""
 
@@ -41,23 +49,23 @@ MONEY = ("score", "familiar")
 class Stage:
     """What is made as small as can be, and whose."""
 
-    kind: Literal["worst", "unserved", "score", "familiar"]
+    kind: Literal["worst", "unserved", "score", "familiar", "gpus"]
     workloads: tuple[str, ...] = ()
     offerings: tuple[str, ...] = ()
     """Of `familiar`: ids of those that plans found buy."""
 
 
+GPUS = Stage("gpus")
+
 Held = tuple[tuple[Stage, float], ...]
-"""Stages with the share, or the USD per month, that each reached."""
+"""Stages with the share, the USD per month, or the GPUs, that each reached."""
 
 
 def stages_of(problem: Problem) -> list[Stage]:
     """The stages of the problem's `when_short`, most important first."""
-    budget = problem.limits.budget
-    assert budget is not None
     by_priority: dict[int, list[str]] = {}
     for w in problem.workloads:
-        rank = w.priority if budget.when_short == "priority" else 1
+        rank = w.priority if when_short(problem) == "priority" else 1
         by_priority.setdefault(rank, []).append(w.name)
     return [
         stage
@@ -76,6 +84,9 @@ def minimise(model: FleetModel, stage: Stage) -> None:
     if stage.kind in MONEY:
         model.minimise(_money(model, stage))
         return
+    if stage.kind == "gpus":
+        model.minimise(peak_gpus(model, "Stage"))
+        return
     if stage.kind == "unserved":
         model.minimise({short: SCALE * weight for short, weight in _weights(model, stage).items()})
         return
@@ -88,6 +99,10 @@ def minimise(model: FleetModel, stage: Stage) -> None:
 def hold(model: FleetModel, held: Iterable[tuple[Stage, float]]) -> None:
     """Keep what earlier stages reached."""
     for stage, share in held:
+        if stage.kind == "gpus":  # a whole number
+            gpus = Row("gpus", peak_gpus(model, "Stage"), LE, share + HALF)
+            model.add_row("Stage", gpus)
+            continue
         if stage.kind in MONEY:
             usd = share + max(HELD_USD, HELD_TOLERANCE * share)
             model.add_row("Stage", scaled(stage.kind, _money(model, stage), LE, usd))

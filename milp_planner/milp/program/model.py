@@ -103,6 +103,7 @@ def build_model(
         for name, found in splits.headrooms.items()
     }
     fleet.weights = {name: tuple(weights) for name, weights in splits.weights.items()}
+    fleet.cuts = {name: tuple(cuts) for name, cuts in splits.cuts.items()}
     for rule in checked(rules_of(instance.problem)):
         rule.columns(fleet)
     costs = cost_terms(fleet)

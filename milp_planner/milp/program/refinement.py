@@ -8,6 +8,9 @@ the ramp is exact there, whatever is on them (see `OverloadRamp`). The weights o
 which a plan is as busy as it is come from a linear program. They do not say all where a limit keeps
 requests from units that are less busy; then the units of every candidate are split at the plan's.
 
+Of the pools that keep a wish for the wait a program knows some tangents, and is refined by those
+that a plan breaks (see `QueueTimes`).
+
 With several request classes a program knows what is left after a loss by some weights of the
 classes alone (see `LossSurvived`), and is refined by those by which a plan has too little left.
 """
@@ -24,6 +27,7 @@ from milp_planner.milp.program.levels import Splits
 from milp_planner.milp.program.limits.survival import broken_losses
 from milp_planner.milp.program.model import FleetModel
 from milp_planner.milp.program.rules.overload import times_alone
+from milp_planner.milp.program.rules.queue_times import cuts_broken
 from milp_planner.plans.losses import on_units
 from milp_planner.plans.records import Plan, WorkloadPlan
 
@@ -98,6 +102,19 @@ def refine_losses(splits: Splits, instance: PlanningInput, plan: Plan) -> bool:
             shares = [q.share for q in classes]
             weights = _of_the_mix(loss.weights, loss.served_by_class, shares)
             splits.weights.setdefault(w.name, {}).setdefault(weights)
+    return splits.count > before
+
+
+def counts_times_by_tangents(instance: PlanningInput) -> bool:
+    """True where a program may take a plan for one that keeps its waits, and it does not."""
+    return any(w.latency.judges_queues for w in instance.problem.workloads)
+
+
+def refine_times(splits: Splits, instance: PlanningInput, plan: Plan) -> bool:
+    """Add the tangents that the plan's pools break; False when none is new."""
+    before = splits.count
+    for workload, cut in cuts_broken(instance, plan):
+        splits.cuts.setdefault(workload, {}).setdefault(cut)
     return splits.count > before
 
 

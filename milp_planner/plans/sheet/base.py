@@ -10,4 +10,9 @@ from milp_planner.inputs.reading.described import Described
 class SheetPart(Described):
     """A part of a sheet. USD are per month, times in seconds, shares from 0 to 1."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        defer_build=True,  # until there is a sheet: a plan as JSON needs none
+    )

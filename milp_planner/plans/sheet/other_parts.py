@@ -122,13 +122,35 @@ class WishJudged(SheetPart):
 
     workload: str
     what: str
-    """tpot, ttft or longest_wait."""
+    """tpot, ttft, longest_wait, or a percentile such as `p99 wait`."""
 
     asked_s: float
     expected_s: float | None
     measured: bool
     not_judged_on: tuple[str, ...] = ()
     """Offerings that serve the workload and of which nothing is known in this."""
+
+
+class RowLeftOut(SheetPart):
+    """The measurement that most of the money stands on, and the plan without it."""
+
+    name: str
+    """`row 2279 of measurements.csv`."""
+
+    what: str
+    """LLM, GPU, format, engine, tokens and requests in flight."""
+
+    at_stake_usd_per_month: float
+    """Spent on rates that stand on it."""
+
+    status: str
+    """Of the plan without it: optimal, feasible or infeasible."""
+
+    cash_usd_per_month: float | None
+    """Of that plan; None where there is none."""
+
+    extra_usd_per_month: float | None
+    """How much more cash that is; less than 0 where it becomes cheaper."""
 
 
 class SheetRisks(SheetPart):
@@ -146,6 +168,9 @@ class SheetRisks(SheetPart):
     notes: tuple[str, ...]
     """What the figures do not show."""
 
+    row_left_out: RowLeftOut | None = None
+    """None where the plan stands on no measurement, or it was not asked or not reached."""
+
 
 class BudgetStair(SheetPart):
     """What the least budget that buys it buys."""
@@ -156,13 +181,14 @@ class BudgetStair(SheetPart):
 
 
 class BudgetStaircase(SheetPart):
-    """Every step between two budgets."""
+    """What some budgets buy, each from the least budget on that buys it."""
 
     steps: tuple[BudgetStair, ...]
     smallest_usd_per_month: float | None
     """The least that serves everything."""
 
     complete: bool
+    """True where there is no other step between those told."""
 
 
 class TrafficPoint(SheetPart):
@@ -189,6 +215,11 @@ class TrafficCurve(SheetPart):
 
     break_even_tokens_per_month: float | None
     break_even_usd_per_month: float | None
+    looked_from_factor: float
+    """The least multiple at which both ways were priced, ..."""
+
+    looked_to_factor: float
+    """... and the largest: beyond them nothing is known of a break-even."""
 
 
 class ToAsk(SheetPart):
@@ -201,7 +232,7 @@ class ToAsk(SheetPart):
 
 
 class IfSlower(SheetPart):
-    """What the plan becomes where a measurement comes out lower."""
+    """What the plan becomes where a measurement prints less throughput, and the planned TPOT."""
 
     share_less: float
     status: str
@@ -227,7 +258,10 @@ class ToMeasure(SheetPart):
     """Requests in flight in the replica."""
 
     requests_per_second: float
-    """What one replica must reach, and what the plan counts on."""
+    """What the plan counts on, of one replica."""
+
+    must_print_requests_per_second: float
+    """What a measurement must say for plans to count on as much: less of it is trusted."""
 
     tpot_s: float | None
     """What it may take per output token; None where there is no wish."""
@@ -240,4 +274,7 @@ class ToMeasure(SheetPart):
 
     serve_command: str
     bench_command: str
+    calibrate_command: str
+    """What tells of the file that the benchmark writes what the plan becomes."""
+
     if_slower: IfSlower | None

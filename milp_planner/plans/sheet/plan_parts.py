@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from milp_planner.plans.sheet.base import SheetPart
 
 
@@ -76,6 +78,23 @@ class StaleSpend(SheetPart):
     """Cash of the same fleet where the old prices are dearer by `rise`."""
 
 
+class CommitmentShown(SheetPart):
+    """What the plan uses of a commitment in its month."""
+
+    offering: str
+    billing: str
+    units: int | None
+    usd_per_hour: float | None
+    until: date | None
+    paid: float
+    """Unit-hours of the month that are paid, or USD of the month; 0 where it has ended."""
+
+    used: float
+    saved_usd_per_month: float
+    unused: float
+    share: float | None
+
+
 class SheetAnswer(SheetPart):
     """The answer in figures."""
 
@@ -98,6 +117,9 @@ class SheetAnswer(SheetPart):
     penalties_usd_per_month: dict[str, float]
     stale_prices: StaleSpend | None
     """None where no price is older than `policy.stale_after`."""
+
+    commitments: tuple[CommitmentShown, ...]
+    """What is used of what is paid already."""
 
     reasons: tuple[str, ...]
     """Why there is no plan; empty where there is one."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 
+from milp_planner.candidates.listing import Lister, lister_of
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import OutOfTime, began_s, check, until
 from milp_planner.errors import Fault, InputError
@@ -30,7 +31,7 @@ from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
 from milp_planner.solving.checks.names import limit_faults
 from milp_planner.solving.checks.own_rules import held_to
 from milp_planner.solving.narrowed import narrowed
-from milp_planner.solving.prepare import outline_of, prepare, unlisted
+from milp_planner.solving.prepare import listed, outline_of, prepare, unlisted
 from milp_planner.solving.re_solve import Resolver, settings_of
 
 TODAY = ("todays_fleet", "todays_bill")
@@ -104,12 +105,15 @@ def asking_for(
     cancel: threading.Event | None = None,
     began: float | None = None,
     fixed_work: bool = False,
+    lister: Lister | None = None,
 ) -> Asking:
     """What solves choices beside `plan`: candidates are listed once for all of them.
 
-    fixed_work: a limit on the sizes of the programs decides what is solved, not the clock. Where
-    time ends before the candidates are listed, no choice is reached that they are needed for.
+    fixed_work: a limit on the sizes of the programs decides what is solved, not the clock. lister:
+    what listed the plan's candidates. Where time ends before they are listed, no choice is reached
+    that they are needed for.
     """
+    lister = lister_of(catalog) if lister is None else lister
     settings = settings_of(
         problem, time_limit_s=time_limit_s, gap=gap, solver=solver, cancel=cancel, began=began
     )
@@ -118,15 +122,17 @@ def asking_for(
         with until(settings.ends_s, cancel):
             check()
             plain = problem.model_copy(update={"choices": ChoicesAsked()})
-            wide = prepare(with_billings(plain, BILLING_MODES), catalog)
-            instance = narrowed(wide, problem) or prepare(problem, catalog)
+            wide = listed(outline_of(with_billings(plain, BILLING_MODES), catalog), lister)
+            instance = narrowed(wide, problem) or listed(outline_of(problem, catalog), lister)
     except OutOfTime:
         wide, instance = None, unlisted(outline_of(problem, catalog))
     if not fixed_work:
         settings = replace(settings, time_limit_s=min(settings.time_limit_s, MOST_S))
-    resolver = Resolver(instance, settings, provenance_of(instance, settings))
+    provenance = provenance_of(instance, settings)
+    resolver = Resolver(instance, settings, provenance, lister=lister)
     if not fixed_work:
         resolver.most_s = settings.time_limit_s * MOST_SHARE
+    resolver.knows_plan(plan)
     if wide is not None:
         resolver.knows(wide)
     return Asking(resolver, plan, wide, FIXED_WORK if fixed_work else None)

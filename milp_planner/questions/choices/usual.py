@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from milp_planner.candidates.records import CandidateList, PlanningInput
-from milp_planner.deadline import OutOfTime
+from milp_planner.deadline import OutOfTime, check
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.fingerprint import problem_sha256
 from milp_planner.inputs.problem.patching import patched
@@ -23,6 +23,7 @@ from milp_planner.questions.choices.records import Choice, ChoiceVerdict
 from milp_planner.questions.choices.why_none import why_none
 from milp_planner.questions.evaluate import evaluate
 from milp_planner.questions.sweeps.market import with_billings
+from milp_planner.solving.first.bounds import least_usd_per_month
 from milp_planner.solving.re_solve import Resolver, only_candidates, score_of
 from milp_planner.solving.results import SearchResult
 from milp_planner.traffic.month import make_schedule
@@ -88,6 +89,7 @@ class Asking:
 
     def solved(self, choice: Choice, patch: Mapping[str, Any], why: str = "") -> Choice:
         """The choice with the best plan of the changed problem."""
+        check()
         return self.solved_problem(choice, patched(self.problem, patch), why)
 
     def solved_problem(self, choice: Choice, problem: Problem, why: str = "") -> Choice:
@@ -96,7 +98,7 @@ class Asking:
         if self.listed is None:
             raise OutOfTime
         instance = self.resolver.given_for(problem)
-        if not self._has_work_left(instance):
+        if not self.has_work_left(instance):
             return not_reached(choice)
         answer = self.resolver.answer(problem, break_ties=True)
         return self.told(choice, problem, answer, why)
@@ -114,13 +116,19 @@ class Asking:
         return not_reached(choice)
 
     def solved_instance(
-        self, choice: Choice, instance: PlanningInput, why: str, detail: str = ""
+        self,
+        choice: Choice,
+        instance: PlanningInput,
+        why: str,
+        detail: str = "",
+        *,
+        break_ties: bool = True,
     ) -> Choice:
         """The choice with the best plan of what is prepared already; `why` where there is none."""
         choice = replace(choice, detail=detail)
-        if not self._has_work_left(instance):
+        if not self.has_work_left(instance):
             return not_reached(choice)
-        answer = self.resolver.answer_of(instance, break_ties=True)
+        answer = self.resolver.answer_of(instance, break_ties=break_ties)
         return self.told(choice, instance.problem, answer, why)
 
     def with_billings(self, choice: Choice, billings: Iterable[str]) -> Choice:
@@ -130,9 +138,10 @@ class Asking:
         choice = replace(choice, needs=needed(missing))
         return self.solved_problem(choice, with_billings(self.problem, (*allowed, *missing)))
 
-    def _has_work_left(self, instance: PlanningInput) -> bool:
+    def has_work_left(self, instance: PlanningInput, programs: int = 1) -> bool:
+        """Whether so many programs of that size may be solved; they count as if they were."""
         blocks = len(instance.schedule.blocks)
-        self._columns += len(instance.candidates.candidates) * blocks
+        self._columns += len(instance.candidates.candidates) * blocks * programs
         return self.most_columns is None or self._columns <= self.most_columns
 
 
@@ -186,9 +195,18 @@ def one_gpu_type(asking: Asking, choice: Choice) -> Choice:
 
 
 def one_provider_one_gpu_type(asking: Asking, choice: Choice) -> Choice:
-    """One type of GPU of one provider."""
+    """One type of GPU of one provider.
+
+    Where the best plan of one provider alone, or of one type alone, keeps both, it is the best.
+    """
     if len(asking.plan.providers) <= 1 and len(_gpu_types(asking.plan)) <= 1:
         return _the_plan(asking, choice)
+    for ask in (one_provider, one_gpu_type):
+        found = ask(asking, choice)
+        if found.plan is None or not found.is_proven:
+            continue
+        if len(found.plan.providers) <= 1 and len(_gpu_types(found.plan)) <= 1:
+            return found
     return asking.solved(choice, {"limits.providers.max_count": 1, "limits.gpus.max_count": 1})
 
 
@@ -215,13 +233,30 @@ def one_region_group(asking: Asking, choice: Choice) -> Choice | None:
     if len(mine) == 1 and "" not in mine:
         return replace(_the_plan(asking, choice), detail=mine.pop())
     why = "no one group of regions that is known can serve it all"
-    found = [asking.solved_instance(choice, only_in(instance, g), why, g) for g in sorted(groups)]
-    if any(one.verdict is ChoiceVerdict.NOT_REACHED for one in found):
-        return not_reached(choice)
-    plans = [one for one in found if one.plan is not None]
-    if not plans:
+    best: Choice | None = None
+    for least_usd, name in sorted(_least_by_group(instance, groups)):
+        if best is not None and least_usd > (best.score_usd_per_month or 0.0):
+            break  # nor can any group after it be cheaper
+        found = asking.solved_instance(choice, only_in(instance, name), why, name, break_ties=False)
+        if found.verdict is ChoiceVerdict.NOT_REACHED:
+            return found
+        if found.plan is not None and (best is None or _is_cheaper(found, best)):
+            best = found
+    if best is None:
         return replace(choice, verdict=ChoiceVerdict.INFEASIBLE, why=why)
-    return min(plans, key=lambda one: one.score_usd_per_month or 0.0)
+    return asking.solved_instance(choice, only_in(instance, best.detail), why, best.detail)
+
+
+def _least_by_group(instance: PlanningInput, groups: Iterable[str]) -> Iterator[tuple[float, str]]:
+    """What no plan within each group can cost less than, USD/month; 0 where that is not known."""
+    for group in groups:
+        yield least_usd_per_month(only_in(instance, group)) or 0.0, group
+
+
+def _is_cheaper(one: Choice, other: Choice) -> bool:
+    """By more than a cent, or of equal cost with the name that comes first."""
+    mine, its = one.score_usd_per_month or 0.0, other.score_usd_per_month or 0.0
+    return (round(mine, 2), one.detail) < (round(its, 2), other.detail)
 
 
 def only_in(instance: PlanningInput, group: str) -> PlanningInput:

@@ -90,6 +90,8 @@ class Calibrated:
     rows: tuple[ComparedMeasurement, ...]
     catalog: Catalog
     quantile: float
+    without: Catalog
+    """The catalog before them."""
 
 
 def calibrate(
@@ -151,7 +153,7 @@ def calibrate(
     found = compare(
         read_measurements(paths),
         known,
-        {**_setup(deployment), **names, "tensor_parallel": tensor_parallel},
+        {**setup_of(deployment), **names, "tensor_parallel": tensor_parallel},
         today=today,
         quantile=planning_quantile(confidence),
     )
@@ -161,7 +163,7 @@ def calibrate(
     return found
 
 
-def _setup(deployment: DeploymentSettings | None) -> dict[str, object]:
+def setup_of(deployment: DeploymentSettings | None) -> dict[str, object]:
     """What of a deployment is written into rows that do not state it; the engine is named apart."""
     if deployment is None:
         return {}
@@ -209,7 +211,7 @@ def compare(
         )
         for f, row in zip(found, rows, strict=True)
     )
-    return Calibrated(compared, later, quantile)
+    return Calibrated(compared, later, quantile, catalog)
 
 
 def with_own(catalog: Catalog, rows: Iterable[Measurement]) -> Catalog:

@@ -12,8 +12,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.inputs.catalog.records import Offering
+from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.problem.patching import Patch
 from milp_planner.milp.program.families import limits_of
 from milp_planner.milp.program.language.loosening import CashLimit, LimitInForce
@@ -21,8 +20,10 @@ from milp_planner.plans.diagnosis import Change, Diagnosis
 from milp_planner.plans.reasons import CatalogTooSmall, LimitInTheWay, NoFleet, Reason
 from milp_planner.plans.records import Plan, Provenance
 from milp_planner.questions.diagnosis.joining import joined_units
+from milp_planner.questions.diagnosis.levers import changes_of_levers, other_billings
 from milp_planner.questions.diagnosis.misfit import fits_of
 from milp_planner.questions.diagnosis.smallest_change import Trials, smallest_change
+from milp_planner.questions.diagnosis.stock import has_stock, too_few
 from milp_planner.solving.re_solve import Resolver, cash_of, fleet_line, stranded
 from milp_planner.solving.results import Settings
 
@@ -42,7 +43,7 @@ def diagnosis_of(
     trials = Trials(Resolver(instance, exact, provenance))
     search = _Diagnosing(trials, limits_of(instance), instance)
     found = search.run(Diagnosis(brief))
-    found = replace(found, headline=_headline(found, instance))
+    found = replace(found, headline=_headline(found, instance, trials.resolver))
     return replace(found, fits=tuple(fit for name in names for fit in fits_of(instance, name)))
 
 
@@ -110,6 +111,8 @@ class _Diagnosing:
             change = smallest_change(self.trials, limit)
             if change is not None:
                 yield change
+                yield from other_billings(self.trials, limit, change)
+        yield from changes_of_levers(self.trials, self.instance)
         joined = joined_units(self.trials, self.instance)
         if joined is not None:
             yield joined
@@ -163,7 +166,7 @@ def _free(limits: Sequence[LimitInForce]) -> list[Patch]:
     return [limit.free for limit in limits]
 
 
-def _headline(found: Diagnosis, instance: PlanningInput) -> Reason:
+def _headline(found: Diagnosis, instance: PlanningInput, resolver: Resolver) -> Reason:
     """The one reason to begin with: what was known before, or what the search for it found."""
     if not isinstance(found.headline, NoFleet):
         return found.headline
@@ -171,9 +174,5 @@ def _headline(found: Diagnosis, instance: PlanningInput) -> Reason:
         return LimitInTheWay(*found.conflict[0])
     if found.conflict or found.changes or found.not_reached:
         return found.headline
-    stocked = any(_has_stock(k) for k in instance.candidates.candidates)
-    return CatalogTooSmall() if stocked else found.headline
-
-
-def _has_stock(k: Candidate) -> bool:
-    return isinstance(k.offering, Offering) and k.offering.max_units is not None
+    stocked = any(has_stock(k) for k in instance.candidates.candidates)
+    return CatalogTooSmall(too_few(resolver, instance)) if stocked else found.headline

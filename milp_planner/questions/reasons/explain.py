@@ -17,6 +17,7 @@ from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime, began_s, until
 from milp_planner.errors import did_you_mean, input_error, nearest
 from milp_planner.inputs.catalog.records import Catalog
+from milp_planner.inputs.problem.policies import check_by_cost
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.reading.arguments import check_number, check_text
 from milp_planner.milp.presolve.forced_use import Required, Wanted
@@ -227,6 +228,7 @@ def explain(
     problem = held_to(problem, rules)
     refuse_shared(problem, "explain: what one offering alone would cost")
     catalog = catalog_for(problem, catalog)
+    check_by_cost(problem, "why something is not in a plan")
     for name, value in {"offering": offering, "gpu": gpu, "provider": provider}.items():
         if value is not None:
             check_text(name, value)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from milp_planner.deadline import OutOfTime, began_s, until
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.patching import patched
+from milp_planner.inputs.problem.policies import check_by_cost
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.families import limits_of
 from milp_planner.milp.program.language.loosening import CashLimit, LimitInForce, SteppedLimit
@@ -139,6 +140,7 @@ def explain_limits(
     """
     problem = held_to(problem, rules)
     catalog = catalog_for(problem, catalog)
+    check_by_cost(problem, "what a limit costs")
     began = began_s()
     settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver, began=began)
     try:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
+from milp_planner.candidates.listing import Lister, lister_of
 from milp_planner.candidates.records import PlanningInput
-from milp_planner.deadline import began_s
+from milp_planner.deadline import began_s, sparing, until
 from milp_planner.inputs.catalog.records import Catalog
+from milp_planner.inputs.problem.policies import is_gpus_first
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.plans.records import Plan
@@ -24,7 +28,9 @@ from milp_planner.questions.choices.choices import (
 )
 from milp_planner.questions.choices.records import Choice
 from milp_planner.questions.choices.usual import Asking
+from milp_planner.questions.sheet.curves import curves_of
 from milp_planner.questions.sheet.folding import EXTRA_CUTS, alternatives_of, enough_lines
+from milp_planner.questions.sheet.left_out import row_left_out
 from milp_planner.questions.sheet.levers import solved_levers
 from milp_planner.questions.sheet.measure import measures_of
 from milp_planner.questions.sheet.of_plan import (
@@ -50,6 +56,9 @@ from milp_planner.today import day_today
 
 MOST_ALTERNATIVES = 100
 
+LOSSES_CPU_S = 0.1
+"""For what losses leave, beyond a time limit that solving used up: enough but for large plans."""
+
 
 def decision_sheet(
     problem: Problem,
@@ -68,12 +77,14 @@ def decision_sheet(
     """`problem` solved, and put as it is decided on: what to buy, what else, what it rests on.
 
     catalog: default: the one that the problem names. plan: what `solve` gave, where it is known
-    already. with_choices: False leaves out other choices, levers and what slower measurements would
-    mean, which are solved besides. as_of: the day from which ages of prices are counted; default:
-    today. time_limit_s: seconds for everything together; gap: relative to the score; solver: which
-    engines. These stand for the problem's own settings where they are given. reproducible: leaves
-    out seconds, and limits the work on choices instead of their time. cancel: set it from another
-    thread to stop early. rules: rules of your own, beside the limits.
+    already. with_choices: False leaves out all that is solved besides: other choices, levers, what
+    slower measurements would mean and the weightiest one is worth, other traffic, other budgets;
+    with `objective: gpus` there are none of these: they are compared by cost. as_of: the day from
+    which ages of prices are counted; default: today. time_limit_s: seconds for everything together;
+    gap: relative to the score; solver: which engines. These stand for the problem's own settings
+    where they are given. reproducible: leaves out seconds, and limits the work on choices instead
+    of their time. cancel: set it from another thread to stop early. rules: rules of your own,
+    beside the limits.
 
     Returns a Sheet, in USD per month: plain data, which reports lay out.
 
@@ -89,14 +100,16 @@ def decision_sheet(
     check_own_choices(problem, catalog)
     began = began_s()
     limit_s = problem.solver.time_limit_s if time_limit_s is None else time_limit_s
+    settings = settings_of(
+        problem, time_limit_s=limit_s, gap=gap, solver=solver, cancel=cancel, began=began
+    )
+    lister = lister_of(catalog)
     if plan is None:
-        settings = settings_of(
-            problem, time_limit_s=limit_s, gap=gap, solver=solver, cancel=cancel, began=began
-        )
-        plan = plan_for_sheet(problem, catalog, settings, fixed_work=reproducible)
+        plan = plan_for_sheet(problem, catalog, settings, lister, fixed_work=reproducible)
     asked = unlisted(outline_of(problem, catalog))
-    sheet = sheet_of(asked, plan, today=as_of or day_today(), reproducible=reproducible)
-    if not with_choices:
+    with in_time(settings, fixed_work=reproducible):
+        sheet = sheet_of(asked, plan, today=as_of or day_today(), reproducible=reproducible)
+    if not with_choices or is_gpus_first(problem):
         return sheet
     if not plan.status.has_plan:
         return beside_choices(sheet, plan, (), None)
@@ -110,18 +123,34 @@ def decision_sheet(
         cancel=cancel,
         began=began,
         fixed_work=reproducible,
+        lister=lister,
     )
     return beside_choices(sheet, plan, [*solved_choices(asking)], asking)
 
 
 def plan_for_sheet(
-    problem: Problem, catalog: Catalog, settings: Settings, *, fixed_work: bool = False
+    problem: Problem,
+    catalog: Catalog,
+    settings: Settings,
+    lister: Lister | None = None,
+    *,
+    fixed_work: bool = False,
 ) -> Plan:
-    """The plan with next-best ones enough for as many different lines as are asked for."""
+    """The plan with next-best ones enough for as many different lines as are asked for.
+
+    lister: what lists candidates, where choices are listed of the same catalog.
+    """
     count = problem.alternatives.count
     enough = enough_lines(count, None if fixed_work else time.monotonic)
     most = min(count * EXTRA_CUTS, MOST_ALTERNATIVES)
-    return solve_until(problem, catalog, settings, most, enough)
+    return solve_until(problem, catalog, settings, most, enough, lister=lister)
+
+
+@contextlib.contextmanager
+def in_time(settings: Settings, *, fixed_work: bool) -> Iterator[None]:
+    """A block that the time limit ends, but for a little; where the work is fixed no clock does."""
+    with until(math.inf if fixed_work else settings.ends_s), sparing(LOSSES_CPU_S):
+        yield
 
 
 def sheet_of(
@@ -151,7 +180,7 @@ def sheet_of(
         levers=None,
         risks=risks_of(plan, today, losses_of(asked, plan), problem),
         asks=asks_of(plan, today, problem.policy.stale_after_days),
-        measure=measures_of(plan, asked.catalog),
+        measure=measures_of(plan, asked, today),
         budgets=None,
         traffic=None,
         proof=proof_of(plan, reproducible=reproducible),
@@ -163,16 +192,20 @@ def sheet_of(
 def beside_choices(
     sheet: Sheet, plan: Plan, solved: Sequence[Choice], asking: Asking | None
 ) -> Sheet:
-    """The sheet with the choices that were solved, what each lever saves, and what a lower
-    measurement would mean.
+    """The sheet with the choices that were solved, what each lever saves, what a lower measurement
+    would mean, what the weightiest measurement is worth, and what other traffic and other budgets
+    would buy.
 
-    asking: what solves the latter two; None solves nothing more.
+    asking: what solves all but the choices; None solves nothing more.
     """
     chosen = tuple(_choice(plan, one) for one in told_apart(plan, solved))
     found: dict[str, object] = {"choices": chosen}
     if asking is not None:
         found["levers"] = solved_levers(asking)
-        found["measure"] = measures_of(plan, asking.catalog, asking.resolver)
+        found["measure"] = measures_of(plan, asking.resolver.instance, sheet.as_of, asking.resolver)
+        risks = {"row_left_out": row_left_out(asking)}
+        found["risks"] = sheet.risks.model_copy(update=risks)
+        found["traffic"], found["budgets"] = curves_of(asking)
     return sheet.model_copy(update=found)
 
 

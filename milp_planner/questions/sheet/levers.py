@@ -1,16 +1,14 @@
 """Levers: what could be changed to pay less, each solved alone.
 
-No lever is charged with the effect of another: every one changes the problem as it is. To add one,
-yield it in `levers_of`.
+No lever is charged with the effect of another: every one changes the problem as it is. Those that
+are no limits are in `diagnosis/levers.py`. To add one, yield it in `levers_of`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from milp_planner.errors import InputError
-from milp_planner.inputs.problem.patching import Patch
 from milp_planner.inputs.problem.policies import allowed_billings
 from milp_planner.inputs.problem.records import Problem, Workload
 from milp_planner.milp.program.families import limits_of
@@ -19,6 +17,7 @@ from milp_planner.plans.records import Plan
 from milp_planner.plans.sheet.other_parts import SheetLever
 from milp_planner.questions.choices.records import Choice, ChoiceVerdict
 from milp_planner.questions.choices.usual import RESERVED, Asking
+from milp_planner.questions.diagnosis.levers import Lever, smaller_caches, switched_off
 from milp_planner.questions.sheet.of_plan import bought
 from milp_planner.solving.re_solve import score_of, served_share
 
@@ -33,24 +32,10 @@ MOST_WORKLOADS = 3
 OWN_PATHS = ("policy.utilization", "limits.billing.allow")
 """Limits in force that levers of other names loosen."""
 
-FP8 = "fp8"
 NONE = "none"
 """The value of a key that is taken out."""
 
 LEAST_USD = 0.01
-
-
-@dataclass(frozen=True)
-class Lever:
-    """One change of the problem, as it is written there."""
-
-    key: str
-    """That of the choice which makes the same change, where there is one."""
-
-    name: str
-    path: str
-    value: str
-    patch: Patch = field(compare=False)
 
 
 def solved_levers(asking: Asking) -> tuple[SheetLever, ...]:
@@ -73,8 +58,7 @@ def levers_of(asking: Asking) -> Iterator[Lever]:
     dearest = _dearest(asking.problem, asking.plan)
     for w in dearest:
         yield from _latency(w)
-    for w in dearest:
-        yield from _cache(w)
+    yield from smaller_caches(asking.problem, dearest)
 
 
 def _dearest(problem: Problem, plan: Plan) -> list[Workload]:
@@ -101,14 +85,16 @@ def _billings(asking: Asking) -> Iterator[Lever]:
 
 def _policy(problem: Problem, plan: Plan) -> Iterator[Lever]:
     policy = problem.policy
-    if not policy.switch_off_dedicated and len(plan.blocks) > 1:
-        path = "policy.switch_off_dedicated"
-        name = "switch off when idle"
-        yield Lever("switched_off_when_idle", name, path, "true", {path: True})
+    yield from switched_off(problem, len(plan.blocks))
     boxes = any(p.candidate.gpus_per_unit > 1 for p in plan.purchases)
     if policy.share == "none" and boxes and len(problem.workloads) > 1:
         name = "let workloads share units"
         yield Lever("shared_units", name, "policy.share", "units", {"policy.share": "units"})
+    if policy.utilization.by == "queues":
+        return
+    if all(w.latency.judges_queues for w in problem.workloads):
+        path, value = "policy.utilization", {"by": "queues", "target": None, "ceiling": None}
+        yield Lever("by_queues", "let queues decide", path, "{by: queues}", {path: value})
     now = policy.utilization.target
     more = round(min(now + MORE_UTILIZATION, MOST_UTILIZATION), 4)
     if more > now:
@@ -147,13 +133,6 @@ def _latency(w: Workload) -> Iterator[Lever]:
             name = f"loosen {what} of {w.name} to {value}"
             patch = {path: value.replace(" ", "")}
             yield Lever(f"{what} of {w.name}", name, path, patch[path], patch)
-
-
-def _cache(w: Workload) -> Iterator[Lever]:
-    if w.rates is None and w.deployment.kv_precision != FP8:
-        path = f"workloads.{w.name}.deployment.kv_precision"
-        name = f"fp8 KV cache for {w.name}"
-        yield Lever(f"kv_precision of {w.name}", name, path, FP8, {path: FP8})
 
 
 def _solved(asking: Asking, lever: Lever) -> SheetLever | None:

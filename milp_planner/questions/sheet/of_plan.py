@@ -7,16 +7,17 @@ from dataclasses import asdict
 from datetime import date
 
 from milp_planner.candidates.records import PlanningInput, gpus_of_unit
-from milp_planner.candidates.shared_units import SharedUnits, gpus_on
+from milp_planner.candidates.sharing.shared_units import SharedUnits, gpus_on
 from milp_planner.milp.program.families import limits_of
 from milp_planner.plans.consequences import age_days, stale_prices
-from milp_planner.plans.document import NOT_INCLUDED, diagnosis_dict
+from milp_planner.plans.document import diagnosis_dict, not_included
 from milp_planner.plans.records import Plan, Purchase, WorkloadPlan
 from milp_planner.plans.sentences import reason_lines
 from milp_planner.plans.sheet.no_plan import SheetDiagnosis
 from milp_planner.plans.sheet.plan_parts import (
     BlockShown,
     Bought,
+    CommitmentShown,
     EngineSaid,
     HoursByUnits,
     LimitAsked,
@@ -44,7 +45,7 @@ def question_of(instance: PlanningInput) -> QuestionAsked:
             for limit in limits_of(instance)
             if not limit.by_default
         ),
-        utilization_target=problem.policy.utilization.target,
+        utilization_target=problem.policy.utilization.planned,
         hours_per_month=hours_per_month(problem),
         today_usd_per_month=problem.today.usd_per_month,
     )
@@ -105,6 +106,10 @@ def answer_of(plan: Plan, today: date, stale_after_days: float) -> SheetAnswer:
             name: sum(w.penalties.get(name, 0.0) for w in plan.workloads) for name in penalties
         },
         stale_prices=_stale(plan, today, stale_after_days),
+        commitments=tuple(
+            CommitmentShown(**asdict(one), unused=one.unused, share=one.share)
+            for one in plan.commitments
+        ),
         reasons=tuple(reason_lines(plan)),
     )
 
@@ -262,5 +267,5 @@ def sources_of(plan: Plan) -> SourcesShown:
         oldest_price=origin.oldest_price,
         problem_sha256=origin.problem_sha256,
         planner_version=origin.planner_version,
-        not_included=NOT_INCLUDED,
+        not_included=not_included(plan),
     )

@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 
 from milp_planner.candidates.records import Candidate, PlanningInput, RatePoint
-from milp_planner.candidates.shared_units import SharedUnits
+from milp_planner.candidates.sharing.shared_units import SharedUnits
+from milp_planner.deadline import OutOfTime, check, checked
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.problem.traffic import ConcurrentUsers
 from milp_planner.plans.consequences import Loss, age_days
 from milp_planner.plans.losses import unit_losses, worst_losses
 from milp_planner.plans.measure_next import ESTIMATES, spend_by_rate
+from milp_planner.plans.reasons import WaitKept
 from milp_planner.plans.records import Plan, Purchase
 from milp_planner.plans.sentences import warning_lines
 from milp_planner.plans.sheet.other_parts import (
@@ -23,6 +25,8 @@ from milp_planner.plans.sheet.other_parts import (
     WishJudged,
 )
 
+LOSSES_LEFT_OPEN = "Left open by the time limit: what is left when a unit or a provider is lost"
+
 MEASURED = ("measured", "raw")
 """Sources of a rate that somebody measured in this deployment, or states to be so."""
 
@@ -30,26 +34,36 @@ MEASURED = ("measured", "raw")
 def risks_of(
     plan: Plan, today: date, losses: Iterable[LeftAfterLoss], problem: Problem | None = None
 ) -> SheetRisks:
-    """What the plan rests on, on a day; `losses` are of `losses_of`, or known otherwise."""
+    """What the plan rests on, on a day; `losses` are of `losses_of`, or known otherwise.
+
+    Where time is up before all losses are known, none is told, and a note says so.
+    """
     spend = list(spend_by_rate(plan))
+    known: tuple[LeftAfterLoss, ...] = ()
+    late: tuple[str, ...] = ()
+    try:
+        known = tuple(losses)
+    except OutOfTime:
+        late = (LOSSES_LEFT_OPEN,)
     return SheetRisks(
-        losses=tuple(losses),
+        losses=known,
         prices_by_age=tuple(_prices_by_age(plan, today)),
         estimated_usd_per_month=sum(usd for point, usd in spend if point.source in ESTIMATES),
         rated_usd_per_month=sum(usd for _, usd in spend),
         wishes=tuple(wishes_of(plan, problem)),
-        notes=tuple(warning_lines(plan)),
+        notes=(*warning_lines(plan), *late),
     )
 
 
 def losses_of(instance: PlanningInput, plan: Plan) -> Iterator[LeftAfterLoss]:
-    """For every workload of `instance` the worst loss of a single unit, and of a provider."""
+    """For every workload of `instance` the worst loss of a single unit, and of a provider; raises
+    OutOfTime."""
     for w in plan.workloads:
-        worst = min(
-            _unit_losses(instance, plan, w.name, w.unit), key=lambda one: one.share, default=None
-        )
+        found = checked(_unit_losses(instance, plan, w.name, w.unit))
+        worst = min(found, key=lambda one: one.share, default=None)
         if worst is not None:
             yield worst
+    check()
     known = [loss for loss in plan.worst_losses if loss.kind == "provider"]
     yield from map(left_after, known or worst_losses(instance, plan, "provider"))
 
@@ -122,6 +136,16 @@ def wishes_of(plan: Plan, problem: Problem | None = None) -> Iterator[WishJudged
                 measured=w.ttft_verified,
                 not_judged_on=_unknown(mine, lambda point: point.ttft_s),
             )
+        for kept in (said for said in plan.warnings if isinstance(said, WaitKept)):
+            if kept.workload == w.name:
+                yield WishJudged(
+                    workload=w.name,
+                    what=kept.what,
+                    asked_s=kept.wished_s,
+                    expected_s=kept.reached_s,
+                    measured=bool(sources) and sources <= {*MEASURED},
+                    not_judged_on=() if kept.judged else tuple(k.offering.id for k in mine),
+                )
         traffic = None if problem is None else problem.workload(w.name).traffic
         if isinstance(traffic, ConcurrentUsers) and traffic.longest_wait_s is not None:
             yield WishJudged(

@@ -40,7 +40,7 @@ from milp_planner.solving.re_solve import (
     without_budget,
 )
 from milp_planner.solving.results import NOT_SOLVED, SearchResult
-from milp_planner.solving.shortage import as_much_as_paid_for
+from milp_planner.solving.shortage import as_much_as_can_be
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -186,6 +186,8 @@ def budget_frontier(
     low_usd, high_usd = float(low_usd), float(high_usd)
     short = problem.limits.budget.when_short if problem.limits.budget else "fail"
     ask = when_short if short == "fail" else short
+    if problem.policy.when_short != "fail":
+        ask = problem.policy.when_short
     began = began_s()
     settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver, began=began)
     try:
@@ -219,8 +221,13 @@ def with_budget(
 
 def smallest_budget(resolver: Resolver) -> float | None:
     """The least cash per month that serves everything; None when nothing does, or unknown."""
-    plan = resolver.answer(cash_only(without_budget(resolver.problem))).plan
+    plan = cheapest_plan(resolver)
     return None if plan is None else cash_of(plan)
+
+
+def cheapest_plan(resolver: Resolver) -> Plan | None:
+    """The plan of the least cash that serves everything; None when nothing does, or unknown."""
+    return resolver.answer(cash_only(without_budget(resolver.problem))).plan
 
 
 def _downwards(
@@ -246,6 +253,30 @@ def _downwards(
     yield Unfinished(FrontierEnd.MOST_STEPS, budget)
 
 
+def steps_at(
+    resolver: Resolver, budgets_usd: Iterable[float], smallest_usd: float | None
+) -> Iterator[BudgetStep | Unfinished]:
+    """What each of some budgets buys, the smallest first, what buys the same once.
+
+    resolver: of a problem with a budget that may be short. Ends at a budget that time left none
+    for, and says so; one that the other limits leave no plan is told and passed over.
+    """
+    before: BudgetStep | None = None
+    for budget in budgets_usd:
+        answer = best_within(resolver, budget, smallest_usd)
+        if answer.plan is None:
+            infeasible = answer.status is Status.INFEASIBLE
+            reason = FrontierEnd.OTHER_LIMITS if infeasible else FrontierEnd.TIME_LIMIT
+            yield Unfinished(reason, budget)
+            if infeasible:
+                continue
+            return
+        step = _step(resolver.instance, answer.plan, budget)
+        if before is None or not _is_same(step, before):
+            yield step
+        before = step
+
+
 def best_within(resolver: Resolver, budget_usd: float, smallest_usd: float | None) -> SearchResult:
     """The best plan of a budget, straight to what it serves where everything is out of reach."""
     known = resolver.problem.limits.budget
@@ -258,7 +289,7 @@ def best_within(resolver: Resolver, budget_usd: float, smallest_usd: float | Non
             optimizer = resolver.optimizer(resolver.given_for(problem))
     except OutOfTime:
         return NOT_SOLVED
-    result, _ = as_much_as_paid_for(optimizer, Query(), None)
+    result, _ = as_much_as_can_be(optimizer, Query(), None)
     return result
 
 

@@ -118,7 +118,8 @@ def _budget(problem: Problem, usd: float) -> dict[str, Any]:
 
 def _utilization(problem: Problem, target: float) -> dict[str, Any]:
     ceiling = problem.policy.utilization.ceiling
-    return {"target": target, "ceiling": None if ceiling is None else max(ceiling, target)}
+    highest = None if ceiling is None else max(ceiling, target)
+    return {"by": "target", "target": target, "ceiling": highest}
 
 
 # ---- grids

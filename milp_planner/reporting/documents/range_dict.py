@@ -16,6 +16,7 @@ def range_dict(found: ConfidenceRange) -> dict[str, Any]:
         {
             "mix_changes": found.mix_changes,
             "counts_change": found.counts_change,
+            "not_reached": [*found.not_reached],
             "rows_left_out": [
                 {
                     "row": worth.name,

@@ -8,7 +8,7 @@ from milp_planner.plans.sheet.other_parts import LeftAfterLoss, SheetAlternative
 from milp_planner.plans.sheet.plan_parts import SheetPurchase
 from milp_planner.reporting.html.charts import Bar
 from milp_planner.reporting.sheets import words
-from milp_planner.reporting.text.wording import duration, fine_percent, usd
+from milp_planner.reporting.text.wording import duration, fine_percent
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,3 @@ def instead_words(line: SheetAlternative) -> str:
 def loss_words(loss: LeftAfterLoss) -> str:
     what = f"one unit of {loss.lost}" if loss.kind == "unit" else loss.lost
     return f"{loss.workload} without {what}"
-
-
-def amount_words(amount: float | None) -> str:
-    return "cannot be" if amount is None else usd(amount)

@@ -12,7 +12,6 @@ from milp_planner.reporting.html.asked import NoPlan, asked_lines
 from milp_planner.reporting.html.cells import (
     Fact,
     Row,
-    amount_words,
     instead_words,
     latency_words,
     loss_words,
@@ -28,7 +27,7 @@ from milp_planner.reporting.html.charts import (
     staircase_chart,
     traffic_chart,
 )
-from milp_planner.reporting.sheets import words
+from milp_planner.reporting.sheets import curves, words
 from milp_planner.reporting.text.wording import (
     apportion,
     fine_percent,
@@ -316,6 +315,7 @@ class Contents:
         if idle is not None:
             paid = usd(self.sheet.hours.billing_idle_usd_per_month or 0.0)
             yield f"Idle: {percent(idle)} of the GPU-hours; hours without load cost {paid}."
+        yield from words.left_out_words(self.sheet)
         yield from (f"{note}." for note in self.sheet.risks.notes)
 
     def said_of(self, one: ToMeasure) -> str:
@@ -369,29 +369,27 @@ class Contents:
     @property
     def stairs(self) -> tuple[Row, ...]:
         """The figures of the staircase."""
-        budgets = self.sheet.budgets
-        return tuple(
-            Row((usd(s.usd_per_month), fine_percent(s.served_share), s.fleet))
-            for s in (budgets.steps if budgets is not None else ())
-        )
+        return tuple(Row(tuple(cells)) for cells in curves.budget_rows(self.sheet))
+
+    @property
+    def stairs_note(self) -> str:
+        """What is not drawn; '' where everything is."""
+        return curves.budget_words(self.sheet)
+
+    @property
+    def factor_heads(self) -> tuple[str, ...]:
+        """Columns of the traffic's figures between the multiple and the fleet."""
+        return tuple(curves.traffic_head(self.sheet)[1:-1])
 
     @property
     def factors(self) -> tuple[Row, ...]:
         """The figures of the traffic curve."""
-        curve = self.sheet.traffic
-        return tuple(
-            Row(
-                (
-                    f"{p.factor:g}x",
-                    *map(
-                        amount_words,
-                        (p.cash_usd_per_month, p.fleet_usd_per_month, p.per_token_usd_per_month),
-                    ),
-                    p.fleet,
-                )
-            )
-            for p in (curve.points if curve is not None else ())
-        )
+        return tuple(Row(tuple(cells)) for cells in curves.traffic_rows(self.sheet))
+
+    @property
+    def break_even(self) -> str:
+        """Where a fleet begins to pay."""
+        return curves.break_even_words(self.sheet)
 
     @property
     def block_heads(self) -> tuple[str, ...]:

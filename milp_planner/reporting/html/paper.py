@@ -60,7 +60,7 @@ def _heights(it: Contents, size: float) -> Iterator[float]:
     asks = sum(ROW_PX + LINE_PX * _lines([one.question], 100 / size) for one in it.sheet.asks)
     yield HEAD_PX + (0.8 * asks if dense else asks)
     for one in it.sheet.measure[: 1 if dense else None]:
-        commands = [one.serve_command, one.bench_command]
+        commands = [one.serve_command, one.bench_command, one.calibrate_command]
         yield HEAD_PX + 12.0 * _lines(commands, 120 / size)
         yield 12.0 + LINE_PX * _lines([it.said_of(one)], 135 / size)
     yield 40.0

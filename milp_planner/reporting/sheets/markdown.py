@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from milp_planner.plans.sheet.compared import PlanDiff
 from milp_planner.plans.sheet.records import Sheet
+from milp_planner.reporting.sheets import curves, words
 from milp_planner.reporting.sheets import diff as comparison
-from milp_planner.reporting.sheets import words
 from milp_planner.reporting.text.wording import apportion, count, escape, prices, usd
 
 MOST_CHARACTERS = 65_536
@@ -40,6 +40,9 @@ def sheet_markdown(sheet: Sheet, against: PlanDiff | None = None) -> str:
         [f"- {md(said, 4 * MOST_IN_CELL)}" for said in words.shared_words(sheet)],
         [*_choices(sheet)],
         [*_levers(sheet)],
+        [md(said, 4 * MOST_IN_CELL) for said in words.left_out_words(sheet)],
+        [*_traffic(sheet)],
+        [*_budgets(sheet)],
         [*_sources(sheet)],
     ]
     if against is not None:
@@ -125,6 +128,22 @@ def _levers(sheet: Sheet) -> Iterator[str]:
     ]
     head = ["what would cost less, each change alone", "per month", "share", "what it buys"]
     yield from _table(head, "<>><", rows)
+
+
+def _traffic(sheet: Sheet) -> Iterator[str]:
+    rows = curves.traffic_rows(sheet)
+    if rows:
+        _, *heads, bought = curves.traffic_head(sheet)
+        head = [curves.TRAFFIC, *heads, bought]
+        yield from _table(head, f"<{'>' * len(heads)}<", rows)
+        yield from _said([curves.break_even_words(sheet)])
+
+
+def _budgets(sheet: Sheet) -> Iterator[str]:
+    rows = curves.budget_rows(sheet)
+    if rows:
+        yield from _table([curves.BUDGETS, "served", "what it buys"], ">><", rows)
+        yield from _said([said] if (said := curves.budget_words(sheet)) else [])
 
 
 def _changes(diff: PlanDiff) -> Iterator[str]:

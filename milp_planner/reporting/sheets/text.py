@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from milp_planner.plans.sheet.plan_parts import SheetPurchase
 from milp_planner.plans.sheet.records import Sheet
 from milp_planner.reporting.documents.json import to_json
-from milp_planner.reporting.sheets import words
+from milp_planner.reporting.sheets import curves, words
 from milp_planner.reporting.text.price_ages import age_words
 from milp_planner.reporting.text.wording import (
     apportion,
@@ -65,6 +65,8 @@ def _rest(sheet: Sheet, width: int) -> list[list[str]]:
         [*_purchases(sheet), *_shared(sheet, width)],
         [*_alternatives(sheet, width)],
         [*_levers(sheet, width)],
+        [*_traffic(sheet, width)],
+        [*_budgets(sheet, width)],
         [*_risks(sheet, width)],
         [*_asks(sheet, width)],
         [*_measure(sheet, width)],
@@ -104,10 +106,10 @@ def _choices(sheet: Sheet, width: int) -> Iterator[str]:
         yield from _table(asked, width)
 
 
-def _table(rows: Iterable[Sequence[str]], width: int) -> Iterator[str]:
+def _table(rows: Iterable[Sequence[str]], width: int, align: str = "<>>>") -> Iterator[str]:
     """Figures in columns; what is bought below each, where it does not fit beside them."""
     rows = [*rows]
-    for row, line in zip(rows, columns([row[:-1] for row in rows], "<>>>"), strict=True):
+    for row, line in zip(rows, columns([row[:-1] for row in rows], align), strict=True):
         beside = f"{line}  {row[-1]}"
         if len(beside) <= width:
             yield beside
@@ -174,6 +176,25 @@ def _levers(sheet: Sheet, width: int) -> Iterator[str]:
         yield from _wrapped(said, width, "  ")
 
 
+def _traffic(sheet: Sheet, width: int) -> Iterator[str]:
+    """Multiples side by side, and what each way costs below them; fleets are in other layouts."""
+    rows = curves.traffic_rows(sheet)
+    if rows:
+        _, plan, *others, _ = curves.traffic_head(sheet)
+        names = [curves.TRAFFIC, f"  the plan, {plan}", *(f"  {name}" for name in others)]
+        lines = zip(names, *(row[:-1] for row in rows), strict=True)
+        yield from columns([*lines], "<" + ">" * len(rows), indent="")
+        yield from _wrapped(curves.break_even_words(sheet), width, "  ")
+
+
+def _budgets(sheet: Sheet, width: int) -> Iterator[str]:
+    rows = curves.budget_rows(sheet)
+    if rows:
+        yield curves.BUDGETS
+        yield from _table(rows, width, ">>")
+        yield from _wrapped(curves.budget_words(sheet), width, "  ")
+
+
 def _risks(sheet: Sheet, width: int) -> Iterator[str]:
     yield "What it rests on"
     ages = [
@@ -186,6 +207,8 @@ def _risks(sheet: Sheet, width: int) -> Iterator[str]:
     if unproven:
         named = ", ".join(f"{w.what} of {escape(w.workload)}" for w in unproven)
         yield from _wrapped(f"Judged on estimates: {named}.", width, "  ")
+    for said in words.left_out_words(sheet):
+        yield from _wrapped(said, width, "    ", "  ")
     for note in sheet.risks.notes:
         yield from _wrapped(escape(note), width, "    ", "  ")
     idle = sheet.hours.capacity_idle
@@ -212,10 +235,17 @@ def _measure(sheet: Sheet, width: int) -> Iterator[str]:
     replica = f"{escape(one.gpu)} {escape(one.precision)} tp {one.tensor_parallel}"
     yield f"Measure first, on {replica} ({usd(one.at_stake_usd_per_month)} per month at stake)"
     yield f"  {escape(one.serve_command)}"
-    lines = _wrapped(escape(one.bench_command), width - 2, "      ", "  ")
-    yield from (f"{line} \\" if line is not lines[-1] else line for line in lines)
+    yield from _command(one.bench_command, width)
     for said in words.measure_words(sheet, one):
         yield from _wrapped(said, width, "  ")
+    yield "  What it says of the plan:"
+    yield from _command(one.calibrate_command, width)
+
+
+def _command(command: str, width: int) -> Iterator[str]:
+    """Lines that a shell takes for one."""
+    lines = _wrapped(escape(command), width - 2, "      ", "  ")
+    yield from (f"{line} \\" if line is not lines[-1] else line for line in lines)
 
 
 def _sources(sheet: Sheet, width: int) -> Iterator[str]:

@@ -14,6 +14,8 @@ from milp_planner.plans.sheet.other_parts import (
 )
 from milp_planner.plans.sheet.plan_parts import Bought, SheetPurchase
 from milp_planner.plans.sheet.records import Sheet
+from milp_planner.reporting.text.commitments import commitment_words
+from milp_planner.reporting.text.confidence import left_out_line
 from milp_planner.reporting.text.plans import proofs
 from milp_planner.reporting.text.price_ages import stale_words
 from milp_planner.reporting.text.wording import (
@@ -114,6 +116,8 @@ def answer_sentences(sheet: Sheet) -> Iterator[str]:
     """The answer in words: what to rent, how full it runs, what one failure leaves, how sure."""
     where = ", ".join(escape(name) for name in sheet.answer.providers) or "nobody"
     yield f"{plural(sheet.answer.gpus, 'GPU')} at {where}: {fleet_words(sheet.answer.fleet)}."
+    for use in sheet.answer.commitments:
+        yield f"Paid already: {commitment_words(use, decimals_of(sheet))}."
     if sheet.answer.stale_prices is not None:
         yield stale_words(sheet.answer.stale_prices, decimals_of(sheet))
     for w in sheet.workloads:
@@ -166,6 +170,13 @@ def estimate_words(sheet: Sheet) -> Iterator[str]:
         share = risks.estimated_usd_per_month / risks.rated_usd_per_month
         much = "All" if share == 1 else percent(share)
         yield f"{much} of the money rests on throughput that nobody has measured."
+
+
+def left_out_words(sheet: Sheet) -> Iterator[str]:
+    """`Without row 2279 of measurements.csv (…) this plan costs $10,785 more.`"""
+    row = sheet.risks.row_left_out
+    if row is not None:
+        yield left_out_line(row.name, row.what, row.extra_usd_per_month)
 
 
 def not_judged_words(sheet: Sheet) -> Iterator[str]:
@@ -289,9 +300,12 @@ def levers_without(sheet: Sheet) -> Iterator[str]:
 
 
 def measure_words(sheet: Sheet, one: ToMeasure) -> Iterator[str]:
-    """What the figure must be, and what becomes of the plan where it is a fifth less."""
+    """What the figure must be, what becomes of the plan where it is a fifth less, and how to see
+    what it becomes by the figure itself."""
     tpot = "" if one.tpot_s is None else f", and TPOT at most {duration(one.tpot_s)}"
-    yield f"It must print Request throughput {number(one.requests_per_second)} req/s or more{tpot}."
+    must, planned = one.must_print_requests_per_second, one.requests_per_second
+    counts = "" if must <= planned else f": plans count on {number(planned)} of it"
+    yield f"It must print Request throughput {number(must)} req/s or more{tpot}{counts}."
     if one.if_slower is not None:
         less = percent(one.if_slower.share_less)
         if one.if_slower.cash_usd_per_month is None:

@@ -4,23 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from milp_planner.plans.records import Status
 from milp_planner.questions.confidence import ConfidenceCase, ConfidenceRange
 from milp_planner.questions.row_worth import RowWorth
-from milp_planner.reporting.text.wording import columns, escape, fine_percent, signed_usd, usd
+from milp_planner.reporting.text.wording import (
+    LEFT_OPEN,
+    columns,
+    escape,
+    fine_percent,
+    signed_usd,
+    usd,
+)
 
 Row = list[str]
 
 
 def range_lines(found: ConfidenceRange) -> Iterator[str]:
-    """The three plans, and whether the mix changes."""
+    """The three plans, whether the mix changes, and what is left open."""
     yield "Range over the error of the estimates, solved again"
     yield from columns([_cells(case, found.planned) for case in found.cases], "<>>><")
-    if found.mix_changes:
+    if found.mix_changes is None:
+        yield "  Whether the mix changes within the range is left open."
+    elif found.mix_changes:
         yield "  The mix changes within the range."
     else:
         counts = "; only the counts do" if found.counts_change else ""
         yield f"  The mix does not change within the range{counts}."
     yield from _row_lines(found)
+    if found.not_reached:
+        yield f"  {LEFT_OPEN}: {escape('; '.join(found.not_reached))}."
 
 
 def _row_lines(found: ConfidenceRange) -> Iterator[str]:
@@ -36,24 +48,32 @@ def _row_lines(found: ConfidenceRange) -> Iterator[str]:
 
 def row_worth_line(worth: RowWorth) -> str:
     """`Without row 2279 of measurements.csv (…) this plan costs $10,785 more.`"""
-    return f"Without {escape(worth.name)} ({escape(worth.what)}) {_dearer(worth)}."
+    open_ = worth.plan.status is Status.NO_PLAN
+    return left_out_line(worth.name, worth.what, worth.dearer_usd_per_month, left_open=open_)
 
 
-def _dearer(worth: RowWorth) -> str:
-    more = worth.dearer_usd_per_month
+def left_out_line(
+    name: str, what: str, dearer_usd: float | None, *, left_open: bool = False
+) -> str:
+    """The same of a row's name; dearer_usd: USD per month more without it, None: no plan, of which
+    `left_open` says that time ended before one was found."""
+    return f"Without {escape(name)} ({escape(what)}) {_dearer(dearer_usd, left_open)}."
+
+
+def _dearer(more: float | None, left_open: bool) -> str:
     if more is None:
-        return "there is no plan"
+        return "no plan was found in time" if left_open else "there is no plan"
     if round(more) == 0:
         return "this plan costs the same"
     return f"this plan costs {usd(abs(more))} {'more' if more > 0 else 'less'}"
 
 
 def _cells(case: ConfidenceCase, planned: ConfidenceCase) -> Row:
-    name = f"p{100 * case.quantile:g} of measured ÷ estimated"
-    label = f"{name} (planned)" if case is planned else name
+    label = f"{case.name} (planned)" if case is planned else case.name
     cash, own = case.cash_usd_per_month, planned.cash_usd_per_month
     if cash is None:
-        return [label, "no plan", "", "", ""]
+        unknown = case.status is Status.NO_PLAN
+        return [label, "not reached" if unknown else "no plan", "", "", ""]
     if own is None or case is planned:
         return [label, usd(cash), "", "", _fleet(case)]
     share = f"{'+' if cash >= own else '-'}{fine_percent(abs(cash / own - 1))}" if own else ""

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 
+LEFT_OPEN = "Left open by the time limit or the solvers"
+
 CENTS_BELOW_USD = 100
 """Amounts smaller than this are shown with cents."""
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import erf, log, sqrt
-from typing import TYPE_CHECKING
+from math import erf, exp, log, sqrt
+from statistics import NormalDist
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from numpy import float64
@@ -58,18 +59,58 @@ class Sizes:
         return 1 + (gaps_scv - 1) * self.kappa / EXPONENTIAL_KAPPA
 
 
-def sizes_of(work: Sequence[float] | NDArray[float64]) -> Sizes:
-    """The spread of the sizes listed. Raises ValueError where there is none, or none above 0."""
+class Work(NamedTuple):
+    """Sizes one by one, in units of their mean, and which share of the requests each stands for."""
+
+    weights: tuple[float, ...]
+    sizes: tuple[float, ...]
+
+
+@lru_cache(maxsize=64)
+def lognormal_work(classes: tuple[tuple[float, float], ...], cv: float) -> Work:
+    """Lognormal sizes of a coefficient of variation of `cv` around the mean of each class.
+
+    classes: (share of the requests, mean size in any unit), more finely where sizes are largest.
+    """
+    spread = sqrt(log(1 + cv * cv))
+    mean = sum(share * size for share, size in classes) / sum(share for share, _ in classes)
+    weights, sizes = [], []
+    for share, size in classes:
+        for low, high, count in WORK_CELLS:
+            for i in range(count):
+                quantile = NormalDist().inv_cdf(low + (high - low) * (i + 0.5) / count)
+                weights.append(share * (high - low) / count)
+                sizes.append(size / mean * exp(spread * quantile - spread * spread / 2))
+    return Work(tuple(weights), tuple(sizes))
+
+
+WORK_CELLS = (
+    *((0.0, 0.9, 60), (0.9, 0.99, 30), (0.99, 0.999, 30)),
+    *((0.999, 0.9999, 20), (0.9999, 1.0, 10)),
+)
+"""(from, to, cells): parts of the requests in the order of their sizes."""
+
+
+def sizes_of(
+    work: Sequence[float] | NDArray[float64], counted: Sequence[float] | None = None
+) -> Sizes:
+    """The spread of the sizes listed, each counted once, or for the share of requests given.
+
+    Raises ValueError where there is none, or none above 0.
+    """
     import numpy as np
 
     values = np.asarray(work, dtype=float)
-    mean = float(values.mean()) if len(values) else 0.0
+    shares = np.ones(len(values)) if counted is None else np.asarray(counted, dtype=float)
+    shares = shares / max(1e-300, float(shares.sum()))
+    mean = float(values @ shares)
     if mean <= 0:
         raise ValueError("sizes need a mean above 0")
     values = values / mean
     rounded = np.maximum(1, np.rint(values / STEP)).astype(int)
-    weights = np.bincount(rounded[rounded < POINTS], minlength=POINTS) / len(values)
-    return _sizes(weights, float(values.var()))
+    inside = rounded < POINTS
+    weights = np.bincount(rounded[inside], shares[inside], minlength=POINTS).astype(float)
+    return _sizes(weights, float(((values - 1) ** 2) @ shares))
 
 
 @lru_cache(maxsize=64)

@@ -13,6 +13,7 @@ from milp_planner.candidates.users import infrascale_said
 from milp_planner.inputs.problem.policies import is_strict, utilization_limit
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.inputs.problem.traffic import ConcurrentUsers
+from milp_planner.milp.program.costs.commitments import commitments_used
 from milp_planner.milp.program.costs.terms import PENALTIES
 from milp_planner.milp.program.families import needs_routes
 from milp_planner.milp.program.language.cost import Usage
@@ -37,8 +38,10 @@ from milp_planner.solving.assembly.costs import (
     cash_usd,
     penalties_usd,
     purchase_usd,
+    with_shared_usd,
 )
 from milp_planner.solving.assembly.notes import notes
+from milp_planner.solving.assembly.queues import waits_kept
 from milp_planner.solving.assembly.sharing import rent_parts, shared_units
 from milp_planner.traffic.month import Demand
 from milp_planner.units import SECONDS_PER_HOUR
@@ -65,6 +68,7 @@ def assemble(
     }
     routes = tuple(route for mine in of_workload.values() for route in mine)
     purchases, shared = _purchases(instance, solution, of_workload)
+    purchases = with_shared_usd(instance, purchases)
     workloads = tuple(
         _workload_plan(instance, solution, name, purchases, mine, exact)
         for name, mine in of_workload.items()
@@ -78,6 +82,7 @@ def assemble(
             *notes(instance.problem, workloads),
             *map(Said, instance.candidates.notes),
             *_infrascale(instance, purchases, routes),
+            *waits_kept(instance, purchases),
         )
         doubts = (*map(Said, instance.candidates.doubts),)
     plan = Plan(
@@ -103,6 +108,7 @@ def assemble(
             *said,
         ),
         changes=changes(instance, purchases),
+        commitments=commitments_used(instance, purchases),
         stale_prices=stale_prices(
             [(p.candidate.offering, p.cash_usd_per_month) for p in purchases],
             sum(cash.values()),
@@ -168,6 +174,7 @@ def _routes(
 ) -> list[Route]:
     """Who serves which share; one class that is not routed goes to units by their capacity."""
     demand = instance.schedule.demands[workload]
+    by_capacity = spreads_by_capacity(instance, workload)
     routes = []
     for t, block in enumerate(instance.schedule.blocks):
         if demand.peak[t] <= 0:
@@ -176,7 +183,7 @@ def _routes(
             shares = chosen.get((q, t), {})
             short = solution.shortfalls.get((workload, q, t), 0.0)
             is_routed = any(not k.mode.per_token for k in shares)
-            if len(demand.classes) == 1 and not is_routed:
+            if by_capacity and not is_routed:
                 shares |= _by_capacity(solution, workload, t, 1 - short - sum(shares.values()))
             shares = _normalised(shares, 1 - short)
             rate = request_class.share * demand.peak[t]
@@ -185,6 +192,15 @@ def _routes(
                 for k, share in sorted(shares.items(), key=lambda item: item[0].id)
             ]
     return routes
+
+
+def spreads_by_capacity(instance: PlanningInput, workload: str) -> bool:
+    """True where units serve in proportion to what they can, unless a solver says otherwise.
+
+    So it is with one class, and behind one router before all replicas.
+    """
+    shared = instance.problem.workload(workload).latency.judges_queues
+    return shared or len(instance.schedule.demands[workload].classes) == 1
 
 
 def _by_capacity(
@@ -218,9 +234,12 @@ def _purchases(
     on = _units_by_block(instance, solution, of_workload)
     shared = shared_units(instance, solution, on)
     rent = rent_parts(shared, on)
+    by_candidate: dict[Candidate, list[Route]] = {}
+    for route in (route for routes in of_workload.values() for route in routes):
+        by_candidate.setdefault(route.candidate, []).append(route)
     purchases = []
     for k, units in on.items():
-        routes = of_workload[k.workload]
+        routes = by_candidate.get(k, [])
         purchase = Purchase(k, units, hours, 0.0, shared_rent_usd=rent.get(k))
         purchases.append(
             replace(
@@ -259,13 +278,13 @@ def _units_by_block(
 
 
 def _requests_share(instance: PlanningInput, k: Candidate, routes: Sequence[Route]) -> float:
+    """Of a month's requests, those of `k` by its routes."""
     demand = instance.schedule.demands[k.workload]
     blocks = instance.schedule.blocks
     month = sum(mean * block.hours for mean, block in zip(demand.mean, blocks, strict=True))
+    mean_of = dict(zip((block.name for block in blocks), demand.mean, strict=True))
     served = sum(
-        demand.mean[blocks.index(r.block)] * r.block.hours * r.request_class.share * r.share
-        for r in routes
-        if r.candidate is k
+        mean_of[r.block.name] * r.block.hours * r.request_class.share * r.share for r in routes
     )
     return served / month if month else 0.0
 
@@ -273,14 +292,16 @@ def _requests_share(instance: PlanningInput, k: Candidate, routes: Sequence[Rout
 def _busy_units(
     instance: PlanningInput, k: Candidate, routes: Sequence[Route]
 ) -> tuple[float, ...]:
-    """Units' worth of work at the mean rate of each block."""
-    demand = instance.schedule.demands[k.workload]
-    work = [0.0] * len(instance.schedule.blocks)
+    """Units' worth of work at the mean rate of each block, of `k` by its routes."""
+    demand, blocks = instance.schedule.demands[k.workload], instance.schedule.blocks
+    work = [0.0] * len(blocks)
+    if k.mode.per_token:
+        return tuple(work)
+    block_at = {block.name: t for t, block in enumerate(blocks)}
+    rate_of = dict(zip(demand.classes, k.requests_per_second, strict=True))
     for r in routes:
-        if r.candidate is k and not k.mode.per_token:
-            t = instance.schedule.blocks.index(r.block)
-            rate = k.requests_per_second[demand.classes.index(r.request_class)]
-            work[t] += demand.mean[t] * r.request_class.share * r.share / rate
+        t = block_at[r.block.name]
+        work[t] += demand.mean[t] * r.request_class.share * r.share / rate_of[r.request_class]
     return tuple(work)
 
 
@@ -299,8 +320,8 @@ def _workload_plan(
     if not exact:
         utilization = _on_edge(utilization, _edges(instance, workload))
     block = instance.schedule.blocks[demand.busiest].name
-    is_routed = len(demand.classes) > 1 or needs_routes(instance.problem)
-    capacity = _capacity(demand, block, mine, routes) if is_routed else _held(demand, mine)
+    one_pool = spreads_by_capacity(instance, name) and not needs_routes(instance.problem)
+    capacity = _held(demand, mine) if one_pool else _capacity(demand, block, mine, routes)
     points = [point for p in mine for point in p.candidate.serving_points]
     tpots = [point.tpot_s for point in points if point.tpot_s is not None]
     ttfts = [point.ttft_s for point in points if point.ttft_s is not None]

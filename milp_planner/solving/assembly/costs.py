@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.milp.program.costs.terms import CASH_TERMS, PENALTIES
 from milp_planner.milp.program.language.cost import Usage
-from milp_planner.plans.records import Purchase, Route
+from milp_planner.plans.records import SNAP, Purchase, Route
 
 
 def cash_usd(
@@ -20,8 +21,28 @@ def cash_usd(
     return {
         term.name: sum(term.purchase_usd(instance, p, routes) for p in purchases)
         + term.change_usd(instance, purchases)
+        + sum(term.shared_usd(instance, purchases).values())
         for term in CASH_TERMS
+        if term.is_told(instance.problem)
     }
+
+
+def with_shared_usd(instance: PlanningInput, purchases: Sequence[Purchase]) -> tuple[Purchase, ...]:
+    """The purchases, each with its part of what all of them owe or save together."""
+    by_term = [term.shared_usd(instance, purchases) for term in CASH_TERMS]
+    shared = {k: sum(one.get(k, 0.0) for one in by_term) for one in by_term for k in one}
+    return tuple(
+        replace(p, cash_usd_per_month=_no_dust(p.cash_usd_per_month, shared[p.candidate]))
+        if p.candidate in shared
+        else p
+        for p in purchases
+    )
+
+
+def _no_dust(usd: float, shared: float) -> float:
+    """The sum; 0 where it is a rounding error of its parts."""
+    both = usd + shared
+    return 0.0 if abs(both) <= SNAP * abs(usd) else both
 
 
 def purchase_usd(instance: PlanningInput, purchase: Purchase, routes: Sequence[Route]) -> float:

@@ -60,7 +60,7 @@ def hot_for_nothing(problem: Problem, _: Sequence[WorkloadPlan]) -> Iterator[Rem
     """A ceiling above the target that nothing is charged for."""
     utilization, penalties = problem.policy.utilization, problem.policy.active_penalties
     charged = penalties.overload is not None or penalties.strict_latency is not None
-    if utilization.highest > utilization.target and not charged:
+    if utilization.highest > utilization.planned and not charged:
         yield TargetWithoutEffect(utilization.highest, utilization.target)
 
 

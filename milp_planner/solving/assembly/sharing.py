@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from milp_planner.candidates.records import Candidate, PlanningInput, is_part_of, shared_unit
-from milp_planner.candidates.shared_units import Contents, SharedUnits, placed
+from milp_planner.candidates.sharing.shared_units import Contents, SharedUnits, placed
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.milp.program.solution import FleetSolution
 

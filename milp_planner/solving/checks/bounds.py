@@ -64,7 +64,7 @@ def without_specks(
     still = {(k.workload, k.offering.key) for k in kept}
     turned_down = [row for key, row in dropped.items() if key not in still]
     everything = (*candidates.turned_down, *turned_down)
-    return replace(candidates, candidates=tuple(kept), turned_down=everything)
+    return replace(candidates, candidates=tuple(kept), turned_down=everything, lacks_specks=True)
 
 
 def _beyond_rates(peak: float) -> str:

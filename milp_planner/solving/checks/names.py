@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
-from milp_planner.candidates.filters import place_names
+from milp_planner.candidates.commitments import is_committed
+from milp_planner.candidates.filters import is_meant, place_names
+from milp_planner.candidates.start_up import is_started_so
 from milp_planner.errors import Fault, did_you_mean, nearest, readable_path
 from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
+from milp_planner.inputs.problem.commitments import Commitment
 from milp_planner.inputs.problem.load import located
+from milp_planner.inputs.problem.policy import StartUp
 from milp_planner.inputs.problem.records import CurrentUnits, Problem
 from milp_planner.inputs.reading.strict_yaml import Steps
 from milp_planner.solving.checks.own_terms import terms_faults
@@ -35,6 +39,35 @@ def limit_faults(problem: Problem, catalog: Catalog) -> Iterator[Fault]:
     yield from terms_faults(
         problem, catalog, lambda name, ids: _why_unmatched(name, "offering", ids, catalog)[0]
     )
+    yield from _rented_faults(problem, catalog)
+
+
+def _rented_faults(problem: Problem, catalog: Catalog) -> Iterator[Fault]:
+    """Commitments to, and start-ups of, what is not there, or is not sold that way."""
+    for i, paid in enumerate(problem.commitments):
+        is_sold = any(is_committed(paid, row) for row in catalog.offerings)
+        yield from _unsold(problem, catalog, ("commitments", i), paid, is_sold)
+    for i, start in enumerate(problem.policy.start_up):
+        is_sold = any(is_started_so(start, row) for row in catalog.offerings)
+        yield from _unsold(problem, catalog, ("policy", "start_up", i), start, is_sold)
+
+
+def _unsold(
+    problem: Problem, catalog: Catalog, steps: Steps, one: Commitment | StartUp, is_sold: bool
+) -> Iterator[Fault]:
+    if is_sold:
+        return
+    named = (o for o in catalog.offerings if is_meant("offerings", one.offering, o))
+    billings = ", ".join(sorted({o.billing for o in named}))
+    if billings and one.billing:
+        message = f"{one.offering} is not sold as {one.billing}, only as {billings}"
+        yield _fault(problem, (*steps, "billing"), message)
+        return
+    ids = {known for o in catalog.offerings for known in o.ids}
+    message, hint = _why_unmatched(one.offering, "offering", ids, catalog)
+    if billings:
+        message = f"{one.offering} is sold as {billings} alone, which nobody commits to"
+    yield _fault(problem, (*steps, "offering"), message, hint)
 
 
 def fleet_faults(problem: Problem, catalog: Catalog) -> Iterator[Fault]:

@@ -37,7 +37,20 @@ def with_known_sellers(problem: Problem, catalog: Catalog) -> Problem:
         row.model_copy(update={"offering": sellers.id(row.offering)})
         for row in problem.current_fleet
     )
-    found = {"limits": changed, "prices": prices, "current_fleet": fleet}
+    commitments = tuple(
+        one.model_copy(update={"offering": sellers.id(one.offering)}) for one in problem.commitments
+    )
+    start_up = tuple(
+        one.model_copy(update={"offering": sellers.id(one.offering)})
+        for one in problem.policy.start_up
+    )
+    found = {
+        "policy": problem.policy.model_copy(update={"start_up": start_up}),
+        "limits": changed,
+        "prices": prices,
+        "current_fleet": fleet,
+        "commitments": commitments,
+    }
     return problem.model_copy(
         update={name: now for name, now in found.items() if now != getattr(problem, name)}
     )

@@ -19,8 +19,11 @@ BELOW = 1e-5
 
 
 def least_usd_per_month(instance: PlanningInput) -> float | None:
-    """The bound; None where requests may be left unserved. Raises OutOfTime."""
-    if may_fall_short(instance.problem):
+    """The bound; None where requests may be left unserved, or some of it is paid already.
+
+    Raises OutOfTime.
+    """
+    if may_fall_short(instance.problem) or instance.problem.commitments:
         return None
     by_workload: dict[str, list[Candidate]] = {w.name: [] for w in instance.problem.workloads}
     for k in checked(instance.candidates.candidates):

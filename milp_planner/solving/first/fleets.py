@@ -15,7 +15,7 @@ from heapq import nsmallest
 
 from milp_planner.candidates.records import Candidate, PlanningInput, change_key, is_elastic
 from milp_planner.deadline import check, checked
-from milp_planner.inputs.problem.policies import may_fall_short
+from milp_planner.inputs.problem.policies import may_be_short, may_fall_short, when_short
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.families import rules_of
 from milp_planner.milp.program.language.variables import tracks_changes
@@ -23,6 +23,7 @@ from milp_planner.milp.program.limits.names_count import NamesCount
 from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.losses import SURVIVAL_GROUPS
 from milp_planner.plans.records import SNAP
+from milp_planner.solving.assembly.assemble import spreads_by_capacity
 from milp_planner.solving.first.loads import Load, Part
 from milp_planner.solving.first.stock import Stock
 
@@ -101,7 +102,7 @@ def _made(fleets: _Fleets) -> Iterator[FirstFleet]:
         for keep in (True, False) if _may_keep(problem) else (False,):
             yield from _of_shares(fleets, allowed, keep)
     budget = problem.limits.budget
-    if may_fall_short(problem) and (budget is None or budget.when_short == "fail"):
+    if may_fall_short(problem) and not (budget is not None and may_be_short(problem)):
         yield _fleet(fleets, {w.name: [] for w in problem.workloads}, {})
 
 
@@ -126,7 +127,7 @@ def _of_shares(fleets: _Fleets, allowed: Allowed, keep: bool) -> Iterator[FirstF
     whole = parts_of(everything, MOST_TRIED)
     if whole is not None and affordable(whole):
         yield _fleet(fleets, whole, everything)
-    elif whole is not None and budget is not None and budget.when_short != "fail":
+    elif whole is not None and budget is not None and may_be_short(fleets.instance.problem):
         # A short budget is no excuse for another limit: without it everything could be served.
         served = dict.fromkeys(names, 0.0)
         for group in _in_order(fleets.instance.problem):
@@ -143,10 +144,9 @@ def _of_shares(fleets: _Fleets, allowed: Allowed, keep: bool) -> Iterator[FirstF
 
 def _in_order(problem: Problem) -> list[list[str]]:
     """Workloads whose share is the same: all, or those of one priority after another."""
-    budget = problem.limits.budget
     groups: dict[int, list[str]] = {}
     for w in problem.workloads:
-        by_priority = budget is not None and budget.when_short == "priority"
+        by_priority = when_short(problem) == "priority"
         groups.setdefault(w.priority if by_priority else 1, []).append(w.name)
     return [names for _, names in sorted(groups.items())]
 
@@ -354,7 +354,7 @@ def _fleet(
     short: dict[tuple[str, int, int], float] = {}
     for workload, known in fleets.known.items():
         demand = known.load.demand
-        routed = len(demand.classes) > 1
+        routed = not spreads_by_capacity(fleets.instance, workload)
         busy = [t for t, peak in enumerate(demand.peak) if peak > 0]
         for part in parts[workload]:
             k = part.candidate

@@ -32,7 +32,9 @@ from tests.support.examples import tries
 # --- Rows that cannot be read -----------------------------------------------------------------
 
 CELL_FAULTS = {
-    "usd_per_hour: must be greater than 0 (is 0)": ("sxm,8,24", "sxm,8,0"),
+    "usd_per_hour: must be greater than 0 (is 0); for units that are paid already write what they "
+    "are listed at, and in the problem commitments: [{offering: PROVIDER/NAME/REGION, units: 2, "
+    "until: 2027-12-31}]": ("sxm,8,24", "sxm,8,0"),
     "usd_per_hour: must be greater than 0 (is -3)": ("sxm,8,24", "sxm,8,-3"),
     "usd_per_hour: must be a finite number (is inf)": ("sxm,8,24", "sxm,8,inf"),
     "usd_per_hour: '$24' is not a number; write 1000 or 0.35": ("sxm,8,24", "sxm,8,$24"),

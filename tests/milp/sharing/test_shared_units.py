@@ -12,7 +12,8 @@ import pytest
 
 from milp_planner import InputError, Plan, Problem, Status, evaluate, prepare, solve
 from milp_planner.candidates.records import shared_unit
-from milp_planner.candidates.shared_units import gpus_on, placed, price_of_unit
+from milp_planner.candidates.sharing.documents import price_of_unit
+from milp_planner.candidates.sharing.shared_units import gpus_on, placed
 from milp_planner.milp.program.rules.packing import Packing
 from milp_planner.plans.records import Purchase
 from milp_planner.reporting.text.plans.table import plan_text
@@ -152,6 +153,24 @@ def test_what_is_not_planned_together_is_refused_with_the_other_key():
         "policy.share: is not planned together with current_fleet yet: its units belong to one "
         "workload each"
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "changed"),
+    [
+        ("commitments.units", {"commitments": [{"offering": "acme/node/eu-1", "units": 1}]}),
+        ("limits.min_on_demand_replicas", {"limits.min_on_demand_replicas": 1}),
+        ("objective", {"objective": "gpus"}),
+        ("policy.start_up.ready_after", {"policy.start_up": [{"ready_after": "5min"}]}),
+        ("policy.when_short", {"policy.when_short": "fair"}),
+        ("switching.max_units_changed", {"switching.max_units_changed": 1}),
+    ],
+)
+def test_limits_that_do_not_know_shared_units_are_refused(key, changed):
+    said = refused(two().changed(changed))
+    assert any(
+        one.startswith(f"policy.share: is not planned together with {key} yet") for one in said
+    )
 
 
 def test_an_own_rule_is_refused():

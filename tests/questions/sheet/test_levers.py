@@ -67,7 +67,7 @@ def test_what_is_off_when_idle_saves_the_idle_half():
     assert saved(found)["switched_off_when_idle"] == 1440
 
 
-@pytest.mark.parametrize("name", ["quickstart", "resilient"])
+@pytest.mark.parametrize("name", ["quickstart", pytest.param("resilient", marks=pytest.mark.slow)])
 def test_a_lever_written_into_the_problem_saves_what_it_says(name):
     asked = load_problem(f"problems/{name}.yaml").changed({"solver.time_limit": "600s"})
     plan, found = levers(asked, catalog_for(asked, None), fixed_work=True)

@@ -16,12 +16,10 @@ from milp_planner import (
     Sheet,
     decision_sheet,
     load_problem,
-    prepare,
     sheet_schema,
     solve,
 )
 from milp_planner.deadline import counted_from
-from milp_planner.questions.sheet.measure import slowed
 from milp_planner.reporting.sheets.text import head_text, rest_text, sheet_text
 from tests.support.builders import DAY, big_and_small, problem, with_tokens
 
@@ -137,14 +135,56 @@ def test_what_time_left_none_for_is_not_said_to_be_impossible():
     assert text.count("not reached in the time for choices") > 3
 
 
-def test_what_is_measured_lower_serves_less_and_nothing_else_does():
-    asked = problem(13)
-    instance = prepare(asked, big_and_small())
-    [route, *_] = solve(asked, big_and_small()).routes
-    slower = slowed(instance, route, 0.8)
-    rates = {k.gpu: k.requests_per_second for k in slower.candidates.candidates}
-    assert route.candidate.gpu == "big"
-    assert rates == {"big": (8.0,), "small": (3.0,)}
+def result_of(one, share, folder):
+    """The file that the benchmark of `one` writes where it prints a share of what it must."""
+    requests_per_second = share * one.must_print_requests_per_second
+    done = 10 * one.concurrency
+    file = folder / "result.json"
+    document = {
+        "backend": "vllm",
+        "max_concurrency": one.concurrency,
+        "completed": done,
+        "total_input_tokens": done * one.input_tokens,
+        "total_output_tokens": done * one.output_tokens,
+        "request_throughput": requests_per_second,
+        "output_throughput": requests_per_second * one.output_tokens,
+        "mean_tpot_ms": 1000 * one.tpot_s,
+    }
+    file.write_text(json.dumps(document))
+    return file
+
+
+def test_calibrate_says_of_the_benchmarks_file_what_the_sheet_said(quickstart, run, tmp_path):
+    one, asked = quickstart.measure[0], PROBLEMS / "quickstart.yaml"
+    assert one.if_slower is not None
+    file = result_of(one, 0.8, tmp_path)
+    words = one.calibrate_command.replace("RESULT.json", str(file)).split()
+    words[words.index("PROBLEM.yaml")] = str(asked)
+    assert words[:2] == ["milp-planner", "calibrate"]
+    code, out, _ = run(*words[1:], "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert document["plan"]["before"]["cash_usd_per_month"] == pytest.approx(
+        quickstart.answer.cash_usd_per_month
+    )
+    assert document["plan"]["after"]["cash_usd_per_month"] == pytest.approx(
+        one.if_slower.cash_usd_per_month
+    )
+    [row] = document["measurements"]
+    # Where it prints what it must, plans count on as much as before.
+    counted = row["planned_after"]["output_tokens_per_second"]
+    planned = one.requests_per_second * one.output_tokens
+    assert counted == pytest.approx(0.8 * planned)
+
+
+def test_users_are_measured_in_requests():
+    # 25 tokens/s for each of the users that a replica holds are so many answers of 1,024 tokens.
+    asked = load_problem(PROBLEMS / "concurrent-users.yaml")
+    plan = solve(asked, alternatives=0)
+    [one] = decision_sheet(asked, plan=plan, as_of=TODAY, with_choices=False).measure
+    held = plan.purchases[0].candidate.points[0].requests_per_second
+    assert one.requests_per_second == pytest.approx(held * 25 / 1024)
+    assert one.must_print_requests_per_second > one.requests_per_second
 
 
 def test_the_command_line_prints_the_answer_then_the_choices(run):

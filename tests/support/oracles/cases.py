@@ -121,6 +121,9 @@ class Terms:
     most_providers: int | None = None
     provider_share: float | None = None
     spot_share: float | None = None
+    on_demand: int | None = None
+    """Replicas of each load that are not spot; every GPU is one."""
+
     survive: tuple[str, float] | None = None
     """What may be lost (provider, region or offering), and the share of the peak that is left."""
 
@@ -283,6 +286,7 @@ def _limits(case: Case) -> dict[str, Any]:
         "billing": {"allow": [*BILLINGS, "per_token"]},
         "providers": {"max_count": terms.most_providers, "max_share": terms.provider_share},
         "max_spot_share": terms.spot_share,
+        "min_on_demand_replicas": terms.on_demand,
         "max_units": dict(terms.max_units),
         "max_gpus": {
             "total": terms.max_gpus,

@@ -54,7 +54,7 @@ def check(given: PlanningInput, plan: Plan) -> Checked:
     """All figures of `plan`, and the rules of `given` that it breaks."""
     fleet = _Fleet(given, plan)
     checked = Checked()
-    for rule in (_served, _busy, _replicas, _shares, _survival):
+    for rule in (_served, _busy, _replicas, _on_demand, _shares, _survival):
         for name in given.schedule.demands:
             rule(fleet, name, checked)
     _accounts(fleet, checked)
@@ -202,6 +202,14 @@ def _replicas(fleet: _Fleet, name: str, checked: Checked) -> None:
             k.replicas_per_unit * fleet.units[k][t] for k in fleet.of(name) if k in fleet.units
         )
         checked.at_most(f"{name} replicas {t}", Fraction(wanted), Fraction(up))
+
+
+def _on_demand(fleet: _Fleet, name: str, checked: Checked) -> None:
+    wanted = fleet.problem.limits.min_on_demand_replicas
+    mine = [k for k in fleet.of(name) if k in fleet.units and k.offering.billing != "spot"]
+    for t in fleet.busy(name) if wanted is not None else ():
+        up = sum(k.replicas_per_unit * fleet.units[k][t] for k in mine)
+        checked.at_most(f"{name} replicas that are not spot {t}", Fraction(wanted), Fraction(up))
 
 
 def _shares(fleet: _Fleet, name: str, checked: Checked) -> None:

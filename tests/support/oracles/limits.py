@@ -54,6 +54,13 @@ def enough_replicas(case: Case, load: Load, units: Units) -> bool:
     )
 
 
+def enough_on_demand(case: Case, load: Load, units: Units) -> bool:
+    """True when as many GPUs as wanted are up that are not spot, in every block with load."""
+    held = [(on, o.gpus) for on, o in zip(units, case.offers, strict=True) if o.billing != "spot"]
+    least = case.terms.on_demand or 0
+    return all(sum(on[t] * gpus for on, gpus in held) >= least for t in load.busy)
+
+
 def usable(case: Case, units: Units, t: int) -> float:
     """Requests/s that can be served at 100 % when no provider, and no spot, serves too much.
 

@@ -31,6 +31,7 @@ LIMITS: dict[str, st.SearchStrategy[Any]] = {
     "most_providers": st.just(1),
     "provider_share": st.sampled_from([0.5, 0.6, 0.75]),
     "spot_share": st.sampled_from([0.0, 0.3, 0.5]),
+    "on_demand": st.sampled_from([1, 2, 3]),
     "survive": st.tuples(
         st.sampled_from(["provider", "region", "offering", "spot"]), st.sampled_from([0.4, 1.0])
     ),
@@ -101,7 +102,7 @@ def tempting(limit: str, rented: tuple[Offer, ...]) -> tuple[Offer, ...]:
     """The offers, such that there is something for the limit to forbid."""
     if limit == "most_providers":
         return tuple(replace(o, provider=p) for o, p in zip(rented, PROVIDERS, strict=False))
-    if limit == "spot_share":
+    if limit in ("spot_share", "on_demand"):
         first, *others = rented
         cheap = replace(first, billing="spot", usd_per_hour=first.usd_per_hour / 2)
         return (cheap, *(replace(o, billing="dedicated") for o in others))

@@ -15,6 +15,7 @@ from tests.support.oracles.limits import (
     STRICT_FROM,
     Units,
     counted,
+    enough_on_demand,
     enough_replicas,
     few_changes,
     few_providers,
@@ -59,6 +60,7 @@ def fleets(case: Case, most: int) -> Iterator[Units]:
         if (
             within_quotas(case, counted(case, units))
             and enough_replicas(case, load, units)
+            and enough_on_demand(case, load, units)
             and few_changes(case, (units,))
         ):
             yield units

@@ -34,6 +34,8 @@ def full(workloads: int = 1, purchases: int = 2) -> Sheet:
         "break_even_factor": 2.0,
         "break_even_tokens_per_month": None,
         "break_even_usd_per_month": 7920,
+        "looked_from_factor": 0.25,
+        "looked_to_factor": 4.0,
     }
     document["hours"]["blocks"] = [{"name": "day", "hours": 360}, {"name": "night", "hours": 360}]
     document["hours"]["block_by_hour"] = [0] * 12 + [1] * 12
@@ -117,12 +119,14 @@ def _measured(usd: float) -> dict[str, Any]:
         "output_tokens": 300,
         "concurrency": 78,
         "requests_per_second": 10,
+        "must_print_requests_per_second": 10.64,
         "tpot_s": 0.05,
         "usd_per_month": usd,
         "at_stake_usd_per_month": usd / 4,
         "serve_command": "vllm serve tiny --quantization fp8",
         "bench_command": "vllm bench serve --model tiny --dataset-name random "
         "--random-input-len 1500 --random-output-len 300 --max-concurrency 78",
+        "calibrate_command": "milp-planner calibrate RESULT.json --llm tiny --problem PROBLEM.yaml",
         "if_slower": {
             "share_less": 0.2,
             "status": "optimal",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,11 +11,16 @@ from milp_planner.cli.parts import deployment_options as options
 from milp_planner.cli.parts import exit_codes, streams
 from milp_planner.cli.parts.deployment_options import (
     Confidence,
-    WhichCatalog,
     read_confidence,
     read_counts,
 )
-from milp_planner.cli.parts.parameters import AsJson, AsOf, Overlays, Quiet
+from milp_planner.cli.parts.loading import read_problem
+from milp_planner.cli.parts.parameters import AsJson, AsOf, CatalogName, Overlays, Quiet
+
+if TYPE_CHECKING:
+    from milp_planner.inputs.problem.records import Problem
+    from milp_planner.questions.deployments.calibrate import Calibrated
+    from milp_planner.questions.deployments.replanned import Replanned
 
 MOST_GPUS = 64
 """Over all the units of a replica."""
@@ -55,9 +60,13 @@ def calibrate(
         Path | None,
         typer.Option(metavar="FOLDER", help="A new overlay; without it nothing is written."),
     ] = None,
+    problem: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Say what the plan of this problem becomes."),
+    ] = None,
     confidence: Confidence = "p90",
     as_json: AsJson = False,
-    catalog: WhichCatalog = "market",
+    catalog: CatalogName = None,
     overlay: Overlays = None,
     as_of: AsOf = None,
     quiet: Quiet = False,
@@ -83,6 +92,7 @@ def calibrate(
         pipeline_parallel=pipeline_parallel,
         gb_per_s_between_units=gb_per_s_between_units,
     )
+    asked = None if problem is None else read_problem(problem)
     found = hold_against_estimate(
         files,
         llm=llm,
@@ -91,17 +101,35 @@ def calibrate(
         tensor_parallel=_one_count("--tp", tp),
         engine=engine,
         deployment=setup.settings(),
-        catalog=catalog,
+        catalog=_catalog_of(asked, catalog),
         overlays=overlay or (),
         out=out,
         confidence=read_confidence(confidence),
         as_of=as_of,
     )
     name = None if out is None else str(out)
-    answer = calibrated_dict(found, name) if as_json else None
-    streams.answer(to_json(answer) if answer else calibrated_text(found, name))
+    moved = None if asked is None else _moved(asked, found, quiet=quiet)
+    answer = calibrated_dict(found, name, moved) if as_json else None
+    streams.answer(to_json(answer) if answer else calibrated_text(found, name, moved))
     streams.warn((w for row in found.rows for w in row.warnings), quiet=quiet)
     return exit_codes.FOUND
+
+
+def _catalog_of(problem: Problem | None, named: str | None) -> str:
+    """The catalog that the command line names, else the problem's own, else market."""
+    from milp_planner.inputs.problem.load import home_of
+
+    if named is not None or problem is None:
+        return named if named is not None else "market"
+    folder = home_of(problem) / problem.catalog
+    return str(folder) if folder.is_dir() else problem.catalog
+
+
+def _moved(problem: Problem, found: Calibrated, *, quiet: bool) -> Replanned:
+    from milp_planner.questions.deployments.replanned import replanned
+
+    with streams.progress(f"planning {problem.name} before and after", quiet=quiet):
+        return replanned(problem, found)
 
 
 def _one_count(option: str, text: str | None) -> int | None:

@@ -7,27 +7,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from milp_planner.milp.program.costs.commitments import CommitmentsPaid
 from milp_planner.milp.program.costs.overload import Overload
 from milp_planner.milp.program.costs.per_token import PerToken
 from milp_planner.milp.program.costs.rent import Rent
 from milp_planner.milp.program.costs.scaling import Scaling
 from milp_planner.milp.program.costs.shortfall import Shortfall
 from milp_planner.milp.program.costs.spot_loss import SpotLoss
+from milp_planner.milp.program.costs.start_up import StartUpHours
 from milp_planner.milp.program.costs.strict_latency import StrictLatency
 from milp_planner.milp.program.costs.switching import SwitchingCost
 from milp_planner.milp.program.language.cost import CashTerm, CostTerm, Penalty
 from milp_planner.milp.program.language.variables import Fleet, Terms
 
-CASH_TERMS: tuple[CashTerm, ...] = (Rent(), PerToken(), SpotLoss(), SwitchingCost())
+CASH_TERMS: tuple[CashTerm, ...] = (
+    Rent(),
+    CommitmentsPaid(),
+    StartUpHours(),
+    PerToken(),
+    SpotLoss(),
+    SwitchingCost(),
+)
 PENALTIES: tuple[Penalty, ...] = (Overload(), Scaling(), StrictLatency(), Shortfall())
 COST_TERMS: tuple[CostTerm, ...] = (*CASH_TERMS, *PENALTIES)
 
 
 def cash_terms(fleet: Fleet) -> Mapping[str, Terms]:
     """The terms of money paid, by name."""
-    return {term.name: term.terms(fleet) for term in CASH_TERMS}
+    return {term.name: term.terms(fleet) for term in CASH_TERMS if term.is_told(fleet.problem)}
 
 
 def cost_terms(fleet: Fleet) -> Mapping[str, Terms]:
     """All terms of the objective, by name."""
-    return {term.name: term.terms(fleet) for term in COST_TERMS}
+    return {term.name: term.terms(fleet) for term in COST_TERMS if term.is_told(fleet.problem)}

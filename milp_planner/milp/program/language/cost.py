@@ -6,11 +6,12 @@ rules, what a term does not answer is taken the careful way: nothing may stand i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.language.rule import Standing
 from milp_planner.milp.program.language.variables import Fleet, Terms
 from milp_planner.plans.records import Purchase, Route
@@ -39,6 +40,10 @@ class CostTerm:
     keys: ClassVar[frozenset[str]] = frozenset()
     """Dotted keys of the problem that it reads, as `keys.leaves` spells them."""
 
+    def is_told(self, problem: Problem) -> bool:
+        """Whether the breakdown of a plan of `problem` has it."""
+        return True
+
     def terms(self, fleet: Fleet) -> Terms:
         """The linear terms of the program."""
         raise NotImplementedError(f"{self.name} says no terms")
@@ -64,6 +69,12 @@ class CashTerm(CostTerm):
     def change_usd(self, instance: PlanningInput, purchases: Sequence[Purchase]) -> float:
         """What the purchases owe together beyond that."""
         return 0
+
+    def shared_usd(
+        self, instance: PlanningInput, purchases: Sequence[Purchase]
+    ) -> Mapping[Candidate, float]:
+        """What the purchases owe together that is part of what each of them costs."""
+        return {}
 
 
 class Penalty(CostTerm):

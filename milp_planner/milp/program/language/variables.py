@@ -29,7 +29,10 @@ o_w        fleet.overload[w]                  overload, as a share of the ramp  
 θ_wt       fleet.headroom[w, t]               how many times the demand could be served ≥ 0
 z_qkt      fleet.spread[k, q, t]              x_qkt × θ_wt                              ≥ 0
 b_i        fleet.beyond[w, i]                 1 if θ is beyond a split of it            0 or 1
+y_φt, y_st fleet.used[QueueTimes, w t …]      1 if a replica of φ, of s or more is on   0 or 1
 a_j, r_j   fleet.added[j], fleet.removed[j]   units added to, removed from, today's     ≥ 0
+e_kaB      fleet.ahead[k, (a, B)]             units paid for in a that serve in B soon  ≥ 0
+f_cot      fleet.covered[c, o, blocks]        units of an offering that are paid already ≥ 0
 
 Units that are held are one variable for all blocks, or for all with load where they rest in the
 others; elastic ones are one per block with load. With one request class no x is needed but for
@@ -45,6 +48,7 @@ from typing import NamedTuple, Protocol
 
 import pulp
 
+from milp_planner.candidates.commitments import PaidCommitment
 from milp_planner.candidates.records import (
     Candidate,
     PlanningInput,
@@ -53,6 +57,7 @@ from milp_planner.candidates.records import (
     is_part_of,
     rests_when_idle,
 )
+from milp_planner.candidates.start_up import Ahead
 from milp_planner.deadline import checked
 from milp_planner.inputs.problem.policies import can_overload, may_fall_short
 from milp_planner.inputs.problem.records import Problem, Workload
@@ -91,6 +96,22 @@ class RampSplit(NamedTuple):
         """Unique in a workload."""
         of = self.weights if self.candidate is None else self.candidate.id
         return f"{self.t} {of} at {self.times:.12g}"
+
+
+class QueueCut(NamedTuple):
+    """What every pool keeps that carries a load and keeps a wish for its wait: `QueueTimes`."""
+
+    load: float
+    """λ, requests/s: of the blocks that the cut is for."""
+
+    alone: float
+    slowest_s: float
+    """φ and s of the pools that it is for, those of replicas with larger ones included; s is the
+    time of a mean request in a full replica, 0 where only waits count."""
+
+    per_rate: float
+    per_place: float
+    """g_C and g_K of g_C·C + g_K·K ≥ 1."""
 
 
 def add(terms: Terms, variable: pulp.LpVariable, coefficient: float) -> None:
@@ -152,6 +173,13 @@ class Fleet:
     shared: dict[tuple[Candidate, int], pulp.LpVariable] = field(default_factory=dict)
     """Units that replicas of any workload share, by what is rented: see `SharedUnits`."""
 
+    most_on: dict[Candidate, pulp.LpVariable] = field(default_factory=dict)
+    covered: dict[tuple[PaidCommitment, tuple[str, str], tuple[int, ...]], pulp.LpVariable] = field(
+        default_factory=dict
+    )
+    """Of blocks in which the same units are on."""
+
+    ahead: dict[tuple[Candidate, Ahead], pulp.LpVariable] = field(default_factory=dict)
     meaning: dict[str, str] = field(default_factory=dict)
     """What each column is, by its name in the program."""
 
@@ -163,6 +191,9 @@ class Fleet:
 
     weights: Mapping[str, tuple[Weights, ...]] = field(default_factory=dict)
     """Weights of the classes by which what is left after a loss is counted, by workload."""
+
+    cuts: Mapping[str, tuple[QueueCut, ...]] = field(default_factory=dict)
+    """What is known of the pools that keep a workload's waits."""
 
     room: Mapping[Candidate, int] = field(default_factory=dict)
     """Least bounds on units, where those from the demand are a guess: see
@@ -218,6 +249,8 @@ class Fleet:
 
     def routed(self, workload: str) -> bool:
         """True where x says who serves which class; one class needs none, but for some rules."""
+        if self.problem.workload(workload).latency.judges_queues:
+            return False  # one router before all spreads every class by capacity
         return self._needs_routes or len(self.demand(workload).classes) > 1
 
     def elastic(self, k: Candidate) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from milp_planner.candidates.commitments import most_covered
 from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.inputs.problem.policies import may_be_short
 from milp_planner.milp.program.costs.terms import cash_terms
 from milp_planner.milp.program.language.loosening import CashLimit
 from milp_planner.milp.program.language.rows import LE, Row, scaled
@@ -45,15 +47,15 @@ class BudgetLimit(Rule):
         return False
 
     def leaves(self, instance: PlanningInput, k: Candidate) -> float:
-        """Units that the budget pays for, on in a single block each."""
+        """Units that the budget pays for, on in a single block each, or that are paid already."""
         budget, usd = instance.problem.limits.budget, least_usd(instance, k)
         if budget is None or usd <= 0:
             return math.inf
-        return budget.usd_per_month * (1 + SNAP) / usd
+        return budget.usd_per_month * (1 + SNAP) / usd + most_covered(instance, k)
 
     def loosened(self, instance: PlanningInput) -> Iterator[CashLimit]:
         budget = instance.problem.limits.budget
-        if budget is not None and budget.when_short == "fail":
+        if budget is not None and not may_be_short(instance.problem):
             path = "limits.budget.usd_per_month"
             said = usd_shown(budget.usd_per_month)
             yield CashLimit(path, said, {"limits.budget": None}, usd=budget.usd_per_month)

@@ -40,7 +40,7 @@ class Capacity(Rule):
 
     keys = frozenset(
         (
-            *("policy.utilization.target", "policy.utilization.ceiling"),
+            *("policy.utilization.target", "policy.utilization.ceiling", "policy.utilization.by"),
             "workloads.latency.max_band",
         )
     )
@@ -81,7 +81,8 @@ class Capacity(Rule):
         for w in instance.problem.workloads:
             if w.latency.max_band in ("low", "medium"):
                 yield _band(w, f"workloads.{w.name}.latency.max_band")
-        yield _target(instance.problem)
+        if instance.problem.policy.utilization.by == "target":
+            yield _target(instance.problem)
 
 
 def _time_shared(fleet: Fleet, k: Candidate, t: int) -> Iterator[Row]:

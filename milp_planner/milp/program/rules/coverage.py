@@ -26,8 +26,8 @@ class Coverage(Structural):
     def rows(self, fleet: Fleet) -> Iterator[Row]:
         for w in fleet.problem.workloads:
             for t in fleet.busy(w.name):
-                for q in fleet.classes(w.name):
-                    routed = fleet.routed(w.name)
+                routed = fleet.routed(w.name)
+                for q in fleet.classes(w.name) if routed else range(1):
                     units = {} if routed else _units_as_share_of_demand(fleet, w.name, t)
                     shares = _shares_of_class(fleet, w.name, q, t)
                     sense = EQ if routed else GE

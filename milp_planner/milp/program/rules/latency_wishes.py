@@ -49,7 +49,7 @@ def _slower(w: Workload, path: str, key: str, wish_s: float) -> SteppedLimit:
         mine = next(p for p in plan.workloads if p.name == w.name)
         return (mine.tpot_s if key == "tpot" else mine.ttft_s) or 0.0
 
-    return _later(w, path, key, wish_s, needed_s)
+    return later(w, path, key, wish_s, needed_s)
 
 
 def _longer_wait(w: Workload, path: str, wish_s: float, tokens_per_s: float) -> SteppedLimit:
@@ -60,7 +60,7 @@ def _longer_wait(w: Workload, path: str, wish_s: float, tokens_per_s: float) -> 
         mine = next(p for p in plan.workloads if p.name == w.name)
         return (mine.ttft_s or 0.0) + longest_s
 
-    return _later(w, path, "longest wait", wish_s, needed_s)
+    return later(w, path, "longest wait", wish_s, needed_s)
 
 
 def _fewer_tokens(w: Workload, path: str, wish: float) -> SteppedLimit:
@@ -83,10 +83,13 @@ def _fewer_tokens(w: Workload, path: str, wish: float) -> SteppedLimit:
     )
 
 
-def _later(
+def later(
     w: Workload, path: str, key: str, wish_s: float, needed_s: Callable[[Plan], float]
 ) -> SteppedLimit:
-    """A time in steps, up to what a plan without the limit needs."""
+    """A time in steps, up to what a plan without the limit needs.
+
+    path: its key. key: what it is called in words. needed_s: what a plan reaches without it   [s].
+    """
     step_ms = time_step_ms(wish_s)
     first = math.floor(wish_s * 1000 / step_ms + 1e-9) + 1
 
@@ -94,11 +97,11 @@ def _later(
         return range(first, math.ceil(needed_s(plan) * 1000 / step_ms - 1e-9) + 1)
 
     def shown(steps: int) -> str:
-        return _time(steps * step_ms)
+        return time_shown(steps * step_ms)
 
     return SteppedLimit(
         path,
-        _time(wish_s * 1000),
+        time_shown(wish_s * 1000),
         {path: None},
         workload=w.name,
         looser=looser,
@@ -109,7 +112,8 @@ def _later(
     )
 
 
-def _time(ms: float) -> str:
+def time_shown(ms: float) -> str:
+    """`800 ms`, `2 s`."""
     return f"{ms:.4g} ms" if ms < 1000 else f"{ms / 1000:.4g} s"
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from milp_planner.candidates.records import Candidate, PlanningInput, is_part_of, shared_unit
-from milp_planner.candidates.shared_units import SharedUnits, gpus_on, placed
+from milp_planner.candidates.sharing.shared_units import SharedUnits, gpus_on, placed
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.milp.program.language.rows import LE, Row, distinct
 from milp_planner.milp.program.language.rule import Structural
@@ -21,8 +21,8 @@ class Packing(Structural):
 
     n_klt are replicas of g_k GPUs, n_jt units of G_j GPUs. A unit holds at most ⌊G ÷ s⌋ blocks of s
     GPUs, and a replica of g ≥ s takes g ÷ s of them, so the rows must hold; where the GPU counts
-    divide one another, replicas that keep them can be placed: see `candidates/shared_units.py`. One
-    row for all GPUs would not do: a unit of 3 and one of 1 hold a single replica of 2.
+    divide one another, replicas that keep them can be placed (`candidates/sharing/`). One row for
+    all GPUs would not do: a unit of 3 and one of 1 hold a single replica of 2.
     """
 
     keys = frozenset(("policy.share",))

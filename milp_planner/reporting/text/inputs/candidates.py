@@ -12,6 +12,7 @@ from milp_planner.inputs.problem.records import Workload
 from milp_planner.plans.consequences import age_days
 from milp_planner.plans.document import clean, turned_down_dict
 from milp_planner.replaying.allowed import WAIT_S, queueing_of
+from milp_planner.reporting.text.inputs.summary import left_open_lines
 from milp_planner.reporting.text.records import table_lines
 from milp_planner.reporting.text.wording import count, duration, escape, number, percent, plural
 from milp_planner.serving.rates.throughput import ServingModel
@@ -35,6 +36,7 @@ def candidates_dict(
             "workloads": [
                 _workload_dict(instance, w, wait_s) for w in _chosen(instance, workloads)
             ],
+            "not_reached": _not_reached(instance, workloads),
         }
     )
 
@@ -48,7 +50,9 @@ def candidates_text(
 ) -> str:
     """The same for people; the first candidates only, unless everything is asked for."""
     documents = [_workload_dict(instance, w, wait_s) for w in _chosen(instance, workloads)]
-    return "\n\n".join("\n".join(_lines(document, everything)) for document in documents) + "\n"
+    parts = ["\n".join(_lines(document, everything)) for document in documents]
+    parts += left_open_lines(_not_reached(instance, workloads))
+    return "\n\n".join(parts) + "\n"
 
 
 def candidate_dict(k: Candidate, hours: float, today: date | None = None) -> dict[str, Any]:
@@ -83,7 +87,13 @@ def usd_per_request_per_second(k: Candidate, hours: float) -> float:
 
 
 def _chosen(instance: PlanningInput, names: Sequence[str]) -> list[Workload]:
-    return [w for w in instance.problem.workloads if not names or w.name in names]
+    late = instance.candidates.not_reached
+    named = (w for w in instance.problem.workloads if not names or w.name in names)
+    return [w for w in named if w.name not in late]
+
+
+def _not_reached(instance: PlanningInput, names: Sequence[str]) -> list[str]:
+    return [name for name in instance.candidates.not_reached if not names or name in names]
 
 
 def _workload_dict(instance: PlanningInput, w: Workload, wait_s: float) -> dict[str, Any]:

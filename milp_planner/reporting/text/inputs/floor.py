@@ -36,7 +36,10 @@ def _lines(one: Floor) -> Iterator[str]:
         f"{escape(one.workload)}: a perfect autoscaler would need "
         f"{plural(one.peak_gpus, 'GPU')} at the peak, {number(one.mean_gpus)} on average."
     )
-    yield f"  That is {count(round(one.gpu_hours))} GPU-hours per month."
+    yield (
+        f"  That is {count(round(one.gpu_hours))} GPU-hours per month, of the kinds of GPU that "
+        "the plan rents: others may need fewer."
+    )
     above = "" if one.above is None else f", {percent(one.above, 1)} more"
     yield f"  The plan pays for {count(round(one.plan_gpu_hours))}{above}."
     head = ["from", "hours", one.unit, "fewest", "plan"]

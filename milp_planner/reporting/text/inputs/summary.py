@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from milp_planner.candidates.records import PlanningInput
@@ -12,6 +12,7 @@ from milp_planner.reporting.text.records import cell, table_lines
 from milp_planner.reporting.text.wording import columns, escape, hours, number, plural
 
 SHA_DIGITS = 8
+MOST_NAMES = 10
 
 
 def summary_dict(instance: PlanningInput) -> dict[str, Any]:
@@ -23,6 +24,7 @@ def summary_dict(instance: PlanningInput) -> dict[str, Any]:
             "valid": True,
             "warnings": [*instance.candidates.said],
             "workloads": [*_workloads(instance)],
+            "not_reached": [*instance.candidates.not_reached],
             "blocks": [{"name": b.name, "hours": b.hours} for b in instance.schedule.blocks],
             "limits": dict(limits_in_force(instance)),
             "catalog": {
@@ -52,13 +54,25 @@ def summary_text(instance: PlanningInput) -> str:
         f"Blocks of the month: {blocks}",
         *(["Limits in force", *columns(limits, "<<")] if limits else ["Limits: none"]),
         _catalog_line(document["catalog"]),
+        *left_open_lines(document["not_reached"]),
     ]
     return "\n".join(lines) + "\n"
 
 
+def left_open_lines(not_reached: Sequence[str]) -> Iterator[str]:
+    """That time was up before all that serves these workloads was listed; nothing without any."""
+    if not_reached:
+        names = [escape(name) for name in not_reached[:MOST_NAMES]]
+        if len(not_reached) > MOST_NAMES:
+            names.append(f"{len(not_reached) - MOST_NAMES} more")
+        yield f"Left open by the time limit: what serves {', '.join(names)}."
+
+
 def workloads_without_candidates(instance: PlanningInput) -> list[str]:
-    """Names of the workloads that nothing in the catalog can serve within the limits."""
+    """Names of the workloads that nothing in the catalog can serve within the limits; of those for
+    which all was listed."""
     served = {k.workload for k in instance.candidates.candidates}
+    served.update(instance.candidates.not_reached)
     return [w.name for w in instance.problem.workloads if w.name not in served]
 
 
@@ -81,6 +95,7 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
 def _workloads(instance: PlanningInput) -> Iterator[dict[str, Any]]:
     candidates = Counter(k.workload for k in instance.candidates.candidates)
     turned_down = Counter(row.workload for row in instance.candidates.turned_down)
+    late = instance.candidates.not_reached
     for w in instance.problem.workloads:
         demand = instance.schedule.demands[w.name]
         yield {
@@ -92,8 +107,8 @@ def _workloads(instance: PlanningInput) -> Iterator[dict[str, Any]]:
             "tokens_per_month": instance.schedule.tokens_per_month(w.name),
             "tpot_wish_s": w.latency.tpot_s,
             "ttft_wish_s": w.latency.ttft_s,
-            "candidates": candidates[w.name],
-            "turned_down": turned_down[w.name],
+            "candidates": None if w.name in late else candidates[w.name],
+            "turned_down": None if w.name in late else turned_down[w.name],
         }
 
 

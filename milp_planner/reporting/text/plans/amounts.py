@@ -5,7 +5,7 @@ from __future__ import annotations
 from milp_planner.plans.records import Plan
 from milp_planner.reporting.text.wording import escape, money_decimals
 
-PAID_IN_PURCHASES = ("rent", "per_token", "spot_loss")
+PAID_IN_PURCHASES = ("rent", "commitments", "start_up", "per_token", "spot_loss")
 """Cash terms that the purchases' own amounts already hold."""
 
 Amounts = list[tuple[str, float]]

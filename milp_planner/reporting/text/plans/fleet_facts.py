@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from milp_planner.plans.consequences import Loss, ResilienceCost, UnitChange
 from milp_planner.plans.records import Plan
+from milp_planner.reporting.text.commitments import commitment_words
 from milp_planner.reporting.text.plans.amounts import penalty_rows, shown_decimals
 from milp_planner.reporting.text.price_ages import stale_words
 from milp_planner.reporting.text.wording import escape, fine_percent, number, percent, plural, usd
@@ -62,6 +63,12 @@ def _left(loss: Loss) -> str:
     if loss.utilization is None or loss.share < 1 - 1e-6:
         return f"{left}, {percent(loss.share)} of it"
     return f"{left} ({percent(loss.utilization)})"
+
+
+def commitment_lines(plan: Plan) -> Iterator[str]:
+    """What is used of what is paid already, and what is not; nothing where nothing is."""
+    for use in plan.commitments:
+        yield f"Paid already: {commitment_words(use, shown_decimals(plan))}"
 
 
 def change_lines(plan: Plan) -> Iterator[str]:

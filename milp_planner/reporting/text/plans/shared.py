@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from milp_planner.candidates.shared_units import Contents, SharedUnits, gpus_on
+from milp_planner.candidates.sharing.shared_units import Contents, SharedUnits, gpus_on
 from milp_planner.plans.records import Plan
 from milp_planner.reporting.text.wording import columns, count, escape, plural, usd
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from milp_planner.candidates.records import Candidate
-from milp_planner.plans.document import NOT_INCLUDED
+from milp_planner.plans.document import not_included
 from milp_planner.plans.measure_next import measure_next
 from milp_planner.plans.reasons import NoFleet
 from milp_planner.plans.records import Plan, Purchase, Status, WorkloadPlan
@@ -20,6 +20,7 @@ from milp_planner.reporting.text.plans.engines import engine_lines
 from milp_planner.reporting.text.plans.fleet_facts import (
     UNITS,
     change_lines,
+    commitment_lines,
     resilience_lines,
     stale_lines,
 )
@@ -72,7 +73,7 @@ def sections(plan: Plan, options: ReportOptions) -> list[list[str]]:
         [*_reason_lines(plan)],
         [*_fleet_lines(plan)],
         [*shared_lines(plan)],
-        [*change_lines(plan)],
+        [*commitment_lines(plan), *change_lines(plan)],
         [*_workload_lines(plan)],
         [*_price_lines(plan)],
         [*alternative_lines(plan)],
@@ -320,7 +321,7 @@ def _footer_lines(plan: Plan) -> Iterator[str]:
         size = f"{plural(plan.proof.rows, 'row')}, {plural(plan.proof.columns, 'column')}"
         yield f"Solvers: {escape(engines)}; {size}; seed {plan.provenance.seed}."
     if plan.status.has_plan:
-        yield f"Not included: {', '.join(NOT_INCLUDED)}."
+        yield f"Not included: {', '.join(not_included(plan))}."
     yield _catalog_line(plan)
 
 

@@ -6,16 +6,21 @@ from collections.abc import Iterator
 from typing import Any
 
 from milp_planner.plans.document import clean
+from milp_planner.plans.records import Plan, Status
 from milp_planner.questions.deployments.calibrate import (
     Calibrated,
     ComparedMeasurement,
     PlannedSpeed,
 )
-from milp_planner.reporting.text.wording import columns, count, escape, number, plural
+from milp_planner.questions.deployments.replanned import Replanned
+from milp_planner.reporting.sheets.diff import last_line
+from milp_planner.reporting.text.wording import columns, count, escape, number, plural, usd
+from milp_planner.solving.re_solve import fleet_line
 
 
-def calibrated_text(found: Calibrated, out: str | None) -> str:
-    """What each row says of the estimate, what plans count on now, and where it was written."""
+def calibrated_text(found: Calibrated, out: str | None, moved: Replanned | None = None) -> str:
+    """What each row says of the estimate, what plans count on now, what a plan becomes, and where
+    it was written."""
     head = ["LLM", "GPU", "precision", "tp", "tokens", "batch", "measured", "estimated", "ratio"]
     head += ["planned before", "planned after"]
     rows = [head, *(_cells(row) for row in found.rows)]
@@ -25,20 +30,42 @@ def calibrated_text(found: Calibrated, out: str | None) -> str:
         "",
         *columns(rows, "<<<>>>>>>>>"),
         "",
+        *([] if moved is None else [*_moved_lines(moved), ""]),
         *_ending(out),
     ]
     return "\n".join(lines) + "\n"
 
 
-def calibrated_dict(found: Calibrated, out: str | None) -> dict[str, Any]:
+def calibrated_dict(
+    found: Calibrated, out: str | None, moved: Replanned | None = None
+) -> dict[str, Any]:
     """The same as one document."""
     return clean(
         {
+            "plan": None if moved is None else moved.to_dict(),
             "quantile": found.quantile,
             "folder": out,
             "measurements": [_row_dict(row) for row in found.rows],
         }
     )
+
+
+def _moved_lines(moved: Replanned) -> Iterator[str]:
+    """The plan before and after, and what becomes of the bill."""
+    before, after = _fleet(moved.before), _fleet(moved.after)
+    diff = moved.diff
+    stays = diff.increase_usd_per_month is not None and not diff.changes
+    yield f"The plan of {escape(moved.after.name)} {'stays' if stays else 'becomes'} {after}."
+    if not stays:
+        yield f"It was {before}."
+        yield last_line(diff)
+
+
+def _fleet(plan: Plan) -> str:
+    """`2 x big acme, $5,760 per month`; that there is none, proven or for want of time."""
+    if plan.cash_usd_per_month is None:
+        return "none: there is no plan" if plan.status is Status.INFEASIBLE else "unknown in time"
+    return f"{escape(fleet_line(plan))}, {usd(plan.cash_usd_per_month)} per month"
 
 
 def _ending(out: str | None) -> Iterator[str]:

@@ -9,6 +9,7 @@ from milp_planner.plans.sentences import reason_lines
 from milp_planner.questions.reasons.explain import BestUse, NotReached, Verdict, WhyNot
 from milp_planner.questions.reasons.limit_costs import LimitCost, LimitCosts
 from milp_planner.reporting.text.wording import (
+    LEFT_OPEN,
     columns,
     escape,
     fine_percent,
@@ -23,7 +24,6 @@ from milp_planner.solving.re_solve import cash_of, fleet_line, score_of
 
 MOST_REFUSALS_SHOWN = 8
 CENT = 0.01
-LEFT_OPEN = "Left open by the time limit or the solvers"
 
 
 def why_not_text(why: WhyNot) -> str:

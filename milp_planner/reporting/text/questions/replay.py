@@ -13,6 +13,7 @@ from milp_planner.replaying.records import (
     ReactiveDay,
     Replay,
     ReplayFigure,
+    SpotReplayed,
     WishReplayed,
 )
 from milp_planner.reporting.text.wording import (
@@ -39,7 +40,7 @@ def replay_text(replay: Replay) -> str:
     if replay.reactive:
         parts.append([line for day in replay.reactive for line in _reactive(day)])
     if replay.wishes:
-        parts.append(["Wishes", *(f"  {_wish(wish)}" for wish in replay.wishes)])
+        parts.append(["Wishes", *(f"  {wish_text(wish)}" for wish in replay.wishes)])
     return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
 
 
@@ -105,10 +106,36 @@ def _pool(pool: PoolReplayed) -> Iterator[str]:
             f"by the formulas {duration(pool.formula_wait_p99_s)}"
         )
     yield f"{said}."
+    if pool.is_unlike and _waits_longer(pool):
+        yield (
+            "  Its replicas are unlike: one router before those makes people wait longer than "
+            "the formulas' one queue."
+        )
+    if pool.spot is not None:
+        yield f"  {_spot(pool.spot)}"
     if pool.per_token_share:
         yield f"  Not replayed: up to {percent(pool.per_token_share)} that APIs serve."
     if pool.rate_only:
         yield "  Only rates are known: a replica then serves one request at a time, waits are long."
+
+
+def _waits_longer(pool: PoolReplayed) -> bool:
+    formula_s, replayed_s = pool.formula_wait_p99_s, pool.replayed_wait_p99_s
+    return formula_s is not None and replayed_s is not None and replayed_s > LONGER * formula_s
+
+
+LONGER = 1.05
+"""A wait by the formulas is not more exact than that."""
+
+
+def _spot(spot: SpotReplayed) -> str:
+    who = f"Spot: {plural(spot.replicas, 'replica')}"
+    if spot.per_hour <= 0:
+        why = "policy.spot_loss is 0" if spot.by_stated_loss else "none were asked for"
+        return f"{who}, never interrupted: {why}."
+    why = "what policy.spot_loss comes to" if spot.by_stated_loss else "as asked for"
+    often = f"{number(spot.per_hour)} times an hour each, {why}: {count(spot.interruptions)} in all"
+    return f"{who}, interrupted {often}. A provider may take several at once: see --lose."
 
 
 def _reactive(day: ReactiveDay) -> Iterator[str]:
@@ -143,7 +170,8 @@ def _percentile(share: float) -> str:
     return f"p{100 * share:g}"
 
 
-def _wish(replayed: WishReplayed) -> str:
+def wish_text(replayed: WishReplayed) -> str:
+    """How a wish fared, on one line."""
     wish, verdict = replayed.wish, "kept" if replayed.kept else "MISSED"
     reached = NEVER if replayed.reached_s is None else duration(replayed.reached_s)
     kind = "mean" if wish.share is None else _percentile(wish.share)
@@ -153,4 +181,14 @@ def _wish(replayed: WishReplayed) -> str:
         half = percent(replayed.missed_half_width, 2)
         said += f"; {percent(replayed.missed_share, 2)} ± {half} later, "
         said += f"{percent(1 - wish.share, 2)} may be"
-    return f"{said}: {verdict}"
+    return f"{said}: {verdict}{_undisturbed(replayed)}"
+
+
+def _undisturbed(replayed: WishReplayed) -> str:
+    """What interruptions did to the wish."""
+    calm = replayed.undisturbed
+    if calm is None:
+        return ""
+    said = NEVER if calm.reached_s is None else duration(calm.reached_s)
+    later = "" if replayed.wish.share is None else f", {percent(calm.missed_share, 2)} later"
+    return f" (without interruptions {said}{later})"

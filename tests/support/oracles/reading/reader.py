@@ -21,6 +21,7 @@ READERS: dict[str, Callable[[Routed], Iterator[str]]] = {
     "quotas": limits.quotas,
     "max_count": limits.counts,
     "min_replicas": limits.replicas,
+    "min_on_demand_replicas": limits.on_demand,
     "names": limits.names,
     "times": limits.times,
     "shapes": limits.shapes,

@@ -91,6 +91,8 @@ def _changes(chance: random.Random, problem: Problem, rented: Catalog) -> dict[s
         more["policy.switch_off_dedicated"] = True
     if chance.random() < 0.3:
         more |= _today(chance, problem, offers)
+    if chance.random() < 0.15:
+        more["limits.min_on_demand_replicas"] = chance.choice([1, 2])
     return more
 
 

@@ -306,6 +306,21 @@ def replicas(month: Routed) -> Iterator[str]:
                 yield f"{w.name} has {up} replicas in {block.t}"
 
 
+# milp/README.md: "at least so many replicas that are not spot are up whenever a workload has load;
+# what only an API can serve has none"
+
+
+def on_demand(month: Routed) -> Iterator[str]:
+    least = month.problem.limits.min_on_demand_replicas or 0
+    for name in month.names:
+        mine = [k for k in month.given.candidates.candidates if k.workload == name]
+        for block in month.blocks if not all(map(is_api, mine)) else ():
+            held = ((k, n) for k, n in block.on_for(name) if k.offering.billing != "spot")
+            up = sum(n * k.replicas_per_unit for k, n in held)
+            if month.has_load(name, block.t) and up < least:
+                yield f"{name} has {up} replicas that are not spot in {block.t}"
+
+
 # milp/README.md: "only names that the problem lets through are used", "only ways to pay that the
 # problem allows are used", "no GPU-hour costs more than the cap"; problems/README.md: "`allow:
 # [aws]` takes bedrock in and `deny: [aws]` leaves it out; `deny: [bedrock]` leaves out bedrock

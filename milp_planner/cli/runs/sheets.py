@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from milp_planner.cli.parts import streams
 
 if TYPE_CHECKING:
+    from milp_planner.candidates.listing import Lister
     from milp_planner.inputs.catalog.records import Catalog
     from milp_planner.inputs.problem.records import Problem
     from milp_planner.plans.records import Plan
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from milp_planner.questions.choices.records import Choice
     from milp_planner.questions.choices.usual import Asking
     from milp_planner.solving.checks.arguments import SolverChoice
+    from milp_planner.solving.results import Settings
 
 SHEET, SHEET_JSON, MARKDOWN, HTML = "sheet", "sheet-json", "markdown", "html"
 SHEET_FORMATS = (SHEET, SHEET_JSON, MARKDOWN, HTML)
@@ -46,38 +48,39 @@ class SheetRun:
         On a stream the answer comes before any choice is solved; after a Ctrl-C, which is raised
         again, what is known is written all the same.
         """
-        plan, stopped = self._plan()
+        from milp_planner.candidates.listing import lister_of
+
+        lister = lister_of(self.catalog)
+        plan, stopped = self._plan(lister)
         sheet = self._sheet(plan)
         at_once = self.format_name == SHEET and self.output is None and plan.status.has_plan
         if at_once:
             from milp_planner.reporting.sheets.text import head_text
 
             streams.answer_report(head_text(sheet) + "\n")
-        if self.with_choices and plan.status.has_plan and stopped is None:
-            sheet, stopped = self._with_choices(sheet, plan)
+        by_cost = self.problem.objective == "cost"  # choices are compared by what they cost
+        if self.with_choices and by_cost and plan.status.has_plan and stopped is None:
+            sheet, stopped = self._with_choices(sheet, plan, lister)
         self._put(self._text(plan, sheet, rest=at_once))
         if stopped is not None:
             raise stopped
         return plan
 
-    def _plan(self) -> tuple[Plan, KeyboardInterrupt | None]:
+    def _plan(self, lister: Lister) -> tuple[Plan, KeyboardInterrupt | None]:
         from milp_planner.questions.choices.choices import check_own_choices
         from milp_planner.questions.sheet.builder import plan_for_sheet
-        from milp_planner.solving.re_solve import settings_of
         from milp_planner.solving.results import Interrupted
 
         check_own_choices(self.problem, self.catalog)
-        settings = settings_of(
-            self.problem, time_limit_s=self.time_limit_s, gap=self.gap, solver=self.solver
-        )
+        how = self._settings()
         try:
             with streams.progress(f"planning {self.problem.name}", quiet=self.quiet):
-                fixed = self.reproducible
-                return plan_for_sheet(self.problem, self.catalog, settings, fixed_work=fixed), None
+                given = self.problem, self.catalog, how, lister
+                return plan_for_sheet(*given, fixed_work=self.reproducible), None
         except Interrupted as stop:
             return stop.plan, stop.cause
 
-    def _asking(self, plan: Plan) -> Asking:
+    def _asking(self, plan: Plan, lister: Lister) -> Asking:
         from milp_planner.questions.choices.choices import asking_for
 
         return asking_for(
@@ -88,9 +91,12 @@ class SheetRun:
             gap=self.gap,
             solver=self.solver,
             fixed_work=self.reproducible,
+            lister=lister,
         )
 
-    def _with_choices(self, sheet: Sheet, plan: Plan) -> tuple[Sheet, KeyboardInterrupt | None]:
+    def _with_choices(
+        self, sheet: Sheet, plan: Plan, lister: Lister
+    ) -> tuple[Sheet, KeyboardInterrupt | None]:
         """The sheet with its choices, and the Ctrl-C that ended them."""
         from milp_planner.questions.choices.choices import solved_choices
         from milp_planner.questions.sheet.builder import beside_choices
@@ -98,7 +104,7 @@ class SheetRun:
         solved: list[Choice] = []
         try:
             with streams.progress("solving choices", quiet=self.quiet):
-                asking = self._asking(plan)
+                asking = self._asking(plan, lister)
                 solved.extend(solved_choices(asking))
             with streams.progress("solving levers", quiet=self.quiet):
                 return beside_choices(sheet, plan, solved, asking), None
@@ -106,11 +112,19 @@ class SheetRun:
             return beside_choices(sheet, plan, solved, None), stop
 
     def _sheet(self, plan: Plan) -> Sheet:
-        from milp_planner.questions.sheet.builder import sheet_of
+        from milp_planner.questions.sheet.builder import in_time, sheet_of
         from milp_planner.solving.prepare import outline_of, unlisted
 
         asked = unlisted(outline_of(self.problem, self.catalog))
-        return sheet_of(asked, plan, today=self.today, reproducible=self.reproducible)
+        with in_time(self._settings(), fixed_work=self.reproducible):
+            return sheet_of(asked, plan, today=self.today, reproducible=self.reproducible)
+
+    def _settings(self) -> Settings:
+        from milp_planner.solving.re_solve import settings_of
+
+        return settings_of(
+            self.problem, time_limit_s=self.time_limit_s, gap=self.gap, solver=self.solver
+        )
 
     def _text(self, plan: Plan, sheet: Sheet, *, rest: bool) -> str:
         from milp_planner.reporting.documents.options import ReportOptions

@@ -8,7 +8,6 @@ none has room, Σ (size ÷ s) of what is placed is Σ ⌊G ÷ s⌋: no other way
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -103,11 +102,3 @@ def sizes_divide(sizes: Sequence[int]) -> bool:
     """True where of any two sizes one divides the other, so that the largest first is best."""
     ordered = sorted(set(sizes))
     return all(larger % smaller == 0 for smaller, larger in pairwise(ordered))
-
-
-def price_of_unit(usd_of_part: float, gpus: int, gpus_per_unit: int) -> float:
-    """The price of a whole unit, a float whose part of `gpus` GPUs is exactly this."""
-    near = usd_of_part * gpus_per_unit / gpus
-    below, above = (math.nextafter(near, end) for end in (-math.inf, math.inf))
-    tried = (near, below, above)
-    return next((usd for usd in tried if usd * gpus / gpus_per_unit == usd_of_part), near)

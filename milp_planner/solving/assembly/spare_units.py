@@ -1,7 +1,8 @@
-"""Adds spare units to a plan until it survives every loss: a plan at once, if not the best.
+"""Adds spare units to a plan until it survives every loss and keeps its times: a plan at once.
 
-With several request classes a program learns of losses from plans that do not survive them. Where
-time is up before it knows enough, such a plan with spare units is better than none.
+A program learns of losses with several request classes, and of what queues decide, from plans that
+do not keep them. Where time is up before it knows enough, such a plan with spare units is better
+than none, if not the best.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from dataclasses import replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput, hours_held, is_elastic
 from milp_planner.milp.program.limits.survival import broken_losses
+from milp_planner.milp.program.rules.queue_times import broken_times
 from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.losses import SURVIVAL_GROUPS, AfterLoss
 from milp_planner.plans.records import SNAP, Plan, Purchase
+from milp_planner.serving.queues.pools import times_needed
 
 MOST_STEPS = 200
+MOST_GROWN = 200
 
 
 def with_spare_units(
@@ -24,10 +28,24 @@ def with_spare_units(
 ) -> FleetSolution | None:
     """The fleet of `plan` with spare units; None where none, or not these few, would do.
 
-    For the worst loss it adds what is cheapest for what it lacks, and looks again. Only losses are
-    looked at: the plan may break other limits.
+    Pools that make requests wait too long grow in proportion. For the worst loss it adds what is
+    cheapest for what it lacks, and looks again. The plan may break other limits.
     """
     units = dict(solution.units)
+    for _ in range(MOST_GROWN):
+        broken = next(broken_times(instance, plan), None)
+        if broken is None:
+            break
+        times = (
+            times_needed(broken.pool, broken.load, broken.asked) if broken.pool.places else math.inf
+        )
+        if math.isinf(times):
+            return None
+        for p in [p for p in plan.purchases_of(broken.workload) if broken.left.has(p.candidate)]:
+            units[p.candidate] = tuple(_grown(instance, p, broken.block, times))
+            plan = replace(plan, purchases=tuple(_with(plan, p.candidate, units[p.candidate])))
+    else:
+        return None
     for w in plan.workloads:
         for _ in range(MOST_STEPS):
             worst = min(broken_losses(instance, plan, w.name), key=_part_left, default=None)
@@ -42,6 +60,14 @@ def with_spare_units(
         else:
             return None
     return replace(solution, units=units)
+
+
+def _grown(instance: PlanningInput, p: Purchase, block: int, times: float) -> Iterator[int]:
+    """So many times the units of a block, and of those in which they cannot but be on as well."""
+    grown = math.ceil(p.units_by_block[block] * times * (1 - SNAP))
+    elastic = is_elastic(instance.problem, p.candidate)
+    for t, units in enumerate(p.units_by_block):
+        yield max(units, grown) if units and (t == block or not elastic) else units
 
 
 def _part_left(loss: AfterLoss) -> float:

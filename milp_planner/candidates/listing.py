@@ -1,0 +1,93 @@
+"""All candidates of a problem, and what turned every other offering down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+
+from milp_planner.candidates.builder import Rates, excluded_by, model_warnings, why_unpayable
+from milp_planner.candidates.doubts import doubts
+from milp_planner.candidates.filters import Sold, is_ruled_out, notes_on_sellers
+from milp_planner.candidates.own_terms import under_terms
+from milp_planner.candidates.places import notes_on_regions
+from milp_planner.candidates.records import Candidate, CandidateList, TurnedDown
+from milp_planner.deadline import OutOfTime, checked
+from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
+from milp_planner.inputs.problem.records import Limits, Problem, Workload
+from milp_planner.serving.rates.throughput import ServingModel
+from milp_planner.traffic.month import Schedule
+
+Lister = Callable[[Problem, Schedule, Catalog], CandidateList]
+"""What lists candidates: all of them, or some."""
+
+
+def lister_of(catalog: Catalog) -> Lister:
+    """Lists all candidates of several problems over one catalog, and reckons each rate once."""
+    return partial(list_candidates, model=ServingModel(catalog))
+
+
+def list_candidates(
+    problem: Problem,
+    schedule: Schedule,
+    catalog: Catalog,
+    model: ServingModel | None = None,
+    *,
+    in_time: bool = False,
+) -> CandidateList:
+    """Every way to serve every workload of `problem`, in a fixed order.
+
+    model: of the catalog, with what it knows already. in_time: where time is up before, all that
+    serves the workloads listed until then; without it OutOfTime is raised.
+    """
+    candidates: list[Candidate] = []
+    turned_down: list[TurnedDown] = []
+    late: list[str] = []
+    model = ServingModel(catalog) if model is None else model
+    for w in problem.workloads:
+        try:
+            found = _listed_for(w, problem, schedule, model)
+        except OutOfTime:
+            if not in_time:
+                raise
+            late.append(w.name)
+        else:
+            candidates += found[0]
+            turned_down += found[1]
+    looked_at = (*(k.offering for k in candidates), *(one.offering for one in turned_down))
+    payable = (o for o in looked_at if not why_unpayable(problem.limits, o))
+    return CandidateList(
+        tuple(candidates),
+        tuple(turned_down),
+        model_warnings(candidates),
+        notes=tuple(notes_on_filters(problem.limits, payable)),
+        doubts=tuple(doubts(problem, catalog, model)),
+        not_reached=tuple(late),
+    )
+
+
+def _listed_for(
+    w: Workload, problem: Problem, schedule: Schedule, model: ServingModel
+) -> tuple[list[Candidate], list[TurnedDown]]:
+    candidates: list[Candidate] = []
+    turned_down: list[TurnedDown] = []
+    catalog = model.catalog
+    rates = Rates(catalog, model, problem, w, schedule.demands[w.name])
+    sold: list[Offering | TokenPrice] = [*catalog.offerings, *catalog.token_prices]
+    for listed in checked(sold):
+        offering = under_terms(problem.prices, listed, catalog.read_on)
+        if isinstance(offering, TokenPrice) and offering.llm != rates.llm_id:
+            continue
+        found = excluded_by(problem.limits, offering) or rates.candidates(offering)
+        if isinstance(found, str):
+            turned_down.append(TurnedDown(w.name, offering, found))
+        else:
+            candidates += found
+    return candidates, turned_down
+
+
+def notes_on_filters(limits: Limits, rows: Iterable[Sold]) -> Iterator[str]:
+    """What filters of providers and regions do, to what could be paid, that nobody may expect."""
+    payable = list(rows)
+    yield from notes_on_sellers(limits.providers, payable)
+    of_sellers = (row for row in payable if not is_ruled_out("providers", limits.providers, row))
+    yield from notes_on_regions(limits.regions, of_sellers)

@@ -1,0 +1,69 @@
+"""Wishes for waits, and fleets, as the formulas of serving/queues take them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.inputs.problem.latency import TimeWish
+from milp_planner.inputs.problem.records import Workload
+from milp_planner.serving.queues.pools import Pool, QueueWish
+from milp_planner.serving.queues.sizes import (
+    USUAL_CV,
+    Sizes,
+    lognormal_sizes,
+    lognormal_work,
+    sizes_of,
+)
+from milp_planner.traffic.schedule import Demand
+
+
+def queue_wishes(instance: PlanningInput, workload: str) -> tuple[tuple[TimeWish, QueueWish], ...]:
+    """What a workload wishes that queues decide, as written and as the formulas take it."""
+    w, demand = instance.problem.workload(workload), instance.schedule.demands[workload]
+    return wishes_asked(w, demand) if w.latency.judges_queues else ()
+
+
+def wishes_asked(w: Workload, demand: Demand) -> tuple[tuple[TimeWish, QueueWish], ...]:
+    """The same of a workload and what it asks."""
+    classes = tuple((q.share, q.output_tokens or 1.0) for q in demand.classes)
+    how = gaps_scv(w, demand), _sizes(classes), lognormal_work(classes, USUAL_CV)
+    return tuple(
+        (wish, QueueWish(wish.metric, wish.wished_s, wish.share, *how))
+        for wish in w.latency.queue_wishes
+    )
+
+
+def gaps_scv(workload: Workload, demand: Demand) -> float:
+    """c² of the gaps between requests: as stated, else as the trace shows, else Poisson's."""
+    if workload.traffic.burstiness is not None:
+        return workload.traffic.burstiness**2
+    return 1.0 if demand.trace is None else demand.trace.gaps_scv
+
+
+def pool_of(units: Iterable[tuple[Candidate, float]], asked: QueueWish) -> Pool | None:
+    """The pool of a fleet's units, all behind one router, as a wish looks at it; None of none."""
+    on = [(k, count) for k, count in units if count > 0 and k.held is not None]
+    if not on:
+        return None
+    return Pool(
+        full_rate=sum(k.mix_requests_per_second * count for k, count in on),
+        places=sum(k.places_per_unit * count for k, count in on),
+        alone=max(k.held.alone for k, _ in on if k.held is not None),
+        slowest_s=max(slowness_s(k) for k, _ in on) if asked.metric == "request" else 0.0,
+    )
+
+
+def slowness_s(k: Candidate) -> float:
+    """Time of a mean request in a full replica of `k`   [s]."""
+    return round(k.places_per_unit / k.mix_requests_per_second, 9)
+
+
+@lru_cache(maxsize=64)
+def _sizes(classes: tuple[tuple[float, float], ...]) -> Sizes:
+    """How the work of requests spreads: lognormal around the output tokens of their class."""
+    if len({output for _, output in classes}) == 1:
+        return lognormal_sizes(USUAL_CV)
+    work = lognormal_work(classes, USUAL_CV)
+    return sizes_of(work.sizes, work.weights)

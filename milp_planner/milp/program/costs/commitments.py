@@ -1,0 +1,100 @@
+"""Rent that is paid already, and does not depend on what is used of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from milp_planner.candidates.commitments import Covered, Key, commitments_of, covered
+from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.inputs.catalog.records import Offering
+from milp_planner.inputs.problem.records import Problem
+from milp_planner.milp.program.language.cost import CashTerm
+from milp_planner.milp.program.language.rule import FREE, Standing
+from milp_planner.milp.program.language.variables import Fleet, Terms
+from milp_planner.milp.program.rules.commitments import Commitments, rented
+from milp_planner.plans.consequences import CommitmentUse
+from milp_planner.plans.records import Purchase
+
+
+class CommitmentsPaid(CashTerm):
+    """−Σ_cot g_c h_t c_o f_cot: the rent of units that are covered, g_c the part of the month that
+    is paid; see `Commitments`."""
+
+    name = "commitments"
+    keys = Commitments.keys
+
+    def is_told(self, problem: Problem) -> bool:
+        return bool(problem.commitments)
+
+    def terms(self, fleet: Fleet) -> Terms:
+        of_key = {k.offering.key: k for k in fleet.candidates}
+        return {
+            column: -sum(fleet.blocks[t].hours for t in blocks) * one.saved_by(rented(of_key[key]))
+            for (one, key, blocks), column in fleet.covered.items()
+        }
+
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
+        """What is covered of a stand-in, `Commitments` says."""
+        return FREE
+
+    def shared_usd(
+        self, instance: PlanningInput, purchases: Sequence[Purchase]
+    ) -> Mapping[Candidate, float]:
+        """Units of an offering bear what is covered of it in proportion."""
+        saved: dict[Candidate, float] = {}
+        for t, block in enumerate(instance.schedule.blocks):
+            on = units_on(purchases, t)
+            by_key: dict[Key, float] = {}
+            for (one, key), units in covered(commitments_of(instance), on).items():
+                usd = units * one.saved_by(on[key][0]) * block.hours
+                by_key[key] = by_key.get(key, 0.0) + usd
+            for p in purchases:
+                k = p.candidate
+                if p.units_by_block[t] and k.offering.key in by_key:
+                    part = k.units_joined * p.units_by_block[t] / on[k.offering.key][1]
+                    saved[k] = saved.get(k, 0.0) - part * by_key[k.offering.key]
+        return saved
+
+
+def units_on(purchases: Sequence[Purchase], t: int) -> dict[Key, tuple[Offering, int]]:
+    """Units on in a block by offering, over all workloads."""
+    on: dict[Key, tuple[Offering, int]] = {}
+    for p in purchases:
+        k = p.candidate
+        if isinstance(k.offering, Offering) and p.units_by_block[t]:
+            _, before = on.get(k.offering.key, (k.offering, 0))
+            on[k.offering.key] = k.offering, before + k.units_joined * p.units_by_block[t]
+    return on
+
+
+def commitments_used(
+    instance: PlanningInput, purchases: Sequence[Purchase]
+) -> tuple[CommitmentUse, ...]:
+    """What is used of every commitment, in order."""
+    return tuple(_uses(instance, purchases))
+
+
+def _uses(instance: PlanningInput, purchases: Sequence[Purchase]) -> Iterator[CommitmentUse]:
+    paid = commitments_of(instance)
+    on = [units_on(purchases, t) for t in range(len(instance.schedule.blocks))]
+    by_block: list[Covered] = [covered(paid, units) for units in on]
+    hours = [block.hours for block in instance.schedule.blocks]
+    for one in paid:
+        used = saved = 0.0
+        for t, found in enumerate(by_block):
+            for (other, key), units in found.items():
+                if other.number == one.number:
+                    offering, _ = on[t][key]
+                    used += hours[t] * one.month_share * units * one.taken_by(offering)
+                    saved += hours[t] * units * one.saved_by(offering)
+        asked = one.commitment
+        yield CommitmentUse(
+            offering=asked.offering,
+            billing=asked.billing or "",
+            units=asked.units,
+            usd_per_hour=asked.usd_per_hour,
+            until=asked.until,
+            paid=one.amount * one.month_share * sum(hours),
+            used=used,
+            saved_usd_per_month=saved,
+        )

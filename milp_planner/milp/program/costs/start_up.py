@@ -1,0 +1,46 @@
+"""Hours that units are paid for before they serve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.candidates.start_up import hours_ahead, ready_hours
+from milp_planner.inputs.problem.records import Problem
+from milp_planner.milp.program.language.cost import CashTerm
+from milp_planner.milp.program.language.rule import FREE, Standing
+from milp_planner.milp.program.language.variables import Fleet, Terms
+from milp_planner.milp.program.rules.start_up import StartUpAhead
+from milp_planner.plans.records import Purchase, Route
+
+
+class StartUpHours(CashTerm):
+    """Σ_kaB h_aB c_k e_kaB: hours in which units are paid for that serve soon; `StartUpAhead`."""
+
+    name = "start_up"
+    keys = StartUpAhead.keys
+
+    def is_told(self, problem: Problem) -> bool:
+        return bool(problem.policy.start_up)
+
+    def terms(self, fleet: Fleet) -> Terms:
+        return {
+            extra: hours_ahead(fleet.instance, ready_hours(fleet.problem, k))[at] * k.usd_per_hour
+            for (k, at), extra in fleet.ahead.items()
+        }
+
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
+        """A stand-in is no dearer; how soon it is ready, `StartUpAhead` says."""
+        return FREE
+
+    def purchase_usd(
+        self, instance: PlanningInput, purchase: Purchase, routes: Sequence[Route]
+    ) -> float:
+        k, on = purchase.candidate, purchase.units_by_block
+        if not instance.problem.policy.start_up:
+            return 0.0
+        ahead = hours_ahead(instance, ready_hours(instance.problem, k))
+        return k.usd_per_hour * sum(
+            hours * max(0, max(on[t] for t in following) - on[block])
+            for (block, following), hours in ahead.items()
+        )

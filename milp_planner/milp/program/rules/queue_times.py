@@ -1,0 +1,321 @@
+"""How long a share of the requests may queue, and be on their way in all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+from milp_planner.candidates.queues import pool_of, queue_wishes, slowness_s
+from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.inputs.problem.latency import SHARES, TimeWish
+from milp_planner.inputs.problem.records import Workload
+from milp_planner.milp.program.language.loosening import SteppedLimit, Values
+from milp_planner.milp.program.language.rows import GE, LE, Row
+from milp_planner.milp.program.language.rule import FREE, Rule, Standing
+from milp_planner.milp.program.language.variables import (
+    Fleet,
+    QueueCut,
+    Terms,
+    add,
+    ceil_snapped,
+)
+from milp_planner.milp.program.rules.latency_wishes import later, time_shown, time_step_ms
+from milp_planner.plans.losses import SURVIVAL_GROUPS
+from milp_planner.plans.records import Plan
+from milp_planner.serving.queues.pools import (
+    Pool,
+    QueueWish,
+    cut_of,
+    keeps,
+    reached_s,
+    times_needed,
+)
+
+FIRST_CUTS = 3
+"""Kinds of replicas, cheapest first, at whose pools a fresh program has a tangent."""
+
+METRICS = ("wait", "request")
+
+
+class QueueTimes(Rule):
+    """Waits, and whole requests, take no longer than wished, behind one router.
+
+    All replicas of a workload are one pool (C, K) that least-in-flight routing fills evenly. What
+    it must be is convex at the load of a block, and said by tangents (`serving/queues/pools.py`):
+
+        Σ_k min(1, g_C μ_k + g_K S_k) n_kt ≥ 1                                     ∀ w, t, tangents
+
+    A tangent for replicas that are no faster when emptier, φ above that of others, or slower when
+    full, s above that of others, holds where one of them is on:
+
+        Σ_k min(1, …) n_kt ≥ 1 − (1 − y_φt) − (1 − y_st)
+        n_klt ≤ N_k y_φt for the k of φ or more,   n_klt ≤ N_k y_st for the k of s or more
+
+    So it is for what is left after a loss that must be survived, at the share to be served. The
+    program begins with tangents at pools of the cheapest replicas, and is refined by those that a
+    plan breaks, until none does: see `refinement.py`.
+    """
+
+    keys = frozenset(
+        f"workloads.latency.{metric}{of}"
+        for metric in METRICS
+        for of in ("", *(f".{percentile}" for percentile in SHARES))
+    )
+    nearness = 4
+    solved_apart = True
+
+    def columns(self, fleet: Fleet) -> None:
+        for w in fleet.problem.workloads:
+            for t in fleet.busy(w.name) if w.latency.judges_queues else ():
+                for traits in _traits(fleet, w):
+                    for value in traits.values[1:]:
+                        name = traits.used(w.name, t, value)
+                        said = (
+                            f"on[{w.name} {fleet.blocks[t].name} {traits.name} {value:g} or more]"
+                        )
+                        fleet.used[self.name, name] = fleet.column(said, 1)
+
+    def rows(self, fleet: Fleet) -> Iterator[Row]:
+        for w in fleet.problem.workloads:
+            if not w.latency.judges_queues:
+                continue
+            traits = _traits(fleet, w)
+            known = dict.fromkeys((*_first_cuts(fleet, w.name), *fleet.cuts.get(w.name, ())))
+            for t in fleet.busy(w.name):
+                for left in _left(fleet.instance, fleet.gpu_candidates(w.name), w.name, t):
+                    mine = [one for one in known if one.load == left.load]
+                    for number, one in enumerate(mine):
+                        yield from self._cut(fleet, w.name, t, one, traits, left, number)
+                yield from self._used_rows(fleet, w.name, t, traits)
+
+    def _cut(
+        self,
+        fleet: Fleet,
+        workload: str,
+        t: int,
+        one: QueueCut,
+        traits: tuple[_Trait, ...],
+        left: Left,
+        number: int,
+    ) -> Iterator[Row]:
+        terms: Terms = {}
+        for k in fleet.gpu_candidates(workload):
+            gives = one.per_rate * k.mix_requests_per_second + one.per_place * k.places_per_unit
+            for _, units in fleet.units_on(k, t) if left.has(k) else ():
+                add(terms, units, min(1.0, gives))
+        right = 1.0
+        for trait, value in zip(traits, (one.alone, one.slowest_s), strict=True):
+            higher = [other for other in trait.values if other >= value]
+            if not higher:
+                return  # for replicas that are not there
+            if higher[0] != trait.values[0]:
+                terms[fleet.used[self.name, trait.used(workload, t, higher[0])]] = -1.0
+                right -= 1.0
+        yield Row(f"{workload} {t} {number}{left.said}", terms, GE, right)
+
+    def _used_rows(
+        self, fleet: Fleet, workload: str, t: int, traits: tuple[_Trait, ...]
+    ) -> Iterator[Row]:
+        for trait in traits:
+            for value in trait.values[1:]:
+                used = fleet.used[self.name, trait.used(workload, t, value)]
+                for k in fleet.gpu_candidates(workload):
+                    for _, units in fleet.units_on(k, t) if trait.of(k) >= value else ():
+                        terms = {units: 1.0, used: -fleet.most_units(k)}
+                        name = f"{workload} {t} {trait.name} {value:g} {units.name}"
+                        yield Row(name, terms, LE, 0.0)
+
+    def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
+        for broken in broken_times(instance, plan):
+            reached = reached_s(broken.pool, broken.load, broken.asked)
+            found = "endless" if math.isinf(reached) else time_shown(1000 * reached)
+            yield (
+                f"workload {broken.workload!r}: the {broken.wish.words} is {found} in block "
+                f"{plan.blocks[broken.block].name}{broken.left.said}, longer than "
+                f"{time_shown(1000 * broken.wish.wished_s)}"
+            )
+
+    def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
+        """A stand-in holds as many requests, and is as fast, full and emptier."""
+        if k.held is None:
+            return FREE
+        asks = instance.problem.workload(k.workload).latency.request_s is not None
+        same = (k.held.alone, slowness_s(k) if asks else None)
+        return Standing(same=same, gives=(float(k.places_per_unit),))
+
+    def asks_for(self, fleet: Fleet, k: Candidate) -> int:
+        """Units of `k` alone that keep all wishes at the highest peak."""
+        if k.held is None:
+            return 0
+        load, most = fleet.demand(k.workload).highest_peak, 0
+        for _, asked in queue_wishes(fleet.instance, k.workload):
+            pool = pool_of([(k, 1)], asked)
+            assert pool is not None, "it has a replica"
+            needed = times_needed(pool, load, asked)
+            most = max(most, 0 if math.isinf(needed) else ceil_snapped(needed))
+        return most
+
+    def is_unbounded(self, instance: PlanningInput) -> bool:
+        return False
+
+    def loosened(self, instance: PlanningInput) -> Iterator[SteppedLimit]:
+        for w in instance.problem.workloads:
+            for wish, asked in queue_wishes(instance, w.name):
+                yield _longer(instance, w, wish, asked)
+
+
+class Left(NamedTuple):
+    """What a workload has in a block: everything, or what a loss leaves."""
+
+    load: float
+    lost: str = ""
+    group_of: Callable[[Candidate], str] = lambda k: ""
+
+    def has(self, k: Candidate) -> bool:
+        """True where it still has `k`."""
+        return not self.lost or self.group_of(k) != self.lost
+
+    @property
+    def said(self) -> str:
+        """Which loss, in words."""
+        return f" without {self.lost}" * bool(self.lost)
+
+
+def _left(
+    instance: PlanningInput, candidates: Iterable[Candidate], workload: str, t: int
+) -> Iterator[Left]:
+    load, survival = instance.schedule.demands[workload].peak[t], instance.problem.limits.survival
+    yield Left(load)
+    if survival is not None:
+        group_of = SURVIVAL_GROUPS[survival.kind]
+        for group in sorted({group_of(k) for k in candidates} - {""}):
+            yield Left(survival.share * load, group, group_of)
+
+
+class BrokenTime(NamedTuple):
+    """A wish that a pool of a plan does not keep."""
+
+    workload: str
+    block: int
+    pool: Pool
+    load: float
+    wish: TimeWish
+    asked: QueueWish
+    left: Left
+    """Which loss it is after, if any."""
+
+
+def broken_times(instance: PlanningInput, plan: Plan) -> Iterator[BrokenTime]:
+    """Every wish, block and loss in which a time is too long."""
+    for w in instance.problem.workloads:
+        mine = list(plan.purchases_of(w.name))
+        for wish, asked in queue_wishes(instance, w.name):
+            for t, load in enumerate(instance.schedule.demands[w.name].peak):
+                whole = pool_of(((p.candidate, p.units_by_block[t]) for p in mine), asked)
+                if load <= 0 or whole is None:
+                    continue
+                for left in _left(instance, [p.candidate for p in mine], w.name, t):
+                    rest = [p for p in mine if left.has(p.candidate)]
+                    pool = pool_of(((p.candidate, p.units_by_block[t]) for p in rest), asked)
+                    # it is taken to be no faster than with what is lost
+                    slow = {"alone": whole.alone, "slowest_s": whole.slowest_s}
+                    pool = NOTHING if pool is None else pool._replace(**slow)
+                    if not keeps(pool, left.load, asked):
+                        yield BrokenTime(w.name, t, pool, left.load, wish, asked, left)
+
+
+NOTHING = Pool(0.0, 0.0, 1.0)
+
+
+def cuts_broken(instance: PlanningInput, plan: Plan) -> Iterator[tuple[str, QueueCut]]:
+    """(workload, tangent) that the plan's pools break."""
+    for one in broken_times(instance, plan):
+        if one.pool.full_rate > 0:
+            cut = cut_of(one.pool, one.load, one.asked)
+            yield one.workload, QueueCut(one.load, one.pool.alone, one.pool.slowest_s, *cut)
+
+
+def _first_cuts(fleet: Fleet, workload: str) -> Iterator[QueueCut]:
+    loads = sorted(
+        {
+            left.load
+            for t in fleet.busy(workload)
+            for left in _left(fleet.instance, fleet.gpu_candidates(workload), workload, t)
+        }
+    )
+    for _, asked in queue_wishes(fleet.instance, workload):
+        cheapest: dict[Pool, float] = {}
+        for k in fleet.gpu_candidates(workload):
+            pool = pool_of([(k, 1 / k.mix_requests_per_second)], asked)
+            if pool is not None:
+                usd = k.usd_per_hour / k.mix_requests_per_second
+                cheapest[pool] = min(usd, cheapest.get(pool, math.inf))
+        for pool in sorted(cheapest, key=lambda pool: (cheapest[pool], pool))[:FIRST_CUTS]:
+            for load in loads:
+                yield QueueCut(load, pool.alone, pool.slowest_s, *cut_of(pool, load, asked))
+
+
+class _Trait(NamedTuple):
+    """What of its slowest replica a pool is reckoned with."""
+
+    name: str
+    of: Callable[[Candidate], float]
+    values: list[float]
+    """Of the candidates, the lowest first."""
+
+    def used(self, workload: str, t: int, value: float) -> str:
+        """The column that says that such a replica is on."""
+        return f"{workload} {t} {self.name} {value:g}"
+
+
+def _traits(fleet: Fleet, w: Workload) -> tuple[_Trait, ...]:
+    candidates = [k for k in fleet.gpu_candidates(w.name) if k.held is not None]
+    slowness = slowness_s if w.latency.request_s is not None else _any
+    return tuple(
+        _Trait(name, of, sorted({of(k) for k in candidates}) or [0.0])
+        for name, of in (("phi", _alone), ("s", slowness))
+    )
+
+
+def _alone(k: Candidate) -> float:
+    return 0.0 if k.held is None else k.held.alone
+
+
+def _any(k: Candidate) -> float:
+    return 0.0
+
+
+def _longer(instance: PlanningInput, w: Workload, wish: TimeWish, asked: QueueWish) -> SteppedLimit:
+    path = f"workloads.{w.name}.latency.{wish.key}"
+    held = {k.id: k for k in instance.candidates.candidates}
+
+    def needed_s(plan: Plan) -> float:
+        longest = 0.0
+        for t, load in enumerate(instance.schedule.demands[w.name].peak):
+            mine = [p for p in plan.purchases_of(w.name) if p.candidate.id in held]
+            pool = pool_of(((held[p.candidate.id], p.units_by_block[t]) for p in mine), asked)
+            if load > 0 and pool is not None:
+                longest = max(longest, reached_s(pool, load, asked))
+        return longest
+
+    found = later(w, path, wish.words, wish.wished_s, needed_s)
+    beside = [one for one in w.latency.queue_wishes if one.metric == wish.metric]
+    shorter = [one.wished_s for one in beside if (one.share or 0) < (wish.share or 0)]
+    longer = [one.wished_s for one in beside if (one.share or 0) > (wish.share or 0)]
+    step_s = time_step_ms(wish.wished_s) / 1000
+
+    def between(steps: Iterable[int]) -> Values:
+        """Those that do not make another percentile say nothing."""
+        low, high = max(shorter, default=0.0), min(longer, default=math.inf)
+        return [n for n in steps if low < n * step_s * (1 - 1e-9) and n * step_s < high]
+
+    return replace(
+        found,
+        free={path: None}
+        if len(beside) > 1
+        else {f"workloads.{w.name}.latency.{wish.metric}": None},
+        looser=lambda plan: between(found.looser(plan)),
+        tighter=between(found.tighter),
+    )

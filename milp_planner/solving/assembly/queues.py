@@ -1,0 +1,58 @@
+"""What queueing allows on the fleet of a plan, and which routing its promise needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from milp_planner.candidates.queues import pool_of, queue_wishes
+from milp_planner.candidates.records import PlanningInput
+from milp_planner.inputs.problem.latency import TimeWish
+from milp_planner.plans.reasons import WaitKept
+from milp_planner.plans.records import Purchase
+from milp_planner.serving.queues.pools import QueueWish, most_load, reached_s
+from milp_planner.serving.queues.wait import LEAST_JUDGED
+
+
+def waits_kept(instance: PlanningInput, purchases: Sequence[Purchase]) -> Iterator[WaitKept]:
+    """A remark for every wish that queues decide, about the block in which the time is longest."""
+    for w in instance.problem.workloads:
+        mine = [p for p in purchases if p.candidate.workload == w.name]
+        for wish, asked in queue_wishes(instance, w.name):
+            said = [
+                one
+                for t in range(len(instance.schedule.blocks))
+                if (one := _in_block(instance, mine, w.name, t, wish, asked)) is not None
+            ]
+            if said:
+                yield max(said, key=lambda one: one.reached_s)
+
+
+def _in_block(
+    instance: PlanningInput,
+    mine: Sequence[Purchase],
+    workload: str,
+    t: int,
+    wish: TimeWish,
+    asked: QueueWish,
+) -> WaitKept | None:
+    load = instance.schedule.demands[workload].peak[t]
+    pool = pool_of(((p.candidate, p.units_by_block[t]) for p in mine), asked)
+    if pool is None or load <= 0:
+        return None
+    replicas = {p: p.units_by_block[t] * p.candidate.replicas_per_unit for p in mine}
+    main = max(mine, key=lambda p: (replicas[p], p.candidate.id))
+    alone = pool_of([(main.candidate, 1 / main.candidate.replicas_per_unit)], asked)
+    assert alone is not None, "the pool has its replicas"
+    allowed = most_load(pool, asked) / pool.full_rate
+    return WaitKept(
+        workload=workload,
+        what=wish.words,
+        wished_s=wish.wished_s,
+        reached_s=reached_s(pool, load, asked),
+        block=instance.schedule.blocks[t].name,
+        replicas=sum(replicas.values()),
+        allowed=allowed,
+        allowed_alone=most_load(alone, asked) / alone.full_rate,
+        burstiness=asked.gaps_scv**0.5,
+        judged=asked.gaps_scv <= 1 or allowed >= LEAST_JUDGED,
+    )

@@ -1,0 +1,52 @@
+"""A plan asked for a p99 of the wait keeps it when its requests come one by one."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from milp_planner import ReplayWish, Status, replay, solve
+from tests.solving.queues.test_waits import asked, market, random_kinds
+
+SIZES = {"input_tokens": 100, "output_tokens": 300}
+
+
+def kept(seed, requests):
+    """Whether a random problem's plan keeps its p99, by the misses in `requests` requests."""
+    rng = random.Random(seed)
+    kinds, load, wait_s = random_kinds(rng), rng.uniform(2, 20), rng.choice((0.5, 2.0, 5.0))
+    burstiness = rng.choice((1, 1, 2))
+    traffic = {
+        "kind": "requests_per_second",
+        "requests_per_second": load,
+        "burstiness": burstiness,
+    }
+    chat = {"traffic": traffic, "requests": SIZES}
+    question = asked(load, {"wait": {"p99": wait_s}}, kinds, chat=chat)
+    catalog = market(kinds)
+    plan = solve(question, catalog, alternatives=0)
+    assert plan.status is Status.OPTIMAL
+    found = replay(
+        plan,
+        question,
+        catalog,
+        requests=requests,
+        seeds=1,
+        seed=seed + 1,
+        burstiness=burstiness,
+        wishes=[ReplayWish("wait", wait_s, 0.99)],
+    )
+    return found.keeps_all_wishes
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_replay_of_a_plan_keeps_its_p99(seed):
+    assert kept(seed, 20_000)
+
+
+@pytest.mark.soak
+def test_replays_of_60_random_plans_keep_their_p99():
+    found = [kept(seed, 300_000) for seed in range(100, 160)]
+    print(f"{sum(found)} of {len(found)} kept")
+    assert sum(found) >= 57
