@@ -39,6 +39,7 @@ from milp_planner.milp.program.rules.latency_wishes import LatencyWishes
 from milp_planner.milp.program.rules.on_demand import OnDemandReplicas
 from milp_planner.milp.program.rules.one_level import OneLevel
 from milp_planner.milp.program.rules.overload import OverloadRamp
+from milp_planner.milp.program.rules.packing import Packing
 from milp_planner.milp.program.rules.per_token_rate import PerTokenRate
 from milp_planner.milp.program.rules.power import PowerCap
 from milp_planner.milp.program.rules.queue_times import QueueTimes
@@ -49,6 +50,7 @@ from milp_planner.milp.program.rules.start_up import StartUpAhead
 CONSTRAINTS: Final[tuple[Rule, ...]] = (
     Coverage(),
     Capacity(),
+    Packing(),
     PerTokenRate(),
     OneLevel(),
     OverloadRamp(),
