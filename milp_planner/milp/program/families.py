@@ -12,6 +12,7 @@ from typing import Final
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.keys import leaves, set_keys
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.milp.program.costs.start_up_ahead import StartUpAhead
 from milp_planner.milp.program.costs.terms import COST_TERMS
 from milp_planner.milp.program.costs.volume_bands import VolumeBands
 from milp_planner.milp.program.language.cost import CostTerm
@@ -45,7 +46,6 @@ from milp_planner.milp.program.rules.power import PowerCap
 from milp_planner.milp.program.rules.queue_times import QueueTimes
 from milp_planner.milp.program.rules.replica_shape import ReplicaShape
 from milp_planner.milp.program.rules.replicas import Replicas
-from milp_planner.milp.program.rules.start_up import StartUpAhead
 
 CONSTRAINTS: Final[tuple[Rule, ...]] = (
     Coverage(),
