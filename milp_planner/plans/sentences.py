@@ -201,14 +201,15 @@ def _latency_not_assessed(r: LatencyNotAssessed) -> str:
 
 
 def _wait_kept(r: WaitKept) -> str:
-    many = f"{r.replicas} replica{'s' * (r.replicas != 1)}"
+    allowed = f"{_percent(round(r.allowed, 2))} with {r.replicas} replica{'s' * (r.replicas != 1)}"
+    if r.replicas > 1:
+        alone = _percent(round(r.allowed_alone, 2))
+        allowed += f", {alone} with 1, behind one least-in-flight router"
     gaps = f", gaps with a cv of {r.burstiness:.3g}" * (r.burstiness > 1)
     doubt = "" if r.judged else "; not judged: bursts leave too little of the pool for the formulas"
     return (
         f"{r.workload!r}: the {r.what} is {_duration(r.reached_s)} in block {r.block}, "
-        f"{_duration(r.wished_s)} is wished; queues allow {_percent(round(r.allowed, 2))} with "
-        f"{many}, {_percent(round(r.allowed_alone, 2))} with 1, behind one least-in-flight router"
-        f"{gaps}{doubt}"
+        f"{_duration(r.wished_s)} is wished; queues allow {allowed}{gaps}{doubt}"
     )
 
 
