@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         RatePoint,
         TurnedDown,
     )
+    from milp_planner.candidates.sharing.shared_units import SharedUnits
     from milp_planner.errors import (
         ArgumentError,
         Fault,
@@ -182,10 +183,12 @@ if TYPE_CHECKING:
         LimitAsked,
         ProofShown,
         QuestionAsked,
+        SharedUnitShown,
         SheetAnswer,
         SheetPurchase,
         SourcesShown,
         StaleSpend,
+        StandingShown,
         WorkloadAsked,
         WorkloadServed,
     )
@@ -291,18 +294,18 @@ __all__ = [
     "ReplayMetric", "ReplayRouter", "ReplayWish", "ReplicaPrice", "RequestClass", "RequestSize",
     "RequestsPerSecond", "ResilienceCost", "Route", "Row", "RowLeftOut", "RowStatus", "RowWorth",
     "Rule", "Said", "SameAs", "SameElsewhere", "ScalingPenalty", "ScalingRules", "Scenario",
-    "Schedule", "SellerAlias", "Sellers", "ServedInPart", "Sheet", "SheetAlternative",
-    "SheetAnswer", "SheetChange", "SheetChoice", "SheetDiagnosis", "SheetLever", "SheetMisfit",
-    "SheetPart", "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin",
-    "SolverChoice", "SolverError", "SolverSettings", "SourcesShown", "Speculative", "SpotReplayed",
-    "StalePrices", "StaleSpend", "Standing", "StartUp", "Status", "StretchReplayed",
-    "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching", "TargetWithoutEffect",
-    "Tightened", "TightenedRound", "TimeBlock", "TimeNotJudged", "TimeWish", "ToAsk", "ToMeasure",
-    "Today", "TokenPrice", "TokensPerDay", "TokensPerMonth", "TooFewUnits", "Trace", "TraceColumns",
-    "TraceDigest", "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown", "Undisturbed",
-    "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict", "VolumeTier",
-    "WaitKept", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed", "Workload",
-    "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
+    "Schedule", "SellerAlias", "Sellers", "ServedInPart", "SharedUnitShown", "SharedUnits", "Sheet",
+    "SheetAlternative", "SheetAnswer", "SheetChange", "SheetChoice", "SheetDiagnosis", "SheetLever",
+    "SheetMisfit", "SheetPart", "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty",
+    "SizeBin", "SolverChoice", "SolverError", "SolverSettings", "SourcesShown", "Speculative",
+    "SpotReplayed", "StalePrices", "StaleSpend", "Standing", "StandingShown", "StartUp", "Status",
+    "StretchReplayed", "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching",
+    "TargetWithoutEffect", "Tightened", "TightenedRound", "TimeBlock", "TimeNotJudged", "TimeWish",
+    "ToAsk", "ToMeasure", "Today", "TokenPrice", "TokensPerDay", "TokensPerMonth", "TooFewUnits",
+    "Trace", "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown",
+    "Undisturbed", "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict",
+    "VolumeTier", "WaitKept", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed",
+    "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
     "calibrate", "choices", "compare_deployments", "confidence_range", "count_terms",
     "decision_sheet", "diagnose", "estimate", "evaluate", "explain", "explain_limits", "floor",
     "load_catalog", "load_problem", "load_scenarios", "measure_next", "owned_usd_per_hour",
@@ -318,6 +321,7 @@ HOMES = {
     "candidates.records": (
         "Candidate CandidateList HeldInFlight PlanningInput RatePoint TurnedDown"
     ),
+    "candidates.sharing.shared_units": "SharedUnits",
     "errors": "ArgumentError Fault InputError PlannerError RecordInputError SolverError",
     "inputs.catalog.billing": "BillingMode",
     "inputs.catalog.files": "load_catalog",
@@ -378,8 +382,8 @@ HOMES = {
     ),
     "plans.sheet.plan_parts": (
         "BlockShown Bought CommitmentShown EngineSaid HoursByUnits LimitAsked ProofShown "
-        "QuestionAsked SheetAnswer SheetPurchase SourcesShown StaleSpend WorkloadAsked "
-        "WorkloadServed"
+        "QuestionAsked SharedUnitShown SheetAnswer SheetPurchase SourcesShown StaleSpend "
+        "StandingShown WorkloadAsked WorkloadServed"
     ),
     "plans.sheet.records": "Sheet sheet_schema",
     "questions.choices.choices": "choices",

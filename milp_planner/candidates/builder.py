@@ -116,18 +116,20 @@ class Rates:
 
     def _candidate(self, offering: Offering, one: Configuration) -> Candidate:
         settings = one.shape.settings
+        is_part = self._are_parts(offering.gpus_per_unit) and settings.units_joined == 1
         return Candidate(
             workload=self.workload.name,
             offering=offering,
             precision=one.precision,
             tensor_parallel=one.shape.tensor_parallel,
-            replicas_per_unit=one.shape.replicas_on(offering.gpus_per_unit),
+            replicas_per_unit=1 if is_part else one.shape.replicas_on(offering.gpus_per_unit),
             points=one.points,
             shares=tuple(q.share for q in self.demand.classes),
             classes=self.demand.classes,
             deployment=settings.label if self.follows_deployment else "",
             units_joined=settings.units_joined,
             pipeline_parallel=settings.stages,
+            part_of_unit=is_part,
         )
 
     def configurations(self, gpu_id: str, gpus: int) -> list[Configuration] | str:
@@ -168,7 +170,15 @@ class Rates:
         """Those that no other beats; where waits count, a slower one may hold more requests."""
         if self.workload.latency.judges_queues:
             return found
-        return list(undominated(found, gpus, self.least_replicas))
+        if not self._are_parts(gpus):
+            return list(undominated(found, gpus, self.least_replicas))
+        joined = [one for one in found if one.shape.settings.units_joined > 1]
+        alone = [one for one in found if one.shape.settings.units_joined == 1]
+        return [*undominated_parts(alone), *undominated(joined, gpus, self.least_replicas)]
+
+    def _are_parts(self, gpus: int) -> bool:
+        """True where replicas may stand on a unit together with those of other workloads."""
+        return self.problem.policy.share == "units" and gpus > 1
 
     def precisions(self, gpu: Gpu) -> tuple[str, ...]:
         """The weight formats to try: the user's, or the LLM's own and fp8 where the GPU has it."""
@@ -387,6 +397,31 @@ def undominated(
         better = kept.setdefault(config.shape.settings.units_joined, [])
         if not any(all(a >= b for a, b in zip(other, mine, strict=True)) for other in better):
             better.append(mine)
+            yield config
+
+
+def undominated_parts(found: list[Configuration]) -> Iterator[Configuration]:
+    """Replicas in whose place no others, on the same GPUs of a shared unit, serve as much.
+
+    Where m replicas of g GPUs each, m g ≤ G, serve every class as fast as one of G, they do what it
+    does: they have room wherever it has.
+    """
+    kept: list[tuple[int, tuple[float, ...]]] = []
+    for config in sorted(
+        found,
+        key=lambda c: (
+            c.shape.gpus,
+            tuple(-point.requests_per_second for point in c.points),
+            c.precision,
+        ),
+    ):
+        gpus = config.shape.gpus
+        mine = tuple(point.requests_per_second for point in config.points)
+        if not any(
+            all(gpus // smaller * a >= b for a, b in zip(rates, mine, strict=True))
+            for smaller, rates in kept
+        ):
+            kept.append((gpus, mine))
             yield config
 
 

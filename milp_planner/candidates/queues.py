@@ -48,7 +48,7 @@ def pool_of(units: Iterable[tuple[Candidate, float]], asked: QueueWish) -> Pool 
     if not on:
         return None
     return Pool(
-        full_rate=sum(k.mix_requests_per_second * count for k, count in on),
+        full_rate=sum(k.queued_requests_per_second * count for k, count in on),
         places=sum(k.places_per_unit * count for k, count in on),
         alone=max(k.held.alone for k, _ in on if k.held is not None),
         slowest_s=max(slowness_s(k) for k, _ in on) if asked.metric == "request" else 0.0,
@@ -57,7 +57,7 @@ def pool_of(units: Iterable[tuple[Candidate, float]], asked: QueueWish) -> Pool 
 
 def slowness_s(k: Candidate) -> float:
     """Time of a mean request in a full replica of `k`   [s]."""
-    return round(k.places_per_unit / k.mix_requests_per_second, 9)
+    return round(k.places_per_unit / k.queued_requests_per_second, 9)
 
 
 @lru_cache(maxsize=64)

@@ -55,6 +55,9 @@ class HeldInFlight:
     alone: float
     """Time in service of a request that is alone ÷ that in a full replica, on the safe side."""
 
+    reached: float = 1.0
+    """Share of the planned rate that a full replica reaches with requests of unlike sizes."""
+
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
@@ -87,6 +90,9 @@ class Candidate:
     pipeline_parallel: int = 1
     """Pipeline stages of a replica, each of `tensor_parallel` GPUs."""
 
+    part_of_unit: bool = False
+    """True for a replica on a unit that other replicas may share: units here are replicas, GPUs and
+    price below are its part of the unit's."""
     held: HeldInFlight | None = field(default=None, repr=False)
     """Of a replica; None where no wish of the workload depends on queues."""
 
@@ -94,6 +100,11 @@ class Candidate:
     def places_per_unit(self) -> int:
         """Requests in flight in a full unit; 0 where no wish depends on it."""
         return 0 if self.held is None else self.held.places * self.replicas_per_unit
+
+    @property
+    def queued_requests_per_second(self) -> float:
+        """Requests/s of the workload's mix that a full unit completes behind a queue."""
+        return self.mix_requests_per_second * (1.0 if self.held is None else self.held.reached)
 
     @cached_property
     def mode(self) -> BillingMode:
@@ -148,6 +159,8 @@ class Candidate:
         """GPUs of one unit, or of those joined to one; 0 for per-token offerings."""
         if not isinstance(self.offering, Offering):
             return 0
+        if self.part_of_unit:
+            return self.tensor_parallel * self.pipeline_parallel
         return self.offering.gpus_per_unit * self.units_joined
 
     @property
@@ -155,6 +168,8 @@ class Candidate:
         """Price of an hour of a unit, or of those joined to one; 0 for per-token offerings."""
         if not isinstance(self.offering, Offering):
             return 0.0
+        if self.part_of_unit:
+            return self.offering.usd_per_hour * self.gpus_per_unit / self.offering.gpus_per_unit
         return self.offering.usd_per_hour * self.units_joined
 
     @property
@@ -210,6 +225,29 @@ class Candidate:
 def change_key(k: Candidate) -> tuple[str, str, str]:
     """What counts as the same units today and tomorrow: offering, billing, workload."""
     return k.offering.id, k.offering.billing, k.workload
+
+
+def shared_unit(offering: Offering) -> Candidate:
+    """A unit of an offering that replicas share: what is rented, and serves nobody by itself."""
+    return Candidate(
+        workload="",
+        offering=offering,
+        precision="",
+        tensor_parallel=0,
+        replicas_per_unit=0,
+        points=(),
+        shares=(),
+    )
+
+
+def gpus_of_unit(k: Candidate) -> int:
+    """GPUs of a unit of the offering, whoever shares it; 0 for per-token offerings."""
+    return k.offering.gpus_per_unit if isinstance(k.offering, Offering) else 0
+
+
+def is_part_of(k: Candidate, unit: Candidate) -> bool:
+    """True where replicas of `k` stand on such units, together with others."""
+    return k.part_of_unit and k.offering.key == unit.offering.key
 
 
 def is_elastic(problem: Problem, k: Candidate) -> bool:

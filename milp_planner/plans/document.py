@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from milp_planner.candidates.records import Candidate, RatePoint, TurnedDown
+from milp_planner.candidates.records import Candidate, RatePoint, TurnedDown, gpus_of_unit
+from milp_planner.candidates.sharing.documents import shared_dict
 from milp_planner.inputs.catalog.records import TokenPrice
 from milp_planner.plans.consequences import (
     CommitmentUse,
@@ -78,6 +79,7 @@ def plan_dict(plan: Plan, *, reproducible: bool = False) -> dict[str, Any]:
         "purchases": [
             {**purchase_dict(p), "classes": _classes(p.candidate)} for p in plan.purchases
         ],
+        "shared_units": [shared_dict(one, plan.blocks) for one in plan.shared_units],
         "workloads": [_workload_dict(w) for w in plan.workloads],
         "blocks": [{"name": block.name, "hours": block.hours} for block in plan.blocks],
         "routes": [_route_dict(route) for route in plan.routes],
@@ -311,6 +313,7 @@ def _alternative_dict(plan: Plan, other: Plan, rank: int) -> dict[str, Any]:
         "trade": trade(plan, other),
         "changes": changes(plan, other),
         "purchases": [purchase_dict(p) for p in other.purchases],
+        "shared_units": [shared_dict(one, other.blocks) for one in other.shared_units],
     }
 
 
@@ -413,6 +416,7 @@ PURCHASE_COLUMNS: dict[str, Callable[[Purchase], Any]] = {
     "replicas_per_unit": lambda p: p.candidate.replicas_per_unit,
     "units_joined": lambda p: p.candidate.units_joined,
     "pipeline_parallel": lambda p: p.candidate.pipeline_parallel,
+    "part_of_gpus": lambda p: gpus_of_unit(p.candidate) if p.candidate.part_of_unit else 0,
     "deployment": lambda p: p.candidate.deployment,
     "usd_per_gpu_hour": _usd_per_gpu_hour,
     "usd_per_unit_hour": _usd_per_unit_hour,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from milp_planner.candidates.records import Candidate, PlanningInput
@@ -74,6 +74,9 @@ class AfterLoss(NamedTuple):
         return sum(self.served_by_class)
 
 
+NONE_LOST: Mapping[Candidate, int] = {}
+
+
 def losses(instance: PlanningInput, plan: Plan, workload: str, kind: str) -> Iterator[AfterLoss]:
     """Every loss in every block in which some of the workload is served.
 
@@ -96,14 +99,23 @@ def losses(instance: PlanningInput, plan: Plan, workload: str, kind: str) -> Ite
 
 
 def unit_losses(instance: PlanningInput, plan: Plan, workload: str) -> Iterator[AfterLoss]:
-    """The loss of a single unit of each purchase, in every block in which it is on, as `losses`."""
+    """The loss of a single unit of each purchase, in every block in which it is on, as `losses`.
+
+    With a unit that replicas share all go that stand on it.
+    """
     bought = list(plan.purchases_of(workload))
     for t in range(len(plan.blocks)):
         served, ready = _Served.of(instance, plan, workload, t), _spare(instance, plan, workload, t)
         for p in bought:
-            if served.all and p.units_by_block[t]:
-                units = served.units(bought, t, without_one_of=p)
+            if served.all and p.units_by_block[t] and not p.candidate.part_of_unit:
+                units = served.units(bought, t, without={p.candidate: 1})
                 yield served.left(p.candidate.offering.id, t, units, bought, ready)
+        for one in plan.shared_units if served.all else ():
+            for contents in dict.fromkeys(one.contents_by_block[t]):
+                gone = {k: count for k, count in contents if k.workload == workload}
+                if gone:
+                    units = served.units(bought, t, without=gone)
+                    yield served.left(one.candidate.offering.id, t, units, bought, ready)
 
 
 def _spare(instance: PlanningInput, plan: Plan, workload: str, t: int) -> dict[Candidate, float]:
@@ -177,11 +189,11 @@ class _Served:
         return sum(self.by_class)
 
     def units(
-        self, rest: list[Purchase], t: int, without_one_of: Purchase | None = None
+        self, rest: list[Purchase], t: int, without: Mapping[Candidate, int] = NONE_LOST
     ) -> list[tuple[float, Rates]]:
         """How many of each purchase are on, and what one serves of each class alone."""
         return [
-            (p.units_by_block[t] - (p is without_one_of), p.candidate.requests_per_second)
+            (p.units_by_block[t] - without.get(p.candidate, 0), p.candidate.requests_per_second)
             for p in rest
             if not p.candidate.mode.per_token
         ]

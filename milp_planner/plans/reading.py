@@ -23,6 +23,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from milp_planner.candidates.records import Candidate, RatePoint
+from milp_planner.candidates.sharing.documents import price_of_unit, read_shared
 from milp_planner.errors import InputError, input_error
 from milp_planner.inputs.catalog.overlaid.counts import OverlayCounts
 from milp_planner.inputs.catalog.records import COUNT_ASSUMED, Offering, TokenPrice
@@ -95,6 +96,7 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
         lower_bound_usd_per_month=read.bound_usd_per_month,
         costs=read.costs_usd_per_month,
         purchases=purchases,
+        shared_units=read_shared(read.shared_units, purchases, blocks),
         routes=tuple(reader.routes()),
         workloads=tuple(_workload(part) for part in read.workloads),
         blocks=blocks,
@@ -180,10 +182,14 @@ class _Reader:
 
     def alternative(self, part: AlternativePart) -> Plan:
         """A next-best plan, as far as the document tells it."""
+        at = f"alternatives[{part.rank - 2}]."
         missing = [w.name for w in self.read.workloads if w.name not in part.bands]
         if missing:
             text = f"has no band of {', '.join(map(shown, missing))}"
-            raise input_error(text, path=f"alternatives[{part.rank - 2}].bands")
+            raise input_error(text, path=f"{at}bands")
+        purchases = tuple(
+            self._purchase(row, (), f"{at}purchases[{i}]") for i, row in enumerate(part.purchases)
+        )
         return Plan(
             name=self.read.name,
             status=Status(part.status),
@@ -191,10 +197,8 @@ class _Reader:
             cash_usd_per_month=part.cash_usd_per_month,
             lower_bound_usd_per_month=part.bound_usd_per_month,
             costs={},
-            purchases=tuple(
-                self._purchase(row, (), f"alternatives[{part.rank - 2}].purchases[{i}]")
-                for i, row in enumerate(part.purchases)
-            ),
+            purchases=purchases,
+            shared_units=read_shared(part.shared_units, purchases, self.blocks, at),
             routes=(),
             workloads=tuple(_workload_of(part, w) for w in self.read.workloads),
             blocks=self.blocks,
@@ -213,6 +217,7 @@ class _Reader:
             replicas_per_unit=part.replicas_per_unit,
             units_joined=part.units_joined,
             pipeline_parallel=part.pipeline_parallel,
+            part_of_unit=bool(part.part_of_gpus),
             deployment=part.deployment,
             points=tuple(_point(q, part.replicas_per_unit) for q in classes),
             shares=tuple(q.share for q in classes),
@@ -229,6 +234,7 @@ class _Reader:
             part.cash_usd_per_month,
             part.requests_share,
             price_age_days=part.price_age_days,
+            shared_rent_usd=part.cash_usd_per_month if part.part_of_gpus else None,
         )
 
     def _classes_of(self, w: WorkloadPart) -> Iterator[RequestClass]:
@@ -288,10 +294,10 @@ def _offering(part: PurchasePart, path: str) -> Offering | TokenPrice:
         "region": region,
         "billing": part.billing,
         "gpu": part.gpu,
-        "gpus_per_unit": part.gpus_per_unit // part.units_joined,
+        "gpus_per_unit": part.part_of_gpus or part.gpus_per_unit // part.units_joined,
         "instance_type": part.instance_type,
-        "usd_per_hour": _per_unit(part.usd_per_unit_hour, part.units_joined),
-        "list_usd_per_hour": _per_unit(part.list_usd_per_unit_hour, part.units_joined),
+        "usd_per_hour": _per_unit(part, part.usd_per_unit_hour),
+        "list_usd_per_hour": _per_unit(part, part.list_usd_per_unit_hour),
         "count_assumed": is_assumed,
         "source": part.price_source,
         "as_of": part.price_as_of,
@@ -328,8 +334,11 @@ def _divided(product: float, count: int) -> float:
     return next((value for value in near if value * count == product), quotient)
 
 
-def _per_unit(usd: float | None, units_joined: int) -> float | None:
-    return None if usd is None else _divided(usd, units_joined)
+def _per_unit(part: PurchasePart, usd: float | None) -> float | None:
+    """The price of a unit of the offering: of one of those joined, or of one that others share."""
+    if usd is not None and part.part_of_gpus:
+        return price_of_unit(usd, part.gpus_per_unit, part.part_of_gpus)
+    return None if usd is None else _divided(usd, part.units_joined)
 
 
 def _workload(part: WorkloadPart) -> WorkloadPlan:

@@ -11,6 +11,7 @@ from operator import mul
 from typing import TYPE_CHECKING, Any, Literal
 
 from milp_planner.candidates.records import Candidate, TurnedDown
+from milp_planner.candidates.sharing.shared_units import SharedUnits as SharedUnits
 from milp_planner.errors import argument_error
 from milp_planner.plans.consequences import (
     CommitmentUse,
@@ -113,6 +114,9 @@ class Purchase:
     price_age_days: int | None = None
     """Days since the source had the price; None where the catalog knows no day."""
 
+    shared_rent_usd: float | None = None
+    """Of replicas on shared units: their part of the rent, USD/month, by the GPUs they hold."""
+
     @property
     def units(self) -> int:
         """Most units on at any time."""
@@ -142,8 +146,10 @@ class Purchase:
     @property
     def billing_idle_usd(self) -> float | None:
         """Rent of those unit-hours, USD/month."""
-        hours = self.billing_idle_hours
-        return None if hours is None else hours * self.candidate.usd_per_hour
+        hours, rent = self.billing_idle_hours, self.shared_rent_usd
+        if hours is None or rent is None:
+            return None if hours is None else hours * self.candidate.usd_per_hour
+        return hours * rent / self.unit_hours
 
     @property
     def mean_utilization(self) -> float | None:
@@ -264,6 +270,9 @@ class Plan:
     reasons: tuple[Reason, ...] = ()
     """Why there is no plan; empty when there is one. `sentences.reason_lines` words them."""
 
+    shared_units: tuple[SharedUnits, ...] = ()
+    """Units that replicas share, and which of the purchases' replicas stand on each."""
+
     diagnosis: Diagnosis | None = None
     """What would give a plan; None when there is one, or when it was not asked."""
 
@@ -359,9 +368,15 @@ class Plan:
         return self.cash_usd_per_month / self.tokens_per_month * 1e6
 
     @property
+    def rented(self) -> Iterator[Purchase | SharedUnits]:
+        """What is rented, each unit once, whoever shares it."""
+        yield from (p for p in self.purchases if not p.candidate.part_of_unit)
+        yield from self.shared_units
+
+    @property
     def gpus(self) -> int:
         """GPUs on at the peak, counting each purchase at its most units."""
-        return sum(p.gpus for p in self.purchases)
+        return sum(one.gpus for one in self.rented)
 
     @property
     def providers(self) -> tuple[str, ...]:
@@ -381,7 +396,7 @@ class Plan:
 
         None where none is paid for, or the work is not known.
         """
-        paid = sum(p.unit_hours * p.candidate.gpus_per_unit for p in self.purchases)
+        paid = sum(one.unit_hours * one.candidate.gpus_per_unit for one in self.rented)
         if not paid or any(not p.busy_units_by_block for p in self.purchases):
             return None
         busy = sum(p.busy_unit_hours * p.candidate.gpus_per_unit for p in self.purchases)

@@ -10,6 +10,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Key = tuple[str, str, str, str, int]
+"""Workload, offering, billing, precision and tensor parallel of a replica."""
+
 StatusName = Literal["optimal", "feasible", "infeasible", "no_plan"]
 
 
@@ -82,6 +85,9 @@ class PurchasePart(Part):
     replicas_per_unit: int
     units_joined: int = Field(default=1, ge=1)
     pipeline_parallel: int = Field(default=1, ge=1)
+    part_of_gpus: int = Field(default=0, ge=0)
+    """GPUs of the units that its replicas share with others; 0 where the units are its own."""
+
     deployment: str = ""
     usd_per_gpu_hour: float | None
     usd_per_unit_hour: float | None
@@ -107,6 +113,38 @@ class PurchaseOfPlan(PurchasePart):
     """A purchase of the plan itself, which tells its request classes, too."""
 
     classes: list[ClassPart]
+
+
+class StandingPart(Part):
+    """Replicas of one kind on a shared unit."""
+
+    workload: str
+    precision: str
+    tensor_parallel: int
+    replicas: int = Field(gt=0)
+
+
+class SharedBlockPart(Part):
+    """What stands on each shared unit in a time block."""
+
+    name: str
+    units: list[list[StandingPart]]
+
+
+class SharedUnitsPart(Part):
+    """Units that replicas share."""
+
+    provider: str
+    offering: str
+    region: str
+    billing: str
+    gpu: str
+    gpus_per_unit: int
+    units: int
+    usd_per_unit_hour: float
+    unit_hours_per_month: float
+    rent_usd_per_month: float
+    blocks: list[SharedBlockPart]
 
 
 class WorkloadPart(Part):
@@ -231,6 +269,7 @@ class AlternativePart(Headline):
     trade: str
     changes: list[dict[str, Any]]
     purchases: list[PurchasePart]
+    shared_units: list[SharedUnitsPart] = []
 
 
 class FitPart(Part):
@@ -345,6 +384,7 @@ class PlanDocument(Headline):
     tokens_per_month: float
     costs_usd_per_month: dict[str, float]
     purchases: list[PurchaseOfPlan]
+    shared_units: list[SharedUnitsPart] = []
     workloads: list[WorkloadPart]
     blocks: list[BlockPart]
     routes: list[RoutePart]

@@ -27,6 +27,7 @@ from milp_planner.questions.solve import provenance_of, with_oldest_price
 from milp_planner.solving.assembly.assemble import assemble, spreads_by_capacity
 from milp_planner.solving.checks.arguments import catalog_for
 from milp_planner.solving.checks.own_rules import held_to
+from milp_planner.solving.checks.sharing import refuse_shared
 from milp_planner.solving.prepare import outline_of, unlisted
 from milp_planner.solving.queueing import with_queues
 from milp_planner.solving.results import Settings
@@ -134,6 +135,7 @@ def evaluate(
     (2520.0, True, 'low')
     """
     problem = held_to(problem, rules)
+    refuse_shared(problem, "evaluate: whose units a fleet names")
     catalog = catalog_for(problem, catalog)
     instance = unlisted(outline_of(problem, catalog))
     wanted = _todays_fleet(instance) if fleet is None else fleet

@@ -46,6 +46,7 @@ from milp_planner.milp.program.refinement import (
     tolerance_usd,
     undercharged_usd,
 )
+from milp_planner.milp.program.rules.packing import without_idle_units
 from milp_planner.milp.program.rules.queue_times import QueueTimes
 from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.records import EngineReport, Plan, Proof, Provenance, Status
@@ -313,8 +314,8 @@ class Optimizer:
         return replace(run, values=self._tidy(model, run.values))
 
     def _tidy(self, model: FleetModel, values: Mapping[str, float]) -> Mapping[str, float]:
-        """The columns without per-token shares that are a solver's noise: no rule misses them."""
-        tidied = without_traces(model, values)
+        """The columns without what no rule misses: noise of per-token shares, idle shared units."""
+        tidied = without_idle_units(model.fleet, without_traces(model, values))
         if tidied == values:
             return values
         plan = assemble(self.instance, read_solution(model, tidied), self.provenance)

@@ -227,7 +227,21 @@ def _solution_of(instance: PlanningInput, plans: Sequence[Plan]) -> FleetSolutio
                 )
                 shares[route.candidate, q, t] = route.share
     fixed = {k: tuple(on) for k, on in units.items()}
-    return FleetSolution(fixed, shares, dict(_shortfalls_of(instance, plans)))
+    shortfalls = dict(_shortfalls_of(instance, plans))
+    return FleetSolution(fixed, shares, shortfalls, _shared_of(instance, plans))
+
+
+def _shared_of(
+    instance: PlanningInput, plans: Sequence[Plan]
+) -> dict[tuple[str, str], tuple[int, ...]]:
+    """Units that replicas share; no two parts share any."""
+    shared: dict[tuple[str, str], list[int]] = {}
+    for plan in plans:
+        for one in plan.shared_units:
+            on = shared.setdefault(one.candidate.offering.key, [0] * len(instance.schedule.blocks))
+            for block, units in zip(plan.blocks, one.units_by_block, strict=True):
+                on[instance.schedule.blocks.index(block)] = units
+    return {key: tuple(on) for key, on in shared.items()}
 
 
 def _shortfalls_of(

@@ -23,6 +23,7 @@ from milp_planner.solving.checks.bounds import bound_faults, without_specks
 from milp_planner.solving.checks.names import fleet_faults, limit_faults, with_known_billings
 from milp_planner.solving.checks.queues import queue_faults
 from milp_planner.solving.checks.sellers import with_known_sellers
+from milp_planner.solving.checks.sharing import sharing_faults, size_faults
 from milp_planner.solving.queueing import with_queues
 from milp_planner.traffic.month import Schedule, make_schedule
 
@@ -79,7 +80,7 @@ def listed(outline: Outline, lister: Lister | None = None) -> PlanningInput:
     """The outline with what can be rented: all of it, or what `lister` lists."""
     problem, schedule, catalog = outline
     candidates = (lister or list_candidates)(problem, schedule, catalog)
-    _refuse(list(bound_faults(problem, schedule, candidates)))
+    _refuse([*size_faults(problem, candidates), *bound_faults(problem, schedule, candidates)])
     candidates = without_specks(problem, schedule, candidates)
     candidates = with_queues(problem, schedule, candidates, catalog)
     return PlanningInput(problem, schedule, candidates, catalog)
@@ -97,6 +98,7 @@ def checked_problem(problem: Problem, catalog: Catalog) -> Problem:
     problem = with_known_sellers(problem, catalog)
     faults = [located(problem, fault) for fault in _workload_faults(problem, catalog)]
     faults += [*limit_faults(problem, catalog), *fleet_faults(problem, catalog)]
+    faults += sharing_faults(problem)
     faults += queue_faults(problem)
     _refuse(faults)
     return with_known_billings(problem, catalog)

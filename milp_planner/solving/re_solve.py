@@ -16,11 +16,13 @@ from typing import Any
 from milp_planner.candidates.listing import Lister
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime, began_s, until
+from milp_planner.errors import InputError
 from milp_planner.inputs.problem.policy import Penalties
 from milp_planner.inputs.problem.records import Alternatives, Problem
 from milp_planner.milp.presolve.forced_use import Required, Wanted
 from milp_planner.plans.records import Plan, Proof, Provenance, Status
 from milp_planner.solving.checks.arguments import SolverChoice, check_settings
+from milp_planner.solving.checks.sharing import sharing_faults
 from milp_planner.solving.narrowed import narrowed
 from milp_planner.solving.optimum import Optimizer
 from milp_planner.solving.parts import first_answer
@@ -140,6 +142,8 @@ class Resolver:
 
     def given_for(self, problem: Problem) -> PlanningInput:
         """Candidates and blocks of a changed problem, taken over where they cannot differ."""
+        if faults := [*sharing_faults(problem)]:
+            raise InputError(faults)
         key = listing_key(problem)
         if not self._listed:
             self._listed.append((listing_key(self.problem), self.instance))
@@ -254,6 +258,8 @@ def fleet_line(plan: Plan) -> str:
         if not k.mode.per_token:
             box = f"{k.gpus_per_unit} x " if k.gpus_per_unit > 1 else ""
             what = f"{p.units} x {box}{k.gpu}"
+        if k.part_of_unit:
+            what = f"{p.gpus} shared {k.gpu}"
         billing = "" if k.mode.name in ("dedicated", "per_token") else f" {k.mode.name}"
         parts.append(f"{what} {k.provider}{billing}" + (f" ({k.workload})" if several else ""))
     return " + ".join(parts) or "nothing"

@@ -242,8 +242,10 @@ DEFINE_A_COST = {
     "Commitments",
     "StartUpAhead",
     "VolumeBands",
+    "Packing",
 }
-"""Families that no plan can break: what they define is a cost, which `verify` recomputes."""
+"""Families that no plan of a solver can break: what they define is a cost, which `verify`
+recomputes."""
 
 
 @pytest.mark.parametrize("family", ASKED)
@@ -267,6 +269,8 @@ PENALISED = {
     "OneLevel": (11, {**SOFT, "penalties": {"strict_latency": {"usd": 500}}}, "strict_latency"),
     "OverloadRamp": (11, {**SOFT, "penalties": {"overload": {}}}, "overload"),
     "ExtraGpus": (35, {"penalties": {"scaling": {"above_gpus": 1}}}, "scaling"),
+    # Replicas without units to stand on.
+    "Packing": (11, {"share": "units"}, "rent"),
     # Five big are paid, and two are on.
     "Commitments": (11, {}, "commitments"),
     # Two small by day and one by night, which are ready after ten hours: $1.50 x 10 x 30.
@@ -281,6 +285,11 @@ BY_DAY = {
     "max_blocks": 2,
 }
 PAID = {"Commitments": ({"offering": BIG, "units": 5},)}
+
+
+def pairs():
+    """Units of two big for $8/h."""
+    return catalog([offering("acme", "big", 8.0, gpus_per_unit=2)], [raw("big", 10)])
 
 
 @pytest.mark.parametrize("family", [f.name for f in CONSTRAINTS])
@@ -301,6 +310,8 @@ def test_without_its_rows_the_program_is_caught(family):
             rented = catalog(
                 [offering("bolt", "small", 1.5, billing="autoscaling")], [raw("small", 3)]
             )
+        if family == "Packing":
+            rented = pairs()
     given_ = prepare(question, rented)
     model = build_model(given_, given_.candidates.candidates, rules=rest)
     plan, modelled = plan_of(given_, model)

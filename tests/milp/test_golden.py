@@ -67,6 +67,16 @@ def plain_workload():
     return problem(10, target=0.75)
 
 
+def shared_units():
+    """Two workloads whose replicas of one and two GPUs share units of two."""
+    return problem(
+        workloads=[workload(7, "chat"), workload(3, "code")],
+        target=0.75,
+        policy={"utilization": {"target": 0.75}, "share": "units"},
+        limits={"max_gpus": {"total": 12}},
+    )
+
+
 def with_commitments():
     """The same demand, of which units of either offering, and an amount of one, are paid."""
     return mixed_workloads().changed(
@@ -76,11 +86,6 @@ def with_commitments():
                 {"offering": "*", "units": 2},
                 {"offering": "bolt/*", "usd_per_hour": 3, "discount": "25%"},
             ],
-            "prices": {
-                "volume": {
-                    "bolt/*": [{"above": 500, "discount": 0.1}, {"above": 2_000, "discount": 0.2}]
-                }
-            },
         }
     )
 
@@ -113,6 +118,11 @@ def with_start_up():
         chat={"traffic": day},
         policy={"start_up": [{"ready_after": "90min"}]},
         limits={"max_power_kw": 7},
+        prices={
+            "volume": {
+                "bolt/*": [{"above": 500, "discount": 0.1}, {"above": 2_000, "discount": 0.2}]
+            }
+        },
     )
 
 
@@ -122,7 +132,11 @@ CASES = {
     "commitments": with_commitments,
     "waits": waits_kept,
     "start-up": with_start_up,
+    "shared": shared_units,
 }
+
+OVER_TWO_GPUS = {"shared": [raw("big", 30, size=(1, 1), tensor_parallel=2)]}
+"""Rates of replicas of two GPUs, in the one case that has any."""
 
 
 OWNED = {"start-up": [offering("own", "small", 1.0, billing="owned", kilowatts=2.5)]}
@@ -137,6 +151,7 @@ def test_the_program_is_unchanged(name, update_golden):
         raw("small", 3, size=(1, 1)),
         raw("small", 0.4, size=(10, 10)),
     ]
+    rates += OVER_TWO_GPUS.get(name, [])
     rented = catalog(
         [*OFFERINGS, *OWNED.get(name, ())],
         rates,

@@ -358,8 +358,14 @@ def test_the_diagnosis_is_in_the_document_and_a_frame(run, folder):
     document = json.loads(out)["diagnosis"]
     assert document["conflict"] == [{"path": "limits.max_gpus.total", "value": "1 GPU"}]
     assert document["changes"][0]["patch"] == {"limits.max_gpus.total": 2}
-    code, out, _ = run("solve", "no.yaml")
+    _, out, _ = run("solve", "no.yaml")
     assert out.startswith("No plan: no fleet keeps limits.max_gpus.total: 1 GPU.")
+    assert (
+        "This gives a plan, for so much a month\n"
+        "  $3,960  allow 1 more GPU (2 in all) (limits.max_gpus.total, now 1 GPU):\n"
+        "          1 x big acme + 1 x small bolt\n"
+    ) in out
+    code, out, _ = run("solve", "no.yaml", "--format", "text")
     assert "  This gives a plan:\n" in out
     assert "limits.max_gpus.total  allow 1 more GPU (2 in all)  $3,960 per month" in out
     frame = diagnose(problem(13, limits={"max_gpus": {"total": 1}}), big_and_small()).to_frame()

@@ -381,3 +381,12 @@ def test_a_loss_at_the_start_is_not_the_default(
 ) -> None:
     lost = command._loss("provider:acme", *given)
     assert (lost.at_s, lost.for_s) == meant
+
+
+def test_requests_come_as_bunched_as_the_traffic_states_unless_it_is_said_otherwise() -> None:
+    bursty = {"kind": "requests_per_second", "requests_per_second": 7, "burstiness": 2}
+    stated = replayed(problem(chat={"traffic": bursty}))
+    said = replayed(problem(7), burstiness=2)
+    calm = replayed(problem(chat={"traffic": bursty}), burstiness=1)
+    assert stated.pools[0].means == said.pools[0].means
+    assert calm.pools[0].means == replayed(problem(7)).pools[0].means != said.pools[0].means

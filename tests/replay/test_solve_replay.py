@@ -60,6 +60,19 @@ def test_a_wish_kept_at_once_changes_nothing(run: Any, wish: Any) -> None:
     assert err == ""
 
 
+def test_a_plan_that_time_ended_with_is_replayed_by_itself(
+    run: Any, wish: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleets = iter(range(9))
+    monkeypatch.setattr(replayed, "_fleet", lambda plan: next(fleets))
+    wish(ReplayWish("wait", 5.0, 0.95))
+    code, _, err = run("solve", "toy.yaml", "--replay", "--json")
+    assert code == exit_codes.FOUND
+    said = err.split("Time ended with another plan than those replayed; the one printed:")[1]
+    assert "p95 wait of chat: " in said.splitlines()[1]
+    assert said.splitlines()[1].endswith(": kept")
+
+
 def test_without_a_wish_it_says_that_there_was_nothing_to_keep(run: Any) -> None:
     code, out, _ = run("solve", "toy.yaml", "--replay", "--format", "text")
     assert code == exit_codes.FOUND

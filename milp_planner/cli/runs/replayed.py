@@ -59,9 +59,14 @@ class ReplayedSolve:
         return tuple(missed_texts(replay))
 
     def _again(self, plan: Plan) -> Replay:
-        """A time limit may end a second solve with another fleet."""
-        streams.tell("The plan printed is not the one that was replayed: it is replayed now.")
-        return _replayed(plan, self.problem, self.catalog, self.ends_s)
+        """A time limit may end a second solve with another fleet, which is replayed as well."""
+        from milp_planner.reporting.text.questions.replay import wish_text
+
+        found = _replayed(plan, self.problem, self.catalog, self.ends_s)
+        streams.tell("Time ended with another plan than those replayed; the one printed:")
+        for wish in found.wishes:
+            streams.tell(f"  {wish_text(wish)}")
+        return found
 
 
 def until_kept(

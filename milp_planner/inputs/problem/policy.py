@@ -151,6 +151,9 @@ class Policy(Frozen):
     """Whether on-demand units are off, and unpaid, in blocks in which their workload has no load;
     default: those that the catalog says are billed by the second, the minute or the hour."""
 
+    share: Literal["none", "units"] = "none"
+    """`units`: replicas of several workloads may stand on one unit of several GPUs."""
+
     start_up: tuple[StartUp, ...] = ()
     """Units that are off at times are paid for so long before they serve; the last entry that
     matches an offering holds."""

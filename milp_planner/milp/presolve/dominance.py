@@ -27,6 +27,7 @@ from milp_planner.candidates.records import (
     rests_when_idle,
 )
 from milp_planner.deadline import checked
+from milp_planner.milp.presolve.shared_dominance import prune_parts, unit_likeness
 from milp_planner.milp.program.costs.terms import COST_TERMS
 from milp_planner.milp.program.families import judges_of, sets_unknown_keys, standing_of
 from milp_planner.milp.program.language.rule import Standing
@@ -65,6 +66,8 @@ class DominanceProfile(NamedTuple):
     gpus: int
     provider: str
     order: tuple[float, float, str]
+    part_of: Hashable
+    """Of a replica on a shared unit what that is a unit of; None for whole units."""
 
 
 @dataclass
@@ -150,10 +153,13 @@ def prune(instance: PlanningInput, candidates: Iterable[Candidate]) -> Pruned:
     listed = without_twins(instance, candidates)
     profiles, current = listed._profiles, instance.current_units()
     kept = [k for k in listed.kept if k.mode.per_token]
-    dominated_by: dict[Candidate, Candidate] = {}
+    parts, dominated_by = prune_parts(
+        instance, listed.kept, {k: mine.standing for k, mine in profiles.items()}
+    )
+    kept += parts
     front: dict[str, list[Candidate]] = {}
     cheapest: dict[tuple[object, ...], Candidate] = {}
-    units = [k for k in listed.kept if not k.mode.per_token]
+    units = [k for k in listed.kept if not (k.mode.per_token or k.part_of_unit)]
     cheap_first = sorted(
         units, key=lambda k: (price_of_capacity(profiles[k]), k.gpus_per_unit, k.order)
     )
@@ -184,7 +190,7 @@ def without_twins(instance: PlanningInput, candidates: Iterable[Candidate]) -> P
     kept = []
     for key in sorted(offered, key=lambda key: (min(k.order[:2] for k in offered[key]), key)):
         alone = key in running or offered[key][0].mode.per_token
-        likeness = key if alone else _likeness(offered[key], profiles)
+        likeness = key if alone else _likeness(instance, offered[key], profiles)
         if first.setdefault(likeness, key[0]) == key[0]:
             kept += offered[key]
         else:
@@ -214,18 +220,19 @@ def _profiles_of(
 
 
 def _likeness(
-    candidates: Sequence[Candidate], profiles: Mapping[Candidate, DominanceProfile]
+    instance: PlanningInput,
+    candidates: Sequence[Candidate],
+    profiles: Mapping[Candidate, DominanceProfile],
 ) -> object:
     """What twins have in common: everything but their names."""
     first = candidates[0]
     return (
         (first.provider, first.gpu, first.offering.billing, first.usd_per_hour),
+        unit_likeness(instance, first) if first.part_of_unit else None,
         tuple(
             (
-                k.workload,
-                k.precision,
-                k.tensor_parallel,
-                profiles[k]._replace(order=NO_ORDER, turns=None),
+                *(k.workload, k.precision, k.tensor_parallel),
+                profiles[k]._replace(order=NO_ORDER, turns=None, part_of=None),
             )
             for k in sorted(candidates, key=lambda k: k.id)
         ),
@@ -238,6 +245,8 @@ def dominates(b: DominanceProfile, a: DominanceProfile) -> bool:
     is_on_longer = a.elastic > b.elastic or a.rests > b.rests
     if theirs.same != ours.same or (is_on_longer and any(ours.uses)):
         return False  # what is held uses up quotas in blocks in which `a` is off
+    if b.part_of != a.part_of:
+        return False  # what is paid for a part is the unit's: see `shared_dominance.py`
     times = 1
     for mine, other in zip(theirs.gives, ours.gives, strict=True):
         if mine > other * times * (1 + SNAP):
@@ -248,6 +257,8 @@ def dominates(b: DominanceProfile, a: DominanceProfile) -> bool:
         return False
     if any(times * x > y for x, y in zip(ours.uses, theirs.uses, strict=True)):
         return False
+    if a.part_of is not None and times * b.gpus > a.gpus:
+        return False  # there may be no room for them
     return _never_dearer(b, a, times)
 
 
@@ -326,4 +337,5 @@ def _profile_of(
         gpus=k.gpus_per_unit,
         provider=k.provider,
         order=k.order,
+        part_of=k.offering.key if k.part_of_unit else None,
     )

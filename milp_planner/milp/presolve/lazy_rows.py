@@ -30,9 +30,7 @@ def quotas_broken_by_values(
 ) -> set[str]:
     """Names of the quotas that (fractional) columns break."""
     on = [
-        (k, t, values[units.name])
-        for (k, _, t), units in model.fleet.units.items()
-        if values.get(units.name)
+        (k, t, values[units.name]) for k, t, units in model.fleet.rented() if values.get(units.name)
     ]
     return {
         name

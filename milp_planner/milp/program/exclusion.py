@@ -5,7 +5,8 @@
     contained  Σ_jt a_jtn* + Σ_{j per token} a_j ≥ 1           some use of earlier plan E shrinks
     different  Σ_{i ∈ E} a_i + Σ_{i ∉ E} (units of i) ≥ 1      the set of names is another
 
-j is (offering, billing, workload), i what `differ_by` names, n* the units in E. Binaries exist only
+j is (offering, billing, workload), and no workload where replicas share units, whose units count
+and not who stands on them; i is what `differ_by` names, n* the units in E. Binaries exist only
 for what some earlier plan uses, and the cuts of all earlier plans share them, so that the solvers
 decide "is i used at all" once and not once per cut. A per-token offering shrinks when unused.
 """
@@ -78,7 +79,7 @@ def contains(plan: Plan, earlier: Plan) -> bool:
 def uses(plan: Plan) -> dict[tuple[Key, int], int]:
     """Units on by (j, block), wherever there are any; per-token use is 1 in block 0."""
     used: dict[tuple[Key, int], int] = {}
-    for p in plan.purchases:
+    for p in plan.rented:
         key = change_key(p.candidate)
         if p.candidate.mode.per_token:
             used[key, 0] = 1
@@ -157,7 +158,9 @@ class _Switches:
     _by_key: dict[Key, list[Candidate]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for k in self.model.fleet.candidates:
+        fleet = self.model.fleet
+        tokens = (k for k in fleet.candidates if k.mode.per_token)
+        for k in (*tokens, *fleet.rentable):
             self._by_key.setdefault(change_key(k), []).append(k)
 
     def fewer_than(self, units: int, key: Key, t: int) -> pulp.LpVariable:

@@ -12,6 +12,7 @@ from typing import Final
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.keys import leaves, set_keys
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.milp.program.costs.start_up_ahead import StartUpAhead
 from milp_planner.milp.program.costs.terms import COST_TERMS
 from milp_planner.milp.program.costs.volume_bands import VolumeBands
 from milp_planner.milp.program.language.cost import CostTerm
@@ -39,16 +40,17 @@ from milp_planner.milp.program.rules.latency_wishes import LatencyWishes
 from milp_planner.milp.program.rules.on_demand import OnDemandReplicas
 from milp_planner.milp.program.rules.one_level import OneLevel
 from milp_planner.milp.program.rules.overload import OverloadRamp
+from milp_planner.milp.program.rules.packing import Packing
 from milp_planner.milp.program.rules.per_token_rate import PerTokenRate
 from milp_planner.milp.program.rules.power import PowerCap
 from milp_planner.milp.program.rules.queue_times import QueueTimes
 from milp_planner.milp.program.rules.replica_shape import ReplicaShape
 from milp_planner.milp.program.rules.replicas import Replicas
-from milp_planner.milp.program.rules.start_up import StartUpAhead
 
 CONSTRAINTS: Final[tuple[Rule, ...]] = (
     Coverage(),
     Capacity(),
+    Packing(),
     PerTokenRate(),
     OneLevel(),
     OverloadRamp(),

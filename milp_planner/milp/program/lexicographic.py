@@ -122,11 +122,8 @@ def _money(model: FleetModel, stage: Stage) -> Terms:
     if stage.kind == "score":
         return costs
     fleet = model.fleet
-    mine = {
-        column
-        for columns in (fleet.units, fleet.shares)
-        for (k, _, _), column in columns.items()
-        if k.offering.id in stage.offerings
+    mine = {column for k, _, column in fleet.rented() if k.offering.id in stage.offerings} | {
+        column for (k, _, _), column in fleet.shares.items() if k.offering.id in stage.offerings
     }
     return {column: usd for column, usd in costs.items() if column in mine}
 

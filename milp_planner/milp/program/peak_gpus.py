@@ -22,7 +22,7 @@ def peak_gpus(model: FleetModel, family: str) -> Terms:
     """G by column; what it takes is added once, under the family's name."""
     fleet = model.fleet
     terms: Terms = {}
-    for k in fleet.candidates:
+    for k in fleet.rentable:
         columns = list(units_by_block(model, k))
         if len(columns) == 1:
             for column in columns[0]:

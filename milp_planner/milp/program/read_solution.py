@@ -40,8 +40,12 @@ def read_solution(model: FleetModel, values: Mapping[str, float]) -> FleetSoluti
     for (k, _, t), variable in fleet.units.items():
         row = units.setdefault(k, [0] * blocks)
         row[t] += int(cleaned[variable])
+    shared: dict[tuple[str, str], list[int]] = {}
+    for (unit, t), variable in fleet.shared.items():
+        shared.setdefault(unit.offering.key, [0] * blocks)[t] = int(cleaned[variable])
     return FleetSolution(
         units={k: tuple(row) for k, row in units.items() if any(row)},
+        shared={key: tuple(row) for key, row in shared.items() if any(row)},
         shares={key: cleaned[variable] for key, variable in fleet.shares.items()},
         shortfalls={key: cleaned[variable] for key, variable in fleet.shortfalls.items()},
     )

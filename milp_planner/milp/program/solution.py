@@ -19,3 +19,7 @@ class FleetSolution:
     """x_qkt; with one class only the per-token candidates need be given."""
 
     shortfalls: Mapping[tuple[str, int, int], float] = field(default_factory=dict)
+
+    shared: Mapping[tuple[str, str], tuple[int, ...]] = field(default_factory=dict)
+    """Units that replicas share, on per block, by (offering, billing); as few as hold the replicas
+    where none are given."""

@@ -59,6 +59,12 @@ class Bought(SheetPart):
     requests_share: float | None
     """Of the workload's requests, where it is paid per token; else None."""
 
+    part_of_gpus: int = 0
+    """GPUs of the units on which these are replicas beside others; 0 where the units are its own.
+
+    `units` and `gpus_per_unit` are then replicas and GPUs of one.
+    """
+
 
 class StaleSpend(SheetPart):
     """What of a plan rests on old prices, and what it costs where these have risen."""
@@ -158,6 +164,35 @@ class SheetPurchase(SheetPart):
 
     hours_by_block: tuple[float, ...]
     units_by_block: tuple[int, ...]
+    part_of_gpus: int = 0
+    """As of `Bought`."""
+
+
+class StandingShown(SheetPart):
+    """Replicas of one kind on a shared unit."""
+
+    workload: str
+    replicas: int
+    precision: str
+    tensor_parallel: int
+
+
+class SharedUnitShown(SheetPart):
+    """Units of one offering on each of which the same replicas stand."""
+
+    offering: str
+    provider: str
+    billing: str
+    gpu: str
+    gpus_per_unit: int
+    blocks: tuple[str, ...]
+    """Time blocks in which it is so; empty where it is so in all."""
+
+    units: int
+    idle_gpus: int
+    """Of each unit."""
+
+    stands: tuple[StandingShown, ...]
 
 
 class WorkloadServed(SheetPart):

@@ -30,6 +30,7 @@ from milp_planner.plans.sheet.plan_parts import (
     HoursByUnits,
     ProofShown,
     QuestionAsked,
+    SharedUnitShown,
     SheetAnswer,
     SheetPurchase,
     SourcesShown,
@@ -51,6 +52,9 @@ class Sheet(SheetPart):
     question: QuestionAsked
     answer: SheetAnswer
     purchases: tuple[SheetPurchase, ...]
+    shared_units: tuple[SharedUnitShown, ...] = ()
+    """Which replicas stand on which of the units that they share."""
+
     workloads: tuple[WorkloadServed, ...]
     hours: HoursByUnits
     choices: tuple[SheetChoice, ...] | None

@@ -35,6 +35,7 @@ from milp_planner.questions.reasons.forced_share import cheapest_with_share
 from milp_planner.questions.solve import provenance_of, solve
 from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
 from milp_planner.solving.checks.own_rules import held_to
+from milp_planner.solving.checks.sharing import refuse_shared
 from milp_planner.solving.prepare import prepare
 from milp_planner.solving.re_solve import (
     LEAST_S,
@@ -225,6 +226,7 @@ def explain(
     ('dearer', 100.8)
     """
     problem = held_to(problem, rules)
+    refuse_shared(problem, "explain: what one offering alone would cost")
     catalog = catalog_for(problem, catalog)
     check_by_cost(problem, "why something is not in a plan")
     for name, value in {"offering": offering, "gpu": gpu, "provider": provider}.items():

@@ -15,6 +15,7 @@ from milp_planner.questions.sheet.of_plan import (
     hours_of,
     proof_of,
     purchases_of,
+    shared_of,
     sources_of,
     workloads_of,
 )
@@ -41,6 +42,7 @@ def sheet_of_plan(plan: Plan, today: date) -> Sheet:
         ),
         answer=answer_of(plan, today, stale_after_days),
         purchases=purchases_of(plan, today),
+        shared_units=shared_of(plan),
         workloads=workloads_of(plan),
         hours=hours_of(plan),
         choices=None,

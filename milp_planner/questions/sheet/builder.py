@@ -42,6 +42,7 @@ from milp_planner.questions.sheet.of_plan import (
     proof_of,
     purchases_of,
     question_of,
+    shared_of,
     sources_of,
     workloads_of,
 )
@@ -172,6 +173,7 @@ def sheet_of(
         question=question_of(asked),
         answer=answer_of(plan, today, problem.policy.stale_after_days),
         purchases=purchases_of(plan, today),
+        shared_units=shared_of(plan),
         workloads=workloads_of(plan),
         hours=hours_of(plan),
         choices=None,

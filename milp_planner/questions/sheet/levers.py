@@ -86,6 +86,10 @@ def _billings(asking: Asking) -> Iterator[Lever]:
 def _policy(problem: Problem, plan: Plan) -> Iterator[Lever]:
     policy = problem.policy
     yield from switched_off(problem, len(plan.blocks))
+    boxes = any(p.candidate.gpus_per_unit > 1 for p in plan.purchases)
+    if policy.share == "none" and boxes and len(problem.workloads) > 1:
+        name = "let workloads share units"
+        yield Lever("shared_units", name, "policy.share", "units", {"policy.share": "units"})
     if policy.utilization.by == "queues":
         return
     if all(w.latency.judges_queues for w in problem.workloads):

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import date
 
-from milp_planner.candidates.records import PlanningInput
+from milp_planner.candidates.records import PlanningInput, gpus_of_unit
+from milp_planner.candidates.sharing.shared_units import SharedUnits, gpus_on
 from milp_planner.milp.program.families import limits_of
 from milp_planner.plans.consequences import age_days, stale_prices
 from milp_planner.plans.document import diagnosis_dict, not_included
@@ -22,10 +23,12 @@ from milp_planner.plans.sheet.plan_parts import (
     LimitAsked,
     ProofShown,
     QuestionAsked,
+    SharedUnitShown,
     SheetAnswer,
     SheetPurchase,
     SourcesShown,
     StaleSpend,
+    StandingShown,
     WorkloadAsked,
     WorkloadServed,
 )
@@ -80,6 +83,7 @@ def bought(plan: Plan) -> tuple[Bought, ...]:
             provider=p.candidate.provider,
             billing=p.candidate.mode.name,
             requests_share=p.requests_share if p.candidate.mode.per_token else None,
+            part_of_gpus=gpus_of_unit(p.candidate) if p.candidate.part_of_unit else 0,
         )
         for p in plan.purchases
     )
@@ -164,7 +168,38 @@ def _purchase(p: Purchase, today: date) -> SheetPurchase:
         rate_sources=k.sources,
         hours_by_block=p.hours_by_block,
         units_by_block=p.units_by_block,
+        part_of_gpus=gpus_of_unit(k) if k.part_of_unit else 0,
     )
+
+
+def shared_of(plan: Plan) -> tuple[SharedUnitShown, ...]:
+    """Which replicas stand on which of the units that they share."""
+    return tuple(row for one in plan.shared_units for row in _shared(plan, one))
+
+
+def _shared(plan: Plan, one: SharedUnits) -> Iterator[SharedUnitShown]:
+    k = one.candidate
+    for blocks, units, contents in one.alike:
+        in_all = len(blocks) == len(plan.blocks)
+        yield SharedUnitShown(
+            offering=k.offering.id,
+            provider=k.provider,
+            billing=k.mode.name,
+            gpu=k.gpu,
+            gpus_per_unit=k.gpus_per_unit,
+            blocks=() if in_all else tuple(plan.blocks[t].name for t in blocks),
+            units=units,
+            idle_gpus=k.gpus_per_unit - gpus_on(contents),
+            stands=tuple(
+                StandingShown(
+                    workload=replica.workload,
+                    replicas=count,
+                    precision=replica.precision,
+                    tensor_parallel=replica.tensor_parallel,
+                )
+                for replica, count in contents
+            ),
+        )
 
 
 def workloads_of(plan: Plan) -> tuple[WorkloadServed, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 
 from milp_planner.candidates.records import Candidate, PlanningInput, RatePoint
+from milp_planner.candidates.sharing.shared_units import SharedUnits
 from milp_planner.deadline import OutOfTime, check, checked
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.inputs.problem.records import Problem
@@ -185,9 +186,13 @@ def _unknown(
 
 def asks_of(plan: Plan, today: date, stale_after_days: float) -> tuple[ToAsk, ...]:
     """What sellers should say before money is paid, the most money first."""
-    rented: dict[str, list[Purchase]] = {}
+    paid: dict[str, float] = {}
     for p in plan.purchases:  # several workloads may rent one offering
-        rented.setdefault(p.candidate.offering.id, []).append(p)
+        name = p.candidate.offering.id
+        paid[name] = paid.get(name, 0.0) + p.cash_usd_per_month
+    rented: dict[str, list[Purchase | SharedUnits]] = {}
+    for one in plan.rented:
+        rented.setdefault(one.candidate.offering.id, []).append(one)
     found = [
         ToAsk(
             provider=mine[0].candidate.provider,
@@ -199,7 +204,7 @@ def asks_of(plan: Plan, today: date, stale_after_days: float) -> tuple[ToAsk, ..
                     is_old=age_days(mine[0].candidate.offering, today) > stale_after_days,
                 )
             ),
-            usd_per_month=sum(p.cash_usd_per_month for p in mine),
+            usd_per_month=paid[offering],
         )
         for offering, mine in rented.items()
     ]

@@ -110,10 +110,13 @@ class Ways:
         """Whether the same shares are the best at every multiple, and cost so many times as much.
 
         What a program of per-token offerings says is in shares of the traffic, all but what an
-        account may ask per minute, a budget, what leaving today's fleet costs, and own rules.
+        account may ask per minute, a budget, volume discounts, what leaving today's fleet costs,
+        and own rules.
         """
         asked = self.problem
-        if asked.limits.budget is not None or asked.current_fleet or asked.rules:
+        if asked.limits.budget is not None or asked.prices.volume:
+            return False
+        if asked.current_fleet or asked.rules:
             return False
         try:
             with self.resolver.in_force():

@@ -33,7 +33,7 @@ def what_words(p: SheetPurchase) -> str:
     if not p.units:
         return f"{fine_percent(p.requests_share)} of requests per token"
     box = f"{p.gpus_per_unit} x " if p.gpus_per_unit > 1 else ""
-    return f"{p.units:,} x {box}{p.gpu}"
+    return f"{p.gpus:,} shared {p.gpu}" if p.part_of_gpus else f"{p.units:,} x {box}{p.gpu}"
 
 
 def replica_words(p: SheetPurchase) -> str:

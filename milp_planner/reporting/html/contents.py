@@ -162,6 +162,11 @@ class Contents:
         )
 
     @property
+    def shared(self) -> tuple[str, ...]:
+        """Which replicas stand on which of the units that they share."""
+        return tuple(words.shared_words(self.sheet))
+
+    @property
     def served(self) -> tuple[Row, ...]:
         """How each workload fares: LLM, peak, capacity, utilization, time per token."""
         return tuple(

@@ -37,6 +37,7 @@ def sheet_markdown(sheet: Sheet, against: PlanDiff | None = None) -> str:
         [md(words.proof_words(sheet))],
         [md(" ".join(words.answer_sentences(sheet)), 4 * MOST_IN_CELL)],
         [*_purchases(sheet)],
+        [f"- {md(said, 4 * MOST_IN_CELL)}" for said in words.shared_words(sheet)],
         [*_choices(sheet)],
         [*_levers(sheet)],
         [md(said, 4 * MOST_IN_CELL) for said in words.left_out_words(sheet)],

@@ -63,7 +63,7 @@ def _first(sheet: Sheet, width: int) -> list[list[str]]:
 def _rest(sheet: Sheet, width: int) -> list[list[str]]:
     return [
         [*_choices(sheet, width)],
-        [*_purchases(sheet)],
+        [*_purchases(sheet), *_shared(sheet, width)],
         [*_alternatives(sheet, width)],
         [*_levers(sheet, width)],
         [*_traffic(sheet, width)],
@@ -131,6 +131,11 @@ def _purchases(sheet: Sheet) -> Iterator[str]:
         rows.append([what, rate, age_words(p.price_age_days), money(amount, decimals)])
     rows.append(["", "", "", money(sum(amounts), decimals)])
     yield from columns(rows, "<>>>")
+
+
+def _shared(sheet: Sheet, width: int) -> Iterator[str]:
+    for said in words.shared_words(sheet):
+        yield from wrapped(said, width, "    ", "  ")
 
 
 def _whose(p: SheetPurchase, several: bool) -> str:
@@ -234,7 +239,7 @@ def _measure(sheet: Sheet, width: int) -> Iterator[str]:
     yield from _command(one.bench_command, width)
     for said in words.measure_words(sheet, one):
         yield from wrapped(said, width, "  ")
-    yield "  What it says of the plan:"
+    yield "  What its file makes of the plan:"
     yield from _command(one.calibrate_command, width)
 
 

@@ -34,6 +34,8 @@ from milp_planner.reporting.text.wording import (
 PLAIN = ("dedicated", "per_token")
 MOST_ELSEWHERE = 4
 SAME_USD = 0.005
+MOST_SHARED = 12
+"""Kinds of shared units that are told one by one."""
 
 
 def decimals_of(sheet: Sheet) -> int:
@@ -56,6 +58,8 @@ def _bought(b: Bought) -> str:
         return f"{fine_percent(b.requests_share)} per token {escape(b.provider)}"
     box = f"{b.gpus_per_unit} x " if b.gpus_per_unit > 1 else ""
     billing = "" if b.billing in PLAIN else f" {escape(b.billing)}"
+    if b.part_of_gpus:
+        return f"{b.units * b.gpus_per_unit} shared {escape(b.gpu)} {escape(b.provider)}{billing}"
     return f"{b.units} x {box}{escape(b.gpu)} {escape(b.provider)}{billing}"
 
 
@@ -65,6 +69,8 @@ def purchase_words(p: SheetPurchase) -> str:
         return f"{fine_percent(p.requests_share)} per token {escape(p.provider)}"
     box = f"{p.gpus_per_unit} x " if p.gpus_per_unit > 1 else ""
     billing = "" if p.billing in PLAIN else f" {escape(p.billing)}"
+    if p.part_of_gpus:
+        return f"{p.gpus} shared {escape(p.gpu)} {escape(p.provider)}{billing}"
     return f"{p.units} x {box}{escape(p.gpu)} {escape(p.provider)}{billing}"
 
 
@@ -72,6 +78,24 @@ def verdict(sheet: Sheet) -> str:
     """`Optimal plan`, and in which order it is the best where that is not cost."""
     word = "Optimal plan" if sheet.answer.status == "optimal" else "Best plan found"
     return word + proofs.FOR_GPUS if sheet.question.objective == "gpus" else word
+
+
+def shared_words(sheet: Sheet) -> Iterator[str]:
+    """`Shared, 1 x 8 x h100 aws: chat 1 x fp8 tp 1, code 2 x fp8 tp 2; 3 GPUs idle.`"""
+    rows = sheet.shared_units
+    for one in rows[:MOST_SHARED]:
+        billing = "" if one.billing in PLAIN else f" {escape(one.billing)}"
+        unit = f"{one.units} x {one.gpus_per_unit} x {escape(one.gpu)} {escape(one.provider)}"
+        at = f" in {', '.join(map(escape, one.blocks))}" if one.blocks else ""
+        stands = ", ".join(
+            f"{escape(s.workload)} {s.replicas} x {escape(s.precision)} tp {s.tensor_parallel}"
+            for s in one.stands
+        )
+        idle = f"; {plural(one.idle_gpus, 'GPU')} idle" if one.idle_gpus else ""
+        each = " on each" if one.units > 1 else ""
+        yield f"Shared, {unit}{billing}{at}: {stands or 'nothing'}{idle}{each}."
+    if len(rows) > MOST_SHARED:
+        yield f"And {plural(len(rows) - MOST_SHARED, 'more kind')} of shared units; see the JSON."
 
 
 def headline(sheet: Sheet) -> str:

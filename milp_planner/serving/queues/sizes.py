@@ -66,21 +66,26 @@ class Work(NamedTuple):
     sizes: tuple[float, ...]
 
 
+def lognormal_size(share: float, cv: float) -> float:
+    """The size that a share of lognormal ones of mean 1 does not exceed."""
+    spread = sqrt(log(1 + cv * cv))
+    return exp(spread * NormalDist().inv_cdf(share) - spread * spread / 2)
+
+
 @lru_cache(maxsize=64)
 def lognormal_work(classes: tuple[tuple[float, float], ...], cv: float) -> Work:
     """Lognormal sizes of a coefficient of variation of `cv` around the mean of each class.
 
     classes: (share of the requests, mean size in any unit), more finely where sizes are largest.
     """
-    spread = sqrt(log(1 + cv * cv))
     mean = sum(share * size for share, size in classes) / sum(share for share, _ in classes)
     weights, sizes = [], []
     for share, size in classes:
         for low, high, count in WORK_CELLS:
             for i in range(count):
-                quantile = NormalDist().inv_cdf(low + (high - low) * (i + 0.5) / count)
                 weights.append(share * (high - low) / count)
-                sizes.append(size / mean * exp(spread * quantile - spread * spread / 2))
+                at = low + (high - low) * (i + 0.5) / count
+                sizes.append(size / mean * lognormal_size(at, cv))
     return Work(tuple(weights), tuple(sizes))
 
 

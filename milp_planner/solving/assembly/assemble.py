@@ -29,6 +29,7 @@ from milp_planner.plans.records import (
     Provenance,
     Purchase,
     Route,
+    SharedUnits,
     Status,
     WorkloadPlan,
     band,
@@ -41,6 +42,7 @@ from milp_planner.solving.assembly.costs import (
 )
 from milp_planner.solving.assembly.notes import notes
 from milp_planner.solving.assembly.queues import waits_kept
+from milp_planner.solving.assembly.sharing import rent_parts, shared_units
 from milp_planner.traffic.month import Demand
 from milp_planner.units import SECONDS_PER_HOUR
 
@@ -65,7 +67,8 @@ def assemble(
         for w in instance.problem.workloads
     }
     routes = tuple(route for mine in of_workload.values() for route in mine)
-    purchases = with_shared_usd(instance, _purchases(instance, solution, of_workload), routes)
+    purchases, shared = _purchases(instance, solution, of_workload)
+    purchases = with_shared_usd(instance, purchases, routes)
     workloads = tuple(
         _workload_plan(instance, solution, name, purchases, mine, exact)
         for name, mine in of_workload.items()
@@ -90,6 +93,7 @@ def assemble(
         lower_bound_usd_per_month=None,
         costs=costs,
         purchases=purchases,
+        shared_units=shared,
         routes=routes,
         workloads=workloads,
         blocks=instance.schedule.blocks,
@@ -223,8 +227,37 @@ def _normalised(shares: dict[Candidate, float], served: float) -> dict[Candidate
 
 def _purchases(
     instance: PlanningInput, solution: FleetSolution, of_workload: Mapping[str, Sequence[Route]]
-) -> tuple[Purchase, ...]:
-    blocks, today = len(instance.schedule.blocks), instance.catalog.read_on
+) -> tuple[tuple[Purchase, ...], tuple[SharedUnits, ...]]:
+    """What is bought for each workload, and the units that their replicas share."""
+    today = instance.catalog.read_on
+    hours = tuple(block.hours for block in instance.schedule.blocks)
+    on = _units_by_block(instance, solution, of_workload)
+    shared = shared_units(instance, solution, on)
+    rent = rent_parts(shared, on)
+    by_candidate: dict[Candidate, list[Route]] = {}
+    for route in (route for routes in of_workload.values() for route in routes):
+        by_candidate.setdefault(route.candidate, []).append(route)
+    purchases = []
+    for k, units in on.items():
+        routes = by_candidate.get(k, [])
+        purchase = Purchase(k, units, hours, 0.0, shared_rent_usd=rent.get(k))
+        purchases.append(
+            replace(
+                purchase,
+                cash_usd_per_month=purchase_usd(instance, purchase, routes),
+                requests_share=_requests_share(instance, k, routes),
+                busy_units_by_block=_busy_units(instance, k, routes),
+                price_age_days=None if today is None else age_days(k.offering, today),
+            )
+        )
+    return tuple(purchases), shared
+
+
+def _units_by_block(
+    instance: PlanningInput, solution: FleetSolution, of_workload: Mapping[str, Sequence[Route]]
+) -> dict[Candidate, tuple[int, ...]]:
+    """Units on in each block of everything that is used, in the order of the purchases."""
+    blocks = len(instance.schedule.blocks)
     used = {k for k, units in solution.units.items() if any(units)}
     used |= {
         route.candidate
@@ -232,32 +265,16 @@ def _purchases(
         for route in routes
         if route.candidate.mode.per_token
     }
-    purchases = []
-    by_candidate: dict[Candidate, list[Route]] = {}
-    for routes in of_workload.values():
-        for route in routes:
-            by_candidate.setdefault(route.candidate, []).append(route)
+    found = {}
     order = {w.name: i for i, w in enumerate(instance.problem.workloads)}
     for k in sorted(used, key=lambda k: (order[k.workload], k.id)):
-        routes = by_candidate.get(k, [])
         units = solution.units.get(k, (0,) * blocks)
         if any(units) and not is_elastic(instance.problem, k):
             peaks = instance.schedule.demands[k.workload].peak
             rests = rests_when_idle(instance.problem, k)
             units = tuple(max(units) if peak > 0 or not rests else 0 for peak in peaks)
-        purchase = Purchase(k, units, tuple(b.hours for b in instance.schedule.blocks), 0.0)
-        purchases.append(
-            Purchase(
-                k,
-                units,
-                purchase.hours_by_block,
-                purchase_usd(instance, purchase, routes),
-                _requests_share(instance, k, routes),
-                _busy_units(instance, k, routes),
-                None if today is None else age_days(k.offering, today),
-            )
-        )
-    return tuple(purchases)
+        found[k] = units
+    return found
 
 
 def _requests_share(instance: PlanningInput, k: Candidate, routes: Sequence[Route]) -> float:

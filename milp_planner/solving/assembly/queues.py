@@ -43,7 +43,10 @@ def _in_block(
     main = max(mine, key=lambda p: (replicas[p], p.candidate.id))
     alone = pool_of([(main.candidate, 1 / main.candidate.replicas_per_unit)], asked)
     assert alone is not None, "the pool has its replicas"
-    allowed = most_load(pool, asked) / pool.full_rate
+    assert main.candidate.held is not None, "only what is judged is a candidate"
+    reached = main.candidate.held.reached
+    planned = sum(p.candidate.mix_requests_per_second * p.units_by_block[t] for p in mine)
+    allowed = most_load(pool, asked) / planned
     return WaitKept(
         workload=workload,
         what=wish.words,
@@ -52,7 +55,7 @@ def _in_block(
         block=instance.schedule.blocks[t].name,
         replicas=sum(replicas.values()),
         allowed=allowed,
-        allowed_alone=most_load(alone, asked) / alone.full_rate,
+        allowed_alone=most_load(alone, asked) / alone.full_rate * reached,
         burstiness=asked.gaps_scv**0.5,
         judged=asked.gaps_scv <= 1 or allowed >= LEAST_JUDGED,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from milp_planner.candidates.own_terms import Row, closest_match, exactness, matches, parts_of
+from milp_planner.candidates.paying.commitments import is_committed
 from milp_planner.errors import Fault, readable_path
 from milp_planner.inputs.catalog.records import Catalog, Offering
 from milp_planner.inputs.problem.load import located
@@ -33,6 +34,7 @@ def terms_faults(problem: Problem, catalog: Catalog, unmatched: Unmatched) -> It
                 _why_no_match(pattern, kind, sold, rows, unmatched)
                 or _why_unclear(pattern, kind, [*patterns], sold)
                 or _why_idle(pattern, kind, sold, at_own)
+                or _why_paid(pattern, kind, problem, sold)
             )
             if message:
                 steps = ("prices", kind)
@@ -73,6 +75,19 @@ def _why_unclear(pattern: str, kind: str, patterns: Sequence[str], sold: Sequenc
         if rival is not None:
             both = f"{pattern!r} and {rival!r} match {row.id} equally exactly"
             return f"{both}; write one of them out further"
+    return ""
+
+
+def _why_paid(pattern: str, kind: str, problem: Problem, sold: Sequence[Row]) -> str:
+    """A volume discount on what a commitment may cover: what is covered is not spent."""
+    if kind != "volume":
+        return ""
+    for i, paid in enumerate(problem.commitments):
+        for row in sold:
+            counted = closest_match(problem.prices.volume, row) == pattern
+            if counted and is_committed(paid, row):
+                both = f"{pattern!r} and commitments[{i}] ({paid.offering}) are both about {row.id}"
+                return f"{both}: what is paid already counts for no volume; name them apart"
     return ""
 
 

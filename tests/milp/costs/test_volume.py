@@ -59,18 +59,13 @@ def test_workloads_and_offerings_of_a_pattern_count_together():
     assert [w.cash_usd_per_month for w in plan.workloads] == [pytest.approx(12_580)] * 2
 
 
-def test_tokens_count_as_spent_and_what_is_committed_does_not():
+def test_tokens_count_as_spent():
     # $51.84 a month for one request/s: half off beyond $100 of $518.40.
     apis = [token_price("tokn", 10)]
     tiers = [{"above": 100, "discount": "50%"}]
     asked = problem(10, prices=volume(tiers, "tokn/*"), limits=PER_TOKEN)
     plan = solve(asked, replace(acme_and_bolt(), token_prices=tuple(apis)))
     assert plan.cash_usd_per_month == pytest.approx(100 + 209.2)
-    # Two of three of acme are paid already: $7,200 are spent, which is below the first tier.
-    paid = [{"offering": "acme/*", "units": 2}]
-    plan = solve(problem(3, prices=volume(), commitments=paid), acme_and_bolt(bolt=20))
-    assert plan.costs["volume_discount"] == pytest.approx(0)
-    assert plan.cash_usd_per_month == pytest.approx(7_200)
 
 
 def test_what_stands_in_counts_for_the_same_discount():
@@ -154,6 +149,19 @@ def test_volume_agrees_with_trying_every_fleet(load, prices, tiers, pattern):
         plan = solve(asked, catalog(rows, rates), merge_twins=merged)
         assert plan.status is Status.OPTIMAL
         assert plan.cash_usd_per_month == pytest.approx(best, abs=0.02)
+
+
+def test_a_volume_discount_on_what_is_paid_already_is_refused():
+    paid = [{"offering": "bolt/*", "units": 1}, {"offering": "acme/*", "units": 2}]
+    with pytest.raises(InputError) as error:
+        solve(problem(3, prices=volume(), commitments=paid), acme_and_bolt())
+    assert (
+        "'acme/*' and commitments[1] (acme/*) are both about acme/box/eu-1: what is paid already "
+        "counts for no volume; name them apart"
+    ) in str(error.value)
+    plan = solve(problem(3, prices=volume(), commitments=paid[:1]), acme_and_bolt(bolt=20))
+    # One of bolt is paid; two of acme are $14,400 less $440.
+    assert plan.cash_usd_per_month == pytest.approx(13_960)
 
 
 # --- what cannot be ------------------------------------------------------------------------------

@@ -214,6 +214,16 @@ def test_tokens_that_a_budget_does_not_pay_for_are_not_reckoned_in_proportion():
     assert ways.at(2).per_token_usd is None
 
 
+def test_tokens_under_a_volume_discount_are_not_reckoned_in_proportion():
+    # $673.92 at once and $1,347.84 at twice, less half of what is beyond $500.
+    volume = {"tokn/*": [{"above": 500, "discount": "50%"}]}
+    asked = problem(13, prices={"volume": volume})
+    ways = Ways(asked_beside(asked, with_tokens()).resolver, asked)
+    for factor in (1, 2):
+        spent = 13 * 51.84 * factor
+        assert ways.at(factor).per_token_usd == pytest.approx(500 + (spent - 500) / 2)
+
+
 def test_more_traffic_than_can_be_planned_leaves_its_curve_out():
     # A big is the largest: MOST_UNITS of them serve 1.2 times the traffic, and no more.
     asked = problem(10 * MOST_UNITS / 1.2)

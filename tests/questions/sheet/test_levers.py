@@ -112,3 +112,15 @@ def test_the_sheet_tells_what_choices_do_not_tell_already():
         "  -$288  -6.8 %  leave out limits.providers.max_count: 1 provider: 1 x big acme",
         "                 + 1 x small bolt",
     ]
+
+
+def test_units_of_several_gpus_are_offered_to_be_shared():
+    # Two workloads on a node of eight GPUs each, $8/h, and one would hold both.
+    node = catalog([offering("acme", "big", 8.0, gpus_per_unit=8)], [raw("big", 10)])
+    several = problem(workloads=[workload(5), workload(5, name="code")])
+    _, found = levers(several, node)
+    assert saved(found)["shared_units"] == 8 * 720
+    [one] = [one for one in found if one.key == "shared_units"]
+    assert (one.path, one.value, one.saves_share) == ("policy.share", "units", 0.5)
+    for asked in (problem(5), several.changed({"policy.share": "units"})):
+        assert "shared_units" not in saved(levers(asked, node)[1])

@@ -14,14 +14,16 @@ from milp_planner.plans.records import Purchase, Route
 class Rent(CashTerm):
     """Σ_k H c_k n_k for units held all month, Σ_kt h_t c_k n_kt for elastic ones.
 
-    H is the hours of the month, Σ_t h_t; those with load for units that rest without.
+    H is the hours of the month, Σ_t h_t; those with load for units that rest without. Of units that
+    replicas share the unit is paid, whoever stands on it; in a plan those who do pay for it by the
+    GPUs that they hold.
     """
 
     name = "rent"
 
     def terms(self, fleet: Fleet) -> Terms:
         terms: Terms = {}
-        for (k, _, t), units in fleet.units.items():
+        for k, t, units in fleet.rented():
             if fleet.elastic(k):
                 add(terms, units, fleet.blocks[t].hours * k.usd_per_hour)
             else:
@@ -32,7 +34,7 @@ class Rent(CashTerm):
         return FREE
 
     def usd_per_unit_hour(self, instance: PlanningInput, k: Candidate) -> float:
-        return k.usd_per_hour
+        return 0.0 if k.part_of_unit else k.usd_per_hour
 
     def purchase_usd(
         self, instance: PlanningInput, purchase: Purchase, routes: Sequence[Route]
@@ -41,5 +43,7 @@ class Rent(CashTerm):
 
 
 def rent_usd(purchase: Purchase) -> float:
-    """Unit-hours times the price of a unit and hour, USD/month."""
+    """Unit-hours times the price of a unit and hour, USD/month; its part of units it shares."""
+    if purchase.shared_rent_usd is not None:
+        return purchase.shared_rent_usd
     return purchase.unit_hours * purchase.candidate.usd_per_hour

@@ -21,7 +21,7 @@ class SpotLoss(CashTerm):
     def terms(self, fleet: Fleet) -> Terms:
         loss = fleet.problem.policy.spot_loss
         terms: Terms = {}
-        for (k, _, t), units in fleet.units.items():
+        for k, t, units in fleet.rented():
             if loss and k.mode.interruptible:
                 add(terms, units, loss * fleet.blocks[t].hours * k.usd_per_hour)
         return terms
@@ -30,7 +30,9 @@ class SpotLoss(CashTerm):
         return FREE
 
     def usd_per_unit_hour(self, instance: PlanningInput, k: Candidate) -> float:
-        return instance.problem.policy.spot_loss * k.usd_per_hour if k.mode.interruptible else 0.0
+        if k.part_of_unit or not k.mode.interruptible:
+            return 0.0
+        return instance.problem.policy.spot_loss * k.usd_per_hour
 
     def purchase_usd(
         self, instance: PlanningInput, purchase: Purchase, routes: Sequence[Route]

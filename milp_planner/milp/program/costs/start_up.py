@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from milp_planner.candidates.paying.start_up import hours_ahead, ready_hours
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.milp.program.costs.start_up_ahead import StartUpAhead
 from milp_planner.milp.program.language.cost import CashTerm
 from milp_planner.milp.program.language.rule import FREE, Standing
 from milp_planner.milp.program.language.variables import Fleet, Terms
-from milp_planner.milp.program.rules.start_up import StartUpAhead
 from milp_planner.plans.records import Purchase, Route
 
 

@@ -48,10 +48,6 @@ class VolumeDiscount(CashTerm):
                 p.candidate: sum(term.purchase_usd(instance, p, routes) for term in terms)
                 for p in mine
             }
-            for term in terms:
-                for k, usd in term.shared_usd(instance, purchases, routes).items():
-                    if k in spent:
-                        spent[k] += usd
             total = sum(spent.values())
             off = taken_off(tiers, total)
             found |= {k: -off * usd / total for k, usd in spent.items() if off}

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from milp_planner.candidates.paying.volume import bands, volume_of
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.milp.program.costs.commitments import CommitmentsPaid
 from milp_planner.milp.program.costs.per_token import PerToken
 from milp_planner.milp.program.costs.rent import Rent
 from milp_planner.milp.program.costs.start_up import StartUpHours
@@ -15,8 +14,9 @@ from milp_planner.milp.program.language.rule import Standing, Structural
 from milp_planner.milp.program.language.variables import Fleet, Terms, merged
 from milp_planner.plans.records import Plan
 
-SPENT = Rent(), StartUpHours(), PerToken(), CommitmentsPaid()
-"""What counts as spent: all that providers are paid."""
+SPENT = Rent(), StartUpHours(), PerToken()
+"""What counts as spent: all that providers are paid. What a commitment may cover has no volume
+discount: which of it is covered would depend on the discount (`checks/own_terms.py`)."""
 
 
 class VolumeBands(Structural):
@@ -69,11 +69,9 @@ def _spent(fleet: Fleet, pattern: str) -> Terms:
     """What providers are paid for what the pattern is about, by column."""
     problem = fleet.problem
     mine = {k for k in fleet.candidates if volume_of(problem, k) == pattern}
-    keys = {k.offering.key for k in mine}
     columns = {column for (k, _, _), column in fleet.units.items() if k in mine}
     columns |= {column for (k, _, _), column in fleet.shares.items() if k in mine}
     columns |= {column for (k, _), column in fleet.ahead.items() if k in mine}
-    columns |= {column for (_, key, _), column in fleet.covered.items() if key in keys}
     whole = merged(term.terms(fleet) for term in SPENT if term.is_told(problem))
     return {column: usd for column, usd in whole.items() if column in columns}
 

@@ -9,7 +9,7 @@ import pulp
 
 from milp_planner.candidates.records import Candidate
 from milp_planner.milp.program.language.variables import Fleet, Terms, add
-from milp_planner.plans.records import Purchase
+from milp_planner.plans.records import Purchase, SharedUnits
 
 LE, EQ, GE = pulp.LpConstraintLE, pulp.LpConstraintEQ, pulp.LpConstraintGE
 SENSES = {LE: "<=", EQ: "=", GE: ">="}
@@ -80,7 +80,7 @@ def count_terms(fleet: Fleet, weighted: Iterable[tuple[Candidate, float]], t: in
     return terms
 
 
-def most_at_once(purchases: Iterable[tuple[Purchase, float]], blocks: int) -> float:
+def most_at_once(purchases: Iterable[tuple[Purchase | SharedUnits, float]], blocks: int) -> float:
     """Largest Σ weight · units over the blocks."""
     pairs = list(purchases)
     return max(

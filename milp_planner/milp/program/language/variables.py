@@ -17,7 +17,8 @@ c_k        k.usd_per_hour                     price of a unit                   
 h_t        block.hours                        hours of the block per month              h
 N_k        fleet.most_units(k)                most units any plan can want
 
-n_klt      fleet.units[k, l, t]               units on                                  integer ≥ 0
+n_klt      fleet.units[k, l, t]               units on; replicas, where they share      integer ≥ 0
+n_jt       fleet.shared[j, t]                 units on that replicas share              integer ≥ 0
 y_wl       fleet.level_used[w, l]             1 if the workload runs at the level       0 or 1
 x_qkt      fleet.shares[k, q, t]              share of the class that the candidate
                                               serves                                    0 ... 1
@@ -56,6 +57,7 @@ from milp_planner.candidates.records import (
     PlanningInput,
     hours_held,
     is_elastic,
+    is_part_of,
     rests_when_idle,
 )
 from milp_planner.deadline import checked
@@ -170,6 +172,9 @@ class Fleet:
     beyond: dict[tuple[str, RampSplit], pulp.LpVariable] = field(default_factory=dict)
     added: dict[tuple[str, str, str], pulp.LpVariable] = field(default_factory=dict)
     removed: dict[tuple[str, str, str], pulp.LpVariable] = field(default_factory=dict)
+    shared: dict[tuple[Candidate, int], pulp.LpVariable] = field(default_factory=dict)
+    """Units that replicas of any workload share, by what is rented: see `SharedUnits`."""
+
     most_on: dict[Candidate, pulp.LpVariable] = field(default_factory=dict)
     covered: dict[tuple[PaidCommitment, tuple[str, str], tuple[int, ...]], pulp.LpVariable] = field(
         default_factory=dict
@@ -260,10 +265,26 @@ class Fleet:
 
     def units_on(self, k: Candidate, t: int) -> Iterator[tuple[int, pulp.LpVariable]]:
         """(level, n_klt) of a candidate in a block; nothing where no unit can be on."""
-        for level in range(len(self.levels[k.workload])):
+        if (k, t) in self.shared:
+            yield 0, self.shared[k, t]
+        for level in range(len(self.levels.get(k.workload, ()))):
             variable = self.units.get((k, level, t))
             if variable is not None:
                 yield level, variable
+
+    @property
+    def rentable(self) -> list[Candidate]:
+        """What is rented by the unit, each unit once, whoever shares it."""
+        own = (k for k in self.candidates if not (k.mode.per_token or k.part_of_unit))
+        return [*own, *dict.fromkeys(unit for unit, _ in self.shared)]
+
+    def rented(self) -> Iterator[tuple[Candidate, int, pulp.LpVariable]]:
+        """(what is rented, block, units on): every unit once, whoever shares it."""
+        for (k, _, t), units in self.units.items():
+            if not k.part_of_unit:
+                yield k, t, units
+        for (unit, t), units in self.shared.items():
+            yield unit, t, units
 
     def gpu_candidates(self, workload: str) -> list[Candidate]:
         """The workload's candidates that are paid by the unit."""
@@ -280,8 +301,15 @@ class Fleet:
         at the part of the mix that it can serve, or what some rule asks for. Any units beyond can
         be left out of a plan: what all other limits ask of `k` is met by then, and nothing is
         cooler or cheaper for them; all but the rules that are unbounded, which begin with a guess
-        that `milp/presolve/unit_bounds.py` raises until it is proven.
+        that `milp/presolve/unit_bounds.py` raises until it is proven. Of units that replicas share
+        none beyond what each kind of replica fills alone.
         """
+        if not k.workload:
+            alone = (one for one in self.candidates if is_part_of(one, k))
+            return sum(
+                math.ceil(self.most_units(one) / (k.gpus_per_unit // one.gpus_per_unit))
+                for one in alone
+            )
         per_unit = k.part_requests_per_second
         units = ceil_snapped(self.rate_to_carry(k.workload) / per_unit) if per_unit > 0 else 0
         return max(units, self.room.get(k, 0), *(rule.asks_for(self, k) for rule in self.rules))

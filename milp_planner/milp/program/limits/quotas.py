@@ -7,12 +7,12 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from milp_planner.candidates.filters import is_meant
-from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.candidates.records import Candidate, PlanningInput, shared_unit
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.inputs.problem.records import GpuLimits, Problem
 from milp_planner.milp.program.language.loosening import SteppedLimit, counted_limit
 from milp_planner.milp.program.language.rows import LE, Row, count_terms, distinct, most_at_once
-from milp_planner.milp.program.language.rule import Rule, Standing
+from milp_planner.milp.program.language.rule import FREE, Rule, Standing
 from milp_planner.milp.program.language.variables import Fleet
 from milp_planner.plans.records import Plan, exceeds
 
@@ -43,8 +43,9 @@ class Quotas(Rule):
     solved_apart = True
 
     def rows(self, fleet: Fleet) -> Iterator[Row]:
-        for name, weight, limit in quota_groups(fleet.candidates, fleet.problem):
-            weighted = [(k, weight(k)) for k in fleet.candidates if weight(k)]
+        rentable = fleet.rentable
+        for name, weight, limit in quota_groups(rentable, fleet.problem):
+            weighted = [(k, weight(k)) for k in rentable if weight(k)]
             yield from distinct(
                 Row(f"{name} {t}", terms, LE, limit)
                 for t in range(len(fleet.blocks))
@@ -52,15 +53,21 @@ class Quotas(Rule):
             )
 
     def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
-        bought = [p.candidate for p in plan.purchases]
+        rented = [*plan.rented]
+        bought = [p.candidate for p in rented]
         for name, weight, limit in quota_groups(bought, instance.problem):
-            pairs = [(p, weight(p.candidate)) for p in plan.purchases]
+            pairs = [(p, weight(p.candidate)) for p in rented]
             used = most_at_once(pairs, len(plan.blocks))
             if exceeds(used, limit):
                 yield f"{name}: {used:g} in use, more than {limit:g}"
 
     def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
-        """Less of every quota; a unit of few replaces nothing else."""
+        """Less of every quota; a unit of few replaces nothing else.
+
+        Replicas on shared units take none: the units do.
+        """
+        if k.part_of_unit:
+            return FREE
         uses = tuple(weight(k) for _, weight, _ in user_quotas(instance.problem))
         is_few = getattr(k.offering, "max_units", None) is not None
         return Standing(uses=uses, stock=k.offering.key if is_few else None)
@@ -71,8 +78,13 @@ class Quotas(Rule):
     def leaves(self, instance: PlanningInput, k: Candidate) -> float:
         """The least that any quota leaves of `k` alone."""
         groups = quota_groups([k], instance.problem)
+        rented, each = k, 1
+        if k.part_of_unit and isinstance(k.offering, Offering):
+            rented = shared_unit(k.offering)
+            each = rented.gpus_per_unit // k.gpus_per_unit
         return min(
-            (limit / weight(k) for _, weight, limit in groups if weight(k)), default=float("inf")
+            (each * limit / weight(rented) for _, weight, limit in groups if weight(rented)),
+            default=float("inf"),
         )
 
     def loosened(self, instance: PlanningInput) -> Iterator[SteppedLimit]:
@@ -149,7 +161,7 @@ def broken_quotas(problem: Problem, plan: Plan) -> set[str]:
         name
         for name, weight, limit in user_quotas(problem)
         if exceeds(
-            most_at_once([(p, weight(p.candidate)) for p in plan.purchases], len(plan.blocks)),
+            most_at_once([(p, weight(p.candidate)) for p in plan.rented], len(plan.blocks)),
             limit,
         )
     }
@@ -172,7 +184,7 @@ def _loosened(name: str, weight: Weight, limit: int) -> SteppedLimit:
     key, _, pattern = name.partition(" ")
 
     def used(plan: Plan) -> int:
-        pairs = [(p, weight(p.candidate)) for p in plan.purchases]
+        pairs = [(p, weight(p.candidate)) for p in plan.rented]
         return int(most_at_once(pairs, len(plan.blocks)))
 
     return counted_limit(

@@ -24,6 +24,7 @@ from milp_planner.milp.program.rules.latency_wishes import of_wish, time_shown
 from milp_planner.plans.losses import SURVIVAL_GROUPS
 from milp_planner.plans.records import Plan
 from milp_planner.serving.queues.pools import (
+    PHI_STEP,
     Pool,
     QueueWish,
     cut_of,
@@ -36,6 +37,7 @@ FIRST_CUTS = 3
 """Kinds of replicas, cheapest first, at whose pools a fresh program has a tangent."""
 
 METRICS = ("wait", "request")
+PHI_STEPS = round(1 / PHI_STEP)
 
 
 class QueueTimes(Rule):
@@ -101,7 +103,8 @@ class QueueTimes(Rule):
     ) -> Iterator[Row]:
         terms: Terms = {}
         for k in fleet.gpu_candidates(workload):
-            gives = one.per_rate * k.mix_requests_per_second + one.per_place * k.places_per_unit
+            gives = one.per_rate * k.queued_requests_per_second
+            gives += one.per_place * k.places_per_unit
             for _, units in fleet.units_on(k, t) if left.has(k) else ():
                 add(terms, units, min(1.0, gives))
         right = 1.0
@@ -137,12 +140,16 @@ class QueueTimes(Rule):
             )
 
     def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
-        """A stand-in holds as many requests, and is as fast, full and emptier."""
+        """A stand-in holds as many requests, as fast, and gains no less when it is emptier."""
         if k.held is None:
             return FREE
         asks = instance.problem.workload(k.workload).latency.request_s is not None
-        same = (k.held.alone, slowness_s(k) if asks else None)
-        return Standing(same=same, gives=(float(k.places_per_unit),))
+        # 1 for every step that φ keeps: no number of units makes up for one that it does not
+        steps = (float(k.held.alone <= step * PHI_STEP + 1e-9) for step in range(1, PHI_STEPS + 1))
+        return Standing(
+            same=(slowness_s(k) if asks else None,),
+            gives=(float(k.places_per_unit), k.queued_requests_per_second, *steps),
+        )
 
     def asks_for(self, fleet: Fleet, k: Candidate) -> int:
         """Units of `k` alone that keep all wishes at the highest peak."""

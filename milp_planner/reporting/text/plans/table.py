@@ -26,6 +26,7 @@ from milp_planner.reporting.text.plans.fleet_facts import (
 )
 from milp_planner.reporting.text.plans.hours import when_lines
 from milp_planner.reporting.text.plans.proofs import FOR_GPUS, proof_words
+from milp_planner.reporting.text.plans.shared import shared_lines
 from milp_planner.reporting.text.price_ages import age_words
 from milp_planner.reporting.text.wording import (
     apportion,
@@ -71,6 +72,7 @@ def sections(plan: Plan, options: ReportOptions) -> list[list[str]]:
     return [
         [*_reason_lines(plan)],
         [*_fleet_lines(plan)],
+        [*shared_lines(plan)],
         [*commitment_lines(plan), *change_lines(plan)],
         [*_workload_lines(plan)],
         [*_price_lines(plan)],
@@ -169,6 +171,9 @@ def _what(p: Purchase) -> list[str]:
     k = p.candidate
     if k.mode.per_token:
         return ["-", f"{fine_percent(p.requests_share)} of requests", "per token"]
+    if k.part_of_unit:
+        kind = f"{p.units} x {escape(k.precision)} tp {k.tensor_parallel}{_stages(k)}"
+        return ["shared", f"{p.gpus} x {escape(k.gpu)}", kind]
     replicas = p.units * k.replicas_per_unit
     gpus = f"{p.units} x {k.gpus_per_unit} x" if k.gpus_per_unit > 1 else f"{p.units} x"
     return [

@@ -1,0 +1,104 @@
+"""Units that replicas of several workloads share, and which replica stands on which of them.
+
+Replicas of GPU counts that divide one another, 1, 2, 4 and 8 say, are placed the largest first, on
+any unit with room. Whatever is on a unit by then is a multiple of the size that is placed, so that
+a unit of G GPUs has no room for a replica of s only when ⌊G ÷ s⌋ s of its GPUs are taken. Where
+none has room, Σ (size ÷ s) of what is placed is Σ ⌊G ÷ s⌋: no other way takes fewer units.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from milp_planner.candidates.records import Candidate
+
+Contents = tuple[tuple[Candidate, int], ...]
+"""(replica, how many) on one unit, the largest replica first."""
+
+
+@dataclass(frozen=True)
+class SharedUnits:
+    """Units of one offering that replicas share."""
+
+    candidate: Candidate
+    """What is rented; it serves nobody by itself."""
+
+    units_by_block: tuple[int, ...]
+    """Units on in each time block."""
+
+    hours_by_block: tuple[float, ...]
+    """Hours paid for a unit that is on in the block."""
+
+    contents_by_block: tuple[tuple[Contents, ...], ...]
+    """What stands on each unit, in each time block."""
+
+    @property
+    def units(self) -> int:
+        """Most units on at any time."""
+        return max(self.units_by_block, default=0)
+
+    @property
+    def gpus(self) -> int:
+        """Most GPUs on at any time."""
+        return self.units * self.candidate.gpus_per_unit
+
+    @property
+    def unit_hours(self) -> float:
+        """Hours paid per month, summed over the units."""
+        return sum(
+            hours * units
+            for hours, units in zip(self.hours_by_block, self.units_by_block, strict=True)
+        )
+
+    @property
+    def rent_usd_per_month(self) -> float:
+        """Unit-hours at the price of a unit and hour."""
+        return self.unit_hours * self.candidate.usd_per_hour
+
+    @property
+    def alike(self) -> Iterator[tuple[tuple[int, ...], int, Contents]]:
+        """(blocks, units, what stands on each of them), blocks and units that are alike at once."""
+        blocks: dict[tuple[Contents, ...], list[int]] = {}
+        for t, contents in enumerate(self.contents_by_block):
+            blocks.setdefault(contents, []).append(t)
+        for contents, at in blocks.items():
+            for one, units in Counter(contents).items():
+                yield tuple(at), units, one
+
+
+def gpus_on(contents: Contents) -> int:
+    """GPUs that the replicas on a unit hold."""
+    return sum(k.gpus_per_unit * count for k, count in contents)
+
+
+def placed(
+    gpus_per_unit: int, replicas: Iterable[tuple[Candidate, int]], units: int = 0
+) -> tuple[Contents, ...]:
+    """What stands on each unit: on as few units as hold all, and on at least `units` of them.
+
+    gpus_per_unit: GPUs of a unit, no fewer than any replica has.
+    """
+    free = [gpus_per_unit] * units
+    contents: list[dict[Candidate, int]] = [{} for _ in free]
+    for k, count in sorted(replicas, key=lambda one: (-one[0].gpus_per_unit, one[0].id)):
+        at, left = 0, count
+        while left:
+            if at == len(free):
+                free.append(gpus_per_unit)
+                contents.append({})
+            here = min(left, free[at] // k.gpus_per_unit)
+            if here:
+                contents[at][k] = here
+                free[at] -= here * k.gpus_per_unit
+                left -= here
+            at += 1
+    return tuple(tuple(one.items()) for one in contents)
+
+
+def sizes_divide(sizes: Sequence[int]) -> bool:
+    """True where of any two sizes one divides the other, so that the largest first is best."""
+    ordered = sorted(set(sizes))
+    return all(larger % smaller == 0 for smaller, larger in pairwise(ordered))

@@ -1,0 +1,138 @@
+"""Replicas fit on the units that they share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from milp_planner.candidates.records import Candidate, PlanningInput, is_part_of, shared_unit
+from milp_planner.candidates.sharing.shared_units import SharedUnits, gpus_on, placed
+from milp_planner.inputs.catalog.records import Offering
+from milp_planner.milp.program.language.rows import LE, Row, distinct
+from milp_planner.milp.program.language.rule import Structural
+from milp_planner.milp.program.language.variables import Fleet, Terms, add
+from milp_planner.plans.records import Plan, exceeds
+
+
+class Packing(Structural):
+    """Replicas fit on the units that they share, whoever's they are.
+
+        Σ_{k on j, g_k ≥ s} (g_k ÷ s) Σ_l n_klt ≤ ⌊G_j ÷ s⌋ n_jt     ∀ j, t, GPU counts s   [blocks]
+
+    n_klt are replicas of g_k GPUs, n_jt units of G_j GPUs. A unit holds at most ⌊G ÷ s⌋ blocks of s
+    GPUs, and a replica of g ≥ s takes g ÷ s of them, so the rows must hold; where the GPU counts
+    divide one another, replicas that keep them can be placed (`candidates/sharing/`). One row for
+    all GPUs would not do: a unit of 3 and one of 1 hold a single replica of 2.
+    """
+
+    keys = frozenset(("policy.share",))
+
+    def columns(self, fleet: Fleet) -> None:
+        for unit, replicas in _replicas_by_unit(fleet).items():
+            most = fleet.most_units(unit)
+            on = [t for t in range(len(fleet.blocks)) if any(_on(fleet, k, t) for k in replicas)]
+            if not fleet.elastic(unit):
+                name = f"shared units[{unit.offering.id} {unit.offering.billing}]"
+                held = fleet.column(name, most)
+                fleet.shared.update({(unit, t): held for t in on})
+                continue
+            for t in on:
+                at = f"{unit.offering.id} {unit.offering.billing} {fleet.blocks[t].name}"
+                fleet.shared[unit, t] = fleet.column(f"shared units[{at}]", most)
+
+    def rows(self, fleet: Fleet) -> Iterator[Row]:
+        for unit, replicas in _replicas_by_unit(fleet).items():
+            at = f"{unit.offering.id} {unit.offering.billing}"
+            for size in sorted({k.gpus_per_unit for k in replicas}):
+                yield from distinct(
+                    Row(f"{at} {t} blocks of {size}", terms, LE, 0.0)
+                    for t in range(len(fleet.blocks))
+                    if (terms := _blocks(fleet, unit, replicas, size, t))
+                )
+
+    def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
+        standing: dict[tuple[Candidate, int], int] = Counter()
+        for shared in plan.shared_units:
+            yield from _misplaced(shared)
+            for t, contents in enumerate(shared.contents_by_block):
+                for k, count in (one for unit in contents for one in unit):
+                    standing[k, t] += count
+                    if not is_part_of(k, shared.candidate):
+                        yield f"{k.id} stands on a unit of {shared.candidate.offering.id}"
+        for p in plan.purchases:
+            for t, replicas in enumerate(p.units_by_block if p.candidate.part_of_unit else ()):
+                if standing.pop((p.candidate, t), 0) != replicas:
+                    yield f"{p.candidate.id}: not each of {replicas} replicas stands on a unit"
+        if any(standing.values()):
+            yield "replicas stand on units that no workload has"
+        yield from _unpaid(plan)
+
+
+def _replicas_by_unit(fleet: Fleet) -> dict[Candidate, list[Candidate]]:
+    """The candidates that share units, by what is rented for them; the same from call to call."""
+    known = {unit.offering.key: unit for unit, _ in fleet.shared}
+    found: dict[Candidate, list[Candidate]] = {}
+    for k in fleet.candidates:
+        if k.part_of_unit and isinstance(k.offering, Offering):
+            unit = known.setdefault(k.offering.key, shared_unit(k.offering))
+            found.setdefault(unit, []).append(k)
+    return found
+
+
+def _on(fleet: Fleet, k: Candidate, t: int) -> bool:
+    return any(True for _ in fleet.units_on(k, t))
+
+
+def _blocks(fleet: Fleet, unit: Candidate, replicas: list[Candidate], size: int, t: int) -> Terms:
+    """Blocks of `size` GPUs that replicas take, less those that the units have."""
+    terms: Terms = {}
+    for k in replicas:
+        if k.gpus_per_unit >= size:
+            for _, count in fleet.units_on(k, t):
+                add(terms, count, k.gpus_per_unit // size)
+    if terms:
+        terms[fleet.shared[unit, t]] = -float(unit.gpus_per_unit // size)
+    return terms
+
+
+def _misplaced(shared: SharedUnits) -> Iterator[str]:
+    """Units that hold more than they have, and counts of units that are not those of the list."""
+    where, gpus = shared.candidate.offering.id, shared.candidate.gpus_per_unit
+    for units, contents in zip(shared.units_by_block, shared.contents_by_block, strict=True):
+        if len(contents) != units:
+            yield f"{where}: {units} units are on, and replicas stand on {len(contents)}"
+        for one in contents:
+            if gpus_on(one) > gpus:
+                yield f"{where}: replicas of {gpus_on(one)} GPUs stand on a unit of {gpus}"
+
+
+def _unpaid(plan: Plan) -> Iterator[str]:
+    """Rent of shared units that those who share them do not pay together."""
+    for shared in plan.shared_units:
+        paid = sum(
+            p.shared_rent_usd or 0.0
+            for p in plan.purchases
+            if is_part_of(p.candidate, shared.candidate)
+        )
+        owed = shared.rent_usd_per_month
+        if exceeds(owed, paid) or exceeds(paid, owed):
+            where = shared.candidate.offering.id
+            yield f"{where}: {paid:g} of {owed:g} USD per month of rent is paid"
+
+
+def without_idle_units(fleet: Fleet, values: Mapping[str, float]) -> Mapping[str, float]:
+    """The columns with as few shared units as hold the replicas; solvers may leave some idle."""
+    least: dict[str, float] = {}
+    for unit, replicas in _replicas_by_unit(fleet).items():
+        for t in range(len(fleet.blocks)):
+            if (unit, t) not in fleet.shared:
+                continue
+            on = fleet.shared[unit, t].name
+            standing = (
+                (k, sum(round(values.get(n.name, 0.0)) for _, n in fleet.units_on(k, t)))
+                for k in replicas
+            )
+            needed = len(placed(unit.gpus_per_unit, standing))
+            least[on] = max(least.get(on, 0.0), float(needed))
+    idle = {name: most for name, most in least.items() if round(values.get(name, 0.0)) > most}
+    return {**values, **idle} if idle else values

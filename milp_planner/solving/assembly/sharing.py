@@ -1,0 +1,66 @@
+"""Which replicas stand on which shared unit, and who pays what part of its rent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from milp_planner.candidates.records import Candidate, PlanningInput, is_part_of, shared_unit
+from milp_planner.candidates.sharing.shared_units import Contents, SharedUnits, placed
+from milp_planner.inputs.catalog.records import Offering
+from milp_planner.milp.program.solution import FleetSolution
+
+Units = Mapping[Candidate, tuple[int, ...]]
+"""Units on in each block, of replicas that share units their number."""
+
+
+def shared_units(
+    instance: PlanningInput, solution: FleetSolution, on: Units
+) -> tuple[SharedUnits, ...]:
+    """The units that replicas share: those of the solution, and at least as many as hold them."""
+    offered: dict[tuple[str, str], Offering] = {}
+    for k in on:
+        if k.part_of_unit and isinstance(k.offering, Offering):
+            offered.setdefault(k.offering.key, k.offering)
+    return tuple(
+        _shared(instance, offering, on, solution.shared.get(key, ()))
+        for key, offering in sorted(offered.items())
+    )
+
+
+def _shared(
+    instance: PlanningInput, offering: Offering, on: Units, chosen: Sequence[int]
+) -> SharedUnits:
+    blocks = instance.schedule.blocks
+    unit = shared_unit(offering)
+    known: dict[object, tuple[Contents, ...]] = {}
+    contents = []
+    for t in range(len(blocks)):
+        here = ((k, units[t]) for k, units in on.items() if is_part_of(k, unit))
+        replicas = tuple((k, count) for k, count in here if count)
+        least = chosen[t] if chosen else 0
+        key = replicas, least
+        if key not in known:  # held units stand as they are all month
+            known[key] = placed(offering.gpus_per_unit, replicas, least)
+        contents.append(known[key])
+    return SharedUnits(
+        unit,
+        tuple(map(len, contents)),
+        tuple(block.hours for block in blocks),
+        tuple(contents),
+    )
+
+
+def rent_parts(shared: Sequence[SharedUnits], on: Units) -> dict[Candidate, float]:
+    """What each candidate's replicas pay of the rent of units they share, USD/month.
+
+    In every block by the GPUs that they hold there, idle ones in the same proportion.
+    """
+    parts: dict[Candidate, float] = {}
+    for one in shared:
+        mine = {k: units for k, units in on.items() if is_part_of(k, one.candidate)}
+        for t, units in enumerate(one.units_by_block):
+            held = {k: k.gpus_per_unit * on[t] for k, on in mine.items() if on[t]}
+            usd = units * one.hours_by_block[t] * one.candidate.usd_per_hour
+            for k, gpus in held.items():
+                parts[k] = parts.get(k, 0.0) + usd * gpus / sum(held.values())
+    return parts

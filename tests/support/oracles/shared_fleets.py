@@ -1,0 +1,212 @@
+"""Every fleet of shared units and every way to fill it, priced by hand: for problems of one block.
+
+It knows nothing of rows: units are filled one by one, by trying every replica on every unit.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import Any
+
+HOURS = 720
+HIGH_BAND = 0.75
+NEAR = 1e-9
+
+
+@dataclass(frozen=True)
+class Sold:
+    """One offering: units of `gpus` GPUs of a type."""
+
+    name: str
+    provider: str
+    gpu: str
+    gpus: int
+    usd_per_hour: float
+    billing: str = "dedicated"
+    max_units: int | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """Workloads on shared units, under the limits of a problem as its file spells them."""
+
+    sold: tuple[Sold, ...]
+    loads: Mapping[str, float]
+    rates: Mapping[tuple[str, str, int], float]
+    """Requests/s of a replica by (workload, GPU type, GPUs)."""
+
+    target: float = 1.0
+    ceiling: float | None = None
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    min_replicas: int = 1
+    scaling: tuple[int, float] | None = None
+    """(GPUs that are free, USD per GPU beyond)."""
+
+    strict_usd: float = 0.0
+    """USD for each workload that runs in the high band."""
+
+    overload: tuple[float, float] | None = None
+    """(threshold, USD at full load)."""
+
+    most_units: int = 3
+    """Of all offerings together, in the fleets that are tried."""
+
+
+Standing = tuple[tuple[str, int], ...]
+"""(workload, GPUs) of every replica on the units of one offering, in order."""
+
+Fleet = tuple[int, ...]
+
+
+def scores(question: Question) -> dict[Fleet, float]:
+    """The least score of every fleet that can serve everything, USD/month, by units of each."""
+    found: dict[Fleet, float] = {}
+    for units in itertools.product(range(question.most_units + 1), repeat=len(question.sold)):
+        if sum(units) <= question.most_units and _may_be_rented(question, units):
+            rent = HOURS * sum(
+                n * one.usd_per_hour for n, one in zip(units, question.sold, strict=True)
+            )
+            fines = min(_fines(question, units), default=math.inf)
+            if fines < math.inf:
+                found[units] = rent + fines
+    return found
+
+
+def _may_be_rented(question: Question, units: Fleet) -> bool:
+    limits, pairs = question.limits, list(zip(units, question.sold, strict=True))
+    quotas = limits.get("max_gpus", {})
+    gpus = sum(n * one.gpus for n, one in pairs)
+    of_provider = {
+        name: sum(n * one.gpus for n, one in pairs if one.provider == name)
+        for name in quotas.get("per_provider", {})
+    }
+    patterns = limits.get("max_units", {})
+    return (
+        gpus <= quotas.get("total", math.inf)
+        and all(of_provider[name] <= most for name, most in quotas.get("per_provider", {}).items())
+        and all(one.max_units is None or n <= one.max_units for n, one in pairs)
+        and all(
+            sum(n for n, one in pairs if fnmatchcase(f"{one.provider}/", pattern)) <= most
+            for pattern, most in patterns.items()
+        )
+        and len({one.provider for n, one in pairs if n})
+        <= limits.get("providers", {}).get("max_count", math.inf)
+    )
+
+
+def _fines(question: Question, units: Fleet) -> Iterator[float]:
+    """Penalties of every way to fill the units that keeps the limits."""
+    kinds: dict[str, list[tuple[str, int]]] = {}
+    for workload, gpu, size in question.rates:
+        kinds.setdefault(gpu, []).append((workload, size))
+    ways = [
+        sorted(_fillings(tuple(sorted(kinds.get(one.gpu, ()))), one.gpus, n))
+        for n, one in zip(units, question.sold, strict=True)
+    ]
+    for filled in itertools.product(*ways):
+        fines = _fine(question, filled)
+        if fines is not None:
+            yield fines
+
+
+@cache
+def _fillings(kinds: tuple[tuple[str, int], ...], gpus: int, units: int) -> frozenset[Standing]:
+    """What can stand on so many units together: one unit, and whatever stands on the rest."""
+    if not units:
+        return frozenset({()})
+    alone = set(_on_one(kinds, gpus))
+    rest = _fillings(kinds, gpus, units - 1)
+    return frozenset(tuple(sorted(one + other)) for one in alone for other in rest)
+
+
+def _on_one(kinds: tuple[tuple[str, int], ...], free: int) -> Iterator[Standing]:
+    yield ()
+    for kind in kinds:
+        if kind[1] <= free:
+            for rest in _on_one(kinds, free - kind[1]):
+                yield tuple(sorted((kind, *rest)))
+
+
+def _fine(question: Question, filled: tuple[Standing, ...]) -> float | None:
+    """What the workloads owe beside rent; None where a limit is broken."""
+    total = 0.0
+    for workload, load in question.loads.items():
+        mine = [
+            (one, size, question.rates[workload, one.gpu, size])
+            for one, standing in zip(question.sold, filled, strict=True)
+            for name, size in standing
+            if name == workload
+        ]
+        capacity = sum(rate for _, _, rate in mine)
+        if not capacity or len(mine) < question.min_replicas:
+            return None
+        used = _utilization(question, load, mine)
+        highest = question.target if question.ceiling is None else question.ceiling
+        if used is None or used > highest + NEAR or not _survives(question, load, mine):
+            return None
+        if question.scaling is not None:
+            free, usd = question.scaling
+            total += usd * max(0, sum(size for _, size, _ in mine) - free)
+        if used > HIGH_BAND + NEAR:
+            total += question.strict_usd
+        if question.overload is not None:
+            above, usd = question.overload
+            total += usd * max(0.0, (used - above) / (1 - above))
+    return total
+
+
+Mine = list[tuple[Sold, int, float]]
+
+
+def _utilization(question: Question, load: float, mine: Mine) -> float | None:
+    """How busy the busiest replica must be, where no group serves more than its share."""
+    limits = question.limits
+    share = limits.get("providers", {}).get("max_share", 1.0)
+    spot = limits.get("max_spot_share", 1.0)
+    groups: dict[tuple[str, str], float] = {}
+    for one, _, rate in mine:
+        groups[one.provider, one.billing] = groups.get((one.provider, one.billing), 0.0) + rate
+
+    def served(used: float) -> float:
+        """What can be served at a utilization: by provider, spot of each last."""
+        best, left = 0.0, spot * load
+        for provider in sorted({provider for provider, _ in groups}):
+            firm = groups.get((provider, "dedicated"), 0.0)
+            loose = groups.get((provider, "spot"), 0.0)
+            by_firm = min(used * firm, share * load)
+            by_spot = min(used * loose, share * load - by_firm, left)
+            left -= by_spot
+            best += by_firm + by_spot
+        return best
+
+    if share == spot == 1:
+        return load / sum(groups.values())
+    low, high = 0.0, 10.0
+    if served(high) < load * (1 - NEAR):
+        return None
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if served(middle) >= load * (1 - NEAR) else (middle, high)
+    return high
+
+
+def _survives(question: Question, load: float, mine: Mine) -> bool:
+    """Whether the loss of any provider, or of any offering, leaves enough."""
+    wish = question.limits.get("survive_loss_of")
+    if wish is None:
+        return True
+    kind, share = (wish, 1.0) if isinstance(wish, str) else (wish["kind"], wish.get("share", 1.0))
+
+    def group(one: Sold) -> object:
+        return {"provider": one.provider, "offering": one}[kind]
+
+    lost = {group(one) for one, _, _ in mine}
+    return all(
+        sum(rate for one, _, rate in mine if group(one) != gone) >= share * load * (1 - NEAR)
+        for gone in lost
+    )
