@@ -260,9 +260,11 @@ def rests_when_idle(problem: Problem, k: Candidate) -> bool:
 
     One rule for all that is sold by the hour. What is elastic follows the load in all other blocks
     as well; the number of units on demand is one in all of them. What is paid by the month, or is
-    reserved or owned, is paid whether or not it is off.
+    reserved or owned, is paid whether or not it is off, and so are units that replicas of several
+    workloads share: each has its own idle blocks.
     """
-    if k.mode.elastic or k.mode.name != "dedicated":
+    is_shared = k.part_of_unit or not k.workload
+    if k.mode.elastic or k.mode.name != "dedicated" or is_shared:
         return k.mode.elastic
     billed_by = getattr(k.offering, "billed_by", None)
     wished = problem.policy.switch_off_dedicated

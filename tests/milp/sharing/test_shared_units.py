@@ -113,6 +113,17 @@ def test_autoscaled_nodes_are_shared_block_by_block():
     assert plan.cash_usd_per_month == pytest.approx(1.5 * NODE)
 
 
+def test_shared_units_are_paid_in_hours_without_load():
+    # Chat by day alone, on units of its own that are given back by night: half the month. Shared
+    # ones are held for whoever stands on them.
+    day = {"kind": "profile", "weights": [1] * 12 + [0] * 12, "requests_per_day": 10 * 3600 * 12}
+    asked = problem(chat={"traffic": day}, policy={"share": "units"})
+    rented = nodes(billed_by="hour")
+    assert solve(asked, rented).cash_usd_per_month == pytest.approx(NODE)
+    apart = solve(asked.changed({"policy.share": "none"}), rented)
+    assert apart.cash_usd_per_month == pytest.approx(NODE / 2)
+
+
 def test_the_document_tells_what_stands_where_and_is_read_back():
     plan = solve(two(35, 5), nodes(usd_per_hour=7.77))
     document = plan.to_dict()
@@ -163,6 +174,11 @@ def test_what_is_not_planned_together_is_refused_with_the_other_key():
         ("objective", {"objective": "gpus"}),
         ("policy.start_up.ready_after", {"policy.start_up": [{"ready_after": "5min"}]}),
         ("policy.when_short", {"policy.when_short": "fair"}),
+        ("limits.max_power_kw", {"limits.max_power_kw": 7}),
+        (
+            "prices.volume",
+            {"prices.volume": {"acme/*": [{"above": 500, "discount": 0.1}]}},
+        ),
         ("switching.max_units_changed", {"switching.max_units_changed": 1}),
     ],
 )
