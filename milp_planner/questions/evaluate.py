@@ -135,8 +135,8 @@ def evaluate(
     (2520.0, True, 'low')
     """
     problem = held_to(problem, rules)
-    refuse_shared(problem, "evaluate: whose units a fleet names")
     catalog = catalog_for(problem, catalog)
+    refuse_shared(problem, "evaluate: whose units a fleet names")
     instance = unlisted(outline_of(problem, catalog))
     wanted = _todays_fleet(instance) if fleet is None else fleet
     rows = dict(_resolved(problem, catalog, wanted))

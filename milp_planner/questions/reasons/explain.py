@@ -226,8 +226,8 @@ def explain(
     ('dearer', 100.8)
     """
     problem = held_to(problem, rules)
-    refuse_shared(problem, "explain: what one offering alone would cost")
     catalog = catalog_for(problem, catalog)
+    refuse_shared(problem, "explain: what one offering alone would cost")
     check_by_cost(problem, "why something is not in a plan")
     for name, value in {"offering": offering, "gpu": gpu, "provider": provider}.items():
         if value is not None:
