@@ -15,6 +15,7 @@ from milp_planner.candidates.shapes import ReplicaShape, replica_shapes, why_no_
 from milp_planner.candidates.users import Replica, infrascale_point, users_point
 from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement, Offering, TokenPrice
+from milp_planner.inputs.problem.policies import most_replicas_asked
 from milp_planner.inputs.problem.records import (
     Limits,
     MeasuredRate,
@@ -160,21 +161,16 @@ class Rates:
             return nearest(refused).reason
         return why_no_shape(self.workload, self.llm.attention_heads, gpus)
 
-    @property
-    def least_replicas(self) -> int:
-        """The most replicas that any limit asks for: fewer, faster ones stand in beyond them."""
-        on_demand = self.problem.limits.min_on_demand_replicas
-        return max(self.workload.min_replicas, on_demand or 0)
-
     def _worth_having(self, found: list[Configuration], gpus: int) -> list[Configuration]:
         """Those that no other beats; where waits count, a slower one may hold more requests."""
         if self.workload.latency.judges_queues:
             return found
+        asked = most_replicas_asked(self.problem, self.workload)
         if not self._are_parts(gpus):
-            return list(undominated(found, gpus, self.least_replicas))
+            return list(undominated(found, gpus, asked))
         joined = [one for one in found if one.shape.settings.units_joined > 1]
         alone = [one for one in found if one.shape.settings.units_joined == 1]
-        return [*undominated_parts(alone), *undominated(joined, gpus, self.least_replicas)]
+        return [*undominated_parts(alone), *undominated(joined, gpus, asked)]
 
     def _are_parts(self, gpus: int) -> bool:
         """True where replicas may stand on a unit together with those of other workloads."""

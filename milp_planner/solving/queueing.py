@@ -14,6 +14,7 @@ from milp_planner.candidates.queues import pool_of, wishes_asked
 from milp_planner.candidates.records import Candidate, CandidateList, HeldInFlight, TurnedDown
 from milp_planner.deadline import checked
 from milp_planner.inputs.catalog.records import Catalog
+from milp_planner.inputs.problem.policies import most_replicas_asked
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.replaying.allowed import LEAST_PLACES
 from milp_planner.replaying.speeds import Served, served_by
@@ -66,7 +67,7 @@ def _worth_having(problem: Problem, candidates: list[Candidate]) -> Iterator[Can
     for k in checked(fastest_first):
         if k.held is None:
             continue
-        least = problem.workload(k.workload).min_replicas
+        least = most_replicas_asked(problem, problem.workload(k.workload))
         mine = (
             *(*k.requests_per_second, float(k.places_per_unit), -k.held.alone),
             float(min(k.replicas_per_unit, least)),

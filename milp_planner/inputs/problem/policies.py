@@ -53,6 +53,11 @@ def allowed_billings(problem: Problem) -> tuple[str, ...]:
     return said or tuple(mode.name for mode in BILLING_MODES.values() if mode.by_default)
 
 
+def most_replicas_asked(problem: Problem, workload: Workload) -> int:
+    """The most replicas that any limit asks for: fewer, faster ones stand in beyond them."""
+    return max(workload.min_replicas, problem.limits.min_on_demand_replicas or 0)
+
+
 def is_gpus_first(problem: Problem) -> bool:
     """True where fewer GPUs count before money."""
     return problem.objective == "gpus"

@@ -40,6 +40,23 @@ def test_replicas_count_and_not_units():
         assert (bought.units, bought.candidate.tensor_parallel) == shape
 
 
+def test_replicas_count_where_waits_are_kept_too():
+    # One unit of two GPUs, as two replicas of 3 requests/s or one of 8: as many places, and faster.
+    # One request a second waits nowhere; one replica, or two, $2,880 either way.
+    rates = [
+        {"gpu": "box", "gpus_per_replica": 2, "requests_per_second": 8, "in_flight": 64},
+        {"gpu": "box", "gpus_per_replica": 1, "requests_per_second": 3, "in_flight": 32},
+    ]
+    rented = catalog([offering("acme", "box", 4.0, gpus_per_unit=2)], [raw("box", 1)])
+    for least in (1, 2):
+        asked = problem(
+            1,
+            chat={"rates": rates, "requests": None, "latency": {"wait": {"p99": "1s"}}},
+            limits={"min_on_demand_replicas": least},
+        )
+        assert solve(asked, rented).cash_usd_per_month == pytest.approx(2_880)
+
+
 def test_every_workload_that_gpus_may_serve_has_them_and_what_an_api_alone_serves_has_none():
     rented = box_and_spot(
         token_prices=[token_price("tokn", 10, "tiny"), token_price("tokn", 10, "chip")]
