@@ -6,20 +6,20 @@ from collections.abc import Iterator
 
 from milp_planner.errors import Fault
 from milp_planner.inputs.problem.load import located
-from milp_planner.inputs.problem.policies import may_fall_short
+from milp_planner.inputs.problem.policies import may_be_short, may_fall_short
 from milp_planner.inputs.problem.records import Problem, Workload
 from milp_planner.inputs.problem.traffic import ConcurrentUsers
 
 USERS = "users ask again when they are answered; longest_wait is how long each of them may wait"
 SIZES = "requests: is required, since queues are of requests and the traffic counts tokens"
-IN_FLIGHT = "in_flight is required, the requests in flight at this rate: latency.wait depends on it"
+IN_FLIGHT = "in_flight is required, the requests in flight at this rate: {} depends on it"
 SHORT = (
     "what queues allow depends on the load, and {} leaves open how much of it is served; "
     "leave one of them out"
 )
 SHARES = (
     "behind one router everybody serves by capacity, so that no share of the requests can be "
-    "kept from anybody; leave out latency.wait, or limit the units in limits.max_units"
+    "kept from anybody; leave out {}, or limit the units in limits.max_units"
 )
 
 
@@ -32,27 +32,41 @@ def queue_faults(problem: Problem) -> Iterator[Fault]:
             yield located(problem, Fault("", 0, 0, path, message))
     if problem.policy.utilization.by == "queues" and len(judged) < len(problem.workloads):
         name = next(w.name for w in problem.workloads if not w.latency.judges_queues)
-        message = f"workload {name!r} has no latency.wait that queues could keep"
+        message = (
+            f"workload {name!r} has no latency.wait and no latency.request that queues could keep"
+        )
         hint = "write latency: {wait: {p99: 1s}} there"
         yield located(problem, Fault("", 0, 0, "policy.utilization.by", message, hint))
     limits = problem.limits
-    if judged and limits.providers.max_share is not None:
-        yield located(problem, Fault("", 0, 0, "limits.providers.max_share", SHARES))
-    if judged and limits.max_spot_share is not None:
-        yield located(problem, Fault("", 0, 0, "limits.max_spot_share", SHARES))
+    shares = {
+        "limits.providers.max_share": limits.providers.max_share,
+        "limits.max_spot_share": limits.max_spot_share,
+    }
+    for path in (path for path, most in shares.items() if judged and most is not None):
+        yield located(problem, Fault("", 0, 0, path, SHARES.format(_wish(judged[0][1]))))
 
 
 def _unjudged(problem: Problem, w: Workload) -> Iterator[tuple[str, str]]:
-    """(where in the workload, why) its wish for the wait cannot be judged."""
+    """(where in the workload, why) its wish for a time in queues cannot be judged."""
+    wish = _wish(w)
     if isinstance(w.traffic, ConcurrentUsers):
-        yield "latency.wait", USERS
+        yield wish, USERS
     elif not (w.classes or w.traffic.brings_classes or w.rates is not None):
-        yield "latency.wait", SIZES
+        yield wish, SIZES
     for j, rate in enumerate(w.rates or ()):
         if rate.in_flight is None:
-            yield f"rates[{j}]", IN_FLIGHT
+            yield f"rates[{j}]", IN_FLIGHT.format(wish)
     if may_fall_short(problem):
-        budget = problem.limits.budget
-        short = budget is not None and budget.when_short != "fail"
-        key = "limits.budget.when_short" if short else "policy.penalties.shortfall"
-        yield "latency.wait", SHORT.format(key)
+        yield wish, SHORT.format(_why_short(problem))
+
+
+def _wish(w: Workload) -> str:
+    """The key of its first wish that queues decide."""
+    return f"latency.{w.latency.queue_wishes[0].metric}"
+
+
+def _why_short(problem: Problem) -> str:
+    """The key that lets requests go unserved."""
+    if problem.policy.when_short != "fail":
+        return "policy.when_short"
+    return "limits.budget.when_short" if may_be_short(problem) else "policy.penalties.shortfall"

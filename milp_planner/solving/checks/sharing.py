@@ -82,8 +82,8 @@ def _not_covered(problem: Problem) -> Iterator[tuple[str, str]]:
         yield "policy.when_short", "units that are too few are counted by workload"
     if is_gpus_first(problem):
         yield "objective", "GPUs that several workloads share are not counted first"
-    if any(w.latency.judges_queues for w in problem.workloads):
-        yield "workloads.latency.wait", NOT_DECIDED
+    for wish in (wish for w in problem.workloads for wish in w.latency.queue_wishes):
+        yield f"workloads.latency.{wish.metric}", NOT_DECIDED
     covered = {key for rule in (*COVERED_RULES, *DECIDED_BEFORE) for key in rule.keys}
     covered |= {key for term in COVERED_TERMS for key in term.keys}
     known = {one.name for one in (*COVERED_RULES, *DECIDED_BEFORE)}

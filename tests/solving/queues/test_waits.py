@@ -258,18 +258,25 @@ REFUSED = [
         {"limits": {"budget": {"usd_per_month": 900, "when_short": "fair"}}},
         "limits.budget.when_short leaves open",
     ),
+    (
+        {},
+        {"policy": {"when_short": "fair"}},
+        "policy.when_short leaves open",
+    ),
     ({}, {"limits": {"providers": {"max_share": 0.5}}}, "everybody serves by capacity"),
 ]
 
 
 @pytest.mark.parametrize(("chat", "fields", "says"), REFUSED)
 def test_what_cannot_be_judged_is_refused(chat, fields, says):
-    with pytest.raises(InputError, match=says):
-        solve(asked(9, P99, chat=chat, **fields), market())
+    for metric in ("wait", "request"):
+        with pytest.raises(InputError, match=says) as refused:
+            solve(asked(9, {metric: {"p99": "1s"}}, chat=chat, **fields), market())
+        assert f"latency.{metric}" in str(refused.value)
 
 
 def test_queues_need_a_wish_and_wishes_must_differ():
-    with pytest.raises(InputError, match=r"workload 'chat' has no latency\.wait"):
+    with pytest.raises(InputError, match=r"workload 'chat' has no latency\.wait and"):
         solve(problem(policy={"utilization": {"by": "queues"}}), market())
     with pytest.raises(InputError, match="says nothing beside p99, which keeps 1 s"):
         asked(9, {"wait": {"p50": "2s", "p99": "1s"}})
