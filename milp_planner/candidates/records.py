@@ -283,6 +283,38 @@ def hours_held(instance: PlanningInput, k: Candidate) -> float:
 
 
 @dataclass(frozen=True)
+class UnitsOn:
+    """Units of one candidate that are on, block by block."""
+
+    candidate: Candidate
+    """What is rented."""
+
+    units_by_block: tuple[int, ...]
+    """Units on in each time block; zeros for per-token use."""
+
+    hours_by_block: tuple[float, ...]
+    """Hours paid for a unit that is on in the block."""
+
+    @property
+    def units(self) -> int:
+        """Most units on at any time."""
+        return max(self.units_by_block, default=0)
+
+    @property
+    def gpus(self) -> int:
+        """Most GPUs on at any time."""
+        return self.units * self.candidate.gpus_per_unit
+
+    @property
+    def unit_hours(self) -> float:
+        """Hours paid per month, summed over the units."""
+        return sum(
+            hours * units
+            for hours, units in zip(self.hours_by_block, self.units_by_block, strict=True)
+        )
+
+
+@dataclass(frozen=True)
 class TurnedDown:
     """An offering that cannot serve a workload, and the one reason."""
 

@@ -10,7 +10,7 @@ from functools import cached_property, singledispatch
 from operator import mul
 from typing import TYPE_CHECKING, Any, Literal
 
-from milp_planner.candidates.records import Candidate, TurnedDown
+from milp_planner.candidates.records import Candidate, TurnedDown, UnitsOn
 from milp_planner.candidates.sharing.shared_units import SharedUnits as SharedUnits
 from milp_planner.errors import argument_error
 from milp_planner.plans.consequences import (
@@ -91,15 +91,8 @@ def band(utilization: float | None) -> Band:
 
 
 @dataclass(frozen=True)
-class Purchase:
+class Purchase(UnitsOn):
     """Units of one candidate, or its per-token use."""
-
-    candidate: Candidate
-    units_by_block: tuple[int, ...]
-    """Units on in each time block; zeros for per-token use."""
-
-    hours_by_block: tuple[float, ...]
-    """Hours paid for a unit that is on in the block."""
 
     cash_usd_per_month: float
     requests_share: float = 0.0
@@ -116,24 +109,6 @@ class Purchase:
 
     shared_rent_usd: float | None = None
     """Of replicas on shared units: their part of the rent, USD/month, by the GPUs they hold."""
-
-    @property
-    def units(self) -> int:
-        """Most units on at any time."""
-        return max(self.units_by_block, default=0)
-
-    @property
-    def gpus(self) -> int:
-        """Most GPUs on at any time."""
-        return self.units * self.candidate.gpus_per_unit
-
-    @property
-    def unit_hours(self) -> float:
-        """Hours paid per month, summed over the units."""
-        return sum(
-            hours * units
-            for hours, units in zip(self.hours_by_block, self.units_by_block, strict=True)
-        )
 
     @property
     def billing_idle_hours(self) -> float | None:

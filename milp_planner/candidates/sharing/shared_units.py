@@ -13,45 +13,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from milp_planner.candidates.records import Candidate
+from milp_planner.candidates.records import Candidate, UnitsOn
 
 Contents = tuple[tuple[Candidate, int], ...]
 """(replica, how many) on one unit, the largest replica first."""
 
 
 @dataclass(frozen=True)
-class SharedUnits:
-    """Units of one offering that replicas share."""
-
-    candidate: Candidate
-    """What is rented; it serves nobody by itself."""
-
-    units_by_block: tuple[int, ...]
-    """Units on in each time block."""
-
-    hours_by_block: tuple[float, ...]
-    """Hours paid for a unit that is on in the block."""
+class SharedUnits(UnitsOn):
+    """Units of one offering that replicas share: what is rented serves nobody by itself."""
 
     contents_by_block: tuple[tuple[Contents, ...], ...]
     """What stands on each unit, in each time block."""
-
-    @property
-    def units(self) -> int:
-        """Most units on at any time."""
-        return max(self.units_by_block, default=0)
-
-    @property
-    def gpus(self) -> int:
-        """Most GPUs on at any time."""
-        return self.units * self.candidate.gpus_per_unit
-
-    @property
-    def unit_hours(self) -> float:
-        """Hours paid per month, summed over the units."""
-        return sum(
-            hours * units
-            for hours, units in zip(self.hours_by_block, self.units_by_block, strict=True)
-        )
 
     @property
     def rent_usd_per_month(self) -> float:
