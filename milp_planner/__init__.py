@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         Offering,
         TokenPrice,
     )
+    from milp_planner.inputs.one_line import LineWords
     from milp_planner.inputs.problem.commitments import Commitment
     from milp_planner.inputs.problem.comparisons import ChoicesAsked, Today
     from milp_planner.inputs.problem.deployment import DeploymentSettings, Lora, Speculative
@@ -281,8 +282,8 @@ __all__ = [
     "FewestGpusFirst", "Filter", "Fleet", "FleetOrPerToken", "Floor", "FloorHour", "Frontier",
     "FrontierEnd", "Gpu", "GpuLimits", "HeldInFlight", "HostLimits", "HoursByUnits", "IfSlower",
     "InputError", "Interrupted", "Latency", "LatencyNotAssessed", "LeftAfterLoss", "Level",
-    "LimitAsked", "LimitCost", "LimitCosts", "LimitInForce", "LimitInTheWay", "Limits", "Llm",
-    "Lora", "Loss", "MeasureNext", "MeasuredRate", "Measurement", "Misfit", "MonthPart",
+    "LimitAsked", "LimitCost", "LimitCosts", "LimitInForce", "LimitInTheWay", "Limits", "LineWords",
+    "Llm", "Lora", "Loss", "MeasureNext", "MeasuredRate", "Measurement", "Misfit", "MonthPart",
     "NamedEstimate", "NearOptimal", "NoFleet", "NoFullLoad", "NotReached", "NothingIsStrict",
     "NothingServes", "Offering", "OverlayCounts", "OverloadCannotOccur", "OverloadPenalty",
     "OwnTerms", "PaidCommitment", "Patch", "Pattern", "Penalties", "Percentiles",
@@ -336,6 +337,7 @@ HOMES = {
     "inputs.problem.deployment": "DeploymentSettings Lora Speculative",
     "inputs.problem.host": "HostLimits",
     "inputs.problem.latency": "Latency Percentiles TimeWish",
+    "inputs.one_line": "LineWords",
     "inputs.problem.load": "load_problem",
     "inputs.problem.patching": "Patch",
     "inputs.problem.policy": (

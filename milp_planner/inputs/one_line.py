@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 from milp_planner.errors import Fault, InputError, readable_path
 from milp_planner.inputs.catalog.billing import BILLING_MODES
@@ -65,11 +65,60 @@ WORDS: Mapping[str, Word] = {
 }
 """Every word, in the order of the file, by the name that Python gives it."""
 
+Amount = float | str
+"""A number, or how a problem file writes it: `5M`, `9k`."""
+
+Names = str | Sequence[str]
+"""Several names, or one text with commas."""
+
+
+class LineWords(TypedDict, total=False):
+    """What a line may say beside the LLM, as Python writes it; in USD per month and tokens."""
+
+    tokens_per_day: Amount
+    """Input and output together."""
+
+    tokens_per_month: Amount
+    """The same, in a month of 30 days."""
+
+    requests_per_second: Amount
+    """At the peak."""
+
+    users: Amount
+    """At a time, each at `tokens_per_s`."""
+
+    tokens_per_s: Amount
+    pattern: str
+    """steady, business_hours or bursty."""
+
+    input: Amount
+    """Tokens of a request; default: 1,500."""
+
+    output: Amount
+    """Tokens of a request; default: 300."""
+
+    tpot: str
+    ttft: str
+    precision: Names
+    region: Names
+    providers: Names
+    gpus: Names
+    allow: Names
+    """Ways to pay beside those that are allowed by default."""
+
+    budget: Amount
+    survive_loss_of: str
+    today: Amount
+
+
+Said = Mapping[str, str | Sequence[str]]
+"""What was said, by the names in `WORDS`."""
+
 Spelling = Callable[[str], str]
 """How the user writes a word: `tokens_per_day`, or `--tokens-per-day`."""
 
 
-def problem_text(words: Mapping[str, str | Sequence[str]], spelling: Spelling = str) -> str:
+def problem_text(words: Said, spelling: Spelling = str) -> str:
     """The problem file that the words stand for.
 
     words: by the names in `WORDS`; those that take several values take text with commas, too.
@@ -97,7 +146,7 @@ def problem_text(words: Mapping[str, str | Sequence[str]], spelling: Spelling = 
     return "\n".join(["schema_version: 1", *_lines(document, _comments(words))]) + "\n"
 
 
-def problem_of(words: Mapping[str, str | Sequence[str]], spelling: Spelling = str) -> Problem:
+def problem_of(words: Said, spelling: Spelling = str) -> Problem:
     """The problem that the words stand for; faults name the word to blame.
 
     Raises InputError.

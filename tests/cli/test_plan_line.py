@@ -5,9 +5,19 @@ from __future__ import annotations
 import json
 
 import pytest
+from typer.main import get_command
 
 from milp_planner import InputError, load_catalog, load_problem, plan_for, solve
-from milp_planner.inputs.one_line import USUAL_SIZES, VOLUMES, WORDS, problem_of, problem_text
+from milp_planner.cli.app import app
+from milp_planner.cli.commands.plan import PARAMETERS
+from milp_planner.inputs.one_line import (
+    USUAL_SIZES,
+    VOLUMES,
+    WORDS,
+    LineWords,
+    problem_of,
+    problem_text,
+)
 
 pytest_plugins = ["tests.support.toy_cli"]
 
@@ -174,6 +184,18 @@ def test_in_python_the_words_are_arguments(folder):
     # 13 at 2.25 each are 6 small ones, $9/h.
     assert dear.cash_usd_per_month == pytest.approx(6480)
     assert json.dumps(dear.to_dict())
+
+
+def test_in_python_an_unknown_word_is_refused_with_the_one_that_is_meant():
+    with pytest.raises(TypeError) as refused:
+        plan_for("tiny", tokens_per_days="5M")
+    assert str(refused.value) == "tokens_per_days: no such word; did you mean 'tokens_per_day'?"
+
+
+def test_in_python_and_on_the_command_line_the_words_are_the_same():
+    options = {param.name for param in get_command(app).commands["plan"].params}
+    assert {PARAMETERS.get(name, name) for name in options} >= set(WORDS)
+    assert set(LineWords.__annotations__) == set(WORDS) - {"llm", "catalog"}
 
 
 def test_in_python_faults_name_the_argument(folder):

@@ -36,7 +36,12 @@ def _word(help_: str, *, metavar: str) -> Any:
     return typer.Option(metavar=metavar, help=help_)
 
 
+PARAMETERS = {"input_": "input", "output_tokens": "output", "output": "sheet"}
+"""Parameters that are named otherwise than the word that they take: `-o` writes the sheet."""
+
+
 def plan(
+    context: typer.Context,
     llm: Annotated[str | None, _word("What to serve: llama-3.3-70b.", metavar="LLM")] = None,
     tokens_per_day: Annotated[
         str | None, _word("Input and output together: 5M.", metavar="TOKENS")
@@ -97,28 +102,7 @@ def plan(
 ) -> int:
     """Plan one LLM from one line; --save writes the problem file that the line stands for."""
     began_s = command_began_s()
-    words = _said(
-        llm=llm,
-        tokens_per_day=tokens_per_day,
-        tokens_per_month=tokens_per_month,
-        requests_per_second=requests_per_second,
-        users=users,
-        tokens_per_s=tokens_per_s,
-        pattern=pattern,
-        input=input_,
-        output=output_tokens,
-        tpot=tpot,
-        ttft=ttft,
-        precision=precision,
-        region=region,
-        providers=providers,
-        gpus=gpus,
-        allow=allow,
-        budget=budget,
-        survive_loss_of=survive_loss_of,
-        today=today,
-        catalog=catalog,
-    )
+    words = _words(context)
     from milp_planner.errors import InputError
     from milp_planner.inputs.one_line import in_words, problem_of, problem_text
     from milp_planner.today import day_today
@@ -156,9 +140,12 @@ def plan(
     return exit_code(found, gate_failed=False, require_optimal=False)
 
 
-def _said(**words: str | None) -> dict[str, str]:
-    """What was said."""
-    return {name: value for name, value in words.items() if value is not None}
+def _words(context: typer.Context) -> dict[str, str]:
+    """What was said, by the names of `WORDS`."""
+    from milp_planner.inputs.one_line import WORDS
+
+    named = ((PARAMETERS.get(name, name), value) for name, value in context.params.items())
+    return {name: value for name, value in named if name in WORDS and value is not None}
 
 
 def _option(word: str) -> str:

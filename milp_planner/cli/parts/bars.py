@@ -5,6 +5,10 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, ProgressColumn
 
 
 @contextlib.contextmanager
@@ -13,28 +17,12 @@ def counted(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[int], N
     if quiet or not _is_terminal():
         yield None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn
 
-    name = TextColumn("{task.description}", markup=False)
     share = TextColumn("{task.percentage:>3.0f} %")
-    progress = Progress(
-        *(SpinnerColumn(), name, BarColumn(), share, TimeElapsedColumn()),
-        console=Console(stderr=True),
-        transient=True,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    )
-    with progress:
+    with _progress(SpinnerColumn(), _name(), BarColumn(), share) as progress:
         task = progress.add_task(what, total=total)
         yield lambda n: progress.update(task, completed=n)
-
-
-def _is_terminal() -> bool:
-    try:
-        return sys.stderr is not None and sys.stderr.isatty()
-    except ValueError:  # closed
-        return False
 
 
 @contextlib.contextmanager
@@ -43,24 +31,9 @@ def bar(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[Callable[[]
     if quiet or not _is_terminal():
         yield lambda write: write()
         return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-    )
+    from rich.progress import BarColumn, MofNCompleteColumn
 
-    name = TextColumn("{task.description}", markup=False)
-    progress = Progress(
-        *(name, MofNCompleteColumn(), BarColumn(), TimeElapsedColumn()),
-        console=Console(stderr=True),
-        transient=True,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    )
-    with progress:
+    with _progress(_name(), MofNCompleteColumn(), BarColumn()) as progress:
         task = progress.add_task(what, total=total)
 
         def step(write: Callable[[], None]) -> None:
@@ -70,3 +43,31 @@ def bar(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[Callable[[]
             progress.start()
 
         yield step
+
+
+def _is_terminal() -> bool:
+    try:
+        return sys.stderr is not None and sys.stderr.isatty()
+    except ValueError:  # closed
+        return False
+
+
+def _name() -> ProgressColumn:
+    """What is counted, as it stands: no name from a file is read as markup."""
+    from rich.progress import TextColumn
+
+    return TextColumn("{task.description}", markup=False)
+
+
+def _progress(*columns: ProgressColumn) -> Progress:
+    """A bar on stderr with the time at its end, which leaves nothing behind."""
+    from rich.console import Console
+    from rich.progress import Progress, TimeElapsedColumn
+
+    return Progress(
+        *(*columns, TimeElapsedColumn()),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
