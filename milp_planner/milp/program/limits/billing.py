@@ -18,6 +18,7 @@ class AllowedBilling(Preselection):
     nearness = 20
 
     def loosened(self, instance: PlanningInput) -> Iterator[NameLimit]:
+        """Ways to pay that the catalog sells and the problem does not allow."""
         allowed = allowed_billings(instance.problem)
         sold = {row.billing for row in instance.catalog.offerings}
         sold |= {row.billing for row in instance.catalog.token_prices}

@@ -47,6 +47,7 @@ class NamesCount(Rule):
             fleet.used[self.name, name] = fleet.column(f"{self.thing}[{name}]", 1)
 
     def rows(self, fleet: Fleet) -> Iterator[Row]:
+        """The names used are no more than may be, and whatever is bought uses its own."""
         most = self.most(fleet.problem)
         if most is None:
             return

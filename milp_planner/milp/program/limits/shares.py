@@ -101,6 +101,7 @@ class ServedShare(Rule):
         return Row(f"{workload} {group} {t} headroom", terms, LE, 0.0)
 
     def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
+        """What is served by routing, not what could be: units that stand idle do not count."""
         share = self.share(instance.problem)
         if share is None:
             return
@@ -126,6 +127,7 @@ class ServedShare(Rule):
         return False
 
     def loosened(self, instance: PlanningInput) -> Iterator[SteppedLimit]:
+        """One per cent after another, up to all."""
         share = self.share(instance.problem)
         if share is None:
             return

@@ -56,6 +56,7 @@ class Capacity(Rule):
                     yield from _time_shared(fleet, k, t)
 
     def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
+        """Work that is routed to units, summed up again, against what they may carry."""
         units_of = {p.candidate: p.units_by_block for p in plan.purchases}
         nothing = (0,) * len(plan.blocks)
         for k in dict.fromkeys((*units_of, *(route.candidate for route in plan.routes))):

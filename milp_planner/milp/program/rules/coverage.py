@@ -36,6 +36,7 @@ class Coverage(Structural):
                         yield Row(f"{w.name} {t} {q} shares", shares, LE, 1.0)
 
     def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
+        """Classes whose routes and what is left out do not come to all of them."""
         left_out = _shortfalls(instance, plan)
         served: dict[tuple[str, str, str], float] = {}
         for route in plan.routes:

@@ -20,6 +20,7 @@ class OneLevel(Structural):
     """
 
     def rows(self, fleet: Fleet) -> Iterator[Row]:
+        """One level of each workload is used, and units are on at that one alone."""
         for w in fleet.problem.workloads:
             levels = range(len(fleet.levels[w.name]))
             if len(levels) == 1:

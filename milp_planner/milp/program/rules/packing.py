@@ -51,6 +51,7 @@ class Packing(Structural):
                 )
 
     def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
+        """Replicas that stand on no unit, on a wrong or a full one, and units that nobody pays."""
         standing: dict[tuple[Candidate, int], int] = Counter()
         for shared in plan.shared_units:
             yield from _misplaced(shared)

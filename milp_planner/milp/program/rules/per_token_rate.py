@@ -34,6 +34,7 @@ class PerTokenRate(Structural):
                     yield scaled(f"{account.offering} {t}", terms, LE, account.limit)
 
     def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
+        """Accounts that serve more than their rate limit, all workloads together."""
         for account in _accounts(p.candidate for p in plan.purchases):
             sharing = set(account.sharing)
             for block in plan.blocks:
