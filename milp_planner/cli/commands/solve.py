@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -38,6 +37,7 @@ from milp_planner.cli.parts.parameters import (
 )
 from milp_planner.cli.parts.plan_documents import read_plan_document
 from milp_planner.cli.parts.signals import signals_exit_at_once
+from milp_planner.cli.runs.plans import TEXT, PlanRun
 from milp_planner.cli.runs.sheets import HTML, MARKDOWN, SHEET, SHEET_FORMATS, SheetRun
 from milp_planner.deadline import counted_from
 
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from milp_planner.inputs.catalog.records import Catalog
     from milp_planner.inputs.problem.records import Problem
     from milp_planner.plans.records import Plan
-    from milp_planner.questions.confidence import ConfidenceRange
     from milp_planner.solving.checks.arguments import SolverChoice
 
 ENDINGS = {
@@ -98,130 +97,63 @@ def solve(
     """Find the cheapest fleet, with proof."""
     began_s = command_began_s()
     with signals_exit_at_once():
-        from milp_planner.plans.sentences import warning_lines
-        from milp_planner.questions.solve import solve as find_plan
-        from milp_planner.solving.results import Interrupted
-    from milp_planner.reporting.documents.options import ReportOptions
+        import milp_planner.questions.solve  # noqa: F401 - long enough for a Ctrl-C to come meanwhile
     from milp_planner.reporting.formats import FORMATS
     from milp_planner.today import day_today
 
     output = None if output == STDOUT else output
-    endings = ENDINGS | ({".txt": "text"} if range_ else {})
+    endings = ENDINGS | ({".txt": TEXT} if range_ else {})
     formats = (*FORMATS, *SHEET_FORMATS)
-    default = endings[".txt"]
-    format_name = chosen_format(format_, as_json, output, endings, formats, default)
+    format_name = chosen_format(format_, as_json, output, endings, formats, endings[".txt"])
     if against is not None and format_name != MARKDOWN:
         raise typer.BadParameter(f"--against is for --format {MARKDOWN}, not {format_name}")
+    if range_ and format_name in SHEET_FORMATS:
+        raise typer.BadParameter(f"--range is not part of a sheet; leave out {format_name}")
     earlier = None if against is None else read_plan_document(against)
     streams.check_output(output, [Path(file), *([] if against is None else [Path(against)])])
     problem = with_alternatives(read_problem(file), alternatives, differ_by, per_workload)
     streams.check_output(output, inputs_of(problem, file, catalog, overlay))
     check_ending(output, as_json or format_ is not None, endings)
     known = read_catalog(problem, file, catalog, overlay, as_of)
-    engines = choice_of(solver)
     gates = Gates(max_cost, max_price_age, fail_on_estimates, as_of or day_today())
-    replayed = None
-    if replay:
-        from milp_planner.cli.runs.replayed import until_kept
-
-        replayed = until_kept(
-            *(problem, known),
-            began_s=began_s,
-            time_limit_s=time_limit,
-            gap=gap,
-            solver=engines,
-            quiet=quiet,
-        )
-        problem = replayed.problem
-    if format_name in SHEET_FORMATS:
-        if range_:
-            raise typer.BadParameter(f"--range is not part of a sheet; leave out {format_name}")
-        run = SheetRun(
-            problem,
-            known,
-            format_name,
-            output,
-            not no_choices,
-            reproducible,
-            quiet,
-            gates.today,
-            time_limit,
-            gap,
-            engines,
-            earlier,
-        )
-        with counted_from(began_s):
-            plan = run.write()
-        failed = _failed(plan, gates, replayed)
-        if replayed is not None:
-            replayed.tell(on_stdout=format_name == SHEET and output is None)
-        return _told(plan, output, failed, require_optimal, quiet=quiet)
-    try:
-        with streams.progress(f"planning {problem.name}", quiet=quiet), counted_from(began_s):
-            plan = find_plan(
-                problem,
-                known,
-                time_limit_s=time_limit,
-                gap=gap,
-                solver=engines,
-                reproducible=reproducible,
-            )
-            found = solved_again(problem, known, plan, time_limit, gap, engines) if range_ else None
-    except Interrupted as stop:  # what is proven is printed all the same
-        _put(FORMATS[format_name](stop.plan, ReportOptions(reproducible)), format_name, output)
-        raise stop.cause from None
-    streams.warn(warning_lines(plan), quiet=quiet)
-    failed = _failed(plan, gates, replayed)
-    report = ReportOptions(reproducible, failed, found)
-    _put(FORMATS[format_name](plan, report), format_name, output)
+    how = Effort(began_s, time_limit, gap, choice_of(solver))
+    replayed = _until_kept(problem, known, how, quiet=quiet) if replay else None
+    asked = problem if replayed is None else replayed.problem, known, format_name, output
+    with counted_from(began_s):
+        if format_name in SHEET_FORMATS:
+            about = not no_choices, reproducible, quiet, gates.today
+            plan = SheetRun(*asked, *about, *how[1:], earlier).write()
+            failed = _failed(plan, gates, replayed)
+        else:
+            run = PlanRun(*asked, range_, reproducible, quiet, *how[1:])
+            plan, failed = run.write(lambda plan: _failed(plan, gates, replayed))
     if replayed is not None:
-        replayed.tell(on_stdout=format_name == "text" and output is None)
-    return _told(plan, output, failed, require_optimal, quiet=quiet)
-
-
-def _failed(plan: Plan, gates: Gates, replayed: ReplayedSolve | None) -> tuple[str, ...]:
-    """Every gate that fails, and every wish that a replay missed, in words."""
-    missed = () if replayed is None else replayed.failures(plan)
-    return (*gates.failures(plan), *missed)
-
-
-def _told(
-    plan: Plan, output: Path | None, failed: Sequence[str], require_optimal: bool, *, quiet: bool
-) -> int:
-    """Tell what was written and which gates failed; the exit code."""
+        replayed.tell(on_stdout=format_name in (SHEET, TEXT) and output is None)
     tell_written(output, has_plan=plan.status.has_plan, quiet=quiet)
     for failure in failed:
         streams.tell(failure)
     return exit_code(plan, bool(failed), require_optimal)
 
 
-def solved_again(
-    problem: Problem,
-    known: Catalog,
-    plan: Plan,
-    time_limit_s: float | None,
-    gap: float | None,
-    solver: SolverChoice | None,
-) -> ConfidenceRange:
-    """The plan over the error of its estimates; a Ctrl-C raises Interrupted, with the plan."""
-    from milp_planner.questions.confidence import confidence_range
-    from milp_planner.solving.results import Interrupted
+class Effort(NamedTuple):
+    """How long and how well it is solved, and by whom."""
 
-    try:
-        return confidence_range(
-            problem, known, plan=plan, time_limit_s=time_limit_s, gap=gap, solver=solver
-        )
-    except KeyboardInterrupt as stop:  # one that carries another plan is not of this problem
-        raise Interrupted(plan, getattr(stop, "cause", stop)) from stop
+    began_s: float
+    time_limit_s: float | None
+    gap: float | None
+    solver: SolverChoice | None
 
 
-def _put(text: str, format_name: str, output: Path | None) -> None:
-    if output is not None:
-        streams.write_file(output, text)
-    elif format_name == "text":
-        streams.answer_report(text)
-    else:
-        streams.answer(text)
+def _until_kept(problem: Problem, known: Catalog, how: Effort, *, quiet: bool) -> ReplayedSolve:
+    from milp_planner.cli.runs.replayed import until_kept
+
+    return until_kept(problem, known, **how._asdict(), quiet=quiet)
+
+
+def _failed(plan: Plan, gates: Gates, replayed: ReplayedSolve | None) -> tuple[str, ...]:
+    """Every gate that fails, and every wish that a replay missed, in words."""
+    missed = () if replayed is None else replayed.failures(plan)
+    return (*gates.failures(plan), *missed)
 
 
 def with_alternatives(

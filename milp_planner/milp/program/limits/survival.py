@@ -61,7 +61,7 @@ class LossSurvived(Rule):
     solved_apart = True
 
     def rows(self, fleet: Fleet) -> Iterator[Row]:
-        """What is left after each loss serves its share, by each of the weights of classes known."""
+        """What is left after each loss serves its share, by each known weighing of the classes."""
         survival = fleet.problem.limits.survival
         if survival is None:
             return
