@@ -28,9 +28,8 @@ def row_left_out(asking: Asking) -> RowLeftOut | None:
         return None
     try:
         with resolver.in_force():
-            worths = row_worths(
-                asking.plan, asking.catalog, lambda rows: _without(resolver, rows), most=1
-            )
+            given = asking.plan, asking.catalog, lambda rows: _without(resolver, rows)
+            worths = [*row_worths(*given, most=1)]  # solved here, where the limits are in force
     except (OutOfTime, InputError):
         return None
     for worth in worths:

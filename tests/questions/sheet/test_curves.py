@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from milp_planner import decision_sheet, solve
+from milp_planner.deadline import OutOfTime
 from milp_planner.inputs.reading.field_types import MOST_UNITS
 from milp_planner.questions.choices.choices import asking_for
+from milp_planner.questions.sheet import left_out
 from milp_planner.questions.sheet.builder import beside_choices
 from milp_planner.questions.sheet.curves import curves_of
 from milp_planner.questions.sheet.left_out import row_left_out
@@ -125,6 +127,14 @@ def test_what_there_is_no_time_or_work_left_for_is_left_out_whole():
     late = asked_beside(problem(13), with_tokens(), time_limit_s=1e-6)
     assert curves_of(late) == (None, None)
     assert row_left_out(late) is None
+
+
+def test_time_that_ends_while_the_row_is_left_out_leaves_it_open(monkeypatch):
+    def late(*given):
+        raise OutOfTime
+
+    monkeypatch.setattr(left_out, "prepare", late)
+    assert row_left_out(asked_beside(problem(13), with_tokens())) is None
 
 
 def test_the_row_that_most_is_spent_on_is_left_out_and_solved_again():
