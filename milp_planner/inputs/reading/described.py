@@ -10,6 +10,7 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 
 from pydantic import AliasChoices, BaseModel, GetJsonSchemaHandler
@@ -43,8 +44,13 @@ def _aliases(field: FieldInfo) -> Iterator[str]:
     yield from (name for name in (field.alias, *choices) if isinstance(name, str))
 
 
-def texts_of(record: type) -> Iterator[tuple[str, str]]:
+@cache
+def texts_of(record: type) -> tuple[tuple[str, str], ...]:
     """(field, text under it) of what a class itself declares; nothing where there is no source."""
+    return tuple(_texts_of(record))
+
+
+def _texts_of(record: type) -> Iterator[tuple[str, str]]:
     if not issubclass(record, BaseModel) or record is BaseModel:
         return
     try:
