@@ -15,7 +15,7 @@ from typing import Any
 import typer
 
 from milp_planner.cli.parts import exit_codes, streams
-from milp_planner.cli.parts.signals import Terminated, sigterm_raises
+from milp_planner.cli.parts.signals import Terminated, signals_raise
 from milp_planner.errors import Fault, InputError, PlannerError, SolverError
 
 PROGRAM = "milp-planner"
@@ -43,12 +43,13 @@ def run_command_line(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     try:
-        with sigterm_raises():
-            code = _guarded(arguments)
-            streams.finish()
-            return code
-    except KeyboardInterrupt as stop:  # between the lines above, or while an error was told
-        return _explain(stop, arguments)
+        with signals_raise():
+            try:
+                code = _guarded(arguments)
+                streams.finish()
+                return code
+            except KeyboardInterrupt as stop:  # between the lines, or while an error was told
+                return _explain(stop, arguments)
     except BrokenPipeError:
         streams.forget_streams()
         return exit_codes.READER_GONE
@@ -89,7 +90,7 @@ def _explain(error: BaseException, arguments: Sequence[str]) -> int:
         return error.exit_code
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         terminated = isinstance(getattr(error, "cause", error), Terminated)
-        streams.tell("terminated" if terminated else "interrupted")
+        streams.last_words("terminated" if terminated else "interrupted")
         return exit_codes.TERMINATED if terminated else exit_codes.INTERRUPTED
     code, message = _code_and_message(error)
     streams.tell(message)
