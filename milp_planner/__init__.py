@@ -103,6 +103,7 @@ if TYPE_CHECKING:
         Traffic,
     )
     from milp_planner.milp.program.language.loosening import LimitInForce
+    from milp_planner.milp.program.language.pieces import CountPiece
     from milp_planner.milp.program.language.rows import Row, count_terms
     from milp_planner.milp.program.language.rule import Rule, Standing
     from milp_planner.milp.program.language.variables import (
@@ -278,7 +279,7 @@ __all__ = [
     "Candidate", "CandidateList", "Catalog", "CatalogTooSmall", "Change", "Choice", "ChoiceVerdict",
     "Choices", "ChoicesAsked", "ClassUnserved", "Commitment", "CommitmentShown", "CommitmentUse",
     "ComparedMeasurement", "ComparedPlan", "ConcurrentUsers", "ConfidenceCase", "ConfidenceRange",
-    "CountedFilter", "CurrentUnits", "DaskExecutor", "Demand", "DeploymentScenario",
+    "CountPiece", "CountedFilter", "CurrentUnits", "DaskExecutor", "Demand", "DeploymentScenario",
     "DeploymentSettings", "DeploymentTable", "Diagnosis", "DocumentParts", "EndReason",
     "EngineRate", "EngineReport", "EngineSaid", "EntryPrice", "EntryTraffic", "Estimate",
     "Evaluation", "Fault", "FewestGpusFirst", "Filter", "Fleet", "FleetOrPerToken", "Floor",
@@ -335,12 +336,12 @@ HOMES = {
     "inputs.catalog.overlaid.counts": "OverlayCounts",
     "inputs.catalog.owned": "owned_usd_per_hour",
     "inputs.catalog.records": "Billing Catalog Gpu Llm Measurement Offering TokenPrice",
+    "inputs.one_line": "LineWords",
     "inputs.problem.commitments": "Commitment",
     "inputs.problem.comparisons": "ChoicesAsked Today",
     "inputs.problem.deployment": "DeploymentSettings Lora Speculative",
     "inputs.problem.host": "HostLimits",
     "inputs.problem.latency": "Latency Percentiles TimeWish",
-    "inputs.one_line": "LineWords",
     "inputs.problem.load": "load_problem",
     "inputs.problem.patching": "Patch",
     "inputs.problem.policy": (
@@ -358,6 +359,7 @@ HOMES = {
         "TokensPerMonth Trace TraceColumns Traffic"
     ),
     "milp.program.language.loosening": "LimitInForce",
+    "milp.program.language.pieces": "CountPiece",
     "milp.program.language.rows": "Row count_terms",
     "milp.program.language.rule": "Rule Standing",
     "milp.program.language.variables": "AsksForUnits Fleet Level QueueCut RampSplit",
@@ -412,11 +414,11 @@ HOMES = {
     "questions.sheet.builder": "decision_sheet",
     "questions.solve": "diagnose solve",
     "questions.sweeps.break_even": "BreakEven FleetOrPerToken",
+    "questions.sweeps.executors.clusters": "DaskExecutor RayExecutor",
+    "questions.sweeps.executors.places": "executor_at",
     "questions.sweeps.frontier": "BudgetStep Frontier FrontierEnd Unfinished budget_frontier",
     "questions.sweeps.rows": "RowStatus WhatIf WhatIfRow",
     "questions.sweeps.scenarios": "Scenario load_scenarios scenario_grid",
-    "questions.sweeps.executors.clusters": "DaskExecutor RayExecutor",
-    "questions.sweeps.executors.places": "executor_at",
     "questions.sweeps.what_if": "what_if",
     "questions.tighten": "Tightened TightenedRound tighten",
     "replaying.autoscaler": "ScalingRules",

@@ -8,6 +8,7 @@ from functools import lru_cache
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.latency import TimeWish
 from milp_planner.inputs.problem.records import Workload
+from milp_planner.serving.queues.carried import carried_load
 from milp_planner.serving.queues.pools import Pool, QueueWish
 from milp_planner.serving.queues.sizes import (
     USUAL_CV,
@@ -53,6 +54,12 @@ def pool_of(units: Iterable[tuple[Candidate, float]], asked: QueueWish) -> Pool 
         alone=max(k.held.alone for k, _ in on if k.held is not None),
         slowest_s=max(slowness_s(k) for k, _ in on) if asked.metric == "request" else 0.0,
     )
+
+
+def most_carried(k: Candidate, units: int, asked: QueueWish) -> float:
+    """Requests/s that so many units carry behind a router of their own, with the wish kept."""
+    pool = pool_of([(k, units)], asked)
+    return 0.0 if pool is None else carried_load(pool, asked)
 
 
 def slowness_s(k: Candidate) -> float:

@@ -241,6 +241,12 @@ class WaitKept:
     judged: bool
     """False where bursts leave so little of the pool that the formulas are not known to hold."""
 
+    offering: str = ""
+    """Whose own queue it is about; '' behind one router before all replicas."""
+
+    share: float = 1.0
+    """Of the workload's requests, those that are sent there."""
+
 
 @dataclass(frozen=True)
 class TimeNotJudged:

@@ -204,11 +204,15 @@ def _wait_kept(r: WaitKept) -> str:
     allowed = f"{_percent(round(r.allowed, 2))} with {r.replicas} replica{'s' * (r.replicas != 1)}"
     if r.replicas > 1:
         alone = _percent(round(r.allowed_alone, 2))
-        allowed += f", {alone} with 1, behind one least-in-flight router"
+        own = " of its own" if r.offering else ""
+        allowed += f", {alone} with 1, behind {'a' if own else 'one'} least-in-flight router{own}"
+    at = ""
+    if r.offering:
+        at = f" before {r.offering}, sent {_percent(round(r.share, 3))} of the requests,"
     gaps = f", gaps with a cv of {r.burstiness:.3g}" * (r.burstiness > 1)
     doubt = "" if r.judged else "; not judged: bursts leave too little of the pool for the formulas"
     return (
-        f"{r.workload!r}: the {r.what} is {_duration(r.reached_s)} in block {r.block}, "
+        f"{r.workload!r}: the {r.what} is {_duration(r.reached_s)}{at} in block {r.block}, "
         f"{_duration(r.wished_s)} is wished; queues allow {allowed}{gaps}{doubt}"
     )
 

@@ -356,7 +356,6 @@ def _routed(
     """Shares of every class: the per-token ones as given, the rest by capacity for the class."""
     shares: dict[tuple[Candidate, int, int], float] = {}
     shortfalls: dict[tuple[str, int, int], float] = {}
-    is_routed = needs_routes(instance.problem)
     for name, demand in instance.schedule.demands.items():
         fixed = {k: share for k, share in tokens.items() if k.workload == name and share}
         rest = 1 - sum(fixed.values())
@@ -368,10 +367,17 @@ def _routed(
                 held = _capacity_for(solution, name, q, t)
                 if not held and rest > 0:
                     shortfalls[name, q, t] = rest
-                if is_routed or not spreads_by_capacity(instance, name):
+                if _is_routed(instance, name):
                     total = sum(held.values())
                     shares |= {(k, q, t): rest * rate / total for k, rate in held.items()}
     return replace(solution, shares=shares, shortfalls=shortfalls)
+
+
+def _is_routed(instance: PlanningInput, workload: str) -> bool:
+    """True where shares say who serves whom; queues that are judged take all classes alike."""
+    if instance.problem.workload(workload).latency.judges_queues:
+        return False
+    return needs_routes(instance.problem) or not spreads_by_capacity(instance, workload)
 
 
 def _capacity_for(solution: FleetSolution, workload: str, q: int, t: int) -> dict[Candidate, float]:

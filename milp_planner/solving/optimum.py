@@ -48,6 +48,7 @@ from milp_planner.milp.program.refinement import (
 )
 from milp_planner.milp.program.rules.packing import without_idle_units
 from milp_planner.milp.program.rules.queue_times import QueueTimes
+from milp_planner.milp.program.rules.queues.own_queues import OwnQueues
 from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.records import EngineReport, Plan, Proof, Provenance, Status
 from milp_planner.solving.assembly.assemble import assemble
@@ -229,7 +230,7 @@ class Optimizer:
     def _learned_from_plans(self) -> tuple[type[Rule], ...]:
         """Rules that a program does not know all of, but learns from plans that break them."""
         losses = (LossSurvived,) if counts_losses_by_weights(self.instance) else ()
-        waits = (QueueTimes,) if counts_times_by_tangents(self.instance) else ()
+        waits = (QueueTimes, OwnQueues) if counts_times_by_tangents(self.instance) else ()
         return (*losses, *waits)
 
     def _with_spare_units(

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic, rests_when_idle
 from milp_planner.candidates.users import infrascale_said
-from milp_planner.inputs.problem.policies import is_strict, utilization_limit
+from milp_planner.inputs.problem.policies import has_one_router, is_strict, utilization_limit
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.inputs.problem.traffic import ConcurrentUsers
 from milp_planner.milp.program.costs.commitments import commitments_used
@@ -82,7 +82,7 @@ def assemble(
             *notes(instance.problem, workloads),
             *map(Said, instance.candidates.notes),
             *_infrascale(instance, purchases, routes),
-            *waits_kept(instance, purchases),
+            *waits_kept(instance, purchases, routes),
         )
         doubts = (*map(Said, instance.candidates.doubts),)
     plan = Plan(
@@ -175,12 +175,15 @@ def _routes(
     """Who serves which share; one class that is not routed goes to units by their capacity."""
     demand = instance.schedule.demands[workload]
     by_capacity = spreads_by_capacity(instance, workload)
+    one_router = has_one_router(instance.problem, instance.problem.workload(workload))
     routes = []
     for t, block in enumerate(instance.schedule.blocks):
         if demand.peak[t] <= 0:
             continue
         for q, request_class in enumerate(demand.classes):
             shares = chosen.get((q, t), {})
+            if one_router:
+                shares = {k: x for k, x in shares.items() if k.mode.per_token}
             short = solution.shortfalls.get((workload, q, t), 0.0)
             is_routed = any(not k.mode.per_token for k in shares)
             if by_capacity and not is_routed:
@@ -197,7 +200,7 @@ def _routes(
 def spreads_by_capacity(instance: PlanningInput, workload: str) -> bool:
     """True where units serve in proportion to what they can, unless a solver says otherwise.
 
-    So it is with one class, and behind one router before all replicas.
+    So it is with one class, and where queues are judged.
     """
     shared = instance.problem.workload(workload).latency.judges_queues
     return shared or len(instance.schedule.demands[workload].classes) == 1

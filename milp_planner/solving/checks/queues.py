@@ -17,10 +17,6 @@ SHORT = (
     "what queues allow depends on the load, and {} leaves open how much of it is served; "
     "leave one of them out"
 )
-SHARES = (
-    "behind one router everybody serves by capacity, so that no share of the requests can be "
-    "kept from anybody; leave out {}, or limit the units in limits.max_units"
-)
 
 
 def queue_faults(problem: Problem) -> Iterator[Fault]:
@@ -37,13 +33,6 @@ def queue_faults(problem: Problem) -> Iterator[Fault]:
         )
         hint = "write latency: {wait: {p99: 1s}} there"
         yield located(problem, Fault("", 0, 0, "policy.utilization.by", message, hint))
-    limits = problem.limits
-    shares = {
-        "limits.providers.max_share": limits.providers.max_share,
-        "limits.max_spot_share": limits.max_spot_share,
-    }
-    for path in (path for path, most in shares.items() if judged and most is not None):
-        yield located(problem, Fault("", 0, 0, path, SHARES.format(_wish(judged[0][1]))))
 
 
 def _unjudged(problem: Problem, w: Workload) -> Iterator[tuple[str, str]]:

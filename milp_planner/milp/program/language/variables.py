@@ -29,6 +29,8 @@ o_w        fleet.overload[w]                  overload, as a share of the ramp  
 θ_wt       fleet.headroom[w, t]               how many times the demand could be served ≥ 0
 z_qkt      fleet.spread[k, q, t]              x_qkt × θ_wt                              ≥ 0
 b_i        fleet.beyond[w, i]                 1 if θ is beyond a split of it            0 or 1
+y_kpt      fleet.pieces[k, …]                 1 if n_kt is in a piece of counts         0 or 1
+n_kpt                                         n_kt if it is                             0 ... N_k
 y_φt, y_st fleet.used[QueueTimes, w t …]      1 if a replica of φ, of s or more is on   0 or 1
 a_j, r_j   fleet.added[j], fleet.removed[j]   units added to, removed from, today's     ≥ 0
 e_kaB      fleet.ahead[k, (a, B)]             units paid for in a that serve in B soon  ≥ 0
@@ -61,8 +63,9 @@ from milp_planner.candidates.records import (
     rests_when_idle,
 )
 from milp_planner.deadline import checked
-from milp_planner.inputs.problem.policies import can_overload, may_fall_short
+from milp_planner.inputs.problem.policies import can_overload, has_one_router, may_fall_short
 from milp_planner.inputs.problem.records import Problem, Workload
+from milp_planner.milp.program.language.pieces import CountPiece
 from milp_planner.plans.records import SNAP
 from milp_planner.traffic.month import Demand, TimeBlock
 
@@ -201,6 +204,14 @@ class Fleet:
     cuts: Mapping[str, tuple[QueueCut, ...]] = field(default_factory=dict)
     """What is known of the pools that keep a workload's waits."""
 
+    counts: Mapping[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
+    """Units by candidate at which what its own queue carries is exact."""
+
+    pieces: dict[tuple[Candidate, tuple[str, ...]], tuple[CountPiece, ...]] = field(
+        default_factory=dict
+    )
+    """Of the units that some columns are."""
+
     room: Mapping[Candidate, int] = field(default_factory=dict)
     """Least bounds on units, where those from the demand are a guess: see
     `milp/presolve/unit_bounds.py`.
@@ -255,7 +266,7 @@ class Fleet:
 
     def routed(self, workload: str) -> bool:
         """True where x says who serves which class; one class needs none, but for some rules."""
-        if self.problem.workload(workload).latency.judges_queues:
+        if has_one_router(self.problem, self.problem.workload(workload)):
             return False  # one router before all spreads every class by capacity
         return self._needs_routes or len(self.demand(workload).classes) > 1
 

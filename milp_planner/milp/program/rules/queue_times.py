@@ -9,6 +9,7 @@ from typing import NamedTuple
 from milp_planner.candidates.queues import pool_of, queue_wishes, slowness_s
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.latency import SHARES, TimeWish
+from milp_planner.inputs.problem.policies import has_one_router
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.milp.program.language.loosening import SteppedLimit
 from milp_planner.milp.program.language.rows import GE, LE, Row
@@ -69,7 +70,7 @@ class QueueTimes(Rule):
 
     def columns(self, fleet: Fleet) -> None:
         for w in fleet.problem.workloads:
-            for t in fleet.busy(w.name) if w.latency.judges_queues else ():
+            for t in fleet.busy(w.name) if has_one_router(fleet.problem, w) else ():
                 for traits in _traits(fleet, w):
                     for value in traits.values[1:]:
                         name = traits.used(w.name, t, value)
@@ -80,7 +81,7 @@ class QueueTimes(Rule):
 
     def rows(self, fleet: Fleet) -> Iterator[Row]:
         for w in fleet.problem.workloads:
-            if not w.latency.judges_queues:
+            if not has_one_router(fleet.problem, w):
                 continue
             traits = _traits(fleet, w)
             known = dict.fromkeys((*_first_cuts(fleet, w.name), *fleet.cuts.get(w.name, ())))
@@ -169,7 +170,8 @@ class QueueTimes(Rule):
     def loosened(self, instance: PlanningInput) -> Iterator[SteppedLimit]:
         for w in instance.problem.workloads:
             for wish, asked in queue_wishes(instance, w.name):
-                yield _longer(instance, w, wish, asked)
+                if has_one_router(instance.problem, w):
+                    yield _longer(instance, w, wish, asked)
 
 
 class Left(NamedTuple):
@@ -216,6 +218,8 @@ class BrokenTime(NamedTuple):
 def broken_times(instance: PlanningInput, plan: Plan) -> Iterator[BrokenTime]:
     """Every wish, block and loss in which a time is too long."""
     for w in instance.problem.workloads:
+        if not has_one_router(instance.problem, w):
+            continue
         mine = list(plan.purchases_of(w.name))
         for wish, asked in queue_wishes(instance, w.name):
             for t, load in enumerate(instance.schedule.demands[w.name].peak):
