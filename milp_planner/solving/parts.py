@@ -12,12 +12,11 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from milp_planner._version import __version__
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime
 from milp_planner.inputs.problem.policies import is_gpus_first, may_be_short, may_fall_short
 from milp_planner.milp.curves.covering import covers_of
-from milp_planner.milp.curves.fleets import CURVES, CurvedFleet, cheapest_fleet
+from milp_planner.milp.curves.fleets import CURVES, cheapest_fleet
 from milp_planner.milp.engines.certify import BOTH
 from milp_planner.milp.presolve.dominance import prune
 from milp_planner.milp.presolve.lazy_rows import (
@@ -34,10 +33,10 @@ from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.records import EngineReport, Plan, Proof, Status, exceeds
 from milp_planner.solving.assembly.assemble import NOTHING, assemble
 from milp_planner.solving.first_plan import FirstPlan, or_in_hand
-from milp_planner.solving.results import NOT_SOLVED, SearchResult, cheaper
+from milp_planner.solving.results import NOT_SOLVED, SearchResult, cheaper, proven_by
 from milp_planner.solving.search import Search
 from milp_planner.solving.tie_break import MOST_COLUMNS
-from milp_planner.solving.verify import MONEY_TOLERANCE, MONEY_TOLERANCE_USD, violations
+from milp_planner.solving.verify import keeps_all, violations
 
 LARGE = 20_000
 """Columns before pruning above which quotas wait until they bind: with fewer that saves nothing."""
@@ -226,30 +225,9 @@ def _by_curves(search: Search, model: FleetModel) -> SearchResult | None:
     if fleet is None:
         return None
     plan = assemble(instance, fleet.solution, search.provenance)
-    if not _is_priced_as(plan, fleet) or violations(instance, plan):
+    if not keeps_all(instance, plan, fleet.usd_per_month):
         return None
-    score = plan.score_usd_per_month
-    proof = Proof(
-        certified=True,
-        certified_by=(CURVES,),
-        engines=(
-            EngineReport(
-                *(CURVES, __version__, Status.OPTIMAL.value, score, score),
-                seconds=time.monotonic() - began_s,
-            ),
-        ),
-        seconds=time.monotonic() - began_s,
-        rows=len(model.row_meaning),
-        columns=len(model.fleet.meaning),
-    )
-    plan = replace(plan, status=Status.OPTIMAL, proof=proof, lower_bound_usd_per_month=score)
-    return SearchResult(Status.OPTIMAL, plan, proof, score)
-
-
-def _is_priced_as(plan: Plan, fleet: CurvedFleet) -> bool:
-    score = plan.score_usd_per_month or 0.0
-    close = max(MONEY_TOLERANCE_USD, MONEY_TOLERANCE * abs(score))
-    return abs(score - fleet.usd_per_month) <= close
+    return proven_by(CURVES, plan, began_s, len(model.row_meaning), len(model.fleet.meaning))
 
 
 def _is_done(search: Search, result: SearchResult) -> bool:

@@ -81,7 +81,7 @@ class Curve:
 
     def least(self, share: Fraction = ALL) -> Priced | None:
         """φ(share) and its fleet; None where no fleet carries as much."""
-        needs = {t: self._need(peak * share) for t, peak in self.cover.peaks.items()}
+        needs = self.needs_for(share)
         best: tuple[int, Step, dict[int, Step]] | None = None
         for held in checked(self.held.steps):
             if best is not None and held.cost >= best[0]:
@@ -90,7 +90,12 @@ class Curve:
             best = found or best
         if best is None:
             return None
-        cost, held, elastic = best
+        _, held, elastic = best
+        return self.priced(held, elastic)
+
+    def priced(self, held: Step, elastic: Mapping[int, Step]) -> Priced:
+        """The fleet of one step of held units, and one of elastic ones in each block."""
+        cost = held.cost + sum(self.hours[t] * step.cost for t, step in elastic.items())
         return Priced(cost * self.usd_unit, held, elastic, self._reach(held, elastic))
 
     def _with_held(
@@ -108,17 +113,31 @@ class Curve:
             elastic[t] = step
         return cost, held, elastic
 
-    def _need(self, load: Fraction) -> int:
-        return math.ceil(load * (1 - SLACK) / self.capacity_unit)
+    @cached_property
+    def peaks(self) -> Mapping[int, int]:
+        """The peak of each block, in units of capacity."""
+        return {t: int(peak / self.capacity_unit) for t, peak in self.cover.peaks.items()}
+
+    @cached_property
+    def needs(self) -> Mapping[int, int]:
+        """What carries the peak of each block, in units of capacity."""
+        return self.needs_for(ALL)
+
+    def needs_for(self, share: Fraction) -> Mapping[int, int]:
+        """What carries a share of the peak of each block, in units of capacity."""
+        part = share * (1 - SLACK)
+        up, down = part.numerator, part.denominator
+        return {t: -(-peak * up // down) for t, peak in self.peaks.items()}
+
+    def lacking(self, t: int, capacity: int) -> float:
+        """The share of the peak of a block that so much capacity does not carry."""
+        return 0.0 if capacity >= self.needs[t] else (self.peaks[t] - capacity) / self.peaks[t]
 
     def _reach(self, held: Step, elastic: Mapping[int, Step]) -> Fraction:
         carried = (
-            (held.capacity + step.capacity)
-            * self.capacity_unit
-            / (self.cover.peaks[t] * (1 - SLACK))
-            for t, step in elastic.items()
+            Fraction(held.capacity + step.capacity, self.peaks[t]) for t, step in elastic.items()
         )
-        return min(ALL, *carried) if elastic else ALL
+        return min(ALL, min(carried, default=ALL) / (1 - SLACK))
 
     def units(self, priced: Priced, blocks: int) -> Iterator[tuple[Candidate, tuple[int, ...]]]:
         """Units on in each of so many blocks, by candidate."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -10,6 +11,7 @@ from milp_planner import Status, prepare, solve
 from milp_planner.candidates.records import hours_held, is_elastic
 from milp_planner.milp.curves.curve import Curve
 from milp_planner.solving import parts as staged
+from milp_planner.solving.verify import keeps_all
 from tests.support.builders import big_and_small, problem, workload
 from tests.support.one_class_problems import one_class_case
 from tests.support.random_problems import planned
@@ -133,18 +135,22 @@ def test_a_workload_alone_is_left_to_the_engines_where_the_others_have_curves(la
     assert set(plan.proof.certified_by) == {"cbc", "highs", "capacity curves"}
 
 
-@pytest.mark.parametrize("what", ["price", "violations", "broken"])
+@pytest.mark.parametrize("what", ["keeps_all", "broken"])
 def test_a_plan_of_curves_that_fails_its_check_is_none(what, large, monkeypatch):
     if what == "broken":
         monkeypatch.setattr(Curve, "broken", ("a step is missing",))
-    elif what == "violations":
-        passes = iter([["a rule"]])
-        monkeypatch.setattr(staged, "violations", lambda *given: next(passes, []))
     else:
-        monkeypatch.setattr(staged, "_is_priced_as", lambda *given: False)
+        monkeypatch.setattr(staged, "keeps_all", lambda *given: False)
     plan = solve(two_workloads(), big_and_small())
-    assert {"cbc", "highs"} <= set(plan.proof.certified_by)
+    assert plan.proof.certified_by == ("cbc", "highs")
     assert plan.cash_usd_per_month == pytest.approx(5_040)
+
+
+def test_a_plan_is_held_against_its_price_and_every_rule():
+    asked, plan = planned(two_workloads(), big_and_small())
+    assert keeps_all(asked, plan, 5_040)
+    assert not keeps_all(asked, plan, 5_040.1)
+    assert not keeps_all(asked, replace(plan, routes=()), 5_040)
 
 
 def test_units_that_rest_are_off_where_their_workload_has_no_load(large):
