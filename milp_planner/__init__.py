@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 from milp_planner._version import __version__
 
 if TYPE_CHECKING:
+    from milp_planner.candidates.batch.runs import BatchRun
     from milp_planner.candidates.paying.commitments import PaidCommitment
     from milp_planner.candidates.prices import ReplicaPrice
     from milp_planner.candidates.records import (
         Candidate,
         CandidateList,
         HeldInFlight,
+        Meanwhile,
         PlanningInput,
         RatePoint,
         TurnedDown,
@@ -91,6 +93,7 @@ if TYPE_CHECKING:
         Workload,
     )
     from milp_planner.inputs.problem.traffic import (
+        Batch,
         ConcurrentUsers,
         Pattern,
         Profile,
@@ -127,6 +130,7 @@ if TYPE_CHECKING:
     from milp_planner.plans.reasons import (
         AboveBudget,
         AlternativesEnded,
+        BatchesDone,
         CatalogTooSmall,
         ClassUnserved,
         EndReason,
@@ -271,31 +275,32 @@ if TYPE_CHECKING:
 # fmt: off
 __all__ = [
     "AboveBudget", "Alternatives", "AlternativesEnded", "ArgumentError", "AsksForUnits", "Band",
-    "BestUse", "Billing", "BillingLimits", "BillingMode", "BlockShown", "Bought", "Breach",
-    "BreakEven", "Budget", "BudgetStair", "BudgetStaircase", "BudgetStep", "Calibrated",
-    "Candidate", "CandidateList", "Catalog", "CatalogTooSmall", "Change", "Choice", "ChoiceVerdict",
-    "Choices", "ChoicesAsked", "ClassUnserved", "Commitment", "CommitmentShown", "CommitmentUse",
-    "ComparedMeasurement", "ComparedPlan", "ConcurrentUsers", "ConfidenceCase", "ConfidenceRange",
-    "CountedFilter", "CurrentUnits", "Demand", "DeploymentScenario", "DeploymentSettings",
-    "DeploymentTable", "Diagnosis", "DocumentParts", "EndReason", "EngineRate", "EngineReport",
-    "EngineSaid", "EntryPrice", "EntryTraffic", "Estimate", "Evaluation", "Fault",
-    "FewestGpusFirst", "Filter", "Fleet", "FleetOrPerToken", "Floor", "FloorHour", "Frontier",
-    "FrontierEnd", "Gpu", "GpuLimits", "HeldInFlight", "HostLimits", "HoursByUnits", "IfSlower",
-    "InputError", "Interrupted", "Latency", "LatencyNotAssessed", "LeftAfterLoss", "Level",
-    "LimitAsked", "LimitCost", "LimitCosts", "LimitInForce", "LimitInTheWay", "Limits", "LineWords",
-    "Llm", "Lora", "Loss", "MeasureNext", "MeasuredRate", "Measurement", "Misfit", "MonthPart",
-    "NamedEstimate", "NearOptimal", "NoFleet", "NoFullLoad", "NotReached", "NothingIsStrict",
-    "NothingServes", "Offering", "OverlayCounts", "OverloadCannotOccur", "OverloadPenalty",
-    "OwnTerms", "PaidCommitment", "Patch", "Pattern", "Penalties", "Percentiles",
-    "PerfectForesight", "Place", "Places", "Plan", "PlanDiff", "PlannedSpeed", "PlannerError",
-    "PlanningInput", "Policy", "PoolReplayed", "Precision", "PriceAge", "PriceCaps", "Problem",
-    "Profile", "Proof", "ProofShown", "Provenance", "ProviderLimits", "Purchase", "PurchaseChange",
-    "QuestionAsked", "QueueCut", "Quote", "RampSplit", "RatePoint", "ReactiveDay",
-    "RecordInputError", "Refusal", "Refusals", "Replanned", "Replay", "ReplayFigure", "ReplayLoss",
-    "ReplayMetric", "ReplayRouter", "ReplayWish", "ReplicaPrice", "RequestClass", "RequestSize",
-    "RequestsPerSecond", "ResilienceCost", "Route", "Row", "RowLeftOut", "RowStatus", "RowWorth",
-    "Rule", "Said", "SameAs", "SameElsewhere", "ScalingPenalty", "ScalingRules", "Scenario",
-    "Schedule", "SellerAlias", "Sellers", "ServedInPart", "SharedUnitShown", "SharedUnits", "Sheet",
+    "Batch", "BatchRun", "BatchesDone", "BestUse", "Billing", "BillingLimits", "BillingMode",
+    "BlockShown", "Bought", "Breach", "BreakEven", "Budget", "BudgetStair", "BudgetStaircase",
+    "BudgetStep", "Calibrated", "Candidate", "CandidateList", "Catalog", "CatalogTooSmall",
+    "Change", "Choice", "ChoiceVerdict", "Choices", "ChoicesAsked", "ClassUnserved", "Commitment",
+    "CommitmentShown", "CommitmentUse", "ComparedMeasurement", "ComparedPlan", "ConcurrentUsers",
+    "ConfidenceCase", "ConfidenceRange", "CountedFilter", "CurrentUnits", "Demand",
+    "DeploymentScenario", "DeploymentSettings", "DeploymentTable", "Diagnosis", "DocumentParts",
+    "EndReason", "EngineRate", "EngineReport", "EngineSaid", "EntryPrice", "EntryTraffic",
+    "Estimate", "Evaluation", "Fault", "FewestGpusFirst", "Filter", "Fleet", "FleetOrPerToken",
+    "Floor", "FloorHour", "Frontier", "FrontierEnd", "Gpu", "GpuLimits", "HeldInFlight",
+    "HostLimits", "HoursByUnits", "IfSlower", "InputError", "Interrupted", "Latency",
+    "LatencyNotAssessed", "LeftAfterLoss", "Level", "LimitAsked", "LimitCost", "LimitCosts",
+    "LimitInForce", "LimitInTheWay", "Limits", "LineWords", "Llm", "Lora", "Loss", "Meanwhile",
+    "MeasureNext", "MeasuredRate", "Measurement", "Misfit", "MonthPart", "NamedEstimate",
+    "NearOptimal", "NoFleet", "NoFullLoad", "NotReached", "NothingIsStrict", "NothingServes",
+    "Offering", "OverlayCounts", "OverloadCannotOccur", "OverloadPenalty", "OwnTerms",
+    "PaidCommitment", "Patch", "Pattern", "Penalties", "Percentiles", "PerfectForesight", "Place",
+    "Places", "Plan", "PlanDiff", "PlannedSpeed", "PlannerError", "PlanningInput", "Policy",
+    "PoolReplayed", "Precision", "PriceAge", "PriceCaps", "Problem", "Profile", "Proof",
+    "ProofShown", "Provenance", "ProviderLimits", "Purchase", "PurchaseChange", "QuestionAsked",
+    "QueueCut", "Quote", "RampSplit", "RatePoint", "ReactiveDay", "RecordInputError", "Refusal",
+    "Refusals", "Replanned", "Replay", "ReplayFigure", "ReplayLoss", "ReplayMetric", "ReplayRouter",
+    "ReplayWish", "ReplicaPrice", "RequestClass", "RequestSize", "RequestsPerSecond",
+    "ResilienceCost", "Route", "Row", "RowLeftOut", "RowStatus", "RowWorth", "Rule", "Said",
+    "SameAs", "SameElsewhere", "ScalingPenalty", "ScalingRules", "Scenario", "Schedule",
+    "SellerAlias", "Sellers", "ServedInPart", "SharedUnitShown", "SharedUnits", "Sheet",
     "SheetAlternative", "SheetAnswer", "SheetChange", "SheetChoice", "SheetDiagnosis", "SheetLever",
     "SheetMisfit", "SheetPart", "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty",
     "SizeBin", "SolverChoice", "SolverError", "SolverSettings", "SourcesShown", "Speculative",
@@ -317,10 +322,11 @@ __all__ = [
 # fmt: on
 
 HOMES = {
+    "candidates.batch.runs": "BatchRun",
     "candidates.paying.commitments": "PaidCommitment",
     "candidates.prices": "ReplicaPrice",
     "candidates.records": (
-        "Candidate CandidateList HeldInFlight PlanningInput RatePoint TurnedDown"
+        "Candidate CandidateList HeldInFlight Meanwhile PlanningInput RatePoint TurnedDown"
     ),
     "candidates.sharing.shared_units": "SharedUnits",
     "errors": "ArgumentError Fault InputError PlannerError RecordInputError SolverError",
@@ -351,7 +357,7 @@ HOMES = {
         "Workload"
     ),
     "inputs.problem.traffic": (
-        "ConcurrentUsers Pattern Profile RequestSize RequestsPerSecond TokensPerDay "
+        "Batch ConcurrentUsers Pattern Profile RequestSize RequestsPerSecond TokensPerDay "
         "TokensPerMonth Trace TraceColumns Traffic"
     ),
     "milp.program.language.loosening": "LimitInForce",
@@ -366,7 +372,7 @@ HOMES = {
     "plans.measure_next": "MeasureNext measure_next",
     "plans.proof": "EngineReport Proof Provenance",
     "plans.reasons": (
-        "AboveBudget AlternativesEnded CatalogTooSmall ClassUnserved EndReason "
+        "AboveBudget AlternativesEnded BatchesDone CatalogTooSmall ClassUnserved EndReason "
         "FewestGpusFirst LatencyNotAssessed LimitInTheWay NearOptimal NoFleet NoFullLoad "
         "NothingIsStrict NothingServes OverloadCannotOccur PerfectForesight Refusals Said "
         "SameAs ServedInPart ShortBudget StrictNeverHot TargetWithoutEffect TimeNotJudged "

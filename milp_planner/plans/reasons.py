@@ -115,6 +115,18 @@ class LatencyNotAssessed:
 
 
 @dataclass(frozen=True)
+class BatchesDone:
+    """By whom the batches of a workload are done, in shares of the work."""
+
+    workload: str
+    by_idle: tuple[tuple[str, float], ...]
+    """(workload, share) done by its units in the time that its own load leaves."""
+
+    by_own: float
+    per_token: float
+
+
+@dataclass(frozen=True)
 class NoFullLoad:
     """The overload penalty cannot occur: its ramp begins at full load or above."""
 
@@ -260,6 +272,7 @@ Remark = (
     LatencyNotAssessed
     | TimeNotJudged
     | WaitKept
+    | BatchesDone
     | NoFullLoad
     | OverloadCannotOccur
     | NothingIsStrict

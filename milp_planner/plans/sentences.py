@@ -14,6 +14,7 @@ from milp_planner.plans.reasons import (
     AboveBudget,
     AlternativesEnded,
     AlternativesNote,
+    BatchesDone,
     CatalogTooSmall,
     ClassUnserved,
     EndReason,
@@ -213,6 +214,14 @@ def _wait_kept(r: WaitKept) -> str:
     )
 
 
+def _batches_done(r: BatchesDone) -> str:
+    idle = "in the time that their own load leaves"
+    done = [f"{share:.1%} by units of {name!r} {idle}" for name, share in r.by_idle]
+    done += [f"{r.by_own:.1%} by units of its own"] * (r.by_own > 0)
+    done += [f"{r.per_token:.1%} per token"] * (r.per_token > 0)
+    return f"the batches of {r.workload!r} are done {', '.join(done) or 'by nobody'}"
+
+
 def _time_not_judged(r: TimeNotJudged) -> str:
     return (
         f"{r.workload!r}: the {r.what}, wished {_duration(r.wished_s)}, is not judged: it is held "
@@ -356,6 +365,7 @@ SENTENCES: Mapping[type, Callable[[Any], str]] = {
     LatencyNotAssessed: _latency_not_assessed,
     WaitKept: _wait_kept,
     TimeNotJudged: _time_not_judged,
+    BatchesDone: _batches_done,
     NoFullLoad: lambda r: (
         "the overload penalty cannot occur: a ramp above 100 % has no full load to end at"
     ),

@@ -210,6 +210,9 @@ def _check_plan(plan: Plan, schedule: Schedule) -> None:
                 "requests at given times",
                 path="plan",
             )
+        if demand.can_wait:
+            message = f"{w.name}: batches come at once and are done by a deadline, not one by one"
+            raise argument_error(message, path="plan")
         if demand.unit == "tokens/s":
             message = f"{w.name}: traffic without request sizes has no requests to send"
             raise argument_error(message, path="plan")

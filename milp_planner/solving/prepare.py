@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from milp_planner.candidates.batch.meanwhile import with_meanwhile
 from milp_planner.candidates.builder import raw_rows
 from milp_planner.candidates.listing import Lister, list_candidates
 from milp_planner.candidates.paying.start_up import is_clockwork
@@ -19,6 +20,7 @@ from milp_planner.inputs.problem.policy import Penalties
 from milp_planner.inputs.problem.records import Limits, Problem, Workload
 from milp_planner.serving.memory import precisions_of
 from milp_planner.solving.checks.arguments import check_problem_and_catalog
+from milp_planner.solving.checks.batch import batch_faults, window_faults
 from milp_planner.solving.checks.bounds import bound_faults, without_specks
 from milp_planner.solving.checks.names import fleet_faults, limit_faults, with_known_billings
 from milp_planner.solving.checks.queues import queue_faults
@@ -72,7 +74,13 @@ def outline_of(problem: Problem, catalog: Catalog) -> Outline:
 
 def _outline(problem: Problem, catalog: Catalog) -> Outline:
     schedule = make_schedule(problem)
-    _refuse([*_size_faults(problem, catalog, schedule), *_clock_faults(problem, schedule)])
+    _refuse(
+        [
+            *_size_faults(problem, catalog, schedule),
+            *_clock_faults(problem, schedule),
+            *window_faults(problem, schedule),
+        ]
+    )
     return Outline(problem, schedule, catalog)
 
 
@@ -83,6 +91,7 @@ def listed(outline: Outline, lister: Lister | None = None) -> PlanningInput:
     _refuse([*size_faults(problem, candidates), *bound_faults(problem, schedule, candidates)])
     candidates = without_specks(problem, schedule, candidates)
     candidates = with_queues(problem, schedule, candidates, catalog)
+    candidates = with_meanwhile(problem, schedule, candidates, catalog)
     return PlanningInput(problem, schedule, candidates, catalog)
 
 
@@ -100,6 +109,7 @@ def checked_problem(problem: Problem, catalog: Catalog) -> Problem:
     faults += [*limit_faults(problem, catalog), *fleet_faults(problem, catalog)]
     faults += sharing_faults(problem)
     faults += queue_faults(problem)
+    faults += batch_faults(problem)
     _refuse(faults)
     return with_known_billings(problem, catalog)
 

@@ -126,7 +126,35 @@ def with_start_up():
     )
 
 
+def with_batches():
+    """Work of two sizes that is done by night, beside a workload of the same LLM."""
+    sizes = [
+        {"input_tokens": 1, "output_tokens": 1, "share": 0.75},
+        {"input_tokens": 10, "output_tokens": 10, "share": 0.25},
+    ]
+    day = {
+        "kind": "profile",
+        "requests_per_day": 12 * (2 + 4) * 3_600,
+        "weights": [1] * 12 + [2] * 12,
+        "burst_factor": 1.25,
+    }
+    batches = {"kind": "batch", "requests": 36_000, "deadline": "10h", "from_hour": 20}
+    return problem(
+        workloads=[
+            workload(name="chat", traffic=day),
+            workload(name="night", traffic=batches, requests=sizes),
+        ],
+        target=0.75,
+        limits={
+            "billing": {"allow": ["dedicated", "autoscaling", "spot", "per_token"]},
+            "max_gpus": {"total": 12},
+        },
+        policy={"penalties": {"shortfall": {"usd_per_million_requests": 50}}, "spot_loss": 0.03},
+    )
+
+
 CASES = {
+    "batches": with_batches,
     "plain": plain_workload,
     "mixed": mixed_workloads,
     "commitments": with_commitments,

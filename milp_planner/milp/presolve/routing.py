@@ -17,6 +17,7 @@ from typing import NamedTuple
 import pulp
 
 from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.inputs.problem.policies import has_batches
 from milp_planner.milp.engines.highs import run_highs
 from milp_planner.milp.engines.scratch import scratch_folder
 from milp_planner.milp.program.families import needs_routes, rules_of
@@ -59,6 +60,8 @@ def balanced(instance: PlanningInput, solution: FleetSolution) -> FleetSolution:
 def _blocks(instance: PlanningInput, solution: FleetSolution) -> Iterator[_Block]:
     """Where there is a choice of routes."""
     is_routed = needs_routes(instance.problem)
+    if has_batches(instance.problem):
+        return  # what units do beside their own load depends on its routes
     for w in instance.problem.workloads:
         demand = instance.schedule.demands[w.name]
         if w.latency.judges_queues or (len(demand.classes) == 1 and not is_routed):

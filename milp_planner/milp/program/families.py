@@ -12,6 +12,7 @@ from typing import Final
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.keys import leaves, set_keys
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.milp.program.batch.work import BatchWork
 from milp_planner.milp.program.costs.start_up_ahead import StartUpAhead
 from milp_planner.milp.program.costs.terms import COST_TERMS
 from milp_planner.milp.program.costs.volume_bands import VolumeBands
@@ -50,6 +51,7 @@ from milp_planner.milp.program.rules.replicas import Replicas
 CONSTRAINTS: Final[tuple[Rule, ...]] = (
     Coverage(),
     Capacity(),
+    BatchWork(),
     Packing(),
     PerTokenRate(),
     OneLevel(),
