@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic
+from milp_planner.candidates.records import Candidate, Meanwhile, PlanningInput, is_elastic
 from milp_planner.inputs.problem.policies import has_batches, utilization_limit
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.language.loosening import LimitInForce
@@ -55,7 +55,7 @@ class BatchWork(Rule):
                     meaning = f"running[{k.id} {fleet.blocks[t].name}]"
                     most = fleet.most_units(k)
                     fleet.running[k, t] = fleet.column(meaning, most, integer=False)
-            for other in k.meanwhile:
+            for other in _batches(fleet.instance, k):
                 for t in fleet.busy(other.workload):
                     if any(fleet.units_on(k, t)):
                         _add_meanwhile(fleet, k, other.workload, other.requests_per_second, t)
@@ -100,7 +100,7 @@ class BatchWork(Rule):
             0 if own.can_wait else ceil_snapped(_units(fleet, k.workload, k.requests_per_second))
         )
         batches = [(k.workload, k.requests_per_second)] if own.can_wait else []
-        batches += [(one.workload, one.requests_per_second) for one in k.meanwhile]
+        batches += [(m.workload, m.requests_per_second) for m in _batches(fleet.instance, k)]
         return units + sum(
             ceil_snapped(_units(fleet, name, rates) * _most_multiple(fleet, name))
             for name, rates in batches
@@ -111,6 +111,11 @@ class BatchWork(Rule):
 
     def loosened(self, instance: PlanningInput) -> Iterable[LimitInForce]:
         return ()
+
+
+def _batches(instance: PlanningInput, k: Candidate) -> Iterator[Meanwhile]:
+    """Those of the batches that its units can do that are asked here."""
+    return (one for one in k.meanwhile if one.workload in instance.schedule.demands)
 
 
 def _add_meanwhile(
