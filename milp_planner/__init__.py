@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from milp_planner.inputs.one_line import LineWords
     from milp_planner.inputs.problem.commitments import Commitment
     from milp_planner.inputs.problem.comparisons import ChoicesAsked, Today
-    from milp_planner.inputs.problem.deployment import DeploymentSettings, Lora, Speculative
+    from milp_planner.inputs.problem.deployment import AnyLlm, DeploymentSettings, Lora, Speculative
     from milp_planner.inputs.problem.host import HostLimits
     from milp_planner.inputs.problem.latency import Latency, Percentiles, TimeWish
     from milp_planner.inputs.problem.load import load_problem
@@ -137,6 +137,7 @@ if TYPE_CHECKING:
         FewestGpusFirst,
         LatencyNotAssessed,
         LimitInTheWay,
+        LlmsChosen,
         NearOptimal,
         NoFleet,
         NoFullLoad,
@@ -274,33 +275,33 @@ if TYPE_CHECKING:
 
 # fmt: off
 __all__ = [
-    "AboveBudget", "Alternatives", "AlternativesEnded", "ArgumentError", "AsksForUnits", "Band",
-    "Batch", "BatchRun", "BatchesDone", "BestUse", "Billing", "BillingLimits", "BillingMode",
-    "BlockShown", "Bought", "Breach", "BreakEven", "Budget", "BudgetStair", "BudgetStaircase",
-    "BudgetStep", "Calibrated", "Candidate", "CandidateList", "Catalog", "CatalogTooSmall",
-    "Change", "Choice", "ChoiceVerdict", "Choices", "ChoicesAsked", "ClassUnserved", "Commitment",
-    "CommitmentShown", "CommitmentUse", "ComparedMeasurement", "ComparedPlan", "ConcurrentUsers",
-    "ConfidenceCase", "ConfidenceRange", "CountedFilter", "CurrentUnits", "Demand",
-    "DeploymentScenario", "DeploymentSettings", "DeploymentTable", "Diagnosis", "DocumentParts",
-    "EndReason", "EngineRate", "EngineReport", "EngineSaid", "EntryPrice", "EntryTraffic",
-    "Estimate", "Evaluation", "Fault", "FewestGpusFirst", "Filter", "Fleet", "FleetOrPerToken",
-    "Floor", "FloorHour", "Frontier", "FrontierEnd", "Gpu", "GpuLimits", "HeldInFlight",
-    "HostLimits", "HoursByUnits", "IfSlower", "InputError", "Interrupted", "Latency",
-    "LatencyNotAssessed", "LeftAfterLoss", "Level", "LimitAsked", "LimitCost", "LimitCosts",
-    "LimitInForce", "LimitInTheWay", "Limits", "LineWords", "Llm", "Lora", "Loss", "Meanwhile",
-    "MeasureNext", "MeasuredRate", "Measurement", "Misfit", "MonthPart", "NamedEstimate",
-    "NearOptimal", "NoFleet", "NoFullLoad", "NotReached", "NothingIsStrict", "NothingServes",
-    "Offering", "OverlayCounts", "OverloadCannotOccur", "OverloadPenalty", "OwnTerms",
-    "PaidCommitment", "Patch", "Pattern", "Penalties", "Percentiles", "PerfectForesight", "Place",
-    "Places", "Plan", "PlanDiff", "PlannedSpeed", "PlannerError", "PlanningInput", "Policy",
-    "PoolReplayed", "Precision", "PriceAge", "PriceCaps", "Problem", "Profile", "Proof",
-    "ProofShown", "Provenance", "ProviderLimits", "Purchase", "PurchaseChange", "QuestionAsked",
-    "QueueCut", "Quote", "RampSplit", "RatePoint", "ReactiveDay", "RecordInputError", "Refusal",
-    "Refusals", "Replanned", "Replay", "ReplayFigure", "ReplayLoss", "ReplayMetric", "ReplayRouter",
-    "ReplayWish", "ReplicaPrice", "RequestClass", "RequestSize", "RequestsPerSecond",
-    "ResilienceCost", "Route", "Row", "RowLeftOut", "RowStatus", "RowWorth", "Rule", "Said",
-    "SameAs", "SameElsewhere", "ScalingPenalty", "ScalingRules", "Scenario", "Schedule",
-    "SellerAlias", "Sellers", "ServedInPart", "SharedUnitShown", "SharedUnits", "Sheet",
+    "AboveBudget", "Alternatives", "AlternativesEnded", "AnyLlm", "ArgumentError", "AsksForUnits",
+    "Band", "Batch", "BatchRun", "BatchesDone", "BestUse", "Billing", "BillingLimits",
+    "BillingMode", "BlockShown", "Bought", "Breach", "BreakEven", "Budget", "BudgetStair",
+    "BudgetStaircase", "BudgetStep", "Calibrated", "Candidate", "CandidateList", "Catalog",
+    "CatalogTooSmall", "Change", "Choice", "ChoiceVerdict", "Choices", "ChoicesAsked",
+    "ClassUnserved", "Commitment", "CommitmentShown", "CommitmentUse", "ComparedMeasurement",
+    "ComparedPlan", "ConcurrentUsers", "ConfidenceCase", "ConfidenceRange", "CountedFilter",
+    "CurrentUnits", "Demand", "DeploymentScenario", "DeploymentSettings", "DeploymentTable",
+    "Diagnosis", "DocumentParts", "EndReason", "EngineRate", "EngineReport", "EngineSaid",
+    "EntryPrice", "EntryTraffic", "Estimate", "Evaluation", "Fault", "FewestGpusFirst", "Filter",
+    "Fleet", "FleetOrPerToken", "Floor", "FloorHour", "Frontier", "FrontierEnd", "Gpu", "GpuLimits",
+    "HeldInFlight", "HostLimits", "HoursByUnits", "IfSlower", "InputError", "Interrupted",
+    "Latency", "LatencyNotAssessed", "LeftAfterLoss", "Level", "LimitAsked", "LimitCost",
+    "LimitCosts", "LimitInForce", "LimitInTheWay", "Limits", "LineWords", "Llm", "LlmsChosen",
+    "Lora", "Loss", "Meanwhile", "MeasureNext", "MeasuredRate", "Measurement", "Misfit",
+    "MonthPart", "NamedEstimate", "NearOptimal", "NoFleet", "NoFullLoad", "NotReached",
+    "NothingIsStrict", "NothingServes", "Offering", "OverlayCounts", "OverloadCannotOccur",
+    "OverloadPenalty", "OwnTerms", "PaidCommitment", "Patch", "Pattern", "Penalties", "Percentiles",
+    "PerfectForesight", "Place", "Places", "Plan", "PlanDiff", "PlannedSpeed", "PlannerError",
+    "PlanningInput", "Policy", "PoolReplayed", "Precision", "PriceAge", "PriceCaps", "Problem",
+    "Profile", "Proof", "ProofShown", "Provenance", "ProviderLimits", "Purchase", "PurchaseChange",
+    "QuestionAsked", "QueueCut", "Quote", "RampSplit", "RatePoint", "ReactiveDay",
+    "RecordInputError", "Refusal", "Refusals", "Replanned", "Replay", "ReplayFigure", "ReplayLoss",
+    "ReplayMetric", "ReplayRouter", "ReplayWish", "ReplicaPrice", "RequestClass", "RequestSize",
+    "RequestsPerSecond", "ResilienceCost", "Route", "Row", "RowLeftOut", "RowStatus", "RowWorth",
+    "Rule", "Said", "SameAs", "SameElsewhere", "ScalingPenalty", "ScalingRules", "Scenario",
+    "Schedule", "SellerAlias", "Sellers", "ServedInPart", "SharedUnitShown", "SharedUnits", "Sheet",
     "SheetAlternative", "SheetAnswer", "SheetChange", "SheetChoice", "SheetDiagnosis", "SheetLever",
     "SheetMisfit", "SheetPart", "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty",
     "SizeBin", "SolverChoice", "SolverError", "SolverSettings", "SourcesShown", "Speculative",
@@ -340,7 +341,7 @@ HOMES = {
     "inputs.catalog.records": "Billing Catalog Gpu Llm Measurement Offering TokenPrice",
     "inputs.problem.commitments": "Commitment",
     "inputs.problem.comparisons": "ChoicesAsked Today",
-    "inputs.problem.deployment": "DeploymentSettings Lora Speculative",
+    "inputs.problem.deployment": "AnyLlm DeploymentSettings Lora Speculative",
     "inputs.problem.host": "HostLimits",
     "inputs.problem.latency": "Latency Percentiles TimeWish",
     "inputs.one_line": "LineWords",
@@ -373,9 +374,9 @@ HOMES = {
     "plans.proof": "EngineReport Proof Provenance",
     "plans.reasons": (
         "AboveBudget AlternativesEnded BatchesDone CatalogTooSmall ClassUnserved EndReason "
-        "FewestGpusFirst LatencyNotAssessed LimitInTheWay NearOptimal NoFleet NoFullLoad "
-        "NothingIsStrict NothingServes OverloadCannotOccur PerfectForesight Refusals Said "
-        "SameAs ServedInPart ShortBudget StrictNeverHot TargetWithoutEffect TimeNotJudged "
+        "FewestGpusFirst LatencyNotAssessed LimitInTheWay LlmsChosen NearOptimal NoFleet "
+        "NoFullLoad NothingIsStrict NothingServes OverloadCannotOccur PerfectForesight Refusals "
+        "Said SameAs ServedInPart ShortBudget StrictNeverHot TargetWithoutEffect TimeNotJudged "
         "TooFewUnits UnservedAtAPrice WaitKept"
     ),
     "plans.records": "Band Plan Purchase Route Status WorkloadPlan",

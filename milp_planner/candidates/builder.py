@@ -87,8 +87,9 @@ class Rates:
     )
 
     def __post_init__(self) -> None:
-        llm = self.catalog.llm(self.workload.llm)
-        self.llm_id = self.workload.llm if llm is None else llm.id
+        (name,) = self.workload.llms
+        llm = self.catalog.llm(name)
+        self.llm_id = name if llm is None else llm.id
         self.stated = stated_rates(self.catalog, self.workload)
         if self.stated is not None:
             return

@@ -105,6 +105,9 @@ class Candidate:
     meanwhile: tuple[Meanwhile, ...] = field(default=(), repr=False)
     """What its units can do of batches, beside what they are for."""
 
+    llm: str = ""
+    """The LLM that it serves, as the problem calls it; '' where its workload has but one."""
+
     held: HeldInFlight | None = field(default=None, repr=False)
     """Of a replica; None where no wish of the workload depends on queues."""
 
@@ -125,10 +128,10 @@ class Candidate:
 
     @cached_property
     def id(self) -> str:
-        """Unique and readable: workload, offering, billing and replica configuration."""
+        """Unique and readable: workload, offering, billing, replica and, of several, LLM."""
         return (
             f"{self.workload} on {self.offering.id} {self.offering.billing} "
-            f"{self.precision} tp{self.tensor_parallel}"
+            f"{self.precision} tp{self.tensor_parallel}" + (f" {self.llm}" if self.llm else "")
         )
 
     @cached_property

@@ -296,6 +296,7 @@ def _route_dict(route: Route) -> dict[str, Any]:
         "billing": k.offering.billing,
         "precision": k.precision,
         "tensor_parallel": k.tensor_parallel,
+        "llm": k.llm,
         "share": route.share,
         "peak_requests_per_second": route.requests_per_second,
     }
@@ -439,6 +440,7 @@ PURCHASE_COLUMNS: dict[str, Callable[[Purchase], Any]] = {
     "price_source": lambda p: p.candidate.offering.source,
     "price_override": lambda p: p.candidate.offering.override,
     "price_note": lambda p: p.candidate.offering.price_note,
+    "llm": lambda p: p.candidate.llm,
 }
 """The row of a purchase: its columns in order. To add one, add a line."""
 

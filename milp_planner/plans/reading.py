@@ -74,7 +74,7 @@ NOT_KNOWN = math.nan
 WITHOUT_SIZES = 0.5, 0.5  # a request is then one token, half of it input
 VERSION_KEY = "document_version"
 
-CandidateKey = tuple[str, str, str, str, int]
+CandidateKey = tuple[str, str, str, str, int, str]
 
 
 def read_plan(document: Mapping[str, Any]) -> Plan:
@@ -104,7 +104,7 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
         proof=_proof(proof),
         provenance=_provenance(read.provenance),
         alternatives=tuple(reader.alternative(part) for part in read.alternatives),
-        alternatives_notes=_said(read.alternatives_note),
+        alternatives_notes=tuple(map(Said, read.alternatives_note.splitlines())),
         reasons=tuple(map(Said, read.reasons)),
         diagnosis=None if read.diagnosis is None else _diagnosis(read.diagnosis),
         warnings=tuple(map(Said, read.warnings)),
@@ -219,6 +219,7 @@ class _Reader:
             pipeline_parallel=part.pipeline_parallel,
             part_of_unit=bool(part.part_of_gpus),
             deployment=part.deployment,
+            llm=part.llm,
             points=tuple(_point(q, part.replicas_per_unit) for q in classes),
             shares=tuple(q.share for q in classes),
             classes=known if len(known) == len(classes) else (),
@@ -251,7 +252,8 @@ class _Reader:
 
 
 def _key(part: PurchasePart | RoutePart) -> CandidateKey:
-    return part.workload, part.offering, part.billing, part.precision, part.tensor_parallel
+    replica = part.precision, part.tensor_parallel, part.llm
+    return part.workload, part.offering, part.billing, *replica
 
 
 def _sizes(name: str) -> tuple[float, float]:
@@ -424,10 +426,6 @@ def _stale(part: StalePricesPart) -> StalePrices:
     return StalePrices(
         part.stale_after_days, part.oldest_days, part.usd_per_month, part.cash_usd_per_month
     )
-
-
-def _said(text: str) -> tuple[Said, ...]:
-    return tuple(map(Said, text.splitlines()))
 
 
 def _diagnosis(part: DiagnosisPart) -> Diagnosis:

@@ -115,6 +115,19 @@ class LatencyNotAssessed:
 
 
 @dataclass(frozen=True)
+class LlmsChosen:
+    """Which of several LLMs serve a workload, in shares of its requests of the month."""
+
+    workload: str
+    shares: tuple[tuple[str, float], ...]
+    quality: float | None
+    """The mean of what the problem states of them; None where it states nothing."""
+
+    asked: float | None
+    """The mean that is asked for."""
+
+
+@dataclass(frozen=True)
 class BatchesDone:
     """By whom the batches of a workload are done, in shares of the work."""
 
@@ -273,6 +286,7 @@ Remark = (
     | TimeNotJudged
     | WaitKept
     | BatchesDone
+    | LlmsChosen
     | NoFullLoad
     | OverloadCannotOccur
     | NothingIsStrict

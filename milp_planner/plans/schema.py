@@ -107,6 +107,7 @@ class PurchasePart(Part):
     price_source: str
     price_override: bool
     price_note: str
+    llm: str = ""
 
 
 class PurchaseOfPlan(PurchasePart):
@@ -155,6 +156,7 @@ class BatchPart(Part):
     billing: str
     precision: str
     tensor_parallel: int
+    llm: str = ""
     block: str
     batch: str
     class_: str | None = Field(validation_alias="class")
@@ -204,6 +206,7 @@ class RoutePart(Part):
     billing: str
     precision: str
     tensor_parallel: int
+    llm: str = ""
     share: float = Field(gt=0)
     peak_requests_per_second: float
 

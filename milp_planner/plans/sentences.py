@@ -21,6 +21,7 @@ from milp_planner.plans.reasons import (
     FewestGpusFirst,
     LatencyNotAssessed,
     LimitInTheWay,
+    LlmsChosen,
     NearOptimal,
     NoFleet,
     NoFullLoad,
@@ -214,6 +215,15 @@ def _wait_kept(r: WaitKept) -> str:
     )
 
 
+def _llms_chosen(r: LlmsChosen) -> str:
+    served = ", ".join(f"{share:.1%} by {llm}" for llm, share in r.shares)
+    said = f"{r.workload!r} is served {served or 'by nobody'}"
+    if r.quality is None:
+        return said
+    asked = "" if r.asked is None else f", at least {r.asked:g} is asked"
+    return f"{said}: a mean quality of {r.quality:.4g} as stated{asked}"
+
+
 def _batches_done(r: BatchesDone) -> str:
     idle = "in the time that their own load leaves"
     done = [f"{share:.1%} by units of {name!r} {idle}" for name, share in r.by_idle]
@@ -366,6 +376,7 @@ SENTENCES: Mapping[type, Callable[[Any], str]] = {
     WaitKept: _wait_kept,
     TimeNotJudged: _time_not_judged,
     BatchesDone: _batches_done,
+    LlmsChosen: _llms_chosen,
     NoFullLoad: lambda r: (
         "the overload penalty cannot occur: a ramp above 100 % has no full load to end at"
     ),

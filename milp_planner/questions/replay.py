@@ -40,6 +40,7 @@ from milp_planner.replaying.records import (
 )
 from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.solving.checks.arguments import catalog_for
+from milp_planner.solving.checks.llms import refuse_any_llm
 from milp_planner.traffic.month import make_schedule
 from milp_planner.traffic.schedule import Schedule
 from milp_planner.traffic.trace import read_requests
@@ -126,6 +127,7 @@ def replay(
     )
     known = catalog_for(problem, catalog)
     schedule = make_schedule(problem)
+    refuse_any_llm(problem, "a replay: what goes to which LLM")
     _check_plan(plan, schedule)
     _check_losses(plan, losses)
     if autoscaler is not None and not schedule.block_by_hour:

@@ -110,7 +110,7 @@ ASKED = {
         },
     ),
     # 864,000 requests a day keep one big busy; what breaks it is in `batch/`, as no fleet that is
-    # evaluated says when it works on a batch.
+    # evaluated says when it works on a batch, nor which LLM it serves.
     "BatchWork": asked(
         0,
         2_880,
@@ -119,6 +119,24 @@ ASKED = {
         workloads=[
             workload(traffic={"kind": "batch", "requests": 864_000, "deadline": "24h"}),
         ],
+    ),
+    # One small serves the lean LLM, $1,080; two thirds of the other one take a big, which serves all.
+    "MeanQuality": asked(
+        3,
+        2_880,
+        {},
+        "",
+        catalog(
+            [offering("acme", "big", 4.0), offering("bolt", "small", 1.5)],
+            [raw("big", 10), raw("small", 3, llm="lean")],
+        ),
+        chat={
+            "llm": {
+                "any_of": ["tiny", "lean"],
+                "quality": {"tiny": 0.9, "lean": 0.6},
+                "at_least": 0.8,
+            }
+        },
     ),
     # 300 requests a minute are 5 of 8 requests/s, $259.20; one small serves the other 3.
     "PerTokenRate": asked(

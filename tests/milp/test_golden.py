@@ -153,7 +153,20 @@ def with_batches():
     )
 
 
+def with_any_llm():
+    """Two LLMs, of which one is good and slow, by day and night, and a mean to keep."""
+    day = {
+        "kind": "profile",
+        "requests_per_day": 12 * (2 + 4) * 3_600,
+        "weights": [1] * 12 + [2] * 12,
+    }
+    choice = {"any_of": ["tiny", "lean"], "quality": {"tiny": 0.9, "lean": 0.6}, "at_least": 0.8}
+    limits = {"billing": {"allow": ["dedicated", "autoscaling", "per_token"]}}
+    return problem(chat={"llm": choice, "traffic": day}, limits=limits)
+
+
 CASES = {
+    "any-llm": with_any_llm,
     "batches": with_batches,
     "plain": plain_workload,
     "mixed": mixed_workloads,
@@ -163,8 +176,11 @@ CASES = {
     "shared": shared_units,
 }
 
-OVER_TWO_GPUS = {"shared": [raw("big", 30, size=(1, 1), tensor_parallel=2)]}
-"""Rates of replicas of two GPUs, in the one case that has any."""
+MORE_RATES = {
+    "shared": [raw("big", 30, size=(1, 1), tensor_parallel=2)],
+    "any-llm": [raw("small", 9, size=(1, 1), llm="lean")],
+}
+"""Rates of replicas of two GPUs, or of another LLM, in the one case that has any."""
 
 
 OWNED = {"start-up": [offering("own", "small", 1.0, billing="owned", kilowatts=2.5)]}
@@ -179,7 +195,7 @@ def test_the_program_is_unchanged(name, update_golden):
         raw("small", 3, size=(1, 1)),
         raw("small", 0.4, size=(10, 10)),
     ]
-    rates += OVER_TWO_GPUS.get(name, [])
+    rates += MORE_RATES.get(name, [])
     rented = catalog(
         [*OFFERINGS, *OWNED.get(name, ())],
         rates,

@@ -12,8 +12,8 @@ from milp_planner.candidates.records import Candidate
 from milp_planner.errors import input_error
 from milp_planner.traffic.schedule import RequestClass, TimeBlock
 
-Key = tuple[str, str, str, str, int]
-"""Workload, offering, billing, precision and tensor parallel of units."""
+Key = tuple[str, str, str, str, int, str]
+"""Workload, offering, billing, precision, tensor parallel and LLM of units."""
 
 
 class Bought(Protocol):
@@ -71,6 +71,7 @@ def _units(k: Candidate, block: TimeBlock) -> dict[str, Any]:
         "billing": k.offering.billing,
         "precision": k.precision,
         "tensor_parallel": k.tensor_parallel,
+        "llm": k.llm,
         "block": block.name,
     }
 
@@ -109,10 +110,11 @@ def hours_on(
 
 
 def _key(part: Mapping[str, Any]) -> Key:
-    names = ("workload", "offering", "billing", "precision", "tensor_parallel")
-    workload, offering, billing, precision, size = (part[name] for name in names)
-    return workload, offering, billing, precision, size
+    names = ("workload", "offering", "billing", "precision", "tensor_parallel", "llm")
+    workload, offering, billing, precision, size, llm = (part[name] for name in names)
+    return workload, offering, billing, precision, size, llm
 
 
 def _key_of(k: Candidate) -> Key:
-    return k.workload, k.offering.id, k.offering.billing, k.precision, k.tensor_parallel
+    replica = k.precision, k.tensor_parallel, k.llm
+    return k.workload, k.offering.id, k.offering.billing, *replica

@@ -14,6 +14,7 @@ from milp_planner.candidates.builder import Rates
 from milp_planner.candidates.records import Candidate, CandidateList, Meanwhile
 from milp_planner.deadline import checked
 from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
+from milp_planner.inputs.problem.deployment import AnyLlm
 from milp_planner.inputs.problem.policies import is_batch
 from milp_planner.inputs.problem.records import Problem, Workload
 from milp_planner.serving.rates.throughput import ServingModel
@@ -58,9 +59,11 @@ def _pairs(problem: Problem, catalog: Catalog) -> Iterator[tuple[Workload, Workl
 
 
 def _served(w: Workload, catalog: Catalog) -> Hashable:
-    """What a replica of the workload serves."""
-    llm = catalog.llm(w.llm)
-    return w.llm if llm is None else llm.id, w.deployment, w.rates is None
+    """What a replica of the workload serves; of several LLMs it is not known which one."""
+    if isinstance(w.llm, AnyLlm):
+        return w.name
+    llm = catalog.llm(w.llms[0])
+    return w.llms[0] if llm is None else llm.id, w.deployment, w.rates is None
 
 
 def _rates_on(rates: Rates, offering: Offering | TokenPrice) -> Mapping[Hashable, Rate]:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import pulp
 
 from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.inputs.problem.deployment import AnyLlm
 from milp_planner.inputs.problem.policies import has_batches
 from milp_planner.milp.engines.highs import run_highs
 from milp_planner.milp.engines.scratch import scratch_folder
@@ -64,6 +65,8 @@ def _blocks(instance: PlanningInput, solution: FleetSolution) -> Iterator[_Block
         return  # what units do beside their own load depends on its routes
     for w in instance.problem.workloads:
         demand = instance.schedule.demands[w.name]
+        if isinstance(w.llm, AnyLlm) and w.llm.at_least is not None:
+            continue  # how good the answers are depends on the routes
         if w.latency.judges_queues or (len(demand.classes) == 1 and not is_routed):
             continue  # spread by capacity
         mine = [(k, units) for k, units in solution.units.items() if k.workload == w.name]

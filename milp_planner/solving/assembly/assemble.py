@@ -34,7 +34,7 @@ from milp_planner.plans.records import (
     WorkloadPlan,
     band,
 )
-from milp_planner.solving.assembly.batches import batch_runs, batches_done, hours_on, with_batches
+from milp_planner.solving.assembly.batches import batch_runs, hours_on, with_batches, work_done
 from milp_planner.solving.assembly.costs import (
     cash_usd,
     penalties_usd,
@@ -84,7 +84,7 @@ def assemble(
             *map(Said, instance.candidates.notes),
             *_infrascale(instance, purchases, routes),
             *waits_kept(instance, purchases),
-            *batches_done(instance, routes, batch_runs(instance, solution)),
+            *work_done(instance, routes, batch_runs(instance, solution)),
         )
         doubts = (*map(Said, instance.candidates.doubts),)
     plan = Plan(
@@ -133,7 +133,7 @@ def _infrascale(
         return
     for p in purchases:
         k, w = p.candidate, instance.problem.workload(p.candidate.workload)
-        llm = instance.catalog.llm(w.llm)
+        llm = instance.catalog.llm(w.llms[0])
         if llm is None or not isinstance(w.traffic, ConcurrentUsers):
             continue
         users = sum(r.requests_per_second for r in routes if r.candidate is k)
@@ -342,7 +342,7 @@ def _workload_plan(
     )
     return WorkloadPlan(
         name=name,
-        llm=workload.llm,
+        llm=" + ".join(sorted({p.candidate.llm for p in mine} - {""})) or workload.llm_words,
         peak_requests_per_second=demand.highest_peak,
         capacity_requests_per_second=capacity,
         utilization=utilization,

@@ -1,4 +1,4 @@
-"""Batch work in a plan: what idle units of others do of it, and how long its own are on."""
+"""Who does what where a plan chooses: LLMs of several, batches by idle units, and for how long."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from milp_planner.candidates.batch.runs import BatchRun
 from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.inputs.problem.deployment import AnyLlm
+from milp_planner.milp.program.llms.quality import mean_quality, served_by_llm
 from milp_planner.milp.program.solution import FleetSolution
-from milp_planner.plans.reasons import BatchesDone
+from milp_planner.plans.reasons import BatchesDone, LlmsChosen
 from milp_planner.plans.records import Route
 
 NOTHING = 1e-7
@@ -32,7 +34,24 @@ def batch_runs(instance: PlanningInput, solution: FleetSolution) -> tuple[BatchR
     )
 
 
-def batches_done(
+def work_done(
+    instance: PlanningInput, routes: Sequence[Route], runs: Sequence[BatchRun]
+) -> Iterator[BatchesDone | LlmsChosen]:
+    """Who does the work of each workload for which the plan chooses more than units."""
+    yield from _batches_done(instance, routes, runs)
+    for w in instance.problem.workloads:
+        if isinstance(w.llm, AnyLlm):
+            mine = [route for route in routes if route.candidate.workload == w.name]
+            served: dict[str, float] = {}
+            for llm, requests in served_by_llm(instance, mine):
+                served[llm] = served.get(llm, 0.0) + requests
+            total = sum(served.values()) or 1.0
+            shares = tuple((llm, requests / total) for llm, requests in sorted(served.items()))
+            quality = mean_quality(instance, mine, w)
+            yield LlmsChosen(w.name, shares, quality, w.llm.at_least)
+
+
+def _batches_done(
     instance: PlanningInput, routes: Sequence[Route], runs: Sequence[BatchRun]
 ) -> Iterator[BatchesDone]:
     """By whom the batches of each workload are done."""
