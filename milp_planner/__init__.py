@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 from milp_planner._version import __version__
 
 if TYPE_CHECKING:
+    from milp_planner.candidates.batch.runs import BatchRun
     from milp_planner.candidates.paying.commitments import PaidCommitment
     from milp_planner.candidates.prices import ReplicaPrice
     from milp_planner.candidates.records import (
         Candidate,
         CandidateList,
         HeldInFlight,
+        Meanwhile,
         PlanningInput,
         RatePoint,
         TurnedDown,
@@ -56,7 +58,7 @@ if TYPE_CHECKING:
     from milp_planner.inputs.one_line import LineWords
     from milp_planner.inputs.problem.commitments import Commitment
     from milp_planner.inputs.problem.comparisons import ChoicesAsked, Today
-    from milp_planner.inputs.problem.deployment import DeploymentSettings, Lora, Speculative
+    from milp_planner.inputs.problem.deployment import AnyLlm, DeploymentSettings, Lora, Speculative
     from milp_planner.inputs.problem.host import HostLimits
     from milp_planner.inputs.problem.latency import Latency, Percentiles, TimeWish
     from milp_planner.inputs.problem.load import load_problem
@@ -91,6 +93,7 @@ if TYPE_CHECKING:
         Workload,
     )
     from milp_planner.inputs.problem.traffic import (
+        Batch,
         ConcurrentUsers,
         Pattern,
         Profile,
@@ -128,12 +131,14 @@ if TYPE_CHECKING:
     from milp_planner.plans.reasons import (
         AboveBudget,
         AlternativesEnded,
+        BatchesDone,
         CatalogTooSmall,
         ClassUnserved,
         EndReason,
         FewestGpusFirst,
         LatencyNotAssessed,
         LimitInTheWay,
+        LlmsChosen,
         NearOptimal,
         NoFleet,
         NoFullLoad,
@@ -273,33 +278,34 @@ if TYPE_CHECKING:
 
 # fmt: off
 __all__ = [
-    "AboveBudget", "Alternatives", "AlternativesEnded", "ArgumentError", "AsksForUnits", "Band",
-    "BestUse", "Billing", "BillingLimits", "BillingMode", "BlockShown", "Bought", "Breach",
-    "BreakEven", "Budget", "BudgetStair", "BudgetStaircase", "BudgetStep", "Calibrated",
-    "Candidate", "CandidateList", "Catalog", "CatalogTooSmall", "Change", "Choice", "ChoiceVerdict",
-    "Choices", "ChoicesAsked", "ClassUnserved", "Commitment", "CommitmentShown", "CommitmentUse",
-    "ComparedMeasurement", "ComparedPlan", "ConcurrentUsers", "ConfidenceCase", "ConfidenceRange",
-    "CountPiece", "CountedFilter", "CurrentUnits", "DaskExecutor", "Demand", "DeploymentScenario",
+    "AboveBudget", "Alternatives", "AlternativesEnded", "AnyLlm", "ArgumentError", "AsksForUnits",
+    "Band", "Batch", "BatchRun", "BatchesDone", "BestUse", "Billing", "BillingLimits",
+    "BillingMode", "BlockShown", "Bought", "Breach", "BreakEven", "Budget", "BudgetStair",
+    "BudgetStaircase", "BudgetStep", "Calibrated", "Candidate", "CandidateList", "Catalog",
+    "CatalogTooSmall", "Change", "Choice", "ChoiceVerdict", "Choices", "ChoicesAsked",
+    "ClassUnserved", "Commitment", "CommitmentShown", "CommitmentUse", "ComparedMeasurement",
+    "ComparedPlan", "ConcurrentUsers", "ConfidenceCase", "ConfidenceRange", "CountPiece",
+    "CountedFilter", "CurrentUnits", "DaskExecutor", "Demand", "DeploymentScenario",
     "DeploymentSettings", "DeploymentTable", "Diagnosis", "DocumentParts", "EndReason",
     "EngineRate", "EngineReport", "EngineSaid", "EntryPrice", "EntryTraffic", "Estimate",
     "Evaluation", "Fault", "FewestGpusFirst", "Filter", "Fleet", "FleetOrPerToken", "Floor",
     "FloorHour", "Frontier", "FrontierEnd", "Gpu", "GpuLimits", "HeldInFlight", "HostLimits",
     "HoursByUnits", "IfSlower", "InputError", "Interrupted", "Latency", "LatencyNotAssessed",
     "LeftAfterLoss", "Level", "LimitAsked", "LimitCost", "LimitCosts", "LimitInForce",
-    "LimitInTheWay", "Limits", "LineWords", "Llm", "Lora", "Loss", "MeasureNext", "MeasuredRate",
-    "Measurement", "Misfit", "MonthPart", "NamedEstimate", "NearOptimal", "NoFleet", "NoFullLoad",
-    "NotReached", "NothingIsStrict", "NothingServes", "Offering", "OverlayCounts",
-    "OverloadCannotOccur", "OverloadPenalty", "OwnTerms", "PaidCommitment", "Patch", "Pattern",
-    "Penalties", "Percentiles", "PerfectForesight", "Place", "Places", "Plan", "PlanDiff",
-    "PlannedSpeed", "PlannerError", "PlanningInput", "Policy", "PoolReplayed", "Precision",
-    "PriceAge", "PriceCaps", "Problem", "Profile", "Proof", "ProofShown", "Provenance",
-    "ProviderLimits", "Purchase", "PurchaseChange", "QuestionAsked", "QueueCut", "Quote",
-    "RampSplit", "RatePoint", "RayExecutor", "ReactiveDay", "RecordInputError", "Refusal",
-    "Refusals", "Replanned", "Replay", "ReplayFigure", "ReplayLoss", "ReplayMetric", "ReplayRouter",
-    "ReplayWish", "ReplicaPrice", "RequestClass", "RequestSize", "RequestsPerSecond",
-    "ResilienceCost", "Route", "Row", "RowLeftOut", "RowStatus", "RowWorth", "Rule", "Said",
-    "SameAs", "SameElsewhere", "ScalingPenalty", "ScalingRules", "Scenario", "Schedule",
-    "SellerAlias", "Sellers", "ServedInPart", "SharedUnitShown", "SharedUnits", "Sheet",
+    "LimitInTheWay", "Limits", "LineWords", "Llm", "LlmsChosen", "Lora", "Loss", "Meanwhile",
+    "MeasureNext", "MeasuredRate", "Measurement", "Misfit", "MonthPart", "NamedEstimate",
+    "NearOptimal", "NoFleet", "NoFullLoad", "NotReached", "NothingIsStrict", "NothingServes",
+    "Offering", "OverlayCounts", "OverloadCannotOccur", "OverloadPenalty", "OwnTerms",
+    "PaidCommitment", "Patch", "Pattern", "Penalties", "Percentiles", "PerfectForesight", "Place",
+    "Places", "Plan", "PlanDiff", "PlannedSpeed", "PlannerError", "PlanningInput", "Policy",
+    "PoolReplayed", "Precision", "PriceAge", "PriceCaps", "Problem", "Profile", "Proof",
+    "ProofShown", "Provenance", "ProviderLimits", "Purchase", "PurchaseChange", "QuestionAsked",
+    "QueueCut", "Quote", "RampSplit", "RatePoint", "RayExecutor", "ReactiveDay", "RecordInputError",
+    "Refusal", "Refusals", "Replanned", "Replay", "ReplayFigure", "ReplayLoss", "ReplayMetric",
+    "ReplayRouter", "ReplayWish", "ReplicaPrice", "RequestClass", "RequestSize",
+    "RequestsPerSecond", "ResilienceCost", "Route", "Row", "RowLeftOut", "RowStatus", "RowWorth",
+    "Rule", "Said", "SameAs", "SameElsewhere", "ScalingPenalty", "ScalingRules", "Scenario",
+    "Schedule", "SellerAlias", "Sellers", "ServedInPart", "SharedUnitShown", "SharedUnits", "Sheet",
     "SheetAlternative", "SheetAnswer", "SheetChange", "SheetChoice", "SheetDiagnosis", "SheetLever",
     "SheetMisfit", "SheetPart", "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty",
     "SizeBin", "SolverChoice", "SolverError", "SolverSettings", "SourcesShown", "Speculative",
@@ -321,10 +327,11 @@ __all__ = [
 # fmt: on
 
 HOMES = {
+    "candidates.batch.runs": "BatchRun",
     "candidates.paying.commitments": "PaidCommitment",
     "candidates.prices": "ReplicaPrice",
     "candidates.records": (
-        "Candidate CandidateList HeldInFlight PlanningInput RatePoint TurnedDown"
+        "Candidate CandidateList HeldInFlight Meanwhile PlanningInput RatePoint TurnedDown"
     ),
     "candidates.sharing.shared_units": "SharedUnits",
     "errors": "ArgumentError Fault InputError PlannerError RecordInputError SolverError",
@@ -339,7 +346,7 @@ HOMES = {
     "inputs.one_line": "LineWords",
     "inputs.problem.commitments": "Commitment",
     "inputs.problem.comparisons": "ChoicesAsked Today",
-    "inputs.problem.deployment": "DeploymentSettings Lora Speculative",
+    "inputs.problem.deployment": "AnyLlm DeploymentSettings Lora Speculative",
     "inputs.problem.host": "HostLimits",
     "inputs.problem.latency": "Latency Percentiles TimeWish",
     "inputs.problem.load": "load_problem",
@@ -355,7 +362,7 @@ HOMES = {
         "Workload"
     ),
     "inputs.problem.traffic": (
-        "ConcurrentUsers Pattern Profile RequestSize RequestsPerSecond TokensPerDay "
+        "Batch ConcurrentUsers Pattern Profile RequestSize RequestsPerSecond TokensPerDay "
         "TokensPerMonth Trace TraceColumns Traffic"
     ),
     "milp.program.language.loosening": "LimitInForce",
@@ -371,11 +378,11 @@ HOMES = {
     "plans.measure_next": "MeasureNext measure_next",
     "plans.proof": "EngineReport Proof Provenance",
     "plans.reasons": (
-        "AboveBudget AlternativesEnded CatalogTooSmall ClassUnserved EndReason "
-        "FewestGpusFirst LatencyNotAssessed LimitInTheWay NearOptimal NoFleet NoFullLoad "
-        "NothingIsStrict NothingServes OverloadCannotOccur PerfectForesight Refusals Said "
-        "SameAs ServedInPart ShortBudget StrictNeverHot TargetWithoutEffect TimeNotJudged "
-        "TooFewUnits UnservedAtAPrice WaitKept"
+        "AboveBudget AlternativesEnded BatchesDone CatalogTooSmall ClassUnserved EndReason "
+        "FewestGpusFirst LatencyNotAssessed LimitInTheWay LlmsChosen NearOptimal NoFleet "
+        "NoFullLoad NothingIsStrict NothingServes OverloadCannotOccur PerfectForesight "
+        "Refusals Said SameAs ServedInPart ShortBudget StrictNeverHot TargetWithoutEffect "
+        "TimeNotJudged TooFewUnits UnservedAtAPrice WaitKept"
     ),
     "plans.records": "Band Plan Purchase Route Status WorkloadPlan",
     "plans.sentences": "reason_lines warning_lines",

@@ -28,7 +28,7 @@ def doubts(problem: Problem, catalog: Catalog, model: ServingModel) -> Iterator[
     """Times in another unit than meant, prices per GPU or per node, rows at a tenth of the rate."""
     yield from unlikely_times(problem)
     yield from told_prices(doubtful_prices(catalog))
-    asked = {llm.id for w in problem.workloads if (llm := catalog.llm(w.llm))}
+    asked = {llm.id for w in problem.workloads for name in w.llms if (llm := catalog.llm(name))}
     yield from told_slow(found for found in model.slow() if found.row.llm in asked)
 
 

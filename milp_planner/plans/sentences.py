@@ -14,12 +14,14 @@ from milp_planner.plans.reasons import (
     AboveBudget,
     AlternativesEnded,
     AlternativesNote,
+    BatchesDone,
     CatalogTooSmall,
     ClassUnserved,
     EndReason,
     FewestGpusFirst,
     LatencyNotAssessed,
     LimitInTheWay,
+    LlmsChosen,
     NearOptimal,
     NoFleet,
     NoFullLoad,
@@ -217,6 +219,23 @@ def _wait_kept(r: WaitKept) -> str:
     )
 
 
+def _llms_chosen(r: LlmsChosen) -> str:
+    served = ", ".join(f"{share:.1%} by {llm}" for llm, share in r.shares)
+    said = f"{r.workload!r} is served {served or 'by nobody'}"
+    if r.quality is None:
+        return said
+    asked = "" if r.asked is None else f", at least {r.asked:g} is asked"
+    return f"{said}: a mean quality of {r.quality:.4g} as stated{asked}"
+
+
+def _batches_done(r: BatchesDone) -> str:
+    idle = "in the time that their own load leaves"
+    done = [f"{share:.1%} by units of {name!r} {idle}" for name, share in r.by_idle]
+    done += [f"{r.by_own:.1%} by units of its own"] * (r.by_own > 0)
+    done += [f"{r.per_token:.1%} per token"] * (r.per_token > 0)
+    return f"the batches of {r.workload!r} are done {', '.join(done) or 'by nobody'}"
+
+
 def _time_not_judged(r: TimeNotJudged) -> str:
     return (
         f"{r.workload!r}: the {r.what}, wished {_duration(r.wished_s)}, is not judged: it is held "
@@ -360,6 +379,8 @@ SENTENCES: Mapping[type, Callable[[Any], str]] = {
     LatencyNotAssessed: _latency_not_assessed,
     WaitKept: _wait_kept,
     TimeNotJudged: _time_not_judged,
+    BatchesDone: _batches_done,
+    LlmsChosen: _llms_chosen,
     NoFullLoad: lambda r: (
         "the overload penalty cannot occur: a ramp above 100 % has no full load to end at"
     ),

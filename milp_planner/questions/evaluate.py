@@ -26,6 +26,8 @@ from milp_planner.plans.records import Plan, Provenance, WorkloadPlan
 from milp_planner.questions.solve import provenance_of, with_oldest_price
 from milp_planner.solving.assembly.assemble import assemble, spreads_by_capacity
 from milp_planner.solving.checks.arguments import catalog_for
+from milp_planner.solving.checks.batch import refuse_batches
+from milp_planner.solving.checks.llms import refuse_any_llm
 from milp_planner.solving.checks.own_rules import held_to
 from milp_planner.solving.checks.sharing import refuse_shared
 from milp_planner.solving.prepare import outline_of, unlisted
@@ -136,6 +138,8 @@ def evaluate(
     """
     problem = held_to(problem, rules)
     catalog = catalog_for(problem, catalog)
+    refuse_batches(problem, "evaluate: when a fleet does them")
+    refuse_any_llm(problem, "evaluate: which LLM the units of a fleet serve")
     refuse_shared(problem, "evaluate: whose units a fleet names")
     instance = unlisted(outline_of(problem, catalog))
     wanted = _todays_fleet(instance) if fleet is None else fleet

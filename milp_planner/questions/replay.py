@@ -41,6 +41,7 @@ from milp_planner.replaying.records import (
 )
 from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.solving.checks.arguments import catalog_for
+from milp_planner.solving.checks.llms import refuse_any_llm
 from milp_planner.traffic.month import make_schedule
 from milp_planner.traffic.schedule import Schedule
 from milp_planner.traffic.trace import read_requests
@@ -131,6 +132,7 @@ def replay(
     )
     known = catalog_for(problem, catalog)
     schedule = make_schedule(problem)
+    refuse_any_llm(problem, "a replay: what goes to which LLM")
     _check_plan(plan, schedule)
     _check_losses(plan, losses)
     if autoscaler is not None and not schedule.block_by_hour:
@@ -215,6 +217,9 @@ def _check_plan(plan: Plan, schedule: Schedule) -> None:
                 "requests at given times",
                 path="plan",
             )
+        if demand.can_wait:
+            message = f"{w.name}: batches come at once and are done by a deadline, not one by one"
+            raise argument_error(message, path="plan")
         if demand.unit == "tokens/s":
             message = f"{w.name}: traffic without request sizes has no requests to send"
             raise argument_error(message, path="plan")

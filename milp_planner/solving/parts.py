@@ -14,7 +14,12 @@ from dataclasses import dataclass, replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime
-from milp_planner.inputs.problem.policies import is_gpus_first, may_be_short, may_fall_short
+from milp_planner.inputs.problem.policies import (
+    has_batches,
+    is_gpus_first,
+    may_be_short,
+    may_fall_short,
+)
 from milp_planner.milp.curves.covering import covers_of
 from milp_planner.milp.curves.fleets import CURVES, cheapest_fleet
 from milp_planner.milp.engines.certify import BOTH
@@ -65,9 +70,9 @@ def first_answer(search: Search) -> SearchResult:
 
 def _answer(search: Search) -> SearchResult:
     # What a short budget serves depends on what the quotas let it serve: there none can wait. The
-    # fewest GPUs are counted over all blocks: none can be solved apart.
+    # fewest GPUs are counted over all blocks, and batches are done in any: none is solved apart.
     problem = search.instance.problem
-    is_staged = may_be_short(problem) or is_gpus_first(problem)
+    is_staged = may_be_short(problem) or is_gpus_first(problem) or has_batches(problem)
     if not search.settings.pruning or is_staged or not _stages_pay(search):
         return search.next()
     try:

@@ -44,6 +44,16 @@ def has_own_queues(problem: Problem, workload: Workload) -> bool:
     return workload.latency.judges_queues and problem.policy.routing == "per_offering"
 
 
+def is_batch(workload: Workload) -> bool:
+    """True where the work can wait until a deadline."""
+    return workload.traffic.kind == "batch"
+
+
+def has_batches(problem: Problem) -> bool:
+    """True where some work can wait."""
+    return any(map(is_batch, problem.workloads))
+
+
 def can_overload(problem: Problem, workload: Workload) -> bool:
     """True where the workload may run hot enough for the overload penalty."""
     ramp = problem.policy.active_penalties.overload

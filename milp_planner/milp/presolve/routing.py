@@ -19,7 +19,8 @@ import pulp
 
 from milp_planner.candidates.queues import most_carried, queue_wishes
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.inputs.problem.policies import has_one_router, has_own_queues
+from milp_planner.inputs.problem.deployment import AnyLlm
+from milp_planner.inputs.problem.policies import has_batches, has_one_router, has_own_queues
 from milp_planner.milp.engines.highs import run_highs
 from milp_planner.milp.engines.scratch import scratch_folder
 from milp_planner.milp.program.families import needs_routes, rules_of
@@ -62,8 +63,12 @@ def balanced(instance: PlanningInput, solution: FleetSolution) -> FleetSolution:
 def _blocks(instance: PlanningInput, solution: FleetSolution) -> Iterator[_Block]:
     """Where there is a choice of routes."""
     is_routed = needs_routes(instance.problem)
+    if has_batches(instance.problem):
+        return  # what units do beside their own load depends on its routes
     for w in instance.problem.workloads:
         demand = instance.schedule.demands[w.name]
+        if isinstance(w.llm, AnyLlm) and w.llm.at_least is not None:
+            continue  # how good the answers are depends on the routes
         if has_one_router(instance.problem, w) or (len(demand.classes) == 1 and not is_routed):
             continue  # spread by capacity
         mine = [(k, units) for k, units in solution.units.items() if k.workload == w.name]

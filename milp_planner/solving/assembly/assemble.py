@@ -34,6 +34,7 @@ from milp_planner.plans.records import (
     WorkloadPlan,
     band,
 )
+from milp_planner.solving.assembly.batches import batch_runs, hours_on, with_batches, work_done
 from milp_planner.solving.assembly.costs import (
     cash_usd,
     penalties_usd,
@@ -83,6 +84,7 @@ def assemble(
             *map(Said, instance.candidates.notes),
             *_infrascale(instance, purchases, routes),
             *waits_kept(instance, purchases, routes),
+            *work_done(instance, routes, batch_runs(instance, solution)),
         )
         doubts = (*map(Said, instance.candidates.doubts),)
     plan = Plan(
@@ -107,6 +109,7 @@ def assemble(
             *_unassessed(workloads, purchases),
             *said,
         ),
+        batch_runs=batch_runs(instance, solution),
         changes=changes(instance, purchases),
         commitments=commitments_used(instance, purchases),
         stale_prices=stale_prices(
@@ -130,7 +133,7 @@ def _infrascale(
         return
     for p in purchases:
         k, w = p.candidate, instance.problem.workload(p.candidate.workload)
-        llm = instance.catalog.llm(w.llm)
+        llm = instance.catalog.llm(w.llms[0])
         if llm is None or not isinstance(w.traffic, ConcurrentUsers):
             continue
         users = sum(r.requests_per_second for r in routes if r.candidate is k)
@@ -188,7 +191,7 @@ def _routes(
             is_routed = any(not k.mode.per_token for k in shares)
             if by_capacity and not is_routed:
                 shares |= _by_capacity(solution, workload, t, 1 - short - sum(shares.values()))
-            shares = _normalised(shares, 1 - short)
+            shares = shares if demand.can_wait else _normalised(shares, 1 - short)
             rate = request_class.share * demand.peak[t]
             routes += [
                 Route(k, request_class, block, share, share * rate)
@@ -202,8 +205,11 @@ def spreads_by_capacity(instance: PlanningInput, workload: str) -> bool:
 
     So it is with one class, and where queues are judged.
     """
+    demand = instance.schedule.demands[workload]
+    if demand.can_wait:
+        return False  # what is done when, the program says
     shared = instance.problem.workload(workload).latency.judges_queues
-    return shared or len(instance.schedule.demands[workload].classes) == 1
+    return shared or len(demand.classes) == 1
 
 
 def _by_capacity(
@@ -235,6 +241,7 @@ def _purchases(
     today = instance.catalog.read_on
     hours = tuple(block.hours for block in instance.schedule.blocks)
     on = _units_by_block(instance, solution, of_workload)
+    runs = batch_runs(instance, solution)
     shared = shared_units(instance, solution, on)
     rent = rent_parts(shared, on)
     by_candidate: dict[Candidate, list[Route]] = {}
@@ -243,13 +250,16 @@ def _purchases(
     purchases = []
     for k, units in on.items():
         routes = by_candidate.get(k, [])
-        purchase = Purchase(k, units, hours, 0.0, shared_rent_usd=rent.get(k))
+        mine = hours_on(solution, k, units, hours)
+        purchase = Purchase(k, units, mine, 0.0, shared_rent_usd=rent.get(k))
         purchases.append(
             replace(
                 purchase,
                 cash_usd_per_month=purchase_usd(instance, purchase, routes),
                 requests_share=_requests_share(instance, k, routes),
-                busy_units_by_block=_busy_units(instance, k, routes),
+                busy_units_by_block=with_batches(
+                    instance, runs, k, _busy_units(instance, k, routes), hours, mine
+                ),
                 price_age_days=None if today is None else age_days(k.offering, today),
             )
         )
@@ -319,7 +329,7 @@ def _workload_plan(
     workload = instance.problem.workload(name)
     demand = instance.schedule.demands[name]
     mine = [p for p in purchases if p.candidate.workload == name]
-    utilization = _utilization(instance, mine, routes)
+    utilization = None if demand.can_wait else _utilization(instance, mine, routes)
     if not exact:
         utilization = _on_edge(utilization, _edges(instance, workload))
     block = instance.schedule.blocks[demand.busiest].name
@@ -335,7 +345,7 @@ def _workload_plan(
     )
     return WorkloadPlan(
         name=name,
-        llm=workload.llm,
+        llm=" + ".join(sorted({p.candidate.llm for p in mine} - {""})) or workload.llm_words,
         peak_requests_per_second=demand.highest_peak,
         capacity_requests_per_second=capacity,
         utilization=utilization,
@@ -357,6 +367,7 @@ def _workload_plan(
             name,
             Usage(utilization or 0.0, most_gpus, _unserved(instance, solution, name)),
         ),
+        is_batch=demand.can_wait,
         unit=demand.unit,
     )
 

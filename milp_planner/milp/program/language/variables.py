@@ -37,6 +37,8 @@ e_kaB      fleet.ahead[k, (a, B)]             units paid for in a that serve in 
 z_pi       fleet.bands[p, i]                  part of the spend of a volume discount    0 ... 1
 b_pi       fleet.begun[p, i]                  1 if more than the part before is spent   0 or 1
 f_cot      fleet.covered[c, o, blocks]        units of an offering that are paid already ≥ 0
+e_kt       fleet.running[k, t]                units of a batch that are on, on average  ≥ 0
+f_qkt      fleet.meanwhile[k, w, q, t]        batch work that others' units do          ≥ 0
 
 Units that are held are one variable for all blocks, or for all with load where they rest in the
 others; elastic ones are one per block with load. With one request class no x is needed but for
@@ -189,6 +191,8 @@ class Fleet:
 
     begun: dict[tuple[str, int], pulp.LpVariable] = field(default_factory=dict)
     ahead: dict[tuple[Candidate, Ahead], pulp.LpVariable] = field(default_factory=dict)
+    running: dict[tuple[Candidate, int], pulp.LpVariable] = field(default_factory=dict)
+    meanwhile: dict[tuple[Candidate, str, int, int], pulp.LpVariable] = field(default_factory=dict)
     meaning: dict[str, str] = field(default_factory=dict)
     """What each column is, by its name in the program."""
 
@@ -263,6 +267,12 @@ class Fleet:
     def classes(self, workload: str) -> range:
         """Indices of the workload's request classes."""
         return range(len(self.demand(workload).classes))
+
+    def most_share(self, workload: str, t: int) -> float:
+        """The most of the load of a block that may be served in it: all of a batch's work."""
+        if not self.demand(workload).can_wait:
+            return 1.0
+        return sum(self.blocks[i].hours for i in self.busy(workload)) / self.blocks[t].hours
 
     def routed(self, workload: str) -> bool:
         """True where x says who serves which class; one class needs none, but for some rules."""
@@ -391,7 +401,8 @@ def _add_shares(fleet: Fleet, k: Candidate) -> None:
             if not (k.mode.per_token or k.requests_per_second[q]):
                 continue  # the class cannot be served there
             meaning = f"share[{k.id} {fleet.blocks[t].name} class {q}]"
-            fleet.shares[k, q, t] = fleet.column(meaning, 1, integer=False)
+            most = fleet.most_share(k.workload, t)
+            fleet.shares[k, q, t] = fleet.column(meaning, most, integer=False)
 
 
 def _add_shortfalls(fleet: Fleet, workload: str) -> None:
