@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from milp_planner.inputs.problem.traffic import CLOCKS, Trace, TraceColumns
-from milp_planner.traffic.trace import MOST_TOKENS, Requests, read_requests
+from milp_planner.traffic.trace import MOST_TOKENS, Requests, read_requests, where_it_lies
 from milp_planner.units import SECONDS_PER_HOUR
 
 if TYPE_CHECKING:
@@ -114,23 +114,25 @@ def digest(path: Path, trace: Trace) -> TraceDigest:
     A file is read once while it stays as it is: sweeps prepare the same problem many times.
     """
     stamp: tuple[int, int] | None = None
+    opened = where_it_lies(path)
     try:
-        status = path.stat()
+        status = opened.stat()
         stamp = status.st_mtime_ns, status.st_size
     except (OSError, ValueError):
         pass  # reading says what is wrong
-    return _digest(path, stamp, trace.columns, trace.percentile, trace.classes)
+    return _digest(path, opened, stamp, trace.columns, trace.percentile, trace.classes)
 
 
 @lru_cache(maxsize=32)
 def _digest(
     path: Path,
+    opened: Path,
     stamp: tuple[int, int] | None,
     columns: TraceColumns,
     percentile: float,
     most_classes: int,
 ) -> TraceDigest:
-    requests = read_requests(path, columns)
+    requests = read_requests(opened, columns, named=path)
     clock, duration_s, hours = hour_rates(requests.arrival_s, percentile)
     return TraceDigest(
         file=str(path),

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from milp_planner.errors import Fault, InputError, nearest
 from milp_planner.inputs.problem.traffic import TraceColumns
+from milp_planner.inputs.reading.files import NOT_NAMED, opened_from
 from milp_planner.units import SECONDS_PER_DAY, shown
 
 if TYPE_CHECKING:
@@ -67,14 +68,17 @@ class Requests:
     """Of the file as it is."""
 
 
-def read_requests(path: Path, columns: TraceColumns | None = None) -> Requests:
+def read_requests(
+    path: Path, columns: TraceColumns | None = None, *, named: Path | None = None
+) -> Requests:
     """The requests of a CSV file; raises InputError with every fault and its line.
 
-    A fault of the file as a whole has no line; when it cannot be opened, no file either: the
-    mistake then is in what names it.
+    named: how it is called; default: `path`. A fault of the file as a whole has no line; when it
+    cannot be opened, no file either: the mistake then is in what names it.
     """
+    file = str(named or path)
     with _opened(path) as stream:
-        rows = _Rows(str(path), columns or TraceColumns(), _lines(stream, str(path)))
+        rows = _Rows(file, columns or TraceColumns(), _lines(stream, file))
         rows.read()
         return rows.requests(_sha256(path))
 
@@ -104,6 +108,11 @@ def _opened(path: Path) -> GzipFile | BufferedReader:
 
 
 TOO_LARGE = f"is larger than {MOST_BYTES // 1_000_000} MB; sample it and set scale"
+
+
+def where_it_lies(path: Path) -> Path:
+    """The file that a user calls so; raises InputError where it may not be read."""
+    return opened_from(path) or _refuse(f"{path}: {NOT_NAMED}", "send it as an upload")
 
 
 def _refuse(message: str, hint: str = "") -> NoReturn:

@@ -31,6 +31,7 @@ WINGS = (
     ("solving",),
     ("questions",),
     ("reporting",),
+    ("web",),
     ("cli", "__main__"),
 )
 """Lower ones first: a file imports from its own wing and from those above it in this list."""
