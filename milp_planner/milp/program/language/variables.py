@@ -19,6 +19,7 @@ N_k        fleet.most_units(k)                most units any plan can want
 
 n_klt      fleet.units[k, l, t]               units on; replicas, where they share      integer ≥ 0
 n_jt       fleet.shared[j, t]                 units on that replicas share              integer ≥ 0
+z_wb       fleet.steps[w, b]                  1 if the held capacity is on step b       0 or 1
 y_wl       fleet.level_used[w, l]             1 if the workload runs at the level       0 or 1
 x_qkt      fleet.shares[k, q, t]              share of the class that the candidate
                                               serves                                    0 ... 1
@@ -67,6 +68,7 @@ from milp_planner.candidates.records import (
 from milp_planner.deadline import checked
 from milp_planner.inputs.problem.policies import can_overload, has_one_router, may_fall_short
 from milp_planner.inputs.problem.records import Problem, Workload
+from milp_planner.milp.program.language.folds import ElasticFold
 from milp_planner.milp.program.language.pieces import CountPiece
 from milp_planner.plans.records import SNAP
 from milp_planner.traffic.month import Demand, TimeBlock
@@ -180,6 +182,10 @@ class Fleet:
     shared: dict[tuple[Candidate, int], pulp.LpVariable] = field(default_factory=dict)
     """Units that replicas of any workload share, by what is rented: see `SharedUnits`."""
 
+    folds: Mapping[str, ElasticFold] = field(default_factory=dict)
+    """Of workloads whose elastic units are no columns, but steps of what they hold: `folds.py`."""
+
+    steps: dict[tuple[str, int], pulp.LpVariable] = field(default_factory=dict)
     most_on: dict[Candidate, pulp.LpVariable] = field(default_factory=dict)
     covered: dict[tuple[PaidCommitment, tuple[str, str], tuple[int, ...]], pulp.LpVariable] = field(
         default_factory=dict
@@ -355,9 +361,10 @@ def add_variables(
     levels: Mapping[str, tuple[Level, ...]],
     room: Mapping[Candidate, int],
     rules: Sequence[AsksForUnits],
+    folds: Mapping[str, ElasticFold],
 ) -> Fleet:
     """Create the columns that every program has: units, shares and shortfalls."""
-    fleet = Fleet(instance, candidates, lp, levels, room=room, rules=rules)
+    fleet = Fleet(instance, candidates, lp, levels, room=room, rules=rules, folds=folds)
     for w in instance.problem.workloads:
         _add_levels(fleet, w.name)
         for k in checked(fleet.serving(w.name)):
@@ -377,7 +384,7 @@ def _add_levels(fleet: Fleet, workload: str) -> None:
 
 
 def _add_units(fleet: Fleet, k: Candidate) -> None:
-    if k.mode.per_token:
+    if k.mode.per_token or (k.workload in fleet.folds and fleet.elastic(k)):
         return
     several = len(fleet.levels[k.workload]) > 1
     for index, level in enumerate(fleet.levels[k.workload]):
