@@ -21,6 +21,7 @@ from milp_planner.plans.consequences import (
     StalePrices,
     UnitChange,
 )
+from milp_planner.plans.deployed.records import DeployedLlm as DeployedLlm
 from milp_planner.plans.diagnosis import Diagnosis
 from milp_planner.plans.plain import as_page, as_plot, plain_data
 from milp_planner.plans.proof import EngineReport as EngineReport
@@ -198,6 +199,9 @@ class WorkloadPlan:
     penalties: Mapping[str, float] = field(default_factory=dict)
     unit: str = "requests/s"
     """What the rates above count: `requests/s`, `tokens/s` or `users`."""
+
+    deployed: DeployedLlm | None = None
+    """What its replicas run; None in a plan whose document does not tell it."""
 
     @property
     def usd_per_million_tokens(self) -> float | None:

@@ -40,6 +40,7 @@ from milp_planner.solving.assembly.costs import (
     purchase_usd,
     with_shared_usd,
 )
+from milp_planner.solving.assembly.deployed import deployed_llm
 from milp_planner.solving.assembly.notes import notes
 from milp_planner.solving.assembly.queues import waits_kept
 from milp_planner.solving.assembly.sharing import rent_parts, shared_units
@@ -355,6 +356,7 @@ def _workload_plan(
             Usage(utilization or 0.0, most_gpus, _unserved(instance, solution, name)),
         ),
         unit=demand.unit,
+        deployed=deployed_llm(instance.catalog, workload, mine),
     )
 
 
