@@ -120,7 +120,7 @@ if TYPE_CHECKING:
         StalePrices,
         UnitChange,
     )
-    from milp_planner.plans.deployed.records import DeployedLlm
+    from milp_planner.plans.deployed.records import DeployedLlm, Exported
     from milp_planner.plans.diagnosis import Change, Diagnosis, Misfit
     from milp_planner.plans.document import plan_schema
     from milp_planner.plans.measure_next import MeasureNext, measure_next
@@ -280,13 +280,13 @@ __all__ = [
     "CountedFilter", "CurrentUnits", "Demand", "DeployedLlm", "DeploymentScenario",
     "DeploymentSettings", "DeploymentTable", "Diagnosis", "DocumentParts", "EndReason",
     "EngineRate", "EngineReport", "EngineSaid", "EntryPrice", "EntryTraffic", "Estimate",
-    "Evaluation", "Fault", "FewestGpusFirst", "Filter", "Fleet", "FleetOrPerToken", "Floor",
-    "FloorHour", "Frontier", "FrontierEnd", "Gpu", "GpuLimits", "HeldInFlight", "HostLimits",
-    "HoursByUnits", "IfSlower", "InputError", "Interrupted", "Latency", "LatencyNotAssessed",
-    "LeftAfterLoss", "Level", "LimitAsked", "LimitCost", "LimitCosts", "LimitInForce",
-    "LimitInTheWay", "Limits", "LineWords", "Llm", "Lora", "Loss", "MeasureNext", "MeasuredRate",
-    "Measurement", "Misfit", "MonthPart", "NamedEstimate", "NearOptimal", "NoFleet", "NoFullLoad",
-    "NotReached", "NothingIsStrict", "NothingServes", "Offering", "OverlayCounts",
+    "Evaluation", "Exported", "Fault", "FewestGpusFirst", "Filter", "Fleet", "FleetOrPerToken",
+    "Floor", "FloorHour", "Frontier", "FrontierEnd", "Gpu", "GpuLimits", "HeldInFlight",
+    "HostLimits", "HoursByUnits", "IfSlower", "InputError", "Interrupted", "Latency",
+    "LatencyNotAssessed", "LeftAfterLoss", "Level", "LimitAsked", "LimitCost", "LimitCosts",
+    "LimitInForce", "LimitInTheWay", "Limits", "LineWords", "Llm", "Lora", "Loss", "MeasureNext",
+    "MeasuredRate", "Measurement", "Misfit", "MonthPart", "NamedEstimate", "NearOptimal", "NoFleet",
+    "NoFullLoad", "NotReached", "NothingIsStrict", "NothingServes", "Offering", "OverlayCounts",
     "OverloadCannotOccur", "OverloadPenalty", "OwnTerms", "PaidCommitment", "Patch", "Pattern",
     "Penalties", "Percentiles", "PerfectForesight", "Place", "Places", "Plan", "PlanDiff",
     "PlannedSpeed", "PlannerError", "PlanningInput", "Policy", "PoolReplayed", "Precision",
@@ -363,7 +363,7 @@ HOMES = {
     "plans.consequences": (
         "CommitmentUse DocumentParts Loss ResilienceCost StalePrices UnitChange"
     ),
-    "plans.deployed.records": "DeployedLlm",
+    "plans.deployed.records": "DeployedLlm Exported",
     "plans.diagnosis": "Change Diagnosis Misfit",
     "plans.document": "plan_schema",
     "plans.measure_next": "MeasureNext measure_next",

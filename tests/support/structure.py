@@ -30,6 +30,7 @@ WINGS = (
     ("replaying",),
     ("solving",),
     ("questions",),
+    ("exports",),
     ("reporting",),
     ("cli", "__main__"),
 )

@@ -1,8 +1,10 @@
-"""What the replicas of a workload run: the LLM's repository and the engine's settings."""
+"""What the replicas of a workload run, and the files that a plan was written into."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from milp_planner.inputs.problem.deployment import DeploymentSettings
 
@@ -22,3 +24,12 @@ class DeployedLlm:
 
     settings: DeploymentSettings | None
     """Of the engine; None where rates are taken at their word."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The files that a plan was written into."""
+
+    files: tuple[Path, ...]
+    to_replace: Mapping[str, str]
+    """Words in them that stand for what no catalog tells, each with what belongs there."""
