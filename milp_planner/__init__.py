@@ -125,6 +125,7 @@ if TYPE_CHECKING:
         StalePrices,
         UnitChange,
     )
+    from milp_planner.plans.deployed.records import DeployedLlm, Exported
     from milp_planner.plans.diagnosis import Change, Diagnosis, Misfit
     from milp_planner.plans.document import plan_schema
     from milp_planner.plans.measure_next import MeasureNext, measure_next
@@ -286,11 +287,11 @@ __all__ = [
     "CatalogTooSmall", "Change", "Choice", "ChoiceVerdict", "Choices", "ChoicesAsked",
     "ClassUnserved", "Commitment", "CommitmentShown", "CommitmentUse", "ComparedMeasurement",
     "ComparedPlan", "ConcurrentUsers", "ConfidenceCase", "ConfidenceRange", "CountPiece",
-    "CountedFilter", "CurrentUnits", "DaskExecutor", "Demand", "DeploymentScenario",
+    "CountedFilter", "CurrentUnits", "DaskExecutor", "Demand", "DeployedLlm", "DeploymentScenario",
     "DeploymentSettings", "DeploymentTable", "Diagnosis", "DocumentParts", "ElasticFleet",
     "ElasticFold", "EndReason", "EngineRate", "EngineReport", "EngineSaid", "EntryPrice",
-    "EntryTraffic", "Estimate", "Evaluation", "Fault", "FewestGpusFirst", "Filter", "Fleet",
-    "FleetOrPerToken", "Floor", "FloorHour", "Frontier", "FrontierEnd", "Gpu", "GpuLimits",
+    "EntryTraffic", "Estimate", "Evaluation", "Exported", "Fault", "FewestGpusFirst", "Filter",
+    "Fleet", "FleetOrPerToken", "Floor", "FloorHour", "Frontier", "FrontierEnd", "Gpu", "GpuLimits",
     "HeldInFlight", "HeldStep", "HostLimits", "HoursByUnits", "IfSlower", "InputError",
     "Interrupted", "Latency", "LatencyNotAssessed", "LeftAfterLoss", "Level", "LimitAsked",
     "LimitCost", "LimitCosts", "LimitInForce", "LimitInTheWay", "Limits", "LineWords", "Llm",
@@ -375,6 +376,7 @@ HOMES = {
     "plans.consequences": (
         "CommitmentUse DocumentParts Loss ResilienceCost StalePrices UnitChange"
     ),
+    "plans.deployed.records": "DeployedLlm Exported",
     "plans.diagnosis": "Change Diagnosis Misfit",
     "plans.document": "plan_schema",
     "plans.measure_next": "MeasureNext measure_next",

@@ -41,6 +41,7 @@ from milp_planner.solving.assembly.costs import (
     purchase_usd,
     with_shared_usd,
 )
+from milp_planner.solving.assembly.deployed import deployed_llm
 from milp_planner.solving.assembly.notes import notes
 from milp_planner.solving.assembly.queues import waits_kept
 from milp_planner.solving.assembly.sharing import rent_parts, shared_units
@@ -369,6 +370,7 @@ def _workload_plan(
         ),
         is_batch=demand.can_wait,
         unit=demand.unit,
+        deployed=deployed_llm(instance.catalog, workload, mine),
     )
 
 
