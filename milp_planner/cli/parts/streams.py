@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import sys
 import tempfile
@@ -217,7 +218,21 @@ def _write(stream: TextIO | None, text: str) -> None:
         return
     encoding = getattr(stream, "encoding", None) or "utf-8"
     safe = text.encode(encoding, "backslashreplace").decode(encoding)
-    _guarded(lambda: stream.write(safe))
+    raw = getattr(stream, "buffer", None)
+    if isinstance(raw, io.RawIOBase):  # under PYTHONUNBUFFERED
+        _guarded(lambda: _write_whole(raw, safe.replace("\n", os.linesep).encode(encoding)))
+    else:
+        _guarded(lambda: stream.write(safe))
+
+
+def _write_whole(raw: io.RawIOBase, content: bytes) -> None:
+    """All of it, however little is taken at a time: a signal ends a write half-way, which Python's
+    own text stream takes for the whole."""
+    while content:
+        taken = raw.write(content)
+        if taken is None:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        content = content[taken:]
 
 
 def _guarded(action: Callable[[], object], most_s: float = LONGEST_WAIT_S) -> None:
