@@ -110,6 +110,7 @@ if TYPE_CHECKING:
         Fleet,
         Level,
         QueueCut,
+        QueueTangent,
         RampSplit,
     )
     from milp_planner.plans.consequences import (
@@ -290,7 +291,7 @@ __all__ = [
     "PerfectForesight", "Place", "Places", "Plan", "PlanDiff", "PlannedSpeed", "PlannerError",
     "PlanningInput", "Policy", "PoolReplayed", "Precision", "PriceAge", "PriceCaps", "Problem",
     "Profile", "Proof", "ProofShown", "Provenance", "ProviderLimits", "Purchase", "PurchaseChange",
-    "QuestionAsked", "QueueCut", "Quote", "RampSplit", "RatePoint", "ReactiveDay",
+    "QuestionAsked", "QueueCut", "QueueTangent", "Quote", "RampSplit", "RatePoint", "ReactiveDay",
     "RecordInputError", "Refusal", "Refusals", "Replanned", "Replay", "ReplayFigure", "ReplayLoss",
     "ReplayMetric", "ReplayRouter", "ReplayWish", "ReplicaPrice", "RequestClass", "RequestSize",
     "RequestsPerSecond", "ResilienceCost", "Route", "Row", "RowLeftOut", "RowStatus", "RowWorth",
@@ -357,7 +358,7 @@ HOMES = {
     "milp.program.language.loosening": "LimitInForce",
     "milp.program.language.rows": "Row count_terms",
     "milp.program.language.rule": "Rule Standing",
-    "milp.program.language.variables": "AsksForUnits Fleet Level QueueCut RampSplit",
+    "milp.program.language.variables": "AsksForUnits Fleet Level QueueCut QueueTangent RampSplit",
     "plans.consequences": (
         "CommitmentUse DocumentParts Loss ResilienceCost StalePrices UnitChange"
     ),

@@ -35,7 +35,7 @@ from milp_planner.solving.verify import violations
 LARGE = 20_000
 """Columns before pruning above which stages pay: smaller problems take tenths of a second."""
 
-LARGE_GROUP = 500
+LARGE_GROUP = 1_000
 """Columns after pruning above which blocks are solved apart: below, starting solvers takes longer.
 
 Ten workloads under one quota in 24 blocks, 2,976 columns: 16 s at once, 1 s block by block."""
