@@ -46,7 +46,7 @@ from milp_planner.solving.verify import keeps_all, violations
 LARGE = 20_000
 """Columns before pruning above which quotas wait until they bind: with fewer that saves nothing."""
 
-LARGE_GROUP = 500
+LARGE_GROUP = 1_000
 """Columns after pruning above which blocks are solved apart: below, starting solvers takes longer.
 
 Ten workloads under one quota in 24 blocks, 2,976 columns: 16 s at once, 1 s block by block."""

@@ -107,11 +107,8 @@ class RampSplit(NamedTuple):
         return f"{self.t} {of} at {self.times:.12g}"
 
 
-class QueueCut(NamedTuple):
-    """What every pool keeps that carries a load and keeps a wish for its wait: `QueueTimes`."""
-
-    load: float
-    """λ, requests/s: of the blocks that the cut is for."""
+class QueueTangent(NamedTuple):
+    """g_C·C + g_K·K ≥ 1: what pools keep that carry a load and keep a wish for its wait."""
 
     alone: float
     slowest_s: float
@@ -120,7 +117,20 @@ class QueueCut(NamedTuple):
 
     per_rate: float
     per_place: float
-    """g_C and g_K of g_C·C + g_K·K ≥ 1."""
+    """g_C and g_K."""
+
+
+class QueueCut(NamedTuple):
+    """Tangents near one ray: see `QueueTimes`."""
+
+    load: float
+    """λ, requests/s: of the blocks that the cut is for."""
+
+    tangents: tuple[QueueTangent, ...]
+    """By which replicas of every φ and s count, so that all pools keep their sum."""
+
+    only: QueueTangent | None = None
+    """What only pools of its φ and s, or larger ones, keep."""
 
 
 def add(terms: Terms, variable: pulp.LpVariable, coefficient: float) -> None:
