@@ -334,7 +334,9 @@ def _workload_plan(
     if not exact:
         utilization = _on_edge(utilization, _edges(instance, workload))
     block = instance.schedule.blocks[demand.busiest].name
-    one_pool = spreads_by_capacity(instance, name) and not needs_routes(instance.problem)
+    one_pool = has_one_router(instance.problem, workload) or (
+        spreads_by_capacity(instance, name) and not needs_routes(instance.problem)
+    )
     capacity = _held(demand, mine) if one_pool else _capacity(demand, block, mine, routes)
     points = [point for p in mine for point in p.candidate.serving_points]
     tpots = [point.tpot_s for point in points if point.tpot_s is not None]

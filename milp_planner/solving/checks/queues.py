@@ -6,7 +6,12 @@ from collections.abc import Iterator
 
 from milp_planner.errors import Fault
 from milp_planner.inputs.problem.load import located
-from milp_planner.inputs.problem.policies import may_be_short, may_fall_short
+from milp_planner.inputs.problem.policies import (
+    can_overload,
+    has_own_queues,
+    may_be_short,
+    may_fall_short,
+)
 from milp_planner.inputs.problem.records import Problem, Workload
 from milp_planner.inputs.problem.traffic import ConcurrentUsers
 
@@ -16,6 +21,10 @@ IN_FLIGHT = "in_flight is required, the requests in flight at this rate: {} depe
 SHORT = (
     "what queues allow depends on the load, and {} leaves open how much of it is served; "
     "leave one of them out"
+)
+HOT = (
+    "how hot each offering runs depends on what it is sent, and policy.penalties.overload charges "
+    "the hottest; leave out the penalty, a ceiling above it, or per_offering"
 )
 
 
@@ -33,6 +42,8 @@ def queue_faults(problem: Problem) -> Iterator[Fault]:
         )
         hint = "write latency: {wait: {p99: 1s}} there"
         yield located(problem, Fault("", 0, 0, "policy.utilization.by", message, hint))
+    if any(has_own_queues(problem, w) and can_overload(problem, w) for _, w in judged):
+        yield located(problem, Fault("", 0, 0, "policy.routing", HOT))
 
 
 def _unjudged(problem: Problem, w: Workload) -> Iterator[tuple[str, str]]:
