@@ -23,6 +23,7 @@ from typing import NamedTuple
 from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic, shared_unit
 from milp_planner.deadline import checked
 from milp_planner.inputs.catalog.records import Offering
+from milp_planner.inputs.problem.policies import is_gpus_first
 from milp_planner.milp.program.costs.terms import COST_TERMS
 from milp_planner.milp.program.language.rule import Standing
 from milp_planner.milp.program.limits.quotas import user_quotas
@@ -130,7 +131,10 @@ def _replica(k: Candidate, standing: Standing) -> _Replica:
 
 
 def _uses(instance: PlanningInput, unit: Candidate) -> tuple[float, ...]:
-    return tuple(weight(unit) for _, weight, _ in user_quotas(instance.problem))
+    """What a unit takes of every quota, and of the GPUs where the fewest come first."""
+    quotas = (weight(unit) for _, weight, _ in user_quotas(instance.problem))
+    counted = (float(unit.gpus_per_unit),) if is_gpus_first(instance.problem) else ()
+    return (*quotas, *counted)
 
 
 class _Covers:

@@ -10,7 +10,6 @@ from milp_planner.candidates.sharing.shared_units import sizes_divide
 from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.problem.keys import set_keys
 from milp_planner.inputs.problem.load import located
-from milp_planner.inputs.problem.policies import is_gpus_first
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.costs.overload import Overload
 from milp_planner.milp.program.costs.per_token import PerToken
@@ -34,18 +33,20 @@ from milp_planner.milp.program.limits.survival import LossSurvived
 from milp_planner.milp.program.rules.capacity import Capacity
 from milp_planner.milp.program.rules.coverage import Coverage
 from milp_planner.milp.program.rules.extra_gpus import ExtraGpus
+from milp_planner.milp.program.rules.on_demand import OnDemandReplicas
 from milp_planner.milp.program.rules.one_level import OneLevel
 from milp_planner.milp.program.rules.overload import OverloadRamp
 from milp_planner.milp.program.rules.packing import Packing
 from milp_planner.milp.program.rules.per_token_rate import PerTokenRate
+from milp_planner.milp.program.rules.queue_times import QueueTimes
 from milp_planner.milp.program.rules.replicas import Replicas
 
 PATH = "policy.share"
 
 COVERED_RULES: Final[tuple[Rule, ...]] = (
     *(Coverage(), Capacity(), Packing(), PerTokenRate(), OneLevel(), OverloadRamp(), ExtraGpus()),
-    *(Replicas(), Quotas(), BudgetLimit(), ProviderCount(), RegionCount(), GpuCount()),
-    *(ProviderShare(), SpotShare(), LossSurvived()),
+    *(Replicas(), OnDemandReplicas(), QueueTimes(), Quotas(), BudgetLimit(), ProviderCount()),
+    *(RegionCount(), GpuCount(), ProviderShare(), SpotShare(), LossSurvived()),
 )
 COVERED_TERMS: Final[tuple[CostTerm, ...]] = tuple(
     term
@@ -80,10 +81,6 @@ def _not_covered(problem: Problem) -> Iterator[tuple[str, str]]:
         yield f"rules.{rule.name}", "a rule of your own counts units by workload"
     if problem.policy.when_short != "fail":
         yield "policy.when_short", "units that are too few are counted by workload"
-    if is_gpus_first(problem):
-        yield "objective", "GPUs that several workloads share are not counted first"
-    for wish in (wish for w in problem.workloads for wish in w.latency.queue_wishes):
-        yield f"workloads.latency.{wish.metric}", NOT_DECIDED
     covered = {key for rule in (*COVERED_RULES, *DECIDED_BEFORE) for key in rule.keys}
     covered |= {key for term in COVERED_TERMS for key in term.keys}
     known = {one.name for one in (*COVERED_RULES, *DECIDED_BEFORE)}
@@ -98,7 +95,7 @@ def _not_covered(problem: Problem) -> Iterator[tuple[str, str]]:
 
 def _is_told(key: str) -> bool:
     """True for what is refused by a sentence of its own, or is always set."""
-    return key.startswith(("current_fleet.", "workloads.latency."))
+    return key.startswith("current_fleet.")
 
 
 def size_faults(problem: Problem, candidates: CandidateList) -> Iterator[Fault]:

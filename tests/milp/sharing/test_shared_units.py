@@ -170,8 +170,6 @@ def test_what_is_not_planned_together_is_refused_with_the_other_key():
     ("key", "changed"),
     [
         ("commitments.units", {"commitments": [{"offering": "acme/node/eu-1", "units": 1}]}),
-        ("limits.min_on_demand_replicas", {"limits.min_on_demand_replicas": 1}),
-        ("objective", {"objective": "gpus"}),
         ("policy.start_up.ready_after", {"policy.start_up": [{"ready_after": "5min"}]}),
         ("policy.when_short", {"policy.when_short": "fair"}),
         ("limits.max_power_kw", {"limits.max_power_kw": 7}),

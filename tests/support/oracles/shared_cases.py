@@ -50,7 +50,7 @@ def _sold(
         r.choice(gpus),
         r.choice([1, 2, 3]),
         float(r.choice([1, 2, 3, 4, 5])),
-        r.choice(["dedicated", "spot"]) if "spot" in kinds else "dedicated",
+        r.choice(["dedicated", "spot"]) if {"spot", "on_demand"} & {*kinds} else "dedicated",
         r.choice([None, 1, 2]) if "stock" in kinds else None,
     )
 
@@ -90,6 +90,10 @@ KINDS: dict[str, Callable[[random.Random, Any], None]] = {
         billing=lambda r: {"allow": ["dedicated", "spot"]},
     ),
     "replicas": _fields(min_replicas=lambda r: r.choice([2, 3])),
+    "on_demand": _limits(
+        min_on_demand_replicas=lambda r: r.choice([1, 2]),
+        billing=lambda r: {"allow": ["dedicated", "spot"]},
+    ),
     "target": _fields(target=lambda r: 0.75),
     "scaling": _fields(scaling=lambda r: (r.choice([1, 2]), float(r.choice([500, 2000])))),
     "strict": _fields(**SOFT, strict_usd=lambda r: float(r.choice([300, 1500]))),

@@ -145,6 +145,9 @@ def _fine(question: Question, filled: tuple[Standing, ...]) -> float | None:
         capacity = sum(rate for _, _, rate in mine)
         if not capacity or len(mine) < question.min_replicas:
             return None
+        firm = sum(one.billing != "spot" for one, _, _ in mine)
+        if firm < question.limits.get("min_on_demand_replicas", 0):
+            return None
         used = _utilization(question, load, mine)
         highest = question.target if question.ceiling is None else question.ceiling
         if used is None or used > highest + NEAR or not _survives(question, load, mine):
