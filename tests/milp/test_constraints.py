@@ -120,7 +120,7 @@ ASKED = {
             workload(traffic={"kind": "batch", "requests": 864_000, "deadline": "24h"}),
         ],
     ),
-    # One small serves the lean LLM, $1,080; two thirds of the other one take a big, which serves all.
+    # One small serves the lean LLM, $1,080; two thirds of the other take a big, which serves all.
     "MeanQuality": asked(
         3,
         2_880,
