@@ -29,6 +29,7 @@ from milp_planner.solving.checks.arguments import catalog_for
 from milp_planner.solving.checks.batch import refuse_batches
 from milp_planner.solving.checks.llms import refuse_any_llm
 from milp_planner.solving.checks.own_rules import held_to
+from milp_planner.solving.checks.power import refuse_power_by_load
 from milp_planner.solving.checks.sharing import refuse_shared
 from milp_planner.solving.prepare import outline_of, unlisted
 from milp_planner.solving.queueing import with_queues
@@ -140,6 +141,7 @@ def evaluate(
     catalog = catalog_for(problem, catalog)
     refuse_batches(problem, "evaluate: when a fleet does them")
     refuse_any_llm(problem, "evaluate: which LLM the units of a fleet serve")
+    refuse_power_by_load(problem, "evaluate: who works when")
     refuse_shared(problem, "evaluate: whose units a fleet names")
     instance = unlisted(outline_of(problem, catalog))
     wanted = _todays_fleet(instance) if fleet is None else fleet

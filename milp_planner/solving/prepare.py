@@ -25,6 +25,7 @@ from milp_planner.solving.checks.batch import batch_faults, window_faults
 from milp_planner.solving.checks.bounds import bound_faults, without_specks
 from milp_planner.solving.checks.llms import any_llm_faults
 from milp_planner.solving.checks.names import fleet_faults, limit_faults, with_known_billings
+from milp_planner.solving.checks.power import power_faults
 from milp_planner.solving.checks.queues import queue_faults
 from milp_planner.solving.checks.sellers import with_known_sellers
 from milp_planner.solving.checks.sharing import sharing_faults, size_faults
@@ -111,7 +112,7 @@ def checked_problem(problem: Problem, catalog: Catalog) -> Problem:
     faults += [*limit_faults(problem, catalog), *fleet_faults(problem, catalog)]
     faults += sharing_faults(problem)
     faults += queue_faults(problem)
-    faults += [*batch_faults(problem), *any_llm_faults(problem)]
+    faults += [*batch_faults(problem), *any_llm_faults(problem), *power_faults(problem, catalog)]
     _refuse(faults)
     return with_known_billings(problem, catalog)
 

@@ -170,7 +170,19 @@ def with_any_llm():
     return problem(chat={"llm": choice, "traffic": day}, limits=limits)
 
 
+def with_power_by_load():
+    """Units of one's own whose power is that of what they carry, beside those for rent."""
+    day = {
+        "kind": "profile",
+        "requests_per_day": 12 * (2 + 4) * 3_600,
+        "weights": [1] * 12 + [2] * 12,
+        "burst_factor": 1.25,
+    }
+    return problem(chat={"traffic": day}, policy={"power_by_load": True})
+
+
 CASES = {
+    "power": with_power_by_load,
     "any-llm": with_any_llm,
     "batches": with_batches,
     "plain": plain_workload,
@@ -189,7 +201,17 @@ MORE_RATES = {
 """Rates of replicas of two GPUs, or of another LLM, in the one case that has any."""
 
 
-OWNED = {"start-up": [offering("own", "small", 1.0, billing="owned", kilowatts=2.5)]}
+OWNED = {
+    "start-up": [offering("own", "small", 1.0, billing="owned", kilowatts=2.5)],
+    "power": [
+        offering(
+            *("own", "small", 1.0),
+            billing="owned",
+            idle_usd_per_hour=0.7,
+            busy_usd_per_hour=1.3,
+        )
+    ],
+}
 """What is sold beside `OFFERINGS`."""
 
 

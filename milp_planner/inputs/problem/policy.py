@@ -166,6 +166,10 @@ class Policy(Frozen):
     """What is served where not everything can be, whatever is short: budget, quotas, or the units
     that there are. `limits.budget.when_short` says it of the budget alone."""
 
+    power_by_load: YesNo = False
+    """Owned units that state what they draw idle and at full load pay power for the load that they
+    carry, not for an average."""
+
     spot_loss: Share = 0.0
     """Share of spot work that is lost and run again; it costs that share of the spot rent."""
 

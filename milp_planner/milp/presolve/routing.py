@@ -63,8 +63,8 @@ def balanced(instance: PlanningInput, solution: FleetSolution) -> FleetSolution:
 def _blocks(instance: PlanningInput, solution: FleetSolution) -> Iterator[_Block]:
     """Where there is a choice of routes."""
     is_routed = needs_routes(instance.problem)
-    if has_batches(instance.problem):
-        return  # what units do beside their own load depends on its routes
+    if has_batches(instance.problem) or instance.problem.policy.power_by_load:
+        return  # what units do beside their own load, or draw, depends on its routes
     for w in instance.problem.workloads:
         demand = instance.schedule.demands[w.name]
         if isinstance(w.llm, AnyLlm) and w.llm.at_least is not None:

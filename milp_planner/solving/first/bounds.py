@@ -24,7 +24,12 @@ def least_usd_per_month(instance: PlanningInput) -> float | None:
     Raises OutOfTime.
     """
     problem = instance.problem
-    if may_fall_short(problem) or problem.commitments or problem.prices.volume:
+    if (
+        may_fall_short(problem)
+        or problem.commitments
+        or problem.prices.volume
+        or problem.policy.power_by_load
+    ):
         return None
     by_workload: dict[str, list[Candidate]] = {w.name: [] for w in instance.problem.workloads}
     for k in checked(instance.candidates.candidates):
