@@ -1,5 +1,5 @@
-"""The planner as an API, on this machine: Starlette in front, the library behind.
+"""The planner as a web page and an API, on this machine: Starlette in front, the library behind.
 
-Nothing here plans. `questions.py` reads what is asked, `answers.py` asks the library, `server/` is
-what stands between them and the network.
+Nothing here plans. `asking/` reads what is asked and asks the library, `server/` is what stands
+between that and the network, `page/` what a person sees; `app.py` puts them together.
 """

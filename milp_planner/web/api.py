@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from milp_planner.reporting.documents.json import to_json
 from milp_planner.reporting.text.inputs.catalog import LISTS, overview, show_dict
-from milp_planner.web.answers import JSON, QUESTIONS, Answers, read_question
+from milp_planner.web.asking.answers import JSON, QUESTIONS, Answers, read_question
 from milp_planner.web.openapi import description
 from milp_planner.web.server.bodies import data_of, file_of
 from milp_planner.web.server.faults import KINDS, Refused, problem_document

@@ -14,8 +14,9 @@ from starlette.types import ASGIApp
 
 from milp_planner.deadline import OutOfTime
 from milp_planner.errors import PlannerError
-from milp_planner.web.answers import Answers
 from milp_planner.web.api import Api
+from milp_planner.web.asking.answers import Answers
+from milp_planner.web.page.views import Page
 from milp_planner.web.server.faults import KINDS, Refused, refusal
 from milp_planner.web.server.guards import Guards
 from milp_planner.web.server.solves import Gone, Solves
@@ -35,6 +36,8 @@ class Served:
     answers: Answers
     solves: Solves
     hosts: Collection[str] = ()
+    yaml: str = ""
+    """The text of the file that the page begins with; '' for none."""
 
 
 def application(served: Served) -> ASGIApp:
@@ -46,8 +49,9 @@ def application(served: Served) -> ASGIApp:
         served.solves.close()
 
     api = Api(served.answers, served.solves)
+    page = Page(served.answers, served.solves, served.yaml)
     inner = Starlette(
-        routes=[*api.routes()],
+        routes=[*api.routes(), *page.routes()],
         exception_handlers=dict.fromkeys(TOLD, _told),
         lifespan=lifespan,
     )

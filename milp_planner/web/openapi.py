@@ -12,8 +12,8 @@ from milp_planner.inputs.problem.records import Problem
 from milp_planner.plans.document import plan_schema
 from milp_planner.plans.sheet.records import sheet_schema
 from milp_planner.reporting.text.inputs.catalog import LISTS
-from milp_planner.web.answers import CSV, HTML, JSON, QUESTIONS, TEXT
-from milp_planner.web.questions import Question
+from milp_planner.web.asking.answers import CSV, HTML, JSON, QUESTIONS, TEXT
+from milp_planner.web.asking.questions import Question
 from milp_planner.web.server.bodies import YAML
 from milp_planner.web.server.faults import KINDS, MEDIA_TYPE
 

@@ -196,7 +196,7 @@ def test_an_uploaded_benchmark_stands_before_the_catalog(client, tmp_path, monke
 
 
 def test_uploads_make_room_and_leave_nothing_behind(served, monkeypatch):
-    from milp_planner.web import sources
+    from milp_planner.web.asking import sources
 
     uploads = served.answers.sources.uploads
     monkeypatch.setattr(sources, "MOST_UPLOADS", 2)

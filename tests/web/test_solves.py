@@ -19,7 +19,7 @@ PATIENCE_S = 60.0
 @pytest.fixture
 def held(served, monkeypatch):
     """A solve that takes until it is let go or cancelled; what became of each."""
-    from milp_planner.web.answers import Answer, Answers
+    from milp_planner.web.asking.answers import Answer, Answers
 
     class Held:
         def __init__(self):
@@ -104,7 +104,7 @@ def test_closing_ends_what_runs_and_takes_nothing_more(client, served, held):
 def test_every_question_ends_once_it_is_cancelled(served, name):
     # What is cancelled from the start gives what it has, or is out of time; no solver is asked.
     from milp_planner.deadline import OutOfTime, until
-    from milp_planner.web.answers import QUESTIONS, read_question
+    from milp_planner.web.asking.answers import QUESTIONS, read_question
 
     more = {"plan": {}, "what-if": {"traffic": [1]}, "explain": {"limits": True}}[name]
     question = read_question(QUESTIONS[name], {**QUESTION, **more})
@@ -120,7 +120,7 @@ def test_every_question_ends_once_it_is_cancelled(served, name):
 
 
 def test_a_bug_of_ours_is_told_as_one(client, served, monkeypatch):
-    from milp_planner.web.answers import Answers
+    from milp_planner.web.asking.answers import Answers
 
     def broken(*asked):
         raise ZeroDivisionError("secret")

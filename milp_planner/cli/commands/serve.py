@@ -1,4 +1,4 @@
-"""`milp-planner serve`: the planner as an API."""
+"""`milp-planner serve`: the planner as a page in the browser, and as an API."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from milp_planner.cli.parts.parameters import AsOf, CatalogName, Overlays, TimeL
 
 if TYPE_CHECKING:
     from milp_planner.inputs.problem.records import Problem
-    from milp_planner.web.sources import Sources
+    from milp_planner.web.asking.sources import Sources
 
 HERE = "127.0.0.1"
 MOST_PORT = 65_535
@@ -27,9 +27,7 @@ MOST_PORT = 65_535
 def serve(
     file: Annotated[
         str | None,
-        typer.Argument(
-            metavar="[FILE]", help="A problem whose catalog and traces may be named, too."
-        ),
+        typer.Argument(metavar="[FILE]", help="The problem that the page begins with."),
     ] = None,
     port: Annotated[
         int, typer.Option(min=0, max=MOST_PORT, metavar="PORT", help="0 takes one that is free.")
@@ -46,13 +44,13 @@ def serve(
     overlay: Overlays = None,
     catalog: CatalogName = None,
 ) -> int:
-    """Serve an API that answers as the commands do, until Ctrl-C."""
+    """Serve an page to plan in the browser, and an API, until Ctrl-C."""
     from milp_planner.errors import PlannerError
 
     problem = None if file is None else read_problem(file)
     try:
-        from milp_planner.web.answers import MOST_TIME_S, Answers
         from milp_planner.web.app import Served
+        from milp_planner.web.asking.answers import MOST_TIME_S, Answers
         from milp_planner.web.running import listening, run
         from milp_planner.web.server.solves import Solves
     except ModuleNotFoundError as error:
@@ -68,7 +66,8 @@ def serve(
                     [f"{host} can be reached from outside, and whoever reaches it may solve"],
                     quiet=False,
                 )
-            served = Served(answers, Solves(jobs), (host, socket.gethostname()))
+            hosts = (host, socket.gethostname())
+            served = Served(answers, Solves(jobs), hosts, _text_of(problem))
             run(served, listener, partial(_tell, f"http://{_shown(host)}:{taken}/"))
     return exit_codes.FOUND
 
@@ -83,7 +82,7 @@ def _sources(
     """Catalogs and files: those that are shipped, and those of the problem that is served."""
     from milp_planner.inputs.catalog.files import load_catalog
     from milp_planner.inputs.problem.load import home_of
-    from milp_planner.web.sources import Sources
+    from milp_planner.web.asking.sources import Sources
 
     sources = Sources(load=partial(load_catalog, as_of=as_of))
     if catalog is not None or overlays:
@@ -97,6 +96,13 @@ def _sources(
         named = (getattr(w.traffic, "file", None) for w in problem.workloads)
         sources.own_files = {str(Path(n)): home_of(problem) / n for n in named if n is not None}
     return sources
+
+
+def _text_of(problem: Problem | None) -> str:
+    """The file as it was read; '' for none."""
+    from milp_planner.web.page.document import text_of
+
+    return "" if problem is None else text_of(problem._origin.data)
 
 
 def _tell(address: str) -> None:

@@ -32,7 +32,7 @@ from milp_planner.reporting.text.questions.estimate import estimates_dict
 from milp_planner.reporting.text.questions.what_if import frontier_dict
 from milp_planner.serving.derate import DEFAULT_CONFIDENCE
 from milp_planner.solving.prepare import checked_problem
-from milp_planner.web.questions import (
+from milp_planner.web.asking.questions import (
     Asked,
     EstimateQuestion,
     ExplainQuestion,
@@ -41,7 +41,7 @@ from milp_planner.web.questions import (
     WhatIfQuestion,
     read_asked,
 )
-from milp_planner.web.sources import Sources
+from milp_planner.web.asking.sources import Sources
 
 T = TypeVar("T", bound=Frozen)
 

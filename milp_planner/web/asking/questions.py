@@ -28,7 +28,7 @@ from milp_planner.inputs.reading.validation import validate
 from milp_planner.questions.deployments.calibrate import compare
 from milp_planner.today import day_today
 from milp_planner.units import NonNegativeNumber, PositiveNumber, Seconds, Share, WholeNumber, YesNo
-from milp_planner.web.sources import Sources
+from milp_planner.web.asking.sources import Sources
 
 SENT = "problem.yaml"
 """What the text of a problem is called in messages."""

@@ -92,6 +92,8 @@ class Sources:
     @property
     def names(self) -> tuple[str, ...]:
         """Every catalog that may be named."""
+        if self.fixed is not None:
+            return (self.fixed.name,)
         return (*dict.fromkeys((*self.own, *shipped_catalogs())),)
 
     def catalog(self, name: str) -> Catalog:
