@@ -118,6 +118,7 @@ if TYPE_CHECKING:
         QueueTangent,
         RampSplit,
     )
+    from milp_planner.plans.changes import current_fleet_of
     from milp_planner.plans.consequences import (
         CommitmentUse,
         DocumentParts,
@@ -321,11 +322,12 @@ __all__ = [
     "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict", "VolumeTier", "WaitKept", "WhatIf",
     "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed", "Workload", "WorkloadAsked",
     "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier", "calibrate", "choices",
-    "compare_deployments", "confidence_range", "count_terms", "decision_sheet", "diagnose",
-    "estimate", "evaluate", "executor_at", "explain", "explain_limits", "floor", "load_catalog",
-    "load_problem", "load_scenarios", "measure_next", "owned_usd_per_hour", "plan_diff", "plan_for",
-    "plan_schema", "prepare", "reason_lines", "replanned", "replay", "scenario_grid",
-    "sheet_schema", "solve", "tighten", "warning_lines", "weightiest_row", "what_if",
+    "compare_deployments", "confidence_range", "count_terms", "current_fleet_of", "decision_sheet",
+    "diagnose", "estimate", "evaluate", "executor_at", "explain", "explain_limits", "floor",
+    "load_catalog", "load_problem", "load_scenarios", "measure_next", "owned_usd_per_hour",
+    "plan_diff", "plan_for", "plan_schema", "prepare", "reason_lines", "replanned", "replay",
+    "scenario_grid", "sheet_schema", "solve", "tighten", "warning_lines", "weightiest_row",
+    "what_if",
 ]
 # fmt: on
 
@@ -374,6 +376,7 @@ HOMES = {
     "milp.program.language.rows": "Row count_terms",
     "milp.program.language.rule": "Rule Standing",
     "milp.program.language.variables": ("AsksForUnits Fleet Level QueueCut QueueTangent RampSplit"),
+    "plans.changes": "current_fleet_of",
     "plans.consequences": (
         "CommitmentUse DocumentParts Loss ResilienceCost StalePrices UnitChange"
     ),
