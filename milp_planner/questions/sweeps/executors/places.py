@@ -18,12 +18,13 @@ MOST_JOBS: Final = 64
 
 @contextlib.contextmanager
 def executor_at(where: str, jobs: int = 2) -> Iterator[Executor]:
-    """An executor for `what_if`, closed at the end of the block.
+    """A context that gives an executor for `what_if`, and closes it at its end.
 
     where: `threads` or `processes` of this machine, `jobs` of them (1 to 64); `dask://HOST:PORT`,
     the scheduler of a Dask cluster; `ray://HOST:PORT`, the client server of a Ray cluster; `ray`,
     one that is started here. A cluster's workers need the same version of milp-planner, and jobs
-    says nothing to it. An exception in the block, Ctrl-C too, ends what runs on this machine.
+    says nothing to it. Returns an Executor of `concurrent.futures`. An exception in the block,
+    Ctrl-C too, ends what runs on this machine.
 
     Raises InputError for another name, PlannerError where Dask or Ray is not installed
     (`pip install 'milp-planner[dask]'`, `'milp-planner[ray]'`), or nobody answers in 10 s.
