@@ -21,6 +21,8 @@ from milp_planner.plans.losses import SURVIVAL_GROUPS
 from milp_planner.plans.records import Plan, exceeds
 from milp_planner.serving.queues.pools import CUT_SLACK, QueueWish, keeps, reached_s, times_needed
 
+ROUTING = "policy.routing"
+
 ALIKE = 1e-4
 """Shares of two classes that are closer than this are alike."""
 
@@ -45,7 +47,7 @@ class OwnQueues(Rule):
     too much, until none does: see `refinement.py`.
     """
 
-    keys = frozenset(("policy.routing",))
+    keys = frozenset((ROUTING,))
     nearness = 4
     solved_apart = True
 
@@ -101,6 +103,16 @@ class OwnQueues(Rule):
         return False
 
     def loosened(self, instance: PlanningInput) -> Iterator[SteppedLimit]:
+        """One router before all, and each wish longer."""
+        if self.needs_routes(instance.problem):
+            yield SteppedLimit(
+                ROUTING,
+                "per_offering",
+                {ROUTING: "shared"},
+                looser=lambda plan: ("shared",),
+                patch=lambda shared: {ROUTING: shared},
+                text=lambda shared: "put one router before all replicas of a workload",
+            )
         for w in instance.problem.workloads:
             for wish, asked in queue_wishes(instance, w.name):
                 if has_own_queues(instance.problem, w):
