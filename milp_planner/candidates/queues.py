@@ -30,10 +30,23 @@ def wishes_asked(w: Workload, demand: Demand) -> tuple[tuple[TimeWish, QueueWish
     """The same of a workload and what it asks."""
     classes = tuple((q.share, q.output_tokens or 1.0) for q in demand.classes)
     how = gaps_scv(w, demand), _sizes(classes), lognormal_work(classes, USUAL_CV)
-    return tuple(
+    found = [
         (wish, QueueWish(wish.metric, wish.wished_s, wish.share, *how))
         for wish in w.latency.queue_wishes
-    )
+    ]
+    # no first token comes before its request is admitted
+    found += [
+        (wish, QueueWish("wait", wish.wished_s, wish.share, *how))
+        for wish in w.latency.waits_within
+    ]
+    return tuple(found)
+
+
+def words_of(wish: TimeWish, asked: QueueWish) -> str:
+    """What is held: `p99 wait`, `p99 wait within the ttft`."""
+    if wish.metric == asked.metric:
+        return wish.words
+    return f"{wish.words.replace(wish.metric, asked.metric)} within the {wish.metric}"
 
 
 def gaps_scv(workload: Workload, demand: Demand) -> float:

@@ -269,8 +269,8 @@ class WaitKept:
     offering: str = ""
     """Whose own queue it is about; '' behind one router before all replicas."""
 
-    share: float = 1.0
-    """Of the workload's requests, those that are sent there."""
+    sent: tuple[tuple[str, float], ...] = ()
+    """Every offering with a queue of its own, and which share of the requests it is sent."""
 
 
 @dataclass(frozen=True)
@@ -285,6 +285,8 @@ class TimeNotJudged:
     """ttft or tpot."""
 
     wished_s: float
+    held: bool = True
+    """False where not even the mean is known of what serves."""
 
 
 Remark = (

@@ -387,7 +387,7 @@ class Problem(FromFile):
                     raise RecordError(
                         "nothing keeps it: it only steers policy.penalties.strict_latency, which "
                         "is not set; write ttft for the first token's time, tpot for each further "
-                        "one's, or set that penalty",
+                        "one's, request for all of it, or set that penalty",
                         at=("workloads", i, "latency", "requirement"),
                     )
         return self

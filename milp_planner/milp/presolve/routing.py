@@ -20,7 +20,12 @@ import pulp
 from milp_planner.candidates.queues import most_carried, queue_wishes
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.deployment import AnyLlm
-from milp_planner.inputs.problem.policies import has_batches, has_one_router, has_own_queues
+from milp_planner.inputs.problem.policies import (
+    has_batches,
+    has_one_router,
+    has_own_queues,
+    utilization_limit,
+)
 from milp_planner.milp.engines.highs import run_highs
 from milp_planner.milp.engines.scratch import scratch_folder
 from milp_planner.milp.program.families import needs_routes, rules_of
@@ -56,7 +61,10 @@ def balanced(instance: PlanningInput, solution: FleetSolution) -> FleetSolution:
         spread = {}
         for block in blocks:
             alone = _spread(instance, solution, [block])
-            spread |= alone or _spread(instance, solution, [block], keep_shares=False)
+            w = instance.problem.workload(block.workload)
+            if not alone and not has_own_queues(instance.problem, w):
+                alone = _spread(instance, solution, [block], keep_shares=False)
+            spread |= alone
     return replace(solution, shares={**solution.shares, **spread})
 
 
@@ -110,7 +118,10 @@ def _add_block(
     workload, t, on = block
     demand = instance.schedule.demands[workload]
     caps = _most_sent(instance, block)
-    highest = lp.add_variable(f"u{len(lp.variables()):06d}", 0, None)
+    # what queues cannot carry must not make others too busy: then it is left as it is, and seen
+    w = instance.problem.workload(workload)
+    limit = utilization_limit(instance.problem, w) * (1 + SNAP) if caps else None
+    highest = lp.add_variable(f"u{len(lp.variables()):06d}", 0, limit)
     work: dict[Candidate, dict[pulp.LpVariable, float]] = {
         k: {highest: -float(units)} for k, units in on.items()
     }

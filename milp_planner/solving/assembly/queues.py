@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from milp_planner.candidates.queues import pool_of, queue_wishes
+from milp_planner.candidates.queues import pool_of, queue_wishes, words_of
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.problem.latency import TimeWish
 from milp_planner.inputs.problem.policies import has_one_router
@@ -24,9 +24,6 @@ class _Queue(NamedTuple):
     load: float
     """Requests/s."""
 
-    share: float
-    """Of the workload."""
-
     offering: str = ""
 
 
@@ -42,7 +39,8 @@ def waits_kept(
             queues = list(how(instance, w.name, mine, routes, asked))
             if queues:
                 worst = max(queues, key=lambda one: log_missed(one.pool, one.load, asked))
-                yield _said(instance, w.name, worst, wish, asked)
+                sent = _sent(instance, w.name, routes, worst.t) if worst.offering else ()
+                yield _said(instance, w.name, worst, sent, wish, asked)
 
 
 def _behind_one(
@@ -55,7 +53,7 @@ def _behind_one(
     for t, load in enumerate(instance.schedule.demands[workload].peak):
         pool = pool_of(((p.candidate, p.units_by_block[t]) for p in mine), asked)
         if load > 0 and pool is not None:
-            yield _Queue(t, pool, mine, load, 1.0)
+            yield _Queue(t, pool, mine, load)
 
 
 def _of_each(
@@ -65,21 +63,39 @@ def _of_each(
     routes: Sequence[Route],
     asked: QueueWish,
 ) -> Iterator[_Queue]:
-    peaks, blocks = instance.schedule.demands[workload].peak, instance.schedule.blocks
+    blocks = instance.schedule.blocks
     for p in mine:
         sent = dict.fromkeys((block.name for block in blocks), 0.0)
         for route in routes:
             if route.candidate is p.candidate:
                 sent[route.block.name] += route.requests_per_second
-        for t, peak in enumerate(peaks):
-            load = sent[blocks[t].name]
+        for t, block in enumerate(blocks):
+            load = sent[block.name]
             pool = pool_of([(p.candidate, p.units_by_block[t])], asked)
             if load > 0 and pool is not None:
-                yield _Queue(t, pool, [p], load, load / peak, p.candidate.offering.id)
+                yield _Queue(t, pool, [p], load, p.candidate.offering.id)
+
+
+def _sent(
+    instance: PlanningInput, workload: str, routes: Sequence[Route], t: int
+) -> tuple[tuple[str, float], ...]:
+    """Each offering's share of the requests in a block."""
+    load, block = instance.schedule.demands[workload].peak[t], instance.schedule.blocks[t].name
+    sent: dict[str, float] = {}
+    for route in routes:
+        if route.candidate.workload == workload and route.block.name == block:
+            name = route.candidate.offering.id
+            sent[name] = sent.get(name, 0.0) + route.requests_per_second / load
+    return tuple(sent.items())
 
 
 def _said(
-    instance: PlanningInput, workload: str, queue: _Queue, wish: TimeWish, asked: QueueWish
+    instance: PlanningInput,
+    workload: str,
+    queue: _Queue,
+    sent: tuple[tuple[str, float], ...],
+    wish: TimeWish,
+    asked: QueueWish,
 ) -> WaitKept:
     t, pool, mine = queue.t, queue.pool, queue.mine
     replicas = {p: p.units_by_block[t] * p.candidate.replicas_per_unit for p in mine}
@@ -92,7 +108,7 @@ def _said(
     allowed = most_load(pool, asked) / planned
     return WaitKept(
         workload=workload,
-        what=wish.words,
+        what=words_of(wish, asked),
         wished_s=wish.wished_s,
         reached_s=reached_s(pool, queue.load, asked),
         block=instance.schedule.blocks[t].name,
@@ -102,5 +118,5 @@ def _said(
         burstiness=asked.gaps_scv**0.5,
         judged=asked.gaps_scv <= 1 or allowed >= LEAST_JUDGED,
         offering=queue.offering,
-        share=queue.share,
+        sent=sent,
     )

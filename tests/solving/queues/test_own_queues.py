@@ -16,6 +16,7 @@ from milp_planner import (
     WaitKept,
     diagnose,
     evaluate,
+    explain_limits,
     prepare,
     replay,
     solve,
@@ -137,9 +138,13 @@ def test_own_queues_cost_more_than_one_before_all_and_the_plan_says_which_it_nee
     assert carried(KINDS["big"], 2, LATE) + carried(KINDS["small"], 1, LATE) < 20
     assert carried(KINDS["mid"], 4, LATE) > 20
     (said,) = (one for one in own.warnings if isinstance(one, WaitKept))
-    assert (said.offering, said.share, said.replicas) == ("cant/mid/eu-1", 1.0, 4)
+    assert (said.offering, said.sent, said.replicas) == (
+        "cant/mid/eu-1",
+        (("cant/mid/eu-1", 1),),
+        4,
+    )
     (line,) = (line for line in warning_lines(own) if "the p99 wait is" in line)
-    assert "before cant/mid/eu-1, sent 100 % of the requests, in block active" in line
+    assert "before cant/mid/eu-1 in block active" in line
     assert line.endswith("with 1, behind a least-in-flight router of its own")
 
 
@@ -171,6 +176,9 @@ def test_all_classes_are_sent_everywhere_alike():
         by_offering.setdefault(route.candidate.offering.id, set()).add(round(route.share, 6))
     assert len(by_offering) > 1
     assert all(len(shares) == 1 for shares in by_offering.values())
+    (line,) = (line for line in warning_lines(found) if "the p99 wait is" in line)
+    for name, shares in by_offering.items():
+        assert f"{name} {100 * min(shares):.3g} %" in line.split("; of the requests are sent: ")[1]
     assert sum(min(shares) for shares in by_offering.values()) == pytest.approx(1)
 
 
@@ -185,11 +193,16 @@ def test_a_fleet_of_ones_own_is_told_before_which_offering_people_wait():
     assert not evaluate(asked(10, P99), fleet, market()).breaches
 
 
-def test_a_diagnosis_offers_to_wait_longer():
-    only_one = {"max_gpus": {"total": 1}}
-    question = asked(9.5, {"wait": {"p99": "100ms"}}, limits=only_one, policy=OWN)
-    assert solve(question, market()).status is Status.INFEASIBLE
-    offered = {change.path: change.text for change in diagnose(question, market()).changes}
+def test_what_an_endpoint_each_costs_is_told_and_one_router_is_offered():
+    # One router: two big and a small, $9.50 an hour; by themselves four mid, $10.40.
+    costs = {row.path: row for row in explain_limits(asked(20, P99, policy=OWN), market()).rows}
+    assert costs["policy.routing"].usd_per_month == pytest.approx(720 * (10.4 - 9.5))
+    # Two big carry 17.5 by themselves, a small 1.4: behind one router the three carry 20.
+    few = {"max_gpus": {"total": 3}, "max_units": {"acme/big/eu-1": 2}, "gpus": {"deny": ["mid"]}}
+    three = asked(20, P99, policy=OWN, limits=few)
+    assert solve(three, market()).status is Status.INFEASIBLE
+    offered = {change.path: change.text for change in diagnose(three, market()).changes}
+    assert offered["policy.routing"] == "put one router before all replicas of a workload"
     assert offered["workloads.chat.latency.wait.p99"].startswith("accept a p99 wait of ")
 
 

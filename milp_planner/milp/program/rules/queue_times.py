@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from milp_planner.candidates.queues import pool_of, queue_wishes, slowness_s
+from milp_planner.candidates.queues import pool_of, queue_wishes, slowness_s, words_of
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.latency import SHARES, TimeWish
 from milp_planner.inputs.problem.policies import has_one_router
@@ -142,8 +142,9 @@ class QueueTimes(Rule):
         for broken in broken_times(instance, plan):
             reached = reached_s(broken.pool, broken.load, broken.asked)
             found = "endless" if math.isinf(reached) else time_shown(1000 * reached)
+            what = words_of(broken.wish, broken.asked)
             yield (
-                f"workload {broken.workload!r}: the {broken.wish.words} is {found} in block "
+                f"workload {broken.workload!r}: the {what} is {found} in block "
                 f"{plan.blocks[broken.block].name}{broken.left.said}, longer than "
                 f"{time_shown(1000 * broken.wish.wished_s)}"
             )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from milp_planner.candidates.queues import most_carried, pool_of, queue_wishes
+from milp_planner.candidates.queues import most_carried, pool_of, queue_wishes, words_of
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.latency import TimeWish
 from milp_planner.inputs.problem.policies import has_own_queues
@@ -20,6 +20,8 @@ from milp_planner.milp.program.rules.latency_wishes import of_wish, time_shown
 from milp_planner.plans.losses import SURVIVAL_GROUPS
 from milp_planner.plans.records import Plan, exceeds
 from milp_planner.serving.queues.pools import CUT_SLACK, QueueWish, keeps, reached_s, times_needed
+
+ROUTING = "policy.routing"
 
 ALIKE = 1e-4
 """Shares of two classes that are closer than this are alike."""
@@ -45,7 +47,7 @@ class OwnQueues(Rule):
     too much, until none does: see `refinement.py`.
     """
 
-    keys = frozenset(("policy.routing",))
+    keys = frozenset((ROUTING,))
     nearness = 4
     solved_apart = True
 
@@ -77,17 +79,18 @@ class OwnQueues(Rule):
 
     def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
         for one in short_queues(instance, plan):
+            what = words_of(one.wish, one.asked)
             block = plan.blocks[one.block].name
             if one.lost:
                 yield (
                     f"workload {one.workload!r} without {one.lost} keeps {one.left:g} of "
-                    f"{one.load:g} requests/s with the {one.wish.words} kept in block {block}"
+                    f"{one.load:g} requests/s with the {what} kept in block {block}"
                 )
                 continue
             ((k, _),) = one.on
             found = "endless" if math.isinf(one.reached_s) else time_shown(1000 * one.reached_s)
             yield (
-                f"workload {one.workload!r}: the {one.wish.words} before {k.offering.id} is "
+                f"workload {one.workload!r}: the {what} before {k.offering.id} is "
                 f"{found} in block {block}, longer than {time_shown(1000 * one.wish.wished_s)}"
             )
         yield from _unlike_classes(instance, plan)
@@ -100,6 +103,16 @@ class OwnQueues(Rule):
         return False
 
     def loosened(self, instance: PlanningInput) -> Iterator[SteppedLimit]:
+        """One router before all, and each wish longer."""
+        if self.needs_routes(instance.problem):
+            yield SteppedLimit(
+                ROUTING,
+                "per_offering",
+                {ROUTING: "shared"},
+                looser=lambda plan: ("shared",),
+                patch=lambda shared: {ROUTING: shared},
+                text=lambda shared: "put one router before all replicas of a workload",
+            )
         for w in instance.problem.workloads:
             for wish, asked in queue_wishes(instance, w.name):
                 if has_own_queues(instance.problem, w):
@@ -208,6 +221,9 @@ def _after_losses(
                 pieces = fleet.pieces[k, _held(fleet, k, t)]
                 for column, carried in lines[k].carried(i, pieces, 1 / left).items():
                     add(terms, column, carried)
+            for q, request_class in enumerate(fleet.demand(workload).classes):
+                if (workload, q, t) in fleet.shortfalls:  # what nobody serves need not survive
+                    terms[fleet.shortfalls[workload, q, t]] = request_class.share
             yield Row(f"{workload} {t} {i} without {group}", terms, GE, 1.0)
 
 
@@ -251,9 +267,11 @@ def short_queues(instance: PlanningInput, plan: Plan) -> Iterator[ShortQueue]:
         for t, load in enumerate(instance.schedule.demands[w.name].peak):
             on = {p.candidate: p.units_by_block[t] for p in mine if p.units_by_block[t]}
             if load > 0:
-                for k, sent in sent_to(plan, w.name, t).items():
-                    yield from _short(w.name, t, k, on.get(k, 0), sent, wishes)
-                yield from _short_after_losses(instance, w.name, t, on, wishes)
+                sent = sent_to(plan, w.name, t)
+                for k, rate in sent.items():
+                    yield from _short(w.name, t, k, on.get(k, 0), rate, wishes)
+                all_sent = sum(sent.values())
+                yield from _short_after_losses(instance, w.name, t, on, all_sent, wishes)
 
 
 def sent_to(plan: Plan, workload: str, t: int) -> dict[Candidate, float]:
@@ -279,13 +297,18 @@ def _short(
 
 
 def _short_after_losses(
-    instance: PlanningInput, workload: str, t: int, on: dict[Candidate, int], wishes: Wishes
+    instance: PlanningInput,
+    workload: str,
+    t: int,
+    on: dict[Candidate, int],
+    sent: float,
+    wishes: Wishes,
 ) -> Iterator[ShortQueue]:
     survival = instance.problem.limits.survival
     if survival is None:
         return
     group_of = SURVIVAL_GROUPS[survival.kind]
-    load = survival.share * instance.schedule.demands[workload].peak[t]
+    load = survival.share * sent
     for group in sorted({group_of(k) for k in on} - {""}):
         rest = tuple((k, n) for k, n in on.items() if group_of(k) != group)
         carried = {
