@@ -3,39 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import OutOfTime
-from milp_planner.inputs.problem.policies import is_gpus_first, may_be_short
+from milp_planner.inputs.problem.policies import may_be_short
 from milp_planner.inputs.problem.records import Alternatives
-from milp_planner.milp.curves.fleets import CURVES, curves_of
-from milp_planner.milp.curves.next_best import NextBest, TooMany
-from milp_planner.milp.engines.certify import BOTH
 from milp_planner.milp.presolve.forced_use import Required
 from milp_planner.milp.program.exclusion import Difference
 from milp_planner.milp.program.lexicographic import Held
-from milp_planner.milp.program.model import FleetModel, build_model
-from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.records import Plan, Provenance
-from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.first_plan import FirstPlan
 from milp_planner.solving.near_optimal import near_optimal
 from milp_planner.solving.optimum import Optimizer, Query
-from milp_planner.solving.results import (
-    NOT_SOLVED,
-    SearchResult,
-    Session,
-    Settings,
-    none_by,
-    proven_by,
-)
+from milp_planner.solving.results import NOT_SOLVED, SearchResult, Session, Settings
 from milp_planner.solving.shortage import best_when_short
 from milp_planner.solving.stages import best_in_order, in_order_of
-from milp_planner.solving.tie_break import MOST_COLUMNS, Lookahead, next_of
-from milp_planner.solving.verify import keeps_all
+from milp_planner.solving.tie_break import Lookahead, best_by_curves, next_of
 
 
 @dataclass
@@ -58,8 +43,6 @@ class Search:
     """What stages before the score reached; None before they ran. See `shortage`."""
 
     _lookahead: Lookahead = field(default_factory=Lookahead)
-    _next_best: tuple[FleetModel, NextBest] | None = None
-    """What was learned of next-best plans that take no solver, and the program that it is of."""
 
     def __post_init__(self) -> None:
         session = Session.of(self.settings)
@@ -154,55 +137,9 @@ class Search:
         if self._held is None and may_be_short(self.instance.problem):
             result, self._held = best_when_short(self.optimizer, self._query())
             return result
-        curved = self._next_by_curves()
-        return best_in_order(self.optimizer, self._query()) if curved is None else curved
-
-    def _next_by_curves(self) -> SearchResult | None:
-        """The next-best plan of workloads that nothing links; None where it takes a solver, or the
-        program is so small that the engines are quick, and ties are broken.
-
-        None, too, where the plan breaks a rule, or costs other than the curves say.
-        """
-        problem, settings = self.instance.problem, self.settings
-        in_stages = may_be_short(problem) or is_gpus_first(problem)
-        asks_more = self._held is not None or self.required is not None or in_stages
-        if not self.found or asks_more or settings.solver != BOTH or not settings.pruning:
-            return None
-        began_s = time.monotonic()
-        try:
-            with self.session.in_force():
-                after = self._after_those_found()
-                if after is None:
-                    return None
-                model, search = after
-                fleet = search.after(self.found)
-        except OutOfTime:
-            return NOT_SOLVED
-        except TooMany:
-            return None
-        size = len(model.row_meaning), len(model.fleet.meaning)
-        if fleet is None:
-            return none_by(CURVES, began_s, *size)
-        plan = assemble(self.instance, FleetSolution(units=fleet.units), self.provenance)
-        wrong = not keeps_all(self.instance, plan, fleet.usd_per_month)
-        if wrong or self._query().rules_out(plan):
-            return None
-        return proven_by(CURVES, plan, began_s, *size)
-
-    def _after_those_found(self) -> tuple[FleetModel, NextBest] | None:
-        """The program without what rules out plans, and a search of its fleets."""
-        self.optimizer.pruned.readmit(self.found, self.asked.differ_by)
-        kept = tuple(self.optimizer.pruned.kept)
-        if self._next_best is None or self._next_best[0].fleet.candidates != kept:
-            model = build_model(self.instance, kept)
-            is_small = len(model.fleet.meaning) <= MOST_COLUMNS
-            curves = None if is_small else curves_of(model)
-            if curves is None:
-                return None
-            difference = self._query().difference
-            search = NextBest(curves, difference, len(self.instance.schedule.blocks))
-            self._next_best = model, search
-        return self._next_best
+        query = self._query()
+        curved = best_by_curves(self.optimizer, query) if self.found else None
+        return best_in_order(self.optimizer, query) if curved is None else curved
 
     def _query(self) -> Query:
         difference = Difference(self.asked.differ_by, self.asked.per_workload)

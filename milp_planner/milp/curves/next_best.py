@@ -38,7 +38,7 @@ class TooMany(Exception):
 class Excluded(NamedTuple):
     """What an earlier plan rules out."""
 
-    nth: int
+    number: int
     uses: Mapping[tuple[Key, int], int]
     names: frozenset[str] | None
     """None where only what contains the plan is ruled out."""
@@ -76,7 +76,7 @@ class NextBest:
     """... and how many of them the unit of each workload's own curve is."""
 
     _children: dict[tuple[int, Box, str, int], list[_Child]] = field(default_factory=dict)
-    _earlier: tuple[Plan, ...] = ()
+    _plans: dict[int, Plan] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._bounded = [BoundedCurve(curve) for curve in self.curves]
@@ -86,12 +86,14 @@ class NextBest:
         self._unit = common
         self._scale = [int(curve.usd_unit / common) for curve in self.curves]
 
-    def after(self, earlier: Sequence[Plan]) -> NextFleet | None:
+    def after(self, earlier: Sequence[Plan], pending: Sequence[Plan] = ()) -> NextFleet | None:
         """The best fleet that these plans do not rule out; None where there is none.
+
+        pending: plans that rule out only what contains them.
 
         Raises TooMany, and OutOfTime when time is up.
         """
-        ruled_out = self._ruled_out_by(earlier)
+        ruled_out = self._ruled_out_by(earlier, pending)
         root = tuple(Box() for _ in self.curves)
         seen = {root}
         order = count()
@@ -116,17 +118,15 @@ class NextBest:
             self._push(heap, self._sets(value, boxes, broken), order)
         return None
 
-    def _ruled_out_by(self, earlier: Sequence[Plan]) -> Sequence[Excluded]:
-        """What the plans rule out; what is remembered of others is forgotten."""
-        known = [id(plan) for plan in self._earlier]
-        if known != [id(plan) for plan in earlier[: len(known)]]:
-            self._children.clear()
-        self._earlier = tuple(earlier)
-        naming = self.difference.name_of
-        return [
-            Excluded(i, uses(plan), None if naming is None else names(plan, naming))
-            for i, plan in enumerate(earlier)
-        ]
+    def _ruled_out_by(self, earlier: Sequence[Plan], pending: Sequence[Plan]) -> list[Excluded]:
+        naming = None if not earlier else self.difference.name_of
+        found: list[Excluded] = []
+        for plan in (*earlier, *pending):
+            self._plans[id(plan)] = plan  # so that no other gets its number
+            by_names = naming is not None and len(found) < len(earlier)
+            named = names(plan, naming) if by_names and naming is not None else None
+            found.append(Excluded(id(plan), uses(plan), named))
+        return found
 
     @staticmethod
     def _push(
@@ -192,7 +192,7 @@ class NextBest:
 
     def _of_workload(self, i: int, box: Box, how: str, excluded: Excluded) -> list[_Child]:
         """The bounds of one workload, cheapest first."""
-        key = i, box, how, excluded.nth
+        key = i, box, how, excluded.number
         known = self._children.get(key)
         if known is None:
             found = self._new(i, box, excluded) if how == "names" else self._fewer(i, box, excluded)

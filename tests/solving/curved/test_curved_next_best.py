@@ -10,7 +10,8 @@ from milp_planner import Status, solve
 from milp_planner.deadline import OutOfTime
 from milp_planner.milp.curves import next_best as curved
 from milp_planner.plans.sentences import alternatives_text
-from milp_planner.solving import parts, search, tie_break
+from milp_planner.solving import parts, tie_break
+from milp_planner.solving.assembly import next_fleets
 from milp_planner.solving.optimum import Optimizer
 from tests.support.builders import big_and_small, problem, workload
 from tests.support.examples import tries
@@ -32,8 +33,9 @@ CURVES = ("capacity curves",)
 def large():
     """Every problem is taken for a large one."""
     with pytest.MonkeyPatch.context() as patched:
-        for module in (parts, search, tie_break):
+        for module in (parts, tie_break):
             patched.setattr(module, "MOST_COLUMNS", 0)
+        patched.setattr(next_fleets, "QUICK_COLUMNS", 0)
         yield
 
 
@@ -119,10 +121,10 @@ def test_the_engines_look_for_what_the_curves_do_not_find(given, monkeypatch):
     if given == "too many":
         monkeypatch.setattr(curved, "MOST_SETS", 0)
     elif given == "a check that fails":
-        monkeypatch.setattr(search, "keeps_all", lambda *given: False)
+        monkeypatch.setattr(tie_break, "keeps_all", lambda *given: False)
     elif given == "a plan ruled out":
         found = curved.NextBest.after
-        monkeypatch.setattr(curved.NextBest, "after", lambda self, earlier: found(self, []))
+        monkeypatch.setattr(curved.NextBest, "after", lambda self, *given: found(self, []))
     solver = "highs" if given == "a solver" else None
     plan = solve(two_workloads(2), big_and_small(), solver=solver)
     others = [other.cash_usd_per_month for other in plan.alternatives]
@@ -131,10 +133,10 @@ def test_the_engines_look_for_what_the_curves_do_not_find(given, monkeypatch):
 
 
 def test_time_that_ends_leaves_the_plans_that_were_found(monkeypatch):
-    def out_of_time(self, earlier):
+    def out_of_time(self, earlier, pending):
         if len(earlier) > 1:
             raise OutOfTime
-        return found(self, earlier)
+        return found(self, earlier, pending)
 
     found = curved.NextBest.after
     monkeypatch.setattr(curved.NextBest, "after", out_of_time)
@@ -144,7 +146,7 @@ def test_time_that_ends_leaves_the_plans_that_were_found(monkeypatch):
 
 
 def test_a_small_problem_has_its_ties_broken_by_the_engines(monkeypatch):
-    monkeypatch.setattr(search, "MOST_COLUMNS", 300)
+    monkeypatch.setattr(next_fleets, "QUICK_COLUMNS", 100)
     plan = solve(two_workloads(1), big_and_small())
     assert [p.proof.certified_by for p in plan.alternatives] == [("cbc", "highs")]
 
@@ -154,7 +156,7 @@ def test_the_lists_are_those_of_the_programs(seed, monkeypatch):
     question, rented = one_class_case(seed, workloads=2, blocks=3)
     asked = question.changed({"alternatives.count": 3})
     curves = solve(asked, rented)
-    monkeypatch.setattr(search.Search, "_next_by_curves", lambda self: None)
+    monkeypatch.setattr(next_fleets, "QUICK_COLUMNS", 100)
     programs = solve(asked, rented)
     scores = [[p.score_usd_per_month for p in one.alternatives] for one in (curves, programs)]
     assert scores[0] == pytest.approx(scores[1], abs=0.01)
