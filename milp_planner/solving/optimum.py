@@ -56,6 +56,7 @@ from milp_planner.milp.program.rules.queues.own_queues import OwnQueues
 from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.records import EngineReport, Plan, Proof, Provenance, Status
 from milp_planner.solving.assembly.assemble import assemble
+from milp_planner.solving.assembly.next_fleets import NextFleets
 from milp_planner.solving.assembly.spare_units import with_spare_units
 from milp_planner.solving.results import (
     NOT_SOLVED,
@@ -129,6 +130,9 @@ class Optimizer:
     session: Session
     required: Required | None = None
     """What must be in use somewhere; None asks for nothing."""
+
+    next_fleets: NextFleets = field(default_factory=NextFleets)
+    """What is known of next-best fleets that take no solver."""
 
     _pruned: Pruned | None = None
     _folds: Mapping[str, ElasticFold] | None = None

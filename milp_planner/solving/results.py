@@ -120,11 +120,24 @@ NOT_SOLVED = SearchResult(Status.NO_PLAN, None, Proof(certified=False, certified
 def proven_by(name: str, plan: Plan, began_s: float, rows: int, columns: int) -> SearchResult:
     """A plan that needed no engine, with the proof of whoever is named; `began_s` is a reading of
     `time.monotonic`."""
-    score, seconds = plan.score_usd_per_month, time.monotonic() - began_s
-    said = EngineReport(name, __version__, Status.OPTIMAL.value, score, score, seconds)
-    proof = Proof(True, (name,), (said,), seconds=seconds, rows=rows, columns=columns)
+    score = plan.score_usd_per_month
+    proof = _without_engines(name, Status.OPTIMAL, score, began_s, rows, columns)
     plan = replace(plan, status=Status.OPTIMAL, proof=proof, lower_bound_usd_per_month=score)
     return SearchResult(Status.OPTIMAL, plan, proof, score)
+
+
+def none_by(name: str, began_s: float, rows: int, columns: int) -> SearchResult:
+    """That there is no plan, proven by whoever is named."""
+    proof = _without_engines(name, Status.INFEASIBLE, None, began_s, rows, columns)
+    return SearchResult(Status.INFEASIBLE, None, proof)
+
+
+def _without_engines(
+    name: str, status: Status, score: float | None, began_s: float, rows: int, columns: int
+) -> Proof:
+    seconds = time.monotonic() - began_s
+    said = EngineReport(name, __version__, status.value, score, score, seconds)
+    return Proof(True, (name,), (said,), seconds=seconds, rows=rows, columns=columns)
 
 
 class Interrupted(KeyboardInterrupt):

@@ -59,13 +59,7 @@ class Staircase:
         """All steps; capacities and costs above 0. Raises OutOfTime when time is up."""
         steps = [NOTHING]
         for i in checked(_cheapest_first(kinds)):
-            kind = kinds[i]
-            needed = -(-most // kind.capacity)
-            count = 1
-            while count <= needed:
-                more = [_with(step, i, kind, count, most) for step in steps]
-                steps = _lowest([*steps, *more])
-                count *= 2
+            steps = with_any(steps, i, kinds[i], most)
         return cls(tuple(kinds), most, tuple(steps))
 
     @cached_property
@@ -104,6 +98,15 @@ def units_of(step: Step) -> dict[int, int]:
     return units
 
 
+def with_any(steps: list[Step], i: int, kind: Kind, most: int) -> list[Step]:
+    """The steps with any number of units of a kind more."""
+    count, needed = 1, -(-most // kind.capacity)
+    while count <= needed:
+        steps = lowest([*steps, *(with_units(step, i, kind, count, most) for step in steps)])
+        count *= 2
+    return steps
+
+
 def _cheapest_first(kinds: Sequence[Kind]) -> list[int]:
     """In order of the price of capacity, so that lists stay short."""
     return sorted(
@@ -111,13 +114,14 @@ def _cheapest_first(kinds: Sequence[Kind]) -> list[int]:
     )
 
 
-def _with(step: Step, i: int, kind: Kind, count: int, most: int) -> Step:
+def with_units(step: Step, i: int, kind: Kind, count: int, most: int) -> Step:
+    """A fleet with so many more units of the `i`th kind."""
     capacity = min(most, step.capacity + count * kind.capacity)
     cost, gpus = step.cost + count * kind.cost, step.gpus + count * kind.gpus
     return Step(capacity, cost, gpus, step, i, count)
 
 
-def _lowest(steps: list[Step]) -> list[Step]:
+def lowest(steps: list[Step]) -> list[Step]:
     """Those that none carries as much as for less, nor for as much with fewer GPUs; rising."""
     kept: list[Step] = []
     for step in sorted(steps, key=lambda step: (-step.capacity, step.cost, step.gpus)):
