@@ -73,7 +73,8 @@ def assemble(
         _workload_plan(instance, solution, name, purchases, mine, exact)
         for name, mine in of_workload.items()
     )
-    cash = cash_usd(instance, purchases, routes)
+    rented = (*(p for p in purchases if not p.candidate.part_of_unit), *shared)
+    cash = cash_usd(instance, purchases, routes, rented)
     costs = {**cash, **{p.name: sum(w.penalties[p.name] for w in workloads) for p in PENALTIES}}
     said: tuple[Remark, ...] = ()
     doubts: tuple[Remark, ...] = ()
@@ -107,7 +108,7 @@ def assemble(
             *_unassessed(workloads, purchases),
             *said,
         ),
-        changes=changes(instance, purchases),
+        changes=changes(instance, rented),
         commitments=commitments_used(instance, purchases),
         stale_prices=stale_prices(
             [(p.candidate.offering, p.cash_usd_per_month) for p in purchases],

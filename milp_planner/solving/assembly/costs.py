@@ -8,19 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from milp_planner.candidates.records import PlanningInput
+from milp_planner.candidates.records import PlanningInput, UnitsOn
 from milp_planner.milp.program.costs.terms import CASH_TERMS, PENALTIES
 from milp_planner.milp.program.language.cost import Usage
 from milp_planner.plans.records import SNAP, Purchase, Route
 
 
 def cash_usd(
-    instance: PlanningInput, purchases: Sequence[Purchase], routes: Sequence[Route]
+    instance: PlanningInput,
+    purchases: Sequence[Purchase],
+    routes: Sequence[Route],
+    rented: Sequence[UnitsOn],
 ) -> Mapping[str, float]:
     """The money paid for a plan, USD/month, by the names of `CASH_TERMS`."""
     return {
         term.name: sum(term.purchase_usd(instance, p, routes) for p in purchases)
-        + term.change_usd(instance, purchases)
+        + term.change_usd(instance, rented)
         + sum(term.shared_usd(instance, purchases, routes).values())
         for term in CASH_TERMS
         if term.is_told(instance.problem)
