@@ -25,12 +25,17 @@ from milp_planner.deadline import checked
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.inputs.problem.policies import is_gpus_first
 from milp_planner.milp.program.costs.terms import COST_TERMS
-from milp_planner.milp.program.language.rule import Standing
+from milp_planner.milp.program.costs.volume_bands import VolumeBands
+from milp_planner.milp.program.language.rule import Rule, Standing
 from milp_planner.milp.program.language.variables import tracks_changes
 from milp_planner.milp.program.limits.quotas import user_quotas
+from milp_planner.milp.program.rules.commitments import Commitments
 from milp_planner.plans.records import SNAP
 
 FACTORS = (1, 2, 4, 8)
+
+OF_UNITS: tuple[Rule, ...] = (Commitments(), VolumeBands())
+"""Rules of how units are paid, whoever stands on them."""
 
 
 class _Replica(NamedTuple):
@@ -52,6 +57,9 @@ class _Unit:
     gpus: int
     usd_per_hour: float
     elastic: bool
+    same: tuple[Hashable, ...]
+    """What must be the same of a unit that stands in."""
+
     uses: tuple[float, ...]
     is_few: bool
     """True where the offering says how many there are: then it stands in for nothing."""
@@ -120,6 +128,7 @@ def _unit(
         gpus=unit.gpus_per_unit,
         usd_per_hour=sum(term.usd_per_unit_hour(instance, unit) for term in COST_TERMS),
         elastic=is_elastic(instance.problem, unit),
+        same=tuple(rule.standing(instance, unit).same for rule in OF_UNITS),
         uses=_uses(instance, unit),
         is_few=offering.max_units is not None,
         replicas=tuple(sorted(found, key=lambda r: (r.workload, r.gpus, r.gives))),
@@ -136,7 +145,8 @@ def _uses(instance: PlanningInput, unit: Candidate) -> tuple[float, ...]:
     quotas = (weight(unit) for _, weight, _ in user_quotas(instance.problem))
     counted = (float(unit.gpus_per_unit),) if is_gpus_first(instance.problem) else ()
     changed = (1.0,) if tracks_changes(instance.problem) else ()
-    return (*quotas, *counted, *changed)
+    paid = (use for rule in OF_UNITS for use in rule.standing(instance, unit).uses)
+    return (*quotas, *counted, *changed, *paid)
 
 
 class _Covers:
@@ -176,7 +186,7 @@ def _dominates(covers: _Covers, b: _Unit, a: _Unit, runs: bool) -> bool:
 
     runs: there is a fleet today, so that of equal plans that of the fewest changes is preferred.
     """
-    if b.elastic != a.elastic or b.is_few:
+    if b.elastic != a.elastic or b.is_few or b.same != a.same:
         return False
     for factor in FACTORS:
         m = _units_needed(b, a, factor)

@@ -18,27 +18,31 @@ def cash_usd(
     instance: PlanningInput,
     purchases: Sequence[Purchase],
     routes: Sequence[Route],
-    rented: Sequence[UnitsOn],
+    shared: Sequence[UnitsOn],
 ) -> Mapping[str, float]:
     """The money paid for a plan, USD/month, by the names of `CASH_TERMS`."""
+    rented = (*(p for p in purchases if not p.candidate.part_of_unit), *shared)
     return {
         term.name: sum(term.purchase_usd(instance, p, routes) for p in purchases)
         + term.change_usd(instance, rented)
-        + sum(term.shared_usd(instance, purchases, routes).values())
+        + sum(term.shared_usd(instance, purchases, routes, shared).values())
         for term in CASH_TERMS
         if term.is_told(instance.problem)
     }
 
 
 def with_shared_usd(
-    instance: PlanningInput, purchases: Sequence[Purchase], routes: Sequence[Route]
+    instance: PlanningInput,
+    purchases: Sequence[Purchase],
+    routes: Sequence[Route],
+    shared: Sequence[UnitsOn],
 ) -> tuple[Purchase, ...]:
     """The purchases, each with its part of what all of them owe or save together."""
-    by_term = [term.shared_usd(instance, purchases, routes) for term in CASH_TERMS]
-    shared = {k: sum(one.get(k, 0.0) for one in by_term) for one in by_term for k in one}
+    by_term = [term.shared_usd(instance, purchases, routes, shared) for term in CASH_TERMS]
+    parts = {k: sum(one.get(k, 0.0) for one in by_term) for one in by_term for k in one}
     return tuple(
-        replace(p, cash_usd_per_month=_no_dust(p.cash_usd_per_month, shared[p.candidate]))
-        if p.candidate in shared
+        replace(p, cash_usd_per_month=_no_dust(p.cash_usd_per_month, parts[p.candidate]))
+        if p.candidate in parts
         else p
         for p in purchases
     )

@@ -11,6 +11,7 @@ from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.problem.keys import set_keys
 from milp_planner.inputs.problem.load import located
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.milp.program.costs.commitments import CommitmentsPaid
 from milp_planner.milp.program.costs.overload import Overload
 from milp_planner.milp.program.costs.per_token import PerToken
 from milp_planner.milp.program.costs.rent import Rent
@@ -20,6 +21,8 @@ from milp_planner.milp.program.costs.spot_loss import SpotLoss
 from milp_planner.milp.program.costs.strict_latency import StrictLatency
 from milp_planner.milp.program.costs.switching import SwitchingCost
 from milp_planner.milp.program.costs.terms import COST_TERMS
+from milp_planner.milp.program.costs.volume import VolumeDiscount
+from milp_planner.milp.program.costs.volume_bands import VolumeBands
 from milp_planner.milp.program.families import CONSTRAINTS, DECIDED_BEFORE
 from milp_planner.milp.program.language.cost import CostTerm
 from milp_planner.milp.program.language.rule import Rule
@@ -33,6 +36,7 @@ from milp_planner.milp.program.limits.region_count import RegionCount
 from milp_planner.milp.program.limits.spot_share import SpotShare
 from milp_planner.milp.program.limits.survival import LossSurvived
 from milp_planner.milp.program.rules.capacity import Capacity
+from milp_planner.milp.program.rules.commitments import Commitments
 from milp_planner.milp.program.rules.coverage import Coverage
 from milp_planner.milp.program.rules.extra_gpus import ExtraGpus
 from milp_planner.milp.program.rules.on_demand import OnDemandReplicas
@@ -49,13 +53,17 @@ COVERED_RULES: Final[tuple[Rule, ...]] = (
     *(Coverage(), Capacity(), Packing(), PerTokenRate(), OneLevel(), OverloadRamp(), ExtraGpus()),
     *(Replicas(), OnDemandReplicas(), QueueTimes(), Quotas(), BudgetLimit(), ProviderCount()),
     *(RegionCount(), GpuCount(), ProviderShare(), SpotShare(), LossSurvived(), ChangeLimit()),
+    *(Commitments(), VolumeBands()),
 )
 COVERED_TERMS: Final[tuple[CostTerm, ...]] = tuple(
     term
     for term in COST_TERMS
     if isinstance(
         term,
-        (Rent, PerToken, SpotLoss, SwitchingCost, Overload, Scaling, StrictLatency, Shortfall),
+        (
+            *(Rent, CommitmentsPaid, PerToken, VolumeDiscount, SpotLoss, SwitchingCost),
+            *(Overload, Scaling, StrictLatency, Shortfall),
+        ),
     )
 )
 """What holds for shared units, by brute force; a key of any other rule or term is refused."""

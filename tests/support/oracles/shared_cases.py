@@ -102,6 +102,10 @@ KINDS: dict[str, Callable[[random.Random, Any], None]] = {
         billing=lambda r: {"allow": ["dedicated", "spot"]},
     ),
     "changes": TODAY,
+    "commitments": _fields(committed=lambda r: (r.choice([0, 1, 2]), r.choice([0, 1]))),
+    "volume": _fields(
+        volume=lambda r: (float(r.choice([0, 500, 2000, 4000])), r.choice([0.2, 0.6]))
+    ),
     "target": _fields(target=lambda r: 0.75),
     "scaling": _fields(scaling=lambda r: (r.choice([1, 2]), float(r.choice([500, 2000])))),
     "strict": _fields(**SOFT, strict_usd=lambda r: float(r.choice([300, 1500]))),
@@ -134,6 +138,16 @@ def as_problem(asked: Question, **fields: Any) -> Problem:
         "usd_per_unit_removed": asked.per_removed,
         **({} if asked.most_changed is None else {"max_units_changed": asked.most_changed}),
     }
+    paid = [
+        {"offering": f"{one.provider}/{one.name}/eu-1", "units": units}
+        for one, units in zip(asked.sold, asked.committed, strict=False)
+        if units
+    ]
+    if paid:
+        fields["commitments"] = paid
+    if asked.volume is not None:
+        above, discount = asked.volume
+        fields["prices"] = {"volume": {"acme/*": [{"above": above, "discount": discount}]}}
     strict = {"latency": {"requirement": "200ms"}} if asked.strict_usd else {}
     return problem(
         workloads=[

@@ -61,6 +61,12 @@ class Question:
     """USD for each unit that is added to them, or given back."""
 
     most_changed: int | None = None
+    committed: tuple[int, ...] = ()
+    """Units of each offering that are paid already."""
+
+    volume: tuple[float, float] | None = None
+    """(USD of the month that acme is paid in full, what is taken off the rest)."""
+
     most_units: int = 3
     """Of all offerings together, in the fleets that are tried."""
 
@@ -76,13 +82,25 @@ def scores(question: Question) -> dict[Fleet, float]:
     found: dict[Fleet, float] = {}
     for units in itertools.product(range(question.most_units + 1), repeat=len(question.sold)):
         if sum(units) <= question.most_units and _may_be_rented(question, units):
-            rent = HOURS * sum(
-                n * one.usd_per_hour for n, one in zip(units, question.sold, strict=True)
-            )
+            rent = _rent(question, units)
             fines = min(_fines(question, units), default=math.inf)
             if fines < math.inf:
                 found[units] = rent + fines + _moved(question, units)
     return found
+
+
+def _rent(question: Question, units: Fleet) -> float:
+    """What is paid for units, less what is paid already, less the discount on volume."""
+    paid = question.committed or (0,) * len(units)
+    usd = [
+        HOURS * max(0, n - free) * one.usd_per_hour
+        for n, free, one in zip(units, paid, question.sold, strict=True)
+    ]
+    if question.volume is None:
+        return sum(usd)
+    above, discount = question.volume
+    spent = sum(u for u, one in zip(usd, question.sold, strict=True) if one.provider == "acme")
+    return sum(usd) - discount * max(0.0, spent - above)
 
 
 def changes(question: Question, units: Fleet) -> tuple[int, int]:

@@ -75,8 +75,12 @@ class CashTerm(CostTerm):
         instance: PlanningInput,
         purchases: Sequence[Purchase],
         routes: Sequence[Route],
+        shared: Sequence[UnitsOn],
     ) -> Mapping[Candidate, float]:
-        """What the purchases owe together that is part of what each of them costs."""
+        """What the purchases owe together that is part of what each of them costs.
+
+        shared: the units that replicas among them share.
+        """
         return {}
 
 

@@ -17,6 +17,7 @@ from milp_planner.inputs.catalog.records import Offering
 from milp_planner.milp.program.language.rows import LE, Row, distinct
 from milp_planner.milp.program.language.rule import Structural
 from milp_planner.milp.program.language.variables import Fleet, Terms, add
+from milp_planner.milp.program.rules.commitments import covered_anew
 from milp_planner.plans.records import Plan, exceeds
 
 
@@ -155,4 +156,4 @@ def without_idle_units(fleet: Fleet, values: Mapping[str, float]) -> Mapping[str
             needed = len(placed(unit.gpus_per_unit, standing))
             least[on] = max(least.get(on, 0.0), float(needed))
     idle = {name: most for name, most in least.items() if round(values.get(name, 0.0)) > most}
-    return {**values, **idle} if idle else values
+    return covered_anew(fleet, {**values, **idle}) if idle else values
