@@ -244,7 +244,9 @@ def _is_done(search: Search, result: SearchResult) -> bool:
 
 def _parts(stage: _Stage) -> Iterator[_Part]:
     """What can be solved apart: workloads, and blocks of workloads that make a large program."""
-    if not all(rule.solved_apart for rule in rules_of(stage.instance.problem)):
+    problem = stage.instance.problem
+    shares_today = problem.policy.share != "none" and problem.current_fleet
+    if shares_today or not all(rule.solved_apart for rule in rules_of(problem)):
         yield _Part(only_workloads(stage.instance, stage.instance.schedule.demands, stage.kept))
         return
     for names in independent(stage.model, lambda workload, _: workload):

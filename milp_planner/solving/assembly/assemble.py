@@ -70,12 +70,13 @@ def assemble(
     }
     routes = tuple(route for mine in of_workload.values() for route in mine)
     purchases, shared = _purchases(instance, solution, of_workload)
-    purchases = with_shared_usd(instance, purchases, routes)
+    purchases = with_shared_usd(instance, purchases, routes, shared)
     workloads = tuple(
         _workload_plan(instance, solution, name, purchases, mine, exact)
         for name, mine in of_workload.items()
     )
-    cash = cash_usd(instance, purchases, routes)
+    rented = (*(p for p in purchases if not p.candidate.part_of_unit), *shared)
+    cash = cash_usd(instance, purchases, routes, shared)
     costs = {**cash, **{p.name: sum(w.penalties[p.name] for w in workloads) for p in PENALTIES}}
     said: tuple[Remark, ...] = ()
     doubts: tuple[Remark, ...] = ()
@@ -111,8 +112,8 @@ def assemble(
             *said,
         ),
         batch_runs=batch_runs(instance, solution),
-        changes=changes(instance, purchases),
-        commitments=commitments_used(instance, purchases),
+        changes=changes(instance, rented),
+        commitments=commitments_used(instance, rented),
         stale_prices=stale_prices(
             [(p.candidate.offering, p.cash_usd_per_month) for p in purchases],
             sum(cash.values()),

@@ -12,6 +12,7 @@ from tests.support.oracles.shared_cases import KINDS, as_catalog, as_problem, qu
 from tests.support.oracles.shared_fleets import Fleet, Question, scores
 
 SEVERAL = (("survival", "quota"), ("share", "stock"), ("target", "replicas", "scaling"))
+SEVERAL += (("commitments", "changes", "quota"), ("volume", "changes", "survival"))
 LIMITS = [(), *((kind,) for kind in KINDS), *SEVERAL]
 
 

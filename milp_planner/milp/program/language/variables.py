@@ -60,6 +60,7 @@ from milp_planner.candidates.paying.start_up import Ahead
 from milp_planner.candidates.records import (
     Candidate,
     PlanningInput,
+    change_key,
     hours_held,
     is_elastic,
     is_part_of,
@@ -339,14 +340,15 @@ class Fleet:
         be left out of a plan: what all other limits ask of `k` is met by then, and nothing is
         cooler or cheaper for them; all but the rules that are unbounded, which begin with a guess
         that `milp/presolve/unit_bounds.py` raises until it is proven. Of units that replicas share
-        none beyond what each kind of replica fills alone.
+        none beyond what each kind of replica fills alone, or those of today.
         """
         if not k.workload:
             alone = (one for one in self.candidates if is_part_of(one, k))
-            return sum(
+            filled = sum(
                 math.ceil(self.most_units(one) / (k.gpus_per_unit // one.gpus_per_unit))
                 for one in alone
             )
+            return max(filled, self.instance.current_units().get(change_key(k), 0))
         per_unit = k.part_requests_per_second
         units = ceil_snapped(self.rate_to_carry(k.workload) / per_unit) if per_unit > 0 else 0
         return max(units, self.room.get(k, 0), *(rule.asks_for(self, k) for rule in self.rules))
