@@ -20,10 +20,10 @@ from tests.support.shown.extras import needed
 def served(folder: Path) -> Iterator[Any]:
     """What is served: the catalog `toy`, and those that are shipped; two solves at once."""
     needed("starlette", "web")
-    from milp_planner.web.asking.answers import Answers
     from milp_planner.web.app import Served
-    from milp_planner.web.server.solves import Solves
+    from milp_planner.web.asking.answers import Answers
     from milp_planner.web.asking.sources import Sources
+    from milp_planner.web.server.solves import Solves
 
     with Sources(own={"toy": load_catalog(folder / "toy")}) as sources:
         found = Served(Answers(sources), Solves(2, most_waiting=1))
