@@ -65,7 +65,8 @@ def with_fields(document: Mapping[str, Any], fields: Fields) -> dict[str, Any]:
     for name in FIELDS:
         if name == OF_TRAFFIC[0]:
             _put_traffic(changed, fields)
-        if name in OF_TRAFFIC or name not in fields:
+        is_kept = name in OF_TRAFFIC or (name in USUAL_SIZES and fields.get("trace"))
+        if is_kept or name not in fields:
             continue
         field, text = FIELDS[name], fields[name]
         parts = [Said(part.strip()) for part in text.split(",") if part.strip()]

@@ -79,17 +79,17 @@ def texts_of(document: Mapping[str, Any]) -> dict[str, str]:
 
 def _texts_of(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, field in FIELDS.items():
-        text = _text(value_at(document, field.at), is_list=field.is_list)
-        if text is not None:
+        value = value_at(document, field.at)
+        text, is_list = shown(value), isinstance(value, list)
+        if text is not None and (field.is_list or not is_list):
             yield name, text
 
 
-def _text(value: Any, *, is_list: bool) -> str | None:
-    """`[eu, us]` -> `eu, us`; None for what one line cannot show."""
+def shown(value: Any) -> str | None:
+    """`[eu, us]` as `eu, us`, `5760.0` as `5760`; None for what one line cannot show."""
     if isinstance(value, list | tuple):
-        parts = [_text(part, is_list=False) for part in value]
-        shown = [part for part in parts if part is not None]
-        return ", ".join(shown) if is_list and len(shown) == len(parts) else None
+        parts = [None if isinstance(part, list) else shown(part) for part in value]
+        return None if None in parts else ", ".join(map(str, parts))
     if isinstance(value, Mapping) or value is OTHERWISE:
         return None
     if value is None:

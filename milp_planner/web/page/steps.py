@@ -44,7 +44,7 @@ from milp_planner.web.asking.questions import (
 )
 from milp_planner.web.page.document import document_of, text_of, with_fields
 from milp_planner.web.page.fields import FIELDS, at_a_field
-from milp_planner.web.page.taking import patches_of, taken
+from milp_planner.web.page.taking import Taking, taken
 
 Step = dict[str, Any]
 """One thing that is known by now, with its name as `step`."""
@@ -132,7 +132,8 @@ def _shown(sheet: Sheet) -> dict[str, Any]:
 
 def _whole(plan: Plan, sheet: Sheet, asked: Asked, take: Any) -> Step:
     """All that is known, and all that can be kept of it."""
-    rows = {row: take(patch) for row, patch in patches_of(asked.problem, sheet)}
+    taking = Taking(asked.problem, asked.catalog, sheet)
+    rows = {row: take(patch) for row, patch in taking.rows()}
     files: Mapping[str, str] = {
         "report": sheet_page(sheet),
         "csv": plan_csv(plan),

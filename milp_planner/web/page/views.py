@@ -47,6 +47,9 @@ STATIC = {
 }
 """What the page loads, and what each of it is."""
 
+USUAL = "market"
+"""The catalog of a problem that names none."""
+
 FIRST = {
     "llm": "llama-3.3-70b",
     "tokens_per_day": "5M",
@@ -99,7 +102,7 @@ class Page:
                 version=__version__,
                 first=json.dumps(first),
                 known=known,
-                other_catalogs=[(n, n) for n in self.answers.sources.names if n != known.name],
+                catalogs=self._other_catalogs(),
                 llms=sorted(known.llms),
                 gpus=sorted(known.gpus),
                 providers=sorted(known.providers),
@@ -113,7 +116,14 @@ class Page:
     def _catalog(self) -> Catalog:
         """The catalog whose names the form offers: that of the file served."""
         named = document_of(self.yaml).get("catalog") if self.yaml else None
-        return self.answers.sources.catalog(named if isinstance(named, str) else "market")
+        return self.answers.sources.catalog(named if isinstance(named, str) else USUAL)
+
+    def _other_catalogs(self) -> list[tuple[str, str]]:
+        """What may be named instead of the usual one; nothing where one stands for all."""
+        sources = self.answers.sources
+        if sources.fixed is not None:
+            return []
+        return [(name, name) for name in sources.names if name != USUAL]
 
     def _static(self, request: Request) -> Response:
         name = request.path_params["name"]

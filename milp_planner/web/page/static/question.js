@@ -34,8 +34,9 @@ export function show(question) {
   const { fields, shown } = question;
   const locked = shown?.locked ?? [];
   for (const input of named()) {
-    input.value = fields[input.name] ?? "";
-    if (input.tagName === "SELECT" && input.selectedIndex < 0) input.selectedIndex = 0;
+    const text = fields[input.name] ?? "";
+    if (input.tagName === "SELECT" && ![...input.options].some((option) => option.value === text)) input.add(new Option(text || "as usual", text));
+    input.value = text;
     lock(input, locked.includes(input.name));
   }
   const unit = fields.trace ? "trace" : VOLUMES.find((name) => fields[name]) ?? "tokens_per_day";
