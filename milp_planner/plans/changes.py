@@ -47,8 +47,8 @@ def current_fleet_of(plan: Plan) -> tuple[CurrentUnits, ...]:
     """What runs once the plan does: the `current_fleet` of a problem that plans on from there.
 
     plan: solved, or read from its document. Returns units by offering, billing and workload, the
-    most that are on at any time; per-token use has none. Raises InputError for a plan without a fleet, and where workloads share units, which
-    belong to none of them.
+    most that are on at any time; per-token use has none. Raises InputError for a plan without a
+    fleet, and where workloads share units, which belong to none of them.
 
     >>> from milp_planner import current_fleet_of, load_problem, solve
     >>> problem = load_problem("problems/quickstart.yaml")
