@@ -88,11 +88,11 @@ def test_rows_need_not_be_in_order():
         (
             "0,5,1\n",
             [
-                "t.csv:1: no column arrival or arrival_s or TIMESTAMP or arrival_ms or arrival_us or "
-                "arrival_time; has 0, 5, 1\n"
+                "t.csv:1: no column arrival or arrival_s or TIMESTAMP or arrival_ms or arrival_us "
+                "or arrival_time; has 0, 5, 1\n"
                 "  hint: name it: columns: {arrival: ...}",
-                "t.csv:1: no column input_tokens or ContextTokens or input_length or Request tokens; "
-                "has 0, 5, 1\n"
+                "t.csv:1: no column input_tokens or ContextTokens or input_length or Request "
+                "tokens; has 0, 5, 1\n"
                 "  hint: name it: columns: {input_tokens: ...}",
                 "t.csv:1: no column output_tokens or GeneratedTokens or output_length or Response "
                 "tokens; has 0, 5, 1\n"
@@ -119,7 +119,7 @@ def test_rows_need_not_be_in_order():
                 "t.csv:5: arrival_s: must be at least 0 (is -1)",
                 "t.csv:6: arrival_s: must be a finite number (is nan)",
                 "t.csv:7: arrival_s: must be seconds, at most 1e+11 (is 1.7e12); write unit: "
-                    "ms or unit: us",
+                "ms or unit: us",
             ],
         ),
         (
