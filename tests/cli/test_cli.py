@@ -321,7 +321,8 @@ def test_a_file_that_is_not_there_is_named_with_its_neighbour(run):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["solve"], "Missing "),
+        (["check"], "Missing "),
+        (["check", "toy.yaml", "-"], "Got unexpected extra argument(s) (-)"),
         (["solve", "toy.yaml", "--foo"], "No such option"),
         (["slove"], "No such command 'slove'"),
         (["solve", "toy.yaml", "--time-limit", "0"], "must be greater than 0s (is 0)"),
@@ -351,7 +352,7 @@ def test_a_wrong_command_line_is_exit_2_and_says_what_is_allowed(run, arguments,
 
 
 def test_a_usage_error_with_json_is_a_document_too(run):
-    code, out, _ = run("solve", "--json")
+    code, out, _ = run("check", "--json")
     assert code == exit_codes.INPUT
     assert "Missing " in json.loads(out)["error"]["message"]
 

@@ -52,7 +52,7 @@ from milp_planner.inputs.catalog.identity.sellers import (
 from milp_planner.inputs.catalog.llm_checks import shaped_as, why_no_shape
 from milp_planner.inputs.catalog.merging import RentedUnits
 from milp_planner.inputs.catalog.overlaid.counts import overlay_counts
-from milp_planner.inputs.catalog.owned import OwnedUnits, with_owned
+from milp_planner.inputs.catalog.owned import SET_BY_OWNED, OwnedUnits, with_owned
 from milp_planner.inputs.catalog.records import (
     Catalog,
     Gpu,
@@ -143,7 +143,7 @@ class Table:
 
 
 _SOURCED = ("as_of", "source")
-UNWRITTEN = ("override", "behind", "country", "group", "metro", "kilowatts")
+UNWRITTEN = ("override", "behind", "country", "group", "metro", *SET_BY_OWNED)
 TABLES: dict[str, Table] = {
     "gpus.csv": Table(Gpu, ("id", "vendor", *_SOURCED)),
     "gpu_aliases.csv": Table(GpuAlias, ("alias", "gpu")),

@@ -14,7 +14,12 @@ from milp_planner.errors import InputError, RecordError
 from milp_planner.inputs.catalog.records import Billing
 from milp_planner.inputs.problem.commitments import Commitment
 from milp_planner.inputs.problem.comparisons import ChoicesAsked, Today
-from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
+from milp_planner.inputs.problem.deployment import (
+    DEFAULT_DEPLOYMENT,
+    AnyLlm,
+    DeploymentSettings,
+    LlmName,
+)
 from milp_planner.inputs.problem.host import HostLimits
 from milp_planner.inputs.problem.latency import Latency
 from milp_planner.inputs.problem.patching import Patch, patched
@@ -64,7 +69,9 @@ class Workload(Frozen):
     """A stream of requests to one LLM."""
 
     name: Id
-    llm: Annotated[str, Field(min_length=1, max_length=120)]
+    llm: LlmName | AnyLlm
+    """By its name, or any of several: the program chooses which one serves what."""
+
     precision: tuple[Precision, ...] | None = Field(default=None, min_length=1)
     """Weight formats that may be served; default: the LLM's own, and fp8 where the GPU has it."""
 
@@ -124,6 +131,16 @@ class Workload(Frozen):
                 "required: rates count requests, the traffic counts tokens", at=("requests",)
             )
         return self
+
+    @property
+    def llms(self) -> tuple[str, ...]:
+        """Names of the LLMs that may serve it."""
+        return self.llm.names if isinstance(self.llm, AnyLlm) else (self.llm,)
+
+    @property
+    def llm_words(self) -> str:
+        """`llama-3.3-70b or qwen3-32b`."""
+        return " or ".join(self.llms)
 
     @property
     def classes(self) -> tuple[RequestSize, ...]:
@@ -370,7 +387,7 @@ class Problem(FromFile):
                     raise RecordError(
                         "nothing keeps it: it only steers policy.penalties.strict_latency, which "
                         "is not set; write ttft for the first token's time, tpot for each further "
-                        "one's, or set that penalty",
+                        "one's, request for all of it, or set that penalty",
                         at=("workloads", i, "latency", "requirement"),
                     )
         return self
