@@ -205,6 +205,19 @@ def test_wishes_of_whom_the_units_are_for_are_kept_meanwhile():
     assert not any(k.meanwhile for k in other.candidates.candidates)
 
 
+def test_any_llm_may_do_a_batch_with_a_mean_to_keep():
+    # Half of 24 unit-hours' requests by the rich LLM, one a second, half by the lean one, three.
+    llm = {"any_of": ["rich", "lean"], "quality": {"rich": 0.9, "lean": 0.6}, "at_least": 0.75}
+    rented = catalog(
+        [offering("acme", "box", 2.0, billing="autoscaling")],
+        [raw("box", 1, llm="rich"), raw("box", 3, llm="lean")],
+    )
+    plan = solve(problem(workloads=[{**batch(24 * HOUR), "llm": llm}]), rented)
+    assert plan.status is Status.OPTIMAL
+    assert plan.cash_usd_per_month == pytest.approx((12 + 4) * 2 * 30)
+    assert Plan.from_dict(plan.to_dict()).to_dict() == plan.to_dict()
+
+
 def test_what_is_left_undone_is_the_least_of_all():
     # Three units by quota: 24 h are left, of 48 asked.
     question = asked(
