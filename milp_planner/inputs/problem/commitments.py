@@ -7,7 +7,7 @@ from calendar import monthrange
 from datetime import date
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from milp_planner.errors import RecordError
 from milp_planner.inputs.catalog.records import Billing
@@ -27,7 +27,11 @@ def _last_day(value: Any) -> Any:
     return date(year, month, monthrange(year, month)[1])
 
 
-LastDay = Annotated[date, BeforeValidator(_last_day)]
+LastDay = Annotated[
+    date,
+    BeforeValidator(_last_day),
+    WithJsonSchema({"type": "string", "pattern": r"^\d{4}-\d{2}(-\d{2})?$"}),
+]
 """A day, or a month for its last day."""
 
 

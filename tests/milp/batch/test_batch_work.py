@@ -205,6 +205,28 @@ def test_wishes_of_whom_the_units_are_for_are_kept_meanwhile():
     assert not any(k.meanwhile for k in other.candidates.candidates)
 
 
+def test_next_best_plans_do_as_much_of_a_batch_in_an_hour_as_the_best():
+    # The account takes 3 requests/s, by day all of them chat's; by night 2 are left for 24 hours'
+    # worth of batches. Code may move to bolt.
+    rented = catalog(
+        [offering("acme", "box", 2.0), offering("bolt", "box", 3.0)],
+        [raw("box", 9, llm="other")],
+        [token_price("tokn", 1.0, max_requests_per_minute=180)],
+    )
+    question = problem(
+        workloads=[
+            workload(name="chat", traffic=HALF_DAYS),
+            batch(24 * HOUR),
+            workload(1, "code", llm="other"),
+        ],
+        limits={"billing": {"allow": ["dedicated", "per_token"]}},
+    )
+    plan = solve(question, rented, alternatives=1)
+    assert plan.status is Status.OPTIMAL
+    (other,) = plan.alternatives
+    assert other.cash_usd_per_month == pytest.approx(plan.cash_usd_per_month + 720)
+
+
 def test_any_llm_may_do_a_batch_with_a_mean_to_keep():
     # Half of 24 unit-hours' requests by the rich LLM, one a second, half by the lean one, three.
     llm = {"any_of": ["rich", "lean"], "quality": {"rich": 0.9, "lean": 0.6}, "at_least": 0.75}
