@@ -347,7 +347,7 @@ def test_a_sheet_and_a_diagnosis_hold_batches():
 # --- against trying every fleet ------------------------------------------------------------------
 
 
-@tries(0.3, deadline=None)
+@tries(0.1, deadline=None)
 @given(
     st.lists(st.sampled_from([0, 1, 2, 3]), min_size=2, max_size=4).filter(any),
     st.sampled_from([1.0, 1.5]),
