@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+import re
+from calendar import monthrange
 from datetime import date
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from milp_planner.errors import RecordError
 from milp_planner.inputs.catalog.records import Billing
 from milp_planner.inputs.problem.prices import Discount
 from milp_planner.inputs.reading.field_types import Amount, UnitCount
 from milp_planner.inputs.reading.records import Frozen
+
+_MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])", re.ASCII)
+
+
+def _last_day(value: Any) -> Any:
+    """`2027-12` is its last day; anything else is left to be read as a date."""
+    found = _MONTH.fullmatch(value) if isinstance(value, str) else None
+    if found is None or found[1] == "0000":
+        return value
+    year, month = int(found[1]), int(found[2])
+    return date(year, month, monthrange(year, month)[1])
+
+
+LastDay = Annotated[
+    date,
+    BeforeValidator(_last_day),
+    WithJsonSchema({"type": "string", "pattern": r"^\d{4}-\d{2}(-\d{2})?$"}),
+]
+"""A day, or a month for its last day."""
 
 
 class Commitment(Frozen):
@@ -36,8 +57,9 @@ class Commitment(Frozen):
     discount: Discount | None = None
     """With `usd_per_hour`: share off the price of all that it pays for."""
 
-    until: date | None = None
-    """The last day that is paid; default: beyond the month that is planned, which begins today."""
+    until: LastDay | None = None
+    """The last day that is paid, or month (`2027-12`); default: beyond the month that is planned,
+    which begins today."""
 
     @model_validator(mode="after")
     def _says_how_much(self) -> Self:

@@ -143,8 +143,9 @@ def _providers(model: FleetModel) -> Terms:
         for provider in sorted({k.provider for k in fleet.candidates})
     }
     for k in fleet.candidates:
-        most = 1.0 if k.mode.per_token else float(fleet.most_units(k))
+        units = 0.0 if k.mode.per_token else float(fleet.most_units(k))
         for column in _use_columns(model, k):
+            most = units or column.upBound
             row = {column: 1.0, used[k.provider]: -most}
             model.add_row("Tie", Row(f"provider {k.id}", row, LE, 0.0))
     return dict.fromkeys(used.values(), 1.0)

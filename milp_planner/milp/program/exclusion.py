@@ -185,8 +185,9 @@ class _Switches:
         self, k: Candidate, blocks: Iterable[int]
     ) -> Iterator[tuple[tuple[pulp.LpVariable, ...], float]]:
         """Columns of a candidate that stand for one number, with the most they can sum to."""
-        most = 1.0 if k.mode.per_token else float(self.model.fleet.most_units(k))
-        yield from ((columns, most) for columns in self._columns(k, blocks))
+        units = 0.0 if k.mode.per_token else float(self.model.fleet.most_units(k))
+        for columns in self._columns(k, blocks):
+            yield columns, units or columns[0].upBound
 
     def _columns(
         self, k: Candidate, blocks: Iterable[int]

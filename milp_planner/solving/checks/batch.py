@@ -28,6 +28,7 @@ from milp_planner.milp.program.limits.gpu_count import GpuCount
 from milp_planner.milp.program.limits.provider_count import ProviderCount
 from milp_planner.milp.program.limits.quotas import Quotas
 from milp_planner.milp.program.limits.region_count import RegionCount
+from milp_planner.milp.program.llms.quality import MeanQuality
 from milp_planner.milp.program.rules.capacity import Capacity
 from milp_planner.milp.program.rules.coverage import Coverage
 from milp_planner.milp.program.rules.per_token_rate import PerTokenRate
@@ -39,7 +40,7 @@ from milp_planner.traffic.schedule import Schedule
 COVERED_RULES: Final[tuple[Rule, ...]] = (
     *(Coverage(), Capacity(), BatchWork(), PerTokenRate(), Replicas(), QueueTimes()),
     *(Quotas(), PowerCap(), BudgetLimit(), ProviderCount(), RegionCount(), GpuCount()),
-    ChangeLimit(),
+    *(ChangeLimit(), MeanQuality()),
 )
 COVERED_TERMS: Final[tuple[CostTerm, ...]] = tuple(
     term

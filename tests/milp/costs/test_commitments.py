@@ -200,6 +200,15 @@ def test_the_last_day_is_paid(until, share):
     assert month_share(one, TODAY, 720) == pytest.approx(share)
 
 
+def test_a_month_stands_for_its_last_day():
+    days = {"2026-02": (2026, 2, 28), "2028-02": (2028, 2, 29), "2027-12": (2027, 12, 31)}
+    for month, day in days.items():
+        assert Commitment(offering="*", units=1, until=month).until == date(*day)
+    for wrong in ("2027-13", "0000-01", "2027"):
+        with pytest.raises(InputError):
+            Commitment(offering="*", units=1, until=wrong)
+
+
 # --- an amount an hour ---------------------------------------------------------------------------
 
 

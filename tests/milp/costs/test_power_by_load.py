@@ -146,7 +146,7 @@ def test_power_by_load_that_nothing_states_or_covers_is_refused():
 # --- against trying every fleet ------------------------------------------------------------------
 
 
-@tries(0.3, deadline=None)
+@tries(0.1, deadline=None)
 @given(
     st.lists(st.sampled_from([0.0, 0.5, 1.0, 2.0, 3.0]), min_size=1, max_size=3).filter(any),
     st.sampled_from([1.0, 1.4]),

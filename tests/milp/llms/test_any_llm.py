@@ -173,7 +173,7 @@ def test_questions_that_have_no_answer_yet_say_so():
 # --- against trying every fleet ------------------------------------------------------------------
 
 
-@tries(0.3, deadline=None)
+@tries(0.1, deadline=None)
 @given(
     st.lists(st.sampled_from([0.0, 1.0, 2.5, 4.0]), min_size=1, max_size=3).filter(any),
     st.tuples(*[st.sampled_from([0.7, 1.0, 1.9, 3.0])] * 3),
