@@ -14,7 +14,12 @@ from dataclasses import dataclass, replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime
-from milp_planner.inputs.problem.policies import is_gpus_first, may_be_short, may_fall_short
+from milp_planner.inputs.problem.policies import (
+    has_batches,
+    is_gpus_first,
+    may_be_short,
+    may_fall_short,
+)
 from milp_planner.milp.curves.covering import covers_of
 from milp_planner.milp.curves.fleets import CURVES, cheapest_fleet
 from milp_planner.milp.engines.certify import BOTH
@@ -41,7 +46,7 @@ from milp_planner.solving.verify import keeps_all, violations
 LARGE = 20_000
 """Columns before pruning above which quotas wait until they bind: with fewer that saves nothing."""
 
-LARGE_GROUP = 500
+LARGE_GROUP = 1_000
 """Columns after pruning above which blocks are solved apart: below, starting solvers takes longer.
 
 Ten workloads under one quota in 24 blocks, 2,976 columns: 16 s at once, 1 s block by block."""
@@ -65,9 +70,9 @@ def first_answer(search: Search) -> SearchResult:
 
 def _answer(search: Search) -> SearchResult:
     # What a short budget serves depends on what the quotas let it serve: there none can wait. The
-    # fewest GPUs are counted over all blocks: none can be solved apart.
+    # fewest GPUs are counted over all blocks, and batches are done in any: none is solved apart.
     problem = search.instance.problem
-    is_staged = may_be_short(problem) or is_gpus_first(problem)
+    is_staged = may_be_short(problem) or is_gpus_first(problem) or has_batches(problem)
     if not search.settings.pruning or is_staged or not _stages_pay(search):
         return search.next()
     try:
@@ -254,7 +259,9 @@ def _is_done(search: Search, result: SearchResult) -> bool:
 
 def _parts(stage: _Stage) -> Iterator[_Part]:
     """What can be solved apart: workloads, and blocks of workloads that make a large program."""
-    if not all(rule.solved_apart for rule in rules_of(stage.instance.problem)):
+    problem = stage.instance.problem
+    shares_today = problem.policy.share != "none" and problem.current_fleet
+    if shares_today or not all(rule.solved_apart for rule in rules_of(problem)):
         yield _Part(only_workloads(stage.instance, stage.instance.schedule.demands, stage.kept))
         return
     for names in independent(stage.model, lambda workload, _: workload):

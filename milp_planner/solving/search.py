@@ -36,7 +36,7 @@ class Search:
     """What must be in use somewhere; None asks for nothing."""
 
     in_hand: FirstPlan | None = None
-    """A plan from before everything that can be rented was listed; None where that took no time."""
+    """A first plan that is made already; None where none is."""
 
     optimizer: Optimizer = field(init=False)
     _held: Held | None = None
@@ -103,6 +103,8 @@ class Search:
 
     def first_plan(self) -> FirstPlan:
         """A plan without the solvers, over all candidates, else the one that is in hand."""
+        if self.in_hand is not None and not self.in_hand.of_few:
+            return self.in_hand
         with self.session.in_force():
             first = FirstPlan.of(self.instance)
         return first if first.fleets or self.in_hand is None else self.in_hand

@@ -65,7 +65,7 @@ def next_of(
     `more_wanted` says that another plan will be asked for after this one.
     """
     first, beyond = ahead.tied[0], ahead.beyond
-    too_large = first.proof.columns > MOST_COLUMNS
+    too_large = first.proof.columns > MOST_COLUMNS or optimizer.folds(Query())
     if first.status is not Status.OPTIMAL or optimizer.session.is_stopped:
         return first, Lookahead()
     if too_large:
