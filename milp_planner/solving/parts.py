@@ -77,7 +77,7 @@ def _answer(search: Search) -> SearchResult:
         return search.next()
     try:
         with search.session.in_force():
-            result = _in_stages(search)
+            result = _where_no_budget_binds(search) or _in_stages(search)
     except OutOfTime:
         return NOT_SOLVED
     return search.next() if result is None else result
@@ -98,6 +98,22 @@ def _in_stages(search: Search) -> SearchResult | None:
             break
         stage = _Stage.of(search.instance, stage.quotas | broken)
     return None
+
+
+def _where_no_budget_binds(search: Search) -> SearchResult | None:
+    """The optimum that takes no solver without a budget, where it keeps the budget all the same."""
+    problem = search.instance.problem
+    if problem.limits.budget is None or search.settings.solver != BOTH:
+        return None
+    limits = problem.limits.model_copy(update={"budget": None})
+    freed = replace(search.instance, problem=problem.model_copy(update={"limits": limits}))
+    model = build_model(freed, tuple(search.optimizer.pruned.kept))
+    if len(model.columns) <= MOST_COLUMNS:
+        return None
+    result = _by_curves(search, model, search.instance)
+    if result is not None:
+        search.found.append(result.known)
+    return result
 
 
 @dataclass(frozen=True)
@@ -210,7 +226,7 @@ def _solve_stage(search: Search, stage: _Stage) -> SearchResult:
 
 def _solve_part(search: Search, part: _Part, limit_s: float) -> SearchResult:
     if part.curved is not None and search.settings.solver == BOTH:
-        curved = _by_curves(search, part.curved)
+        curved = _by_curves(search, part.curved, part.instance)
         if curved is not None:
             return curved
     # Programs this large leave ties as the solvers found them.
@@ -218,14 +234,13 @@ def _solve_part(search: Search, part: _Part, limit_s: float) -> SearchResult:
     return Search(part.instance, settings, search.provenance, search.asked).next()
 
 
-def _by_curves(search: Search, model: FleetModel) -> SearchResult | None:
-    """The optimum of a part that takes no solver.
+def _by_curves(search: Search, model: FleetModel, instance: PlanningInput) -> SearchResult | None:
+    """The optimum of a program that takes no solver, as a plan of `instance`.
 
     None where its plan breaks a rule, or costs other than its curve says: then the engines are
     asked all the same.
     """
     began_s = time.monotonic()
-    instance = model.fleet.instance
     fleet = cheapest_fleet(model)
     if fleet is None:
         return None

@@ -116,13 +116,34 @@ def test_an_engine_that_is_asked_for_by_name_solves_it(solver, large):
     [
         {"limits": {"max_gpus": {"total": 2}}},
         {"limits": {"providers": {"max_share": "60%"}}},
-        {"limits": {"budget": {"usd_per_month": 9_000}}},
         {"policy": {"penalties": {"scaling": {"above_gpus": 1, "usd_per_gpu": 1_000}}}},
     ],
 )
 def test_what_the_curves_do_not_know_is_solved_by_the_engines(fields, large):
     plan = solve(two_workloads(**fields), big_and_small())
     assert "capacity curves" not in plan.proof.certified_by
+
+
+@pytest.mark.parametrize(
+    ("usd", "status", "by"),
+    [
+        (5_040, Status.OPTIMAL, CURVES),
+        (5_039, Status.INFEASIBLE, ("cbc", "highs")),
+    ],
+)
+def test_a_budget_that_pays_for_the_optimum_does_not_bind(usd, status, by, large):
+    plan = solve(
+        two_workloads(limits={"budget": {"usd_per_month": usd}}), big_and_small(), diagnose=False
+    )
+    assert (plan.status, plan.proof.certified_by) == (status, by)
+
+
+def test_a_budget_beside_a_limit_that_binds_is_left_to_the_engines(large):
+    # One of each for 12 requests/s is of two providers: two big are $8 an hour, a small $1.50.
+    limits = {"budget": {"usd_per_month": 9_000}, "providers": {"max_count": 1}}
+    plan = solve(two_workloads(limits=limits), big_and_small())
+    assert plan.proof.certified_by == ("cbc", "highs")
+    assert plan.cash_usd_per_month == pytest.approx(720 * min(8 + 4, 6 + 1.5))
 
 
 def test_a_workload_alone_is_left_to_the_engines_where_the_others_have_curves(large):
