@@ -22,6 +22,8 @@ from milp_planner.inputs.problem.records import Alternatives, Problem
 from milp_planner.milp.presolve.forced_use import Required, Wanted
 from milp_planner.plans.records import Plan, Proof, Provenance, Status
 from milp_planner.solving.checks.arguments import SolverChoice, check_settings
+from milp_planner.solving.checks.batch import batch_faults
+from milp_planner.solving.checks.llms import any_llm_faults
 from milp_planner.solving.checks.sharing import sharing_faults
 from milp_planner.solving.narrowed import narrowed
 from milp_planner.solving.optimum import Optimizer
@@ -142,7 +144,11 @@ class Resolver:
 
     def given_for(self, problem: Problem) -> PlanningInput:
         """Candidates and blocks of a changed problem, taken over where they cannot differ."""
-        if faults := [*sharing_faults(problem)]:
+        if faults := [
+            *sharing_faults(problem),
+            *batch_faults(problem),
+            *any_llm_faults(problem),
+        ]:
             raise InputError(faults)
         key = listing_key(problem)
         if not self._listed:

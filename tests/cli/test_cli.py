@@ -17,7 +17,7 @@ import pytest
 from milp_planner import Status
 from milp_planner.cli import entry, main
 from milp_planner.cli.parts import exit_codes
-from milp_planner.cli.parts.signals import Terminated, signals_exit_at_once, sigterm_raises
+from milp_planner.cli.parts.signals import Terminated, signals_exit_at_once, signals_raise
 from milp_planner.questions import solve as planner
 from milp_planner.questions.sheet import builder as sheets
 from milp_planner.reporting.formats import FORMATS
@@ -276,7 +276,7 @@ def test_while_importing_a_signal_ends_the_process_at_once(monkeypatch):
     left = []
     monkeypatch.setattr(os, "_exit", left.append)
     monkeypatch.setattr(os, "write", lambda *words: None)
-    with sigterm_raises(), signals_exit_at_once():
+    with signals_raise(), signals_exit_at_once():
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGINT)
     assert left == [exit_codes.TERMINATED, exit_codes.INTERRUPTED]
@@ -285,7 +285,7 @@ def test_while_importing_a_signal_ends_the_process_at_once(monkeypatch):
 def test_an_ignored_signal_stays_ignored():
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
-        with sigterm_raises():
+        with signals_raise():
             assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGTERM, before)

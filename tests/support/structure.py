@@ -30,6 +30,7 @@ WINGS = (
     ("replaying",),
     ("solving",),
     ("questions",),
+    ("exports",),
     ("reporting",),
     ("web",),
     ("cli", "__main__"),

@@ -58,7 +58,7 @@ def test_two_run_one_waits_and_more_are_sent_away(client, served, held):
         held.go.set()
         return refused, await asyncio.gather(*asked, waiting)
 
-    refused, answered = client.loop.run_until_complete(scene())
+    refused, answered = client.run(scene())
     assert (refused.status, refused.headers["retry-after"]) == (503, "5")
     assert refused.json["detail"] == "1 questions wait already; ask again later"
     assert [reply.status for reply in answered] == [200, 200, 200]
@@ -84,7 +84,7 @@ def test_who_hangs_up_ends_the_solve_and_frees_its_place(client, served, held):
         held.go.set()
         return await client.ask("POST", "/api/plan", QUESTION)
 
-    assert client.loop.run_until_complete(scene()).status == 200
+    assert client.run(scene()).status == 200
     assert held.ended == ["cancelled", "cancelled", "answered"]
 
 
@@ -95,7 +95,7 @@ def test_closing_ends_what_runs_and_takes_nothing_more(client, served, held):
         served.solves.close()
         return await asked, await client.ask("POST", "/api/plan", QUESTION)
 
-    first, second = client.loop.run_until_complete(scene())
+    first, second = client.run(scene())
     assert held.ended == ["cancelled"]
     assert (first.status, second.status) == (200, 503)
 

@@ -18,6 +18,7 @@ from milp_planner.cli.parts.parameters import (
     AsJson,
     AsOf,
     CatalogName,
+    CurrentPlan,
     DifferBy,
     Difference,
     FailOnEstimates,
@@ -35,7 +36,7 @@ from milp_planner.cli.parts.parameters import (
     TimeLimit,
     choice_of,
 )
-from milp_planner.cli.parts.plan_documents import read_plan_document
+from milp_planner.cli.parts.plan_documents import read_plan_document, read_plan_only
 from milp_planner.cli.parts.problem_files import every_file, is_several, the_file_here
 from milp_planner.cli.parts.signals import signals_exit_at_once
 from milp_planner.cli.runs.plans import TEXT, PlanRun
@@ -97,6 +98,7 @@ def solve(
             "--against", metavar="OLD", help="With markdown: what changes since this --json."
         ),
     ] = None,
+    current: CurrentPlan = None,
     replay: Annotated[
         bool,
         typer.Option(
@@ -139,8 +141,10 @@ def solve(
     if range_ and format_name in SHEET_FORMATS:
         raise typer.BadParameter(f"--range is not part of a sheet; leave out {format_name}")
     earlier = None if against is None else read_plan_document(against)
-    streams.check_output(output, [Path(file), *([] if against is None else [Path(against)])])
+    plans_read = [Path(one) for one in (against, current) if one is not None]
+    streams.check_output(output, [Path(file), *plans_read])
     problem = with_alternatives(read_problem(file), alternatives, differ_by, per_workload)
+    problem = with_current(problem, current)
     streams.check_output(output, inputs_of(problem, file, catalog, overlay))
     check_ending(output, as_json or format_ is not None, endings)
     known = read_catalog(problem, file, catalog, overlay, as_of)
@@ -217,6 +221,16 @@ def with_alternatives(
         return problem
     alternatives = problem.alternatives.model_copy(update=asked)
     return problem.model_copy(update={"alternatives": alternatives})
+
+
+def with_current(problem: Problem, current: str | None) -> Problem:
+    """The problem with what an earlier plan runs as its `current_fleet`."""
+    from milp_planner.plans.changes import current_fleet_of
+
+    if current is None:
+        return problem
+    running = current_fleet_of(read_plan_only(current))
+    return problem.model_copy(update={"current_fleet": running})
 
 
 def exit_code(plan: Plan, gate_failed: bool, require_optimal: bool) -> int:

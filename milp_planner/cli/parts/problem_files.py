@@ -54,7 +54,7 @@ def every_file(names: Sequence[str]) -> Iterator[str]:
 
 def _is_folder(name: str) -> bool:
     try:
-        return Path(name).is_dir()
+        return bool(name) and Path(name).is_dir()  # "" would be the folder that we are in
     except (OSError, ValueError):  # too long, a NUL
         return False
 

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from milp_planner.errors import Fault, InputError, nearest
 from milp_planner.units import shown
@@ -23,6 +23,8 @@ MOST_BYTES = 50_000_000
 BYTES_PER_MB = 1_000_000
 """Bytes of a megabyte, as file sizes are told."""
 
+
+Name = TypeVar("Name", str, Path, str | Path)
 
 NOT_NAMED = "a question from outside may name no file of this machine"
 
@@ -43,10 +45,10 @@ def only_these(files: Mapping[str, Path]) -> Iterator[None]:
         _table.reset(before)
 
 
-def opened_from(path: str | Path) -> Path | None:
+def opened_from(path: Name) -> Name | Path | None:
     """Where a file of that name is read; None where it may not be: see `only_these`."""
     table = _table.get()
-    return Path(path) if table is None else table.get(str(path))
+    return path if table is None else table.get(str(path))
 
 
 def read_text(

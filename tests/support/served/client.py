@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+Answer = TypeVar("Answer")
 
 HOST = "127.0.0.1:8000"
 
@@ -32,24 +35,33 @@ class Reply:
 
 
 class Client:
-    """Asks in one event loop, one after the other, or several at once."""
+    """Asks in one event loop, one after the other, or several at once.
+
+    It has a thread of its own: a browser that was driven before leaves a loop in the main thread.
+    """
 
     def __init__(self, app: Any) -> None:
         self.app = app
-        self.loop = asyncio.new_event_loop()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="client")
+        self._loop = asyncio.new_event_loop()
+
+    def run(self, scene: Coroutine[Any, Any, Answer]) -> Answer:
+        """What the scene comes to."""
+        return self._thread.submit(self._loop.run_until_complete, scene).result()
 
     def close(self) -> None:
         """End the loop."""
-        self.loop.run_until_complete(self.loop.shutdown_default_executor())
-        self.loop.close()
+        self.run(self._loop.shutdown_default_executor())
+        self._thread.submit(self._loop.close).result()
+        self._thread.shutdown()
 
     def get(self, path: str, **headers: str) -> Reply:
         """GET, with headers by their names with underscores."""
-        return self.loop.run_until_complete(self.ask("GET", path, headers=_named(headers)))
+        return self.run(self.ask("GET", path, headers=_named(headers)))
 
     def post(self, path: str, data: Any, **headers: str) -> Reply:
         """POST: plain data as JSON, text as YAML, bytes as they are."""
-        return self.loop.run_until_complete(self.ask("POST", path, data, _named(headers)))
+        return self.run(self.ask("POST", path, data, _named(headers)))
 
     async def ask(
         self,
