@@ -27,7 +27,7 @@ MOST_PORT = 65_535
 def serve(
     file: Annotated[
         str | None,
-        typer.Argument(metavar="[FILE]", help="The problem that the page begins with."),
+        typer.Argument(metavar="FILE", help="The problem that the page begins with."),
     ] = None,
     port: Annotated[
         int, typer.Option(min=0, max=MOST_PORT, metavar="PORT", help="0 takes one that is free.")
@@ -44,7 +44,7 @@ def serve(
     overlay: Overlays = None,
     catalog: CatalogName = None,
 ) -> int:
-    """Serve an page to plan in the browser, and an API, until Ctrl-C."""
+    """Serve a page to plan in the browser, and an API, until Ctrl-C."""
     from milp_planner.errors import PlannerError
 
     problem = None if file is None else read_problem(file)

@@ -64,7 +64,7 @@ def solve(
     files: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[FILE]...",
+            metavar="FILE",
             help="The problem, - for standard input; default: problem.yaml. Of several, and of "
             "folders, one row each.",
         ),

@@ -286,6 +286,9 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// What the answer costs stands at the foot of a narrow screen, while the answer is out of sight.
+new IntersectionObserver(([seen]) => document.body.classList.toggle("sees-answer", seen.isIntersecting), { rootMargin: "0px 0px -120px" }).observe(document.querySelector(".sheet"));
+
 // ---- the address
 
 const first = JSON.parse(document.body.dataset.first);
