@@ -183,7 +183,8 @@ def test_an_open_loop_has_the_mean_number_in_flight(tmp_path: Path) -> None:
         ("x.json", "[1]", "x.json: not the JSON of"),
         ("x.json", "{", "x.json:1:2: not valid JSON"),
         ("x.json", '{"a": NaN}', "not valid JSON: NaN is not a number"),
-        ("x.txt", "", "x.txt: give .yaml, .csv, .json or .jsonl"),
+        ("x.doc", "", "x.doc: give .yaml, .csv, .json, .jsonl, .txt or .log"),
+        ("x.txt", "", "x.txt: no result of vllm bench serve, throughput or latency"),
     ],
 )
 def test_what_cannot_be_read_is_said(tmp_path: Path, name: str, content: object, said: str) -> None:
@@ -193,7 +194,7 @@ def test_what_cannot_be_read_is_said(tmp_path: Path, name: str, content: object,
 def test_all_faults_of_all_files_are_said_at_once(tmp_path: Path) -> None:
     bad = write(tmp_path, "a.json", {**VLLM, "max_concurrency": None})
     text = refused(bad, write(tmp_path, "b.txt", ""), tmp_path / "gone.csv")
-    assert "b.txt: give" in text
+    assert "b.txt: no result of vllm bench serve" in text
     assert "gone.csv: file not found" in text
 
 

@@ -1,19 +1,18 @@
-"""A user's own measurements: YAML or CSV, or the JSON of vLLM, GuideLLM and AIPerf.
+"""A user's own measurements: YAML or CSV, or what benchmark tools write and print.
 
     vllm bench serve --save-result       one object, or one a line with --append-result
     guidellm benchmark --output-path     `benchmarks:` with one entry per load
-    aiperf profile                       `profile_export_aiperf.json`
+    aiperf, genai-perf profile           `profile_export_aiperf.json`, `..._genai_perf.json`
 
-Formats as these tools wrote them in 2025 and 2026. To add one, write a function from plain data to
-`Found` rows and name it in `JSON_FORMATS`.
+More are in `benchmark_reports.py`. Formats as these tools wrote them in 2025 and 2026. To add one,
+write a function from plain data to `Found` rows and name it in `JSON_FORMATS`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +21,28 @@ from pydantic import Field, TypeAdapter, ValidationError
 from milp_planner.errors import Fault, InputError, input_error, readable_path
 from milp_planner.inputs.catalog.csv_rows import read_rows, wording
 from milp_planner.inputs.catalog.evidence.ran_in import MOST_UNITS
+
+from milp_planner.inputs.imports.benchmark_reports import (
+    NOT_SAID,
+    Run,
+    is_projection,
+    other_rows,
+    printed_documents,
+    projection_rows,
+    report_in_yaml,
+    report_rows,
+)
+from milp_planner.inputs.imports.tool_figures import (
+    MS_PER_S,
+    PER_SECOND,
+    JsonRow,
+    as_object,
+    day,
+    named,
+    number,
+    ratio,
+    text,
+)
 from milp_planner.inputs.reading.files import opened_from, read_text
 from milp_planner.inputs.reading.records import Frozen
 from milp_planner.inputs.reading.strict_json import parse_json
@@ -29,7 +50,6 @@ from milp_planner.inputs.reading.strict_yaml import read_yaml
 from milp_planner.inputs.reading.validation import validate
 from milp_planner.units import MOST, PositiveNumber, Seconds, Share, WholeNumber, YesNo
 
-MS_PER_S = 1e3
 MOST_ROWS = 10_000
 
 Figure = Annotated[PositiveNumber, Field(le=MOST)]
@@ -96,6 +116,9 @@ class Found:
     speculative: bool = False
     """The tool says that draft tokens were used."""
 
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What the tool says that ran: `llm`, `gpu`, `engine_version`, in its own words."""
+
     warnings: tuple[str, ...] = field(default=())
 
     def fault(self, column: str, message: str, hint: str = "") -> Fault:
@@ -104,8 +127,10 @@ class Found:
         return Fault(self.file, self.line, 0, path, message, hint)
 
 
-def read_measurements(files: Sequence[Path]) -> list[Found]:
+def read_measurements(files: Sequence[Path], run: Run = NOT_SAID) -> list[Found]:
     """Every measurement of the files, in order; the format is told by suffix and content.
+
+    run: request sizes and requests in flight, for tools that do not write them down.
 
     Raises InputError with every fault, and where a throughput has no concurrency or request size.
     """
@@ -113,7 +138,7 @@ def read_measurements(files: Sequence[Path]) -> list[Found]:
     faults: list[Fault] = []
     for file in files:
         try:
-            found += _read(file)
+            found += _read(file, run)
         except InputError as error:
             faults += error.faults
     faults += [fault for row in found for fault in _missing(row)]
@@ -135,15 +160,33 @@ def _missing(found: Found) -> Iterator[Fault]:
 def _read(file: Path) -> list[Found]:
     opened = opened_from(file)
     if opened is not None and opened.is_dir():
+
+def _read(file: Path, run: Run) -> list[Found]:
+    if file.is_dir():
         raise input_error("is a directory; give a file", file=str(file))
     suffix = file.suffix.lower()
+    content = read_text(file)
     if suffix in (".yaml", ".yml"):
+        report = report_in_yaml(content)
+        if report is not None:
+            return [_checked(file, 0, *row) for row in report_rows(str(file), report)]
         return list(_from_yaml(file))
     if suffix == ".csv":
+        if is_projection(content):
+            return [_checked(file, n, *row) for n, row in projection_rows(content)]
         return list(_from_csv(file))
     if suffix in (".json", ".jsonl"):
-        return list(_from_json(file))
-    raise input_error("give .yaml, .csv, .json or .jsonl", file=str(file))
+        return list(_from_json(file, run))
+    if suffix in (".txt", ".log"):
+        return [_checked(file, n, *row) for n, row in _printed_rows(str(file), content, run)]
+    raise input_error("give .yaml, .csv, .json, .jsonl, .txt or .log", file=str(file))
+
+
+def _printed_rows(file: str, content: str, run: Run) -> Iterator[tuple[int, JsonRow]]:
+    """What a benchmark printed, as the document that it would have written."""
+    for line, document in printed_documents(file, content):
+        rows = _vllm_rows(document) if _is_vllm(document) else other_rows(file, document, run)
+        yield from ((line, row) for row in rows or ())
 
 
 def _from_yaml(file: Path) -> Iterator[Found]:
@@ -186,7 +229,7 @@ def _in_seconds(cells: Mapping[str, Any]) -> dict[str, Any]:
     return {name: plain(name, cell) for name, cell in cells.items()}
 
 
-def _from_json(file: Path) -> Iterator[Found]:
+def _from_json(file: Path, run: Run) -> Iterator[Found]:
     for line, document in _documents(file):
         if not isinstance(document, dict):
             raise input_error(UNKNOWN_JSON, file=str(file))
@@ -195,7 +238,10 @@ def _from_json(file: Path) -> Iterator[Found]:
                 yield from (_checked(file, line, *row) for row in rows(document))
                 break
         else:
-            raise input_error(UNKNOWN_JSON, file=str(file))
+            others = other_rows(str(file), document, run)
+            if others is None:
+                raise input_error(UNKNOWN_JSON, file=str(file))
+            yield from (_checked(file, line, *row) for row in others)
 
 
 def _documents(file: Path) -> Iterator[tuple[int, Any]]:
@@ -216,20 +262,25 @@ def _is_whole(line: str) -> bool:
     return text.startswith("{") and text.endswith("}")
 
 
-def _checked(file: Path, line: int, path: str, values: dict[str, Any], speculative: bool) -> Found:
+def _checked(
+    file: Path,
+    line: int,
+    path: str,
+    values: dict[str, Any],
+    speculative: bool,
+    names: dict[str, str],
+) -> Found:
     """The values as a record; what is not a number above 0 counts as not given."""
     known = {name: value for name, value in values.items() if value is not None}
     try:
-        return Found(str(file), line, path, OwnMeasurement.model_validate(known), speculative)
+        return Found(
+            str(file), line, path, OwnMeasurement.model_validate(known), speculative, names
+        )
     except ValidationError as error:
         raise InputError(
             Fault(str(file), line, 0, ".".join([path, str(e["loc"][0])]).lstrip("."), wording(e))
             for e in error.errors()
         ) from None
-
-
-JsonRow = tuple[str, dict[str, Any], bool]
-"""(path in the document, values by column, whether draft tokens were used)."""
 
 
 def _is_vllm(document: Mapping[str, Any]) -> bool:
@@ -238,20 +289,25 @@ def _is_vllm(document: Mapping[str, Any]) -> bool:
 
 def _vllm_rows(document: Mapping[str, Any]) -> Iterator[JsonRow]:
     """`vllm bench serve`: totals ÷ requests completed give the mean request size."""
-    completed = _number(document.get("completed"))
+    completed = number(document.get("completed"))
     sglang = str(document.get("backend")).startswith("sglang")  # its benchmark is a child of vLLM's
     values = {
         "engine": "sglang" if sglang else "vllm",
-        "input_tokens": _ratio(document.get("total_input_tokens"), completed),
-        "output_tokens": _ratio(document.get("total_output_tokens"), completed),
-        "concurrency": _number(document.get("max_concurrency")),
-        "output_tokens_per_second": _number(document.get("output_throughput")),
-        "ttft_s": _ratio(document.get("mean_ttft_ms"), MS_PER_S),
-        "tpot_s": _ratio(document.get("mean_tpot_ms"), MS_PER_S),
-        "as_of": _day(document.get("date")),
-        "note": _text("bench serve of", document.get("model_id")),
+        "input_tokens": ratio(document.get("total_input_tokens"), completed),
+        "output_tokens": ratio(document.get("total_output_tokens"), completed),
+        "concurrency": number(document.get("max_concurrency")),
+        "output_tokens_per_second": number(document.get("output_throughput")),
+        "ttft_s": ratio(document.get("mean_ttft_ms"), MS_PER_S),
+        "tpot_s": ratio(document.get("mean_tpot_ms"), MS_PER_S),
+        "as_of": day(document.get("date")),
+        "note": text("bench serve of", document.get("model_id")),
     }
-    yield "", values, "spec_decode_acceptance_rate" in document
+    server = as_object(document.get("server_info"))
+    names = named(
+        llm=document.get("model_id") or server.get("model_path"),
+        engine_version=server.get("version") if sglang else None,
+    )
+    yield "", values, "spec_decode_acceptance_rate" in document, names
 
 
 def _is_guidellm(document: Mapping[str, Any]) -> bool:
@@ -261,44 +317,45 @@ def _is_guidellm(document: Mapping[str, Any]) -> bool:
 def _guidellm_rows(document: Mapping[str, Any]) -> Iterator[JsonRow]:
     """GuideLLM: means over the successful requests; its inter-token latency is our tpot."""
     for i, entry in enumerate(document["benchmarks"]):
-        benchmark = _object(entry)
-        metrics = _object(benchmark.get("metrics"))
+        benchmark = as_object(entry)
+        metrics = as_object(benchmark.get("metrics"))
         values = {
             "input_tokens": _mean(metrics, "prompt_token_count"),
             "output_tokens": _mean(metrics, "output_token_count"),
             "concurrency": _streams(benchmark) or _mean(metrics, "request_concurrency"),
             "output_tokens_per_second": _mean(metrics, "output_tokens_per_second"),
-            "ttft_s": _ratio(_mean(metrics, "time_to_first_token_ms"), MS_PER_S),
-            "tpot_s": _ratio(_mean(metrics, "inter_token_latency_ms"), MS_PER_S),
-            "as_of": _day(benchmark.get("start_time")),
+            "ttft_s": ratio(_mean(metrics, "time_to_first_token_ms"), MS_PER_S),
+            "tpot_s": ratio(_mean(metrics, "inter_token_latency_ms"), MS_PER_S),
+            "as_of": day(benchmark.get("start_time")),
             "note": "guidellm",
         }
-        yield f"benchmarks[{i}]", values, False
+        names = named(llm=_first_text(benchmark, "model") or _first_text(document, "model"))
+        yield f"benchmarks[{i}]", values, False, names
 
 
 def _streams(benchmark: Mapping[str, Any]) -> float | None:
     """Requests held in flight, where the load was a closed loop."""
     for holder in ("config", "args"):
-        strategy = _object(_object(benchmark.get(holder)).get("strategy"))
+        strategy = as_object(as_object(benchmark.get(holder)).get("strategy"))
         if strategy.get("type_") == "synchronous":
             return 1.0
         if strategy.get("type_") == "concurrent":
-            return _number(strategy.get("streams"))
+            return number(strategy.get("streams"))
     return None
 
 
 def _mean(metrics: Mapping[str, Any], name: str) -> float | None:
-    return _number(_object(_object(metrics.get(name)).get("successful")).get("mean"))
+    return number(as_object(as_object(metrics.get(name)).get("successful")).get("mean"))
 
 
 def _is_aiperf(document: Mapping[str, Any]) -> bool:
-    metrics = _object(document.get("records")) or document
-    return "avg" in _object(metrics.get("output_token_throughput"))
+    metrics = as_object(document.get("records")) or document
+    return "avg" in as_object(metrics.get("output_token_throughput"))
 
 
 def _aiperf_rows(document: Mapping[str, Any]) -> Iterator[JsonRow]:
     """AIPerf: averages over the requests, each with its unit."""
-    metrics = _object(document.get("records")) or document
+    metrics = as_object(document.get("records")) or document
     values = {
         "input_tokens": _average(metrics, "input_sequence_length"),
         "output_tokens": _average(metrics, "output_sequence_length"),
@@ -306,67 +363,47 @@ def _aiperf_rows(document: Mapping[str, Any]) -> Iterator[JsonRow]:
         "output_tokens_per_second": _average(metrics, "output_token_throughput"),
         "ttft_s": _time(metrics, "time_to_first_token", "ttft"),
         "tpot_s": _time(metrics, "inter_token_latency"),
-        "as_of": _day(document.get("start_time")),
+        "as_of": day(document.get("start_time")),
         "note": "aiperf",
     }
-    yield "", values, False
+    config = document.get("input_config")
+    llm = _first_text(config, "model_names") or _first_text(config, "model")
+    yield "", values, False, named(llm=llm)
 
 
 def _average(metrics: Mapping[str, Any], name: str) -> float | None:
-    return _number(_object(metrics.get(name)).get("avg"))
+    return number(as_object(metrics.get(name)).get("avg"))
 
 
 def _time(metrics: Mapping[str, Any], *names: str) -> float | None:
     """An average time in seconds, by the unit stated beside it; milliseconds when none is."""
     for name in names:
-        unit = str(_object(metrics.get(name)).get("unit") or "ms").lower()
-        found = _ratio(_average(metrics, name), PER_SECOND.get(unit, MS_PER_S))
+        unit = str(as_object(metrics.get(name)).get("unit") or "ms").lower()
+        found = ratio(_average(metrics, name), PER_SECOND.get(unit, MS_PER_S))
         if found:
             return found
     return None
 
 
+def _first_text(config: Any, key: str) -> str:
+    """The first text of that key, alone or first in a list, wherever this version keeps it."""
+    if isinstance(config, dict):
+        own = config.get(key)
+        own = own[0] if isinstance(own, list) and own else own
+        if isinstance(own, str):
+            return own
+        return next(filter(None, (_first_text(inner, key) for inner in config.values())), "")
+    return ""
+
+
 def _concurrency(config: Any) -> float | None:
     """The first `concurrency` in the configuration, wherever this version keeps it."""
     if isinstance(config, dict):
-        own = _number(config.get("concurrency"))
+        own = number(config.get("concurrency"))
         return own or next(filter(None, map(_concurrency, config.values())), None)
     if isinstance(config, list):
         return next(filter(None, map(_concurrency, config)), None)
     return None
-
-
-def _object(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _number(value: Any) -> float | None:
-    """A number above 0; None for anything else, as tools write null, 0 or "inf" for `none`."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if 0 < value < MOST and math.isfinite(value) else None
-
-
-def _ratio(value: Any, by: float | None) -> float | None:
-    number = _number(value)
-    return number / by if number and by else None
-
-
-def _day(value: Any) -> date | None:
-    """`20260801-120000`, an ISO time, or seconds since 1970 -> the day; None for anything else."""
-    try:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return datetime.fromtimestamp(value, UTC).date()
-        text = str(value or "")
-        if text[:8].isdigit():
-            return datetime.strptime(text[:8], "%Y%m%d").date()
-        return date.fromisoformat(text[:10])
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
-def _text(*parts: Any) -> str:
-    return " ".join(str(part) for part in parts if part)
 
 
 HINTS = {
@@ -374,10 +411,9 @@ HINTS = {
     "(vllm bench serve --max-concurrency, guidellm --rate-type concurrent, aiperf --concurrency)",
 }
 
-PER_SECOND = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
-
 UNKNOWN_JSON = (
-    "not the JSON of `vllm bench serve`, GuideLLM or AIPerf; write the measurements as YAML or CSV"
+    "not the JSON of `vllm bench serve`, GuideLLM or AIPerf, nor of another tool that is known; "
+    "write the measurements as YAML or CSV"
 )
 
 JSON_FORMATS: tuple[

@@ -17,6 +17,7 @@ from milp_planner.inputs.catalog.checks import (
 from milp_planner.inputs.catalog.evidence.ran_in import joined_faults
 from milp_planner.inputs.catalog.overlays import write_measurements
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement
+from milp_planner.inputs.imports.benchmark_reports import Run
 from milp_planner.inputs.imports.benchmarks import Found, read_measurements
 from milp_planner.inputs.problem.deployment import DeploymentSettings
 from milp_planner.inputs.problem.load import load_named_catalog
@@ -27,6 +28,7 @@ from milp_planner.inputs.reading.arguments import (
     path_of,
     paths_of,
 )
+from milp_planner.questions.deployments.ran import clashes, ran_names, unknown_names
 from milp_planner.serving import memory
 from milp_planner.serving.derate import DEFAULT_CONFIDENCE, DEFAULT_QUANTILE, planning_quantile
 from milp_planner.serving.operating_point import OperatingPoint
@@ -102,6 +104,9 @@ def calibrate(
     precision: str | None = None,
     tensor_parallel: int | None = None,
     engine: str | None = None,
+    input_tokens: float | None = None,
+    output_tokens: float | None = None,
+    concurrency: float | None = None,
     deployment: DeploymentSettings | None = None,
     catalog: str | Path = "market",
     overlays: Iterable[str | Path] = (),
@@ -111,13 +116,14 @@ def calibrate(
 ) -> Calibrated:
     """Your own measurements held against the estimate, and kept as an overlay.
 
-    files: YAML, CSV, or the JSON of vLLM's `bench serve`, GuideLLM or AIPerf. llm, gpu, precision,
-    tensor_parallel (GPUs of one replica, or of each stage), engine: hold where a file states none;
-    so does the rest of deployment: the engine's setup, its share of the memory and limit of
-    sequences, and units joined. catalog: a name or a folder, with overlays on top. out: a new
-    folder for the overlay, written whole or not at all; default: nothing is written. confidence:
-    how sure to be of a speed, 0 to 1. as_of: the day of the measurements that state none; default:
-    today.
+    files: YAML, CSV, or what vLLM's and SGLang's benchmarks, GuideLLM, AIPerf, inference-perf and
+    others write. llm, gpu, precision, tensor_parallel (GPUs of one replica, or of each stage),
+    engine: hold where a file states none, and a run of another is refused. input_tokens,
+    output_tokens, concurrency: of runs whose tool does not write them down. deployment: the rest
+    of the engine's setup, its share of the memory and limit of sequences, and units joined.
+    catalog: a name or a folder, with overlays on top. out: a new folder for the overlay, written
+    whole or not at all; default: nothing is written. confidence: how sure to be of a speed, 0 to
+    1. as_of: the day of the measurements that state none; default: today.
 
     Returns a Calibrated: every measurement in tokens/s of a replica beside its estimate, and what
     plans count on before and after it; `catalog` has them on top.
@@ -151,7 +157,7 @@ def calibrate(
     known = load_named_catalog(base, overlays=own, as_of=as_of)
     today = as_of or day_today()
     found = compare(
-        read_measurements(paths),
+        read_measurements(paths, Run(input_tokens, output_tokens, concurrency)),
         known,
         {**setup_of(deployment), **names, "tensor_parallel": tensor_parallel},
         today=today,
@@ -251,7 +257,7 @@ def _records(
 
 def _faults(f: Found, catalog: Catalog, defaults: Mapping[str, object]) -> Iterator[Fault]:
     """What is wrong with the names of a measurement, or missing."""
-    given = _given(f, defaults)
+    given = _given(f, defaults, catalog)
     for name in ("llm", "gpu", "precision", "tensor_parallel"):
         if not given[name]:
             option = "--tp" if name == "tensor_parallel" else f"--{name}"
@@ -265,17 +271,19 @@ def _faults(f: Found, catalog: Catalog, defaults: Mapping[str, object]) -> Itera
     if precision not in WEIGHT_BYTES:
         known = ", ".join(WEIGHT_BYTES)
         yield f.fault("precision", f"{precision!r} is not one of {known}")
+    yield from clashes(f, catalog, defaults)
     if f.row.regime not in REGIMES:
         yield f.fault("regime", f"{f.row.regime!r} is not one of {', '.join(REGIMES)}")
 
 
-def _given(f: Found, defaults: Mapping[str, object]) -> dict[str, object]:
-    own = f.row.model_dump()
-    return {name: own[name] or defaults.get(name, own[name]) for name in own}
+def _given(f: Found, defaults: Mapping[str, object], catalog: Catalog) -> dict[str, object]:
+    """A row's own values, then what its tool says that ran, then what was asked for."""
+    own, ran = f.row.model_dump(), ran_names(f, catalog)
+    return {name: own[name] or ran.get(name) or defaults.get(name, own[name]) for name in own}
 
 
 def _record(f: Found, catalog: Catalog, defaults: Mapping[str, object], today: date) -> Measurement:
-    given = _given(f, defaults)
+    given = _given(f, defaults, catalog)
     llm = catalog.llm(str(given["llm"]))
     assert llm is not None, "the names were checked"
     (gpu,) = catalog.gpus_named(str(given["gpu"]))
@@ -317,6 +325,7 @@ def _warnings(f: Found, row: Measurement, catalog: Catalog, model: ServingModel)
         return _in_flight(row, catalog)
 
     yield from map(str, slow_rows([row], estimate_of, in_flight))
+    yield from unknown_names(f, catalog, point)
     if f.speculative:
         yield f"{point}: ran with draft tokens; speculative decoding is not modelled"
     llm, gpu = _records_of(row, catalog)

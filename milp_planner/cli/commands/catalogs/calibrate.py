@@ -30,7 +30,8 @@ def calibrate(
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILES", help="YAML, CSV, or JSON of vllm bench serve, GuideLLM or AIPerf."
+            metavar="FILES",
+            help="YAML, CSV, or what a benchmark wrote or printed: vLLM, SGLang, GuideLLM, ...",
         ),
     ],
     llm: Annotated[str | None, typer.Option(metavar="LLM", help="Where a file names none.")] = None,
@@ -43,6 +44,18 @@ def calibrate(
     ] = None,
     engine: Annotated[
         str | None, typer.Option(metavar="NAME", help="Where a file names none.")
+    ] = None,
+    input_: Annotated[
+        float | None,
+        typer.Option("--input", metavar="TOKENS", help="Where a file does not say: of a request."),
+    ] = None,
+    output: Annotated[
+        float | None,
+        typer.Option("--output", metavar="TOKENS", help="Where a file does not say: of a request."),
+    ] = None,
+    concurrency: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="Where a file does not say: requests in flight."),
     ] = None,
     engine_version: options.EngineVersion = None,
     tuning: options.TuningName = None,
@@ -100,6 +113,9 @@ def calibrate(
         precision=precision,
         tensor_parallel=_one_count("--tp", tp),
         engine=engine,
+        input_tokens=input_,
+        output_tokens=output,
+        concurrency=concurrency,
         deployment=setup.settings(),
         catalog=_catalog_of(asked, catalog),
         overlays=overlay or (),
