@@ -90,8 +90,6 @@ def _not_covered(problem: Problem) -> Iterator[tuple[str, str]]:
         yield "policy.switch_off_dedicated", "a shared unit rests only when all of its replicas do"
     for rule in problem.rules:
         yield f"rules.{rule.name}", "a rule of your own counts units by workload"
-    if problem.policy.when_short != "fail":
-        yield "policy.when_short", "units that are too few are counted by workload"
     covered = {key for rule in (*COVERED_RULES, *DECIDED_BEFORE) for key in rule.keys}
     covered |= {key for term in COVERED_TERMS for key in term.keys}
     known = {one.name for one in (*COVERED_RULES, *DECIDED_BEFORE)}
