@@ -164,7 +164,6 @@ def test_what_is_not_planned_together_is_refused_with_the_other_key():
 @pytest.mark.parametrize(
     ("key", "changed"),
     [
-        ("policy.start_up.ready_after", {"policy.start_up": [{"ready_after": "5min"}]}),
         ("limits.max_power_kw", {"limits.max_power_kw": 7}),
     ],
 )

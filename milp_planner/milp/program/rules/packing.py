@@ -14,6 +14,7 @@ from milp_planner.candidates.records import (
 )
 from milp_planner.candidates.sharing.shared_units import SharedUnits, gpus_on, placed
 from milp_planner.inputs.catalog.records import Offering
+from milp_planner.milp.program.costs.start_up_ahead import ahead_anew
 from milp_planner.milp.program.language.rows import LE, Row, distinct
 from milp_planner.milp.program.language.rule import Structural
 from milp_planner.milp.program.language.variables import Fleet, Terms, add
@@ -156,4 +157,4 @@ def without_idle_units(fleet: Fleet, values: Mapping[str, float]) -> Mapping[str
             needed = len(placed(unit.gpus_per_unit, standing))
             least[on] = max(least.get(on, 0.0), float(needed))
     idle = {name: most for name, most in least.items() if round(values.get(name, 0.0)) > most}
-    return covered_anew(fleet, {**values, **idle}) if idle else values
+    return covered_anew(fleet, ahead_anew(fleet, {**values, **idle})) if idle else values
