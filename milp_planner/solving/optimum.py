@@ -26,6 +26,7 @@ from milp_planner.milp.presolve.unit_bounds import (
     wider_room,
 )
 from milp_planner.milp.program.exclusion import Difference, contains, exclude, without_traces
+from milp_planner.milp.program.idle_units import without_idle_units
 from milp_planner.milp.program.language.elastic_steps import on_own_steps
 from milp_planner.milp.program.language.folds import ElasticFold
 from milp_planner.milp.program.language.rule import Rule
@@ -50,7 +51,6 @@ from milp_planner.milp.program.refinement import (
     tolerance_usd,
     undercharged_usd,
 )
-from milp_planner.milp.program.rules.packing import without_idle_units
 from milp_planner.milp.program.rules.queue_times import QueueTimes
 from milp_planner.milp.program.rules.queues.own_queues import OwnQueues
 from milp_planner.milp.program.solution import FleetSolution

@@ -24,6 +24,7 @@ from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic
 from milp_planner.deadline import checked
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.inputs.problem.policies import is_gpus_first
+from milp_planner.milp.program.costs.start_up_ahead import StartUpAhead
 from milp_planner.milp.program.costs.terms import COST_TERMS
 from milp_planner.milp.program.costs.volume_bands import VolumeBands
 from milp_planner.milp.program.language.rule import Rule, Standing
@@ -34,7 +35,7 @@ from milp_planner.plans.records import SNAP
 
 FACTORS = (1, 2, 4, 8)
 
-OF_UNITS: tuple[Rule, ...] = (Commitments(), VolumeBands())
+OF_UNITS: tuple[Rule, ...] = (Commitments(), StartUpAhead(), VolumeBands())
 """Rules of how units are paid, whoever stands on them."""
 
 

@@ -18,6 +18,8 @@ from milp_planner.milp.program.costs.rent import Rent
 from milp_planner.milp.program.costs.scaling import Scaling
 from milp_planner.milp.program.costs.shortfall import Shortfall
 from milp_planner.milp.program.costs.spot_loss import SpotLoss
+from milp_planner.milp.program.costs.start_up import StartUpHours
+from milp_planner.milp.program.costs.start_up_ahead import StartUpAhead
 from milp_planner.milp.program.costs.strict_latency import StrictLatency
 from milp_planner.milp.program.costs.switching import SwitchingCost
 from milp_planner.milp.program.costs.terms import COST_TERMS
@@ -53,18 +55,11 @@ COVERED_RULES: Final[tuple[Rule, ...]] = (
     *(Coverage(), Capacity(), Packing(), PerTokenRate(), OneLevel(), OverloadRamp(), ExtraGpus()),
     *(Replicas(), OnDemandReplicas(), QueueTimes(), Quotas(), BudgetLimit(), ProviderCount()),
     *(RegionCount(), GpuCount(), ProviderShare(), SpotShare(), LossSurvived(), ChangeLimit()),
-    *(Commitments(), VolumeBands()),
+    *(Commitments(), StartUpAhead(), VolumeBands()),
 )
-COVERED_TERMS: Final[tuple[CostTerm, ...]] = tuple(
-    term
-    for term in COST_TERMS
-    if isinstance(
-        term,
-        (
-            *(Rent, CommitmentsPaid, PerToken, VolumeDiscount, SpotLoss, SwitchingCost),
-            *(Overload, Scaling, StrictLatency, Shortfall),
-        ),
-    )
+COVERED_TERMS: Final[tuple[CostTerm, ...]] = (
+    *(Rent(), CommitmentsPaid(), StartUpHours(), PerToken(), VolumeDiscount(), SpotLoss()),
+    *(SwitchingCost(), Overload(), Scaling(), StrictLatency(), Shortfall()),
 )
 """What holds for shared units, by brute force; a key of any other rule or term is refused."""
 
@@ -90,8 +85,6 @@ def _not_covered(problem: Problem) -> Iterator[tuple[str, str]]:
         yield "policy.switch_off_dedicated", "a shared unit rests only when all of its replicas do"
     for rule in problem.rules:
         yield f"rules.{rule.name}", "a rule of your own counts units by workload"
-    if problem.policy.when_short != "fail":
-        yield "policy.when_short", "units that are too few are counted by workload"
     covered = {key for rule in (*COVERED_RULES, *DECIDED_BEFORE) for key in rule.keys}
     covered |= {key for term in COVERED_TERMS for key in term.keys}
     known = {one.name for one in (*COVERED_RULES, *DECIDED_BEFORE)}
@@ -99,8 +92,9 @@ def _not_covered(problem: Problem) -> Iterator[tuple[str, str]]:
     for rule in CONSTRAINTS:
         if rule.name not in known:
             yield from ((key, NOT_DECIDED) for key in rule.keys & asked)
+    counted = {term.name for term in COVERED_TERMS}
     for term in COST_TERMS:
-        if term not in COVERED_TERMS:
+        if term.name not in counted:
             yield from ((key, NOT_DECIDED) for key in term.keys & asked)
 
 

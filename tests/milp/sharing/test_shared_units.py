@@ -164,8 +164,6 @@ def test_what_is_not_planned_together_is_refused_with_the_other_key():
 @pytest.mark.parametrize(
     ("key", "changed"),
     [
-        ("policy.start_up.ready_after", {"policy.start_up": [{"ready_after": "5min"}]}),
-        ("policy.when_short", {"policy.when_short": "fair"}),
         ("limits.max_power_kw", {"limits.max_power_kw": 7}),
     ],
 )

@@ -89,6 +89,32 @@ def scores(question: Question) -> dict[Fleet, float]:
     return found
 
 
+def capacities(question: Question) -> Iterator[tuple[float, dict[str, float]]]:
+    """(rent, requests/s that each workload can be served) of every fleet and way to fill it."""
+    for units in itertools.product(range(question.most_units + 1), repeat=len(question.sold)):
+        if sum(units) <= question.most_units and _may_be_rented(question, units):
+            for filled in _ways(question, units):
+                carried = dict.fromkeys(question.loads, 0.0)
+                for one, standing in zip(question.sold, filled, strict=True):
+                    for name, size in standing:
+                        if name in carried:
+                            carried[name] += question.rates[name, one.gpu, size]
+                yield _rent(question, units), carried
+
+
+def _ways(question: Question, units: Fleet) -> Iterator[tuple[Standing, ...]]:
+    """Every way to fill the units."""
+    kinds: dict[str, list[tuple[str, int]]] = {}
+    for workload, gpu, size in question.rates:
+        kinds.setdefault(gpu, []).append((workload, size))
+    yield from itertools.product(
+        *(
+            sorted(_fillings(tuple(sorted(kinds.get(one.gpu, ()))), one.gpus, n))
+            for n, one in zip(units, question.sold, strict=True)
+        )
+    )
+
+
 def _rent(question: Question, units: Fleet) -> float:
     """What is paid for units, less what is paid already, less the discount on volume."""
     paid = question.committed or (0,) * len(units)
@@ -142,14 +168,7 @@ def _may_be_rented(question: Question, units: Fleet) -> bool:
 
 def _fines(question: Question, units: Fleet) -> Iterator[float]:
     """Penalties of every way to fill the units that keeps the limits."""
-    kinds: dict[str, list[tuple[str, int]]] = {}
-    for workload, gpu, size in question.rates:
-        kinds.setdefault(gpu, []).append((workload, size))
-    ways = [
-        sorted(_fillings(tuple(sorted(kinds.get(one.gpu, ()))), one.gpus, n))
-        for n, one in zip(units, question.sold, strict=True)
-    ]
-    for filled in itertools.product(*ways):
+    for filled in _ways(question, units):
         idle = (n and not standing for n, standing in zip(units, filled, strict=True))
         if question.today and any(idle):
             continue  # nobody would pay for units on which nobody stands

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from milp_planner.candidates.paying.start_up import Ahead, hours_ahead, ready_hours
 from milp_planner.candidates.records import Candidate, PlanningInput
@@ -49,8 +49,20 @@ class StartUpAhead(Structural):
         return iter(())  # it defines a cost; `verify` recomputes the cost
 
     def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
-        """A stand-in is ready no later."""
-        return Standing(uses=(ready_hours(instance.problem, k),))
+        """A stand-in is ready no later; of replicas that share units these are what starts."""
+        return Standing(uses=(0.0 if k.part_of_unit else ready_hours(instance.problem, k),))
+
+
+def ahead_anew(fleet: Fleet, values: Mapping[str, float]) -> Mapping[str, float]:
+    """The columns with as few units paid for ahead as the units that are on in them ask for."""
+    found = {}
+    for (k, (block, ahead)), extra in fleet.ahead.items():
+        on = {
+            t: sum(round(values.get(n.name, 0.0)) for _, n in fleet.units_on(k, t))
+            for t in (block, *ahead)
+        }
+        found[extra.name] = float(max(0, max(on[t] for t in ahead) - on[block]))
+    return {**values, **found}
 
 
 def _starting(fleet: Fleet) -> Iterator[tuple[Candidate, Ahead]]:
@@ -58,7 +70,7 @@ def _starting(fleet: Fleet) -> Iterator[tuple[Candidate, Ahead]]:
     if not fleet.problem.policy.start_up:
         return
     by_time: dict[float, list[Ahead]] = {}
-    for k in fleet.candidates:
+    for k in fleet.rentable:
         if ready := ready_hours(fleet.problem, k):
             if ready not in by_time:
                 by_time[ready] = [*hours_ahead(fleet.instance, ready)]

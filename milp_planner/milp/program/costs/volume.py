@@ -43,10 +43,12 @@ class VolumeDiscount(CashTerm):
         problem = instance.problem
         found: dict[Candidate, float] = {}
         terms = [term for term in SPENT if term.is_told(problem)]
+        together = [term.shared_usd(instance, purchases, routes, shared) for term in terms]
         for pattern, tiers in problem.prices.volume.items():
             mine = [p for p in purchases if volume_of(problem, p.candidate) == pattern]
             spent = {
                 p.candidate: sum(term.purchase_usd(instance, p, routes) for term in terms)
+                + sum(usd.get(p.candidate, 0.0) for usd in together)
                 for p in mine
             }
             total = sum(spent.values())

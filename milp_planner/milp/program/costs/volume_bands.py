@@ -71,8 +71,8 @@ def _spent(fleet: Fleet, pattern: str) -> Terms:
     mine = {k for k in fleet.candidates if volume_of(problem, k) == pattern}
     columns = {column for (k, _, _), column in fleet.units.items() if k in mine}
     columns |= {column for (k, _, _), column in fleet.shares.items() if k in mine}
-    columns |= {column for (k, _), column in fleet.ahead.items() if k in mine}
-    columns |= {n for (unit, _), n in fleet.shared.items() if volume_of(problem, unit) == pattern}
+    rented = (*fleet.ahead.items(), *fleet.shared.items())
+    columns |= {column for (k, _), column in rented if volume_of(problem, k) == pattern}
     whole = merged(term.terms(fleet) for term in SPENT if term.is_told(problem))
     return {column: usd for column, usd in whole.items() if column in columns}
 

@@ -169,9 +169,9 @@ def broken_quotas(problem: Problem, plan: Plan) -> set[str]:
 
 def used_up(problem: Problem, plan: Plan) -> Iterator[str]:
     """The quotas and stocks of which a plan leaves nothing that one more unit could take."""
-    candidates = [p.candidate for p in plan.purchases]
-    for name, weight, limit in quota_groups(candidates, problem):
-        mine = [(p, weight(p.candidate)) for p in plan.purchases if weight(p.candidate)]
+    rented = [*plan.rented]
+    for name, weight, limit in quota_groups((p.candidate for p in rented), problem):
+        mine = [(p, weight(p.candidate)) for p in rented if weight(p.candidate)]
         used = most_at_once(mine, len(plan.blocks))
         if mine and used + min(one for _, one in mine) > limit:
             yield f"{name} ({used:g} of {limit:g})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from milp_planner.candidates.records import (
     Candidate,
@@ -12,12 +12,11 @@ from milp_planner.candidates.records import (
     is_part_of,
     shared_unit,
 )
-from milp_planner.candidates.sharing.shared_units import SharedUnits, gpus_on, placed
+from milp_planner.candidates.sharing.shared_units import SharedUnits, gpus_on
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.milp.program.language.rows import LE, Row, distinct
 from milp_planner.milp.program.language.rule import Structural
 from milp_planner.milp.program.language.variables import Fleet, Terms, add
-from milp_planner.milp.program.rules.commitments import covered_anew
 from milp_planner.plans.records import Plan, exceeds
 
 
@@ -36,7 +35,7 @@ class Packing(Structural):
     keys = frozenset(("policy.share",))
 
     def columns(self, fleet: Fleet) -> None:
-        for unit, replicas in _replicas_by_unit(fleet).items():
+        for unit, replicas in replicas_by_unit(fleet).items():
             most = fleet.most_units(unit)
             on = [t for t in range(len(fleet.blocks)) if any(_on(fleet, k, t) for k in replicas)]
             if not fleet.elastic(unit):
@@ -49,7 +48,7 @@ class Packing(Structural):
                 fleet.shared[unit, t] = fleet.column(f"shared units[{at}]", most)
 
     def rows(self, fleet: Fleet) -> Iterator[Row]:
-        for unit, replicas in _replicas_by_unit(fleet).items():
+        for unit, replicas in replicas_by_unit(fleet).items():
             at = f"{unit.offering.id} {unit.offering.billing}"
             for size in sorted({k.gpus_per_unit for k in replicas}):
                 yield from distinct(
@@ -88,7 +87,7 @@ def _standing(fleet: Fleet, unit: Candidate, replicas: list[Candidate], at: str)
             yield Row(f"{at} {t} somebody", {fleet.shared[unit, t]: 1.0, **terms}, LE, 0.0)
 
 
-def _replicas_by_unit(fleet: Fleet) -> dict[Candidate, list[Candidate]]:
+def replicas_by_unit(fleet: Fleet) -> dict[Candidate, list[Candidate]]:
     """The candidates that share units, by what is rented for them; the same from call to call."""
     known = {unit.offering.key: unit for unit, _ in fleet.shared}
     found: dict[Candidate, list[Candidate]] = {}
@@ -138,22 +137,3 @@ def _unpaid(plan: Plan) -> Iterator[str]:
         if exceeds(owed, paid) or exceeds(paid, owed):
             where = shared.candidate.offering.id
             yield f"{where}: {paid:g} of {owed:g} USD per month of rent is paid"
-
-
-def without_idle_units(fleet: Fleet, values: Mapping[str, float]) -> Mapping[str, float]:
-    """The columns with as few shared units as hold the replicas; solvers may leave some idle."""
-    least: dict[str, float] = {}
-    today = fleet.instance.current_units()
-    for unit, replicas in _replicas_by_unit(fleet).items():
-        for t in range(len(fleet.blocks)):
-            if (unit, t) not in fleet.shared or change_key(unit) in today:
-                continue  # today's units may cost less than to give them back
-            on = fleet.shared[unit, t].name
-            standing = (
-                (k, sum(round(values.get(n.name, 0.0)) for _, n in fleet.units_on(k, t)))
-                for k in replicas
-            )
-            needed = len(placed(unit.gpus_per_unit, standing))
-            least[on] = max(least.get(on, 0.0), float(needed))
-    idle = {name: most for name, most in least.items() if round(values.get(name, 0.0)) > most}
-    return covered_anew(fleet, {**values, **idle}) if idle else values
