@@ -21,7 +21,6 @@ from pydantic import Field, TypeAdapter, ValidationError
 from milp_planner.errors import Fault, InputError, input_error, readable_path
 from milp_planner.inputs.catalog.csv_rows import read_rows, wording
 from milp_planner.inputs.catalog.evidence.ran_in import MOST_UNITS
-
 from milp_planner.inputs.imports.benchmark_reports import (
     NOT_SAID,
     Run,
@@ -157,12 +156,9 @@ def _missing(found: Found) -> Iterator[Fault]:
             yield found.fault(name, CONCURRENCY_REQUIRED, HINTS.get(name, ""))
 
 
-def _read(file: Path) -> list[Found]:
+def _read(file: Path, run: Run) -> list[Found]:
     opened = opened_from(file)
     if opened is not None and opened.is_dir():
-
-def _read(file: Path, run: Run) -> list[Found]:
-    if file.is_dir():
         raise input_error("is a directory; give a file", file=str(file))
     suffix = file.suffix.lower()
     content = read_text(file)
