@@ -28,6 +28,9 @@ ALIKE = 1e-4
 
 LEAST_GROWTH = 1.01
 
+LITTLE = 1e-9
+"""Requests/s that are a solver's noise."""
+
 
 class OwnQueues(Rule):
     """No offering is sent more of a workload than its own queue carries, all classes alike.
@@ -291,7 +294,7 @@ def _short(
 ) -> Iterator[ShortQueue]:
     for wish, asked in wishes:
         pool = pool_of([(k, units)], asked)
-        if pool is not None and not keeps(pool, sent, asked):
+        if pool is not None and sent > LITTLE and not keeps(pool, sent, asked):
             times = times_needed(pool, sent, asked)
             yield ShortQueue(workload, t, ((k, units),), sent, wish, asked, times)
 
