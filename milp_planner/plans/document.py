@@ -5,10 +5,9 @@ To add a figure to every report, add it to `plan_dict`; the text report picks it
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -27,7 +26,7 @@ from milp_planner.plans.diagnosis import Change, Diagnosis
 from milp_planner.plans.differences import trade, what_changed
 from milp_planner.plans.held import changes
 from milp_planner.plans.measure_next import measure_next
-from milp_planner.plans.plain import plain_data
+from milp_planner.plans.plain import clean, plain_data
 from milp_planner.plans.records import EngineReport, Plan, Proof, Purchase, Route, WorkloadPlan
 from milp_planner.plans.sentences import (
     alternatives_text,
@@ -214,21 +213,6 @@ def reason_kind(reason: str) -> str:
     kind = re.sub(r"^(billing )?\S+ (is (?:not in|denied by) )", r"\1… \2", kind)
     kind = re.sub(r"[^\s,;]*\d[^\s,;]*(?: [×x] [^\s,;]*\d[^\s,;]*)*", "…", kind)
     return re.sub(r"… GiB$", "…", kind)
-
-
-def clean(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain JSON values: tuples become lists, -0.0 becomes 0.0, what is not finite is unknown."""
-    return {str(key): _plain(value) for key, value in document.items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return value + 0.0 if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return clean(value)
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
 
 
 def _headline(plan: Plan) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import from those below it alone: that is looked up by name, when something is t
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from functools import singledispatch
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -63,3 +65,18 @@ def as_page(record: object, *, whole: bool = False) -> str:
     """The record as HTML: as a file of its own, or as a part of a notebook."""
     import_module(DRAWERS)
     return page_of(record, whole=whole)
+
+
+def clean(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain JSON values: tuples become lists, -0.0 becomes 0.0, what is not finite is unknown."""
+    return {str(key): _plain(value) for key, value in document.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return value + 0.0 if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return clean(value)
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -258,7 +258,7 @@ def _every_step(
     solver: SolverChoice | None,
 ) -> int:
     """`--budget 2000:20000`: every step between the two, exactly."""
-    from milp_planner.plans.document import clean
+    from milp_planner.plans.plain import clean
     from milp_planner.questions.sweeps.frontier import FrontierEnd, budget_frontier, step_dict
     from milp_planner.reporting.documents.json import to_json
     from milp_planner.reporting.text.questions.what_if import frontier_dict, frontier_text, rows_csv
@@ -288,7 +288,7 @@ def _ways_to_pay(
     solver: SolverChoice | None,
 ) -> int:
     """`--traffic 0.1:10`: which way to pay is the cheapest at every multiple between the two."""
-    from milp_planner.plans.document import clean
+    from milp_planner.plans.plain import clean
     from milp_planner.questions.sweeps.ways import BY, crossovers
     from milp_planner.reporting.documents.json import to_json
     from milp_planner.reporting.text.questions.crossovers import crossover_row, crossovers_text

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from milp_planner.candidates.prices import ReplicaPrice
 from milp_planner.inputs.catalog.records import Gpu, Llm, TokenPrice
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
-from milp_planner.plans.document import clean
+from milp_planner.plans.plain import clean
 from milp_planner.units import SECONDS_PER_HOUR, TOKENS_PER_MILLION
 
 Verdict = Literal["fits", "marginal", "does not fit", "per token"]

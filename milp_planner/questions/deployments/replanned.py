@@ -7,7 +7,7 @@ from typing import Any
 
 from milp_planner.errors import argument_error
 from milp_planner.inputs.problem.records import Problem
-from milp_planner.plans.document import clean
+from milp_planner.plans.plain import clean
 from milp_planner.plans.records import Plan
 from milp_planner.plans.sheet.compared import PlanDiff, plan_diff
 from milp_planner.questions.deployments.calibrate import Calibrated

@@ -23,7 +23,7 @@ from milp_planner.inputs.reading.arguments import check_number, check_text
 from milp_planner.milp.presolve.forced_use import Required, Wanted
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.milp.program.limits.filters import names_in
-from milp_planner.plans.document import clean
+from milp_planner.plans.plain import clean
 from milp_planner.plans.records import Plan, Status
 from milp_planner.questions.reasons.entry_price import (
     EntryPrice,

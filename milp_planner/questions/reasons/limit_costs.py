@@ -14,7 +14,7 @@ from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.families import limits_of
 from milp_planner.milp.program.language.loosening import CashLimit, LimitInForce, SteppedLimit
 from milp_planner.milp.program.language.rule import Rule
-from milp_planner.plans.document import clean
+from milp_planner.plans.plain import clean
 from milp_planner.plans.records import Plan, Status
 from milp_planner.questions.solve import provenance_of, solve
 from milp_planner.solving.checks.arguments import SolverChoice, catalog_for

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from milp_planner.plans.document import clean
-from milp_planner.plans.plain import as_plot
+from milp_planner.plans.plain import as_plot, clean
 from milp_planner.plans.records import Plan, Status
 from milp_planner.questions.sweeps.break_even import BreakEven, FleetOrPerToken
 from milp_planner.questions.sweeps.frontier import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from milp_planner.plans.document import clean
+from milp_planner.plans.plain import clean
 
 if TYPE_CHECKING:
     from milp_planner.questions.confidence import ConfidenceRange

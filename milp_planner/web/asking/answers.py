@@ -12,7 +12,7 @@ from milp_planner.errors import input_error, readable_path
 from milp_planner.inputs.reading.records import CATALOG_KEY, Frozen
 from milp_planner.inputs.reading.strict_yaml import Document
 from milp_planner.inputs.reading.validation import validate
-from milp_planner.plans.document import clean
+from milp_planner.plans.plain import clean
 from milp_planner.plans.records import Plan
 from milp_planner.questions.deployments.comparison import compare_deployments
 from milp_planner.questions.reasons.explain import explain as why_not

@@ -10,7 +10,8 @@ from typing import Any
 from milp_planner.candidates.records import Candidate, PlanningInput, TurnedDown
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.plans.consequences import age_days
-from milp_planner.plans.document import clean, turned_down_dict
+from milp_planner.plans.document import turned_down_dict
+from milp_planner.plans.plain import clean
 from milp_planner.replaying.allowed import WAIT_S, queueing_of
 from milp_planner.reporting.text.inputs.summary import left_open_lines
 from milp_planner.reporting.text.records import table_lines

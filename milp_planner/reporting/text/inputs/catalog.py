@@ -23,7 +23,7 @@ from milp_planner.inputs.catalog.records import (
 from milp_planner.inputs.catalog.tensor_groups import GROUPS
 from milp_planner.inputs.reading.records import Frozen
 from milp_planner.plans.consequences import age_days
-from milp_planner.plans.document import clean
+from milp_planner.plans.plain import clean
 from milp_planner.reporting.text.inputs.llm_sheet import llm_sheet
 from milp_planner.reporting.text.records import record_lines, table_lines
 from milp_planner.reporting.text.wording import escape

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from milp_planner.candidates.records import PlanningInput
-from milp_planner.plans.document import clean
+from milp_planner.plans.plain import clean
 from milp_planner.reporting.text.records import cell, table_lines
 from milp_planner.reporting.text.wording import columns, escape, hours, number, plural
 

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from milp_planner.inputs.problem.records import Problem, Workload
-from milp_planner.plans.document import clean
+from milp_planner.plans.plain import clean
 from milp_planner.reporting.text.records import table_lines
 from milp_planner.reporting.text.wording import count, escape, fine_percent, number, plural
 from milp_planner.traffic.curves import Curve

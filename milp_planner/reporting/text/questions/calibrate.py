@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from milp_planner.plans.document import clean
+from milp_planner.plans.plain import clean
 from milp_planner.plans.records import Plan, Status
 from milp_planner.questions.deployments.calibrate import (
     Calibrated,
