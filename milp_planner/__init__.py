@@ -103,14 +103,13 @@ if TYPE_CHECKING:
         Traffic,
     )
     from milp_planner.milp.program.language.loosening import LimitInForce
+    from milp_planner.milp.program.language.queue_cuts import QueueCut, QueueTangent
     from milp_planner.milp.program.language.rows import Row, count_terms
     from milp_planner.milp.program.language.rule import Rule, Standing
     from milp_planner.milp.program.language.variables import (
         AsksForUnits,
         Fleet,
         Level,
-        QueueCut,
-        QueueTangent,
         RampSplit,
     )
     from milp_planner.plans.consequences import (
@@ -358,7 +357,8 @@ HOMES = {
     "milp.program.language.loosening": "LimitInForce",
     "milp.program.language.rows": "Row count_terms",
     "milp.program.language.rule": "Rule Standing",
-    "milp.program.language.variables": "AsksForUnits Fleet Level QueueCut QueueTangent RampSplit",
+    "milp.program.language.queue_cuts": "QueueCut QueueTangent",
+    "milp.program.language.variables": "AsksForUnits Fleet Level RampSplit",
     "plans.consequences": (
         "CommitmentUse DocumentParts Loss ResilienceCost StalePrices UnitChange"
     ),

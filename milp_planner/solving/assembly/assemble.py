@@ -82,7 +82,7 @@ def assemble(
             *notes(instance.problem, workloads),
             *map(Said, instance.candidates.notes),
             *_infrascale(instance, purchases, routes),
-            *waits_kept(instance, purchases),
+            *waits_kept(instance, purchases, routes),
         )
         doubts = (*map(Said, instance.candidates.doubts),)
     plan = Plan(

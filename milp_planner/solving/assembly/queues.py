@@ -7,18 +7,24 @@ from collections.abc import Iterator, Sequence
 from milp_planner.candidates.queues import pool_of, queue_wishes
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.problem.latency import TimeWish
+from milp_planner.milp.program.language.waits import served_shares
 from milp_planner.plans.reasons import WaitKept
-from milp_planner.plans.records import Purchase
+from milp_planner.plans.records import Purchase, Route
 from milp_planner.serving.queues.pools import Pool, QueueWish, log_missed, most_load, reached_s
 from milp_planner.serving.queues.wait import LEAST_JUDGED
 
 
-def waits_kept(instance: PlanningInput, purchases: Sequence[Purchase]) -> Iterator[WaitKept]:
+def waits_kept(
+    instance: PlanningInput, purchases: Sequence[Purchase], routes: Sequence[Route]
+) -> Iterator[WaitKept]:
     """A remark for every wish that queues decide, about the block in which most would miss it."""
     for w in instance.problem.workloads:
         mine = [p for p in purchases if p.candidate.workload == w.name]
-        for wish, asked in queue_wishes(instance, w.name):
-            loads = instance.schedule.demands[w.name].peak
+        wishes = queue_wishes(instance, w.name)
+        peak = instance.schedule.demands[w.name].peak
+        shares = served_shares(instance, routes, w.name) if wishes else []
+        loads = [share * load for share, load in zip(shares, peak, strict=False)]
+        for wish, asked in wishes:
             pools = [
                 (t, pool)
                 for t, load in enumerate(loads)
@@ -27,7 +33,7 @@ def waits_kept(instance: PlanningInput, purchases: Sequence[Purchase]) -> Iterat
             ]
             if pools:
                 t, pool = max(pools, key=lambda one: log_missed(one[1], loads[one[0]], asked))
-                yield _in_block(instance, mine, w.name, t, pool, wish, asked)
+                yield _in_block(instance, mine, w.name, t, loads[t], pool, wish, asked)
 
 
 def _in_block(
@@ -35,6 +41,7 @@ def _in_block(
     mine: Sequence[Purchase],
     workload: str,
     t: int,
+    load: float,
     pool: Pool,
     wish: TimeWish,
     asked: QueueWish,
@@ -51,7 +58,7 @@ def _in_block(
         workload=workload,
         what=wish.words,
         wished_s=wish.wished_s,
-        reached_s=reached_s(pool, instance.schedule.demands[workload].peak[t], asked),
+        reached_s=reached_s(pool, load, asked),
         block=instance.schedule.blocks[t].name,
         replicas=sum(replicas.values()),
         allowed=allowed,

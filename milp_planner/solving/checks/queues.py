@@ -6,17 +6,12 @@ from collections.abc import Iterator
 
 from milp_planner.errors import Fault
 from milp_planner.inputs.problem.load import located
-from milp_planner.inputs.problem.policies import may_be_short, may_fall_short
 from milp_planner.inputs.problem.records import Problem, Workload
 from milp_planner.inputs.problem.traffic import ConcurrentUsers
 
 USERS = "users ask again when they are answered; longest_wait is how long each of them may wait"
 SIZES = "requests: is required, since queues are of requests and the traffic counts tokens"
 IN_FLIGHT = "in_flight is required, the requests in flight at this rate: {} depends on it"
-SHORT = (
-    "what queues allow depends on the load, and {} leaves open how much of it is served; "
-    "leave one of them out"
-)
 SHARES = (
     "behind one router everybody serves by capacity, so that no share of the requests can be "
     "kept from anybody; leave out {}, or limit the units in limits.max_units"
@@ -27,7 +22,7 @@ def queue_faults(problem: Problem) -> Iterator[Fault]:
     """Every wish for a wait that the planner cannot judge, and queues that are asked of nothing."""
     judged = [(i, w) for i, w in enumerate(problem.workloads) if w.latency.judges_queues]
     for i, w in judged:
-        for steps, message in _unjudged(problem, w):
+        for steps, message in _unjudged(w):
             path = f"workloads[{i}].{steps}"
             yield located(problem, Fault("", 0, 0, path, message))
     if problem.policy.utilization.by == "queues" and len(judged) < len(problem.workloads):
@@ -46,7 +41,7 @@ def queue_faults(problem: Problem) -> Iterator[Fault]:
         yield located(problem, Fault("", 0, 0, path, SHARES.format(_wish(judged[0][1]))))
 
 
-def _unjudged(problem: Problem, w: Workload) -> Iterator[tuple[str, str]]:
+def _unjudged(w: Workload) -> Iterator[tuple[str, str]]:
     """(where in the workload, why) its wish for a time in queues cannot be judged."""
     wish = _wish(w)
     if isinstance(w.traffic, ConcurrentUsers):
@@ -56,17 +51,8 @@ def _unjudged(problem: Problem, w: Workload) -> Iterator[tuple[str, str]]:
     for j, rate in enumerate(w.rates or ()):
         if rate.in_flight is None:
             yield f"rates[{j}]", IN_FLIGHT.format(wish)
-    if may_fall_short(problem):
-        yield wish, SHORT.format(_why_short(problem))
 
 
 def _wish(w: Workload) -> str:
     """The key of its first wish that queues decide."""
     return f"latency.{w.latency.queue_wishes[0].metric}"
-
-
-def _why_short(problem: Problem) -> str:
-    """The key that lets requests go unserved."""
-    if problem.policy.when_short != "fail":
-        return "policy.when_short"
-    return "limits.budget.when_short" if may_be_short(problem) else "policy.penalties.shortfall"

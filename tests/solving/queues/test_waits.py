@@ -248,21 +248,6 @@ REFUSED = [
         "users ask again when they are answered",
     ),
     ({"rates": [{"gpu": "big", "requests_per_second": 10}]}, {}, "in_flight is required"),
-    (
-        {},
-        {"policy": {"penalties": {"shortfall": {"usd_per_million_requests": 9}}}},
-        "policy.penalties.shortfall leaves open how much of it is served",
-    ),
-    (
-        {},
-        {"limits": {"budget": {"usd_per_month": 900, "when_short": "fair"}}},
-        "limits.budget.when_short leaves open",
-    ),
-    (
-        {},
-        {"policy": {"when_short": "fair"}},
-        "policy.when_short leaves open",
-    ),
     ({}, {"limits": {"providers": {"max_share": 0.5}}}, "everybody serves by capacity"),
 ]
 

@@ -30,6 +30,7 @@ o_w        fleet.overload[w]                  overload, as a share of the ramp  
 z_qkt      fleet.spread[k, q, t]              x_qkt × θ_wt                              ≥ 0
 b_i        fleet.beyond[w, i]                 1 if θ is beyond a split of it            0 or 1
 y_φt, y_st fleet.used[QueueTimes, w t …]      1 if a replica of φ, of s or more is on   0 or 1
+b_ℓt       fleet.used[QueueTimes, w t …]      1 if a load of more than ℓ is served      0 or 1
 a_j, r_j   fleet.added[j], fleet.removed[j]   units added to, removed from, today's     ≥ 0
 e_kaB      fleet.ahead[k, (a, B)]             units paid for in a that serve in B soon  ≥ 0
 z_pi       fleet.bands[p, i]                  part of the spend of a volume discount    0 ... 1
@@ -63,6 +64,7 @@ from milp_planner.candidates.records import (
 from milp_planner.deadline import checked
 from milp_planner.inputs.problem.policies import can_overload, may_fall_short
 from milp_planner.inputs.problem.records import Problem, Workload
+from milp_planner.milp.program.language.queue_cuts import QueueCut
 from milp_planner.plans.records import SNAP
 from milp_planner.traffic.month import Demand, TimeBlock
 
@@ -98,32 +100,6 @@ class RampSplit(NamedTuple):
         """Unique in a workload."""
         of = self.weights if self.candidate is None else self.candidate.id
         return f"{self.t} {of} at {self.times:.12g}"
-
-
-class QueueTangent(NamedTuple):
-    """g_C·C + g_K·K ≥ 1: what pools keep that carry a load and keep a wish for its wait."""
-
-    alone: float
-    slowest_s: float
-    """φ and s of the pools that it is for, those of replicas with larger ones included; s is the
-    time of a mean request in a full replica, 0 where only waits count."""
-
-    per_rate: float
-    per_place: float
-    """g_C and g_K."""
-
-
-class QueueCut(NamedTuple):
-    """Tangents near one ray: see `QueueTimes`."""
-
-    load: float
-    """λ, requests/s: of the blocks that the cut is for."""
-
-    tangents: tuple[QueueTangent, ...]
-    """By which replicas of every φ and s count, so that all pools keep their sum."""
-
-    only: QueueTangent | None = None
-    """What only pools of its φ and s, or larger ones, keep."""
 
 
 def add(terms: Terms, variable: pulp.LpVariable, coefficient: float) -> None:
