@@ -77,7 +77,10 @@ class _Judged(NamedTuple):
 
 
 def _worth_having(problem: Problem, judged: list[_Judged]) -> Iterator[_Judged]:
-    """Those that no other shape of the same units beats in rates, places and replicas."""
+    """Those that no other shape of the same units beats in rates, places and replicas.
+
+    On units that are shared it has to do so on no more GPUs.
+    """
     fastest_first = sorted(
         judged, key=lambda one: (-one.candidate.part_requests_per_second, one.candidate.id)
     )
@@ -90,6 +93,7 @@ def _worth_having(problem: Problem, judged: list[_Judged]) -> Iterator[_Judged]:
         mine = (
             *(*k.requests_per_second, float(held.places * k.replicas_per_unit), -held.alone),
             float(min(k.replicas_per_unit, least[k.workload])),
+            *((-float(k.gpus_per_unit),) if k.part_of_unit else ()),
         )
         others = kept.setdefault((k.workload, k.offering.key, k.units_joined), [])
         if any(all(a >= b for a, b in zip(one, mine, strict=True)) for one in others):

@@ -9,7 +9,8 @@ which a plan is as busy as it is come from a linear program. They do not say all
 requests from units that are less busy; then the units of every candidate are split at the plan's.
 
 Of the pools that keep a wish for the wait a program knows some tangents, and is refined by those
-that a plan breaks (see `QueueTimes`).
+that a plan breaks (see `QueueTimes`). Of what an offering's own queue carries it knows lines, and
+is refined at the counts of units that a plan sends too much (see `OwnQueues`).
 
 With several request classes a program knows what is left after a loss by some weights of the
 classes alone (see `LossSurvived`), and is refined by those by which a plan has too little left.
@@ -32,6 +33,7 @@ from milp_planner.milp.program.limits.survival import broken_losses
 from milp_planner.milp.program.model import FleetModel
 from milp_planner.milp.program.rules.overload import times_alone
 from milp_planner.milp.program.rules.queue_times import cuts_broken, cuts_broken_in_part
+from milp_planner.milp.program.rules.queues.own_queues import counts_short
 from milp_planner.plans.losses import on_units
 from milp_planner.plans.records import Plan, WorkloadPlan
 
@@ -115,8 +117,13 @@ def counts_times_by_tangents(instance: PlanningInput) -> bool:
 
 
 def refine_times(splits: Splits, model: FleetModel, plan: Plan) -> bool:
-    """Add the tangents that the plan's pools break; False when none is new."""
-    return _has_cuts(splits, cuts_broken(model.fleet, plan))
+    """Add the tangents that the plan's pools break, and the counts of units of which queues of
+    their own are sent too much; False when none is new."""
+    before = splits.count
+    for workload, count in counts_short(model.fleet.instance, plan):
+        splits.counts.setdefault(workload, {}).setdefault(count)
+    has_cuts = _has_cuts(splits, cuts_broken(model.fleet, plan))
+    return has_cuts or splits.count > before
 
 
 def refine_times_in_part(splits: Splits, model: FleetModel, values: Mapping[str, float]) -> bool:

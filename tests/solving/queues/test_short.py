@@ -12,7 +12,7 @@ import random
 
 import pytest
 
-from milp_planner import Status, WaitKept, budget_frontier, solve
+from milp_planner import InputError, Status, WaitKept, budget_frontier, solve
 from tests.solving.queues.test_waits import HOURS, KINDS, P99, asked, market, random_kinds, usd_of
 from tests.support.oracles.queue_oracle import Wished, keeps
 
@@ -173,3 +173,11 @@ def test_every_class_is_served_alike_behind_one_router():
     assert len(served) == 2
     assert 0 < served[0] < 1
     assert served[0] == pytest.approx(served[1], abs=1e-6)
+
+
+def test_queues_of_ones_own_leave_nothing_open():
+    routing = {"routing": "per_offering"}
+    with pytest.raises(
+        InputError, match=r"limits\.budget\.when_short leaves open how much that is"
+    ):
+        solve(asked(20, P99, limits=fair(4.5), policy=routing), market())

@@ -257,7 +257,6 @@ REFUSED = [
         "users ask again when they are answered",
     ),
     ({"rates": [{"gpu": "big", "requests_per_second": 10}]}, {}, "in_flight is required"),
-    ({}, {"limits": {"providers": {"max_share": 0.5}}}, "everybody serves by capacity"),
 ]
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from milp_planner.candidates.queues import pool_of, queue_wishes
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.latency import TimeWish
-from milp_planner.inputs.problem.policies import may_fall_short
+from milp_planner.inputs.problem.policies import has_one_router, may_fall_short
 from milp_planner.plans.losses import NOTHING_SERVED, SURVIVAL_GROUPS
 from milp_planner.plans.records import Plan, Route
 from milp_planner.serving.queues.pools import Pool, QueueWish, keeps
@@ -60,6 +60,8 @@ class BrokenTime(NamedTuple):
 def broken_times(instance: PlanningInput, plan: Plan) -> Iterator[BrokenTime]:
     """Every wish, block and loss in which a time is too long for those that are served."""
     for w in instance.problem.workloads:
+        if not has_one_router(instance.problem, w):
+            continue
         mine = list(plan.purchases_of(w.name))
         wishes = queue_wishes(instance, w.name)
         shares = served_shares(instance, plan.routes, w.name) if wishes else []
@@ -95,7 +97,7 @@ def unlike_shares(instance: PlanningInput, plan: Plan) -> Iterator[str]:
     """Blocks in which one router serves more of a class than of another."""
     for w in instance.problem.workloads if may_fall_short(instance.problem) else ():
         classes = instance.schedule.demands[w.name].classes
-        for block in plan.blocks if w.latency.judges_queues else ():
+        for block in plan.blocks if has_one_router(instance.problem, w) else ():
             served = dict.fromkeys((q.name for q in classes), 0.0)
             for route in plan.routes_of(w.name, block.name):
                 served[route.request_class.name] += route.share

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from milp_planner.candidates.queues import pool_of, queue_wishes, slowness_s
+from milp_planner.candidates.queues import pool_of, queue_wishes, slowness_s, words_of
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.latency import SHARES, TimeWish
+from milp_planner.inputs.problem.policies import has_one_router
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.milp.program.language.loosening import SteppedLimit
 from milp_planner.milp.program.language.queue_cuts import (
@@ -99,7 +100,8 @@ class QueueTimes(Rule):
 
     def columns(self, fleet: Fleet) -> None:
         for w in fleet.problem.workloads:
-            for t in fleet.busy(w.name) if fleet.cuts.get(w.name) else ():
+            judged = fleet.cuts.get(w.name) and has_one_router(fleet.problem, w)
+            for t in fleet.busy(w.name) if judged else ():
                 for trait, value in _told_apart(fleet, w, t):
                     said = f"on[{w.name} {fleet.blocks[t].name} {trait.name} {value:g} or more]"
                     used = fleet.column(said, 1)
@@ -111,7 +113,7 @@ class QueueTimes(Rule):
 
     def rows(self, fleet: Fleet) -> Iterator[Row]:
         for w in fleet.problem.workloads:
-            if not w.latency.judges_queues:
+            if not has_one_router(fleet.problem, w):
                 continue
             candidates = fleet.gpu_candidates(w.name)
             traits = traits_of(w, candidates)
@@ -171,8 +173,9 @@ class QueueTimes(Rule):
         for broken in broken_times(instance, plan):
             reached = reached_s(broken.pool, broken.load, broken.asked)
             found = "endless" if math.isinf(reached) else time_shown(1000 * reached)
+            what = words_of(broken.wish, broken.asked)
             yield (
-                f"workload {broken.workload!r}: the {broken.wish.words} is {found} in block "
+                f"workload {broken.workload!r}: the {what} is {found} in block "
                 f"{plan.blocks[broken.block].name}{broken.left.said}, longer than "
                 f"{time_shown(1000 * broken.wish.wished_s)}"
             )
@@ -209,7 +212,8 @@ class QueueTimes(Rule):
     def loosened(self, instance: PlanningInput) -> Iterator[SteppedLimit]:
         for w in instance.problem.workloads:
             for wish, asked in queue_wishes(instance, w.name):
-                yield _longer(instance, w, wish, asked)
+                if has_one_router(instance.problem, w):
+                    yield _longer(instance, w, wish, asked)
 
 
 def cuts_broken(fleet: Fleet, plan: Plan) -> Iterator[tuple[str, QueueCut]]:
@@ -253,6 +257,8 @@ def cuts_broken_in_part(
 ) -> Iterator[tuple[str, QueueCut]]:
     """(workload, cut) that fractions of units break, whatever their φ and s."""
     for w in fleet.problem.workloads:
+        if not has_one_router(fleet.problem, w):
+            continue
         candidates = list(fleet.gpu_candidates(w.name))
         traits = traits_of(w, candidates)
         for wish, t in itertools.product(queue_wishes(fleet.instance, w.name), fleet.busy(w.name)):
