@@ -109,14 +109,13 @@ if TYPE_CHECKING:
     from milp_planner.milp.program.language.folds import ElasticFleet, ElasticFold, HeldStep
     from milp_planner.milp.program.language.loosening import LimitInForce
     from milp_planner.milp.program.language.pieces import CountPiece
+    from milp_planner.milp.program.language.queue_cuts import QueueCut, QueueTangent
     from milp_planner.milp.program.language.rows import Row, count_terms
     from milp_planner.milp.program.language.rule import Rule, Standing
     from milp_planner.milp.program.language.variables import (
         AsksForUnits,
         Fleet,
         Level,
-        QueueCut,
-        QueueTangent,
         RampSplit,
     )
     from milp_planner.plans.changes import current_fleet_of

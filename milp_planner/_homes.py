@@ -46,7 +46,8 @@ HOMES = {
     "milp.program.language.pieces": "CountPiece",
     "milp.program.language.rows": "Row count_terms",
     "milp.program.language.rule": "Rule Standing",
-    "milp.program.language.variables": ("AsksForUnits Fleet Level QueueCut QueueTangent RampSplit"),
+    "milp.program.language.queue_cuts": "QueueCut QueueTangent",
+    "milp.program.language.variables": "AsksForUnits Fleet Level RampSplit",
     "plans.changes": "current_fleet_of",
     "plans.consequences": (
         "CommitmentUse DocumentParts Loss ResilienceCost StalePrices UnitChange"

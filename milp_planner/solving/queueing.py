@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from milp_planner.candidates.queues import pool_of, wishes_asked
 from milp_planner.candidates.records import Candidate, CandidateList, HeldInFlight, TurnedDown
@@ -23,6 +24,10 @@ from milp_planner.serving.queues.pools import alone_share, least_s, rounded_up
 from milp_planner.serving.queues.sizes import USUAL_CV, lognormal_size
 from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.traffic.month import Schedule
+
+if TYPE_CHECKING:
+    from numpy import float64
+    from numpy.typing import NDArray
 
 SAMPLED = 500
 """Requests by which the tokens in a full KV cache are told."""
@@ -41,39 +46,53 @@ def with_queues(
     if not asked:
         return candidates
     told = _Told(problem, schedule, catalog, ServingModel(catalog))
-    kept: list[Candidate] = []
+    kept: list[_Judged] = []
     dropped: dict[tuple[str, Hashable], TurnedDown] = {}
     for k in checked(candidates.candidates):
         found = told.held(k) if k.workload in asked else None
         if isinstance(found, str):
             dropped[k.workload, k.offering.key] = TurnedDown(k.workload, k.offering, found)
         else:
-            kept.append(k if found is None else replace(k, held=found))
-    kept = list(_worth_having(problem, kept))
-    left = {(k.workload, k.offering.key) for k in kept}
+            kept.append(_Judged(k, found))
+    worth = [one.told for one in _worth_having(problem, kept)]
+    left = {(k.workload, k.offering.key) for k in worth}
     gone = [row for key, row in dropped.items() if key not in left]
     return replace(
         candidates,
-        candidates=tuple(kept),
+        candidates=tuple(worth),
         turned_down=(*candidates.turned_down, *gone),
     )
 
 
-def _worth_having(problem: Problem, candidates: list[Candidate]) -> Iterator[Candidate]:
+class _Judged(NamedTuple):
+    """A candidate, and what queues before its replicas depend on, where they matter."""
+
+    candidate: Candidate
+    held: HeldInFlight | None
+
+    @property
+    def told(self) -> Candidate:
+        """The candidate with it."""
+        return self.candidate if self.held is None else replace(self.candidate, held=self.held)
+
+
+def _worth_having(problem: Problem, judged: list[_Judged]) -> Iterator[_Judged]:
     """Those that no other shape of the same units beats in rates, places and replicas.
 
     On units that are shared it has to do so on no more GPUs.
     """
-    fastest_first = sorted(candidates, key=lambda k: (-k.part_requests_per_second, k.id))
+    fastest_first = sorted(
+        judged, key=lambda one: (-one.candidate.part_requests_per_second, one.candidate.id)
+    )
+    least = {w.name: most_replicas_asked(problem, w) for w in problem.workloads}
     kept: dict[Hashable, list[tuple[float, ...]]] = {}
     beaten = set()
-    for k in checked(fastest_first):
-        if k.held is None:
+    for k, held in checked(fastest_first):
+        if held is None:
             continue
-        least = most_replicas_asked(problem, problem.workload(k.workload))
         mine = (
-            *(*k.requests_per_second, float(k.places_per_unit), -k.held.alone),
-            float(min(k.replicas_per_unit, least)),
+            *(*k.requests_per_second, float(held.places * k.replicas_per_unit), -held.alone),
+            float(min(k.replicas_per_unit, least[k.workload])),
             *((-float(k.gpus_per_unit),) if k.part_of_unit else ()),
         )
         others = kept.setdefault((k.workload, k.offering.key, k.units_joined), [])
@@ -81,7 +100,7 @@ def _worth_having(problem: Problem, candidates: list[Candidate]) -> Iterator[Can
             beaten.add(k)
         else:
             others.append(mine)
-    yield from (k for k in candidates if k not in beaten)
+    yield from (one for one in judged if one.candidate not in beaten)
 
 
 @dataclass
@@ -93,6 +112,7 @@ class _Told:
     catalog: Catalog
     model: ServingModel
     _known: dict[Hashable, HeldInFlight | str] = field(default_factory=dict)
+    _sizes: dict[str, tuple[NDArray[float64], NDArray[float64]]] = field(default_factory=dict)
 
     def held(self, k: Candidate) -> HeldInFlight | str:
         """What the wait before a replica depends on, or why it cannot be judged."""
@@ -151,12 +171,22 @@ class _Told:
         speed, slots = served.speed, served.speed.places
         if math.isinf(speed.kv_tokens):
             return slots
-        tokens, times = [], []
-        for q in self.schedule.demands[workload].classes:
-            count = max(1, round(q.share * SAMPLED))
-            for i in range(count):
-                output = q.output_tokens * lognormal_size((i + 0.5) / count, USUAL_CV)
-                tokens.append(q.input_tokens + output)
-                prefill_s = slots * speed.prefill_s_per_token * q.input_tokens
-                times.append(prefill_s + output * speed.decode_step_s[-1])
-        return places_by_tokens(speed.kv_tokens, tokens, times, slots)
+        inputs, outputs = self._sampled(workload)
+        service_s = slots * speed.prefill_s_per_token * inputs + outputs * speed.decode_step_s[-1]
+        return places_by_tokens(speed.kv_tokens, inputs + outputs, service_s, slots)
+
+    def _sampled(self, workload: str) -> tuple[NDArray[float64], NDArray[float64]]:
+        """Input and output tokens of requests of every class, as many as its share."""
+        import numpy as np
+
+        if workload not in self._sizes:
+            classes = self.schedule.demands[workload].classes
+            sizes = [
+                (q.input_tokens, q.output_tokens * lognormal_size((i + 0.5) / count, USUAL_CV))
+                for q in classes
+                for count in (max(1, round(q.share * SAMPLED)),)
+                for i in range(count)
+            ]
+            inputs, outputs = np.array(sizes, dtype=float).T
+            self._sizes[workload] = inputs, outputs
+        return self._sizes[workload]

@@ -22,8 +22,8 @@ from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.milp.program.families import rules_of, unbounded
 from milp_planner.milp.program.language.variables import (
     Fleet,
-    least_usd,
 )
+from milp_planner.milp.program.limits.budget import least_usd
 from milp_planner.plans.records import SNAP
 
 WIDER = 16

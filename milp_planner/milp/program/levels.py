@@ -16,9 +16,9 @@ from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.problem.policies import can_overload, is_strict, utilization_limit
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.milp.program.costs.strict_latency import HIGH_BAND_FLOOR
+from milp_planner.milp.program.language.queue_cuts import QueueCut
 from milp_planner.milp.program.language.variables import (
     Level,
-    QueueCut,
     RampSplit,
     Weights,
 )

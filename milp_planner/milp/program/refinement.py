@@ -23,8 +23,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.candidates.rerouting import Rates
 from milp_planner.milp.program.costs.overload import overload_usd
+from milp_planner.milp.program.language.queue_cuts import QueueCut
 from milp_planner.milp.program.language.variables import (
-    QueueCut,
     RampSplit,
     is_ramp_convex,
 )

@@ -66,6 +66,7 @@ class Work(NamedTuple):
     sizes: tuple[float, ...]
 
 
+@lru_cache(maxsize=4096)
 def lognormal_size(share: float, cv: float) -> float:
     """The size that a share of lognormal ones of mean 1 does not exceed."""
     spread = sqrt(log(1 + cv * cv))

@@ -9,6 +9,8 @@ from milp_planner.candidates.queues import pool_of, queue_wishes, words_of
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.problem.latency import TimeWish
 from milp_planner.inputs.problem.policies import has_one_router
+from milp_planner.milp.program.language.waits import served_shares
+from milp_planner.plans.losses import NOTHING_SERVED
 from milp_planner.plans.reasons import WaitKept
 from milp_planner.plans.records import Purchase, Route
 from milp_planner.serving.queues.pools import Pool, QueueWish, log_missed, most_load, reached_s
@@ -50,10 +52,11 @@ def _behind_one(
     routes: Sequence[Route],
     asked: QueueWish,
 ) -> Iterator[_Queue]:
-    for t, load in enumerate(instance.schedule.demands[workload].peak):
+    peak = instance.schedule.demands[workload].peak
+    for t, share in enumerate(served_shares(instance, routes, workload)):
         pool = pool_of(((p.candidate, p.units_by_block[t]) for p in mine), asked)
-        if load > 0 and pool is not None:
-            yield _Queue(t, pool, mine, load)
+        if share > NOTHING_SERVED and pool is not None:
+            yield _Queue(t, pool, mine, share * peak[t])
 
 
 def _of_each(

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput, hours_held, is_elastic
+from milp_planner.milp.program.language.waits import broken_times
 from milp_planner.milp.program.limits.survival import broken_losses
-from milp_planner.milp.program.rules.queue_times import broken_times
 from milp_planner.milp.program.rules.queues.own_queues import short_queues
 from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.losses import SURVIVAL_GROUPS, AfterLoss

@@ -19,8 +19,8 @@ USERS = "users ask again when they are answered; longest_wait is how long each o
 SIZES = "requests: is required, since queues are of requests and the traffic counts tokens"
 IN_FLIGHT = "in_flight is required, the requests in flight at this rate: {} depends on it"
 SHORT = (
-    "what queues allow depends on the load, and {} leaves open how much of it is served; "
-    "leave one of them out"
+    "what each offering's own queue allows depends on what it is sent, and {} leaves open how much "
+    "that is; leave it out, or policy.routing: per_offering"
 )
 HOT = (
     "how hot each offering runs depends on what it is sent, and policy.penalties.overload charges "
@@ -56,7 +56,7 @@ def _unjudged(problem: Problem, w: Workload) -> Iterator[tuple[str, str]]:
     for j, rate in enumerate(w.rates or ()):
         if rate.in_flight is None:
             yield f"rates[{j}]", IN_FLIGHT.format(wish)
-    if may_fall_short(problem):
+    if may_fall_short(problem) and has_own_queues(problem, w):
         yield wish, SHORT.format(_why_short(problem))
 
 

@@ -241,6 +241,15 @@ def test_a_diagnosis_offers_to_wait_longer_and_explain_tells_the_price():
     assert costs["workloads.chat.latency.wait.p50"].binds_from is not None
 
 
+def test_what_a_wish_costs_is_told_where_queues_alone_say_how_full_a_fleet_may_be():
+    # Two big, full, carry 20 requests/s without the wish, $8; with it there is a small one beside.
+    by_queues = {"policy.utilization": {"by": "queues", "target": None}}
+    question = asked(20, P99).changed(by_queues)
+    (row,) = (one for one in explain_limits(question, market()).rows if "wait" in one.path)
+    assert row.path == "workloads.chat.latency.wait.p99"
+    assert row.usd_per_month == pytest.approx(1.5 * HOURS)
+
+
 REFUSED = [
     (
         {"traffic": {"kind": "concurrent_users", "users": 3, "tokens_per_s": 5}, "rates": None},
@@ -248,21 +257,6 @@ REFUSED = [
         "users ask again when they are answered",
     ),
     ({"rates": [{"gpu": "big", "requests_per_second": 10}]}, {}, "in_flight is required"),
-    (
-        {},
-        {"policy": {"penalties": {"shortfall": {"usd_per_million_requests": 9}}}},
-        "policy.penalties.shortfall leaves open how much of it is served",
-    ),
-    (
-        {},
-        {"limits": {"budget": {"usd_per_month": 900, "when_short": "fair"}}},
-        "limits.budget.when_short leaves open",
-    ),
-    (
-        {},
-        {"policy": {"when_short": "fair"}},
-        "policy.when_short leaves open",
-    ),
 ]
 
 

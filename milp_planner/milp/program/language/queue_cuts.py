@@ -19,8 +19,38 @@ from typing import NamedTuple
 from milp_planner.candidates.queues import slowness_s
 from milp_planner.candidates.records import Candidate
 from milp_planner.inputs.problem.records import Workload
-from milp_planner.milp.program.language.variables import QueueCut, QueueTangent
 from milp_planner.serving.queues.pools import Pool, QueueWish, cut_of
+
+
+class QueueTangent(NamedTuple):
+    """g_C·C + g_K·K ≥ 1: what pools keep that carry a load and keep a wish for its wait."""
+
+    alone: float
+    slowest_s: float
+    """φ and s of the pools that it is for, those of replicas with larger ones included; s is the
+    time of a mean request in a full replica, 0 where only waits count."""
+
+    per_rate: float
+    per_place: float
+    """g_C and g_K."""
+
+
+class QueueCut(NamedTuple):
+    """Tangents near one ray: see `QueueTimes`."""
+
+    load: float
+    """λ, requests/s: of the blocks that the cut is for."""
+
+    tangents: tuple[QueueTangent, ...]
+    """By which replicas of every φ and s count, so that all pools keep their sum."""
+
+    only: QueueTangent | None = None
+    """What only pools of its φ and s, or larger ones, keep."""
+
+    at: tuple[int, str] | None = None
+    """Block, and group that is lost, in which so much may be served or less; None where the load of
+    a block is all that is asked for there."""
+
 
 MOST_SLOW = 3
 """Longest times s for whose pools there are tangents, where whole requests count."""
@@ -110,9 +140,17 @@ def others_count(cut: QueueCut, candidates: Iterable[Candidate]) -> float:
     return max(0.0, min(1.0, min(parts, default=1.0)))
 
 
-def misses(cut: QueueCut, units: Iterable[tuple[Candidate, float]]) -> bool:
-    """Whether units do not have what every pool keeps."""
-    return sum(min(1.0, counts(cut, k)) * on for k, on in units if k.held is not None) < 1 - 1e-9
+def misses(cut: QueueCut, units: Iterable[tuple[Candidate, float]], share: float = 1.0) -> bool:
+    """Whether units do not have this share of what every pool keeps, or pools as slow."""
+    only = cut.only
+    return (
+        sum(
+            min(1.0, counts(cut, k) if only is None else counts_at(only, k)) * on
+            for k, on in units
+            if k.held is not None
+        )
+        < share - 1e-9
+    )
 
 
 def _least(cut: QueueCut) -> tuple[float, float]:

@@ -33,6 +33,7 @@ b_i        fleet.beyond[w, i]                 1 if θ is beyond a split of it   
 y_kpt      fleet.pieces[k, …]                 1 if n_kt is in a piece of counts         0 or 1
 n_kpt                                         n_kt if it is                             0 ... N_k
 y_φt, y_st fleet.used[QueueTimes, w t …]      1 if a replica of φ, of s or more is on   0 or 1
+b_ℓt       fleet.used[QueueTimes, w t …]      1 if a load of more than ℓ is served      0 or 1
 a_j, r_j   fleet.added[j], fleet.removed[j]   units added to, removed from, today's     ≥ 0
 e_kaB      fleet.ahead[k, (a, B)]             units paid for in a that serve in B soon  ≥ 0
 z_pi       fleet.bands[p, i]                  part of the spend of a volume discount    0 ... 1
@@ -61,7 +62,6 @@ from milp_planner.candidates.records import (
     Candidate,
     PlanningInput,
     change_key,
-    hours_held,
     is_elastic,
     is_part_of,
     rests_when_idle,
@@ -71,6 +71,7 @@ from milp_planner.inputs.problem.policies import can_overload, has_one_router, m
 from milp_planner.inputs.problem.records import Problem, Workload
 from milp_planner.milp.program.language.folds import ElasticFold
 from milp_planner.milp.program.language.pieces import CountPiece
+from milp_planner.milp.program.language.queue_cuts import QueueCut
 from milp_planner.plans.records import SNAP
 from milp_planner.traffic.month import Demand, TimeBlock
 
@@ -106,32 +107,6 @@ class RampSplit(NamedTuple):
         """Unique in a workload."""
         of = self.weights if self.candidate is None else self.candidate.id
         return f"{self.t} {of} at {self.times:.12g}"
-
-
-class QueueTangent(NamedTuple):
-    """g_C·C + g_K·K ≥ 1: what pools keep that carry a load and keep a wish for its wait."""
-
-    alone: float
-    slowest_s: float
-    """φ and s of the pools that it is for, those of replicas with larger ones included; s is the
-    time of a mean request in a full replica, 0 where only waits count."""
-
-    per_rate: float
-    per_place: float
-    """g_C and g_K."""
-
-
-class QueueCut(NamedTuple):
-    """Tangents near one ray: see `QueueTimes`."""
-
-    load: float
-    """λ, requests/s: of the blocks that the cut is for."""
-
-    tangents: tuple[QueueTangent, ...]
-    """By which replicas of every φ and s count, so that all pools keep their sum."""
-
-    only: QueueTangent | None = None
-    """What only pools of its φ and s, or larger ones, keep."""
 
 
 def add(terms: Terms, variable: pulp.LpVariable, coefficient: float) -> None:
@@ -431,16 +406,6 @@ def _add_shortfalls(fleet: Fleet, workload: str) -> None:
         for q in fleet.classes(workload):
             meaning = f"shortfall[{workload} {fleet.blocks[t].name} class {q}]"
             fleet.shortfalls[workload, q, t] = fleet.column(meaning, 1, integer=False)
-
-
-def least_usd(instance: PlanningInput, k: Candidate) -> float:
-    """USD/month of a unit of `k` that is on in a single block; for held units, in all of them."""
-    blocks = instance.schedule.blocks
-    if not is_elastic(instance.problem, k):
-        return hours_held(instance, k) * k.usd_per_hour
-    peaks = instance.schedule.demands[k.workload].peak
-    busy = (block.hours for block, peak in zip(blocks, peaks, strict=True) if peak > 0)
-    return min(busy) * k.usd_per_hour
 
 
 def tracks_changes(problem: Problem) -> bool:

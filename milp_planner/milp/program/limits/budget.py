@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 from milp_planner.candidates.paying.commitments import most_covered
 from milp_planner.candidates.paying.volume import largest_share
-from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.candidates.records import Candidate, PlanningInput, hours_held, is_elastic
 from milp_planner.inputs.problem.policies import may_be_short
 from milp_planner.milp.program.costs.terms import cash_terms
 from milp_planner.milp.program.language.loosening import CashLimit
 from milp_planner.milp.program.language.rows import LE, Row, scaled
 from milp_planner.milp.program.language.rule import FREE, Rule, Standing
-from milp_planner.milp.program.language.variables import Fleet, least_usd, merged
+from milp_planner.milp.program.language.variables import Fleet, merged
 from milp_planner.plans.records import SNAP, Plan, exceeds
 from milp_planner.units import usd_shown
 
@@ -61,3 +61,13 @@ class BudgetLimit(Rule):
             path = "limits.budget.usd_per_month"
             said = usd_shown(budget.usd_per_month)
             yield CashLimit(path, said, {"limits.budget": None}, usd=budget.usd_per_month)
+
+
+def least_usd(instance: PlanningInput, k: Candidate) -> float:
+    """USD/month of a unit of `k` that is on in a single block; for held units, in all of them."""
+    blocks = instance.schedule.blocks
+    if not is_elastic(instance.problem, k):
+        return hours_held(instance, k) * k.usd_per_hour
+    peaks = instance.schedule.demands[k.workload].peak
+    busy = (block.hours for block, peak in zip(blocks, peaks, strict=True) if peak > 0)
+    return min(busy) * k.usd_per_hour

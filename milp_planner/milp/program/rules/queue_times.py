@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from milp_planner.candidates.queues import pool_of, queue_wishes, slowness_s, words_of
@@ -14,6 +15,7 @@ from milp_planner.inputs.problem.policies import has_one_router
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.milp.program.language.loosening import SteppedLimit
 from milp_planner.milp.program.language.queue_cuts import (
+    QueueCut,
     Trait,
     counts,
     counts_at,
@@ -24,23 +26,31 @@ from milp_planner.milp.program.language.queue_cuts import (
     others_count,
     traits_of,
 )
-from milp_planner.milp.program.language.rows import GE, LE, Row
+from milp_planner.milp.program.language.rows import EQ, GE, LE, Row
 from milp_planner.milp.program.language.rule import FREE, Rule, Standing
 from milp_planner.milp.program.language.variables import (
     Fleet,
-    QueueCut,
     Terms,
     add,
     ceil_snapped,
 )
+from milp_planner.milp.program.language.waits import (
+    BrokenTime,
+    Left,
+    broken_times,
+    left_of,
+    served_shares,
+    unlike_shares,
+)
 from milp_planner.milp.program.rules.latency_wishes import of_wish, time_shown
-from milp_planner.plans.losses import SURVIVAL_GROUPS
+from milp_planner.plans.losses import NOTHING_SERVED
 from milp_planner.plans.records import Plan
 from milp_planner.serving.queues.pools import (
     PHI_STEP,
     Pool,
     QueueWish,
     keeps,
+    most_load,
     reached_s,
     times_enough,
 )
@@ -69,9 +79,15 @@ class QueueTimes(Rule):
         n_klt ≤ N_k y_φt for the k of φ or more,   n_klt ≤ N_k y_st for the k of s or more
 
     with ρ what pools without them have there. So it is for what is left after a loss that must be
-    survived, at the share to be served. The program begins with cuts at pools of the cheapest
-    replicas, and is refined by those that its relaxation, and then its plans, break: see
-    `refinement.py`.
+    survived, at the share to be served. Where requests may be left unserved, all classes alike, the
+    1 on the right is 1 − s_t: a pool that carries a part of the load carries all of it, and more,
+    when it is as many times larger. Larger pools carry more than in proportion, so that a pool may
+    be short of that still; then what it carries, ℓ, is told apart, x the share and r = ℓ ÷ λ_t:
+
+        x = 1 − s_t,   x ≤ r + (1 − r) b_ℓt,   Σ g^ℓ n ≥ b_ℓt,   Σ g^ℓ n ≥ x ÷ r − (1 ÷ r − 1) b_ℓt
+
+    The program begins with cuts at pools of the cheapest replicas, and is refined by those that its
+    relaxation, and then its plans, break: see `refinement.py`.
     """
 
     keys = frozenset(
@@ -90,6 +106,10 @@ class QueueTimes(Rule):
                     said = f"on[{w.name} {fleet.blocks[t].name} {trait.name} {value:g} or more]"
                     used = fleet.column(said, 1)
                     fleet.used[self.name, trait.used(w.name, t, value)] = used
+                for number, cut in enumerate(_of_parts(fleet, w.name, t)):
+                    assert cut.at is not None
+                    said = f"more[{w.name} {fleet.blocks[t].name} {cut.load:.9g}{cut.at[1]}]"
+                    fleet.used[self.name, _more(w.name, t, number)] = fleet.column(said, 1)
 
     def rows(self, fleet: Fleet) -> Iterator[Row]:
         for w in fleet.problem.workloads:
@@ -100,11 +120,15 @@ class QueueTimes(Rule):
             known = dict.fromkeys((*_first_cuts(fleet, w), *fleet.cuts.get(w.name, ())))
             cuts = [_Counted.of(one, candidates) for one in known if is_for(one, candidates)]
             for t in fleet.busy(w.name):
-                for left in _left(fleet.instance, candidates, w.name, t):
-                    mine = [one for one in cuts if one.cut.load == left.load]
+                for left in left_of(fleet.instance, candidates, w.name, t):
+                    mine = [one for one in cuts if _is_at(one.cut, t, left)]
                     for number, one in enumerate(mine):
-                        yield from self._cut(fleet, w.name, t, one, traits, left, number)
+                        name = f"{w.name} {t} {number}{left.said}"
+                        units = _Side.of(fleet, w.name, t, one, traits, left)
+                        if units is not None:
+                            yield from self._cut(fleet, w.name, t, one, units, left, name)
                 yield from self._used_rows(fleet, w, t)
+                yield from self._served_alike(fleet, w.name, t)
 
     def _cut(
         self,
@@ -112,23 +136,30 @@ class QueueTimes(Rule):
         workload: str,
         t: int,
         one: _Counted,
-        traits: tuple[Trait, Trait],
+        side: _Side,
         left: Left,
-        number: int,
+        name: str,
     ) -> Iterator[Row]:
-        terms: Terms = {}
-        for k, gives in one.gives:
-            for _, units in fleet.units_on(k, t) if left.has(k) else ():
-                add(terms, units, gives)
-        right, only = 1.0, one.cut.only
-        for trait, value in zip(traits, (only.alone, only.slowest_s), strict=True) if only else ():
-            higher = trait.from_on(value)
-            if not higher:
-                return  # for replicas that are not there
-            if higher[0] != trait.values[0]:
-                terms[fleet.used[self.name, trait.used(workload, t, higher[0])]] = one.others - 1.0
-                right += one.others - 1.0
-        yield Row(f"{workload} {t} {number}{left.said}", terms, GE, right)
+        short = fleet.shortfalls.get((workload, 0, t))
+        if one.cut.at is None or short is None:
+            unserved = {} if short is None else {short: 1.0}
+            yield Row(name, {**side.terms, **unserved}, GE, 1.0 - side.less)
+            return
+        part = one.cut.load / left.load
+        number = list(_of_parts(fleet, workload, t)).index(one.cut)
+        more = fleet.used[self.name, _more(workload, t, number)]
+        yield Row(f"{name} up to", {short: 1.0, more: 1.0 - part}, GE, 1.0 - part)
+        yield Row(f"{name} more", {**side.terms, more: -1.0}, GE, -side.less)
+        terms = {**side.terms, short: 1.0 / part, more: 1.0 / part - 1.0}
+        yield Row(f"{name} in part", terms, GE, 1.0 / part - side.less)
+
+    def _served_alike(self, fleet: Fleet, workload: str, t: int) -> Iterator[Row]:
+        """Of every class as much is left unserved: the router does not tell them apart."""
+        first = fleet.shortfalls.get((workload, 0, t))
+        for q in fleet.classes(workload) if first is not None else ():
+            if q:
+                short = fleet.shortfalls[workload, q, t]
+                yield Row(f"{workload} {t} class {q}", {short: 1.0, first: -1.0}, EQ, 0.0)
 
     def _used_rows(self, fleet: Fleet, w: Workload, t: int) -> Iterator[Row]:
         for trait, value in _told_apart(fleet, w, t):
@@ -148,6 +179,8 @@ class QueueTimes(Rule):
                 f"{plan.blocks[broken.block].name}{broken.left.said}, longer than "
                 f"{time_shown(1000 * broken.wish.wished_s)}"
             )
+
+        yield from unlike_shares(instance, plan)
 
     def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         """A stand-in holds as many requests, as fast, and gains no less when it is emptier."""
@@ -183,71 +216,6 @@ class QueueTimes(Rule):
                     yield _longer(instance, w, wish, asked)
 
 
-class Left(NamedTuple):
-    """What a workload has in a block: everything, or what a loss leaves."""
-
-    load: float
-    lost: str = ""
-    group_of: Callable[[Candidate], str] = lambda k: ""
-
-    def has(self, k: Candidate) -> bool:
-        """True where it still has `k`."""
-        return not self.lost or self.group_of(k) != self.lost
-
-    @property
-    def said(self) -> str:
-        """Which loss, in words."""
-        return f" without {self.lost}" * bool(self.lost)
-
-
-def _left(
-    instance: PlanningInput, candidates: Iterable[Candidate], workload: str, t: int
-) -> Iterator[Left]:
-    load, survival = instance.schedule.demands[workload].peak[t], instance.problem.limits.survival
-    yield Left(load)
-    if survival is not None:
-        group_of = SURVIVAL_GROUPS[survival.kind]
-        for group in sorted({group_of(k) for k in candidates} - {""}):
-            yield Left(survival.share * load, group, group_of)
-
-
-class BrokenTime(NamedTuple):
-    """A wish that a pool of a plan does not keep."""
-
-    workload: str
-    block: int
-    pool: Pool
-    load: float
-    wish: TimeWish
-    asked: QueueWish
-    left: Left
-    """Which loss it is after, if any."""
-
-
-def broken_times(instance: PlanningInput, plan: Plan) -> Iterator[BrokenTime]:
-    """Every wish, block and loss in which a time is too long."""
-    for w in instance.problem.workloads:
-        if not has_one_router(instance.problem, w):
-            continue
-        mine = list(plan.purchases_of(w.name))
-        for wish, asked in queue_wishes(instance, w.name):
-            for t, load in enumerate(instance.schedule.demands[w.name].peak):
-                whole = pool_of(((p.candidate, p.units_by_block[t]) for p in mine), asked)
-                if load <= 0 or whole is None:
-                    continue
-                for left in _left(instance, [p.candidate for p in mine], w.name, t):
-                    rest = [p for p in mine if left.has(p.candidate)]
-                    pool = pool_of(((p.candidate, p.units_by_block[t]) for p in rest), asked)
-                    # it is taken to be no faster than with what is lost
-                    slow = {"alone": whole.alone, "slowest_s": whole.slowest_s}
-                    pool = NOTHING if pool is None else pool._replace(**slow)
-                    if not keeps(pool, left.load, asked):
-                        yield BrokenTime(w.name, t, pool, left.load, wish, asked, left)
-
-
-NOTHING = Pool(0.0, 0.0, 1.0)
-
-
 def cuts_broken(fleet: Fleet, plan: Plan) -> Iterator[tuple[str, QueueCut]]:
     """(workload, cut) that the plan's pools break."""
     for one in broken_times(fleet.instance, plan):
@@ -259,10 +227,29 @@ def cuts_broken(fleet: Fleet, plan: Plan) -> Iterator[tuple[str, QueueCut]]:
             ]
             candidates = {*fleet.gpu_candidates(one.workload), *(k for k, _ in units)}
             traits = traits_of(fleet.problem.workload(one.workload), candidates)
-            cut = cut_for_all(one.pool, one.load, one.asked, traits)
-            if not misses(cut, units):
-                cut = cut_for_some(one.pool, one.load, one.asked, traits)
-            yield one.workload, cut
+            yield one.workload, _broken_by(one, units, traits)
+
+
+def _broken_by(
+    one: BrokenTime, units: Sequence[tuple[Candidate, float]], traits: tuple[Trait, Trait]
+) -> QueueCut:
+    """The cut that says most of other pools, too, of those that this one breaks."""
+    whole = one.left.load
+    for make in (cut_for_all, cut_for_some):
+        cut = make(one.pool, whole, one.asked, traits)
+        if misses(cut, units, one.load / whole):
+            return cut
+    at = one.block, one.left.said
+    for load in (most_load(one.pool, one.asked) * (1 - BELOW), one.load):
+        for make in (cut_for_all, cut_for_some) if load > LEAST_PART * whole else ():
+            cut = make(one.pool, load, one.asked, traits)._replace(at=at)
+            if misses(cut, units):
+                return cut
+    raise AssertionError(f"no tangent has {one.pool} at {one.load} requests/s on its wrong side")
+
+
+BELOW = 5e-6
+"""Relative: a pool is let serve so much less than it may, so that solvers' noise is no breach."""
 
 
 def cuts_broken_in_part(
@@ -275,18 +262,22 @@ def cuts_broken_in_part(
         candidates = list(fleet.gpu_candidates(w.name))
         traits = traits_of(w, candidates)
         for wish, t in itertools.product(queue_wishes(fleet.instance, w.name), fleet.busy(w.name)):
+            short = fleet.shortfalls.get((w.name, 0, t))
+            share = 1.0 if short is None else 1.0 - values.get(short.name, 0.0)
             on = [
                 (k, values.get(units.name, 0.0))
                 for k in candidates
                 for _, units in fleet.units_on(k, t)
             ]
             on = [(k, count) for k, count in on if count > LEAST_PART]
-            for left in _left(fleet.instance, candidates, w.name, t):
+            for left in (
+                left_of(fleet.instance, candidates, w.name, t) if share > LEAST_PART else ()
+            ):
                 rest = [(k, count) for k, count in on if left.has(k)]
                 pool = pool_of(rest, wish[1])
-                if pool is not None and not keeps(pool, left.load, wish[1]):
+                if pool is not None and not keeps(pool, share * left.load, wish[1]):
                     cut = cut_for_all(pool, left.load, wish[1], traits)
-                    if misses(cut, [(k, count * (1 + NEARLY)) for k, count in rest]):
+                    if misses(cut, [(k, count * (1 + NEARLY)) for k, count in rest], share):
                         yield w.name, cut
 
 
@@ -311,16 +302,66 @@ class _Counted(NamedTuple):
         return cls(cut, gives, others_count(cut, candidates))
 
 
+class _Side(NamedTuple):
+    """The left side of a row by one cut, and how much less than 1 it must come to."""
+
+    terms: Terms
+    less: float
+
+    @classmethod
+    def of(
+        cls,
+        fleet: Fleet,
+        workload: str,
+        t: int,
+        one: _Counted,
+        traits: tuple[Trait, Trait],
+        left: Left,
+    ) -> _Side | None:
+        """None of a cut for replicas that are not there."""
+        terms: Terms = {}
+        for k, gives in one.gives:
+            for _, units in fleet.units_on(k, t) if left.has(k) else ():
+                add(terms, units, gives)
+        less, only = 0.0, one.cut.only
+        for trait, value in zip(traits, (only.alone, only.slowest_s), strict=True) if only else ():
+            higher = trait.from_on(value)
+            if not higher:
+                return None
+            if higher[0] != trait.values[0]:
+                used = fleet.used[QueueTimes.__name__, trait.used(workload, t, higher[0])]
+                terms[used] = one.others - 1.0
+                less += 1.0 - one.others
+        return cls(terms, less)
+
+
+def _is_at(cut: QueueCut, t: int, left: Left) -> bool:
+    return cut.load == left.load if cut.at is None else cut.at == (t, left.said)
+
+
+def _of_parts(fleet: Fleet, workload: str, t: int) -> Iterator[QueueCut]:
+    """Cuts that tell a part of the load in a block from more."""
+    for cut in fleet.cuts.get(workload, ()):
+        if cut.at is not None and cut.at[0] == t:
+            yield cut
+
+
+def _more(workload: str, t: int, number: int) -> str:
+    """The column that says that more is served."""
+    return f"{workload} {t} more {number}"
+
+
 def _told_apart(fleet: Fleet, w: Workload, t: int) -> list[tuple[Trait, float]]:
     """(φ or s, value) for which the cuts of a block ask whether such a replica is on."""
     candidates = fleet.gpu_candidates(w.name)
-    loads = {left.load for left in _left(fleet.instance, candidates, w.name, t)}
+    lefts = list(left_of(fleet.instance, candidates, w.name, t))
     found: dict[tuple[str, float], tuple[Trait, float]] = {}
     for cut in fleet.cuts.get(w.name, ()):
-        if cut.only is None or cut.load not in loads or not is_for(cut, candidates):
+        if cut.only is None or not is_for(cut, candidates):
             continue
         asked = cut.only.alone, cut.only.slowest_s
-        for trait, value in zip(traits_of(w, candidates), asked, strict=True):
+        is_here = any(_is_at(cut, t, left) for left in lefts)
+        for trait, value in zip(traits_of(w, candidates), asked, strict=True) if is_here else ():
             higher = trait.from_on(value)
             if higher and higher[0] != trait.values[0]:
                 found[trait.name, higher[0]] = trait, higher[0]
@@ -333,7 +374,7 @@ def _first_cuts(fleet: Fleet, w: Workload) -> Iterator[QueueCut]:
         {
             left.load
             for t in fleet.busy(w.name)
-            for left in _left(fleet.instance, candidates, w.name, t)
+            for left in left_of(fleet.instance, candidates, w.name, t)
         }
     )
     for _, asked in queue_wishes(fleet.instance, w.name):
@@ -353,11 +394,20 @@ def _longer(instance: PlanningInput, w: Workload, wish: TimeWish, asked: QueueWi
 
     def needed_s(plan: Plan) -> float:
         longest = 0.0
-        for t, load in enumerate(instance.schedule.demands[w.name].peak):
+        peak = instance.schedule.demands[w.name].peak
+        for t, share in enumerate(served_shares(instance, plan.routes, w.name)):
             mine = [p for p in plan.purchases_of(w.name) if p.candidate.id in held]
             pool = pool_of(((held[p.candidate.id], p.units_by_block[t]) for p in mine), asked)
-            if load > 0 and pool is not None:
-                longest = max(longest, reached_s(pool, load, asked))
+            if share > NOTHING_SERVED and pool is not None:
+                longest = max(longest, reached_s(pool, share * peak[t], asked))
         return longest
 
-    return of_wish(w, wish, needed_s)
+    found = of_wish(w, wish, needed_s)
+    last = len(w.latency.queue_wishes) == 1
+    if last and instance.problem.policy.utilization.by == "queues":
+        # without any wish there is no queue that could say how full it may be: all of it then
+        return replace(found, free={**found.free, "policy.utilization": ALL_OF_IT})
+    return found
+
+
+ALL_OF_IT: Mapping[str, object] = {"by": "target", "target": 1.0}
