@@ -30,18 +30,23 @@ class InTime(NamedTuple):
 
 
 def listed_in_time(
-    problem: Problem, catalog: Catalog, settings: Settings, lister: Lister | None = None
+    problem: Problem,
+    catalog: Catalog,
+    settings: Settings,
+    lister: Lister | None = None,
+    outline: Outline | None = None,
 ) -> InTime:
     """All that can be rented, and a first plan: before it where that takes long or time is short.
 
     Where listing outlasts a limit that seemed long enough, the first plan is made after it: who had
-    time for a plan is not told that there is none. lister: as in `listed`.
+    time for a plan is not told that there is none. lister: as in `listed`. outline: of the problem,
+    where it is known.
     """
     in_hand = None
     with until(settings.ends_s, settings.cancel):
         try:
             with sparing(FIRST_PLAN_CPU_S):
-                outline = outline_of(problem, catalog)
+                outline = outline or outline_of(problem, catalog)
                 if is_large(*outline) or settings.ends_s - time.monotonic() < SHORT_S:
                     in_hand = _of_few(outline)
         except OutOfTime:

@@ -45,6 +45,7 @@ from milp_planner.solving.checks.arguments import (
 from milp_planner.solving.checks.own_rules import held_to
 from milp_planner.solving.first_plan import FirstPlan
 from milp_planner.solving.parts import first_answer
+from milp_planner.solving.prepare import Outline
 from milp_planner.solving.re_solve import settings_of, without_budget
 from milp_planner.solving.resilience import resilience_cost
 from milp_planner.solving.results import NOT_SOLVED, Interrupted, SearchResult, Settings
@@ -124,13 +125,15 @@ def solve_until(
     *,
     diagnose: bool = True,
     lister: Lister | None = None,
+    outline: Outline | None = None,
 ) -> Plan:
     """As `solve`; `enough` may end the search for next-best plans before there are all.
 
-    lister: what lists candidates, where others are listed of the same catalog.
+    lister: what lists candidates, where others are listed of the same catalog. outline: of the
+    problem, where it is known.
     """
     started_s = time.monotonic()
-    instance, in_hand = listed_in_time(problem, catalog, settings, lister)
+    instance, in_hand = listed_in_time(problem, catalog, settings, lister, outline)
     if instance is None:
         return _before_all_was_listed(problem, catalog, settings, in_hand)
     search = _search(instance, settings, alternatives)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from milp_planner.questions.choices.records import Choice
     from milp_planner.questions.choices.usual import Asking
     from milp_planner.solving.checks.arguments import SolverChoice
+    from milp_planner.solving.prepare import Outline
     from milp_planner.solving.results import Settings
 
 SHEET, SHEET_JSON, MARKDOWN, HTML = "sheet", "sheet-json", "markdown", "html"
@@ -51,8 +52,9 @@ class SheetRun:
         from milp_planner.candidates.listing import lister_of
 
         lister = lister_of(self.catalog)
-        plan, stopped = self._plan(lister)
-        sheet = self._sheet(plan)
+        outline = self._outline()
+        plan, stopped = self._plan(lister, outline)
+        sheet = self._sheet(plan, outline)
         at_once = self.format_name == SHEET and self.output is None and plan.status.has_plan
         if at_once:
             from milp_planner.reporting.sheets.text import head_text
@@ -60,27 +62,32 @@ class SheetRun:
             streams.answer_report(head_text(sheet) + "\n")
         by_cost = self.problem.objective == "cost"  # choices are compared by what they cost
         if self.with_choices and by_cost and plan.status.has_plan and stopped is None:
-            sheet, stopped = self._with_choices(sheet, plan, lister)
+            sheet, stopped = self._with_choices(sheet, plan, lister, outline)
         self._put(self._text(plan, sheet, rest=at_once))
         if stopped is not None:
             raise stopped
         return plan
 
-    def _plan(self, lister: Lister) -> tuple[Plan, KeyboardInterrupt | None]:
+    def _outline(self) -> Outline:
         from milp_planner.questions.choices.choices import check_own_choices
+        from milp_planner.solving.prepare import outline_of
+
+        check_own_choices(self.problem, self.catalog)
+        return outline_of(self.problem, self.catalog)
+
+    def _plan(self, lister: Lister, outline: Outline) -> tuple[Plan, KeyboardInterrupt | None]:
         from milp_planner.questions.sheet.builder import plan_for_sheet
         from milp_planner.solving.results import Interrupted
 
-        check_own_choices(self.problem, self.catalog)
         how = self._settings()
         try:
             with streams.progress(f"planning {self.problem.name}", quiet=self.quiet):
-                given = self.problem, self.catalog, how, lister
+                given = self.problem, self.catalog, how, lister, outline
                 return plan_for_sheet(*given, fixed_work=self.reproducible), None
         except Interrupted as stop:
             return stop.plan, stop.cause
 
-    def _asking(self, plan: Plan, lister: Lister) -> Asking:
+    def _asking(self, plan: Plan, lister: Lister, outline: Outline) -> Asking:
         from milp_planner.questions.choices.choices import asking_for
 
         return asking_for(
@@ -92,10 +99,11 @@ class SheetRun:
             solver=self.solver,
             fixed_work=self.reproducible,
             lister=lister,
+            outline=outline,
         )
 
     def _with_choices(
-        self, sheet: Sheet, plan: Plan, lister: Lister
+        self, sheet: Sheet, plan: Plan, lister: Lister, outline: Outline
     ) -> tuple[Sheet, KeyboardInterrupt | None]:
         """The sheet with its choices, and the Ctrl-C that ended them."""
         from milp_planner.questions.choices.choices import solved_choices
@@ -104,20 +112,21 @@ class SheetRun:
         solved: list[Choice] = []
         try:
             with streams.progress("solving choices", quiet=self.quiet):
-                asking = self._asking(plan, lister)
+                asking = self._asking(plan, lister, outline)
                 solved.extend(solved_choices(asking))
             with streams.progress("solving levers", quiet=self.quiet):
                 return beside_choices(sheet, plan, solved, asking), None
         except KeyboardInterrupt as stop:
             return beside_choices(sheet, plan, solved, None), stop
 
-    def _sheet(self, plan: Plan) -> Sheet:
+    def _sheet(self, plan: Plan, outline: Outline) -> Sheet:
         from milp_planner.questions.sheet.builder import in_time, sheet_of
-        from milp_planner.solving.prepare import outline_of, unlisted
+        from milp_planner.solving.prepare import unlisted
 
-        asked = unlisted(outline_of(self.problem, self.catalog))
         with in_time(self._settings(), fixed_work=self.reproducible):
-            return sheet_of(asked, plan, today=self.today, reproducible=self.reproducible)
+            return sheet_of(
+                unlisted(outline), plan, today=self.today, reproducible=self.reproducible
+            )
 
     def _settings(self) -> Settings:
         from milp_planner.solving.re_solve import settings_of

@@ -31,7 +31,7 @@ from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
 from milp_planner.solving.checks.names import limit_faults
 from milp_planner.solving.checks.own_rules import held_to
 from milp_planner.solving.narrowed import narrowed
-from milp_planner.solving.prepare import listed, outline_of, prepare, unlisted
+from milp_planner.solving.prepare import Outline, listed, outline_of, prepare, unlisted
 from milp_planner.solving.re_solve import Resolver, settings_of
 
 TODAY = ("todays_fleet", "todays_bill")
@@ -106,12 +106,13 @@ def asking_for(
     began: float | None = None,
     fixed_work: bool = False,
     lister: Lister | None = None,
+    outline: Outline | None = None,
 ) -> Asking:
     """What solves choices beside `plan`: candidates are listed once for all of them.
 
     fixed_work: a limit on the sizes of the programs decides what is solved, not the clock. lister:
-    what listed the plan's candidates. Where time ends before they are listed, no choice is reached
-    that they are needed for.
+    what listed the plan's candidates; outline: of the problem, where it is known. Where time ends
+    before all is listed, no choice is reached that it is needed for.
     """
     lister = lister_of(catalog) if lister is None else lister
     settings = settings_of(
@@ -123,9 +124,10 @@ def asking_for(
             check()
             plain = problem.model_copy(update={"choices": ChoicesAsked()})
             wide = listed(outline_of(with_billings(plain, BILLING_MODES), catalog), lister)
-            instance = narrowed(wide, problem) or listed(outline_of(problem, catalog), lister)
+            asked = outline or outline_of(problem, catalog)
+            instance = narrowed(wide, problem) or listed(asked, lister)
     except OutOfTime:
-        wide, instance = None, unlisted(outline_of(problem, catalog))
+        wide, instance = None, unlisted(outline or outline_of(problem, catalog))
     settings = replace(settings, patient=fixed_work)
     if not fixed_work:
         settings = replace(settings, time_limit_s=min(settings.time_limit_s, MOST_S))

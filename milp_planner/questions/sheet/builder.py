@@ -50,7 +50,7 @@ from milp_planner.questions.sheet.risks import asks_of, losses_of, risks_of
 from milp_planner.questions.solve import solve_until
 from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
 from milp_planner.solving.checks.own_rules import held_to
-from milp_planner.solving.prepare import outline_of, unlisted
+from milp_planner.solving.prepare import Outline, outline_of, unlisted
 from milp_planner.solving.re_solve import served_share, settings_of
 from milp_planner.solving.results import Settings
 from milp_planner.today import day_today
@@ -105,10 +105,11 @@ def decision_sheet(
         problem, time_limit_s=limit_s, gap=gap, solver=solver, cancel=cancel, began=began
     )
     settings = replace(settings, patient=reproducible)
-    lister = lister_of(catalog)
+    lister, outline = lister_of(catalog), outline_of(problem, catalog)
     if plan is None:
-        plan = plan_for_sheet(problem, catalog, settings, lister, fixed_work=reproducible)
-    asked = unlisted(outline_of(problem, catalog))
+        given = problem, catalog, settings, lister, outline
+        plan = plan_for_sheet(*given, fixed_work=reproducible)
+    asked = unlisted(outline)
     with in_time(settings, fixed_work=reproducible):
         sheet = sheet_of(asked, plan, today=as_of or day_today(), reproducible=reproducible)
     if not with_choices or is_gpus_first(problem):
@@ -126,6 +127,7 @@ def decision_sheet(
         began=began,
         fixed_work=reproducible,
         lister=lister,
+        outline=outline,
     )
     return beside_choices(sheet, plan, [*solved_choices(asking)], asking)
 
@@ -135,17 +137,19 @@ def plan_for_sheet(
     catalog: Catalog,
     settings: Settings,
     lister: Lister | None = None,
+    outline: Outline | None = None,
     *,
     fixed_work: bool = False,
 ) -> Plan:
     """The plan with next-best ones enough for as many different lines as are asked for.
 
-    lister: what lists candidates, where choices are listed of the same catalog.
+    lister: what lists candidates, where choices are listed of the same catalog. outline: of the
+    problem, where it is known.
     """
     count = problem.alternatives.count
     enough = enough_lines(count, None if fixed_work else time.monotonic)
     most = min(count * EXTRA_CUTS, MOST_ALTERNATIVES)
-    return solve_until(problem, catalog, settings, most, enough, lister=lister)
+    return solve_until(problem, catalog, settings, most, enough, lister=lister, outline=outline)
 
 
 @contextlib.contextmanager

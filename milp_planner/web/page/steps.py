@@ -104,13 +104,13 @@ def _solved(asked: Asked, limit_s: float, cancel: threading.Event, take: Any) ->
         how: Any = {"time_limit_s": limit_s, "cancel": cancel, "began": began}
         settings = settings_of(problem, **how)
         yield {"step": "planning"}
-        plan = plan_for_sheet(problem, catalog, settings, lister)
-        outline = unlisted(outline_of(problem, catalog))
+        outline = outline_of(problem, catalog)
+        plan = plan_for_sheet(problem, catalog, settings, lister, outline)
         with in_time(settings, fixed_work=False):
-            sheet = sheet_of(outline, plan, today=day_today())
+            sheet = sheet_of(unlisted(outline), plan, today=day_today())
         if plan.status.has_plan and not is_gpus_first(problem):
             yield {"step": "plan", **_shown(sheet)}
-            asking = asking_for(problem, catalog, plan, lister=lister, **how)
+            asking = asking_for(problem, catalog, plan, lister=lister, outline=outline, **how)
             solved: list[Choice] = []
             for choice in solved_choices(asking):
                 solved.append(choice)
