@@ -25,7 +25,8 @@ from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.changes import current_fleet_of
 from milp_planner.plans.records import Plan, Provenance, WorkloadPlan
 from milp_planner.questions.solve import provenance_of, with_oldest_price
-from milp_planner.solving.assembly.assemble import assemble, spreads_by_capacity
+from milp_planner.solving.assembly.assemble import assemble
+from milp_planner.solving.assembly.routes import spreads_by_capacity
 from milp_planner.solving.checks.arguments import catalog_for
 from milp_planner.solving.checks.batch import refuse_batches
 from milp_planner.solving.checks.llms import refuse_any_llm

@@ -44,15 +44,17 @@ from milp_planner.solving.assembly.costs import (
 from milp_planner.solving.assembly.deployed import deployed_llm
 from milp_planner.solving.assembly.notes import notes
 from milp_planner.solving.assembly.queues import waits_kept
+from milp_planner.solving.assembly.routes import (
+    routes_of,
+    shares_by_workload,
+    spreads_by_capacity,
+)
 from milp_planner.solving.assembly.sharing import rent_parts, shared_units
 from milp_planner.traffic.month import Demand
 from milp_planner.units import SECONDS_PER_HOUR
 
 EDGE = 1e-8
 """Relative distance at which a solver's plan counts as being on an edge: above its tolerance."""
-
-NOTHING = 1e-7
-"""Shares smaller than this are noise of a solver."""
 
 
 def assemble(
@@ -63,9 +65,9 @@ def assemble(
     A utilization that a solver takes for equal to an edge, the limit or 75 %, is on it; `exact`
     takes it as computed, for fleets that no solver chose.
     """
-    chosen = _shares_by_workload(solution)
+    chosen = shares_by_workload(solution)
     of_workload = {
-        w.name: _routes(instance, solution, w.name, chosen.get(w.name, {}))
+        w.name: routes_of(instance, solution, w.name, chosen.get(w.name, {}))
         for w in instance.problem.workloads
     }
     routes = tuple(route for mine in of_workload.values() for route in mine)
@@ -160,80 +162,6 @@ def _range_warnings(purchases: Sequence[Purchase]) -> Sequence[Said]:
     """What the serving model says about its range, for what is bought, once each."""
     points = (point for p in purchases for point in p.candidate.points)
     return [*map(Said, dict.fromkeys(warning for point in points for warning in point.warnings))]
-
-
-Shares = dict[tuple[int, int], dict[Candidate, float]]
-"""Who serves which share of a class (index) in a block (index)."""
-
-
-def _shares_by_workload(solution: FleetSolution) -> dict[str, Shares]:
-    chosen: dict[str, Shares] = {}
-    for (k, q, t), share in solution.shares.items():
-        if share > NOTHING:
-            chosen.setdefault(k.workload, {}).setdefault((q, t), {})[k] = share
-    return chosen
-
-
-def _routes(
-    instance: PlanningInput, solution: FleetSolution, workload: str, chosen: Shares
-) -> list[Route]:
-    """Who serves which share; one class that is not routed goes to units by their capacity."""
-    demand = instance.schedule.demands[workload]
-    by_capacity = spreads_by_capacity(instance, workload)
-    one_router = has_one_router(instance.problem, instance.problem.workload(workload))
-    routes = []
-    for t, block in enumerate(instance.schedule.blocks):
-        if demand.peak[t] <= 0:
-            continue
-        for q, request_class in enumerate(demand.classes):
-            shares = chosen.get((q, t), {})
-            if one_router:
-                shares = {k: x for k, x in shares.items() if k.mode.per_token}
-            short = solution.shortfalls.get((workload, q, t), 0.0)
-            is_routed = any(not k.mode.per_token for k in shares)
-            if by_capacity and not is_routed:
-                shares |= _by_capacity(solution, workload, t, 1 - short - sum(shares.values()))
-            shares = shares if demand.can_wait else _normalised(shares, 1 - short)
-            rate = request_class.share * demand.peak[t]
-            routes += [
-                Route(k, request_class, block, share, share * rate)
-                for k, share in sorted(shares.items(), key=lambda item: item[0].id)
-            ]
-    return routes
-
-
-def spreads_by_capacity(instance: PlanningInput, workload: str) -> bool:
-    """True where units serve in proportion to what they can, unless a solver says otherwise.
-
-    So it is with one class, and where queues are judged.
-    """
-    demand = instance.schedule.demands[workload]
-    if demand.can_wait:
-        return False  # what is done when, the program says
-    shared = instance.problem.workload(workload).latency.judges_queues
-    return shared or len(demand.classes) == 1
-
-
-def _by_capacity(
-    solution: FleetSolution, workload: str, t: int, share: float
-) -> dict[Candidate, float]:
-    held = {
-        k: k.mix_requests_per_second * units[t]
-        for k, units in solution.units.items()
-        if k.workload == workload and units[t] and not k.mode.per_token
-    }
-    total = sum(held.values())
-    if share <= NOTHING or total <= 0:
-        return {}
-    return {k: share * capacity / total for k, capacity in held.items()}
-
-
-def _normalised(shares: dict[Candidate, float], served: float) -> dict[Candidate, float]:
-    """Shares that sum to what is served, a solver's noise taken out; a real lack is left."""
-    total = sum(shares.values())
-    if total <= 0 or abs(total - served) > 1e-5:
-        return shares
-    return {k: share * served / total for k, share in shares.items()}
 
 
 def _purchases(

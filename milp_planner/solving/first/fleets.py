@@ -23,7 +23,7 @@ from milp_planner.milp.program.limits.names_count import NamesCount
 from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.losses import SURVIVAL_GROUPS
 from milp_planner.plans.records import SNAP
-from milp_planner.solving.assembly.assemble import spreads_by_capacity
+from milp_planner.solving.assembly.routes import spreads_by_capacity
 from milp_planner.solving.first.loads import Load, Part
 from milp_planner.solving.first.stock import Stock
 
