@@ -36,7 +36,8 @@ from milp_planner.milp.program.limits.quotas import broken_quotas, user_quotas, 
 from milp_planner.milp.program.model import FleetModel, build_model
 from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.records import EngineReport, Plan, Proof, Status, exceeds
-from milp_planner.solving.assembly.assemble import NOTHING, assemble
+from milp_planner.solving.assembly.assemble import assemble
+from milp_planner.solving.assembly.routes import NOTHING
 from milp_planner.solving.first_plan import FirstPlan, or_in_hand
 from milp_planner.solving.results import NOT_SOLVED, SearchResult, cheaper, proven_by
 from milp_planner.solving.search import Search
