@@ -59,6 +59,15 @@ class HeldInFlight:
     """Share of the planned rate that a full replica reaches with requests of unlike sizes."""
 
 
+@dataclass(frozen=True)
+class Meanwhile:
+    """What a unit does of another workload's batches in the time that its own load leaves."""
+
+    workload: str
+    requests_per_second: tuple[float, ...]
+    """Of a unit that does nothing else, by request class of that workload; 0: cannot serve it."""
+
+
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """One offering serving one workload in one replica configuration."""
@@ -93,6 +102,12 @@ class Candidate:
     part_of_unit: bool = False
     """True for a replica on a unit that other replicas may share: units here are replicas, GPUs and
     price below are its part of the unit's."""
+    meanwhile: tuple[Meanwhile, ...] = field(default=(), repr=False)
+    """What its units can do of batches, beside what they are for."""
+
+    llm: str = ""
+    """The LLM that it serves, as the problem calls it; '' where its workload has but one."""
+
     held: HeldInFlight | None = field(default=None, repr=False)
     """Of a replica; None where no wish of the workload depends on queues."""
 
@@ -113,10 +128,10 @@ class Candidate:
 
     @cached_property
     def id(self) -> str:
-        """Unique and readable: workload, offering, billing and replica configuration."""
+        """Unique and readable: workload, offering, billing, replica and, of several, LLM."""
         return (
             f"{self.workload} on {self.offering.id} {self.offering.billing} "
-            f"{self.precision} tp{self.tensor_parallel}"
+            f"{self.precision} tp{self.tensor_parallel}" + (f" {self.llm}" if self.llm else "")
         )
 
     @cached_property

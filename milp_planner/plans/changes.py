@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from milp_planner.candidates.records import PlanningInput, UnitsOn, change_key
+from milp_planner.errors import input_error
+from milp_planner.inputs.problem.records import CurrentUnits
 from milp_planner.plans.consequences import UnitChange
+from milp_planner.plans.records import Plan
 
 
 def changes(instance: PlanningInput, rented: Sequence[UnitsOn]) -> tuple[UnitChange, ...]:
@@ -35,12 +38,46 @@ def unit_change_of(
 
     Added are those that are on, in any block, beyond today's; removed those that are on in none.
     """
+    planned = _most_units(rented)
+    current = instance.current_units()
+    keys = sorted(planned.keys() | current.keys())
+    return {key: planned.get(key, 0) - current.get(key, 0) for key in keys}
+
+
+def current_fleet_of(plan: Plan) -> tuple[CurrentUnits, ...]:
+    """What runs once the plan does: the `current_fleet` of a problem that plans on from there.
+
+    plan: solved, or read from its document. Returns units by offering, billing and workload, the
+    most that are on at any time; per-token use has none. Raises InputError for a plan without a
+    fleet, and where workloads share units, which belong to none of them.
+
+    >>> from milp_planner import current_fleet_of, load_problem, solve
+    >>> problem = load_problem("problems/quickstart.yaml")
+    >>> running = current_fleet_of(solve(problem, alternatives=0))
+    >>> grown = problem.changed({"workloads.chat.traffic.growth": 2})
+    >>> plan = solve(grown.model_copy(update={"current_fleet": running}), alternatives=0)
+    >>> all(change.keep for change in plan.changes if change.today)
+    True
+    """
+    if not plan.status.has_plan:
+        raise input_error("there is no fleet in it", path=f"plan {plan.name}")
+    if plan.shared_units:
+        raise input_error(
+            "its units are shared by workloads, and units that run belong to one each",
+            path=f"plan {plan.name}",
+        )
+    return tuple(
+        CurrentUnits(offering=offering, billing=billing, workload=workload, units=units)
+        for (offering, billing, workload), units in _most_units(plan.purchases).items()
+        if units
+    )
+
+
+def _most_units(rented: Iterable[UnitsOn]) -> dict[tuple[str, str, str], int]:
+    """The most units on at any time by (offering, billing, workload)."""
     on: dict[tuple[str, str, str], list[list[int]]] = {}
     for p in rented:
         if not p.candidate.mode.per_token:
             units = [p.candidate.units_joined * n for n in p.units_by_block]
             on.setdefault(change_key(p.candidate), []).append(units)
-    planned = {key: max(map(sum, zip(*rows, strict=True))) for key, rows in on.items()}
-    current = instance.current_units()
-    keys = sorted(planned.keys() | current.keys())
-    return {key: planned.get(key, 0) - current.get(key, 0) for key in keys}
+    return {key: max(map(sum, zip(*rows, strict=True))) for key, rows in on.items()}

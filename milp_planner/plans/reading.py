@@ -5,23 +5,23 @@ back as it was:
 
 * rebuilt from names and sums: request classes (sizes to the digits of their names), hours paid in
   a block (those of the block), the LLM and wishes of an alternative's workloads (the plan's own);
-* not in the document, and therefore empty: the block of each hour, work per unit and block,
-  what was turned down row by row, warnings of single rates, rates and routes of alternatives;
+* not in the document, and therefore empty: work per unit and block, what was turned down row by
+  row, warnings of single rates, rates and routes of alternatives;
 * not in the document, and therefore not a number: prices per token (what they cost is there), of
   an alternative's workloads the capacity, and the unserved share where it may not be 0, and the
   unserved share of the plan that need not survive a loss.
 
-What the document only sums up is kept as it stands there, in `Plan.as_read`, so that a plan read
-from a document writes the same document again.
+What the document only sums up is kept as it stands, in `Plan.as_read`, and is written so again.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from milp_planner.candidates.batch.documents import hours_on, read_runs
 from milp_planner.candidates.records import Candidate, RatePoint
 from milp_planner.candidates.sharing.documents import price_of_unit, read_shared
 from milp_planner.errors import InputError, input_error
@@ -36,6 +36,7 @@ from milp_planner.plans.consequences import (
     StalePrices,
     UnitChange,
 )
+from milp_planner.plans.deployed.documents import read_clock, read_deployed
 from milp_planner.plans.diagnosis import Change, Diagnosis, Misfit
 from milp_planner.plans.document import DOCUMENT_VERSION
 from milp_planner.plans.reasons import Said
@@ -73,7 +74,7 @@ NOT_KNOWN = math.nan
 WITHOUT_SIZES = 0.5, 0.5  # a request is then one token, half of it input
 VERSION_KEY = "document_version"
 
-CandidateKey = tuple[str, str, str, str, int]
+CandidateKey = tuple[str, str, str, str, int, str]
 
 
 def read_plan(document: Mapping[str, Any]) -> Plan:
@@ -87,7 +88,7 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
     blocks = tuple(TimeBlock(block.name, block.hours) for block in read.blocks)
     reader = _Reader(read, blocks)
     purchases = tuple(reader.purchases())
-    proof, cost = read.proof, read.resilience
+    cost = read.resilience
     return Plan(
         name=read.name,
         status=Status(read.status),
@@ -100,10 +101,11 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
         routes=tuple(reader.routes()),
         workloads=tuple(_workload(part) for part in read.workloads),
         blocks=blocks,
-        proof=_proof(proof),
+        block_by_hour=read_clock(read.block_by_hour, len(blocks)),
+        proof=_proof(read.proof),
         provenance=_provenance(read.provenance),
         alternatives=tuple(reader.alternative(part) for part in read.alternatives),
-        alternatives_notes=_said(read.alternatives_note),
+        alternatives_notes=tuple(map(Said, read.alternatives_note.splitlines())),
         reasons=tuple(map(Said, read.reasons)),
         diagnosis=None if read.diagnosis is None else _diagnosis(read.diagnosis),
         warnings=tuple(map(Said, read.warnings)),
@@ -111,6 +113,7 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
             UnitChange(part.workload, part.offering, part.billing, part.today, part.planned)
             for part in read.changes_from_today
         ),
+        batch_runs=tuple(read_runs(read.batch_work, purchases, blocks, reader._classes)),
         commitments=tuple(
             CommitmentUse(**part.model_dump(exclude={"unused", "share"}))
             for part in read.commitments
@@ -135,10 +138,8 @@ def _check_version(document: Mapping[str, Any]) -> None:
         )
     version = document[VERSION_KEY]
     if version != DOCUMENT_VERSION or isinstance(version, bool):
-        raise input_error(
-            f"this planner reads version {DOCUMENT_VERSION} (is {shown(version)})",
-            path=VERSION_KEY,
-        )
+        text = f"this planner reads version {DOCUMENT_VERSION} (is {shown(version)})"
+        raise input_error(text, path=VERSION_KEY)
 
 
 @dataclass
@@ -170,8 +171,7 @@ class _Reader:
         """Who serves what; after the purchases."""
         blocks = {block.name: block for block in self.blocks}
         for i, part in enumerate(self.read.routes):
-            candidate = self._candidates.get(_key(part))
-            block = blocks.get(part.block)
+            candidate, block = self._candidates.get(_key(part)), blocks.get(part.block)
             if candidate is None:
                 raise input_error("nothing of it is among the purchases", path=f"routes[{i}]")
             if block is None:
@@ -185,8 +185,7 @@ class _Reader:
         at = f"alternatives[{part.rank - 2}]."
         missing = [w.name for w in self.read.workloads if w.name not in part.bands]
         if missing:
-            text = f"has no band of {', '.join(map(shown, missing))}"
-            raise input_error(text, path=f"{at}bands")
+            raise input_error(f"has no band of {', '.join(map(shown, missing))}", path=f"{at}bands")
         purchases = tuple(
             self._purchase(row, (), f"{at}purchases[{i}]") for i, row in enumerate(part.purchases)
         )
@@ -206,8 +205,7 @@ class _Reader:
             provenance=_provenance(self.read.provenance),
         )
 
-    def _purchase(self, part: PurchasePart, classes: Iterable[ClassPart], path: str) -> Purchase:
-        classes = tuple(classes)
+    def _purchase(self, part: PurchasePart, classes: Sequence[ClassPart], path: str) -> Purchase:
         known = self._classes.get(part.workload, ())
         candidate = Candidate(
             workload=part.workload,
@@ -219,6 +217,7 @@ class _Reader:
             pipeline_parallel=part.pipeline_parallel,
             part_of_unit=bool(part.part_of_gpus),
             deployment=part.deployment,
+            llm=part.llm,
             points=tuple(_point(q, part.replicas_per_unit) for q in classes),
             shares=tuple(q.share for q in classes),
             classes=known if len(known) == len(classes) else (),
@@ -230,7 +229,7 @@ class _Reader:
         return Purchase(
             candidate,
             units,
-            tuple(block.hours for block in self.blocks),
+            hours_on(self.read.batch_work if classes else (), part, self.blocks),
             part.cash_usd_per_month,
             part.requests_share,
             price_age_days=part.price_age_days,
@@ -251,7 +250,8 @@ class _Reader:
 
 
 def _key(part: PurchasePart | RoutePart) -> CandidateKey:
-    return part.workload, part.offering, part.billing, part.precision, part.tensor_parallel
+    replica = part.precision, part.tensor_parallel, part.llm
+    return part.workload, part.offering, part.billing, *replica
 
 
 def _sizes(name: str) -> tuple[float, float]:
@@ -343,12 +343,12 @@ def _per_unit(part: PurchasePart, usd: float | None) -> float | None:
 
 def _workload(part: WorkloadPart) -> WorkloadPlan:
     known = part.model_dump(exclude={"penalties_usd_per_month", "usd_per_million_tokens"})
+    known["deployed"] = read_deployed(part.deployed, part.name)
     return WorkloadPlan(**known, penalties=part.penalties_usd_per_month)
 
 
 def _workload_of(part: AlternativePart, w: WorkloadPart) -> WorkloadPlan:
     """A workload in an alternative: what all plans share, its band, and what is paid for it."""
-    mine = [row for row in part.purchases if row.workload == w.name]
     is_served = part.usd_per_million_tokens is not None  # told only where nothing is unserved
     return WorkloadPlan(
         name=w.name,
@@ -366,7 +366,9 @@ def _workload_of(part: AlternativePart, w: WorkloadPart) -> WorkloadPlan:
         strict=w.strict,
         shortfall_share=0.0 if is_served else NOT_KNOWN,
         tokens_per_month=w.tokens_per_month,
-        cash_usd_per_month=sum(row.cash_usd_per_month for row in mine),
+        cash_usd_per_month=sum(
+            p.cash_usd_per_month for p in part.purchases if p.workload == w.name
+        ),
         unit=w.unit,
     )
 
@@ -404,8 +406,8 @@ def _provenance(part: ProvenancePart) -> Provenance:
 
 def _losses(part: ResiliencePart) -> Iterator[Loss]:
     for loss in part.worst_losses:
-        told = loss.model_dump(exclude={"share", "utilization", "stands_by"})
-        yield Loss(**told, stands_by=tuple(loss.stands_by))
+        told = loss.model_dump(exclude={"share", "utilization"})
+        yield Loss(**{**told, "stands_by": tuple(loss.stands_by)})
 
 
 def _resilience(part: ResiliencePart, read: PlanDocument) -> ResilienceCost | None:
@@ -424,10 +426,6 @@ def _stale(part: StalePricesPart) -> StalePrices:
     return StalePrices(
         part.stale_after_days, part.oldest_days, part.usd_per_month, part.cash_usd_per_month
     )
-
-
-def _said(text: str) -> tuple[Said, ...]:
-    return tuple(map(Said, text.splitlines()))
 
 
 def _diagnosis(part: DiagnosisPart) -> Diagnosis:

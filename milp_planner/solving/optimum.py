@@ -47,13 +47,16 @@ from milp_planner.milp.program.refinement import (
     refine,
     refine_losses,
     refine_times,
+    refine_times_in_part,
     tolerance_usd,
     undercharged_usd,
 )
 from milp_planner.milp.program.rules.queue_times import QueueTimes
+from milp_planner.milp.program.rules.queues.own_queues import OwnQueues
 from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.records import EngineReport, Plan, Proof, Provenance, Status
 from milp_planner.solving.assembly.assemble import assemble
+from milp_planner.solving.assembly.next_fleets import NextFleets
 from milp_planner.solving.assembly.spare_units import with_spare_units
 from milp_planner.solving.results import (
     NOT_SOLVED,
@@ -67,6 +70,7 @@ from milp_planner.solving.results import (
 from milp_planner.solving.verify import verify, violations
 
 MOST_REFINEMENTS = 60
+MOST_RELAXED = 8
 
 MAY_SAY_MORE = {
     *("strict_latency", "scaling", "switching"),
@@ -127,6 +131,9 @@ class Optimizer:
     required: Required | None = None
     """What must be in use somewhere; None asks for nothing."""
 
+    next_fleets: NextFleets = field(default_factory=NextFleets)
+    """What is known of next-best fleets that take no solver."""
+
     _pruned: Pruned | None = None
     _folds: Mapping[str, ElasticFold] | None = None
     _splits: Splits = field(default_factory=Splits)
@@ -167,6 +174,7 @@ class Optimizer:
         with self.session.in_force():
             if is_guessed(self.instance):
                 self._room = raised(self._room, all_room(self.model(query).fleet))
+            self._learn_from_parts(query)
             for _ in range(MOST_REFINEMENTS):
                 model = self.model(query)
                 minimise(model, stage)
@@ -211,6 +219,7 @@ class Optimizer:
 
     def _best(self, query: Query) -> SearchResult:
         best: SearchResult | None = None
+        self._learn_from_parts(query)
         for _ in range(MOST_REFINEMENTS):
             try:
                 model = self.model(query, folds=self.folds(query))
@@ -235,19 +244,29 @@ class Optimizer:
                 break
         return best or NOT_SOLVED
 
+    def _learn_from_parts(self, query: Query) -> None:
+        """Let fractions of units teach the first program, which takes far less time than plans."""
+        if not counts_times_by_tangents(self.instance) or self._splits.cuts:
+            return
+        for _ in range(MOST_RELAXED):
+            model = self.model(query)
+            values = relaxed_values(model, self.session.solver_seconds, self.session.cancel)
+            if values is None or not refine_times_in_part(self._splits, model, values):
+                return
+
     def _has_learned(self, model: FleetModel, run: CertifiedRun, query: Query) -> bool:
         """True where the run's plan fails a loss or a wait as programs know it from now on."""
         if not self._learned_from_plans:
             return False
         plan = self.plan_from(model, run.values, query)
         losses = refine_losses(self._splits, self.instance, plan)
-        return refine_times(self._splits, self.instance, plan) or losses
+        return refine_times(self._splits, model, plan) or losses
 
     @property
     def _learned_from_plans(self) -> tuple[type[Rule], ...]:
         """Rules that a program does not know all of, but learns from plans that break them."""
         losses = (LossSurvived,) if counts_losses_by_weights(self.instance) else ()
-        waits = (QueueTimes,) if counts_times_by_tangents(self.instance) else ()
+        waits = (QueueTimes, OwnQueues) if counts_times_by_tangents(self.instance) else ()
         return (*losses, *waits)
 
     def _with_spare_units(

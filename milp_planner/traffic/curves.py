@@ -14,6 +14,7 @@ from pathlib import Path
 from milp_planner.errors import input_error
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.inputs.problem.traffic import (
+    Batch,
     ConcurrentUsers,
     Profile,
     RequestsPerSecond,
@@ -23,7 +24,7 @@ from milp_planner.inputs.problem.traffic import (
 )
 from milp_planner.traffic.digest import MonthPart, TraceDigest, digest
 from milp_planner.traffic.schedule import RequestClass, Totals, volume
-from milp_planner.units import SECONDS_PER_DAY
+from milp_planner.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Curve:
     trace: TraceDigest | None = None
     unit: str = "requests/s"
     requests_per_unit: float = 1.0
+    can_wait: bool = False
+    """True of work that may be done in any hours with load, not as it comes."""
 
     @property
     def ends(self) -> tuple[float, ...]:
@@ -67,8 +70,6 @@ def make_curve(workload: Workload, folder: Path) -> Curve:
 
     Raises InputError with all faults of a trace; paths are those within the workload.
     """
-    if workload.traffic.brings_classes and workload.classes:
-        raise input_error("a trace brings its own request classes", path="requests", hint=REMOVE)
     traffic = workload.traffic
     curve = CURVES[traffic.kind](workload, folder)
     if isinstance(traffic, WithoutPattern):
@@ -184,15 +185,25 @@ def _trace(workload: Workload, folder: Path) -> Curve:
     traffic = workload.traffic
     assert isinstance(traffic, Trace)
     read = digest(folder / traffic.file, traffic)
+    if read.bins and workload.classes:
+        raise input_error("a trace brings its own request classes", path="requests", hint=REMOVE)
+    if not read.bins and not workload.classes:
+        said = "required: the file counts requests and tells no tokens"
+        raise input_error(
+            said, path="requests", hint="write {input_tokens: ..., output_tokens: ...}"
+        )
+    classes = _trace_classes(read) if read.bins else request_classes(workload)
     times = traffic.scale * traffic.growth
     loads = [MonthPart(load.share, load.peak * times, load.mean * times) for load in read.hours]
     if not read.clock:
         loads.sort(key=lambda load: (-load.peak, -load.mean))
-    recorded = Totals(read.requests, read.input_tokens, read.output_tokens)
+    recorded = volume(read.requests, classes)
+    if read.bins:
+        recorded = Totals(read.requests, read.input_tokens, read.output_tokens)
     return Curve(
         loads=tuple(loads),
         on_clock=bool(read.clock),
-        classes=_trace_classes(read),
+        classes=classes,
         per_second=recorded.times(times / read.duration_s),
         max_blocks=traffic.max_blocks,
         trace=read,
@@ -227,11 +238,41 @@ def _concurrent_users(workload: Workload, folder: Path) -> Curve:
     )
 
 
+BLOCKS_OF_A_BATCH = 8
+"""Hours with and without batches stay apart, also where several batches come."""
+
+
+def _batch(workload: Workload, folder: Path) -> Curve:
+    """Each batch spread evenly over the hours until its deadline; when, the program decides."""
+    traffic = workload.traffic
+    assert isinstance(traffic, Batch)
+    classes = request_classes(workload)
+    if traffic.requests is not None:
+        requests = traffic.requests
+    else:
+        assert traffic.tokens is not None, "one of the two is given"
+        requests = traffic.tokens / _tokens_per_request(classes)
+    requests *= traffic.growth
+    rate = requests / (traffic.deadline_hours * SECONDS_PER_HOUR)
+    hours = 1 if traffic.waits_all_the_time else traffic.period_hours
+    rates = [rate if hours == 1 or traffic.is_open(hour) else 0.0 for hour in range(hours)]
+    return Curve(
+        loads=tuple(MonthPart(1 / hours, one, one) for one in rates),
+        on_clock=hours > 1,
+        classes=classes,
+        per_second=volume(requests / (traffic.period_hours * SECONDS_PER_HOUR), classes),
+        max_blocks=None if hours == 1 else BLOCKS_OF_A_BATCH,
+        sized=bool(workload.classes),
+        can_wait=True,
+    )
+
+
 CURVES: dict[str, Callable[[Workload, Path], Curve]] = {
     "tokens_per_day": _tokens,
     "tokens_per_month": _tokens,
     "requests_per_second": _requests_per_second,
     "profile": _profile,
     "trace": _trace,
+    "batch": _batch,
     "concurrent_users": _concurrent_users,
 }

@@ -107,6 +107,7 @@ def build_model(
     }
     fleet.weights = {name: tuple(weights) for name, weights in splits.weights.items()}
     fleet.cuts = {name: tuple(cuts) for name, cuts in splits.cuts.items()}
+    fleet.counts = {name: tuple(found) for name, found in splits.counts.items()}
     for rule in checked(rules_of(instance.problem)):
         rule.columns(fleet)
     costs = cost_terms(fleet)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from milp_planner.milp.program.costs.commitments import CommitmentsPaid
 from milp_planner.milp.program.costs.overload import Overload
 from milp_planner.milp.program.costs.per_token import PerToken
+from milp_planner.milp.program.costs.power import PowerByLoad
 from milp_planner.milp.program.costs.rent import Rent
 from milp_planner.milp.program.costs.scaling import Scaling
 from milp_planner.milp.program.costs.shortfall import Shortfall
@@ -26,6 +27,7 @@ CASH_TERMS: tuple[CashTerm, ...] = (
     Rent(),
     CommitmentsPaid(),
     StartUpHours(),
+    PowerByLoad(),
     PerToken(),
     VolumeDiscount(),
     SpotLoss(),

@@ -32,6 +32,9 @@ class Coverage(Structural):
 
     def rows(self, fleet: Fleet) -> Iterator[Row]:
         for w in fleet.problem.workloads:
+            if fleet.demand(w.name).can_wait:
+                continue  # `BatchWork` says it of all blocks together
+
             if w.name in fleet.folds:
                 yield from step_rows(fleet, fleet.folds[w.name])
                 continue
@@ -53,6 +56,8 @@ class Coverage(Structural):
             key = route.candidate.workload, route.request_class.name, route.block.name
             served[key] = served.get(key, 0.0) + route.share
         for name, demand in instance.schedule.demands.items():
+            if demand.can_wait:
+                continue
             for block, peak in zip(instance.schedule.blocks, demand.peak, strict=True):
                 for q in demand.classes if peak else ():
                     share = served.get((name, q.name, block.name), 0.0)
