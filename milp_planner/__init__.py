@@ -105,7 +105,9 @@ if TYPE_CHECKING:
         TraceColumns,
         Traffic,
     )
+    from milp_planner.milp.program.language.folds import ElasticFleet, ElasticFold, HeldStep
     from milp_planner.milp.program.language.loosening import LimitInForce
+    from milp_planner.milp.program.language.pieces import CountPiece
     from milp_planner.milp.program.language.rows import Row, count_terms
     from milp_planner.milp.program.language.rule import Rule, Standing
     from milp_planner.milp.program.language.variables import (
@@ -113,8 +115,10 @@ if TYPE_CHECKING:
         Fleet,
         Level,
         QueueCut,
+        QueueTangent,
         RampSplit,
     )
+    from milp_planner.plans.changes import current_fleet_of
     from milp_planner.plans.consequences import (
         CommitmentUse,
         DocumentParts,
@@ -123,6 +127,7 @@ if TYPE_CHECKING:
         StalePrices,
         UnitChange,
     )
+    from milp_planner.plans.deployed.records import DeployedLlm, Exported
     from milp_planner.plans.diagnosis import Change, Diagnosis, Misfit
     from milp_planner.plans.document import plan_schema
     from milp_planner.plans.measure_next import MeasureNext, measure_next
@@ -240,6 +245,8 @@ if TYPE_CHECKING:
     from milp_planner.questions.sheet.builder import decision_sheet
     from milp_planner.questions.solve import diagnose, solve
     from milp_planner.questions.sweeps.break_even import BreakEven, FleetOrPerToken
+    from milp_planner.questions.sweeps.executors.clusters import DaskExecutor, RayExecutor
+    from milp_planner.questions.sweeps.executors.places import executor_at
     from milp_planner.questions.sweeps.frontier import (
         BudgetStep,
         Frontier,
@@ -283,22 +290,23 @@ __all__ = [
     "CatalogTooSmall", "Change", "CheapestFrom", "Choice", "ChoiceVerdict", "Choices",
     "ChoicesAsked", "ClassUnserved", "Commitment", "CommitmentShown", "CommitmentUse",
     "ComparedMeasurement", "ComparedPlan", "ConcurrentUsers", "ConfidenceCase", "ConfidenceRange",
-    "CountedFilter", "Crossovers", "CurrentUnits", "Demand", "DeploymentScenario",
-    "DeploymentSettings", "DeploymentTable", "Diagnosis", "DocumentParts", "EndReason",
-    "EngineRate", "EngineReport", "EngineSaid", "EntryPrice", "EntryTraffic", "Estimate",
-    "Evaluation", "Fault", "FewestGpusFirst", "Filter", "Fleet", "FleetOrPerToken", "Floor",
-    "FloorHour", "Frontier", "FrontierEnd", "Gpu", "GpuLimits", "HeldInFlight", "HostLimits",
-    "HoursByUnits", "IfSlower", "InputError", "Interrupted", "Latency", "LatencyNotAssessed",
-    "LeftAfterLoss", "Level", "LimitAsked", "LimitCost", "LimitCosts", "LimitInForce",
-    "LimitInTheWay", "Limits", "LineWords", "Llm", "LlmsChosen", "Lora", "Loss", "Meanwhile",
-    "MeasureNext", "MeasuredRate", "Measurement", "Misfit", "MonthPart", "NamedEstimate",
-    "NearOptimal", "NoFleet", "NoFullLoad", "NotReached", "NothingIsStrict", "NothingServes",
-    "Offering", "OverlayCounts", "OverloadCannotOccur", "OverloadPenalty", "OwnTerms",
-    "PaidCommitment", "Patch", "Pattern", "Penalties", "Percentiles", "PerfectForesight", "Place",
-    "Places", "Plan", "PlanDiff", "PlannedSpeed", "PlannerError", "PlanningInput", "Policy",
-    "PoolReplayed", "Precision", "PriceAge", "PriceCaps", "Problem", "Profile", "Proof",
-    "ProofShown", "Provenance", "ProviderLimits", "Purchase", "PurchaseChange", "QuestionAsked",
-    "QueueCut", "Quote", "RampSplit", "RatePoint", "ReactiveDay", "RecordInputError", "Refusal",
+    "CountPiece", "CountedFilter", "Crossovers", "CurrentUnits", "DaskExecutor", "Demand",
+    "DeployedLlm", "DeploymentScenario", "DeploymentSettings", "DeploymentTable", "Diagnosis",
+    "DocumentParts", "ElasticFleet", "ElasticFold", "EndReason", "EngineRate", "EngineReport",
+    "EngineSaid", "EntryPrice", "EntryTraffic", "Estimate", "Evaluation", "Exported", "Fault",
+    "FewestGpusFirst", "Filter", "Fleet", "FleetOrPerToken", "Floor", "FloorHour", "Frontier",
+    "FrontierEnd", "Gpu", "GpuLimits", "HeldInFlight", "HeldStep", "HostLimits", "HoursByUnits",
+    "IfSlower", "InputError", "Interrupted", "Latency", "LatencyNotAssessed", "LeftAfterLoss",
+    "Level", "LimitAsked", "LimitCost", "LimitCosts", "LimitInForce", "LimitInTheWay", "Limits",
+    "LineWords", "Llm", "LlmsChosen", "Lora", "Loss", "Meanwhile", "MeasureNext", "MeasuredRate",
+    "Measurement", "Misfit", "MonthPart", "NamedEstimate", "NearOptimal", "NoFleet", "NoFullLoad",
+    "NotReached", "NothingIsStrict", "NothingServes", "Offering", "OverlayCounts",
+    "OverloadCannotOccur", "OverloadPenalty", "OwnTerms", "PaidCommitment", "Patch", "Pattern",
+    "Penalties", "Percentiles", "PerfectForesight", "Place", "Places", "Plan", "PlanDiff",
+    "PlannedSpeed", "PlannerError", "PlanningInput", "Policy", "PoolReplayed", "Precision",
+    "PriceAge", "PriceCaps", "Problem", "Profile", "Proof", "ProofShown", "Provenance",
+    "ProviderLimits", "Purchase", "PurchaseChange", "QuestionAsked", "QueueCut", "QueueTangent",
+    "Quote", "RampSplit", "RatePoint", "RayExecutor", "ReactiveDay", "RecordInputError", "Refusal",
     "Refusals", "Replanned", "Replay", "ReplayFigure", "ReplayLoss", "ReplayMetric", "ReplayRouter",
     "ReplayWish", "ReplicaPrice", "RequestClass", "RequestSize", "RequestsPerSecond",
     "ResilienceCost", "Route", "Row", "RowLeftOut", "RowStatus", "RowWorth", "Rule", "Said",
@@ -316,11 +324,11 @@ __all__ = [
     "VolumeTier", "WaitKept", "WayToPay", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged",
     "WishReplayed", "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__",
     "budget_frontier", "calibrate", "choices", "compare_deployments", "confidence_range",
-    "count_terms", "crossovers", "decision_sheet", "diagnose", "estimate", "evaluate", "explain",
-    "explain_limits", "floor", "load_catalog", "load_problem", "load_scenarios", "measure_next",
-    "owned_usd_per_hour", "plan_diff", "plan_for", "plan_schema", "prepare", "reason_lines",
-    "replanned", "replay", "scenario_grid", "sheet_schema", "solve", "tighten", "warning_lines",
-    "weightiest_row", "what_if",
+    "count_terms", "crossovers", "current_fleet_of", "decision_sheet", "diagnose", "estimate",
+    "evaluate", "executor_at", "explain", "explain_limits", "floor", "load_catalog", "load_problem",
+    "load_scenarios", "measure_next", "owned_usd_per_hour", "plan_diff", "plan_for", "plan_schema",
+    "prepare", "reason_lines", "replanned", "replay", "scenario_grid", "sheet_schema", "solve",
+    "tighten", "warning_lines", "weightiest_row", "what_if",
 ]
 # fmt: on
 
@@ -341,12 +349,12 @@ HOMES = {
     "inputs.catalog.overlaid.counts": "OverlayCounts",
     "inputs.catalog.owned": "owned_usd_per_hour",
     "inputs.catalog.records": "Billing Catalog Gpu Llm Measurement Offering TokenPrice",
+    "inputs.one_line": "LineWords",
     "inputs.problem.commitments": "Commitment",
     "inputs.problem.comparisons": "ChoicesAsked Today",
     "inputs.problem.deployment": "AnyLlm DeploymentSettings Lora Speculative",
     "inputs.problem.host": "HostLimits",
     "inputs.problem.latency": "Latency Percentiles TimeWish",
-    "inputs.one_line": "LineWords",
     "inputs.problem.load": "load_problem",
     "inputs.problem.patching": "Patch",
     "inputs.problem.policy": (
@@ -363,11 +371,17 @@ HOMES = {
         "Batch ConcurrentUsers Pattern Profile RequestSize RequestsPerSecond TokensPerDay "
         "TokensPerMonth Trace TraceColumns Traffic"
     ),
+    "milp.program.language.folds": "ElasticFleet ElasticFold HeldStep",
     "milp.program.language.loosening": "LimitInForce",
+    "milp.program.language.pieces": "CountPiece",
     "milp.program.language.rows": "Row count_terms",
     "milp.program.language.rule": "Rule Standing",
-    "milp.program.language.variables": "AsksForUnits Fleet Level QueueCut RampSplit",
-    "plans.consequences": "CommitmentUse DocumentParts Loss ResilienceCost StalePrices UnitChange",
+    "milp.program.language.variables": ("AsksForUnits Fleet Level QueueCut QueueTangent RampSplit"),
+    "plans.changes": "current_fleet_of",
+    "plans.consequences": (
+        "CommitmentUse DocumentParts Loss ResilienceCost StalePrices UnitChange"
+    ),
+    "plans.deployed.records": "DeployedLlm Exported",
     "plans.diagnosis": "Change Diagnosis Misfit",
     "plans.document": "plan_schema",
     "plans.measure_next": "MeasureNext measure_next",
@@ -375,9 +389,9 @@ HOMES = {
     "plans.reasons": (
         "AboveBudget AlternativesEnded BatchesDone CatalogTooSmall ClassUnserved EndReason "
         "FewestGpusFirst LatencyNotAssessed LimitInTheWay LlmsChosen NearOptimal NoFleet "
-        "NoFullLoad NothingIsStrict NothingServes OverloadCannotOccur PerfectForesight Refusals "
-        "Said SameAs ServedInPart ShortBudget StrictNeverHot TargetWithoutEffect TimeNotJudged "
-        "TooFewUnits UnservedAtAPrice WaitKept"
+        "NoFullLoad NothingIsStrict NothingServes OverloadCannotOccur PerfectForesight "
+        "Refusals Said SameAs ServedInPart ShortBudget StrictNeverHot TargetWithoutEffect "
+        "TimeNotJudged TooFewUnits UnservedAtAPrice WaitKept"
     ),
     "plans.records": "Band Plan Purchase Route Status WorkloadPlan",
     "plans.sentences": "reason_lines warning_lines",
@@ -416,10 +430,12 @@ HOMES = {
     "questions.sheet.builder": "decision_sheet",
     "questions.solve": "diagnose solve",
     "questions.sweeps.break_even": "BreakEven FleetOrPerToken",
-    "questions.sweeps.ways": "CheapestFrom Crossovers WayToPay crossovers",
+    "questions.sweeps.executors.clusters": "DaskExecutor RayExecutor",
+    "questions.sweeps.executors.places": "executor_at",
     "questions.sweeps.frontier": "BudgetStep Frontier FrontierEnd Unfinished budget_frontier",
     "questions.sweeps.rows": "RowStatus WhatIf WhatIfRow",
     "questions.sweeps.scenarios": "Scenario load_scenarios scenario_grid",
+    "questions.sweeps.ways": "CheapestFrom Crossovers WayToPay crossovers",
     "questions.sweeps.what_if": "what_if",
     "questions.tighten": "Tightened TightenedRound tighten",
     "replaying.autoscaler": "ScalingRules",

@@ -12,6 +12,7 @@ from milp_planner.inputs.doubtful_prices import doubtful_prices, told_prices
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.serving.rates.doubtful_rows import told_slow
 from milp_planner.serving.rates.throughput import ServingModel
+from milp_planner.traffic.month import Schedule
 
 MS_PER_S = 1e3
 
@@ -24,9 +25,14 @@ LIKELY_S = {
 published, and whoever waits 5 s for a token, or 100 s for the first, does not watch."""
 
 
-def doubts(problem: Problem, catalog: Catalog, model: ServingModel) -> Iterator[str]:
+def doubts(
+    problem: Problem, catalog: Catalog, model: ServingModel, schedule: Schedule
+) -> Iterator[str]:
     """Times in another unit than meant, prices per GPU or per node, rows at a tenth of the rate."""
     yield from unlikely_times(problem)
+    for name, demand in schedule.demands.items():
+        if demand.trace is not None:
+            yield from (f"workloads.{name}.traffic: {said}" for said in demand.trace.doubts)
     yield from told_prices(doubtful_prices(catalog))
     asked = {llm.id for w in problem.workloads for name in w.llms if (llm := catalog.llm(name))}
     yield from told_slow(found for found in model.slow() if found.row.llm in asked)

@@ -62,7 +62,7 @@ def list_candidates(
         tuple(turned_down),
         model_warnings(candidates),
         notes=tuple(notes_on_filters(problem.limits, payable)),
-        doubts=tuple(doubts(problem, catalog, model)),
+        doubts=tuple(doubts(problem, catalog, model, schedule)),
         not_reached=tuple(late),
     )
 

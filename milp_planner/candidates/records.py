@@ -373,9 +373,20 @@ class PlanningInput:
     catalog: Catalog
 
     def current_units(self) -> dict[tuple[str, str, str], int]:
-        """Units running today by (offering id, billing, workload)."""
+        """Units running today by (offering id, billing, workload); of units that replicas share
+        the workload is ''."""
         units: dict[tuple[str, str, str], int] = {}
         for row in self.problem.current_fleet:
-            key = row.offering, row.billing or "dedicated", row.workload
+            offered = row.offering, row.billing or "dedicated"
+            key = *offered, "" if offered in self._shared_today else row.workload
             units[key] = units.get(key, 0) + row.units
         return units
+
+    @cached_property
+    def _shared_today(self) -> frozenset[tuple[str, str]]:
+        """Offerings of today's units that replicas of any workload may share."""
+        if self.problem.policy.share == "none":
+            return frozenset()
+        running = {row.offering for row in self.problem.current_fleet}
+        sold = (row for row in self.catalog.offerings if row.id in running)
+        return frozenset(row.key for row in sold if row.gpus_per_unit > 1)

@@ -17,11 +17,13 @@ from milp_planner.cli.commands.diff import diff_plans
 from milp_planner.cli.commands.estimate import estimate
 from milp_planner.cli.commands.evaluate import evaluate
 from milp_planner.cli.commands.explain import explain
+from milp_planner.cli.commands.files.export import export
 from milp_planner.cli.commands.init import init
 from milp_planner.cli.commands.plan import plan
 from milp_planner.cli.commands.replay import replay
 from milp_planner.cli.commands.report import report
 from milp_planner.cli.commands.schema import schema
+from milp_planner.cli.commands.serve import serve
 from milp_planner.cli.commands.solve import solve
 from milp_planner.cli.commands.traffic import traffic
 from milp_planner.cli.commands.what_if import what_if
@@ -74,6 +76,7 @@ def need_command(context: typer.Context) -> int:
 app.command()(solve)
 app.command()(plan)
 app.command()(report)
+app.command()(serve)
 app.command()(what_if)
 app.command()(explain)
 app.command()(evaluate)
@@ -82,6 +85,7 @@ app.command()(check)
 app.command()(candidates)
 app.command("options", hidden=True)(options)  # what `candidates` was called
 app.command("diff")(diff_plans)
+app.command()(export)
 app.command()(traffic)
 app.command()(estimate)
 app.command()(calibrate)

@@ -22,6 +22,7 @@ from milp_planner.plans.consequences import (
     StalePrices,
     UnitChange,
 )
+from milp_planner.plans.deployed.documents import deployed_dict
 from milp_planner.plans.diagnosis import Change, Diagnosis
 from milp_planner.plans.differences import trade, what_changed
 from milp_planner.plans.held import changes
@@ -83,6 +84,7 @@ def plan_dict(plan: Plan, *, reproducible: bool = False) -> dict[str, Any]:
         "shared_units": [shared_dict(one, plan.blocks) for one in plan.shared_units],
         "workloads": [_workload_dict(w) for w in plan.workloads],
         "blocks": [{"name": block.name, "hours": block.hours} for block in plan.blocks],
+        "block_by_hour": plan.block_by_hour,
         "routes": [_route_dict(route) for route in plan.routes],
         "changes_from_today": [_unit_change_dict(change) for change in plan.changes],
         "batch_work": batch_dicts(plan.batch_runs, plan.purchases, plan.blocks),
@@ -261,6 +263,7 @@ def _workload_dict(w: WorkloadPlan) -> dict[str, Any]:
         "usd_per_million_tokens": w.usd_per_million_tokens,
         "penalties_usd_per_month": dict(w.penalties),
         "is_batch": w.is_batch,
+        "deployed": deployed_dict(w.deployed),
     }
 
 

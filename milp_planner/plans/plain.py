@@ -1,4 +1,4 @@
-"""What becomes of a record elsewhere: plain data, a page, a plot. Each kind says how, above it.
+"""What becomes of a record elsewhere: data, a page, a plot, files. Each kind says how, above it.
 
 Documents are made beside the records, in `document`, and the package sees to it that they are
 registered before any record is there. Who lays records out is further up, where a folder may
@@ -12,10 +12,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from matplotlib.axes import Axes
 
 DRAWERS = "milp_planner.reporting.drawers"
 """The module that registers pages and plots when it is imported."""
+
+EXPORTERS = "milp_planner.exports.formats"
+"""The module that registers files for other tools when it is imported."""
 
 
 @singledispatch
@@ -34,6 +39,18 @@ def plot_of(record: object, ax: Axes | None, **options: Any) -> Axes:
 def page_of(record: object, *, whole: bool) -> str:
     """A record as HTML: who lays out its kind registers here."""
     raise TypeError(f"{type(record).__name__} has no page")
+
+
+@singledispatch
+def files_of(record: object, format: str, folder: str | Path, *, overwrite: bool) -> Any:
+    """A record as files of another tool: who writes them registers here."""
+    raise TypeError(f"{type(record).__name__} has no files")
+
+
+def as_files(record: object, format: str, folder: str | Path, *, overwrite: bool) -> Any:
+    """The record as the files of a format, in a folder."""
+    import_module(EXPORTERS)
+    return files_of(record, format, folder, overwrite=overwrite)
 
 
 def as_plot(record: object, ax: Axes | None = None, **options: Any) -> Axes:

@@ -5,14 +5,13 @@ back as it was:
 
 * rebuilt from names and sums: request classes (sizes to the digits of their names), hours paid in
   a block (those of the block), the LLM and wishes of an alternative's workloads (the plan's own);
-* not in the document, and therefore empty: the block of each hour, work per unit and block,
-  what was turned down row by row, warnings of single rates, rates and routes of alternatives;
+* not in the document, and therefore empty: work per unit and block, what was turned down row by
+  row, warnings of single rates, rates and routes of alternatives;
 * not in the document, and therefore not a number: prices per token (what they cost is there), of
   an alternative's workloads the capacity, and the unserved share where it may not be 0, and the
   unserved share of the plan that need not survive a loss.
 
-What the document only sums up is kept as it stands there, in `Plan.as_read`, so that a plan read
-from a document writes the same document again.
+What the document only sums up is kept as it stands, in `Plan.as_read`, and is written so again.
 """
 
 from __future__ import annotations
@@ -37,6 +36,7 @@ from milp_planner.plans.consequences import (
     StalePrices,
     UnitChange,
 )
+from milp_planner.plans.deployed.documents import read_clock, read_deployed
 from milp_planner.plans.diagnosis import Change, Diagnosis, Misfit
 from milp_planner.plans.document import DOCUMENT_VERSION
 from milp_planner.plans.reasons import Said
@@ -88,7 +88,7 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
     blocks = tuple(TimeBlock(block.name, block.hours) for block in read.blocks)
     reader = _Reader(read, blocks)
     purchases = tuple(reader.purchases())
-    proof, cost = read.proof, read.resilience
+    cost = read.resilience
     return Plan(
         name=read.name,
         status=Status(read.status),
@@ -101,7 +101,8 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
         routes=tuple(reader.routes()),
         workloads=tuple(_workload(part) for part in read.workloads),
         blocks=blocks,
-        proof=_proof(proof),
+        block_by_hour=read_clock(read.block_by_hour, len(blocks)),
+        proof=_proof(read.proof),
         provenance=_provenance(read.provenance),
         alternatives=tuple(reader.alternative(part) for part in read.alternatives),
         alternatives_notes=tuple(map(Said, read.alternatives_note.splitlines())),
@@ -137,10 +138,8 @@ def _check_version(document: Mapping[str, Any]) -> None:
         )
     version = document[VERSION_KEY]
     if version != DOCUMENT_VERSION or isinstance(version, bool):
-        raise input_error(
-            f"this planner reads version {DOCUMENT_VERSION} (is {shown(version)})",
-            path=VERSION_KEY,
-        )
+        text = f"this planner reads version {DOCUMENT_VERSION} (is {shown(version)})"
+        raise input_error(text, path=VERSION_KEY)
 
 
 @dataclass
@@ -186,8 +185,7 @@ class _Reader:
         at = f"alternatives[{part.rank - 2}]."
         missing = [w.name for w in self.read.workloads if w.name not in part.bands]
         if missing:
-            text = f"has no band of {', '.join(map(shown, missing))}"
-            raise input_error(text, path=f"{at}bands")
+            raise input_error(f"has no band of {', '.join(map(shown, missing))}", path=f"{at}bands")
         purchases = tuple(
             self._purchase(row, (), f"{at}purchases[{i}]") for i, row in enumerate(part.purchases)
         )
@@ -345,12 +343,12 @@ def _per_unit(part: PurchasePart, usd: float | None) -> float | None:
 
 def _workload(part: WorkloadPart) -> WorkloadPlan:
     known = part.model_dump(exclude={"penalties_usd_per_month", "usd_per_million_tokens"})
+    known["deployed"] = read_deployed(part.deployed, part.name)
     return WorkloadPlan(**known, penalties=part.penalties_usd_per_month)
 
 
 def _workload_of(part: AlternativePart, w: WorkloadPart) -> WorkloadPlan:
     """A workload in an alternative: what all plans share, its band, and what is paid for it."""
-    mine = [row for row in part.purchases if row.workload == w.name]
     is_served = part.usd_per_million_tokens is not None  # told only where nothing is unserved
     return WorkloadPlan(
         name=w.name,
@@ -368,7 +366,9 @@ def _workload_of(part: AlternativePart, w: WorkloadPart) -> WorkloadPlan:
         strict=w.strict,
         shortfall_share=0.0 if is_served else NOT_KNOWN,
         tokens_per_month=w.tokens_per_month,
-        cash_usd_per_month=sum(row.cash_usd_per_month for row in mine),
+        cash_usd_per_month=sum(
+            p.cash_usd_per_month for p in part.purchases if p.workload == w.name
+        ),
         unit=w.unit,
     )
 
@@ -406,8 +406,8 @@ def _provenance(part: ProvenancePart) -> Provenance:
 
 def _losses(part: ResiliencePart) -> Iterator[Loss]:
     for loss in part.worst_losses:
-        told = loss.model_dump(exclude={"share", "utilization", "stands_by"})
-        yield Loss(**told, stands_by=tuple(loss.stands_by))
+        told = loss.model_dump(exclude={"share", "utilization"})
+        yield Loss(**{**told, "stands_by": tuple(loss.stands_by)})
 
 
 def _resilience(part: ResiliencePart, read: PlanDocument) -> ResilienceCost | None:

@@ -266,6 +266,12 @@ class WaitKept:
     judged: bool
     """False where bursts leave so little of the pool that the formulas are not known to hold."""
 
+    offering: str = ""
+    """Whose own queue it is about; '' behind one router before all replicas."""
+
+    sent: tuple[tuple[str, float], ...] = ()
+    """Every offering with a queue of its own, and which share of the requests it is sent."""
+
 
 @dataclass(frozen=True)
 class TimeNotJudged:
@@ -279,6 +285,8 @@ class TimeNotJudged:
     """ttft or tpot."""
 
     wished_s: float
+    held: bool = True
+    """False where not even the mean is known of what serves."""
 
 
 Remark = (

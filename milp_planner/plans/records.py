@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from functools import cached_property, singledispatch
 from operator import mul
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from milp_planner.candidates.batch.runs import BatchRun as BatchRun
@@ -22,8 +23,10 @@ from milp_planner.plans.consequences import (
     StalePrices,
     UnitChange,
 )
+from milp_planner.plans.deployed.records import DeployedLlm as DeployedLlm
+from milp_planner.plans.deployed.records import Exported as Exported
 from milp_planner.plans.diagnosis import Diagnosis
-from milp_planner.plans.plain import as_page, as_plot, plain_data
+from milp_planner.plans.plain import as_files, as_page, as_plot, plain_data
 from milp_planner.plans.proof import EngineReport as EngineReport
 from milp_planner.plans.proof import Proof as Proof
 from milp_planner.plans.proof import Provenance as Provenance
@@ -203,6 +206,9 @@ class WorkloadPlan:
 
     unit: str = "requests/s"
     """What the rates above count: `requests/s`, `tokens/s` or `users`."""
+
+    deployed: DeployedLlm | None = None
+    """What its replicas run; None in a plan whose document does not tell it."""
 
     @property
     def usd_per_million_tokens(self) -> float | None:
@@ -402,6 +408,16 @@ class Plan:
         to draw, PlannerError without the extra [plot].
         """
         return as_plot(self, ax, of=of)
+
+    def export(self, format: str, folder: str | Path, *, overwrite: bool = False) -> Exported:
+        """Write the plan as files of another tool into a folder: `kubernetes`, `skyserve`, ...
+
+        format: as `milp-planner export --help` lists them. Writes all files or none; raises
+        InputError for a plan that the format cannot say, PlannerError for a folder that holds
+        anything else, or an earlier export without `overwrite`.
+        """
+        exported: Exported = as_files(self, format, folder, overwrite=overwrite)
+        return exported
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain data, ready for JSON."""

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from milp_planner.plans.deployed.documents import DeployedPart
+
 Key = tuple[str, str, str, str, int]
 """Workload, offering, billing, precision and tensor parallel of a replica."""
 
@@ -187,6 +189,8 @@ class WorkloadPart(Part):
     usd_per_million_tokens: float | None
     penalties_usd_per_month: dict[str, float]
     is_batch: bool = False
+
+    deployed: DeployedPart | None = None
 
 
 class BlockPart(Part):
@@ -406,6 +410,9 @@ class PlanDocument(Headline):
     shared_units: list[SharedUnitsPart] = []
     workloads: list[WorkloadPart]
     blocks: list[BlockPart]
+    block_by_hour: list[int] = []
+    """Position in `blocks` of each hour of the day (24) or week (168); empty: no clock."""
+
     routes: list[RoutePart]
     changes_from_today: list[UnitChangePart]
     batch_work: list[BatchPart] = []

@@ -22,6 +22,7 @@ from milp_planner.milp.presolve.routing import balanced
 from milp_planner.milp.program.families import needs_routes, rules_of
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.milp.program.solution import FleetSolution
+from milp_planner.plans.changes import current_fleet_of
 from milp_planner.plans.records import Plan, Provenance, WorkloadPlan
 from milp_planner.questions.solve import provenance_of, with_oldest_price
 from milp_planner.solving.assembly.assemble import assemble, spreads_by_capacity
@@ -109,7 +110,7 @@ NOT_SOLVED = ("status", "bound_usd_per_month", "gap", "alternatives", "alternati
 
 def evaluate(
     problem: Problem,
-    fleet: Mapping[str, Units] | None = None,
+    fleet: Mapping[str, Units] | Plan | None = None,
     catalog: Catalog | None = None,
     *,
     rules: Iterable[Rule | type[Rule]] = (),
@@ -119,8 +120,9 @@ def evaluate(
     fleet: units by offering, `{"runpod/h100/us": 2}`, with `@spot` behind the name where the
     offering is sold under several billings, and `chat:` before it where there are several
     workloads. Units are on whenever their workload has load (held ones all month); a sequence says
-    how many per block. A per-token offering takes its share of the requests, 0 to 1. Default: the
-    problem's `current_fleet`. catalog: default: the one that the problem names. rules: rules of
+    how many per block. A per-token offering takes its share of the requests, 0 to 1. A Plan
+    stands for what it buys, its units by the hour where its blocks are the problem's. Default:
+    the problem's `current_fleet`. catalog: default: the one that the problem names. rules: rules of
     your own, beside the limits.
 
     Returns an Evaluation: the plan with costs in USD per month, and every limit that it breaks.
@@ -145,6 +147,8 @@ def evaluate(
     refuse_shared(problem, "evaluate: whose units a fleet names")
     instance = unlisted(outline_of(problem, catalog))
     wanted = _todays_fleet(instance) if fleet is None else fleet
+    if isinstance(wanted, Plan):
+        wanted = _planned_fleet(instance, wanted)
     rows = dict(_resolved(problem, catalog, wanted))
     instance = _with_candidates(instance, [row for _, row in rows])
     solution = _solution(instance, rows)
@@ -182,6 +186,28 @@ def _todays_fleet(instance: PlanningInput) -> dict[str, Units]:
         f"{workload}:{offering}@{billing}": units
         for (offering, billing, workload), units in current.items()
     }
+
+
+def _planned_fleet(instance: PlanningInput, plan: Plan) -> dict[str, Units]:
+    """What a plan buys, as a fleet that is named; units by block where the blocks are the same."""
+    current_fleet_of(plan)  # refuses what is no fleet of units
+    same = plan.blocks == instance.schedule.blocks
+    found: dict[str, list[int]] = {}
+    shares: dict[str, Units] = {}
+    for p in plan.purchases:
+        k = p.candidate
+        name = f"{k.workload}:{k.offering.id}@{k.offering.billing}"
+        if k.mode.per_token:
+            shares[name] = p.requests_share
+            continue
+        units = [k.units_joined * n for n in p.units_by_block]
+        found[name] = [a + b for a, b in zip(found.get(name, [0] * len(units)), units, strict=True)]
+    elastic = {name for name in found if name.endswith(("@autoscaling", "@spot"))}
+    fleet: dict[str, Units] = {
+        name: tuple(units) if same and name in elastic else max(units)
+        for name, units in found.items()
+    }
+    return fleet | shares
 
 
 # --- names --------------------------------------------------------------------------------------
@@ -362,7 +388,6 @@ def _routed(
     """Shares of every class: the per-token ones as given, the rest by capacity for the class."""
     shares: dict[tuple[Candidate, int, int], float] = {}
     shortfalls: dict[tuple[str, int, int], float] = {}
-    is_routed = needs_routes(instance.problem)
     for name, demand in instance.schedule.demands.items():
         fixed = {k: share for k, share in tokens.items() if k.workload == name and share}
         rest = 1 - sum(fixed.values())
@@ -374,10 +399,17 @@ def _routed(
                 held = _capacity_for(solution, name, q, t)
                 if not held and rest > 0:
                     shortfalls[name, q, t] = rest
-                if is_routed or not spreads_by_capacity(instance, name):
+                if _is_routed(instance, name):
                     total = sum(held.values())
                     shares |= {(k, q, t): rest * rate / total for k, rate in held.items()}
     return replace(solution, shares=shares, shortfalls=shortfalls)
+
+
+def _is_routed(instance: PlanningInput, workload: str) -> bool:
+    """True where shares say who serves whom; queues that are judged take all classes alike."""
+    if instance.problem.workload(workload).latency.judges_queues:
+        return False
+    return needs_routes(instance.problem) or not spreads_by_capacity(instance, workload)
 
 
 def _capacity_for(solution: FleetSolution, workload: str, q: int, t: int) -> dict[Candidate, float]:

@@ -1,6 +1,7 @@
 """replay(): the fleet of a plan serves requests one by one, and every wish is held against them.
 
-All replicas of a workload stand behind one router, and every class is routed alike. Hours of the
+All replicas of a workload stand behind one router, or those of each offering behind one of their
+own, and every class is routed alike. Hours of the
 clock follow each other, each at the rate that its block is sized for; without a clock the blocks
 do. Where fewer requests are sent than an hour would bring, all hours are shortened alike: seconds
 stay seconds. What APIs serve is left out.
@@ -62,7 +63,7 @@ def replay(
     catalog: Catalog | None = None,
     *,
     requests: int = REQUESTS,
-    router: ReplayRouter = "least",
+    router: ReplayRouter | None = None,
     seed: int = 1,
     seeds: int = 5,
     wishes: Sequence[ReplayWish] = (),
@@ -83,7 +84,9 @@ def replay(
     plan: of `problem`, solved or read from its document. catalog: default: the problem's own.
     requests: about so many in all, over `seeds` replays with the seeds from `seed` on; intervals
     are over the seeds, or over 20 batches of a single one. router: least (in flight, for its
-    places), two (the better of two drawn), round_robin, random, or central: one queue before all.
+    places), two (the better of two drawn), round_robin, random, central: one queue before all, or
+    per_offering: an endpoint for each offering, sent its share of the plan's routes, and there
+    least; default: as `policy.routing` says, least or per_offering.
     wishes: beside those of the problem. losses: what is away, and when. ready_after_s: from
     switching a replica on to its first request; default: those of the plan are ready when their
     block begins, lost ones and an autoscaler's after what `policy.start_up` says.
@@ -114,6 +117,8 @@ def replay(
     """
     check_kind(plan, Plan, "solve()")
     check_kind(problem, Problem, "load_problem()")
+    if router is None:
+        router = "least" if problem.policy.routing == "shared" else "per_offering"
     how = _checked(
         ReplaySettings(
             *(router, ready_after_s, interruptions_per_day, burstiness, output_cv),

@@ -23,6 +23,7 @@ from milp_planner.serving.memory import precisions_of
 from milp_planner.solving.checks.arguments import check_problem_and_catalog
 from milp_planner.solving.checks.batch import batch_faults, window_faults
 from milp_planner.solving.checks.bounds import bound_faults, without_specks
+from milp_planner.solving.checks.cached import with_cached_shares
 from milp_planner.solving.checks.llms import any_llm_faults
 from milp_planner.solving.checks.names import fleet_faults, limit_faults, with_known_billings
 from milp_planner.solving.checks.power import power_faults
@@ -77,6 +78,7 @@ def outline_of(problem: Problem, catalog: Catalog) -> Outline:
 
 def _outline(problem: Problem, catalog: Catalog) -> Outline:
     schedule = make_schedule(problem)
+    problem = with_cached_shares(problem, schedule)
     _refuse(
         [
             *_size_faults(problem, catalog, schedule),

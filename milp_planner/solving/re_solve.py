@@ -15,7 +15,7 @@ from typing import Any
 
 from milp_planner.candidates.listing import Lister
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.deadline import OutOfTime, began_s, until
+from milp_planner.deadline import OutOfTime, began_s, cancel_asked, until
 from milp_planner.errors import InputError
 from milp_planner.inputs.problem.policy import Penalties
 from milp_planner.inputs.problem.records import Alternatives, Problem
@@ -188,7 +188,8 @@ def settings_of(
 ) -> Settings:
     """How to solve: the problem's own settings, and what the caller says instead.
 
-    began: when the time limit began, a reading of `time.monotonic`; default: see `deadline`.
+    began: when the time limit began, a reading of `time.monotonic`; cancel: what ends the solvers
+    early. Both default to those of the question around this: see `deadline`.
 
     Raises InputError for a setting out of range, ArgumentError for one of the wrong type.
     """
@@ -200,7 +201,7 @@ def settings_of(
         gap=problem.solver.gap if gap is None else gap,
         seed=problem.solver.seed,
         solver=solver or ("both" if problem.solver.certify else "cbc"),
-        cancel=cancel,
+        cancel=cancel_asked() if cancel is None else cancel,
     )
 
 

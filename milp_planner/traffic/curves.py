@@ -70,8 +70,6 @@ def make_curve(workload: Workload, folder: Path) -> Curve:
 
     Raises InputError with all faults of a trace; paths are those within the workload.
     """
-    if workload.traffic.brings_classes and workload.classes:
-        raise input_error("a trace brings its own request classes", path="requests", hint=REMOVE)
     traffic = workload.traffic
     curve = CURVES[traffic.kind](workload, folder)
     if isinstance(traffic, WithoutPattern):
@@ -187,15 +185,25 @@ def _trace(workload: Workload, folder: Path) -> Curve:
     traffic = workload.traffic
     assert isinstance(traffic, Trace)
     read = digest(folder / traffic.file, traffic)
+    if read.bins and workload.classes:
+        raise input_error("a trace brings its own request classes", path="requests", hint=REMOVE)
+    if not read.bins and not workload.classes:
+        said = "required: the file counts requests and tells no tokens"
+        raise input_error(
+            said, path="requests", hint="write {input_tokens: ..., output_tokens: ...}"
+        )
+    classes = _trace_classes(read) if read.bins else request_classes(workload)
     times = traffic.scale * traffic.growth
     loads = [MonthPart(load.share, load.peak * times, load.mean * times) for load in read.hours]
     if not read.clock:
         loads.sort(key=lambda load: (-load.peak, -load.mean))
-    recorded = Totals(read.requests, read.input_tokens, read.output_tokens)
+    recorded = volume(read.requests, classes)
+    if read.bins:
+        recorded = Totals(read.requests, read.input_tokens, read.output_tokens)
     return Curve(
         loads=tuple(loads),
         on_clock=bool(read.clock),
-        classes=_trace_classes(read),
+        classes=classes,
         per_second=recorded.times(times / read.duration_s),
         max_blocks=traffic.max_blocks,
         trace=read,

@@ -25,8 +25,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from milp_planner.inputs.problem.traffic import CLOCKS, Trace, TraceColumns
-from milp_planner.traffic.trace import MOST_TOKENS, Requests, read_requests
+from milp_planner.inputs.problem.traffic import CLOCKS, TimeUnit, Trace, TraceColumns
+from milp_planner.traffic.sources.bucket_rates import doubts_of_buckets, rates_of, sums_of
+from milp_planner.traffic.sources.buckets import BucketFile
+from milp_planner.traffic.sources.opening import where_it_lies
+from milp_planner.traffic.trace import MOST_TOKENS, Requests, read_trace
+from milp_planner.traffic.trace_doubts import doubts_of
 from milp_planner.units import SECONDS_PER_HOUR
 
 if TYPE_CHECKING:
@@ -46,6 +50,9 @@ LEAST_GAPS = 20
 """Gaps of a minute that tell how much they vary."""
 
 MOST_SCV = 100.0
+
+LARGEST_SHARE = 0.999
+"""Of the input that a cache may hold, at most: a request brings something of its own."""
 
 RANK_TOLERANCE = 1e-9  # 0.07 x 100 is 7.000000000000001 in floats, and rank 7
 
@@ -107,6 +114,21 @@ class TraceDigest:
     gaps_scv: float = 1.0
     """Squared coefficient of variation of the gaps between requests within a minute, at least 1."""
 
+    form: str = "CSV of requests"
+    """What the file was read as."""
+
+    bucket_s: float | None = None
+    """Seconds of a bucket, where the file counts requests by the time."""
+
+    unit: TimeUnit | None = None
+    """Of arrivals that are numbers; None where they are timestamps."""
+
+    cached_share: float | None = None
+    """Share of the input tokens found in a prefix cache; None where the file does not tell."""
+
+    doubts: tuple[str, ...] = ()
+    """What may have been read otherwise than it is meant, with both readings."""
+
 
 def digest(path: Path, trace: Trace) -> TraceDigest:
     """What the trace in a file says; raises InputError with every fault of the file.
@@ -114,23 +136,31 @@ def digest(path: Path, trace: Trace) -> TraceDigest:
     A file is read once while it stays as it is: sweeps prepare the same problem many times.
     """
     stamp: tuple[int, int] | None = None
+    opened = where_it_lies(path)
     try:
-        status = path.stat()
+        status = opened.stat()
         stamp = status.st_mtime_ns, status.st_size
     except (OSError, ValueError):
         pass  # reading says what is wrong
-    return _digest(path, stamp, trace.columns, trace.percentile, trace.classes)
+    how = trace.columns, trace.unit, trace.model, trace.requests_per_second
+    return _digest(path, opened, stamp, *how, trace.percentile, trace.classes)
 
 
 @lru_cache(maxsize=32)
 def _digest(
     path: Path,
+    opened: Path,
     stamp: tuple[int, int] | None,
     columns: TraceColumns,
+    unit: TimeUnit | None,
+    model: str | None,
+    rate: float | None,
     percentile: float,
     most_classes: int,
 ) -> TraceDigest:
-    requests = read_requests(path, columns)
+    requests = read_trace(path, columns, unit, model, rate)
+    if isinstance(requests, BucketFile):
+        return _digest_of_buckets(str(path), requests, percentile)
     clock, duration_s, hours = hour_rates(requests.arrival_s, percentile)
     return TraceDigest(
         file=str(path),
@@ -147,7 +177,45 @@ def _digest(
         hours=hours,
         bins=bin_sizes(requests, most_classes),
         gaps_scv=gaps_scv(requests.arrival_s),
+        form=requests.form,
+        unit=requests.unit,
+        cached_share=_share(requests.cached_tokens, int(requests.input_tokens.sum())),
+        doubts=tuple(doubts_of(requests, duration_s, model)),
     )
+
+
+def _digest_of_buckets(file: str, found: BucketFile, percentile: float) -> TraceDigest:
+    rates = rates_of(found.buckets, percentile)
+    sums = sums_of(found.buckets)
+    requests = max(1, round(sums.requests))
+    inputs, outputs = (None if t is None else round(t) for t in (sums.inputs, sums.outputs))
+    bins: tuple[SizeBin, ...] = ()
+    if inputs is not None and outputs:
+        mean = round(inputs / requests), round(outputs / requests)
+        bins = (SizeBin(requests, inputs, outputs, shortest=mean, longest=mean),)
+    return TraceDigest(
+        file=file,
+        sha256=found.sha256,
+        requests=requests,
+        input_tokens=inputs or 0,
+        output_tokens=outputs or 0,
+        without_input=0,
+        without_output=0,
+        duration_s=rates.duration_s,
+        has_timestamps=True,
+        clock=rates.clock,
+        percentile=percentile,
+        hours=tuple(MonthPart(*part) for part in rates.parts),
+        bins=bins,
+        form=f"buckets of {rates.width_s:,.0f} s",
+        bucket_s=rates.width_s,
+        cached_share=_share(sums.cached, inputs or 0),
+        doubts=tuple(doubts_of_buckets(found.buckets, rates)),
+    )
+
+
+def _share(cached: float | None, of: int) -> float | None:
+    return None if cached is None or not of else min(cached / of, LARGEST_SHARE)
 
 
 # Gaps

@@ -1,56 +1,61 @@
-"""Reads the requests of a trace: a CSV file, gzipped or not, of arrivals and token counts.
+"""Reads the requests of a trace: CSV or JSON lines, gzipped or not, of arrivals and token counts.
 
-Every row becomes a request or a fault with its file and line; none is skipped but blank lines.
-To know another spelling of a column, add it to `KNOWN_COLUMNS`.
+Every row becomes a request or a fault with its file and line; none is skipped but blank lines and
+those of another LLM than was asked for. To know another spelling of a column, add it to
+`KNOWN_COLUMNS`. What counts traffic by the minute or hour is read in `sources/buckets.py`.
 """
 
 from __future__ import annotations
 
 import csv
-import gzip
-import hashlib
-import math
-import stat
-import zlib
+import itertools
+import json
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from milp_planner.errors import Fault, InputError, nearest
-from milp_planner.inputs.problem.traffic import TraceColumns
+from milp_planner.inputs.problem.traffic import TimeUnit, TraceColumns
+from milp_planner.traffic.sources.buckets import (
+    Bucket,
+    BucketFile,
+    buckets_in_json,
+    buckets_of_grafana,
+    buckets_of_usage,
+    is_bucket_header,
+    is_grafana_header,
+)
+from milp_planner.traffic.sources.json_rows import JsonLines
+from milp_planner.traffic.sources.opening import JSON_BEGINS, lines_of, opened, sha256_of
+from milp_planner.traffic.sources.sizes import sizes_in_json
+from milp_planner.traffic.sources.times import Numbers, UnitFrom, unit_by_names
+from milp_planner.traffic.sources.workload_files import ENDINGS as WORKLOAD_ENDINGS
+from milp_planner.traffic.sources.workload_files import buckets_of_workload_file
 from milp_planner.units import SECONDS_PER_DAY, shown
 
 if TYPE_CHECKING:
-    from gzip import GzipFile
-    from io import BufferedReader
-
     from numpy import float64, int64
     from numpy.typing import NDArray
 
-MOST_BYTES = 500_000_000
-"""Largest file, packed or unpacked: a small gzip file may unpack to anything."""
-
-MOST_LINES = 5_000_000
 MOST_DAYS = 3_660
 """Longest time from the first to the last arrival: ten years, kept by the minute."""
 
-LONGEST_LINE = 65_536  # bytes
-LATEST_S = 1e11  # seconds: year 5138 where they count from 1970; more are milliseconds
+MOST_MODELS = 1_000  # names of LLMs that are told
 MOST_TOKENS = 100_000_000  # of one request
 MOST_FAULTS = 100
 
 KNOWN_COLUMNS = {
-    "arrival": ("arrival", "arrival_s", "TIMESTAMP"),
-    "input_tokens": ("input_tokens", "ContextTokens"),
-    "output_tokens": ("output_tokens", "GeneratedTokens"),
+    "arrival": ("arrival", "arrival_s", "TIMESTAMP", "arrival_ms", "arrival_us", "arrival_time"),
+    "input_tokens": ("input_tokens", "ContextTokens", "input_length", "Request tokens"),
+    "output_tokens": ("output_tokens", "GeneratedTokens", "output_length", "Response tokens"),
 }
-"""Names a column is known by, in any case; the third, `ContextTokens` and `GeneratedTokens` are
-those of Azure's LLM inference traces."""
+"""Names a column is known by, in any case: ours, those of Azure's LLM inference traces, of
+Mooncake's (AIPerf's and Dynamo's, too), and of BurstGPT's."""
 
-GZIP_MAGIC = b"\x1f\x8b"
+MODEL_COLUMN = "model"
 
 
 @dataclass(frozen=True)
@@ -66,87 +71,124 @@ class Requests:
     sha256: str
     """Of the file as it is."""
 
+    form: str = "CSV of requests"
+    """What the file was read as."""
 
-def read_requests(path: Path, columns: TraceColumns | None = None) -> Requests:
-    """The requests of a CSV file; raises InputError with every fault and its line.
+    unit: TimeUnit | None = None
+    """Of its arrivals; None where they are timestamps."""
+
+    unit_from: UnitFrom = "assumed"
+    cached_tokens: int | None = None
+    """Input tokens that a prefix cache without end would find; None where nothing tells it."""
+
+    models: tuple[str, ...] = ()
+    """LLMs that the file names, of all rows; empty where it names none."""
+
+
+def read_requests(
+    path: Path,
+    columns: TraceColumns | None = None,
+    unit: TimeUnit | None = None,
+    model: str | None = None,
+) -> Requests:
+    """The requests of a file of requests; raises InputError with every fault and its line.
 
     A fault of the file as a whole has no line; when it cannot be opened, no file either: the
-    mistake then is in what names it.
+    mistake then is in what names it. unit: of arrivals that are numbers; default: by the names of
+    the columns, else seconds. model: only rows of that LLM.
     """
-    with _opened(path) as stream:
-        rows = _Rows(str(path), columns or TraceColumns(), _lines(stream, str(path)))
+    found = read_trace(path, columns, unit, model)
+    if isinstance(found, Requests):
+        return found
+    said = "counts requests by the time, and tells none of them apart"
+    raise InputError([Fault(str(path), 0, 0, "", said, "give a file with one request a row")])
+
+
+def read_trace(
+    path: Path,
+    columns: TraceColumns | None = None,
+    unit: TimeUnit | None = None,
+    model: str | None = None,
+    rate: float | None = None,
+) -> Requests | BucketFile:
+    """What a file holds, by its content: requests, or buckets of them.
+
+    rate: requests/s of a file that tells sizes and no times.
+    """
+    file, columns = str(path), columns or TraceColumns()
+    with opened(path) as stream:
+        first_byte = stream.peek(1)[:1]
+        lines = lines_of(stream, file, is_json=first_byte in JSON_BEGINS)
+        first = next((line for line in lines if line.strip()), "")
+        lines = itertools.chain([first], lines)
+        is_lines = first_byte == b"{" and _is_request(first)
+        if path.suffix in WORKLOAD_ENDINGS:
+            return BucketFile(tuple(buckets_of_workload_file(file, lines)), sha256_of(path))
+        if first_byte in JSON_BEGINS and not is_lines:
+            return _of_json(file, "".join(lines), sha256_of(path), rate)
+        if first_byte != b"{" and (found := _of_buckets(file, first, lines, columns)) is not None:
+            return BucketFile(tuple(_of_model(file, found, model)), sha256_of(path))
+        rows = _Rows(file, columns, lines, is_lines, unit, model)
         rows.read()
-        return rows.requests(_sha256(path))
+        return rows.requests(sha256_of(path))
 
 
-# Bytes into lines
+def _of_buckets(
+    file: str, first: str, lines: Iterator[str], columns: TraceColumns
+) -> list[Bucket] | None:
+    """The buckets of a CSV file; None where its header is of requests."""
+    header = next(csv.reader([first]), []) if first.strip() else []
+    if columns.requests is not None:
+        return buckets_of_usage(file, lines, columns)
+    if columns.arrival is not None:
+        return None
+    if is_bucket_header(header):
+        return buckets_of_usage(file, lines, columns)
+    return buckets_of_grafana(file, lines) if is_grafana_header(header) else None
 
 
-def _opened(path: Path) -> GzipFile | BufferedReader:
-    """The file as bytes, unpacked."""
+def _of_json(file: str, text: str, sha256: str, rate: float | None) -> Requests | BucketFile:
+    """A whole document: sizes of requests at a stated rate, or buckets."""
+    import numpy as np
+
+    sizes = sizes_in_json(file, text)
+    if sizes is None:
+        return BucketFile(tuple(buckets_in_json(file, text)), sha256)
+    if rate is None:
+        said = "tells the sizes of requests and no times"
+        hint = "state how many come, requests_per_second: ..."
+        raise InputError([Fault(file, 0, 0, "", said, hint)])
+    both = np.array(sizes, dtype=np.int64)
+    arrival_s = np.arange(len(both)) / rate
+    form = "JSON list of sizes, at the stated rate"
+    return Requests(arrival_s, both[:, 0], both[:, 1], False, sha256, form, None)
+
+
+def _is_request(line: str) -> bool:
+    """Whether a line of JSON is a request, and not the beginning of something else."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            what = "is a directory" if path.is_dir() else "is not a regular file"
-            _refuse(f"{path}: {what}; give one CSV file")
-        if path.stat().st_size > MOST_BYTES:
-            raise InputError([Fault(str(path), 0, 0, "", TOO_LARGE)])
-        with open(path, "rb") as stream:
-            packed = stream.read(len(GZIP_MAGIC)) == GZIP_MAGIC
-        return gzip.open(path) if packed else open(path, "rb")
-    except FileNotFoundError:
-        _refuse(f"{path}: file not found", _neighbour(path))
-    except PermissionError:
-        _refuse(f"{path}: permission denied")
-    except OSError as problem:
-        _refuse(f"{path}: cannot be read: {problem.strerror or problem}")
-    except ValueError:  # a NUL in the name
-        _refuse(f"{shown(str(path))} is not a file name")
+        found = json.loads(line)
+    except ValueError:
+        return False
+    names = {str(name).casefold() for name in found} if isinstance(found, dict) else set()
+    return bool(names & {name.casefold() for name in KNOWN_COLUMNS["output_tokens"]})
 
 
-TOO_LARGE = f"is larger than {MOST_BYTES // 1_000_000} MB; sample it and set scale"
+def _of_model(file: str, found: Sequence[Bucket], model: str | None) -> Sequence[Bucket]:
+    if model is None:
+        return found
+    models = {bucket.model for bucket in found}
+    if model not in models:
+        raise InputError([Fault(file, 0, 0, "", *no_such_model(model, models))])
+    return [bucket for bucket in found if bucket.model == model]
 
 
-def _refuse(message: str, hint: str = "") -> NoReturn:
-    raise InputError([Fault("", 0, 0, "traffic.file", message, hint)])
-
-
-def _neighbour(path: Path) -> str:
-    try:
-        near = nearest(path.name, (entry.name for entry in path.parent.iterdir()))
-    except OSError:
-        return ""
-    return f"did you mean {path.parent / near[0]}?" if near else ""
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _lines(stream: GzipFile | BufferedReader, file: str) -> Iterator[str]:
-    """The lines as text; every limit is checked before the bytes are kept."""
-    size, number = 0, 0
-    try:
-        while line := stream.readline(LONGEST_LINE + 1):
-            size, number = size + len(line), number + 1
-            if fault := _fault_of_line(line, size, number):
-                raise InputError([Fault(file, number, 0, "", fault)])
-            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-    except UnicodeDecodeError:
-        raise InputError([Fault(file, number, 0, "", "not UTF-8 text")]) from None
-    except (EOFError, OSError, zlib.error) as problem:
-        message = f"cannot be unpacked: {problem}"
-        raise InputError([Fault(file, number + 1, 0, "", message)]) from None
-
-
-def _fault_of_line(line: bytes, size: int, number: int) -> str:
-    if size > MOST_BYTES:
-        return TOO_LARGE
-    if number > MOST_LINES:
-        return f"has more than {MOST_LINES:,} lines; sample it and set scale"
-    if len(line) > LONGEST_LINE:
-        return f"the line is longer than {LONGEST_LINE:,} bytes"
-    return "control characters are not allowed" if b"\0" in line else ""
+def no_such_model(model: str, models: Iterable[str]) -> tuple[str, str]:
+    """(message, hint) where a file names LLMs, and not that one."""
+    known = sorted(models)
+    near = nearest(model, known)
+    hint = f"did you mean {near[0]!r}?" if near else ""
+    return f"no row is of model {model!r}; has {', '.join(known[:8]) or 'no models'}", hint
 
 
 # Lines into requests
@@ -155,10 +197,23 @@ def _fault_of_line(line: bytes, size: int, number: int) -> str:
 class _Rows:
     """Collects the rows of one file; stops at its hundredth fault."""
 
-    def __init__(self, file: str, columns: TraceColumns, lines: Iterator[str]) -> None:
+    def __init__(
+        self,
+        file: str,
+        columns: TraceColumns,
+        lines: Iterator[str],
+        is_json: bool,
+        unit: TimeUnit | None,
+        model: str | None,
+    ) -> None:
         self.file = file
-        self.rows = csv.reader(lines, strict=True)
+        self.rows = JsonLines(file, lines) if is_json else csv.reader(lines, strict=True)
         self.columns = columns
+        self.unit = unit
+        self.unit_from: UnitFrom = "stated" if unit else "assumed"
+        self.model = model
+        self.model_at: int | None = None
+        self.models: set[str] = set()
         self.faults: list[Fault] = []
         self.names: tuple[str, str, str] = ("", "", "")
         self.arrivals = array("d")
@@ -175,6 +230,8 @@ class _Rows:
             self._fault(self.rows.line_num, f"not valid CSV: {problem}")
         except InputError as fatal:
             self.faults += fatal.faults
+        if not self.faults and not self.arrivals and self.model is not None and self.models:
+            self.faults.append(Fault(self.file, 0, 0, "", *no_such_model(self.model, self.models)))
         if not self.faults and not self.arrivals:
             self._fault(0, "has no requests; give one per row")
         if self.faults:
@@ -194,8 +251,20 @@ class _Rows:
             self._fault(0, "no request has output tokens")
         if self.faults:
             raise InputError(self.faults)
-        has_timestamps = not isinstance(self.read_arrival, _Seconds)
-        return Requests(arrival_s, inputs, outputs, has_timestamps, sha256)
+        read = self.read_arrival
+        prefixes = self.rows.prefixes if isinstance(self.rows, JsonLines) else None
+        return Requests(
+            arrival_s,
+            inputs,
+            outputs,
+            has_timestamps=not isinstance(read, Numbers) or read.is_epoch,
+            sha256=sha256,
+            form="JSON lines of requests" if prefixes else "CSV of requests",
+            unit=read.unit if isinstance(read, Numbers) else None,
+            unit_from=self.unit_from,
+            cached_tokens=prefixes.cached_tokens if prefixes and prefixes.has_hashes else None,
+            models=tuple(sorted(self.models)),
+        )
 
     def _places(self, header: Sequence[str]) -> tuple[int, int, int]:
         """Where the three columns are; raises InputError when one is not."""
@@ -207,16 +276,32 @@ class _Rows:
             raise InputError(faults)
         arrival, inputs, outputs = (place for place in found if isinstance(place, int))
         self.names = header[arrival], header[inputs], header[outputs]
+        if self.unit is None:
+            self.unit, self.unit_from = unit_by_names(self.names[0], self.names[1])
+        folded = [name.casefold() for name in header]
+        self.model_at = folded.index(MODEL_COLUMN) if MODEL_COLUMN in folded else None
+        if self.model is not None and self.model_at is None:
+            raise InputError([Fault(self.file, 1, 0, "", *no_such_model(self.model, ()))])
         return arrival, inputs, outputs
 
     def _read_rows(self, width: int, places: tuple[int, int, int]) -> None:
         first, second, third = places
         for cells in self.rows:
+            if self.model_at is not None and self._is_of_another(cells):
+                continue
             if len(cells) != width or not self._add(cells[first], cells[second], cells[third]):
                 self._look_into(self.rows.line_num, cells, width, places)
             if len(self.faults) >= MOST_FAULTS:
                 self._fault(self.rows.line_num, f"reading stopped after {MOST_FAULTS} faults")
                 return
+
+    def _is_of_another(self, cells: list[str]) -> bool:
+        """Whether a row is of another LLM than was asked for; which there are is noted."""
+        at = self.model_at
+        name = cells[at].strip() if at is not None and at < len(cells) else ""
+        if name and len(self.models) < MOST_MODELS:
+            self.models.add(name)
+        return self.model is not None and name != self.model
 
     def _add(self, arrival: str, inputs: str, outputs: str) -> bool:
         """Keep a row that is plainly good; False where it needs a closer look."""
@@ -265,7 +350,7 @@ class _Rows:
         if not text:
             raise ValueError("required")
         if self.read_arrival is None:
-            read_arrival = _arrival_reader(text)
+            read_arrival = _arrival_reader(text, self.unit or "s")
             seconds = read_arrival(text)
             self.read_arrival = read_arrival
             return seconds
@@ -298,23 +383,6 @@ def _column(header: Sequence[str], key: str, named: str | None) -> int | tuple[s
     return f"no column {wanted}; has {given}", f"name it: columns: {{{key}: ...}}"
 
 
-class _Seconds:
-    """Reads arrivals given in seconds."""
-
-    def __call__(self, text: str) -> float:
-        try:
-            seconds = float(text)
-        except ValueError:
-            raise ValueError(f"{shown(text)} is not a number of seconds") from None
-        if 0 <= seconds <= LATEST_S:
-            return seconds
-        if not math.isfinite(seconds):
-            raise ValueError(f"must be a finite number (is {shown(text)[1:-1]})")
-        if seconds < 0:
-            raise ValueError(f"must be at least 0 (is {shown(text)[1:-1]})")
-        raise ValueError(f"must be seconds, at most {LATEST_S:.0e} (is {shown(text)[1:-1]})")
-
-
 class _Timestamps:
     """Reads ISO 8601 timestamps as seconds from a Monday's midnight in the first one's zone."""
 
@@ -336,13 +404,13 @@ def _timestamp(text: str) -> datetime:
         raise ValueError(f"{shown(text)} is not a timestamp; write 2023-11-16T18:17:03") from None
 
 
-def _arrival_reader(text: str) -> Callable[[str], float]:
+def _arrival_reader(text: str, unit: TimeUnit) -> Callable[[str], float]:
     try:
         float(text)
     except ValueError:
         pass
     else:
-        return _Seconds()
+        return Numbers(unit, text)
     try:
         return _Timestamps(_timestamp(text))
     except ValueError:

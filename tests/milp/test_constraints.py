@@ -170,6 +170,23 @@ ASKED = {
             "latency": {"wait": {"p99": "1s"}},
         },
     ),
+    # The same of one big alone; two have a queue of 16 places, and run half full: $5,760.
+    "OwnQueues": asked(
+        9.5,
+        5_760,
+        {BIG: 1},
+        "workload 'chat': the p99 wait before acme/big/eu-1 is 10.22 s in block active, longer "
+        "than 1 s",
+        chat={
+            "rates": [
+                {"gpu": "big", "requests_per_second": 10, "in_flight": 8},
+                {"gpu": "small", "requests_per_second": 3, "in_flight": 4},
+            ],
+            "requests": None,
+            "latency": {"wait": {"p99": "1s"}},
+        },
+        policy={"routing": "per_offering"},
+    ),
     "Quotas": asked(
         12,
         5_760,

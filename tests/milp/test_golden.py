@@ -106,6 +106,11 @@ def waits_kept():
     )
 
 
+def own_queues():
+    """The same, each offering with an endpoint of its own."""
+    return waits_kept().changed({"policy.routing": "per_offering"})
+
+
 def with_start_up():
     """Elastic units and some of one's own in a day of three loads."""
     day = {
@@ -184,6 +189,7 @@ CASES = {
     "mixed": mixed_workloads,
     "commitments": with_commitments,
     "waits": waits_kept,
+    "own-queues": own_queues,
     "start-up": with_start_up,
     "shared": shared_units,
 }

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from milp_planner import InputError, Trace, TraceColumns, load_problem
-from milp_planner.traffic import trace as traffic_trace
 from milp_planner.traffic.digest import digest, hour_rates
 from milp_planner.traffic.month import make_schedule
+from milp_planner.traffic.sources import opening as traffic_trace
 from milp_planner.traffic.trace import read_requests
 from tests.support.examples import tries
 from tests.support.traffic_builders import (
@@ -88,11 +88,14 @@ def test_rows_need_not_be_in_order():
         (
             "0,5,1\n",
             [
-                "t.csv:1: no column arrival or arrival_s or TIMESTAMP; has 0, 5, 1\n"
+                "t.csv:1: no column arrival or arrival_s or TIMESTAMP or arrival_ms or arrival_us "
+                "or arrival_time; has 0, 5, 1\n"
                 "  hint: name it: columns: {arrival: ...}",
-                "t.csv:1: no column input_tokens or ContextTokens; has 0, 5, 1\n"
+                "t.csv:1: no column input_tokens or ContextTokens or input_length or Request "
+                "tokens; has 0, 5, 1\n"
                 "  hint: name it: columns: {input_tokens: ...}",
-                "t.csv:1: no column output_tokens or GeneratedTokens; has 0, 5, 1\n"
+                "t.csv:1: no column output_tokens or GeneratedTokens or output_length or Response "
+                "tokens; has 0, 5, 1\n"
                 "  hint: name it: columns: {output_tokens: ...}",
             ],
         ),
@@ -115,7 +118,8 @@ def test_rows_need_not_be_in_order():
                 "t.csv:4: arrival_s: 'x' is not a number of seconds",
                 "t.csv:5: arrival_s: must be at least 0 (is -1)",
                 "t.csv:6: arrival_s: must be a finite number (is nan)",
-                "t.csv:7: arrival_s: must be seconds, at most 1e+11 (is 1.7e12)",
+                "t.csv:7: arrival_s: must be seconds, at most 1e+11 (is 1.7e12); write unit: "
+                "ms or unit: us",
             ],
         ),
         (

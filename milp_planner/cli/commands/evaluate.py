@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,13 +17,20 @@ from milp_planner.cli.parts.parameters import (
     ProblemFile,
     Quiet,
 )
+from milp_planner.cli.parts.plan_documents import read_plan_only
+
+if TYPE_CHECKING:
+    from milp_planner.plans.records import Plan
+    from milp_planner.questions import evaluate as judging
+
+PLAN_ENDING = ".json"  # no fleet ends so: it ends in units
 
 FleetText = Annotated[
     str | None,
     typer.Option(
         "--fleet",
         metavar="OFFERING=UNITS,...",
-        help="Units by offering, such as runpod/h100/us=3; default: the current fleet.",
+        help="Units by offering, such as runpod/h100/us=3, or a plan's .json; default: today's.",
     ),
 ]
 
@@ -44,7 +52,10 @@ def evaluate(
 
     problem = read_problem(file)
     known = read_catalog(problem, file, catalog, overlay, as_of)
-    wanted = None if fleet is None else judging.parse_fleet(fleet)
+    wanted: Mapping[str, judging.Units] | Plan | None = None
+    if fleet is not None:
+        is_plan = fleet.endswith(PLAN_ENDING)
+        wanted = read_plan_only(fleet) if is_plan else judging.parse_fleet(fleet)
     found = judging.evaluate(problem, wanted, known)
     streams.answer(to_json(found.to_dict()) if as_json else evaluation_text(found))
     streams.warn(warning_lines(found.plan), quiet=quiet)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import typer
@@ -23,7 +22,7 @@ from milp_planner.cli.parts.parameters import (
     Quiet,
     TimeLimit,
 )
-from milp_planner.cli.parts.plan_documents import read_plan_document
+from milp_planner.cli.parts.plan_documents import read_plan_only
 from milp_planner.cli.parts.values import read_duration_s
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def replay(
     file: ProblemFile,
     plan: options.PlanToReplay = None,
     requests: options.RequestCount = 100_000,
-    router: options.Router = options.RouterName.LEAST,
+    router: options.Router = None,
     seed: options.FirstSeed = 1,
     seeds: options.SeedCount = 5,
     wish: options.FurtherWishes = None,
@@ -90,7 +89,7 @@ def replay(
         replay_plan,
         catalog=known,
         requests=requests,
-        router=cast("ReplayRouter", str(router)),
+        router=None if router is None else cast("ReplayRouter", str(router)),
         seed=seed,
         seeds=seeds,
         wishes=wishes,
@@ -112,7 +111,9 @@ def replay(
             last = tighten_plan(problem, replayed, known)
             chosen, found, targets = last.plan, last.replay, last.targets
         else:
-            chosen = solve(problem, known, alternatives=0) if plan is None else _read_plan(plan)
+            chosen = (
+                solve(problem, known, alternatives=0) if plan is None else read_plan_only(str(plan))
+            )
             found = replayed(chosen, problem) if chosen.status.has_plan else None
     if found is None:
         at_target = f" at a target of {targets[-1]:.1%}" if len(targets) > 1 else ""
@@ -162,14 +163,3 @@ def _loss(text: str, at_s: float | None, for_s: float | None) -> ReplayLoss:
         )
     at_s, for_s = (HOUR_S if given is None else given for given in (at_s, for_s))
     return ReplayLoss(found["kind"], found["name"], at_s, for_s)  # type: ignore[arg-type]
-
-
-def _read_plan(path: Path) -> Plan:
-    from milp_planner.errors import input_error
-    from milp_planner.plans.records import Plan
-
-    found = read_plan_document(str(path))
-    if not isinstance(found, Plan):
-        hint = "solve --json writes one"
-        raise input_error("is the document of a sheet, not of a plan", file=str(path), hint=hint)
-    return found

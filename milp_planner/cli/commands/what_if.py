@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -85,6 +85,10 @@ ScenarioFiles = Annotated[
 Jobs = Annotated[
     int, typer.Option(parser=read_jobs, metavar="N", help="Scenarios solved at the same time.")
 ]
+Where = Annotated[
+    str,
+    typer.Option(metavar="WHERE", help="threads, processes, dask://HOST:PORT or ray://HOST:PORT."),
+]
 
 
 def what_if(
@@ -98,6 +102,7 @@ def what_if(
     target: Targets = None,
     scenario: ScenarioFiles = None,
     jobs: Jobs = 1,
+    executor: Where = "threads",
     as_json: AsJson = False,
     format_: FormatName = None,
     output: Output = None,
@@ -144,8 +149,8 @@ def what_if(
         raise typer.BadParameter("nothing to change: give --budget, --traffic, --without, ...")
     cancel = threading.Event()
     how = How(time_limit, gap, choice_of(solver), cancel)
-    with _executor(jobs, cancel) as executor:
-        result = _answered(problem, scenarios, known, executor, how, format_name, output, quiet)
+    with _executor(executor, jobs, cancel) as crew:
+        result = _answered(problem, scenarios, known, crew, how, format_name, output, quiet)
     tell_written(output, has_plan=True, quiet=quiet)
     return _exit_code(result.rows)
 
@@ -177,19 +182,19 @@ def _scenarios(
 
 
 @contextmanager
-def _executor(jobs: int, cancel: threading.Event) -> Iterator[Executor | None]:
-    """Threads, as CBC is another process and HiGHS lets go of the lock; one job needs none."""
-    if jobs == 1:
+def _executor(where: str, jobs: int, cancel: threading.Event) -> Iterator[Executor | None]:
+    """Threads by default, as CBC and HiGHS are other processes; one of them needs none."""
+    from milp_planner.questions.sweeps.executors.places import executor_at
+
+    if where == "threads" and jobs == 1:
         yield None
         return
-    executor = ThreadPoolExecutor(jobs)
-    try:
-        yield executor
-    except BaseException:  # Ctrl-C, or the reader went away: end the solvers before leaving
-        cancel.set()
-        raise
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+    with executor_at(where, jobs) as executor:
+        try:
+            yield executor
+        except BaseException:  # Ctrl-C, or the reader went away: end the solvers before leaving
+            cancel.set()
+            raise
 
 
 def _answered(

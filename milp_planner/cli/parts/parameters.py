@@ -119,6 +119,12 @@ FailOnEstimates = Annotated[
 RequireOptimal = Annotated[
     bool, typer.Option("--require-optimal", help="Exit 5 if stopped before the proof.")
 ]
+CurrentPlan = Annotated[
+    str | None,
+    typer.Option(
+        "--current", metavar="PLAN", help="What runs today, as an earlier --json: current_fleet."
+    ),
+]
 Reproducible = Annotated[
     bool,
     typer.Option(

@@ -41,3 +41,15 @@ def read_plan_document(file: str) -> Plan | Sheet:
         return Plan.from_dict(document)
     except InputError as error:
         raise InputError([replace(fault, file=name) for fault in error.faults]) from None
+
+
+def read_plan_only(file: str) -> Plan:
+    """The plan in a JSON file; raises InputError for the document of a sheet, too."""
+    from milp_planner.errors import input_error
+    from milp_planner.plans.records import Plan
+
+    found = read_plan_document(file)
+    if not isinstance(found, Plan):
+        hint = "solve --json writes one"
+        raise input_error("is the document of a sheet, not of a plan", file=file, hint=hint)
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import isfinite
 from typing import Annotated
 
@@ -243,3 +244,9 @@ class OwnedUnits(Sourced):
             f"{self.priced_watts:,.0f} W at {unit_price_shown(self.usd_per_kwh)} per kWh, "
             f"PUE {self.pue:g}, {usd_shown(self.usd_per_month, 0)} per month{self._people}"
         )
+
+
+def with_owned(rented: Iterable[Offering], owned: Iterable[OwnedUnits]) -> tuple[Offering, ...]:
+    """All offerings in order; units in `owned.csv` stand before a price written for them."""
+    rows = (*rented, *(units.offering for units in owned))
+    return tuple(sorted({row.key: row for row in rows}.values(), key=lambda row: row.key))

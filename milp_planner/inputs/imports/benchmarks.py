@@ -22,7 +22,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from milp_planner.errors import Fault, InputError, input_error, readable_path
 from milp_planner.inputs.catalog.csv_rows import read_rows, wording
 from milp_planner.inputs.catalog.evidence.ran_in import MOST_UNITS
-from milp_planner.inputs.reading.files import read_text
+from milp_planner.inputs.reading.files import opened_from, read_text
 from milp_planner.inputs.reading.records import Frozen
 from milp_planner.inputs.reading.strict_json import parse_json
 from milp_planner.inputs.reading.strict_yaml import read_yaml
@@ -133,7 +133,8 @@ def _missing(found: Found) -> Iterator[Fault]:
 
 
 def _read(file: Path) -> list[Found]:
-    if file.is_dir():
+    opened = opened_from(file)
+    if opened is not None and opened.is_dir():
         raise input_error("is a directory; give a file", file=str(file))
     suffix = file.suffix.lower()
     if suffix in (".yaml", ".yml"):

@@ -34,6 +34,16 @@ def may_fall_short(problem: Problem) -> bool:
     return problem.policy.active_penalties.shortfall is not None or may_be_short(problem)
 
 
+def has_one_router(problem: Problem, workload: Workload) -> bool:
+    """True where one router before all replicas of the workload spreads it by what they can."""
+    return workload.latency.judges_queues and problem.policy.routing == "shared"
+
+
+def has_own_queues(problem: Problem, workload: Workload) -> bool:
+    """True where queues are judged, of each offering by itself."""
+    return workload.latency.judges_queues and problem.policy.routing == "per_offering"
+
+
 def is_batch(workload: Workload) -> bool:
     """True where the work can wait until a deadline."""
     return workload.traffic.kind == "batch"

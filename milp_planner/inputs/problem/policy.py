@@ -151,6 +151,10 @@ class Policy(Frozen):
     """Whether on-demand units are off, and unpaid, in blocks in which their workload has no load;
     default: those that the catalog says are billed by the second, the minute or the hour."""
 
+    routing: Literal["shared", "per_offering"] = "shared"
+    """What wishes for waits are kept behind. `shared`: one least-in-flight router before all
+    replicas of a workload; `per_offering`: an endpoint and a queue for each offering."""
+
     share: Literal["none", "units"] = "none"
     """`units`: replicas of several workloads may stand on one unit of several GPUs."""
 

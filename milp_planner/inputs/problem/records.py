@@ -36,7 +36,7 @@ from milp_planner.inputs.reading.field_types import (
     UsefulShare,
     Version,
 )
-from milp_planner.inputs.reading.records import FromFile, Frozen
+from milp_planner.inputs.reading.records import FromFile, Frozen, Renamed
 from milp_planner.units import PositiveNumber, Seconds, Share, WholeNumber, YesNo
 
 SCHEMA_VERSION: Final = 1
@@ -166,7 +166,7 @@ class Filter(Frozen):
     deny: Globs = ()
 
 
-class CountedFilter(Filter):
+class CountedFilter(Filter, Renamed):
     """Which names, and how many different ones."""
 
     old_words: ClassVar[Mapping[str, str]] = {"at_most": "max_count"}
@@ -214,7 +214,7 @@ class Survival(Frozen):
     """Share of the peak that the rest must still serve, at 100 % utilization."""
 
 
-class Limits(Frozen):
+class Limits(Renamed):
     """Hard limits; each is off unless given."""
 
     old_words: ClassVar[Mapping[str, str]] = {"spot_share": "max_spot_share"}
@@ -387,7 +387,7 @@ class Problem(FromFile):
                     raise RecordError(
                         "nothing keeps it: it only steers policy.penalties.strict_latency, which "
                         "is not set; write ttft for the first token's time, tpot for each further "
-                        "one's, or set that penalty",
+                        "one's, request for all of it, or set that penalty",
                         at=("workloads", i, "latency", "requirement"),
                     )
         return self

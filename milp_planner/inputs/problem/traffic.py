@@ -210,6 +210,9 @@ class Profile(WithoutPattern):
         return self
 
 
+TimeUnit = Literal["s", "ms", "us"]
+"""Unit of arrivals that are plain numbers."""
+
 ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -217,20 +220,35 @@ class TraceColumns(Frozen):
     """Names of a trace's columns, where they are not among the names known."""
 
     arrival: ColumnName | None = None
-    """Seconds, or timestamps such as 2023-11-16T18:17:03."""
+    """Numbers in `unit`, or timestamps such as 2023-11-16T18:17:03."""
 
     input_tokens: ColumnName | None = None
     output_tokens: ColumnName | None = None
+    requests: ColumnName | None = None
+    """Where a row is a bucket: the column that counts its requests; tokens are sums then."""
 
 
 class Trace(WithoutPattern):
-    """Recorded requests, one per row of a CSV file: arrival, input tokens, output tokens."""
+    """Recorded traffic: requests with arrival, input and output tokens, or counts of them by time.
+
+    What a file is, its content tells: CSV or JSON lines of requests, usage exports, answers of
+    Prometheus' `query_range`, Grafana's CSV.
+    """
 
     kind: Literal["trace"] = "trace"
     file: Annotated[str, Field(min_length=1, max_length=4096)]
-    """CSV or gzipped CSV; relative to the folder of the problem's file."""
+    """Gzipped or not; relative to the folder of the problem's file."""
 
     columns: TraceColumns = TraceColumns()
+    unit: TimeUnit | None = None
+    """Of arrivals that are numbers; default: as the format or the column's name says, else s."""
+
+    model: ColumnName | None = None
+    """The LLM whose rows count, where the file has a column `model`; default: all."""
+
+    requests_per_second: PositiveNumber | None = None
+    """Rate of a file that tells the sizes of requests and no times, such as conversations."""
+
     percentile: Annotated[Share, Field(gt=0)] = 0.99
     """Which percentile of an hour's minute rates is its peak rate; 100% is the busiest minute."""
 

@@ -46,6 +46,7 @@ from milp_planner.milp.program.rules.packing import Packing
 from milp_planner.milp.program.rules.per_token_rate import PerTokenRate
 from milp_planner.milp.program.rules.power import PowerCap
 from milp_planner.milp.program.rules.queue_times import QueueTimes
+from milp_planner.milp.program.rules.queues.own_queues import OwnQueues
 from milp_planner.milp.program.rules.replica_shape import ReplicaShape
 from milp_planner.milp.program.rules.replicas import Replicas
 
@@ -65,6 +66,7 @@ CONSTRAINTS: Final[tuple[Rule, ...]] = (
     Replicas(),
     OnDemandReplicas(),
     QueueTimes(),
+    OwnQueues(),
     Quotas(),
     PowerCap(),
     BudgetLimit(),

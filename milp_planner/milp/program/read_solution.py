@@ -9,6 +9,7 @@ import pulp
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.policies import utilization_limit
+from milp_planner.milp.program.language.elastic_steps import step_on
 from milp_planner.milp.program.language.variables import Fleet
 from milp_planner.milp.program.lexicographic import HELD_TOLERANCE
 from milp_planner.milp.program.model import FleetModel
@@ -41,6 +42,9 @@ def read_solution(model: FleetModel, values: Mapping[str, float]) -> FleetSoluti
     for (k, _, t), variable in fleet.units.items():
         row = units.setdefault(k, [0] * blocks)
         row[t] += int(cleaned[variable])
+    for name, fold in fleet.folds.items():
+        for k, t, count in fold.units_at(step_on(fleet, name, values)):
+            units.setdefault(k, [0] * blocks)[t] += count
     shared: dict[tuple[str, str], list[int]] = {}
     for (unit, t), variable in fleet.shared.items():
         shared.setdefault(unit.offering.key, [0] * blocks)[t] = int(cleaned[variable])

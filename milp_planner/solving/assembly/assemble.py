@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic, rests_when_idle
 from milp_planner.candidates.users import infrascale_said
-from milp_planner.inputs.problem.policies import is_strict, utilization_limit
+from milp_planner.inputs.problem.policies import has_one_router, is_strict, utilization_limit
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.inputs.problem.traffic import ConcurrentUsers
 from milp_planner.milp.program.costs.commitments import commitments_used
@@ -41,6 +41,7 @@ from milp_planner.solving.assembly.costs import (
     purchase_usd,
     with_shared_usd,
 )
+from milp_planner.solving.assembly.deployed import deployed_llm
 from milp_planner.solving.assembly.notes import notes
 from milp_planner.solving.assembly.queues import waits_kept
 from milp_planner.solving.assembly.sharing import rent_parts, shared_units
@@ -69,12 +70,13 @@ def assemble(
     }
     routes = tuple(route for mine in of_workload.values() for route in mine)
     purchases, shared = _purchases(instance, solution, of_workload)
-    purchases = with_shared_usd(instance, purchases, routes)
+    purchases = with_shared_usd(instance, purchases, routes, shared)
     workloads = tuple(
         _workload_plan(instance, solution, name, purchases, mine, exact)
         for name, mine in of_workload.items()
     )
-    cash = cash_usd(instance, purchases, routes)
+    rented = (*(p for p in purchases if not p.candidate.part_of_unit), *shared)
+    cash = cash_usd(instance, purchases, routes, shared)
     costs = {**cash, **{p.name: sum(w.penalties[p.name] for w in workloads) for p in PENALTIES}}
     said: tuple[Remark, ...] = ()
     doubts: tuple[Remark, ...] = ()
@@ -83,7 +85,7 @@ def assemble(
             *notes(instance.problem, workloads),
             *map(Said, instance.candidates.notes),
             *_infrascale(instance, purchases, routes),
-            *waits_kept(instance, purchases),
+            *waits_kept(instance, purchases, routes),
             *work_done(instance, routes, batch_runs(instance, solution)),
         )
         doubts = (*map(Said, instance.candidates.doubts),)
@@ -110,8 +112,8 @@ def assemble(
             *said,
         ),
         batch_runs=batch_runs(instance, solution),
-        changes=changes(instance, purchases),
-        commitments=commitments_used(instance, purchases),
+        changes=changes(instance, rented),
+        commitments=commitments_used(instance, rented),
         stale_prices=stale_prices(
             [(p.candidate.offering, p.cash_usd_per_month) for p in purchases],
             sum(cash.values()),
@@ -178,12 +180,15 @@ def _routes(
     """Who serves which share; one class that is not routed goes to units by their capacity."""
     demand = instance.schedule.demands[workload]
     by_capacity = spreads_by_capacity(instance, workload)
+    one_router = has_one_router(instance.problem, instance.problem.workload(workload))
     routes = []
     for t, block in enumerate(instance.schedule.blocks):
         if demand.peak[t] <= 0:
             continue
         for q, request_class in enumerate(demand.classes):
             shares = chosen.get((q, t), {})
+            if one_router:
+                shares = {k: x for k, x in shares.items() if k.mode.per_token}
             short = solution.shortfalls.get((workload, q, t), 0.0)
             is_routed = any(not k.mode.per_token for k in shares)
             if by_capacity and not is_routed:
@@ -200,7 +205,7 @@ def _routes(
 def spreads_by_capacity(instance: PlanningInput, workload: str) -> bool:
     """True where units serve in proportion to what they can, unless a solver says otherwise.
 
-    So it is with one class, and behind one router before all replicas.
+    So it is with one class, and where queues are judged.
     """
     demand = instance.schedule.demands[workload]
     if demand.can_wait:
@@ -330,7 +335,9 @@ def _workload_plan(
     if not exact:
         utilization = _on_edge(utilization, _edges(instance, workload))
     block = instance.schedule.blocks[demand.busiest].name
-    one_pool = spreads_by_capacity(instance, name) and not needs_routes(instance.problem)
+    one_pool = has_one_router(instance.problem, workload) or (
+        spreads_by_capacity(instance, name) and not needs_routes(instance.problem)
+    )
     capacity = _held(demand, mine) if one_pool else _capacity(demand, block, mine, routes)
     points = [point for p in mine for point in p.candidate.serving_points]
     tpots = [point.tpot_s for point in points if point.tpot_s is not None]
@@ -366,6 +373,7 @@ def _workload_plan(
         ),
         is_batch=demand.can_wait,
         unit=demand.unit,
+        deployed=deployed_llm(instance.catalog, workload, mine),
     )
 
 

@@ -20,6 +20,7 @@ from milp_planner.milp.program.costs.strict_latency import StrictLatency
 from milp_planner.milp.program.costs.switching import SwitchingCost
 from milp_planner.milp.program.costs.volume import VolumeDiscount
 from milp_planner.milp.program.language.cost import CashTerm, CostTerm, Penalty
+from milp_planner.milp.program.language.elastic_steps import step_terms
 from milp_planner.milp.program.language.variables import Fleet, Terms
 
 CASH_TERMS: tuple[CashTerm, ...] = (
@@ -38,9 +39,18 @@ COST_TERMS: tuple[CostTerm, ...] = (*CASH_TERMS, *PENALTIES)
 
 def cash_terms(fleet: Fleet) -> Mapping[str, Terms]:
     """The terms of money paid, by name."""
-    return {term.name: term.terms(fleet) for term in CASH_TERMS if term.is_told(fleet.problem)}
+    return {term.name: _terms(fleet, term) for term in CASH_TERMS if term.is_told(fleet.problem)}
 
 
 def cost_terms(fleet: Fleet) -> Mapping[str, Terms]:
     """All terms of the objective, by name."""
-    return {term.name: term.terms(fleet) for term in COST_TERMS if term.is_told(fleet.problem)}
+    return {term.name: _terms(fleet, term) for term in COST_TERMS if term.is_told(fleet.problem)}
+
+
+def _terms(fleet: Fleet, term: CostTerm) -> Terms:
+    """What the term says of the columns, and of units that are steps of what is held."""
+    instance = fleet.instance
+    return {
+        **term.terms(fleet),
+        **step_terms(fleet, lambda k: term.usd_per_unit_hour(instance, k)),
+    }

@@ -29,6 +29,7 @@ DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 IDLE_MARK = "."
 HIGHEST_MARK = 9
 TOTALS_TOLERANCE = 1e-9
+UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds"}
 SHA_DIGITS = 8
 LEAST_ADDED = 5e-5  # what one decimal of a percentage can show
 
@@ -111,7 +112,7 @@ def _block_rows(schedule: Schedule, demand: Demand) -> Iterator[dict[str, Any]]:
 
 
 def _class_rows(demand: Demand) -> Iterator[dict[str, Any]]:
-    bins = None if demand.trace is None else demand.trace.bins
+    bins = None if demand.trace is None else demand.trace.bins or None
     for i, q in enumerate(demand.classes):
         row: dict[str, Any] = {
             "name": q.name,
@@ -149,6 +150,12 @@ def _trace_dict(trace: TraceDigest) -> dict[str, Any]:
         "arrivals": "timestamps" if trace.has_timestamps else "seconds",
         "clock_hours": trace.clock,
         "percentile": trace.percentile,
+        "form": trace.form,
+        "bucket_s": trace.bucket_s,
+        "unit": trace.unit,
+        "requests_per_second": trace.requests / trace.duration_s,
+        "prefix_cache_share": trace.cached_share,
+        "doubts": list(trace.doubts),
     }
 
 
@@ -183,6 +190,9 @@ def _ranges(hours: Sequence[int]) -> Iterator[str]:
 
 def _lines(document: Row, row: Row) -> Iterator[str]:
     yield f"{escape(row['name'])}  {escape(row['llm'])}, {_origin(row)}"
+    if row["trace"] is not None:
+        yield f"  Read as {_reading(row['trace'])}"
+        yield from (f"  Doubtful: {escape(said)}" for said in row["trace"]["doubts"])
     clocks = {block["name"]: block["clock"] for block in document["blocks"]}
     yield from table_lines([_short_block(row, block, clocks) for block in row["blocks"]])
     if row["peak_hours_added"] > LEAST_ADDED:
@@ -203,7 +213,7 @@ def _origin(row: Row) -> str:
         return f"{row['kind']}{growth}"
     notes = [
         f"{plural(trace['requests'], 'request')} in {_time(trace['duration_s'])}",
-        f"peaks at the {100 * trace['percentile']:g} % percentile of the minute rates",
+        f"peaks at the {100 * trace['percentile']:g} % percentile of the {_whose(trace)} rates",
         _hours_of(trace),
     ]
     for part in ("input", "output"):
@@ -211,6 +221,21 @@ def _origin(row: Row) -> str:
             notes.append(f"{count(without)} without {part} tokens (kept)")
     sha = trace["sha256"][:SHA_DIGITS]
     return f"trace {escape(trace['file'])} (sha {sha}){growth}: {', '.join(notes)}"
+
+
+def _reading(trace: Row) -> str:
+    """`CSV of requests, arrivals in seconds: 5.5 requests/s, 1,155 + 211 tokens each`."""
+    unit = "" if trace["unit"] is None else f", arrivals in {UNITS[trace['unit']]}"
+    each = [trace[f"{part}_tokens"] / trace["requests"] for part in ("input", "output")]
+    sizes = f", {each[0]:,.0f} + {each[1]:,.0f} tokens each" if any(each) else ", no tokens told"
+    share = trace["prefix_cache_share"]
+    cached = "" if share is None else f"; {fine_percent(share)} of the input is in a prefix cache"
+    return f"{trace['form']}{unit}: {trace['requests_per_second']:.3g} requests/s{sizes}{cached}"
+
+
+def _whose(trace: Row) -> str:
+    """Whose rates a peak is a percentile of."""
+    return "minute" if trace["bucket_s"] is None else "buckets'"
 
 
 def _hours_of(trace: Row) -> str:

@@ -1,0 +1,212 @@
+"""Pools: the replicas of one purchase, with the numbers that a deployment is made of."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import count
+
+from milp_planner.candidates.records import Candidate
+from milp_planner.exports.parts.words import LONGEST_LABEL
+from milp_planner.inputs.problem.deployment import DeploymentSettings
+from milp_planner.plans.records import Plan, Purchase, Route, WorkloadPlan
+from milp_planner.units import usd_shown
+
+LENGTH_STEP = 1024
+"""Lengths of requests are rounded up to a multiple of it, in tokens."""
+
+LONGEST_NAME = 50
+"""Characters of a pool's name: parts of a Kubernetes name that are added have room."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The replicas of one purchase: alike, in one place, paid in one way."""
+
+    name: str
+    """Lower-case letters, digits and dashes, unique in the plan: a Kubernetes name."""
+
+    plan: Plan
+    workload: WorkloadPlan
+    purchase: Purchase
+
+    @property
+    def candidate(self) -> Candidate:
+        """What is rented, and how replicas stand on it."""
+        return self.purchase.candidate
+
+    @property
+    def settings(self) -> DeploymentSettings | None:
+        """Of the engine; None where rates are taken at their word."""
+        deployed = self.workload.deployed
+        return None if deployed is None else deployed.settings
+
+    @property
+    def units_by_block(self) -> tuple[int, ...]:
+        """Units on in each time block; replicas where units are shared with others."""
+        return self.purchase.units_by_block
+
+    @property
+    def replicas_by_block(self) -> tuple[int, ...]:
+        """Replicas up in each time block."""
+        per_unit = self.candidate.replicas_per_unit
+        return tuple(units * per_unit for units in self.units_by_block)
+
+    @property
+    def most(self) -> int:
+        """Replicas in the block that has the most."""
+        return max(self.replicas_by_block, default=0)
+
+    @property
+    def fewest(self) -> int:
+        """Replicas in the block that has the fewest."""
+        return min(self.replicas_by_block, default=0)
+
+    @property
+    def gpus_per_replica(self) -> int:
+        """GPUs of a replica over all its stages and nodes."""
+        k = self.candidate
+        return k.gpus_per_unit // k.replicas_per_unit
+
+    @property
+    def nodes_per_replica(self) -> int:
+        """Units that a replica is spread over."""
+        return self.candidate.units_joined
+
+    @property
+    def gpus_per_node(self) -> int:
+        """GPUs of a replica on each of its nodes."""
+        return self.gpus_per_replica // self.nodes_per_replica
+
+    @property
+    def rate(self) -> float:
+        """What a replica serves of the workload's mix at full load, in the workload's unit."""
+        return self.candidate.part_requests_per_second / self.candidate.replicas_per_unit
+
+    @property
+    def target_rate(self) -> float:
+        """The same at the utilization that the plan allows: another replica is due above it."""
+        return self.rate * self.workload.utilization_limit
+
+    @property
+    def in_flight(self) -> int | None:
+        """Most requests in flight in a replica at the planned rates; None where none is known."""
+        points = self.candidate.serving_points
+        counts = [point.concurrency for point in points if point.concurrency is not None]
+        return max(1, math.ceil(max(counts) - 1e-9)) if counts else None
+
+    @property
+    def sequences(self) -> int | None:
+        """What the engine is to hold at once: as many as asked for, else as many as planned."""
+        asked = None if self.settings is None else self.settings.max_sequences
+        return self.in_flight if asked is None else asked
+
+    @property
+    def routes(self) -> Iterator[Route]:
+        """What is sent to it, block by block."""
+        blocks = self.plan.blocks
+        return (r for block in blocks for r in self.plan.routes_to(self.candidate, block.name))
+
+    @property
+    def longest(self) -> float:
+        """Input and output of its longest request class together, in tokens."""
+        classes = [route.request_class for route in self.routes]
+        return max((q.input_tokens + q.output_tokens for q in classes), default=0.0)
+
+    @property
+    def max_length(self) -> int | None:
+        """The longest request to be taken, in tokens; None where no sizes are known."""
+        if self.longest <= 1:  # a class without sizes is of one token
+            return None
+        steps = math.ceil(self.longest / LENGTH_STEP) * LENGTH_STEP
+        deployed = self.workload.deployed
+        context = None if deployed is None else deployed.context_tokens
+        return steps if context is None else max(math.ceil(self.longest), min(steps, context))
+
+
+def pools_of(plan: Plan) -> tuple[Pool, ...]:
+    """The pools of a plan, in the order of its purchases; what an API serves is none."""
+    workloads = {w.name: w for w in plan.workloads}
+    bought = [p for p in plan.purchases if not p.candidate.mode.per_token and p.units]
+    names = unique_names(
+        f"{p.candidate.workload}-{p.candidate.provider}-{p.candidate.gpu}" for p in bought
+    )
+    return tuple(
+        Pool(name, plan, workloads[p.candidate.workload], p)
+        for name, p in zip(names, bought, strict=True)
+    )
+
+
+def apis_of(plan: Plan) -> tuple[Purchase, ...]:
+    """What is paid per token."""
+    return tuple(p for p in plan.purchases if p.candidate.mode.per_token)
+
+
+def unique_names(texts: Iterable[str], longest: int = LONGEST_NAME) -> Iterator[str]:
+    """Names of lower-case letters, digits and dashes; one that is taken already is numbered."""
+    taken: set[str] = set()
+    for text in texts:
+        first = name = plain_name(text, longest)
+        for number in count(2):
+            if name not in taken:
+                break
+            ending = f"-{number}"
+            name = first[: longest - len(ending)].rstrip("-") + ending
+        taken.add(name)
+        yield name
+
+
+def plain_name(text: str, longest: int = LONGEST_LABEL) -> str:
+    """A name that Kubernetes takes (RFC 1123): letters, digits, dashes, a letter first."""
+    name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    name = name if name[:1].isalpha() else f"p-{name}"
+    return name[:longest].rstrip("-")
+
+
+def counted(count: int, what: str) -> str:
+    """`1 unit`, `3 units`."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def plan_lines(plan: Plan) -> Iterator[str]:
+    """What all files say of the plan that they stand on."""
+    cash = plan.cash_usd_per_month
+    paid = "" if cash is None else f", {usd_shown(cash, 2)} a month"
+    origin = plan.provenance
+    yield (
+        f"Plan {plan.name}: {plan.status.value}{paid}; catalog {origin.catalog_name} "
+        f"{origin.catalog_version}, milp-planner {origin.planner_version}."
+    )
+
+
+def pool_lines(pool: Pool) -> Iterator[str]:
+    """The numbers that a pool stands on, each with where it comes from."""
+    k, w, o = pool.candidate, pool.workload, pool.candidate.offering
+    called = f" ({k.gpus_per_unit} x {k.gpu})"
+    yield (
+        f"{w.name}: {counted(pool.most, 'replica')} of {w.llm} in "
+        f"{k.precision or 'the format measured'} on "
+        f"{'parts of shared units' if k.part_of_unit else counted(pool.purchase.units, 'unit')} "
+        f"of {o.id}{called}, "
+        f"{o.billing}, {usd_shown(k.usd_per_hour, 4)} an hour each as of {o.as_of}."
+    )
+    points = k.serving_points
+    sources = ", ".join(k.sources)
+    derate = min((point.derate for point in points), default=1.0)
+    flight = (
+        "" if pool.in_flight is None else f" with {counted(pool.in_flight, 'request')} in flight"
+    )
+    yield (
+        f"A replica serves {pool.rate:.4g} {w.unit}{flight} ({sources}, derate {derate:.3g}); the "
+        f"plan loads it to {w.utilization_limit:.3g} of that, {pool.target_rate:.4g} {w.unit}."
+    )
+    times = {"tpot": _slowest(p.tpot_s for p in points), "ttft": _slowest(p.ttft_s for p in points)}
+    told = [f"{name} {seconds * 1000:.4g} ms" for name, seconds in times.items() if seconds]
+    if told:
+        yield f"At full load: {', '.join(told)}."
+
+
+def _slowest(values: Iterator[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)

@@ -1,0 +1,29 @@
+"""For tools that rent a whole instance for each replica: what they cannot say is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from milp_planner.errors import Fault, InputError
+from milp_planner.exports.parts.pools import Pool
+
+HINT = "milp-planner export kubernetes can say it"
+
+
+def check_whole_units(pools: Iterable[Pool], why: str) -> None:
+    """Raise InputError naming every pool whose units are shared, or joined to one replica."""
+    faults = [
+        Fault("", 0, 0, f"workloads.{pool.workload.name}", f"{what}. {why}.", HINT)
+        for pool in pools
+        for what in _what(pool)
+    ]
+    if faults:
+        raise InputError(dict.fromkeys(faults))
+
+
+def _what(pool: Pool) -> Iterable[str]:
+    o = pool.candidate.offering
+    if pool.candidate.part_of_unit:
+        yield f"its replicas stand on units of {o.id} that others share"
+    if pool.nodes_per_replica > 1:
+        yield f"its replicas span {pool.nodes_per_replica} units of {o.id}"

@@ -1,0 +1,301 @@
+"""Traffic that is counted by the minute, hour or day: usage exports, Prometheus, Grafana.
+
+A bucket says how many requests began in it, and how many tokens they had. Usage exports count;
+Prometheus' `query_range` and Grafana's CSV give rates per second, or counters that only grow. To
+know another spelling of a column, add it to `BUCKET_COLUMNS`.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from statistics import mode
+from typing import Any
+
+from milp_planner.errors import Fault, InputError
+from milp_planner.inputs.problem.traffic import TraceColumns
+from milp_planner.units import SECONDS_PER_DAY, shown
+
+MONDAY_S = 4 * SECONDS_PER_DAY
+"""1970 began on a Thursday: seconds to its first Monday."""
+
+BUCKET_COLUMNS = {
+    "requests": ("num_model_requests", "num_requests", "request_count", "requests"),
+    "start": ("start_time", "start_time_iso", "timestamp", "time", "date", "usage_date"),
+    "end": ("end_time", "end_time_iso"),
+    "input": ("input_tokens", "n_context_tokens_total", "prompt_tokens"),
+    "output": ("output_tokens", "n_generated_tokens_total", "completion_tokens"),
+    "cached": ("input_cached_tokens", "cached_tokens", "cache_read_input_tokens"),
+    "model": ("model",),
+}
+"""Names by what they hold; the first of each are those of OpenAI's usage export."""
+
+TOKENS = ("input", "output", "cached")
+COUNTS_REQUESTS = BUCKET_COLUMNS["requests"]
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """What happened in a stretch of time."""
+
+    start_s: float
+    """Seconds from a midnight that begins a Monday."""
+
+    width_s: float
+    requests: float
+    input_tokens: float | None
+    output_tokens: float | None
+    cached_tokens: float | None = None
+    model: str = ""
+
+
+@dataclass(frozen=True)
+class BucketFile:
+    """The buckets of a file."""
+
+    buckets: tuple[Bucket, ...]
+    sha256: str
+    """Of the file as it is."""
+
+
+def is_bucket_header(names: Sequence[str]) -> bool:
+    """Whether columns of that name count requests."""
+    return any(name.strip().casefold() in COUNTS_REQUESTS for name in names)
+
+
+def is_grafana_header(names: Sequence[str]) -> bool:
+    """Whether it is Grafana's: `Time`, then series."""
+    plain = [name.strip().strip('"').casefold() for name in names]
+    return len(plain) > 1 and plain[0] == "time" and any(_kind_of(name) for name in plain[1:])
+
+
+def buckets_of_usage(file: str, lines: Iterable[str], columns: TraceColumns) -> list[Bucket]:
+    """The rows of a usage export in CSV; rows of one time (projects, models) stay apart."""
+    reader = csv.reader(lines, strict=True)
+    header = [name.strip().casefold() for name in next(reader)]
+    named = {
+        "requests": columns.requests,
+        "start": columns.arrival,
+        "input": columns.input_tokens,
+        "output": columns.output_tokens,
+    }
+    places = {}
+    for key, known in BUCKET_COLUMNS.items():
+        given = named.get(key)
+        names = known if given is None else (given.strip().casefold(),)
+        places[key] = next((header.index(name) for name in names if name in header), None)
+        if places[key] is None and (given is not None or key in ("requests", "start")):
+            said = f"no column {' or '.join(names)}; has {', '.join(header[:12])}"
+            raise InputError([Fault(file, 1, 0, "", said)])
+    rows = []
+    for cells in reader:
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) != len(header):
+            said = f"has {len(cells)} columns, the header has {len(header)}"
+            raise InputError([Fault(file, reader.line_num, 0, "", said)])
+        told = {k: "" if i is None else cells[i].strip() for k, i in places.items()}
+        rows.append((reader.line_num, told))
+    return _from_rows(file, rows)
+
+
+def _from_rows(file: str, rows: Sequence[tuple[int, Mapping[str, str]]]) -> list[Bucket]:
+    faults: list[Fault] = []
+
+    def number(line: int, key: str, text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (math.isfinite(value) and value >= 0):
+            faults.append(Fault(file, line, 0, key, f"expected a count, found {shown(text)}"))
+            return 0.0
+        return value
+
+    def time(line: int, text: str) -> float:
+        try:
+            return seconds_of(text)
+        except ValueError as problem:
+            faults.append(Fault(file, line, 0, "time", str(problem)))
+            return 0.0
+
+    starts = [time(line, row["start"]) for line, row in rows]
+    ends = [time(line, row["end"]) if row["end"] else None for line, row in rows]
+    gaps = [b - a for a, b in pairwise(sorted(set(starts)))]
+    usual = mode(gaps) if gaps else None
+    found = []
+    for (line, row), start, end in zip(rows, starts, ends, strict=True):
+        width = usual if end is None else end - start
+        if width is None or width <= 0:
+            said = "how long it is cannot be told: give end_time, or two rows at least"
+            faults.append(Fault(file, line, 0, "time", said))
+            break
+        told = {key: number(line, key, row[key]) if row[key] else None for key in TOKENS}
+        requests = number(line, "requests", row["requests"] or "0")
+        tokens = told["input"], told["output"], told["cached"]
+        found.append(Bucket(start, width, requests, *tokens, row["model"]))
+    if not rows:
+        faults.append(Fault(file, 0, 0, "", "has no buckets; give one a row"))
+    if faults:
+        raise InputError(faults)
+    return found
+
+
+def seconds_of(text: str) -> float:
+    """ISO 8601, or seconds, milliseconds or microseconds since 1970, as seconds from a Monday.
+
+    Raises ValueError for anything else.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            raise ValueError(f"{shown(text)} is not a time; write 2026-11-02T00:00:00") from None
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return moment.replace(tzinfo=UTC).timestamp() - MONDAY_S
+    if not math.isfinite(value) or value < 0:
+        raise ValueError(f"{shown(text)} is not a time")
+    for per_second, most in ((1, 1e11), (1e3, 1e14), (1e6, 1e17)):
+        if value < most:
+            return value / per_second - MONDAY_S
+    raise ValueError(f"{shown(text)} is not a time since 1970")
+
+
+# Rates per second
+
+
+def buckets_of_grafana(file: str, lines: Iterable[str]) -> list[Bucket]:
+    """Grafana's CSV: `Time`, then a series a column; values are rates per second."""
+    reader = csv.reader(lines, strict=True)
+    header = [name.strip() for name in next(reader)]
+    kinds = [_kind_of(name) for name in header[1:]]
+    if "requests" not in kinds:
+        kinds = ["requests"] if len(kinds) == 1 else kinds
+    series: dict[str, dict[float, float]] = {}
+    for cells in reader:
+        if not any(cell.strip() for cell in cells):
+            continue
+        try:
+            at = seconds_of(cells[0].strip())
+            for kind, cell in zip(kinds, cells[1:], strict=True):
+                if kind and cell.strip():
+                    value = float(cell.strip().split(" ")[0])
+                    series.setdefault(kind, {})[at] = series.get(kind, {}).get(at, 0.0) + value
+        except ValueError as problem:
+            raise InputError([Fault(file, reader.line_num, 0, "", str(problem))]) from None
+    return _from_series(file, series)
+
+
+def buckets_of_prometheus(file: str, document: Any) -> list[Bucket]:
+    """The answer of `query_range`, or several by what they hold, `{"requests": ..., ...}`."""
+    series: dict[str, dict[float, float]] = {}
+    for kind, answer in _answers(document):
+        for one in answer:
+            named = kind or _kind_of(str(one.get("metric", {}).get("__name__", ""))) or "requests"
+            points = [(float(at) - MONDAY_S, float(value)) for at, value in one.get("values", ())]
+            points = [(at, value) for at, value in points if math.isfinite(value)]
+            if str(one.get("metric", {}).get("__name__", "")).endswith("_total"):
+                points = list(_grown(points))
+            held = series.setdefault(named, {})
+            for at, value in points:
+                held[at] = held.get(at, 0.0) + value
+    return _from_series(file, series)
+
+
+def _answers(document: Any) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    if not isinstance(document, dict):
+        return
+    data = document.get("data")
+    if isinstance(data, dict) and isinstance(data.get("result"), list):
+        yield "", data["result"]
+        return
+    for name, inner in document.items():
+        for _, answer in _answers(inner):
+            yield _kind_of(str(name)), answer
+
+
+def _grown(points: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:
+    """A counter as rates: what it grew by, per second; a reset counts from 0."""
+    for (before_s, before), (at_s, at) in pairwise(points):
+        if at_s > before_s:
+            yield before_s, (at - before if at >= before else at) / (at_s - before_s)
+
+
+def _from_series(file: str, series: Mapping[str, Mapping[float, float]]) -> list[Bucket]:
+    requests = series.get("requests", {})
+    times = sorted(requests)
+    if len(times) < 2:
+        said = "tells no rate of requests at two times or more"
+        raise InputError([Fault(file, 0, 0, "", said)])
+    width = mode(b - a for a, b in pairwise(times))
+
+    def tokens(kind: str, at: float) -> float | None:
+        held = series.get(kind)
+        return None if held is None else held.get(at, 0.0) * width
+
+    return [
+        Bucket(
+            at,
+            width,
+            requests[at] * width,
+            tokens("input", at),
+            tokens("output", at),
+            tokens("cached", at),
+        )
+        for at in times
+    ]
+
+
+def _kind_of(name: str) -> str:
+    """What a series holds, by the words of its name; '' where they do not say."""
+    plain = name.casefold()
+    if "cached" in plain or "cache_hit" in plain:
+        return "cached"
+    if "prompt" in plain or "input" in plain:
+        return "input"
+    if any(word in plain for word in ("generation", "output", "completion")):
+        return "output"
+    return "requests" if "request" in plain or "qps" in plain else ""
+
+
+def buckets_of_usage_json(file: str, document: Any) -> list[Bucket]:
+    """OpenAI's usage API: `data`, each with `start_time`, `end_time` and `results`."""
+    rows = [
+        (
+            0,
+            {
+                key: _text(
+                    next((held[n] for n in names for held in (result, part) if n in held), None)
+                )
+                for key, names in BUCKET_COLUMNS.items()
+            },
+        )
+        for part in document["data"]
+        for result in part.get("results", ())
+    ]
+    return _from_rows(file, rows)
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def buckets_in_json(file: str, text: str) -> list[Bucket]:
+    """Whatever of these the text is; raises InputError where it is none."""
+    try:
+        document = json.loads(text)
+    except ValueError as problem:
+        raise InputError([Fault(file, 0, 0, "", f"not valid JSON: {problem}")]) from None
+    if isinstance(document, dict) and isinstance(document.get("data"), list):
+        return buckets_of_usage_json(file, document)
+    if any(True for _ in _answers(document)):
+        return buckets_of_prometheus(file, document)
+    said = "is JSON, but neither requests a line, nor a usage export, nor an answer of query_range"
+    raise InputError([Fault(file, 0, 0, "", said)])
