@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 
 import uvicorn
 
@@ -21,15 +20,15 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._served, self._began = served, began
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """End solves with the first signal: their answers are not waited for."""
-        self._served.solves.close()
-        super().handle_exit(sig, frame)
-
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._began()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Not in `handle_exit`: a signal may come while this very thread holds a lock of the pool.
+        self._served.solves.close()
+        await super().shutdown(sockets)
 
 
 def run(served: Served, listener: socket.socket, began: Callable[[], None]) -> None:

@@ -100,6 +100,18 @@ def test_closing_ends_what_runs_and_takes_nothing_more(client, served, held):
     assert (first.status, second.status) == (200, 503)
 
 
+def test_a_signal_takes_no_lock_that_the_loop_may_hold(served):
+    # It is handled between two lines of the thread that hands solves over, which holds this one.
+    import uvicorn
+
+    from milp_planner.web.running import _Server
+
+    server = _Server(uvicorn.Config(None), served, lambda: None)
+    with served.solves._threads._shutdown_lock:
+        server.handle_exit(2, None)
+    assert server.should_exit
+
+
 @pytest.mark.parametrize("name", ["plan", "what-if", "explain"])
 def test_every_question_ends_once_it_is_cancelled(served, name):
     # What is cancelled from the start gives what it has, or is out of time; no solver is asked.

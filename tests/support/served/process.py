@@ -17,7 +17,7 @@ import pytest
 from tests.support.shown.extras import needed
 from tests.support.toy import CATALOG, ENVIRONMENT, PROBLEM
 
-ENDS_WITHIN_S = 30.0
+ENDS_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,11 @@ class Serving:
     def interrupt(self) -> tuple[int, str]:
         """End it as Ctrl-C does; its exit code, and what it said last."""
         self.process.send_signal(signal.SIGINT)
-        _, said = self.process.communicate(timeout=ENDS_WITHIN_S)
+        try:
+            _, said = self.process.communicate(timeout=ENDS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
         return self.process.returncode, said
 
 
