@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 from milp_planner._version import __version__
 
 if TYPE_CHECKING:
+    from milp_planner.candidates.batch.runs import BatchRun
     from milp_planner.candidates.paying.commitments import PaidCommitment
     from milp_planner.candidates.prices import ReplicaPrice
     from milp_planner.candidates.records import (
         Candidate,
         CandidateList,
         HeldInFlight,
+        Meanwhile,
         PlanningInput,
         RatePoint,
         TurnedDown,
@@ -56,7 +58,7 @@ if TYPE_CHECKING:
     from milp_planner.inputs.one_line import LineWords
     from milp_planner.inputs.problem.commitments import Commitment
     from milp_planner.inputs.problem.comparisons import ChoicesAsked, Today
-    from milp_planner.inputs.problem.deployment import DeploymentSettings, Lora, Speculative
+    from milp_planner.inputs.problem.deployment import AnyLlm, DeploymentSettings, Lora, Speculative
     from milp_planner.inputs.problem.host import HostLimits
     from milp_planner.inputs.problem.latency import Latency, Percentiles, TimeWish
     from milp_planner.inputs.problem.load import load_problem
@@ -91,6 +93,7 @@ if TYPE_CHECKING:
         Workload,
     )
     from milp_planner.inputs.problem.traffic import (
+        Batch,
         ConcurrentUsers,
         Pattern,
         Profile,
@@ -102,7 +105,9 @@ if TYPE_CHECKING:
         TraceColumns,
         Traffic,
     )
+    from milp_planner.milp.program.language.folds import ElasticFleet, ElasticFold, HeldStep
     from milp_planner.milp.program.language.loosening import LimitInForce
+    from milp_planner.milp.program.language.pieces import CountPiece
     from milp_planner.milp.program.language.rows import Row, count_terms
     from milp_planner.milp.program.language.rule import Rule, Standing
     from milp_planner.milp.program.language.variables import (
@@ -110,6 +115,7 @@ if TYPE_CHECKING:
         Fleet,
         Level,
         QueueCut,
+        QueueTangent,
         RampSplit,
     )
     from milp_planner.plans.changes import current_fleet_of
@@ -129,12 +135,14 @@ if TYPE_CHECKING:
     from milp_planner.plans.reasons import (
         AboveBudget,
         AlternativesEnded,
+        BatchesDone,
         CatalogTooSmall,
         ClassUnserved,
         EndReason,
         FewestGpusFirst,
         LatencyNotAssessed,
         LimitInTheWay,
+        LlmsChosen,
         NearOptimal,
         NoFleet,
         NoFullLoad,
@@ -237,6 +245,8 @@ if TYPE_CHECKING:
     from milp_planner.questions.sheet.builder import decision_sheet
     from milp_planner.questions.solve import diagnose, solve
     from milp_planner.questions.sweeps.break_even import BreakEven, FleetOrPerToken
+    from milp_planner.questions.sweeps.executors.clusters import DaskExecutor, RayExecutor
+    from milp_planner.questions.sweeps.executors.places import executor_at
     from milp_planner.questions.sweeps.frontier import (
         BudgetStep,
         Frontier,
@@ -246,6 +256,7 @@ if TYPE_CHECKING:
     )
     from milp_planner.questions.sweeps.rows import RowStatus, WhatIf, WhatIfRow
     from milp_planner.questions.sweeps.scenarios import Scenario, load_scenarios, scenario_grid
+    from milp_planner.questions.sweeps.ways import CheapestFrom, Crossovers, WayToPay, crossovers
     from milp_planner.questions.sweeps.what_if import what_if
     from milp_planner.questions.tighten import Tightened, TightenedRound, tighten
     from milp_planner.replaying.autoscaler import ScalingRules
@@ -272,58 +283,61 @@ if TYPE_CHECKING:
 
 # fmt: off
 __all__ = [
-    "AboveBudget", "Alternatives", "AlternativesEnded", "ArgumentError", "AsksForUnits", "Band",
-    "BestUse", "Billing", "BillingLimits", "BillingMode", "BlockShown", "Bought", "Breach",
-    "BreakEven", "Budget", "BudgetStair", "BudgetStaircase", "BudgetStep", "Calibrated",
-    "Candidate", "CandidateList", "Catalog", "CatalogTooSmall", "Change", "Choice", "ChoiceVerdict",
-    "Choices", "ChoicesAsked", "ClassUnserved", "Commitment", "CommitmentShown", "CommitmentUse",
+    "AboveBudget", "Alternatives", "AlternativesEnded", "AnyLlm", "ArgumentError", "AsksForUnits",
+    "Band", "Batch", "BatchRun", "BatchesDone", "BestUse", "Billing", "BillingLimits",
+    "BillingMode", "BlockShown", "Bought", "Breach", "BreakEven", "Budget", "BudgetStair",
+    "BudgetStaircase", "BudgetStep", "Calibrated", "Candidate", "CandidateList", "Catalog",
+    "CatalogTooSmall", "Change", "CheapestFrom", "Choice", "ChoiceVerdict", "Choices",
+    "ChoicesAsked", "ClassUnserved", "Commitment", "CommitmentShown", "CommitmentUse",
     "ComparedMeasurement", "ComparedPlan", "ConcurrentUsers", "ConfidenceCase", "ConfidenceRange",
-    "CountedFilter", "CurrentUnits", "Demand", "DeployedLlm", "DeploymentScenario",
-    "DeploymentSettings", "DeploymentTable", "Diagnosis", "DocumentParts", "EndReason",
-    "EngineRate", "EngineReport", "EngineSaid", "EntryPrice", "EntryTraffic", "Estimate",
-    "Evaluation", "Exported", "Fault", "FewestGpusFirst", "Filter", "Fleet", "FleetOrPerToken",
-    "Floor", "FloorHour", "Frontier", "FrontierEnd", "Gpu", "GpuLimits", "HeldInFlight",
-    "HostLimits", "HoursByUnits", "IfSlower", "InputError", "Interrupted", "Latency",
-    "LatencyNotAssessed", "LeftAfterLoss", "Level", "LimitAsked", "LimitCost", "LimitCosts",
-    "LimitInForce", "LimitInTheWay", "Limits", "LineWords", "Llm", "Lora", "Loss", "MeasureNext",
-    "MeasuredRate", "Measurement", "Misfit", "MonthPart", "NamedEstimate", "NearOptimal", "NoFleet",
-    "NoFullLoad", "NotReached", "NothingIsStrict", "NothingServes", "Offering", "OverlayCounts",
+    "CountPiece", "CountedFilter", "Crossovers", "CurrentUnits", "DaskExecutor", "Demand",
+    "DeployedLlm", "DeploymentScenario", "DeploymentSettings", "DeploymentTable", "Diagnosis",
+    "DocumentParts", "ElasticFleet", "ElasticFold", "EndReason", "EngineRate", "EngineReport",
+    "EngineSaid", "EntryPrice", "EntryTraffic", "Estimate", "Evaluation", "Exported", "Fault",
+    "FewestGpusFirst", "Filter", "Fleet", "FleetOrPerToken", "Floor", "FloorHour", "Frontier",
+    "FrontierEnd", "Gpu", "GpuLimits", "HeldInFlight", "HeldStep", "HostLimits", "HoursByUnits",
+    "IfSlower", "InputError", "Interrupted", "Latency", "LatencyNotAssessed", "LeftAfterLoss",
+    "Level", "LimitAsked", "LimitCost", "LimitCosts", "LimitInForce", "LimitInTheWay", "Limits",
+    "LineWords", "Llm", "LlmsChosen", "Lora", "Loss", "Meanwhile", "MeasureNext", "MeasuredRate",
+    "Measurement", "Misfit", "MonthPart", "NamedEstimate", "NearOptimal", "NoFleet", "NoFullLoad",
+    "NotReached", "NothingIsStrict", "NothingServes", "Offering", "OverlayCounts",
     "OverloadCannotOccur", "OverloadPenalty", "OwnTerms", "PaidCommitment", "Patch", "Pattern",
     "Penalties", "Percentiles", "PerfectForesight", "Place", "Places", "Plan", "PlanDiff",
     "PlannedSpeed", "PlannerError", "PlanningInput", "Policy", "PoolReplayed", "Precision",
     "PriceAge", "PriceCaps", "Problem", "Profile", "Proof", "ProofShown", "Provenance",
-    "ProviderLimits", "Purchase", "PurchaseChange", "QuestionAsked", "QueueCut", "Quote",
-    "RampSplit", "RatePoint", "ReactiveDay", "RecordInputError", "Refusal", "Refusals", "Replanned",
-    "Replay", "ReplayFigure", "ReplayLoss", "ReplayMetric", "ReplayRouter", "ReplayWish",
-    "ReplicaPrice", "RequestClass", "RequestSize", "RequestsPerSecond", "ResilienceCost", "Route",
-    "Row", "RowLeftOut", "RowStatus", "RowWorth", "Rule", "Said", "SameAs", "SameElsewhere",
-    "ScalingPenalty", "ScalingRules", "Scenario", "Schedule", "SellerAlias", "Sellers",
-    "ServedInPart", "SharedUnitShown", "SharedUnits", "Sheet", "SheetAlternative", "SheetAnswer",
-    "SheetChange", "SheetChoice", "SheetDiagnosis", "SheetLever", "SheetMisfit", "SheetPart",
-    "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice",
-    "SolverError", "SolverSettings", "SourcesShown", "Speculative", "SpotReplayed", "StalePrices",
-    "StaleSpend", "Standing", "StandingShown", "StartUp", "Status", "StretchReplayed",
-    "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching", "TargetWithoutEffect",
-    "Tightened", "TightenedRound", "TimeBlock", "TimeNotJudged", "TimeWish", "ToAsk", "ToMeasure",
-    "Today", "TokenPrice", "TokensPerDay", "TokensPerMonth", "TooFewUnits", "Trace", "TraceColumns",
-    "TraceDigest", "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown", "Undisturbed",
-    "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict", "VolumeTier",
-    "WaitKept", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed", "Workload",
-    "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
-    "calibrate", "choices", "compare_deployments", "confidence_range", "count_terms",
-    "current_fleet_of", "decision_sheet", "diagnose", "estimate", "evaluate", "explain",
-    "explain_limits", "floor", "load_catalog", "load_problem", "load_scenarios", "measure_next",
-    "owned_usd_per_hour", "plan_diff", "plan_for", "plan_schema", "prepare", "reason_lines",
-    "replanned", "replay", "scenario_grid", "sheet_schema", "solve", "tighten", "warning_lines",
-    "weightiest_row", "what_if",
+    "ProviderLimits", "Purchase", "PurchaseChange", "QuestionAsked", "QueueCut", "QueueTangent",
+    "Quote", "RampSplit", "RatePoint", "RayExecutor", "ReactiveDay", "RecordInputError", "Refusal",
+    "Refusals", "Replanned", "Replay", "ReplayFigure", "ReplayLoss", "ReplayMetric", "ReplayRouter",
+    "ReplayWish", "ReplicaPrice", "RequestClass", "RequestSize", "RequestsPerSecond",
+    "ResilienceCost", "Route", "Row", "RowLeftOut", "RowStatus", "RowWorth", "Rule", "Said",
+    "SameAs", "SameElsewhere", "ScalingPenalty", "ScalingRules", "Scenario", "Schedule",
+    "SellerAlias", "Sellers", "ServedInPart", "SharedUnitShown", "SharedUnits", "Sheet",
+    "SheetAlternative", "SheetAnswer", "SheetChange", "SheetChoice", "SheetDiagnosis", "SheetLever",
+    "SheetMisfit", "SheetPart", "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty",
+    "SizeBin", "SolverChoice", "SolverError", "SolverSettings", "SourcesShown", "Speculative",
+    "SpotReplayed", "StalePrices", "StaleSpend", "Standing", "StandingShown", "StartUp", "Status",
+    "StretchReplayed", "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching",
+    "TargetWithoutEffect", "Tightened", "TightenedRound", "TimeBlock", "TimeNotJudged", "TimeWish",
+    "ToAsk", "ToMeasure", "Today", "TokenPrice", "TokensPerDay", "TokensPerMonth", "TooFewUnits",
+    "Trace", "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown",
+    "Undisturbed", "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict",
+    "VolumeTier", "WaitKept", "WayToPay", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged",
+    "WishReplayed", "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__",
+    "budget_frontier", "calibrate", "choices", "compare_deployments", "confidence_range",
+    "count_terms", "crossovers", "current_fleet_of", "decision_sheet", "diagnose", "estimate",
+    "evaluate", "executor_at", "explain", "explain_limits", "floor", "load_catalog", "load_problem",
+    "load_scenarios", "measure_next", "owned_usd_per_hour", "plan_diff", "plan_for", "plan_schema",
+    "prepare", "reason_lines", "replanned", "replay", "scenario_grid", "sheet_schema", "solve",
+    "tighten", "warning_lines", "weightiest_row", "what_if",
 ]
 # fmt: on
 
 HOMES = {
+    "candidates.batch.runs": "BatchRun",
     "candidates.paying.commitments": "PaidCommitment",
     "candidates.prices": "ReplicaPrice",
     "candidates.records": (
-        "Candidate CandidateList HeldInFlight PlanningInput RatePoint TurnedDown"
+        "Candidate CandidateList HeldInFlight Meanwhile PlanningInput RatePoint TurnedDown"
     ),
     "candidates.sharing.shared_units": "SharedUnits",
     "errors": "ArgumentError Fault InputError PlannerError RecordInputError SolverError",
@@ -335,12 +349,12 @@ HOMES = {
     "inputs.catalog.overlaid.counts": "OverlayCounts",
     "inputs.catalog.owned": "owned_usd_per_hour",
     "inputs.catalog.records": "Billing Catalog Gpu Llm Measurement Offering TokenPrice",
+    "inputs.one_line": "LineWords",
     "inputs.problem.commitments": "Commitment",
     "inputs.problem.comparisons": "ChoicesAsked Today",
-    "inputs.problem.deployment": "DeploymentSettings Lora Speculative",
+    "inputs.problem.deployment": "AnyLlm DeploymentSettings Lora Speculative",
     "inputs.problem.host": "HostLimits",
     "inputs.problem.latency": "Latency Percentiles TimeWish",
-    "inputs.one_line": "LineWords",
     "inputs.problem.load": "load_problem",
     "inputs.problem.patching": "Patch",
     "inputs.problem.policy": (
@@ -354,13 +368,15 @@ HOMES = {
         "Workload"
     ),
     "inputs.problem.traffic": (
-        "ConcurrentUsers Pattern Profile RequestSize RequestsPerSecond TokensPerDay "
+        "Batch ConcurrentUsers Pattern Profile RequestSize RequestsPerSecond TokensPerDay "
         "TokensPerMonth Trace TraceColumns Traffic"
     ),
+    "milp.program.language.folds": "ElasticFleet ElasticFold HeldStep",
     "milp.program.language.loosening": "LimitInForce",
+    "milp.program.language.pieces": "CountPiece",
     "milp.program.language.rows": "Row count_terms",
     "milp.program.language.rule": "Rule Standing",
-    "milp.program.language.variables": "AsksForUnits Fleet Level QueueCut RampSplit",
+    "milp.program.language.variables": ("AsksForUnits Fleet Level QueueCut QueueTangent RampSplit"),
     "plans.changes": "current_fleet_of",
     "plans.consequences": (
         "CommitmentUse DocumentParts Loss ResilienceCost StalePrices UnitChange"
@@ -371,11 +387,11 @@ HOMES = {
     "plans.measure_next": "MeasureNext measure_next",
     "plans.proof": "EngineReport Proof Provenance",
     "plans.reasons": (
-        "AboveBudget AlternativesEnded CatalogTooSmall ClassUnserved EndReason "
-        "FewestGpusFirst LatencyNotAssessed LimitInTheWay NearOptimal NoFleet NoFullLoad "
-        "NothingIsStrict NothingServes OverloadCannotOccur PerfectForesight Refusals Said "
-        "SameAs ServedInPart ShortBudget StrictNeverHot TargetWithoutEffect TimeNotJudged "
-        "TooFewUnits UnservedAtAPrice WaitKept"
+        "AboveBudget AlternativesEnded BatchesDone CatalogTooSmall ClassUnserved EndReason "
+        "FewestGpusFirst LatencyNotAssessed LimitInTheWay LlmsChosen NearOptimal NoFleet "
+        "NoFullLoad NothingIsStrict NothingServes OverloadCannotOccur PerfectForesight "
+        "Refusals Said SameAs ServedInPart ShortBudget StrictNeverHot TargetWithoutEffect "
+        "TimeNotJudged TooFewUnits UnservedAtAPrice WaitKept"
     ),
     "plans.records": "Band Plan Purchase Route Status WorkloadPlan",
     "plans.sentences": "reason_lines warning_lines",
@@ -414,9 +430,12 @@ HOMES = {
     "questions.sheet.builder": "decision_sheet",
     "questions.solve": "diagnose solve",
     "questions.sweeps.break_even": "BreakEven FleetOrPerToken",
+    "questions.sweeps.executors.clusters": "DaskExecutor RayExecutor",
+    "questions.sweeps.executors.places": "executor_at",
     "questions.sweeps.frontier": "BudgetStep Frontier FrontierEnd Unfinished budget_frontier",
     "questions.sweeps.rows": "RowStatus WhatIf WhatIfRow",
     "questions.sweeps.scenarios": "Scenario load_scenarios scenario_grid",
+    "questions.sweeps.ways": "CheapestFrom Crossovers WayToPay crossovers",
     "questions.sweeps.what_if": "what_if",
     "questions.tighten": "Tightened TightenedRound tighten",
     "replaying.autoscaler": "ScalingRules",

@@ -56,6 +56,11 @@ def sparing(cpu_s: float) -> Iterator[None]:
         _spared_s.reset(spared)
 
 
+def cancel_asked() -> threading.Event | None:
+    """What asks the work around this to stop, where something may: see `until`."""
+    return _cancel.get()
+
+
 def check() -> None:
     """Raise OutOfTime when time is up, or somebody asked to stop."""
     cancel = _cancel.get()

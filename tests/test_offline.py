@@ -24,6 +24,13 @@ DOWNLOADS = PACKAGE / "inputs" / "imports" / "refresh" / "download.py"
 """The one module that may open a connection, for `catalog refresh`."""
 
 FOR_DOWNLOADS = {"http.client", "urllib.error", "urllib.request"}
+SERVER = PACKAGE / "web" / "server"
+"""What answers on an address of this machine, for `serve`."""
+
+FOR_SERVING = {"asyncio", "socket"}
+UNPACKS = PACKAGE / "questions" / "sweeps" / "executors" / "parcels.py"
+"""The one module that unpickles: on a worker, what the caller that started the sweep packed."""
+
 REFRESH = "milp_planner.inputs.imports.refresh"
 
 REFUSING = """
@@ -45,10 +52,11 @@ print([main(command) for command in commands], file=sys.stderr)
 """
 
 
-def test_every_command_works_with_sockets_refused(folder):
+def test_every_command_works_with_sockets_refused_and_loads_nothing_that_could_connect(folder):
     quickstart = str(ROOT / "problems" / "quickstart.yaml")
+    loaded = f"print([n for n in sys.modules if n.startswith({REFRESH!r})], file=sys.stderr)\n"
     done = subprocess.run(
-        [sys.executable, "-c", REFUSING, quickstart],
+        [sys.executable, "-c", REFUSING + loaded, quickstart],
         cwd=folder,
         env=ENVIRONMENT,
         capture_output=True,
@@ -56,7 +64,7 @@ def test_every_command_works_with_sockets_refused(folder):
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr.endswith("[0, 0, 0, 0, 0, 0, 0, 0, 0]\n")
+    assert done.stderr.endswith("[0, 0, 0, 0, 0, 0, 0, 0, 0]\n[]\n")
 
 
 def test_the_refusal_above_does_refuse(folder):
@@ -79,6 +87,7 @@ def imported(path: Path) -> Iterator[str]:
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: p.stem)
 def test_no_module_imports_what_could_connect(path):
     harmless = HARMLESS | (FOR_DOWNLOADS if path == DOWNLOADS else set())
+    harmless |= FOR_SERVING if path.is_relative_to(SERVER) else set()
     names = {name for name in imported(path) if name not in harmless}
     assert not {name for name in names if name.split(".")[0] in NETWORK}
 
@@ -91,19 +100,6 @@ def test_only_one_command_reaches_what_can_connect():
         and any(name.startswith(REFRESH) for name in imported(path))
     }
     assert users == {"cli/commands/catalogs/refresh.py"}
-
-
-def test_other_commands_do_not_even_load_it(folder):
-    script = f"{REFUSING}assert not [name for name in sys.modules if name.startswith({REFRESH!r})]"
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(ROOT / "problems" / "quickstart.yaml")],
-        cwd=folder,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
 
 
 def test_a_refresh_does_try_and_leaves_nothing_where_it_may_not(folder):
@@ -125,4 +121,5 @@ def test_no_module_runs_code_from_data():
                 assert node.func.id not in forbidden, f"{path.name}:{node.lineno}"
             if isinstance(node, ast.Import):
                 modules = {alias.name for alias in node.names}
-                assert not modules & {"pickle", "marshal", "shelve"}, path.name
+                unpacks = modules & {"pickle", "marshal", "shelve"}
+                assert not unpacks or path == UNPACKS, path.name

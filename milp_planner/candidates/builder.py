@@ -15,7 +15,7 @@ from milp_planner.candidates.shapes import ReplicaShape, replica_shapes, why_no_
 from milp_planner.candidates.users import Replica, infrascale_point, users_point
 from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement, Offering, TokenPrice
-from milp_planner.inputs.problem.policies import most_replicas_asked
+from milp_planner.inputs.problem.policies import has_batches, most_replicas_asked
 from milp_planner.inputs.problem.records import (
     Limits,
     MeasuredRate,
@@ -87,8 +87,9 @@ class Rates:
     )
 
     def __post_init__(self) -> None:
-        llm = self.catalog.llm(self.workload.llm)
-        self.llm_id = self.workload.llm if llm is None else llm.id
+        (name,) = self.workload.llms
+        llm = self.catalog.llm(name)
+        self.llm_id = name if llm is None else llm.id
         self.stated = stated_rates(self.catalog, self.workload)
         if self.stated is not None:
             return
@@ -162,8 +163,9 @@ class Rates:
         return why_no_shape(self.workload, self.llm.attention_heads, gpus)
 
     def _worth_having(self, found: list[Configuration], gpus: int) -> list[Configuration]:
-        """Those that no other beats; where waits count, a slower one may hold more requests."""
-        if self.workload.latency.judges_queues:
+        """Those that no other beats; where waits count a slower one may hold more requests, and
+        where work can wait it may do more of that."""
+        if self.workload.latency.judges_queues or has_batches(self.problem):
             return found
         asked = most_replicas_asked(self.problem, self.workload)
         if not self._are_parts(gpus):

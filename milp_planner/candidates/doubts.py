@@ -34,7 +34,7 @@ def doubts(
         if demand.trace is not None:
             yield from (f"workloads.{name}.traffic: {said}" for said in demand.trace.doubts)
     yield from told_prices(doubtful_prices(catalog))
-    asked = {llm.id for w in problem.workloads if (llm := catalog.llm(w.llm))}
+    asked = {llm.id for w in problem.workloads for name in w.llms if (llm := catalog.llm(name))}
     yield from told_slow(found for found in model.slow() if found.row.llm in asked)
 
 

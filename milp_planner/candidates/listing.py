@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 
 from milp_planner.candidates.builder import Rates, excluded_by, model_warnings, why_unpayable
@@ -13,6 +14,7 @@ from milp_planner.candidates.places import notes_on_regions
 from milp_planner.candidates.records import Candidate, CandidateList, TurnedDown
 from milp_planner.deadline import OutOfTime, checked
 from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
+from milp_planner.inputs.problem.deployment import AnyLlm
 from milp_planner.inputs.problem.records import Limits, Problem, Workload
 from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.traffic.month import Schedule
@@ -71,18 +73,38 @@ def _listed_for(
     candidates: list[Candidate] = []
     turned_down: list[TurnedDown] = []
     catalog = model.catalog
-    rates = Rates(catalog, model, problem, w, schedule.demands[w.name])
+    by_llm = {
+        name: Rates(catalog, model, problem, one, schedule.demands[w.name])
+        for name, one in _with_each_llm(w)
+    }
     sold: list[Offering | TokenPrice] = [*catalog.offerings, *catalog.token_prices]
     for listed in checked(sold):
         offering = under_terms(problem.prices, listed, catalog.read_on)
-        if isinstance(offering, TokenPrice) and offering.llm != rates.llm_id:
+        able = {
+            name: rates
+            for name, rates in by_llm.items()
+            if not isinstance(offering, TokenPrice) or offering.llm == rates.llm_id
+        }
+        if not able:
             continue
-        found = excluded_by(problem.limits, offering) or rates.candidates(offering)
-        if isinstance(found, str):
-            turned_down.append(TurnedDown(w.name, offering, found))
-        else:
-            candidates += found
+        reason = excluded_by(problem.limits, offering)
+        found = [] if reason else [(name, one.candidates(offering)) for name, one in able.items()]
+        reasons = [reason] if reason else [why for _, why in found if isinstance(why, str)]
+        if len(reasons) == max(1, len(found)):
+            turned_down.append(TurnedDown(w.name, offering, "; ".join(dict.fromkeys(reasons))))
+        for name, mine in found:
+            if not isinstance(mine, str):
+                candidates += [replace(k, llm=name) for k in mine] if name else mine
     return candidates, turned_down
+
+
+def _with_each_llm(w: Workload) -> Iterator[tuple[str, Workload]]:
+    """The workload as if it had but one LLM, for each that may serve it; '' of its only one."""
+    if not isinstance(w.llm, AnyLlm):
+        yield "", w
+        return
+    for name in w.llms:
+        yield name, w.model_copy(update={"llm": name})
 
 
 def notes_on_filters(limits: Limits, rows: Iterable[Sold]) -> Iterator[str]:

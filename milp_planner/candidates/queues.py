@@ -8,6 +8,7 @@ from functools import lru_cache
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.latency import TimeWish
 from milp_planner.inputs.problem.records import Workload
+from milp_planner.serving.queues.carried import carried_load
 from milp_planner.serving.queues.pools import Pool, QueueWish
 from milp_planner.serving.queues.sizes import (
     USUAL_CV,
@@ -29,10 +30,23 @@ def wishes_asked(w: Workload, demand: Demand) -> tuple[tuple[TimeWish, QueueWish
     """The same of a workload and what it asks."""
     classes = tuple((q.share, q.output_tokens or 1.0) for q in demand.classes)
     how = gaps_scv(w, demand), _sizes(classes), lognormal_work(classes, USUAL_CV)
-    return tuple(
+    found = [
         (wish, QueueWish(wish.metric, wish.wished_s, wish.share, *how))
         for wish in w.latency.queue_wishes
-    )
+    ]
+    # no first token comes before its request is admitted
+    found += [
+        (wish, QueueWish("wait", wish.wished_s, wish.share, *how))
+        for wish in w.latency.waits_within
+    ]
+    return tuple(found)
+
+
+def words_of(wish: TimeWish, asked: QueueWish) -> str:
+    """What is held: `p99 wait`, `p99 wait within the ttft`."""
+    if wish.metric == asked.metric:
+        return wish.words
+    return f"{wish.words.replace(wish.metric, asked.metric)} within the {wish.metric}"
 
 
 def gaps_scv(workload: Workload, demand: Demand) -> float:
@@ -53,6 +67,12 @@ def pool_of(units: Iterable[tuple[Candidate, float]], asked: QueueWish) -> Pool 
         alone=max(k.held.alone for k, _ in on if k.held is not None),
         slowest_s=max(slowness_s(k) for k, _ in on) if asked.metric == "request" else 0.0,
     )
+
+
+def most_carried(k: Candidate, units: int, asked: QueueWish) -> float:
+    """Requests/s that so many units carry behind a router of their own, with the wish kept."""
+    pool = pool_of([(k, units)], asked)
+    return 0.0 if pool is None else carried_load(pool, asked)
 
 
 def slowness_s(k: Candidate) -> float:

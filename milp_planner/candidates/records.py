@@ -59,6 +59,15 @@ class HeldInFlight:
     """Share of the planned rate that a full replica reaches with requests of unlike sizes."""
 
 
+@dataclass(frozen=True)
+class Meanwhile:
+    """What a unit does of another workload's batches in the time that its own load leaves."""
+
+    workload: str
+    requests_per_second: tuple[float, ...]
+    """Of a unit that does nothing else, by request class of that workload; 0: cannot serve it."""
+
+
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """One offering serving one workload in one replica configuration."""
@@ -93,6 +102,12 @@ class Candidate:
     part_of_unit: bool = False
     """True for a replica on a unit that other replicas may share: units here are replicas, GPUs and
     price below are its part of the unit's."""
+    meanwhile: tuple[Meanwhile, ...] = field(default=(), repr=False)
+    """What its units can do of batches, beside what they are for."""
+
+    llm: str = ""
+    """The LLM that it serves, as the problem calls it; '' where its workload has but one."""
+
     held: HeldInFlight | None = field(default=None, repr=False)
     """Of a replica; None where no wish of the workload depends on queues."""
 
@@ -113,10 +128,10 @@ class Candidate:
 
     @cached_property
     def id(self) -> str:
-        """Unique and readable: workload, offering, billing and replica configuration."""
+        """Unique and readable: workload, offering, billing, replica and, of several, LLM."""
         return (
             f"{self.workload} on {self.offering.id} {self.offering.billing} "
-            f"{self.precision} tp{self.tensor_parallel}"
+            f"{self.precision} tp{self.tensor_parallel}" + (f" {self.llm}" if self.llm else "")
         )
 
     @cached_property
@@ -358,9 +373,20 @@ class PlanningInput:
     catalog: Catalog
 
     def current_units(self) -> dict[tuple[str, str, str], int]:
-        """Units running today by (offering id, billing, workload)."""
+        """Units running today by (offering id, billing, workload); of units that replicas share
+        the workload is ''."""
         units: dict[tuple[str, str, str], int] = {}
         for row in self.problem.current_fleet:
-            key = row.offering, row.billing or "dedicated", row.workload
+            offered = row.offering, row.billing or "dedicated"
+            key = *offered, "" if offered in self._shared_today else row.workload
             units[key] = units.get(key, 0) + row.units
         return units
+
+    @cached_property
+    def _shared_today(self) -> frozenset[tuple[str, str]]:
+        """Offerings of today's units that replicas of any workload may share."""
+        if self.problem.policy.share == "none":
+            return frozenset()
+        running = {row.offering for row in self.problem.current_fleet}
+        sold = (row for row in self.catalog.offerings if row.id in running)
+        return frozenset(row.key for row in sold if row.gpus_per_unit > 1)

@@ -24,6 +24,7 @@ from milp_planner.cli.commands.plan import plan
 from milp_planner.cli.commands.replay import replay
 from milp_planner.cli.commands.report import report
 from milp_planner.cli.commands.schema import schema
+from milp_planner.cli.commands.serve import serve
 from milp_planner.cli.commands.solve import solve
 from milp_planner.cli.commands.traffic import traffic
 from milp_planner.cli.commands.what_if import what_if
@@ -76,6 +77,7 @@ def need_command(context: typer.Context) -> int:
 app.command()(solve)
 app.command()(plan)
 app.command()(report)
+app.command()(serve)
 app.command()(what_if)
 app.command()(explain)
 app.command()(evaluate)

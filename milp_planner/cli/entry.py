@@ -9,13 +9,14 @@ import re
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import cache
 from itertools import takewhile
 from typing import Any
 
 import typer
 
 from milp_planner.cli.parts import exit_codes, streams
-from milp_planner.cli.parts.signals import Terminated, sigterm_raises
+from milp_planner.cli.parts.signals import Terminated, signals_raise
 from milp_planner.errors import Fault, InputError, PlannerError, SolverError
 
 PROGRAM = "milp-planner"
@@ -43,12 +44,13 @@ def run_command_line(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     try:
-        with sigterm_raises():
-            code = _guarded(arguments)
-            streams.finish()
-            return code
-    except KeyboardInterrupt as stop:  # between the lines above, or while an error was told
-        return _explain(stop, arguments)
+        with signals_raise():
+            try:
+                code = _guarded(arguments)
+                streams.finish()
+                return code
+            except KeyboardInterrupt as stop:  # between the lines, or while an error was told
+                return _explain(stop, arguments)
     except BrokenPipeError:
         streams.forget_streams()
         return exit_codes.READER_GONE
@@ -71,10 +73,16 @@ def _guarded(arguments: list[str]) -> int:
         return _explain(error, arguments)
 
 
-def _run(arguments: list[str]) -> int:
+@cache
+def _parser() -> Any:
+    """The command with all its own, made once: that takes a twentieth of a second."""
     from milp_planner.cli.app import app
 
-    command = typer.main.get_command(app)
+    return typer.main.get_command(app)
+
+
+def _run(arguments: list[str]) -> int:
+    command = _parser()
     if COMPLETION_VARIABLE in os.environ:
         command.main(arguments, prog_name=PROGRAM)
     # Not `command.main`, which would turn a broken pipe and Ctrl-C into codes of its own.
@@ -89,7 +97,7 @@ def _explain(error: BaseException, arguments: Sequence[str]) -> int:
         return error.exit_code
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         terminated = isinstance(getattr(error, "cause", error), Terminated)
-        streams.tell("terminated" if terminated else "interrupted")
+        streams.last_words("terminated" if terminated else "interrupted")
         return exit_codes.TERMINATED if terminated else exit_codes.INTERRUPTED
     code, message = _code_and_message(error)
     streams.tell(message)

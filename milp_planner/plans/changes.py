@@ -2,42 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from milp_planner.candidates.records import PlanningInput, change_key
+from milp_planner.candidates.records import PlanningInput, UnitsOn, change_key
 from milp_planner.errors import input_error
 from milp_planner.inputs.problem.records import CurrentUnits
 from milp_planner.plans.consequences import UnitChange
-from milp_planner.plans.records import Plan, Purchase
+from milp_planner.plans.records import Plan
 
 
-def changes(instance: PlanningInput, purchases: tuple[Purchase, ...]) -> tuple[UnitChange, ...]:
+def changes(instance: PlanningInput, rented: Sequence[UnitsOn]) -> tuple[UnitChange, ...]:
     """One row per offering, billing and workload, of today's fleet or of the plan.
 
     Units of all replica configurations count together, the most that are on at any time; per-token
-    use has no units and is left out. Nothing where nothing runs today.
+    use has no units and is left out. Units that replicas share are nobody's, and have no workload.
+    Nothing where nothing runs today.
     """
     current = instance.current_units()
     if not current:
         return ()
-    deltas = unit_change_of(instance, purchases)
+    deltas = unit_change_of(instance, rented)
     rows = (
         UnitChange(workload, offering, billing, today, today + delta)
         for (offering, billing, workload), delta in deltas.items()
         for today in [current.get((offering, billing, workload), 0)]
     )
     order = {w.name: i for i, w in enumerate(instance.problem.workloads)}
-    return tuple(sorted(rows, key=lambda c: (order[c.workload], c.offering, c.billing)))
+    return tuple(sorted(rows, key=lambda c: (order.get(c.workload, -1), c.offering, c.billing)))
 
 
 def unit_change_of(
-    instance: PlanningInput, purchases: Iterable[Purchase]
+    instance: PlanningInput, rented: Iterable[UnitsOn]
 ) -> dict[tuple[str, str, str], int]:
     """Units added (positive) or removed (negative) by (offering, billing, workload).
 
     Added are those that are on, in any block, beyond today's; removed those that are on in none.
     """
-    planned = _most_units(purchases)
+    planned = _most_units(rented)
     current = instance.current_units()
     keys = sorted(planned.keys() | current.keys())
     return {key: planned.get(key, 0) - current.get(key, 0) for key in keys}
@@ -72,10 +73,10 @@ def current_fleet_of(plan: Plan) -> tuple[CurrentUnits, ...]:
     )
 
 
-def _most_units(purchases: Iterable[Purchase]) -> dict[tuple[str, str, str], int]:
+def _most_units(rented: Iterable[UnitsOn]) -> dict[tuple[str, str, str], int]:
     """The most units on at any time by (offering, billing, workload)."""
     on: dict[tuple[str, str, str], list[list[int]]] = {}
-    for p in purchases:
+    for p in rented:
         if not p.candidate.mode.per_token:
             units = [p.candidate.units_joined * n for n in p.units_by_block]
             on.setdefault(change_key(p.candidate), []).append(units)

@@ -21,6 +21,8 @@ class UnitChange:
     """What happens to the units of one offering for one workload."""
 
     workload: str
+    """'' where replicas of any workload may share the units."""
+
     offering: str
     billing: str
     today: int

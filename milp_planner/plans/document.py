@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from milp_planner.candidates.batch.documents import batch_dicts
 from milp_planner.candidates.records import Candidate, RatePoint, TurnedDown, gpus_of_unit
 from milp_planner.candidates.sharing.documents import shared_dict
 from milp_planner.inputs.catalog.records import TokenPrice
@@ -86,6 +87,7 @@ def plan_dict(plan: Plan, *, reproducible: bool = False) -> dict[str, Any]:
         "block_by_hour": plan.block_by_hour,
         "routes": [_route_dict(route) for route in plan.routes],
         "changes_from_today": [_unit_change_dict(change) for change in plan.changes],
+        "batch_work": batch_dicts(plan.batch_runs, plan.purchases, plan.blocks),
         "commitments": [_commitment_dict(one) for one in plan.commitments],
         "resilience": _resilience_dict(plan),
         "stale_prices": _stale_dict(plan.stale_prices),
@@ -260,6 +262,7 @@ def _workload_dict(w: WorkloadPlan) -> dict[str, Any]:
         "cash_usd_per_month": w.cash_usd_per_month,
         "usd_per_million_tokens": w.usd_per_million_tokens,
         "penalties_usd_per_month": dict(w.penalties),
+        "is_batch": w.is_batch,
         "deployed": deployed_dict(w.deployed),
     }
 
@@ -296,6 +299,7 @@ def _route_dict(route: Route) -> dict[str, Any]:
         "billing": k.offering.billing,
         "precision": k.precision,
         "tensor_parallel": k.tensor_parallel,
+        "llm": k.llm,
         "share": route.share,
         "peak_requests_per_second": route.requests_per_second,
     }
@@ -439,6 +443,7 @@ PURCHASE_COLUMNS: dict[str, Callable[[Purchase], Any]] = {
     "price_source": lambda p: p.candidate.offering.source,
     "price_override": lambda p: p.candidate.offering.override,
     "price_note": lambda p: p.candidate.offering.price_note,
+    "llm": lambda p: p.candidate.llm,
 }
 """The row of a purchase: its columns in order. To add one, add a line."""
 

@@ -80,7 +80,7 @@ def _estimated_rates(plan: Plan) -> Iterator[MeasureNext]:
         k = route.candidate
         yield MeasureNext(
             workload=k.workload,
-            llm=llms[k.workload],
+            llm=k.llm or llms[k.workload],
             gpu=k.gpu,
             precision=k.precision,
             tensor_parallel=k.tensor_parallel,

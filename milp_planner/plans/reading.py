@@ -17,10 +17,11 @@ What the document only sums up is kept as it stands, in `Plan.as_read`, and is w
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from milp_planner.candidates.batch.documents import hours_on, read_runs
 from milp_planner.candidates.records import Candidate, RatePoint
 from milp_planner.candidates.sharing.documents import price_of_unit, read_shared
 from milp_planner.errors import InputError, input_error
@@ -73,7 +74,7 @@ NOT_KNOWN = math.nan
 WITHOUT_SIZES = 0.5, 0.5  # a request is then one token, half of it input
 VERSION_KEY = "document_version"
 
-CandidateKey = tuple[str, str, str, str, int]
+CandidateKey = tuple[str, str, str, str, int, str]
 
 
 def read_plan(document: Mapping[str, Any]) -> Plan:
@@ -104,7 +105,7 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
         proof=_proof(read.proof),
         provenance=_provenance(read.provenance),
         alternatives=tuple(reader.alternative(part) for part in read.alternatives),
-        alternatives_notes=_said(read.alternatives_note),
+        alternatives_notes=tuple(map(Said, read.alternatives_note.splitlines())),
         reasons=tuple(map(Said, read.reasons)),
         diagnosis=None if read.diagnosis is None else _diagnosis(read.diagnosis),
         warnings=tuple(map(Said, read.warnings)),
@@ -112,6 +113,7 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
             UnitChange(part.workload, part.offering, part.billing, part.today, part.planned)
             for part in read.changes_from_today
         ),
+        batch_runs=tuple(read_runs(read.batch_work, purchases, blocks, reader._classes)),
         commitments=tuple(
             CommitmentUse(**part.model_dump(exclude={"unused", "share"}))
             for part in read.commitments
@@ -169,8 +171,7 @@ class _Reader:
         """Who serves what; after the purchases."""
         blocks = {block.name: block for block in self.blocks}
         for i, part in enumerate(self.read.routes):
-            candidate = self._candidates.get(_key(part))
-            block = blocks.get(part.block)
+            candidate, block = self._candidates.get(_key(part)), blocks.get(part.block)
             if candidate is None:
                 raise input_error("nothing of it is among the purchases", path=f"routes[{i}]")
             if block is None:
@@ -204,8 +205,7 @@ class _Reader:
             provenance=_provenance(self.read.provenance),
         )
 
-    def _purchase(self, part: PurchasePart, classes: Iterable[ClassPart], path: str) -> Purchase:
-        classes = tuple(classes)
+    def _purchase(self, part: PurchasePart, classes: Sequence[ClassPart], path: str) -> Purchase:
         known = self._classes.get(part.workload, ())
         candidate = Candidate(
             workload=part.workload,
@@ -217,6 +217,7 @@ class _Reader:
             pipeline_parallel=part.pipeline_parallel,
             part_of_unit=bool(part.part_of_gpus),
             deployment=part.deployment,
+            llm=part.llm,
             points=tuple(_point(q, part.replicas_per_unit) for q in classes),
             shares=tuple(q.share for q in classes),
             classes=known if len(known) == len(classes) else (),
@@ -228,7 +229,7 @@ class _Reader:
         return Purchase(
             candidate,
             units,
-            tuple(block.hours for block in self.blocks),
+            hours_on(self.read.batch_work if classes else (), part, self.blocks),
             part.cash_usd_per_month,
             part.requests_share,
             price_age_days=part.price_age_days,
@@ -249,7 +250,8 @@ class _Reader:
 
 
 def _key(part: PurchasePart | RoutePart) -> CandidateKey:
-    return part.workload, part.offering, part.billing, part.precision, part.tensor_parallel
+    replica = part.precision, part.tensor_parallel, part.llm
+    return part.workload, part.offering, part.billing, *replica
 
 
 def _sizes(name: str) -> tuple[float, float]:
@@ -424,10 +426,6 @@ def _stale(part: StalePricesPart) -> StalePrices:
     return StalePrices(
         part.stale_after_days, part.oldest_days, part.usd_per_month, part.cash_usd_per_month
     )
-
-
-def _said(text: str) -> tuple[Said, ...]:
-    return tuple(map(Said, text.splitlines()))
 
 
 def _diagnosis(part: DiagnosisPart) -> Diagnosis:

@@ -115,6 +115,31 @@ class LatencyNotAssessed:
 
 
 @dataclass(frozen=True)
+class LlmsChosen:
+    """Which of several LLMs serve a workload, in shares of its requests of the month."""
+
+    workload: str
+    shares: tuple[tuple[str, float], ...]
+    quality: float | None
+    """The mean of what the problem states of them; None where it states nothing."""
+
+    asked: float | None
+    """The mean that is asked for."""
+
+
+@dataclass(frozen=True)
+class BatchesDone:
+    """By whom the batches of a workload are done, in shares of the work."""
+
+    workload: str
+    by_idle: tuple[tuple[str, float], ...]
+    """(workload, share) done by its units in the time that its own load leaves."""
+
+    by_own: float
+    per_token: float
+
+
+@dataclass(frozen=True)
 class NoFullLoad:
     """The overload penalty cannot occur: its ramp begins at full load or above."""
 
@@ -241,6 +266,12 @@ class WaitKept:
     judged: bool
     """False where bursts leave so little of the pool that the formulas are not known to hold."""
 
+    offering: str = ""
+    """Whose own queue it is about; '' behind one router before all replicas."""
+
+    sent: tuple[tuple[str, float], ...] = ()
+    """Every offering with a queue of its own, and which share of the requests it is sent."""
+
 
 @dataclass(frozen=True)
 class TimeNotJudged:
@@ -254,12 +285,16 @@ class TimeNotJudged:
     """ttft or tpot."""
 
     wished_s: float
+    held: bool = True
+    """False where not even the mean is known of what serves."""
 
 
 Remark = (
     LatencyNotAssessed
     | TimeNotJudged
     | WaitKept
+    | BatchesDone
+    | LlmsChosen
     | NoFullLoad
     | OverloadCannotOccur
     | NothingIsStrict

@@ -11,6 +11,7 @@ from operator import mul
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from milp_planner.candidates.batch.runs import BatchRun as BatchRun
 from milp_planner.candidates.records import Candidate, TurnedDown, UnitsOn
 from milp_planner.candidates.sharing.shared_units import SharedUnits as SharedUnits
 from milp_planner.errors import argument_error
@@ -199,6 +200,10 @@ class WorkloadPlan:
     tokens_per_month: float
     cash_usd_per_month: float
     penalties: Mapping[str, float] = field(default_factory=dict)
+    is_batch: bool = False
+    """True of work that can wait: its peak is that of work spread evenly until the deadline, and
+    nobody waits for it, so that its utilization is not assessed."""
+
     unit: str = "requests/s"
     """What the rates above count: `requests/s`, `tokens/s` or `users`."""
 
@@ -262,6 +267,9 @@ class Plan:
 
     changes: tuple[UnitChange, ...] = ()
     """What becomes of today's units; empty where nothing runs today."""
+
+    batch_runs: tuple[BatchRun, ...] = ()
+    """Batch work that units of other workloads do in the time that their own load leaves."""
 
     commitments: tuple[CommitmentUse, ...] = ()
     """What is used of what is paid already; empty where nothing is."""

@@ -109,6 +109,7 @@ class PurchasePart(Part):
     price_source: str
     price_override: bool
     price_note: str
+    llm: str = ""
 
 
 class PurchaseOfPlan(PurchasePart):
@@ -149,6 +150,22 @@ class SharedUnitsPart(Part):
     blocks: list[SharedBlockPart]
 
 
+class BatchPart(Part):
+    """Batch work that units do in a block for another workload, or how long its own are on."""
+
+    workload: str
+    offering: str
+    billing: str
+    precision: str
+    tensor_parallel: int
+    llm: str = ""
+    block: str
+    batch: str
+    class_: str | None = Field(validation_alias="class")
+    requests_per_second: float | None
+    hours_on: float | None
+
+
 class WorkloadPart(Part):
     """How one workload fares."""
 
@@ -171,6 +188,8 @@ class WorkloadPart(Part):
     cash_usd_per_month: float
     usd_per_million_tokens: float | None
     penalties_usd_per_month: dict[str, float]
+    is_batch: bool = False
+
     deployed: DeployedPart | None = None
 
 
@@ -191,6 +210,7 @@ class RoutePart(Part):
     billing: str
     precision: str
     tensor_parallel: int
+    llm: str = ""
     share: float = Field(gt=0)
     peak_requests_per_second: float
 
@@ -395,6 +415,7 @@ class PlanDocument(Headline):
 
     routes: list[RoutePart]
     changes_from_today: list[UnitChangePart]
+    batch_work: list[BatchPart] = []
     commitments: list[CommitmentPart] = []
     resilience: ResiliencePart | None
     stale_prices: StalePricesPart | None = None

@@ -14,12 +14,14 @@ from milp_planner.plans.reasons import (
     AboveBudget,
     AlternativesEnded,
     AlternativesNote,
+    BatchesDone,
     CatalogTooSmall,
     ClassUnserved,
     EndReason,
     FewestGpusFirst,
     LatencyNotAssessed,
     LimitInTheWay,
+    LlmsChosen,
     NearOptimal,
     NoFleet,
     NoFullLoad,
@@ -204,24 +206,48 @@ def _wait_kept(r: WaitKept) -> str:
     allowed = f"{_percent(round(r.allowed, 2))} with {r.replicas} replica{'s' * (r.replicas != 1)}"
     if r.replicas > 1:
         alone = _percent(round(r.allowed_alone, 2))
-        allowed += f", {alone} with 1, behind one least-in-flight router"
+        own = " of its own" if r.offering else ""
+        allowed += f", {alone} with 1, behind {'a' if own else 'one'} least-in-flight router{own}"
     gaps = f", gaps with a cv of {r.burstiness:.3g}" * (r.burstiness > 1)
     doubt = "" if r.judged else "; not judged: bursts leave too little of the pool for the formulas"
+    at = ""
+    if r.offering:
+        at = f" before {r.offering}"
+        sent = ", ".join(f"{name} {_percent(round(share, 3))}" for name, share in r.sent)
+        doubt += f"; of the requests are sent: {sent}" * (len(r.sent) > 1)
     return (
-        f"{r.workload!r}: the {r.what} is {_duration(r.reached_s)} in block {r.block}, "
+        f"{r.workload!r}: the {r.what} is {_duration(r.reached_s)}{at} in block {r.block}, "
         f"{_duration(r.wished_s)} is wished; queues allow {allowed}{gaps}{doubt}"
     )
 
 
+def _llms_chosen(r: LlmsChosen) -> str:
+    served = ", ".join(f"{share:.1%} by {llm}" for llm, share in r.shares)
+    said = f"{r.workload!r} is served {served or 'by nobody'}"
+    if r.quality is None:
+        return said
+    asked = "" if r.asked is None else f", at least {r.asked:g} is asked"
+    return f"{said}: a mean quality of {r.quality:.4g} as stated{asked}"
+
+
+def _batches_done(r: BatchesDone) -> str:
+    idle = "in the time that their own load leaves"
+    done = [f"{share:.1%} by units of {name!r} {idle}" for name, share in r.by_idle]
+    done += [f"{r.by_own:.1%} by units of its own"] * (r.by_own > 0)
+    done += [f"{r.per_token:.1%} per token"] * (r.per_token > 0)
+    return f"the batches of {r.workload!r} are done {', '.join(done) or 'by nobody'}"
+
+
 def _time_not_judged(r: TimeNotJudged) -> str:
+    held = "it is held as a mean at full load" if r.held else "no rate in the plan says its mean"
     return (
-        f"{r.workload!r}: the {r.what}, wished {_duration(r.wished_s)}, is not judged: it is held "
-        "as a mean at full load; a replay tells what it comes to"
+        f"{r.workload!r}: the {r.what}, wished {_duration(r.wished_s)}, is not judged: {held}; a "
+        "replay tells what it comes to"
     )
 
 
 def _duration(seconds: float) -> str:
-    return f"{1000 * seconds:.3g} ms" if 0 < seconds < 1 else f"{seconds:.3g} s"
+    return f"{1000 * seconds:.3g} ms" if 0 < seconds < 0.9995 else f"{seconds:.3g} s"
 
 
 def _overload_cannot_occur(r: OverloadCannotOccur) -> str:
@@ -356,6 +382,8 @@ SENTENCES: Mapping[type, Callable[[Any], str]] = {
     LatencyNotAssessed: _latency_not_assessed,
     WaitKept: _wait_kept,
     TimeNotJudged: _time_not_judged,
+    BatchesDone: _batches_done,
+    LlmsChosen: _llms_chosen,
     NoFullLoad: lambda r: (
         "the overload penalty cannot occur: a ramp above 100 % has no full load to end at"
     ),

@@ -27,7 +27,10 @@ from milp_planner.plans.records import Plan, Provenance, WorkloadPlan
 from milp_planner.questions.solve import provenance_of, with_oldest_price
 from milp_planner.solving.assembly.assemble import assemble, spreads_by_capacity
 from milp_planner.solving.checks.arguments import catalog_for
+from milp_planner.solving.checks.batch import refuse_batches
+from milp_planner.solving.checks.llms import refuse_any_llm
 from milp_planner.solving.checks.own_rules import held_to
+from milp_planner.solving.checks.power import refuse_power_by_load
 from milp_planner.solving.checks.sharing import refuse_shared
 from milp_planner.solving.prepare import outline_of, unlisted
 from milp_planner.solving.queueing import with_queues
@@ -138,6 +141,9 @@ def evaluate(
     """
     problem = held_to(problem, rules)
     catalog = catalog_for(problem, catalog)
+    refuse_batches(problem, "evaluate: when a fleet does them")
+    refuse_any_llm(problem, "evaluate: which LLM the units of a fleet serve")
+    refuse_power_by_load(problem, "evaluate: who works when")
     refuse_shared(problem, "evaluate: whose units a fleet names")
     instance = unlisted(outline_of(problem, catalog))
     wanted = _todays_fleet(instance) if fleet is None else fleet
@@ -382,7 +388,6 @@ def _routed(
     """Shares of every class: the per-token ones as given, the rest by capacity for the class."""
     shares: dict[tuple[Candidate, int, int], float] = {}
     shortfalls: dict[tuple[str, int, int], float] = {}
-    is_routed = needs_routes(instance.problem)
     for name, demand in instance.schedule.demands.items():
         fixed = {k: share for k, share in tokens.items() if k.workload == name and share}
         rest = 1 - sum(fixed.values())
@@ -394,10 +399,17 @@ def _routed(
                 held = _capacity_for(solution, name, q, t)
                 if not held and rest > 0:
                     shortfalls[name, q, t] = rest
-                if is_routed or not spreads_by_capacity(instance, name):
+                if _is_routed(instance, name):
                     total = sum(held.values())
                     shares |= {(k, q, t): rest * rate / total for k, rate in held.items()}
     return replace(solution, shares=shares, shortfalls=shortfalls)
+
+
+def _is_routed(instance: PlanningInput, workload: str) -> bool:
+    """True where shares say who serves whom; queues that are judged take all classes alike."""
+    if instance.problem.workload(workload).latency.judges_queues:
+        return False
+    return needs_routes(instance.problem) or not spreads_by_capacity(instance, workload)
 
 
 def _capacity_for(solution: FleetSolution, workload: str, q: int, t: int) -> dict[Candidate, float]:

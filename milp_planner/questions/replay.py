@@ -1,6 +1,7 @@
 """replay(): the fleet of a plan serves requests one by one, and every wish is held against them.
 
-All replicas of a workload stand behind one router, and every class is routed alike. Hours of the
+All replicas of a workload stand behind one router, or those of each offering behind one of their
+own, and every class is routed alike. Hours of the
 clock follow each other, each at the rate that its block is sized for; without a clock the blocks
 do. Where fewer requests are sent than an hour would bring, all hours are shortened alike: seconds
 stay seconds. What APIs serve is left out.
@@ -40,6 +41,7 @@ from milp_planner.replaying.records import (
 )
 from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.solving.checks.arguments import catalog_for
+from milp_planner.solving.checks.llms import refuse_any_llm
 from milp_planner.traffic.month import make_schedule
 from milp_planner.traffic.schedule import Schedule
 from milp_planner.traffic.trace import read_requests
@@ -61,7 +63,7 @@ def replay(
     catalog: Catalog | None = None,
     *,
     requests: int = REQUESTS,
-    router: ReplayRouter = "least",
+    router: ReplayRouter | None = None,
     seed: int = 1,
     seeds: int = 5,
     wishes: Sequence[ReplayWish] = (),
@@ -82,7 +84,9 @@ def replay(
     plan: of `problem`, solved or read from its document. catalog: default: the problem's own.
     requests: about so many in all, over `seeds` replays with the seeds from `seed` on; intervals
     are over the seeds, or over 20 batches of a single one. router: least (in flight, for its
-    places), two (the better of two drawn), round_robin, random, or central: one queue before all.
+    places), two (the better of two drawn), round_robin, random, central: one queue before all, or
+    per_offering: an endpoint for each offering, sent its share of the plan's routes, and there
+    least; default: as `policy.routing` says, least or per_offering.
     wishes: beside those of the problem. losses: what is away, and when. ready_after_s: from
     switching a replica on to its first request; default: those of the plan are ready when their
     block begins, lost ones and an autoscaler's after what `policy.start_up` says.
@@ -113,6 +117,8 @@ def replay(
     """
     check_kind(plan, Plan, "solve()")
     check_kind(problem, Problem, "load_problem()")
+    if router is None:
+        router = "least" if problem.policy.routing == "shared" else "per_offering"
     how = _checked(
         ReplaySettings(
             *(router, ready_after_s, interruptions_per_day, burstiness, output_cv),
@@ -126,6 +132,7 @@ def replay(
     )
     known = catalog_for(problem, catalog)
     schedule = make_schedule(problem)
+    refuse_any_llm(problem, "a replay: what goes to which LLM")
     _check_plan(plan, schedule)
     _check_losses(plan, losses)
     if autoscaler is not None and not schedule.block_by_hour:
@@ -210,6 +217,9 @@ def _check_plan(plan: Plan, schedule: Schedule) -> None:
                 "requests at given times",
                 path="plan",
             )
+        if demand.can_wait:
+            message = f"{w.name}: batches come at once and are done by a deadline, not one by one"
+            raise argument_error(message, path="plan")
         if demand.unit == "tokens/s":
             message = f"{w.name}: traffic without request sizes has no requests to send"
             raise argument_error(message, path="plan")

@@ -11,7 +11,7 @@ from itertools import pairwise
 from milp_planner._version import __version__
 from milp_planner.candidates.listing import Lister
 from milp_planner.candidates.records import PlanningInput
-from milp_planner.deadline import OutOfTime, began_s, sparing, until
+from milp_planner.deadline import began_s
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.fingerprint import problem_sha256
 from milp_planner.inputs.problem.policies import by_cost, is_gpus_first, may_fall_short
@@ -34,6 +34,7 @@ from milp_planner.plans.reasons import (
 )
 from milp_planner.plans.records import Plan, Proof, Provenance, Status
 from milp_planner.questions.diagnosis.diagnose import diagnosis_of
+from milp_planner.questions.in_time import listed_in_time
 from milp_planner.replaying.reactive import foresight
 from milp_planner.solving.checks.arguments import (
     SolverChoice,
@@ -42,22 +43,14 @@ from milp_planner.solving.checks.arguments import (
     check_settings,
 )
 from milp_planner.solving.checks.own_rules import held_to
-from milp_planner.solving.first.few import is_large, list_few
 from milp_planner.solving.first_plan import FirstPlan
 from milp_planner.solving.parts import first_answer
-from milp_planner.solving.prepare import listed, outline_of
 from milp_planner.solving.re_solve import settings_of, without_budget
 from milp_planner.solving.resilience import resilience_cost
 from milp_planner.solving.results import NOT_SOLVED, Interrupted, SearchResult, Settings
 from milp_planner.solving.search import Search
 
 HALF_A_CENT = 0.005
-
-SHORT_S = 1.0
-"""With less time left than this, a first plan is made before everything is listed."""
-
-FIRST_PLAN_CPU_S = 0.4
-"""What a first plan may take beyond the time limit, where reading alone took all of that."""
 
 MOST_REASONS = 12
 """Reasons that are listed when a workload or a class cannot be served."""
@@ -137,15 +130,8 @@ def solve_until(
     lister: what lists candidates, where others are listed of the same catalog.
     """
     started_s = time.monotonic()
-    in_hand: FirstPlan | None = None
-    try:
-        with until(settings.ends_s, settings.cancel):
-            outline = outline_of(problem, catalog)
-            if is_large(*outline) or settings.ends_s - time.monotonic() < SHORT_S:
-                with sparing(FIRST_PLAN_CPU_S):
-                    in_hand = FirstPlan.of(listed(outline, list_few), of_few=True)
-            instance = listed(outline, lister)
-    except OutOfTime:
+    instance, in_hand = listed_in_time(problem, catalog, settings, lister)
+    if instance is None:
         return _before_all_was_listed(problem, catalog, settings, in_hand)
     search = _search(instance, settings, alternatives)
     search.in_hand = in_hand

@@ -7,18 +7,25 @@ room for all of the request's tokens; it keeps both until it leaves.
 from __future__ import annotations
 
 import random
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
+from operator import attrgetter
 from typing import Literal
 
 from milp_planner.replaying.replica import Journeys, Replica, ReplicaSpeed
 
-ReplayRouter = Literal["least", "two", "round_robin", "random", "central"]
-ROUTERS: tuple[ReplayRouter, ...] = ("least", "two", "round_robin", "random", "central")
+ReplayRouter = Literal["least", "two", "round_robin", "random", "central", "per_offering"]
+ROUTERS: tuple[ReplayRouter, ...] = (
+    *("least", "two", "round_robin", "random", "central", "per_offering"),
+)
 """least: to the replica with the least share of its places taken or waited for. two: to the better
-of two drawn. central: one queue before all; the replica filled least takes the next."""
+of two drawn. central: one queue before all; the replica filled least takes the next. per_offering:
+an endpoint is drawn by its share of the requests, and there it is least."""
+
+LOAD = attrgetter("load")
 
 EVERY = 16_384
 """Arrivals between two reports of progress."""
@@ -35,6 +42,21 @@ class Switch:
     """It stops at once: requests in it start again elsewhere. Else those in it are finished."""
 
 
+@dataclass(frozen=True)
+class Endpoints:
+    """Replicas of one offering each, and which share of the requests each is sent."""
+
+    of: tuple[int, ...]
+    """The endpoint of each replica."""
+
+    from_s: tuple[float, ...]
+    """When each set of shares begins, rising."""
+
+    shares: tuple[tuple[float, ...], ...]
+    """By endpoint, from each of these times on. What has no replica that is on is sent nothing, and
+    the others as much more in proportion."""
+
+
 def send(
     arrivals_s: Sequence[float],
     input_tokens: Sequence[float],
@@ -43,17 +65,19 @@ def send(
     *,
     router: ReplayRouter = "least",
     switches: Sequence[Switch] = (),
+    endpoints: Endpoints | None = None,
     seed: int = 1,
     progress: Callable[[int], bool] | None = None,
 ) -> Journeys:
     """Send requests through a pool of replicas and tell when each passed each gate.
 
     arrivals_s: rising. replicas: all that are ever on; each is on from the start unless its first
-    switch turns it on. switches: rising in time. progress: called now and then with the arrivals
-    so far; where it answers False no more come, and those that came are served to the end.
+    switch turns it on. switches: rising in time. endpoints: of the router per_offering. progress:
+    called now and then with the arrivals so far; where it answers False no more come, and those
+    that came are served to the end.
     """
     journeys = Journeys.of(arrivals_s, input_tokens, output_tokens)
-    pool = _Pool(replicas, journeys, router, switches, seed)
+    pool = _Pool(replicas, journeys, router, switches, endpoints, seed)
     coming = deque(switches)
     i, n = 0, len(arrivals_s)
     while True:
@@ -83,6 +107,7 @@ class _Pool:
         journeys: Journeys,
         router: ReplayRouter,
         switches: Sequence[Switch],
+        endpoints: Endpoints | None,
         seed: int,
     ) -> None:
         self.shared: deque[int] | None = deque() if router == "central" else None
@@ -97,12 +122,16 @@ class _Pool:
         self.stranded: list[int] = []  # while no replica is on
         self.draw = random.Random(seed).random
         self.turn = 0
+        self.endpoints = endpoints if router == "per_offering" else None
+        self.weighed_until_s = inf if self.endpoints is None else -inf
+        self.weighed: list[tuple[float, list[Replica]]] = []  # without endpoints all are one
         self.choose = {
             "least": self._least,
             "two": self._better_of_two,
             "round_robin": self._next,
             "random": self._any,
             "central": self._least,
+            "per_offering": self._of_an_endpoint,
         }[router]
         self._order()
 
@@ -111,6 +140,8 @@ class _Pool:
         if not self.order:
             self.stranded.append(request)
             return
+        if now_s >= self.weighed_until_s:
+            self._weigh(now_s)
         replica = self.choose()
         if self.shared is not None and not self.shared and not replica.fits(request):
             # another one may have room in its cache
@@ -169,6 +200,22 @@ class _Pool:
         seats = [(k, r, max(1, round(r.slots / least))) for k, r in enumerate(self.on)]
         spread = sorted(((j + 0.5) / w, k) for k, _, w in seats for j in range(w))
         self.order = [self.on[k] for _, k in spread]
+        if self.endpoints is not None:
+            self.weighed_until_s = -inf  # with other replicas they weigh otherwise
+
+    def _weigh(self, now_s: float) -> None:
+        """Endpoints with a replica that is on, each with the sum of the shares up to its own."""
+        assert self.endpoints is not None
+        begun = bisect_right(self.endpoints.from_s, now_s)
+        shares = self.endpoints.shares[max(0, begun - 1)]
+        self.weighed_until_s = (*self.endpoints.from_s, inf)[begun] if begun else now_s
+        self.weighed = []
+        total = 0.0
+        for number, share in enumerate(shares):
+            mine = [r for r in self.on if self.endpoints.of[r.number] == number]
+            if mine and share > 0:
+                total += share
+                self.weighed.append((total, mine))
 
     def _least(self) -> Replica:
         best = self.on[0]
@@ -177,6 +224,13 @@ class _Pool:
             if replica.load < load:
                 best, load = replica, replica.load
         return best
+
+    def _of_an_endpoint(self) -> Replica:
+        if not self.weighed:
+            return self._least()
+        drawn = self.draw() * self.weighed[-1][0]
+        mine = next(mine for upto, mine in self.weighed if drawn < upto)
+        return min(mine, key=LOAD)
 
     def _better_of_two(self) -> Replica:
         one, other = self._any(), self._any()

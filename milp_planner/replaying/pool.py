@@ -18,7 +18,8 @@ from milp_planner.plans.records import Plan, Route
 from milp_planner.replaying.allowed import LEAST_PLACES
 from milp_planner.replaying.arrivals import Sent, Stretch, drawn, thinned
 from milp_planner.replaying.autoscaler import ScalingRules
-from milp_planner.replaying.engine import ReplayRouter, send
+from milp_planner.replaying.endpoints import endpoints_of
+from milp_planner.replaying.engine import Endpoints, ReplayRouter, send
 from milp_planner.replaying.figures import mean_of, percentile_of
 from milp_planner.replaying.reactive import (
     main_purchase,
@@ -147,6 +148,9 @@ class Pool:
     reactive: ReactiveDay | None = None
     """What the autoscaler did, where one runs."""
 
+    endpoints: Endpoints | None = None
+    """Which share of the requests each offering is sent; None behind one router."""
+
     recorded: Sent | None = None
     """A trace's own requests, sent instead of drawn ones."""
 
@@ -178,6 +182,7 @@ class Pool:
             [served.speed for served, _ in self.replicas],
             router=self.how.router,
             switches=switches_of(hours, self.stretches[0].start_s),
+            endpoints=self.endpoints,
             seed=seed,
             progress=go_on,
         )
@@ -377,6 +382,9 @@ def pool_of(
         or reactive is not None
         or any(_interruptions_per_s(s, how) > 0 for s, _ in replicas),
         reactive=reactive,
+        endpoints=endpoints_of(plan, workload, stretches, [served for served, _ in replicas])
+        if how.router == "per_offering"
+        else None,
     )
 
 

@@ -46,7 +46,10 @@ def foresight(plan: Plan, schedule: Schedule) -> Iterator[PerfectForesight]:
     By the rules of `ScalingRules`; nothing is said where these allow it too few replicas.
     """
     clock, rules = schedule.block_by_hour, ScalingRules()
+    busy_with_batches = {run.candidate.workload for run in plan.batch_runs}
     for w in plan.workloads:
+        if w.is_batch or w.name in busy_with_batches:
+            continue  # no autoscaler knows of batches
         bought = main_purchase(plan, w.name)
         if not clock or bought is None or len({*bought.units_by_block}) == 1:
             continue

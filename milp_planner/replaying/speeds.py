@@ -107,7 +107,7 @@ def served_by(
     if problem.workload(candidate.workload).rates is not None:
         places = candidate.points[0].concurrency
         return _at_its_rate(candidate, mean, rate, None if places is None else int(places))
-    llm = catalog.llm(problem.workload(candidate.workload).llm)
+    llm = catalog.llm(candidate.llm or problem.workload(candidate.workload).llms[0])
     gpu = catalog.gpus.get(candidate.gpu)
     known = [point.concurrency for point in candidate.serving_points]
     if llm is None or gpu is None or None in known:

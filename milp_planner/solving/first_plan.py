@@ -12,7 +12,14 @@ from dataclasses import dataclass, replace
 
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import OutOfTime
-from milp_planner.inputs.problem.policies import is_gpus_first, may_be_short, may_fall_short
+from milp_planner.inputs.problem.policies import (
+    has_own_queues,
+    is_gpus_first,
+    may_be_short,
+    may_fall_short,
+)
+from milp_planner.milp.presolve.routing import balanced
+from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.records import Plan, Proof, Provenance, Status
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.spare_units import with_spare_units
@@ -27,6 +34,9 @@ SAME = 1e-6
 
 MOST_VERIFIED = 4
 """Fleets, cheapest first, that are held against every rule before none is said to be found."""
+
+FIRST_PLAN_CPU_S = 0.4
+"""What a first plan may take beyond the time limit, where reading or listing took all of that."""
 
 IN_HAND = "a first plan, put together without the solvers, which had none as cheap when time ended"
 OF_FEW = "not everything that can be rented was looked at before time ended"
@@ -79,13 +89,19 @@ class FirstPlan:
 
     def _passed(self, provenance: Provenance) -> Iterator[Plan]:
         for fleet in self.fleets[:MOST_VERIFIED]:
-            plan = assemble(self.instance, fleet.solution, provenance)
+            plan = assemble(self.instance, self._spread(fleet.solution), provenance)
             if not violations(self.instance, plan):
                 yield plan
             elif more := with_spare_units(self.instance, plan, fleet.solution):
-                plan = assemble(self.instance, more, provenance)
+                plan = assemble(self.instance, self._spread(more), provenance)
                 if not violations(self.instance, plan):
                     yield plan
+
+    def _spread(self, solution: FleetSolution) -> FleetSolution:
+        """The fleet with requests spread so that no queue is sent too much, where there are any."""
+        problem = self.instance.problem
+        has_queues = any(has_own_queues(problem, w) for w in problem.workloads)
+        return balanced(self.instance, solution) if has_queues else solution
 
     def _told(self, plan: Plan, said: str) -> SearchResult:
         notes = (said, OF_FEW) if self.of_few else (said,)

@@ -29,6 +29,7 @@ NEUTRAL = {
     "penalties": Penalties(),
     "switch_off_dedicated": None,
     "spot_loss": 0,
+    "power_by_load": False,
     "start_up": (),
     "utilization": Utilization(),
 }

@@ -12,6 +12,7 @@ from milp_planner.milp.engines.outcome import HIGHS, EngineStatus
 from milp_planner.milp.engines.scratch import scratch_folder
 from milp_planner.milp.engines.verdict import CertifiedRun
 from milp_planner.milp.presolve.dominance import Pruned, all_of, prune, without_twins
+from milp_planner.milp.presolve.folding import folds_of
 from milp_planner.milp.presolve.forced_use import Required, keep_required, require
 from milp_planner.milp.presolve.lazy_rows import relaxed_values
 from milp_planner.milp.presolve.routing import balanced
@@ -25,6 +26,8 @@ from milp_planner.milp.presolve.unit_bounds import (
     wider_room,
 )
 from milp_planner.milp.program.exclusion import Difference, contains, exclude, without_traces
+from milp_planner.milp.program.language.elastic_steps import on_own_steps
+from milp_planner.milp.program.language.folds import ElasticFold
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.milp.program.levels import Splits
 from milp_planner.milp.program.lexicographic import GPUS, Held, Stage, hold, minimise
@@ -43,14 +46,17 @@ from milp_planner.milp.program.refinement import (
     refine,
     refine_losses,
     refine_times,
+    refine_times_in_part,
     tolerance_usd,
     undercharged_usd,
 )
 from milp_planner.milp.program.rules.packing import without_idle_units
 from milp_planner.milp.program.rules.queue_times import QueueTimes
+from milp_planner.milp.program.rules.queues.own_queues import OwnQueues
 from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.records import EngineReport, Plan, Proof, Provenance, Status
 from milp_planner.solving.assembly.assemble import assemble
+from milp_planner.solving.assembly.next_fleets import NextFleets
 from milp_planner.solving.assembly.spare_units import with_spare_units
 from milp_planner.solving.results import (
     NOT_SOLVED,
@@ -64,6 +70,7 @@ from milp_planner.solving.results import (
 from milp_planner.solving.verify import verify, violations
 
 MOST_REFINEMENTS = 60
+MOST_RELAXED = 8
 
 MAY_SAY_MORE = {
     *("strict_latency", "scaling", "switching"),
@@ -124,7 +131,11 @@ class Optimizer:
     required: Required | None = None
     """What must be in use somewhere; None asks for nothing."""
 
+    next_fleets: NextFleets = field(default_factory=NextFleets)
+    """What is known of next-best fleets that take no solver."""
+
     _pruned: Pruned | None = None
+    _folds: Mapping[str, ElasticFold] | None = None
     _splits: Splits = field(default_factory=Splits)
     _room: Mapping[Candidate, int] = field(default_factory=dict)
     """Least bounds on units, beyond those that follow from the demand."""
@@ -163,6 +174,7 @@ class Optimizer:
         with self.session.in_force():
             if is_guessed(self.instance):
                 self._room = raised(self._room, all_room(self.model(query).fleet))
+            self._learn_from_parts(query)
             for _ in range(MOST_REFINEMENTS):
                 model = self.model(query)
                 minimise(model, stage)
@@ -172,11 +184,25 @@ class Optimizer:
                     break
             return model, run
 
-    def model(self, query: Query, room: Mapping[Candidate, int] | None = None) -> FleetModel:
+    def folds(self, query: Query) -> Mapping[str, ElasticFold]:
+        """The workloads whose elastic units are steps where that is looked for, by name."""
+        if self.required is not None or query.held or query.found or query.excluded:
+            return {}  # what is in use must be told unit by unit
+        if self._folds is None:
+            self._folds = folds_of(self.instance, tuple(self.pruned.kept))
+        return self._folds
+
+    def model(
+        self,
+        query: Query,
+        room: Mapping[Candidate, int] | None = None,
+        folds: Mapping[str, ElasticFold] | None = None,
+    ) -> FleetModel:
         """The program of what is looked for; `room` in place of what is known of bounds."""
         self.pruned.readmit([*query.found, *query.excluded], query.difference.differ_by)
         room = self._room if room is None else room
-        model = build_model(self.instance, tuple(self.pruned.kept), self._splits, room=room)
+        kept = tuple(self.pruned.kept)
+        model = build_model(self.instance, kept, self._splits, room=room, folds=folds)
         hold(model, query.held)
         if self.required is not None:
             require(model, self.required)
@@ -193,9 +219,10 @@ class Optimizer:
 
     def _best(self, query: Query) -> SearchResult:
         best: SearchResult | None = None
+        self._learn_from_parts(query)
         for _ in range(MOST_REFINEMENTS):
             try:
-                model = self.model(query)
+                model = self.model(query, folds=self.folds(query))
                 run = self._run(model, query)
             except OutOfTime:
                 if best is None:
@@ -217,19 +244,29 @@ class Optimizer:
                 break
         return best or NOT_SOLVED
 
+    def _learn_from_parts(self, query: Query) -> None:
+        """Let fractions of units teach the first program, which takes far less time than plans."""
+        if not counts_times_by_tangents(self.instance) or self._splits.cuts:
+            return
+        for _ in range(MOST_RELAXED):
+            model = self.model(query)
+            values = relaxed_values(model, self.session.solver_seconds, self.session.cancel)
+            if values is None or not refine_times_in_part(self._splits, model, values):
+                return
+
     def _has_learned(self, model: FleetModel, run: CertifiedRun, query: Query) -> bool:
         """True where the run's plan fails a loss or a wait as programs know it from now on."""
         if not self._learned_from_plans:
             return False
         plan = self.plan_from(model, run.values, query)
         losses = refine_losses(self._splits, self.instance, plan)
-        return refine_times(self._splits, self.instance, plan) or losses
+        return refine_times(self._splits, model, plan) or losses
 
     @property
     def _learned_from_plans(self) -> tuple[type[Rule], ...]:
         """Rules that a program does not know all of, but learns from plans that break them."""
         losses = (LossSurvived,) if counts_losses_by_weights(self.instance) else ()
-        waits = (QueueTimes,) if counts_times_by_tangents(self.instance) else ()
+        waits = (QueueTimes, OwnQueues) if counts_times_by_tangents(self.instance) else ()
         return (*losses, *waits)
 
     def _with_spare_units(
@@ -316,6 +353,7 @@ class Optimizer:
     def _tidy(self, model: FleetModel, values: Mapping[str, float]) -> Mapping[str, float]:
         """The columns without what no rule misses: noise of per-token shares, idle shared units."""
         tidied = without_idle_units(model.fleet, without_traces(model, values))
+        tidied = on_own_steps(model.fleet, tidied)
         if tidied == values:
             return values
         plan = assemble(self.instance, read_solution(model, tidied), self.provenance)

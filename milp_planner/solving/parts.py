@@ -2,17 +2,27 @@
 
 Exact: a quota that the staged optimum keeps could not have changed it, and what no row of the
 program links has no say in each other's fleets: workloads that share no limit in force, and blocks
-where no unit is held all month. Small problems go straight to the solvers.
+where no unit is held all month. Of these the ones in which only the load counts take no solver:
+see `milp/curves/`. Small problems go straight to the solvers.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime
-from milp_planner.inputs.problem.policies import is_gpus_first, may_be_short, may_fall_short
+from milp_planner.inputs.problem.policies import (
+    has_batches,
+    is_gpus_first,
+    may_be_short,
+    may_fall_short,
+)
+from milp_planner.milp.curves.covering import covers_of
+from milp_planner.milp.curves.fleets import CURVES, cheapest_fleet
+from milp_planner.milp.engines.certify import BOTH
 from milp_planner.milp.presolve.dominance import prune
 from milp_planner.milp.presolve.lazy_rows import (
     independent,
@@ -28,14 +38,15 @@ from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.records import EngineReport, Plan, Proof, Status, exceeds
 from milp_planner.solving.assembly.assemble import NOTHING, assemble
 from milp_planner.solving.first_plan import FirstPlan, or_in_hand
-from milp_planner.solving.results import NOT_SOLVED, SearchResult, cheaper
+from milp_planner.solving.results import NOT_SOLVED, SearchResult, cheaper, proven_by
 from milp_planner.solving.search import Search
-from milp_planner.solving.verify import violations
+from milp_planner.solving.tie_break import MOST_COLUMNS
+from milp_planner.solving.verify import keeps_all, violations
 
 LARGE = 20_000
-"""Columns before pruning above which stages pay: smaller problems take tenths of a second."""
+"""Columns before pruning above which quotas wait until they bind: with fewer that saves nothing."""
 
-LARGE_GROUP = 500
+LARGE_GROUP = 1_000
 """Columns after pruning above which blocks are solved apart: below, starting solvers takes longer.
 
 Ten workloads under one quota in 24 blocks, 2,976 columns: 16 s at once, 1 s block by block."""
@@ -58,12 +69,11 @@ def first_answer(search: Search) -> SearchResult:
 
 
 def _answer(search: Search) -> SearchResult:
-    small = _columns(search.instance) <= LARGE
     # What a short budget serves depends on what the quotas let it serve: there none can wait. The
-    # fewest GPUs are counted over all blocks: none can be solved apart.
+    # fewest GPUs are counted over all blocks, and batches are done in any: none is solved apart.
     problem = search.instance.problem
-    is_staged = may_be_short(problem) or is_gpus_first(problem)
-    if small or not search.settings.pruning or is_staged:
+    is_staged = may_be_short(problem) or is_gpus_first(problem) or has_batches(problem)
+    if not search.settings.pruning or is_staged or not _stages_pay(search):
         return search.next()
     try:
         with search.session.in_force():
@@ -99,32 +109,69 @@ class _Stage:
     model: FleetModel
 
     @classmethod
-    def of(cls, instance: PlanningInput, quotas: Iterable[str]) -> _Stage:
+    def of(
+        cls,
+        instance: PlanningInput,
+        quotas: Iterable[str],
+        kept: Iterable[Candidate] | None = None,
+    ) -> _Stage:
+        """The stage; `kept` is what is left by pruning, where that is known."""
         names = frozenset(quotas)
         limited = with_quotas(instance, names)
-        kept = tuple(prune(limited, limited.candidates.candidates).kept)
-        return cls(names, limited, build_model(limited, kept))
+        if kept is None:
+            kept = prune(limited, limited.candidates.candidates).kept
+        return cls(names, limited, build_model(limited, tuple(kept)))
 
     @property
     def kept(self) -> tuple[Candidate, ...]:
         return self.model.fleet.candidates
 
 
-def _columns(instance: PlanningInput) -> int:
-    """Candidates times blocks with load, before pruning."""
+@dataclass(frozen=True)
+class _Part:
+    """What is solved apart from the rest."""
+
+    instance: PlanningInput
+    curved: FleetModel | None = None
+    """Its program, where that is one of capacity curves; None where the solvers are quick."""
+
+
+def _stages_pay(search: Search) -> bool:
+    """True where a problem is so large that stages save more than they cost.
+
+    Without quotas that is where ties are left as they are found: only there does it make no
+    difference that each part breaks its own. Fewest changes of today's fleet are always looked for.
+    """
+    instance = search.instance
+    if _columns(instance, instance.candidates.candidates) > LARGE:
+        return True
+    problem = instance.problem
+    may_come_apart = len(problem.workloads) > 1 or len(instance.schedule.blocks) > 1
+    if not may_come_apart or any(user_quotas(problem)) or instance.current_units():
+        return False
+    try:
+        with search.session.in_force():
+            kept = search.optimizer.pruned.kept
+    except OutOfTime:
+        return False
+    return _columns(instance, kept) > MOST_COLUMNS
+
+
+def _columns(instance: PlanningInput, candidates: Iterable[Candidate]) -> int:
+    """Candidates times blocks with load."""
     busy = {
         name: sum(peak > 0 for peak in demand.peak)
         for name, demand in instance.schedule.demands.items()
     }
-    return sum(busy[k.workload] for k in instance.candidates.candidates)
+    return sum(busy[k.workload] for k in candidates)
 
 
 def _binding_quotas(search: Search) -> _Stage:
     """The stage with the quotas that the linear relaxation runs into, added as they break."""
     problem = search.instance.problem
-    stage = _Stage.of(search.instance, ())
     if not any(user_quotas(problem)):
-        return stage
+        return _Stage.of(search.instance, (), search.optimizer.pruned.kept)
+    stage = _Stage.of(search.instance, ())
     for _ in range(MOST_ROUNDS):
         values = relaxed_values(stage.model, search.seconds_left, search.settings.cancel)
         broken = set() if values is None else quotas_broken_by_values(problem, stage.model, values)
@@ -150,7 +197,7 @@ def _solve_stage(search: Search, stage: _Stage) -> SearchResult:
         if not _is_done(search, results[i]) and not search.is_stopped and len(parts) > 1:
             results[i] = cheaper(results[i], _solve_part(search, part, search.seconds_left))
     results = [
-        or_in_hand(result, FirstPlan.of(part), search.provenance)
+        or_in_hand(result, FirstPlan.of(part.instance), search.provenance)
         if result.status is Status.NO_PLAN
         else result
         for part, result in zip(parts, results, strict=True)
@@ -161,10 +208,31 @@ def _solve_stage(search: Search, stage: _Stage) -> SearchResult:
     return results[0] if len(results) == 1 else _joined(search, stage.instance, results)
 
 
-def _solve_part(search: Search, part: PlanningInput, limit_s: float) -> SearchResult:
+def _solve_part(search: Search, part: _Part, limit_s: float) -> SearchResult:
+    if part.curved is not None and search.settings.solver == BOTH:
+        curved = _by_curves(search, part.curved)
+        if curved is not None:
+            return curved
     # Programs this large leave ties as the solvers found them.
     settings = replace(search.settings, time_limit_s=limit_s, break_ties=False)
-    return Search(part, settings, search.provenance, search.asked).next()
+    return Search(part.instance, settings, search.provenance, search.asked).next()
+
+
+def _by_curves(search: Search, model: FleetModel) -> SearchResult | None:
+    """The optimum of a part that takes no solver.
+
+    None where its plan breaks a rule, or costs other than its curve says: then the engines are
+    asked all the same.
+    """
+    began_s = time.monotonic()
+    instance = model.fleet.instance
+    fleet = cheapest_fleet(model)
+    if fleet is None:
+        return None
+    plan = assemble(instance, fleet.solution, search.provenance)
+    if not keeps_all(instance, plan, fleet.usd_per_month):
+        return None
+    return proven_by(CURVES, plan, began_s, len(model.row_meaning), len(model.fleet.meaning))
 
 
 def _is_done(search: Search, result: SearchResult) -> bool:
@@ -174,21 +242,26 @@ def _is_done(search: Search, result: SearchResult) -> bool:
     return not exceeds(result.score_usd_per_month * (1 - search.settings.gap), result.bound)
 
 
-def _parts(stage: _Stage) -> Iterator[PlanningInput]:
+def _parts(stage: _Stage) -> Iterator[_Part]:
     """What can be solved apart: workloads, and blocks of workloads that make a large program."""
-    if not all(rule.solved_apart for rule in rules_of(stage.instance.problem)):
-        yield only_workloads(stage.instance, stage.instance.schedule.demands, stage.kept)
+    problem = stage.instance.problem
+    shares_today = problem.policy.share != "none" and problem.current_fleet
+    if shares_today or not all(rule.solved_apart for rule in rules_of(problem)):
+        yield _Part(only_workloads(stage.instance, stage.instance.schedule.demands, stage.kept))
         return
     for names in independent(stage.model, lambda workload, _: workload):
         group = only_workloads(stage.instance, names, stage.kept)
         model = build_model(group, group.candidates.candidates)
+        if len(stage.model.columns) > MOST_COLUMNS and covers_of(model) is not None:
+            yield _Part(group, curved=model)
+            continue
         apart = independent(model, lambda _, t: t)
         # units added to today's fleet are counted over all blocks, not over those of a part
         counts_changes = bool(model.fleet.added or model.fleet.removed)
         if len(model.columns) <= LARGE_GROUP or len(apart) == 1 or counts_changes:
-            yield group
+            yield _Part(group)
         else:
-            yield from (only_blocks(group, blocks) for blocks in apart)
+            yield from (_Part(only_blocks(group, blocks)) for blocks in apart)
 
 
 def _joined(search: Search, stage: PlanningInput, results: Sequence[SearchResult]) -> SearchResult:

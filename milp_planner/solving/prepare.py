@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from milp_planner.candidates.batch.meanwhile import with_meanwhile
 from milp_planner.candidates.builder import raw_rows
 from milp_planner.candidates.listing import Lister, list_candidates
 from milp_planner.candidates.paying.start_up import is_clockwork
@@ -14,14 +15,18 @@ from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.catalog.checks import unknown_gpu
 from milp_planner.inputs.catalog.identity.names import did_you_mean_llm
 from milp_planner.inputs.catalog.records import Catalog
+from milp_planner.inputs.problem.deployment import AnyLlm
 from milp_planner.inputs.problem.load import located
 from milp_planner.inputs.problem.policy import Penalties
 from milp_planner.inputs.problem.records import Limits, Problem, Workload
 from milp_planner.serving.memory import precisions_of
 from milp_planner.solving.checks.arguments import check_problem_and_catalog
+from milp_planner.solving.checks.batch import batch_faults, window_faults
 from milp_planner.solving.checks.bounds import bound_faults, without_specks
 from milp_planner.solving.checks.cached import with_cached_shares
+from milp_planner.solving.checks.llms import any_llm_faults
 from milp_planner.solving.checks.names import fleet_faults, limit_faults, with_known_billings
+from milp_planner.solving.checks.power import power_faults
 from milp_planner.solving.checks.queues import queue_faults
 from milp_planner.solving.checks.sellers import with_known_sellers
 from milp_planner.solving.checks.sharing import sharing_faults, size_faults
@@ -74,7 +79,13 @@ def outline_of(problem: Problem, catalog: Catalog) -> Outline:
 def _outline(problem: Problem, catalog: Catalog) -> Outline:
     schedule = make_schedule(problem)
     problem = with_cached_shares(problem, schedule)
-    _refuse([*_size_faults(problem, catalog, schedule), *_clock_faults(problem, schedule)])
+    _refuse(
+        [
+            *_size_faults(problem, catalog, schedule),
+            *_clock_faults(problem, schedule),
+            *window_faults(problem, schedule),
+        ]
+    )
     return Outline(problem, schedule, catalog)
 
 
@@ -85,6 +96,7 @@ def listed(outline: Outline, lister: Lister | None = None) -> PlanningInput:
     _refuse([*size_faults(problem, candidates), *bound_faults(problem, schedule, candidates)])
     candidates = without_specks(problem, schedule, candidates)
     candidates = with_queues(problem, schedule, candidates, catalog)
+    candidates = with_meanwhile(problem, schedule, candidates, catalog)
     return PlanningInput(problem, schedule, candidates, catalog)
 
 
@@ -102,6 +114,7 @@ def checked_problem(problem: Problem, catalog: Catalog) -> Problem:
     faults += [*limit_faults(problem, catalog), *fleet_faults(problem, catalog)]
     faults += sharing_faults(problem)
     faults += queue_faults(problem)
+    faults += [*batch_faults(problem), *any_llm_faults(problem), *power_faults(problem, catalog)]
     _refuse(faults)
     return with_known_billings(problem, catalog)
 
@@ -142,33 +155,43 @@ def _workload_faults(problem: Problem, catalog: Catalog) -> Iterator[Fault]:
         if w.rates is not None:
             yield from _rate_faults(i, w, catalog)
             continue
-        llm = catalog.llm(w.llm)
-        if llm is None:
-            hint = did_you_mean_llm(w.llm, catalog.llms)
-            yield _fault(
-                f"workloads[{i}].llm", f"{w.llm!r} is not in the catalog {catalog.name!r}{hint}"
-            )
-            continue
-        raw = raw_rows(catalog, llm)
-        if not (w.classes or w.traffic.brings_classes or raw):
-            yield _fault(
-                f"workloads[{i}].requests",
-                f"required: {llm.id} is planned from request sizes",
-                "write requests: {input_tokens: 1500, output_tokens: 300}",
-            )
-        sold_per_token = any(price.llm == llm.id for price in catalog.token_prices)
-        if not (raw or sold_per_token) and llm.parameters_b is None:
-            yield _fault(
-                f"workloads[{i}].llm", f"{llm.id} has no architecture and no raw throughput"
-            )
-        yield from _precision_faults(i, w, llm.native_precision)
+        for path, name in _llm_paths(i, w):
+            yield from _llm_faults(i, w, path, name, catalog)
+
+
+def _llm_paths(i: int, w: Workload) -> Iterator[tuple[str, str]]:
+    """Where each LLM of a workload is named, and its name."""
+    path = f"workloads[{i}].llm"
+    if not isinstance(w.llm, AnyLlm):
+        yield path, w.llm
+        return
+    yield from ((f"{path}.any_of[{j}]", name) for j, name in enumerate(w.llm.any_of))
+
+
+def _llm_faults(i: int, w: Workload, path: str, name: str, catalog: Catalog) -> Iterator[Fault]:
+    llm = catalog.llm(name)
+    if llm is None:
+        hint = did_you_mean_llm(name, catalog.llms)
+        yield _fault(path, f"{name!r} is not in the catalog {catalog.name!r}{hint}")
+        return
+    raw = raw_rows(catalog, llm)
+    if not (w.classes or w.traffic.brings_classes or raw):
+        yield _fault(
+            f"workloads[{i}].requests",
+            f"required: {llm.id} is planned from request sizes",
+            "write requests: {input_tokens: 1500, output_tokens: 300}",
+        )
+    sold_per_token = any(price.llm == llm.id for price in catalog.token_prices)
+    if not (raw or sold_per_token) and llm.parameters_b is None:
+        yield _fault(path, f"{llm.id} has no architecture and no raw throughput")
+    yield from _precision_faults(i, w, llm.native_precision, name)
 
 
 def _size_faults(problem: Problem, catalog: Catalog, schedule: Schedule) -> Iterator[Fault]:
     """The serving model knows no request without a prompt or without an answer."""
     for i, w in enumerate(problem.workloads):
-        llm = catalog.llm(w.llm) if w.rates is None else None
-        if llm is None or raw_rows(catalog, llm):
+        llms = [catalog.llm(name) for name in w.llms] if w.rates is None else []
+        if all(llm is None or raw_rows(catalog, llm) for llm in llms):
             continue
         for q in schedule.demands[w.name].classes:
             if min(q.input_tokens, q.output_tokens) < 1:
@@ -191,11 +214,11 @@ def _rate_faults(i: int, w: Workload, catalog: Catalog) -> Iterator[Fault]:
             yield _fault(f"workloads[{i}].rates[{j}].gpu", unknown_gpu(catalog, rate.gpu))
 
 
-def _precision_faults(i: int, w: Workload, native: str) -> Iterator[Fault]:
+def _precision_faults(i: int, w: Workload, native: str, llm: str) -> Iterator[Fault]:
     offered = precisions_of(native)
     for precision in w.precision or ():
         if precision not in offered:
             yield _fault(
                 f"workloads[{i}].precision",
-                f"{precision} is not one of {', '.join(offered)} for {w.llm}",
+                f"{precision} is not one of {', '.join(offered)} for {llm}",
             )

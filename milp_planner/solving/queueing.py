@@ -60,7 +60,10 @@ def with_queues(
 
 
 def _worth_having(problem: Problem, candidates: list[Candidate]) -> Iterator[Candidate]:
-    """Those that no other shape of the same units beats in rates, places and replicas."""
+    """Those that no other shape of the same units beats in rates, places and replicas.
+
+    On units that are shared it has to do so on no more GPUs.
+    """
     fastest_first = sorted(candidates, key=lambda k: (-k.part_requests_per_second, k.id))
     kept: dict[Hashable, list[tuple[float, ...]]] = {}
     beaten = set()
@@ -71,6 +74,7 @@ def _worth_having(problem: Problem, candidates: list[Candidate]) -> Iterator[Can
         mine = (
             *(*k.requests_per_second, float(k.places_per_unit), -k.held.alone),
             float(min(k.replicas_per_unit, least)),
+            *((-float(k.gpus_per_unit),) if k.part_of_unit else ()),
         )
         others = kept.setdefault((k.workload, k.offering.key, k.units_joined), [])
         if any(all(a >= b for a, b in zip(one, mine, strict=True)) for one in others):

@@ -15,13 +15,15 @@ from typing import Any
 
 from milp_planner.candidates.listing import Lister
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.deadline import OutOfTime, began_s, until
+from milp_planner.deadline import OutOfTime, began_s, cancel_asked, until
 from milp_planner.errors import InputError
 from milp_planner.inputs.problem.policy import Penalties
 from milp_planner.inputs.problem.records import Alternatives, Problem
 from milp_planner.milp.presolve.forced_use import Required, Wanted
 from milp_planner.plans.records import Plan, Proof, Provenance, Status
 from milp_planner.solving.checks.arguments import SolverChoice, check_settings
+from milp_planner.solving.checks.batch import batch_faults
+from milp_planner.solving.checks.llms import any_llm_faults
 from milp_planner.solving.checks.sharing import sharing_faults
 from milp_planner.solving.narrowed import narrowed
 from milp_planner.solving.optimum import Optimizer
@@ -142,7 +144,11 @@ class Resolver:
 
     def given_for(self, problem: Problem) -> PlanningInput:
         """Candidates and blocks of a changed problem, taken over where they cannot differ."""
-        if faults := [*sharing_faults(problem)]:
+        if faults := [
+            *sharing_faults(problem),
+            *batch_faults(problem),
+            *any_llm_faults(problem),
+        ]:
             raise InputError(faults)
         key = listing_key(problem)
         if not self._listed:
@@ -182,7 +188,8 @@ def settings_of(
 ) -> Settings:
     """How to solve: the problem's own settings, and what the caller says instead.
 
-    began: when the time limit began, a reading of `time.monotonic`; default: see `deadline`.
+    began: when the time limit began, a reading of `time.monotonic`; cancel: what ends the solvers
+    early. Both default to those of the question around this: see `deadline`.
 
     Raises InputError for a setting out of range, ArgumentError for one of the wrong type.
     """
@@ -194,7 +201,7 @@ def settings_of(
         gap=problem.solver.gap if gap is None else gap,
         seed=problem.solver.seed,
         solver=solver or ("both" if problem.solver.certify else "cbc"),
-        cancel=cancel,
+        cancel=cancel_asked() if cancel is None else cancel,
     )
 
 

@@ -8,8 +8,9 @@ import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
+from milp_planner._version import __version__
 from milp_planner.deadline import until
-from milp_planner.plans.records import Plan, Proof, Status
+from milp_planner.plans.records import EngineReport, Plan, Proof, Status
 
 SAME_USD = 0.005
 
@@ -114,6 +115,29 @@ class SearchResult:
 
 NOT_SOLVED = SearchResult(Status.NO_PLAN, None, Proof(certified=False, certified_by=()))
 """The result where there was no time to look for a plan."""
+
+
+def proven_by(name: str, plan: Plan, began_s: float, rows: int, columns: int) -> SearchResult:
+    """A plan that needed no engine, with the proof of whoever is named; `began_s` is a reading of
+    `time.monotonic`."""
+    score = plan.score_usd_per_month
+    proof = _without_engines(name, Status.OPTIMAL, score, began_s, rows, columns)
+    plan = replace(plan, status=Status.OPTIMAL, proof=proof, lower_bound_usd_per_month=score)
+    return SearchResult(Status.OPTIMAL, plan, proof, score)
+
+
+def none_by(name: str, began_s: float, rows: int, columns: int) -> SearchResult:
+    """That there is no plan, proven by whoever is named."""
+    proof = _without_engines(name, Status.INFEASIBLE, None, began_s, rows, columns)
+    return SearchResult(Status.INFEASIBLE, None, proof)
+
+
+def _without_engines(
+    name: str, status: Status, score: float | None, began_s: float, rows: int, columns: int
+) -> Proof:
+    seconds = time.monotonic() - began_s
+    said = EngineReport(name, __version__, status.value, score, score, seconds)
+    return Proof(True, (name,), (said,), seconds=seconds, rows=rows, columns=columns)
 
 
 class Interrupted(KeyboardInterrupt):

@@ -20,7 +20,7 @@ from milp_planner.solving.optimum import Optimizer, Query
 from milp_planner.solving.results import NOT_SOLVED, SearchResult, Session, Settings
 from milp_planner.solving.shortage import best_when_short
 from milp_planner.solving.stages import best_in_order, in_order_of
-from milp_planner.solving.tie_break import Lookahead, next_of
+from milp_planner.solving.tie_break import Lookahead, best_by_curves, next_of
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Search:
     """What must be in use somewhere; None asks for nothing."""
 
     in_hand: FirstPlan | None = None
-    """A plan from before everything that can be rented was listed; None where that took no time."""
+    """A first plan that is made already; None where none is."""
 
     optimizer: Optimizer = field(init=False)
     _held: Held | None = None
@@ -103,6 +103,8 @@ class Search:
 
     def first_plan(self) -> FirstPlan:
         """A plan without the solvers, over all candidates, else the one that is in hand."""
+        if self.in_hand is not None and not self.in_hand.of_few:
+            return self.in_hand
         with self.session.in_force():
             first = FirstPlan.of(self.instance)
         return first if first.fleets or self.in_hand is None else self.in_hand
@@ -137,7 +139,9 @@ class Search:
         if self._held is None and may_be_short(self.instance.problem):
             result, self._held = best_when_short(self.optimizer, self._query())
             return result
-        return best_in_order(self.optimizer, self._query())
+        query = self._query()
+        curved = best_by_curves(self.optimizer, query) if self.found else None
+        return best_in_order(self.optimizer, query) if curved is None else curved
 
     def _query(self) -> Query:
         difference = Difference(self.asked.differ_by, self.asked.per_workload)

@@ -1,15 +1,21 @@
 """What to serve when not everything can be served: `when_short: fair` or `priority`.
 
 One program after another over the same rows, each with its own proof; see
-`milp/program/lexicographic.py`.
+`milp/program/lexicographic.py`. Where a budget alone links many workloads it takes no program.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from itertools import islice
 
+from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import OutOfTime
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.milp.curves.fleets import CURVES, cheapest_fleet, curves_of
+from milp_planner.milp.curves.short_budget import fleet_within, links_by_budget_alone
+from milp_planner.milp.engines.certify import BOTH
 from milp_planner.milp.engines.verdict import CertifiedRun
 from milp_planner.milp.program.lexicographic import (
     SCALE,
@@ -18,11 +24,22 @@ from milp_planner.milp.program.lexicographic import (
     stages_of,
 )
 from milp_planner.milp.program.limits.quotas import used_up
+from milp_planner.milp.program.model import FleetModel, build_model
 from milp_planner.plans.reasons import ServedInPart, ShortBudget
 from milp_planner.plans.records import Plan, Status
+from milp_planner.solving.assembly.assemble import assemble
+from milp_planner.solving.first.fleets import first_fleets
 from milp_planner.solving.optimum import Optimizer, Query, without_plan
-from milp_planner.solving.results import NOT_SOLVED, SearchResult
+from milp_planner.solving.results import NOT_SOLVED, SearchResult, proven_by
 from milp_planner.solving.stages import best_in_order, plan_of_stage, proven_throughout
+from milp_planner.solving.tie_break import MOST_COLUMNS
+from milp_planner.solving.verify import keeps_all, violations
+
+MOST_FLEETS = 4
+"""Fleets that take no search, cheapest first, that are held against every rule."""
+
+MOST_OF_THE_REST = 0.25
+"""Of the time left once it is known what is served, what telling the cost of all may take."""
 
 
 def best_when_short(optimizer: Optimizer, query: Query) -> tuple[SearchResult, Held]:
@@ -30,28 +47,62 @@ def best_when_short(optimizer: Optimizer, query: Query) -> tuple[SearchResult, H
 
     Everything is served where that can be. Otherwise as much is served as `when_short` says, at the
     least score; where only a short budget may leave something out, if it is what stands in the way.
+    What everything would cost is only told of: it is looked for last.
     """
     problem = optimizer.instance.problem
+    curved = _by_curves(optimizer, query)
+    if curved is not None:
+        return curved
     everything = everything_served(problem)
     full = best_in_order(optimizer, query.holding(everything))
     if full.status is not Status.INFEASIBLE:
         return full, everything
-    all_may_be_short = problem.policy.when_short != "fail"
     if problem.limits.budget is None:
         return as_much_as_can_be(optimizer, query, None)
-    cheapest = without_budget(optimizer, query, everything if all_may_be_short else ())
-    if cheapest.status is Status.INFEASIBLE and not all_may_be_short:
-        return full, everything
-    return as_much_as_can_be(optimizer, query, cheapest.plan)
+    all_may_be_short = problem.policy.when_short != "fail"
+    cheapest = None
+    if not all_may_be_short and not _has_fleet_for_all(optimizer):
+        cheapest = without_budget(optimizer, query, ())
+        if cheapest.status is Status.INFEASIBLE:
+            return full, everything
+    result, held = _in_stages(optimizer, query)
+    if cheapest is None and result.plan is not None:
+        rest = _sooner(optimizer, MOST_OF_THE_REST)
+        cheapest = without_budget(rest, query, everything if all_may_be_short else ())
+    return _told(problem, result, cheapest.plan if cheapest else None), held
+
+
+def _sooner(optimizer: Optimizer, share: float) -> Optimizer:
+    """The same with so much of the time that is left."""
+    session = optimizer.session
+    ends_s = time.monotonic() + share * session.seconds_left
+    return replace(optimizer, session=replace(session, ends_s=min(ends_s, session.ends_s)))
+
+
+def _freed(optimizer: Optimizer) -> PlanningInput:
+    """The problem without its budget."""
+    problem = optimizer.instance.problem
+    limits = problem.limits.model_copy(update={"budget": None})
+    return replace(optimizer.instance, problem=problem.model_copy(update={"limits": limits}))
+
+
+def _has_fleet_for_all(optimizer: Optimizer) -> bool:
+    """True where a fleet that takes no search serves everything, were there no budget."""
+    freed = _freed(optimizer)
+    try:
+        with optimizer.session.in_force():
+            fleets = list(islice(first_fleets(freed), MOST_FLEETS))
+    except OutOfTime:
+        return False
+    plans = (assemble(freed, fleet.solution, optimizer.provenance) for fleet in fleets)
+    return any(not violations(freed, plan) for plan in plans)
 
 
 def without_budget(optimizer: Optimizer, query: Query, held: Held) -> SearchResult:
     """The best plan when money does not count; any of those that score the same."""
-    problem = optimizer.instance.problem
-    limits = problem.limits.model_copy(update={"budget": None})
-    instance = replace(optimizer.instance, problem=problem.model_copy(update={"limits": limits}))
     freed = Optimizer(
-        instance, optimizer.settings, optimizer.provenance, optimizer.session, optimizer.required
+        _freed(optimizer),
+        *(optimizer.settings, optimizer.provenance, optimizer.session, optimizer.required),
     )
     return freed.best(Query(query.difference).holding(held))
 
@@ -61,8 +112,17 @@ def as_much_as_can_be(
 ) -> tuple[SearchResult, Held]:
     """What can be served where that is known not to be all, and what each stage of it reached.
 
-    `everything`, a plan that serves all, is only told of. Where time ends in a stage, the plan of
-    the one before it stands, unproven.
+    `everything`, a plan that serves all, is only told of.
+    """
+    result, held = _in_stages(optimizer, query)
+    return _told(optimizer.instance.problem, result, everything), held
+
+
+def _in_stages(optimizer: Optimizer, query: Query) -> tuple[SearchResult, Held]:
+    """The same without a word of what is served.
+
+    Where a stage comes to no plan, for want of time or because an engine finds none in what the one
+    before it holds, the plan of that one stands, unproven.
     """
     held: Held = ()
     runs: list[CertifiedRun] = []
@@ -71,27 +131,26 @@ def as_much_as_can_be(
         try:
             model, run = optimizer.minimum(stage, replace(query, held=held))
         except OutOfTime:
-            return _told(optimizer, before, everything), held
+            return before, held
         if not run.values:
-            ended = without_plan(model, run)
-            stopped = ended.status is Status.NO_PLAN
-            return _told(optimizer, before if stopped else ended, everything), held
+            return (before if before.plan is not None else without_plan(model, run)), held
         assert run.objective is not None
-        before = plan_of_stage(optimizer, model, run, query.holding(held))
+        found = plan_of_stage(optimizer, model, run, query.holding(held))
+        before = before if found.plan is None else found
         held = (*held, (stage, run.objective / SCALE))
         runs.append(run)
     result = best_in_order(optimizer, query.holding(held))
     if result.plan is None:
-        stopped = result.status is Status.NO_PLAN
-        return _told(optimizer, before if stopped else result, everything), held
-    return _told(optimizer, proven_throughout(result, runs), everything), held
+        return (before if before.plan is not None else result), held
+    return proven_throughout(result, runs), held
 
 
-def _told(optimizer: Optimizer, result: SearchResult, everything: Plan | None) -> SearchResult:
-    """The result, whose plan says what of the demand it serves."""
+def _told(problem: Problem, result: SearchResult, everything: Plan | None) -> SearchResult:
+    """The result, whose plan says what of the demand it serves; `everything`, a plan that serves
+    all, is only told of."""
     if result.plan is None:
         return result
-    note = short_note(optimizer.instance.problem, result.known, everything)
+    note = short_note(problem, result.known, everything)
     plan = replace(result.known, warnings=(*result.known.warnings, note))
     return replace(result, plan=plan)
 
@@ -110,3 +169,57 @@ def short_note(problem: Problem, plan: Plan, everything: Plan | None) -> ShortBu
         for w in plan.workloads
     )
     return ServedInPart(rates, tuple(used_up(problem, plan)))
+
+
+# --- what takes no solver -----------------------------------------------------------------------
+
+
+def _by_curves(optimizer: Optimizer, query: Query) -> tuple[SearchResult, Held] | None:
+    """What the budget serves where nothing else links the workloads; None where it takes a solver,
+    or the program is so small that the engines are quick.
+
+    Stage by stage as the programs have it: see `milp/curves/budget.py` and `shortage.py`.
+    """
+    problem, began_s = optimizer.instance.problem, time.monotonic()
+    asks_more = query.found or query.excluded or optimizer.required is not None
+    if asks_more or optimizer.settings.solver != BOTH or not _is_short_of_money_alone(problem):
+        return None
+    assert problem.limits.budget is not None
+    budget = problem.limits.budget.usd_per_month
+    try:
+        with optimizer.session.in_force():
+            model = optimizer.model(query)
+            if len(model.columns) <= MOST_COLUMNS or not links_by_budget_alone(model):
+                return None
+            freed = build_model(_freed(optimizer), model.fleet.candidates)
+            curves = curves_of(freed)
+            served = None if curves is None else fleet_within(model, curves, budget)
+    except OutOfTime:
+        return None
+    if served is None:
+        return None
+    plan = assemble(optimizer.instance, served.solution, optimizer.provenance)
+    if not keeps_all(optimizer.instance, plan, served.usd_per_month):
+        return None
+    result = proven_by(CURVES, plan, began_s, len(model.row_meaning), len(model.fleet.meaning))
+    if served.serves_all:
+        return result, everything_served(problem)
+    return _told(problem, result, _plan_for_all(optimizer, freed)), served.held
+
+
+def _plan_for_all(optimizer: Optimizer, freed: FleetModel) -> Plan | None:
+    """The cheapest plan of what takes no solver without its budget; None where time ends."""
+    try:
+        with optimizer.session.in_force():
+            fleet = cheapest_fleet(freed)
+    except OutOfTime:
+        return None
+    if fleet is None:
+        return None
+    return assemble(_freed(optimizer), fleet.solution, optimizer.provenance)
+
+
+def _is_short_of_money_alone(problem: Problem) -> bool:
+    """True where a budget alone may leave something out, and at no price."""
+    priced = problem.policy.active_penalties.shortfall is not None
+    return problem.limits.budget is not None and problem.policy.when_short == "fail" and not priced

@@ -10,16 +10,24 @@ ask the same price, the solvers may as well use both. Units that run and are pai
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from milp_planner.candidates.records import PlanningInput
+from milp_planner.deadline import OutOfTime
+from milp_planner.inputs.problem.policies import is_gpus_first, may_be_short
+from milp_planner.milp.curves.fleets import CURVES
+from milp_planner.milp.curves.next_best import TooMany
+from milp_planner.milp.engines.certify import BOTH
 from milp_planner.milp.presolve.ties import preference, preferred
 from milp_planner.milp.program.exclusion import contains
+from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.records import Status
+from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.optimum import Optimizer, Query
-from milp_planner.solving.results import SearchResult
-from milp_planner.solving.verify import violations
+from milp_planner.solving.results import NOT_SOLVED, SearchResult, none_by, proven_by
+from milp_planner.solving.verify import keeps_all, violations
 
 MOST_COLUMNS = 300
 """In programs with more columns a tie is left as the solvers found it: it would cost too much.
@@ -57,7 +65,7 @@ def next_of(
     `more_wanted` says that another plan will be asked for after this one.
     """
     first, beyond = ahead.tied[0], ahead.beyond
-    too_large = first.proof.columns > MOST_COLUMNS
+    too_large = first.proof.columns > MOST_COLUMNS or optimizer.folds(Query())
     if first.status is not Status.OPTIMAL or optimizer.session.is_stopped:
         return first, Lookahead()
     if too_large:
@@ -90,7 +98,50 @@ def best_excluding(
     as a tie is worth: see `milp/presolve/ties.py`.
     """
     excluded = tuple(result.known for result in results)
-    return optimizer.best(replace(query, excluded=excluded, for_a_tie=not more_wanted))
+    query = replace(query, excluded=excluded, for_a_tie=not more_wanted)
+    curved = best_by_curves(optimizer, query)
+    return optimizer.best(query) if curved is None else curved
+
+
+def best_by_curves(optimizer: Optimizer, query: Query) -> SearchResult | None:
+    """The best plan that those of the query do not rule out, of workloads that nothing links: see
+    `milp/curves/next_best.py`.
+
+    None where it takes a solver: something links them, too much must be tried, the engines are
+    quick, or the plan breaks a rule or costs other than the curves say.
+    """
+    if query.for_a_tie or query.held or not _may_need_no_solver(optimizer):
+        return None
+    began_s, pruned = time.monotonic(), optimizer.pruned
+    try:
+        with optimizer.session.in_force():
+            pruned.readmit([*query.found, *query.excluded], query.difference.differ_by)
+            learned = optimizer.next_fleets.of(
+                optimizer.instance, tuple(pruned.kept), query.difference
+            )
+            if learned is None:
+                return None
+            model, search = learned
+            fleet = search.after(query.found, query.excluded)
+    except OutOfTime:
+        return NOT_SOLVED
+    except TooMany:
+        return None
+    size = len(model.row_meaning), len(model.fleet.meaning)
+    if fleet is None:
+        return none_by(CURVES, began_s, *size)
+    solution = FleetSolution(units=fleet.units)
+    plan = assemble(optimizer.instance, solution, optimizer.provenance)
+    if query.rules_out(plan) or not keeps_all(optimizer.instance, plan, fleet.usd_per_month):
+        return None
+    return proven_by(CURVES, plan, began_s, *size)
+
+
+def _may_need_no_solver(optimizer: Optimizer) -> bool:
+    problem, settings = optimizer.instance.problem, optimizer.settings
+    in_stages = may_be_short(problem) or is_gpus_first(problem)
+    asks_more = in_stages or optimizer.required is not None
+    return settings.solver == BOTH and settings.pruning and not asks_more
 
 
 def _proven_like(result: SearchResult, first: SearchResult) -> SearchResult:

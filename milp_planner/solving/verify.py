@@ -36,6 +36,13 @@ def violations(
     return broken
 
 
+def keeps_all(instance: PlanningInput, plan: Plan, usd_per_month: float) -> bool:
+    """True when the plan keeps every rule and scores what it is said to."""
+    score = plan.score_usd_per_month or 0.0
+    close = max(MONEY_TOLERANCE_USD, MONEY_TOLERANCE * abs(score))
+    return abs(score - usd_per_month) <= close and not violations(instance, plan)
+
+
 def verify(instance: PlanningInput, plan: Plan, modelled: Mapping[str, float]) -> None:
     """Raise SolverError when the plan breaks a rule, or costs other than the program says.
 

@@ -131,9 +131,10 @@ def source_lines(samples: Sequence[Sample]) -> Iterator[str]:
     """A table of all sources, each left out of the constants, and the mean over recent ones."""
     yield "| source, left out once | points | median error | p90 error | bias | kept p50/75/90/95 |"
     yield "|---|---|---|---|---|---|"
-    for name, errors in errors_by_source(samples).items():
+    by_source = errors_by_source(samples)
+    for name, errors in by_source.items():
         yield source_row(name, f"{len(errors.samples):,}", [errors])
-    recent = recent_errors(samples)
+    recent = recent_errors(by_source)
     if recent:
         yield source_row(f"mean of {len(recent)} recent sources", "", list(recent.values()))
 
@@ -153,11 +154,11 @@ def errors_by_source(samples: Sequence[Sample]) -> Mapping[str, Errors]:
     return {name: Errors(group) for name, group in left_out(samples)}
 
 
-def recent_errors(samples: Sequence[Sample]) -> Mapping[str, Errors]:
-    """The same of recent sources with ten points or more."""
+def recent_errors(by_source: Mapping[str, Errors]) -> Mapping[str, Errors]:
+    """Those of recent sources with ten points or more."""
     return {
         name: errors
-        for name, errors in errors_by_source(samples).items()
+        for name, errors in by_source.items()
         if errors.samples[0].source.recent and len(errors.samples) >= FEWEST
     }
 

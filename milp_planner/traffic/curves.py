@@ -14,6 +14,7 @@ from pathlib import Path
 from milp_planner.errors import input_error
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.inputs.problem.traffic import (
+    Batch,
     ConcurrentUsers,
     Profile,
     RequestsPerSecond,
@@ -23,7 +24,7 @@ from milp_planner.inputs.problem.traffic import (
 )
 from milp_planner.traffic.digest import MonthPart, TraceDigest, digest
 from milp_planner.traffic.schedule import RequestClass, Totals, volume
-from milp_planner.units import SECONDS_PER_DAY
+from milp_planner.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Curve:
     trace: TraceDigest | None = None
     unit: str = "requests/s"
     requests_per_unit: float = 1.0
+    can_wait: bool = False
+    """True of work that may be done in any hours with load, not as it comes."""
 
     @property
     def ends(self) -> tuple[float, ...]:
@@ -235,11 +238,41 @@ def _concurrent_users(workload: Workload, folder: Path) -> Curve:
     )
 
 
+BLOCKS_OF_A_BATCH = 8
+"""Hours with and without batches stay apart, also where several batches come."""
+
+
+def _batch(workload: Workload, folder: Path) -> Curve:
+    """Each batch spread evenly over the hours until its deadline; when, the program decides."""
+    traffic = workload.traffic
+    assert isinstance(traffic, Batch)
+    classes = request_classes(workload)
+    if traffic.requests is not None:
+        requests = traffic.requests
+    else:
+        assert traffic.tokens is not None, "one of the two is given"
+        requests = traffic.tokens / _tokens_per_request(classes)
+    requests *= traffic.growth
+    rate = requests / (traffic.deadline_hours * SECONDS_PER_HOUR)
+    hours = 1 if traffic.waits_all_the_time else traffic.period_hours
+    rates = [rate if hours == 1 or traffic.is_open(hour) else 0.0 for hour in range(hours)]
+    return Curve(
+        loads=tuple(MonthPart(1 / hours, one, one) for one in rates),
+        on_clock=hours > 1,
+        classes=classes,
+        per_second=volume(requests / (traffic.period_hours * SECONDS_PER_HOUR), classes),
+        max_blocks=None if hours == 1 else BLOCKS_OF_A_BATCH,
+        sized=bool(workload.classes),
+        can_wait=True,
+    )
+
+
 CURVES: dict[str, Callable[[Workload, Path], Curve]] = {
     "tokens_per_day": _tokens,
     "tokens_per_month": _tokens,
     "requests_per_second": _requests_per_second,
     "profile": _profile,
     "trace": _trace,
+    "batch": _batch,
     "concurrent_users": _concurrent_users,
 }

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 from milp_planner.inputs.problem.traffic import CLOCKS, TimeUnit, Trace, TraceColumns
 from milp_planner.traffic.sources.bucket_rates import doubts_of_buckets, rates_of, sums_of
 from milp_planner.traffic.sources.buckets import BucketFile
+from milp_planner.traffic.sources.opening import where_it_lies
 from milp_planner.traffic.trace import MOST_TOKENS, Requests, read_trace
 from milp_planner.traffic.trace_doubts import doubts_of
 from milp_planner.units import SECONDS_PER_HOUR
@@ -135,18 +136,20 @@ def digest(path: Path, trace: Trace) -> TraceDigest:
     A file is read once while it stays as it is: sweeps prepare the same problem many times.
     """
     stamp: tuple[int, int] | None = None
+    opened = where_it_lies(path)
     try:
-        status = path.stat()
+        status = opened.stat()
         stamp = status.st_mtime_ns, status.st_size
     except (OSError, ValueError):
         pass  # reading says what is wrong
     how = trace.columns, trace.unit, trace.model, trace.requests_per_second
-    return _digest(path, stamp, *how, trace.percentile, trace.classes)
+    return _digest(path, opened, stamp, *how, trace.percentile, trace.classes)
 
 
 @lru_cache(maxsize=32)
 def _digest(
     path: Path,
+    opened: Path,
     stamp: tuple[int, int] | None,
     columns: TraceColumns,
     unit: TimeUnit | None,

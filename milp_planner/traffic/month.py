@@ -136,6 +136,7 @@ def _demand(name: str, w: int, curve: Curve, parts: Sequence[Sequence[Span]]) ->
         trace=curve.trace,
         unit=curve.unit,
         requests_per_unit=curve.requests_per_unit,
+        can_wait=curve.can_wait,
     )
 
 

@@ -59,6 +59,10 @@ class Demand:
     requests_per_unit: float = 1.0
     """Requests/s that one unit of the rates sends: of a user, at the speed wished for."""
 
+    can_wait: bool = False
+    """True of batch work: the rates are those of work spread evenly over the hours in which it may
+    be done, and the program decides when it is."""
+
     @property
     def highest_peak(self) -> float:
         """The largest peak rate of any block, requests/s."""

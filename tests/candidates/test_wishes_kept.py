@@ -47,7 +47,8 @@ def test_a_requirement_that_no_penalty_reads_is_refused_and_names_what_would_be_
     assert fault.path == "workloads[0].latency.requirement"
     assert fault.message == (
         "nothing keeps it: it only steers policy.penalties.strict_latency, which is not set; "
-        "write ttft for the first token's time, tpot for each further one's, or set that penalty"
+        "write ttft for the first token's time, tpot for each further one's, request for all of "
+        "it, or set that penalty"
     )
     priced = problem().changed({"policy.penalties.strict_latency.usd": 500})
     assert changed(priced, requirement="100ms").workload("chat").latency.requirement_s == 0.1

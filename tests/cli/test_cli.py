@@ -17,7 +17,7 @@ import pytest
 from milp_planner import Status
 from milp_planner.cli import entry, main
 from milp_planner.cli.parts import exit_codes
-from milp_planner.cli.parts.signals import Terminated, signals_exit_at_once, sigterm_raises
+from milp_planner.cli.parts.signals import Terminated, signals_exit_at_once, signals_raise
 from milp_planner.questions import solve as planner
 from milp_planner.questions.sheet import builder as sheets
 from milp_planner.reporting.formats import FORMATS
@@ -276,7 +276,7 @@ def test_while_importing_a_signal_ends_the_process_at_once(monkeypatch):
     left = []
     monkeypatch.setattr(os, "_exit", left.append)
     monkeypatch.setattr(os, "write", lambda *words: None)
-    with sigterm_raises(), signals_exit_at_once():
+    with signals_raise(), signals_exit_at_once():
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGINT)
     assert left == [exit_codes.TERMINATED, exit_codes.INTERRUPTED]
@@ -285,7 +285,7 @@ def test_while_importing_a_signal_ends_the_process_at_once(monkeypatch):
 def test_an_ignored_signal_stays_ignored():
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
-        with sigterm_raises():
+        with signals_raise():
             assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -321,7 +321,8 @@ def test_a_file_that_is_not_there_is_named_with_its_neighbour(run):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["solve"], "Missing "),
+        (["check"], "Missing "),
+        (["check", "toy.yaml", "-"], "Got unexpected extra argument(s) (-)"),
         (["solve", "toy.yaml", "--foo"], "No such option"),
         (["slove"], "No such command 'slove'"),
         (["solve", "toy.yaml", "--time-limit", "0"], "must be greater than 0s (is 0)"),
@@ -351,7 +352,7 @@ def test_a_wrong_command_line_is_exit_2_and_says_what_is_allowed(run, arguments,
 
 
 def test_a_usage_error_with_json_is_a_document_too(run):
-    code, out, _ = run("solve", "--json")
+    code, out, _ = run("check", "--json")
     assert code == exit_codes.INPUT
     assert "Missing " in json.loads(out)["error"]["message"]
 

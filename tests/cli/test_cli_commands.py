@@ -136,16 +136,20 @@ def test_schema_is_a_draft_2020_12_schema(run):
     Draft202012Validator.check_schema(found)
 
 
+@pytest.fixture(scope="module")
+def validator():
+    return Draft202012Validator(problem_schema())
+
+
 @pytest.mark.parametrize(
     "path", sorted(PROBLEMS.rglob("*.yaml")), ids=lambda p: str(p.relative_to(PROBLEMS))
 )
-def test_every_shipped_problem_keeps_to_the_schema(path):
-    faults = Draft202012Validator(problem_schema()).iter_errors(yaml.safe_load(path.read_text()))
+def test_every_shipped_problem_keeps_to_the_schema(validator, path):
+    faults = validator.iter_errors(yaml.safe_load(path.read_text()))
     assert [fault.message for fault in faults] == []
 
 
-def test_the_schema_refuses_what_the_planner_refuses():
-    validator = Draft202012Validator(problem_schema())
+def test_the_schema_refuses_what_the_planner_refuses(validator):
     good = yaml.safe_load(PROBLEM)
     assert validator.is_valid(good)
     assert not validator.is_valid({**good, "limit": {}})

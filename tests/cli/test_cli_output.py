@@ -112,6 +112,25 @@ def test_a_stream_that_knows_only_ascii_gets_escapes(monkeypatch):
     assert raw.getvalue() == b"2 \\xd7 72 GiB\n"
 
 
+def test_a_stream_without_a_buffer_gets_the_whole_text_however_little_it_takes_at_a_time(
+    monkeypatch,
+):
+    # A signal ends a write to a pipe half-way; nothing but the buffer, where one is, goes on.
+    taken: list[bytes] = []
+
+    class Pipe(io.RawIOBase):
+        def writable(self) -> bool:
+            return True
+
+        def write(self, content: Any) -> int:
+            taken.append(bytes(content[:3]))
+            return len(taken[-1])
+
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(Pipe(), encoding="ascii", newline=""))
+    streams.answer("2 × 72 GiB\n")
+    assert b"".join(taken) == b"2 \\xd7 72 GiB\n".replace(b"\n", os.linesep.encode())
+
+
 # ---- whole processes: what only a process can show
 
 

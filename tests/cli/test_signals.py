@@ -4,20 +4,24 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from milp_planner.cli.parts import exit_codes
-from milp_planner.cli.parts.signals import Terminated, signals_wait, sigterm_raises
+from milp_planner.cli.parts.signals import Terminated, signals_raise, signals_wait
 from milp_planner.milp.engines.scratch import scratch_folder
 from tests.support.toy import CATALOG, PROBLEM
 
@@ -120,7 +124,7 @@ def test_a_signal_early_on_leaves_nothing_and_gives_its_code(tmp_path, number):
 @pytest.mark.parametrize("number", list(CODES), ids=lambda number: number.name)
 def test_a_signal_waits_until_the_output_is_whole(number):
     written = []
-    with sigterm_raises(), pytest.raises(KeyboardInterrupt) as caught, signals_wait():
+    with signals_raise(), pytest.raises(KeyboardInterrupt) as caught, signals_wait():
         os.kill(os.getpid(), number)
         written.append("the rest")
     assert written == ["the rest"]
@@ -129,7 +133,7 @@ def test_a_signal_waits_until_the_output_is_whole(number):
 
 def test_a_second_signal_does_not_wait():
     written = []
-    with sigterm_raises(), pytest.raises(Terminated), signals_wait():
+    with signals_raise(), pytest.raises(Terminated), signals_wait():
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGINT)
         written.append("never")
@@ -139,13 +143,57 @@ def test_a_second_signal_does_not_wait():
 def test_a_reader_that_stopped_reading_does_not_keep_us():
     reading, writing = os.pipe()
     try:
-        with sigterm_raises(), pytest.raises(Terminated), signals_wait(most_s=0.05):
+        with signals_raise(), pytest.raises(Terminated), signals_wait(most_s=0.05):
             os.kill(os.getpid(), signal.SIGTERM)
             os.write(writing, bytes(1_000_000))  # a pipe holds far less
     finally:
         os.close(reading)
         os.close(writing)
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_what_is_printed_after_a_signal_is_not_waited_for_for_ever():
+    reading, writing = os.pipe()
+    try:
+        with signals_raise():
+            with pytest.raises(Terminated):
+                os.kill(os.getpid(), signal.SIGTERM)
+            with pytest.raises(Terminated), signals_wait(most_s=0.05):
+                os.write(writing, bytes(1_000_000))
+            os.read(reading, 1_000_000)
+            with signals_wait(most_s=60):  # what somebody reads is whole
+                os.write(writing, b"read")
+    finally:
+        os.close(reading)
+        os.close(writing)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("number", list(CODES), ids=lambda number: number.name)
+def test_a_signal_ends_a_command_whose_output_nobody_reads_nor_its_last_words(number):
+    # Both streams are one pipe, as in `2>&1 | sleep 100`; it holds less than the answer.
+    process = subprocess.Popen(
+        [sys.executable, "-m", "milp_planner", "catalog", "list", "offerings", "--json"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert process.stdout is not None
+    try:
+        while not is_full(process.stdout.fileno()):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(number)
+        assert process.wait(timeout=LONGEST_S) == CODES[number]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def is_full(pipe: int) -> bool:
+    """Whether a pipe holds all it can."""
+    waiting = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]
+    return bool(waiting >= fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ))
 
 
 def test_signals_are_left_alone_outside_the_main_thread():

@@ -10,7 +10,7 @@ import pytest
 from milp_planner.cli import main
 from milp_planner.cli.commands.files.export import FORMAT_NAMES
 from milp_planner.exports.formats import FORMATS
-from tests.support.exported import NAMELESS, ON_DEMAND, bought, fleet
+from tests.support.shown.exported import NAMELESS, ON_DEMAND, bought, fleet
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from milp_planner import Plan
-from tests.support.exported import (
+from tests.support.shown.exported import (
     API,
     JOINED,
     RESERVED,

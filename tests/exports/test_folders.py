@@ -11,8 +11,8 @@ from milp_planner.exports import folders
 from milp_planner.exports.formats import FORMATS
 from milp_planner.exports.parts.hours import windows
 from milp_planner.exports.parts.pools import plain_name, unique_names
-from tests.support.exported import API, ON_DEMAND, SPOT, bought, fleet, mixed
 from tests.support.sample_plans import no_plan
+from tests.support.shown.exported import API, ON_DEMAND, SPOT, bought, fleet, mixed
 
 
 def names(folder: Path) -> set[str]:

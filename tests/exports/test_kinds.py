@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from milp_planner import DeployedLlm, DeploymentSettings, InputError, Plan
-from tests.support.exported import (
+from tests.support.shown.exported import (
     API,
     JOINED,
     LLAMA,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from milp_planner import Plan, load_problem, solve
-from tests.support.exported import (
+from tests.support.shown.exported import (
     JOINED,
     RESERVED,
     alike_in,

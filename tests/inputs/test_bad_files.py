@@ -102,7 +102,7 @@ def test_foreign_line_ends_and_a_byte_order_mark_change_nothing(run, folder, new
 def test_a_missing_file_is_told_with_its_neighbour(run):
     expected = "tpy.yaml: file not found\n  hint: did you mean toy.yaml?\n"
     assert run("solve", "tpy.yaml") == (exit_codes.INPUT, "", expected)
-    assert run("solve", "toy")[2] == "toy: is a directory; give one YAML file\n"
+    assert run("check", "toy")[2] == "toy: is a directory; give one YAML file\n"
     assert run("solve", "")[2] == "FILE: must not be empty; - reads standard input\n"
     assert run("solve", "a\0b")[2] == "a\\x00b: not a file name\n"
 

@@ -250,6 +250,21 @@ def test_the_slower_engine_is_waited_for_only_so_long(
     assert verdict.notes == ("optimal by CBC alone: HiGHS had not finished",)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "waits_s", "confirms_s"), [(0.1, 2, 2), (6, 6, 24), (60, 10, 240)]
+)
+def test_a_second_proof_is_worth_as_much_time_as_the_first_and_no_more_than_some(
+    seconds: float, waits_s: float, confirms_s: float
+) -> None:
+    asked = certify._Asked(Path("m.mps"), [], 0.0, 1)
+    first = replace(says(OPTIMAL, 5.0), seconds=seconds)
+    assert asked.patience_s(first) == pytest.approx(waits_s)
+    # an engine that stands alone has no other to wait for
+    assert asked.confirmation_s(first) == pytest.approx(confirms_s)
+    patient = replace(asked, patient=True)
+    assert patient.patience_s(first) == patient.confirmation_s(first) == float("inf")
+
+
 def test_whoever_is_patient_has_the_same_proof_however_late_the_slower_engine_is(
     told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:

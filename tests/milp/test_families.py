@@ -25,6 +25,7 @@ from milp_planner import (
 )
 from milp_planner.cli import main
 from milp_planner.inputs.problem.keys import leaves, set_keys
+from milp_planner.inputs.reading.records import Frozen, Renamed
 from milp_planner.milp.presolve.dominance import prune
 from milp_planner.milp.program.families import (
     CONSTRAINTS,
@@ -176,6 +177,17 @@ def test_old_words_are_noted_at_their_lines(tmp_path, capsys):
         f"note: {file}:{lines + 2}:3: limits.spot_share is called max_spot_share now",
         f"note: {file}:{lines + 3}:15: limits.providers.at_most is called max_count now",
     ]
+
+
+def test_every_record_that_has_old_words_reads_them():
+    def all_of(record):
+        yield record
+        for derived in record.__subclasses__():
+            yield from all_of(derived)
+
+    spelled_otherwise = {record for record in all_of(Frozen) if record.old_words}
+    assert {record.__name__ for record in spelled_otherwise} >= {"CountedFilter", "Limits"}
+    assert all(issubclass(record, Renamed) for record in spelled_otherwise)
 
 
 # --- rules of one's own -------------------------------------------------------------------------

@@ -106,6 +106,11 @@ def waits_kept():
     )
 
 
+def own_queues():
+    """The same, each offering with an endpoint of its own."""
+    return waits_kept().changed({"policy.routing": "per_offering"})
+
+
 def with_start_up():
     """Elastic units and some of one's own in a day of three loads."""
     day = {
@@ -126,20 +131,87 @@ def with_start_up():
     )
 
 
+def with_batches():
+    """Work of two sizes that is done by night, beside a workload of the same LLM."""
+    sizes = [
+        {"input_tokens": 1, "output_tokens": 1, "share": 0.75},
+        {"input_tokens": 10, "output_tokens": 10, "share": 0.25},
+    ]
+    day = {
+        "kind": "profile",
+        "requests_per_day": 12 * (2 + 4) * 3_600,
+        "weights": [1] * 12 + [2] * 12,
+        "burst_factor": 1.25,
+    }
+    batches = {"kind": "batch", "requests": 36_000, "deadline": "10h", "from_hour": 20}
+    return problem(
+        workloads=[
+            workload(name="chat", traffic=day),
+            workload(name="night", traffic=batches, requests=sizes),
+        ],
+        target=0.75,
+        limits={
+            "billing": {"allow": ["dedicated", "autoscaling", "spot", "per_token"]},
+            "max_gpus": {"total": 12},
+        },
+        policy={"penalties": {"shortfall": {"usd_per_million_requests": 50}}, "spot_loss": 0.03},
+    )
+
+
+def with_any_llm():
+    """Two LLMs, of which one is good and slow, by day and night, and a mean to keep."""
+    day = {
+        "kind": "profile",
+        "requests_per_day": 12 * (2 + 4) * 3_600,
+        "weights": [1] * 12 + [2] * 12,
+    }
+    choice = {"any_of": ["tiny", "lean"], "quality": {"tiny": 0.9, "lean": 0.6}, "at_least": 0.8}
+    limits = {"billing": {"allow": ["dedicated", "autoscaling", "per_token"]}}
+    return problem(chat={"llm": choice, "traffic": day}, limits=limits)
+
+
+def with_power_by_load():
+    """Units of one's own whose power is that of what they carry, beside those for rent."""
+    day = {
+        "kind": "profile",
+        "requests_per_day": 12 * (2 + 4) * 3_600,
+        "weights": [1] * 12 + [2] * 12,
+        "burst_factor": 1.25,
+    }
+    return problem(chat={"traffic": day}, policy={"power_by_load": True})
+
+
 CASES = {
+    "power": with_power_by_load,
+    "any-llm": with_any_llm,
+    "batches": with_batches,
     "plain": plain_workload,
     "mixed": mixed_workloads,
     "commitments": with_commitments,
     "waits": waits_kept,
+    "own-queues": own_queues,
     "start-up": with_start_up,
     "shared": shared_units,
 }
 
-OVER_TWO_GPUS = {"shared": [raw("big", 30, size=(1, 1), tensor_parallel=2)]}
-"""Rates of replicas of two GPUs, in the one case that has any."""
+MORE_RATES = {
+    "shared": [raw("big", 30, size=(1, 1), tensor_parallel=2)],
+    "any-llm": [raw("small", 9, size=(1, 1), llm="lean")],
+}
+"""Rates of replicas of two GPUs, or of another LLM, in the one case that has any."""
 
 
-OWNED = {"start-up": [offering("own", "small", 1.0, billing="owned", kilowatts=2.5)]}
+OWNED = {
+    "start-up": [offering("own", "small", 1.0, billing="owned", kilowatts=2.5)],
+    "power": [
+        offering(
+            *("own", "small", 1.0),
+            billing="owned",
+            idle_usd_per_hour=0.7,
+            busy_usd_per_hour=1.3,
+        )
+    ],
+}
 """What is sold beside `OFFERINGS`."""
 
 
@@ -151,7 +223,7 @@ def test_the_program_is_unchanged(name, update_golden):
         raw("small", 3, size=(1, 1)),
         raw("small", 0.4, size=(10, 10)),
     ]
-    rates += OVER_TWO_GPUS.get(name, [])
+    rates += MORE_RATES.get(name, [])
     rented = catalog(
         [*OFFERINGS, *OWNED.get(name, ())],
         rates,

@@ -10,8 +10,8 @@ import pytest
 from milp_planner import CurrentUnits, InputError, Plan, Status, current_fleet_of, evaluate, solve
 from milp_planner.cli import main
 from tests.support.builders import BIG, SMALL, TOKENS, big_and_small, problem, with_tokens
-from tests.support.exported import JOINED, RESERVED, SPOT, bought, fleet
 from tests.support.sample_plans import no_plan
+from tests.support.shown.exported import JOINED, RESERVED, SPOT, bought, fleet
 
 BOTH = {"billing": {"allow": ["dedicated", "per_token"]}}
 

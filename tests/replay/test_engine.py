@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from milp_planner.replaying.engine import ROUTERS, ReplayRouter, Switch, send
+from milp_planner.replaying.engine import ROUTERS, Endpoints, ReplayRouter, Switch, send
 from milp_planner.replaying.replica import Journeys, ReplicaSpeed
 from milp_planner.serving.queues.chain import ReplicaQueue, pool_rates
 from milp_planner.serving.queues.sizes import lognormal_sizes
@@ -224,3 +224,20 @@ def test_round_robin_makes_a_pool_wait_longer_than_least_in_flight() -> None:
 
     assert p99("round_robin") > 2 * p99("least")
     assert p99("random") > p99("round_robin")
+
+
+def test_endpoints_are_sent_their_shares_and_those_that_are_off_nothing():
+    # A request a second, none of which meets another: three quarters to the first for 1,000 s, then
+    # a quarter; from 1,500 s on the first is away, and all go to the second.
+    n = 2_000
+    arrivals = [float(i) for i in range(n)]
+    endpoints = Endpoints(of=(0, 1), from_s=(0.0, 1_000.0), shares=((3.0, 1.0), (1.0, 3.0)))
+    found = send(
+        *(arrivals, [0.0] * n, [1.0] * n, [ReplicaSpeed((0.1,))] * 2),
+        router="per_offering",
+        switches=(Switch(1_500.0, 0, on=False),),
+        endpoints=endpoints,
+    )
+    first = [sum(r == 0 for r in found.replica[a:b]) for a, b in ((0, 1000), (1000, 1500))]
+    assert first == [pytest.approx(750, abs=45), pytest.approx(125, abs=32)]
+    assert set(found.replica[1_501:]) == {1}

@@ -200,6 +200,39 @@ def same_in_parts(seeds, monkeypatch):
     return several
 
 
+@pytest.mark.parametrize(
+    ("limits", "parts"),
+    [
+        ({"providers": {"max_share": "60%"}}, 2),
+        ({"survive_loss_of": "provider"}, 4),  # and without, to tell what that costs
+        ({"max_gpus": {"total": 9}}, 1),
+        ({"providers": {"max_count": 2}}, 1),
+    ],
+)
+def test_what_nothing_links_is_solved_apart_at_any_size(limits, parts, monkeypatch):
+    two = problem(workloads=[workload(9, "chat"), workload(7, "code")], limits=limits)
+    whole = solve(two, big_and_small())
+    monkeypatch.setattr(staged, "MOST_COLUMNS", 0)
+    solve_part, solved = staged._solve_part, []
+    monkeypatch.setattr(
+        staged, "_solve_part", lambda *given: solved.append(given) or solve_part(*given)
+    )
+    plan = solve(two, big_and_small())
+    # one program for all of a small problem with quotas: they wait only where that pays
+    assert len(solved) == (0 if "max_gpus" in limits else parts)
+    assert plan.status is whole.status is Status.OPTIMAL
+    assert plan.proof.certified_by == ("cbc", "highs")
+    assert plan.score_usd_per_month == pytest.approx(whole.score_usd_per_month)
+
+
+def test_ties_of_what_runs_today_are_broken_over_all_of_it(monkeypatch):
+    running = [{"offering": "bolt/small/eu-1", "units": 1, "workload": "chat"}]
+    two = problem(workloads=[workload(9, "chat"), workload(7, "code")], current_fleet=running)
+    monkeypatch.setattr(staged, "MOST_COLUMNS", 0)
+    monkeypatch.setattr(staged, "_solve_part", None)
+    assert solve(two, big_and_small()).status is Status.OPTIMAL
+
+
 def test_parts_have_the_optimum_of_the_whole(monkeypatch):
     assert same_in_parts(FEW, monkeypatch) >= 3
 

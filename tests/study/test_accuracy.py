@@ -349,6 +349,11 @@ def published() -> Samples:
     return read_samples(SHARED / "data", load_catalog("market"))
 
 
+@pytest.fixture(scope="module")
+def published_errors(published: Samples) -> Mapping[str, Errors]:
+    return errors_by_source(published.inside)
+
+
 @public
 def test_the_public_measurements_are_met_as_the_readme_says(published: Samples) -> None:
     said = (ROOT / "milp_planner" / "study" / "README.md").read_text(encoding="utf-8")
@@ -361,8 +366,10 @@ def test_the_public_measurements_are_met_as_the_readme_says(published: Samples) 
 
 
 @public
-def test_the_public_measurements_are_met_as_well_as_they_should_be(published: Samples) -> None:
-    recent = recent_errors(published.inside)
+def test_the_public_measurements_are_met_as_well_as_they_should_be(
+    published: Samples, published_errors: Mapping[str, Errors]
+) -> None:
+    recent = recent_errors(published_errors)
     assert len(recent) == 8
 
     def mean(figures: Iterable[float]) -> float:
@@ -380,6 +387,6 @@ def test_the_public_measurements_are_met_as_well_as_they_should_be(published: Sa
 
 
 @public
-def test_every_collection_has_a_name(published: Samples) -> None:
-    named = set(errors_by_source(published.inside))
+def test_every_collection_has_a_name(published_errors: Mapping[str, Errors]) -> None:
+    named = set(published_errors)
     assert {"InferenceX", "NVIDIA internal", "ML.ENERGY", "Cloudrift", "Splitwise"} <= named

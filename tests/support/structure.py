@@ -32,6 +32,7 @@ WINGS = (
     ("questions",),
     ("exports",),
     ("reporting",),
+    ("web",),
     ("cli", "__main__"),
 )
 """Lower ones first: a file imports from its own wing and from those above it in this list."""

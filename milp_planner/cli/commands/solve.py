@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -28,7 +29,6 @@ from milp_planner.cli.parts.parameters import (
     Overlays,
     PerWorkload,
     PlanFormatName,
-    ProblemFile,
     Quiet,
     Reproducible,
     RequireOptimal,
@@ -37,8 +37,10 @@ from milp_planner.cli.parts.parameters import (
     choice_of,
 )
 from milp_planner.cli.parts.plan_documents import read_plan_document, read_plan_only
+from milp_planner.cli.parts.problem_files import every_file, is_several, the_file_here
 from milp_planner.cli.parts.signals import signals_exit_at_once
 from milp_planner.cli.runs.plans import TEXT, PlanRun
+from milp_planner.cli.runs.several import ROW_FORMATS, SeveralRun
 from milp_planner.cli.runs.sheets import HTML, MARKDOWN, SHEET, SHEET_FORMATS, SheetRun
 from milp_planner.deadline import counted_from
 
@@ -54,9 +56,19 @@ ENDINGS = {
     **{".md": MARKDOWN, ".json": "json", ".csv": "csv", ".txt": SHEET},
 }
 
+ROW_ENDINGS = {".json": "json", ".csv": "csv", ".txt": TEXT}
+
 
 def solve(
-    file: ProblemFile,
+    context: typer.Context,
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILE]...",
+            help="The problem, - for standard input; default: problem.yaml. Of several, and of "
+            "folders, one row each.",
+        ),
+    ] = None,
     as_json: AsJson = False,
     format_: PlanFormatName = None,
     output: Output = None,
@@ -104,6 +116,23 @@ def solve(
     from milp_planner.today import day_today
 
     output = None if output == STDOUT else output
+    gates = Gates(max_cost, max_price_age, fail_on_estimates, as_of or day_today())
+    how = Effort(began_s, time_limit, gap, choice_of(solver))
+    names = files or [the_file_here()]
+    if is_several(names):
+        check_of_each(context)
+        return SeveralRun(
+            files=tuple(every_file(names)),
+            format_name=chosen_format(format_, as_json, output, ROW_ENDINGS, ROW_FORMATS),
+            output=output,
+            source=partial(read_catalog, name=catalog, overlays=overlay, as_of=as_of),
+            inputs=partial(inputs_of, catalog=catalog, overlays=overlay),
+            how=how[1:],
+            gates=gates,
+            code_of=partial(exit_code, require_optimal=require_optimal),
+            quiet=quiet,
+        ).write()
+    [file] = names
     endings = ENDINGS | ({".txt": TEXT} if range_ else {})
     formats = (*FORMATS, *SHEET_FORMATS)
     format_name = chosen_format(format_, as_json, output, endings, formats, endings[".txt"])
@@ -119,8 +148,6 @@ def solve(
     streams.check_output(output, inputs_of(problem, file, catalog, overlay))
     check_ending(output, as_json or format_ is not None, endings)
     known = read_catalog(problem, file, catalog, overlay, as_of)
-    gates = Gates(max_cost, max_price_age, fail_on_estimates, as_of or day_today())
-    how = Effort(began_s, time_limit, gap, choice_of(solver))
     replayed = _until_kept(problem, known, how, quiet=quiet) if replay else None
     asked = problem if replayed is None else replayed.problem, known, format_name, output
     with counted_from(began_s):
@@ -137,6 +164,23 @@ def solve(
     for failure in failed:
         streams.tell(failure)
     return exit_code(plan, bool(failed), require_optimal)
+
+
+OF_EACH = {
+    *("files", "as_json", "format_", "output", "time_limit", "gap", "solver", "max_cost"),
+    *("max_price_age", "fail_on_estimates", "require_optimal", "as_of", "overlay", "catalog"),
+    *("no_choices", "quiet"),
+}
+"""Parameters that mean the same of several problems; rows have no choices anyhow."""
+
+
+def check_of_each(context: typer.Context) -> None:
+    """Raise BadParameter for an option that is of one problem."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        is_given = source is not None and source.name == "COMMANDLINE"
+        if is_given and parameter.name not in OF_EACH:
+            raise typer.BadParameter(f"{parameter.opts[0]} is of one problem; name one file")
 
 
 class Effort(NamedTuple):

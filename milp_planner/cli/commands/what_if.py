@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -55,7 +55,17 @@ Budgets = Annotated[
     ),
 ]
 TrafficFactors = Annotated[
-    str | None, typer.Option(metavar="FACTOR,...", help="Factors on all traffic: 0.5,1,2.")
+    str | None,
+    typer.Option(
+        metavar="FACTOR,...",
+        help="Factors on all traffic: 0.5,1,2; 0.1:10: the cheapest way to pay at each.",
+    ),
+]
+WaysBy = Annotated[
+    str,
+    typer.Option(
+        metavar="WHAT", help="With --traffic 0.1:10: by kind (API, rented, owned) or by billing."
+    ),
 ]
 Without = Annotated[
     Many, typer.Option(metavar="KIND:NAME,...", help="Lost, one by one; a+b: together.")
@@ -75,18 +85,24 @@ ScenarioFiles = Annotated[
 Jobs = Annotated[
     int, typer.Option(parser=read_jobs, metavar="N", help="Scenarios solved at the same time.")
 ]
+Where = Annotated[
+    str,
+    typer.Option(metavar="WHERE", help="threads, processes, dask://HOST:PORT or ray://HOST:PORT."),
+]
 
 
 def what_if(
     file: ProblemFile,
     budget: Budgets = None,
     traffic: TrafficFactors = None,
+    by: WaysBy = "kind",
     without: Without = None,
     price: Prices = None,
     limit: LimitValues = None,
     target: Targets = None,
     scenario: ScenarioFiles = None,
     jobs: Jobs = 1,
+    executor: Where = "threads",
     as_json: AsJson = False,
     format_: FormatName = None,
     output: Output = None,
@@ -118,14 +134,23 @@ def what_if(
             code = _every_step(problem, known, ends, format_name, output, time_limit, engines)
         tell_written(output, has_plan=True, quiet=quiet)
         return code
+    span = None if traffic is None else sweeps.read_span(traffic)
+    if span is not None:
+        if any([budget, without, price, limit, target, scenario]):
+            raise typer.BadParameter("--traffic 0.1:10 stands alone; write 0.5,1,2 beside others")
+        engines = choice_of(solver)
+        with counted_from(began_s):
+            code = _ways_to_pay(problem, known, span, by, format_name, output, time_limit, engines)
+        tell_written(output, has_plan=True, quiet=quiet)
+        return code
     grid = (budget, traffic, without, price, limit, target, scenario)
     scenarios = _scenarios(problem, known, *grid)
     if not scenarios:
         raise typer.BadParameter("nothing to change: give --budget, --traffic, --without, ...")
     cancel = threading.Event()
     how = How(time_limit, gap, choice_of(solver), cancel)
-    with _executor(jobs, cancel) as executor:
-        result = _answered(problem, scenarios, known, executor, how, format_name, output, quiet)
+    with _executor(executor, jobs, cancel) as crew:
+        result = _answered(problem, scenarios, known, crew, how, format_name, output, quiet)
     tell_written(output, has_plan=True, quiet=quiet)
     return _exit_code(result.rows)
 
@@ -157,19 +182,19 @@ def _scenarios(
 
 
 @contextmanager
-def _executor(jobs: int, cancel: threading.Event) -> Iterator[Executor | None]:
-    """Threads, as CBC is another process and HiGHS lets go of the lock; one job needs none."""
-    if jobs == 1:
+def _executor(where: str, jobs: int, cancel: threading.Event) -> Iterator[Executor | None]:
+    """Threads by default, as CBC and HiGHS are other processes; one of them needs none."""
+    from milp_planner.questions.sweeps.executors.places import executor_at
+
+    if where == "threads" and jobs == 1:
         yield None
         return
-    executor = ThreadPoolExecutor(jobs)
-    try:
-        yield executor
-    except BaseException:  # Ctrl-C, or the reader went away: end the solvers before leaving
-        cancel.set()
-        raise
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+    with executor_at(where, jobs) as executor:
+        try:
+            yield executor
+        except BaseException:  # Ctrl-C, or the reader went away: end the solvers before leaving
+            cancel.set()
+            raise
 
 
 def _answered(
@@ -250,6 +275,37 @@ def _every_step(
     if unfinished is not None and unfinished.reason is FrontierEnd.TIME_LIMIT:
         return exit_codes.NO_PLAN
     return exit_codes.INFEASIBLE
+
+
+def _ways_to_pay(
+    problem: Problem,
+    known: Catalog,
+    span: tuple[float, float],
+    by: str,
+    format_name: str,
+    output: Path | None,
+    time_limit_s: float | None,
+    solver: SolverChoice | None,
+) -> int:
+    """`--traffic 0.1:10`: which way to pay is the cheapest at every multiple between the two."""
+    from milp_planner.plans.document import clean
+    from milp_planner.questions.sweeps.ways import BY, crossovers
+    from milp_planner.reporting.documents.json import to_json
+    from milp_planner.reporting.text.questions.crossovers import crossover_row, crossovers_text
+    from milp_planner.reporting.text.questions.what_if import rows_csv
+
+    ways = BY.get(by)
+    if ways is None:
+        raise typer.BadParameter(f"--by is kind or billing (is {by})")
+    found = crossovers(problem, *span, known, by=ways, time_limit_s=time_limit_s, solver=solver)
+    text = {
+        "json": lambda: to_json(clean(found.to_dict())),
+        "csv": lambda: rows_csv([clean(crossover_row(found, one)) for one in found.stretches]),
+    }.get(format_name, lambda: crossovers_text(found))()
+    _put(text, output)
+    if any(one.way for one in found.stretches):
+        return exit_codes.FOUND
+    return exit_codes.INFEASIBLE if found.complete else exit_codes.NO_PLAN
 
 
 def _exit_code(rows: Sequence[WhatIfRow]) -> int:

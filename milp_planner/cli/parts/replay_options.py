@@ -19,6 +19,7 @@ class RouterName(StrEnum):
     ROUND_ROBIN = "round_robin"
     RANDOM = "random"
     CENTRAL = "central"
+    PER_OFFERING = "per_offering"
 
 
 PlanToReplay = Annotated[
@@ -26,7 +27,10 @@ PlanToReplay = Annotated[
     typer.Option(metavar="FILE", help="A plan of it, as solve --json wrote it; else solved."),
 ]
 RequestCount = Annotated[int, typer.Option(metavar="N", help="How many in all.")]
-Router = Annotated[RouterName, typer.Option(help="Which replica takes a request.")]
+Router = Annotated[
+    RouterName | None,
+    typer.Option(help="Which replica takes a request; default: least, or as policy.routing says."),
+]
 FirstSeed = Annotated[int, typer.Option(help="The first seed.")]
 SeedCount = Annotated[int, typer.Option(help="Replays that intervals are over.")]
 FurtherWishes = Annotated[

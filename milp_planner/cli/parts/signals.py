@@ -5,13 +5,14 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import select
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from milp_planner.cli.parts import exit_codes
 
@@ -28,8 +29,11 @@ TOOLS = 6
 LONGEST_JOIN_S = 10.0
 """How long the end waits for threads; solvers that were told to stop are killed well before."""
 
-LONGEST_WAIT_S = 2.0
-"""How long a signal waits for an answer that is being written."""
+LONGEST_WAIT_S = 0.5
+"""How long a signal waits for an answer that is being written, and one that is written after it."""
+
+_raised: list[signal.Signals] = []
+"""Signals that were raised in the command that runs, the first before the next."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -37,13 +41,19 @@ class Terminated(KeyboardInterrupt):
 
 
 @contextlib.contextmanager
-def sigterm_raises() -> Iterator[None]:
-    """SIGTERM raises `Terminated` inside the block."""
+def signals_raise() -> Iterator[None]:
+    """Inside the block SIGTERM raises `Terminated`, and Ctrl-C KeyboardInterrupt, as ever where
+    nobody else handles it; what is printed after either is not waited for long."""
 
-    def terminate(number: int, frame: FrameType | None) -> NoReturn:
-        raise Terminated
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        _raised.append(signal.Signals(number))
+        raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
-    with _handled(signal.SIGTERM, terminate):
+    _raised.clear()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_handled(signal.SIGTERM, stop))
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            stack.enter_context(_handled(signal.SIGINT, stop))
         yield
 
 
@@ -57,8 +67,9 @@ def signals_exit_at_once() -> Iterator[None]:
 
     def leave(number: int, frame: FrameType | None) -> NoReturn:
         code, words = EXITS[signal.Signals(number)]
-        with contextlib.suppress(OSError):
-            os.write(2, words)
+        with contextlib.suppress(OSError, ValueError):
+            if _has_room(sys.__stderr__):
+                os.write(2, words)
         os._exit(code)
 
     with _handled(signal.SIGINT, leave), _handled(signal.SIGTERM, leave):
@@ -70,13 +81,15 @@ def signals_wait(most_s: float = LONGEST_WAIT_S) -> Iterator[None]:
     """The first signal waits for the end of the block, so that what it prints is whole.
 
     Not for ever: a reader that stopped reading would keep us. After `most_s`, or at a second
-    signal, it is delivered inside the block.
+    signal, it is delivered inside the block. Once a signal was raised, what is still to be printed
+    has as long from the start.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in EXITS}
-    came: list[signal.Signals] = []
+    earlier = _raised[:1]
+    came = [*earlier]
 
     def wait(number: int, frame: FrameType | None) -> None:
         came.append(signal.Signals(number))
@@ -101,9 +114,20 @@ def signals_wait(most_s: float = LONGEST_WAIT_S) -> Iterator[None]:
         if hasattr(signal, "setitimer"):
             stack.enter_context(_handled(signal.SIGALRM, deliver))
             stack.callback(signal.setitimer, signal.ITIMER_REAL, 0)
+            if earlier:
+                signal.setitimer(signal.ITIMER_REAL, most_s)
         yield
-    if came:
+    if came != earlier:
         deliver(came[0], None)
+
+
+def _has_room(stream: TextIO | None) -> bool:
+    """Whether a few words can be written at once; taken for true where that cannot be asked."""
+    if stream is None or not hasattr(select, "poll"):
+        return stream is not None
+    asked = select.poll()
+    asked.register(stream.fileno(), select.POLLOUT)
+    return bool(asked.poll(0))
 
 
 def leave(code: int) -> int:

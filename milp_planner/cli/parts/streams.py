@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import sys
 import tempfile
@@ -11,10 +12,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from milp_planner.cli.parts.signals import signals_wait
+from milp_planner.cli.parts.signals import LONGEST_WAIT_S, signals_wait
 from milp_planner.errors import PlannerError
 
 MOST_WARNINGS_SHOWN = 5
+LAST_WORDS_S = 0.2
+"""How long it may take to say that a signal ended the command."""
 TEMPORARY = ".milp-planner-"  # what a file is called until it is whole
 
 
@@ -184,6 +187,22 @@ def finish() -> None:
             _guarded(stream.flush)
 
 
+def last_words(text: str) -> None:
+    """Say what signal ended the command, and flush; who has stopped reading is not waited for."""
+
+    def said() -> None:
+        if sys.stderr is not None:
+            sys.stderr.write(text + "\n")
+        for stream in (sys.stderr, sys.stdout):
+            if stream is not None:
+                stream.flush()
+
+    try:
+        _guarded(said, LAST_WORDS_S)
+    except (KeyboardInterrupt, OSError, PlannerError):
+        forget_streams()
+
+
 def forget_streams() -> None:
     """Point stdout and stderr at nothing, so that Python's last flush does not complain."""
     nothing = os.open(os.devnull, os.O_WRONLY)
@@ -199,12 +218,26 @@ def _write(stream: TextIO | None, text: str) -> None:
         return
     encoding = getattr(stream, "encoding", None) or "utf-8"
     safe = text.encode(encoding, "backslashreplace").decode(encoding)
-    _guarded(lambda: stream.write(safe))
+    raw = getattr(stream, "buffer", None)
+    if isinstance(raw, io.RawIOBase):  # under PYTHONUNBUFFERED
+        _guarded(lambda: _write_whole(raw, safe.replace("\n", os.linesep).encode(encoding)))
+    else:
+        _guarded(lambda: stream.write(safe))
 
 
-def _guarded(action: Callable[[], object]) -> None:
+def _write_whole(raw: io.RawIOBase, content: bytes) -> None:
+    """All of it, however little is taken at a time: a signal ends a write half-way, which Python's
+    own text stream takes for the whole."""
+    while content:
+        taken = raw.write(content)
+        if taken is None:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        content = content[taken:]
+
+
+def _guarded(action: Callable[[], object], most_s: float = LONGEST_WAIT_S) -> None:
     try:
-        with signals_wait():
+        with signals_wait(most_s):
             action()
     except BrokenPipeError:
         raise

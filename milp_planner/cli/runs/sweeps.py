@@ -15,6 +15,16 @@ def every_step(text: str) -> tuple[float, float] | None:
     return None if text.count(":") != 1 else _ends(text)[:2]
 
 
+def read_span(text: str) -> tuple[float, float] | None:
+    """The ends of `0.1:10`, which asks for everything between them; None for a list."""
+    if ":" not in text:
+        return None
+    parts = [_number("--traffic", part) for part in text.split(":")]
+    if len(parts) != 2 or parts[0] >= parts[1]:
+        raise typer.BadParameter(f"--traffic: {text!r} is not a range; write 0.1:10")
+    return parts[0], parts[1]
+
+
 def read_budgets(text: str) -> tuple[float, ...]:
     """`4000,8k` or `2000:20000:1000` -> dollars per month."""
     if ":" not in text:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from operator import attrgetter
 from statistics import median
 from typing import Any
 
@@ -323,3 +324,15 @@ CHECKS = (
     impossible_throughputs,
     contradictory_latencies,
 )
+
+
+def _llms_named(catalog: Catalog, name: str) -> tuple[str, ...]:
+    llm = catalog.llm(name)
+    return (llm.id,) if llm else ()
+
+
+NAMES: dict[str, Any] = {
+    "gpu": (attrgetter("gpus"), Catalog.gpus_named, unknown_gpu),
+    "llm": (attrgetter("llms"), _llms_named, unknown_llm),
+}
+"""Columns that name something: the ids, the ids that a name may stand for, why it is unknown."""

@@ -34,6 +34,17 @@ def read_rows(
     return rows, list(table.faults)
 
 
+def fill_in(rows: Iterable[tuple[int, Cells]], prices: Iterable[str]) -> set[int]:
+    """Lines without a price; they get a stand-in, so that their other cells are still looked at."""
+    unpriced = set()
+    for line, cells in rows:
+        for price in prices:
+            if price not in cells:
+                cells[price] = "1"
+                unpriced.add(line)
+    return unpriced
+
+
 def _decoded(content: bytes, file: str) -> str:
     text = decoded(content, file)
     if control := _CONTROL.search(text):

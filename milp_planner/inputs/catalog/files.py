@@ -20,21 +20,20 @@ from milp_planner.errors import (
     Fault,
     InputError,
     argument_error,
-    did_you_mean,
     input_error,
 )
 from milp_planner.inputs.catalog.checks import (
+    NAMES,
     Row,
     Rows,
     called,
     faults_of,
     unavailable,
-    unknown_gpu,
-    unknown_llm,
 )
-from milp_planner.inputs.catalog.csv_rows import Cells, read_rows, wording
+from milp_planner.inputs.catalog.csv_rows import Cells, fill_in, read_rows, wording
 from milp_planner.inputs.catalog.folders import (
     Layer,
+    Manifest,
     market_layer,
     read_layers,
     sha256_of,
@@ -50,9 +49,10 @@ from milp_planner.inputs.catalog.identity.sellers import (
     Sellers,
     sellers_of,
 )
+from milp_planner.inputs.catalog.llm_checks import shaped_as, why_no_shape
 from milp_planner.inputs.catalog.merging import RentedUnits
 from milp_planner.inputs.catalog.overlaid.counts import overlay_counts
-from milp_planner.inputs.catalog.owned import OwnedUnits
+from milp_planner.inputs.catalog.owned import SET_BY_OWNED, OwnedUnits, with_owned
 from milp_planner.inputs.catalog.records import (
     Catalog,
     Gpu,
@@ -106,11 +106,9 @@ def load_catalog(
     if as_of is not None and (not isinstance(as_of, date) or isinstance(as_of, datetime)):
         raise argument_error(f"expected a date, not {type(as_of).__name__}", path="as_of")
     layers = read_layers(name_or_folder, base or Path(), overlays, TABLES)
-    loader = _Loader(as_of or day_today())
-    for layer in (market_layer(*OF_THE_WORLD), *layers):  # first: a name means one seller in all
-        loader.add_names(layer)
-    for depth, layer in enumerate(layers):
-        loader.add(layer, override=depth > 0)
+    loader = _with_lowest(layers, as_of or day_today())
+    for layer in layers[1:]:
+        loader.add(layer, override=True)
     if loader.faults:
         raise InputError(loader.faults)
     return loader.catalog(layers)
@@ -145,7 +143,7 @@ class Table:
 
 
 _SOURCED = ("as_of", "source")
-UNWRITTEN = ("override", "behind", "country", "group", "metro", "kilowatts")
+UNWRITTEN = ("override", "behind", "country", "group", "metro", *SET_BY_OWNED)
 TABLES: dict[str, Table] = {
     "gpus.csv": Table(Gpu, ("id", "vendor", *_SOURCED)),
     "gpu_aliases.csv": Table(GpuAlias, ("alias", "gpu")),
@@ -222,6 +220,14 @@ class _Loader:
     so_far: Catalog = field(init=False)
     """What the layers make, once one was added."""
 
+    def copy(self) -> _Loader:
+        """Another one that goes on from here; records are shared, as nothing changes them."""
+        other = replace(self, faults=[*self.faults], notes=[*self.notes], retired={**self.retired})
+        other.merged = {name: {**rows} for name, rows in self.merged.items()}
+        other.rented = self.rented.copy()
+        other.so_far = self.so_far
+        return other
+
     def add_names(self, layer: Layer) -> None:
         """What a layer says of the names of sellers and places, on top of those before."""
         for name in OF_THE_WORLD:
@@ -251,8 +257,13 @@ class _Loader:
         """What all layers together make."""
         sourced = [n for n, table in TABLES.items() if table.is_sourced and n != RETIRED_FILE]
         overlaid = overlay_counts(self.lowest, {n: self.merged[n] for n in sourced})
+        so_far = self.so_far  # which further catalogs may go on from
         return replace(
-            self.so_far,
+            so_far,
+            gpus={**so_far.gpus},
+            llms={**so_far.llms},
+            gpu_aliases={**so_far.gpu_aliases},
+            llm_aliases={**so_far.llm_aliases},
             name=" + ".join(layer.name for layer in layers),
             version=" + ".join(v for layer in layers if (v := layer.manifest.version)) or "0",
             sha256=sha256_of(layers),
@@ -286,7 +297,7 @@ class _Loader:
         if name in FROM_SELLERS:
             found = [(n, self.sellers.renamed(cells, owner=name in SOLD)) for n, cells in found]
             found = self.places.with_places(found) if name in SOLD else found
-        unpriced = _fill_prices(found, table)
+        unpriced = fill_in(found, table.prices)
         unknown = self._resolve_names(found, file) if name not in LISTS_OF_NAMES else set()
         rows = self._distinct(self._validated(found, table, file), table)
         if name == "llms.csv":
@@ -364,21 +375,10 @@ class _Loader:
         if shape is None:
             return row
         llms = {r.record.id: r.record for r in (*self.merged["llms.csv"].values(), *added)}
-        if shape not in llms or llms[shape].same_shape_as:
-            text = (
-                f"{shape!r} is not in the catalog{did_you_mean(shape, {*llms} - {row.record.id})}"
-            )
-            if shape in llms:
-                text = (
-                    f"{shape!r} takes its own shape from {llms[shape].same_shape_as!r}; name that"
-                )
-            self.faults.append(Fault(row.file, row.line, 0, "same_shape_as", text))
+        if why_not := why_no_shape(row.record, llms):
+            self.faults.append(Fault(row.file, row.line, 0, "same_shape_as", why_not))
             return row
-        own = {*row.record.model_fields_set, *Sourced.model_fields, "hf_id"}
-        if "native_precision" in own:  # another format's checkpoint stores its groups its own way
-            own |= {"stored_as", "quantisation_block"}
-        taken = {name: getattr(llms[shape], name) for name in Llm.model_fields if name not in own}
-        return replace(row, record=row.record.model_copy(update=taken))
+        return replace(row, record=shaped_as(row.record, llms[shape]))
 
     def _names(self) -> Catalog:
         """The catalog so far, with names only."""
@@ -409,41 +409,38 @@ class _Loader:
         )
         return replace(
             self._names(),
-            offerings=_offerings(self.rented.products(offerings), owned),
+            offerings=with_owned(self.rented.products(offerings), owned),
             token_prices=tuple(sorted(token_prices, key=lambda row: row.key)),
             measurements=tuple(measurements),
         )
 
 
-def _offerings(rented: Sequence[Offering], owned: Sequence[OwnedUnits]) -> tuple[Offering, ...]:
-    """All offerings in order; units in `owned.csv` stand before a price written for them."""
-    rows = (*rented, *(units.offering for units in owned))
-    return tuple(sorted({row.key: row for row in rows}.values(), key=lambda row: row.key))
+MOST_KNOWN = 2
+_known: dict[tuple[str, Manifest, date], _Loader] = {}
+"""Shipped catalogs that were read in this process, by all that they were made of and the day."""
+
+
+def _with_lowest(layers: Sequence[Layer], today: date) -> _Loader:
+    """All names of sellers and places, and the rows of the lowest layer.
+
+    Most of the time goes into the rows of a shipped catalog, whatever lies above it.
+    """
+    names, lowest = market_layer(*OF_THE_WORLD), layers[0]
+    key = sha256_of([names, lowest]), lowest.manifest, today
+    renamed = any(name in layer.files for layer in layers[1:] for name in OF_THE_WORLD)
+    if lowest.shipped and not renamed and key in _known:
+        return _known[key].copy()
+    loader = _Loader(today)
+    for layer in (names, *layers):  # first: a name means one seller in all
+        loader.add_names(layer)
+    loader.add(lowest, override=False)
+    if lowest.shipped and not renamed and not loader.faults:
+        while len(_known) >= MOST_KNOWN:
+            _known.pop(next(iter(_known)), None)
+        _known[key] = loader.copy()
+    return loader
 
 
 @cache
 def _list_of(record: type[Frozen]) -> TypeAdapter[list[Frozen]]:
     return TypeAdapter(list[record])  # type: ignore[valid-type]
-
-
-def _fill_prices(rows: list[tuple[int, Cells]], table: Table) -> set[int]:
-    """Lines without a price; they get a stand-in, so that their other cells are still looked at."""
-    unpriced = set()
-    for line, cells in rows:
-        for price in table.prices:
-            if price not in cells:
-                cells[price] = "1"
-                unpriced.add(line)
-    return unpriced
-
-
-def _llms_named(catalog: Catalog, name: str) -> tuple[str, ...]:
-    llm = catalog.llm(name)
-    return (llm.id,) if llm else ()
-
-
-NAMES: dict[str, Any] = {
-    "gpu": (attrgetter("gpus"), Catalog.gpus_named, unknown_gpu),
-    "llm": (attrgetter("llms"), _llms_named, unknown_llm),
-}
-"""Columns that name something: the ids, the ids that a name may stand for, why it is unknown."""

@@ -6,9 +6,10 @@ an architecture, such as those of LLMs behind an API, state nothing that could c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
-from milp_planner.inputs.catalog.records import Llm
+from milp_planner.errors import did_you_mean
+from milp_planner.inputs.catalog.records import Llm, Sourced
 from milp_planner.inputs.catalog.tensor_groups import (
     BILLION,
     GROUPS,
@@ -37,6 +38,25 @@ def llm_faults(llm: Llm) -> Iterator[Said]:
     """Everything in the row that contradicts the rest of it."""
     for check in CHECKS:
         yield from check(llm)
+
+
+def why_no_shape(llm: Llm, llms: Mapping[str, Llm]) -> str:
+    """Why an LLM cannot take its shape from the one that it names, or nothing."""
+    shape = llm.same_shape_as or ""
+    if shape not in llms:
+        return f"{shape!r} is not in the catalog{did_you_mean(shape, {*llms} - {llm.id})}"
+    if (further := llms[shape].same_shape_as) is not None:
+        return f"{shape!r} takes its own shape from {further!r}; name that"
+    return ""
+
+
+def shaped_as(llm: Llm, other: Llm) -> Llm:
+    """An LLM with the fields it takes from the one of its shape."""
+    own = {*llm.model_fields_set, *Sourced.model_fields, "hf_id"}
+    if "native_precision" in own:  # another format's checkpoint stores its groups its own way
+        own |= {"stored_as", "quantisation_block"}
+    taken = {name: getattr(other, name) for name in Llm.model_fields if name not in own}
+    return llm.model_copy(update=taken)
 
 
 def _formats(llm: Llm) -> Iterator[Said]:

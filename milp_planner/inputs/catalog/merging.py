@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from milp_planner.inputs.catalog.checks import Row
@@ -34,6 +34,10 @@ class RentedUnits:
 
     replaced: list[Quoted] = field(default_factory=list)
     """Rows that one of the same key in a higher layer replaces, and that stay visible in it."""
+
+    def copy(self) -> RentedUnits:
+        """Another one that goes on from here."""
+        return replace(self, layer_of={**self.layer_of}, replaced=[*self.replaced])
 
     def begin_layer(self) -> None:
         """From here on rows are of the next layer."""

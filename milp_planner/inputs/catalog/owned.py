@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import isfinite
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from milp_planner.inputs.catalog.records import (
     Count,
@@ -98,6 +99,10 @@ STRAIGHT = 1e-9
 """A cost of capital over all years below which rounding would say more than it."""
 
 
+SET_BY_OWNED = ("kilowatts", "idle_usd_per_hour", "busy_usd_per_hour")
+"""Fields of an offering that `owned.csv` sets, and `offerings.csv` does not have."""
+
+
 class OwnedUnits(Sourced):
     """Units bought, not rented; an offering billed `owned` whose price follows from its parts."""
 
@@ -126,9 +131,19 @@ class OwnedUnits(Sourced):
     watts: NonNegative = 0.0
     """Draw of a whole unit at the wall, in watts, on average."""
 
+    idle_watts: NonNegative | None = None
+    """Draw of a whole unit at the wall without load, in watts, for `policy.power_by_load`; needs
+    `full_watts`."""
+
     usd_per_kwh: NonNegative = 0.0
     pue: Annotated[float, Field(ge=1, le=100)] = 1.0
     """Power usage effectiveness: power of the building ÷ power of the machines."""
+
+    facilities_usd_per_month: NonNegative = 0.0
+    """Space, racks and cooling plant of a unit, in US dollars per month."""
+
+    staff_usd_per_month: NonNegative = 0.0
+    """Hands that a unit takes, in US dollars per month."""
 
     usd_per_month: NonNegative = 0.0
     """All else that a unit costs per month, in US dollars."""
@@ -144,16 +159,44 @@ class OwnedUnits(Sourced):
     @property
     def usd_per_hour(self) -> float:
         """What an hour of a unit costs, in US dollars."""
+        return self._usd_per_hour(self.priced_watts)
+
+    @property
+    def priced_watts(self) -> float:
+        """The draw that is in the price: what is stated on average, else that at full load where
+        both that and the idle draw are."""
+        is_stated = "watts" in self.model_fields_set or self.idle_watts is None
+        return self.watts if is_stated else self.full_watts or 0.0
+
+    def _usd_per_hour(self, watts: float) -> float:
+        months = self.usd_per_month + self.facilities_usd_per_month + self.staff_usd_per_month
         return owned_usd_per_hour(
             self.purchase_usd,
             self.lifetime_years,
-            self.watts,
+            watts,
             self.usd_per_kwh,
             self.pue,
-            self.usd_per_month,
+            months,
             self.residual_usd,
             self.cost_of_capital,
         )
+
+    @field_validator("idle_watts")
+    @classmethod
+    def _idle_is_below_full(cls, watts: float | None, info: ValidationInfo) -> float | None:
+        full = info.data.get("full_watts")
+        if watts is not None and watts > (full or 0.0):
+            said = "not stated" if full is None else f"{full:g}"
+            raise ValueError(f"must be at most full_watts ({said})")
+        return watts
+
+    @field_validator("residual_usd")
+    @classmethod
+    def _less_is_left_than_paid(cls, usd: float, info: ValidationInfo) -> float:
+        paid = info.data.get("purchase_usd")
+        if paid is not None and usd > paid:
+            raise ValueError(f"must be at most purchase_usd ({paid:g})")
+        return usd
 
     @property
     def kilowatts(self) -> float | None:
@@ -165,6 +208,7 @@ class OwnedUnits(Sourced):
     @property
     def offering(self) -> Offering:
         """The units as an offering, which is what plans are made of."""
+        idle = self.idle_watts
         return Offering(
             provider=self.provider,
             name=self.name,
@@ -175,6 +219,8 @@ class OwnedUnits(Sourced):
             usd_per_hour=self.usd_per_hour,
             max_units=self.max_units,
             kilowatts=self.kilowatts,
+            idle_usd_per_hour=None if idle is None else self._usd_per_hour(idle),
+            busy_usd_per_hour=None if idle is None else self._usd_per_hour(self.full_watts or 0.0),
             price_acknowledged=True,
             as_of=self.as_of,
             source=self.source,
@@ -183,12 +229,24 @@ class OwnedUnits(Sourced):
         )
 
     @property
+    def _people(self) -> str:
+        """Facilities and staff in words; nothing where they are not stated."""
+        stated = {"facilities": self.facilities_usd_per_month, "staff": self.staff_usd_per_month}
+        return "".join(f", {name} {usd_shown(usd, 0)}" for name, usd in stated.items() if usd)
+
+    @property
     def parts(self) -> str:
         """The price in words: what it is made of."""
         left = f" to {usd_shown(self.residual_usd, 0)}" if self.residual_usd else ""
         rate = f" at {100 * self.cost_of_capital:.4g} %" if self.cost_of_capital else ""
         return (
             f"{usd_shown(self.purchase_usd, 0)}{left} over {self.lifetime_years:g} years{rate}, "
-            f"{self.watts:,.0f} W at {unit_price_shown(self.usd_per_kwh)} per kWh, "
-            f"PUE {self.pue:g}, {usd_shown(self.usd_per_month, 0)} per month"
+            f"{self.priced_watts:,.0f} W at {unit_price_shown(self.usd_per_kwh)} per kWh, "
+            f"PUE {self.pue:g}, {usd_shown(self.usd_per_month, 0)} per month{self._people}"
         )
+
+
+def with_owned(rented: Iterable[Offering], owned: Iterable[OwnedUnits]) -> tuple[Offering, ...]:
+    """All offerings in order; units in `owned.csv` stand before a price written for them."""
+    rows = (*rented, *(units.offering for units in owned))
+    return tuple(sorted({row.key: row for row in rows}.values(), key=lambda row: row.key))

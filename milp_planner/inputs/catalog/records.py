@@ -203,6 +203,10 @@ class Offering(Sold, Sourced):
     kilowatts: Positive | None = None
     """What an owned unit draws at full load, cooling included; set from `owned.csv`."""
 
+    idle_usd_per_hour: Positive | None = None
+    busy_usd_per_hour: Positive | None = None
+    """Price of an hour of an owned unit without load, and at full load; set from `owned.csv`."""
+
     max_units: CountOrNone | None = None
     """Units that can be had; None where unknown. No public source states it: users fill it in."""
 

@@ -42,7 +42,7 @@ from milp_planner.inputs.imports.tool_figures import (
     ratio,
     text,
 )
-from milp_planner.inputs.reading.files import read_text
+from milp_planner.inputs.reading.files import opened_from, read_text
 from milp_planner.inputs.reading.records import Frozen
 from milp_planner.inputs.reading.strict_json import parse_json
 from milp_planner.inputs.reading.strict_yaml import read_yaml
@@ -157,7 +157,8 @@ def _missing(found: Found) -> Iterator[Fault]:
 
 
 def _read(file: Path, run: Run) -> list[Found]:
-    if file.is_dir():
+    opened = opened_from(file)
+    if opened is not None and opened.is_dir():
         raise input_error("is a directory; give a file", file=str(file))
     suffix = file.suffix.lower()
     content = read_text(file)

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from milp_planner.errors import RecordError
 from milp_planner.inputs.reading.records import Frozen
-from milp_planner.units import PositiveNumber, Share, WholeNumber, YesNo
+from milp_planner.units import NonNegativeNumber, PositiveNumber, Share, WholeNumber, YesNo
 
 Engine = Literal["vllm", "sglang", "tensorrt-llm"]
 KvPrecision = Literal["auto", "bf16", "fp8"]
@@ -200,3 +200,55 @@ FP8_CACHE_UNDER = frozenset({"fp8", "nvfp4", "mxfp4"})
 """Weight formats whose TensorRT-LLM checkpoints name an fp8 KV cache."""
 
 DEFAULT_DEPLOYMENT = DeploymentSettings()
+
+
+LlmName = Annotated[str, Field(min_length=1, max_length=120)]
+
+
+class AnyLlm(Frozen):
+    """LLMs any of which may serve a workload, and how good the answers must be."""
+
+    any_of: tuple[LlmName, ...] = Field(min_length=1, max_length=20)
+    quality: dict[LlmName, NonNegativeNumber] = Field(default_factory=dict)
+    """Of every LLM named, on any one scale: your own figures; none are invented."""
+
+    at_least: PositiveNumber | None = None
+    """What the quality must be on average over the requests that are served."""
+
+    each: PositiveNumber | None = None
+    """What the quality of every LLM that serves must be."""
+
+    @model_validator(mode="after")
+    def _names_are_told_apart(self) -> Self:
+        twice = [name for name in self.any_of if self.any_of.count(name) > 1]
+        if twice:
+            raise RecordError(f"{twice[0]} is named twice", at=("any_of",))
+        for name in self.quality:
+            if name not in self.any_of:
+                raise RecordError(f"{name} is not in any_of", at=("quality", name))
+        return self
+
+    @model_validator(mode="after")
+    def _wishes_can_be_kept(self) -> Self:
+        for key in ("at_least", "each"):
+            wish = getattr(self, key)
+            if wish is None:
+                continue
+            missing = [name for name in self.any_of if name not in self.quality]
+            if missing:
+                raise RecordError(
+                    f"needs the quality of every LLM, and that of {missing[0]} is not stated",
+                    at=(key,),
+                )
+            best = max(self.quality.values())
+            if best < wish:
+                raise RecordError(
+                    f"no LLM here is as good: the best is {best:g} (is {wish:g})", at=(key,)
+                )
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those that may serve."""
+        least = self.each
+        return tuple(n for n in self.any_of if least is None or self.quality[n] >= least)

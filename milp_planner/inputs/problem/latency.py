@@ -105,7 +105,8 @@ class Latency(Frozen):
         default=None, validation_alias="ttft", serialization_alias="ttft"
     )
     """Time to first token, of a replica at full load where measured, else of an idle one by the
-    estimate, which is then said to be one. Percentiles as those of tpot."""
+    estimate, which is then said to be one. Percentiles as those of tpot. Where wishes for the wait
+    or for whole requests have queues judged, no wait is longer either."""
 
     wait_s: Time | Percentiles | None = Field(
         default=None, validation_alias="wait", serialization_alias="wait"
@@ -147,6 +148,22 @@ class Latency(Frozen):
     def queue_wishes(self) -> tuple[TimeWish, ...]:
         """Those that depend on how long requests queue."""
         return (*_wishes("wait", self.wait_s), *_wishes("request", self.request_s))
+
+    @property
+    def waits_within(self) -> tuple[TimeWish, ...]:
+        """Of the first token, those that a wait cannot be longer than, where queues are judged, and
+        that no wish for the wait says as well."""
+        if not self.judges_queues:
+            return ()
+        waits = list(_wishes("wait", self.wait_s))
+        return tuple(
+            first
+            for first in _wishes("ttft", self.ttft_s)
+            if not any(
+                wait.wished_s <= first.wished_s and (wait.share or 0) >= (first.share or 0)
+                for wait in waits
+            )
+        )
 
     @property
     def judges_queues(self) -> bool:

@@ -7,11 +7,13 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-from milp_planner.errors import Fault, InputError, input_error
+from milp_planner.errors import Fault, InputError, did_you_mean, input_error
 from milp_planner.inputs.catalog.files import load_catalog
+from milp_planner.inputs.catalog.folders import shipped_catalogs
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.reading.arguments import check_source
+from milp_planner.inputs.reading.files import NOT_NAMED, opened_from
 from milp_planner.inputs.reading.records import CATALOG_KEY
 from milp_planner.inputs.reading.strict_yaml import NOWHERE, Document, Steps, read_yaml
 from milp_planner.inputs.reading.validation import validate
@@ -67,6 +69,7 @@ def load_named_catalog(
     as_of: date | None = None,
 ) -> Catalog:
     """`load_catalog` of a name that a user wrote: one that no folder can have is an InputError."""
+    _refuse_unnamed(named)
     try:
         for folder in ((base or Path()) / Path(named).expanduser(), *overlays):
             _refuse_pipes(folder.expanduser())
@@ -113,6 +116,17 @@ def _at_its_name(problem: Problem, fault: Fault) -> Fault:
         message = f"{fault.file} {fault.message}"
         return located(problem, replace(fault, file="", path=CATALOG_KEY, message=message))
     return fault
+
+
+def _refuse_unnamed(named: str | Path) -> None:
+    """What comes from outside may name shipped catalogs alone."""
+    names = shipped_catalogs()
+    if opened_from(named) is None and str(named) not in names:
+        raise input_error(
+            f"{NOT_NAMED}: {shown(str(named))}{did_you_mean(str(named), names)}",
+            path=CATALOG_KEY,
+            hint=f"the shipped catalogs are {', '.join(names)}",
+        )
 
 
 def _refuse_pipes(folder: Path) -> None:

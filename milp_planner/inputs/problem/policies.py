@@ -34,6 +34,26 @@ def may_fall_short(problem: Problem) -> bool:
     return problem.policy.active_penalties.shortfall is not None or may_be_short(problem)
 
 
+def has_one_router(problem: Problem, workload: Workload) -> bool:
+    """True where one router before all replicas of the workload spreads it by what they can."""
+    return workload.latency.judges_queues and problem.policy.routing == "shared"
+
+
+def has_own_queues(problem: Problem, workload: Workload) -> bool:
+    """True where queues are judged, of each offering by itself."""
+    return workload.latency.judges_queues and problem.policy.routing == "per_offering"
+
+
+def is_batch(workload: Workload) -> bool:
+    """True where the work can wait until a deadline."""
+    return workload.traffic.kind == "batch"
+
+
+def has_batches(problem: Problem) -> bool:
+    """True where some work can wait."""
+    return any(map(is_batch, problem.workloads))
+
+
 def can_overload(problem: Problem, workload: Workload) -> bool:
     """True where the workload may run hot enough for the overload penalty."""
     ramp = problem.policy.active_penalties.overload

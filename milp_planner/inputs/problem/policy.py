@@ -151,6 +151,10 @@ class Policy(Frozen):
     """Whether on-demand units are off, and unpaid, in blocks in which their workload has no load;
     default: those that the catalog says are billed by the second, the minute or the hour."""
 
+    routing: Literal["shared", "per_offering"] = "shared"
+    """What wishes for waits are kept behind. `shared`: one least-in-flight router before all
+    replicas of a workload; `per_offering`: an endpoint and a queue for each offering."""
+
     share: Literal["none", "units"] = "none"
     """`units`: replicas of several workloads may stand on one unit of several GPUs."""
 
@@ -161,6 +165,10 @@ class Policy(Frozen):
     when_short: Literal["fail", "fair", "priority"] = "fail"
     """What is served where not everything can be, whatever is short: budget, quotas, or the units
     that there are. `limits.budget.when_short` says it of the budget alone."""
+
+    power_by_load: YesNo = False
+    """Owned units that state what they draw idle and at full load pay power for the load that they
+    carry, not for an average."""
 
     spot_loss: Share = 0.0
     """Share of spot work that is lost and run again; it costs that share of the spot rent."""

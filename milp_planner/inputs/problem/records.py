@@ -14,7 +14,12 @@ from milp_planner.errors import InputError, RecordError
 from milp_planner.inputs.catalog.records import Billing
 from milp_planner.inputs.problem.commitments import Commitment
 from milp_planner.inputs.problem.comparisons import ChoicesAsked, Today
-from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
+from milp_planner.inputs.problem.deployment import (
+    DEFAULT_DEPLOYMENT,
+    AnyLlm,
+    DeploymentSettings,
+    LlmName,
+)
 from milp_planner.inputs.problem.host import HostLimits
 from milp_planner.inputs.problem.latency import Latency
 from milp_planner.inputs.problem.patching import Patch, patched
@@ -31,7 +36,7 @@ from milp_planner.inputs.reading.field_types import (
     UsefulShare,
     Version,
 )
-from milp_planner.inputs.reading.records import FromFile, Frozen
+from milp_planner.inputs.reading.records import FromFile, Frozen, Renamed
 from milp_planner.units import PositiveNumber, Seconds, Share, WholeNumber, YesNo
 
 SCHEMA_VERSION: Final = 1
@@ -64,7 +69,9 @@ class Workload(Frozen):
     """A stream of requests to one LLM."""
 
     name: Id
-    llm: Annotated[str, Field(min_length=1, max_length=120)]
+    llm: LlmName | AnyLlm
+    """By its name, or any of several: the program chooses which one serves what."""
+
     precision: tuple[Precision, ...] | None = Field(default=None, min_length=1)
     """Weight formats that may be served; default: the LLM's own, and fp8 where the GPU has it."""
 
@@ -126,6 +133,16 @@ class Workload(Frozen):
         return self
 
     @property
+    def llms(self) -> tuple[str, ...]:
+        """Names of the LLMs that may serve it."""
+        return self.llm.names if isinstance(self.llm, AnyLlm) else (self.llm,)
+
+    @property
+    def llm_words(self) -> str:
+        """`llama-3.3-70b or qwen3-32b`."""
+        return " or ".join(self.llms)
+
+    @property
     def classes(self) -> tuple[RequestSize, ...]:
         """The request classes; empty when the problem states none."""
         if self.requests is None:
@@ -149,7 +166,7 @@ class Filter(Frozen):
     deny: Globs = ()
 
 
-class CountedFilter(Filter):
+class CountedFilter(Filter, Renamed):
     """Which names, and how many different ones."""
 
     old_words: ClassVar[Mapping[str, str]] = {"at_most": "max_count"}
@@ -197,7 +214,7 @@ class Survival(Frozen):
     """Share of the peak that the rest must still serve, at 100 % utilization."""
 
 
-class Limits(Frozen):
+class Limits(Renamed):
     """Hard limits; each is off unless given."""
 
     old_words: ClassVar[Mapping[str, str]] = {"spot_share": "max_spot_share"}
@@ -370,7 +387,7 @@ class Problem(FromFile):
                     raise RecordError(
                         "nothing keeps it: it only steers policy.penalties.strict_latency, which "
                         "is not set; write ttft for the first token's time, tpot for each further "
-                        "one's, or set that penalty",
+                        "one's, request for all of it, or set that penalty",
                         at=("workloads", i, "latency", "requirement"),
                     )
         return self

@@ -12,7 +12,14 @@ from pydantic import Field, model_validator
 
 from milp_planner.errors import RecordError
 from milp_planner.inputs.reading.records import Frozen
-from milp_planner.units import NonNegativeNumber, PositiveNumber, Seconds, Share, WholeNumber
+from milp_planner.units import (
+    SECONDS_PER_HOUR,
+    NonNegativeNumber,
+    PositiveNumber,
+    Seconds,
+    Share,
+    WholeNumber,
+)
 
 DAYS_PER_MONTH = 30
 """Days of a month whose volume is stated: the 720 hours that a month has elsewhere."""
@@ -274,7 +281,97 @@ class ConcurrentUsers(TrafficKind):
     """Most time that a request may wait until its first token; default: any."""
 
 
+EVERY_HOURS = {"day": 24, "week": 168, "month": DAYS_PER_MONTH * 24}
+"""Hours from one batch to the next."""
+
+
+class Batch(WithoutPattern):
+    """Work that can wait: so much of it at a time, again and again, each done by its deadline."""
+
+    kind: Literal["batch"] = "batch"
+    tokens: PositiveNumber | None = None
+    """Of each batch, input and output together."""
+
+    requests: PositiveNumber | None = None
+    """Of each batch; instead of `tokens`."""
+
+    deadline_s: Seconds = Field(validation_alias="deadline", serialization_alias="deadline")
+    """From when a batch is handed in until it must be done: whole hours, no longer than `every`."""
+
+    every: Literal["day", "week", "month"] | None = None
+    """How often one is handed in; default: the shortest that is no shorter than the deadline."""
+
+    from_hour: Annotated[WholeNumber, Field(ge=0, le=167)] = 0
+    """When: the hour of the day, or of the week from Monday's midnight."""
+
+    @property
+    def counts_tokens(self) -> bool:
+        """True where `tokens` is given."""
+        return self.tokens is not None
+
+    @property
+    def deadline_hours(self) -> float:
+        """The deadline in hours."""
+        return self.deadline_s / SECONDS_PER_HOUR
+
+    @property
+    def period(self) -> str:
+        """`every`, or what it is by default."""
+        if self.every is not None:
+            return self.every
+        longer = (name for name, hours in EVERY_HOURS.items() if hours >= self.deadline_hours)
+        return next(longer, "month")
+
+    @property
+    def period_hours(self) -> int:
+        """Hours from one batch to the next."""
+        return EVERY_HOURS[self.period]
+
+    @property
+    def waits_all_the_time(self) -> bool:
+        """True where a batch may be worked on until the next one comes."""
+        return self.deadline_hours == self.period_hours
+
+    def is_open(self, hour: int) -> bool:
+        """Whether a batch may be worked on in an hour of the clock, from its first midnight."""
+        return (hour - self.from_hour) % self.period_hours < self.deadline_hours
+
+    @model_validator(mode="after")
+    def _one_size_is_given(self) -> Self:
+        if self.tokens is None and self.requests is None:
+            raise RecordError("tokens or requests is required: what a batch holds")
+        if self.tokens is not None and self.requests is not None:
+            raise RecordError(
+                "tokens and requests cannot both be given",
+                at=("requests",),
+                clashes_with=("tokens",),
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _deadline_fits(self) -> Self:
+        if self.deadline_hours > self.period_hours:
+            raise RecordError(
+                f"a batch must be done before the next one, a {self.period} later "
+                f"(is {self.deadline_hours:g} h)",
+                at=("deadline",),
+            )
+        if self.period == "month" and not self.waits_all_the_time:
+            raise RecordError(
+                "of a batch a month the deadline is the month, 30d; for a shorter one write "
+                "every: week",
+                at=("deadline",),
+            )
+        if self.deadline_hours != int(self.deadline_hours):
+            raise RecordError(
+                f"must be whole hours (is {self.deadline_hours:g} h)", at=("deadline",)
+            )
+        if self.from_hour >= self.period_hours:
+            raise RecordError(f"a {self.period} has no such hour", at=("from_hour",))
+        return self
+
+
 Traffic = Annotated[
-    TokensPerDay | TokensPerMonth | RequestsPerSecond | Profile | Trace | ConcurrentUsers,
+    TokensPerDay | TokensPerMonth | RequestsPerSecond | Profile | Trace | Batch | ConcurrentUsers,
     Field(discriminator="kind"),
 ]

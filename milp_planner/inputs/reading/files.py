@@ -6,10 +6,13 @@ packed, have their own guard in `traffic/trace.py`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from milp_planner.errors import Fault, InputError, nearest
 from milp_planner.units import shown
@@ -19,6 +22,33 @@ MOST_BYTES = 50_000_000
 
 BYTES_PER_MB = 1_000_000
 """Bytes of a megabyte, as file sizes are told."""
+
+
+Name = TypeVar("Name", str, Path, str | Path)
+
+NOT_NAMED = "a question from outside may name no file of this machine"
+
+_table: ContextVar[Mapping[str, Path] | None] = ContextVar("files_that_are_open", default=None)
+
+
+@contextlib.contextmanager
+def only_these(files: Mapping[str, Path]) -> Iterator[None]:
+    """Inside the block a user's name opens what the table says it is, any other name nothing.
+
+    For questions that come from outside: whatever they name, and wherever it is read, no path of
+    theirs reaches the file system.
+    """
+    before = _table.set(files)
+    try:
+        yield
+    finally:
+        _table.reset(before)
+
+
+def opened_from(path: Name) -> Name | Path | None:
+    """Where a file of that name is read; None where it may not be: see `only_these`."""
+    table = _table.get()
+    return path if table is None else table.get(str(path))
 
 
 def read_text(
@@ -45,9 +75,12 @@ def read_bytes(
 ) -> bytes:
     """The bytes of a file, of a device or pipe no more than `most_bytes`; raises InputError."""
     file = str(path)
+    opened = opened_from(path)
+    if opened is None:
+        _refuse(file, NOT_NAMED, "send it as an upload")
     try:
-        refuse_named_pipe(path, pipe_hint)
-        with open(path, "rb") as stream:
+        refuse_named_pipe(opened, pipe_hint)
+        with open(opened, "rb") as stream:
             content = stream.read(most_bytes + 1)
     except FileNotFoundError:
         if os.path.islink(path):

@@ -27,17 +27,7 @@ class Frozen(Described):
     )
 
     old_words: ClassVar[Mapping[str, str]] = {}
-    """Keys as they were spelled one release ago, and what they are called now."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_old_words(cls, data: Any) -> Any:
-        if not (cls.old_words and isinstance(data, Mapping)):
-            return data
-        return {
-            key if cls.old_words.get(key) in (None, *data) else cls.old_words[key]: value
-            for key, value in data.items()
-        }
+    """Keys as they were spelled one release ago, and what they are called now: see `Renamed`."""
 
     def __init__(self, /, **data: Any) -> None:
         """Raises an InputError with every fault, in the words that a file's reader gets."""
@@ -48,6 +38,20 @@ class Frozen(Described):
 
     # Else pydantic would call it for records in files as well, whose faults need their lines.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+
+class Renamed(Frozen):
+    """An input record with `old_words`. Others do without: a catalog has thousands."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_words(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        return {
+            key if cls.old_words.get(key) in (None, *data) else cls.old_words[key]: value
+            for key, value in data.items()
+        }
 
 
 class FromFile(Frozen):

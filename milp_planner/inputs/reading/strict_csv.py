@@ -44,7 +44,7 @@ def parse_csv(text: str, file: str) -> CsvTable:
         header = tuple(cell.strip() for cell in next(reader, []))
         line = reader.line_num + 1
         for texts in reader:
-            cells = tuple(cell.strip() for cell in texts)
+            cells = tuple(map(str.strip, texts))
             if len(cells) == len(header):
                 if any(cells):
                     rows.append((line, cells))

@@ -29,7 +29,9 @@ BOTH = "both"
 SOLVERS = {BOTH: (CBC, HIGHS), CBC: (CBC,), HIGHS: (HIGHS,)}
 
 LEAST_PATIENCE_S = 2.0  # how long the slower engine may go on once the faster has its proof, ...
-PATIENCE = 4.0  # ... or this many times what the faster took, when that is longer
+PATIENCE = 1.0  # ... or this many times what the faster took, when that is longer, ...
+MOST_PATIENCE_S = 10.0  # ... but for no longer: next-best plans are worth more than a second proof
+CONFIRMATION = 4.0  # times what it took an engine that stands alone, for its own second proof
 LEAST_TIME_LEFT_S = 0.05  # with less than this left, nothing is solved again
 OTHER_SEED = 7_919  # added to the seed when all solve again
 MOST_CONFIRMATIONS = 3
@@ -104,14 +106,14 @@ class _Confirming:
     def runs(self, alone: Judged, left_s: Callable[[], float]) -> Iterator[Judged]:
         """Further runs until one has nothing to add to the one before, or no time is left.
 
-        Each has as long as the slower of two engines would have.
+        Each has a few times as long as the one before took: no other engine can prove it.
         """
         before = alone
         for nth in range(1, MOST_CONFIRMATIONS + 1):
-            patience_s = self.asked.patience_s(before.outcome)
+            most_s = self.asked.confirmation_s(before.outcome)
             if not left_s():
                 return
-            run = self._run(nth, before.objective, min(patience_s, left_s()))
+            run = self._run(nth, before.objective, min(most_s, left_s()))
             yield run
             if not self.rules.disputes([before, run]) or run.objective is None:
                 return
@@ -149,8 +151,14 @@ class _Asked:
     patient: bool = False
 
     def patience_s(self, faster: SolverRun) -> float:
-        """How long another run may take once one has its proof."""
-        return math.inf if self.patient else max(LEAST_PATIENCE_S, PATIENCE * faster.seconds)
+        """How long the slower engine may go on once the faster has its proof."""
+        if self.patient:
+            return math.inf
+        return max(LEAST_PATIENCE_S, min(PATIENCE * faster.seconds, MOST_PATIENCE_S))
+
+    def confirmation_s(self, before: SolverRun) -> float:
+        """How long an engine that stands alone may take for a second proof."""
+        return math.inf if self.patient else max(LEAST_PATIENCE_S, CONFIRMATION * before.seconds)
 
 
 _Runner = Callable[[_Asked, float, threading.Event], SolverRun]

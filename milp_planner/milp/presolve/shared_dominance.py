@@ -23,12 +23,19 @@ from typing import NamedTuple
 from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic, shared_unit
 from milp_planner.deadline import checked
 from milp_planner.inputs.catalog.records import Offering
+from milp_planner.inputs.problem.policies import is_gpus_first
 from milp_planner.milp.program.costs.terms import COST_TERMS
-from milp_planner.milp.program.language.rule import Standing
+from milp_planner.milp.program.costs.volume_bands import VolumeBands
+from milp_planner.milp.program.language.rule import Rule, Standing
+from milp_planner.milp.program.language.variables import tracks_changes
 from milp_planner.milp.program.limits.quotas import user_quotas
+from milp_planner.milp.program.rules.commitments import Commitments
 from milp_planner.plans.records import SNAP
 
 FACTORS = (1, 2, 4, 8)
+
+OF_UNITS: tuple[Rule, ...] = (Commitments(), VolumeBands())
+"""Rules of how units are paid, whoever stands on them."""
 
 
 class _Replica(NamedTuple):
@@ -50,6 +57,9 @@ class _Unit:
     gpus: int
     usd_per_hour: float
     elastic: bool
+    same: tuple[Hashable, ...]
+    """What must be the same of a unit that stands in."""
+
     uses: tuple[float, ...]
     is_few: bool
     """True where the offering says how many there are: then it stands in for nothing."""
@@ -94,7 +104,7 @@ def prune_parts(
             front.append(unit)
             continue
         mine = offered[unit.first.offering.key]
-        better = next((b for b in front if _dominates(covers, b, unit)), None)
+        better = next((b for b in front if _dominates(covers, b, unit, bool(running))), None)
         if better is not None and unit.first.offering.key not in running:
             dominated_by |= dict.fromkeys(mine, better.first)
         else:
@@ -118,6 +128,7 @@ def _unit(
         gpus=unit.gpus_per_unit,
         usd_per_hour=sum(term.usd_per_unit_hour(instance, unit) for term in COST_TERMS),
         elastic=is_elastic(instance.problem, unit),
+        same=tuple(rule.standing(instance, unit).same for rule in OF_UNITS),
         uses=_uses(instance, unit),
         is_few=offering.max_units is not None,
         replicas=tuple(sorted(found, key=lambda r: (r.workload, r.gpus, r.gives))),
@@ -130,7 +141,12 @@ def _replica(k: Candidate, standing: Standing) -> _Replica:
 
 
 def _uses(instance: PlanningInput, unit: Candidate) -> tuple[float, ...]:
-    return tuple(weight(unit) for _, weight, _ in user_quotas(instance.problem))
+    """What a unit takes of every quota, of the GPUs where the fewest come first, and of changes."""
+    quotas = (weight(unit) for _, weight, _ in user_quotas(instance.problem))
+    counted = (float(unit.gpus_per_unit),) if is_gpus_first(instance.problem) else ()
+    changed = (1.0,) if tracks_changes(instance.problem) else ()
+    paid = (use for rule in OF_UNITS for use in rule.standing(instance, unit).uses)
+    return (*quotas, *counted, *changed, *paid)
 
 
 class _Covers:
@@ -165,13 +181,16 @@ def _stands_in(other: _Replica, replica: _Replica, factor: int) -> bool:
     )
 
 
-def _dominates(covers: _Covers, b: _Unit, a: _Unit) -> bool:
-    """True when units of `b` hold all that a unit of `a` can hold, and never cost more."""
-    if b.elastic != a.elastic or b.is_few:
+def _dominates(covers: _Covers, b: _Unit, a: _Unit, runs: bool) -> bool:
+    """True when units of `b` hold all that a unit of `a` can hold, and never cost more.
+
+    runs: there is a fleet today, so that of equal plans that of the fewest changes is preferred.
+    """
+    if b.elastic != a.elastic or b.is_few or b.same != a.same:
         return False
     for factor in FACTORS:
         m = _units_needed(b, a, factor)
-        if m is not None and _is_no_dearer(b, a, m) and covers.all_of(b, a, factor):
+        if m is not None and _is_no_dearer(b, a, m, runs) and covers.all_of(b, a, factor):
             return True
     return False
 
@@ -184,14 +203,18 @@ def _units_needed(b: _Unit, a: _Unit, factor: int) -> int | None:
     return max(math.ceil((a.gpus // s) / (b.gpus // (factor * s))) for s in sizes)
 
 
-def _is_no_dearer(b: _Unit, a: _Unit, m: int) -> bool:
+def _is_no_dearer(b: _Unit, a: _Unit, m: int, runs: bool) -> bool:
     """True when m units of `b` cost less, or as much and ties are broken for them, and quotas."""
     if any(m * ours > theirs for ours, theirs in zip(b.uses, a.uses, strict=True)):
         return False
     stands_in = m * b.usd_per_hour
     if stands_in > a.usd_per_hour * (1 + SNAP):
         return False
-    if stands_in < a.usd_per_hour * (1 - SNAP) or m * b.gpus < a.gpus:
+    if stands_in < a.usd_per_hour * (1 - SNAP):
+        return True
+    if runs and m > 1:
+        return False
+    if m * b.gpus < a.gpus:
         return True
     first, other = b.first, a.first
     same = m * b.gpus == a.gpus and first.provider == other.provider

@@ -59,7 +59,7 @@ def preference(instance: PlanningInput, plan: Plan) -> Preference:
         units = p.units_by_block if elastic else (p.units,)
         used.append((p.candidate.order, tuple(-n for n in units)))
     runs = bool(instance.current_units())
-    changed = sum(map(abs, unit_change_of(instance, plan.purchases).values())) if runs else 0
+    changed = sum(map(abs, unit_change_of(instance, plan.rented).values())) if runs else 0
     return changed, plan.gpus, len(plan.providers), tuple(sorted(used))
 
 

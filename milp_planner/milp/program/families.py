@@ -12,6 +12,7 @@ from typing import Final
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.keys import leaves, set_keys
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.milp.program.batch.work import BatchWork
 from milp_planner.milp.program.costs.start_up_ahead import StartUpAhead
 from milp_planner.milp.program.costs.terms import COST_TERMS
 from milp_planner.milp.program.costs.volume_bands import VolumeBands
@@ -31,6 +32,7 @@ from milp_planner.milp.program.limits.quotas import Quotas
 from milp_planner.milp.program.limits.region_count import RegionCount
 from milp_planner.milp.program.limits.spot_share import SpotShare
 from milp_planner.milp.program.limits.survival import LossSurvived
+from milp_planner.milp.program.llms.quality import MeanQuality
 from milp_planner.milp.program.rules.capacity import Capacity
 from milp_planner.milp.program.rules.commitments import Commitments
 from milp_planner.milp.program.rules.coverage import Coverage
@@ -44,12 +46,14 @@ from milp_planner.milp.program.rules.packing import Packing
 from milp_planner.milp.program.rules.per_token_rate import PerTokenRate
 from milp_planner.milp.program.rules.power import PowerCap
 from milp_planner.milp.program.rules.queue_times import QueueTimes
+from milp_planner.milp.program.rules.queues.own_queues import OwnQueues
 from milp_planner.milp.program.rules.replica_shape import ReplicaShape
 from milp_planner.milp.program.rules.replicas import Replicas
 
 CONSTRAINTS: Final[tuple[Rule, ...]] = (
     Coverage(),
     Capacity(),
+    BatchWork(),
     Packing(),
     PerTokenRate(),
     OneLevel(),
@@ -58,9 +62,11 @@ CONSTRAINTS: Final[tuple[Rule, ...]] = (
     Commitments(),
     StartUpAhead(),
     VolumeBands(),
+    MeanQuality(),
     Replicas(),
     OnDemandReplicas(),
     QueueTimes(),
+    OwnQueues(),
     Quotas(),
     PowerCap(),
     BudgetLimit(),
@@ -91,6 +97,8 @@ NO_RULE: Final = {
     "catalog": "says which offerings there are, before any rule",
     "workloads.name": "a label",
     "workloads.llm": "makes the candidates and their rates",
+    "workloads.llm.any_of": "makes the candidates and their rates",
+    "workloads.llm.each": "says which LLMs make candidates",
     "workloads.traffic.*": "makes the blocks and their rates",
     "workloads.requests.*": "makes the request classes",
     "workloads.rates.*": "makes the candidates and their rates",

@@ -43,10 +43,13 @@ class Splits:
     cuts: dict[str, dict[QueueCut, None]] = field(default_factory=dict)
     """Half-planes that hold every pool which keeps its waits, in order."""
 
+    counts: dict[str, dict[tuple[str, int], None]] = field(default_factory=dict)
+    """(candidate, units) at which what its own queue carries is exact, in order."""
+
     @property
     def count(self) -> int:
         """How many there are."""
-        kinds = (self.tangents, self.headrooms, self.weights, self.cuts)
+        kinds = (self.tangents, self.headrooms, self.weights, self.cuts, self.counts)
         return sum(len(found) for kind in kinds for found in kind.values())
 
 

@@ -12,6 +12,7 @@ from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import checked
 from milp_planner.milp.program.costs.terms import cost_terms
 from milp_planner.milp.program.families import rules_of
+from milp_planner.milp.program.language.folds import ElasticFold
 from milp_planner.milp.program.language.rows import SENSES, Row
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.milp.program.language.variables import (
@@ -86,17 +87,19 @@ def build_model(
     splits: Splits | None = None,
     rules: Sequence[Rule] | None = None,
     room: Mapping[Candidate, int] | None = None,
+    folds: Mapping[str, ElasticFold] | None = None,
 ) -> FleetModel:
     """The program of `instance` over `candidates`, under the given rules; default: all of them.
 
     `splits` says where the overload ramp and losses are counted exactly, `room` how many units of a
-    candidate there may be at least. Raises OutOfTime when time is up before it is built.
+    candidate there may be at least, `folds` whose elastic units are steps of what is held. Raises
+    OutOfTime when time is up before it is built.
     """
     splits = splits or Splits()
     lp = pulp.LpProblem("fleet", pulp.LpMinimize)
     rules = rules_of(instance.problem) if rules is None else rules
     levels = utilization_levels(instance)
-    fleet = add_variables(lp, instance, candidates, levels, room or {}, rules)
+    fleet = add_variables(lp, instance, candidates, levels, room or {}, rules, folds or {})
     fleet.tangents = ramp_tangents(instance, splits)
     fleet.splits = {
         name: tuple(sorted(found, key=lambda split: split.name))
@@ -104,6 +107,7 @@ def build_model(
     }
     fleet.weights = {name: tuple(weights) for name, weights in splits.weights.items()}
     fleet.cuts = {name: tuple(cuts) for name, cuts in splits.cuts.items()}
+    fleet.counts = {name: tuple(found) for name, found in splits.counts.items()}
     for rule in checked(rules_of(instance.problem)):
         rule.columns(fleet)
     costs = cost_terms(fleet)

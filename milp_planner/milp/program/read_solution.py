@@ -9,6 +9,8 @@ import pulp
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.policies import utilization_limit
+from milp_planner.milp.program.language.elastic_steps import step_on
+from milp_planner.milp.program.language.variables import Fleet
 from milp_planner.milp.program.lexicographic import HELD_TOLERANCE
 from milp_planner.milp.program.model import FleetModel
 from milp_planner.milp.program.solution import FleetSolution
@@ -40,6 +42,9 @@ def read_solution(model: FleetModel, values: Mapping[str, float]) -> FleetSoluti
     for (k, _, t), variable in fleet.units.items():
         row = units.setdefault(k, [0] * blocks)
         row[t] += int(cleaned[variable])
+    for name, fold in fleet.folds.items():
+        for k, t, count in fold.units_at(step_on(fleet, name, values)):
+            units.setdefault(k, [0] * blocks)[t] += count
     shared: dict[tuple[str, str], list[int]] = {}
     for (unit, t), variable in fleet.shared.items():
         shared.setdefault(unit.offering.key, [0] * blocks)[t] = int(cleaned[variable])
@@ -47,8 +52,22 @@ def read_solution(model: FleetModel, values: Mapping[str, float]) -> FleetSoluti
         units={k: tuple(row) for k, row in units.items() if any(row)},
         shared={key: tuple(row) for key, row in shared.items() if any(row)},
         shares={key: cleaned[variable] for key, variable in fleet.shares.items()},
-        shortfalls={key: cleaned[variable] for key, variable in fleet.shortfalls.items()},
+        shortfalls=_shortfalls(fleet, cleaned),
+        running={key: cleaned[variable] for key, variable in fleet.running.items()},
+        meanwhile={key: cleaned[column] for key, column in fleet.meanwhile.items()},
     )
+
+
+def _shortfalls(
+    fleet: Fleet, cleaned: Mapping[pulp.LpVariable, float]
+) -> dict[tuple[str, int, int], float]:
+    """What is left unserved; of a batch, whose work is of no hour, the same share in all."""
+    short = {key: cleaned[variable] for key, variable in fleet.shortfalls.items()}
+    for w, q, _ in [key for key in short if fleet.demand(key[0]).can_wait]:
+        busy = fleet.busy(w)
+        mean = sum(short[w, q, t] / fleet.most_share(w, t) for t in busy)
+        short.update({(w, q, t): mean for t in busy})
+    return short
 
 
 def modelled_costs(model: FleetModel, values: Mapping[str, float]) -> dict[str, float]:
@@ -77,6 +96,8 @@ def without_noise(instance: PlanningInput, solution: FleetSolution) -> FleetSolu
     priced = instance.problem.policy.active_penalties.shortfall is not None
     exact = dict(solution.shortfalls)
     for (w, q, t), share in solution.shortfalls.items():
+        if instance.schedule.demands[w].can_wait:
+            continue
         if not priced and len(instance.schedule.demands[w].classes) == 1:
             lacking = max(0.0, 1 - _carried(instance, solution, w, t))
             if abs(share - lacking) <= NOISE:

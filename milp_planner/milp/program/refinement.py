@@ -9,7 +9,8 @@ which a plan is as busy as it is come from a linear program. They do not say all
 requests from units that are less busy; then the units of every candidate are split at the plan's.
 
 Of the pools that keep a wish for the wait a program knows some tangents, and is refined by those
-that a plan breaks (see `QueueTimes`).
+that a plan breaks (see `QueueTimes`). Of what an offering's own queue carries it knows lines, and
+is refined at the counts of units that a plan sends too much (see `OwnQueues`).
 
 With several request classes a program knows what is left after a loss by some weights of the
 classes alone (see `LossSurvived`), and is refined by those by which a plan has too little left.
@@ -17,17 +18,22 @@ classes alone (see `LossSurvived`), and is refined by those by which a plan has 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.candidates.rerouting import Rates
 from milp_planner.milp.program.costs.overload import overload_usd
-from milp_planner.milp.program.language.variables import RampSplit, is_ramp_convex
+from milp_planner.milp.program.language.variables import (
+    QueueCut,
+    RampSplit,
+    is_ramp_convex,
+)
 from milp_planner.milp.program.levels import Splits
 from milp_planner.milp.program.limits.survival import broken_losses
 from milp_planner.milp.program.model import FleetModel
 from milp_planner.milp.program.rules.overload import times_alone
-from milp_planner.milp.program.rules.queue_times import cuts_broken
+from milp_planner.milp.program.rules.queue_times import cuts_broken, cuts_broken_in_part
+from milp_planner.milp.program.rules.queues.own_queues import counts_short
 from milp_planner.plans.losses import on_units
 from milp_planner.plans.records import Plan, WorkloadPlan
 
@@ -110,10 +116,24 @@ def counts_times_by_tangents(instance: PlanningInput) -> bool:
     return any(w.latency.judges_queues for w in instance.problem.workloads)
 
 
-def refine_times(splits: Splits, instance: PlanningInput, plan: Plan) -> bool:
-    """Add the tangents that the plan's pools break; False when none is new."""
+def refine_times(splits: Splits, model: FleetModel, plan: Plan) -> bool:
+    """Add the tangents that the plan's pools break, and the counts of units of which queues of
+    their own are sent too much; False when none is new."""
     before = splits.count
-    for workload, cut in cuts_broken(instance, plan):
+    for workload, count in counts_short(model.fleet.instance, plan):
+        splits.counts.setdefault(workload, {}).setdefault(count)
+    has_cuts = _has_cuts(splits, cuts_broken(model.fleet, plan))
+    return has_cuts or splits.count > before
+
+
+def refine_times_in_part(splits: Splits, model: FleetModel, values: Mapping[str, float]) -> bool:
+    """Add those that fractions of units break, where that matters; False when none is new."""
+    return _has_cuts(splits, cuts_broken_in_part(model.fleet, values))
+
+
+def _has_cuts(splits: Splits, found: Iterable[tuple[str, QueueCut]]) -> bool:
+    before = splits.count
+    for workload, cut in found:
         splits.cuts.setdefault(workload, {}).setdefault(cut)
     return splits.count > before
 

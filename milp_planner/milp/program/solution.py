@@ -23,3 +23,10 @@ class FleetSolution:
     shared: Mapping[tuple[str, str], tuple[int, ...]] = field(default_factory=dict)
     """Units that replicas share, on per block, by (offering, billing); as few as hold the replicas
     where none are given."""
+
+    running: Mapping[tuple[Candidate, int], float] = field(default_factory=dict)
+    """Of elastic units of a batch: units on in a block, on average; all of its hours where none is
+    given."""
+
+    meanwhile: Mapping[tuple[Candidate, str, int, int], float] = field(default_factory=dict)
+    """Batch work that units of other workloads do: f_qkt, by whose units and whose work."""

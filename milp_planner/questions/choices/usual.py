@@ -13,6 +13,7 @@ from typing import Any
 
 from milp_planner.candidates.records import CandidateList, PlanningInput
 from milp_planner.deadline import OutOfTime, check
+from milp_planner.errors import InputError
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.fingerprint import problem_sha256
 from milp_planner.inputs.problem.patching import patched
@@ -82,12 +83,15 @@ class Asking:
         return tuple(b for b in billings if b in sold)
 
     def in_time(self, ask: Usual, choice: Choice) -> Choice | None:
-        """What `ask` finds; not reached where time ends before."""
+        """What `ask` finds; not reached where time ends before, and why where it is refused."""
         try:
             with self.resolver.in_force():
                 return ask(self, choice)
         except OutOfTime:
             return not_reached(choice)
+        except InputError as error:  # what is asked for is not planned beside what the problem asks
+            why = "; ".join(fault.message for fault in error.faults)
+            return replace(choice, verdict=ChoiceVerdict.INFEASIBLE, why=why)
 
     def solved(self, choice: Choice, patch: Mapping[str, Any], why: str = "") -> Choice:
         """The choice with the best plan of the changed problem."""

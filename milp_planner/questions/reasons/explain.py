@@ -34,6 +34,8 @@ from milp_planner.questions.reasons.entry_price import (
 from milp_planner.questions.reasons.forced_share import cheapest_with_share
 from milp_planner.questions.solve import provenance_of, solve
 from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
+from milp_planner.solving.checks.batch import refuse_batches
+from milp_planner.solving.checks.llms import refuse_any_llm
 from milp_planner.solving.checks.own_rules import held_to
 from milp_planner.solving.checks.sharing import refuse_shared
 from milp_planner.solving.prepare import prepare
@@ -227,6 +229,8 @@ def explain(
     """
     problem = held_to(problem, rules)
     catalog = catalog_for(problem, catalog)
+    refuse_batches(problem, "explain: what one offering alone would cost")
+    refuse_any_llm(problem, "explain: what one offering alone would cost")
     refuse_shared(problem, "explain: what one offering alone would cost")
     check_by_cost(problem, "why something is not in a plan")
     for name, value in {"offering": offering, "gpu": gpu, "provider": provider}.items():

@@ -103,8 +103,9 @@ class _Run(NamedTuple):
 
     @property
     def llm(self) -> Llm | None:
+        k = self.candidate
         return self.instance.catalog.llm(
-            self.instance.problem.workload(self.candidate.workload).llm
+            k.llm or self.instance.problem.workload(k.workload).llms[0]
         )
 
     @property
@@ -166,7 +167,7 @@ def _to_measure(run: _Run, resolver: Resolver | None) -> ToMeasure:
     must_print = planned / run.trusted
     return ToMeasure(
         workload=k.workload,
-        llm=served.llm,
+        llm=k.llm or served.llm,
         gpu=k.gpu,
         precision=k.precision,
         tensor_parallel=k.tensor_parallel,

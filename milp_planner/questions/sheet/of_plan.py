@@ -62,7 +62,7 @@ def _asked(instance: PlanningInput) -> Iterator[WorkloadAsked]:
         tokens = sum(q.share * (q.input_tokens + q.output_tokens) for q in demand.classes)
         yield WorkloadAsked(
             name=w.name,
-            llm=w.llm,
+            llm=w.llm_words,
             peak=max(demand.peak, default=0.0),
             unit=demand.unit,
             tokens_per_month=sum(requests) * tokens,

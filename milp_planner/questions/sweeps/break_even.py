@@ -100,13 +100,13 @@ class Ways:
         return FleetOrPerToken(rented.usd, tokens.usd, rented.is_late or tokens.is_late)
 
     def _tokens(self, problem: Problem, factor: float) -> _Cash:
-        if factor == 1 or not self._tokens_in_proportion:
+        if factor == 1 or not self.tokens_in_proportion:
             return _cash(self.resolver, per_token_only(problem))
         once = _cash(self.resolver, per_token_only(self.problem))
         return once if once.usd is None else _Cash(once.usd * factor)
 
     @cached_property
-    def _tokens_in_proportion(self) -> bool:
+    def tokens_in_proportion(self) -> bool:
         """Whether the same shares are the best at every multiple, and cost so many times as much.
 
         What a program of per-token offerings says is in shares of the traffic, all but what an

@@ -24,6 +24,8 @@ from milp_planner.plans.records import Plan, Status
 from milp_planner.plans.sentences import first_reason
 from milp_planner.questions.solve import provenance_of, solve_prepared
 from milp_planner.questions.sweeps.break_even import BreakEven, break_even, split
+from milp_planner.questions.sweeps.executors.processes import stop_here
+from milp_planner.questions.sweeps.executors.side_by_side import side_by_side
 from milp_planner.questions.sweeps.frontier import (
     next_step,
     requests_share,
@@ -55,6 +57,25 @@ class How:
     cancel: threading.Event | None = None
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What all scenarios of a sweep have in common; it travels to workers."""
+
+    problem: Problem
+    catalog: Catalog
+    how: How
+    known: PlanningInput | None
+    """The problem without a scenario, prepared: what most scenarios share."""
+
+    def how_here(self) -> How:
+        """How to solve on this worker, which may have its own word that it is to stop."""
+        return replace(self.how, cancel=self.how.cancel or stop_here())
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the event of this process."""
+        return {**vars(self), "how": replace(self.how, cancel=None)}
+
+
 NO_TIME = "no plan in time"
 """Why a scenario has no plan that may have one."""
 
@@ -74,7 +95,8 @@ def what_if(
 
     scenarios: Scenario records, as `load_scenarios` and `scenario_grid` give them, or patches by
     name, `{"fewer": {"limits.max_gpus.total": 8}}`. catalog: default: the one that the problem
-    names. executor: one of `concurrent.futures`, to solve side by side. time_limit_s: seconds for
+    names. executor: of `concurrent.futures`, or one of `executor_at`, to solve side by side, here
+    or on a cluster: what scenarios share travels to each worker once. time_limit_s: seconds for
     each scenario; gap: relative to the score; solver: which engines. These stand for the problem's
     own settings where they are given. rules: rules of your own, beside the limits.
 
@@ -135,20 +157,12 @@ def rows_of(
     except (PlannerError, OutOfTime):
         known = None  # the rows themselves will say why
     smallest = _smallest_budgets(problem, scenarios, catalog, how, known)
-    tasks = [
-        (problem, catalog, scenario, how, usd, known)
-        for scenario, usd in zip(scenarios, smallest, strict=True)
-    ]
+    tasks = [*zip(scenarios, smallest, strict=True)]
+    shared = Shared(problem, catalog, how, known)
     if executor is None:
-        yield from (run_scenario(*task) for task in tasks)
-        return
-    futures = [executor.submit(run_scenario, *task) for task in tasks]
-    try:
-        for future in futures:
-            yield future.result()
-    finally:  # also when the reader of the rows went away
-        for future in futures:
-            future.cancel()
+        yield from (run_scenario(shared, task) for task in tasks)
+    else:
+        yield from side_by_side(executor, run_scenario, shared, tasks, _lost)
 
 
 def _smallest_budgets(
@@ -186,28 +200,22 @@ def _smallest_budget(
         return None  # the rows themselves will say why
 
 
-def run_scenario(
-    problem: Problem,
-    catalog: Catalog,
-    scenario: Scenario,
-    how: How,
-    smallest_usd: float | None = None,
-    known: PlanningInput | None = None,
-) -> WhatIfRow:
+def run_scenario(shared: Shared, task: tuple[Scenario, float | None]) -> WhatIfRow:
     """One scenario's row; errors of the input or of the solvers become a row that failed.
 
-    `smallest_usd` is the least cash that serves everything, where a budget is asked about; `known`
-    the problem without the scenario, prepared.
+    task: the scenario, and the least cash that serves everything, where a budget is asked about.
     """
+    scenario, smallest_usd = task
+    how = shared.how_here()
     started_s = time.monotonic()
-    row = WhatIfRow(scenario.name, scenario.settings, RowStatus.FAILED, numbers=scenario.numbers)
+    row = _failed(scenario)
     if how.cancel is not None and how.cancel.is_set():
         return replace(row, status=RowStatus.NO_PLAN, error="stopped early")
     try:
-        problem, catalog = scenario.applied(problem, catalog)
+        problem, catalog = scenario.applied(shared.problem, shared.catalog)
         settings = _settings(problem, how)
         with until(settings.ends_s, how.cancel):
-            instance = prepare(problem, catalog, known)
+            instance = prepare(problem, catalog, shared.known)
         row = _solved(instance, scenario, settings, smallest_usd)
     except OutOfTime:
         row = replace(row, status=RowStatus.NO_PLAN, error=NO_TIME)
@@ -215,6 +223,15 @@ def run_scenario(
         text = " ".join(str(error).split())
         row = replace(row, error=text, is_solver_failure=isinstance(error, SolverError))
     return replace(row, seconds=time.monotonic() - started_s)
+
+
+def _failed(scenario: Scenario) -> WhatIfRow:
+    return WhatIfRow(scenario.name, scenario.settings, RowStatus.FAILED, numbers=scenario.numbers)
+
+
+def _lost(task: tuple[Scenario, float | None], why: str) -> WhatIfRow:
+    """The row of a scenario whose workers died."""
+    return replace(_failed(task[0]), error=why, is_solver_failure=True)
 
 
 def _solved(

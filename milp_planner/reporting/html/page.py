@@ -27,6 +27,18 @@ def sheet_page(sheet: Sheet) -> str:
     return _template("page.html").render(_names(contents_of(sheet), "")) + "\n"
 
 
+def sheet_main(sheet: Sheet) -> str:
+    """The sheet alone, for a page that has the styles of `sheet_style` and no inline ones."""
+    names = {**_names(contents_of(sheet), "sheet-"), "print_size": None}
+    return _template("sheet.html").render(names)
+
+
+def sheet_style() -> str:
+    """The styles of a sheet."""
+    source, _, _ = _loader().get_source(_environment(), "style.css")
+    return source
+
+
 def sheet_part(sheet: Sheet) -> str:
     """The sheet for a notebook: its styles reach nothing else, its ids are like no other's."""
     return _template("part.html").render(_names(contents_of(sheet), f"sheet{next(_shown)}-"))
@@ -43,9 +55,14 @@ def _template(name: str) -> Template:
 
 
 @cache
+def _loader() -> PackageLoader:
+    return PackageLoader("milp_planner.reporting.html")
+
+
+@cache
 def _environment() -> Environment:
     made = Environment(
-        loader=PackageLoader("milp_planner.reporting.html"),
+        loader=_loader(),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_made_visible,

@@ -55,6 +55,10 @@ NEAR = 2e-6
 MOST_TIMES = 1e5
 """Of the least pool that carries a load: what it does not keep, no pool does."""
 
+FIRST_ROOM, MOST_TURNS, TURN = 1.05, 4, 0.03
+"""A pool on the edge is first looked for so many times as fast as the load, and is near a ray when
+it has this share more or fewer places than it."""
+
 NEVER = 50.0
 """The log of a mean that has no end."""
 
@@ -286,19 +290,79 @@ def _bracket(pool: Pool, load: float, wish: QueueWish) -> tuple[float, float, fl
     return low, above, high, found
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=65536)
 def cut_of(pool: Pool, load: float, wish: QueueWish) -> Cut:
-    """The tangent where the ray through `pool` enters the pools that keep the wish at `load`."""
-    needed = times_needed(pool, load, wish)
-    if math.isinf(needed):
+    """A tangent of the pools that keep the wish at `load`, near the ray through `pool`.
+
+    It touches their edge at a whole number of places, where one look tells how many miss. A pool
+    that does not keep the wish is cut off by it.
+    """
+    if least_s(pool, wish) > wish.wished_s:
         return Cut(0.0, 0.0)
-    edge = pool.times(needed)
+    rate = max(pool.full_rate, FIRST_ROOM * load)
+    places = max(1, round(pool.places * rate / pool.full_rate))
+    for _ in range(MOST_TURNS):
+        edge = _edge(pool, rate, places, load, wish)
+        aim = max(1, round(pool.places * edge.full_rate / pool.full_rate))
+        if math.isinf(edge.full_rate) or abs(aim - places) <= TURN * places:
+            break
+        rate, places = edge.full_rate, aim
+    cut = _tangent(edge, load, wish)
+    if not _cuts_off(cut, pool) and not keeps(pool, load, wish):
+        # there is an edge straight above the pool, too, and what touches it there has it below
+        whole = max(1, math.floor(pool.places))
+        cut = _tangent(_edge(pool, rate, whole, load, wish), load, wish)
+    return cut
+
+
+def _cuts_off(cut: Cut, pool: Pool) -> bool:
+    return cut.per_rate * pool.full_rate + cut.per_place * pool.places < 1 - 1e-9
+
+
+def _edge(pool: Pool, rate: float, places: int, load: float, wish: QueueWish) -> Pool:
+    """The slowest pool of so many places that keeps the wish; endlessly fast where none does.
+
+    rate: a guess, requests/s. Regula falsi with the Illinois step: the log of the misses is nearly
+    straight there.
+    """
+    at = pool._replace(places=float(places))
+
+    def missed(full_rate: float) -> float:
+        return log_missed(at._replace(full_rate=full_rate), load, wish) - wish.allowed
+
+    low, above = load, (0.0 if wish.share is not None else NEVER) - wish.allowed
+    high, most = max(rate, load * (1 + NEAR)), MOST_TIMES * load
+    while (below := missed(high)) > 0:
+        low, above, high = high, below, load + (1 + GROWTH) * (high - load)
+        if high > most:
+            return at._replace(full_rate=math.inf)
+    side = 0
+    for _ in range(LOOKS):
+        if high - low <= NEAR * high:
+            break
+        middle = (low * below - high * above) / (below - above)
+        if not low < middle < high:
+            middle = (low + high) / 2
+        found = missed(middle)
+        if found > 0:
+            low, above = middle, found
+            below, side = (below / 2 if side > 0 else below), 1
+        else:
+            high, below = middle, found
+            above, side = (above / 2 if side < 0 else above), -1
+    return at._replace(full_rate=high)
+
+
+def _tangent(edge: Pool, load: float, wish: QueueWish) -> Cut:
+    """What touches the pools that keep the wish at one on their edge."""
+    if math.isinf(edge.full_rate):
+        return Cut(0.0, 0.0)
     step = 1e-5 * edge.full_rate
     faster = log_missed(edge._replace(full_rate=edge.full_rate + step), load, wish)
     slower = log_missed(edge._replace(full_rate=edge.full_rate - step), load, wish)
-    below = max(1, math.floor(edge.places))
-    more = log_missed(edge._replace(places=below + 1), load, wish)
-    fewer = log_missed(edge._replace(places=below), load, wish)
-    per_rate, per_place = (slower - faster) / (2 * step), max(0.0, fewer - more)
+    more = log_missed(edge._replace(places=edge.places + 1), load, wish)
+    per_rate, per_place = (slower - faster) / (2 * step), max(0.0, (slower + faster) / 2 - more)
     right = (per_rate * edge.full_rate + per_place * edge.places) * (1 - CUT_SLACK)
+    if right <= 0:  # nobody waits, and whether requests are done in time goes by the rate in steps
+        return Cut((1 + 3 * CUT_SLACK) / edge.full_rate, 0.0)
     return Cut(per_rate / right, per_place / right)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic, rests_when_idle
 from milp_planner.candidates.users import infrascale_said
-from milp_planner.inputs.problem.policies import is_strict, utilization_limit
+from milp_planner.inputs.problem.policies import has_one_router, is_strict, utilization_limit
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.inputs.problem.traffic import ConcurrentUsers
 from milp_planner.milp.program.costs.commitments import commitments_used
@@ -34,6 +34,7 @@ from milp_planner.plans.records import (
     WorkloadPlan,
     band,
 )
+from milp_planner.solving.assembly.batches import batch_runs, hours_on, with_batches, work_done
 from milp_planner.solving.assembly.costs import (
     cash_usd,
     penalties_usd,
@@ -69,12 +70,13 @@ def assemble(
     }
     routes = tuple(route for mine in of_workload.values() for route in mine)
     purchases, shared = _purchases(instance, solution, of_workload)
-    purchases = with_shared_usd(instance, purchases, routes)
+    purchases = with_shared_usd(instance, purchases, routes, shared)
     workloads = tuple(
         _workload_plan(instance, solution, name, purchases, mine, exact)
         for name, mine in of_workload.items()
     )
-    cash = cash_usd(instance, purchases, routes)
+    rented = (*(p for p in purchases if not p.candidate.part_of_unit), *shared)
+    cash = cash_usd(instance, purchases, routes, shared)
     costs = {**cash, **{p.name: sum(w.penalties[p.name] for w in workloads) for p in PENALTIES}}
     said: tuple[Remark, ...] = ()
     doubts: tuple[Remark, ...] = ()
@@ -83,7 +85,8 @@ def assemble(
             *notes(instance.problem, workloads),
             *map(Said, instance.candidates.notes),
             *_infrascale(instance, purchases, routes),
-            *waits_kept(instance, purchases),
+            *waits_kept(instance, purchases, routes),
+            *work_done(instance, routes, batch_runs(instance, solution)),
         )
         doubts = (*map(Said, instance.candidates.doubts),)
     plan = Plan(
@@ -108,8 +111,9 @@ def assemble(
             *_unassessed(workloads, purchases),
             *said,
         ),
-        changes=changes(instance, purchases),
-        commitments=commitments_used(instance, purchases),
+        batch_runs=batch_runs(instance, solution),
+        changes=changes(instance, rented),
+        commitments=commitments_used(instance, rented),
         stale_prices=stale_prices(
             [(p.candidate.offering, p.cash_usd_per_month) for p in purchases],
             sum(cash.values()),
@@ -131,7 +135,7 @@ def _infrascale(
         return
     for p in purchases:
         k, w = p.candidate, instance.problem.workload(p.candidate.workload)
-        llm = instance.catalog.llm(w.llm)
+        llm = instance.catalog.llm(w.llms[0])
         if llm is None or not isinstance(w.traffic, ConcurrentUsers):
             continue
         users = sum(r.requests_per_second for r in routes if r.candidate is k)
@@ -176,17 +180,20 @@ def _routes(
     """Who serves which share; one class that is not routed goes to units by their capacity."""
     demand = instance.schedule.demands[workload]
     by_capacity = spreads_by_capacity(instance, workload)
+    one_router = has_one_router(instance.problem, instance.problem.workload(workload))
     routes = []
     for t, block in enumerate(instance.schedule.blocks):
         if demand.peak[t] <= 0:
             continue
         for q, request_class in enumerate(demand.classes):
             shares = chosen.get((q, t), {})
+            if one_router:
+                shares = {k: x for k, x in shares.items() if k.mode.per_token}
             short = solution.shortfalls.get((workload, q, t), 0.0)
             is_routed = any(not k.mode.per_token for k in shares)
             if by_capacity and not is_routed:
                 shares |= _by_capacity(solution, workload, t, 1 - short - sum(shares.values()))
-            shares = _normalised(shares, 1 - short)
+            shares = shares if demand.can_wait else _normalised(shares, 1 - short)
             rate = request_class.share * demand.peak[t]
             routes += [
                 Route(k, request_class, block, share, share * rate)
@@ -198,10 +205,13 @@ def _routes(
 def spreads_by_capacity(instance: PlanningInput, workload: str) -> bool:
     """True where units serve in proportion to what they can, unless a solver says otherwise.
 
-    So it is with one class, and behind one router before all replicas.
+    So it is with one class, and where queues are judged.
     """
+    demand = instance.schedule.demands[workload]
+    if demand.can_wait:
+        return False  # what is done when, the program says
     shared = instance.problem.workload(workload).latency.judges_queues
-    return shared or len(instance.schedule.demands[workload].classes) == 1
+    return shared or len(demand.classes) == 1
 
 
 def _by_capacity(
@@ -233,6 +243,7 @@ def _purchases(
     today = instance.catalog.read_on
     hours = tuple(block.hours for block in instance.schedule.blocks)
     on = _units_by_block(instance, solution, of_workload)
+    runs = batch_runs(instance, solution)
     shared = shared_units(instance, solution, on)
     rent = rent_parts(shared, on)
     by_candidate: dict[Candidate, list[Route]] = {}
@@ -241,13 +252,16 @@ def _purchases(
     purchases = []
     for k, units in on.items():
         routes = by_candidate.get(k, [])
-        purchase = Purchase(k, units, hours, 0.0, shared_rent_usd=rent.get(k))
+        mine = hours_on(solution, k, units, hours)
+        purchase = Purchase(k, units, mine, 0.0, shared_rent_usd=rent.get(k))
         purchases.append(
             replace(
                 purchase,
                 cash_usd_per_month=purchase_usd(instance, purchase, routes),
                 requests_share=_requests_share(instance, k, routes),
-                busy_units_by_block=_busy_units(instance, k, routes),
+                busy_units_by_block=with_batches(
+                    instance, runs, k, _busy_units(instance, k, routes), hours, mine
+                ),
                 price_age_days=None if today is None else age_days(k.offering, today),
             )
         )
@@ -317,11 +331,13 @@ def _workload_plan(
     workload = instance.problem.workload(name)
     demand = instance.schedule.demands[name]
     mine = [p for p in purchases if p.candidate.workload == name]
-    utilization = _utilization(instance, mine, routes)
+    utilization = None if demand.can_wait else _utilization(instance, mine, routes)
     if not exact:
         utilization = _on_edge(utilization, _edges(instance, workload))
     block = instance.schedule.blocks[demand.busiest].name
-    one_pool = spreads_by_capacity(instance, name) and not needs_routes(instance.problem)
+    one_pool = has_one_router(instance.problem, workload) or (
+        spreads_by_capacity(instance, name) and not needs_routes(instance.problem)
+    )
     capacity = _held(demand, mine) if one_pool else _capacity(demand, block, mine, routes)
     points = [point for p in mine for point in p.candidate.serving_points]
     tpots = [point.tpot_s for point in points if point.tpot_s is not None]
@@ -333,7 +349,7 @@ def _workload_plan(
     )
     return WorkloadPlan(
         name=name,
-        llm=workload.llm,
+        llm=" + ".join(sorted({p.candidate.llm for p in mine} - {""})) or workload.llm_words,
         peak_requests_per_second=demand.highest_peak,
         capacity_requests_per_second=capacity,
         utilization=utilization,
@@ -355,6 +371,7 @@ def _workload_plan(
             name,
             Usage(utilization or 0.0, most_gpus, _unserved(instance, solution, name)),
         ),
+        is_batch=demand.can_wait,
         unit=demand.unit,
         deployed=deployed_llm(instance.catalog, workload, mine),
     )

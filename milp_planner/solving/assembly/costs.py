@@ -8,34 +8,41 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from milp_planner.candidates.records import PlanningInput
+from milp_planner.candidates.records import PlanningInput, UnitsOn
 from milp_planner.milp.program.costs.terms import CASH_TERMS, PENALTIES
 from milp_planner.milp.program.language.cost import Usage
 from milp_planner.plans.records import SNAP, Purchase, Route
 
 
 def cash_usd(
-    instance: PlanningInput, purchases: Sequence[Purchase], routes: Sequence[Route]
+    instance: PlanningInput,
+    purchases: Sequence[Purchase],
+    routes: Sequence[Route],
+    shared: Sequence[UnitsOn],
 ) -> Mapping[str, float]:
     """The money paid for a plan, USD/month, by the names of `CASH_TERMS`."""
+    rented = (*(p for p in purchases if not p.candidate.part_of_unit), *shared)
     return {
         term.name: sum(term.purchase_usd(instance, p, routes) for p in purchases)
-        + term.change_usd(instance, purchases)
-        + sum(term.shared_usd(instance, purchases, routes).values())
+        + term.change_usd(instance, rented)
+        + sum(term.shared_usd(instance, purchases, routes, shared).values())
         for term in CASH_TERMS
         if term.is_told(instance.problem)
     }
 
 
 def with_shared_usd(
-    instance: PlanningInput, purchases: Sequence[Purchase], routes: Sequence[Route]
+    instance: PlanningInput,
+    purchases: Sequence[Purchase],
+    routes: Sequence[Route],
+    shared: Sequence[UnitsOn],
 ) -> tuple[Purchase, ...]:
     """The purchases, each with its part of what all of them owe or save together."""
-    by_term = [term.shared_usd(instance, purchases, routes) for term in CASH_TERMS]
-    shared = {k: sum(one.get(k, 0.0) for one in by_term) for one in by_term for k in one}
+    by_term = [term.shared_usd(instance, purchases, routes, shared) for term in CASH_TERMS]
+    parts = {k: sum(one.get(k, 0.0) for one in by_term) for one in by_term for k in one}
     return tuple(
-        replace(p, cash_usd_per_month=_no_dust(p.cash_usd_per_month, shared[p.candidate]))
-        if p.candidate in shared
+        replace(p, cash_usd_per_month=_no_dust(p.cash_usd_per_month, parts[p.candidate]))
+        if p.candidate in parts
         else p
         for p in purchases
     )

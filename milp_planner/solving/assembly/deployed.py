@@ -11,8 +11,13 @@ from milp_planner.plans.records import Purchase
 
 
 def deployed_llm(catalog: Catalog, w: Workload, purchases: Sequence[Purchase]) -> DeployedLlm:
-    """The repository of the LLM and, where the rates hold for an engine, its settings."""
-    llm = catalog.llm(w.llm)
+    """The repository of the LLM and, where the rates hold for an engine, its settings.
+
+    Where several LLMs serve the workload none is named: no repository is right for all replicas.
+    """
+    names = {p.candidate.llm or w.llm for p in purchases} if purchases else {w.llm}
+    only = names.pop() if len(names) == 1 else None
+    llm = catalog.llm(only) if isinstance(only, str) else None
     follows = any(p.candidate.deployment for p in purchases)
     return DeployedLlm(
         hf_id="" if llm is None else llm.hf_id,

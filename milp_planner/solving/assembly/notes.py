@@ -74,11 +74,13 @@ def unserved_at_a_price(problem: Problem, workloads: Sequence[WorkloadPlan]) -> 
             yield UnservedAtAPrice(w.name, w.shortfall_share, w.penalties["shortfall"])
 
 
-def only_a_replay_tells(problem: Problem, _: Sequence[WorkloadPlan]) -> Iterator[Remark]:
+def only_a_replay_tells(problem: Problem, plans: Sequence[WorkloadPlan]) -> Iterator[Remark]:
     """Percentiles of the first token and of those after it."""
+    known = {plan.name: {"tpot": plan.tpot_s, "ttft": plan.ttft_s} for plan in plans}
     for w in problem.workloads:
         for wish in w.latency.unjudged:
-            yield TimeNotJudged(w.name, wish.words, wish.metric, wish.wished_s)
+            held = known[w.name][wish.metric] is not None
+            yield TimeNotJudged(w.name, wish.words, wish.metric, wish.wished_s, held)
 
 
 NOTES: tuple[Note, ...] = (

@@ -3,42 +3,101 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from milp_planner.candidates.queues import pool_of, queue_wishes
+from milp_planner.candidates.queues import pool_of, queue_wishes, words_of
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.problem.latency import TimeWish
+from milp_planner.inputs.problem.policies import has_one_router
 from milp_planner.plans.reasons import WaitKept
-from milp_planner.plans.records import Purchase
+from milp_planner.plans.records import Purchase, Route
 from milp_planner.serving.queues.pools import Pool, QueueWish, log_missed, most_load, reached_s
 from milp_planner.serving.queues.wait import LEAST_JUDGED
 
 
-def waits_kept(instance: PlanningInput, purchases: Sequence[Purchase]) -> Iterator[WaitKept]:
-    """A remark for every wish that queues decide, about the block in which most would miss it."""
+class _Queue(NamedTuple):
+    """A pool in a block, and what it is sent."""
+
+    t: int
+    pool: Pool
+    mine: Sequence[Purchase]
+    load: float
+    """Requests/s."""
+
+    offering: str = ""
+
+
+def waits_kept(
+    instance: PlanningInput, purchases: Sequence[Purchase], routes: Sequence[Route]
+) -> Iterator[WaitKept]:
+    """A remark for every wish that queues decide, about the block in which most would miss it, and
+    where offerings have queues of their own about the one before which they would."""
     for w in instance.problem.workloads:
         mine = [p for p in purchases if p.candidate.workload == w.name]
+        how = _behind_one if has_one_router(instance.problem, w) else _of_each
         for wish, asked in queue_wishes(instance, w.name):
-            loads = instance.schedule.demands[w.name].peak
-            pools = [
-                (t, pool)
-                for t, load in enumerate(loads)
-                if load > 0
-                and (pool := pool_of(((p.candidate, p.units_by_block[t]) for p in mine), asked))
-            ]
-            if pools:
-                t, pool = max(pools, key=lambda one: log_missed(one[1], loads[one[0]], asked))
-                yield _in_block(instance, mine, w.name, t, pool, wish, asked)
+            queues = list(how(instance, w.name, mine, routes, asked))
+            if queues:
+                worst = max(queues, key=lambda one: log_missed(one.pool, one.load, asked))
+                sent = _sent(instance, w.name, routes, worst.t) if worst.offering else ()
+                yield _said(instance, w.name, worst, sent, wish, asked)
 
 
-def _in_block(
+def _behind_one(
     instance: PlanningInput,
-    mine: Sequence[Purchase],
     workload: str,
-    t: int,
-    pool: Pool,
+    mine: Sequence[Purchase],
+    routes: Sequence[Route],
+    asked: QueueWish,
+) -> Iterator[_Queue]:
+    for t, load in enumerate(instance.schedule.demands[workload].peak):
+        pool = pool_of(((p.candidate, p.units_by_block[t]) for p in mine), asked)
+        if load > 0 and pool is not None:
+            yield _Queue(t, pool, mine, load)
+
+
+def _of_each(
+    instance: PlanningInput,
+    workload: str,
+    mine: Sequence[Purchase],
+    routes: Sequence[Route],
+    asked: QueueWish,
+) -> Iterator[_Queue]:
+    blocks = instance.schedule.blocks
+    for p in mine:
+        sent = dict.fromkeys((block.name for block in blocks), 0.0)
+        for route in routes:
+            if route.candidate is p.candidate:
+                sent[route.block.name] += route.requests_per_second
+        for t, block in enumerate(blocks):
+            load = sent[block.name]
+            pool = pool_of([(p.candidate, p.units_by_block[t])], asked)
+            if load > 0 and pool is not None:
+                yield _Queue(t, pool, [p], load, p.candidate.offering.id)
+
+
+def _sent(
+    instance: PlanningInput, workload: str, routes: Sequence[Route], t: int
+) -> tuple[tuple[str, float], ...]:
+    """Each offering's share of the requests in a block."""
+    load, block = instance.schedule.demands[workload].peak[t], instance.schedule.blocks[t].name
+    sent: dict[str, float] = {}
+    for route in routes:
+        if route.candidate.workload == workload and route.block.name == block:
+            name = route.candidate.offering.id
+            sent[name] = sent.get(name, 0.0) + route.requests_per_second / load
+    return tuple(sent.items())
+
+
+def _said(
+    instance: PlanningInput,
+    workload: str,
+    queue: _Queue,
+    sent: tuple[tuple[str, float], ...],
     wish: TimeWish,
     asked: QueueWish,
 ) -> WaitKept:
+    t, pool, mine = queue.t, queue.pool, queue.mine
     replicas = {p: p.units_by_block[t] * p.candidate.replicas_per_unit for p in mine}
     main = max(mine, key=lambda p: (replicas[p], p.candidate.id))
     alone = pool_of([(main.candidate, 1 / main.candidate.replicas_per_unit)], asked)
@@ -49,13 +108,15 @@ def _in_block(
     allowed = most_load(pool, asked) / planned
     return WaitKept(
         workload=workload,
-        what=wish.words,
+        what=words_of(wish, asked),
         wished_s=wish.wished_s,
-        reached_s=reached_s(pool, instance.schedule.demands[workload].peak[t], asked),
+        reached_s=reached_s(pool, queue.load, asked),
         block=instance.schedule.blocks[t].name,
         replicas=sum(replicas.values()),
         allowed=allowed,
         allowed_alone=most_load(alone, asked) / alone.full_rate * reached,
         burstiness=asked.gaps_scv**0.5,
         judged=asked.gaps_scv <= 1 or allowed >= LEAST_JUDGED,
+        offering=queue.offering,
+        sent=sent,
     )

@@ -14,6 +14,7 @@ from dataclasses import replace
 from milp_planner.candidates.records import Candidate, PlanningInput, hours_held, is_elastic
 from milp_planner.milp.program.limits.survival import broken_losses
 from milp_planner.milp.program.rules.queue_times import broken_times
+from milp_planner.milp.program.rules.queues.own_queues import short_queues
 from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.losses import SURVIVAL_GROUPS, AfterLoss
 from milp_planner.plans.records import SNAP, Plan, Purchase
@@ -43,6 +44,18 @@ def with_spare_units(
             return None
         for p in [p for p in plan.purchases_of(broken.workload) if broken.left.has(p.candidate)]:
             units[p.candidate] = tuple(_grown(instance, p, broken.block, times))
+            plan = replace(plan, purchases=tuple(_with(plan, p.candidate, units[p.candidate])))
+    else:
+        return None
+    for _ in range(MOST_GROWN):
+        short = next(short_queues(instance, plan), None)
+        if short is None:
+            break
+        if math.isinf(short.times):
+            return None
+        grow = {k for k, _ in short.on}
+        for p in [p for p in plan.purchases_of(short.workload) if p.candidate in grow]:
+            units[p.candidate] = tuple(_grown(instance, p, short.block, short.times))
             plan = replace(plan, purchases=tuple(_with(plan, p.candidate, units[p.candidate])))
     else:
         return None

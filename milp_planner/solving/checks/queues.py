@@ -6,7 +6,12 @@ from collections.abc import Iterator
 
 from milp_planner.errors import Fault
 from milp_planner.inputs.problem.load import located
-from milp_planner.inputs.problem.policies import may_be_short, may_fall_short
+from milp_planner.inputs.problem.policies import (
+    can_overload,
+    has_own_queues,
+    may_be_short,
+    may_fall_short,
+)
 from milp_planner.inputs.problem.records import Problem, Workload
 from milp_planner.inputs.problem.traffic import ConcurrentUsers
 
@@ -17,9 +22,9 @@ SHORT = (
     "what queues allow depends on the load, and {} leaves open how much of it is served; "
     "leave one of them out"
 )
-SHARES = (
-    "behind one router everybody serves by capacity, so that no share of the requests can be "
-    "kept from anybody; leave out {}, or limit the units in limits.max_units"
+HOT = (
+    "how hot each offering runs depends on what it is sent, and policy.penalties.overload charges "
+    "the hottest; leave out the penalty, a ceiling above it, or per_offering"
 )
 
 
@@ -37,13 +42,8 @@ def queue_faults(problem: Problem) -> Iterator[Fault]:
         )
         hint = "write latency: {wait: {p99: 1s}} there"
         yield located(problem, Fault("", 0, 0, "policy.utilization.by", message, hint))
-    limits = problem.limits
-    shares = {
-        "limits.providers.max_share": limits.providers.max_share,
-        "limits.max_spot_share": limits.max_spot_share,
-    }
-    for path in (path for path, most in shares.items() if judged and most is not None):
-        yield located(problem, Fault("", 0, 0, path, SHARES.format(_wish(judged[0][1]))))
+    if any(has_own_queues(problem, w) and can_overload(problem, w) for _, w in judged):
+        yield located(problem, Fault("", 0, 0, "policy.routing", HOT))
 
 
 def _unjudged(problem: Problem, w: Workload) -> Iterator[tuple[str, str]]:

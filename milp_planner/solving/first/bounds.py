@@ -24,7 +24,12 @@ def least_usd_per_month(instance: PlanningInput) -> float | None:
     Raises OutOfTime.
     """
     problem = instance.problem
-    if may_fall_short(problem) or problem.commitments or problem.prices.volume:
+    if (
+        may_fall_short(problem)
+        or problem.commitments
+        or problem.prices.volume
+        or problem.policy.power_by_load
+    ):
         return None
     by_workload: dict[str, list[Candidate]] = {w.name: [] for w in instance.problem.workloads}
     for k in checked(instance.candidates.candidates):
@@ -35,6 +40,8 @@ def least_usd_per_month(instance: PlanningInput) -> float | None:
 
 def _of_workload(instance: PlanningInput, workload: str, mine: list[Candidate]) -> float:
     load = Load.of(instance, workload)
+    if load.demand.can_wait:
+        return 0.0  # idle units of others may do it all
     classes = range(len(load.demand.classes))
     work = [_least_usd_per_rate(mine, q, load.limit) for q in classes]
     if not any(is_elastic(instance.problem, k) or k.mode.per_token for k in mine):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from milp_planner.errors import Fault, InputError, nearest
+from milp_planner.inputs.reading.files import NOT_NAMED, opened_from
 from milp_planner.units import shown
 
 if TYPE_CHECKING:
@@ -27,8 +28,14 @@ GZIP_MAGIC = b"\x1f\x8b"
 JSON_BEGINS = (b"{", b"[")
 
 
-def opened(path: Path) -> GzipFile | BufferedReader:
+def where_it_lies(path: Path) -> Path:
+    """The file that a user calls so; raises InputError where it may not be read."""
+    return opened_from(path) or _refuse(f"{path}: {NOT_NAMED}", "send it as an upload")
+
+
+def opened(name: Path) -> GzipFile | BufferedReader:
     """The file as bytes, unpacked."""
+    path = where_it_lies(name)
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             what = "is a directory" if path.is_dir() else "is not a regular file"
@@ -64,7 +71,7 @@ def _neighbour(path: Path) -> str:
 
 
 def sha256_of(path: Path) -> str:
-    with open(path, "rb") as stream:
+    with open(where_it_lies(path), "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

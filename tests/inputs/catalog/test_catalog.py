@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from milp_planner.errors import InputError
+from milp_planner.inputs.catalog import files
 from milp_planner.inputs.catalog.files import load_catalog
+from milp_planner.inputs.catalog.records import Catalog
 from tests.support.catalog_files import (
     MEASUREMENTS,
     OFFERINGS,
@@ -132,6 +134,41 @@ def test_an_overlay_may_bring_a_gpu_an_llm_and_measurements_of_its_own(tmp_path:
     catalog = load_catalog("own", base=tmp_path, overlays=[overlay], as_of=TODAY)
     assert {m.gpu for m in catalog.measurements_by_llm["small-8b"]} == {"h100-80gb-sxm", "x1-64gb"}
     assert catalog.overrides == 3
+
+
+def test_a_shipped_catalog_is_the_same_whatever_was_made_of_it_before(tmp_path: Path) -> None:
+    # Its rows are read once in a process; a catalog read by itself is what it must be.
+    row = f"acme,big,eu-1,dedicated,h100-80gb-sxm,8,24,{SOURCED}"
+    overlay = write(
+        tmp_path / "mine",
+        {
+            "offerings.csv": f"{OFFERINGS.splitlines()[0]}\n{row}\n",
+            "llms.csv": f"id,same_shape_as,as_of,source\nours-8b,llama-3.1-8b,{SOURCED}\n",
+        },
+    )
+
+    def alone(*overlays: Path) -> Catalog:
+        files._known.clear()
+        return load_catalog(overlays=overlays, as_of=TODAY)
+
+    plain, laid = alone(), alone(overlay)
+    again = load_catalog(as_of=TODAY)
+    assert again == plain
+    again.llms.clear()  # type: ignore[attr-defined]
+    again.gpu_aliases.clear()  # type: ignore[attr-defined]
+    assert load_catalog(overlays=[overlay], as_of=TODAY) == laid
+    assert load_catalog(as_of=TODAY) == plain
+    later = load_catalog(as_of=date(2027, 1, 1))
+    assert (later.read_on, later.offerings) == (date(2027, 1, 1), plain.offerings)
+
+
+def test_names_of_sellers_that_an_overlay_brings_are_read_in_the_rows_below(tmp_path: Path) -> None:
+    provider = load_catalog(as_of=TODAY).offerings[0].provider
+    header = "alias,provider,relation,source\n"
+    overlay = write(tmp_path / "mine", {"seller_aliases.csv": f"{header}{provider},acme,same,x\n"})
+    renamed = load_catalog(overlays=[overlay], as_of=TODAY)
+    assert (provider in renamed.providers, "acme" in renamed.providers) == (False, True)
+    assert provider in load_catalog(as_of=TODAY).providers
 
 
 def test_a_folder_without_a_manifest_extends_the_market(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from tests.support.oracles.shared_cases import KINDS, as_catalog, as_problem, qu
 from tests.support.oracles.shared_fleets import Fleet, Question, scores
 
 SEVERAL = (("survival", "quota"), ("share", "stock"), ("target", "replicas", "scaling"))
+SEVERAL += (("commitments", "changes", "quota"), ("volume", "changes", "survival"))
 LIMITS = [(), *((kind,) for kind in KINDS), *SEVERAL]
 
 
@@ -33,6 +34,35 @@ def test_no_fleet_scores_less(seed, kinds):
 def test_no_fleet_of_many_scores_less(kinds):
     for seed in range(100, 160):
         judged(seed, kinds)
+
+
+# ---- the fewest GPUs before money
+
+
+def judged_by_gpus(seed: int, kinds: tuple[str, ...]) -> None:
+    asked = question(seed, kinds)
+    known = {
+        (sum(n * one.gpus for n, one in zip(fleet, asked.sold, strict=True)), usd)
+        for fleet, usd in scores(asked).items()
+    }
+    fewest = as_problem(asked, objective="gpus")
+    found = solve(fewest, as_catalog(asked), pruning=seed % 3 > 0, diagnose=False)
+    gpus, usd = min(known, default=(None, None))
+    assert found.score_usd_per_month == (None if usd is None else pytest.approx(usd, abs=0.01))
+    assert gpus is None or found.gpus == gpus
+
+
+@pytest.mark.parametrize("kinds", [(), ("quota",), ("scaling", "target")], ids="+".join)
+def test_no_fleet_has_fewer_gpus_and_of_those_that_have_as_few_none_scores_less(kinds):
+    for seed in (1, 2):
+        judged_by_gpus(seed, kinds)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kinds", [(), *((kind,) for kind in KINDS)], ids="+".join)
+def test_no_fleet_of_many_has_fewer_gpus(kinds):
+    for seed in range(100, 140):
+        judged_by_gpus(seed, kinds)
 
 
 # ---- next-best plans

@@ -159,27 +159,14 @@ def test_what_is_not_planned_together_is_refused_with_the_other_key():
         "policy.share: is not planned together with policy.switch_off_dedicated yet: a shared unit "
         "rests only when all of its replicas do"
     ]
-    today = [{"offering": "acme/node/eu-1", "workload": "chat", "units": 1}]
-    assert refused(two(current_fleet=today)) == [
-        "policy.share: is not planned together with current_fleet yet: its units belong to one "
-        "workload each"
-    ]
 
 
 @pytest.mark.parametrize(
     ("key", "changed"),
     [
-        ("commitments.units", {"commitments": [{"offering": "acme/node/eu-1", "units": 1}]}),
-        ("limits.min_on_demand_replicas", {"limits.min_on_demand_replicas": 1}),
-        ("objective", {"objective": "gpus"}),
         ("policy.start_up.ready_after", {"policy.start_up": [{"ready_after": "5min"}]}),
         ("policy.when_short", {"policy.when_short": "fair"}),
         ("limits.max_power_kw", {"limits.max_power_kw": 7}),
-        (
-            "prices.volume",
-            {"prices.volume": {"acme/*": [{"above": 500, "discount": 0.1}]}},
-        ),
-        ("switching.max_units_changed", {"switching.max_units_changed": 1}),
     ],
 )
 def test_limits_that_do_not_know_shared_units_are_refused(key, changed):

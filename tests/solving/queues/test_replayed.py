@@ -12,7 +12,7 @@ from tests.solving.queues.test_waits import asked, market, random_kinds
 SIZES = {"input_tokens": 100, "output_tokens": 300}
 
 
-def kept(seed, requests):
+def kept(seed, requests, routing="shared"):
     """Whether a random problem's plan keeps its p99, by the misses in `requests` requests."""
     rng = random.Random(seed)
     kinds, load, wait_s = random_kinds(rng), rng.uniform(2, 20), rng.choice((0.5, 2.0, 5.0))
@@ -22,8 +22,11 @@ def kept(seed, requests):
         "requests_per_second": load,
         "burstiness": burstiness,
     }
-    chat = {"traffic": traffic, "requests": SIZES}
-    question = asked(load, {"wait": {"p99": wait_s}}, kinds, chat=chat)
+    chat, more = {"traffic": traffic, "requests": SIZES}, {}
+    policy = {"routing": routing}
+    if routing != "shared":  # with several endpoints at least
+        more["limits"] = {"providers": {"max_share": 0.6}}
+    question = asked(load, {"wait": {"p99": wait_s}}, kinds, chat=chat, policy=policy, **more)
     catalog = market(kinds)
     plan = solve(question, catalog, alternatives=0)
     assert plan.status is Status.OPTIMAL
@@ -45,8 +48,13 @@ def test_the_replay_of_a_plan_keeps_its_p99(seed):
     assert kept(seed, 20_000)
 
 
+def test_the_replay_of_a_plan_with_an_endpoint_each_keeps_its_p99():
+    assert kept(7, 20_000, "per_offering")
+
+
 @pytest.mark.soak
-def test_replays_of_60_random_plans_keep_their_p99():
-    found = [kept(seed, 300_000) for seed in range(100, 160)]
+@pytest.mark.parametrize("routing", ["shared", "per_offering"])
+def test_replays_of_60_random_plans_keep_their_p99(routing):
+    found = [kept(seed, 300_000, routing) for seed in range(100, 160)]
     print(f"{sum(found)} of {len(found)} kept")
     assert sum(found) >= 57

@@ -263,7 +263,6 @@ REFUSED = [
         {"policy": {"when_short": "fair"}},
         "policy.when_short leaves open",
     ),
-    ({}, {"limits": {"providers": {"max_share": 0.5}}}, "everybody serves by capacity"),
 ]
 
 

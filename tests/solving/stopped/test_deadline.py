@@ -7,19 +7,23 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from milp_planner import Plan, Status, load_problem, solve
+from milp_planner.candidates.records import PlanningInput
 from milp_planner.cli import entry
 from milp_planner.cli.entry import run_command_line
 from milp_planner.cli.parts import exit_codes
 from milp_planner.deadline import OutOfTime, began_s, check, checked, counted_from, until
 from milp_planner.errors import InputError
+from milp_planner.questions import in_time
 from milp_planner.reporting.documents.options import DEFAULTS
 from milp_planner.reporting.text.plans.table import headline
-from milp_planner.solving import optimum, results
+from milp_planner.solving import optimum, prepare, results
 from milp_planner.solving import parts as staged
+from milp_planner.solving.first_plan import OF_FEW
 from milp_planner.solving.results import Session, Settings
 from tests.support.builders import big_and_small, problem, token_price
 
@@ -113,6 +117,53 @@ def test_a_limit_that_reading_used_up_gives_no_plan_where_none_keeps_the_limits(
         plan = solve(asked, big_and_small(), time_limit_s=10)
     assert (plan.status, plan.purchases) == (Status.NO_PLAN, ())
     assert headline(plan, DEFAULTS).startswith(NO_PLAN)
+
+
+def test_a_listing_that_outlasts_a_limit_of_any_length_gives_a_first_plan(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def outlasts(*given: object, **asked: object) -> None:
+        raise OutOfTime
+
+    monkeypatch.setattr(prepare, "list_candidates", outlasts)
+    plan = solve(problem(13), big_and_small(), time_limit_s=600)
+    assert is_a_first_plan(plan)
+    assert OF_FEW in plan.proof.notes
+    # The cheapest units for 13 requests/s, not those with the fewest GPUs: nothing was proven.
+    fewest = solve(problem(13, objective="gpus"), big_and_small(), time_limit_s=600)
+    assert is_a_first_plan(fewest)
+    unable = problem(40, limits={"max_gpus": {"total": 2}})
+    assert solve(unable, big_and_small(), time_limit_s=600).status is Status.NO_PLAN
+
+
+def test_a_listing_that_takes_just_the_time_there_is_gives_the_first_plan_of_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = [time.monotonic()]
+
+    def takes_all(*given: Any) -> PlanningInput:
+        found = prepare.listed(*given)
+        clock[0] += 600
+        return found
+
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(in_time, "listed", takes_all)
+    plan = solve(problem(13), big_and_small(), time_limit_s=600)
+    assert is_a_first_plan(plan)
+    assert OF_FEW not in plan.proof.notes
+
+
+def test_who_asks_to_stop_while_all_is_listed_is_not_made_to_wait_for_a_first_plan(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cancel = threading.Event()
+
+    def stopped(*given: object, **asked: object) -> None:
+        cancel.set()
+        check()
+
+    monkeypatch.setattr(prepare, "list_candidates", stopped)
+    assert solve(problem(13), big_and_small(), cancel=cancel).status is Status.NO_PLAN
 
 
 @pytest.mark.parametrize("phase", ["prune", "build", "write"])

@@ -140,7 +140,9 @@ def test_a_scenario_that_somebody_stops_while_it_is_listed_ends(monkeypatch):
 
     monkeypatch.setattr(preparing, "list_candidates", stopped)
     [scenario] = sweeping.listed({"as it is": {}})
-    row = sweeping.run_scenario(problem(13), big_and_small(), scenario, sweeping.How(cancel=cancel))
+    how = sweeping.How(cancel=cancel)
+    shared = sweeping.Shared(problem(13), big_and_small(), how, None)
+    row = sweeping.run_scenario(shared, (scenario, None))
     assert (row.status.value, row.error) == ("no_plan", "no plan in time")
 
 

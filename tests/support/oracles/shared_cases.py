@@ -48,9 +48,9 @@ def _sold(
         name,
         provider,
         r.choice(gpus),
-        r.choice([1, 2, 3]),
+        r.choice([2, 3] if "changes" in kinds else [1, 2, 3]),
         float(r.choice([1, 2, 3, 4, 5])),
-        r.choice(["dedicated", "spot"]) if "spot" in kinds else "dedicated",
+        r.choice(["dedicated", "spot"]) if {"spot", "on_demand"} & {*kinds} else "dedicated",
         r.choice([None, 1, 2]) if "stock" in kinds else None,
     )
 
@@ -71,6 +71,13 @@ def _fields(**values: Callable[[random.Random], Any]) -> Callable[[random.Random
 
 SOFT = {"target": lambda r: 0.75, "ceiling": lambda r: 1.0}
 
+TODAY = _fields(
+    today=lambda r: (r.choice([0, 1, 2]), r.choice([0, 1])),
+    per_added=lambda r: float(r.choice([0, 300, 2000])),
+    per_removed=lambda r: float(r.choice([0, 300, 2500])),
+    most_changed=lambda r: r.choice([None, None, 1, 2]),
+)
+
 KINDS: dict[str, Callable[[random.Random, Any], None]] = {
     "stock": lambda r, fields: None,
     "quota": _limits(
@@ -90,6 +97,15 @@ KINDS: dict[str, Callable[[random.Random, Any], None]] = {
         billing=lambda r: {"allow": ["dedicated", "spot"]},
     ),
     "replicas": _fields(min_replicas=lambda r: r.choice([2, 3])),
+    "on_demand": _limits(
+        min_on_demand_replicas=lambda r: r.choice([1, 2]),
+        billing=lambda r: {"allow": ["dedicated", "spot"]},
+    ),
+    "changes": TODAY,
+    "commitments": _fields(committed=lambda r: (r.choice([0, 1, 2]), r.choice([0, 1]))),
+    "volume": _fields(
+        volume=lambda r: (float(r.choice([0, 500, 2000, 4000])), r.choice([0.2, 0.6]))
+    ),
     "target": _fields(target=lambda r: 0.75),
     "scaling": _fields(scaling=lambda r: (r.choice([1, 2]), float(r.choice([500, 2000])))),
     "strict": _fields(**SOFT, strict_usd=lambda r: float(r.choice([300, 1500]))),
@@ -111,6 +127,27 @@ def as_problem(asked: Question, **fields: Any) -> Problem:
     if asked.overload is not None:
         above, usd = asked.overload
         penalties["overload"] = {"above": above, "usd_at_full_load": usd}
+    if any(asked.today):
+        fields["current_fleet"] = [
+            {"offering": f"{one.provider}/{one.name}/eu-1", "workload": "chat", "units": units}
+            for one, units in zip(asked.sold, asked.today, strict=True)
+            if units
+        ]
+    fields["switching"] = {
+        "usd_per_unit_added": asked.per_added,
+        "usd_per_unit_removed": asked.per_removed,
+        **({} if asked.most_changed is None else {"max_units_changed": asked.most_changed}),
+    }
+    paid = [
+        {"offering": f"{one.provider}/{one.name}/eu-1", "units": units}
+        for one, units in zip(asked.sold, asked.committed, strict=False)
+        if units
+    ]
+    if paid:
+        fields["commitments"] = paid
+    if asked.volume is not None:
+        above, discount = asked.volume
+        fields["prices"] = {"volume": {"acme/*": [{"above": above, "discount": discount}]}}
     strict = {"latency": {"requirement": "200ms"}} if asked.strict_usd else {}
     return problem(
         workloads=[

@@ -53,6 +53,20 @@ class Question:
     overload: tuple[float, float] | None = None
     """(threshold, USD at full load)."""
 
+    today: tuple[int, ...] = ()
+    """Units of each offering that run; nothing where nothing does."""
+
+    per_added: float = 0.0
+    per_removed: float = 0.0
+    """USD for each unit that is added to them, or given back."""
+
+    most_changed: int | None = None
+    committed: tuple[int, ...] = ()
+    """Units of each offering that are paid already."""
+
+    volume: tuple[float, float] | None = None
+    """(USD of the month that acme is paid in full, what is taken off the rest)."""
+
     most_units: int = 3
     """Of all offerings together, in the fleets that are tried."""
 
@@ -68,13 +82,37 @@ def scores(question: Question) -> dict[Fleet, float]:
     found: dict[Fleet, float] = {}
     for units in itertools.product(range(question.most_units + 1), repeat=len(question.sold)):
         if sum(units) <= question.most_units and _may_be_rented(question, units):
-            rent = HOURS * sum(
-                n * one.usd_per_hour for n, one in zip(units, question.sold, strict=True)
-            )
+            rent = _rent(question, units)
             fines = min(_fines(question, units), default=math.inf)
             if fines < math.inf:
-                found[units] = rent + fines
+                found[units] = rent + fines + _moved(question, units)
     return found
+
+
+def _rent(question: Question, units: Fleet) -> float:
+    """What is paid for units, less what is paid already, less the discount on volume."""
+    paid = question.committed or (0,) * len(units)
+    usd = [
+        HOURS * max(0, n - free) * one.usd_per_hour
+        for n, free, one in zip(units, paid, question.sold, strict=True)
+    ]
+    if question.volume is None:
+        return sum(usd)
+    above, discount = question.volume
+    spent = sum(u for u, one in zip(usd, question.sold, strict=True) if one.provider == "acme")
+    return sum(usd) - discount * max(0.0, spent - above)
+
+
+def changes(question: Question, units: Fleet) -> tuple[int, int]:
+    """(units added to today's, units given back)."""
+    today = question.today or (0,) * len(units)
+    deltas = [n - now for n, now in zip(units, today, strict=True)]
+    return sum(max(0, d) for d in deltas), sum(max(0, -d) for d in deltas)
+
+
+def _moved(question: Question, units: Fleet) -> float:
+    added, removed = changes(question, units)
+    return question.per_added * added + question.per_removed * removed
 
 
 def _may_be_rented(question: Question, units: Fleet) -> bool:
@@ -88,6 +126,9 @@ def _may_be_rented(question: Question, units: Fleet) -> bool:
     patterns = limits.get("max_units", {})
     return (
         gpus <= quotas.get("total", math.inf)
+        and (
+            question.most_changed is None or sum(changes(question, units)) <= question.most_changed
+        )
         and all(of_provider[name] <= most for name, most in quotas.get("per_provider", {}).items())
         and all(one.max_units is None or n <= one.max_units for n, one in pairs)
         and all(
@@ -109,6 +150,9 @@ def _fines(question: Question, units: Fleet) -> Iterator[float]:
         for n, one in zip(units, question.sold, strict=True)
     ]
     for filled in itertools.product(*ways):
+        idle = (n and not standing for n, standing in zip(units, filled, strict=True))
+        if question.today and any(idle):
+            continue  # nobody would pay for units on which nobody stands
         fines = _fine(question, filled)
         if fines is not None:
             yield fines
@@ -144,6 +188,9 @@ def _fine(question: Question, filled: tuple[Standing, ...]) -> float | None:
         ]
         capacity = sum(rate for _, _, rate in mine)
         if not capacity or len(mine) < question.min_replicas:
+            return None
+        firm = sum(one.billing != "spot" for one, _, _ in mine)
+        if firm < question.limits.get("min_on_demand_replicas", 0):
             return None
         used = _utilization(question, load, mine)
         highest = question.target if question.ceiling is None else question.ceiling

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from milp_planner.candidates.paying.commitments import Covered, Key, commitments_of, covered
-from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.candidates.records import Candidate, PlanningInput, UnitsOn
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.language.cost import CashTerm
@@ -42,27 +42,48 @@ class CommitmentsPaid(CashTerm):
         instance: PlanningInput,
         purchases: Sequence[Purchase],
         routes: Sequence[Route],
+        shared: Sequence[UnitsOn],
     ) -> Mapping[Candidate, float]:
-        """Units of an offering bear what is covered of it in proportion."""
+        """Units of an offering bear what is covered of it in proportion; of those that replicas
+        share, these do by the GPUs that they hold."""
         saved: dict[Candidate, float] = {}
+        whole = [*(p for p in purchases if not p.candidate.part_of_unit), *shared]
         for t, block in enumerate(instance.schedule.blocks):
-            on = units_on(purchases, t)
+            on = units_on(whole, t)
             by_key: dict[Key, float] = {}
             for (one, key), units in covered(commitments_of(instance), on).items():
                 usd = units * one.saved_by(on[key][0]) * block.hours
                 by_key[key] = by_key.get(key, 0.0) + usd
-            for p in purchases:
-                k = p.candidate
-                if p.units_by_block[t] and k.offering.key in by_key:
-                    part = k.units_joined * p.units_by_block[t] / on[k.offering.key][1]
+            units_of = _units_of(purchases, shared, t)
+            for k, units in units_of.items():
+                if units and k.offering.key in by_key:
+                    part = units / on[k.offering.key][1]
                     saved[k] = saved.get(k, 0.0) - part * by_key[k.offering.key]
         return saved
 
 
-def units_on(purchases: Sequence[Purchase], t: int) -> dict[Key, tuple[Offering, int]]:
+def _units_of(
+    purchases: Sequence[Purchase], shared: Sequence[UnitsOn], t: int
+) -> dict[Candidate, float]:
+    """Units that each purchase has in a block, or its part of those that it shares."""
+    rented = {one.candidate.offering.key: one.units_by_block[t] for one in shared}
+    gpus: dict[Key, int] = {}
+    for p in purchases:
+        if p.candidate.part_of_unit:
+            key = p.candidate.offering.key
+            gpus[key] = gpus.get(key, 0) + p.candidate.gpus_per_unit * p.units_by_block[t]
+    return {
+        k: rented[k.offering.key] * k.gpus_per_unit * units / gpus[k.offering.key]
+        if k.part_of_unit and units
+        else float(k.units_joined * units)
+        for k, units in ((p.candidate, p.units_by_block[t]) for p in purchases)
+    }
+
+
+def units_on(rented: Sequence[UnitsOn], t: int) -> dict[Key, tuple[Offering, int]]:
     """Units on in a block by offering, over all workloads."""
     on: dict[Key, tuple[Offering, int]] = {}
-    for p in purchases:
+    for p in rented:
         k = p.candidate
         if isinstance(k.offering, Offering) and p.units_by_block[t]:
             _, before = on.get(k.offering.key, (k.offering, 0))
@@ -71,15 +92,15 @@ def units_on(purchases: Sequence[Purchase], t: int) -> dict[Key, tuple[Offering,
 
 
 def commitments_used(
-    instance: PlanningInput, purchases: Sequence[Purchase]
+    instance: PlanningInput, rented: Sequence[UnitsOn]
 ) -> tuple[CommitmentUse, ...]:
     """What is used of every commitment, in order."""
-    return tuple(_uses(instance, purchases))
+    return tuple(_uses(instance, rented))
 
 
-def _uses(instance: PlanningInput, purchases: Sequence[Purchase]) -> Iterator[CommitmentUse]:
+def _uses(instance: PlanningInput, rented: Sequence[UnitsOn]) -> Iterator[CommitmentUse]:
     paid = commitments_of(instance)
-    on = [units_on(purchases, t) for t in range(len(instance.schedule.blocks))]
+    on = [units_on(rented, t) for t in range(len(instance.schedule.blocks))]
     by_block: list[Covered] = [covered(paid, units) for units in on]
     hours = [block.hours for block in instance.schedule.blocks]
     for one in paid:

@@ -12,7 +12,8 @@ from milp_planner.plans.records import Purchase, Route
 
 
 class Rent(CashTerm):
-    """Σ_k H c_k n_k for units held all month, Σ_kt h_t c_k n_kt for elastic ones.
+    """Σ_k H c_k n_k for units held all month, Σ_kt h_t c_k n_kt for elastic ones,
+    which a batch pays for the hours that they are on.
 
     H is the hours of the month, Σ_t h_t; those with load for units that rest without. Of units that
     replicas share the unit is paid, whoever stands on it; in a plan those who do pay for it by the
@@ -25,6 +26,7 @@ class Rent(CashTerm):
         terms: Terms = {}
         for k, t, units in fleet.rented():
             if fleet.elastic(k):
+                units = fleet.running.get((k, t), units)
                 add(terms, units, fleet.blocks[t].hours * k.usd_per_hour)
             else:
                 terms[units] = hours_held(fleet.instance, k) * k.usd_per_hour

@@ -23,6 +23,7 @@ class SpotLoss(CashTerm):
         terms: Terms = {}
         for k, t, units in fleet.rented():
             if loss and k.mode.interruptible:
+                units = fleet.running.get((k, t), units)
                 add(terms, units, loss * fleet.blocks[t].hours * k.usd_per_hour)
         return terms
 

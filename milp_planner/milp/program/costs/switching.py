@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.candidates.records import Candidate, PlanningInput, UnitsOn
 from milp_planner.milp.program.language.changing import change_standing
 from milp_planner.milp.program.language.cost import CashTerm
 from milp_planner.milp.program.language.rule import Standing
 from milp_planner.milp.program.language.variables import Fleet, Terms
 from milp_planner.plans.changes import unit_change_of
-from milp_planner.plans.records import Purchase
 
 
 class SwitchingCost(CashTerm):
@@ -28,9 +27,9 @@ class SwitchingCost(CashTerm):
     def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         return change_standing(instance, k)
 
-    def change_usd(self, instance: PlanningInput, purchases: Sequence[Purchase]) -> float:
+    def change_usd(self, instance: PlanningInput, rented: Sequence[UnitsOn]) -> float:
         prices = instance.problem.switching
-        changes = unit_change_of(instance, purchases).values()
+        changes = unit_change_of(instance, rented).values()
         added = sum(delta for delta in changes if delta > 0)
         removed = -sum(delta for delta in changes if delta < 0)
         return prices.usd_per_unit_added * added + prices.usd_per_unit_removed * removed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from milp_planner.candidates.paying.volume import bands, taken_off, volume_of
-from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.candidates.records import Candidate, PlanningInput, UnitsOn
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.costs.volume_bands import SPENT, VolumeBands
 from milp_planner.milp.program.language.cost import CashTerm
@@ -37,6 +37,7 @@ class VolumeDiscount(CashTerm):
         instance: PlanningInput,
         purchases: Sequence[Purchase],
         routes: Sequence[Route],
+        shared: Sequence[UnitsOn],
     ) -> Mapping[Candidate, float]:
         """Purchases bear what is taken off in proportion to what they cost."""
         problem = instance.problem

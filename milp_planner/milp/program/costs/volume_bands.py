@@ -72,6 +72,7 @@ def _spent(fleet: Fleet, pattern: str) -> Terms:
     columns = {column for (k, _, _), column in fleet.units.items() if k in mine}
     columns |= {column for (k, _, _), column in fleet.shares.items() if k in mine}
     columns |= {column for (k, _), column in fleet.ahead.items() if k in mine}
+    columns |= {n for (unit, _), n in fleet.shared.items() if volume_of(problem, unit) == pattern}
     whole = merged(term.terms(fleet) for term in SPENT if term.is_told(problem))
     return {column: usd for column, usd in whole.items() if column in columns}
 

@@ -13,7 +13,7 @@ def change_standing(instance: PlanningInput, k: Candidate) -> Standing:
     Configurations of an offering whose units differ from block to block may take turns, as one
     change: what stood in for one of them elsewhere would be another.
     """
-    if not tracks_changes(instance.problem):
-        return FREE
+    if k.part_of_unit or not tracks_changes(instance.problem):
+        return FREE  # of replicas that share units these are what is changed
     turns = (change_key(k),) if is_elastic(instance.problem, k) else ()
     return Standing(same=turns, uses=(float(k.units_joined),))

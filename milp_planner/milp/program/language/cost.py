@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.candidates.records import Candidate, PlanningInput, UnitsOn
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.language.rule import Standing
 from milp_planner.milp.program.language.variables import Fleet, Terms
@@ -66,8 +66,8 @@ class CashTerm(CostTerm):
         """What a purchase owes, USD/month, in plain arithmetic."""
         return 0
 
-    def change_usd(self, instance: PlanningInput, purchases: Sequence[Purchase]) -> float:
-        """What the purchases owe together beyond that."""
+    def change_usd(self, instance: PlanningInput, rented: Sequence[UnitsOn]) -> float:
+        """What all that is rented owes together beyond that, units that are shared once."""
         return 0
 
     def shared_usd(
@@ -75,8 +75,12 @@ class CashTerm(CostTerm):
         instance: PlanningInput,
         purchases: Sequence[Purchase],
         routes: Sequence[Route],
+        shared: Sequence[UnitsOn],
     ) -> Mapping[Candidate, float]:
-        """What the purchases owe together that is part of what each of them costs."""
+        """What the purchases owe together that is part of what each of them costs.
+
+        shared: the units that replicas among them share.
+        """
         return {}
 
 

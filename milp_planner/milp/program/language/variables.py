@@ -19,6 +19,7 @@ N_k        fleet.most_units(k)                most units any plan can want
 
 n_klt      fleet.units[k, l, t]               units on; replicas, where they share      integer ≥ 0
 n_jt       fleet.shared[j, t]                 units on that replicas share              integer ≥ 0
+z_wb       fleet.steps[w, b]                  1 if the held capacity is on step b       0 or 1
 y_wl       fleet.level_used[w, l]             1 if the workload runs at the level       0 or 1
 x_qkt      fleet.shares[k, q, t]              share of the class that the candidate
                                               serves                                    0 ... 1
@@ -29,12 +30,16 @@ o_w        fleet.overload[w]                  overload, as a share of the ramp  
 θ_wt       fleet.headroom[w, t]               how many times the demand could be served ≥ 0
 z_qkt      fleet.spread[k, q, t]              x_qkt × θ_wt                              ≥ 0
 b_i        fleet.beyond[w, i]                 1 if θ is beyond a split of it            0 or 1
+y_kpt      fleet.pieces[k, …]                 1 if n_kt is in a piece of counts         0 or 1
+n_kpt                                         n_kt if it is                             0 ... N_k
 y_φt, y_st fleet.used[QueueTimes, w t …]      1 if a replica of φ, of s or more is on   0 or 1
 a_j, r_j   fleet.added[j], fleet.removed[j]   units added to, removed from, today's     ≥ 0
 e_kaB      fleet.ahead[k, (a, B)]             units paid for in a that serve in B soon  ≥ 0
 z_pi       fleet.bands[p, i]                  part of the spend of a volume discount    0 ... 1
 b_pi       fleet.begun[p, i]                  1 if more than the part before is spent   0 or 1
 f_cot      fleet.covered[c, o, blocks]        units of an offering that are paid already ≥ 0
+e_kt       fleet.running[k, t]                units of a batch that are on, on average  ≥ 0
+f_qkt      fleet.meanwhile[k, w, q, t]        batch work that others' units do          ≥ 0
 
 Units that are held are one variable for all blocks, or for all with load where they rest in the
 others; elastic ones are one per block with load. With one request class no x is needed but for
@@ -55,14 +60,17 @@ from milp_planner.candidates.paying.start_up import Ahead
 from milp_planner.candidates.records import (
     Candidate,
     PlanningInput,
+    change_key,
     hours_held,
     is_elastic,
     is_part_of,
     rests_when_idle,
 )
 from milp_planner.deadline import checked
-from milp_planner.inputs.problem.policies import can_overload, may_fall_short
+from milp_planner.inputs.problem.policies import can_overload, has_one_router, may_fall_short
 from milp_planner.inputs.problem.records import Problem, Workload
+from milp_planner.milp.program.language.folds import ElasticFold
+from milp_planner.milp.program.language.pieces import CountPiece
 from milp_planner.plans.records import SNAP
 from milp_planner.traffic.month import Demand, TimeBlock
 
@@ -100,11 +108,8 @@ class RampSplit(NamedTuple):
         return f"{self.t} {of} at {self.times:.12g}"
 
 
-class QueueCut(NamedTuple):
-    """What every pool keeps that carries a load and keeps a wish for its wait: `QueueTimes`."""
-
-    load: float
-    """λ, requests/s: of the blocks that the cut is for."""
+class QueueTangent(NamedTuple):
+    """g_C·C + g_K·K ≥ 1: what pools keep that carry a load and keep a wish for its wait."""
 
     alone: float
     slowest_s: float
@@ -113,7 +118,20 @@ class QueueCut(NamedTuple):
 
     per_rate: float
     per_place: float
-    """g_C and g_K of g_C·C + g_K·K ≥ 1."""
+    """g_C and g_K."""
+
+
+class QueueCut(NamedTuple):
+    """Tangents near one ray: see `QueueTimes`."""
+
+    load: float
+    """λ, requests/s: of the blocks that the cut is for."""
+
+    tangents: tuple[QueueTangent, ...]
+    """By which replicas of every φ and s count, so that all pools keep their sum."""
+
+    only: QueueTangent | None = None
+    """What only pools of its φ and s, or larger ones, keep."""
 
 
 def add(terms: Terms, variable: pulp.LpVariable, coefficient: float) -> None:
@@ -175,6 +193,10 @@ class Fleet:
     shared: dict[tuple[Candidate, int], pulp.LpVariable] = field(default_factory=dict)
     """Units that replicas of any workload share, by what is rented: see `SharedUnits`."""
 
+    folds: Mapping[str, ElasticFold] = field(default_factory=dict)
+    """Of workloads whose elastic units are no columns, but steps of what they hold: `folds.py`."""
+
+    steps: dict[tuple[str, int], pulp.LpVariable] = field(default_factory=dict)
     most_on: dict[Candidate, pulp.LpVariable] = field(default_factory=dict)
     covered: dict[tuple[PaidCommitment, tuple[str, str], tuple[int, ...]], pulp.LpVariable] = field(
         default_factory=dict
@@ -186,6 +208,8 @@ class Fleet:
 
     begun: dict[tuple[str, int], pulp.LpVariable] = field(default_factory=dict)
     ahead: dict[tuple[Candidate, Ahead], pulp.LpVariable] = field(default_factory=dict)
+    running: dict[tuple[Candidate, int], pulp.LpVariable] = field(default_factory=dict)
+    meanwhile: dict[tuple[Candidate, str, int, int], pulp.LpVariable] = field(default_factory=dict)
     meaning: dict[str, str] = field(default_factory=dict)
     """What each column is, by its name in the program."""
 
@@ -200,6 +224,14 @@ class Fleet:
 
     cuts: Mapping[str, tuple[QueueCut, ...]] = field(default_factory=dict)
     """What is known of the pools that keep a workload's waits."""
+
+    counts: Mapping[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
+    """Units by candidate at which what its own queue carries is exact."""
+
+    pieces: dict[tuple[Candidate, tuple[str, ...]], tuple[CountPiece, ...]] = field(
+        default_factory=dict
+    )
+    """Of the units that some columns are."""
 
     room: Mapping[Candidate, int] = field(default_factory=dict)
     """Least bounds on units, where those from the demand are a guess: see
@@ -253,9 +285,15 @@ class Fleet:
         """Indices of the workload's request classes."""
         return range(len(self.demand(workload).classes))
 
+    def most_share(self, workload: str, t: int) -> float:
+        """The most of the load of a block that may be served in it: all of a batch's work."""
+        if not self.demand(workload).can_wait:
+            return 1.0
+        return sum(self.blocks[i].hours for i in self.busy(workload)) / self.blocks[t].hours
+
     def routed(self, workload: str) -> bool:
         """True where x says who serves which class; one class needs none, but for some rules."""
-        if self.problem.workload(workload).latency.judges_queues:
+        if has_one_router(self.problem, self.problem.workload(workload)):
             return False  # one router before all spreads every class by capacity
         return self._needs_routes or len(self.demand(workload).classes) > 1
 
@@ -302,14 +340,15 @@ class Fleet:
         be left out of a plan: what all other limits ask of `k` is met by then, and nothing is
         cooler or cheaper for them; all but the rules that are unbounded, which begin with a guess
         that `milp/presolve/unit_bounds.py` raises until it is proven. Of units that replicas share
-        none beyond what each kind of replica fills alone.
+        none beyond what each kind of replica fills alone, or those of today.
         """
         if not k.workload:
             alone = (one for one in self.candidates if is_part_of(one, k))
-            return sum(
+            filled = sum(
                 math.ceil(self.most_units(one) / (k.gpus_per_unit // one.gpus_per_unit))
                 for one in alone
             )
+            return max(filled, self.instance.current_units().get(change_key(k), 0))
         per_unit = k.part_requests_per_second
         units = ceil_snapped(self.rate_to_carry(k.workload) / per_unit) if per_unit > 0 else 0
         return max(units, self.room.get(k, 0), *(rule.asks_for(self, k) for rule in self.rules))
@@ -334,9 +373,10 @@ def add_variables(
     levels: Mapping[str, tuple[Level, ...]],
     room: Mapping[Candidate, int],
     rules: Sequence[AsksForUnits],
+    folds: Mapping[str, ElasticFold],
 ) -> Fleet:
     """Create the columns that every program has: units, shares and shortfalls."""
-    fleet = Fleet(instance, candidates, lp, levels, room=room, rules=rules)
+    fleet = Fleet(instance, candidates, lp, levels, room=room, rules=rules, folds=folds)
     for w in instance.problem.workloads:
         _add_levels(fleet, w.name)
         for k in checked(fleet.serving(w.name)):
@@ -356,7 +396,7 @@ def _add_levels(fleet: Fleet, workload: str) -> None:
 
 
 def _add_units(fleet: Fleet, k: Candidate) -> None:
-    if k.mode.per_token:
+    if k.mode.per_token or (k.workload in fleet.folds and fleet.elastic(k)):
         return
     several = len(fleet.levels[k.workload]) > 1
     for index, level in enumerate(fleet.levels[k.workload]):
@@ -380,7 +420,8 @@ def _add_shares(fleet: Fleet, k: Candidate) -> None:
             if not (k.mode.per_token or k.requests_per_second[q]):
                 continue  # the class cannot be served there
             meaning = f"share[{k.id} {fleet.blocks[t].name} class {q}]"
-            fleet.shares[k, q, t] = fleet.column(meaning, 1, integer=False)
+            most = fleet.most_share(k.workload, t)
+            fleet.shares[k, q, t] = fleet.column(meaning, most, integer=False)
 
 
 def _add_shortfalls(fleet: Fleet, workload: str) -> None:

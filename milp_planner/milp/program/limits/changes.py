@@ -29,7 +29,8 @@ class ChangeLimit(Rule):
 
         a_j ≥ n_jt − n⁰_j  ∀ t,   r_j ≥ n⁰_j − max_t n_jt,   Σ_j a_j + r_j ≤ M      [units]
 
-    j is (offering, billing, workload), all replica configurations together; n⁰_j is today's fleet.
+    j is (offering, billing, workload), all replica configurations together, and no workload where
+    replicas share units; n⁰_j is today's fleet.
     A unit is added where more are on, in any block, than run today, and removed where it is on in
     none. Of units that differ from block to block, binaries δ_jt choose the block of the most:
 
@@ -94,7 +95,7 @@ def change_columns(fleet: Fleet) -> None:
     for current in fleet.instance.current_units():
         meaning = f"removed[{' '.join(current)}]"
         fleet.removed[current] = fleet.column(meaning, None, integer=False)
-    for key in sorted({change_key(k) for k in fleet.candidates if not k.mode.per_token}):
+    for key in sorted({change_key(k) for k in fleet.rentable}):
         fleet.added[key] = fleet.column(f"added[{' '.join(key)}]", None, integer=False)
 
 
@@ -102,7 +103,7 @@ def change_rows(fleet: Fleet) -> Iterator[Row]:
     """What the columns of units added and removed are at least."""
     current = fleet.instance.current_units()
     groups: dict[Key, list[Candidate]] = {}
-    for k in fleet.candidates:
+    for k in fleet.rentable:
         groups.setdefault(change_key(k), []).append(k)
     for key, variable in fleet.added.items():
         for at, terms in _units_on(fleet, groups.get(key, ())):
@@ -114,7 +115,7 @@ def change_rows(fleet: Fleet) -> Iterator[Row]:
 
 
 def _units_changed(instance: PlanningInput, plan: Plan) -> int:
-    return sum(map(abs, unit_change_of(instance, plan.purchases).values()))
+    return sum(map(abs, unit_change_of(instance, plan.rented).values()))
 
 
 def _units_on(fleet: Fleet, same: Sequence[Candidate]) -> Iterator[tuple[str, Terms]]:

@@ -58,10 +58,11 @@ class NamesCount(Rule):
             if name := self.name_of(k):
                 used = fleet.used[self.name, name]
                 yield Row(f"{units.name}", {units: 1.0, used: -fleet.most_units(k)}, LE, 0.0)
-        for (k, _, _), share in fleet.shares.items():
+        for (k, _, t), share in fleet.shares.items():
             if k.mode.per_token and (name := self.name_of(k)):
                 used = fleet.used[self.name, name]
-                yield Row(f"{share.name}", {share: 1.0, used: -1.0}, LE, 0.0)
+                all_of_it = fleet.most_share(k.workload, t)
+                yield Row(f"{share.name}", {share: 1.0, used: -all_of_it}, LE, 0.0)
 
     def rows_besides(self, fleet: Fleet) -> Iterator[Row]:
         """Rows that follow from the rest, said to save the solvers a search."""

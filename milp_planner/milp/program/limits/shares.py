@@ -3,7 +3,9 @@
     Σ_{k ∈ group} Σ_q λ_qt x_qkt ≤ σ Σ_q λ_qt (1 − s_qt)      ∀ w, group, t with load   [requests/s]
 
 What counts is who serves whom at the peak of a block, so that the program routes also where there
-is one class. Capacity that stands idle counts for nothing: a group may hold any amount of it.
+is one class. Capacity that stands idle counts for nothing: a group may hold any amount of it. One
+router before all replicas of a workload leaves nothing idle: there all serve by what they can, and
+who may serve little may hold little.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.inputs.problem.policies import has_one_router
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.language.loosening import SteppedLimit, percent
 from milp_planner.milp.program.language.rows import GE, LE, Row
@@ -36,6 +39,10 @@ class ServedShare(Rule):
     group serves more of that than its share either:
 
         Σ_{k ∈ group} Σ_q λ_qt z_qkt ≤ σ λ_t θ_wt                                      ∀ group, t
+
+    Behind one router (see `QueueTimes`) no x says who serves whom, but what the units can:
+
+        Σ_{k ∈ group} μ_k n_kt ≤ σ Σ_k μ_k n_kt                                     ∀ w, group, t
     """
 
     path: ClassVar[str]
@@ -65,9 +72,10 @@ class ServedShare(Rule):
         if share is None:
             return
         for w in fleet.problem.workloads:
+            served = self._by_capacity if has_one_router(fleet.problem, w) else self._served
             for group in sorted({self.group_of(k) for k in fleet.serving(w.name)} - {""}):
                 for t in fleet.busy(w.name):
-                    yield self._served(fleet, w.name, group, t, share)
+                    yield served(fleet, w.name, group, t, share)
                     if 1 - share < LITTLE:
                         yield self._others(fleet, w.name, group, t, share)
                     if (w.name, t) in fleet.headroom:
@@ -82,6 +90,16 @@ class ServedShare(Rule):
             if share * part > SNAP:
                 add(terms, short, share * part)
         return Row(f"{workload} {group} {t}", terms, LE, share)
+
+    def _by_capacity(self, fleet: Fleet, workload: str, group: str, t: int, share: float) -> Row:
+        terms: Terms = {}
+        candidates = fleet.gpu_candidates(workload)
+        most = max((k.mix_requests_per_second for k in candidates), default=1.0)
+        for k in candidates:
+            counts = 1 - share if self.group_of(k) == group else -share
+            for _, units in fleet.units_on(k, t):
+                add(terms, units, counts * k.mix_requests_per_second / most)
+        return Row(f"{workload} {group} {t}", terms, LE, 0.0)
 
     def _others(self, fleet: Fleet, workload: str, group: str, t: int, share: float) -> Row:
         terms = _unserved(fleet, workload, t)
@@ -121,10 +139,17 @@ class ServedShare(Rule):
 
     def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
         """A stand-in of the same group serves what was served there, and no more."""
-        return Standing(same=(self.group_of(k),))
+        group = self.group_of(k)
+        if not group or not has_one_router(instance.problem, instance.problem.workload(k.workload)):
+            return Standing(same=(group,))
+        return Standing(same=(group,), uses=(k.mix_requests_per_second,))
 
     def is_unbounded(self, instance: PlanningInput) -> bool:
-        return False
+        """Behind one router others must hold enough beside a large unit, more than the demand."""
+        problem = instance.problem
+        return self.share(problem) is not None and any(
+            has_one_router(problem, w) for w in problem.workloads
+        )
 
     def loosened(self, instance: PlanningInput) -> Iterator[SteppedLimit]:
         """One per cent after another, up to all."""

@@ -47,6 +47,15 @@ class LossSurvived(Rule):
     classes are one unit's work at the cheapest offerings, W_q ~ λ_q ÷ μ_kq, and is refined by those
     by which a plan has too little left, until none has: see `refinement.py`.
 
+    One group alone never does. So with one class, no tokens and nothing that may be left out, and
+    with a_k = μ_k ÷ (σ λ_t), u the highest utilization, r = max(1, 1 ÷ (u σ)), c = max(1, 2 ÷ r),
+
+        Σ_k min(1, c a_k) n_kt ≥ 2                                                      ∀ w, t
+
+    in every fleet that survives: two units with c a_k ≥ 1 are enough; beside a single one what the
+    other groups have is 1 or more; without any the sum is c Σ a_k n_k ≥ c r ≥ 2. It cuts off none,
+    and tightens the linear bound.
+
     A region is a place with all who are there; where that is not known, one provider's region. What
     a short budget leaves unserved, s, need not survive.
     """
@@ -81,6 +90,7 @@ class LossSurvived(Rule):
                                 terms[fleet.shortfalls[w.name, q, t]] = weight
                         by = f" by weights {number}" if len(weights) > 1 else ""
                         yield Row(f"{w.name} {group} {t}{by}", terms, GE, 1.0 - surely)
+            yield from _two_at_least(fleet, w.name, survival)
 
     def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
         survival = instance.problem.limits.survival
@@ -114,6 +124,26 @@ class LossSurvived(Rule):
         survival = instance.problem.limits.survival
         if survival is not None:
             yield _loosened("limits.survive_loss_of", survival)
+
+
+def _two_at_least(fleet: Fleet, workload: str, survival: Survival) -> Iterator[Row]:
+    """What no group alone can bring, where every unit is of some group."""
+    serving, group_of = fleet.serving(workload), SURVIVAL_GROUPS[survival.kind]
+    several = len(fleet.classes(workload)) > 1
+    if several or any(k.mode.per_token or not group_of(k) for k in serving):
+        return
+    highest = max(level.ceiling for level in fleet.levels[workload])
+    counted = max(1.0, 2 / max(1.0, 1 / (highest * survival.share)))
+    for t in fleet.busy(workload):
+        if (workload, 0, t) in fleet.shortfalls:
+            continue
+        asked = survival.share * fleet.peak(workload, 0, t)
+        terms = {
+            units: min(1.0, counted * k.requests_per_second[0] / asked) / 2
+            for k in serving
+            for _, units in fleet.units_on(k, t)
+        }
+        yield Row(f"{workload} {t} two", terms, GE, 1.0)
 
 
 def broken_losses(instance: PlanningInput, plan: Plan, workload: str) -> Iterator[AfterLoss]:

@@ -49,8 +49,8 @@ class Capacity(Rule):
 
     def rows(self, fleet: Fleet) -> Iterator[Row]:
         for w in fleet.problem.workloads:
-            if not fleet.routed(w.name):
-                continue
+            if not fleet.routed(w.name) or fleet.demand(w.name).can_wait:
+                continue  # `BatchWork` says it of work that can wait
             for k in fleet.gpu_candidates(w.name):
                 for t in fleet.busy(w.name):
                     yield from _time_shared(fleet, k, t)
@@ -60,7 +60,7 @@ class Capacity(Rule):
         units_of = {p.candidate: p.units_by_block for p in plan.purchases}
         nothing = (0,) * len(plan.blocks)
         for k in dict.fromkeys((*units_of, *(route.candidate for route in plan.routes))):
-            if k.mode.per_token:
+            if k.mode.per_token or instance.schedule.demands[k.workload].can_wait:
                 continue
             limit = utilization_limit(instance.problem, instance.problem.workload(k.workload))
             for block, units in zip(plan.blocks, units_of.get(k, nothing), strict=True):

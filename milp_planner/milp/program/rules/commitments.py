@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from milp_planner.candidates.paying.commitments import PaidCommitment, commitments_of, covering
+from milp_planner.candidates.paying.commitments import (
+    PaidCommitment,
+    commitments_of,
+    covered,
+    covering,
+)
 from milp_planner.candidates.records import (
     Candidate,
     PlanningInput,
@@ -51,10 +56,10 @@ class Commitments(Structural):
         taken: dict[tuple[PaidCommitment, tuple[int, ...]], Terms] = {}
         for blocks, key, candidates, paid in _parts(fleet):
             on = count_terms(fleet, [(k, -float(k.units_joined)) for k in candidates], blocks[0])
-            covered = {one: fleet.covered[one, key, blocks] for one in paid}
+            mine = {one: fleet.covered[one, key, blocks] for one in paid}
             name = f"{' '.join(key)} {_named(fleet, blocks)}"
-            yield Row(name, {**on, **dict.fromkeys(covered.values(), 1.0)}, LE, 0.0)
-            for one, column in covered.items():
+            yield Row(name, {**on, **dict.fromkeys(mine.values(), 1.0)}, LE, 0.0)
+            for one, column in mine.items():
                 taken.setdefault((one, blocks), {})[column] = one.taken_by(rented(candidates[0]))
         for (one, blocks), terms in taken.items():
             yield Row(f"{one.number} {_named(fleet, blocks)}", terms, LE, one.amount)
@@ -63,9 +68,12 @@ class Commitments(Structural):
         return iter(())  # it defines what is saved; `verify` recomputes that
 
     def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
-        """A stand-in is covered by the same commitments, in the same hours, unit for unit."""
+        """A stand-in is covered by the same commitments, in the same hours, unit for unit.
+
+        Of replicas that share units it is the units that are covered.
+        """
         mine = covering(commitments_of(instance), k)
-        if not mine:
+        if k.part_of_unit or not mine:
             return Standing(same=FREE.same, uses=(0.0,))
         problem = instance.problem
         hours = is_elastic(problem, k), rests_when_idle(problem, k)
@@ -81,7 +89,7 @@ def _parts(fleet: Fleet) -> Iterator[Part]:
     """What may be covered: blocks in which the same columns are on, offering by offering."""
     paid = commitments_of(fleet.instance)
     offerings: dict[Key, list[Candidate]] = {}
-    for k in fleet.candidates if paid else ():
+    for k in fleet.rentable if paid else ():
         if covering(paid, k):
             offerings.setdefault(k.offering.key, []).append(k)
     alike: dict[frozenset[object], list[int]] = {}
@@ -93,6 +101,22 @@ def _parts(fleet: Fleet) -> Iterator[Part]:
         for key, candidates in offerings.items():
             if any(True for k in candidates for _ in fleet.units_on(k, blocks[0])):
                 yield blocks, key, candidates, covering(paid, candidates[0])
+
+
+def covered_anew(fleet: Fleet, values: Mapping[str, float]) -> Mapping[str, float]:
+    """The columns with as much covered of the units that are on in them as there can be."""
+    paid = commitments_of(fleet.instance)
+    found = dict.fromkeys((column.name for column in fleet.covered.values()), 0.0)
+    for blocks in dict.fromkeys(blocks for _, _, blocks in fleet.covered):
+        on: dict[Key, tuple[Offering, int]] = {}
+        for k in fleet.rentable:
+            columns = (units for _, units in fleet.units_on(k, blocks[0]))
+            units = k.units_joined * sum(round(values.get(n.name, 0.0)) for n in columns)
+            before = on.get(k.offering.key, (rented(k), 0))[1]
+            on[k.offering.key] = rented(k), before + units
+        for (one, key), units_covered in covered(paid, on).items():
+            found[fleet.covered[one, key, blocks].name] = units_covered
+    return {**values, **found}
 
 
 def rented(k: Candidate) -> Offering:

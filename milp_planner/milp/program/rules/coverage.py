@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.policies import may_fall_short
+from milp_planner.milp.program.language.elastic_steps import add_steps, step_rows
 from milp_planner.milp.program.language.rows import EQ, GE, LE, Row
 from milp_planner.milp.program.language.rule import Standing, Structural
 from milp_planner.milp.program.language.variables import Fleet, Terms, add, merged
@@ -21,10 +22,22 @@ class Coverage(Structural):
     A unit that could carry more than the whole demand counts as the whole demand: no plan is lost,
     and the linear bound is tighter. Several classes share units by `Capacity`. Shares of one class
     sum to at most 1: tokens beyond the demand must not count for survival or as a provider's share.
+
+    Where elastic units are folded into steps of what is held, the rows are those of
+    `elastic_steps.py`.
     """
+
+    def columns(self, fleet: Fleet) -> None:
+        add_steps(fleet)
 
     def rows(self, fleet: Fleet) -> Iterator[Row]:
         for w in fleet.problem.workloads:
+            if fleet.demand(w.name).can_wait:
+                continue  # `BatchWork` says it of all blocks together
+
+            if w.name in fleet.folds:
+                yield from step_rows(fleet, fleet.folds[w.name])
+                continue
             for t in fleet.busy(w.name):
                 routed = fleet.routed(w.name)
                 for q in fleet.classes(w.name) if routed else range(1):
@@ -43,6 +56,8 @@ class Coverage(Structural):
             key = route.candidate.workload, route.request_class.name, route.block.name
             served[key] = served.get(key, 0.0) + route.share
         for name, demand in instance.schedule.demands.items():
+            if demand.can_wait:
+                continue
             for block, peak in zip(instance.schedule.blocks, demand.peak, strict=True):
                 for q in demand.classes if peak else ():
                     share = served.get((name, q.name, block.name), 0.0)

@@ -38,7 +38,8 @@ class LatencyWishes(Preselection):
     def loosened(self, instance: PlanningInput) -> Iterator[SteppedLimit]:
         for w in instance.problem.workloads:
             for wish in w.latency.wishes:
-                if wish.metric in ("ttft", "tpot"):
+                # what holds the wait as well is loosened by the rule that does
+                if wish.metric in ("ttft", "tpot") and wish not in w.latency.waits_within:
                     yield _slower(w, wish)
             if isinstance(w.traffic, ConcurrentUsers):
                 path, wait_s = f"workloads.{w.name}.traffic", w.traffic.longest_wait_s
@@ -48,21 +49,23 @@ class LatencyWishes(Preselection):
 
 
 def _slower(w: Workload, wish: TimeWish) -> SteppedLimit:
-    def needed_s(plan: Plan) -> float:
-        mine = next(p for p in plan.workloads if p.name == w.name)
-        return (mine.tpot_s if wish.metric == "tpot" else mine.ttft_s) or 0.0
-
-    return of_wish(w, wish, needed_s)
+    return of_wish(w, wish, lambda plan: 0.0)
 
 
 def of_wish(w: Workload, wish: TimeWish, needed_s: Callable[[Plan], float]) -> SteppedLimit:
     """A wish of `latency:` in steps that leave the percentiles beside it something to say.
 
-    needed_s: what a plan without it reaches   [s].
+    needed_s: what a plan without it reaches in queues   [s].
     """
+
+    def reached_s(plan: Plan) -> float:
+        mine = next(p for p in plan.workloads if p.name == w.name)
+        of_replicas = {"tpot": mine.tpot_s, "ttft": mine.ttft_s}
+        return max(needed_s(plan), of_replicas.get(wish.metric) or 0.0)
+
     path = f"workloads.{w.name}.latency.{wish.key}"
     judged = wish.percentile or wish.metric in ("wait", "request")
-    found = later(w, path, wish.words if judged else wish.metric, wish.wished_s, needed_s)
+    found = later(w, path, wish.words if judged else wish.metric, wish.wished_s, reached_s)
     beside = [one for one in w.latency.wishes if one.metric == wish.metric]
     shorter = [one.wished_s for one in beside if (one.share or 0) < (wish.share or 0)]
     longer = [one.wished_s for one in beside if (one.share or 0) > (wish.share or 0)]

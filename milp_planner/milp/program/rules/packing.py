@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from milp_planner.candidates.records import Candidate, PlanningInput, is_part_of, shared_unit
+from milp_planner.candidates.records import (
+    Candidate,
+    PlanningInput,
+    change_key,
+    is_part_of,
+    shared_unit,
+)
 from milp_planner.candidates.sharing.shared_units import SharedUnits, gpus_on, placed
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.milp.program.language.rows import LE, Row, distinct
 from milp_planner.milp.program.language.rule import Structural
 from milp_planner.milp.program.language.variables import Fleet, Terms, add
+from milp_planner.milp.program.rules.commitments import covered_anew
 from milp_planner.plans.records import Plan, exceeds
 
 
@@ -22,7 +29,8 @@ class Packing(Structural):
     n_klt are replicas of g_k GPUs, n_jt units of G_j GPUs. A unit holds at most ⌊G ÷ s⌋ blocks of s
     GPUs, and a replica of g ≥ s takes g ÷ s of them, so the rows must hold; where the GPU counts
     divide one another, replicas that keep them can be placed (`candidates/sharing/`). One row for
-    all GPUs would not do: a unit of 3 and one of 1 hold a single replica of 2.
+    all GPUs would not do: a unit of 3 and one of 1 hold a single replica of 2. Of an offering that
+    runs today units may stay idle, beside one on which somebody stands.
     """
 
     keys = frozenset(("policy.share",))
@@ -49,6 +57,8 @@ class Packing(Structural):
                     for t in range(len(fleet.blocks))
                     if (terms := _blocks(fleet, unit, replicas, size, t))
                 )
+            if change_key(unit) in fleet.instance.current_units():
+                yield from distinct(_standing(fleet, unit, replicas, at))
 
     def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
         """Replicas that stand on no unit, on a wrong or a full one, and units that nobody pays."""
@@ -67,6 +77,15 @@ class Packing(Structural):
         if any(standing.values()):
             yield "replicas stand on units that no workload has"
         yield from _unpaid(plan)
+
+
+def _standing(fleet: Fleet, unit: Candidate, replicas: list[Candidate], at: str) -> Iterator[Row]:
+    """Some replica on the units that are on: nobody would pay for those that only run today."""
+    most = float(fleet.most_units(unit))
+    for t in range(len(fleet.blocks)):
+        terms: Terms = {n: -most for k in replicas for _, n in fleet.units_on(k, t)}
+        if (unit, t) in fleet.shared:
+            yield Row(f"{at} {t} somebody", {fleet.shared[unit, t]: 1.0, **terms}, LE, 0.0)
 
 
 def _replicas_by_unit(fleet: Fleet) -> dict[Candidate, list[Candidate]]:
@@ -124,10 +143,11 @@ def _unpaid(plan: Plan) -> Iterator[str]:
 def without_idle_units(fleet: Fleet, values: Mapping[str, float]) -> Mapping[str, float]:
     """The columns with as few shared units as hold the replicas; solvers may leave some idle."""
     least: dict[str, float] = {}
+    today = fleet.instance.current_units()
     for unit, replicas in _replicas_by_unit(fleet).items():
         for t in range(len(fleet.blocks)):
-            if (unit, t) not in fleet.shared:
-                continue
+            if (unit, t) not in fleet.shared or change_key(unit) in today:
+                continue  # today's units may cost less than to give them back
             on = fleet.shared[unit, t].name
             standing = (
                 (k, sum(round(values.get(n.name, 0.0)) for _, n in fleet.units_on(k, t)))
@@ -136,4 +156,4 @@ def without_idle_units(fleet: Fleet, values: Mapping[str, float]) -> Mapping[str
             needed = len(placed(unit.gpus_per_unit, standing))
             least[on] = max(least.get(on, 0.0), float(needed))
     idle = {name: most for name, most in least.items() if round(values.get(name, 0.0)) > most}
-    return {**values, **idle} if idle else values
+    return covered_anew(fleet, {**values, **idle}) if idle else values

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from milp_planner.candidates.hosts import kilowatts
 from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.language.loosening import SteppedLimit
 from milp_planner.milp.program.language.rows import LE, Row, count_terms, distinct, most_at_once
 from milp_planner.milp.program.language.rule import Rule, Standing
@@ -27,6 +28,10 @@ class PowerCap(Rule):
     keys = frozenset((path,))
     nearness = 80
     solved_apart = True
+
+    def needs_routes(self, problem: Problem) -> bool:
+        """What power costs by load depends on who works."""
+        return problem.policy.power_by_load
 
     def rows(self, fleet: Fleet) -> Iterator[Row]:
         most = fleet.problem.limits.max_power_kw

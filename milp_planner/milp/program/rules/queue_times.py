@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from milp_planner.candidates.queues import pool_of, queue_wishes, slowness_s
+from milp_planner.candidates.queues import pool_of, queue_wishes, slowness_s, words_of
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.latency import SHARES, TimeWish
+from milp_planner.inputs.problem.policies import has_one_router
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.milp.program.language.loosening import SteppedLimit
+from milp_planner.milp.program.language.queue_cuts import (
+    Trait,
+    counts,
+    counts_at,
+    cut_for_all,
+    cut_for_some,
+    is_for,
+    misses,
+    others_count,
+    traits_of,
+)
 from milp_planner.milp.program.language.rows import GE, LE, Row
 from milp_planner.milp.program.language.rule import FREE, Rule, Standing
 from milp_planner.milp.program.language.variables import (
@@ -27,14 +40,13 @@ from milp_planner.serving.queues.pools import (
     PHI_STEP,
     Pool,
     QueueWish,
-    cut_of,
     keeps,
     reached_s,
     times_enough,
 )
 
-FIRST_CUTS = 3
-"""Kinds of replicas, cheapest first, at whose pools a fresh program has a tangent."""
+FIRST_CUTS = 1
+"""Kinds of replicas, cheapest first, at whose pools a fresh program has a cut."""
 
 METRICS = ("wait", "request")
 PHI_STEPS = round(1 / PHI_STEP)
@@ -44,19 +56,22 @@ class QueueTimes(Rule):
     """Waits, and whole requests, take no longer than wished, behind one router.
 
     All replicas of a workload are one pool (C, K) that least-in-flight routing fills evenly. What
-    it must be is convex at the load of a block, and said by tangents (`serving/queues/pools.py`):
+    it must be is convex at the load of a block, and said by tangents (`serving/queues/pools.py`),
+    by which every pool has enough replicas, each counted as in the best pool that may have it
+    (`language/queue_cuts.py`):
 
-        Σ_k min(1, g_C μ_k + g_K S_k) n_kt ≥ 1                                     ∀ w, t, tangents
+        Σ_k min(1, max_j (g_Cj μ_k + g_Kj S_k)) n_kt ≥ 1                             ∀ w, t, cuts
 
-    A tangent for replicas that are no faster when emptier, φ above that of others, or slower when
-    full, s above that of others, holds where one of them is on:
+    A pool of unlike replicas must have more: a tangent of those that are no faster when emptier,
+    φ above that of others, or slower when full, s above that of others, holds where one is on:
 
-        Σ_k min(1, …) n_kt ≥ 1 − (1 − y_φt) − (1 − y_st)
+        Σ_k min(1, g_C μ_k + g_K S_k) n_kt ≥ 1 − (1 − ρ) ((1 − y_φt) + (1 − y_st))
         n_klt ≤ N_k y_φt for the k of φ or more,   n_klt ≤ N_k y_st for the k of s or more
 
-    So it is for what is left after a loss that must be survived, at the share to be served. The
-    program begins with tangents at pools of the cheapest replicas, and is refined by those that a
-    plan breaks, until none does: see `refinement.py`.
+    with ρ what pools without them have there. So it is for what is left after a loss that must be
+    survived, at the share to be served. The program begins with cuts at pools of the cheapest
+    replicas, and is refined by those that its relaxation, and then its plans, break: see
+    `refinement.py`.
     """
 
     keys = frozenset(
@@ -69,72 +84,67 @@ class QueueTimes(Rule):
 
     def columns(self, fleet: Fleet) -> None:
         for w in fleet.problem.workloads:
-            for t in fleet.busy(w.name) if w.latency.judges_queues else ():
-                for traits in _traits(fleet, w):
-                    for value in traits.values[1:]:
-                        name = traits.used(w.name, t, value)
-                        said = (
-                            f"on[{w.name} {fleet.blocks[t].name} {traits.name} {value:g} or more]"
-                        )
-                        fleet.used[self.name, name] = fleet.column(said, 1)
+            judged = fleet.cuts.get(w.name) and has_one_router(fleet.problem, w)
+            for t in fleet.busy(w.name) if judged else ():
+                for trait, value in _told_apart(fleet, w, t):
+                    said = f"on[{w.name} {fleet.blocks[t].name} {trait.name} {value:g} or more]"
+                    used = fleet.column(said, 1)
+                    fleet.used[self.name, trait.used(w.name, t, value)] = used
 
     def rows(self, fleet: Fleet) -> Iterator[Row]:
         for w in fleet.problem.workloads:
-            if not w.latency.judges_queues:
+            if not has_one_router(fleet.problem, w):
                 continue
-            traits = _traits(fleet, w)
-            known = dict.fromkeys((*_first_cuts(fleet, w.name), *fleet.cuts.get(w.name, ())))
+            candidates = fleet.gpu_candidates(w.name)
+            traits = traits_of(w, candidates)
+            known = dict.fromkeys((*_first_cuts(fleet, w), *fleet.cuts.get(w.name, ())))
+            cuts = [_Counted.of(one, candidates) for one in known if is_for(one, candidates)]
             for t in fleet.busy(w.name):
-                for left in _left(fleet.instance, fleet.gpu_candidates(w.name), w.name, t):
-                    mine = [one for one in known if one.load == left.load]
+                for left in _left(fleet.instance, candidates, w.name, t):
+                    mine = [one for one in cuts if one.cut.load == left.load]
                     for number, one in enumerate(mine):
                         yield from self._cut(fleet, w.name, t, one, traits, left, number)
-                yield from self._used_rows(fleet, w.name, t, traits)
+                yield from self._used_rows(fleet, w, t)
 
     def _cut(
         self,
         fleet: Fleet,
         workload: str,
         t: int,
-        one: QueueCut,
-        traits: tuple[_Trait, ...],
+        one: _Counted,
+        traits: tuple[Trait, Trait],
         left: Left,
         number: int,
     ) -> Iterator[Row]:
         terms: Terms = {}
-        for k in fleet.gpu_candidates(workload):
-            gives = one.per_rate * k.queued_requests_per_second
-            gives += one.per_place * k.places_per_unit
+        for k, gives in one.gives:
             for _, units in fleet.units_on(k, t) if left.has(k) else ():
-                add(terms, units, min(1.0, gives))
-        right = 1.0
-        for trait, value in zip(traits, (one.alone, one.slowest_s), strict=True):
-            higher = [other for other in trait.values if other >= value]
+                add(terms, units, gives)
+        right, only = 1.0, one.cut.only
+        for trait, value in zip(traits, (only.alone, only.slowest_s), strict=True) if only else ():
+            higher = trait.from_on(value)
             if not higher:
                 return  # for replicas that are not there
             if higher[0] != trait.values[0]:
-                terms[fleet.used[self.name, trait.used(workload, t, higher[0])]] = -1.0
-                right -= 1.0
+                terms[fleet.used[self.name, trait.used(workload, t, higher[0])]] = one.others - 1.0
+                right += one.others - 1.0
         yield Row(f"{workload} {t} {number}{left.said}", terms, GE, right)
 
-    def _used_rows(
-        self, fleet: Fleet, workload: str, t: int, traits: tuple[_Trait, ...]
-    ) -> Iterator[Row]:
-        for trait in traits:
-            for value in trait.values[1:]:
-                used = fleet.used[self.name, trait.used(workload, t, value)]
-                for k in fleet.gpu_candidates(workload):
-                    for _, units in fleet.units_on(k, t) if trait.of(k) >= value else ():
-                        terms = {units: 1.0, used: -fleet.most_units(k)}
-                        name = f"{workload} {t} {trait.name} {value:g} {units.name}"
-                        yield Row(name, terms, LE, 0.0)
+    def _used_rows(self, fleet: Fleet, w: Workload, t: int) -> Iterator[Row]:
+        for trait, value in _told_apart(fleet, w, t):
+            used = fleet.used[self.name, trait.used(w.name, t, value)]
+            for k in fleet.gpu_candidates(w.name):
+                for _, units in fleet.units_on(k, t) if trait.of(k) >= value else ():
+                    terms = {units: 1.0, used: -fleet.most_units(k)}
+                    yield Row(f"{w.name} {t} {trait.name} {value:g} {units.name}", terms, LE, 0.0)
 
     def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
         for broken in broken_times(instance, plan):
             reached = reached_s(broken.pool, broken.load, broken.asked)
             found = "endless" if math.isinf(reached) else time_shown(1000 * reached)
+            what = words_of(broken.wish, broken.asked)
             yield (
-                f"workload {broken.workload!r}: the {broken.wish.words} is {found} in block "
+                f"workload {broken.workload!r}: the {what} is {found} in block "
                 f"{plan.blocks[broken.block].name}{broken.left.said}, longer than "
                 f"{time_shown(1000 * broken.wish.wished_s)}"
             )
@@ -169,7 +179,8 @@ class QueueTimes(Rule):
     def loosened(self, instance: PlanningInput) -> Iterator[SteppedLimit]:
         for w in instance.problem.workloads:
             for wish, asked in queue_wishes(instance, w.name):
-                yield _longer(instance, w, wish, asked)
+                if has_one_router(instance.problem, w):
+                    yield _longer(instance, w, wish, asked)
 
 
 class Left(NamedTuple):
@@ -216,6 +227,8 @@ class BrokenTime(NamedTuple):
 def broken_times(instance: PlanningInput, plan: Plan) -> Iterator[BrokenTime]:
     """Every wish, block and loss in which a time is too long."""
     for w in instance.problem.workloads:
+        if not has_one_router(instance.problem, w):
+            continue
         mine = list(plan.purchases_of(w.name))
         for wish, asked in queue_wishes(instance, w.name):
             for t, load in enumerate(instance.schedule.demands[w.name].peak):
@@ -235,62 +248,104 @@ def broken_times(instance: PlanningInput, plan: Plan) -> Iterator[BrokenTime]:
 NOTHING = Pool(0.0, 0.0, 1.0)
 
 
-def cuts_broken(instance: PlanningInput, plan: Plan) -> Iterator[tuple[str, QueueCut]]:
-    """(workload, tangent) that the plan's pools break."""
-    for one in broken_times(instance, plan):
+def cuts_broken(fleet: Fleet, plan: Plan) -> Iterator[tuple[str, QueueCut]]:
+    """(workload, cut) that the plan's pools break."""
+    for one in broken_times(fleet.instance, plan):
         if one.pool.full_rate > 0:
-            cut = cut_of(one.pool, one.load, one.asked)
-            yield one.workload, QueueCut(one.load, one.pool.alone, one.pool.slowest_s, *cut)
+            units = [
+                (p.candidate, float(p.units_by_block[one.block]))
+                for p in plan.purchases_of(one.workload)
+                if one.left.has(p.candidate)
+            ]
+            candidates = {*fleet.gpu_candidates(one.workload), *(k for k, _ in units)}
+            traits = traits_of(fleet.problem.workload(one.workload), candidates)
+            cut = cut_for_all(one.pool, one.load, one.asked, traits)
+            if not misses(cut, units):
+                cut = cut_for_some(one.pool, one.load, one.asked, traits)
+            yield one.workload, cut
 
 
-def _first_cuts(fleet: Fleet, workload: str) -> Iterator[QueueCut]:
+def cuts_broken_in_part(
+    fleet: Fleet, values: Mapping[str, float]
+) -> Iterator[tuple[str, QueueCut]]:
+    """(workload, cut) that fractions of units break, whatever their φ and s."""
+    for w in fleet.problem.workloads:
+        if not has_one_router(fleet.problem, w):
+            continue
+        candidates = list(fleet.gpu_candidates(w.name))
+        traits = traits_of(w, candidates)
+        for wish, t in itertools.product(queue_wishes(fleet.instance, w.name), fleet.busy(w.name)):
+            on = [
+                (k, values.get(units.name, 0.0))
+                for k in candidates
+                for _, units in fleet.units_on(k, t)
+            ]
+            on = [(k, count) for k, count in on if count > LEAST_PART]
+            for left in _left(fleet.instance, candidates, w.name, t):
+                rest = [(k, count) for k, count in on if left.has(k)]
+                pool = pool_of(rest, wish[1])
+                if pool is not None and not keeps(pool, left.load, wish[1]):
+                    cut = cut_for_all(pool, left.load, wish[1], traits)
+                    if misses(cut, [(k, count * (1 + NEARLY)) for k, count in rest]):
+                        yield w.name, cut
+
+
+LEAST_PART = 1e-6
+NEARLY = 1e-4
+"""Relative: a cut that would only move fractions of units by this is left for whole ones."""
+
+
+class _Counted(NamedTuple):
+    """A cut, and what a unit of each candidate counts for in it."""
+
+    cut: QueueCut
+    gives: list[tuple[Candidate, float]]
+    others: float
+    """ρ, where it is for some pools only."""
+
+    @classmethod
+    def of(cls, cut: QueueCut, candidates: Sequence[Candidate]) -> _Counted:
+        if cut.only is None:
+            return cls(cut, [(k, min(1.0, counts(cut, k))) for k in candidates], 1.0)
+        gives = [(k, min(1.0, counts_at(cut.only, k))) for k in candidates]
+        return cls(cut, gives, others_count(cut, candidates))
+
+
+def _told_apart(fleet: Fleet, w: Workload, t: int) -> list[tuple[Trait, float]]:
+    """(φ or s, value) for which the cuts of a block ask whether such a replica is on."""
+    candidates = fleet.gpu_candidates(w.name)
+    loads = {left.load for left in _left(fleet.instance, candidates, w.name, t)}
+    found: dict[tuple[str, float], tuple[Trait, float]] = {}
+    for cut in fleet.cuts.get(w.name, ()):
+        if cut.only is None or cut.load not in loads or not is_for(cut, candidates):
+            continue
+        asked = cut.only.alone, cut.only.slowest_s
+        for trait, value in zip(traits_of(w, candidates), asked, strict=True):
+            higher = trait.from_on(value)
+            if higher and higher[0] != trait.values[0]:
+                found[trait.name, higher[0]] = trait, higher[0]
+    return [found[key] for key in sorted(found)]
+
+
+def _first_cuts(fleet: Fleet, w: Workload) -> Iterator[QueueCut]:
+    candidates = list(fleet.gpu_candidates(w.name))
     loads = sorted(
         {
             left.load
-            for t in fleet.busy(workload)
-            for left in _left(fleet.instance, fleet.gpu_candidates(workload), workload, t)
+            for t in fleet.busy(w.name)
+            for left in _left(fleet.instance, candidates, w.name, t)
         }
     )
-    for _, asked in queue_wishes(fleet.instance, workload):
+    for _, asked in queue_wishes(fleet.instance, w.name):
         cheapest: dict[Pool, float] = {}
-        for k in fleet.gpu_candidates(workload):
+        for k in candidates:
             pool = pool_of([(k, 1 / k.mix_requests_per_second)], asked)
             if pool is not None:
                 usd = k.usd_per_hour / k.mix_requests_per_second
                 cheapest[pool] = min(usd, cheapest.get(pool, math.inf))
         for pool in sorted(cheapest, key=lambda pool: (cheapest[pool], pool))[:FIRST_CUTS]:
             for load in loads:
-                yield QueueCut(load, pool.alone, pool.slowest_s, *cut_of(pool, load, asked))
-
-
-class _Trait(NamedTuple):
-    """What of its slowest replica a pool is reckoned with."""
-
-    name: str
-    of: Callable[[Candidate], float]
-    values: list[float]
-    """Of the candidates, the lowest first."""
-
-    def used(self, workload: str, t: int, value: float) -> str:
-        """The column that says that such a replica is on."""
-        return f"{workload} {t} {self.name} {value:g}"
-
-
-def _traits(fleet: Fleet, w: Workload) -> tuple[_Trait, ...]:
-    candidates = [k for k in fleet.gpu_candidates(w.name) if k.held is not None]
-    slowness = slowness_s if w.latency.request_s is not None else _any
-    return tuple(
-        _Trait(name, of, sorted({of(k) for k in candidates}) or [0.0])
-        for name, of in (("phi", _alone), ("s", slowness))
-    )
-
-
-def _alone(k: Candidate) -> float:
-    return 0.0 if k.held is None else k.held.alone
-
-
-def _any(k: Candidate) -> float:
-    return 0.0
+                yield cut_for_all(pool, load, asked, traits_of(w, candidates))
 
 
 def _longer(instance: PlanningInput, w: Workload, wish: TimeWish, asked: QueueWish) -> SteppedLimit:

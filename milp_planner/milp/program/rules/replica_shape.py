@@ -29,7 +29,7 @@ class ReplicaShape(Preselection):
 
 
 def _precisions(instance: PlanningInput, w: Workload, path: str) -> Iterator[NameLimit]:
-    llm = instance.catalog.llm(w.llm)
+    llm = instance.catalog.llm(w.llms[0]) if len(w.llms) == 1 else None
     if w.precision is None or llm is None:
         return
     now = w.precision

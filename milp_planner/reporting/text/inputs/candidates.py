@@ -103,7 +103,7 @@ def _workload_dict(instance: PlanningInput, w: Workload, wait_s: float) -> dict[
     turned_down = [row for row in instance.candidates.turned_down if row.workload == w.name]
     return {
         "name": w.name,
-        "llm": w.llm,
+        "llm": w.llm_words,
         "candidates": [candidate_dict(k, hours, instance.catalog.read_on) for k in mine],
         "queueing": _queueing(instance, w, mine, wait_s),
         "turned_down": {**turned_down_dict(turned_down), "offerings": [*_rows(turned_down)]},

@@ -100,7 +100,7 @@ def _workloads(instance: PlanningInput) -> Iterator[dict[str, Any]]:
         demand = instance.schedule.demands[w.name]
         yield {
             "name": w.name,
-            "llm": w.llm,
+            "llm": w.llm_words,
             "classes": len(demand.classes),
             "peak_per_second": demand.highest_peak,
             "counts": demand.unit.removesuffix("/s"),

@@ -83,7 +83,7 @@ def _workload_dict(
     found, asked = totals(schedule, workload.name), asked_totals(problem, curve)
     return {
         "name": workload.name,
-        "llm": workload.llm,
+        "llm": workload.llm_words,
         "kind": workload.traffic.kind,
         "growth": workload.traffic.growth,
         "counts": demand.unit.removesuffix("/s"),

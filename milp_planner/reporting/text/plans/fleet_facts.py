@@ -88,4 +88,5 @@ def _unit_change(change: UnitChange) -> str:
     """`keep 2, add 1 x runpod/h200/us dedicated for chat`."""
     counts = {"keep": change.keep, "add": change.add, "remove": change.remove}
     said = ", ".join(f"{verb} {units}" for verb, units in counts.items() if units)
-    return f"{said} x {change.offering} {change.billing} for {change.workload}"
+    whose = f"for {change.workload}" if change.workload else "to share"
+    return f"{said} x {change.offering} {change.billing} {whose}"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from milp_planner.candidates.records import Candidate
 from milp_planner.plans.document import not_included
 from milp_planner.plans.measure_next import measure_next
-from milp_planner.plans.reasons import FewestGpusFirst, NoFleet
+from milp_planner.plans.reasons import BatchesDone, FewestGpusFirst, LlmsChosen, NoFleet
 from milp_planner.plans.records import Plan, Purchase, Status, WorkloadPlan
 from milp_planner.plans.sentences import first_reason, reason_lines, sentence
 from milp_planner.reporting.documents.options import DEFAULTS, ReportOptions
@@ -179,8 +179,13 @@ def _what(p: Purchase) -> list[str]:
     return [
         count(p.units),
         f"{gpus} {escape(k.gpu)}",
-        f"{replicas} x {escape(k.precision)} tp {k.tensor_parallel}" + _stages(k),
+        f"{replicas} x {_llm(k)}{escape(k.precision)} tp {k.tensor_parallel}" + _stages(k),
     ]
+
+
+def _llm(k: Candidate) -> str:
+    """The LLM that it serves, where that is chosen among several."""
+    return f"{escape(k.llm)} " if k.llm else ""
 
 
 def _stages(k: Candidate) -> str:
@@ -220,6 +225,9 @@ def _workload_lines(plan: Plan) -> Iterator[str]:
 def _facts(plan: Plan, w: WorkloadPlan) -> Iterator[str]:
     yield f"{escape(w.llm)}: " + ", ".join([_load(plan, w), _tpot(w), _ttft(w)])
     mine = list(plan.purchases_of(w.name))
+    chosen = (r for r in plan.warnings if isinstance(r, BatchesDone | LlmsChosen))
+    done = (one for one in chosen if one.workload == w.name)
+    yield from (escape(sentence(one)) for one in done)
     if w.shortfall_share > 0:
         yield f"{fine_percent(w.shortfall_share)} of the peak is left unserved"
     sources = _throughput_sources(mine)
@@ -259,6 +267,8 @@ def _range_lines(options: ReportOptions) -> Iterator[str]:
 def _load(plan: Plan, w: WorkloadPlan) -> str:
     unit = UNITS.get(w.unit, w.unit)
     peak = f"peak {number(w.peak_requests_per_second)} {unit}"
+    if w.is_batch:
+        return f"work that can wait, {number(w.peak_requests_per_second)} {unit} if spread evenly"
     if not any(plan.purchases_of(w.name)):
         return f"{peak}, nothing bought for it"
     if w.utilization is None:

@@ -1,0 +1,1 @@
+"""Batch work: what other workloads' units can do of it, and when and where it is done."""

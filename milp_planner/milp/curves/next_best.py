@@ -1,0 +1,257 @@
+"""The best fleet that no earlier plan rules out, of workloads that nothing links: without a solver.
+
+An earlier plan rules out what contains it, and what uses the same set of names. Of what contains
+none some use of it shrinks; of what uses another set some name of it is absent, or one is new. So
+the best fleet of all is either allowed, or every allowed one keeps one bound more:
+
+    n_jt ≤ n*_jt − 1  of some use,     n_k = 0  for all k of some name,     n_kt ≥ 1  of some new k
+
+Each is a bound on one workload, or on all those that use a name, and with every set of bounds the
+least is a sum over the workloads. The search takes the cheapest set of bounds next (E. L. Lawler,
+Management Science 18, 1972, https://doi.org/10.1287/mnsc.18.7.401), until its fleet is allowed.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import count
+from typing import NamedTuple
+
+from milp_planner.candidates.records import Candidate, change_key
+from milp_planner.deadline import check
+from milp_planner.milp.curves.bounded import NEVER, BoundedCurve, Bounds, Box, Key
+from milp_planner.milp.curves.curve import Curve
+from milp_planner.milp.program.exclusion import Difference, names, uses
+from milp_planner.plans.records import Plan
+
+MOST_SETS = 50_000
+"""Sets of bounds after which it is left to the solvers."""
+
+
+class TooMany(Exception):
+    """More sets of bounds than are worth looking at."""
+
+
+class Excluded(NamedTuple):
+    """What an earlier plan rules out."""
+
+    number: int
+    uses: Mapping[tuple[Key, int], int]
+    names: frozenset[str] | None
+    """None where only what contains the plan is ruled out."""
+
+
+class NextFleet(NamedTuple):
+    """A fleet, and what it costs."""
+
+    units: Mapping[Candidate, tuple[int, ...]]
+    """On in each block."""
+
+    usd_per_month: float
+
+
+class _Child(NamedTuple):
+    """One more bound: the workload, its bounds then, and what they cost more than those before."""
+
+    more: int
+    workload: int
+    box: Box
+
+
+@dataclass
+class NextBest:
+    """The fleets of workloads that nothing links, best first; remembers what it looked at."""
+
+    curves: Sequence[Curve]
+    difference: Difference
+    blocks: int
+    _bounded: list[BoundedCurve] = field(init=False)
+    _unit: Fraction = field(init=False)
+    """USD per month that costs are counted in, ..."""
+
+    _scale: list[int] = field(init=False)
+    """... and how many of them the unit of each workload's own curve is."""
+
+    _children: dict[tuple[int, Box, str, int], list[_Child]] = field(default_factory=dict)
+    _plans: dict[int, Plan] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._bounded = [BoundedCurve(curve) for curve in self.curves]
+        common = min(curve.usd_unit for curve in self.curves)
+        for curve in self.curves:
+            common /= (curve.usd_unit / common).denominator
+        self._unit = common
+        self._scale = [int(curve.usd_unit / common) for curve in self.curves]
+
+    def after(self, earlier: Sequence[Plan], pending: Sequence[Plan] = ()) -> NextFleet | None:
+        """The best fleet that these plans do not rule out; None where there is none.
+
+        pending: plans that rule out only what contains them.
+
+        Raises TooMany, and OutOfTime when time is up.
+        """
+        ruled_out = self._ruled_out_by(earlier, pending)
+        root = tuple(Box() for _ in self.curves)
+        seen = {root}
+        order = count()
+        value = sum(self._least(i, box) for i, box in enumerate(root))
+        heap: list[tuple[int, int, tuple[Box, ...], Iterator[tuple[int, tuple[Box, ...]]]]] = []
+        if value < NEVER:
+            heapq.heappush(heap, (value, next(order), root, iter(())))
+        for looked_at in count():
+            if not heap:
+                return None
+            if looked_at > MOST_SETS:
+                raise TooMany
+            check()
+            value, _, boxes, siblings = heapq.heappop(heap)
+            self._push(heap, siblings, order)
+            if boxes in seen and boxes != root:
+                continue
+            seen.add(boxes)
+            broken = self._broken(boxes, ruled_out)
+            if broken is None:
+                return NextFleet(self._units(boxes), float(value * self._unit))
+            self._push(heap, self._sets(value, boxes, broken), order)
+        return None
+
+    def _ruled_out_by(self, earlier: Sequence[Plan], pending: Sequence[Plan]) -> list[Excluded]:
+        naming = None if not earlier else self.difference.name_of
+        found: list[Excluded] = []
+        for plan in (*earlier, *pending):
+            self._plans[id(plan)] = plan  # so that no other gets its number
+            by_names = naming is not None and len(found) < len(earlier)
+            named = names(plan, naming) if by_names and naming is not None else None
+            found.append(Excluded(id(plan), uses(plan), named))
+        return found
+
+    @staticmethod
+    def _push(
+        heap: list[tuple[int, int, tuple[Box, ...], Iterator[tuple[int, tuple[Box, ...]]]]],
+        siblings: Iterator[tuple[int, tuple[Box, ...]]],
+        order: Iterator[int],
+    ) -> None:
+        """The next of some sets of bounds, cheapest first; those behind it follow with it."""
+        for value, boxes in siblings:
+            if value < NEVER:
+                heapq.heappush(heap, (value, next(order), boxes, siblings))
+            return
+
+    def _least(self, i: int, box: Box) -> int:
+        return self._bounded[i].least(box) * self._scale[i]
+
+    def _units(self, boxes: Sequence[Box]) -> Mapping[Candidate, tuple[int, ...]]:
+        return {
+            k: on
+            for bounded, box in zip(self._bounded, boxes, strict=True)
+            for k, on in bounded.units(box, self.blocks).items()
+        }
+
+    # --- what an earlier plan rules out ---------------------------------------------------------
+
+    def _broken(
+        self, boxes: Sequence[Box], ruled_out: Sequence[Excluded]
+    ) -> tuple[str, Excluded] | None:
+        """How the cheapest fleet within bounds is ruled out: by its names, or its uses."""
+        units = self._units(boxes)
+        naming = self.difference.name_of
+        used = frozenset() if naming is None else frozenset(map(naming, units))
+        for one in ruled_out:
+            if one.names is not None and one.names == used:
+                return "names", one
+        on: dict[tuple[Key, int], int] = {}
+        for k, row in units.items():
+            for t, n in enumerate(row):
+                if n:
+                    on[change_key(k), t] = on.get((change_key(k), t), 0) + n
+        for one in ruled_out:
+            if all(on.get(use, 0) >= n for use, n in one.uses.items()):
+                return "uses", one
+        return None
+
+    def _sets(
+        self, value: int, boxes: tuple[Box, ...], broken: tuple[str, Excluded]
+    ) -> Iterator[tuple[int, tuple[Box, ...]]]:
+        """The sets with one bound more, one of which every allowed fleet keeps, cheapest first."""
+        how, excluded = broken
+        by_workload = [self._of_workload(i, box, how, excluded) for i, box in enumerate(boxes)]
+        alone = (
+            (
+                value + child.more,
+                (*boxes[: child.workload], child.box, *boxes[child.workload + 1 :]),
+            )
+            for child in heapq.merge(*by_workload, key=lambda child: child.more)
+        )
+        if how == "uses":
+            return alone
+        absent = sorted(self._without_a_name(value, boxes, excluded), key=lambda one: one[0])
+        return heapq.merge(alone, absent, key=lambda one: one[0])
+
+    def _of_workload(self, i: int, box: Box, how: str, excluded: Excluded) -> list[_Child]:
+        """The bounds of one workload, cheapest first."""
+        key = i, box, how, excluded.number
+        known = self._children.get(key)
+        if known is None:
+            found = self._new(i, box, excluded) if how == "names" else self._fewer(i, box, excluded)
+            known = self._children[key] = sorted(found, key=lambda child: child.more)
+        return known
+
+    def _fewer(self, i: int, box: Box, excluded: Excluded) -> Iterator[_Child]:
+        """One unit fewer of some use of the plan at least."""
+        cover = self.curves[i].cover
+        held = {change_key(k) for k in cover.held}
+        done: set[Key] = set()
+        for (key, t), units in excluded.uses.items():
+            if key[2] != cover.workload:
+                continue
+            if key not in held:
+                yield from self._in_block(i, box, t, box.of_block(t).with_at_most(key, units - 1))
+            elif key not in done:  # as many in all blocks
+                done.add(key)
+                yield from self._in_all(i, box, box.held.with_at_most(key, units - 1))
+
+    def _new(self, i: int, box: Box, excluded: Excluded) -> Iterator[_Child]:
+        """A unit of some name that the plan does not use."""
+        naming, cover = self.difference.name_of, self.curves[i].cover
+        assert naming is not None
+        assert excluded.names is not None
+        for at, k in enumerate(cover.held):
+            if naming(k) not in excluded.names:
+                yield from self._in_all(i, box, box.held.with_one_more(at))
+        for at, k in enumerate(cover.elastic):
+            if naming(k) not in excluded.names:
+                for t in self.curves[i].hours:
+                    yield from self._in_block(i, box, t, box.of_block(t).with_one_more(at))
+
+    def _in_block(self, i: int, box: Box, t: int, bounds: Bounds) -> Iterator[_Child]:
+        least = self._bounded[i].within(box, t, bounds)
+        if least < NEVER:
+            more = least * self._scale[i] - self._least(i, box)
+            yield _Child(more, i, box.with_block(t, bounds))
+
+    def _in_all(self, i: int, box: Box, bounds: Bounds) -> Iterator[_Child]:
+        bounded = box._replace(held=bounds)
+        if self._bounded[i].least(bounded) < NEVER:
+            yield _Child(self._least(i, bounded) - self._least(i, box), i, bounded)
+
+    def _without_a_name(
+        self, value: int, boxes: tuple[Box, ...], excluded: Excluded
+    ) -> Iterator[tuple[int, tuple[Box, ...]]]:
+        """Some name of the plan is used by no workload."""
+        naming = self.difference.name_of
+        assert naming is not None
+        for name in sorted(excluded.names or ()):
+            changed = list(boxes)
+            for i, (curve, box) in enumerate(zip(self.curves, boxes, strict=True)):
+                held, elastic = (
+                    frozenset(at for at, k in enumerate(ks) if naming(k) == name)
+                    for ks in (curve.cover.held, curve.cover.elastic)
+                )
+                if held or elastic:
+                    changed[i] = box.without(held, elastic)
+            least = [self._least(i, box) for i, box in enumerate(changed)]
+            if max(least) < NEVER:
+                yield sum(least), tuple(changed)

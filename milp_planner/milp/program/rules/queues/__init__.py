@@ -1,0 +1,1 @@
+"""Replicas whose requests queue before each offering by itself."""

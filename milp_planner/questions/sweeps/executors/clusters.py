@@ -1,0 +1,100 @@
+"""Dask and Ray as executors: they take what all tasks share to each worker once, by themselves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from milp_planner.errors import PlannerError
+from milp_planner.questions.sweeps.executors.side_by_side import SharingExecutor
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+Answer = TypeVar("Answer")
+
+REACHED_S = 10.0
+"""How long a cluster has to answer, and to show a worker."""
+
+LONELY_S = 60.0
+"""How long a sweep waits while its cluster has no worker at all."""
+
+LOOK_S = 1.0
+
+
+class _Cluster(SharingExecutor):
+    """Waits for answers as long as there are workers."""
+
+    def workers(self) -> int:
+        """How many there are now."""
+        raise NotImplementedError
+
+    def result_of(self, future: Future[Answer]) -> Answer:
+        """The answer. Raises PlannerError where the cluster has no worker for a minute."""
+        seen_s = time.monotonic()
+        while True:
+            try:
+                return future.result(timeout=LOOK_S)
+            except TimeoutError:
+                if future.done():
+                    raise  # the task's own
+            now_s = time.monotonic()
+            if self.workers():
+                seen_s = now_s
+            elif now_s - seen_s > LONELY_S:
+                raise PlannerError(
+                    f"the cluster has had no worker for {LONELY_S:g} s; start workers and ask again"
+                )
+
+
+class DaskExecutor(_Cluster):
+    """Tasks on a Dask cluster: `DaskExecutor(Client("tcp://HOST:PORT"))`.
+
+    client: a `distributed.Client`; it stays open, and is the caller's to close.
+    """
+
+    def __init__(self, client: Client) -> None:
+        from distributed.client import FutureCancelledError
+        from distributed.scheduler import KilledWorker
+
+        self.died = (KilledWorker, FutureCancelledError)
+        self._client = client
+        self._inner = client.get_executor(pure=False)  # not hashed: each task is asked once
+
+    def share(self, parcel: object) -> Any:
+        """A copy on every worker that is there; later ones fetch it from those."""
+        return self._client.scatter(parcel, broadcast=True, hash=False)
+
+    def submit(self, fn: Callable[..., Answer], /, *args: Any, **kwargs: Any) -> Future[Answer]:
+        """As of every executor."""
+        return self._inner.submit(fn, *args, **kwargs)  # type: ignore[no-any-return]
+
+    def workers(self) -> int:
+        """As the scheduler tells."""
+        return len(self._client.scheduler_info(n_workers=-1).get("workers", {}))
+
+
+class RayExecutor(_Cluster):
+    """Tasks on the Ray cluster that this process is connected to: after `ray.init(...)`."""
+
+    def __init__(self) -> None:
+        import ray
+        from ray.exceptions import NodeDiedError, OutOfMemoryError, WorkerCrashedError
+
+        self.died = (WorkerCrashedError, NodeDiedError, OutOfMemoryError)
+        self._ray = ray
+
+    def share(self, parcel: object) -> Any:
+        """A reference; every machine fetches what it stands for once."""
+        return self._ray.put(parcel)
+
+    def submit(self, fn: Callable[..., Answer], /, *args: Any, **kwargs: Any) -> Future[Answer]:
+        """As of every executor."""
+        remote = self._ray.remote(max_retries=3)(fn)
+        return remote.remote(*args, **kwargs).future()  # type: ignore[no-any-return]
+
+    def workers(self) -> int:
+        """Machines that are up."""
+        return sum(bool(node["Alive"]) for node in self._ray.nodes())

@@ -1,0 +1,38 @@
+"""A search of next-best fleets that takes no solver, kept while the same candidates are in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.milp.curves.fleets import curves_of
+from milp_planner.milp.curves.next_best import NextBest
+from milp_planner.milp.program.exclusion import Difference
+from milp_planner.milp.program.model import FleetModel, build_model
+
+QUICK_COLUMNS = 100
+"""Columns up to which the engines rule out plans in tenths of a second; with more that takes most
+of the time of a question."""
+
+
+@dataclass
+class NextFleets:
+    """What was learned of the fleets of one problem."""
+
+    _model: FleetModel | None = None
+    _search: NextBest | None = None
+
+    def of(
+        self, instance: PlanningInput, kept: tuple[Candidate, ...], difference: Difference
+    ) -> tuple[FleetModel, NextBest] | None:
+        """The program of these candidates, and a search of its fleets; None where it takes a
+        solver, or the engines are quick. Raises OutOfTime when time is up."""
+        if self._model is None or self._model.fleet.candidates != kept:
+            self._model, self._search = build_model(instance, kept), None
+        is_small = len(self._model.fleet.meaning) <= QUICK_COLUMNS
+        if self._search is None or self._search.difference != difference:
+            curves = None if is_small else curves_of(self._model)
+            if curves is None:
+                return None
+            self._search = NextBest(curves, difference, len(instance.schedule.blocks))
+        return self._model, self._search

@@ -1,0 +1,1 @@
+"""What may be asked of which catalogs and files, and the documents that answer it."""

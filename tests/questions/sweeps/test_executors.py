@@ -1,0 +1,235 @@
+"""Sweeps on executors: the same rows everywhere, one trip for what is shared, lost workers."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pickle
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from milp_planner import (
+    DaskExecutor,
+    InputError,
+    PlannerError,
+    RayExecutor,
+    executor_at,
+    scenario_grid,
+    what_if,
+)
+from milp_planner.questions.sweeps.executors import parcels
+from milp_planner.questions.sweeps.executors.parcels import packed
+from milp_planner.questions.sweeps.executors.processes import Processes
+from milp_planner.questions.sweeps.executors.side_by_side import SharingExecutor, side_by_side
+from tests.support.builders import big_and_small, problem
+
+GRID = scenario_grid(traffic=[1, 2], budgets=[3000])
+
+
+def rows(executor: Executor | None) -> Any:
+    return what_if(problem(13), GRID, big_and_small(), executor).to_dict()
+
+
+@pytest.fixture(scope="module")
+def alone() -> Any:
+    return rows(None)
+
+
+class Elsewhere(Executor):
+    """Runs each task at once, on what is left of it after a trip as bytes, and counts those."""
+
+    def __init__(self) -> None:
+        self.bytes: list[int] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        trip = pickle.dumps((fn, args))
+        self.bytes.append(len(trip))
+        there, arguments = pickle.loads(trip)
+        future: Future[Any] = Future()
+        try:
+            future.set_result(pickle.loads(pickle.dumps(there(*arguments))))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+class Sharing(Elsewhere, SharingExecutor):
+    """The same, that hands out what is shared by a number."""
+
+    shared: ClassVar[dict[int, Any]] = {}
+
+    def share(self, parcel: Any) -> Any:
+        self.shared[1] = parcel
+        return ByNumber(1)
+
+
+class ByNumber:
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def opened(self) -> Any:
+        return Sharing.shared[self.number].opened()
+
+
+@pytest.mark.parametrize(
+    "executor",
+    [ThreadPoolExecutor(2), Elsewhere(), Sharing()],
+    ids=["threads", "elsewhere", "sharing"],
+)
+def test_rows_are_the_same_wherever_they_are_solved(executor, alone):
+    assert rows(executor) == alone
+
+
+def test_what_is_shared_is_opened_once_by_a_worker(monkeypatch):
+    opened = []
+    real = pickle.loads
+    monkeypatch.setattr(parcels.pickle, "loads", lambda data: opened.append(1) or real(data))
+    parcels._open.clear()
+    parcel = packed({"what": "all share"})
+    assert [parcel.opened() for _ in range(3)] == [{"what": "all share"}] * 3
+    assert opened == [1]
+
+
+def test_tasks_of_an_executor_that_shares_are_small():
+    apart, sharing = Elsewhere(), Sharing()
+    rows(apart)
+    rows(sharing)
+    assert max(sharing.bytes) < 2_000 < min(apart.bytes)
+
+
+def test_a_worker_of_another_version_says_so():
+    parcel = parcels.Packed(b"", "key", version="0.0.1")
+    with pytest.raises(
+        PlannerError, match=r"the worker has milp-planner .*, the caller 0\.0\.1; inst"
+    ):
+        parcel.opened()
+
+
+# ---- workers that die
+
+
+def lost(task: Path | int, why: str) -> str:
+    return f"{task}: {why}"
+
+
+def doubled(factor: int, task: int | Path) -> str:
+    """Kills its process at a path: for ever where there is a file, else once."""
+    if isinstance(task, Path):
+        marker = task.with_suffix(".seen")
+        if task.exists() or not marker.exists():
+            marker.touch()
+            os._exit(9)
+        return "came back"
+    return str(factor * task)
+
+
+@pytest.mark.slow
+def test_processes_give_the_same_rows_and_outlive_a_task_that_kills(tmp_path, alone):
+    (tmp_path / "always").touch()
+    tasks = [1, tmp_path / "once", 3, tmp_path / "always", 5]
+    with executor_at("processes", jobs=2) as executor:
+        assert rows(executor) == alone
+        *found, killer, last = side_by_side(executor, doubled, 2, tasks, lost)
+    assert (found, last) == (["2", "came back", "6"], "10")
+    assert killer.endswith("always: its worker died (BrokenProcessPool)")
+
+
+@pytest.mark.slow
+def test_a_pool_that_cannot_come_back_gives_lost_rows(tmp_path):
+    (tmp_path / "always").touch()
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+        found = [*side_by_side(executor, doubled, 2, [1, tmp_path / "always", 3], lost)]
+    assert found[0] == "2"
+    assert found[2] == "3: its worker died (BrokenProcessPool)"
+
+
+@pytest.mark.slow
+def test_a_worker_told_to_stop_solves_nothing_more():
+    executor = Processes(1)
+    executor.stop()
+    try:
+        found = what_if(problem(13), GRID, big_and_small(), executor).rows
+    finally:
+        executor.shutdown()
+    assert {row.error for row in found} <= {"stopped early", "no plan in time"}
+
+
+# ---- clusters
+
+
+def there(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
+
+
+@contextmanager
+def dask_cluster() -> Iterator[Any]:
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+    ) as cluster:
+        yield cluster
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not there("distributed"), reason="needs Dask: pip install distributed")
+def test_dask_gives_the_same_rows(tmp_path, alone):
+    with dask_cluster() as cluster:
+        address = cluster.scheduler_address.replace("tcp://", "dask://")
+        with executor_at(address) as executor:
+            assert isinstance(executor, DaskExecutor)
+            assert executor.workers() == 2
+            assert rows(executor) == alone
+            once = [1, tmp_path / "once", 3]
+            assert [*side_by_side(executor, doubled, 2, once, lost)] == ["2", "came back", "6"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not there("ray"), reason="needs Ray: pip install ray")
+def test_ray_gives_the_same_rows(tmp_path, alone):
+    (tmp_path / "always").touch()
+    with executor_at("ray") as executor:
+        assert isinstance(executor, RayExecutor)
+        assert executor.workers() == 1
+        assert rows(executor) == alone
+        tasks = [1, tmp_path / "once", tmp_path / "always", 3]
+        found = [*side_by_side(executor, doubled, 2, tasks, lost)]
+    assert (found[:2], found[3]) == (["2", "came back"], "6")
+    assert found[2].endswith("always: its worker died (WorkerCrashedError)")
+
+
+# ---- what is refused
+
+
+@pytest.mark.parametrize("where", ["", "dask", "dask://", "spark://here:1", "ray://", "Threads"])
+def test_another_name_is_refused(where):
+    with (
+        pytest.raises(InputError, match="expected threads, processes, dask://HOST:PORT, "),
+        executor_at(where),
+    ):
+        raise AssertionError("not reached")
+
+
+@pytest.mark.parametrize(("jobs", "error"), [(0, InputError), (65, InputError), (2.5, TypeError)])
+def test_the_number_of_jobs_is_checked(jobs, error):
+    with pytest.raises(error, match="jobs"), executor_at("threads", jobs=jobs):
+        raise AssertionError("not reached")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not there("distributed"), reason="needs Dask: pip install distributed")
+def test_a_scheduler_that_is_not_there_is_named(monkeypatch):
+    from milp_planner.questions.sweeps.executors import clusters
+
+    monkeypatch.setattr(clusters, "REACHED_S", 0.5)
+    with (
+        pytest.raises(PlannerError, match=r"no Dask scheduler answers at 127\.0\.0\.1:9: "),
+        executor_at("dask://127.0.0.1:9"),
+    ):
+        raise AssertionError("not reached")

@@ -1,0 +1,163 @@
+"""Next-best plans of workloads that nothing links are those of brute force, and take no solver."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import strategies as st
+
+from milp_planner import Status, solve
+from milp_planner.deadline import OutOfTime
+from milp_planner.milp.curves import next_best as curved
+from milp_planner.plans.sentences import alternatives_text
+from milp_planner.solving import parts, tie_break
+from milp_planner.solving.assembly import next_fleets
+from milp_planner.solving.optimum import Optimizer
+from tests.support.builders import big_and_small, problem, workload
+from tests.support.examples import tries
+from tests.support.one_class_problems import one_class_case
+from tests.support.oracles.cases import Case, Offer
+from tests.support.oracles.next_best import all_fleets
+from tests.support.oracles.next_best_cases import (
+    DIFFERENCES,
+    load_of,
+    planned,
+    units_of_fleet,
+    units_of_plan,
+)
+
+CURVES = ("capacity curves",)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def large():
+    """Every problem is taken for a large one."""
+    with pytest.MonkeyPatch.context() as patched:
+        for module in (parts, tie_break):
+            patched.setattr(module, "MOST_COLUMNS", 0)
+        patched.setattr(next_fleets, "QUICK_COLUMNS", 0)
+        yield
+
+
+PRICES = (0.8312, 1.0137, 1.3741, 2.0473, 2.1139, 3.0371, 4.2253)
+"""No whole numbers of these cost the same."""
+
+
+@st.composite
+def cases(draw):
+    """One or two workloads, one or two blocks, two or three offerings, whatever they share."""
+    several = draw(st.booleans())
+    blocks = draw(st.sampled_from([1, 2, 2]))
+    peaks = st.tuples(*[st.sampled_from([1.0, 2.5, 4.0, 6.5])] * blocks)
+    prices = draw(st.permutations(PRICES))
+    offers = tuple(
+        Offer(
+            draw(st.sampled_from(["acme", "bolt", "coda"])),
+            f"gpu{i}",
+            prices[i],
+            (draw(st.sampled_from([2.0, 3.0, 3.7, 5.5])),),
+            billing=draw(st.sampled_from(["dedicated", "autoscaling"])),
+        )
+        for i in range(2 if several else 3)
+    )
+    names = ["chat", "code"][: 1 + several]
+    loads = tuple(load_of(draw(peaks), name) for name in names)
+    return Case(offers, loads, hours=(720.0,) if blocks == 1 else (239.7, 480.3))
+
+
+@tries(1, suppress_health_check=list(HealthCheck), deadline=None)
+@given(cases(), st.sampled_from(DIFFERENCES), st.booleans())
+def test_each_plan_is_the_best_of_all_fleets_that_those_before_leave(case, differ_by, per_workload):
+    with pytest.MonkeyPatch.context() as patched:
+        best = Optimizer.best
+
+        def of_the_first(self, query):
+            assert not query.found
+            return best(self, query)
+
+        patched.setattr(Optimizer, "best", of_the_first)
+        plan = planned(case, differ_by, per_workload, count=4)
+    plans = [plan, *plan.alternatives]
+    left = list(all_fleets(case))
+    for at, found in enumerate(plans):
+        least = min(fleet.score for fleet in left)
+        assert found.score_usd_per_month == pytest.approx(least, abs=0.001), at
+        assert found.status is Status.OPTIMAL
+        (mine,) = (f for f in left if units_of_fleet(f) == units_of_plan(found))
+        taken = mine.names(differ_by, per_workload)
+        left = [
+            fleet
+            for fleet in left
+            if not (fleet.vector >= mine.vector).all()
+            and (differ_by == "counts" or fleet.names(differ_by, per_workload) != taken)
+        ]
+    ended = "" if len(plans) == 5 else f"no further plan differs by {differ_by}"
+    assert alternatives_text(plan) == ended
+    assert bool(left) or ended or len(plans) == 5
+
+
+def two_workloads(count, **fields):
+    workloads = [workload(12, "chat"), workload(3, "code")]
+    return problem(workloads=workloads, alternatives={"count": count, **fields})
+
+
+def test_next_best_plans_take_no_solver(monkeypatch):
+    # One big and one small for 12 requests/s, a small for 3: $5.50 and $1.50 an hour. All small,
+    # four and one, is $7.50; all big, two and one, $12; nothing else differs by offerings.
+    monkeypatch.setattr(Optimizer, "best", None)
+    plan = solve(two_workloads(5), big_and_small())
+    assert plan.cash_usd_per_month == pytest.approx(720 * 7)
+    others = [other.cash_usd_per_month for other in plan.alternatives]
+    assert others == [pytest.approx(720 * 7.5), pytest.approx(720 * 12)]
+    assert {other.proof.certified_by for other in plan.alternatives} == {CURVES}
+    assert all(other.bound == other.score_usd_per_month for other in plan.alternatives)
+    assert alternatives_text(plan) == "no further plan differs by offerings"
+
+
+@pytest.mark.parametrize(
+    "given", ["a solver", "too many", "a check that fails", "a plan ruled out"]
+)
+def test_the_engines_look_for_what_the_curves_do_not_find(given, monkeypatch):
+    if given == "too many":
+        monkeypatch.setattr(curved, "MOST_SETS", 0)
+    elif given == "a check that fails":
+        monkeypatch.setattr(tie_break, "keeps_all", lambda *given: False)
+    elif given == "a plan ruled out":
+        found = curved.NextBest.after
+        monkeypatch.setattr(curved.NextBest, "after", lambda self, *given: found(self, []))
+    solver = "highs" if given == "a solver" else None
+    plan = solve(two_workloads(2), big_and_small(), solver=solver)
+    others = [other.cash_usd_per_month for other in plan.alternatives]
+    assert others == [pytest.approx(720 * 7.5), pytest.approx(720 * 12)]
+    assert all("capacity curves" not in p.proof.certified_by for p in plan.alternatives)
+
+
+def test_time_that_ends_leaves_the_plans_that_were_found(monkeypatch):
+    def out_of_time(self, earlier, pending):
+        if len(earlier) > 1:
+            raise OutOfTime
+        return found(self, earlier, pending)
+
+    found = curved.NextBest.after
+    monkeypatch.setattr(curved.NextBest, "after", out_of_time)
+    plan = solve(two_workloads(2), big_and_small())
+    assert [p.cash_usd_per_month for p in plan.alternatives] == [pytest.approx(720 * 7.5)]
+    assert alternatives_text(plan) == "the time limit ended the search for further plans"
+
+
+def test_a_small_problem_has_its_ties_broken_by_the_engines(monkeypatch):
+    monkeypatch.setattr(next_fleets, "QUICK_COLUMNS", 100)
+    plan = solve(two_workloads(1), big_and_small())
+    assert [p.proof.certified_by for p in plan.alternatives] == [("cbc", "highs")]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_lists_are_those_of_the_programs(seed, monkeypatch):
+    question, rented = one_class_case(seed, workloads=2, blocks=3)
+    asked = question.changed({"alternatives.count": 3})
+    curves = solve(asked, rented)
+    monkeypatch.setattr(next_fleets, "QUICK_COLUMNS", 100)
+    programs = solve(asked, rented)
+    scores = [[p.score_usd_per_month for p in one.alternatives] for one in (curves, programs)]
+    assert scores[0] == pytest.approx(scores[1], abs=0.01)
+    assert len(scores[0]) == 3

@@ -1,0 +1,267 @@
+"""The page as a person uses it, in Debian's Chromium."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from milp_planner import load_catalog, load_problem, solve
+
+pytest_plugins = [
+    "tests.support.shown.browser",
+    "tests.support.served.process",
+    "tests.support.toy_cli",
+]
+
+PHONE, TABLET, DESK = 390, 800, 1280
+PATIENCE_MS = 40_000
+
+# The problem served: 13 requests/s at 100 % take one big and one small, $3,960 a month.
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The page in the browser, and what came of it."""
+
+    page: Any
+    said: list[str]
+    asked: list[str]
+
+    def answered(self) -> str:
+        """What the answer costs, once it is whole."""
+        done = self.page.locator(".status:not(.is-busy) .said").filter(has_text="Answered in")
+        done.wait_for(timeout=PATIENCE_MS)
+        return str(self.page.inner_text(".sheet h1"))
+
+    def shows(self, selector: str, words: str) -> None:
+        """Wait for words in a part of the page."""
+        part = self.page.locator(selector).filter(has_text=words).first
+        part.wait_for(timeout=PATIENCE_MS)
+
+    def costs(self, usd: str) -> None:
+        """Wait for a whole answer of so much a month."""
+        self.shows(".sheet h1", usd)
+        assert self.answered().startswith(usd)
+
+    @property
+    def question(self) -> str:
+        """What the address says of the question."""
+        return str(self.page.url).partition("#")[2].partition("&yaml")[0]
+
+
+@pytest.fixture
+def visit(chromium: Any, toy_server: Any) -> Iterator[Callable[..., Opened]]:
+    """Opens the page, in a window of its own."""
+    contexts = []
+
+    def opened(address: str = "") -> Opened:
+        context = chromium.new_context(viewport={"width": DESK, "height": 860})
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        contexts.append(context)
+        page = context.new_page()
+        found = Opened(page, [], [])
+        page.on("console", lambda message: found.said.append(message.text))
+        page.on("pageerror", lambda error: found.said.append(str(error)))
+        page.on("request", lambda request: found.asked.append(request.url))
+        page.goto(address or toy_server.address)
+        return found
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+def test_a_question_is_filled_in_answered_mended_and_taken_back(visit, toy_server):
+    shown = visit()
+    page = shown.page
+    shown.costs("$3,960")
+    assert page.input_value("#f-llm") == "tiny"
+    assert page.input_value("#f-volume") == "13"
+
+    page.fill("#f-volume", "3")
+    shown.costs("$1,080")
+
+    # What is wrong stands beside its field; the last answer stays, faded.
+    page.fill("#f-tpot", "50")
+    shown.shows('[data-fault="tpot"]', "a time needs a unit: write '800ms' or '2s'")
+    assert page.get_attribute("#f-tpot", "aria-invalid") == "true"
+    assert page.inner_text(".status .said") == "One thing is to be mended"
+    assert "is-old" in page.get_attribute(".reply", "class")
+    assert page.inner_text(".sheet h1").startswith("$1,080")
+    page.fill("#f-tpot", "")
+    shown.costs("$1,080")
+    assert page.inner_text('[data-fault="tpot"]') == ""
+    assert page.get_attribute("#f-tpot", "aria-invalid") is None
+
+    page.go_back()  # to the fault
+    shown.shows('[data-fault="tpot"]', "a time needs a unit")
+    page.go_back()
+    page.go_back()
+    shown.costs("$3,960")
+    assert page.input_value("#f-volume") == "13"
+    assert shown.said == []
+    assert all(address.startswith(toy_server.address) for address in shown.asked)
+
+
+def test_a_choice_is_taken_and_two_questions_stand_side_by_side(visit):
+    shown = visit()
+    page = shown.page
+    shown.costs("$3,960")
+    page.get_by_role("button", name="Compare").click()
+    page.get_by_role("button", name="Take as the question: one provider").click()
+    shown.costs("$5,400")  # five small ones
+    shown.shows(".compared .delta", "Monthly cost will increase by $1,440 (+36 %)")
+    assert page.locator(".compared .amount").all_inner_texts() == [
+        "$3,960 per month",
+        "$5,400 per month",
+    ]
+    shared = visit(page.url)
+    shared.costs("$5,400")
+    shared.shows(".compared .delta", "Monthly cost will increase by $1,440 (+36 %)")
+    page.get_by_role("button", name="Change places").click()
+    shown.costs("$3,960")
+    page.get_by_role("button", name="End").click()
+    assert page.locator(".compared").is_hidden()
+    assert shown.said == shared.said == []
+
+
+def test_sliders_move_traffic_and_budget_with_the_keyboard(visit):
+    shown = visit()
+    page = shown.page
+    shown.costs("$3,960")
+    traffic = page.get_by_role("slider", name="Traffic, from a tenth to ten times")
+    traffic.focus()
+    page.keyboard.press("Home")
+    assert page.input_value("#f-volume") == "1.3"
+    shown.costs("$1,080")
+    page.keyboard.press("End")
+    assert page.input_value("#f-volume") == "130"
+    shown.costs("$37,440")  # thirteen big ones
+    budget = page.get_by_role("slider", name=re.compile("^Budget"))
+    budget.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("PageUp")
+    assert float(page.input_value("#f-budget")) > 0
+    shown.shows(".sheet h1", "No plan")
+    shown.answered()
+    page.get_by_role("button", name=re.compile("^Take as the question: Raise the budget")).click()
+    shown.costs("$37,440")
+    assert float(page.input_value("#f-budget")) == pytest.approx(37_440)
+    assert shown.said == []
+
+
+def test_the_yaml_that_is_copied_costs_the_same_to_the_cent(visit, toy_server, run):
+    shown = visit()
+    page = shown.page
+    page.fill("#f-volume", "29")
+    page.locator("summary", has_text="Providers").click()
+    page.get_by_label("acme").check()
+    shown.costs("$8,640")  # three big ones
+    page.get_by_role("button", name="Copy YAML").first.click()
+    shown.shows(".toast", "The YAML is copied")
+    text = page.evaluate("navigator.clipboard.readText()")
+    plan = solve(load_problem("x.yaml", text=text), load_catalog(toy_server.folder / "toy"))
+    assert plan.cash_usd_per_month == 8640
+    with open("copied.yaml", "w") as file:
+        file.write(text)
+    said = run("solve", "copied.yaml", "--format", "csv")[1]
+    page.get_by_text("Download").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Purchases, CSV").click()
+    assert download.value.path().read_text() == said
+    linked = visit(page.url)
+    linked.costs("$8,640")
+    assert linked.page.input_value("#f-volume") == "29"
+    assert linked.page.get_by_label("acme").is_checked()
+    assert shown.said == linked.said == []
+
+
+def test_a_trace_is_uploaded_and_a_file_taken_over(visit, tmp_path):
+    rows = "".join(f"{i},1,1\n" for i in range(60))
+    (tmp_path / "log.csv").write_text("arrival,input_tokens,output_tokens\n" + rows)
+    shown = visit()
+    page = shown.page
+    shown.costs("$3,960")
+    page.select_option("#f-unit", "trace")
+    shown.shows('[data-fault="volume"]', "how much is asked?")
+    page.set_input_files("#f-trace-file", tmp_path / "log.csv")
+    shown.costs("$1,080")  # a request a second
+    page.locator("summary", has_text="The problem as YAML").click()
+    text = page.input_value("#f-yaml")
+    assert "traffic: {kind: trace, file: log.csv}" in text
+    page.fill("#f-yaml", re.sub("traffic: .*", TWO_A_DAY, text))
+    page.get_by_role("button", name="Take it over").click()
+    shown.costs("$1,080")
+    assert page.input_value("#f-unit") == "tokens_per_day"
+    assert page.input_value("#f-volume") == "200"
+    page.fill("#f-yaml", "workloads: [")
+    page.get_by_role("button", name="Take it over").click()
+    shown.shows('[data-fault="yaml"]', "line 2: not valid YAML")
+    [said] = shown.said  # Chromium tells of every reply that is no success
+    assert said.startswith("Failed to load resource: the server responded with a status of 422")
+
+
+TWO_A_DAY = (
+    "traffic: {kind: tokens_per_day, tokens_per_day: 200}\n"
+    "    requests: {input_tokens: 1, output_tokens: 1}"
+)
+
+
+def test_it_fits_every_screen_in_light_and_dark(visit):
+    shown = visit()
+    shown.costs("$3,960")
+    page = shown.page
+    page.locator("summary", has_text="More limits").click()
+    page.get_by_text("Download").click()
+    for width in (PHONE, TABLET, DESK):
+        page.set_viewport_size({"width": width, "height": 860})
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert page.locator(".glance").is_visible() is (width < DESK)
+        for scheme, paper in (("light", "rgb(255, 255, 255)"), ("dark", "rgb(21, 25, 31)")):
+            page.emulate_media(color_scheme=scheme)
+            color = "getComputedStyle(document.querySelector('.head')).backgroundColor"
+            assert page.evaluate(color) == paper
+    assert shown.said == []
+
+
+def test_all_of_it_is_reached_with_the_keyboard_and_has_a_name(visit):
+    shown = visit()
+    shown.costs("$3,960")
+    page = shown.page
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "To the answer"
+    unnamed = page.evaluate(
+        """[...document.querySelectorAll("input, select, textarea, button, summary")].filter(e =>
+        !(e.labels?.length || e.ariaLabel || e.textContent.trim())).map(e => e.outerHTML)"""
+    )
+    assert unnamed == []
+    providers = page.locator("summary", has_text="Providers")
+    providers.focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")  # the first of them
+    assert page.locator('[data-several="providers"] .chosen').inner_text() == "acme"
+    page.keyboard.press("Escape")
+    assert page.locator('[data-several="providers"][open]').count() == 0
+    assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
+    shown.costs("$5,760")  # two big ones
+    assert shown.said == []
+
+
+def test_a_newer_question_ends_the_older_and_stop_ends_both(visit):
+    shown = visit()
+    page = shown.page
+    for volume in ("23", "33", "43"):
+        page.fill("#f-volume", volume)
+        page.wait_for_timeout(600)  # longer than a pause in typing
+    shown.costs("$12,600")  # four big ones and one small: $17.50 x 720
+    page.fill("#f-volume", "53")
+    page.locator(".status.is-busy").wait_for()
+    page.get_by_role("button", name="Stop").click()
+    shown.shows(".status .said", "Stopped; the last answer stands below")
+    assert page.inner_text(".sheet h1").startswith(("$12,600", "$15,480"))  # of 43, or of 53
+    assert shown.said == []
