@@ -13,7 +13,7 @@ from milp_planner.cli import main
 from milp_planner.questions.deployments.review import Review, review
 from milp_planner.reporting.text.questions.review import review_text
 from tests.support.builders import big_and_small, problem
-from tests.support.exported import ON_DEMAND, bought, fleet
+from tests.support.shown.exported import ON_DEMAND, bought, fleet
 
 # 13 requests/s are a big unit (10 requests/s, 4 USD/h) and a small one (3, 1.50): 3,960 USD.
 ASKED, KNOWN = problem(13), big_and_small()
