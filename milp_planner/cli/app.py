@@ -18,6 +18,7 @@ from milp_planner.cli.commands.estimate import estimate
 from milp_planner.cli.commands.evaluate import evaluate
 from milp_planner.cli.commands.explain import explain
 from milp_planner.cli.commands.files.export import export
+from milp_planner.cli.commands.files.review import review
 from milp_planner.cli.commands.init import init
 from milp_planner.cli.commands.plan import plan
 from milp_planner.cli.commands.replay import replay
@@ -86,6 +87,7 @@ app.command()(candidates)
 app.command("options", hidden=True)(options)  # what `candidates` was called
 app.command("diff")(diff_plans)
 app.command()(export)
+app.command()(review)
 app.command()(traffic)
 app.command()(estimate)
 app.command()(calibrate)

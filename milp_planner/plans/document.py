@@ -15,12 +15,7 @@ from milp_planner.candidates.batch.documents import batch_dicts
 from milp_planner.candidates.records import Candidate, RatePoint, TurnedDown, gpus_of_unit
 from milp_planner.candidates.sharing.documents import shared_dict
 from milp_planner.inputs.catalog.records import TokenPrice
-from milp_planner.plans.consequences import (
-    CommitmentUse,
-    DocumentParts,
-    StalePrices,
-    UnitChange,
-)
+from milp_planner.plans.consequences import CommitmentUse, DocumentParts, StalePrices, UnitChange
 from milp_planner.plans.deployed.documents import deployed_dict
 from milp_planner.plans.diagnosis import Change, Diagnosis
 from milp_planner.plans.differences import trade, what_changed

@@ -52,6 +52,10 @@ class Bucket:
     output_tokens: float | None
     cached_tokens: float | None = None
     model: str = ""
+    tpot_s: float | None = None
+    """Mean time per output token of its requests; of rates per second alone."""
+
+    ttft_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -248,6 +252,8 @@ def _from_series(file: str, series: Mapping[str, Mapping[float, float]]) -> list
             tokens("input", at),
             tokens("output", at),
             tokens("cached", at),
+            tpot_s=series.get("tpot", {}).get(at),
+            ttft_s=series.get("ttft", {}).get(at),
         )
         for at in times
     ]
@@ -256,6 +262,10 @@ def _from_series(file: str, series: Mapping[str, Mapping[float, float]]) -> list
 def _kind_of(name: str) -> str:
     """What a series holds, by the words of its name; '' where they do not say."""
     plain = name.casefold()
+    if any(word in plain for word in ("time_per_output_token", "inter_token", "tpot")):
+        return "tpot"
+    if "first_token" in plain or "ttft" in plain:
+        return "ttft"
     if "cached" in plain or "cache_hit" in plain:
         return "cached"
     if "prompt" in plain or "input" in plain:
