@@ -14,7 +14,7 @@ from typing import Any
 from milp_planner.errors import did_you_mean, input_error
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
-from milp_planner.plans.document import clean
+from milp_planner.plans.plain import clean
 from milp_planner.plans.records import Plan, WorkloadPlan
 from milp_planner.questions.solve import solve
 from milp_planner.traffic.sources.bucket_rates import rates_of, sums_of
