@@ -137,7 +137,7 @@ def _of_buckets(
     file: str, first: str, lines: Iterator[str], columns: TraceColumns
 ) -> list[Bucket] | None:
     """The buckets of a CSV file; None where its header is of requests."""
-    header = next(csv.reader([first]), []) if first.strip() else []
+    header = _names_in(first)
     if columns.requests is not None:
         return buckets_of_usage(file, lines, columns)
     if columns.arrival is not None:
@@ -145,6 +145,14 @@ def _of_buckets(
     if is_bucket_header(header):
         return buckets_of_usage(file, lines, columns)
     return buckets_of_grafana(file, lines) if is_grafana_header(header) else None
+
+
+def _names_in(first: str) -> list[str]:
+    """The names in a header; none where it is no CSV, which reading the rows tells."""
+    try:
+        return next(csv.reader([first]), []) if first.strip() else []
+    except csv.Error:
+        return []
 
 
 def _of_json(file: str, text: str, sha256: str, rate: float | None) -> Requests | BucketFile:

@@ -365,3 +365,28 @@ def test_doubts_of_a_trace_are_told_with_a_plan(tmp_path: Path) -> None:
 
 def test_the_names_of_azures_traces_stay_known() -> None:
     assert "ContextTokens" in traffic_trace.KNOWN_COLUMNS["input_tokens"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "arrival\rinput_tokens,output_tokens\n1,2,3\n",
+        'start_time,num_model_requests\n"1,2\n',
+        "start_time,num_model_requests\n1\r2,3\n",
+        'Time,requests\n"1,2\n',
+        '"' + "x" * 140_000,
+        "\n",
+    ],
+    ids=["header", "quote", "end of line", "quote in rates", "long", "blank"],
+        "header",
+        "quote in a bucket",
+        "end of line in a bucket",
+        "quote in rates",
+        "long",
+        "blank",
+    ],
+)
+def test_what_is_no_csv_is_refused_with_its_file(tmp_path: Path, content: str) -> None:
+    with pytest.raises(InputError) as refused:
+        read(write(tmp_path, "t.csv", content))
+    assert all(fault.file.endswith("t.csv") for fault in refused.value.faults)

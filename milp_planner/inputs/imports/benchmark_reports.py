@@ -203,7 +203,10 @@ PROJECTION_COLUMNS = {"isl", "osl", "concurrency", "tokens/s", "tpot", "system"}
 
 def is_projection(content: str) -> bool:
     """Whether it is AIConfigurator's table."""
-    header = next(csv.reader(content.splitlines()[:1]), [])
+    try:
+        header = next(csv.reader(content.splitlines()[:1]), [])
+    except csv.Error:  # no table at all, as reading it tells
+        return False
     return {name.strip() for name in header} >= PROJECTION_COLUMNS
 
 

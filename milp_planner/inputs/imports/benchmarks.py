@@ -10,6 +10,7 @@ write a function from plain data to `Found` rows and name it in `JSON_FORMATS`.
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -169,7 +170,10 @@ def _read(file: Path, run: Run) -> list[Found]:
         return list(_from_yaml(file))
     if suffix == ".csv":
         if is_projection(content):
-            return [_checked(file, n, *row) for n, row in projection_rows(content)]
+            try:
+                return [_checked(file, n, *row) for n, row in projection_rows(content)]
+            except csv.Error as problem:
+                raise input_error(f"not valid CSV: {problem}", file=str(file)) from None
         return list(_from_csv(file))
     if suffix in (".json", ".jsonl"):
         return list(_from_json(file, run))

@@ -78,10 +78,33 @@ def is_grafana_header(names: Sequence[str]) -> bool:
     return len(plain) > 1 and plain[0] == "time" and any(_kind_of(name) for name in plain[1:])
 
 
+class _Csv:
+    """The rows of a CSV file; raises InputError with the line where it is none."""
+
+    def __init__(self, file: str, lines: Iterable[str]) -> None:
+        self._file = file
+        self._rows = csv.reader(lines, strict=True)
+
+    @property
+    def line_num(self) -> int:
+        """The line that was read last, from 1."""
+        return self._rows.line_num
+
+    def __iter__(self) -> Iterator[list[str]]:
+        return self
+
+    def __next__(self) -> list[str]:
+        try:
+            return next(self._rows)
+        except csv.Error as problem:
+            said = f"not valid CSV: {problem}"
+            raise InputError([Fault(self._file, self.line_num, 0, "", said)]) from None
+
+
 def buckets_of_usage(file: str, lines: Iterable[str], columns: TraceColumns) -> list[Bucket]:
     """The rows of a usage export in CSV; rows of one time (projects, models) stay apart."""
-    reader = csv.reader(lines, strict=True)
-    header = [name.strip().casefold() for name in next(reader)]
+    reader = _Csv(file, lines)
+    header = [name.strip().casefold() for name in next(reader, [])]
     named = {
         "requests": columns.requests,
         "start": columns.arrival,
@@ -177,8 +200,8 @@ def seconds_of(text: str) -> float:
 
 def buckets_of_grafana(file: str, lines: Iterable[str]) -> list[Bucket]:
     """Grafana's CSV: `Time`, then a series a column; values are rates per second."""
-    reader = csv.reader(lines, strict=True)
-    header = [name.strip() for name in next(reader)]
+    reader = _Csv(file, lines)
+    header = [name.strip() for name in next(reader, [])]
     kinds = [_kind_of(name) for name in header[1:]]
     if "requests" not in kinds:
         kinds = ["requests"] if len(kinds) == 1 else kinds
