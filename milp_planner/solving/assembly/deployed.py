@@ -15,9 +15,9 @@ def deployed_llm(catalog: Catalog, w: Workload, purchases: Sequence[Purchase]) -
 
     Where several LLMs serve the workload none is named: no repository is right for all replicas.
     """
-    names = {p.candidate.llm or w.llm for p in purchases} if purchases else {w.llm}
+    names = {p.candidate.llm for p in purchases if p.candidate.llm} or set(w.llms)
     only = names.pop() if len(names) == 1 else None
-    llm = catalog.llm(only) if isinstance(only, str) else None
+    llm = None if only is None else catalog.llm(only)
     follows = any(p.candidate.deployment for p in purchases)
     return DeployedLlm(
         hf_id="" if llm is None else llm.hf_id,

@@ -97,6 +97,18 @@ def test_an_api_serves_where_that_is_cheaper_and_good_enough():
     assert plan.cash_usd_per_month == pytest.approx(6 * 720 * 3_600 * 1e-5)
 
 
+@pytest.mark.parametrize("wishes", [{}, {"at_least": 0.8}])
+def test_a_budget_for_no_box_at_all_serves_nothing_of_either_llm(wishes):
+    # A box costs $1,440 a month.
+    llm = {"any_of": [GOOD, LEAN], "quality": QUALITY, **wishes}
+    budget = {"usd_per_month": 1_000, "when_short": "fair"}
+    plan = solve(problem(6, chat={"llm": llm}, limits={"budget": budget}), boxes())
+    assert (plan.status, plan.purchases) == (Status.OPTIMAL, ())
+    assert plan.workloads[0].shortfall_share == 1
+    assert plan.workloads[0].deployed.hf_id == ""
+    assert f"{GOOD} or {LEAN}" in plan_text(plan)
+
+
 def test_a_worse_llm_does_not_stand_in_for_a_better_one():
     for wishes, kept in (({}, {LEAN}), ({"at_least": 0.7}, {GOOD, LEAN})):
         given_ = prepare(asked(**wishes), boxes())
