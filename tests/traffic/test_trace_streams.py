@@ -7,12 +7,14 @@ import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from milp_planner import InputError, Trace
+from milp_planner.cli.parts import bars
 from milp_planner.traffic import tally
 from milp_planner.traffic.classes import bin_sizes
 from milp_planner.traffic.digest import TraceDigest, digest, hour_rates
@@ -156,16 +158,51 @@ def test_an_archive_that_unpacks_to_no_end_is_refused(tmp_path: Path, monkeypatc
 
 def test_who_watches_is_told_how_far_a_file_is_read(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(opening, "LOOK_BYTES", 1_000)
-    seen: list[tuple[Path, int]] = []
+    seen: list[tuple[Path, int, int]] = []
     path = write(tmp_path, [(k, 5, 1) for k in range(5_000)])
-    with opening.watched(lambda file, read: seen.append((file, read))):
+    with opening.watched(lambda *told: seen.append(told)):
         digest(path, Trace(file="x"))
-    assert {file for file, _ in seen} == {path}
-    read = [done for _, done in seen]
+    size = path.stat().st_size
+    assert {(file, total) for file, _, total in seen} == {(path, size)}
+    read = [done for _, done, _ in seen]
     assert read == sorted(read)
-    assert path.stat().st_size - 1_100 < read[-1] <= path.stat().st_size
+    assert size - 9_300 < read[-2] < size  # what is buffered counts for read
+    assert read[-1] == size
     digest(write(tmp_path, [(0, 5, 1)] * 5_000, name="other.csv"), Trace(file="x"))
-    assert {file for file, _ in seen} == {path}
+    assert {file for file, _, _ in seen} == {path}
+
+
+def test_a_bar_shows_a_long_file_on_a_terminal_and_what_turns_steps_aside(
+    tmp_path: Path, monkeypatch: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(opening, "LOOK_BYTES", 1_000)
+    aside: list[str] = []
+    status = SimpleNamespace(stop=lambda: aside.append("stop"), start=lambda: aside.append("start"))
+    path = write(tmp_path, [(k, 5, 1) for k in range(5_000)])
+    with bars.reading(quiet=False, beside=status):
+        read_requests(path)
+    assert not aside  # in a pipe
+    monkeypatch.setattr(bars, "_is_terminal", lambda: True)
+    with bars.reading(quiet=True, beside=status):
+        read_requests(path)
+    assert not aside
+    shown = []
+    counted = bars.counted
+
+    def noted(what: str, total: int, *, quiet: bool) -> Any:
+        shown.append(what)
+        return counted(what, total, quiet=quiet)
+
+    monkeypatch.setattr(bars, "counted", noted)
+    with bars.reading(quiet=False, beside=status):
+        read_requests(path)
+        assert aside == ["stop", "start"]
+    assert (aside, shown) == (["stop", "start"], ["reading trace.csv"])
+    bad = write(tmp_path, [*[(k, 5, 1) for k in range(500)], ("\0", 5, 1)], name="bad.csv")
+    with pytest.raises(InputError), bars.reading(quiet=False, beside=status):
+        read_requests(bad)
+    assert aside == ["stop", "start"] * 2
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.slow

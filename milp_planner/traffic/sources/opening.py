@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import hashlib
 import math
+import os
 import stat
 import zlib
 from collections.abc import Callable, Iterator
@@ -102,7 +103,7 @@ class Lines:
         self.longest = MOST_BYTES if is_json else LONGEST_LINE
         self.most_bytes, self.too_large = MOST_BYTES, TOO_LARGE
         self.most_lines: float = MOST_LINES
-        self.next_look = LOOK_BYTES
+        self.next_look, self.was_looked_at = LOOK_BYTES, False
 
     def may_stream(self) -> None:
         """From now on the lines are dropped once read: there may be any number of them."""
@@ -118,6 +119,8 @@ class Lines:
                 if fault := self._fault_of(line, size, number):
                     raise InputError([Fault(file, number, 0, "", fault)])
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+            if self.was_looked_at:
+                self._tell()
         except UnicodeDecodeError:
             raise InputError([Fault(file, number, 0, "", "not UTF-8 text")]) from None
         except (EOFError, OSError, zlib.error) as problem:
@@ -137,18 +140,23 @@ class Lines:
 
     def _look(self, size: int) -> str:
         """Tell how far the file is read; what is wrong where a small one unpacks to no end."""
-        self.next_look = size + LOOK_BYTES
+        self.next_look, self.was_looked_at = size + LOOK_BYTES, True
         read = int(getattr(self.stream, "fileobj", self.stream).tell())  # as it lies on the disk
-        seen = _seen.get()
-        if seen is not None:
-            seen(self.path, read)
+        self._tell(read)
         if size > MOST_BYTES and size > MOST_UNPACKED * read:
             return f"unpacks to more than {MOST_UNPACKED} times its size; give it unpacked"
         return ""
 
+    def _tell(self, read: int | None = None) -> None:
+        """Tell whoever watches; at the end, that all is read."""
+        seen = _seen.get()
+        if seen is not None:
+            total = os.fstat(self.stream.fileno()).st_size
+            seen(self.path, total if read is None else min(read, total - 1), total)
 
-Seen = Callable[[Path, int], None]
-"""Is told a file and the bytes of it that were read, now and then."""
+
+Seen = Callable[[Path, int, int], None]
+"""Is told a file, the bytes of it that were read, and all it has; both are equal at its end."""
 
 _seen: ContextVar[Seen | None] = ContextVar("reading_is_seen_by", default=None)
 
