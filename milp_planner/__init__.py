@@ -278,7 +278,8 @@ if TYPE_CHECKING:
     from milp_planner.solving.checks.arguments import SolverChoice
     from milp_planner.solving.prepare import prepare
     from milp_planner.solving.results import Interrupted
-    from milp_planner.traffic.digest import MonthPart, SizeBin, TraceDigest
+    from milp_planner.traffic.classes import SizeBin
+    from milp_planner.traffic.digest import MonthPart, TraceDigest
     from milp_planner.traffic.schedule import Demand, RequestClass, Schedule, TimeBlock
 
 # fmt: off

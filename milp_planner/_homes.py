@@ -119,7 +119,8 @@ HOMES = {
     "solving.checks.arguments": "SolverChoice",
     "solving.prepare": "prepare",
     "solving.results": "Interrupted",
-    "traffic.digest": "MonthPart SizeBin TraceDigest",
+    "traffic.classes": "SizeBin",
+    "traffic.digest": "MonthPart TraceDigest",
     "traffic.schedule": "Demand RequestClass Schedule TimeBlock",
 }
 """Where each public name lives: names by module, apart by spaces."""

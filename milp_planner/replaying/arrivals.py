@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from math import log, sqrt
 from typing import TYPE_CHECKING
 
+from milp_planner.traffic.rows import Requests
 from milp_planner.traffic.schedule import RequestClass
-from milp_planner.traffic.trace import Requests
 
 if TYPE_CHECKING:
     from numpy import float64

@@ -10,15 +10,15 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import math
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from milp_planner.errors import Fault, InputError, nearest
 from milp_planner.inputs.problem.traffic import TimeUnit, TraceColumns
+from milp_planner.traffic import tally
+from milp_planner.traffic.rows import MOST_DAYS, MOST_TOKENS, Facts, Kept, Requests, TakesRows
 from milp_planner.traffic.sources.buckets import (
     Bucket,
     BucketFile,
@@ -29,22 +29,26 @@ from milp_planner.traffic.sources.buckets import (
     is_grafana_header,
 )
 from milp_planner.traffic.sources.json_rows import JsonLines
-from milp_planner.traffic.sources.opening import JSON_BEGINS, lines_of, opened, sha256_of
+from milp_planner.traffic.sources.opening import (
+    JSON_BEGINS,
+    Lines,
+    opened,
+    sha256_of,
+)
 from milp_planner.traffic.sources.sizes import sizes_in_json
-from milp_planner.traffic.sources.times import Numbers, UnitFrom, unit_by_names
+from milp_planner.traffic.sources.times import (
+    ONE_ZONE,
+    Numbers,
+    UnitFrom,
+    arrival_reader,
+    unit_by_names,
+)
 from milp_planner.traffic.sources.workload_files import ENDINGS as WORKLOAD_ENDINGS
 from milp_planner.traffic.sources.workload_files import buckets_of_workload_file
+from milp_planner.traffic.tally import Tally
 from milp_planner.units import SECONDS_PER_DAY, shown
 
-if TYPE_CHECKING:
-    from numpy import float64, int64
-    from numpy.typing import NDArray
-
-MOST_DAYS = 3_660
-"""Longest time from the first to the last arrival: ten years, kept by the minute."""
-
 MOST_MODELS = 1_000  # names of LLMs that are told
-MOST_TOKENS = 100_000_000  # of one request
 MOST_FAULTS = 100
 
 KNOWN_COLUMNS = {
@@ -56,33 +60,6 @@ KNOWN_COLUMNS = {
 Mooncake's (AIPerf's and Dynamo's, too), and of BurstGPT's."""
 
 MODEL_COLUMN = "model"
-
-
-@dataclass(frozen=True)
-class Requests:
-    """The requests of a trace, in the order of the file."""
-
-    arrival_s: NDArray[float64]
-    """Seconds from a midnight; of timestamps, from the midnight that begins a Monday."""
-
-    input_tokens: NDArray[int64]
-    output_tokens: NDArray[int64]
-    has_timestamps: bool
-    sha256: str
-    """Of the file as it is."""
-
-    form: str = "CSV of requests"
-    """What the file was read as."""
-
-    unit: TimeUnit | None = None
-    """Of its arrivals; None where they are timestamps."""
-
-    unit_from: UnitFrom = "assumed"
-    cached_tokens: int | None = None
-    """Input tokens that a prefix cache without end would find; None where nothing tells it."""
-
-    models: tuple[str, ...] = ()
-    """LLMs that the file names, of all rows; empty where it names none."""
 
 
 def read_requests(
@@ -97,9 +74,10 @@ def read_requests(
     mistake then is in what names it. unit: of arrivals that are numbers; default: by the names of
     the columns, else seconds. model: only rows of that LLM.
     """
-    found = read_trace(path, columns, unit, model)
-    if isinstance(found, Requests):
-        return found
+    kept = Kept()
+    found = read_trace(path, columns, unit, model, into=kept)
+    if isinstance(found, Facts):
+        return kept.requests(found)
     said = "counts requests by the time, and tells none of them apart"
     raise InputError([Fault(str(path), 0, 0, "", said, "give a file with one request a row")])
 
@@ -110,27 +88,34 @@ def read_trace(
     unit: TimeUnit | None = None,
     model: str | None = None,
     rate: float | None = None,
-) -> Requests | BucketFile:
-    """What a file holds, by its content: requests, or buckets of them.
+    into: TakesRows | None = None,
+) -> Facts | BucketFile:
+    """What a file holds, by its content: facts of requests, or buckets of them.
 
-    rate: requests/s of a file that tells sizes and no times.
+    rate: requests/s of a file that tells sizes and no times. into: takes the rows of requests, a
+    chunk at a time, and has only those of a file without faults; default: a tally. Rows that are
+    kept have the limits of a file that is; others stream, however many there are.
     """
-    file, columns = str(path), columns or TraceColumns()
-    with opened(path) as stream:
+    file, columns, into = str(path), columns or TraceColumns(), into or Tally()
+    is_kept = isinstance(into, Kept)
+    with opened(path, is_kept=is_kept) as stream:
         first_byte = stream.peek(1)[:1]
-        lines = lines_of(stream, file, is_json=first_byte in JSON_BEGINS)
+        source = Lines(stream, path, is_json=first_byte in JSON_BEGINS)
+        lines = iter(source)
         first = next((line for line in lines if line.strip()), "")
         lines = itertools.chain([first], lines)
         is_lines = first_byte == b"{" and _is_request(first)
         if path.suffix in WORKLOAD_ENDINGS:
             return BucketFile(tuple(buckets_of_workload_file(file, lines)), sha256_of(path))
         if first_byte in JSON_BEGINS and not is_lines:
-            return _of_json(file, "".join(lines), sha256_of(path), rate)
+            return _of_json(file, "".join(lines), sha256_of(path), rate, into)
         if first_byte != b"{" and (found := _of_buckets(file, first, lines, columns)) is not None:
             return BucketFile(tuple(_of_model(file, found, model)), sha256_of(path))
-        rows = _Rows(file, columns, lines, is_lines, unit, model)
+        if not is_kept:
+            source.may_stream()
+        rows = _Rows(file, columns, lines, is_lines, unit, model, into)
         rows.read()
-        return rows.requests(sha256_of(path))
+        return rows.facts(sha256_of(path))
 
 
 def _of_buckets(
@@ -155,7 +140,9 @@ def _names_in(first: str) -> list[str]:
         return []
 
 
-def _of_json(file: str, text: str, sha256: str, rate: float | None) -> Requests | BucketFile:
+def _of_json(
+    file: str, text: str, sha256: str, rate: float | None, into: TakesRows
+) -> Facts | BucketFile:
     """A whole document: sizes of requests at a stated rate, or buckets."""
     import numpy as np
 
@@ -167,9 +154,9 @@ def _of_json(file: str, text: str, sha256: str, rate: float | None) -> Requests 
         hint = "state how many come, requests_per_second: ..."
         raise InputError([Fault(file, 0, 0, "", said, hint)])
     both = np.array(sizes, dtype=np.int64)
-    arrival_s = np.arange(len(both)) / rate
+    into.add(np.arange(len(both)) / rate, both[:, 0], both[:, 1])
     form = "JSON list of sizes, at the stated rate"
-    return Requests(arrival_s, both[:, 0], both[:, 1], False, sha256, form, None)
+    return Facts(has_timestamps=False, sha256=sha256, form=form)
 
 
 def _is_request(line: str) -> bool:
@@ -203,7 +190,7 @@ def no_such_model(model: str, models: Iterable[str]) -> tuple[str, str]:
 
 
 class _Rows:
-    """Collects the rows of one file; stops at its hundredth fault."""
+    """Hands on the rows of one file, a chunk at a time; stops at its hundredth fault."""
 
     def __init__(
         self,
@@ -213,8 +200,10 @@ class _Rows:
         is_json: bool,
         unit: TimeUnit | None,
         model: str | None,
+        into: TakesRows,
     ) -> None:
         self.file = file
+        self.into = into
         self.rows = JsonLines(file, lines) if is_json else csv.reader(lines, strict=True)
         self.columns = columns
         self.unit = unit
@@ -224,9 +213,9 @@ class _Rows:
         self.models: set[str] = set()
         self.faults: list[Fault] = []
         self.names: tuple[str, str, str] = ("", "", "")
-        self.arrivals = array("d")
-        self.inputs = array("q")
-        self.outputs = array("q")
+        self._empty()
+        self.first_s, self.last_s = math.inf, -math.inf
+        self.has_output = False
         self.read_arrival: Callable[[str], float] | None = None
 
     def read(self) -> None:
@@ -238,33 +227,47 @@ class _Rows:
             self._fault(self.rows.line_num, f"not valid CSV: {problem}")
         except InputError as fatal:
             self.faults += fatal.faults
-        if not self.faults and not self.arrivals and self.model is not None and self.models:
+        self._hand_on()
+        has_none = self.first_s > self.last_s
+        if not self.faults and has_none and self.model is not None and self.models:
             self.faults.append(Fault(self.file, 0, 0, "", *no_such_model(self.model, self.models)))
-        if not self.faults and not self.arrivals:
+        elif not self.faults and has_none:
             self._fault(0, "has no requests; give one per row")
-        if self.faults:
-            raise InputError(self.faults)
-
-    def requests(self, sha256: str) -> Requests:
-        """What was read, as arrays; raises InputError where no rate or size can come of it."""
-        import numpy as np
-
-        arrival_s = np.frombuffer(self.arrivals)
-        inputs = np.frombuffer(self.inputs, dtype=np.int64)
-        outputs = np.frombuffer(self.outputs, dtype=np.int64)
-        days = (float(arrival_s.max()) - float(arrival_s.min())) / SECONDS_PER_DAY
-        if days > MOST_DAYS:
-            self._fault(0, f"spans {days:,.0f} days, more than {MOST_DAYS:,}")
-        if not outputs.any():
+        elif not self.faults and not self.has_output:
             self._fault(0, "no request has output tokens")
         if self.faults:
             raise InputError(self.faults)
+
+    def _empty(self) -> None:
+        self.arrivals, self.inputs, self.outputs = array("d"), array("q"), array("q")
+
+    def _hand_on(self) -> None:
+        """Hand on what was read since, unless a fault came before: then rows are only judged."""
+        import numpy as np
+
+        arrivals, inputs, outputs = self.arrivals, self.inputs, self.outputs
+        self._empty()
+        if self.faults or not arrivals:
+            return
+        arrival_s = np.frombuffer(arrivals)
+        self.first_s = min(self.first_s, float(arrival_s.min()))
+        self.last_s = max(self.last_s, float(arrival_s.max()))
+        self.has_output = self.has_output or any(outputs)
+        days = (self.last_s - self.first_s) / SECONDS_PER_DAY
+        if days > MOST_DAYS:
+            self._fault(0, f"spans {days:,.0f} days, more than {MOST_DAYS:,}")
+            return
+        self.into.add(
+            arrival_s,
+            np.frombuffer(inputs, dtype=np.int64),
+            np.frombuffer(outputs, dtype=np.int64),
+        )
+
+    def facts(self, sha256: str) -> Facts:
+        """What was read beside the rows."""
         read = self.read_arrival
         prefixes = self.rows.prefixes if isinstance(self.rows, JsonLines) else None
-        return Requests(
-            arrival_s,
-            inputs,
-            outputs,
+        return Facts(
             has_timestamps=not isinstance(read, Numbers) or read.is_epoch,
             sha256=sha256,
             form="JSON lines of requests" if prefixes else "CSV of requests",
@@ -299,6 +302,8 @@ class _Rows:
                 continue
             if len(cells) != width or not self._add(cells[first], cells[second], cells[third]):
                 self._look_into(self.rows.line_num, cells, width, places)
+            if len(self.arrivals) >= tally.CHUNK_ROWS:
+                self._hand_on()
             if len(self.faults) >= MOST_FAULTS:
                 self._fault(self.rows.line_num, f"reading stopped after {MOST_FAULTS} faults")
                 return
@@ -358,7 +363,7 @@ class _Rows:
         if not text:
             raise ValueError("required")
         if self.read_arrival is None:
-            read_arrival = _arrival_reader(text, self.unit or "s")
+            read_arrival = arrival_reader(text, self.unit or "s")
             seconds = read_arrival(text)
             self.read_arrival = read_arrival
             return seconds
@@ -372,7 +377,6 @@ class _Rows:
 
 
 EMPTY = "file is empty; its first line names the columns"
-ONE_ZONE = "either every timestamp has a time zone or none has"
 
 
 def _column(header: Sequence[str], key: str, named: str | None) -> int | tuple[str, str]:
@@ -389,41 +393,6 @@ def _column(header: Sequence[str], key: str, named: str | None) -> int | tuple[s
         return f"several columns could be {key}: {given}", f"name one: columns: {{{key}: ...}}"
     wanted = " or ".join(names)
     return f"no column {wanted}; has {given}", f"name it: columns: {{{key}: ...}}"
-
-
-class _Timestamps:
-    """Reads ISO 8601 timestamps as seconds from a Monday's midnight in the first one's zone."""
-
-    def __init__(self, first: datetime) -> None:
-        self.monday = datetime(1970, 1, 5, tzinfo=first.tzinfo)
-
-    def __call__(self, text: str) -> float:
-        return (_timestamp(text) - self.monday).total_seconds()
-
-
-def _timestamp(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        pass
-    try:
-        return datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise ValueError(f"{shown(text)} is not a timestamp; write 2023-11-16T18:17:03") from None
-
-
-def _arrival_reader(text: str, unit: TimeUnit) -> Callable[[str], float]:
-    try:
-        float(text)
-    except ValueError:
-        pass
-    else:
-        return Numbers(unit, text)
-    try:
-        return _Timestamps(_timestamp(text))
-    except ValueError:
-        message = f"{shown(text)} is neither seconds nor a timestamp such as 2023-11-16T18:17:03"
-        raise ValueError(message) from None
 
 
 def _tokens(text: str) -> float:

@@ -378,13 +378,6 @@ def test_the_names_of_azures_traces_stay_known() -> None:
         "\n",
     ],
     ids=["header", "quote", "end of line", "quote in rates", "long", "blank"],
-        "header",
-        "quote in a bucket",
-        "end of line in a bucket",
-        "quote in rates",
-        "long",
-        "blank",
-    ],
 )
 def test_what_is_no_csv_is_refused_with_its_file(tmp_path: Path, content: str) -> None:
     with pytest.raises(InputError) as refused:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from milp_planner.cli.parts import exit_codes, streams
+from milp_planner.cli.parts import bars, exit_codes, streams
 from milp_planner.cli.parts.loading import read_catalog, read_problem
 from milp_planner.cli.parts.parameters import (
     AsJson,
@@ -41,7 +41,9 @@ def traffic(
 
     problem = read_problem(file)
     if not floor:
-        streams.answer(to_json(traffic_dict(problem)) if as_json else traffic_text(problem))
+        with bars.reading(quiet=quiet):
+            said = to_json(traffic_dict(problem)) if as_json else traffic_text(problem)
+        streams.answer(said)
         return exit_codes.FOUND
     from milp_planner.questions.floor import floor as fewest
     from milp_planner.questions.solve import solve

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
+    from rich.status import Status
 
 
 @contextlib.contextmanager
@@ -43,6 +45,54 @@ def bar(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[Callable[[]
             progress.start()
 
         yield step
+
+
+@contextlib.contextmanager
+def reading(*, quiet: bool, beside: Status | None = None) -> Iterator[None]:
+    """Inside the block, a bar shows how far a long trace is read; `beside` steps aside for it."""
+    if quiet or not _is_terminal():
+        yield
+        return
+    from milp_planner.traffic.sources.opening import watched
+
+    shown = _Reading(beside)
+    try:
+        with watched(shown.see):
+            yield
+    finally:
+        shown.end()
+
+
+class _Reading:
+    """A bar for one file at a time; there is none until a file is long enough to be told of."""
+
+    def __init__(self, beside: Status | None) -> None:
+        self.beside = beside
+        self.path: Path | None = None
+        self.bar = contextlib.ExitStack()
+        self.done: Callable[[int], None] | None = None
+
+    def see(self, path: Path, read: int, total: int) -> None:
+        """So many bytes of so many are read."""
+        if path != self.path:
+            self.end()
+            self.path = path
+            if self.beside is not None:
+                self.beside.stop()
+            self.done = self.bar.enter_context(counted(f"reading {path.name}", total, quiet=False))
+        if self.done is not None:
+            self.done(read)
+        if read >= total:
+            self.end()
+
+    def end(self) -> None:
+        """Take the bar away, and let what stepped aside come back."""
+        if self.path is None:
+            return
+        self.path = self.done = None
+        self.bar.close()
+        if self.beside is not None:
+            self.beside.start()
 
 
 def _is_terminal() -> bool:

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from milp_planner.cli.parts import streams
+from milp_planner.cli.parts import bars, streams
 from milp_planner.cli.parts.clock import command_began_s
 
 if TYPE_CHECKING:
@@ -140,7 +140,9 @@ def prepared(
 
     began_s = command_began_s()
     problem = read_problem(file)
-    outline = outline_of(problem, read_catalog(problem, file, catalog, overlays, as_of))
+    known = read_catalog(problem, file, catalog, overlays, as_of)
+    with bars.reading(quiet=quiet):
+        outline = outline_of(problem, known)
     limit_s = problem.solver.time_limit_s if time_limit_s is None else time_limit_s
 
     def in_time(*asked: Any) -> CandidateList:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
+from milp_planner.cli.parts import bars
 from milp_planner.cli.parts.signals import LONGEST_WAIT_S, signals_wait
 from milp_planner.errors import PlannerError
 
@@ -60,7 +61,8 @@ def progress(what: str, *, quiet: bool) -> Iterator[None]:
     from rich.console import Console
     from rich.text import Text
 
-    with Console(stderr=True).status(Text(what)):  # a Text, so that no name is read as markup
+    status = Console(stderr=True).status(Text(what))  # a Text, so that no name is read as markup
+    with status, bars.reading(quiet=quiet, beside=status):
         yield
 
 

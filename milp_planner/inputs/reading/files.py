@@ -1,7 +1,7 @@
 """The first guard of whatever a user names as a file: its kind, its size, its encoding.
 
 Every loader of whole files comes through here; traces, which are read line by line and may be
-packed, have their own guard in `traffic/trace.py`.
+packed, have their own guard in `traffic/sources/opening.py`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""Arrivals that are plain numbers: seconds, milliseconds or microseconds, from 0 or from 1970."""
+"""Arrivals: numbers of seconds, milliseconds or microseconds, from 0 or 1970, or timestamps."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from datetime import datetime
 from typing import Literal
 
 from milp_planner.inputs.problem.traffic import TimeUnit
@@ -65,3 +67,42 @@ class Numbers:
 
 NEXT = {"s": "ms", "ms": "us"}
 """The next smaller unit."""
+
+
+ONE_ZONE = "either every timestamp has a time zone or none has"
+
+
+class _Timestamps:
+    """Reads ISO 8601 timestamps as seconds from a Monday's midnight in the first one's zone."""
+
+    def __init__(self, first: datetime) -> None:
+        self.monday = datetime(1970, 1, 5, tzinfo=first.tzinfo)
+
+    def __call__(self, text: str) -> float:
+        return (_timestamp(text) - self.monday).total_seconds()
+
+
+def _timestamp(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError(f"{shown(text)} is not a timestamp; write 2023-11-16T18:17:03") from None
+
+
+def arrival_reader(text: str, unit: TimeUnit) -> Callable[[str], float]:
+    """Reads arrivals as the first one is written; raises ValueError where it is no time."""
+    try:
+        float(text)
+    except ValueError:
+        pass
+    else:
+        return Numbers(unit, text)
+    try:
+        return _Timestamps(_timestamp(text))
+    except ValueError:
+        message = f"{shown(text)} is neither seconds nor a timestamp such as 2023-11-16T18:17:03"
+        raise ValueError(message) from None
