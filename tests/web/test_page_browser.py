@@ -158,9 +158,9 @@ def test_sliders_move_traffic_and_budget_with_the_keyboard(visit):
 def test_the_yaml_that_is_copied_costs_the_same_to_the_cent(visit, toy_server, run):
     shown = visit()
     page = shown.page
-    page.fill("#f-volume", "29")
+    page.fill("#f-volume", "23")
     page.locator("summary", has_text="Providers").click()
-    page.get_by_label("acme").check()
+    page.get_by_label("acme", exact=True).check()
     shown.costs("$8,640")  # three big ones
     page.get_by_role("button", name="Copy YAML").first.click()
     shown.shows(".toast", "The YAML is copied")
@@ -178,8 +178,14 @@ def test_the_yaml_that_is_copied_costs_the_same_to_the_cent(visit, toy_server, r
         assert TOOK.sub("", kept) == TOOK.sub("", said), name
     linked = visit(page.url)
     linked.costs("$8,640")
-    assert linked.page.input_value("#f-volume") == "29"
-    assert linked.page.get_by_label("acme").is_checked()
+    assert linked.page.input_value("#f-volume") == "23"
+    assert linked.page.get_by_label("acme", exact=True).is_checked()
+    # What would lower the cost is taken as a choice is; a bill says why it cannot be.
+    linked.page.get_by_role("button", name="Take as the question: leave out limits.prov").click()
+    linked.costs("$6,840")  # two big ones and a small one
+    assert not linked.page.get_by_label("acme", exact=True).is_checked()
+    linked.page.fill("#f-today", "7000")
+    linked.shows(".choices .untaken", "cannot be taken: a bill says no fleet")
     assert shown.said == linked.said == []
 
 

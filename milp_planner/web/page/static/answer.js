@@ -55,16 +55,31 @@ export function sheet(html) {
   main.replaceWith(part);
 }
 
-export function takes(rows, take) {
-  for (const head of place.querySelectorAll(".sheet .choices tbody th, .sheet .changes tbody th")) {
-    const change = rows[head.textContent.trim()];
-    if (!change) continue;
-    const button = document.createElement("button");
-    Object.assign(button, { type: "button", className: "take", textContent: "Take" });
-    button.setAttribute("aria-label", `Take as the question: ${head.textContent.trim()}`);
-    button.addEventListener("click", () => take(change, head.textContent.trim()));
-    head.parentElement.lastElementChild.prepend(button);
+// A button beside whatever can be made the question; why not, beside what cannot.
+export function takes({ takes: choices, levers, untaken }, take) {
+  offer(".choices, .changes", choices, take);
+  offer(".levers", levers, take);
+  for (const head of heads(".choices")) {
+    const why = untaken[head.textContent.trim()];
+    if (why) beside(head, Object.assign(made("small", `cannot be taken: ${why}`), { className: "untaken" }));
   }
+}
+
+const heads = (tables) => place.querySelectorAll(`.sheet :is(${tables}) tbody th`);
+
+function offer(tables, rows, take) {
+  for (const head of heads(tables)) {
+    const name = head.textContent.trim();
+    if (!rows[name]) continue;
+    const offered = button("Take", () => take(rows[name], name));
+    offered.className = "take";
+    offered.setAttribute("aria-label", `Take as the question: ${name}`);
+    beside(head, offered);
+  }
+}
+
+function beside(head, part) {
+  head.parentElement.lastElementChild.prepend(part);
 }
 
 // ---- faults

@@ -88,7 +88,7 @@ function took(step, found) {
     case "answer":
       display(step);
       latest = { ...found, ...step, ...answer.summary() };
-      answer.takes(step.takes, take);
+      answer.takes(step, take);
       budget.answered(step.usd);
       if (kept) answer.compare(kept, latest, { swap, end: endComparing });
       return "Done";
