@@ -18,7 +18,7 @@ from milp_planner.solving.first_plan import FirstPlan
 from milp_planner.solving.near_optimal import near_optimal
 from milp_planner.solving.optimum import Optimizer, Query
 from milp_planner.solving.results import NOT_SOLVED, SearchResult, Session, Settings
-from milp_planner.solving.shortage import best_when_short
+from milp_planner.solving.shortage import best_when_short, still_told
 from milp_planner.solving.stages import best_in_order, in_order_of
 from milp_planner.solving.tie_break import Lookahead, best_by_curves, next_of
 
@@ -92,9 +92,10 @@ class Search:
             if self.settings.break_ties:
                 query = in_order_of(self.optimizer, self._query(), result.plan)
                 with contextlib.suppress(OutOfTime), self.session.in_force():
-                    result, self._lookahead = next_of(
+                    chosen, self._lookahead = next_of(
                         self.optimizer, query, ahead, more_wanted=self.more_wanted
                     )
+                    result = still_told(self.instance.problem, result.known, chosen)
                 if query.held != (self._held or ()):  # what is beyond may have more GPUs
                     self._lookahead = self._lookahead.of_plans()
         finally:  # a Ctrl-C leaves the plan that is there already

@@ -171,6 +171,23 @@ def short_note(problem: Problem, plan: Plan, everything: Plan | None) -> ShortBu
     return ServedInPart(rates, tuple(used_up(problem, plan)))
 
 
+def still_told(problem: Problem, before: Plan, chosen: SearchResult) -> SearchResult:
+    """`chosen`, of plans that score what `before` does, with what that says of what is served."""
+    told = _shortage_told(before)
+    if told is None or chosen.plan is None or _shortage_told(chosen.plan) is not None:
+        return chosen
+    note = short_note(problem, chosen.plan, None)
+    if isinstance(note, ShortBudget) and isinstance(told, ShortBudget):
+        note = replace(note, everything_usd=told.everything_usd)
+    plan = replace(chosen.plan, warnings=(*chosen.plan.warnings, note))
+    return replace(chosen, plan=plan)
+
+
+def _shortage_told(plan: Plan) -> ShortBudget | ServedInPart | None:
+    told = (one for one in plan.warnings if isinstance(one, ShortBudget | ServedInPart))
+    return next(told, None)
+
+
 # --- what takes no solver -----------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from milp_planner import Status, solve, warning_lines
 from milp_planner.reporting.text.plans.table import plan_text
-from tests.support.builders import big_and_small, problem, workload
+from tests.support.builders import big_and_small, catalog, offering, problem, raw, workload
 from tests.support.examples import tries
 from tests.support.oracles.cases import as_input
 from tests.support.oracles.month_cases import short_months
@@ -128,6 +128,18 @@ def test_a_fair_budget_agrees_with_brute_force(case):
         return
     assert plan.workloads[0].shortfall_share == pytest.approx(best[0], abs=1e-6)
     assert plan.cash_usd_per_month == pytest.approx(best[2], abs=0.01)
+
+
+def test_a_plan_preferred_among_ties_says_that_the_budget_is_short():
+    # Three sell the same 1 req/s for $1,080 a month: $3,000 pays for 2 of 13, all for 13 x 1,080.
+    rows = [offering(seller, "small", 1.5) for seller in ("acme", "bolt", "cant")]
+    limits = {"budget": {"usd_per_month": 3000, "when_short": "fair"}}
+    plan = solve(problem(13, limits=limits), catalog(rows, [raw("small", 1)]), alternatives=0)
+    assert plan.cash_usd_per_month == 2160
+    assert warning_lines(plan) == (
+        "the budget of $3,000.00 is short: at the peak it serves 15.4% of chat; "
+        "to serve everything costs $14,040.00",
+    )
 
 
 def test_nothing_bought_is_not_called_served_per_token():

@@ -10,6 +10,7 @@ import pytest
 
 from milp_planner import InputError, Problem, Trace, TraceColumns, load_catalog, prepare
 from milp_planner.traffic import trace as traffic_trace
+from milp_planner.traffic import trace_doubts
 from milp_planner.traffic.digest import TraceDigest, digest
 from milp_planner.traffic.month import make_schedule
 from milp_planner.traffic.trace import read_requests
@@ -119,12 +120,13 @@ def test_a_csv_of_mooncakes_columns_is_read_as_milliseconds_and_says_so(tmp_path
     assert said.endswith("state unit: ms or unit: s")
 
 
-def test_a_rate_beyond_reason_is_doubted(tmp_path: Path) -> None:
-    # Seven million requests/s: 70 in a microsecond, were it not a minute at least.
-    rows = "".join(f"{i / 1e6},10,10\n" for i in range(50)) * 70_000
+def test_a_rate_beyond_reason_is_doubted(tmp_path: Path, monkeypatch) -> None:
+    # 3,500 within 50 microseconds are taken to be those of a minute: 58 requests/s.
+    monkeypatch.setattr(trace_doubts, "MOST_RATE", 50.0)
+    rows = "".join(f"{i / 1e6},10,10\n" for i in range(50)) * 70
     path = write(tmp_path, "t.csv", f"arrival,input_tokens,output_tokens\n{rows}")
     (said,) = read(path).doubts
-    assert said.startswith("arrivals are read as seconds: 58,333 requests/s, which is beyond")
+    assert said.startswith("arrivals are read as seconds: 58 requests/s, which is beyond")
 
 
 def test_rows_at_equal_distances_look_like_counts(tmp_path: Path) -> None:
