@@ -17,6 +17,7 @@ from tests.support.toy import CATALOG, PROBLEM
 pytest_plugins = ["tests.support.toy_cli", "tests.support.served.toy_server"]
 needed("starlette", "web")
 
+from milp_planner.questions.choices.usual import USUAL  # noqa: E402
 from milp_planner.reporting.sheets.words import choice_row  # noqa: E402
 from milp_planner.web.page import views  # noqa: E402
 from milp_planner.web.page.document import (  # noqa: E402
@@ -27,7 +28,7 @@ from milp_planner.web.page.document import (  # noqa: E402
     with_patch,
 )
 from milp_planner.web.page.fields import FIELDS, texts_of  # noqa: E402
-from milp_planner.web.page.taking import PATCHES, Taking  # noqa: E402
+from milp_planner.web.page.taking import NOT_SAID, PATCHES, Taking, taken  # noqa: E402
 
 LINE = {"llm": "tiny", "tokens_per_day": "5M", "pattern": "bursty", "tpot": "50ms", "budget": "$9k"}
 TOY = {"catalog": "toy", "llm": "tiny", "requests_per_second": "13", "input": "1", "output": "1"}
@@ -151,7 +152,58 @@ def test_a_choice_that_is_taken_costs_what_its_row_says(tmp_path):
         text = text_of(with_patch(document_of(base), rows[choice_row(sheet, choice)[0]]))
         plan = solve(load_problem("x.yaml", text=text), catalog, alternatives=0, diagnose=False)
         assert plan.cash_usd_per_month == pytest.approx(choice.cash_usd_per_month), choice.key
-    assert not {"half_per_token", "todays_fleet", "todays_bill"} & PATCHES.keys()
+    assert PATCHES.keys() | NOT_SAID.keys() == USUAL.keys()
+
+
+def test_a_choice_that_no_problem_says_says_why(tmp_path):
+    for name, content in SHOP.items():
+        (tmp_path / name).write_text(content)
+    catalog = load_catalog(tmp_path)
+    wider = "choices: {own: {twice: {traffic: 2}}}\ntoday: {usd_per_month: 9000}\n"
+    fleet = "current_fleet: [{offering: bolt/small/eu-central-1, workload: chat, units: 5}]\n"
+    problem = load_problem("x.yaml", text=f"{PROBLEM}{wider}{fleet}")
+    taking = Taking(problem, catalog, decision_sheet(problem, catalog))
+    why = dict(taking.untaken())
+    assert why == {
+        "half of it per token": "no key of a problem sends half to an API",
+        "today's fleet": "no key of a problem holds on to a fleet; milp-planner evaluate judges it",
+        "today's bill": "a bill says no fleet; written as the budget, it binds",
+        "twice": "it changes more than keys of a problem",
+    }
+    assert not why.keys() & dict(taking.rows()).keys()
+
+
+def test_a_lever_that_is_taken_costs_what_it_says(client):
+    # 23 requests/s at 75 %: four big ones of acme, $11,520; at 85 % three, $8,640; with bolt,
+    # three and a small one, $9,720.
+    fields = {**TOY, "requests_per_second": "23", "providers": "acme"}
+    bolt = "leave out limits.providers: allow acme"
+    last = asked(client, fields)[-1]
+    assert last["usd"] == 11_520
+    saving = {
+        lever["name"]: lever["cash_usd_per_month"]
+        for lever in json.loads(last["files"]["sheet"])["levers"]
+        if lever["saves_usd_per_month"]
+    }
+    assert saving == {"plan for a utilization of 85 %": 8640, bolt: 9720}
+    for name, usd in saving.items():
+        assert name in last["html"]
+        change = last["levers"][name]
+        more = {"yaml": change["yaml"]} if "yaml" in change else {}
+        said = {} if more else {**fields, **change["fields"]}
+        assert asked(client, said, **more)[-1]["usd"] == usd
+    assert last["levers"][bolt] == {"fields": {"providers": ""}}
+
+
+def test_what_a_change_says_is_put_into_its_field_or_beside_what_else_the_file_says():
+    line = filled(LINE)
+    tpot = {"workloads.chat.latency.tpot": "100ms"}
+    assert taken("", line, tpot) == {"fields": {"tpot": "100ms"}}
+    assert "latency: {tpot: 100ms}" in taken(line, line, tpot)["yaml"]
+    base = PROBLEM.replace("{target: 100%}", "{target: 60%, ceiling: 70%, by: target}")
+    patch = {"policy.utilization": {"target": 0.75, "ceiling": None}}
+    changed = with_patch(document_of(base), patch)
+    assert changed["policy"] == {"utilization": {"target": 0.75, "by": "target"}}
 
 
 # ---- the page's own questions

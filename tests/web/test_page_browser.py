@@ -48,6 +48,11 @@ class Opened:
         self.shows(".sheet h1", usd)
         assert self.answered().startswith(usd)
 
+    def heard(self, words: str) -> None:
+        """Wait for words that a screen reader is told."""
+        told = self.page.locator(".told[role=status]").filter(has_text=words)
+        told.wait_for(state="attached", timeout=PATIENCE_MS)
+
     @property
     def question(self) -> str:
         """What the address says of the question."""
@@ -138,6 +143,8 @@ def test_sliders_move_traffic_and_budget_with_the_keyboard(visit):
     traffic.focus()
     page.keyboard.press("Home")
     assert page.input_value("#f-volume") == "1.3"
+    assert traffic.get_attribute("aria-valuetext") == "1.3 requests/s, peak"
+    assert page.inner_text(".inwords") == "no budget"
     shown.costs("$1,080")
     page.keyboard.press("End")
     assert page.input_value("#f-volume") == "130"
@@ -147,6 +154,9 @@ def test_sliders_move_traffic_and_budget_with_the_keyboard(visit):
     page.keyboard.press("Home")
     page.keyboard.press("PageUp")
     assert float(page.input_value("#f-budget")) > 0
+    words = budget.get_attribute("aria-valuetext")
+    assert re.fullmatch(r"\$[\d,]+ a month, \d+ % of the plan", words)
+    assert page.inner_text(".inwords") == words
     shown.shows(".sheet h1", "No plan")
     shown.answered()
     page.get_by_role("button", name=re.compile("^Take as the question: Raise the budget")).click()
@@ -158,9 +168,9 @@ def test_sliders_move_traffic_and_budget_with_the_keyboard(visit):
 def test_the_yaml_that_is_copied_costs_the_same_to_the_cent(visit, toy_server, run):
     shown = visit()
     page = shown.page
-    page.fill("#f-volume", "29")
+    page.fill("#f-volume", "23")
     page.locator("summary", has_text="Providers").click()
-    page.get_by_label("acme").check()
+    page.get_by_label("acme", exact=True).check()
     shown.costs("$8,640")  # three big ones
     page.get_by_role("button", name="Copy YAML").first.click()
     shown.shows(".toast", "The YAML is copied")
@@ -178,8 +188,14 @@ def test_the_yaml_that_is_copied_costs_the_same_to_the_cent(visit, toy_server, r
         assert TOOK.sub("", kept) == TOOK.sub("", said), name
     linked = visit(page.url)
     linked.costs("$8,640")
-    assert linked.page.input_value("#f-volume") == "29"
-    assert linked.page.get_by_label("acme").is_checked()
+    assert linked.page.input_value("#f-volume") == "23"
+    assert linked.page.get_by_label("acme", exact=True).is_checked()
+    # What would lower the cost is taken as a choice is; a bill says why it cannot be.
+    linked.page.get_by_role("button", name="Take as the question: leave out limits.prov").click()
+    linked.costs("$6,840")  # two big ones and a small one
+    assert not linked.page.get_by_label("acme", exact=True).is_checked()
+    linked.page.fill("#f-today", "7000")
+    linked.shows(".choices .untaken", "cannot be taken: a bill says no fleet")
     assert shown.said == linked.said == []
 
 
@@ -293,13 +309,13 @@ def test_all_of_it_is_reached_with_the_keyboard_and_has_a_name(visit):
     shown = visit()
     shown.costs("$3,960")
     page = shown.page
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "To the answer"
-    unnamed = page.evaluate(
-        """[...document.querySelectorAll("input, select, textarea, button, summary")].filter(e =>
-        !(e.labels?.length || e.ariaLabel || e.textContent.trim())).map(e => e.outerHTML)"""
-    )
-    assert unnamed == []
+    first = ["To the answer", "Compare", "Copy link", "Copy YAML", "Download", "LLM", "How much"]
+    assert [tabbed(page) for _ in first] == first
+    assert page.evaluate(AMISS) == []
+    page.focus("#f-llm")
+    with page.expect_request("**/page/answer"):
+        page.keyboard.press("Enter")
+    shown.costs("$3,960")
     providers = page.locator("summary", has_text="Providers")
     providers.focus()
     page.keyboard.press("Enter")
@@ -310,7 +326,43 @@ def test_all_of_it_is_reached_with_the_keyboard_and_has_a_name(visit):
     assert page.locator('[data-several="providers"][open]').count() == 0
     assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
     shown.costs("$5,760")  # two big ones
+    # The answer is told once it is there, and what is taken with a key leaves the focus in sight.
+    shown.heard("$5,760 per month. Answered in ")
+    page.get_by_role("button", name="Take as the question: leave out limits.prov").focus()
+    page.keyboard.press("Enter")
+    shown.heard("$3,960 per month. Answered in ")
+    assert page.evaluate("document.activeElement.tagName") == "H1"
+    assert page.evaluate(RING) == "solid"
+    page.fill("#f-tpot", "50")
+    shown.heard("One thing is to be mended")
     assert shown.said == []
+
+
+def tabbed(page: Any) -> str:
+    """The name of what the next press of Tab comes to, which shows that it is there."""
+    page.keyboard.press("Tab")
+    assert page.evaluate(RING) == "solid"
+    return str(page.evaluate(NAME))
+
+
+NAME = "(e => (e.labels?.[0] ?? e).textContent.trim())(document.activeElement)"
+RING = "getComputedStyle(document.activeElement).outlineStyle"
+AMISS = """(() => {
+  const all = (selector) => [...document.querySelectorAll(selector)];
+  const named = (e) => e.labels?.length || e.ariaLabel || e.textContent.trim();
+  const told = (e) => e.getAttribute("aria-describedby").split(" ").every((id) =>
+    document.getElementById(id));
+  const twice = all("[id]").filter((e) => all(`[id="${e.id}"]`).length > 1);
+  return [
+    ...all("input, select, textarea, button, summary, [role=group]").filter((e) => !named(e)),
+    ...all("[aria-describedby]").filter((e) => !told(e)),
+    ...all("fieldset").filter((e) => !e.querySelector("legend")?.textContent.trim()),
+    ...all("svg, img").filter((e) => !(e.ariaHidden || e.getAttribute("role") === "img" || e.alt)),
+    ...all("main, h1").filter((e, i, those) => those.length !== 2),
+    ...twice,
+  ].map((e) => e.outerHTML.slice(0, 200));
+})()"""
+"""What somebody who hears the page would miss: names, descriptions, one main part, one heading."""
 
 
 def test_a_newer_question_ends_the_older_and_stop_ends_both(visit):

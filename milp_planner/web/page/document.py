@@ -82,8 +82,18 @@ def with_patch(document: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[st
     """The document with values by dotted key, as `Problem.changed` takes them."""
     changed = deepcopy(dict(document))
     for key, value in patch.items():
-        put(changed, steps_of(Problem, changed, key), value)
+        for at, one in _single(steps_of(Problem, changed, key), value):
+            put(changed, at, one)
     return changed
+
+
+def _single(at: Steps, value: Any) -> Iterator[tuple[Steps, Any]]:
+    """Values one by one: keys beside those of a patch stay."""
+    if not isinstance(value, Mapping) or not value:
+        yield at, value
+        return
+    for key, inner in value.items():
+        yield from _single((*at, key), inner)
 
 
 def put(document: dict[str, Any], at: Steps, value: Any) -> None:

@@ -13,6 +13,7 @@ from pydantic import Field as Bound
 
 from milp_planner.candidates.listing import lister_of
 from milp_planner.errors import Fault, InputError
+from milp_planner.inputs.problem.patching import Patch
 from milp_planner.inputs.problem.policies import is_gpus_first
 from milp_planner.inputs.reading.records import Frozen
 from milp_planner.plans.records import Plan
@@ -25,6 +26,7 @@ from milp_planner.questions.sheet.builder import (
     plan_for_sheet,
     sheet_of,
 )
+from milp_planner.questions.sheet.levers import levers_of
 from milp_planner.reporting.documents.csv import plan_csv
 from milp_planner.reporting.documents.json import plan_json
 from milp_planner.reporting.html.page import sheet_main, sheet_page
@@ -108,6 +110,7 @@ def _solved(asked: Asked, limit_s: float, cancel: threading.Event, take: Any) ->
         plan = plan_for_sheet(problem, catalog, settings, lister, outline)
         with in_time(settings, fixed_work=False):
             sheet = sheet_of(unlisted(outline), plan, today=day_today())
+        patches: Mapping[str, Patch] = {}
         if plan.status.has_plan and not is_gpus_first(problem):
             yield {"step": "plan", **_shown(sheet)}
             asking = asking_for(problem, catalog, plan, lister=lister, outline=outline, **how)
@@ -117,7 +120,8 @@ def _solved(asked: Asked, limit_s: float, cancel: threading.Event, take: Any) ->
                 yield {"step": "choice", "known": len(solved), "name": escape(choice.name)}
             yield {"step": "rest"}
             sheet = beside_choices(sheet, plan, solved, asking)
-        yield _whole(plan, sheet, asked, take)
+            patches = {lever.name: lever.patch for lever in levers_of(asking)}
+        yield _whole(plan, Taking(problem, catalog, sheet, patches), take)
 
 
 def _shown(sheet: Sheet) -> dict[str, Any]:
@@ -130,14 +134,18 @@ def _shown(sheet: Sheet) -> dict[str, Any]:
     }
 
 
-def _whole(plan: Plan, sheet: Sheet, asked: Asked, take: Any) -> Step:
+def _whole(plan: Plan, taking: Taking, take: Any) -> Step:
     """All that is known, and all that can be kept of it."""
-    taking = Taking(asked.problem, asked.catalog, sheet)
-    rows = {row: take(patch) for row, patch in taking.rows()}
+    sheet = taking.sheet
+    found: Step = {
+        "takes": {row: take(patch) for row, patch in taking.rows()},
+        "levers": {row: take(patch) for row, patch in taking.levers()},
+        "untaken": dict(taking.untaken()),
+    }
     files: Mapping[str, str] = {
         "report": sheet_page(sheet),
         "csv": plan_csv(plan),
         "json": plan_json(plan),
         "sheet": sheet_json(sheet),
     }
-    return {"step": "answer", **_shown(sheet), "takes": rows, "files": files, "name": sheet.name}
+    return {"step": "answer", **_shown(sheet), **found, "files": files, "name": sheet.name}

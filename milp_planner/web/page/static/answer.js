@@ -29,7 +29,15 @@ export async function* steps(question, signal) {
 export function status(text, kind = "") {
   find(".status .said").textContent = text;
   find(".status").className = `status ${kind}`;
-  find('[data-do="stop"]').hidden = kind !== "is-busy";
+  const stop = find('[data-do="stop"]');
+  const wasHere = stop === document.activeElement;
+  stop.hidden = kind !== "is-busy";
+  if (stop.hidden && wasHere) place.focus({ preventScroll: true });
+}
+
+// For those who hear the page: once a question has ended, not while it ticks.
+export function tell(text) {
+  find(".told").textContent = text;
 }
 
 export function old(is) {
@@ -47,24 +55,46 @@ export function glance(headline, said) {
 // ---- the sheet
 
 export function sheet(html) {
+  const isHere = find(".sheet").contains(document.activeElement);
   find(".sheet").innerHTML = html; // made by the server's templates, which escape every name
   const main = find(".sheet main");
   const part = document.createElement("article");
   part.className = main.className;
   part.append(...main.childNodes);
   main.replaceWith(part);
+  if (isHere) focusOn(find(".sheet h1")); // what had the focus is gone
 }
 
-export function takes(rows, take) {
-  for (const head of place.querySelectorAll(".sheet .choices tbody th, .sheet .changes tbody th")) {
-    const change = rows[head.textContent.trim()];
-    if (!change) continue;
-    const button = document.createElement("button");
-    Object.assign(button, { type: "button", className: "take", textContent: "Take" });
-    button.setAttribute("aria-label", `Take as the question: ${head.textContent.trim()}`);
-    button.addEventListener("click", () => take(change, head.textContent.trim()));
-    head.parentElement.lastElementChild.prepend(button);
+function focusOn(part) {
+  part.tabIndex = -1;
+  part.focus({ preventScroll: true });
+}
+
+// A button beside whatever can be made the question; why not, beside what cannot.
+export function takes({ takes: choices, levers, untaken }, take) {
+  offer(".choices, .changes", choices, take);
+  offer(".levers", levers, take);
+  for (const head of heads(".choices")) {
+    const why = untaken[head.textContent.trim()];
+    if (why) beside(head, Object.assign(made("small", `cannot be taken: ${why}`), { className: "untaken" }));
   }
+}
+
+const heads = (tables) => place.querySelectorAll(`.sheet :is(${tables}) tbody th`);
+
+function offer(tables, rows, take) {
+  for (const head of heads(tables)) {
+    const name = head.textContent.trim();
+    if (!rows[name]) continue;
+    const offered = button("Take", () => take(rows[name], name));
+    offered.className = "take";
+    offered.setAttribute("aria-label", `Take as the question: ${name}`);
+    beside(head, offered);
+  }
+}
+
+function beside(head, part) {
+  head.parentElement.lastElementChild.prepend(part);
 }
 
 // ---- faults
@@ -85,13 +115,13 @@ export function faults(found) {
     input?.setAttribute("aria-invalid", "true");
     for (let around = slot.closest(".field")?.parentElement.closest("details"); around; around = null) around.open = true;
   }
-  tell("Not asked: to be mended first", others);
+  list("Not asked: to be mended first", others);
 }
 
 const slotOf = (field) => (["tokens_per_day", "tokens_per_month", "requests_per_second", "users"].includes(field) ? "volume" : field || "none");
 const words = ({ line, message, hint }) => (line ? `line ${line}: ` : "") + message + (hint ? ` (${hint})` : "");
 
-function tell(title, found) {
+function list(title, found) {
   const box = find(".faults");
   if (!found.length) {
     box.replaceChildren();
@@ -105,7 +135,7 @@ function tell(title, found) {
 }
 
 export function problem({ title, detail, faults: found }) {
-  tell(title, found?.length ? found : [{ message: detail }]);
+  list(title, found?.length ? found : [{ message: detail }]);
 }
 
 // ---- files
@@ -124,8 +154,12 @@ export function keep(kind, answer) {
 
 export async function compare(earlier, now, on) {
   const box = find(".compared");
+  const had = box.contains(document.activeElement) && document.activeElement.textContent;
   box.hidden = !earlier;
-  if (!earlier) return;
+  if (!earlier) {
+    if (had) document.querySelector('[data-do="compare"]').focus();
+    return;
+  }
   const top = document.createElement("div");
   top.className = "top";
   top.append(made("h2", "Two questions side by side"), button("Change places", on.swap), button("End", on.end));
@@ -133,6 +167,7 @@ export async function compare(earlier, now, on) {
   two.className = "two";
   two.append(card("Kept", earlier, now, ""), card("Now", now, earlier, " now"));
   box.replaceChildren(top, two);
+  if (had) [...top.children].find((part) => part.textContent === had)?.focus();
   if (earlier.usd == null || now?.usd == null) return;
   const { last, text } = await post("/page/compare", { old: JSON.parse(earlier.files.sheet), new: JSON.parse(now.files.sheet) });
   if (!box.contains(two)) return; // another one has come meanwhile

@@ -9,8 +9,8 @@ const CHOSEN_MS = 120;
 
 const form = document.querySelector(".question");
 const yamlBox = document.getElementById("f-yaml");
-const volume = new VolumeSlider(form.querySelector('[data-slider="volume"]'), document.getElementById("f-volume"));
-const budget = new BudgetSlider(form.querySelector('[data-slider="budget"]'), document.getElementById("f-budget"));
+const volume = new VolumeSlider(form.querySelector('[data-slider="volume"]'), document.getElementById("f-volume"), document.getElementById("f-unit"));
+const budget = new BudgetSlider(form.querySelector('[data-slider="budget"]'), document.getElementById("f-budget"), form.querySelector(".inwords"));
 
 let question = ask.empty();
 let latest = null; // the last whole answer
@@ -45,13 +45,17 @@ async function run() {
   const clock = setInterval(() => answer.status(`${doing} ... ${seconds()}`, "is-busy"), 100);
   answer.status("Asking ...", "is-busy");
   answer.old(true);
+  let heard = "";
   let end = ["Stopped; the last answer stands below", "is-wrong"];
   try {
     const found = { question };
     for await (const step of answer.steps(question, mine.signal)) {
       if (mine !== running) return;
       doing = took(step, found) ?? doing;
-      if (step.step === "answer") end = [`Answered in ${seconds()}`, ""];
+      if (step.step === "answer") {
+        end = [`Answered in ${seconds()}`, ""];
+        heard = costs(step);
+      }
       if (step.step === "faults") end = [step.faults.length === 1 ? "One thing is to be mended" : `${step.faults.length} things are to be mended`, "is-wrong"];
       if (step.step === "problem") end = [step.problem.title, "is-wrong"];
     }
@@ -65,6 +69,7 @@ async function run() {
     if (mine === running) {
       running = null;
       answer.status(...end);
+      answer.tell(heard ? `${heard}. ${end[0]}` : end[0]);
     }
   }
 }
@@ -88,7 +93,7 @@ function took(step, found) {
     case "answer":
       display(step);
       latest = { ...found, ...step, ...answer.summary() };
-      answer.takes(step.takes, take);
+      answer.takes(step, take);
       budget.answered(step.usd);
       if (kept) answer.compare(kept, latest, { swap, end: endComparing });
       return "Done";
@@ -108,9 +113,11 @@ function display(step) {
   answer.faults([]);
   answer.sheet(step.html);
   answer.old(false);
-  answer.glance(step.usd == null ? "No plan" : `${step.headline} per month`, `${step.seconds.toFixed(1)} s`);
+  answer.glance(costs(step), `${step.seconds.toFixed(1)} s`);
   document.title = `${step.headline} - milp-planner`;
 }
+
+const costs = ({ usd, headline }) => (usd == null ? "No plan" : `${headline} per month`);
 
 // ---- the form
 
@@ -143,10 +150,11 @@ form.addEventListener("input", (event) => {
   changed(input.type === "text" ? TYPED_MS : CHOSEN_MS);
 });
 
-form.addEventListener("submit", (event) => {
-  event.preventDefault();
-  changed(0);
+// Enter asks at once. A form of several fields and no button of its own is not submitted by it.
+form.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && event.target.matches('input[type="text"]')) changed(0);
 });
+form.addEventListener("submit", (event) => event.preventDefault());
 
 form.addEventListener("change", async (event) => {
   const [file] = event.target.files ?? [];
@@ -274,6 +282,7 @@ document.addEventListener("click", (event) => {
   }
   if (target.dataset.remove) {
     question = { ...question, benchmarks: question.benchmarks.filter((one) => one.file !== target.dataset.remove) };
+    document.getElementById("f-benchmark").focus();
     changed(0);
   }
 });

@@ -15,8 +15,8 @@ export function written(value, digits = 3) {
 }
 
 export class VolumeSlider {
-  constructor(range, field) {
-    Object.assign(this, { range, field, middle: NaN });
+  constructor(range, field, unit) {
+    Object.assign(this, { range, field, unit, middle: NaN });
   }
 
   // The middle of the slider is what was typed.
@@ -33,7 +33,8 @@ export class VolumeSlider {
   }
 
   tell() {
-    this.range.setAttribute("aria-valuetext", this.field.value || "nothing yet");
+    const words = `${this.field.value} ${this.unit.selectedOptions[0].text}`;
+    this.range.setAttribute("aria-valuetext", this.field.value ? words : "nothing yet");
   }
 }
 
@@ -41,8 +42,8 @@ const NONE = 101;
 const MOST = 3;
 
 export class BudgetSlider {
-  constructor(range, field) {
-    Object.assign(this, { range, field, usd: NaN });
+  constructor(range, field, said) {
+    Object.assign(this, { range, field, said, usd: NaN });
   }
 
   // A hundred steps lead to three times what the plan without a budget costs; one more is none.
@@ -65,6 +66,15 @@ export class BudgetSlider {
   }
 
   tell() {
-    this.range.setAttribute("aria-valuetext", this.field.value ? `$${this.field.value}` : "none");
+    this.said.textContent = this.words();
+    this.range.setAttribute("aria-valuetext", this.words());
+  }
+
+  words() {
+    const budget = number(this.field.value);
+    if (!this.field.value.trim()) return "no budget";
+    if (!(budget >= 0)) return "no number yet";
+    const share = this.usd > 0 ? `, ${Math.round((100 * budget) / this.usd)} % of the plan` : "";
+    return `$${budget.toLocaleString("en-US", { maximumFractionDigits: 2 })} a month${share}`;
   }
 }
