@@ -160,6 +160,7 @@ if TYPE_CHECKING:
         TimeNotJudged,
         TooFewUnits,
         UnservedAtAPrice,
+        WaitIdle,
         WaitKept,
     )
     from milp_planner.plans.records import Band, Plan, Purchase, Route, Status, WorkloadPlan
@@ -321,7 +322,7 @@ __all__ = [
     "ToAsk", "ToMeasure", "Today", "TokenPrice", "TokensPerDay", "TokensPerMonth", "TooFewUnits",
     "Trace", "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown",
     "Undisturbed", "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict",
-    "VolumeTier", "WaitKept", "WayToPay", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged",
+    "VolumeTier", "WaitIdle", "WaitKept", "WayToPay", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged",
     "WishReplayed", "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__",
     "budget_frontier", "calibrate", "choices", "compare_deployments", "confidence_range",
     "count_terms", "crossovers", "current_fleet_of", "decision_sheet", "diagnose", "estimate",

@@ -274,6 +274,22 @@ class WaitKept:
 
 
 @dataclass(frozen=True)
+class WaitIdle:
+    """A wish for a time in queues, longer than any replica could make it: it changes no plan."""
+
+    workload: str
+    what: str
+    """`p99 wait`, `mean request`."""
+
+    wished_s: float
+    least_s: float
+    """What it comes to at most, wherever the workload may be planned, by the formulas."""
+
+    unknown: tuple[str, ...] = ()
+    """Offerings in the plan whose waits nobody knows: sold per token."""
+
+
+@dataclass(frozen=True)
 class TimeNotJudged:
     """A percentile that the planner holds as it holds a mean, and does not judge beyond that."""
 
@@ -292,6 +308,7 @@ class TimeNotJudged:
 Remark = (
     LatencyNotAssessed
     | TimeNotJudged
+    | WaitIdle
     | WaitKept
     | BatchesDone
     | LlmsChosen

@@ -39,6 +39,7 @@ from milp_planner.plans.reasons import (
     TargetWithoutEffect,
     TimeNotJudged,
     UnservedAtAPrice,
+    WaitIdle,
     WaitKept,
 )
 from milp_planner.plans.records import MEDIUM_BAND, Plan
@@ -221,6 +222,14 @@ def _wait_kept(r: WaitKept) -> str:
     )
 
 
+def _wait_idle(r: WaitIdle) -> str:
+    said = (
+        f"{r.workload!r}: the {r.what} of {_duration(r.wished_s)} binds nothing: no replica that "
+        f"may be planned takes longer than {_duration(r.least_s)}"
+    )
+    return said + f"; not judged: {', '.join(r.unknown)}" * bool(r.unknown)
+
+
 def _llms_chosen(r: LlmsChosen) -> str:
     served = ", ".join(f"{share:.1%} by {llm}" for llm, share in r.shares)
     said = f"{r.workload!r} is served {served or 'by nobody'}"
@@ -380,6 +389,7 @@ SENTENCES: Mapping[type, Callable[[Any], str]] = {
     CatalogTooSmall: _too_few_units,
     Said: lambda r: r.text,
     LatencyNotAssessed: _latency_not_assessed,
+    WaitIdle: _wait_idle,
     WaitKept: _wait_kept,
     TimeNotJudged: _time_not_judged,
     BatchesDone: _batches_done,

@@ -43,7 +43,7 @@ from milp_planner.solving.assembly.costs import (
 )
 from milp_planner.solving.assembly.deployed import deployed_llm
 from milp_planner.solving.assembly.notes import notes
-from milp_planner.solving.assembly.queues import waits_kept
+from milp_planner.solving.assembly.queues import waits_idle, waits_kept
 from milp_planner.solving.assembly.routes import (
     routes_of,
     shares_by_workload,
@@ -87,6 +87,7 @@ def assemble(
             *notes(instance.problem, workloads),
             *map(Said, instance.candidates.notes),
             *_infrascale(instance, purchases, routes),
+            *waits_idle(instance, purchases),
             *waits_kept(instance, purchases, routes),
             *work_done(instance, routes, batch_runs(instance, solution)),
         )
