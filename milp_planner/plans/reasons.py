@@ -179,6 +179,11 @@ class TargetWithoutEffect:
 
 
 @dataclass(frozen=True)
+class RoutingWithoutEffect:
+    """An endpoint for each offering, where no queue is judged: only a replay has them so."""
+
+
+@dataclass(frozen=True)
 class UnservedAtAPrice:
     """Requests left unserved because that is cheaper than to serve them."""
 
@@ -316,6 +321,7 @@ Remark = (
     | OverloadCannotOccur
     | NothingIsStrict
     | StrictNeverHot
+    | RoutingWithoutEffect
     | TargetWithoutEffect
     | UnservedAtAPrice
     | ShortBudget

@@ -31,6 +31,7 @@ from milp_planner.plans.reasons import (
     PerfectForesight,
     Reason,
     Remark,
+    RoutingWithoutEffect,
     Said,
     SameAs,
     ServedInPart,
@@ -288,6 +289,13 @@ def _target_without_effect(r: TargetWithoutEffect) -> str:
     )
 
 
+def _routing_without_effect(_: RoutingWithoutEffect) -> str:
+    return (
+        "policy.routing: per_offering changes a replay's router only: no wish for a wait or for "
+        "whole requests has queues judged"
+    )
+
+
 def _unserved_at_a_price(r: UnservedAtAPrice) -> str:
     return (
         f"up to {r.share:.2%} of {r.workload!r} is left unserved: at "
@@ -400,6 +408,7 @@ SENTENCES: Mapping[type, Callable[[Any], str]] = {
     OverloadCannotOccur: _overload_cannot_occur,
     NothingIsStrict: _nothing_is_strict,
     StrictNeverHot: _strict_never_hot,
+    RoutingWithoutEffect: _routing_without_effect,
     TargetWithoutEffect: _target_without_effect,
     UnservedAtAPrice: _unserved_at_a_price,
     ShortBudget: _short_budget,
