@@ -61,8 +61,8 @@ HOMES = {
         "AboveBudget AlternativesEnded BatchesDone CatalogTooSmall ClassUnserved EndReason "
         "FewestGpusFirst LatencyNotAssessed LimitInTheWay LlmsChosen NearOptimal NoFleet "
         "NoFullLoad NothingIsStrict NothingServes OverloadCannotOccur PerfectForesight "
-        "Refusals Said SameAs ServedInPart ShortBudget StrictNeverHot TargetWithoutEffect "
-        "TimeNotJudged TooFewUnits UnservedAtAPrice WaitKept"
+        "Refusals RoutingWithoutEffect Said SameAs ServedInPart ShortBudget StrictNeverHot "
+        "TargetWithoutEffect TimeNotJudged TooFewUnits UnservedAtAPrice WaitIdle WaitKept"
     ),
     "plans.records": "Band Plan Purchase Route Status WorkloadPlan",
     "plans.sentences": "reason_lines warning_lines",

@@ -44,6 +44,10 @@ class RatePoint:
     rows: tuple[Measurement, ...] = field(default=(), compare=False)
     """The measurements that the rate stands on; a plan read from its document has none."""
 
+    service_s: float | None = field(default=None, compare=False)
+    """Of users at once: the time of a request in a full batch, as planned; None of other traffic,
+    and where a plan is read from its document."""
+
 
 @dataclass(frozen=True)
 class HeldInFlight:

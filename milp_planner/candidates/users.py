@@ -177,6 +177,7 @@ def users_point(replica: Replica) -> RatePoint | Rejection:
         warnings=point.warnings,
         engine=point.engine,
         rows=point.rows,
+        service_s=held.batch / point.planned_requests_per_second,
     )
 
 
@@ -237,6 +238,27 @@ def infrascale_said(
         f"InfraScale for {k.workload} on {k.offering.id}: S {k.tensor_parallel}, N {nodes}, "
         f"B {exponent} (batch {one.batch}), Q {queue:.3g}; each request gets "
         f"{one.tokens_per_second(queue):.3g} tokens/s and waits {one.wait_s(queue):.3g} s at most"
+    )
+
+
+def users_said(k: Candidate, replicas: int, users: float, wish: ConcurrentUsers) -> str:
+    """The same figures of replicas that were measured or estimated: Q as the users are spread.
+
+    '' of several sizes at once, which share the replicas in time.
+    """
+    (point, *others) = k.points
+    if others or not point.concurrency or not point.service_s or not replicas:
+        return ""
+    (size,) = k.classes[:1]
+    queue = users * wish.requests_per_user / (replicas * point.concurrency)
+    crowd = max(1.0, queue)
+    speed = size.output_tokens / (crowd * point.service_s)
+    wait_s = (point.ttft_s or 0.0) + (crowd - 1) * point.service_s
+    at_least = "at least " * (queue < 1)
+    return (
+        f"users of {k.workload} on {k.offering.id}: S {k.tensor_parallel}, N {replicas}, "
+        f"batch {point.concurrency:g}, Q {queue:.3g}; each request gets {at_least}"
+        f"{speed:.3g} tokens/s and waits {wait_s:.3g} s at most"
     )
 
 

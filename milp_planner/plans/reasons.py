@@ -179,6 +179,11 @@ class TargetWithoutEffect:
 
 
 @dataclass(frozen=True)
+class RoutingWithoutEffect:
+    """An endpoint for each offering, where no queue is judged: only a replay has them so."""
+
+
+@dataclass(frozen=True)
 class UnservedAtAPrice:
     """Requests left unserved because that is cheaper than to serve them."""
 
@@ -274,6 +279,22 @@ class WaitKept:
 
 
 @dataclass(frozen=True)
+class WaitIdle:
+    """A wish for a time in queues, longer than any replica could make it: it changes no plan."""
+
+    workload: str
+    what: str
+    """`p99 wait`, `mean request`."""
+
+    wished_s: float
+    least_s: float
+    """What it comes to at most, wherever the workload may be planned, by the formulas."""
+
+    unknown: tuple[str, ...] = ()
+    """Offerings in the plan whose waits nobody knows: sold per token."""
+
+
+@dataclass(frozen=True)
 class TimeNotJudged:
     """A percentile that the planner holds as it holds a mean, and does not judge beyond that."""
 
@@ -292,6 +313,7 @@ class TimeNotJudged:
 Remark = (
     LatencyNotAssessed
     | TimeNotJudged
+    | WaitIdle
     | WaitKept
     | BatchesDone
     | LlmsChosen
@@ -299,6 +321,7 @@ Remark = (
     | OverloadCannotOccur
     | NothingIsStrict
     | StrictNeverHot
+    | RoutingWithoutEffect
     | TargetWithoutEffect
     | UnservedAtAPrice
     | ShortBudget

@@ -31,6 +31,7 @@ from milp_planner.plans.reasons import (
     PerfectForesight,
     Reason,
     Remark,
+    RoutingWithoutEffect,
     Said,
     SameAs,
     ServedInPart,
@@ -39,6 +40,7 @@ from milp_planner.plans.reasons import (
     TargetWithoutEffect,
     TimeNotJudged,
     UnservedAtAPrice,
+    WaitIdle,
     WaitKept,
 )
 from milp_planner.plans.records import MEDIUM_BAND, Plan
@@ -221,6 +223,14 @@ def _wait_kept(r: WaitKept) -> str:
     )
 
 
+def _wait_idle(r: WaitIdle) -> str:
+    said = (
+        f"{r.workload!r}: the {r.what} of {_duration(r.wished_s)} binds nothing: no replica that "
+        f"may be planned takes longer than {_duration(r.least_s)}"
+    )
+    return said + f"; not judged: {', '.join(r.unknown)}" * bool(r.unknown)
+
+
 def _llms_chosen(r: LlmsChosen) -> str:
     served = ", ".join(f"{share:.1%} by {llm}" for llm, share in r.shares)
     said = f"{r.workload!r} is served {served or 'by nobody'}"
@@ -276,6 +286,13 @@ def _target_without_effect(r: TargetWithoutEffect) -> str:
     return (
         f"the utilization ceiling of {_percent(r.ceiling)} is above the target of "
         f"{_percent(r.target)} and no penalty is set on it: the target has no effect"
+    )
+
+
+def _routing_without_effect(_: RoutingWithoutEffect) -> str:
+    return (
+        "policy.routing: per_offering changes a replay's router only: no wish for a wait or for "
+        "whole requests has queues judged"
     )
 
 
@@ -380,6 +397,7 @@ SENTENCES: Mapping[type, Callable[[Any], str]] = {
     CatalogTooSmall: _too_few_units,
     Said: lambda r: r.text,
     LatencyNotAssessed: _latency_not_assessed,
+    WaitIdle: _wait_idle,
     WaitKept: _wait_kept,
     TimeNotJudged: _time_not_judged,
     BatchesDone: _batches_done,
@@ -390,6 +408,7 @@ SENTENCES: Mapping[type, Callable[[Any], str]] = {
     OverloadCannotOccur: _overload_cannot_occur,
     NothingIsStrict: _nothing_is_strict,
     StrictNeverHot: _strict_never_hot,
+    RoutingWithoutEffect: _routing_without_effect,
     TargetWithoutEffect: _target_without_effect,
     UnservedAtAPrice: _unserved_at_a_price,
     ShortBudget: _short_budget,

@@ -34,7 +34,7 @@ from milp_planner.solving.checks.own_rules import held_to
 from milp_planner.solving.checks.power import refuse_power_by_load
 from milp_planner.solving.checks.sharing import refuse_shared
 from milp_planner.solving.prepare import outline_of, unlisted
-from milp_planner.solving.queueing import with_queues
+from milp_planner.solving.queueing import with_idle_wishes_marked, with_queues
 from milp_planner.solving.results import Settings
 from milp_planner.units import parse_share, shown
 
@@ -326,8 +326,10 @@ def _with_candidates(instance: PlanningInput, rows: Sequence[Row]) -> PlanningIn
     )
     problem = instance.problem.model_copy(update={"limits": freed})
     listed = list_candidates(problem, instance.schedule, sold)
+    problem = with_idle_wishes_marked(problem, instance.schedule, listed)
     told = with_queues(problem, instance.schedule, listed, instance.catalog)
-    return replace(instance, candidates=told)
+    asked = instance.problem.model_copy(update={"workloads": problem.workloads})
+    return replace(instance, problem=asked, candidates=told)
 
 
 def _solution(instance: PlanningInput, rows: Mapping[tuple[str, Row], Units]) -> FleetSolution:

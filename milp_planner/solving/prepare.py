@@ -30,7 +30,7 @@ from milp_planner.solving.checks.power import power_faults
 from milp_planner.solving.checks.queues import queue_faults
 from milp_planner.solving.checks.sellers import with_known_sellers
 from milp_planner.solving.checks.sharing import sharing_faults, size_faults
-from milp_planner.solving.queueing import with_queues
+from milp_planner.solving.queueing import with_idle_wishes_marked, with_queues
 from milp_planner.traffic.month import Schedule, make_schedule
 
 
@@ -59,7 +59,9 @@ def prepare(
         return listed(outline_of(problem, catalog))
     problem = checked_problem(problem, catalog)
     if listing_key(known.problem) == listing_key(problem):
-        return replace(known, problem=problem)
+        # the same workloads, whose idle wishes are marked
+        marked = problem.model_copy(update={"workloads": known.problem.workloads})
+        return replace(known, problem=marked)
     return listed(_outline(problem, catalog))
 
 
@@ -95,6 +97,7 @@ def listed(outline: Outline, lister: Lister | None = None) -> PlanningInput:
     candidates = (lister or list_candidates)(problem, schedule, catalog)
     _refuse([*size_faults(problem, candidates), *bound_faults(problem, schedule, candidates)])
     candidates = without_specks(problem, schedule, candidates)
+    problem = with_idle_wishes_marked(problem, schedule, candidates)
     candidates = with_queues(problem, schedule, candidates, catalog)
     candidates = with_meanwhile(problem, schedule, candidates, catalog)
     return PlanningInput(problem, schedule, candidates, catalog)
@@ -121,8 +124,13 @@ def checked_problem(problem: Problem, catalog: Catalog) -> Problem:
 
 def listing_key(problem: Problem) -> tuple[Any, ...]:
     """All that candidates and blocks depend on, beside the catalog."""
+    queued = any(w.latency.asks_queues for w in problem.workloads)
     return (
-        problem.workloads,
+        tuple(
+            w.model_copy(update={"latency": w.latency.marked(idle=False)})
+            for w in problem.workloads
+        ),
+        queued and problem.limits.survival is not None,
         problem.policy.model_copy(update={"preset": None, "penalties": Penalties()}),
         *filters_of(problem.limits),
         problem.prices,

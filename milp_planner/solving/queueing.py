@@ -11,12 +11,12 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from milp_planner.candidates.queues import pool_of, wishes_asked
+from milp_planner.candidates.queues import idle_from_s, pool_of, wishes_asked
 from milp_planner.candidates.records import Candidate, CandidateList, HeldInFlight, TurnedDown
 from milp_planner.deadline import checked
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.policies import most_replicas_asked
-from milp_planner.inputs.problem.records import Problem
+from milp_planner.inputs.problem.records import Problem, Workload
 from milp_planner.replaying.allowed import LEAST_PLACES
 from milp_planner.replaying.speeds import Served, served_by
 from milp_planner.serving.queues.places import places_by_tokens
@@ -36,6 +36,31 @@ REACHED = 0.97
 """Share of the planned rate that full replicas are taken to complete where prompts and outputs of
 unlike sizes come one by one. Replays of eleven kinds, always full, came to 0.96 to 1.01, and one of
 a small KV cache to 0.87."""
+
+
+def with_idle_wishes_marked(
+    problem: Problem, schedule: Schedule, candidates: CandidateList
+) -> Problem:
+    """The problem in which wishes are marked that no replica could miss: they change no plan."""
+    workloads = tuple(
+        w.model_copy(
+            update={"latency": w.latency.marked(idle=_is_idle(problem, schedule, candidates, w))}
+        )
+        if w.latency.asks_queues
+        else w
+        for w in problem.workloads
+    )
+    return problem.model_copy(update={"workloads": workloads})
+
+
+def _is_idle(problem: Problem, schedule: Schedule, candidates: CandidateList, w: Workload) -> bool:
+    """True where every wish for a time in queues is longer than any replica makes it."""
+    demand = schedule.demands[w.name]
+    found = (
+        (wish, idle_from_s(problem, w, demand, candidates.candidates, asked))
+        for wish, asked in wishes_asked(w, demand)
+    )
+    return all(least is not None and least <= wish.wished_s for wish, least in found)
 
 
 def with_queues(

@@ -13,6 +13,7 @@ from milp_planner.inputs.catalog.records import Catalog, TokenPrice
 from milp_planner.inputs.problem.deployment import DeploymentSettings
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.problem.traffic import ConcurrentUsers
+from milp_planner.plans.sentences import warning_lines
 from milp_planner.questions.solve import solve
 from milp_planner.reporting.text.plans.table import plan_text
 from milp_planner.serving.operating_point import OperatingPoint, Rejection
@@ -202,6 +203,23 @@ def test_a_plan_counts_replicas_and_users() -> None:
     assert plan.cash_usd_per_month == pytest.approx(4 * 3.6 * 720)
     assert (chat.unit, chat.peak_requests_per_second) == ("users", 100)
     assert chat.utilization == pytest.approx(100 / (4 * each))
+    # 100 in 4 batches of 32: each gets its 200 tokens in one service, or sooner
+    (said,) = [line for line in warning_lines(plan) if line.startswith("users of chat on ")]
+    speed = 200 / service_s(32)
+    assert "S 1, N 4, batch 32, Q 0.781; each request gets at least " in said
+    assert f" {speed:.3g} tokens/s and waits 0.251 s at most" in said
+
+
+def test_a_plan_says_what_users_get_who_share_places() -> None:
+    # 1,100 users at half a token/s in 1,024 places: Q 1.074, 200 tokens in Q services
+    traffic = {"kind": "concurrent_users", "users": 1100, "tokens_per_s": 0.5}
+    plan = solve(problem(chat={"traffic": traffic}), catalog())
+    (said,) = [line for line in warning_lines(plan) if line.startswith("users of chat on ")]
+    queue = 1100 / 1024
+    assert "S 1, N 1, batch 1024, Q 1.07; each request gets " in said
+    assert f"gets {200 / (queue * service_s(1024)):.3g} tokens/s and waits " in said
+    wait_s = 0.2512 + (queue - 1) * service_s(1024)
+    assert f"waits {wait_s:.3g} s at most" in said
 
 
 def test_tokens_per_month_are_those_of_users_who_all_ask_at_their_speed() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from milp_planner.errors import RecordError
 from milp_planner.inputs.reading.records import Frozen
@@ -153,7 +153,7 @@ class Latency(Frozen):
     def waits_within(self) -> tuple[TimeWish, ...]:
         """Of the first token, those that a wait cannot be longer than, where queues are judged, and
         that no wish for the wait says as well."""
-        if not self.judges_queues:
+        if not self.asks_queues:
             return ()
         waits = list(_wishes("wait", self.wait_s))
         return tuple(
@@ -166,9 +166,24 @@ class Latency(Frozen):
         )
 
     @property
-    def judges_queues(self) -> bool:
+    def asks_queues(self) -> bool:
         """True where a wish depends on how long requests queue."""
         return self.wait_s is not None or self.request_s is not None
+
+    @property
+    def judges_queues(self) -> bool:
+        """True where such a wish is kept by queueing formulas: not where nothing could miss it."""
+        return self.asks_queues and not self._is_idle
+
+    def marked(self, *, idle: bool) -> Self:
+        """The wishes, known to be kept by whatever may be planned, or not known to be."""
+        if idle == self._is_idle:
+            return self
+        found = self.model_copy()
+        found._is_idle = idle
+        return found
+
+    _is_idle: bool = PrivateAttr(default=False)
 
 
 def _least_s(said: float | Percentiles | None) -> float | None:

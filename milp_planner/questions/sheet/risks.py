@@ -14,7 +14,7 @@ from milp_planner.inputs.problem.traffic import ConcurrentUsers
 from milp_planner.plans.consequences import Loss, age_days
 from milp_planner.plans.losses import unit_losses, worst_losses
 from milp_planner.plans.measure_next import ESTIMATES, spend_by_rate
-from milp_planner.plans.reasons import TimeNotJudged, WaitKept
+from milp_planner.plans.reasons import TimeNotJudged, WaitIdle, WaitKept
 from milp_planner.plans.records import Plan, Purchase
 from milp_planner.plans.sentences import warning_lines
 from milp_planner.plans.sheet.other_parts import (
@@ -151,6 +151,16 @@ def wishes_of(plan: Plan, problem: Problem | None = None) -> Iterator[WishJudged
                     expected_s=kept.reached_s,
                     measured=bool(sources) and sources <= {*MEASURED},
                     not_judged_on=() if kept.judged else tuple(k.offering.id for k in mine),
+                )
+        for idle in (said for said in plan.warnings if isinstance(said, WaitIdle)):
+            if idle.workload == w.name:
+                yield WishJudged(
+                    workload=w.name,
+                    what=idle.what,
+                    asked_s=idle.wished_s,
+                    expected_s=idle.least_s,
+                    measured=bool(sources) and sources <= {*MEASURED},
+                    not_judged_on=idle.unknown,
                 )
         for said in unknown:
             yield WishJudged(

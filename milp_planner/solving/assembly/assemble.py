@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic, rests_when_idle
-from milp_planner.candidates.users import infrascale_said
+from milp_planner.candidates.users import infrascale_said, users_said
 from milp_planner.inputs.problem.policies import has_one_router, is_strict, utilization_limit
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.inputs.problem.traffic import ConcurrentUsers
@@ -43,7 +43,7 @@ from milp_planner.solving.assembly.costs import (
 )
 from milp_planner.solving.assembly.deployed import deployed_llm
 from milp_planner.solving.assembly.notes import notes
-from milp_planner.solving.assembly.queues import waits_kept
+from milp_planner.solving.assembly.queues import waits_idle, waits_kept
 from milp_planner.solving.assembly.routes import (
     routes_of,
     shares_by_workload,
@@ -86,7 +86,8 @@ def assemble(
         said = (
             *notes(instance.problem, workloads),
             *map(Said, instance.candidates.notes),
-            *_infrascale(instance, purchases, routes),
+            *_of_users(instance, purchases, routes),
+            *waits_idle(instance, purchases),
             *waits_kept(instance, purchases, routes),
             *work_done(instance, routes, batch_runs(instance, solution)),
         )
@@ -129,20 +130,21 @@ def assemble(
     return replace(plan, worst_losses=worst_losses(instance, plan, survival.kind))
 
 
-def _infrascale(
+def _of_users(
     instance: PlanningInput, purchases: Sequence[Purchase], routes: Sequence[Route]
 ) -> Iterator[Said]:
-    """S, N, B, Q, speed and wait of every purchase that InfraScale's formulas made."""
-    if instance.problem.policy.serving_model != "infrascale":
-        return
+    """S, N, B, Q, speed and wait of every purchase for users at once."""
+    by_its_formulas = instance.problem.policy.serving_model == "infrascale"
     for p in purchases:
         k, w = p.candidate, instance.problem.workload(p.candidate.workload)
         llm = instance.catalog.llm(w.llms[0])
-        if llm is None or not isinstance(w.traffic, ConcurrentUsers):
+        if not isinstance(w.traffic, ConcurrentUsers) or not k.gpu:
             continue
         users = sum(r.requests_per_second for r in routes if r.candidate is k)
         nodes = p.units * k.replicas_per_unit
-        said = infrascale_said(k, nodes, users, w.traffic, llm, instance.catalog.gpus[k.gpu])
+        said = users_said(k, nodes, users, w.traffic)
+        if by_its_formulas and llm is not None:
+            said = infrascale_said(k, nodes, users, w.traffic, llm, instance.catalog.gpus[k.gpu])
         if said:
             yield Said(said)
 

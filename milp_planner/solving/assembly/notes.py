@@ -15,6 +15,7 @@ from milp_planner.plans.reasons import (
     NothingIsStrict,
     OverloadCannotOccur,
     Remark,
+    RoutingWithoutEffect,
     StrictNeverHot,
     TargetWithoutEffect,
     TimeNotJudged,
@@ -65,6 +66,13 @@ def hot_for_nothing(problem: Problem, _: Sequence[WorkloadPlan]) -> Iterator[Rem
         yield TargetWithoutEffect(utilization.highest, utilization.target)
 
 
+def endpoints_for_nothing(problem: Problem, _: Sequence[WorkloadPlan]) -> Iterator[Remark]:
+    """An endpoint for each offering, where no workload has its queues judged."""
+    judged = any(w.latency.judges_queues for w in problem.workloads)
+    if problem.policy.routing == "per_offering" and not judged:
+        yield RoutingWithoutEffect()
+
+
 def unserved_at_a_price(problem: Problem, workloads: Sequence[WorkloadPlan]) -> Iterator[Remark]:
     """Requests that are left unserved because that is cheaper than to serve them."""
     if problem.policy.active_penalties.shortfall is None:
@@ -88,5 +96,6 @@ NOTES: tuple[Note, ...] = (
     overload_cannot_occur,
     strict_latency_cannot_occur,
     hot_for_nothing,
+    endpoints_for_nothing,
     unserved_at_a_price,
 )

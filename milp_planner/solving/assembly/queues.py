@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from milp_planner.candidates.queues import pool_of, queue_wishes, words_of
+from milp_planner.candidates.queues import (
+    idle_from_s,
+    pool_of,
+    queue_wishes,
+    wishes_asked,
+    words_of,
+)
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.problem.latency import TimeWish
 from milp_planner.inputs.problem.policies import has_one_router
 from milp_planner.milp.program.language.waits import served_shares
 from milp_planner.plans.losses import NOTHING_SERVED
-from milp_planner.plans.reasons import WaitKept
+from milp_planner.plans.reasons import WaitIdle, WaitKept
 from milp_planner.plans.records import Purchase, Route
 from milp_planner.serving.queues.pools import Pool, QueueWish, log_missed, most_load, reached_s
 from milp_planner.serving.queues.wait import LEAST_JUDGED
@@ -43,6 +49,21 @@ def waits_kept(
                 worst = max(queues, key=lambda one: log_missed(one.pool, one.load, asked))
                 sent = _sent(instance, w.name, routes, worst.t) if worst.offering else ()
                 yield _said(instance, w.name, worst, sent, wish, asked)
+
+
+def waits_idle(instance: PlanningInput, purchases: Sequence[Purchase]) -> Iterator[WaitIdle]:
+    """A remark for every wish that nothing which may be planned could miss."""
+    for w in instance.problem.workloads:
+        if not w.latency.asks_queues or w.latency.judges_queues:
+            continue
+        demand, listed = instance.schedule.demands[w.name], instance.candidates.candidates
+        mine = (p.candidate for p in purchases if p.candidate.workload == w.name)
+        unknown = dict.fromkeys(k.offering.id for k in mine if k.mode.per_token)
+        for wish, asked in wishes_asked(w, demand):
+            least_s = idle_from_s(instance.problem, w, demand, listed, asked)
+            if least_s is not None:
+                what = words_of(wish, asked)
+                yield WaitIdle(w.name, what, wish.wished_s, least_s, tuple(unknown))
 
 
 def _behind_one(

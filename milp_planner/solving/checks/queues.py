@@ -30,13 +30,13 @@ HOT = (
 
 def queue_faults(problem: Problem) -> Iterator[Fault]:
     """Every wish for a wait that the planner cannot judge, and queues that are asked of nothing."""
-    judged = [(i, w) for i, w in enumerate(problem.workloads) if w.latency.judges_queues]
+    judged = [(i, w) for i, w in enumerate(problem.workloads) if w.latency.asks_queues]
     for i, w in judged:
         for steps, message in _unjudged(problem, w):
             path = f"workloads[{i}].{steps}"
             yield located(problem, Fault("", 0, 0, path, message))
     if problem.policy.utilization.by == "queues" and len(judged) < len(problem.workloads):
-        name = next(w.name for w in problem.workloads if not w.latency.judges_queues)
+        name = next(w.name for w in problem.workloads if not w.latency.asks_queues)
         message = (
             f"workload {name!r} has no latency.wait and no latency.request that queues could keep"
         )

@@ -130,11 +130,11 @@ def later(
         return range(first, math.ceil(needed_s(plan) * 1000 / step_ms - 1e-9) + 1)
 
     def shown(steps: int) -> str:
-        return time_shown(steps * step_ms)
+        return time_shown(steps * step_ms, digits=EXACT)
 
     return SteppedLimit(
         path,
-        time_shown(wish_s * 1000),
+        time_shown(wish_s * 1000, digits=EXACT),
         {path: None},
         workload=w.name,
         looser=looser,
@@ -145,9 +145,13 @@ def later(
     )
 
 
-def time_shown(ms: float) -> str:
+EXACT = 10
+"""Digits of a time that is searched in steps: one rounded down could be one that costs more."""
+
+
+def time_shown(ms: float, digits: int = 4) -> str:
     """`800 ms`, `2 s`."""
-    return f"{ms:.4g} ms" if ms < 1000 else f"{ms / 1000:.4g} s"
+    return f"{ms:.{digits}g} ms" if ms < 1000 else f"{ms / 1000:.{digits}g} s"
 
 
 def time_step_ms(seconds: float) -> float:

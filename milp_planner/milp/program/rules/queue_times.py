@@ -8,7 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from milp_planner.candidates.queues import pool_of, queue_wishes, slowness_s, words_of
+from milp_planner.candidates.queues import (
+    idle_from_s,
+    pool_of,
+    queue_wishes,
+    slowness_s,
+    wishes_asked,
+    words_of,
+)
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.latency import SHARES, TimeWish
 from milp_planner.inputs.problem.policies import has_one_router
@@ -214,6 +221,8 @@ class QueueTimes(Rule):
             for wish, asked in queue_wishes(instance, w.name):
                 if has_one_router(instance.problem, w):
                     yield _longer(instance, w, wish, asked)
+            if w.latency.asks_queues and not w.latency.judges_queues:
+                yield from _idle(instance, w)
 
 
 def cuts_broken(fleet: Fleet, plan: Plan) -> Iterator[tuple[str, QueueCut]]:
@@ -387,6 +396,15 @@ def _first_cuts(fleet: Fleet, w: Workload) -> Iterator[QueueCut]:
         for pool in sorted(cheapest, key=lambda pool: (cheapest[pool], pool))[:FIRST_CUTS]:
             for load in loads:
                 yield cut_for_all(pool, load, asked, traits_of(w, candidates))
+
+
+def _idle(instance: PlanningInput, w: Workload) -> Iterator[SteppedLimit]:
+    """Wishes that nothing could miss, each binding nothing down to the time that all keep."""
+    demand, listed = instance.schedule.demands[w.name], instance.candidates.candidates
+    for wish, asked in wishes_asked(w, demand):
+        least_s = idle_from_s(instance.problem, w, demand, listed, asked)
+        if least_s is not None and wish.metric == asked.metric:
+            yield of_wish(w, wish, lambda plan, least_s=least_s: least_s)  # type: ignore[misc]
 
 
 def _longer(instance: PlanningInput, w: Workload, wish: TimeWish, asked: QueueWish) -> SteppedLimit:
