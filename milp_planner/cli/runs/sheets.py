@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from milp_planner.cli.parts import streams
+from milp_planner.cli.parts import bars, streams
 
 if TYPE_CHECKING:
     from milp_planner.candidates.listing import Lister
@@ -73,7 +73,8 @@ class SheetRun:
         from milp_planner.solving.prepare import outline_of
 
         check_own_choices(self.problem, self.catalog)
-        return outline_of(self.problem, self.catalog)
+        with bars.reading(quiet=self.quiet):
+            return outline_of(self.problem, self.catalog)
 
     def _plan(self, lister: Lister, outline: Outline) -> tuple[Plan, KeyboardInterrupt | None]:
         from milp_planner.questions.sheet.builder import plan_for_sheet
