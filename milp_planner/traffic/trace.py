@@ -32,6 +32,7 @@ from milp_planner.traffic.sources.json_rows import JsonLines
 from milp_planner.traffic.sources.opening import (
     JSON_BEGINS,
     Lines,
+    first_byte_of,
     opened,
     sha256_of,
 )
@@ -99,7 +100,7 @@ def read_trace(
     file, columns, into = str(path), columns or TraceColumns(), into or Tally()
     is_kept = isinstance(into, Kept)
     with opened(path, is_kept=is_kept) as stream:
-        first_byte = stream.peek(1)[:1]
+        first_byte = first_byte_of(stream, path)
         source = Lines(stream, path, is_json=first_byte in JSON_BEGINS)
         lines = iter(source)
         first = next((line for line in lines if line.strip()), "")

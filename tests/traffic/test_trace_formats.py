@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -383,3 +384,12 @@ def test_what_is_no_csv_is_refused_with_its_file(tmp_path: Path, content: str) -
     with pytest.raises(InputError) as refused:
         read(write(tmp_path, "t.csv", content))
     assert all(fault.file.endswith("t.csv") for fault in refused.value.faults)
+
+
+def test_a_gzip_file_that_is_spoilt_from_its_first_byte_on_is_refused(tmp_path: Path) -> None:
+    packed = bytearray(gzip.compress(b"arrival,input_tokens,output_tokens\n" * 200))
+    packed[10] ^= 0xFF  # the first of the packed bytes, after the header
+    path = tmp_path / "t.csv.gz"
+    path.write_bytes(packed)
+    with pytest.raises(InputError, match=r"t\.csv\.gz:1: cannot be unpacked: "):
+        read(path)

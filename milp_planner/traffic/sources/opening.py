@@ -89,6 +89,22 @@ def _neighbour(path: Path) -> str:
     return f"did you mean {path.parent / near[0]}?" if near else ""
 
 
+SPOILT = (EOFError, OSError, zlib.error)
+"""What a gzip file raises that was cut or changed."""
+
+
+def first_byte_of(stream: GzipFile | BufferedReader, path: Path) -> bytes:
+    """The byte with which it begins, left where it is."""
+    try:
+        return stream.peek(1)[:1]
+    except SPOILT as problem:
+        raise _not_unpacked(path, 1, problem) from None
+
+
+def _not_unpacked(path: Path, line: int, problem: BaseException) -> InputError:
+    return InputError([Fault(str(path), line, 0, "", f"cannot be unpacked: {problem}")])
+
+
 def sha256_of(path: Path) -> str:
     with open(where_it_lies(path), "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -123,9 +139,8 @@ class Lines:
                 self._tell()
         except UnicodeDecodeError:
             raise InputError([Fault(file, number, 0, "", "not UTF-8 text")]) from None
-        except (EOFError, OSError, zlib.error) as problem:
-            message = f"cannot be unpacked: {problem}"
-            raise InputError([Fault(file, number + 1, 0, "", message)]) from None
+        except SPOILT as problem:
+            raise _not_unpacked(self.path, number + 1, problem) from None
 
     def _fault_of(self, line: bytes, size: int, number: int) -> str:
         if size > self.most_bytes:
