@@ -320,3 +320,20 @@ def test_where_rates_are_stated_the_image_is_named_by_the_reader(out: Path) -> N
     assert "REPLACE-WITH-IMAGE-OF-LLAMA-3.3-70B" in words
     with pytest.raises(InputError, match="no engine is known"):
         plan.export("vllm", out.parent / "other")
+
+
+def test_a_pool_names_its_own_llm_where_any_of_several_serve(out: Path) -> None:
+    lean, rich = (replace(ON_DEMAND, llm=name) for name in ("lean", "rich"))
+    several = fleet(bought(lean, 1, 1), bought(rich, 1, 1))
+    workloads = tuple(
+        replace(w, llm="lean + rich", deployed=DeployedLlm("", "", None, SETTINGS))
+        for w in several.workloads
+    )
+    found = replace(several, workloads=workloads).export("vllm", out)
+    texts = [path.read_text() for path in sorted(out.glob("*.sh"))]
+    assert sorted("--served-model-name lean" in text for text in texts) == [False, True]
+    assert not any("lean + rich" in text for text in texts)
+    assert {*found.to_replace} == {
+        "REPLACE-WITH-REPOSITORY-OF-LEAN",
+        "REPLACE-WITH-REPOSITORY-OF-RICH",
+    }

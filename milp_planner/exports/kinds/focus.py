@@ -124,7 +124,7 @@ def _next_month(day: date) -> date:
 def _of_purchase(plan: Plan, p: Purchase) -> dict[str, Any]:
     k, o = p.candidate, p.candidate.offering
     cash, hours = p.cash_usd_per_month, p.unit_hours
-    llm = next((w.llm for w in plan.workloads if w.name == k.workload), "")
+    llm = k.llm or next((w.llm for w in plan.workloads if w.name == k.workload), "")
     per_token = k.mode.per_token
     listed = getattr(o, "list_usd_per_hour", None)
     price = "" if per_token else k.usd_per_hour

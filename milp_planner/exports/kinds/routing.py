@@ -151,8 +151,9 @@ def _entry(w: WorkloadPlan, one: Weight, pool: Pool | None, words: Words) -> dic
     k = one.candidate
     info = {"id": k.id}
     if pool is not None:
-        model = command_of(pool, words).model if pool.settings is not None else w.llm
-        served = {"model": f"hosted_vllm/{w.llm}", "api_base": f"http://{pool.name}:{PORT}/v1"}
+        llm = pool.workload.llm
+        model = command_of(pool, words).model if pool.settings is not None else llm
+        served = {"model": f"hosted_vllm/{llm}", "api_base": f"http://{pool.name}:{PORT}/v1"}
         served["api_key"] = "none"
         info["base_model"] = model
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 from milp_planner.candidates.records import Candidate
@@ -134,9 +134,14 @@ def pools_of(plan: Plan) -> tuple[Pool, ...]:
         f"{p.candidate.workload}-{p.candidate.provider}-{p.candidate.gpu}" for p in bought
     )
     return tuple(
-        Pool(name, plan, workloads[p.candidate.workload], p)
+        Pool(name, plan, _of_one_llm(workloads[p.candidate.workload], p), p)
         for name, p in zip(names, bought, strict=True)
     )
+
+
+def _of_one_llm(w: WorkloadPlan, p: Purchase) -> WorkloadPlan:
+    """The workload as the pool serves it: with its own LLM, where any of several may."""
+    return replace(w, llm=p.candidate.llm) if p.candidate.llm else w
 
 
 def apis_of(plan: Plan) -> tuple[Purchase, ...]:
