@@ -9,8 +9,9 @@ import pytest
 
 
 def needed(module: str, extra: str) -> Any:
-    """The module; a test is skipped where its package is not installed."""
+    """The module; a test, or a whole file of them, is skipped where its package is not there."""
     try:
         return import_module(module)
     except ModuleNotFoundError:
-        pytest.skip(f"{module} is not installed: pip install -e '.[{extra}]'")
+        why = f"{module} is not installed: pip install -e '.[{extra}]'"
+        pytest.skip(why, allow_module_level=True)
