@@ -113,6 +113,16 @@ def _unique(names: list[str]) -> list[str]:
     ]
 
 
+def _requests_of(
+    requests: float | None, tokens: float | None, classes: Iterable[RequestClass]
+) -> float:
+    """The requests that are stated, or those that so many tokens make."""
+    if requests is not None:
+        return requests
+    assert tokens is not None, "one of the two is given"
+    return tokens / _tokens_per_request(classes)
+
+
 def _tokens_per_request(classes: Iterable[RequestClass]) -> float:
     return sum(q.share * q.tokens for q in classes)
 
@@ -160,11 +170,7 @@ def _profile(workload: Workload, folder: Path) -> Curve:
     traffic = workload.traffic
     assert isinstance(traffic, Profile)
     classes = request_classes(workload)
-    if traffic.requests_per_day is not None:
-        requests_per_day = traffic.requests_per_day
-    else:
-        assert traffic.tokens_per_day is not None, "one of the two is given"
-        requests_per_day = traffic.tokens_per_day / _tokens_per_request(classes)
+    requests_per_day = _requests_of(traffic.requests_per_day, traffic.tokens_per_day, classes)
     average = requests_per_day * traffic.growth / SECONDS_PER_DAY
     top = max(traffic.weights)
     weights = [weight / top for weight in traffic.weights]
@@ -247,12 +253,7 @@ def _batch(workload: Workload, folder: Path) -> Curve:
     traffic = workload.traffic
     assert isinstance(traffic, Batch)
     classes = request_classes(workload)
-    if traffic.requests is not None:
-        requests = traffic.requests
-    else:
-        assert traffic.tokens is not None, "one of the two is given"
-        requests = traffic.tokens / _tokens_per_request(classes)
-    requests *= traffic.growth
+    requests = _requests_of(traffic.requests, traffic.tokens, classes) * traffic.growth
     rate = requests / (traffic.deadline_hours * SECONDS_PER_HOUR)
     hours = 1 if traffic.waits_all_the_time else traffic.period_hours
     rates = [rate if hours == 1 or traffic.is_open(hour) else 0.0 for hour in range(hours)]

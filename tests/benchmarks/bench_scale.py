@@ -16,24 +16,13 @@ import random
 import sys
 from typing import Any, NamedTuple
 
+from bench_blocks import LLMS
 from cpu_time import timed
 
 from milp_planner import Catalog, Plan, Problem, load_catalog, prepare, solve
 from milp_planner.milp.presolve.dominance import prune
 from milp_planner.milp.program.model import build_model
 
-LLMS = (
-    "llama-3.3-70b",
-    "llama-3.1-8b",
-    "qwen3-32b",
-    "gpt-oss-120b",
-    "mixtral-8x7b",
-    "qwen3-235b-a22b",
-    "gemma-3-27b",
-    "mistral-small-24b",
-    "gpt-oss-20b",
-    "qwen3-30b-a3b",
-)
 NAMES = (
     *("3-1-1-base", "3-8-1-base", "10-8-1-base", "1-24-1-base", "10-24-1-base", "30-24-1-base"),
     *("10-1-1-fair", "3-8-1-fair", "30-24-1-fair"),

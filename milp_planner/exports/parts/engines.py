@@ -88,6 +88,7 @@ def _vllm(pool: Pool, settings: DeploymentSettings, words: Words, copies: int) -
     k = pool.candidate
 
     def arguments() -> Iterator[tuple[str, ...]]:
+        """In vLLM's words."""
         yield "--served-model-name", pool.workload.llm
         yield "--tensor-parallel-size", str(k.tensor_parallel)
         if k.pipeline_parallel > 1:
@@ -125,6 +126,7 @@ def _sglang(pool: Pool, settings: DeploymentSettings, words: Words, copies: int)
     k = pool.candidate
 
     def arguments() -> Iterator[tuple[str, ...]]:
+        """In SGLang's words."""
         yield "--model-path", model
         yield "--served-model-name", pool.workload.llm
         yield "--tp-size", str(k.tensor_parallel)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
+from typing import TypeVar
 
 from milp_planner.candidates.records import Candidate, PlanningInput, RatePoint
 from milp_planner.candidates.sharing.shared_units import SharedUnits
@@ -15,7 +16,7 @@ from milp_planner.plans.consequences import Loss, age_days
 from milp_planner.plans.losses import unit_losses, worst_losses
 from milp_planner.plans.measure_next import ESTIMATES, spend_by_rate
 from milp_planner.plans.reasons import TimeNotJudged, WaitIdle, WaitKept
-from milp_planner.plans.records import Plan, Purchase
+from milp_planner.plans.records import Plan, Purchase, WorkloadPlan
 from milp_planner.plans.sentences import warning_lines
 from milp_planner.plans.sheet.other_parts import (
     LeftAfterLoss,
@@ -29,6 +30,8 @@ LOSSES_LEFT_OPEN = "Left open by the time limit: what is left when a unit or a p
 
 MEASURED = ("measured", "raw")
 """Sources of a rate that somebody measured in this deployment, or states to be so."""
+
+OfWorkload = TypeVar("OfWorkload", TimeNotJudged, WaitIdle, WaitKept)
 
 
 def risks_of(
@@ -117,60 +120,9 @@ def wishes_of(plan: Plan, problem: Problem | None = None) -> Iterator[WishJudged
     """Every latency wish, and what it is judged on; of users' waits where the problem is given."""
     for w in plan.workloads:
         mine = [p.candidate for p in plan.purchases_of(w.name)]
-        sources = {s for k in mine for s in k.sources}
-        unknown = [
-            said
-            for said in plan.warnings
-            if isinstance(said, TimeNotJudged) and said.workload == w.name
-        ]
-        by_percentile = {said.metric for said in unknown}
-        if w.tpot_wish_s is not None and "tpot" not in by_percentile:
-            yield WishJudged(
-                workload=w.name,
-                what="tpot",
-                asked_s=w.tpot_wish_s,
-                expected_s=w.tpot_s,
-                measured=bool(sources) and sources <= {*MEASURED},
-                not_judged_on=_unknown(mine, lambda point: point.tpot_s),
-            )
-        if w.ttft_wish_s is not None and "ttft" not in by_percentile:
-            yield WishJudged(
-                workload=w.name,
-                what="ttft",
-                asked_s=w.ttft_wish_s,
-                expected_s=w.ttft_s,
-                measured=w.ttft_verified,
-                not_judged_on=_unknown(mine, lambda point: point.ttft_s),
-            )
-        for kept in (said for said in plan.warnings if isinstance(said, WaitKept)):
-            if kept.workload == w.name:
-                yield WishJudged(
-                    workload=w.name,
-                    what=kept.what,
-                    asked_s=kept.wished_s,
-                    expected_s=kept.reached_s,
-                    measured=bool(sources) and sources <= {*MEASURED},
-                    not_judged_on=() if kept.judged else tuple(k.offering.id for k in mine),
-                )
-        for idle in (said for said in plan.warnings if isinstance(said, WaitIdle)):
-            if idle.workload == w.name:
-                yield WishJudged(
-                    workload=w.name,
-                    what=idle.what,
-                    asked_s=idle.wished_s,
-                    expected_s=idle.least_s,
-                    measured=bool(sources) and sources <= {*MEASURED},
-                    not_judged_on=idle.unknown,
-                )
-        for said in unknown:
-            yield WishJudged(
-                workload=w.name,
-                what=said.what,
-                asked_s=said.wished_s,
-                expected_s=None,
-                measured=False,
-                not_judged_on=tuple(k.offering.id for k in mine),
-            )
+        yield from _times_to_tokens(plan, w, mine)
+        yield from _times_in_queues(plan, w, mine)
+        yield from _not_judged(plan, w, mine)
         traffic = None if problem is None else problem.workload(w.name).traffic
         if isinstance(traffic, ConcurrentUsers) and traffic.longest_wait_s is not None:
             yield WishJudged(
@@ -181,6 +133,77 @@ def wishes_of(plan: Plan, problem: Problem | None = None) -> Iterator[WishJudged
                 measured=all(p.ttft_measured for k in mine for p in k.serving_points),
                 not_judged_on=_unknown(mine, lambda point: point.ttft_s),
             )
+
+
+def _times_to_tokens(
+    plan: Plan, w: WorkloadPlan, mine: Sequence[Candidate]
+) -> Iterator[WishJudged]:
+    """Wishes for tpot and ttft, but those whose percentile nobody can judge."""
+    unknown = {one.metric for one in _said(plan, w, TimeNotJudged)}
+    if w.tpot_wish_s is not None and "tpot" not in unknown:
+        yield WishJudged(
+            workload=w.name,
+            what="tpot",
+            asked_s=w.tpot_wish_s,
+            expected_s=w.tpot_s,
+            measured=_are_measured(mine),
+            not_judged_on=_unknown(mine, lambda point: point.tpot_s),
+        )
+    if w.ttft_wish_s is not None and "ttft" not in unknown:
+        yield WishJudged(
+            workload=w.name,
+            what="ttft",
+            asked_s=w.ttft_wish_s,
+            expected_s=w.ttft_s,
+            measured=w.ttft_verified,
+            not_judged_on=_unknown(mine, lambda point: point.ttft_s),
+        )
+
+
+def _times_in_queues(
+    plan: Plan, w: WorkloadPlan, mine: Sequence[Candidate]
+) -> Iterator[WishJudged]:
+    """Wishes that queues decide: kept ones, then those that no replica could miss."""
+    everywhere = tuple(k.offering.id for k in mine)
+    wishes: list[WaitKept | WaitIdle] = [*_said(plan, w, WaitKept), *_said(plan, w, WaitIdle)]
+    for one in wishes:
+        if isinstance(one, WaitKept):
+            expected_s, unknown = one.reached_s, () if one.judged else everywhere
+        else:
+            expected_s, unknown = one.least_s, one.unknown
+        yield WishJudged(
+            workload=w.name,
+            what=one.what,
+            asked_s=one.wished_s,
+            expected_s=expected_s,
+            measured=_are_measured(mine),
+            not_judged_on=unknown,
+        )
+
+
+def _not_judged(plan: Plan, w: WorkloadPlan, mine: Sequence[Candidate]) -> Iterator[WishJudged]:
+    """Wishes for percentiles that no formula tells."""
+    for one in _said(plan, w, TimeNotJudged):
+        yield WishJudged(
+            workload=w.name,
+            what=one.what,
+            asked_s=one.wished_s,
+            expected_s=None,
+            measured=False,
+            not_judged_on=tuple(k.offering.id for k in mine),
+        )
+
+
+def _said(plan: Plan, w: WorkloadPlan, kind: type[OfWorkload]) -> list[OfWorkload]:
+    """The plan's remarks of one kind about the workload."""
+    said = (one for one in plan.warnings if isinstance(one, kind))
+    return [one for one in said if one.workload == w.name]
+
+
+def _are_measured(mine: Sequence[Candidate]) -> bool:
+    """True where every rate of a workload's purchases is measured."""
+    sources = {source for k in mine for source in k.sources}
+    return bool(sources) and sources <= {*MEASURED}
 
 
 def _unknown(

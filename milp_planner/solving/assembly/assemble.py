@@ -80,6 +80,7 @@ def assemble(
     rented = (*(p for p in purchases if not p.candidate.part_of_unit), *shared)
     cash = cash_usd(instance, purchases, routes, shared)
     costs = {**cash, **{p.name: sum(w.penalties[p.name] for w in workloads) for p in PENALTIES}}
+    batches = batch_runs(instance, solution)
     said: tuple[Remark, ...] = ()
     doubts: tuple[Remark, ...] = ()
     if not exact:
@@ -89,7 +90,7 @@ def assemble(
             *_of_users(instance, purchases, routes),
             *waits_idle(instance, purchases),
             *waits_kept(instance, purchases, routes),
-            *work_done(instance, routes, batch_runs(instance, solution)),
+            *work_done(instance, routes, batches),
         )
         doubts = (*map(Said, instance.candidates.doubts),)
     plan = Plan(
@@ -114,7 +115,7 @@ def assemble(
             *_unassessed(workloads, purchases),
             *said,
         ),
-        batch_runs=batch_runs(instance, solution),
+        batch_runs=batches,
         changes=changes(instance, rented),
         commitments=commitments_used(instance, rented),
         stale_prices=stale_prices(
