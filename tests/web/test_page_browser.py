@@ -113,6 +113,30 @@ def test_a_question_is_filled_in_answered_mended_and_taken_back(visit, toy_serve
     assert all(address.startswith(toy_server.address) for address in shown.asked)
 
 
+def test_going_back_twice_at_once_ends_at_the_older_question(visit):
+    shown = visit()
+    page = shown.page
+    shown.costs("$3,960")
+    page.fill("#f-volume", "3")
+    shown.costs("$1,080")
+    page.fill("#f-volume", "4")
+    page.locator(".status.is-busy").wait_for()
+    shown.answered()
+    held = []
+    page.route(
+        "**/page/fields", lambda route: held.append(route) if not held else route.continue_()
+    )
+    page.go_back()  # what its address says is read late, after that of the one before
+    page.go_back()
+    shown.costs("$3,960")
+    with page.expect_response("**/page/fields"):
+        held[0].continue_()
+    page.evaluate("() => new Promise((done) => setTimeout(done, 300))")
+    assert page.input_value("#f-volume") == "13"
+    assert shown.answered().startswith("$3,960")
+    assert shown.said == []
+
+
 def test_a_choice_is_taken_and_two_questions_stand_side_by_side(visit):
     shown = visit()
     page = shown.page

@@ -19,8 +19,16 @@ let beside = ""; // that question, as the address says it
 let waiting = 0;
 let running = null;
 let unit = "";
+let turns = 0; // what is asked has changed so often; an older question that arrives late is dropped
 
 // ---- asking
+
+// Whether the question has changed since, for whoever has to wait before asking.
+function newTurn() {
+  clearTimeout(waiting);
+  const mine = (turns += 1);
+  return () => mine !== turns;
+}
 
 function soon(ms) {
   clearTimeout(waiting);
@@ -129,7 +137,15 @@ function put(next) {
   budget.anchor();
 }
 
+function become(next) {
+  newTurn();
+  put(next);
+  remember();
+  run();
+}
+
 function changed(ms) {
+  turns += 1;
   question = ask.read(question);
   ask.arrange(question);
   soon(ms);
@@ -195,19 +211,19 @@ function setBenchmark(input) {
 
 function take(change, name) {
   if (change.yaml !== undefined) return begin(change.yaml);
-  put({ ...question, fields: { ...question.fields, ...change.fields } });
-  remember();
+  become({ ...question, fields: { ...question.fields, ...change.fields } });
   toast(`The question now says: ${name}`);
-  run();
   window.scrollTo({ top: 0 });
 }
 
 async function begin(yaml) {
+  const isLate = newTurn();
   try {
-    put(await ask.fromFile(yaml, { ...ask.empty(), uploads: question.uploads, benchmarks: question.benchmarks }));
-    remember();
-    run();
+    const found = await ask.fromFile(yaml, { ...ask.empty(), uploads: question.uploads, benchmarks: question.benchmarks });
+    if (isLate()) return;
+    become(found);
   } catch (error) {
+    if (isLate()) return;
     const found = error.problem?.faults ?? [{ message: error.message, hint: "" }];
     answer.faults(found.map((fault) => ({ ...fault, field: "yaml", message: [fault.path, fault.message].filter(Boolean).join(": ") })));
   }
@@ -234,9 +250,7 @@ function swap() {
   const back = kept;
   kept = latest;
   beside = ask.address(kept.question);
-  put(back.question);
-  remember();
-  run();
+  become(back.question);
 }
 
 let toasting = 0;
@@ -267,7 +281,7 @@ const ACTIONS = {
   yaml: () => copy(yamlBox.value, "The YAML is copied: save it as problem.yaml, and milp-planner solve it"),
   stop: () => running?.abort(),
   "take-yaml": () => begin(yamlBox.value),
-  "begin-anew": () => (put({ ...ask.empty(), fields: { ...first.fields } }), remember(), run()),
+  "begin-anew": () => become({ ...ask.empty(), fields: { ...first.fields } }),
 };
 
 document.addEventListener("click", (event) => {
@@ -303,27 +317,33 @@ new IntersectionObserver(([seen]) => document.body.classList.toggle("sees-answer
 const first = JSON.parse(document.body.dataset.first);
 
 async function arrive() {
-  let text = location.hash.slice(1);
+  const isLate = newTurn();
+  const text = location.hash.slice(1);
   if (!text) {
-    put(first.yaml ? await ask.fromFile(first.yaml) : { ...ask.empty(), fields: { ...first.fields } });
+    const found = first.yaml ? await ask.fromFile(first.yaml) : { ...ask.empty(), fields: { ...first.fields } };
+    if (isLate()) return;
+    put(found);
     history.replaceState(null, "", `#${ask.address(question)}`);
   } else {
     const found = await ask.fromAddress(text);
-    if (found.beside !== beside) await keptFrom(found.beside);
+    if (isLate()) return;
+    if (found.beside !== beside || (beside && !kept)) await keptFrom(found.beside, isLate);
+    if (isLate()) return;
     put(found.question);
   }
   run();
 }
 
 // The answer that a shared link sets this one beside.
-async function keptFrom(address) {
+async function keptFrom(address, isLate) {
   beside = address;
   kept = null;
   if (!address) return answer.compare(null);
   const { question: other } = await ask.fromAddress(address);
+  if (isLate()) return;
   put(other);
   await run();
-  kept = latest;
+  if (!isLate()) kept = latest;
 }
 
 addEventListener("popstate", arrive);
