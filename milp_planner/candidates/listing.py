@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 from milp_planner.candidates.builder import Rates, excluded_by, model_warnings, why_unpayable
 from milp_planner.candidates.doubts import doubts
@@ -15,6 +16,7 @@ from milp_planner.candidates.records import Candidate, CandidateList, TurnedDown
 from milp_planner.deadline import OutOfTime, checked
 from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
 from milp_planner.inputs.problem.deployment import AnyLlm
+from milp_planner.inputs.problem.policies import is_sharing_open
 from milp_planner.inputs.problem.records import Limits, Problem, Workload
 from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.traffic.month import Schedule
@@ -43,6 +45,7 @@ def list_candidates(
     """
     candidates: list[Candidate] = []
     turned_down: list[TurnedDown] = []
+    parts: list[Candidate] = []
     late: list[str] = []
     model = ServingModel(catalog) if model is None else model
     for w in problem.workloads:
@@ -53,8 +56,9 @@ def list_candidates(
                 raise
             late.append(w.name)
         else:
-            candidates += found[0]
-            turned_down += found[1]
+            candidates += found.candidates
+            turned_down += found.turned_down
+            parts += found.parts
     looked_at = (*(k.offering for k in candidates), *(one.offering for one in turned_down))
     payable = (o for o in looked_at if not why_unpayable(problem.limits, o))
     return CandidateList(
@@ -64,14 +68,23 @@ def list_candidates(
         notes=tuple(notes_on_filters(problem.limits, payable)),
         doubts=tuple(doubts(problem, catalog, model, schedule)),
         not_reached=tuple(late),
+        parts=tuple(parts),
     )
 
 
-def _listed_for(
-    w: Workload, problem: Problem, schedule: Schedule, model: ServingModel
-) -> tuple[list[Candidate], list[TurnedDown]]:
+class _Listed(NamedTuple):
+    """What is listed for a workload."""
+
+    candidates: list[Candidate]
+    turned_down: list[TurnedDown]
+    parts: list[Candidate]
+    """One of each kind of unit: see `CandidateList`."""
+
+
+def _listed_for(w: Workload, problem: Problem, schedule: Schedule, model: ServingModel) -> _Listed:
     candidates: list[Candidate] = []
     turned_down: list[TurnedDown] = []
+    units: dict[tuple[str, int], Offering] = {}
     catalog = model.catalog
     by_llm = {
         name: Rates(catalog, model, problem, one, schedule.demands[w.name])
@@ -95,7 +108,16 @@ def _listed_for(
         for name, mine in found:
             if not isinstance(mine, str):
                 candidates += [replace(k, llm=name) for k in mine] if name else mine
-    return candidates, turned_down
+                if isinstance(offering, Offering):
+                    units.setdefault((offering.gpu, offering.gpus_per_unit), offering)
+    parts = _parts(by_llm.get(""), units.values()) if is_sharing_open(problem) else []
+    return _Listed(candidates, turned_down, parts)
+
+
+def _parts(rates: Rates | None, units: Iterable[Offering]) -> list[Candidate]:
+    """What may stand on each kind of unit of several GPUs beside others; of one LLM alone."""
+    several = (offering for offering in units if offering.gpus_per_unit > 1)
+    return [] if rates is None else [k for offering in several for k in rates.parts(offering)]
 
 
 def _with_each_llm(w: Workload) -> Iterator[tuple[str, Workload]]:

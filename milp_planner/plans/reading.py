@@ -74,7 +74,7 @@ NOT_KNOWN = math.nan
 WITHOUT_SIZES = 0.5, 0.5  # a request is then one token, half of it input
 VERSION_KEY = "document_version"
 
-CandidateKey = tuple[str, str, str, str, int, str]
+CandidateKey = tuple[str, str, str, str, int, str, bool]
 
 
 def read_plan(document: Mapping[str, Any]) -> Plan:
@@ -165,6 +165,7 @@ class _Reader:
                 raise input_error(text, path=f"purchases[{i}].workload")
             purchase = self._purchase(part, part.classes, f"purchases[{i}]")
             self._candidates[_key(part)] = purchase.candidate
+            self._candidates.setdefault((*_key(part)[:-1], False), purchase.candidate)
             yield purchase
 
     def routes(self) -> Iterator[Route]:
@@ -250,7 +251,7 @@ class _Reader:
 
 
 def _key(part: PurchasePart | RoutePart) -> CandidateKey:
-    replica = part.precision, part.tensor_parallel, part.llm
+    replica = part.precision, part.tensor_parallel, part.llm, bool(part.part_of_gpus)
     return part.workload, part.offering, part.billing, *replica
 
 

@@ -25,6 +25,7 @@ from milp_planner.milp.presolve.unit_bounds import (
     room_for_score,
     wider_room,
 )
+from milp_planner.milp.presolve.worth_sharing import every_part
 from milp_planner.milp.program.exclusion import Difference, contains, exclude, without_traces
 from milp_planner.milp.program.idle_units import without_idle_units
 from milp_planner.milp.program.language.elastic_steps import on_own_steps
@@ -146,9 +147,9 @@ class Optimizer:
         if self._pruned is None:
             self._pruned = _reduced(self.instance, self.settings)
             if self.required is not None:
-                keep_required(
-                    self._pruned, self.instance.candidates.candidates, self.required.wanted
-                )
+                listed, wanted = self.instance.candidates.candidates, self.required.wanted
+                shared = every_part(self.instance, filter(wanted, listed))
+                keep_required(self._pruned, (*listed, *shared), wanted)
         return self._pruned
 
     def best(self, query: Query) -> SearchResult:
@@ -380,9 +381,11 @@ class Optimizer:
 
 def _reduced(instance: PlanningInput, settings: Settings) -> Pruned:
     candidates = instance.candidates.candidates
-    if not settings.merge_twins:
-        return all_of(candidates)
-    return (prune if settings.pruning else without_twins)(instance, candidates)
+    if settings.merge_twins and settings.pruning:
+        return prune(instance, candidates)
+    listed = without_twins(instance, candidates) if settings.merge_twins else all_of(candidates)
+    parts = every_part(instance, listed.kept)
+    return replace(listed, kept=sorted((*listed.kept, *parts), key=lambda k: k.id))
 
 
 def _result(status: Status, plan: Plan, proof: Proof, bound: float | None) -> SearchResult:

@@ -74,7 +74,7 @@ def _own_faults(i: int, w: Workload) -> Iterator[Fault]:
 def _not_covered(problem: Problem, path: str) -> Iterator[Fault]:
     """Keys of every rule and cost term that is not known to be right, the first of which is said"""
     asked = {
-        "policy.share": problem.policy.share != "none",
+        "policy.share": problem.policy.share == "units",
         "objective": is_gpus_first(problem),
         "policy.utilization.ceiling": problem.policy.utilization.highest
         > problem.policy.utilization.planned,
@@ -87,6 +87,7 @@ def _not_covered(problem: Problem, path: str) -> Iterator[Fault]:
     others = {key for rule in CONSTRAINTS if rule.name not in known for key in rule.keys}
     others |= {key for term in COST_TERMS if term not in COVERED_TERMS for key in term.keys}
     told = {key for key in others if key.startswith("workloads.latency.")}  # nothing without others
+    told |= {"policy.share"}
     keys += sorted((others - covered - told) & set_keys(problem))
     for key in keys:
         message = f"batches are not planned together with {key} yet: {NOT_DECIDED}"
