@@ -59,7 +59,13 @@ if TYPE_CHECKING:
     from milp_planner.inputs.one_line import LineWords
     from milp_planner.inputs.problem.commitments import Commitment
     from milp_planner.inputs.problem.comparisons import ChoicesAsked, Today
-    from milp_planner.inputs.problem.deployment import AnyLlm, DeploymentSettings, Lora, Speculative
+    from milp_planner.inputs.problem.deployment import (
+        AnyLlm,
+        DeploymentSettings,
+        Lora,
+        QualityFile,
+        Speculative,
+    )
     from milp_planner.inputs.problem.host import HostLimits
     from milp_planner.inputs.problem.latency import Latency, Percentiles, TimeWish
     from milp_planner.inputs.problem.load import load_problem
@@ -308,30 +314,31 @@ __all__ = [
     "Penalties", "Percentiles", "PerfectForesight", "Place", "Places", "Plan", "PlanDiff",
     "PlannedSpeed", "PlannerError", "PlanningInput", "Policy", "PoolReplayed", "Precision",
     "PriceAge", "PriceCaps", "Problem", "Profile", "Proof", "ProofShown", "Provenance",
-    "ProviderLimits", "Purchase", "PurchaseChange", "QuestionAsked", "QueueCut", "QueueTangent",
-    "Quote", "RampSplit", "RatePoint", "RayExecutor", "ReactiveDay", "RecordInputError", "Refusal",
-    "Refusals", "Replanned", "Replay", "ReplayFigure", "ReplayLoss", "ReplayMetric", "ReplayRouter",
-    "ReplayWish", "ReplicaPrice", "RequestClass", "RequestSize", "RequestsPerSecond",
-    "ResilienceCost", "Route", "RoutingWithoutEffect", "Row", "RowLeftOut", "RowStatus", "RowWorth",
-    "Rule", "Said", "SameAs", "SameElsewhere", "ScalingPenalty", "ScalingRules", "Scenario",
-    "Schedule", "SellerAlias", "Sellers", "ServedInPart", "SharedUnitShown", "SharedUnits", "Sheet",
-    "SheetAlternative", "SheetAnswer", "SheetChange", "SheetChoice", "SheetDiagnosis", "SheetLever",
-    "SheetMisfit", "SheetPart", "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty",
-    "SizeBin", "SolverChoice", "SolverError", "SolverSettings", "SourcesShown", "Speculative",
-    "SpotReplayed", "StalePrices", "StaleSpend", "Standing", "StandingShown", "StartUp", "Status",
-    "StretchReplayed", "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching",
-    "TargetWithoutEffect", "Tightened", "TightenedRound", "TimeBlock", "TimeNotJudged", "TimeWish",
-    "ToAsk", "ToMeasure", "Today", "TokenPrice", "TokensPerDay", "TokensPerMonth", "TooFewUnits",
-    "Trace", "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown",
-    "Undisturbed", "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict",
-    "VolumeTier", "WaitIdle", "WaitKept", "WayToPay", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged",
-    "WishReplayed", "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__",
-    "budget_frontier", "calibrate", "choices", "compare_deployments", "confidence_range",
-    "count_terms", "crossovers", "current_fleet_of", "decision_sheet", "diagnose", "estimate",
-    "evaluate", "executor_at", "explain", "explain_limits", "floor", "load_catalog", "load_problem",
-    "load_scenarios", "measure_next", "owned_usd_per_hour", "plan_diff", "plan_for", "plan_schema",
-    "prepare", "reason_lines", "replanned", "replay", "scenario_grid", "sheet_schema", "solve",
-    "tighten", "warning_lines", "weightiest_row", "what_if",
+    "ProviderLimits", "Purchase", "PurchaseChange", "QualityFile", "QuestionAsked", "QueueCut",
+    "QueueTangent", "Quote", "RampSplit", "RatePoint", "RayExecutor", "ReactiveDay",
+    "RecordInputError", "Refusal", "Refusals", "Replanned", "Replay", "ReplayFigure", "ReplayLoss",
+    "ReplayMetric", "ReplayRouter", "ReplayWish", "ReplicaPrice", "RequestClass", "RequestSize",
+    "RequestsPerSecond", "ResilienceCost", "Route", "RoutingWithoutEffect", "Row", "RowLeftOut",
+    "RowStatus", "RowWorth", "Rule", "Said", "SameAs", "SameElsewhere", "ScalingPenalty",
+    "ScalingRules", "Scenario", "Schedule", "SellerAlias", "Sellers", "ServedInPart",
+    "SharedUnitShown", "SharedUnits", "Sheet", "SheetAlternative", "SheetAnswer", "SheetChange",
+    "SheetChoice", "SheetDiagnosis", "SheetLever", "SheetMisfit", "SheetPart", "SheetPurchase",
+    "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice", "SolverError",
+    "SolverSettings", "SourcesShown", "Speculative", "SpotReplayed", "StalePrices", "StaleSpend",
+    "Standing", "StandingShown", "StartUp", "Status", "StretchReplayed", "StrictLatencyPenalty",
+    "StrictNeverHot", "Survival", "Switching", "TargetWithoutEffect", "Tightened", "TightenedRound",
+    "TimeBlock", "TimeNotJudged", "TimeWish", "ToAsk", "ToMeasure", "Today", "TokenPrice",
+    "TokensPerDay", "TokensPerMonth", "TooFewUnits", "Trace", "TraceColumns", "TraceDigest",
+    "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown", "Undisturbed", "Unfinished",
+    "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict", "VolumeTier", "WaitIdle",
+    "WaitKept", "WayToPay", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed",
+    "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
+    "calibrate", "choices", "compare_deployments", "confidence_range", "count_terms", "crossovers",
+    "current_fleet_of", "decision_sheet", "diagnose", "estimate", "evaluate", "executor_at",
+    "explain", "explain_limits", "floor", "load_catalog", "load_problem", "load_scenarios",
+    "measure_next", "owned_usd_per_hour", "plan_diff", "plan_for", "plan_schema", "prepare",
+    "reason_lines", "replanned", "replay", "scenario_grid", "sheet_schema", "solve", "tighten",
+    "warning_lines", "weightiest_row", "what_if",
 ]
 # fmt: on
 

@@ -207,6 +207,9 @@ class Offering(Sold, Sourced):
     busy_usd_per_hour: Positive | None = None
     """Price of an hour of an owned unit without load, and at full load; set from `owned.csv`."""
 
+    stated_in_price: tuple[str, ...] | None = None
+    """Of owned units: which of power, facilities and staff is in it; set from `owned.csv`."""
+
     max_units: CountOrNone | None = None
     """Units that can be had; None where unknown. No public source states it: users fill it in."""
 
