@@ -41,6 +41,8 @@ HOMES = {
         "Batch ConcurrentUsers Pattern Profile RequestSize RequestsPerSecond TokensPerDay "
         "TokensPerMonth Trace TraceColumns Traffic"
     ),
+    "inputs.problem.uncertain.futures": "FutureCase Risk Value",
+    "inputs.problem.uncertain.quotes": "OwnQuote",
     "milp.program.language.folds": "ElasticFleet ElasticFold HeldStep",
     "milp.program.language.loosening": "LimitInForce",
     "milp.program.language.pieces": "CountPiece",
