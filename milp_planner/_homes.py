@@ -123,6 +123,8 @@ HOMES = {
     "solving.results": "Interrupted",
     "traffic.classes": "SizeBin",
     "traffic.digest": "MonthPart TraceDigest",
+    "traffic.forecast.futures": ("ForecastBacktest ForecastFutures TrafficFuture futures_from"),
+    "traffic.forecast.history": "HistoryPeriod TrafficHistory",
     "traffic.schedule": "Demand RequestClass Schedule TimeBlock",
 }
 """Where each public name lives: names by module, apart by spaces."""
