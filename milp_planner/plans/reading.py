@@ -121,6 +121,7 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
         worst_losses=() if cost is None else tuple(_losses(cost)),
         resilience=None if cost is None else _resilience(cost, read),
         stale_prices=None if read.stale_prices is None else _stale(read.stale_prices),
+        not_included=tuple(read.not_included),
         as_read=DocumentParts(
             alternatives=tuple(document["alternatives"]),
             turned_down=document["turned_down"],
@@ -163,10 +164,9 @@ class _Reader:
             if part.workload not in self._classes:
                 text = f"{shown(part.workload)} is not among the workloads"
                 raise input_error(text, path=f"purchases[{i}].workload")
-            purchase = self._purchase(part, part.classes, f"purchases[{i}]")
-            self._candidates[_key(part)] = purchase.candidate
-            self._candidates.setdefault((*_key(part)[:-1], False), purchase.candidate)
-            yield purchase
+            yield (bought := self._purchase(part, part.classes, f"purchases[{i}]"))
+            key, k = _key(part), bought.candidate  # older routes do not say whether it is shared
+            self._candidates = {(*key[:-1], False): k, **self._candidates, key: k}
 
     def routes(self) -> Iterator[Route]:
         """Who serves what; after the purchases."""
@@ -251,8 +251,8 @@ class _Reader:
 
 
 def _key(part: PurchasePart | RoutePart) -> CandidateKey:
-    replica = part.precision, part.tensor_parallel, part.llm, bool(part.part_of_gpus)
-    return part.workload, part.offering, part.billing, *replica
+    rented, shape = (part.offering, part.billing), (part.precision, part.tensor_parallel)
+    return part.workload, *rented, *shape, part.llm, bool(part.part_of_gpus)
 
 
 def _sizes(name: str) -> tuple[float, float]:
@@ -294,6 +294,7 @@ def _offering(part: PurchasePart, path: str) -> Offering | TokenPrice:
         "name": name,
         "region": region,
         "billing": part.billing,
+        "term_months": part.term_months,
         "gpu": part.gpu,
         "gpus_per_unit": part.part_of_gpus or part.gpus_per_unit // part.units_joined,
         "instance_type": part.instance_type,
