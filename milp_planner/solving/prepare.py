@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from typing import Any, NamedTuple
 
 from milp_planner.candidates.batch.meanwhile import with_meanwhile
@@ -102,7 +101,10 @@ def listed(
     """
     problem, schedule, catalog = outline
     model = ServingModel(catalog) if model is None else model
-    candidates = (lister or partial(list_candidates, model=model))(problem, schedule, catalog)
+    if lister is None:
+        candidates = list_candidates(problem, schedule, catalog, model)
+    else:
+        candidates = lister(problem, schedule, catalog)
     _refuse([*size_faults(problem, candidates), *bound_faults(problem, schedule, candidates)])
     candidates = without_specks(problem, schedule, candidates)
     problem = with_idle_wishes_marked(problem, schedule, candidates)

@@ -211,7 +211,7 @@ def _answered(
     from milp_planner.questions.sweeps.what_if import finished, rows_of
     from milp_planner.reporting.text.questions.what_if import RowTable, findings
 
-    table = RowTable(scenarios)
+    table = RowTable(scenarios, with_scores=any(s.may_be_penalised(problem) for s in scenarios))
     streams_rows = format_name == "text" and output is None
     if streams_rows:
         streams.answer(f"{table.header()}\n")

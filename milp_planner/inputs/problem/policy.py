@@ -188,6 +188,11 @@ class Policy(Frozen):
         return Penalties(**{name: given[name] or preset[name] for name in given})
 
     @property
+    def may_be_penalised(self) -> bool:
+        """True where a plan's score may be more than its cash."""
+        return self.active_penalties != Penalties()
+
+    @property
     def confidence_share(self) -> float:
         """`confidence` as a number between 0 and 1."""
         if isinstance(self.confidence, str):

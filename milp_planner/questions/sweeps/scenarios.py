@@ -43,6 +43,9 @@ AS_IT_IS = "as it is"
 
 MOST_SCENARIOS = 1_000
 
+OF_PENALTIES = ("policy.penalties", "policy.preset")
+"""Keys that charge beside cash."""
+
 MOST_OF_AMOUNT = 1e12
 """Of a budget, a factor or a price."""
 
@@ -93,6 +96,11 @@ class Scenario:
         for lost in self.without:
             problem = denying(problem, catalog, lost)
         return problem, repriced_catalog(catalog, self.prices, problem.prices)
+
+    def may_be_penalised(self, problem: Problem) -> bool:
+        """True where a plan's score may be more than its cash, as the problem is or as changed."""
+        changes = any(key == "policy" or key.startswith(OF_PENALTIES) for key in self.patch)
+        return changes or problem.policy.may_be_penalised
 
     def _check_types(self) -> None:
         for name in ("patch", "prices"):
