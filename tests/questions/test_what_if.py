@@ -38,7 +38,6 @@ from tests.support.builders import (
     problem,
     raw,
 )
-from tests.support.toy import write
 
 pytest_plugins = ["tests.support.toy_cli"]
 
@@ -294,22 +293,19 @@ def test_what_if_prints_a_row_per_scenario(run):
     ]
 
 
-def test_where_penalties_may_be_owed_a_row_shows_cash_and_score(run, folder):
-    # one big and one small are $3,960, five small $5,400; beyond one GPU $10 are owed for each
-    charged = "policy: {penalties: {scaling: {above_gpus: 1, usd_per_gpu: 10}}, "
-    write(folder, "charged.yaml", "policy: {", charged)
-    asked = ("what-if", "charged.yaml", "--without", "gpu:big")
-    assert run(*asked)[1].splitlines() == [
-        "  without     $/month      change      score      change  GPUs  in the plan",
-        "  as it is      3,960                  3,970                 2  "
-        "1 x big acme + 1 x small bolt",
-        "  gpu:big       5,400     +$1,440      5,440     +$1,470     5  5 x small bolt",
+def test_where_penalties_count_rows_show_the_score_and_changes_of_it(run, folder):
+    # One big and one small for $3,960; the second GPU is fined $500. Without bolt two big, $5,760.
+    fines = "policy.penalties.scaling: {above_gpus: 1, usd_per_gpu: 500}"
+    both = f"{{fined: {{{fines}}}, without bolt: {{{fines}, without: provider:bolt}}}}"
+    (folder / "s.yaml").write_text(f"{{schema_version: 1, scenarios: {both}}}")
+    code, out, _ = run("what-if", "toy.yaml", "--scenario", "s.yaml")
+    assert code == 0
+    assert out.splitlines() == [
+        "  scenario        $/month      score  score change  GPUs  in the plan",
+        "  as it is          3,960      3,960                   2  1 x big acme + 1 x small bolt",
+        "  fined             3,960      4,460         +$500     2  1 x big acme + 1 x small bolt",
+        "  without bolt      5,760      6,260       +$2,300     2  2 x big acme",
     ]
-    rows = json.loads(run(*asked, "--json")[1])["rows"]
-    table = list(csv.DictReader(io.StringIO(run(*asked, "--format", "csv")[1])))
-    both = ("cash_usd_per_month", "score_usd_per_month")
-    assert [[row[name] for name in both] for row in rows] == [[3960, 3970], [5400, 5440]]
-    assert [[float(row[name]) for name in both] for row in table] == [[3960, 3970], [5400, 5440]]
 
 
 def test_jobs_change_nothing_but_the_time(run):

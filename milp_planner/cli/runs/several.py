@@ -66,9 +66,7 @@ class SeveralRun:
         from milp_planner.reporting.text.questions.what_if import RowTable
 
         asked = list(self._read())
-        files = [Scenario(file, settings={AXIS: file}) for file in self.files]
-        scores = any(problem.policy.may_be_penalised for problem, _ in asked)
-        table = RowTable(files, with_scores=scores)
+        table = RowTable([Scenario(file, settings={AXIS: file}) for file in self.files])
         streams_rows = self.format_name == "text" and self.output is None
         if streams_rows:
             streams.answer(f"{table.header()}\n")

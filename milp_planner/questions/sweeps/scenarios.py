@@ -22,6 +22,7 @@ from milp_planner.errors import (
 )
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.patching import check_patch, patched
+from milp_planner.inputs.problem.policies import may_be_short
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.reading.arguments import (
     check_kind,
@@ -42,9 +43,6 @@ AS_IT_IS = "as it is"
 """Name of the scenario that changes nothing."""
 
 MOST_SCENARIOS = 1_000
-
-OF_PENALTIES = ("policy.penalties", "policy.preset")
-"""Keys that charge beside cash."""
 
 MOST_OF_AMOUNT = 1e12
 """Of a budget, a factor or a price."""
@@ -88,6 +86,8 @@ class Scenario:
         changes = dict(self.patch)
         if self.budget_usd is not None:
             changes["limits.budget"] = _budget(problem, self.budget_usd)
+            if not may_be_short(problem):  # a budget is no excuse for another limit
+                changes.setdefault("policy.when_short", "fail")
         if self.target is not None:
             changes["policy.utilization"] = _utilization(problem, self.target)
         problem = patched(problem, changes) if changes else problem
@@ -96,11 +96,6 @@ class Scenario:
         for lost in self.without:
             problem = denying(problem, catalog, lost)
         return problem, repriced_catalog(catalog, self.prices, problem.prices)
-
-    def may_be_penalised(self, problem: Problem) -> bool:
-        """True where a plan's score may be more than its cash, as the problem is or as changed."""
-        changes = any(key == "policy" or key.startswith(OF_PENALTIES) for key in self.patch)
-        return changes or problem.policy.may_be_penalised
 
     def _check_types(self) -> None:
         for name in ("patch", "prices"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from milp_planner.inputs.problem.policies import allowed_billings
@@ -49,8 +49,8 @@ class RowTable:
     """Rows as lines of one table, written before the next row is known."""
 
     scenarios: Sequence[Scenario]
-    with_scores: bool = False
-    """Whether penalties may be owed, so that a plan's score is more than its cash."""
+    is_scored: bool = False
+    """True where penalties count beside cash: the score is shown, and changes are of it."""
 
     _today: WhatIfRow | None = None
     _above: WhatIfRow | None = None
@@ -73,9 +73,9 @@ class RowTable:
 
     def header(self) -> str:
         """The heads of the columns."""
-        change = ["change"] * self._compares_today
-        heads = [*self._axes, "$/month", *change, *["score", *change] * self.with_scores]
-        heads += ["served", "next step"] * self._has_budgets
+        heads = [*self._axes, "$/month", *["score"] * self.is_scored]
+        change = "score change" if self.is_scored else "change"
+        heads += [change] * self._compares_today + ["served", "next step"] * self._has_budgets
         heads += ["fleet only", "per token only"] * self._compares_per_token
         return self._line([*heads, "GPUs", "in the plan"])
 
@@ -84,10 +84,9 @@ class RowTable:
         if row.scenario == AS_IT_IS:
             self._today = row
         cells = [row.settings.get(axis, "") for axis in self._axes]
-        amounts = [_cash, _score] if self.with_scores else [_cash]
-        for of in amounts:
-            cells.append("-" if (usd_per_month := of(row)) is None else money(usd_per_month))
-            cells += [self._change(row, of)] * self._compares_today
+        cells.append("-" if row.cash_usd is None else money(row.cash_usd))
+        cells += ["-" if row.score_usd is None else money(row.score_usd)] * self.is_scored
+        cells += [self._change(row)] * self._compares_today
         cells += [_served(row), _next_step(row)] * self._has_budgets
         cells += [*_split(row)] * self._compares_per_token
         what = f"the same as for {self._same(row)}" if self._same(row) else _what(row)
@@ -105,11 +104,15 @@ class RowTable:
         is_same = is_same and (row.fleet, row.cash_usd) == (above.fleet, above.cash_usd)
         return above.settings["budget"] if is_same and row.status == above.status else ""
 
-    def _change(self, row: WhatIfRow, of: Callable[[WhatIfRow], float | None]) -> str:
-        today, then = None if self._today is None else of(self._today), of(row)
-        if today is None or then is None or row.scenario == AS_IT_IS:
+    def _change(self, row: WhatIfRow) -> str:
+        today = None if self._today is None else self._counted(self._today)
+        usd_per_month = self._counted(row)
+        if today is None or usd_per_month is None or row.scenario == AS_IT_IS:
             return ""
-        return signed_usd(then - today, money_decimals([today]))
+        return signed_usd(usd_per_month - today, money_decimals([today]))
+
+    def _counted(self, row: WhatIfRow) -> float | None:
+        return row.score_usd if self.is_scored else row.cash_usd
 
     def _line(self, cells: Sequence[str]) -> str:
         widths = [*self._widths(), 4, 0]
@@ -125,19 +128,11 @@ class RowTable:
             shown = [escape(s.settings.get(axis, "")) for s in self.scenarios]
             width = max(map(len, [axis, *shown]))
             yield width if axis in ("budget", "traffic", "target") else -width
-        for _ in range(1 + self.with_scores):
-            yield LEAST_MONEY_WIDTH
-            yield from [LEAST_MONEY_WIDTH + 1] * self._compares_today
+        yield from [LEAST_MONEY_WIDTH] * (1 + self.is_scored)
+        change = len("score change") if self.is_scored else LEAST_MONEY_WIDTH + 1
+        yield from [change] * self._compares_today
         yield from [7, -28] * self._has_budgets
         yield from [10, 14] * self._compares_per_token
-
-
-def _cash(row: WhatIfRow) -> float | None:
-    return row.cash_usd
-
-
-def _score(row: WhatIfRow) -> float | None:
-    return row.score_usd
 
 
 def _side(width: int) -> tuple[str, int]:
