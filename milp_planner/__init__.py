@@ -178,6 +178,7 @@ if TYPE_CHECKING:
     from milp_planner.plans.sheet.other_parts import (
         BudgetStair,
         BudgetStaircase,
+        CheapestWay,
         IfSlower,
         LeftAfterLoss,
         PriceAge,
@@ -191,6 +192,7 @@ if TYPE_CHECKING:
         ToMeasure,
         TrafficCurve,
         TrafficPoint,
+        WaysCompared,
         WishJudged,
     )
     from milp_planner.plans.sheet.plan_parts import (
@@ -296,8 +298,8 @@ __all__ = [
     "Band", "Batch", "BatchRun", "BatchesDone", "BestUse", "Billing", "BillingLimits",
     "BillingMode", "BlockShown", "Bought", "Breach", "BreakEven", "Budget", "BudgetStair",
     "BudgetStaircase", "BudgetStep", "Calibrated", "Candidate", "CandidateList", "Catalog",
-    "CatalogTooSmall", "Change", "CheapestFrom", "Choice", "ChoiceVerdict", "Choices",
-    "ChoicesAsked", "ClassUnserved", "Commitment", "CommitmentShown", "CommitmentUse",
+    "CatalogTooSmall", "Change", "CheapestFrom", "CheapestWay", "Choice", "ChoiceVerdict",
+    "Choices", "ChoicesAsked", "ClassUnserved", "Commitment", "CommitmentShown", "CommitmentUse",
     "ComparedMeasurement", "ComparedPlan", "ConcurrentUsers", "ConfidenceCase", "ConfidenceRange",
     "CountPiece", "CountedFilter", "Crossovers", "CurrentUnits", "DaskExecutor", "Demand",
     "DeployedLlm", "DeploymentScenario", "DeploymentSettings", "DeploymentTable", "Diagnosis",
@@ -331,14 +333,14 @@ __all__ = [
     "TokensPerDay", "TokensPerMonth", "TooFewUnits", "Trace", "TraceColumns", "TraceDigest",
     "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown", "Undisturbed", "Unfinished",
     "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict", "VolumeTier", "WaitIdle",
-    "WaitKept", "WayToPay", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed",
-    "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
-    "calibrate", "choices", "compare_deployments", "confidence_range", "count_terms", "crossovers",
-    "current_fleet_of", "decision_sheet", "diagnose", "estimate", "evaluate", "executor_at",
-    "explain", "explain_limits", "floor", "load_catalog", "load_problem", "load_scenarios",
-    "measure_next", "owned_usd_per_hour", "plan_diff", "plan_for", "plan_schema", "prepare",
-    "reason_lines", "replanned", "replay", "scenario_grid", "sheet_schema", "solve", "tighten",
-    "warning_lines", "weightiest_row", "what_if",
+    "WaitKept", "WayToPay", "WaysCompared", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged",
+    "WishReplayed", "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__",
+    "budget_frontier", "calibrate", "choices", "compare_deployments", "confidence_range",
+    "count_terms", "crossovers", "current_fleet_of", "decision_sheet", "diagnose", "estimate",
+    "evaluate", "executor_at", "explain", "explain_limits", "floor", "load_catalog", "load_problem",
+    "load_scenarios", "measure_next", "owned_usd_per_hour", "plan_diff", "plan_for", "plan_schema",
+    "prepare", "reason_lines", "replanned", "replay", "scenario_grid", "sheet_schema", "solve",
+    "tighten", "warning_lines", "weightiest_row", "what_if",
 ]
 # fmt: on
 
