@@ -41,6 +41,8 @@ HOMES = {
         "Batch ConcurrentUsers Pattern Profile RequestSize RequestsPerSecond TokensPerDay "
         "TokensPerMonth Trace TraceColumns Traffic"
     ),
+    "inputs.problem.uncertain.futures": "FutureCase Risk Value",
+    "inputs.problem.uncertain.quotes": "OwnQuote",
     "milp.program.language.folds": "ElasticFleet ElasticFold HeldStep",
     "milp.program.language.loosening": "LimitInForce",
     "milp.program.language.pieces": "CountPiece",
@@ -121,6 +123,8 @@ HOMES = {
     "solving.results": "Interrupted",
     "traffic.classes": "SizeBin",
     "traffic.digest": "MonthPart TraceDigest",
+    "traffic.forecast.futures": ("ForecastBacktest ForecastFutures TrafficFuture futures_from"),
+    "traffic.forecast.history": "HistoryPeriod TrafficHistory",
     "traffic.schedule": "Demand RequestClass Schedule TimeBlock",
 }
 """Where each public name lives: names by module, apart by spaces."""

@@ -402,6 +402,7 @@ PURCHASE_COLUMNS: dict[str, Callable[[Purchase], Any]] = {
     "unit_hours_per_month": lambda p: p.unit_hours,
     "cash_usd_per_month": lambda p: p.cash_usd_per_month,
     "commitment_usd": lambda p: p.commitment_usd,
+    "term_months": lambda p: getattr(p.candidate.offering, "term_months", None),
     "requests_share": lambda p: p.requests_share,
     "capacity_requests_per_second": lambda p: p.units * p.candidate.part_requests_per_second,
     "throughput_source": lambda p: "; ".join(p.candidate.sources),

@@ -294,6 +294,7 @@ def _offering(part: PurchasePart, path: str) -> Offering | TokenPrice:
         "name": name,
         "region": region,
         "billing": part.billing,
+        "term_months": part.term_months,
         "gpu": part.gpu,
         "gpus_per_unit": part.part_of_gpus or part.gpus_per_unit // part.units_joined,
         "instance_type": part.instance_type,

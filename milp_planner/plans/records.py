@@ -155,7 +155,7 @@ class Purchase(UnitsOn):
     @property
     def commitment_usd(self) -> float:
         """Money bound by the commitment, whether or not the units run."""
-        return self.cash_usd_per_month * self.candidate.mode.commitment_months
+        return self.cash_usd_per_month * self.candidate.commitment_months
 
 
 @dataclass(frozen=True)
