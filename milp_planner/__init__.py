@@ -181,6 +181,7 @@ if TYPE_CHECKING:
     from milp_planner.plans.sheet.other_parts import (
         BudgetStair,
         BudgetStaircase,
+        CheapestWay,
         IfSlower,
         LeftAfterLoss,
         PriceAge,
@@ -194,6 +195,7 @@ if TYPE_CHECKING:
         ToMeasure,
         TrafficCurve,
         TrafficPoint,
+        WaysCompared,
         WishJudged,
     )
     from milp_planner.plans.sheet.plan_parts import (
@@ -306,8 +308,8 @@ __all__ = [
     "Band", "Batch", "BatchRun", "BatchesDone", "BestUse", "Billing", "BillingLimits",
     "BillingMode", "BlockShown", "Bought", "Breach", "BreakEven", "Budget", "BudgetStair",
     "BudgetStaircase", "BudgetStep", "Calibrated", "Candidate", "CandidateList", "Catalog",
-    "CatalogTooSmall", "Change", "CheapestFrom", "Choice", "ChoiceVerdict", "Choices",
-    "ChoicesAsked", "ClassUnserved", "Commitment", "CommitmentShown", "CommitmentUse",
+    "CatalogTooSmall", "Change", "CheapestFrom", "CheapestWay", "Choice", "ChoiceVerdict",
+    "Choices", "ChoicesAsked", "ClassUnserved", "Commitment", "CommitmentShown", "CommitmentUse",
     "ComparedMeasurement", "ComparedPlan", "ConcurrentUsers", "ConfidenceCase", "ConfidenceRange",
     "CountPiece", "CountedFilter", "Crossovers", "CurrentUnits", "DaskExecutor", "Demand",
     "DeployedLlm", "DeploymentScenario", "DeploymentSettings", "DeploymentTable", "Diagnosis",
@@ -343,8 +345,8 @@ __all__ = [
     "Trace", "TraceColumns", "TraceDigest", "Traffic", "TrafficCurve", "TrafficFuture",
     "TrafficHistory", "TrafficPoint", "TurnedDown", "Undisturbed", "Unfinished", "UnitChange",
     "UnservedAtAPrice", "Utilization", "Value", "Verdict", "VolumeTier", "WaitIdle", "WaitKept",
-    "WayToPay", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed", "Workload",
-    "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
+    "WayToPay", "WaysCompared", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed",
+    "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
     "calibrate", "choices", "compare_deployments", "confidence_range", "count_terms", "crossovers",
     "current_fleet_of", "decision_sheet", "diagnose", "estimate", "evaluate", "executor_at",
     "explain", "explain_limits", "floor", "futures_from", "load_catalog", "load_problem",

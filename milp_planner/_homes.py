@@ -73,9 +73,9 @@ HOMES = {
     "plans.sheet.compared": "ComparedPlan PlanDiff PurchaseChange plan_diff",
     "plans.sheet.no_plan": "SheetChange SheetDiagnosis SheetMisfit",
     "plans.sheet.other_parts": (
-        "BudgetStair BudgetStaircase IfSlower LeftAfterLoss PriceAge RowLeftOut SameElsewhere "
-        "SheetAlternative SheetChoice SheetLever SheetRisks ToAsk ToMeasure TrafficCurve "
-        "TrafficPoint WishJudged"
+        "BudgetStair BudgetStaircase CheapestWay IfSlower LeftAfterLoss PriceAge RowLeftOut "
+        "SameElsewhere SheetAlternative SheetChoice SheetLever SheetRisks ToAsk ToMeasure "
+        "TrafficCurve TrafficPoint WaysCompared WishJudged"
     ),
     "plans.sheet.plan_parts": (
         "BlockShown Bought CommitmentShown EngineSaid HoursByUnits LimitAsked ProofShown "

@@ -230,6 +230,37 @@ class TrafficCurve(SheetPart):
     """... and the largest: beyond them nothing is known of a break-even."""
 
 
+class CheapestWay(SheetPart):
+    """The cheapest way to pay over a stretch of traffic."""
+
+    from_factor: float
+    to_factor: float
+    """Multiples of today's traffic."""
+
+    way: str
+    """per token, rented or owned; empty where none can serve so much."""
+
+    needs: tuple[str, ...]
+    """Billings that the problem would have to allow for it."""
+
+    from_usd_per_month: float | None
+    to_usd_per_month: float | None
+    """What it costs at both ends; None where it was not priced there."""
+
+    proven: bool
+
+
+class WaysCompared(SheetPart):
+    """From which volume on which way to pay is the cheapest."""
+
+    stretches: tuple[CheapestWay, ...]
+    complete: bool
+    """False where time ended before all was known."""
+
+    why_none: str = ""
+    """Why there is no answer; empty where there is one."""
+
+
 class ToAsk(SheetPart):
     """What a seller should say before money is paid."""
 
