@@ -99,12 +99,17 @@ def _http_route(plan: Plan, w: WorkloadPlan, words: Words) -> str:
         for one in weights
     ]
     gateway = words.word("GATEWAY", "the Gateway that the route belongs to")
+    hosts = {}
+    if len(plan.workloads) > 1:
+        host = words.word(f"HOST-OF-{w.name}", f"the host name by which requests of {w.name} come")
+        hosts = {"hostnames": [host.lower()]}
     data = {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "HTTPRoute",
         "metadata": {"name": plain_name(w.name)},
         "spec": {
             "parentRefs": [{"name": gateway.lower()}],
+            **hosts,
             "rules": [
                 {
                     "matches": [{"path": {"type": "PathPrefix", "value": "/v1"}}],
@@ -113,7 +118,9 @@ def _http_route(plan: Plan, w: WorkloadPlan, words: Words) -> str:
             ],
         },
     }
-    return yaml_document(data, [*plan_lines(plan), "", *_weight_lines(plan, w)])
+    told = "hostnames: workloads share a gateway, where paths are alike; their hosts are not."
+    lines = [*plan_lines(plan), "", *_weight_lines(plan, w), *([told] if hosts else ())]
+    return yaml_document(data, lines)
 
 
 def _api_service(k: Candidate, words: Words) -> str:
