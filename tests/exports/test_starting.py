@@ -184,3 +184,44 @@ def test_a_command_is_one_line_for_the_shell_whatever_a_workload_is_called(tmp_p
     at = words.index("--served-model-name")
     assert words[at + 1 : at + 3] == ["lean", "chat $(rm)"]
     assert "'chat $(rm)'" in script.read_text()
+
+
+def by_day_on_both() -> Plan:
+    """Two pools share the day; by night all goes to the one that is reserved."""
+    plan = fleet(bought(RESERVED, 1, 1), bought(SPOT, 3, 0))
+    routes = (
+        replace(r, requests_per_second=5.0 if r.candidate is RESERVED else 0.0)
+        if r.block.name == "night"
+        else r
+        for r in plan.routes
+    )
+    return replace(plan, routes=tuple(routes))
+
+
+def test_a_route_follows_the_hours_lest_pools_that_are_off_are_asked(tmp_path: Path) -> None:
+    by_day_on_both().export("httproute", tmp_path / "out")
+    routes = {
+        path.stem: yaml.safe_load(path.read_text()) for path in (tmp_path / "out").glob("*.yaml")
+    }
+    assert {route["metadata"]["name"] for route in routes.values()} == {"chat"}
+    weights = {
+        name: [backend["weight"] for backend in route["spec"]["rules"][0]["backendRefs"]]
+        for name, route in routes.items()
+    }
+    assert weights == {"chat": [500, 500], "chat-in-day": [500, 500], "chat-in-night": [1000]}
+    lines = (tmp_path / "out" / "schedule.crontab").read_text().splitlines()
+    assert lines[-3:] == [
+        "CRON_TZ=Etc/UTC",
+        "0 8 * * * kubectl apply -f chat-in-day.yaml",
+        "0 20 * * * kubectl apply -f chat-in-night.yaml",
+    ]
+
+
+def test_litellm_says_what_its_one_file_cannot_follow(tmp_path: Path) -> None:
+    by_day_on_both().export("litellm", tmp_path / "out")
+    text = (tmp_path / "out" / "config.yaml").read_text()
+    said = "In block night the weights of chat are 1000 at aws/p5.48xlarge/us-east-1."
+    assert said in text.replace("\n# ", " ")
+    same = mixed()
+    same.export("httproute", tmp_path / "same")  # the same weights at all hours
+    assert sorted(path.name for path in (tmp_path / "same").iterdir()) == ["README.md", "chat.yaml"]
