@@ -33,6 +33,7 @@ CAPACITY_TYPES = {
     "spot": ("spot",),
     "reserved_1y": ("reserved", "on-demand"),
     "reserved_3y": ("reserved", "on-demand"),
+    "committed": ("reserved", "on-demand"),
 }
 """Karpenter's words for a way to pay; all else is `on-demand`.
 
