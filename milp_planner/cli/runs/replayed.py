@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from milp_planner.cli.parts import streams
-from milp_planner.cli.parts.bars import counted
+from milp_planner.cli.parts.bars import counted_and_read
 
 if TYPE_CHECKING:
     from milp_planner.inputs.catalog.records import Catalog
@@ -98,7 +98,7 @@ def until_kept(
 
     limit_s = problem.solver.time_limit_s if time_limit_s is None else time_limit_s
     ends_s = began_s + ROUNDS_SHARE * limit_s
-    with counted(f"replaying {problem.name}", REQUESTS, quiet=quiet) as done:
+    with counted_and_read(f"replaying {problem.name}", REQUESTS, quiet=quiet) as done:
         found = tighten(
             problem,
             lambda plan, asked: _replayed(plan, asked, catalog, ends_s, done),
