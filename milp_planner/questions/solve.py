@@ -12,6 +12,7 @@ from milp_planner._version import __version__
 from milp_planner.candidates.listing import Lister
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import began_s
+from milp_planner.futures.answer import plan_over_futures
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.fingerprint import problem_sha256
 from milp_planner.inputs.problem.policies import by_cost, is_gpus_first, may_fall_short
@@ -113,6 +114,15 @@ def solve(
         merge_twins=merge_twins,
         patient=reproducible,
     )
+    if problem.futures:
+        return plan_over_futures(
+            problem,
+            catalog,
+            settings,
+            _provenance(problem, catalog, settings),
+            next_best=problem.alternatives.count if alternatives is None else alternatives,
+            beside=diagnose,
+        )
     return solve_until(problem, catalog, settings, alternatives, None, diagnose=diagnose)
 
 
