@@ -13,6 +13,7 @@ from milp_planner.errors import InputError
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.problem.uncertain.futures import EVERY, FutureCase
+from milp_planner.plans.records import Plan
 from milp_planner.solving.checks.names import future_faults
 from milp_planner.solving.prepare import listed, outline_of
 from milp_planner.solving.re_solve import repriced_candidate
@@ -93,6 +94,14 @@ def problem_in(problem: Problem, future: FutureCase) -> Problem:
     limits = problem.limits.model_copy(update={"budget": budget})
     nothing = {"futures": (), "risk": None, "value": None}
     return problem.model_copy(update={"workloads": workloads, "limits": limits, **nothing})
+
+
+def leading_problem(problem: Problem, plan: Plan) -> Problem:
+    """What is asked in the future that the plan is of; without a plan, what is asked today."""
+    told = plan.futures
+    named = (one for one in problem.futures if told is not None and one.name == told.leading)
+    future = next(named, None)
+    return without_futures(problem) if future is None else problem_in(problem, future)
 
 
 def without_futures(problem: Problem) -> Problem:

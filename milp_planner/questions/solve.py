@@ -119,7 +119,7 @@ def solve(
             problem,
             catalog,
             settings,
-            _provenance(problem, catalog, settings),
+            provenance_at(problem, catalog, settings),
             next_best=problem.alternatives.count if alternatives is None else alternatives,
             beside=diagnose,
         )
@@ -387,7 +387,7 @@ def _before_all_was_listed(
     """The answer where time was up before everything that can be rented was listed."""
     result = None
     if in_hand is not None and in_hand.fleets:
-        result = in_hand.result(_provenance(problem, catalog, settings))
+        result = in_hand.result(provenance_at(problem, catalog, settings))
     if result is None:
         return not_prepared(problem, catalog, settings)
     said = (*result.known.warnings, *_counted(problem, result.known))
@@ -414,16 +414,16 @@ def not_prepared(problem: Problem, catalog: Catalog, settings: Settings) -> Plan
         workloads=(),
         blocks=(),
         proof=NOT_SOLVED.proof,
-        provenance=_provenance(problem, catalog, settings),
+        provenance=provenance_at(problem, catalog, settings),
     )
 
 
 def provenance_of(instance: PlanningInput, settings: Settings) -> Provenance:
     """Where the answer will come from."""
-    return _provenance(instance.problem, instance.catalog, settings)
+    return provenance_at(instance.problem, instance.catalog, settings)
 
 
-def _provenance(problem: Problem, catalog: Catalog, settings: Settings) -> Provenance:
+def provenance_at(problem: Problem, catalog: Catalog, settings: Settings) -> Provenance:
     return Provenance(
         planner_version=__version__,
         catalog_name=catalog.name,

@@ -24,6 +24,7 @@ from milp_planner.reporting.text.wording import (
 )
 
 NOT_KNOWN = "-"
+NOTHING = "nothing"
 
 MADE_FOR = {
     "chosen": "this plan",
@@ -51,6 +52,20 @@ def futures_lines(told: FuturesPlan) -> Iterator[str]:
     if told.cases:
         yield "What other commitments would cost per month, by what they are made for"
         yield from _case_table(told)
+    yield f"Below: the plan in future {escape(told.leading)}, the most likely one."
+
+
+def futures_sentences(told: FuturesPlan) -> Iterator[str]:
+    """The same without tables, where there is no room for them."""
+    yield f"Commit to {_bound(told.committed)}{_owed(told.committed)}."
+    for one in told.outcomes:
+        unserved = f", {fine_percent(one.shortfall_share)} unserved" if one.shortfall_share else ""
+        rented = one.rented if one.rented == NOTHING else f"{one.rented} rented"
+        yield (
+            f"In {escape(one.name)} ({fine_percent(one.probability)}) it is "
+            f"{usd(one.usd_per_month, 0)} a month, {escape(rented)} beside{unserved}."
+        )
+    yield from words_beside(told)
     yield f"Below: the plan in future {escape(told.leading)}, the most likely one."
 
 
