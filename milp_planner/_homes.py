@@ -57,6 +57,9 @@ HOMES = {
     "plans.deployed.records": "DeployedLlm Exported",
     "plans.diagnosis": "Change Diagnosis Misfit",
     "plans.document": "plan_schema",
+    "plans.futures.documents": (
+        "CasePart CommittedPart FlatPart FuturesPart OutcomePart ThresholdPart"
+    ),
     "plans.futures.records": (
         "CommitmentCase CommittedUnits FlatRange FutureOutcome FuturesPlan Threshold"
     ),
