@@ -22,7 +22,7 @@ HOMES = {
     "inputs.one_line": "LineWords",
     "inputs.problem.commitments": "Commitment",
     "inputs.problem.comparisons": "ChoicesAsked Today",
-    "inputs.problem.deployment": "AnyLlm DeploymentSettings Lora Speculative",
+    "inputs.problem.deployment": "AnyLlm DeploymentSettings Lora QualityFile Speculative",
     "inputs.problem.host": "HostLimits",
     "inputs.problem.latency": "Latency Percentiles TimeWish",
     "inputs.problem.load": "load_problem",
@@ -129,6 +129,8 @@ HOMES = {
     "solving.results": "Interrupted",
     "traffic.classes": "SizeBin",
     "traffic.digest": "MonthPart TraceDigest",
+    "traffic.forecast.futures": ("ForecastBacktest ForecastFutures TrafficFuture futures_from"),
+    "traffic.forecast.history": "HistoryPeriod TrafficHistory",
     "traffic.schedule": "Demand RequestClass Schedule TimeBlock",
 }
 """Where each public name lives: names by module, apart by spaces."""
