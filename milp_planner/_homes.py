@@ -57,6 +57,12 @@ HOMES = {
     "plans.deployed.records": "DeployedLlm Exported",
     "plans.diagnosis": "Change Diagnosis Misfit",
     "plans.document": "plan_schema",
+    "plans.futures.documents": (
+        "CasePart CommittedPart FlatPart FuturesPart OutcomePart ThresholdPart"
+    ),
+    "plans.futures.records": (
+        "CommitmentCase CommittedUnits FlatRange FutureOutcome FuturesPlan Threshold"
+    ),
     "plans.measure_next": "MeasureNext measure_next",
     "plans.proof": "EngineReport Proof Provenance",
     "plans.reasons": (
