@@ -41,6 +41,8 @@ HOMES = {
         "Batch ConcurrentUsers Pattern Profile RequestSize RequestsPerSecond TokensPerDay "
         "TokensPerMonth Trace TraceColumns Traffic"
     ),
+    "inputs.problem.uncertain.futures": "FutureCase Risk Value",
+    "inputs.problem.uncertain.quotes": "OwnQuote",
     "milp.program.language.folds": "ElasticFleet ElasticFold HeldStep",
     "milp.program.language.loosening": "LimitInForce",
     "milp.program.language.pieces": "CountPiece",
@@ -55,6 +57,9 @@ HOMES = {
     "plans.deployed.records": "DeployedLlm Exported",
     "plans.diagnosis": "Change Diagnosis Misfit",
     "plans.document": "plan_schema",
+    "plans.futures.records": (
+        "CommitmentCase CommittedUnits FlatRange FutureOutcome FuturesPlan Threshold"
+    ),
     "plans.measure_next": "MeasureNext measure_next",
     "plans.proof": "EngineReport Proof Provenance",
     "plans.reasons": (

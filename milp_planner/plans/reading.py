@@ -118,6 +118,7 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
             CommitmentUse(**part.model_dump(exclude={"unused", "share"}))
             for part in read.commitments
         ),
+        futures=None if read.futures is None else read.futures.record(),
         worst_losses=() if cost is None else tuple(_losses(cost)),
         resilience=None if cost is None else _resilience(cost, read),
         stale_prices=None if read.stale_prices is None else _stale(read.stale_prices),
@@ -293,6 +294,7 @@ def _offering(part: PurchasePart, path: str) -> Offering | TokenPrice:
         "name": name,
         "region": region,
         "billing": part.billing,
+        "term_months": part.term_months,
         "gpu": part.gpu,
         "gpus_per_unit": part.part_of_gpus or part.gpus_per_unit // part.units_joined,
         "instance_type": part.instance_type,

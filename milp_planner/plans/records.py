@@ -26,6 +26,7 @@ from milp_planner.plans.consequences import (
 from milp_planner.plans.deployed.records import DeployedLlm as DeployedLlm
 from milp_planner.plans.deployed.records import Exported as Exported
 from milp_planner.plans.diagnosis import Diagnosis
+from milp_planner.plans.futures.records import FuturesPlan
 from milp_planner.plans.plain import as_files, as_page, as_plot, plain_data
 from milp_planner.plans.proof import EngineReport as EngineReport
 from milp_planner.plans.proof import Proof as Proof
@@ -154,7 +155,7 @@ class Purchase(UnitsOn):
     @property
     def commitment_usd(self) -> float:
         """Money bound by the commitment, whether or not the units run."""
-        return self.cash_usd_per_month * self.candidate.mode.commitment_months
+        return self.cash_usd_per_month * self.candidate.commitment_months
 
 
 @dataclass(frozen=True)
@@ -282,6 +283,9 @@ class Plan:
 
     stale_prices: StalePrices | None = None
     """What rests on prices older than `policy.stale_after`; None where nothing does."""
+
+    futures: FuturesPlan | None = None
+    """What all futures share, where there are several: the plan is that of the leading one."""
 
     as_read: DocumentParts | None = None
     """Of a plan that `from_dict` read: what the document only sums up; None when it was solved."""

@@ -51,6 +51,8 @@ class SheetRun:
         """
         from milp_planner.candidates.listing import lister_of
 
+        if self.problem.futures:
+            return self._over_futures()
         lister = lister_of(self.catalog)
         outline = self._outline()
         plan, stopped = self._plan(lister, outline)
@@ -66,6 +68,17 @@ class SheetRun:
         self._put(self._text(plan, sheet, rest=at_once))
         if stopped is not None:
             raise stopped
+        return plan
+
+    def _over_futures(self) -> Plan:
+        """The same over several futures, where no other choices are solved."""
+        from milp_planner.questions.sheet.builder import plan_for_sheet, sheet_over_futures
+
+        with streams.progress(f"planning {self.problem.name}", quiet=self.quiet):
+            plan = plan_for_sheet(self.problem, self.catalog, self._settings())
+        asked = self.problem, self.catalog, plan, self.today
+        sheet = sheet_over_futures(*asked, reproducible=self.reproducible)
+        self._put(self._text(plan, sheet, rest=False))
         return plan
 
     def _outline(self) -> Outline:

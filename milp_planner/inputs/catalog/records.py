@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from milp_planner.inputs.catalog.billing import Billing as Billing
 from milp_planner.inputs.catalog.evidence.ran_in import RanIn
 from milp_planner.inputs.catalog.identity.names import (
     find_llm,
@@ -28,10 +29,6 @@ from milp_planner.inputs.catalog.overlaid.counts import UNTOUCHED, OverlayCounts
 from milp_planner.inputs.reading.field_types import Id
 from milp_planner.inputs.reading.records import Frozen
 from milp_planner.units import MOST
-
-Billing = Literal[
-    "dedicated", "autoscaling", "reserved_1y", "reserved_3y", "spot", "per_token", "owned"
-]
 
 Positive = Annotated[float, Field(gt=0, le=MOST)]
 NonNegative = Annotated[float, Field(ge=0, le=MOST)]
@@ -218,6 +215,12 @@ class Offering(Sold, Sourced):
 
     price_acknowledged: bool = False
     """True when a price far from its GPU's median has been looked at and is meant."""
+
+    term_months: Count | None = None
+    """Of what is `committed`: months that are paid whether or not the unit runs."""
+
+    quote: CountOrNone = 0
+    """Which of a problem's quotes it is, counted from 1; 0: of the catalog; never in a file."""
 
     list_usd_per_hour: Positive | None = None
     """Where a problem's own terms changed the price, what the catalog lists; never in a file."""

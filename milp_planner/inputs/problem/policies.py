@@ -70,7 +70,10 @@ def is_strict(penalties: Penalties, workload: Workload) -> bool:
 def allowed_billings(problem: Problem) -> tuple[str, ...]:
     """The ways to pay that the problem allows, said or by default."""
     said = problem.limits.billing.allow
-    return said or tuple(mode.name for mode in BILLING_MODES.values() if mode.by_default)
+    usual = {mode.name for mode in BILLING_MODES.values() if mode.by_default}
+    if problem.quotes:
+        usual.add("committed")  # what is quoted is meant
+    return said or tuple(name for name in BILLING_MODES if name in usual)
 
 
 def most_replicas_asked(problem: Problem, workload: Workload) -> int:
