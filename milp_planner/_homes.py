@@ -22,7 +22,7 @@ HOMES = {
     "inputs.one_line": "LineWords",
     "inputs.problem.commitments": "Commitment",
     "inputs.problem.comparisons": "ChoicesAsked Today",
-    "inputs.problem.deployment": "AnyLlm DeploymentSettings Lora Speculative",
+    "inputs.problem.deployment": "AnyLlm DeploymentSettings Lora QualityFile Speculative",
     "inputs.problem.host": "HostLimits",
     "inputs.problem.latency": "Latency Percentiles TimeWish",
     "inputs.problem.load": "load_problem",

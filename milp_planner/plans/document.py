@@ -34,14 +34,6 @@ from milp_planner.plans.sentences import (
 DOCUMENT_VERSION = 1
 """Raised when a key of the document changes its meaning or goes."""
 
-NOT_INCLUDED = ("egress", "storage", "support", "tax", "staff", "network latency")
-START_UP = "start-up and model loading"
-
-
-def not_included(plan: Plan) -> tuple[str, ...]:
-    """What no figure of the plan counts."""
-    return NOT_INCLUDED if "start_up" in plan.costs else (*NOT_INCLUDED, START_UP)
-
 
 def plan_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a plan's document.
@@ -94,7 +86,7 @@ def plan_dict(plan: Plan, *, reproducible: bool = False) -> dict[str, Any]:
         "measure_next": summed_up.measure_next,
         "turned_down": summed_up.turned_down,
         "warnings": warning_lines(plan),
-        "not_included": not_included(plan),
+        "not_included": plan.not_included,
         "proof": _proof_dict(plan, reproducible),
         "provenance": _provenance_dict(plan),
     }

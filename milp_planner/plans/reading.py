@@ -122,6 +122,7 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
         worst_losses=() if cost is None else tuple(_losses(cost)),
         resilience=None if cost is None else _resilience(cost, read),
         stale_prices=None if read.stale_prices is None else _stale(read.stale_prices),
+        not_included=tuple(read.not_included),
         as_read=DocumentParts(
             alternatives=tuple(document["alternatives"]),
             turned_down=document["turned_down"],

@@ -16,6 +16,7 @@ from milp_planner.candidates.records import Candidate, TurnedDown, UnitsOn
 from milp_planner.candidates.sharing.shared_units import SharedUnits as SharedUnits
 from milp_planner.errors import argument_error
 from milp_planner.plans.consequences import (
+    NOT_INCLUDED,
     CommitmentUse,
     DocumentParts,
     Loss,
@@ -286,6 +287,9 @@ class Plan:
 
     futures: FuturesPlan | None = None
     """What all futures share, where there are several: the plan is that of the leading one."""
+
+    not_included: tuple[str, ...] = NOT_INCLUDED
+    """What no figure of the plan counts."""
 
     as_read: DocumentParts | None = None
     """Of a plan that `from_dict` read: what the document only sums up; None when it was solved."""

@@ -27,6 +27,7 @@ from milp_planner.solving.checks.cached import with_cached_shares
 from milp_planner.solving.checks.llms import any_llm_faults
 from milp_planner.solving.checks.names import fleet_faults, limit_faults, with_known_billings
 from milp_planner.solving.checks.power import power_faults
+from milp_planner.solving.checks.quality import with_quality_read
 from milp_planner.solving.checks.queues import queue_faults
 from milp_planner.solving.checks.quotes import uncertain_faults
 from milp_planner.solving.checks.sellers import with_known_sellers
@@ -113,6 +114,7 @@ def unlisted(outline: Outline) -> PlanningInput:
 def checked_problem(problem: Problem, catalog: Catalog) -> Problem:
     """The problem with every name known to the catalog; raises InputError with every fault."""
     check_problem_and_catalog(problem, catalog)
+    problem = with_quality_read(problem, catalog)
     problem = with_known_sellers(problem, catalog)
     faults = [located(problem, fault) for fault in _workload_faults(problem, catalog)]
     faults += [*limit_faults(problem, catalog), *fleet_faults(problem, catalog)]

@@ -1,7 +1,6 @@
 """What can be rented and served: GPUs, LLMs, offerings, token prices and measurements.
 
-A catalog is a folder of CSV files with one record a row; `catalogs/README.md` gives the columns.
-The records are here, the reading of folders is in `files.py`.
+A catalog is a folder of CSV files (`catalogs/README.md`); `files.py` reads it.
 """
 
 from __future__ import annotations
@@ -204,6 +203,9 @@ class Offering(Sold, Sourced):
     busy_usd_per_hour: Positive | None = None
     """Price of an hour of an owned unit without load, and at full load; set from `owned.csv`."""
 
+    stated_in_price: tuple[str, ...] | None = None
+    """Of owned units: which of power, facilities and staff is in it; set from `owned.csv`."""
+
     max_units: CountOrNone | None = None
     """Units that can be had; None where unknown. No public source states it: users fill it in."""
 
@@ -221,7 +223,6 @@ class Offering(Sold, Sourced):
 
     quote: CountOrNone = 0
     """Which of a problem's quotes it is, counted from 1; 0: of the catalog; never in a file."""
-
     list_usd_per_hour: Positive | None = None
     """Where a problem's own terms changed the price, what the catalog lists; never in a file."""
 

@@ -7,6 +7,8 @@ from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.problem.policy import Penalties
 from milp_planner.inputs.problem.records import BAND_CEILINGS, Problem, Workload
 
+NO_PENALTIES = Penalties()
+
 
 def utilization_limit(problem: Problem, workload: Workload) -> float:
     """The highest utilization the workload may be planned at."""
@@ -18,10 +20,18 @@ def utilization_limit(problem: Problem, workload: Workload) -> float:
 
 def when_short(problem: Problem) -> str:
     """How less than everything is served where that must be: fail, fair or priority."""
-    budget = problem.limits.budget
-    if problem.policy.when_short != "fail" or budget is None:
-        return problem.policy.when_short
-    return budget.when_short
+    said, budget = problem.policy.when_short, problem.limits.budget
+    if said in (None, "fail") and budget is not None:
+        return budget.when_short
+    return said or "fail"
+
+
+def all_may_be_short(problem: Problem) -> bool:
+    """True where less may be served whatever is short; False where only money may be, if that.
+
+    What the budget says holds for all, unless the policy says `fail`.
+    """
+    return problem.policy.when_short != "fail" and when_short(problem) != "fail"
 
 
 def may_be_short(problem: Problem) -> bool:
@@ -32,6 +42,11 @@ def may_be_short(problem: Problem) -> bool:
 def may_fall_short(problem: Problem) -> bool:
     """True where the user allows unserved requests: at a price, or where something is short."""
     return problem.policy.active_penalties.shortfall is not None or may_be_short(problem)
+
+
+def has_penalties(problem: Problem) -> bool:
+    """True where soft outcomes have a price, so that a plan's score may be more than its cash."""
+    return problem.policy.active_penalties != NO_PENALTIES
 
 
 def has_one_router(problem: Problem, workload: Workload) -> bool:

@@ -162,9 +162,10 @@ class Policy(Frozen):
     """Units that are off at times are paid for so long before they serve; the last entry that
     matches an offering holds."""
 
-    when_short: Literal["fail", "fair", "priority"] = "fail"
+    when_short: Literal["fail", "fair", "priority"] | None = None
     """What is served where not everything can be, whatever is short: budget, quotas, or the units
-    that there are. `limits.budget.when_short` says it of the budget alone."""
+    that there are. Default: what `limits.budget.when_short` says; `fail` beside that: money alone
+    may be short."""
 
     power_by_load: YesNo = False
     """Owned units that state what they draw idle and at full load pay power for the load that they

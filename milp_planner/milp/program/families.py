@@ -98,6 +98,7 @@ NO_RULE: Final = {
     "workloads.name": "a label",
     "workloads.llm": "makes the candidates and their rates",
     "workloads.llm.any_of": "makes the candidates and their rates",
+    "workloads.llm.quality_from.*": "says where figures of quality are read",
     "workloads.llm.each": "says which LLMs make candidates",
     "workloads.traffic.*": "makes the blocks and their rates",
     "workloads.requests.*": "makes the request classes",

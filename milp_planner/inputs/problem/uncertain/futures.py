@@ -190,7 +190,7 @@ def _covered(problem: Any) -> None:
         raise RecordError(message, at=("policy", "share"))
     price = "policy: {penalties: {shortfall: {usd_per_million_requests: 5000}}}"
     hint = f"price what is left unserved instead: {price}"
-    if problem.policy.when_short != "fail":
+    if problem.policy.when_short not in (None, "fail"):
         message = "what is short is not shared out over futures"
         raise RecordError(message, at=("policy", "when_short"), hint=hint)
     budget = problem.limits.budget
