@@ -41,6 +41,7 @@ HOMES = {
         "Batch ConcurrentUsers Pattern Profile RequestSize RequestsPerSecond TokensPerDay "
         "TokensPerMonth Trace TraceColumns Traffic"
     ),
+    "milp.program.language.class_prices": "ClassPrices",
     "milp.program.language.folds": "ElasticFleet ElasticFold HeldStep",
     "milp.program.language.loosening": "LimitInForce",
     "milp.program.language.pieces": "CountPiece",
