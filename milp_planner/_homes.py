@@ -43,6 +43,7 @@ HOMES = {
     ),
     "inputs.problem.uncertain.futures": "FutureCase Risk Value",
     "inputs.problem.uncertain.quotes": "OwnQuote",
+    "milp.program.language.class_prices": "ClassPrices",
     "milp.program.language.folds": "ElasticFleet ElasticFold HeldStep",
     "milp.program.language.loosening": "LimitInForce",
     "milp.program.language.pieces": "CountPiece",
