@@ -7,8 +7,8 @@ from dataclasses import fields, replace
 import pytest
 
 from milp_planner import Status, solve
-from tests.support.oracles.fleet_cases import FleetCase, as_asked, fleet_case
-from tests.support.oracles.fleet_oracle import best_fleet
+from tests.support.oracles.fleets.fleet_cases import FleetCase, as_asked, fleet_case
+from tests.support.oracles.fleets.fleet_oracle import best_fleet
 
 FEW, MANY = 6, 250
 

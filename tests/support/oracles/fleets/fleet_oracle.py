@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from tests.support.oracles.fleet_cases import DAYS, FleetCase, Kind
+from tests.support.oracles.fleets.fleet_cases import DAYS, FleetCase, Kind
 
 SLOTS = 10  # of six minutes, an hour
 TINY = 1e-9
