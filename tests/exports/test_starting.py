@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ import pytest
 import yaml
 
 from milp_planner import Plan
+from milp_planner.inputs.problem.deployment import Lora, Speculative
 from tests.support.sample_plans import workload_plan
 from tests.support.shown.exported import (
     JOINED,
     LLAMA,
     ON_DEMAND,
     RESERVED,
+    SETTINGS,
     SPOT,
     bought,
     candidate,
@@ -225,3 +228,27 @@ def test_litellm_says_what_its_one_file_cannot_follow(tmp_path: Path) -> None:
     same = mixed()
     same.export("httproute", tmp_path / "same")  # the same weights at all hours
     assert sorted(path.name for path in (tmp_path / "same").iterdir()) == ["README.md", "chat.yaml"]
+
+
+@pytest.mark.parametrize(("asked", "taken"), [(8, "8"), (10, "16"), (200, "256"), (1024, "512")])
+def test_vllm_takes_but_some_ranks_of_adapters(asked: int, taken: str, tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"lora": Lora(adapters=4, rank=asked)})
+    plan = fleet(bought(RESERVED, 1, 1), deployed=replace(LLAMA, settings=settings))
+    plan.export("vllm", tmp_path / "out")
+    (script,) = (tmp_path / "out").glob("*.sh")
+    words = shlex.split(script.read_text(), comments=True)
+    assert words[words.index("--max-lora-rank") + 1] == taken
+
+
+def test_sglang_is_told_the_steps_of_a_draft_and_asked_for_its_algorithm(tmp_path: Path) -> None:
+    # It refuses a number of draft tokens alone: 3 steps in one branch draft 3, and 1 is verified.
+    update = {"engine": "sglang", "speculative": Speculative(acceptance=0.7, draft=3)}
+    told = replace(LLAMA, settings=SETTINGS.model_copy(update=update))
+    found = fleet(bought(RESERVED, 1, 1), deployed=told).export("sglang", tmp_path / "out")
+    (script,) = (tmp_path / "out").glob("*.sh")
+    words = shlex.split(script.read_text(), comments=True)
+    value = dict(pairwise(words))
+    assert value["--speculative-num-steps"] == "3"
+    assert value["--speculative-eagle-topk"] == "1"
+    assert value["--speculative-num-draft-tokens"] == "4"
+    assert value["--speculative-algorithm"] in found.to_replace

@@ -19,6 +19,9 @@ PORT = 8000
 LEADER_PORT = 20000
 """Where the nodes of a replica that spans several meet."""
 
+LORA_RANKS = 1, 8, 16, 32, 64, 128, 256, 320, 512
+"""What vLLM takes for the largest rank: the next one that is not less."""
+
 NATIVE_FLOATS = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 """Formats that an engine computes published weights in without another checkpoint."""
 
@@ -108,7 +111,8 @@ def _vllm(pool: Pool, settings: DeploymentSettings, words: Words, copies: int) -
         if settings.lora is not None:
             yield ("--enable-lora",)
             yield "--max-loras", str(settings.lora.adapters)
-            yield "--max-lora-rank", str(settings.lora.rank)
+            ranks = (rank for rank in LORA_RANKS if rank >= settings.lora.rank)
+            yield "--max-lora-rank", str(next(ranks, LORA_RANKS[-1]))
         if settings.speculative is not None:
             draft = _draft(pool, words), settings.speculative.draft
             config = dict(zip(("model", "num_speculative_tokens"), draft, strict=True))
@@ -147,8 +151,18 @@ def _sglang(pool: Pool, settings: DeploymentSettings, words: Words, copies: int)
             yield "--max-loras-per-batch", str(settings.lora.adapters)
             yield "--max-lora-rank", str(settings.lora.rank)
         if settings.speculative is not None:
+            steps = settings.speculative.draft
+            yield (
+                "--speculative-algorithm",
+                words.word(
+                    "SPECULATIVE-ALGORITHM",
+                    "EAGLE, EAGLE3 or STANDALONE: what the draft model is of",
+                ),
+            )
             yield "--speculative-draft-model-path", _draft(pool, words)
-            yield "--speculative-num-draft-tokens", str(settings.speculative.draft)
+            yield "--speculative-num-steps", str(steps)
+            yield "--speculative-eagle-topk", "1"
+            yield "--speculative-num-draft-tokens", str(steps + 1)  # and the one that is verified
         yield ("--enable-metrics",)
         yield "--host", "0.0.0.0"
         yield "--port", str(PORT)
