@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from milp_planner.errors import Fault, InputError
+from milp_planner.errors import Fault, InputError, input_error
 from milp_planner.exports.parts.pools import Pool
 from milp_planner.exports.parts.words import Words
 from milp_planner.inputs.problem.deployment import ENGINE_NAMES, DeploymentSettings
@@ -111,8 +111,7 @@ def _vllm(pool: Pool, settings: DeploymentSettings, words: Words, copies: int) -
         if settings.lora is not None:
             yield ("--enable-lora",)
             yield "--max-loras", str(settings.lora.adapters)
-            ranks = (rank for rank in LORA_RANKS if rank >= settings.lora.rank)
-            yield "--max-lora-rank", str(next(ranks, LORA_RANKS[-1]))
+            yield "--max-lora-rank", str(_lora_rank(pool, settings.lora.rank))
         if settings.speculative is not None:
             draft = _draft(pool, words), settings.speculative.draft
             config = dict(zip(("model", "num_speculative_tokens"), draft, strict=True))
@@ -230,6 +229,15 @@ def _weights(
         return hf_id, ((quantization, "fp8"),)
     meaning = f"a checkpoint of {hf_id} in {precision}: it is published in {native}"
     return words.word(f"{precision}-CHECKPOINT-OF-{llm}", meaning), ()
+
+
+def _lora_rank(pool: Pool, rank: int) -> int:
+    """The least that vLLM takes; raises InputError where that is none."""
+    taken = [most for most in LORA_RANKS if most >= rank]
+    if not taken:
+        said = f"vLLM takes adapters of a rank up to {LORA_RANKS[-1]}, not of {rank}"
+        raise input_error(said, path=f"workloads.{pool.workload.name}.deployment.lora.rank")
+    return taken[0]
 
 
 def _draft(pool: Pool, words: Words) -> str:
