@@ -273,3 +273,28 @@ def test_sglang_is_told_the_steps_of_a_draft_and_asked_for_its_algorithm(tmp_pat
     assert value["--speculative-eagle-topk"] == "1"
     assert value["--speculative-num-draft-tokens"] == "4"
     assert value["--speculative-algorithm"] in found.to_replace
+
+
+@pytest.mark.parametrize(
+    ("in_flight", "context", "shared", "taken"),
+    [
+        (39.2, 131_072, 0.0, 126_976),  # 39.2 x 3250 = 127,400: 124 x 1024
+        (39.2, 32_768, 0.0, 32_768),  # all that the LLM takes
+        (39.2, 131_072, 0.5, 63_488),  # half of each is shared: 63,700, 62 x 1024 of it
+        (1.0, 131_072, 0.0, 7_168),  # one is in flight: the longest class, 7 x 1024
+        (1.0, 6_600, 0.0, 6_600),
+        (None, 131_072, 0.0, 7_168),
+        (39.2, None, 0.0, 7_168),  # it is not known how long a request the LLM takes
+    ],
+)
+def test_requests_longer_than_the_mean_are_taken_where_the_cache_holds_them(
+    in_flight: float | None, context: int | None, shared: float, taken: int, tmp_path: Path
+) -> None:
+    points = tuple(replace(point, concurrency=in_flight) for point in RESERVED.points)
+    settings = SETTINGS.model_copy(update={"prefix_cache_share": shared})
+    told = replace(LLAMA, settings=settings, context_tokens=context)
+    plan = fleet(bought(replace(RESERVED, points=points), 1, 1), deployed=told)
+    plan.export("vllm", tmp_path / "out")
+    (script,) = (tmp_path / "out").glob("*.sh")
+    words = shlex.split(script.read_text(), comments=True)
+    assert words[words.index("--max-model-len") + 1] == str(taken)
