@@ -14,8 +14,10 @@ import yaml
 
 from milp_planner import InputError, Plan
 from milp_planner.inputs.problem.deployment import Lora, Speculative
+from tests.support.builders import token_price
 from tests.support.sample_plans import workload_plan
 from tests.support.shown.exported import (
+    API,
     JOINED,
     LLAMA,
     ON_DEMAND,
@@ -298,3 +300,34 @@ def test_requests_longer_than_the_mean_are_taken_where_the_cache_holds_them(
     (script,) = (tmp_path / "out").glob("*.sh")
     words = shlex.split(script.read_text(), comments=True)
     assert words[words.index("--max-model-len") + 1] == str(taken)
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "access"),
+    [
+        ("together", "together_ai", {"api_key": "os.environ/TOGETHER_API_KEY"}),
+        (
+            "azure",
+            "azure_ai",
+            {
+                "api_base": "os.environ/AZURE_AI_API_BASE",
+                "api_key": "os.environ/AZURE_AI_API_KEY",
+            },
+        ),
+        (
+            "vertex",
+            "vertex_ai",
+            {
+                "vertex_project": "os.environ/VERTEXAI_PROJECT",
+                "vertex_location": "os.environ/VERTEXAI_LOCATION",
+            },
+        ),
+    ],
+)
+def test_an_api_is_reached_with_what_its_provider_wants(
+    provider: str, model: str, access: dict[str, str], tmp_path: Path
+) -> None:
+    sold = replace(API, offering=token_price(provider, 0.9, "llama-3.3-70b", note="llama"))
+    (config,) = exported(fleet(bought(sold, 0, 0)), "litellm", tmp_path)
+    (entry,) = config["model_list"]
+    assert entry["litellm_params"] == {"model": f"{model}/llama", **access, "weight": 1000}
