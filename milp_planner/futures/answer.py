@@ -79,8 +79,9 @@ def plan_over_futures(
     if not beside:
         return told_with(comparison.brief())
     try:
+        found = comparison.told(next_best)
         thresholds, flat = with_levels(comparison)
-        return told_with(replace(comparison.told(next_best), thresholds=thresholds, flat=flat))
+        return told_with(replace(found, thresholds=thresholds, flat=flat))
     except KeyboardInterrupt as stop:
         raise Interrupted(told_with(comparison.brief(idle=False)), stop) from stop
 

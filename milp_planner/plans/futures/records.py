@@ -77,7 +77,7 @@ class CommitmentCase:
 
     committed: Commitment
     usd_per_month: Mapping[str, float | None]
-    """By future; None where these commitments cannot be kept to."""
+    """By future; None where these commitments cannot be kept to, or time ended before."""
 
     expected_usd_per_month: float | None
     largest_regret_usd_per_month: float | None
