@@ -11,6 +11,7 @@ from milp_planner.candidates.own_terms import closest_match, too_dear
 from milp_planner.candidates.records import Candidate, CandidateList, PlanningInput, TurnedDown
 from milp_planner.errors import InputError
 from milp_planner.inputs.catalog.records import Catalog
+from milp_planner.inputs.problem.commitments import Commitment
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.problem.uncertain.futures import EVERY, FutureCase
 from milp_planner.plans.records import Plan
@@ -92,12 +93,20 @@ def problem_in(problem: Problem, future: FutureCase) -> Problem:
         holds = budget.futures in (EVERY, future.name)
         budget = budget.model_copy(update={"futures": EVERY}) if holds else None
     limits = problem.limits.model_copy(update={"budget": budget})
+    paid = tuple(_on_demand(one) for one in problem.commitments)
+    update = {"workloads": workloads, "limits": limits, "commitments": paid}
     nothing = {"futures": (), "risk": None, "value": None}
     policy = problem.policy
     if policy.share is None:  # not where several futures hold the same units
         policy = policy.model_copy(update={"share": "none"})
-    asked = {"workloads": workloads, "limits": limits, "policy": policy}
-    return problem.model_copy(update={**asked, **nothing})
+    return problem.model_copy(update={**update, "policy": policy, **nothing})
+
+
+def _on_demand(paid: Commitment) -> Commitment:
+    """Units that are paid already, as units on demand: they are nothing to be committed to."""
+    if paid.billing is not None or paid.units is None:
+        return paid
+    return paid.model_copy(update={"billing": "dedicated"})
 
 
 def leading_problem(problem: Problem, plan: Plan) -> Problem:

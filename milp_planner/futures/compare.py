@@ -80,14 +80,14 @@ class Comparison:
             if binds(k)
         }
 
-    def brief(self) -> FuturesPlan:
-        """The commitments, and what each future comes to."""
+    def brief(self, *, idle: bool = True) -> FuturesPlan:
+        """The commitments, and what each future comes to; with `idle` what it could do without."""
         risk = self.problem.risk
         assert self.answer.minimised_usd is not None
         return FuturesPlan(
             leading=self.cases[self.leading].name,
             committed=self.shown(self.answer.committed),
-            outcomes=tuple(self._outcomes()),
+            outcomes=tuple(self._outcomes(idle)),
             expected_usd_per_month=self.mean(self.answer.costs),
             minimised_usd_per_month=self.answer.minimised_usd,
             bound_usd_per_month=self.answer.bound_usd,
@@ -115,7 +115,7 @@ class Comparison:
             upfront=self.problem.quotes[number - 1].upfront if number else 0.0,
         )
 
-    def _outcomes(self) -> Iterator[FutureOutcome]:
+    def _outcomes(self, idle: bool) -> Iterator[FutureOutcome]:
         for f, (case, plan) in enumerate(zip(self.cases, self.answer.plans, strict=True)):
             yield FutureOutcome(
                 name=case.name,
@@ -124,7 +124,7 @@ class Comparison:
                 usd_per_month=plan.score_usd_per_month or 0.0,
                 cash_usd_per_month=plan.cash_usd_per_month or 0.0,
                 alone_usd_per_month=self._alone_usd(f),
-                idle_usd_per_month=self.idle_usd(f, self.answer.committed),
+                idle_usd_per_month=self.idle_usd(f, self.answer.committed) if idle else None,
                 rented=_rented(plan),
                 shortfall_share=max((w.shortfall_share for w in plan.workloads), default=0.0),
             )

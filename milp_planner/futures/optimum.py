@@ -45,14 +45,21 @@ class BlockOptimizer(Optimizer):
     """The programs of one future; what its plans taught the next ones is kept here."""
 
     _wanted: dict[Key, int] | None = None
+    _program: FleetModel | None = None
+
+    def program(self) -> FleetModel:
+        """The program of the future by itself; built anew once more is known."""
+        if self._program is None:
+            self._program = self.model(ANY)
+        return self._program
 
     def teach(self, model: FleetModel, run: CertifiedRun) -> bool:
         """True where the run's plan fails a loss as programs know it from now on."""
-        return self._has_learned(model, run, ANY)
+        return self._renewed(self._has_learned(model, run, ANY))
 
     def charge(self, model: FleetModel, run: CertifiedRun, plan: Plan) -> bool:
         """True where the next program charges more of what the plan owes."""
-        return self._has_refined(model, run, plan)
+        return self._renewed(self._has_refined(model, run, plan))
 
     def judged(self, model: FleetModel, values: Mapping[str, float]) -> Plan | None:
         """The plan of what a solver says; None where it breaks a rule that programs know."""
@@ -75,7 +82,12 @@ class BlockOptimizer(Optimizer):
         """Let there be more units; True where that is news."""
         before = self._room
         self._room = raised(before, room)
-        return self._room != before
+        return self._renewed(self._room != before)
+
+    def _renewed(self, knows_more: bool) -> bool:
+        if knows_more:
+            self._program = None
+        return knows_more
 
 
 @dataclass(frozen=True)
@@ -177,7 +189,7 @@ class FuturesOptimizer:
         self, blocks: Sequence[BlockOptimizer], measure: Measure, asked: Asked
     ) -> JointModel:
         """The joint program, in which every future has room for what any of them wants."""
-        models = [block.model(ANY) for block in blocks]
+        models = [block.program() for block in blocks]
         most = _highest(block.wants(one) for block, one in zip(blocks, models, strict=True))
         if asked.fixed is not None:
             most = {key: max(most.get(key, 0), n) for key, n in {**most, **asked.fixed}.items()}
@@ -185,7 +197,7 @@ class FuturesOptimizer:
             most[key] = max(most.get(key, 0), n)
         news = [block.give_room(_room(block, most)) for block in blocks]
         if any(news):
-            models = [block.model(ANY) for block in blocks]
+            models = [block.program() for block in blocks]
         if len(blocks) == len(self.instances):
             asked = replace(asked, budget_usd=self.budget_usd)
         return join(models, measure, most, asked)
