@@ -93,6 +93,7 @@ def problem_in(problem: Problem, future: FutureCase) -> Problem:
         budget = budget.model_copy(update={"futures": EVERY}) if holds else None
     limits = problem.limits.model_copy(update={"budget": budget})
     nothing = {"futures": (), "risk": None, "value": None}
+    nothing |= {"horizon": None, "known_from_months": None}
     return problem.model_copy(update={"workloads": workloads, "limits": limits, **nothing})
 
 
