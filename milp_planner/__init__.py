@@ -115,6 +115,7 @@ if TYPE_CHECKING:
     from milp_planner.inputs.problem.uncertain.futures import FutureCase, Risk, Value
     from milp_planner.inputs.problem.uncertain.horizon import Horizon, TrafficCourse
     from milp_planner.inputs.problem.uncertain.quotes import OwnQuote
+    from milp_planner.milp.program.language.class_prices import ClassPrices
     from milp_planner.milp.program.language.folds import ElasticFleet, ElasticFold, HeldStep
     from milp_planner.milp.program.language.loosening import LimitInForce
     from milp_planner.milp.program.language.pieces import CountPiece
@@ -147,6 +148,14 @@ if TYPE_CHECKING:
         OtherEnd,
         RentedUnits,
         Signing,
+    )
+    from milp_planner.plans.futures.documents import (
+        CasePart,
+        CommittedPart,
+        FlatPart,
+        FuturesPart,
+        OutcomePart,
+        ThresholdPart,
     )
     from milp_planner.plans.futures.records import (
         CommitmentCase,
@@ -185,6 +194,7 @@ if TYPE_CHECKING:
         StrictNeverHot,
         TargetWithoutEffect,
         TimeNotJudged,
+        TimeReplayed,
         TooFewUnits,
         UnservedAtAPrice,
         WaitIdle,
@@ -198,6 +208,7 @@ if TYPE_CHECKING:
     from milp_planner.plans.sheet.other_parts import (
         BudgetStair,
         BudgetStaircase,
+        CheapestWay,
         IfSlower,
         LeftAfterLoss,
         PriceAge,
@@ -211,6 +222,7 @@ if TYPE_CHECKING:
         ToMeasure,
         TrafficCurve,
         TrafficPoint,
+        WaysCompared,
         WishJudged,
     )
     from milp_planner.plans.sheet.plan_parts import (
@@ -324,23 +336,24 @@ __all__ = [
     "Band", "Batch", "BatchRun", "BatchesDone", "BestUse", "Billing", "BillingLimits",
     "BillingMode", "BlockShown", "Bought", "Breach", "BreakEven", "Budget", "BudgetStair",
     "BudgetStaircase", "BudgetStep", "Calendar", "CalendarMonth", "CalendarProof", "Calibrated",
-    "Candidate", "CandidateList", "Catalog", "CatalogTooSmall", "Change", "CheapestFrom", "Choice",
-    "ChoiceVerdict", "Choices", "ChoicesAsked", "ClassUnserved", "Commitment", "CommitmentCase",
-    "CommitmentShown", "CommitmentUse", "CommittedUnits", "ComparedMeasurement", "ComparedPlan",
+    "Candidate", "CandidateList", "CasePart", "Catalog", "CatalogTooSmall", "Change",
+    "CheapestFrom", "CheapestWay", "Choice", "ChoiceVerdict", "Choices", "ChoicesAsked",
+    "ClassPrices", "ClassUnserved", "Commitment", "CommitmentCase", "CommitmentShown",
+    "CommitmentUse", "CommittedPart", "CommittedUnits", "ComparedMeasurement", "ComparedPlan",
     "ConcurrentUsers", "ConfidenceCase", "ConfidenceRange", "CountPiece", "CountedFilter",
     "Crossovers", "CurrentUnits", "DaskExecutor", "Demand", "DeployedLlm", "DeploymentScenario",
     "DeploymentSettings", "DeploymentTable", "Diagnosis", "DocumentParts", "ElasticFleet",
     "ElasticFold", "EndReason", "EngineRate", "EngineReport", "EngineSaid", "EntryPrice",
     "EntryTraffic", "Estimate", "Evaluation", "Exported", "Fault", "FewestGpusFirst", "Filter",
-    "FlatRange", "Fleet", "FleetOrPerToken", "Floor", "FloorHour", "ForecastBacktest",
+    "FlatPart", "FlatRange", "Fleet", "FleetOrPerToken", "Floor", "FloorHour", "ForecastBacktest",
     "ForecastFutures", "Frontier", "FrontierEnd", "FutureCalendar", "FutureCase", "FutureOutcome",
-    "FuturesPlan", "Gpu", "GpuLimits", "HeldInFlight", "HeldStep", "HistoryPeriod", "Horizon",
-    "HostLimits", "HoursByUnits", "IfSlower", "InputError", "Interrupted", "Latency",
+    "FuturesPart", "FuturesPlan", "Gpu", "GpuLimits", "HeldInFlight", "HeldStep", "HistoryPeriod",
+    "Horizon", "HostLimits", "HoursByUnits", "IfSlower", "InputError", "Interrupted", "Latency",
     "LatencyNotAssessed", "LeftAfterLoss", "Level", "LimitAsked", "LimitCost", "LimitCosts",
     "LimitInForce", "LimitInTheWay", "Limits", "LineWords", "Llm", "LlmsChosen", "Lora", "Loss",
     "Meanwhile", "MeasureNext", "MeasuredRate", "Measurement", "Misfit", "MonthPart",
     "NamedEstimate", "NearOptimal", "NoFleet", "NoFullLoad", "NotReached", "NothingIsStrict",
-    "NothingServes", "Offering", "OtherEnd", "OverlayCounts", "OverloadCannotOccur",
+    "NothingServes", "Offering", "OtherEnd", "OutcomePart", "OverlayCounts", "OverloadCannotOccur",
     "OverloadPenalty", "OwnQuote", "OwnTerms", "PaidCommitment", "Patch", "Pattern", "Penalties",
     "Percentiles", "PerfectForesight", "Place", "Places", "Plan", "PlanDiff", "PlannedSpeed",
     "PlannerError", "PlanningInput", "Policy", "PoolReplayed", "Precision", "PriceAge", "PriceCaps",
@@ -358,19 +371,20 @@ __all__ = [
     "SolverChoice", "SolverError", "SolverSettings", "SourcesShown", "Speculative", "SpotReplayed",
     "StalePrices", "StaleSpend", "Standing", "StandingShown", "StartUp", "Status",
     "StretchReplayed", "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching",
-    "TargetWithoutEffect", "Threshold", "Tightened", "TightenedRound", "TimeBlock", "TimeNotJudged",
-    "TimeWish", "ToAsk", "ToMeasure", "Today", "TokenPrice", "TokensPerDay", "TokensPerMonth",
-    "TooFewUnits", "Trace", "TraceColumns", "TraceDigest", "Traffic", "TrafficCourse",
-    "TrafficCurve", "TrafficFuture", "TrafficHistory", "TrafficPoint", "TurnedDown", "Undisturbed",
-    "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Value", "Verdict", "VolumeTier",
-    "WaitIdle", "WaitKept", "WayToPay", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged",
-    "WishReplayed", "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__",
-    "budget_frontier", "calibrate", "choices", "compare_deployments", "confidence_range",
-    "count_terms", "crossovers", "current_fleet_of", "decision_sheet", "diagnose", "estimate",
-    "evaluate", "executor_at", "explain", "explain_limits", "floor", "futures_from", "load_catalog",
-    "load_problem", "load_scenarios", "measure_next", "owned_usd_per_hour", "plan_diff", "plan_for",
-    "plan_months", "plan_schema", "prepare", "reason_lines", "replanned", "replay", "scenario_grid",
-    "sheet_schema", "solve", "tighten", "warning_lines", "weightiest_row", "what_if",
+    "TargetWithoutEffect", "Threshold", "ThresholdPart", "Tightened", "TightenedRound", "TimeBlock",
+    "TimeNotJudged", "TimeReplayed", "TimeWish", "ToAsk", "ToMeasure", "Today", "TokenPrice",
+    "TokensPerDay", "TokensPerMonth", "TooFewUnits", "Trace", "TraceColumns", "TraceDigest",
+    "Traffic", "TrafficCourse", "TrafficCurve", "TrafficFuture", "TrafficHistory", "TrafficPoint",
+    "TurnedDown", "Undisturbed", "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization",
+    "Value", "Verdict", "VolumeTier", "WaitIdle", "WaitKept", "WayToPay", "WaysCompared", "WhatIf",
+    "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed", "Workload", "WorkloadAsked",
+    "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier", "calibrate", "choices",
+    "compare_deployments", "confidence_range", "count_terms", "crossovers", "current_fleet_of",
+    "decision_sheet", "diagnose", "estimate", "evaluate", "executor_at", "explain",
+    "explain_limits", "floor", "futures_from", "load_catalog", "load_problem", "load_scenarios",
+    "measure_next", "owned_usd_per_hour", "plan_diff", "plan_for", "plan_months", "plan_schema",
+    "prepare", "reason_lines", "replanned", "replay", "scenario_grid", "sheet_schema", "solve",
+    "tighten", "warning_lines", "weightiest_row", "what_if",
 ]
 # fmt: on
 

@@ -11,6 +11,7 @@ from milp_planner.futures.cases import Case, cases_of
 from milp_planner.futures.compare import Comparison
 from milp_planner.futures.measures import measure_of
 from milp_planner.futures.optimum import FuturesAnswer, FuturesOptimizer
+from milp_planner.futures.thresholds import with_levels
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Alternatives, Problem
 from milp_planner.inputs.problem.uncertain.futures import EXPECTED
@@ -63,6 +64,9 @@ def plan_over_futures(
         return _without_plan(problem, provenance, answer.status, told, answer)
     comparison = Comparison(problem, catalog, cases, alone, optimizer, measure, answer)
     found = comparison.told(next_best) if beside else comparison.brief()
+    if beside:
+        thresholds, flat = with_levels(comparison)
+        found = replace(found, thresholds=thresholds, flat=flat)
     leading = [case.name for case in cases].index(found.leading)
     plan = _leading_plan(answer, alone[leading], leading, problem.name)
     proof = replace(answer.proof, seconds=time.monotonic() - started_s)

@@ -66,7 +66,7 @@ class Comparison:
         """The most likely future; of equals the one most like today, then the first."""
 
         def likeness(f: int) -> tuple[float, float, int]:
-            return self.probabilities[f], -abs(log(self._traffic(self.cases[f]))), -f
+            return self.probabilities[f], -abs(log(self.traffic(self.cases[f]))), -f
 
         return max(range(len(self.cases)), key=likeness)
 
@@ -88,7 +88,7 @@ class Comparison:
             leading=self.cases[self.leading].name,
             committed=self.shown(self.answer.committed),
             outcomes=tuple(self._outcomes()),
-            expected_usd_per_month=self._mean(self.answer.costs),
+            expected_usd_per_month=self.mean(self.answer.costs),
             minimised_usd_per_month=self.answer.minimised_usd,
             bound_usd_per_month=self.answer.bound_usd,
             measure="expected" if risk is None else risk.measure,
@@ -120,7 +120,7 @@ class Comparison:
             yield FutureOutcome(
                 name=case.name,
                 probability=case.probability,
-                traffic=self._traffic(case),
+                traffic=self.traffic(case),
                 usd_per_month=plan.score_usd_per_month or 0.0,
                 cash_usd_per_month=plan.cash_usd_per_month or 0.0,
                 alone_usd_per_month=self._alone_usd(f),
@@ -129,7 +129,7 @@ class Comparison:
                 shortfall_share=max((w.shortfall_share for w in plan.workloads), default=0.0),
             )
 
-    def _traffic(self, case: Case) -> float:
+    def traffic(self, case: Case) -> float:
         """Requests of a month over those of a month as stated."""
         schedule = case.instance.schedule
         names = [w.name for w in self.problem.workloads]
@@ -143,7 +143,8 @@ class Comparison:
         known = self.alone[f]
         return known.score_usd_per_month if known.status is Status.OPTIMAL else None
 
-    def _mean(self, costs: Sequence[float]) -> float:
+    def mean(self, costs: Sequence[float]) -> float:
+        """The average over the futures."""
         return sum(p * usd for p, usd in zip(self.probabilities, costs, strict=True))
 
     # ---- what other commitments come to
@@ -186,7 +187,7 @@ class Comparison:
             of=of,
             committed=self.shown(committed),
             usd_per_month={one.name: usd for one, usd in zip(self.cases, costs, strict=True)},
-            expected_usd_per_month=self._mean(known) if complete else None,
+            expected_usd_per_month=self.mean(known) if complete else None,
             largest_regret_usd_per_month=(
                 max(0.0, *regrets) if complete and len(regrets) == len(costs) else None
             ),
@@ -207,7 +208,7 @@ class Comparison:
         mean = next((one.expected_usd_per_month for one in cases if one.kind == "mean"), None)
         alone = [self._alone_usd(f) for f in range(len(self.cases))]
         known = [usd for usd in alone if usd is not None]
-        perfect = self._mean(known) if len(known) == len(alone) else None
+        perfect = self.mean(known) if len(known) == len(alone) else None
         no_regret, holds = self._no_regret()
         return replace(
             found,

@@ -124,14 +124,9 @@ def solve(
         patient=reproducible,
     )
     if problem.futures:
-        return plan_over_futures(
-            problem,
-            catalog,
-            settings,
-            provenance_at(problem, catalog, settings),
-            next_best=problem.alternatives.count if alternatives is None else alternatives,
-            beside=diagnose,
-        )
+        count = problem.alternatives.count if alternatives is None else alternatives
+        given = problem, catalog, settings, provenance_at(problem, catalog, settings)
+        return plan_over_futures(*given, next_best=count, beside=diagnose)
     return solve_until(problem, catalog, settings, alternatives, None, diagnose=diagnose)
 
 

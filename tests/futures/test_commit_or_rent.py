@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import product
 from math import ceil
 from typing import Any
@@ -14,6 +15,8 @@ from milp_planner import Catalog, Plan, Problem, Status, prepare, solve
 from milp_planner.futures.cases import cases_of
 from milp_planner.milp.futures.pruning import kept_in_futures
 from milp_planner.milp.presolve.dominance import prune
+from milp_planner.plans.reading import read_plan
+from milp_planner.reporting.text.plans.table import plan_text
 from tests.support.builders import catalog, offering, problem, raw, workload
 from tests.support.examples import tries
 
@@ -232,3 +235,55 @@ def test_agrees_with_every_number_of_units_tried(rate, small, large, p, dear):
     least = cheapest([rate * small, rate, rate * large], list(p), rates)
     assert plan.status is Status.OPTIMAL
     assert plan.futures.expected_usd_per_month == pytest.approx(least, abs=0.01)
+
+
+# --- when other commitments are right
+
+
+def test_more_pay_from_the_ratio_of_the_prices_on(example):
+    # 14 more are $844.15 each, whatever comes, or $1,339.92 in base and better: 63 % is the ratio.
+    # Of flop and base alone, half and half, base or better is 50 % + q/2: 63 % at q = 26 %.
+    found = {one.futures: one for one in example.futures.thresholds}
+    assert set(found) == {("base", "hit"), ("hit",)}
+    for names, now, at in ((("base", "hit"), 0.6, 0.63), (("hit",), 0.2, 0.26)):
+        one = found[names]
+        assert (one.now, one.at) == (pytest.approx(now), pytest.approx(at, abs=1e-4))
+        assert one.rises
+        assert [n.units for n in one.committed] == [19]
+
+
+def test_the_flat_range_is_told_with_what_is_idle_in_the_flop(example):
+    # 4 units: $25,887, 2.0 % more; 3 are 3.9 % more. 19: $25,954, 2.2 %; 20 are above.
+    flat = example.futures.flat
+    assert (flat.fewest.units, flat.most.units) == (4, 19)
+    assert flat.fewest.expected_usd_per_month == pytest.approx(25_887, abs=1)
+    assert flat.most.expected_usd_per_month == pytest.approx(25_954, abs=1)
+    assert flat.most_change == pytest.approx(0.0222, abs=1e-4)
+    assert flat.idle_in == "flop"
+    assert flat.fewest_idle_usd_per_month == 0
+    assert flat.most_idle_usd_per_month == pytest.approx(14 * 720 * RESERVED, abs=0.01)
+
+
+def test_the_words_say_what_to_do_and_when_to_do_otherwise(example):
+    text = plan_text(example)
+    assert text.startswith("Optimal commitments: $25,391 per month on average over 3 futures ")
+    for said in (
+        "Commit to 5 x aws/g6e.xlarge/eu-1 reserved_1y ($50,649 over 12 months).",
+        "  base           40 %   x 1.00   22,980   6,941     0  14 x l40s-48gb aws",
+        "Planned for the mean of the futures it would be 21 x aws/g6e.xlarge/eu-1 reserved_1y: "
+        "$1,715 per month more on average (6.8 %).",
+        "To know which future comes would be worth up to $7,833 per month.",
+        "Above 63 % for base or better it is 19 x aws/g6e.xlarge/eu-1 reserved_1y; you say 60 %.",
+        "From 4 to 19 units the average changes by 2.2 % at most, and what is paid for idle "
+        "commitments in flop goes from $0 to $11,818 a month.",
+        "No future regrets 5 x aws/g6e.xlarge/eu-1 reserved_1y.",
+        "Below: the plan in future base, the most likely one.",
+    ):
+        assert said in text
+
+
+def test_a_plan_over_futures_is_read_back_as_it_was_written(example):
+    document = example.to_dict()
+    again = read_plan(json.loads(json.dumps(document)))
+    assert again.futures == example.futures
+    assert again.to_dict() == document
