@@ -152,7 +152,6 @@ def test_two_workloads_are_planned_side_by_side():
     ("changed", "said"),
     [
         ({"limits": {"budget": {"usd_per_month": 9}}}, "limits.budget: a budget is not kept over"),
-        ({"switching": {"usd_per_unit_added": 5}}, "switching: what it costs to add and drop"),
         ({"risk": {"measure": "worst", "of": "regret"}}, "risk: over months the average"),
         ({"known_from": "12 months"}, "known_from: is not within the horizon"),
         ({"horizon": {"months": 2, "traffic": [1, 2, 3]}}, "horizon.traffic: has 3 factors for 2"),
@@ -172,6 +171,8 @@ def test_what_would_be_without_effect_over_months_is_refused(changed, said):
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
+        ({"switching": {"usd_per_unit_added": 5}}, "switching: what it costs to add and drop"),
+        ({"alternatives": {"count": 2}}, "alternatives: next-best plans are of one month"),
         ({"limits": {"max_gpus": {"total": 64}}}, "limits: something links workloads"),
         ({"limits": {"survive_loss_of": "offering"}}, "limits.survive_loss_of: links what months"),
         (

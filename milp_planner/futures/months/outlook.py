@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from milp_planner.candidates.listing import lister_of
 from milp_planner.candidates.records import Candidate, PlanningInput
@@ -19,6 +19,15 @@ from milp_planner.milp.program.families import judges_of
 from milp_planner.milp.program.model import build_model
 from milp_planner.plans.records import SNAP
 from milp_planner.solving.checks.names import future_faults
+
+ONE_MONTH: Final = {
+    "current_fleet": "over months it begins with nothing signed",
+    "commitments": "what is paid already is not counted over months yet",
+    "switching": "what it costs to add and drop units is not counted over months yet",
+    "today": "the bill of today is of one month",
+    "choices": "other choices are of one month",
+}
+"""Keys that a plan over months would leave without effect, each with why."""
 
 THE_ONLY = "base"
 """What the one future is called where the problem names none."""
@@ -62,7 +71,10 @@ def outlooks_of(problem: Problem, catalog: Catalog) -> list[WorkloadMonths]:
 
 
 def _faults_of_asking(problem: Problem) -> Iterator[Fault]:
-    if "alternatives" in problem.model_fields_set and problem.alternatives.count:
+    for key, why in ONE_MONTH.items():
+        if getattr(problem, key) != Problem.model_fields[key].default:
+            yield _fault(key, why, "leave it out")
+    if problem.alternatives.count and "alternatives" in problem.model_fields_set:
         said = "next-best plans are of one month"
         yield _fault("alternatives", said, "leave it out, or write alternatives: {count: 0}")
 

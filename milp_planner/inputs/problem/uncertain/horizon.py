@@ -102,16 +102,6 @@ def horizon_fits(problem: Any) -> None:
     _covered(problem)
 
 
-ONE_MONTH: dict[str, str] = {
-    "current_fleet": "over months it begins with nothing signed",
-    "commitments": "what is paid already is not counted over months yet",
-    "switching": "what it costs to add and drop units is not counted over months yet",
-    "today": "is a bill of one month",
-    "choices": "are of one month",
-}
-"""Keys that a plan over months would leave without effect, each with why."""
-
-
 def _covered(problem: Any) -> None:
     """What cannot be planned over months."""
     if problem.risk is not None and problem.risk.measure != "expected":
@@ -129,6 +119,3 @@ def _covered(problem: Any) -> None:
     if problem.policy.when_short not in (None, "fail"):
         message = "over months everything is served; leave when_short out"
         raise RecordError(message, at=("policy", "when_short"))
-    for key, why in ONE_MONTH.items():
-        if key in problem.model_fields_set:
-            raise RecordError(f"{why}; leave it out", at=(key,))
