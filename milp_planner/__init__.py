@@ -113,6 +113,7 @@ if TYPE_CHECKING:
         Traffic,
     )
     from milp_planner.inputs.problem.uncertain.futures import FutureCase, Risk, Value
+    from milp_planner.inputs.problem.uncertain.horizon import Horizon, TrafficCourse
     from milp_planner.inputs.problem.uncertain.quotes import OwnQuote
     from milp_planner.milp.program.language.class_prices import ClassPrices
     from milp_planner.milp.program.language.folds import ElasticFleet, ElasticFold, HeldStep
@@ -139,6 +140,15 @@ if TYPE_CHECKING:
     from milp_planner.plans.deployed.records import DeployedLlm, Exported
     from milp_planner.plans.diagnosis import Change, Diagnosis, Misfit
     from milp_planner.plans.document import plan_schema
+    from milp_planner.plans.futures.calendar import (
+        Calendar,
+        CalendarMonth,
+        CalendarProof,
+        FutureCalendar,
+        OtherEnd,
+        RentedUnits,
+        Signing,
+    )
     from milp_planner.plans.futures.documents import (
         CasePart,
         CommittedPart,
@@ -260,6 +270,7 @@ if TYPE_CHECKING:
     from milp_planner.questions.deployments.replanned import Replanned, replanned
     from milp_planner.questions.evaluate import Breach, Evaluation, evaluate
     from milp_planner.questions.floor import Floor, FloorHour, floor
+    from milp_planner.questions.months import plan_months
     from milp_planner.questions.plan_for import plan_for
     from milp_planner.questions.reasons.entry_price import EntryPrice, EntryTraffic
     from milp_planner.questions.reasons.explain import (
@@ -325,55 +336,56 @@ __all__ = [
     "AboveBudget", "Alternatives", "AlternativesEnded", "AnyLlm", "ArgumentError", "AsksForUnits",
     "Band", "Batch", "BatchRun", "BatchesDone", "BestUse", "Billing", "BillingLimits",
     "BillingMode", "BlockShown", "Bought", "Breach", "BreakEven", "Budget", "BudgetStair",
-    "BudgetStaircase", "BudgetStep", "Calibrated", "Candidate", "CandidateList", "CasePart",
-    "Catalog", "CatalogTooSmall", "Change", "CheapestFrom", "CheapestWay", "Choice",
-    "ChoiceVerdict", "Choices", "ChoicesAsked", "ClassPrices", "ClassUnserved", "Commitment",
-    "CommitmentCase", "CommitmentShown", "CommitmentUse", "CommittedPart", "CommittedUnits",
-    "ComparedMeasurement", "ComparedPlan", "ConcurrentUsers", "ConfidenceCase", "ConfidenceRange",
-    "CountPiece", "CountedFilter", "Crossovers", "CurrentUnits", "DaskExecutor", "Demand",
-    "DeployedLlm", "DeploymentScenario", "DeploymentSettings", "DeploymentTable", "Diagnosis",
-    "DocumentParts", "ElasticFleet", "ElasticFold", "EndReason", "EngineRate", "EngineReport",
-    "EngineSaid", "EntryPrice", "EntryTraffic", "Estimate", "Evaluation", "Exported", "Fault",
-    "FewestGpusFirst", "Filter", "FlatPart", "FlatRange", "Fleet", "FleetOrPerToken", "Floor",
-    "FloorHour", "ForecastBacktest", "ForecastFutures", "Frontier", "FrontierEnd", "FutureCase",
-    "FutureOutcome", "FuturesPart", "FuturesPlan", "Gpu", "GpuLimits", "HeldInFlight", "HeldStep",
-    "HistoryPeriod", "HostLimits", "HoursByUnits", "IfSlower", "InputError", "Interrupted",
-    "Latency", "LatencyNotAssessed", "LeftAfterLoss", "Level", "LimitAsked", "LimitCost",
-    "LimitCosts", "LimitInForce", "LimitInTheWay", "Limits", "LineWords", "Llm", "LlmsChosen",
-    "Lora", "Loss", "Meanwhile", "MeasureNext", "MeasuredRate", "Measurement", "Misfit",
-    "MonthPart", "NamedEstimate", "NearOptimal", "NoFleet", "NoFullLoad", "NotReached",
-    "NothingIsStrict", "NothingServes", "Offering", "OutcomePart", "OverlayCounts",
-    "OverloadCannotOccur", "OverloadPenalty", "OwnQuote", "OwnTerms", "PaidCommitment", "Patch",
-    "Pattern", "Penalties", "Percentiles", "PerfectForesight", "Place", "Places", "Plan",
-    "PlanDiff", "PlannedSpeed", "PlannerError", "PlanningInput", "Policy", "PoolReplayed",
-    "Precision", "PriceAge", "PriceCaps", "Problem", "Profile", "Proof", "ProofShown", "Provenance",
-    "ProviderLimits", "Purchase", "PurchaseChange", "QualityFile", "QuestionAsked", "QueueCut",
-    "QueueTangent", "Quote", "RampSplit", "RatePoint", "RayExecutor", "ReactiveDay",
-    "RecordInputError", "Refusal", "Refusals", "Replanned", "Replay", "ReplayFigure", "ReplayLoss",
-    "ReplayMetric", "ReplayRouter", "ReplayWish", "ReplicaPrice", "RequestClass", "RequestSize",
+    "BudgetStaircase", "BudgetStep", "Calendar", "CalendarMonth", "CalendarProof", "Calibrated",
+    "Candidate", "CandidateList", "CasePart", "Catalog", "CatalogTooSmall", "Change",
+    "CheapestFrom", "CheapestWay", "Choice", "ChoiceVerdict", "Choices", "ChoicesAsked",
+    "ClassPrices", "ClassUnserved", "Commitment", "CommitmentCase", "CommitmentShown",
+    "CommitmentUse", "CommittedPart", "CommittedUnits", "ComparedMeasurement", "ComparedPlan",
+    "ConcurrentUsers", "ConfidenceCase", "ConfidenceRange", "CountPiece", "CountedFilter",
+    "Crossovers", "CurrentUnits", "DaskExecutor", "Demand", "DeployedLlm", "DeploymentScenario",
+    "DeploymentSettings", "DeploymentTable", "Diagnosis", "DocumentParts", "ElasticFleet",
+    "ElasticFold", "EndReason", "EngineRate", "EngineReport", "EngineSaid", "EntryPrice",
+    "EntryTraffic", "Estimate", "Evaluation", "Exported", "Fault", "FewestGpusFirst", "Filter",
+    "FlatPart", "FlatRange", "Fleet", "FleetOrPerToken", "Floor", "FloorHour", "ForecastBacktest",
+    "ForecastFutures", "Frontier", "FrontierEnd", "FutureCalendar", "FutureCase", "FutureOutcome",
+    "FuturesPart", "FuturesPlan", "Gpu", "GpuLimits", "HeldInFlight", "HeldStep", "HistoryPeriod",
+    "Horizon", "HostLimits", "HoursByUnits", "IfSlower", "InputError", "Interrupted", "Latency",
+    "LatencyNotAssessed", "LeftAfterLoss", "Level", "LimitAsked", "LimitCost", "LimitCosts",
+    "LimitInForce", "LimitInTheWay", "Limits", "LineWords", "Llm", "LlmsChosen", "Lora", "Loss",
+    "Meanwhile", "MeasureNext", "MeasuredRate", "Measurement", "Misfit", "MonthPart",
+    "NamedEstimate", "NearOptimal", "NoFleet", "NoFullLoad", "NotReached", "NothingIsStrict",
+    "NothingServes", "Offering", "OtherEnd", "OutcomePart", "OverlayCounts", "OverloadCannotOccur",
+    "OverloadPenalty", "OwnQuote", "OwnTerms", "PaidCommitment", "Patch", "Pattern", "Penalties",
+    "Percentiles", "PerfectForesight", "Place", "Places", "Plan", "PlanDiff", "PlannedSpeed",
+    "PlannerError", "PlanningInput", "Policy", "PoolReplayed", "Precision", "PriceAge", "PriceCaps",
+    "Problem", "Profile", "Proof", "ProofShown", "Provenance", "ProviderLimits", "Purchase",
+    "PurchaseChange", "QualityFile", "QuestionAsked", "QueueCut", "QueueTangent", "Quote",
+    "RampSplit", "RatePoint", "RayExecutor", "ReactiveDay", "RecordInputError", "Refusal",
+    "Refusals", "RentedUnits", "Replanned", "Replay", "ReplayFigure", "ReplayLoss", "ReplayMetric",
+    "ReplayRouter", "ReplayWish", "ReplicaPrice", "RequestClass", "RequestSize",
     "RequestsPerSecond", "ResilienceCost", "Risk", "Route", "RoutingWithoutEffect", "Row",
     "RowLeftOut", "RowStatus", "RowWorth", "Rule", "Said", "SameAs", "SameElsewhere",
     "ScalingPenalty", "ScalingRules", "Scenario", "Schedule", "SellerAlias", "Sellers",
     "ServedInPart", "SharedUnitShown", "SharedUnits", "Sheet", "SheetAlternative", "SheetAnswer",
     "SheetChange", "SheetChoice", "SheetDiagnosis", "SheetLever", "SheetMisfit", "SheetPart",
-    "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty", "SizeBin", "SolverChoice",
-    "SolverError", "SolverSettings", "SourcesShown", "Speculative", "SpotReplayed", "StalePrices",
-    "StaleSpend", "Standing", "StandingShown", "StartUp", "Status", "StretchReplayed",
-    "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching", "TargetWithoutEffect",
-    "Threshold", "ThresholdPart", "Tightened", "TightenedRound", "TimeBlock", "TimeNotJudged",
-    "TimeReplayed", "TimeWish", "ToAsk", "ToMeasure", "Today", "TokenPrice", "TokensPerDay",
-    "TokensPerMonth", "TooFewUnits", "Trace", "TraceColumns", "TraceDigest", "Traffic",
-    "TrafficCurve", "TrafficFuture", "TrafficHistory", "TrafficPoint", "TurnedDown", "Undisturbed",
-    "Unfinished", "UnitChange", "UnitsKeptApart", "UnservedAtAPrice", "Utilization", "Value",
-    "Verdict", "VolumeTier", "WaitIdle", "WaitKept", "WayToPay", "WaysCompared", "WhatIf",
-    "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed", "Workload", "WorkloadAsked",
-    "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier", "calibrate", "choices",
-    "compare_deployments", "confidence_range", "count_terms", "crossovers", "current_fleet_of",
-    "decision_sheet", "diagnose", "estimate", "evaluate", "executor_at", "explain",
-    "explain_limits", "floor", "futures_from", "load_catalog", "load_problem", "load_scenarios",
-    "measure_next", "owned_usd_per_hour", "plan_diff", "plan_for", "plan_schema", "prepare",
-    "reason_lines", "replanned", "replay", "scenario_grid", "sheet_schema", "solve", "tighten",
-    "warning_lines", "weightiest_row", "what_if",
+    "SheetPurchase", "SheetRisks", "ShortBudget", "ShortfallPenalty", "Signing", "SizeBin",
+    "SolverChoice", "SolverError", "SolverSettings", "SourcesShown", "Speculative", "SpotReplayed",
+    "StalePrices", "StaleSpend", "Standing", "StandingShown", "StartUp", "Status",
+    "StretchReplayed", "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching",
+    "TargetWithoutEffect", "Threshold", "ThresholdPart", "Tightened", "TightenedRound", "TimeBlock",
+    "TimeNotJudged", "TimeReplayed", "TimeWish", "ToAsk", "ToMeasure", "Today", "TokenPrice",
+    "TokensPerDay", "TokensPerMonth", "TooFewUnits", "Trace", "TraceColumns", "TraceDigest",
+    "Traffic", "TrafficCourse", "TrafficCurve", "TrafficFuture", "TrafficHistory", "TrafficPoint",
+    "TurnedDown", "Undisturbed", "Unfinished", "UnitChange", "UnitsKeptApart", "UnservedAtAPrice",
+    "Utilization", "Value", "Verdict", "VolumeTier", "WaitIdle", "WaitKept", "WayToPay",
+    "WaysCompared", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed", "Workload",
+    "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
+    "calibrate", "choices", "compare_deployments", "confidence_range", "count_terms", "crossovers",
+    "current_fleet_of", "decision_sheet", "diagnose", "estimate", "evaluate", "executor_at",
+    "explain", "explain_limits", "floor", "futures_from", "load_catalog", "load_problem",
+    "load_scenarios", "measure_next", "owned_usd_per_hour", "plan_diff", "plan_for", "plan_months",
+    "plan_schema", "prepare", "reason_lines", "replanned", "replay", "scenario_grid",
+    "sheet_schema", "solve", "tighten", "warning_lines", "weightiest_row", "what_if",
 ]
 # fmt: on
 

@@ -96,6 +96,7 @@ def problem_in(problem: Problem, future: FutureCase) -> Problem:
     paid = tuple(_on_demand(one) for one in problem.commitments)
     update = {"workloads": workloads, "limits": limits, "commitments": paid}
     nothing = {"futures": (), "risk": None, "value": None}
+    nothing |= {"horizon": None, "known_from_months": None}
     policy = problem.policy
     if policy.share is None:  # not where several futures hold the same units
         policy = policy.model_copy(update={"share": "none"})
