@@ -12,7 +12,17 @@ from dataclasses import replace
 
 import pytest
 
-from milp_planner import Catalog, InputError, Plan, Status, evaluate, explain, solve, what_if
+from milp_planner import (
+    Catalog,
+    InputError,
+    Plan,
+    Status,
+    evaluate,
+    explain,
+    solve,
+    warning_lines,
+    what_if,
+)
 from milp_planner.milp.program.shared_scope import left_to_one
 from milp_planner.reporting.text.plans.table import plan_text
 from tests.milp.sharing.test_shared_units import NODE, nodes, stands, two
@@ -85,7 +95,7 @@ def test_a_full_node_belongs_to_one_and_what_is_left_stands_with_others():
 
 
 COVERED = ("stock", "quota", "count", "replicas", "on_demand", "target", "scaling", "strict")
-COVERED += ("overload",)
+COVERED += ("overload", "power")
 ALONE = [(), *((kind,) for kind in COVERED), ("target", "replicas", "scaling"), ("quota", "stock")]
 
 
@@ -217,3 +227,21 @@ def test_more_traffic_takes_another_node_once_the_first_is_full():
     }
     frame = what_if(two(share=None), grown, nodes()).to_frame()
     assert [*frame["cash_usd_per_month"]] == pytest.approx([NODE, NODE, 2 * NODE])
+
+
+def test_what_keeps_units_with_one_workload_is_told_where_others_had_room():
+    asked = two(share=None, limits={"max_spot_share": 0.5})
+    said = (
+        "units of several GPUs have room for other workloads, and belong to one each: beside "
+        "limits.max_spot_share they are not shared unless policy.share says so"
+    )
+    plan = solve(asked, nodes())
+    assert plan.cash_usd_per_month == pytest.approx(2 * NODE)
+    assert said in warning_lines(plan)
+    # Not where they are full, nor where the problem says that they belong to one.
+    assert said not in warning_lines(solve(asked.changed(FULL), nodes()))
+    assert said not in warning_lines(solve(asked.changed({"policy.share": "none"}), nodes()))
+
+
+FULL = {f"workloads.{name}.traffic.growth": 16 for name in ("chat", "code")}
+"""80 requests/s each: eight GPUs."""
