@@ -20,6 +20,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from milp_planner.candidates.hosts import kilowatts
 from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic, shared_unit
 from milp_planner.deadline import checked
 from milp_planner.inputs.catalog.records import Offering
@@ -146,8 +147,9 @@ def uses_of_unit(instance: PlanningInput, unit: Candidate) -> tuple[float, ...]:
     quotas = (weight(unit) for _, weight, _ in user_quotas(instance.problem))
     counted = (float(unit.gpus_per_unit),) if is_gpus_first(instance.problem) else ()
     changed = (1.0,) if tracks_changes(instance.problem) else ()
+    drawn = () if instance.problem.limits.max_power_kw is None else (kilowatts(unit),)
     paid = (use for rule in OF_UNITS for use in rule.standing(instance, unit).uses)
-    return (*quotas, *counted, *changed, *paid)
+    return (*quotas, *counted, *changed, *drawn, *paid)
 
 
 class _Covers:

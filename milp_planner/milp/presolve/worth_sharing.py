@@ -52,6 +52,7 @@ from milp_planner.milp.program.rules.latency_wishes import LatencyWishes
 from milp_planner.milp.program.rules.one_level import OneLevel
 from milp_planner.milp.program.rules.overload import OverloadRamp
 from milp_planner.milp.program.rules.per_token_rate import PerTokenRate
+from milp_planner.milp.program.rules.power import PowerCap
 from milp_planner.milp.program.rules.queue_times import QueueTimes
 from milp_planner.milp.program.rules.replica_shape import ReplicaShape
 from milp_planner.milp.program.rules.replicas import Replicas
@@ -139,7 +140,7 @@ class _StandIns:
 
     instance: PlanningInput
     judges: tuple[Rule | CostTerm, ...]
-    """All but quotas, which count units."""
+    """All but quotas and caps on power, which count units."""
 
     units: Mapping[str, Sequence[_StandIn]]
     """By workload, the cheapest first."""
@@ -149,7 +150,7 @@ class _StandIns:
 
     @classmethod
     def of(cls, instance: PlanningInput, kept: Iterable[Candidate]) -> _StandIns:
-        judges = tuple(j for j in judges_of(instance) if not isinstance(j, Quotas))
+        judges = tuple(j for j in judges_of(instance) if not isinstance(j, Quotas | PowerCap))
         units: dict[str, list[_StandIn]] = {}
         for k in kept:
             if getattr(k.offering, "max_units", None) is None and not k.mode.per_token:
@@ -196,7 +197,8 @@ class _StandIns:
     def _only_rates_count(self) -> bool:
         """True where nothing depends on whose a unit is, or rations units."""
         problem = self.instance.problem
-        rations = any(user_quotas(problem)) or is_gpus_first(problem)
+        rations = any(user_quotas(problem)) or problem.limits.max_power_kw is not None
+        rations = rations or is_gpus_first(problem)
         return not rations and all(isinstance(one, OF_RATES) for one in self.judges)
 
     def _least_usd(

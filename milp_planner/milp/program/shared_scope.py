@@ -50,6 +50,7 @@ from milp_planner.milp.program.rules.one_level import OneLevel
 from milp_planner.milp.program.rules.overload import OverloadRamp
 from milp_planner.milp.program.rules.packing import Packing
 from milp_planner.milp.program.rules.per_token_rate import PerTokenRate
+from milp_planner.milp.program.rules.power import PowerCap
 from milp_planner.milp.program.rules.queue_times import QueueTimes
 from milp_planner.milp.program.rules.replicas import Replicas
 
@@ -57,7 +58,7 @@ COVERED_RULES: Final[tuple[Rule, ...]] = (
     *(Coverage(), Capacity(), Packing(), PerTokenRate(), OneLevel(), OverloadRamp(), ExtraGpus()),
     *(Replicas(), OnDemandReplicas(), QueueTimes(), Quotas(), BudgetLimit(), ProviderCount()),
     *(RegionCount(), GpuCount(), ProviderShare(), SpotShare(), LossSurvived(), ChangeLimit()),
-    *(Commitments(), StartUpAhead(), VolumeBands()),
+    *(Commitments(), StartUpAhead(), VolumeBands(), PowerCap()),
 )
 COVERED_TERMS: Final[tuple[CostTerm, ...]] = (
     *(Rent(), CommitmentsPaid(), StartUpHours(), PerToken(), VolumeDiscount(), SpotLoss()),

@@ -12,13 +12,25 @@ from dataclasses import replace
 
 import pytest
 
-from milp_planner import Catalog, InputError, Plan, Status, evaluate, explain, solve, what_if
-from milp_planner.milp.program.shared_scope import left_to_one
+from milp_planner import (
+    Catalog,
+    InputError,
+    Plan,
+    Status,
+    evaluate,
+    explain,
+    solve,
+    warning_lines,
+    what_if,
+)
+from milp_planner.inputs.problem.policies import may_be_short
+from milp_planner.milp.program.shared_scope import left_to_one, may_share
 from milp_planner.reporting.text.plans.table import plan_text
 from tests.milp.sharing.test_shared_units import NODE, nodes, stands, two
 from tests.support.builders import catalog, offering, problem, raw, workload
 from tests.support.oracles.shared_cases import as_catalog, as_problem, question
 from tests.support.oracles.shared_fleets import scores
+from tests.support.random_problems import random_case
 
 
 def test_two_small_workloads_share_a_node_where_that_costs_less():
@@ -67,6 +79,17 @@ def test_dearer_single_gpus_leave_the_node_to_both():
     assert plan.cash_usd_per_month == pytest.approx(NODE)
 
 
+def test_nobody_shares_to_save_gpus_that_cost_nothing():
+    # Units of six GPUs at $4, of which a replica of four leaves none to others: two cost as much
+    # as the node that both would share, and have twelve GPUs against eight.
+    odd = offering("acme", "odd", 4.0, gpus_per_unit=6, name="odd")
+    node = offering("acme", "big", 8.0, gpus_per_unit=8, name="node")
+    rented = catalog([odd, node], [raw("big", 10), raw("odd", 10, tensor_parallel=4)])
+    plan = solve(two(share=None), rented)
+    assert (plan.gpus, plan.cash_usd_per_month) == (12, pytest.approx(NODE))
+    assert not plan.shared_units
+
+
 def test_a_full_node_belongs_to_one_and_what_is_left_stands_with_others():
     # 85 requests/s are a full node and one GPU of another, on which code stands too.
     plan = solve(two(85, 5, share=None), nodes())
@@ -85,7 +108,7 @@ def test_a_full_node_belongs_to_one_and_what_is_left_stands_with_others():
 
 
 COVERED = ("stock", "quota", "count", "replicas", "on_demand", "target", "scaling", "strict")
-COVERED += ("overload",)
+COVERED += ("overload", "power")
 ALONE = [(), *((kind,) for kind in COVERED), ("target", "replicas", "scaling"), ("quota", "stock")]
 
 
@@ -149,6 +172,50 @@ def test_units_that_rest_by_night_stand_beside_shared_ones(halves):
     )
     plan = solve(asked, nodes(raw("big", 1), gpus=2, usd_per_hour=2.0, billed_by="hour"))
     assert plan.cash_usd_per_month == pytest.approx(cheapest_of_pairs(loads, 2.0))
+
+
+NOTHING_APART = {
+    "limits.providers.max_share": None,
+    "limits.max_spot_share": None,
+    "limits.survive_loss_of": "none",
+    "current_fleet": [],
+    "switching": {},
+}
+"""What keeps units with one workload each, left out."""
+
+
+def judged_of_any(seed: int) -> None:
+    """A random problem of several workloads: with sharing, without, and with nothing pruned."""
+    asked, rented = random_case(seed)
+    asked = asked.changed(NOTHING_APART)
+    left_open = asked.changed({"policy.share": None})
+    if not may_share(left_open) or may_be_short(asked):
+        return
+    apart = solve(asked, rented, diagnose=False)
+    plan = solve(left_open, rented, diagnose=False)
+    whole = solve(left_open, rented, diagnose=False, pruning=False)
+    assert plan.score_usd_per_month == pytest.approx(whole.score_usd_per_month, abs=0.011)
+    if apart.score_usd_per_month is None:
+        return
+    assert plan.score_usd_per_month is not None
+    assert plan.score_usd_per_month <= apart.score_usd_per_month + 0.011
+    if plan.score_usd_per_month > apart.score_usd_per_month - 0.005:
+        assert rented_of(plan) == rented_of(apart)
+
+
+def rented_of(plan: Plan) -> list[tuple[str, tuple[int, ...]]]:
+    return [(p.candidate.id, p.units_by_block) for p in plan.purchases]
+
+
+@pytest.mark.parametrize("seed", [9, 24, 47])
+def test_random_plans_are_never_dearer_and_share_nothing_for_nothing(seed):
+    judged_of_any(seed)
+
+
+@pytest.mark.slow
+def test_many_random_plans_are_never_dearer():
+    for seed in range(200, 260):
+        judged_of_any(seed)
 
 
 # ---- what belongs to one workload all the same
@@ -217,3 +284,21 @@ def test_more_traffic_takes_another_node_once_the_first_is_full():
     }
     frame = what_if(two(share=None), grown, nodes()).to_frame()
     assert [*frame["cash_usd_per_month"]] == pytest.approx([NODE, NODE, 2 * NODE])
+
+
+def test_what_keeps_units_with_one_workload_is_told_where_others_had_room():
+    asked = two(share=None, limits={"max_spot_share": 0.5})
+    said = (
+        "units of several GPUs have room for other workloads, and belong to one each: beside "
+        "limits.max_spot_share they are not shared unless policy.share says so"
+    )
+    plan = solve(asked, nodes())
+    assert plan.cash_usd_per_month == pytest.approx(2 * NODE)
+    assert said in warning_lines(plan)
+    # Not where they are full, nor where the problem says that they belong to one.
+    assert said not in warning_lines(solve(asked.changed(FULL), nodes()))
+    assert said not in warning_lines(solve(asked.changed({"policy.share": "none"}), nodes()))
+
+
+FULL = {f"workloads.{name}.traffic.growth": 16 for name in ("chat", "code")}
+"""80 requests/s each: eight GPUs."""
