@@ -290,8 +290,6 @@ def test_a_batch_that_cannot_be_is_refused(fields, said):
         ({"policy.share": "units"}, "policy.share"),
         ({"policy.start_up": [{"ready_after": "5min"}]}, "policy.start_up"),
         ({"prices.volume": {"acme/*": [{"above": 9, "discount": 0.1}]}}, "prices.volume"),
-        ({"limits.max_spot_share": 0.5}, "limits.max_spot_share"),
-        ({"limits.providers.max_share": 0.5}, "limits.providers.max_share"),
         ({"policy.penalties.overload": {}}, "policy.penalties.overload"),
         ({"policy.penalties.scaling": {}}, "policy.penalties.scaling"),
         ({"objective": "gpus"}, "objective"),
