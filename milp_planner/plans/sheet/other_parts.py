@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from milp_planner.plans.sheet.base import SheetPart
 from milp_planner.plans.sheet.plan_parts import Bought
 
@@ -132,6 +134,9 @@ class WishJudged(SheetPart):
     measured: bool
     not_judged_on: tuple[str, ...] = ()
     """Offerings that serve the workload and of which nothing is known in this."""
+
+    in_replay: Literal["", "kept", "missed"] = ""
+    """Where a replay judged it: its verdict, and what it came to is what is expected."""
 
 
 class RowLeftOut(SheetPart):

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import ValidationError
 
 from milp_planner.errors import argument_error, input_error
+from milp_planner.plans.futures.documents import FuturesPart
 from milp_planner.plans.plain import as_page
 from milp_planner.plans.sheet.base import SheetPart
 from milp_planner.plans.sheet.no_plan import SheetDiagnosis
@@ -55,6 +56,9 @@ class Sheet(SheetPart):
     purchases: tuple[SheetPurchase, ...]
     shared_units: tuple[SharedUnitShown, ...] = ()
     """Which replicas stand on which of the units that they share."""
+
+    futures: FuturesPart | None = None
+    """What several futures share; all else is of the plan in the leading one."""
 
     workloads: tuple[WorkloadServed, ...]
     hours: HoursByUnits

@@ -35,6 +35,7 @@ def sheet_markdown(sheet: Sheet, against: PlanDiff | None = None) -> str:
     parts = [
         [f"### {md(sheet.name)}: {md(words.headline(sheet))}"],
         [md(words.proof_words(sheet))],
+        [f"- {md(said, 4 * MOST_IN_CELL)}" for said in words.futures_words(sheet)],
         [md(" ".join(words.answer_sentences(sheet)), 4 * MOST_IN_CELL)],
         [*_purchases(sheet)],
         [f"- {md(said, 4 * MOST_IN_CELL)}" for said in words.shared_words(sheet)],
