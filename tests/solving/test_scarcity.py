@@ -103,6 +103,14 @@ def test_units_that_are_few_are_told_beside_a_budget_that_is_not_short():
     assert warning_lines(plan)[0].startswith("not everything can be served: at the peak 93.3% of p")
 
 
+def test_of_fleets_that_cost_as_much_the_one_that_is_taken_says_what_is_few_too():
+    # Two a100 are 4 of 9 requests/s for $80, one mi300 is as much for $60 and two g2 $40 for 2: the
+    # budget pays for all, in several ways.
+    budget = {"usd_per_month": 100_000_000, "when_short": "fair"}
+    plan = solve(asked(None, 7, 8, limits={"budget": budget}), few(2, 1, 2))
+    assert [type(one) for one in plan.warnings] == [ServedInPart]
+
+
 @pytest.mark.parametrize("when_short", ["fair", "priority"])
 def test_what_is_enough_serves_everything_at_the_least_cost(when_short):
     plan = solve(problem(13, policy={"when_short": when_short}), big_and_small())
