@@ -27,8 +27,10 @@ from milp_planner.milp.program.limits.budget import BudgetLimit
 from milp_planner.milp.program.limits.changes import ChangeLimit
 from milp_planner.milp.program.limits.gpu_count import GpuCount
 from milp_planner.milp.program.limits.provider_count import ProviderCount
+from milp_planner.milp.program.limits.provider_share import ProviderShare
 from milp_planner.milp.program.limits.quotas import Quotas
 from milp_planner.milp.program.limits.region_count import RegionCount
+from milp_planner.milp.program.limits.spot_share import SpotShare
 from milp_planner.milp.program.limits.survival import LossSurvived
 from milp_planner.milp.program.llms.quality import MeanQuality
 from milp_planner.milp.program.rules.capacity import Capacity
@@ -45,6 +47,7 @@ COVERED_RULES: Final[tuple[Rule, ...]] = (
     *(Coverage(), Capacity(), BatchWork(), PerTokenRate(), Replicas(), QueueTimes()),
     *(Quotas(), PowerCap(), BudgetLimit(), ProviderCount(), RegionCount(), GpuCount()),
     *(ChangeLimit(), MeanQuality(), LossSurvived(), OnDemandReplicas(), Commitments()),
+    *(SpotShare(), ProviderShare()),
 )
 COVERED_TERMS: Final[tuple[CostTerm, ...]] = tuple(
     term

@@ -79,7 +79,7 @@ def spot_share(month: Routed) -> Iterator[str]:
 
 def _share(month: Routed, most: float | None, name_of: Callable[[Candidate], str]) -> Iterator[str]:
     for block in month.blocks if most is not None else ():
-        for name in month.names:
+        for name in month.awaited:
             rates = block.rate_by(name, name_of)
             for someone, rate in rates.items():
                 if someone and is_beyond(rate / rates.total(), most):

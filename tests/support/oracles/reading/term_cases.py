@@ -95,6 +95,10 @@ def _limits(chance: random.Random) -> dict[str, Any]:
         limits["survive_loss_of"] = {"kind": kind, "share": share}
     if chance.random() < 0.2:
         limits["min_on_demand_replicas"] = 1
+    if chance.random() < 0.3:
+        limits["max_spot_share"] = chance.choice([0.3, 0.6])
+    if chance.random() < 0.2:
+        limits["providers"] = {"max_share": chance.choice([0.5, 0.8])}
     return limits
 
 
