@@ -27,8 +27,7 @@ class OnDemandReplicas(LeastReplicas):
 
     def concerns(self, instance: PlanningInput, w: Workload) -> bool:
         """Those that have a candidate paid by the unit."""
-        candidates = instance.candidates.candidates
-        return any(k.workload == w.name and not k.mode.per_token for k in candidates)
+        return any(not k.mode.per_token for k in instance.candidates.of(w.name))
 
     def counts(self, k: Candidate) -> bool:
         """True of what is neither spot nor an API."""
