@@ -114,6 +114,7 @@ if TYPE_CHECKING:
     )
     from milp_planner.inputs.problem.uncertain.futures import FutureCase, Risk, Value
     from milp_planner.inputs.problem.uncertain.quotes import OwnQuote
+    from milp_planner.milp.program.language.class_prices import ClassPrices
     from milp_planner.milp.program.language.folds import ElasticFleet, ElasticFold, HeldStep
     from milp_planner.milp.program.language.loosening import LimitInForce
     from milp_planner.milp.program.language.pieces import CountPiece
@@ -138,6 +139,22 @@ if TYPE_CHECKING:
     from milp_planner.plans.deployed.records import DeployedLlm, Exported
     from milp_planner.plans.diagnosis import Change, Diagnosis, Misfit
     from milp_planner.plans.document import plan_schema
+    from milp_planner.plans.futures.documents import (
+        CasePart,
+        CommittedPart,
+        FlatPart,
+        FuturesPart,
+        OutcomePart,
+        ThresholdPart,
+    )
+    from milp_planner.plans.futures.records import (
+        CommitmentCase,
+        CommittedUnits,
+        FlatRange,
+        FutureOutcome,
+        FuturesPlan,
+        Threshold,
+    )
     from milp_planner.plans.measure_next import MeasureNext, measure_next
     from milp_planner.plans.proof import EngineReport, Proof, Provenance
     from milp_planner.plans.reasons import (
@@ -167,6 +184,7 @@ if TYPE_CHECKING:
         StrictNeverHot,
         TargetWithoutEffect,
         TimeNotJudged,
+        TimeReplayed,
         TooFewUnits,
         UnservedAtAPrice,
         WaitIdle,
@@ -180,6 +198,7 @@ if TYPE_CHECKING:
     from milp_planner.plans.sheet.other_parts import (
         BudgetStair,
         BudgetStaircase,
+        CheapestWay,
         IfSlower,
         LeftAfterLoss,
         PriceAge,
@@ -193,6 +212,7 @@ if TYPE_CHECKING:
         ToMeasure,
         TrafficCurve,
         TrafficPoint,
+        WaysCompared,
         WishJudged,
     )
     from milp_planner.plans.sheet.plan_parts import (
@@ -304,22 +324,24 @@ __all__ = [
     "AboveBudget", "Alternatives", "AlternativesEnded", "AnyLlm", "ArgumentError", "AsksForUnits",
     "Band", "Batch", "BatchRun", "BatchesDone", "BestUse", "Billing", "BillingLimits",
     "BillingMode", "BlockShown", "Bought", "Breach", "BreakEven", "Budget", "BudgetStair",
-    "BudgetStaircase", "BudgetStep", "Calibrated", "Candidate", "CandidateList", "Catalog",
-    "CatalogTooSmall", "Change", "CheapestFrom", "Choice", "ChoiceVerdict", "Choices",
-    "ChoicesAsked", "ClassUnserved", "Commitment", "CommitmentShown", "CommitmentUse",
+    "BudgetStaircase", "BudgetStep", "Calibrated", "Candidate", "CandidateList", "CasePart",
+    "Catalog", "CatalogTooSmall", "Change", "CheapestFrom", "CheapestWay", "Choice",
+    "ChoiceVerdict", "Choices", "ChoicesAsked", "ClassPrices", "ClassUnserved", "Commitment",
+    "CommitmentCase", "CommitmentShown", "CommitmentUse", "CommittedPart", "CommittedUnits",
     "ComparedMeasurement", "ComparedPlan", "ConcurrentUsers", "ConfidenceCase", "ConfidenceRange",
     "CountPiece", "CountedFilter", "Crossovers", "CurrentUnits", "DaskExecutor", "Demand",
     "DeployedLlm", "DeploymentScenario", "DeploymentSettings", "DeploymentTable", "Diagnosis",
     "DocumentParts", "ElasticFleet", "ElasticFold", "EndReason", "EngineRate", "EngineReport",
     "EngineSaid", "EntryPrice", "EntryTraffic", "Estimate", "Evaluation", "Exported", "Fault",
-    "FewestGpusFirst", "Filter", "Fleet", "FleetOrPerToken", "Floor", "FloorHour",
-    "ForecastBacktest", "ForecastFutures", "Frontier", "FrontierEnd", "FutureCase", "Gpu",
-    "GpuLimits", "HeldInFlight", "HeldStep", "HistoryPeriod", "HostLimits", "HoursByUnits",
-    "IfSlower", "InputError", "Interrupted", "Latency", "LatencyNotAssessed", "LeftAfterLoss",
-    "Level", "LimitAsked", "LimitCost", "LimitCosts", "LimitInForce", "LimitInTheWay", "Limits",
-    "LineWords", "Llm", "LlmsChosen", "Lora", "Loss", "Meanwhile", "MeasureNext", "MeasuredRate",
-    "Measurement", "Misfit", "MonthPart", "NamedEstimate", "NearOptimal", "NoFleet", "NoFullLoad",
-    "NotReached", "NothingIsStrict", "NothingServes", "Offering", "OverlayCounts",
+    "FewestGpusFirst", "Filter", "FlatPart", "FlatRange", "Fleet", "FleetOrPerToken", "Floor",
+    "FloorHour", "ForecastBacktest", "ForecastFutures", "Frontier", "FrontierEnd", "FutureCase",
+    "FutureOutcome", "FuturesPart", "FuturesPlan", "Gpu", "GpuLimits", "HeldInFlight", "HeldStep",
+    "HistoryPeriod", "HostLimits", "HoursByUnits", "IfSlower", "InputError", "Interrupted",
+    "Latency", "LatencyNotAssessed", "LeftAfterLoss", "Level", "LimitAsked", "LimitCost",
+    "LimitCosts", "LimitInForce", "LimitInTheWay", "Limits", "LineWords", "Llm", "LlmsChosen",
+    "Lora", "Loss", "Meanwhile", "MeasureNext", "MeasuredRate", "Measurement", "Misfit",
+    "MonthPart", "NamedEstimate", "NearOptimal", "NoFleet", "NoFullLoad", "NotReached",
+    "NothingIsStrict", "NothingServes", "Offering", "OutcomePart", "OverlayCounts",
     "OverloadCannotOccur", "OverloadPenalty", "OwnQuote", "OwnTerms", "PaidCommitment", "Patch",
     "Pattern", "Penalties", "Percentiles", "PerfectForesight", "Place", "Places", "Plan",
     "PlanDiff", "PlannedSpeed", "PlannerError", "PlanningInput", "Policy", "PoolReplayed",
@@ -337,19 +359,20 @@ __all__ = [
     "SolverError", "SolverSettings", "SourcesShown", "Speculative", "SpotReplayed", "StalePrices",
     "StaleSpend", "Standing", "StandingShown", "StartUp", "Status", "StretchReplayed",
     "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching", "TargetWithoutEffect",
-    "Tightened", "TightenedRound", "TimeBlock", "TimeNotJudged", "TimeWish", "ToAsk", "ToMeasure",
-    "Today", "TokenPrice", "TokensPerDay", "TokensPerMonth", "TooFewUnits", "Trace", "TraceColumns",
-    "TraceDigest", "Traffic", "TrafficCurve", "TrafficFuture", "TrafficHistory", "TrafficPoint",
-    "TurnedDown", "Undisturbed", "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization",
-    "Value", "Verdict", "VolumeTier", "WaitIdle", "WaitKept", "WayToPay", "WhatIf", "WhatIfRow",
-    "WhyNot", "WishJudged", "WishReplayed", "Workload", "WorkloadAsked", "WorkloadPlan",
-    "WorkloadServed", "__version__", "budget_frontier", "calibrate", "choices",
-    "compare_deployments", "confidence_range", "count_terms", "crossovers", "current_fleet_of",
-    "decision_sheet", "diagnose", "estimate", "evaluate", "executor_at", "explain",
-    "explain_limits", "floor", "futures_from", "load_catalog", "load_problem", "load_scenarios",
-    "measure_next", "owned_usd_per_hour", "plan_diff", "plan_for", "plan_schema", "prepare",
-    "reason_lines", "replanned", "replay", "scenario_grid", "sheet_schema", "solve", "tighten",
-    "warning_lines", "weightiest_row", "what_if",
+    "Threshold", "ThresholdPart", "Tightened", "TightenedRound", "TimeBlock", "TimeNotJudged",
+    "TimeReplayed", "TimeWish", "ToAsk", "ToMeasure", "Today", "TokenPrice", "TokensPerDay",
+    "TokensPerMonth", "TooFewUnits", "Trace", "TraceColumns", "TraceDigest", "Traffic",
+    "TrafficCurve", "TrafficFuture", "TrafficHistory", "TrafficPoint", "TurnedDown", "Undisturbed",
+    "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Value", "Verdict", "VolumeTier",
+    "WaitIdle", "WaitKept", "WayToPay", "WaysCompared", "WhatIf", "WhatIfRow", "WhyNot",
+    "WishJudged", "WishReplayed", "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed",
+    "__version__", "budget_frontier", "calibrate", "choices", "compare_deployments",
+    "confidence_range", "count_terms", "crossovers", "current_fleet_of", "decision_sheet",
+    "diagnose", "estimate", "evaluate", "executor_at", "explain", "explain_limits", "floor",
+    "futures_from", "load_catalog", "load_problem", "load_scenarios", "measure_next",
+    "owned_usd_per_hour", "plan_diff", "plan_for", "plan_schema", "prepare", "reason_lines",
+    "replanned", "replay", "scenario_grid", "sheet_schema", "solve", "tighten", "warning_lines",
+    "weightiest_row", "what_if",
 ]
 # fmt: on
 
