@@ -5,9 +5,10 @@ Everything that can be decided without the program is decided here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Protocol, TypeVar
 
 from milp_planner.inputs.catalog.billing import BILLING_MODES, BillingMode
 from milp_planner.inputs.catalog.records import Catalog, Measurement, Offering, TokenPrice
@@ -255,6 +256,22 @@ class Candidate:
         return tuple(dict.fromkeys(point.source for point in self.serving_points))
 
 
+class _OfCandidate(Protocol):
+    @property
+    def candidate(self) -> Candidate: ...
+
+
+Row = TypeVar("Row", bound=_OfCandidate)
+
+
+def by_workload(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Rows that are about a candidate, by the workload that it serves."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.candidate.workload, []).append(row)
+    return found
+
+
 def change_key(k: Candidate) -> tuple[str, str, str]:
     """What counts as the same units today and tomorrow: offering, billing, workload."""
     return k.offering.id, k.offering.billing, k.workload
@@ -389,6 +406,28 @@ class CandidateList:
     """Where it is open whether workloads share units: what replica of each workload may stand on a
     unit of so many GPUs of a type, each on the first offering of such units that was met."""
 
+    def of(self, workload: str) -> Sequence[Candidate]:
+        """The candidates of one workload."""
+        return self._of_workload.get(workload, ())
+
+    @cached_property
+    def _of_workload(self) -> dict[str, list[Candidate]]:
+        found: dict[str, list[Candidate]] = {}
+        for k in self.candidates:
+            found.setdefault(k.workload, []).append(k)
+        return found
+
+    def turned_down_for(self, workload: str) -> Sequence[TurnedDown]:
+        """The offerings that cannot serve it."""
+        return self._turned_down_for.get(workload, ())
+
+    @cached_property
+    def _turned_down_for(self) -> dict[str, list[TurnedDown]]:
+        found: dict[str, list[TurnedDown]] = {}
+        for row in self.turned_down:
+            found.setdefault(row.workload, []).append(row)
+        return found
+
     @property
     def said(self) -> tuple[str, ...]:
         """All that is to be known of them, what is asked about first."""
@@ -404,9 +443,13 @@ class PlanningInput:
     candidates: CandidateList
     catalog: Catalog
 
-    def current_units(self) -> dict[tuple[str, str, str], int]:
+    def current_units(self) -> Mapping[tuple[str, str, str], int]:
         """Units running today by (offering id, billing, workload); of units that replicas share
         the workload is ''."""
+        return self._current_units
+
+    @cached_property
+    def _current_units(self) -> dict[tuple[str, str, str], int]:
         units: dict[tuple[str, str, str], int] = {}
         for row in self.problem.current_fleet:
             offered = row.offering, row.billing or "dedicated"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from milp_planner.candidates.batch.runs import BatchRun as BatchRun
-from milp_planner.candidates.records import Candidate, TurnedDown, UnitsOn
+from milp_planner.candidates.records import Candidate, TurnedDown, UnitsOn, by_workload
 from milp_planner.candidates.sharing.shared_units import SharedUnits as SharedUnits
 from milp_planner.errors import argument_error
 from milp_planner.plans.consequences import (
@@ -401,7 +401,11 @@ class Plan:
 
     def purchases_of(self, workload: str) -> Iterator[Purchase]:
         """The purchases that serve a workload."""
-        return (p for p in self.purchases if p.candidate.workload == workload)
+        return iter(self._purchases_by_workload.get(workload, ()))
+
+    @cached_property
+    def _purchases_by_workload(self) -> Mapping[str, list[Purchase]]:
+        return by_workload(self.purchases)
 
     def to_frame(self) -> DataFrame:
         """The purchases as a pandas DataFrame, one row each."""

@@ -232,19 +232,22 @@ def _resolved(
 def _workload_and_row(
     problem: Problem, sold: Mapping[str, list[Row]], name: str
 ) -> tuple[str, Row]:
-    names = [w.name for w in problem.workloads]
     before, colon, rest = name.partition(":")
     workload, rest = (before, rest) if colon else ("", name)
-    if not workload and len(names) > 1:
-        raise input_error(f"fleet: {name!r}: say for which workload, as in '{names[0]}:{name}'")
-    if workload and workload not in names:
-        raise input_error(f"fleet: {name!r}: no workload {workload!r} among {', '.join(names)}")
+    first = problem.workloads[0].name
+    if not workload and len(problem.workloads) > 1:
+        raise input_error(f"fleet: {name!r}: say for which workload, as in '{first}:{name}'")
+    try:
+        problem.workload(workload or first)
+    except KeyError:
+        names = ", ".join(w.name for w in problem.workloads)
+        raise input_error(f"fleet: {name!r}: no workload {workload!r} among {names}") from None
     offering, _, billing = rest.partition("@")
     if offering not in sold:
         near = nearest(offering, sold)
         closest = f"; closest: {near[0]}" if near else ""
         raise input_error(f"fleet: no offering {offering!r}{closest}")
-    return workload or names[0], _with_billing(sold[offering], offering, billing)
+    return workload or first, _with_billing(sold[offering], offering, billing)
 
 
 def _with_billing(rows: Sequence[Row], offering: str, billing: str) -> Row:
@@ -337,11 +340,8 @@ def _solution(
 
 def _largest_candidate(instance: PlanningInput, workload: str, row: Row) -> Candidate:
     """The row's replica configuration with the most capacity; InputError where there is none."""
-    found = [
-        k
-        for k in instance.candidates.candidates
-        if k.workload == workload and k.offering.key == row.key and not k.part_of_unit
-    ]
+    listed = instance.candidates.of(workload)
+    found = [k for k in listed if k.offering.key == row.key and not k.part_of_unit]
     if not found:
         reasons = (t.reason for t in instance.candidates.turned_down if t.offering.key == row.key)
         reason = next(reasons, f"it does not offer {instance.problem.workload(workload).llm}")
@@ -380,8 +380,12 @@ def _routed(
     """Shares of every class: the per-token ones as given, the rest by capacity for the class."""
     shares: dict[tuple[Candidate, int, int], float] = {}
     shortfalls: dict[tuple[str, int, int], float] = {}
+    fixed_of: dict[str, dict[Candidate, float]] = {}
+    for k, share in tokens.items():
+        if share:
+            fixed_of.setdefault(k.workload, {})[k] = share
     for name, demand in instance.schedule.demands.items():
-        fixed = {k: share for k, share in tokens.items() if k.workload == name and share}
+        fixed = fixed_of.get(name, {})
         rest = 1 - sum(fixed.values())
         if rest < -1e-9:
             raise input_error(f"fleet: the shares per token of {name!r} sum to {1 - rest:.6g}")
@@ -407,8 +411,8 @@ def _is_routed(instance: PlanningInput, workload: str) -> bool:
 def _capacity_for(solution: FleetSolution, workload: str, q: int, t: int) -> dict[Candidate, float]:
     return {
         k: on[t] * k.requests_per_second[q]
-        for k, on in solution.units.items()
-        if k.workload == workload and on[t] and k.requests_per_second[q]
+        for k, on in solution.units_by_workload.get(workload, ())
+        if on[t] and k.requests_per_second[q]
     }
 
 
@@ -417,19 +421,15 @@ def _capacity_for(solution: FleetSolution, workload: str, q: int, t: int) -> dic
 
 def _breaches(instance: PlanningInput, plan: Plan) -> Iterator[Breach]:
     rows = {p.candidate.offering.key: p.candidate.offering for p in plan.purchases}
-    for row in rows.values():
-        reason = excluded_by(instance.problem.limits, _as_sold(instance, row))
+    listed = {row.key: row for row in sold_in(instance.catalog) if row.key in rows}
+    terms = instance.problem.prices, instance.catalog.read_on
+    for key, row in rows.items():
+        reason = excluded_by(instance.problem.limits, under_terms(terms[0], listed[key], terms[1]))
         if reason:
             yield Breach("Filters", f"{row.id}: {reason}")
     for rule in rules_of(instance.problem):
         for message in rule.violations(instance, plan):
             yield Breach(rule.name, message)
-
-
-def _as_sold(instance: PlanningInput, row: Row) -> Row:
-    sold: Sequence[Row] = (*instance.catalog.offerings, *instance.catalog.token_prices)
-    listed = next(r for r in sold if r.key == row.key)
-    return under_terms(instance.problem.prices, listed, instance.catalog.read_on)
 
 
 def _provenance(instance: PlanningInput) -> Provenance:

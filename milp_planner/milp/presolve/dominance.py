@@ -96,20 +96,27 @@ class Pruned:
             if not loose:
                 return changed
             changed = True
+            kept_of: dict[str, list[Candidate]] = {}
+            for k in self.kept:
+                kept_of.setdefault(k.workload, []).append(k)
             for a in sorted(loose, key=lambda k: self._order(k)):
                 del self.dominated_by[a]
-                other = self._other_dominator(a, taken, differ_by)
+                mine = kept_of.setdefault(a.workload, [])
+                other = self._other_dominator(a, mine, taken, differ_by)
                 if other is None:
                     self.kept.append(a)
+                    mine.append(a)
                 else:
                     self.dominated_by[a] = other
             self.kept.sort(key=lambda k: k.id)
 
-    def _other_dominator(self, a: Candidate, taken: set[str], differ_by: str) -> Candidate | None:
-        for b in self.kept:
+    def _other_dominator(
+        self, a: Candidate, kept: Iterable[Candidate], taken: set[str], differ_by: str
+    ) -> Candidate | None:
+        """The first of the workload's that are kept which stands in for it."""
+        for b in kept:
             if (
-                b.workload == a.workload
-                and not b.mode.per_token
+                not b.mode.per_token
                 and b.offering.id not in taken
                 and _is_new(b, a, taken, differ_by)
                 and dominates(self._profiles[b], self._profiles[a])
@@ -343,8 +350,7 @@ class _Hours(NamedTuple):
         blocks = instance.schedule.blocks
         peaks = instance.schedule.demands[workload].peak
         busy = [block.hours for block, peak in zip(blocks, peaks, strict=True) if peak > 0]
-        loads = zip(*(demand.peak for demand in instance.schedule.demands.values()), strict=True)
-        several = sum(any(peaks) for peaks in loads) > 1
+        several = instance.schedule.loaded_blocks > 1
         hours = sum(block.hours for block in blocks)
         return cls(hours, sum(busy), min(busy, default=0.0), several)
 
