@@ -47,6 +47,9 @@ class Facts:
     remembered: int | None = None
     """Hashes of prefixes among which each was looked for; None: among all that came before."""
 
+    stated_rate: float | None = None
+    """Requests/s of a file that tells sizes and no times, as the problem states it."""
+
     models: tuple[str, ...] = ()
     """LLMs that the file names, of all rows; empty where it names none."""
 

@@ -157,7 +157,7 @@ def _of_json(
     both = np.array(sizes, dtype=np.int64)
     into.add(np.arange(len(both)) / rate, both[:, 0], both[:, 1])
     form = "JSON list of sizes, at the stated rate"
-    return Facts(has_timestamps=False, sha256=sha256, form=form)
+    return Facts(has_timestamps=False, sha256=sha256, form=form, stated_rate=rate)
 
 
 def _is_request(line: str) -> bool:

@@ -35,6 +35,23 @@ BUCKET_COLUMNS = {
 }
 """Names by what they hold; the first of each are those of OpenAI's usage export."""
 
+COUNTERS = {
+    "vllm:request_success_total": "requests",
+    "vllm:prompt_tokens_total": "input",
+    "vllm:generation_tokens_total": "output",
+    "vllm:prefix_cache_hits_total": "cached",
+    "sglang:num_requests_total": "requests",
+    "sglang:prompt_tokens_total": "input",
+    "sglang:generation_tokens_total": "output",
+    "sglang:cached_tokens_total": "cached",
+}
+"""What engines count, as they call it (vLLM 0.33 and SGLang 0.5, `/metrics`); hits are tokens."""
+
+NO_RATES = ("running", "waiting", "swapped", "queue", "latency", "preempt", "queries")
+"""Words of gauges and of times, which are no requests however often their names say so."""
+
+HISTOGRAM_PARTS = ("_sum", "_count", "_bucket", "_created")
+
 TOKENS = ("input", "output", "cached")
 COUNTS_REQUESTS = BUCKET_COLUMNS["requests"]
 
@@ -203,8 +220,8 @@ def buckets_of_grafana(file: str, lines: Iterable[str]) -> list[Bucket]:
     reader = _Csv(file, lines)
     header = [name.strip() for name in next(reader, [])]
     kinds = [_kind_of(name) for name in header[1:]]
-    if "requests" not in kinds:
-        kinds = ["requests"] if len(kinds) == 1 else kinds
+    if "requests" not in kinds and len(kinds) == 1 and not _is_no_rate(header[-1]):
+        kinds = ["requests"]
     series: dict[str, dict[float, float]] = {}
     for cells in reader:
         if not any(cell.strip() for cell in cells):
@@ -223,9 +240,8 @@ def buckets_of_grafana(file: str, lines: Iterable[str]) -> list[Bucket]:
 def buckets_of_prometheus(file: str, document: Any) -> list[Bucket]:
     """The answer of `query_range`, or several by what they hold, `{"requests": ..., ...}`."""
     series: dict[str, dict[float, float]] = {}
-    for kind, answer in _answers(document):
-        for one in answer:
-            named = kind or _kind_of(str(one.get("metric", {}).get("__name__", ""))) or "requests"
+    for called, answer in _answers(document):
+        for named, one in _called(file, called, answer) if called else _named(file, answer):
             points = [(float(at) - MONDAY_S, float(value)) for at, value in one.get("values", ())]
             points = [(at, value) for at, value in points if math.isfinite(value)]
             if str(one.get("metric", {}).get("__name__", "")).endswith("_total"):
@@ -236,6 +252,41 @@ def buckets_of_prometheus(file: str, document: Any) -> list[Bucket]:
     return _from_series(file, series)
 
 
+def _called(
+    file: str, called: str, answer: Sequence[dict[str, Any]]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each series of an answer that has a name; raises InputError where that says nothing."""
+    kind = _kind_of(called)
+    if not kind:
+        raise _says_nothing(file, called)
+    yield from ((kind, one) for one in answer)
+
+
+def _says_nothing(file: str, names: str) -> InputError:
+    said = f"{names}: tells neither requests nor tokens a second"
+    hint = "query the rates of an engine's counters, such as " + ", ".join([*COUNTERS][:3])
+    return InputError([Fault(file, 0, 0, "", said, hint)])
+
+
+def _named(file: str, answer: Sequence[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each series with what it holds; whatever stands beside an engine's own counters is left out.
+
+    Raises InputError for names that do not say it: one unknown thing is no rate of requests.
+    """
+    names = [str(one.get("metric", {}).get("__name__", "")) for one in answer]
+    if any(name in COUNTERS for name in names):
+        yield from (
+            (COUNTERS[name], one)
+            for name, one in zip(names, answer, strict=True)
+            if name in COUNTERS
+        )
+        return
+    unknown = sorted({name for name in names if name and not _kind_of(name)})
+    if unknown:
+        raise _says_nothing(file, ", ".join(unknown[:4]))
+    yield from ((_kind_of(n) or "requests", one) for n, one in zip(names, answer, strict=True))
+
+
 def _answers(document: Any) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     if not isinstance(document, dict):
         return
@@ -244,8 +295,8 @@ def _answers(document: Any) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         yield "", data["result"]
         return
     for name, inner in document.items():
-        for _, answer in _answers(inner):
-            yield _kind_of(str(name)), answer
+        for called, answer in _answers(inner):
+            yield called or str(name), answer
 
 
 def _grown(points: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:
@@ -285,10 +336,14 @@ def _from_series(file: str, series: Mapping[str, Mapping[float, float]]) -> list
 def _kind_of(name: str) -> str:
     """What a series holds, by the words of its name; '' where they do not say."""
     plain = name.casefold()
+    if plain.endswith(HISTOGRAM_PARTS):
+        return ""
     if any(word in plain for word in ("time_per_output_token", "inter_token", "tpot")):
         return "tpot"
     if "first_token" in plain or "ttft" in plain:
         return "ttft"
+    if _is_no_rate(plain):
+        return ""
     if "cached" in plain or "cache_hit" in plain:
         return "cached"
     if "prompt" in plain or "input" in plain:
@@ -296,6 +351,12 @@ def _kind_of(name: str) -> str:
     if any(word in plain for word in ("generation", "output", "completion")):
         return "output"
     return "requests" if "request" in plain or "qps" in plain else ""
+
+
+def _is_no_rate(name: str) -> bool:
+    """Whether a name says that it is a gauge, a time, or a part of a histogram."""
+    plain = name.casefold().strip()
+    return plain.endswith(HISTOGRAM_PARTS) or any(word in plain for word in NO_RATES)
 
 
 def buckets_of_usage_json(file: str, document: Any) -> list[Bucket]:
