@@ -22,12 +22,12 @@ from milp_planner.traffic.rows import MOST_DAYS, MOST_TOKENS, Facts, Kept, Reque
 from milp_planner.traffic.sources.buckets import (
     Bucket,
     BucketFile,
-    buckets_in_json,
     buckets_of_grafana,
     buckets_of_usage,
     is_bucket_header,
     is_grafana_header,
 )
+from milp_planner.traffic.sources.json_buckets import buckets_in_json
 from milp_planner.traffic.sources.json_rows import JsonLines
 from milp_planner.traffic.sources.opening import (
     JSON_BEGINS,
