@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from numpy import float64, int64
     from numpy.typing import NDArray
 
-MOST_TOKENS = 100_000_000  # of one request
 MOST_DAYS = 3_660
 """Longest time from the first to the last arrival: ten years, kept by the minute."""
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from milp_planner.errors import Fault, InputError, nearest
 from milp_planner.inputs.problem.traffic import TimeUnit, TraceColumns
 from milp_planner.traffic import tally
-from milp_planner.traffic.rows import MOST_DAYS, MOST_TOKENS, Facts, Kept, Requests, TakesRows
+from milp_planner.traffic.rows import MOST_DAYS, Facts, Kept, Requests, TakesRows
 from milp_planner.traffic.sources.buckets import (
     Bucket,
     BucketFile,
@@ -36,7 +36,7 @@ from milp_planner.traffic.sources.opening import (
     opened,
     sha256_of,
 )
-from milp_planner.traffic.sources.sizes import sizes_in_json
+from milp_planner.traffic.sources.sizes import MOST_TOKENS, sizes_in_json
 from milp_planner.traffic.sources.times import (
     ONE_ZONE,
     Numbers,

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from milp_planner.errors import Fault, InputError
-from milp_planner.traffic.rows import MOST_TOKENS
+
+MOST_TOKENS = 100_000_000  # of one request
 
 TURNS = ("conversations", "conversation", "messages", "turns")
 LENGTHS = ("tokens", "num_tokens", "token_count", "length", "len")
