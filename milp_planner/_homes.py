@@ -43,6 +43,7 @@ HOMES = {
     ),
     "inputs.problem.uncertain.futures": "FutureCase Risk Value",
     "inputs.problem.uncertain.quotes": "OwnQuote",
+    "milp.program.language.class_prices": "ClassPrices",
     "milp.program.language.folds": "ElasticFleet ElasticFold HeldStep",
     "milp.program.language.loosening": "LimitInForce",
     "milp.program.language.pieces": "CountPiece",
@@ -70,7 +71,8 @@ HOMES = {
         "FewestGpusFirst LatencyNotAssessed LimitInTheWay LlmsChosen NearOptimal NoFleet "
         "NoFullLoad NothingIsStrict NothingServes OverloadCannotOccur PerfectForesight "
         "Refusals RoutingWithoutEffect Said SameAs ServedInPart ShortBudget StrictNeverHot "
-        "TargetWithoutEffect TimeNotJudged TooFewUnits UnservedAtAPrice WaitIdle WaitKept"
+        "TargetWithoutEffect TimeNotJudged TimeReplayed TooFewUnits UnservedAtAPrice WaitIdle "
+        "WaitKept"
     ),
     "plans.records": "Band Plan Purchase Route Status WorkloadPlan",
     "plans.sentences": "reason_lines warning_lines",
@@ -78,9 +80,9 @@ HOMES = {
     "plans.sheet.compared": "ComparedPlan PlanDiff PurchaseChange plan_diff",
     "plans.sheet.no_plan": "SheetChange SheetDiagnosis SheetMisfit",
     "plans.sheet.other_parts": (
-        "BudgetStair BudgetStaircase IfSlower LeftAfterLoss PriceAge RowLeftOut SameElsewhere "
-        "SheetAlternative SheetChoice SheetLever SheetRisks ToAsk ToMeasure TrafficCurve "
-        "TrafficPoint WishJudged"
+        "BudgetStair BudgetStaircase CheapestWay IfSlower LeftAfterLoss PriceAge RowLeftOut "
+        "SameElsewhere SheetAlternative SheetChoice SheetLever SheetRisks ToAsk ToMeasure "
+        "TrafficCurve TrafficPoint WaysCompared WishJudged"
     ),
     "plans.sheet.plan_parts": (
         "BlockShown Bought CommitmentShown EngineSaid HoursByUnits LimitAsked ProofShown "

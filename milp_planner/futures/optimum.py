@@ -25,16 +25,15 @@ from milp_planner.milp.presolve.dominance import Pruned
 from milp_planner.milp.presolve.unit_bounds import is_guessed, raised, room_for_score
 from milp_planner.milp.program.model import FleetModel
 from milp_planner.milp.program.read_solution import modelled_costs
-from milp_planner.milp.program.refinement import charges_by_utilization, tolerance_usd
-from milp_planner.plans.records import EngineReport, Plan, Proof, Provenance, Status, exceeds
-from milp_planner.solving.optimum import (
-    MOST_REFINEMENTS,
-    Optimizer,
-    Query,
-    as_far_as_comparable,
+from milp_planner.milp.program.refinement import (
+    charges_by_utilization,
+    tolerance_usd,
+    unknown_to,
 )
+from milp_planner.plans.records import EngineReport, Plan, Proof, Provenance, Status, exceeds
+from milp_planner.solving.optimum import MOST_REFINEMENTS, Optimizer, Query
 from milp_planner.solving.results import Session, Settings
-from milp_planner.solving.verify import verify, violations
+from milp_planner.solving.verify import as_far_as_comparable, verify, violations
 from milp_planner.units import usd_shown
 
 ANY = Query()
@@ -65,7 +64,7 @@ class BlockOptimizer(Optimizer):
     def judged(self, model: FleetModel, values: Mapping[str, float]) -> Plan | None:
         """The plan of what a solver says; None where it breaks a rule that programs know."""
         plan = self.plan_from(model, values, ANY)
-        return None if violations(self.instance, plan, beside=self._learned_from_plans) else plan
+        return None if violations(self.instance, plan, beside=unknown_to(model)) else plan
 
     def wants(self, model: FleetModel) -> dict[Key, int]:
         """Units of each offering that binds that any plan of the future can want."""

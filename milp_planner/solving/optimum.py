@@ -25,14 +25,13 @@ from milp_planner.milp.presolve.unit_bounds import (
     room_for_score,
     wider_room,
 )
+from milp_planner.milp.program.enough_units import with_enough_units
 from milp_planner.milp.program.exclusion import Difference, contains, exclude, without_traces
 from milp_planner.milp.program.idle_units import without_idle_units
 from milp_planner.milp.program.language.elastic_steps import on_own_steps
 from milp_planner.milp.program.language.folds import ElasticFold
-from milp_planner.milp.program.language.rule import Rule
 from milp_planner.milp.program.levels import Splits
 from milp_planner.milp.program.lexicographic import GPUS, Held, Stage, hold, minimise
-from milp_planner.milp.program.limits.survival import LossSurvived
 from milp_planner.milp.program.model import FleetModel, build_model
 from milp_planner.milp.program.read_solution import (
     modelled_costs,
@@ -42,17 +41,15 @@ from milp_planner.milp.program.read_solution import (
 )
 from milp_planner.milp.program.refinement import (
     charges_by_utilization,
-    counts_losses_by_weights,
-    counts_times_by_tangents,
+    learn,
+    learn_from_parts,
+    learns_from_parts,
     refine,
-    refine_losses,
-    refine_times,
-    refine_times_in_part,
     tolerance_usd,
     undercharged_usd,
+    unknown_to,
 )
-from milp_planner.milp.program.rules.queue_times import QueueTimes
-from milp_planner.milp.program.rules.queues.own_queues import OwnQueues
+from milp_planner.milp.program.routed_fleets import with_routes
 from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.records import EngineReport, Plan, Proof, Provenance, Status
 from milp_planner.solving.assembly.assemble import assemble
@@ -67,16 +64,14 @@ from milp_planner.solving.results import (
     unproven,
     with_newer_bound,
 )
-from milp_planner.solving.verify import verify, violations
+from milp_planner.solving.verify import as_far_as_comparable, verify, violations
 
 MOST_REFINEMENTS = 60
-MOST_RELAXED = 8
+MOST_RELAXED = 20
 
-MAY_SAY_MORE = {
-    *("strict_latency", "scaling", "switching"),
-    *("commitments", "start_up", "volume_discount"),
-}
-"""Cost terms that a program that is stopped may say more of than its plan owes."""
+MOST_DRAFTS, DRAFTS_OF_TIME, DRAFT_GAP = 8, 8, 0.005
+"""Fleets, with the part of the time left that each may take, and how near to the best, from which a
+program learns before it is solved in earnest."""
 
 NO_DIFFERENCE = Difference("counts")
 """Any plan that contains none of those found is another one."""
@@ -139,6 +134,8 @@ class Optimizer:
     _splits: Splits = field(default_factory=Splits)
     _room: Mapping[Candidate, int] = field(default_factory=dict)
     """Least bounds on units, beyond those that follow from the demand."""
+
+    _has_learned_from_parts: bool = False
 
     @property
     def pruned(self) -> Pruned:
@@ -212,7 +209,7 @@ class Optimizer:
 
     def plan_from(self, model: FleetModel, values: Mapping[str, float], query: Query) -> Plan:
         """The plan that a program's columns say, without status or proof."""
-        solution = balanced(self.instance, read_solution(model, self._tidy(model, values)))
+        solution = balanced(self.instance, self._fleet(model, self._tidy(model, values)))
         if query.exact_shortfalls:
             solution = without_noise(self.instance, solution)
         return assemble(self.instance, solution, self.provenance)
@@ -220,18 +217,24 @@ class Optimizer:
     def _best(self, query: Query) -> SearchResult:
         best: SearchResult | None = None
         self._learn_from_parts(query)
+        drafts = 0 if self.settings.patient else MOST_DRAFTS
         for _ in range(MOST_REFINEMENTS):
             try:
                 model = self.model(query, folds=self.folds(query))
-                run = self._run(model, query)
+                is_draft = bool(model.fleet.prices) and drafts > 0
+                drafts -= 1
+                run = self._run(model, query, is_draft=is_draft)
             except OutOfTime:
                 if best is None:
                     raise
                 return best
-            if not run.values:
+            if not run.values and not is_draft:
                 return best or without_plan(model, run)
-            if self._has_learned(model, run, query):
+            if run.values and self._has_learned(model, run, query):
                 best = self._with_spare_units(model, run, query, best)
+                continue
+            if is_draft:
+                drafts = 0
                 continue
             if not charges_by_utilization(model):
                 found = self._with_plan(model, run, query)
@@ -246,35 +249,29 @@ class Optimizer:
 
     def _learn_from_parts(self, query: Query) -> None:
         """Let fractions of units teach the first program, which takes far less time than plans."""
-        if not counts_times_by_tangents(self.instance) or self._splits.cuts:
-            return
-        for _ in range(MOST_RELAXED):
+        for _ in range(0 if self._has_learned_from_parts else MOST_RELAXED):
             model = self.model(query)
+            if not learns_from_parts(model):
+                break
             values = relaxed_values(model, self.session.solver_seconds, self.session.cancel)
-            if values is None or not refine_times_in_part(self._splits, model, values):
-                return
+            if values is None or not learn_from_parts(self._splits, model, values):
+                break
+        self._has_learned_from_parts = True
 
     def _has_learned(self, model: FleetModel, run: CertifiedRun, query: Query) -> bool:
-        """True where the run's plan fails a loss or a wait as programs know it from now on."""
-        if not self._learned_from_plans:
+        """True where the run's plan is none as programs know it from now on."""
+        if not unknown_to(model):
             return False
-        plan = self.plan_from(model, run.values, query)
-        losses = refine_losses(self._splits, self.instance, plan)
-        return refine_times(self._splits, model, plan) or losses
-
-    @property
-    def _learned_from_plans(self) -> tuple[type[Rule], ...]:
-        """Rules that a program does not know all of, but learns from plans that break them."""
-        losses = (LossSurvived,) if counts_losses_by_weights(self.instance) else ()
-        waits = (QueueTimes, OwnQueues) if counts_times_by_tangents(self.instance) else ()
-        return (*losses, *waits)
+        solution = read_solution(model, run.values)
+        return learn(self._splits, model, solution, self.plan_from(model, run.values, query))
 
     def _with_spare_units(
         self, model: FleetModel, run: CertifiedRun, query: Query, best: SearchResult | None
     ) -> SearchResult | None:
-        """The best plan known, now that the run's plan may be made one that survives losses."""
-        solution = balanced(self.instance, read_solution(model, run.values))
-        seen = self._survivor(solution, query)
+        """The best plan known, now that the run's plan may be made one by a few units more."""
+        enough = with_enough_units(model, read_solution(model, run.values))
+        solution = None if enough is None else balanced(self.instance, with_routes(model, enough))
+        seen = None if solution is None else self._survivor(solution, query)
         if seen is None:
             return best if best is None else replace(best, bound=run.bound)
         found = _result(Status.FEASIBLE, seen, proof_of(model, run), run.bound)
@@ -322,15 +319,24 @@ class Optimizer:
         widest = self.model(query, dict.fromkeys(self.pruned.kept, MOST_ROOM))
         return relaxed_values(widest, self.session.seconds_left) is not None
 
-    def _run(self, model: FleetModel, query: Query, gap: float | None = None) -> CertifiedRun:
-        # what a program does not know yet of losses and waits is learned from its plans
-        beside = self._learned_from_plans
+    def _run(
+        self,
+        model: FleetModel,
+        query: Query,
+        gap: float | None = None,
+        *,
+        is_draft: bool = False,
+    ) -> CertifiedRun:
+        gap = self.settings.gap if gap is None else gap
+        seconds = self.session.solver_seconds
 
         def judge(values: Mapping[str, float]) -> float | None:
-            solution = read_solution(model, self._tidy(model, values))
+            solution = self._fleet(model, self._tidy(model, values))
             plan = assemble(self.instance, solution, self.provenance)
-            wrong = violations(self.instance, plan, beside=beside) or query.rules_out(plan)
-            return None if wrong else objective_value(model, values)
+            # what a program does not know yet is learned from its plans
+            broken = violations(self.instance, plan, beside=unknown_to(model))
+            is_wrong = broken or query.rules_out(plan)
+            return None if is_wrong else objective_value(model, values)
 
         with scratch_folder() as folder:
             mps = folder / "fleet.mps"
@@ -338,17 +344,22 @@ class Optimizer:
             run = solve_certified(
                 mps,
                 model.columns,
-                time_limit_s=self.session.solver_seconds,
-                gap=self.settings.gap if gap is None else gap,
+                time_limit_s=seconds / DRAFTS_OF_TIME if is_draft else seconds,
+                gap=max(gap, DRAFT_GAP) if is_draft else gap,
                 seed=self.settings.seed,
                 solver=HIGHS if query.for_a_tie else self.settings.solver,
                 judge=judge,
                 cancel=self.session.cancel,
                 nodes=most_nodes(model) if query.for_a_tie else None,
-                confirm=not query.for_a_tie,
+                confirm=not (query.for_a_tie or is_draft),
                 patient=self.settings.patient,
+                hasty=is_draft,
             )
         return replace(run, values=self._tidy(model, run.values))
+
+    def _fleet(self, model: FleetModel, values: Mapping[str, float]) -> FleetSolution:
+        """The fleet that the columns say, and who serves whom where no column says it."""
+        return with_routes(model, read_solution(model, values))
 
     def _tidy(self, model: FleetModel, values: Mapping[str, float]) -> Mapping[str, float]:
         """The columns without what no rule misses: noise of per-token shares, idle shared units."""
@@ -356,7 +367,7 @@ class Optimizer:
         tidied = on_own_steps(model.fleet, tidied)
         if tidied == values:
             return values
-        plan = assemble(self.instance, read_solution(model, tidied), self.provenance)
+        plan = assemble(self.instance, self._fleet(model, tidied), self.provenance)
         return values if violations(self.instance, plan) else tidied
 
     def _with_plan(self, model: FleetModel, run: CertifiedRun, query: Query) -> SearchResult:
@@ -413,21 +424,6 @@ def without_plan(model: FleetModel, run: CertifiedRun) -> SearchResult:
     infeasible = run.status is EngineStatus.INFEASIBLE
     status = Status.INFEASIBLE if infeasible else Status.NO_PLAN
     return SearchResult(status, None, proof_of(model, run), run.bound)
-
-
-def as_far_as_comparable(
-    modelled: Mapping[str, float], plan: Plan, run: CertifiedRun
-) -> dict[str, float]:
-    """What the program says a plan costs, where the two ought to agree.
-
-    A plan that the solvers stopped at may owe less than the program says: its level may be hotter,
-    its counts of changes or of extra GPUs higher than the fleet asks for, less of it covered.
-    """
-    said = dict(modelled)
-    if run.status is not EngineStatus.OPTIMAL:
-        for name in said.keys() & MAY_SAY_MORE:
-            said[name] = min(said[name], plan.costs[name])
-    return said
 
 
 def proof_of(model: FleetModel, run: CertifiedRun) -> Proof:

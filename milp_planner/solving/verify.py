@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.errors import SolverError
+from milp_planner.milp.engines.outcome import EngineStatus
+from milp_planner.milp.engines.verdict import CertifiedRun
 from milp_planner.milp.program.families import rules_of
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.plans.records import Plan
@@ -14,6 +16,12 @@ from milp_planner.units import usd_shown
 MONEY_TOLERANCE_USD = 0.01
 MONEY_TOLERANCE = 1e-6
 """Relative: the program and the arithmetic must agree on every cost this well."""
+
+MAY_SAY_MORE = {
+    *("strict_latency", "scaling", "switching"),
+    *("commitments", "start_up", "volume_discount"),
+}
+"""Cost terms that a program that is stopped may say more of than its plan owes."""
 
 
 def violations(
@@ -60,3 +68,18 @@ def verify(instance: PlanningInput, plan: Plan, modelled: Mapping[str, float]) -
             broken.append(f"{name} is {paid} per month, the program says {modelled_as}")
     if broken:
         raise SolverError("the plan breaks its own limits:\n" + "\n".join(broken))
+
+
+def as_far_as_comparable(
+    modelled: Mapping[str, float], plan: Plan, run: CertifiedRun
+) -> dict[str, float]:
+    """What the program says a plan costs, where the two ought to agree.
+
+    A plan that the solvers stopped at may owe less than the program says: its level may be hotter,
+    its counts of changes or of extra GPUs higher than the fleet asks for, less of it covered.
+    """
+    said = dict(modelled)
+    if run.status is not EngineStatus.OPTIMAL:
+        for name in said.keys() & MAY_SAY_MORE:
+            said[name] = min(said[name], plan.costs[name])
+    return said

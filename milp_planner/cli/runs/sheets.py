@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from milp_planner.cli.parts import bars, streams
+from milp_planner.cli.runs.plans import unchanged
 
 if TYPE_CHECKING:
     from milp_planner.candidates.listing import Lister
@@ -43,6 +45,9 @@ class SheetRun:
     against: Plan | Sheet | None = None
     """An earlier plan, beside which Markdown sets this one."""
 
+    told: Callable[[Plan], Plan] = unchanged
+    """The plan with what else is known of it."""
+
     def write(self) -> Plan:
         """Solve and write the sheet; the plan that it is of.
 
@@ -56,6 +61,7 @@ class SheetRun:
         lister = lister_of(self.catalog)
         outline = self._outline()
         plan, stopped = self._plan(lister, outline)
+        plan = plan if stopped else self.told(plan)
         sheet = self._sheet(plan, outline)
         at_once = self.format_name == SHEET and self.output is None and plan.status.has_plan
         if at_once:

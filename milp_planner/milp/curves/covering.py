@@ -107,7 +107,9 @@ def _is_known(instance: PlanningInput) -> bool:
 def _rows_are_coverage(model: FleetModel) -> bool:
     """True where the rows are those of one class, one by block with load, and nothing else."""
     fleet = model.fleet
-    if any(len(fleet.levels[w.name]) != 1 or fleet.routed(w.name) for w in fleet.problem.workloads):
+    if fleet.prices or any(map(fleet.routed, fleet.levels)):
+        return False
+    if any(len(levels) != 1 for levels in fleet.levels.values()):
         return False
     expected = list(_expected_rows(fleet))
     if len(expected) != len(model.row_meaning):

@@ -57,6 +57,7 @@ def solve_certified(
     nodes: int | None = None,
     confirm: bool = True,
     patient: bool = False,
+    hasty: bool = False,
 ) -> CertifiedRun:
     """Minimise the model in `mps` with both engines, or with one, and say what is proven.
 
@@ -66,14 +67,15 @@ def solve_certified(
     cancel: set it from another thread to stop early with the best so far. nodes: most nodes of
     HiGHS's search tree. confirm: False takes one run's word where one engine stands alone.
     patient: True gives the slower engine all the time there is, so that who proves it does not
-    depend on how busy the machine is. A Ctrl-C ends both engines before it goes on up. Raises
-    InputError when a CBC asked for by name does not run.
+    depend on how busy the machine is. hasty: True gives it none: who is first will do. A Ctrl-C
+    ends both engines before it goes on up. Raises InputError when a CBC asked for by name does not
+    run.
     """
     started_s = time.monotonic()
     runners, notes = _line_up(solver, cbc_path)
     rules = Rules(judge, gap, tolerance)
     cancel = cancel or threading.Event()
-    asked = _Asked(mps, columns, gap, seed, nodes, patient=patient)
+    asked = _Asked(mps, columns, gap, seed, nodes, patient=patient, hasty=hasty)
     rounds = [_race(runners, asked, time_limit_s, rules, cancel)]
 
     def left_s() -> float:
@@ -149,9 +151,12 @@ class _Asked:
     """Another way to the same answer: for HiGHS, with its presolve."""
 
     patient: bool = False
+    hasty: bool = False
 
     def patience_s(self, faster: SolverRun) -> float:
         """How long the slower engine may go on once the faster has its proof."""
+        if self.hasty:
+            return 0.0
         if self.patient:
             return math.inf
         return max(LEAST_PATIENCE_S, min(PATIENCE * faster.seconds, MOST_PATIENCE_S))

@@ -16,6 +16,7 @@ from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.problem.policies import can_overload, is_strict, utilization_limit
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.milp.program.costs.strict_latency import HIGH_BAND_FLOOR
+from milp_planner.milp.program.language.class_prices import ClassPrices
 from milp_planner.milp.program.language.queue_cuts import QueueCut
 from milp_planner.milp.program.language.variables import (
     Level,
@@ -46,10 +47,16 @@ class Splits:
     counts: dict[str, dict[tuple[str, int], None]] = field(default_factory=dict)
     """(candidate, units) at which what its own queue carries is exact, in order."""
 
+    prices: dict[str, dict[ClassPrices, None]] = field(default_factory=dict)
+    """Prices of the classes by which there must be enough to route them, in order."""
+
+    routed: set[str] = field(default_factory=set)
+    """Workloads whose routes are columns whatever their form."""
+
     @property
     def count(self) -> int:
-        """How many there are."""
-        kinds = (self.tangents, self.headrooms, self.weights, self.cuts, self.counts)
+        """How many there are, but for the last."""
+        kinds = (self.tangents, self.headrooms, self.weights, self.cuts, self.counts, self.prices)
         return sum(len(found) for kind in kinds for found in kind.values())
 
 

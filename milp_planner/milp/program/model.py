@@ -24,6 +24,8 @@ from milp_planner.milp.program.language.variables import (
 )
 from milp_planner.milp.program.levels import Splits, ramp_tangents, utilization_levels
 from milp_planner.milp.program.mps_file import write_mps
+from milp_planner.milp.program.routes.covered import without_routes
+from milp_planner.milp.program.routes.rows import first_prices
 from milp_planner.milp.program.spans import check_span
 
 
@@ -99,7 +101,15 @@ def build_model(
     lp = pulp.LpProblem("fleet", pulp.LpMinimize)
     rules = rules_of(instance.problem) if rules is None else rules
     levels = utilization_levels(instance)
-    fleet = add_variables(lp, instance, candidates, levels, room or {}, rules, folds or {})
+    unrouted = without_routes(instance, candidates, rules, levels, beside=splits.routed)
+    fleet = add_variables(
+        *(lp, instance, candidates, levels, room or {}, rules, folds or {}),
+        dict.fromkeys(unrouted, ()),
+    )
+    fleet.prices = {
+        name: tuple(dict.fromkeys((*first_prices(fleet, name), *splits.prices.get(name, ()))))
+        for name in unrouted
+    }
     fleet.tangents = ramp_tangents(instance, splits)
     fleet.splits = {
         name: tuple(sorted(found, key=lambda split: split.name))

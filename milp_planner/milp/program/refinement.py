@@ -13,7 +13,8 @@ that a plan breaks (see `QueueTimes`). Of what an offering's own queue carries i
 is refined at the counts of units that a plan sends too much (see `OwnQueues`).
 
 With several request classes a program knows what is left after a loss by some weights of the
-classes alone (see `LossSurvived`), and is refined by those by which a plan has too little left.
+classes alone (see `LossSurvived`), and is refined by those by which a plan has too little left. So
+it is with what is served at all where no column says by whom: see `routes/`.
 """
 
 from __future__ import annotations
@@ -24,16 +25,26 @@ from milp_planner.candidates.records import PlanningInput
 from milp_planner.candidates.rerouting import Rates
 from milp_planner.milp.program.costs.overload import overload_usd
 from milp_planner.milp.program.language.queue_cuts import QueueCut
+from milp_planner.milp.program.language.rule import Rule
 from milp_planner.milp.program.language.variables import (
     RampSplit,
     is_ramp_convex,
 )
 from milp_planner.milp.program.levels import Splits
-from milp_planner.milp.program.limits.survival import broken_losses
+from milp_planner.milp.program.limits.shares import ServedShare
+from milp_planner.milp.program.limits.survival import LossSurvived, broken_losses
 from milp_planner.milp.program.model import FleetModel
+from milp_planner.milp.program.routed_fleets import learn_prices, learn_prices_in_part
+from milp_planner.milp.program.rules.capacity import Capacity
+from milp_planner.milp.program.rules.coverage import Coverage
 from milp_planner.milp.program.rules.overload import times_alone
-from milp_planner.milp.program.rules.queue_times import cuts_broken, cuts_broken_in_part
-from milp_planner.milp.program.rules.queues.own_queues import counts_short
+from milp_planner.milp.program.rules.queue_times import (
+    QueueTimes,
+    cuts_broken,
+    cuts_broken_in_part,
+)
+from milp_planner.milp.program.rules.queues.own_queues import OwnQueues, counts_short
+from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.losses import on_units
 from milp_planner.plans.records import Plan, WorkloadPlan
 
@@ -92,14 +103,45 @@ def _hot_blocks(
             )
 
 
-def counts_losses_by_weights(instance: PlanningInput) -> bool:
+def unknown_to(model: FleetModel) -> tuple[type[Rule], ...]:
+    """Rules that a program does not know all of, but learns from plans that break them."""
+    instance = model.fleet.instance
+    losses = (LossSurvived,) if _counts_losses_by_weights(instance) else ()
+    waits = (QueueTimes, OwnQueues) if counts_times_by_tangents(instance) else ()
+    routes = (Coverage, Capacity, ServedShare) if model.fleet.prices else ()
+    return (*losses, *waits, *routes)
+
+
+def learn(splits: Splits, model: FleetModel, solution: FleetSolution, plan: Plan) -> bool:
+    """Add all by which a plan is none as programs know it from now on; False when none is new."""
+    if learn_prices(splits, model, solution):
+        return True
+    losses = _refine_losses(splits, model.fleet.instance, plan)
+    return _refine_times(splits, model, plan) or losses
+
+
+def learns_from_parts(model: FleetModel) -> bool:
+    """True where fractions of units teach a program what it does not know yet."""
+    return counts_times_by_tangents(model.fleet.instance) or bool(model.fleet.prices)
+
+
+def learn_from_parts(splits: Splits, model: FleetModel, values: Mapping[str, float]) -> bool:
+    """Add what fractions of units break, where that matters; False when none is new."""
+    prices = learn_prices_in_part(splits, model, values)
+    waits = counts_times_by_tangents(model.fleet.instance) and _has_cuts(
+        splits, cuts_broken_in_part(model.fleet, values)
+    )
+    return prices or waits
+
+
+def _counts_losses_by_weights(instance: PlanningInput) -> bool:
     """True where a program may take a plan for one that survives a loss, and it does not."""
     return instance.problem.limits.survival is not None and any(
         len(demand.classes) > 1 for demand in instance.schedule.demands.values()
     )
 
 
-def refine_losses(splits: Splits, instance: PlanningInput, plan: Plan) -> bool:
+def _refine_losses(splits: Splits, instance: PlanningInput, plan: Plan) -> bool:
     """Add the weights by which the plan has too little left; False when none is new."""
     before = splits.count
     for w in plan.workloads:
@@ -116,7 +158,7 @@ def counts_times_by_tangents(instance: PlanningInput) -> bool:
     return any(w.latency.judges_queues for w in instance.problem.workloads)
 
 
-def refine_times(splits: Splits, model: FleetModel, plan: Plan) -> bool:
+def _refine_times(splits: Splits, model: FleetModel, plan: Plan) -> bool:
     """Add the tangents that the plan's pools break, and the counts of units of which queues of
     their own are sent too much; False when none is new."""
     before = splits.count
@@ -124,11 +166,6 @@ def refine_times(splits: Splits, model: FleetModel, plan: Plan) -> bool:
         splits.counts.setdefault(workload, {}).setdefault(count)
     has_cuts = _has_cuts(splits, cuts_broken(model.fleet, plan))
     return has_cuts or splits.count > before
-
-
-def refine_times_in_part(splits: Splits, model: FleetModel, values: Mapping[str, float]) -> bool:
-    """Add those that fractions of units break, where that matters; False when none is new."""
-    return _has_cuts(splits, cuts_broken_in_part(model.fleet, values))
 
 
 def _has_cuts(splits: Splits, found: Iterable[tuple[str, QueueCut]]) -> bool:

@@ -26,6 +26,7 @@ from milp_planner.plans.sheet.other_parts import (
     ToAsk,
     ToMeasure,
     TrafficCurve,
+    WaysCompared,
 )
 from milp_planner.plans.sheet.plan_parts import (
     HoursByUnits,
@@ -79,6 +80,9 @@ class Sheet(SheetPart):
 
     traffic: TrafficCurve | None
     """The same; and where a budget leaves requests unserved, more of which cost the same."""
+
+    crossovers: WaysCompared | None = None
+    """None where they were not asked, by `choices.crossovers`."""
 
     proof: ProofShown
     sources: SourcesShown

@@ -51,6 +51,7 @@ from milp_planner.questions.sheet.of_plan import (
     workloads_of,
 )
 from milp_planner.questions.sheet.risks import asks_of, losses_of, risks_of
+from milp_planner.questions.sheet.ways import ways_compared
 from milp_planner.questions.solve import provenance_at, solve_until
 from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
 from milp_planner.solving.checks.own_rules import held_to
@@ -240,6 +241,8 @@ def beside_choices(
         risks = {"row_left_out": row_left_out(asking)}
         found["risks"] = sheet.risks.model_copy(update=risks)
         found["traffic"], found["budgets"] = curves_of(asking)
+        if asking.problem.choices.crossovers:
+            found["crossovers"] = ways_compared(asking)
     return sheet.model_copy(update=found)
 
 

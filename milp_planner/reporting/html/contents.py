@@ -394,6 +394,11 @@ class Contents:
         return curves.break_even_words(self.sheet)
 
     @property
+    def crossovers(self) -> tuple[str, ...]:
+        """Which way to pay is the cheapest at which volume, where that was asked."""
+        return tuple(curves.crossover_words(self.sheet))
+
+    @property
     def block_heads(self) -> tuple[str, ...]:
         """Names and hours of the blocks."""
         return tuple(f"{b.name}, {b.hours:,.4g} h" for b in self.sheet.hours.blocks)

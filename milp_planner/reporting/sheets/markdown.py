@@ -138,6 +138,8 @@ def _traffic(sheet: Sheet) -> Iterator[str]:
         head = [curves.TRAFFIC, *heads, bought]
         yield from _table(head, f"<{'>' * len(heads)}<", rows)
         yield from _said([curves.break_even_words(sheet)])
+    for said in curves.crossover_words(sheet):
+        yield from _said([said])
 
 
 def _budgets(sheet: Sheet) -> Iterator[str]:

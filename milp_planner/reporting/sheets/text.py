@@ -195,6 +195,8 @@ def _traffic(sheet: Sheet, width: int) -> Iterator[str]:
         lines = zip(names, *(row[:-1] for row in rows), strict=True)
         yield from columns([*lines], "<" + ">" * len(rows), indent="")
         yield from wrapped(curves.break_even_words(sheet), width, "  ")
+    for said in curves.crossover_words(sheet):
+        yield from wrapped(said, width, "  ", "")
 
 
 def _budgets(sheet: Sheet, width: int) -> Iterator[str]:

@@ -69,6 +69,7 @@ from milp_planner.candidates.records import (
 from milp_planner.deadline import checked
 from milp_planner.inputs.problem.policies import can_overload, has_one_router, may_fall_short
 from milp_planner.inputs.problem.records import Problem, Workload
+from milp_planner.milp.program.language.class_prices import ClassPrices
 from milp_planner.milp.program.language.folds import ElasticFold
 from milp_planner.milp.program.language.pieces import CountPiece
 from milp_planner.milp.program.language.queue_cuts import QueueCut
@@ -177,7 +178,6 @@ class Fleet:
         default_factory=dict
     )
     """Of blocks in which the same units are on."""
-
     bands: dict[tuple[str, int], tuple[pulp.LpVariable, float]] = field(default_factory=dict)
     """(share of a part of the spend, the part in USD), by pattern and number of the part."""
 
@@ -187,7 +187,6 @@ class Fleet:
     meanwhile: dict[tuple[Candidate, str, int, int], pulp.LpVariable] = field(default_factory=dict)
     meaning: dict[str, str] = field(default_factory=dict)
     """What each column is, by its name in the program."""
-
     tangents: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Utilizations at which the overload ramp has a tangent, by workload."""
 
@@ -208,10 +207,11 @@ class Fleet:
     )
     """Of the units that some columns are."""
 
+    prices: Mapping[str, Sequence[ClassPrices]] = field(default_factory=dict)
+    """Of workloads whose routes are no columns but rows by prices of classes: `routes/rows.py`."""
+
     room: Mapping[Candidate, int] = field(default_factory=dict)
-    """Least bounds on units, where those from the demand are a guess: see
-    `milp/presolve/unit_bounds.py`.
-    """
+    """Least bounds on units, where those from the demand are a guess: `presolve/unit_bounds.py`."""
 
     rules: Sequence[AsksForUnits] = ()
     """The rules in the program, as far as they bound its units or ask for routes."""
@@ -268,6 +268,8 @@ class Fleet:
 
     def routed(self, workload: str) -> bool:
         """True where x says who serves which class; one class needs none, but for some rules."""
+        if workload in self.prices:
+            return False
         if has_one_router(self.problem, self.problem.workload(workload)):
             return False  # one router before all spreads every class by capacity
         return self._needs_routes or len(self.demand(workload).classes) > 1
@@ -349,9 +351,12 @@ def add_variables(
     room: Mapping[Candidate, int],
     rules: Sequence[AsksForUnits],
     folds: Mapping[str, ElasticFold],
+    prices: Mapping[str, Sequence[ClassPrices]],
 ) -> Fleet:
     """Create the columns that every program has: units, shares and shortfalls."""
-    fleet = Fleet(instance, candidates, lp, levels, room=room, rules=rules, folds=folds)
+    fleet = Fleet(
+        instance, candidates, lp, levels, room=room, rules=rules, folds=folds, prices=prices
+    )
     for w in instance.problem.workloads:
         _add_levels(fleet, w.name)
         for k in checked(fleet.serving(w.name)):
@@ -373,18 +378,18 @@ def _add_levels(fleet: Fleet, workload: str) -> None:
 def _add_units(fleet: Fleet, k: Candidate) -> None:
     if k.mode.per_token or (k.workload in fleet.folds and fleet.elastic(k)):
         return
-    several = len(fleet.levels[k.workload]) > 1
+    several, most = len(fleet.levels[k.workload]) > 1, fleet.most_units(k)
     for index, level in enumerate(fleet.levels[k.workload]):
         at = f" up to {level.ceiling:g}" if several else ""
         if not fleet.elastic(k):
-            held = fleet.column(f"units[{k.id}{at}]", fleet.most_units(k))
+            held = fleet.column(f"units[{k.id}{at}]", most)
             rests = rests_when_idle(fleet.problem, k)
             for t in fleet.busy(k.workload) if rests else range(len(fleet.blocks)):
                 fleet.units[k, index, t] = held
             continue
         for t in fleet.busy(k.workload):
             meaning = f"units[{k.id} {fleet.blocks[t].name}{at}]"
-            fleet.units[k, index, t] = fleet.column(meaning, fleet.most_units(k))
+            fleet.units[k, index, t] = fleet.column(meaning, most)
 
 
 def _add_shares(fleet: Fleet, k: Candidate) -> None:

@@ -17,9 +17,10 @@ from typing import ClassVar
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.policies import has_one_router
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.milp.program.language.group_rule import GroupRule
 from milp_planner.milp.program.language.loosening import SteppedLimit, percent
 from milp_planner.milp.program.language.rows import GE, LE, Row
-from milp_planner.milp.program.language.rule import Rule, Standing
+from milp_planner.milp.program.language.rule import Standing
 from milp_planner.milp.program.language.variables import Fleet, Terms, add
 from milp_planner.plans.records import SNAP, Plan, exceeds
 
@@ -27,7 +28,7 @@ LITTLE = 1e-3
 """A part of a unit that is well above what a solver takes for none, a millionth."""
 
 
-class ServedShare(Rule):
+class ServedShare(GroupRule):
     """No group serves more than its share of a workload's requests, at the peak of any block.
 
     Near 100 % what is left for others takes so small a part of a unit that a solver could take it
@@ -39,6 +40,9 @@ class ServedShare(Rule):
     group serves more of that than its share either:
 
         Σ_{k ∈ group} Σ_q λ_qt z_qkt ≤ σ λ_t θ_wt                                      ∀ group, t
+
+    Where no column says who serves whom, prices of groups do (see `routes/rows.py`), and this row
+    is of what is served per token alone.
 
     Behind one router (see `QueueTimes`) no x says who serves whom, but what the units can:
 
@@ -56,14 +60,6 @@ class ServedShare(Rule):
 
     solved_apart = True
 
-    def share(self, problem: Problem) -> float | None:
-        """The share in force, None where there is none or all may be served."""
-        raise NotImplementedError
-
-    def group_of(self, k: Candidate) -> str:
-        """The group of a candidate; '' for what is not limited."""
-        raise NotImplementedError
-
     def needs_routes(self, problem: Problem) -> bool:
         return self.share(problem) is not None
 
@@ -75,7 +71,9 @@ class ServedShare(Rule):
             served = self._by_capacity if has_one_router(fleet.problem, w) else self._served
             for group in sorted({self.group_of(k) for k in fleet.serving(w.name)} - {""}):
                 for t in fleet.busy(w.name):
-                    yield served(fleet, w.name, group, t, share)
+                    row = served(fleet, w.name, group, t, share)
+                    if row.terms or w.name not in fleet.prices:
+                        yield row
                     if 1 - share < LITTLE:
                         yield self._others(fleet, w.name, group, t, share)
                     if (w.name, t) in fleet.headroom:

@@ -10,6 +10,7 @@ from milp_planner.milp.program.language.elastic_steps import add_steps, step_row
 from milp_planner.milp.program.language.rows import EQ, GE, LE, Row
 from milp_planner.milp.program.language.rule import Standing, Structural
 from milp_planner.milp.program.language.variables import Fleet, Terms, add, merged
+from milp_planner.milp.program.routes.rows import route_rows
 from milp_planner.plans.records import Plan, exceeds
 
 
@@ -24,7 +25,7 @@ class Coverage(Structural):
     sum to at most 1: tokens beyond the demand must not count for survival or as a provider's share.
 
     Where elastic units are folded into steps of what is held, the rows are those of
-    `elastic_steps.py`.
+    `elastic_steps.py`; where there are no columns for routes, those of `routes/rows.py`.
     """
 
     def columns(self, fleet: Fleet) -> None:
@@ -37,6 +38,9 @@ class Coverage(Structural):
 
             if w.name in fleet.folds:
                 yield from step_rows(fleet, fleet.folds[w.name])
+                continue
+            if w.name in fleet.prices:
+                yield from route_rows(fleet, w.name)
                 continue
             for t in fleet.busy(w.name):
                 routed = fleet.routed(w.name)
