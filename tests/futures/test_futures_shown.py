@@ -89,3 +89,10 @@ def test_another_question_says_that_it_is_of_one_month(run, uncertain):
     code, _, err = run("explain", uncertain, "--limits")
     assert code == exit_codes.INPUT
     assert err.startswith("uncertain.yaml:13:3: futures: this is asked of a month that is known")
+
+
+def test_among_several_problems_it_is_the_row_of_the_average(run, uncertain):
+    code, out, _ = run("solve", "toy.yaml", uncertain)
+    assert code == 0
+    rows = [" ".join(line.split()) for line in out.splitlines()]
+    assert rows[2] == "uncertain.yaml 2,664 2 1 x big acme committed + 1 x small bolt, in base"
