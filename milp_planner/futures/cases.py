@@ -16,7 +16,7 @@ from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.problem.uncertain.futures import EVERY, FutureCase
 from milp_planner.plans.records import Plan
 from milp_planner.solving.checks.names import future_faults
-from milp_planner.solving.prepare import listed, outline_of
+from milp_planner.solving.prepare import checked_problem, listed, outline_of
 from milp_planner.solving.re_solve import repriced_candidate
 from milp_planner.traffic.month import Schedule
 
@@ -37,6 +37,14 @@ class Case:
     def probability(self) -> float:
         """How likely it is."""
         return self.future.probability
+
+
+def check_names(problem: Problem, catalog: Catalog) -> None:
+    """Raise InputError for names that the catalog does not know, in futures or without them."""
+    faults = [*future_faults(problem, catalog)] if problem.futures else []
+    if faults:
+        raise InputError(faults)
+    checked_problem(without_futures(problem) if problem.futures else problem, catalog)
 
 
 def cases_of(problem: Problem, catalog: Catalog) -> tuple[Case, ...]:
