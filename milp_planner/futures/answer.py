@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from milp_planner.deadline import OutOfTime, until
+from milp_planner.errors import InputError
 from milp_planner.futures.cases import Case, cases_of
 from milp_planner.futures.compare import Comparison
 from milp_planner.futures.measures import measure_of
@@ -19,6 +20,7 @@ from milp_planner.milp.futures.pruning import kept_in_futures
 from milp_planner.plans.futures.records import FuturesPlan
 from milp_planner.plans.reasons import Said
 from milp_planner.plans.records import Plan, Provenance, Status
+from milp_planner.solving.checks.quotes import horizon_faults
 from milp_planner.solving.parts import first_answer
 from milp_planner.solving.re_solve import stranded
 from milp_planner.solving.results import NOT_SOLVED, Interrupted, SearchResult, Session, Settings
@@ -48,6 +50,8 @@ def plan_over_futures(
 
     Raises InputError for names unknown, SolverError for a plan that breaks its own limits.
     """
+    if faults := [*horizon_faults(problem)]:
+        raise InputError(faults)
     started_s = time.monotonic()
     session = Session.of(settings)
     try:

@@ -12,7 +12,6 @@ from milp_planner._version import __version__
 from milp_planner.candidates.listing import Lister
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import began_s
-from milp_planner.errors import InputError
 from milp_planner.futures.answer import plan_over_futures
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.fingerprint import problem_sha256
@@ -50,7 +49,6 @@ from milp_planner.solving.checks.arguments import (
     check_settings,
 )
 from milp_planner.solving.checks.own_rules import held_to
-from milp_planner.solving.checks.quotes import horizon_faults
 from milp_planner.solving.first_plan import FirstPlan
 from milp_planner.solving.parts import first_answer
 from milp_planner.solving.prepare import Outline
@@ -112,8 +110,6 @@ def solve(
     began = began_s()
     catalog = catalog_for(problem, catalog)
     check_problem_and_catalog(problem, catalog)
-    if faults := [*horizon_faults(problem)]:
-        raise InputError(faults)
     settings = settings_of(
         problem, time_limit_s=time_limit_s, gap=gap, solver=solver, cancel=cancel, began=began
     )

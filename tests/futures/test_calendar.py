@@ -98,7 +98,7 @@ def test_a_term_is_told_apart_by_what_it_counts_after_the_end():
     others = {end.at_end: (end.is_same, end.units_now) for end in found.other_ends}
     assert others == {"pro_rata": (False, 19), "full": (False, 0)}
     text = calendar_text(found)
-    assert "only these months of them count (at_end: pro_rata), it is to sign 19 units now" in text
+    assert "count (at_end: pro_rata), it is to sign 19 units now and 0 later on average" in text
     assert "(at_end: full), it is to sign nothing." in text
 
 
@@ -217,5 +217,9 @@ def test_the_command_prints_a_calendar_for_a_problem_with_a_horizon(run, folder)
     document: dict[str, Any] = json.loads(out)
     assert (code, document["document"], document["months"]) == (0, "calendar", 2)
     assert document["usd"] == pytest.approx(sum(m["usd"] for m in document["futures"][0]["months"]))
+    code, page, err = run("report", "months.yaml")
+    assert (code, err, page[:15]) == (0, "", "<!DOCTYPE html>")
+    assert page.count('class="chart"') == 2
+    assert page.count('role="rowheader"') == 3  # two months and their sum
     code, _, err = run("solve", "months.yaml", "--replay")
     assert (code, "--replay is of one month, and the problem has a horizon" in err) == (2, True)

@@ -22,6 +22,7 @@ OF_MONTHS = {
 
 JSON_FORMATS = ("json", "sheet-json")
 TEXT_FORMATS = ("sheet", "text")
+HTML = "html"
 
 
 def check_of_months(context: typer.Context) -> None:
@@ -48,17 +49,20 @@ def write_calendar(
     """Plan the months and write them; the exit code."""
     from milp_planner.questions.months import plan_months
     from milp_planner.reporting.documents.json import to_json
+    from milp_planner.reporting.html.calendar import calendar_page
     from milp_planner.reporting.text.plans.calendar import calendar_text
 
-    if format_name not in (*JSON_FORMATS, *TEXT_FORMATS):
-        raise typer.BadParameter(f"a calendar is written as text or json, not {format_name}")
+    if format_name not in (*JSON_FORMATS, *TEXT_FORMATS, HTML):
+        raise typer.BadParameter(f"a calendar is written as text, json or html, not {format_name}")
     with streams.progress(f"planning {problem.name}", quiet=quiet):
         calendar = plan_months(problem, catalog, time_limit_s=time_limit_s, gap=gap, solver=solver)
     if calendar is None:
         streams.tell("No calendar: time was up before there was one; give more --time-limit.")
         return exit_codes.NO_PLAN
-    is_json = format_name in JSON_FORMATS
-    said = to_json(calendar.to_dict()) if is_json else calendar_text(calendar)
+    if format_name in JSON_FORMATS:
+        said = to_json(calendar.to_dict())
+    else:
+        said = calendar_page(calendar) if format_name == HTML else calendar_text(calendar)
     if output is None:
         streams.answer(said)
     else:

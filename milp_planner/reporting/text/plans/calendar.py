@@ -33,24 +33,30 @@ ENGINES = {"cbc": "CBC", "highs": "HiGHS"}
 def calendar_text(calendar: Calendar) -> str:
     """The calendar for people."""
     parts = [
-        [_headline(calendar), *_signed_lines(calendar), *_words(calendar)],
+        [
+            f"{escape(calendar.name)}: {usd(calendar.usd, 0)} {calendar_headline(calendar)}",
+            *calendar_sentences(calendar),
+        ],
         *([*_table(calendar, future)] for future in calendar.futures),
-        [*_closing(calendar)],
+        [*calendar_closing(calendar)],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
-def _headline(calendar: Calendar) -> str:
+def calendar_headline(calendar: Calendar) -> str:
+    """Beside the amount: what it is of, and how sure it is."""
     gap = calendar.proof.gap
-    within = (
-        f", at most {fine_percent(gap)} above the least" if gap > 1e-9 else ", proven the least"
-    )
+    above = f", at most {fine_percent(gap)} above the least"
+    within = above if gap > 1e-9 else ", the least there is"
     many = len(calendar.futures)
     mean = f" on average over {plural(many, 'future')}" if many > 1 else ""
-    return (
-        f"{escape(calendar.name)}: {usd(calendar.usd, 0)} in {plural(calendar.months, 'month')}"
-        f"{mean}{within}."
-    )
+    return f"in {plural(calendar.months, 'month')}{mean}{within}."
+
+
+def calendar_sentences(calendar: Calendar) -> Iterator[str]:
+    """What to sign when, what is owed at the end, and what the answer rests on."""
+    yield from _signed_lines(calendar)
+    yield from _words(calendar)
 
 
 def _signed_lines(calendar: Calendar) -> Iterator[str]:
@@ -118,31 +124,41 @@ def _words(calendar: Calendar) -> Iterator[str]:
 
 
 def _flip(end: OtherEnd) -> str:
-    signed = f"{end.units_now} units now and {number(end.units_later)} later"
+    signed = f"{plural(end.units_now, 'unit')} now and {number(end.units_later)} later on average"
     if not end.units_now and not end.units_later:
         signed = "nothing"
     return f"The answer rests on that: where {AT_END[end.at_end]}, it is to sign {signed}."
 
 
+def future_headline(future: FutureCalendar) -> str:
+    """A future's name, and what it comes to."""
+    return (
+        f"{escape(future.name)}, {fine_percent(future.probability)}: {usd(future.usd, 0)}, "
+        f"owed after it {usd(future.owed_usd, 0)}"
+    )
+
+
 def _table(calendar: Calendar, future: FutureCalendar) -> Iterator[str]:
     if len(calendar.futures) > 1:
-        yield (
-            f"{escape(future.name)}, {fine_percent(future.probability)}: {usd(future.usd, 0)}, "
-            f"owed after it {usd(future.owed_usd, 0)}"
-        )
+        yield future_headline(future)
     head = ["month", "traffic", "signed", "bound", "rented", "", "", "$ bound", "$ rent", "$"]
     before = [None, *future.months[:-1]]
-    rows = [_row(m, b) for m, b in zip(future.months, before, strict=True)]
-    total = [
+    rows = [month_cells(m, b) for m, b in zip(future.months, before, strict=True)]
+    yield from columns([head, *rows, total_cells(future)], ">>>><>>>>>")
+
+
+def total_cells(future: FutureCalendar) -> list[str]:
+    """The last row of a future's table."""
+    return [
         *("all", "", "", "", "", "", ""),
         money(sum(m.bound_usd for m in future.months), 0),
         money(sum(m.rent_usd for m in future.months), 0),
         money(future.usd, 0),
     ]
-    yield from columns([head, *rows, total], ">>>><>>>>>")
 
 
-def _row(month: CalendarMonth, before: CalendarMonth | None) -> list[str]:
+def month_cells(month: CalendarMonth, before: CalendarMonth | None) -> list[str]:
+    """A row of a future's table; before: the month before it."""
     signed = sum(s.units for s in month.signed)
     added, dropped = _moves(month, before)
     rented = " + ".join(f"{r.units} x {escape(r.offering)}" for r in month.rented)
@@ -172,10 +188,16 @@ def _moves(month: CalendarMonth, before: CalendarMonth | None) -> tuple[int, int
     return sum(m for m in moves if m > 0), -sum(m for m in moves if m < 0)
 
 
-def _closing(calendar: Calendar) -> Iterator[str]:
+def calendar_closing(calendar: Calendar) -> Iterator[str]:
+    """How it was proven, and what it takes for granted."""
     proof = calendar.proof
     engines = " and ".join(ENGINES[name] for name in proof.engines)
     by = f" by {engines}" if engines else ""
+    if abs(proof.counted_usd - calendar.usd) >= 1:
+        yield (
+            f"What was made small is {usd(proof.counted_usd, 0)}, with what comes after the "
+            f"horizon: {AT_END[calendar.at_end]}."
+        )
     yield (
         "Bound by enumeration of signings, month by month; with these signings "
         f"{proof.rents_checked} of {plural(proof.rents, 'rent')} (a workload in a future) were "
