@@ -59,7 +59,13 @@ if TYPE_CHECKING:
     from milp_planner.inputs.one_line import LineWords
     from milp_planner.inputs.problem.commitments import Commitment
     from milp_planner.inputs.problem.comparisons import ChoicesAsked, Today
-    from milp_planner.inputs.problem.deployment import AnyLlm, DeploymentSettings, Lora, Speculative
+    from milp_planner.inputs.problem.deployment import (
+        AnyLlm,
+        DeploymentSettings,
+        Lora,
+        QualityFile,
+        Speculative,
+    )
     from milp_planner.inputs.problem.host import HostLimits
     from milp_planner.inputs.problem.latency import Latency, Percentiles, TimeWish
     from milp_planner.inputs.problem.load import load_problem
@@ -106,6 +112,8 @@ if TYPE_CHECKING:
         TraceColumns,
         Traffic,
     )
+    from milp_planner.inputs.problem.uncertain.futures import FutureCase, Risk, Value
+    from milp_planner.inputs.problem.uncertain.quotes import OwnQuote
     from milp_planner.milp.program.language.class_prices import ClassPrices
     from milp_planner.milp.program.language.folds import ElasticFleet, ElasticFold, HeldStep
     from milp_planner.milp.program.language.loosening import LimitInForce
@@ -283,6 +291,13 @@ if TYPE_CHECKING:
     from milp_planner.solving.results import Interrupted
     from milp_planner.traffic.classes import SizeBin
     from milp_planner.traffic.digest import MonthPart, TraceDigest
+    from milp_planner.traffic.forecast.futures import (
+        ForecastBacktest,
+        ForecastFutures,
+        TrafficFuture,
+        futures_from,
+    )
+    from milp_planner.traffic.forecast.history import HistoryPeriod, TrafficHistory
     from milp_planner.traffic.schedule import Demand, RequestClass, Schedule, TimeBlock
 
 # fmt: off
@@ -299,21 +314,22 @@ __all__ = [
     "Diagnosis", "DocumentParts", "ElasticFleet", "ElasticFold", "EndReason", "EngineRate",
     "EngineReport", "EngineSaid", "EntryPrice", "EntryTraffic", "Estimate", "Evaluation",
     "Exported", "Fault", "FewestGpusFirst", "Filter", "Fleet", "FleetOrPerToken", "Floor",
-    "FloorHour", "Frontier", "FrontierEnd", "Gpu", "GpuLimits", "HeldInFlight", "HeldStep",
-    "HostLimits", "HoursByUnits", "IfSlower", "InputError", "Interrupted", "Latency",
-    "LatencyNotAssessed", "LeftAfterLoss", "Level", "LimitAsked", "LimitCost", "LimitCosts",
-    "LimitInForce", "LimitInTheWay", "Limits", "LineWords", "Llm", "LlmsChosen", "Lora", "Loss",
-    "Meanwhile", "MeasureNext", "MeasuredRate", "Measurement", "Misfit", "MonthPart",
-    "NamedEstimate", "NearOptimal", "NoFleet", "NoFullLoad", "NotReached", "NothingIsStrict",
-    "NothingServes", "Offering", "OverlayCounts", "OverloadCannotOccur", "OverloadPenalty",
-    "OwnTerms", "PaidCommitment", "Patch", "Pattern", "Penalties", "Percentiles",
-    "PerfectForesight", "Place", "Places", "Plan", "PlanDiff", "PlannedSpeed", "PlannerError",
-    "PlanningInput", "Policy", "PoolReplayed", "Precision", "PriceAge", "PriceCaps", "Problem",
-    "Profile", "Proof", "ProofShown", "Provenance", "ProviderLimits", "Purchase", "PurchaseChange",
-    "QuestionAsked", "QueueCut", "QueueTangent", "Quote", "RampSplit", "RatePoint", "RayExecutor",
-    "ReactiveDay", "RecordInputError", "Refusal", "Refusals", "Replanned", "Replay", "ReplayFigure",
-    "ReplayLoss", "ReplayMetric", "ReplayRouter", "ReplayWish", "ReplicaPrice", "RequestClass",
-    "RequestSize", "RequestsPerSecond", "ResilienceCost", "Route", "RoutingWithoutEffect", "Row",
+    "FloorHour", "ForecastBacktest", "ForecastFutures", "Frontier", "FrontierEnd", "FutureCase",
+    "Gpu", "GpuLimits", "HeldInFlight", "HeldStep", "HistoryPeriod", "HostLimits", "HoursByUnits",
+    "IfSlower", "InputError", "Interrupted", "Latency", "LatencyNotAssessed", "LeftAfterLoss",
+    "Level", "LimitAsked", "LimitCost", "LimitCosts", "LimitInForce", "LimitInTheWay", "Limits",
+    "LineWords", "Llm", "LlmsChosen", "Lora", "Loss", "Meanwhile", "MeasureNext", "MeasuredRate",
+    "Measurement", "Misfit", "MonthPart", "NamedEstimate", "NearOptimal", "NoFleet", "NoFullLoad",
+    "NotReached", "NothingIsStrict", "NothingServes", "Offering", "OverlayCounts",
+    "OverloadCannotOccur", "OverloadPenalty", "OwnQuote", "OwnTerms", "PaidCommitment", "Patch",
+    "Pattern", "Penalties", "Percentiles", "PerfectForesight", "Place", "Places", "Plan",
+    "PlanDiff", "PlannedSpeed", "PlannerError", "PlanningInput", "Policy", "PoolReplayed",
+    "Precision", "PriceAge", "PriceCaps", "Problem", "Profile", "Proof", "ProofShown", "Provenance",
+    "ProviderLimits", "Purchase", "PurchaseChange", "QualityFile", "QuestionAsked", "QueueCut",
+    "QueueTangent", "Quote", "RampSplit", "RatePoint", "RayExecutor", "ReactiveDay",
+    "RecordInputError", "Refusal", "Refusals", "Replanned", "Replay", "ReplayFigure", "ReplayLoss",
+    "ReplayMetric", "ReplayRouter", "ReplayWish", "ReplicaPrice", "RequestClass", "RequestSize",
+    "RequestsPerSecond", "ResilienceCost", "Risk", "Route", "RoutingWithoutEffect", "Row",
     "RowLeftOut", "RowStatus", "RowWorth", "Rule", "Said", "SameAs", "SameElsewhere",
     "ScalingPenalty", "ScalingRules", "Scenario", "Schedule", "SellerAlias", "Sellers",
     "ServedInPart", "SharedUnitShown", "SharedUnits", "Sheet", "SheetAlternative", "SheetAnswer",
@@ -324,16 +340,17 @@ __all__ = [
     "StrictLatencyPenalty", "StrictNeverHot", "Survival", "Switching", "TargetWithoutEffect",
     "Tightened", "TightenedRound", "TimeBlock", "TimeNotJudged", "TimeWish", "ToAsk", "ToMeasure",
     "Today", "TokenPrice", "TokensPerDay", "TokensPerMonth", "TooFewUnits", "Trace", "TraceColumns",
-    "TraceDigest", "Traffic", "TrafficCurve", "TrafficPoint", "TurnedDown", "Undisturbed",
-    "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization", "Verdict", "VolumeTier",
-    "WaitIdle", "WaitKept", "WayToPay", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged",
-    "WishReplayed", "Workload", "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__",
-    "budget_frontier", "calibrate", "choices", "compare_deployments", "confidence_range",
-    "count_terms", "crossovers", "current_fleet_of", "decision_sheet", "diagnose", "estimate",
-    "evaluate", "executor_at", "explain", "explain_limits", "floor", "load_catalog", "load_problem",
-    "load_scenarios", "measure_next", "owned_usd_per_hour", "plan_diff", "plan_for", "plan_schema",
-    "prepare", "reason_lines", "replanned", "replay", "scenario_grid", "sheet_schema", "solve",
-    "tighten", "warning_lines", "weightiest_row", "what_if",
+    "TraceDigest", "Traffic", "TrafficCurve", "TrafficFuture", "TrafficHistory", "TrafficPoint",
+    "TurnedDown", "Undisturbed", "Unfinished", "UnitChange", "UnservedAtAPrice", "Utilization",
+    "Value", "Verdict", "VolumeTier", "WaitIdle", "WaitKept", "WayToPay", "WhatIf", "WhatIfRow",
+    "WhyNot", "WishJudged", "WishReplayed", "Workload", "WorkloadAsked", "WorkloadPlan",
+    "WorkloadServed", "__version__", "budget_frontier", "calibrate", "choices",
+    "compare_deployments", "confidence_range", "count_terms", "crossovers", "current_fleet_of",
+    "decision_sheet", "diagnose", "estimate", "evaluate", "executor_at", "explain",
+    "explain_limits", "floor", "futures_from", "load_catalog", "load_problem", "load_scenarios",
+    "measure_next", "owned_usd_per_hour", "plan_diff", "plan_for", "plan_schema", "prepare",
+    "reason_lines", "replanned", "replay", "scenario_grid", "sheet_schema", "solve", "tighten",
+    "warning_lines", "weightiest_row", "what_if",
 ]
 # fmt: on
 

@@ -22,7 +22,7 @@ HOMES = {
     "inputs.one_line": "LineWords",
     "inputs.problem.commitments": "Commitment",
     "inputs.problem.comparisons": "ChoicesAsked Today",
-    "inputs.problem.deployment": "AnyLlm DeploymentSettings Lora Speculative",
+    "inputs.problem.deployment": "AnyLlm DeploymentSettings Lora QualityFile Speculative",
     "inputs.problem.host": "HostLimits",
     "inputs.problem.latency": "Latency Percentiles TimeWish",
     "inputs.problem.load": "load_problem",
@@ -41,6 +41,8 @@ HOMES = {
         "Batch ConcurrentUsers Pattern Profile RequestSize RequestsPerSecond TokensPerDay "
         "TokensPerMonth Trace TraceColumns Traffic"
     ),
+    "inputs.problem.uncertain.futures": "FutureCase Risk Value",
+    "inputs.problem.uncertain.quotes": "OwnQuote",
     "milp.program.language.class_prices": "ClassPrices",
     "milp.program.language.folds": "ElasticFleet ElasticFold HeldStep",
     "milp.program.language.loosening": "LimitInForce",
@@ -122,6 +124,8 @@ HOMES = {
     "solving.results": "Interrupted",
     "traffic.classes": "SizeBin",
     "traffic.digest": "MonthPart TraceDigest",
+    "traffic.forecast.futures": ("ForecastBacktest ForecastFutures TrafficFuture futures_from"),
+    "traffic.forecast.history": "HistoryPeriod TrafficHistory",
     "traffic.schedule": "Demand RequestClass Schedule TimeBlock",
 }
 """Where each public name lives: names by module, apart by spaces."""

@@ -34,10 +34,15 @@ FROM_FILE = "from_file"
 SUFFIXES = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
 SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0}
 DAYS = {"d": 1.0, "day": 1.0, "days": 1.0}
+MONTHS = {
+    **dict.fromkeys(("month", "months", "mo"), 1.0),
+    **dict.fromkeys(("year", "years", "y"), 12.0),
+}
 GIB = {"GiB": 1.0, "MiB": 1 / 1024, "TiB": 1024.0, "GB": 1e9 / 2**30, "TB": 1e12 / 2**30}
 
 TIME_NEEDS_A_UNIT = "a time needs a unit: write '800ms' or '2s'"
 DAYS_NEED_A_UNIT = "an age needs a unit: write '90d' or '90 days'"
+MONTHS_NEED_A_UNIT = "a term needs a unit: write '12 months' or '1 year'"
 MEMORY_NEEDS_A_UNIT = "a memory size needs a unit: write '80GiB'"
 
 LONGEST_SHOWN = 60
@@ -67,6 +72,11 @@ def parse_duration_s(text: str) -> float:
 def parse_days(text: str) -> float:
     """`90d` and `90 days` -> 90.0; raises ValueError in the reader's words."""
     return _parse_with_units(text, DAYS, "an age", DAYS_NEED_A_UNIT)
+
+
+def parse_months(text: str) -> float:
+    """`12 months` and `1 year` -> 12.0; raises ValueError in the reader's words."""
+    return _parse_with_units(text, MONTHS, "a term", MONTHS_NEED_A_UNIT)
 
 
 def parse_memory_gib(text: str) -> float:
@@ -238,6 +248,14 @@ Days = Annotated[
     _text_schema("age", ["90d", "90 days"]),
 ]
 """An age in days, written `90d` or `90 days`."""
+
+Months = Annotated[
+    int,
+    Field(ge=1, le=120),
+    _reader(parse_months, MONTHS_NEED_A_UNIT),
+    _text_schema("term", ["12 months", "1 year"]),
+]
+"""Whole months, written `12 months` or `1 year`."""
 
 Share = Annotated[
     float,

@@ -64,7 +64,8 @@ def excluded_by(limits: Limits, offering: Offering | TokenPrice) -> str:
 def why_unpayable(limits: Limits, offering: Offering | TokenPrice) -> str:
     """Why the problem allows no such way to pay, or nothing."""
     mode, allowed = BILLING_MODES[offering.billing], limits.billing.allow
-    if offering.billing in allowed if allowed else mode.by_default:
+    by_default = mode.by_default or bool(getattr(offering, "quote", 0))
+    if offering.billing in allowed if allowed else by_default:
         return ""
     return f"billing {offering.billing} is not in limits.billing.allow"
 

@@ -11,6 +11,7 @@ from milp_planner.candidates.doubts import doubts
 from milp_planner.candidates.filters import Sold, is_ruled_out, notes_on_sellers
 from milp_planner.candidates.own_terms import under_terms
 from milp_planner.candidates.places import notes_on_regions
+from milp_planner.candidates.quotes import quoted
 from milp_planner.candidates.records import Candidate, CandidateList, TurnedDown
 from milp_planner.deadline import OutOfTime, checked
 from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
@@ -77,7 +78,8 @@ def _listed_for(
         name: Rates(catalog, model, problem, one, schedule.demands[w.name])
         for name, one in _with_each_llm(w)
     }
-    sold: list[Offering | TokenPrice] = [*catalog.offerings, *catalog.token_prices]
+    quotes = quoted(problem, catalog)
+    sold: list[Offering | TokenPrice] = [*catalog.offerings, *quotes, *catalog.token_prices]
     for listed in checked(sold):
         offering = under_terms(problem.prices, listed, catalog.read_on)
         able = {

@@ -130,6 +130,12 @@ class Candidate:
         """How it is paid."""
         return BILLING_MODES[self.offering.billing]
 
+    @property
+    def commitment_months(self) -> int:
+        """Months that are paid whether or not the unit runs; 0 where it may be given back."""
+        stated: int | None = getattr(self.offering, "term_months", None)
+        return stated or self.mode.commitment_months
+
     @cached_property
     def id(self) -> str:
         """Unique and readable: workload, offering, billing, replica and, of several, LLM."""

@@ -18,6 +18,7 @@ from milp_planner.cli.commands.estimate import estimate
 from milp_planner.cli.commands.evaluate import evaluate
 from milp_planner.cli.commands.explain import explain
 from milp_planner.cli.commands.files.export import export
+from milp_planner.cli.commands.files.futures import futures
 from milp_planner.cli.commands.files.review import review
 from milp_planner.cli.commands.init import init
 from milp_planner.cli.commands.plan import plan
@@ -89,6 +90,7 @@ app.command("diff")(diff_plans)
 app.command()(export)
 app.command()(review)
 app.command()(traffic)
+app.command()(futures)
 app.command()(estimate)
 app.command()(calibrate)
 app.command("import")(import_problem)

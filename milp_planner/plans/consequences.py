@@ -12,6 +12,13 @@ from typing import Any, Final
 
 from milp_planner.inputs.catalog.records import Offering, TokenPrice
 
+NEVER_INCLUDED: Final = ("egress", "storage", "support", "tax")
+STAFF: Final = "staff"
+START_UP: Final = "start-up and model loading"
+NOT_STATED: Final = " where it is not stated"
+NOT_INCLUDED: Final = (*NEVER_INCLUDED, STAFF, "network latency", START_UP)
+"""What no figure of a plan counts, where neither problem nor catalog states any of it."""
+
 PRICE_RISE: Final = 0.20
 """By how much old prices are taken to have risen: a round figure to ask with, not a forecast."""
 

@@ -33,14 +33,6 @@ from milp_planner.plans.sentences import (
 DOCUMENT_VERSION = 1
 """Raised when a key of the document changes its meaning or goes."""
 
-NOT_INCLUDED = ("egress", "storage", "support", "tax", "staff", "network latency")
-START_UP = "start-up and model loading"
-
-
-def not_included(plan: Plan) -> tuple[str, ...]:
-    """What no figure of the plan counts."""
-    return NOT_INCLUDED if "start_up" in plan.costs else (*NOT_INCLUDED, START_UP)
-
 
 def plan_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a plan's document.
@@ -92,7 +84,7 @@ def plan_dict(plan: Plan, *, reproducible: bool = False) -> dict[str, Any]:
         "measure_next": summed_up.measure_next,
         "turned_down": summed_up.turned_down,
         "warnings": warning_lines(plan),
-        "not_included": not_included(plan),
+        "not_included": plan.not_included,
         "proof": _proof_dict(plan, reproducible),
         "provenance": _provenance_dict(plan),
     }
@@ -410,6 +402,7 @@ PURCHASE_COLUMNS: dict[str, Callable[[Purchase], Any]] = {
     "unit_hours_per_month": lambda p: p.unit_hours,
     "cash_usd_per_month": lambda p: p.cash_usd_per_month,
     "commitment_usd": lambda p: p.commitment_usd,
+    "term_months": lambda p: getattr(p.candidate.offering, "term_months", None),
     "requests_share": lambda p: p.requests_share,
     "capacity_requests_per_second": lambda p: p.units * p.candidate.part_requests_per_second,
     "throughput_source": lambda p: "; ".join(p.candidate.sources),

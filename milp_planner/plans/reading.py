@@ -121,6 +121,7 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
         worst_losses=() if cost is None else tuple(_losses(cost)),
         resilience=None if cost is None else _resilience(cost, read),
         stale_prices=None if read.stale_prices is None else _stale(read.stale_prices),
+        not_included=tuple(read.not_included),
         as_read=DocumentParts(
             alternatives=tuple(document["alternatives"]),
             turned_down=document["turned_down"],
@@ -293,6 +294,7 @@ def _offering(part: PurchasePart, path: str) -> Offering | TokenPrice:
         "name": name,
         "region": region,
         "billing": part.billing,
+        "term_months": part.term_months,
         "gpu": part.gpu,
         "gpus_per_unit": part.part_of_gpus or part.gpus_per_unit // part.units_joined,
         "instance_type": part.instance_type,

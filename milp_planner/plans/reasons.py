@@ -126,6 +126,9 @@ class LlmsChosen:
     asked: float | None
     """The mean that is asked for."""
 
+    source: str = ""
+    """The file, and its column, that states what the problem does not; '' for none."""
+
 
 @dataclass(frozen=True)
 class BatchesDone:

@@ -16,6 +16,7 @@ from milp_planner.candidates.records import Candidate, TurnedDown, UnitsOn
 from milp_planner.candidates.sharing.shared_units import SharedUnits as SharedUnits
 from milp_planner.errors import argument_error
 from milp_planner.plans.consequences import (
+    NOT_INCLUDED,
     CommitmentUse,
     DocumentParts,
     Loss,
@@ -154,7 +155,7 @@ class Purchase(UnitsOn):
     @property
     def commitment_usd(self) -> float:
         """Money bound by the commitment, whether or not the units run."""
-        return self.cash_usd_per_month * self.candidate.mode.commitment_months
+        return self.cash_usd_per_month * self.candidate.commitment_months
 
 
 @dataclass(frozen=True)
@@ -282,6 +283,9 @@ class Plan:
 
     stale_prices: StalePrices | None = None
     """What rests on prices older than `policy.stale_after`; None where nothing does."""
+
+    not_included: tuple[str, ...] = NOT_INCLUDED
+    """What no figure of the plan counts."""
 
     as_read: DocumentParts | None = None
     """Of a plan that `from_dict` read: what the document only sums up; None when it was solved."""

@@ -97,6 +97,9 @@ class PurchasePart(Part):
     unit_hours_per_month: float
     cash_usd_per_month: float
     commitment_usd: float
+    term_months: int | None = None
+    """Of what is committed under a term of its own; the others' is in their billing."""
+
     requests_share: float
     capacity_requests_per_second: float
     throughput_source: str

@@ -237,7 +237,8 @@ def _llms_chosen(r: LlmsChosen) -> str:
     if r.quality is None:
         return said
     asked = "" if r.asked is None else f", at least {r.asked:g} is asked"
-    return f"{said}: a mean quality of {r.quality:.4g} as stated{asked}"
+    source = f" in {r.source}" if r.source else ""
+    return f"{said}: a mean quality of {r.quality:.4g} as stated{source}{asked}"
 
 
 def _batches_done(r: BatchesDone) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, get_args
 
 from milp_planner.candidates.builder import excluded_by
 from milp_planner.candidates.filters import sold_in
@@ -13,7 +13,7 @@ from milp_planner.candidates.listing import list_candidates
 from milp_planner.candidates.own_terms import under_terms
 from milp_planner.candidates.records import Candidate, PlanningInput, rests_when_idle
 from milp_planner.errors import Fault, InputError, argument_error, input_error, nearest
-from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
+from milp_planner.inputs.catalog.records import Billing, Catalog, Offering, TokenPrice
 from milp_planner.inputs.problem.host import HostLimits
 from milp_planner.inputs.problem.records import BillingLimits, Problem
 from milp_planner.inputs.reading.arguments import check_text
@@ -42,9 +42,7 @@ Row = Offering | TokenPrice
 Units = int | float | Sequence[int]
 """Units all the while there is load, or one number per block; for per-token rows the share."""
 
-ALL_BILLINGS = BillingLimits(
-    allow=("dedicated", "autoscaling", "reserved_1y", "reserved_3y", "spot", "per_token", "owned")
-)
+ALL_BILLINGS = BillingLimits(allow=get_args(Billing))
 
 
 @dataclass(frozen=True)

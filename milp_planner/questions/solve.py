@@ -14,7 +14,12 @@ from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import began_s
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.fingerprint import problem_sha256
-from milp_planner.inputs.problem.policies import by_cost, is_gpus_first, may_fall_short
+from milp_planner.inputs.problem.policies import (
+    all_may_be_short,
+    by_cost,
+    is_gpus_first,
+    may_fall_short,
+)
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.plans.diagnosis import Diagnosis
@@ -303,7 +308,7 @@ def workloads_without_candidates(
 ) -> Iterator[NothingServes | ClassUnserved]:
     """One reason for every workload, or request class of one, that nothing can serve."""
     served = {k.workload for k in instance.candidates.candidates}
-    scarce = instance.problem.policy.when_short != "fail"  # of what there is none, no more helps
+    scarce = all_may_be_short(instance.problem)  # of what there is none, no more helps
     for w in instance.problem.workloads:
         if w.name not in served:
             yield NothingServes(w.name, tuple(_refusals(instance, w.name)))

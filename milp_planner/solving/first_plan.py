@@ -110,7 +110,7 @@ class FirstPlan:
         bound = self.bound if self.bound is None or score is None else min(self.bound, score)
         warnings = plan.warnings
         if may_be_short(self.instance.problem) and any(w.shortfall_share for w in plan.workloads):
-            warnings = (*warnings, short_note(self.instance.problem, plan, None))
+            warnings = (*warnings, short_note(self.instance.problem, plan))
         plan = replace(
             plan,
             status=Status.FEASIBLE,

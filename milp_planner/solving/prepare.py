@@ -27,7 +27,9 @@ from milp_planner.solving.checks.cached import with_cached_shares
 from milp_planner.solving.checks.llms import any_llm_faults
 from milp_planner.solving.checks.names import fleet_faults, limit_faults, with_known_billings
 from milp_planner.solving.checks.power import power_faults
+from milp_planner.solving.checks.quality import with_quality_read
 from milp_planner.solving.checks.queues import queue_faults
+from milp_planner.solving.checks.quotes import uncertain_faults
 from milp_planner.solving.checks.sellers import with_known_sellers
 from milp_planner.solving.checks.sharing import sharing_faults, size_faults
 from milp_planner.solving.queueing import with_idle_wishes_marked, with_queues
@@ -112,10 +114,11 @@ def unlisted(outline: Outline) -> PlanningInput:
 def checked_problem(problem: Problem, catalog: Catalog) -> Problem:
     """The problem with every name known to the catalog; raises InputError with every fault."""
     check_problem_and_catalog(problem, catalog)
+    problem = with_quality_read(problem, catalog)
     problem = with_known_sellers(problem, catalog)
     faults = [located(problem, fault) for fault in _workload_faults(problem, catalog)]
     faults += [*limit_faults(problem, catalog), *fleet_faults(problem, catalog)]
-    faults += sharing_faults(problem)
+    faults += [*uncertain_faults(problem), *sharing_faults(problem)]
     faults += queue_faults(problem)
     faults += [*batch_faults(problem), *any_llm_faults(problem), *power_faults(problem, catalog)]
     _refuse(faults)
@@ -134,6 +137,7 @@ def listing_key(problem: Problem) -> tuple[Any, ...]:
         problem.policy.model_copy(update={"preset": None, "penalties": Penalties()}),
         *filters_of(problem.limits),
         problem.prices,
+        problem.quotes,
     )
 
 

@@ -12,7 +12,9 @@ from itertools import islice
 
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import OutOfTime
+from milp_planner.inputs.problem.policies import all_may_be_short
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.milp.curves.budget import usd_for_all
 from milp_planner.milp.curves.fleets import CURVES, cheapest_fleet, curves_of
 from milp_planner.milp.curves.short_budget import fleet_within, links_by_budget_alone
 from milp_planner.milp.engines.certify import BOTH
@@ -58,18 +60,18 @@ def best_when_short(optimizer: Optimizer, query: Query) -> tuple[SearchResult, H
     if full.status is not Status.INFEASIBLE:
         return full, everything
     if problem.limits.budget is None:
-        return as_much_as_can_be(optimizer, query, None)
-    all_may_be_short = problem.policy.when_short != "fail"
-    cheapest = None
-    if not all_may_be_short and not _has_fleet_for_all(optimizer):
+        return as_much_as_can_be(optimizer, query)
+    of_money_alone = not all_may_be_short(problem)
+    cheapest = NOT_SOLVED
+    if of_money_alone and not _has_fleet_for_all(optimizer):
         cheapest = without_budget(optimizer, query, ())
         if cheapest.status is Status.INFEASIBLE:
             return full, everything
     result, held = _in_stages(optimizer, query)
-    if cheapest is None and result.plan is not None:
+    if cheapest is NOT_SOLVED and result.plan is not None:
         rest = _sooner(optimizer, MOST_OF_THE_REST)
-        cheapest = without_budget(rest, query, everything if all_may_be_short else ())
-    return _told(problem, result, cheapest.plan if cheapest else None), held
+        cheapest = without_budget(rest, query, () if of_money_alone else everything)
+    return _told(problem, result, cheapest), held
 
 
 def _sooner(optimizer: Optimizer, share: float) -> Optimizer:
@@ -107,15 +109,10 @@ def without_budget(optimizer: Optimizer, query: Query, held: Held) -> SearchResu
     return freed.best(Query(query.difference).holding(held))
 
 
-def as_much_as_can_be(
-    optimizer: Optimizer, query: Query, everything: Plan | None
-) -> tuple[SearchResult, Held]:
-    """What can be served where that is known not to be all, and what each stage of it reached.
-
-    `everything`, a plan that serves all, is only told of.
-    """
+def as_much_as_can_be(optimizer: Optimizer, query: Query) -> tuple[SearchResult, Held]:
+    """What can be served where that is known not to be all, and what each stage of it reached."""
     result, held = _in_stages(optimizer, query)
-    return _told(optimizer.instance.problem, result, everything), held
+    return _told(optimizer.instance.problem, result), held
 
 
 def _in_stages(optimizer: Optimizer, query: Query) -> tuple[SearchResult, Held]:
@@ -145,24 +142,27 @@ def _in_stages(optimizer: Optimizer, query: Query) -> tuple[SearchResult, Held]:
     return proven_throughout(result, runs), held
 
 
-def _told(problem: Problem, result: SearchResult, everything: Plan | None) -> SearchResult:
-    """The result, whose plan says what of the demand it serves; `everything`, a plan that serves
-    all, is only told of."""
+def _told(
+    problem: Problem, result: SearchResult, cheapest: SearchResult = NOT_SOLVED
+) -> SearchResult:
+    """The result, whose plan says what of the demand it serves; `cheapest`, the answer were there
+    no budget, is only told of."""
     if result.plan is None:
         return result
-    note = short_note(problem, result.known, everything)
+    note = short_note(problem, result.known, cheapest)
     plan = replace(result.known, warnings=(*result.known.warnings, note))
     return replace(result, plan=plan)
 
 
-def short_note(problem: Problem, plan: Plan, everything: Plan | None) -> ShortBudget | ServedInPart:
+def short_note(
+    problem: Problem, plan: Plan, cheapest: SearchResult = NOT_SOLVED
+) -> ShortBudget | ServedInPart:
     """What is served of what was asked: by a short budget, and what everything would cost; else by
-    all that can be had, and what that is."""
+    all that can be had, and what that is. `cheapest` is the answer were there no budget."""
     budget = problem.limits.budget
-    complete = everything is not None and not any(w.shortfall_share for w in everything.workloads)
-    if budget is not None and (complete or problem.policy.when_short == "fail"):
+    if budget is not None and _is_short_of_money(problem, cheapest):
         served = tuple((w.name, 1 - w.shortfall_share) for w in plan.workloads)
-        usd = everything.cash_usd_per_month if everything is not None and complete else None
+        usd = cheapest.known.cash_usd_per_month if _serves_all(cheapest) else None
         return ShortBudget(budget.usd_per_month, served, usd)
     rates = tuple(
         (w.name, (1 - w.shortfall_share) * w.peak_requests_per_second, w.peak_requests_per_second)
@@ -171,12 +171,27 @@ def short_note(problem: Problem, plan: Plan, everything: Plan | None) -> ShortBu
     return ServedInPart(rates, tuple(used_up(problem, plan)))
 
 
+def _is_short_of_money(problem: Problem, cheapest: SearchResult) -> bool:
+    """True where money is what is lacking; where that is not known, where only the budget says that
+    less may be served."""
+    if not all_may_be_short(problem):
+        return True
+    if cheapest.plan is None:
+        is_known = cheapest.status is Status.INFEASIBLE
+        return not is_known and problem.policy.when_short is None
+    return _serves_all(cheapest)
+
+
+def _serves_all(result: SearchResult) -> bool:
+    return result.plan is not None and not any(w.shortfall_share for w in result.plan.workloads)
+
+
 def still_told(problem: Problem, before: Plan, chosen: SearchResult) -> SearchResult:
     """`chosen`, of plans that score what `before` does, with what that says of what is served."""
     told = _shortage_told(before)
     if told is None or chosen.plan is None or _shortage_told(chosen.plan) is not None:
         return chosen
-    note = short_note(problem, chosen.plan, None)
+    note = short_note(problem, chosen.plan)
     if isinstance(note, ShortBudget) and isinstance(told, ShortBudget):
         note = replace(note, everything_usd=told.everything_usd)
     plan = replace(chosen.plan, warnings=(*chosen.plan.warnings, note))
@@ -210,7 +225,9 @@ def _by_curves(optimizer: Optimizer, query: Query) -> tuple[SearchResult, Held] 
                 return None
             freed = build_model(_freed(optimizer), model.fleet.candidates)
             curves = curves_of(freed)
-            served = None if curves is None else fleet_within(model, curves, budget)
+            if curves is None or usd_for_all(curves) is None:
+                return None  # it is not money that is lacking
+            served = fleet_within(model, curves, budget)
     except OutOfTime:
         return None
     if served is None:
@@ -221,7 +238,9 @@ def _by_curves(optimizer: Optimizer, query: Query) -> tuple[SearchResult, Held] 
     result = proven_by(CURVES, plan, began_s, len(model.row_meaning), len(model.fleet.meaning))
     if served.serves_all:
         return result, everything_served(problem)
-    return _told(problem, result, _plan_for_all(optimizer, freed)), served.held
+    everything = _plan_for_all(optimizer, freed)
+    cheapest = NOT_SOLVED if everything is None else replace(result, plan=everything)
+    return _told(problem, result, cheapest), served.held
 
 
 def _plan_for_all(optimizer: Optimizer, freed: FleetModel) -> Plan | None:
@@ -237,6 +256,7 @@ def _plan_for_all(optimizer: Optimizer, freed: FleetModel) -> Plan | None:
 
 
 def _is_short_of_money_alone(problem: Problem) -> bool:
-    """True where a budget alone may leave something out, and at no price."""
+    """True where only a budget's word lets something be left out, and at no price."""
     priced = problem.policy.active_penalties.shortfall is not None
-    return problem.limits.budget is not None and problem.policy.when_short == "fail" and not priced
+    said = problem.policy.when_short in (None, "fail")
+    return problem.limits.budget is not None and said and not priced

@@ -44,6 +44,9 @@ class Facts:
     cached_tokens: int | None = None
     """Input tokens that a prefix cache without end would find; None where nothing tells it."""
 
+    remembered: int | None = None
+    """Hashes of prefixes among which each was looked for; None: among all that came before."""
+
     models: tuple[str, ...] = ()
     """LLMs that the file names, of all rows; empty where it names none."""
 

@@ -275,6 +275,7 @@ class _Rows:
             unit=read.unit if isinstance(read, Numbers) else None,
             unit_from=self.unit_from,
             cached_tokens=prefixes.cached_tokens if prefixes and prefixes.has_hashes else None,
+            remembered=prefixes.remembered if prefixes else None,
             models=tuple(sorted(self.models)),
         )
 

@@ -36,6 +36,11 @@ def doubts_of(facts: Facts, tally: Tally, duration_s: float, model: str | None) 
             f"{tally.late:,} of {count:,} arrivals come more than {LATE_MINUTES} minutes after "
             "later ones; how much gaps vary is told without them; sort the file by time"
         )
+    if facts.remembered is not None:
+        yield (
+            f"holds more than {facts.remembered:,} blocks of prefixes, and each was looked for "
+            "among so many at least that came last; a cache that keeps more finds more"
+        )
     if model is None and len(facts.models) > 1:
         told = ", ".join(facts.models[:MOST_MODELS_TOLD])
         yield f"holds requests of {told}, taken together; model: picks one"

@@ -10,6 +10,7 @@ import uvicorn
 
 from milp_planner.errors import PlannerError
 from milp_planner.web.app import Served, application
+from milp_planner.web.server.connections import TimelyProtocol
 
 ENDS_WITHIN_S = 2
 """For what is under way when the server is stopped; solves are asked to end at once."""
@@ -39,6 +40,7 @@ def run(served: Served, listener: socket.socket, began: Callable[[], None]) -> N
     """
     config = uvicorn.Config(
         application(served),
+        http=TimelyProtocol,
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -45,6 +45,7 @@ def workflow(folder):
     return run
 
 
+@pytest.mark.slow
 def test_the_workflow_compares_with_last_weeks_plan_and_fails_where_it_says(workflow, folder):
     # 13 requests/s: $3,960. The first week is set beside itself.
     assert workflow() == 0

@@ -293,6 +293,21 @@ def test_what_if_prints_a_row_per_scenario(run):
     ]
 
 
+def test_where_penalties_count_rows_show_the_score_and_changes_of_it(run, folder):
+    # One big and one small for $3,960; the second GPU is fined $500. Without bolt two big, $5,760.
+    fines = "policy.penalties.scaling: {above_gpus: 1, usd_per_gpu: 500}"
+    both = f"{{fined: {{{fines}}}, without bolt: {{{fines}, without: provider:bolt}}}}"
+    (folder / "s.yaml").write_text(f"{{schema_version: 1, scenarios: {both}}}")
+    code, out, _ = run("what-if", "toy.yaml", "--scenario", "s.yaml")
+    assert code == 0
+    assert out.splitlines() == [
+        "  scenario        $/month      score  score change  GPUs  in the plan",
+        "  as it is          3,960      3,960                   2  1 x big acme + 1 x small bolt",
+        "  fined             3,960      4,460         +$500     2  1 x big acme + 1 x small bolt",
+        "  without bolt      5,760      6,260       +$2,300     2  2 x big acme",
+    ]
+
+
 def test_jobs_change_nothing_but_the_time(run):
     arguments = ("what-if", "toy.yaml", "--budget", "2500,4000")
     assert run(*arguments, "--jobs", "2") == run(*arguments)

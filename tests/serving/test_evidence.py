@@ -27,7 +27,19 @@ from tests.support.serving.toys import catalog, measured
 
 TUNED = DeploymentSettings(tuning="tuned")
 COMPILED = DeploymentSettings(engine="tensorrt-llm")
-LLMS = ("llama-3.1-70b", "llama-3.1-8b", "qwen3-32b", "gpt-oss-120b", "mixtral-8x7b")
+LLMS = (
+    "llama-3.1-70b",
+    "gpt-oss-120b",
+    *(
+        pytest.param(llm, marks=pytest.mark.slow)
+        for llm in ("llama-3.1-8b", "qwen3-32b", "mixtral-8x7b")
+    ),
+)
+EVERY_SETTINGS = (
+    DEFAULT_DEPLOYMENT,
+    *(pytest.param(settings, marks=pytest.mark.slow) for settings in (TUNED, COMPILED)),
+)
+"""All rows are asked about one by one: seconds each."""
 GPUS = ("h100-80gb-sxm", "h200-141gb-sxm", "h100-80gb-pcie", "l40s-48gb")
 
 
@@ -63,7 +75,7 @@ def test_no_row_asked_back_in_its_own_deployment_is_a_tenth_above_itself(
         assert planned <= 1.1 * row.output_tokens_per_second, row
 
 
-@pytest.mark.parametrize("settings", [DEFAULT_DEPLOYMENT, TUNED, COMPILED], ids=str)
+@pytest.mark.parametrize("settings", EVERY_SETTINGS, ids=str)
 def test_no_point_is_planned_a_tenth_above_all_that_measured_it(
     model: ServingModel, settings: DeploymentSettings
 ) -> None:
@@ -80,7 +92,7 @@ def test_no_point_is_planned_a_tenth_above_all_that_measured_it(
         assert asked_back(model, row, settings) <= MOST_ABOVE_SEEN * most[point] * ROUNDING, point
 
 
-@pytest.mark.parametrize("settings", [DEFAULT_DEPLOYMENT, TUNED, COMPILED], ids=str)
+@pytest.mark.parametrize("settings", EVERY_SETTINGS, ids=str)
 def test_only_rows_of_other_deployments_lie_far_below_what_is_planned(
     model: ServingModel, settings: DeploymentSettings
 ) -> None:

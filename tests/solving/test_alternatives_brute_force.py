@@ -92,7 +92,7 @@ TIED_CASES = cases(prices=(1.0, 2.0), rates=(2.0, 4.0))
 """Few prices and rates: many fleets cost the same."""
 
 
-@tries(1.5, suppress_health_check=list(HealthCheck))
+@tries(0.8, suppress_health_check=list(HealthCheck))
 @given(cases(), st.sampled_from(DIFFERENCES), st.booleans(), st.booleans())
 def test_the_list_is_the_one_that_brute_force_finds(case, differ_by, per_workload, pruning):
     check_against_brute_force(case, differ_by, per_workload, pruning)

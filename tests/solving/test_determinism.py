@@ -115,6 +115,7 @@ def test_the_layout_of_a_problem_changes_nothing(run, folder):
     assert run("solve", "other.yaml", *options) == run("solve", "toy.yaml", *options)
 
 
+@pytest.mark.slow
 def test_neither_the_locale_nor_the_time_zone_nor_the_folder_is_seen(folder, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     command = [sys.executable, "-m", "milp_planner", "solve", "--reproducible", "-q"]

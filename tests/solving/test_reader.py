@@ -28,7 +28,7 @@ from tests.support.oracles.reading.reader import READERS, read
 from tests.support.oracles.reading.reader_cases import wide_case
 from tests.support.random_problems import planned, random_case
 
-FEW, MANY = 30, 1000
+FEW, MANY = 15, 1000
 """Of either kind of problem."""
 
 

@@ -85,12 +85,22 @@ def test_a_short_budget_is_told_as_ever_wherever_the_word_stands(key):
     assert note == ShortBudget(3_000, (("chat", pytest.approx(10 / 13)),), pytest.approx(3_960))
 
 
-def test_the_word_of_the_budget_is_no_excuse_for_a_quota_and_that_of_the_policy_is():
+@pytest.mark.parametrize("said", ["fair", None, "fail"])
+def test_the_word_of_the_budget_holds_for_a_quota_unless_the_policy_says_fail(said):
     limits = {"budget": {"usd_per_month": 9_000, "when_short": "fair"}, "max_gpus": {"total": 1}}
-    plan = solve(problem(13, limits=limits), big_and_small())
-    assert plan.status is Status.INFEASIBLE
-    plan = solve(problem(13, limits=limits, policy={"when_short": "fair"}), big_and_small())
+    plan = solve(problem(13, limits=limits, policy={"when_short": said}), big_and_small())
+    if said == "fail":
+        assert plan.status is Status.INFEASIBLE
+        return
     assert served(plan) == {"chat": 10 / 13}
+    assert isinstance(plan.warnings[0], ServedInPart)
+
+
+def test_units_that_are_few_are_told_beside_a_budget_that_is_not_short():
+    budget = {"usd_per_month": 100_000_000, "when_short": "priority"}
+    plan = solve(asked(None, limits={"budget": budget}), few())
+    assert served(plan) == {"premium": 28 / 30, "free": 0}
+    assert warning_lines(plan)[0].startswith("not everything can be served: at the peak 93.3% of p")
 
 
 @pytest.mark.parametrize("when_short", ["fair", "priority"])

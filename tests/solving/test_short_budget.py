@@ -88,10 +88,12 @@ def test_equal_priorities_are_served_fairly():
     assert fair.cash_usd_per_month == ranked.cash_usd_per_month
 
 
-def test_a_short_budget_is_no_excuse_for_another_limit():
+def test_money_alone_may_be_short_where_the_policy_says_so():
     # One GPU never serves 13 requests/s, whatever the money.
-    plan = short(9_000, "fair", workload(13), limits={"max_gpus": {"total": 1}})
+    limits = {"max_gpus": {"total": 1}}
+    plan = short(9_000, "fair", workload(13), limits=limits, policy={"when_short": "fail"})
     assert plan.status is Status.INFEASIBLE
+    assert served(short(9_000, "fair", workload(13), limits=limits)) == {"chat": 10 / 13}
 
 
 def test_what_a_short_budget_serves_survives_a_loss():

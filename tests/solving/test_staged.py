@@ -14,7 +14,7 @@ from milp_planner.solving import parts as staged
 from tests.support.builders import big_and_small, catalog, offering, problem, raw, workload
 from tests.support.random_problems import planned, random_case
 
-FEW, MANY = range(100), range(720)
+FEW, MANY = range(50), range(720)
 DAY_AND_NIGHT = {
     "kind": "profile",
     "requests_per_day": 86_400 * 6,

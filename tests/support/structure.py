@@ -100,6 +100,12 @@ def _parsed(text: str) -> ast.Module:
     return ast.parse(text)
 
 
+@cache
+def _nodes(module: ast.Module) -> tuple[ast.AST, ...]:
+    """All that a file says, listed once for all rules."""
+    return tuple(ast.walk(module))
+
+
 def _python(tree: Tree, *, folder: str = PACKAGE) -> Iterator[tuple[str, ast.Module]]:
     for path, text in tree.items():
         if path.startswith(f"{folder}/") and path.endswith(".py"):
@@ -121,7 +127,7 @@ def imports_of(path: str, module: ast.Module) -> Iterator[Import]:
 
     `from a import b` imports both `a` and, where that is a file, `a.b`.
     """
-    for node in ast.walk(module):
+    for node in _nodes(module):
         if isinstance(node, ast.Import):
             yield from (Import(node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -240,7 +246,7 @@ def a_folder_is_seen_at_a_glance(tree: Tree) -> Iterator[Finding]:
 def examples_are_counted_in_one_place(tree: Tree) -> Iterator[Finding]:
     """Tests say how many times the usual hundred they try: `tries(0.6)`, not `max_examples=60`."""
     for path, parsed in _python(tree, folder="tests"):
-        for node in ast.walk(parsed):
+        for node in _nodes(parsed):
             if isinstance(node, ast.keyword) and node.arg == "max_examples" and path != EXAMPLES:
                 yield Finding(path, node.value.lineno, "counts its own examples")
 
@@ -251,7 +257,7 @@ def examples_are_counted_in_one_place(tree: Tree) -> Iterator[Finding]:
 def columns_only_in_reporting(tree: Tree) -> Iterator[Finding]:
     """Text is padded to a width in `reporting/` and in the file of sentences alone."""
     for path, parsed in _outside_of_reporting(tree):
-        for node in ast.walk(parsed):
+        for node in _nodes(parsed):
             if isinstance(node, ast.FormattedValue) and PADDING.match(_specification(node)):
                 yield Finding(path, node.lineno, "pads a column")
             elif isinstance(node, ast.Call) and _method(node) in PADDING_CALLS:
@@ -263,7 +269,7 @@ def dollars_only_in_reporting(tree: Tree) -> Iterator[Finding]:
     for path, parsed in _outside_of_reporting(tree):
         if path == USD_SHOWN:
             continue
-        for node in ast.walk(parsed):
+        for node in _nodes(parsed):
             if isinstance(node, ast.JoinedStr):
                 for before, value in zip(node.values, node.values[1:], strict=False):
                     text = before.value if isinstance(before, ast.Constant) else ""
@@ -305,11 +311,11 @@ def nothing_turns_on_sentences(tree: Tree) -> Iterator[Finding]:
     constants = {module_of(path): _sentence_names(parsed) for path, parsed in _python(tree)}
     for path, parsed in _python(tree):
         named = set(constants[module_of(path)])
-        for node in ast.walk(parsed):
+        for node in _nodes(parsed):
             if isinstance(node, ast.ImportFrom):
                 there = constants.get(node.module or "", set())
                 named |= {a.asname or a.name for a in node.names if a.name in there}
-        for node in ast.walk(parsed):
+        for node in _nodes(parsed):
             if isinstance(node, ast.Compare) and _turns_on_a_sentence(node, named):
                 yield Finding(path, node.lineno, f"turns on a sentence: {ast.unparse(node)}")
             elif isinstance(node, ast.MatchValue) and _says(node.value, named):

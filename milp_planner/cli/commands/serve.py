@@ -81,7 +81,7 @@ def _sources(
 ) -> Sources:
     """Catalogs and files: those that are shipped, and those of the problem that is served."""
     from milp_planner.inputs.catalog.files import load_catalog
-    from milp_planner.inputs.problem.load import home_of
+    from milp_planner.inputs.problem.load import files_of, home_of
     from milp_planner.web.asking.sources import Sources
 
     sources = Sources(load=partial(load_catalog, as_of=as_of))
@@ -93,8 +93,8 @@ def _sources(
         )
     if problem is not None:
         sources.own = {problem.catalog: read_catalog(problem, str(file), None, None, as_of)}
-        named = (getattr(w.traffic, "file", None) for w in problem.workloads)
-        sources.own_files = {str(Path(n)): home_of(problem) / n for n in named if n is not None}
+        named = files_of(problem)
+        sources.own_files = {str(Path(n)): home_of(problem) / n for n in named}
     return sources
 
 

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 FORMATS = ("text", "json", "csv")
 ENDINGS = {".json": "json", ".csv": "csv", ".txt": "text"}
 
+PENALTY_KEYS = ("policy.penalties", "policy.preset")
+
 Many = list[str] | None
 
 Budgets = Annotated[
@@ -211,7 +213,7 @@ def _answered(
     from milp_planner.questions.sweeps.what_if import finished, rows_of
     from milp_planner.reporting.text.questions.what_if import RowTable, findings
 
-    table = RowTable(scenarios)
+    table = RowTable(scenarios, is_scored=_is_scored(problem, scenarios))
     streams_rows = format_name == "text" and output is None
     if streams_rows:
         streams.answer(f"{table.header()}\n")
@@ -230,6 +232,14 @@ def _answered(
         lines = "".join([f"{line}\n" for line in (table.header(), *map(table.line, rows))]) + lines
         _put(_formatted(result, lines, format_name), output)
     return result
+
+
+def _is_scored(problem: Problem, scenarios: Sequence[Scenario]) -> bool:
+    """True where penalties count in the problem, or may in a scenario."""
+    from milp_planner.inputs.problem.policies import has_penalties
+
+    changed = (key for scenario in scenarios for key in scenario.patch)
+    return has_penalties(problem) or any(key.startswith(PENALTY_KEYS) for key in changed)
 
 
 def _formatted(result: WhatIf, text: str, format_name: str) -> str:

@@ -33,6 +33,7 @@ CAPACITY_TYPES = {
     "spot": "spot",
     "reserved_1y": "reserved",
     "reserved_3y": "reserved",
+    "committed": "reserved",
 }
 """Karpenter's word for a way to pay; all else is `on-demand`."""
 

@@ -74,6 +74,7 @@ PRICING = {
     "spot": "Dynamic",
     "reserved_1y": "Committed",
     "reserved_3y": "Committed",
+    "committed": "Committed",
 }
 """FOCUS's PricingCategory of a way to pay."""
 
@@ -141,7 +142,7 @@ def _of_purchase(plan: Plan, p: Purchase) -> dict[str, Any]:
         "ChargeCategory": "Usage",
         "ChargeDescription": f"{counted(p.units, 'unit')} of {o.id} {o.billing} for {k.workload}",
         "ChargeFrequency": "Usage-Based",
-        "CommitmentDiscountCategory": "Usage" if k.mode.commitment_months else "",
+        "CommitmentDiscountCategory": "Usage" if k.commitment_months else "",
         "ConsumedQuantity": quantity,
         "ConsumedUnit": "" if per_token else "Hours",
         "PricingQuantity": quantity,

@@ -76,7 +76,7 @@ def _services(pools: tuple[Pool, ...]) -> tuple[Service, ...]:
     groups: dict[tuple[object, ...], list[Pool]] = {}
     for pool in pools:
         k = pool.candidate
-        shape = k.gpu, k.gpus_per_unit, k.precision, k.tensor_parallel, k.replicas_per_unit
+        shape = k.llm, k.gpu, k.gpus_per_unit, k.precision, k.tensor_parallel, k.replicas_per_unit
         groups.setdefault((pool.workload.name, *shape), []).append(pool)
     names = unique_names(
         f"{mine[0].workload.name}-{mine[0].candidate.gpu}" for mine in groups.values()

@@ -89,7 +89,7 @@ def _vllm(pool: Pool, settings: DeploymentSettings, words: Words, copies: int) -
 
     def arguments() -> Iterator[tuple[str, ...]]:
         """In vLLM's words."""
-        yield "--served-model-name", pool.workload.llm
+        yield "--served-model-name", *pool.served_names
         yield "--tensor-parallel-size", str(k.tensor_parallel)
         if k.pipeline_parallel > 1:
             yield "--pipeline-parallel-size", str(k.pipeline_parallel)

@@ -44,6 +44,12 @@ class Pool:
         return None if deployed is None else deployed.settings
 
     @property
+    def served_names(self) -> tuple[str, ...]:
+        """What requests may call its LLM; the workload, too, where any of several may answer."""
+        several = (self.workload.name,) if self.candidate.llm else ()
+        return self.workload.llm, *several
+
+    @property
     def units_by_block(self) -> tuple[int, ...]:
         """Units on in each time block; replicas where units are shared with others."""
         return self.purchase.units_by_block
@@ -141,7 +147,10 @@ def pools_of(plan: Plan) -> tuple[Pool, ...]:
 
 def _of_one_llm(w: WorkloadPlan, p: Purchase) -> WorkloadPlan:
     """The workload as the pool serves it: with its own LLM, where any of several may."""
-    return replace(w, llm=p.candidate.llm) if p.candidate.llm else w
+    llm = p.candidate.llm
+    if not llm:
+        return w
+    return replace(w, llm=llm, deployed=None if w.deployed is None else w.deployed.of(llm))
 
 
 def apis_of(plan: Plan) -> tuple[Purchase, ...]:

@@ -1,8 +1,23 @@
-"""Ways to pay for a unit. To add one, add a `BillingMode` below and price it in a catalog."""
+"""Ways to pay for a unit.
+
+To add one, add its name to `Billing` and a `BillingMode` below, and price it in a catalog.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+Billing = Literal[
+    "dedicated",
+    "autoscaling",
+    "reserved_1y",
+    "reserved_3y",
+    "committed",
+    "spot",
+    "per_token",
+    "owned",
+]
 
 
 @dataclass(frozen=True)
@@ -17,7 +32,10 @@ class BillingMode:
     """The provider may take the unit back while it is serving."""
 
     commitment_months: int = 0
-    """Months that are paid whether or not the unit runs."""
+    """Months that are paid whether or not the unit runs; of `committed` each row says its own."""
+
+    binds: bool = False
+    """Paid whatever comes: decided before it is known which future it is."""
 
     per_token: bool = False
     """Paid by the token: no units, no utilization, no band."""
@@ -28,13 +46,16 @@ class BillingMode:
 
 DEDICATED = BillingMode("dedicated", by_default=True)
 AUTOSCALING = BillingMode("autoscaling", elastic=True, by_default=True)
-RESERVED_1Y = BillingMode("reserved_1y", commitment_months=12)
-RESERVED_3Y = BillingMode("reserved_3y", commitment_months=36)
+RESERVED_1Y = BillingMode("reserved_1y", commitment_months=12, binds=True)
+RESERVED_3Y = BillingMode("reserved_3y", commitment_months=36, binds=True)
+COMMITTED = BillingMode("committed", binds=True)
 SPOT = BillingMode("spot", elastic=True, interruptible=True)
 PER_TOKEN = BillingMode("per_token", elastic=True, per_token=True)
-OWNED = BillingMode("owned", by_default=True)
+OWNED = BillingMode("owned", by_default=True, binds=True)
 
 BILLING_MODES = {
     mode.name: mode
-    for mode in (DEDICATED, AUTOSCALING, RESERVED_1Y, RESERVED_3Y, SPOT, PER_TOKEN, OWNED)
+    for mode in (
+        *(DEDICATED, AUTOSCALING, RESERVED_1Y, RESERVED_3Y, COMMITTED, SPOT, PER_TOKEN, OWNED),
+    )
 }

@@ -62,6 +62,7 @@ PRICE_CLASSES = {
     "autoscaling": "on demand",
     "reserved_1y": "reserved",
     "reserved_3y": "reserved",
+    "committed": "reserved",
     "spot": "spot",
 }
 """Billings whose prices are compared with one another; owned machines are compared with none."""
@@ -185,6 +186,17 @@ def _median_prices(catalog: Catalog) -> dict[tuple[str, str], tuple[float, int]]
         key: (median(median(own) for own in by_provider.values()), len(by_provider))
         for key, by_provider in prices.items()
     }
+
+
+def terms_as_billed(rows: Rows) -> Iterator[Finding]:
+    """A commitment says for how long; no other billing says it beside its name."""
+    for row in rows.added.get("offerings.csv", ()):
+        offering: Offering = row.record
+        if offering.billing == "committed" and offering.term_months is None:
+            yield row, "term_months", "required: how many months a committed unit is paid", ""
+        elif offering.billing != "committed" and offering.term_months is not None:
+            text = f"goes with billing committed; this row is billed {offering.billing}"
+            yield row, "term_months", text, ""
 
 
 def incomplete_measurements(rows: Rows) -> Iterator[Finding]:
@@ -319,6 +331,7 @@ CHECKS = (
     dates_in_the_future,
     llms_against_themselves,
     prices_far_from_the_median,
+    terms_as_billed,
     incomplete_measurements,
     replicas_not_spread,
     impossible_throughputs,

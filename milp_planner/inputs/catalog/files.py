@@ -143,7 +143,7 @@ class Table:
 
 
 _SOURCED = ("as_of", "source")
-UNWRITTEN = ("override", "behind", "country", "group", "metro", *SET_BY_OWNED)
+UNWRITTEN = ("override", "quote", "behind", "country", "group", "metro", *SET_BY_OWNED)
 TABLES: dict[str, Table] = {
     "gpus.csv": Table(Gpu, ("id", "vendor", *_SOURCED)),
     "gpu_aliases.csv": Table(GpuAlias, ("alias", "gpu")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from math import isfinite
 from typing import Annotated
 
@@ -99,8 +99,16 @@ STRAIGHT = 1e-9
 """A cost of capital over all years below which rounding would say more than it."""
 
 
-SET_BY_OWNED = ("kilowatts", "idle_usd_per_hour", "busy_usd_per_hour")
+SET_BY_OWNED = ("kilowatts", "idle_usd_per_hour", "busy_usd_per_hour", "stated_in_price")
 """Fields of an offering that `owned.csv` sets, and `offerings.csv` does not have."""
+
+
+STATED_IN_PRICE = {
+    "power": ({"usd_per_kwh", "watts"}, {"usd_per_kwh", "idle_watts"}),
+    "facilities": ({"facilities_usd_per_month"}, {"usd_per_month"}),
+    "staff": ({"staff_usd_per_month"}, {"usd_per_month"}),
+}
+"""What an owned unit costs beside its purchase, and the keys that state it, any of these sets."""
 
 
 class OwnedUnits(Sourced):
@@ -221,12 +229,19 @@ class OwnedUnits(Sourced):
             kilowatts=self.kilowatts,
             idle_usd_per_hour=None if idle is None else self._usd_per_hour(idle),
             busy_usd_per_hour=None if idle is None else self._usd_per_hour(self.full_watts or 0.0),
+            stated_in_price=tuple(self._stated),
             price_acknowledged=True,
             as_of=self.as_of,
             source=self.source,
             note=self.note or self.parts,
             override=self.override,
         )
+
+    @property
+    def _stated(self) -> Iterator[str]:
+        for part, ways in STATED_IN_PRICE.items():
+            if any(keys <= self.model_fields_set for keys in ways):
+                yield part
 
     @property
     def _people(self) -> str:

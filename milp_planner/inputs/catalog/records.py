@@ -1,7 +1,6 @@
 """What can be rented and served: GPUs, LLMs, offerings, token prices and measurements.
 
-A catalog is a folder of CSV files with one record a row; `catalogs/README.md` gives the columns.
-The records are here, the reading of folders is in `files.py`.
+A catalog is a folder of CSV files (`catalogs/README.md`); `files.py` reads it.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from milp_planner.inputs.catalog.billing import Billing as Billing
 from milp_planner.inputs.catalog.evidence.ran_in import RanIn
 from milp_planner.inputs.catalog.identity.names import (
     find_llm,
@@ -28,10 +28,6 @@ from milp_planner.inputs.catalog.overlaid.counts import UNTOUCHED, OverlayCounts
 from milp_planner.inputs.reading.field_types import Id
 from milp_planner.inputs.reading.records import Frozen
 from milp_planner.units import MOST
-
-Billing = Literal[
-    "dedicated", "autoscaling", "reserved_1y", "reserved_3y", "spot", "per_token", "owned"
-]
 
 Positive = Annotated[float, Field(gt=0, le=MOST)]
 NonNegative = Annotated[float, Field(ge=0, le=MOST)]
@@ -207,6 +203,9 @@ class Offering(Sold, Sourced):
     busy_usd_per_hour: Positive | None = None
     """Price of an hour of an owned unit without load, and at full load; set from `owned.csv`."""
 
+    stated_in_price: tuple[str, ...] | None = None
+    """Of owned units: which of power, facilities and staff is in it; set from `owned.csv`."""
+
     max_units: CountOrNone | None = None
     """Units that can be had; None where unknown. No public source states it: users fill it in."""
 
@@ -219,6 +218,11 @@ class Offering(Sold, Sourced):
     price_acknowledged: bool = False
     """True when a price far from its GPU's median has been looked at and is meant."""
 
+    term_months: Count | None = None
+    """Of what is `committed`: months that are paid whether or not the unit runs."""
+
+    quote: CountOrNone = 0
+    """Which of a problem's quotes it is, counted from 1; 0: of the catalog; never in a file."""
     list_usd_per_hour: Positive | None = None
     """Where a problem's own terms changed the price, what the catalog lists; never in a file."""
 

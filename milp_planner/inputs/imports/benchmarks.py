@@ -2,10 +2,9 @@
 
     vllm bench serve --save-result       one object, or one a line with --append-result
     guidellm benchmark --output-path     `benchmarks:` with one entry per load
-    aiperf, genai-perf profile           `profile_export_aiperf.json`, `..._genai_perf.json`
 
-More are in `benchmark_reports.py`. Formats as these tools wrote them in 2025 and 2026. To add one,
-write a function from plain data to `Found` rows and name it in `JSON_FORMATS`.
+More are in `aiperf.py` and `benchmark_reports.py`. Formats as these tools wrote them in 2025 and
+2026. To add one, write a function from plain data to `Found` rows and name it in `JSON_FORMATS`.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from milp_planner.errors import Fault, InputError, input_error, readable_path
 from milp_planner.inputs.catalog.csv_rows import read_rows, wording
 from milp_planner.inputs.catalog.evidence.ran_in import MOST_UNITS
+from milp_planner.inputs.imports.aiperf import aiperf_rows, is_aiperf
 from milp_planner.inputs.imports.benchmark_reports import (
     NOT_SAID,
     Run,
@@ -34,10 +34,10 @@ from milp_planner.inputs.imports.benchmark_reports import (
 )
 from milp_planner.inputs.imports.tool_figures import (
     MS_PER_S,
-    PER_SECOND,
     JsonRow,
     as_object,
     day,
+    first_text,
     named,
     number,
     ratio,
@@ -295,7 +295,9 @@ def _vllm_rows(document: Mapping[str, Any]) -> Iterator[JsonRow]:
         "engine": "sglang" if sglang else "vllm",
         "input_tokens": ratio(document.get("total_input_tokens"), completed),
         "output_tokens": ratio(document.get("total_output_tokens"), completed),
-        "concurrency": number(document.get("max_concurrency")),
+        # SGLang writes the mean number in flight, too, which an open loop has alone.
+        "concurrency": number(document.get("max_concurrency"))
+        or number(document.get("concurrency")),
         "output_tokens_per_second": number(document.get("output_throughput")),
         "ttft_s": ratio(document.get("mean_ttft_ms"), MS_PER_S),
         "tpot_s": ratio(document.get("mean_tpot_ms"), MS_PER_S),
@@ -307,7 +309,8 @@ def _vllm_rows(document: Mapping[str, Any]) -> Iterator[JsonRow]:
         llm=document.get("model_id") or server.get("model_path"),
         engine_version=server.get("version") if sglang else None,
     )
-    yield "", values, "spec_decode_acceptance_rate" in document, names
+    drafted = "spec_decode_acceptance_rate" in document or number(document.get("accept_length"))
+    yield "", values, bool(drafted), names
 
 
 def _is_guidellm(document: Mapping[str, Any]) -> bool:
@@ -329,7 +332,7 @@ def _guidellm_rows(document: Mapping[str, Any]) -> Iterator[JsonRow]:
             "as_of": day(benchmark.get("start_time")),
             "note": "guidellm",
         }
-        names = named(llm=_first_text(benchmark, "model") or _first_text(document, "model"))
+        names = named(llm=first_text(benchmark, "model") or first_text(document, "model"))
         yield f"benchmarks[{i}]", values, False, names
 
 
@@ -348,64 +351,6 @@ def _mean(metrics: Mapping[str, Any], name: str) -> float | None:
     return number(as_object(as_object(metrics.get(name)).get("successful")).get("mean"))
 
 
-def _is_aiperf(document: Mapping[str, Any]) -> bool:
-    metrics = as_object(document.get("records")) or document
-    return "avg" in as_object(metrics.get("output_token_throughput"))
-
-
-def _aiperf_rows(document: Mapping[str, Any]) -> Iterator[JsonRow]:
-    """AIPerf: averages over the requests, each with its unit."""
-    metrics = as_object(document.get("records")) or document
-    values = {
-        "input_tokens": _average(metrics, "input_sequence_length"),
-        "output_tokens": _average(metrics, "output_sequence_length"),
-        "concurrency": _concurrency(document.get("input_config")),
-        "output_tokens_per_second": _average(metrics, "output_token_throughput"),
-        "ttft_s": _time(metrics, "time_to_first_token", "ttft"),
-        "tpot_s": _time(metrics, "inter_token_latency"),
-        "as_of": day(document.get("start_time")),
-        "note": "aiperf",
-    }
-    config = document.get("input_config")
-    llm = _first_text(config, "model_names") or _first_text(config, "model")
-    yield "", values, False, named(llm=llm)
-
-
-def _average(metrics: Mapping[str, Any], name: str) -> float | None:
-    return number(as_object(metrics.get(name)).get("avg"))
-
-
-def _time(metrics: Mapping[str, Any], *names: str) -> float | None:
-    """An average time in seconds, by the unit stated beside it; milliseconds when none is."""
-    for name in names:
-        unit = str(as_object(metrics.get(name)).get("unit") or "ms").lower()
-        found = ratio(_average(metrics, name), PER_SECOND.get(unit, MS_PER_S))
-        if found:
-            return found
-    return None
-
-
-def _first_text(config: Any, key: str) -> str:
-    """The first text of that key, alone or first in a list, wherever this version keeps it."""
-    if isinstance(config, dict):
-        own = config.get(key)
-        own = own[0] if isinstance(own, list) and own else own
-        if isinstance(own, str):
-            return own
-        return next(filter(None, (_first_text(inner, key) for inner in config.values())), "")
-    return ""
-
-
-def _concurrency(config: Any) -> float | None:
-    """The first `concurrency` in the configuration, wherever this version keeps it."""
-    if isinstance(config, dict):
-        own = number(config.get("concurrency"))
-        return own or next(filter(None, map(_concurrency, config.values())), None)
-    if isinstance(config, list):
-        return next(filter(None, map(_concurrency, config)), None)
-    return None
-
-
 HINTS = {
     "concurrency": "run the benchmark with a fixed number of requests in flight "
     "(vllm bench serve --max-concurrency, guidellm --rate-type concurrent, aiperf --concurrency)",
@@ -422,5 +367,5 @@ JSON_FORMATS: tuple[
         Callable[[Mapping[str, Any]], Iterator[JsonRow]],
     ],
     ...,
-] = ((_is_vllm, _vllm_rows), (_is_guidellm, _guidellm_rows), (_is_aiperf, _aiperf_rows))
+] = ((_is_vllm, _vllm_rows), (_is_guidellm, _guidellm_rows), (is_aiperf, aiperf_rows))
 """(is it that tool's document, its rows)."""

@@ -60,3 +60,14 @@ def text(*parts: Any) -> str:
 def named(**names: Any) -> dict[str, str]:
     """What a document names: its texts, those that are empty left out."""
     return {key: value for key, value in names.items() if isinstance(value, str) and value}
+
+
+def first_text(config: Any, key: str) -> str:
+    """The first text of that key, alone or first in a list, wherever this version keeps it."""
+    if isinstance(config, dict):
+        own = config.get(key)
+        own = own[0] if isinstance(own, list) and own else own
+        if isinstance(own, str):
+            return own
+        return next(filter(None, (first_text(inner, key) for inner in config.values())), "")
+    return ""

@@ -205,12 +205,28 @@ DEFAULT_DEPLOYMENT = DeploymentSettings()
 LlmName = Annotated[str, Field(min_length=1, max_length=120)]
 
 
+class QualityFile(Frozen):
+    """A CSV file of figures of quality, such as a table of your own tests or of a leaderboard."""
+
+    file: Annotated[str, Field(min_length=1, max_length=4096)]
+    """Relative to the folder of the problem's file; a row for each LLM, others do not matter."""
+
+    llm_column: Annotated[str, Field(min_length=1, max_length=200)] = "llm"
+    """Its column of LLMs, by any name that the catalog knows."""
+
+    quality_column: Annotated[str, Field(min_length=1, max_length=200)] = "quality"
+    """Its column of figures, where more is better."""
+
+
 class AnyLlm(Frozen):
     """LLMs any of which may serve a workload, and how good the answers must be."""
 
     any_of: tuple[LlmName, ...] = Field(min_length=1, max_length=20)
     quality: dict[LlmName, NonNegativeNumber] = Field(default_factory=dict)
     """Of every LLM named, on any one scale: your own figures; none are invented."""
+
+    quality_from: QualityFile | None = None
+    """A file that states those which `quality` does not."""
 
     at_least: PositiveNumber | None = None
     """What the quality must be on average over the requests that are served."""
@@ -230,25 +246,33 @@ class AnyLlm(Frozen):
 
     @model_validator(mode="after")
     def _wishes_can_be_kept(self) -> Self:
+        if not (self.quality_from and self.not_stated) and (fault := self.wish_fault()):
+            key, message = fault
+            raise RecordError(message, at=(key,))
+        return self
+
+    @property
+    def not_stated(self) -> tuple[str, ...]:
+        """The LLMs of which no quality is stated here."""
+        return tuple(name for name in self.any_of if name not in self.quality)
+
+    def wish_fault(self) -> tuple[str, str] | None:
+        """(key, why) of a wish for quality that cannot be judged, or kept; None where all can."""
         for key in ("at_least", "each"):
             wish = getattr(self, key)
             if wish is None:
                 continue
-            missing = [name for name in self.any_of if name not in self.quality]
-            if missing:
-                raise RecordError(
-                    f"needs the quality of every LLM, and that of {missing[0]} is not stated",
-                    at=(key,),
-                )
+            for name in self.not_stated:
+                return key, f"needs the quality of every LLM, and that of {name} is not stated"
             best = max(self.quality.values())
             if best < wish:
-                raise RecordError(
-                    f"no LLM here is as good: the best is {best:g} (is {wish:g})", at=(key,)
-                )
-        return self
+                return key, f"no LLM here is as good: the best is {best:g} (is {wish:g})"
+        return None
 
     @property
     def names(self) -> tuple[str, ...]:
         """Those that may serve."""
         least = self.each
-        return tuple(n for n in self.any_of if least is None or self.quality[n] >= least)
+        if least is None:
+            return self.any_of
+        return tuple(n for n in self.any_of if self.quality.get(n, least) >= least)

@@ -11,7 +11,9 @@ from milp_planner.errors import Fault, InputError, did_you_mean, input_error
 from milp_planner.inputs.catalog.files import load_catalog
 from milp_planner.inputs.catalog.folders import shipped_catalogs
 from milp_planner.inputs.catalog.records import Catalog
+from milp_planner.inputs.problem.deployment import AnyLlm
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.inputs.problem.traffic import Trace
 from milp_planner.inputs.reading.arguments import check_source
 from milp_planner.inputs.reading.files import NOT_NAMED, opened_from
 from milp_planner.inputs.reading.records import CATALOG_KEY
@@ -77,6 +79,15 @@ def load_named_catalog(
     except (OSError, RuntimeError) as error:  # too long a name, `~nobody`
         why = getattr(error, "strerror", None) or str(error)
         raise input_error(f"no catalog {shown(str(named))}: {why}", path=CATALOG_KEY) from None
+
+
+def files_of(problem: Problem) -> Iterator[str]:
+    """The files that a problem names: traces, and tables of quality."""
+    for w in problem.workloads:
+        if isinstance(w.traffic, Trace):
+            yield w.traffic.file
+        if isinstance(w.llm, AnyLlm) and w.llm.quality_from is not None:
+            yield w.llm.quality_from.file
 
 
 def home_of(problem: Problem) -> Path:

@@ -7,6 +7,8 @@ from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.problem.policy import Penalties
 from milp_planner.inputs.problem.records import BAND_CEILINGS, Problem, Workload
 
+NO_PENALTIES = Penalties()
+
 
 def utilization_limit(problem: Problem, workload: Workload) -> float:
     """The highest utilization the workload may be planned at."""
@@ -18,10 +20,18 @@ def utilization_limit(problem: Problem, workload: Workload) -> float:
 
 def when_short(problem: Problem) -> str:
     """How less than everything is served where that must be: fail, fair or priority."""
-    budget = problem.limits.budget
-    if problem.policy.when_short != "fail" or budget is None:
-        return problem.policy.when_short
-    return budget.when_short
+    said, budget = problem.policy.when_short, problem.limits.budget
+    if said in (None, "fail") and budget is not None:
+        return budget.when_short
+    return said or "fail"
+
+
+def all_may_be_short(problem: Problem) -> bool:
+    """True where less may be served whatever is short; False where only money may be, if that.
+
+    What the budget says holds for all, unless the policy says `fail`.
+    """
+    return problem.policy.when_short != "fail" and when_short(problem) != "fail"
 
 
 def may_be_short(problem: Problem) -> bool:
@@ -32,6 +42,11 @@ def may_be_short(problem: Problem) -> bool:
 def may_fall_short(problem: Problem) -> bool:
     """True where the user allows unserved requests: at a price, or where something is short."""
     return problem.policy.active_penalties.shortfall is not None or may_be_short(problem)
+
+
+def has_penalties(problem: Problem) -> bool:
+    """True where soft outcomes have a price, so that a plan's score may be more than its cash."""
+    return problem.policy.active_penalties != NO_PENALTIES
 
 
 def has_one_router(problem: Problem, workload: Workload) -> bool:
@@ -70,7 +85,10 @@ def is_strict(penalties: Penalties, workload: Workload) -> bool:
 def allowed_billings(problem: Problem) -> tuple[str, ...]:
     """The ways to pay that the problem allows, said or by default."""
     said = problem.limits.billing.allow
-    return said or tuple(mode.name for mode in BILLING_MODES.values() if mode.by_default)
+    usual = {mode.name for mode in BILLING_MODES.values() if mode.by_default}
+    if problem.quotes:
+        usual.add("committed")  # what is quoted is meant
+    return said or tuple(name for name in BILLING_MODES if name in usual)
 
 
 def most_replicas_asked(problem: Problem, workload: Workload) -> int:

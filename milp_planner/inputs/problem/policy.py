@@ -162,9 +162,10 @@ class Policy(Frozen):
     """Units that are off at times are paid for so long before they serve; the last entry that
     matches an offering holds."""
 
-    when_short: Literal["fail", "fair", "priority"] = "fail"
+    when_short: Literal["fail", "fair", "priority"] | None = None
     """What is served where not everything can be, whatever is short: budget, quotas, or the units
-    that there are. `limits.budget.when_short` says it of the budget alone."""
+    that there are. Default: what `limits.budget.when_short` says; `fail` beside that: money alone
+    may be short."""
 
     power_by_load: YesNo = False
     """Owned units that state what they draw idle and at full load pay power for the load that they
@@ -221,4 +222,45 @@ def with_objective(problem: Any) -> Any:
     policy = problem.policy
     if policy.serving_model == "infrascale" and "utilization" not in policy.model_fields_set:
         problem.__dict__["policy"] = policy.model_copy(update={"utilization": FULL})
+    return problem
+
+
+def with_requirements_read(problem: Any) -> Any:
+    """The problem, once something reads each latency requirement; else RecordError."""
+    if problem.policy.active_penalties.strict_latency is None:
+        for i, w in enumerate(problem.workloads):
+            if w.latency.requirement_s is not None:
+                raise RecordError(
+                    "nothing keeps it: it only steers policy.penalties.strict_latency, which "
+                    "is not set; write ttft for the first token's time, tpot for each further "
+                    "one's, request for all of it, or set that penalty",
+                    at=("workloads", i, "latency", "requirement"),
+                )
+    return problem
+
+
+def with_units_to_join(problem: Any) -> Any:
+    """The problem, once there are units where some are to be joined; RecordError where not."""
+    if problem.limits.billing.allow == ("per_token",):
+        for i, w in enumerate(problem.workloads):
+            if w.deployment.units_joined > 1:
+                raise RecordError(
+                    "units are joined only where GPUs are rented, and limits.billing.allow has "
+                    "per_token alone; leave it out, or allow dedicated",
+                    at=("workloads", i, "deployment", "units_per_replica"),
+                )
+    return problem
+
+
+def with_names_apart(problem: Any) -> Any:
+    """The problem, once no two workloads have one name; else RecordError."""
+    first: dict[str, int] = {}
+    for i, w in enumerate(problem.workloads):
+        if w.name in first:
+            raise RecordError(
+                f"two workloads are named {w.name!r}",
+                at=("workloads", i, "name"),
+                clashes_with=("workloads", first[w.name], "name"),
+            )
+        first[w.name] = i
     return problem

@@ -8,15 +8,14 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from milp_planner.errors import RecordError
-from milp_planner.inputs.reading.field_types import MOST_USD
+from milp_planner.inputs.reading.field_types import (
+    MOST_USD,
+)
+from milp_planner.inputs.reading.field_types import Discount as Discount
+from milp_planner.inputs.reading.field_types import RowGlob as RowGlob
+from milp_planner.inputs.reading.field_types import UsdPerGpuHour as UsdPerGpuHour
 from milp_planner.inputs.reading.records import Frozen
-from milp_planner.units import NonNegativeNumber, PositiveNumber, Share, usd_shown
-
-RowGlob = Annotated[str, Field(min_length=1, max_length=200)]
-"""An offering's id or a pattern, and a billing after it where one is meant: `aws/* spot`."""
-
-Discount = Annotated[Share, Field(gt=0, le=0.99)]
-UsdPerGpuHour = Annotated[PositiveNumber, Field(le=10_000)]
+from milp_planner.units import NonNegativeNumber, usd_shown
 
 
 class VolumeTier(Frozen):
@@ -68,5 +67,6 @@ class PriceCaps(Frozen):
     autoscaling: UsdPerGpuHour | None = None
     reserved_1y: UsdPerGpuHour | None = None
     reserved_3y: UsdPerGpuHour | None = None
+    committed: UsdPerGpuHour | None = None
     spot: UsdPerGpuHour | None = None
     owned: UsdPerGpuHour | None = None

@@ -23,9 +23,24 @@ from milp_planner.inputs.problem.deployment import (
 from milp_planner.inputs.problem.host import HostLimits
 from milp_planner.inputs.problem.latency import Latency
 from milp_planner.inputs.problem.patching import Patch, patched
-from milp_planner.inputs.problem.policy import Policy, with_objective
+from milp_planner.inputs.problem.policy import (
+    Policy,
+    with_names_apart,
+    with_objective,
+    with_requirements_read,
+    with_units_to_join,
+)
 from milp_planner.inputs.problem.prices import OwnTerms, PriceCaps, UsdPerGpuHour
 from milp_planner.inputs.problem.traffic import ConcurrentUsers, Pattern, RequestSize, Traffic
+from milp_planner.inputs.problem.uncertain.futures import (
+    EVERY,
+    MOST_FUTURES,
+    FutureCase,
+    Risk,
+    Value,
+    with_futures,
+)
+from milp_planner.inputs.problem.uncertain.quotes import OwnQuote
 from milp_planner.inputs.reading.field_types import (
     Amount,
     GpusPerReplica,
@@ -37,7 +52,7 @@ from milp_planner.inputs.reading.field_types import (
     Version,
 )
 from milp_planner.inputs.reading.records import FromFile, Frozen, Renamed
-from milp_planner.units import PositiveNumber, Seconds, Share, WholeNumber, YesNo
+from milp_planner.units import Months, PositiveNumber, Seconds, Share, WholeNumber, YesNo
 
 SCHEMA_VERSION: Final = 1
 MOST_WORKLOADS = 200
@@ -185,7 +200,7 @@ class ProviderLimits(CountedFilter):
 class BillingLimits(Frozen):
     """Which ways to pay may be used."""
 
-    allow: tuple[Billing, ...] = Field(default=(), max_length=7)
+    allow: tuple[Billing, ...] = Field(default=(), max_length=8)
     """Default: dedicated, autoscaling and owned."""
 
 
@@ -194,6 +209,8 @@ class Budget(Frozen):
 
     usd_per_month: Amount
     when_short: Literal["fail", "fair", "priority"] = "fail"
+    futures: Id = EVERY
+    """In which futures it holds: `every` one, on average (`expected`), or in the one named."""
 
 
 class GpuLimits(Frozen):
@@ -332,6 +349,19 @@ class Problem(FromFile):
     commitments: tuple[Commitment, ...] = ()
     """What is paid already, whether or not it is used."""
 
+    quotes: tuple[OwnQuote, ...] = Field(default=(), max_length=50)
+    """Offers to bind yourself for a term, beside what the catalog lists."""
+
+    futures: tuple[FutureCase, ...] = Field(default=(), max_length=MOST_FUTURES)
+    """What may come: what binds is decided once, all else in each of them."""
+
+    known_from_months: Months | None = Field(
+        default=None, validation_alias="known_from", serialization_alias="known_from"
+    )
+    """When it becomes clear which future it is."""
+
+    risk: Risk | None = None
+    value: Value | None = None
     current_fleet: tuple[CurrentUnits, ...] = ()
     switching: Switching = Switching()
     alternatives: Alternatives = Alternatives()
@@ -339,20 +369,11 @@ class Problem(FromFile):
     choices: ChoicesAsked = ChoicesAsked()
     solver: SolverSettings = SolverSettings()
 
+    _names_are_unique = model_validator(mode="after")(with_names_apart)
     _objective_fits = model_validator(mode="after")(with_objective)
-
-    @model_validator(mode="after")
-    def _names_are_unique(self) -> Self:
-        first: dict[str, int] = {}
-        for i, w in enumerate(self.workloads):
-            if w.name in first:
-                raise RecordError(
-                    f"two workloads are named {w.name!r}",
-                    at=("workloads", i, "name"),
-                    clashes_with=("workloads", first[w.name], "name"),
-                )
-            first[w.name] = i
-        return self
+    _requirements_are_read = model_validator(mode="after")(with_requirements_read)
+    _units_are_there = model_validator(mode="after")(with_units_to_join)
+    _futures_fit = model_validator(mode="after")(with_futures)
 
     @model_validator(mode="after")
     def _infrascale_is_about_users(self) -> Self:
@@ -376,31 +397,6 @@ class Problem(FromFile):
                         "infrascale answers traffic of kind concurrent_users only, "
                         f"and workload {w.name!r} (number {i + 1}) has {w.traffic.kind}",
                         at=("policy", "serving_model"),
-                    )
-        return self
-
-    @model_validator(mode="after")
-    def _requirements_are_read(self) -> Self:
-        if self.policy.active_penalties.strict_latency is None:
-            for i, w in enumerate(self.workloads):
-                if w.latency.requirement_s is not None:
-                    raise RecordError(
-                        "nothing keeps it: it only steers policy.penalties.strict_latency, which "
-                        "is not set; write ttft for the first token's time, tpot for each further "
-                        "one's, request for all of it, or set that penalty",
-                        at=("workloads", i, "latency", "requirement"),
-                    )
-        return self
-
-    @model_validator(mode="after")
-    def _units_are_joined_where_there_are_some(self) -> Self:
-        if self.limits.billing.allow == ("per_token",):
-            for i, w in enumerate(self.workloads):
-                if w.deployment.units_joined > 1:
-                    raise RecordError(
-                        "units are joined only where GPUs are rented, and limits.billing.allow has "
-                        "per_token alone; leave it out, or allow dedicated",
-                        at=("workloads", i, "deployment", "units_per_replica"),
                     )
         return self
 

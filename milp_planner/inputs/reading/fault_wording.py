@@ -180,7 +180,6 @@ OTHERS_WORDS = {
     "preemptible": ("spot",),
     "interruptible": ("spot",),
     "reserved": ("reserved_1y", "reserved_3y"),
-    "committed": ("reserved_1y", "reserved_3y"),
     "selfhosted": ("owned",),
     "onprem": ("owned",),
     "constant": ("steady",),

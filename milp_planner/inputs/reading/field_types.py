@@ -71,6 +71,12 @@ Amount = Annotated[Usd, Field(ge=LEAST_USD, le=MOST_USD)]
 PenaltyUsd = Annotated[Usd, Field(ge=LEAST_USD, le=MOST_PENALTY_USD)]
 SwitchingUsd = Annotated[NonNegativeNumber, Field(le=MOST_PENALTY_USD)]
 
+RowGlob = Annotated[str, Field(min_length=1, max_length=200)]
+"""An offering's id or a pattern, and a billing after it where one is meant: `aws/* spot`."""
+
+Discount = Annotated[Share, Field(gt=0, le=0.99)]
+UsdPerGpuHour = Annotated[PositiveNumber, Field(le=10_000)]
+
 UsefulShare = Annotated[Share, Field(gt=0), Field(ge=LEAST_SHARE)]
 """A share that is not nothing, 0.1 % or more."""
 

@@ -16,16 +16,24 @@ from milp_planner.plans.deployed.records import DeployedLlm
 CLOCKS = 24, 168  # hours of a day, of a week
 
 
-class DeployedPart(BaseModel):
-    """What the replicas of a workload run."""
+class WeightsPart(BaseModel):
+    """The weights of one LLM."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     hf_id: str
     native_precision: str
     context_tokens: int | None
+
+
+class DeployedPart(WeightsPart):
+    """What the replicas of a workload run."""
+
     settings: dict[str, Any] | None
     """The keys of a workload's `deployment:`; None where rates are taken at their word."""
+
+    of_each: dict[str, WeightsPart] = {}
+    """Where several LLMs serve the workload, each by its name."""
 
 
 def deployed_dict(deployed: DeployedLlm | None) -> dict[str, Any] | None:
@@ -33,11 +41,19 @@ def deployed_dict(deployed: DeployedLlm | None) -> dict[str, Any] | None:
     if deployed is None:
         return None
     settings = deployed.settings
+    each = {name: _weights_dict(one) for name, one in deployed.of_each.items()}
+    return {
+        **_weights_dict(deployed),
+        "settings": None if settings is None else settings.model_dump(mode="json"),
+        **({"of_each": each} if each else {}),
+    }
+
+
+def _weights_dict(deployed: DeployedLlm) -> dict[str, Any]:
     return {
         "hf_id": deployed.hf_id,
         "native_precision": deployed.native_precision,
         "context_tokens": deployed.context_tokens,
-        "settings": None if settings is None else settings.model_dump(mode="json"),
     }
 
 
@@ -54,6 +70,11 @@ def read_deployed(part: DeployedPart | None, workload: str) -> DeployedLlm | Non
             raise InputError(
                 replace(fault, path=f"{at}.{fault.path}") for fault in error.faults
             ) from None
+    each = {name: _read_weights(one, settings) for name, one in part.of_each.items()}
+    return replace(_read_weights(part, settings), of_each=each)
+
+
+def _read_weights(part: WeightsPart, settings: DeploymentSettings | None) -> DeployedLlm:
     return DeployedLlm(part.hf_id, part.native_precision, part.context_tokens, settings)
 
 

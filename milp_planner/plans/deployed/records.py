@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from milp_planner.inputs.problem.deployment import DeploymentSettings
@@ -24,6 +24,13 @@ class DeployedLlm:
 
     settings: DeploymentSettings | None
     """Of the engine; None where rates are taken at their word."""
+
+    of_each: Mapping[str, DeployedLlm] = field(default_factory=dict)
+    """Where several LLMs serve the workload, each by its name; the fields above name none then."""
+
+    def of(self, llm: str) -> DeployedLlm:
+        """What the replicas of one LLM run."""
+        return self.of_each.get(llm, self)
 
 
 @dataclass(frozen=True)

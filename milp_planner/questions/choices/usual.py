@@ -35,7 +35,7 @@ WITHIN = 0.05
 """How much more the fleet of fewest providers may score than the best one."""
 
 LARGE_CLOUDS = ("aws", "gcp", "azure")
-RESERVED = ("reserved_1y", "reserved_3y")
+RESERVED = ("reserved_1y", "reserved_3y", "committed")
 HALF = 0.5
 PATIENCE_S = 1.0
 """For finding out which limit an infeasible choice does not go with, unless work is fixed."""

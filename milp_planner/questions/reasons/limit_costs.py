@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from milp_planner.deadline import OutOfTime, began_s, until
+from milp_planner.errors import InputError
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.patching import patched
 from milp_planner.inputs.problem.policies import check_by_cost
@@ -16,6 +18,7 @@ from milp_planner.milp.program.language.loosening import CashLimit, LimitInForce
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.plans.plain import clean
 from milp_planner.plans.records import Plan, Status
+from milp_planner.questions.diagnosis.levers import Lever, switched_off
 from milp_planner.questions.solve import provenance_of, solve
 from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
 from milp_planner.solving.checks.own_rules import held_to
@@ -74,6 +77,10 @@ class LimitCost:
     more_saves_usd: float | None = None
     """What that saves, USD/month."""
 
+    by_switching_off_usd: float | None = None
+    """How much of it `policy.switch_off_dedicated` would save as well, USD/month; None where that
+    saves nothing by itself, where nothing follows the load without the limit, or not reached."""
+
 
 @dataclass(frozen=True)
 class LimitCosts:
@@ -127,8 +134,9 @@ def explain_limits(
     rules of your own, beside the limits.
 
     Returns LimitCosts: one row a limit, the dearest first, in USD per month, and what 10 % more
-    traffic costs. Where there is no plan, the plan in the answer says why, and there are no rows.
-    What the time limit cut short is named in `not_reached`.
+    traffic costs. Where units could be off while idle, that has a row too, and what of another
+    limit's cost is nothing else is told beside it. Where there is no plan, the plan in the answer
+    says why, and there are no rows. What the time limit cut short is named in `not_reached`.
 
     Raises InputError, ArgumentError and SolverError as `solve` does.
 
@@ -154,7 +162,7 @@ def explain_limits(
         left_s = max(resolver.seconds_left, LEAST_S)
         return LimitCosts(solve(problem, catalog, time_limit_s=left_s, alternatives=0), (), None)
     pricing = _Pricing(resolver, answer.plan)
-    rows = [pricing.cost_of(limit) for limit in limits_of(given)]
+    rows = [*pricing.rows()]
     rows.sort(key=lambda row: (-(row.usd_per_month or 0.0), row.path))
     growth = pricing.growth_usd()
     missing = [row.path for row in rows if row.usd_per_month is None]
@@ -178,6 +186,22 @@ class _Pricing:
 
     resolver: Resolver
     plan: Plan
+    _switched: tuple[Lever, Plan] | None = None
+    """What turns units off while they are idle, and the best plan with it, where that saves."""
+
+    def rows(self) -> Iterator[LimitCost]:
+        """What it costs that units stay on, where it costs anything, and what every limit costs."""
+        problem = self.resolver.problem
+        for lever in switched_off(problem, len(self.resolver.instance.schedule.blocks)):
+            with suppress(InputError):  # beside what it is not planned with yet
+                plan = self._solved(lever.patch)
+                if plan is not None and (saved := self._saved(plan)) >= SAME_USD:
+                    self._switched = lever, plan
+                    share = saved / score_of(self.plan)
+                    value, by_default = lever.now, problem.policy.switch_off_dedicated is None
+                    without = fleet_line(plan)
+                    yield LimitCost(lever.path, value, by_default, saved, share, without)
+        yield from map(self.cost_of, limits_of(self.resolver.instance))
 
     def cost_of(self, limit: LimitInForce) -> LimitCost:
         """What the plan would cost less without the limit."""
@@ -198,6 +222,7 @@ class _Pricing:
             binds_from=None if costs else self._binds_from(limit),
             more=more,
             more_saves_usd=more_saves,
+            by_switching_off_usd=self._by_switching_off(limit, free) if costs else None,
         )
 
     def _solved(self, patch: Any) -> Plan | None:
@@ -207,6 +232,18 @@ class _Pricing:
 
     def _saved(self, plan: Plan) -> float:
         return score_of(self.plan) - score_of(plan)
+
+    def _by_switching_off(self, limit: LimitInForce, free: Plan) -> float | None:
+        """What of the cost of a limit goes once units may be off under it: where the best plan
+        without it, `free`, has units that follow the load."""
+        if self._switched is None or not any(p.candidate.mode.elastic for p in free.purchases):
+            return None
+        lever, switched = self._switched
+        both = self._solved({**limit.free, **lever.patch})
+        if both is None:
+            return None
+        saved, beyond = self._saved(free), score_of(switched) - score_of(both)
+        return min(saved, max(0.0, saved - beyond))
 
     def _one_more(self, limit: LimitInForce) -> tuple[int | None, float | None]:
         if not isinstance(limit, SteppedLimit) or limit.quota is None:

@@ -10,7 +10,7 @@ from milp_planner.candidates.records import PlanningInput, gpus_of_unit
 from milp_planner.candidates.sharing.shared_units import SharedUnits, gpus_on
 from milp_planner.milp.program.families import limits_of
 from milp_planner.plans.consequences import age_days, stale_prices
-from milp_planner.plans.document import diagnosis_dict, not_included
+from milp_planner.plans.document import diagnosis_dict
 from milp_planner.plans.records import Plan, Purchase, WorkloadPlan
 from milp_planner.plans.sentences import reason_lines
 from milp_planner.plans.sheet.no_plan import SheetDiagnosis
@@ -268,5 +268,5 @@ def sources_of(plan: Plan) -> SourcesShown:
         oldest_price=origin.oldest_price,
         problem_sha256=origin.problem_sha256,
         planner_version=origin.planner_version,
-        not_included=not_included(plan),
+        not_included=plan.not_included,
     )

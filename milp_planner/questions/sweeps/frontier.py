@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import OutOfTime, began_s, until
 from milp_planner.inputs.catalog.records import Catalog
+from milp_planner.inputs.problem.policies import may_be_short
 from milp_planner.inputs.problem.records import Budget, Problem
 from milp_planner.inputs.reading.arguments import check_number
 from milp_planner.milp.program.language.rule import Rule
@@ -186,8 +187,9 @@ def budget_frontier(
     low_usd, high_usd = float(low_usd), float(high_usd)
     short = problem.limits.budget.when_short if problem.limits.budget else "fail"
     ask = when_short if short == "fail" else short
-    if problem.policy.when_short != "fail":
-        ask = problem.policy.when_short
+    said = problem.policy.when_short
+    if said is not None and said != "fail":
+        ask = said
     began = began_s()
     settings = settings_of(problem, time_limit_s=time_limit_s, gap=0.0, solver=solver, began=began)
     try:
@@ -213,10 +215,14 @@ def budget_frontier(
 def with_budget(
     problem: Problem, usd: float, when_short: Literal["fail", "fair", "priority"]
 ) -> Problem:
-    """The problem with this budget."""
+    """The problem with this budget, which is no excuse for another limit where the problem does not
+    say so itself."""
     budget = Budget(usd_per_month=usd, when_short=when_short)
-    limits = problem.limits.model_copy(update={"budget": budget})
-    return problem.model_copy(update={"limits": limits})
+    changes = {"limits": problem.limits.model_copy(update={"budget": budget})}
+    if not may_be_short(problem):
+        policy = problem.policy.model_copy(update={"when_short": "fail"})
+        return problem.model_copy(update={**changes, "policy": policy})
+    return problem.model_copy(update=changes)
 
 
 def smallest_budget(resolver: Resolver) -> float | None:
@@ -289,7 +295,7 @@ def best_within(resolver: Resolver, budget_usd: float, smallest_usd: float | Non
             optimizer = resolver.optimizer(resolver.given_for(problem))
     except OutOfTime:
         return NOT_SOLVED
-    result, _ = as_much_as_can_be(optimizer, Query(), None)
+    result, _ = as_much_as_can_be(optimizer, Query())
     return result
 
 

@@ -22,6 +22,7 @@ from milp_planner.errors import (
 )
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.patching import check_patch, patched
+from milp_planner.inputs.problem.policies import may_be_short
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.reading.arguments import (
     check_kind,
@@ -85,6 +86,8 @@ class Scenario:
         changes = dict(self.patch)
         if self.budget_usd is not None:
             changes["limits.budget"] = _budget(problem, self.budget_usd)
+            if not may_be_short(problem):  # a budget is no excuse for another limit
+                changes.setdefault("policy.when_short", "fail")
         if self.target is not None:
             changes["policy.utilization"] = _utilization(problem, self.target)
         problem = patched(problem, changes) if changes else problem

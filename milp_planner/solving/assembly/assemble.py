@@ -42,6 +42,7 @@ from milp_planner.solving.assembly.costs import (
     with_shared_usd,
 )
 from milp_planner.solving.assembly.deployed import deployed_llm
+from milp_planner.solving.assembly.left_out import not_included
 from milp_planner.solving.assembly.notes import notes
 from milp_planner.solving.assembly.queues import waits_idle, waits_kept
 from milp_planner.solving.assembly.routes import (
@@ -118,6 +119,7 @@ def assemble(
         batch_runs=batches,
         changes=changes(instance, rented),
         commitments=commitments_used(instance, rented),
+        not_included=tuple(not_included(instance.problem, purchases)),
         stale_prices=stale_prices(
             [(p.candidate.offering, p.cash_usd_per_month) for p in purchases],
             sum(cash.values()),

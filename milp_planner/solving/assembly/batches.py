@@ -48,7 +48,13 @@ def work_done(
             total = sum(served.values()) or 1.0
             shares = tuple((llm, requests / total) for llm, requests in sorted(served.items()))
             quality = mean_quality(instance, mine, w)
-            yield LlmsChosen(w.name, shares, quality, w.llm.at_least)
+            yield LlmsChosen(w.name, shares, quality, w.llm.at_least, _source(w.llm))
+
+
+def _source(llm: AnyLlm) -> str:
+    """Where figures of quality come from that the problem does not state itself."""
+    named = llm.quality_from
+    return "" if named is None else f"column {named.quality_column} of {named.file}"
 
 
 def _batches_done(

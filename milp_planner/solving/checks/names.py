@@ -16,6 +16,7 @@ from milp_planner.inputs.problem.policy import StartUp
 from milp_planner.inputs.problem.records import CurrentUnits, Problem
 from milp_planner.inputs.reading.strict_yaml import Steps
 from milp_planner.solving.checks.own_terms import terms_faults
+from milp_planner.solving.checks.quotes import future_faults, quote_faults
 
 FILTERS = ("providers", "regions", "gpus", "offerings")
 PATTERN_MARKS = "*?["
@@ -40,6 +41,10 @@ def limit_faults(problem: Problem, catalog: Catalog) -> Iterator[Fault]:
         problem, catalog, lambda name, ids: _why_unmatched(name, "offering", ids, catalog)[0]
     )
     yield from _rented_faults(problem, catalog)
+    for faults in (quote_faults, future_faults):
+        yield from faults(
+            problem, catalog, lambda name, ids: _why_unmatched(name, "offering", ids, catalog)
+        )
 
 
 def _rented_faults(problem: Problem, catalog: Catalog) -> Iterator[Fault]:

@@ -67,6 +67,6 @@ def _wish(w: Workload) -> str:
 
 def _why_short(problem: Problem) -> str:
     """The key that lets requests go unserved."""
-    if problem.policy.when_short != "fail":
+    if problem.policy.when_short not in (None, "fail"):
         return "policy.when_short"
     return "limits.budget.when_short" if may_be_short(problem) else "policy.penalties.shortfall"

@@ -18,6 +18,10 @@ BLOCK_TOKENS = 512
 
 HASHES = "hash_ids"
 
+REMEMBERED = 2_000_000
+"""Hashes that are looked among at least: of 512 tokens each they are a billion tokens, more than a
+cache of KV holds. A hash takes some 100 bytes, and twice as many are kept at most."""
+
 
 class JsonLines:
     """Rows of cells out of JSON lines, the header first; counts what a prefix cache would find."""
@@ -42,7 +46,10 @@ class JsonLines:
             self.names = [name for name, value in one.items() if not isinstance(value, list | dict)]
             return list(self.names)
         one = self._first.pop() if self._first else self._next_object()
-        self.prefixes.add(one)
+        try:
+            self.prefixes.add(one)
+        except TypeError:  # a list in the list: nothing to look for
+            self._refuse(f"{HASHES}: expected numbers or texts")
         return ["" if one.get(name) is None else str(one[name]) for name in self.names]
 
     def _next_object(self) -> dict[str, Any]:
@@ -64,18 +71,27 @@ class JsonLines:
 
 
 class PrefixCounter:
-    """Input tokens whose blocks have been seen, from the first one of a request on."""
+    """Input tokens whose blocks have been seen, from the first one of a request on.
+
+    Hashes are kept in two generations of `REMEMBERED`: when the young one is full the old one goes.
+    Whatever is among the last `REMEMBERED` different ones is found, as in a cache that drops what
+    was used least recently.
+    """
 
     def __init__(self) -> None:
         self.cached_tokens = 0
         self.has_hashes = False
-        self._seen: set[object] = set()
+        self.remembered: int | None = None
+        """Different hashes among which each is looked for, at least; None while nothing is gone."""
+        self._young: set[object] = set()
+        self._old: set[object] = set()
 
     def add(self, request: dict[str, Any]) -> None:
         """Count a request's leading blocks that an earlier one had, then remember all of them.
 
         A hash stands for its block and all before it, so that the first unknown one ends the
-        prefix. Blocks count 512 tokens, the last what is left of the input.
+        prefix. Blocks count 512 tokens, the last what is left of the input. Raises TypeError for
+        what is no hash.
         """
         hashes = request.get(HASHES)
         if not isinstance(hashes, list):
@@ -83,10 +99,14 @@ class PrefixCounter:
         self.has_hashes = True
         known = 0
         for one in hashes:
-            if one not in self._seen:
+            if one not in self._young and one not in self._old:
                 break
             known += 1
         length = request.get("input_length", request.get("input_tokens", 0))
         if isinstance(length, int | float):
             self.cached_tokens += int(min(known * BLOCK_TOKENS, max(0, length)))
-        self._seen.update(hashes)
+        self._young.update(hashes)
+        if len(self._young) >= REMEMBERED:
+            if not self._old <= self._young:
+                self.remembered = REMEMBERED
+            self._old, self._young = self._young, set()

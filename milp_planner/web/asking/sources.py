@@ -76,7 +76,7 @@ class Sources:
     """Of the file that is served, by the name it has there."""
 
     own_files: Mapping[str, Path] = field(default_factory=dict)
-    """Traces of the file that is served, by the names they have there."""
+    """What the file that is served names, by the names they have there."""
 
     uploads: Uploads = field(default_factory=Uploads)
     load: Callable[[str], Catalog] = load_catalog

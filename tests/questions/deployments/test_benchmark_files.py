@@ -91,6 +91,39 @@ CONFIGURATIONS = (
 )
 
 
+SGLANG = {
+    # As `python -m sglang.bench_serving --output-file` writes a line, at a rate of 2 a second:
+    # 180 of 200 requests/100 s; 1.8 a second x 5 s are 9 in flight.
+    **{"backend": "sglang", "dataset_name": "random", "request_rate": 2.0},
+    **{"max_concurrency": None, "duration": 100.0, "completed": 180},
+    **{"total_input_tokens": 180_000, "total_output_tokens": 45_000, "request_throughput": 1.8},
+    **{"output_throughput": 450.0, "total_throughput": 2250.0, "mean_e2e_latency_ms": 5000.0},
+    **{"mean_ttft_ms": 200.0, "mean_tpot_ms": 19.28, "concurrency": 9.0, "accept_length": None},
+    "server_info": {"model_path": "openai/gpt-oss-120b", "version": "0.5.23", "tp_size": 2},
+}
+GUIDELLM = {
+    "metadata": {"version": 1, "guidellm_version": "0.4.0"},
+    "args": {"target": "http://localhost:8000", "model": "openai/gpt-oss-120b"},
+    "benchmarks": [
+        {
+            "config": {"strategy": {"type_": "concurrent", "streams": streams}},
+            "metrics": {
+                name: {"successful": {"mean": mean, "median": mean}, "total": {"mean": 0.9 * mean}}
+                for name, mean in (
+                    ("prompt_token_count", 1000.0),
+                    ("output_token_count", 250.0),
+                    ("output_tokens_per_second", 100.0 * streams),
+                    ("tokens_per_second", 500.0 * streams),
+                    ("time_to_first_token_ms", 80.0),
+                    ("inter_token_latency_ms", 9.6),
+                )
+            },
+        }
+        for streams in (1, 8)
+    ],
+}
+
+
 def one(folder: Path, name: str, content: Any, run: Run | None = None) -> Found:
     text = content if isinstance(content, str) else json.dumps(content)
     (folder / name).write_text(text)
@@ -206,6 +239,48 @@ def test_a_run_of_another_llm_or_engine_is_refused(
     found = one(tmp_path, "serve.json", SERVE)
     faults = [fault.message for fault in clashes(found, load_catalog("market"), asked)]
     assert [fault[: len(said)] for fault in faults] == ([said] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "llm"),
+    [
+        ("vllm.json", SERVE, "gpt-oss-120b"),
+        ("sglang.jsonl", SGLANG, "gpt-oss-120b"),
+        ("guidellm.json", GUIDELLM, "gpt-oss-120b"),
+        ("report.json", REPORT, "llama-3.3-70b"),
+        ("best.csv", CONFIGURATIONS, "qwen3-32b"),
+        ("stage.json", {**STAGE, "model": "Qwen/Qwen3-32B"}, "qwen3-32b"),
+    ],
+)
+def test_every_tool_that_names_its_llm_is_held_to_it(
+    name: str, content: Any, llm: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(content if isinstance(content, str) else json.dumps(content))
+    known = load_catalog("market")
+    for found in read_measurements([tmp_path / name]):
+        assert ran_names(found, known)["llm"] == llm
+        assert list(clashes(found, known, {"llm": llm})) == []
+        (fault,) = clashes(found, known, {"llm": "mistral-7b"})
+        assert fault.message.endswith(f"({llm}), not of mistral-7b")
+
+
+def test_sglangs_open_loop_has_the_mean_number_it_tells(tmp_path: Path) -> None:
+    found = one(tmp_path, "s.jsonl", SGLANG)
+    row = found.row
+    assert (row.engine, row.concurrency, row.output_tokens_per_second) == ("sglang", 9, 450)
+    assert (row.input_tokens, row.output_tokens) == (1000, 250)
+    assert (row.ttft_s, row.tpot_s) == (pytest.approx(0.2), pytest.approx(0.01928))
+    assert found.names["engine_version"] == "0.5.23"
+    assert not found.speculative
+    assert one(tmp_path, "s.jsonl", {**SGLANG, "accept_length": 2.9}).speculative
+
+
+def test_guidellm_has_a_row_for_each_load_of_its_successful_requests(tmp_path: Path) -> None:
+    (tmp_path / "g.json").write_text(json.dumps(GUIDELLM))
+    first, second = (found.row for found in read_measurements([tmp_path / "g.json"]))
+    assert (first.concurrency, first.output_tokens_per_second) == (1, 100)
+    assert (second.concurrency, second.output_tokens_per_second) == (8, 800)
+    assert (second.ttft_s, second.tpot_s) == (pytest.approx(0.08), pytest.approx(0.0096))
 
 
 def test_gpu_and_version_that_a_file_names_are_held_too(tmp_path: Path) -> None:

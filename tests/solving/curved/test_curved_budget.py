@@ -197,7 +197,7 @@ def test_a_stage_that_fails_leaves_the_plan_of_the_one_before(ending, monkeypatc
     given = prepare(asked, big_and_small())
     settings = settings_of(asked)
     optimizer = Optimizer(given, settings, provenance_of(given, settings), Session.of(settings))
-    result, _ = shortage.as_much_as_can_be(optimizer, Query(), None)
+    result, _ = shortage.as_much_as_can_be(optimizer, Query())
     assert result.plan is not None
     assert result.status is Status.FEASIBLE
     assert worst(result.plan) <= 0.5 + 1e-6

@@ -1,1 +1,1 @@
-"""Commands that turn a plan into other tools' files, and hold it against what they tell."""
+"""Commands that turn plans into files, hold them against what came, and continue what came."""

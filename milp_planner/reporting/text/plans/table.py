@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from milp_planner.candidates.records import Candidate
-from milp_planner.plans.document import not_included
 from milp_planner.plans.measure_next import measure_next
 from milp_planner.plans.reasons import BatchesDone, FewestGpusFirst, LlmsChosen, NoFleet
 from milp_planner.plans.records import Plan, Purchase, Status, WorkloadPlan
@@ -333,7 +332,7 @@ def _footer_lines(plan: Plan) -> Iterator[str]:
         size = f"{plural(plan.proof.rows, 'row')}, {plural(plan.proof.columns, 'column')}"
         yield f"Solvers: {escape(engines)}; {size}; seed {plan.provenance.seed}."
     if plan.status.has_plan:
-        yield f"Not included: {', '.join(not_included(plan))}."
+        yield f"Not included: {', '.join(plan.not_included)}."
     yield _catalog_line(plan)
 
 

@@ -223,6 +223,9 @@ def _cells(row: LimitCost) -> list[str]:
 
 
 def _without(row: LimitCost) -> str:
-    if row.more is None or row.more_saves_usd is None:
-        return escape(row.fleet_without)
-    return f"{escape(row.fleet_without)}; {row.more} more saves {usd(row.more_saves_usd)}"
+    said = [escape(row.fleet_without)]
+    if row.more is not None and row.more_saves_usd is not None:
+        said.append(f"{row.more} more saves {usd(row.more_saves_usd)}")
+    if row.by_switching_off_usd:
+        said.append(f"{usd(row.by_switching_off_usd)} of it is switching off when idle")
+    return "; ".join(said)

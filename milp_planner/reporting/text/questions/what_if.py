@@ -49,6 +49,9 @@ class RowTable:
     """Rows as lines of one table, written before the next row is known."""
 
     scenarios: Sequence[Scenario]
+    is_scored: bool = False
+    """True where penalties count beside cash: the score is shown, and changes are of it."""
+
     _today: WhatIfRow | None = None
     _above: WhatIfRow | None = None
     _axes: list[str] = field(default_factory=list)
@@ -70,8 +73,9 @@ class RowTable:
 
     def header(self) -> str:
         """The heads of the columns."""
-        heads = [*self._axes, "$/month"]
-        heads += ["change"] * self._compares_today + ["served", "next step"] * self._has_budgets
+        heads = [*self._axes, "$/month", *["score"] * self.is_scored]
+        change = "score change" if self.is_scored else "change"
+        heads += [change] * self._compares_today + ["served", "next step"] * self._has_budgets
         heads += ["fleet only", "per token only"] * self._compares_per_token
         return self._line([*heads, "GPUs", "in the plan"])
 
@@ -81,6 +85,7 @@ class RowTable:
             self._today = row
         cells = [row.settings.get(axis, "") for axis in self._axes]
         cells.append("-" if row.cash_usd is None else money(row.cash_usd))
+        cells += ["-" if row.score_usd is None else money(row.score_usd)] * self.is_scored
         cells += [self._change(row)] * self._compares_today
         cells += [_served(row), _next_step(row)] * self._has_budgets
         cells += [*_split(row)] * self._compares_per_token
@@ -100,10 +105,14 @@ class RowTable:
         return above.settings["budget"] if is_same and row.status == above.status else ""
 
     def _change(self, row: WhatIfRow) -> str:
-        today = None if self._today is None else self._today.cash_usd
-        if today is None or row.cash_usd is None or row.scenario == AS_IT_IS:
+        today = None if self._today is None else self._counted(self._today)
+        usd_per_month = self._counted(row)
+        if today is None or usd_per_month is None or row.scenario == AS_IT_IS:
             return ""
-        return signed_usd(row.cash_usd - today, money_decimals([today]))
+        return signed_usd(usd_per_month - today, money_decimals([today]))
+
+    def _counted(self, row: WhatIfRow) -> float | None:
+        return row.score_usd if self.is_scored else row.cash_usd
 
     def _line(self, cells: Sequence[str]) -> str:
         widths = [*self._widths(), 4, 0]
@@ -119,8 +128,9 @@ class RowTable:
             shown = [escape(s.settings.get(axis, "")) for s in self.scenarios]
             width = max(map(len, [axis, *shown]))
             yield width if axis in ("budget", "traffic", "target") else -width
-        yield LEAST_MONEY_WIDTH
-        yield from [LEAST_MONEY_WIDTH + 1] * self._compares_today
+        yield from [LEAST_MONEY_WIDTH] * (1 + self.is_scored)
+        change = len("score change") if self.is_scored else LEAST_MONEY_WIDTH + 1
+        yield from [change] * self._compares_today
         yield from [7, -28] * self._has_budgets
         yield from [10, 14] * self._compares_per_token
 
