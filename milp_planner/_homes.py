@@ -58,6 +58,12 @@ HOMES = {
     "plans.deployed.records": "DeployedLlm Exported",
     "plans.diagnosis": "Change Diagnosis Misfit",
     "plans.document": "plan_schema",
+    "plans.futures.documents": (
+        "CasePart CommittedPart FlatPart FuturesPart OutcomePart ThresholdPart"
+    ),
+    "plans.futures.records": (
+        "CommitmentCase CommittedUnits FlatRange FutureOutcome FuturesPlan Threshold"
+    ),
     "plans.measure_next": "MeasureNext measure_next",
     "plans.proof": "EngineReport Proof Provenance",
     "plans.reasons": (
@@ -65,7 +71,8 @@ HOMES = {
         "FewestGpusFirst LatencyNotAssessed LimitInTheWay LlmsChosen NearOptimal NoFleet "
         "NoFullLoad NothingIsStrict NothingServes OverloadCannotOccur PerfectForesight "
         "Refusals RoutingWithoutEffect Said SameAs ServedInPart ShortBudget StrictNeverHot "
-        "TargetWithoutEffect TimeNotJudged TooFewUnits UnservedAtAPrice WaitIdle WaitKept"
+        "TargetWithoutEffect TimeNotJudged TimeReplayed TooFewUnits UnservedAtAPrice WaitIdle "
+        "WaitKept"
     ),
     "plans.records": "Band Plan Purchase Route Status WorkloadPlan",
     "plans.sentences": "reason_lines warning_lines",
@@ -73,9 +80,9 @@ HOMES = {
     "plans.sheet.compared": "ComparedPlan PlanDiff PurchaseChange plan_diff",
     "plans.sheet.no_plan": "SheetChange SheetDiagnosis SheetMisfit",
     "plans.sheet.other_parts": (
-        "BudgetStair BudgetStaircase IfSlower LeftAfterLoss PriceAge RowLeftOut SameElsewhere "
-        "SheetAlternative SheetChoice SheetLever SheetRisks ToAsk ToMeasure TrafficCurve "
-        "TrafficPoint WishJudged"
+        "BudgetStair BudgetStaircase CheapestWay IfSlower LeftAfterLoss PriceAge RowLeftOut "
+        "SameElsewhere SheetAlternative SheetChoice SheetLever SheetRisks ToAsk ToMeasure "
+        "TrafficCurve TrafficPoint WaysCompared WishJudged"
     ),
     "plans.sheet.plan_parts": (
         "BlockShown Bought CommitmentShown EngineSaid HoursByUnits LimitAsked ProofShown "

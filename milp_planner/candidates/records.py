@@ -115,6 +115,12 @@ class Candidate:
     held: HeldInFlight | None = field(default=None, repr=False)
     """Of a replica; None where no wish of the workload depends on queues."""
 
+    def holding(self, held: HeldInFlight) -> Candidate:
+        """The same with what is known of its queue, and all that is reckoned of it already."""
+        found = object.__new__(Candidate)  # nothing that is cached depends on it
+        found.__dict__.update(self.__dict__, held=held)
+        return found
+
     @property
     def places_per_unit(self) -> int:
         """Requests in flight in a full unit; 0 where no wish depends on it."""
@@ -231,7 +237,7 @@ class Candidate:
         part = 1.0 if self.serves_all else sum(share for share, _ in able)
         return part / sum(share / rate for share, rate in able)
 
-    @property
+    @cached_property
     def serves_all(self) -> bool:
         """False where it cannot serve some class of the workload."""
         return all(point.requests_per_second > 0 for point in self.points)

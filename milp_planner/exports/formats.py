@@ -62,6 +62,12 @@ FORMATS: Mapping[str, Format] = {
 }
 
 
+OUT_OF_SCOPE = {
+    "terraform": ": it describes accounts, networks and images, of which a plan knows nothing",
+}
+"""What is asked for and is not there, and why."""
+
+
 def export_plan(
     plan: Plan, format: str, folder: str | Path, *, overwrite: bool = False
 ) -> Exported:
@@ -71,8 +77,9 @@ def export_plan(
     cannot say, PlannerError for a folder that cannot be written. Nothing is written then.
     """
     if format not in FORMATS:
+        why = OUT_OF_SCOPE.get(str(format)) or did_you_mean(str(format), FORMATS)
         raise argument_error(
-            f"there is no format {format!r}{did_you_mean(str(format), FORMATS)}",
+            f"there is no format {format!r}{why}",
             path="format",
             hint=f"one of {', '.join(FORMATS)}",
         )

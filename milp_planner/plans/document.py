@@ -19,6 +19,7 @@ from milp_planner.plans.consequences import CommitmentUse, DocumentParts, StaleP
 from milp_planner.plans.deployed.documents import deployed_dict
 from milp_planner.plans.diagnosis import Change, Diagnosis
 from milp_planner.plans.differences import trade, what_changed
+from milp_planner.plans.futures.documents import futures_dict
 from milp_planner.plans.held import changes
 from milp_planner.plans.measure_next import measure_next
 from milp_planner.plans.plain import clean, plain_data
@@ -75,6 +76,7 @@ def plan_dict(plan: Plan, *, reproducible: bool = False) -> dict[str, Any]:
         "changes_from_today": [_unit_change_dict(change) for change in plan.changes],
         "batch_work": batch_dicts(plan.batch_runs, plan.purchases, plan.blocks),
         "commitments": [_commitment_dict(one) for one in plan.commitments],
+        "futures": futures_dict(plan.futures),
         "resilience": _resilience_dict(plan),
         "stale_prices": _stale_dict(plan.stale_prices),
         "alternatives": summed_up.alternatives,

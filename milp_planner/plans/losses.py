@@ -24,13 +24,15 @@ SURVIVAL_GROUPS: dict[str, Callable[[Candidate], str]] = {
 
 
 def worst_losses(instance: PlanningInput, plan: Plan, kind: str) -> tuple[Loss, ...]:
-    """For every workload that is served, the loss of one `kind` that leaves the least.
+    """For every workload that is served and cannot wait, the loss of one `kind` that leaves the
+    least.
 
     `kind` is `provider`, with its services, `region`, a place with all who are there (where it is
     not known, one provider's region), `offering`, or `spot`, all of it at once.
     """
     worst = []
-    for w in plan.workloads:
+    demands = instance.schedule.demands
+    for w in (w for w in plan.workloads if not demands[w.name].can_wait):
         found = [
             Loss(
                 w.name,

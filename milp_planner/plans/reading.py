@@ -88,7 +88,6 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
     blocks = tuple(TimeBlock(block.name, block.hours) for block in read.blocks)
     reader = _Reader(read, blocks)
     purchases = tuple(reader.purchases())
-    cost = read.resilience
     return Plan(
         name=read.name,
         status=Status(read.status),
@@ -118,8 +117,9 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
             CommitmentUse(**part.model_dump(exclude={"unused", "share"}))
             for part in read.commitments
         ),
-        worst_losses=() if cost is None else tuple(_losses(cost)),
-        resilience=None if cost is None else _resilience(cost, read),
+        futures=None if read.futures is None else read.futures.record(),
+        worst_losses=() if read.resilience is None else tuple(_losses(read.resilience)),
+        resilience=None if read.resilience is None else _resilience(read.resilience, read),
         stale_prices=None if read.stale_prices is None else _stale(read.stale_prices),
         not_included=tuple(read.not_included),
         as_read=DocumentParts(

@@ -313,9 +313,31 @@ class TimeNotJudged:
     """False where not even the mean is known of what serves."""
 
 
+@dataclass(frozen=True)
+class TimeReplayed:
+    """A percentile that no formula judges, as a replay of the plan's fleet found it."""
+
+    workload: str
+    what: str
+    """`p99 ttft`."""
+
+    metric: str
+    """ttft or tpot."""
+
+    wished_s: float
+    reached_s: float | None
+    """None where so many requests never got there."""
+
+    missed_share: float
+    kept: bool
+    unknown: tuple[str, ...] = ()
+    """Offerings in the plan that are not replayed: sold per token."""
+
+
 Remark = (
     LatencyNotAssessed
     | TimeNotJudged
+    | TimeReplayed
     | WaitIdle
     | WaitKept
     | BatchesDone

@@ -27,6 +27,7 @@ from milp_planner.plans.consequences import (
 from milp_planner.plans.deployed.records import DeployedLlm as DeployedLlm
 from milp_planner.plans.deployed.records import Exported as Exported
 from milp_planner.plans.diagnosis import Diagnosis
+from milp_planner.plans.futures.records import FuturesPlan
 from milp_planner.plans.plain import as_files, as_page, as_plot, plain_data
 from milp_planner.plans.proof import EngineReport as EngineReport
 from milp_planner.plans.proof import Proof as Proof
@@ -283,6 +284,9 @@ class Plan:
 
     stale_prices: StalePrices | None = None
     """What rests on prices older than `policy.stale_after`; None where nothing does."""
+
+    futures: FuturesPlan | None = None
+    """What all futures share, where there are several: the plan is that of the leading one."""
 
     not_included: tuple[str, ...] = NOT_INCLUDED
     """What no figure of the plan counts."""

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from milp_planner.plans.deployed.documents import DeployedPart
+from milp_planner.plans.futures.documents import FuturesPart
 
 Key = tuple[str, str, str, str, int]
 """Workload, offering, billing, precision and tensor parallel of a replica."""
@@ -420,6 +421,9 @@ class PlanDocument(Headline):
     changes_from_today: list[UnitChangePart]
     batch_work: list[BatchPart] = []
     commitments: list[CommitmentPart] = []
+    futures: FuturesPart | None = None
+    """What several futures share, of which this is the plan of the leading one."""
+
     resilience: ResiliencePart | None
     stale_prices: StalePricesPart | None = None
     alternatives: list[AlternativePart]

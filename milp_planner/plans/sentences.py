@@ -39,6 +39,7 @@ from milp_planner.plans.reasons import (
     StrictNeverHot,
     TargetWithoutEffect,
     TimeNotJudged,
+    TimeReplayed,
     UnservedAtAPrice,
     WaitIdle,
     WaitKept,
@@ -257,6 +258,16 @@ def _time_not_judged(r: TimeNotJudged) -> str:
     )
 
 
+def _time_replayed(r: TimeReplayed) -> str:
+    came = "never" if r.reached_s is None else _duration(r.reached_s)
+    verdict = "kept" if r.kept else f"missed by {r.missed_share:.2%} of the requests"
+    said = (
+        f"{r.workload!r}: the {r.what}, wished {_duration(r.wished_s)}, is {came} in a replay: "
+        f"{verdict}"
+    )
+    return said + f"; not replayed: {', '.join(r.unknown)}" * bool(r.unknown)
+
+
 def _duration(seconds: float) -> str:
     return f"{1000 * seconds:.3g} ms" if 0 < seconds < 0.9995 else f"{seconds:.3g} s"
 
@@ -401,6 +412,7 @@ SENTENCES: Mapping[type, Callable[[Any], str]] = {
     WaitIdle: _wait_idle,
     WaitKept: _wait_kept,
     TimeNotJudged: _time_not_judged,
+    TimeReplayed: _time_replayed,
     BatchesDone: _batches_done,
     LlmsChosen: _llms_chosen,
     NoFullLoad: lambda r: (

@@ -12,6 +12,7 @@ from milp_planner._version import __version__
 from milp_planner.candidates.listing import Lister
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import began_s
+from milp_planner.futures.answer import plan_over_futures
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.fingerprint import problem_sha256
 from milp_planner.inputs.problem.policies import (
@@ -118,6 +119,10 @@ def solve(
         merge_twins=merge_twins,
         patient=reproducible,
     )
+    if problem.futures:
+        count = problem.alternatives.count if alternatives is None else alternatives
+        given = problem, catalog, settings, provenance_at(problem, catalog, settings)
+        return plan_over_futures(*given, next_best=count, beside=diagnose)
     return solve_until(problem, catalog, settings, alternatives, None, diagnose=diagnose)
 
 
@@ -382,7 +387,7 @@ def _before_all_was_listed(
     """The answer where time was up before everything that can be rented was listed."""
     result = None
     if in_hand is not None and in_hand.fleets:
-        result = in_hand.result(_provenance(problem, catalog, settings))
+        result = in_hand.result(provenance_at(problem, catalog, settings))
     if result is None:
         return not_prepared(problem, catalog, settings)
     said = (*result.known.warnings, *_counted(problem, result.known))
@@ -409,16 +414,16 @@ def not_prepared(problem: Problem, catalog: Catalog, settings: Settings) -> Plan
         workloads=(),
         blocks=(),
         proof=NOT_SOLVED.proof,
-        provenance=_provenance(problem, catalog, settings),
+        provenance=provenance_at(problem, catalog, settings),
     )
 
 
 def provenance_of(instance: PlanningInput, settings: Settings) -> Provenance:
     """Where the answer will come from."""
-    return _provenance(instance.problem, instance.catalog, settings)
+    return provenance_at(instance.problem, instance.catalog, settings)
 
 
-def _provenance(problem: Problem, catalog: Catalog, settings: Settings) -> Provenance:
+def provenance_at(problem: Problem, catalog: Catalog, settings: Settings) -> Provenance:
     return Provenance(
         planner_version=__version__,
         catalog_name=catalog.name,

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf
 
 from milp_planner.candidates.records import Candidate, RatePoint
@@ -26,7 +27,7 @@ from milp_planner.serving.derate import planning_quantile
 from milp_planner.serving.engines import prefill_batch_tokens
 from milp_planner.serving.memory import fit
 from milp_planner.serving.queues.chain import ReplicaQueue
-from milp_planner.serving.rates.throughput import OperatingPoint, ServingModel
+from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.serving.roofline import missing_for_estimate
 from milp_planner.traffic.schedule import RequestClass
 
@@ -68,7 +69,7 @@ class Served:
         """t_p, of the mean request   [s]."""
         return self.speed.prefill_s_per_token * self.mean.input_tokens
 
-    @property
+    @cached_property
     def service_s(self) -> tuple[float, ...]:
         """s(b) for b = 1 … S   [s]."""
         return tuple(
@@ -151,8 +152,7 @@ class _Asked:
     def curve(self, rate: float) -> Served | None:
         """The replica at every number in flight; None where the model knows none."""
         places = self._places()
-        samples = {b: self._service_s(b) for b in _powers_of_two(places)}
-        known = {b: s for b, s in samples.items() if s is not None}
+        known = self._known_service_s(_powers_of_two(places))
         if not known:
             return None
         service_s = _between(known, places)
@@ -194,18 +194,20 @@ class _Asked:
         busy = sum(share * s for share, _, s in able)
         return max(1, round(busy / sum(share * s / n for share, n, s in able)))
 
-    def _service_s(self, b: int) -> float | None:
-        """Σ share·b/X(b) over the classes   [s]; None where one cannot be told."""
-        total = 0.0
-        for q, point in zip(self.classes, self.candidate.points, strict=True):
-            rate = self._rate_of(q, point, b)
-            if not rate:
-                return None
-            total += q.share * b / rate
-        return total
+    def _known_service_s(self, numbers: Sequence[int]) -> dict[int, float]:
+        """Σ share·b/X(b) over the classes, by b in flight   [s]; those that can be told."""
+        rates = [
+            self._rates_of(q, point, numbers)
+            for q, point in zip(self.classes, self.candidate.points, strict=True)
+        ]
+        return {
+            b: sum(q.share * b / rate for q, rate in zip(self.classes, at_once, strict=True))
+            for b, at_once in zip(numbers, zip(*rates, strict=True), strict=True)
+            if all(at_once)
+        }
 
-    def _rate_of(self, q: RequestClass, point: RatePoint, b: int) -> float:
-        """X(b) of one class, requests/s; 0 where nothing tells it.
+    def _rates_of(self, q: RequestClass, point: RatePoint, numbers: Sequence[int]) -> list[float]:
+        """X(b) of one class with so many in flight, requests/s; 0 where nothing tells it.
 
         So many of its requests may have no room at once, where most others are shorter: then what
         the estimate would give.
@@ -213,13 +215,17 @@ class _Asked:
         replica = self.llm, self.gpu, self.candidate.precision, self.candidate.tensor_parallel
         size = q.input_tokens, q.output_tokens
         quantile = planning_quantile(self.problem.policy.confidence_share)
-        found = self.model.at(*replica, *size, b, quantile=quantile, settings=self.settings)
-        if isinstance(found, OperatingPoint):
-            return found.planned_requests_per_second
+        found = self.model.planned_rates(
+            *replica, *size, numbers, quantile=quantile, settings=self.settings
+        )
         if missing_for_estimate(self.llm, self.gpu):
-            return 0.0
+            return [rate or 0.0 for rate in found]
+        derate = point.derate or 1.0
         estimate = self.model.estimate(*replica, *size, self.settings)
-        return estimate.requests_per_second(b) * (point.derate or 1.0)
+        return [
+            estimate.requests_per_second(b) * derate if rate is None else rate
+            for b, rate in zip(numbers, found, strict=True)
+        ]
 
     def _prefill_s(self) -> float:
         """Of the mean request by the estimate, slowed as the plan's rates are   [s]."""

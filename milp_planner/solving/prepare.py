@@ -20,6 +20,7 @@ from milp_planner.inputs.problem.load import located
 from milp_planner.inputs.problem.policy import Penalties
 from milp_planner.inputs.problem.records import Limits, Problem, Workload
 from milp_planner.serving.memory import precisions_of
+from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.solving.checks.arguments import check_problem_and_catalog
 from milp_planner.solving.checks.batch import batch_faults, window_faults
 from milp_planner.solving.checks.bounds import bound_faults, without_specks
@@ -93,14 +94,23 @@ def _outline(problem: Problem, catalog: Catalog) -> Outline:
     return Outline(problem, schedule, catalog)
 
 
-def listed(outline: Outline, lister: Lister | None = None) -> PlanningInput:
-    """The outline with what can be rented: all of it, or what `lister` lists."""
+def listed(
+    outline: Outline, lister: Lister | None = None, model: ServingModel | None = None
+) -> PlanningInput:
+    """The outline with what can be rented: all of it, or what `lister` lists.
+
+    model: of the catalog, with what it knows already.
+    """
     problem, schedule, catalog = outline
-    candidates = (lister or list_candidates)(problem, schedule, catalog)
+    model = ServingModel(catalog) if model is None else model
+    if lister is None:
+        candidates = list_candidates(problem, schedule, catalog, model)
+    else:
+        candidates = lister(problem, schedule, catalog)
     _refuse([*size_faults(problem, candidates), *bound_faults(problem, schedule, candidates)])
     candidates = without_specks(problem, schedule, candidates)
     problem = with_idle_wishes_marked(problem, schedule, candidates)
-    candidates = with_queues(problem, schedule, candidates, catalog)
+    candidates = with_queues(problem, schedule, candidates, catalog, model)
     candidates = with_meanwhile(problem, schedule, candidates, catalog)
     return PlanningInput(problem, schedule, candidates, catalog)
 

@@ -7,7 +7,7 @@ class. What they cannot judge is turned down, with the reason.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -42,9 +42,14 @@ def with_idle_wishes_marked(
     problem: Problem, schedule: Schedule, candidates: CandidateList
 ) -> Problem:
     """The problem in which wishes are marked that no replica could miss: they change no plan."""
+    if not any(w.latency.asks_queues for w in problem.workloads):
+        return problem
+    listed: dict[str, list[Candidate]] = {w.name: [] for w in problem.workloads}
+    for k in candidates.candidates:
+        listed[k.workload].append(k)
     workloads = tuple(
         w.model_copy(
-            update={"latency": w.latency.marked(idle=_is_idle(problem, schedule, candidates, w))}
+            update={"latency": w.latency.marked(idle=_is_idle(problem, schedule, listed, w))}
         )
         if w.latency.asks_queues
         else w
@@ -53,32 +58,42 @@ def with_idle_wishes_marked(
     return problem.model_copy(update={"workloads": workloads})
 
 
-def _is_idle(problem: Problem, schedule: Schedule, candidates: CandidateList, w: Workload) -> bool:
+def _is_idle(
+    problem: Problem, schedule: Schedule, listed: Mapping[str, Sequence[Candidate]], w: Workload
+) -> bool:
     """True where every wish for a time in queues is longer than any replica makes it."""
     demand = schedule.demands[w.name]
     found = (
-        (wish, idle_from_s(problem, w, demand, candidates.candidates, asked))
+        (wish, idle_from_s(problem, w, demand, listed[w.name], asked))
         for wish, asked in wishes_asked(w, demand)
     )
     return all(least is not None and least <= wish.wished_s for wish, least in found)
 
 
 def with_queues(
-    problem: Problem, schedule: Schedule, candidates: CandidateList, catalog: Catalog
+    problem: Problem,
+    schedule: Schedule,
+    candidates: CandidateList,
+    catalog: Catalog,
+    model: ServingModel | None = None,
 ) -> CandidateList:
-    """The candidates with what queues depend on, without those that cannot be judged."""
+    """The candidates with what queues depend on, without those that cannot be judged.
+
+    model: of the catalog, with what it knows already.
+    """
     asked = {w.name for w in problem.workloads if w.latency.judges_queues}
     if not asked:
         return candidates
-    told = _Told(problem, schedule, catalog, ServingModel(catalog))
+    told = _Told(problem, schedule, catalog, ServingModel(catalog) if model is None else model)
     kept: list[_Judged] = []
     dropped: dict[tuple[str, Hashable], TurnedDown] = {}
     for k in checked(candidates.candidates):
-        found = told.held(k) if k.workload in asked else None
+        kind = told.kind(k) if k.workload in asked else ()
+        found = told.held(k, kind) if kind else None
         if isinstance(found, str):
             dropped[k.workload, k.offering.key] = TurnedDown(k.workload, k.offering, found)
         else:
-            kept.append(_Judged(k, found))
+            kept.append(_Judged(k, found, kind))
     worth = [one.told for one in _worth_having(problem, kept)]
     left = {(k.workload, k.offering.key) for k in worth}
     gone = [row for key, row in dropped.items() if key not in left]
@@ -94,11 +109,13 @@ class _Judged(NamedTuple):
 
     candidate: Candidate
     held: HeldInFlight | None
+    kind: tuple[Hashable, ...]
+    """What replicas of equal speed and room have in common; nothing where no queue matters."""
 
     @property
     def told(self) -> Candidate:
         """The candidate with it."""
-        return self.candidate if self.held is None else replace(self.candidate, held=self.held)
+        return self.candidate if self.held is None else self.candidate.holding(self.held)
 
 
 def _worth_having(problem: Problem, judged: list[_Judged]) -> Iterator[_Judged]:
@@ -106,26 +123,40 @@ def _worth_having(problem: Problem, judged: list[_Judged]) -> Iterator[_Judged]:
 
     On units that are shared it has to do so on no more GPUs.
     """
-    fastest_first = sorted(
-        judged, key=lambda one: (-one.candidate.part_requests_per_second, one.candidate.id)
-    )
     least = {w.name: most_replicas_asked(problem, w) for w in problem.workloads}
-    kept: dict[Hashable, list[tuple[float, ...]]] = {}
+    shapes: dict[Hashable, list[_Judged]] = {}
+    for one in judged:
+        if one.held is not None:
+            k = one.candidate
+            shapes.setdefault((k.workload, k.offering.key, k.units_joined), []).append(one)
+    beaten_of: dict[Hashable, frozenset[int]] = {}  # many offerings are the same units
     beaten = set()
-    for k, held in checked(fastest_first):
-        if held is None:
-            continue
+    for mine in checked(shapes.values()):
+        units = tuple((one.kind, one.candidate.replicas_per_unit) for one in mine)
+        if units not in beaten_of:
+            beaten_of[units] = frozenset(_beaten(mine, least[mine[0].candidate.workload]))
+        beaten |= {mine[i].candidate for i in beaten_of[units]}
+    yield from (one for one in judged if one.candidate not in beaten)
+
+
+def _beaten(shapes: Sequence[_Judged], least_replicas: int) -> Iterator[int]:
+    """Which shapes of a unit another one beats, by their place in the list."""
+    fastest_first = sorted(
+        enumerate(shapes),
+        key=lambda one: (-one[1].candidate.part_requests_per_second, one[1].candidate.id),
+    )
+    kept: list[tuple[float, ...]] = []
+    for i, (k, held, _) in fastest_first:
+        assert held is not None, "queues before it matter"
         mine = (
             *(*k.requests_per_second, float(held.places * k.replicas_per_unit), -held.alone),
-            float(min(k.replicas_per_unit, least[k.workload])),
+            float(min(k.replicas_per_unit, least_replicas)),
             *((-float(k.gpus_per_unit),) if k.part_of_unit else ()),
         )
-        others = kept.setdefault((k.workload, k.offering.key, k.units_joined), [])
-        if any(all(a >= b for a, b in zip(one, mine, strict=True)) for one in others):
-            beaten.add(k)
+        if any(all(a >= b for a, b in zip(one, mine, strict=True)) for one in kept):
+            yield i
         else:
-            others.append(mine)
-    yield from (one for one in judged if one.candidate not in beaten)
+            kept.append(mine)
 
 
 @dataclass
@@ -139,21 +170,23 @@ class _Told:
     _known: dict[Hashable, HeldInFlight | str] = field(default_factory=dict)
     _sizes: dict[str, tuple[NDArray[float64], NDArray[float64]]] = field(default_factory=dict)
 
-    def held(self, k: Candidate) -> HeldInFlight | str:
-        """What the wait before a replica depends on, or why it cannot be judged."""
+    def kind(self, k: Candidate) -> tuple[Hashable, ...]:
+        """What replicas that serve alike have in common."""
+        rate = k.part_requests_per_second / (k.replicas_per_unit or 1)
+        replica = k.gpu, k.precision, k.tensor_parallel, k.pipeline_parallel, k.units_joined
+        return k.workload, k.llm, *replica, k.part_of_unit, rate
+
+    def held(self, k: Candidate, kind: Hashable) -> HeldInFlight | str:
+        """What the wait before a replica of a kind depends on, or why it cannot be judged."""
         if k.mode.per_token:
             return "how long requests wait there is not known, so that no wish for it is kept"
         if not k.serves_all:
             return "it serves some classes only; behind one router every class comes everywhere"
-        key = (
-            *(k.workload, k.gpu, k.precision, k.tensor_parallel, k.pipeline_parallel),
-            *(k.units_joined, k.part_requests_per_second / k.replicas_per_unit),
-        )
-        if key not in self._known:
+        if kind not in self._known:
             found = self._of_replica(k)
-            known = None if isinstance(found, str) else self._too_slow(replace(k, held=found))
-            self._known[key] = known or found
-        return self._known[key]
+            known = None if isinstance(found, str) else self._too_slow(k.holding(found))
+            self._known[kind] = known or found
+        return self._known[kind]
 
     def _too_slow(self, k: Candidate) -> str | None:
         """Why its own time in service does not keep a wish, however many there are."""

@@ -318,6 +318,19 @@ def test_a_file_that_is_not_there_is_named_with_its_neighbour(run):
     assert err == "toy.yml: file not found\n  hint: did you mean toy.yaml?\n"
 
 
+def test_a_check_tells_settings_that_change_no_plan(run, folder):
+    said = (
+        "policy.routing: per_offering changes a replay's router only: no wish for a wait or for "
+        "whole requests has queues judged"
+    )
+    write(folder, "own.yaml", "policy: {", "policy: {routing: per_offering, ")
+    code, out, err = run("check", "own.yaml")
+    assert (code, err) == (exit_codes.FOUND, f"warning: {said}\n")
+    assert json.loads(run("check", "own.yaml", "--json")[1])["warnings"] == [said]
+    assert run("check", "own.yaml", "--quiet") == (code, out, "")
+    assert said not in run("check", "toy.yaml")[2]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -46,6 +46,7 @@ def test_strict_exits_4_where_a_word_has_to_be_replaced(
     ("words", "said"),
     [
         (["kubernets", "named.json", "-o", "out"], "there is no format 'kubernets'"),
+        (["terraform", "named.json", "-o", "out"], "networks and images, of which a plan knows"),
         (["hpa", "missing.json", "-o", "out"], "missing.json: "),
         (["hpa", "named.json", "-o", "named.json"], "named.json: is a file; give a folder"),
         (["sglang", "named.json", "-o", "out"], "its rates are of vLLM, not of SGLang"),

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+from collections import Counter
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -9,7 +14,9 @@ import pytest
 from milp_planner import Plan, load_problem, solve
 from tests.support.shown.exported import (
     JOINED,
+    LLAMA,
     RESERVED,
+    SETTINGS,
     alike_in,
     bought,
     documents,
@@ -49,6 +56,83 @@ def test_counts_gpus_and_llms_of_a_shipped_problem_come_back(
     solved.export(name, tmp_path / "out")
     expected = alike_in(solved) if name == "skyserve" else pools_in(solved)
     assert READERS[name](tmp_path / "out") == expected
+
+
+@pytest.mark.parametrize("name", ["hpa", "keda"])
+def test_autoscalers_end_at_the_replicas_of_the_deployments_that_they_name(
+    name: str, solved: Plan, tmp_path: Path
+) -> None:
+    most = {
+        "hpa": lambda spec: spec["maxReplicas"],
+        "keda": lambda spec: spec["maxReplicaCount"],
+    }[name]
+    solved.export("kubernetes", tmp_path / "pods")
+    deployed = {
+        (one["kind"], one["metadata"]["name"]): one["spec"]["replicas"]
+        for one in documents(tmp_path / "pods")
+        if one["kind"] in ("Deployment", "LeaderWorkerSet")
+    }
+    solved.export(name, tmp_path / "out")
+    specs = [one["spec"] for one in documents(tmp_path / "out")]
+    targets = [spec["scaleTargetRef"] for spec in specs]
+    found = {
+        (target["kind"], target["name"]): most(spec)
+        for target, spec in zip(targets, specs, strict=True)
+    }
+    assert found == deployed
+
+
+def test_gpus_come_back_from_node_pools_and_from_dynamos_budget(
+    solved: Plan, tmp_path: Path
+) -> None:
+    # Readers count GPUs of all units, or of all replicas: none of these plans leaves GPUs idle.
+    expected = Counter(
+        gpus for (_, _, gpus), count in pools_in(solved).items() for _ in range(count)
+    )
+    solved.export("karpenter", tmp_path / "nodes")
+    pools = documents(tmp_path / "nodes")
+    limits = Counter(int(n) for one in pools for n in one["spec"]["limits"].values())
+    solved.export("dynamo", tmp_path / "dynamo")
+    budgets = Counter(one["max_gpu_budget"] for one in documents(tmp_path / "dynamo"))
+    assert limits == budgets == expected
+
+
+def test_routers_name_services_that_are_there_and_their_weights_are_whole(
+    solved: Plan, tmp_path: Path
+) -> None:
+    for name in ("kubernetes", "httproute", "litellm"):
+        solved.export(name, tmp_path / name)
+    services = {
+        one["metadata"]["name"]: one["spec"]["ports"][0]["port"]
+        for one in documents(tmp_path / "kubernetes")
+        if one["kind"] == "Service"
+    }
+    named = set()
+    for route in documents(tmp_path / "httproute"):
+        (rule,) = route["spec"]["rules"]
+        assert sum(backend["weight"] for backend in rule["backendRefs"]) == 1000
+        named |= {(backend["name"], backend["port"]) for backend in rule["backendRefs"]}
+    assert named == {*services.items()}
+    (config,) = documents(tmp_path / "litellm")
+    bases = {one["litellm_params"]["api_base"] for one in config["model_list"]}
+    assert bases <= {f"http://{name}:{port}/v1" for name, port in services.items()}
+    repositories = {one["model_info"]["base_model"] for one in config["model_list"]}
+    assert repositories == {hf_id for hf_id, _, _ in pools_in(solved)}
+
+
+def test_sglangs_commands_come_back_too(tmp_path: Path) -> None:
+    told = replace(LLAMA, settings=SETTINGS.model_copy(update={"engine": "sglang"}))
+    plan = fleet(bought(RESERVED, 2, 2), bought(JOINED, 1, 1), deployed=told)
+    plan.export("sglang", tmp_path / "out")
+    found: Counter[tuple[str, int, int]] = Counter()
+    for path in (tmp_path / "out").glob("*.sh"):
+        text = path.read_text()
+        value = dict(pairwise(shlex.split(text, comments=True)))
+        said = " ".join(line.removeprefix("# ") for line in text.splitlines() if line[:1] == "#")
+        times = int(re.search(r"Run it (\d+) time", said)[1])
+        gpus = int(value["--tp-size"]) * int(value.get("--pp-size", 1))
+        found[value["--model-path"], times, times * gpus] += 1
+    assert found == pools_in(plan)
 
 
 def test_replicas_that_stand_several_on_a_unit_or_span_units_come_back(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from milp_planner.cli.parts import exit_codes
+from milp_planner.inputs.catalog.files import MAX_OFFERINGS
 from milp_planner.inputs.reading.field_types import MOST_UNITS
 from tests.support.toy import CATALOG, PROBLEM, write
 
@@ -212,16 +213,16 @@ def test_a_price_beyond_what_can_be_planned_is_told(run, folder):
     )
 
 
-def test_20000_offerings_are_the_most(run, folder):
+def test_200000_offerings_are_the_most(run, folder, monkeypatch):
+    assert MAX_OFFERINGS == 200_000
+    monkeypatch.setattr("milp_planner.inputs.catalog.files.MAX_OFFERINGS", 20)
     row = "acme,n{0},eu-1,dedicated,big,1,4,2026-01-15,test\n"
     head = CATALOG["offerings.csv"].splitlines(keepends=True)[0]
-    (folder / "toy" / "offerings.csv").write_text(
-        head + "".join(row.format(i) for i in range(20_001))
-    )
+    (folder / "toy" / "offerings.csv").write_text(head + "".join(row.format(i) for i in range(21)))
     assert run("check", "toy.yaml") == (
         exit_codes.INPUT,
         "",
-        "toy/offerings.csv: the catalog has more than 20,000 offerings, the most that is read\n",
+        "toy/offerings.csv: the catalog has more than 20 offerings, the most that is read\n",
     )
 
 

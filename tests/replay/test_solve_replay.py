@@ -126,3 +126,25 @@ def test_a_bar_counts_requests_on_a_terminal_and_in_a_pipe_there_is_none(
         assert done is not None
         done(50)
     assert capsys.readouterr().out == ""
+
+
+def test_what_only_a_replay_tells_is_told_in_the_plan_that_was_replayed(
+    run: Any, folder: Any
+) -> None:
+    # Full to the last, so that whoever comes waits longer and longer: minutes, and never 1 ms.
+    text = (folder / "toy.yaml").read_text()
+    for wished, verdict, expected in (
+        ("900s", "kept", exit_codes.FOUND),
+        ("1ms", "missed", exit_codes.GATE),
+    ):
+        latency = f"    latency: {{ttft: {{p99: {wished}}}}}\npolicy"
+        (folder / "own.yaml").write_text(text.replace("policy", latency, 1))
+        code, out, _ = run("solve", "own.yaml", "--replay", "--no-choices")
+        assert code == expected
+        head = " ".join(out.split("\n\n")[1].split())
+        assert "In a replay the p99 ttft of chat is " in head
+        assert f": {verdict}." in head
+        assert "Not judged" not in head
+        written = run("solve", "own.yaml", "--replay", "--json")[1]
+        (said,) = (one for one in json.loads(written)["warnings"] if "p99 ttft" in one)
+        assert "in a replay: " + verdict in said

@@ -8,6 +8,7 @@ from math import exp
 import pytest
 
 from milp_planner.inputs.catalog.records import Measurement
+from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT
 from milp_planner.serving.derate import (
     ESTIMATED,
     MEASURED,
@@ -249,3 +250,21 @@ def test_a_thousand_answers_take_a_fraction_of_a_second() -> None:
 
     assert answer_all() < 3.0  # of the processor, about 0.25 s
     assert answer_all() < 0.5
+
+
+@pytest.mark.parametrize("rows", [(), (row(8, 900.0), row(64, 3_000.0))])
+def test_rates_at_many_numbers_in_flight_are_those_at_each(rows: tuple[Measurement, ...]) -> None:
+    serving, numbers = model(*rows), (1, 2, 8, 31, 64, 371, 10_000)
+    for precision, tp, settings in (
+        ("fp8", 2, DEFAULT_DEPLOYMENT),
+        ("bf16", 2, DEFAULT_DEPLOYMENT),
+        ("fp8", 4, DEFAULT_DEPLOYMENT.model_copy(update={"max_sequences": 32})),
+        ("fp8", 3, DEFAULT_DEPLOYMENT),  # heads cannot be split among three
+    ):
+        replica = LLAMA_70B, H200, precision, tp, 1000, 500
+        how = {"quantile": 0.2, "settings": settings}
+        each = (serving.at(*replica, n, **how) for n in numbers)
+        assert serving.planned_rates(*replica, numbers, **how) == [
+            one.planned_requests_per_second if isinstance(one, OperatingPoint) else None
+            for one in each
+        ]

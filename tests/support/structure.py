@@ -29,6 +29,7 @@ WINGS = (
     ("milp",),
     ("replaying",),
     ("solving",),
+    ("futures",),
     ("questions",),
     ("exports",),
     ("reporting",),

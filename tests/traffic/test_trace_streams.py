@@ -205,6 +205,31 @@ def test_a_bar_shows_a_long_file_on_a_terminal_and_what_turns_steps_aside(
     assert capsys.readouterr().out == ""
 
 
+def test_a_bar_that_counts_gives_way_to_the_file_that_is_read(
+    tmp_path: Path, monkeypatch: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(opening, "LOOK_BYTES", 1_000)
+    monkeypatch.setattr(bars, "_is_terminal", lambda: True)
+    path = write(tmp_path, [(k, 5, 1) for k in range(5_000)])
+    with bars.counted_and_read("replaying", 100, quiet=True) as done:
+        assert done is None
+    shown = []
+    counted = bars.counted
+
+    def noted(what: str, total: int, *, quiet: bool) -> Any:
+        shown.append(what)
+        return counted(what, total, quiet=quiet)
+
+    monkeypatch.setattr(bars, "counted", noted)
+    with bars.counted_and_read("replaying", 100, quiet=False) as done:
+        assert done is not None
+        done(10)
+        read_requests(path)  # two bars at once would be an error of theirs
+        done(100)
+    assert shown == ["reading trace.csv"]
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(tally, "CHUNK_ROWS", 20_000)

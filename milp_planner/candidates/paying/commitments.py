@@ -109,7 +109,7 @@ Covered = Mapping[tuple[PaidCommitment, Key], float]
 """Units that a commitment covers of an offering; 0 is left out."""
 
 
-def covered(paid: tuple[PaidCommitment, ...], on: Mapping[Key, tuple[Offering, int]]) -> Covered:
+def covered(paid: tuple[PaidCommitment, ...], on: Mapping[Key, tuple[Offering, float]]) -> Covered:
     """What the commitments cover where so many units are on, so that most is saved."""
     keys = [key for key, (_, units) in on.items() if units]
     pairs = [

@@ -29,10 +29,12 @@ def check(
     from milp_planner.reporting.text.inputs.summary import (
         summary_dict,
         summary_text,
+        without_effect_lines,
         workloads_without_candidates,
     )
 
     instance = prepared(file, catalog, overlay, as_of, time_limit, quiet)
+    streams.warn(without_effect_lines(instance), quiet=quiet)
     streams.answer(to_json(summary_dict(instance)) if as_json else summary_text(instance))
     stranded = workloads_without_candidates(instance)
     for name in stranded:

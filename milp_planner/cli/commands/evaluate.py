@@ -56,7 +56,8 @@ def evaluate(
     if fleet is not None:
         is_plan = fleet.endswith(PLAN_ENDING)
         wanted = read_plan_only(fleet) if is_plan else judging.parse_fleet(fleet)
-    found = judging.evaluate(problem, wanted, known)
+    with streams.progress(f"evaluating {problem.name}", quiet=quiet):
+        found = judging.evaluate(problem, wanted, known)
     streams.answer(to_json(found.to_dict()) if as_json else evaluation_text(found))
     streams.warn(warning_lines(found.plan), quiet=quiet)
     return exit_codes.FOUND if found.keeps_all_limits else exit_codes.GATE

@@ -11,7 +11,7 @@ import typer
 
 from milp_planner.cli.parts import exit_codes, streams
 from milp_planner.cli.parts import replay_options as options
-from milp_planner.cli.parts.bars import counted
+from milp_planner.cli.parts.bars import counted_and_read
 from milp_planner.cli.parts.loading import inputs_of, read_catalog, read_problem
 from milp_planner.cli.parts.parameters import (
     AsJson,
@@ -105,7 +105,7 @@ def replay(
         time_limit_s=time_limit or TIME_LIMIT_S,
     )
     targets: tuple[float, ...] = ()
-    with counted(f"replaying {problem.name}", requests, quiet=quiet) as done:
+    with counted_and_read(f"replaying {problem.name}", requests, quiet=quiet) as done:
         replayed = partial(replayed, progress=done)
         if tighten:
             last = tighten_plan(problem, replayed, known)

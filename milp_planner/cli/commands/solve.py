@@ -39,7 +39,7 @@ from milp_planner.cli.parts.parameters import (
 from milp_planner.cli.parts.plan_documents import read_plan_document, read_plan_only
 from milp_planner.cli.parts.problem_files import every_file, is_several, the_file_here
 from milp_planner.cli.parts.signals import signals_exit_at_once
-from milp_planner.cli.runs.plans import TEXT, PlanRun
+from milp_planner.cli.runs.plans import TEXT, PlanRun, unchanged
 from milp_planner.cli.runs.several import ROW_FORMATS, SeveralRun
 from milp_planner.cli.runs.sheets import HTML, MARKDOWN, SHEET, SHEET_FORMATS, SheetRun
 from milp_planner.deadline import counted_from
@@ -150,13 +150,14 @@ def solve(
     known = read_catalog(problem, file, catalog, overlay, as_of)
     replayed = _until_kept(problem, known, how, quiet=quiet) if replay else None
     asked = problem if replayed is None else replayed.problem, known, format_name, output
+    told = unchanged if replayed is None else replayed.told
     with counted_from(began_s):
         if format_name in SHEET_FORMATS:
             about = not no_choices, reproducible, quiet, gates.today
-            plan = SheetRun(*asked, *about, *how[1:], earlier).write()
+            plan = SheetRun(*asked, *about, *how[1:], earlier, told).write()
             failed = _failed(plan, gates, replayed)
         else:
-            run = PlanRun(*asked, range_, reproducible, quiet, *how[1:])
+            run = PlanRun(*asked, range_, reproducible, quiet, *how[1:], told)
             plan, failed = run.write(lambda plan: _failed(plan, gates, replayed))
     if replayed is not None:
         replayed.tell(on_stdout=format_name in (SHEET, TEXT) and output is None)

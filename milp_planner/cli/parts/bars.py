@@ -19,12 +19,30 @@ def counted(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[int], N
     if quiet or not _is_terminal():
         yield None
         return
+    with _counting(what, total) as (_, done):
+        yield done
+
+
+@contextlib.contextmanager
+def counted_and_read(
+    what: str, total: int, *, quiet: bool
+) -> Iterator[Callable[[int], None] | None]:
+    """The same, and a bar that takes its place while a long trace is read."""
+    if quiet or not _is_terminal():
+        yield None
+        return
+    with _counting(what, total) as (progress, done), reading(quiet=False, beside=progress):
+        yield done
+
+
+@contextlib.contextmanager
+def _counting(what: str, total: int) -> Iterator[tuple[Progress, Callable[[int], None]]]:
     from rich.progress import BarColumn, SpinnerColumn, TextColumn
 
     share = TextColumn("{task.percentage:>3.0f} %")
     with _progress(SpinnerColumn(), _name(), BarColumn(), share) as progress:
         task = progress.add_task(what, total=total)
-        yield lambda n: progress.update(task, completed=n)
+        yield progress, lambda n: progress.update(task, completed=n)
 
 
 @contextlib.contextmanager
@@ -48,7 +66,7 @@ def bar(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[Callable[[]
 
 
 @contextlib.contextmanager
-def reading(*, quiet: bool, beside: Status | None = None) -> Iterator[None]:
+def reading(*, quiet: bool, beside: Status | Progress | None = None) -> Iterator[None]:
     """Inside the block, a bar shows how far a long trace is read; `beside` steps aside for it."""
     if quiet or not _is_terminal():
         yield
@@ -66,7 +84,7 @@ def reading(*, quiet: bool, beside: Status | None = None) -> Iterator[None]:
 class _Reading:
     """A bar for one file at a time; there is none until a file is long enough to be told of."""
 
-    def __init__(self, beside: Status | None) -> None:
+    def __init__(self, beside: Status | Progress | None) -> None:
         self.beside = beside
         self.path: Path | None = None
         self.bar = contextlib.ExitStack()

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 TEXT = "text"
 
 
+def unchanged(plan: Plan) -> Plan:
+    """The plan as it is."""
+    return plan
+
+
 @dataclass(frozen=True)
 class PlanRun:
     """What is asked of a plan, and where it goes."""
@@ -34,6 +39,8 @@ class PlanRun:
     time_limit_s: float | None
     gap: float | None
     solver: SolverChoice | None
+    told: Callable[[Plan], Plan] = unchanged
+    """The plan with what else is known of it."""
 
     def write(self, failures: Callable[[Plan], tuple[str, ...]]) -> tuple[Plan, tuple[str, ...]]:
         """Solve and write the plan; it, and what `failures` says of it, which is written with it.
@@ -51,6 +58,7 @@ class PlanRun:
         except Interrupted as stop:
             self._put(stop.plan, ReportOptions(self.reproducible))
             raise stop.cause from None
+        plan = self.told(plan)
         streams.warn(warning_lines(plan), quiet=self.quiet)
         failed = failures(plan)
         self._put(plan, ReportOptions(self.reproducible, failed, found))

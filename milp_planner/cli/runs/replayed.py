@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from milp_planner.cli.parts import streams
-from milp_planner.cli.parts.bars import counted
+from milp_planner.cli.parts.bars import counted_and_read
 
 if TYPE_CHECKING:
     from milp_planner.inputs.catalog.records import Catalog
@@ -25,13 +25,14 @@ LEAST_REPLAY_S = 0.5
 REQUESTS = 100_000
 
 
-@dataclass(frozen=True)
+@dataclass
 class ReplayedSolve:
     """What was tried before a plan is printed, and how that plan fares."""
 
     found: Tightened
     catalog: Catalog
     ends_s: float
+    _of_printed: Replay | None = None
 
     @property
     def problem(self) -> Problem:
@@ -48,15 +49,28 @@ class ReplayedSolve:
         else:
             streams.tell(text.rstrip())
 
+    def told(self, plan: Plan) -> Plan:
+        """The plan to print, with what its replay made of wishes that nothing else judges."""
+        from milp_planner.questions.in_replay import told_by_replay
+
+        replay = self._replay_of(plan)
+        return plan if replay is None else told_by_replay(plan, replay)
+
     def failures(self, plan: Plan) -> tuple[str, ...]:
         """The wishes that the plan printed misses, in words."""
         from milp_planner.reporting.text.questions.tightened import missed_texts
 
+        replay = self._replay_of(plan)
+        return () if replay is None else tuple(missed_texts(replay))
+
+    def _replay_of(self, plan: Plan) -> Replay | None:
+        """Of the plan that is printed; None where there is none to replay."""
         if not plan.status.has_plan or self.found.best.replay is None:
-            return ()
-        same = _fleet(plan) == _fleet(self.found.best.plan)
-        replay = self.found.best.replay if same else self._again(plan)
-        return tuple(missed_texts(replay))
+            return None
+        if self._of_printed is None:
+            same = _fleet(plan) == _fleet(self.found.best.plan)
+            self._of_printed = self.found.best.replay if same else self._again(plan)
+        return self._of_printed
 
     def _again(self, plan: Plan) -> Replay:
         """A time limit may end a second solve with another fleet, which is replayed as well."""
@@ -84,7 +98,7 @@ def until_kept(
 
     limit_s = problem.solver.time_limit_s if time_limit_s is None else time_limit_s
     ends_s = began_s + ROUNDS_SHARE * limit_s
-    with counted(f"replaying {problem.name}", REQUESTS, quiet=quiet) as done:
+    with counted_and_read(f"replaying {problem.name}", REQUESTS, quiet=quiet) as done:
         found = tighten(
             problem,
             lambda plan, asked: _replayed(plan, asked, catalog, ends_s, done),

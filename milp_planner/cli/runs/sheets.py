@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from milp_planner.cli.parts import bars, streams
+from milp_planner.cli.runs.plans import unchanged
 
 if TYPE_CHECKING:
     from milp_planner.candidates.listing import Lister
@@ -43,6 +45,9 @@ class SheetRun:
     against: Plan | Sheet | None = None
     """An earlier plan, beside which Markdown sets this one."""
 
+    told: Callable[[Plan], Plan] = unchanged
+    """The plan with what else is known of it."""
+
     def write(self) -> Plan:
         """Solve and write the sheet; the plan that it is of.
 
@@ -51,9 +56,12 @@ class SheetRun:
         """
         from milp_planner.candidates.listing import lister_of
 
+        if self.problem.futures:
+            return self._over_futures()
         lister = lister_of(self.catalog)
         outline = self._outline()
         plan, stopped = self._plan(lister, outline)
+        plan = plan if stopped else self.told(plan)
         sheet = self._sheet(plan, outline)
         at_once = self.format_name == SHEET and self.output is None and plan.status.has_plan
         if at_once:
@@ -66,6 +74,17 @@ class SheetRun:
         self._put(self._text(plan, sheet, rest=at_once))
         if stopped is not None:
             raise stopped
+        return plan
+
+    def _over_futures(self) -> Plan:
+        """The same over several futures, where no other choices are solved."""
+        from milp_planner.questions.sheet.builder import plan_for_sheet, sheet_over_futures
+
+        with streams.progress(f"planning {self.problem.name}", quiet=self.quiet):
+            plan = plan_for_sheet(self.problem, self.catalog, self._settings())
+        asked = self.problem, self.catalog, plan, self.today
+        sheet = sheet_over_futures(*asked, reproducible=self.reproducible)
+        self._put(self._text(plan, sheet, rest=False))
         return plan
 
     def _outline(self) -> Outline:

@@ -1,28 +1,32 @@
-"""AIBrix: a Deployment, Service and PodAutoscaler for each pool, the plan's hours as bounds."""
+"""AIBrix: a Deployment and PodAutoscaler for each pool, the plan's hours as bounds; a Service for
+each workload, which has the name of the model as AIBrix's gateway wants it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from milp_planner.errors import input_error
 from milp_planner.exports.kinds.commands import argument_lines
 from milp_planner.exports.kinds.kubernetes import (
+    ROLLED_OUT,
+    TOKEN_LINE,
     floor_of,
     node_selector,
     pod_spec,
     scaling_lines,
-    service,
 )
 from milp_planner.exports.parts.engines import PORT, command_of
 from milp_planner.exports.parts.hours import TIME_ZONE, DayPart, windows
 from milp_planner.exports.parts.metrics import engine_metrics
 from milp_planner.exports.parts.pools import (
     Pool,
-    plain_name,
     plan_lines,
     pool_lines,
     pools_of,
+    unique_names,
 )
 from milp_planner.exports.parts.words import Words
 from milp_planner.exports.parts.writing import yaml_document, yaml_documents
@@ -35,7 +39,7 @@ LAST_MINUTE = "23:59"
 
 
 def aibrix_files(plan: Plan, words: Words) -> dict[str, str]:
-    """`NAME.yaml` for each pool."""
+    """`NAME.yaml` for each pool, and `WORKLOAD-service.yaml` for all pools of a workload."""
     pools = pools_of(plan)
     spread = [pool.name for pool in pools if pool.nodes_per_replica > 1]
     if spread:
@@ -43,13 +47,16 @@ def aibrix_files(plan: Plan, words: Words) -> dict[str, str]:
             f"replicas of {', '.join(spread)} span several units",
             hint="milp-planner export kubernetes writes LeaderWorkerSets",
         )
-    return {f"{pool.name}.yaml": _manifests(pool, words) for pool in pools}
+    served = dict.fromkeys(pool.workload.name for pool in pools)
+    models = dict(zip(served, unique_names(served), strict=True))
+    called = [replace(pool, alias=models[pool.workload.name]) for pool in pools]
+    services = {f"{model}-service.yaml": _service(plan, model) for model in models.values()}
+    return {f"{pool.name}.yaml": _manifests(pool, words) for pool in called} | services
 
 
 def _manifests(pool: Pool, words: Words) -> str:
     command = command_of(pool, words)
-    model = plain_name(pool.workload.llm)
-    named = {"app": pool.name, MODEL: model, "model.aibrix.ai/port": str(PORT)}
+    named = {"app": pool.name, MODEL: pool.alias, "model.aibrix.ai/port": str(PORT)}
     pod = {**pod_spec(pool, command), "nodeSelector": node_selector(pool, words)}
     deployment = {
         "apiVersion": "apps/v1",
@@ -57,18 +64,35 @@ def _manifests(pool: Pool, words: Words) -> str:
         "metadata": {"name": pool.name, "labels": named},
         "spec": {
             "replicas": pool.most,
-            "selector": {"matchLabels": {"app": pool.name, MODEL: model}},
+            **ROLLED_OUT,
+            "selector": {"matchLabels": {"app": pool.name, MODEL: pool.alias}},
             "template": {"metadata": {"labels": named}, "spec": pod},
         },
     }
     reasons = [*plan_lines(pool.plan), "", *pool_lines(pool), "", *argument_lines(pool, command)]
     return yaml_documents(
         [
-            yaml_document(deployment, reasons),
-            yaml_document(service(pool)),
+            yaml_document(deployment, [*reasons, TOKEN_LINE]),
             yaml_document(_pod_autoscaler(pool), [*scaling_lines(pool), _target_line(pool)]),
         ]
     )
+
+
+def _service(plan: Plan, model: str) -> str:
+    data = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": model, "labels": {MODEL: model}},
+        "spec": {
+            "selector": {MODEL: model},
+            "ports": [{"name": "http", "port": PORT, "targetPort": "http"}],
+        },
+    }
+    reason = (
+        f"AIBrix routes requests for the model {model} to the Service of that name: it stands for "
+        "all pools of the workload, whose engines answer to the name, too."
+    )
+    return yaml_document(data, [*plan_lines(plan), "", reason])
 
 
 def _pod_autoscaler(pool: Pool) -> dict[str, Any]:

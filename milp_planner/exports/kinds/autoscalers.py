@@ -30,12 +30,16 @@ from milp_planner.exports.parts.writing import yaml_document
 from milp_planner.plans.records import Plan
 
 CAPACITY_TYPES = {
-    "spot": "spot",
-    "reserved_1y": "reserved",
-    "reserved_3y": "reserved",
-    "committed": "reserved",
+    "spot": ("spot",),
+    "reserved_1y": ("reserved", "on-demand"),
+    "reserved_3y": ("reserved", "on-demand"),
+    "committed": ("reserved", "on-demand"),
 }
-"""Karpenter's word for a way to pay; all else is `on-demand`."""
+"""Karpenter's words for a way to pay; all else is `on-demand`.
+
+Reserved there is what the node class selects of capacity reservations; a commitment that is a
+discount alone runs as on demand.
+"""
 
 DYNAMO_BACKENDS = {"vllm": "vllm", "sglang": "sglang", "tensorrt-llm": "trtllm"}
 
@@ -90,9 +94,14 @@ def _scaled_object(pool: Pool, words: Words) -> str:
     data = {
         "apiVersion": "keda.sh/v1alpha1",
         "kind": "ScaledObject",
-        "metadata": {"name": pool.name, "labels": labels(pool)},
+        "metadata": {
+            "name": pool.name,
+            "labels": labels(pool),
+            "annotations": {"scaledobject.keda.sh/transfer-hpa-ownership": "true"},
+        },
         "spec": {
             "scaleTargetRef": scale_target(pool),
+            "advanced": {"horizontalPodAutoscalerConfig": {"name": pool.name}},
             "minReplicaCount": floor,
             "maxReplicaCount": max(1, pool.most),
             "triggers": [by_load, *by_hour],
@@ -113,6 +122,10 @@ def _keda_lines(pool: Pool) -> Iterator[str]:
     yield (
         f"minReplicaCount {_keda_floor(pool)} and maxReplicaCount {max(1, pool.most)}: the fewest "
         "and the most of any block; above the most the plan's money and stock end."
+    )
+    yield (
+        "transfer-hpa-ownership: KEDA refuses what another HorizontalPodAutoscaler scales; that of "
+        f"`export kubernetes`, {pool.name}, becomes its own."
     )
     if _keda_floor(pool) > pool.fewest:
         yield (
@@ -150,9 +163,9 @@ def _node_pool(pool: Pool, words: Words) -> str:
         for key in (INSTANCE, REGION)
         if key in selector
     ]
-    capacity = CAPACITY_TYPES.get(o.billing, "on-demand")
+    capacity = CAPACITY_TYPES.get(o.billing, ("on-demand",))
     requirements.append(
-        {"key": "karpenter.sh/capacity-type", "operator": "In", "values": [capacity]}
+        {"key": "karpenter.sh/capacity-type", "operator": "In", "values": [*capacity]}
     )
     product = {PRODUCT: selector[PRODUCT]} if PRODUCT in selector else {}
     gpus = pool.most * pool.gpus_per_replica
@@ -176,7 +189,7 @@ def _node_pool(pool: Pool, words: Words) -> str:
     reasons = [
         f"limits {_gpus_of_units(pool)}: {pool.purchase.units} units at most, as planned; "
         f"replicas ask for {gpus} of their GPUs.",
-        f"capacity-type {capacity}: the plan pays {o.billing}.",
+        f"capacity-type {' or '.join(capacity)}: the plan pays {o.billing}.",
         "WhenEmpty: moving a replica loads its weights again. The node class `default` is yours.",
     ]
     return yaml_document(data, [*plan_lines(pool.plan), "", *pool_lines(pool), *reasons])

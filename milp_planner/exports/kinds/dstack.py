@@ -73,6 +73,7 @@ def _service(pool: Pool, words: Words) -> str:
         "type": "service",
         "name": f"{pool.name}-serve",
         "image": command.image,
+        "env": {"HF_TOKEN": ""},
         "commands": [run],
         "port": PORT,
         "model": pool.workload.llm,
@@ -95,5 +96,7 @@ def _service_lines(pool: Pool, scaled: bool) -> Iterator[str]:
     if scaled:
         yield (
             f"target {pool.target_rate * per_unit:.6g} requests/s: what a unit serves at full load "
-            f"x {w.utilization_limit:.3g}, the utilization that the plan allows."
+            f"x {w.utilization_limit:.3g}, the utilization that the plan allows. Scaling needs a "
+            "dstack gateway."
         )
+    yield "Gated weights need a token: dstack apply --env HF_TOKEN=... -f this file."

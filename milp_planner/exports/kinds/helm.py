@@ -10,7 +10,17 @@ from typing import Any
 
 from milp_planner.errors import input_error
 from milp_planner.exports.kinds.commands import argument_lines
-from milp_planner.exports.kinds.kubernetes import labels, node_selector, scaling_lines
+from milp_planner.exports.kinds.kubernetes import (
+    ROLLED_OUT,
+    SHM,
+    START,
+    TOKEN,
+    TOKEN_LINE,
+    labels,
+    node_selector,
+    scaling_lines,
+    tolerations,
+)
 from milp_planner.exports.parts.engines import (
     PORT,
     Command,
@@ -63,10 +73,14 @@ def _llm_d(pool: Pool, words: Words) -> str:
                     "command": program,
                     "args": arguments,
                     "ports": [{"containerPort": PORT, "name": "metrics", "protocol": "TCP"}],
+                    "env": [TOKEN],
                     "resources": {"limits": gpus, "requests": dict(gpus)},
                     "mountModelVolume": False,
+                    "volumeMounts": [{"name": "shm", "mountPath": "/dev/shm"}],
                 }
             ],
+            "volumes": [SHM],
+            "enableServiceLinks": False,
         },
         "prefill": {"create": False, "replicas": 0},
     }
@@ -93,6 +107,9 @@ def llm_d_lines(pool: Pool) -> Iterator[str]:
         f"replicas {pool.most}: of the busiest block. Scale it with `milp-planner export keda` or "
         "`hpa`; the engine fetches the weights itself (mountModelVolume false)."
     )
+    yield TOKEN_LINE
+    taint = gpu_names(pool.candidate.gpu).resource
+    yield f"The chart's values have no tolerations: keep the taint {taint} off the nodes."
 
 
 def production_stack_files(plan: Plan, words: Words) -> dict[str, str]:
@@ -121,8 +138,13 @@ def production_stack_files(plan: Plan, words: Words) -> dict[str, str]:
         "replicaCount is that of the busiest block. Scale with `milp-planner export keda`; the "
         "chart calls the Deployment of a pool RELEASE-NAME-deployment-vllm."
     )
-    values = {"servingEngineSpec": {"modelSpec": [_model_spec(pool, words) for pool in pools]}}
-    text = yaml_document(values, [*plan_lines(plan), "", *reasons, unknown, scaled])
+    specs = [_model_spec(pool, words) for pool in pools]
+    started = {"failureThreshold": START["failureThreshold"]}
+    rolled = ROLLED_OUT["strategy"]
+    values = {
+        "servingEngineSpec": {"startupProbe": started, "strategy": rolled, "modelSpec": specs}
+    }
+    text = yaml_document(values, [*plan_lines(plan), "", *reasons, unknown, scaled, TOKEN_LINE])
     return {"values.yaml": text}
 
 
@@ -158,5 +180,7 @@ def _model_spec(pool: Pool, words: Words) -> dict[str, Any]:
         "requestGPU": pool.gpus_per_replica,
         "requestGPUType": gpu_names(pool.candidate.gpu).resource,
         "nodeSelectorTerms": [{"matchExpressions": terms}],
+        "tolerations": tolerations(pool),
+        "env": [TOKEN],
         "vllmConfig": config,
     }

@@ -36,7 +36,7 @@ def _manifests(pool: Pool, words: Words) -> str:
     reasons = [*plan_lines(pool.plan), "", *pool_lines(pool), "", *argument_lines(pool, command)]
     return yaml_documents(
         [
-            yaml_document(workload, reasons),
+            yaml_document(workload, [*reasons, TOKEN_LINE]),
             yaml_document(service(pool)),
             yaml_document(autoscaler(pool), scaling_lines(pool)),
         ]
@@ -51,19 +51,23 @@ def labels(pool: Pool) -> dict[str, str]:
 
 
 def node_selector(pool: Pool, words: Words) -> dict[str, str]:
-    """The nodes of the offering: instance type and region, else the product of the GPU."""
+    """The nodes of the offering: instance type and region, else the product of the GPU.
+
+    The product is a label of NVIDIA's GPU feature discovery, which clusters need not run.
+    """
     k, o = pool.candidate, pool.candidate.offering
     product = gpu_names(k.gpu)
     found = {}
     instance = getattr(o, "instance_type", "")
-    if instance and is_label(instance):
+    is_known = bool(instance) and is_label(instance)
+    if is_known:
         found[INSTANCE] = instance
     elif o.billing != "owned":
         found[INSTANCE] = words.word(
             f"INSTANCE-TYPE-OF-{o.provider}-{k.gpu}",
             f"what {o.provider} calls a unit of {k.gpus_per_unit} x {k.gpu} ({o.id})",
         )
-    if product.product:
+    if product.product and not is_known:
         found[PRODUCT if product.resource.startswith("nvidia") else AMD_PRODUCT] = product.product
     if k.region not in EVERYWHERE and is_label(k.region):
         found[REGION] = k.region
@@ -80,23 +84,45 @@ def container(pool: Pool, command: Command, extra: tuple[tuple[str, ...], ...] =
         "name": "engine",
         "image": command.image,
         **started,
+        "env": [TOKEN],
         "ports": [{"name": "http", "containerPort": PORT}],
         "resources": {"requests": gpus, "limits": dict(gpus)},
         "volumeMounts": [{"name": "shm", "mountPath": "/dev/shm"}],
     }
 
 
-READY = {"httpGet": {"path": "/health", "port": "http"}, "periodSeconds": 10}
-START = {**READY, "failureThreshold": 360}
+READY: dict[str, Any] = {"httpGet": {"path": "/health", "port": "http"}, "periodSeconds": 10}
+START: dict[str, Any] = {**READY, "failureThreshold": 360}
 """Loading weights may take an hour."""
 
 SHM = {"name": "shm", "emptyDir": {"medium": "Memory"}}
+
+TOKEN = {
+    "name": "HF_TOKEN",
+    "valueFrom": {"secretKeyRef": {"name": "hf-token", "key": "token", "optional": True}},
+}
+TOKEN_LINE = (
+    "Gated weights are fetched with HF_TOKEN, from the Secret `hf-token` where there is one: "
+    "kubectl create secret generic hf-token --from-literal=token=..."
+)
+
+ROLLED_OUT: dict[str, Any] = {
+    "strategy": {
+        "type": "RollingUpdate",
+        "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1},
+    },
+    "progressDeadlineSeconds": 3900,
+}
+"""A new replica takes the GPUs of an old one: the plan has none to spare. It may load an hour."""
+
+SPOT_TAINTS = {"azure": ("kubernetes.azure.com/scalesetpriority", "spot")}
+"""Taints that a provider's Kubernetes puts on nodes that it may take away."""
 
 
 def pod_spec(pool: Pool, command: Command) -> dict[str, Any]:
     """The pod of a replica on one node."""
     serving = {**container(pool, command), "startupProbe": START, "readinessProbe": READY}
-    return {"containers": [serving], "volumes": [SHM], **_tolerations(pool)}
+    return {"containers": [serving], "volumes": [SHM], **_scheduled(pool)}
 
 
 def _deployment(pool: Pool, command: Command) -> dict[str, Any]:
@@ -106,6 +132,7 @@ def _deployment(pool: Pool, command: Command) -> dict[str, Any]:
         "metadata": {"name": pool.name, "labels": labels(pool)},
         "spec": {
             "replicas": pool.most,
+            **ROLLED_OUT,
             "selector": {"matchLabels": {"app": pool.name}},
             "template": {
                 "metadata": {"labels": labels(pool)},
@@ -126,7 +153,7 @@ def _leader_worker_set(pool: Pool, command: Command, words: Words) -> dict[str, 
             "containers": [serving],
             "volumes": [SHM],
             "nodeSelector": selector,
-            **_tolerations(pool),
+            **_scheduled(pool),
         }
 
     silent = (("--headless",),) if command.engine == "vllm" else ()
@@ -152,9 +179,20 @@ def _leader_worker_set(pool: Pool, command: Command, words: Words) -> dict[str, 
     }
 
 
-def _tolerations(pool: Pool) -> dict[str, Any]:
+def _scheduled(pool: Pool) -> dict[str, Any]:
+    """Engines read variables of the environment, which Services would put there, too."""
+    return {"tolerations": tolerations(pool), "enableServiceLinks": False}
+
+
+def tolerations(pool: Pool) -> list[dict[str, str]]:
+    """Of the taints that keep others off nodes with GPUs, and off those that may be taken away."""
     resource = gpu_names(pool.candidate.gpu).resource
-    return {"tolerations": [{"key": resource, "operator": "Exists", "effect": "NoSchedule"}]}
+    found = [{"key": resource, "operator": "Exists", "effect": "NoSchedule"}]
+    spot = SPOT_TAINTS.get(pool.candidate.provider) if pool.candidate.mode.interruptible else None
+    if spot is not None:
+        key, value = spot
+        found.append({"key": key, "operator": "Equal", "value": value, "effect": "NoSchedule"})
+    return found
 
 
 def service(pool: Pool) -> dict[str, Any]:

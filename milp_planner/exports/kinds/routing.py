@@ -1,7 +1,8 @@
 """How requests are spread over pools: Gateway API HTTPRoutes, and LiteLLM's `model_list`.
 
 Both spread by weight alone. Where the plan sends classes of requests to different pools a comment
-says which: a router that does not see their sizes cannot keep that.
+says which: a router that does not see their sizes cannot keep that. Where the hours differ there is
+an HTTPRoute for each time block, and a crontab that puts them in force.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from milp_planner.candidates.records import Candidate
 from milp_planner.exports.parts.engines import PORT, command_of
+from milp_planner.exports.parts.hours import TIME_ZONE, windows
 from milp_planner.exports.parts.names import LITELLM_PROVIDERS
 from milp_planner.exports.parts.pools import (
     Pool,
@@ -19,9 +21,10 @@ from milp_planner.exports.parts.pools import (
     plain_name,
     plan_lines,
     pools_of,
+    unique_names,
 )
-from milp_planner.exports.parts.words import Words
-from milp_planner.exports.parts.writing import yaml_document
+from milp_planner.exports.parts.words import LONGEST_LABEL, Words
+from milp_planner.exports.parts.writing import commented, yaml_document
 from milp_planner.inputs.catalog.records import TokenPrice
 from milp_planner.plans.records import Plan, WorkloadPlan
 
@@ -31,21 +34,22 @@ WHOLE = 1000
 
 @dataclass(frozen=True)
 class Weight:
-    """A candidate's thousandths of a workload's requests, in the block that is the busiest."""
+    """A candidate's thousandths of a workload's requests, in one time block."""
 
     candidate: Candidate
     thousandths: int
 
 
-def weights_of(plan: Plan, workload: str) -> tuple[Weight, ...]:
-    """What each candidate serves of a workload at its highest peak; they sum to 1000.
+def weights_of(plan: Plan, workload: str, block: str | None = None) -> tuple[Weight, ...]:
+    """What each candidate serves of a workload in a block, by default its busiest; 1000 in all.
 
     Whole numbers by largest remainder, and at least 1 for whatever serves something.
     """
-    block = busiest(plan, workload)
     rates: dict[Candidate, float] = {}
-    for route in plan.routes_of(workload, block):
-        rates[route.candidate] = rates.get(route.candidate, 0.0) + route.requests_per_second
+    for route in plan.routes_of(workload, busiest(plan, workload) if block is None else block):
+        if route.requests_per_second > 0:
+            earlier = rates.get(route.candidate, 0.0)
+            rates[route.candidate] = earlier + route.requests_per_second
     total = sum(rates.values())
     if total <= 0:
         return ()
@@ -68,9 +72,8 @@ def busiest(plan: Plan, workload: str) -> str:
     return max(peaks, key=lambda name: peaks[name], default="")
 
 
-def boundary_lines(plan: Plan, w: WorkloadPlan) -> Iterator[str]:
+def boundary_lines(plan: Plan, w: WorkloadPlan, block: str) -> Iterator[str]:
     """Which pool serves which class, where they differ."""
-    block = busiest(plan, w.name)
     by_class: dict[str, dict[str, float]] = {}
     for r in plan.routes_of(w.name, block):
         by_class.setdefault(r.request_class.name, {})[r.candidate.offering.id] = r.share
@@ -83,13 +86,45 @@ def boundary_lines(plan: Plan, w: WorkloadPlan) -> Iterator[str]:
 
 
 def http_route_files(plan: Plan, words: Words) -> dict[str, str]:
-    """`NAME.yaml` for each workload: its backends are the Services of `export kubernetes`."""
-    return {f"{plain_name(w.name)}.yaml": _http_route(plan, w, words) for w in plan.workloads}
+    """`NAME.yaml` for each workload: its backends are the Services of `export kubernetes`.
+
+    Where the plan's hours ask for other weights: `NAME-in-BLOCK.yaml`, and `schedule.crontab`.
+    """
+    names = unique_names((w.name for w in plan.workloads), LONGEST_LABEL)
+    named = dict(zip(names, plan.workloads, strict=True))
+    files, lines = {}, []
+    for name, w in named.items():
+        files[f"{name}.yaml"] = _http_route(plan, w, name, busiest(plan, w.name), words)
+        blocks = _blocks_apart(plan, w)
+        for window in windows(plan.block_by_hour, [blocks.index(one) for one in blocks]):
+            block = blocks[window.replicas]
+            file = f"{name}-in-{plain_name(block)}.yaml"
+            files.setdefault(file, _http_route(plan, w, name, block, words))
+            lines.append(f"{window.cron_start} kubectl apply -f {file}")
+    if lines:
+        reason = f"The plan's hours; a profile names no zone, and they are taken for {TIME_ZONE}."
+        head = commented([*plan_lines(plan), reason])
+        files["schedule.crontab"] = f"{head}CRON_TZ={TIME_ZONE}\n" + "\n".join(lines) + "\n"
+    return files
 
 
-def _http_route(plan: Plan, w: WorkloadPlan, words: Words) -> str:
+def _blocks_apart(plan: Plan, w: WorkloadPlan) -> list[str]:
+    """For each block the first one of the same weights: there is a file for those.
+
+    Where nothing is routed any weights do, and those of the busiest block stay.
+    """
+    first: dict[tuple[Weight, ...], str] = {weights_of(plan, w.name): busiest(plan, w.name)}
+    names = [block.name for block in plan.blocks]
+    weights = [weights_of(plan, w.name, name) for name in names]
+    return [
+        first.setdefault(mine, name) if mine else busiest(plan, w.name)
+        for mine, name in zip(weights, names, strict=True)
+    ]
+
+
+def _http_route(plan: Plan, w: WorkloadPlan, name: str, block: str, words: Words) -> str:
     names = {pool.candidate: pool.name for pool in pools_of(plan)}
-    weights = weights_of(plan, w.name)
+    weights = weights_of(plan, w.name, block)
     backends = [
         {
             "name": names.get(one.candidate) or _api_service(one.candidate, words),
@@ -99,12 +134,17 @@ def _http_route(plan: Plan, w: WorkloadPlan, words: Words) -> str:
         for one in weights
     ]
     gateway = words.word("GATEWAY", "the Gateway that the route belongs to")
+    hosts = {}
+    if len(plan.workloads) > 1:
+        host = words.word(f"HOST-OF-{w.name}", f"the host name by which requests of {w.name} come")
+        hosts = {"hostnames": [host.lower()]}
     data = {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "HTTPRoute",
-        "metadata": {"name": plain_name(w.name)},
+        "metadata": {"name": name},
         "spec": {
             "parentRefs": [{"name": gateway.lower()}],
+            **hosts,
             "rules": [
                 {
                     "matches": [{"path": {"type": "PathPrefix", "value": "/v1"}}],
@@ -113,7 +153,9 @@ def _http_route(plan: Plan, w: WorkloadPlan, words: Words) -> str:
             ],
         },
     }
-    return yaml_document(data, [*plan_lines(plan), "", *_weight_lines(plan, w)])
+    told = "hostnames: workloads share a gateway, where paths are alike; their hosts are not."
+    lines = [*plan_lines(plan), "", *_weight_lines(plan, w, block), *([told] if hosts else ())]
+    return yaml_document(data, lines)
 
 
 def _api_service(k: Candidate, words: Words) -> str:
@@ -122,12 +164,22 @@ def _api_service(k: Candidate, words: Words) -> str:
     return words.word(what, f"a Service that leads to the API of {k.provider}").lower()
 
 
-def _weight_lines(plan: Plan, w: WorkloadPlan) -> Iterator[str]:
-    yield (
-        f"weight: thousandths of the requests of {w.name} in block {busiest(plan, w.name)}, its "
-        f"busiest: {w.peak_requests_per_second:.4g} {w.unit} at the peak."
-    )
-    yield from boundary_lines(plan, w)
+def _weight_lines(plan: Plan, w: WorkloadPlan, block: str) -> Iterator[str]:
+    is_busiest = block == busiest(plan, w.name)
+    peak = f", its busiest: {w.peak_requests_per_second:.4g} {w.unit} at the peak" * is_busiest
+    yield f"weight: thousandths of the requests of {w.name} in block {block}{peak}."
+    yield from boundary_lines(plan, w, block)
+
+
+def _other_blocks(plan: Plan, w: WorkloadPlan) -> Iterator[str]:
+    """The weights of blocks that ask for others, for a file that has but those of the busiest."""
+    for block in dict.fromkeys(_blocks_apart(plan, w)):
+        if block != busiest(plan, w.name):
+            shares = (
+                f"{one.thousandths} at {one.candidate.offering.id}"
+                for one in weights_of(plan, w.name, block)
+            )
+            yield f"In block {block} the weights of {w.name} are {', '.join(shares)}."
 
 
 def litellm_files(plan: Plan, words: Words) -> dict[str, str]:
@@ -139,7 +191,11 @@ def litellm_files(plan: Plan, words: Words) -> dict[str, str]:
         for one in weights_of(plan, w.name)
     ]
     data = {"model_list": entries, "router_settings": {"routing_strategy": "simple-shuffle"}}
-    reasons = [line for w in plan.workloads for line in _weight_lines(plan, w)]
+    reasons = [
+        line
+        for w in plan.workloads
+        for line in (*_weight_lines(plan, w, busiest(plan, w.name)), *_other_blocks(plan, w))
+    ]
     shuffle = "simple-shuffle draws by weight. api_base: the Services of `export kubernetes`."
     unused = [p.candidate.offering.id for p in apis_of(plan) if p.requests_share <= 0]
     idle = [f"Bought and not used at the peak: {', '.join(unused)}."] if unused else []

@@ -103,6 +103,7 @@ def _task(service: Service, words: Words, units: int | None = None) -> str:
             **_replicas(service, units),
         },
         "resources": {**chosen, "ports": PORT},
+        "envs": {"HF_TOKEN": ""},
         "setup": f"pip install {installed}\n",
         "run": f"{run}\n",
     }
@@ -126,6 +127,10 @@ def _replicas(service: Service, units: int | None) -> dict[str, Any]:
     policy: dict[str, Any] = {"min_replicas": fewest, "max_replicas": most}
     if service.pools[0].workload.unit == "requests/s":
         policy["target_qps_per_replica"] = float(f"{_target(service):.6g}")
+    elif not spot:
+        return {"replicas": most}
+    else:  # without a target it takes but one number
+        policy["min_replicas"] = most
     return {"replica_policy": {**policy, **spot}}
 
 
@@ -139,6 +144,7 @@ def _service_lines(service: Service, units: int | None) -> Iterator[str]:
     plan, w = service.pools[0].plan, service.pools[0].workload
     told = ", ".join(f"{b.name} {n}" for b, n in zip(plan.blocks, by_block, strict=True))
     yield f"A replica here is a unit. Units by time block of the plan: {told}."
+    yield "Gated weights need a token: sky serve up --env HF_TOKEN."
     if units is not None:
         yield f"This file is for the hours with {units}; schedule.crontab says which."
     if w.unit == "requests/s":
@@ -147,7 +153,10 @@ def _service_lines(service: Service, units: int | None) -> Iterator[str]:
             f"{w.utilization_limit:.3g}, the utilization that the plan allows."
         )
     else:
-        yield f"The plan counts {w.unit}, by which SkyServe does not scale."
+        yield (
+            f"The plan counts {w.unit}, by which SkyServe does not scale: replicas are those of "
+            "the busiest block."
+        )
     if len(service.pools) > 1:
         split = ", ".join(f"{p.purchase.units} at {p.candidate.offering.id}" for p in service.pools)
         yield f"any_of: SkyServe takes the cheapest that is there; the plan has {split}."

@@ -31,6 +31,8 @@ class Pool:
     plan: Plan
     workload: WorkloadPlan
     purchase: Purchase
+    alias: str = ""
+    """What a router calls its LLM, where it has a word of its own; '' for none."""
 
     @property
     def candidate(self) -> Candidate:
@@ -46,8 +48,9 @@ class Pool:
     @property
     def served_names(self) -> tuple[str, ...]:
         """What requests may call its LLM; the workload, too, where any of several may answer."""
-        several = (self.workload.name,) if self.candidate.llm else ()
-        return self.workload.llm, *several
+        several = self.workload.name if self.candidate.llm else ""
+        names = self.workload.llm, several, self.alias
+        return tuple(dict.fromkeys(name for name in names if name))
 
     @property
     def units_by_block(self) -> tuple[int, ...]:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from milp_planner.errors import Fault, InputError, did_you_mean
+from milp_planner.inputs.catalog.checks import Row
+from milp_planner.inputs.catalog.records import Sourced
 from milp_planner.inputs.reading.files import decoded
+from milp_planner.inputs.reading.records import Frozen
 from milp_planner.inputs.reading.strict_csv import parse_csv
 from milp_planner.units import shown
 
@@ -15,23 +22,76 @@ from milp_planner.units import shown
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _OTHER_SEPARATORS = {";": "';'", "\t": "tabs", "|": "'|'"}
 
+MAX_ROWS = 200_000
+"""Of one file."""
+
 Cells = dict[str, Any]
 """Column name to text; empty cells are left out."""
 
 
+@dataclass(frozen=True)
+class Table:
+    """How one file is read."""
+
+    record: type[Frozen]
+    required: tuple[str, ...]
+    """Columns that must be there."""
+
+    prices: tuple[str, ...] = ()
+    """Columns without which a row is unavailable, never free."""
+
+    key: str = "id"
+    """Attribute that tells rows apart, and by which an overlay replaces them."""
+
+    unwritten: tuple[str, ...] = ("override",)
+    """Fields that no file holds."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that the file may have."""
+        return tuple(name for name in self.record.model_fields if name not in self.unwritten)
+
+    @property
+    def is_sourced(self) -> bool:
+        """Whether a row bears a source, a date and an override mark."""
+        return issubclass(self.record, Sourced)
+
+
 def read_rows(
     content: bytes, file: str, columns: Sequence[str], required: Iterable[str]
-) -> tuple[list[tuple[int, Cells]], list[Fault]]:
+) -> tuple[Iterator[tuple[int, Cells]], list[Fault]]:
     """(line, cells) of every row that has the header's width, and the faults of the others.
+
+    Cells are made as they are read, so that a large file's are not all there at once.
 
     Raises `InputError` when the file as a whole cannot be read as that table.
     """
-    table = parse_csv(_decoded(content, file), file)
+    table = parse_csv(_decoded(content, file), file, most_rows=MAX_ROWS)
     if table.header or not table.faults:
         _check_header(list(table.header), columns, required, file)
     named = ((line, zip(table.header, cells, strict=True)) for line, cells in table.rows)
-    rows = [(line, {name: cell for name, cell in cells if cell}) for line, cells in named]
+    rows = ((line, {name: cell for name, cell in cells if cell}) for line, cells in named)
     return rows, list(table.faults)
+
+
+def validated(
+    rows: list[tuple[int, Cells]], table: Table, file: str
+) -> tuple[list[Row], list[Fault]]:
+    """Records of the rows that are right, and the faults of the others."""
+    try:
+        records = _list_of(table.record).validate_python([cells for _, cells in rows])
+    except ValidationError as error:
+        details = [(rows[int(e["loc"][0])][0], e) for e in error.errors()]
+        faults = [Fault(file, line, 0, str(e["loc"][1]), wording(e)) for line, e in details]
+        wrong = {line for line, _ in details}
+        right, _ = validated([row for row in rows if row[0] not in wrong], table, file)
+        return right, faults
+    return [Row(file, line, of) for (line, _), of in zip(rows, records, strict=True)], []
+
+
+@cache
+def _list_of(record: type[Frozen]) -> TypeAdapter[list[Frozen]]:
+    return TypeAdapter(list[record])  # type: ignore[valid-type]
 
 
 def fill_in(rows: Iterable[tuple[int, Cells]], prices: Iterable[str]) -> set[int]:

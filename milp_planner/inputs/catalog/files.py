@@ -5,15 +5,13 @@ To add a kind of row, add its record and a field of `Catalog` to `records.py`, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from functools import cache
+from itertools import islice
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
-
-from pydantic import TypeAdapter, ValidationError
 
 from milp_planner.errors import (
     MOST_FAULTS_SHOWN,
@@ -30,7 +28,7 @@ from milp_planner.inputs.catalog.checks import (
     faults_of,
     unavailable,
 )
-from milp_planner.inputs.catalog.csv_rows import Cells, fill_in, read_rows, wording
+from milp_planner.inputs.catalog.csv_rows import Cells, Table, fill_in, read_rows, validated
 from milp_planner.inputs.catalog.folders import (
     Layer,
     Manifest,
@@ -50,7 +48,7 @@ from milp_planner.inputs.catalog.identity.sellers import (
     sellers_of,
 )
 from milp_planner.inputs.catalog.llm_checks import shaped_as, why_no_shape
-from milp_planner.inputs.catalog.merging import RentedUnits
+from milp_planner.inputs.catalog.merging import NOTHING_SOLD, RentedUnits, SoldUnits
 from milp_planner.inputs.catalog.overlaid.counts import overlay_counts
 from milp_planner.inputs.catalog.owned import SET_BY_OWNED, OwnedUnits, with_owned
 from milp_planner.inputs.catalog.records import (
@@ -59,17 +57,20 @@ from milp_planner.inputs.catalog.records import (
     Llm,
     Measurement,
     Offering,
-    Sourced,
     TokenPrice,
 )
 from milp_planner.inputs.catalog.retired import RETIRED_FILE, Retired, still_gone, take_away
 from milp_planner.inputs.reading.arguments import paths_of
-from milp_planner.inputs.reading.records import Frozen
+from milp_planner.inputs.reading.collecting import no_search_for_garbage
 from milp_planner.today import day_today
 
 __all__ = ["MAX_OFFERINGS", "TABLES", "Table", "load_catalog", "shipped_catalogs"]
 
-MAX_OFFERINGS = 20_000
+MAX_OFFERINGS = 200_000
+ROWS_AT_ONCE = 10_000
+ENOUGH_FAULTS = 1_000
+"""Of one file: what comes after them is not looked at."""
+
 ANY_LLM = "*"
 
 
@@ -106,40 +107,13 @@ def load_catalog(
     if as_of is not None and (not isinstance(as_of, date) or isinstance(as_of, datetime)):
         raise argument_error(f"expected a date, not {type(as_of).__name__}", path="as_of")
     layers = read_layers(name_or_folder, base or Path(), overlays, TABLES)
-    loader = _with_lowest(layers, as_of or day_today())
-    for layer in layers[1:]:
-        loader.add(layer, override=True)
-    if loader.faults:
-        raise InputError(loader.faults)
-    return loader.catalog(layers)
-
-
-@dataclass(frozen=True)
-class Table:
-    """How one file is read."""
-
-    record: type[Frozen]
-    required: tuple[str, ...]
-    """Columns that must be there."""
-
-    prices: tuple[str, ...] = ()
-    """Columns without which a row is unavailable, never free."""
-
-    key: str = "id"
-    """Attribute that tells rows apart, and by which an overlay replaces them."""
-
-    unwritten: tuple[str, ...] = ("override",)
-    """Fields that no file holds."""
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Every column that the file may have."""
-        return tuple(name for name in self.record.model_fields if name not in self.unwritten)
-
-    @property
-    def is_sourced(self) -> bool:
-        """Whether a row bears a source, a date and an override mark."""
-        return issubclass(self.record, Sourced)
+    with no_search_for_garbage():
+        loader = _with_lowest(layers, as_of or day_today())
+        for layer in layers[1:]:
+            loader.add(layer, override=True)
+        if loader.faults:
+            raise InputError(loader.faults)
+        return loader.catalog(layers)
 
 
 _SOURCED = ("as_of", "source")
@@ -215,6 +189,9 @@ class _Loader:
     """Prices taken away, by key: (record, what did so)."""
 
     rented: RentedUnits = field(default_factory=RentedUnits)
+    sold: SoldUnits = NOTHING_SOLD
+    """What the layers so far make of the rented ones."""
+
     sellers: Sellers = NO_SELLERS
     places: Places = NO_PLACES
     so_far: Catalog = field(init=False)
@@ -277,8 +254,7 @@ class _Loader:
 
     def _passed_over(self) -> Iterator[str]:
         """That a price of the user's own is not the one that counts."""
-        rented = (row.record for row in self.merged["offerings.csv"].values())
-        for id_ in self.rented.passed_over(rented) if self.rented.depth else ():
+        for id_ in self.sold.passed_over if self.rented.depth else ():
             yield f"{id_}: its price does not count, another quote of the product is newer"
 
     def _add_file(self, layer: Layer, name: str, override: bool) -> list[Row]:
@@ -290,50 +266,70 @@ class _Loader:
             self.faults.extend(error.faults)
             return []
         self.faults.extend(faults)
-        if "line" in table.unwritten:
-            found = [(line, cells | {"line": line}) for line, cells in found]
-        if override and table.is_sourced:
-            found = [(line, cells | {"override": True}) for line, cells in found]
-        if name in FROM_SELLERS:
-            found = [(n, self.sellers.renamed(cells, owner=name in SOLD)) for n, cells in found]
-            found = self.places.with_places(found) if name in SOLD else found
-        unpriced = fill_in(found, table.prices)
-        unknown = self._resolve_names(found, file) if name not in LISTS_OF_NAMES else set()
-        rows = self._distinct(self._validated(found, table, file), table)
+        before = len(self.faults)
+        rows: dict[object, Row] = {}
+        unpriced: set[int] = set()
+        unknown: set[int] = set()
+        while some := [*islice(found, ROWS_AT_ONCE)]:
+            if len(self.faults) - before > ENOUGH_FAULTS:
+                text = "from here on rows were not looked at, as there are faults enough"
+                self.faults.append(Fault(file, some[0][0], 0, "", text))
+                break
+            self._complete_cells(some, name, override=override)
+            unpriced |= fill_in(some, table.prices)
+            if name not in LISTS_OF_NAMES:
+                unknown |= self._resolve_names(some, file)
+            right, faults = validated(some, table, file)
+            self.faults += faults
+            self._add_distinct(right, rows, table)
         if name == "llms.csv":
-            rows = [self._completed(row, rows) for row in rows]
+            rows = self._completed(rows)
         return self._merge(name, rows, unpriced, unknown)
 
+    def _complete_cells(self, rows: list[tuple[int, Cells]], name: str, *, override: bool) -> None:
+        """Put what no file holds into the cells of one that was read, which nobody else has."""
+        table = TABLES[name]
+        mark = {"override": True} if override and table.is_sourced else {}
+        for line, cells in rows:
+            cells.update(mark)
+            if "line" in table.unwritten:
+                cells["line"] = line
+            if name in FROM_SELLERS:
+                self.sellers.rename(cells, owner=name in SOLD)
+        if name in SOLD:
+            self.places.add_places(rows)
+
     def _merge(
-        self, name: str, rows: list[Row], unpriced: set[int], unknown: set[int]
+        self, name: str, rows: Mapping[object, Row], unpriced: set[int], unknown: set[int]
     ) -> list[Row]:
         """Add or replace rows; a row without a price takes away the one that it replaces."""
-        merged, key = self.merged[name], attrgetter(TABLES[name].key)
-        usable = [row for row in rows if row.line not in unpriced | unknown]
-        gone = [row for row in rows if row.line in unpriced]
-        taken = {key(row.record) for row in gone} & merged.keys()
+        merged, unused = self.merged[name], unpriced | unknown
+        usable = {key: row for key, row in rows.items() if row.line not in unused}
+        gone = {key: row for key, row in rows.items() if row.line in unpriced}
+        taken = gone.keys() & merged.keys()
         if name == "offerings.csv":
             taken = self.rented.also_known(taken, merged)
             self.rented.add(usable, merged)
         for known in taken:
             del merged[known]
-        merged |= {key(row.record): row for row in usable}
+        merged |= usable
         if name == RETIRED_FILE:
-            lines = [row.record for row in rows]
+            lines = [row.record for row in rows.values()]
             for sold in SOLD:
                 self.retired |= {o.key: (o, by) for o, by in take_away(self.merged[sold], lines)}
         if gone:
-            self.notes.append(unavailable(gone))
-        return usable
+            self.notes.append(unavailable([*gone.values()]))
+        return [*usable.values()]
 
     def _resolve_names(self, rows: list[tuple[int, Cells]], file: str) -> set[int]:
         """Put ids for other names of GPUs and LLMs; returns the lines whose name is unknown."""
         names = self._names()
+        columns = [(column, known(names), *say) for column, (known, *say) in NAMES.items()]
         unknown: set[int] = set()
         for line, cells in rows:
-            for column, (known, find, why_unknown) in NAMES.items():
+            for column, known, find, why_unknown in columns:
                 name = cells.get(column)
-                if name is None or name in known(names) or name == ANY_LLM:
+                if name is None or name in known or name == ANY_LLM:
                     continue
                 ids = find(names, name)
                 # A stand-in, so that the row's other cells are still looked at.
@@ -346,35 +342,24 @@ class _Loader:
                     self.faults.append(Fault(file, line, 0, column, text))
         return unknown
 
-    def _validated(self, rows: list[tuple[int, Cells]], table: Table, file: str) -> list[Row]:
-        """Records of the rows that are right; the others are faults."""
-        try:
-            records = _list_of(table.record).validate_python([cells for _, cells in rows])
-        except ValidationError as error:
-            wrong = set()
-            for e in error.errors():
-                line = rows[int(e["loc"][0])][0]
-                wrong.add(line)
-                self.faults.append(Fault(file, line, 0, str(e["loc"][1]), wording(e)))
-            return self._validated([row for row in rows if row[0] not in wrong], table, file)
-        lines = (line for line, _ in rows)
-        return [Row(file, line, record) for line, record in zip(lines, records, strict=True)]
-
-    def _distinct(self, rows: list[Row], table: Table) -> list[Row]:
-        first: dict[object, Row] = {}
+    def _add_distinct(self, rows: list[Row], first: dict[object, Row], table: Table) -> None:
+        """Add rows to the first of each key."""
+        key = attrgetter(table.key)
         for row in rows:
-            kept = first.setdefault(getattr(row.record, table.key), row)
+            kept = first.setdefault(key(row.record), row)
             if kept is not row:
                 text = f"{called(row.record)} is given twice (first on line {kept.line})"
                 self.faults.append(Fault(row.file, row.line, 0, "", text))
-        return list(first.values())
 
-    def _completed(self, row: Row, added: list[Row]) -> Row:
-        """An LLM with the fields it takes from the one of its shape."""
+    def _completed(self, added: Mapping[object, Row]) -> dict[object, Row]:
+        """LLMs with the fields that they take from those of their shape."""
+        llms = {r.record.id: r.record for r in (*self.merged["llms.csv"].values(), *added.values())}
+        return {key: self._shaped(row, llms) for key, row in added.items()}
+
+    def _shaped(self, row: Row, llms: Mapping[str, Llm]) -> Row:
         shape = row.record.same_shape_as
         if shape is None:
             return row
-        llms = {r.record.id: r.record for r in (*self.merged["llms.csv"].values(), *added)}
         if why_not := why_no_shape(row.record, llms):
             self.faults.append(Fault(row.file, row.line, 0, "same_shape_as", why_not))
             return row
@@ -402,14 +387,15 @@ class _Loader:
         )
 
     def _so_far(self) -> Catalog:
-        offerings, owned, token_prices, measurements = (
+        owned, token_prices, measurements = (
             [row.record for row in self.merged[name].values()]
             for name in TABLES
-            if name not in (*OF_THE_WORLD, *DEFINITIONS, RETIRED_FILE)
+            if name not in (*OF_THE_WORLD, *DEFINITIONS, RETIRED_FILE, "offerings.csv")
         )
+        self.sold = self.rented.sold(self.merged["offerings.csv"])
         return replace(
             self._names(),
-            offerings=with_owned(self.rented.products(offerings), owned),
+            offerings=with_owned(self.sold.offerings, owned),
             token_prices=tuple(sorted(token_prices, key=lambda row: row.key)),
             measurements=tuple(measurements),
         )
@@ -439,8 +425,3 @@ def _with_lowest(layers: Sequence[Layer], today: date) -> _Loader:
             _known.pop(next(iter(_known)), None)
         _known[key] = loader.copy()
     return loader
-
-
-@cache
-def _list_of(record: type[Frozen]) -> TypeAdapter[list[Frozen]]:
-    return TypeAdapter(list[record])  # type: ignore[valid-type]

@@ -21,6 +21,9 @@ MANIFEST = "catalog.csv"
 STANDS_ALONE = "none"
 DEFAULT_BASE = "market"
 MAX_FILE_BYTES = 5_000_000
+MAX_BYTES_OF = {"offerings.csv": 50_000_000}
+"""The one file that grows with the market: 200,000 rows of the shipped one's length are 36 MB."""
+
 MAX_LAYERS = 10
 
 
@@ -182,7 +185,8 @@ def _read_files(
             faults.append(Fault(f"{label}{name}", 0, 0, "", text, f"known: {', '.join(known)}"))
             continue
         try:
-            files[name] = _read_bytes(found[name], limited=limited)
+            most_bytes = MAX_BYTES_OF.get(name, MAX_FILE_BYTES)
+            files[name] = _read_bytes(found[name], most_bytes if limited else None)
         except PermissionError:
             faults.append(Fault(f"{label}{name}", 0, 0, "", "permission denied"))
         except (OSError, ValueError) as problem:
@@ -192,13 +196,13 @@ def _read_files(
     return files
 
 
-def _read_bytes(file: Traversable, *, limited: bool) -> bytes:
+def _read_bytes(file: Traversable, most_bytes: int | None) -> bytes:
     if not file.is_file():  # a pipe that nobody writes to would be waited for
         raise ValueError("is not a file; a catalog is a folder of CSV files")
     with file.open("rb") as stream:
-        content = stream.read(MAX_FILE_BYTES + 1) if limited else stream.read()
-    if limited and len(content) > MAX_FILE_BYTES:
-        raise ValueError(f"is larger than {MAX_FILE_BYTES / 1e6:g} MB, the most that is read")
+        content = stream.read() if most_bytes is None else stream.read(most_bytes + 1)
+    if most_bytes is not None and len(content) > most_bytes:
+        raise ValueError(f"is larger than {most_bytes / 1e6:g} MB, the most that is read")
     return content
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -43,49 +43,57 @@ class RentedUnits:
         """From here on rows are of the next layer."""
         self.depth += 1
 
-    def add(self, rows: Iterable[Row], merged: Mapping[object, Row]) -> None:
-        """Rows that will lie on those merged so far, by key."""
-        for row in rows:
+    def add(self, rows: Mapping[object, Row], merged: Mapping[object, Row]) -> None:
+        """Rows that will lie on those merged so far, both by key."""
+        for key, row in rows.items():
             new: Offering = row.record
-            old = merged[new.key].record if new.key in merged else new
+            old = merged[key].record if key in merged else new
             if old is not new and (old.gpu, old.gpus_per_unit) == (new.gpu, new.gpus_per_unit):
-                self.replaced.append(Quoted(old, self.layer_of[new.key], replaced=True))
-            self.layer_of[new.key] = self.depth
+                self.replaced.append(Quoted(old, self.layer_of[key], replaced=True))
+            self.layer_of[key] = self.depth
 
-    def products(self, rows: Iterable[Offering]) -> list[Offering]:
-        """What is rented, one offering a product, of the rows in force."""
-        return [*merged_offerings(self._quotes(rows))]
-
-    def _quotes(self, rows: Iterable[Offering]) -> list[Quoted]:
-        standing = {o.key: Quoted(o, self.layer_of[o.key]) for o in rows}
-        below = [q for q in self.replaced if _offering(q).key in standing]
-        return [*below, *standing.values()]
-
-    def passed_over(self, rows: Iterable[Offering]) -> list[str]:
-        """Ids of overlays' rows, in force but for a newer price of the same product elsewhere."""
-        quotes = self._quotes(rows)
-        counting = {id(product.price) for product in products(quotes)}
-        over = (q for q in quotes if q.layer and not q.replaced and id(q) not in counting)
-        return sorted(_offering(q).id for q in over)
+    def sold(self, rows: Mapping[object, Row]) -> SoldUnits:
+        """What is rented, of the rows in force, by key."""
+        below = [q for q in self.replaced if _offering(q).key in rows]
+        standing = (Quoted(row.record, self.layer_of[key]) for key, row in rows.items())
+        quotes = (*below, *standing)
+        return SoldUnits(quotes, tuple(products(quotes)))
 
     def also_known(self, keys: set[object], merged: Mapping[object, Row]) -> set[object]:
         """The keys of all rows that quote what these rows quote, under whatever name."""
         if not keys:
             return keys
-        sold = self.products(row.record for row in merged.values())
-        names = [[(id_, o.billing) for id_ in o.ids] for o in sold]
+        names = [[(id_, o.billing) for id_ in o.ids] for o in self.sold(merged).offerings]
         same = {key for known in names if keys.intersection(known) for key in known}
         return (keys | same) & merged.keys()
 
 
-def merged_offerings(quotes: Iterable[Quoted]) -> Iterator[Offering]:
-    """One offering for each product that the quotes, of `Offering` records, are of."""
-    for product in products(quotes):
-        only = product.quotes[0].record
-        if len(product.quotes) == 1 and isinstance(only, Offering):
-            yield only
-        else:
-            yield _merged(product)
+@dataclass(frozen=True)
+class SoldUnits:
+    """Quotes of units to rent, of `Offering` records, and the products that they are of."""
+
+    quotes: tuple[Quoted, ...] = ()
+    products: tuple[Product, ...] = ()
+
+    @property
+    def offerings(self) -> Iterator[Offering]:
+        """One for each product."""
+        for product in self.products:
+            only = product.quotes[0].record
+            if len(product.quotes) == 1 and isinstance(only, Offering):
+                yield only
+            else:
+                yield _merged(product)
+
+    @property
+    def passed_over(self) -> list[str]:
+        """Ids of overlays' rows, in force but for a newer price of the same product elsewhere."""
+        counting = {id(product.price) for product in self.products}
+        over = (q for q in self.quotes if q.layer and not q.replaced and id(q) not in counting)
+        return sorted(_offering(q).id for q in over)
+
+
+NOTHING_SOLD = SoldUnits()
 
 
 def _merged(product: Product) -> Offering:

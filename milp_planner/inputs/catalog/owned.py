@@ -264,4 +264,5 @@ class OwnedUnits(Sourced):
 def with_owned(rented: Iterable[Offering], owned: Iterable[OwnedUnits]) -> tuple[Offering, ...]:
     """All offerings in order; units in `owned.csv` stand before a price written for them."""
     rows = (*rented, *(units.offering for units in owned))
-    return tuple(sorted({row.key: row for row in rows}.values(), key=lambda row: row.key))
+    by_key = {row.key: row for row in rows}
+    return tuple(by_key[key] for key in sorted(by_key))

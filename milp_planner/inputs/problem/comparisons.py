@@ -9,6 +9,7 @@ from pydantic import Field
 from milp_planner.inputs.problem.patching import Patch
 from milp_planner.inputs.reading.field_types import Amount
 from milp_planner.inputs.reading.records import Frozen
+from milp_planner.units import YesNo
 
 UsualChoice = Literal[
     "one_provider",
@@ -46,6 +47,10 @@ class ChoicesAsked(Frozen):
 
     only: tuple[UsualChoice, ...] | None = None
     """Of the usual ones these alone; empty: none of them. Default: all."""
+
+    crossovers: YesNo = False
+    """Whether the sheet says from which volume of traffic on an API, renting or owning is the
+    cheapest, from a tenth to ten times today's; that takes as long as tens of plans."""
 
     own: dict[ChoiceName, dict[str, Any]] = Field(default_factory=dict, max_length=20)
     """Own ones, by name: what each changes, as a scenario says it."""

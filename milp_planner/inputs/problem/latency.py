@@ -99,7 +99,8 @@ class Latency(Frozen):
         default=None, validation_alias="tpot", serialization_alias="tpot"
     )
     """Mean time per output token; bounds the operating point of every replica. Percentiles bound it
-    as well, and are not judged beyond that: a replay says what they come to."""
+    as well, and are not judged beyond that: a replay says what they come to, and `solve --replay`
+    asks for less utilization until they are kept."""
 
     ttft_s: Seconds | Percentiles | None = Field(
         default=None, validation_alias="ttft", serialization_alias="ttft"

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from sys import intern
 
 from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.reading.files import read_text
@@ -33,8 +34,11 @@ class CsvTable:
     """Of the rows that are not."""
 
 
-def parse_csv(text: str, file: str) -> CsvTable:
-    """The table in a text; an empty text has an empty header."""
+def parse_csv(text: str, file: str, *, most_rows: int | None = None) -> CsvTable:
+    """The table in a text; an empty text has an empty header.
+
+    Raises InputError where it has more than `most_rows` rows, right and wrong ones together.
+    """
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: list[tuple[int, tuple[str, ...]]] = []
     faults: list[Fault] = []
@@ -44,12 +48,15 @@ def parse_csv(text: str, file: str) -> CsvTable:
         header = tuple(cell.strip() for cell in next(reader, []))
         line = reader.line_num + 1
         for texts in reader:
-            cells = tuple(map(str.strip, texts))
+            cells = tuple(map(intern, map(str.strip, texts)))  # many rows have one place, day
             if len(cells) == len(header):
                 if any(cells):
                     rows.append((line, cells))
             elif any(cells):
                 faults.append(Fault(file, line, 0, "", _wrong_width(len(cells), len(header))))
+            if most_rows is not None and len(rows) + len(faults) > most_rows:
+                said = f"has more than {most_rows:,} rows, the most that is read"
+                raise InputError([Fault(file, 0, 0, "", said)])
             line = reader.line_num + 1
     except csv.Error as problem:
         where = f"in the row that starts on line {line}" if line < reader.line_num else ""

@@ -239,20 +239,31 @@ def _likeness(
     )
 
 
-def dominates(b: DominanceProfile, a: DominanceProfile) -> bool:
-    """True when whole units of `b` replace a unit of `a` in any plan, and never cost more."""
+def times_replaced(b: DominanceProfile, a: DominanceProfile, least: int = 1) -> int | None:
+    """Units of `b` that do all that a unit of `a` does, at least so many; None where none do."""
+    times = least
+    for mine, other in zip(a.standing.gives, b.standing.gives, strict=True):
+        if mine > other * times * (1 + SNAP):
+            if other <= 0:
+                return None
+            times = math.ceil(mine / other * (1 - SNAP))
+    return times
+
+
+def dominates(b: DominanceProfile, a: DominanceProfile, least: int = 1) -> bool:
+    """True when whole units of `b` replace a unit of `a` in any plan, and never cost more.
+
+    least: as many units of `b` stand in, also where fewer would do.
+    """
     ours, theirs = b.standing, a.standing
     is_on_longer = a.elastic > b.elastic or a.rests > b.rests
     if theirs.same != ours.same or (is_on_longer and any(ours.uses)):
         return False  # what is held uses up quotas in blocks in which `a` is off
     if b.part_of != a.part_of:
         return False  # what is paid for a part is the unit's: see `shared_dominance.py`
-    times = 1
-    for mine, other in zip(theirs.gives, ours.gives, strict=True):
-        if mine > other * times * (1 + SNAP):
-            if other <= 0:
-                return False
-            times = math.ceil(mine / other * (1 - SNAP))
+    times = times_replaced(b, a, least)
+    if times is None:
+        return False
     if ours.stock is not None and (ours.stock != theirs.stock or times > 1):
         return False
     if any(times * x > y for x, y in zip(ours.uses, theirs.uses, strict=True)):

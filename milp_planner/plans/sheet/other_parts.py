@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from milp_planner.plans.sheet.base import SheetPart
 from milp_planner.plans.sheet.plan_parts import Bought
 
@@ -133,6 +135,9 @@ class WishJudged(SheetPart):
     not_judged_on: tuple[str, ...] = ()
     """Offerings that serve the workload and of which nothing is known in this."""
 
+    in_replay: Literal["", "kept", "missed"] = ""
+    """Where a replay judged it: its verdict, and what it came to is what is expected."""
+
 
 class RowLeftOut(SheetPart):
     """The measurement that most of the money stands on, and the plan without it."""
@@ -223,6 +228,37 @@ class TrafficCurve(SheetPart):
 
     looked_to_factor: float
     """... and the largest: beyond them nothing is known of a break-even."""
+
+
+class CheapestWay(SheetPart):
+    """The cheapest way to pay over a stretch of traffic."""
+
+    from_factor: float
+    to_factor: float
+    """Multiples of today's traffic."""
+
+    way: str
+    """per token, rented or owned; empty where none can serve so much."""
+
+    needs: tuple[str, ...]
+    """Billings that the problem would have to allow for it."""
+
+    from_usd_per_month: float | None
+    to_usd_per_month: float | None
+    """What it costs at both ends; None where it was not priced there."""
+
+    proven: bool
+
+
+class WaysCompared(SheetPart):
+    """From which volume on which way to pay is the cheapest."""
+
+    stretches: tuple[CheapestWay, ...]
+    complete: bool
+    """False where time ended before all was known."""
+
+    why_none: str = ""
+    """Why there is no answer; empty where there is one."""
 
 
 class ToAsk(SheetPart):

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import ValidationError
 
 from milp_planner.errors import argument_error, input_error
+from milp_planner.plans.futures.documents import FuturesPart
 from milp_planner.plans.plain import as_page
 from milp_planner.plans.sheet.base import SheetPart
 from milp_planner.plans.sheet.no_plan import SheetDiagnosis
@@ -25,6 +26,7 @@ from milp_planner.plans.sheet.other_parts import (
     ToAsk,
     ToMeasure,
     TrafficCurve,
+    WaysCompared,
 )
 from milp_planner.plans.sheet.plan_parts import (
     HoursByUnits,
@@ -55,6 +57,9 @@ class Sheet(SheetPart):
     shared_units: tuple[SharedUnitShown, ...] = ()
     """Which replicas stand on which of the units that they share."""
 
+    futures: FuturesPart | None = None
+    """What several futures share; all else is of the plan in the leading one."""
+
     workloads: tuple[WorkloadServed, ...]
     hours: HoursByUnits
     choices: tuple[SheetChoice, ...] | None
@@ -75,6 +80,9 @@ class Sheet(SheetPart):
 
     traffic: TrafficCurve | None
     """The same; and where a budget leaves requests unserved, more of which cost the same."""
+
+    crossovers: WaysCompared | None = None
+    """None where they were not asked, by `choices.crossovers`."""
 
     proof: ProofShown
     sources: SourcesShown

@@ -35,7 +35,6 @@ from milp_planner.questions.reasons.forced_share import cheapest_with_share
 from milp_planner.questions.solve import provenance_of, solve
 from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
 from milp_planner.solving.checks.batch import refuse_batches
-from milp_planner.solving.checks.llms import refuse_any_llm
 from milp_planner.solving.checks.own_rules import held_to
 from milp_planner.solving.checks.sharing import refuse_shared
 from milp_planner.solving.prepare import prepare
@@ -103,6 +102,9 @@ class BestUse:
 
     usd_per_request_per_second: float
     """USD per month for one request/s of capacity, or of use where paid by the token."""
+
+    llm: str = ""
+    """The LLM that it then serves, where any of several may; else ''."""
 
 
 class Verdict(StrEnum):
@@ -230,7 +232,6 @@ def explain(
     problem = held_to(problem, rules)
     catalog = catalog_for(problem, catalog)
     refuse_batches(problem, "explain: what one offering alone would cost")
-    refuse_any_llm(problem, "explain: what one offering alone would cost")
     refuse_shared(problem, "explain: what one offering alone would cost")
     check_by_cost(problem, "why something is not in a plan")
     for name, value in {"offering": offering, "gpu": gpu, "provider": provider}.items():
@@ -409,6 +410,7 @@ def _best_use(problem: Problem, mine: list[Candidate]) -> BestUse:
         requests_per_second=k.part_requests_per_second if rented else None,
         usd_per_month=k.usd_per_hour * hours if rented else None,
         usd_per_request_per_second=usd_per_request_per_second(k, hours),
+        llm=k.llm,
     )
 
 

@@ -13,10 +13,14 @@ from datetime import date
 from milp_planner.candidates.listing import Lister, lister_of
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import began_s, sparing, until
+from milp_planner.futures.answer import plan_over_futures
+from milp_planner.futures.cases import leading_problem
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.policies import is_gpus_first
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.language.rule import Rule
+from milp_planner.plans.futures.documents import FuturesPart, futures_dict
+from milp_planner.plans.plain import clean
 from milp_planner.plans.records import Plan
 from milp_planner.plans.sentences import alternatives_text
 from milp_planner.plans.sheet.other_parts import SheetChoice
@@ -47,7 +51,8 @@ from milp_planner.questions.sheet.of_plan import (
     workloads_of,
 )
 from milp_planner.questions.sheet.risks import asks_of, losses_of, risks_of
-from milp_planner.questions.solve import solve_until
+from milp_planner.questions.sheet.ways import ways_compared
+from milp_planner.questions.solve import provenance_at, solve_until
 from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
 from milp_planner.solving.checks.own_rules import held_to
 from milp_planner.solving.prepare import Outline, outline_of, unlisted
@@ -105,13 +110,17 @@ def decision_sheet(
         problem, time_limit_s=limit_s, gap=gap, solver=solver, cancel=cancel, began=began
     )
     settings = replace(settings, patient=reproducible)
+    today = as_of or day_today()
+    if problem.futures:
+        plan = plan or plan_for_sheet(problem, catalog, settings)
+        return sheet_over_futures(problem, catalog, plan, today, reproducible=reproducible)
     lister, outline = lister_of(catalog), outline_of(problem, catalog)
     if plan is None:
         given = problem, catalog, settings, lister, outline
         plan = plan_for_sheet(*given, fixed_work=reproducible)
     asked = unlisted(outline)
     with in_time(settings, fixed_work=reproducible):
-        sheet = sheet_of(asked, plan, today=as_of or day_today(), reproducible=reproducible)
+        sheet = sheet_of(asked, plan, today=today, reproducible=reproducible)
     if not with_choices or is_gpus_first(problem):
         return sheet
     if not plan.status.has_plan:
@@ -147,9 +156,23 @@ def plan_for_sheet(
     problem, where it is known.
     """
     count = problem.alternatives.count
+    if problem.futures:
+        provenance = provenance_at(problem, catalog, settings)
+        return plan_over_futures(problem, catalog, settings, provenance, next_best=count)
     enough = enough_lines(count, None if fixed_work else time.monotonic)
     most = min(count * EXTRA_CUTS, MOST_ALTERNATIVES)
     return solve_until(problem, catalog, settings, most, enough, lister=lister, outline=outline)
+
+
+def sheet_over_futures(
+    problem: Problem, catalog: Catalog, plan: Plan, today: date, *, reproducible: bool
+) -> Sheet:
+    """The sheet of a plan over several futures: what they share, and the plan in the leading one.
+
+    Other choices, levers and curves are of a month that is known: they are left out.
+    """
+    asked = unlisted(outline_of(leading_problem(problem, plan), catalog))
+    return sheet_of(asked, plan, today=today, reproducible=reproducible)
 
 
 @contextlib.contextmanager
@@ -171,6 +194,7 @@ def sheet_of(
     asked: the question with its blocks; nothing here looks at what else can be rented.
     """
     problem, has_plan = asked.problem, plan.status.has_plan
+    told = futures_dict(plan.futures)
     return Sheet(
         name=plan.name,
         as_of=today,
@@ -178,6 +202,7 @@ def sheet_of(
         answer=answer_of(plan, today, problem.policy.stale_after_days),
         purchases=purchases_of(plan, today),
         shared_units=shared_of(plan),
+        futures=None if told is None else FuturesPart.model_validate(clean(told)),
         workloads=workloads_of(plan),
         hours=hours_of(plan),
         choices=None,
@@ -216,6 +241,8 @@ def beside_choices(
         risks = {"row_left_out": row_left_out(asking)}
         found["risks"] = sheet.risks.model_copy(update=risks)
         found["traffic"], found["budgets"] = curves_of(asking)
+        if asking.problem.choices.crossovers:
+            found["crossovers"] = ways_compared(asking)
     return sheet.model_copy(update=found)
 
 

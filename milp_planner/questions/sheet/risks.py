@@ -15,7 +15,7 @@ from milp_planner.inputs.problem.traffic import ConcurrentUsers
 from milp_planner.plans.consequences import Loss, age_days
 from milp_planner.plans.losses import unit_losses, worst_losses
 from milp_planner.plans.measure_next import ESTIMATES, spend_by_rate
-from milp_planner.plans.reasons import TimeNotJudged, WaitIdle, WaitKept
+from milp_planner.plans.reasons import TimeNotJudged, TimeReplayed, WaitIdle, WaitKept
 from milp_planner.plans.records import Plan, Purchase, WorkloadPlan
 from milp_planner.plans.sentences import warning_lines
 from milp_planner.plans.sheet.other_parts import (
@@ -31,7 +31,7 @@ LOSSES_LEFT_OPEN = "Left open by the time limit: what is left when a unit or a p
 MEASURED = ("measured", "raw")
 """Sources of a rate that somebody measured in this deployment, or states to be so."""
 
-OfWorkload = TypeVar("OfWorkload", TimeNotJudged, WaitIdle, WaitKept)
+OfWorkload = TypeVar("OfWorkload", TimeNotJudged, TimeReplayed, WaitIdle, WaitKept)
 
 
 def risks_of(
@@ -139,7 +139,10 @@ def _times_to_tokens(
     plan: Plan, w: WorkloadPlan, mine: Sequence[Candidate]
 ) -> Iterator[WishJudged]:
     """Wishes for tpot and ttft, but those whose percentile nobody can judge."""
-    unknown = {one.metric for one in _said(plan, w, TimeNotJudged)}
+    unknown = {
+        *(one.metric for one in _said(plan, w, TimeNotJudged)),
+        *(one.metric for one in _said(plan, w, TimeReplayed)),
+    }
     if w.tpot_wish_s is not None and "tpot" not in unknown:
         yield WishJudged(
             workload=w.name,
@@ -182,7 +185,17 @@ def _times_in_queues(
 
 
 def _not_judged(plan: Plan, w: WorkloadPlan, mine: Sequence[Candidate]) -> Iterator[WishJudged]:
-    """Wishes for percentiles that no formula tells."""
+    """Wishes for percentiles that no formula tells, and what a replay says of them."""
+    for done in _said(plan, w, TimeReplayed):
+        yield WishJudged(
+            workload=w.name,
+            what=done.what,
+            asked_s=done.wished_s,
+            expected_s=done.reached_s,
+            measured=_are_measured(mine),
+            not_judged_on=done.unknown,
+            in_replay="kept" if done.kept else "missed",
+        )
     for one in _said(plan, w, TimeNotJudged):
         yield WishJudged(
             workload=w.name,

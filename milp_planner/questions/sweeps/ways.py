@@ -40,6 +40,7 @@ from milp_planner.solving.re_solve import (
     settings_of,
     stranded,
 )
+from milp_planner.solving.results import Settings
 
 PRECISION = 1e-3
 """Relative width of a stretch in which the cheapest way changes."""
@@ -149,9 +150,20 @@ def crossovers(
         raise argument_error("must be above from_factor", path="to_factor")
     if by not in BY:
         raise argument_error(f"expected kind or billing, not {by!r}", path="by")
-    _check_monotone(problem)
     began = began_s()
     settings = settings_of(problem, time_limit_s=time_limit_s, solver=solver, began=began)
+    return crossovers_within(problem, catalog, settings, (from_factor, to_factor), by)
+
+
+def crossovers_within(
+    problem: Problem,
+    catalog: Catalog,
+    settings: Settings,
+    span: tuple[float, float] = (0.1, 10.0),
+    by: By = "kind",
+) -> Crossovers:
+    """The same under settings that are known; raises ArgumentError where it has no answer."""
+    _check_monotone(problem)
     ways = tuple(_ways(problem, catalog, by))
     try:
         with until(settings.ends_s):
@@ -160,7 +172,7 @@ def crossovers(
         return Crossovers(problem.name, 0.0, ways, (), complete=False)
     resolver = Resolver(instance, settings, provenance_of(instance, settings))
     costs = _Costs(resolver, problem, {way.name: way.billings for way in ways})
-    found = list(_stretches(costs, from_factor, to_factor))
+    found = list(_stretches(costs, *span))
     tokens = sum(instance.schedule.tokens_per_month(w.name) for w in problem.workloads)
     return Crossovers(
         name=problem.name,

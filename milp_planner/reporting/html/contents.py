@@ -68,6 +68,8 @@ class Contents:
     @property
     def amount(self) -> str:
         """`$6,617`."""
+        if self.sheet.futures is not None:
+            return usd(self.sheet.futures.expected_usd_per_month, self.decimals)
         return usd(self.sheet.answer.cash_usd_per_month or 0.0, self.decimals)
 
     @property
@@ -92,7 +94,7 @@ class Contents:
         """`Optimal plan`, with what is said of its price per token and of penalties."""
         answer = self.sheet.answer
         said = [words.verdict(self.sheet)]
-        if answer.usd_per_million_tokens is not None:
+        if answer.usd_per_million_tokens is not None and self.sheet.futures is None:
             said.append(f"{usd_per_million(answer.usd_per_million_tokens)} per 1M tokens")
         if fines := sum(answer.penalties_usd_per_month.values()):
             said.append(f"and {usd(fines, self.decimals)} of penalties, which nobody pays")
@@ -106,7 +108,7 @@ class Contents:
     @property
     def sentences(self) -> tuple[str, ...]:
         """The answer in words."""
-        return tuple(words.answer_sentences(self.sheet))
+        return (*words.futures_words(self.sheet), *words.answer_sentences(self.sheet))
 
     @property
     def facts(self) -> tuple[Fact, ...]:
@@ -390,6 +392,11 @@ class Contents:
     def break_even(self) -> str:
         """Where a fleet begins to pay."""
         return curves.break_even_words(self.sheet)
+
+    @property
+    def crossovers(self) -> tuple[str, ...]:
+        """Which way to pay is the cheapest at which volume, where that was asked."""
+        return tuple(curves.crossover_words(self.sheet))
 
     @property
     def block_heads(self) -> tuple[str, ...]:

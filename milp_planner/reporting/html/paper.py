@@ -48,6 +48,8 @@ def _heights(it: Contents, size: float) -> Iterator[float]:
     yield LINE_PX * _lines(
         [*it.doubles, it.already, it.needs, *it.sheet.alternatives_notes], 130 / size
     )
+    if it.crossovers:
+        yield HEAD_PX + LINE_PX * _lines(it.crossovers, 130 / size)
     if it.staircase is not None or it.traffic is not None or it.hours is not None:
         keys = len(it.hours.lines) / 3 if it.hours is not None else 1.0
         yield HEAD_PX + CHART_PX / size + LINE_PX * math.ceil(keys)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from milp_planner.plans.sheet.other_parts import TrafficPoint
+from milp_planner.plans.sheet.other_parts import CheapestWay, TrafficPoint
 from milp_planner.plans.sheet.records import Sheet
 from milp_planner.reporting.sheets.words import decimals_of
 from milp_planner.reporting.text.wording import (
@@ -16,6 +16,7 @@ from milp_planner.reporting.text.wording import (
 )
 
 TRAFFIC = "What other traffic would cost"
+WAYS = "The cheapest way to pay, by multiples of the traffic"
 BUDGETS = "What other budgets would serve of the peak"
 NONE = "-"
 
@@ -94,6 +95,33 @@ def _cheaper_words(points: Sequence[TrafficPoint], low: float, high: float) -> s
 
 def _multiples(factors: Sequence[float]) -> str:
     return ", ".join(f"{factor:g}x" for factor in factors)
+
+
+def crossover_words(sheet: Sheet) -> Iterator[str]:
+    """`The cheapest way to pay: per token from 0.1x of the traffic ($26 a month), rented from 2x
+    ...`, and what that takes; nothing where it was not asked."""
+    found = sheet.crossovers
+    if found is None:
+        return
+    if not found.stretches:
+        yield f"{WAYS}: {found.why_none or 'time ended before it was known'}."
+        return
+    told = "; ".join(_stretch(one) for one in found.stretches)
+    last = found.stretches[-1]
+    yield f"{WAYS}: {told}, up to {last.to_factor:.3g}x{_at(last.to_usd_per_month)}."
+    for way, needs in {one.way: one.needs for one in found.stretches if one.needs}.items():
+        yield f"{way} takes {', '.join(needs)} in limits.billing.allow."
+    if not found.complete:
+        yield "Time ended before every stretch was known."
+
+
+def _stretch(one: CheapestWay) -> str:
+    said = f"{one.way or 'nothing serves it'} from {one.from_factor:.3g}x"
+    return said + _at(one.from_usd_per_month) + ("" if one.proven else ", not proven")
+
+
+def _at(usd_per_month: float | None) -> str:
+    return "" if usd_per_month is None else f" ({usd(usd_per_month)} per month)"
 
 
 def budget_rows(sheet: Sheet) -> list[list[str]]:

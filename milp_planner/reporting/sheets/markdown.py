@@ -35,6 +35,7 @@ def sheet_markdown(sheet: Sheet, against: PlanDiff | None = None) -> str:
     parts = [
         [f"### {md(sheet.name)}: {md(words.headline(sheet))}"],
         [md(words.proof_words(sheet))],
+        [f"- {md(said, 4 * MOST_IN_CELL)}" for said in words.futures_words(sheet)],
         [md(" ".join(words.answer_sentences(sheet)), 4 * MOST_IN_CELL)],
         [*_purchases(sheet)],
         [f"- {md(said, 4 * MOST_IN_CELL)}" for said in words.shared_words(sheet)],
@@ -137,6 +138,8 @@ def _traffic(sheet: Sheet) -> Iterator[str]:
         head = [curves.TRAFFIC, *heads, bought]
         yield from _table(head, f"<{'>' * len(heads)}<", rows)
         yield from _said([curves.break_even_words(sheet)])
+    for said in curves.crossover_words(sheet):
+        yield from _said([said])
 
 
 def _budgets(sheet: Sheet) -> Iterator[str]:

@@ -10,6 +10,7 @@ from milp_planner.plans.sheet.plan_parts import SheetPurchase
 from milp_planner.plans.sheet.records import Sheet
 from milp_planner.reporting.documents.json import to_json
 from milp_planner.reporting.sheets import curves, words
+from milp_planner.reporting.text.plans.futures import futures_lines
 from milp_planner.reporting.text.price_ages import age_words
 from milp_planner.reporting.text.wording import (
     apportion,
@@ -57,7 +58,15 @@ def joined(parts: Sequence[Sequence[str]]) -> str:
 
 def _first(sheet: Sheet, width: int) -> list[list[str]]:
     said = " ".join(words.answer_sentences(sheet))
-    return [[words.headline(sheet), words.proof_words(sheet)], [*wrapped(said, width, "")]]
+    futures = [] if sheet.futures is None else [*futures_lines(sheet.futures.record())]
+    head = [words.headline(sheet), words.proof_words(sheet)]
+    return [head, [*_folded(futures, width)], [*wrapped(said, width, "")]]
+
+
+def _folded(lines: Iterable[str], width: int) -> Iterator[str]:
+    """Sentences broken where they are too long; rows of tables, which are indented, left whole."""
+    for line in lines:
+        yield from [line] if line.startswith(" ") else wrapped(line, width, "")
 
 
 def _rest(sheet: Sheet, width: int) -> list[list[str]]:
@@ -186,6 +195,8 @@ def _traffic(sheet: Sheet, width: int) -> Iterator[str]:
         lines = zip(names, *(row[:-1] for row in rows), strict=True)
         yield from columns([*lines], "<" + ">" * len(rows), indent="")
         yield from wrapped(curves.break_even_words(sheet), width, "  ")
+    for said in curves.crossover_words(sheet):
+        yield from wrapped(said, width, "  ", "")
 
 
 def _budgets(sheet: Sheet, width: int) -> Iterator[str]:

@@ -17,6 +17,7 @@ from milp_planner.plans.sheet.records import Sheet
 from milp_planner.reporting.text.commitments import commitment_words
 from milp_planner.reporting.text.confidence import left_out_line
 from milp_planner.reporting.text.plans import proofs
+from milp_planner.reporting.text.plans.futures import futures_answer, futures_sentences
 from milp_planner.reporting.text.price_ages import stale_words
 from milp_planner.reporting.text.wording import (
     duration,
@@ -76,6 +77,9 @@ def purchase_words(p: SheetPurchase) -> str:
 
 def verdict(sheet: Sheet) -> str:
     """`Optimal plan`, and in which order it is the best where that is not cost."""
+    if sheet.futures is not None:
+        said = futures_answer(sheet.futures.record(), proven=sheet.answer.status == "optimal")
+        return said.partition(":")[0] + f", on average over {len(sheet.futures.outcomes)} futures"
     word = "Optimal plan" if sheet.answer.status == "optimal" else "Best plan found"
     return word + proofs.FOR_GPUS if sheet.question.objective == "gpus" else word
 
@@ -101,6 +105,8 @@ def shared_words(sheet: Sheet) -> Iterator[str]:
 def headline(sheet: Sheet) -> str:
     """The answer on one line."""
     answer, decimals = sheet.answer, decimals_of(sheet)
+    if sheet.futures is not None:
+        return futures_answer(sheet.futures.record(), proven=answer.status == "optimal")
     word = verdict(sheet)
     per_token = answer.usd_per_million_tokens
     tokens = "" if per_token is None else f" ({usd_per_million(per_token)} per 1M tokens)"
@@ -116,6 +122,11 @@ def proof_words(sheet: Sheet) -> str:
     if proof.seconds is not None and proof.engines:
         said.append(f"{proof.seconds:.1f} s")
     return ", ".join(said)
+
+
+def futures_words(sheet: Sheet) -> tuple[str, ...]:
+    """What several futures share, a sentence each; empty where there is one."""
+    return () if sheet.futures is None else tuple(futures_sentences(sheet.futures.record()))
 
 
 def answer_sentences(sheet: Sheet) -> Iterator[str]:
@@ -146,6 +157,7 @@ def answer_sentences(sheet: Sheet) -> Iterator[str]:
             yield loss_words(worst, in_block=len(sheet.hours.blocks) > 1)
     yield from estimate_words(sheet)
     yield from not_judged_words(sheet)
+    yield from replayed_words(sheet)
 
 
 def loss_words(loss: LeftAfterLoss, *, in_block: bool = False) -> str:
@@ -193,6 +205,15 @@ def not_judged_words(sheet: Sheet) -> Iterator[str]:
             what = w.what.replace("_", " ")
             wished = duration(w.asked_s)
             yield f"Not judged: the {what} of {escape(w.workload)} at {where}, wished {wished}."
+
+
+def replayed_words(sheet: Sheet) -> Iterator[str]:
+    """`In a replay the p99 tpot of chat is 43 ms, wished 30 ms: missed.`"""
+    for w in sheet.risks.wishes:
+        if w.in_replay:
+            came = "never" if w.expected_s is None else duration(w.expected_s)
+            wished = f"{came}, wished {duration(w.asked_s)}: {w.in_replay}"
+            yield f"In a replay the {w.what} of {escape(w.workload)} is {wished}."
 
 
 def choice_row(sheet: Sheet, choice: SheetChoice) -> list[str]:

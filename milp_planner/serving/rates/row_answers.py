@@ -287,6 +287,26 @@ def judged_by_estimate(
     return ttft_too_long(q, estimated_ttft_s, None, measured=False)
 
 
+def other_engine(q: Question, found: Sequence[RowsOf]) -> Iterator[str]:
+    """A warning where the user's own rows ran in another engine than the deployment names."""
+    if all(rows.group.own and not rows.same_deployment for rows in found):
+        engines = ", ".join(sorted({rows.group.engine for rows in found}))
+        yield f"own rows ran in {engines}, the deployment says {q.settings.label}"
+
+
+def faster_with_fewer(
+    found: Sequence[RowsOf], q: Question, here: OperatingPoint, n: float
+) -> Iterator[str]:
+    """Both figures, where more is planned with fewer in flight that were measured: of rows that
+    fell there, or of another deployment that is trusted more."""
+    fewer = {m for rows in found for m in rows.speed.measured_concurrencies() if 1 <= m < n}
+    planned = [(answer_at(found, q, m)[1].planned_requests_per_second, m) for m in sorted(fewer)]
+    most, best = max(planned, default=(0.0, n))
+    if most > here.planned_requests_per_second * ROUNDING:
+        rate = here.planned_requests_per_second
+        yield f"{best:g} in flight serve more, {most:.3g} requests/s planned beside {rate:.3g}"
+
+
 def _within_tpot(q: Question, point: OperatingPoint) -> bool:
     return q.tpot_limit_s is None or (point.tpot_s or 0.0) <= q.tpot_limit_s * ROUNDING
 

@@ -16,15 +16,15 @@ cases exceed, the 10th percentile.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement
 from milp_planner.inputs.catalog.tensor_groups import is_moe
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.serving import derate as evidence_of
 from milp_planner.serving.gpu_formats import unable
-from milp_planner.serving.links import BETWEEN_UNITS_S, between_units_gb_per_s
 from milp_planner.serving.memory import MemoryFit, fit, room
 from milp_planner.serving.operating_point import (
     OperatingPoint,
@@ -36,16 +36,19 @@ from milp_planner.serving.operating_point import (
     too_slow,
 )
 from milp_planner.serving.rates.calibration import Calibrations, Scaled
+from milp_planner.serving.rates.checked_range import outside_checked_range
 from milp_planner.serving.rates.doubtful_rows import DoubtfulRow, SlowRow
 from milp_planner.serving.rates.measured import LengthOnly, Speed
-from milp_planner.serving.rates.records import MeasuredRows, canonical_precision
+from milp_planner.serving.rates.records import MeasuredRows, ReplicaRows, canonical_precision
 from milp_planner.serving.rates.row_answers import (
     ROUNDING,
     RowsOf,
     answer_at,
     best_answer,
+    faster_with_fewer,
     judged_by_estimate,
     limited_by,
+    other_engine,
     point_at,
     rows_near,
     within,
@@ -56,17 +59,20 @@ from milp_planner.serving.weights import WEIGHT_BYTES
 
 __all__ = ["ROUNDING", "OperatingPoint", "Rejection", "ServingModel", "default_precisions"]
 
-# Outside these the estimate was not checked against measurements.
-MOST_IN_FLIGHT = 512
-MOST_TENSOR_PARALLEL = 8
-LONGEST_CONTEXT_TOKENS = 32_768
-
 FEWER_GPUS = (1, 2, 4)
 
 NOTICED = 1.01
 """Two rates within 1 % of one another are as good as equal."""
 
 NOT_MODELLED = ("disaggregated prefill and decode",)
+
+
+class _Near(NamedTuple):
+    """What rows say about a question."""
+
+    rows: ReplicaRows
+    found: list[RowsOf]
+    target: Speed
 
 
 class ServingModel:
@@ -156,6 +162,40 @@ class ServingModel:
             return Rejection(f"no measured rate of {llm.id} on {gpu.id}, and {missing}")
         return self._estimated_at(q, llm, gpu, concurrency)
 
+    def planned_rates(
+        self,
+        llm: Llm,
+        gpu: Gpu,
+        precision: str,
+        tensor_parallel: int,
+        input_tokens: float,
+        output_tokens: float,
+        numbers: Sequence[int],
+        *,
+        quantile: float = evidence_of.DEFAULT_QUANTILE,
+        settings: DeploymentSettings = DEFAULT_DEPLOYMENT,
+    ) -> list[float | None]:
+        """Planned requests/s with each of `numbers` in flight, as `at` answers one by one.
+
+        None where it cannot serve so many.
+        """
+        q = _question(
+            llm, gpu, precision, tensor_parallel, input_tokens, output_tokens, quantile, settings
+        )
+        if _cannot_serve(q, llm, gpu):
+            return [None] * len(numbers)
+        memory = fit(llm, gpu, precision, tensor_parallel, q.tokens, settings)
+        near = self._near(q, llm, gpu, memory) if memory.weights_fit else None
+        if near is not None:
+            return [answer_at(near.found, q, n)[1].planned_requests_per_second for n in numbers]
+        if not memory.fits or missing_for_estimate(llm, gpu):
+            return [None] * len(numbers)
+        most = room(llm, gpu, precision, tensor_parallel, q.tokens, settings)
+        most = min(most, settings.max_sequences or most)
+        speed = self._scaled(q, llm, gpu)
+        derate = evidence_of.derate(speed.calibration.evidence, q.trust, q.quantile)
+        return [None if n > most else speed.requests_per_second(n) * derate for n in numbers]
+
     def estimate(
         self,
         llm: Llm,
@@ -225,7 +265,8 @@ class ServingModel:
         calibration = speed.calibration
         source: Source = "calibrated" if calibration.rows else "estimated"
         point = point_at(q, speed, n, source, calibration.evidence, calibration.detail)
-        warnings = (*point.warnings, *self._outside_checked_range(q, gpu, n))
+        unchecked = outside_checked_range(q, gpu, n, self._rows.gpus_in_closed_loop)
+        warnings = (*point.warnings, *unchecked)
         return replace(
             point,
             ttft_s=estimate.ttft_advice_s,
@@ -243,6 +284,19 @@ class ServingModel:
     ) -> OperatingPoint | Rejection | None:
         """What rows say with n in flight, or at the best number: the user's own, else published
         ones of the very size; None where there is none."""
+        near = self._near(q, llm, gpu, memory)
+        if near is None:
+            return None
+        found = near.found
+        answer = best_answer(found, q, memory) if n is None else answer_at(found, q, n)[1]
+        if isinstance(answer, Rejection):
+            return answer
+        said = (*answer.warnings, *other_engine(q, found), *near.rows.warnings)
+        if n is not None:
+            said = (*said, *faster_with_fewer(found, q, answer, n))
+        return replace(answer, bottleneck=limited_by(near.target, answer, memory), warnings=said)
+
+    def _near(self, q: Question, llm: Llm, gpu: Gpu, memory: MemoryFit) -> _Near | None:
         rows = self._rows.of(llm, gpu, q)
         if rows is None:
             return None
@@ -250,16 +304,8 @@ class ServingModel:
         known = None if isinstance(target, LengthOnly) else target
         for groups in (rows.own, rows.published):
             found = rows_near(groups, q, known, memory)
-            if not found:
-                continue
-            answer = best_answer(found, q, memory) if n is None else answer_at(found, q, n)[1]
-            if isinstance(answer, Rejection):
-                return answer
-            said = (*answer.warnings, *_other_engine(q, found), *rows.warnings)
-            if n is not None:
-                said = (*said, *_faster_with_fewer(found, q, answer, n))
-            limit = limited_by(target, answer, memory)
-            return replace(answer, bottleneck=limit, warnings=said)
+            if found:
+                return _Near(rows, found, target)
         return None
 
     def _speed_at(self, llm: Llm, gpu: Gpu, q: Question) -> Speed:
@@ -270,33 +316,6 @@ class ServingModel:
     def _estimate_of(self, llm: Llm, gpu: Gpu, q: Question) -> Roofline:
         size = q.input_tokens, q.output_tokens
         return self.estimate(llm, gpu, q.precision, q.tensor_parallel, *size, q.settings)
-
-    def _outside_checked_range(self, q: Question, gpu: Gpu, n: float) -> Iterator[str]:
-        if n > MOST_IN_FLIGHT:
-            yield f"{n:,.0f} requests in flight are outside the checked range, 1 to 512"
-        if q.tensor_parallel > MOST_TENSOR_PARALLEL:
-            yield f"tensor parallel {q.tensor_parallel} is outside the checked range, at most 8"
-        if q.tokens > LONGEST_CONTEXT_TOKENS:
-            yield f"{q.tokens:,.0f} tokens a request are outside the checked range, at most 32,768"
-        if gpu.id not in self._rows.gpus_in_closed_loop:
-            yield f"{gpu.id} has no measured relative: the estimate was not checked on it"
-        for widening in q.trust.widenings:
-            yield f"the estimate is trusted less on {gpu.id}: {widening.reason}"
-        if q.settings.units_joined > 1 and q.settings.gb_per_s_between_units is None:
-            assumed = between_units_gb_per_s(gpu, q.tensor_parallel, q.settings)
-            yield (
-                f"{assumed:g} GB/s per GPU between joined units of {gpu.id} are assumed; "
-                "deployment.gb_per_s_between_units states them"
-            )
-        if q.settings.units_joined > 1:
-            yield (
-                f"{1e6 * BETWEEN_UNITS_S:.0f} µs a message between joined units and "
-                f"{evidence_of.JOINED_UNITS.spread:g} of spread are assumed: none was measured"
-            )
-        if q.precision == "fp32":
-            yield "fp32 is not checked: products at the TF32 rate, unless the GPU's row says else"
-        if q.settings.speculative is not None:
-            yield "draft tokens gain what is stated; what drafting them costs is not modelled"
 
     def _beside_worse(
         self, q: Question, llm: Llm, gpu: Gpu, found: OperatingPoint
@@ -411,26 +430,6 @@ def _no_room(memory: MemoryFit, concurrency: float) -> str:
         f"{concurrency:,.0f} requests in flight need {memory.needed_gib(concurrency):.1f} GiB "
         f"of {memory.usable_gib:.1f} per GPU; {most:,} fit"
     )
-
-
-def _other_engine(q: Question, found: list[RowsOf]) -> Iterator[str]:
-    """A warning where the user's own rows ran in another engine than the deployment names."""
-    if all(rows.group.own and not rows.same_deployment for rows in found):
-        engines = ", ".join(sorted({rows.group.engine for rows in found}))
-        yield f"own rows ran in {engines}, the deployment says {q.settings.label}"
-
-
-def _faster_with_fewer(
-    found: list[RowsOf], q: Question, here: OperatingPoint, n: float
-) -> Iterator[str]:
-    """Both figures, where more is planned with fewer in flight that were measured: of rows that
-    fell there, or of another deployment that is trusted more."""
-    fewer = {m for rows in found for m in rows.speed.measured_concurrencies() if 1 <= m < n}
-    planned = [(answer_at(found, q, m)[1].planned_requests_per_second, m) for m in sorted(fewer)]
-    most, best = max(planned, default=(0.0, n))
-    if most > here.planned_requests_per_second * ROUNDING:
-        rate = here.planned_requests_per_second
-        yield f"{best:g} in flight serve more, {most:.3g} requests/s planned beside {rate:.3g}"
 
 
 def _from_raw(q: Question, row: Measurement) -> OperatingPoint:

@@ -32,6 +32,12 @@ def notes(problem: Problem, workloads: Sequence[WorkloadPlan]) -> Iterator[Remar
         yield from note(problem, workloads)
 
 
+def without_effect(problem: Problem) -> Iterator[Remark]:
+    """A remark on every setting of `problem` that changes no plan of it."""
+    for note in WITHOUT_EFFECT:
+        yield from note(problem, ())
+
+
 def overload_cannot_occur(problem: Problem, _: Sequence[WorkloadPlan]) -> Iterator[Remark]:
     """The ramp begins where no workload may run."""
     ramp = problem.policy.active_penalties.overload
@@ -91,11 +97,12 @@ def only_a_replay_tells(problem: Problem, plans: Sequence[WorkloadPlan]) -> Iter
             yield TimeNotJudged(w.name, wish.words, wish.metric, wish.wished_s, held)
 
 
-NOTES: tuple[Note, ...] = (
-    only_a_replay_tells,
+WITHOUT_EFFECT: tuple[Note, ...] = (
     overload_cannot_occur,
     strict_latency_cannot_occur,
     hot_for_nothing,
     endpoints_for_nothing,
-    unserved_at_a_price,
 )
+"""What the problem alone tells, before there is a plan."""
+
+NOTES: tuple[Note, ...] = (only_a_replay_tells, *WITHOUT_EFFECT, unserved_at_a_price)

@@ -13,6 +13,7 @@ from milp_planner.inputs.problem.policies import has_batches, is_batch, is_gpus_
 from milp_planner.inputs.problem.records import Problem, Workload
 from milp_planner.inputs.problem.traffic import Batch
 from milp_planner.milp.program.batch.work import BatchWork
+from milp_planner.milp.program.costs.commitments import CommitmentsPaid
 from milp_planner.milp.program.costs.per_token import PerToken
 from milp_planner.milp.program.costs.rent import Rent
 from milp_planner.milp.program.costs.shortfall import Shortfall
@@ -28,9 +29,12 @@ from milp_planner.milp.program.limits.gpu_count import GpuCount
 from milp_planner.milp.program.limits.provider_count import ProviderCount
 from milp_planner.milp.program.limits.quotas import Quotas
 from milp_planner.milp.program.limits.region_count import RegionCount
+from milp_planner.milp.program.limits.survival import LossSurvived
 from milp_planner.milp.program.llms.quality import MeanQuality
 from milp_planner.milp.program.rules.capacity import Capacity
+from milp_planner.milp.program.rules.commitments import Commitments
 from milp_planner.milp.program.rules.coverage import Coverage
+from milp_planner.milp.program.rules.on_demand import OnDemandReplicas
 from milp_planner.milp.program.rules.per_token_rate import PerTokenRate
 from milp_planner.milp.program.rules.power import PowerCap
 from milp_planner.milp.program.rules.queue_times import QueueTimes
@@ -40,12 +44,12 @@ from milp_planner.traffic.schedule import Schedule
 COVERED_RULES: Final[tuple[Rule, ...]] = (
     *(Coverage(), Capacity(), BatchWork(), PerTokenRate(), Replicas(), QueueTimes()),
     *(Quotas(), PowerCap(), BudgetLimit(), ProviderCount(), RegionCount(), GpuCount()),
-    *(ChangeLimit(), MeanQuality()),
+    *(ChangeLimit(), MeanQuality(), LossSurvived(), OnDemandReplicas(), Commitments()),
 )
 COVERED_TERMS: Final[tuple[CostTerm, ...]] = tuple(
     term
     for term in COST_TERMS
-    if isinstance(term, (Rent, PerToken, SpotLoss, SwitchingCost, Shortfall))
+    if isinstance(term, (Rent, CommitmentsPaid, PerToken, SpotLoss, SwitchingCost, Shortfall))
 )
 """What holds beside batches, by brute force; a key of any other rule or term is refused."""
 

@@ -78,11 +78,11 @@ def _beyond_rates(peak: float) -> str:
 
 
 def _beyond_counts(problem: Problem, peak: float, mine: list[Candidate]) -> str:
-    needed = [_units_needed(problem, peak, k) for k in checked(mine)]
-    if any(k.mode.per_token for k in mine) or min(needed, default=0.0) <= MOST_UNITS:
+    if not mine or any(_units_needed(problem, peak, k) <= MOST_UNITS for k in checked(mine)):
         return ""
+    least = min(_units_needed(problem, peak, k) for k in mine)
     return (
-        f"the peak of {peak:.3g} requests/s takes {min(needed):.3g} units of the largest "
+        f"the peak of {peak:.3g} requests/s takes {least:.3g} units of the largest "
         f"candidate, more than the {MOST_UNITS:,} that can be planned"
     )
 

@@ -16,7 +16,7 @@ from milp_planner.inputs.problem.policy import StartUp
 from milp_planner.inputs.problem.records import CurrentUnits, Problem
 from milp_planner.inputs.reading.strict_yaml import Steps
 from milp_planner.solving.checks.own_terms import terms_faults
-from milp_planner.solving.checks.quotes import future_faults, quote_faults
+from milp_planner.solving.checks.quotes import price_faults, quote_faults
 
 FILTERS = ("providers", "regions", "gpus", "offerings")
 PATTERN_MARKS = "*?["
@@ -41,10 +41,16 @@ def limit_faults(problem: Problem, catalog: Catalog) -> Iterator[Fault]:
         problem, catalog, lambda name, ids: _why_unmatched(name, "offering", ids, catalog)[0]
     )
     yield from _rented_faults(problem, catalog)
-    for faults in (quote_faults, future_faults):
-        yield from faults(
-            problem, catalog, lambda name, ids: _why_unmatched(name, "offering", ids, catalog)
-        )
+    yield from quote_faults(
+        problem, catalog, lambda name, ids: _why_unmatched(name, "offering", ids, catalog)
+    )
+
+
+def future_faults(problem: Problem, catalog: Catalog) -> Iterator[Fault]:
+    """Prices of futures that nothing has."""
+    return price_faults(
+        problem, catalog, lambda name, ids: _why_unmatched(name, "offering", ids, catalog)
+    )
 
 
 def _rented_faults(problem: Problem, catalog: Catalog) -> Iterator[Fault]:

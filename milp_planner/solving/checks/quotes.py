@@ -37,7 +37,7 @@ def quote_faults(problem: Problem, catalog: Catalog, unmatched: Unmatched) -> It
         yield _fault(problem, ("quotes", i, "offering"), message, hint)
 
 
-def future_faults(problem: Problem, catalog: Catalog, unmatched: Unmatched) -> Iterator[Fault]:
+def price_faults(problem: Problem, catalog: Catalog, unmatched: Unmatched) -> Iterator[Fault]:
     """Prices of futures that no row of the catalog has, or only rows that bind."""
     rows: list[Offering | TokenPrice] = [*catalog.offerings, *catalog.token_prices]
     for i, future in enumerate(problem.futures):

@@ -43,8 +43,13 @@ def is_large(problem: Problem, schedule: Schedule, catalog: Catalog) -> bool:
     return classes * (len(catalog.offerings) + len(catalog.token_prices)) > LARGE_LISTING
 
 
-def list_few(problem: Problem, schedule: Schedule, catalog: Catalog) -> CandidateList:
-    """The candidates of a few kinds of units for every workload; raises OutOfTime."""
+def list_few(
+    problem: Problem, schedule: Schedule, catalog: Catalog, model: ServingModel | None = None
+) -> CandidateList:
+    """The candidates of a few kinds of units for every workload; raises OutOfTime.
+
+    model: of the catalog; what it is asked here it need not be asked again.
+    """
     allowed = [o for o in checked(catalog.offerings) if not excluded_by(problem.limits, o)]
     prices = [p for p in checked(catalog.token_prices) if not excluded_by(problem.limits, p)]
     sold: dict[Unit, list[Offering]] = {}
@@ -58,7 +63,7 @@ def list_few(problem: Problem, schedule: Schedule, catalog: Catalog) -> Candidat
         return len(sellers) < holders, _usd_per_bandwidth(catalog, unit, sold[unit]), unit
 
     ranked = sorted(sold, key=rank)
-    model = ServingModel(catalog)
+    model = ServingModel(catalog) if model is None else model
     classes = sum(len(schedule.demands[w.name].classes) for w in problem.workloads)
     kinds = max(1, min(MOST_UNITS, MOST_POINTS // classes))
     found: list[Candidate] = []

@@ -288,13 +288,10 @@ def test_a_batch_that_cannot_be_is_refused(fields, said):
     ("changes", "path"),
     [
         ({"policy.share": "units"}, "policy.share"),
-        ({"commitments": [{"offering": "acme/*", "units": 1}]}, "commitments"),
         ({"policy.start_up": [{"ready_after": "5min"}]}, "policy.start_up"),
         ({"prices.volume": {"acme/*": [{"above": 9, "discount": 0.1}]}}, "prices.volume"),
-        ({"limits.survive_loss_of": "provider"}, "limits.survive_loss_of"),
         ({"limits.max_spot_share": 0.5}, "limits.max_spot_share"),
         ({"limits.providers.max_share": 0.5}, "limits.providers.max_share"),
-        ({"limits.min_on_demand_replicas": 1}, "limits.min_on_demand_replicas"),
         ({"policy.penalties.overload": {}}, "policy.penalties.overload"),
         ({"policy.penalties.scaling": {}}, "policy.penalties.scaling"),
         ({"objective": "gpus"}, "objective"),

@@ -10,10 +10,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milp_planner import InputError, Plan, Status, diagnose, evaluate, prepare, replay, solve
+from milp_planner import (
+    InputError,
+    Plan,
+    Status,
+    Verdict,
+    diagnose,
+    evaluate,
+    explain,
+    prepare,
+    replay,
+    solve,
+)
 from milp_planner.milp.presolve.dominance import prune
 from milp_planner.plans.reasons import LlmsChosen
 from milp_planner.reporting.text.plans.table import plan_text
+from milp_planner.reporting.text.questions.explain import why_not_text
+from milp_planner.solving.re_solve import cash_of
 from milp_planner.solving.verify import violations
 from tests.support.builders import catalog, offering, problem, raw, token_price, workload
 from tests.support.examples import tries
@@ -180,6 +193,47 @@ def test_questions_that_have_no_answer_yet_say_so():
     with pytest.raises(InputError) as error:
         replay(plan, question, boxes())
     assert "a replay: what goes to which LLM is not answered" in str(error.value)
+
+
+# --- why something is not in the plan ------------------------------------------------------------
+
+
+def both_boxes(big_usd: float = 5.0):
+    """acme: 1 request/s of the good LLM or 3 of the lean one for $2; bolt: 2 or 8 for more."""
+    rates = [raw("box", 1, llm=GOOD), raw("box", 3, llm=LEAN)]
+    rates += [raw("big", 2, llm=GOOD), raw("big", 8, llm=LEAN)]
+    return catalog([offering("acme", "box", 2.0), offering("bolt", "big", big_usd)], rates)
+
+
+def fleets(load: float, least: float, big_usd: float):
+    """(USD an hour, USD of it at bolt) of every fleet that serves the load as well as asked."""
+    good_share = (least - QUALITY[LEAN]) / (QUALITY[GOOD] - QUALITY[LEAN])
+    for a, b, c, d in itertools.product(range(8), range(4), range(5), range(3)):
+        good, lean = a + 2 * c, 3 * b + 8 * d
+        if good >= good_share * load - 1e-9 and good + lean >= load - 1e-9:
+            yield 2.0 * (a + b) + big_usd * (c + d), big_usd * (c + d)
+
+
+@pytest.mark.parametrize(
+    ("load", "least", "big_usd"), [(6, 0.75, 5.0), (7, 0.8, 6.0), (4, 0.7, 5.5)]
+)
+def test_what_forces_an_offering_in_is_the_best_fleet_that_needs_it(load, least, big_usd):
+    # What is left of a fleet that needs bolt costs less than the best without bolt.
+    every = list(fleets(load, least, big_usd))
+    best = min(usd for usd, _ in every)
+    why = explain(asked(load, at_least=least), both_boxes(big_usd), provider="bolt", share=0.01)
+    why = explain(asked(load, at_least=least), both_boxes(big_usd), offering="bolt/big/eu-1")
+    assert cash_of(why.plan) == pytest.approx(720 * best)
+    if any(mine and usd == best for usd, mine in every):
+        assert why.verdict is Verdict.USED
+        without = min(usd for usd, mine in every if not mine)
+        assert why.extra_usd == pytest.approx(720 * (without - best))
+        return
+    forced = min(usd for usd, mine in every if mine and usd - mine < best - 1e-6)
+    assert why.extra_usd == pytest.approx(720 * (forced - best))
+    assert why.best_use is not None
+    assert why.best_use.llm == LEAN
+    assert "Best use: chat on bolt/big/eu-1, dedicated, serving lean:" in why_not_text(why)
 
 
 # --- against trying every fleet ------------------------------------------------------------------

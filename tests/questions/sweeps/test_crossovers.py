@@ -8,8 +8,10 @@ import math
 
 import pytest
 
-from milp_planner import ArgumentError, InputError, crossovers
+from milp_planner import ArgumentError, InputError, Sheet, crossovers, decision_sheet
 from milp_planner.questions.sweeps import ways as sweep
+from milp_planner.reporting.sheets.markdown import sheet_markdown
+from milp_planner.reporting.sheets.text import sheet_text
 from milp_planner.reporting.text.questions.crossovers import crossovers_text
 from tests.support.builders import big_and_small, catalog, offering, problem, raw, token_price
 
@@ -161,3 +163,39 @@ def test_the_command_prints_them_as_text_json_and_csv(run):
     for words in (("--traffic", "2:1"), ("--traffic", "1:2", "--by", "hour")):
         assert run("what-if", "toy.yaml", *words)[0] == 2
     assert run("what-if", "toy.yaml", "--traffic", "1:2", "--budget", "9k")[0] == 2
+
+
+# ---- on the sheet
+
+
+def sheet_of(rented, **fields):
+    asked = problem(13, choices={"only": [], "crossovers": True}, **fields)
+    return decision_sheet(asked, rented)
+
+
+def test_the_sheet_says_where_ways_to_pay_cross_where_that_is_asked():
+    sheet = sheet_of(market(own()))
+    assert sheet.crossovers is not None
+    assert [one.way for one in sheet.crossovers.stretches] == [
+        "per token",
+        "rented",
+        "owned",
+        "rented",
+    ]
+    for shown in (sheet_text(sheet), sheet_markdown(sheet)):
+        text = " ".join(shown.replace("\\", "").split())
+        assert (
+            "The cheapest way to pay, by multiples of the traffic: per token from 0.1x ($67" in text
+        )
+        assert "per month); rented from 0.16" in text
+        assert "per token takes per_token in limits.billing.allow." in text
+    assert "Which way to pay at which volume" in sheet.to_html()
+    assert Sheet.from_dict(json.loads(json.dumps(sheet.to_dict()))) == sheet
+
+
+def test_a_sheet_without_crossovers_is_told_why():
+    short = {"budget": {"usd_per_month": 9_000, "when_short": "fair"}}
+    sheet = sheet_of(market(), limits=short)
+    assert sheet.crossovers is not None
+    assert "crossovers compare what serves everything" in sheet.crossovers.why_none
+    assert "this problem may leave requests unserved" in " ".join(sheet_text(sheet).split())

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -61,19 +62,29 @@ class Places:
         for name in (region, region.partition(".")[0]):
             if (provider, name) in self.named:
                 return self.named[provider, name]
-        fitting = (
-            place
-            for (seller, pattern), place in self.named.items()
-            if seller == provider and "*" in pattern and fnmatchcase(region, pattern)
-        )
-        return max(fitting, key=lambda place: (len(place.region), place.region), default=None)
+        patterns = self._patterns.get(provider, ())
+        return next((place for place in patterns if fnmatchcase(region, place.region)), None)
 
-    def with_places(self, rows: Iterable[tuple[int, dict[str, Any]]]) -> list[tuple[int, Any]]:
-        """Numbered rows of a table with country, group and metro, where their region has them."""
-        return [(number, cells | self._stated(cells)) for number, cells in rows]
+    @cached_property
+    def _patterns(self) -> dict[str, list[Place]]:
+        """Places named by a pattern, by provider, the longest first."""
+        found: dict[str, list[Place]] = {}
+        patterns = [place for (_, region), place in self.named.items() if "*" in region]
+        for place in sorted(patterns, key=lambda p: (len(p.region), p.region), reverse=True):
+            found.setdefault(place.provider, []).append(place)
+        return found
 
-    def _stated(self, cells: Mapping[str, Any]) -> dict[str, str]:
-        place = self.find(str(cells.get("provider", "")), str(cells.get("region", "")))
+    def add_places(self, rows: Iterable[tuple[int, dict[str, Any]]]) -> None:
+        """Country, group and metro put into the cells of rows whose region has them."""
+        known: dict[tuple[str, str], dict[str, str]] = {}  # few places, many rows
+        for _, cells in rows:
+            named = cells.get("provider", ""), cells.get("region", "")
+            if named not in known:
+                known[named] = self._stated(*named)
+            cells.update(known[named])
+
+    def _stated(self, provider: str, region: str) -> dict[str, str]:
+        place = self.find(provider, region)
         if place is None:
             return {}
         return {"country": place.country, "group": place.group, "metro": place.metro}

@@ -16,7 +16,7 @@ overlay writes under one of the product's ids replaces it, whatever the days.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
@@ -26,6 +26,9 @@ UNKNOWN_PLACE = "global"
 
 OWN = "owned"
 """The billing of what a user has: two racks of one kind are two, not two quotes of one."""
+
+Cell = tuple[str, int]
+"""Where, and how many GPUs a unit has."""
 
 SAME_PRICE = 1.02
 """Prices per GPU this close are one price: lists round the price of a unit to cents."""
@@ -68,7 +71,7 @@ class Quoted:
     """True where a row of the same key lies above it, beside which it no longer counts."""
 
     @property
-    def cell(self) -> tuple[str, int]:
+    def cell(self) -> Cell:
         """Where, and how many GPUs a unit has."""
         return self.record.region, self.record.gpus_per_unit
 
@@ -85,14 +88,14 @@ class Quoted:
     @property
     def left_open(self) -> int:
         """How much of place and size it does not state."""
-        return (not self.has_place) + self.record.count_assumed
+        return (self.record.region == UNKNOWN_PLACE) + self.record.count_assumed
 
     @property
     def names_the_gpu_alone(self) -> bool:
         """True where the source gave no name of the provider's, so that the GPU's id stands."""
         return self.record.name == self.record.gpu
 
-    def may_be_in(self, cell: tuple[str, int]) -> bool:
+    def may_be_in(self, cell: Cell) -> bool:
         """Whether what it states allows that place and size."""
         region, count = cell
         in_place = self.record.region == region or not self.has_place
@@ -121,6 +124,8 @@ class Product:
     @property
     def price(self) -> Quoted:
         """The quote that counts."""
+        if len(self.quotes) == 1:
+            return self.quotes[0]
         return max(self.counting, key=_newness)
 
     @property
@@ -159,46 +164,52 @@ class _Sorting:
 
     def __init__(self, quotes: Sequence[Quoted], beside: _SideBySide) -> None:
         self._beside = beside
-        self._cells: dict[tuple[str, int], list[Quoted]] = {}
-        for open_ in range(3):  # those that leave less open say where there is something to join
-            self._add([q for q in quotes if q.left_open == open_])
+        self._cells: dict[Cell, list[Quoted]] = {}
+        by_open: tuple[list[Quoted], ...] = ([], [], [])
+        for q in quotes:
+            by_open[q.left_open].append(q)
+        for q in by_open[0]:
+            self._cells.setdefault(q.cell, []).append(q)
+        for mine in by_open[1:]:  # those that leave less open say where there is something to join
+            self._add(mine)
 
     def products(self) -> Iterator[Product]:
         """What is sold in each place and size."""
         for cell, mine in self._cells.items():
-            for part in self._beside.parts(mine):
+            for part in self._beside.parts(mine) if len(mine) > 1 else (mine,):
                 if any(q.cell == cell and not q.replaced for q in part):
                     yield Product(*cell, tuple(part))
 
     def _add(self, quotes: Sequence[Quoted]) -> None:
-        joined = [(q, self._joined(q, quotes)) for q in quotes]
-        for q, cells in joined:
+        for q, prices in zip(quotes, self._prices(quotes), strict=True):
+            cells = _joined(q, prices)
             at_home = any(count == q.record.gpus_per_unit for _, count in cells)
             for cell in (*cells, *([] if at_home else [q.cell])):
                 self._cells.setdefault(cell, []).append(q)
 
-    def _joined(self, q: Quoted, peers: Sequence[Quoted]) -> list[tuple[str, int]]:
-        """The places and sizes that a quote is about beyond what it states."""
-        if not q.left_open:
-            return []
-        prices: dict[tuple[str, int], float] = {}
+    def _prices(self, quotes: Sequence[Quoted]) -> list[dict[Cell, float]]:
+        """For each of the quotes, which leave as much open, where it may join what is there: with
+        the price per GPU that counts among those of one product with it."""
+        found: dict[int, dict[Cell, float]] = {id(q): {} for q in quotes}
         for cell, mine in self._cells.items():
-            others = [peer for peer in peers if peer.may_be_in(cell)]
-            if q.may_be_in(cell) and (stated := self._joins(q, [*mine, *others], mine)):
-                prices[cell] = max(stated, key=_newness).record.usd_per_gpu_hour
-        several = len({count for _, count in prices}) > 1
-        if several and _is_one_price(prices.values()):
-            return [*prices]
-        own = {cell: usd for cell, usd in prices.items() if cell[1] == q.record.gpus_per_unit}
-        return [*own] if _is_one_price(own.values()) else []
+            others = [q for q in quotes if q.may_be_in(cell)]
+            inside = {id(q) for q in mine if not q.replaced}
+            for part in self._beside.parts([*mine, *others]) if others else ():
+                stated = [q for q in part if id(q) in inside]
+                usd = max(stated, key=_newness).record.usd_per_gpu_hour if stated else 0.0
+                for q in part if stated else ():
+                    if id(q) in found:
+                        found[id(q)][cell] = usd
+        return [*found.values()]
 
-    def _joins(self, q: Quoted, all_: Sequence[Quoted], mine: Sequence[Quoted]) -> list[Quoted]:
-        """Those of a cell's own quotes that are of one product with `q`, if any."""
-        inside = {id(other) for other in mine if not other.replaced}
-        for part in self._beside.parts(all_):
-            if any(other is q for other in part):
-                return [other for other in part if id(other) in inside]
-        return []
+
+def _joined(q: Quoted, prices: Mapping[Cell, float]) -> list[Cell]:
+    """The places and sizes that a quote is about beyond what it states."""
+    several = len({count for _, count in prices}) > 1
+    if several and _is_one_price(prices.values()):
+        return [*prices]
+    own = {cell: usd for cell, usd in prices.items() if cell[1] == q.record.gpus_per_unit}
+    return [*own] if _is_one_price(own.values()) else []
 
 
 def _is_one_price(prices: Iterable[float]) -> bool:
@@ -210,25 +221,33 @@ class _SideBySide:
     """Which names of a provider's units of one GPU some list has beside each other."""
 
     def __init__(self, quotes: Iterable[Quoted]) -> None:
-        lists: dict[tuple[object, ...], set[str]] = {}
+        self._quotes_of: dict[tuple[str, str], list[Quoted]] = {}
         for q in quotes:
-            r = q.record
-            origin = q.layer, r.source, r.as_of, r.region, r.billing
-            lists.setdefault(((r.provider, r.gpu), origin), set()).add(r.name)
-        self._lists_of: dict[tuple[object, str], list[int]] = {}
-        for number, ((unit, _), names) in enumerate(lists.items()):
-            for name in names if len(names) > 1 else ():
-                self._lists_of.setdefault((unit, name), []).append(number)
+            self._quotes_of.setdefault((q.record.provider, q.record.gpu), []).append(q)
+        self._lists_of: dict[tuple[str, str], dict[str, list[int]]] = {}
+        """By provider and GPU, once it is asked for: the numbers of a name's lists."""
 
-    def parts(self, quotes: Sequence[Quoted]) -> Iterator[list[Quoted]]:
+    def _lists(self, unit: tuple[str, str]) -> dict[str, list[int]]:
+        """By name, the numbers of the lists that have it beside another."""
+        if unit not in self._lists_of:
+            lists: dict[tuple[object, ...], set[str]] = {}
+            for q in self._quotes_of[unit]:
+                r = q.record
+                origin = q.layer, r.source, r.as_of, r.region, r.billing
+                lists.setdefault(origin, set()).add(r.name)
+            found = self._lists_of[unit] = {}
+            unlike = {frozenset(names) for names in lists.values() if len(names) > 1}
+            for number, names in enumerate(unlike):
+                for name in names:
+                    found.setdefault(name, []).append(number)
+        return self._lists_of[unit]
+
+    def parts(self, quotes: Sequence[Quoted]) -> Iterable[list[Quoted]]:
         """Quotes of one place and size, by product.
 
         A name that no list has beside one of the others is one more name of what bears no name but
         the GPU's, or, where nothing is told apart, of the one thing that is sold.
         """
-        if len(quotes) == 1:
-            yield [*quotes]
-            return
         apart = self._told_apart(quotes)
         plain = {q.record.name for q in quotes if q.names_the_gpu_alone} & apart
         common = next(iter(plain), "")
@@ -236,13 +255,16 @@ class _SideBySide:
         for q in quotes:
             name = q.record.name if q.record.name in apart else common
             found.setdefault(name, []).append(q)
-        yield from found.values()
+        return found.values()
 
     def _told_apart(self, quotes: Sequence[Quoted]) -> set[str]:
         """Those of the names that some list has beside another of them."""
-        unit = quotes[0].record.provider, quotes[0].record.gpu
+        names = dict.fromkeys(q.record.name for q in quotes)
+        if len(names) == 1:
+            return set()
+        lists = self._lists((quotes[0].record.provider, quotes[0].record.gpu))
         met: dict[int, list[str]] = {}
-        for name in dict.fromkeys(q.record.name for q in quotes):
-            for number in self._lists_of.get((unit, name), ()):
+        for name in names:
+            for number in lists.get(name, ()):
                 met.setdefault(number, []).append(name)
         return {name for together in met.values() if len(together) > 1 for name in together}

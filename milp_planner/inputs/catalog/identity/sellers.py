@@ -89,13 +89,12 @@ class Sellers:
         seller, slash, rest = spelled.partition("/")
         return self.name(seller) + slash + rest if slash else spelled
 
-    def renamed(self, cells: Mapping[str, Any], *, owner: bool) -> dict[str, Any]:
-        """A row of a table under the catalog's name of its seller; with the owner if asked."""
-        if "provider" not in cells:
-            return {**cells}
-        seller = self.name(cells["provider"])
-        behind = {"behind": self.owner(seller)} if owner else {}
-        return {**cells, "provider": seller, **behind}
+    def rename(self, cells: dict[str, Any], *, owner: bool) -> None:
+        """Put a row of a table under the catalog's name of its seller; with the owner if asked."""
+        if "provider" in cells:
+            cells["provider"] = seller = self.name(cells["provider"])
+            if owner:
+                cells["behind"] = self.owner(seller)
 
     def owner(self, seller: str) -> str:
         """The provider behind a seller, `bedrock` -> `aws`; '' where it stands for itself."""

@@ -14,6 +14,7 @@ from milp_planner.milp.program.language.variables import Fleet, Terms
 from milp_planner.milp.program.rules.commitments import Commitments, rented
 from milp_planner.plans.consequences import CommitmentUse
 from milp_planner.plans.records import Purchase, Route
+from milp_planner.traffic.month import TimeBlock
 
 
 class CommitmentsPaid(CashTerm):
@@ -49,12 +50,12 @@ class CommitmentsPaid(CashTerm):
         saved: dict[Candidate, float] = {}
         whole = [*(p for p in purchases if not p.candidate.part_of_unit), *shared]
         for t, block in enumerate(instance.schedule.blocks):
-            on = units_on(whole, t)
+            on = units_on(whole, t, block)
             by_key: dict[Key, float] = {}
             for (one, key), units in covered(commitments_of(instance), on).items():
                 usd = units * one.saved_by(on[key][0]) * block.hours
                 by_key[key] = by_key.get(key, 0.0) + usd
-            units_of = _units_of(purchases, shared, t)
+            units_of = _units_of(purchases, shared, t, block)
             for k, units in units_of.items():
                 if units and k.offering.key in by_key:
                     part = units / on[k.offering.key][1]
@@ -63,7 +64,7 @@ class CommitmentsPaid(CashTerm):
 
 
 def _units_of(
-    purchases: Sequence[Purchase], shared: Sequence[UnitsOn], t: int
+    purchases: Sequence[Purchase], shared: Sequence[UnitsOn], t: int, block: TimeBlock
 ) -> dict[Candidate, float]:
     """Units that each purchase has in a block, or its part of those that it shares."""
     rented = {one.candidate.offering.key: one.units_by_block[t] for one in shared}
@@ -75,20 +76,29 @@ def _units_of(
     return {
         k: rented[k.offering.key] * k.gpus_per_unit * units / gpus[k.offering.key]
         if k.part_of_unit and units
-        else float(k.units_joined * units)
-        for k, units in ((p.candidate, p.units_by_block[t]) for p in purchases)
+        else float(k.units_joined * time)
+        for k, units, time in (
+            (p.candidate, p.units_by_block[t], _time_on(p, t, block)) for p in purchases
+        )
     }
 
 
-def units_on(rented: Sequence[UnitsOn], t: int) -> dict[Key, tuple[Offering, int]]:
-    """Units on in a block by offering, over all workloads."""
-    on: dict[Key, tuple[Offering, int]] = {}
+def units_on(
+    rented: Sequence[UnitsOn], t: int, block: TimeBlock
+) -> dict[Key, tuple[Offering, float]]:
+    """Units on in a block by offering, over all workloads; of a batch's for the time on in it."""
+    on: dict[Key, tuple[Offering, float]] = {}
     for p in rented:
         k = p.candidate
         if isinstance(k.offering, Offering) and p.units_by_block[t]:
-            _, before = on.get(k.offering.key, (k.offering, 0))
-            on[k.offering.key] = k.offering, before + k.units_joined * p.units_by_block[t]
+            _, before = on.get(k.offering.key, (k.offering, 0.0))
+            on[k.offering.key] = k.offering, before + k.units_joined * _time_on(p, t, block)
     return on
+
+
+def _time_on(p: UnitsOn, t: int, block: TimeBlock) -> float:
+    """Units' time of a block that is paid for."""
+    return p.units_by_block[t] * p.hours_by_block[t] / block.hours
 
 
 def commitments_used(
@@ -100,7 +110,7 @@ def commitments_used(
 
 def _uses(instance: PlanningInput, rented: Sequence[UnitsOn]) -> Iterator[CommitmentUse]:
     paid = commitments_of(instance)
-    on = [units_on(rented, t) for t in range(len(instance.schedule.blocks))]
+    on = [units_on(rented, t, block) for t, block in enumerate(instance.schedule.blocks)]
     by_block: list[Covered] = [covered(paid, units) for units in on]
     hours = [block.hours for block in instance.schedule.blocks]
     for one in paid:

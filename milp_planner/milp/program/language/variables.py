@@ -378,18 +378,18 @@ def _add_levels(fleet: Fleet, workload: str) -> None:
 def _add_units(fleet: Fleet, k: Candidate) -> None:
     if k.mode.per_token or (k.workload in fleet.folds and fleet.elastic(k)):
         return
-    several = len(fleet.levels[k.workload]) > 1
+    several, most = len(fleet.levels[k.workload]) > 1, fleet.most_units(k)
     for index, level in enumerate(fleet.levels[k.workload]):
         at = f" up to {level.ceiling:g}" if several else ""
         if not fleet.elastic(k):
-            held = fleet.column(f"units[{k.id}{at}]", fleet.most_units(k))
+            held = fleet.column(f"units[{k.id}{at}]", most)
             rests = rests_when_idle(fleet.problem, k)
             for t in fleet.busy(k.workload) if rests else range(len(fleet.blocks)):
                 fleet.units[k, index, t] = held
             continue
         for t in fleet.busy(k.workload):
             meaning = f"units[{k.id} {fleet.blocks[t].name}{at}]"
-            fleet.units[k, index, t] = fleet.column(meaning, fleet.most_units(k))
+            fleet.units[k, index, t] = fleet.column(meaning, most)
 
 
 def _add_shares(fleet: Fleet, k: Candidate) -> None:

@@ -59,7 +59,8 @@ class LossSurvived(Rule):
     and tightens the linear bound.
 
     A region is a place with all who are there; where that is not known, one provider's region. What
-    a short budget leaves unserved, s, need not survive.
+    a short budget leaves unserved, s, need not survive; batch work waits, and no more is there for
+    those who do not.
     """
 
     keys = frozenset(
@@ -78,6 +79,8 @@ class LossSurvived(Rule):
             return
         group_of = SURVIVAL_GROUPS[survival.kind]
         for w in fleet.problem.workloads:
+            if fleet.demand(w.name).can_wait:
+                continue
             serving = fleet.serving(w.name)
             every = dict.fromkeys((*first_weights(fleet, w.name), *fleet.weights.get(w.name, ())))
             units_left = _UnitsLeft(fleet, w.name, survival)
@@ -117,7 +120,7 @@ class LossSurvived(Rule):
     def asks_for(self, fleet: Fleet, k: Candidate) -> int:
         """Alone, and at 100 % utilization, `k` must be able to carry what is left."""
         survival, per_unit = fleet.problem.limits.survival, k.part_requests_per_second
-        if survival is None or per_unit <= 0:
+        if survival is None or per_unit <= 0 or fleet.demand(k.workload).can_wait:
             return 0
         return ceil_snapped(fleet.demand(k.workload).highest_peak * survival.share / per_unit)
 
@@ -155,10 +158,10 @@ def broken_losses(instance: PlanningInput, plan: Plan, workload: str) -> Iterato
 
     Where a budget is short, what is served may itself be next to nothing: a solver's tolerance.
     """
-    survival, peak = instance.problem.limits.survival, instance.schedule.demands[workload].peak
-    if survival is not None:
+    survival, demand = instance.problem.limits.survival, instance.schedule.demands[workload]
+    if survival is not None and not demand.can_wait:
         for loss in losses(instance, plan, workload, survival.kind):
-            asked = peak[loss.block]
+            asked = demand.peak[loss.block]
             if exceeds(loss.served / asked, loss.left / survival.share / asked):
                 yield loss
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import pulp
+
 from milp_planner.candidates.paying.commitments import (
     PaidCommitment,
     commitments_of,
@@ -17,9 +19,9 @@ from milp_planner.candidates.records import (
     rests_when_idle,
 )
 from milp_planner.inputs.catalog.records import Offering
-from milp_planner.milp.program.language.rows import LE, Row, count_terms
+from milp_planner.milp.program.language.rows import LE, Row
 from milp_planner.milp.program.language.rule import FREE, Standing, Structural
-from milp_planner.milp.program.language.variables import Fleet, Terms
+from milp_planner.milp.program.language.variables import Fleet, Terms, add
 from milp_planner.plans.records import Plan
 
 Key = tuple[str, str]
@@ -35,7 +37,9 @@ class Commitments(Structural):
     f_cot is units of offering o that commitment c covers; A_c its units, of which each takes
     a_co = 1, or its USD an hour, of which each takes its price less the discount. What is covered
     saves its rent (see `CommitmentsPaid`), so that as much is covered as the rows let be. Blocks in
-    which all columns that may be covered are the same share their f.
+    which all columns that may be covered are the same share their f. Elastic units of a batch count
+    for the units' time of a block that they are on, e_kt (see `BatchWork`): one may be on after the
+    other.
     """
 
     keys = frozenset(
@@ -55,7 +59,10 @@ class Commitments(Structural):
     def rows(self, fleet: Fleet) -> Iterator[Row]:
         taken: dict[tuple[PaidCommitment, tuple[int, ...]], Terms] = {}
         for blocks, key, candidates, paid in _parts(fleet):
-            on = count_terms(fleet, [(k, -float(k.units_joined)) for k in candidates], blocks[0])
+            on: Terms = {}
+            for k in candidates:
+                for column in _paid(fleet, k, blocks[0]):
+                    add(on, column, -float(k.units_joined))
             mine = {one: fleet.covered[one, key, blocks] for one in paid}
             name = f"{' '.join(key)} {_named(fleet, blocks)}"
             yield Row(name, {**on, **dict.fromkeys(mine.values(), 1.0)}, LE, 0.0)
@@ -94,8 +101,8 @@ def _parts(fleet: Fleet) -> Iterator[Part]:
             offerings.setdefault(k.offering.key, []).append(k)
     alike: dict[frozenset[object], list[int]] = {}
     for t in range(len(fleet.blocks)):
-        on = (fleet.units_on(k, t) for candidates in offerings.values() for k in candidates)
-        columns = frozenset(units for found in on for _, units in found)
+        every = (k for candidates in offerings.values() for k in candidates)
+        columns = frozenset(column for k in every for column in _paid(fleet, k, t))
         alike.setdefault(columns, []).append(t)
     for blocks in map(tuple, alike.values()):
         for key, candidates in offerings.items():
@@ -103,16 +110,23 @@ def _parts(fleet: Fleet) -> Iterator[Part]:
                 yield blocks, key, candidates, covering(paid, candidates[0])
 
 
+def _paid(fleet: Fleet, k: Candidate, t: int) -> Iterator[pulp.LpVariable]:
+    """The columns of what is paid for in a block: units, of a batch the time that they are on."""
+    running = fleet.running.get((k, t))
+    yield from (units for _, units in fleet.units_on(k, t)) if running is None else (running,)
+
+
 def covered_anew(fleet: Fleet, values: Mapping[str, float]) -> Mapping[str, float]:
     """The columns with as much covered of the units that are on in them as there can be."""
     paid = commitments_of(fleet.instance)
     found = dict.fromkeys((column.name for column in fleet.covered.values()), 0.0)
     for blocks in dict.fromkeys(blocks for _, _, blocks in fleet.covered):
-        on: dict[Key, tuple[Offering, int]] = {}
+        on: dict[Key, tuple[Offering, float]] = {}
         for k in fleet.rentable:
-            columns = (units for _, units in fleet.units_on(k, blocks[0]))
-            units = k.units_joined * sum(round(values.get(n.name, 0.0)) for n in columns)
-            before = on.get(k.offering.key, (rented(k), 0))[1]
+            paid_for = [values.get(n.name, 0.0) for n in _paid(fleet, k, blocks[0])]
+            whole = paid_for if (k, blocks[0]) in fleet.running else map(round, paid_for)
+            units = k.units_joined * sum(whole)
+            before = on.get(k.offering.key, (rented(k), 0.0))[1]
             on[k.offering.key] = rented(k), before + units
         for (one, key), units_covered in covered(paid, on).items():
             found[fleet.covered[one, key, blocks].name] = units_covered

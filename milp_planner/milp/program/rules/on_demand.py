@@ -13,7 +13,8 @@ from milp_planner.milp.program.rules.replicas import LeastReplicas
 class OnDemandReplicas(LeastReplicas):
     """At least so many replicas that nobody may interrupt are up whenever a workload has load.
 
-    Reserved and owned units count as those on demand do. What only an API can serve has none.
+    Reserved and owned units count as those on demand do. What only an API can serve has none, and
+    batch work may rest.
     """
 
     path = "limits.min_on_demand_replicas"
@@ -26,7 +27,9 @@ class OnDemandReplicas(LeastReplicas):
         return problem.limits.min_on_demand_replicas or 0
 
     def concerns(self, instance: PlanningInput, w: Workload) -> bool:
-        """Those that have a candidate paid by the unit."""
+        """Those that have a candidate paid by the unit, and load that cannot wait."""
+        if instance.schedule.demands[w.name].can_wait:
+            return False
         candidates = instance.candidates.candidates
         return any(k.workload == w.name and not k.mode.per_token for k in candidates)
 

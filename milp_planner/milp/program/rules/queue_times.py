@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import NamedTuple
 
 from milp_planner.candidates.queues import (
@@ -194,11 +195,13 @@ class QueueTimes(Rule):
         if k.held is None:
             return FREE
         asks = instance.problem.workload(k.workload).latency.request_s is not None
-        # 1 for every step that φ keeps: no number of units makes up for one that it does not
-        steps = (float(k.held.alone <= step * PHI_STEP + 1e-9) for step in range(1, PHI_STEPS + 1))
         return Standing(
             same=(slowness_s(k) if asks else None,),
-            gives=(float(k.places_per_unit), k.queued_requests_per_second, *steps),
+            gives=(
+                float(k.places_per_unit),
+                k.queued_requests_per_second,
+                *_steps_kept(k.held.alone),
+            ),
         )
 
     def asks_for(self, fleet: Fleet, k: Candidate) -> int:
@@ -223,6 +226,12 @@ class QueueTimes(Rule):
                     yield _longer(instance, w, wish, asked)
             if w.latency.asks_queues and not w.latency.judges_queues:
                 yield from _idle(instance, w)
+
+
+@cache
+def _steps_kept(alone: float) -> tuple[float, ...]:
+    """1 for every step that φ keeps: no number of units makes up for one that it does not."""
+    return tuple(float(alone <= step * PHI_STEP + 1e-9) for step in range(1, PHI_STEPS + 1))
 
 
 def cuts_broken(fleet: Fleet, plan: Plan) -> Iterator[tuple[str, QueueCut]]:

@@ -8,8 +8,10 @@ from typing import Any
 
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.plans.plain import clean
+from milp_planner.plans.sentences import sentence
 from milp_planner.reporting.text.records import cell, table_lines
 from milp_planner.reporting.text.wording import columns, escape, hours, number, plural
+from milp_planner.solving.assembly.notes import without_effect
 
 SHA_DIGITS = 8
 MOST_NAMES = 10
@@ -22,7 +24,7 @@ def summary_dict(instance: PlanningInput) -> dict[str, Any]:
         {
             "name": instance.problem.name,
             "valid": True,
-            "warnings": [*instance.candidates.said],
+            "warnings": [*instance.candidates.said, *without_effect_lines(instance)],
             "workloads": [*_workloads(instance)],
             "not_reached": [*instance.candidates.not_reached],
             "blocks": [{"name": b.name, "hours": b.hours} for b in instance.schedule.blocks],
@@ -57,6 +59,11 @@ def summary_text(instance: PlanningInput) -> str:
         *left_open_lines(document["not_reached"]),
     ]
     return "\n".join(lines) + "\n"
+
+
+def without_effect_lines(instance: PlanningInput) -> Iterator[str]:
+    """Settings of the problem that change no plan of it."""
+    return (sentence(remark) for remark in without_effect(instance.problem))
 
 
 def left_open_lines(not_reached: Sequence[str]) -> Iterator[str]:

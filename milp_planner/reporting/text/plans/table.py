@@ -23,6 +23,7 @@ from milp_planner.reporting.text.plans.fleet_facts import (
     resilience_lines,
     stale_lines,
 )
+from milp_planner.reporting.text.plans.futures import futures_answer, futures_lines
 from milp_planner.reporting.text.plans.hours import when_lines
 from milp_planner.reporting.text.plans.proofs import FOR_GPUS, proof_words
 from milp_planner.reporting.text.plans.shared import shared_lines
@@ -52,6 +53,7 @@ def plan_text(plan: Plan, options: ReportOptions = DEFAULTS) -> str:
     return _joined(
         [
             [headline(plan, options), *stale_lines(plan), *resilience_lines(plan)],
+            [] if plan.futures is None else [*futures_lines(plan.futures)],
             *sections(plan, options),
         ]
     )
@@ -91,6 +93,8 @@ def report_of_fleet(plan: Plan) -> list[str]:
 def headline(plan: Plan, options: ReportOptions) -> str:
     """The answer on one line."""
     answer = _no_answer(plan) if plan.cash_usd_per_month is None else _answer(plan)
+    if plan.futures is not None:
+        answer = futures_answer(plan.futures, proven=plan.status is Status.OPTIMAL)
     return f"{answer}      {', '.join(_proof_words(plan, options))}".rstrip()
 
 

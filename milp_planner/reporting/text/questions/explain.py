@@ -140,6 +140,7 @@ def _best_use(use: BestUse | None) -> Iterator[str]:
     if use is None:
         return
     where = f"Best use: {escape(use.workload)} on {escape(use.offering)}, {escape(use.billing)}"
+    where += f", serving {escape(use.llm)}" if use.llm else ""
     per = f"{usd(use.usd_per_request_per_second)} per month for 1 req/s of capacity"
     if use.requests_per_second is None or use.usd_per_month is None:
         yield f"{where}: {per}."

@@ -1,0 +1,151 @@
+"""From a problem with futures to a plan: the commitments, and what is done in each future."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from milp_planner.deadline import OutOfTime, until
+from milp_planner.futures.cases import Case, cases_of
+from milp_planner.futures.compare import Comparison
+from milp_planner.futures.measures import measure_of
+from milp_planner.futures.optimum import FuturesAnswer, FuturesOptimizer
+from milp_planner.futures.thresholds import with_levels
+from milp_planner.inputs.catalog.records import Catalog
+from milp_planner.inputs.problem.records import Alternatives, Problem
+from milp_planner.inputs.problem.uncertain.futures import EXPECTED
+from milp_planner.milp.futures.pruning import kept_in_futures
+from milp_planner.plans.reasons import Said
+from milp_planner.plans.records import Plan, Provenance, Status
+from milp_planner.solving.parts import first_answer
+from milp_planner.solving.re_solve import stranded
+from milp_planner.solving.results import NOT_SOLVED, SearchResult, Session, Settings
+from milp_planner.solving.search import Search
+
+NO_ALTERNATIVES = Alternatives(count=0)
+
+
+def plan_over_futures(
+    problem: Problem,
+    catalog: Catalog,
+    settings: Settings,
+    provenance: Provenance,
+    *,
+    next_best: int = 0,
+    beside: bool = True,
+) -> Plan:
+    """The plan of a problem that has futures.
+
+    next_best: how many other commitments to look for. beside: also what knowing more is worth, what
+    other plans would cost, and from which probability on other commitments are right.
+
+    Raises InputError for names unknown, SolverError for a plan that breaks its own limits.
+    """
+    started_s = time.monotonic()
+    session = Session.of(settings)
+    try:
+        with session.in_force():
+            cases = cases_of(problem, catalog)
+            alone = [_alone(case, settings, provenance, session) for case in cases]
+            each = (_why_not(*pair) for pair in zip(cases, alone, strict=True))
+            if unserved := tuple(why for why in each if why is not None):
+                return _without_plan(problem, provenance, Status.INFEASIBLE, unserved)
+            optimizer = _optimizer(problem, cases, settings, provenance, session)
+    except OutOfTime:
+        return _without_plan(problem, provenance, Status.NO_PLAN, ())
+    measure = measure_of(problem, cases, [one.bound for one in alone])
+    answer = optimizer.best(measure)
+    if not answer.plans:
+        said = Said(
+            "each future can be planned by itself, and no one set of commitments serves them all"
+        )
+        told = (said,) if answer.status is Status.INFEASIBLE else ()
+        return _without_plan(problem, provenance, answer.status, told, answer)
+    comparison = Comparison(problem, catalog, cases, alone, optimizer, measure, answer)
+    found = comparison.told(next_best) if beside else comparison.brief()
+    if beside:
+        thresholds, flat = with_levels(comparison)
+        found = replace(found, thresholds=thresholds, flat=flat)
+    leading = [case.name for case in cases].index(found.leading)
+    plan = _leading_plan(answer, alone[leading], leading, problem.name)
+    proof = replace(answer.proof, seconds=time.monotonic() - started_s)
+    return replace(plan, futures=found, proof=proof)
+
+
+def _alone(
+    case: Case, settings: Settings, provenance: Provenance, session: Session
+) -> SearchResult:
+    """The best plan where it is known that it will be this future."""
+    if any(stranded(case.instance)):
+        return SearchResult(Status.INFEASIBLE, None, NOT_SOLVED.proof)
+    within = replace(settings, time_limit_s=session.seconds_left)
+    with until(session.ends_s, session.cancel):
+        return first_answer(Search(case.instance, within, provenance, NO_ALTERNATIVES))
+
+
+def _why_not(case: Case, alone: SearchResult) -> Said | None:
+    """Which future has no plan at all."""
+    if alone.status is not Status.INFEASIBLE:
+        return None
+    names = [*stranded(case.instance)]
+    if names:
+        return Said(f"future {case.name!r}: nothing that is allowed can serve {names[0]!r}")
+    return Said(
+        f"future {case.name!r} has no plan even by itself: its limits leave no fleet that serves "
+        "its traffic; loosen them, give that future less traffic, or price what is left unserved "
+        "(policy.penalties.shortfall)"
+    )
+
+
+def _optimizer(
+    problem: Problem,
+    cases: Sequence[Case],
+    settings: Settings,
+    provenance: Provenance,
+    session: Session,
+) -> FuturesOptimizer:
+    instances = [case.instance for case in cases]
+    kept = kept_in_futures(instances, pruning=settings.pruning, merge_twins=settings.merge_twins)
+    budget = problem.limits.budget
+    mean = budget.usd_per_month if budget and budget.futures == EXPECTED else None
+    return FuturesOptimizer(instances, kept, settings, provenance, session, mean)
+
+
+def _leading_plan(answer: FuturesAnswer, alone: SearchResult, number: int, name: str) -> Plan:
+    """The plan of the leading future, with what is proven of all of them."""
+    plan = answer.plans[number]
+    proven = answer.status is Status.OPTIMAL
+    dates = [p.candidate.offering.as_of for one in answer.plans for p in one.purchases]
+    oldest = min(dates).isoformat() if dates else ""
+    return replace(
+        plan,
+        name=name,
+        status=answer.status,
+        lower_bound_usd_per_month=alone.bound if proven else None,
+        provenance=replace(plan.provenance, oldest_price=oldest),
+    )
+
+
+def _without_plan(
+    problem: Problem,
+    provenance: Provenance,
+    status: Status,
+    reasons: tuple[Said, ...],
+    answer: FuturesAnswer | None = None,
+) -> Plan:
+    return Plan(
+        name=problem.name,
+        status=status,
+        score_usd_per_month=None,
+        cash_usd_per_month=None,
+        lower_bound_usd_per_month=None,
+        costs={},
+        purchases=(),
+        routes=(),
+        workloads=(),
+        blocks=(),
+        proof=NOT_SOLVED.proof if answer is None else answer.proof,
+        provenance=provenance,
+        reasons=reasons,
+    )

@@ -1,0 +1,1 @@
+"""One program over several futures: what binds is one column, all else a block a future."""

@@ -1,0 +1,195 @@
+"""What to commit to over several futures, in words and two tables; the same in plan and sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from milp_planner.plans.futures.records import (
+    Commitment,
+    CommitmentCase,
+    FlatRange,
+    FutureOutcome,
+    FuturesPlan,
+    Threshold,
+)
+from milp_planner.reporting.text.wording import (
+    columns,
+    escape,
+    fine_percent,
+    money,
+    number,
+    percent,
+    plural,
+    usd,
+)
+
+NOT_KNOWN = "-"
+NOTHING = "nothing"
+
+MADE_FOR = {
+    "chosen": "this plan",
+    "next": "next best",
+    "mean": "the mean of the futures",
+    "nothing": "nothing committed",
+    "expected": "the average alone",
+}
+
+MEASURES = {"cvar": "the worst {tail} by {of}", "worst": "the worst {of}"}
+
+
+def futures_answer(told: FuturesPlan, *, proven: bool) -> str:
+    """`Optimal commitments: $25,391 per month on average over 3 futures`."""
+    word = "Optimal commitments" if proven else "Best commitments found"
+    mean = usd(told.expected_usd_per_month, 0)
+    return f"{word}: {mean} per month on average over {plural(len(told.outcomes), 'future')}"
+
+
+def futures_lines(told: FuturesPlan) -> Iterator[str]:
+    """What is bound, what each future then comes to, and what other commitments would."""
+    yield f"Commit to {_bound(told.committed)}{_owed(told.committed)}."
+    yield from _outcome_table(told.outcomes)
+    yield from words_beside(told)
+    if told.cases:
+        yield "What other commitments would cost per month, by what they are made for"
+        yield from _case_table(told)
+    yield f"Below: the plan in future {escape(told.leading)}, the most likely one."
+
+
+def futures_sentences(told: FuturesPlan) -> Iterator[str]:
+    """The same without tables, where there is no room for them."""
+    yield f"Commit to {_bound(told.committed)}{_owed(told.committed)}."
+    for one in told.outcomes:
+        unserved = f", {fine_percent(one.shortfall_share)} unserved" if one.shortfall_share else ""
+        rented = one.rented if one.rented == NOTHING else f"{one.rented} rented"
+        yield (
+            f"In {escape(one.name)} ({fine_percent(one.probability)}) it is "
+            f"{usd(one.usd_per_month, 0)} a month, {escape(rented)} beside{unserved}."
+        )
+    yield from words_beside(told)
+    yield f"Below: the plan in future {escape(told.leading)}, the most likely one."
+
+
+def words_beside(told: FuturesPlan) -> Iterator[str]:
+    """What the figures mean, a sentence each; nothing of what was not solved."""
+    if told.measure != "expected":
+        of = told.measured_on
+        tail = "" if told.level is None else f" {percent(1 - told.level)}"
+        yield (
+            f"Made small: {percent(told.weight)} the worst{tail} by {of}"
+            + (f", {percent(1 - told.weight)} the average" if told.weight < 1 else "")
+            + "."
+        )
+        if of == "cost":
+            yield (
+                "Measured on cost the worst is the future of most traffic: that insures against "
+                "growth and commits more. Who fears idle commitments writes of: margin."
+            )
+    mean, least = told.stochastic_value_usd_per_month, told.expected_usd_per_month
+    made = next((one for one in told.cases if one.kind == "mean"), None)
+    if mean is not None and made is not None:
+        share = f" ({fine_percent(mean / least)})" if least else ""
+        yield (
+            f"Planned for the mean of the futures it would be {_bound(made.committed)}: "
+            f"{usd(mean, 0)} per month more on average{share}."
+        )
+    if told.information_value_usd_per_month is not None:
+        worth = usd(told.information_value_usd_per_month, 0)
+        yield f"To know which future comes would be worth up to {worth} per month."
+    yield from map(_threshold, told.thresholds)
+    if told.flat is not None:
+        yield _flat(told.flat)
+    if told.no_regret and told.no_regret_holds:
+        yield f"No future regrets {_bound(told.no_regret)}."
+
+
+def _bound(committed: Commitment) -> str:
+    """`5 x aws/g6e.xlarge/us-east-1 reserved_1y`; `nothing`."""
+    each = (f"{one.units} x {one.offering} {one.billing}" for one in committed)
+    return escape(" + ".join(each)) or "nothing"
+
+
+def _owed(committed: Commitment) -> str:
+    """` ($50,649 over 12 months)`; nothing where nothing is owed over a term."""
+    terms = sorted({one.months for one in committed if one.months})
+    owed = sum(one.owed_usd for one in committed)
+    if not terms:
+        return ""
+    span = " and ".join(map(str, terms))
+    at_once = sum(one.upfront * one.owed_usd for one in committed)
+    upfront = f", {usd(at_once, 0)} of it at once" if at_once else ""
+    return f" ({usd(owed, 0)} over {span} month{'s' * (terms[-1] > 1)}{upfront})"
+
+
+def _outcome_table(outcomes: Sequence[FutureOutcome]) -> Iterator[str]:
+    rows = [["future", "probability", "traffic", "$/month", "regret", "idle", "beside them"]]
+    short = any(one.shortfall_share for one in outcomes)
+    for one in outcomes:
+        unserved = f", {fine_percent(one.shortfall_share)} unserved" if short else ""
+        rows.append(
+            [
+                escape(one.name),
+                fine_percent(one.probability),
+                f"x {number(one.traffic)}",
+                money(one.usd_per_month, 0),
+                _amount(one.regret_usd_per_month),
+                _amount(one.idle_usd_per_month),
+                escape(one.rented) + unserved,
+            ]
+        )
+    yield from columns(rows, "<>>>>><")
+
+
+def _case_table(told: FuturesPlan) -> Iterator[str]:
+    names = [one.name for one in told.outcomes]
+    heads = ["made for", "units", *map(escape, names), "average", "largest regret"]
+    rows = [heads]
+    for case in told.cases:
+        rows.append(
+            [
+                _made_for(case),
+                str(case.units),
+                *(_amount(case.usd_per_month[name]) for name in names),
+                _amount(case.expected_usd_per_month),
+                _amount(case.largest_regret_usd_per_month),
+            ]
+        )
+    yield from columns(rows, "<" + ">" * (len(heads) - 1))
+
+
+def _made_for(case: CommitmentCase) -> str:
+    if case.kind == "future":
+        return escape(f"{case.of} alone")
+    if case.kind not in MEASURES:
+        return MADE_FOR[case.kind]
+    tail = "" if case.level is None else percent(1 - case.level)
+    said = MEASURES[case.kind].format(tail=tail, of=case.of)
+    weight = 1.0 if case.weight is None else case.weight
+    return said if weight == 1 else f"{percent(weight)} {said}"
+
+
+def _amount(usd_per_month: float | None) -> str:
+    return NOT_KNOWN if usd_per_month is None else money(usd_per_month + 0.0, 0)
+
+
+def _threshold(one: Threshold) -> str:
+    """`14 units more pay above 63 % for base or better; you say 60 %`."""
+    which = one.futures[0] + (" or better" if len(one.futures) > 1 else "")
+    side = "above" if one.rises else "below"
+    return (
+        f"{side.capitalize()} {fine_percent(one.at)} for {escape(which)} it is "
+        f"{_bound(one.committed)}; you say {fine_percent(one.now)}."
+    )
+
+
+def _flat(flat: FlatRange) -> str:
+    """`From 4 to 19 units the average changes by 2.2 % at most, ...`."""
+    fewest, most = flat.fewest.units, flat.most.units
+    said = f"From {fewest} to {plural(most, 'unit')} the average changes by "
+    said += f"{fine_percent(flat.most_change)} at most"
+    low, high = flat.fewest_idle_usd_per_month, flat.most_idle_usd_per_month
+    if low is not None and high is not None:
+        said += (
+            f", and what is paid for idle commitments in {escape(flat.idle_in)} goes from "
+            f"{usd(low, 0)} to {usd(high, 0)} a month"
+        )
+    return said + "."
