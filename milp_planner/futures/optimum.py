@@ -55,7 +55,7 @@ class BlockOptimizer(Optimizer):
 
     def teach(self, model: FleetModel, run: CertifiedRun) -> bool:
         """True where the run's plan fails a loss as programs know it from now on."""
-        return self._renewed(self._has_learned(model, run, ANY))
+        return self._renewed(self.has_learned(model, run.values, ANY))
 
     def charge(self, model: FleetModel, run: CertifiedRun, plan: Plan) -> bool:
         """True where the next program charges more of what the plan owes."""

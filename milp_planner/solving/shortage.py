@@ -31,8 +31,8 @@ from milp_planner.plans.reasons import ServedInPart, ShortBudget
 from milp_planner.plans.records import Plan, Status
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.first.fleets import first_fleets
-from milp_planner.solving.optimum import Optimizer, Query, without_plan
-from milp_planner.solving.results import NOT_SOLVED, SearchResult, proven_by
+from milp_planner.solving.optimum import Optimizer, Query
+from milp_planner.solving.results import NOT_SOLVED, SearchResult, proven_by, without_plan
 from milp_planner.solving.stages import best_in_order, plan_of_stage, proven_throughout
 from milp_planner.solving.tie_break import MOST_COLUMNS
 from milp_planner.solving.verify import keeps_all, violations

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
+import pulp
+
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.patching import Patch
 from milp_planner.inputs.problem.records import Survival
@@ -81,13 +83,15 @@ class LossSurvived(Rule):
                 continue
             serving = fleet.serving(w.name)
             every = dict.fromkeys((*first_weights(fleet, w.name), *fleet.weights.get(w.name, ())))
+            units_left = _UnitsLeft(fleet, w.name, survival)
             for group in sorted({group_of(k) for k in serving} - {""}):
-                rest = [k for k in serving if group_of(k) != group]
-                if any(k.mode.per_token and k.rate_limit is None for k in rest):
+                tokens = [k for k in serving if k.mode.per_token and group_of(k) != group]
+                if any(k.rate_limit is None for k in tokens):
                     continue
                 for t in fleet.busy(w.name):
                     for number, weights in enumerate(every):
-                        terms, surely = _left_after_loss(fleet, rest, t, survival.share, weights)
+                        terms, surely = _tokens_left(fleet, tokens, t, survival.share, weights)
+                        terms |= units_left.without(group, t, weights)
                         for q, weight in enumerate(weights):
                             if (w.name, q, t) in fleet.shortfalls and weight:
                                 terms[fleet.shortfalls[w.name, q, t]] = weight
@@ -186,36 +190,55 @@ def _work(fleet: Fleet, k: Candidate) -> Weights:
     return tuple(round(part / sum(work), 12) for part in work)
 
 
-def _left_after_loss(
-    fleet: Fleet, rest: Iterable[Candidate], t: int, share: float, weights: Weights
-) -> tuple[Terms, float]:
-    """What is left as a part of what must be, and what of it no column says.
+class _UnitsLeft:
+    """What units are left of a workload, as a part of what must be; each is counted once.
 
     A unit need not count for more than all of it.
     """
+
+    def __init__(self, fleet: Fleet, workload: str, survival: Survival) -> None:
+        self.fleet, self.share = fleet, survival.share
+        self.candidates = fleet.gpu_candidates(workload)
+        self.group_of = SURVIVAL_GROUPS[survival.kind]
+        self._known: dict[tuple[int, Weights], list[tuple[str, pulp.LpVariable, float]]] = {}
+
+    def without(self, group: str, t: int, weights: Weights) -> Terms:
+        """The units of all other groups."""
+        if (t, weights) not in self._known:
+            self._known[t, weights] = list(self._counted(t, weights))
+        return {units: part for own, units, part in self._known[t, weights] if own != group}
+
+    def _counted(self, t: int, weights: Weights) -> Iterator[tuple[str, pulp.LpVariable, float]]:
+        for k in self.candidates:
+            peaks = (self.fleet.peak(k.workload, q, t) for q in range(len(weights)))
+            counted = max(
+                weight * rate / peak
+                for weight, rate, peak in zip(weights, k.requests_per_second, peaks, strict=True)
+            )
+            for _, units in self.fleet.units_on(k, t):
+                yield self.group_of(k), units, min(1.0, counted / self.share)
+
+
+def _tokens_left(
+    fleet: Fleet, rest: Iterable[Candidate], t: int, share: float, weights: Weights
+) -> tuple[Terms, float]:
+    """What per-token offerings serve as a part of what must be left, and what no column says."""
     terms: Terms = {}
     surely = 0.0
     for k in rest:
+        assert k.rate_limit is not None
         peaks = [fleet.peak(k.workload, q, t) for q in range(len(weights))]
-        if k.rate_limit is not None:
-            of_one = max(weight / peak for weight, peak in zip(weights, peaks, strict=True)) / share
-            sharing = _account(fleet, k)
-            surely += of_one * k.rate_limit / len(sharing)
-            for other in sharing:
-                for q in fleet.classes(other.workload):
-                    if (other, q, t) not in fleet.shares:
-                        continue
-                    gives = weights[q] / share if other is k else 0.0
-                    takes = of_one * fleet.peak(other.workload, q, t) / len(sharing)
-                    if not math.isclose(gives, takes, rel_tol=1e-9):
-                        add(terms, fleet.shares[other, q, t], gives - takes)
-            continue
-        counted = max(
-            weight * rate / peak
-            for weight, rate, peak in zip(weights, k.requests_per_second, peaks, strict=True)
-        )
-        for _, units in fleet.units_on(k, t):
-            add(terms, units, min(1.0, counted / share))
+        of_one = max(weight / peak for weight, peak in zip(weights, peaks, strict=True)) / share
+        sharing = _account(fleet, k)
+        surely += of_one * k.rate_limit / len(sharing)
+        for other in sharing:
+            for q in fleet.classes(other.workload):
+                if (other, q, t) not in fleet.shares:
+                    continue
+                gives = weights[q] / share if other is k else 0.0
+                takes = of_one * fleet.peak(other.workload, q, t) / len(sharing)
+                if not math.isclose(gives, takes, rel_tol=1e-9):
+                    add(terms, fleet.shares[other, q, t], gives - takes)
     return terms, surely
 
 
