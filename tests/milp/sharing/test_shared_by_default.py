@@ -17,12 +17,14 @@ from milp_planner import (
     InputError,
     Plan,
     Status,
+    current_fleet_of,
     evaluate,
     explain,
     solve,
     warning_lines,
     what_if,
 )
+from milp_planner.exports.formats import export_plan
 from milp_planner.inputs.problem.policies import may_be_short
 from milp_planner.milp.program.shared_scope import left_to_one, may_share
 from milp_planner.reporting.text.plans.table import plan_text
@@ -302,3 +304,13 @@ def test_what_keeps_units_with_one_workload_is_told_where_others_had_room():
 
 FULL = {f"workloads.{name}.traffic.growth": 16 for name in ("chat", "code")}
 """80 requests/s each: eight GPUs."""
+
+
+def test_what_needs_a_unit_to_belong_to_one_says_how_it_does(tmp_path):
+    plan = solve(two(share=None), nodes())
+    with pytest.raises(InputError) as caught:
+        export_plan(plan, "skyserve", tmp_path / "out")
+    assert "or write policy.share: none and solve again" in caught.value.faults[0].hint
+    with pytest.raises(InputError) as caught:
+        current_fleet_of(plan)
+    assert "write policy.share: none and solve again" in caught.value.faults[0].hint
