@@ -49,10 +49,11 @@ class LossSurvived(Rule):
     classes are one unit's work at the cheapest offerings, W_q ~ λ_q ÷ μ_kq, and is refined by those
     by which a plan has too little left, until none has: see `refinement.py`.
 
-    One group alone never does. So with one class, no tokens and nothing that may be left out, and
-    with a_k = μ_k ÷ (σ λ_t), u the highest utilization, r = max(1, 1 ÷ (u σ)), c = max(1, 2 ÷ r),
+    One group alone never does. So with no tokens and nothing that may be left out, and with
+    a_k = max_q (W_q μ_kq ÷ λ_qt) ÷ σ, u the highest utilization, r = max(1, 1 ÷ (u σ)) and
+    c = max(1, 2 ÷ r),
 
-        Σ_k min(1, c a_k) n_kt ≥ 2                                                      ∀ w, t
+        Σ_k min(1, c a_k) n_kt ≥ 2                                                   ∀ w, t, W
 
     in every fleet that survives: two units with c a_k ≥ 1 are enough; beside a single one what the
     other groups have is 1 or more; without any the sum is c Σ a_k n_k ≥ c r ≥ 2. It cuts off none,
@@ -97,7 +98,10 @@ class LossSurvived(Rule):
                                 terms[fleet.shortfalls[w.name, q, t]] = weight
                         by = f" by weights {number}" if len(weights) > 1 else ""
                         yield Row(f"{w.name} {group} {t}{by}", terms, GE, 1.0 - surely)
-            yield from _two_at_least(fleet, w.name, survival)
+            if units_left.all_in_groups:
+                for number, weights in enumerate(every):
+                    by = f" by weights {number}" if len(weights) > 1 else ""
+                    yield from _two_at_least(units_left, weights, by)
 
     def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
         survival = instance.problem.limits.survival
@@ -133,24 +137,16 @@ class LossSurvived(Rule):
             yield _loosened("limits.survive_loss_of", survival)
 
 
-def _two_at_least(fleet: Fleet, workload: str, survival: Survival) -> Iterator[Row]:
-    """What no group alone can bring, where every unit is of some group."""
-    serving, group_of = fleet.serving(workload), SURVIVAL_GROUPS[survival.kind]
-    several = len(fleet.classes(workload)) > 1
-    if several or any(k.mode.per_token or not group_of(k) for k in serving):
-        return
+def _two_at_least(units_left: _UnitsLeft, weights: Weights, by: str) -> Iterator[Row]:
+    """What no group alone can bring, where all that serves is units of some group."""
+    fleet, workload = units_left.fleet, units_left.workload
     highest = max(level.ceiling for level in fleet.levels[workload])
-    counted = max(1.0, 2 / max(1.0, 1 / (highest * survival.share)))
+    counted = max(1.0, 2 / max(1.0, 1 / (highest * units_left.share)))
     for t in fleet.busy(workload):
-        if (workload, 0, t) in fleet.shortfalls:
-            continue
-        asked = survival.share * fleet.peak(workload, 0, t)
         terms = {
-            units: min(1.0, counted * k.requests_per_second[0] / asked) / 2
-            for k in serving
-            for _, units in fleet.units_on(k, t)
+            units: min(1.0, counted * part) / 2 for _, units, part in units_left.all(t, weights)
         }
-        yield Row(f"{workload} {t} two", terms, GE, 1.0)
+        yield Row(f"{workload} {t}{by} two", terms, GE, 1.0)
 
 
 def broken_losses(instance: PlanningInput, plan: Plan, workload: str) -> Iterator[AfterLoss]:
@@ -191,22 +187,30 @@ def _work(fleet: Fleet, k: Candidate) -> Weights:
 
 
 class _UnitsLeft:
-    """What units are left of a workload, as a part of what must be; each is counted once.
-
-    A unit need not count for more than all of it.
-    """
+    """What units are left of a workload, as a part of what must be; each is counted once."""
 
     def __init__(self, fleet: Fleet, workload: str, survival: Survival) -> None:
-        self.fleet, self.share = fleet, survival.share
+        self.fleet, self.workload, self.share = fleet, workload, survival.share
         self.candidates = fleet.gpu_candidates(workload)
         self.group_of = SURVIVAL_GROUPS[survival.kind]
         self._known: dict[tuple[int, Weights], list[tuple[str, pulp.LpVariable, float]]] = {}
 
-    def without(self, group: str, t: int, weights: Weights) -> Terms:
-        """The units of all other groups."""
+    @property
+    def all_in_groups(self) -> bool:
+        """True where all that serves, and all is served, is units that may be lost."""
+        serving = self.fleet.serving(self.workload)
+        may_be_left = any(name == self.workload for name, *_ in self.fleet.shortfalls)
+        return not may_be_left and all(self.group_of(k) and not k.mode.per_token for k in serving)
+
+    def all(self, t: int, weights: Weights) -> list[tuple[str, pulp.LpVariable, float]]:
+        """(group, units, what one of them is) of every candidate."""
         if (t, weights) not in self._known:
             self._known[t, weights] = list(self._counted(t, weights))
-        return {units: part for own, units, part in self._known[t, weights] if own != group}
+        return self._known[t, weights]
+
+    def without(self, group: str, t: int, weights: Weights) -> Terms:
+        """The units of all other groups; one need not count for more than all that must be left."""
+        return {units: min(1.0, part) for own, units, part in self.all(t, weights) if own != group}
 
     def _counted(self, t: int, weights: Weights) -> Iterator[tuple[str, pulp.LpVariable, float]]:
         for k in self.candidates:
@@ -216,7 +220,7 @@ class _UnitsLeft:
                 for weight, rate, peak in zip(weights, k.requests_per_second, peaks, strict=True)
             )
             for _, units in self.fleet.units_on(k, t):
-                yield self.group_of(k), units, min(1.0, counted / self.share)
+                yield self.group_of(k), units, counted / self.share
 
 
 def _tokens_left(
