@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 from milp_planner.candidates.builder import Rates, excluded_by, model_warnings, why_unpayable
 from milp_planner.candidates.doubts import doubts
@@ -46,9 +47,12 @@ def list_candidates(
     turned_down: list[TurnedDown] = []
     late: list[str] = []
     model = ServingModel(catalog) if model is None else model
+    sold: list[_Sold] = []
     for w in problem.workloads:
         try:
-            found = _listed_for(w, problem, schedule, model)
+            if not sold:
+                sold = [*_sold(problem, catalog)]  # the same for every workload
+            found = _listed_for(w, problem, schedule, model, sold)
         except OutOfTime:
             if not in_time:
                 raise
@@ -68,8 +72,27 @@ def list_candidates(
     )
 
 
+class _Sold(NamedTuple):
+    """What is sold, under the problem's own terms, and why its limits turn it down; '' if not."""
+
+    offering: Offering | TokenPrice
+    reason: str
+
+
+def _sold(problem: Problem, catalog: Catalog) -> Iterator[_Sold]:
+    quotes = quoted(problem, catalog)
+    every: list[Offering | TokenPrice] = [*catalog.offerings, *quotes, *catalog.token_prices]
+    for listed in checked(every):
+        offering = under_terms(problem.prices, listed, catalog.read_on)
+        yield _Sold(offering, excluded_by(problem.limits, offering) or "")
+
+
 def _listed_for(
-    w: Workload, problem: Problem, schedule: Schedule, model: ServingModel
+    w: Workload,
+    problem: Problem,
+    schedule: Schedule,
+    model: ServingModel,
+    sold: Iterable[_Sold],
 ) -> tuple[list[Candidate], list[TurnedDown]]:
     candidates: list[Candidate] = []
     turned_down: list[TurnedDown] = []
@@ -78,10 +101,7 @@ def _listed_for(
         name: Rates(catalog, model, problem, one, schedule.demands[w.name])
         for name, one in _with_each_llm(w)
     }
-    quotes = quoted(problem, catalog)
-    sold: list[Offering | TokenPrice] = [*catalog.offerings, *quotes, *catalog.token_prices]
-    for listed in checked(sold):
-        offering = under_terms(problem.prices, listed, catalog.read_on)
+    for offering, reason in checked(sold):
         able = {
             name: rates
             for name, rates in by_llm.items()
@@ -89,7 +109,6 @@ def _listed_for(
         }
         if not able:
             continue
-        reason = excluded_by(problem.limits, offering)
         found = [] if reason else [(name, one.candidates(offering)) for name, one in able.items()]
         reasons = [reason] if reason else [why for _, why in found if isinstance(why, str)]
         if len(reasons) == max(1, len(found)):
