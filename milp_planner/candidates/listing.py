@@ -49,9 +49,12 @@ def list_candidates(
     parts: list[Candidate] = []
     late: list[str] = []
     model = ServingModel(catalog) if model is None else model
+    sold: list[_Sold] = []
     for w in problem.workloads:
         try:
-            found = _listed_for(w, problem, schedule, model)
+            if not sold:
+                sold = [*_sold(problem, catalog)]  # the same for every workload
+            found = _listed_for(w, problem, schedule, model, sold)
         except OutOfTime:
             if not in_time:
                 raise
@@ -73,6 +76,21 @@ def list_candidates(
     )
 
 
+class _Sold(NamedTuple):
+    """What is sold, under the problem's own terms, and why its limits turn it down; '' if not."""
+
+    offering: Offering | TokenPrice
+    reason: str
+
+
+def _sold(problem: Problem, catalog: Catalog) -> Iterator[_Sold]:
+    quotes = quoted(problem, catalog)
+    every: list[Offering | TokenPrice] = [*catalog.offerings, *quotes, *catalog.token_prices]
+    for listed in checked(every):
+        offering = under_terms(problem.prices, listed, catalog.read_on)
+        yield _Sold(offering, excluded_by(problem.limits, offering) or "")
+
+
 class _Listed(NamedTuple):
     """What is listed for a workload."""
 
@@ -82,7 +100,13 @@ class _Listed(NamedTuple):
     """One of each kind of unit: see `CandidateList`."""
 
 
-def _listed_for(w: Workload, problem: Problem, schedule: Schedule, model: ServingModel) -> _Listed:
+def _listed_for(
+    w: Workload,
+    problem: Problem,
+    schedule: Schedule,
+    model: ServingModel,
+    sold: Iterable[_Sold],
+) -> _Listed:
     candidates: list[Candidate] = []
     turned_down: list[TurnedDown] = []
     units: dict[tuple[str, int], Offering] = {}
@@ -91,10 +115,7 @@ def _listed_for(w: Workload, problem: Problem, schedule: Schedule, model: Servin
         name: Rates(catalog, model, problem, one, schedule.demands[w.name])
         for name, one in _with_each_llm(w)
     }
-    quotes = quoted(problem, catalog)
-    sold: list[Offering | TokenPrice] = [*catalog.offerings, *quotes, *catalog.token_prices]
-    for listed in checked(sold):
-        offering = under_terms(problem.prices, listed, catalog.read_on)
+    for offering, reason in checked(sold):
         able = {
             name: rates
             for name, rates in by_llm.items()
@@ -102,7 +123,6 @@ def _listed_for(w: Workload, problem: Problem, schedule: Schedule, model: Servin
         }
         if not able:
             continue
-        reason = excluded_by(problem.limits, offering)
         found = [] if reason else [(name, one.candidates(offering)) for name, one in able.items()]
         reasons = [reason] if reason else [why for _, why in found if isinstance(why, str)]
         if len(reasons) == max(1, len(found)):

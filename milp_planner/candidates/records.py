@@ -5,11 +5,11 @@ Everything that can be decided without the program is decided here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Protocol, TypeVar
 
+from milp_planner.candidates.grouping import grouped
 from milp_planner.inputs.catalog.billing import BILLING_MODES, BillingMode
 from milp_planner.inputs.catalog.records import Catalog, Measurement, Offering, TokenPrice
 from milp_planner.inputs.problem.records import Problem
@@ -256,22 +256,6 @@ class Candidate:
         return tuple(dict.fromkeys(point.source for point in self.serving_points))
 
 
-class _OfCandidate(Protocol):
-    @property
-    def candidate(self) -> Candidate: ...
-
-
-Row = TypeVar("Row", bound=_OfCandidate)
-
-
-def by_workload(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """Rows that are about a candidate, by the workload that it serves."""
-    found: dict[str, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row.candidate.workload, []).append(row)
-    return found
-
-
 def change_key(k: Candidate) -> tuple[str, str, str]:
     """What counts as the same units today and tomorrow: offering, billing, workload."""
     return k.offering.id, k.offering.billing, k.workload
@@ -412,10 +396,7 @@ class CandidateList:
 
     @cached_property
     def _of_workload(self) -> dict[str, list[Candidate]]:
-        found: dict[str, list[Candidate]] = {}
-        for k in self.candidates:
-            found.setdefault(k.workload, []).append(k)
-        return found
+        return grouped(self.candidates, lambda k: k.workload)
 
     def turned_down_for(self, workload: str) -> Sequence[TurnedDown]:
         """The offerings that cannot serve it."""
@@ -423,10 +404,7 @@ class CandidateList:
 
     @cached_property
     def _turned_down_for(self) -> dict[str, list[TurnedDown]]:
-        found: dict[str, list[TurnedDown]] = {}
-        for row in self.turned_down:
-            found.setdefault(row.workload, []).append(row)
-        return found
+        return grouped(self.turned_down, lambda row: row.workload)
 
     @property
     def said(self) -> tuple[str, ...]:

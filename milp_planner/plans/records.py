@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from milp_planner.candidates.batch.runs import BatchRun as BatchRun
-from milp_planner.candidates.records import Candidate, TurnedDown, UnitsOn, by_workload
+from milp_planner.candidates.grouping import by_workload, grouped
+from milp_planner.candidates.records import Candidate, TurnedDown, UnitsOn
 from milp_planner.candidates.sharing.shared_units import SharedUnits as SharedUnits
 from milp_planner.errors import argument_error
 from milp_planner.plans.consequences import (
@@ -334,10 +335,7 @@ class Plan:
 
     @cached_property
     def _routes_by_target(self) -> Mapping[tuple[Candidate, str], list[Route]]:
-        found: dict[tuple[Candidate, str], list[Route]] = {}
-        for route in self.routes:
-            found.setdefault((route.candidate, route.block.name), []).append(route)
-        return found
+        return grouped(self.routes, lambda route: (route.candidate, route.block.name))
 
     def routes_of(self, workload: str, block: str) -> Sequence[Route]:
         """The routes of one workload in the block of that name."""
@@ -345,10 +343,7 @@ class Plan:
 
     @cached_property
     def _routes_by_workload(self) -> Mapping[tuple[str, str], list[Route]]:
-        found: dict[tuple[str, str], list[Route]] = {}
-        for route in self.routes:
-            found.setdefault((route.candidate.workload, route.block.name), []).append(route)
-        return found
+        return grouped(self.routes, lambda route: (route.candidate.workload, route.block.name))
 
     @property
     def tokens_per_month(self) -> float:

@@ -91,11 +91,13 @@ class FromFile(Frozen):
     def known_of(self, value: Of, find: Callable[[Of], Found]) -> Found:
         """What `find` finds in the value of a field, looked for once; a changed copy of the record,
         which has another value there, looks anew."""
-        if self._memo.of is not value:
-            self._memo = _Memo(value)
-        if find not in self._memo.found:
-            self._memo.found[find] = find(value)
-        return cast(Found, self._memo.found[find])
+        private = self.__pydantic_private__ or {}  # `self._memo` takes ten times as long
+        memo: _Memo = private["_memo"]
+        if memo.of is not value:
+            memo = private["_memo"] = _Memo(value)
+        if find not in memo.found:
+            memo.found[find] = find(value)
+        return cast(Found, memo.found[find])
 
     def with_rules(self, rules: Iterable[Any]) -> Self:
         """The same, held to these rules as well; a class stands for an instance of it."""

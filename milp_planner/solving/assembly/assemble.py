@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from milp_planner.candidates.grouping import by_workload
 from milp_planner.candidates.records import (
     Candidate,
     PlanningInput,
-    by_workload,
     is_elastic,
     rests_when_idle,
 )

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from milp_planner import Catalog, Problem, evaluate, prepare, solve
+from milp_planner import Catalog, Offering, Problem, evaluate, prepare, solve
+from milp_planner.candidates.builder import excluded_by
+from milp_planner.inputs.problem.records import Limits
 from tests.support.builders import BIG, SMALL, big_and_small
 from tests.support.growth.steps import growth, steps_of
 
@@ -50,6 +52,21 @@ def test_a_fleet_of_twice_the_size_takes_twice_the_steps_to_judge(
 
     steps(1 + (grown != "workloads"))  # what is imported on the way
     assert growth(map(steps, (6, 12, 24))) < LINEAR
+
+
+def test_the_limits_are_held_against_each_offering_once_for_all_workloads(
+    known: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def counted(limits: Limits, offering: Offering) -> str:
+        asked.append(offering.id)
+        return excluded_by(limits, offering)
+
+    monkeypatch.setattr("milp_planner.candidates.listing.excluded_by", counted)
+    given = prepare(sized(workloads=3), known)
+    assert asked == [BIG, SMALL]
+    assert len(given.candidates.candidates) == 6  # two for each of three workloads
 
 
 def test_twice_the_workloads_take_twice_the_steps_to_list_and_to_plan(known: Catalog) -> None:
