@@ -35,6 +35,16 @@ COUNTERS = {
 }
 """What engines count, as they call it (vLLM 0.33 and SGLang 0.5, `/metrics`); hits are tokens."""
 
+MEANS = {
+    "vllm:time_to_first_token_seconds": "ttft",
+    "vllm:inter_token_latency_seconds": "tpot",
+    "vllm:time_per_output_token_seconds": "tpot",
+    "sglang:time_to_first_token_seconds": "ttft",
+    "sglang:inter_token_latency_seconds": "tpot",
+}
+"""Histograms whose mean is asked for: seconds in `_sum`, how many in `_count`. Of two for one thing
+the first is taken; vLLM called its second one so before 0.11."""
+
 Points = list[tuple[float, float]]
 """Seconds from a Monday's midnight, and a value."""
 
@@ -157,11 +167,31 @@ def _named(file: str, read: Sequence[tuple[str, Points]]) -> Iterator[tuple[str,
     """
     if any(name in COUNTERS for name, _ in read):
         yield from ((COUNTERS[name], name, points) for name, points in read if name in COUNTERS)
+        yield from _means(read)
         return
     unknown = sorted({name for name, _ in read if name and not kind_of(name)})
     if unknown:
         _say_nothing(file, ", ".join(unknown[:4]))
     yield from ((kind_of(name) or "requests", name, points) for name, points in read)
+
+
+def _means(read: Sequence[tuple[str, Points]]) -> Iterator[tuple[str, str, Points]]:
+    """Mean times of histograms, over all series of each: what their sums grew by, a count."""
+    told = set()
+    for base, kind in MEANS.items():
+        seconds, counts = (_all_grown(read, base + part) for part in ("_sum", "_count"))
+        points = [(at, s / counts[at]) for at, s in seconds.items() if counts.get(at)]
+        if points and kind not in told:
+            told.add(kind)
+            yield kind, base, points
+
+
+def _all_grown(read: Sequence[tuple[str, Points]], wanted: str) -> dict[float, float]:
+    held: dict[float, float] = {}
+    for _, points in (one for one in read if one[0] == wanted):
+        for at, value in _grown(points):
+            held[at] = held.get(at, 0.0) + value
+    return held
 
 
 def _say_nothing(file: str, names: str) -> NoReturn:
