@@ -65,7 +65,7 @@ def plan_over_futures(
     except OutOfTime:
         return _without_plan(problem, provenance, Status.NO_PLAN, ())
     measure = measure_of(problem, cases, [one.bound for one in alone])
-    answer = optimizer.best(measure)
+    answer = optimizer.with_cheapest_recourse(optimizer.best(measure), measure)
     if not answer.plans:
         said = Said(
             "each future can be planned by itself, and no one set of commitments serves them all"

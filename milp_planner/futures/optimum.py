@@ -30,6 +30,7 @@ from milp_planner.milp.program.refinement import (
     tolerance_usd,
     unknown_to,
 )
+from milp_planner.plans.proof import relative_gap
 from milp_planner.plans.records import EngineReport, Plan, Proof, Provenance, Status, exceeds
 from milp_planner.solving.optimum import MOST_REFINEMENTS, Optimizer, Query
 from milp_planner.solving.results import Session, Settings
@@ -107,6 +108,13 @@ class FuturesAnswer:
     bound_usd: float | None = None
     """Nothing that was looked for comes to less."""
 
+    def is_proven(self, gap: float = 0.0) -> bool:
+        """True where it is the best, or within the gap that was asked for."""
+        if self.status is Status.OPTIMAL:
+            return bool(self.plans)
+        found = relative_gap(self.minimised_usd, self.bound_usd)
+        return bool(self.plans) and found is not None and found <= gap
+
     @property
     def costs(self) -> tuple[float, ...]:
         """What each future costs, USD/month: cash and penalties."""
@@ -171,6 +179,32 @@ class FuturesOptimizer:
                 continue
             return _proven(best) if _settled(best) else best
         return best or _nothing(Status.NO_PLAN)
+
+    def proven(
+        self, measure: Measure, asked: Asked = NOTHING_ASKED, futures: Sequence[int] | None = None
+    ) -> FuturesAnswer | None:
+        """The same for figures beside the plan: None where time ended before it was proven."""
+        found = self.best(measure, asked, futures, alone=True)
+        return found if found.is_proven(self.settings.gap) else None
+
+    def with_cheapest_recourse(self, answer: FuturesAnswer, measure: Measure) -> FuturesAnswer:
+        """The same commitments, and in each future the best that can be done with them.
+
+        Where the worst alone counts, the program does not mind what the other futures cost.
+        """
+        if measure.weight < 1 or not answer.plans:
+            return answer
+        fixed = Asked(fixed=answer.committed, keys=frozenset(answer.committed))
+        plans, counted = [*answer.plans], [*answer.counted]
+        for f, plan in enumerate(answer.plans):
+            mine = replace(measure, probabilities=(1.0,), weight=0.0, tail=None)
+            found = self.proven(replace(mine, constants=(measure.constants[f],)), fixed, [f])
+            if found is None or found.counted[0] >= counted[f]:
+                continue
+            cash, before = (one.cash_usd_per_month or 0.0 for one in (found.plans[0], plan))
+            if self.budget_usd is None or cash <= before:
+                plans[f], counted[f] = found.plans[0], found.counted[0]
+        return replace(answer, plans=tuple(plans), counted=tuple(counted))
 
     def _block(self, f: int, beside: frozenset[Key]) -> BlockOptimizer:
         """The programs of a future, with candidates of the offerings that are fixed."""

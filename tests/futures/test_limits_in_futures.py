@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -148,3 +149,12 @@ def test_a_ctrl_c_beside_the_plan_leaves_the_plan(monkeypatch):
     with pytest.raises(Interrupted) as stop:
         solve(commit_or_rent(), l40s())
     assert units(stop.value.plan) == 5
+
+
+def test_what_is_not_proven_tells_the_gap_of_all_futures_together():
+    plan = solved()
+    assert plan.futures is not None
+    least = plan.futures.minimised_usd_per_month
+    stopped = replace(plan.futures, bound_usd_per_month=0.9 * least)
+    unproven = replace(plan, status=Status.FEASIBLE, futures=stopped)
+    assert (plan.gap, unproven.gap) == (0.0, pytest.approx(0.1))

@@ -93,3 +93,6 @@ def test_a_measure_commits_to_what_trying_all_says(of, measure, level, weight, t
     assert plan.futures.minimised_usd_per_month == pytest.approx(usd, abs=0.02)
     assert plan.futures.bound_usd_per_month == pytest.approx(usd, abs=0.02)
     assert (units(plan), best) == (right, right)
+    # what does not count for the worst is still no dearer than it must be
+    for one in plan.futures.outcomes:
+        assert one.usd_per_month == pytest.approx(cost(one.name, right), abs=0.01)
