@@ -255,6 +255,7 @@ def test_a_trace_is_uploaded_and_a_file_taken_over(visit, tmp_path):
     page.fill("#f-yaml", "workloads: [")
     page.get_by_role("button", name="Take it over").click()
     shown.shows('[data-fault="yaml"]', "line 2: not valid YAML")
+    assert page.inner_text(".status .said") == "One thing is to be mended"
     [said] = shown.said  # Chromium tells of every reply that is no success
     assert said.startswith("Failed to load resource: the server responded with a status of 422")
 

@@ -64,7 +64,7 @@ async function run() {
         end = [`Answered in ${seconds()}`, ""];
         heard = costs(step);
       }
-      if (step.step === "faults") end = [step.faults.length === 1 ? "One thing is to be mended" : `${step.faults.length} things are to be mended`, "is-wrong"];
+      if (step.step === "faults") end = [mended(step.faults), "is-wrong"];
       if (step.step === "problem") end = [step.problem.title, "is-wrong"];
     }
   } catch (error) {
@@ -81,6 +81,8 @@ async function run() {
     }
   }
 }
+
+const mended = (faults) => (faults.length === 1 ? "One thing is to be mended" : `${faults.length} things are to be mended`);
 
 // Show one step; what is being done from here on.
 function took(step, found) {
@@ -224,7 +226,11 @@ async function begin(yaml) {
     become(found);
   } catch (error) {
     if (isLate()) return;
+    running?.abort(); // its answer would take away what is said here
+    running = null;
+    answer.old(true);
     const found = error.problem?.faults ?? [{ message: error.message, hint: "" }];
+    answer.status(mended(found), "is-wrong");
     answer.faults(found.map((fault) => ({ ...fault, field: "yaml", message: [fault.path, fault.message].filter(Boolean).join(": ") })));
   }
 }
