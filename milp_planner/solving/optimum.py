@@ -175,9 +175,8 @@ class Optimizer:
         with self.session.in_force():
             if is_guessed(self.instance):
                 self._room = raised(self._room, all_room(self.model(query).fleet))
-            self._learn_from_parts(query)
             for _ in range(MOST_REFINEMENTS):
-                model = self.model(query)
+                model = self._taught(query)
                 minimise(model, stage)
                 # a gap is one of money: GPUs are counted to the last
                 run = self._run(model, query, gap=0.0 if stage == GPUS else None)
@@ -220,10 +219,9 @@ class Optimizer:
 
     def _best(self, query: Query) -> SearchResult:
         best: SearchResult | None = None
-        self._learn_from_parts(query)
         for _ in range(MOST_REFINEMENTS):
             try:
-                model = self.model(query, folds=self.folds(query))
+                model = self._taught(query, self.folds(query))
                 is_draft = self._is_draft(model, query)
                 run = self._run(model, query, is_draft=is_draft)
             except OutOfTime:
@@ -266,16 +264,24 @@ class Optimizer:
         seen = self._unproven(model, replace(run, status=EngineStatus.FEASIBLE), query)
         return seen if best is None else with_newer_bound(best, seen)
 
-    def _learn_from_parts(self, query: Query) -> None:
-        """Let fractions of units teach the first program, which takes far less time than plans."""
-        for _ in range(0 if self._has_learned_from_parts else MOST_RELAXED):
-            model = self.model(query)
+    def _taught(self, query: Query, folds: Mapping[str, ElasticFold] | None = None) -> FleetModel:
+        """The program. Fractions of units teach the first, which takes far less time than plans."""
+        model = self.model(query, folds=folds)
+        if self._has_learned_from_parts:
+            return model
+        self._has_learned_from_parts = True
+        return self.model(query, folds=folds) if self._has_learned_parts(query, model) else model
+
+    def _has_learned_parts(self, query: Query, model: FleetModel) -> bool:
+        """True where fractions of units break what the program does not know yet."""
+        for turn in range(MOST_RELAXED):
             if not learns_from_parts(model):
-                break
+                return turn > 0
+            model = self.model(query) if turn or model.fleet.folds else model
             values = relaxed_values(model, self.session.solver_seconds, self.session.cancel)
             if values is None or not learn_from_parts(self._splits, model, values):
-                break
-        self._has_learned_from_parts = True
+                return turn > 0
+        return True
 
     def has_learned(self, model: FleetModel, values: Mapping[str, float], query: Query) -> bool:
         """True where the plan of the columns is none as programs know it from now on."""
