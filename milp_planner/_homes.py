@@ -75,8 +75,8 @@ HOMES = {
         "FewestGpusFirst LatencyNotAssessed LimitInTheWay LlmsChosen NearOptimal NoFleet "
         "NoFullLoad NothingIsStrict NothingServes OverloadCannotOccur PerfectForesight "
         "Refusals RoutingWithoutEffect Said SameAs ServedInPart ShortBudget StrictNeverHot "
-        "TargetWithoutEffect TimeNotJudged TimeReplayed TooFewUnits UnservedAtAPrice WaitIdle "
-        "WaitKept"
+        "TargetWithoutEffect TimeNotJudged TimeReplayed TooFewUnits UnitsKeptApart "
+        "UnservedAtAPrice WaitIdle WaitKept"
     ),
     "plans.records": "Band Plan Purchase Route Status WorkloadPlan",
     "plans.sentences": "reason_lines warning_lines",

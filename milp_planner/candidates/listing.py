@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 from milp_planner.candidates.builder import Rates, excluded_by, model_warnings, why_unpayable
 from milp_planner.candidates.doubts import doubts
@@ -16,6 +17,7 @@ from milp_planner.candidates.records import Candidate, CandidateList, TurnedDown
 from milp_planner.deadline import OutOfTime, checked
 from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
 from milp_planner.inputs.problem.deployment import AnyLlm
+from milp_planner.inputs.problem.policies import is_sharing_open
 from milp_planner.inputs.problem.records import Limits, Problem, Workload
 from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.traffic.month import Schedule
@@ -44,18 +46,23 @@ def list_candidates(
     """
     candidates: list[Candidate] = []
     turned_down: list[TurnedDown] = []
+    parts: list[Candidate] = []
     late: list[str] = []
     model = ServingModel(catalog) if model is None else model
+    sold: list[_Sold] = []
     for w in problem.workloads:
         try:
-            found = _listed_for(w, problem, schedule, model)
+            if not sold:
+                sold = [*_sold(problem, catalog)]  # the same for every workload
+            found = _listed_for(w, problem, schedule, model, sold)
         except OutOfTime:
             if not in_time:
                 raise
             late.append(w.name)
         else:
-            candidates += found[0]
-            turned_down += found[1]
+            candidates += found.candidates
+            turned_down += found.turned_down
+            parts += found.parts
     looked_at = (*(k.offering for k in candidates), *(one.offering for one in turned_down))
     payable = (o for o in looked_at if not why_unpayable(problem.limits, o))
     return CandidateList(
@@ -65,23 +72,50 @@ def list_candidates(
         notes=tuple(notes_on_filters(problem.limits, payable)),
         doubts=tuple(doubts(problem, catalog, model, schedule)),
         not_reached=tuple(late),
+        parts=tuple(parts),
     )
 
 
+class _Sold(NamedTuple):
+    """What is sold, under the problem's own terms, and why its limits turn it down; '' if not."""
+
+    offering: Offering | TokenPrice
+    reason: str
+
+
+def _sold(problem: Problem, catalog: Catalog) -> Iterator[_Sold]:
+    quotes = quoted(problem, catalog)
+    every: list[Offering | TokenPrice] = [*catalog.offerings, *quotes, *catalog.token_prices]
+    for listed in checked(every):
+        offering = under_terms(problem.prices, listed, catalog.read_on)
+        yield _Sold(offering, excluded_by(problem.limits, offering) or "")
+
+
+class _Listed(NamedTuple):
+    """What is listed for a workload."""
+
+    candidates: list[Candidate]
+    turned_down: list[TurnedDown]
+    parts: list[Candidate]
+    """One of each kind of unit: see `CandidateList`."""
+
+
 def _listed_for(
-    w: Workload, problem: Problem, schedule: Schedule, model: ServingModel
-) -> tuple[list[Candidate], list[TurnedDown]]:
+    w: Workload,
+    problem: Problem,
+    schedule: Schedule,
+    model: ServingModel,
+    sold: Iterable[_Sold],
+) -> _Listed:
     candidates: list[Candidate] = []
     turned_down: list[TurnedDown] = []
+    units: dict[tuple[str, int], Offering] = {}
     catalog = model.catalog
     by_llm = {
         name: Rates(catalog, model, problem, one, schedule.demands[w.name])
         for name, one in _with_each_llm(w)
     }
-    quotes = quoted(problem, catalog)
-    sold: list[Offering | TokenPrice] = [*catalog.offerings, *quotes, *catalog.token_prices]
-    for listed in checked(sold):
-        offering = under_terms(problem.prices, listed, catalog.read_on)
+    for offering, reason in checked(sold):
         able = {
             name: rates
             for name, rates in by_llm.items()
@@ -89,7 +123,6 @@ def _listed_for(
         }
         if not able:
             continue
-        reason = excluded_by(problem.limits, offering)
         found = [] if reason else [(name, one.candidates(offering)) for name, one in able.items()]
         reasons = [reason] if reason else [why for _, why in found if isinstance(why, str)]
         if len(reasons) == max(1, len(found)):
@@ -97,7 +130,16 @@ def _listed_for(
         for name, mine in found:
             if not isinstance(mine, str):
                 candidates += [replace(k, llm=name) for k in mine] if name else mine
-    return candidates, turned_down
+                if isinstance(offering, Offering):
+                    units.setdefault((offering.gpu, offering.gpus_per_unit), offering)
+    parts = _parts(by_llm.get(""), units.values()) if is_sharing_open(problem) else []
+    return _Listed(candidates, turned_down, parts)
+
+
+def _parts(rates: Rates | None, units: Iterable[Offering]) -> list[Candidate]:
+    """What may stand on each kind of unit of several GPUs beside others; of one LLM alone."""
+    several = (offering for offering in units if offering.gpus_per_unit > 1)
+    return [] if rates is None else [k for offering in several for k in rates.parts(offering)]
 
 
 def _with_each_llm(w: Workload) -> Iterator[tuple[str, Workload]]:

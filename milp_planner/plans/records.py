@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from milp_planner.candidates.batch.runs import BatchRun as BatchRun
+from milp_planner.candidates.grouping import by_workload, grouped
 from milp_planner.candidates.records import Candidate, TurnedDown, UnitsOn
 from milp_planner.candidates.sharing.shared_units import SharedUnits as SharedUnits
 from milp_planner.errors import argument_error
@@ -32,6 +33,7 @@ from milp_planner.plans.plain import as_files, as_page, as_plot, plain_data
 from milp_planner.plans.proof import EngineReport as EngineReport
 from milp_planner.plans.proof import Proof as Proof
 from milp_planner.plans.proof import Provenance as Provenance
+from milp_planner.plans.proof import relative_gap
 from milp_planner.plans.reasons import AlternativesNote, Reason, Remark
 from milp_planner.traffic.month import RequestClass, TimeBlock
 
@@ -322,11 +324,9 @@ class Plan:
         """(score - bound) / score; 0 when proven, None without plan or bound."""
         if self.status is Status.OPTIMAL:
             return 0.0
-        score, bound = self.score_usd_per_month, self.bound
-        if score is None or bound is None:
-            return None
-        gap = 0.0 if score == 0 else max(0.0, (score - bound) / abs(score))
-        return gap if math.isfinite(gap) else None
+        if (told := self.futures) is not None:  # the proof is of all of them together
+            return relative_gap(told.minimised_usd_per_month, told.bound_usd_per_month)
+        return relative_gap(self.score_usd_per_month, self.bound)
 
     def routes_to(self, k: Candidate, block: str) -> Sequence[Route]:
         """The routes to one candidate in the block of that name."""
@@ -334,10 +334,7 @@ class Plan:
 
     @cached_property
     def _routes_by_target(self) -> Mapping[tuple[Candidate, str], list[Route]]:
-        found: dict[tuple[Candidate, str], list[Route]] = {}
-        for route in self.routes:
-            found.setdefault((route.candidate, route.block.name), []).append(route)
-        return found
+        return grouped(self.routes, lambda route: (route.candidate, route.block.name))
 
     def routes_of(self, workload: str, block: str) -> Sequence[Route]:
         """The routes of one workload in the block of that name."""
@@ -345,10 +342,7 @@ class Plan:
 
     @cached_property
     def _routes_by_workload(self) -> Mapping[tuple[str, str], list[Route]]:
-        found: dict[tuple[str, str], list[Route]] = {}
-        for route in self.routes:
-            found.setdefault((route.candidate.workload, route.block.name), []).append(route)
-        return found
+        return grouped(self.routes, lambda route: (route.candidate.workload, route.block.name))
 
     @property
     def tokens_per_month(self) -> float:
@@ -401,7 +395,11 @@ class Plan:
 
     def purchases_of(self, workload: str) -> Iterator[Purchase]:
         """The purchases that serve a workload."""
-        return (p for p in self.purchases if p.candidate.workload == workload)
+        return iter(self._purchases_by_workload.get(workload, ()))
+
+    @cached_property
+    def _purchases_by_workload(self) -> Mapping[str, list[Purchase]]:
+        return by_workload(self.purchases)
 
     def to_frame(self) -> DataFrame:
         """The purchases as a pandas DataFrame, one row each."""

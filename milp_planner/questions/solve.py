@@ -323,7 +323,7 @@ def workloads_without_candidates(
 
 def _classes_without_candidates(instance: PlanningInput, workload: str) -> Iterator[ClassUnserved]:
     """One reason for every request class that nothing can serve, with what was in its way."""
-    mine = [k for k in instance.candidates.candidates if k.workload == workload]
+    mine = instance.candidates.of(workload)
     if any(k.mode.per_token for k in mine):
         return
     for q, request_class in enumerate(instance.schedule.demands[workload].classes):
@@ -335,9 +335,8 @@ def _classes_without_candidates(instance: PlanningInput, workload: str) -> Itera
 def _refusals(instance: PlanningInput, workload: str) -> Iterator[Refusals]:
     """Why offerings were turned down, the commonest reason first."""
     reasons: dict[str, int] = {}
-    for row in instance.candidates.turned_down:
-        if row.workload == workload:
-            reasons[row.reason] = reasons.get(row.reason, 0) + 1
+    for row in instance.candidates.turned_down_for(workload):
+        reasons[row.reason] = reasons.get(row.reason, 0) + 1
     commonest_first = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
     return (Refusals(reason, count) for reason, count in commonest_first[:MOST_REASONS])
 

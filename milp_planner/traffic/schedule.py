@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import fsum
 
 from milp_planner.traffic.digest import TraceDigest
@@ -90,6 +91,12 @@ class Schedule:
 
     Where a pattern's active hours end within an hour, the block that has the larger part of it.
     """
+
+    @cached_property
+    def loaded_blocks(self) -> int:
+        """How many blocks have load, of whatever workload."""
+        peaks = zip(*(demand.peak for demand in self.demands.values()), strict=True)
+        return sum(any(peaks_of_all) for peaks_of_all in peaks)
 
     def requests_per_month(self, workload: str, block: int) -> float:
         """Requests of a workload in a block over the month."""

@@ -1,6 +1,6 @@
-"""Peak memory of a problem over 20,000 offerings, the most that is read.
+"""Peak memory of a problem over 20,000 offerings, or as many as are asked for, 200,000 at most.
 
-    python tests/benchmarks/bench_memory.py
+    python tests/benchmarks/bench_memory.py [--offerings 200000]
 
 The offerings are those of the market under other providers' names, within 3 % of their prices.
 Peaks are those of the operating system (ru_maxrss), each in a fresh process; needs Linux.
@@ -25,7 +25,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 MARKET = ROOT / "catalogs" / "market" / "offerings.csv"
-MOST_OFFERINGS = 20_000
+OFFERINGS = 20_000
 MIB = 1024  # ru_maxrss is in KiB on Linux
 
 PROBLEM = """\
@@ -44,8 +44,9 @@ LLMS = ("llama-3.3-70b", "llama-3.1-8b", "qwen3-32b", "gpt-oss-120b", "mixtral-8
 
 def main() -> None:
     """Measure problems of one and of five workloads, each in a process of its own."""
+    offerings = int(sys.argv[2]) if sys.argv[1:2] == ["--offerings"] else OFFERINGS
     with tempfile.TemporaryDirectory() as folder:
-        lay_catalog(Path(folder) / "large")
+        lay_catalog(Path(folder) / "large", offerings)
         for count in (1, 5):
             problem = Path(folder) / f"{count}.yaml"
             problem.write_text(PROBLEM + "".join(workload(i) for i in range(count)))
@@ -57,12 +58,12 @@ def main() -> None:
                 check=True,
             )
             seconds = time.perf_counter() - started_s
-            print(f"{count} workload(s), {MOST_OFFERINGS:,} offerings, {seconds:.0f} s in all")
+            print(f"{count} workload(s), {offerings:,} offerings, {seconds:.0f} s in all")
             print(done.stdout, end="")
 
 
-def lay_catalog(folder: Path) -> None:
-    """A folder that extends the market to the most offerings that are read."""
+def lay_catalog(folder: Path, offerings: int) -> None:
+    """A folder that extends the market to so many offerings."""
     rng = random.Random(3)
     with MARKET.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
@@ -72,7 +73,7 @@ def lay_catalog(folder: Path) -> None:
         columns = dict.fromkeys([*rows[0], "price_acknowledged"])
         writer = csv.DictWriter(stream, list(columns), lineterminator="\n")
         writer.writeheader()
-        for i in range(MOST_OFFERINGS - len(priced)):
+        for i in range(offerings - len(priced)):
             row = priced[i % len(priced)]
             price = float(row["usd_per_hour"]) * rng.uniform(0.97, 1.03)
             provider = f"more{i // len(priced)}-{row['provider']}"
@@ -139,7 +140,7 @@ def report(what: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
+    if len(sys.argv) == 2:
         sys.path.insert(0, str(ROOT))
         measure(sys.argv[1])
     else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from milp_planner import ArgumentError, InputError, Problem, load_problem
@@ -22,6 +24,25 @@ def test_a_changed_problem_has_the_new_value_and_keeps_all_else():
     assert changed.limits.budget.when_short == "fair"
     assert changed.changed({"limits.budget.usd_per_month": 9}) == SHORT
     assert SHORT.limits.budget.usd_per_month == 9  # the old one stays as it was
+
+
+def test_what_is_known_of_workloads_is_found_out_anew_where_they_change():
+    asked = problem(13)
+    assert asked.workload("chat").traffic.requests_per_second == 13
+    faster = asked.model_copy(update={"workloads": problem(17).workloads})
+    assert faster.workload("chat").traffic.requests_per_second == 17
+    assert asked.workload("chat").traffic.requests_per_second == 13
+    with pytest.raises(KeyError, match="batch"):
+        faster.workload("batch")
+
+
+def test_a_problem_that_has_been_asked_for_a_workload_is_the_same_problem():
+    asked, fresh = problem(13), problem(13)
+    before = pickle.dumps(asked)
+    assert asked.workload("chat") is asked.workloads[0]
+    assert asked == fresh
+    assert pickle.dumps(asked) == before
+    assert pickle.loads(before) == asked
 
 
 def test_a_key_of_a_workload_goes_by_the_workloads_name():

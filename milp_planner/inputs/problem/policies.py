@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from milp_planner.errors import argument_error
 from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.problem.policy import Penalties
@@ -59,6 +61,11 @@ def has_own_queues(problem: Problem, workload: Workload) -> bool:
     return workload.latency.judges_queues and problem.policy.routing == "per_offering"
 
 
+def is_sharing_open(problem: Problem) -> bool:
+    """True where workloads may share units, and the problem does not say whether they do."""
+    return problem.policy.share is None and len(problem.workloads) > 1
+
+
 def is_batch(workload: Workload) -> bool:
     """True where the work can wait until a deadline."""
     return workload.traffic.kind == "batch"
@@ -66,7 +73,11 @@ def is_batch(workload: Workload) -> bool:
 
 def has_batches(problem: Problem) -> bool:
     """True where some work can wait."""
-    return any(map(is_batch, problem.workloads))
+    return problem.known_of(problem.workloads, _any_batch)
+
+
+def _any_batch(workloads: Iterable[Workload]) -> bool:
+    return any(map(is_batch, workloads))
 
 
 def can_overload(problem: Problem, workload: Workload) -> bool:

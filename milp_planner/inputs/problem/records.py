@@ -5,7 +5,7 @@ To add a limit, add its field to `Limits` here and its rule to `milp/program/lim
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
@@ -440,10 +440,11 @@ class Problem(FromFile):
 
     def workload(self, name: str) -> Workload:
         """The workload of that name; KeyError when there is none."""
-        for w in self.workloads:
-            if w.name == name:
-                return w
-        raise KeyError(name)
+        return self.known_of(self.workloads, _by_name)[name]
+
+
+def _by_name(workloads: Iterable[Workload]) -> dict[str, Workload]:
+    return {w.name: w for w in workloads}
 
 
 __all__ = ["Latency", "Pattern", "Problem", "RequestSize", "Traffic", "Workload"]

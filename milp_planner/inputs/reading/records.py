@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Self
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Self, TypeVar, cast
 
 from pydantic import ConfigDict, PrivateAttr, ValidationError, model_validator
 
 from milp_planner.errors import RecordInputError
 from milp_planner.inputs.reading.described import Described
 from milp_planner.inputs.reading.validation import faults_of
+
+Of = TypeVar("Of")
+Found = TypeVar("Found")
 
 CATALOG_KEY = "catalog"
 """The key by which a problem file names its catalog."""
@@ -54,6 +57,22 @@ class Renamed(Frozen):
         }
 
 
+class _Memo:
+    """What was found out about one value; like any other, as it says nothing of a record itself."""
+
+    def __init__(self, of: object = None) -> None:
+        self.of = of
+        self.found: dict[Callable[[Any], Any], Any] = {}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Memo)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[type[_Memo], tuple[()]]:
+        return _Memo, ()  # a copy elsewhere finds out by itself
+
+
 class FromFile(Frozen):
     """An input record that may have been read from a file of its own, and held to further rules."""
 
@@ -62,10 +81,23 @@ class FromFile(Frozen):
 
     _rules: tuple[Any, ...] = PrivateAttr(default=())
 
+    _memo: _Memo = PrivateAttr(default_factory=_Memo)
+
     @property
     def rules(self) -> tuple[Any, ...]:
         """Rules of the user's own that plans are held to, beside the limits."""
         return self._rules
+
+    def known_of(self, value: Of, find: Callable[[Of], Found]) -> Found:
+        """What `find` finds in the value of a field, looked for once; a changed copy of the record,
+        which has another value there, looks anew."""
+        private = self.__pydantic_private__ or {}  # `self._memo` takes ten times as long
+        memo: _Memo = private["_memo"]
+        if memo.of is not value:
+            memo = private["_memo"] = _Memo(value)
+        if find not in memo.found:
+            memo.found[find] = find(value)
+        return cast(Found, memo.found[find])
 
     def with_rules(self, rules: Iterable[Any]) -> Self:
         """The same, held to these rules as well; a class stands for an instance of it."""

@@ -79,7 +79,7 @@ def _blocks(instance: PlanningInput, solution: FleetSolution) -> Iterator[_Block
             continue  # how good the answers are depends on the routes
         if has_one_router(instance.problem, w) or (len(demand.classes) == 1 and not is_routed):
             continue  # spread by capacity
-        mine = [(k, units) for k, units in solution.units.items() if k.workload == w.name]
+        mine = solution.units_by_workload.get(w.name, [])
         for t, peak in enumerate(demand.peak):
             on = {k: units[t] for k, units in mine if units[t]}
             if peak > 0 and len(on) > 1:
@@ -169,8 +169,7 @@ def _share_rows(
     classes = instance.schedule.demands[block.workload].classes
     served = [
         (k, classes[q].share * x)
-        for (k, q, t), x in solution.shares.items()
-        if t == block.t and k.workload == block.workload
+        for k, q, x in solution.shares_by_block.get((block.workload, block.t), ())
     ]
     total = sum(part for _, part in served)
     for rule in rules_of(instance.problem):

@@ -111,12 +111,7 @@ def _carried(instance: PlanningInput, solution: FleetSolution, workload: str, t:
     peak = instance.schedule.demands[workload].peak[t]
     units = (
         limit * k.mix_requests_per_second * on[t] / peak
-        for k, on in solution.units.items()
-        if k.workload == workload
+        for k, on in solution.units_by_workload.get(workload, ())
     )
-    tokens = (
-        x
-        for (k, _, u), x in solution.shares.items()
-        if k.workload == workload and u == t and k.mode.per_token
-    )
+    tokens = (x for k, _, x in solution.shares_by_block.get((workload, t), ()) if k.mode.per_token)
     return sum(units) + sum(tokens)

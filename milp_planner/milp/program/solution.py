@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from milp_planner.candidates.records import Candidate
 
@@ -30,3 +31,27 @@ class FleetSolution:
 
     meanwhile: Mapping[tuple[Candidate, str, int, int], float] = field(default_factory=dict)
     """Batch work that units of other workloads do: f_qkt, by whose units and whose work."""
+
+    @cached_property
+    def shares_by_block(self) -> dict[tuple[str, int], list[tuple[Candidate, int, float]]]:
+        """(candidate, class, share), by workload and block."""
+        found: dict[tuple[str, int], list[tuple[Candidate, int, float]]] = {}
+        for (k, q, t), share in self.shares.items():
+            found.setdefault((k.workload, t), []).append((k, q, share))
+        return found
+
+    @cached_property
+    def shortfalls_by_workload(self) -> dict[str, list[tuple[int, int, float]]]:
+        """(class, block, share left unserved), by workload."""
+        found: dict[str, list[tuple[int, int, float]]] = {}
+        for (w, q, t), share in self.shortfalls.items():
+            found.setdefault(w, []).append((q, t, share))
+        return found
+
+    @cached_property
+    def units_by_workload(self) -> dict[str, list[tuple[Candidate, tuple[int, ...]]]]:
+        """Candidates with their units on per block, by the workload that they serve."""
+        found: dict[str, list[tuple[Candidate, tuple[int, ...]]]] = {}
+        for k, on in self.units.items():
+            found.setdefault(k.workload, []).append((k, on))
+        return found

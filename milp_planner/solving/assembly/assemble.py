@@ -8,7 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic, rests_when_idle
+from milp_planner.candidates.grouping import by_workload
+from milp_planner.candidates.records import (
+    Candidate,
+    PlanningInput,
+    is_elastic,
+    rests_when_idle,
+)
 from milp_planner.candidates.users import infrascale_said, users_said
 from milp_planner.inputs.problem.policies import has_one_router, is_strict, utilization_limit
 from milp_planner.inputs.problem.records import Workload
@@ -50,7 +56,7 @@ from milp_planner.solving.assembly.routes import (
     shares_by_workload,
     spreads_by_capacity,
 )
-from milp_planner.solving.assembly.sharing import rent_parts, shared_units
+from milp_planner.solving.assembly.sharing import rent_parts, shared_units, units_kept_apart
 from milp_planner.traffic.month import Demand
 from milp_planner.units import SECONDS_PER_HOUR
 
@@ -74,8 +80,9 @@ def assemble(
     routes = tuple(route for mine in of_workload.values() for route in mine)
     purchases, shared = _purchases(instance, solution, of_workload)
     purchases = with_shared_usd(instance, purchases, routes, shared)
+    bought = by_workload(purchases)
     workloads = tuple(
-        _workload_plan(instance, solution, name, purchases, mine, exact)
+        _workload_plan(instance, solution, name, bought.get(name, []), mine, exact)
         for name, mine in of_workload.items()
     )
     rented = (*(p for p in purchases if not p.candidate.part_of_unit), *shared)
@@ -87,6 +94,7 @@ def assemble(
     if not exact:
         said = (
             *notes(instance.problem, workloads),
+            *units_kept_apart(instance.problem, workloads, purchases),
             *map(Said, instance.candidates.notes),
             *_of_users(instance, purchases, routes),
             *waits_idle(instance, purchases),
@@ -156,9 +164,9 @@ def _unassessed(
     workloads: Sequence[WorkloadPlan], purchases: Sequence[Purchase]
 ) -> Iterator[LatencyNotAssessed]:
     """A remark for every strict workload that per-token offerings serve."""
+    bought = by_workload(p for p in purchases if p.candidate.mode.per_token)
     for w in workloads:
-        apis = [p.candidate for p in purchases if p.candidate.workload == w.name]
-        ids = tuple(k.offering.id for k in apis if k.mode.per_token)
+        ids = tuple(p.candidate.offering.id for p in bought.get(w.name, ()))
         if w.strict and ids:
             yield LatencyNotAssessed(w.name, ids)
 
@@ -257,13 +265,12 @@ def _workload_plan(
     instance: PlanningInput,
     solution: FleetSolution,
     name: str,
-    purchases: Sequence[Purchase],
+    mine: Sequence[Purchase],
     routes: Sequence[Route],
     exact: bool,
 ) -> WorkloadPlan:
     workload = instance.problem.workload(name)
     demand = instance.schedule.demands[name]
-    mine = [p for p in purchases if p.candidate.workload == name]
     utilization = None if demand.can_wait else _utilization(instance, mine, routes)
     if not exact:
         utilization = _on_edge(utilization, _edges(instance, workload))
@@ -371,8 +378,8 @@ def _utilization(
 
 
 def _shortfall(solution: FleetSolution, workload: str) -> float:
-    mine = [share for (w, _, _), share in solution.shortfalls.items() if w == workload]
-    return max(mine, default=0.0)
+    mine = solution.shortfalls_by_workload.get(workload, ())
+    return max((share for _, _, share in mine), default=0.0)
 
 
 def _unserved(instance: PlanningInput, solution: FleetSolution, workload: str) -> float:
@@ -385,6 +392,5 @@ def _unserved(instance: PlanningInput, solution: FleetSolution, workload: str) -
         * demand.requests_per_unit
         * instance.schedule.blocks[t].hours
         * SECONDS_PER_HOUR
-        for (w, q, t), share in solution.shortfalls.items()
-        if w == workload
+        for q, t, share in solution.shortfalls_by_workload.get(workload, ())
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from milp_planner.candidates.batch.runs import BatchRun
+from milp_planner.candidates.grouping import by_workload
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.deployment import AnyLlm
 from milp_planner.milp.program.llms.quality import mean_quality, served_by_llm
@@ -39,9 +40,10 @@ def work_done(
 ) -> Iterator[BatchesDone | LlmsChosen]:
     """Who does the work of each workload for which the plan chooses more than units."""
     yield from _batches_done(instance, routes, runs)
+    routed = by_workload(routes)
     for w in instance.problem.workloads:
         if isinstance(w.llm, AnyLlm):
-            mine = [route for route in routes if route.candidate.workload == w.name]
+            mine = routed.get(w.name, [])
             served: dict[str, float] = {}
             for llm, requests in served_by_llm(instance, mine):
                 served[llm] = served.get(llm, 0.0) + requests
@@ -61,13 +63,14 @@ def _batches_done(
     instance: PlanningInput, routes: Sequence[Route], runs: Sequence[BatchRun]
 ) -> Iterator[BatchesDone]:
     """By whom the batches of each workload are done."""
+    routed = by_workload(routes)
     for name, demand in instance.schedule.demands.items():
         if not demand.can_wait:
             continue
         asked = instance.schedule.blocks, demand.peak
         all_of_it = sum(block.hours * rate for block, rate in zip(*asked, strict=True))
         own = dict.fromkeys((False, True), 0.0)
-        for route in (route for route in routes if route.candidate.workload == name):
+        for route in routed.get(name, ()):
             part = route.requests_per_second * route.block.hours / all_of_it
             own[route.candidate.mode.per_token] += part
         idle: dict[str, float] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from milp_planner.candidates.grouping import by_workload
 from milp_planner.candidates.queues import (
     idle_from_s,
     pool_of,
@@ -40,25 +41,26 @@ def waits_kept(
 ) -> Iterator[WaitKept]:
     """A remark for every wish that queues decide, about the block in which most would miss it, and
     where offerings have queues of their own about the one before which they would."""
+    bought, routed = by_workload(purchases), by_workload(routes)
     for w in instance.problem.workloads:
-        mine = [p for p in purchases if p.candidate.workload == w.name]
+        mine, ways = bought.get(w.name, []), routed.get(w.name, [])
         how = _behind_one if has_one_router(instance.problem, w) else _of_each
         for wish, asked in queue_wishes(instance, w.name):
-            queues = list(how(instance, w.name, mine, routes, asked))
+            queues = list(how(instance, w.name, mine, ways, asked))
             if queues:
                 worst = max(queues, key=lambda one: log_missed(one.pool, one.load, asked))
-                sent = _sent(instance, w.name, routes, worst.t) if worst.offering else ()
+                sent = _sent(instance, w.name, ways, worst.t) if worst.offering else ()
                 yield _said(instance, w.name, worst, sent, wish, asked)
 
 
 def waits_idle(instance: PlanningInput, purchases: Sequence[Purchase]) -> Iterator[WaitIdle]:
     """A remark for every wish that nothing which may be planned could miss."""
+    bought = by_workload(p for p in purchases if p.candidate.mode.per_token)
     for w in instance.problem.workloads:
         if not w.latency.asks_queues or w.latency.judges_queues:
             continue
         demand, listed = instance.schedule.demands[w.name], instance.candidates.candidates
-        mine = (p.candidate for p in purchases if p.candidate.workload == w.name)
-        unknown = dict.fromkeys(k.offering.id for k in mine if k.mode.per_token)
+        unknown = dict.fromkeys(p.candidate.offering.id for p in bought.get(w.name, ()))
         for wish, asked in wishes_asked(w, demand):
             least_s = idle_from_s(instance.problem, w, demand, listed, asked)
             if least_s is not None:
@@ -107,7 +109,7 @@ def _sent(
     load, block = instance.schedule.demands[workload].peak[t], instance.schedule.blocks[t].name
     sent: dict[str, float] = {}
     for route in routes:
-        if route.candidate.workload == workload and route.block.name == block:
+        if route.block.name == block:
             name = route.candidate.offering.id
             sent[name] = sent.get(name, 0.0) + route.requests_per_second / load
     return tuple(sent.items())

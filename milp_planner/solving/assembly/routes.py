@@ -67,8 +67,8 @@ def _by_capacity(
 ) -> dict[Candidate, float]:
     held = {
         k: k.mix_requests_per_second * units[t]
-        for k, units in solution.units.items()
-        if k.workload == workload and units[t] and not k.mode.per_token
+        for k, units in solution.units_by_workload.get(workload, ())
+        if units[t] and not k.mode.per_token
     }
     total = sum(held.values())
     if share <= NOTHING or total <= 0:

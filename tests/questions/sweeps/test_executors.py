@@ -111,6 +111,76 @@ def test_a_worker_of_another_version_says_so():
         parcel.opened()
 
 
+# ---- a few tasks at once
+
+
+class KilledError(Exception):
+    """A worker is gone."""
+
+
+class Mortal(Sharing):
+    """Three tasks at once, and a worker that dies of a task called `kills`."""
+
+    died = (KilledError,)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trips: list[list[Any]] = []
+
+    def at_once(self, tasks: int) -> int:
+        return 3
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.trips.append([*args[-1]])
+        if "kills" in args[-1]:
+            dead: Future[Any] = Future()
+            dead.set_exception(KilledError())
+            return dead
+        return super().submit(fn, *args, **kwargs)
+
+
+def tripled(factor: int, task: int | str) -> str:
+    if task == "fails":
+        raise ValueError("no number")
+    return str(factor * int(task))
+
+
+def test_a_few_tasks_go_to_a_worker_at_once(alone):
+    executor = Mortal()
+    assert [*side_by_side(executor, tripled, 3, [1, 2, 3, 4], lost)] == ["3", "6", "9", "12"]
+    assert executor.trips == [[1, 2, 3], [4]]
+    assert rows(Mortal()) == alone
+
+
+def test_of_tasks_that_went_together_only_the_one_that_kills_is_lost():
+    executor = Mortal()
+    found = [*side_by_side(executor, tripled, 3, [1, "kills", 3, 4], lost)]
+    assert found == ["3", "kills: its worker died (KilledError)", "9", "12"]
+    assert executor.trips == [[1, "kills", 3], [4], [1], ["kills"], [3]]
+
+
+def test_answers_before_a_task_that_raises_are_told_first():
+    answers = side_by_side(Mortal(), tripled, 3, [1, 2, "fails", 4], lost)
+    assert [next(answers), next(answers)] == ["3", "6"]
+    with pytest.raises(ValueError, match="no number"):
+        next(answers)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "places", "at_once"),
+    [
+        (40, 2, 1),  # 16 trips to each of two places are 32: one task each
+        (200, 2, 6),  # 200 / 32
+        (10_000, 100, 6),  # 10,000 / 1,600
+        (10_000, 2, 8),  # 8 at most
+        (3, 0, 1),  # a cluster whose workers are still on their way
+    ],
+)
+def test_as_many_go_at_once_as_leave_each_place_sixteen_trips(tasks, places, at_once, monkeypatch):
+    monkeypatch.setattr(DaskExecutor, "places", lambda self: places)
+    assert DaskExecutor.__new__(DaskExecutor).at_once(tasks) == at_once
+
+
 # ---- workers that die
 
 
@@ -184,7 +254,7 @@ def test_dask_gives_the_same_rows(tmp_path, alone):
         address = cluster.scheduler_address.replace("tcp://", "dask://")
         with executor_at(address) as executor:
             assert isinstance(executor, DaskExecutor)
-            assert executor.workers() == 2
+            assert (executor.workers(), executor.places()) == (2, 2)
             assert rows(executor) == alone
             once = [1, tmp_path / "once", 3]
             assert [*side_by_side(executor, doubled, 2, once, lost)] == ["2", "came back", "6"]

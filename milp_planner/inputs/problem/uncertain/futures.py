@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from milp_planner.errors import RecordError, did_you_mean
+from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.problem.uncertain.horizon import horizon_fits
 from milp_planner.inputs.reading.field_types import Amount, Id, RowGlob
 from milp_planner.inputs.reading.records import Frozen
@@ -190,6 +191,11 @@ def _covered(problem: Any) -> None:
     if problem.policy.share == "units":
         message = "with futures units are not shared yet; leave out share: units"
         raise RecordError(message, at=("policy", "share"))
+    for i, paid in enumerate(problem.commitments):
+        if paid.billing is not None and BILLING_MODES[paid.billing].binds:
+            message = f"what is paid already would be committed to anew, as {paid.billing}"
+            hint = "leave billing out: the units then stand for what is rented on demand"
+            raise RecordError(message, at=("commitments", i, "billing"), hint=hint)
     price = "policy: {penalties: {shortfall: {usd_per_million_requests: 5000}}}"
     hint = f"price what is left unserved instead: {price}"
     if problem.policy.when_short not in (None, "fail"):

@@ -56,7 +56,7 @@ class PowerByLoad(CashTerm):
             if (found := power_hours(fleet.problem, k)) is not None
         }
         for k, _, units in fleet.rented():
-            if k in hours:  # one column for all blocks: owned units are held
+            if k in hours and units not in terms:  # one column for all blocks: they are held
                 terms[units] = hours_held(fleet.instance, k) * hours[k].idle
         for (k, q, t), share in fleet.shares.items():
             if k in hours:

@@ -28,7 +28,7 @@ class Rent(CashTerm):
             if fleet.elastic(k):
                 units = fleet.running.get((k, t), units)
                 add(terms, units, fleet.blocks[t].hours * k.usd_per_hour)
-            else:
+            elif units not in terms:  # one column for all blocks
                 terms[units] = hours_held(fleet.instance, k) * k.usd_per_hour
         return terms
 

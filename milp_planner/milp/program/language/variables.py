@@ -130,9 +130,7 @@ def is_ramp_convex(instance: PlanningInput, workload: Workload) -> bool:
     return (
         can_overload(instance.problem, workload)
         and not may_fall_short(instance.problem)
-        and not any(
-            k.mode.per_token and k.workload == workload.name for k in instance.candidates.candidates
-        )
+        and not any(k.mode.per_token for k in instance.candidates.of(workload.name))
     )
 
 

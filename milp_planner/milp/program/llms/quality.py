@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from milp_planner.candidates.grouping import by_workload
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.deployment import AnyLlm
 from milp_planner.inputs.problem.records import Problem, Workload
@@ -33,7 +34,7 @@ class MeanQuality(Rule):
 
     def needs_routes(self, problem: Problem) -> bool:
         """Who serves whom decides how good the answers are."""
-        return any(_asked(w) for w in problem.workloads)
+        return problem.known_of(problem.workloads, _any_asked)
 
     def rows(self, fleet: Fleet) -> Iterator[Row]:
         for w in fleet.problem.workloads:
@@ -55,9 +56,10 @@ class MeanQuality(Rule):
                 yield Row(f"{w.name}", kept, GE, 0.0)
 
     def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
-        for w in instance.problem.workloads:
-            mine = [route for route in plan.routes if route.candidate.workload == w.name]
-            asked, mean = _asked(w), mean_quality(instance, mine, w)
+        asking = [w for w in instance.problem.workloads if _asked(w)]
+        routes = by_workload(plan.routes) if asking else {}
+        for w in asking:
+            asked, mean = _asked(w), mean_quality(instance, routes.get(w.name, []), w)
             if asked and mean is not None and exceeds(asked / mean, 1.0):
                 yield (f"workload {w.name!r} has a mean quality of {mean:.6g}, less than {asked:g}")
 
@@ -75,6 +77,10 @@ class MeanQuality(Rule):
             if asked := _asked(w):
                 path = f"workloads.{w.name}.llm.at_least"
                 yield LimitInForce(path, f"{asked:g}", {path: None}, workload=w.name)
+
+
+def _any_asked(workloads: Iterable[Workload]) -> bool:
+    return any(map(_asked, workloads))
 
 
 def _asked(w: Workload) -> float | None:

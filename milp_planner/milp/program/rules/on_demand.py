@@ -30,8 +30,7 @@ class OnDemandReplicas(LeastReplicas):
         """Those that have a candidate paid by the unit, and load that cannot wait."""
         if instance.schedule.demands[w.name].can_wait:
             return False
-        candidates = instance.candidates.candidates
-        return any(k.workload == w.name and not k.mode.per_token for k in candidates)
+        return any(not k.mode.per_token for k in instance.candidates.of(w.name))
 
     def counts(self, k: Candidate) -> bool:
         """True of what is neither spot nor an API."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from milp_planner.candidates.records import PlanningInput
+import pulp
+
+from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.milp.program.language.rows import EQ, LE, Row
 from milp_planner.milp.program.language.rule import Structural
 from milp_planner.milp.program.language.variables import Fleet
@@ -21,19 +23,19 @@ class OneLevel(Structural):
 
     def rows(self, fleet: Fleet) -> Iterator[Row]:
         """One level of each workload is used, and units are on at that one alone."""
+        on: dict[str, dict[pulp.LpVariable, tuple[Candidate, int]]] = {}
+        for (k, level, _), units in fleet.units.items():
+            on.setdefault(k.workload, {}).setdefault(units, (k, level))
         for w in fleet.problem.workloads:
             levels = range(len(fleet.levels[w.name]))
             if len(levels) == 1:
                 continue
             used = {fleet.level_used[w.name, level]: 1.0 for level in levels}
             yield Row(f"{w.name}", used, EQ, 1.0)
-            seen = set()
-            for (k, level, _), units in fleet.units.items():
-                if k.workload == w.name and units not in seen:
-                    seen.add(units)
-                    y = fleet.level_used[w.name, level]
-                    terms = {units: 1.0, y: -fleet.most_units(k)}
-                    yield Row(f"{k.id} {units.name}", terms, LE, 0)
+            for units, (k, level) in on.get(w.name, {}).items():
+                y = fleet.level_used[w.name, level]
+                terms = {units: 1.0, y: -fleet.most_units(k)}
+                yield Row(f"{k.id} {units.name}", terms, LE, 0)
 
     def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
         return iter(())  # a plan has one utilization; `Capacity` holds it below the limit

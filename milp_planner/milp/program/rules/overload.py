@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from milp_planner.candidates.records import Candidate, PlanningInput
@@ -59,9 +59,12 @@ class OverloadRamp(Structural):
     """
 
     def columns(self, fleet: Fleet) -> None:
-        for w in fleet.problem.workloads:
-            if can_overload(fleet.problem, w):
-                _add_columns(fleet, w)
+        hot = [w for w in fleet.problem.workloads if can_overload(fleet.problem, w)]
+        shares_of: dict[str, list[tuple[Candidate, int, int]]] = {}
+        for key in fleet.shares if hot else ():
+            shares_of.setdefault(key[0].workload, []).append(key)
+        for w in hot:
+            _add_columns(fleet, w, shares_of.get(w.name, []))
 
     def rows(self, fleet: Fleet) -> Iterator[Row]:
         for w in fleet.overload:
@@ -87,24 +90,24 @@ class OverloadRamp(Structural):
         )
 
 
-def _add_columns(fleet: Fleet, w: Workload) -> None:
+def _add_columns(fleet: Fleet, w: Workload, shares: Sequence[tuple[Candidate, int, int]]) -> None:
     fleet.overload[w.name] = fleet.column(f"overload[{w.name}]", None, integer=False)
     if is_ramp_convex(fleet.instance, w):
-        _add_headroom(fleet, w)
+        _add_headroom(fleet, w, shares)
         return
     for split in fleet.splits.get(w.name, ()):
         if split.candidate is None or list(fleet.units_on(split.candidate, split.t)):
             fleet.beyond[w.name, split] = fleet.column(f"beyond[{w.name} {split.name}]", 1)
 
 
-def _add_headroom(fleet: Fleet, w: Workload) -> None:
+def _add_headroom(fleet: Fleet, w: Workload, shares: Sequence[tuple[Candidate, int, int]]) -> None:
     if not fleet.routed(w.name):
         return
     for t in fleet.busy(w.name):
         at = fleet.blocks[t].name
         most = fleet.most_headroom if fleet.most_headroom < math.inf else None
         fleet.headroom[w.name, t] = fleet.column(f"headroom[{w.name} {at}]", most, integer=False)
-    for k, q, t in [key for key in fleet.shares if key[0].workload == w.name]:
+    for k, q, t in shares:
         meaning = f"spread[{k.id} {fleet.blocks[t].name} class {q}]"
         fleet.spread[k, q, t] = fleet.column(meaning, None, integer=False)
 

@@ -23,6 +23,12 @@ LONELY_S = 60.0
 
 LOOK_S = 1.0
 
+MOST_AT_ONCE = 8
+"""Tasks of one trip; a worker that dies takes so many along, which are run again one by one."""
+
+TRIPS = 16
+"""To each place at least, so that no place works a sixteenth longer than the others."""
+
 
 class _Cluster(SharingExecutor):
     """Waits for answers as long as there are workers."""
@@ -30,6 +36,14 @@ class _Cluster(SharingExecutor):
     def workers(self) -> int:
         """How many there are now."""
         raise NotImplementedError
+
+    def places(self) -> int:
+        """How many tasks they run at the same time."""
+        raise NotImplementedError
+
+    def at_once(self, tasks: int) -> int:
+        """Fewer trips where each place has many to come, and none waits long for the last."""
+        return max(1, min(MOST_AT_ONCE, tasks // (TRIPS * max(1, self.places()))))
 
     def result_of(self, future: Future[Answer]) -> Answer:
         """The answer. Raises PlannerError where the cluster has no worker for a minute."""
@@ -73,7 +87,14 @@ class DaskExecutor(_Cluster):
 
     def workers(self) -> int:
         """As the scheduler tells."""
-        return len(self._client.scheduler_info(n_workers=-1).get("workers", {}))
+        return len(self._workers())
+
+    def places(self) -> int:
+        """Threads of all workers."""
+        return sum(worker["nthreads"] for worker in self._workers().values())
+
+    def _workers(self) -> dict[str, Any]:
+        return self._client.scheduler_info(n_workers=-1).get("workers", {})  # type: ignore[no-any-return]
 
 
 class RayExecutor(_Cluster):
@@ -98,3 +119,7 @@ class RayExecutor(_Cluster):
     def workers(self) -> int:
         """Machines that are up."""
         return sum(bool(node["Alive"]) for node in self._ray.nodes())
+
+    def places(self) -> int:
+        """Processors of all machines, as tasks take one each."""
+        return int(self._ray.cluster_resources().get("CPU", 1))

@@ -10,10 +10,10 @@ import hashlib
 import pickle
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from milp_planner._version import __version__
 from milp_planner.errors import PlannerError
@@ -94,6 +94,24 @@ def _opened_once(key: str, version: str, data: Callable[[], bytes]) -> Any:
         return _open[key]
 
 
-def run_task(run: Callable[[Any, Task], Answer], parcel: Parcel, task: Task) -> Answer:
-    """One task, on a worker."""
-    return run(parcel.opened(), task)
+@dataclass(frozen=True)
+class Answers(Generic[Answer]):
+    """Of tasks that were run one after another."""
+
+    known: tuple[Answer, ...]
+    error: Exception | None = None
+    """What the task after those raised; the others were not run."""
+
+
+def run_tasks(
+    run: Callable[[Any, Task], Answer], parcel: Parcel, tasks: Sequence[Task]
+) -> Answers[Answer]:
+    """A few tasks, on a worker."""
+    shared = parcel.opened()
+    known: list[Answer] = []
+    try:
+        for task in tasks:
+            known.append(run(shared, task))
+    except Exception as error:
+        return Answers(tuple(known), error)
+    return Answers(tuple(known))

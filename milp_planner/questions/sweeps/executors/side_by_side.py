@@ -7,8 +7,8 @@ What they share goes to a worker once, not with every task:
     a SharingExecutor     as the executor hands it out (Dask, Ray)
     any other             with the tasks, but opened by each worker once
 
-A task whose worker dies is run again, alone; where that dies as well, its answer is that it was
-lost, and the others go on.
+A SharingExecutor may send a few tasks at once. A task whose worker dies is run again, alone; where
+that dies as well, its answer is that it was lost, and the others go on.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ from typing import Any, Generic, TypeVar
 from milp_planner.milp.engines.scratch import scratch_folder
 from milp_planner.questions.sweeps.executors.parcels import (
     Answer,
+    Answers,
     Here,
     InFile,
     Parcel,
     Task,
     packed,
-    run_task,
+    run_tasks,
 )
 from milp_planner.questions.sweeps.executors.processes import Processes
 
@@ -53,6 +54,10 @@ class SharingExecutor(Executor):
         """What tasks are given in its place: resolved by the executor to the parcel."""
         raise NotImplementedError
 
+    def at_once(self, tasks: int) -> int:
+        """How many of so many tasks go to a worker together: each trip has its price."""
+        return 1
+
     def result_of(self, future: Future[Answer]) -> Answer:
         """The answer, waited for."""
         return future.result()
@@ -71,19 +76,15 @@ def side_by_side(
     task whose workers died, and why. When the reader goes away, what has not begun is called off.
     """
     with _handed_out(executor, shared) as parcel:
-        crew = _Crew(executor, run, parcel, tasks)
+        crew = _Crew(executor, run, parcel, tasks, lost)
         try:
-            for i, task in enumerate(tasks):
-                try:
-                    yield crew.answer(i)
-                except crew.died as error:
-                    yield lost(task, f"its worker died ({type(error).__name__})")
+            yield from crew.answers()
         finally:
             crew.call_off()
 
 
 class _Crew(Generic[Shared, Task, Answer]):
-    """The tasks of one call, on their way."""
+    """The tasks of one call, on their way, a few at once."""
 
     def __init__(
         self,
@@ -91,59 +92,91 @@ class _Crew(Generic[Shared, Task, Answer]):
         run: Callable[[Shared, Task], Answer],
         parcel: Any,
         tasks: Sequence[Task],
+        lost: Callable[[Task, str], Answer],
     ) -> None:
-        self._executor, self._run, self._parcel, self._tasks = executor, run, parcel, tasks
+        self._executor, self._run, self._parcel, self._lost = executor, run, parcel, lost
         self._repeats = not isinstance(executor, SharingExecutor)
         own = () if self._repeats else executor.died  # type: ignore[attr-defined]
         self.died: tuple[type[BaseException], ...] = (BrokenExecutor, *own)
-        self._futures = [self._submit(i) for i in range(len(tasks))]
+        at_once = 1 if self._repeats else executor.at_once(len(tasks))  # type: ignore[attr-defined]
+        self._batches = [tasks[i : i + at_once] for i in range(0, len(tasks), at_once)]
+        self._futures = [self._submit(batch) for batch in self._batches]
 
-    def answer(self, i: int) -> Answer:
-        """The i-th answer. Raises one of `died`, where every try ended so."""
-        try:
-            return self._result(self._futures[i])
-        except self.died:
-            if not self._repeats:
-                raise
-        try:
-            return self._alone(i)
-        finally:
-            self._again_after(i)
+    def answers(self) -> Iterator[Answer]:
+        """All of them in order; that of a task whose workers died is that it was lost."""
+        for i, batch in enumerate(self._batches):
+            try:
+                found = self._result(self._futures[i])
+            except self.died as error:
+                yield from self._after_death(i, batch, error)
+            else:
+                yield from _told(found)
 
     def call_off(self) -> None:
         """What has not begun is not begun."""
         for future in self._futures:
             future.cancel()
 
-    def _alone(self, i: int) -> Answer:
+    def _after_death(self, i: int, batch: Sequence[Task], error: BaseException) -> Iterator[Answer]:
+        """Each of a batch by itself, unless it was alone and the executor has tried it again."""
+        if self._repeats:
+            try:
+                yield from self._alone(batch)
+            finally:
+                self._again_after(i)
+        elif len(batch) == 1:
+            yield self._lost(batch[0], _why(error))
+        else:
+            apart = [self._submit([task]) for task in batch]
+            for task, future in zip(batch, apart, strict=True):
+                try:
+                    found = self._result(future)
+                except self.died as own:
+                    yield self._lost(task, _why(own))
+                else:
+                    yield from _told(found)
+
+    def _alone(self, batch: Sequence[Task]) -> Iterator[Answer]:
         """Once more with nothing beside it: whoever dies now has died of this task."""
         for left in reversed(range(TRIES_ALONE)):
             try:
-                return self._result(self._submit(i))
-            except self.died:
+                found = self._result(self._submit(batch))
+            except self.died as error:
                 if not left:
-                    raise
-        raise AssertionError("the last try answers or raises")
+                    yield self._lost(batch[0], _why(error))
+            else:
+                yield from _told(found)
+                return
 
     def _again_after(self, i: int) -> None:
         """A pool that breaks takes all its tasks along; those are submitted again."""
         for j in range(i + 1, len(self._futures)):
             with contextlib.suppress(CancelledError, TimeoutError):
                 if isinstance(self._futures[j].exception(timeout=0), self.died):
-                    self._futures[j] = self._submit(j)
+                    self._futures[j] = self._submit(self._batches[j])
 
-    def _result(self, future: Future[Answer]) -> Answer:
+    def _result(self, future: Future[Answers[Answer]]) -> Answers[Answer]:
         if isinstance(self._executor, SharingExecutor):
             return self._executor.result_of(future)
         return future.result()
 
-    def _submit(self, i: int) -> Future[Answer]:
+    def _submit(self, batch: Sequence[Task]) -> Future[Answers[Answer]]:
         try:
-            return self._executor.submit(run_task, self._run, self._parcel, self._tasks[i])
+            return self._executor.submit(run_tasks, self._run, self._parcel, batch)
         except BrokenExecutor as error:  # a pool that stays broken says so at every task
-            broken: Future[Answer] = Future()
+            broken: Future[Answers[Answer]] = Future()
             broken.set_exception(error)
             return broken
+
+
+def _told(found: Answers[Answer]) -> Iterator[Answer]:
+    yield from found.known
+    if found.error is not None:
+        raise found.error
+
+
+def _why(error: BaseException) -> str:
+    return f"its worker died ({type(error).__name__})"
 
 
 @contextlib.contextmanager

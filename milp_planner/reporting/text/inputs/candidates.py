@@ -99,9 +99,11 @@ def _not_reached(instance: PlanningInput, names: Sequence[str]) -> list[str]:
 
 def _workload_dict(instance: PlanningInput, w: Workload, wait_s: float) -> dict[str, Any]:
     hours = hours_per_month(instance.problem)
-    mine = [k for k in instance.candidates.candidates if k.workload == w.name]
-    mine.sort(key=lambda k: (usd_per_request_per_second(k, hours), k.id))
-    turned_down = [row for row in instance.candidates.turned_down if row.workload == w.name]
+    mine = sorted(
+        instance.candidates.of(w.name),
+        key=lambda k: (usd_per_request_per_second(k, hours), k.id),
+    )
+    turned_down = instance.candidates.turned_down_for(w.name)
     return {
         "name": w.name,
         "llm": w.llm_words,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from milp_planner.candidates.queues import most_carried, pool_of, queue_wishes, words_of
@@ -55,7 +55,9 @@ class OwnQueues(Rule):
     solved_apart = True
 
     def needs_routes(self, problem: Problem) -> bool:
-        return any(has_own_queues(problem, w) for w in problem.workloads)
+        return problem.policy.routing == "per_offering" and problem.known_of(
+            problem.workloads, _any_judged
+        )
 
     def columns(self, fleet: Fleet) -> None:
         for w in fleet.problem.workloads:
@@ -65,6 +67,9 @@ class OwnQueues(Rule):
                         fleet.pieces[k, _held(fleet, k, t)] = tuple(_pieces(fleet, k, t))
 
     def rows(self, fleet: Fleet) -> Iterator[Row]:
+        pieces_of: dict[str, list[tuple[Candidate, tuple[str, ...]]]] = {}
+        for key in fleet.pieces:
+            pieces_of.setdefault(key[0].workload, []).append(key)
         for w in fleet.problem.workloads:
             if not has_own_queues(fleet.problem, w):
                 continue
@@ -72,9 +77,8 @@ class OwnQueues(Rule):
             lines = {
                 k: _Lines(k, wishes) for k in fleet.gpu_candidates(w.name) if k.held is not None
             }
-            for key, pieces in fleet.pieces.items():
-                if key[0].workload == w.name:
-                    yield from _one_piece(fleet, *key, pieces)
+            for key in pieces_of.get(w.name, ()):
+                yield from _one_piece(fleet, *key, fleet.pieces[key])
             for t in fleet.busy(w.name):
                 for k in lines:
                     yield from _sent(fleet, lines[k], k, t)
@@ -123,6 +127,10 @@ class OwnQueues(Rule):
 
 
 # ---- columns and rows
+
+
+def _any_judged(workloads: Iterable[Workload]) -> bool:
+    return any(w.latency.judges_queues for w in workloads)
 
 
 def _held(fleet: Fleet, k: Candidate, t: int) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""How the work of planning grows with the size of a problem."""
