@@ -68,6 +68,13 @@ def test_the_calendar_says_what_is_owed_and_what_waiting_is_worth(told):
     assert [(s.month, s.units) for s in told.common] == [(1, 5)]
 
 
+def test_the_calendar_as_a_frame_has_a_row_for_each_future_and_month(told):
+    frame = told.to_frame()
+    assert len(frame) == 3 * 12
+    by_future = frame.groupby("future")["usd"].sum()
+    assert [by_future[f.name] for f in told.futures] == pytest.approx([f.usd for f in told.futures])
+
+
 def test_the_calendar_in_words(told):
     text = calendar_text(told)
     assert "$234,199 in 12 months on average over 3 futures" in text

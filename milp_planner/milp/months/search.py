@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from milp_planner.deadline import check
+from milp_planner.deadline import OutOfTime, check
 from milp_planner.milp.months.bound import ToGo
 from milp_planner.milp.months.records import MonthsOutlook, MonthsSchedule, Starts
 from milp_planner.milp.months.recourse import recourses_of
@@ -29,11 +29,17 @@ if TYPE_CHECKING:
 FIRST_WIDTH, WIDTH = 20, 400
 """Labels that are kept at a time: for a first schedule, and for the proof."""
 
+FIRST_FOLLOWED, MOST_FOLLOWED = 4, 8
+"""Labels that each future is followed from, once it is known: the most promising ones."""
+
+WIDTH_ALONE = 100
+"""Labels that are kept at a time for one future."""
+
 GAP = 0.001
 """Share of the cost that is worth no more search."""
 
-MOST_COMPARED = 1_500
-"""Labels that are held against one another."""
+COMPARED, LEAST_COMPARED = 2, 200
+"""Labels that are held against one another: so many times what is kept, and at least so many."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,10 @@ class MonthsSearch:
         if found is None:
             return None
         if bound < found.usd * (1 - gap):
-            second, proven = self._run(nothing, width, found.usd, gap)
+            try:
+                second, proven = self._run(nothing, width, found.usd, gap)
+            except OutOfTime:  # the first one stands, with its own bound
+                second, proven = None, bound
             found = second if second is not None and second.usd < found.usd else found
             bound = max(bound, proven)
         return MonthsSchedule(
@@ -131,11 +140,12 @@ class MonthsSearch:
         bounds = labels.usd + self.to_go.usd(labels.carried, self.outlook.branches_at)
         best: _Found | None = None
         lowest = math.inf
-        for row in bounds.argsort(kind="stable"):
+        most = MOST_FOLLOWED if walk.width > FIRST_WIDTH else FIRST_FOLLOWED
+        for number, row in enumerate(bounds.argsort(kind="stable")):
             check()
             least = float(bounds[row])
             ceiling = walk.most if best is None else min(best.usd, walk.most)
-            if least >= ceiling * (1 - walk.gap):
+            if least >= ceiling * (1 - walk.gap) or (number >= most and best is not None):
                 walk.leave(bounds[row : row + 1])
                 break
             one = labels.only(np.array([row]))
@@ -157,7 +167,7 @@ class MonthsSearch:
         start, outlook = self.outlook.branches_at, self.outlook
         fresh = replace(one, usd=np.zeros(1))
         best: _Found | None = None
-        for width in sorted({FIRST_WIDTH, common.width}):
+        for width in sorted({FIRST_WIDTH, min(common.width, WIDTH_ALONE)}):
             walk = _Walk(self, future, width, best.usd if best else math.inf, common.gap)
             labels = walk.through(fresh, start, outlook.months)
             usd = labels.usd.copy()
@@ -243,7 +253,8 @@ class _Walk:
         keep = bounds < self.most * (1 - self.gap)
         self.leave(bounds[~keep])
         labels, bounds = labels.only(keep), bounds[keep]
-        order = bounds.argsort(kind="stable")[:MOST_COMPARED]
+        compared = max(COMPARED * self.width, LEAST_COMPARED)
+        order = bounds.argsort(kind="stable")[:compared]
         self.leave(np.delete(bounds, order))
         labels, bounds = labels.only(order), bounds[order]
         kept = self._undominated(labels, month)
@@ -260,7 +271,9 @@ class _Walk:
         """
         usd, count = labels.usd, np.arange(len(labels))
         ahead = np.asarray(np.less_equal.outer(usd, usd))  # [i, j]: i owes no more than j
-        for column in labels.carried[:, month:].T:
+        carried = labels.carried[:, month:]
+        is_other = (carried[:, 1:] != carried[:, :-1]).any(axis=0)  # months alike count once
+        for column in carried[:, np.append(True, is_other)].T:
             ahead &= np.greater_equal.outer(column, column - 1e-12)
         for k, term in enumerate(self.search.outlook.terms):
             if term.most is not None:

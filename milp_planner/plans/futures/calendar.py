@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 CalendarEnd = Literal["extend", "pro_rata", "full"]
 
@@ -153,6 +156,25 @@ class Calendar:
             for month in self.futures[0].months
             if known is None or month.month <= known
             for signing in month.signed
+        )
+
+    def to_frame(self) -> DataFrame:
+        """The calendar as a data frame: a row for each future and month, amounts in USD."""
+        import pandas
+
+        return pandas.DataFrame(
+            {
+                "future": future.name,
+                "month": month.month,
+                "traffic": month.traffic,
+                "signed_units": sum(signing.units for signing in month.signed),
+                "bound_units": month.bound_units,
+                "bound_usd": month.bound_usd,
+                "rent_usd": month.rent_usd,
+                "usd": month.usd,
+            }
+            for future in self.futures
+            for month in future.months
         )
 
     def to_dict(self) -> dict[str, Any]:
