@@ -42,6 +42,7 @@ HOMES = {
         "TokensPerMonth Trace TraceColumns Traffic"
     ),
     "inputs.problem.uncertain.futures": "FutureCase Risk Value",
+    "inputs.problem.uncertain.horizon": "Horizon TrafficCourse",
     "inputs.problem.uncertain.quotes": "OwnQuote",
     "milp.program.language.class_prices": "ClassPrices",
     "milp.program.language.folds": "ElasticFleet ElasticFold HeldStep",
@@ -58,6 +59,9 @@ HOMES = {
     "plans.deployed.records": "DeployedLlm Exported",
     "plans.diagnosis": "Change Diagnosis Misfit",
     "plans.document": "plan_schema",
+    "plans.futures.calendar": (
+        "Calendar CalendarMonth CalendarProof FutureCalendar OtherEnd RentedUnits Signing"
+    ),
     "plans.futures.documents": (
         "CasePart CommittedPart FlatPart FuturesPart OutcomePart ThresholdPart"
     ),
@@ -71,8 +75,8 @@ HOMES = {
         "FewestGpusFirst LatencyNotAssessed LimitInTheWay LlmsChosen NearOptimal NoFleet "
         "NoFullLoad NothingIsStrict NothingServes OverloadCannotOccur PerfectForesight "
         "Refusals RoutingWithoutEffect Said SameAs ServedInPart ShortBudget StrictNeverHot "
-        "TargetWithoutEffect TimeNotJudged TimeReplayed TooFewUnits UnservedAtAPrice WaitIdle "
-        "WaitKept"
+        "TargetWithoutEffect TimeNotJudged TimeReplayed TooFewUnits UnitsKeptApart "
+        "UnservedAtAPrice WaitIdle WaitKept"
     ),
     "plans.records": "Band Plan Purchase Route Status WorkloadPlan",
     "plans.sentences": "reason_lines warning_lines",
@@ -102,6 +106,7 @@ HOMES = {
     "questions.deployments.replanned": "Replanned replanned",
     "questions.evaluate": "Breach Evaluation evaluate",
     "questions.floor": "Floor FloorHour floor",
+    "questions.months": "plan_months",
     "questions.plan_for": "plan_for",
     "questions.reasons.entry_price": "EntryPrice EntryTraffic",
     "questions.reasons.explain": "BestUse NotReached Refusal Verdict WhyNot explain",

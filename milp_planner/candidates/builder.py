@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
+from milp_planner.candidates.configurations import (
+    Configuration,
+    undominated,
+    undominated_parts,
+)
 from milp_planner.candidates.filters import why_left_out
 from milp_planner.candidates.hosts import why_no_power, why_poor_host
 from milp_planner.candidates.own_terms import too_dear
@@ -32,14 +36,6 @@ from milp_planner.serving.rates.throughput import (
     default_precisions,
 )
 from milp_planner.traffic.month import Demand, RequestClass
-
-
-class Configuration(NamedTuple):
-    """What a replica is made of, and its rate per request class."""
-
-    precision: str
-    shape: ReplicaShape
-    points: tuple[RatePoint, ...]
 
 
 def model_warnings(candidates: Iterable[Candidate]) -> tuple[str, ...]:
@@ -80,6 +76,9 @@ class Rates:
     workload: Workload
     demand: Demand
     _known: dict[tuple[str, int], list[Configuration] | str] = field(default_factory=dict)
+    _found: dict[tuple[str, int], list[Configuration]] = field(default_factory=dict)
+    """All that fit on a unit of so many GPUs of a type, worth having or not."""
+
     _raw_by_shape: dict[tuple[str, int], dict[tuple[float | None, float | None], Measurement]] = (
         field(default_factory=dict)
     )
@@ -117,9 +116,18 @@ class Rates:
             return f"{joined} units are joined, and {most} can be had (max_units)"
         return [self._candidate(offering, one) for one in had]
 
-    def _candidate(self, offering: Offering, one: Configuration) -> Candidate:
+    def parts(self, offering: Offering) -> Iterator[Candidate]:
+        """Replicas that may stand on a unit of the offering together with those of others."""
+        found = self._found.get((offering.gpu, offering.gpus_per_unit), [])
+        for one in undominated_parts([c for c in found if c.shape.settings.units_joined == 1]):
+            yield self._candidate(offering, one, is_part=True)
+
+    def _candidate(
+        self, offering: Offering, one: Configuration, *, is_part: bool = False
+    ) -> Candidate:
         settings = one.shape.settings
-        is_part = self._are_parts(offering.gpus_per_unit) and settings.units_joined == 1
+        are_parts = is_part or self._are_parts(offering.gpus_per_unit)
+        is_part = are_parts and settings.units_joined == 1
         return Candidate(
             workload=self.workload.name,
             offering=offering,
@@ -158,14 +166,17 @@ class Rates:
                 else:
                     found.append(Configuration(precision, shape, points))
         if found:
-            return self._worth_having(found, gpus)
+            return self._worth_having(found, gpu_id, gpus)
         if refused:
             return nearest(refused).reason
         return why_no_shape(self.workload, self.llm.attention_heads, gpus)
 
-    def _worth_having(self, found: list[Configuration], gpus: int) -> list[Configuration]:
+    def _worth_having(
+        self, found: list[Configuration], gpu_id: str, gpus: int
+    ) -> list[Configuration]:
         """Those that no other beats; where waits count a slower one may hold more requests, and
         where work can wait it may do more of that."""
+        self._found[gpu_id, gpus] = found
         if self.workload.latency.judges_queues or has_batches(self.problem):
             return found
         asked = most_replicas_asked(self.problem, self.workload)
@@ -290,7 +301,7 @@ class Rates:
         ]
         if not found:
             return f"{gpu_id}: a replica of {mine[0][0]} GPUs does not fit in a unit of {gpus}"
-        return self._worth_having(found, gpus)
+        return self._worth_having(found, gpu_id, gpus)
 
     def _raw(
         self, gpu: Gpu, precision: str, shape: ReplicaShape, q: RequestClass
@@ -376,52 +387,6 @@ def raw_rows(catalog: Catalog, llm: Llm) -> tuple[Measurement, ...]:
     by_llm = catalog.measurements_by_llm
     own = tuple(row for row in by_llm.get(llm.id, ()) if row.basis == "raw")
     return own or tuple(row for row in by_llm.get("*", ()) if row.basis == "raw")
-
-
-def undominated(
-    found: list[Configuration], gpus: int, min_replicas: int
-) -> Iterator[Configuration]:
-    """Configurations that no other one of the same unit beats in every class and in replicas."""
-
-    def worth(config: Configuration) -> tuple[float, ...]:
-        replicas = config.shape.replicas_on(gpus)
-        rates = tuple(replicas * point.requests_per_second for point in config.points)
-        return (*rates, float(min(replicas, min_replicas)))
-
-    kept: dict[int, list[tuple[float, ...]]] = {}  # by units joined: more of them cost more
-    for config in sorted(
-        found, key=lambda c: (*(-x for x in worth(c)), c.shape.tensor_parallel, c.precision)
-    ):
-        mine = worth(config)
-        better = kept.setdefault(config.shape.settings.units_joined, [])
-        if not any(all(a >= b for a, b in zip(other, mine, strict=True)) for other in better):
-            better.append(mine)
-            yield config
-
-
-def undominated_parts(found: list[Configuration]) -> Iterator[Configuration]:
-    """Replicas in whose place no others, on the same GPUs of a shared unit, serve as much.
-
-    Where m replicas of g GPUs each, m g ≤ G, serve every class as fast as one of G, they do what it
-    does: they have room wherever it has.
-    """
-    kept: list[tuple[int, tuple[float, ...]]] = []
-    for config in sorted(
-        found,
-        key=lambda c: (
-            c.shape.gpus,
-            tuple(-point.requests_per_second for point in c.points),
-            c.precision,
-        ),
-    ):
-        gpus = config.shape.gpus
-        mine = tuple(point.requests_per_second for point in config.points)
-        if not any(
-            all(gpus // smaller * a >= b for a, b in zip(rates, mine, strict=True))
-            for smaller, rates in kept
-        ):
-            kept.append((gpus, mine))
-            yield config
 
 
 RATES: dict[str, Callable[[Rates, Gpu, str, ReplicaShape, RequestClass], RatePoint | Rejection]] = {

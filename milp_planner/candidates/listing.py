@@ -17,6 +17,7 @@ from milp_planner.candidates.records import Candidate, CandidateList, TurnedDown
 from milp_planner.deadline import OutOfTime, checked
 from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
 from milp_planner.inputs.problem.deployment import AnyLlm
+from milp_planner.inputs.problem.policies import is_sharing_open
 from milp_planner.inputs.problem.records import Limits, Problem, Workload
 from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.traffic.month import Schedule
@@ -45,6 +46,7 @@ def list_candidates(
     """
     candidates: list[Candidate] = []
     turned_down: list[TurnedDown] = []
+    parts: list[Candidate] = []
     late: list[str] = []
     model = ServingModel(catalog) if model is None else model
     sold: list[_Sold] = []
@@ -58,8 +60,9 @@ def list_candidates(
                 raise
             late.append(w.name)
         else:
-            candidates += found[0]
-            turned_down += found[1]
+            candidates += found.candidates
+            turned_down += found.turned_down
+            parts += found.parts
     looked_at = (*(k.offering for k in candidates), *(one.offering for one in turned_down))
     payable = (o for o in looked_at if not why_unpayable(problem.limits, o))
     return CandidateList(
@@ -69,6 +72,7 @@ def list_candidates(
         notes=tuple(notes_on_filters(problem.limits, payable)),
         doubts=tuple(doubts(problem, catalog, model, schedule)),
         not_reached=tuple(late),
+        parts=tuple(parts),
     )
 
 
@@ -87,15 +91,25 @@ def _sold(problem: Problem, catalog: Catalog) -> Iterator[_Sold]:
         yield _Sold(offering, excluded_by(problem.limits, offering) or "")
 
 
+class _Listed(NamedTuple):
+    """What is listed for a workload."""
+
+    candidates: list[Candidate]
+    turned_down: list[TurnedDown]
+    parts: list[Candidate]
+    """One of each kind of unit: see `CandidateList`."""
+
+
 def _listed_for(
     w: Workload,
     problem: Problem,
     schedule: Schedule,
     model: ServingModel,
     sold: Iterable[_Sold],
-) -> tuple[list[Candidate], list[TurnedDown]]:
+) -> _Listed:
     candidates: list[Candidate] = []
     turned_down: list[TurnedDown] = []
+    units: dict[tuple[str, int], Offering] = {}
     catalog = model.catalog
     by_llm = {
         name: Rates(catalog, model, problem, one, schedule.demands[w.name])
@@ -116,7 +130,16 @@ def _listed_for(
         for name, mine in found:
             if not isinstance(mine, str):
                 candidates += [replace(k, llm=name) for k in mine] if name else mine
-    return candidates, turned_down
+                if isinstance(offering, Offering):
+                    units.setdefault((offering.gpu, offering.gpus_per_unit), offering)
+    parts = _parts(by_llm.get(""), units.values()) if is_sharing_open(problem) else []
+    return _Listed(candidates, turned_down, parts)
+
+
+def _parts(rates: Rates | None, units: Iterable[Offering]) -> list[Candidate]:
+    """What may stand on each kind of unit of several GPUs beside others; of one LLM alone."""
+    several = (offering for offering in units if offering.gpus_per_unit > 1)
+    return [] if rates is None else [k for offering in several for k in rates.parts(offering)]
 
 
 def _with_each_llm(w: Workload) -> Iterator[tuple[str, Workload]]:

@@ -6,7 +6,7 @@ Everything that can be decided without the program is decided here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from milp_planner.candidates.grouping import grouped
@@ -148,7 +148,9 @@ class Candidate:
         """Unique and readable: workload, offering, billing, replica and, of several, LLM."""
         return (
             f"{self.workload} on {self.offering.id} {self.offering.billing} "
-            f"{self.precision} tp{self.tensor_parallel}" + (f" {self.llm}" if self.llm else "")
+            f"{self.precision} tp{self.tensor_parallel}"
+            + (f" {self.llm}" if self.llm else "")
+            + (" of a shared unit" if self.part_of_unit else "")
         )
 
     @cached_property
@@ -282,6 +284,16 @@ def is_part_of(k: Candidate, unit: Candidate) -> bool:
     return k.part_of_unit and k.offering.key == unit.offering.key
 
 
+def part_on(offering: Offering, replica: Candidate) -> Candidate:
+    """The same replica, on units of another offering."""
+    return replace(replica, offering=offering)
+
+
+def unit_kind(k: Candidate) -> tuple[str, int]:
+    """What replicas that fit on a unit depend on: its GPU type and how many it has."""
+    return k.gpu, gpus_of_unit(k)
+
+
 def is_elastic(problem: Problem, k: Candidate) -> bool:
     """True where the units of `k` may differ from block to block."""
     return k.mode.elastic
@@ -374,6 +386,10 @@ class CandidateList:
     not_reached: tuple[str, ...] = ()
     """Names of workloads that nothing is listed for, because time was up."""
 
+    parts: tuple[Candidate, ...] = field(default=(), repr=False)
+    """Where it is open whether workloads share units: what replica of each workload may stand on a
+    unit of so many GPUs of a type, each on the first offering of such units that was met."""
+
     def of(self, workload: str) -> Sequence[Candidate]:
         """The candidates of one workload."""
         return self._of_workload.get(workload, ())
@@ -422,7 +438,7 @@ class PlanningInput:
     @cached_property
     def _shared_today(self) -> frozenset[tuple[str, str]]:
         """Offerings of today's units that replicas of any workload may share."""
-        if self.problem.policy.share == "none":
+        if self.problem.policy.share != "units":
             return frozenset()
         running = {row.offering for row in self.problem.current_fleet}
         sold = (row for row in self.catalog.offerings if row.id in running)

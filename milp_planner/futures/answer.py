@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from milp_planner.deadline import OutOfTime, until
+from milp_planner.errors import InputError
 from milp_planner.futures.cases import Case, cases_of
 from milp_planner.futures.compare import Comparison
 from milp_planner.futures.measures import measure_of
@@ -16,12 +17,19 @@ from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Alternatives, Problem
 from milp_planner.inputs.problem.uncertain.futures import EXPECTED
 from milp_planner.milp.futures.pruning import kept_in_futures
+from milp_planner.plans.futures.records import FuturesPlan
 from milp_planner.plans.reasons import Said
 from milp_planner.plans.records import Plan, Provenance, Status
+from milp_planner.solving.checks.quotes import horizon_faults
 from milp_planner.solving.parts import first_answer
 from milp_planner.solving.re_solve import stranded
-from milp_planner.solving.results import NOT_SOLVED, SearchResult, Session, Settings
+from milp_planner.solving.results import NOT_SOLVED, Interrupted, SearchResult, Session, Settings
 from milp_planner.solving.search import Search
+
+INSURES_GROWTH = (
+    "risk: measured on cost the worst future is the one of most traffic, so this insures against "
+    "growth and commits more; who fears idle commitments writes of: margin, with value"
+)
 
 NO_ALTERNATIVES = Alternatives(count=0)
 
@@ -42,6 +50,8 @@ def plan_over_futures(
 
     Raises InputError for names unknown, SolverError for a plan that breaks its own limits.
     """
+    if faults := [*horizon_faults(problem)]:
+        raise InputError(faults)
     started_s = time.monotonic()
     session = Session.of(settings)
     try:
@@ -55,7 +65,7 @@ def plan_over_futures(
     except OutOfTime:
         return _without_plan(problem, provenance, Status.NO_PLAN, ())
     measure = measure_of(problem, cases, [one.bound for one in alone])
-    answer = optimizer.best(measure)
+    answer = optimizer.with_cheapest_recourse(optimizer.best(measure), measure)
     if not answer.plans:
         said = Said(
             "each future can be planned by itself, and no one set of commitments serves them all"
@@ -63,14 +73,21 @@ def plan_over_futures(
         told = (said,) if answer.status is Status.INFEASIBLE else ()
         return _without_plan(problem, provenance, answer.status, told, answer)
     comparison = Comparison(problem, catalog, cases, alone, optimizer, measure, answer)
-    found = comparison.told(next_best) if beside else comparison.brief()
-    if beside:
+    number = comparison.leading
+    plan = _leading_plan(problem, answer, alone[number], number)
+
+    def told_with(found: FuturesPlan) -> Plan:
+        proof = replace(answer.proof, seconds=time.monotonic() - started_s)
+        return replace(plan, futures=found, proof=proof)
+
+    if not beside:
+        return told_with(comparison.brief())
+    try:
+        found = comparison.told(next_best)
         thresholds, flat = with_levels(comparison)
-        found = replace(found, thresholds=thresholds, flat=flat)
-    leading = [case.name for case in cases].index(found.leading)
-    plan = _leading_plan(answer, alone[leading], leading, problem.name)
-    proof = replace(answer.proof, seconds=time.monotonic() - started_s)
-    return replace(plan, futures=found, proof=proof)
+        return told_with(replace(found, thresholds=thresholds, flat=flat))
+    except KeyboardInterrupt as stop:
+        raise Interrupted(told_with(comparison.brief(idle=False)), stop) from stop
 
 
 def _alone(
@@ -112,16 +129,21 @@ def _optimizer(
     return FuturesOptimizer(instances, kept, settings, provenance, session, mean)
 
 
-def _leading_plan(answer: FuturesAnswer, alone: SearchResult, number: int, name: str) -> Plan:
+def _leading_plan(
+    problem: Problem, answer: FuturesAnswer, alone: SearchResult, number: int
+) -> Plan:
     """The plan of the leading future, with what is proven of all of them."""
     plan = answer.plans[number]
+    risk = problem.risk
+    by_cost = risk is not None and risk.of == "cost"
     proven = answer.status is Status.OPTIMAL
     dates = [p.candidate.offering.as_of for one in answer.plans for p in one.purchases]
     oldest = min(dates).isoformat() if dates else ""
     return replace(
         plan,
-        name=name,
+        name=problem.name,
         status=answer.status,
+        warnings=(*plan.warnings, *([Said(INSURES_GROWTH)] if by_cost else ())),
         lower_bound_usd_per_month=alone.bound if proven else None,
         provenance=replace(plan.provenance, oldest_price=oldest),
     )

@@ -11,11 +11,12 @@ from milp_planner.candidates.own_terms import closest_match, too_dear
 from milp_planner.candidates.records import Candidate, CandidateList, PlanningInput, TurnedDown
 from milp_planner.errors import InputError
 from milp_planner.inputs.catalog.records import Catalog
+from milp_planner.inputs.problem.commitments import Commitment
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.problem.uncertain.futures import EVERY, FutureCase
 from milp_planner.plans.records import Plan
 from milp_planner.solving.checks.names import future_faults
-from milp_planner.solving.prepare import listed, outline_of
+from milp_planner.solving.prepare import checked_problem, listed, outline_of
 from milp_planner.solving.re_solve import repriced_candidate
 from milp_planner.traffic.month import Schedule
 
@@ -36,6 +37,14 @@ class Case:
     def probability(self) -> float:
         """How likely it is."""
         return self.future.probability
+
+
+def check_names(problem: Problem, catalog: Catalog) -> None:
+    """Raise InputError for names that the catalog does not know, in futures or without them."""
+    faults = [*future_faults(problem, catalog)] if problem.futures else []
+    if faults:
+        raise InputError(faults)
+    checked_problem(without_futures(problem) if problem.futures else problem, catalog)
 
 
 def cases_of(problem: Problem, catalog: Catalog) -> tuple[Case, ...]:
@@ -92,8 +101,21 @@ def problem_in(problem: Problem, future: FutureCase) -> Problem:
         holds = budget.futures in (EVERY, future.name)
         budget = budget.model_copy(update={"futures": EVERY}) if holds else None
     limits = problem.limits.model_copy(update={"budget": budget})
+    paid = tuple(_on_demand(one) for one in problem.commitments)
+    update = {"workloads": workloads, "limits": limits, "commitments": paid}
     nothing = {"futures": (), "risk": None, "value": None}
-    return problem.model_copy(update={"workloads": workloads, "limits": limits, **nothing})
+    nothing |= {"horizon": None, "known_from_months": None}
+    policy = problem.policy
+    if policy.share is None:  # not where several futures hold the same units
+        policy = policy.model_copy(update={"share": "none"})
+    return problem.model_copy(update={**update, "policy": policy, **nothing})
+
+
+def _on_demand(paid: Commitment) -> Commitment:
+    """Units that are paid already, as units on demand: they are nothing to be committed to."""
+    if paid.billing is not None or paid.units is None:
+        return paid
+    return paid.model_copy(update={"billing": "dedicated"})
 
 
 def leading_problem(problem: Problem, plan: Plan) -> Problem:

@@ -80,14 +80,14 @@ class Comparison:
             if binds(k)
         }
 
-    def brief(self) -> FuturesPlan:
-        """The commitments, and what each future comes to."""
+    def brief(self, *, idle: bool = True) -> FuturesPlan:
+        """The commitments, and what each future comes to; with `idle` what it could do without."""
         risk = self.problem.risk
         assert self.answer.minimised_usd is not None
         return FuturesPlan(
             leading=self.cases[self.leading].name,
             committed=self.shown(self.answer.committed),
-            outcomes=tuple(self._outcomes()),
+            outcomes=tuple(self._outcomes(idle)),
             expected_usd_per_month=self.mean(self.answer.costs),
             minimised_usd_per_month=self.answer.minimised_usd,
             bound_usd_per_month=self.answer.bound_usd,
@@ -115,7 +115,7 @@ class Comparison:
             upfront=self.problem.quotes[number - 1].upfront if number else 0.0,
         )
 
-    def _outcomes(self) -> Iterator[FutureOutcome]:
+    def _outcomes(self, idle: bool) -> Iterator[FutureOutcome]:
         for f, (case, plan) in enumerate(zip(self.cases, self.answer.plans, strict=True)):
             yield FutureOutcome(
                 name=case.name,
@@ -124,7 +124,7 @@ class Comparison:
                 usd_per_month=plan.score_usd_per_month or 0.0,
                 cash_usd_per_month=plan.cash_usd_per_month or 0.0,
                 alone_usd_per_month=self._alone_usd(f),
-                idle_usd_per_month=self.idle_usd(f, self.answer.committed),
+                idle_usd_per_month=self.idle_usd(f, self.answer.committed) if idle else None,
                 rented=_rented(plan),
                 shortfall_share=max((w.shortfall_share for w in plan.workloads), default=0.0),
             )
@@ -159,8 +159,8 @@ class Comparison:
         if known not in self._known:
             keys = frozenset(mine)
             asked = Asked(None if at_most else mine, {}, mine if at_most else None, keys=keys)
-            found = self.optimizer.best(of_costs([1.0]), asked, [f], alone=True)
-            self._known[known] = found.costs[0] if found.plans else None
+            found = self.optimizer.proven(of_costs([1.0]), asked, [f])
+            self._known[known] = None if found is None else found.costs[0]
         return self._known[known]
 
     def idle_usd(self, f: int, committed: Committed) -> float | None:
@@ -224,8 +224,8 @@ class Comparison:
         excluded = [self.answer.committed]
         for _ in range(count):
             asked = Asked(excluded=tuple(excluded))
-            found = self.optimizer.best(self.measure, asked, alone=True)
-            if not found.plans:
+            found = self.optimizer.proven(self.measure, asked)
+            if found is None:
                 return
             excluded.append(found.committed)
             yield self.case("next", found.committed)
@@ -235,17 +235,17 @@ class Comparison:
         if (mean := self._of_the_mean()) is not None:
             yield self.case("mean", mean)
         for one, alone in zip(self.cases, self.alone, strict=True):
-            if alone.plan is not None:
-                yield self.case("future", committed_in(alone.plan), one.name)
+            if alone.status is Status.OPTIMAL:
+                yield self.case("future", committed_in(alone.known), one.name)
         yield self.case("nothing", {})
         if self.measure.weight:
-            found = self.optimizer.best(of_costs(self.probabilities), alone=True)
-            if found.plans:
+            found = self.optimizer.proven(of_costs(self.probabilities))
+            if found is not None:
                 yield self.case("expected", found.committed)
         for risk in OTHER_RISKS:
             measure = measure_of(self.problem, self.cases, [one.bound for one in self.alone], risk)
-            found = self.optimizer.best(measure, alone=True)
-            if found.plans and risk.measure != "expected":
+            found = self.optimizer.proven(measure)
+            if found is not None and risk.measure != "expected":
                 yield self.case(risk.measure, found.committed, risk.of or "", risk)
 
     def _of_the_mean(self) -> Committed | None:
@@ -255,8 +255,8 @@ class Comparison:
             self.optimizer.settings, time_limit_s=self.optimizer.session.seconds_left
         )
         search = Search(case.instance, settings, self.optimizer.provenance, Alternatives(count=0))
-        plan = first_answer(search).plan
-        return None if plan is None else committed_in(plan)
+        found = first_answer(search)
+        return committed_in(found.known) if found.status is Status.OPTIMAL else None
 
     def _no_regret(self) -> tuple[Committed, bool | None]:
         """What the plans of all futures by themselves have in common, and whether it costs none.
@@ -264,7 +264,8 @@ class Comparison:
         With unlike units the least of each offering need not be right anywhere: so every future is
         solved again with that much at least.
         """
-        plans = [committed_in(one.plan) for one in self.alone if one.plan is not None]
+        proven = all(one.status is Status.OPTIMAL for one in self.alone)
+        plans = [committed_in(one.known) for one in self.alone] if proven else []
         common = (
             {key: n for key in plans[0] if (n := min(plan.get(key, 0) for plan in plans))}
             if plans
@@ -275,8 +276,8 @@ class Comparison:
         for f in range(len(self.cases)):
             alone = self._alone_usd(f)
             asked = Asked(least=common, keys=frozenset(common))
-            found = self.optimizer.best(of_costs([1.0]), asked, [f], alone=True)
-            if alone is None or not found.plans:
+            found = self.optimizer.proven(of_costs([1.0]), asked, [f])
+            if alone is None or found is None:
                 return common, None
             if found.costs[0] > alone + tolerance_usd(alone):
                 return common, False

@@ -30,6 +30,7 @@ from milp_planner.milp.program.refinement import (
     tolerance_usd,
     unknown_to,
 )
+from milp_planner.plans.proof import relative_gap
 from milp_planner.plans.records import EngineReport, Plan, Proof, Provenance, Status, exceeds
 from milp_planner.solving.optimum import MOST_REFINEMENTS, Optimizer, Query
 from milp_planner.solving.results import Session, Settings
@@ -45,14 +46,21 @@ class BlockOptimizer(Optimizer):
     """The programs of one future; what its plans taught the next ones is kept here."""
 
     _wanted: dict[Key, int] | None = None
+    _program: FleetModel | None = None
+
+    def program(self) -> FleetModel:
+        """The program of the future by itself; built anew once more is known."""
+        if self._program is None:
+            self._program = self.model(ANY)
+        return self._program
 
     def teach(self, model: FleetModel, run: CertifiedRun) -> bool:
         """True where the run's plan fails a loss as programs know it from now on."""
-        return self._has_learned(model, run, ANY)
+        return self._renewed(self.has_learned(model, run.values, ANY))
 
     def charge(self, model: FleetModel, run: CertifiedRun, plan: Plan) -> bool:
         """True where the next program charges more of what the plan owes."""
-        return self._has_refined(model, run, plan)
+        return self._renewed(self._has_refined(model, run, plan))
 
     def judged(self, model: FleetModel, values: Mapping[str, float]) -> Plan | None:
         """The plan of what a solver says; None where it breaks a rule that programs know."""
@@ -75,7 +83,12 @@ class BlockOptimizer(Optimizer):
         """Let there be more units; True where that is news."""
         before = self._room
         self._room = raised(before, room)
-        return self._room != before
+        return self._renewed(self._room != before)
+
+    def _renewed(self, knows_more: bool) -> bool:
+        if knows_more:
+            self._program = None
+        return knows_more
 
 
 @dataclass(frozen=True)
@@ -94,6 +107,13 @@ class FuturesAnswer:
     minimised_usd: float | None = None
     bound_usd: float | None = None
     """Nothing that was looked for comes to less."""
+
+    def is_proven(self, gap: float = 0.0) -> bool:
+        """True where it is the best, or within the gap that was asked for."""
+        if self.status is Status.OPTIMAL:
+            return bool(self.plans)
+        found = relative_gap(self.minimised_usd, self.bound_usd)
+        return bool(self.plans) and found is not None and found <= gap
 
     @property
     def costs(self) -> tuple[float, ...]:
@@ -160,6 +180,32 @@ class FuturesOptimizer:
             return _proven(best) if _settled(best) else best
         return best or _nothing(Status.NO_PLAN)
 
+    def proven(
+        self, measure: Measure, asked: Asked = NOTHING_ASKED, futures: Sequence[int] | None = None
+    ) -> FuturesAnswer | None:
+        """The same for figures beside the plan: None where time ended before it was proven."""
+        found = self.best(measure, asked, futures, alone=True)
+        return found if found.is_proven(self.settings.gap) else None
+
+    def with_cheapest_recourse(self, answer: FuturesAnswer, measure: Measure) -> FuturesAnswer:
+        """The same commitments, and in each future the best that can be done with them.
+
+        Where the worst alone counts, the program does not mind what the other futures cost.
+        """
+        if measure.weight < 1 or not answer.plans:
+            return answer
+        fixed = Asked(fixed=answer.committed, keys=frozenset(answer.committed))
+        plans, counted = [*answer.plans], [*answer.counted]
+        for f, plan in enumerate(answer.plans):
+            mine = replace(measure, probabilities=(1.0,), weight=0.0, tail=None)
+            found = self.proven(replace(mine, constants=(measure.constants[f],)), fixed, [f])
+            if found is None or found.counted[0] >= counted[f]:
+                continue
+            cash, before = (one.cash_usd_per_month or 0.0 for one in (found.plans[0], plan))
+            if self.budget_usd is None or cash <= before:
+                plans[f], counted[f] = found.plans[0], found.counted[0]
+        return replace(answer, plans=tuple(plans), counted=tuple(counted))
+
     def _block(self, f: int, beside: frozenset[Key]) -> BlockOptimizer:
         """The programs of a future, with candidates of the offerings that are fixed."""
         if (f, beside) not in self._blocks:
@@ -177,7 +223,7 @@ class FuturesOptimizer:
         self, blocks: Sequence[BlockOptimizer], measure: Measure, asked: Asked
     ) -> JointModel:
         """The joint program, in which every future has room for what any of them wants."""
-        models = [block.model(ANY) for block in blocks]
+        models = [block.program() for block in blocks]
         most = _highest(block.wants(one) for block, one in zip(blocks, models, strict=True))
         if asked.fixed is not None:
             most = {key: max(most.get(key, 0), n) for key, n in {**most, **asked.fixed}.items()}
@@ -185,7 +231,7 @@ class FuturesOptimizer:
             most[key] = max(most.get(key, 0), n)
         news = [block.give_room(_room(block, most)) for block in blocks]
         if any(news):
-            models = [block.model(ANY) for block in blocks]
+            models = [block.program() for block in blocks]
         if len(blocks) == len(self.instances):
             asked = replace(asked, budget_usd=self.budget_usd)
         return join(models, measure, most, asked)

@@ -53,8 +53,8 @@ class Cut:
 
     def best_at(self, q: float) -> Committed | None:
         """The right commitments there."""
-        found = self.comparison.optimizer.best(of_costs(self.probabilities(q)), alone=True)
-        return found.committed if found.plans else None
+        found = self.comparison.optimizer.proven(of_costs(self.probabilities(q)))
+        return None if found is None else found.committed
 
     def cost(self, committed: Committed, q: float) -> float | None:
         """What commitments cost on average there."""
@@ -129,8 +129,8 @@ def flat_range(comparison: Comparison) -> FlatRange | None:
     found: list[Committed] = []
     for sign in (1, -1):
         asked = Asked(within_usd=(1 + WITHIN) * least, extreme=sign)
-        answer = comparison.optimizer.best(measure, asked, alone=True)
-        if not answer.plans:
+        answer = comparison.optimizer.proven(measure, asked)
+        if answer is None:
             return None
         found.append(answer.committed)
     fewest, most = (comparison.case("next", one) for one in found)

@@ -65,6 +65,7 @@ def current_fleet_of(plan: Plan) -> tuple[CurrentUnits, ...]:
         raise input_error(
             "its units are shared by workloads, and units that run belong to one each",
             path=f"plan {plan.name}",
+            hint="write policy.share: none and solve again, so that they do",
         )
     return tuple(
         CurrentUnits(offering=offering, billing=billing, workload=workload, units=units)

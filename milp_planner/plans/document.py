@@ -275,6 +275,7 @@ def _route_dict(route: Route) -> dict[str, Any]:
         "llm": k.llm,
         "share": route.share,
         "peak_requests_per_second": route.requests_per_second,
+        **({"part_of_gpus": gpus_of_unit(k)} if k.part_of_unit else {}),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from milp_planner.inputs.catalog.overlaid.counts import UNTOUCHED, OverlayCounts
@@ -54,3 +55,11 @@ class Provenance:
     gap_asked: float
     overlaid: OverlayCounts = UNTOUCHED
     """The overrides apart, and the rows that overlays took away."""
+
+
+def relative_gap(score: float | None, bound: float | None) -> float | None:
+    """(score - bound) / score, at least 0; None where one of them is not known."""
+    if score is None or bound is None:
+        return None
+    gap = 0.0 if score == 0 else max(0.0, (score - bound) / abs(score))
+    return gap if math.isfinite(gap) else None

@@ -74,7 +74,7 @@ NOT_KNOWN = math.nan
 WITHOUT_SIZES = 0.5, 0.5  # a request is then one token, half of it input
 VERSION_KEY = "document_version"
 
-CandidateKey = tuple[str, str, str, str, int, str]
+CandidateKey = tuple[str, str, str, str, int, str, bool]
 
 
 def read_plan(document: Mapping[str, Any]) -> Plan:
@@ -164,9 +164,9 @@ class _Reader:
             if part.workload not in self._classes:
                 text = f"{shown(part.workload)} is not among the workloads"
                 raise input_error(text, path=f"purchases[{i}].workload")
-            purchase = self._purchase(part, part.classes, f"purchases[{i}]")
-            self._candidates[_key(part)] = purchase.candidate
-            yield purchase
+            yield (bought := self._purchase(part, part.classes, f"purchases[{i}]"))
+            key, k = _key(part), bought.candidate  # older routes do not say whether it is shared
+            self._candidates = {(*key[:-1], False): k, **self._candidates, key: k}
 
     def routes(self) -> Iterator[Route]:
         """Who serves what; after the purchases."""
@@ -251,8 +251,8 @@ class _Reader:
 
 
 def _key(part: PurchasePart | RoutePart) -> CandidateKey:
-    replica = part.precision, part.tensor_parallel, part.llm
-    return part.workload, part.offering, part.billing, *replica
+    rented, shape = (part.offering, part.billing), (part.precision, part.tensor_parallel)
+    return part.workload, *rented, *shape, part.llm, bool(part.part_of_gpus)
 
 
 def _sizes(name: str) -> tuple[float, float]:

@@ -187,6 +187,15 @@ class RoutingWithoutEffect:
 
 
 @dataclass(frozen=True)
+class UnitsKeptApart:
+    """Units of several GPUs that have room for others belong to one workload each: the problem does
+    not say who shares them, and asks for what is not planned with shared ones by itself."""
+
+    key: str
+    """What it asks for."""
+
+
+@dataclass(frozen=True)
 class UnservedAtAPrice:
     """Requests left unserved because that is cheaper than to serve them."""
 
@@ -347,6 +356,7 @@ Remark = (
     | NothingIsStrict
     | StrictNeverHot
     | RoutingWithoutEffect
+    | UnitsKeptApart
     | TargetWithoutEffect
     | UnservedAtAPrice
     | ShortBudget

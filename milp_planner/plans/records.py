@@ -33,6 +33,7 @@ from milp_planner.plans.plain import as_files, as_page, as_plot, plain_data
 from milp_planner.plans.proof import EngineReport as EngineReport
 from milp_planner.plans.proof import Proof as Proof
 from milp_planner.plans.proof import Provenance as Provenance
+from milp_planner.plans.proof import relative_gap
 from milp_planner.plans.reasons import AlternativesNote, Reason, Remark
 from milp_planner.traffic.month import RequestClass, TimeBlock
 
@@ -323,11 +324,9 @@ class Plan:
         """(score - bound) / score; 0 when proven, None without plan or bound."""
         if self.status is Status.OPTIMAL:
             return 0.0
-        score, bound = self.score_usd_per_month, self.bound
-        if score is None or bound is None:
-            return None
-        gap = 0.0 if score == 0 else max(0.0, (score - bound) / abs(score))
-        return gap if math.isfinite(gap) else None
+        if (told := self.futures) is not None:  # the proof is of all of them together
+            return relative_gap(told.minimised_usd_per_month, told.bound_usd_per_month)
+        return relative_gap(self.score_usd_per_month, self.bound)
 
     def routes_to(self, k: Candidate, block: str) -> Sequence[Route]:
         """The routes to one candidate in the block of that name."""

@@ -217,6 +217,8 @@ class RoutePart(Part):
     llm: str = ""
     share: float = Field(gt=0)
     peak_requests_per_second: float
+    part_of_gpus: int = Field(default=0, ge=0)
+    """As that of the purchase; 0, too, where the units are its own."""
 
 
 class UnitChangePart(Part):

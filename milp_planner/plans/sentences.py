@@ -40,6 +40,7 @@ from milp_planner.plans.reasons import (
     TargetWithoutEffect,
     TimeNotJudged,
     TimeReplayed,
+    UnitsKeptApart,
     UnservedAtAPrice,
     WaitIdle,
     WaitKept,
@@ -308,6 +309,13 @@ def _routing_without_effect(_: RoutingWithoutEffect) -> str:
     )
 
 
+def _units_kept_apart(r: UnitsKeptApart) -> str:
+    return (
+        "units of several GPUs have room for other workloads, and belong to one each: beside "
+        f"{r.key} they are not shared unless policy.share says so"
+    )
+
+
 def _unserved_at_a_price(r: UnservedAtAPrice) -> str:
     return (
         f"up to {r.share:.2%} of {r.workload!r} is left unserved: at "
@@ -423,6 +431,7 @@ SENTENCES: Mapping[type, Callable[[Any], str]] = {
     StrictNeverHot: _strict_never_hot,
     RoutingWithoutEffect: _routing_without_effect,
     TargetWithoutEffect: _target_without_effect,
+    UnitsKeptApart: _units_kept_apart,
     UnservedAtAPrice: _unserved_at_a_price,
     ShortBudget: _short_budget,
     FewestGpusFirst: _fewest_gpus_first,

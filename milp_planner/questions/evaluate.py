@@ -22,8 +22,15 @@ from milp_planner.milp.presolve.routing import balanced
 from milp_planner.milp.program.families import needs_routes, rules_of
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.milp.program.solution import FleetSolution
-from milp_planner.plans.changes import current_fleet_of
 from milp_planner.plans.records import Plan, Provenance, WorkloadPlan
+from milp_planner.questions.planned_fleet import (
+    Units as Units,
+)
+from milp_planner.questions.planned_fleet import (
+    names_on_shared_units,
+    planned_fleet,
+    with_shared_units,
+)
 from milp_planner.questions.solve import provenance_of, with_oldest_price
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.routes import spreads_by_capacity
@@ -39,9 +46,6 @@ from milp_planner.solving.results import Settings
 from milp_planner.units import parse_share, shown
 
 Row = Offering | TokenPrice
-Units = int | float | Sequence[int]
-"""Units all the while there is load, or one number per block; for per-token rows the share."""
-
 ALL_BILLINGS = BillingLimits(allow=get_args(Billing))
 
 
@@ -143,14 +147,19 @@ def evaluate(
     refuse_batches(problem, "evaluate: when a fleet does them")
     refuse_any_llm(problem, "evaluate: which LLM the units of a fleet serve")
     refuse_power_by_load(problem, "evaluate: who works when")
-    refuse_shared(problem, "evaluate: whose units a fleet names")
+    plan = fleet if isinstance(fleet, Plan) else None
+    if plan is None:
+        refuse_shared(problem, "evaluate: whose units a fleet names")
     instance = unlisted(outline_of(problem, catalog))
     wanted = _todays_fleet(instance) if fleet is None else fleet
+    shared: dict[tuple[str, Row], Units] = {}
     if isinstance(wanted, Plan):
-        wanted = _planned_fleet(instance, wanted)
+        on_shared = dict.fromkeys(names_on_shared_units(wanted), 0)
+        shared = dict(_resolved(problem, catalog, on_shared))
+        wanted = planned_fleet(instance, wanted)
     rows = dict(_resolved(problem, catalog, wanted))
-    instance = _with_candidates(instance, [row for _, row in rows])
-    solution = _solution(instance, rows)
+    instance = _with_candidates(instance, [row for _, row in (*rows, *shared)])
+    solution = _solution(instance, rows, plan)
     plan = with_oldest_price(assemble(instance, solution, _provenance(instance), exact=True))
     return Evaluation(replace(plan, turned_down=()), tuple(_breaches(instance, plan)))
 
@@ -185,28 +194,6 @@ def _todays_fleet(instance: PlanningInput) -> dict[str, Units]:
         f"{workload}:{offering}@{billing}": units
         for (offering, billing, workload), units in current.items()
     }
-
-
-def _planned_fleet(instance: PlanningInput, plan: Plan) -> dict[str, Units]:
-    """What a plan buys, as a fleet that is named; units by block where the blocks are the same."""
-    current_fleet_of(plan)  # refuses what is no fleet of units
-    same = plan.blocks == instance.schedule.blocks
-    found: dict[str, list[int]] = {}
-    shares: dict[str, Units] = {}
-    for p in plan.purchases:
-        k = p.candidate
-        name = f"{k.workload}:{k.offering.id}@{k.offering.billing}"
-        if k.mode.per_token:
-            shares[name] = p.requests_share
-            continue
-        units = [k.units_joined * n for n in p.units_by_block]
-        found[name] = [a + b for a, b in zip(found.get(name, [0] * len(units)), units, strict=True)]
-    elastic = {name for name in found if name.endswith(("@autoscaling", "@spot"))}
-    fleet: dict[str, Units] = {
-        name: tuple(units) if same and name in elastic else max(units)
-        for name, units in found.items()
-    }
-    return fleet | shares
 
 
 # --- names --------------------------------------------------------------------------------------
@@ -333,7 +320,9 @@ def _with_candidates(instance: PlanningInput, rows: Sequence[Row]) -> PlanningIn
     return replace(instance, problem=asked, candidates=told)
 
 
-def _solution(instance: PlanningInput, rows: Mapping[tuple[str, Row], Units]) -> FleetSolution:
+def _solution(
+    instance: PlanningInput, rows: Mapping[tuple[str, Row], Units], plan: Plan | None
+) -> FleetSolution:
     units: dict[Candidate, tuple[int, ...]] = {}
     tokens: dict[Candidate, float] = {}
     for (workload, row), amount in rows.items():
@@ -344,12 +333,15 @@ def _solution(instance: PlanningInput, rows: Mapping[tuple[str, Row], Units]) ->
         else:
             units[k] = _by_block(instance, k, amount)
     solution = FleetSolution(units={k: on for k, on in units.items() if any(on)})
+    if plan is not None:
+        solution = with_shared_units(instance, plan, solution)
     return balanced(instance, _routed(instance, solution, tokens))
 
 
 def _largest_candidate(instance: PlanningInput, workload: str, row: Row) -> Candidate:
     """The row's replica configuration with the most capacity; InputError where there is none."""
-    found = [k for k in instance.candidates.of(workload) if k.offering.key == row.key]
+    listed = instance.candidates.of(workload)
+    found = [k for k in listed if k.offering.key == row.key and not k.part_of_unit]
     if not found:
         reasons = (t.reason for t in instance.candidates.turned_down if t.offering.key == row.key)
         reason = next(reasons, f"it does not offer {instance.problem.workload(workload).llm}")

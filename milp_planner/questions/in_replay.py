@@ -23,7 +23,9 @@ def told_by_replay(plan: Plan, replay: Replay) -> Plan:
         if not isinstance(remark, TimeNotJudged) or remark.workload not in served:
             return remark
         said = found.get((remark.workload, remark.metric, remark.wished_s))
-        return remark if said is None else _verdict(plan, remark, said)
+        if said is None or (said.only_waits and said.kept):
+            return remark
+        return _verdict(plan, remark, said)
 
     return replace(plan, warnings=tuple(map(told, plan.warnings)))
 

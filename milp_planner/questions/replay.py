@@ -335,7 +335,9 @@ def _judged(
             if pool.workload in calm:
                 calm_s, calm_missed, _ = _fared(wish, calm[pool.workload])
                 undisturbed = Undisturbed(calm_s, calm_missed)
-            yield WishReplayed(wish, pool.workload, reached_s, missed, half, undisturbed)
+            only_waits = wish.metric == "ttft" and not pool.knows_first_tokens
+            fared = reached_s, missed, half, undisturbed
+            yield WishReplayed(wish, pool.workload, *fared, only_waits=only_waits)
 
 
 def _fared(wish: ReplayWish, runs: Sequence[PoolRun]) -> tuple[float | None, float, float]:

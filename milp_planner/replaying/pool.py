@@ -160,6 +160,11 @@ class Pool:
         return any(served.rate_only for served, _ in self.replicas)
 
     @property
+    def knows_first_tokens(self) -> bool:
+        """Whether it is known of all replicas how long a prompt takes."""
+        return all(served.prefill_s > 0 for served, _ in self.replicas)
+
+    @property
     def longest_service_s(self) -> float:
         """A mean request's time in a full replica, of the slowest."""
         return max((served.service_s[-1] for served, _ in self.replicas), default=0.0)
@@ -213,6 +218,7 @@ class Pool:
     def report(self, runs: Sequence[PoolRun]) -> PoolReplayed:
         """All seeds together."""
         by_metric = {m: [run.counted(m) for run in runs] for m in METRICS}
+        known = [m for m in METRICS if m != "ttft" or self.knows_first_tokens]
         stretches = tuple(self._stretch(s, runs) for s in self.stretches)
         busiest = max(range(len(stretches)), key=lambda i: stretches[i].utilization)
         return PoolReplayed(
@@ -222,10 +228,8 @@ class Pool:
             restarts=sum(run.restarts for run in runs),
             spot=self._spot(runs),
             per_token_share=self.per_token_share,
-            figures={
-                m: {p: percentile_of(values, p) for p in SHARES} for m, values in by_metric.items()
-            },
-            means={m: mean_metric(runs, m) for m in METRICS},
+            figures={m: {p: percentile_of(by_metric[m], p) for p in SHARES} for m in known},
+            means={m: mean_metric(runs, m) for m in known},
             formula_wait_p99_s=self._by_formula(self.stretches[busiest], runs),
             replayed_wait_p99_s=stretches[busiest].wait_p99_s,
             rate_only=self.rate_only,
@@ -299,7 +303,9 @@ class Pool:
             utilization=s.requests_per_second / full if full else 0.0,
             queue=waited / seconds,
             wait_p99_s=percentile_of(of["wait"], TOLD).value_s,
-            ttft_p99_s=percentile_of(of["ttft"], TOLD).value_s,
+            ttft_p99_s=(
+                percentile_of(of["ttft"], TOLD).value_s if self.knows_first_tokens else None
+            ),
             tpot_mean_s=mean_of(of["tpot"]).value_s,
             request_p99_s=percentile_of(of["request"], TOLD).value_s,
         )

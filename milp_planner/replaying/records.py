@@ -66,6 +66,10 @@ class WishReplayed:
     undisturbed: Undisturbed | None = None
     """Where spot replicas are taken away."""
 
+    only_waits: bool = False
+    """Of a first token: how long prompts take is not known of some replica, so that these are the
+    waits alone, and one that keeps the wish need not."""
+
     @property
     def kept(self) -> bool:
         """By the misses of a percentile, not by its quantile, which is less certain."""
@@ -142,6 +146,8 @@ class PoolReplayed:
     """Largest share of the requests that APIs serve: it is not replayed."""
 
     figures: Mapping[ReplayMetric, Mapping[float, ReplayFigure]]
+    """Here and in the means: without ttft where nobody knows how long prompts take."""
+
     means: Mapping[ReplayMetric, ReplayFigure]
     formula_wait_p99_s: float | None
     """By the formulas of serving/queues, in the busiest stretch; None where they say nothing."""

@@ -25,6 +25,7 @@ from milp_planner.milp.presolve.unit_bounds import (
     room_for_score,
     wider_room,
 )
+from milp_planner.milp.presolve.worth_sharing import every_part
 from milp_planner.milp.program.enough_units import with_enough_units
 from milp_planner.milp.program.exclusion import Difference, contains, exclude, without_traces
 from milp_planner.milp.program.idle_units import without_idle_units
@@ -51,7 +52,7 @@ from milp_planner.milp.program.refinement import (
 )
 from milp_planner.milp.program.routed_fleets import with_routes
 from milp_planner.milp.program.solution import FleetSolution
-from milp_planner.plans.records import EngineReport, Plan, Proof, Provenance, Status
+from milp_planner.plans.records import Plan, Proof, Provenance, Status
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.next_fleets import NextFleets
 from milp_planner.solving.assembly.spare_units import with_spare_units
@@ -61,8 +62,10 @@ from milp_planner.solving.results import (
     Session,
     Settings,
     best_known,
+    proof_of,
     unproven,
     with_newer_bound,
+    without_plan,
 )
 from milp_planner.solving.verify import as_far_as_comparable, verify, violations
 
@@ -136,6 +139,7 @@ class Optimizer:
     """Least bounds on units, beyond those that follow from the demand."""
 
     _has_learned_from_parts: bool = False
+    _drafts_left: int = MOST_DRAFTS
 
     @property
     def pruned(self) -> Pruned:
@@ -143,9 +147,9 @@ class Optimizer:
         if self._pruned is None:
             self._pruned = _reduced(self.instance, self.settings)
             if self.required is not None:
-                keep_required(
-                    self._pruned, self.instance.candidates.candidates, self.required.wanted
-                )
+                listed, wanted = self.instance.candidates.candidates, self.required.wanted
+                shared = every_part(self.instance, filter(wanted, listed))
+                keep_required(self._pruned, (*listed, *shared), wanted)
         return self._pruned
 
     def best(self, query: Query) -> SearchResult:
@@ -177,7 +181,7 @@ class Optimizer:
                 minimise(model, stage)
                 # a gap is one of money: GPUs are counted to the last
                 run = self._run(model, query, gap=0.0 if stage == GPUS else None)
-                if not run.values or not self._has_learned(model, run, query):
+                if not run.values or not self.has_learned(model, run.values, query):
                     break
             return model, run
 
@@ -217,12 +221,10 @@ class Optimizer:
     def _best(self, query: Query) -> SearchResult:
         best: SearchResult | None = None
         self._learn_from_parts(query)
-        drafts = 0 if self.settings.patient else MOST_DRAFTS
         for _ in range(MOST_REFINEMENTS):
             try:
                 model = self.model(query, folds=self.folds(query))
-                is_draft = bool(model.fleet.prices) and drafts > 0
-                drafts -= 1
+                is_draft = self._is_draft(model, query)
                 run = self._run(model, query, is_draft=is_draft)
             except OutOfTime:
                 if best is None:
@@ -230,11 +232,11 @@ class Optimizer:
                 return best
             if not run.values and not is_draft:
                 return best or without_plan(model, run)
-            if run.values and self._has_learned(model, run, query):
+            if run.values and self.has_learned(model, run.values, query):
                 best = self._with_spare_units(model, run, query, best)
                 continue
             if is_draft:
-                drafts = 0
+                best = self._with_draft(model, run, query, best)
                 continue
             if not charges_by_utilization(model):
                 found = self._with_plan(model, run, query)
@@ -247,6 +249,23 @@ class Optimizer:
                 break
         return best or NOT_SOLVED
 
+    def _is_draft(self, model: FleetModel, query: Query) -> bool:
+        """True where a program is to learn first. Who is first of two engines, no run repeats."""
+        if not model.fleet.prices or self.settings.patient or query.for_a_tie:
+            return False
+        self._drafts_left -= 1
+        return self._drafts_left >= 0
+
+    def _with_draft(
+        self, model: FleetModel, run: CertifiedRun, query: Query, best: SearchResult | None
+    ) -> SearchResult | None:
+        """The best plan known, now that a draft had nothing to teach."""
+        self._drafts_left = 0
+        if not run.values:
+            return best
+        seen = self._unproven(model, replace(run, status=EngineStatus.FEASIBLE), query)
+        return seen if best is None else with_newer_bound(best, seen)
+
     def _learn_from_parts(self, query: Query) -> None:
         """Let fractions of units teach the first program, which takes far less time than plans."""
         for _ in range(0 if self._has_learned_from_parts else MOST_RELAXED):
@@ -258,12 +277,12 @@ class Optimizer:
                 break
         self._has_learned_from_parts = True
 
-    def _has_learned(self, model: FleetModel, run: CertifiedRun, query: Query) -> bool:
-        """True where the run's plan is none as programs know it from now on."""
+    def has_learned(self, model: FleetModel, values: Mapping[str, float], query: Query) -> bool:
+        """True where the plan of the columns is none as programs know it from now on."""
         if not unknown_to(model):
             return False
-        solution = read_solution(model, run.values)
-        return learn(self._splits, model, solution, self.plan_from(model, run.values, query))
+        solution = read_solution(model, values)
+        return learn(self._splits, model, solution, self.plan_from(model, values, query))
 
     def _with_spare_units(
         self, model: FleetModel, run: CertifiedRun, query: Query, best: SearchResult | None
@@ -391,9 +410,11 @@ class Optimizer:
 
 def _reduced(instance: PlanningInput, settings: Settings) -> Pruned:
     candidates = instance.candidates.candidates
-    if not settings.merge_twins:
-        return all_of(candidates)
-    return (prune if settings.pruning else without_twins)(instance, candidates)
+    if settings.merge_twins and settings.pruning:
+        return prune(instance, candidates)
+    listed = without_twins(instance, candidates) if settings.merge_twins else all_of(candidates)
+    parts = every_part(instance, listed.kept)
+    return replace(listed, kept=sorted((*listed.kept, *parts), key=lambda k: k.id))
 
 
 def _result(status: Status, plan: Plan, proof: Proof, bound: float | None) -> SearchResult:
@@ -417,27 +438,3 @@ def _is_settled(best: SearchResult, run: CertifiedRun) -> bool:
 def _settled(best: SearchResult, model: FleetModel, run: CertifiedRun) -> SearchResult:
     """The best plan as proven, or one of equal score that ties are broken for."""
     return _result(Status.OPTIMAL, best.known, proof_of(model, run), best.score_usd_per_month)
-
-
-def without_plan(model: FleetModel, run: CertifiedRun) -> SearchResult:
-    """What is known where no plan was found."""
-    infeasible = run.status is EngineStatus.INFEASIBLE
-    status = Status.INFEASIBLE if infeasible else Status.NO_PLAN
-    return SearchResult(status, None, proof_of(model, run), run.bound)
-
-
-def proof_of(model: FleetModel, run: CertifiedRun) -> Proof:
-    """What the solvers said, as plain data."""
-    return Proof(
-        certified=run.certified,
-        certified_by=tuple(run.certified_by),
-        unconfirmed=run.unconfirmed,
-        engines=tuple(
-            EngineReport(o.name, o.version, o.status.value, o.objective, o.bound, o.seconds)
-            for o in run.engines
-        ),
-        notes=tuple(run.notes),
-        seconds=run.seconds,
-        rows=len(model.row_meaning),
-        columns=len(model.fleet.meaning),
-    )

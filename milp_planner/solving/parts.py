@@ -261,7 +261,7 @@ def _is_done(search: Search, result: SearchResult) -> bool:
 def _parts(stage: _Stage) -> Iterator[_Part]:
     """What can be solved apart: workloads, and blocks of workloads that make a large program."""
     problem = stage.instance.problem
-    shares_today = problem.policy.share != "none" and problem.current_fleet
+    shares_today = problem.policy.share == "units" and problem.current_fleet
     if shares_today or not all(rule.solved_apart for rule in rules_of(problem)):
         yield _Part(only_workloads(stage.instance, stage.instance.schedule.demands, stage.kept))
         return

@@ -144,7 +144,9 @@ def listing_key(problem: Problem) -> tuple[Any, ...]:
             for w in problem.workloads
         ),
         queued and problem.limits.survival is not None,
-        problem.policy.model_copy(update={"preset": None, "penalties": Penalties()}),
+        problem.policy.model_copy(
+            update={"preset": None, "penalties": Penalties(), "when_short": None}
+        ),
         *filters_of(problem.limits),
         problem.prices,
         problem.quotes,

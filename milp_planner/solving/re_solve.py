@@ -17,6 +17,7 @@ from milp_planner.candidates.listing import Lister
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime, began_s, cancel_asked, until
 from milp_planner.errors import InputError
+from milp_planner.inputs.catalog.records import Offering
 from milp_planner.inputs.problem.policy import Penalties
 from milp_planner.inputs.problem.records import Alternatives, Problem
 from milp_planner.milp.presolve.forced_use import Required, Wanted
@@ -246,7 +247,8 @@ def repriced_candidate(k: Candidate, factor: float) -> Candidate:
     """The candidate at another price."""
     if k.mode.per_token:
         return replace(k, usd_per_request=tuple(usd * factor for usd in k.usd_per_request))
-    hourly = k.usd_per_hour / k.units_joined * factor
+    assert isinstance(k.offering, Offering)
+    hourly = k.offering.usd_per_hour * factor
     return replace(k, offering=k.offering.model_copy(update={"usd_per_hour": hourly}))
 
 

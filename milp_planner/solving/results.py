@@ -10,6 +10,9 @@ from dataclasses import dataclass, replace
 
 from milp_planner._version import __version__
 from milp_planner.deadline import until
+from milp_planner.milp.engines.outcome import EngineStatus
+from milp_planner.milp.engines.verdict import CertifiedRun
+from milp_planner.milp.program.model import FleetModel
 from milp_planner.plans.records import EngineReport, Plan, Proof, Status
 
 SAME_USD = 0.005
@@ -187,3 +190,27 @@ def with_newer_bound(one: SearchResult, later: SearchResult) -> SearchResult:
     bound = max((b for b in (one.bound, later.bound) if b is not None), default=None)
     plan = replace(best.known, lower_bound_usd_per_month=bound, proof=later.proof)
     return SearchResult(best.status, plan, later.proof, bound)
+
+
+def without_plan(model: FleetModel, run: CertifiedRun) -> SearchResult:
+    """What is known where no plan was found."""
+    infeasible = run.status is EngineStatus.INFEASIBLE
+    status = Status.INFEASIBLE if infeasible else Status.NO_PLAN
+    return SearchResult(status, None, proof_of(model, run), run.bound)
+
+
+def proof_of(model: FleetModel, run: CertifiedRun) -> Proof:
+    """What the solvers said, as plain data."""
+    return Proof(
+        certified=run.certified,
+        certified_by=tuple(run.certified_by),
+        unconfirmed=run.unconfirmed,
+        engines=tuple(
+            EngineReport(o.name, o.version, o.status.value, o.objective, o.bound, o.seconds)
+            for o in run.engines
+        ),
+        notes=tuple(run.notes),
+        seconds=run.seconds,
+        rows=len(model.row_meaning),
+        columns=len(model.fleet.meaning),
+    )

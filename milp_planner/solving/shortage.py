@@ -31,8 +31,8 @@ from milp_planner.plans.reasons import ServedInPart, ShortBudget
 from milp_planner.plans.records import Plan, Status
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.first.fleets import first_fleets
-from milp_planner.solving.optimum import Optimizer, Query, without_plan
-from milp_planner.solving.results import NOT_SOLVED, SearchResult, proven_by
+from milp_planner.solving.optimum import Optimizer, Query
+from milp_planner.solving.results import NOT_SOLVED, SearchResult, proven_by, without_plan
 from milp_planner.solving.stages import best_in_order, plan_of_stage, proven_throughout
 from milp_planner.solving.tie_break import MOST_COLUMNS
 from milp_planner.solving.verify import keeps_all, violations
@@ -159,11 +159,19 @@ def short_note(
 ) -> ShortBudget | ServedInPart:
     """What is served of what was asked: by a short budget, and what everything would cost; else by
     all that can be had, and what that is. `cheapest` is the answer were there no budget."""
-    budget = problem.limits.budget
-    if budget is not None and _is_short_of_money(problem, cheapest):
-        served = tuple((w.name, 1 - w.shortfall_share) for w in plan.workloads)
-        usd = cheapest.known.cash_usd_per_month if _serves_all(cheapest) else None
-        return ShortBudget(budget.usd_per_month, served, usd)
+    if not _is_short_of_money(problem, cheapest):
+        return _in_part(problem, plan)
+    usd = cheapest.known.cash_usd_per_month if _serves_all(cheapest) else None
+    return _by_budget(problem, plan, usd)
+
+
+def _by_budget(problem: Problem, plan: Plan, everything_usd: float | None) -> ShortBudget:
+    assert problem.limits.budget is not None
+    served = tuple((w.name, 1 - w.shortfall_share) for w in plan.workloads)
+    return ShortBudget(problem.limits.budget.usd_per_month, served, everything_usd)
+
+
+def _in_part(problem: Problem, plan: Plan) -> ServedInPart:
     rates = tuple(
         (w.name, (1 - w.shortfall_share) * w.peak_requests_per_second, w.peak_requests_per_second)
         for w in plan.workloads
@@ -174,6 +182,8 @@ def short_note(
 def _is_short_of_money(problem: Problem, cheapest: SearchResult) -> bool:
     """True where money is what is lacking; where that is not known, where only the budget says that
     less may be served."""
+    if problem.limits.budget is None:
+        return False
     if not all_may_be_short(problem):
         return True
     if cheapest.plan is None:
@@ -191,9 +201,11 @@ def still_told(problem: Problem, before: Plan, chosen: SearchResult) -> SearchRe
     told = _shortage_told(before)
     if told is None or chosen.plan is None or _shortage_told(chosen.plan) is not None:
         return chosen
-    note = short_note(problem, chosen.plan)
-    if isinstance(note, ShortBudget) and isinstance(told, ShortBudget):
-        note = replace(note, everything_usd=told.everything_usd)
+    note = (
+        _by_budget(problem, chosen.plan, told.everything_usd)
+        if isinstance(told, ShortBudget)
+        else _in_part(problem, chosen.plan)
+    )
     plan = replace(chosen.plan, warnings=(*chosen.plan.warnings, note))
     return replace(chosen, plan=plan)
 

@@ -17,8 +17,8 @@ from milp_planner.milp.engines.verdict import CertifiedRun
 from milp_planner.milp.program.lexicographic import GPUS
 from milp_planner.milp.program.model import FleetModel
 from milp_planner.plans.records import Plan, Status
-from milp_planner.solving.optimum import Optimizer, Query, proof_of, without_plan
-from milp_planner.solving.results import NOT_SOLVED, SearchResult
+from milp_planner.solving.optimum import Optimizer, Query
+from milp_planner.solving.results import NOT_SOLVED, SearchResult, proof_of, without_plan
 from milp_planner.solving.verify import violations
 
 OF_A_STAGE = "time ended before the cheapest way to serve as much was looked for"

@@ -37,6 +37,9 @@ Fewest changes against today's fleet are looked for in these, too."""
 MOST_TIED = 4
 """More plans of equal score than this are not listed: programs of their own find the preferred."""
 
+MOST_LEARNED = 4
+"""Times that the preferred plan is looked for, where it teaches the program that it is none."""
+
 TIE_TOLERANCE_USD = 0.001
 TIE_TOLERANCE = 1e-9
 """Relative: scores of millions differ by as much in their last digits."""
@@ -205,16 +208,19 @@ def _preferred(
     optimizer: Optimizer, query: Query, result: SearchResult, *, changes_only: bool = False
 ) -> list[SearchResult]:
     """The preferred of all plans that score the same, in a list; empty when none is found."""
-    model = optimizer.model(query)
-    values = preferred(
-        model,
-        result.score_usd_per_month,
-        time_limit_s=optimizer.session.seconds_left,
-        seed=optimizer.settings.seed,
-        changes_only=changes_only,
-    )
-    if not values:
-        return []
+    for _ in range(MOST_LEARNED):
+        model = optimizer.model(query)
+        values = preferred(
+            model,
+            result.score_usd_per_month,
+            time_limit_s=optimizer.session.seconds_left,
+            seed=optimizer.settings.seed,
+            changes_only=changes_only,
+        )
+        if not values:
+            return []
+        if not optimizer.has_learned(model, values, query):
+            break
     plan = optimizer.plan_from(model, values, query)
     if violations(optimizer.instance, plan):
         return []

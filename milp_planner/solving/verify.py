@@ -8,6 +8,7 @@ from milp_planner.candidates.records import PlanningInput
 from milp_planner.errors import SolverError
 from milp_planner.milp.engines.outcome import EngineStatus
 from milp_planner.milp.engines.verdict import CertifiedRun
+from milp_planner.milp.presolve.worth_sharing import is_known_part
 from milp_planner.milp.program.families import rules_of
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.plans.records import Plan
@@ -39,7 +40,9 @@ def violations(
     ]
     known = set(instance.candidates.candidates)
     broken += [
-        f"{p.candidate.id} is not a candidate" for p in plan.purchases if p.candidate not in known
+        f"{p.candidate.id} is not a candidate"
+        for p in plan.purchases
+        if p.candidate not in known and not is_known_part(instance, p.candidate)
     ]
     return broken
 

@@ -69,7 +69,7 @@ class TraceDigest:
 
     without_output: int
     duration_s: float
-    """From the first arrival to the last, at least a minute."""
+    """From the first arrival to the last, at least a minute; at a stated rate, until the next."""
 
     has_timestamps: bool
     clock: int
@@ -134,7 +134,11 @@ def _digest(
     if tally.began_earlier:  # a long file out of order, and too short a time for a clock
         tally = Tally(origin_s=tally.first_s)
         read_trace(path, columns, unit, model, rate, into=tally)
-    clock, duration_s, hours = _hours_of(tally, percentile)
+    clock, duration_s, hours = (
+        _hours_of(tally, percentile)
+        if found.stated_rate is None
+        else _at_rate(tally.requests, found.stated_rate)
+    )
     return TraceDigest(
         file=str(path),
         sha256=found.sha256,
@@ -212,6 +216,11 @@ def _hours_of(tally: Tally, percentile: float) -> tuple[int, float, tuple[MonthP
             return clock, duration_s, _on_clock(tally.minutes, covered_s, duration_s, percentile)
     assert tally.elapsed is not None  # shorter than a day
     return 0, duration_s, _in_sequence(tally.elapsed, duration_s, percentile)
+
+
+def _at_rate(requests: int, rate: float) -> tuple[int, float, tuple[MonthPart, ...]]:
+    """The same of requests that come at one rate, however few there are."""
+    return 0, requests / rate, (MonthPart(1.0, rate, rate),)
 
 
 def _covered_s(first: float, last: float, clock: int) -> list[float]:

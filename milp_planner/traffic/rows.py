@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from numpy import float64, int64
     from numpy.typing import NDArray
 
-MOST_TOKENS = 100_000_000  # of one request
 MOST_DAYS = 3_660
 """Longest time from the first to the last arrival: ten years, kept by the minute."""
 
@@ -46,6 +45,9 @@ class Facts:
 
     remembered: int | None = None
     """Hashes of prefixes among which each was looked for; None: among all that came before."""
+
+    stated_rate: float | None = None
+    """Requests/s of a file that tells sizes and no times, as the problem states it."""
 
     models: tuple[str, ...] = ()
     """LLMs that the file names, of all rows; empty where it names none."""

@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from milp_planner.traffic.rows import MOST_TOKENS
+from milp_planner.traffic.sources.sizes import MOST_TOKENS
 from milp_planner.units import SECONDS_PER_HOUR
 
 if TYPE_CHECKING:

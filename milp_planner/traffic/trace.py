@@ -18,16 +18,16 @@ from pathlib import Path
 from milp_planner.errors import Fault, InputError, nearest
 from milp_planner.inputs.problem.traffic import TimeUnit, TraceColumns
 from milp_planner.traffic import tally
-from milp_planner.traffic.rows import MOST_DAYS, MOST_TOKENS, Facts, Kept, Requests, TakesRows
+from milp_planner.traffic.rows import MOST_DAYS, Facts, Kept, Requests, TakesRows
 from milp_planner.traffic.sources.buckets import (
     Bucket,
     BucketFile,
-    buckets_in_json,
     buckets_of_grafana,
     buckets_of_usage,
     is_bucket_header,
     is_grafana_header,
 )
+from milp_planner.traffic.sources.json_buckets import buckets_in_json
 from milp_planner.traffic.sources.json_rows import JsonLines
 from milp_planner.traffic.sources.opening import (
     JSON_BEGINS,
@@ -36,7 +36,7 @@ from milp_planner.traffic.sources.opening import (
     opened,
     sha256_of,
 )
-from milp_planner.traffic.sources.sizes import sizes_in_json
+from milp_planner.traffic.sources.sizes import MOST_TOKENS, sizes_in_json
 from milp_planner.traffic.sources.times import (
     ONE_ZONE,
     Numbers,
@@ -157,7 +157,7 @@ def _of_json(
     both = np.array(sizes, dtype=np.int64)
     into.add(np.arange(len(both)) / rate, both[:, 0], both[:, 1])
     form = "JSON list of sizes, at the stated rate"
-    return Facts(has_timestamps=False, sha256=sha256, form=form)
+    return Facts(has_timestamps=False, sha256=sha256, form=form, stated_rate=rate)
 
 
 def _is_request(line: str) -> bool:

@@ -51,7 +51,7 @@ def test_the_format_and_the_length_are_those_of_the_pools_llm(tmp_path: Path) ->
     quantized = {name: "--quantization" in text for name, text in weights.items()}
     assert quantized == {"acme/Lean-8B": False, "acme/Rich-70B": True}
     (lean,) = (text for text in texts if "Lean" in text)
-    assert "lean takes 32,768" in " ".join(lean.replace("\n#", "").split())
+    assert "Length 32,768: all that lean takes." in " ".join(lean.replace("\n#", "").split())
 
 
 def test_requests_may_ask_for_the_workload_whichever_llm_answers(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.support.shown.exported import (
     RESERVED,
     SPOT,
     bought,
+    candidate,
     documents,
     fleet,
     mixed,
@@ -152,9 +154,17 @@ def test_skypilot_loads_services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("HOME", str(tmp_path))  # it keeps its state there
     monkeypatch.setenv("SKYPILOT_DISABLE_USAGE_COLLECTION", "1")
     sky = pytest.importorskip("sky", reason="needs '.[exports]'")
-    mixed().export("skyserve", tmp_path / "out")
-    files = sorted((tmp_path / "out").glob("*.yaml"))
-    tasks = {f.stem: sky.Task.from_yaml_config(yaml.safe_load(f.read_text())) for f in files}
-    assert tasks["chat-l40s-48gb"].service.max_replicas == 4
-    assert tasks["chat-l40s-48gb-at-1"].service.min_replicas == 1
-    assert len(tasks["chat-l40s-48gb"].resources) == 2
+    from sky.serve import serve_utils
+
+    elsewhere = candidate("gcp", "g2-standard-48", "l40s-48gb", 4, 4, rate=1.0)
+    plan = fleet(bought(RESERVED, 1, 1), bought(SPOT, 3, 0), bought(elsewhere, 1, 1))
+    counted = replace(plan, workloads=(replace(plan.workloads[0], unit="tokens/s"),))
+    for name, one in (("rates", plan), ("tokens", counted)):
+        one.export("skyserve", tmp_path / name)
+        files = sorted((tmp_path / name).glob("*.yaml"))
+        tasks = {f.stem: sky.Task.from_yaml_config(yaml.safe_load(f.read_text())) for f in files}
+        for task in tasks.values():
+            serve_utils.validate_service_task(task, pool=False)  # as `sky serve up` does
+        assert tasks["chat-l40s-48gb"].service.max_replicas == 4
+        assert tasks["chat-l40s-48gb-at-1"].service.min_replicas == 1
+        assert len(tasks["chat-l40s-48gb"].resources) == 2

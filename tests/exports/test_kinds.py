@@ -62,8 +62,9 @@ def test_a_command_has_the_plans_numbers(out: Path) -> None:
     assert words[:4] == ["exec", "vllm", "serve", "meta-llama/Llama-3.3-70B-Instruct"]
     assert argument(words, "--tensor-parallel-size") == "2"
     assert argument(words, "--quantization") == "fp8"  # published in bf16, planned in fp8
-    # The longest class has 6000 + 500 tokens; the next multiple of 1024 is 7 x 1024.
-    assert argument(words, "--max-model-len") == "7168"
+    # The longest class has 6000 + 500 tokens on average; 39.2 of them, half of each there, are
+    # 127,400 tokens in the cache, 124 x 1024 and some. The LLM takes 131,072.
+    assert argument(words, "--max-model-len") == "126976"
     assert argument(words, "--max-num-seqs") == "40"  # 39.2 in flight
     assert argument(words, "--gpu-memory-utilization") == "0.9"
     assert "--kv-cache-dtype" not in words
@@ -76,7 +77,8 @@ def test_a_comment_gives_the_reason_of_each_number(out: Path) -> None:
         "4 replicas of llama-3.3-70b in fp8 on 1 unit of aws/p5.48xlarge/us-east-1",
         "A replica serves 2 requests/s with 40 requests in flight (measured, derate 0.8)",
         "loads it to 0.75 of that, 1.5 requests/s",
-        "Length 7,168: the longest class of requests has 6,500 tokens on average",
+        "Length 126,976: so much the cache surely holds at the planned rate; llama-3.3-70b takes "
+        "131,072. Lower it to your longest request: the longest class of requests has 6,500 tokens",
         "Sequences 40: as many as the planned rate has in flight",
         "Run it 4 times, each on 2 GPUs of its own, 4 to a unit",
     ):
@@ -107,7 +109,7 @@ def test_sglang_has_its_own_names(out: Path) -> None:
     for name, value in (
         ("--model-path", "meta-llama/Llama-3.3-70B-Instruct"),
         ("--tp-size", "2"),
-        ("--context-length", "7168"),
+        ("--context-length", "126976"),
         ("--max-running-requests", "40"),
         ("--mem-fraction-static", "0.9"),
         ("--kv-cache-dtype", "fp8_e4m3"),
@@ -239,9 +241,9 @@ def test_skyserve_mixes_spot_and_follows_the_hours(out: Path) -> None:
     assert (policy["min_replicas"], policy["max_replicas"]) == (1, 4)
     assert policy["base_ondemand_fallback_replicas"] == 1
     assert policy["target_qps_per_replica"] == 0.75
-    places = task["resources"]["any_of"]
-    assert [place["use_spot"] for place in places] == [True, False]
-    assert places[0]["infra"] == "aws/us-east-1"
+    # Spot and on demand at one place: SkyServe takes no mixture of both, but a number on demand.
+    assert task["resources"]["use_spot"] is True
+    assert task["resources"]["infra"] == "aws/us-east-1"
     fixed = yaml.safe_load((out / "chat-h100-80gb-sxm.yaml").read_text())
     assert fixed["service"]["replicas"] == 1
     assert "--data-parallel-size 4" in fixed["run"]

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from milp_planner import Plan
+from milp_planner import InputError, Plan
+from milp_planner.inputs.problem.deployment import Lora, Speculative
+from tests.support.builders import token_price
 from tests.support.sample_plans import workload_plan
 from tests.support.shown.exported import (
+    API,
     JOINED,
     LLAMA,
     ON_DEMAND,
     RESERVED,
+    SETTINGS,
     SPOT,
     bought,
     candidate,
@@ -225,3 +231,103 @@ def test_litellm_says_what_its_one_file_cannot_follow(tmp_path: Path) -> None:
     same = mixed()
     same.export("httproute", tmp_path / "same")  # the same weights at all hours
     assert sorted(path.name for path in (tmp_path / "same").iterdir()) == ["README.md", "chat.yaml"]
+
+
+@pytest.mark.parametrize(("asked", "taken"), [(8, "8"), (10, "16"), (200, "256"), (512, "512")])
+def test_vllm_takes_but_some_ranks_of_adapters(asked: int, taken: str, tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"lora": Lora(adapters=4, rank=asked)})
+    plan = fleet(bought(RESERVED, 1, 1), deployed=replace(LLAMA, settings=settings))
+    plan.export("vllm", tmp_path / "out")
+    (script,) = (tmp_path / "out").glob("*.sh")
+    words = shlex.split(script.read_text(), comments=True)
+    assert words[words.index("--max-lora-rank") + 1] == taken
+
+
+def test_a_rank_that_vllm_does_not_take_is_refused(tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"lora": Lora(adapters=4, rank=1024)})
+    plan = fleet(bought(RESERVED, 1, 1), deployed=replace(LLAMA, settings=settings))
+    said = r"workloads\.chat\.deployment\.lora\.rank: vLLM takes adapters of a rank up to 512"
+    with pytest.raises(InputError, match=said):
+        plan.export("vllm", tmp_path / "out")
+
+
+def test_names_are_no_longer_than_dstack_takes(tmp_path: Path) -> None:
+    long = "a-workload-with-a-name-that-says-all-of-it"
+    names = [long, f"{long}-twice"]
+    plan = fleet(*(bought(replace(ON_DEMAND, workload=name), 1, 1) for name in names))
+    told = tuple(workload_plan(name=name, deployed=LLAMA) for name in names)
+    found = exported(replace(plan, workloads=told), "dstack", tmp_path)
+    called = [one["name"] for one in found]
+    assert len({*called}) == 4
+    # dstack 0.22, `core/services`: what a fleet and a run may be called.
+    assert all(re.fullmatch("[a-z][a-z0-9-]{1,40}", name) for name in called)
+
+
+def test_sglang_is_told_the_steps_of_a_draft_and_asked_for_its_algorithm(tmp_path: Path) -> None:
+    # It refuses a number of draft tokens alone: 3 steps in one branch draft 3, and 1 is verified.
+    update = {"engine": "sglang", "speculative": Speculative(acceptance=0.7, draft=3)}
+    told = replace(LLAMA, settings=SETTINGS.model_copy(update=update))
+    found = fleet(bought(RESERVED, 1, 1), deployed=told).export("sglang", tmp_path / "out")
+    (script,) = (tmp_path / "out").glob("*.sh")
+    words = shlex.split(script.read_text(), comments=True)
+    value = dict(pairwise(words))
+    assert value["--speculative-num-steps"] == "3"
+    assert value["--speculative-eagle-topk"] == "1"
+    assert value["--speculative-num-draft-tokens"] == "4"
+    assert value["--speculative-algorithm"] in found.to_replace
+
+
+@pytest.mark.parametrize(
+    ("in_flight", "context", "shared", "taken"),
+    [
+        (39.2, 131_072, 0.0, 126_976),  # 39.2 x 3250 = 127,400: 124 x 1024
+        (39.2, 32_768, 0.0, 32_768),  # all that the LLM takes
+        (39.2, 131_072, 0.5, 63_488),  # half of each is shared: 63,700, 62 x 1024 of it
+        (1.0, 131_072, 0.0, 7_168),  # one is in flight: the longest class, 7 x 1024
+        (1.0, 6_600, 0.0, 6_600),
+        (None, 131_072, 0.0, 7_168),
+        (39.2, None, 0.0, 7_168),  # it is not known how long a request the LLM takes
+    ],
+)
+def test_requests_longer_than_the_mean_are_taken_where_the_cache_holds_them(
+    in_flight: float | None, context: int | None, shared: float, taken: int, tmp_path: Path
+) -> None:
+    points = tuple(replace(point, concurrency=in_flight) for point in RESERVED.points)
+    settings = SETTINGS.model_copy(update={"prefix_cache_share": shared})
+    told = replace(LLAMA, settings=settings, context_tokens=context)
+    plan = fleet(bought(replace(RESERVED, points=points), 1, 1), deployed=told)
+    plan.export("vllm", tmp_path / "out")
+    (script,) = (tmp_path / "out").glob("*.sh")
+    words = shlex.split(script.read_text(), comments=True)
+    assert words[words.index("--max-model-len") + 1] == str(taken)
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "access"),
+    [
+        ("together", "together_ai", {"api_key": "os.environ/TOGETHER_API_KEY"}),
+        (
+            "azure",
+            "azure_ai",
+            {
+                "api_base": "os.environ/AZURE_AI_API_BASE",
+                "api_key": "os.environ/AZURE_AI_API_KEY",
+            },
+        ),
+        (
+            "vertex",
+            "vertex_ai",
+            {
+                "vertex_project": "os.environ/VERTEXAI_PROJECT",
+                "vertex_location": "os.environ/VERTEXAI_LOCATION",
+            },
+        ),
+    ],
+)
+def test_an_api_is_reached_with_what_its_provider_wants(
+    provider: str, model: str, access: dict[str, str], tmp_path: Path
+) -> None:
+    sold = replace(API, offering=token_price(provider, 0.9, "llama-3.3-70b", note="llama"))
+    (config,) = exported(fleet(bought(sold, 0, 0)), "litellm", tmp_path)
+    (entry,) = config["model_list"]
+    assert entry["litellm_params"] == {"model": f"{model}/llama", **access, "weight": 1000}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from milp_planner import InputError, Plan, RecordInputError, load_problem, solve
+from milp_planner import InputError, Plan, RecordInputError, load_catalog, load_problem, solve
 from milp_planner.inputs.problem.fingerprint import problem_sha256
 from milp_planner.plans.reading import read_plan
 from milp_planner.reporting.text.plans.table import plan_text
 from tests.support.builders import BIG, big_and_small, problem
+from tests.support.toy import CATALOG
 
 WORKLOAD = """\
 schema_version: 1
@@ -151,3 +152,35 @@ def test_a_price_of_a_future_that_nothing_has_is_refused():
     futures = [{"name": "one", "probability": 1, "prices": {"acme/smal*": 0.5}}]
     with pytest.raises(InputError, match=r"futures\[0\].prices\['acme/smal\*'\]: .* matches none"):
         solve(problem(10, futures=futures), big_and_small())
+
+
+OFFERED = "provider,name,region,billing,gpu,gpus_per_unit,usd_per_hour,term_months,as_of,source\n"
+
+
+def catalog_with(folder, billing, months):
+    for name, content in CATALOG.items():
+        (folder / name).write_text(content)
+    row = f"acme,big,eu-1,{billing},big,1,2.5,{months},2026-01-15,test\n"
+    (folder / "offerings.csv").write_text(OFFERED + row)
+    return load_catalog(folder)
+
+
+def test_a_row_of_a_catalog_may_have_a_term_of_its_own(tmp_path):
+    sold = catalog_with(tmp_path, "committed", 6)
+    asked = problem(10, limits={"billing": {"allow": ["committed"]}})
+    (p,) = solve(asked, sold).purchases
+    assert p.commitment_usd == pytest.approx(6 * 720 * 2.5)
+    assert solve(problem(10), sold).purchases == ()  # nobody is bound who did not ask
+
+
+@pytest.mark.parametrize(
+    ("billing", "months", "words"),
+    [
+        ("committed", "", "term_months: required: how many months a committed unit is paid"),
+        ("dedicated", 6, "term_months: goes with billing committed; this row is billed dedicated"),
+    ],
+)
+def test_a_term_goes_with_what_is_committed(tmp_path, billing, months, words):
+    with pytest.raises(InputError) as error:
+        catalog_with(tmp_path, billing, months)
+    assert words in str(error.value)

@@ -7,11 +7,27 @@ from typing import Any
 
 import pytest
 
-from milp_planner import Catalog, Plan, Problem, Replay, ReplayWish, replay, tighten
+from milp_planner import (
+    Catalog,
+    Plan,
+    Problem,
+    Replay,
+    ReplayWish,
+    TimeNotJudged,
+    TimeReplayed,
+    replay,
+    solve,
+    tighten,
+)
 from milp_planner.cli.parts import bars, exit_codes
 from milp_planner.cli.runs import replayed
+from milp_planner.questions.in_replay import told_by_replay
+from milp_planner.questions.sheet.risks import wishes_of
 from milp_planner.reporting.text.questions.tightened import tightened_text
+from tests.candidates.test_wishes_kept import changed
+from tests.candidates.test_wishes_kept import problem as requests_of_toys
 from tests.support.builders import big_and_small, problem
+from tests.support.serving.toys import catalog
 
 pytest_plugins = ["tests.support.toy_cli"]
 
@@ -128,23 +144,54 @@ def test_a_bar_counts_requests_on_a_terminal_and_in_a_pipe_there_is_none(
     assert capsys.readouterr().out == ""
 
 
-def test_what_only_a_replay_tells_is_told_in_the_plan_that_was_replayed(
-    run: Any, folder: Any
-) -> None:
-    # Full to the last, so that whoever comes waits longer and longer: minutes, and never 1 ms.
+def of_first_tokens(folder: Any, wished: str) -> None:
+    """`own.yaml`, the toy with a p99 of the first token."""
     text = (folder / "toy.yaml").read_text()
-    for wished, verdict, expected in (
-        ("900s", "kept", exit_codes.FOUND),
-        ("1ms", "missed", exit_codes.GATE),
-    ):
-        latency = f"    latency: {{ttft: {{p99: {wished}}}}}\npolicy"
-        (folder / "own.yaml").write_text(text.replace("policy", latency, 1))
-        code, out, _ = run("solve", "own.yaml", "--replay", "--no-choices")
-        assert code == expected
-        head = " ".join(out.split("\n\n")[1].split())
-        assert "In a replay the p99 ttft of chat is " in head
-        assert f": {verdict}." in head
-        assert "Not judged" not in head
-        written = run("solve", "own.yaml", "--replay", "--json")[1]
-        (said,) = (one for one in json.loads(written)["warnings"] if "p99 ttft" in one)
-        assert "in a replay: " + verdict in said
+    latency = f"    latency: {{ttft: {{p99: {wished}}}}}\npolicy"
+    (folder / "own.yaml").write_text(text.replace("policy", latency, 1))
+
+
+def test_a_first_token_that_waits_too_long_is_told_in_the_plan(run: Any, folder: Any) -> None:
+    # Full to the last, so that whoever comes waits longer and longer: minutes, and never 1 ms.
+    of_first_tokens(folder, "1ms")
+    code, out, _ = run("solve", "own.yaml", "--replay", "--no-choices")
+    assert code == exit_codes.GATE
+    head = " ".join(out.split("\n\n")[1].split())
+    assert "In a replay the p99 ttft of chat is " in head
+    assert ", wished 1 ms: missed." in head
+    assert "Not judged" not in head
+    written = json.loads(run("solve", "own.yaml", "--replay", "--json")[1])
+    (said,) = (one for one in written["warnings"] if "p99 ttft" in one)
+    assert " in a replay: missed by " in said
+
+
+def test_a_wait_that_keeps_it_does_not_say_what_prompts_take(run: Any, folder: Any) -> None:
+    # The toy's replicas have rates, and nobody knows how long their prompts take.
+    of_first_tokens(folder, "900s")
+    code, out, _ = run("solve", "own.yaml", "--replay", "--no-choices")
+    assert code == exit_codes.FOUND
+    assert "Not judged: the p99 ttft of chat at acme/big/eu-1" in " ".join(out.split())
+    assert "1.00 % may be: kept by the wait alone; what prompts take is not known" in out
+    assert out.endswith("Every wish is kept, as far as is known, at once.\n")
+    replayed = json.loads(run("replay", "own.yaml", "--requests", "900", "--json")[1])
+    assert set(replayed["pools"][0]["means"]) == {"wait", "tpot", "request"}
+    assert replayed["pools"][0]["stretches"][0]["ttft_p99_s"] is None
+    assert replayed["wishes"][0]["only_waits"]
+
+
+def test_a_replay_of_known_prompts_judges_first_tokens() -> None:
+    # Two requests/s of a box that is known to take 0.25 s for a prompt: what its p99 is in a
+    # replay stands in the plan, as the replay has it.
+    known = catalog()
+    question = changed(requests_of_toys(), ttft={"p99": "20s"})
+    plan = solve(question, known, alternatives=0)
+    (unjudged,) = (one for one in plan.warnings if isinstance(one, TimeNotJudged))
+    found = replay(plan, question, known, requests=900, seeds=1)
+    told = told_by_replay(plan, found)
+    (said,) = (one for one in told.warnings if isinstance(one, TimeReplayed))
+    (wish,) = found.wishes
+    assert (said.what, said.wished_s, said.kept) == (unjudged.what, unjudged.wished_s, True)
+    assert (said.reached_s, said.missed_share) == (wish.reached_s, wish.missed_share)
+    assert not wish.only_waits
+    (judged,) = wishes_of(told)
+    assert (judged.in_replay, judged.expected_s) == ("kept", wish.reached_s)

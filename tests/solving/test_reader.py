@@ -26,6 +26,7 @@ from tests.support.builders import (
 )
 from tests.support.oracles.reading.reader import READERS, read
 from tests.support.oracles.reading.reader_cases import wide_case
+from tests.support.oracles.reading.term_cases import term_case
 from tests.support.random_problems import planned, random_case
 
 FEW, MANY = 15, 1000
@@ -42,6 +43,26 @@ def read_well(seeds: range) -> None:
 
 def test_plans_of_random_problems_read_well():
     read_well(range(3000, 3000 + FEW))
+
+
+def read_with_terms(seeds: range) -> int:
+    """Of fleets with every term, LLMs to choose among and batches: how many have a plan."""
+    plans = 0
+    for seed in seeds:
+        given, plan = planned(*term_case(seed), time_limit_s=10)
+        if plan.status.has_plan:
+            plans += 1
+            assert read(given, plan) == [], seed
+    return plans
+
+
+def test_plans_with_every_term_read_well():
+    assert read_with_terms(range(10)) > 5
+
+
+@pytest.mark.slow
+def test_many_plans_with_every_term_read_well():
+    assert read_with_terms(range(1000, 1000 + MANY // 4)) > 100
 
 
 @pytest.mark.slow
@@ -201,6 +222,55 @@ TODAY = {
     "switching": {"max_units_changed": 1},
 }
 
+CHOICE = {
+    "chat": {
+        "llm": {"any_of": ["rich", "lean"], "quality": {"rich": 0.9, "lean": 0.6}, "at_least": 0.75}
+    }
+}
+
+
+def two_llms() -> Catalog:
+    """A box does 1 request/s of the rich one or 3 of the lean one."""
+    rates = [raw("box", 1, llm="rich"), raw("box", 3, llm="lean")]
+    return catalog([offering("acme", "box", 2.0)], rates)
+
+
+def all_lean(plan: Plan) -> Plan:
+    """All that the rich LLM serves is the lean one's as well."""
+    lean = next(r.candidate for r in plan.routes if r.candidate.llm == "lean")
+    return replace(plan, routes=tuple(replace(r, candidate=lean) for r in plan.routes))
+
+
+def more(term: str) -> Callable[[Plan], Plan]:
+    """$100 more of one term of the costs."""
+    return lambda plan: replace(plan, costs={**plan.costs, term: plan.costs[term] + 100})
+
+
+def own() -> Catalog:
+    """Owned, $3 an hour at full load and $1 idle."""
+    usd = {"idle_usd_per_hour": 1.0, "busy_usd_per_hour": 3.0}
+    return catalog([offering("lab", "big", 2.0, billing="owned", **usd)], [raw("big", 10)])
+
+
+def follows() -> Catalog:
+    """Big, which follows the load."""
+    return catalog([offering("acme", "big", 4.0, billing="autoscaling")], [raw("big", 10)])
+
+
+NIGHT = workload(name="night", traffic={"kind": "batch", "requests": 43_200, "deadline": "24h"})
+STARTS = {"start_up": [{"ready_after": "1h"}]}
+
+TERMS: dict[str, tuple[dict[str, Any], Callable[[], Catalog]]] = {
+    "commitments": ({"commitments": [{"offering": "acme/*", "units": 1}]}, big_and_small),
+    "volume_discount": (
+        {"prices": {"volume": {"acme/*": [{"above": 100, "discount": 0.5}]}}},
+        big_and_small,
+    ),
+    "power_by_load": ({"policy": {"power_by_load": True}}, own),
+    "start_up": ({"workloads": [workload(traffic=HALF_A_DAY)], "policy": STARTS}, follows),
+}
+"""Wishes that each bring a term of the costs."""
+
 CHANGED = {
     # Half of 13 requests/s is not served.
     "served": Changed(unserved, {"served"}),
@@ -252,6 +322,29 @@ CHANGED = {
         on_other(precision="fp8"), {"shapes"}, {"chat": {"tensor_parallel": [2]}}, rate=10
     ),
     "costs": Changed(dearer, {"costs"}),
+    # Two of 1 kW each, where there is power for two.
+    "max_power_kw": Changed(
+        units("lab/big/eu-1", 3),
+        {"max_power_kw", "costs"},
+        {"limits": {"max_power_kw": 2}},
+        lambda: catalog(
+            [offering("lab", "big", 4.0, billing="owned", kilowatts=1.0)], [raw("big", 10)]
+        ),
+    ),
+    # Half of them by each is a mean of 0.75.
+    "quality": Changed(all_lean, {"quality", "utilization"}, CHOICE, two_llms, rate=6),
+    # One box does chat's 1 request/s for half of its time, and the batch in the rest.
+    "batches": Changed(
+        lambda plan: replace(plan, batch_runs=()),
+        {"batches"},
+        {"workloads": [workload(1), NIGHT]},
+        lambda: catalog([offering("acme", "box", 2.0)], [raw("box", 2)]),
+    ),
+    # Each of them is $100 dearer than it is read.
+    **{
+        name: Changed(more(name), {"costs"}, wishes, rented)
+        for name, (wishes, rented) in TERMS.items()
+    },
 }
 
 

@@ -103,6 +103,13 @@ def test_units_that_are_few_are_told_beside_a_budget_that_is_not_short():
     assert warning_lines(plan)[0].startswith("not everything can be served: at the peak 93.3% of p")
 
 
+def test_of_fleets_that_cost_as_much_the_one_that_is_taken_says_what_is_few_too():
+    # All there is carries 8 of 42 requests/s; who has the mi300, and who the rest, is a tie.
+    budget = {"usd_per_month": 100_000_000, "when_short": "fair"}
+    plan = solve(asked(None, 22, 20, limits={"budget": budget}), few(1, 1, 2))
+    assert [type(one) for one in plan.warnings] == [ServedInPart]
+
+
 @pytest.mark.parametrize("when_short", ["fair", "priority"])
 def test_what_is_enough_serves_everything_at_the_least_cost(when_short):
     plan = solve(problem(13, policy={"when_short": when_short}), big_and_small())

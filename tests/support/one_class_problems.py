@@ -27,10 +27,11 @@ def one_class_case(
         rented[row.key] = row
     allowed = {"billing": {"allow": list(HELD_OR_NOT)}}
     asked = [workload(1, f"w{i}", traffic=_traffic(chance, blocks)) for i in range(workloads)]
+    policy = {"share": "none", **fields.pop("policy", {})}
     limits = {**allowed, **fields.pop("limits", {})}
     target = chance.choice([0.8, 1.0])
     rates = [raw(gpu, rate) for gpu, rate in sorted(speed.items())]
-    question = problem(workloads=asked, limits=limits, target=target, **fields)
+    question = problem(workloads=asked, limits=limits, policy=policy, target=target, **fields)
     return question, catalog(list(rented.values()), rates)
 
 

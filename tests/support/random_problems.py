@@ -171,6 +171,7 @@ def _policy(chance: random.Random) -> dict[str, Any]:
         "penalties": penalties,
         "switch_off_dedicated": chance.random() < 0.2,
         "spot_loss": chance.choice([0, 0, 0.1]),
+        "share": "none",
     }
 
 

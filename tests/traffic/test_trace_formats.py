@@ -12,7 +12,7 @@ import pytest
 from milp_planner import InputError, Problem, Trace, TraceColumns, load_catalog, prepare
 from milp_planner.traffic import trace as traffic_trace
 from milp_planner.traffic import trace_doubts
-from milp_planner.traffic.digest import TraceDigest, digest
+from milp_planner.traffic.digest import MonthPart, TraceDigest, digest
 from milp_planner.traffic.month import make_schedule
 from milp_planner.traffic.trace import read_requests
 
@@ -164,7 +164,9 @@ def test_conversations_with_lengths_become_requests_at_a_stated_rate(tmp_path: P
     found = read(path, requests_per_second=2)
     # Each has two requests, 10 in and 20 out, 35 in and 7 out; 1200 at 2 a second are 10 minutes.
     assert (found.requests, found.input_tokens, found.output_tokens) == (1200, 27_000, 16_200)
-    assert found.requests / found.duration_s == pytest.approx(2, rel=0.01)
+    assert (found.duration_s, found.hours) == (600, (MonthPart(1.0, 2, 2),))
+    few = write(tmp_path, "few.json", json.dumps([{"conversations": turns}] * 5))
+    assert read(few, requests_per_second=2).hours == found.hours  # 5 seconds of it
     assert found.doubts == ()
     assert "tells the sizes of requests and no times" in refused(path)
 
@@ -293,6 +295,50 @@ def test_a_counter_that_only_grows_becomes_a_rate_and_survives_a_reset(tmp_path:
     counter = answer(1000, 1120, 60, 180, name="vllm:request_success_total")
     found = read(write(tmp_path, "p.json", json.dumps(counter)), percentile=1.0)
     assert (found.requests, found.hours[0].peak) == (300, 2.0)
+
+
+def together(**series: tuple[float, ...]) -> dict[str, Any]:
+    """One answer with a series for each name, as a query for all of an engine's metrics gives."""
+    parts = [answer(*values, name=f"vllm:{name}") for name, values in series.items()]
+    return {"data": {"result": [part["data"]["result"][0] for part in parts]}}
+
+
+COUNTED = {
+    # 120 requests a minute with 1000 and 200 tokens each, half of the input from the cache.
+    "request_success_total": (0, 120, 240),
+    "prompt_tokens_total": (0, 120_000, 240_000),
+    "generation_tokens_total": (0, 24_000, 48_000),
+    "prefix_cache_hits_total": (0, 60_000, 120_000),
+}
+
+
+def test_all_metrics_of_an_engine_in_one_answer_are_told_apart(tmp_path: Path) -> None:
+    beside = {
+        "prefix_cache_queries_total": (0, 120_000, 240_000),
+        "num_requests_running": (30, 30, 30),
+        "e2e_request_latency_seconds_count": (0, 120, 240),
+        "request_prompt_tokens_sum": (0, 120_000, 240_000),
+    }
+    found = read(write(tmp_path, "p.json", json.dumps(together(**COUNTED, **beside))))
+    (size,) = found.bins
+    assert (found.requests, found.hours[0].mean) == (240, 2.0)
+    assert (size.input_tokens / size.requests, size.output_tokens / size.requests) == (1000, 200)
+    assert found.cached_share == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    "name", ["num_requests_running", "e2e_request_latency_seconds_count", "gpu_cache_usage_perc"]
+)
+def test_what_is_no_rate_of_requests_is_not_read_as_one(name: str, tmp_path: Path) -> None:
+    path = write(tmp_path, "p.json", json.dumps(together(**{name: (30, 30, 30)})))
+    said = refused(path)
+    assert f"vllm:{name}: tells neither requests nor tokens a second" in said
+    assert "query the rates of an engine's counters, such as vllm:request_success_total" in said
+    inner = {"metrics": {"requests": answer(2, 2), "busy": answer(9, 9)}}
+    said = refused(write(tmp_path, "b.json", json.dumps(inner)))
+    assert "busy: tells neither requests nor tokens a second" in said
+    gauge = "Time,Requests running\n2026-11-01 00:00:00,3\n2026-11-01 01:00:00,1\n"
+    assert "no column" in refused(write(tmp_path, "h.csv", gauge))
 
 
 def test_grafanas_csv_is_read_by_the_names_of_its_series(tmp_path: Path) -> None:

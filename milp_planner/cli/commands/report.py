@@ -60,6 +60,20 @@ def report(
     problem = read_problem(file)
     streams.check_output(written, inputs_of(problem, file, catalog, overlay))
     known = read_catalog(problem, file, catalog, overlay, as_of)
+    if problem.horizon is not None:
+        from milp_planner.cli.runs.months import write_calendar
+
+        with counted_from(began_s):
+            code = write_calendar(
+                *(problem, known, HTML, written),
+                quiet=quiet,
+                time_limit_s=time_limit,
+                gap=gap,
+                solver=choice_of(solver),
+            )
+        if written is not None and code == exit_codes.FOUND and not quiet:
+            streams.tell(f"wrote {written}")
+        return code
     run = SheetRun(
         problem=problem,
         catalog=known,

@@ -148,6 +148,20 @@ def solve(
     streams.check_output(output, inputs_of(problem, file, catalog, overlay))
     check_ending(output, as_json or format_ is not None, endings)
     known = read_catalog(problem, file, catalog, overlay, as_of)
+    if problem.horizon is not None:
+        from milp_planner.cli.runs.months import check_of_months, write_calendar
+
+        check_of_months(context)
+        with counted_from(began_s):
+            code = write_calendar(
+                *(problem, known, format_name, output),
+                quiet=quiet,
+                time_limit_s=time_limit,
+                gap=gap,
+                solver=how.solver,
+            )
+        tell_written(output, has_plan=code == exit_codes.FOUND, quiet=quiet)
+        return code
     replayed = _until_kept(problem, known, how, quiet=quiet) if replay else None
     asked = problem if replayed is None else replayed.problem, known, format_name, output
     told = unchanged if replayed is None else replayed.told

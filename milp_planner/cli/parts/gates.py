@@ -32,6 +32,8 @@ class Gates:
         from milp_planner.reporting.text.wording import usd
 
         limit, cost = self.max_cost_usd, plan.cash_usd_per_month
+        if plan.futures is not None:  # what is paid on average is what it costs
+            cost = plan.futures.cash_usd_per_month
         if limit is None or cost is None or not exceeds(cost, limit):
             return
         which = "cheapest plan" if plan.status is Status.OPTIMAL else "best plan found"

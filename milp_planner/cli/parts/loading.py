@@ -124,6 +124,12 @@ def _check_overlays(overlays: Sequence[Path]) -> None:
         raise PlannerError(f"--overlay {overlay}: {what}")
 
 
+def of_today(problem: Problem) -> str:
+    """What is to be known where a month is shown of a problem with several futures."""
+    names = ", ".join(future.name for future in problem.futures)
+    return f"this shows traffic and prices as stated; solve plans over the futures {names}"
+
+
 def prepared(
     file: str,
     catalog: str | None,
@@ -136,12 +142,17 @@ def prepared(
     known of them is told."""
     from milp_planner.candidates.listing import list_candidates
     from milp_planner.deadline import until
+    from milp_planner.futures.cases import cases_of, without_futures
     from milp_planner.solving.prepare import listed, outline_of
 
     began_s = command_began_s()
     problem = read_problem(file)
     known = read_catalog(problem, file, catalog, overlays, as_of)
     with bars.reading(quiet=quiet):
+        if problem.futures:
+            cases_of(problem, known)  # each is refused here if it is to be
+            streams.warn([of_today(problem)], quiet=quiet)
+            problem = without_futures(problem)
         outline = outline_of(problem, known)
     limit_s = problem.solver.time_limit_s if time_limit_s is None else time_limit_s
 

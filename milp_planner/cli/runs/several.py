@@ -85,7 +85,7 @@ class SeveralRun:
     def _read(self) -> Iterator[tuple[Problem, Catalog]]:
         """Every problem with its catalog; the faults of all of them together."""
         from milp_planner.errors import Fault, InputError
-        from milp_planner.solving.prepare import checked_problem
+        from milp_planner.futures.cases import check_names
 
         faults: list[Fault] = []
         for file in self.files:
@@ -93,7 +93,7 @@ class SeveralRun:
                 problem = read_problem(file)
                 streams.check_output(self.output, self.inputs(problem, file))
                 known = self.source(problem, file)
-                checked_problem(problem, known)
+                check_names(problem, known)
                 yield problem, known
             except InputError as error:
                 faults.extend(error.faults)
@@ -103,8 +103,32 @@ class SeveralRun:
     def _row(self, problem: Problem, known: Catalog, scenario: Scenario) -> WhatIfRow:
         from milp_planner.questions.sweeps.what_if import How, rows_of
 
+        if problem.futures:
+            return self._row_over_futures(problem, known, scenario)
         [row] = rows_of(problem, (scenario,), known, None, How(*self.how))
         return row
+
+    def _row_over_futures(self, problem: Problem, known: Catalog, scenario: Scenario) -> WhatIfRow:
+        from milp_planner.errors import InputError
+        from milp_planner.questions.solve import solve
+        from milp_planner.questions.sweeps.rows import RowStatus, WhatIfRow
+        from milp_planner.questions.sweeps.what_if import row_of
+
+        time_limit_s, gap, solver = self.how
+        try:
+            plan = solve(
+                problem,
+                known,
+                time_limit_s=time_limit_s,
+                gap=gap,
+                solver=solver,
+                alternatives=0,
+                diagnose=False,
+            )
+        except InputError as error:  # of a future that is out of reach
+            failed = scenario.name, scenario.settings, RowStatus.FAILED
+            return WhatIfRow(*failed, error=str(error), numbers=scenario.numbers)
+        return row_of(scenario, plan)
 
     def _put(self, found: WhatIf, lines: Sequence[str]) -> None:
         from milp_planner.reporting.documents.json import to_json

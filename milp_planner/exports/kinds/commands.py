@@ -12,7 +12,14 @@ from milp_planner.exports.parts.engines import (
     command_of,
     node_arguments,
 )
-from milp_planner.exports.parts.pools import Pool, counted, plan_lines, pool_lines, pools_of
+from milp_planner.exports.parts.pools import (
+    LENGTH_STEP,
+    Pool,
+    counted,
+    plan_lines,
+    pool_lines,
+    pools_of,
+)
 from milp_planner.exports.parts.words import Words
 from milp_planner.exports.parts.writing import commented
 from milp_planner.plans.records import Plan
@@ -55,14 +62,9 @@ def _is_plain(command: Command) -> bool:
 
 def argument_lines(pool: Pool, command: Command) -> Iterator[str]:
     """Why the arguments are what they are, for those that the plan decides."""
-    w, k = pool.workload, pool.candidate
+    k = pool.candidate
     if pool.max_length is not None:
-        context = None if w.deployed is None else w.deployed.context_tokens
-        most = "" if context is None else f"; {w.llm} takes {context:,}"
-        yield (
-            f"Length {pool.max_length:,}: the longest class of requests has {pool.longest:,.6g} "
-            f"tokens on average, input and output together. Raise it to your longest request{most}."
-        )
+        yield _length_line(pool, pool.max_length)
     settings = pool.settings
     if pool.sequences is not None and settings is not None:
         asked = settings.max_sequences
@@ -84,6 +86,24 @@ def argument_lines(pool: Pool, command: Command) -> Iterator[str]:
             )
     if command.engine and settings is not None and settings.engine_version is None:
         yield "The problem names no version of the engine: pin the one that you measured."
+
+
+def _length_line(pool: Pool, length: int) -> str:
+    """Where the longest request that is taken comes from, and when to change it."""
+    llm, context = pool.workload.llm, pool.context_tokens
+    longest = (
+        f"the longest class of requests has {pool.longest:,.6g} tokens on average, input and "
+        "output together"
+    )
+    if length <= pool.longest + LENGTH_STEP:
+        most = "" if context is None else f"; {llm} takes {context:,}"
+        return f"Length {length:,}: {longest}. Raise it to your longest request{most}."
+    why = (
+        f"all that {llm} takes"
+        if length == context
+        else f"so much the cache surely holds at the planned rate; {llm} takes {context:,}"
+    )
+    return f"Length {length:,}: {why}. Lower it to your longest request: {longest}."
 
 
 vllm_files = partial(command_files, engine="vllm")

@@ -9,22 +9,38 @@ from typing import Any
 from milp_planner.exports.kinds.commands import argument_lines
 from milp_planner.exports.parts.engines import PORT, command_of
 from milp_planner.exports.parts.names import DSTACK_BACKENDS, EVERYWHERE, gpu_names
-from milp_planner.exports.parts.pools import Pool, plan_lines, pool_lines, pools_of
+from milp_planner.exports.parts.pools import (
+    Pool,
+    plan_lines,
+    pool_lines,
+    pools_of,
+    unique_names,
+)
 from milp_planner.exports.parts.whole_units import check_whole_units
 from milp_planner.exports.parts.words import Words
 from milp_planner.exports.parts.writing import yaml_document
 from milp_planner.plans.records import Plan
+
+LONGEST_NAME = 41
+"""Characters that dstack 0.22 takes in the name of a fleet or a run."""
+
+SERVING = "-serve"
+"""Ends the name of a service: a run is called otherwise than its fleet."""
 
 
 def dstack_files(plan: Plan, words: Words) -> dict[str, str]:
     """`NAME.fleet.dstack.yml` and `NAME.service.dstack.yml` for each pool."""
     pools = pools_of(plan)
     check_whole_units(pools, "A dstack service runs each replica on one instance")
-    fleets = {f"{pool.name}.fleet.dstack.yml": _fleet(pool, words) for pool in pools}
-    return fleets | {f"{pool.name}.service.dstack.yml": _service(pool, words) for pool in pools}
+    names = unique_names((pool.name for pool in pools), LONGEST_NAME - len(SERVING))
+    named = dict(zip(names, pools, strict=True))
+    fleets = {f"{name}.fleet.dstack.yml": _fleet(name, pool, words) for name, pool in named.items()}
+    return fleets | {
+        f"{name}.service.dstack.yml": _service(name, pool, words) for name, pool in named.items()
+    }
 
 
-def _fleet(pool: Pool, words: Words) -> str:
+def _fleet(name: str, pool: Pool, words: Words) -> str:
     k, o = pool.candidate, pool.candidate.offering
     by_block = pool.units_by_block
     fewest, most = min(by_block), max(by_block)
@@ -34,7 +50,7 @@ def _fleet(pool: Pool, words: Words) -> str:
     instance = getattr(o, "instance_type", "")
     data = {
         "type": "fleet",
-        "name": pool.name,
+        "name": name,
         "nodes": f"{fewest}..{most}",
         "backends": [backend],
         **({"regions": [k.region]} if k.region not in EVERYWHERE else {}),
@@ -58,7 +74,7 @@ def _spot(pool: Pool) -> str:
     return "spot" if pool.candidate.mode.interruptible else "on-demand"
 
 
-def _service(pool: Pool, words: Words) -> str:
+def _service(name: str, pool: Pool, words: Words) -> str:
     per_unit = pool.candidate.replicas_per_unit
     command = command_of(pool, words, copies=per_unit)
     fewest, most = min(pool.units_by_block), max(pool.units_by_block)
@@ -71,13 +87,13 @@ def _service(pool: Pool, words: Words) -> str:
     count: int | str = f"{fewest}..{most}" if scaling else most
     data = {
         "type": "service",
-        "name": f"{pool.name}-serve",
+        "name": f"{name}{SERVING}",
         "image": command.image,
         "env": {"HF_TOKEN": ""},
         "commands": [run],
         "port": PORT,
         "model": pool.workload.llm,
-        "fleets": [pool.name],
+        "fleets": [name],
         "resources": {"gpu": _gpu(pool, words)},
         "spot_policy": _spot(pool),
         "replicas": count,

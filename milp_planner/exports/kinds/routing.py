@@ -14,7 +14,7 @@ from typing import Any
 from milp_planner.candidates.records import Candidate
 from milp_planner.exports.parts.engines import PORT, command_of
 from milp_planner.exports.parts.hours import TIME_ZONE, windows
-from milp_planner.exports.parts.names import LITELLM_PROVIDERS
+from milp_planner.exports.parts.names import LITELLM_ACCESS, LITELLM_PROVIDERS
 from milp_planner.exports.parts.pools import (
     Pool,
     apis_of,
@@ -149,12 +149,17 @@ def _http_route(plan: Plan, w: WorkloadPlan, name: str, block: str, words: Words
                 {
                     "matches": [{"path": {"type": "PathPrefix", "value": "/v1"}}],
                     "backendRefs": backends,
+                    "timeouts": {"request": "0s"},
                 }
             ],
         },
     }
     told = "hostnames: workloads share a gateway, where paths are alike; their hosts are not."
-    lines = [*plan_lines(plan), "", *_weight_lines(plan, w, block), *([told] if hosts else ())]
+    ends = (
+        "timeouts: an answer may stream for minutes; gateways have limits of their own, off at 0s."
+    )
+    lines = [*plan_lines(plan), "", *_weight_lines(plan, w, block), ends]
+    lines += [told] if hosts else []
     return yaml_document(data, lines)
 
 
@@ -213,7 +218,9 @@ def _entry(w: WorkloadPlan, one: Weight, pool: Pool | None, words: Words) -> dic
         served["api_key"] = "none"
         info["base_model"] = model
     else:
-        served = {"model": _api_model(k, words), "api_key": f"os.environ/{_key_name(k)}"}
+        access = LITELLM_ACCESS.get(k.provider, {"api_key": _key_name(k)})
+        told = {setting: f"os.environ/{variable}" for setting, variable in access.items()}
+        served = {"model": _api_model(k, words), **told}
     return {
         "model_name": w.name,
         "litellm_params": {**served, "weight": one.thousandths},

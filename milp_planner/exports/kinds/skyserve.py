@@ -89,7 +89,7 @@ def _services(pools: tuple[Pool, ...]) -> tuple[Service, ...]:
 def _task(service: Service, words: Words, units: int | None = None) -> str:
     first = service.pools[0]
     command = command_of(first, words, copies=first.candidate.replicas_per_unit)
-    places = [_place(pool, words) for pool in service.pools]
+    places = _places(service, words)
     chosen = places[0] if len(places) == 1 else {"any_of": places}
     settings = first.settings
     version = "" if settings is None else settings.engine_version
@@ -159,7 +159,7 @@ def _service_lines(service: Service, units: int | None) -> Iterator[str]:
         )
     if len(service.pools) > 1:
         split = ", ".join(f"{p.purchase.units} at {p.candidate.offering.id}" for p in service.pools)
-        yield f"any_of: SkyServe takes the cheapest that is there; the plan has {split}."
+        yield f"SkyServe takes the cheapest that is there; the plan has {split}."
     if service.has_spot:
         yield (
             f"base_ondemand_fallback_replicas {service.on_demand}: the units that the plan does "
@@ -167,7 +167,17 @@ def _service_lines(service: Service, units: int | None) -> Iterator[str]:
         )
 
 
-def _place(pool: Pool, words: Words) -> dict[str, Any]:
+def _places(service: Service, words: Words) -> list[dict[str, Any]]:
+    """Where its units may be rented, each place once.
+
+    All of them are spot or none is, as SkyServe asks; units on demand are those that
+    `base_ondemand_fallback_replicas` counts.
+    """
+    places = [_place(pool, words, is_spot=service.has_spot) for pool in service.pools]
+    return [one for i, one in enumerate(places) if one not in places[:i]]
+
+
+def _place(pool: Pool, words: Words, *, is_spot: bool) -> dict[str, Any]:
     """Where a unit may be rented, in SkyPilot's words."""
     k, o = pool.candidate, pool.candidate.offering
     gpu, cloud = skypilot_gpu(o.provider, k.gpu), SKYPILOT_CLOUDS.get(o.provider)
@@ -181,7 +191,7 @@ def _place(pool: Pool, words: Words) -> dict[str, Any]:
         "infra": f"{cloud}{region}",
         **({"instance_type": instance} if instance else {}),
         "accelerators": f"{gpu}:{k.gpus_per_unit}",
-        "use_spot": k.mode.interruptible,
+        "use_spot": is_spot,
     }
 
 

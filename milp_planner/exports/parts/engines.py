@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from milp_planner.errors import Fault, InputError
+from milp_planner.errors import Fault, InputError, input_error
 from milp_planner.exports.parts.pools import Pool
 from milp_planner.exports.parts.words import Words
 from milp_planner.inputs.problem.deployment import ENGINE_NAMES, DeploymentSettings
@@ -18,6 +18,9 @@ from milp_planner.inputs.problem.deployment import ENGINE_NAMES, DeploymentSetti
 PORT = 8000
 LEADER_PORT = 20000
 """Where the nodes of a replica that spans several meet."""
+
+LORA_RANKS = 1, 8, 16, 32, 64, 128, 256, 320, 512
+"""What vLLM takes for the largest rank: the next one that is not less."""
 
 NATIVE_FLOATS = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 """Formats that an engine computes published weights in without another checkpoint."""
@@ -108,7 +111,7 @@ def _vllm(pool: Pool, settings: DeploymentSettings, words: Words, copies: int) -
         if settings.lora is not None:
             yield ("--enable-lora",)
             yield "--max-loras", str(settings.lora.adapters)
-            yield "--max-lora-rank", str(settings.lora.rank)
+            yield "--max-lora-rank", str(_lora_rank(pool, settings.lora.rank))
         if settings.speculative is not None:
             draft = _draft(pool, words), settings.speculative.draft
             config = dict(zip(("model", "num_speculative_tokens"), draft, strict=True))
@@ -147,8 +150,18 @@ def _sglang(pool: Pool, settings: DeploymentSettings, words: Words, copies: int)
             yield "--max-loras-per-batch", str(settings.lora.adapters)
             yield "--max-lora-rank", str(settings.lora.rank)
         if settings.speculative is not None:
+            steps = settings.speculative.draft
+            yield (
+                "--speculative-algorithm",
+                words.word(
+                    "SPECULATIVE-ALGORITHM",
+                    "EAGLE, EAGLE3 or STANDALONE: what the draft model is of",
+                ),
+            )
             yield "--speculative-draft-model-path", _draft(pool, words)
-            yield "--speculative-num-draft-tokens", str(settings.speculative.draft)
+            yield "--speculative-num-steps", str(steps)
+            yield "--speculative-eagle-topk", "1"
+            yield "--speculative-num-draft-tokens", str(steps + 1)  # and the one that is verified
         yield ("--enable-metrics",)
         yield "--host", "0.0.0.0"
         yield "--port", str(PORT)
@@ -216,6 +229,15 @@ def _weights(
         return hf_id, ((quantization, "fp8"),)
     meaning = f"a checkpoint of {hf_id} in {precision}: it is published in {native}"
     return words.word(f"{precision}-CHECKPOINT-OF-{llm}", meaning), ()
+
+
+def _lora_rank(pool: Pool, rank: int) -> int:
+    """The least that vLLM takes; raises InputError where that is none."""
+    taken = [most for most in LORA_RANKS if most >= rank]
+    if not taken:
+        said = f"vLLM takes adapters of a rank up to {LORA_RANKS[-1]}, not of {rank}"
+        raise input_error(said, path=f"workloads.{pool.workload.name}.deployment.lora.rank")
+    return taken[0]
 
 
 def _draft(pool: Pool, words: Words) -> str:

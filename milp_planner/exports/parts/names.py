@@ -7,6 +7,7 @@ of SkyPilot 0.14 and dstack 0.22, as their catalogs have them. What is not here 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -128,6 +129,18 @@ LITELLM_PROVIDERS = {
     "vertex": "vertex_ai",
 }
 """LiteLLM's name of a provider, before the `/`."""
+
+LITELLM_ACCESS: Mapping[str, Mapping[str, str]] = {
+    "azure": {"api_base": "AZURE_AI_API_BASE", "api_key": "AZURE_AI_API_KEY"},
+    "bedrock": {
+        "aws_region_name": "AWS_REGION_NAME",
+        "aws_access_key_id": "AWS_ACCESS_KEY_ID",
+        "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY",
+    },
+    "databricks": {"api_base": "DATABRICKS_API_BASE", "api_key": "DATABRICKS_API_KEY"},
+    "vertex": {"vertex_project": "VERTEXAI_PROJECT", "vertex_location": "VERTEXAI_LOCATION"},
+}
+"""What LiteLLM wants of a provider beside or in place of a key, with its own variables."""
 
 EVERYWHERE = ("global", "world", "")
 """Regions that name no place."""

@@ -126,13 +126,38 @@ class Pool:
 
     @property
     def max_length(self) -> int | None:
-        """The longest request to be taken, in tokens; None where no sizes are known."""
+        """The longest request to be taken, in tokens; None where no sizes are known.
+
+        Sizes of classes are means, so that a limit at the longest of them would refuse requests:
+        it is what the cache surely holds, at most what the LLM takes. Without either it is the
+        longest class.
+        """
         if self.longest <= 1:  # a class without sizes is of one token
             return None
         steps = math.ceil(self.longest / LENGTH_STEP) * LENGTH_STEP
+        context = self.context_tokens
+        if context is None:
+            return steps
+        held = self.held_tokens // LENGTH_STEP * LENGTH_STEP
+        return max(math.ceil(self.longest), min(max(steps, held), context))
+
+    @property
+    def context_tokens(self) -> int | None:
+        """What the LLM takes at most; None where it is not known."""
         deployed = self.workload.deployed
-        context = None if deployed is None else deployed.context_tokens
-        return steps if context is None else max(math.ceil(self.longest), min(steps, context))
+        return None if deployed is None else deployed.context_tokens
+
+    @property
+    def held_tokens(self) -> int:
+        """Tokens that the cache of a replica holds at least, at the planned rates; 0: not known.
+
+        As many requests as are in flight of its longest class, half way through each, without what
+        they share: more of a request is there on average.
+        """
+        counts = [point.concurrency for point in self.candidate.serving_points]
+        known = [count for count in counts if count is not None]
+        shared = 0.0 if self.settings is None else self.settings.prefix_cache_share
+        return int(min(known, default=0.0) * self.longest / 2 * (1 - shared))
 
 
 def pools_of(plan: Plan) -> tuple[Pool, ...]:

@@ -8,17 +8,22 @@ from milp_planner.errors import Fault, InputError
 from milp_planner.exports.parts.pools import Pool
 
 HINT = "milp-planner export kubernetes can say it"
+KEPT_APART = "write policy.share: none and solve again, so that a unit belongs to one workload"
 
 
 def check_whole_units(pools: Iterable[Pool], why: str) -> None:
     """Raise InputError naming every pool whose units are shared, or joined to one replica."""
     faults = [
-        Fault("", 0, 0, f"workloads.{pool.workload.name}", f"{what}. {why}.", HINT)
+        Fault("", 0, 0, f"workloads.{pool.workload.name}", f"{what}. {why}.", _hint(pool))
         for pool in pools
         for what in _what(pool)
     ]
     if faults:
         raise InputError(dict.fromkeys(faults))
+
+
+def _hint(pool: Pool) -> str:
+    return f"{HINT}, or {KEPT_APART}" if pool.candidate.part_of_unit else HINT
 
 
 def _what(pool: Pool) -> Iterable[str]:

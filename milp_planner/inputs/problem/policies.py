@@ -61,6 +61,11 @@ def has_own_queues(problem: Problem, workload: Workload) -> bool:
     return workload.latency.judges_queues and problem.policy.routing == "per_offering"
 
 
+def is_sharing_open(problem: Problem) -> bool:
+    """True where workloads may share units, and the problem does not say whether they do."""
+    return problem.policy.share is None and len(problem.workloads) > 1
+
+
 def is_batch(workload: Workload) -> bool:
     """True where the work can wait until a deadline."""
     return workload.traffic.kind == "batch"

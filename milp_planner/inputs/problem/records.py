@@ -40,6 +40,7 @@ from milp_planner.inputs.problem.uncertain.futures import (
     Value,
     with_futures,
 )
+from milp_planner.inputs.problem.uncertain.horizon import Horizon
 from milp_planner.inputs.problem.uncertain.quotes import OwnQuote
 from milp_planner.inputs.reading.field_types import (
     Amount,
@@ -359,6 +360,9 @@ class Problem(FromFile):
         default=None, validation_alias="known_from", serialization_alias="known_from"
     )
     """When it becomes clear which future it is."""
+
+    horizon: Horizon | None = None
+    """Months that are planned together, instead of one."""
 
     risk: Risk | None = None
     value: Value | None = None

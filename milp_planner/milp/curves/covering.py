@@ -29,6 +29,7 @@ COVERED: Final[Mapping[str, str]] = {
     "Coverage": "what the curves are about",
     "Capacity": "the utilization is in what a unit carries; it has rows where classes share units",
     "BatchWork": "has columns where there is work that can wait",
+    "Packing": "has columns where units are shared",
     "PerTokenRate": "has rows where there is a rate limit",
     "OneLevel": "has columns where there are several levels",
     "OverloadRamp": "has columns where there is a ramp",

@@ -63,8 +63,8 @@ class MonthsFuture:
     loads: tuple[tuple[float, ...], ...]
     """(months of the horizon, blocks)."""
 
-    prices: tuple[float, ...]
-    """Times the price of each rental, in the first month."""
+    prices: tuple[float | None, ...]
+    """Times the price of each rental, in the first month; None of what is not to be had."""
 
 
 @dataclass(frozen=True)

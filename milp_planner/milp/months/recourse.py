@@ -68,13 +68,18 @@ class Market:
 
     @classmethod
     def of(
-        cls, outlook: MonthsOutlook, prices: Sequence[float], most: float, after: float | None
+        cls,
+        outlook: MonthsOutlook,
+        prices: Sequence[float | None],
+        most: float,
+        after: float | None,
     ) -> Market:
         """USD a month for what is held, USD an hour for what is not.
 
         after: what prices are multiplied by once the horizon is over; terms are not.
         """
-        priced = list(zip(outlook.rentals, prices, strict=True))
+        pairs = zip(outlook.rentals, prices, strict=True)
+        priced = [(rental, times) for rental, times in pairs if times is not None]
         if after is not None:
             priced += [
                 (Rental(k.name, k.carries, k.usd_per_month, 1.0), 1 / after)
@@ -148,7 +153,7 @@ def recourses_of(outlook: MonthsOutlook) -> list[list[MonthRecourse]]:
     most = max(max(loads, default=0.0) for f in outlook.futures for loads in f.loads)
 
     @cache
-    def market(prices: tuple[float, ...], after: float | None) -> Market:
+    def market(prices: tuple[float | None, ...], after: float | None) -> Market:
         return Market.of(outlook, prices, most, after)
 
     def of_month(future: MonthsFuture, i: int) -> MonthRecourse:

@@ -28,6 +28,7 @@ from milp_planner.candidates.records import (
 )
 from milp_planner.deadline import checked
 from milp_planner.milp.presolve.shared_dominance import prune_parts, unit_likeness
+from milp_planner.milp.presolve.worth_sharing import parts_worth_sharing
 from milp_planner.milp.program.costs.terms import COST_TERMS
 from milp_planner.milp.program.families import judges_of, sets_unknown_keys, standing_of
 from milp_planner.milp.program.language.rule import Standing
@@ -156,17 +157,36 @@ def all_of(candidates: Iterable[Candidate]) -> Pruned:
 
 
 def prune(instance: PlanningInput, candidates: Iterable[Candidate]) -> Pruned:
-    """Keep what no other candidate dominates; per-token offerings are always kept."""
+    """Keep what no other candidate dominates; per-token offerings are always kept.
+
+    Where it is open which units are shared, replicas are added on those that may be worth it.
+    """
     listed = without_twins(instance, candidates)
-    profiles, current = listed._profiles, instance.current_units()
+    profiles = listed._profiles
     kept = [k for k in listed.kept if k.mode.per_token]
-    parts, dominated_by = prune_parts(
-        instance, listed.kept, {k: mine.standing for k, mine in profiles.items()}
+    whole, dominated_by = _prune_units(instance, listed.kept, profiles)
+    added = parts_worth_sharing(instance, listed.kept, whole)
+    beside = [*whole, *added] if added else listed.kept
+    profiles = {**profiles, **_profiles_of(instance, [added])} if added else profiles
+    parts, for_parts = prune_parts(
+        instance, beside, {k: profiles[k].standing for k in beside if not k.mode.per_token}
     )
-    kept += parts
+    every = sorted((*kept, *whole, *parts), key=lambda k: k.id)
+    return Pruned(every, {**dominated_by, **for_parts}, listed.twins, profiles)
+
+
+def _prune_units(
+    instance: PlanningInput,
+    candidates: Iterable[Candidate],
+    profiles: Mapping[Candidate, DominanceProfile],
+) -> tuple[list[Candidate], dict[Candidate, Candidate]]:
+    """Units that are not shared that are kept, and for each of the others what dominates it."""
+    current = instance.current_units()
+    kept: list[Candidate] = []
+    dominated_by: dict[Candidate, Candidate] = {}
     front: dict[str, list[Candidate]] = {}
     cheapest: dict[tuple[object, ...], Candidate] = {}
-    units = [k for k in listed.kept if not (k.mode.per_token or k.part_of_unit)]
+    units = [k for k in candidates if not (k.mode.per_token or k.part_of_unit)]
     cheap_first = sorted(
         units, key=lambda k: (price_of_capacity(profiles[k]), k.gpus_per_unit, k.order)
     )
@@ -182,7 +202,7 @@ def prune(instance: PlanningInput, candidates: Iterable[Candidate]) -> Pruned:
         front.setdefault(k.workload, []).append(k)
         cheapest.setdefault(same, k)
         kept.append(k)
-    return Pruned(sorted(kept, key=lambda k: k.id), dominated_by, listed.twins, profiles)
+    return kept, dominated_by
 
 
 def without_twins(instance: PlanningInput, candidates: Iterable[Candidate]) -> Pruned:

@@ -30,7 +30,9 @@ Judges = Sequence[Rule | CostTerm]
 def folds_of(instance: PlanningInput, candidates: Sequence[Candidate]) -> dict[str, ElasticFold]:
     """The workloads that are folded in a program of these candidates, by name."""
     problem = instance.problem
-    if problem.policy.share == "none" or may_fall_short(problem) or is_guessed(instance):
+    if problem.policy.share != "units" and not any(k.part_of_unit for k in candidates):
+        return {}
+    if may_fall_short(problem) or is_guessed(instance):
         return {}
     if needs_routes(problem) or sets_unknown_keys(problem) or instance.current_units():
         return {}

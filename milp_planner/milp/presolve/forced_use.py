@@ -59,6 +59,7 @@ def require(model: FleetModel, required: Required) -> None:
         fleet = model.fleet
         keys = {change_key(k) for k in fleet.candidates if required.wanted(k)}
         own = terms.keys() | {added for key, added in fleet.added.items() if key in keys}
+        own |= {rented for (unit, _), rented in fleet.shared.items() if required.wanted(unit)}
         rest = {v: c for v, c in merged(model.costs.values()).items() if v not in own}
         most = below - max(LEAST_USD, LEAST_SHARE * below)
         model.add_row("Required", scaled("rest", rest, LE, most))

@@ -79,9 +79,11 @@ def independent(model: FleetModel, part_of: Callable[[str, int], Part]) -> list[
 
 
 def _link(leader: dict[object, object], linked: Iterable[object]) -> None:
-    roots = list(dict.fromkeys(_root(leader, one) for one in linked))
-    for root in roots[1:]:
-        leader[root] = roots[0]
+    first, *others = dict.fromkeys(leader.get(one, one) for one in linked) or [None]
+    if others:  # most often all have one leader already
+        roots = list(dict.fromkeys(_root(leader, one) for one in (first, *others)))
+        for root in roots[1:]:
+            leader[root] = roots[0]
 
 
 def _root(leader: dict[object, object], one: object) -> object:

@@ -20,6 +20,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from milp_planner.candidates.hosts import kilowatts
 from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic, shared_unit
 from milp_planner.deadline import checked
 from milp_planner.inputs.catalog.records import Offering
@@ -77,7 +78,7 @@ def unit_likeness(instance: PlanningInput, k: Candidate) -> Hashable:
     assert isinstance(k.offering, Offering)
     unit = shared_unit(k.offering)
     stock = k.offering.key if k.offering.max_units is not None else None
-    return unit.gpus_per_unit, unit.usd_per_hour, _uses(instance, unit), stock
+    return unit.gpus_per_unit, unit.usd_per_hour, uses_of_unit(instance, unit), stock
 
 
 def prune_parts(
@@ -86,10 +87,10 @@ def prune_parts(
     standings: Mapping[Candidate, Standing],
 ) -> tuple[list[Candidate], dict[Candidate, Candidate]]:
     """Replicas on shared units that are kept, and for each of the others one that stands for it."""
-    offered: dict[tuple[str, str], list[Candidate]] = {}
+    offered: dict[tuple[tuple[str, str], bool], list[Candidate]] = {}
     for k in candidates:
         if not k.mode.per_token and k.units_joined == 1:
-            offered.setdefault(k.offering.key, []).append(k)
+            offered.setdefault((k.offering.key, k.part_of_unit), []).append(k)
     if not any(mine[0].part_of_unit for mine in offered.values()):
         return [], {}
     running = {(offering, billing) for offering, billing, _ in instance.current_units()}
@@ -104,7 +105,7 @@ def prune_parts(
         if not unit.first.part_of_unit:
             front.append(unit)
             continue
-        mine = offered[unit.first.offering.key]
+        mine = offered[unit.first.offering.key, True]
         better = next((b for b in front if _dominates(covers, b, unit, bool(running))), None)
         if better is not None and unit.first.offering.key not in running:
             dominated_by |= dict.fromkeys(mine, better.first)
@@ -130,7 +131,7 @@ def _unit(
         usd_per_hour=sum(term.usd_per_unit_hour(instance, unit) for term in COST_TERMS),
         elastic=is_elastic(instance.problem, unit),
         same=tuple(rule.standing(instance, unit).same for rule in OF_UNITS),
-        uses=_uses(instance, unit),
+        uses=uses_of_unit(instance, unit),
         is_few=offering.max_units is not None,
         replicas=tuple(sorted(found, key=lambda r: (r.workload, r.gpus, r.gives))),
     )
@@ -141,13 +142,14 @@ def _replica(k: Candidate, standing: Standing) -> _Replica:
     return _Replica(k.workload, k.gpus_per_unit, standing.same, standing.gives, counts_gpus)
 
 
-def _uses(instance: PlanningInput, unit: Candidate) -> tuple[float, ...]:
+def uses_of_unit(instance: PlanningInput, unit: Candidate) -> tuple[float, ...]:
     """What a unit takes of every quota, of the GPUs where the fewest come first, and of changes."""
     quotas = (weight(unit) for _, weight, _ in user_quotas(instance.problem))
     counted = (float(unit.gpus_per_unit),) if is_gpus_first(instance.problem) else ()
     changed = (1.0,) if tracks_changes(instance.problem) else ()
+    drawn = () if instance.problem.limits.max_power_kw is None else (kilowatts(unit),)
     paid = (use for rule in OF_UNITS for use in rule.standing(instance, unit).uses)
-    return (*quotas, *counted, *changed, *paid)
+    return (*quotas, *counted, *changed, *drawn, *paid)
 
 
 class _Covers:

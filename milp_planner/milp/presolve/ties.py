@@ -4,6 +4,7 @@ A few small programs over the same rows, one after another, each held for those 
 
     the score, no more than it is
     min Σ_j a_j + r_j              units added and removed, where there is a fleet today
+    min Σ_{k shared} n_kt          replicas on shared units, where the problem leaves that open
     min Σ_k g_k max_t n_kt         GPUs, counting each candidate at its most units
     min Σ_π z_π                    providers
     for what comes first of all that can be used:  max n_kt block after block, and so on
@@ -22,6 +23,7 @@ from dataclasses import dataclass, field
 import pulp
 
 from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic
+from milp_planner.inputs.problem.policies import is_sharing_open
 from milp_planner.milp.engines.highs import run_highs
 from milp_planner.milp.engines.outcome import EngineStatus
 from milp_planner.milp.engines.scratch import scratch_folder
@@ -48,7 +50,7 @@ way.
 MOST_ITERATIONS = 50_000
 """Steps of the simplex method after which no further program is begun, for the same reason."""
 
-Preference = tuple[int, int, int, tuple[tuple[tuple[float, float, str], tuple[int, ...]], ...]]
+Preference = tuple[int, int, int, int, tuple[tuple[tuple[float, float, str], tuple[int, ...]], ...]]
 
 
 def preference(instance: PlanningInput, plan: Plan) -> Preference:
@@ -60,7 +62,11 @@ def preference(instance: PlanningInput, plan: Plan) -> Preference:
         used.append((p.candidate.order, tuple(-n for n in units)))
     runs = bool(instance.current_units())
     changed = sum(map(abs, unit_change_of(instance, plan.rented).values())) if runs else 0
-    return changed, plan.gpus, len(plan.providers), tuple(sorted(used))
+    shared = 0
+    if is_sharing_open(instance.problem):
+        parts = (p for p in plan.purchases if p.candidate.part_of_unit)
+        shared = sum(sum(p.units_by_block) if p.candidate.mode.elastic else p.units for p in parts)
+    return changed, shared, plan.gpus, len(plan.providers), tuple(sorted(used))
 
 
 def most_nodes(model: FleetModel) -> int:
@@ -80,6 +86,8 @@ def preferred(
     model.add_row("Tie", keep)
     programs = _Programs(model, time.monotonic() + time_limit_s, seed)
     wishes = [_changes(model)] if model.fleet.instance.current_units() else []
+    if not changes_only and is_sharing_open(model.fleet.problem) and model.fleet.shared:
+        wishes.append(_shared(model))
     if not changes_only:
         wishes += [peak_gpus(model, "Tie"), _providers(model)]
     for terms in wishes:
@@ -133,6 +141,12 @@ def _changes(model: FleetModel) -> Terms:
         for row in change_rows(fleet):
             model.add_row("Tie", row)
     return dict.fromkeys((*fleet.added.values(), *fleet.removed.values()), 1.0)
+
+
+def _shared(model: FleetModel) -> Terms:
+    """Replicas on shared units."""
+    units = model.fleet.units.items()
+    return dict.fromkeys((column for (k, _, _), column in units if k.part_of_unit), 1.0)
 
 
 def _providers(model: FleetModel) -> Terms:

@@ -110,6 +110,7 @@ NO_RULE: Final = {
     "quotes.*": "makes candidates of their own, with their prices",
     "futures.*": "makes a program for each future: see `milp/futures/`",
     "known_from": "says when commitments may follow the future that it is",
+    "horizon.*": "makes a plan of several months: see `milp/months/`",
     "risk.*": "weighs the programs of the futures: see `milp/futures/`",
     "value.*": "weighs the programs of the futures: see `milp/futures/`",
     "limits.budget.futures": "says to which programs of the futures the budget is added",

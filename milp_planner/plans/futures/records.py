@@ -77,7 +77,7 @@ class CommitmentCase:
 
     committed: Commitment
     usd_per_month: Mapping[str, float | None]
-    """By future; None where these commitments cannot be kept to."""
+    """By future; None where these commitments cannot be kept to, or time ended before."""
 
     expected_usd_per_month: float | None
     largest_regret_usd_per_month: float | None
@@ -170,3 +170,8 @@ class FuturesPlan:
     def owed_usd(self) -> float:
         """All that is owed over the terms, USD."""
         return sum(one.owed_usd for one in self.committed)
+
+    @property
+    def cash_usd_per_month(self) -> float:
+        """Money paid, on average over the futures."""
+        return sum(one.probability * one.cash_usd_per_month for one in self.outcomes)

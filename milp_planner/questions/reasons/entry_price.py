@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from milp_planner.candidates.records import Candidate, shared_unit
+from milp_planner.inputs.catalog.records import Offering
 from milp_planner.milp.presolve.forced_use import Required, Wanted
 from milp_planner.plans.records import Plan, Purchase, Status
 from milp_planner.solving.re_solve import Resolver, repriced, scaled_traffic, score_of
@@ -112,12 +114,18 @@ def _most_used(plan: Plan, wanted: Wanted) -> Purchase:
 
 def _price(purchase: Purchase, factor: float) -> float:
     """Today's price of a unit and hour, from a plan at `factor` of it; 1 where per token."""
-    return purchase.candidate.usd_per_hour / factor or 1.0
+    return _rented(purchase).usd_per_hour / factor or 1.0
+
+
+def _rented(purchase: Purchase) -> Candidate:
+    """What is rented for it: the whole unit where others share that."""
+    k = purchase.candidate
+    return shared_unit(k.offering) if k.part_of_unit and isinstance(k.offering, Offering) else k
 
 
 def _priced(resolver: Resolver, wanted: Wanted, plan: Plan, factor: float) -> EntryPrice:
     purchase = _most_used(plan, wanted)
-    k, now = purchase.candidate, _price(purchase, factor)
+    k, now = _rented(purchase), _price(purchase, factor)
     step = TOKEN_PRICE_STEP if k.mode.per_token else CENT / now
     flips = _uses_at(resolver, wanted, factor - step) is True
     flips = flips and _uses_at(resolver, wanted, factor + step) is False

@@ -36,7 +36,6 @@ from milp_planner.questions.solve import provenance_of, solve
 from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
 from milp_planner.solving.checks.batch import refuse_batches
 from milp_planner.solving.checks.own_rules import held_to
-from milp_planner.solving.checks.sharing import refuse_shared
 from milp_planner.solving.prepare import prepare
 from milp_planner.solving.re_solve import (
     LEAST_S,
@@ -232,7 +231,6 @@ def explain(
     problem = held_to(problem, rules)
     catalog = catalog_for(problem, catalog)
     refuse_batches(problem, "explain: what one offering alone would cost")
-    refuse_shared(problem, "explain: what one offering alone would cost")
     check_by_cost(problem, "why something is not in a plan")
     for name, value in {"offering": offering, "gpu": gpu, "provider": provider}.items():
         if value is not None:

@@ -13,6 +13,7 @@ from milp_planner.inputs.problem.policies import allowed_billings
 from milp_planner.inputs.problem.records import Problem, Workload
 from milp_planner.milp.program.families import limits_of
 from milp_planner.milp.program.language.loosening import CashLimit, NameLimit, percent
+from milp_planner.milp.program.shared_scope import may_share
 from milp_planner.plans.records import Plan
 from milp_planner.plans.sheet.other_parts import SheetLever
 from milp_planner.questions.choices.records import Choice, ChoiceVerdict
@@ -87,7 +88,8 @@ def _policy(problem: Problem, plan: Plan) -> Iterator[Lever]:
     policy = problem.policy
     yield from switched_off(problem, len(plan.blocks))
     boxes = any(p.candidate.gpus_per_unit > 1 for p in plan.purchases)
-    if policy.share == "none" and boxes and len(problem.workloads) > 1:
+    apart = policy.share != "units" and not may_share(problem)
+    if apart and boxes and len(problem.workloads) > 1:
         name = "let workloads share units"
         yield Lever("shared_units", name, "policy.share", "units", {"policy.share": "units"})
     if policy.utilization.by == "queues":

@@ -3,8 +3,9 @@
     B ← high;  repeat   plan at B has cash c  →  the step begins at c exactly;  B ← c - δ
 
 The plan at B serves as much as B pays for, at the least score, so no budget below its cash buys the
-same. δ is a cent, or what solvers cannot tell from nothing at large amounts. Where per-token use
-lets the served share grow with every cent there are no steps; such a stretch is sampled, and said.
+same. δ is a cent, or what solvers cannot tell from nothing at large amounts. Where per-token use,
+or units of a batch by the minute, let the served share grow with every cent there are no steps;
+such a stretch is sampled, and said.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from milp_planner.inputs.reading.arguments import check_number
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.milp.program.lexicographic import Held, Stage, stages_of
 from milp_planner.plans.plain import as_plot
-from milp_planner.plans.records import Plan, Status
+from milp_planner.plans.records import Plan, Purchase, Status
 from milp_planner.questions.solve import provenance_of
 from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
 from milp_planner.solving.checks.own_rules import held_to
@@ -42,6 +43,7 @@ from milp_planner.solving.re_solve import (
 )
 from milp_planner.solving.results import NOT_SOLVED, SearchResult
 from milp_planner.solving.shortage import as_much_as_can_be
+from milp_planner.units import SECONDS_PER_HOUR
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -306,7 +308,7 @@ def _resolution(usd: float) -> float:
 def _step(instance: PlanningInput, plan: Plan, budget_usd: float) -> BudgetStep:
     cash = cash_of(plan)
     spends_all = cash > budget_usd - 2 * _resolution(budget_usd)
-    per_token = any(p.candidate.mode.per_token for p in plan.purchases)
+    by_the_cent = any(p.candidate.mode.per_token or _is_on_in_part(plan, p) for p in plan.purchases)
     short = any(w.shortfall_share > 0 for w in plan.workloads)
     return BudgetStep(
         budget_usd=cash,
@@ -315,10 +317,16 @@ def _step(instance: PlanningInput, plan: Plan, budget_usd: float) -> BudgetStep:
         requests_share=requests_share(instance, plan),
         score_usd=score_of(plan),
         fleet=fleet_line(plan),
-        is_step=not (spends_all and per_token and short),
+        is_step=not (spends_all and by_the_cent and short),
         proven=plan.status is Status.OPTIMAL,
         plan=plan,
     )
+
+
+def _is_on_in_part(plan: Plan, purchase: Purchase) -> bool:
+    """True of elastic units of a batch, which are paid for the minutes that they are on."""
+    paid = zip(plan.blocks, purchase.units_by_block, purchase.hours_by_block, strict=True)
+    return any(units and hours < block.hours for block, units, hours in paid)
 
 
 def _is_same(above: BudgetStep, below: BudgetStep) -> bool:
@@ -391,8 +399,13 @@ def unserved_share(instance: PlanningInput, plan: Plan, stage: Stage) -> float:
 
 
 def _served_requests(instance: PlanningInput, plan: Plan, workloads: Sequence[str]) -> float:
-    """Requests per month that the plan serves of these workloads."""
-    return sum(
+    """Requests per month that the plan serves of these workloads, batches by others' units too."""
+    beside = sum(
+        run.requests_per_second * run.block.hours * SECONDS_PER_HOUR
+        for run in plan.batch_runs
+        if run.workload in workloads
+    )
+    return beside + sum(
         r.share
         * r.request_class.share
         * instance.schedule.requests_per_month(r.candidate.workload, plan.blocks.index(r.block))

@@ -238,7 +238,7 @@ def _solved(
     instance: PlanningInput, scenario: Scenario, settings: Settings, smallest_usd: float | None
 ) -> WhatIfRow:
     plan = solve_prepared(instance, settings)
-    row = _row(scenario, plan)
+    row = row_of(scenario, plan)
     if scenario.budget_usd is None and not scenario.compares_per_token:
         return row
     resolver = _resolver(instance, settings)
@@ -265,7 +265,8 @@ def _settings(problem: Problem, how: How) -> Settings:
     )
 
 
-def _row(scenario: Scenario, plan: Plan) -> WhatIfRow:
+def row_of(scenario: Scenario, plan: Plan) -> WhatIfRow:
+    """What a plan comes to; over several futures the average, and the fleet of the leading one."""
     status = RowStatus(plan.status.value)
     row = WhatIfRow(
         scenario.name,
@@ -276,6 +277,16 @@ def _row(scenario: Scenario, plan: Plan) -> WhatIfRow:
     )
     if not plan.status.has_plan:
         return replace(row, error=first_reason(plan) or NO_TIME)
+    if plan.futures is not None:
+        return replace(
+            row,
+            cash_usd=plan.futures.cash_usd_per_month,
+            score_usd=plan.futures.expected_usd_per_month,
+            served_share=1 - max(one.shortfall_share for one in plan.futures.outcomes),
+            gpus=plan.gpus,
+            fleet=f"{fleet_line(plan)}, in {plan.futures.leading}",
+            plan=replace(plan, turned_down=()),
+        )
     return replace(
         row,
         cash_usd=plan.cash_usd_per_month,

@@ -44,6 +44,11 @@ def sheet_part(sheet: Sheet) -> str:
     return _template("part.html").render(_names(contents_of(sheet), f"sheet{next(_shown)}-"))
 
 
+def rendered(name: str, names: dict[str, Any]) -> str:
+    """A template of this folder with its names: texts are escaped, markup only its own."""
+    return _template(name).render(names)
+
+
 def _names(it: Contents, prefix: str) -> dict[str, Any]:
     size = print_size(it)
     names = {"print_size": size, "is_dense": size < DENSE_BELOW}

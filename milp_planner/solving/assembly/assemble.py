@@ -56,7 +56,7 @@ from milp_planner.solving.assembly.routes import (
     shares_by_workload,
     spreads_by_capacity,
 )
-from milp_planner.solving.assembly.sharing import rent_parts, shared_units
+from milp_planner.solving.assembly.sharing import rent_parts, shared_units, units_kept_apart
 from milp_planner.traffic.month import Demand
 from milp_planner.units import SECONDS_PER_HOUR
 
@@ -94,6 +94,7 @@ def assemble(
     if not exact:
         said = (
             *notes(instance.problem, workloads),
+            *units_kept_apart(instance.problem, workloads, purchases),
             *map(Said, instance.candidates.notes),
             *_of_users(instance, purchases, routes),
             *waits_idle(instance, purchases),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from milp_planner.candidates.records import Candidate, PlanningInput, is_part_of, shared_unit
 from milp_planner.candidates.sharing.shared_units import Contents, SharedUnits, placed
 from milp_planner.inputs.catalog.records import Offering
+from milp_planner.inputs.problem.policies import is_sharing_open
+from milp_planner.inputs.problem.records import Problem
+from milp_planner.milp.program.shared_scope import left_to_one
 from milp_planner.milp.program.solution import FleetSolution
+from milp_planner.plans.reasons import UnitsKeptApart
+from milp_planner.plans.records import Purchase, WorkloadPlan
 
 Units = Mapping[Candidate, tuple[int, ...]]
 """Units on in each block, of replicas that share units their number."""
@@ -64,3 +69,25 @@ def rent_parts(shared: Sequence[SharedUnits], on: Units) -> dict[Candidate, floa
             for k, gpus in held.items():
                 parts[k] = parts.get(k, 0.0) + usd * gpus / sum(held.values())
     return parts
+
+
+def units_kept_apart(
+    problem: Problem, workloads: Sequence[WorkloadPlan], purchases: Sequence[Purchase]
+) -> Iterator[UnitsKeptApart]:
+    """What keeps workloads from sharing units, where two of them have room for a replica more."""
+    if not is_sharing_open(problem):
+        return
+    key = next(left_to_one(problem), None)
+    if key is not None and sum(_has_room(w, purchases) for w in workloads) > 1:
+        yield UnitsKeptApart(key)
+
+
+def _has_room(w: WorkloadPlan, purchases: Sequence[Purchase]) -> bool:
+    """True where units of several replicas would serve the workload with one replica less."""
+    mine = [
+        p for p in purchases if p.candidate.workload == w.name and not p.candidate.mode.per_token
+    ]
+    replicas = sum(p.units * p.candidate.replicas_per_unit for p in mine)
+    if w.utilization is None or all(p.candidate.replicas_per_unit < 2 for p in mine):
+        return False
+    return w.utilization <= w.utilization_limit * (1 - 1 / replicas)

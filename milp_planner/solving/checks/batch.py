@@ -27,8 +27,10 @@ from milp_planner.milp.program.limits.budget import BudgetLimit
 from milp_planner.milp.program.limits.changes import ChangeLimit
 from milp_planner.milp.program.limits.gpu_count import GpuCount
 from milp_planner.milp.program.limits.provider_count import ProviderCount
+from milp_planner.milp.program.limits.provider_share import ProviderShare
 from milp_planner.milp.program.limits.quotas import Quotas
 from milp_planner.milp.program.limits.region_count import RegionCount
+from milp_planner.milp.program.limits.spot_share import SpotShare
 from milp_planner.milp.program.limits.survival import LossSurvived
 from milp_planner.milp.program.llms.quality import MeanQuality
 from milp_planner.milp.program.rules.capacity import Capacity
@@ -45,6 +47,7 @@ COVERED_RULES: Final[tuple[Rule, ...]] = (
     *(Coverage(), Capacity(), BatchWork(), PerTokenRate(), Replicas(), QueueTimes()),
     *(Quotas(), PowerCap(), BudgetLimit(), ProviderCount(), RegionCount(), GpuCount()),
     *(ChangeLimit(), MeanQuality(), LossSurvived(), OnDemandReplicas(), Commitments()),
+    *(SpotShare(), ProviderShare()),
 )
 COVERED_TERMS: Final[tuple[CostTerm, ...]] = tuple(
     term
@@ -78,7 +81,7 @@ def _own_faults(i: int, w: Workload) -> Iterator[Fault]:
 def _not_covered(problem: Problem, path: str) -> Iterator[Fault]:
     """Keys of every rule and cost term that is not known to be right, the first of which is said"""
     asked = {
-        "policy.share": problem.policy.share != "none",
+        "policy.share": problem.policy.share == "units",
         "objective": is_gpus_first(problem),
         "policy.utilization.ceiling": problem.policy.utilization.highest
         > problem.policy.utilization.planned,
@@ -91,6 +94,7 @@ def _not_covered(problem: Problem, path: str) -> Iterator[Fault]:
     others = {key for rule in CONSTRAINTS if rule.name not in known for key in rule.keys}
     others |= {key for term in COST_TERMS if term not in COVERED_TERMS for key in term.keys}
     told = {key for key in others if key.startswith("workloads.latency.")}  # nothing without others
+    told |= {"policy.share"}
     keys += sorted((others - covered - told) & set_keys(problem))
     for key in keys:
         message = f"batches are not planned together with {key} yet: {NOT_DECIDED}"

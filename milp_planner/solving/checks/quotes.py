@@ -54,11 +54,20 @@ def price_faults(problem: Problem, catalog: Catalog, unmatched: Unmatched) -> It
 
 
 def uncertain_faults(problem: Problem) -> Iterator[Fault]:
-    """What is asked of one month that is known is not asked of several futures at once."""
+    """What is asked of one month that is known is not asked of several, nor of futures."""
+    yield from horizon_faults(problem)
     if problem.futures:
         message = "this is asked of a month that is known, not of several futures"
         hint = "leave futures out, or write one of them as traffic: {growth: 2}"
         yield _fault(problem, ("futures",), message, hint)
+
+
+def horizon_faults(problem: Problem) -> Iterator[Fault]:
+    """What is asked of one month is not asked of several."""
+    if problem.horizon is not None:
+        message = "this is asked of one month, not of several"
+        hint = "leave horizon out; milp-planner solve and plan_months plan all of its months"
+        yield _fault(problem, ("horizon",), message, hint)
 
 
 def _fault(

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from milp_planner.candidates.builder import Configuration, Rates, excluded_by
+from milp_planner.candidates.builder import Rates, excluded_by
+from milp_planner.candidates.configurations import Configuration
 from milp_planner.candidates.records import Candidate, CandidateList
 from milp_planner.deadline import check, checked
 from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice

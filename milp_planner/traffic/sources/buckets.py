@@ -1,21 +1,19 @@
 """Traffic that is counted by the minute, hour or day: usage exports, Prometheus, Grafana.
 
-A bucket says how many requests began in it, and how many tokens they had. Usage exports count;
-Prometheus' `query_range` and Grafana's CSV give rates per second, or counters that only grow. To
-know another spelling of a column, add it to `BUCKET_COLUMNS`.
+A bucket says how many requests began in it, and how many tokens they had. Usage exports count,
+Grafana's CSV gives rates per second; JSON is read in `json_buckets.py`. To know another spelling of
+a column, add it to `BUCKET_COLUMNS`.
 """
 
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from statistics import mode
-from typing import Any
 
 from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.problem.traffic import TraceColumns
@@ -34,6 +32,11 @@ BUCKET_COLUMNS = {
     "model": ("model",),
 }
 """Names by what they hold; the first of each are those of OpenAI's usage export."""
+
+NO_RATES = ("running", "waiting", "swapped", "queue", "latency", "preempt", "queries")
+"""Words of gauges and of times, which are no requests however often their names say so."""
+
+HISTOGRAM_PARTS = ("_sum", "_count", "_bucket", "_created")
 
 TOKENS = ("input", "output", "cached")
 COUNTS_REQUESTS = BUCKET_COLUMNS["requests"]
@@ -75,7 +78,7 @@ def is_bucket_header(names: Sequence[str]) -> bool:
 def is_grafana_header(names: Sequence[str]) -> bool:
     """Whether it is Grafana's: `Time`, then series."""
     plain = [name.strip().strip('"').casefold() for name in names]
-    return len(plain) > 1 and plain[0] == "time" and any(_kind_of(name) for name in plain[1:])
+    return len(plain) > 1 and plain[0] == "time" and any(kind_of(name) for name in plain[1:])
 
 
 class _Csv:
@@ -128,10 +131,10 @@ def buckets_of_usage(file: str, lines: Iterable[str], columns: TraceColumns) -> 
             raise InputError([Fault(file, reader.line_num, 0, "", said)])
         told = {k: "" if i is None else cells[i].strip() for k, i in places.items()}
         rows.append((reader.line_num, told))
-    return _from_rows(file, rows)
+    return row_buckets(file, rows)
 
 
-def _from_rows(file: str, rows: Sequence[tuple[int, Mapping[str, str]]]) -> list[Bucket]:
+def row_buckets(file: str, rows: Sequence[tuple[int, Mapping[str, str]]]) -> list[Bucket]:
     faults: list[Fault] = []
 
     def number(line: int, key: str, text: str) -> float:
@@ -202,9 +205,9 @@ def buckets_of_grafana(file: str, lines: Iterable[str]) -> list[Bucket]:
     """Grafana's CSV: `Time`, then a series a column; values are rates per second."""
     reader = _Csv(file, lines)
     header = [name.strip() for name in next(reader, [])]
-    kinds = [_kind_of(name) for name in header[1:]]
-    if "requests" not in kinds:
-        kinds = ["requests"] if len(kinds) == 1 else kinds
+    kinds = [kind_of(name) for name in header[1:]]
+    if "requests" not in kinds and len(kinds) == 1 and not _is_no_rate(header[-1]):
+        kinds = ["requests"]
     series: dict[str, dict[float, float]] = {}
     for cells in reader:
         if not any(cell.strip() for cell in cells):
@@ -213,49 +216,22 @@ def buckets_of_grafana(file: str, lines: Iterable[str]) -> list[Bucket]:
             at = seconds_of(cells[0].strip())
             for kind, cell in zip(kinds, cells[1:], strict=True):
                 if kind and cell.strip():
-                    value = float(cell.strip().split(" ")[0])
+                    value = _rate(cell.strip().split(" ")[0])
                     series.setdefault(kind, {})[at] = series.get(kind, {}).get(at, 0.0) + value
         except ValueError as problem:
             raise InputError([Fault(file, reader.line_num, 0, "", str(problem))]) from None
-    return _from_series(file, series)
+    return series_buckets(file, series)
 
 
-def buckets_of_prometheus(file: str, document: Any) -> list[Bucket]:
-    """The answer of `query_range`, or several by what they hold, `{"requests": ..., ...}`."""
-    series: dict[str, dict[float, float]] = {}
-    for kind, answer in _answers(document):
-        for one in answer:
-            named = kind or _kind_of(str(one.get("metric", {}).get("__name__", ""))) or "requests"
-            points = [(float(at) - MONDAY_S, float(value)) for at, value in one.get("values", ())]
-            points = [(at, value) for at, value in points if math.isfinite(value)]
-            if str(one.get("metric", {}).get("__name__", "")).endswith("_total"):
-                points = list(_grown(points))
-            held = series.setdefault(named, {})
-            for at, value in points:
-                held[at] = held.get(at, 0.0) + value
-    return _from_series(file, series)
+def _rate(text: str) -> float:
+    """A rate per second; raises ValueError for anything else."""
+    value = float(text)
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"{shown(text)} is no rate from 0 on")
+    return value
 
 
-def _answers(document: Any) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    if not isinstance(document, dict):
-        return
-    data = document.get("data")
-    if isinstance(data, dict) and isinstance(data.get("result"), list):
-        yield "", data["result"]
-        return
-    for name, inner in document.items():
-        for _, answer in _answers(inner):
-            yield _kind_of(str(name)), answer
-
-
-def _grown(points: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:
-    """A counter as rates: what it grew by, per second; a reset counts from 0."""
-    for (before_s, before), (at_s, at) in pairwise(points):
-        if at_s > before_s:
-            yield before_s, (at - before if at >= before else at) / (at_s - before_s)
-
-
-def _from_series(file: str, series: Mapping[str, Mapping[float, float]]) -> list[Bucket]:
+def series_buckets(file: str, series: Mapping[str, Mapping[float, float]]) -> list[Bucket]:
     requests = series.get("requests", {})
     times = sorted(requests)
     if len(times) < 2:
@@ -282,13 +258,17 @@ def _from_series(file: str, series: Mapping[str, Mapping[float, float]]) -> list
     ]
 
 
-def _kind_of(name: str) -> str:
+def kind_of(name: str) -> str:
     """What a series holds, by the words of its name; '' where they do not say."""
     plain = name.casefold()
+    if plain.endswith(HISTOGRAM_PARTS):
+        return ""
     if any(word in plain for word in ("time_per_output_token", "inter_token", "tpot")):
         return "tpot"
     if "first_token" in plain or "ttft" in plain:
         return "ttft"
+    if _is_no_rate(plain):
+        return ""
     if "cached" in plain or "cache_hit" in plain:
         return "cached"
     if "prompt" in plain or "input" in plain:
@@ -298,37 +278,7 @@ def _kind_of(name: str) -> str:
     return "requests" if "request" in plain or "qps" in plain else ""
 
 
-def buckets_of_usage_json(file: str, document: Any) -> list[Bucket]:
-    """OpenAI's usage API: `data`, each with `start_time`, `end_time` and `results`."""
-    rows = [
-        (
-            0,
-            {
-                key: _text(
-                    next((held[n] for n in names for held in (result, part) if n in held), None)
-                )
-                for key, names in BUCKET_COLUMNS.items()
-            },
-        )
-        for part in document["data"]
-        for result in part.get("results", ())
-    ]
-    return _from_rows(file, rows)
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
-
-
-def buckets_in_json(file: str, text: str) -> list[Bucket]:
-    """Whatever of these the text is; raises InputError where it is none."""
-    try:
-        document = json.loads(text)
-    except ValueError as problem:
-        raise InputError([Fault(file, 0, 0, "", f"not valid JSON: {problem}")]) from None
-    if isinstance(document, dict) and isinstance(document.get("data"), list):
-        return buckets_of_usage_json(file, document)
-    if any(True for _ in _answers(document)):
-        return buckets_of_prometheus(file, document)
-    said = "is JSON, but neither requests a line, nor a usage export, nor an answer of query_range"
-    raise InputError([Fault(file, 0, 0, "", said)])
+def _is_no_rate(name: str) -> bool:
+    """Whether a name says that it is a gauge, a time, or a part of a histogram."""
+    plain = name.casefold().strip()
+    return plain.endswith(HISTOGRAM_PARTS) or any(word in plain for word in NO_RATES)

@@ -12,6 +12,8 @@ from typing import Any
 
 from milp_planner.errors import Fault, InputError
 
+MOST_TOKENS = 100_000_000  # of one request
+
 TURNS = ("conversations", "conversation", "messages", "turns")
 LENGTHS = ("tokens", "num_tokens", "token_count", "length", "len")
 INPUTS = ("input_tokens", "input_length", "prompt_tokens", "prompt_len", "input_len")
@@ -54,7 +56,7 @@ def _of_turns(file: str, place: int, turns: Sequence[Any]) -> Iterator[tuple[int
         tokens = _length(file, path, turn, LENGTHS)
         speaker = next((str(turn[name]).casefold() for name in SPEAKERS if name in turn), "")
         if speaker in ANSWERS and before:
-            yield before, tokens
+            yield min(before, MOST_TOKENS), tokens
         before += tokens
 
 
@@ -63,6 +65,6 @@ def _length(file: str, path: str, held: Mapping[str, Any], names: Sequence[str])
     if value is None:
         said = "tells no length; count its tokens, and write them as " + " or ".join(names[:2])
         raise InputError([Fault(file, 0, 0, path, said)])
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_TOKENS:
         raise InputError([Fault(file, 0, 0, path, f"expected a count of tokens, found {value!r}")])
     return value

@@ -13,6 +13,7 @@ from milp_planner import (
     InputError,
     Plan,
     Status,
+    budget_frontier,
     decision_sheet,
     diagnose,
     evaluate,
@@ -20,6 +21,7 @@ from milp_planner import (
     solve,
 )
 from milp_planner.plans.reasons import BatchesDone
+from milp_planner.questions.sweeps import frontier
 from milp_planner.reporting.text.plans.table import plan_text
 from milp_planner.solving.checks.batch import window_faults
 from milp_planner.solving.verify import violations
@@ -252,6 +254,32 @@ def test_what_is_left_undone_is_the_least_of_all():
     }
 
 
+def test_a_budget_pays_for_part_of_a_batch_by_the_cent_and_the_idle_time_of_others(monkeypatch):
+    monkeypatch.setattr(frontier, "SAMPLES", 3)
+    # Three boxes for chat, $4,320, leave a batch 24 of 48 h a day; spot for the rest is $360.
+    question = asked(batch(48 * HOUR)).changed(ON_BOX)
+    found = budget_frontier(question, 4_400, 4_700, lean_spot())
+    assert found.smallest_budget_usd == pytest.approx(4_680)
+    assert found.unfinished is None
+    assert found.steps[-1].requests_share == pytest.approx(1)
+    # chat's 48 h, 24 h in their idle time, and $80 of $360 for the rest
+    first = found.steps[0]
+    assert not first.is_step
+    assert first.requests_share == pytest.approx((72 + 24 * 80 / 360) / 96, abs=1e-4)
+
+
+ON_BOX = {
+    "workloads.chat.rates": [{"gpu": "box", "requests_per_second": 1}],
+    "workloads.night.rates": [{"gpu": gpu, "requests_per_second": 1} for gpu in ("box", "lean")],
+}
+
+
+def lean_spot():
+    """A box for $2/h, and what serves the batch alone for $0.5/h of spot."""
+    rows = [offering("acme", "box", 2.0), offering("bolt", "lean", 0.5, billing="spot")]
+    return catalog(rows, [raw("box", 1), raw("lean", 1)])
+
+
 def test_a_plan_that_does_too_little_is_told_so():
     question = asked(batch(24 * HOUR))
     given = prepare(question, boxes())
@@ -290,8 +318,6 @@ def test_a_batch_that_cannot_be_is_refused(fields, said):
         ({"policy.share": "units"}, "policy.share"),
         ({"policy.start_up": [{"ready_after": "5min"}]}, "policy.start_up"),
         ({"prices.volume": {"acme/*": [{"above": 9, "discount": 0.1}]}}, "prices.volume"),
-        ({"limits.max_spot_share": 0.5}, "limits.max_spot_share"),
-        ({"limits.providers.max_share": 0.5}, "limits.providers.max_share"),
         ({"policy.penalties.overload": {}}, "policy.penalties.overload"),
         ({"policy.penalties.scaling": {}}, "policy.penalties.scaling"),
         ({"objective": "gpus"}, "objective"),

@@ -63,15 +63,17 @@ def test_replicas_on_demand_are_asked_of_those_who_cannot_wait():
     st.sampled_from([0.3, 4.0]),
     st.sampled_from([0.75, 1.0]),
     st.sampled_from([1, 2, 4]),
+    st.sampled_from([1.0, 0.5, 0.2]),
 )
 def test_losses_beside_batches_agree_with_trying_every_fleet(
-    steps, kind, share, work, spot_usd, target, on_demand
+    steps, kind, share, work, spot_usd, target, on_demand, most_spot
 ):
     """Chat on any of three sellers; the batch in what they leave, or on spot of its own."""
     loads = [load for load in steps for _ in range(24 // len(steps))]
     limits = {
         "survive_loss_of": {"kind": kind, "share": share},
         "min_on_demand_replicas": on_demand,
+        "max_spot_share": most_spot,
     }
     question = asked(batch(work * HOUR), traffic=day(*loads), target=target, limits=limits)
     both = {"workloads.chat.rates": ON_ALL["workloads.night.rates"], **ON_ALL}
@@ -88,7 +90,7 @@ def test_losses_beside_batches_agree_with_trying_every_fleet(
             ways = [
                 s
                 for s in range(9)
-                if target * (a + b + s) >= load - 1e-9
+                if target * (a + b) + min(target * s, most_spot * load) >= load - 1e-9
                 and all(left >= share * load - 1e-9 for left in _left(kind, a, b, s))
             ]
             if not ways:

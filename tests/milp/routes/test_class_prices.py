@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import highspy
 import pytest
 
 from milp_planner import Problem, Status, prepare, solve
+from milp_planner.milp.engines.outcome import EngineStatus
 from milp_planner.milp.program.enough_units import with_enough_units
 from milp_planner.milp.program.language.class_prices import ClassPrices
 from milp_planner.milp.program.levels import Splits
@@ -138,6 +140,16 @@ def test_units_are_added_until_everything_can_be_routed(by_prices):
     model = modelled(asked(), two_kinds())
     grown = with_enough_units(model, of_gpu(model, fast=2))
     assert {k.gpu: on for k, on in grown.units.items()} == {"fast": (3,)}
+
+
+def test_no_more_units_are_added_than_a_quota_leaves(by_prices):
+    # acme has no third GPU, so that half a unit's work on long requests falls to one even, $4/h.
+    limits = {"max_gpus": {"per_provider": {"acme": 2}}}
+    model = modelled(asked(limits=limits), two_kinds())
+    grown = with_enough_units(model, of_gpu(model, fast=2))
+    assert {k.gpu: on for k, on in grown.units.items()} == {"fast": (2,), "even": (1,)}
+    none = modelled(asked(limits={"max_gpus": {"total": 2}}), two_kinds())
+    assert with_enough_units(none, of_gpu(none, fast=2)) is None
 
 
 @pytest.mark.parametrize(
@@ -283,3 +295,15 @@ def test_a_program_by_prices_learns_from_drafts_first_but_where_runs_must_repeat
     solve(asked(), two_kinds(), reproducible=patient)
     assert hasty[0] is not patient
     assert not hasty[-1]
+
+
+def test_the_plan_of_a_draft_is_kept_where_time_ends_after_it(by_prices, monkeypatch):
+    certified = optimum.solve_certified
+
+    def solved(*args, **fields):
+        run = certified(*args, **fields)
+        return run if fields["hasty"] else replace(run, status=EngineStatus.NO_SOLUTION, values={})
+
+    monkeypatch.setattr(optimum, "solve_certified", solved)
+    plan = solve(asked(), two_kinds())
+    assert (plan.status, plan.score_usd_per_month) == (Status.FEASIBLE, pytest.approx(7 * 720))

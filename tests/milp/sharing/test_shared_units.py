@@ -61,9 +61,9 @@ def test_a_quota_counts_the_node_once():
     assert solve(two(limits=none_left), nodes()).status is Status.INFEASIBLE
 
 
-def test_no_workload_named_is_not_asked_and_units_belong_to_one():
+def test_units_belong_to_one_workload_where_the_problem_says_so():
     assert not solve(two(share="none"), nodes()).shared_units
-    assert problem(10).policy.share == "none"
+    assert problem(10).policy.share is None
 
 
 def test_those_who_hold_more_gpus_pay_more_of_the_rent():
@@ -164,7 +164,7 @@ def test_what_is_not_planned_together_is_refused_with_the_other_key():
 @pytest.mark.parametrize(
     ("key", "changed"),
     [
-        ("limits.max_power_kw", {"limits.max_power_kw": 7}),
+        ("policy.power_by_load", {"policy.power_by_load": True}),
     ],
 )
 def test_limits_that_do_not_know_shared_units_are_refused(key, changed):
@@ -208,7 +208,8 @@ def test_a_plan_that_packs_too_much_is_caught():
     assert "acme/node/eu-1: replicas of 5 GPUs stand on a unit of 4" in found
     fewer = replace(shared, contents_by_block=(((((chat.candidate, 3), (code.candidate, 1))),),))
     assert checked(plan, shared_units=(fewer,)) == [
-        "chat on acme/node/eu-1 dedicated raw tp1: not each of 4 replicas stands on a unit"
+        "chat on acme/node/eu-1 dedicated raw tp1 of a shared unit: not each of 4 replicas stands "
+        "on a unit"
     ]
     unpaid: Purchase = replace(code, shared_rent_usd=0.0)
     assert checked(plan, purchases=(chat, unpaid)) == [

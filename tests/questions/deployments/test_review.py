@@ -35,6 +35,21 @@ def metrics(folder: Path, **rates: float) -> Path:
     return path
 
 
+def counters(folder: Path, **growth: float) -> Path:
+    """All counters of vLLM in one answer, on two pods, each growing by so much a minute."""
+    series = [
+        {
+            "metric": {"__name__": f"vllm:{name}", "pod": pod},
+            "values": [[1793577600 + 60 * i, str(i * value / 2)] for i in range(60)],
+        }
+        for name, value in growth.items()
+        for pod in "ab"
+    ]
+    path = folder / "metrics.json"
+    path.write_text(json.dumps({"status": "success", "data": {"result": series}}))
+    return path
+
+
 def by_name(found: Review) -> dict[str, tuple[float, float, bool]]:
     return {one.name: (one.planned, one.measured, one.broke) for one in found.assumptions}
 
@@ -123,3 +138,27 @@ def test_the_command_exits_4_where_an_assumption_broke(
     assert main([*words, "--tolerance", "60%"]) == 0
     out = capsys.readouterr().out
     assert '"broke": true' in out
+
+
+def test_means_of_histograms_are_held_against_the_wishes(tmp_path: Path) -> None:
+    # 600 requests a minute: 1500 s to first tokens are 2.5 s each; 180,000 tokens in 7,200 s are
+    # 40 ms each. Wished for: 2 s and 50 ms.
+    path = counters(
+        tmp_path,
+        request_success_total=600,
+        prompt_tokens_total=600 * 2400,
+        generation_tokens_total=600 * 340,
+        time_to_first_token_seconds_sum=1500,
+        time_to_first_token_seconds_count=600,
+        inter_token_latency_seconds_sum=7200,
+        inter_token_latency_seconds_count=180_000,
+        time_per_output_token_seconds_sum=99_999,
+        time_per_output_token_seconds_count=1,
+        num_requests_running=4000,
+    )
+    found = by_name(review(fleet(bought(ON_DEMAND, 10, 10)), path))
+    assert found["ttft wish"] == (2.0, pytest.approx(2.5), True)
+    assert found["tpot wish"] == (0.05, pytest.approx(0.04), False)
+    # 2400 + 340 are the means of 80 % of 1500 + 300 and 20 % of 6000 + 500.
+    assert found["input of a request"] == (2400, pytest.approx(2400), False)
+    assert found["output of a request"] == (340, pytest.approx(340), False)

@@ -115,12 +115,14 @@ def test_the_sheet_tells_what_choices_do_not_tell_already():
 
 
 def test_units_of_several_gpus_are_offered_to_be_shared():
-    # Two workloads on a node of eight GPUs each, $8/h, and one would hold both.
+    # Two workloads on a node of eight GPUs each, $8/h, and one would hold both; where the problem
+    # leaves it open they are on one already.
     node = catalog([offering("acme", "big", 8.0, gpus_per_unit=8)], [raw("big", 10)])
-    several = problem(workloads=[workload(5), workload(5, name="code")])
+    left_open = problem(workloads=[workload(5), workload(5, name="code")])
+    several = left_open.changed({"policy.share": "none"})
     _, found = levers(several, node)
     assert saved(found)["shared_units"] == 8 * 720
     [one] = [one for one in found if one.key == "shared_units"]
     assert (one.path, one.value, one.saves_share) == ("policy.share", "units", 0.5)
-    for asked in (problem(5), several.changed({"policy.share": "units"})):
+    for asked in (problem(5), left_open, several.changed({"policy.share": "units"})):
         assert "shared_units" not in saved(levers(asked, node)[1])

@@ -30,11 +30,11 @@ def stop_after(monkeypatch, runs, exception):
     """The solvers' run number `runs` and all after it raise `exception`."""
     real, calls = Optimizer._run, []
 
-    def run(self, model, query):
+    def run(self, model, query, **settings):
         calls.append(model)
         if len(calls) >= runs:
             raise exception
-        return real(self, model, query)
+        return real(self, model, query, **settings)
 
     monkeypatch.setattr(Optimizer, "_run", run)
 
@@ -97,8 +97,8 @@ def test_a_cancelled_search_ends_with_what_it_has(monkeypatch):
     cancel = threading.Event()
     real = Optimizer._run
 
-    def run(self, model, query):
-        verdict = real(self, model, query)
+    def run(self, model, query, **settings):
+        verdict = real(self, model, query, **settings)
         cancel.set()
         return verdict
 
@@ -113,8 +113,8 @@ def test_a_cancelled_search_ends_with_what_it_has(monkeypatch):
 def test_the_time_limit_covers_the_alternatives_too(monkeypatch):
     real = Optimizer._run
 
-    def run(self, model, query):
-        verdict = real(self, model, query)
+    def run(self, model, query, **settings):
+        verdict = real(self, model, query, **settings)
         self.session = replace(self.session, ends_s=0.0)  # the first run took all there was
         return verdict
 

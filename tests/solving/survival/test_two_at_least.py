@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from milp_planner import prepare, solve
+from milp_planner.candidates.rerouting import most_served
 from milp_planner.milp.program.limits.survival import LossSurvived
 from milp_planner.milp.program.model import build_model
 from tests.support.builders import big_and_small, catalog, offering, problem, raw, with_tokens
@@ -85,6 +86,50 @@ def test_every_fleet_that_survives_keeps_it(some, load, share, target):
         ]
         if target * carried >= load and min(left) >= share * load:
             assert sum(row.terms[columns[k]] * n for k, n in fleet.items()) >= 1 - 1e-9
+
+
+two_rates = st.tuples(
+    st.sampled_from(["acme", "bolt"]), st.sampled_from([1.5, 4.0]), st.sampled_from([0.5, 1.2, 3.0])
+)
+
+
+@given(
+    st.lists(two_rates, min_size=2, max_size=3),
+    st.sampled_from([2.0, 3.9]),
+    st.sampled_from([0.5, 1.0]),
+    st.sampled_from([0.6, 1.0]),
+)
+@tries(0.5)
+def test_by_any_weights_every_fleet_that_survives_keeps_it(some, load, share, target):
+    sizes = [(1, 1), (10, 10)]
+    boxes = catalog(
+        [offering(seller, f"gpu{i}", 1.0 + i) for i, (seller, *_) in enumerate(some)],
+        [
+            raw(f"gpu{i}", rate, size=size)
+            for i, (_, *rates) in enumerate(some)
+            for rate, size in zip(rates, sizes, strict=True)
+        ],
+    )
+    requests = [{"input_tokens": i, "output_tokens": o, "share": 0.5} for i, o in sizes]
+    limits = {"survive_loss_of": {"kind": "provider", "share": share}}
+    question = problem(load, chat={"requests": requests}, limits=limits, target=target)
+    model, rows = rows_of(question, boxes)
+    columns = {k: column for (k, _, _), column in model.fleet.units.items()}
+    wanted = (load / 2, load / 2)
+
+    def times(fleet):
+        return most_served(wanted, [(n, k.requests_per_second) for k, n in fleet], (0, 0)).times
+
+    assert len(rows) > 0
+    for on in product(range(4), repeat=len(columns)):
+        fleet = list(zip(columns, on, strict=True))
+        left = [
+            times([(k, n) for k, n in fleet if k.provider != lost])
+            for lost in {k.provider for k in columns}
+        ]
+        if target * times(fleet) >= 1 and min(left) >= share:
+            for row in rows:
+                assert sum(row.terms[columns[k]] * n for k, n in fleet) >= 1 - 1e-9
 
 
 def test_the_optimum_is_the_same_without_it(monkeypatch):

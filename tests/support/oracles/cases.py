@@ -277,6 +277,7 @@ def _policy(case: Case) -> dict[str, Any]:
         "penalties": penalties,
         "spot_loss": terms.spot_loss,
         "switch_off_dedicated": any(o.stops for o in case.offers),
+        "share": "none",
     }
 
 

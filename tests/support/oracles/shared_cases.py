@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from milp_planner import Catalog, Problem
@@ -23,6 +24,8 @@ def question(seed: int, kinds: Iterable[str] = ()) -> Question:
         _sold(r, "first", "acme", gpus, kinds),
         _sold(r, "second", r.choice(["acme", "bolt"]), gpus, kinds),
     ]
+    if "power" in kinds:
+        sold = [_with_own_power(r, one) for one in sold]
     names = ["chat", "code"][: r.choice([1, 2])]
     rates = {
         (name, gpu, size): float(r.choice([1, 2, 3, 4, 5]))
@@ -53,6 +56,12 @@ def _sold(
         r.choice(["dedicated", "spot"]) if {"spot", "on_demand"} & {*kinds} else "dedicated",
         r.choice([None, 1, 2]) if "stock" in kinds else None,
     )
+
+
+def _with_own_power(r: random.Random, one: Sold) -> Sold:
+    """The same, owned and on power of one's own half of the time."""
+    kilowatts = r.choice([0.0, 1.0, 2.0, 3.0])
+    return replace(one, billing="owned", kilowatts=kilowatts) if kilowatts else one
 
 
 def _limits(**values: Callable[[random.Random], Any]) -> Callable[[random.Random, Any], None]:
@@ -106,6 +115,7 @@ KINDS: dict[str, Callable[[random.Random, Any], None]] = {
     "volume": _fields(
         volume=lambda r: (float(r.choice([0, 500, 2000, 4000])), r.choice([0.2, 0.6]))
     ),
+    "power": _limits(max_power_kw=lambda r: float(r.choice([1, 2, 3, 5]))),
     "target": _fields(target=lambda r: 0.75),
     "scaling": _fields(scaling=lambda r: (r.choice([1, 2]), float(r.choice([500, 2000])))),
     "strict": _fields(**SOFT, strict_usd=lambda r: float(r.choice([300, 1500]))),
@@ -176,6 +186,7 @@ def as_catalog(asked: Question) -> Catalog:
                 name=one.name,
                 billing=one.billing,
                 max_units=one.max_units,
+                kilowatts=one.kilowatts or None,
             )
             for one in asked.sold
         ],

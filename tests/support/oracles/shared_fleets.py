@@ -29,6 +29,8 @@ class Sold:
     usd_per_hour: float
     billing: str = "dedicated"
     max_units: int | None = None
+    kilowatts: float = 0.0
+    """Of one's own power."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,7 @@ def _may_be_rented(question: Question, units: Fleet) -> bool:
         )
         and all(of_provider[name] <= most for name, most in quotas.get("per_provider", {}).items())
         and all(one.max_units is None or n <= one.max_units for n, one in pairs)
+        and sum(n * one.kilowatts for n, one in pairs) <= limits.get("max_power_kw", math.inf)
         and all(
             sum(n for n, one in pairs if fnmatchcase(f"{one.provider}/", pattern)) <= most
             for pattern, most in patterns.items()

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from milp_planner.errors import RecordError, did_you_mean
+from milp_planner.inputs.catalog.billing import BILLING_MODES
+from milp_planner.inputs.problem.uncertain.horizon import horizon_fits
 from milp_planner.inputs.reading.field_types import Amount, Id, RowGlob
 from milp_planner.inputs.reading.records import Frozen
 from milp_planner.units import PositiveNumber, Share, parse_share
@@ -111,6 +113,7 @@ def with_futures(problem: Any) -> Any:
     _names_of_workloads(problem)
     _goes_with_futures(problem)
     _covered(problem)
+    horizon_fits(problem)
     return problem
 
 
@@ -179,8 +182,8 @@ def _covered(problem: Any) -> None:
     """What cannot be planned together with futures."""
     if not problem.futures:
         return
-    if problem.known_from_months is not None:
-        message = "is of a plan over months; a plan of one month knows its future at once"
+    if problem.known_from_months is not None and problem.horizon is None:
+        message = "is of a plan over months: a plan without horizon knows its future at once"
         raise RecordError(message, at=("known_from",))
     if problem.objective == "gpus":
         message = "futures are weighed by what they cost; leave out objective: gpus"
@@ -188,6 +191,11 @@ def _covered(problem: Any) -> None:
     if problem.policy.share == "units":
         message = "with futures units are not shared yet; leave out share: units"
         raise RecordError(message, at=("policy", "share"))
+    for i, paid in enumerate(problem.commitments):
+        if paid.billing is not None and BILLING_MODES[paid.billing].binds:
+            message = f"what is paid already would be committed to anew, as {paid.billing}"
+            hint = "leave billing out: the units then stand for what is rented on demand"
+            raise RecordError(message, at=("commitments", i, "billing"), hint=hint)
     price = "policy: {penalties: {shortfall: {usd_per_million_requests: 5000}}}"
     hint = f"price what is left unserved instead: {price}"
     if problem.policy.when_short not in (None, "fail"):

@@ -3,7 +3,8 @@
     Σ_{k ∈ group} Σ_q λ_qt x_qkt ≤ σ Σ_q λ_qt (1 − s_qt)      ∀ w, group, t with load   [requests/s]
 
 What counts is who serves whom at the peak of a block, so that the program routes also where there
-is one class. Capacity that stands idle counts for nothing: a group may hold any amount of it. One
+is one class. Capacity that stands idle counts for nothing: a group may hold any amount of it. Nor
+does batch work, which nobody waits for at a peak. One
 router before all replicas of a workload leaves nothing idle: there all serve by what they can, and
 who may serve little may hold little.
 """
@@ -68,6 +69,8 @@ class ServedShare(GroupRule):
         if share is None:
             return
         for w in fleet.problem.workloads:
+            if fleet.demand(w.name).can_wait:
+                continue
             served = self._by_capacity if has_one_router(fleet.problem, w) else self._served
             for group in sorted({self.group_of(k) for k in fleet.serving(w.name)} - {""}):
                 for t in fleet.busy(w.name):
@@ -122,7 +125,8 @@ class ServedShare(GroupRule):
         if share is None:
             return
         served: dict[tuple[str, str], dict[str, float]] = {}
-        for route in plan.routes:
+        demands = instance.schedule.demands
+        for route in (r for r in plan.routes if not demands[r.candidate.workload].can_wait):
             by_group = served.setdefault((route.candidate.workload, route.block.name), {})
             group = self.group_of(route.candidate)
             by_group[group] = by_group.get(group, 0.0) + route.requests_per_second

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
+import pulp
+
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.patching import Patch
 from milp_planner.inputs.problem.records import Survival
@@ -47,10 +49,11 @@ class LossSurvived(Rule):
     classes are one unit's work at the cheapest offerings, W_q ~ λ_q ÷ μ_kq, and is refined by those
     by which a plan has too little left, until none has: see `refinement.py`.
 
-    One group alone never does. So with one class, no tokens and nothing that may be left out, and
-    with a_k = μ_k ÷ (σ λ_t), u the highest utilization, r = max(1, 1 ÷ (u σ)), c = max(1, 2 ÷ r),
+    One group alone never does. So with no tokens and nothing that may be left out, and with
+    a_k = max_q (W_q μ_kq ÷ λ_qt) ÷ σ, u the highest utilization, r = max(1, 1 ÷ (u σ)) and
+    c = max(1, 2 ÷ r),
 
-        Σ_k min(1, c a_k) n_kt ≥ 2                                                      ∀ w, t
+        Σ_k min(1, c a_k) n_kt ≥ 2                                                   ∀ w, t, W
 
     in every fleet that survives: two units with c a_k ≥ 1 are enough; beside a single one what the
     other groups have is 1 or more; without any the sum is c Σ a_k n_k ≥ c r ≥ 2. It cuts off none,
@@ -81,19 +84,24 @@ class LossSurvived(Rule):
                 continue
             serving = fleet.serving(w.name)
             every = dict.fromkeys((*first_weights(fleet, w.name), *fleet.weights.get(w.name, ())))
+            units_left = _UnitsLeft(fleet, w.name, survival)
             for group in sorted({group_of(k) for k in serving} - {""}):
-                rest = [k for k in serving if group_of(k) != group]
-                if any(k.mode.per_token and k.rate_limit is None for k in rest):
+                tokens = [k for k in serving if k.mode.per_token and group_of(k) != group]
+                if any(k.rate_limit is None for k in tokens):
                     continue
                 for t in fleet.busy(w.name):
                     for number, weights in enumerate(every):
-                        terms, surely = _left_after_loss(fleet, rest, t, survival.share, weights)
+                        terms, surely = _tokens_left(fleet, tokens, t, survival.share, weights)
+                        terms |= units_left.without(group, t, weights)
                         for q, weight in enumerate(weights):
                             if (w.name, q, t) in fleet.shortfalls and weight:
                                 terms[fleet.shortfalls[w.name, q, t]] = weight
                         by = f" by weights {number}" if len(weights) > 1 else ""
                         yield Row(f"{w.name} {group} {t}{by}", terms, GE, 1.0 - surely)
-            yield from _two_at_least(fleet, w.name, survival)
+            if units_left.all_in_groups:
+                for number, weights in enumerate(every):
+                    by = f" by weights {number}" if len(weights) > 1 else ""
+                    yield from _two_at_least(units_left, weights, by)
 
     def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
         survival = instance.problem.limits.survival
@@ -129,24 +137,16 @@ class LossSurvived(Rule):
             yield _loosened("limits.survive_loss_of", survival)
 
 
-def _two_at_least(fleet: Fleet, workload: str, survival: Survival) -> Iterator[Row]:
-    """What no group alone can bring, where every unit is of some group."""
-    serving, group_of = fleet.serving(workload), SURVIVAL_GROUPS[survival.kind]
-    several = len(fleet.classes(workload)) > 1
-    if several or any(k.mode.per_token or not group_of(k) for k in serving):
-        return
+def _two_at_least(units_left: _UnitsLeft, weights: Weights, by: str) -> Iterator[Row]:
+    """What no group alone can bring, where all that serves is units of some group."""
+    fleet, workload = units_left.fleet, units_left.workload
     highest = max(level.ceiling for level in fleet.levels[workload])
-    counted = max(1.0, 2 / max(1.0, 1 / (highest * survival.share)))
+    counted = max(1.0, 2 / max(1.0, 1 / (highest * units_left.share)))
     for t in fleet.busy(workload):
-        if (workload, 0, t) in fleet.shortfalls:
-            continue
-        asked = survival.share * fleet.peak(workload, 0, t)
         terms = {
-            units: min(1.0, counted * k.requests_per_second[0] / asked) / 2
-            for k in serving
-            for _, units in fleet.units_on(k, t)
+            units: min(1.0, counted * part) / 2 for _, units, part in units_left.all(t, weights)
         }
-        yield Row(f"{workload} {t} two", terms, GE, 1.0)
+        yield Row(f"{workload} {t}{by} two", terms, GE, 1.0)
 
 
 def broken_losses(instance: PlanningInput, plan: Plan, workload: str) -> Iterator[AfterLoss]:
@@ -186,36 +186,63 @@ def _work(fleet: Fleet, k: Candidate) -> Weights:
     return tuple(round(part / sum(work), 12) for part in work)
 
 
-def _left_after_loss(
+class _UnitsLeft:
+    """What units are left of a workload, as a part of what must be; each is counted once."""
+
+    def __init__(self, fleet: Fleet, workload: str, survival: Survival) -> None:
+        self.fleet, self.workload, self.share = fleet, workload, survival.share
+        self.candidates = fleet.gpu_candidates(workload)
+        self.group_of = SURVIVAL_GROUPS[survival.kind]
+        self._known: dict[tuple[int, Weights], list[tuple[str, pulp.LpVariable, float]]] = {}
+
+    @property
+    def all_in_groups(self) -> bool:
+        """True where all that serves, and all is served, is units that may be lost."""
+        serving = self.fleet.serving(self.workload)
+        may_be_left = any(name == self.workload for name, *_ in self.fleet.shortfalls)
+        return not may_be_left and all(self.group_of(k) and not k.mode.per_token for k in serving)
+
+    def all(self, t: int, weights: Weights) -> list[tuple[str, pulp.LpVariable, float]]:
+        """(group, units, what one of them is) of every candidate."""
+        if (t, weights) not in self._known:
+            self._known[t, weights] = list(self._counted(t, weights))
+        return self._known[t, weights]
+
+    def without(self, group: str, t: int, weights: Weights) -> Terms:
+        """The units of all other groups; one need not count for more than all that must be left."""
+        return {units: min(1.0, part) for own, units, part in self.all(t, weights) if own != group}
+
+    def _counted(self, t: int, weights: Weights) -> Iterator[tuple[str, pulp.LpVariable, float]]:
+        for k in self.candidates:
+            peaks = (self.fleet.peak(k.workload, q, t) for q in range(len(weights)))
+            counted = max(
+                weight * rate / peak
+                for weight, rate, peak in zip(weights, k.requests_per_second, peaks, strict=True)
+            )
+            for _, units in self.fleet.units_on(k, t):
+                yield self.group_of(k), units, counted / self.share
+
+
+def _tokens_left(
     fleet: Fleet, rest: Iterable[Candidate], t: int, share: float, weights: Weights
 ) -> tuple[Terms, float]:
-    """What is left as a part of what must be, and what of it no column says.
-
-    A unit need not count for more than all of it.
-    """
+    """What per-token offerings serve as a part of what must be left, and what no column says."""
     terms: Terms = {}
     surely = 0.0
     for k in rest:
+        assert k.rate_limit is not None
         peaks = [fleet.peak(k.workload, q, t) for q in range(len(weights))]
-        if k.rate_limit is not None:
-            of_one = max(weight / peak for weight, peak in zip(weights, peaks, strict=True)) / share
-            sharing = _account(fleet, k)
-            surely += of_one * k.rate_limit / len(sharing)
-            for other in sharing:
-                for q in fleet.classes(other.workload):
-                    if (other, q, t) not in fleet.shares:
-                        continue
-                    gives = weights[q] / share if other is k else 0.0
-                    takes = of_one * fleet.peak(other.workload, q, t) / len(sharing)
-                    if not math.isclose(gives, takes, rel_tol=1e-9):
-                        add(terms, fleet.shares[other, q, t], gives - takes)
-            continue
-        counted = max(
-            weight * rate / peak
-            for weight, rate, peak in zip(weights, k.requests_per_second, peaks, strict=True)
-        )
-        for _, units in fleet.units_on(k, t):
-            add(terms, units, min(1.0, counted / share))
+        of_one = max(weight / peak for weight, peak in zip(weights, peaks, strict=True)) / share
+        sharing = _account(fleet, k)
+        surely += of_one * k.rate_limit / len(sharing)
+        for other in sharing:
+            for q in fleet.classes(other.workload):
+                if (other, q, t) not in fleet.shares:
+                    continue
+                gives = weights[q] / share if other is k else 0.0
+                takes = of_one * fleet.peak(other.workload, q, t) / len(sharing)
+                if not math.isclose(gives, takes, rel_tol=1e-9):
+                    add(terms, fleet.shares[other, q, t], gives - takes)
     return terms, surely
 
 

@@ -28,7 +28,7 @@ def without_routes(
 
     beside: workloads that have columns whatever their form.
     """
-    if not _is_known(instance, rules):
+    if any(k.part_of_unit for k in candidates) or not _is_known(instance, rules):
         return ()
     found = [
         w.name
@@ -47,7 +47,7 @@ def _is_known(instance: PlanningInput, rules: Sequence[AsksForUnits]) -> bool:
     problem = instance.problem
     if problem.rules or has_batches(problem) or may_fall_short(problem):
         return False
-    if problem.policy.share != "none" or problem.policy.power_by_load:
+    if problem.policy.share == "units" or problem.policy.power_by_load:
         return False
     return all(isinstance(rule, GroupRule) for rule in _asking(instance, rules))
 

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator
 
 from milp_planner.candidates.hosts import kilowatts
-from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.candidates.records import Candidate, PlanningInput, gpus_of_unit
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.language.loosening import SteppedLimit
 from milp_planner.milp.program.language.rows import LE, Row, count_terms, distinct, most_at_once
-from milp_planner.milp.program.language.rule import Rule, Standing
+from milp_planner.milp.program.language.rule import FREE, Rule, Standing
 from milp_planner.milp.program.language.variables import Fleet
 from milp_planner.plans.records import SNAP, Plan, exceeds
 
@@ -37,7 +37,7 @@ class PowerCap(Rule):
         most = fleet.problem.limits.max_power_kw
         if most is None:
             return
-        drawing = [(k, kilowatts(k) / most) for k in fleet.candidates if kilowatts(k)]
+        drawing = [(k, kilowatts(k) / most) for k in fleet.rentable if kilowatts(k)]
         yield from distinct(
             Row(f"kW {t}", terms, LE, 1.0)
             for t in range(len(fleet.blocks))
@@ -50,8 +50,8 @@ class PowerCap(Rule):
             yield f"owned units draw {drawn:g} kW, more than {most:g} kW"
 
     def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
-        """A stand-in draws no more."""
-        return Standing(uses=(kilowatts(k),))
+        """A stand-in draws no more; where replicas share a unit, that draws it."""
+        return FREE if k.part_of_unit else Standing(uses=(kilowatts(k),))
 
     def is_unbounded(self, instance: PlanningInput) -> bool:
         return False
@@ -59,7 +59,8 @@ class PowerCap(Rule):
     def leaves(self, instance: PlanningInput, k: Candidate) -> float:
         """Units that there is power for."""
         most, each = instance.problem.limits.max_power_kw, kilowatts(k)
-        return math.inf if most is None or not each else most * (1 + SNAP) / each
+        on_each = gpus_of_unit(k) // k.gpus_per_unit if k.part_of_unit else 1
+        return math.inf if most is None or not each else on_each * most * (1 + SNAP) / each
 
     def loosened(self, instance: PlanningInput) -> Iterator[SteppedLimit]:
         most = instance.problem.limits.max_power_kw
@@ -77,4 +78,4 @@ class PowerCap(Rule):
 
 def _drawn(plan: Plan) -> float:
     """The most that owned units draw at once, kW."""
-    return most_at_once([(p, kilowatts(p.candidate)) for p in plan.purchases], len(plan.blocks))
+    return most_at_once([(p, kilowatts(p.candidate)) for p in plan.rented], len(plan.blocks))

@@ -95,7 +95,7 @@ def words_beside(told: FuturesPlan) -> Iterator[str]:
     if told.information_value_usd_per_month is not None:
         worth = usd(told.information_value_usd_per_month, 0)
         yield f"To know which future comes would be worth up to {worth} per month."
-    yield from map(_threshold, told.thresholds)
+    yield from (_threshold(told, one) for one in told.thresholds)
     if told.flat is not None:
         yield _flat(told.flat)
     if told.no_regret and told.no_regret_holds:
@@ -171,13 +171,18 @@ def _amount(usd_per_month: float | None) -> str:
     return NOT_KNOWN if usd_per_month is None else money(usd_per_month + 0.0, 0)
 
 
-def _threshold(one: Threshold) -> str:
-    """`14 units more pay above 63 % for base or better; you say 60 %`."""
+def _threshold(told: FuturesPlan, one: Threshold) -> str:
+    """`More pay above 63 % for base or better: 19 x ...; you say 60 %.`"""
     which = one.futures[0] + (" or better" if len(one.futures) > 1 else "")
+    bound, other = (
+        sum(part.usd_per_month for part in committed)
+        for committed in (told.committed, one.committed)
+    )
+    word = "More pay" if other > bound else "Fewer are enough" if other < bound else "Others pay"
     side = "above" if one.rises else "below"
     return (
-        f"{side.capitalize()} {fine_percent(one.at)} for {escape(which)} it is "
-        f"{_bound(one.committed)}; you say {fine_percent(one.now)}."
+        f"{word} {side} {fine_percent(one.at)} for {escape(which)}: {_bound(one.committed)}; "
+        f"you say {fine_percent(one.now)}."
     )
 
 

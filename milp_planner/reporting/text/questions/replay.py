@@ -95,7 +95,7 @@ def _pool(pool: PoolReplayed) -> Iterator[str]:
     rows = [
         [m, _shown(pool.means[m]), *(_shown(pool.figures[m][share]) for share in SHARES)]
         for m in METRICS
-        if not (pool.rate_only and m == "tpot")
+        if m in pool.means and not (pool.rate_only and m == "tpot")
     ]
     yield from columns([head, *rows], "<>>>>")
     busiest = max(pool.stretches, key=lambda s: s.utilization)
@@ -173,6 +173,8 @@ def _percentile(share: float) -> str:
 def wish_text(replayed: WishReplayed) -> str:
     """How a wish fared, on one line."""
     wish, verdict = replayed.wish, "kept" if replayed.kept else "MISSED"
+    if replayed.only_waits and replayed.kept:
+        verdict = "kept by the wait alone; what prompts take is not known"
     reached = NEVER if replayed.reached_s is None else duration(replayed.reached_s)
     kind = "mean" if wish.share is None else _percentile(wish.share)
     said = f"{kind} {wish.metric} of {escape(replayed.workload)}: {reached}, wished "

@@ -36,7 +36,8 @@ def _lines(found: Tightened) -> Iterator[str]:
     if not best.replay.wishes:
         yield "  Nothing was wished: no latency of the problem is about what is replayed."
     elif best.keeps_all_wishes:
-        yield f"  Every wish is kept{_instead_of(found)}."
+        part = any(wish.only_waits for wish in best.replay.wishes)
+        yield f"  Every wish is kept{', as far as is known' * part}{_instead_of(found)}."
     else:
         tried = plural(len(found.rounds), "plan")
         yield f"  Not every wish is kept by any of {tried}{_why_it_ended(found)}."

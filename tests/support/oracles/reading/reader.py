@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from milp_planner import Plan, PlanningInput
 from tests.support.oracles.reading import reader_limits as limits
+from tests.support.oracles.reading import reader_terms as terms
 from tests.support.oracles.reading.reader_costs import budget, costs
 from tests.support.oracles.reading.routed import Routed, routed
 
@@ -23,6 +24,9 @@ READERS: dict[str, Callable[[Routed], Iterator[str]]] = {
     "min_replicas": limits.replicas,
     "min_on_demand_replicas": limits.on_demand,
     "names": limits.names,
+    "max_power_kw": terms.power,
+    "quality": terms.quality,
+    "batches": terms.batches,
     "times": limits.times,
     "shapes": limits.shapes,
     "budget": budget,

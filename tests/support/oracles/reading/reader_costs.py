@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from tests.support.oracles.reading import reader_terms as terms
 from tests.support.oracles.reading.reader_limits import changed
 from tests.support.oracles.reading.routed import Routed, is_api, utilization
 
@@ -17,9 +18,9 @@ CENT = 0.01
 
 def rent(month: Routed) -> float:
     return sum(
-        block.hours * n * k.units_joined * k.offering.usd_per_hour
+        hours * n * k.units_joined * k.offering.usd_per_hour
         for block in month.blocks
-        for k, n in block.on
+        for k, n, hours in block.paid
     )
 
 
@@ -46,9 +47,9 @@ def per_token(month: Routed) -> float:
 def spot_loss(month: Routed) -> float:
     spot = [k for k in month.used() if k.offering.billing == "spot"]
     paid = sum(
-        b.hours * n * k.units_joined * k.offering.usd_per_hour
-        for b in month.blocks
-        for k, n in b.on
+        hours * n * k.units_joined * k.offering.usd_per_hour
+        for block in month.blocks
+        for k, n, hours in block.paid
         if k in spot
     )
     return month.problem.policy.spot_loss * paid
@@ -128,6 +129,10 @@ def shortfall(month: Routed) -> float:
 
 CASH: dict[str, Callable[[Routed], float]] = {
     "rent": rent,
+    "commitments": terms.commitments,
+    "start_up": terms.start_up,
+    "power_by_load": terms.power_by_load,
+    "volume_discount": terms.volume_discount,
     "per_token": per_token,
     "spot_loss": spot_loss,
     "switching": switching,
@@ -141,11 +146,12 @@ PENALTIES: dict[str, Callable[[Routed], float]] = {
 
 
 def costs(month: Routed) -> Iterator[str]:
-    plan, terms = month.plan, {**CASH, **PENALTIES}
-    read = {name: usd(month) for name, usd in terms.items()}
-    for name in terms:
-        if not _same(plan.costs[name], read[name]):
-            yield f"{name} is {read[name]}, the plan says {plan.costs[name]}"
+    plan, every = month.plan, {**CASH, **PENALTIES}
+    read = {name: usd(month) for name, usd in every.items()}
+    for name in every:
+        said = plan.costs.get(name, 0.0)  # what nobody asks for is not told
+        if not _same(said, read[name]):
+            yield f"{name} is {read[name]}, the plan says {said}"
     score, cash = sum(read.values()), sum(read[name] for name in CASH)
     for name, said, is_ in (
         ("score", plan.score_usd_per_month, score),

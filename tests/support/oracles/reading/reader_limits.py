@@ -22,6 +22,7 @@ from tests.support.oracles.reading.routed import (
     Routed,
     is_api,
     is_beyond,
+    may_rest,
     rate_of_unit,
     who,
     work,
@@ -36,7 +37,7 @@ def served(month: Routed) -> Iterator[str]:
     may_miss = may_miss or (budget is not None and budget.when_short != "fail")
     said = {w.name: w.shortfall_share for w in month.plan.workloads}
     for block in month.blocks:
-        for name in month.names:
+        for name in month.awaited:
             for q, wanted in enumerate(month.wanted(name, block.t)):
                 got = sum(a.rate for a in block.of(name) if a.q == q)
                 missing = (wanted - got) / wanted if wanted else got
@@ -51,6 +52,8 @@ def served(month: Routed) -> Iterator[str]:
 def ceiling(month: Routed) -> Iterator[str]:
     allowed = month.problem.policy.utilization
     for w in month.problem.workloads:
+        if w.name not in month.awaited:
+            continue
         most = max(allowed.target, allowed.ceiling or 0)
         most = min(most, {"low": 0.5, "medium": 0.75}.get(w.latency.max_band or "", most))
         for block in month.blocks:
@@ -76,7 +79,7 @@ def spot_share(month: Routed) -> Iterator[str]:
 
 def _share(month: Routed, most: float | None, name_of: Callable[[Candidate], str]) -> Iterator[str]:
     for block in month.blocks if most is not None else ():
-        for name in month.names:
+        for name in month.awaited:
             rates = block.rate_by(name, name_of)
             for someone, rate in rates.items():
                 if someone and is_beyond(rate / rates.total(), most):
@@ -148,7 +151,7 @@ def loss(month: Routed) -> Iterator[str]:
     }
     group = lost_of[wish.kind]
     for block in month.blocks:
-        for name in month.names:
+        for name in month.awaited:
             mine = [a for a in block.of(name) if a.share > 1e-6]
             here = [(k, n) for k, n in block.on_for(name) if n]
             for lost in {group(k) for k, _ in here} | {group(a.k) for a in mine}:
@@ -229,11 +232,10 @@ def _can_serve(
 
 
 def held(month: Routed) -> Iterator[str]:
-    off = month.problem.policy.switch_off_dedicated
     counts: dict[Candidate, set[int]] = {}
     for block in month.blocks:
         for k, n in block.on:
-            rests = off and k.offering.billing == "dedicated"
+            rests = k.offering.billing == "dedicated" and may_rest(month, k)
             if rests and n and not month.has_load(k.workload, block.t):
                 yield f"{n} units of {k.id} are on without load in {block.t}"
             elif not rests or month.has_load(k.workload, block.t):
@@ -312,7 +314,7 @@ def replicas(month: Routed) -> Iterator[str]:
 
 def on_demand(month: Routed) -> Iterator[str]:
     least = month.problem.limits.min_on_demand_replicas or 0
-    for name in month.names:
+    for name in month.awaited:
         mine = [k for k in month.given.candidates.candidates if k.workload == name]
         for block in month.blocks if not all(map(is_api, mine)) else ():
             held = ((k, n) for k, n in block.on_for(name) if k.offering.billing != "spot")

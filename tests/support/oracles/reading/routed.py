@@ -57,6 +57,9 @@ class Block:
     on: tuple[tuple[Candidate, int], ...]
     """Units, joined ones counted as one, of what is bought by the unit; 0 too."""
 
+    paid: tuple[tuple[Candidate, int, float], ...]
+    """The same with the hours that one of them is paid for: of a batch's elastic ones fewer."""
+
     def of(self, workload: str) -> tuple[Asked, ...]:
         """What of it is for a workload."""
         return tuple(a for a in self.asked if a.k.workload == workload)
@@ -96,6 +99,12 @@ class Routed:
         demand = self.given.schedule.demands[workload]
         return [demand.peak[t] * c.share for c in demand.classes]
 
+    @property
+    def awaited(self) -> list[str]:
+        """The workloads that somebody waits for."""
+        demands = self.given.schedule.demands
+        return [name for name in self.names if not demands[name].can_wait]
+
     def has_load(self, workload: str, t: int) -> bool:
         """True where anything comes in."""
         return self.given.schedule.demands[workload].peak[t] > 0
@@ -120,7 +129,15 @@ def _blocks(given: PlanningInput, plan: Plan) -> Iterator[Block]:
             if route.block.name == block.name and route.requests_per_second > 0
         ]
         on = [(p.candidate, p.units_by_block[t]) for p in rented]
-        yield Block(t, block.hours, tuple(asked), tuple(on))
+        paid = [
+            (k, n, p.hours_by_block[t] if _waits(given, k) and k.mode.elastic else block.hours)
+            for p, (k, n) in zip(rented, on, strict=True)
+        ]
+        yield Block(t, block.hours, tuple(asked), tuple(on), tuple(paid))
+
+
+def _waits(given: PlanningInput, k: Candidate) -> bool:
+    return given.schedule.demands[k.workload].can_wait
 
 
 def _number(given: PlanningInput, route) -> int:
@@ -143,3 +160,14 @@ def utilization(month: Routed, workload: str) -> float:
     return max(
         (work(b, k) / n for b in month.blocks for k, n in b.on_for(workload) if n), default=0.0
     )
+
+
+def may_rest(month: Routed, k: Candidate) -> bool:
+    """ "those that the catalog says are `billed_by` the second, the minute or the hour are off,
+    others are not. What is billed by the month, reserved or owned is paid all the same"."""
+    if k.offering.billing != "dedicated":
+        return k.offering.billing in ("autoscaling", "spot")
+    said = month.problem.policy.switch_off_dedicated
+    if said is None:
+        return k.offering.billed_by in ("second", "minute", "hour")
+    return said and k.offering.billed_by != "month"

@@ -1,0 +1,1 @@
+"""Commitments over a horizon of months: from a problem to a calendar."""

@@ -1,0 +1,316 @@
+"""A problem over months, workload by workload, as `milp/months/` plans it; or why it cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, NoReturn
+
+from milp_planner.candidates.listing import lister_of
+from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.errors import Fault, InputError
+from milp_planner.futures.cases import case_of, without_futures
+from milp_planner.inputs.catalog.records import Catalog, Offering
+from milp_planner.inputs.problem.records import Problem
+from milp_planner.inputs.problem.uncertain.futures import FutureCase
+from milp_planner.milp.curves.covering import COVERED, Cover, covers_of
+from milp_planner.milp.months.records import MonthsFuture, MonthsOutlook, Rental, Term
+from milp_planner.milp.program.families import judges_of
+from milp_planner.milp.program.model import build_model
+from milp_planner.plans.records import SNAP
+from milp_planner.solving.checks.names import future_faults
+
+ONE_MONTH: Final = {
+    "current_fleet": "over months it begins with nothing signed",
+    "commitments": "what is paid already is not counted over months yet",
+    "switching": "what it costs to add and drop units is not counted over months yet",
+    "today": "the bill of today is of one month",
+    "choices": "other choices are of one month",
+}
+"""Keys that a plan over months would leave without effect, each with why."""
+
+THE_ONLY = "base"
+"""What the one future is called where the problem names none."""
+
+
+@dataclass(frozen=True)
+class WorkloadMonths:
+    """One workload over the months of the problem."""
+
+    workload: str
+    outlook: MonthsOutlook
+    bound: tuple[Candidate, ...]
+    """What each term of the outlook is, in its order."""
+
+    rented: tuple[Candidate, ...]
+
+
+def futures_of(problem: Problem) -> tuple[FutureCase, ...]:
+    """The futures of a problem; one where it is known what comes."""
+    return problem.futures or (FutureCase(name=THE_ONLY, probability=1),)
+
+
+def outlooks_of(problem: Problem, catalog: Catalog) -> list[WorkloadMonths]:
+    """Every workload of a problem that has a horizon.
+
+    Raises InputError for names that the catalog does not know, and for what is not planned over
+    months: each with what to leave out.
+    """
+    if faults := [*future_faults(problem, catalog), *_faults_of_asking(problem)]:
+        raise InputError(faults)
+    lister = lister_of(catalog)
+    today = without_futures(problem)
+    known = FutureCase(name=THE_ONLY, probability=1)
+    instance = case_of(today, catalog, known, lister).instance
+    covers = _covers(instance)
+    prices = []
+    for future in futures_of(problem):
+        at_its = {} if not future.prices else dict(_prices(today, catalog, future))
+        prices.append(at_its)
+    return [_outlook(problem, cover, prices) for cover in covers]
+
+
+def _faults_of_asking(problem: Problem) -> Iterator[Fault]:
+    for key, why in ONE_MONTH.items():
+        if getattr(problem, key) != Problem.model_fields[key].default:
+            yield _fault(key, why, "leave it out")
+    if problem.alternatives.count and "alternatives" in problem.model_fields_set:
+        said = "next-best plans are of one month"
+        yield _fault("alternatives", said, "leave it out, or write alternatives: {count: 0}")
+
+
+def _prices(
+    today: Problem, catalog: Catalog, future: FutureCase
+) -> Iterator[tuple[str, float | None]]:
+    """USD an hour in the future, by candidate; none of what it turns down for its price."""
+    plain = future.model_copy(update={"traffic": 1.0, "workloads": {}})
+    changed = case_of(today, catalog, plain, lister_of(catalog)).instance
+    for k in changed.candidates.candidates:
+        yield k.id, k.usd_per_hour
+
+
+def _covers(instance: PlanningInput) -> list[Cover]:
+    """What may be signed and rented for each workload; raises InputError where it is more."""
+    listed = instance.candidates
+    if faults := [*_faults_of_candidates(instance)]:
+        raise InputError(faults)
+    for w in instance.problem.workloads:
+        if not any(k.workload == w.name for k in listed.candidates):
+            _refuse("workloads", f"nothing that is allowed can serve {w.name!r}")
+    endless = {k: _endless(k) for k in listed.candidates}
+    free = replace(instance, candidates=replace(listed, candidates=tuple(endless.values())))
+    covers = covers_of(build_model(free, tuple(endless.values())))
+    if covers is None:
+        linked = "links workloads, or asks for more than that the load is carried"
+        rest = _fault("limits", f"something {linked}", "leave out what is no price and no filter")
+        raise InputError([*_in_the_way(instance)] or [rest])
+    back = {id(changed): k for k, changed in endless.items()}
+    return [_of_listed(cover, back) for cover in covers]
+
+
+def _endless(k: Candidate) -> Candidate:
+    """The candidate as if there were any number of units: how many there are, its term tells."""
+    if not k.mode.binds or _stock(k) is None:
+        return k
+    return replace(k, offering=k.offering.model_copy(update={"max_units": None}))
+
+
+def _of_listed(cover: Cover, back: dict[int, Candidate]) -> Cover:
+    def named(of: Sequence[Candidate]) -> tuple[Candidate, ...]:
+        return tuple(back[id(k)] for k in of)
+
+    return replace(
+        cover,
+        held=named(cover.held),
+        elastic=named(cover.elastic),
+        carries={back[id(k)]: value for k, value in cover.carries.items()},
+        usd_per_hour={back[id(k)]: value for k, value in cover.usd_per_hour.items()},
+        hours_held={back[id(k)]: value for k, value in cover.hours_held.items()},
+    )
+
+
+def _faults_of_candidates(instance: PlanningInput) -> Iterator[Fault]:
+    listed = instance.candidates.candidates
+    if any(k.mode.per_token for k in listed):
+        said = "what is paid by the token is not planned over months yet"
+        yield _fault("limits.billing.allow", said, "leave per_token out")
+    if any(k.mode.binds and not k.commitment_months for k in listed):
+        said = "owned units are not planned over months yet"
+        hint = "write limits: {billing: {allow: [dedicated, autoscaling, reserved_1y]}}"
+        yield _fault("limits.billing.allow", said, hint)
+    few = sorted({k.offering.id for k in listed if _is_few(k)})
+    if few:
+        said = f"of {few[0]} there are only so many, which is not planned over months yet"
+        yield _fault("limits.offerings", said, "deny it, or plan it as one month")
+
+
+def _is_few(k: Candidate) -> bool:
+    return not k.mode.binds and _stock(k) is not None
+
+
+def _stock(k: Candidate) -> int | None:
+    """Units that can be had of the offering; None where there is no end of them."""
+    return k.offering.max_units if isinstance(k.offering, Offering) else None
+
+
+def _in_the_way(instance: PlanningInput) -> Iterator[Fault]:
+    """What makes the workloads more than loads to be carried."""
+    for judge in judges_of(instance):
+        if type(judge).__name__ in COVERED:
+            continue
+        where = min(judge.keys, default="policy")
+        yield _fault(where, "links what months are planned apart for", "leave it out over months")
+    for i, w in enumerate(instance.problem.workloads):
+        if w.latency.judges_queues:
+            said = "waits are not kept over months yet"
+            yield _fault(f"workloads[{i}].latency", said, "leave wait and request out")
+        if len(instance.schedule.demands[w.name].classes) > 1:
+            said = "requests of several classes are not planned over months yet"
+            yield _fault(f"workloads[{i}]", said, "give their mean as one size of request")
+
+
+def _fault(path: str, said: str, hint: str) -> Fault:
+    return Fault("", 0, 0, path, said, hint)
+
+
+def _refuse(path: str, said: str) -> NoReturn:
+    raise InputError([Fault("", 0, 0, path, said)])
+
+
+# One workload
+
+
+def _outlook(
+    problem: Problem, cover: Cover, prices: Sequence[dict[str, float | None]]
+) -> WorkloadMonths:
+    horizon = problem.horizon
+    assert horizon is not None
+    blocks = sorted(cover.peaks)
+    base = [float(cover.peaks[t]) for t in blocks]
+    bound = [k for k in cover.held if k.mode.binds]
+    rented = [k for k in (*cover.held, *cover.elastic) if not k.mode.binds]
+    by_future = [[_times(k, at_its) for k in rented] for at_its in prices]
+    rentals = [_rental(cover, k) for k in rented]
+    kept = _kept_rentals(rentals, by_future)
+    terms = [_term(cover, k) for k in bound]
+    trend = 1 + horizon.price_trend
+    stay = _kept_terms(terms, rentals, by_future, lowest_trend=trend <= 1)
+    futures = tuple(
+        MonthsFuture(
+            future.name,
+            future.probability,
+            tuple(
+                tuple(peak * future.times(cover.workload) * course.factor(m) for peak in base)
+                for m in range(horizon.months)
+            ),
+            tuple(times[j] for j in kept),
+        )
+        for future, times in zip(futures_of(problem), by_future, strict=True)
+        for course in [horizon.course(future.name)]
+    )
+    outlook = MonthsOutlook(
+        hours=tuple(float(cover.hours[t]) for t in blocks),
+        terms=tuple(terms[j] for j in stay),
+        rentals=tuple(rentals[j] for j in kept),
+        futures=futures,
+        known_from=problem.known_from_months,
+        at_end=horizon.at_end,
+        price_trend=trend,
+    )
+    return WorkloadMonths(
+        cover.workload,
+        outlook,
+        tuple(bound[j] for j in stay),
+        tuple(rented[j] for j in kept),
+    )
+
+
+def _times(k: Candidate, at_its: dict[str, float | None]) -> float | None:
+    """Times the price of today; None where the future turns it down for its price."""
+    if not at_its:
+        return 1.0
+    usd = at_its.get(k.id)
+    return None if usd is None else usd / k.usd_per_hour
+
+
+def _rental(cover: Cover, k: Candidate) -> Rental:
+    hours = float(cover.hours_held[k]) if k in cover.held else None
+    usd = float(cover.usd_per_hour[k])
+    return Rental(k.id, float(cover.carries[k]), usd, hours, k.gpus_per_unit)
+
+
+def _term(cover: Cover, k: Candidate) -> Term:
+    usd = float(cover.usd_per_hour[k] * cover.hours_held[k])
+    return Term(k.id, float(cover.carries[k]), usd, k.commitment_months, _stock(k))
+
+
+def _units_for(a: float, b: float) -> int:
+    """Units that carry `b` each, for one that carries `a`."""
+    return max(1, -int(-(a / b) * (1 - SNAP) // 1))
+
+
+def _kept_rentals(
+    rentals: Sequence[Rental], by_future: Sequence[Sequence[float | None]]
+) -> list[int]:
+    """Those that whole units of another one do not replace for less, in some future.
+
+    What is paid by the hour replaces what is held at the same price an hour, never the other way.
+    """
+
+    def price(j: int, f: int) -> float:
+        times = by_future[f][j]
+        return float("inf") if times is None else rentals[j].usd_per_hour * times
+
+    def replaces(b: int, a: int) -> bool:
+        held, other = rentals[a].hours, rentals[b].hours
+        if (held is None and other is not None) or (
+            held is not None and other is not None and other > held
+        ):
+            return False
+        units = _units_for(rentals[a].carries, rentals[b].carries)
+        return all(units * price(b, f) <= price(a, f) for f in range(len(by_future)))
+
+    order = sorted(range(len(rentals)), key=lambda j: (price(j, 0) / rentals[j].carries, j))
+    kept: list[int] = []
+    for a in order:
+        if not any(replaces(b, a) for b in kept):
+            kept.append(a)
+    return sorted(kept)
+
+
+def _kept_terms(
+    terms: Sequence[Term],
+    rentals: Sequence[Rental],
+    by_future: Sequence[Sequence[float | None]],
+    *,
+    lowest_trend: bool,
+) -> list[int]:
+    """Those that neither another term replaces for less, nor a rental at its highest price."""
+
+    def replaces(b: int, a: int) -> bool:
+        one, other = terms[a], terms[b]
+        if other.most is not None or other.months > one.months:
+            return False
+        units = _units_for(one.carries, other.carries)
+        return units * other.usd_per_month <= one.usd_per_month
+
+    def is_rented_for_less(a: int) -> bool:
+        for j, rental in enumerate(rentals):
+            highest = [times[j] for times in by_future]
+            if rental.hours is None or not lowest_trend or None in highest:
+                continue
+            units = _units_for(terms[a].carries, rental.carries)
+            usd = rental.usd_per_hour * rental.hours * max(t for t in highest if t is not None)
+            if units * usd <= terms[a].usd_per_month:
+                return True
+        return False
+
+    order = sorted(
+        range(len(terms)),
+        key=lambda j: (terms[j].usd_per_month / terms[j].carries, terms[j].months, j),
+    )
+    kept: list[int] = []
+    for a in order:
+        if not is_rented_for_less(a) and not any(replaces(b, a) for b in kept):
+            kept.append(a)
+    return sorted(kept)

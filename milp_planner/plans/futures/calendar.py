@@ -1,0 +1,172 @@
+"""When to sign for what over a horizon of months, and what each month then comes to."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+CalendarEnd = Literal["extend", "pro_rata", "full"]
+
+
+@dataclass(frozen=True)
+class Signing:
+    """Units of one offering that are paid for a term from a month on."""
+
+    month: int
+    """Counted from 1; signed at its beginning."""
+
+    workload: str
+    offering: str
+    billing: str
+    gpu: str
+    units: int
+    usd_per_month: float
+    """Of all of them."""
+
+    term_months: int
+
+    @property
+    def owed_usd(self) -> float:
+        """All that is paid over the term, USD."""
+        return self.usd_per_month * self.term_months
+
+
+@dataclass(frozen=True)
+class RentedUnits:
+    """Units of one offering that are rented in a month, the most at a time."""
+
+    workload: str
+    offering: str
+    billing: str
+    units: int
+
+
+@dataclass(frozen=True)
+class CalendarMonth:
+    """A month of one future."""
+
+    month: int
+    traffic: float
+    """Times the traffic that the workloads state, over all of them; 1 where they state none."""
+
+    signed: tuple[Signing, ...]
+    bound_units: int
+    """Units that are bound in it, those signed before and still paid among them."""
+
+    bound_usd: float
+    rent_usd: float
+    rented: tuple[RentedUnits, ...]
+
+    @property
+    def usd(self) -> float:
+        """All that is paid in the month."""
+        return self.bound_usd + self.rent_usd
+
+
+@dataclass(frozen=True)
+class FutureCalendar:
+    """The months of one future."""
+
+    name: str
+    probability: float
+    months: tuple[CalendarMonth, ...]
+    owed_usd: float
+    """What is still to be paid for terms when the horizon is over."""
+
+    @property
+    def usd(self) -> float:
+        """What is paid within the horizon."""
+        return sum(month.usd for month in self.months)
+
+
+@dataclass(frozen=True)
+class OtherEnd:
+    """What would be signed where terms that outlast the horizon counted otherwise."""
+
+    at_end: CalendarEnd
+    is_same: bool
+    units_now: int
+    """Signed in the first month."""
+
+    units_later: float
+    """Signed after it, on average over the futures."""
+
+
+@dataclass(frozen=True)
+class CalendarProof:
+    """How sure it is that no other calendar costs less."""
+
+    counted_usd: float
+    """What was made small: under `extend` with the months after the horizon."""
+
+    bound_usd: float
+    """No calendar counts less: by enumeration of part schedules."""
+
+    rents_checked: int
+    """Rents of a workload in a future, commitments fixed, that solvers found the same."""
+
+    rents: int
+    engines: tuple[str, ...]
+    """Who did."""
+
+    @property
+    def gap(self) -> float:
+        """Share of what is counted that another calendar may save at most."""
+        return max(0.0, 1 - self.bound_usd / self.counted_usd) if self.counted_usd > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """What to sign when, for all workloads of a problem."""
+
+    name: str
+    known_from_months: int | None
+    at_end: CalendarEnd
+    futures: tuple[FutureCalendar, ...]
+    proof: CalendarProof
+    unknown_usd: float | None
+    """What is counted where no signing follows the future; None where none does anyway."""
+
+    other_ends: tuple[OtherEnd, ...] = ()
+
+    @property
+    def months(self) -> int:
+        """Months of the horizon."""
+        return len(self.futures[0].months)
+
+    @property
+    def usd(self) -> float:
+        """What is paid within the horizon, on average over the futures."""
+        return sum(future.probability * future.usd for future in self.futures)
+
+    @property
+    def owed_usd(self) -> float:
+        """What is still to be paid after it, on average over the futures."""
+        return sum(future.probability * future.owed_usd for future in self.futures)
+
+    @property
+    def common(self) -> tuple[Signing, ...]:
+        """What is signed whichever future it is: before it is known, or the same in all."""
+        known = self.known_from_months
+        return tuple(
+            signing
+            for month in self.futures[0].months
+            if known is None or month.month <= known
+            for signing in month.signed
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The calendar as plain data, for JSON."""
+        plain = asdict(self)
+        for future, record in zip(plain["futures"], self.futures, strict=True):
+            future["usd"] = record.usd
+            for month, one in zip(future["months"], record.months, strict=True):
+                month["usd"] = one.usd
+        plain["proof"]["gap"] = self.proof.gap
+        return {
+            "document": "calendar",
+            **plain,
+            "usd": self.usd,
+            "owed_usd": self.owed_usd,
+            "months": self.months,
+        }

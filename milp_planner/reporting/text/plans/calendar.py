@@ -1,0 +1,209 @@
+"""A calendar of commitments in words: what to sign when, and a row a month for each future."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from milp_planner.plans.futures.calendar import (
+    Calendar,
+    CalendarMonth,
+    FutureCalendar,
+    OtherEnd,
+    Signing,
+)
+from milp_planner.reporting.text.wording import (
+    columns,
+    escape,
+    fine_percent,
+    money,
+    number,
+    plural,
+    usd,
+)
+
+AT_END = {
+    "extend": "the last month goes on until they are over (at_end: extend)",
+    "pro_rata": "only these months of them count (at_end: pro_rata)",
+    "full": "all that is owed counts, for nothing more (at_end: full)",
+}
+NOTHING = "-"
+ENGINES = {"cbc": "CBC", "highs": "HiGHS"}
+
+
+def calendar_text(calendar: Calendar) -> str:
+    """The calendar for people."""
+    parts = [
+        [
+            f"{escape(calendar.name)}: {usd(calendar.usd, 0)} {calendar_headline(calendar)}",
+            *calendar_sentences(calendar),
+        ],
+        *([*_table(calendar, future)] for future in calendar.futures),
+        [*calendar_closing(calendar)],
+    ]
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+
+
+def calendar_headline(calendar: Calendar) -> str:
+    """Beside the amount: what it is of, and how sure it is."""
+    gap = calendar.proof.gap
+    above = f", at most {fine_percent(gap)} above the least"
+    within = above if gap > 1e-9 else ", the least there is"
+    many = len(calendar.futures)
+    mean = f" on average over {plural(many, 'future')}" if many > 1 else ""
+    return f"in {plural(calendar.months, 'month')}{mean}{within}."
+
+
+def calendar_sentences(calendar: Calendar) -> Iterator[str]:
+    """What to sign when, what is owed at the end, and what the answer rests on."""
+    yield from _signed_lines(calendar)
+    yield from _words(calendar)
+
+
+def _signed_lines(calendar: Calendar) -> Iterator[str]:
+    """Everything that is signed, in order; what follows the future under its name."""
+    common = calendar.common
+    if not common and not any(m.signed for f in calendar.futures for m in f.months):
+        yield "Sign nothing: whatever comes, what is rented costs less."
+        return
+    now = [s for s in common if s.month == 1]
+    if now:
+        yield f"Sign now: {_list(now)}."
+    if later := [s for s in common if s.month > 1]:
+        yield f"Whatever comes, sign {_sums(later)}."
+    known = calendar.known_from_months
+    if known is None:
+        return
+    for future in calendar.futures:
+        later = [s for m in future.months if m.month > known for s in m.signed]
+        name = f"In {escape(future.name)} ({fine_percent(future.probability)})"
+        told = f"{name}, known after {plural(known, 'month')},"
+        yield f"{told} sign {_sums(later)}." if later else f"{told} nothing more."
+
+
+def _sums(signings: Sequence[Signing]) -> str:
+    """The same offering at several times as one, since the table has the months."""
+    found: dict[tuple[str, str, str], list[Signing]] = {}
+    for s in signings:
+        found.setdefault((s.workload, s.offering, s.billing), []).append(s)
+    return "; ".join(
+        f"{sum(s.units for s in mine)} x {escape(offering)} {billing}{_months(mine)} "
+        f"({usd(sum(s.owed_usd for s in mine), 0)})"
+        for (_, offering, billing), mine in found.items()
+    )
+
+
+def _months(signings: Sequence[Signing]) -> str:
+    first, last = signings[0].month, signings[-1].month
+    return f" in month {first}" if first == last else f" between month {first} and {last}"
+
+
+def _list(signings: Sequence[Signing]) -> str:
+    several = len({s.workload for s in signings}) > 1
+    return "; ".join(
+        f"{s.units} x {escape(s.offering)} {s.billing} for {plural(s.term_months, 'month')}"
+        f" ({usd(s.owed_usd, 0)})" + (f" for {escape(s.workload)}" if several else "")
+        for s in signings
+    )
+
+
+def _words(calendar: Calendar) -> Iterator[str]:
+    if calendar.owed_usd > 0:
+        least = min(calendar.futures, key=lambda f: f.usd)
+        yield (
+            f"When it is over {usd(calendar.owed_usd, 0)} of it is still owed on average, "
+            f"{usd(least.owed_usd, 0)} in {escape(least.name)}; of terms that go on after it "
+            f"{AT_END[calendar.at_end]}."
+        )
+    yield from map(_flip, (end for end in calendar.other_ends if not end.is_same))
+    if calendar.unknown_usd is not None and calendar.known_from_months is not None:
+        worth = calendar.unknown_usd - calendar.proof.counted_usd
+        yield (
+            f"To know the future after {plural(calendar.known_from_months, 'month')} is worth "
+            f"{usd(max(0.0, worth), 0)}: so much more is counted where all is signed unknowing."
+        )
+
+
+def _flip(end: OtherEnd) -> str:
+    signed = f"{plural(end.units_now, 'unit')} now and {number(end.units_later)} later on average"
+    if not end.units_now and not end.units_later:
+        signed = "nothing"
+    return f"The answer rests on that: where {AT_END[end.at_end]}, it is to sign {signed}."
+
+
+def future_headline(future: FutureCalendar) -> str:
+    """A future's name, and what it comes to."""
+    return (
+        f"{escape(future.name)}, {fine_percent(future.probability)}: {usd(future.usd, 0)}, "
+        f"owed after it {usd(future.owed_usd, 0)}"
+    )
+
+
+def _table(calendar: Calendar, future: FutureCalendar) -> Iterator[str]:
+    if len(calendar.futures) > 1:
+        yield future_headline(future)
+    head = ["month", "traffic", "signed", "bound", "rented", "", "", "$ bound", "$ rent", "$"]
+    before = [None, *future.months[:-1]]
+    rows = [month_cells(m, b) for m, b in zip(future.months, before, strict=True)]
+    yield from columns([head, *rows, total_cells(future)], ">>>><>>>>>")
+
+
+def total_cells(future: FutureCalendar) -> list[str]:
+    """The last row of a future's table."""
+    return [
+        *("all", "", "", "", "", "", ""),
+        money(sum(m.bound_usd for m in future.months), 0),
+        money(sum(m.rent_usd for m in future.months), 0),
+        money(future.usd, 0),
+    ]
+
+
+def month_cells(month: CalendarMonth, before: CalendarMonth | None) -> list[str]:
+    """A row of a future's table; before: the month before it."""
+    signed = sum(s.units for s in month.signed)
+    added, dropped = _moves(month, before)
+    rented = " + ".join(f"{r.units} x {escape(r.offering)}" for r in month.rented)
+    return [
+        str(month.month),
+        number(month.traffic),
+        str(signed) if signed else NOTHING,
+        str(month.bound_units),
+        rented or NOTHING,
+        f"+{added}" if added else "",
+        f"-{dropped}" if dropped else "",
+        money(month.bound_usd, 0),
+        money(month.rent_usd, 0),
+        money(month.usd, 0),
+    ]
+
+
+def _moves(month: CalendarMonth, before: CalendarMonth | None) -> tuple[int, int]:
+    """Rented units that come and go."""
+    now = {(r.workload, r.offering, r.billing): r.units for r in month.rented}
+    then = (
+        {}
+        if before is None
+        else {(r.workload, r.offering, r.billing): r.units for r in before.rented}
+    )
+    moves = [now.get(key, 0) - then.get(key, 0) for key in {*now, *then}]
+    return sum(m for m in moves if m > 0), -sum(m for m in moves if m < 0)
+
+
+def calendar_closing(calendar: Calendar) -> Iterator[str]:
+    """How it was proven, and what it takes for granted."""
+    proof = calendar.proof
+    engines = " and ".join(ENGINES[name] for name in proof.engines)
+    by = f" by {engines}" if engines else ""
+    if abs(proof.counted_usd - calendar.usd) >= 1:
+        yield (
+            f"What was made small is {usd(proof.counted_usd, 0)}, with what comes after the "
+            f"horizon: {AT_END[calendar.at_end]}."
+        )
+    yield (
+        "Bound by enumeration of signings, month by month; with these signings "
+        f"{proof.rents_checked} of {plural(proof.rents, 'rent')} (a workload in a future) were "
+        f"solved again{by}, to the same sum."
+    )
+    yield (
+        "A month has the hours of policy.hours_per_month. What is signed costs the price of today "
+        "whenever it is signed; rentals follow each month's traffic, and moving them costs nothing."
+    )
