@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from milp_planner.candidates.grouping import grouped
+from milp_planner.grouping import grouped
 from milp_planner.inputs.catalog.billing import BILLING_MODES, BillingMode
 from milp_planner.inputs.catalog.records import Catalog, Measurement, Offering, TokenPrice
 from milp_planner.inputs.problem.records import Problem

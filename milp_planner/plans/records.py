@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from milp_planner.candidates.batch.runs import BatchRun as BatchRun
-from milp_planner.candidates.grouping import by_workload, grouped
 from milp_planner.candidates.records import Candidate, TurnedDown, UnitsOn
 from milp_planner.candidates.sharing.shared_units import SharedUnits as SharedUnits
 from milp_planner.errors import argument_error
+from milp_planner.grouping import by_workload, grouped
 from milp_planner.plans.consequences import (
     NOT_INCLUDED,
     CommitmentUse,

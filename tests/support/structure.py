@@ -19,7 +19,7 @@ PACKAGE = "milp_planner"
 FOLDERS = (PACKAGE, "tests")
 
 WINGS = (
-    ("_homes", "_version", "deadline", "errors", "today", "units"),
+    ("_homes", "_version", "deadline", "errors", "grouping", "today", "units"),
     ("inputs",),
     ("traffic",),
     ("serving",),

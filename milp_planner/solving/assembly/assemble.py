@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from milp_planner.candidates.grouping import by_workload
 from milp_planner.candidates.records import (
     Candidate,
     PlanningInput,
@@ -16,6 +15,7 @@ from milp_planner.candidates.records import (
     rests_when_idle,
 )
 from milp_planner.candidates.users import infrascale_said, users_said
+from milp_planner.grouping import by_workload
 from milp_planner.inputs.problem.policies import has_one_router, is_strict, utilization_limit
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.inputs.problem.traffic import ConcurrentUsers

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from milp_planner.candidates.batch.runs import BatchRun
-from milp_planner.candidates.grouping import by_workload
 from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.grouping import by_workload
 from milp_planner.inputs.problem.deployment import AnyLlm
 from milp_planner.milp.program.llms.quality import mean_quality, served_by_llm
 from milp_planner.milp.program.solution import FleetSolution

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from milp_planner.candidates.grouping import by_workload
 from milp_planner.candidates.queues import (
     idle_from_s,
     pool_of,
@@ -14,6 +13,7 @@ from milp_planner.candidates.queues import (
     words_of,
 )
 from milp_planner.candidates.records import PlanningInput
+from milp_planner.grouping import by_workload
 from milp_planner.inputs.problem.latency import TimeWish
 from milp_planner.inputs.problem.policies import has_one_router
 from milp_planner.milp.program.language.waits import served_shares

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from milp_planner.candidates.grouping import by_workload
 from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.grouping import by_workload
 from milp_planner.inputs.problem.deployment import AnyLlm
 from milp_planner.inputs.problem.records import Problem, Workload
 from milp_planner.milp.program.language.loosening import LimitInForce
