@@ -125,6 +125,16 @@ def test_what_has_enough_teaches_nothing_and_is_routed(by_prices):
         assert sum(x for (_, p, _), x in shares.items() if p == q) == pytest.approx(1)
 
 
+def test_a_class_of_next_to_no_requests_is_served_too(by_prices):
+    # 4 short requests/s and 1 long one are half a fast unit each. One request in 10¹³ is between.
+    sizes = [{"input_tokens": n, "output_tokens": n} for n in (1, 10, 2)]
+    shares = [0.8 - 1e-13, 0.2, 1e-13]
+    classes = [{**q, "share": share} for q, share in zip(sizes, shares, strict=True)]
+    plan = solve(problem(5, chat={"requests": classes}), two_kinds())
+    assert plan.score_usd_per_month == pytest.approx(3 * 720)
+    assert sum(r.share for r in plan.routes if r.request_class.input_tokens == 2) == 1
+
+
 def test_a_price_that_is_known_and_broken_all_the_same_gives_the_routes_columns(knows_little):
     model, splits = modelled(asked(), two_kinds()), Splits()
     learn_prices(splits, model, of_gpu(model, fast=2))

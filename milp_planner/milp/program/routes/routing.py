@@ -31,7 +31,7 @@ ENOUGH = 5e-7
 of what the check of a plan lets pass."""
 
 NOTHING = 1e-9
-"""Part of the requests of a workload that is nothing."""
+"""Part of the requests of a workload that takes next to nothing of a unit."""
 
 ZERO = 1e-12
 MOST_GREEDY_STEPS = 500
@@ -76,8 +76,9 @@ def routed(
     """Who serves what in a block. enough: part of the requests that may lack."""
     program = _Program(instance, limits, block)
     if not program.classes:
-        return Routed(1.0, {}, None)
+        return Routed(1.0, program.trifles, None)
     times, shares = program.solve()
+    shares |= program.trifles
     if times >= 1 - enough:
         return Routed(1.0, shares, None)
     return Routed(times, shares, program.prices())
@@ -93,11 +94,14 @@ class _Program:
         self.block, self.limits = block, limits
         self.parts = [q.share for q in demand.classes]
         left = list(self._left())
-        self.classes = [q for q, part in enumerate(left) if part > NOTHING]
-        self.left = [left[q] for q in self.classes]
         limit = utilization_limit(instance.problem, instance.problem.workload(block.workload))
         scale = limit / demand.peak[block.t]
         self.units = [k for k, on in block.on.items() if on > 0]
+        self.trifles = dict(self._trifles(left))
+        known = {q for _, q in self.trifles}
+        asked = [q for q, part in enumerate(left) if part > min(NOTHING, ENOUGH * self.parts[q])]
+        self.classes = [q for q in asked if q not in known]
+        self.left = [left[q] for q in self.classes]
         rates = [[k.requests_per_second[q] for q in self.classes] for k in self.units]
         counts = np.array([block.on[k] for k in self.units], dtype=float)
         shape = len(self.units), len(self.classes)
@@ -110,6 +114,14 @@ class _Program:
         for q, part in enumerate(self.parts):
             per_token = sum(x for (_, p), x in self.block.tokens.items() if p == q)
             yield part * max(0.0, 1 - per_token - self.block.short.get(q, 0.0))
+
+    def _trifles(self, left: Sequence[float]) -> Iterator[tuple[Cell, float]]:
+        """Classes of which next to nothing is left, with the share that is: whoever can most."""
+        for q, part in enumerate(left):
+            if 0 < part <= NOTHING and part > ENOUGH * self.parts[q]:
+                most = max(self.units, key=lambda k: k.requests_per_second[q], default=None)
+                if most is not None and most.requests_per_second[q] > 0:
+                    yield (most, q), part / self.parts[q]
 
     def _groups(self) -> Iterator[tuple[str, str, list[int], float]]:
         """(rule, group, its units by number, the part of all requests that they may serve)."""
