@@ -130,7 +130,9 @@ def test_a_class_of_next_to_no_requests_is_served_too(by_prices):
     sizes = [{"input_tokens": n, "output_tokens": n} for n in (1, 10, 2)]
     shares = [0.8 - 1e-13, 0.2, 1e-13]
     classes = [{**q, "share": share} for q, share in zip(sizes, shares, strict=True)]
-    plan = solve(problem(5, chat={"requests": classes}), two_kinds())
+    rates = [raw("fast", 8), raw("fast", 2, size=LONG), raw("fast", 6, size=(2, 2))]
+    rented = catalog([offering("acme", "fast", 3.0)], rates)
+    plan = solve(problem(5, chat={"requests": classes}), rented)
     assert plan.score_usd_per_month == pytest.approx(3 * 720)
     assert sum(r.share for r in plan.routes if r.request_class.input_tokens == 2) == 1
 
