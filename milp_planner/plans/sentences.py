@@ -234,7 +234,7 @@ def _wait_idle(r: WaitIdle) -> str:
 
 
 def _llms_chosen(r: LlmsChosen) -> str:
-    served = ", ".join(f"{share:.1%} by {llm}" for llm, share in r.shares)
+    served = ", ".join(f"{_figure(share)} by {llm}" for llm, share in r.shares)
     said = f"{r.workload!r} is served {served or 'by nobody'}"
     if r.quality is None:
         return said
@@ -245,9 +245,9 @@ def _llms_chosen(r: LlmsChosen) -> str:
 
 def _batches_done(r: BatchesDone) -> str:
     idle = "in the time that their own load leaves"
-    done = [f"{share:.1%} by units of {name!r} {idle}" for name, share in r.by_idle]
-    done += [f"{r.by_own:.1%} by units of its own"] * (r.by_own > 0)
-    done += [f"{r.per_token:.1%} per token"] * (r.per_token > 0)
+    done = [f"{_figure(share)} by units of {name!r} {idle}" for name, share in r.by_idle]
+    done += [f"{_figure(r.by_own)} by units of its own"] * (r.by_own > 0)
+    done += [f"{_figure(r.per_token)} per token"] * (r.per_token > 0)
     return f"the batches of {r.workload!r} are done {', '.join(done) or 'by nobody'}"
 
 
@@ -261,7 +261,7 @@ def _time_not_judged(r: TimeNotJudged) -> str:
 
 def _time_replayed(r: TimeReplayed) -> str:
     came = "never" if r.reached_s is None else _duration(r.reached_s)
-    verdict = "kept" if r.kept else f"missed by {r.missed_share:.2%} of the requests"
+    verdict = "kept" if r.kept else f"missed by {_figure(r.missed_share, 2)} of the requests"
     said = (
         f"{r.workload!r}: the {r.what}, wished {_duration(r.wished_s)}, is {came} in a replay: "
         f"{verdict}"
@@ -318,13 +318,13 @@ def _units_kept_apart(r: UnitsKeptApart) -> str:
 
 def _unserved_at_a_price(r: UnservedAtAPrice) -> str:
     return (
-        f"up to {r.share:.2%} of {r.workload!r} is left unserved: at "
+        f"up to {_figure(r.share, 2)} of {r.workload!r} is left unserved: at "
         f"{_usd(r.penalty_usd)} per month that is cheaper than to serve it"
     )
 
 
 def _short_budget(r: ShortBudget) -> str:
-    served = ", ".join(f"{share:.1%} of {workload}" for workload, share in r.served)
+    served = ", ".join(f"{_figure(share)} of {workload}" for workload, share in r.served)
     said = f"the budget of {_usd(r.budget_usd)} is short: at the peak it serves {served}"
     if r.everything_usd is None:
         return said
@@ -345,7 +345,7 @@ def _perfect_foresight(r: PerfectForesight) -> str:
         f"{_usd(r.reactive_usd_per_month, 0)}"
     )
     if r.late_share >= LEAST_LATE:
-        said += f", and be late for {r.late_share:.1%} of the requests"
+        said += f", and be late for {_figure(r.late_share)} of the requests"
     return said
 
 
@@ -364,7 +364,7 @@ def _too_few_units(r: CatalogTooSmall) -> str:
 
 def _served_in_part(r: ServedInPart) -> str:
     served = ", ".join(
-        f"{(rate / peak if peak else 1):.1%} of {workload} ({rate:.4g} of {peak:.4g})"
+        f"{_figure(rate / peak if peak else 1)} of {workload} ({rate:.4g} of {peak:.4g})"
         for workload, rate, peak in r.served
     )
     said = f"not everything can be served: at the peak {served}"
@@ -402,6 +402,10 @@ def _first_of(names: Sequence[str]) -> str:
 
 def _usd(amount: float, decimals: int = 2) -> str:
     return f"${amount:,.{decimals}f}"
+
+
+def _figure(share: float, decimals: int = 1) -> str:
+    return f"{100 * share:.{decimals}f} %"
 
 
 def _percent(share: float) -> str:

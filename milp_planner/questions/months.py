@@ -39,6 +39,7 @@ def plan_months(
 
     >>> from milp_planner import load_problem, plan_months
     >>> calendar = plan_months(load_problem("problems/growing-year.yaml"))
+    >>> assert calendar is not None
     >>> [(s.month, s.units, s.offering) for s in calendar.common]
     [(1, 10, 'aws/g6e.xlarge/us-east-1')]
     """

@@ -99,8 +99,8 @@ ASKED = {
         5.6,
         2 * 1_440,
         {"acme/box/eu-1": 1},
-        "chat on acme/box/eu-1 dedicated raw tp1 has 1.1 units' work on 1 units in block active, "
-        "above 100% utilization",
+        "chat on acme/box/eu-1 dedicated raw tp1 has the work of 1.1 units on 1 unit in block "
+        "active, above 100 % utilization",
         boxes(),
         chat={
             "requests": [

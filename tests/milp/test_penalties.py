@@ -297,7 +297,7 @@ def test_requests_are_left_unserved_only_at_the_users_price_and_never_silently(
     if left:
         assert plan.costs["shortfall"] == pytest.approx(388.8)
         assert said == [
-            "up to 9.09% of 'chat' is left unserved: at $388.80 per month that is cheaper than to "
+            "up to 9.09 % of 'chat' is left unserved: at $388.80 per month that is cheaper than to "
             "serve it"
         ]
     else:

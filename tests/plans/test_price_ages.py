@@ -161,6 +161,20 @@ def test_the_sheet_asks_whether_a_price_still_holds_once_it_is_old():
     assert asks == {"90d": [BIG], "30d": [BIG, SMALL], "100d": []}
 
 
+def test_the_sheet_asks_for_units_for_the_term_that_they_are_bound_for():
+    # 13 requests/s take two big ones: the one that there is by the month, and one for a year at $5.
+    known = aged()
+    month = known.offerings[0].model_copy(update={"max_units": 1})
+    year = offering("acme", "big", 5.0, billing="reserved_1y")
+    known = replace(known, offerings=(month, year.model_copy(update={"as_of": date(2025, 12, 1)})))
+    asked = problem(13, limits={"billing": {"allow": ["dedicated", "reserved_1y"]}})
+    (ask,) = decision_sheet(asked, known, as_of=READ_ON, with_choices=False).asks
+    assert ask.question == (
+        "1 unit at once, for 12 months; what it is called there; "
+        "the prices of 2025-12-01 and 2026-01-15 still hold"
+    )
+
+
 def test_the_document_holds_it_and_reads_back():
     plan = solve(thirteen(), aged())
     document = json.loads(FORMATS["json"](plan))

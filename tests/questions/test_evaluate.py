@@ -66,8 +66,8 @@ def test_a_fleet_that_is_overrun_says_by_how_much():
     assert found.workload("chat").band == "high"
     assert not found.keeps_all_limits
     assert [breach.message for breach in found.breaches] == [
-        "chat on acme/big/eu-1 dedicated raw tp1 has 1.2 units' work on 1 units in block active, "
-        "above 75% utilization"
+        "chat on acme/big/eu-1 dedicated raw tp1 has the work of 1.2 units on 1 unit in block "
+        "active, above 75 % utilization"
     ]
 
 
@@ -314,8 +314,8 @@ def test_the_report_begins_with_cost_penalties_and_what_is_broken():
     lines = evaluation_text(evaluate(question, {BIG: 1}, big_and_small())).splitlines()
     assert lines[:3] == [
         "This fleet: $2,880 per month, and $60,000 of penalties. It breaks limits:",
-        "  chat on acme/big/eu-1 dedicated raw tp1 has 1.2 units' work on 1 units in block active, "
-        "above 75% utilization",
+        "  chat on acme/big/eu-1 dedicated raw tp1 has the work of 1.2 units on 1 unit in block "
+        "active, above 75 % utilization",
         "",
     ]
     assert any("overload penalty" in line and line.endswith("60,000") for line in lines)

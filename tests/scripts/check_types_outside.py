@@ -68,9 +68,12 @@ def write_examples(folder: Path) -> int:
 
 
 def _statement(source: str) -> str:
-    """A value that a prompt would show is printed: alone on a line it does nothing."""
+    """A value that a prompt would show is printed: alone on a line it does nothing.
+
+    It may end in a comment, so that the bracket is closed on the next line.
+    """
     is_value = isinstance(ast.parse(source).body[0], ast.Expr)
-    return f"print({source.strip()})\n" if is_value else source
+    return f"print({source.strip()}\n)\n" if is_value else source
 
 
 def check(folder: Path) -> int:

@@ -53,9 +53,9 @@ def test_premium_comes_before_free_where_units_are_few_with_amounts():
     (note,) = plan.warnings
     assert isinstance(note, ServedInPart)
     assert warning_lines(plan) == (
-        "not everything can be served: at the peak 93.3% of premium (28 of 30), 0.0% of free (0 of "
-        "10); used up: units of own/a100/eu-1 dedicated (4 of 4), units of own/g2/eu-1 dedicated "
-        "(4 of 4), units of own/mi300/eu-1 dedicated (4 of 4)",
+        "not everything can be served: at the peak 93.3 % of premium (28 of 30), 0.0 % of free (0 "
+        "of 10); used up: units of own/a100/eu-1 dedicated (4 of 4), units of own/g2/eu-1 "
+        "dedicated (4 of 4), units of own/mi300/eu-1 dedicated (4 of 4)",
     )
 
 
@@ -70,7 +70,7 @@ def test_a_quota_that_is_short_is_named():
     plan = solve(asked_for, big_and_small())
     assert served(plan) == {"chat": 0.8}
     assert warning_lines(plan) == (
-        "not everything can be served: at the peak 80.0% of chat (20 of 25); used up: "
+        "not everything can be served: at the peak 80.0 % of chat (20 of 25); used up: "
         "max_gpus.total (2 of 2)",
     )
 
@@ -100,7 +100,7 @@ def test_units_that_are_few_are_told_beside_a_budget_that_is_not_short():
     budget = {"usd_per_month": 100_000_000, "when_short": "priority"}
     plan = solve(asked(None, limits={"budget": budget}), few())
     assert served(plan) == {"premium": 28 / 30, "free": 0}
-    assert warning_lines(plan)[0].startswith("not everything can be served: at the peak 93.3% of p")
+    assert warning_lines(plan)[0].startswith("not everything can be served: at the peak 93.3 % of ")
 
 
 def test_of_fleets_that_cost_as_much_the_one_that_is_taken_says_what_is_few_too():

@@ -50,7 +50,7 @@ def test_a_fair_budget_serves_the_largest_equal_share_then_the_most_then_the_che
     assert plan.cash_usd_per_month == pytest.approx(3_960)
     assert plan.proof.certified
     assert warning_lines(plan) == (
-        "the budget of $4,000.00 is short: at the peak it serves 76.9% of chat, 50.0% of code; "
+        "the budget of $4,000.00 is short: at the peak it serves 76.9 % of chat, 50.0 % of code; "
         "to serve everything costs $6,120.00",
     )
 
@@ -139,7 +139,7 @@ def test_a_plan_preferred_among_ties_says_that_the_budget_is_short():
     plan = solve(problem(13, limits=limits), catalog(rows, [raw("small", 1)]), alternatives=0)
     assert plan.cash_usd_per_month == 2160
     assert warning_lines(plan) == (
-        "the budget of $3,000.00 is short: at the peak it serves 15.4% of chat; "
+        "the budget of $3,000.00 is short: at the peak it serves 15.4 % of chat; "
         "to serve everything costs $14,040.00",
     )
 

@@ -177,7 +177,7 @@ def test_a_lever_that_is_taken_costs_what_it_says(client):
     # 23 requests/s at 75 %: four big ones of acme, $11,520; at 85 % three, $8,640; with bolt,
     # three and a small one, $9,720.
     fields = {**TOY, "requests_per_second": "23", "providers": "acme"}
-    bolt = "leave out limits.providers: allow acme"
+    bolt = "leave out limits.providers (allow acme)"
     last = asked(client, fields)[-1]
     assert last["usd"] == 11_520
     saving = {

@@ -7,7 +7,7 @@ To add one, write a function from `Asking` to what it found, and name it in `USU
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from milp_planner.inputs.problem.fingerprint import problem_sha256
 from milp_planner.inputs.problem.patching import patched
 from milp_planner.inputs.problem.policies import allowed_billings, may_be_short
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.inputs.problem.traffic import ConcurrentUsers
 from milp_planner.milp.program.lexicographic import stages_of
 from milp_planner.plans.records import Plan, Status
 from milp_planner.questions.choices.records import Choice, ChoiceVerdict
@@ -247,7 +248,7 @@ def one_region_group(asking: Asking, choice: Choice) -> Choice | None:
             break  # nor can any group after it be cheaper
         found = asking.solved_instance(choice, only_in(instance, name), why, name, break_ties=False)
         if found.verdict is ChoiceVerdict.NOT_REACHED:
-            return found
+            return replace(found, detail="")  # whichever group is the cheapest
         if found.plan is not None and (best is None or _is_better(instance, found, best)):
             best = found
     if best is None:
@@ -316,9 +317,11 @@ def _without_api(asking: Asking) -> list[str]:
     return [w.name for w in asking.problem.workloads if w.name not in served]
 
 
-def _nobody(choice: Choice, workloads: Iterable[str]) -> Choice:
+def _nobody(asking: Asking, choice: Choice, workloads: Sequence[str]) -> Choice:
     names = ", ".join(workloads)
     why = f"no provider that is let through sells it per token: {names}"
+    if all(isinstance(asking.problem.workload(w).traffic, ConcurrentUsers) for w in workloads):
+        why = f"a price per token promises no speed per user: {names}"
     return replace(choice, verdict=ChoiceVerdict.INFEASIBLE, why=why)
 
 
@@ -326,7 +329,7 @@ def per_token(asking: Asking, choice: Choice) -> Choice:
     """Everything from an API."""
     missing = _without_api(asking)
     if missing:
-        return _nobody(choice, missing)
+        return _nobody(asking, choice, missing)
     if "per_token" not in allowed_billings(asking.problem):
         choice = replace(choice, needs=needed(["per_token"]))
     return asking.solved_problem(choice, with_billings(asking.problem, ["per_token"]))

@@ -114,7 +114,7 @@ def _limits(asking: Asking) -> Iterator[Lever]:
         aside = limit.by_default or isinstance(limit, CashLimit)
         if not aside and not limit.path.startswith((*OWN_PATHS, *wishes)):
             loosest = limit.free.get(limit.path)
-            name = f"leave out {limit.path}: {limit.said}"
+            name = f"leave out {limit.path} ({limit.said})"
             if isinstance(loosest, list) and isinstance(limit, NameLimit):
                 name = limit.text(limit.ruled_out)
             key = f"without {limit.path}"

@@ -243,13 +243,7 @@ def asks_of(plan: Plan, today: date, stale_after_days: float) -> tuple[ToAsk, ..
         ToAsk(
             provider=mine[0].candidate.provider,
             offering=offering,
-            question="; ".join(
-                _questions(
-                    mine[0].candidate,
-                    sum(p.units for p in mine),
-                    is_old=age_days(mine[0].candidate.offering, today) > stale_after_days,
-                )
-            ),
+            question="; ".join(_questions(mine, today, stale_after_days)),
             usd_per_month=paid[offering],
         )
         for offering, mine in rented.items()
@@ -258,16 +252,33 @@ def asks_of(plan: Plan, today: date, stale_after_days: float) -> tuple[ToAsk, ..
     return tuple(sorted(asked, key=lambda one: (-one.usd_per_month, one.offering)))
 
 
-def _questions(k: Candidate, units: int, *, is_old: bool) -> Iterator[str]:
-    o = k.offering
+def _questions(
+    rented: Sequence[Purchase | SharedUnits], today: date, stale_after_days: float
+) -> Iterator[str]:
+    """What to ask of one offering, however many ways to pay for it are taken."""
+    o = rented[0].candidate.offering
     if isinstance(o, Offering):
-        if o.max_units is None:
-            yield f"{units} unit{'' if units == 1 else 's'} at once, for the month"
+        yield from _units_at_once(rented)
         if not o.instance_type:
             yield "what it is called there"
         if o.count_assumed:
             yield f"sold {o.gpus_per_unit} GPU{'' if o.gpus_per_unit == 1 else 's'} at a time"
-    if is_old:
-        yield f"the price of {o.as_of.isoformat()} still holds"
-    if o.note and isinstance(o, Offering):
-        yield o.note
+    paid = {p.candidate.offering.billing: p.candidate.offering for p in rented}.values()
+    old = sorted({one.as_of for one in paid if age_days(one, today) > stale_after_days})
+    if old:
+        days = " and ".join(day.isoformat() for day in old)
+        one = len(old) == 1
+        yield f"the price of {days} still holds" if one else f"the prices of {days} still hold"
+    yield from dict.fromkeys(one.note for one in paid if one.note and isinstance(one, Offering))
+
+
+def _units_at_once(rented: Sequence[Purchase | SharedUnits]) -> Iterator[str]:
+    """Units of which nobody says how many there are, by the months that they are bound for."""
+    units: dict[int, int] = {}
+    for p in rented:
+        if getattr(p.candidate.offering, "max_units", None) is None:
+            months = p.candidate.commitment_months
+            units[months] = units.get(months, 0) + p.units
+    for months, many in sorted(units.items()):
+        term = f"{months} month{'' if months == 1 else 's'}" if months else "the month"
+        yield f"{many} unit{'' if many == 1 else 's'} at once, for {term}"

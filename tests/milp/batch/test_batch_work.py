@@ -120,7 +120,7 @@ def test_held_units_come_before_spot_and_spot_before_tokens():
     (said,) = (one for one in plan.warnings if isinstance(one, BatchesDone))
     assert said.by_idle == (("chat", pytest.approx(2 / 3)),)
     assert said.by_own == pytest.approx(1 / 3)
-    assert "66.7% by units of 'chat' in the time that their own load leaves" in plan_text(plan)
+    assert "66.7 % by units of 'chat' in the time that their own load leaves" in plan_text(plan)
     spot = next(p for p in plan.purchases if p.candidate.workload == "night")
     assert spot.unit_hours == pytest.approx(12 * 30)
     assert spot.cash_usd_per_month == pytest.approx(180)

@@ -78,7 +78,7 @@ def test_the_cheapest_llms_that_are_as_good_as_asked_serve(wishes, fleet):
 def test_the_plan_says_which_serves_how_much_and_its_document_too():
     plan = solve(asked(at_least=0.75), boxes())
     text = plan_text(plan)
-    assert "'chat' is served 50.0% by lean, 50.0% by rich" in text
+    assert "'chat' is served 50.0 % by lean, 50.0 % by rich" in text
     assert "a mean quality of 0.75 as stated, at least 0.75 is asked" in text
     assert "3 x rich raw tp 1" in text
     assert plan.workloads[0].llm == "lean + rich"

@@ -54,8 +54,8 @@ def test_figures_are_read_beside_the_problem_and_the_plan_says_where(tmp_path):
     plan = solve(asked(tmp_path), boxes())
     assert units(plan) == {GOOD: 3, LEAN: 1}
     assert (
-        "'chat' is served 50.0% by lean, 50.0% by rich: a mean quality of 0.75 as stated in column "
-        "Average of scores.csv, at least 0.75 is asked"
+        "'chat' is served 50.0 % by lean, 50.0 % by rich: a mean quality of 0.75 as stated in "
+        "column Average of scores.csv, at least 0.75 is asked"
     ) in warning_lines(plan)
 
 

@@ -146,7 +146,7 @@ def test_todays_fleet_and_todays_bill_are_told_as_they_are():
     rows = by_key(choices(asked, market()))
     assert rows["todays_bill"].cash_usd_per_month == 9000
     assert rows["todays_fleet"].cash_usd_per_month == pytest.approx(2880)
-    assert "1.3 units' work on 1 units" in rows["todays_fleet"].why  # 13 requests/s on 10
+    assert "the work of 1.3 units on 1 unit" in rows["todays_fleet"].why  # 13 requests/s on 10
 
 
 def test_only_the_choices_asked_for_and_own_ones_are_solved():

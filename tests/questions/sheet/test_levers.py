@@ -109,7 +109,7 @@ def test_the_sheet_tells_what_choices_do_not_tell_already():
     [told] = [part for part in text.split("\n\n") if part.startswith("What would cost less")]
     assert told.splitlines() == [
         "What would cost less, each change alone",
-        "  -$288  -6.8 %  leave out limits.providers.max_count: 1 provider: 1 x big acme",
+        "  -$288  -6.8 %  leave out limits.providers.max_count (1 provider): 1 x big acme",
         "                 + 1 x small bolt",
     ]
 

@@ -79,7 +79,7 @@ def test_a_short_budget_of_a_large_problem_takes_no_solver(large, monkeypatch):
     served = {w.name: pytest.approx(1 - w.shortfall_share) for w in plan.workloads}
     assert served == {"chat": 10 / 13, "code": 0.5}
     assert warning_lines(plan) == (
-        "the budget of $4,000.00 is short: at the peak it serves 76.9% of chat, 50.0% of code; "
+        "the budget of $4,000.00 is short: at the peak it serves 76.9 % of chat, 50.0 % of code; "
         "to serve everything costs $6,120.00",
     )
 

@@ -247,6 +247,6 @@ def _too_busy(instance: PlanningInput, plan: Plan) -> Iterator[str]:
             there = limit * p.units_by_block[t] * hours / block.hours
             if exceeds(busy, there):
                 yield (
-                    f"{k.id} has {busy:g} units' work in block {block.name}, batches included, "
-                    f"where {there:g} may be done"
+                    f"{k.id} has the work of {busy:.4g} units in block {block.name}, batches "
+                    f"included, where that of {there:.4g} may be done"
                 )

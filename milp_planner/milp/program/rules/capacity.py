@@ -66,9 +66,10 @@ class Capacity(Rule):
             for block, units in zip(plan.blocks, units_of.get(k, nothing), strict=True):
                 busy = units_busy(instance, plan, k, block.name)
                 if exceeds(busy, limit * units):
+                    there = f"{units} unit{'' if units == 1 else 's'}"
                     yield (
-                        f"{k.id} has {busy:g} units' work on {units} units in block "
-                        f"{block.name}, above {limit:.0%} utilization"
+                        f"{k.id} has the work of {busy:.4g} units on {there} in block "
+                        f"{block.name}, above {100 * limit:.0f} % utilization"
                     )
 
     def standing(self, instance: PlanningInput, k: Candidate) -> Standing:

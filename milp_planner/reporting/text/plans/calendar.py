@@ -110,8 +110,8 @@ def _words(calendar: Calendar) -> Iterator[str]:
     if calendar.owed_usd > 0:
         least = min(calendar.futures, key=lambda f: f.usd)
         yield (
-            f"When it is over {usd(calendar.owed_usd, 0)} of it is still owed on average, "
-            f"{usd(least.owed_usd, 0)} in {escape(least.name)}; of terms that go on after it "
+            f"At the end {usd(calendar.owed_usd, 0)} is still owed on average, "
+            f"{usd(least.owed_usd, 0)} in {escape(least.name)}. Where terms outlast the months, "
             f"{AT_END[calendar.at_end]}."
         )
     yield from map(_flip, (end for end in calendar.other_ends if not end.is_same))
@@ -119,7 +119,8 @@ def _words(calendar: Calendar) -> Iterator[str]:
         worth = calendar.unknown_usd - calendar.proof.counted_usd
         yield (
             f"To know the future after {plural(calendar.known_from_months, 'month')} is worth "
-            f"{usd(max(0.0, worth), 0)}: so much more is counted where all is signed unknowing."
+            f"{usd(max(0.0, worth), 0)}: so much more is counted where all must be signed "
+            "without knowing it."
         )
 
 
@@ -127,7 +128,7 @@ def _flip(end: OtherEnd) -> str:
     signed = f"{plural(end.units_now, 'unit')} now and {number(end.units_later)} later on average"
     if not end.units_now and not end.units_later:
         signed = "nothing"
-    return f"The answer rests on that: where {AT_END[end.at_end]}, it is to sign {signed}."
+    return f"The answer is another where {AT_END[end.at_end]}: sign {signed}."
 
 
 def future_headline(future: FutureCalendar) -> str:
@@ -195,8 +196,8 @@ def calendar_closing(calendar: Calendar) -> Iterator[str]:
     by = f" by {engines}" if engines else ""
     if abs(proof.counted_usd - calendar.usd) >= 1:
         yield (
-            f"What was made small is {usd(proof.counted_usd, 0)}, with what comes after the "
-            f"horizon: {AT_END[calendar.at_end]}."
+            f"What was made as small as it can be is {usd(proof.counted_usd, 0)}, with what comes "
+            f"after the months: where terms outlast them, {AT_END[calendar.at_end]}."
         )
     yield (
         "Bound by enumeration of signings, month by month; with these signings "

@@ -99,7 +99,7 @@ def words_beside(told: FuturesPlan) -> Iterator[str]:
     if told.flat is not None:
         yield _flat(told.flat)
     if told.no_regret and told.no_regret_holds:
-        yield f"No future regrets {_bound(told.no_regret)}."
+        yield f"Every future, if it were known, would commit to {_bound(told.no_regret)} at least."
 
 
 def _bound(committed: Commitment) -> str:
@@ -172,16 +172,16 @@ def _amount(usd_per_month: float | None) -> str:
 
 
 def _threshold(told: FuturesPlan, one: Threshold) -> str:
-    """`More pay above 63 % for base or better: 19 x ...; you say 60 %.`"""
+    """`More are right above 63 % for base or better: 19 x ...; you say 60 %.`"""
     which = one.futures[0] + (" or better" if len(one.futures) > 1 else "")
     bound, other = (
         sum(part.usd_per_month for part in committed)
         for committed in (told.committed, one.committed)
     )
-    word = "More pay" if other > bound else "Fewer are enough" if other < bound else "Others pay"
+    word = "More are" if other > bound else "Fewer are" if other < bound else "Others are"
     side = "above" if one.rises else "below"
     return (
-        f"{word} {side} {fine_percent(one.at)} for {escape(which)}: {_bound(one.committed)}; "
+        f"{word} right {side} {fine_percent(one.at)} for {escape(which)}: {_bound(one.committed)}; "
         f"you say {fine_percent(one.now)}."
     )
 
