@@ -136,8 +136,10 @@ def explain_limits(
 
     Returns LimitCosts: one row a limit, the dearest first, in USD per month, and what 10 % more
     traffic costs. Where units could be off while idle, that has a row too, and what of another
-    limit's cost is nothing else is told beside it. Where there is no plan, the plan in the answer
-    says why, and there are no rows. What the time limit cut short is named in `not_reached`.
+    limit's cost is nothing else is told beside it. Where units are not shared beside a limit unless
+    `policy.share` says so, they are not shared without it either. Where there is no plan, the plan
+    in the answer says why, and there are no rows. What the time limit cut short is named in
+    `not_reached`.
 
     Raises InputError, ArgumentError and SolverError as `solve` does.
 
