@@ -24,7 +24,14 @@ from milp_planner.exports.parts.engines import check_engine
 from milp_planner.exports.parts.hours import TIME_ZONE, windows
 from milp_planner.exports.parts.metrics import query
 from milp_planner.exports.parts.names import KARPENTER_CLASSES, gpu_names
-from milp_planner.exports.parts.pools import Pool, plan_lines, pool_lines, pools_of
+from milp_planner.exports.parts.pools import (
+    Pool,
+    counted,
+    plan_lines,
+    pool_lines,
+    pools_of,
+    shared_by,
+)
 from milp_planner.exports.parts.words import Words
 from milp_planner.exports.parts.writing import yaml_document
 from milp_planner.plans.records import Plan
@@ -144,8 +151,12 @@ def _keda_lines(pool: Pool) -> Iterator[str]:
 
 
 def karpenter_files(plan: Plan, words: Words) -> dict[str, str]:
-    """A Karpenter NodePool for each pool."""
-    return each_pool(plan, words, _node_pool)
+    """A Karpenter NodePool for each pool; one for all that stand on units that they share."""
+    pools: dict[object, Pool] = {}
+    for pool in pools_of(plan):
+        shared = shared_by(pool)
+        pools.setdefault(pool.name if shared is None else shared.candidate.offering.key, pool)
+    return {f"{pool.name}.yaml": _node_pool(pool, words) for pool in pools.values()}
 
 
 def _node_pool(pool: Pool, words: Words) -> str:
@@ -168,14 +179,19 @@ def _node_pool(pool: Pool, words: Words) -> str:
         {"key": "karpenter.sh/capacity-type", "operator": "In", "values": [*capacity]}
     )
     product = {PRODUCT: selector[PRODUCT]} if PRODUCT in selector else {}
+    shared = shared_by(pool)
+    units = pool.purchase if shared is None else shared
     gpus = pool.most * pool.gpus_per_replica
+    asked = f"replicas ask for {gpus} of their GPUs" if shared is None else "shared, see above"
+    own = labels(pool) if shared is None else {}
+    metadata = {"labels": {**own, **product}} if own or product else {}
     data = {
         "apiVersion": "karpenter.sh/v1",
         "kind": "NodePool",
         "metadata": {"name": pool.name},
         "spec": {
             "template": {
-                "metadata": {"labels": {**labels(pool), **product}},
+                **({"metadata": metadata} if metadata else {}),
                 "spec": {
                     "requirements": requirements,
                     "nodeClassRef": {"group": group, "kind": kind, "name": "default"},
@@ -183,25 +199,15 @@ def _node_pool(pool: Pool, words: Words) -> str:
                 },
             },
             "disruption": {"consolidationPolicy": "WhenEmpty", "consolidateAfter": "5m"},
-            "limits": {resource: str(_gpus_of_units(pool))},
+            "limits": {resource: str(units.gpus)},
         },
     }
     reasons = [
-        f"limits {_gpus_of_units(pool)}: {pool.purchase.units} units at most, as planned; "
-        f"replicas ask for {gpus} of their GPUs.",
+        f"limits {units.gpus}: {counted(units.units, 'unit')} at most, as planned; {asked}.",
         f"capacity-type {' or '.join(capacity)}: the plan pays {o.billing}.",
         "WhenEmpty: moving a replica loads its weights again. The node class `default` is yours.",
     ]
     return yaml_document(data, [*plan_lines(pool.plan), "", *pool_lines(pool), *reasons])
-
-
-def _gpus_of_units(pool: Pool) -> int:
-    """GPUs of all units of a pool, whoever shares them."""
-    k = pool.candidate
-    shared = [one for one in pool.plan.shared_units if one.candidate.offering.key == k.offering.key]
-    if k.part_of_unit and shared:
-        return shared[0].gpus
-    return pool.purchase.gpus
 
 
 def dynamo_files(plan: Plan, words: Words) -> dict[str, str]:

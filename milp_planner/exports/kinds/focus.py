@@ -11,8 +11,11 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
+from milp_planner.candidates.records import is_part_of, shared_unit
+from milp_planner.candidates.sharing.shared_units import gpus_on
 from milp_planner.exports.parts.pools import counted
 from milp_planner.exports.parts.words import Words
+from milp_planner.inputs.catalog.records import Offering
 from milp_planner.milp.program.costs.terms import PENALTIES
 from milp_planner.plans.records import Plan, Purchase
 from milp_planner.today import day_today
@@ -124,12 +127,14 @@ def _next_month(day: date) -> date:
 
 def _of_purchase(plan: Plan, p: Purchase) -> dict[str, Any]:
     k, o = p.candidate, p.candidate.offering
-    cash, hours = p.cash_usd_per_month, p.unit_hours
+    cash, hours = p.cash_usd_per_month, _unit_hours(plan, p)
     llm = k.llm or next((w.llm for w in plan.workloads if w.name == k.workload), "")
     per_token = k.mode.per_token
     listed = getattr(o, "list_usd_per_hour", None)
-    price = "" if per_token else k.usd_per_hour
-    list_price = "" if per_token else listed * k.units_joined if listed else k.usd_per_hour
+    unit = shared_unit(o) if k.part_of_unit and isinstance(o, Offering) else k
+    price = "" if per_token else unit.usd_per_hour
+    list_price = "" if per_token else listed * k.units_joined if listed else unit.usd_per_hour
+    what = "part" if k.part_of_unit else "unit"
     quantity = "" if per_token else hours
     list_cost = list_price * hours if isinstance(list_price, float) and hours else cash
     return {
@@ -140,7 +145,7 @@ def _of_purchase(plan: Plan, p: Purchase) -> dict[str, Any]:
         "ContractedUnitPrice": price,
         "ListUnitPrice": list_price,
         "ChargeCategory": "Usage",
-        "ChargeDescription": f"{counted(p.units, 'unit')} of {o.id} {o.billing} for {k.workload}",
+        "ChargeDescription": f"{counted(p.units, what)} of {o.id} {o.billing} for {k.workload}",
         "ChargeFrequency": "Usage-Based",
         "CommitmentDiscountCategory": "Usage" if k.commitment_months else "",
         "ConsumedQuantity": quantity,
@@ -168,6 +173,22 @@ def _of_purchase(plan: Plan, p: Purchase) -> dict[str, Any]:
         "x_PriceAsOf": o.as_of.isoformat(),
         "x_Workload": k.workload,
     }
+
+
+def _unit_hours(plan: Plan, p: Purchase) -> float:
+    """Hours of units; of those that it shares the part that it pays, by the GPUs that it holds."""
+    k = p.candidate
+    if not k.part_of_unit:
+        return p.unit_hours
+    return sum(
+        units * hours * gpus_on(tuple(one for one in on if one[0] == k)) / gpus_on(on)
+        for shared in plan.shared_units
+        if is_part_of(k, shared.candidate)
+        for units, hours, contents in zip(
+            shared.units_by_block, shared.hours_by_block, shared.contents_by_block, strict=True
+        )
+        if gpus_on(on := tuple(one for unit in contents for one in unit))
+    )
 
 
 def _rest(plan: Plan, usd: float) -> dict[str, Any]:

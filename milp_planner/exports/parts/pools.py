@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import count
 
-from milp_planner.candidates.records import Candidate
+from milp_planner.candidates.records import Candidate, is_part_of
+from milp_planner.candidates.sharing.shared_units import Contents, SharedUnits
 from milp_planner.exports.parts.words import LONGEST_LABEL
 from milp_planner.inputs.problem.deployment import DeploymentSettings
 from milp_planner.plans.records import Plan, Purchase, Route, WorkloadPlan
@@ -227,13 +228,18 @@ def pool_lines(pool: Pool) -> Iterator[str]:
     """The numbers that a pool stands on, each with where it comes from."""
     k, w, o = pool.candidate, pool.workload, pool.candidate.offering
     called = f" ({k.gpus_per_unit} x {k.gpu})"
+    shared = shared_by(pool)
+    price = k.usd_per_hour if shared is None else shared.candidate.usd_per_hour
+    each = "each" if shared is None else "a whole unit"
     yield (
         f"{w.name}: {counted(pool.most, 'replica')} of {w.llm} in "
         f"{k.precision or 'the format measured'} on "
         f"{'parts of shared units' if k.part_of_unit else counted(pool.purchase.units, 'unit')} "
         f"of {o.id}{called}, "
-        f"{o.billing}, {usd_shown(k.usd_per_hour, 4)} an hour each as of {o.as_of}."
+        f"{o.billing}, {usd_shown(price, 4)} an hour {each} as of {o.as_of}."
     )
+    if shared is not None:
+        yield from _standing_lines(pool.plan, shared)
     points = k.serving_points
     sources = ", ".join(k.sources)
     derate = min((point.derate for point in points), default=1.0)
@@ -248,6 +254,37 @@ def pool_lines(pool: Pool) -> Iterator[str]:
     told = [f"{name} {seconds * 1000:.4g} ms" for name, seconds in times.items() if seconds]
     if told:
         yield f"At full load: {', '.join(told)}."
+
+
+def shared_by(pool: Pool) -> SharedUnits | None:
+    """The units on which its replicas stand beside others; None where it has units to itself."""
+    found = (one for one in pool.plan.shared_units if is_part_of(pool.candidate, one.candidate))
+    return next(found, None)
+
+
+def _standing_lines(plan: Plan, shared: SharedUnits) -> Iterator[str]:
+    """What stands on each shared unit, in every block, and how a scheduler comes to it."""
+    alike = tuple(shared.alike)
+    for blocks, units, contents in alike:
+        if not contents:
+            continue
+        at = ", ".join(plan.blocks[t].name for t in blocks)
+        when = "" if len(blocks) == len(plan.blocks) else f" in block {at}"
+        holds = "holds" if units == 1 else "each hold"
+        yield f"{counted(units, 'shared unit')} {holds}{when}: {_listed(contents)}."
+    sizes = {k.gpus_per_unit for _, _, contents in alike for k, _ in contents}
+    if len(sizes) > 1 and shared.units > 1:
+        yield (
+            "Start replicas of the most GPUs first, or have the scheduler fill units one after "
+            "another: smaller ones that are spread leave them no room."
+        )
+
+
+def _listed(contents: Contents) -> str:
+    return ", ".join(
+        f"{k.workload} {counted(number, 'replica')} of {k.gpus_per_unit} x {k.gpu}"
+        for k, number in contents
+    )
 
 
 def _slowest(values: Iterator[float | None]) -> float | None:

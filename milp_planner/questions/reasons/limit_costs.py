@@ -11,11 +11,12 @@ from milp_planner.deadline import OutOfTime, began_s, until
 from milp_planner.errors import InputError
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.patching import patched
-from milp_planner.inputs.problem.policies import check_by_cost
+from milp_planner.inputs.problem.policies import check_by_cost, is_sharing_open
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.families import limits_of
 from milp_planner.milp.program.language.loosening import CashLimit, LimitInForce, SteppedLimit
 from milp_planner.milp.program.language.rule import Rule
+from milp_planner.milp.program.shared_scope import may_share
 from milp_planner.plans.plain import clean
 from milp_planner.plans.records import Plan, Status
 from milp_planner.questions.diagnosis.levers import Lever, switched_off
@@ -135,8 +136,10 @@ def explain_limits(
 
     Returns LimitCosts: one row a limit, the dearest first, in USD per month, and what 10 % more
     traffic costs. Where units could be off while idle, that has a row too, and what of another
-    limit's cost is nothing else is told beside it. Where there is no plan, the plan in the answer
-    says why, and there are no rows. What the time limit cut short is named in `not_reached`.
+    limit's cost is nothing else is told beside it. Where units are not shared beside a limit unless
+    `policy.share` says so, they are not shared without it either. Where there is no plan, the plan
+    in the answer says why, and there are no rows. What the time limit cut short is named in
+    `not_reached`.
 
     Raises InputError, ArgumentError and SolverError as `solve` does.
 
@@ -226,8 +229,14 @@ class _Pricing:
         )
 
     def _solved(self, patch: Any) -> Plan | None:
-        """The best plan with a patch; None when there is none, or it is not proven in time."""
-        answer = self.resolver.answer(patched(self.resolver.problem, patch))
+        """The best plan with a patch; None when there is none, or it is not proven in time.
+
+        What keeps units with one workload each is not what a limit costs: they stay so without it.
+        """
+        problem = self.resolver.problem
+        if is_sharing_open(problem) and not may_share(problem):
+            problem = patched(problem, {"policy.share": "none"})
+        answer = self.resolver.answer(patched(problem, patch))
         return answer.plan if answer.status is Status.OPTIMAL else None
 
     def _saved(self, plan: Plan) -> float:

@@ -20,6 +20,7 @@ from milp_planner import (
     current_fleet_of,
     evaluate,
     explain,
+    explain_limits,
     solve,
     warning_lines,
     what_if,
@@ -304,6 +305,14 @@ def test_what_keeps_units_with_one_workload_is_told_where_others_had_room():
 
 FULL = {f"workloads.{name}.traffic.growth": 16 for name in ("chat", "code")}
 """80 requests/s each: eight GPUs."""
+
+
+def test_a_limit_beside_which_nobody_shares_does_not_cost_what_sharing_would_save():
+    # Nothing is spot: without the limit each still has its node, unless they share one.
+    costs = explain_limits(two(share=None, limits={"max_spot_share": 0.5}), nodes())
+    assert costs.plan.cash_usd_per_month == pytest.approx(2 * NODE)
+    (row,) = [row for row in costs.rows if row.path == "limits.max_spot_share"]
+    assert row.usd_per_month == 0
 
 
 def test_what_needs_a_unit_to_belong_to_one_says_how_it_does(tmp_path):
