@@ -12,6 +12,7 @@ from milp_planner.futures.cases import Case, cases_of
 from milp_planner.futures.compare import Comparison
 from milp_planner.futures.measures import measure_of
 from milp_planner.futures.optimum import FuturesAnswer, FuturesOptimizer
+from milp_planner.futures.start import best_in_time, kept_of_plans, start
 from milp_planner.futures.thresholds import with_levels
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Alternatives, Problem
@@ -57,15 +58,27 @@ def plan_over_futures(
     try:
         with session.in_force():
             cases = cases_of(problem, catalog)
-            alone = [_alone(case, settings, provenance, session) for case in cases]
+            alone = [
+                _alone(case, settings, provenance, session, left)
+                for case, left in zip(cases, range(len(cases), 0, -1), strict=True)
+            ]
             each = (_why_not(*pair) for pair in zip(cases, alone, strict=True))
             if unserved := tuple(why for why in each if why is not None):
                 return _without_plan(problem, provenance, Status.INFEASIBLE, unserved)
-            optimizer = _optimizer(problem, cases, settings, provenance, session)
     except OutOfTime:
         return _without_plan(problem, provenance, Status.NO_PLAN, ())
     measure = measure_of(problem, cases, [one.bound for one in alone])
-    answer = optimizer.with_cheapest_recourse(optimizer.best(measure), measure)
+    given = problem, cases, settings, provenance, session
+    try:
+        with session.in_force():
+            optimizer = _optimizer(*given)
+    except OutOfTime:
+        beside = False
+        optimizer = _optimizer(*given, alone)
+        answer = start(optimizer, measure, alone)
+    else:
+        answer = best_in_time(optimizer, measure, alone)
+    answer = optimizer.with_cheapest_recourse(answer, measure)
     if not answer.plans:
         said = Said(
             "each future can be planned by itself, and no one set of commitments serves them all"
@@ -80,8 +93,8 @@ def plan_over_futures(
         proof = replace(answer.proof, seconds=time.monotonic() - started_s)
         return replace(plan, futures=found, proof=proof)
 
-    if not beside:
-        return told_with(comparison.brief())
+    if not beside or session.is_stopped:
+        return told_with(comparison.brief(idle=not session.is_stopped))
     try:
         found = comparison.told(next_best)
         thresholds, flat = with_levels(comparison)
@@ -91,12 +104,16 @@ def plan_over_futures(
 
 
 def _alone(
-    case: Case, settings: Settings, provenance: Provenance, session: Session
+    case: Case, settings: Settings, provenance: Provenance, session: Session, left: int
 ) -> SearchResult:
-    """The best plan where it is known that it will be this future."""
+    """The best plan where it is known that it will be this future.
+
+    left: futures that have none yet; each has an equal part of the time, and all of them together
+    what two have.
+    """
     if any(stranded(case.instance)):
         return SearchResult(Status.INFEASIBLE, None, NOT_SOLVED.proof)
-    within = replace(settings, time_limit_s=session.seconds_left)
+    within = replace(settings, time_limit_s=session.seconds_left / (left + 2))
     with until(session.ends_s, session.cancel):
         return first_answer(Search(case.instance, within, provenance, NO_ALTERNATIVES))
 
@@ -121,9 +138,12 @@ def _optimizer(
     settings: Settings,
     provenance: Provenance,
     session: Session,
+    alone: Sequence[SearchResult] = (),
 ) -> FuturesOptimizer:
+    """alone: plans of the single futures, where their candidates are all that is looked at."""
     instances = [case.instance for case in cases]
-    kept = kept_in_futures(instances, pruning=settings.pruning, merge_twins=settings.merge_twins)
+    how = {"pruning": settings.pruning, "merge_twins": settings.merge_twins}
+    kept = kept_of_plans(instances, alone) if alone else kept_in_futures(instances, **how)
     budget = problem.limits.budget
     mean = budget.usd_per_month if budget and budget.futures == EXPECTED else None
     return FuturesOptimizer(instances, kept, settings, provenance, session, mean)

@@ -175,6 +175,9 @@ class Comparison:
     ) -> CommitmentCase:
         """These commitments in every future."""
         costs = [self.cost(f, committed) for f in range(len(self.cases))]
+        if kind == "chosen":  # known, though not proven to be the least in each future
+            pairs = zip(costs, self.answer.costs, strict=True)
+            costs = [usd if least is None else least for least, usd in pairs]
         regrets = [
             usd - alone
             for f, usd in enumerate(costs)
@@ -249,7 +252,9 @@ class Comparison:
                 yield self.case(risk.measure, found.committed, risk.of or "", risk)
 
     def _of_the_mean(self) -> Committed | None:
-        """What a plan made for the mean traffic at mean prices commits to."""
+        """What a plan made for the mean traffic at mean prices commits to; None without time."""
+        if self.optimizer.session.is_stopped:
+            return None
         case = mean_case(self.problem, self.catalog, lister_of(self.catalog))
         settings = replace(
             self.optimizer.settings, time_limit_s=self.optimizer.session.seconds_left

@@ -142,22 +142,25 @@ class FuturesOptimizer:
         futures: Sequence[int] | None = None,
         *,
         alone: bool = False,
+        session: Session | None = None,
     ) -> FuturesAnswer:
         """The best commitments over the futures of these numbers; default: all.
 
-        alone: one engine's word is enough, for figures beside the plan. Where the overload penalty
-        can fire, or losses are counted by weights, the program is refined as that of one month is.
+        alone: one engine's word is enough, for figures beside the plan. session: until when, where
+        that is before all time is up. Where the overload penalty can fire, or losses are counted
+        by weights, the program is refined as that of one month is.
         """
+        session = self.session if session is None else session
         chosen = range(len(self.instances)) if futures is None else futures
         blocks = [self._block(f, asked.keys) for f in chosen]
         best: FuturesAnswer | None = None
         for _ in range(MOST_REFINEMENTS):
             try:
-                with self.session.in_force():
+                with session.in_force():
                     model = self._model(blocks, measure, asked)
             except OutOfTime:
                 return best or _nothing(Status.NO_PLAN)
-            run = self._run(model, blocks, alone=alone)
+            run = self._run(model, blocks, session, alone=alone)
             if not run.values:
                 return best or _without_plan(model, run)
             parts = [
@@ -173,9 +176,9 @@ class FuturesOptimizer:
             if any(charges_by_utilization(one) for one in model.blocks) and not _settled(best):
                 owed = zip(pairs, found.plans, strict=True)
                 again = [block.charge(one, part, plan) for (block, one, part), plan in owed]
-                if any(again) and self.session.seconds_left > 0:
+                if any(again) and session.seconds_left > 0:
                     continue
-            if self._has_raised(blocks, model, best):
+            if not session.is_stopped and self._has_raised(blocks, model, best):
                 continue
             return _proven(best) if _settled(best) else best
         return best or _nothing(Status.NO_PLAN)
@@ -237,7 +240,12 @@ class FuturesOptimizer:
         return join(models, measure, most, asked)
 
     def _run(
-        self, model: JointModel, blocks: Sequence[BlockOptimizer], *, alone: bool
+        self,
+        model: JointModel,
+        blocks: Sequence[BlockOptimizer],
+        session: Session,
+        *,
+        alone: bool,
     ) -> CertifiedRun:
         def judge(values: Mapping[str, float]) -> float | None:
             for f, block in enumerate(blocks):
@@ -252,7 +260,7 @@ class FuturesOptimizer:
             return solve_certified(
                 mps,
                 model.columns,
-                time_limit_s=self.session.solver_seconds,
+                time_limit_s=session.solver_seconds,
                 gap=self.settings.gap,
                 seed=self.settings.seed,
                 solver=HIGHS if alone and solver == BOTH else solver,
@@ -316,7 +324,7 @@ class FuturesOptimizer:
         No risk is below the mean, so in what is better than the best a future costs no more than
         that leaves it where all others cost nothing.
         """
-        if self.session.is_stopped or best.minimised_usd is None or model.is_extreme:
+        if best.minimised_usd is None or model.is_extreme:
             return False
         measure = model.measure
         floor = sum(p * c for p, c in zip(measure.probabilities, measure.constants, strict=True))

@@ -269,16 +269,15 @@ def test_the_words_say_what_to_do_and_when_to_do_otherwise(example):
     assert text.startswith("Optimal commitments: $25,391 per month on average over 3 futures ")
     for said in (
         "Commit to 5 x aws/g6e.xlarge/eu-1 reserved_1y ($50,649 over 12 months).",
-        "  base           40 %   x 1.00   22,980   6,941     0  14 x l40s-48gb aws",
-        "Planned for the mean of the futures it would be 21 x aws/g6e.xlarge/eu-1 reserved_1y: "
-        "$1,715 per month more on average (6.8 %).",
+        "  base           40 %      x 1   22,980   6,941     0  14 x l40s-48gb aws",
+        "A plan made for the mean of the futures would commit to 21 x aws/g6e.xlarge/eu-1 "
+        "reserved_1y: $1,715 per month more on average (6.8 %).",
         "To know which future comes would be worth up to $7,833 per month.",
-        "More are right above 63 % for base or better: 19 x aws/g6e.xlarge/eu-1 reserved_1y; "
-        "you say 60 %.",
+        "To commit to more pays above 63 % for base or better: 19 x aws/g6e.xlarge/eu-1 "
+        "reserved_1y; you say 60 %.",
         "From 4 to 19 units the average changes by 2.2 % at most, and what is paid for idle "
         "commitments in flop goes from $0 to $11,818 a month.",
-        "Every future, if it were known, would commit to 5 x aws/g6e.xlarge/eu-1 "
-        "reserved_1y at least.",
+        "A commitment that no future regrets: 5 x aws/g6e.xlarge/eu-1 reserved_1y.",
         "Below: the plan in future base, the most likely one.",
     ):
         assert said in text

@@ -42,8 +42,8 @@ def test_the_sheet_begins_with_what_to_commit_to(run, uncertain):
     assert out.startswith(HEAD + "\n")
     plain = " ".join(out.split())
     assert BOUND in plain
-    assert "few 40 % x 0.200 2,016 936 936 nothing" in plain
-    assert "base 60 % x 1.00 3,096 0 0 1 x small bolt" in plain
+    assert "few 40 % x 0.2 2,016 936 936 nothing" in plain
+    assert "base 60 % x 1 3,096 0 0 1 x small bolt" in plain
     assert "Below: the plan in future base, the most likely one." in plain
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,15 +103,17 @@ class SeveralRun:
     def _row(self, problem: Problem, known: Catalog, scenario: Scenario) -> WhatIfRow:
         from milp_planner.questions.sweeps.what_if import How, rows_of
 
+        if problem.horizon is not None:
+            why = "it is planned over months: solve it by itself, for its calendar"
+            return _failed(scenario, why)
         if problem.futures:
             return self._row_over_futures(problem, known, scenario)
         [row] = rows_of(problem, (scenario,), known, None, How(*self.how))
         return row
 
     def _row_over_futures(self, problem: Problem, known: Catalog, scenario: Scenario) -> WhatIfRow:
-        from milp_planner.errors import InputError
+        from milp_planner.errors import InputError, SolverError
         from milp_planner.questions.solve import solve
-        from milp_planner.questions.sweeps.rows import RowStatus, WhatIfRow
         from milp_planner.questions.sweeps.what_if import row_of
 
         time_limit_s, gap, solver = self.how
@@ -126,8 +128,9 @@ class SeveralRun:
                 diagnose=False,
             )
         except InputError as error:  # of a future that is out of reach
-            failed = scenario.name, scenario.settings, RowStatus.FAILED
-            return WhatIfRow(*failed, error=str(error), numbers=scenario.numbers)
+            return _failed(scenario, str(error))
+        except SolverError as error:
+            return replace(_failed(scenario, str(error)), is_solver_failure=True)
         return row_of(scenario, plan)
 
     def _put(self, found: WhatIf, lines: Sequence[str]) -> None:
@@ -156,6 +159,13 @@ class SeveralRun:
         for failure in failed:
             streams.tell(f"{row.scenario}: {failure}")
         return self.code_of(row.plan, bool(failed))
+
+
+def _failed(scenario: Scenario, why: str) -> WhatIfRow:
+    from milp_planner.questions.sweeps.rows import RowStatus, WhatIfRow
+
+    named = scenario.name, scenario.settings, RowStatus.FAILED
+    return WhatIfRow(*named, error=why, numbers=scenario.numbers)
 
 
 def _rank(code: int) -> int:

@@ -17,7 +17,6 @@ from milp_planner.reporting.text.wording import (
     escape,
     fine_percent,
     money,
-    number,
     percent,
     plural,
     usd,
@@ -89,7 +88,7 @@ def words_beside(told: FuturesPlan) -> Iterator[str]:
     if mean is not None and made is not None:
         share = f" ({fine_percent(mean / least)})" if least else ""
         yield (
-            f"Planned for the mean of the futures it would be {_bound(made.committed)}: "
+            f"A plan made for the mean of the futures would commit to {_bound(made.committed)}: "
             f"{usd(mean, 0)} per month more on average{share}."
         )
     if told.information_value_usd_per_month is not None:
@@ -99,7 +98,7 @@ def words_beside(told: FuturesPlan) -> Iterator[str]:
     if told.flat is not None:
         yield _flat(told.flat)
     if told.no_regret and told.no_regret_holds:
-        yield f"Every future, if it were known, would commit to {_bound(told.no_regret)} at least."
+        yield f"A commitment that no future regrets: {_bound(told.no_regret)}."
 
 
 def _bound(committed: Commitment) -> str:
@@ -129,7 +128,7 @@ def _outcome_table(outcomes: Sequence[FutureOutcome]) -> Iterator[str]:
             [
                 escape(one.name),
                 fine_percent(one.probability),
-                f"x {number(one.traffic)}",
+                f"x {one.traffic:.3g}",
                 money(one.usd_per_month, 0),
                 _amount(one.regret_usd_per_month),
                 _amount(one.idle_usd_per_month),
@@ -137,6 +136,11 @@ def _outcome_table(outcomes: Sequence[FutureOutcome]) -> Iterator[str]:
             ]
         )
     yield from columns(rows, "<>>>>><")
+    if any(one.regret_usd_per_month or one.idle_usd_per_month for one in outcomes):
+        yield (
+            "  regret: what a plan made for that future alone would save; idle: paid for "
+            "commitments it could do without"
+        )
 
 
 def _case_table(told: FuturesPlan) -> Iterator[str]:
@@ -144,6 +148,8 @@ def _case_table(told: FuturesPlan) -> Iterator[str]:
     heads = ["made for", "units", *map(escape, names), "average", "largest regret"]
     rows = [heads]
     for case in told.cases:
+        if all(usd is None for usd in case.usd_per_month.values()):
+            continue  # nothing was solved
         rows.append(
             [
                 _made_for(case),
@@ -154,6 +160,8 @@ def _case_table(told: FuturesPlan) -> Iterator[str]:
             ]
         )
     yield from columns(rows, "<" + ">" * (len(heads) - 1))
+    if any(NOT_KNOWN in row for row in rows):
+        yield f"  {NOT_KNOWN}: nothing was proven before time was up, or no plan keeps to it"
 
 
 def _made_for(case: CommitmentCase) -> str:
@@ -172,24 +180,34 @@ def _amount(usd_per_month: float | None) -> str:
 
 
 def _threshold(told: FuturesPlan, one: Threshold) -> str:
-    """`More are right above 63 % for base or better: 19 x ...; you say 60 %.`"""
+    """`To commit to more pays above 63 % for base or better: 19 x ...; you say 60 %.`"""
     which = one.futures[0] + (" or better" if len(one.futures) > 1 else "")
     bound, other = (
         sum(part.usd_per_month for part in committed)
         for committed in (told.committed, one.committed)
     )
-    word = "More are" if other > bound else "Fewer are" if other < bound else "Others are"
+    word = "To commit to others pays"
+    if other != bound:
+        word = "To commit to more pays" if other > bound else "To commit to less is enough"
     side = "above" if one.rises else "below"
     return (
-        f"{word} right {side} {fine_percent(one.at)} for {escape(which)}: {_bound(one.committed)}; "
+        f"{word} {side} {fine_percent(one.at)} for {escape(which)}: {_bound(one.committed)}; "
         f"you say {fine_percent(one.now)}."
     )
 
 
 def _flat(flat: FlatRange) -> str:
-    """`From 4 to 19 units the average changes by 2.2 % at most, ...`."""
-    fewest, most = flat.fewest.units, flat.most.units
-    said = f"From {fewest} to {plural(most, 'unit')} the average changes by "
+    """`From 4 to 19 units the average changes by 2.2 % at most, ...`.
+
+    Units of several offerings are unlike: there it is from what they cost to what they cost.
+    """
+    ends = flat.fewest, flat.most
+    if len({(u.offering, u.billing) for one in ends for u in one.committed}) > 1:
+        low_usd, high_usd = (sum(u.usd_per_month for u in one.committed) for one in ends)
+        said = f"From {usd(low_usd, 0)} to {usd(high_usd, 0)} a month of commitments"
+    else:
+        said = f"From {flat.fewest.units} to {plural(flat.most.units, 'unit')}"
+    said += " the average changes by "
     said += f"{fine_percent(flat.most_change)} at most"
     low, high = flat.fewest_idle_usd_per_month, flat.most_idle_usd_per_month
     if low is not None and high is not None:

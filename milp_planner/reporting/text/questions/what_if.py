@@ -169,7 +169,7 @@ def _split(row: WhatIfRow) -> tuple[str, str]:
 
 def _what(row: WhatIfRow) -> str:
     if row.status is RowStatus.FAILED:
-        return f"failed: {row.error}"
+        return "failed: " + "; ".join(line.strip() for line in row.error.splitlines())
     text = row.fleet or f"no plan: {row.error}"
     if row.status is RowStatus.FEASIBLE:
         text += " (not proven)"
