@@ -40,7 +40,7 @@ class Case:
 
 
 def check_names(problem: Problem, catalog: Catalog) -> None:
-    """Raise InputError for names that the catalog does not know, in futures and over months, too."""
+    """Raise InputError for names that the catalog does not know, in futures and over months too."""
     faults = [*future_faults(problem, catalog)] if problem.futures else []
     if faults:
         raise InputError(faults)
