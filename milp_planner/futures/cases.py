@@ -40,11 +40,12 @@ class Case:
 
 
 def check_names(problem: Problem, catalog: Catalog) -> None:
-    """Raise InputError for names that the catalog does not know, in futures or without them."""
+    """Raise InputError for names that the catalog does not know, in futures and over months too."""
     faults = [*future_faults(problem, catalog)] if problem.futures else []
     if faults:
         raise InputError(faults)
-    checked_problem(without_futures(problem) if problem.futures else problem, catalog)
+    open_ended = problem.futures or problem.horizon
+    checked_problem(without_futures(problem) if open_ended else problem, catalog)
 
 
 def cases_of(problem: Problem, catalog: Catalog) -> tuple[Case, ...]:

@@ -187,6 +187,8 @@ class FuturesOptimizer:
         self, measure: Measure, asked: Asked = NOTHING_ASKED, futures: Sequence[int] | None = None
     ) -> FuturesAnswer | None:
         """The same for figures beside the plan: None where time ended before it was proven."""
+        if self.session.is_stopped:
+            return None
         found = self.best(measure, asked, futures, alone=True)
         return found if found.is_proven(self.settings.gap) else None
 

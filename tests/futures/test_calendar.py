@@ -230,3 +230,26 @@ def test_the_command_prints_a_calendar_for_a_problem_with_a_horizon(run, folder)
     assert page.count('role="rowheader"') == 3  # two months and their sum
     code, _, err = run("solve", "months.yaml", "--replay")
     assert (code, "--replay is of one month, and the problem has a horizon" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("at_end", "term", "counted"),
+    # Five units for a year: $1 an hour each for 12 months, or $0.99 for three times 5 months, of
+    # which three months come after the year. All of them owed: 12 x $3,600 against 15 x $3,564.
+    [("full", 12, 12 * 3_600), ("pro_rata", 5, 12 * 3_564)],
+)
+def test_a_shorter_term_is_no_cheaper_where_it_goes_on_longer_in_the_end(at_end, term, counted):
+    offer = {"offering": "acme/g1/eu-1"}
+    asked = problem(
+        5,
+        quotes=[
+            {**offer, "term": "12 months", "usd_per_gpu_hour": 1.0},
+            {**offer, "term": "5 months", "usd_per_gpu_hour": 0.99},
+        ],
+        horizon={"months": 12, "at_end": at_end},
+    )
+    sold = catalog([offering("acme", "g1", 3.0)], [raw("g1", 1)])
+    found = plan_months(asked, sold)
+    assert found is not None
+    assert {s.term_months for s in found.common} == {term}
+    assert found.proof.counted_usd == pytest.approx(counted)

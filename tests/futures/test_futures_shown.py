@@ -96,3 +96,18 @@ def test_among_several_problems_it_is_the_row_of_the_average(run, uncertain):
     assert code == 0
     rows = [" ".join(line.split()) for line in out.splitlines()]
     assert rows[2] == "uncertain.yaml 2,664 2 1 x big acme committed + 1 x small bolt, in base"
+
+
+def test_a_comparison_of_plans_names_the_future_that_they_are_of(run, uncertain):
+    assert run("solve", uncertain, "--json", "-o", "plan.json")[0] == 0
+    code, out, _ = run("diff", "plan.json", "plan.json")
+    assert code == 0
+    assert "in base: $3,096 per month" in out  # on average it is $2,664
+
+
+def test_a_problem_over_months_among_others_says_in_a_line_that_it_goes_by_itself(run, folder):
+    (folder / "year.yaml").write_text(PROBLEM + "horizon: {months: 12}\n")
+    code, out, err = run("solve", "year.yaml", "year.yaml")
+    assert (code, err) == (exit_codes.INPUT, "")
+    assert out.count("failed: it is planned over months: solve it by itself, for its calendar") == 2
+    assert "\\x0a" not in out

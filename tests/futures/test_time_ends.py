@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from milp_planner import Status, solve
@@ -61,3 +63,21 @@ def test_perfect_information_bounds_the_worst_future_as_well():
     # the worst alone is the hit with 56 bound: $47,272, and so is the plan for the worst
     assert plan.futures.minimised_usd_per_month == pytest.approx(720 * RESERVED * 56, abs=0.01)
     assert start.JOINT_SHARE < 1
+
+
+def test_nothing_beside_the_plan_is_solved_once_time_is_up(monkeypatch):
+    solved = FuturesOptimizer.best
+    asked = []
+
+    def last(self, *given, **how):
+        asked.append(how)
+        found = solved(self, *given, **how)
+        self.session.cancel.set()  # from here on nothing more may be solved
+        return found
+
+    monkeypatch.setattr(FuturesOptimizer, "best", last)
+    stop = threading.Event()
+    plan = solve(commit_or_rent(), l40s(), cancel=stop)
+    assert len(asked) == 1
+    assert plan.status is Status.OPTIMAL
+    assert plan.futures.outcomes[0].idle_usd_per_month is None

@@ -285,14 +285,19 @@ def _kept_terms(
     *,
     lowest_trend: bool,
 ) -> list[int]:
-    """Those that neither another term replaces for less, nor a rental at its highest price."""
+    """Those that neither another term replaces for less, nor a rental at its highest price.
+
+    A shorter term is signed anew until the longer one is over, and may go on after it: that is paid
+    as well.
+    """
 
     def replaces(b: int, a: int) -> bool:
         one, other = terms[a], terms[b]
         if other.most is not None or other.months > one.months:
             return False
-        units = _units_for(one.carries, other.carries)
-        return units * other.usd_per_month <= one.usd_per_month
+        usd = _units_for(one.carries, other.carries) * other.usd_per_month
+        months = -(-one.months // other.months) * other.months
+        return usd <= one.usd_per_month and usd * months <= one.usd_per_month * one.months
 
     def is_rented_for_less(a: int) -> bool:
         for j, rental in enumerate(rentals):

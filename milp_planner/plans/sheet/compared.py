@@ -124,8 +124,9 @@ def _side(name: str, plan: Plan | Sheet) -> ComparedPlan:
         status, cash = plan.status.value, plan.cash_usd_per_month
     else:
         raise argument_error(f"expected a Plan or a Sheet, not {type(plan).__name__}", path=name)
+    told = plan.futures  # then the plan is that of one of them
     return ComparedPlan(
-        name=plan.name,
+        name=plan.name if told is None else f"{plan.name} in {told.leading}",
         status=status,
         cash_usd_per_month=cash,
         problem_sha256=origin.problem_sha256,

@@ -133,10 +133,11 @@ def _names_and_probabilities(futures: tuple[FutureCase, ...]) -> None:
         first[future.name] = i
     total = sum(future.probability for future in futures)
     if futures and abs(total - 1) > CERTAIN_TOLERANCE:
+        hint = "name the one you leave out, or give it to another" if total < 1 else "lower some"
         raise RecordError(
             f"the probabilities add up to {100 * total:.10g} %, not to 100 %",
             at=("futures",),
-            hint="one of the futures comes true; name the one you leave out, or give it to another",
+            hint=f"one of the futures comes true; {hint}",
         )
 
 

@@ -137,10 +137,8 @@ def _outcome_table(outcomes: Sequence[FutureOutcome]) -> Iterator[str]:
         )
     yield from columns(rows, "<>>>>><")
     if any(one.regret_usd_per_month or one.idle_usd_per_month for one in outcomes):
-        yield (
-            "  regret: what a plan made for that future alone would save; idle: paid for "
-            "commitments it could do without"
-        )
+        yield "  regret: what a plan made for that future alone would save"
+        yield "  idle: what is paid for commitments that it could do without"
 
 
 def _case_table(told: FuturesPlan) -> Iterator[str]:
