@@ -27,6 +27,7 @@ from milp_planner.reporting.html.charts import (
     staircase_chart,
     traffic_chart,
 )
+from milp_planner.reporting.html.futures import FuturesShown, futures_shown
 from milp_planner.reporting.sheets import curves, words
 from milp_planner.reporting.text.wording import (
     apportion,
@@ -73,6 +74,11 @@ class Contents:
         return usd(self.sheet.answer.cash_usd_per_month or 0.0, self.decimals)
 
     @property
+    def together(self) -> str:
+        """What is bought comes to; of several futures in the leading one alone."""
+        return usd(self.sheet.answer.cash_usd_per_month or 0.0, self.decimals)
+
+    @property
     def asked(self) -> tuple[str, ...]:
         """The question, a line for each workload and one for its limits."""
         return tuple(asked_lines(self.sheet))
@@ -108,7 +114,13 @@ class Contents:
     @property
     def sentences(self) -> tuple[str, ...]:
         """The answer in words."""
-        return (*words.futures_words(self.sheet), *words.answer_sentences(self.sheet))
+        return tuple(words.answer_sentences(self.sheet))
+
+    @cached_property
+    def futures(self) -> FuturesShown | None:
+        """What several futures share, and what each comes to; None where there is one."""
+        told = self.sheet.futures
+        return None if told is None else futures_shown(told.record())
 
     @property
     def facts(self) -> tuple[Fact, ...]:

@@ -54,6 +54,12 @@ def futures_lines(told: FuturesPlan) -> Iterator[str]:
     yield f"Below: the plan in future {escape(told.leading)}, the most likely one."
 
 
+def shared_sentences(told: FuturesPlan) -> Iterator[str]:
+    """What is bound, and what the figures of the tables mean."""
+    yield f"Commit to {_bound(told.committed)}{_owed(told.committed)}."
+    yield from words_beside(told)
+
+
 def futures_sentences(told: FuturesPlan) -> Iterator[str]:
     """The same without tables, where there is no room for them."""
     yield f"Commit to {_bound(told.committed)}{_owed(told.committed)}."
@@ -119,7 +125,8 @@ def _owed(committed: Commitment) -> str:
     return f" ({usd(owed, 0)} over {span} month{'s' * (terms[-1] > 1)}{upfront})"
 
 
-def _outcome_table(outcomes: Sequence[FutureOutcome]) -> Iterator[str]:
+def outcome_rows(outcomes: Sequence[FutureOutcome]) -> list[list[str]]:
+    """Heads, and what each future comes to with these commitments."""
     rows = [["future", "probability", "traffic", "$/month", "regret", "idle", "beside them"]]
     short = any(one.shortfall_share for one in outcomes)
     for one in outcomes:
@@ -135,13 +142,18 @@ def _outcome_table(outcomes: Sequence[FutureOutcome]) -> Iterator[str]:
                 escape(one.rented) + unserved,
             ]
         )
-    yield from columns(rows, "<>>>>><")
+    return rows
+
+
+def _outcome_table(outcomes: Sequence[FutureOutcome]) -> Iterator[str]:
+    yield from columns(outcome_rows(outcomes), "<>>>>><")
     if any(one.regret_usd_per_month or one.idle_usd_per_month for one in outcomes):
         yield "  regret: what a plan made for that future alone would save"
         yield "  idle: what is paid for commitments that it could do without"
 
 
-def _case_table(told: FuturesPlan) -> Iterator[str]:
+def case_rows(told: FuturesPlan) -> list[list[str]]:
+    """Heads, and what other commitments would cost in each future; none that was not solved."""
     names = [one.name for one in told.outcomes]
     heads = ["made for", "units", *map(escape, names), "average", "largest regret"]
     rows = [heads]
@@ -157,7 +169,12 @@ def _case_table(told: FuturesPlan) -> Iterator[str]:
                 _amount(case.largest_regret_usd_per_month),
             ]
         )
-    yield from columns(rows, "<" + ">" * (len(heads) - 1))
+    return rows
+
+
+def _case_table(told: FuturesPlan) -> Iterator[str]:
+    rows = case_rows(told)
+    yield from columns(rows, "<" + ">" * (len(rows[0]) - 1))
     if any(NOT_KNOWN in row for row in rows):
         yield f"  {NOT_KNOWN}: nothing was proven before time was up, or no plan keeps to it"
 
