@@ -20,10 +20,10 @@ from milp_planner.milp.engines.certify import solve_certified
 from milp_planner.milp.engines.outcome import EngineStatus
 from milp_planner.milp.engines.verdict import CertifiedRun
 from milp_planner.solving import optimum
+from tests.support.builders import OF_ONE_MONTH
 from tests.support.random_problems import random_case
 
 HERE = Path(__file__).parents[1]
-SHIPPED = sorted((HERE.parent / "problems").rglob("*.yaml"))
 FEW, MANY = range(25), range(300)
 MOST_PROGRAMS = 3
 """Programs of one problem that are solved a third time: the first; later ones resemble them."""
@@ -145,12 +145,12 @@ def test_a_third_engine_confirms_three_hundred_random_problems(recorder):
 @pytest.mark.slow
 @needs_third
 def test_a_third_engine_confirms_every_shipped_problem(recorder):
-    for path in SHIPPED:
+    for path in OF_ONE_MONTH:
         recorder.next_problem()
         solve(load_problem(path), alternatives=0, diagnose=False)
     counted = confirm(recorder.solved)
     assert counted[""] == 0
-    assert counted.total() >= len(SHIPPED) - 1  # one is refused before any program
+    assert counted.total() >= len(OF_ONE_MONTH) - 1  # one is refused before any program
 
 
 @needs_third
@@ -201,7 +201,7 @@ def test_each_engine_alone_gives_the_same_answer_to_three_hundred_problems():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", OF_ONE_MONTH, ids=lambda path: path.stem)
 def test_each_engine_alone_plans_every_shipped_problem(path):
     question = load_problem(path)
     plans = [

@@ -25,14 +25,13 @@ from milp_planner.plans.sentences import (
 from milp_planner.reporting.documents.json import plan_json
 from milp_planner.reporting.documents.options import ReportOptions
 from milp_planner.reporting.formats import FORMATS
-from tests.support.builders import big_and_small, problem
+from tests.support.builders import OF_ONE_MONTH, big_and_small, problem
 from tests.support.random_problems import random_case
 
-PROBLEMS = sorted((Path(__file__).parents[2] / "problems").rglob("*.yaml"))
 QUICK = {"quickstart", "resilient", "day-and-night"}
 SHIPPED = [
     pytest.param(path, id=path.stem, marks=() if path.stem in QUICK else pytest.mark.slow)
-    for path in PROBLEMS
+    for path in OF_ONE_MONTH
 ]
 
 AS_IT_WAS = (
@@ -213,7 +212,7 @@ def test_what_was_turned_down_is_counted_and_not_listed():
 
 
 def test_prices_per_token_are_not_a_number():
-    path = next(path for path in PROBLEMS if path.stem == "llama-70b-bursty")
+    path = next(path for path in OF_ONE_MONTH if path.stem == "llama-70b-bursty")
     (purchase,) = read_back(shipped(path)).purchases
     assert purchase.candidate.offering.id == "together/llama_70b/global"
     assert math.isnan(purchase.candidate.offering.usd_per_m_output_tokens)

@@ -7,9 +7,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from milp_planner import Catalog, Gpu, Llm, Measurement, Offering, Problem, TokenPrice
+
+SHIPPED = Path(__file__).parents[2] / "problems"
+OF_ONE_MONTH = sorted(path for path in SHIPPED.rglob("*.yaml") if path.stem != "growing-year")
+"""Files of problems that have a plan: one with a horizon has a calendar."""
 
 DAY = date(2026, 1, 15)
 BIG = "acme/big/eu-1"
