@@ -17,14 +17,21 @@ from milp_planner.futures.thresholds import with_levels
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Alternatives, Problem
 from milp_planner.inputs.problem.uncertain.futures import EXPECTED
+from milp_planner.milp.futures.measures import Measure
 from milp_planner.milp.futures.pruning import kept_in_futures
-from milp_planner.plans.futures.records import FuturesPlan
 from milp_planner.plans.reasons import Said
-from milp_planner.plans.records import Plan, Provenance, Status
+from milp_planner.plans.records import Plan, Proof, Provenance, Status
 from milp_planner.solving.checks.quotes import horizon_faults
 from milp_planner.solving.parts import first_answer
 from milp_planner.solving.re_solve import stranded
-from milp_planner.solving.results import NOT_SOLVED, Interrupted, SearchResult, Session, Settings
+from milp_planner.solving.results import (
+    NOT_SOLVED,
+    Interrupted,
+    SearchResult,
+    Session,
+    Settings,
+    no_plan,
+)
 from milp_planner.solving.search import Search
 
 INSURES_GROWTH = (
@@ -32,6 +39,9 @@ INSURES_GROWTH = (
     "growth and commits more; who fears idle commitments writes of: margin, with value"
 )
 
+NONE_FOR_ALL = Said(
+    "each future can be planned by itself, and no one set of commitments serves them all"
+)
 NO_ALTERNATIVES = Alternatives(count=0)
 
 
@@ -55,6 +65,10 @@ def plan_over_futures(
         raise InputError(faults)
     started_s = time.monotonic()
     session = Session.of(settings)
+
+    def without(status: Status, reasons: Sequence[Said] = (), proof: Proof | None = None) -> Plan:
+        return no_plan(problem.name, status, proof or NOT_SOLVED.proof, provenance, reasons)
+
     try:
         with session.in_force():
             cases = cases_of(problem, catalog)
@@ -63,44 +77,55 @@ def plan_over_futures(
                 for case, left in zip(cases, range(len(cases), 0, -1), strict=True)
             ]
             each = (_why_not(*pair) for pair in zip(cases, alone, strict=True))
-            if unserved := tuple(why for why in each if why is not None):
-                return _without_plan(problem, provenance, Status.INFEASIBLE, unserved)
+            if unserved := [why for why in each if why is not None]:
+                return without(Status.INFEASIBLE, unserved)
     except OutOfTime:
-        return _without_plan(problem, provenance, Status.NO_PLAN, ())
+        return without(Status.NO_PLAN)
     measure = measure_of(problem, cases, [one.bound for one in alone])
+    given = problem, cases, settings, provenance, session
+    optimizer, answer, in_time = _optimum(*given, measure, alone)
+    if not answer.plans:
+        told = [NONE_FOR_ALL] if answer.status is Status.INFEASIBLE else []
+        return without(answer.status, told, answer.proof)
+    comparison = Comparison(problem, catalog, cases, alone, optimizer, measure, answer)
+    plan = _leading_plan(problem, answer, alone[comparison.leading], comparison.leading)
+    plan = _told(plan, comparison, session, next_best if beside and in_time else None)
+    return replace(plan, proof=replace(plan.proof, seconds=time.monotonic() - started_s))
+
+
+def _optimum(
+    problem: Problem,
+    cases: Sequence[Case],
+    settings: Settings,
+    provenance: Provenance,
+    session: Session,
+    measure: Measure,
+    alone: Sequence[SearchResult],
+) -> tuple[FuturesOptimizer, FuturesAnswer, bool]:
+    """The best commitments; False beside them where time was up before all could be looked at."""
     given = problem, cases, settings, provenance, session
     try:
         with session.in_force():
             optimizer = _optimizer(*given)
     except OutOfTime:
-        beside = False
         optimizer = _optimizer(*given, alone)
-        answer = start(optimizer, measure, alone)
+        answer, in_time = start(optimizer, measure, alone), False
     else:
-        answer = best_in_time(optimizer, measure, alone)
-    answer = optimizer.with_cheapest_recourse(answer, measure)
-    if not answer.plans:
-        said = Said(
-            "each future can be planned by itself, and no one set of commitments serves them all"
-        )
-        told = (said,) if answer.status is Status.INFEASIBLE else ()
-        return _without_plan(problem, provenance, answer.status, told, answer)
-    comparison = Comparison(problem, catalog, cases, alone, optimizer, measure, answer)
-    number = comparison.leading
-    plan = _leading_plan(problem, answer, alone[number], number)
+        answer, in_time = best_in_time(optimizer, measure, alone), True
+    return optimizer, optimizer.with_cheapest_recourse(answer, measure), in_time
 
-    def told_with(found: FuturesPlan) -> Plan:
-        proof = replace(answer.proof, seconds=time.monotonic() - started_s)
-        return replace(plan, futures=found, proof=proof)
 
-    if not beside or session.is_stopped:
-        return told_with(comparison.brief(idle=not session.is_stopped))
+def _told(plan: Plan, comparison: Comparison, session: Session, next_best: int | None) -> Plan:
+    """The plan with what is told beside it. next_best: None where that is nothing to be solved."""
+    if next_best is None or session.is_stopped:
+        return replace(plan, futures=comparison.brief(idle=not session.is_stopped))
     try:
         found = comparison.told(next_best)
         thresholds, flat = with_levels(comparison)
-        return told_with(replace(found, thresholds=thresholds, flat=flat))
     except KeyboardInterrupt as stop:
-        raise Interrupted(told_with(comparison.brief(idle=False)), stop) from stop
+        known = replace(plan, futures=comparison.brief(idle=False))
+        raise Interrupted(known, stop) from stop
+    return replace(plan, futures=replace(found, thresholds=thresholds, flat=flat))
 
 
 def _alone(
@@ -163,31 +188,8 @@ def _leading_plan(
         plan,
         name=problem.name,
         status=answer.status,
+        proof=answer.proof,
         warnings=(*plan.warnings, *([Said(INSURES_GROWTH)] if by_cost else ())),
         lower_bound_usd_per_month=alone.bound if proven else None,
         provenance=replace(plan.provenance, oldest_price=oldest),
-    )
-
-
-def _without_plan(
-    problem: Problem,
-    provenance: Provenance,
-    status: Status,
-    reasons: tuple[Said, ...],
-    answer: FuturesAnswer | None = None,
-) -> Plan:
-    return Plan(
-        name=problem.name,
-        status=status,
-        score_usd_per_month=None,
-        cash_usd_per_month=None,
-        lower_bound_usd_per_month=None,
-        costs={},
-        purchases=(),
-        routes=(),
-        workloads=(),
-        blocks=(),
-        proof=NOT_SOLVED.proof if answer is None else answer.proof,
-        provenance=provenance,
-        reasons=reasons,
     )

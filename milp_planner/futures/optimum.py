@@ -31,9 +31,9 @@ from milp_planner.milp.program.refinement import (
     unknown_to,
 )
 from milp_planner.plans.proof import relative_gap
-from milp_planner.plans.records import EngineReport, Plan, Proof, Provenance, Status, exceeds
+from milp_planner.plans.records import Plan, Proof, Provenance, Status, exceeds
 from milp_planner.solving.optimum import MOST_REFINEMENTS, Optimizer, Query
-from milp_planner.solving.results import Session, Settings
+from milp_planner.solving.results import Session, Settings, proof_by
 from milp_planner.solving.verify import as_far_as_comparable, verify, violations
 from milp_planner.units import usd_shown
 
@@ -398,16 +398,4 @@ def _without_plan(model: JointModel, run: CertifiedRun) -> FuturesAnswer:
 
 
 def _proof(model: JointModel, run: CertifiedRun) -> Proof:
-    return Proof(
-        certified=run.certified,
-        certified_by=tuple(run.certified_by),
-        unconfirmed=run.unconfirmed,
-        engines=tuple(
-            EngineReport(o.name, o.version, o.status.value, o.objective, o.bound, o.seconds)
-            for o in run.engines
-        ),
-        notes=tuple(run.notes),
-        seconds=run.seconds,
-        rows=len(model.rows),
-        columns=len(model.columns),
-    )
+    return proof_by(run, rows=len(model.rows), columns=len(model.columns))

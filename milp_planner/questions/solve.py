@@ -54,7 +54,7 @@ from milp_planner.solving.parts import first_answer
 from milp_planner.solving.prepare import Outline
 from milp_planner.solving.re_solve import settings_of, without_budget
 from milp_planner.solving.resilience import resilience_cost
-from milp_planner.solving.results import NOT_SOLVED, Interrupted, SearchResult, Settings
+from milp_planner.solving.results import NOT_SOLVED, Interrupted, SearchResult, Settings, no_plan
 from milp_planner.solving.search import Search
 
 HALF_A_CENT = 0.005
@@ -362,21 +362,13 @@ def empty_plan(
     search: Search, status: Status, reasons: tuple[Reason, ...], answer: SearchResult | None = None
 ) -> Plan:
     """A plan without a fleet, and why."""
-    return Plan(
-        name=search.instance.problem.name,
-        status=status,
-        score_usd_per_month=None,
-        cash_usd_per_month=None,
+    name = search.instance.problem.name
+    proof = Proof(certified=True, certified_by=()) if answer is None else answer.proof
+    return replace(
+        no_plan(name, status, proof, search.provenance, reasons),
         lower_bound_usd_per_month=None if answer is None else answer.bound,
-        costs={},
-        purchases=(),
-        routes=(),
-        workloads=(),
         blocks=search.instance.schedule.blocks,
-        proof=Proof(certified=answer is None, certified_by=()) if answer is None else answer.proof,
-        provenance=search.provenance,
         turned_down=search.instance.candidates.turned_down,
-        reasons=reasons,
     )
 
 
@@ -401,20 +393,8 @@ def _counted(problem: Problem, plan: Plan) -> Iterator[FewestGpusFirst]:
 
 def not_prepared(problem: Problem, catalog: Catalog, settings: Settings) -> Plan:
     """No plan: time was up before everything that can be rented was listed."""
-    return Plan(
-        name=problem.name,
-        status=Status.NO_PLAN,
-        score_usd_per_month=None,
-        cash_usd_per_month=None,
-        lower_bound_usd_per_month=None,
-        costs={},
-        purchases=(),
-        routes=(),
-        workloads=(),
-        blocks=(),
-        proof=NOT_SOLVED.proof,
-        provenance=provenance_at(problem, catalog, settings),
-    )
+    provenance = provenance_at(problem, catalog, settings)
+    return no_plan(problem.name, Status.NO_PLAN, NOT_SOLVED.proof, provenance)
 
 
 def provenance_of(instance: PlanningInput, settings: Settings) -> Provenance:
@@ -423,6 +403,7 @@ def provenance_of(instance: PlanningInput, settings: Settings) -> Provenance:
 
 
 def provenance_at(problem: Problem, catalog: Catalog, settings: Settings) -> Provenance:
+    """The same before anything is listed."""
     return Provenance(
         planner_version=__version__,
         catalog_name=catalog.name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
@@ -13,7 +14,8 @@ from milp_planner.deadline import until
 from milp_planner.milp.engines.outcome import EngineStatus
 from milp_planner.milp.engines.verdict import CertifiedRun
 from milp_planner.milp.program.model import FleetModel
-from milp_planner.plans.records import EngineReport, Plan, Proof, Status
+from milp_planner.plans.reasons import Reason
+from milp_planner.plans.records import EngineReport, Plan, Proof, Provenance, Status
 
 SAME_USD = 0.005
 
@@ -199,8 +201,34 @@ def without_plan(model: FleetModel, run: CertifiedRun) -> SearchResult:
     return SearchResult(status, None, proof_of(model, run), run.bound)
 
 
+def no_plan(
+    name: str, status: Status, proof: Proof, provenance: Provenance, reasons: Sequence[Reason] = ()
+) -> Plan:
+    """A plan without a fleet, and why."""
+    return Plan(
+        name=name,
+        status=status,
+        score_usd_per_month=None,
+        cash_usd_per_month=None,
+        lower_bound_usd_per_month=None,
+        costs={},
+        purchases=(),
+        routes=(),
+        workloads=(),
+        blocks=(),
+        proof=proof,
+        provenance=provenance,
+        reasons=tuple(reasons),
+    )
+
+
 def proof_of(model: FleetModel, run: CertifiedRun) -> Proof:
-    """What the solvers said, as plain data."""
+    """What the solvers said of a program."""
+    return proof_by(run, rows=len(model.row_meaning), columns=len(model.fleet.meaning))
+
+
+def proof_by(run: CertifiedRun, *, rows: int, columns: int) -> Proof:
+    """What the solvers said of a program of so many rows and columns, as plain data."""
     return Proof(
         certified=run.certified,
         certified_by=tuple(run.certified_by),
@@ -211,6 +239,6 @@ def proof_of(model: FleetModel, run: CertifiedRun) -> Proof:
         ),
         notes=tuple(run.notes),
         seconds=run.seconds,
-        rows=len(model.row_meaning),
-        columns=len(model.fleet.meaning),
+        rows=rows,
+        columns=columns,
     )

@@ -172,6 +172,19 @@ def test_who_watches_is_told_how_far_a_file_is_read(tmp_path: Path, monkeypatch:
     assert {file for file, _, _ in seen} == {path}
 
 
+def bars_shown(monkeypatch: Any) -> list[str]:
+    """What each bar that is shown from here on says it counts."""
+    shown: list[str] = []
+    counted = bars.counted
+
+    def noted(what: str, total: int, *, quiet: bool) -> Any:
+        shown.append(what)
+        return counted(what, total, quiet=quiet)
+
+    monkeypatch.setattr(bars, "counted", noted)
+    return shown
+
+
 def test_a_bar_shows_a_long_file_on_a_terminal_and_what_turns_steps_aside(
     tmp_path: Path, monkeypatch: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -186,14 +199,7 @@ def test_a_bar_shows_a_long_file_on_a_terminal_and_what_turns_steps_aside(
     with bars.reading(quiet=True, beside=status):
         read_requests(path)
     assert not aside
-    shown = []
-    counted = bars.counted
-
-    def noted(what: str, total: int, *, quiet: bool) -> Any:
-        shown.append(what)
-        return counted(what, total, quiet=quiet)
-
-    monkeypatch.setattr(bars, "counted", noted)
+    shown = bars_shown(monkeypatch)
     with bars.reading(quiet=False, beside=status):
         read_requests(path)
         assert aside == ["stop", "start"]
@@ -213,14 +219,7 @@ def test_a_bar_that_counts_gives_way_to_the_file_that_is_read(
     path = write(tmp_path, [(k, 5, 1) for k in range(5_000)])
     with bars.counted_and_read("replaying", 100, quiet=True) as done:
         assert done is None
-    shown = []
-    counted = bars.counted
-
-    def noted(what: str, total: int, *, quiet: bool) -> Any:
-        shown.append(what)
-        return counted(what, total, quiet=quiet)
-
-    monkeypatch.setattr(bars, "counted", noted)
+    shown = bars_shown(monkeypatch)
     with bars.counted_and_read("replaying", 100, quiet=False) as done:
         assert done is not None
         done(10)
