@@ -267,21 +267,15 @@ class Optimizer:
     def _taught(self, query: Query, folds: Mapping[str, ElasticFold] | None = None) -> FleetModel:
         """The program. Fractions of units teach the first, which takes far less time than plans."""
         model = self.model(query, folds=folds)
-        if self._has_learned_from_parts:
+        if self._has_learned_from_parts or not learns_from_parts(model):
             return model
         self._has_learned_from_parts = True
-        return self.model(query, folds=folds) if self._has_learned_parts(query, model) else model
-
-    def _has_learned_parts(self, query: Query, model: FleetModel) -> bool:
-        """True where fractions of units break what the program does not know yet."""
-        for turn in range(MOST_RELAXED):
-            if not learns_from_parts(model):
-                return turn > 0
-            model = self.model(query) if turn or model.fleet.folds else model
-            values = relaxed_values(model, self.session.solver_seconds, self.session.cancel)
-            if values is None or not learn_from_parts(self._splits, model, values):
-                return turn > 0
-        return True
+        for _ in range(MOST_RELAXED):
+            plain = self.model(query)
+            values = relaxed_values(plain, self.session.solver_seconds, self.session.cancel)
+            if values is None or not learn_from_parts(self._splits, plain, values):
+                break
+        return self.model(query, folds=folds)
 
     def has_learned(self, model: FleetModel, values: Mapping[str, float], query: Query) -> bool:
         """True where the plan of the columns is none as programs know it from now on."""
