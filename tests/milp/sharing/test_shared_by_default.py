@@ -27,8 +27,12 @@ from milp_planner import (
 )
 from milp_planner.exports.formats import export_plan
 from milp_planner.inputs.problem.policies import may_be_short
+from milp_planner.milp.presolve.worth_sharing import every_part
+from milp_planner.milp.program.model import build_model
+from milp_planner.milp.program.routes import covered
 from milp_planner.milp.program.shared_scope import left_to_one, may_share
 from milp_planner.reporting.text.plans.table import plan_text
+from milp_planner.solving.prepare import prepare
 from tests.milp.sharing.test_shared_units import NODE, nodes, stands, two
 from tests.support.builders import catalog, offering, problem, raw, workload
 from tests.support.oracles.shared_cases import as_catalog, as_problem, question
@@ -39,6 +43,22 @@ from tests.support.random_problems import random_case
 def test_two_small_workloads_share_a_node_where_that_costs_less():
     plan = solve(two(share=None), nodes())
     assert plan.status is Status.OPTIMAL
+    assert plan.cash_usd_per_month == pytest.approx(NODE)
+    assert stands(plan) == [[("chat", 1, 1), ("code", 1, 1)]]
+
+
+def test_workloads_of_several_classes_share_a_node_however_many_routes_that_takes(monkeypatch):
+    # What stands beside others keeps its columns for routes: half a GPU of each class and workload.
+    monkeypatch.setattr(covered, "MOST_ROUTES", 0)
+    sizes = ((1, 1), (10, 10))
+    halves = [{"input_tokens": i, "output_tokens": o, "share": 0.5} for i, o in sizes]
+    loads = [{**workload(5, name), "requests": halves} for name in ("chat", "code")]
+    rented = nodes(*(raw("big", 10, size=size) for size in sizes))
+    ready = prepare(problem(workloads=loads), rented)
+    listed = ready.candidates.candidates
+    assert build_model(ready, listed).fleet.prices
+    assert not build_model(ready, [*listed, *every_part(ready, listed)]).fleet.prices
+    plan = solve(problem(workloads=loads), rented)
     assert plan.cash_usd_per_month == pytest.approx(NODE)
     assert stands(plan) == [[("chat", 1, 1), ("code", 1, 1)]]
 
