@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import pytest
 
 from milp_planner import load_catalog, load_problem, solve
+from tests.support.shown.extras import needed
 
 pytest_plugins = [
     "tests.support.shown.browser",
@@ -47,6 +48,24 @@ class Opened:
         """Wait for a whole answer of so much a month."""
         self.shows(".sheet h1", usd)
         assert self.answered().startswith(usd)
+
+    def holds(self, field: str, value: str) -> None:
+        """Wait for a value in a field of the form."""
+        self.expected(field).to_have_value(value)
+
+    def reads(self, selector: str, words: str) -> None:
+        """Wait for a part of the page that says just these words."""
+        self.expected(selector).to_have_text(words)
+
+    def expected(self, selector: str) -> Any:
+        """What is awaited of the first such part."""
+        expect = needed("playwright.sync_api", "browser").expect
+        expect.set_options(timeout=PATIENCE_MS)
+        return expect(self.page.locator(selector).first)
+
+    def becomes(self, wanted: str) -> None:
+        """Wait until an expression of the page is true."""
+        self.page.wait_for_function(wanted, timeout=PATIENCE_MS)
 
     def heard(self, words: str) -> None:
         """Wait for words that a screen reader is told."""
@@ -85,8 +104,8 @@ def test_a_question_is_filled_in_answered_mended_and_taken_back(visit, toy_serve
     shown = visit()
     page = shown.page
     shown.costs("$3,960")
-    assert page.input_value("#f-llm") == "tiny"
-    assert page.input_value("#f-volume") == "13"
+    shown.holds("#f-llm", "tiny")
+    shown.holds("#f-volume", "13")
 
     page.fill("#f-volume", "3")
     shown.costs("$1,080")
@@ -95,12 +114,12 @@ def test_a_question_is_filled_in_answered_mended_and_taken_back(visit, toy_serve
     page.fill("#f-tpot", "50")
     shown.shows('[data-fault="tpot"]', "a time needs a unit: write '800ms' or '2s'")
     assert page.get_attribute("#f-tpot", "aria-invalid") == "true"
-    assert page.inner_text(".status .said") == "One thing is to be mended"
+    shown.reads(".status .said", "One thing is to be mended")
     assert "is-old" in page.get_attribute(".reply", "class")
     assert page.inner_text(".sheet h1").startswith("$1,080")
     page.fill("#f-tpot", "")
     shown.costs("$1,080")
-    assert page.inner_text('[data-fault="tpot"]') == ""
+    shown.reads('[data-fault="tpot"]', "")
     assert page.get_attribute("#f-tpot", "aria-invalid") is None
 
     page.go_back()  # to the fault
@@ -108,7 +127,7 @@ def test_a_question_is_filled_in_answered_mended_and_taken_back(visit, toy_serve
     page.go_back()
     page.go_back()
     shown.costs("$3,960")
-    assert page.input_value("#f-volume") == "13"
+    shown.holds("#f-volume", "13")
     assert shown.said == []
     assert all(address.startswith(toy_server.address) for address in shown.asked)
 
@@ -132,7 +151,7 @@ def test_going_back_twice_at_once_ends_at_the_older_question(visit):
     with page.expect_response("**/page/fields"):
         held[0].continue_()
     page.evaluate("() => new Promise((done) => setTimeout(done, 300))")
-    assert page.input_value("#f-volume") == "13"
+    shown.holds("#f-volume", "13")
     assert shown.answered().startswith("$3,960")
     assert shown.said == []
 
@@ -145,17 +164,15 @@ def test_a_choice_is_taken_and_two_questions_stand_side_by_side(visit):
     page.get_by_role("button", name="Take as the question: one provider").click()
     shown.costs("$5,400")  # five small ones
     shown.shows(".compared .delta", "Monthly cost will increase by $1,440 (+36 %)")
-    assert page.locator(".compared .amount").all_inner_texts() == [
-        "$3,960 per month",
-        "$5,400 per month",
-    ]
+    shown.reads(".compared .amount >> nth=0", "$3,960 per month")
+    shown.reads(".compared .amount >> nth=1", "$5,400 per month")
     shared = visit(page.url)
     shared.costs("$5,400")
     shared.shows(".compared .delta", "Monthly cost will increase by $1,440 (+36 %)")
     page.get_by_role("button", name="Change places").click()
     shown.costs("$3,960")
     page.get_by_role("button", name="End").click()
-    assert page.locator(".compared").is_hidden()
+    page.locator(".compared").wait_for(state="hidden", timeout=PATIENCE_MS)
     assert shown.said == shared.said == []
 
 
@@ -166,21 +183,24 @@ def test_sliders_move_traffic_and_budget_with_the_keyboard(visit):
     traffic = page.get_by_role("slider", name="Traffic, from a tenth to ten times")
     traffic.focus()
     page.keyboard.press("Home")
-    assert page.input_value("#f-volume") == "1.3"
+    shown.holds("#f-volume", "1.3")
     assert traffic.get_attribute("aria-valuetext") == "1.3 requests/s, peak"
-    assert page.inner_text(".inwords") == "no budget"
+    shown.reads(".inwords", "no budget")
     shown.costs("$1,080")
     page.keyboard.press("End")
-    assert page.input_value("#f-volume") == "130"
+    shown.holds("#f-volume", "130")
     shown.costs("$37,440")  # thirteen big ones
     budget = page.get_by_role("slider", name=re.compile("^Budget"))
     budget.focus()
     page.keyboard.press("Home")
     page.keyboard.press("PageUp")
     assert float(page.input_value("#f-budget")) > 0
-    words = budget.get_attribute("aria-valuetext")
-    assert re.fullmatch(r"\$[\d,]+ a month, \d+ % of the plan", words)
-    assert page.inner_text(".inwords") == words
+    said, told = page.evaluate(
+        "[document.querySelector('.inwords').textContent,"
+        " document.querySelector('[data-slider=budget]').getAttribute('aria-valuetext')]"
+    )  # at one moment
+    assert re.fullmatch(r"\$[\d,]+ a month, \d+ % of the plan", said)
+    assert told == said
     shown.shows(".sheet h1", "No plan")
     shown.answered()
     page.get_by_role("button", name=re.compile("^Take as the question: Raise the budget")).click()
@@ -212,7 +232,7 @@ def test_the_yaml_that_is_copied_costs_the_same_to_the_cent(visit, toy_server, r
         assert TOOK.sub("", kept) == TOOK.sub("", said), name
     linked = visit(page.url)
     linked.costs("$8,640")
-    assert linked.page.input_value("#f-volume") == "23"
+    linked.holds("#f-volume", "23")
     assert linked.page.get_by_label("acme", exact=True).is_checked()
     # What would lower the cost is taken as a choice is; a bill says why it cannot be.
     linked.page.get_by_role("button", name="Take as the question: leave out limits.prov").click()
@@ -250,12 +270,12 @@ def test_a_trace_is_uploaded_and_a_file_taken_over(visit, tmp_path):
     page.fill("#f-yaml", re.sub("traffic: .*", TWO_A_DAY, text))
     page.get_by_role("button", name="Take it over").click()
     shown.costs("$1,080")
-    assert page.input_value("#f-unit") == "tokens_per_day"
-    assert page.input_value("#f-volume") == "200"
+    shown.holds("#f-unit", "tokens_per_day")
+    shown.holds("#f-volume", "200")
     page.fill("#f-yaml", "workloads: [")
     page.get_by_role("button", name="Take it over").click()
     shown.shows('[data-fault="yaml"]', "line 2: not valid YAML")
-    assert page.inner_text(".status .said") == "One thing is to be mended"
+    shown.reads(".status .said", "One thing is to be mended")
     [said] = shown.said  # Chromium tells of every reply that is no success
     assert said.startswith("Failed to load resource: the server responded with a status of 422")
 
@@ -276,7 +296,7 @@ def test_a_benchmark_is_uploaded_and_the_plan_stands_on_it(visit, toy_server, tm
     page.fill("#f-bench-gpu", "l40s-48gb")
     shown.answered()
     shown.shows(".sheet .buy", "measured")
-    assert page.inner_text(".kept li span") == "slow.csv"
+    shown.reads(".kept li span", "slow.csv")
     shared = visit(page.url)  # the link names the upload
     shared.answered()
     shared.shows(".sheet .buy", "measured")
@@ -356,7 +376,7 @@ def test_all_of_it_is_reached_with_the_keyboard_and_has_a_name(visit):
     page.get_by_role("button", name="Take as the question: leave out limits.prov").focus()
     page.keyboard.press("Enter")
     shown.heard("$3,960 per month. Answered in ")
-    assert page.evaluate("document.activeElement.tagName") == "H1"
+    shown.becomes("document.activeElement.tagName === 'H1'")
     assert page.evaluate(RING) == "solid"
     page.fill("#f-tpot", "50")
     shown.heard("One thing is to be mended")

@@ -220,6 +220,7 @@ function take(change, name) {
 
 async function begin(yaml) {
   const isLate = newTurn();
+  if (!running) answer.status("Reading the file ...");
   try {
     const found = await ask.fromFile(yaml, { ...ask.empty(), uploads: question.uploads, benchmarks: question.benchmarks });
     if (isLate()) return;
