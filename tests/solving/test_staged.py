@@ -233,6 +233,7 @@ def test_ties_of_what_runs_today_are_broken_over_all_of_it(monkeypatch):
     assert solve(two, big_and_small()).status is Status.OPTIMAL
 
 
+@pytest.mark.slow
 def test_parts_have_the_optimum_of_the_whole(monkeypatch):
     assert same_in_parts(FEW, monkeypatch) >= 3
 

@@ -85,6 +85,7 @@ def same_but_for_its_file(plan: Plan) -> dict[str, object]:
     return {name: told[name] for name in told.keys() - {"proof", "provenance"}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("usd_per_hour", [1.0, 4.0])
 def test_where_no_node_is_shared_all_is_told_as_without_sharing(usd_per_hour):
     # Two single GPUs at $1 are an eighth of the node each. At $4 they cost as much as the node:
@@ -299,6 +300,7 @@ def test_what_is_without_a_shared_node_is_told():
     assert unused.entry_price.is_verified
 
 
+@pytest.mark.slow
 def test_more_traffic_takes_another_node_once_the_first_is_full():
     # Eight times as much is 40 and 40 requests/s, four GPUs each; nine times is five each.
     grown = {

@@ -85,6 +85,7 @@ def test_what_is_not_allowed_stands_apart(thirteen):
     assert "per token " not in free
 
 
+@pytest.mark.slow
 def test_its_document_keeps_to_the_schema_and_reads_back(thirteen, quickstart):
     validator = jsonschema.Draft202012Validator(sheet_schema())
     for sheet in (thirteen, quickstart):
@@ -159,6 +160,7 @@ def result_of(one, share, folder):
     return file
 
 
+@pytest.mark.slow
 def test_calibrate_says_of_the_benchmarks_file_what_the_sheet_said(quickstart, run, tmp_path):
     one, asked = quickstart.measure[0], PROBLEMS / "quickstart.yaml"
     assert one.if_slower is not None
