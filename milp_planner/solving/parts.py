@@ -40,7 +40,7 @@ from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.routes import NOTHING
 from milp_planner.solving.first_plan import FirstPlan, or_in_hand
 from milp_planner.solving.results import NOT_SOLVED, SearchResult, cheaper, proven_by
-from milp_planner.solving.search import Search
+from milp_planner.solving.search import Search, answer_apart, or_apart
 from milp_planner.solving.tie_break import MOST_COLUMNS
 from milp_planner.solving.verify import keeps_all, violations
 
@@ -62,11 +62,19 @@ def first_answer(search: Search) -> SearchResult:
     was in hand before they began.
     """
     first = search.first_plan()
-    found = _answer(search)
+    found = _where_none_shares(search)
     result = or_in_hand(found, first, search.provenance)
-    if result is not found:
-        search.found[:] = [result.known]
+    if result.plan is not None:
+        search.found[:] = [result.plan]
     return result
+
+
+def _where_none_shares(search: Search) -> SearchResult:
+    """The best plan, without the program of all workloads where none would share units."""
+    apart = answer_apart(search, first_answer)
+    if apart is not None and apart.status is Status.OPTIMAL:
+        return apart
+    return or_apart(_answer(search), apart)
 
 
 def _answer(search: Search) -> SearchResult:

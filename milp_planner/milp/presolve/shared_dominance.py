@@ -130,7 +130,7 @@ def _unit(
         gpus=unit.gpus_per_unit,
         usd_per_hour=sum(term.usd_per_unit_hour(instance, unit) for term in COST_TERMS),
         elastic=is_elastic(instance.problem, unit),
-        same=tuple(rule.standing(instance, unit).same for rule in OF_UNITS),
+        same=paid_alike(instance, unit),
         uses=uses_of_unit(instance, unit),
         is_few=offering.max_units is not None,
         replicas=tuple(sorted(found, key=lambda r: (r.workload, r.gpus, r.gives))),
@@ -150,6 +150,11 @@ def uses_of_unit(instance: PlanningInput, unit: Candidate) -> tuple[float, ...]:
     drawn = () if instance.problem.limits.max_power_kw is None else (kilowatts(unit),)
     paid = (use for rule in OF_UNITS for use in rule.standing(instance, unit).uses)
     return (*quotas, *counted, *changed, *drawn, *paid)
+
+
+def paid_alike(instance: PlanningInput, unit: Candidate) -> tuple[Hashable, ...]:
+    """What must be the same of how a unit is paid that stands in for another."""
+    return tuple(rule.standing(instance, unit).same for rule in OF_UNITS)
 
 
 class _Covers:

@@ -26,7 +26,7 @@ from milp_planner.candidates.records import (
 from milp_planner.candidates.sharing.shared_units import sizes_divide
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.inputs.problem.policies import is_gpus_first
-from milp_planner.milp.presolve.shared_dominance import uses_of_unit
+from milp_planner.milp.presolve.shared_dominance import paid_alike, uses_of_unit
 from milp_planner.milp.program.batch.work import BatchWork
 from milp_planner.milp.program.costs.overload import Overload
 from milp_planner.milp.program.costs.per_token import PerToken
@@ -133,6 +133,19 @@ class _StandIn(NamedTuple):
     uses: tuple[float, ...]
     """What it takes of every quota, and of what is counted with them."""
 
+    paid: tuple[Hashable, ...]
+    """What must be the same of how the unit is paid whose replica it stands in for."""
+
+
+class _WholeUnit(NamedTuple):
+    """A unit that replicas may share, as far as it decides what may stand in for them."""
+
+    offering: Offering
+    elastic: bool
+    usd_per_hour: float
+    uses: tuple[float, ...]
+    paid: tuple[Hashable, ...]
+
 
 @dataclass
 class _StandIns:
@@ -156,7 +169,7 @@ class _StandIns:
             if getattr(k.offering, "max_units", None) is None and not k.mode.per_token:
                 usd = sum(term.usd_per_unit_hour(instance, k) for term in COST_TERMS)
                 counted = is_elastic(instance.problem, k), usd, standing_of(instance, k, judges)
-                one = _StandIn(*counted, uses_of_unit(instance, k))
+                one = _StandIn(*counted, uses_of_unit(instance, k), paid_alike(instance, k))
                 units.setdefault(k.workload, []).append(one)
         for mine in units.values():
             mine.sort(key=lambda one: one.usd_per_hour)
@@ -168,29 +181,19 @@ class _StandIns:
         price = sum(term.usd_per_unit_hour(self.instance, unit) for term in COST_TERMS)
         uses = () if self._only_rates_count else uses_of_unit(self.instance, unit)
         elastic = is_elastic(self.instance.problem, unit)
-        return all(
-            self._do(offering, k, elastic, k.gpus_per_unit / unit.gpus_per_unit, price, uses)
-            for k in parts
-        )
+        whole = _WholeUnit(offering, elastic, price, uses, paid_alike(self.instance, unit))
+        return all(self._do(whole, k, k.gpus_per_unit / unit.gpus_per_unit) for k in parts)
 
-    def _do(
-        self,
-        offering: Offering,
-        part: Candidate,
-        elastic: bool,
-        share: float,
-        price: float,
-        uses: tuple[float, ...],
-    ) -> bool:
-        most = price * share * (1 + SNAP)
+    def _do(self, unit: _WholeUnit, part: Candidate, share: float) -> bool:
+        most = unit.usd_per_hour * share * (1 + SNAP)
         if not self._only_rates_count:
-            asked = standing_of(self.instance, part_on(offering, part), self.judges)
-            left = tuple(share * use for use in uses)
-            return self._least_usd(part.workload, elastic, asked, left, most) <= most
-        key = part, elastic
+            asked = standing_of(self.instance, part_on(unit.offering, part), self.judges)
+            left = unit._replace(uses=tuple(share * use for use in unit.uses))
+            return self._least_usd(part.workload, left, asked, most) <= most
+        key = part, unit.elastic
         if key not in self._least:
             asked = standing_of(self.instance, part, self.judges)
-            self._least[key] = self._least_usd(part.workload, elastic, asked, (), math.inf)
+            self._least[key] = self._least_usd(part.workload, unit, asked, math.inf)
         return self._least[key] <= most
 
     @cached_property
@@ -201,18 +204,17 @@ class _StandIns:
         rations = rations or is_gpus_first(problem)
         return not rations and all(isinstance(one, OF_RATES) for one in self.judges)
 
-    def _least_usd(
-        self, workload: str, elastic: bool, asked: Standing, uses: tuple[float, ...], most: float
-    ) -> float:
-        """USD/h of the cheapest that do what is asked; no need to look beyond `most`."""
+    def _least_usd(self, workload: str, unit: _WholeUnit, asked: Standing, most: float) -> float:
+        """USD/h of the cheapest that do what is asked, for no more than is left of the unit; no
+        need to look beyond `most`."""
         least = math.inf
         for one in self.units.get(workload, ()):
             if one.usd_per_hour > min(most, least):
                 break
             times = _times(one.standing, asked)
-            if times is None or elastic > one.elastic:
+            if times is None or unit.elastic > one.elastic or unit.paid != one.paid:
                 continue
-            if all(times * x <= y for x, y in zip(one.uses, uses, strict=False)):
+            if all(times * x <= y for x, y in zip(one.uses, unit.uses, strict=False)):
                 least = min(least, times * one.usd_per_hour)
         return least
 

@@ -16,6 +16,7 @@ from milp_planner import (
     Catalog,
     InputError,
     Plan,
+    Problem,
     Status,
     current_fleet_of,
     evaluate,
@@ -132,8 +133,10 @@ def test_a_full_node_belongs_to_one_and_what_is_left_stands_with_others():
 
 
 COVERED = ("stock", "quota", "count", "replicas", "on_demand", "target", "scaling", "strict")
-COVERED += ("overload", "power")
-ALONE = [(), *((kind,) for kind in COVERED), ("target", "replicas", "scaling"), ("quota", "stock")]
+COVERED += ("overload", "power", "survival", "share", "spot", "commitments", "volume")
+TOGETHER = [("target", "replicas", "scaling"), ("quota", "stock"), ("survival", "share")]
+TOGETHER += [("volume", "survival"), ("commitments", "quota")]
+ALONE = [(), *((kind,) for kind in COVERED), *TOGETHER]
 
 
 def judged(seed: int, kinds: tuple[str, ...]) -> None:
@@ -198,13 +201,7 @@ def test_units_that_rest_by_night_stand_beside_shared_ones(halves):
     assert plan.cash_usd_per_month == pytest.approx(cheapest_of_pairs(loads, 2.0))
 
 
-NOTHING_APART = {
-    "limits.providers.max_share": None,
-    "limits.max_spot_share": None,
-    "limits.survive_loss_of": "none",
-    "current_fleet": [],
-    "switching": {},
-}
+NOTHING_APART = {"current_fleet": [], "switching": {}}
 """What keeps units with one workload each, left out."""
 
 
@@ -240,6 +237,15 @@ def test_random_plans_are_never_dearer_and_share_nothing_for_nothing(seed):
 def test_many_random_plans_are_never_dearer():
     for seed in range(200, 260):
         judged_of_any(seed)
+
+
+def test_a_node_that_is_paid_already_is_shared_though_single_gpus_cost_no_more():
+    # Apart one has the node for nothing, and the other a GPU at $2/h; together both are free.
+    asked = two(1, 1, share=None, commitments=[{"offering": "acme/node/eu-1", "units": 1}])
+    sold = [offering("acme", "big", 4.0, gpus_per_unit=2, name="node"), offering("acme", "big", 2)]
+    plan = solve(asked, catalog(sold, [raw("big", 1)]))
+    assert plan.cash_usd_per_month == 0
+    assert stands(plan) == [[("chat", 1, 1), ("code", 1, 1)]]
 
 
 # ---- what belongs to one workload all the same
@@ -312,10 +318,10 @@ def test_more_traffic_takes_another_node_once_the_first_is_full():
 
 
 def test_what_keeps_units_with_one_workload_is_told_where_others_had_room():
-    asked = two(share=None, limits={"max_spot_share": 0.5})
+    asked = two_that_wait()
     said = (
         "units of several GPUs have room for other workloads, and belong to one each: beside "
-        "limits.max_spot_share they are not shared unless policy.share says so"
+        "workloads.latency.wait they are not shared unless policy.share says so"
     )
     plan = solve(asked, nodes())
     assert plan.cash_usd_per_month == pytest.approx(2 * NODE)
@@ -325,16 +331,23 @@ def test_what_keeps_units_with_one_workload_is_told_where_others_had_room():
     assert said not in warning_lines(solve(asked.changed({"policy.share": "none"}), nodes()))
 
 
-FULL = {f"workloads.{name}.traffic.growth": 16 for name in ("chat", "code")}
-"""80 requests/s each: eight GPUs."""
+FULL = {f"workloads.{name}.traffic.growth": 15 for name in ("chat", "code")}
+"""75 requests/s each: eight GPUs."""
+
+
+def two_that_wait() -> Problem:
+    """5 requests/s each, which wait no longer than a full node of eight GPUs lets them."""
+    replica = {"gpu": "big", "gpus_per_replica": 1, "requests_per_second": 10, "in_flight": 8}
+    wishes = {"rates": [replica], "latency": {"wait": {"p95": "2s"}}}
+    return problem(workloads=[workload(5, name, **wishes) for name in ("chat", "code")])
 
 
 def test_a_limit_beside_which_nobody_shares_does_not_cost_what_sharing_would_save():
-    # Nothing is spot: without the limit each still has its node, unless they share one.
-    costs = explain_limits(two(share=None, limits={"max_spot_share": 0.5}), nodes())
+    # No wait is near 2 s: without the wish each still has its node, unless they share one.
+    costs = explain_limits(two_that_wait(), nodes())
     assert costs.plan.cash_usd_per_month == pytest.approx(2 * NODE)
-    (row,) = [row for row in costs.rows if row.path == "limits.max_spot_share"]
-    assert row.usd_per_month == 0
+    rows = [row for row in costs.rows if "latency.wait" in row.path]
+    assert [row.usd_per_month for row in rows] == [0, 0]
 
 
 def test_what_needs_a_unit_to_belong_to_one_says_how_it_does(tmp_path):
