@@ -177,9 +177,12 @@ def _stages_pay(search: Search) -> bool:
     try:
         with search.session.in_force():
             kept = search.optimizer.pruned.kept
+            if _columns(instance, kept) > MOST_COLUMNS:
+                return True
+            # with those for routes, and whatever else rules have
+            return len(build_model(instance, tuple(kept)).fleet.meaning) > MOST_COLUMNS
     except OutOfTime:
         return False
-    return _columns(instance, kept) > MOST_COLUMNS
 
 
 def _columns(instance: PlanningInput, candidates: Iterable[Candidate]) -> int:

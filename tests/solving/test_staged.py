@@ -225,6 +225,33 @@ def test_what_nothing_links_is_solved_apart_at_any_size(limits, parts, monkeypat
     assert plan.score_usd_per_month == pytest.approx(whole.score_usd_per_month)
 
 
+def test_columns_for_routes_make_a_program_large_too(monkeypatch):
+    # Two workloads of three classes on two offerings: 4 columns for units, 12 for routes.
+    sizes = ((1, 1), (10, 10), (100, 100))
+    classes = [
+        {"input_tokens": i, "output_tokens": o, "share": s}
+        for (i, o), s in zip(sizes, (0.5, 0.25, 0.25), strict=True)
+    ]
+    rented = catalog(
+        [offering("acme", "a", 1.0), offering("bolt", "b", 2.1)],
+        [raw(gpu, rate, size=size) for gpu, rate in (("a", 3), ("b", 7)) for size in sizes],
+    )
+    two = problem(
+        workloads=[{**workload(9, name), "requests": classes} for name in ("chat", "code")]
+    )
+    whole = solve(two, rented)
+    assert whole.proof.columns == 16
+    solve_part, solved = staged._solve_part, []
+    monkeypatch.setattr(
+        staged, "_solve_part", lambda *given: solved.append(given) or solve_part(*given)
+    )
+    for most, parts in ((16, 0), (15, 2)):
+        monkeypatch.setattr(staged, "MOST_COLUMNS", most)
+        plan = solve(two, rented)
+        assert len(solved) == parts
+        assert plan.score_usd_per_month == pytest.approx(whole.score_usd_per_month)
+
+
 def test_ties_of_what_runs_today_are_broken_over_all_of_it(monkeypatch):
     running = [{"offering": "bolt/small/eu-1", "units": 1, "workload": "chat"}]
     two = problem(workloads=[workload(9, "chat"), workload(7, "code")], current_fleet=running)
