@@ -193,4 +193,5 @@ def _leading_plan(
         warnings=(*plan.warnings, *([Said(INSURES_GROWTH)] if by_cost else ())),
         lower_bound_usd_per_month=alone.bound if proven else None,
         provenance=replace(plan.provenance, oldest_price=oldest),
+        in_futures=answer.plans,
     )

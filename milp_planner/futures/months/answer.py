@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
+from milp_planner.candidates.records import Candidate
 from milp_planner.deadline import OutOfTime
 from milp_planner.errors import Fault, InputError
 from milp_planner.futures.months.enumerated import EnumeratedPart
@@ -14,7 +15,7 @@ from milp_planner.futures.months.outlook import outlooks_of, prices_of
 from milp_planner.futures.months.parts import CalendarPart, calendar_month
 from milp_planner.futures.months.programmed import Asked, ProgrammedPart, columns_of
 from milp_planner.inputs.catalog.records import Catalog
-from milp_planner.inputs.problem.records import Problem
+from milp_planner.inputs.problem.records import Latency, Problem
 from milp_planner.milp.futures.pruning import kept_in_futures
 from milp_planner.milp.months.rents import RentChecked
 from milp_planner.milp.months.search import GAP
@@ -25,6 +26,7 @@ from milp_planner.plans.futures.calendar import (
     Calendar,
     CalendarEnd,
     CalendarMonth,
+    CalendarOffering,
     CalendarProof,
     FutureCalendar,
     OtherEnd,
@@ -78,7 +80,33 @@ def calendar_of(
         measured_on="" if risk is None else risk.of or "",
         level=1 - risk.tail if risk is not None and risk.measure == "cvar" else None,
         weight=1.0 if risk is None else risk.weight,
+        rests_on=tuple(_rests_on(problem, parts)),
     )
+
+
+def _rests_on(problem: Problem, parts: Sequence[CalendarPart]) -> Iterator[CalendarOffering]:
+    used = {k.id: k for part in parts for k in part.used()}
+    for _, k in sorted(used.items()):
+        wishes = problem.workload(k.workload).latency
+        yield CalendarOffering(
+            workload=k.workload,
+            offering=k.offering.id,
+            billing=k.offering.billing,
+            priced_on=k.offering.as_of.isoformat(),
+            sources=tuple(point.source for point in k.serving_points),
+            not_measured=tuple(_not_measured(k, wishes)),
+        )
+
+
+def _not_measured(k: Candidate, wishes: Latency) -> Iterator[str]:
+    """Wishes whose times no measurement of the candidate judges."""
+    points = k.serving_points
+    if wishes.tpot_s is not None and any(
+        p.tpot_s is None or p.source != "measured" for p in points
+    ):
+        yield "tpot"
+    if wishes.ttft_s is not None and not all(p.ttft_measured for p in points):
+        yield "ttft"
 
 
 def _faults_of_asking(problem: Problem) -> Iterator[Fault]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from milp_planner.candidates.records import Candidate
 from milp_planner.errors import Fault, InputError
 from milp_planner.futures.months.outlook import WorkloadMonths
 from milp_planner.futures.months.parts import CalendarPart, CalendarStarts, PartMonth
@@ -72,6 +73,13 @@ class EnumeratedPart(CalendarPart):
             term = outlook.terms[k]
             owed += units * term.usd_per_month * max(0, start + term.months - outlook.months)
         return owed
+
+    def used(self) -> Iterator[Candidate]:
+        by_name = {k.offering.key: k for k in self.asked.rented}
+        for f, starts in enumerate(self.schedule.starts):
+            yield from (self.asked.bound[k] for k, _ in starts)
+            for month in range(self.asked.outlook.months):
+                yield from (by_name[r.offering, r.billing] for r in self._rented(f, month))
 
     def starts(self) -> tuple[CalendarStarts, ...]:
         return _named(self.schedule)

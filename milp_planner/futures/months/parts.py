@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from milp_planner.candidates.records import Candidate
 from milp_planner.milp.months.records import AtEnd
 from milp_planner.milp.months.rents import RentChecked
 from milp_planner.plans.futures.calendar import CalendarMonth, RentedUnits, Signing
@@ -45,6 +46,10 @@ class CalendarPart(ABC):
     @abstractmethod
     def owed_usd(self, future: int) -> float:
         """What is still to be paid when the horizon is over."""
+
+    @abstractmethod
+    def used(self) -> Iterator[Candidate]:
+        """All that is signed for or rented in any month of any future, some more than once."""
 
     @abstractmethod
     def starts(self) -> tuple[CalendarStarts, ...]:

@@ -168,6 +168,11 @@ class ProgrammedPart(CalendarPart):
             if start[2] in (None, future)
         )
 
+    def used(self) -> Iterator[Candidate]:
+        for f in range(self.shape.futures):
+            for month in range(self.shape.months):
+                yield from (p.candidate for p in self._plan(f, month).purchases)
+
     def starts(self) -> tuple[CalendarStarts, ...]:
         return _named(self.answer, self.shape.futures)
 

@@ -100,6 +100,23 @@ class FutureCalendar:
 
 
 @dataclass(frozen=True)
+class CalendarOffering:
+    """What is signed for or rented in some month of some future, for one workload."""
+
+    workload: str
+    offering: str
+    billing: str
+    priced_on: str
+    """The day of its price, as in the catalog."""
+
+    sources: tuple[str, ...]
+    """Where its rates are from, one for each size of requests: `measured` or else."""
+
+    not_measured: tuple[str, ...] = ()
+    """Wishes, `tpot` or `ttft`, that are judged on an estimate or not at all."""
+
+
+@dataclass(frozen=True)
 class OtherEnd:
     """What would be signed where terms that outlast the horizon counted otherwise."""
 
@@ -165,6 +182,9 @@ class Calendar:
     level: float | None = None
     weight: float = 1.0
     """How much of what is made small the measure is; the average is the rest."""
+
+    rests_on: tuple[CalendarOffering, ...] = ()
+    """All that is used in any month of any future."""
 
     @property
     def months(self) -> int:
