@@ -290,6 +290,9 @@ class Plan:
     futures: FuturesPlan | None = None
     """What all futures share, where there are several: the plan is that of the leading one."""
 
+    in_futures: tuple[Plan, ...] = field(default=(), compare=False)
+    """The plan of every future, in order, where it was solved for several."""
+
     not_included: tuple[str, ...] = NOT_INCLUDED
     """What no figure of the plan counts."""
 

@@ -102,9 +102,7 @@ def change_columns(fleet: Fleet) -> None:
 def change_rows(fleet: Fleet) -> Iterator[Row]:
     """What the columns of units added and removed are at least."""
     current = fleet.instance.current_units()
-    groups: dict[Key, list[Candidate]] = {}
-    for k in fleet.rentable:
-        groups.setdefault(change_key(k), []).append(k)
+    groups = _groups(fleet)
     for key, variable in fleet.added.items():
         for at, terms in _units_on(fleet, groups.get(key, ())):
             name = f"added {' '.join(key)}{at}"
@@ -112,6 +110,19 @@ def change_rows(fleet: Fleet) -> Iterator[Row]:
     for key, variable in fleet.removed.items():
         on = list(_units_on(fleet, groups.get(key, ())))
         yield from _removed(fleet, key, variable, current[key], on)
+
+
+def units_on_by_key(fleet: Fleet) -> dict[Key, list[Terms]]:
+    """Units on by (offering, billing, workload), in each block in which they may differ."""
+    found = {key: [t for _, t in _units_on(fleet, same)] for key, same in _groups(fleet).items()}
+    return {key: on for key, on in found.items() if on}
+
+
+def _groups(fleet: Fleet) -> dict[Key, list[Candidate]]:
+    groups: dict[Key, list[Candidate]] = {}
+    for k in fleet.rentable:
+        groups.setdefault(change_key(k), []).append(k)
+    return groups
 
 
 def _units_changed(instance: PlanningInput, plan: Plan) -> int:
