@@ -189,8 +189,8 @@ def _covered(problem: Any) -> None:
     if problem.objective == "gpus":
         message = "futures are weighed by what they cost; leave out objective: gpus"
         raise RecordError(message, at=("objective",))
-    if problem.policy.share == "units":
-        message = "with futures units are not shared yet; leave out share: units"
+    if problem.policy.share in ("units", "gpus"):
+        message = f"with futures units are not shared yet; leave out share: {problem.policy.share}"
         raise RecordError(message, at=("policy", "share"))
     for i, paid in enumerate(problem.commitments):
         if paid.billing is not None and BILLING_MODES[paid.billing].binds:
