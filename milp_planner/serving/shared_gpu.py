@@ -112,11 +112,11 @@ def time_splits(busy: Sequence[float]) -> Iterator[tuple[int, ...]]:
 
 
 def _in_proportion(parts: Sequence[float]) -> tuple[int, ...]:
-    """Whole percents that sum to 100, each at least 1: the largest remainders are rounded up."""
+    """Whole percents that sum to 100, each at least 1; the least ÷ what is wanted is largest."""
     wanted = [max(1.0, 100 * part / sum(parts)) for part in parts]
     percents = [math.floor(one + 1e-9) for one in wanted]
-    by_rest = sorted(range(len(parts)), key=lambda i: percents[i] - wanted[i])
-    for i in by_rest[: max(0, 100 - sum(percents))]:
+    by_lack = sorted(range(len(parts)), key=lambda i: percents[i] / wanted[i])
+    for i in by_lack[: max(0, 100 - sum(percents))]:
         percents[i] += 1
     largest = max(range(len(parts)), key=lambda i: percents[i])
     percents[largest] -= sum(percents) - 100

@@ -62,9 +62,13 @@ def shares(question: Question, one: Sold, names: tuple[str, ...]) -> Iterator[tu
     yield from HALVES if len(names) == 2 else THIRDS
     busy = [question.loads[name] / question.rates[name, one.gpu][0] for name in names]
     exact = [100 * part / sum(busy) for part in busy]
-    for rounded in itertools.product(*((math.floor(x), math.ceil(x)) for x in exact)):
-        if sum(rounded) == 100:
-            yield rounded
+    roundings = itertools.product(*((math.floor(x), math.ceil(x)) for x in exact))
+    whole = [one for one in roundings if sum(one) == 100]
+
+    def least_first(one: tuple[int, ...]) -> list[float]:
+        return sorted(x / y for x, y in zip(one, exact, strict=True))
+
+    yield max(whole, key=lambda one: (least_first(one), one))
 
 
 def fillings(question: Question, one: Sold) -> Iterator[Filled]:
