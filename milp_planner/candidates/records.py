@@ -14,7 +14,10 @@ from milp_planner.inputs.catalog.billing import BILLING_MODES, BillingMode
 from milp_planner.inputs.catalog.records import Catalog, Measurement, Offering, TokenPrice
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.serving.operating_point import EngineRate
+from milp_planner.serving.shared_gpu import GpuSet
 from milp_planner.traffic.month import RequestClass, Schedule
+
+UnitKey = tuple[str, str, GpuSet | None]
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,10 @@ class Candidate:
     part_of_unit: bool = False
     """True for a replica on a unit that other replicas may share: units here are replicas, GPUs and
     price below are its part of the unit's."""
+
+    gpu_set: GpuSet | None = None
+    """LLMs that share the one GPU of the unit, and it is one of them; None where none do."""
+
     meanwhile: tuple[Meanwhile, ...] = field(default=(), repr=False)
     """What its units can do of batches, beside what they are for."""
 
@@ -150,7 +157,8 @@ class Candidate:
             f"{self.workload} on {self.offering.id} {self.offering.billing} "
             f"{self.precision} tp{self.tensor_parallel}"
             + (f" {self.llm}" if self.llm else "")
-            + (" of a shared unit" if self.part_of_unit else "")
+            + (f" on a GPU of {self.gpu_set.label}" if self.gpu_set else "")
+            + (" of a shared unit" if self.part_of_unit and not self.gpu_set else "")
         )
 
     @cached_property
@@ -261,17 +269,9 @@ def change_key(k: Candidate) -> tuple[str, str, str]:
     return k.offering.id, k.offering.billing, k.workload
 
 
-def shared_unit(offering: Offering) -> Candidate:
+def shared_unit(offering: Offering, gpu_set: GpuSet | None = None) -> Candidate:
     """A unit of an offering that replicas share: what is rented, and serves nobody by itself."""
-    return Candidate(
-        workload="",
-        offering=offering,
-        precision="",
-        tensor_parallel=0,
-        replicas_per_unit=0,
-        points=(),
-        shares=(),
-    )
+    return Candidate("", offering, "", 0, 0, (), (), gpu_set=gpu_set)
 
 
 def gpus_of_unit(k: Candidate) -> int:
@@ -279,9 +279,14 @@ def gpus_of_unit(k: Candidate) -> int:
     return k.offering.gpus_per_unit if isinstance(k.offering, Offering) else 0
 
 
+def unit_key(k: Candidate) -> UnitKey:
+    """What tells units that are shared apart: offering, billing, and what their one GPU is for."""
+    return *k.offering.key, k.gpu_set
+
+
 def is_part_of(k: Candidate, unit: Candidate) -> bool:
     """True where replicas of `k` stand on such units, together with others."""
-    return k.part_of_unit and k.offering.key == unit.offering.key
+    return k.part_of_unit and unit_key(k) == unit_key(unit)
 
 
 def part_on(offering: Offering, replica: Candidate) -> Candidate:

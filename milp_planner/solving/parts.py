@@ -12,13 +12,14 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.candidates.records import Candidate, PlanningInput, UnitKey, unit_key
 from milp_planner.deadline import OutOfTime
 from milp_planner.inputs.problem.policies import (
     has_batches,
     is_gpus_first,
     may_be_short,
     may_fall_short,
+    shares_units,
 )
 from milp_planner.milp.curves.covering import covers_of
 from milp_planner.milp.curves.fleets import CURVES, cheapest_fleet
@@ -272,7 +273,7 @@ def _is_done(search: Search, result: SearchResult) -> bool:
 def _parts(stage: _Stage) -> Iterator[_Part]:
     """What can be solved apart: workloads, and blocks of workloads that make a large program."""
     problem = stage.instance.problem
-    shares_today = problem.policy.share == "units" and problem.current_fleet
+    shares_today = shares_units(problem) and problem.current_fleet
     if shares_today or not all(rule.solved_apart for rule in rules_of(problem)):
         yield _Part(only_workloads(stage.instance, stage.instance.schedule.demands, stage.kept))
         return
@@ -331,14 +332,12 @@ def _solution_of(instance: PlanningInput, plans: Sequence[Plan]) -> FleetSolutio
     return FleetSolution(fixed, shares, shortfalls, _shared_of(instance, plans))
 
 
-def _shared_of(
-    instance: PlanningInput, plans: Sequence[Plan]
-) -> dict[tuple[str, str], tuple[int, ...]]:
+def _shared_of(instance: PlanningInput, plans: Sequence[Plan]) -> dict[UnitKey, tuple[int, ...]]:
     """Units that replicas share; no two parts share any."""
-    shared: dict[tuple[str, str], list[int]] = {}
+    shared: dict[UnitKey, list[int]] = {}
     for plan in plans:
         for one in plan.shared_units:
-            on = shared.setdefault(one.candidate.offering.key, [0] * len(instance.schedule.blocks))
+            on = shared.setdefault(unit_key(one.candidate), [0] * len(instance.schedule.blocks))
             for block, units in zip(plan.blocks, one.units_by_block, strict=True):
                 on[instance.schedule.blocks.index(block)] = units
     return {key: tuple(on) for key, on in shared.items()}
