@@ -440,6 +440,11 @@ class PlanningInput:
             units[key] = units.get(key, 0) + row.units
         return units
 
+    def runs_today(self, unit: Candidate) -> bool:
+        """True where units of its offering run today, whoever's they are."""
+        offered = unit.offering.id, unit.offering.billing
+        return any(key[:2] == offered for key in self._current_units)
+
     @cached_property
     def _shared_today(self) -> frozenset[tuple[str, str]]:
         """Offerings of today's units that replicas of any workload may share."""

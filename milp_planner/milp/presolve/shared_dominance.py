@@ -243,8 +243,8 @@ def _is_no_dearer(b: _Unit, a: _Unit, m: int, runs: bool) -> bool:
         return False
     if stands_in < a.usd_per_hour * (1 - SNAP):
         return True
-    if runs and m > 1:
-        return False
+    if runs and (m > 1 or (a.elastic and not b.first.part_of_unit)):
+        return False  # what follows the load of several counts once, and of each by itself
     if m * b.gpus < a.gpus:
         return True
     first, other = b.first, a.first

@@ -36,12 +36,15 @@ from milp_planner.milp.program.costs.scaling import Scaling
 from milp_planner.milp.program.costs.shortfall import Shortfall
 from milp_planner.milp.program.costs.spot_loss import SpotLoss
 from milp_planner.milp.program.costs.strict_latency import StrictLatency
+from milp_planner.milp.program.costs.switching import SwitchingCost
 from milp_planner.milp.program.costs.terms import COST_TERMS
 from milp_planner.milp.program.families import judges_of, sets_unknown_keys, standing_of
 from milp_planner.milp.program.language.cost import CostTerm
 from milp_planner.milp.program.language.rule import Rule, Standing
+from milp_planner.milp.program.language.variables import tracks_changes
 from milp_planner.milp.program.limits.billing import AllowedBilling
 from milp_planner.milp.program.limits.budget import BudgetLimit
+from milp_planner.milp.program.limits.changes import ChangeLimit
 from milp_planner.milp.program.limits.filters import Filters
 from milp_planner.milp.program.limits.host import HostLeast
 from milp_planner.milp.program.limits.price_cap import PriceCap
@@ -209,7 +212,7 @@ class _StandIns:
 
     instance: PlanningInput
     judges: tuple[Rule | CostTerm, ...]
-    """All but quotas and caps on power, which count units."""
+    """All but those that count units: see `uses_of_unit`."""
 
     units: Mapping[str, Sequence[_StandIn]]
     """By workload, the cheapest first."""
@@ -219,7 +222,7 @@ class _StandIns:
 
     @classmethod
     def of(cls, instance: PlanningInput, kept: Iterable[Candidate]) -> _StandIns:
-        judges = tuple(j for j in judges_of(instance) if not isinstance(j, Quotas | PowerCap))
+        judges = tuple(j for j in judges_of(instance) if not isinstance(j, OF_UNITS))
         units: dict[str, list[_StandIn]] = {}
         for k in kept:
             if getattr(k.offering, "max_units", None) is None and not k.mode.per_token:
@@ -234,6 +237,8 @@ class _StandIns:
     def do_all(self, offering: Offering, parts: Sequence[Candidate]) -> bool:
         """True where some do what each replica does, for no more than its part of the unit."""
         unit = shared_unit(offering)
+        if self.instance.runs_today(unit) or self._may_be_one_change(unit):
+            return False
         price = sum(term.usd_per_unit_hour(self.instance, unit) for term in COST_TERMS)
         uses = () if self._only_rates_count else uses_of_unit(self.instance, unit)
         elastic = is_elastic(self.instance.problem, unit)
@@ -241,7 +246,9 @@ class _StandIns:
         return all(self._do(whole, k, k.gpus_per_unit / unit.gpus_per_unit) for k in parts)
 
     def _do(self, unit: _WholeUnit, part: Candidate, share: float) -> bool:
-        most = unit.usd_per_hour * share * (1 + SNAP)
+        # of plans that cost the same that of the fewest changes is preferred: one unit, not several
+        near = -SNAP if self.instance.current_units() else SNAP
+        most = unit.usd_per_hour * share * (1 + near)
         if not self._only_rates_count:
             asked = standing_of(self.instance, part_on(unit.offering, part), self.judges)
             left = unit._replace(uses=tuple(share * use for use in unit.uses))
@@ -251,6 +258,12 @@ class _StandIns:
             asked = standing_of(self.instance, part, self.judges)
             self._least[key] = self._least_usd(part.workload, unit, asked, math.inf)
         return self._least[key] <= most
+
+    def _may_be_one_change(self, unit: Candidate) -> bool:
+        """True where a unit may serve one workload after the other, and changes are counted."""
+        problem = self.instance.problem
+        counted = tracks_changes(problem) or bool(self.instance.current_units())
+        return counted and is_elastic(problem, unit)
 
     @cached_property
     def _only_rates_count(self) -> bool:
@@ -288,6 +301,9 @@ def _times(one: Standing, asked: Standing) -> int | None:
     rationed = zip(one.uses, asked.uses, strict=True)
     return times if all(times * x <= y for x, y in rationed) else None
 
+
+OF_UNITS = Quotas | PowerCap | ChangeLimit | SwitchingCost
+"""Rules and cost terms that count units, whoever stands on them."""
 
 OF_RATES: tuple[type[Rule | CostTerm], ...] = (
     *(Coverage, Capacity, BatchWork, PerTokenRate, OneLevel, OverloadRamp, ExtraGpus, Replicas),

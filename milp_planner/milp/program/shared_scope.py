@@ -121,8 +121,8 @@ def left_to_one(problem: Problem) -> Iterator[str]:
 
 
 APART = (
-    *("current_fleet", "switching.", "alternatives.within", "policy.start_up", "policy.routing"),
-    *("policy.power_by_load", "quotes", "futures"),
+    *("alternatives.within", "policy.start_up", "policy.routing", "policy.power_by_load"),
+    *("quotes", "futures"),
 )
 """Starts of keys of what counts units whole, by whose they are."""
 
