@@ -362,11 +362,11 @@ class Optimizer:
             return None if is_wrong else objective_value(model, values)
 
         if is_draft and self.settings.solver != CBC and steps_pay(model):
-            values = held_first(model, seconds / STEPS_OF_TIME, self.session.cancel)
-            if values is not None and judge(values) is not None:
+            steps = held_first(model, seconds / STEPS_OF_TIME, self.session.cancel)
+            if steps is not None and judge(steps.values) is not None:
                 self._drafts_left -= DRAFTS_OF_STEPS
-                tidy = self._tidy(model, values)
-                return CertifiedRun(EngineStatus.FEASIBLE, tidy, objective_value(model, tidy))
+                tidy = self._tidy(model, steps.values)
+                return CertifiedRun(EngineStatus.FEASIBLE, tidy, bound=steps.bound)
         with scratch_folder() as folder:
             mps = folder / "fleet.mps"
             model.write_mps(mps)

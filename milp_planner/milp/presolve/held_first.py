@@ -13,9 +13,11 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from milp_planner.milp.engines.highs import run_highs
 from milp_planner.milp.engines.scratch import scratch_folder
+from milp_planner.milp.presolve.lazy_rows import relaxed_values
 from milp_planner.milp.presolve.numbers import Numbers
 from milp_planner.milp.program.language.variables import Fleet
 from milp_planner.milp.program.model import FleetModel
@@ -37,6 +39,9 @@ PATIENCE = 4
 """Times its equal part of the time that a block may take at most."""
 
 LEAST_S = 0.05
+
+NOISE = 1e-7
+"""Relative: what a solver's tolerance of its rows may take off the cost of fractions."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +74,24 @@ def elastic_columns(fleet: Fleet) -> set[str]:
     return {name for name, of in blocks.items() if of.bit_count() == 1}
 
 
+class Steps(NamedTuple):
+    """A fleet, and what is known of the best."""
+
+    values: Mapping[str, float]
+    """Of all columns."""
+
+    bound: float | None
+    """What fractions of units cost: no fleet costs less. None where that was not found in time."""
+
+
 def held_first(
     model: FleetModel, time_limit_s: float, cancel: threading.Event | None = None
-) -> Mapping[str, float] | None:
-    """Values of all columns; None where some block has none, or time ends before there are any."""
-    began_s = time.monotonic()
-    clock = _Clock(began_s + time_limit_s, cancel)
+) -> Steps | None:
+    """A fleet; None where some block has none, or time ends before there is any."""
+    clock = _Clock(time.monotonic() + time_limit_s, cancel)
     numbers, elastic = Numbers.of(model), elastic_columns(model.fleet)
+    relaxed = relaxed_values(model, clock.left_s, cancel)
+    bound = None if relaxed is None else numbers.usd(relaxed) * (1 - NOISE)
     loose = numbers.in_parts(elastic)
     values = _solved(loose, clock, HELD_OF_TIME * clock.left_s, HELD_GAP)
     if values is None:
@@ -87,7 +103,8 @@ def held_first(
         if found is None:
             return None
         chosen |= found
-    return _improved(numbers, chosen, list(_neighbourhoods(model.fleet, elastic)), clock)
+    around = list(_neighbourhoods(model.fleet, elastic))
+    return Steps(_improved(numbers, chosen, around, clock), bound)
 
 
 def _improved(
