@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from milp_planner.candidates.records import Candidate
+from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime
 from milp_planner.errors import Fault, InputError
 from milp_planner.futures.months.enumerated import EnumeratedPart
 from milp_planner.futures.months.nodes import Months
-from milp_planner.futures.months.outlook import outlooks_of, prices_of
+from milp_planner.futures.months.outlook import WorkloadMonths, outlooks_of, prices_of
 from milp_planner.futures.months.parts import CalendarPart, calendar_month
 from milp_planner.futures.months.programmed import Asked, ProgrammedPart, columns_of
 from milp_planner.futures.months.risky import RiskAsked, RiskPart, is_risk
@@ -131,14 +131,11 @@ def _parts(
     with session.in_force():
         today = months.today
         _check_served(today.problem, {k.workload for k in today.candidates.candidates})
-        groups = _groups(months)
-        prices = prices_of(months)
+        given = [*_enumerated(months, today)]
     settings = replace(settings, gap=settings.gap or GAP)
     left: list[tuple[str, ...]] = []
-    for names in groups:
+    for names, listed in given:
         with session.in_force():
-            group = only_workloads(today, names, today.candidates.candidates)
-            listed = outlooks_of(months.problem, group, prices) if _is_plain(months) else None
             if listed is None:
                 left.append(names)
             elif is_risk(months):
@@ -150,6 +147,22 @@ def _parts(
         ends_s = session.ends_s - session.seconds_left * (1 - 1 / (len(left) - i))
         mine = Session(ends_s, session.cancel)
         yield ProgrammedPart(Asked(months, names, settings, provenance), mine)
+
+
+def _enumerated(
+    months: Months, today: PlanningInput
+) -> Iterator[tuple[tuple[str, ...], list[WorkloadMonths] | None]]:
+    """Workloads that nothing links, with how each is enumerated; None where they cannot be."""
+    is_plain = _is_plain(months)
+    prices = prices_of(months) if is_plain else ()
+    if is_plain and (whole := outlooks_of(months.problem, today, prices)) is not None:
+        yield tuple(w.name for w in months.problem.workloads), whole
+        return
+    groups = _groups(months)
+    for names in groups:
+        group = only_workloads(today, names, today.candidates.candidates)
+        can_be = is_plain and len(groups) > 1
+        yield names, outlooks_of(months.problem, group, prices) if can_be else None
 
 
 def _better(part: RiskPart, asked: Asked, session: Session) -> CalendarPart:
