@@ -62,8 +62,8 @@ HOMES = {
     "plans.diagnosis": "Change Diagnosis Misfit",
     "plans.document": "plan_schema",
     "plans.futures.calendar": (
-        "Calendar CalendarMonth CalendarOffering CalendarProof FutureCalendar OtherEnd RentedUnits "
-        "Signing"
+        "Calendar CalendarMonth CalendarOffering CalendarProof FutureCalendar OtherEnd "
+        "RentedUnits Signing"
     ),
     "plans.futures.documents": (
         "CasePart CommittedPart FlatPart FuturesPart OutcomePart ThresholdPart"

@@ -288,10 +288,9 @@ class Plan:
     """What rests on prices older than `policy.stale_after`; None where nothing does."""
 
     futures: FuturesPlan | None = None
-    """What all futures share, where there are several: the plan is that of the leading one."""
-
     in_futures: tuple[Plan, ...] = field(default=(), compare=False)
-    """The plan of every future, in order."""
+    """What all futures share, where there are several, and the plan of each; this is the leading
+    one's."""
 
     not_included: tuple[str, ...] = NOT_INCLUDED
     """What no figure of the plan counts."""

@@ -178,11 +178,15 @@ CASES = {
     "moves": Case(added=700, removed=400, known_from=1),
     "moves and a budget": Case(added=700, removed=400, budget=5_400, at_end="pro_rata"),
     "few changes": Case(most_changed=3, at_end="full"),
-    "the worst cost": Case(risk=("worst", "cost", None, 1.0)),
-    "a tail of cost": Case(risk=("cvar", "cost", 0.5, 0.5), known_from=2, at_end="full"),
-    "the worst regret": Case(risk=("worst", "regret", None, 1.0), at_end="pro_rata"),
-    "a tail of regret": Case(risk=("cvar", "regret", 0.7, 0.6), trend=1.1, known_from=1),
-    "a margin": Case(risk=("worst", "margin", None, 1.0), value=900.0, trend=0.95),
+    "the worst cost": Case(budget=1e6, risk=("worst", "cost", None, 1.0)),
+    "a tail of cost": Case(
+        budget=1e6, risk=("cvar", "cost", 0.5, 0.5), known_from=2, at_end="full"
+    ),
+    "the worst regret": Case(budget=1e6, risk=("worst", "regret", None, 1.0), at_end="pro_rata"),
+    "a tail of regret": Case(
+        budget=1e6, risk=("cvar", "regret", 0.7, 0.6), trend=1.1, known_from=1
+    ),
+    "a margin": Case(budget=1e6, risk=("worst", "margin", None, 1.0), value=900.0, trend=0.95),
 }
 
 
@@ -202,6 +206,35 @@ def test_one_program_finds_what_trying_everything_finds(name):
     assert found.proof.counted_usd == pytest.approx(case.least(), rel=1e-7)
     assert found.proof.bound_usd == pytest.approx(found.proof.counted_usd, rel=1e-6)
     assert found.proof.program_engines == ("cbc", "highs")
+
+
+UNSUPPORTED = ("the worst regret",)
+"""No weights of the futures make the best schedule the cheapest: there the program finds it."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a tail of cost", "the worst regret", "a margin"]
+    + [
+        pytest.param(name, marks=pytest.mark.slow)
+        for name in ("the worst cost", "a tail of regret")
+    ],
+)
+def test_a_risk_alone_takes_no_program(name):
+    case = replace(CASES[name], budget=inf)
+    found = plan_months(case.problem(), sold(), gap=1e-6)
+    assert found is not None
+    assert found.proof.programs == (name in UNSUPPORTED)
+    least = case.least()
+    assert found.proof.bound_usd <= least + 1e-6 * abs(least)
+    assert found.proof.counted_usd == pytest.approx(least, rel=1e-6)
+    if name not in UNSUPPORTED:
+        assert (found.proof.rents_checked, found.proof.rents) == (2, 2)
+    # What the futures count makes the risk, by the oracle's own arithmetic.
+    zero = [0.0] * len(CHANCES)
+    counted = [future.counted_usd for future in found.futures]
+    again = replace(case, risk=(case.risk[0], "cost", *case.risk[2:]))
+    assert again.measured(counted, zero) == pytest.approx(found.proof.counted_usd)
 
 
 # --- by hand -------------------------------------------------------------------------------------

@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from milp_planner.candidates.records import Candidate
+from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime
 from milp_planner.errors import Fault, InputError
 from milp_planner.futures.months.enumerated import EnumeratedPart
 from milp_planner.futures.months.nodes import Months
-from milp_planner.futures.months.outlook import outlooks_of, prices_of
+from milp_planner.futures.months.outlook import WorkloadMonths, outlooks_of, prices_of
 from milp_planner.futures.months.parts import CalendarPart, calendar_month
 from milp_planner.futures.months.programmed import Asked, ProgrammedPart, columns_of
+from milp_planner.futures.months.risky import RiskAsked, RiskPart, is_risk
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Latency, Problem
 from milp_planner.milp.futures.pruning import kept_in_futures
@@ -130,32 +131,63 @@ def _parts(
     with session.in_force():
         today = months.today
         _check_served(today.problem, {k.workload for k in today.candidates.candidates})
-        groups = _groups(months)
-        prices = prices_of(months)
+        given = [*_enumerated(months, today)]
     settings = replace(settings, gap=settings.gap or GAP)
     left: list[tuple[str, ...]] = []
-    for names in groups:
+    for names, listed in given:
         with session.in_force():
-            group = only_workloads(today, names, today.candidates.candidates)
-            listed = outlooks_of(months.problem, group, prices) if _is_plain(months) else None
             if listed is None:
                 left.append(names)
-                continue
-            for asked in listed:
-                yield EnumeratedPart(asked, settings.gap)
+            elif is_risk(months):
+                part = RiskPart(RiskAsked(months, tuple(listed), settings.gap))
+                yield _better(part, Asked(months, names, settings, provenance), session)
+            else:
+                yield from (EnumeratedPart.best(asked, settings.gap) for asked in listed)
     for i, names in enumerate(left):  # each has an equal part of the time
         ends_s = session.ends_s - session.seconds_left * (1 - 1 / (len(left) - i))
         mine = Session(ends_s, session.cancel)
         yield ProgrammedPart(Asked(months, names, settings, provenance), mine)
 
 
+def _enumerated(
+    months: Months, today: PlanningInput
+) -> Iterator[tuple[tuple[str, ...], list[WorkloadMonths] | None]]:
+    """Workloads that nothing links, with how each is enumerated; None where they cannot be."""
+    is_plain = _is_plain(months)
+    prices = prices_of(months) if is_plain else ()
+    if is_plain and (whole := outlooks_of(months.problem, today, prices)) is not None:
+        yield tuple(w.name for w in months.problem.workloads), whole
+        return
+    groups = _groups(months)
+    for names in groups:
+        group = only_workloads(today, names, today.candidates.candidates)
+        can_be = is_plain and len(groups) > 1
+        yield names, outlooks_of(months.problem, group, prices) if can_be else None
+
+
+def _better(part: RiskPart, asked: Asked, session: Session) -> CalendarPart:
+    """The schedules, or what one program finds: by weights alone one finds no schedule that two
+    others are better than on average, whatever the weights."""
+    if part.gap <= asked.settings.gap or session.is_stopped:
+        return part
+    try:
+        other = ProgrammedPart(replace(asked, known_measure=part.measure), session)
+    except OutOfTime:
+        return part
+    if part.all_months != {other.shape.all_months}:  # they count other months
+        return part
+    better = other if other.counted_usd < part.counted_usd else part
+    bound = max(part.bound_usd, other.bound_usd)
+    better.bound_usd = min(better.counted_usd, bound)
+    return better
+
+
 def _groups(months: Months) -> list[tuple[str, ...]]:
     """Workloads that rules link, or the measure, or money."""
     problem = months.problem
     names = tuple(w.name for w in problem.workloads)
-    is_risk = problem.risk is not None and problem.risk.measure != "expected"
     all_apart = all(rule.solved_apart for rule in rules_of(problem))
-    if len(names) == 1 or is_risk or problem.limits.budget is not None or not all_apart:
+    if len(names) == 1 or is_risk(months) or problem.limits.budget is not None or not all_apart:
         return [names]
     widest = months.widest
     model = build_model(widest, tuple(kept_in_futures([widest]).candidates(0)))
@@ -167,10 +199,9 @@ def _groups(months: Months) -> list[tuple[str, ...]]:
 def _is_plain(months: Months) -> bool:
     """True where no key is in force that programs alone know over months."""
     problem = months.problem
-    is_mean = problem.risk is None or problem.risk.measure == "expected"
     switching = problem.switching != Problem.model_fields["switching"].default
     paid = bool(problem.current_fleet or problem.commitments)
-    return is_mean and not switching and not paid and problem.limits.budget is None
+    return not switching and not paid and problem.limits.budget is None
 
 
 def _check_served(problem: Problem, served: set[str]) -> None:
@@ -237,9 +268,7 @@ def _in_all(engines: Sequence[set[str]]) -> tuple[str, ...]:
 def _future(months: Months, f: int, parts: Sequence[CalendarPart]) -> FutureCalendar:
     future, horizon = months.futures[f], months.horizon
     course = horizon.course(future.name)
-    risk = months.problem.risk
-    counted = [part.counted_in(f) for part in parts if isinstance(part, ProgrammedPart)]
-    is_risk = risk is not None and risk.measure != "expected"
+    counted = [part.counted_in(f) for part in parts] if is_risk(months) else []
     return FutureCalendar(
         name=future.name,
         probability=future.probability,
@@ -247,7 +276,7 @@ def _future(months: Months, f: int, parts: Sequence[CalendarPart]) -> FutureCale
             _month(f, m, future.traffic * course.factor(m), parts) for m in range(horizon.months)
         ),
         owed_usd=sum(part.owed_usd(f) for part in parts),
-        counted_usd=sum(counted) if is_risk else None,
+        counted_usd=sum(usd or 0.0 for usd in counted) if counted else None,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +12,7 @@ from milp_planner.errors import Fault, InputError
 from milp_planner.futures.months.outlook import WorkloadMonths
 from milp_planner.futures.months.parts import CalendarPart, CalendarStarts, PartMonth
 from milp_planner.milp.months.records import AtEnd, MonthsSchedule
+from milp_planner.milp.months.recourse import MonthRecourse
 from milp_planner.milp.months.rents import RentChecked, check_rents
 from milp_planner.milp.months.search import MonthsSearch, best_schedule
 from milp_planner.plans.futures.calendar import RentedUnits, Signing
@@ -24,20 +25,27 @@ CHECK_TIME_LIMIT_S = 20.0
 class EnumeratedPart(CalendarPart):
     """A workload of one class that nothing links, and the best schedule that was found for it."""
 
-    def __init__(self, asked: WorkloadMonths, gap: float) -> None:
-        """Raises InputError where what is allowed cannot carry the load, OutOfTime before there is
-        a schedule."""
+    def __init__(
+        self,
+        asked: WorkloadMonths,
+        gap: float,
+        schedule: MonthsSchedule,
+        recourses: Sequence[Sequence[MonthRecourse]],
+    ) -> None:
         self.asked, self.gap = asked, gap
+        self.schedule, self.recourses = schedule, recourses
+        self.counted_usd, self.bound_usd = schedule.usd, schedule.bound_usd
+        self.rents = len(asked.outlook.futures)
+
+    @classmethod
+    def best(cls, asked: WorkloadMonths, gap: float) -> EnumeratedPart:
+        """The best that is found; raises InputError where what is allowed cannot carry the load,
+        OutOfTime before there is a schedule."""
         search = MonthsSearch(asked.outlook)
         schedule = search.best(gap=gap)
         if schedule is None:
-            said = f"what is allowed cannot carry the traffic of {asked.workload!r} in every month"
-            hint = "allow a way to pay that is not bound, or state less traffic"
-            raise InputError([Fault("", 0, 0, "horizon", said, hint)])
-        self.schedule: MonthsSchedule = schedule
-        self.recourses = search.recourses
-        self.counted_usd, self.bound_usd = schedule.usd, schedule.bound_usd
-        self.rents = len(asked.outlook.futures)
+            raise cannot_carry([asked])
+        return cls(asked, gap, schedule, search.recourses)
 
     def _bound(self, future: int, month: int) -> Iterator[tuple[int, int]]:
         """Number of the term and units of those that are paid in a month."""
@@ -140,3 +148,11 @@ class EnumeratedPart(CalendarPart):
 
 def _named(schedule: MonthsSchedule) -> tuple[CalendarStarts, ...]:
     return tuple({(k, m): n for (k, m), n in starts.items()} for starts in schedule.starts)
+
+
+def cannot_carry(asked: Sequence[WorkloadMonths]) -> InputError:
+    """That what is allowed is not enough."""
+    names = ", ".join(repr(one.workload) for one in asked)
+    said = f"what is allowed cannot carry the traffic of {names} in every month"
+    hint = "allow a way to pay that is not bound, or state less traffic"
+    return InputError([Fault("", 0, 0, "horizon", said, hint)])

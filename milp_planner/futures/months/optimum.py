@@ -68,6 +68,18 @@ class MonthsOptimizer:
     session: Session
     _blocks: list[BlockOptimizer] = field(default_factory=list)
 
+    def shortened(self, shape: MonthsShape) -> MonthsOptimizer:
+        """The same over fewer months after the horizon: those of the terms that are left."""
+        chosen = [
+            self.shape.block(f, i) for f in range(shape.futures) for i in range(shape.all_months)
+        ]
+        kept = KeptInFutures(
+            tuple(self.kept.rentals[b] for b in chosen),
+            tuple(self.kept.commitments[b] for b in chosen),
+        )
+        instances = [self.instances[b] for b in chosen]
+        return replace(self, instances=instances, shape=shape, kept=kept, _blocks=[])
+
     def best(
         self,
         measure: Measure,

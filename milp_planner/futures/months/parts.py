@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from milp_planner.candidates.records import Candidate
 from milp_planner.milp.months.records import AtEnd
@@ -63,6 +63,10 @@ class CalendarPart(ABC):
     def unknown_usd(self) -> float | None:
         """What is counted where no signing follows the future; None where that is not known."""
 
+    def counted_in(self, future: int) -> float | None:
+        """What a future counts, where it is a risk that is made small; else None."""
+        return None
+
     def checked(self, settings: Settings, session: Session) -> Iterator[RentChecked]:
         """What solvers say of its rents, while time lasts."""
         yield from ()
@@ -71,11 +75,9 @@ class CalendarPart(ABC):
     """How many there are to be checked."""
 
 
-def calendar_month(parts: Sequence[PartMonth], month: int, traffic: float) -> CalendarMonth:
-    """A month of all workloads; month: counted from 1."""
-    return CalendarMonth(
-        month=month,
-        traffic=traffic,
+def together(parts: Sequence[PartMonth]) -> PartMonth:
+    """The same month of several parts."""
+    return PartMonth(
         signed=tuple(signing for part in parts for signing in part.signed),
         bound_units=sum(part.bound_units for part in parts),
         bound_usd=sum(part.bound_usd for part in parts),
@@ -85,3 +87,10 @@ def calendar_month(parts: Sequence[PartMonth], month: int, traffic: float) -> Ca
         penalties_usd=sum(part.penalties_usd for part in parts),
         shortfall_share=max((part.shortfall_share for part in parts), default=0.0),
     )
+
+
+def calendar_month(parts: Sequence[PartMonth], month: int, traffic: float) -> CalendarMonth:
+    """A month of all workloads; month: counted from 1."""
+    all_of_it = together(parts)
+    own = {field.name: getattr(all_of_it, field.name) for field in fields(all_of_it)}
+    return CalendarMonth(month=month, traffic=traffic, **own)

@@ -35,17 +35,22 @@ class Asked:
     workloads: tuple[str, ...]
     settings: Settings
     provenance: Provenance
+    known_measure: Measure | None = None
+    """What is made small, where it is known."""
 
     def optimizer(self, session: Session, known_from: int | None) -> MonthsOptimizer:
         """Ready to solve; raises OutOfTime before it is."""
         with session.in_force():
             first = self._only(self.months.node(0, 0).instance)
-            shape = shape_of(self.months, kinds_of(first), known_from)
+            kinds = kinds_of(first)
+            shape = shape_of(self.months, kinds, known_from)
             nodes = all_nodes(self.months, shape.all_months)
             instances = [self._only(node.instance) for node in nodes]
             kept = kept_over_months(instances, shape, self.settings)
+        worth_it = {key: kind for key, kind in kinds.items() if key in kept.commitments[0]}
         given = self.settings, self.provenance, session
-        return MonthsOptimizer(instances, shape, kept, *given)
+        whole = MonthsOptimizer(instances, shape, kept, *given)
+        return whole.shortened(shape_of(self.months, worth_it, known_from))
 
     def _only(self, instance: PlanningInput) -> PlanningInput:
         if len(self.workloads) == len(instance.problem.workloads):
@@ -54,6 +59,8 @@ class Asked:
 
     def measure(self, optimizer: MonthsOptimizer) -> Measure:
         """What is made small over the futures, each of them over all its months."""
+        if self.known_measure is not None:
+            return self.known_measure
         problem, shape = self.months.problem, optimizer.shape
         chances = tuple(future.probability for future in self.months.futures)
         by_future = [
