@@ -390,6 +390,10 @@ class CandidateList:
     """Where it is open whether workloads share units: what replica of each workload may stand on a
     unit of so many GPUs of a type, each on the first offering of such units that was met."""
 
+    before_queues: tuple[Candidate, ...] = field(default=(), repr=False)
+    """Of workloads with wishes for waits that a plan without them may keep by routing its request
+    classes apart: what serves with so many requests in flight, whichever classes."""
+
     def of(self, workload: str) -> Sequence[Candidate]:
         """The candidates of one workload."""
         return self._of_workload.get(workload, ())

@@ -173,18 +173,32 @@ class Latency(Frozen):
 
     @property
     def judges_queues(self) -> bool:
-        """True where such a wish is kept by queueing formulas: not where nothing could miss it."""
-        return self.asks_queues and not self._is_idle
+        """True where the program keeps such a wish by queueing formulas: not where nothing could
+        miss it, nor where the plan that is best without it is looked at whether it does."""
+        return self.asks_queues and not self._left_out
+
+    @property
+    def is_judged_after(self) -> bool:
+        """True where the program is without such a wish, and its plan is held against it."""
+        return self._left_out == "after"
 
     def marked(self, *, idle: bool) -> Self:
         """The wishes, known to be kept by whatever may be planned, or not known to be."""
-        if idle == self._is_idle:
+        return self._leaving_out("idle" if idle else "")
+
+    def judged_after(self) -> Self:
+        """The wishes, left out of the program: whoever has its plan looks whether that keeps
+        them."""
+        return self._leaving_out("after")
+
+    def _leaving_out(self, why: Literal["", "idle", "after"]) -> Self:
+        if why == self._left_out:
             return self
         found = self.model_copy()
-        found._is_idle = idle
+        found._left_out = why
         return found
 
-    _is_idle: bool = PrivateAttr(default=False)
+    _left_out: Literal["", "idle", "after"] = PrivateAttr(default="")
 
 
 def _least_s(said: float | Percentiles | None) -> float | None:
