@@ -257,7 +257,7 @@ def _time_not_judged(r: TimeNotJudged) -> str:
     held = "it is held as a mean at full load" if r.held else "no rate in the plan says its mean"
     return (
         f"{r.workload!r}: the {r.what}, wished {_duration(r.wished_s)}, is not judged: {held}; a "
-        "replay tells what it comes to"
+        "replay, as slow as planned on, tells what it comes to"
     )
 
 

@@ -329,21 +329,29 @@ def _judged(
         latency = problem.workload(pool.workload).latency
         mine = [ReplayWish(w.metric, w.wished_s, w.share) for w in latency.wishes]
         mine += [wish for wish in asked if wish.workload in ("", pool.workload)]
-        for wish in mine:
-            reached_s, missed, half = _fared(wish, runs[pool.workload])
+        for number, wish in enumerate(mine):
+            of_a_plan = number < len(latency.wishes) and wish.metric == "tpot" and not wish.share
+            slowed = pool.slowed if of_a_plan else 1.0
+            reached_s, missed, half = _fared(wish, runs[pool.workload], slowed)
             undisturbed = None
             if pool.workload in calm:
-                calm_s, calm_missed, _ = _fared(wish, calm[pool.workload])
+                calm_s, calm_missed, _ = _fared(wish, calm[pool.workload], slowed)
                 undisturbed = Undisturbed(calm_s, calm_missed)
             only_waits = wish.metric == "ttft" and not pool.knows_first_tokens
             fared = reached_s, missed, half, undisturbed
-            yield WishReplayed(wish, pool.workload, *fared, only_waits=only_waits)
+            yield WishReplayed(wish, pool.workload, *fared, only_waits=only_waits, slowed=slowed)
 
 
-def _fared(wish: ReplayWish, runs: Sequence[PoolRun]) -> tuple[float | None, float, float]:
-    """What a wish's percentile or mean came to, the share that missed it, and half its interval."""
+def _fared(
+    wish: ReplayWish, runs: Sequence[PoolRun], slowed: float
+) -> tuple[float | None, float, float]:
+    """What a wish's percentile or mean came to, the share that missed it, and half its interval.
+
+    slowed: replayed ÷ expected speed; times are taken back to the expected speed by it.
+    """
     some = [run for run in runs if run.sent]
     values = [run.counted(wish.metric) for run in some]
     of_mean = wish.share is None
     reached = mean_metric(some, wish.metric) if of_mean else percentile_of(values, wish.share or 0)
-    return (reached.value_s, *missed_share(values, wish.wished_s))
+    reached_s = None if reached.value_s is None else reached.value_s * slowed
+    return (reached_s, *missed_share(values, wish.wished_s / slowed))

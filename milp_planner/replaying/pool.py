@@ -38,7 +38,7 @@ from milp_planner.replaying.records import (
     SpotReplayed,
     StretchReplayed,
 )
-from milp_planner.replaying.speeds import Served, served_by
+from milp_planner.replaying.speeds import Served, mean_derate, served_by
 from milp_planner.replaying.timetable import (
     Hours,
     after_losses,
@@ -168,6 +168,12 @@ class Pool:
     def knows_first_tokens(self) -> bool:
         """Whether it is known of all replicas how long a prompt takes."""
         return all(served.prefill_s > 0 for served, _ in self.replicas)
+
+    @property
+    def slowed(self) -> float:
+        """Replayed ÷ expected speed, of the replica that is slowed least: 1 at the expected."""
+        derates = [mean_derate(served.candidate) for served, _ in self.replicas]
+        return 1.0 if self.how.expected_speed else max(derates, default=1.0)
 
     @property
     def longest_service_s(self) -> float:

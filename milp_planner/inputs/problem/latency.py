@@ -98,9 +98,11 @@ class Latency(Frozen):
     tpot_s: Seconds | Percentiles | None = Field(
         default=None, validation_alias="tpot", serialization_alias="tpot"
     )
-    """Mean time per output token; bounds the operating point of every replica. Percentiles bound it
-    as well, and are not judged beyond that: a replay says what they come to, and `solve --replay`
-    asks for less utilization until they are kept."""
+    """Mean time per output token, at the expected speed; bounds the operating point of every
+    replica. Percentiles bound it as well, and are not judged beyond that, since what comes between
+    two tokens are other requests' prompts, of which no formula tells more than the mean: a replay,
+    as slow as `policy.confidence` plans on, says what they come to, and `solve --replay` asks for
+    less utilization until they are kept."""
 
     ttft_s: Seconds | Percentiles | None = Field(
         default=None, validation_alias="ttft", serialization_alias="ttft"
