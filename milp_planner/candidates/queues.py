@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from milp_planner.candidates.records import Candidate, PlanningInput
@@ -19,7 +20,7 @@ from milp_planner.serving.queues.sizes import (
     lognormal_work,
     sizes_of,
 )
-from milp_planner.traffic.schedule import Demand
+from milp_planner.traffic.schedule import Demand, RequestClass
 
 
 def queue_wishes(instance: PlanningInput, workload: str) -> tuple[tuple[TimeWish, QueueWish], ...]:
@@ -103,6 +104,22 @@ def pool_of(units: Iterable[tuple[Candidate, float]], asked: QueueWish) -> Pool 
         places=sum(k.places_per_unit * count for k, count in on),
         alone=max(k.held.alone for k, _ in on if k.held is not None),
         slowest_s=max(slowness_s(k) for k, _ in on) if asked.metric == "request" else 0.0,
+    )
+
+
+def of_mix(
+    k: Candidate, classes: Sequence[RequestClass], sent: Mapping[RequestClass, float]
+) -> Candidate:
+    """The candidate as one that is sent so many requests/s of each of the workload's classes, and
+    no other ones."""
+    load = sum(sent.values())
+    parts = [round(sent.get(q, 0.0) / load, 6) for q in classes]
+    mine = tuple(replace(q, share=part) for q, part in zip(classes, parts, strict=True) if part)
+    return replace(
+        k,
+        classes=mine,
+        points=tuple(point for point, part in zip(k.points, parts, strict=True) if part),
+        shares=tuple(q.share for q in mine),
     )
 
 

@@ -392,6 +392,10 @@ class CandidateList:
     parts: tuple[Candidate, ...] = field(default=(), repr=False)
     """Replicas that may stand on units others share, each on the first offering of its kind met."""
 
+    before_queues: tuple[Candidate, ...] = field(default=(), repr=False)
+    """Of workloads with wishes for waits that a plan without them may keep by routing its request
+    classes apart: what serves with so many requests in flight, whichever classes."""
+
     def of(self, workload: str) -> Sequence[Candidate]:
         """The candidates of one workload."""
         return self._of_workload.get(workload, ())

@@ -209,7 +209,8 @@ def _served(plan: Plan, other: Plan) -> Iterator[str]:
         extra = after.shortfall_share - before.shortfall_share
         if abs(extra) > 0.0005:
             of = f" of {after.name}" if several else ""
-            yield f"{abs(extra):.1%} {'more' if extra > 0 else 'less'}{of} unserved at the peak"
+            more = "more" if extra > 0 else "less"
+            yield f"{100 * abs(extra):.1f} % {more}{of} unserved at the peak"
 
 
 def _commitment(plan: Plan, other: Plan) -> Iterator[str]:

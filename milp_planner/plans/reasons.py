@@ -289,6 +289,9 @@ class WaitKept:
     sent: tuple[tuple[str, float], ...] = ()
     """Every offering with a queue of its own, and which share of the requests it is sent."""
 
+    sent_by_class: tuple[tuple[str, str, float], ...] = ()
+    """(class, offering, share of the class) where the router must know the sizes of requests."""
+
 
 @dataclass(frozen=True)
 class WaitIdle:

@@ -219,6 +219,8 @@ def _wait_kept(r: WaitKept) -> str:
         at = f" before {r.offering}"
         sent = ", ".join(f"{name} {_percent(round(share, 3))}" for name, share in r.sent)
         doubt += f"; of the requests are sent: {sent}" * (len(r.sent) > 1)
+    ways = ", ".join(f"{q} {_percent(round(x, 3))} to {to}" for q, to, x in r.sent_by_class)
+    doubt += f"; best without it, where the router knows the sizes, tokens: {ways}" * bool(ways)
     return (
         f"{r.workload!r}: the {r.what} is {_duration(r.reached_s)}{at} in block {r.block}, "
         f"{_duration(r.wished_s)} is wished; queues allow {allowed}{gaps}{doubt}"
@@ -255,7 +257,7 @@ def _time_not_judged(r: TimeNotJudged) -> str:
     held = "it is held as a mean at full load" if r.held else "no rate in the plan says its mean"
     return (
         f"{r.workload!r}: the {r.what}, wished {_duration(r.wished_s)}, is not judged: {held}; a "
-        "replay tells what it comes to"
+        "replay, as slow as planned on, tells what it comes to"
     )
 
 

@@ -11,7 +11,7 @@ from milp_planner.candidates.builder import excluded_by
 from milp_planner.candidates.filters import sold_in
 from milp_planner.candidates.listing import list_candidates
 from milp_planner.candidates.own_terms import under_terms
-from milp_planner.candidates.records import Candidate, PlanningInput, rests_when_idle
+from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.errors import Fault, InputError, argument_error, input_error, nearest
 from milp_planner.inputs.catalog.records import Billing, Catalog, Offering, TokenPrice
 from milp_planner.inputs.problem.host import HostLimits
@@ -29,6 +29,7 @@ from milp_planner.questions.planned_fleet import (
 from milp_planner.questions.planned_fleet import (
     names_on_shared_units,
     planned_fleet,
+    units_by_block,
     with_shared_units,
 )
 from milp_planner.questions.solve import provenance_of, with_oldest_price
@@ -41,7 +42,13 @@ from milp_planner.solving.checks.own_rules import held_to
 from milp_planner.solving.checks.power import refuse_power_by_load
 from milp_planner.solving.checks.sharing import refuse_shared
 from milp_planner.solving.prepare import outline_of, unlisted
-from milp_planner.solving.queueing import with_idle_wishes_marked, with_queues
+from milp_planner.solving.queueing import (
+    OwnMixes,
+    judged_after,
+    may_be_judged_after,
+    with_idle_wishes_marked,
+    with_queues,
+)
 from milp_planner.solving.results import Settings
 from milp_planner.units import parse_share, shown
 
@@ -159,9 +166,21 @@ def evaluate(
         wanted = planned_fleet(instance, wanted)
     rows = dict(_resolved(problem, catalog, wanted))
     instance = _with_candidates(instance, [row for _, row in (*rows, *shared)])
+    found = _judged(instance, rows, plan)
+    names = may_be_judged_after(instance)
+    if found.keeps_all_limits or not names:
+        return found
+    freed = judged_after(instance, names)
+    apart = _judged(freed, rows, plan)
+    return found if OwnMixes.of(freed).missed(apart.plan) else apart
+
+
+def _judged(
+    instance: PlanningInput, rows: Mapping[tuple[str, Row], Units], plan: Plan | None
+) -> Evaluation:
     solution = _solution(instance, rows, plan)
-    plan = with_oldest_price(assemble(instance, solution, _provenance(instance), exact=True))
-    return Evaluation(replace(plan, turned_down=()), tuple(_breaches(instance, plan)))
+    found = with_oldest_price(assemble(instance, solution, _provenance(instance), exact=True))
+    return Evaluation(replace(found, turned_down=()), tuple(_breaches(instance, found)))
 
 
 def parse_fleet(text: str) -> dict[str, Units]:
@@ -331,7 +350,7 @@ def _solution(
             assert isinstance(amount, int | float)
             tokens[k] = float(amount)
         else:
-            units[k] = _by_block(instance, k, amount)
+            units[k] = units_by_block(instance, k, amount)
     solution = FleetSolution(units={k: on for k, on in units.items() if any(on)})
     if plan is not None:
         solution = with_shared_units(instance, plan, solution)
@@ -347,31 +366,6 @@ def _largest_candidate(instance: PlanningInput, workload: str, row: Row) -> Cand
         reason = next(reasons, f"it does not offer {instance.problem.workload(workload).llm}")
         raise input_error(f"fleet: {row.id} cannot serve {workload!r}: {reason}")
     return max(found, key=lambda k: (k.serves_all, k.part_requests_per_second, k.id))
-
-
-def _by_block(instance: PlanningInput, k: Candidate, amount: Units) -> tuple[int, ...]:
-    """Units of `k` by block; InputError where they are no whole number of joined ones."""
-    counts = _counts(instance, k, amount)
-    if any(n % k.units_joined for n in counts):
-        raise input_error(
-            f"fleet: {k.offering.id}: {k.units_joined} units make a replica of {k.workload!r}, "
-            f"so that they come in multiples of {k.units_joined} (is {max(counts)})"
-        )
-    return tuple(n // k.units_joined for n in counts)
-
-
-def _counts(instance: PlanningInput, k: Candidate, amount: Units) -> tuple[int, ...]:
-    """Units of the offering by block."""
-    peaks = instance.schedule.demands[k.workload].peak
-    if isinstance(amount, int | float):
-        rests = rests_when_idle(instance.problem, k)
-        return tuple(int(amount) if peak or not rests else 0 for peak in peaks)
-    if len(amount) != len(peaks):
-        raise input_error(
-            f"fleet: {k.offering.id}: {len(amount)} numbers of units for {len(peaks)} blocks "
-            f"({', '.join(block.name for block in instance.schedule.blocks)})"
-        )
-    return tuple(amount)
 
 
 def _routed(

@@ -8,6 +8,7 @@ from milp_planner.candidates.records import (
     Candidate,
     PlanningInput,
     part_on,
+    rests_when_idle,
     unit_key,
     unit_kind,
 )
@@ -100,3 +101,28 @@ def _replica(instance: PlanningInput, asked: Candidate) -> Candidate:
         f"fleet: {asked.offering.id}: workload {asked.workload!r} may have no replica of {kind} on "
         "a unit that others share"
     )
+
+
+def units_by_block(instance: PlanningInput, k: Candidate, amount: Units) -> tuple[int, ...]:
+    """Units of `k` by block; InputError where they are no whole number of joined ones."""
+    counts = _counts(instance, k, amount)
+    if any(n % k.units_joined for n in counts):
+        raise input_error(
+            f"fleet: {k.offering.id}: {k.units_joined} units make a replica of {k.workload!r}, "
+            f"so that they come in multiples of {k.units_joined} (is {max(counts)})"
+        )
+    return tuple(n // k.units_joined for n in counts)
+
+
+def _counts(instance: PlanningInput, k: Candidate, amount: Units) -> tuple[int, ...]:
+    """Units of the offering by block."""
+    peaks = instance.schedule.demands[k.workload].peak
+    if isinstance(amount, int | float):
+        rests = rests_when_idle(instance.problem, k)
+        return tuple(int(amount) if peak or not rests else 0 for peak in peaks)
+    if len(amount) != len(peaks):
+        raise input_error(
+            f"fleet: {k.offering.id}: {len(amount)} numbers of units for {len(peaks)} blocks "
+            f"({', '.join(block.name for block in instance.schedule.blocks)})"
+        )
+    return tuple(amount)

@@ -1,7 +1,7 @@
 """replay(): the fleet of a plan serves requests one by one, and every wish is held against them.
 
 All replicas of a workload stand behind one router, or those of each offering behind one of their
-own, and every class is routed alike. Hours of the
+own, and every class is routed alike, unless the plan sends classes apart. Hours of the
 clock follow each other, each at the rate that its block is sized for; without a clock the blocks
 do. Where fewer requests are sent than an hour would bring, all hours are shortened alike: seconds
 stay seconds. What APIs serve is left out.
@@ -27,7 +27,6 @@ from milp_planner.replaying.pool import (
     Pool,
     PoolRun,
     ReplaySettings,
-    loss_name,
     mean_metric,
     on_trace,
     pool_of,
@@ -39,6 +38,7 @@ from milp_planner.replaying.records import (
     Undisturbed,
     WishReplayed,
 )
+from milp_planner.replaying.timetable import loss_name
 from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.solving.checks.arguments import catalog_for
 from milp_planner.solving.checks.llms import refuse_any_llm
@@ -84,9 +84,10 @@ def replay(
     plan: of `problem`, solved or read from its document. catalog: default: the problem's own.
     requests: about so many in all, over `seeds` replays with the seeds from `seed` on; intervals
     are over the seeds, or over 20 batches of a single one. router: least (in flight, for its
-    places), two (the better of two drawn), round_robin, random, central: one queue before all, or
+    places), two (the better of two drawn), round_robin, random, central: one queue before all,
     per_offering: an endpoint for each offering, sent its share of the plan's routes, and there
-    least; default: as `policy.routing` says, least or per_offering.
+    least, or per_class: the same, by the routes of each class; default: per_class where the plan
+    sends classes apart, else as `policy.routing` says, least or per_offering.
     wishes: beside those of the problem. losses: what is away, and when. ready_after_s: from
     switching a replica on to its first request; default: those of the plan are ready when their
     block begins, lost ones and an autoscaler's after what `policy.start_up` says.
@@ -117,14 +118,13 @@ def replay(
     """
     check_kind(plan, Plan, "solve()")
     check_kind(problem, Problem, "load_problem()")
-    if router is None:
-        router = "least" if problem.policy.routing == "shared" else "per_offering"
     how = _checked(
         ReplaySettings(
             *(router, ready_after_s, interruptions_per_day, burstiness, output_cv),
             expected_speed=expected_speed,
             autoscaler=autoscaler,
             spot_loss=problem.policy.spot_loss,
+            is_trace=trace is not None,
         ),
         requests,
         seeds,
@@ -161,7 +161,7 @@ def replay(
     stopped = any(run.stopped for mine in runs.values() for run in mine)
     return Replay(
         name=plan.name,
-        router=router,
+        router=", ".join(dict.fromkeys(pool.router for pool in pools)),
         seeds=tuple(range(seed, seed + seeds)),
         sent=sent,
         stopped_early=stopped,
@@ -184,7 +184,7 @@ def _until(
 
 
 def _checked(how: ReplaySettings, requests: int, seeds: int, time_limit_s: float) -> ReplaySettings:
-    if how.router not in ROUTERS:
+    if how.router is not None and how.router not in ROUTERS:
         message = f"{how.router!r} is not one of {', '.join(ROUTERS)}"
         raise argument_error(message, path="router")
     check_number("requests", requests, least=1, whole=True)
@@ -329,21 +329,29 @@ def _judged(
         latency = problem.workload(pool.workload).latency
         mine = [ReplayWish(w.metric, w.wished_s, w.share) for w in latency.wishes]
         mine += [wish for wish in asked if wish.workload in ("", pool.workload)]
-        for wish in mine:
-            reached_s, missed, half = _fared(wish, runs[pool.workload])
+        for number, wish in enumerate(mine):
+            of_a_plan = number < len(latency.wishes) and wish.metric == "tpot" and not wish.share
+            slowed = pool.slowed if of_a_plan else 1.0
+            reached_s, missed, half = _fared(wish, runs[pool.workload], slowed)
             undisturbed = None
             if pool.workload in calm:
-                calm_s, calm_missed, _ = _fared(wish, calm[pool.workload])
+                calm_s, calm_missed, _ = _fared(wish, calm[pool.workload], slowed)
                 undisturbed = Undisturbed(calm_s, calm_missed)
             only_waits = wish.metric == "ttft" and not pool.knows_first_tokens
             fared = reached_s, missed, half, undisturbed
-            yield WishReplayed(wish, pool.workload, *fared, only_waits=only_waits)
+            yield WishReplayed(wish, pool.workload, *fared, only_waits=only_waits, slowed=slowed)
 
 
-def _fared(wish: ReplayWish, runs: Sequence[PoolRun]) -> tuple[float | None, float, float]:
-    """What a wish's percentile or mean came to, the share that missed it, and half its interval."""
+def _fared(
+    wish: ReplayWish, runs: Sequence[PoolRun], slowed: float
+) -> tuple[float | None, float, float]:
+    """What a wish's percentile or mean came to, the share that missed it, and half its interval.
+
+    slowed: replayed ÷ expected speed; times are taken back to the expected speed by it.
+    """
     some = [run for run in runs if run.sent]
     values = [run.counted(wish.metric) for run in some]
     of_mean = wish.share is None
     reached = mean_metric(some, wish.metric) if of_mean else percentile_of(values, wish.share or 0)
-    return (reached.value_s, *missed_share(values, wish.wished_s))
+    reached_s = None if reached.value_s is None else reached.value_s * slowed
+    return (reached_s, *missed_share(values, wish.wished_s / slowed))

@@ -15,7 +15,7 @@ from milp_planner.traffic.rows import Requests
 from milp_planner.traffic.schedule import RequestClass
 
 if TYPE_CHECKING:
-    from numpy import float64
+    from numpy import float64, int64
     from numpy.typing import NDArray
 
 WARM_UP = 0.10
@@ -55,6 +55,9 @@ class Sent:
     gaps_scv: float
     """Squared coefficient of variation of the gaps: as drawn, or as the trace has them."""
 
+    classes: NDArray[int64] | None = None
+    """The class of each, by its place among the workload's; None of a trace."""
+
     def __len__(self) -> int:
         return len(self.arrivals_s)
 
@@ -91,7 +94,8 @@ def drawn(
     spread = sqrt(log(1 + output_cv**2))
     if spread > 0:
         outputs = outputs * rng.lognormal(-spread * spread / 2, spread, len(marks))
-    return Sent(arrivals, inputs, outputs, _first_counted(stretches, arrivals), burstiness**2)
+    first = _first_counted(stretches, arrivals)
+    return Sent(arrivals, inputs, outputs, first, burstiness**2, which)
 
 
 def recorded(requests: Requests, *, scale: float = 1.0, most: int | None = None) -> Sent:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 from operator import attrgetter
@@ -17,13 +17,16 @@ from typing import Literal
 
 from milp_planner.replaying.replica import Journeys, Replica, ReplicaSpeed
 
-ReplayRouter = Literal["least", "two", "round_robin", "random", "central", "per_offering"]
+ReplayRouter = Literal[
+    "least", "two", "round_robin", "random", "central", "per_offering", "per_class"
+]
 ROUTERS: tuple[ReplayRouter, ...] = (
-    *("least", "two", "round_robin", "random", "central", "per_offering"),
+    *("least", "two", "round_robin", "random", "central", "per_offering", "per_class"),
 )
 """least: to the replica with the least share of its places taken or waited for. two: to the better
 of two drawn. central: one queue before all; the replica filled least takes the next. per_offering:
-an endpoint is drawn by its share of the requests, and there it is least."""
+an endpoint is drawn by its share of the requests, and there it is least. per_class: the same, by
+its share of the requests of that class."""
 
 LOAD = attrgetter("load")
 
@@ -56,6 +59,10 @@ class Endpoints:
     """By endpoint, from each of these times on. What has no replica that is on is sent nothing, and
     the others as much more in proportion."""
 
+    by_class: tuple[tuple[tuple[float, ...], ...], ...] = ()
+    """The same for each class, by class and endpoint, from each of these times on; empty where the
+    router does not tell them apart."""
+
 
 def send(
     arrivals_s: Sequence[float],
@@ -66,18 +73,19 @@ def send(
     router: ReplayRouter = "least",
     switches: Sequence[Switch] = (),
     endpoints: Endpoints | None = None,
+    classes: Sequence[int] = (),
     seed: int = 1,
     progress: Callable[[int], bool] | None = None,
 ) -> Journeys:
     """Send requests through a pool of replicas and tell when each passed each gate.
 
     arrivals_s: rising. replicas: all that are ever on; each is on from the start unless its first
-    switch turns it on. switches: rising in time. endpoints: of the router per_offering. progress:
-    called now and then with the arrivals so far; where it answers False no more come, and those
-    that came are served to the end.
+    switch turns it on. switches: rising in time. endpoints: of the routers per_offering and
+    per_class. classes: that of each request, for the latter. progress: called now and then with the
+    arrivals so far; where it answers False no more come, and those that came are served to the end.
     """
     journeys = Journeys.of(arrivals_s, input_tokens, output_tokens)
-    pool = _Pool(replicas, journeys, router, switches, endpoints, seed)
+    pool = _Pool(replicas, journeys, router, switches, endpoints, classes, seed)
     coming = deque(switches)
     i, n = 0, len(arrivals_s)
     while True:
@@ -108,6 +116,7 @@ class _Pool:
         router: ReplayRouter,
         switches: Sequence[Switch],
         endpoints: Endpoints | None,
+        classes: Sequence[int],
         seed: int,
     ) -> None:
         self.shared: deque[int] | None = deque() if router == "central" else None
@@ -122,9 +131,13 @@ class _Pool:
         self.stranded: list[int] = []  # while no replica is on
         self.draw = random.Random(seed).random
         self.turn = 0
-        self.endpoints = endpoints if router == "per_offering" else None
+        self.endpoints = endpoints if router in ("per_offering", "per_class") else None
+        self.classes = classes if router == "per_class" else ()
+        self.mine = 0  # the class of who comes
         self.weighed_until_s = inf if self.endpoints is None else -inf
-        self.weighed: list[tuple[float, list[Replica]]] = []  # without endpoints all are one
+        self.weighed: list[list[tuple[float, list[Replica]]]] = [
+            []
+        ]  # without endpoints all are one
         self.choose = {
             "least": self._least,
             "two": self._better_of_two,
@@ -132,6 +145,7 @@ class _Pool:
             "random": self._any,
             "central": self._least,
             "per_offering": self._of_an_endpoint,
+            "per_class": self._of_an_endpoint,
         }[router]
         self._order()
 
@@ -142,6 +156,8 @@ class _Pool:
             return
         if now_s >= self.weighed_until_s:
             self._weigh(now_s)
+        if self.classes:
+            self.mine = self.classes[request]
         replica = self.choose()
         if self.shared is not None and not self.shared and not replica.fits(request):
             # another one may have room in its cache
@@ -207,15 +223,20 @@ class _Pool:
         """Endpoints with a replica that is on, each with the sum of the shares up to its own."""
         assert self.endpoints is not None
         begun = bisect_right(self.endpoints.from_s, now_s)
-        shares = self.endpoints.shares[max(0, begun - 1)]
+        since = max(0, begun - 1)
+        of_all = (self.endpoints.shares[since],)
+        by_class = self.endpoints.by_class[since] if self.classes else of_all
         self.weighed_until_s = (*self.endpoints.from_s, inf)[begun] if begun else now_s
-        self.weighed = []
+        self.weighed = [list(self._summed(shares)) for shares in by_class]
+
+    def _summed(self, shares: Sequence[float]) -> Iterator[tuple[float, list[Replica]]]:
+        assert self.endpoints is not None
         total = 0.0
         for number, share in enumerate(shares):
             mine = [r for r in self.on if self.endpoints.of[r.number] == number]
             if mine and share > 0:
                 total += share
-                self.weighed.append((total, mine))
+                yield total, mine
 
     def _least(self) -> Replica:
         best = self.on[0]
@@ -226,10 +247,11 @@ class _Pool:
         return best
 
     def _of_an_endpoint(self) -> Replica:
-        if not self.weighed:
+        weighed = self.weighed[self.mine]
+        if not weighed:
             return self._least()
-        drawn = self.draw() * self.weighed[-1][0]
-        mine = next(mine for upto, mine in self.weighed if drawn < upto)
+        drawn = self.draw() * weighed[-1][0]
+        mine = next(mine for upto, mine in weighed if drawn < upto)
         return min(mine, key=LOAD)
 
     def _better_of_two(self) -> Replica:

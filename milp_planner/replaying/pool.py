@@ -9,8 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from milp_planner.candidates.paying.start_up import start_s
-from milp_planner.candidates.queues import gaps_scv
-from milp_planner.candidates.records import Candidate
+from milp_planner.candidates.queues import gaps_scv, of_mix
 from milp_planner.errors import argument_error
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
@@ -18,7 +17,7 @@ from milp_planner.plans.records import Plan, Route
 from milp_planner.replaying.allowed import LEAST_PLACES
 from milp_planner.replaying.arrivals import Sent, Stretch, drawn, thinned
 from milp_planner.replaying.autoscaler import ScalingRules
-from milp_planner.replaying.endpoints import endpoints_of
+from milp_planner.replaying.endpoints import endpoints_of, router_of, sent_to
 from milp_planner.replaying.engine import Endpoints, ReplayRouter, send
 from milp_planner.replaying.figures import mean_of, percentile_of
 from milp_planner.replaying.reactive import (
@@ -39,16 +38,16 @@ from milp_planner.replaying.records import (
     SpotReplayed,
     StretchReplayed,
 )
-from milp_planner.replaying.speeds import Served, served_by
+from milp_planner.replaying.speeds import Served, mean_derate, served_by
 from milp_planner.replaying.timetable import (
     Hours,
+    after_losses,
     ends_by_loss,
     hours_by_block,
     interrupted,
     interruptions_per_s,
     on_at,
     switches_of,
-    without,
 )
 from milp_planner.serving.queues.chain import pool_rates
 from milp_planner.serving.queues.sizes import sizes_of
@@ -73,7 +72,9 @@ SAMPLED = 20_000
 class ReplaySettings:
     """How requests come and are routed."""
 
-    router: ReplayRouter
+    router: ReplayRouter | None
+    """None: what the routes of each workload need, and `policy.routing` says."""
+
     ready_after_s: float | None
     """From switching a replica on to its first request. None: those of the plan are ready when
     their block begins, paid for before it; lost ones take what `policy.start_up` says."""
@@ -93,6 +94,9 @@ class ReplaySettings:
 
     spot_loss: float = 0.0
     """Share of spot work that is lost and run again, as the problem states it."""
+
+    is_trace: bool = False
+    """A log's own requests are sent, which no class of the problem's is known of."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,7 @@ class Pool:
     reactive: ReactiveDay | None = None
     """What the autoscaler did, where one runs."""
 
+    router: ReplayRouter = "least"
     endpoints: Endpoints | None = None
     """Which share of the requests each offering is sent; None behind one router."""
 
@@ -163,6 +168,12 @@ class Pool:
     def knows_first_tokens(self) -> bool:
         """Whether it is known of all replicas how long a prompt takes."""
         return all(served.prefill_s > 0 for served, _ in self.replicas)
+
+    @property
+    def slowed(self) -> float:
+        """Replayed ÷ expected speed, of the replica that is slowed least: 1 at the expected."""
+        derates = [mean_derate(served.candidate) for served, _ in self.replicas]
+        return 1.0 if self.how.expected_speed else max(derates, default=1.0)
 
     @property
     def longest_service_s(self) -> float:
@@ -185,9 +196,10 @@ class Pool:
             sent.input_tokens.tolist(),
             sent.output_tokens.tolist(),
             [served.speed for served, _ in self.replicas],
-            router=self.how.router,
+            router=self.router,
             switches=switches_of(hours, self.stretches[0].start_s),
             endpoints=self.endpoints,
+            classes=() if sent.classes is None else sent.classes.tolist(),
             seed=seed,
             progress=go_on,
         )
@@ -312,12 +324,12 @@ class Pool:
 
     def _by_formula(self, s: Stretch, runs: Sequence[PoolRun]) -> float | None:
         """The p99 wait by the formulas, for the stretch as it was planned   [s]."""
-        if self.is_disturbed or not runs or self.how.router not in ("least", "central"):
+        if self.is_disturbed or not runs or self.router not in ("least", "central"):
             return None
         on = [(served, on_at([hours], s.start_s, s.end_s)) for served, hours in self.replicas]
         queues = [served.queue(1) for served, share in on if share > 0.5]
         smallest = min((len(one.service_s) for one in queues), default=0)
-        if self.how.router != "central" and smallest < LEAST_PLACES:
+        if self.router != "central" and smallest < LEAST_PLACES:
             return None
         outputs = runs[0].outputs[:SAMPLED]
         if not queues or not len(outputs) or s.requests_per_second <= 0:
@@ -348,18 +360,23 @@ def pool_of(
     stretches = tuple(
         replace(s, requests_per_second=demand.peak[s.block] * shares[s.block]) for s in hours
     )
+    router = how.router or router_of(plan, problem, workload, is_trace=how.is_trace)
     replicas: list[tuple[Served, Hours]] = []
     for p in rented:
         k = p.candidate
-        if not k.serves_all:
+        classes = demand.classes
+        if router == "per_class":
+            k = of_mix(k, classes, sent_to(plan, k))
+            classes = k.classes
+        elif not k.serves_all:
             message = f"{k.id} serves some classes only; a replay routes every class alike"
             raise argument_error(message, path="plan")
-        served = served_by(k, problem, demand.classes, catalog, model, expected=how.expected_speed)
+        served = served_by(k, problem, classes, catalog, model, expected=how.expected_speed)
         restart_s = start_s(problem, k) if how.ready_after_s is None else how.ready_after_s
         served = replace(served, restart_s=restart_s)
         wanted = [units * k.replicas_per_unit for units in p.units_by_block]
         for on in hours_by_block(stretches, wanted.__getitem__, how.ready_after_s or 0.0):
-            left = _after_losses(on, k, losses, served.restart_s)
+            left = after_losses(on, k, losses, served.restart_s)
             if left:
                 replicas.append((served, left))
     reactive = None
@@ -369,7 +386,7 @@ def pool_of(
         month_hours = hours_per_month(problem)
         reactive = reactive_day(plan, workload, day, bought, len(stretches), month_hours)
         kept = [
-            _after_losses(mine, bought.candidate, losses, served.restart_s)
+            after_losses(mine, bought.candidate, losses, served.restart_s)
             for mine in reactive_hours(day, rules, stretches, served.restart_s)
         ]
         replicas = [(served, mine) for mine in kept if mine]
@@ -388,8 +405,11 @@ def pool_of(
         or reactive is not None
         or any(_interruptions_per_s(s, how) > 0 for s, _ in replicas),
         reactive=reactive,
-        endpoints=endpoints_of(plan, workload, stretches, [served for served, _ in replicas])
-        if how.router == "per_offering"
+        router=router,
+        endpoints=endpoints_of(
+            plan, workload, stretches, [served for served, _ in replicas], demand.classes
+        )
+        if router in ("per_offering", "per_class")
         else None,
     )
 
@@ -413,20 +433,6 @@ def _interruptions_per_s(served: Served, how: ReplaySettings) -> float:
         return how.interruptions_per_day / SECONDS_PER_DAY
     full_s = served.service_s[-1]
     return interruptions_per_s(how.spot_loss, full_s, how.output_cv, served.restart_s)
-
-
-def loss_name(k: Candidate, kind: str) -> str:
-    """What a loss of that kind calls the candidate."""
-    return {"provider": k.owner, "region": k.region, "offering": k.offering.id}[kind]
-
-
-def _after_losses(
-    on: Hours, k: Candidate, losses: Sequence[ReplayLoss], ready_after_s: float
-) -> Hours:
-    for loss in losses:
-        if loss_name(k, loss.kind) == loss.name:
-            on = without(on, loss.at_s, loss.at_s + loss.for_s, ready_after_s)
-    return on
 
 
 def _per_token_share(plan: Plan, demand: Demand, t: int) -> float:

@@ -70,6 +70,10 @@ class WishReplayed:
     """Of a first token: how long prompts take is not known of some replica, so that these are the
     waits alone, and one that keeps the wish need not."""
 
+    slowed: float = 1.0
+    """Of a plain tpot of the problem's: replayed ÷ expected speed. Plans hold it at the expected
+    speed, as their rates are, so that the figures here are of that; 1 elsewhere."""
+
     @property
     def kept(self) -> bool:
         """By the misses of a percentile, not by its quantile, which is less certain."""

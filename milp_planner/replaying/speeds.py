@@ -104,7 +104,7 @@ def served_by(
     mean = MeanRequest.of(classes)
     rate = candidate.part_requests_per_second / candidate.replicas_per_unit
     if expected:
-        rate /= _mean_derate(candidate)
+        rate /= mean_derate(candidate)
     if problem.workload(candidate.workload).rates is not None:
         places = candidate.points[0].concurrency
         return _at_its_rate(candidate, mean, rate, None if places is None else int(places))
@@ -118,8 +118,8 @@ def served_by(
     return _at_its_rate(candidate, mean, rate) if curve is None else curve
 
 
-def _mean_derate(k: Candidate) -> float:
-    """Planned ÷ expected rate for the candidate's own mix."""
+def mean_derate(k: Candidate) -> float:
+    """Planned ÷ expected rate for the candidate's own mix, which its speeds are slowed by."""
     able = [
         (share / point.requests_per_second, point.derate)
         for share, point in zip(k.shares, k.points, strict=True)

@@ -6,8 +6,10 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from milp_planner.candidates.records import Candidate
 from milp_planner.replaying.arrivals import Stretch
 from milp_planner.replaying.engine import Switch
+from milp_planner.replaying.records import ReplayLoss
 
 
 @dataclass(frozen=True)
@@ -128,3 +130,18 @@ def on_at(replicas: Sequence[Hours], start_s: float, end_s: float) -> float:
         for hours in replicas
         for on in hours
     ) / (end_s - start_s)
+
+
+def loss_name(k: Candidate, kind: str) -> str:
+    """What a loss of that kind calls the candidate."""
+    return {"provider": k.owner, "region": k.region, "offering": k.offering.id}[kind]
+
+
+def after_losses(
+    on: Hours, k: Candidate, losses: Sequence[ReplayLoss], ready_after_s: float
+) -> Hours:
+    """When a replica of a candidate is on that losses take away."""
+    for loss in losses:
+        if loss_name(k, loss.kind) == loss.name:
+            on = without(on, loss.at_s, loss.at_s + loss.for_s, ready_after_s)
+    return on

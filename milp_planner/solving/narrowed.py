@@ -108,6 +108,7 @@ def _let_through(known: PlanningInput, problem: Problem) -> CandidateList | None
     return replace(
         listed,
         candidates=kept,
+        before_queues=tuple(k for k in listed.before_queues if id(k.offering) not in ruled_out),
         turned_down=tuple(turned_down),
         warnings=model_warnings(kept),
         notes=(),

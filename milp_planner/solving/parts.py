@@ -9,7 +9,7 @@ see `milp/curves/`. Small problems go straight to the solvers.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput, UnitKey, unit_key
@@ -40,6 +40,7 @@ from milp_planner.plans.records import EngineReport, Plan, Proof, Status, exceed
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.routes import NOTHING
 from milp_planner.solving.first_plan import FirstPlan, or_in_hand
+from milp_planner.solving.queueing import OwnMixes, judged_after, may_be_judged_after
 from milp_planner.solving.results import NOT_SOLVED, SearchResult, cheaper, proven_by
 from milp_planner.solving.search import Search, answer_apart, or_apart
 from milp_planner.solving.tie_break import MOST_COLUMNS
@@ -66,6 +67,44 @@ def first_answer(search: Search) -> SearchResult:
     Where time ends before the solvers have a plan, or one as cheap, it is the first plan, which
     was in hand before they began.
     """
+    found = kept_by_the_best_without(search, _first_answer)
+    return _first_answer(search) if found is None else found
+
+
+def kept_by_the_best_without(
+    search: Search, answer: Callable[[Search], SearchResult]
+) -> SearchResult | None:
+    """The best plan without the wishes for times in queues that it keeps all the same, each
+    offering with a queue of its own; None where it keeps none of them. The search goes on there.
+
+    Without a wish nothing is worse, so that what keeps it is the best. A workload whose wish is
+    not kept has it in the program again, and the others are looked at anew.
+    """
+    names = may_be_judged_after(search.instance)
+    while names and not search.is_stopped:
+        freed = judged_after(search.instance, names)
+        mixes = OwnMixes.of(freed)
+        settings = replace(search.settings, time_limit_s=search.seconds_left * TIME_WITHOUT)
+        trial = Search(freed, settings, search.provenance, search.asked, required=search.required)
+        result = answer(trial)
+        if result.plan is None:
+            return None
+        try:
+            with search.session.in_force():
+                missed = mixes.missed(result.plan)
+                if not missed:
+                    return search.goes_on_as(trial, mixes, result)
+        except OutOfTime:
+            return None
+        names -= missed
+    return None
+
+
+TIME_WITHOUT = 0.5
+"""Of the time left, what looking for a plan without wishes may take."""
+
+
+def _first_answer(search: Search) -> SearchResult:
     first = search.first_plan()
     found = _where_none_shares(search)
     result = or_in_hand(found, first, search.provenance)

@@ -7,27 +7,43 @@ class. What they cannot judge is turned down, with the reason.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from milp_planner.candidates.queues import idle_from_s, pool_of, wishes_asked
-from milp_planner.candidates.records import Candidate, CandidateList, HeldInFlight, TurnedDown
+from milp_planner.candidates.queues import idle_from_s, of_mix, pool_of, wishes_asked
+from milp_planner.candidates.records import (
+    Candidate,
+    CandidateList,
+    HeldInFlight,
+    PlanningInput,
+    TurnedDown,
+)
 from milp_planner.deadline import checked
 from milp_planner.inputs.catalog.records import Catalog
-from milp_planner.inputs.problem.policies import most_replicas_asked
+from milp_planner.inputs.problem.latency import TimeWish
+from milp_planner.inputs.problem.policies import has_batches, most_replicas_asked
 from milp_planner.inputs.problem.records import Problem, Workload
+from milp_planner.plans.reasons import WaitKept
+from milp_planner.plans.records import Plan, Purchase
 from milp_planner.replaying.allowed import LEAST_PLACES
+from milp_planner.replaying.endpoints import routes_apart, sent_by_class
 from milp_planner.replaying.speeds import Served, served_by
 from milp_planner.serving.queues.places import places_by_tokens
-from milp_planner.serving.queues.pools import alone_share, least_s, rounded_up
+from milp_planner.serving.queues.pools import QueueWish, alone_share, keeps, least_s, rounded_up
 from milp_planner.serving.queues.sizes import USUAL_CV, lognormal_size
 from milp_planner.serving.rates.throughput import ServingModel
+from milp_planner.solving.assembly.queues import Queue, apart_kept, is_well_filled
+from milp_planner.solving.checks.bounds import without_specks
 from milp_planner.traffic.month import Schedule
+from milp_planner.traffic.schedule import RequestClass
 
 if TYPE_CHECKING:
     from numpy import float64
     from numpy.typing import NDArray
+
+LITTLE = 1e-9
+"""Share of a load that is a solver's noise."""
 
 SAMPLED = 500
 """Requests by which the tokens in a full KV cache are told."""
@@ -100,8 +116,33 @@ def with_queues(
     return replace(
         candidates,
         candidates=tuple(worth),
+        before_queues=tuple(_before_queues(problem, schedule, candidates.candidates)),
         turned_down=(*candidates.turned_down, *gone),
     )
+
+
+def _before_queues(
+    problem: Problem, schedule: Schedule, candidates: Iterable[Candidate]
+) -> Iterator[Candidate]:
+    """What serves where classes are routed apart, of workloads for which that is looked at.
+
+    Not where the queues are to replace the target, where what is left after a loss is routed anew
+    and where work that can wait is done beside: there the wishes always count.
+    """
+    policy = problem.policy
+    if policy.routing is not None or policy.utilization.by == "queues":
+        return
+    if problem.limits.survival is not None or has_batches(problem):
+        return
+    several = {
+        w.name
+        for w in problem.workloads
+        if w.latency.judges_queues and len(schedule.demands[w.name].classes) > 1
+    }
+    for k in candidates:
+        is_known = all(point.concurrency is not None for point in k.serving_points)
+        if k.workload in several and is_known and not k.mode.per_token:
+            yield k
 
 
 class _Judged(NamedTuple):
@@ -168,7 +209,9 @@ class _Told:
     catalog: Catalog
     model: ServingModel
     _known: dict[Hashable, HeldInFlight | str] = field(default_factory=dict)
-    _sizes: dict[str, tuple[NDArray[float64], NDArray[float64]]] = field(default_factory=dict)
+    _sizes: dict[tuple[RequestClass, ...], tuple[NDArray[float64], NDArray[float64]]] = field(
+        default_factory=dict
+    )
 
     def kind(self, k: Candidate) -> tuple[Hashable, ...]:
         """What replicas that serve alike have in common."""
@@ -183,7 +226,7 @@ class _Told:
         if not k.serves_all:
             return "it serves some classes only; behind one router every class comes everywhere"
         if kind not in self._known:
-            found = self._of_replica(k)
+            found = self._behind_one_router(k)
             known = None if isinstance(found, str) else self._too_slow(k.holding(found))
             self._known[kind] = known or found
         return self._known[kind]
@@ -202,7 +245,18 @@ class _Told:
                 )
         return None
 
-    def _of_replica(self, k: Candidate) -> HeldInFlight | str:
+    def _behind_one_router(self, k: Candidate) -> HeldInFlight | str:
+        """What the wait before one of several replicas depends on, which are sent all classes."""
+        found = self.of_mix(k, self.schedule.demands[k.workload].classes)
+        if isinstance(found, str) or found.places >= LEAST_PLACES:
+            return found
+        return (
+            f"{found.places} requests in flight in a replica, and queues are judged from "
+            f"{LEAST_PLACES} on"
+        )
+
+    def of_mix(self, k: Candidate, classes: Sequence[RequestClass]) -> HeldInFlight | str:
+        """What the wait before a replica depends on that is sent these classes, its own ones."""
         if any(point.concurrency is None for point in k.points):
             return (
                 "how many requests are in flight at its rate is not known, so that their wait "
@@ -211,34 +265,29 @@ class _Told:
         if self.problem.workload(k.workload).rates is not None:
             places, alone, reached = int(k.points[0].concurrency or 0), 1.0, 1.0
         else:
-            classes = self.schedule.demands[k.workload].classes
             served = served_by(k, self.problem, classes, self.catalog, self.model)
-            places = self._places(k.workload, served)
+            places = self._places(classes, served)
             alone = alone_share(served.service_s[:places])
             fuller = places / served.service_s[places - 1] / served.full_rate
             reached = REACHED * min(1.0, fuller)
-        if places < LEAST_PLACES:
-            return (
-                f"{places} requests in flight in a replica, and queues are judged from "
-                f"{LEAST_PLACES} on"
-            )
         return HeldInFlight(places, rounded_up(alone), reached)
 
-    def _places(self, workload: str, served: Served) -> int:
+    def _places(self, classes: Sequence[RequestClass], served: Served) -> int:
         """Requests in flight of a full replica: by its slots, or by the tokens of its KV cache."""
         speed, slots = served.speed, served.speed.places
         if math.isinf(speed.kv_tokens):
             return slots
-        inputs, outputs = self._sampled(workload)
+        inputs, outputs = self._sampled(tuple(classes))
         service_s = slots * speed.prefill_s_per_token * inputs + outputs * speed.decode_step_s[-1]
         return places_by_tokens(speed.kv_tokens, inputs + outputs, service_s, slots)
 
-    def _sampled(self, workload: str) -> tuple[NDArray[float64], NDArray[float64]]:
+    def _sampled(
+        self, classes: tuple[RequestClass, ...]
+    ) -> tuple[NDArray[float64], NDArray[float64]]:
         """Input and output tokens of requests of every class, as many as its share."""
         import numpy as np
 
-        if workload not in self._sizes:
-            classes = self.schedule.demands[workload].classes
+        if classes not in self._sizes:
             sizes = [
                 (q.input_tokens, q.output_tokens * lognormal_size((i + 0.5) / count, USUAL_CV))
                 for q in classes
@@ -246,5 +295,138 @@ class _Told:
                 for i in range(count)
             ]
             inputs, outputs = np.array(sizes, dtype=float).T
-            self._sizes[workload] = inputs, outputs
-        return self._sizes[workload]
+            self._sizes[classes] = inputs, outputs
+        return self._sizes[classes]
+
+
+# ---- classes routed apart
+
+
+def judged_after(instance: PlanningInput, names: Collection[str]) -> PlanningInput:
+    """`instance` without the wishes of these workloads for times in queues, a relaxation of it.
+
+    What serves them is all whose queues can be judged, whichever classes it is sent.
+    """
+    workloads = tuple(
+        w.model_copy(update={"latency": w.latency.judged_after()}) if w.name in names else w
+        for w in instance.problem.workloads
+    )
+    listed = instance.candidates
+    freed = [k for k in listed.before_queues if k.workload in names]
+    kept = [k for k in listed.candidates if k.workload not in names]
+    order = {w.name: i for i, w in enumerate(workloads)}
+    candidates = tuple(sorted((*kept, *freed), key=lambda k: order[k.workload]))
+    serving = {(k.workload, k.offering.key) for k in freed}
+    turned_down = tuple(
+        row for row in listed.turned_down if (row.workload, row.offering.key) not in serving
+    )
+    problem = instance.problem.model_copy(update={"workloads": workloads})
+    found = replace(listed, candidates=candidates, turned_down=turned_down, before_queues=())
+    found = without_specks(problem, instance.schedule, found)
+    return replace(instance, problem=problem, candidates=found)
+
+
+def may_be_judged_after(instance: PlanningInput) -> frozenset[str]:
+    """The workloads whose wishes a plan without them may keep by routing classes apart."""
+    return frozenset(k.workload for k in instance.candidates.before_queues)
+
+
+@dataclass(frozen=True)
+class OwnMixes:
+    """Holds a plan's waits against wishes that its program was without.
+
+    Each offering, in each shape, has an endpoint and a queue of its own, which is sent what the
+    plan routes to it, of each class as much: its replicas are reckoned with those classes.
+    """
+
+    instance: PlanningInput
+    _told: _Told
+
+    @classmethod
+    def of(cls, instance: PlanningInput) -> OwnMixes:
+        """For plans of such an instance."""
+        given = instance.problem, instance.schedule, instance.catalog
+        return cls(instance, _Told(*given, ServingModel(instance.catalog)))
+
+    def missed(self, plan: Plan) -> frozenset[str]:
+        """The workloads of which some offering does not keep a wish, or cannot be judged."""
+        return frozenset(
+            w.name
+            for w in self.instance.problem.workloads
+            if w.latency.is_judged_after and not self._keeps(plan, w)
+        )
+
+    def said(self, plan: Plan) -> Iterator[WaitKept]:
+        """A remark for each of the wishes, about the offering before which most would miss it."""
+        for w in self.instance.problem.workloads:
+            if w.latency.is_judged_after:
+                yield from apart_kept(self.instance, plan, w, self._queues(plan, w))
+
+    def _keeps(self, plan: Plan, w: Workload) -> bool:
+        return all(
+            queue is not None
+            and keeps(queue.pool, queue.load, asked)
+            and (asked.gaps_scv <= 1 or is_well_filled(queue, asked))
+            for queue, _, asked in self._queues(plan, w)
+        )
+
+    def _queues(
+        self, plan: Plan, w: Workload
+    ) -> Iterator[tuple[Queue | None, TimeWish, QueueWish]]:
+        """Every queue in every block, with each wish; None where it is not judged."""
+        demand = self.instance.schedule.demands[w.name]
+        alike = not routes_apart(plan, w.name)
+        for t, block in enumerate(plan.blocks):
+            sent_to = sent_by_class(plan.routes_of(w.name, block.name))
+            whole = sum(sum(sent.values()) for sent in sent_to.values())
+            on = [
+                (p, sent_to[p.candidate])
+                for p in plan.purchases_of(w.name)
+                if sum(sent_to.get(p.candidate, {}).values()) > LITTLE * whole
+            ]
+            if alike and on:
+                mixes = [(p, self._of_mix(p.candidate, demand.classes, sent)) for p, sent in on]
+                for wish, asked in wishes_asked(w, demand):
+                    yield _behind_one(t, mixes, whole, asked), wish, asked
+            for p, sent in () if alike else on:
+                k = self._of_mix(p.candidate, demand.classes, sent)
+                mine = demand if k is None else replace(demand, classes=k.classes)
+                for wish, asked in wishes_asked(w, mine):
+                    load = sum(sent.values())
+                    yield None if k is None else _queue(t, p, k, load, asked), wish, asked
+
+    def _of_mix(
+        self, k: Candidate, classes: Sequence[RequestClass], sent: Mapping[RequestClass, float]
+    ) -> Candidate | None:
+        """The candidate as one for these requests/s of each class alone; None if not judged."""
+        if k.mode.per_token:
+            return None
+        alone = of_mix(k, classes, sent)
+        held = self._told.of_mix(alone, alone.classes)
+        return None if isinstance(held, str) else alone.holding(held)
+
+
+def _behind_one(
+    t: int, mixes: Sequence[tuple[Purchase, Candidate | None]], load: float, asked: QueueWish
+) -> Queue | None:
+    """What is before all units, each sent all classes alike; None where one is not judged."""
+    mine = [replace(p, candidate=k) for p, k in mixes if k is not None and k.held is not None]
+    held = [p.candidate.held for p in mine]
+    if len(mine) < len(mixes) or any(one is None or one.places < LEAST_PLACES for one in held):
+        return None
+    pool = pool_of([(p.candidate, p.units_by_block[t]) for p in mine], asked)
+    return None if pool is None else Queue(t, pool, mine, load)
+
+
+def _queue(t: int, p: Purchase, k: Candidate, load: float, asked: QueueWish) -> Queue | None:
+    """What is before an offering's units, as a candidate `k` of its own mix, in a block.
+
+    Replicas that hold few requests are reckoned as a queue each, sent its part whoever else is
+    free: a router that looks makes nobody wait longer.
+    """
+    assert k.held is not None, "only what is judged has a queue"
+    units = p.units_by_block[t]
+    alike = units * k.replicas_per_unit if k.held.places < LEAST_PLACES else 1
+    pool = pool_of([(k, units / max(1, alike))], asked)
+    mine = [replace(p, candidate=k)]
+    return None if pool is None else Queue(t, pool, mine, load / alike, k.offering.id, alike)

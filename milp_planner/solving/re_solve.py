@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -28,7 +28,7 @@ from milp_planner.solving.checks.llms import any_llm_faults
 from milp_planner.solving.checks.sharing import sharing_faults
 from milp_planner.solving.narrowed import narrowed
 from milp_planner.solving.optimum import Optimizer
-from milp_planner.solving.parts import first_answer
+from milp_planner.solving.parts import first_answer, kept_by_the_best_without
 from milp_planner.solving.prepare import listed, listing_key, outline_of
 from milp_planner.solving.results import NOT_SOLVED, SearchResult, Session, Settings
 from milp_planner.solving.search import Search
@@ -104,7 +104,9 @@ class Resolver:
         if self.is_stopped:
             return NOT_SOLVED
         search = self.search(instance, required, break_ties=break_ties)
-        return first_answer(search) if required is None else search.next()
+        if required is None:
+            return first_answer(search)
+        return kept_by_the_best_without(search, Search.next) or search.next()
 
     def search(
         self, instance: PlanningInput, required: Required | None = None, *, break_ties: bool = False
@@ -231,16 +233,28 @@ def scaled_traffic(problem: Problem, factor: float) -> Problem:
 
 def only_candidates(instance: PlanningInput, kept: Callable[[Candidate], bool]) -> PlanningInput:
     """`instance` with some of its candidates."""
-    candidates = tuple(k for k in instance.candidates.candidates if kept(k))
-    return replace(instance, candidates=replace(instance.candidates, candidates=candidates))
+    return _with_each(instance, lambda listed: filter(kept, listed))
 
 
 def repriced(instance: PlanningInput, wanted: Wanted, factor: float) -> PlanningInput:
     """`instance` with the prices of the wanted candidates times `factor`."""
-    candidates = tuple(
-        repriced_candidate(k, factor) if wanted(k) else k for k in instance.candidates.candidates
+    return _with_each(
+        instance,
+        lambda listed: (repriced_candidate(k, factor) if wanted(k) else k for k in listed),
     )
-    return replace(instance, candidates=replace(instance.candidates, candidates=candidates))
+
+
+def _with_each(
+    instance: PlanningInput, changed: Callable[[Iterable[Candidate]], Iterable[Candidate]]
+) -> PlanningInput:
+    """`instance` with its candidates changed, whatever routing they are for."""
+    listed = instance.candidates
+    found = replace(
+        listed,
+        candidates=tuple(changed(listed.candidates)),
+        before_queues=tuple(changed(listed.before_queues)),
+    )
+    return replace(instance, candidates=found)
 
 
 def repriced_candidate(k: Candidate, factor: float) -> Candidate:

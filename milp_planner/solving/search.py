@@ -24,6 +24,7 @@ from milp_planner.plans.records import Plan, Provenance, Status
 from milp_planner.solving.first_plan import FirstPlan
 from milp_planner.solving.near_optimal import near_optimal
 from milp_planner.solving.optimum import Optimizer, Query
+from milp_planner.solving.queueing import OwnMixes
 from milp_planner.solving.results import (
     NOT_SOLVED,
     SearchResult,
@@ -61,7 +62,14 @@ class Search:
     in_hand: FirstPlan | None = None
     """A first plan that is made already; None where none is."""
 
+    mixes: OwnMixes | None = None
+    """What plans are held against, where their program is without wishes that these have to keep;
+    None elsewhere."""
+
     optimizer: Optimizer = field(init=False)
+    _passed_over: list[Plan] = field(default_factory=list)
+    """Plans that do not keep such wishes."""
+
     _held: Held | None = None
     """What stages before the score reached; None before they ran. See `shortage`."""
 
@@ -78,6 +86,22 @@ class Search:
         that is looked for."""
         session = self.session
         self.optimizer = Optimizer(instance, self.settings, self.provenance, session, self.required)
+
+    def goes_on_as(self, other: Search, mixes: OwnMixes, first: SearchResult) -> SearchResult:
+        """Take over a search without wishes that its first plan keeps, which is given back."""
+        session = self.session
+        self.instance, self.optimizer, self.mixes = other.instance, other.optimizer, mixes
+        self.optimizer.session = session
+        self.found, self._held, self._lookahead = other.found, other._held, other._lookahead
+        return self._with_waits(first)
+
+    def _with_waits(self, result: SearchResult) -> SearchResult:
+        """The result, which is the last found, with what its plan says of the wishes it keeps."""
+        if self.mixes is None or result.plan is None:
+            return result
+        plan = replace(result.plan, warnings=(*result.plan.warnings, *self.mixes.said(result.plan)))
+        self.found[-1] = plan
+        return replace(result, plan=plan)
 
     @property
     def session(self) -> Session:
@@ -149,9 +173,18 @@ class Search:
                 yield NOT_SOLVED
                 return
             result = self.next()
-            yield result
+            if self._has_passed_over(result):
+                continue
+            yield self._with_waits(result)
             if result.plan is None:
                 return
+
+    def _has_passed_over(self, result: SearchResult) -> bool:
+        """True of a next-best plan, the last found, that does not keep what all have to."""
+        if self.mixes is None or result.plan is None or not self.mixes.missed(result.plan):
+            return False
+        self._passed_over.append(self.found.pop())
+        return True
 
     def _near_optimal(self) -> Iterator[SearchResult]:
         """Plans inside the band that is asked for, the simplest first."""
@@ -160,7 +193,9 @@ class Search:
         for result in near_optimal(self.optimizer, self.found[0], self.asked, self._query):
             if result.plan is not None:
                 self.found.append(result.known)
-            yield result
+                if self._has_passed_over(result):
+                    continue
+            yield self._with_waits(result)
             if len(self.found) > self.asked.count:
                 return
 
@@ -175,7 +210,8 @@ class Search:
 
     def _query(self) -> Query:
         difference = Difference(self.asked.differ_by, self.asked.per_workload)
-        return Query(difference, tuple(self.found)).holding(self._held or ())
+        known = (*self.found, *self._passed_over)
+        return Query(difference, known).holding(self._held or ())
 
 
 Answer = Callable[[Search], SearchResult]

@@ -116,7 +116,9 @@ def replay(
             )
             found = replayed(chosen, problem) if chosen.status.has_plan else None
     if found is None:
-        at_target = f" at a target of {targets[-1]:.1%}" if len(targets) > 1 else ""
+        from milp_planner.reporting.text.wording import percent
+
+        at_target = f" at a target of {percent(targets[-1], 1)}" if len(targets) > 1 else ""
         streams.tell(f"No plan to replay{at_target}; milp-planner solve says why.")
         return exit_codes.INFEASIBLE
     _tell_targets(targets, chosen)
@@ -128,10 +130,10 @@ def replay(
 
 def _tell_targets(targets: Sequence[float], last: Plan) -> None:
     """The targets that were tried, where there were several, and what the last plan costs."""
-    from milp_planner.reporting.text.wording import usd
+    from milp_planner.reporting.text.wording import percent, usd
 
     if len(targets) > 1:
-        tried = ", ".join(f"{target:.1%}" for target in targets)
+        tried = ", ".join(percent(target, 1) for target in targets)
         streams.tell(
             f"Utilization targets tried: {tried}; the plan of the last one costs "
             f"{usd(last.cash_usd_per_month or 0.0)} per month."

@@ -20,6 +20,7 @@ class RouterName(StrEnum):
     RANDOM = "random"
     CENTRAL = "central"
     PER_OFFERING = "per_offering"
+    PER_CLASS = "per_class"
 
 
 PlanToReplay = Annotated[
@@ -29,7 +30,7 @@ PlanToReplay = Annotated[
 RequestCount = Annotated[int, typer.Option(metavar="N", help="How many in all.")]
 Router = Annotated[
     RouterName | None,
-    typer.Option(help="Which replica takes a request; default: least, or as policy.routing says."),
+    typer.Option(help="Which replica takes a request; default: as the plan is routed."),
 ]
 FirstSeed = Annotated[int, typer.Option(help="The first seed.")]
 SeedCount = Annotated[int, typer.Option(help="Replays that intervals are over.")]

@@ -98,9 +98,11 @@ class Latency(Frozen):
     tpot_s: Seconds | Percentiles | None = Field(
         default=None, validation_alias="tpot", serialization_alias="tpot"
     )
-    """Mean time per output token; bounds the operating point of every replica. Percentiles bound it
-    as well, and are not judged beyond that: a replay says what they come to, and `solve --replay`
-    asks for less utilization until they are kept."""
+    """Mean time per output token, at the expected speed; bounds the operating point of every
+    replica. Percentiles bound it as well, and are not judged beyond that, since what comes between
+    two tokens are other requests' prompts, of which no formula tells more than the mean: a replay,
+    as slow as `policy.confidence` plans on, says what they come to, and `solve --replay` asks for
+    less utilization until they are kept."""
 
     ttft_s: Seconds | Percentiles | None = Field(
         default=None, validation_alias="ttft", serialization_alias="ttft"
@@ -173,18 +175,32 @@ class Latency(Frozen):
 
     @property
     def judges_queues(self) -> bool:
-        """True where such a wish is kept by queueing formulas: not where nothing could miss it."""
-        return self.asks_queues and not self._is_idle
+        """True where the program keeps such a wish by queueing formulas: not where nothing could
+        miss it, nor where the plan that is best without it is looked at whether it does."""
+        return self.asks_queues and not self._left_out
+
+    @property
+    def is_judged_after(self) -> bool:
+        """True where the program is without such a wish, and its plan is held against it."""
+        return self._left_out == "after"
 
     def marked(self, *, idle: bool) -> Self:
         """The wishes, known to be kept by whatever may be planned, or not known to be."""
-        if idle == self._is_idle:
+        return self._leaving_out("idle" if idle else "")
+
+    def judged_after(self) -> Self:
+        """The wishes, left out of the program: whoever has its plan looks whether that keeps
+        them."""
+        return self._leaving_out("after")
+
+    def _leaving_out(self, why: Literal["", "idle", "after"]) -> Self:
+        if why == self._left_out:
             return self
         found = self.model_copy()
-        found._is_idle = idle
+        found._left_out = why
         return found
 
-    _is_idle: bool = PrivateAttr(default=False)
+    _left_out: Literal["", "idle", "after"] = PrivateAttr(default="")
 
 
 def _least_s(said: float | Percentiles | None) -> float | None:

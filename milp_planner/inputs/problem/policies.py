@@ -53,7 +53,7 @@ def has_penalties(problem: Problem) -> bool:
 
 def has_one_router(problem: Problem, workload: Workload) -> bool:
     """True where one router before all replicas of the workload spreads it by what they can."""
-    return workload.latency.judges_queues and problem.policy.routing == "shared"
+    return workload.latency.judges_queues and problem.policy.routing != "per_offering"
 
 
 def has_own_queues(problem: Problem, workload: Workload) -> bool:

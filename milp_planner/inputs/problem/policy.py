@@ -151,9 +151,11 @@ class Policy(Frozen):
     """Whether on-demand units are off, and unpaid, in blocks in which their workload has no load;
     default: those that the catalog says are billed by the second, the minute or the hour."""
 
-    routing: Literal["shared", "per_offering"] = "shared"
+    routing: Literal["shared", "per_offering"] | None = None
     """What wishes for waits are kept behind. `shared`: one least-in-flight router before all
-    replicas of a workload; `per_offering`: an endpoint and a queue for each offering."""
+    replicas of a workload; `per_offering`: an endpoint and a queue for each offering. Default:
+    shared, unless the best plan without the wishes keeps them with an endpoint for each offering
+    and the request classes routed as it says."""
 
     share: Literal["none", "units", "gpus"] | None = None
     """`units`: replicas of several workloads may stand on one unit of several GPUs; `gpus`: small

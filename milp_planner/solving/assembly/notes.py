@@ -74,7 +74,7 @@ def hot_for_nothing(problem: Problem, _: Sequence[WorkloadPlan]) -> Iterator[Rem
 
 def endpoints_for_nothing(problem: Problem, _: Sequence[WorkloadPlan]) -> Iterator[Remark]:
     """An endpoint for each offering, where no workload has its queues judged."""
-    judged = any(w.latency.judges_queues for w in problem.workloads)
+    judged = any(w.latency.judges_queues or w.latency.is_judged_after for w in problem.workloads)
     if problem.policy.routing == "per_offering" and not judged:
         yield RoutingWithoutEffect()
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from milp_planner.candidates.queues import (
@@ -16,15 +17,16 @@ from milp_planner.candidates.records import PlanningInput
 from milp_planner.grouping import by_workload
 from milp_planner.inputs.problem.latency import TimeWish
 from milp_planner.inputs.problem.policies import has_one_router
+from milp_planner.inputs.problem.records import Workload
 from milp_planner.milp.program.language.waits import served_shares
 from milp_planner.plans.losses import NOTHING_SERVED
 from milp_planner.plans.reasons import WaitIdle, WaitKept
-from milp_planner.plans.records import Purchase, Route
+from milp_planner.plans.records import Plan, Purchase, Route
 from milp_planner.serving.queues.pools import Pool, QueueWish, log_missed, most_load, reached_s
 from milp_planner.serving.queues.wait import LEAST_JUDGED
 
 
-class _Queue(NamedTuple):
+class Queue(NamedTuple):
     """A pool in a block, and what it is sent."""
 
     t: int
@@ -34,6 +36,8 @@ class _Queue(NamedTuple):
     """Requests/s."""
 
     offering: str = ""
+    alike: int = 1
+    """Replicas, each of which is reckoned as a queue by itself: `load` and `pool` are of one."""
 
 
 def waits_kept(
@@ -53,11 +57,60 @@ def waits_kept(
                 yield _said(instance, w.name, worst, sent, wish, asked)
 
 
+def apart_kept(
+    instance: PlanningInput,
+    plan: Plan,
+    w: Workload,
+    queues: Iterable[tuple[Queue | None, TimeWish, QueueWish]],
+) -> Iterator[WaitKept]:
+    """A remark for each wish that a plan keeps by routing classes apart, about the queue in which
+    most would miss it, with who is sent which classes there."""
+    ways = [route for route in plan.routes if route.candidate.workload == w.name]
+    worst: dict[tuple[TimeWish, str], tuple[float, Queue, QueueWish]] = {}
+    for queue, wish, asked in queues:
+        if queue is not None:
+            late = log_missed(queue.pool, queue.load, asked)
+            known = worst.get((wish, asked.metric))
+            if known is None or late > known[0]:
+                worst[wish, asked.metric] = late, queue, asked
+    for (wish, _), (_, queue, asked) in worst.items():
+        sent = _sent(instance, w.name, ways, queue.t) if queue.offering else ()
+        said = _said(instance, w.name, queue, sent, wish, asked)
+        by_class = _sent_by_class(instance, ways, queue.t) if queue.offering else ()
+        yield replace(said, sent_by_class=by_class)
+
+
+def _sent_by_class(
+    instance: PlanningInput, routes: Sequence[Route], t: int
+) -> tuple[tuple[str, str, float], ...]:
+    """(class, offering, share of the class) in a block."""
+    block = instance.schedule.blocks[t].name
+    sent: dict[tuple[str, str], float] = {}
+    for route in routes:
+        if route.block.name == block:
+            key = route.request_class.name, route.candidate.offering.id
+            sent[key] = sent.get(key, 0.0) + route.share
+    return tuple((*key, share) for key, share in sorted(sent.items()))
+
+
+def is_well_filled(queue: Queue, asked: QueueWish) -> bool:
+    """False where bursts leave so little of a pool that the formulas are not known to hold."""
+    return asked.gaps_scv <= 1 or _allowed(queue, asked) >= LEAST_JUDGED
+
+
+def _allowed(queue: Queue, asked: QueueWish) -> float:
+    """Utilization at which the pool still keeps a wish."""
+    rates = ((p.candidate.mix_requests_per_second, p.units_by_block[queue.t]) for p in queue.mine)
+    carried = queue.alike * most_load(queue.pool, asked)
+    return carried / sum(rate * units for rate, units in rates)
+
+
 def waits_idle(instance: PlanningInput, purchases: Sequence[Purchase]) -> Iterator[WaitIdle]:
     """A remark for every wish that nothing which may be planned could miss."""
     bought = by_workload(p for p in purchases if p.candidate.mode.per_token)
     for w in instance.problem.workloads:
-        if not w.latency.asks_queues or w.latency.judges_queues:
+        latency = w.latency
+        if not latency.asks_queues or latency.judges_queues or latency.is_judged_after:
             continue
         demand, listed = instance.schedule.demands[w.name], instance.candidates.candidates
         unknown = dict.fromkeys(p.candidate.offering.id for p in bought.get(w.name, ()))
@@ -74,12 +127,12 @@ def _behind_one(
     mine: Sequence[Purchase],
     routes: Sequence[Route],
     asked: QueueWish,
-) -> Iterator[_Queue]:
+) -> Iterator[Queue]:
     peak = instance.schedule.demands[workload].peak
     for t, share in enumerate(served_shares(instance, routes, workload)):
         pool = pool_of(((p.candidate, p.units_by_block[t]) for p in mine), asked)
         if share > NOTHING_SERVED and pool is not None:
-            yield _Queue(t, pool, mine, share * peak[t])
+            yield Queue(t, pool, mine, share * peak[t])
 
 
 def _of_each(
@@ -88,7 +141,7 @@ def _of_each(
     mine: Sequence[Purchase],
     routes: Sequence[Route],
     asked: QueueWish,
-) -> Iterator[_Queue]:
+) -> Iterator[Queue]:
     blocks = instance.schedule.blocks
     for p in mine:
         sent = dict.fromkeys((block.name for block in blocks), 0.0)
@@ -99,7 +152,7 @@ def _of_each(
             load = sent[block.name]
             pool = pool_of([(p.candidate, p.units_by_block[t])], asked)
             if load > 0 and pool is not None:
-                yield _Queue(t, pool, [p], load, p.candidate.offering.id)
+                yield Queue(t, pool, [p], load, p.candidate.offering.id)
 
 
 def _sent(
@@ -118,7 +171,7 @@ def _sent(
 def _said(
     instance: PlanningInput,
     workload: str,
-    queue: _Queue,
+    queue: Queue,
     sent: tuple[tuple[str, float], ...],
     wish: TimeWish,
     asked: QueueWish,
@@ -130,8 +183,7 @@ def _said(
     assert alone is not None, "the pool has its replicas"
     assert main.candidate.held is not None, "only what is judged is a candidate"
     reached = main.candidate.held.reached
-    planned = sum(p.candidate.mix_requests_per_second * p.units_by_block[t] for p in mine)
-    allowed = most_load(pool, asked) / planned
+    allowed = _allowed(queue, asked)
     return WaitKept(
         workload=workload,
         what=words_of(wish, asked),
@@ -142,7 +194,7 @@ def _said(
         allowed=allowed,
         allowed_alone=most_load(alone, asked) / alone.full_rate * reached,
         burstiness=asked.gaps_scv**0.5,
-        judged=asked.gaps_scv <= 1 or allowed >= LEAST_JUDGED,
+        judged=is_well_filled(queue, asked),
         offering=queue.offering,
         sent=sent,
     )

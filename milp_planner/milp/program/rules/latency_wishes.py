@@ -9,13 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
+from milp_planner.candidates.queues import idle_from_s, wishes_asked, words_of
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.problem.latency import SHARES, TimeWish
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.inputs.problem.traffic import ConcurrentUsers
 from milp_planner.milp.program.language.loosening import SteppedLimit, Values
 from milp_planner.milp.program.language.rule import Preselection
+from milp_planner.plans.reasons import WaitKept
 from milp_planner.plans.records import Plan
 
 FEW_TOKENS_PER_S = 10.0
@@ -157,3 +160,31 @@ def time_shown(ms: float, digits: int = 4) -> str:
 def time_step_ms(seconds: float) -> float:
     """The step in which a time is searched, in ms: 0.1 below 10 ms, 1 below a second, else 10."""
     return 0.1 if seconds < 0.01 else 1.0 if seconds < 1 else 10.0
+
+
+def unbound_wishes(instance: PlanningInput, w: Workload) -> Iterator[SteppedLimit]:
+    """Those that nothing could miss, down to the time that all keep; and those that the best plan
+    without them keeps, down to the time that it does."""
+    if not w.latency.asks_queues or w.latency.judges_queues:
+        return
+    demand, listed = instance.schedule.demands[w.name], instance.candidates.candidates
+    for wish, asked in wishes_asked(w, demand):
+        if wish.metric != asked.metric:
+            continue
+        if w.latency.is_judged_after:
+            yield of_wish(w, wish, partial(_reached_s, w.name, words_of(wish, asked)))
+            continue
+        least_s = idle_from_s(instance.problem, w, demand, listed, asked)
+        if least_s is not None:
+            yield of_wish(w, wish, partial(_at_most_s, least_s))
+
+
+def _at_most_s(least_s: float, plan: Plan) -> float:
+    return least_s
+
+
+def _reached_s(workload: str, what: str, plan: Plan) -> float:
+    """What a plan says that the wish comes to   [s]."""
+    kept = (one for one in plan.warnings if isinstance(one, WaitKept))
+    mine = (one.reached_s for one in kept if (one.workload, one.what) == (workload, what))
+    return max(mine, default=0.0)

@@ -10,11 +10,9 @@ from functools import cache
 from typing import NamedTuple
 
 from milp_planner.candidates.queues import (
-    idle_from_s,
     pool_of,
     queue_wishes,
     slowness_s,
-    wishes_asked,
     words_of,
 )
 from milp_planner.candidates.records import Candidate, PlanningInput
@@ -50,7 +48,7 @@ from milp_planner.milp.program.language.waits import (
     served_shares,
     unlike_shares,
 )
-from milp_planner.milp.program.rules.latency_wishes import of_wish, time_shown
+from milp_planner.milp.program.rules.latency_wishes import of_wish, time_shown, unbound_wishes
 from milp_planner.plans.losses import NOTHING_SERVED
 from milp_planner.plans.records import Plan
 from milp_planner.serving.queues.pools import (
@@ -224,8 +222,7 @@ class QueueTimes(Rule):
             for wish, asked in queue_wishes(instance, w.name):
                 if has_one_router(instance.problem, w):
                     yield _longer(instance, w, wish, asked)
-            if w.latency.asks_queues and not w.latency.judges_queues:
-                yield from _idle(instance, w)
+            yield from unbound_wishes(instance, w)
 
 
 @cache
@@ -405,15 +402,6 @@ def _first_cuts(fleet: Fleet, w: Workload) -> Iterator[QueueCut]:
         for pool in sorted(cheapest, key=lambda pool: (cheapest[pool], pool))[:FIRST_CUTS]:
             for load in loads:
                 yield cut_for_all(pool, load, asked, traits_of(w, candidates))
-
-
-def _idle(instance: PlanningInput, w: Workload) -> Iterator[SteppedLimit]:
-    """Wishes that nothing could miss, each binding nothing down to the time that all keep."""
-    demand, listed = instance.schedule.demands[w.name], instance.candidates.candidates
-    for wish, asked in wishes_asked(w, demand):
-        least_s = idle_from_s(instance.problem, w, demand, listed, asked)
-        if least_s is not None and wish.metric == asked.metric:
-            yield of_wish(w, wish, lambda plan, least_s=least_s: least_s)  # type: ignore[misc]
 
 
 def _longer(instance: PlanningInput, w: Workload, wish: TimeWish, asked: QueueWish) -> SteppedLimit:

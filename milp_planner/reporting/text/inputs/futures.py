@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from milp_planner.reporting.text.wording import escape, number, plural
+from milp_planner.reporting.text.wording import escape, number, percent, plural
 from milp_planner.traffic.forecast.futures import ForecastBacktest, ForecastFutures
 
 WIDTH = 98  # columns of a comment's words
@@ -107,6 +107,6 @@ def _held(backtest: ForecastBacktest) -> str:
     )
     return (
         f"Backtest, out of sample, from {backtest.origins} earlier moments: off by "
-        f"{backtest.error:.1%} in the mean, {backtest.largest_error:.1%} at most; traffic as it "
-        f"was would have been off by {backtest.unchanged_error:.1%}.{wider}"
+        f"{percent(backtest.error, 1)} in the mean, {percent(backtest.largest_error, 1)} at most; "
+        f"traffic as it was would have been off by {percent(backtest.unchanged_error, 1)}.{wider}"
     )

@@ -202,8 +202,7 @@ def limit_costs_text(costs: LimitCosts) -> str:
     head = ["limit", "value", "costs per month", "", "without it"]
     lines = columns([head, *map(_cells, costs.rows)], "<<><<")
     if costs.growth_usd_per_month is not None:
-        growth = costs.growth_usd_per_month + 0.0
-        lines.append(f"10 % more traffic costs {signed_usd(max(0.0, growth))} per month.")
+        lines.append(f"10 % more traffic costs {_a_month(costs.growth_usd_per_month)}.")
     if costs.note:
         lines.append(f"Note: {escape(costs.note)}.")
     if costs.not_reached:
@@ -220,7 +219,23 @@ def _cells(row: LimitCost) -> list[str]:
         until = "" if row.binds_from is None else f"until {escape(row.binds_from)}"
         return [name, value, "not binding", "", until]
     share = f"(+{fine_percent(row.share or 0.0)})"
-    return [name, value, signed_usd(row.usd_per_month), share, _without(row)]
+    costs = LITTLE if row.usd_per_month < LITTLE_USD else signed_usd(row.usd_per_month)
+    return [name, value, costs, share, _without(row)]
+
+
+LITTLE, LITTLE_USD = "under $1", 0.5
+"""What would be shown as +$0."""
+
+
+def _a_month(extra_usd: float) -> str:
+    if extra_usd <= SAME_USD:
+        return "nothing: the fleet has room for it"
+    shown = LITTLE if extra_usd < LITTLE_USD else signed_usd(extra_usd)
+    return f"{shown} per month"
+
+
+SAME_USD = 0.005
+"""A difference of less is none."""
 
 
 def _without(row: LimitCost) -> str:

@@ -179,6 +179,9 @@ def wish_text(replayed: WishReplayed) -> str:
     kind = "mean" if wish.share is None else _percentile(wish.share)
     said = f"{kind} {wish.metric} of {escape(replayed.workload)}: {reached}, wished "
     said += duration(wish.wished_s)
+    if replayed.slowed < 1 and replayed.reached_s is not None:
+        slower = duration(replayed.reached_s / replayed.slowed)
+        said += f" at the expected speed, at which plans hold it ({slower} as slow as planned on)"
     if wish.share is not None:
         half = percent(replayed.missed_half_width, 2)
         said += f"; {percent(replayed.missed_share, 2)} ± {half} later, "

@@ -350,9 +350,10 @@ def _unlike_classes(instance: PlanningInput, plan: Plan) -> Iterator[str]:
             for k, by_class in shares.items():
                 of = [by_class.get(q.name, 0.0) for q in classes]
                 if max(of) - min(of) > ALIKE:
+                    most, least = 100 * max(of), 100 * min(of)
                     yield (
-                        f"workload {w.name!r}: {k.offering.id} is sent {max(of):.1%} of one class "
-                        f"and {min(of):.1%} of another in block {block.name}; queues are judged "
+                        f"workload {w.name!r}: {k.offering.id} is sent {most:.1f} % of one class "
+                        f"and {least:.1f} % of another in block {block.name}; queues are judged "
                         "for all alike"
                     )
 

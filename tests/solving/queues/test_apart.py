@@ -1,0 +1,174 @@
+"""A wish for a wait that the best plan without it keeps, by routing classes apart, changes no plan.
+
+`flops` serves long prompts for half of what they cost on `bytes`, and `bytes` answers of many
+tokens for less than two thirds of what they cost on `flops`: together they are cheaper only where
+a router tells both apart.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from milp_planner import (
+    Problem,
+    Status,
+    WaitKept,
+    evaluate,
+    explain_limits,
+    prepare,
+    replay,
+    solve,
+    warning_lines,
+)
+from milp_planner.replaying.engine import Endpoints, send
+from milp_planner.replaying.replica import ReplicaSpeed
+from milp_planner.solving.queueing import OwnMixes, judged_after
+from tests.solving.queues.test_idle import same
+from tests.solving.queues.test_waits import units_of
+from tests.support.serving.toys import box, catalog, rent
+
+SIZES = (
+    {"input_tokens": 4000, "output_tokens": 5, "share": 0.5},
+    {"input_tokens": 100, "output_tokens": 400, "share": 0.5},
+)
+SHARED = {"policy": {"routing": "shared"}}
+KEPT = {"wait": {"p99": "2s"}}
+
+
+def sold():
+    """`flops` holds little, and its memory is slow: each at a dollar an hour, or half of it."""
+    slow = {"bf16_tflops": 400, "memory_bandwidth_gb_per_s": 300, "memory_gib": 24}
+    fast = {"bf16_tflops": 80, "memory_bandwidth_gb_per_s": 3000}
+    return catalog(
+        gpus=[box(id="flops", **slow), box(id="bytes", **fast)],
+        offerings=[
+            rent(1.0, name="flops", gpu="flops"),
+            rent(0.5, name="bytes", gpu="bytes", provider="bolt"),
+        ],
+    )
+
+
+TRAFFIC = {"kind": "requests_per_second", "requests_per_second": 40}
+
+
+def asked(latency, more=(), **fields):
+    chat = {"name": "chat", "llm": "toy", "traffic": TRAFFIC, "requests": SIZES, "latency": latency}
+    chat |= dict(more)
+    return Problem.model_validate(
+        {"schema_version": 1, "name": "n", "catalog": "x", "workloads": [chat], **fields}
+    )
+
+
+def kept_of(plan):
+    return [said for said in plan.warnings if isinstance(said, WaitKept)]
+
+
+def test_what_the_best_plan_without_a_wish_keeps_it_keeps():
+    without = solve(asked({}), sold(), alternatives=0)
+    found = solve(asked(KEPT), sold(), alternatives=1)
+    same(found, without)
+    assert found.status is Status.OPTIMAL
+    assert found.proof.certified
+    (said,) = kept_of(found)
+    assert said.reached_s <= said.wished_s == 2
+    # Of the long prompts all go to flops; of the others most to bytes, by the plan's own routes.
+    sent = {
+        (r.request_class.name, r.candidate.offering.id): r.share for r in without.routes if r.share
+    }
+    assert {row[:2]: pytest.approx(row[2]) for row in said.sent_by_class} == sent
+    (line,) = (line for line in warning_lines(found) if "p99 wait" in line)
+    assert line.endswith("4000/5 100 % to acme/flops/eu-1")
+    assert "; best without it, where the router knows the sizes, tokens: 100/400 " in line
+    # Every next-best plan says that it keeps the wish, too.
+    assert all(kept_of(other) for other in found.alternatives)
+
+
+def test_one_router_that_is_asked_for_sends_all_classes_alike_and_costs_more():
+    found = solve(asked(KEPT, **SHARED), sold(), alternatives=0)
+    assert found.score_usd_per_month > solve(asked(KEPT), sold()).score_usd_per_month
+    (said,) = kept_of(found)
+    assert said.sent_by_class == ()
+
+
+def test_a_wish_that_it_does_not_keep_is_in_the_program(monkeypatch):
+    question = asked(KEPT)
+    freed = judged_after(prepare(question, sold()), {"chat"})
+    found = solve(question, sold(), alternatives=0)
+    assert not OwnMixes.of(freed).missed(found)
+    # With half of the units each is sent more than it completes.
+    fewer = tuple(
+        replace(p, units_by_block=tuple(units // 2 for units in p.units_by_block))
+        for p in found.purchases
+    )
+    assert OwnMixes.of(freed).missed(replace(found, purchases=fewer)) == {"chat"}
+    together = solve(asked(KEPT, **SHARED), sold(), alternatives=0)
+    monkeypatch.setattr(OwnMixes, "missed", lambda self, plan: frozenset({"chat"}))
+    missed = solve(question, sold(), alternatives=0)
+    same(missed, together)
+    assert kept_of(missed) == kept_of(together)
+
+
+def test_a_plan_whose_classes_are_sent_alike_says_that_one_router_is_enough():
+    # Where only flops is sold there is nothing to tell apart.
+    only = {"limits": {"gpus": {"allow": ["flops"]}}}
+    found = solve(asked(KEPT, **only), sold(), alternatives=0)
+    together = solve(asked(KEPT, **only, **SHARED), sold(), alternatives=0)
+    assert units_of(found) == units_of(together)
+    (said,), (other,) = kept_of(found), kept_of(together)
+    assert said == other
+
+
+def test_a_replay_routes_as_the_plan_does_and_keeps_the_wish():
+    question = asked(KEPT)
+    found = solve(question, sold(), alternatives=0)
+    done = replay(found, question, sold(), requests=8_000, seeds=1)
+    assert (done.router, done.keeps_all_wishes) == ("per_class", True)
+    # With as many of each class everywhere, bytes would be sent prompts that it has no time for.
+    blind = replay(found, question, sold(), requests=8_000, seeds=1, router="per_offering")
+    assert not blind.keeps_all_wishes
+
+
+def test_what_a_wish_costs_that_binds_nothing_is_nothing_down_to_what_the_plan_keeps():
+    question = asked({"wait": {"p99": "60s"}})
+    (cost,) = (row for row in explain_limits(question, sold()).rows if "wait" in row.path)
+    assert cost.usd_per_month == 0
+
+
+def test_the_fleet_of_such_a_plan_is_judged_by_its_own_routes():
+    question = asked(KEPT)
+    found = solve(question, sold(), alternatives=0)
+    assert not evaluate(question, found, sold()).breaches
+    (breach,) = evaluate(asked(KEPT, **SHARED), found, sold()).breaches[:1]
+    assert "p99 wait" in breach.message or "utilization" in breach.message
+
+
+def test_where_losses_are_survived_or_work_can_wait_wishes_are_in_the_program():
+    survives = {"limits": {"survive_loss_of": {"kind": "offering", "share": 0.5}}}
+    queues = {"policy": {"utilization": {"by": "queues"}}}
+    assert prepare(asked(KEPT), sold()).candidates.before_queues
+    for fields in (survives, queues, SHARED):
+        assert not prepare(asked(KEPT, **fields), sold()).candidates.before_queues
+
+
+def test_each_class_goes_where_its_shares_say():
+    # Class 0 goes to replica 0 alone; of class 1 a quarter does.
+    speeds = [ReplicaSpeed((1e-6,) * 8)] * 2
+    ways = Endpoints((0, 1), (0.0,), ((0.5, 0.5),), (((1.0, 0.0), (0.25, 0.75)),))
+    n, rng = 4000, random.Random(3)
+    classes = [rng.randrange(2) for _ in range(n)]
+    arrivals = [float(i) for i in range(n)]
+    slow = [1e6 * speeds[0].decode_step_s[0]] * n
+    done = send(
+        *(arrivals, [0.0] * n, slow, [ReplicaSpeed((1e-6,) * 8), ReplicaSpeed((2e-6,) * 8)]),
+        router="per_class",
+        endpoints=ways,
+        classes=classes,
+    )
+    took = [left - first for left, first in zip(done.left_s, done.first_token_s, strict=True)]
+    on_first = [t == pytest.approx(min(took), rel=1e-6) for t in took]
+    assert all(here for here, q in zip(on_first, classes, strict=True) if q == 0)
+    of_one = [here for here, q in zip(on_first, classes, strict=True) if q == 1]
+    assert sum(of_one) / len(of_one) == pytest.approx(0.25, abs=0.03)
