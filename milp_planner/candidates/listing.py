@@ -38,7 +38,6 @@ from milp_planner.serving.shared_gpu import (
     GpuSet,
     MemoryNeed,
     memory_percents,
-    pace,
     time_splits,
 )
 from milp_planner.traffic.month import RequestClass, Schedule
@@ -243,8 +242,8 @@ class _Member(NamedTuple):
     rates: Rates
     precision: str
     need: MemoryNeed
-    busy: float
-    """GPUs that the workload's peak takes where it has them to itself."""
+    busy: tuple[float, ...]
+    """GPUs that the workload's load takes in each time block where it has them to itself."""
 
 
 class _Split(NamedTuple):
@@ -283,11 +282,11 @@ def _smallest(rates: Rates, gpu: Gpu) -> _Member | None:
     if not needs:
         return None
     need, precision = min(needs, key=lambda one: one[0].gib)
-    points = _points(rates, gpu, precision, 1.0, 1.0, rates.workload.deployment.memory_share)
+    points = _points(rates, gpu, precision, 1.0, rates.workload.deployment.memory_share)
     if points is None:
         return None
-    busy = rates.demand.highest_peak / _mix(rates, points)
-    return _Member(rates, precision, need, busy)
+    mix = _mix(rates, points)
+    return _Member(rates, precision, need, tuple(peak / mix for peak in rates.demand.peak))
 
 
 def _need(rates: Rates, gpu: Gpu, precision: str) -> MemoryNeed | None:
@@ -308,17 +307,24 @@ def _need(rates: Rates, gpu: Gpu, precision: str) -> MemoryNeed | None:
 
 
 def _worth_splitting(gpu: Gpu, members: Sequence[_Member]) -> Iterator[_Split]:
-    """The ways to share a GPU of which none gives each member as much as another."""
-    found: list[_Split] = []
-    for times in time_splits([member.busy for member in members]):
-        memory = memory_percents(
-            [member.need for member in members],
-            times,
-            gpu.memory_gib or 0.0,
-            min(member.rates.workload.deployment.memory_share for member in members),
-        )
-        if memory is not None and (split := _split(gpu, members, times, memory)) is not None:
-            found.append(split)
+    """The ways to share a GPU's time of which none gives each member as much as another."""
+    splits = [*time_splits([*zip(*(member.busy for member in members), strict=True)])]
+    memory = memory_percents(
+        [member.need for member in members],
+        splits[0],
+        gpu.memory_gib or 0.0,
+        min(member.rates.workload.deployment.memory_share for member in members),
+    )
+    if memory is None:
+        return
+    alone = [
+        _points(member.rates, gpu, member.precision, 1 / len(members), part / 100)
+        for member, part in zip(members, memory, strict=True)
+    ]
+    points = [one for one in alone if one is not None]
+    if len(points) < len(alone):
+        return
+    found = [_split(members, points, times, memory) for times in splits]
     kept: list[tuple[float, ...]] = []
     worths = [(split.worth(members), split) for split in found]
     for mine, split in sorted(worths, key=lambda one: one[0], reverse=True):
@@ -328,27 +334,28 @@ def _worth_splitting(gpu: Gpu, members: Sequence[_Member]) -> Iterator[_Split]:
 
 
 def _split(
-    gpu: Gpu, members: Sequence[_Member], times: Sequence[int], memory: Sequence[int]
-) -> _Split | None:
-    points = []
-    for member, time, part in zip(members, times, memory, strict=True):
-        at = pace(time, len(members))
-        mine = _points(member.rates, gpu, member.precision, time / 100, at, part / 100)
-        if mine is None:
-            return None
-        points.append(mine)
-    shares = zip(members, times, memory, strict=True)
-    stand = (GpuMember(m.rates.workload.name, m.precision, t, part) for m, t, part in shares)
-    return _Split(GpuSet(tuple(stand)), tuple(points))
+    members: Sequence[_Member],
+    alone: Sequence[tuple[RatePoint, ...]],
+    times: Sequence[int],
+    memory: Sequence[int],
+) -> _Split:
+    """alone: what each serves with its part of the memory and all of the time."""
+    parts = zip(members, times, memory, strict=True)
+    stand = tuple(GpuMember(m.rates.workload.name, m.precision, t, part) for m, t, part in parts)
+    points = (
+        tuple(replace(one, requests_per_second=one.requests_per_second * t / 100) for one in mine)
+        for mine, t in zip(alone, times, strict=True)
+    )
+    return _Split(GpuSet(stand), tuple(points))
 
 
 def _points(
-    rates: Rates, gpu: Gpu, precision: str, time: float, pace: float, memory: float
+    rates: Rates, gpu: Gpu, precision: str, pace: float, memory: float
 ) -> tuple[RatePoint, ...] | None:
-    """What a replica serves of each class with parts of a GPU; None where one cannot be served.
+    """What a replica serves of each class with a part of a GPU's memory, and how fast.
 
-    time: of the rate alone. pace: of its speed alone, by which wishes are judged. memory: of the
-    GPU's, which holds all that is in flight.
+    pace: of its speed alone, by which wishes are judged. memory: of the GPU's, which holds all that
+    is in flight. None where some class cannot be served.
     """
     if rates.stated is not None:
         stated = stated_point(rates.stated[gpu.id, 1])
@@ -359,7 +366,7 @@ def _points(
         found = [_modelled(rates, gpu, precision, pace, memory, q) for q in rates.demand.classes]
     if any(isinstance(one, Rejection) for one in found):
         return None
-    return tuple(_slowed(one, time, pace) for one in found if not isinstance(one, Rejection))
+    return tuple(_slowed(one, pace) for one in found if not isinstance(one, Rejection))
 
 
 def _modelled(
@@ -382,10 +389,9 @@ def _modelled(
     return rate_point(point)
 
 
-def _slowed(point: RatePoint, time: float, pace: float) -> RatePoint:
+def _slowed(point: RatePoint, pace: float) -> RatePoint:
     return replace(
         point,
-        requests_per_second=point.requests_per_second * time,
         tpot_s=None if point.tpot_s is None else point.tpot_s / pace,
         ttft_s=None if point.ttft_s is None else point.ttft_s / pace,
         ttft_measured=point.ttft_measured and pace == 1,

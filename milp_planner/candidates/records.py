@@ -280,7 +280,7 @@ def gpus_of_unit(k: Candidate) -> int:
 
 def unit_key(k: Candidate) -> UnitKey:
     """What tells units that are shared apart: offering, billing, and what their one GPU is for."""
-    return *k.offering.key, k.gpu_set
+    return *k.offering.key, None if k.gpu_set is None else k.gpu_set.place
 
 
 def is_part_of(k: Candidate, unit: Candidate) -> bool:
@@ -299,8 +299,8 @@ def unit_kind(k: Candidate) -> tuple[str, int]:
 
 
 def is_elastic(problem: Problem, k: Candidate) -> bool:
-    """True where the units of `k` may differ from block to block."""
-    return k.mode.elastic
+    """True where the units of `k` may differ from block to block, or its part of a GPU's time."""
+    return k.mode.elastic or (k.gpu_set is not None and k.workload != "")
 
 
 def rests_when_idle(problem: Problem, k: Candidate) -> bool:

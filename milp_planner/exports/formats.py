@@ -23,7 +23,7 @@ from milp_planner.exports.kinds.kubernetes import kubernetes_files
 from milp_planner.exports.kinds.routing import http_route_files, litellm_files
 from milp_planner.exports.kinds.skyserve import skyserve_files
 from milp_planner.exports.parts.pools import apis_of, plan_lines, pool_lines, pools_of
-from milp_planner.exports.parts.whole_units import check_no_gpu_sets
+from milp_planner.exports.parts.whole_units import check_no_gpu_sets, check_same_split
 from milp_planner.exports.parts.words import Words
 from milp_planner.plans.plain import files_of
 from milp_planner.plans.records import Exported, Plan
@@ -118,6 +118,8 @@ def _checked_files(plan: Plan, format: str, words: Words) -> dict[str, str]:
         )
     if not FORMATS[format].says_gpu_sets:
         check_no_gpu_sets(pools_of(plan), f"{FORMATS[format].holds} give each replica whole GPUs")
+    if format != "focus":
+        check_same_split(pools_of(plan))
     return FORMATS[format].write(plan, words)
 
 

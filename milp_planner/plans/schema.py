@@ -133,6 +133,7 @@ class StandingPart(Part):
     precision: str
     tensor_parallel: int
     replicas: int = Field(gt=0)
+    gpu_set: str = ""
 
 
 class SharedBlockPart(Part):

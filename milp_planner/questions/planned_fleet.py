@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from milp_planner.candidates.records import (
     Candidate,
     PlanningInput,
+    is_elastic,
     part_on,
     rests_when_idle,
     unit_key,
@@ -68,7 +69,12 @@ def with_shared_units(
     units = dict(solution.units)
     for p in _parts(plan):
         found = _replica(instance, p.candidate)
-        units[found] = on(p.units_by_block, found.mode.elastic)
+        if found.gpu_set is not None and not same:
+            text = (
+                "what part of a GPU's time each LLM has in a block is told for its own blocks alone"
+            )
+            raise input_error(text, path=f"plan {plan.name}")
+        units[found] = on(p.units_by_block, is_elastic(instance.problem, found))
     shared = {
         unit_key(one.candidate): on(one.units_by_block, one.candidate.mode.elastic)
         for one in plan.shared_units

@@ -1,9 +1,10 @@
 """LLMs of several workloads on one GPU: which part of its time and of its memory each has.
 
-A part of the time is what a member may count on while all others are busy. Its rate is that part of
-what it serves alone. How fast it is meanwhile is taken more carefully: engines on one GPU take
-turns, so that of n that are busy none need get more than 1/n of it. No measurement of neighbours
-stands behind either.
+Engines on one GPU take turns, so that each of n gets 1/n of it while all are busy, and more while
+some are not. So each is taken to be n times as slow as alone, and what they do together to take no
+more than the time that there is: a part of the time for each, and of its rate alone that part. Who
+has which part is no setting of any engine, so that it may differ from block to block. No
+measurement of neighbours stands behind either.
 
 A part of the memory is what vLLM calls --gpu-memory-utilization, which is of each instance: two on
 one GPU may have a half each (https://docs.vllm.ai/en/stable/configuration/engine_args.html).
@@ -14,12 +15,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import permutations
 
 MOST_MEMBERS = 3
 """LLMs on one GPU."""
+
+MOST_BLOCKS = 4
+"""Time blocks in proportion to whose loads a GPU's time may be split."""
 
 LEAST_MEMORY_PERCENT = 10
 """As `deployment.memory_share` has it."""
@@ -29,7 +33,7 @@ OF_THREE = ((34, 33, 33), *sorted(set(permutations((50, 25, 25)))))
 FIXED_SPLITS = {2: OF_PAIRS, 3: OF_THREE}
 """Percent of the time of each member, by how many there are."""
 
-_MEMBER = re.compile(r"(\S+) (\S+) (\d+)% of the time, (\d+)% of the memory")
+_MEMBER = re.compile(r"(\S+) (\S+) (?:(\d+)% of the time, )?(\d+)% of the memory")
 
 
 @dataclass(frozen=True)
@@ -43,11 +47,9 @@ class GpuMember:
 
     @property
     def label(self) -> str:
-        """`chat fp8 50% of the time, 45% of the memory`."""
-        return (
-            f"{self.workload} {self.precision} {self.time_percent}% of the time, "
-            f"{self.memory_percent}% of the memory"
-        )
+        """`chat fp8 50% of the time, 45% of the memory`; without time where that is open."""
+        time = f"{self.time_percent}% of the time, " if self.time_percent else ""
+        return f"{self.workload} {self.precision} {time}{self.memory_percent}% of the memory"
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,11 @@ class GpuSet:
     def label(self) -> str:
         """All members, with `; ` between them: what documents say, and `read_gpu_set` reads."""
         return "; ".join(member.label for member in self.members)
+
+    @cached_property
+    def place(self) -> GpuSet:
+        """The same engines, whatever part of the time each has: what a GPU is set up for."""
+        return GpuSet(tuple(replace(member, time_percent=0) for member in self.members))
 
     def of(self, workload: str) -> GpuMember:
         """The member that serves a workload."""
@@ -88,27 +95,24 @@ def read_gpu_set(text: str) -> GpuSet | None:
         raise ValueError(f"{text!r} does not say what shares a GPU")
     return GpuSet(
         tuple(
-            GpuMember(one[1], one[2], int(one[3]), int(one[4])) for one in found if one is not None
+            GpuMember(one[1], one[2], int(one[3] or 0), int(one[4]))
+            for one in found
+            if one is not None
         )
     )
 
 
-def pace(time_percent: int, members: int) -> float:
-    """How fast a member is beside busy neighbours ÷ alone: its part of the time, 1/n at most."""
-    return min(time_percent / 100, 1 / members)
-
-
-def time_splits(busy: Sequence[float]) -> Iterator[tuple[int, ...]]:
+def time_splits(busy: Sequence[Sequence[float]]) -> Iterator[tuple[int, ...]]:
     """Percent of a GPU's time for each member, in all ways that are looked at; each sums to 100.
 
-    First in proportion to `busy`, the GPUs that each member's peak takes alone: where one GPU
+    busy: for each time block the GPUs that each member's load takes alone. First in proportion to
+    the largest of each, then to those of the `MOST_BLOCKS` blocks with the most: where one GPU
     carries all of them, so does that split, to a whole percent. Then halves, thirds and quarters.
     """
-    if min(busy) > 0:
-        yield (first := _in_proportion(busy))
-        yield from (split for split in FIXED_SPLITS[len(busy)] if split != first)
-    else:
-        yield from FIXED_SPLITS[len(busy)]
+    peaks = [max(loads) for loads in zip(*busy, strict=True)]
+    fullest = sorted(busy, key=sum, reverse=True)[:MOST_BLOCKS]
+    by_load = [_in_proportion(loads) for loads in (peaks, *fullest) if min(peaks) > 0 < sum(loads)]
+    yield from dict.fromkeys((*by_load, *FIXED_SPLITS[len(peaks)]))
 
 
 def _in_proportion(parts: Sequence[float]) -> tuple[int, ...]:

@@ -49,6 +49,7 @@ def _stands(contents: Contents) -> list[dict[str, Any]]:
             "precision": k.precision,
             "tensor_parallel": k.tensor_parallel,
             "replicas": replicas,
+            **({"gpu_set": gpu_set_label(k)} if k.gpu_set else {}),
         }
         for k, replicas in contents
     ]
@@ -103,7 +104,7 @@ def _standing(
     part: Mapping[str, Any], one: Mapping[str, Any], known: Mapping[Key, Candidate], path: str
 ) -> tuple[Candidate, int]:
     replica = one["workload"], one["precision"], one["tensor_parallel"]
-    key = replica[0], part["offering"], part["billing"], *replica[1:], part["gpu_set"]
+    key = replica[0], part["offering"], part["billing"], *replica[1:], one["gpu_set"]
     if key not in known:
         text = f"no such replica of {shown(one['workload'])} is among the purchases"
         raise input_error(text, path=path)

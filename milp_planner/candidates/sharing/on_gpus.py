@@ -27,12 +27,12 @@ def gpu_faults(instance: PlanningInput, shared: SharedUnits) -> Iterator[str]:
         names = [k.workload for k, count in one for _ in range(count)]
         if len(set(names)) < len(names):
             yield f"{where}: an LLM stands twice on one GPU"
+        time = sum(k.gpu_set.of(k.workload).time_percent for k, _ in one if k.gpu_set is not None)
+        if time > 100:
+            yield f"{where}: {time} % of the time of a GPU is promised"
 
 
 def _too_much(instance: PlanningInput, gpu_set: GpuSet, where: str) -> Iterator[str]:
-    time = sum(member.time_percent for member in gpu_set.members)
-    if time > 100:
-        yield f"{where}: {time} % of the time of a GPU is promised"
     loaded = (instance.problem.workload(one.workload) for one in gpu_set.members)
     most = 100 * min(w.deployment.memory_share for w in loaded)
     memory = sum(member.memory_percent for member in gpu_set.members)

@@ -15,6 +15,7 @@ from itertools import pairwise
 
 from milp_planner.candidates.records import Candidate, UnitsOn, shared_unit
 from milp_planner.inputs.catalog.records import Offering
+from milp_planner.serving.shared_gpu import GpuSet
 
 Contents = tuple[tuple[Candidate, int], ...]
 """(replica, how many) on one unit, the largest replica first."""
@@ -46,7 +47,7 @@ class SharedUnits(UnitsOn):
 def unit_of(k: Candidate) -> Candidate:
     """What is rented for a candidate: the whole unit where others share that."""
     if k.part_of_unit and isinstance(k.offering, Offering):
-        return shared_unit(k.offering, k.gpu_set)
+        return shared_unit(k.offering, None if k.gpu_set is None else k.gpu_set.place)
     return k
 
 
@@ -72,7 +73,7 @@ def placed(
     """
     replicas = [*replicas]
     if any(k.gpu_set for k, _ in replicas):
-        return tuple(_on_gpu(replicas, max(units, *(n for _, n in replicas))))
+        return tuple(_on_gpus(replicas, units))
     free = [gpus_per_unit] * units
     contents: list[dict[Candidate, int]] = [{} for _ in free]
     for k, count in sorted(replicas, key=lambda one: (-one[0].gpus_per_unit, one[0].id)):
@@ -90,11 +91,18 @@ def placed(
     return tuple(tuple(one.items()) for one in contents)
 
 
-def _on_gpu(replicas: Iterable[tuple[Candidate, int]], units: int) -> Iterator[Contents]:
-    """What stands on each of so many GPUs, of LLMs that share them."""
-    ordered = sorted(replicas, key=lambda one: one[0].id)
-    for i in range(units):
-        yield tuple((k, 1) for k, count in ordered if count > i)
+def _on_gpus(replicas: Iterable[tuple[Candidate, int]], units: int) -> Iterator[Contents]:
+    """What stands on each GPU, of LLMs that share them: those of one split of its time together."""
+    splits: dict[GpuSet | None, list[tuple[Candidate, int]]] = {}
+    for k, count in sorted(replicas, key=lambda one: one[0].id):
+        splits.setdefault(k.gpu_set, []).append((k, count))
+    taken = 0
+    for together in splits.values():
+        most = max(count for _, count in together)
+        taken += most
+        for i in range(most):
+            yield tuple((k, 1) for k, count in together if count > i)
+    yield from (() for _ in range(taken, units))
 
 
 def sizes_divide(sizes: Sequence[int]) -> bool:

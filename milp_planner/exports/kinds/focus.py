@@ -179,6 +179,8 @@ def _unit_hours(plan: Plan, p: Purchase) -> float:
     k = p.candidate
     if not k.part_of_unit:
         return p.unit_hours
+    if k.gpu_set is not None and p.shared_rent_usd is not None:
+        return p.shared_rent_usd / unit_of(k).usd_per_hour
     return sum(
         units * hours * sum(part_held(one) * n for one, n in on if one == k) / held
         for shared in plan.shared_units

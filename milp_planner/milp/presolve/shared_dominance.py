@@ -34,6 +34,7 @@ from milp_planner.candidates.records import (
 )
 from milp_planner.candidates.sharing.shared_units import unit_of
 from milp_planner.deadline import checked
+from milp_planner.grouping import grouped
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.inputs.problem.policies import is_gpus_first
 from milp_planner.milp.program.costs.start_up_ahead import StartUpAhead
@@ -78,6 +79,8 @@ class _Unit:
     """True where the offering says how many there are: then it stands in for nothing."""
 
     replicas: tuple[_Replica, ...]
+    splits: tuple[tuple[_Replica, ...], ...]
+    """Those of each split of a GPU's time, where LLMs share one; else all."""
 
     @property
     def id(self) -> str:
@@ -135,7 +138,8 @@ def _unit(
     offering = first.offering
     assert isinstance(offering, Offering)
     unit = unit_of(first) if first.part_of_unit else shared_unit(offering)
-    found = (_replica(k, standings[k]) for k in mine)
+    found = [(k.gpu_set, _replica(k, standings[k])) for k in mine]
+    splits = grouped(found, lambda one: one[0])
     return _Unit(
         first=first,
         gpus=unit.gpus_per_unit,
@@ -144,7 +148,8 @@ def _unit(
         same=paid_alike(instance, unit),
         uses=uses_of_unit(instance, unit),
         is_few=offering.max_units is not None,
-        replicas=tuple(sorted(found, key=lambda r: (r.workload, r.gpus, r.gives))),
+        replicas=tuple(sorted((r for _, r in found), key=lambda r: (r.workload, r.gpus, r.gives))),
+        splits=tuple(tuple(r for _, r in together) for together in splits.values()),
     )
 
 
@@ -209,7 +214,7 @@ def _dominates(covers: _Covers, b: _Unit, a: _Unit, runs: bool) -> bool:
         return False
     if a.first.gpu_set is not None or b.first.gpu_set is not None:
         m = _gpus_needed(b, a)
-        return m is not None and _is_no_dearer(b, a, m, runs) and covers.all_of(b, a, 1)
+        return m is not None and _is_no_dearer(b, a, m, runs) and _splits_covered(b, a)
     for factor in FACTORS:
         m = _units_needed(b, a, factor)
         if m is not None and _is_no_dearer(b, a, m, runs) and covers.all_of(b, a, factor):
@@ -222,8 +227,16 @@ def _gpus_needed(b: _Unit, a: _Unit) -> int | None:
     if a.first.gpu_set is None or b.gpus != 1:
         return None
     if b.first.gpu_set is None:
-        return len(a.replicas)  # a GPU for each
+        return len(a.first.gpu_set.members)  # a GPU for each
     return 1
+
+
+def _splits_covered(b: _Unit, a: _Unit) -> bool:
+    """True where each split of a GPU's time of `a` has one of `b` that does what all of it do."""
+    return all(
+        any(all(any(_stands_in(x, y, 1) for x in others) for y in mine) for others in b.splits)
+        for mine in a.splits
+    )
 
 
 def _units_needed(b: _Unit, a: _Unit, factor: int) -> int | None:

@@ -59,17 +59,22 @@ def _shared(
 def rent_parts(shared: Sequence[SharedUnits], on: Units) -> dict[Candidate, float]:
     """What each candidate's replicas pay of the rent of units they share, USD/month.
 
-    In every block by the GPUs that they hold there, or by their time on one; idle ones in the same
-    proportion.
+    In every block by the GPUs that they hold there, or by their time on one; idle units in the same
+    proportion, and those of blocks in which nobody serves as those of the rest of the month.
     """
     parts: dict[Candidate, float] = {}
     for one in shared:
         mine = {k: units for k, units in on.items() if is_part_of(k, one.candidate)}
+        paid = dict.fromkeys(mine, 0.0)
+        idle = 0.0
         for t, units in enumerate(one.units_by_block):
             held = {k: part_held(k) * on[t] for k, on in mine.items() if on[t]}
             usd = units * one.hours_by_block[t] * one.candidate.usd_per_hour
+            idle += 0.0 if held else usd
             for k, gpus in held.items():
-                parts[k] = parts.get(k, 0.0) + usd * gpus / sum(held.values())
+                paid[k] += usd * gpus / sum(held.values())
+        busy = sum(paid.values())
+        parts |= {k: usd + (idle * usd / busy if busy else 0.0) for k, usd in paid.items()}
     return parts
 
 

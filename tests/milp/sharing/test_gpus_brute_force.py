@@ -1,8 +1,9 @@
 """LLMs that share GPUs against every fleet there is, each GPU filled in every way, under limits.
 
 The oracle knows nothing of rows, candidates or columns: it takes up to three units, puts on each
-what may stand there, and asks of the whole fleet whether it keeps the limits. A GPU has 100 GiB, so
-that GiB and percent are the same; its engines may take 90 of them together.
+what may stand there all month, splits the time of each GPU in every way in every block, and asks of
+the whole fleet whether it keeps the limits. A GPU has 100 GiB, so that GiB and percent are the
+same; its engines may take 90 of them together.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -42,7 +43,9 @@ class Sold(NamedTuple):
 @dataclass(frozen=True)
 class Question:
     sold: tuple[Sold, ...]
-    loads: Mapping[str, float]
+    loads: Mapping[str, tuple[float, ...]]
+    """Requests/s in each half of the day, or all day."""
+
     rates: Mapping[tuple[str, str], tuple[float, int]]
     """(requests/s, GiB) of a replica by (workload, GPU)."""
 
@@ -54,39 +57,54 @@ class Question:
 Filled = tuple[tuple[str, float], ...]
 """(workload, requests/s that it may count on) of every replica on a unit."""
 
-Fleet = tuple[tuple[Sold, Filled], ...]
+Ways = tuple[Filled, ...]
+"""What stands on a unit, with its time split in every way."""
+
+Fleet = tuple[tuple[Sold, Ways], ...]
 
 
 def shares(question: Question, one: Sold, names: tuple[str, ...]) -> Iterator[tuple[int, ...]]:
     """Percent of a GPU's time for each: a half, a third, a quarter, and by what they ask for."""
     yield from HALVES if len(names) == 2 else THIRDS
-    busy = [question.loads[name] / question.rates[name, one.gpu][0] for name in names]
-    exact = [100 * part / sum(busy) for part in busy]
+    in_blocks = zip(*(question.loads[name] for name in names), strict=True)
+    for loads in (tuple(max(question.loads[name]) for name in names), *in_blocks):
+        if sum(loads):
+            rates = (question.rates[name, one.gpu][0] for name in names)
+            yield by_load([load / rate for load, rate in zip(loads, rates, strict=True)])
+
+
+def by_load(busy: list[float]) -> tuple[int, ...]:
+    """In whole percents, at least 1, so that the least of all lacks least."""
+    exact = [max(1.0, 100 * part / sum(busy)) for part in busy]
+    if sum(exact) > 100 + NEAR:  # who asks for nothing has 1, and who asks for most has less
+        exact[exact.index(max(exact))] -= sum(exact) - 100
     roundings = itertools.product(*((math.floor(x), math.ceil(x)) for x in exact))
     whole = [one for one in roundings if sum(one) == 100]
 
     def least_first(one: tuple[int, ...]) -> list[float]:
         return sorted(x / y for x, y in zip(one, exact, strict=True))
 
-    yield max(whole, key=lambda one: (least_first(one), one))
+    return max(whole, key=lambda one: (least_first(one), one))
 
 
-def fillings(question: Question, one: Sold) -> Iterator[Filled]:
+def fillings(question: Question, one: Sold) -> Iterator[Ways]:
     """All that may stand on a unit."""
     able = sorted(name for name, on in question.rates if on == one.gpu)
     alone = [(name, question.rates[name, one.gpu][0]) for name in able]
     if one.gpus == 2:
-        yield from itertools.combinations_with_replacement(alone, 2)
+        yield from ((both,) for both in itertools.combinations_with_replacement(alone, 2))
         return
-    yield from ((replica,) for replica in alone)
+    yield from (((replica,),) for replica in alone)
     for size in (2, 3):
         for names in itertools.combinations(able, size):
             if sum(question.rates[name, one.gpu][1] for name in names) <= 90:
-                for percents in shares(question, one, names):
-                    yield tuple(
+                yield tuple(
+                    tuple(
                         (name, question.rates[name, one.gpu][0] * percent / 100)
                         for name, percent in zip(names, percents, strict=True)
                     )
+                    for percents in dict.fromkeys(shares(question, one, names))
+                )
 
 
 def least(question: Question) -> float | None:
@@ -96,10 +114,20 @@ def least(question: Question) -> float | None:
         sum(HOURS * one.usd_per_hour for one, _ in fleet)
         for count in range(MOST_UNITS + 1)
         for fleet in itertools.combinations_with_replacement(units, count)
-        if may_be_rented(question, fleet)
-        and all(served(question, fleet, w) for w in question.loads)
+        if may_be_rented(question, fleet) and all_served(question, fleet)
     )
     return min(found, default=None)
+
+
+def all_served(question: Question, fleet: Fleet) -> bool:
+    """Whether in every block some split of every GPU's time serves every workload."""
+    sold, loads = [one for one, _ in fleet], question.loads
+    chosen = itertools.product(*(ways for _, ways in fleet))
+    filled = [[*zip(sold, one, strict=True)] for one in chosen]
+    return all(
+        any(all(served(question, units, w, loads[w][t]) for w in loads) for units in filled)
+        for t in range(len(next(iter(loads.values()))))
+    )
 
 
 def may_be_rented(question: Question, fleet: Fleet) -> bool:
@@ -115,10 +143,14 @@ def may_be_rented(question: Question, fleet: Fleet) -> bool:
     )
 
 
-def served(question: Question, fleet: Fleet, workload: str) -> bool:
+def served(
+    question: Question, units: Sequence[tuple[Sold, Filled]], workload: str, load: float
+) -> bool:
     """Whether the replicas of a workload carry its load, and keep every limit."""
-    mine = [(one, rate) for one, filled in fleet for name, rate in filled if name == workload]
-    load, limits = question.loads[workload], question.limits
+    if not load:
+        return True
+    mine = [(one, rate) for one, filled in units for name, rate in filled if name == workload]
+    limits = question.limits
     if len(mine) < question.min_replicas:
         return False
     by_group: dict[tuple[str, str], float] = {}
@@ -166,6 +198,7 @@ LIMITS = {
     "stock": lambda r: {},
     "replicas": lambda r: {},
     "target": lambda r: {},
+    "night": lambda r: {},
 }
 
 
@@ -192,7 +225,9 @@ def question(seed: int, kinds: tuple[str, ...]) -> Question:
         for on in gpus
         if on == gpus[0] or r.random() < 0.8
     }
-    loads = {name: r.choice([0.25, 0.5, 0.75, 1.0, 1.5, 2.5]) for name in names}
+    loads = {name: (r.choice([0.25, 0.5, 0.75, 1.0, 1.5, 2.5]),) for name in names}
+    if "night" in kinds:
+        loads = {name: (*day, r.choice([0.0, 0.25, 1.0, 2.0])) for name, day in loads.items()}
     limits: dict[str, Any] = {}
     for kind in kinds:
         limits |= LIMITS[kind](r)
@@ -200,12 +235,19 @@ def question(seed: int, kinds: tuple[str, ...]) -> Question:
     return Question(sold, loads, rates, target, limits, 2 if "replicas" in kinds else 1)
 
 
+def traffic(load: tuple[float, ...]) -> dict[str, Any]:
+    if len(load) == 1:
+        return {"kind": "requests_per_second", "requests_per_second": load[0]}
+    weights = [load[0]] * 12 + [load[1]] * 12
+    return {"kind": "profile", "weights": weights, "requests_per_day": 3600 * sum(weights)}
+
+
 def as_problem(asked: Question, **fields: Any) -> Problem:
     workloads = [
         {
             "name": name,
             "llm": name,
-            "traffic": {"kind": "requests_per_second", "requests_per_second": load},
+            "traffic": traffic(load),
             "rates": [
                 {"gpu": on, "requests_per_second": rate, "memory_gib_per_gpu": gib}
                 for (mine, on), (rate, gib) in asked.rates.items()
@@ -252,7 +294,14 @@ def judged(seed: int, kinds: tuple[str, ...]) -> None:
     assert found == (None if best is None else pytest.approx(best, abs=0.01)), (seed, kinds)
 
 
-SEVERAL = (("survival", "quota"), ("share", "stock"), ("target", "replicas"), ("spot", "target"))
+SEVERAL = (
+    ("night", "survival"),
+    ("night", "share"),
+    ("survival", "quota"),
+    ("share", "stock"),
+    ("target", "replicas"),
+    ("spot", "target"),
+)
 KINDS = [(), *((kind,) for kind in LIMITS), *SEVERAL]
 
 

@@ -6,7 +6,6 @@ each of two services does 1 request/s on it alone, and takes 40 GiB.
 
 from __future__ import annotations
 
-import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -14,61 +13,30 @@ from typing import Any
 
 import pytest
 
-from milp_planner import Catalog, InputError, Llm, Plan, Problem, Status, prepare, solve
-from milp_planner.inputs.catalog.records import Gpu
+from milp_planner import Catalog, InputError, Plan, Problem, Status, prepare, solve
 from milp_planner.milp.presolve.worth_sharing import every_part
 from milp_planner.milp.program.model import build_model
 from milp_planner.milp.program.rules.packing import Packing
-from milp_planner.plans.sentences import warning_lines
-from milp_planner.questions.sheet.alone import sheet_of_plan
-from milp_planner.reporting.sheets.text import sheet_text
-from milp_planner.reporting.text.plans.table import plan_text
 from milp_planner.serving.rates.throughput import OperatingPoint, ServingModel
 from milp_planner.serving.shared_gpu import MemoryNeed as Need
 from milp_planner.serving.shared_gpu import memory_percents, read_gpu_set, time_splits
-from tests.support.builders import DAY, SOURCE, gpu, llm, offering
+from tests.support.builders import gpu, llm, offering
+from tests.support.serving.shared_gpus import (
+    halves,
+    known_llms,
+    on_gpus,
+    rented,
+    service,
+    services,
+    two_llms,
+)
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "shared-gpus.lp.txt"
 MONTH = 720.0
 
 
-def service(name: str, rate: float, gib: float | None = 40, **fields: Any) -> dict[str, Any]:
-    measured = {"gpu": "big", "requests_per_second": 1, "memory_gib_per_gpu": gib}
-    return {
-        "name": name,
-        "llm": name,
-        "traffic": {"kind": "requests_per_second", "requests_per_second": rate},
-        "rates": [measured],
-        **fields,
-    }
-
-
-def services(*loads: dict[str, Any], share: str = "gpus", target: float = 1.0, **fields: Any):
-    policy = {"share": share, "utilization": {"target": target}, **fields.pop("policy", {})}
-    fields.setdefault("alternatives", {"count": 0})
-    return Problem(workloads=list(loads), policy=policy, **fields)
-
-
-def rented(*, gpus: int = 1, usd_per_hour: float = 1.0, **fields: Any) -> Catalog:
-    return Catalog.of(
-        gpus=[gpu("big", 100)],
-        llms=[llm(name) for name in ("chat", "code", "mail")],
-        offerings=[offering("acme", "big", usd_per_hour, gpus_per_unit=gpus, **fields)],
-    )
-
-
 def usd(asked: Problem, catalog: Catalog | None = None) -> float | None:
     return solve(asked, catalog or rented(), diagnose=False).cash_usd_per_month
-
-
-def on_gpus(plan: Plan) -> list[str]:
-    """What stands on each GPU in the first block: `chat 43 + code 57`, in percent of its time."""
-    return [
-        " + ".join(f"{k.workload} {k.gpu_set.of(k.workload).time_percent}" for k, _ in unit)
-        for shared in plan.shared_units
-        for unit in shared.contents_by_block[0]
-        if all(k.gpu_set is not None for k, _ in unit)
-    ]
 
 
 def test_two_small_services_share_one_gpu():
@@ -128,6 +96,33 @@ def test_the_rest_of_a_large_load_shares_a_gpu_with_a_small_one():
     assert on_gpus(plan) == ["chat 50 + code 50"]
 
 
+@pytest.mark.parametrize("billing", ["dedicated", "autoscaling"])
+def test_who_has_which_part_of_the_time_differs_from_block_to_block(billing: str):
+    # 0.8 and 0.2 of a GPU by day, 0.2 and 0.8 by night: peaks of 1.6, and never more than one.
+    loads = [
+        service("chat", 0, traffic=halves(0.8, 0.2)),
+        service("code", 0, traffic=halves(0.2, 0.8)),
+    ]
+    plan = solve(services(*loads), rented(billing=billing))
+    assert plan.cash_usd_per_month == pytest.approx(MONTH)
+    (shared,) = plan.shared_units
+    assert shared.units_by_block == (1, 1)
+    times = [
+        [k.gpu_set.of(k.workload).time_percent for k, _ in unit if k.gpu_set is not None]
+        for (unit,) in shared.contents_by_block
+    ]
+    assert sorted(times) == [[20, 80], [80, 20]]
+    assert Plan.from_dict(json.loads(json.dumps(plan.to_dict()))).to_dict() == plan.to_dict()
+
+
+def test_a_gpu_that_is_held_is_paid_while_nobody_serves():
+    loads = [service(name, 0, traffic=halves(0.4, 0)) for name in ("chat", "code")]
+    held = solve(services(*loads), rented())
+    assert held.cash_usd_per_month == pytest.approx(MONTH)
+    elastic = solve(services(*loads), rented(billing="autoscaling"))
+    assert elastic.cash_usd_per_month == pytest.approx(MONTH / 2)
+
+
 def test_replicas_share_units_of_several_gpus_as_before():
     # A unit of two GPUs, each of which belongs to one replica.
     plan = solve(services(service("chat", 0.3), service("code", 0.3)), rented(gpus=2))
@@ -174,10 +169,10 @@ def test_of_plans_that_cost_the_same_nobody_shares_without_need():
 
 
 def test_time_is_split_in_halves_thirds_and_quarters_and_by_load():
-    assert list(time_splits([0.3, 0.4])) == [(43, 57), (25, 75), (50, 50), (75, 25)]
-    assert list(time_splits([1, 1])) == [(50, 50), (25, 75), (75, 25)]
-    assert (20, 30, 50) in list(time_splits([0.2, 0.3, 0.5]))
-    assert all(sum(one) == 100 and min(one) > 0 for one in time_splits([1e-6, 1, 1e-3]))
+    assert list(time_splits([[0.3, 0.4]])) == [(43, 57), (25, 75), (50, 50), (75, 25)]
+    assert list(time_splits([[1, 1]])) == [(50, 50), (25, 75), (75, 25)]
+    assert (20, 30, 50) in list(time_splits([[0.2, 0.3, 0.5]]))
+    assert all(sum(one) == 100 and min(one) > 0 for one in time_splits([[1e-6, 1, 1e-3]]))
 
 
 def test_memory_is_split_by_need_and_what_is_left_by_time():
@@ -194,30 +189,6 @@ def test_other_words_are_no_set():
 
 
 # ---- LLMs of which the planner knows how fast they are
-
-
-def two_llms(**changes: Any) -> Problem:
-    def load(name: str) -> dict[str, Any]:
-        return {
-            "name": name,
-            "llm": f"one-b-{name}",
-            "traffic": {"kind": "requests_per_second", "requests_per_second": 0.2},
-            "requests": {"input_tokens": 500, "output_tokens": 200},
-        }
-
-    return services(load("chat"), load("code"), target=0.75).changed(changes)
-
-
-def known_llms() -> Catalog:
-    shape = {"layers": 16, "hidden_size": 2048, "attention_heads": 32, "kv_heads": 8}
-    shape |= {"head_dim": 64, "ffn_size": 8192, "vocabulary": 128_256, "attention": "GQA"}
-    shape |= {"parameters_b": 1.2, "active_parameters_b": 1.2, "native_precision": "bf16"}
-    speed = {"memory_bandwidth_gb_per_s": 1_000, "bf16_tflops": 150, "fp8_tflops": 300}
-    return Catalog.of(
-        gpus=[Gpu(id="card", vendor="test", memory_gib=24, **speed, **SOURCE)],
-        llms=[Llm(id=f"one-b-{name}", **shape, **SOURCE) for name in ("chat", "code")],
-        offerings=[offering("acme", "card", 1.0)],
-    )
 
 
 def test_a_member_is_as_slow_as_if_its_neighbour_were_always_busy():
@@ -307,94 +278,9 @@ def test_parts_that_are_too_large_are_seen():
     larger = services(service("chat", 0.5, 60), service("code", 0.5))
     said = list(Packing().violations(prepare(larger, rented()), plan))
     assert said == [
-        "acme/big/eu-1 (chat as-measured 50% of the time, 40% of the memory; code as-measured 50% "
-        "of the time, 40% of the memory): chat takes 60.00 GiB, its part is 40.00 GiB"
+        "acme/big/eu-1 (chat as-measured 40% of the memory; code as-measured 40% of the memory): "
+        "chat takes 60.00 GiB, its part is 40.00 GiB"
     ]
-
-
-# ---- what is told
-
-
-def test_the_text_says_what_shares_which_gpu_and_that_nobody_measured_it():
-    plan = solve(services(service("chat", 0.3), service("code", 0.3)), rented())
-    text = plan_text(plan)
-    assert "chat 1 x as-measured tp 1 (50 % of its time, 40 % of its memory), code" in text
-    assert "chat      shared  50 % of 1 x big" in text
-    assert (
-        "chat and code share GPUs: no measurement says how fast LLMs are beside one another; each "
-        "is planned with its part of the rate that it has alone, and its speed as if all of its "
-        "neighbours were always busy"
-    ) in warning_lines(plan)
-
-
-def test_who_shares_no_gpu_is_told_with_the_reason():
-    asked = services(service("chat", 0.3), service("code", 0.3, None))
-    said = warning_lines(solve(asked, rented()))
-    assert (
-        "code shares no GPU: how much memory it takes is not known (rates: memory_gib_per_gpu)"
-    ) in said
-    wished = services(service("chat", 0.3, latency={"tpot": "50ms"}), service("code", 0.3))
-    assert any(
-        one.startswith("chat shares no GPU: its rates do not say how fast")
-        for one in warning_lines(solve(wished, rented()))
-    )
-
-
-def test_the_document_tells_it_and_is_read_back():
-    plan = solve(services(service("chat", 1.5), service("code", 0.5)), rented())
-    document = json.loads(json.dumps(plan.to_dict()))
-    label = (
-        "chat as-measured 50% of the time, 40% of the memory; "
-        "code as-measured 50% of the time, 40% of the memory"
-    )
-    assert [one["gpu_set"] for one in document["shared_units"]] == [label]
-    assert sorted(p["gpu_set"] for p in document["purchases"]) == ["", label, label]
-    read = Plan.from_dict(document)
-    assert read.to_dict() == plan.to_dict()
-    assert on_gpus(read) == ["chat 50 + code 50"]
-    document["purchases"][0]["gpu_set"] = "half of it"
-    with pytest.raises(InputError, match="does not say what shares a GPU"):
-        Plan.from_dict(document)
-
-
-def test_the_sheet_tells_it():
-    plan = solve(two_llms(), known_llms())
-    sheet = sheet_of_plan(plan, DAY)
-    (one,) = sheet.shared_units
-    assert [(s.workload, s.time_share) for s in one.stands] == [("chat", 0.5), ("code", 0.5)]
-    assert all(s.memory_share == pytest.approx(0.45) for s in one.stands)
-    assert "(50 % of its time, 45 % of its memory)" in " ".join(sheet_text(sheet).split())
-
-
-def test_each_command_takes_its_part_of_the_memory(tmp_path: Path):
-    plan = solve(two_llms(), known_llms())
-    plan.export("vllm", tmp_path / "out")
-    for path in (tmp_path / "out").glob("*.sh"):
-        text = path.read_text(encoding="utf-8")
-        assert "--gpu-memory-utilization 0.45" in text
-        other = "code" if path.name.startswith("chat") else "chat"
-        assert f"on a GPU on which {other} stands, too" in " ".join(text.replace("\n#", "").split())
-
-
-@pytest.mark.parametrize("format", ["kubernetes", "llm-d", "aibrix", "keda", "skyserve", "dynamo"])
-def test_what_gives_whole_gpus_is_refused(format: str, tmp_path: Path):
-    plan = solve(two_llms(), known_llms())
-    with pytest.raises(InputError, match="its LLM shares a GPU") as caught:
-        plan.export(format, tmp_path / "out")
-    assert "milp-planner export vllm can say it" in caught.value.faults[0].hint
-
-
-def test_costs_are_exported_by_time(tmp_path: Path):
-    plan = solve(two_llms(), known_llms())
-    plan.export("focus", tmp_path / "out")
-    (path,) = (tmp_path / "out").glob("*.csv")
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = [*csv.DictReader(file)]
-    assert [(row["x_Workload"], float(row["BilledCost"])) for row in rows[:2]] == [
-        ("chat", 360.0),
-        ("code", 360.0),
-    ]
-    assert [float(row["ConsumedQuantity"]) for row in rows[:2]] == [360.0, 360.0]
 
 
 # ---- what is refused

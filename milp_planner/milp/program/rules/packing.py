@@ -33,12 +33,12 @@ class Packing(Structural):
     runs today units may stay idle, beside one on which somebody stands.
 
     Where LLMs share a GPU, units of each set S of them have columns of their own, and each member a
-    part φ of the GPU's time, Σ φ = 1, and of its memory:
+    part of its memory. In every block m_jSφt of the GPUs have the split φ of their time, Σ φ_k = 1:
 
-        n_kt ≤ n_jSt     ∀ members k of S, j, t                                            [units]
+        n_kφt ≤ m_jSφt,    Σ_φ m_jSφt ≤ n_jSt     ∀ members k of S, splits φ, j, t         [units]
 
-    As μ_k is φ_k times what it serves alone, and its load at most u μ_k n_kt, the loads of all come
-    to no more than the part u of the GPU.
+    As μ_kφ is φ_k times what it serves alone, and its load at most u μ_kφ n_kφt, the loads of all
+    come to no more than the part u of the GPUs.
     """
 
     keys = frozenset(("policy.share",))
@@ -46,7 +46,10 @@ class Packing(Structural):
     def columns(self, fleet: Fleet) -> None:
         for unit, replicas in replicas_by_unit(fleet).items():
             most = fleet.most_units(unit)
-            on = [t for t in range(len(fleet.blocks)) if any(_on(fleet, k, t) for k in replicas)]
+            every = range(len(fleet.blocks))
+            on = [t for t in every if any(_on(fleet, k, t) for k in replicas)]
+            on = [*every] if unit.gpu_set is not None and not fleet.elastic(unit) else on
+            self._add_splits(fleet, unit, replicas)
             if not fleet.elastic(unit):
                 name = f"shared units[{_name(unit)}]"
                 held = fleet.column(name, most)
@@ -60,7 +63,7 @@ class Packing(Structural):
         for unit, replicas in replicas_by_unit(fleet).items():
             at = f"{unit.offering.id} {unit.offering.billing}"
             if unit.gpu_set is not None:
-                yield from _one_of_each(fleet, unit, replicas, f"{at} {unit.gpu_set.label}")
+                yield from self._on_gpus(fleet, unit, replicas)
                 continue
             for size in sorted({k.gpus_per_unit for k in replicas}):
                 yield from distinct(
@@ -91,6 +94,35 @@ class Packing(Structural):
             yield "replicas stand on units that no workload has"
         yield from _unpaid(plan)
 
+    def _add_splits(self, fleet: Fleet, unit: Candidate, replicas: list[Candidate]) -> None:
+        """GPUs in each split of their time, where there are several."""
+        splits = dict.fromkeys(k.gpu_set.label for k in replicas if k.gpu_set is not None)
+        for label in splits if len(splits) > 1 else ():
+            for t in range(len(fleet.blocks)):
+                name = f"{unit.offering.id} {unit.offering.billing} {label} {t}"
+                column = fleet.column(f"GPUs split[{name}]", fleet.most_units(unit))
+                fleet.used[self.name, name] = column
+
+    def _on_gpus(self, fleet: Fleet, unit: Candidate, replicas: list[Candidate]) -> Iterator[Row]:
+        """Each GPU has one split of its time, and room for one replica of each LLM in it."""
+        at = f"{unit.offering.id} {unit.offering.billing}"
+        labels = [k.gpu_set.label for k in replicas if k.gpu_set is not None]
+        for t in range(len(fleet.blocks)):
+            names = {label: f"{at} {label} {t}" for label in labels}
+            splits = {
+                label: fleet.used[self.name, name]
+                for label, name in names.items()
+                if (self.name, name) in fleet.used
+            }
+            for k, label in zip(replicas, labels, strict=True):
+                room = splits.get(label, fleet.shared.get((unit, t)))
+                if _on(fleet, k, t) and room is not None:
+                    terms: Terms = {n: 1.0 for _, n in fleet.units_on(k, t)}
+                    yield Row(f"{names[label]} {k.workload}", {**terms, room: -1.0}, LE, 0.0)
+            if splits and (unit, t) in fleet.shared:
+                terms = {**dict.fromkeys(splits.values(), 1.0), fleet.shared[unit, t]: -1.0}
+                yield Row(f"{_name(unit)} {t} splits", terms, LE, 0.0)
+
 
 def _name(unit: Candidate) -> str:
     offering = f"{unit.offering.id} {unit.offering.billing}"
@@ -115,23 +147,6 @@ def replicas_by_unit(fleet: Fleet) -> dict[Candidate, list[Candidate]]:
             unit = known.setdefault(unit_key(k), unit_of(k))
             found.setdefault(unit, []).append(k)
     return found
-
-
-def _one_of_each(
-    fleet: Fleet, unit: Candidate, replicas: list[Candidate], at: str
-) -> Iterator[Row]:
-    """Each GPU that LLMs share has room for one replica of each of them."""
-    for k in replicas:
-        yield from distinct(
-            Row(
-                f"{at} {t} {k.workload}",
-                {**{n: 1.0 for _, n in fleet.units_on(k, t)}, fleet.shared[unit, t]: -1.0},
-                LE,
-                0.0,
-            )
-            for t in range(len(fleet.blocks))
-            if _on(fleet, k, t)
-        )
 
 
 def _on(fleet: Fleet, k: Candidate, t: int) -> bool:
@@ -163,15 +178,14 @@ def _misplaced(shared: SharedUnits) -> Iterator[str]:
 
 def _overloaded(instance: PlanningInput, plan: Plan, shared: SharedUnits) -> Iterator[str]:
     """GPUs whose LLMs are sent, together, more than the utilization planned for."""
-    gpu_set = shared.candidate.gpu_set
-    if gpu_set is None:
+    if shared.candidate.gpu_set is None:
         return
     mine = [p.candidate for p in plan.purchases if is_part_of(p.candidate, shared.candidate)]
     for block, units in zip(plan.blocks, shared.units_by_block, strict=True):
         busy = 0.0
         for k in mine:
             limit = utilization_limit(instance.problem, instance.problem.workload(k.workload))
-            time = gpu_set.time_share(k.workload)
+            time = 1.0 if k.gpu_set is None else k.gpu_set.time_share(k.workload)
             busy += time * units_busy(instance, plan, k, block.name) / limit
         if exceeds(busy, units):
             where = f"{shared.candidate.offering.id} in block {block.name}"
