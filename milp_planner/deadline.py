@@ -70,6 +70,11 @@ def check() -> None:
         raise OutOfTime
 
 
+def seconds_left() -> float:
+    """Time until `check` raises, for what has a time limit of its own."""
+    return max(0.0, _ends_s.get() - time.monotonic())
+
+
 def checked(items: Iterable[Item]) -> Iterator[Item]:
     """The same items, with a `check` before each."""
     for item in items:

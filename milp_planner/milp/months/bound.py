@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pulp
 
+from milp_planner.deadline import cancel_asked, check, checked, seconds_left
 from milp_planner.milp.engines.highs import run_highs
 from milp_planner.milp.engines.scratch import scratch_folder
 from milp_planner.milp.months.records import MonthsOutlook
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 MOST_POINTS = 1_500
 """Committed capacities that R is tabulated at; where more can be reached, between them."""
 
-LP_TIME_LIMIT_S = 30.0
+LP_TIME_LIMIT_S, LEAST_SOLVER_S = 30.0, 0.01
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class ToGo:
         )
 
     def _nodes(self, recourses: list[list[MonthRecourse]]) -> Iterator[Node]:
-        tables = [[r.usd(self.grid.points) for r in of] for of in recourses]
+        tables = [[r.usd(self.grid.points) for r in checked(of)] for of in recourses]
         chances = [future.probability for future in self.outlook.futures]
         for i in range(self.outlook.all_months):
             months = [of[i] for of in tables]
@@ -148,6 +149,7 @@ class ToGo:
         lp.setObjective(pulp.lpSum(-n.weight * t for n, t in zip(self.nodes, thetas, strict=True)))
         names: list[str] = []
         for j, n in enumerate(self.nodes):
+            check()
             for g in hull(points, n.at_least):
                 names.append(f"h{len(names)}")
                 right = float(n.at_least[g]) / usd
@@ -161,7 +163,8 @@ class ToGo:
         with scratch_folder() as home:
             mps = home / "worth.mps"
             write_mps(lp, names, mps)
-            run = run_highs(mps, time_limit_s=LP_TIME_LIMIT_S)
+            left_s = max(LEAST_SOLVER_S, min(LP_TIME_LIMIT_S, seconds_left()))
+            run = run_highs(mps, time_limit_s=left_s, cancel=cancel_asked())
         values = run.values if run.has_values else {}
         return np.array([max(0.0, values.get(y.name, 0.0)) for y in ys]) * usd / size
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from milp_planner.deadline import check
 from milp_planner.milp.curves.curve import SLACK
 from milp_planner.milp.curves.staircase import Kind, Staircase, units_of
 from milp_planner.milp.months.records import MonthsFuture, MonthsOutlook, Rental
@@ -149,7 +150,9 @@ class MonthRecourse:
 
 
 def recourses_of(outlook: MonthsOutlook) -> list[list[MonthRecourse]]:
-    """R by future and month; the months after the horizon are as its last, at their prices."""
+    """R by future and month; the months after the horizon are as its last, at their prices.
+
+    Raises OutOfTime when time is up."""
     most = max(max(loads, default=0.0) for f in outlook.futures for loads in f.loads)
 
     @cache
@@ -157,6 +160,7 @@ def recourses_of(outlook: MonthsOutlook) -> list[list[MonthRecourse]]:
         return Market.of(outlook, prices, most, after)
 
     def of_month(future: MonthsFuture, i: int) -> MonthRecourse:
+        check()
         loads, price = future.loads[min(i, outlook.months - 1)], outlook.price_trend**i
         after = price if i >= outlook.months else None
         return MonthRecourse(market(future.prices, after), outlook.hours, loads, price)

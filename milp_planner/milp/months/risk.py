@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pulp
 
-from milp_planner.deadline import OutOfTime
+from milp_planner.deadline import OutOfTime, cancel_asked, seconds_left
 from milp_planner.milp.engines.highs import run_highs
 from milp_planner.milp.engines.scratch import scratch_folder
 from milp_planner.milp.futures.measures import Measure
@@ -46,7 +46,7 @@ MOST_TRIED = 20_000
 LEAST_STATED = 1e-4
 """How much of the stated probabilities is in those that are looked at: no future has none."""
 
-LP_TIME_LIMIT_S = 10.0
+LP_TIME_LIMIT_S, LEAST_SOLVER_S = 10.0, 0.01
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,8 @@ class RiskSearch:
         with scratch_folder() as home:
             mps = home / "worst.mps"
             write_mps(lp, names, mps)
-            run = run_highs(mps, time_limit_s=LP_TIME_LIMIT_S)
+            left_s = max(LEAST_SOLVER_S, min(LP_TIME_LIMIT_S, seconds_left()))
+            run = run_highs(mps, time_limit_s=left_s, cancel=cancel_asked())
         if not run.has_values:
             return None
         return _in_envelope(np.array([run.values.get(y.name, 0.0) for y in ys]), np.array(most))
