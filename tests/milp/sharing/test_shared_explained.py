@@ -1,4 +1,4 @@
-"""What something on shared units is worth, against every fleet there is."""
+"""What is asked about shared units: explanations, against every fleet, what-if and diagnosis."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from milp_planner import explain
+from milp_planner import diagnose, explain, what_if
+from tests.milp.sharing.test_shared_units import NODE, nodes, two
 from tests.support.oracles.shared_cases import as_catalog, as_problem, question
 from tests.support.oracles.shared_fleets import HOURS, Fleet, Question, scores
 
@@ -58,3 +59,21 @@ def test_what_a_seller_is_worth_is_what_the_best_fleets_differ_by(share):
 def test_what_many_sellers_are_worth(share):
     for seed in range(100, 130):
         judged(seed, share)
+
+
+def test_more_traffic_takes_another_node_once_the_first_is_full():
+    # Eight times as much is 40 and 40 requests/s, four GPUs each; nine times is five each.
+    grown = {
+        f"x{times}": {f"workloads.{name}.traffic.growth": times for name in ("chat", "code")}
+        for times in (1, 8, 9)
+    }
+    frame = what_if(two(), grown, nodes()).to_frame()
+    assert [*frame["cash_usd_per_month"]] == pytest.approx([NODE, NODE, 2 * NODE])
+
+
+def test_a_quota_below_one_node_is_raised_to_one():
+    found = diagnose(two(limits={"max_gpus": {"total": 7}}), nodes())
+    (change,) = found.changes
+    assert change.path == "limits.max_gpus.total"
+    assert change.cash_usd_per_month == pytest.approx(NODE)
+    assert "allow 1 more GPU (8 in all)" in change.text
