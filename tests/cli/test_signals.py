@@ -23,6 +23,7 @@ import pytest
 from milp_planner.cli.parts import exit_codes
 from milp_planner.cli.parts.signals import Terminated, signals_raise, signals_wait
 from milp_planner.milp.engines.scratch import scratch_folder
+from tests.support.signalled.fresh import PYTHON_STARTS
 from tests.support.toy import CATALOG, PROBLEM
 
 ROOT = Path(__file__).parents[2]
@@ -56,10 +57,6 @@ def lay_toy(folder: Path) -> None:
     for name, content in CATALOG.items():
         (folder / "toy" / name).write_text(content)
     (folder / "toy.yaml").write_text(PROBLEM)
-
-
-PYTHON_STARTS = (b"Fatal Python error: init_", b"Could not import runpy module")
-"""What Python says of a Ctrl-C that comes while it starts, before it runs a line of ours."""
 
 
 def working_in(folder: Path) -> list[str]:

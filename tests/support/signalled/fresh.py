@@ -14,6 +14,8 @@ from tests.support.signalled.warm import LONGEST_S
 from tests.support.toy import ROOT
 
 LEFT_S = 10.0
+PYTHON_STARTS = (b"Fatal Python error: init_", b"Could not import runpy module")
+"""What Python says of a Ctrl-C that comes while it starts, before it runs a line of ours."""
 
 
 def fresh_end(
