@@ -62,7 +62,8 @@ HOMES = {
     "plans.diagnosis": "Change Diagnosis Misfit",
     "plans.document": "plan_schema",
     "plans.futures.calendar": (
-        "Calendar CalendarMonth CalendarProof FutureCalendar OtherEnd RentedUnits Signing"
+        "Calendar CalendarMonth CalendarOffering CalendarProof FutureCalendar OtherEnd "
+        "RentedUnits Signing"
     ),
     "plans.futures.documents": (
         "CasePart CommittedPart FlatPart FuturesPart OutcomePart ThresholdPart"

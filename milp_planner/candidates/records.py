@@ -108,8 +108,7 @@ class Candidate:
     """Pipeline stages of a replica, each of `tensor_parallel` GPUs."""
 
     part_of_unit: bool = False
-    """True for a replica on a unit that other replicas may share: units here are replicas, GPUs and
-    price below are its part of the unit's."""
+    """True for a replica on a unit that others may share: units, GPUs and price are its part."""
 
     gpu_set: GpuSet | None = None
     """LLMs that share the one GPU of the unit, and it is one of them; None where none do."""
@@ -308,9 +307,8 @@ def rests_when_idle(problem: Problem, k: Candidate) -> bool:
     """True where units are off, and unpaid, in blocks in which their workload has no load.
 
     One rule for all that is sold by the hour. What is elastic follows the load in all other blocks
-    as well; the number of units on demand is one in all of them. What is paid by the month, or is
-    reserved or owned, is paid whether or not it is off, and so are units that replicas of several
-    workloads share: each has its own idle blocks.
+    as well; units on demand are as many in all of them. What is paid by the month, reserved, owned,
+    or shared by workloads with idle blocks of their own, is paid whether or not it is off.
     """
     is_shared = k.part_of_unit or not k.workload
     if k.mode.elastic or k.mode.name != "dedicated" or is_shared:
@@ -392,8 +390,7 @@ class CandidateList:
     """Names of workloads that nothing is listed for, because time was up."""
 
     parts: tuple[Candidate, ...] = field(default=(), repr=False)
-    """Where it is open whether workloads share units: what replica of each workload may stand on a
-    unit of so many GPUs of a type, each on the first offering of such units that was met."""
+    """Replicas that may stand on units others share, each on the first offering of its kind met."""
 
     def of(self, workload: str) -> Sequence[Candidate]:
         """The candidates of one workload."""
@@ -427,8 +424,7 @@ class PlanningInput:
     catalog: Catalog
 
     def current_units(self) -> Mapping[tuple[str, str, str], int]:
-        """Units running today by (offering id, billing, workload); of units that replicas share
-        the workload is ''."""
+        """Units running today by (offering id, billing, workload), '' where replicas share them."""
         return self._current_units
 
     @cached_property
@@ -439,6 +435,10 @@ class PlanningInput:
             key = *offered, "" if offered in self._shared_today else row.workload
             units[key] = units.get(key, 0) + row.units
         return units
+
+    def runs_today(self, unit: Candidate) -> bool:
+        """True where units of its offering run today, whoever's they are."""
+        return any(key[:2] == unit.offering.key for key in self._current_units)
 
     @cached_property
     def _shared_today(self) -> frozenset[tuple[str, str]]:

@@ -41,7 +41,7 @@ from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.routes import NOTHING
 from milp_planner.solving.first_plan import FirstPlan, or_in_hand
 from milp_planner.solving.results import NOT_SOLVED, SearchResult, cheaper, proven_by
-from milp_planner.solving.search import Search
+from milp_planner.solving.search import Search, answer_apart, or_apart
 from milp_planner.solving.tie_break import MOST_COLUMNS
 from milp_planner.solving.verify import keeps_all, violations
 
@@ -55,6 +55,10 @@ Ten workloads under one quota in 24 blocks, 2,976 columns: 16 s at once, 1 s blo
 
 MOST_ROUNDS = 40
 
+NEARLY = 0.25
+"""Part of a quota. Where fractions of units use more of it, beside others that bind, whole units
+may well break it, once all that time has gone into them."""
+
 
 def first_answer(search: Search) -> SearchResult:
     """The best plan of a problem; what `search.next()` gives, found in stages where it is large.
@@ -63,11 +67,19 @@ def first_answer(search: Search) -> SearchResult:
     was in hand before they began.
     """
     first = search.first_plan()
-    found = _answer(search)
+    found = _where_none_shares(search)
     result = or_in_hand(found, first, search.provenance)
-    if result is not found:
-        search.found[:] = [result.known]
+    if result.plan is not None:
+        search.found[:] = [result.plan]
     return result
+
+
+def _where_none_shares(search: Search) -> SearchResult:
+    """The best plan, without the program of all workloads where none would share units."""
+    apart = answer_apart(search, first_answer)
+    if apart is not None and apart.status is Status.OPTIMAL:
+        return apart
+    return or_apart(_answer(search), apart)
 
 
 def _answer(search: Search) -> SearchResult:
@@ -96,7 +108,10 @@ def _in_stages(search: Search) -> SearchResult | None:
         if not broken and not violations(search.instance, result.plan):
             search.found.append(result.plan)
             return result
-        if not broken or search.is_stopped:
+        if search.is_stopped and broken:
+            # no plan of all quotas, but nothing is cheaper with more of them
+            return replace(NOT_SOLVED, proof=result.proof, bound=result.bound)
+        if not broken:
             break
         stage = _Stage.of(search.instance, stage.quotas | broken)
     return None
@@ -170,9 +185,12 @@ def _stages_pay(search: Search) -> bool:
     try:
         with search.session.in_force():
             kept = search.optimizer.pruned.kept
+            if _columns(instance, kept) > MOST_COLUMNS:
+                return True
+            # with those for routes, and whatever else rules have
+            return len(build_model(instance, tuple(kept)).fleet.meaning) > MOST_COLUMNS
     except OutOfTime:
         return False
-    return _columns(instance, kept) > MOST_COLUMNS
 
 
 def _columns(instance: PlanningInput, candidates: Iterable[Candidate]) -> int:
@@ -185,18 +203,25 @@ def _columns(instance: PlanningInput, candidates: Iterable[Candidate]) -> int:
 
 
 def _binding_quotas(search: Search) -> _Stage:
-    """The stage with the quotas that the linear relaxation runs into, added as they break."""
+    """The stage with the quotas that the linear relaxation runs into, added as they break, and with
+    those that it comes near to where any binds."""
     problem = search.instance.problem
     if not any(user_quotas(problem)):
         return _Stage.of(search.instance, (), search.optimizer.pruned.kept)
     stage = _Stage.of(search.instance, ())
+    near: set[str] = set()
     for _ in range(MOST_ROUNDS):
         values = relaxed_values(stage.model, search.seconds_left, search.settings.cancel)
-        broken = set() if values is None else quotas_broken_by_values(problem, stage.model, values)
+        if values is None:
+            break
+        broken = quotas_broken_by_values(problem, stage.model, values)
+        near = quotas_broken_by_values(problem, stage.model, values, of_quota=NEARLY)
         if not broken - stage.quotas or search.is_stopped:
             break
         stage = _Stage.of(search.instance, stage.quotas | broken)
-    return stage
+    if not stage.quotas or near <= stage.quotas or search.is_stopped:
+        return stage
+    return _Stage.of(search.instance, stage.quotas | near)
 
 
 def _solve_stage(search: Search, stage: _Stage) -> SearchResult:

@@ -145,7 +145,7 @@ def _unit(
         gpus=unit.gpus_per_unit,
         usd_per_hour=sum(term.usd_per_unit_hour(instance, unit) for term in COST_TERMS),
         elastic=is_elastic(instance.problem, unit),
-        same=tuple(rule.standing(instance, unit).same for rule in OF_UNITS),
+        same=paid_alike(instance, unit),
         uses=uses_of_unit(instance, unit),
         is_few=offering.max_units is not None,
         replicas=tuple(sorted((r for _, r in found), key=lambda r: (r.workload, r.gpus, r.gives))),
@@ -166,6 +166,11 @@ def uses_of_unit(instance: PlanningInput, unit: Candidate) -> tuple[float, ...]:
     drawn = () if instance.problem.limits.max_power_kw is None else (kilowatts(unit),)
     paid = (use for rule in OF_UNITS for use in rule.standing(instance, unit).uses)
     return (*quotas, *counted, *changed, *drawn, *paid)
+
+
+def paid_alike(instance: PlanningInput, unit: Candidate) -> tuple[Hashable, ...]:
+    """What must be the same of how a unit is paid that stands in for another."""
+    return tuple(rule.standing(instance, unit).same for rule in OF_UNITS)
 
 
 class _Covers:
@@ -251,8 +256,8 @@ def _is_no_dearer(b: _Unit, a: _Unit, m: int, runs: bool) -> bool:
         return False
     if stands_in < a.usd_per_hour * (1 - SNAP):
         return True
-    if runs and m > 1:
-        return False
+    if runs and (m > 1 or (a.elastic and not b.first.part_of_unit)):
+        return False  # what follows the load of several counts once, and of each by itself
     if m * b.gpus < a.gpus:
         return True
     first, other = b.first, a.first

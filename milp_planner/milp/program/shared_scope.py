@@ -83,8 +83,7 @@ def not_covered(problem: Problem) -> Iterator[tuple[str, str]]:
 
 def _not_beside_gpus(problem: Problem) -> Iterator[str]:
     """Keys of what is not known to be right where LLMs share a GPU."""
-    apart = tuple(start for start in APART if start not in COUNTED_BESIDE_GPUS)
-    yield from sorted(key for key in set_keys(problem) if key.startswith((*apart, *OF_WHOLE)))
+    yield from sorted(key for key in set_keys(problem) if key.startswith(OF_WHOLE))
     if has_batches(problem):
         yield "workloads.traffic.deadline"
     if any(w.latency.asks_queues for w in problem.workloads):
@@ -122,24 +121,19 @@ def left_to_one(problem: Problem) -> Iterator[str]:
 
 
 APART = (
-    *("current_fleet", "switching.", "commitments", "prices.volume", "alternatives.within"),
-    *("policy.start_up", "policy.routing", "policy.power_by_load", "limits.survive_loss_of"),
-    *("limits.providers.max_share", "limits.max_spot_share", "quotes", "futures"),
+    *("alternatives.within", "policy.start_up", "policy.routing", "policy.power_by_load"),
+    *("quotes", "futures"),
 )
 """Starts of keys of what counts units whole, by whose they are."""
-
-COUNTED_BESIDE_GPUS = (
-    *("limits.survive_loss_of", "limits.providers.max_share", "limits.max_spot_share"),
-    "alternatives.within",
-)
-"""Of those, what is right where LLMs share a GPU, by brute force."""
 
 OF_WHOLE = (
     *("policy.penalties.overload", "policy.penalties.scaling", "policy.penalties.strict_latency"),
     *("policy.preset", "policy.spot_loss", "limits.max_power_kw", "objective"),
-    "limits.min_on_demand_replicas",
+    *("limits.min_on_demand_replicas", "current_fleet", "switching.", "policy.start_up"),
+    *("policy.routing", "policy.power_by_load", "quotes", "futures", "commitments"),
+    "prices.volume",
 )
-"""Starts of keys of what counts GPUs, or what units carry, whole."""
+"""Starts of keys of what counts GPUs, or what units carry, whole; beside them no GPU is shared."""
 
 
 def may_share(problem: Problem) -> bool:

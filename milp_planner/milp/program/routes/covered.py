@@ -33,7 +33,7 @@ def without_routes(
 
     beside: workloads that have columns whatever their form.
     """
-    if any(k.part_of_unit for k in candidates) or not _is_known(instance, rules):
+    if not _is_known(instance, rules):
         return ()
     found = [
         w.name

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from milp_planner.candidates.records import (
     Candidate,
     PlanningInput,
-    change_key,
     is_part_of,
     unit_key,
 )
@@ -72,7 +71,7 @@ class Packing(Structural):
                     for t in range(len(fleet.blocks))
                     if (terms := _blocks(fleet, unit, replicas, size, t))
                 )
-            if change_key(unit) in fleet.instance.current_units():
+            if fleet.instance.runs_today(unit):
                 yield from distinct(_standing(fleet, unit, replicas, at))
 
     def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
