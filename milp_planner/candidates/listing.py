@@ -85,13 +85,14 @@ def list_candidates(
             turned_down += found.turned_down
             parts += found.parts
     if shares_gpus(problem):
-        beside = [_with_each_llm(w) for w in problem.workloads if w.name not in late]
         rates = [
-            Rates(catalog, model, problem, one, schedule.demands[one.name])
-            for every in beside
-            for _, one in every
+            Rates(catalog, model, problem, one, schedule.demands[w.name])
+            for w in problem.workloads
+            if w.name not in late
+            for _, one in _with_each_llm(w)
         ]
-        parts += on_shared_gpus(rates, (one.offering for one in sold if not one.reason))
+        if not in_time:  # who asks for what is listed in time plans nothing with it
+            parts += on_shared_gpus(rates, (one.offering for one in sold if not one.reason))
         shy = tuple(
             f"{r.workload.name} shares no GPU: {why}" for r in rates if (why := why_alone(r))
         )

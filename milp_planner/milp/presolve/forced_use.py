@@ -38,8 +38,8 @@ class Required:
 
 def keep_required(pruned: Pruned, candidates: Iterable[Candidate], wanted: Wanted) -> Pruned:
     """`pruned` with every wanted candidate back in."""
-    kept = set(pruned.kept)
-    pruned.kept += [k for k in candidates if wanted(k) and k not in kept]
+    kept = {k.id for k in pruned.kept}  # replicas on shared units are made anew for each look
+    pruned.kept += [k for k in candidates if wanted(k) and k.id not in kept]
     pruned.kept.sort(key=lambda k: k.id)
     return pruned
 

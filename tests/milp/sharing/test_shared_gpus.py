@@ -13,10 +13,21 @@ from typing import Any
 
 import pytest
 
-from milp_planner import Catalog, InputError, Plan, Problem, Status, prepare, solve
+from milp_planner import (
+    Catalog,
+    InputError,
+    Plan,
+    Problem,
+    Status,
+    evaluate,
+    explain,
+    prepare,
+    solve,
+)
 from milp_planner.milp.presolve.worth_sharing import every_part
 from milp_planner.milp.program.model import build_model
 from milp_planner.milp.program.rules.packing import Packing
+from milp_planner.questions.reasons.explain import Verdict
 from milp_planner.serving.rates.throughput import OperatingPoint, ServingModel
 from milp_planner.serving.shared_gpu import MemoryNeed as Need
 from milp_planner.serving.shared_gpu import memory_percents, read_gpu_set, time_splits
@@ -329,3 +340,39 @@ def test_the_program_is_unchanged(update_golden: bool):
     if update_golden:
         GOLDEN.write_text(text, encoding="utf-8")
     assert text == GOLDEN.read_text(encoding="utf-8")
+
+
+# ---- asked about
+
+
+def test_what_is_dearer_is_forced_in_beside_gpus_that_are_shared():
+    # Two GPUs of $648 a month, one of them shared; one of $720 in place of either is $72 more.
+    catalog = Catalog.of(
+        gpus=[gpu("big", 100)],
+        llms=[llm("chat"), llm("code")],
+        offerings=[
+            offering("acme", "big", 1.0),
+            offering("bolt", "big", 0.9, name="auto", billing="autoscaling"),
+        ],
+    )
+    asked = services(service("chat", 1.5), service("code", 0.5))
+    found = explain(asked, catalog, offering="acme/big/eu-1")
+    assert found.verdict is Verdict.DEARER
+    assert found.extra_usd == pytest.approx(72)
+    used = explain(asked, catalog, offering="bolt/auto/eu-1")
+    assert used.extra_usd == pytest.approx(2 * 72)
+
+
+def test_a_plan_is_priced_again_and_one_of_other_blocks_is_not():
+    asked = services(service("chat", 1.5), service("code", 0.5))
+    plan = solve(asked, rented())
+    priced = evaluate(asked, plan, rented())
+    assert priced.plan.cash_usd_per_month == pytest.approx(plan.cash_usd_per_month)
+    assert not priced.breaches
+    day = services(
+        service("chat", 0, traffic=halves(0.5, 1.5)), service("code", 0, traffic=halves(0.5, 0.2))
+    )
+    with pytest.raises(InputError, match="told for its own blocks alone"):
+        evaluate(day, plan, rented())
+    with pytest.raises(InputError, match="is not answered for shared units yet"):
+        evaluate(asked, {"chat:acme/big/eu-1": 2}, rented())
