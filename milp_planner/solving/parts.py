@@ -295,8 +295,9 @@ def _solve_part(search: Search, part: _Part, limit_s: float) -> SearchResult:
         curved = _by_curves(search, part.curved, part.instance)
         if curved is not None:
             return curved
-    # Programs this large leave ties as the solvers found them.
-    settings = replace(search.settings, time_limit_s=limit_s, break_ties=False)
+    # Programs this large leave ties as the solvers found them, but for changes of today's fleet.
+    runs = search.settings.break_ties and bool(part.instance.current_units())
+    settings = replace(search.settings, time_limit_s=limit_s, break_ties=runs)
     return Search(part.instance, settings, search.provenance, search.asked).next()
 
 
