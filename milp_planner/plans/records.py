@@ -436,8 +436,8 @@ class Plan:
         """The plan that `to_dict` or `solve --json` wrote, as far as its document tells it.
 
         document: what `to_dict()` returned or `json.load()` read. Its `to_dict()` is the same
-        document again. What no document tells (`plans/reading.py` lists it: hours without load,
-        prices per token, the offerings turned down) is None, not a number or empty, never 0.
+        document again. What no document tells (`plans/reading.py` lists it) is None, not a number
+        or empty, never 0.
 
         Raises InputError with every fault for a document of another kind or version, with unknown
         keys or values that cannot be; ArgumentError for anything but a mapping.

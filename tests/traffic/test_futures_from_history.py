@@ -113,6 +113,7 @@ def test_the_stretches_have_the_probabilities_and_the_mean_of_a_random_walk():
         assert sum(f.probability * f.traffic for f in found) == pytest.approx(factors.mean())
 
 
+@pytest.mark.slow
 def test_the_backtest_knows_nothing_of_what_came_after(monkeypatch):
     draw = random.Random(2)
     per_day = np.array([1_000 * 1.02**i * math.exp(draw.gauss(0, 0.03)) for i in range(30)])
@@ -204,6 +205,7 @@ def test_single_requests_are_no_history(tmp_path):
         futures_from(path)
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_list_that_says_what_it_rests_on(written, run, tmp_path):
     draw = random.Random(7)
     path = written(monthly(lambda i: 1_000 * 1.02**i * math.exp(draw.gauss(0, 0.04)), 30))

@@ -85,6 +85,7 @@ def _chart(
         x_title="month; dots where something is signed",
         y_title=y_title,
         flag=None if known is None else Mark(x.at(known + 0.5), "known from here on"),
+        flag_y=18,  # what grows is low here
     )
 
 

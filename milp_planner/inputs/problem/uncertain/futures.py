@@ -192,8 +192,8 @@ def _covered(problem: Any) -> None:
     if problem.objective == "gpus":
         message = "futures are weighed by what they cost; leave out objective: gpus"
         raise RecordError(message, at=("objective",))
-    if problem.policy.share == "units":
-        message = "with futures units are not shared yet; leave out share: units"
+    if problem.policy.share in ("units", "gpus"):
+        message = f"with futures units are not shared yet; leave out share: {problem.policy.share}"
         raise RecordError(message, at=("policy", "share"))
     price = "policy: {penalties: {shortfall: {usd_per_million_requests: 5000}}}"
     hint = f"price what is left unserved instead: {price}"

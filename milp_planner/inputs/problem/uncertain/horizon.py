@@ -107,8 +107,8 @@ def _covered(problem: Any) -> None:
     if problem.objective == "gpus":
         message = "months are weighed by what they cost; leave out objective: gpus"
         raise RecordError(message, at=("objective",))
-    if problem.policy.share == "units":
-        message = "over months units are not shared yet; leave out share: units"
+    if problem.policy.share in ("units", "gpus"):
+        message = f"over months units are not shared yet; leave out share: {problem.policy.share}"
         raise RecordError(message, at=("policy", "share"))
     if problem.policy.when_short not in (None, "fail"):
         message = "over months everything is served; leave when_short out"
