@@ -24,6 +24,8 @@ OF_MONTHS = {
 JSON_FORMATS = ("json", "sheet-json")
 TEXT_FORMATS = ("sheet", "text")
 HTML = "html"
+WIDTH = 80
+"""Columns of what is printed."""
 
 
 def check_of_months(context: typer.Context) -> None:
@@ -64,7 +66,7 @@ def write_calendar(
     if format_name in JSON_FORMATS:
         said = to_json(calendar.to_dict())
     else:
-        said = calendar_page(calendar) if format_name == HTML else calendar_text(calendar)
+        said = calendar_page(calendar) if format_name == HTML else calendar_text(calendar, WIDTH)
     if output is None:
         streams.answer(said)
     else:

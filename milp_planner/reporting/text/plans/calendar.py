@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from string import ascii_lowercase
 
 from milp_planner.plans.futures.calendar import (
     Calendar,
@@ -31,23 +33,43 @@ AT_END = {
     "full": "all that is owed counts, for nothing more (at_end: full)",
 }
 NOTHING = "-"
-HEADS = ("month", "traffic", "signed", "bound", "rented", "", "", "$ bound", "$ rent", "$")
+HEADS = ("month", "traffic", "signed", "bound", "rented", "", "$ bound", "$ rent", "$")
 """Of a future's table; where changes cost something, that is in the rent."""
 
 ENGINES = {"cbc": "CBC", "highs": "HiGHS"}
 
 
-def calendar_text(calendar: Calendar) -> str:
-    """The calendar for people."""
+def calendar_text(calendar: Calendar, width: int | None = None) -> str:
+    """The calendar for people; width: columns that sentences are wrapped at."""
+    first = f"{escape(calendar.name)}: {usd(calendar.usd, 0)} {calendar_headline(calendar)}"
+    names = _short_names(calendar)
     parts = [
-        [
-            f"{escape(calendar.name)}: {usd(calendar.usd, 0)} {calendar_headline(calendar)}",
-            *calendar_sentences(calendar),
-        ],
-        *([*_table(calendar, future)] for future in calendar.futures),
-        [*calendar_closing(calendar)],
+        [*_wrapped([first, *calendar_sentences(calendar)], width)],
+        *([*_table(calendar, future, names)] for future in calendar.futures),
+        [f"  {short}: {offering} {billing}" for (offering, billing), short in names.items()],
+        [*_wrapped(calendar_closing(calendar), width)],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+
+
+def _wrapped(sentences: Iterable[str], width: int | None) -> Iterator[str]:
+    for said in sentences:
+        if width is None:
+            yield said
+        else:
+            yield from textwrap.wrap(said, width, break_long_words=False, break_on_hyphens=False)
+
+
+def _short_names(calendar: Calendar) -> dict[tuple[str, str], str]:
+    """A letter for each (offering, billing) that is rented, so that the tables are narrow."""
+    rented = {
+        (escape(r.offering), r.billing)
+        for future in calendar.futures
+        for month in future.months
+        for r in month.rented
+    }
+    letters = (first + last for first in ("", *ascii_lowercase) for last in ascii_lowercase)
+    return dict(zip(sorted(rented), letters, strict=False))
 
 
 def calendar_headline(calendar: Calendar) -> str:
@@ -184,12 +206,20 @@ def future_headline(future: FutureCalendar) -> str:
     )
 
 
-def _table(calendar: Calendar, future: FutureCalendar) -> Iterator[str]:
+def _table(
+    calendar: Calendar, future: FutureCalendar, names: Mapping[tuple[str, str], str]
+) -> Iterator[str]:
     if len(calendar.futures) > 1:
         yield future_headline(future)
     before = [None, *future.months[:-1]]
-    rows = [month_cells(m, b) for m, b in zip(future.months, before, strict=True)]
-    yield from columns([list(HEADS), *rows, total_cells(future)], ">>>><>>>>>")
+    rows = [
+        [*cells[:4], _in_letters(month, names), " ".join(cells[5:7]).strip(), *cells[7:]]
+        for month, cells in (
+            (m, month_cells(m, b)) for m, b in zip(future.months, before, strict=True)
+        )
+    ]
+    total = total_cells(future)
+    yield from columns([list(HEADS), *rows, [*total[:5], *total[6:]]], ">>>><<>>>")
     yield from beside_months(future)
 
 
@@ -234,6 +264,15 @@ def month_cells(month: CalendarMonth, before: CalendarMonth | None) -> list[str]
         money(month.rent_usd + month.moves_usd, 0),
         money(month.usd, 0),
     ]
+
+
+def _in_letters(month: CalendarMonth, names: Mapping[tuple[str, str], str]) -> str:
+    """`9 a + 2 b`: units of an offering over all workloads; of what is paid by the token `c`."""
+    units: dict[str, int] = {}
+    for r in month.rented:
+        short = names[escape(r.offering), r.billing]
+        units[short] = units.get(short, 0) + r.units
+    return " + ".join(f"{n} {short}" if n else short for short, n in units.items()) or NOTHING
 
 
 def _rented(one: RentedUnits) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 
 from milp_planner.plans.futures.records import (
@@ -34,6 +35,10 @@ MADE_FOR = {
 }
 
 MEASURES = {"cvar": "the worst {tail} by {of}", "worst": "the worst {of}"}
+
+
+WIDTH, LEAST_TEXT = 80, 12
+"""Columns of a table, and of text beside it where there is next to no room."""
 
 
 def futures_answer(told: FuturesPlan, *, proven: bool) -> str:
@@ -150,10 +155,21 @@ def outcome_rows(outcomes: Sequence[FutureOutcome]) -> list[list[str]]:
 
 
 def _outcome_table(outcomes: Sequence[FutureOutcome]) -> Iterator[str]:
-    yield from columns(outcome_rows(outcomes), "<>>>>><")
+    yield from _with_long_last(outcome_rows(outcomes), "<>>>>>")
     if any(one.regret_usd_per_month or one.idle_usd_per_month for one in outcomes):
         yield "  regret: what a plan made for that future alone would save"
         yield "  idle: what is paid for commitments that it could do without"
+
+
+def _with_long_last(rows: Sequence[Sequence[str]], align: str) -> Iterator[str]:
+    """Columns of which the last is text, wrapped beside the others."""
+    first = columns([row[:-1] for row in rows], align)
+    left = max(map(len, first)) + 2
+    room = max(LEAST_TEXT, WIDTH - left)
+    for line, row in zip(first, rows, strict=True):
+        said = textwrap.wrap(row[-1], room, break_long_words=False, break_on_hyphens=False)
+        for i, part in enumerate(said or [""]):
+            yield f"{line if i == 0 else '':<{left}}{part}".rstrip()
 
 
 def case_rows(told: FuturesPlan) -> list[list[str]]:
@@ -178,9 +194,25 @@ def case_rows(told: FuturesPlan) -> list[list[str]]:
 
 def _case_table(told: FuturesPlan) -> Iterator[str]:
     rows = case_rows(told)
-    yield from columns(rows, "<" + ">" * (len(rows[0]) - 1))
+    for part in _narrow(rows):
+        yield from columns(part, "<" + ">" * (len(part[0]) - 1))
     if any(NOT_KNOWN in row for row in rows):
         yield f"  {NOT_KNOWN}: nothing was proven before time was up, or no plan keeps to it"
+
+
+def _narrow(rows: Sequence[Sequence[str]]) -> Iterator[list[list[str]]]:
+    """The table, or where it is wide several: what the futures cost, as many as fit, then the rest.
+
+    All begin with what the commitments are made for, and how many they are.
+    """
+    widths = [2 + max(len(row[c]) for row in rows) for c in range(len(rows[0]))]
+    chosen = [[0, 1]]
+    for c in range(2, len(widths)):
+        if sum(widths[i] for i in chosen[-1]) + widths[c] > WIDTH and len(chosen[-1]) > 2:
+            chosen.append([0, 1])
+        chosen[-1].append(c)
+    for part in chosen:
+        yield [[row[c] for c in part] for row in rows]
 
 
 def _made_for(case: CommitmentCase) -> str:
