@@ -270,6 +270,7 @@ def test_what_a_quota_links_is_signed_for_together():
     assert signed(apart) == {"more-a": {1: 2}, "more-b": {1: 2}}
     assert apart.usd == pytest.approx(2 * (2 * 0.6 * 2_160 + 2_160))
     assert "what is signed for one serves it alone" in calendar_text(apart)
+    assert "A unit serves one workload here: policy.share holds for" in calendar_text(apart)
     assert "what is signed for one serves it alone" not in calendar_text(linked)
 
 

@@ -312,6 +312,8 @@ def calendar_closing(calendar: Calendar) -> Iterator[str]:
         yield _programs(proof)
     if proof.parts > 1:
         yield "No rule links the workloads: what is signed for one serves it alone, all its term."
+    if len({one.workload for one in calendar.rests_on}) > 1:
+        yield "A unit serves one workload here: policy.share holds for plans of one month."
     yield (
         "A month has the hours of policy.hours_per_month. What is signed costs the price of today "
         "whenever it is signed; rentals follow each month's traffic"
