@@ -17,8 +17,6 @@ from milp_planner.deadline import checked
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.policies import most_replicas_asked
 from milp_planner.inputs.problem.records import Problem, Workload
-from milp_planner.replaying.allowed import LEAST_PLACES
-from milp_planner.replaying.speeds import Served, served_by
 from milp_planner.serving.queues.places import places_by_tokens
 from milp_planner.serving.queues.pools import alone_share, least_s, rounded_up
 from milp_planner.serving.queues.sizes import USUAL_CV, lognormal_size
@@ -28,6 +26,8 @@ from milp_planner.traffic.month import Schedule
 if TYPE_CHECKING:
     from numpy import float64
     from numpy.typing import NDArray
+
+    from milp_planner.replaying.speeds import Served
 
 SAMPLED = 500
 """Requests by which the tokens in a full KV cache are told."""
@@ -203,6 +203,10 @@ class _Told:
         return None
 
     def _of_replica(self, k: Candidate) -> HeldInFlight | str:
+        # the replay, which only wishes for waits need
+        from milp_planner.replaying.allowed import LEAST_PLACES
+        from milp_planner.replaying.speeds import served_by
+
         if any(point.concurrency is None for point in k.points):
             return (
                 "how many requests are in flight at its rate is not known, so that their wait "
