@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from milp_planner.candidates.records import PlanningInput, UnitsOn, change_key
+from milp_planner.candidates.sharing.shared_units import SharedUnits
 from milp_planner.errors import input_error
+from milp_planner.inputs.problem.policies import is_sharing_open
 from milp_planner.inputs.problem.records import CurrentUnits
 from milp_planner.plans.consequences import UnitChange
 from milp_planner.plans.records import Plan
+
+Key = tuple[str, str, str]
+"""(offering, billing, workload)."""
 
 
 def changes(instance: PlanningInput, rented: Sequence[UnitsOn]) -> tuple[UnitChange, ...]:
@@ -18,14 +23,15 @@ def changes(instance: PlanningInput, rented: Sequence[UnitsOn]) -> tuple[UnitCha
     use has no units and is left out. Units that replicas share are nobody's, and have no workload.
     Nothing where nothing runs today.
     """
-    current = instance.current_units()
-    if not current:
+    if not instance.current_units():
         return ()
-    deltas = unit_change_of(instance, rented)
+    planned = most_units(rented)
+    current = _todays_units(instance, rented, planned)
     rows = (
-        UnitChange(workload, offering, billing, today, today + delta)
-        for (offering, billing, workload), delta in deltas.items()
-        for today in [current.get((offering, billing, workload), 0)]
+        UnitChange(workload, offering, billing, current.get(key, 0), planned.get(key, 0))
+        for key in sorted(planned.keys() | current.keys())
+        for offering, billing, workload in [key]
+        if current.get(key) or planned.get(key)
     )
     order = {w.name: i for i, w in enumerate(instance.problem.workloads)}
     return tuple(sorted(rows, key=lambda c: (order.get(c.workload, -1), c.offering, c.billing)))
@@ -38,10 +44,54 @@ def unit_change_of(
 
     Added are those that are on, in any block, beyond today's; removed those that are on in none.
     """
-    planned = _most_units(rented)
-    current = instance.current_units()
+    rented = tuple(rented)
+    planned = most_units(rented)
+    current = _todays_units(instance, rented, planned)
     keys = sorted(planned.keys() | current.keys())
     return {key: planned.get(key, 0) - current.get(key, 0) for key in keys}
+
+
+def _todays_units(
+    instance: PlanningInput, rented: Iterable[UnitsOn], planned: Mapping[Key, int]
+) -> Mapping[Key, int]:
+    """Units running today; of those of one workload each as shared what is shared now.
+
+    A unit that ran for a workload, and is not its own any more, is shared now where it has a
+    replica for it on such units, in the block in which most are.
+    """
+    if not is_sharing_open(instance.problem):
+        return instance.current_units()
+    current = dict(instance.current_units())
+    for shared in rented:
+        if not isinstance(shared, SharedUnits):
+            continue
+        offered = change_key(shared.candidate)[:2]
+        spare = {
+            key: units - planned.get(key, 0)
+            for key, units in sorted(current.items())
+            if key[:2] == offered and units > planned.get(key, 0)
+        }
+        handed = max(
+            (_handed(shared, t, spare) for t in range(len(shared.units_by_block))), key=sum
+        )
+        for key, units in zip(spare, handed, strict=True):
+            current[key] -= units
+        if any(handed):
+            current[*offered, ""] = sum(handed)
+    return current
+
+
+def _handed(shared: SharedUnits, t: int, spare: Mapping[Key, int]) -> tuple[int, ...]:
+    """Units of each that are shared in a block: no more than there are, or than its replicas."""
+    replicas: dict[str, int] = {}
+    for contents in shared.contents_by_block[t]:
+        for k, count in contents:
+            replicas[k.workload] = replicas.get(k.workload, 0) + count
+    left, found = shared.units_by_block[t], []
+    for (_, _, workload), units in spare.items():
+        found.append(min(left, units, replicas.get(workload, 0)))
+        left -= found[-1]
+    return tuple(found)
 
 
 def current_fleet_of(plan: Plan) -> tuple[CurrentUnits, ...]:
@@ -69,12 +119,12 @@ def current_fleet_of(plan: Plan) -> tuple[CurrentUnits, ...]:
         )
     return tuple(
         CurrentUnits(offering=offering, billing=billing, workload=workload, units=units)
-        for (offering, billing, workload), units in _most_units(plan.purchases).items()
+        for (offering, billing, workload), units in most_units(plan.purchases).items()
         if units
     )
 
 
-def _most_units(rented: Iterable[UnitsOn]) -> dict[tuple[str, str, str], int]:
+def most_units(rented: Iterable[UnitsOn]) -> dict[tuple[str, str, str], int]:
     """The most units on at any time by (offering, billing, workload)."""
     on: dict[tuple[str, str, str], list[list[int]]] = {}
     for p in rented:

@@ -3,24 +3,47 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
-from milp_planner.candidates.records import PlanningInput
+from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime
 from milp_planner.inputs.problem.policies import may_be_short
 from milp_planner.inputs.problem.records import Alternatives
 from milp_planner.milp.presolve.forced_use import Required
+from milp_planner.milp.presolve.part_prices import (
+    at_their_part,
+    counts_units,
+    of_one_each,
+    without_parts,
+)
 from milp_planner.milp.program.exclusion import Difference
 from milp_planner.milp.program.lexicographic import Held
-from milp_planner.plans.records import Plan, Provenance
+from milp_planner.milp.program.shared_scope import may_share
+from milp_planner.plans.records import Plan, Provenance, Status
 from milp_planner.solving.first_plan import FirstPlan
 from milp_planner.solving.near_optimal import near_optimal
 from milp_planner.solving.optimum import Optimizer, Query
-from milp_planner.solving.results import NOT_SOLVED, SearchResult, Session, Settings
+from milp_planner.solving.results import (
+    NOT_SOLVED,
+    SearchResult,
+    Session,
+    Settings,
+    with_newer_bound,
+)
 from milp_planner.solving.shortage import best_when_short, still_told
 from milp_planner.solving.stages import best_in_order, in_order_of
-from milp_planner.solving.tie_break import Lookahead, best_by_curves, next_of
+from milp_planner.solving.tie_break import (
+    MOST_COLUMNS,
+    TIE_TOLERANCE,
+    TIE_TOLERANCE_USD,
+    Lookahead,
+    best_by_curves,
+    next_of,
+)
+
+FIRST_SHARE, LATER_SHARE = 0.5, 0.25
+"""Of the time that is left, what looks at parts of units, and at units of one's own, may take."""
 
 
 @dataclass
@@ -49,6 +72,12 @@ class Search:
         self.optimizer = Optimizer(
             self.instance, self.settings, self.provenance, session, self.required
         )
+
+    def narrow(self, instance: PlanningInput) -> None:
+        """Go on with fewer candidates, within the same time limit: what was left out is in no plan
+        that is looked for."""
+        session = self.session
+        self.optimizer = Optimizer(instance, self.settings, self.provenance, session, self.required)
 
     @property
     def session(self) -> Session:
@@ -147,3 +176,84 @@ class Search:
     def _query(self) -> Query:
         difference = Difference(self.asked.differ_by, self.asked.per_workload)
         return Query(difference, tuple(self.found)).holding(self._held or ())
+
+
+Answer = Callable[[Search], SearchResult]
+"""Gives the best plan of a search."""
+
+
+def answer_apart(search: Search, answer: Answer) -> SearchResult | None:
+    """The best plan of units of one's own, with a lower bound of what any plan costs.
+
+    answer: gives the best plan of a problem. Returns a result that is optimal where no unit would
+    be shared: then none is in what else is looked for. None where that is not looked at, or nothing
+    is found.
+    """
+    if not _is_worth_a_look(search):
+        return None
+    kept = search.optimizer.pruned.kept
+    alone = [k for k in kept if not k.part_of_unit]
+    fractions = [*at_their_part(k for k in kept if k.part_of_unit)]
+    freed = answer(
+        _search_of(search, of_one_each(search.instance, (*alone, *fractions)), FIRST_SHARE)
+    )
+    if freed.status is Status.INFEASIBLE:
+        search.narrow(without_parts(search.instance))
+        return None
+    if freed.plan is not None and not _uses(freed.plan, fractions):
+        if freed.status is Status.OPTIMAL:
+            search.narrow(without_parts(search.instance))
+        return freed
+    apart = answer(_search_of(search, without_parts(search.instance), LATER_SHARE))
+    if apart.plan is None:
+        return None
+    if _is_as_cheap(apart, freed):
+        search.narrow(without_parts(search.instance))
+        return apart
+    plan = replace(apart.plan, status=Status.FEASIBLE, lower_bound_usd_per_month=freed.bound)
+    return SearchResult(Status.FEASIBLE, plan, apart.proof, freed.bound)
+
+
+def or_apart(result: SearchResult, apart: SearchResult | None) -> SearchResult:
+    """The result, or the plan of units of one's own where time ended before one as cheap."""
+    if apart is None or result.status in (Status.OPTIMAL, Status.INFEASIBLE):
+        return result
+    return apart if result.plan is None else with_newer_bound(apart, result)
+
+
+def _is_worth_a_look(search: Search) -> bool:
+    """True where many columns of several workloads are linked by units that they may share."""
+    problem = search.instance.problem
+    is_open = search.settings.pruning and search.required is None and may_share(problem)
+    if not is_open or not search.instance.candidates.parts or counts_units(problem):
+        return False
+    try:
+        with search.session.in_force():
+            kept = search.optimizer.pruned.kept
+            if not any(k.part_of_unit for k in kept) or search.optimizer.folds(Query()):
+                return False
+    except OutOfTime:
+        return False
+    demands = search.instance.schedule.demands
+    busy = {name: sum(peak > 0 for peak in demand.peak) for name, demand in demands.items()}
+    return sum(busy[k.workload] for k in kept) > MOST_COLUMNS
+
+
+def _search_of(search: Search, instance: PlanningInput, share: float) -> Search:
+    limit_s = share * search.seconds_left
+    settings = replace(search.settings, time_limit_s=limit_s, break_ties=False)
+    asked = search.asked.model_copy(update={"count": 0})
+    return Search(instance, settings, search.provenance, asked)
+
+
+def _is_as_cheap(apart: SearchResult, freed: SearchResult) -> bool:
+    """True where both are proven, and parts of units cost as much as the units of one's own."""
+    proven = apart.status is freed.status is Status.OPTIMAL and freed.bound is not None
+    score = apart.score_usd_per_month
+    near = max(TIE_TOLERANCE_USD, TIE_TOLERANCE * abs(score))
+    return proven and score - (freed.bound or 0.0) <= near
+
+
+def _uses(plan: Plan, candidates: Iterable[Candidate]) -> bool:
+    used = {p.candidate for p in plan.purchases}
+    return not used.isdisjoint(candidates)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import OutOfTime
-from milp_planner.inputs.problem.policies import is_gpus_first, may_be_short
+from milp_planner.inputs.problem.policies import is_gpus_first, is_sharing_open, may_be_short
 from milp_planner.milp.curves.fleets import CURVES
 from milp_planner.milp.curves.next_best import TooMany
 from milp_planner.milp.engines.certify import BOTH
@@ -75,7 +75,7 @@ def next_of(
         runs = optimizer.instance.current_units()
         steadier = _preferred(optimizer, query, first, changes_only=True) if runs else []
         return next(iter(steadier), first), Lookahead()
-    tied = [*ahead.tied, *_with_idle_units(optimizer, query, first)]
+    tied = [*ahead.tied, *_with_fewest_changes(optimizer, query, first)]
     while beyond is None or _is_tied(beyond, first):
         if beyond is not None:
             tied.append(_proven_like(beyond, first))
@@ -156,11 +156,14 @@ def _proven_like(result: SearchResult, first: SearchResult) -> SearchResult:
     return SearchResult(first.status, plan, first.proof, bound)
 
 
-def _with_idle_units(
+def _with_fewest_changes(
     optimizer: Optimizer, query: Query, first: SearchResult
 ) -> Sequence[SearchResult]:
-    """The plan with fewest changes, where units that run may stand idle because they are paid."""
-    if not (optimizer.instance.problem.commitments and optimizer.instance.current_units()):
+    """The plan with fewest changes, where units that run may stand idle because they are paid, or
+    the same units may be shared or not."""
+    problem = optimizer.instance.problem
+    may_differ = bool(problem.commitments) or is_sharing_open(problem)
+    if not (may_differ and optimizer.instance.current_units()):
         return ()
     return _preferred(optimizer, query, first, changes_only=True)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from milp_planner.candidates.records import change_key
 from milp_planner.candidates.sharing.shared_units import placed
 from milp_planner.milp.program.costs.start_up_ahead import ahead_anew
 from milp_planner.milp.program.language.variables import Fleet
@@ -15,10 +14,9 @@ from milp_planner.milp.program.rules.packing import replicas_by_unit
 def without_idle_units(fleet: Fleet, values: Mapping[str, float]) -> Mapping[str, float]:
     """The columns with as few shared units as hold the replicas; solvers may leave some idle."""
     least: dict[str, float] = {}
-    today = fleet.instance.current_units()
     for unit, replicas in replicas_by_unit(fleet).items():
         for t in range(len(fleet.blocks)):
-            if (unit, t) not in fleet.shared or change_key(unit) in today:
+            if (unit, t) not in fleet.shared or fleet.instance.runs_today(unit):
                 continue  # today's units may cost less than to give them back
             on = fleet.shared[unit, t].name
             standing = (

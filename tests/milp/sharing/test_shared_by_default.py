@@ -16,6 +16,7 @@ from milp_planner import (
     Catalog,
     InputError,
     Plan,
+    Problem,
     Status,
     current_fleet_of,
     evaluate,
@@ -48,7 +49,7 @@ def test_two_small_workloads_share_a_node_where_that_costs_less():
 
 
 def test_workloads_of_several_classes_share_a_node_however_many_routes_that_takes(monkeypatch):
-    # What stands beside others keeps its columns for routes: half a GPU of each class and workload.
+    # Half a GPU of each class and workload; prices of classes say so as well as columns do.
     monkeypatch.setattr(covered, "MOST_ROUTES", 0)
     sizes = ((1, 1), (10, 10))
     halves = [{"input_tokens": i, "output_tokens": o, "share": 0.5} for i, o in sizes]
@@ -56,8 +57,7 @@ def test_workloads_of_several_classes_share_a_node_however_many_routes_that_take
     rented = nodes(*(raw("big", 10, size=size) for size in sizes))
     ready = prepare(problem(workloads=loads), rented)
     listed = ready.candidates.candidates
-    assert build_model(ready, listed).fleet.prices
-    assert not build_model(ready, [*listed, *every_part(ready, listed)]).fleet.prices
+    assert build_model(ready, [*listed, *every_part(ready, listed)]).fleet.prices
     plan = solve(problem(workloads=loads), rented)
     assert plan.cash_usd_per_month == pytest.approx(NODE)
     assert stands(plan) == [[("chat", 1, 1), ("code", 1, 1)]]
@@ -85,6 +85,7 @@ def same_but_for_its_file(plan: Plan) -> dict[str, object]:
     return {name: told[name] for name in told.keys() - {"proof", "provenance"}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("usd_per_hour", [1.0, 4.0])
 def test_where_no_node_is_shared_all_is_told_as_without_sharing(usd_per_hour):
     # Two single GPUs at $1 are an eighth of the node each. At $4 they cost as much as the node:
@@ -131,8 +132,10 @@ def test_a_full_node_belongs_to_one_and_what_is_left_stands_with_others():
 
 
 COVERED = ("stock", "quota", "count", "replicas", "on_demand", "target", "scaling", "strict")
-COVERED += ("overload", "power")
-ALONE = [(), *((kind,) for kind in COVERED), ("target", "replicas", "scaling"), ("quota", "stock")]
+COVERED += ("overload", "power", "survival", "share", "spot", "commitments", "volume")
+TOGETHER = [("target", "replicas", "scaling"), ("quota", "stock"), ("survival", "share")]
+TOGETHER += [("volume", "survival"), ("commitments", "quota")]
+ALONE = [(), *((kind,) for kind in COVERED), *TOGETHER]
 
 
 def judged(seed: int, kinds: tuple[str, ...]) -> None:
@@ -197,13 +200,7 @@ def test_units_that_rest_by_night_stand_beside_shared_ones(halves):
     assert plan.cash_usd_per_month == pytest.approx(cheapest_of_pairs(loads, 2.0))
 
 
-NOTHING_APART = {
-    "limits.providers.max_share": None,
-    "limits.max_spot_share": None,
-    "limits.survive_loss_of": "none",
-    "current_fleet": [],
-    "switching": {},
-}
+NOTHING_APART = {"current_fleet": [], "switching": {}}
 """What keeps units with one workload each, left out."""
 
 
@@ -239,6 +236,15 @@ def test_random_plans_are_never_dearer_and_share_nothing_for_nothing(seed):
 def test_many_random_plans_are_never_dearer():
     for seed in range(200, 260):
         judged_of_any(seed)
+
+
+def test_a_node_that_is_paid_already_is_shared_though_single_gpus_cost_no_more():
+    # Apart one has the node for nothing, and the other a GPU at $2/h; together both are free.
+    asked = two(1, 1, share=None, commitments=[{"offering": "acme/node/eu-1", "units": 1}])
+    sold = [offering("acme", "big", 4.0, gpus_per_unit=2, name="node"), offering("acme", "big", 2)]
+    plan = solve(asked, catalog(sold, [raw("big", 1)]))
+    assert plan.cash_usd_per_month == 0
+    assert stands(plan) == [[("chat", 1, 1), ("code", 1, 1)]]
 
 
 # ---- what belongs to one workload all the same
@@ -299,6 +305,7 @@ def test_what_is_without_a_shared_node_is_told():
     assert unused.entry_price.is_verified
 
 
+@pytest.mark.slow
 def test_more_traffic_takes_another_node_once_the_first_is_full():
     # Eight times as much is 40 and 40 requests/s, four GPUs each; nine times is five each.
     grown = {
@@ -310,10 +317,10 @@ def test_more_traffic_takes_another_node_once_the_first_is_full():
 
 
 def test_what_keeps_units_with_one_workload_is_told_where_others_had_room():
-    asked = two(share=None, limits={"max_spot_share": 0.5})
+    asked = two_that_wait()
     said = (
         "units of several GPUs have room for other workloads, and belong to one each: beside "
-        "limits.max_spot_share they are not shared unless policy.share says so"
+        "workloads.latency.wait they are not shared unless policy.share says so"
     )
     plan = solve(asked, nodes())
     assert plan.cash_usd_per_month == pytest.approx(2 * NODE)
@@ -323,16 +330,23 @@ def test_what_keeps_units_with_one_workload_is_told_where_others_had_room():
     assert said not in warning_lines(solve(asked.changed({"policy.share": "none"}), nodes()))
 
 
-FULL = {f"workloads.{name}.traffic.growth": 16 for name in ("chat", "code")}
-"""80 requests/s each: eight GPUs."""
+FULL = {f"workloads.{name}.traffic.growth": 15 for name in ("chat", "code")}
+"""75 requests/s each: eight GPUs."""
+
+
+def two_that_wait() -> Problem:
+    """5 requests/s each, which wait no longer than a full node of eight GPUs lets them."""
+    replica = {"gpu": "big", "gpus_per_replica": 1, "requests_per_second": 10, "in_flight": 8}
+    wishes = {"rates": [replica], "latency": {"wait": {"p95": "2s"}}}
+    return problem(workloads=[workload(5, name, **wishes) for name in ("chat", "code")])
 
 
 def test_a_limit_beside_which_nobody_shares_does_not_cost_what_sharing_would_save():
-    # Nothing is spot: without the limit each still has its node, unless they share one.
-    costs = explain_limits(two(share=None, limits={"max_spot_share": 0.5}), nodes())
+    # No wait is near 2 s: without the wish each still has its node, unless they share one.
+    costs = explain_limits(two_that_wait(), nodes())
     assert costs.plan.cash_usd_per_month == pytest.approx(2 * NODE)
-    (row,) = [row for row in costs.rows if row.path == "limits.max_spot_share"]
-    assert row.usd_per_month == 0
+    rows = [row for row in costs.rows if "latency.wait" in row.path]
+    assert [row.usd_per_month for row in rows] == [0, 0]
 
 
 def test_what_needs_a_unit_to_belong_to_one_says_how_it_does(tmp_path):

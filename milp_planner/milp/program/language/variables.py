@@ -35,6 +35,7 @@ n_kpt                                         n_kt if it is                     
 y_φt, y_st fleet.used[QueueTimes, w t …]      1 if a replica of φ, of s or more is on   0 or 1
 b_ℓt       fleet.used[QueueTimes, w t …]      1 if a load of more than ℓ is served      0 or 1
 a_j, r_j   fleet.added[j], fleet.removed[j]   units added to, removed from, today's     ≥ 0
+d_j        fleet.handed[j]                    units of a workload that are shared now   ≥ 0
 e_kaB      fleet.ahead[k, (a, B)]             units paid for in a that serve in B soon  ≥ 0
 z_pi       fleet.bands[p, i]                  part of the spend of a volume discount    0 ... 1
 b_pi       fleet.begun[p, i]                  1 if more than the part before is spent   0 or 1
@@ -164,9 +165,9 @@ class Fleet:
     beyond: dict[tuple[str, RampSplit], pulp.LpVariable] = field(default_factory=dict)
     added: dict[tuple[str, str, str], pulp.LpVariable] = field(default_factory=dict)
     removed: dict[tuple[str, str, str], pulp.LpVariable] = field(default_factory=dict)
+    handed: dict[tuple[str, str, str], pulp.LpVariable] = field(default_factory=dict)
     shared: dict[tuple[Candidate, int], pulp.LpVariable] = field(default_factory=dict)
     """Units that replicas of any workload share, by what is rented: see `SharedUnits`."""
-
     folds: Mapping[str, ElasticFold] = field(default_factory=dict)
     """Of workloads whose elastic units are no columns, but steps of what they hold: `folds.py`."""
 

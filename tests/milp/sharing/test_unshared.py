@@ -1,0 +1,101 @@
+"""Before the program of all workloads: would any of them share, at its part of the price?"""
+
+from __future__ import annotations
+
+import pytest
+
+from milp_planner import Status, solve
+from milp_planner.solving import parts, search
+from milp_planner.solving.results import NOT_SOLVED
+from tests.milp.sharing import test_shared_by_default as by_default
+from tests.milp.sharing.test_shared_units import NODE, nodes, two
+
+LOOKED_AT = ["survival", "share", "spot", "count", "replicas", "on_demand", "target", "scaling"]
+LOOKED_AT += ["strict", "overload"]
+
+
+@pytest.fixture(autouse=True)
+def _small_programs_are_looked_at_too(monkeypatch):
+    monkeypatch.setattr(search, "MOST_COLUMNS", 0)
+
+
+@pytest.fixture
+def answers(monkeypatch):
+    """What was found before the program of all, one after another."""
+    found = []
+    answer_apart = search.answer_apart
+
+    def noted(asked, answer):
+        found.append(answer_apart(asked, answer))
+        return found[-1]
+
+    monkeypatch.setattr(parts, "answer_apart", noted)
+    return found
+
+
+def shares(answers) -> list[Status]:
+    return [one.status for one in answers if one is not None]
+
+
+def test_where_a_whole_node_is_no_dearer_for_one_nothing_more_is_solved(answers):
+    # 75 requests/s are eight GPUs each: both fill a node, shared or not.
+    plan = solve(two(75, 75, share=None), nodes())
+    assert plan.status is Status.OPTIMAL
+    assert plan.cash_usd_per_month == pytest.approx(2 * NODE)
+    assert not plan.shared_units
+    assert shares(answers) == [Status.OPTIMAL]
+
+
+def test_where_a_part_of_a_node_is_cheaper_the_program_of_all_decides(answers):
+    # An eighth of a node for each is a quarter of its price: a bound that no plan reaches.
+    plan = solve(two(share=None), nodes())
+    assert plan.cash_usd_per_month == pytest.approx(NODE)
+    (known,) = [one for one in answers if one is not None]
+    assert known.status is Status.FEASIBLE
+    assert known.bound == pytest.approx(NODE / 4)
+    assert known.score_usd_per_month == pytest.approx(2 * NODE)
+
+
+def test_what_each_has_to_itself_is_a_plan_where_time_ends_before_the_program_of_all(monkeypatch):
+    answer = parts._answer
+    monkeypatch.setattr(
+        parts,
+        "_answer",
+        lambda asked: NOT_SOLVED if asked.instance.candidates.parts else answer(asked),
+    )
+    plan = solve(two(share=None), nodes())
+    assert plan.status is Status.FEASIBLE
+    assert plan.cash_usd_per_month == pytest.approx(2 * NODE)
+    assert plan.bound == pytest.approx(NODE / 4)
+
+
+def test_next_best_plans_share_nothing_where_the_best_does_not():
+    asked = two(75, 75, share=None, alternatives={"count": 2})
+    plan = solve(asked, by_default.singles(1.0))
+    apart = solve(asked.changed({"policy.share": "none"}), by_default.singles(1.0))
+    assert plan.alternatives
+    told = [one.score_usd_per_month for one in plan.alternatives]
+    assert told == pytest.approx([one.score_usd_per_month for one in apart.alternatives])
+
+
+@pytest.mark.parametrize("kind", LOOKED_AT)
+def test_no_fleet_scores_less(kind):
+    for seed in (5, 7, 8):
+        by_default.judged(seed, (kind,))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", LOOKED_AT)
+def test_no_fleet_of_many_scores_less(kind):
+    for seed in range(300, 340):
+        by_default.judged(seed, (kind,))
+
+
+def test_random_plans_are_never_dearer():
+    by_default.judged_of_any(9)
+
+
+@pytest.mark.slow
+def test_many_random_plans_are_never_dearer():
+    for seed in range(300, 340):
+        by_default.judged_of_any(seed)
