@@ -61,12 +61,17 @@ def cancel_asked() -> threading.Event | None:
     return _cancel.get()
 
 
+def is_up() -> bool:
+    """True once time is up, also for work that is spared."""
+    return time.monotonic() >= _ends_s.get()
+
+
 def check() -> None:
     """Raise OutOfTime when time is up, or somebody asked to stop."""
     cancel = _cancel.get()
     if cancel is not None and cancel.is_set():
         raise OutOfTime
-    if time.monotonic() >= _ends_s.get() and time.thread_time() >= _spared_s.get():
+    if is_up() and time.thread_time() >= _spared_s.get():
         raise OutOfTime
 
 

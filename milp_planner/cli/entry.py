@@ -22,7 +22,7 @@ from milp_planner.errors import Fault, InputError, PlannerError, SolverError
 PROGRAM = "milp-planner"
 LONGEST_BUG = 200
 
-OBJECTS_BETWEEN_COLLECTIONS = 50_000
+OBJECTS_BETWEEN_COLLECTIONS = 250_000
 """Python's own 700 is for processes that stay: looking for garbage takes a tenth of all imports."""
 
 NO_MORE_THREADS = ("can't start new thread", "can't create new thread at interpreter shutdown")

@@ -50,7 +50,6 @@ from milp_planner.plans.records import (
     Route,
     Status,
     WorkloadPlan,
-    read_from,
 )
 from milp_planner.plans.schema import (
     AlternativePart,
@@ -451,6 +450,3 @@ def _diagnosis(part: DiagnosisPart) -> Diagnosis:
 
 def _change(part: ChangePart) -> Change:
     return Change(**part.model_dump(exclude={"is_enough"}))
-
-
-read_from.register(Mapping, read_plan)

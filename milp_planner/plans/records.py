@@ -63,7 +63,7 @@ class Status(Enum):
 
 @singledispatch
 def read_from(document: object) -> Plan:
-    """The plan that a document holds; how a mapping is read is registered by `reading`."""
+    """The plan that a document holds; how a mapping is read, `plans` registers."""
     raise argument_error(
         f"expected the keys of a plan's document, not {type(document).__name__}",
         path="document",

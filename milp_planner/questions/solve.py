@@ -12,7 +12,6 @@ from milp_planner._version import __version__
 from milp_planner.candidates.listing import Lister
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import began_s
-from milp_planner.futures.answer import plan_over_futures
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.fingerprint import problem_sha256
 from milp_planner.inputs.problem.policies import (
@@ -41,7 +40,6 @@ from milp_planner.plans.reasons import (
 from milp_planner.plans.records import Plan, Proof, Provenance, Status
 from milp_planner.questions.diagnosis.diagnose import diagnosis_of
 from milp_planner.questions.in_time import listed_in_time
-from milp_planner.replaying.reactive import foresight
 from milp_planner.solving.checks.arguments import (
     SolverChoice,
     catalog_for,
@@ -56,6 +54,7 @@ from milp_planner.solving.re_solve import settings_of, without_budget
 from milp_planner.solving.resilience import resilience_cost
 from milp_planner.solving.results import NOT_SOLVED, Interrupted, SearchResult, Settings, no_plan
 from milp_planner.solving.search import Search
+from milp_planner.traffic.schedule import Schedule
 
 HALF_A_CENT = 0.005
 
@@ -120,6 +119,8 @@ def solve(
         patient=reproducible,
     )
     if problem.futures:
+        from milp_planner.futures.answer import plan_over_futures  # which few problems need
+
         count = problem.alternatives.count if alternatives is None else alternatives
         given = problem, catalog, settings, provenance_at(problem, catalog, settings)
         return plan_over_futures(*given, next_best=count, beside=diagnose)
@@ -283,7 +284,7 @@ def _with_alternatives(search: Search, ended: EndReason | None, freed: SearchRes
     near = [] if asked.within is None else [NearOptimal(asked.within, asked.prefer or "")]
     twins = twin_notes([best, *others], search.twins) if asked.count else ()
     problem = search.instance.problem
-    notes: list[Remark] = [*foresight(best, search.instance.schedule), *_counted(problem, best)]
+    notes: list[Remark] = [*_foresight(best, search.instance.schedule), *_counted(problem, best)]
     plan = replace(
         best,
         warnings=(*best.warnings, *notes),
@@ -292,6 +293,15 @@ def _with_alternatives(search: Search, ended: EndReason | None, freed: SearchRes
         resilience=resilience_cost(best, freed),
     )
     return with_oldest_price(plan)
+
+
+def _foresight(plan: Plan, schedule: Schedule) -> Iterable[Remark]:
+    """What a reactive autoscaler would pay, where hours are known."""
+    if not schedule.block_by_hour:
+        return ()
+    from milp_planner.replaying.reactive import foresight  # the replay, which few plans need
+
+    return foresight(plan, schedule)
 
 
 def in_order(plans: Sequence[Plan]) -> list[Plan]:

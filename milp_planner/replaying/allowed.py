@@ -11,7 +11,7 @@ from milp_planner.inputs.problem.records import Problem
 from milp_planner.replaying.speeds import served_by
 from milp_planner.serving.queues.chain import ReplicaQueue, pool_rates
 from milp_planner.serving.queues.sizes import lognormal_sizes
-from milp_planner.serving.queues.wait import admissible_load, is_judged
+from milp_planner.serving.queues.wait import LEAST_PLACES, admissible_load, is_judged
 from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.traffic.schedule import RequestClass
 
@@ -19,10 +19,6 @@ WAIT_S, SHARE = 1.0, 0.99
 """A p99 wait of a second, where nobody says another."""
 
 REPLICAS = (1, 2, 4, 8, 16, 32)
-
-LEAST_PLACES = 8
-"""Before replicas of fewer places a queue each is far from one queue before all, which the formulas
-are about: whoever joined the wrong one waits."""
 
 
 @dataclass(frozen=True)

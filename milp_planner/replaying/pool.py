@@ -14,7 +14,6 @@ from milp_planner.errors import argument_error
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.plans.records import Plan, Route
-from milp_planner.replaying.allowed import LEAST_PLACES
 from milp_planner.replaying.arrivals import Sent, Stretch, drawn, thinned
 from milp_planner.replaying.autoscaler import ScalingRules
 from milp_planner.replaying.endpoints import endpoints_of, router_of, sent_to
@@ -51,7 +50,7 @@ from milp_planner.replaying.timetable import (
 )
 from milp_planner.serving.queues.chain import pool_rates
 from milp_planner.serving.queues.sizes import sizes_of
-from milp_planner.serving.queues.wait import wait_quantile_s
+from milp_planner.serving.queues.wait import LEAST_PLACES, wait_quantile_s
 from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.traffic.month import hours_per_month
 from milp_planner.traffic.schedule import Demand, RequestClass, Schedule

@@ -26,12 +26,10 @@ from milp_planner.inputs.problem.policies import has_batches, most_replicas_aske
 from milp_planner.inputs.problem.records import Problem, Workload
 from milp_planner.plans.reasons import WaitKept
 from milp_planner.plans.records import Plan, Purchase
-from milp_planner.replaying.allowed import LEAST_PLACES
-from milp_planner.replaying.endpoints import routes_apart, sent_by_class
-from milp_planner.replaying.speeds import Served, served_by
 from milp_planner.serving.queues.places import places_by_tokens
 from milp_planner.serving.queues.pools import QueueWish, alone_share, keeps, least_s, rounded_up
 from milp_planner.serving.queues.sizes import USUAL_CV, lognormal_size
+from milp_planner.serving.queues.wait import LEAST_PLACES
 from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.solving.assembly.queues import Queue, apart_kept, is_well_filled
 from milp_planner.solving.checks.bounds import without_specks
@@ -41,6 +39,8 @@ from milp_planner.traffic.schedule import RequestClass
 if TYPE_CHECKING:
     from numpy import float64
     from numpy.typing import NDArray
+
+    from milp_planner.replaying.speeds import Served
 
 LITTLE = 1e-9
 """Share of a load that is a solver's noise."""
@@ -265,6 +265,9 @@ class _Told:
         if self.problem.workload(k.workload).rates is not None:
             places, alone, reached = int(k.points[0].concurrency or 0), 1.0, 1.0
         else:
+            # the replay, which only wishes for waits need
+            from milp_planner.replaying.speeds import served_by
+
             served = served_by(k, self.problem, classes, self.catalog, self.model)
             places = self._places(classes, served)
             alone = alone_share(served.service_s[:places])
@@ -374,6 +377,8 @@ class OwnMixes:
         self, plan: Plan, w: Workload
     ) -> Iterator[tuple[Queue | None, TimeWish, QueueWish]]:
         """Every queue in every block, with each wish; None where it is not judged."""
+        from milp_planner.replaying.endpoints import routes_apart, sent_by_class
+
         demand = self.instance.schedule.demands[w.name]
         alike = not routes_apart(plan, w.name)
         for t, block in enumerate(plan.blocks):

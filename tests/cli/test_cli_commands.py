@@ -236,3 +236,15 @@ def test_help_imports_nothing_heavy():
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
     assert done.stdout.endswith("[]\n")
+
+
+def test_a_plan_imports_neither_the_replay_nor_what_reads_benchmarks_and_futures():
+    script = (
+        "import sys; sys.modules['highspy'] = None; import milp_planner.questions.sheet.builder; "
+        "print([m for m in sys.modules if "
+        "m.startswith(('milp_planner.replaying', 'milp_planner.inputs.imports', "
+        "'milp_planner.futures', 'milp_planner.plans.schema', 'numpy', 'pandas'))])"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.stdout == "[]\n"

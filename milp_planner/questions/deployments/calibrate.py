@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.catalog.checks import (
@@ -17,8 +18,6 @@ from milp_planner.inputs.catalog.checks import (
 from milp_planner.inputs.catalog.evidence.ran_in import joined_faults
 from milp_planner.inputs.catalog.overlays import write_measurements
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement
-from milp_planner.inputs.imports.benchmark_reports import Run
-from milp_planner.inputs.imports.benchmarks import Found, read_measurements
 from milp_planner.inputs.problem.deployment import DeploymentSettings
 from milp_planner.inputs.problem.load import load_named_catalog
 from milp_planner.inputs.reading.arguments import (
@@ -40,6 +39,9 @@ from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.serving.roofline import Roofline, missing_for_estimate
 from milp_planner.serving.weights import WEIGHT_BYTES
 from milp_planner.today import day_today
+
+if TYPE_CHECKING:
+    from milp_planner.inputs.imports.benchmarks import Found
 
 BOUND_SLACK = 1.10
 """Data sheets of one GPU differ by a few percent; only what is clearly above is refused."""
@@ -147,6 +149,10 @@ def calibrate(
         check_kind(deployment, DeploymentSettings, "DeploymentSettings(...)")
     folder = None if out is None else path_of("out", out)
     base = str(path_of("catalog", catalog))
+    # only who has measurements needs the benchmarks' formats
+    from milp_planner.inputs.imports.benchmark_reports import Run
+    from milp_planner.inputs.imports.benchmarks import read_measurements
+
     check_number("confidence", confidence, least=0.0, below=1.0)
     if tensor_parallel is not None:
         most = MOST_GPUS * (deployment.units_joined if deployment else 1)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from milp_planner.errors import Fault
 from milp_planner.inputs.catalog.records import Catalog
-from milp_planner.inputs.imports.benchmarks import Found
+
+if TYPE_CHECKING:
+    from milp_planner.inputs.imports.benchmarks import Found
 
 
 def ran_names(f: Found, catalog: Catalog) -> dict[str, str]:

@@ -13,8 +13,6 @@ from datetime import date
 from milp_planner.candidates.listing import Lister, lister_of
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import began_s, sparing, until
-from milp_planner.futures.answer import plan_over_futures
-from milp_planner.futures.cases import leading_problem
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.policies import is_gpus_first
 from milp_planner.inputs.problem.records import Problem
@@ -157,6 +155,8 @@ def plan_for_sheet(
     """
     count = problem.alternatives.count
     if problem.futures:
+        from milp_planner.futures.answer import plan_over_futures  # which few problems need
+
         provenance = provenance_at(problem, catalog, settings)
         return plan_over_futures(problem, catalog, settings, provenance, next_best=count)
     enough = enough_lines(count, None if fixed_work else time.monotonic)
@@ -171,6 +171,8 @@ def sheet_over_futures(
 
     Other choices, levers and curves are of a month that is known: they are left out.
     """
+    from milp_planner.futures.cases import leading_problem
+
     asked = unlisted(outline_of(leading_problem(problem, plan), catalog))
     return sheet_of(asked, plan, today=today, reproducible=reproducible)
 

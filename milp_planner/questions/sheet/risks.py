@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from milp_planner.candidates.records import Candidate, PlanningInput, RatePoint
 from milp_planner.candidates.sharing.shared_units import SharedUnits
-from milp_planner.deadline import OutOfTime, check, checked
+from milp_planner.deadline import OutOfTime, check, checked, is_up
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.problem.traffic import ConcurrentUsers
@@ -27,6 +27,10 @@ from milp_planner.plans.sheet.other_parts import (
 )
 
 LOSSES_LEFT_OPEN = "Left open by the time limit: what is left when a unit or a provider is lost"
+
+MOST_LOSSES_SPARED = 200
+"""As many losses can be looked at in the little time that is spared for them. Of more none would be
+told at its end, so that none is looked at once time is up."""
 
 MEASURED = ("measured", "raw")
 """Sources of a rate that somebody measured in this deployment, or states to be so."""
@@ -61,6 +65,8 @@ def risks_of(
 def losses_of(instance: PlanningInput, plan: Plan) -> Iterator[LeftAfterLoss]:
     """For every workload of `instance` the worst loss of a single unit, and of a provider; raises
     OutOfTime."""
+    if is_up() and len(plan.purchases) * len(plan.blocks) > MOST_LOSSES_SPARED:
+        raise OutOfTime
     for w in plan.workloads:
         found = checked(_unit_losses(instance, plan, w.name, w.unit))
         worst = min(found, key=lambda one: one.share, default=None)

@@ -33,6 +33,10 @@ MARGIN = 0.5
 """Share of the misses allowed that the formula is asked for. At 1 it is centred on what a replay
 finds (tests/replay/test_engine.py), at 0.5 on its safe side (tests/replay/test_allowed.py)."""
 
+LEAST_PLACES = 8
+"""Before replicas of fewer places a queue each is far from one queue before all, which the formulas
+are about: whoever joined the wrong one waits."""
+
 LEAST_JUDGED = 0.10
 """Share of the full load below which a load under bursts is not judged: gaps of c 3 before one
 small replica come nearly in batches, which no renewal formula for long queues describes."""

@@ -20,10 +20,12 @@ from milp_planner import (
     sheet_schema,
     solve,
 )
-from milp_planner.deadline import counted_from
+from milp_planner.deadline import OutOfTime, counted_from, sparing, until
+from milp_planner.questions.sheet import risks
 from milp_planner.reporting.html.page import sheet_page
 from milp_planner.reporting.sheets.no_plan import no_plan_text
 from milp_planner.reporting.sheets.text import head_text, rest_text, sheet_text
+from milp_planner.solving.prepare import outline_of, unlisted
 from tests.support.builders import DAY, big_and_small, problem, with_tokens
 from tests.support.shown.sample_sheets import without_plan
 
@@ -32,6 +34,8 @@ pytest_plugins = ["tests.support.toy_cli"]
 PROBLEMS = Path(__file__).resolve().parents[3] / "problems"
 TODAY = date(2026, 2, 14)
 """30 days after the prices of the small catalogs."""
+
+LONG_S = 600.0
 
 
 @pytest.fixture(scope="module")
@@ -270,3 +274,16 @@ def test_no_plan_in_time_proves_nothing():
     text = no_plan_text(sheet)
     assert text.startswith("No plan found before the solvers stopped, which does not prove that")
     assert "candidates" not in text
+
+
+def test_losses_are_looked_at_past_the_time_limit_only_where_they_are_few(monkeypatch):
+    # One big and one small: two losses of a unit in the one block.
+    asked = unlisted(outline_of(problem(13), big_and_small()))
+    plan = solve(problem(13), big_and_small())
+    with until(time.monotonic() - 1), sparing(LONG_S):
+        monkeypatch.setattr(risks, "MOST_LOSSES_SPARED", 2)
+        assert {loss.kind for loss in risks.losses_of(asked, plan)} == {"unit", "provider"}
+        monkeypatch.setattr(risks, "MOST_LOSSES_SPARED", 1)
+        with pytest.raises(OutOfTime):
+            next(risks.losses_of(asked, plan))
+    assert {loss.kind for loss in risks.losses_of(asked, plan)} == {"unit", "provider"}
