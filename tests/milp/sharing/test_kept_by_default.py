@@ -58,7 +58,10 @@ def test_a_node_that_goes_from_one_workload_to_another_is_two_changes_whatever_i
 
 def test_one_node_is_added_for_both_where_two_units_would_be_two_changes():
     # Two GPUs at $0.9 are $144 a month less than the node at $2, and one unit more to add for $300.
-    sold = [offering("acme", "big", 2.0, gpus_per_unit=2, name="node"), offering("acme", "big", 0.9)]
+    sold = [
+        offering("acme", "big", 2.0, gpus_per_unit=2, name="node"),
+        offering("acme", "big", 0.9),
+    ]
     for usd, units in ((300, 1), (100, 2)):
         asked = running({}, switching={"usd_per_unit_added": usd})
         plan = solve(asked, catalog(sold, [raw("big", 1)]))
