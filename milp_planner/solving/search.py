@@ -13,6 +13,7 @@ from milp_planner.inputs.problem.records import Alternatives
 from milp_planner.milp.presolve.forced_use import Required
 from milp_planner.milp.presolve.part_prices import (
     at_their_part,
+    counts_changes,
     counts_units,
     of_one_each,
     without_parts,
@@ -227,6 +228,8 @@ def answer_apart(search: Search, answer: Answer) -> SearchResult | None:
     """
     if not _is_worth_a_look(search):
         return None
+    if counts_changes(search.instance.problem):
+        return _unproven(search, answer, None)
     kept = search.optimizer.pruned.kept
     alone = [k for k in kept if not k.part_of_unit]
     fractions = [*at_their_part(k for k in kept if k.part_of_unit)]
@@ -240,14 +243,24 @@ def answer_apart(search: Search, answer: Answer) -> SearchResult | None:
         if freed.status is Status.OPTIMAL:
             search.narrow(without_parts(search.instance))
         return freed
+    return _unproven(search, answer, freed)
+
+
+def _unproven(search: Search, answer: Answer, freed: SearchResult | None) -> SearchResult | None:
+    """The best plan of units of one's own, which parts of units may better; proven where they cost
+    as much.
+
+    freed: what parts of units cost; None where that is not known.
+    """
     apart = answer(_search_of(search, without_parts(search.instance), LATER_SHARE))
     if apart.plan is None:
         return None
-    if _is_as_cheap(apart, freed):
+    if freed is not None and _is_as_cheap(apart, freed):
         search.narrow(without_parts(search.instance))
         return apart
-    plan = replace(apart.plan, status=Status.FEASIBLE, lower_bound_usd_per_month=freed.bound)
-    return SearchResult(Status.FEASIBLE, plan, apart.proof, freed.bound)
+    bound = None if freed is None else freed.bound
+    plan = replace(apart.plan, status=Status.FEASIBLE, lower_bound_usd_per_month=bound)
+    return SearchResult(Status.FEASIBLE, plan, apart.proof, bound)
 
 
 def or_apart(result: SearchResult, apart: SearchResult | None) -> SearchResult:

@@ -25,9 +25,13 @@ def counts_units(problem: Problem) -> bool:
     """True where a part of a unit might count for more than its share of it, or cost more."""
     is_counted = any(user_quotas(problem)) or problem.limits.max_power_kw is not None
     paid = problem.commitments or problem.prices.volume or problem.policy.start_up
-    runs = problem.current_fleet or tracks_changes(problem)
     staged = is_gpus_first(problem) or may_be_short(problem)
-    return bool(is_counted or paid or runs or staged or problem.rules)
+    return bool(is_counted or paid or staged or problem.rules)
+
+
+def counts_changes(problem: Problem) -> bool:
+    """True where a unit that is kept or added counts whole, so that a part of it has no price."""
+    return bool(problem.current_fleet) or tracks_changes(problem)
 
 
 def at_their_part(parts: Iterable[Candidate]) -> Iterator[Candidate]:

@@ -270,7 +270,7 @@ class _StandIns:
         """True where nothing depends on whose a unit is, or rations units."""
         problem = self.instance.problem
         rations = any(user_quotas(problem)) or problem.limits.max_power_kw is not None
-        rations = rations or is_gpus_first(problem)
+        rations = rations or is_gpus_first(problem) or tracks_changes(problem)
         return not rations and all(isinstance(one, OF_RATES) for one in self.judges)
 
     def _least_usd(self, workload: str, unit: _WholeUnit, asked: Standing, most: float) -> float:

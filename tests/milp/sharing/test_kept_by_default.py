@@ -56,6 +56,18 @@ def test_a_node_that_goes_from_one_workload_to_another_is_two_changes_whatever_i
     assert sum(add + remove for _, _, add, remove in moved(plan)) in (0, 2)
 
 
+def test_one_node_is_added_for_both_where_two_units_would_be_two_changes():
+    # Two GPUs at $0.9 are $144 a month less than the node at $2, and one unit more to add for $300.
+    sold = [
+        offering("acme", "big", 2.0, gpus_per_unit=2, name="node"),
+        offering("acme", "big", 0.9),
+    ]
+    for usd, units in ((300, 1), (100, 2)):
+        asked = running({}, switching={"usd_per_unit_added": usd})
+        plan = solve(asked, catalog(sold, [raw("big", 1)]))
+        assert plan.costs["switching"] == pytest.approx(usd * units)
+
+
 def test_hourly_nodes_are_kept_by_the_block_in_which_most_are():
     # Three GPUs by day and two by night: two nodes and one. One ran for chat: one more is added.
     day = {"kind": "profile", "weights": [2] * 12 + [1] * 12, "requests_per_day": 3600 * 36}

@@ -56,17 +56,18 @@ def test_where_a_part_of_a_node_is_cheaper_the_program_of_all_decides(answers):
     assert known.score_usd_per_month == pytest.approx(2 * NODE)
 
 
-def test_what_each_has_to_itself_is_a_plan_where_time_ends_before_the_program_of_all(monkeypatch):
+@pytest.mark.parametrize("usd", [0, 100])
+def test_what_each_has_to_itself_is_a_plan_where_time_ends_before_that_of_all(monkeypatch, usd):
     answer = parts._answer
     monkeypatch.setattr(
         parts,
         "_answer",
         lambda asked: NOT_SOLVED if asked.instance.candidates.parts else answer(asked),
     )
-    plan = solve(two(share=None), nodes())
+    plan = solve(two(share=None, switching={"usd_per_unit_added": usd}), nodes())
     assert plan.status is Status.FEASIBLE
-    assert plan.cash_usd_per_month == pytest.approx(2 * NODE)
-    assert plan.bound == pytest.approx(NODE / 4)
+    assert plan.cash_usd_per_month == pytest.approx(2 * (NODE + usd))
+    assert usd or plan.bound == pytest.approx(NODE / 4)
 
 
 def test_next_best_plans_share_nothing_where_the_best_does_not():
