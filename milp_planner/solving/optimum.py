@@ -362,9 +362,9 @@ class Optimizer:
             return None if is_wrong else objective_value(model, values)
 
         if is_draft and self.settings.solver != CBC and steps_pay(model):
+            self._drafts_left -= DRAFTS_OF_STEPS
             steps = held_first(model, seconds / STEPS_OF_TIME, self.session.cancel)
             if steps is not None and judge(steps.values) is not None:
-                self._drafts_left -= DRAFTS_OF_STEPS
                 tidy = self._tidy(model, steps.values)
                 return CertifiedRun(EngineStatus.FEASIBLE, tidy, bound=steps.bound)
         with scratch_folder() as folder:
