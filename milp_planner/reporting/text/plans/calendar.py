@@ -272,7 +272,9 @@ def _in_letters(month: CalendarMonth, names: Mapping[tuple[str, str], str]) -> s
     for r in month.rented:
         short = names[escape(r.offering), r.billing]
         units[short] = units.get(short, 0) + r.units
-    return " + ".join(f"{n} {short}" if n else short for short, n in units.items()) or NOTHING
+    return (
+        " + ".join(f"{n} {short}" if n else short for short, n in sorted(units.items())) or NOTHING
+    )
 
 
 def _rented(one: RentedUnits) -> str:
