@@ -6,7 +6,7 @@ Everything that can be decided without the program is decided here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from milp_planner.grouping import grouped
@@ -16,8 +16,6 @@ from milp_planner.inputs.problem.records import Problem
 from milp_planner.serving.operating_point import EngineRate
 from milp_planner.serving.shared_gpu import GpuSet
 from milp_planner.traffic.month import RequestClass, Schedule
-
-UnitKey = tuple[str, str, GpuSet | None]
 
 
 @dataclass(frozen=True)
@@ -268,29 +266,9 @@ def change_key(k: Candidate) -> tuple[str, str, str]:
     return k.offering.id, k.offering.billing, k.workload
 
 
-def shared_unit(offering: Offering, gpu_set: GpuSet | None = None) -> Candidate:
-    """A unit of an offering that replicas share: what is rented, and serves nobody by itself."""
-    return Candidate("", offering, "", 0, 0, (), (), gpu_set=gpu_set)
-
-
 def gpus_of_unit(k: Candidate) -> int:
     """GPUs of a unit of the offering, whoever shares it; 0 for per-token offerings."""
     return k.offering.gpus_per_unit if isinstance(k.offering, Offering) else 0
-
-
-def unit_key(k: Candidate) -> UnitKey:
-    """What tells units that are shared apart: offering, billing, and what their one GPU is for."""
-    return *k.offering.key, None if k.gpu_set is None else k.gpu_set.place
-
-
-def is_part_of(k: Candidate, unit: Candidate) -> bool:
-    """True where replicas of `k` stand on such units, together with others."""
-    return k.part_of_unit and unit_key(k) == unit_key(unit)
-
-
-def part_on(offering: Offering, replica: Candidate) -> Candidate:
-    """The same replica, on units of another offering."""
-    return replace(replica, offering=offering)
 
 
 def unit_kind(k: Candidate) -> tuple[str, int]:

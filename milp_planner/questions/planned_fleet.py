@@ -8,11 +8,10 @@ from milp_planner.candidates.records import (
     Candidate,
     PlanningInput,
     is_elastic,
-    part_on,
     rests_when_idle,
-    unit_key,
     unit_kind,
 )
+from milp_planner.candidates.sharing.standing import part_on, unit_key
 from milp_planner.errors import input_error
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.milp.program.solution import FleetSolution

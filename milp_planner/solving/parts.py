@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from milp_planner.candidates.records import Candidate, PlanningInput, UnitKey, unit_key
+from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.candidates.sharing.standing import UnitKey, unit_key
 from milp_planner.deadline import OutOfTime
 from milp_planner.inputs.problem.policies import (
     has_batches,

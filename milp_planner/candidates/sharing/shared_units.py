@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from milp_planner.candidates.records import Candidate, UnitsOn, shared_unit
+from milp_planner.candidates.records import Candidate, UnitsOn
+from milp_planner.candidates.sharing.standing import shared_unit
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.serving.shared_gpu import GpuSet
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
-from milp_planner.candidates.records import is_part_of
 from milp_planner.candidates.sharing.shared_units import part_held, unit_of
+from milp_planner.candidates.sharing.standing import is_part_of
 from milp_planner.exports.parts.pools import counted
 from milp_planner.exports.parts.words import Words
 from milp_planner.milp.program.costs.terms import PENALTIES

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import count
 
-from milp_planner.candidates.records import Candidate, is_part_of
+from milp_planner.candidates.records import Candidate
 from milp_planner.candidates.sharing.shared_units import Contents, SharedUnits
+from milp_planner.candidates.sharing.standing import is_part_of
 from milp_planner.exports.parts.words import LONGEST_LABEL
 from milp_planner.inputs.problem.deployment import DeploymentSettings
 from milp_planner.plans.records import Plan, Purchase, Route, WorkloadPlan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 
-from milp_planner.candidates.records import unit_key
+from milp_planner.candidates.sharing.standing import unit_key
 from milp_planner.errors import Fault, InputError
 from milp_planner.exports.parts.pools import Pool
 

@@ -25,8 +25,8 @@ from milp_planner.candidates.records import (
     change_key,
     is_elastic,
     rests_when_idle,
-    unit_key,
 )
+from milp_planner.candidates.sharing.standing import unit_key
 from milp_planner.deadline import checked
 from milp_planner.milp.presolve.shared_dominance import prune_parts, unit_likeness
 from milp_planner.milp.presolve.worth_sharing import parts_worth_sharing

@@ -24,15 +24,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from milp_planner.candidates.hosts import kilowatts
-from milp_planner.candidates.records import (
-    Candidate,
-    PlanningInput,
-    UnitKey,
-    is_elastic,
-    shared_unit,
-    unit_key,
-)
+from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic
 from milp_planner.candidates.sharing.shared_units import unit_of
+from milp_planner.candidates.sharing.standing import UnitKey, shared_unit, unit_key
 from milp_planner.deadline import checked
 from milp_planner.grouping import grouped
 from milp_planner.inputs.catalog.records import Offering

@@ -20,11 +20,10 @@ from milp_planner.candidates.records import (
     PlanningInput,
     gpus_of_unit,
     is_elastic,
-    part_on,
-    shared_unit,
     unit_kind,
 )
 from milp_planner.candidates.sharing.shared_units import sizes_divide
+from milp_planner.candidates.sharing.standing import part_on, shared_unit
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.inputs.problem.policies import is_gpus_first, shares_gpus
 from milp_planner.milp.presolve.shared_dominance import paid_alike, uses_of_unit

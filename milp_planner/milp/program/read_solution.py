@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pulp
 
-from milp_planner.candidates.records import Candidate, PlanningInput, UnitKey, unit_key
+from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.candidates.sharing.standing import UnitKey, unit_key
 from milp_planner.inputs.problem.policies import utilization_limit
 from milp_planner.milp.program.language.elastic_steps import step_on
 from milp_planner.milp.program.language.variables import Fleet

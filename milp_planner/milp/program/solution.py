@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from milp_planner.candidates.records import Candidate, UnitKey
+from milp_planner.candidates.records import Candidate
+from milp_planner.candidates.sharing.standing import UnitKey
 
 
 @dataclass(frozen=True)

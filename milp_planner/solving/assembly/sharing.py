@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from milp_planner.candidates.records import Candidate, PlanningInput, is_part_of, unit_key
+from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.candidates.sharing.shared_units import (
     Contents,
     SharedUnits,
@@ -12,6 +12,7 @@ from milp_planner.candidates.sharing.shared_units import (
     placed,
     unit_of,
 )
+from milp_planner.candidates.sharing.standing import is_part_of, unit_key
 from milp_planner.inputs.problem.policies import is_sharing_open
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.shared_scope import left_to_one

@@ -11,9 +11,9 @@ from dataclasses import replace
 import pytest
 
 from milp_planner import InputError, Plan, Problem, Status, evaluate, prepare, solve
-from milp_planner.candidates.records import shared_unit
 from milp_planner.candidates.sharing.documents import price_of_unit
 from milp_planner.candidates.sharing.shared_units import gpus_on, placed
+from milp_planner.candidates.sharing.standing import shared_unit
 from milp_planner.milp.program.rules.packing import Packing
 from milp_planner.plans.records import Purchase
 from milp_planner.reporting.text.plans.table import plan_text

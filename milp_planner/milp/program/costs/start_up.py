@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from milp_planner.candidates.paying.start_up import hours_ahead, ready_hours
-from milp_planner.candidates.records import Candidate, PlanningInput, UnitsOn, is_part_of
+from milp_planner.candidates.records import Candidate, PlanningInput, UnitsOn
+from milp_planner.candidates.sharing.standing import is_part_of
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.costs.start_up_ahead import StartUpAhead
 from milp_planner.milp.program.language.cost import CashTerm

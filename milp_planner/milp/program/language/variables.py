@@ -64,9 +64,9 @@ from milp_planner.candidates.records import (
     PlanningInput,
     change_key,
     is_elastic,
-    is_part_of,
     rests_when_idle,
 )
+from milp_planner.candidates.sharing.standing import is_part_of
 from milp_planner.deadline import checked
 from milp_planner.inputs.problem.policies import can_overload, has_one_router, may_fall_short
 from milp_planner.inputs.problem.records import Problem, Workload

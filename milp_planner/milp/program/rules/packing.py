@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from milp_planner.candidates.records import (
-    Candidate,
-    PlanningInput,
-    is_part_of,
-    unit_key,
-)
+from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.candidates.sharing.on_gpus import gpu_faults
 from milp_planner.candidates.sharing.shared_units import SharedUnits, gpus_on, unit_of
+from milp_planner.candidates.sharing.standing import is_part_of, unit_key
 from milp_planner.inputs.problem.policies import utilization_limit
 from milp_planner.milp.program.language.rows import LE, Row, distinct
 from milp_planner.milp.program.language.rule import Structural
