@@ -131,11 +131,9 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
 
 def _check_version(document: Mapping[str, Any]) -> None:
     if document.get("document") == "calendar":
-        raise input_error(
-            "is a calendar, the document of a problem over months, and no plan",
-            path="document",
-            hint="leave horizon out of the problem and solve it --json: a plan is of a month",
-        )
+        text = "is a calendar, the document of a problem over months, and no plan"
+        hint = "leave horizon out of the problem and solve it --json: a plan is of a month"
+        raise input_error(text, path="document", hint=hint)
     if VERSION_KEY not in document:
         raise input_error(
             "is not the document of a plan",

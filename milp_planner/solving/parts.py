@@ -57,6 +57,9 @@ Ten workloads under one quota in 24 blocks, 2,976 columns: 16 s at once, 1 s blo
 
 MOST_ROUNDS = 40
 
+TIME_WITHOUT = 0.5
+"""Of the time left, what looking for a plan without wishes may take."""
+
 NEARLY = 0.25
 """Part of a quota. Where fractions of units use more of it, beside others that bind, whole units
 may well break it, once all that time has gone into them."""
@@ -78,8 +81,7 @@ def kept_by_the_best_without(
     """The best plan without the wishes for times in queues that it keeps all the same, each
     offering with a queue of its own; None where it keeps none of them. The search goes on there.
 
-    Without a wish nothing is worse, so that what keeps it is the best. A workload whose wish is
-    not kept has it in the program again, and the others are looked at anew.
+    Without a wish nothing is worse. A workload whose wish is not kept has it in the program again.
     """
     names = may_be_judged_after(search.instance)
     while names and not search.is_stopped:
@@ -99,10 +101,6 @@ def kept_by_the_best_without(
             return None
         names -= missed
     return None
-
-
-TIME_WITHOUT = 0.5
-"""Of the time left, what looking for a plan without wishes may take."""
 
 
 def _first_answer(search: Search) -> SearchResult:
