@@ -20,6 +20,7 @@ CODES = {
     signal.SIGINT: exit_codes.INTERRUPTED,
     signal.SIGTERM: exit_codes.TERMINATED,
 }
+QUICKSTART = ROOT / "problems" / "quickstart.yaml"
 MARKET = ROOT / "catalogs" / "market"
 COMMANDS = {
     "solve": "solve {inputs}/toy.yaml --format json",
@@ -61,7 +62,7 @@ def arguments(command: str, inputs: Path, url: str) -> list[str]:
     """The words of a command line, with what `lay` laid into `inputs` and a price list at `url`."""
     given = {
         "inputs": inputs,
-        "asked": ROOT / "problems" / "quickstart.yaml",
+        "asked": QUICKSTART,
         "market": MARKET,
         "url": url,
     }
@@ -69,14 +70,14 @@ def arguments(command: str, inputs: Path, url: str) -> list[str]:
 
 
 def lay(inputs: Path) -> None:
-    """The toy problem, under a budget that pays for nothing, which is diagnosed, under limits that
-    can be priced, and with a wish that a replay judges; an overlay, and own measurements; a price
-    list of two thousand rows."""
+    """The toy problem, under a budget that pays for nothing, which is diagnosed, and under limits
+    that can be priced; the quickstart with a wish that a replay judges; an overlay, and own
+    measurements; a price list of two thousand rows."""
     problems = {
         "toy": PROBLEM,
         "tight": PROBLEM + "limits: {budget: {usd_per_month: 50}}\n",
         "capped": PROBLEM + "limits: {max_gpus: {total: 2}, gpus: {max_count: 2}}\n",
-        "kept": PROBLEM.replace("policy:", "    latency: {wait: {p99: 2s}}\npolicy:"),
+        "kept": QUICKSTART.read_text().replace("tpot: 50ms", "tpot: 50ms, wait: {p99: 2s}"),
     }
     for name, text in problems.items():
         (inputs / f"{name}.yaml").write_text(text)
