@@ -39,6 +39,7 @@ from milp_planner.plans.consequences import (
 from milp_planner.plans.deployed.documents import read_clock, read_deployed
 from milp_planner.plans.diagnosis import Change, Diagnosis, Misfit
 from milp_planner.plans.document import DOCUMENT_VERSION
+from milp_planner.plans.futures.calendar import why_no_plan
 from milp_planner.plans.reasons import Said
 from milp_planner.plans.records import (
     Band,
@@ -50,6 +51,7 @@ from milp_planner.plans.records import (
     Route,
     Status,
     WorkloadPlan,
+    read_from,
 )
 from milp_planner.plans.schema import (
     AlternativePart,
@@ -130,16 +132,9 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
 
 
 def _check_version(document: Mapping[str, Any]) -> None:
-    if document.get("document") == "calendar":
-        text = "is a calendar, the document of a problem over months, and no plan"
-        hint = "leave horizon out of the problem and solve it --json: a plan is of a month"
-        raise input_error(text, path="document", hint=hint)
     if VERSION_KEY not in document:
-        raise input_error(
-            "is not the document of a plan",
-            path="document",
-            hint="give what plan.to_dict() returned, or `milp-planner solve --json` printed",
-        )
+        message, hint = why_no_plan(document)
+        raise input_error(message, path="document", hint=hint)
     version = document[VERSION_KEY]
     if version != DOCUMENT_VERSION or isinstance(version, bool):
         text = f"this planner reads version {DOCUMENT_VERSION} (is {shown(version)})"
@@ -448,3 +443,6 @@ def _diagnosis(part: DiagnosisPart) -> Diagnosis:
 
 def _change(part: ChangePart) -> Change:
     return Change(**part.model_dump(exclude={"is_enough"}))
+
+
+read_from.register(Mapping, read_plan)

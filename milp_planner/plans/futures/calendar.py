@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -248,3 +249,16 @@ class Calendar:
             "owed_usd": self.owed_usd,
             "months": self.months,
         }
+
+
+def why_no_plan(document: Mapping[str, Any]) -> tuple[str, str]:
+    """(message, hint) about a document that is not that of a plan: it may be a calendar's."""
+    if document.get("document") == "calendar":
+        return (
+            "is a calendar, the document of a problem over months, and no plan",
+            "leave horizon out of the problem and solve it --json: a plan is of a month",
+        )
+    return (
+        "is not the document of a plan",
+        "give what plan.to_dict() returned, or `milp-planner solve --json` printed",
+    )
