@@ -22,7 +22,9 @@ HOMES = {
     "inputs.one_line": "LineWords",
     "inputs.problem.commitments": "Commitment",
     "inputs.problem.comparisons": "ChoicesAsked Today",
-    "inputs.problem.deployment": "AnyLlm DeploymentSettings Lora QualityFile Speculative",
+    "inputs.problem.deployment": (
+        "AnyLlm DeploymentSettings Lora MeasuredRate QualityFile Speculative"
+    ),
     "inputs.problem.host": "HostLimits",
     "inputs.problem.latency": "Latency Percentiles TimeWish",
     "inputs.problem.load": "load_problem",
@@ -34,7 +36,7 @@ HOMES = {
     "inputs.problem.prices": "OwnTerms PriceCaps VolumeTier",
     "inputs.problem.records": (
         "Alternatives BillingLimits Budget CountedFilter CurrentUnits Filter GpuLimits Limits "
-        "MeasuredRate Precision Problem ProviderLimits SolverSettings Survival Switching "
+        "Precision Problem ProviderLimits SolverSettings Survival Switching "
         "Workload"
     ),
     "inputs.problem.traffic": (
@@ -60,7 +62,8 @@ HOMES = {
     "plans.diagnosis": "Change Diagnosis Misfit",
     "plans.document": "plan_schema",
     "plans.futures.calendar": (
-        "Calendar CalendarMonth CalendarProof FutureCalendar OtherEnd RentedUnits Signing"
+        "Calendar CalendarMonth CalendarOffering CalendarProof FutureCalendar OtherEnd "
+        "RentedUnits Signing"
     ),
     "plans.futures.documents": (
         "CasePart CommittedPart FlatPart FuturesPart OutcomePart ThresholdPart"
@@ -131,6 +134,7 @@ HOMES = {
         "SpotReplayed StretchReplayed Undisturbed WishReplayed"
     ),
     "serving.operating_point": "EngineRate",
+    "serving.shared_gpu": "GpuMember GpuSet",
     "solving.checks.arguments": "SolverChoice",
     "solving.prepare": "prepare",
     "solving.results": "Interrupted",

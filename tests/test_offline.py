@@ -92,6 +92,7 @@ def test_no_module_imports_what_could_connect(path):
     assert not {name for name in names if name.split(".")[0] in NETWORK}
 
 
+@pytest.mark.slow
 def test_only_one_command_reaches_what_can_connect():
     users = {
         path.relative_to(PACKAGE).as_posix()
@@ -113,6 +114,7 @@ def test_a_refresh_does_try_and_leaves_nothing_where_it_may_not(folder):
     assert not [path.name for path in folder.iterdir() if "new" in path.name]
 
 
+@pytest.mark.slow
 def test_no_module_runs_code_from_data():
     forbidden = {"eval", "exec", "compile", "__import__"}
     for path in sorted(PACKAGE.rglob("*.py")):

@@ -19,10 +19,10 @@ from milp_planner.candidates.shapes import ReplicaShape, replica_shapes, why_no_
 from milp_planner.candidates.users import Replica, infrascale_point, users_point
 from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement, Offering, TokenPrice
-from milp_planner.inputs.problem.policies import has_batches, most_replicas_asked
+from milp_planner.inputs.problem.deployment import MeasuredRate
+from milp_planner.inputs.problem.policies import has_batches, most_replicas_asked, shares_units
 from milp_planner.inputs.problem.records import (
     Limits,
-    MeasuredRate,
     Problem,
     Workload,
     deployment_changes,
@@ -188,7 +188,7 @@ class Rates:
 
     def _are_parts(self, gpus: int) -> bool:
         """True where replicas may stand on a unit together with those of other workloads."""
-        return self.problem.policy.share == "units" and gpus > 1
+        return shares_units(self.problem) and gpus > 1
 
     def precisions(self, gpu: Gpu) -> tuple[str, ...]:
         """The weight formats to try: the user's, or the LLM's own and fp8 where the GPU has it."""

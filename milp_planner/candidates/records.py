@@ -14,7 +14,10 @@ from milp_planner.inputs.catalog.billing import BILLING_MODES, BillingMode
 from milp_planner.inputs.catalog.records import Catalog, Measurement, Offering, TokenPrice
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.serving.operating_point import EngineRate
+from milp_planner.serving.shared_gpu import GpuSet
 from milp_planner.traffic.month import RequestClass, Schedule
+
+UnitKey = tuple[str, str, GpuSet | None]
 
 
 @dataclass(frozen=True)
@@ -105,8 +108,11 @@ class Candidate:
     """Pipeline stages of a replica, each of `tensor_parallel` GPUs."""
 
     part_of_unit: bool = False
-    """True for a replica on a unit that other replicas may share: units here are replicas, GPUs and
-    price below are its part of the unit's."""
+    """True for a replica on a unit that others may share: units, GPUs and price are its part."""
+
+    gpu_set: GpuSet | None = None
+    """LLMs that share the one GPU of the unit, and it is one of them; None where none do."""
+
     meanwhile: tuple[Meanwhile, ...] = field(default=(), repr=False)
     """What its units can do of batches, beside what they are for."""
 
@@ -150,7 +156,8 @@ class Candidate:
             f"{self.workload} on {self.offering.id} {self.offering.billing} "
             f"{self.precision} tp{self.tensor_parallel}"
             + (f" {self.llm}" if self.llm else "")
-            + (" of a shared unit" if self.part_of_unit else "")
+            + (f" on a GPU of {self.gpu_set.label}" if self.gpu_set else "")
+            + (" of a shared unit" if self.part_of_unit and not self.gpu_set else "")
         )
 
     @cached_property
@@ -261,17 +268,9 @@ def change_key(k: Candidate) -> tuple[str, str, str]:
     return k.offering.id, k.offering.billing, k.workload
 
 
-def shared_unit(offering: Offering) -> Candidate:
+def shared_unit(offering: Offering, gpu_set: GpuSet | None = None) -> Candidate:
     """A unit of an offering that replicas share: what is rented, and serves nobody by itself."""
-    return Candidate(
-        workload="",
-        offering=offering,
-        precision="",
-        tensor_parallel=0,
-        replicas_per_unit=0,
-        points=(),
-        shares=(),
-    )
+    return Candidate("", offering, "", 0, 0, (), (), gpu_set=gpu_set)
 
 
 def gpus_of_unit(k: Candidate) -> int:
@@ -279,9 +278,14 @@ def gpus_of_unit(k: Candidate) -> int:
     return k.offering.gpus_per_unit if isinstance(k.offering, Offering) else 0
 
 
+def unit_key(k: Candidate) -> UnitKey:
+    """What tells units that are shared apart: offering, billing, and what their one GPU is for."""
+    return *k.offering.key, k.gpu_set
+
+
 def is_part_of(k: Candidate, unit: Candidate) -> bool:
     """True where replicas of `k` stand on such units, together with others."""
-    return k.part_of_unit and k.offering.key == unit.offering.key
+    return k.part_of_unit and unit_key(k) == unit_key(unit)
 
 
 def part_on(offering: Offering, replica: Candidate) -> Candidate:
@@ -303,9 +307,8 @@ def rests_when_idle(problem: Problem, k: Candidate) -> bool:
     """True where units are off, and unpaid, in blocks in which their workload has no load.
 
     One rule for all that is sold by the hour. What is elastic follows the load in all other blocks
-    as well; the number of units on demand is one in all of them. What is paid by the month, or is
-    reserved or owned, is paid whether or not it is off, and so are units that replicas of several
-    workloads share: each has its own idle blocks.
+    as well; units on demand are as many in all of them. What is paid by the month, reserved, owned,
+    or shared by workloads with idle blocks of their own, is paid whether or not it is off.
     """
     is_shared = k.part_of_unit or not k.workload
     if k.mode.elastic or k.mode.name != "dedicated" or is_shared:
@@ -387,8 +390,7 @@ class CandidateList:
     """Names of workloads that nothing is listed for, because time was up."""
 
     parts: tuple[Candidate, ...] = field(default=(), repr=False)
-    """Where it is open whether workloads share units: what replica of each workload may stand on a
-    unit of so many GPUs of a type, each on the first offering of such units that was met."""
+    """Replicas that may stand on units others share, each on the first offering of its kind met."""
 
     def of(self, workload: str) -> Sequence[Candidate]:
         """The candidates of one workload."""
@@ -422,8 +424,7 @@ class PlanningInput:
     catalog: Catalog
 
     def current_units(self) -> Mapping[tuple[str, str, str], int]:
-        """Units running today by (offering id, billing, workload); of units that replicas share
-        the workload is ''."""
+        """Units running today by (offering id, billing, workload), '' where replicas share them."""
         return self._current_units
 
     @cached_property
@@ -437,8 +438,7 @@ class PlanningInput:
 
     def runs_today(self, unit: Candidate) -> bool:
         """True where units of its offering run today, whoever's they are."""
-        offered = unit.offering.id, unit.offering.billing
-        return any(key[:2] == offered for key in self._current_units)
+        return any(key[:2] == unit.offering.key for key in self._current_units)
 
     @cached_property
     def _shared_today(self) -> frozenset[tuple[str, str]]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import shutil
-import tempfile
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+from milp_planner.drafts import gone_at_last, take_place
 from milp_planner.errors import PlannerError
 
 INDEX = "README.md"
@@ -73,41 +72,17 @@ def write_folder(folder: Path, files: Mapping[str, str], *, overwrite: bool) -> 
     """
     check_folder(folder, overwrite=overwrite)
     target = Path(os.path.realpath(folder))
+    draft = target.parent / f"{TEMPORARY}{secrets.token_hex(8)}"
+    made, former = draft / "new", draft / "former"
     try:
-        made = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=target.parent))
+        with gone_at_last(draft, unless=lambda: former.exists() and not target.exists()):
+            draft.mkdir(mode=0o700)
+            made.mkdir()
+            for name, text in files.items():
+                (made / name).write_text(text, encoding="utf-8", newline="")
+            take_place(made, target, former)
     except OSError as error:
         raise _unwritable(folder, error) from error
-    try:
-        for name, text in files.items():
-            (made / name).write_text(text, encoding="utf-8", newline="")
-        made.chmod(0o777 & ~_umask())
-        _change_places(made, target)
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-
-
-def _change_places(made: Path, target: Path) -> None:
-    """`target` is `made` afterwards; what it was is gone, or back in its place after a fault."""
-    if not target.exists():
-        made.rename(target)
-        return
-    earlier = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=target.parent))
-    target.rename(earlier)
-    try:
-        made.rename(target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            earlier.rename(target)
-        raise
-    shutil.rmtree(earlier, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _unwritable(folder: Path, error: OSError) -> PlannerError:

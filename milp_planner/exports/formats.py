@@ -23,6 +23,7 @@ from milp_planner.exports.kinds.kubernetes import kubernetes_files
 from milp_planner.exports.kinds.routing import http_route_files, litellm_files
 from milp_planner.exports.kinds.skyserve import skyserve_files
 from milp_planner.exports.parts.pools import apis_of, plan_lines, pool_lines, pools_of
+from milp_planner.exports.parts.whole_units import check_no_gpu_sets
 from milp_planner.exports.parts.words import Words
 from milp_planner.plans.plain import files_of
 from milp_planner.plans.records import Exported, Plan
@@ -40,9 +41,12 @@ class Format:
     needs_pools: bool = True
     """False where a plan that rents nothing has something to tell, too."""
 
+    says_gpu_sets: bool = False
+    """True where LLMs that share a GPU can be told."""
+
 
 FORMATS: Mapping[str, Format] = {
-    "vllm": Format(vllm_files, "vLLM command lines"),
+    "vllm": Format(vllm_files, "vLLM command lines", says_gpu_sets=True),
     "sglang": Format(sglang_files, "SGLang command lines"),
     "kubernetes": Format(
         kubernetes_files, "Deployments or LeaderWorkerSets, Services and autoscalers"
@@ -56,9 +60,16 @@ FORMATS: Mapping[str, Format] = {
     "hpa": Format(hpa_files, "HorizontalPodAutoscalers"),
     "karpenter": Format(karpenter_files, "Karpenter NodePools"),
     "dynamo": Format(dynamo_files, "configurations of Dynamo's planner"),
-    "httproute": Format(http_route_files, "Gateway API HTTPRoutes", needs_pools=False),
-    "litellm": Format(litellm_files, "LiteLLM's model_list", needs_pools=False),
-    "focus": Format(focus_files, "FOCUS cost rows for the month ahead", needs_pools=False),
+    "httproute": Format(
+        http_route_files, "Gateway API HTTPRoutes", needs_pools=False, says_gpu_sets=True
+    ),
+    "litellm": Format(litellm_files, "LiteLLM's model_list", needs_pools=False, says_gpu_sets=True),
+    "focus": Format(
+        focus_files,
+        "FOCUS cost rows for the month ahead",
+        needs_pools=False,
+        says_gpu_sets=True,
+    ),
 }
 
 
@@ -105,6 +116,8 @@ def _checked_files(plan: Plan, format: str, words: Words) -> dict[str, str]:
             path=f"plan {plan.name}",
             hint="milp-planner export litellm says how requests reach them",
         )
+    if not FORMATS[format].says_gpu_sets:
+        check_no_gpu_sets(pools_of(plan), f"{FORMATS[format].holds} give each replica whole GPUs")
     return FORMATS[format].write(plan, words)
 
 

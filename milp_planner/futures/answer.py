@@ -8,10 +8,11 @@ from dataclasses import replace
 
 from milp_planner.deadline import OutOfTime, until
 from milp_planner.errors import InputError
+from milp_planner.futures.blocks import FuturesAnswer
 from milp_planner.futures.cases import Case, cases_of
 from milp_planner.futures.compare import Comparison
 from milp_planner.futures.measures import measure_of
-from milp_planner.futures.optimum import FuturesAnswer, FuturesOptimizer
+from milp_planner.futures.optimum import FuturesOptimizer
 from milp_planner.futures.start import best_in_time, kept_of_plans, start
 from milp_planner.futures.thresholds import with_levels
 from milp_planner.inputs.catalog.records import Catalog
@@ -192,4 +193,5 @@ def _leading_plan(
         warnings=(*plan.warnings, *([Said(INSURES_GROWTH)] if by_cost else ())),
         lower_bound_usd_per_month=alone.bound if proven else None,
         provenance=replace(plan.provenance, oldest_price=oldest),
+        in_futures=answer.plans,
     )

@@ -9,9 +9,10 @@ from math import log
 
 from milp_planner.candidates.listing import lister_of
 from milp_planner.candidates.records import Candidate
+from milp_planner.futures.blocks import FuturesAnswer, committed_in
 from milp_planner.futures.cases import Case, mean_case
 from milp_planner.futures.measures import measure_of
-from milp_planner.futures.optimum import FuturesAnswer, FuturesOptimizer, committed_in
+from milp_planner.futures.optimum import FuturesOptimizer
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Alternatives, Problem
 from milp_planner.inputs.problem.uncertain.futures import Risk

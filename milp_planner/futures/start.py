@@ -13,7 +13,8 @@ from dataclasses import replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import sparing
-from milp_planner.futures.optimum import FuturesAnswer, FuturesOptimizer
+from milp_planner.futures.blocks import FuturesAnswer
+from milp_planner.futures.optimum import FuturesOptimizer
 from milp_planner.milp.futures.measures import Measure
 from milp_planner.milp.futures.pruning import KeptInFutures, Key, binds
 from milp_planner.plans.records import Status

@@ -25,7 +25,7 @@ def changes(instance: PlanningInput, rented: Sequence[UnitsOn]) -> tuple[UnitCha
     """
     if not instance.current_units():
         return ()
-    planned = _most_units(rented)
+    planned = most_units(rented)
     current = _todays_units(instance, rented, planned)
     rows = (
         UnitChange(workload, offering, billing, current.get(key, 0), planned.get(key, 0))
@@ -45,7 +45,7 @@ def unit_change_of(
     Added are those that are on, in any block, beyond today's; removed those that are on in none.
     """
     rented = tuple(rented)
-    planned = _most_units(rented)
+    planned = most_units(rented)
     current = _todays_units(instance, rented, planned)
     keys = sorted(planned.keys() | current.keys())
     return {key: planned.get(key, 0) - current.get(key, 0) for key in keys}
@@ -119,12 +119,12 @@ def current_fleet_of(plan: Plan) -> tuple[CurrentUnits, ...]:
         )
     return tuple(
         CurrentUnits(offering=offering, billing=billing, workload=workload, units=units)
-        for (offering, billing, workload), units in _most_units(plan.purchases).items()
+        for (offering, billing, workload), units in most_units(plan.purchases).items()
         if units
     )
 
 
-def _most_units(rented: Iterable[UnitsOn]) -> dict[tuple[str, str, str], int]:
+def most_units(rented: Iterable[UnitsOn]) -> dict[tuple[str, str, str], int]:
     """The most units on at any time by (offering, billing, workload)."""
     on: dict[tuple[str, str, str], list[list[int]]] = {}
     for p in rented:

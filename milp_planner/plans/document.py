@@ -13,7 +13,7 @@ from typing import Any
 
 from milp_planner.candidates.batch.documents import batch_dicts
 from milp_planner.candidates.records import Candidate, RatePoint, TurnedDown, gpus_of_unit
-from milp_planner.candidates.sharing.documents import shared_dict
+from milp_planner.candidates.sharing.documents import gpu_set_label, shared_dict
 from milp_planner.inputs.catalog.records import TokenPrice
 from milp_planner.plans.consequences import CommitmentUse, DocumentParts, StalePrices, UnitChange
 from milp_planner.plans.deployed.documents import deployed_dict
@@ -276,6 +276,7 @@ def _route_dict(route: Route) -> dict[str, Any]:
         "share": route.share,
         "peak_requests_per_second": route.requests_per_second,
         **({"part_of_gpus": gpus_of_unit(k)} if k.part_of_unit else {}),
+        **({"gpu_set": gpu_set_label(k)} if k.gpu_set else {}),
     }
 
 
@@ -398,6 +399,7 @@ PURCHASE_COLUMNS: dict[str, Callable[[Purchase], Any]] = {
     "units_joined": lambda p: p.candidate.units_joined,
     "pipeline_parallel": lambda p: p.candidate.pipeline_parallel,
     "part_of_gpus": lambda p: gpus_of_unit(p.candidate) if p.candidate.part_of_unit else 0,
+    "gpu_set": lambda p: gpu_set_label(p.candidate),
     "deployment": lambda p: p.candidate.deployment,
     "usd_per_gpu_hour": _usd_per_gpu_hour,
     "usd_per_unit_hour": _usd_per_unit_hour,

@@ -23,7 +23,7 @@ from typing import Any
 
 from milp_planner.candidates.batch.documents import hours_on, read_runs
 from milp_planner.candidates.records import Candidate, RatePoint
-from milp_planner.candidates.sharing.documents import price_of_unit, read_shared
+from milp_planner.candidates.sharing.documents import gpu_set_of, price_of_unit, read_shared
 from milp_planner.errors import InputError, input_error
 from milp_planner.inputs.catalog.overlaid.counts import OverlayCounts
 from milp_planner.inputs.catalog.records import COUNT_ASSUMED, Offering, TokenPrice
@@ -74,7 +74,7 @@ NOT_KNOWN = math.nan
 WITHOUT_SIZES = 0.5, 0.5  # a request is then one token, half of it input
 VERSION_KEY = "document_version"
 
-CandidateKey = tuple[str, str, str, str, int, str, bool]
+CandidateKey = tuple[str, str, str, str, int, str, bool | str]
 
 
 def read_plan(document: Mapping[str, Any]) -> Plan:
@@ -187,9 +187,8 @@ class _Reader:
         missing = [w.name for w in self.read.workloads if w.name not in part.bands]
         if missing:
             raise input_error(f"has no band of {', '.join(map(shown, missing))}", path=f"{at}bands")
-        purchases = tuple(
-            self._purchase(row, (), f"{at}purchases[{i}]") for i, row in enumerate(part.purchases)
-        )
+        rows = enumerate(part.purchases)
+        purchases = tuple(self._purchase(row, (), f"{at}purchases[{i}]") for i, row in rows)
         return Plan(
             name=self.read.name,
             status=Status(part.status),
@@ -217,6 +216,7 @@ class _Reader:
             units_joined=part.units_joined,
             pipeline_parallel=part.pipeline_parallel,
             part_of_unit=bool(part.part_of_gpus),
+            gpu_set=gpu_set_of(part.gpu_set),
             deployment=part.deployment,
             llm=part.llm,
             points=tuple(_point(q, part.replicas_per_unit) for q in classes),
@@ -252,7 +252,7 @@ class _Reader:
 
 def _key(part: PurchasePart | RoutePart) -> CandidateKey:
     rented, shape = (part.offering, part.billing), (part.precision, part.tensor_parallel)
-    return part.workload, *rented, *shape, part.llm, bool(part.part_of_gpus)
+    return part.workload, *rented, *shape, part.llm, part.gpu_set or bool(part.part_of_gpus)
 
 
 def _sizes(name: str) -> tuple[float, float]:

@@ -288,7 +288,9 @@ class Plan:
     """What rests on prices older than `policy.stale_after`; None where nothing does."""
 
     futures: FuturesPlan | None = None
-    """What all futures share, where there are several: the plan is that of the leading one."""
+    in_futures: tuple[Plan, ...] = field(default=(), compare=False)
+    """What all futures share, where there are several, and the plan of each; this is the leading
+    one's."""
 
     not_included: tuple[str, ...] = NOT_INCLUDED
     """What no figure of the plan counts."""
@@ -434,8 +436,8 @@ class Plan:
         """The plan that `to_dict` or `solve --json` wrote, as far as its document tells it.
 
         document: what `to_dict()` returned or `json.load()` read. Its `to_dict()` is the same
-        document again. What no document tells (`plans/reading.py` lists it: hours without load,
-        prices per token, the offerings turned down) is None, not a number or empty, never 0.
+        document again. What no document tells (`plans/reading.py` lists it) is None, not a number
+        or empty, never 0.
 
         Raises InputError with every fault for a document of another kind or version, with unknown
         keys or values that cannot be; ArgumentError for anything but a mapping.

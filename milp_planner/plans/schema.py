@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from milp_planner.candidates.sharing.documents import GpuSetLabel
 from milp_planner.plans.deployed.documents import DeployedPart
 from milp_planner.plans.futures.documents import FuturesPart
 
@@ -91,6 +92,9 @@ class PurchasePart(Part):
     part_of_gpus: int = Field(default=0, ge=0)
     """GPUs of the units that its replicas share with others; 0 where the units are its own."""
 
+    gpu_set: GpuSetLabel = ""
+    """LLMs that share its GPU, and their parts of it."""
+
     deployment: str = ""
     usd_per_gpu_hour: float | None
     usd_per_unit_hour: float | None
@@ -147,6 +151,7 @@ class SharedUnitsPart(Part):
     billing: str
     gpu: str
     gpus_per_unit: int
+    gpu_set: str = ""
     units: int
     usd_per_unit_hour: float
     unit_hours_per_month: float
@@ -219,6 +224,8 @@ class RoutePart(Part):
     peak_requests_per_second: float
     part_of_gpus: int = Field(default=0, ge=0)
     """As that of the purchase; 0, too, where the units are its own."""
+
+    gpu_set: str = ""
 
 
 class UnitChangePart(Part):

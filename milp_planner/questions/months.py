@@ -8,6 +8,7 @@ from milp_planner.futures.months.answer import calendar_of
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.plans.futures.calendar import Calendar
+from milp_planner.questions.solve import provenance_at
 from milp_planner.solving.checks.arguments import (
     SolverChoice,
     catalog_for,
@@ -50,4 +51,5 @@ def plan_months(
         said, hint = "there are no months to plan", "write horizon: {months: 12}, or use solve"
         raise InputError([Fault("", 0, 0, "horizon", said, hint)])
     settings = settings_of(problem, time_limit_s=time_limit_s, gap=gap, solver=solver, began=began)
-    return calendar_of(problem, catalog, settings)
+    provenance = provenance_at(problem, catalog, settings)
+    return calendar_of(problem, catalog, settings, provenance)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from milp_planner.candidates.records import Candidate, PlanningInput, part_on, unit_kind
+from milp_planner.candidates.records import (
+    Candidate,
+    PlanningInput,
+    part_on,
+    unit_key,
+    unit_kind,
+)
 from milp_planner.errors import input_error
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.milp.program.solution import FleetSolution
@@ -63,7 +69,7 @@ def with_shared_units(
         found = _replica(instance, p.candidate)
         units[found] = on(p.units_by_block, found.mode.elastic)
     shared = {
-        one.candidate.offering.key: on(one.units_by_block, one.candidate.mode.elastic)
+        unit_key(one.candidate): on(one.units_by_block, one.candidate.mode.elastic)
         for one in plan.shared_units
     }
     return FleetSolution(units=units, shared=shared)
@@ -75,7 +81,7 @@ def _parts(plan: Plan) -> Iterator[Purchase]:
 
 def _replica(instance: PlanningInput, asked: Candidate) -> Candidate:
     """The replica of the problem's own rates and prices."""
-    replica = asked.workload, asked.precision, asked.tensor_parallel
+    replica = asked.workload, asked.precision, asked.tensor_parallel, asked.gpu_set
     mine = [
         k
         for k in instance.candidates.candidates
@@ -87,7 +93,7 @@ def _replica(instance: PlanningInput, asked: Candidate) -> Candidate:
             alike = (r for r in instance.candidates.parts if unit_kind(r) == unit_kind(k))
             listed += [part_on(k.offering, r) for r in alike]
     for k in listed:
-        if (k.workload, k.precision, k.tensor_parallel) == replica:
+        if (k.workload, k.precision, k.tensor_parallel, k.gpu_set) == replica:
             return k
     kind = f"{asked.precision} tp {asked.tensor_parallel}"
     raise input_error(

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime
 from milp_planner.milp.engines.certify import solve_certified
-from milp_planner.milp.engines.outcome import HIGHS, EngineStatus
+from milp_planner.milp.engines.outcome import CBC, HIGHS, EngineStatus
 from milp_planner.milp.engines.scratch import scratch_folder
 from milp_planner.milp.engines.verdict import CertifiedRun
 from milp_planner.milp.presolve.dominance import Pruned, all_of, prune, without_twins
 from milp_planner.milp.presolve.folding import folds_of
 from milp_planner.milp.presolve.forced_use import Required, keep_required, require
+from milp_planner.milp.presolve.held_first import held_first, steps_pay
 from milp_planner.milp.presolve.lazy_rows import relaxed_values
 from milp_planner.milp.presolve.routing import balanced
 from milp_planner.milp.presolve.ties import most_nodes
@@ -75,6 +76,9 @@ MOST_RELAXED = 20
 MOST_DRAFTS, DRAFTS_OF_TIME, DRAFT_GAP = 8, 8, 0.005
 """Fleets, with the part of the time left that each may take, and how near to the best, from which a
 program learns before it is solved in earnest."""
+
+STEPS_OF_TIME, DRAFTS_OF_STEPS = 4, 3
+"""The part for one that is put together in steps, and how many more it counts for."""
 
 NO_DIFFERENCE = Difference("counts")
 """Any plan that contains none of those found is another one."""
@@ -357,6 +361,12 @@ class Optimizer:
             is_wrong = broken or query.rules_out(plan)
             return None if is_wrong else objective_value(model, values)
 
+        if is_draft and self.settings.solver != CBC and steps_pay(model):
+            steps = held_first(model, seconds / STEPS_OF_TIME, self.session.cancel)
+            if steps is not None and judge(steps.values) is not None:
+                self._drafts_left -= DRAFTS_OF_STEPS
+                tidy = self._tidy(model, steps.values)
+                return CertifiedRun(EngineStatus.FEASIBLE, tidy, bound=steps.bound)
         with scratch_folder() as folder:
             mps = folder / "fleet.mps"
             model.write_mps(mps)

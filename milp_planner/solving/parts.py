@@ -12,13 +12,14 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.candidates.records import Candidate, PlanningInput, UnitKey, unit_key
 from milp_planner.deadline import OutOfTime
 from milp_planner.inputs.problem.policies import (
     has_batches,
     is_gpus_first,
     may_be_short,
     may_fall_short,
+    shares_units,
 )
 from milp_planner.milp.curves.covering import covers_of
 from milp_planner.milp.curves.fleets import CURVES, cheapest_fleet
@@ -53,6 +54,10 @@ LARGE_GROUP = 1_000
 Ten workloads under one quota in 24 blocks, 2,976 columns: 16 s at once, 1 s block by block."""
 
 MOST_ROUNDS = 40
+
+NEARLY = 0.25
+"""Part of a quota. Where fractions of units use more of it, beside others that bind, whole units
+may well break it, once all that time has gone into them."""
 
 
 def first_answer(search: Search) -> SearchResult:
@@ -103,7 +108,10 @@ def _in_stages(search: Search) -> SearchResult | None:
         if not broken and not violations(search.instance, result.plan):
             search.found.append(result.plan)
             return result
-        if not broken or search.is_stopped:
+        if search.is_stopped and broken:
+            # no plan of all quotas, but nothing is cheaper with more of them
+            return replace(NOT_SOLVED, proof=result.proof, bound=result.bound)
+        if not broken:
             break
         stage = _Stage.of(search.instance, stage.quotas | broken)
     return None
@@ -177,9 +185,12 @@ def _stages_pay(search: Search) -> bool:
     try:
         with search.session.in_force():
             kept = search.optimizer.pruned.kept
+            if _columns(instance, kept) > MOST_COLUMNS:
+                return True
+            # with those for routes, and whatever else rules have
+            return len(build_model(instance, tuple(kept)).fleet.meaning) > MOST_COLUMNS
     except OutOfTime:
         return False
-    return _columns(instance, kept) > MOST_COLUMNS
 
 
 def _columns(instance: PlanningInput, candidates: Iterable[Candidate]) -> int:
@@ -192,18 +203,25 @@ def _columns(instance: PlanningInput, candidates: Iterable[Candidate]) -> int:
 
 
 def _binding_quotas(search: Search) -> _Stage:
-    """The stage with the quotas that the linear relaxation runs into, added as they break."""
+    """The stage with the quotas that the linear relaxation runs into, added as they break, and with
+    those that it comes near to where any binds."""
     problem = search.instance.problem
     if not any(user_quotas(problem)):
         return _Stage.of(search.instance, (), search.optimizer.pruned.kept)
     stage = _Stage.of(search.instance, ())
+    near: set[str] = set()
     for _ in range(MOST_ROUNDS):
         values = relaxed_values(stage.model, search.seconds_left, search.settings.cancel)
-        broken = set() if values is None else quotas_broken_by_values(problem, stage.model, values)
+        if values is None:
+            break
+        broken = quotas_broken_by_values(problem, stage.model, values)
+        near = quotas_broken_by_values(problem, stage.model, values, of_quota=NEARLY)
         if not broken - stage.quotas or search.is_stopped:
             break
         stage = _Stage.of(search.instance, stage.quotas | broken)
-    return stage
+    if not stage.quotas or near <= stage.quotas or search.is_stopped:
+        return stage
+    return _Stage.of(search.instance, stage.quotas | near)
 
 
 def _solve_stage(search: Search, stage: _Stage) -> SearchResult:
@@ -270,7 +288,7 @@ def _is_done(search: Search, result: SearchResult) -> bool:
 def _parts(stage: _Stage) -> Iterator[_Part]:
     """What can be solved apart: workloads, and blocks of workloads that make a large program."""
     problem = stage.instance.problem
-    shares_today = problem.policy.share == "units" and problem.current_fleet
+    shares_today = shares_units(problem) and problem.current_fleet
     if shares_today or not all(rule.solved_apart for rule in rules_of(problem)):
         yield _Part(only_workloads(stage.instance, stage.instance.schedule.demands, stage.kept))
         return
@@ -329,14 +347,12 @@ def _solution_of(instance: PlanningInput, plans: Sequence[Plan]) -> FleetSolutio
     return FleetSolution(fixed, shares, shortfalls, _shared_of(instance, plans))
 
 
-def _shared_of(
-    instance: PlanningInput, plans: Sequence[Plan]
-) -> dict[tuple[str, str], tuple[int, ...]]:
+def _shared_of(instance: PlanningInput, plans: Sequence[Plan]) -> dict[UnitKey, tuple[int, ...]]:
     """Units that replicas share; no two parts share any."""
-    shared: dict[tuple[str, str], list[int]] = {}
+    shared: dict[UnitKey, list[int]] = {}
     for plan in plans:
         for one in plan.shared_units:
-            on = shared.setdefault(one.candidate.offering.key, [0] * len(instance.schedule.blocks))
+            on = shared.setdefault(unit_key(one.candidate), [0] * len(instance.schedule.blocks))
             for block, units in zip(plan.blocks, one.units_by_block, strict=True):
                 on[instance.schedule.blocks.index(block)] = units
     return {key: tuple(on) for key, on in shared.items()}

@@ -131,6 +131,7 @@ def partly_able_fleets(draw: st.DrawFn) -> list[tuple[float, tuple[float, float]
     return [(draw(prices), draw(rates)) for _ in range(3)]
 
 
+@pytest.mark.slow
 @tries(0.6)
 @given(partly_able_fleets(), st.sampled_from([3.0, 8.0, 11.0]), st.booleans())
 def test_partly_able_fleets_agree_with_brute_force(

@@ -211,6 +211,7 @@ def test_exit_5_is_a_missing_proof_that_was_required(run, solved_as):
     assert out.startswith("Best plan found")
 
 
+@pytest.mark.slow
 def test_a_plan_within_the_gap_asked_for_is_proof_enough(run, solved_as):
     solved_as(status=Status.FEASIBLE, lower_bound_usd_per_month=3900.0)
     assert run("solve", "toy.yaml", "--require-optimal", "--gap", "2%")[0] == 0

@@ -196,6 +196,38 @@ def is_full(pipe: int) -> bool:
     return bool(waiting >= fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ))
 
 
+class TakenDown:
+    """An object that gets a signal while it is taken down, where Python lets nothing be raised."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __del__(self):
+        signal.raise_signal(self.number)
+
+
+@pytest.mark.parametrize("number", list(CODES), ids=lambda number: number.name)
+def test_a_signal_that_python_ignores_comes_again(number, capsys):
+    with signals_raise(), pytest.raises(KeyboardInterrupt) as caught:
+        TakenDown(number)
+        threading.Event().wait(LONGEST_S)
+    assert isinstance(caught.value, Terminated) == (number is signal.SIGTERM)
+    assert capsys.readouterr().err == ""
+
+
+def test_what_else_python_ignores_is_reported_as_ever(monkeypatch):
+    reported = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda ignored: reported.append(ignored.exc_type))
+
+    class Faulty:
+        def __del__(self):
+            raise ZeroDivisionError
+
+    with signals_raise():
+        Faulty()
+    assert reported == [ZeroDivisionError]
+
+
 def test_signals_are_left_alone_outside_the_main_thread():
     done = []
 
@@ -210,19 +242,17 @@ def test_signals_are_left_alone_outside_the_main_thread():
 
 
 def test_a_removal_that_is_interrupted_is_begun_again(monkeypatch, tmp_path):
-    from milp_planner.milp.engines import scratch
-
     calls = []
-    remove = scratch._remove
+    remove = os.walk
 
-    def interrupted_once(folder: Path) -> None:
+    def interrupted_once(folder, **options):
         calls.append(folder)
         if len(calls) == 1:
             raise KeyboardInterrupt
-        remove(folder)
+        return remove(folder, **options)
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(scratch, "_remove", interrupted_once)
+    monkeypatch.setattr(os, "walk", interrupted_once)
     with pytest.raises(KeyboardInterrupt), scratch_folder() as folder:
         (folder / "fleet.mps").write_text("x")
         assert folder.stat().st_mode & 0o777 == 0o700

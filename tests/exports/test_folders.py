@@ -52,10 +52,10 @@ def test_a_write_that_fails_leaves_the_folder_as_it_was(
         fleet(bought(SPOT, 1, 1)).export("hpa", out)
     before = {p.name: p.read_text() for p in out.iterdir()} if overwrite else None
 
-    def full(made: Path, target: Path) -> None:
+    def full(made: Path, target: Path, former: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(folders, "_change_places", full)
+    monkeypatch.setattr(folders, "take_place", full)
     with pytest.raises(PlannerError, match="cannot be written: No space left on device"):
         mixed().export("hpa", out, overwrite=overwrite)
     after = {p.name: p.read_text() for p in out.iterdir()} if out.exists() else None

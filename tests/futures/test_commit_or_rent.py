@@ -125,6 +125,7 @@ def test_what_no_future_regrets_is_told_once_it_is_solved(example):
     assert example.futures.no_regret_holds is True
 
 
+@pytest.mark.slow
 def test_idle_commitments_are_told_future_by_future(example):
     idle = {one.name: one.idle_usd_per_month for one in example.futures.outcomes}
     assert idle == pytest.approx({"flop": 0, "base": 0, "hit": 0}, abs=0.01)
@@ -213,6 +214,7 @@ def cheapest(
     return 720 * best
 
 
+@pytest.mark.slow
 @tries(0.08)
 @given(
     rate=st.sampled_from([2.0, 4.0]),

@@ -40,6 +40,7 @@ def budget(usd: float, futures: str = "every") -> dict[str, Any]:
     return {"limits": {"budget": {"usd_per_month": usd, "futures": futures}}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("limit", "right"),
     [

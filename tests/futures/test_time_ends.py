@@ -9,7 +9,8 @@ import pytest
 from milp_planner import Status, solve
 from milp_planner.deadline import OutOfTime
 from milp_planner.futures import answer, start
-from milp_planner.futures.optimum import FuturesAnswer, FuturesOptimizer
+from milp_planner.futures.blocks import FuturesAnswer
+from milp_planner.futures.optimum import FuturesOptimizer
 from milp_planner.plans.records import Proof
 from milp_planner.reporting.text.plans.table import plan_text
 from tests.futures.test_commit_or_rent import ON_DEMAND, RESERVED, commit_or_rent, l40s

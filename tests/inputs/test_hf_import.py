@@ -351,6 +351,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Llm]:
     return {llm.hf_id: llm for llm in llms if llm.override}
 
 
+@pytest.mark.slow
 @needs_configs
 def test_every_published_config_maps(published: dict[str, Llm]) -> None:
     assert len(published) == 73

@@ -313,7 +313,14 @@ ANSWERS = (
 
 
 @needs_cases
-@pytest.mark.parametrize("file", ANSWERS)
+@pytest.mark.parametrize(
+    "file",
+    [
+        # A hundred buckets take seconds each.
+        pytest.param(file, marks=pytest.mark.slow) if "mixed" in file else file
+        for file in ANSWERS
+    ],
+)
 def test_on_melanges_tables_we_never_pay_more_than_the_split_form(
     tmp_path: Path, file: str
 ) -> None:

@@ -137,6 +137,7 @@ def test_one_region_is_one_region(merge_twins):
     assert {p.candidate.region for p in plan.purchases} == {"eu-1"}
 
 
+@pytest.mark.slow
 def test_a_count_of_regions_that_cannot_be_kept_is_named_with_what_would_do():
     # Without aa-1 and with one of each at most there is big alone, 10 of 13 requests/s.
     rented = catalog(

@@ -326,6 +326,7 @@ def same_with_and_without(question, rented, **options):
     assert one.alternatives_notes == other.alternatives_notes
 
 
+@pytest.mark.slow
 @tries(0.35, suppress_health_check=list(HealthCheck))
 @given(rich_problems())
 def test_pruning_changes_no_plan(case):

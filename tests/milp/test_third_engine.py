@@ -127,6 +127,7 @@ def random_problems_agree(recorder: Recorder, seeds: range) -> Counter[str]:
     return confirm(recorder.solved)
 
 
+@pytest.mark.slow
 @needs_third
 def test_a_third_engine_confirms_random_problems_of_every_feature(recorder):
     counted = random_problems_agree(recorder, FEW)
@@ -191,6 +192,7 @@ def each_engine_alone_agrees(seeds: range) -> int:
     return proven
 
 
+@pytest.mark.slow
 def test_each_engine_alone_gives_the_same_answer():
     assert each_engine_alone_agrees(FEW) >= 24
 

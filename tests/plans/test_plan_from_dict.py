@@ -66,6 +66,7 @@ def read_back(plan: Plan) -> Plan:
     return Plan.from_dict(json.loads(json.dumps(plan.to_dict())))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", SHIPPED)
 def test_a_shipped_problems_plan_is_the_same_after_a_round_trip(path):
     plan = shipped(path)
@@ -103,6 +104,7 @@ def come_back(seeds: Iterable[int]) -> None:
         assert read_back(plan).to_dict() == plan.to_dict(), seed
 
 
+@pytest.mark.slow
 def test_plans_of_small_problems_of_every_feature_are_the_same_after_a_round_trip():
     come_back(range(8))
 

@@ -57,6 +57,7 @@ def test_a_problem_with_a_plan_has_no_diagnosis():
     assert solve(problem(13), big_and_small()).diagnosis is None
 
 
+@pytest.mark.slow
 def test_a_short_budget_is_raised_to_the_cent():
     asked = problem(13, limits={"budget": {"usd_per_month": 2000}})
     found = diagnose(asked, big_and_small())
@@ -145,6 +146,7 @@ def test_surviving_a_smaller_loss_may_do():
     assert_proven(asked, big_and_small(), found)
 
 
+@pytest.mark.slow
 def test_a_billing_not_allowed_may_do():
     boxes = catalog(
         [offering("acme", "big", 4.0), offering("bolt", "small", 1.0, billing="spot")],
@@ -273,6 +275,7 @@ def test_a_catalog_with_too_few_units_is_said_so():
 # ---- a workload that fits nowhere
 
 
+@pytest.mark.slow
 def test_a_wish_that_nothing_meets_is_told_per_gpu_and_size():
     asked = timed_problem("4ms")
     found = diagnose(asked, timed())

@@ -69,6 +69,7 @@ def test_what_would_stand_idle_even_when_free_is_said():
     )
 
 
+@pytest.mark.slow
 def test_what_costs_more_to_switch_to_than_it_could_save_is_dearer_not_idle():
     # The big one runs already, $2,880. Four small ones serve as much: rent $4,320, and $1,000 to
     # add each. Even free they would cost $4,000, so no price brings them in.
@@ -199,6 +200,7 @@ def test_the_entry_price_of_units_of_several_gpus_is_told_per_gpu():
     assert price.now_usd_per_gpu_hour == pytest.approx(2.25)
 
 
+@pytest.mark.slow
 def test_a_price_per_token_enters_too():
     rented = big_and_small()
     sold = catalog(list(rented.offerings), list(rented.measurements), [token_price("api", 1000.0)])
@@ -363,6 +365,7 @@ def test_a_wish_is_not_binding_until_the_tightest_that_costs_nothing():
     assert below.cash_usd_per_month > free
 
 
+@pytest.mark.slow
 def test_a_short_budget_is_noted():
     limits = {"budget": {"usd_per_month": 2000, "when_short": "fair"}, "max_gpus": {"total": 9}}
     costs = explain_limits(problem(13, limits=limits), big_and_small())

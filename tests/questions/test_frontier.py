@@ -59,6 +59,7 @@ def test_a_range_between_two_steps_has_the_step_below_it():
     assert [step.budget_usd for step in found.steps] == pytest.approx([2160])
 
 
+@pytest.mark.slow
 def test_tokens_bought_by_the_cent_are_sampled_and_said_so():
     sold = catalog([offering("acme", "big", 4.0)], [raw("big", 10)], [token_price("api", 1000.0)])
     asked = problem(0.001, limits={"billing": {"allow": ["per_token"]}})
@@ -81,6 +82,7 @@ def two_workloads(draw):
     return rates, prices, loads
 
 
+@pytest.mark.slow
 @tries(0.03)
 @given(two_workloads())
 def test_the_steps_agree_with_brute_force(case):

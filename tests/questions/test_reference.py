@@ -118,6 +118,7 @@ def test_raw_rates_take_the_factors_of_traffic_without_a_pattern(
         assert w.capacity_requests_per_second == pytest.approx(effective, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_raw_rates_take_the_factors_of_a_trace(atlas: Catalog, tmp_path: Path) -> None:
     # 900 + 100 tokens a request: 15,000 tokens/s are 15 requests/s, x 0.70 x 1.35 are 14.175.
     recorded = tmp_path / "trace.csv"

@@ -270,6 +270,7 @@ def test_all_faults_of_a_scenario_file_are_said_with_their_lines():
 # ---- as a frame, as text, from the command line
 
 
+@pytest.mark.slow
 def test_the_rows_become_a_frame_csv_and_json():
     result = what_if(problem(13), scenario_grid(traffic=[1, 2]), big_and_small())
     frame = result.to_frame()

@@ -135,6 +135,7 @@ def test_what_is_late_is_said_and_what_the_rules_cannot_follow_is_not() -> None:
     assert late.reactive_usd_per_month == pytest.approx(30 * day.usd)
 
 
+@pytest.mark.slow
 def test_units_held_all_month_follow_nothing() -> None:
     plan = day_plan(billing="dedicated")
     assert not [w for w in plan.warnings if isinstance(w, PerfectForesight)]

@@ -58,6 +58,7 @@ def test_a_plan_whose_replay_misses_a_wish_is_solved_again_for_less(run: Any, wi
     assert "for $5,040 instead of $3,960 per month." in said
 
 
+@pytest.mark.slow
 def test_what_cannot_be_kept_exits_4_and_says_by_how_much(run: Any, wish: Any) -> None:
     wish(ReplayWish("request", 1e-3, 0.95))
     code, out, err = run("solve", "toy.yaml", "--replay", "--json")
@@ -151,6 +152,7 @@ def of_first_tokens(folder: Any, wished: str) -> None:
     (folder / "own.yaml").write_text(text.replace("policy", latency, 1))
 
 
+@pytest.mark.slow
 def test_a_first_token_that_waits_too_long_is_told_in_the_plan(run: Any, folder: Any) -> None:
     # Full to the last, so that whoever comes waits longer and longer: minutes, and never 1 ms.
     of_first_tokens(folder, "1ms")

@@ -120,6 +120,7 @@ def test_diff_fails_above_the_increase_that_is_allowed(run, documents):
     assert "| chat: big acme | 1 x | 2 x | +\\$2,880 |" in markdown
 
 
+@pytest.mark.slow
 def test_solve_sets_the_plan_beside_an_earlier_one(run, documents):
     code, out, _ = run("solve", "more.yaml", "-f", "markdown", "--against", "old.json")
     assert code == 0

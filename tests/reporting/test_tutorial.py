@@ -41,6 +41,7 @@ def ran() -> tuple[dict[str, Any], list[Any]]:
         return run([code for code in CELLS if can_plot or ".plot(" not in code])
 
 
+@pytest.mark.slow
 def test_the_first_cell_shows_the_plan_as_its_sheet(ran):
     plan = ran[1][0]
     assert plan is ran[0]["plan"]

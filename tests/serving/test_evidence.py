@@ -66,6 +66,7 @@ def asked_back(model: ServingModel, row: Measurement, settings: DeploymentSettin
     return found.planned_requests_per_second * size[1] if isinstance(found, OperatingPoint) else 0.0
 
 
+@pytest.mark.slow
 def test_no_row_asked_back_in_its_own_deployment_is_a_tenth_above_itself(
     model: ServingModel,
 ) -> None:

@@ -108,6 +108,7 @@ def test_a_per_token_offering_is_used_or_not():
     assert used == [["acme", "echo"], ["acme"], ["echo"]]
 
 
+@pytest.mark.slow
 def test_alternatives_serve_as_much_as_a_short_budget_pays_for():
     # $3,000 pays one big ($2,880, 10 of 20 requests/s); two small ($2,160) would serve 6.
     budget = {"usd_per_month": 3_000, "when_short": "fair"}

@@ -98,6 +98,7 @@ def test_the_list_is_the_one_that_brute_force_finds(case, differ_by, per_workloa
     check_against_brute_force(case, differ_by, per_workload, pruning)
 
 
+@pytest.mark.slow
 @tries(0.6, suppress_health_check=list(HealthCheck))
 @given(TIED_CASES, st.sampled_from(DIFFERENCES), st.booleans(), st.booleans())
 def test_ties_are_broken_as_brute_force_breaks_them(case, differ_by, per_workload, pruning):

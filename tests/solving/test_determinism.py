@@ -53,6 +53,7 @@ def output_of(folder: Path, hash_seed: str, *files: str, run: str = RUN_ALL) -> 
     return done.stdout
 
 
+@pytest.mark.slow
 def test_no_output_depends_on_the_hash_seed(folder):
     """Two processes with other hash seeds: every report of a toy."""
     first = output_of(folder, "0", "toy.yaml")
@@ -134,6 +135,7 @@ def test_neither_the_locale_nor_the_time_zone_nor_the_folder_is_seen(folder, tmp
     assert there.stdout == here.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["sheet", "json"])
 def test_reproducible_plans_wait_for_the_slower_engine_and_others_do_not(run, monkeypatch, form):
     certified, patient = optimum.solve_certified, []

@@ -148,6 +148,7 @@ def test_a_limit_in_the_way_is_told_with_the_cheapest_that_would_do() -> None:
     }
 
 
+@pytest.mark.slow
 def test_infrascale_s_fewest_gpus_are_counted_at_full_load_unless_a_target_is_stated() -> None:
     # 100 users at 55 a GPU: 2 at 100 %, 3 at 75 %
     sold = toys(

@@ -116,6 +116,7 @@ def test_a_tighter_problem_is_never_cheaper_and_a_looser_one_never_dearer(seeds)
 # ---- one more offering is never dearer
 
 
+@pytest.mark.slow
 @quick_and_slow
 def test_one_more_offering_is_never_dearer(seeds):
     for seed, chance, asked, rented in cases(seeds):
@@ -271,6 +272,7 @@ def specialists(seed: int) -> tuple[list[float], Catalog, dict[str, Any]]:
     return [chance.choice([1.0, 4.0, 6.5]) for _ in sizes], catalog(offers, rates), limits
 
 
+@pytest.mark.slow
 @quick_and_slow
 def test_classes_that_no_gpu_shares_cost_what_they_cost_alone(seeds):
     sizes = ((1, 1), (10, 10), (100, 20))

@@ -30,6 +30,7 @@ def no_dearer(after, before):
     return before is None or (after is not None and after <= before * (1 + 1e-6))
 
 
+@pytest.mark.slow
 @FEW
 @given(small_cases(), st.randoms(use_true_random=False))
 def test_the_order_of_inputs_changes_nothing(case, random):

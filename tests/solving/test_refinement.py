@@ -88,6 +88,7 @@ def test_a_ramp_over_classes_that_are_fast_elsewhere_is_proven_to_the_cent():
     assert plan.score_usd_per_month == pytest.approx(2_880 + 518.4 + 518.4, abs=0.005)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_rounds")
 @pytest.mark.parametrize(
     ("usd", "score"),

@@ -81,6 +81,7 @@ def test_priority_serves_the_first_before_the_second(first, expected):
     assert plan.status is Status.OPTIMAL
 
 
+@pytest.mark.slow
 def test_equal_priorities_are_served_fairly():
     both = workload(13, "chat"), workload(6, "code")
     fair, ranked = short(4_000, "fair", *both), short(4_000, "priority", *both)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +12,7 @@ from milp_planner.inputs.problem.policies import may_be_short
 from milp_planner.milp.presolve.lazy_rows import independent, only_blocks
 from milp_planner.milp.program.model import build_model
 from milp_planner.solving import parts as staged
+from milp_planner.solving.results import NOT_SOLVED
 from tests.support.builders import big_and_small, catalog, offering, problem, raw, workload
 from tests.support.random_problems import planned, random_case
 
@@ -135,6 +137,31 @@ def test_blocks_under_one_quota_are_solved_apart(monkeypatch):
     assert plan.proof.columns == 8
 
 
+@pytest.mark.parametrize(("bolt", "expected"), [(3, {"acme", "bolt"}), (5, {"acme"})])
+def test_a_quota_that_fractions_come_near_to_is_in_force_beside_one_that_binds(bolt, expected):
+    # By day 16 requests/s: 12 on four of acme's, 4 on one of bolt's, a third or a fifth of those.
+    question, rented = two_under_one_quota()
+    limits = {"max_gpus": {"per_provider": {"acme": 4, "bolt": bolt}}}
+    asked = prepare(question.changed({"limits": limits}), rented)
+    search = SimpleNamespace(
+        instance=asked, is_stopped=False, seconds_left=60.0, settings=SimpleNamespace(cancel=None)
+    )
+    quotas = staged._binding_quotas(search).quotas
+    assert quotas == {f"max_gpus.per_provider {name}" for name in expected}
+
+
+def test_a_bound_is_kept_where_time_ends_before_a_plan_of_all_quotas(monkeypatch):
+    question, rented = two_under_one_quota()
+    plan = solve(question, rented)
+    found = replace(NOT_SOLVED, status=Status.FEASIBLE, plan=plan, bound=4_000.0)
+    search = SimpleNamespace(instance=prepare(question, rented), is_stopped=True)
+    monkeypatch.setattr(staged, "_binding_quotas", lambda _: SimpleNamespace(quotas=frozenset()))
+    monkeypatch.setattr(staged, "_solve_stage", lambda *_: found)
+    monkeypatch.setattr(staged, "broken_quotas", lambda *_: {"max_gpus.per_provider acme"})
+    kept = staged._in_stages(search)
+    assert (kept.status, kept.plan, kept.bound) == (Status.NO_PLAN, None, 4_000.0)
+
+
 def test_a_part_without_proof_has_what_time_the_others_leave(monkeypatch):
     take_all_for_large(monkeypatch)
     solve_part, limits_s = staged._solve_part, []
@@ -225,6 +252,33 @@ def test_what_nothing_links_is_solved_apart_at_any_size(limits, parts, monkeypat
     assert plan.score_usd_per_month == pytest.approx(whole.score_usd_per_month)
 
 
+def test_columns_for_routes_make_a_program_large_too(monkeypatch):
+    # Two workloads of three classes on two offerings: 4 columns for units, 12 for routes.
+    sizes = ((1, 1), (10, 10), (100, 100))
+    classes = [
+        {"input_tokens": i, "output_tokens": o, "share": s}
+        for (i, o), s in zip(sizes, (0.5, 0.25, 0.25), strict=True)
+    ]
+    rented = catalog(
+        [offering("acme", "a", 1.0), offering("bolt", "b", 2.1)],
+        [raw(gpu, rate, size=size) for gpu, rate in (("a", 3), ("b", 7)) for size in sizes],
+    )
+    two = problem(
+        workloads=[{**workload(9, name), "requests": classes} for name in ("chat", "code")]
+    )
+    whole = solve(two, rented)
+    assert whole.proof.columns == 16
+    solve_part, solved = staged._solve_part, []
+    monkeypatch.setattr(
+        staged, "_solve_part", lambda *given: solved.append(given) or solve_part(*given)
+    )
+    for most, parts in ((16, 0), (15, 2)):
+        monkeypatch.setattr(staged, "MOST_COLUMNS", most)
+        plan = solve(two, rented)
+        assert len(solved) == parts
+        assert plan.score_usd_per_month == pytest.approx(whole.score_usd_per_month)
+
+
 def test_ties_of_what_runs_today_are_broken_over_all_of_it(monkeypatch):
     running = [{"offering": "bolt/small/eu-1", "units": 1, "workload": "chat"}]
     two = problem(workloads=[workload(9, "chat"), workload(7, "code")], current_fleet=running)
@@ -233,6 +287,7 @@ def test_ties_of_what_runs_today_are_broken_over_all_of_it(monkeypatch):
     assert solve(two, big_and_small()).status is Status.OPTIMAL
 
 
+@pytest.mark.slow
 def test_parts_have_the_optimum_of_the_whole(monkeypatch):
     assert same_in_parts(FEW, monkeypatch) >= 3
 

@@ -354,6 +354,7 @@ def published_errors(published: Samples) -> Mapping[str, Errors]:
     return errors_by_source(published.inside)
 
 
+@pytest.mark.slow
 @public
 def test_the_public_measurements_are_met_as_the_readme_says(published: Samples) -> None:
     said = (ROOT / "milp_planner" / "study" / "README.md").read_text(encoding="utf-8")
@@ -365,6 +366,7 @@ def test_the_public_measurements_are_met_as_the_readme_says(published: Samples) 
     assert said in (ROOT / "milp_planner" / "study" / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @public
 def test_the_public_measurements_are_met_as_well_as_they_should_be(
     published: Samples, published_errors: Mapping[str, Errors]

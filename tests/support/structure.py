@@ -19,7 +19,7 @@ PACKAGE = "milp_planner"
 FOLDERS = (PACKAGE, "tests")
 
 WINGS = (
-    ("_homes", "_version", "deadline", "errors", "grouping", "today", "units"),
+    ("_homes", "_version", "deadline", "drafts", "errors", "grouping", "today", "units"),
     ("inputs",),
     ("traffic",),
     ("serving",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import math
 import random
 from collections.abc import Callable, Iterable
@@ -112,6 +113,7 @@ def test_the_stretches_have_the_probabilities_and_the_mean_of_a_random_walk():
         assert sum(f.probability * f.traffic for f in found) == pytest.approx(factors.mean())
 
 
+@pytest.mark.slow
 def test_the_backtest_knows_nothing_of_what_came_after(monkeypatch):
     draw = random.Random(2)
     per_day = np.array([1_000 * 1.02**i * math.exp(draw.gauss(0, 0.03)) for i in range(30)])
@@ -203,6 +205,7 @@ def test_single_requests_are_no_history(tmp_path):
         futures_from(path)
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_list_that_says_what_it_rests_on(written, run, tmp_path):
     draw = random.Random(7)
     path = written(monthly(lambda i: 1_000 * 1.02**i * math.exp(draw.gauss(0, 0.04)), 30))
@@ -221,6 +224,27 @@ def test_the_command_writes_a_list_that_says_what_it_rests_on(written, run, tmp_
     assert new.read_text() == out
     code, _, err = run("futures", path, "-o", str(new))
     assert (code, "exists already; give another name" in err) == (2, True)
+
+
+def test_what_the_command_writes_is_planned_month_by_month(written, run, folder):
+    draw = random.Random(7)
+    path = written(monthly(lambda i: 1_000 * 1.02**i * math.exp(draw.gauss(0, 0.04)), 30))
+    code, out, _ = run("futures", path, "--months", "3")
+    assert code == 0
+    lines = (folder / "toy.yaml").read_text().splitlines()
+    asked = [line for line in lines if not line.startswith("alternatives")]
+    (folder / "asked.yaml").write_text("\n".join([*asked, out]))
+    code, said, err = run("solve", "asked.yaml", "--json")
+    assert (code, err) == (0, "")
+    told = {f["name"]: f for f in json.loads(said)["futures"]}
+    found = futures_from(path, months=3)
+    assert [*told] == [f.name for f in found.futures]
+    for future in found.futures:
+        # Two factors of three digits each.
+        factors = [month["traffic"] for month in told[future.name]["months"]]
+        assert factors == pytest.approx(future.by_month, rel=0.011)
+    code, out, _ = run("futures", path, "--months", "1")
+    assert (code, "horizon" in out) == (0, False)
 
 
 def test_without_statsmodels_the_command_says_what_to_install(written, run, monkeypatch):

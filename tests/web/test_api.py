@@ -73,6 +73,7 @@ def test_a_what_if_is_the_document_of_what_if(run, client, flags, asked):
     assert reply.text == run("what-if", "toy.yaml", "--json", *flags)[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "asked"),
     [

@@ -173,6 +173,7 @@ def test_a_choice_that_no_problem_says_says_why(tmp_path):
     assert not why.keys() & dict(taking.rows()).keys()
 
 
+@pytest.mark.slow
 def test_a_lever_that_is_taken_costs_what_it_says(client):
     # 23 requests/s at 75 %: four big ones of acme, $11,520; at 85 % three, $8,640; with bolt,
     # three and a small one, $9,720.

@@ -35,6 +35,7 @@ def children_of(pid):
         yield from map(int, (task / "children").read_text().split())
 
 
+@pytest.mark.slow
 def test_it_serves_a_file_and_ends_with_a_ctrl_c_in_the_middle_of_a_solve(tmp_path, folder, run):
     serving = started(_made(tmp_path / "served"), "toy.yaml")
     try:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 
-from milp_planner.candidates.records import Candidate, shared_unit
-from milp_planner.candidates.sharing.shared_units import Contents, SharedUnits
+from milp_planner.candidates.records import Candidate
+from milp_planner.candidates.sharing.shared_units import Contents, SharedUnits, unit_of
 from milp_planner.errors import input_error
 from milp_planner.inputs.catalog.records import Offering
+from milp_planner.serving.shared_gpu import GpuSet, read_gpu_set
 from milp_planner.traffic.month import TimeBlock
 from milp_planner.units import shown
 
-Key = tuple[str, str, str, str, int]
-"""Workload, offering, billing, precision and tensor parallel of a replica."""
+Key = tuple[str, str, str, str, int, str]
+"""Workload, offering, billing, precision and tensor parallel of a replica; what shares its GPU."""
 
 
 def shared_dict(one: SharedUnits, blocks: Sequence[TimeBlock]) -> dict[str, Any]:
@@ -29,6 +30,7 @@ def shared_dict(one: SharedUnits, blocks: Sequence[TimeBlock]) -> dict[str, Any]
         "billing": k.offering.billing,
         "gpu": k.gpu,
         "gpus_per_unit": k.gpus_per_unit,
+        "gpu_set": gpu_set_label(k),
         "units": one.units,
         "usd_per_unit_hour": k.usd_per_hour,
         "unit_hours_per_month": one.unit_hours,
@@ -94,14 +96,14 @@ def _read(
         if replica is None or not isinstance(replica.offering, Offering):
             raise input_error("nobody stands on these units", path=at)
         hours = tuple(block.hours for block in blocks)
-        yield SharedUnits(shared_unit(replica.offering), tuple(map(len, contents)), hours, contents)
+        yield SharedUnits(unit_of(replica), tuple(map(len, contents)), hours, contents)
 
 
 def _standing(
     part: Mapping[str, Any], one: Mapping[str, Any], known: Mapping[Key, Candidate], path: str
 ) -> tuple[Candidate, int]:
     replica = one["workload"], one["precision"], one["tensor_parallel"]
-    key = replica[0], part["offering"], part["billing"], *replica[1:]
+    key = replica[0], part["offering"], part["billing"], *replica[1:], part["gpu_set"]
     if key not in known:
         text = f"no such replica of {shown(one['workload'])} is among the purchases"
         raise input_error(text, path=path)
@@ -109,7 +111,27 @@ def _standing(
 
 
 def _key(k: Candidate) -> Key:
-    return k.workload, k.offering.id, k.offering.billing, k.precision, k.tensor_parallel
+    rented = k.offering.id, k.offering.billing
+    return k.workload, *rented, k.precision, k.tensor_parallel, gpu_set_label(k)
+
+
+def gpu_set_label(k: Candidate) -> str:
+    """What shares its one GPU, in words that are read back; '' where nothing does."""
+    return "" if k.gpu_set is None else k.gpu_set.label
+
+
+def gpu_set_of(label: str) -> GpuSet | None:
+    """What `gpu_set_label` told; raises ValueError for any other text."""
+    return read_gpu_set(label)
+
+
+def _is_gpu_set(text: str) -> str:
+    gpu_set_of(text)
+    return text
+
+
+GpuSetLabel = Annotated[str, AfterValidator(_is_gpu_set)]
+"""What `GpuSet.label` told."""
 
 
 def price_of_unit(usd_of_part: float, gpus: int, gpus_per_unit: int) -> float:

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from milp_planner.candidates.records import Candidate, UnitsOn
+from milp_planner.candidates.records import Candidate, UnitsOn, shared_unit
+from milp_planner.inputs.catalog.records import Offering
 
 Contents = tuple[tuple[Candidate, int], ...]
 """(replica, how many) on one unit, the largest replica first."""
@@ -42,9 +43,23 @@ class SharedUnits(UnitsOn):
                 yield tuple(at), units, one
 
 
+def unit_of(k: Candidate) -> Candidate:
+    """What is rented for a candidate: the whole unit where others share that."""
+    if k.part_of_unit and isinstance(k.offering, Offering):
+        return shared_unit(k.offering, k.gpu_set)
+    return k
+
+
 def gpus_on(contents: Contents) -> int:
-    """GPUs that the replicas on a unit hold."""
+    """GPUs that the replicas on a unit hold; one, however many share it."""
+    if any(k.gpu_set for k, _ in contents):
+        return 1
     return sum(k.gpus_per_unit * count for k, count in contents)
+
+
+def part_held(k: Candidate) -> float:
+    """GPUs that a replica holds; of one that several share, its part of the time."""
+    return k.gpus_per_unit if k.gpu_set is None else k.gpu_set.time_share(k.workload)
 
 
 def placed(
@@ -52,8 +67,12 @@ def placed(
 ) -> tuple[Contents, ...]:
     """What stands on each unit: on as few units as hold all, and on at least `units` of them.
 
-    gpus_per_unit: GPUs of a unit, no fewer than any replica has.
+    gpus_per_unit: GPUs of a unit, no fewer than any replica has. Of LLMs that share a GPU each
+    stands on it once.
     """
+    replicas = [*replicas]
+    if any(k.gpu_set for k, _ in replicas):
+        return tuple(_on_gpu(replicas, max(units, *(n for _, n in replicas))))
     free = [gpus_per_unit] * units
     contents: list[dict[Candidate, int]] = [{} for _ in free]
     for k, count in sorted(replicas, key=lambda one: (-one[0].gpus_per_unit, one[0].id)):
@@ -69,6 +88,13 @@ def placed(
                 left -= here
             at += 1
     return tuple(tuple(one.items()) for one in contents)
+
+
+def _on_gpu(replicas: Iterable[tuple[Candidate, int]], units: int) -> Iterator[Contents]:
+    """What stands on each of so many GPUs, of LLMs that share them."""
+    ordered = sorted(replicas, key=lambda one: one[0].id)
+    for i in range(units):
+        yield tuple((k, 1) for k, count in ordered if count > i)
 
 
 def sizes_divide(sizes: Sequence[int]) -> bool:

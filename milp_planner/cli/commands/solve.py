@@ -159,8 +159,10 @@ def solve(
                 time_limit_s=time_limit,
                 gap=gap,
                 solver=how.solver,
+                gates=gates,
             )
-        tell_written(output, has_plan=code == exit_codes.FOUND, quiet=quiet)
+        has_plan = code in (exit_codes.FOUND, exit_codes.GATE)
+        tell_written(output, has_plan=has_plan, quiet=quiet)
         return code
     replayed = _until_kept(problem, known, how, quiet=quiet) if replay else None
     asked = problem if replayed is None else replayed.problem, known, format_name, output

@@ -32,6 +32,9 @@ LONGEST_JOIN_S = 10.0
 LONGEST_WAIT_S = 0.5
 """How long a signal waits for an answer that is being written, and one that is written after it."""
 
+AGAIN_S = 0.002
+"""After so long a signal is sent again that was raised where Python ignores what is raised."""
+
 _raised: list[signal.Signals] = []
 """Signals that were raised in the command that runs, the first before the next."""
 
@@ -54,7 +57,41 @@ def signals_raise() -> Iterator[None]:
         stack.enter_context(_handled(signal.SIGTERM, stop))
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             stack.enter_context(_handled(signal.SIGINT, stop))
+        stack.enter_context(_ignored_ones_come_again())
         yield
+
+
+@contextlib.contextmanager
+def _ignored_ones_come_again() -> Iterator[None]:
+    """What is raised while an object is taken down, or in the depth of a compiled module, Python
+    only reports and goes on: a signal that was raised there is sent again, from a thread beside."""
+    before = sys.unraisablehook
+
+    def heed(ignored: sys.UnraisableHookArgs) -> None:
+        if not isinstance(ignored.exc_value, KeyboardInterrupt):
+            before(ignored)
+            return
+        _raised.clear()
+        terminated = isinstance(ignored.exc_value, Terminated)
+        number = signal.SIGTERM if terminated else signal.SIGINT
+        again = threading.Timer(AGAIN_S, _send, (number,))
+        again.daemon = True
+        again.start()
+
+    sys.unraisablehook = heed
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+def _send(number: signal.Signals) -> None:
+    """To the main thread, which may wait for the system and is woken by it, where that can be."""
+    main = threading.main_thread().ident
+    if hasattr(signal, "pthread_kill") and main is not None:
+        signal.pthread_kill(main, number)
+    else:
+        signal.raise_signal(number)
 
 
 @contextlib.contextmanager
@@ -155,7 +192,8 @@ def _join_threads() -> None:
     ends_s = time.monotonic() + LONGEST_JOIN_S
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:
-            thread.join(max(0.0, ends_s - time.monotonic()))
+            with contextlib.suppress(RuntimeError):  # a Ctrl-C came before it was started
+                thread.join(max(0.0, ends_s - time.monotonic()))
 
 
 def _is_watched() -> bool:

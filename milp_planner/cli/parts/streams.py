@@ -6,8 +6,8 @@ import contextlib
 import errno
 import io
 import os
+import secrets
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
@@ -135,7 +135,7 @@ def _write_device(path: Path, text: str) -> None:
 def write_new_file(path: str, text: str) -> None:
     """Write a file that must not be there yet, whole or not at all."""
     try:
-        with open(path, "x", encoding="utf-8") as new:
+        with signals_wait(), open(path, "x", encoding="utf-8") as new:
             try:
                 new.write(text)
                 new.flush()
@@ -154,16 +154,22 @@ def _unwritable(path: str | Path, error: OSError | ValueError) -> PlannerError:
 
 
 def _replace(path: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
+    draft = (
+        path.parent / f"{TEMPORARY}{secrets.token_hex(8)}"
+    )  # named before it is made: see drafts
     try:
-        with open(handle, "w", encoding="utf-8", newline="") as file:
+        with open(draft, "x", encoding="utf-8", newline="", opener=_for_its_owner) as file:
             file.write(text)
-        os.chmod(name, _mode(path))
-        os.replace(name, path)
+        os.chmod(draft, _mode(path))
+        os.replace(draft, path)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(name)
+            os.unlink(draft)
         raise
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _mode(path: Path) -> int:

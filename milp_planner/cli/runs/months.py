@@ -10,13 +10,14 @@ import typer
 from milp_planner.cli.parts import exit_codes, streams
 
 if TYPE_CHECKING:
+    from milp_planner.cli.parts.gates import Gates
     from milp_planner.inputs.catalog.records import Catalog
     from milp_planner.inputs.problem.records import Problem
     from milp_planner.solving.checks.arguments import SolverChoice
 
 OF_MONTHS = {
     *("files", "as_json", "format_", "output", "time_limit", "gap", "solver", "as_of", "overlay"),
-    *("catalog", "reproducible", "no_choices", "quiet"),
+    *("catalog", "reproducible", "no_choices", "quiet", "max_price_age", "fail_on_estimates"),
 }
 """Parameters of `solve` that mean the same over months."""
 
@@ -45,6 +46,7 @@ def write_calendar(
     time_limit_s: float | None,
     gap: float | None,
     solver: SolverChoice | None,
+    gates: Gates | None = None,
 ) -> int:
     """Plan the months and write them; the exit code."""
     from milp_planner.questions.months import plan_months
@@ -67,4 +69,7 @@ def write_calendar(
         streams.answer(said)
     else:
         streams.write_file(output, said)
-    return exit_codes.FOUND
+    failed = () if gates is None else tuple(gates.failures_of_months(calendar))
+    for failure in failed:
+        streams.tell(failure)
+    return exit_codes.GATE if failed else exit_codes.FOUND

@@ -41,6 +41,13 @@ def _script(pool: Pool, words: Words) -> str:
     reasons = [*plan_lines(pool.plan), "", *pool_lines(pool), "", *argument_lines(pool, command)]
     times, gpus = counted(pool.most, "time"), counted(pool.gpus_per_replica, "GPU")
     run = f"Run it {times}, each on {gpus} of its own"
+    if k.gpu_set is not None:
+        others = [m.workload for m in k.gpu_set.members if m.workload != k.workload]
+        stand = f"{' and '.join(others)} {'stand' if len(others) > 1 else 'stands'}"
+        run = (
+            f"Run it {times}, each on a GPU on which {stand}, too, named in "
+            "CUDA_VISIBLE_DEVICES, with a port of its own"
+        )
     if nodes > 1:
         run += f" over {nodes} units: NODE_RANK is 0 to {nodes - 1}, LEADER is where rank 0 runs"
     elif k.replicas_per_unit > 1:

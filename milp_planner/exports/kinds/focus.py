@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
-from milp_planner.candidates.records import is_part_of, shared_unit
-from milp_planner.candidates.sharing.shared_units import gpus_on
+from milp_planner.candidates.records import is_part_of
+from milp_planner.candidates.sharing.shared_units import part_held, unit_of
 from milp_planner.exports.parts.pools import counted
 from milp_planner.exports.parts.words import Words
-from milp_planner.inputs.catalog.records import Offering
 from milp_planner.milp.program.costs.terms import PENALTIES
 from milp_planner.plans.records import Plan, Purchase
 from milp_planner.today import day_today
@@ -131,7 +130,7 @@ def _of_purchase(plan: Plan, p: Purchase) -> dict[str, Any]:
     llm = k.llm or next((w.llm for w in plan.workloads if w.name == k.workload), "")
     per_token = k.mode.per_token
     listed = getattr(o, "list_usd_per_hour", None)
-    unit = shared_unit(o) if k.part_of_unit and isinstance(o, Offering) else k
+    unit = unit_of(k)
     price = "" if per_token else unit.usd_per_hour
     list_price = "" if per_token else listed * k.units_joined if listed else unit.usd_per_hour
     what = "part" if k.part_of_unit else "unit"
@@ -181,13 +180,14 @@ def _unit_hours(plan: Plan, p: Purchase) -> float:
     if not k.part_of_unit:
         return p.unit_hours
     return sum(
-        units * hours * gpus_on(tuple(one for one in on if one[0] == k)) / gpus_on(on)
+        units * hours * sum(part_held(one) * n for one, n in on if one == k) / held
         for shared in plan.shared_units
         if is_part_of(k, shared.candidate)
         for units, hours, contents in zip(
             shared.units_by_block, shared.hours_by_block, shared.contents_by_block, strict=True
         )
-        if gpus_on(on := tuple(one for unit in contents for one in unit))
+        for on in [[one for unit in contents for one in unit]]
+        if (held := sum(part_held(one) * n for one, n in on))
     )
 
 

@@ -43,8 +43,12 @@ class Pool:
     @property
     def settings(self) -> DeploymentSettings | None:
         """Of the engine; None where rates are taken at their word."""
-        deployed = self.workload.deployed
-        return None if deployed is None else deployed.settings
+        deployed, gpu_set = self.workload.deployed, self.candidate.gpu_set
+        settings = None if deployed is None else deployed.settings
+        if settings is None or gpu_set is None:
+            return settings
+        part = {"memory_share": gpu_set.memory_share(self.workload.name)}
+        return settings.model_copy(update=part)
 
     @property
     def served_names(self) -> tuple[str, ...]:
@@ -282,9 +286,17 @@ def _standing_lines(plan: Plan, shared: SharedUnits) -> Iterator[str]:
 
 def _listed(contents: Contents) -> str:
     return ", ".join(
-        f"{k.workload} {counted(number, 'replica')} of {k.gpus_per_unit} x {k.gpu}"
+        f"{k.workload} {counted(number, 'replica')} of {k.gpus_per_unit} x {k.gpu}{_part(k)}"
         for k, number in contents
     )
+
+
+def _part(k: Candidate) -> str:
+    """Of a GPU that LLMs share: ` (50 % of its time, 45 % of its memory)`."""
+    if k.gpu_set is None:
+        return ""
+    mine = k.gpu_set.of(k.workload)
+    return f" ({mine.time_percent} % of its time, {mine.memory_percent} % of its memory)"
 
 
 def _slowest(values: Iterator[float | None]) -> float | None:

@@ -8,6 +8,7 @@ from milp_planner.errors import Fault, InputError
 from milp_planner.exports.parts.pools import Pool
 
 HINT = "milp-planner export kubernetes can say it"
+ALONE = "milp-planner export vllm can say it, or write policy.share: units and solve again"
 KEPT_APART = "write policy.share: none and solve again, so that a unit belongs to one workload"
 
 
@@ -17,6 +18,17 @@ def check_whole_units(pools: Iterable[Pool], why: str) -> None:
         Fault("", 0, 0, f"workloads.{pool.workload.name}", f"{what}. {why}.", _hint(pool))
         for pool in pools
         for what in _what(pool)
+    ]
+    if faults:
+        raise InputError(dict.fromkeys(faults))
+
+
+def check_no_gpu_sets(pools: Iterable[Pool], why: str) -> None:
+    """Raise InputError naming every pool whose LLM shares a GPU with others."""
+    faults = [
+        Fault("", 0, 0, f"workloads.{pool.workload.name}", f"its LLM shares a GPU. {why}.", ALONE)
+        for pool in pools
+        if pool.candidate.gpu_set is not None
     ]
     if faults:
         raise InputError(dict.fromkeys(faults))

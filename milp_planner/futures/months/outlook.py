@@ -1,36 +1,20 @@
-"""A problem over months, workload by workload, as `milp/months/` plans it; or why it cannot be."""
+"""Workloads over months as `milp/months/` enumerates them; none where they ask for more."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, NoReturn
 
-from milp_planner.candidates.listing import lister_of
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.errors import Fault, InputError
-from milp_planner.futures.cases import case_of, without_futures
-from milp_planner.inputs.catalog.records import Catalog, Offering
+from milp_planner.futures.cases import case_of
+from milp_planner.futures.months.nodes import Months, futures_of
+from milp_planner.inputs.catalog.records import Offering
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.problem.uncertain.futures import FutureCase
-from milp_planner.milp.curves.covering import COVERED, Cover, covers_of
+from milp_planner.milp.curves.covering import Cover, covers_of
 from milp_planner.milp.months.records import MonthsFuture, MonthsOutlook, Rental, Term
-from milp_planner.milp.program.families import judges_of
 from milp_planner.milp.program.model import build_model
 from milp_planner.plans.records import SNAP
-from milp_planner.solving.checks.names import future_faults
-
-ONE_MONTH: Final = {
-    "current_fleet": "over months it begins with nothing signed",
-    "commitments": "what is paid already is not counted over months yet",
-    "switching": "what it costs to add and drop units is not counted over months yet",
-    "today": "the bill of today is of one month",
-    "choices": "other choices are of one month",
-}
-"""Keys that a plan over months would leave without effect, each with why."""
-
-THE_ONLY = "base"
-"""What the one future is called where the problem names none."""
 
 
 @dataclass(frozen=True)
@@ -45,67 +29,54 @@ class WorkloadMonths:
     rented: tuple[Candidate, ...]
 
 
-def futures_of(problem: Problem) -> tuple[FutureCase, ...]:
-    """The futures of a problem; one where it is known what comes."""
-    return problem.futures or (FutureCase(name=THE_ONLY, probability=1),)
+Prices = Sequence[dict[str, float | None]]
+"""By future: USD an hour by candidate; none of a future whose prices are those of today."""
 
 
-def outlooks_of(problem: Problem, catalog: Catalog) -> list[WorkloadMonths]:
-    """Every workload of a problem that has a horizon.
-
-    Raises InputError for names that the catalog does not know, and for what is not planned over
-    months: each with what to leave out.
-    """
-    if faults := [*future_faults(problem, catalog), *_faults_of_asking(problem)]:
-        raise InputError(faults)
-    lister = lister_of(catalog)
-    today = without_futures(problem)
-    known = FutureCase(name=THE_ONLY, probability=1)
-    instance = case_of(today, catalog, known, lister).instance
-    covers = _covers(instance)
-    prices = []
-    for future in futures_of(problem):
-        at_its = {} if not future.prices else dict(_prices(today, catalog, future))
-        prices.append(at_its)
-    return [_outlook(problem, cover, prices) for cover in covers]
+def prices_of(months: Months) -> Prices:
+    """What each future's prices make of those of today, in the first month."""
+    return [{} if not future.prices else dict(_prices(months, future)) for future in months.futures]
 
 
-def _faults_of_asking(problem: Problem) -> Iterator[Fault]:
-    for key, why in ONE_MONTH.items():
-        if getattr(problem, key) != Problem.model_fields[key].default:
-            yield _fault(key, why, "leave it out")
-    if problem.alternatives.count and "alternatives" in problem.model_fields_set:
-        said = "next-best plans are of one month"
-        yield _fault("alternatives", said, "leave it out, or write alternatives: {count: 0}")
-
-
-def _prices(
-    today: Problem, catalog: Catalog, future: FutureCase
-) -> Iterator[tuple[str, float | None]]:
+def _prices(months: Months, future: FutureCase) -> Iterator[tuple[str, float | None]]:
     """USD an hour in the future, by candidate; none of what it turns down for its price."""
     plain = future.model_copy(update={"traffic": 1.0, "workloads": {}})
-    changed = case_of(today, catalog, plain, lister_of(catalog)).instance
+    changed = case_of(months.problem, months.catalog, plain, months.lister(future)).instance
     for k in changed.candidates.candidates:
         yield k.id, k.usd_per_hour
 
 
-def _covers(instance: PlanningInput) -> list[Cover]:
-    """What may be signed and rented for each workload; raises InputError where it is more."""
+def outlooks_of(
+    problem: Problem, group: PlanningInput, prices: Prices
+) -> list[WorkloadMonths] | None:
+    """The workloads of a problem over its months; None where they are anything but loads of one
+    class to be carried, by what there is no end of.
+
+    group: today, with these workloads alone.
+    """
+    covers = _covers(group)
+    return None if covers is None else [_outlook(problem, cover, prices) for cover in covers]
+
+
+def _covers(instance: PlanningInput) -> list[Cover] | None:
+    """What may be signed and rented for each workload."""
     listed = instance.candidates
-    if faults := [*_faults_of_candidates(instance)]:
-        raise InputError(faults)
-    for w in instance.problem.workloads:
-        if not any(k.workload == w.name for k in listed.candidates):
-            _refuse("workloads", f"nothing that is allowed can serve {w.name!r}")
+    if not all(map(_is_known, listed.candidates)):
+        return None
     endless = {k: _endless(k) for k in listed.candidates}
     free = replace(instance, candidates=replace(listed, candidates=tuple(endless.values())))
     covers = covers_of(build_model(free, tuple(endless.values())))
     if covers is None:
-        linked = "links workloads, or asks for more than that the load is carried"
-        rest = _fault("limits", f"something {linked}", "leave out what is no price and no filter")
-        raise InputError([*_in_the_way(instance)] or [rest])
+        return None
     back = {id(changed): k for k, changed in endless.items()}
     return [_of_listed(cover, back) for cover in covers]
+
+
+def _is_known(k: Candidate) -> bool:
+    """True of what is paid by the unit, over a term if it binds, and else is there without end."""
+    if k.mode.per_token:
+        return False
+    return k.commitment_months > 0 if k.mode.binds else _stock(k) is None
 
 
 def _endless(k: Candidate) -> Candidate:
@@ -129,60 +100,15 @@ def _of_listed(cover: Cover, back: dict[int, Candidate]) -> Cover:
     )
 
 
-def _faults_of_candidates(instance: PlanningInput) -> Iterator[Fault]:
-    listed = instance.candidates.candidates
-    if any(k.mode.per_token for k in listed):
-        said = "what is paid by the token is not planned over months yet"
-        yield _fault("limits.billing.allow", said, "leave per_token out")
-    if any(k.mode.binds and not k.commitment_months for k in listed):
-        said = "owned units are not planned over months yet"
-        hint = "write limits: {billing: {allow: [dedicated, autoscaling, reserved_1y]}}"
-        yield _fault("limits.billing.allow", said, hint)
-    few = sorted({k.offering.id for k in listed if _is_few(k)})
-    if few:
-        said = f"of {few[0]} there are only so many, which is not planned over months yet"
-        yield _fault("limits.offerings", said, "deny it, or plan it as one month")
-
-
-def _is_few(k: Candidate) -> bool:
-    return not k.mode.binds and _stock(k) is not None
-
-
 def _stock(k: Candidate) -> int | None:
     """Units that can be had of the offering; None where there is no end of them."""
     return k.offering.max_units if isinstance(k.offering, Offering) else None
 
 
-def _in_the_way(instance: PlanningInput) -> Iterator[Fault]:
-    """What makes the workloads more than loads to be carried."""
-    for judge in judges_of(instance):
-        if type(judge).__name__ in COVERED:
-            continue
-        where = min(judge.keys, default="policy")
-        yield _fault(where, "links what months are planned apart for", "leave it out over months")
-    for i, w in enumerate(instance.problem.workloads):
-        if w.latency.judges_queues:
-            said = "waits are not kept over months yet"
-            yield _fault(f"workloads[{i}].latency", said, "leave wait and request out")
-        if len(instance.schedule.demands[w.name].classes) > 1:
-            said = "requests of several classes are not planned over months yet"
-            yield _fault(f"workloads[{i}]", said, "give their mean as one size of request")
-
-
-def _fault(path: str, said: str, hint: str) -> Fault:
-    return Fault("", 0, 0, path, said, hint)
-
-
-def _refuse(path: str, said: str) -> NoReturn:
-    raise InputError([Fault("", 0, 0, path, said)])
-
-
 # One workload
 
 
-def _outlook(
-    problem: Problem, cover: Cover, prices: Sequence[dict[str, float | None]]
-) -> WorkloadMonths:
+def _outlook(problem: Problem, cover: Cover, prices: Prices) -> WorkloadMonths:
     horizon = problem.horizon
     assert horizon is not None
     blocks = sorted(cover.peaks)

@@ -160,13 +160,19 @@ def wording(error: Mapping[str, Any]) -> str:
         return str(error["msg"]).removeprefix("Value error, ")
     plain = {name: _plain(limit) for name, limit in limits.items()}
     said = say.format(given=shown(given), bare=shown(given).strip("'"), **plain)
-    return said + (PAID_ALREADY if _is_free(error) else "")
+    return said + (PAID_ALREADY if _is_free(error) else "") + (A_SLICE if _is_slice(error) else "")
 
 
 def _is_free(error: Mapping[str, Any]) -> bool:
     """True for an hourly price of 0."""
     is_price = error["loc"][-1:] == ("usd_per_hour",) and error["type"] == "greater_than"
     return is_price and str(error["input"]).strip("0.") == ""
+
+
+def _is_slice(error: Mapping[str, Any]) -> bool:
+    """True for a part of a GPU."""
+    is_count = error["loc"][-1:] == ("gpus_per_unit",) and error["type"] == "int_parsing"
+    return is_count and re.fullmatch(r"0?\.\d+", str(error["input"]).strip()) is not None
 
 
 def _plain(limit: object) -> object:
@@ -176,6 +182,10 @@ def _plain(limit: object) -> object:
 PAID_ALREADY = (
     "; for units that are paid already write what they are listed at, and in the problem "
     "commitments: [{offering: PROVIDER/NAME/REGION, units: 2, until: 2027-12-31}]"
+)
+A_SLICE = (
+    "; a slice of a GPU, such as a MIG instance, is a GPU type of its own: give it a row in "
+    "gpus.csv with its own memory and speed, and name that here with gpus_per_unit 1"
 )
 _DATE = "{given} is not a date; write it as 2026-08-21"
 _NUMBER = "{given} is not a number; write 1000 or 0.35"

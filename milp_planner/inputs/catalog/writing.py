@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import re
 import secrets
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from milp_planner.drafts import gone_at_last
 from milp_planner.errors import Fault, InputError, input_error, printable, readable_path
 from milp_planner.inputs.catalog.csv_rows import wording
 from milp_planner.units import found
@@ -57,15 +57,15 @@ def new_folder(out: Path) -> Iterator[Path]:
         raise input_error("exists already; give another name", file=str(out))
     parent = out.absolute().parent
     missing = [folder for folder in (parent, *parent.parents) if not folder.exists()]
-    # Named before it is made, so that no interrupt comes between the two.
     draft = parent / f".{out.name}-{secrets.token_hex(4)}"
     folder = draft / out.name
     try:
-        parent.mkdir(parents=True, exist_ok=True)
-        draft.mkdir(mode=0o700)
-        folder.mkdir()
-        yield folder
-        folder.rename(out)
+        with gone_at_last(draft):
+            parent.mkdir(parents=True, exist_ok=True)
+            draft.mkdir(mode=0o700)
+            folder.mkdir()
+            yield folder
+            folder.rename(out)
     except InputError as error:  # of rows that were checked where they were written
         raise InputError(
             replace(fault, file=fault.file.replace(str(folder), str(out))) for fault in error.faults
@@ -73,7 +73,6 @@ def new_folder(out: Path) -> Iterator[Path]:
     except OSError as error:
         raise input_error(f"cannot be written: {error.strerror}", file=str(out)) from None
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
         for above in missing:
             with suppress(OSError):  # it holds what was written
                 above.rmdir()

@@ -205,6 +205,22 @@ DEFAULT_DEPLOYMENT = DeploymentSettings()
 LlmName = Annotated[str, Field(min_length=1, max_length=120)]
 
 
+class MeasuredRate(Frozen):
+    """What one replica on one GPU type was measured to serve, taken at its word."""
+
+    gpu: Annotated[str, Field(min_length=1, max_length=120)]
+    gpus_per_replica: Annotated[WholeNumber, Field(ge=1, le=64)] = 1
+    requests_per_second: PositiveNumber
+    """Of the whole replica, at full load."""
+
+    in_flight: Annotated[WholeNumber, Field(ge=1, le=100_000)] | None = None
+    """Requests in flight in the replica at that rate; without it nothing tells how they queue."""
+
+    memory_gib_per_gpu: Annotated[PositiveNumber, Field(le=1_000_000)] | None = None
+    """Memory of each GPU that the replica takes at that rate, all its engine is given, in GiB;
+    without it nothing tells what fits beside it."""
+
+
 class QualityFile(Frozen):
     """A CSV file of figures of quality, such as a table of your own tests or of a leaderboard."""
 

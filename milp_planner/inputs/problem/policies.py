@@ -66,6 +66,16 @@ def is_sharing_open(problem: Problem) -> bool:
     return problem.policy.share is None and len(problem.workloads) > 1
 
 
+def shares_units(problem: Problem) -> bool:
+    """True where the problem says that replicas of several workloads may stand on one unit."""
+    return problem.policy.share in ("units", "gpus")
+
+
+def shares_gpus(problem: Problem) -> bool:
+    """True where it says that their LLMs may stand on one GPU, too."""
+    return problem.policy.share == "gpus"
+
+
 def is_batch(workload: Workload) -> bool:
     """True where the work can wait until a deadline."""
     return workload.traffic.kind == "batch"

@@ -155,9 +155,10 @@ class Policy(Frozen):
     """What wishes for waits are kept behind. `shared`: one least-in-flight router before all
     replicas of a workload; `per_offering`: an endpoint and a queue for each offering."""
 
-    share: Literal["none", "units"] | None = None
-    """`units`: replicas of several workloads may stand on one unit of several GPUs; `none`: a unit
-    belongs to one workload. Default: they share it where that costs less."""
+    share: Literal["none", "units", "gpus"] | None = None
+    """`units`: replicas of several workloads may stand on one unit of several GPUs; `gpus`: small
+    LLMs of two or three workloads on one GPU, too; `none`: a unit belongs to one workload. Default:
+    they share units where that costs less, and no GPUs."""
 
     start_up: tuple[StartUp, ...] = ()
     """Units that are off at times are paid for so long before they serve; the last entry that

@@ -19,6 +19,7 @@ from milp_planner.inputs.problem.deployment import (
     AnyLlm,
     DeploymentSettings,
     LlmName,
+    MeasuredRate,
 )
 from milp_planner.inputs.problem.host import HostLimits
 from milp_planner.inputs.problem.latency import Latency
@@ -67,18 +68,6 @@ Glob = Annotated[str, Field(min_length=1, max_length=200)]
 Globs = tuple[Glob, ...]
 
 Precision = Literal["bf16", "fp16", "fp8", "int8", "nvfp4", "mxfp4", "int4", "fp32"]
-
-
-class MeasuredRate(Frozen):
-    """What one replica on one GPU type was measured to serve, taken at its word."""
-
-    gpu: Annotated[str, Field(min_length=1, max_length=120)]
-    gpus_per_replica: Annotated[WholeNumber, Field(ge=1, le=64)] = 1
-    requests_per_second: PositiveNumber
-    """Of the whole replica, at full load."""
-
-    in_flight: Annotated[WholeNumber, Field(ge=1, le=100_000)] | None = None
-    """Requests in flight in the replica at that rate; without it nothing tells how they queue."""
 
 
 class Workload(Frozen):

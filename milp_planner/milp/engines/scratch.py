@@ -15,9 +15,12 @@ import shutil
 import stat
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from milp_planner.drafts import gone_at_last
 
 ABANDONED_S = 600.0
 """Age from which a folder without its process is taken for abandoned: a process that this one
@@ -31,21 +34,29 @@ def scratch_folder() -> Iterator[Path]:
     """A new folder in the temp folder, only for this user; removed with all that is in it.
 
     `tempfile.TemporaryDirectory` leaves it behind when Ctrl-C comes just after it was made or
-    while it is being removed. Here its name is known before it is made, and a removal that is
-    interrupted is begun again.
+    while it is being removed.
     """
-    home = tempfile.gettempdir()
+    home = _home()
     _sweep_once(home)
     folder = Path(home) / f"milp-planner-{os.getpid()}-{secrets.token_hex(16)}"
-    try:
+    with gone_at_last(folder):
         folder.mkdir(mode=0o700)
         yield folder
-    finally:
-        try:
-            _remove(folder)
-        except BaseException:
-            _remove(folder)
-            raise
+
+
+def _home() -> str:
+    """The temp folder. Python looks for it once, and tries it with a file that a Ctrl-C would leave
+    there; so it looks in a thread, in which no signal is raised."""
+    if tempfile.tempdir is None:
+        search = threading.Thread(target=_look_for_home)
+        search.start()
+        search.join()
+    return tempfile.gettempdir()
+
+
+def _look_for_home() -> None:
+    with contextlib.suppress(OSError):  # there is none: said again to who asked
+        tempfile.gettempdir()
 
 
 def sweep(home: Path) -> None:
@@ -56,7 +67,7 @@ def sweep(home: Path) -> None:
         for entry in entries:
             found = _NAME.fullmatch(entry.name)
             if found and _is_abandoned(entry, int(found[1])):
-                _remove(Path(entry.path))
+                shutil.rmtree(entry.path, ignore_errors=True)
 
 
 @functools.cache
@@ -83,7 +94,3 @@ def _is_running(pid: int) -> bool:
     except OSError:  # somebody else's: the number is in use
         return True
     return True
-
-
-def _remove(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)

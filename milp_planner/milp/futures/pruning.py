@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.deadline import checked
 from milp_planner.milp.presolve.dominance import (
     DominanceProfile,
     Pruned,
@@ -54,13 +55,28 @@ def binds(k: Candidate) -> bool:
     return k.mode.binds
 
 
+def is_few(k: Candidate) -> bool:
+    """True where there are only so many units of what a candidate runs on."""
+    return getattr(k.offering, "max_units", None) is not None
+
+
 def kept_in_futures(
-    instances: Sequence[PlanningInput], *, pruning: bool = True, merge_twins: bool = True
+    instances: Sequence[PlanningInput],
+    *,
+    pruning: bool = True,
+    merge_twins: bool = True,
+    over_months: bool = False,
+    counts_moves: bool = False,
 ) -> KeptInFutures:
-    """What is left of every future's candidates, with the same optimum over all of them."""
+    """What is left of every future's candidates, with the same optimum over all of them.
+
+    over_months: they are months too, so that a commitment stands in for another only where it is
+    over with it. counts_moves: it matters what is rented in one of them and not in the next, so
+    that a rental stands in for another only where it does in all of them.
+    """
     rentals, offered = [], []
     profiles: list[Mapping[Candidate, DominanceProfile]] = []
-    for instance in instances:
+    for instance in checked(instances):
         listed = instance.candidates.candidates
         rented = [k for k in listed if not binds(k)]
         kept = _reduced(instance, rented, pruning=pruning, merge_twins=merge_twins)
@@ -73,9 +89,38 @@ def kept_in_futures(
         profiles.append(without_twins(instance, listed)._profiles)
     everywhere = set(offered[0]).intersection(*offered[1:])
     offered = [{key: own for key, own in one.items() if key in everywhere} for one in offered]
+    if counts_moves:
+        rentals = _in_all_alike(instances, rentals, profiles)
     if not (pruning and merge_twins):
         return KeptInFutures(tuple(rentals), tuple(offered))
-    return _without_needless(tuple(rentals), offered, profiles)
+    return _without_needless(tuple(rentals), offered, profiles, over_months=over_months)
+
+
+def _in_all_alike(
+    instances: Sequence[PlanningInput],
+    rentals: Sequence[tuple[Candidate, ...]],
+    profiles: Sequence[Mapping[Candidate, DominanceProfile]],
+) -> list[tuple[Candidate, ...]]:
+    """Rentals that no one other stands in for wherever they are: the same ones everywhere."""
+    listed = [
+        {k.id: k for k in instance.candidates.candidates if not binds(k)} for instance in instances
+    ]
+    kept = dict.fromkeys(k.id for own in rentals for k in own)
+
+    def stands_in(b: str, a: str) -> bool:
+        return all(
+            b in one
+            and one[b].workload == one[a].workload
+            and not one[b].mode.per_token
+            and dominates(mine[one[b]], mine[one[a]])
+            for one, mine in zip(listed, profiles, strict=True)
+            if a in one
+        )
+
+    for a in checked(dict.fromkeys(name for one in listed for name in one)):
+        if a not in kept and not any(stands_in(b, a) for b in kept):
+            kept[a] = None
+    return [tuple(k for name, k in one.items() if name in kept) for one in listed]
 
 
 def _reduced(
@@ -90,6 +135,8 @@ def _without_needless(
     rentals: tuple[tuple[Candidate, ...], ...],
     offered: Sequence[Mapping[Key, tuple[Candidate, ...]]],
     profiles: Sequence[Mapping[Candidate, DominanceProfile]],
+    *,
+    over_months: bool,
 ) -> KeptInFutures:
     """The cheapest for what it does first, so that what stands in is kept itself."""
     kept: list[Key] = []
@@ -100,10 +147,19 @@ def _without_needless(
         first = min((mine.month_usd / mine.fastest, mine.order) for mine in own)
         return *first, key
 
+    terms = {key: own[0].commitment_months for key, own in offered[0].items()}
+    few = {k.offering.key for own in offered[0].values() for k in own if is_few(k)}
+
+    def is_over_with(b: Key, a: Key) -> bool:
+        """A shorter term is signed anew until the longer one is over."""
+        one, other = terms[a], terms[b]
+        return one == other or bool(one and other and one % other == 0 and b not in few)
+
     for key in sorted(offered[0], key=price):
         if _rented_instead(key, rentals, offered, profiles):
             continue
-        other = next((b for b in kept if _stands_in(b, key, offered, profiles)), None)
+        others = (b for b in kept if not over_months or is_over_with(b, key))
+        other = next((b for b in others if _stands_in(b, key, offered, profiles)), None)
         if other is None:
             kept.append(key)
         else:

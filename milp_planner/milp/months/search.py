@@ -18,7 +18,7 @@ import numpy as np
 from milp_planner.deadline import OutOfTime, check
 from milp_planner.milp.months.bound import ToGo
 from milp_planner.milp.months.records import MonthsOutlook, MonthsSchedule, Starts
-from milp_planner.milp.months.recourse import recourses_of
+from milp_planner.milp.months.recourse import MonthRecourse, recourses_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,9 +73,12 @@ class _Found:
 class MonthsSearch:
     """The search of one workload."""
 
-    def __init__(self, outlook: MonthsOutlook) -> None:
+    def __init__(
+        self, outlook: MonthsOutlook, recourses: list[list[MonthRecourse]] | None = None
+    ) -> None:
+        """recourses: of the same outlook, with whatever probabilities."""
         self.outlook = outlook
-        self.recourses = recourses_of(outlook)
+        self.recourses = recourses_of(outlook) if recourses is None else recourses
         self.to_go = ToGo(outlook, self.recourses)
         self.chances = [future.probability for future in outlook.futures]
         # The highest load from each month on: what is bound beyond it is of no use.
@@ -195,6 +198,22 @@ class MonthsSearch:
             return total
         unique, where = np.unique(carried, return_inverse=True)
         usd: Floats = self.recourses[future][month].usd(unique)[where]
+        return usd
+
+    def usd_by_future(self, schedule: MonthsSchedule) -> tuple[float, ...]:
+        """What a schedule costs in each future, of all months counted."""
+        return tuple(self._usd_in(f, starts) for f, starts in enumerate(schedule.starts))
+
+    def _usd_in(self, future: int, starts: Starts) -> float:
+        outlook = self.outlook
+        carried = np.zeros(outlook.all_months)
+        usd = 0.0
+        for (k, month), units in starts.items():
+            term = outlook.terms[k]
+            carried[month : month + term.months] += units * term.carries
+            usd += units * outlook.owed(term, month)
+        for i, amount in enumerate(carried):
+            usd += float(self.month_usd(i, np.array([amount]), future)[0])
         return usd
 
     def useful(self, month: int, future: int | None) -> float:

@@ -25,6 +25,7 @@ from milp_planner.candidates.records import (
     change_key,
     is_elastic,
     rests_when_idle,
+    unit_key,
 )
 from milp_planner.deadline import checked
 from milp_planner.milp.presolve.shared_dominance import prune_parts, unit_likeness
@@ -166,7 +167,8 @@ def prune(instance: PlanningInput, candidates: Iterable[Candidate]) -> Pruned:
     kept = [k for k in listed.kept if k.mode.per_token]
     whole, dominated_by = _prune_units(instance, listed.kept, profiles)
     added = parts_worth_sharing(instance, listed.kept, whole)
-    beside = [*whole, *added] if added else listed.kept
+    parts = [k for k in listed.kept if k.part_of_unit]
+    beside = [*whole, *parts, *added] if added else listed.kept
     profiles = {**profiles, **_profiles_of(instance, [added])} if added else profiles
     parts, for_parts = prune_parts(
         instance, beside, {k: profiles[k].standing for k in beside if not k.mode.per_token}
@@ -258,7 +260,7 @@ def _likeness(
         unit_likeness(instance, first) if first.part_of_unit else None,
         tuple(
             (
-                *(k.workload, k.precision, k.tensor_parallel),
+                *(k.workload, k.precision, k.tensor_parallel, k.gpu_set),
                 profiles[k]._replace(order=NO_ORDER, turns=None, part_of=None),
             )
             for k in sorted(candidates, key=lambda k: k.id)
@@ -374,5 +376,5 @@ def _profile_of(
         gpus=k.gpus_per_unit,
         provider=k.provider,
         order=k.order,
-        part_of=k.offering.key if k.part_of_unit else None,
+        part_of=unit_key(k) if k.part_of_unit else None,
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic
-from milp_planner.inputs.problem.policies import may_fall_short
+from milp_planner.inputs.problem.policies import may_fall_short, shares_units
 from milp_planner.milp.presolve.unit_bounds import is_guessed
 from milp_planner.milp.program.costs.terms import COST_TERMS
 from milp_planner.milp.program.families import judges_of, needs_routes, sets_unknown_keys
@@ -30,7 +30,7 @@ Judges = Sequence[Rule | CostTerm]
 def folds_of(instance: PlanningInput, candidates: Sequence[Candidate]) -> dict[str, ElasticFold]:
     """The workloads that are folded in a program of these candidates, by name."""
     problem = instance.problem
-    if problem.policy.share != "units" and not any(k.part_of_unit for k in candidates):
+    if not shares_units(problem) and not any(k.part_of_unit for k in candidates):
         return {}
     if may_fall_short(problem) or is_guessed(instance):
         return {}

@@ -26,16 +26,16 @@ Part = TypeVar("Part", bound=Hashable)
 
 
 def quotas_broken_by_values(
-    problem: Problem, model: FleetModel, values: Mapping[str, float]
+    problem: Problem, model: FleetModel, values: Mapping[str, float], *, of_quota: float = 1.0
 ) -> set[str]:
-    """Names of the quotas that (fractional) columns break."""
+    """Names of the quotas of which (fractional) columns use more than so much."""
     on = [
         (k, t, values[units.name]) for k, t, units in model.fleet.rented() if values.get(units.name)
     ]
     return {
         name
         for name, weight, limit in user_quotas(problem)
-        if any(exceeds(used, limit) for used in _used(on, weight).values())
+        if any(exceeds(used, of_quota * limit) for used in _used(on, weight).values())
     }
 
 

@@ -11,6 +11,9 @@ Each replica on A becomes a block of ρ s GPUs on B: blocks of sizes that divide
 keep the rows of `Packing` on m units of B for one of A. A unit of a single GPU, which nobody
 shares, may be B as well. Which replicas are worth having on a unit is decided by size alone:
 see `candidates/builder.py`.
+
+Where LLMs share a GPU, m is 1 if others that share one do all that each of them does, and as many
+as they are if GPUs of their own do.
 """
 
 from __future__ import annotations
@@ -21,7 +24,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from milp_planner.candidates.hosts import kilowatts
-from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic, shared_unit
+from milp_planner.candidates.records import (
+    Candidate,
+    PlanningInput,
+    UnitKey,
+    is_elastic,
+    shared_unit,
+    unit_key,
+)
+from milp_planner.candidates.sharing.shared_units import unit_of
 from milp_planner.deadline import checked
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.inputs.problem.policies import is_gpus_first
@@ -76,7 +87,7 @@ class _Unit:
 def unit_likeness(instance: PlanningInput, k: Candidate) -> Hashable:
     """What twins have in common of the units that their replicas share: all but the names."""
     assert isinstance(k.offering, Offering)
-    unit = shared_unit(k.offering)
+    unit = unit_of(k)
     stock = k.offering.key if k.offering.max_units is not None else None
     return unit.gpus_per_unit, unit.usd_per_hour, uses_of_unit(instance, unit), stock
 
@@ -87,10 +98,10 @@ def prune_parts(
     standings: Mapping[Candidate, Standing],
 ) -> tuple[list[Candidate], dict[Candidate, Candidate]]:
     """Replicas on shared units that are kept, and for each of the others one that stands for it."""
-    offered: dict[tuple[tuple[str, str], bool], list[Candidate]] = {}
+    offered: dict[tuple[UnitKey, bool], list[Candidate]] = {}
     for k in candidates:
         if not k.mode.per_token and k.units_joined == 1:
-            offered.setdefault((k.offering.key, k.part_of_unit), []).append(k)
+            offered.setdefault((unit_key(k), k.part_of_unit), []).append(k)
     if not any(mine[0].part_of_unit for mine in offered.values()):
         return [], {}
     running = {(offering, billing) for offering, billing, _ in instance.current_units()}
@@ -105,7 +116,7 @@ def prune_parts(
         if not unit.first.part_of_unit:
             front.append(unit)
             continue
-        mine = offered[unit.first.offering.key, True]
+        mine = offered[unit_key(unit.first), True]
         better = next((b for b in front if _dominates(covers, b, unit, bool(running))), None)
         if better is not None and unit.first.offering.key not in running:
             dominated_by |= dict.fromkeys(mine, better.first)
@@ -123,7 +134,7 @@ def _unit(
     first = mine[0]
     offering = first.offering
     assert isinstance(offering, Offering)
-    unit = shared_unit(offering)
+    unit = unit_of(first) if first.part_of_unit else shared_unit(offering)
     found = (_replica(k, standings[k]) for k in mine)
     return _Unit(
         first=first,
@@ -196,11 +207,23 @@ def _dominates(covers: _Covers, b: _Unit, a: _Unit, runs: bool) -> bool:
     """
     if b.elastic != a.elastic or b.is_few or b.same != a.same:
         return False
+    if a.first.gpu_set is not None or b.first.gpu_set is not None:
+        m = _gpus_needed(b, a)
+        return m is not None and _is_no_dearer(b, a, m, runs) and covers.all_of(b, a, 1)
     for factor in FACTORS:
         m = _units_needed(b, a, factor)
         if m is not None and _is_no_dearer(b, a, m, runs) and covers.all_of(b, a, factor):
             return True
     return False
+
+
+def _gpus_needed(b: _Unit, a: _Unit) -> int | None:
+    """m where LLMs share a GPU of `a`: each is there once. None where it cannot be told."""
+    if a.first.gpu_set is None or b.gpus != 1:
+        return None
+    if b.first.gpu_set is None:
+        return len(a.replicas)  # a GPU for each
+    return 1
 
 
 def _units_needed(b: _Unit, a: _Unit, factor: int) -> int | None:

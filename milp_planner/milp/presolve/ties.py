@@ -4,7 +4,8 @@ A few small programs over the same rows, one after another, each held for those 
 
     the score, no more than it is
     min Σ_j a_j + r_j              units added and removed, where there is a fleet today
-    min Σ_{k shared} n_kt          replicas on shared units, where the problem leaves that open
+    min Σ_{k shared} n_kt          replicas on shared units, where the problem leaves that open;
+                                   LLMs on shared GPUs, where it shares those
     min Σ_k g_k max_t n_kt         GPUs, counting each candidate at its most units
     min Σ_π z_π                    providers
     for what comes first of all that can be used:  max n_kt block after block, and so on
@@ -23,7 +24,8 @@ from dataclasses import dataclass, field
 import pulp
 
 from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic
-from milp_planner.inputs.problem.policies import is_sharing_open
+from milp_planner.inputs.problem.policies import is_sharing_open, shares_gpus
+from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.engines.highs import run_highs
 from milp_planner.milp.engines.outcome import EngineStatus
 from milp_planner.milp.engines.scratch import scratch_folder
@@ -63,8 +65,8 @@ def preference(instance: PlanningInput, plan: Plan) -> Preference:
     runs = bool(instance.current_units())
     changed = sum(map(abs, unit_change_of(instance, plan.rented).values())) if runs else 0
     shared = 0
-    if is_sharing_open(instance.problem):
-        parts = (p for p in plan.purchases if p.candidate.part_of_unit)
+    if _prefers_apart(instance.problem):
+        parts = (p for p in plan.purchases if _counts_shared(instance.problem, p.candidate))
         shared = sum(sum(p.units_by_block) if p.candidate.mode.elastic else p.units for p in parts)
     return changed, shared, plan.gpus, len(plan.providers), tuple(sorted(used))
 
@@ -86,7 +88,7 @@ def preferred(
     model.add_row("Tie", keep)
     programs = _Programs(model, time.monotonic() + time_limit_s, seed)
     wishes = [_changes(model)] if model.fleet.instance.current_units() else []
-    if not changes_only and is_sharing_open(model.fleet.problem) and model.fleet.shared:
+    if not changes_only and _prefers_apart(model.fleet.problem) and model.fleet.shared:
         wishes.append(_shared(model))
     if not changes_only:
         wishes += [peak_gpus(model, "Tie"), _providers(model)]
@@ -145,8 +147,20 @@ def _changes(model: FleetModel) -> Terms:
 
 def _shared(model: FleetModel) -> Terms:
     """Replicas on shared units."""
-    units = model.fleet.units.items()
-    return dict.fromkeys((column for (k, _, _), column in units if k.part_of_unit), 1.0)
+    fleet = model.fleet
+    units = fleet.units.items()
+    counted = (column for (k, _, _), column in units if _counts_shared(fleet.problem, k))
+    return dict.fromkeys(counted, 1.0)
+
+
+def _prefers_apart(problem: Problem) -> bool:
+    """True where of plans that score the same fewer replicas are to share."""
+    return is_sharing_open(problem) or shares_gpus(problem)
+
+
+def _counts_shared(problem: Problem, k: Candidate) -> bool:
+    """True for such a replica: where the problem shares GPUs, one that shares a GPU."""
+    return k.gpu_set is not None if shares_gpus(problem) else k.part_of_unit
 
 
 def _providers(model: FleetModel) -> Terms:

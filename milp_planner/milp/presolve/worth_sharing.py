@@ -18,6 +18,7 @@ from typing import NamedTuple
 from milp_planner.candidates.records import (
     Candidate,
     PlanningInput,
+    gpus_of_unit,
     is_elastic,
     part_on,
     shared_unit,
@@ -25,7 +26,7 @@ from milp_planner.candidates.records import (
 )
 from milp_planner.candidates.sharing.shared_units import sizes_divide
 from milp_planner.inputs.catalog.records import Offering
-from milp_planner.inputs.problem.policies import is_gpus_first
+from milp_planner.inputs.problem.policies import is_gpus_first, shares_gpus
 from milp_planner.milp.presolve.shared_dominance import paid_alike, uses_of_unit
 from milp_planner.milp.program.batch.work import BatchWork
 from milp_planner.milp.program.costs.overload import Overload
@@ -37,7 +38,7 @@ from milp_planner.milp.program.costs.spot_loss import SpotLoss
 from milp_planner.milp.program.costs.strict_latency import StrictLatency
 from milp_planner.milp.program.costs.switching import SwitchingCost
 from milp_planner.milp.program.costs.terms import COST_TERMS
-from milp_planner.milp.program.families import judges_of, standing_of
+from milp_planner.milp.program.families import judges_of, sets_unknown_keys, standing_of
 from milp_planner.milp.program.language.cost import CostTerm
 from milp_planner.milp.program.language.rule import Rule, Standing
 from milp_planner.milp.program.language.variables import tracks_changes
@@ -68,7 +69,8 @@ LEAST_OF_PEAK = 1e-8
 
 def every_part(instance: PlanningInput, candidates: Iterable[Candidate]) -> list[Candidate]:
     """All replicas that may stand on units of these candidates, beside those of others."""
-    found = _parts_by_offering(instance, candidates)
+    listed = [*candidates]
+    found = (*_parts_by_offering(instance, listed), *_sets_by_offering(instance, listed))
     return [part_on(offering, k) for offering, parts in found for k in parts]
 
 
@@ -80,16 +82,70 @@ def parts_worth_sharing(
     candidates: whose units may be shared. kept: units of one workload each that stay in the
     program.
     """
+    candidates = [*candidates]
+    sets = cheapest_for_sets(instance, _sets_by_offering(instance, candidates))
+    on_gpus = [part_on(offering, k) for offering, parts in sets for k in parts]
     by_offering = list(_parts_by_offering(instance, candidates))
     if not by_offering:
-        return []
+        return on_gpus
     stand_ins = _StandIns.of(instance, kept)
     worth_it = (one for one in by_offering if not stand_ins.do_all(*one))
     return [part_on(offering, k) for offering, parts in worth_it for k in parts]
 
 
+def _sets_by_offering(
+    instance: PlanningInput, candidates: Iterable[Candidate]
+) -> Iterator[tuple[Offering, list[Candidate]]]:
+    """(what is rented, what may stand on it) of the GPUs that several LLMs could share."""
+    if not shares_gpus(instance.problem):
+        return
+    by_gpu: dict[str, list[Candidate]] = {}
+    for part in instance.candidates.parts:
+        if part.gpu_set is not None and part.workload in instance.schedule.demands:
+            by_gpu.setdefault(part.gpu, []).append(part)
+    offerings: dict[tuple[str, str], Offering] = {}
+    for k in candidates:
+        if k.gpu_set is not None:
+            return  # it is said already which GPUs are shared
+        if isinstance(k.offering, Offering) and k.units_joined == 1 and gpus_of_unit(k) == 1:
+            offerings.setdefault(k.offering.key, k.offering)
+    for offering in offerings.values():
+        if offering.gpu in by_gpu:
+            yield offering, by_gpu[offering.gpu]
+
+
+def cheapest_for_sets(
+    instance: PlanningInput, found: Iterable[tuple[Offering, list[Candidate]]]
+) -> Iterator[tuple[Offering, list[Candidate]]]:
+    """Of offerings that are the same to every rule but for what they cost the cheapest.
+
+    The same LLMs share the same GPU on all of them.
+    """
+    judges = judges_of(instance)
+    kept: dict[Hashable, tuple[tuple[float, str], Offering, list[Candidate]]] = {}
+    for offering, parts in found:
+        unit = shared_unit(offering)
+        standings = tuple(
+            standing_of(instance, part_on(offering, k), judges)
+            for k in {part.workload: part for part in parts}.values()
+        )
+        few = offering.key if offering.max_units is not None else None
+        own = offering.key if sets_unknown_keys(instance.problem) else None
+        elastic = is_elastic(instance.problem, unit)
+        same = offering.gpu, elastic, standings, uses_of_unit(instance, unit), few, own
+        usd = sum(term.usd_per_unit_hour(instance, unit) for term in COST_TERMS)
+        order = usd, offering.id
+        if same not in kept or order < kept[same][0]:
+            kept[same] = order, offering, parts
+    yield from ((offering, parts) for _, offering, parts in kept.values())
+
+
 def is_known_part(instance: PlanningInput, k: Candidate) -> bool:
     """True for a replica that may stand on a unit of its offering beside those of others."""
+    if k.gpu_set is not None:
+        listed = (r for r in instance.candidates.parts if (r.gpu, r.gpu_set) == (k.gpu, k.gpu_set))
+        known = any(r.workload == k.workload and r.points is k.points for r in listed)
+        return known and shares_gpus(instance.problem)
     if not (k.part_of_unit and may_share(instance.problem)):
         return False
     alike = (r for r in instance.candidates.parts if unit_kind(r) == unit_kind(k))

@@ -98,6 +98,8 @@ def _ways(
     on: Mapping[pulp.LpVariable, float],
 ) -> Iterator[_More]:
     for k, worth in short.by_unit.items():
+        if k.part_of_unit:
+            continue  # it would want a unit to stand on
         needed = math.ceil(short.asked / worth * (1 - SNAP)) if worth > 0 else 0
         for _, column in fleet.units_on(k, short.t) if needed > 0 else ():
             left = [quota.leaves(column, on) for quota in quotas.get(column, ())]

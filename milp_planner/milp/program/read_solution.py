@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pulp
 
-from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.candidates.records import Candidate, PlanningInput, UnitKey, unit_key
 from milp_planner.inputs.problem.policies import utilization_limit
 from milp_planner.milp.program.language.elastic_steps import step_on
 from milp_planner.milp.program.language.variables import Fleet
@@ -45,9 +45,9 @@ def read_solution(model: FleetModel, values: Mapping[str, float]) -> FleetSoluti
     for name, fold in fleet.folds.items():
         for k, t, count in fold.units_at(step_on(fleet, name, values)):
             units.setdefault(k, [0] * blocks)[t] += count
-    shared: dict[tuple[str, str], list[int]] = {}
+    shared: dict[UnitKey, list[int]] = {}
     for (unit, t), variable in fleet.shared.items():
-        shared.setdefault(unit.offering.key, [0] * blocks)[t] = int(cleaned[variable])
+        shared.setdefault(unit_key(unit), [0] * blocks)[t] = int(cleaned[variable])
     return FleetSolution(
         units={k: tuple(row) for k, row in units.items() if any(row)},
         shared={key: tuple(row) for key, row in shared.items() if any(row)},

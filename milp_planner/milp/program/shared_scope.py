@@ -12,7 +12,7 @@ from typing import Final
 
 from milp_planner.inputs.problem.deployment import AnyLlm
 from milp_planner.inputs.problem.keys import set_keys
-from milp_planner.inputs.problem.policies import has_batches, is_sharing_open
+from milp_planner.inputs.problem.policies import has_batches, is_sharing_open, shares_gpus
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.costs.commitments import CommitmentsPaid
 from milp_planner.milp.program.costs.overload import Overload
@@ -67,6 +67,7 @@ COVERED_TERMS: Final[tuple[CostTerm, ...]] = (
 """What holds for shared units, by brute force; a key of any other rule or term is refused."""
 
 NOT_DECIDED = "what it counts, units or replicas, is not decided"
+OF_WHOLE_GPUS = "what it counts of a GPU that LLMs share is not decided"
 
 
 def not_covered(problem: Problem) -> Iterator[tuple[str, str]]:
@@ -76,6 +77,17 @@ def not_covered(problem: Problem) -> Iterator[tuple[str, str]]:
     for rule in problem.rules:
         yield f"rules.{rule.name}", "a rule of your own counts units by workload"
     yield from ((key, NOT_DECIDED) for key in _undecided(problem))
+    if shares_gpus(problem):
+        yield from ((key, OF_WHOLE_GPUS) for key in _not_beside_gpus(problem))
+
+
+def _not_beside_gpus(problem: Problem) -> Iterator[str]:
+    """Keys of what is not known to be right where LLMs share a GPU."""
+    yield from sorted(key for key in set_keys(problem) if key.startswith(OF_WHOLE))
+    if has_batches(problem):
+        yield "workloads.traffic.deadline"
+    if any(w.latency.asks_queues for w in problem.workloads):
+        yield "workloads.latency.wait"
 
 
 def _undecided(problem: Problem) -> Iterator[str]:
@@ -113,6 +125,15 @@ APART = (
     *("quotes", "futures"),
 )
 """Starts of keys of what counts units whole, by whose they are."""
+
+OF_WHOLE = (
+    *("policy.penalties.overload", "policy.penalties.scaling", "policy.penalties.strict_latency"),
+    *("policy.preset", "policy.spot_loss", "limits.max_power_kw", "objective"),
+    *("limits.min_on_demand_replicas", "current_fleet", "switching.", "policy.start_up"),
+    *("policy.routing", "policy.power_by_load", "quotes", "futures", "commitments"),
+    "prices.volume",
+)
+"""Starts of keys of what counts GPUs, or what units carry, whole; beside them no GPU is shared."""
 
 
 def may_share(problem: Problem) -> bool:

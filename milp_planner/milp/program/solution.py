@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from milp_planner.candidates.records import Candidate
+from milp_planner.candidates.records import Candidate, UnitKey
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,8 @@ class FleetSolution:
 
     shortfalls: Mapping[tuple[str, int, int], float] = field(default_factory=dict)
 
-    shared: Mapping[tuple[str, str], tuple[int, ...]] = field(default_factory=dict)
-    """Units that replicas share, on per block, by (offering, billing); as few as hold the replicas
-    where none are given."""
+    shared: Mapping[UnitKey, tuple[int, ...]] = field(default_factory=dict)
+    """Units that replicas share, on per block; as few as hold the replicas where none are given."""
 
     running: Mapping[tuple[Candidate, int], float] = field(default_factory=dict)
     """Of elastic units of a batch: units on in a block, on average; all of its hours where none is

@@ -19,6 +19,8 @@ class Signing:
     """Counted from 1; signed at its beginning."""
 
     workload: str
+    """'' where the units may serve several, another one in another month."""
+
     offering: str
     billing: str
     gpu: str
@@ -27,6 +29,7 @@ class Signing:
     """Of all of them."""
 
     term_months: int
+    """0 of what is there to stay."""
 
     @property
     def owed_usd(self) -> float:
@@ -42,6 +45,7 @@ class RentedUnits:
     offering: str
     billing: str
     units: int
+    """0 of what is paid by the token."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +62,22 @@ class CalendarMonth:
 
     bound_usd: float
     rent_usd: float
+    """Cash of the month beside what is bound and what changes cost."""
+
     rented: tuple[RentedUnits, ...]
+    moves_usd: float = 0.0
+    """For units that are added and removed at its beginning."""
+
+    penalties_usd: float = 0.0
+    """What is not paid, but counts: see `policy.penalties`."""
+
+    shortfall_share: float = 0.0
+    """Of the peak, what is left unserved of any workload at most."""
 
     @property
     def usd(self) -> float:
         """All that is paid in the month."""
-        return self.bound_usd + self.rent_usd
+        return self.bound_usd + self.rent_usd + self.moves_usd
 
 
 @dataclass(frozen=True)
@@ -76,10 +90,30 @@ class FutureCalendar:
     owed_usd: float
     """What is still to be paid for terms when the horizon is over."""
 
+    counted_usd: float | None = None
+    """What it counts where a risk is made small; None where the average is."""
+
     @property
     def usd(self) -> float:
         """What is paid within the horizon."""
         return sum(month.usd for month in self.months)
+
+
+@dataclass(frozen=True)
+class CalendarOffering:
+    """What is signed for or rented in some month of some future, for one workload."""
+
+    workload: str
+    offering: str
+    billing: str
+    priced_on: str
+    """The day of its price, as in the catalog."""
+
+    sources: tuple[str, ...]
+    """Where its rates are from, one for each size of requests: `measured` or else."""
+
+    not_measured: tuple[str, ...] = ()
+    """Wishes, `tpot` or `ttft`, that are judged on an estimate or not at all."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +137,7 @@ class CalendarProof:
     """What was made small: under `extend` with the months after the horizon."""
 
     bound_usd: float
-    """No calendar counts less: by enumeration of part schedules."""
+    """No calendar counts less: by enumeration of part schedules, or by engines."""
 
     rents_checked: int
     """Rents of a workload in a future, commitments fixed, that solvers found the same."""
@@ -112,10 +146,22 @@ class CalendarProof:
     engines: tuple[str, ...]
     """Who did."""
 
+    parts: int = 1
+    """Workloads, or groups of them, that no rule links: what is signed for one serves it alone."""
+
+    programs: int = 0
+    """Parts that were solved as one program over all months and futures instead, where enumeration
+    does not know what they ask for."""
+
+    program_columns: int = 0
+    program_engines: tuple[str, ...] = ()
+    """Who proved the optimum of all programs; none where one of them is not proven."""
+
     @property
     def gap(self) -> float:
         """Share of what is counted that another calendar may save at most."""
-        return max(0.0, 1 - self.bound_usd / self.counted_usd) if self.counted_usd > 0 else 0.0
+        above = max(0.0, self.counted_usd - self.bound_usd)
+        return above / abs(self.counted_usd) if self.counted_usd else 0.0
 
 
 @dataclass(frozen=True)
@@ -131,6 +177,14 @@ class Calendar:
     """What is counted where no signing follows the future; None where none does anyway."""
 
     other_ends: tuple[OtherEnd, ...] = ()
+    measure: Literal["expected", "cvar", "worst"] = "expected"
+    measured_on: Literal["", "cost", "regret", "margin"] = ""
+    level: float | None = None
+    weight: float = 1.0
+    """How much of what is made small the measure is; the average is the rest."""
+
+    rests_on: tuple[CalendarOffering, ...] = ()
+    """All that is used in any month of any future."""
 
     @property
     def months(self) -> int:
@@ -171,6 +225,8 @@ class Calendar:
                 "bound_units": month.bound_units,
                 "bound_usd": month.bound_usd,
                 "rent_usd": month.rent_usd,
+                "moves_usd": month.moves_usd,
+                "penalties_usd": month.penalties_usd,
                 "usd": month.usd,
             }
             for future in self.futures

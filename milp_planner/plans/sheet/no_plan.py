@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 from milp_planner.plans.sheet.base import SheetPart
@@ -67,3 +69,13 @@ class SheetDiagnosis(SheetPart):
     combination_usd_per_month: float | None
     not_reached: tuple[str, ...]
     """What the time limit, or solvers that do not agree, left open."""
+
+
+def details(reasons: Sequence[str]) -> tuple[str, ...]:
+    """What stands indented below the first reason: what each offering lacks.
+
+    >>> details(["nothing serves chat", "  l4-24gb: needs 140 GB, the GPU has 24 GB", "no more"])
+    ('l4-24gb: needs 140 GB, the GPU has 24 GB',)
+    """
+    below = takewhile(lambda said: said.startswith("  "), reasons[1:])
+    return tuple(said.removeprefix("  ") for said in below)

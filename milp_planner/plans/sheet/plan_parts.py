@@ -175,6 +175,11 @@ class StandingShown(SheetPart):
     replicas: int
     precision: str
     tensor_parallel: int
+    time_share: float = 1.0
+    """Of the GPU, where LLMs share one."""
+
+    memory_share: float | None = None
+    """Of the GPU, for its engine; None where it has its GPUs to itself."""
 
 
 class SharedUnitShown(SheetPart):

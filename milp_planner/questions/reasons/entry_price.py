@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from milp_planner.candidates.records import Candidate, shared_unit
-from milp_planner.inputs.catalog.records import Offering
+from milp_planner.candidates.records import Candidate
+from milp_planner.candidates.sharing.shared_units import unit_of
 from milp_planner.milp.presolve.forced_use import Required, Wanted
 from milp_planner.plans.records import Plan, Purchase, Status
 from milp_planner.solving.re_solve import Resolver, repriced, scaled_traffic, score_of
@@ -119,8 +119,7 @@ def _price(purchase: Purchase, factor: float) -> float:
 
 def _rented(purchase: Purchase) -> Candidate:
     """What is rented for it: the whole unit where others share that."""
-    k = purchase.candidate
-    return shared_unit(k.offering) if k.part_of_unit and isinstance(k.offering, Offering) else k
+    return unit_of(purchase.candidate)
 
 
 def _priced(resolver: Resolver, wanted: Wanted, plan: Plan, factor: float) -> EntryPrice:

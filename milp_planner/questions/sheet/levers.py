@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from milp_planner.errors import InputError
-from milp_planner.inputs.problem.policies import allowed_billings
+from milp_planner.inputs.problem.policies import allowed_billings, shares_units
 from milp_planner.inputs.problem.records import Problem, Workload
 from milp_planner.milp.program.families import limits_of
 from milp_planner.milp.program.language.loosening import CashLimit, NameLimit, percent
@@ -88,7 +88,7 @@ def _policy(problem: Problem, plan: Plan) -> Iterator[Lever]:
     policy = problem.policy
     yield from switched_off(problem, len(plan.blocks))
     boxes = any(p.candidate.gpus_per_unit > 1 for p in plan.purchases)
-    apart = policy.share != "units" and not may_share(problem)
+    apart = not shares_units(problem) and not may_share(problem)
     if apart and boxes and len(problem.workloads) > 1:
         name = "let workloads share units"
         yield Lever("shared_units", name, "policy.share", "units", {"policy.share": "units"})

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import date
 
-from milp_planner.candidates.records import PlanningInput, gpus_of_unit
+from milp_planner.candidates.records import Candidate, PlanningInput, gpus_of_unit
 from milp_planner.candidates.sharing.shared_units import SharedUnits, gpus_on
 from milp_planner.milp.program.families import limits_of
 from milp_planner.plans.consequences import age_days, stale_prices
@@ -196,10 +196,18 @@ def _shared(plan: Plan, one: SharedUnits) -> Iterator[SharedUnitShown]:
                     replicas=count,
                     precision=replica.precision,
                     tensor_parallel=replica.tensor_parallel,
+                    **_part_of_gpu(replica),
                 )
                 for replica, count in contents
             ),
         )
+
+
+def _part_of_gpu(k: Candidate) -> dict[str, float]:
+    if k.gpu_set is None:
+        return {}
+    shares = k.gpu_set.time_share(k.workload), k.gpu_set.memory_share(k.workload)
+    return dict(zip(("time_share", "memory_share"), shares, strict=True))
 
 
 def workloads_of(plan: Plan) -> tuple[WorkloadServed, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from milp_planner.plans.sheet.no_plan import SheetChange, SheetDiagnosis
+from milp_planner.plans.sheet.no_plan import SheetChange, SheetDiagnosis, details
 from milp_planner.plans.sheet.plan_parts import WorkloadAsked
 from milp_planner.plans.sheet.records import Sheet
 from milp_planner.reporting.html.cells import Row, unit_words
@@ -69,8 +69,11 @@ class NoPlan:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """Lines that say it where nothing was diagnosed."""
-        return self.sheet.answer.reasons if self._known is None else ()
+        """Lines that say it where nothing was diagnosed; what offerings lack below the headline."""
+        reasons = self.sheet.answer.reasons
+        if self._known is None:
+            return reasons
+        return () if self._known.fits else details(reasons)
 
     @property
     def changes(self) -> tuple[Row, ...]:

@@ -20,6 +20,7 @@ from milp_planner.reporting.html.charts import (
 )
 from milp_planner.reporting.html.page import rendered
 from milp_planner.reporting.text.plans.calendar import (
+    beside_months,
     calendar_closing,
     calendar_headline,
     calendar_sentences,
@@ -39,6 +40,7 @@ class CalendarTable:
 
     title: str
     rows: tuple[Row, ...]
+    beside: tuple[str, ...] = ()
 
 
 def calendar_page(calendar: Calendar) -> str:
@@ -83,12 +85,13 @@ def _chart(
         x_title="month; dots where something is signed",
         y_title=y_title,
         flag=None if known is None else Mark(x.at(known + 0.5), "known from here on"),
+        flag_y=18,  # what grows is low here
     )
 
 
 def _tables(calendar: Calendar) -> Iterator[CalendarTable]:
     for future in calendar.futures:
-        yield CalendarTable(future_headline(future), (*_rows(future),))
+        yield CalendarTable(future_headline(future), (*_rows(future),), (*beside_months(future),))
 
 
 def _rows(future: FutureCalendar) -> Iterator[Row]:

@@ -55,6 +55,9 @@ class Chart:
     flag: Mark | None = None
     """A place on the x axis that is marked through the whole chart."""
 
+    flag_y: int = 144
+    """Where its words stand: at the foot, or where lines leave room."""
+
     areas: bool = False
 
 

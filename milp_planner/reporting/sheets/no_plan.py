@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from milp_planner.plans.sheet.no_plan import SheetChange, SheetDiagnosis, SheetMisfit
+from milp_planner.plans.sheet.no_plan import SheetChange, SheetDiagnosis, SheetMisfit, details
 from milp_planner.plans.sheet.records import Sheet
 from milp_planner.reporting.sheets import words
 from milp_planner.reporting.sheets.text import WIDTH, joined, sources_lines, wrapped
@@ -23,6 +23,7 @@ def no_plan_text(sheet: Sheet, width: int = WIDTH) -> str:
         parts.append([line for said in sheet.answer.reasons[1:] for line in _kept(said, width)])
     else:
         parts += [
+            [*_details(sheet, why, width)],
             [*_misfits(why.fits, width)],
             [*_conflict(why, width)],
             [*_changes(why.changes, width)],
@@ -54,6 +55,13 @@ def _kept(said: str, width: int) -> list[str]:
     """A line with the indent that it has."""
     indent = " " * (len(said) - len(said.lstrip()) + 2)
     return wrapped(escape(said.strip()), width, f"{indent}  ", indent)
+
+
+def _details(sheet: Sheet, why: SheetDiagnosis, width: int) -> Iterator[str]:
+    """What turned offerings down, where no replica was looked at more closely."""
+    if not why.fits:
+        for said in details(sheet.answer.reasons):
+            yield from _kept(said, width)
 
 
 def _conflict(why: SheetDiagnosis, width: int) -> Iterator[str]:

@@ -12,7 +12,7 @@ from milp_planner.plans.sheet.other_parts import (
     SheetLever,
     ToMeasure,
 )
-from milp_planner.plans.sheet.plan_parts import Bought, SheetPurchase
+from milp_planner.plans.sheet.plan_parts import Bought, SheetPurchase, StandingShown
 from milp_planner.plans.sheet.records import Sheet
 from milp_planner.reporting.text.commitments import commitment_words
 from milp_planner.reporting.text.confidence import left_out_line
@@ -93,6 +93,7 @@ def shared_words(sheet: Sheet) -> Iterator[str]:
         at = f" in {', '.join(map(escape, one.blocks))}" if one.blocks else ""
         stands = ", ".join(
             f"{escape(s.workload)} {s.replicas} x {escape(s.precision)} tp {s.tensor_parallel}"
+            + _part_of_gpu(s)
             for s in one.stands
         )
         idle = f"; {plural(one.idle_gpus, 'GPU')} idle" if one.idle_gpus else ""
@@ -100,6 +101,13 @@ def shared_words(sheet: Sheet) -> Iterator[str]:
         yield f"Shared, {unit}{billing}{at}: {stands or 'nothing'}{idle}{each}."
     if len(rows) > MOST_SHARED:
         yield f"And {plural(len(rows) - MOST_SHARED, 'more kind')} of shared units; see the JSON."
+
+
+def _part_of_gpu(s: StandingShown) -> str:
+    """` (50 % of its time, 45 % of its memory)` where LLMs share the GPU."""
+    if s.memory_share is None:
+        return ""
+    return f" ({percent(s.time_share)} of its time, {percent(s.memory_share)} of its memory)"
 
 
 def headline(sheet: Sheet) -> str:

@@ -56,7 +56,12 @@ from milp_planner.solving.assembly.routes import (
     shares_by_workload,
     spreads_by_capacity,
 )
-from milp_planner.solving.assembly.sharing import rent_parts, shared_units, units_kept_apart
+from milp_planner.solving.assembly.sharing import (
+    rent_parts,
+    shared_units,
+    speed_beside_others,
+    units_kept_apart,
+)
 from milp_planner.traffic.month import Demand
 from milp_planner.units import SECONDS_PER_HOUR
 
@@ -95,6 +100,7 @@ def assemble(
         said = (
             *notes(instance.problem, workloads),
             *units_kept_apart(instance.problem, workloads, purchases),
+            *speed_beside_others(shared),
             *map(Said, instance.candidates.notes),
             *_of_users(instance, purchases, routes),
             *waits_idle(instance, purchases),

@@ -8,15 +8,14 @@ from milp_planner.candidates.records import CandidateList
 from milp_planner.candidates.sharing.shared_units import sizes_divide
 from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.problem.load import located
+from milp_planner.inputs.problem.policies import shares_gpus, shares_units
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.shared_scope import not_covered
 
 PATH = "policy.share"
 
-
-def shares_units(problem: Problem) -> bool:
-    """True where replicas of several workloads may stand on one unit."""
-    return problem.policy.share == "units"
+MOST_ON_GPUS = 12
+"""Workloads up to which all sets of three are listed in seconds."""
 
 
 def sharing_faults(problem: Problem) -> Iterator[Fault]:
@@ -25,6 +24,14 @@ def sharing_faults(problem: Problem) -> Iterator[Fault]:
         return
     for path, why in sorted(dict(not_covered(problem)).items()):
         yield located(problem, _fault(f"is not planned together with {path} yet: {why}", path))
+
+    if shares_gpus(problem) and len(problem.workloads) > MOST_ON_GPUS:
+        message = (
+            f"{len(problem.workloads)} workloads: sets of LLMs that share a GPU are looked at for "
+            f"{MOST_ON_GPUS} at most"
+        )
+        hint = "write share: units, or plan the small LLMs in a problem of their own"
+        yield located(problem, Fault("", 0, 0, PATH, message, hint))
 
 
 def size_faults(problem: Problem, candidates: CandidateList) -> Iterator[Fault]:

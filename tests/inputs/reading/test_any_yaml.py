@@ -51,6 +51,7 @@ def check_plain(value: object) -> None:
         check_plain(child)
 
 
+@pytest.mark.slow
 @given(st.text())
 @example("a: !!python/object/apply:os.system ['true']")
 @example("\ud800: 1")

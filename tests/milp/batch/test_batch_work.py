@@ -358,6 +358,7 @@ def test_questions_that_batches_have_no_answer_to_say_so():
     assert "evaluate: when a fleet does them is not answered for batches yet" in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_sheet_and_a_diagnosis_hold_batches():
     sheet = decision_sheet(asked(batch(36 * HOUR)), boxes(spot_usd=0.5), time_limit_s=20)
     assert sheet.answer.status == "optimal"

@@ -118,6 +118,7 @@ def test_units_of_a_pattern_cover_the_dearest_in_all_workloads_together():
     assert sum(w.cash_usd_per_month for w in plan.workloads) == pytest.approx(4_320)
 
 
+@pytest.mark.slow
 def test_a_commitment_of_one_billing_covers_no_other():
     # One unit on demand, $10/h, or reserved, $7/h; it is paid only as what the commitment names.
     both = catalog(

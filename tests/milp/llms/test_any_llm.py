@@ -214,6 +214,7 @@ def fleets(load: float, least: float, big_usd: float):
             yield 2.0 * (a + b) + big_usd * (c + d), big_usd * (c + d)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("load", "least", "big_usd"), [(6, 0.75, 5.0), (7, 0.8, 6.0), (4, 0.7, 5.5)]
 )

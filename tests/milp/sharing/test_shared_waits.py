@@ -97,6 +97,7 @@ def judged(seed: int) -> bool:
     return least > least_nodes(loads, kinds, Wished(), gpus)
 
 
+@pytest.mark.slow
 def test_no_mix_of_replicas_that_keeps_the_wait_stands_on_fewer_nodes():
     assert any([judged(seed) for seed in range(3)])  # the wish matters at least once
 

@@ -273,6 +273,7 @@ def test_a_place_that_is_not_known_is_in_no_group_of_regions():
     assert of_one_region_group(places()) is None
 
 
+@pytest.mark.slow
 def test_groups_of_regions_stay_within_the_regions_that_are_let_through():
     # $4,000 a month: the plan's $3,960, and no one group's.
     known = places(bolt_small="eu", bolt_big="us", acme_big="uk")

@@ -46,6 +46,7 @@ def test_a_share_that_is_stated_is_served_and_no_more_need_be():
     assert "with provider bolt for 41 % of chat" in why_not_text(why)
 
 
+@pytest.mark.slow
 def test_an_api_serves_a_whole_workload_and_no_sliver():
     # 10 requests/s: a big, $2,880 a month; tokens at $100 per million are 10 × $518.40.
     known = catalog([offering("acme", "big", 4.0)], [raw("big", 10)], [token_price("tokn", 100)])

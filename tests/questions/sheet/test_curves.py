@@ -63,6 +63,7 @@ def test_where_tokens_are_cheap_no_break_even_is_seen_up_to_where_it_was_looked_
     assert break_even_words(thirteen()) == said
 
 
+@pytest.mark.slow
 def test_where_tokens_are_dear_a_fleet_pays_from_the_break_even_on():
     # $518.40 a month for one request/s: at 0.5x tokens cost 3,369.60, a big 2,880. Further down a
     # small for $1,080 pays from 1,080 / 518.4 requests/s on, 0.1603 of 13.

@@ -67,6 +67,7 @@ def test_what_is_off_when_idle_saves_the_idle_half():
     assert saved(found)["switched_off_when_idle"] == 1440
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["quickstart", pytest.param("resilient", marks=pytest.mark.slow)])
 def test_a_lever_written_into_the_problem_saves_what_it_says(name):
     asked = load_problem(f"problems/{name}.yaml").changed({"solver.time_limit": "600s"})
@@ -96,6 +97,7 @@ def test_what_there_is_no_time_or_work_left_for_is_told_as_such():
     assert {one.verdict for one in solved_levers(late)} == {"not_reached"}
 
 
+@pytest.mark.slow
 def test_a_lever_is_named_once():
     asked = load_problem("problems/three-llms.yaml")
     plan = solve(asked, alternatives=0)

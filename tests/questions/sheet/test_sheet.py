@@ -15,11 +15,13 @@ from milp_planner import (
     InputError,
     Sheet,
     decision_sheet,
+    load_catalog,
     load_problem,
     sheet_schema,
     solve,
 )
 from milp_planner.deadline import counted_from
+from milp_planner.reporting.html.page import sheet_page
 from milp_planner.reporting.sheets.no_plan import no_plan_text
 from milp_planner.reporting.sheets.text import head_text, rest_text, sheet_text
 from tests.support.builders import DAY, big_and_small, problem, with_tokens
@@ -83,6 +85,7 @@ def test_what_is_not_allowed_stands_apart(thirteen):
     assert "per token " not in free
 
 
+@pytest.mark.slow
 def test_its_document_keeps_to_the_schema_and_reads_back(thirteen, quickstart):
     validator = jsonschema.Draft202012Validator(sheet_schema())
     for sheet in (thirteen, quickstart):
@@ -157,6 +160,7 @@ def result_of(one, share, folder):
     return file
 
 
+@pytest.mark.slow
 def test_calibrate_says_of_the_benchmarks_file_what_the_sheet_said(quickstart, run, tmp_path):
     one, asked = quickstart.measure[0], PROBLEMS / "quickstart.yaml"
     assert one.if_slower is not None
@@ -220,6 +224,16 @@ def test_a_sheet_without_a_plan_tells_why(run, folder):
     assert code == 3
     assert out.startswith("No plan: no fleet keeps limits.max_gpus.total")
     assert max(map(len, out.splitlines())) <= 80
+
+
+def test_what_each_gpu_lacks_stands_below_a_workload_that_none_serves():
+    shipped = PROBLEMS / "inference-atlas" / "llama-405b-steady.yaml"
+    sheet = decision_sheet(load_problem(shipped), load_catalog("inference-atlas"))
+    first, below, *_ = no_plan_text(sheet).split("\n\n")
+    assert first == "No plan: workload 'chat' cannot be served by any allowed offering."
+    lacks = "a100-80gb: needs 400 GB, the GPU has 80 GB (4 offerings)"
+    assert below.splitlines()[0] == f"  {lacks}"
+    assert lacks in sheet_page(sheet)
 
 
 def test_no_plan_tells_each_change_with_what_it_costs_and_buys():

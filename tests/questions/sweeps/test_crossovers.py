@@ -173,6 +173,7 @@ def sheet_of(rented, **fields):
     return decision_sheet(asked, rented)
 
 
+@pytest.mark.slow
 def test_the_sheet_says_where_ways_to_pay_cross_where_that_is_asked():
     sheet = sheet_of(market(own()))
     assert sheet.crossovers is not None

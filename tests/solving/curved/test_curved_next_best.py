@@ -151,6 +151,7 @@ def test_a_small_problem_has_its_ties_broken_by_the_engines(monkeypatch):
     assert [p.proof.certified_by for p in plan.alternatives] == [("cbc", "highs")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_the_lists_are_those_of_the_programs(seed, monkeypatch):
     question, rented = one_class_case(seed, workloads=2, blocks=3)

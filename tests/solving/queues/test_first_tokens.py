@@ -53,6 +53,7 @@ def test_a_fleet_is_told_that_the_wait_alone_is_longer_than_the_first_token_may_
     assert "longer than 1 s" in told.breaches[0].message
 
 
+@pytest.mark.slow
 def test_where_it_cannot_be_kept_it_is_what_is_loosened():
     question = asked(9.5, {**SLOW, **FIRST}, **ONE)
     assert solve(question, market()).status is Status.INFEASIBLE

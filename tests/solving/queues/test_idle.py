@@ -115,6 +115,7 @@ def _toy(metric, wish):
     return asked(2.2, {metric: wish}, target=0.75), market()  # one small: 73 % of 3 requests/s
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("metric", "loose", "percentile"),
     [

@@ -193,6 +193,7 @@ def test_a_fleet_of_ones_own_is_told_before_which_offering_people_wait():
     assert not evaluate(asked(10, P99), fleet, market()).breaches
 
 
+@pytest.mark.slow
 def test_what_an_endpoint_each_costs_is_told_and_one_router_is_offered():
     # One router: two big and a small, $9.50 an hour; by themselves four mid, $10.40.
     costs = {row.path: row for row in explain_limits(asked(20, P99, policy=OWN), market()).rows}

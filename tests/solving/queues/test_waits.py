@@ -225,6 +225,7 @@ def test_a_fleet_of_ones_own_is_told_which_wait_it_misses():
     assert "in block active, longer than 1 s" in told.breaches[0].message
 
 
+@pytest.mark.slow
 def test_a_diagnosis_offers_to_wait_longer_and_explain_tells_the_price():
     # One big alone may be had: it carries 9.5 requests/s, but not with a p99 of a tenth second.
     only_one = {"limits": {"max_gpus": {"total": 1}}}

@@ -90,6 +90,7 @@ def test_a_fixed_fleet_says_what_is_left_of_it():
     ]
 
 
+@pytest.mark.slow
 def test_without_the_limit_nothing_is_said():
     plan = solve(problem(12), big_and_small())
     assert (plan.resilience, plan.worst_losses) == (None, ())

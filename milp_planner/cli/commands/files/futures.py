@@ -33,7 +33,7 @@ def futures(
         typer.Option("--output", "-o", metavar="FILE", help="Write it here, never over a file."),
     ] = None,
 ) -> int:
-    """Continue a history of traffic, and write `futures:` with probabilities to edit.
+    """Continue a history of traffic; write `futures:` and their months, with probabilities to edit.
 
     Fits level, growth and season, says how far off that was before, and refuses what is too short.
     Needs pip install 'milp-planner[forecast]'.
@@ -50,5 +50,5 @@ def futures(
         streams.answer(said)
     else:
         streams.write_new_file(str(output), said)
-        streams.tell(f"wrote {output}; edit it, then put the list into your problem")
+        streams.tell(f"wrote {output}; edit it, then put it into your problem")
     return exit_codes.FOUND

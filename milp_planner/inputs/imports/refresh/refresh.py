@@ -8,13 +8,13 @@ first of `TOOLS` is taken.
 from __future__ import annotations
 
 import secrets
-import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+from milp_planner.drafts import gone_at_last, take_place
 from milp_planner.errors import (
     MOST_FAULTS_SHOWN,
     Fault,
@@ -189,19 +189,13 @@ def _in_place_of(out: Path) -> Iterator[tuple[Path, Path]]:
     folder, downloads, former = draft / "new", draft / "downloads", draft / "former"
     kept = f"{out} is as it was" if out.exists() else f"{out} was not made"
     try:
-        parent.mkdir(parents=True, exist_ok=True)
-        draft.mkdir(mode=0o700)
-        folder.mkdir()
-        downloads.mkdir()
-        yield folder, downloads
-        if out.exists():
-            out.rename(former)
-        try:
-            folder.rename(out)
-        except BaseException:
-            with suppress(OSError):
-                former.rename(out)
-            raise
+        with gone_at_last(draft, unless=lambda: former.exists() and not out.exists()):
+            parent.mkdir(parents=True, exist_ok=True)
+            draft.mkdir(mode=0o700)
+            folder.mkdir()
+            downloads.mkdir()
+            yield folder, downloads
+            take_place(folder, out, former)
     except InputError as error:
         raise InputError(_ending_in(kept, error.faults)) from None
     except OSError as error:
@@ -209,9 +203,6 @@ def _in_place_of(out: Path) -> Iterator[tuple[Path, Path]]:
         raise input_error(
             f"cannot be written: {error.strerror}", file=str(out), hint=kept
         ) from None
-    finally:
-        if out.exists() or not former.exists():
-            shutil.rmtree(draft, ignore_errors=True)
 
 
 def _ending_in(kept: str, faults: Sequence[Fault]) -> Iterator[Fault]:

@@ -181,6 +181,9 @@ def _goes_with_futures(problem: Any) -> None:
 
 def _covered(problem: Any) -> None:
     """What cannot be planned together with futures."""
+    if not problem.futures and problem.horizon is None:
+        return
+    _not_paid_anew(problem)
     if not problem.futures:
         return
     if problem.known_from_months is not None and problem.horizon is None:
@@ -189,14 +192,9 @@ def _covered(problem: Any) -> None:
     if problem.objective == "gpus":
         message = "futures are weighed by what they cost; leave out objective: gpus"
         raise RecordError(message, at=("objective",))
-    if problem.policy.share == "units":
-        message = "with futures units are not shared yet; leave out share: units"
+    if problem.policy.share in ("units", "gpus"):
+        message = f"with futures units are not shared yet; leave out share: {problem.policy.share}"
         raise RecordError(message, at=("policy", "share"))
-    for i, paid in enumerate(problem.commitments):
-        if paid.billing is not None and BILLING_MODES[paid.billing].binds:
-            message = f"what is paid already would be committed to anew, as {paid.billing}"
-            hint = "leave billing out: the units then stand for what is rented on demand"
-            raise RecordError(message, at=("commitments", i, "billing"), hint=hint)
     price = "policy: {penalties: {shortfall: {usd_per_million_requests: 5000}}}"
     hint = f"price what is left unserved instead: {price}"
     if problem.policy.when_short not in (None, "fail"):
@@ -210,3 +208,12 @@ def _covered(problem: Any) -> None:
         if w.latency.judges_queues:
             message = "waits are not kept over several futures yet; leave wait and request out"
             raise RecordError(message, at=("workloads", i, "latency"))
+
+
+def _not_paid_anew(problem: Any) -> None:
+    """What binds is decided here: what is paid already stands for what is rented."""
+    for i, paid in enumerate(problem.commitments):
+        if paid.billing is not None and BILLING_MODES[paid.billing].binds:
+            message = f"what is paid already would be committed to anew, as {paid.billing}"
+            hint = "leave billing out: the units then stand for what is rented on demand"
+            raise RecordError(message, at=("commitments", i, "billing"), hint=hint)

@@ -104,18 +104,20 @@ def horizon_fits(problem: Any) -> None:
 
 def _covered(problem: Any) -> None:
     """What cannot be planned over months."""
-    if problem.risk is not None and problem.risk.measure != "expected":
-        message = "over months the average over the futures counts; leave risk out"
-        raise RecordError(message, at=("risk",))
-    if problem.limits.budget is not None:
-        message = "a budget is not kept over months yet; leave it out"
-        raise RecordError(message, at=("limits", "budget"))
     if problem.objective == "gpus":
         message = "months are weighed by what they cost; leave out objective: gpus"
         raise RecordError(message, at=("objective",))
-    if problem.policy.share == "units":
-        message = "over months units are not shared yet; leave out share: units"
+    if problem.policy.share in ("units", "gpus"):
+        message = f"over months units are not shared yet; leave out share: {problem.policy.share}"
         raise RecordError(message, at=("policy", "share"))
     if problem.policy.when_short not in (None, "fail"):
         message = "over months everything is served; leave when_short out"
         raise RecordError(message, at=("policy", "when_short"))
+    budget = problem.limits.budget
+    if budget is not None and budget.when_short != "fail":
+        message = "over months what is short is not shared out; leave when_short out"
+        raise RecordError(message, at=("limits", "budget", "when_short"))
+    for i, w in enumerate(problem.workloads):
+        if w.latency.judges_queues:
+            message = "waits are not kept over months yet; leave wait and request out"
+            raise RecordError(message, at=("workloads", i, "latency"))

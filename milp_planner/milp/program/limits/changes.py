@@ -115,9 +115,7 @@ def change_columns(fleet: Fleet) -> None:
 def change_rows(fleet: Fleet) -> Iterator[Row]:
     """What the columns of units added and removed are at least."""
     current = fleet.instance.current_units()
-    groups: dict[Key, list[Candidate]] = {}
-    for k in fleet.rentable:
-        groups.setdefault(change_key(k), []).append(k)
+    groups = _groups(fleet)
     for key, variable in fleet.added.items():
         of_today = {d: -1.0 for own, d in fleet.handed.items() if _shared_key(own) == key}
         if key in fleet.handed:
@@ -133,6 +131,19 @@ def change_rows(fleet: Fleet) -> Iterator[Row]:
         yield from _removed(fleet, key, gone, current[key], on)
     for unit, replicas in replicas_by_unit(fleet).items():
         yield from _handed(fleet, unit, replicas)
+
+
+def units_on_by_key(fleet: Fleet) -> dict[Key, list[Terms]]:
+    """Units on by (offering, billing, workload), in each block in which they may differ."""
+    found = {key: [t for _, t in _units_on(fleet, same)] for key, same in _groups(fleet).items()}
+    return {key: on for key, on in found.items() if on}
+
+
+def _groups(fleet: Fleet) -> dict[Key, list[Candidate]]:
+    groups: dict[Key, list[Candidate]] = {}
+    for k in fleet.rentable:
+        groups.setdefault(change_key(k), []).append(k)
+    return groups
 
 
 def _units_changed(instance: PlanningInput, plan: Plan) -> int:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from milp_planner.candidates.filters import is_meant
-from milp_planner.candidates.records import Candidate, PlanningInput, shared_unit
+from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.candidates.sharing.shared_units import unit_of
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.inputs.problem.records import GpuLimits, Problem
 from milp_planner.milp.program.language.loosening import SteppedLimit, counted_limit
@@ -78,9 +79,8 @@ class Quotas(Rule):
     def leaves(self, instance: PlanningInput, k: Candidate) -> float:
         """The least that any quota leaves of `k` alone."""
         groups = quota_groups([k], instance.problem)
-        rented, each = k, 1
-        if k.part_of_unit and isinstance(k.offering, Offering):
-            rented = shared_unit(k.offering)
+        rented, each = unit_of(k), 1
+        if k.part_of_unit:
             each = rented.gpus_per_unit // k.gpus_per_unit
         return min(
             (each * limit / weight(rented) for _, weight, limit in groups if weight(rented)),

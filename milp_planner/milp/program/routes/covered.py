@@ -6,7 +6,12 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.inputs.problem.policies import can_overload, has_batches, may_fall_short
+from milp_planner.inputs.problem.policies import (
+    can_overload,
+    has_batches,
+    may_fall_short,
+    shares_units,
+)
 from milp_planner.inputs.problem.records import Workload
 from milp_planner.milp.program.language.group_rule import GroupRule
 from milp_planner.milp.program.language.variables import AsksForUnits, Level
@@ -28,7 +33,7 @@ def without_routes(
 
     beside: workloads that have columns whatever their form.
     """
-    if any(k.part_of_unit for k in candidates) or not _is_known(instance, rules):
+    if not _is_known(instance, rules):
         return ()
     found = [
         w.name
@@ -47,7 +52,7 @@ def _is_known(instance: PlanningInput, rules: Sequence[AsksForUnits]) -> bool:
     problem = instance.problem
     if problem.rules or has_batches(problem) or may_fall_short(problem):
         return False
-    if problem.policy.share == "units" or problem.policy.power_by_load:
+    if shares_units(problem) or problem.policy.power_by_load:
         return False
     return all(isinstance(rule, GroupRule) for rule in _asking(instance, rules))
 

@@ -13,7 +13,10 @@ INDENT = "# "
 
 
 def futures_yaml(found: ForecastFutures) -> str:
-    """`futures:` for a problem file; what was read, fitted and missed is said above it."""
+    """`futures:` and `horizon:` for a problem file; what was read, fitted and missed is said above.
+
+    A month's factor is the future's own, times that of its course.
+    """
     comments = [
         line
         for said in _said(found)
@@ -24,10 +27,24 @@ def futures_yaml(found: ForecastFutures) -> str:
         f"traffic: {_factor(f.traffic)}}}"
         for f in found.futures
     ]
-    wide = max(map(len, rows))
-    months = (" ".join(_factor(factor) for factor in f.by_month) for f in found.futures)
-    listed = [f"{row:<{wide}}  # {by_month}" for row, by_month in zip(rows, months, strict=True)]
-    return "\n".join([*comments, "futures:  # month by month:", *listed]) + "\n"
+    return "\n".join([*comments, "futures:", *rows, *_horizon(found)]) + "\n"
+
+
+def _horizon(found: ForecastFutures) -> Iterator[str]:
+    """The months ahead; none where there is but one, which is that of the futures."""
+    if found.months == 1:
+        return
+    yield "horizon:  # its months are planned together; without it one month, at each future's mean"
+    yield f"  months: {found.months}"
+    yield "  futures:  # month by month, times the future's traffic above"
+    for future in found.futures:
+        factors = ", ".join(_factor(month / future.traffic) for month in future.by_month)
+        yield from textwrap.wrap(
+            f"{future.name}: {{traffic: [{factors}]}}",
+            WIDTH,
+            initial_indent="    ",
+            subsequent_indent="      ",
+        )
 
 
 def _factor(value: float) -> str:
@@ -48,8 +65,8 @@ def _said(found: ForecastFutures) -> Iterator[str]:
     newest = "the last month" if history.step == "month" else "the last 4 weeks"
     yield (
         f"Traffic 1 is that of {newest}, {found.base_per_day:,.0f} requests a day: state that as "
-        "the problem's traffic. A factor is the mean over the months ahead; peaks and sizes of "
-        "requests are taken to stay as they are."
+        "the problem's traffic. A future's factor is the mean over the months ahead; peaks and "
+        "sizes of requests are taken to stay as they are."
     )
     yield _fitted(found)
     yield _held(found.backtest)

@@ -7,12 +7,16 @@ from collections.abc import Iterator, Sequence
 from milp_planner.plans.futures.calendar import (
     Calendar,
     CalendarMonth,
+    CalendarProof,
     FutureCalendar,
     OtherEnd,
+    RentedUnits,
     Signing,
 )
+from milp_planner.reporting.text.plans.futures import INSURES_GROWTH, made_small
 from milp_planner.reporting.text.wording import (
     columns,
+    count,
     escape,
     fine_percent,
     money,
@@ -27,6 +31,9 @@ AT_END = {
     "full": "all that is owed counts, for nothing more (at_end: full)",
 }
 NOTHING = "-"
+HEADS = ("month", "traffic", "signed", "bound", "rented", "", "", "$ bound", "$ rent", "$")
+"""Of a future's table; where changes cost something, that is in the rent."""
+
 ENGINES = {"cbc": "CBC", "highs": "HiGHS"}
 
 
@@ -48,6 +55,8 @@ def calendar_headline(calendar: Calendar) -> str:
     gap = calendar.proof.gap
     above = f", at most {fine_percent(gap)} above the least"
     within = above if gap > 1e-9 else ", the least there is"
+    if calendar.measure != "expected":
+        within = ""  # it is something else that is made small
     many = len(calendar.futures)
     mean = f" on average over {plural(many, 'future')}" if many > 1 else ""
     return f"in {plural(calendar.months, 'month')}{mean}{within}."
@@ -86,10 +95,15 @@ def _sums(signings: Sequence[Signing]) -> str:
     for s in signings:
         found.setdefault((s.workload, s.offering, s.billing), []).append(s)
     return "; ".join(
-        f"{sum(s.units for s in mine)} x {escape(offering)} {billing}{_months(mine)} "
-        f"({usd(sum(s.owed_usd for s in mine), 0)})"
+        f"{sum(s.units for s in mine)} x {escape(offering)} {billing}{_months(mine)} " + _owed(mine)
         for (_, offering, billing), mine in found.items()
     )
+
+
+def _owed(signings: Sequence[Signing]) -> str:
+    if not signings[0].term_months:
+        return f"({usd(sum(s.usd_per_month for s in signings), 0)} per month)"
+    return f"({usd(sum(s.owed_usd for s in signings), 0)})"
 
 
 def _months(signings: Sequence[Signing]) -> str:
@@ -100,13 +114,44 @@ def _months(signings: Sequence[Signing]) -> str:
 def _list(signings: Sequence[Signing]) -> str:
     several = len({s.workload for s in signings}) > 1
     return "; ".join(
-        f"{s.units} x {escape(s.offering)} {s.billing} for {plural(s.term_months, 'month')}"
-        f" ({usd(s.owed_usd, 0)})" + (f" for {escape(s.workload)}" if several else "")
+        f"{s.units} x {escape(s.offering)} {s.billing} {_term(s)}"
+        + (f" for {escape(s.workload)}" if several and s.workload else "")
         for s in signings
     )
 
 
+def _term(signing: Signing) -> str:
+    """`for 12 months ($50,649)`; of what is there to stay what it costs a month."""
+    if not signing.term_months:
+        return f"to stay ({usd(signing.usd_per_month, 0)} per month)"
+    return f"for {plural(signing.term_months, 'month')} ({usd(signing.owed_usd, 0)})"
+
+
+def _measured(calendar: Calendar) -> Iterator[str]:
+    """What is made small where it is not the average."""
+    if calendar.measure == "expected":
+        return
+    of, gap = calendar.measured_on, calendar.proof.gap
+    yield made_small(calendar.measured_on, calendar.level, calendar.weight) + (
+        f" It counts {usd(calendar.proof.counted_usd, 0)}"
+        + (f", at most {fine_percent(gap)} above the least." if gap > 1e-9 else ", the least.")
+    )
+    if of == "cost":
+        yield INSURES_GROWTH
+    if of != "cost":
+        counted = (
+            f"{usd(future.counted_usd, 0)} in {escape(future.name)}"
+            for future in calendar.futures
+            if future.counted_usd is not None
+        )
+        what = (
+            "More than where it alone had been planned for" if of == "regret" else "Cost less value"
+        )
+        yield f"{what}: {', '.join(counted)}."
+
+
 def _words(calendar: Calendar) -> Iterator[str]:
+    yield from _measured(calendar)
     if calendar.owed_usd > 0:
         least = min(calendar.futures, key=lambda f: f.usd)
         yield (
@@ -142,10 +187,24 @@ def future_headline(future: FutureCalendar) -> str:
 def _table(calendar: Calendar, future: FutureCalendar) -> Iterator[str]:
     if len(calendar.futures) > 1:
         yield future_headline(future)
-    head = ["month", "traffic", "signed", "bound", "rented", "", "", "$ bound", "$ rent", "$"]
     before = [None, *future.months[:-1]]
     rows = [month_cells(m, b) for m, b in zip(future.months, before, strict=True)]
-    yield from columns([head, *rows, total_cells(future)], ">>>><>>>>>")
+    yield from columns([list(HEADS), *rows, total_cells(future)], ">>>><>>>>>")
+    yield from beside_months(future)
+
+
+def beside_months(future: FutureCalendar) -> Iterator[str]:
+    """What a future counts that is no money, and what it leaves unserved."""
+    penalties = sum(m.penalties_usd for m in future.months)
+    if penalties >= 0.5:
+        yield f"Penalties beside it: {usd(penalties, 0)}."
+    short = {m.month: m.shortfall_share for m in future.months if m.shortfall_share > 0}
+    if short:
+        first, most = min(short), max(short.values())
+        yield (
+            f"Unserved: up to {fine_percent(most)} of the peak, in {plural(len(short), 'month')}, "
+            f"first in month {first}."
+        )
 
 
 def total_cells(future: FutureCalendar) -> list[str]:
@@ -153,7 +212,7 @@ def total_cells(future: FutureCalendar) -> list[str]:
     return [
         *("all", "", "", "", "", "", ""),
         money(sum(m.bound_usd for m in future.months), 0),
-        money(sum(m.rent_usd for m in future.months), 0),
+        money(sum(m.rent_usd + m.moves_usd for m in future.months), 0),
         money(future.usd, 0),
     ]
 
@@ -162,7 +221,7 @@ def month_cells(month: CalendarMonth, before: CalendarMonth | None) -> list[str]
     """A row of a future's table; before: the month before it."""
     signed = sum(s.units for s in month.signed)
     added, dropped = _moves(month, before)
-    rented = " + ".join(f"{r.units} x {escape(r.offering)}" for r in month.rented)
+    rented = " + ".join(_rented(r) for r in month.rented)
     return [
         str(month.month),
         number(month.traffic),
@@ -172,9 +231,14 @@ def month_cells(month: CalendarMonth, before: CalendarMonth | None) -> list[str]
         f"+{added}" if added else "",
         f"-{dropped}" if dropped else "",
         money(month.bound_usd, 0),
-        money(month.rent_usd, 0),
+        money(month.rent_usd + month.moves_usd, 0),
         money(month.usd, 0),
     ]
+
+
+def _rented(one: RentedUnits) -> str:
+    """`14 x aws/g6e.xlarge/us-east-1`; of what is paid by the token its name."""
+    return f"{one.units} x {escape(one.offering)}" if one.units else escape(one.offering)
 
 
 def _moves(month: CalendarMonth, before: CalendarMonth | None) -> tuple[int, int]:
@@ -199,12 +263,30 @@ def calendar_closing(calendar: Calendar) -> Iterator[str]:
             f"What was made as small as it can be is {usd(proof.counted_usd, 0)}, with what comes "
             f"after the months: where terms outlast them, {AT_END[calendar.at_end]}."
         )
-    yield (
-        "Bound by enumeration of signings, month by month; with these signings "
-        f"{proof.rents_checked} of {plural(proof.rents, 'rent')} (a workload in a future) were "
-        f"solved again{by}, to the same sum."
-    )
+    if proof.rents:
+        yield (
+            "Bound by enumeration of signings, month by month; with these signings "
+            f"{proof.rents_checked} of {plural(proof.rents, 'rent')} (a workload in a future) were "
+            f"solved again{by}, to the same sum."
+        )
+    if proof.programs:
+        yield _programs(proof)
+    if proof.parts > 1:
+        yield "No rule links the workloads: what is signed for one serves it alone, all its term."
     yield (
         "A month has the hours of policy.hours_per_month. What is signed costs the price of today "
-        "whenever it is signed; rentals follow each month's traffic, and moving them costs nothing."
+        "whenever it is signed; rentals follow each month's traffic"
+        + ("." if _pays_for_moves(calendar) else ", and moving them costs nothing.")
     )
+
+
+def _pays_for_moves(calendar: Calendar) -> bool:
+    return any(m.moves_usd for future in calendar.futures for m in future.months)
+
+
+def _programs(proof: CalendarProof) -> str:
+    """How what was not enumerated was proven."""
+    solved = "One program" if proof.programs == 1 else plural(proof.programs, "program")
+    engines = " and ".join(ENGINES[name] for name in proof.program_engines)
+    how = f"proven by {engines}" if engines else "not proven: time was up before"
+    return f"{solved} over all months and futures ({count(proof.program_columns)} columns): {how}."

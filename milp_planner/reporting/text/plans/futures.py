@@ -60,6 +60,12 @@ def shared_sentences(told: FuturesPlan) -> Iterator[str]:
     yield from words_beside(told)
 
 
+INSURES_GROWTH = (
+    "Measured on cost the worst is the future of most traffic: that insures against "
+    "growth and commits more. Who fears idle commitments writes of: margin."
+)
+
+
 def futures_sentences(told: FuturesPlan) -> Iterator[str]:
     """The same without tables, where there is no room for them."""
     yield f"Commit to {_bound(told.committed)}{_owed(told.committed)}."
@@ -74,21 +80,19 @@ def futures_sentences(told: FuturesPlan) -> Iterator[str]:
     yield f"Below: the plan in future {escape(told.leading)}, the most likely one."
 
 
+def made_small(of: str, level: float | None, weight: float) -> str:
+    """What counts beside the average. level: of the mean of the worst; None: the worst one."""
+    tail = "" if level is None else f" {percent(1 - level)}"
+    mean = f", {percent(1 - weight)} the average" if weight < 1 else ""
+    return f"Made small: {percent(weight)} the worst{tail} by {of}{mean}."
+
+
 def words_beside(told: FuturesPlan) -> Iterator[str]:
     """What the figures mean, a sentence each; nothing of what was not solved."""
     if told.measure != "expected":
-        of = told.measured_on
-        tail = "" if told.level is None else f" {percent(1 - told.level)}"
-        yield (
-            f"Made small: {percent(told.weight)} the worst{tail} by {of}"
-            + (f", {percent(1 - told.weight)} the average" if told.weight < 1 else "")
-            + "."
-        )
-        if of == "cost":
-            yield (
-                "Measured on cost the worst is the future of most traffic: that insures against "
-                "growth and commits more. Who fears idle commitments writes of: margin."
-            )
+        yield made_small(told.measured_on, told.level, told.weight)
+        if told.measured_on == "cost":
+            yield INSURES_GROWTH
     mean, least = told.stochastic_value_usd_per_month, told.expected_usd_per_month
     made = next((one for one in told.cases if one.kind == "mean"), None)
     if mean is not None and made is not None:

@@ -176,7 +176,10 @@ def _what(p: Purchase) -> list[str]:
         return ["-", f"{fine_percent(p.requests_share)} of requests", "per token"]
     if k.part_of_unit:
         kind = f"{p.units} x {escape(k.precision)} tp {k.tensor_parallel}{_stages(k)}"
-        return ["shared", f"{p.gpus} x {escape(k.gpu)}", kind]
+        gpus = f"{p.gpus} x {escape(k.gpu)}"
+        if k.gpu_set is not None:
+            gpus = f"{k.gpu_set.of(k.workload).time_percent} % of {gpus}"
+        return ["shared", gpus, kind]
     replicas = p.units * k.replicas_per_unit
     gpus = f"{p.units} x {k.gpus_per_unit} x" if k.gpus_per_unit > 1 else f"{p.units} x"
     return [

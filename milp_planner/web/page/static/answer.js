@@ -76,7 +76,7 @@ export function takes({ takes: choices, levers, untaken }, take) {
   offer(".levers", levers, take);
   for (const head of heads(".choices")) {
     const why = untaken[head.textContent.trim()];
-    if (why) beside(head, Object.assign(made("small", `cannot be taken: ${why}`), { className: "untaken" }));
+    if (why) cellOf(head).append(Object.assign(made("small", `cannot be taken: ${why}`), { className: "untaken" }));
   }
 }
 
@@ -89,13 +89,11 @@ function offer(tables, rows, take) {
     const offered = button("Take", () => take(rows[name], name));
     offered.className = "take";
     offered.setAttribute("aria-label", `Take as the question: ${name}`);
-    beside(head, offered);
+    cellOf(head).prepend(offered);
   }
 }
 
-function beside(head, part) {
-  head.parentElement.lastElementChild.prepend(part);
-}
+const cellOf = (head) => head.parentElement.lastElementChild;
 
 // ---- faults
 

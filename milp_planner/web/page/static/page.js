@@ -354,4 +354,4 @@ async function keptFrom(address, isLate) {
 }
 
 addEventListener("popstate", arrive);
-arrive();
+arrive().finally(() => (form.inert = false)); // what is typed before would be taken for a question of its own
