@@ -68,9 +68,10 @@ def solved(case: Case):
         }
         for name in NAMES
     ]
-    sold = [offering("acme", gpu, usd, name="one") for gpu, usd in case.single.items()]
+    sold = [offering("acme", gpu, usd, name=f"{gpu}-one") for gpu, usd in case.single.items()]
     sold += [
-        offering("acme", gpu, usd, gpus_per_unit=2, name="node") for gpu, usd in case.node.items()
+        offering("acme", gpu, usd, gpus_per_unit=2, name=f"{gpu}-node")
+        for gpu, usd in case.node.items()
     ]
     rated = [
         raw(gpu, rate, size=size)
