@@ -203,7 +203,7 @@ def test_units_that_rest_by_night_stand_beside_shared_ones(halves):
     assert plan.cash_usd_per_month == pytest.approx(cheapest_of_pairs(loads, 2.0))
 
 
-def judged_of_any(seed: int) -> None:
+def judged_of_any(seed: int, *, ties_are_broken: bool = True) -> None:
     """A random problem of several workloads: with sharing, without, and with nothing pruned."""
     asked, rented = random_case(seed)
     left_open = asked.changed({"policy.share": None})
@@ -217,7 +217,8 @@ def judged_of_any(seed: int) -> None:
         return
     assert plan.score_usd_per_month is not None
     assert plan.score_usd_per_month <= apart.score_usd_per_month + 0.011
-    if not asked.current_fleet and plan.score_usd_per_month > apart.score_usd_per_month - 0.005:
+    saves = plan.score_usd_per_month < apart.score_usd_per_month - 0.005
+    if ties_are_broken and not asked.current_fleet and not saves:
         assert rented_of(plan) == rented_of(apart)
 
 

@@ -93,10 +93,10 @@ def test_no_fleet_of_many_scores_less(kind):
 
 
 def test_random_plans_are_never_dearer():
-    by_default.judged_of_any(9)
+    by_default.judged_of_any(9, ties_are_broken=False)
 
 
 @pytest.mark.slow
 def test_many_random_plans_are_never_dearer():
-    for seed in range(300, 340):
-        by_default.judged_of_any(seed)
+    for seed in range(300, 340):  # in programs that are large a tie is left as it was found
+        by_default.judged_of_any(seed, ties_are_broken=False)
