@@ -74,9 +74,9 @@ def _ignored_ones_come_again() -> Iterator[None]:
         _raised.clear()
         terminated = isinstance(ignored.exc_value, Terminated)
         number = signal.SIGTERM if terminated else signal.SIGINT
-        again = threading.Timer(AGAIN_S, _send, (number,))
-        again.daemon = True
-        again.start()
+        heeded = threading.Event()  # until then it would be raised in here, and lost again
+        threading.Thread(target=_send_after, args=(heeded, number), daemon=True).start()
+        heeded.set()
 
     sys.unraisablehook = heed
     try:
@@ -85,8 +85,10 @@ def _ignored_ones_come_again() -> Iterator[None]:
         sys.unraisablehook = before
 
 
-def _send(number: signal.Signals) -> None:
+def _send_after(heeded: threading.Event, number: signal.Signals) -> None:
     """To the main thread, which may wait for the system and is woken by it, where that can be."""
+    heeded.wait()
+    time.sleep(AGAIN_S)
     main = threading.main_thread().ident
     if hasattr(signal, "pthread_kill") and main is not None:
         signal.pthread_kill(main, number)
