@@ -105,8 +105,8 @@ def test_a_term_is_told_apart_by_what_it_counts_after_the_end():
     others = {end.at_end: (end.is_same, end.units_now) for end in found.other_ends}
     assert others == {"pro_rata": (False, 19), "full": (False, 0)}
     text = calendar_text(found)
-    assert "count (at_end: pro_rata): sign 19 units now and 0 later on average" in text
-    assert "(at_end: full): sign nothing." in text
+    assert "count (at_end: pro_rata), sign 19 units now and 0 later on average instead" in text
+    assert "(at_end: full), sign nothing instead." in text
 
 
 def test_one_future_that_grows_needs_no_probabilities():

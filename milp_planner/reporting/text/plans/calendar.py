@@ -195,7 +195,7 @@ def _flip(end: OtherEnd) -> str:
     signed = f"{plural(end.units_now, 'unit')} now and {number(end.units_later)} later on average"
     if not end.units_now and not end.units_later:
         signed = "nothing"
-    return f"The answer is another where {AT_END[end.at_end]}: sign {signed}."
+    return f"Where {AT_END[end.at_end]}, sign {signed} instead."
 
 
 def future_headline(future: FutureCalendar) -> str:
