@@ -23,7 +23,7 @@ from milp_planner import (
     scenario_grid,
     what_if,
 )
-from milp_planner.questions.sweeps.executors import parcels
+from milp_planner.questions.sweeps.executors import clusters, parcels
 from milp_planner.questions.sweeps.executors.parcels import packed
 from milp_planner.questions.sweeps.executors.processes import Processes
 from milp_planner.questions.sweeps.executors.side_by_side import SharingExecutor, side_by_side
@@ -233,6 +233,35 @@ def test_a_worker_told_to_stop_solves_nothing_more():
 # ---- clusters
 
 
+class Forgetting(Sharing, clusters._Cluster):
+    """A cluster of one worker that forgets what it is asked first, as often as is said."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.times -= 1
+        return Future() if self.times >= 0 else super().submit(fn, *args, **kwargs)
+
+    def workers(self) -> int:
+        return 1
+
+    places = workers
+
+    def is_busy(self) -> bool:
+        return False
+
+
+def test_what_a_cluster_forgets_it_is_asked_again_and_then_it_is_lost(monkeypatch):
+    monkeypatch.setattr(clusters, "LONELY_S", 0.0)
+    monkeypatch.setattr(clusters, "LOOK_S", 0.01)
+    assert [*side_by_side(Forgetting(1), doubled, 2, [1, 3], lost)] == ["2", "6"]
+    assert [*side_by_side(Forgetting(2), doubled, 2, [1], lost)] == [
+        "1: its worker died (Forgotten)"
+    ]
+
+
 def there(name: str) -> bool:
     return importlib.util.find_spec(name) is not None
 
@@ -295,7 +324,6 @@ def test_the_number_of_jobs_is_checked(jobs, error):
 @pytest.mark.slow
 @pytest.mark.skipif(not there("distributed"), reason="needs Dask: pip install distributed")
 def test_a_scheduler_that_is_not_there_is_named(monkeypatch):
-    from milp_planner.questions.sweeps.executors import clusters
 
     monkeypatch.setattr(clusters, "REACHED_S", 0.5)
     with (

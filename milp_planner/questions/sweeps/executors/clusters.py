@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from milp_planner.errors import PlannerError
-from milp_planner.questions.sweeps.executors.side_by_side import SharingExecutor
+from milp_planner.questions.sweeps.executors.side_by_side import Forgotten, SharingExecutor
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -19,7 +19,8 @@ REACHED_S = 10.0
 """How long a cluster has to answer, and to show a worker."""
 
 LONELY_S = 60.0
-"""How long a sweep waits while its cluster has no worker at all."""
+"""How long a sweep waits while its cluster has no worker at all, or none that does anything: Dask
+may forget a task whose answer was lost with its worker, and tells nobody."""
 
 LOOK_S = 1.0
 
@@ -41,12 +42,17 @@ class _Cluster(SharingExecutor):
         """How many tasks they run at the same time."""
         raise NotImplementedError
 
+    def is_busy(self) -> bool:
+        """Whether any worker has something to do, where that can be told."""
+        return True
+
     def at_once(self, tasks: int) -> int:
         """Fewer trips where each place has many to come, and none waits long for the last."""
         return max(1, min(MOST_AT_ONCE, tasks // (TRIPS * max(1, self.places()))))
 
     def result_of(self, future: Future[Answer]) -> Answer:
-        """The answer. Raises PlannerError where the cluster has no worker for a minute."""
+        """The answer. Raises PlannerError where the cluster has no worker for a minute, Forgotten
+        where its workers have nothing to do for as long."""
         seen_s = time.monotonic()
         while True:
             try:
@@ -55,9 +61,12 @@ class _Cluster(SharingExecutor):
                 if future.done():
                     raise  # the task's own
             now_s = time.monotonic()
-            if self.workers():
+            workers = self.workers()
+            if workers and self.is_busy():
                 seen_s = now_s
             elif now_s - seen_s > LONELY_S:
+                if workers:
+                    raise Forgotten("the cluster gave no answer, and works on none")
                 raise PlannerError(
                     f"the cluster has had no worker for {LONELY_S:g} s; start workers and ask again"
                 )
@@ -78,8 +87,9 @@ class DaskExecutor(_Cluster):
         self._inner = client.get_executor(pure=False)  # not hashed: each task is asked once
 
     def share(self, parcel: object) -> Any:
-        """A copy on every worker that is there; later ones fetch it from those."""
-        return self._client.scatter(parcel, broadcast=True, hash=False)
+        """A task's answer, which workers fetch from one another. Where the last that had it dies it
+        is made again: what is scattered is lost with it, as Dask keeps no more than one copy."""
+        return self._client.submit(_itself, parcel, pure=False)
 
     def submit(self, fn: Callable[..., Answer], /, *args: Any, **kwargs: Any) -> Future[Answer]:
         """As of every executor."""
@@ -92,6 +102,10 @@ class DaskExecutor(_Cluster):
     def places(self) -> int:
         """Threads of all workers."""
         return sum(worker["nthreads"] for worker in self._workers().values())
+
+    def is_busy(self) -> bool:
+        """As the scheduler tells."""
+        return any(self._client.processing().values())
 
     def _workers(self) -> dict[str, Any]:
         return self._client.scheduler_info(n_workers=-1).get("workers", {})  # type: ignore[no-any-return]
@@ -123,3 +137,7 @@ class RayExecutor(_Cluster):
     def places(self) -> int:
         """Processors of all machines, as tasks take one each."""
         return int(self._ray.cluster_resources().get("CPU", 1))
+
+
+def _itself(parcel: Answer) -> Answer:
+    return parcel

@@ -44,6 +44,10 @@ TRIES_ALONE = 2
 """How often a task whose worker died is run once more, with nothing beside it."""
 
 
+class Forgotten(Exception):
+    """An answer that never comes: whoever was asked has nothing to do any more."""
+
+
 class SharingExecutor(Executor):
     """An executor that takes what all tasks share to its workers, once."""
 
@@ -97,7 +101,7 @@ class _Crew(Generic[Shared, Task, Answer]):
         self._executor, self._run, self._parcel, self._lost = executor, run, parcel, lost
         self._repeats = not isinstance(executor, SharingExecutor)
         own = () if self._repeats else executor.died  # type: ignore[attr-defined]
-        self.died: tuple[type[BaseException], ...] = (BrokenExecutor, *own)
+        self.died: tuple[type[BaseException], ...] = (BrokenExecutor, Forgotten, *own)
         at_once = 1 if self._repeats else executor.at_once(len(tasks))  # type: ignore[attr-defined]
         self._batches = [tasks[i : i + at_once] for i in range(0, len(tasks), at_once)]
         self._futures = [self._submit(batch) for batch in self._batches]
@@ -118,13 +122,14 @@ class _Crew(Generic[Shared, Task, Answer]):
             future.cancel()
 
     def _after_death(self, i: int, batch: Sequence[Task], error: BaseException) -> Iterator[Answer]:
-        """Each of a batch by itself, unless it was alone and the executor has tried it again."""
+        """Each of a batch by itself, unless it was alone and the executor has tried it again: it
+        has not where it forgot the task."""
         if self._repeats:
             try:
                 yield from self._alone(batch)
             finally:
                 self._again_after(i)
-        elif len(batch) == 1:
+        elif len(batch) == 1 and not isinstance(error, Forgotten):
             yield self._lost(batch[0], _why(error))
         else:
             apart = [self._submit([task]) for task in batch]
