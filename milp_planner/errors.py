@@ -7,6 +7,7 @@
     │   │   └── RecordInputError       ... a record built in code (also a ValueError)
     │   └── SolverError                the solvers' or ours: a plan that breaks its own limits
     ├── OutOfTime                      inside the planner: time was up in the middle of work
+    ├── Forgotten                      inside the planner: a cluster that gives no answer any more
     ├── TooMany                        inside the planner: more choices than are worth merging
     └── ValueError
         └── RecordError                inside the planner: a validator that knows the key to blame
