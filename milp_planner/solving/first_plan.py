@@ -35,7 +35,7 @@ SAME = 1e-6
 MOST_VERIFIED = 4
 """Fleets, cheapest first, that are held against every rule before none is said to be found."""
 
-FIRST_PLAN_CPU_S = 0.4
+FIRST_PLAN_CPU_S = 0.35
 """What a first plan may take beyond the time limit, where reading or listing took all of that."""
 
 IN_HAND = "a first plan, put together without the solvers, which had none as cheap when time ended"
