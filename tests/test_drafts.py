@@ -105,9 +105,10 @@ def test_an_interrupt_while_the_temp_folder_is_looked_for_leaves_no_file(tmp_pat
 
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", None)
+    others = threading.enumerate()  # of pools that wait for work, and never end
     for moment in interrupts(look, scratch, tempfile):
         for thread in threading.enumerate():  # as the end of a command waits for them
-            if thread is not threading.current_thread() and not thread.daemon:
+            if thread not in others and not thread.daemon:
                 thread.join()
         assert list(tmp_path.iterdir()) == [], moment
 
