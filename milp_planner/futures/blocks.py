@@ -235,9 +235,13 @@ def nothing_found(status: Status) -> FuturesAnswer:
 
 def without_plan(model: JoinedBlocks, run: CertifiedRun) -> FuturesAnswer:
     """That a run has none."""
-    infeasible = run.status is EngineStatus.INFEASIBLE
-    status = Status.INFEASIBLE if infeasible else Status.NO_PLAN
-    return FuturesAnswer(status, proof_of(model, run), bound_usd=run.bound)
+    return FuturesAnswer(status_of_none(run), proof_of(model, run), bound_usd=run.bound)
+
+
+def status_of_none(run: CertifiedRun) -> Status:
+    """Of a run that has no plan: whether it proves that there is none."""
+    is_proven = run.status is EngineStatus.INFEASIBLE
+    return Status.INFEASIBLE if is_proven else Status.NO_PLAN
 
 
 def proof_of(model: JoinedBlocks, run: CertifiedRun) -> Proof:

@@ -29,3 +29,11 @@ def is_part_of(k: Candidate, unit: Candidate) -> bool:
 def part_on(offering: Offering, replica: Candidate) -> Candidate:
     """The same replica, on units of another offering."""
     return replace(replica, offering=offering)
+
+
+def part_words(k: Candidate) -> str:
+    """Of a GPU that LLMs share: ` (50 % of its time, 45 % of its memory)`."""
+    if k.gpu_set is None:
+        return ""
+    mine = k.gpu_set.of(k.workload)
+    return f" ({mine.time_percent} % of its time, {mine.memory_percent} % of its memory)"

@@ -10,7 +10,7 @@ from itertools import count
 
 from milp_planner.candidates.records import Candidate
 from milp_planner.candidates.sharing.shared_units import Contents, SharedUnits
-from milp_planner.candidates.sharing.standing import is_part_of
+from milp_planner.candidates.sharing.standing import is_part_of, part_words
 from milp_planner.exports.parts.words import LONGEST_LABEL
 from milp_planner.inputs.problem.deployment import DeploymentSettings
 from milp_planner.plans.records import Plan, Purchase, Route, WorkloadPlan
@@ -287,17 +287,9 @@ def _standing_lines(plan: Plan, shared: SharedUnits) -> Iterator[str]:
 
 def _listed(contents: Contents) -> str:
     return ", ".join(
-        f"{k.workload} {counted(number, 'replica')} of {k.gpus_per_unit} x {k.gpu}{_part(k)}"
+        f"{k.workload} {counted(number, 'replica')} of {k.gpus_per_unit} x {k.gpu}{part_words(k)}"
         for k, number in contents
     )
-
-
-def _part(k: Candidate) -> str:
-    """Of a GPU that LLMs share: ` (50 % of its time, 45 % of its memory)`."""
-    if k.gpu_set is None:
-        return ""
-    mine = k.gpu_set.of(k.workload)
-    return f" ({mine.time_percent} % of its time, {mine.memory_percent} % of its memory)"
 
 
 def _slowest(values: Iterator[float | None]) -> float | None:

@@ -19,6 +19,7 @@ from milp_planner.futures.blocks import (
     parts_of,
     proof_of,
     run_joined,
+    status_of_none,
     verified_plans,
     with_room,
 )
@@ -335,6 +336,4 @@ def _nothing(status: Status) -> MonthsAnswer:
 
 
 def _without_plan(model: MonthsModel, run: CertifiedRun) -> MonthsAnswer:
-    infeasible = run.status is EngineStatus.INFEASIBLE
-    status = Status.INFEASIBLE if infeasible else Status.NO_PLAN
-    return MonthsAnswer(status, proof_of(model, run), bound_usd=run.bound)
+    return MonthsAnswer(status_of_none(run), proof_of(model, run), bound_usd=run.bound)

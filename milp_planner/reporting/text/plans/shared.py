@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from milp_planner.candidates.records import Candidate
 from milp_planner.candidates.sharing.shared_units import Contents, SharedUnits, gpus_on
+from milp_planner.candidates.sharing.standing import part_words
 from milp_planner.plans.records import Plan
 from milp_planner.reporting.text.wording import columns, count, escape, plural, usd
 
@@ -36,14 +36,7 @@ def _names(plan: Plan, blocks: tuple[int, ...]) -> str:
 
 def _stands(contents: Contents) -> str:
     return ", ".join(
-        f"{escape(k.workload)} {replicas} x {escape(k.precision)} tp {k.tensor_parallel}{_part(k)}"
+        f"{escape(k.workload)} {replicas} x {escape(k.precision)} tp {k.tensor_parallel}"
+        f"{part_words(k)}"
         for k, replicas in contents
     )
-
-
-def _part(k: Candidate) -> str:
-    """Of a GPU that LLMs share: ` (50 % of its time, 45 % of its memory)`."""
-    if k.gpu_set is None:
-        return ""
-    mine = k.gpu_set.of(k.workload)
-    return f" ({mine.time_percent} % of its time, {mine.memory_percent} % of its memory)"
