@@ -37,6 +37,7 @@ from milp_planner.milp.program.families import needs_routes, rules_of
 from milp_planner.milp.program.limits.quotas import broken_quotas, user_quotas, with_quotas
 from milp_planner.milp.program.model import FleetModel, build_model
 from milp_planner.milp.program.solution import FleetSolution
+from milp_planner.plans.proof import provers_of_all
 from milp_planner.plans.records import EngineReport, Plan, Proof, Status, exceeds
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.routes import NOTHING
@@ -415,16 +416,11 @@ def _shortfalls_of(
 
 
 def _joined_proof(proofs: Sequence[Proof]) -> Proof:
-    """One proof for all parts: sums of what each engine said, certified where all parts are.
-
-    Where no engine proves all of them it is by those that prove some, as long as each is proven.
-    """
+    """One proof for all parts: sums of what each engine said, certified where all parts are."""
     names = {engine.name for proof in proofs for engine in proof.engines}
-    provers = [set(proof.certified_by) for proof in proofs]
-    certified_by = set.intersection(*provers) or (set.union(*provers) if all(provers) else set())
     return Proof(
         certified=all(proof.certified for proof in proofs),
-        certified_by=tuple(sorted(certified_by)),
+        certified_by=provers_of_all(proof.certified_by for proof in proofs),
         unconfirmed=any(proof.unconfirmed for proof in proofs),
         engines=tuple(_joined_engine(name, proofs) for name in sorted(names)),
         notes=tuple(dict.fromkeys(note for proof in proofs for note in proof.notes)),
