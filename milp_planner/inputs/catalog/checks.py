@@ -5,12 +5,13 @@ To add a check, write a function from `Rows` to findings and list it in `CHECKS`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from operator import attrgetter
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from milp_planner.errors import Fault, did_you_mean
 from milp_planner.inputs.catalog.evidence.ran_in import joined_faults
@@ -68,9 +69,8 @@ PRICE_CLASSES = {
 """Billings whose prices are compared with one another; owned machines are compared with none."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """A record and where it was read."""
+class Row(NamedTuple):
+    """A record and where it was read; a tuple, as there are hundreds of thousands."""
 
     file: str
     line: int
@@ -140,10 +140,12 @@ def called(record: Any) -> str:
 
 def dates_in_the_future(rows: Rows) -> Iterator[Finding]:
     """No source said anything tomorrow."""
-    for row in _all(rows):
-        if isinstance(row.record, Sourced) and row.record.as_of > rows.last_day:
-            text = f"{row.record.as_of} is in the future (today is {rows.last_day})"
-            yield row, "as_of", text, ""
+    last_day = rows.last_day
+    for table in rows.added.values():
+        for row in table if table and isinstance(table[0].record, Sourced) else ():
+            if row.record.as_of > last_day:
+                text = f"{row.record.as_of} is in the future (today is {last_day})"
+                yield row, "as_of", text, ""
 
 
 def llms_against_themselves(rows: Rows) -> Iterator[Finding]:
@@ -288,19 +290,21 @@ def most_tokens_per_second(m: Measurement, catalog: Catalog) -> tuple[float, str
     if m.basis == "raw" or llm is None or gpu is None or llm.active_parameters_b is None:
         return None
     parameters = llm.active_parameters_b * 1e9 - _input_embedding(llm)
-    bounds = []
-    bytes_per_weight = LEAST_BYTES_PER_PARAMETER.get(m.precision)
-    if gpu.memory_bandwidth_gb_per_s and m.concurrency and bytes_per_weight:
-        step_bytes = parameters * bytes_per_weight
+    by_memory = by_compute = math.inf
+    step_bytes = parameters * LEAST_BYTES_PER_PARAMETER.get(m.precision, 0.0)
+    if gpu.memory_bandwidth_gb_per_s and m.concurrency and step_bytes:
         per_sequence = m.gpus * gpu.memory_bandwidth_gb_per_s * 1e9 / step_bytes
-        step = f"each step reads at least {step_bytes / 1e9:.1f} GB of weights"
-        why = f"{m.concurrency:g} requests in flight, and {step}"
-        bounds.append((m.concurrency * per_sequence, why))
+        by_memory = m.concurrency * per_sequence
     peak_tflops = _highest_peak(m.precision, gpu)
     if peak_tflops:
-        why = f"{2 * parameters / 1e9:.1f} GFLOP per token at {peak_tflops:g} TFLOPS per GPU"
-        bounds.append((m.gpus * peak_tflops * 1e12 / (2 * parameters), why))
-    return min(bounds, default=None)
+        by_compute = m.gpus * peak_tflops * 1e12 / (2 * parameters)
+    most = min(by_memory, by_compute)
+    if most == math.inf:
+        return None
+    if most == by_memory:
+        step = f"each step reads at least {step_bytes / 1e9:.1f} GB of weights"
+        return most, f"{m.concurrency:g} requests in flight, and {step}"
+    return most, f"{2 * parameters / 1e9:.1f} GFLOP per token at {peak_tflops:g} TFLOPS per GPU"
 
 
 def _input_embedding(llm: Llm) -> float:
@@ -320,11 +324,6 @@ def _highest_peak(precision: str, gpu: Gpu) -> float | None:
 
 def _measurements(rows: Rows) -> list[Row]:
     return rows.added.get("measurements.csv", [])
-
-
-def _all(rows: Rows) -> Iterator[Row]:
-    for table in rows.added.values():
-        yield from table
 
 
 CHECKS = (

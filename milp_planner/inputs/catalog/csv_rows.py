@@ -69,8 +69,11 @@ def read_rows(
     table = parse_csv(_decoded(content, file), file, most_rows=MAX_ROWS)
     if table.header or not table.faults:
         _check_header(list(table.header), columns, required, file)
-    named = ((line, zip(table.header, cells, strict=True)) for line, cells in table.rows)
-    rows = ((line, {name: cell for name, cell in cells if cell}) for line, cells in named)
+    header = table.header  # every row is as wide
+    rows = (
+        (line, {name: cell for name, cell in zip(header, cells, strict=False) if cell})
+        for line, cells in table.rows
+    )
     return rows, list(table.faults)
 
 

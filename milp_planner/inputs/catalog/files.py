@@ -363,7 +363,7 @@ class _Loader:
         if why_not := why_no_shape(row.record, llms):
             self.faults.append(Fault(row.file, row.line, 0, "same_shape_as", why_not))
             return row
-        return replace(row, record=shaped_as(row.record, llms[shape]))
+        return row._replace(record=shaped_as(row.record, llms[shape]))
 
     def _names(self) -> Catalog:
         """The catalog so far, with names only."""

@@ -88,7 +88,7 @@ class SoldUnits:
     @property
     def passed_over(self) -> list[str]:
         """Ids of overlays' rows, in force but for a newer price of the same product elsewhere."""
-        counting = {id(product.price) for product in self.products}
+        counting = {id(p.price if len(p.quotes) > 1 else p.quotes[0]) for p in self.products}
         over = (q for q in self.quotes if q.layer and not q.replaced and id(q) not in counting)
         return sorted(_offering(q).id for q in over)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from math import isfinite
+from operator import itemgetter
 from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -265,4 +266,4 @@ def with_owned(rented: Iterable[Offering], owned: Iterable[OwnedUnits]) -> tuple
     """All offerings in order; units in `owned.csv` stand before a price written for them."""
     rows = (*rented, *(units.offering for units in owned))
     by_key = {row.key: row for row in rows}
-    return tuple(by_key[key] for key in sorted(by_key))
+    return tuple(row for _, row in sorted(by_key.items(), key=itemgetter(0)))

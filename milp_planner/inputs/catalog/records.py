@@ -248,7 +248,7 @@ class Offering(Sold, Sourced):
     @property
     def key(self) -> tuple[str, str]:
         """(id, billing): unique in a catalog."""
-        return self.id, self.billing
+        return f"{self.provider}/{self.name}/{self.region}", self.billing
 
     @property
     def usd_per_gpu_hour(self) -> float:

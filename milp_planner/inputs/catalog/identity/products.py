@@ -156,7 +156,10 @@ def products(quotes: Iterable[Quoted]) -> Iterator[Product]:
             yield Product(*q.cell, (q,))
     beside = _SideBySide(q for group in alike.values() for q in group)
     for group in alike.values():
-        yield from _Sorting(group, beside).products()
+        if len(group) > 1:
+            yield from _Sorting(group, beside).products()
+        elif not group[0].replaced:
+            yield Product(*group[0].cell, (group[0],))
 
 
 class _Sorting:
@@ -170,15 +173,17 @@ class _Sorting:
             by_open[q.left_open].append(q)
         for q in by_open[0]:
             self._cells.setdefault(q.cell, []).append(q)
-        for mine in by_open[1:]:  # those that leave less open say where there is something to join
+        for mine in filter(None, by_open[1:]):  # those that leave less open say where to join
             self._add(mine)
 
     def products(self) -> Iterator[Product]:
         """What is sold in each place and size."""
         for cell, mine in self._cells.items():
             for part in self._beside.parts(mine) if len(mine) > 1 else (mine,):
-                if any(q.cell == cell and not q.replaced for q in part):
-                    yield Product(*cell, tuple(part))
+                for q in part:
+                    if not q.replaced and q.cell == cell:
+                        yield Product(*cell, tuple(part))
+                        break
 
     def _add(self, quotes: Sequence[Quoted]) -> None:
         for q, prices in zip(quotes, self._prices(quotes), strict=True):
@@ -193,7 +198,7 @@ class _Sorting:
         found: dict[int, dict[Cell, float]] = {id(q): {} for q in quotes}
         for cell, mine in self._cells.items():
             others = [q for q in quotes if q.may_be_in(cell)]
-            inside = {id(q) for q in mine if not q.replaced}
+            inside = {id(q) for q in mine if not q.replaced} if others else ()
             for part in self._beside.parts([*mine, *others]) if others else ():
                 stated = [q for q in part if id(q) in inside]
                 usd = max(stated, key=_newness).record.usd_per_gpu_hour if stated else 0.0

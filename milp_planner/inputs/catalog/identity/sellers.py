@@ -91,10 +91,11 @@ class Sellers:
 
     def rename(self, cells: dict[str, Any], *, owner: bool) -> None:
         """Put a row of a table under the catalog's name of its seller; with the owner if asked."""
-        if "provider" in cells:
-            cells["provider"] = seller = self.name(cells["provider"])
+        spelled = cells.get("provider")
+        if spelled is not None:  # in place of `name` and `owner`: of every row there is
+            cells["provider"] = seller = self.spellings.get(spelled, spelled)
             if owner:
-                cells["behind"] = self.owner(seller)
+                cells["behind"] = self.behind.get(seller, "")
 
     def owner(self, seller: str) -> str:
         """The provider behind a seller, `bedrock` -> `aws`; '' where it stands for itself."""

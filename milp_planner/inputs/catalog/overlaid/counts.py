@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,14 +35,15 @@ UNTOUCHED = OverlayCounts()
 
 
 def overlay_counts(
-    lowest: Mapping[str, Collection[object]], merged: Mapping[str, Mapping[object, Any]]
+    lowest: Mapping[str, Set[object]], merged: Mapping[str, Mapping[object, Any]]
 ) -> OverlayCounts:
     """What the layers above the lowest changed; keys of the lowest, and all rows, by table."""
     added = replaced = retired = 0
     for table, rows in merged.items():
-        below = lowest.get(table, ())
+        below = lowest.get(table, frozenset())
         above = {key for key, row in rows.items() if row.record.override}
-        replaced += sum(key in below for key in above)
-        added += sum(key not in below for key in above)
-        retired += sum(key not in rows for key in below)
+        known = len(above.intersection(below))
+        replaced += known
+        added += len(above) - known
+        retired += len(below - rows.keys())
     return OverlayCounts(added, replaced, retired)
