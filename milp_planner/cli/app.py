@@ -1,35 +1,63 @@
-"""The commands and their names. To add one, name its function here."""
+"""The commands and their names. To add one, name its function here.
+
+A command is imported, and its options are read, once somebody asks for it: with all of them every
+start would take a twentieth of a second of a processor more.
+"""
 
 from __future__ import annotations
 
+import importlib
 import sys
-from typing import Annotated
+from collections import UserDict
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from milp_planner.cli.commands.candidates import candidates, options
-from milp_planner.cli.commands.catalogs.calibrate import calibrate
-from milp_planner.cli.commands.catalogs.catalog import check_folder, list_records, show
-from milp_planner.cli.commands.catalogs.import_files import diff, import_catalog, import_problem
-from milp_planner.cli.commands.catalogs.refresh import refresh
-from milp_planner.cli.commands.check import check
-from milp_planner.cli.commands.diff import diff_plans
-from milp_planner.cli.commands.estimate import estimate
-from milp_planner.cli.commands.evaluate import evaluate
-from milp_planner.cli.commands.explain import explain
-from milp_planner.cli.commands.files.export import export
-from milp_planner.cli.commands.files.futures import futures
-from milp_planner.cli.commands.files.review import review
-from milp_planner.cli.commands.init import init
-from milp_planner.cli.commands.plan import plan
-from milp_planner.cli.commands.replay import replay
-from milp_planner.cli.commands.report import report
-from milp_planner.cli.commands.schema import schema
-from milp_planner.cli.commands.serve import serve
-from milp_planner.cli.commands.solve import solve
-from milp_planner.cli.commands.traffic import traffic
-from milp_planner.cli.commands.what_if import what_if
 from milp_planner.cli.parts import exit_codes
+
+COMMANDS_FOLDER = "milp_planner.cli.commands"
+
+CATALOG_COMMANDS = {
+    "list": "catalogs.catalog:list_records",
+    "show": "catalogs.catalog:show",
+    "check": "catalogs.catalog:check_folder",
+    "diff": "catalogs.import_files:diff",
+    "import": "catalogs.import_files:import_catalog",
+    "refresh": "catalogs.refresh:refresh",
+}
+"""Module, in the folder of commands, and function of what is below `catalog`."""
+
+CATALOG = "catalog"
+
+COMMANDS = {
+    "solve": "solve:solve",
+    "plan": "plan:plan",
+    "report": "report:report",
+    "serve": "serve:serve",
+    "what-if": "what_if:what_if",
+    "explain": "explain:explain",
+    "evaluate": "evaluate:evaluate",
+    "replay": "replay:replay",
+    "check": "check:check",
+    "candidates": "candidates:candidates",
+    "options": "candidates:options",
+    "diff": "diff:diff_plans",
+    "export": "files.export:export",
+    "review": "files.review:review",
+    "traffic": "traffic:traffic",
+    "futures": "files.futures:futures",
+    "estimate": "estimate:estimate",
+    "calibrate": "catalogs.calibrate:calibrate",
+    "import": "catalogs.import_files:import_problem",
+    "init": "init:init",
+    "schema": "schema:schema",
+    CATALOG: "",
+}
+"""The same of all others; `catalog` is a group, which has no function."""
+
+OLD_WORDS = frozenset({"options"})
+"""What `candidates` was called: it runs, and no help shows it."""
 
 KEEP_LINES = "\b"
 EXIT_CODE_HELP = "\n".join(
@@ -40,15 +68,60 @@ EXIT_CODE_HELP = "\n".join(
     ]
 )
 
+
+class _OnDemand(UserDict[str, Any]):
+    """Commands by name; until one is looked at, the words that say where its function is."""
+
+    def __getitem__(self, name: str) -> Any:
+        found = self.data[name]
+        if isinstance(found, str):
+            found = self.data[name] = _command(name, found)
+        return found
+
+
+def _command(name: str, function: str) -> Any:
+    """What the parser knows of one command: its parameters, its help and what it calls."""
+    if name == CATALOG:
+        return typer.main.get_command(catalog_app)
+    module, _, called = function.partition(":")
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+    imported = importlib.import_module(f"{COMMANDS_FOLDER}.{module}")
+    alone.command(name, hidden=name in OLD_WORDS)(getattr(imported, called))
+    return typer.main.get_command(alone)
+
+
+class _Commands(TyperGroup):
+    """All commands."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = _OnDemand(COMMANDS)
+
+
+class _CatalogCommands(TyperGroup):
+    """The commands below `catalog`."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = _OnDemand(CATALOG_COMMANDS)
+
+
 # Without rich's markup, no name from a file can ever be read as markup, and --help starts quickly.
 app = typer.Typer(
+    cls=_Commands,
     help="Plans the cheapest mixed fleet of GPUs for LLM inference, and proves it.",
     epilog=EXIT_CODE_HELP,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-catalog_app = typer.Typer(help="Look into a catalog.", rich_markup_mode=None)
+catalog_app = typer.Typer(
+    name=CATALOG,
+    cls=_CatalogCommands,
+    help="Look into a catalog.",
+    rich_markup_mode=None,
+    add_completion=False,
+)
 
 
 @app.callback(invoke_without_command=True)
@@ -73,33 +146,3 @@ def need_command(context: typer.Context) -> int:
         print(context.get_help(), file=sys.stderr)
         raise typer.Exit(exit_codes.INPUT)
     return exit_codes.FOUND
-
-
-app.command()(solve)
-app.command()(plan)
-app.command()(report)
-app.command()(serve)
-app.command()(what_if)
-app.command()(explain)
-app.command()(evaluate)
-app.command()(replay)
-app.command()(check)
-app.command()(candidates)
-app.command("options", hidden=True)(options)  # what `candidates` was called
-app.command("diff")(diff_plans)
-app.command()(export)
-app.command()(review)
-app.command()(traffic)
-app.command()(futures)
-app.command()(estimate)
-app.command()(calibrate)
-app.command("import")(import_problem)
-app.command()(init)
-app.command()(schema)
-catalog_app.command("list")(list_records)
-catalog_app.command("show")(show)
-catalog_app.command("check")(check_folder)
-catalog_app.command("diff")(diff)
-catalog_app.command("import")(import_catalog)
-catalog_app.command("refresh")(refresh)
-app.add_typer(catalog_app, name="catalog")

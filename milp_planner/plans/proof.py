@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from milp_planner.inputs.catalog.overlaid.counts import UNTOUCHED, OverlayCounts
@@ -33,6 +34,19 @@ class Proof:
     columns: int = 0
     unconfirmed: bool = False
     """True where the only engine proved it once, and a second run could not be made or finished."""
+
+
+def provers_of_all(provers: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    """Who proves an answer that took several programs: whoever proves all of them.
+
+    provers: of each program, at least one. Where nobody proves all, those who prove some, as long
+    as each is proven: an answer is never proven by nobody. They do not certify it.
+    """
+    of_each = [set(names) for names in provers]
+    of_all = set.intersection(*of_each)
+    if not of_all and all(of_each):
+        of_all = set.union(*of_each)
+    return tuple(sorted(of_all))
 
 
 @dataclass(frozen=True)

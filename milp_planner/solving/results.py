@@ -15,6 +15,7 @@ from milp_planner.milp.engines.outcome import EngineStatus
 from milp_planner.milp.engines.verdict import CertifiedRun
 from milp_planner.milp.program.model import FleetModel
 from milp_planner.plans.consequences import ResilienceCost
+from milp_planner.plans.proof import provers_of_all
 from milp_planner.plans.reasons import Reason
 from milp_planner.plans.records import EngineReport, Plan, Proof, Provenance, Status
 
@@ -246,16 +247,11 @@ def proof_by(run: CertifiedRun, *, rows: int, columns: int) -> Proof:
 
 
 def joined_proof(proofs: Sequence[Proof]) -> Proof:
-    """One proof for all parts: sums of what each engine said, certified where all parts are.
-
-    Where no engine proves all of them it is by those that prove some, as long as each is proven.
-    """
+    """One proof for all parts: sums of what each engine said, certified where all parts are."""
     names = {engine.name for proof in proofs for engine in proof.engines}
-    provers = [set(proof.certified_by) for proof in proofs]
-    certified_by = set.intersection(*provers) or (set.union(*provers) if all(provers) else set())
     return Proof(
         certified=all(proof.certified for proof in proofs),
-        certified_by=tuple(sorted(certified_by)),
+        certified_by=provers_of_all(proof.certified_by for proof in proofs),
         unconfirmed=any(proof.unconfirmed for proof in proofs),
         engines=tuple(_joined_engine(name, proofs) for name in sorted(names)),
         notes=tuple(dict.fromkeys(note for proof in proofs for note in proof.notes)),

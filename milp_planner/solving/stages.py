@@ -16,6 +16,7 @@ from milp_planner.milp.engines.outcome import EngineStatus
 from milp_planner.milp.engines.verdict import CertifiedRun
 from milp_planner.milp.program.lexicographic import GPUS
 from milp_planner.milp.program.model import FleetModel
+from milp_planner.plans.proof import provers_of_all
 from milp_planner.plans.records import Plan, Status
 from milp_planner.solving.optimum import Optimizer, Query
 from milp_planner.solving.results import NOT_SOLVED, SearchResult, proof_of, without_plan
@@ -28,7 +29,7 @@ OF_FEWEST_GPUS = "time ended before the cheapest of the fleets with the fewest G
 def best_in_order(optimizer: Optimizer, query: Query) -> SearchResult:
     """The plan of least score; where GPUs count first, of those with the fewest GPUs.
 
-    Both are proven, by the engines that proved both, or neither is.
+    Both are proven, by the engines that proved both or each by its own, or neither is.
     """
     if not is_gpus_first(optimizer.instance.problem):
         return optimizer.best(query)
@@ -67,13 +68,12 @@ def plan_of_stage(
 
 def proven_throughout(result: SearchResult, runs: Sequence[CertifiedRun]) -> SearchResult:
     """The result with no more proof than the weakest of the stages before it."""
-    names = set.intersection(*(set(run.certified_by) for run in runs))
-    by = tuple(name for name in result.proof.certified_by if name in names)
     notes = (note for run in runs for note in run.notes)
     proof = replace(
         result.proof,
-        certified=len(by) > 1,
-        certified_by=by,
+        certified=result.proof.certified and all(run.certified for run in runs),
+        certified_by=provers_of_all([result.proof.certified_by, *(r.certified_by for r in runs)]),
+        unconfirmed=result.proof.unconfirmed or any(run.unconfirmed for run in runs),
         notes=tuple(dict.fromkeys((*result.proof.notes, *notes))),
     )
     if all(run.status is EngineStatus.OPTIMAL for run in runs):

@@ -11,11 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from milp_planner import Plan, Proof, Status, decision_sheet, solve
+from milp_planner.milp.engines.outcome import EngineStatus
+from milp_planner.milp.engines.verdict import CertifiedRun
 from milp_planner.plans.records import EngineReport
 from milp_planner.reporting.documents.json import to_json
 from milp_planner.reporting.documents.options import DEFAULTS
 from milp_planner.reporting.text.plans.table import headline
 from milp_planner.solving.parts import _joined_proof
+from milp_planner.solving.results import SearchResult
+from milp_planner.solving.stages import proven_throughout
 from tests.support.builders import big_and_small, problem
 from tests.support.examples import tries
 from tests.support.sample_plans import PROVEN, no_plan, plan
@@ -112,6 +116,46 @@ def test_parts_of_which_one_is_not_proven_are_proven_by_nobody():
     nobody = Proof(certified=False, certified_by=())
     assert _joined_proof([CBC_ALONE, nobody]).certified_by == ()
     assert _joined_proof([PROVEN, CBC_ALONE]).certified_by == ("cbc",)
+
+
+def _stage(*by: str, unconfirmed: bool = False) -> CertifiedRun:
+    """A stage that is proven by these, each in a run of its own."""
+    return CertifiedRun(EngineStatus.OPTIMAL, certified_by=by, unconfirmed=unconfirmed)
+
+
+def _after(*stages: CertifiedRun) -> tuple[SearchResult, str]:
+    """A plan that CBC alone proves, held to what these stages reached, and its headline."""
+    ran = replace(CBC_ALONE, engines=PROVEN.engines)
+    before = plan(proof=ran)
+    found = proven_throughout(SearchResult(before.status, before, ran), stages)
+    assert found.known.proof == found.proof
+    return found, headline(found.known, DEFAULTS)
+
+
+def test_stages_that_different_engines_prove_are_proven_by_each_alone():
+    # The worst share by HiGHS alone, the score by CBC alone: optimal, and never by nobody.
+    found, words = _after(_stage("highs", unconfirmed=True), _stage("cbc", "highs"))
+    assert (found.proof.certified, found.proof.certified_by) == (False, ("cbc", "highs"))
+    assert "optimal by CBC or HiGHS alone, unconfirmed, gap 0 %" in words
+
+
+def test_stages_that_one_engine_proves_throughout_are_proven_by_it():
+    found, words = _after(_stage("cbc"), _stage("cbc", "highs"))
+    assert (found.proof.certified, found.proof.certified_by) == (False, ("cbc",))
+    assert "optimal by CBC alone, gap 0 %" in words
+
+
+def test_a_stage_that_nobody_proves_leaves_the_plan_unproven():
+    open_end = replace(_stage(), status=EngineStatus.FEASIBLE)
+    found, words = _after(_stage("cbc"), open_end)
+    assert (found.status, found.proof.certified_by) == (Status.FEASIBLE, ())
+    assert "alone" not in words
+    assert "certified" not in words
+
+
+def test_a_headline_names_no_engine_for_what_none_of_them_proved():
+    nobody = replace(PROVEN, certified=False, certified_by=())
+    assert "by" not in headline(plan(proof=nobody), DEFAULTS).split("gap")[0].split()
 
 
 def test_a_sheet_says_who_proves_it_as_the_plan_does():

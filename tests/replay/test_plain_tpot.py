@@ -35,6 +35,7 @@ def test_what_a_plan_holds_at_the_expected_speed_is_judged_at_it() -> None:
     assert expected.wishes[0].slowed == 1
 
 
+@pytest.mark.slow
 def test_a_plan_just_beyond_its_wish_as_replayed_keeps_it_as_it_is_held() -> None:
     free = solve(asked({}, **ONLY), sold(), alternatives=0)
     first = replay(

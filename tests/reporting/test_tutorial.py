@@ -49,6 +49,7 @@ def test_the_first_cell_shows_the_plan_as_its_sheet(ran):
     assert "per month" in plan._repr_html_()
 
 
+@pytest.mark.slow
 def test_without_some_sellers_it_costs_no_less(ran):
     names, shown = ran
     assert any(isinstance(one, float) for one in shown)

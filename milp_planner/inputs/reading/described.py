@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
 
-from pydantic import AliasChoices, BaseModel, GetJsonSchemaHandler
+from pydantic import AliasChoices, BaseModel, ConfigDict, GetJsonSchemaHandler
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
@@ -21,6 +21,8 @@ from pydantic_core import CoreSchema
 
 class Described(BaseModel):
     """A record that is described in its JSON Schema by the text under its fields."""
+
+    model_config = ConfigDict(defer_build=True)
 
     @classmethod
     def __get_pydantic_json_schema__(

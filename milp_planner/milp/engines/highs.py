@@ -44,11 +44,13 @@ cheaper, to within this tolerance. With `ROW_TOLERANCE` the last digits of a dou
 next step: of fleets at steps of $3,024, 30,240 was its best where 27,216.000000001 was left.
 """
 
-SMALL_HEURISTICS = ("rins", "rens", "root_reduced_cost")
-"""Searches for plans that solve parts of the program again, left out of small programs.
+SMALL_HEURISTICS = ("rins", "rens", "root_reduced_cost", "feasibility_jump")
+"""Searches for plans that are left out of small programs.
 
-There the search tree finds them as soon: ten next-best plans of three workloads take 30 % less work
-without, 59 fleets with many ties 25 % less, with the same optima. No bound rests on these searches.
+There the search tree finds plans as soon: ten next-best plans of three workloads take 30 % less
+work without those that solve parts of the program again, 59 fleets with many ties 25 % less, with
+the same optima. Feasibility jump takes 8 ms of the smallest program, of which all else takes 0.4.
+No bound rests on these searches.
 """
 
 INCUMBENT_FILE = "incumbent.txt"

@@ -121,6 +121,7 @@ def test_a_plan_whose_classes_are_sent_alike_says_that_one_router_is_enough():
     assert said == other
 
 
+@pytest.mark.slow
 def test_a_replay_routes_as_the_plan_does_and_keeps_the_wish():
     question = asked(KEPT)
     found = solve(question, sold(), alternatives=0)

@@ -57,7 +57,7 @@ def _proven_by(proof: _Proof, status: Status, names: Sequence[str]) -> Iterator[
     if proof.certified:
         yield f"certified by {' and '.join(names)}"
         return
-    # Several that do not certify proved different parts, each of them alone.
+    # Several that do not certify proved different parts, or stages, each of them alone.
     yield f"{status.value} by {' or '.join(names)} alone"
     if proof.unconfirmed:
         yield "unconfirmed"
@@ -65,7 +65,7 @@ def _proven_by(proof: _Proof, status: Status, names: Sequence[str]) -> Iterator[
 
 def _names_of(proof: _Proof) -> list[str]:
     spelt = {engine.name.lower(): engine.name for engine in proof.engines}
-    return [spelt.get(name.lower(), name) for name in proof.certified_by or spelt.values()]
+    return [spelt.get(name.lower(), name) for name in proof.certified_by]
 
 
 def _unfinished(proof: _Proof) -> list[str]:
