@@ -51,8 +51,14 @@ from milp_planner.solving.first_plan import FirstPlan
 from milp_planner.solving.parts import first_answer
 from milp_planner.solving.prepare import Outline
 from milp_planner.solving.re_solve import settings_of, without_budget
-from milp_planner.solving.resilience import resilience_cost
-from milp_planner.solving.results import NOT_SOLVED, Interrupted, SearchResult, Settings, no_plan
+from milp_planner.solving.results import (
+    NOT_SOLVED,
+    Interrupted,
+    SearchResult,
+    Settings,
+    no_plan,
+    resilience_cost,
+)
 from milp_planner.solving.search import Search
 from milp_planner.traffic.schedule import Schedule
 

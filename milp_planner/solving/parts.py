@@ -37,13 +37,19 @@ from milp_planner.milp.program.families import needs_routes, rules_of
 from milp_planner.milp.program.limits.quotas import broken_quotas, user_quotas, with_quotas
 from milp_planner.milp.program.model import FleetModel, build_model
 from milp_planner.milp.program.solution import FleetSolution
-from milp_planner.plans.proof import provers_of_all
-from milp_planner.plans.records import EngineReport, Plan, Proof, Status, exceeds
+from milp_planner.plans.records import Plan, Status, exceeds
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.routes import NOTHING
 from milp_planner.solving.first_plan import FirstPlan, or_in_hand
+from milp_planner.solving.priced import Priced, priced
 from milp_planner.solving.queueing import OwnMixes, judged_after, may_be_judged_after
-from milp_planner.solving.results import NOT_SOLVED, SearchResult, cheaper, proven_by
+from milp_planner.solving.results import (
+    NOT_SOLVED,
+    SearchResult,
+    cheaper,
+    joined_proof,
+    proven_by,
+)
 from milp_planner.solving.search import Search, answer_apart, or_apart
 from milp_planner.solving.tie_break import MOST_COLUMNS
 from milp_planner.solving.verify import keeps_all, violations
@@ -57,6 +63,9 @@ LARGE_GROUP = 1_000
 Ten workloads under one quota in 24 blocks, 2,976 columns: 16 s at once, 1 s block by block."""
 
 MOST_ROUNDS = 40
+
+PRICES_OF_TIME = 0.5
+"""Of a part's time, what prices on quotas may take before the engines begin."""
 
 TIME_WITHOUT = 0.5
 """Of the time left, what looking for a plan without wishes may take."""
@@ -295,10 +304,29 @@ def _solve_part(search: Search, part: _Part, limit_s: float) -> SearchResult:
         curved = _by_curves(search, part.curved, part.instance)
         if curved is not None:
             return curved
+    began_s = time.monotonic()
+    known = _by_prices(search, part, limit_s)
+    if known is not None and known.result is not None and _is_done(search, known.result):
+        return known.result
+    limit_s -= time.monotonic() - began_s
     # Programs this large leave ties as the solvers found them, but for changes of today's fleet.
     runs = search.settings.break_ties and bool(part.instance.current_units())
     settings = replace(search.settings, time_limit_s=limit_s, break_ties=runs)
-    return Search(part.instance, settings, search.provenance, search.asked).next()
+    if known is None:
+        return Search(part.instance, settings, search.provenance, search.asked).next()
+    narrowed = known.narrowed(part.instance)
+    return known.beside(Search(narrowed, settings, search.provenance, search.asked).next())
+
+
+def _by_prices(search: Search, part: _Part, limit_s: float) -> Priced | None:
+    """What prices on quotas say of a large part; None where nothing but they would link it."""
+    instance = part.instance
+    is_one = len(instance.problem.workloads) == 1 and len(instance.schedule.blocks) == 1
+    if search.settings.solver != BOTH or is_one or not any(user_quotas(instance.problem)):
+        return None
+    if _columns(instance, instance.candidates.candidates) <= LARGE_GROUP:
+        return None
+    return priced(instance, search.provenance, PRICES_OF_TIME * limit_s)
 
 
 def _by_curves(search: Search, model: FleetModel, instance: PlanningInput) -> SearchResult | None:
@@ -354,7 +382,7 @@ def _joined(search: Search, stage: PlanningInput, results: Sequence[SearchResult
     bounds = [result.bound for result in results]
     known = [bound for bound in bounds if bound is not None]
     bound = sum(known) if len(known) == len(bounds) else None
-    proof = _joined_proof([result.proof for result in results])
+    proof = joined_proof([result.proof for result in results])
     if proven:
         bound = plan.score_usd_per_month
     plan = replace(plan, status=status, proof=proof, lower_bound_usd_per_month=bound)
@@ -413,34 +441,3 @@ def _shortfalls_of(
                 share = 1 - served.get((name, request_class.name, block.name), 0.0)
                 if demand.peak[t] > 0 and share > NOTHING:
                     yield (name, q, t), share
-
-
-def _joined_proof(proofs: Sequence[Proof]) -> Proof:
-    """One proof for all parts: sums of what each engine said, certified where all parts are."""
-    names = {engine.name for proof in proofs for engine in proof.engines}
-    return Proof(
-        certified=all(proof.certified for proof in proofs),
-        certified_by=provers_of_all(proof.certified_by for proof in proofs),
-        unconfirmed=any(proof.unconfirmed for proof in proofs),
-        engines=tuple(_joined_engine(name, proofs) for name in sorted(names)),
-        notes=tuple(dict.fromkeys(note for proof in proofs for note in proof.notes)),
-        seconds=sum(proof.seconds for proof in proofs),
-        rows=sum(proof.rows for proof in proofs),
-        columns=sum(proof.columns for proof in proofs),
-    )
-
-
-def _joined_engine(name: str, proofs: Sequence[Proof]) -> EngineReport:
-    said = [engine for proof in proofs for engine in proof.engines if engine.name == name]
-    statuses = sorted({engine.status for engine in said})
-    objectives = [engine.objective for engine in said if engine.objective is not None]
-    bounds = [engine.bound for engine in said if engine.bound is not None]
-    complete = len(said) == len(proofs)
-    return EngineReport(
-        name=name,
-        version=said[0].version,
-        status=statuses[0] if len(statuses) == 1 else ", ".join(statuses),
-        objective=sum(objectives) if complete and len(objectives) == len(said) else None,
-        bound=sum(bounds) if complete and len(bounds) == len(said) else None,
-        seconds=sum(engine.seconds for engine in said),
-    )

@@ -14,6 +14,8 @@ from milp_planner.deadline import until
 from milp_planner.milp.engines.outcome import EngineStatus
 from milp_planner.milp.engines.verdict import CertifiedRun
 from milp_planner.milp.program.model import FleetModel
+from milp_planner.plans.consequences import ResilienceCost
+from milp_planner.plans.proof import provers_of_all
 from milp_planner.plans.reasons import Reason
 from milp_planner.plans.records import EngineReport, Plan, Proof, Provenance, Status
 
@@ -242,3 +244,56 @@ def proof_by(run: CertifiedRun, *, rows: int, columns: int) -> Proof:
         rows=rows,
         columns=columns,
     )
+
+
+def joined_proof(proofs: Sequence[Proof]) -> Proof:
+    """One proof for all parts: sums of what each engine said, certified where all parts are."""
+    names = {engine.name for proof in proofs for engine in proof.engines}
+    return Proof(
+        certified=all(proof.certified for proof in proofs),
+        certified_by=provers_of_all(proof.certified_by for proof in proofs),
+        unconfirmed=any(proof.unconfirmed for proof in proofs),
+        engines=tuple(_joined_engine(name, proofs) for name in sorted(names)),
+        notes=tuple(dict.fromkeys(note for proof in proofs for note in proof.notes)),
+        seconds=sum(proof.seconds for proof in proofs),
+        rows=sum(proof.rows for proof in proofs),
+        columns=sum(proof.columns for proof in proofs),
+    )
+
+
+def _joined_engine(name: str, proofs: Sequence[Proof]) -> EngineReport:
+    said = [engine for proof in proofs for engine in proof.engines if engine.name == name]
+    statuses = sorted({engine.status for engine in said})
+    objectives = [engine.objective for engine in said if engine.objective is not None]
+    bounds = [engine.bound for engine in said if engine.bound is not None]
+    complete = len(said) == len(proofs)
+    return EngineReport(
+        name=name,
+        version=said[0].version,
+        status=statuses[0] if len(statuses) == 1 else ", ".join(statuses),
+        objective=sum(objectives) if complete and len(objectives) == len(said) else None,
+        bound=sum(bounds) if complete and len(bounds) == len(said) else None,
+        seconds=sum(engine.seconds for engine in said),
+    )
+
+
+def resilience_cost(plan: Plan, freed: SearchResult | None) -> ResilienceCost | None:
+    """What `limits.survive_loss_of` adds to the score of `plan`; `freed` is the result without it.
+
+    None without a result: there is no such limit, or it was not asked for.
+    """
+    if freed is None or plan.score_usd_per_month is None:
+        return None
+    if freed.plan is None:
+        return ResilienceCost(plan.score_usd_per_month, None, proven=False)
+    return ResilienceCost(
+        plan.score_usd_per_month,
+        freed.plan.score_usd_per_month,
+        proven=plan.status is Status.OPTIMAL and freed.status is Status.OPTIMAL,
+        unserved=_unserved(plan),
+        unserved_without=_unserved(freed.plan),
+    )
+
+
+def _unserved(plan: Plan) -> float:
+    return max((w.shortfall_share for w in plan.workloads), default=0.0)

@@ -24,6 +24,7 @@ from milp_planner.milp.program.families import judges_of, sets_unknown_keys
 from milp_planner.milp.program.language.rows import GE
 from milp_planner.milp.program.language.variables import Fleet, Terms, merged
 from milp_planner.milp.program.model import FleetModel
+from milp_planner.milp.program.rules.coverage import Coverage
 
 COVERED: Final[Mapping[str, str]] = {
     "Coverage": "what the curves are about",
@@ -50,6 +51,9 @@ COVERED: Final[Mapping[str, str]] = {
 }
 """Rules and cost terms that may be in force, each with why they change nothing here. All others,
 and rules of the user's own, make a problem one for the solvers."""
+
+COVERAGE = f"{Coverage.__name__} "
+"""What the meanings of its rows begin with."""
 
 SAME = 1e-12
 """Relative difference of two floats that were meant to be equal."""
@@ -83,7 +87,7 @@ def covers_of(model: FleetModel) -> list[Cover] | None:
     """The workloads of a program, one by one; None where it is anything but covering problems."""
     fleet = model.fleet
     instance = fleet.instance
-    if not _is_known(instance) or instance.current_units():
+    if not is_known(instance) or instance.current_units():
         return None
     names = {column.name for column in fleet.units.values()}
     if names != set(fleet.meaning) or not _rows_are_coverage(model):
@@ -95,7 +99,7 @@ def covers_of(model: FleetModel) -> list[Cover] | None:
     return covers
 
 
-def _is_known(instance: PlanningInput) -> bool:
+def is_known(instance: PlanningInput) -> bool:
     """True where all that is in force is known to have no say beyond the program's rows."""
     problem = instance.problem
     if problem.rules or sets_unknown_keys(problem):
@@ -107,19 +111,29 @@ def _is_known(instance: PlanningInput) -> bool:
 
 def _rows_are_coverage(model: FleetModel) -> bool:
     """True where the rows are those of one class, one by block with load, and nothing else."""
+    return rows_beside_coverage(model) == []
+
+
+def rows_beside_coverage(model: FleetModel) -> list[str] | None:
+    """Names of the rows that are not those of one class, one by block with load; None where the
+    program lacks one of these, or has other columns than units for them."""
     fleet = model.fleet
     if fleet.prices or any(map(fleet.routed, fleet.levels)):
-        return False
+        return None
     if any(len(levels) != 1 for levels in fleet.levels.values()):
-        return False
-    expected = list(_expected_rows(fleet))
-    if len(expected) != len(model.row_meaning):
-        return False
-    for name, terms in zip(model.row_meaning, expected, strict=True):
+        return None
+    expected, beside = _expected_rows(fleet), []
+    for name, meaning in model.row_meaning.items():
+        if not meaning.startswith(COVERAGE):
+            beside.append(name)
+            continue
         row = model.lp.get_constraint_by_name(name)
-        if row.sense != GE or row.constant != -1.0 or not _same(dict(row.items()), terms):
-            return False
-    return True
+        terms = next(expected, None)
+        if terms is None or row.sense != GE or row.constant != -1.0:
+            return None
+        if not _same(dict(row.items()), terms):
+            return None
+    return beside if next(expected, None) is None else None
 
 
 def _expected_rows(fleet: Fleet) -> Iterator[Terms]:
@@ -127,13 +141,13 @@ def _expected_rows(fleet: Fleet) -> Iterator[Terms]:
         for t in fleet.busy(w.name):
             peak = fleet.demand(w.name).peak[t]
             yield {
-                units: min(1.0, _carried(fleet, k) / peak)
+                units: min(1.0, carried(fleet, k) / peak)
                 for k in fleet.gpu_candidates(w.name)
                 for _, units in fleet.units_on(k, t)
             }
 
 
-def _carried(fleet: Fleet, k: Candidate) -> float:
+def carried(fleet: Fleet, k: Candidate) -> float:
     return fleet.levels[k.workload][0].ceiling * k.mix_requests_per_second
 
 
@@ -150,7 +164,7 @@ def _cover(fleet: Fleet, workload: str) -> Cover:
         workload=workload,
         held=tuple(k for k in mine if not fleet.elastic(k)),
         elastic=tuple(k for k in mine if fleet.elastic(k)),
-        carries={k: Fraction(_carried(fleet, k)) for k in mine},
+        carries={k: Fraction(carried(fleet, k)) for k in mine},
         usd_per_hour={k: Fraction(_usd_per_hour(instance, k)) for k in mine},
         hours_held={k: Fraction(hours_held(instance, k)) for k in mine},
         resting=frozenset(k for k in mine if rests_when_idle(instance.problem, k)),

@@ -61,9 +61,9 @@ class Curve:
     @classmethod
     def of(cls, cover: Cover) -> Curve:
         """The curve of a workload; raises OutOfTime when time is up."""
-        capacity = _unit([*cover.carries.values(), *cover.peaks.values()])
-        hour = _unit([*cover.hours.values(), *cover.hours_held.values()])
-        per_hour = _unit(cover.usd_per_hour.values())
+        capacity = unit_of([*cover.carries.values(), *cover.peaks.values()])
+        hour = unit_of([*cover.hours.values(), *cover.hours_held.values()])
+        per_hour = unit_of(cover.usd_per_hour.values())
         most = max((math.ceil(peak / capacity) for peak in cover.peaks.values()), default=0)
 
         def kind(k: Candidate, hours: int) -> Kind:
@@ -158,6 +158,6 @@ class Curve:
         return (*self.held.broken(), *self.elastic.broken())
 
 
-def _unit(values: Iterable[Fraction]) -> Fraction:
+def unit_of(values: Iterable[Fraction]) -> Fraction:
     """The largest fraction 1 ÷ n that all of these are whole multiples of."""
     return Fraction(1, math.lcm(*(value.denominator for value in values)))

@@ -1,0 +1,164 @@
+"""A plan and a bound of workloads that quotas link, by prices on these, before the engines begin.
+
+Replicas that workloads may share units by have their part of the price in what bounds a plan, and
+of every quota of GPUs: see `milp/presolve/part_prices.py`. The plan shares nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.deadline import OutOfTime, until
+from milp_planner.milp.curves.fleets import CURVES
+from milp_planner.milp.curves.linked.by_prices import PricedFleet, by_prices
+from milp_planner.milp.curves.linked.reading import linked_covers_of
+from milp_planner.milp.presolve.part_prices import at_their_part, of_one_each, without_parts
+from milp_planner.milp.program.limits.quotas import user_quotas, with_quotas
+from milp_planner.milp.program.model import build_model
+from milp_planner.plans.records import Proof, Provenance, Status
+from milp_planner.solving.assembly.assemble import assemble
+from milp_planner.solving.results import (
+    SAME_USD,
+    SearchResult,
+    proven_by,
+    with_newer_bound,
+)
+from milp_planner.solving.verify import keeps_all
+
+SAME = 1e-6
+"""Relative difference of scores that is none."""
+
+OF_UNITS = "max_units"
+"""What the names of quotas begin with of which a part of a unit takes no part."""
+
+PRICED = "a lower bound by prices on the quotas, in exact numbers, beside what the solvers prove"
+
+
+@dataclass(frozen=True)
+class Priced:
+    """What prices on quotas say of a problem."""
+
+    bound_usd: float
+    """No plan scores less, USD/month."""
+
+    result: SearchResult | None
+    """The plan, feasible or proven; None where there is none."""
+
+    used: frozenset[Candidate] | None
+    """The candidates that a plan may use which scores no more; None where that is not known."""
+
+    def narrowed(self, instance: PlanningInput) -> PlanningInput:
+        """The problem without candidates that no plan as cheap uses."""
+        if self.used is None:
+            return instance
+        kept = tuple(k for k in instance.candidates.candidates if k in self.used)
+        return replace(instance, candidates=replace(instance.candidates, candidates=kept))
+
+    def beside(self, later: SearchResult) -> SearchResult:
+        """The result of the engines, or this plan where it is cheaper, with the higher bound."""
+        mine = self.result
+        if mine is None:
+            return later if later.plan is None else _bounded(later, self.bound_usd)
+        if later.plan is None or _is_contradicted(later, mine):
+            return mine
+        if later.status is Status.OPTIMAL:
+            return later
+        return _bounded(with_newer_bound(mine, later), self.bound_usd)
+
+
+def _bounded(result: SearchResult, usd: float) -> SearchResult:
+    """The result with a bound that is at least so much, and no more than its plan costs."""
+    bound = min(max(usd, result.bound or 0.0), result.score_usd_per_month)
+    if result.status is Status.OPTIMAL:
+        return result
+    plan = replace(result.known, lower_bound_usd_per_month=bound)
+    return replace(result, plan=plan, bound=bound)
+
+
+def _is_contradicted(later: SearchResult, mine: SearchResult) -> bool:
+    """True where the engines say that there is nothing as cheap as a plan that is there."""
+    score = mine.score_usd_per_month
+    return later.bound is not None and later.bound > score + max(SAME_USD, SAME * score)
+
+
+def priced(instance: PlanningInput, provenance: Provenance, limit_s: float) -> Priced | None:
+    """What prices say within so many seconds; None where quotas are not all that links workloads.
+
+    instance: with the candidates that are left by pruning.
+    """
+    began_s = time.monotonic()
+    try:
+        with until(began_s + limit_s):
+            return _priced(instance, provenance, began_s)
+    except OutOfTime:
+        return None
+
+
+def _priced(instance: PlanningInput, provenance: Provenance, began_s: float) -> Priced | None:
+    listed = instance.candidates.candidates
+    parts = [k for k in listed if k.part_of_unit]
+    alone = [k for k in listed if not k.part_of_unit]
+    fractions = [*at_their_part(parts)]
+    freed = _by_prices(_freed(instance, (*alone, *fractions)) if parts else instance)
+    if freed is None:
+        return None
+    try:
+        own = freed
+        if freed.solution is None or not freed.solution.units.keys().isdisjoint(fractions):
+            own = _by_prices(_only(without_parts(instance), alone)) or freed
+        result = _result(instance, own, freed.bound_usd, provenance, began_s)
+        used = None if result is None else _used(freed, result)
+    except OutOfTime:
+        return Priced(freed.bound_usd, None, None)
+    if used is not None:
+        stand_in = dict(zip(fractions, parts, strict=True))
+        used = frozenset(stand_in.get(k, k) for k in used)
+    return Priced(freed.bound_usd, result, used)
+
+
+def _by_prices(instance: PlanningInput) -> PricedFleet | None:
+    linked = linked_covers_of(build_model(instance, instance.candidates.candidates))
+    return None if linked is None else by_prices(linked)
+
+
+def _freed(instance: PlanningInput, candidates: Iterable[Candidate]) -> PlanningInput:
+    """The problem in which every part of a unit can be had by itself."""
+    quotas = [name for name, _, _ in user_quotas(instance.problem) if not name.startswith(OF_UNITS)]
+    return with_quotas(of_one_each(instance, candidates), quotas)
+
+
+def _only(instance: PlanningInput, candidates: Iterable[Candidate]) -> PlanningInput:
+    listed = replace(instance.candidates, candidates=tuple(candidates))
+    return replace(instance, candidates=listed)
+
+
+def _result(
+    instance: PlanningInput,
+    fleet: PricedFleet,
+    bound_usd: float,
+    provenance: Provenance,
+    began_s: float,
+) -> SearchResult | None:
+    """The plan of a fleet, verified; None where it breaks a rule, or there is none."""
+    if fleet.solution is None:
+        return None
+    plan = assemble(instance, fleet.solution, provenance)
+    score = plan.score_usd_per_month
+    if score is None or not keeps_all(instance, plan, fleet.usd_per_month):
+        return None
+    if score - bound_usd <= SAME_USD:
+        return proven_by(CURVES, plan, began_s, fleet.linked.rows, fleet.linked.columns)
+    bound = min(bound_usd, score)
+    proof = Proof(certified=False, certified_by=(), notes=(PRICED,))
+    plan = replace(plan, status=Status.FEASIBLE, proof=proof, lower_bound_usd_per_month=bound)
+    return SearchResult(Status.FEASIBLE, plan, proof, bound)
+
+
+def _used(fleet: PricedFleet, result: SearchResult) -> frozenset[Candidate] | None:
+    try:
+        return fleet.used_within(result.score_usd_per_month + SAME_USD)
+    except OutOfTime:
+        return None
