@@ -119,7 +119,8 @@ class Rates:
     def parts(self, offering: Offering) -> Iterator[Candidate]:
         """Replicas that may stand on a unit of the offering together with those of others."""
         found = self._found.get((offering.gpu, offering.gpus_per_unit), [])
-        for one in undominated_parts([c for c in found if c.shape.settings.units_joined == 1]):
+        alone = [c for c in found if c.shape.settings.units_joined == 1]
+        for one in alone if self._may_all_count else undominated_parts(alone):
             yield self._candidate(offering, one, is_part=True)
 
     def _candidate(
@@ -174,10 +175,9 @@ class Rates:
     def _worth_having(
         self, found: list[Configuration], gpu_id: str, gpus: int
     ) -> list[Configuration]:
-        """Those that no other beats; where waits count a slower one may hold more requests, and
-        where work can wait it may do more of that."""
+        """Those that no other beats."""
         self._found[gpu_id, gpus] = found
-        if self.workload.latency.judges_queues or has_batches(self.problem):
+        if self._may_all_count:
             return found
         asked = most_replicas_asked(self.problem, self.workload)
         if not self._are_parts(gpus):
@@ -185,6 +185,12 @@ class Rates:
         joined = [one for one in found if one.shape.settings.units_joined > 1]
         alone = [one for one in found if one.shape.settings.units_joined == 1]
         return [*undominated_parts(alone), *undominated(joined, gpus, asked)]
+
+    @property
+    def _may_all_count(self) -> bool:
+        """True where waits count, so that a slower replica may hold more requests, or where work
+        can wait, of which it may do more."""
+        return self.workload.latency.judges_queues or has_batches(self.problem)
 
     def _are_parts(self, gpus: int) -> bool:
         """True where replicas may stand on a unit together with those of other workloads."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import combinations
@@ -165,14 +165,15 @@ def _listed_for(
                 candidates += [replace(k, llm=name) for k in mine] if name else mine
                 if isinstance(offering, Offering):
                     units.setdefault((offering.gpu, offering.gpus_per_unit), offering)
-    parts = _parts(by_llm.get(""), units.values()) if is_sharing_open(problem) else []
+    parts = [*_parts(by_llm, units.values())] if is_sharing_open(problem) else []
     return _Listed(candidates, turned_down, parts)
 
 
-def _parts(rates: Rates | None, units: Iterable[Offering]) -> list[Candidate]:
-    """What may stand on each kind of unit of several GPUs beside others; of one LLM alone."""
-    several = (offering for offering in units if offering.gpus_per_unit > 1)
-    return [] if rates is None else [k for offering in several for k in rates.parts(offering)]
+def _parts(by_llm: Mapping[str, Rates], units: Iterable[Offering]) -> Iterator[Candidate]:
+    """What may stand on each kind of unit of several GPUs beside others."""
+    for offering in units:
+        for name, rates in by_llm.items() if offering.gpus_per_unit > 1 else ():
+            yield from (replace(k, llm=name) if name else k for k in rates.parts(offering))
 
 
 def _with_each_llm(w: Workload) -> Iterator[tuple[str, Workload]]:

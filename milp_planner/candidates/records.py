@@ -374,6 +374,9 @@ class CandidateList:
     """Of workloads with wishes for waits that a plan without them may keep by routing its request
     classes apart: what serves with so many requests in flight, whichever classes."""
 
+    parts_before_queues: tuple[Candidate, ...] = field(default=(), repr=False)
+    """The same of replicas that may stand on units others share."""
+
     def of(self, workload: str) -> Sequence[Candidate]:
         """The candidates of one workload."""
         return self._of_workload.get(workload, ())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from milp_planner.candidates.records import PlanningInput, UnitsOn, change_key
-from milp_planner.candidates.sharing.shared_units import SharedUnits
+from milp_planner.candidates.sharing.shared_units import Contents, SharedUnits, part_held
 from milp_planner.errors import input_error
 from milp_planner.inputs.problem.policies import is_sharing_open
 from milp_planner.inputs.problem.records import CurrentUnits
@@ -98,8 +98,9 @@ def current_fleet_of(plan: Plan) -> tuple[CurrentUnits, ...]:
     """What runs once the plan does: the `current_fleet` of a problem that plans on from there.
 
     plan: solved, or read from its document. Returns units by offering, billing and workload, the
-    most that are on at any time; per-token use has none. Raises InputError for a plan without a
-    fleet, and where workloads share units, which belong to none of them.
+    most that are on at any time; per-token use has none. A unit that workloads share runs for the
+    one that holds most of it: a problem that leaves sharing open, or says `share: units`, keeps it
+    for all of them. Raises InputError for a plan without a fleet.
 
     >>> from milp_planner import current_fleet_of, load_problem, solve
     >>> problem = load_problem("problems/quickstart.yaml")
@@ -111,17 +112,35 @@ def current_fleet_of(plan: Plan) -> tuple[CurrentUnits, ...]:
     """
     if not plan.status.has_plan:
         raise input_error("there is no fleet in it", path=f"plan {plan.name}")
-    if plan.shared_units:
-        raise input_error(
-            "its units are shared by workloads, and units that run belong to one each",
-            path=f"plan {plan.name}",
-            hint="write policy.share: none and solve again, so that they do",
-        )
+    running = most_units(p for p in plan.purchases if not p.candidate.part_of_unit)
+    for shared in plan.shared_units:
+        for workload in _holders(shared):
+            key = *change_key(shared.candidate)[:2], workload
+            running[key] = running.get(key, 0) + 1
     return tuple(
         CurrentUnits(offering=offering, billing=billing, workload=workload, units=units)
-        for (offering, billing, workload), units in most_units(plan.purchases).items()
+        for (offering, billing, workload), units in running.items()
         if units
     )
+
+
+def _holders(shared: SharedUnits) -> Iterator[str]:
+    """The workload that holds most of each unit, in the block in which most are on.
+
+    Where nobody stands on a unit, that of another one: it runs for whoever may come.
+    """
+    counts = shared.units_by_block
+    most_on = shared.contents_by_block[counts.index(max(counts))]
+    holders = [_holder(contents) for contents in most_on if contents]
+    yield from holders
+    yield from holders[:1] * (len(most_on) - len(holders))
+
+
+def _holder(contents: Contents) -> str:
+    held: dict[str, float] = {}
+    for k, count in contents:
+        held[k.workload] = held.get(k.workload, 0.0) + part_held(k) * count
+    return max(sorted(held), key=lambda name: held[name])
 
 
 def most_units(rented: Iterable[UnitsOn]) -> dict[tuple[str, str, str], int]:

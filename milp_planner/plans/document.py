@@ -363,8 +363,11 @@ def _usd_per_unit_hour(p: Purchase) -> float | None:
 
 def _list_usd_per_unit_hour(p: Purchase) -> float | None:
     """What the catalog lists, where the problem's own terms changed it; None where they did not."""
-    listed: float | None = getattr(p.candidate.offering, "list_usd_per_hour", None)
-    return None if listed is None else listed * p.candidate.units_joined
+    k = p.candidate
+    listed: float | None = getattr(k.offering, "list_usd_per_hour", None)
+    if listed is None or not k.part_of_unit:
+        return None if listed is None else listed * k.units_joined
+    return listed * k.gpus_per_unit / gpus_of_unit(k)
 
 
 def _usd_per_gpu_hour(p: Purchase) -> float | None:

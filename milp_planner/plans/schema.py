@@ -133,6 +133,7 @@ class StandingPart(Part):
     precision: str
     tensor_parallel: int
     replicas: int = Field(gt=0)
+    llm: str = ""
     gpu_set: str = ""
 
 
@@ -199,7 +200,6 @@ class WorkloadPart(Part):
     usd_per_million_tokens: float | None
     penalties_usd_per_month: dict[str, float]
     is_batch: bool = False
-
     deployed: DeployedPart | None = None
 
 

@@ -87,7 +87,7 @@ def _parts(plan: Plan) -> Iterator[Purchase]:
 
 def _replica(instance: PlanningInput, asked: Candidate) -> Candidate:
     """The replica of the problem's own rates and prices."""
-    replica = asked.workload, asked.precision, asked.tensor_parallel, asked.gpu_set
+    replica = asked.workload, asked.llm, asked.precision, asked.tensor_parallel, asked.gpu_set
     mine = [
         k
         for k in instance.candidates.candidates
@@ -99,7 +99,7 @@ def _replica(instance: PlanningInput, asked: Candidate) -> Candidate:
             alike = (r for r in instance.candidates.parts if unit_kind(r) == unit_kind(k))
             listed += [part_on(k.offering, r) for r in alike]
     for k in listed:
-        if (k.workload, k.precision, k.tensor_parallel, k.gpu_set) == replica:
+        if (k.workload, k.llm, k.precision, k.tensor_parallel, k.gpu_set) == replica:
             return k
     kind = f"{asked.precision} tp {asked.tensor_parallel}"
     raise input_error(

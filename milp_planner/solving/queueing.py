@@ -101,24 +101,33 @@ def with_queues(
     if not asked:
         return candidates
     told = _Told(problem, schedule, catalog, ServingModel(catalog) if model is None else model)
+    worth, gone = _told_of(told, asked, candidates.candidates)
+    return replace(
+        candidates,
+        candidates=tuple(worth),
+        before_queues=tuple(_before_queues(problem, schedule, candidates.candidates)),
+        parts=tuple(_told_of(told, asked, candidates.parts)[0]),
+        parts_before_queues=tuple(_before_queues(problem, schedule, candidates.parts)),
+        turned_down=(*candidates.turned_down, *gone),
+    )
+
+
+def _told_of(
+    told: _Told, asked: Collection[str], candidates: Iterable[Candidate]
+) -> tuple[list[Candidate], list[TurnedDown]]:
+    """What is worth having, with what queues depend on, and what serves nobody for them."""
     kept: list[_Judged] = []
     dropped: dict[tuple[str, Hashable], TurnedDown] = {}
-    for k in checked(candidates.candidates):
+    for k in checked(candidates):
         kind = told.kind(k) if k.workload in asked else ()
         found = told.held(k, kind) if kind else None
         if isinstance(found, str):
             dropped[k.workload, k.offering.key] = TurnedDown(k.workload, k.offering, found)
         else:
             kept.append(_Judged(k, found, kind))
-    worth = [one.told for one in _worth_having(problem, kept)]
+    worth = [one.told for one in _worth_having(told.problem, kept)]
     left = {(k.workload, k.offering.key) for k in worth}
-    gone = [row for key, row in dropped.items() if key not in left]
-    return replace(
-        candidates,
-        candidates=tuple(worth),
-        before_queues=tuple(_before_queues(problem, schedule, candidates.candidates)),
-        turned_down=(*candidates.turned_down, *gone),
-    )
+    return worth, [row for key, row in dropped.items() if key not in left]
 
 
 def _before_queues(
@@ -324,7 +333,10 @@ def judged_after(instance: PlanningInput, names: Collection[str]) -> PlanningInp
         row for row in listed.turned_down if (row.workload, row.offering.key) not in serving
     )
     problem = instance.problem.model_copy(update={"workloads": workloads})
+    parts = [k for k in listed.parts if k.workload not in names]
+    parts += [k for k in listed.parts_before_queues if k.workload in names]
     found = replace(listed, candidates=candidates, turned_down=turned_down, before_queues=())
+    found = replace(found, parts=tuple(parts), parts_before_queues=())
     found = without_specks(problem, instance.schedule, found)
     return replace(instance, problem=problem, candidates=found)
 

@@ -250,6 +250,26 @@ def test_several_classes_are_as_hot_as_the_best_routing_leaves_them():
     assert plan.costs["overload"] == pytest.approx(2_000 * (u - 0.7) / 0.3)
 
 
+def test_all_classes_behind_one_router_are_as_hot_as_their_mix():
+    # 9 requests/s of two sizes on replicas of 10, which hold 64 each: one at 90 %, which owes four
+    # fifths of the ramp from half on, or two at 45 %, which cost $1,440 more.
+    sizes = [{"input_tokens": i, "output_tokens": i, "share": 0.5} for i in (1, 10)]
+    rates = [{"gpu": "big", "requests_per_second": 10, "in_flight": 64}]
+    w = workload(9, requests=sizes, rates=rates, latency={"wait": {"p95": "30s"}})
+    for usd, units in ((1_000, 1), (2_500, 2)):
+        question = problem(
+            workloads=[w],
+            policy={
+                "utilization": {"target": 0.9, "ceiling": 1.0},
+                "penalties": {"overload": {"above": 0.5, "usd_at_full_load": usd}},
+            },
+        )
+        plan = solve(question, catalog([offering("acme", "big", 2.0)], []))
+        assert [p.units for p in plan.purchases] == [units]
+        owed = usd * (0.9 - 0.5) / 0.5 if units == 1 else 0.0
+        assert plan.costs["overload"] == pytest.approx(owed)
+
+
 def test_elastic_units_cool_only_the_hours_that_are_hot():
     # 9.5 requests/s for 12 hours of the day, 5 for the others. Big is held; cool, autoscaling, 3
     # requests/s for $2/h, is worth $720 for the hot hours, and would be $1,440 all day.

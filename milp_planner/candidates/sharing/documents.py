@@ -16,8 +16,9 @@ from milp_planner.serving.shared_gpu import GpuSet, read_gpu_set
 from milp_planner.traffic.month import TimeBlock
 from milp_planner.units import shown
 
-Key = tuple[str, str, str, str, int, str]
-"""Workload, offering, billing, precision and tensor parallel of a replica; what shares its GPU."""
+Key = tuple[str, str, str, str, int, str, str]
+"""Workload, offering, billing, precision, tensor parallel and LLM of a replica; what shares its
+GPU."""
 
 
 def shared_dict(one: SharedUnits, blocks: Sequence[TimeBlock]) -> dict[str, Any]:
@@ -49,6 +50,7 @@ def _stands(contents: Contents) -> list[dict[str, Any]]:
             "precision": k.precision,
             "tensor_parallel": k.tensor_parallel,
             "replicas": replicas,
+            **({"llm": k.llm} if k.llm else {}),
             **({"gpu_set": gpu_set_label(k)} if k.gpu_set else {}),
         }
         for k, replicas in contents
@@ -103,8 +105,8 @@ def _read(
 def _standing(
     part: Mapping[str, Any], one: Mapping[str, Any], known: Mapping[Key, Candidate], path: str
 ) -> tuple[Candidate, int]:
-    replica = one["workload"], one["precision"], one["tensor_parallel"]
-    key = replica[0], part["offering"], part["billing"], *replica[1:], one["gpu_set"]
+    replica = one["precision"], one["tensor_parallel"], one["llm"], one["gpu_set"]
+    key = one["workload"], part["offering"], part["billing"], *replica
     if key not in known:
         text = f"no such replica of {shown(one['workload'])} is among the purchases"
         raise input_error(text, path=path)
@@ -113,7 +115,7 @@ def _standing(
 
 def _key(k: Candidate) -> Key:
     rented = k.offering.id, k.offering.billing
-    return k.workload, *rented, k.precision, k.tensor_parallel, gpu_set_label(k)
+    return k.workload, *rented, k.precision, k.tensor_parallel, k.llm, gpu_set_label(k)
 
 
 def gpu_set_label(k: Candidate) -> str:

@@ -26,7 +26,7 @@ def counts_units(problem: Problem) -> bool:
     is_counted = any(user_quotas(problem)) or problem.limits.max_power_kw is not None
     paid = problem.commitments or problem.prices.volume or problem.policy.start_up
     staged = is_gpus_first(problem) or may_be_short(problem)
-    return bool(is_counted or paid or staged or problem.rules)
+    return bool(is_counted or paid or problem.policy.power_by_load or staged or problem.rules)
 
 
 def counts_changes(problem: Problem) -> bool:

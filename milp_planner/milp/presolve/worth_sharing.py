@@ -148,7 +148,7 @@ def is_known_part(instance: PlanningInput, k: Candidate) -> bool:
     if not (k.part_of_unit and may_share(instance.problem)):
         return False
     alike = (r for r in instance.candidates.parts if unit_kind(r) == unit_kind(k))
-    return any(r.workload == k.workload and r.points is k.points for r in alike)
+    return any((r.workload, r.llm) == (k.workload, k.llm) and r.points is k.points for r in alike)
 
 
 def _parts_by_offering(

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from milp_planner.inputs.problem.deployment import AnyLlm
 from milp_planner.inputs.problem.keys import set_keys
 from milp_planner.inputs.problem.policies import has_batches, is_sharing_open, shares_gpus
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.costs.commitments import CommitmentsPaid
 from milp_planner.milp.program.costs.overload import Overload
 from milp_planner.milp.program.costs.per_token import PerToken
+from milp_planner.milp.program.costs.power import PowerByLoad
 from milp_planner.milp.program.costs.rent import Rent
 from milp_planner.milp.program.costs.scaling import Scaling
 from milp_planner.milp.program.costs.shortfall import Shortfall
@@ -34,6 +34,7 @@ from milp_planner.milp.program.language.rule import Rule
 from milp_planner.milp.program.limits.budget import BudgetLimit
 from milp_planner.milp.program.limits.changes import ChangeLimit
 from milp_planner.milp.program.limits.gpu_count import GpuCount
+from milp_planner.milp.program.limits.names_count import NamesCount
 from milp_planner.milp.program.limits.provider_count import ProviderCount
 from milp_planner.milp.program.limits.provider_share import ProviderShare
 from milp_planner.milp.program.limits.quotas import Quotas
@@ -41,6 +42,7 @@ from milp_planner.milp.program.limits.region_count import RegionCount
 from milp_planner.milp.program.limits.shares import ServedShare
 from milp_planner.milp.program.limits.spot_share import SpotShare
 from milp_planner.milp.program.limits.survival import LossSurvived
+from milp_planner.milp.program.llms.quality import MeanQuality
 from milp_planner.milp.program.rules.capacity import Capacity
 from milp_planner.milp.program.rules.commitments import Commitments
 from milp_planner.milp.program.rules.coverage import Coverage
@@ -58,11 +60,11 @@ COVERED_RULES: Final[tuple[Rule, ...]] = (
     *(Coverage(), Capacity(), Packing(), PerTokenRate(), OneLevel(), OverloadRamp(), ExtraGpus()),
     *(Replicas(), OnDemandReplicas(), QueueTimes(), Quotas(), BudgetLimit(), ProviderCount()),
     *(RegionCount(), GpuCount(), ProviderShare(), SpotShare(), LossSurvived(), ChangeLimit()),
-    *(Commitments(), StartUpAhead(), VolumeBands(), PowerCap()),
+    *(Commitments(), StartUpAhead(), VolumeBands(), PowerCap(), MeanQuality()),
 )
 COVERED_TERMS: Final[tuple[CostTerm, ...]] = (
     *(Rent(), CommitmentsPaid(), StartUpHours(), PerToken(), VolumeDiscount(), SpotLoss()),
-    *(SwitchingCost(), Overload(), Scaling(), StrictLatency(), Shortfall()),
+    *(SwitchingCost(), Overload(), Scaling(), StrictLatency(), Shortfall(), PowerByLoad()),
 )
 """What holds for shared units, by brute force; a key of any other rule or term is refused."""
 
@@ -107,23 +109,19 @@ def _undecided(problem: Problem) -> Iterator[str]:
 
 def left_to_one(problem: Problem) -> Iterator[str]:
     """Keys beside which units are not shared unless the problem says so, where that is open."""
-    yield from (f"rules.{r.name}" for r in problem.rules if not isinstance(r, ServedShare))
+    yield from (f"rules.{r.name}" for r in problem.rules if not isinstance(r, KNOWN_RULES))
     yield from _undecided(problem)
     yield from sorted(key for key in set_keys(problem) if key.startswith(APART))
     if sets_unknown_keys(problem):
         yield "keys that no rule knows"
     if has_batches(problem):
         yield "workloads.traffic.deadline"
-    if any(isinstance(w.llm, AnyLlm) for w in problem.workloads):
-        yield "workloads.llm.any_of"
-    if any(w.latency.asks_queues for w in problem.workloads):
-        yield "workloads.latency.wait"
 
 
-APART = (
-    *("alternatives.within", "policy.start_up", "policy.routing", "policy.power_by_load"),
-    *("quotes", "futures"),
-)
+KNOWN_RULES = ServedShare | NamesCount
+"""Rules of questions and wishes, which look at names and at who serves whom."""
+
+APART = ("policy.routing", "futures", "horizon")
 """Starts of keys of what counts units whole, by whose they are."""
 
 OF_WHOLE = (

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.problem.deployment import AnyLlm
 from milp_planner.inputs.problem.load import located
-from milp_planner.inputs.problem.policies import shares_units
+from milp_planner.inputs.problem.policies import shares_gpus
 from milp_planner.inputs.problem.records import Problem, Workload
 
 
@@ -26,8 +26,11 @@ def _not_covered(problem: Problem, w: Workload) -> Iterator[tuple[str, str]]:
     for wish in w.latency.queue_wishes:
         why = "one queue before replicas of several LLMs is not judged yet; name one llm"
         yield f"{{}}.latency.{wish.metric}", why
-    if shares_units(problem):
-        yield "policy.share", f"is not planned together with any_of yet ({w.name}); name one llm"
+    if shares_gpus(problem):
+        yield (
+            "policy.share",
+            f"gpus is not planned together with any_of yet ({w.name}); name one llm",
+        )
     if problem.policy.serving_model == "infrascale":
         yield "policy.serving_model", f"infrascale's formulas are of one LLM ({w.name}); name it"
 

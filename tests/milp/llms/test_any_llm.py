@@ -173,7 +173,7 @@ def test_a_choice_that_cannot_be_is_refused(llm, said):
             {"workloads.chat.latency.wait": "1s"},
             "workloads[0].latency.wait: one queue before replicas of several LLMs is not judged",
         ),
-        ({"policy.share": "units"}, "policy.share: is not planned together with any_of yet (chat)"),
+        ({"policy.share": "gpus"}, "policy.share: gpus is not planned together with any_of yet"),
     ],
 )
 def test_what_is_not_decided_beside_a_choice_is_refused_by_name(changes, said):

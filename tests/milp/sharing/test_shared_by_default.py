@@ -21,7 +21,6 @@ from milp_planner import (
     Row,
     Rule,
     Status,
-    current_fleet_of,
     evaluate,
     explain,
     explain_limits,
@@ -356,6 +355,3 @@ def test_what_needs_a_unit_to_belong_to_one_says_how_it_does(tmp_path):
     with pytest.raises(InputError) as caught:
         export_plan(plan, "skyserve", tmp_path / "out")
     assert "or write policy.share: none and solve again" in caught.value.faults[0].hint
-    with pytest.raises(InputError) as caught:
-        current_fleet_of(plan)
-    assert "write policy.share: none and solve again" in caught.value.faults[0].hint

@@ -23,11 +23,18 @@ def thirds(loads: tuple[int, int, int]) -> dict[str, object]:
     return {"kind": "profile", "weights": weights, "requests_per_day": 3600 * sum(weights)}
 
 
-def planned(loads: Loads, rates: dict[str, float], gpus: int, ready_h: int, **fields) -> Plan:
+def planned(
+    loads: Loads,
+    rates: dict[str, float],
+    gpus: int,
+    ready_h: int,
+    share: str | None = "units",
+    **fields,
+) -> Plan:
     node = offering("acme", "big", 2.0, gpus_per_unit=gpus, name="node", billing="autoscaling")
     asked = problem(
         workloads=[workload(name=w, llm=w, traffic=thirds(loads[w])) for w in loads],
-        policy={"share": "units", "start_up": [{"ready_after": f"{ready_h}h"}]},
+        policy={"share": share, "start_up": [{"ready_after": f"{ready_h}h"}]},
         **fields,
     )
     return solve(asked, catalog([node], [raw("big", rates[w], llm=w) for w in loads]))
@@ -49,29 +56,31 @@ def least_usd(loads: Loads, rates: dict[str, float], gpus: int, ready_h: int) ->
     return min(month_usd(on, ready_h) for on in counts)
 
 
-def judged(seed: int) -> None:
+def judged(seed: int, share: str | None) -> None:
     r = random.Random(seed)
     loads: Loads = {
         name: (r.randint(0, 4), r.randint(0, 4), r.randint(1, 4)) for name in ("chat", "code")
     }
     rates = {name: r.choice([1.0, 2.0]) for name in loads}
     gpus, ready_h = r.choice([2, 3]), r.choice([1, 3, 8, 9])
-    plan = planned(loads, rates, gpus, ready_h)
+    plan = planned(loads, rates, gpus, ready_h, share)
     assert plan.status is Status.OPTIMAL
     assert plan.cash_usd_per_month == pytest.approx(least_usd(loads, rates, gpus, ready_h))
     borne = sum(p.cash_usd_per_month for p in plan.purchases)
     assert borne == pytest.approx(plan.cash_usd_per_month)
 
 
-def test_no_count_of_nodes_costs_less_hour_by_hour():
+@pytest.mark.parametrize("share", [None, "units"])
+def test_no_count_of_nodes_costs_less_hour_by_hour(share):
     for seed in range(4):
-        judged(seed)
+        judged(seed, share)
 
 
 @pytest.mark.slow
-def test_no_count_of_many_nodes_costs_less_hour_by_hour():
+@pytest.mark.parametrize("share", [None, "units"])
+def test_no_count_of_many_nodes_costs_less_hour_by_hour(share):
     for seed in range(100, 180):
-        judged(seed)
+        judged(seed, share)
 
 
 def test_what_is_paid_before_a_node_serves_is_borne_as_its_rent():

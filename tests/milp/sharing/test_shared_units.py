@@ -164,7 +164,7 @@ def test_what_is_not_planned_together_is_refused_with_the_other_key():
 @pytest.mark.parametrize(
     ("key", "changed"),
     [
-        ("policy.power_by_load", {"policy.power_by_load": True}),
+        ("policy.routing", {"policy.routing": "per_offering"}),
     ],
 )
 def test_limits_that_do_not_know_shared_units_are_refused(key, changed):

@@ -54,7 +54,7 @@ def least_nodes(loads, kinds, wished, gpus: int) -> int:
     )
 
 
-def planned(loads, kinds, wait, gpus: int, share: str = "units") -> Plan:
+def planned(loads, kinds, wait, gpus: int, share: str | None) -> Plan:
     workloads = [
         workload(
             load,
@@ -77,7 +77,7 @@ def planned(loads, kinds, wait, gpus: int, share: str = "units") -> Plan:
     return solve(asked, catalog([node], [raw("big", 1)]), diagnose=False)
 
 
-def judged(seed: int) -> bool:
+def judged(seed: int, share: str | None) -> bool:
     """Whether the wait takes more nodes than the load alone does."""
     r = random.Random(seed)
     loads = {name: r.uniform(1, 6) for name in ("chat", "code")}
@@ -89,7 +89,7 @@ def judged(seed: int) -> bool:
         kinds[name] = Kind(places / slowness, places, 0.0), double
     gpus, wait_s = r.choice((2, 3, 4)), r.choice((0.5, 2.0))
     wished = Wished(((wait_s, 0.95),))
-    plan = planned(loads, kinds, {"p95": f"{wait_s}s"}, gpus)
+    plan = planned(loads, kinds, {"p95": f"{wait_s}s"}, gpus, share)
     within = {name: load * (1 - 1e-3) for name, load in loads.items()}
     least, most = (least_nodes(at, kinds, wished, gpus) for at in (within, loads))
     assert plan.status is Status.OPTIMAL
@@ -98,11 +98,13 @@ def judged(seed: int) -> bool:
 
 
 @pytest.mark.slow
-def test_no_mix_of_replicas_that_keeps_the_wait_stands_on_fewer_nodes():
-    assert any([judged(seed) for seed in range(3)])  # the wish matters at least once
+@pytest.mark.parametrize("share", [None, "units"])
+def test_no_mix_of_replicas_that_keeps_the_wait_stands_on_fewer_nodes(share):
+    assert any([judged(seed, share) for seed in range(3)])  # the wish matters at least once
 
 
 @pytest.mark.slow
-def test_no_mix_of_many_replicas_that_keeps_the_wait_stands_on_fewer_nodes():
+@pytest.mark.parametrize("share", [None, "units"])
+def test_no_mix_of_many_replicas_that_keeps_the_wait_stands_on_fewer_nodes(share):
     for seed in range(100, 140):
-        judged(seed)
+        judged(seed, share)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from milp_planner.candidates.records import Candidate, PlanningInput, hours_held
+from milp_planner.candidates.records import Candidate, PlanningInput, UnitsOn, hours_held
+from milp_planner.candidates.sharing.standing import is_part_of
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.language.cost import CashTerm
@@ -30,6 +31,8 @@ def power_hours(problem: Problem, k: Candidate) -> PowerHours | None:
     if o.idle_usd_per_hour is None or o.busy_usd_per_hour is None or o.list_usd_per_hour:
         return None
     each = o.idle_usd_per_hour - o.usd_per_hour, o.busy_usd_per_hour - o.idle_usd_per_hour
+    if k.part_of_unit:  # the unit is paid, and it does its part of the unit's work
+        return PowerHours(0.0, each[1] * k.gpus_per_unit / o.gpus_per_unit)
     return PowerHours(*(usd * k.units_joined for usd in each))
 
 
@@ -39,7 +42,8 @@ class PowerByLoad(CashTerm):
     i_k is what an hour without load costs less, or more, than the price of an hour, which has the
     power at an average or at full load in it; w_k what one at full load costs more than one
     without. Draw grows in proportion to the load between the two, as servers' does nearly (Fan,
-    Weber and Barroso, "Power provisioning for a warehouse-sized computer", ISCA 2007).
+    Weber and Barroso, "Power provisioning for a warehouse-sized computer", ISCA 2007). A unit that
+    replicas share draws i for all of them; w_k of a replica is its GPUs' part of the unit's.
     """
 
     name = "power_by_load"
@@ -52,7 +56,7 @@ class PowerByLoad(CashTerm):
         terms: Terms = {}
         hours = {
             k: found
-            for k in fleet.candidates
+            for k in (*fleet.rentable, *fleet.candidates)
             if (found := power_hours(fleet.problem, k)) is not None
         }
         for k, _, units in fleet.rented():
@@ -67,10 +71,16 @@ class PowerByLoad(CashTerm):
         return terms
 
     def standing(self, instance: PlanningInput, k: Candidate) -> Standing:
-        """A stand-in draws no more for any request; what it draws idle is in its price."""
+        """A stand-in draws no more for any request; what it draws idle is in its price.
+
+        Of replicas that share units those stand in that draw as much: there a use is one of GPUs.
+        """
         hours = power_hours(instance.problem, k)
         work = 0.0 if hours is None else hours.work
-        return Standing(uses=tuple(work / rate if rate else 0.0 for rate in k.requests_per_second))
+        drawn = tuple(work / rate if rate else 0.0 for rate in k.requests_per_second)
+        if k.part_of_unit and work:
+            return Standing(same=drawn, uses=(0.0,) * len(drawn))
+        return Standing(uses=drawn)
 
     def usd_per_unit_hour(self, instance: PlanningInput, k: Candidate) -> float:
         hours = power_hours(instance.problem, k)
@@ -95,3 +105,22 @@ class PowerByLoad(CashTerm):
             if r.candidate is k
         )
         return purchase.unit_hours * hours.idle + busy * hours.work
+
+    def shared_usd(
+        self,
+        instance: PlanningInput,
+        purchases: Sequence[Purchase],
+        routes: Sequence[Route],
+        shared: Sequence[UnitsOn],
+    ) -> Mapping[Candidate, float]:
+        """Those who share units bear what these draw without load by the GPUs that they hold."""
+        found: dict[Candidate, float] = {}
+        for one in shared:
+            hours = power_hours(instance.problem, one.candidate)
+            if hours is None:
+                continue
+            mine = [p for p in purchases if is_part_of(p.candidate, one.candidate)]
+            held = {p.candidate: p.candidate.gpus_per_unit * p.unit_hours for p in mine}
+            usd, total = one.unit_hours * hours.idle, sum(held.values())
+            found |= {k: usd * gpus / total for k, gpus in held.items() if total}
+        return found

@@ -236,7 +236,12 @@ def _times(
 
 
 def times_alone(fleet: Fleet, k: Candidate, t: int, weights: Weights) -> float:
-    """max_q π_q μ_kq ÷ λ_qt: how many times the demand a unit could serve of what suits it best."""
+    """max_q π_q μ_kq ÷ λ_qt: how many times the demand a unit could serve of what suits it best.
+
+    One weight is of all classes alike, as one router before all units sends them.
+    """
+    if len(weights) == 1:
+        return k.mix_requests_per_second / fleet.demand(k.workload).peak[t]
     return max(
         weight * rate / fleet.peak(k.workload, q, t) if weight else 0.0
         for q, (weight, rate) in enumerate(zip(weights, k.requests_per_second, strict=True))

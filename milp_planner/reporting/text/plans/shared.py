@@ -36,7 +36,8 @@ def _names(plan: Plan, blocks: tuple[int, ...]) -> str:
 
 def _stands(contents: Contents) -> str:
     return ", ".join(
-        f"{escape(k.workload)} {replicas} x {escape(k.precision)} tp {k.tensor_parallel}"
+        f"{escape(k.workload)} {replicas} x {f'{escape(k.llm)} ' if k.llm else ''}"
+        f"{escape(k.precision)} tp {k.tensor_parallel}"
         f"{part_words(k)}"
         for k, replicas in contents
     )
