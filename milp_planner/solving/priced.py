@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime, until
+from milp_planner.milp.curves.covering import is_known
 from milp_planner.milp.curves.fleets import CURVES
 from milp_planner.milp.curves.linked.by_prices import PricedFleet, by_prices
 from milp_planner.milp.curves.linked.reading import linked_covers_of
@@ -90,6 +91,9 @@ def priced(instance: PlanningInput, provenance: Provenance, limit_s: float) -> P
     instance: with the candidates that are left by pruning.
     """
     began_s = time.monotonic()
+    demands = instance.schedule.demands.values()
+    if not is_known(instance) or any(len(demand.classes) > 1 for demand in demands):
+        return None
     try:
         with until(began_s + limit_s):
             return _priced(instance, provenance, began_s)
