@@ -112,7 +112,7 @@ def _priced(instance: PlanningInput, provenance: Provenance, began_s: float) -> 
     try:
         own = freed
         if freed.solution is None or not freed.solution.units.keys().isdisjoint(fractions):
-            own = _by_prices(_only(without_parts(instance), alone)) or freed
+            own = _by_prices(_only(without_parts(instance), alone), freed) or freed
         result = _result(instance, own, freed.bound_usd, provenance, began_s)
         used = None if result is None else _used(freed, result)
     except OutOfTime:
@@ -123,9 +123,9 @@ def _priced(instance: PlanningInput, provenance: Provenance, began_s: float) -> 
     return Priced(freed.bound_usd, result, used)
 
 
-def _by_prices(instance: PlanningInput) -> PricedFleet | None:
+def _by_prices(instance: PlanningInput, like: PricedFleet | None = None) -> PricedFleet | None:
     linked = linked_covers_of(build_model(instance, instance.candidates.candidates))
-    return None if linked is None else by_prices(linked)
+    return None if linked is None else by_prices(linked, like)
 
 
 def _freed(instance: PlanningInput, candidates: Iterable[Candidate]) -> PlanningInput:
