@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime, until
+from milp_planner.milp.curves.covering import is_known
 from milp_planner.milp.curves.fleets import CURVES
 from milp_planner.milp.curves.linked.by_prices import PricedFleet, by_prices
 from milp_planner.milp.curves.linked.reading import linked_covers_of
@@ -90,6 +91,9 @@ def priced(instance: PlanningInput, provenance: Provenance, limit_s: float) -> P
     instance: with the candidates that are left by pruning.
     """
     began_s = time.monotonic()
+    demands = instance.schedule.demands.values()
+    if not is_known(instance) or any(len(demand.classes) > 1 for demand in demands):
+        return None
     try:
         with until(began_s + limit_s):
             return _priced(instance, provenance, began_s)
@@ -108,7 +112,7 @@ def _priced(instance: PlanningInput, provenance: Provenance, began_s: float) -> 
     try:
         own = freed
         if freed.solution is None or not freed.solution.units.keys().isdisjoint(fractions):
-            own = _by_prices(_only(without_parts(instance), alone)) or freed
+            own = _by_prices(_only(without_parts(instance), alone), freed) or freed
         result = _result(instance, own, freed.bound_usd, provenance, began_s)
         used = None if result is None else _used(freed, result)
     except OutOfTime:
@@ -119,9 +123,9 @@ def _priced(instance: PlanningInput, provenance: Provenance, began_s: float) -> 
     return Priced(freed.bound_usd, result, used)
 
 
-def _by_prices(instance: PlanningInput) -> PricedFleet | None:
+def _by_prices(instance: PlanningInput, like: PricedFleet | None = None) -> PricedFleet | None:
     linked = linked_covers_of(build_model(instance, instance.candidates.candidates))
-    return None if linked is None else by_prices(linked)
+    return None if linked is None else by_prices(linked, like)
 
 
 def _freed(instance: PlanningInput, candidates: Iterable[Candidate]) -> PlanningInput:

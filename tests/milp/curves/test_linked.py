@@ -220,3 +220,11 @@ def test_prices_are_whole_multiples_so_that_sums_are_exact():
     found = by_prices(linked_of(*two_under_one_quota()))
     assert all(isinstance(n, int) for n in found.best.prices.values())
     assert isinstance(found.best.usd, Fraction)
+
+
+def test_prices_of_another_program_find_a_fleet_by_what_the_links_are_called():
+    found = by_prices(linked_of(*two_under_one_quota()))
+    again = by_prices(linked_of(*two_under_one_quota()), like=found)
+    assert again.usd_per_month == pytest.approx(found.usd_per_month)
+    assert again.bound_usd <= found.bound_usd * (1 + 1e-9)
+    assert again.bound_usd == pytest.approx(found.bound_usd, rel=1e-3)

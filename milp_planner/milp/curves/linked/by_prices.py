@@ -32,7 +32,11 @@ from milp_planner.milp.curves.linked.priced import (
 from milp_planner.milp.curves.linked.reading import Linked
 from milp_planner.milp.program.solution import FleetSolution
 
-MOST_ROUNDS = 40
+MOST_ROUNDS, ROUNDS_LIKE = 40, 2
+"""How often prices are looked for, and how often where those of another program are known."""
+
+NO_PRICES: Prices = {}
+
 NEAR = 1e-4
 """Relative: how near the bound comes to what known fleets say that it can be."""
 
@@ -85,12 +89,18 @@ class Bound:
     at: Sequence[PricedAt]
 
 
-def by_prices(linked: Linked) -> PricedFleet | None:
+def by_prices(linked: Linked, like: PricedFleet | None = None) -> PricedFleet | None:
     """The bound and a fleet; None where some workload cannot be served, or no bound was found
-    in the time there is."""
+    in the time there is.
+
+    like: of nearly the same program, whose prices are good enough to find a fleet by.
+    """
     known = [Known(PricedCover(cover)) for cover in linked.covers]
     try:
-        best = _best_bound(known, linked)
+        if like is None:
+            best = _best_bound(known, linked)
+        else:
+            best = _best_bound(known, linked, _prices_of(linked, like), ROUNDS_LIKE)
     except OutOfTime:
         return None
     if best is None or any(said for one in best.at for said in one.broken()):
@@ -103,12 +113,19 @@ def by_prices(linked: Linked) -> PricedFleet | None:
     return PricedFleet(bound_usd, solution, _usd(found), best, linked)
 
 
-def _best_bound(known: Sequence[Known], linked: Linked) -> Bound | None:
-    """The bound that the best prices found prove; raises OutOfTime without any."""
+def _prices_of(linked: Linked, like: PricedFleet) -> Prices:
+    """The prices of another program for the links that this one has, too."""
+    known = {like.linked.names[r]: price for r, price in like.best.prices.items()}
+    return {r: known[name] for r, name in enumerate(linked.names) if name in known}
+
+
+def _best_bound(
+    known: Sequence[Known], linked: Linked, prices: Prices = NO_PRICES, rounds: int = MOST_ROUNDS
+) -> Bound | None:
+    """The bound that the best prices found prove, from these on; raises OutOfTime without any."""
     highest = _highest_prices(linked)
     best: Bound | None = None
-    prices: Prices = {}
-    for _ in range(MOST_ROUNDS):
+    for _ in range(rounds):
         try:
             found = _bound_at(known, linked, prices)
             if found is None:

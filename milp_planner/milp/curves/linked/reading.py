@@ -60,6 +60,9 @@ class Linked:
     most: tuple[Fraction, ...]
     """The right side of each link."""
 
+    names: tuple[str, ...]
+    """What each link says."""
+
     blocks: int
 
     @property
@@ -96,7 +99,8 @@ def linked_covers_of(model: FleetModel) -> Linked | None:
             uses.setdefault(column.name, {})[number] = Fraction(taken)
     costs = {v.name: Fraction(cost) for v, cost in usd.items()}
     covers = tuple(_cover(fleet, w.name, costs, uses) for w in instance.problem.workloads)
-    return Linked(covers, tuple(most), len(fleet.blocks))
+    names = tuple(model.row_meaning[name] for name in links)
+    return Linked(covers, tuple(most), names, len(fleet.blocks))
 
 
 def _is_plain(units: pulp.LpVariable, usd: float) -> bool:
