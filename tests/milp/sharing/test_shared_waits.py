@@ -74,7 +74,7 @@ def least_nodes(loads, kinds, wished, gpus: int, routing: str | None) -> int:
     )
 
 
-def planned(loads, kinds, wait, gpus: int, **policy: str | None) -> Plan:
+def planned(loads, kinds, wait, gpus: int, more=None, **policy: str | None) -> Plan:
     workloads = [
         workload(
             load,
@@ -89,6 +89,7 @@ def planned(loads, kinds, wait, gpus: int, **policy: str | None) -> Plan:
                 for size, kind in enumerate(kinds[name], start=1)
             ],
             latency={"wait": wait},
+            **(more or {}),
         )
         for name, load in loads.items()
     ]
@@ -116,6 +117,21 @@ def judged(seed: int, share: str | None, routing: str | None) -> bool:
     assert plan.status is Status.OPTIMAL
     assert least - 1e-9 <= plan.cash_usd_per_month / NODE_USD <= most + 1e-9
     return least > least_nodes(loads, kinds, Wished(), gpus, None)
+
+
+@pytest.mark.parametrize("routing", [None, "per_offering"])
+@pytest.mark.parametrize("classes", [1, 2])
+def test_two_that_keep_a_wait_share_a_node_where_nothing_is_said_of_sharing(classes, routing):
+    # A GPU serves 4 requests/s with 16 in flight: nobody waits long for it at 1 request/s.
+    sizes = [{"input_tokens": i, "output_tokens": 1, "share": 1 / classes} for i in (1, 2)]
+    kinds = {name: (Kind(4.0, 16, 0.0),) for name in ("chat", "code")}
+    requests = {"requests": sizes[:classes]}
+    given = {"chat": 1.0, "code": 1.0}, kinds, {"p95": "500ms"}, 2
+    plan = planned(*given, more=requests, routing=routing)
+    assert plan.cash_usd_per_month == pytest.approx(NODE_USD)
+    assert {p.candidate.workload for p in plan.purchases if p.candidate.part_of_unit} == {*given[0]}
+    apart = planned(*given, more=requests, routing=routing, share="none")
+    assert apart.cash_usd_per_month == pytest.approx(2 * NODE_USD)
 
 
 @pytest.mark.slow
