@@ -122,14 +122,22 @@ def judged(seed: int, share: str | None, routing: str | None) -> bool:
 @pytest.mark.parametrize("routing", [None, "per_offering"])
 @pytest.mark.parametrize("classes", [1, 2])
 def test_two_that_keep_a_wait_share_a_node_where_nothing_is_said_of_sharing(classes, routing):
-    # A GPU serves 4 requests/s with 16 in flight: nobody waits long for it at 1 request/s.
+    # A GPU serves 4 requests/s with 8 in flight; for 3.6 requests/s the wait takes one more.
+    kind = Kind(4.0, 8, 0.0)
+    assert not keeps(3.6, [(kind, 1)], Wished(((0.5, 0.95),)))
+    assert keeps(3.6, [(kind, 2)], Wished(((0.5, 0.95),)))
     sizes = [{"input_tokens": i, "output_tokens": 1, "share": 1 / classes} for i in (1, 2)]
-    kinds = {name: (Kind(4.0, 16, 0.0),) for name in ("chat", "code")}
     requests = {"requests": sizes[:classes]}
-    given = {"chat": 1.0, "code": 1.0}, kinds, {"p95": "500ms"}, 2
+    given = (
+        {"chat": 3.6, "code": 3.6},
+        dict.fromkeys(("chat", "code"), (kind,)),
+        {"p95": "500ms"},
+        4,
+    )
     plan = planned(*given, more=requests, routing=routing)
     assert plan.cash_usd_per_month == pytest.approx(NODE_USD)
-    assert {p.candidate.workload for p in plan.purchases if p.candidate.part_of_unit} == {*given[0]}
+    parts = [p for p in plan.purchases if p.candidate.part_of_unit]
+    assert {p.candidate.workload: p.units for p in parts} == {"chat": 2, "code": 2}
     apart = planned(*given, more=requests, routing=routing, share="none")
     assert apart.cash_usd_per_month == pytest.approx(2 * NODE_USD)
 

@@ -160,6 +160,13 @@ def test_replicas_on_a_shared_node_do_batches_in_the_time_that_their_load_leaves
     assert Plan.from_dict(document).to_dict() == document
 
 
+def test_a_node_of_ones_own_does_as_much_of_a_batch_as_all_of_its_replicas():
+    listed = prepare(problem(workloads=[workload(1, "chat"), batch(HOUR)]), node()).candidates
+    (own,), (part,) = listed.of("chat"), [k for k in listed.parts if k.workload == "chat"]
+    assert [one.requests_per_second for one in own.meanwhile] == [(8.0,)]
+    assert [one.requests_per_second for one in part.meanwhile] == [(1.0,)]
+
+
 def test_llms_that_share_a_gpu_do_no_batches():
     asked = problem(workloads=[workload(1, "chat"), batch(HOUR)], policy={"share": "gpus"})
     with pytest.raises(InputError, match=r"not planned together with workloads\.traffic\.deadline"):
