@@ -89,7 +89,7 @@ def list_candidates(
             Rates(catalog, model, problem, one, schedule.demands[w.name])
             for w in problem.workloads
             if w.name not in late
-            for _, one in _with_each_llm(w)
+            for _, one in with_each_llm(w)
         ]
         if not in_time:  # who asks for what is listed in time plans nothing with it
             parts += on_shared_gpus(rates, (one.offering for one in sold if not one.reason))
@@ -146,7 +146,7 @@ def _listed_for(
     catalog = model.catalog
     by_llm = {
         name: Rates(catalog, model, problem, one, schedule.demands[w.name])
-        for name, one in _with_each_llm(w)
+        for name, one in with_each_llm(w)
     }
     for offering, reason in checked(sold):
         able = {
@@ -176,7 +176,7 @@ def _parts(by_llm: Mapping[str, Rates], units: Iterable[Offering]) -> Iterator[C
             yield from (replace(k, llm=name) if name else k for k in rates.parts(offering))
 
 
-def _with_each_llm(w: Workload) -> Iterator[tuple[str, Workload]]:
+def with_each_llm(w: Workload) -> Iterator[tuple[str, Workload]]:
     """The workload as if it had but one LLM, for each that may serve it; '' of its only one."""
     if not isinstance(w.llm, AnyLlm):
         yield "", w

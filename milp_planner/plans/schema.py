@@ -161,16 +161,23 @@ class SharedUnitsPart(Part):
     blocks: list[SharedBlockPart]
 
 
-class BatchPart(Part):
-    """Batch work that units do in a block for another workload, or how long its own are on."""
+class UnitsInBlockPart(Part):
+    """Units of a purchase in a time block."""
 
     workload: str
+    block: str
     offering: str
     billing: str
     precision: str
     tensor_parallel: int
     llm: str = ""
-    block: str
+    part_of_gpus: int = Field(default=0, ge=0)
+    """As that of the purchase; 0, too, where the units are its own."""
+
+
+class BatchPart(UnitsInBlockPart):
+    """Batch work that units do in a block for another workload, or how long its own are on."""
+
     batch: str
     class_: str | None = Field(validation_alias="class")
     requests_per_second: float | None
@@ -210,22 +217,12 @@ class BlockPart(Part):
     hours: float
 
 
-class RoutePart(Part):
+class RoutePart(UnitsInBlockPart):
     """Who serves a share of a class in a block."""
 
-    workload: str
-    block: str
     class_: str = Field(validation_alias="class")
-    offering: str
-    billing: str
-    precision: str
-    tensor_parallel: int
-    llm: str = ""
     share: float = Field(gt=0)
     peak_requests_per_second: float
-    part_of_gpus: int = Field(default=0, ge=0)
-    """As that of the purchase; 0, too, where the units are its own."""
-
     gpu_set: str = ""
 
 

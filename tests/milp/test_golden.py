@@ -181,7 +181,28 @@ def with_power_by_load():
     return problem(chat={"traffic": day}, policy={"power_by_load": True})
 
 
+def shared_llms_and_batches():
+    """Replicas of either LLM, and of a batch, on units that they share."""
+    choice = {"any_of": ["tiny", "lean"], "quality": {"tiny": 0.9, "lean": 0.6}, "at_least": 0.8}
+    batches = {"kind": "batch", "requests": 43_200, "deadline": "24h"}
+    return problem(
+        workloads=[
+            workload(7, "chat", llm=choice),
+            workload(2, "code"),
+            workload(name="night", traffic=batches),
+        ],
+        policy={"share": "units"},
+    )
+
+
+def shared_power():
+    """Units of one's own that two workloads share, and whose power is by load."""
+    return shared_units().changed({"policy.power_by_load": True})
+
+
 CASES = {
+    "shared-llms": shared_llms_and_batches,
+    "shared-power": shared_power,
     "power": with_power_by_load,
     "any-llm": with_any_llm,
     "batches": with_batches,
@@ -197,8 +218,12 @@ CASES = {
 MORE_RATES = {
     "shared": [raw("big", 30, size=(1, 1), tensor_parallel=2)],
     "any-llm": [raw("small", 9, size=(1, 1), llm="lean")],
+    "shared-llms": [
+        raw("big", 30, size=(1, 1), tensor_parallel=2),
+        raw("big", 19, size=(1, 1), llm="lean"),
+    ],
 }
-"""Rates of replicas of two GPUs, or of another LLM, in the one case that has any."""
+"""Rates of replicas of two GPUs, or of another LLM, in the cases that have any."""
 
 
 OWNED = {
@@ -209,6 +234,15 @@ OWNED = {
             billing="owned",
             idle_usd_per_hour=0.7,
             busy_usd_per_hour=1.3,
+        )
+    ],
+    "shared-power": [
+        offering(
+            *("own", "big", 3.0),
+            gpus_per_unit=4,
+            billing="owned",
+            idle_usd_per_hour=1.7,
+            busy_usd_per_hour=3.1,
         )
     ],
 }

@@ -8,12 +8,13 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 
 from milp_planner.candidates.batch.runs import BatchRun
-from milp_planner.candidates.records import Candidate
+from milp_planner.candidates.records import Candidate, gpus_of_unit
 from milp_planner.errors import input_error
 from milp_planner.traffic.schedule import RequestClass, TimeBlock
 
-Key = tuple[str, str, str, str, int, str]
-"""Workload, offering, billing, precision, tensor parallel and LLM of units."""
+Key = tuple[str, str, str, str, int, str, bool]
+"""Workload, offering, billing, precision, tensor parallel and LLM of units, and whether they are
+parts of shared ones."""
 
 
 class Bought(Protocol):
@@ -72,6 +73,7 @@ def _units(k: Candidate, block: TimeBlock) -> dict[str, Any]:
         "precision": k.precision,
         "tensor_parallel": k.tensor_parallel,
         "llm": k.llm,
+        **({"part_of_gpus": gpus_of_unit(k)} if k.part_of_unit else {}),
         "block": block.name,
     }
 
@@ -112,9 +114,9 @@ def hours_on(
 def _key(part: Mapping[str, Any]) -> Key:
     names = ("workload", "offering", "billing", "precision", "tensor_parallel", "llm")
     workload, offering, billing, precision, size, llm = (part[name] for name in names)
-    return workload, offering, billing, precision, size, llm
+    return workload, offering, billing, precision, size, llm, bool(part["part_of_gpus"])
 
 
 def _key_of(k: Candidate) -> Key:
-    replica = k.precision, k.tensor_parallel, k.llm
+    replica = k.precision, k.tensor_parallel, k.llm, k.part_of_unit
     return k.workload, k.offering.id, k.offering.billing, *replica

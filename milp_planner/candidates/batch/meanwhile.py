@@ -37,16 +37,18 @@ def with_meanwhile(
         asked = batch.model_copy(update={"latency": host.latency})
         rates = Rates(catalog, model, problem, asked, schedule.demands[batch.name])
         by_offering: dict[Hashable, Mapping[Hashable, Rate]] = {}
-        for k in checked(candidates.candidates):
+        for k in checked((*candidates.candidates, *candidates.parts)):
             if k.workload == host.name and not k.mode.per_token:
                 if k.offering.key not in by_offering:
                     by_offering[k.offering.key] = _rates_on(rates, k.offering)
                 if (mine := by_offering[k.offering.key].get(_replica(k))) and any(mine):
                     found.setdefault(k, []).append(Meanwhile(batch.name, mine))
-    told = (
-        replace(k, meanwhile=tuple(found[k])) if k in found else k for k in candidates.candidates
-    )
-    return replace(candidates, candidates=tuple(told))
+
+    def told(k: Candidate) -> Candidate:
+        return replace(k, meanwhile=tuple(found[k])) if k in found else k
+
+    listed, parts = map(told, candidates.candidates), map(told, candidates.parts)
+    return replace(candidates, candidates=tuple(listed), parts=tuple(parts))
 
 
 def _pairs(problem: Problem, catalog: Catalog) -> Iterator[tuple[Workload, Workload]]:
@@ -67,13 +69,15 @@ def _served(w: Workload, catalog: Catalog) -> Hashable:
 
 
 def _rates_on(rates: Rates, offering: Offering | TokenPrice) -> Mapping[Hashable, Rate]:
-    """What a unit of the offering does of a batch, by replica."""
+    """What a unit of the offering does of a batch, by replica, or a replica that stands on one."""
     found = rates.candidates(offering)
     if isinstance(found, str):
         return {}
-    return {_replica(k): k.requests_per_second for k in found}
+    parts = rates.parts(offering) if isinstance(offering, Offering) else ()
+    return {_replica(k): k.requests_per_second for k in (*found, *parts)}
 
 
 def _replica(k: Candidate) -> Hashable:
     """What makes two replicas on a unit the same."""
-    return k.precision, k.tensor_parallel, k.pipeline_parallel, k.units_joined
+    shape = k.precision, k.tensor_parallel, k.pipeline_parallel, k.units_joined
+    return *shape, k.part_of_unit

@@ -54,6 +54,7 @@ from milp_planner.milp.program.rules.packing import Packing
 from milp_planner.milp.program.rules.per_token_rate import PerTokenRate
 from milp_planner.milp.program.rules.power import PowerCap
 from milp_planner.milp.program.rules.queue_times import QueueTimes
+from milp_planner.milp.program.rules.queues.own_queues import OwnQueues
 from milp_planner.milp.program.rules.replicas import Replicas
 
 COVERED_RULES: Final[tuple[Rule, ...]] = (
@@ -61,6 +62,7 @@ COVERED_RULES: Final[tuple[Rule, ...]] = (
     *(Replicas(), OnDemandReplicas(), QueueTimes(), Quotas(), BudgetLimit(), ProviderCount()),
     *(RegionCount(), GpuCount(), ProviderShare(), SpotShare(), LossSurvived(), ChangeLimit()),
     *(Commitments(), StartUpAhead(), VolumeBands(), PowerCap(), MeanQuality()),
+    OwnQueues(),
 )
 COVERED_TERMS: Final[tuple[CostTerm, ...]] = (
     *(Rent(), CommitmentsPaid(), StartUpHours(), PerToken(), VolumeDiscount(), SpotLoss()),
@@ -114,14 +116,12 @@ def left_to_one(problem: Problem) -> Iterator[str]:
     yield from sorted(key for key in set_keys(problem) if key.startswith(APART))
     if sets_unknown_keys(problem):
         yield "keys that no rule knows"
-    if has_batches(problem):
-        yield "workloads.traffic.deadline"
 
 
 KNOWN_RULES = ServedShare | NamesCount
 """Rules of questions and wishes, which look at names and at who serves whom."""
 
-APART = ("policy.routing", "futures", "horizon")
+APART = ("futures", "horizon")
 """Starts of keys of what counts units whole, by whose they are."""
 
 OF_WHOLE = (

@@ -9,7 +9,7 @@ from milp_planner.candidates.paying.start_up import is_clockwork
 from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.problem.keys import set_keys
 from milp_planner.inputs.problem.load import located
-from milp_planner.inputs.problem.policies import has_batches, is_batch, is_gpus_first, shares_units
+from milp_planner.inputs.problem.policies import has_batches, is_batch, is_gpus_first, shares_gpus
 from milp_planner.inputs.problem.records import Problem, Workload
 from milp_planner.inputs.problem.traffic import Batch
 from milp_planner.milp.program.batch.work import BatchWork
@@ -81,7 +81,7 @@ def _own_faults(i: int, w: Workload) -> Iterator[Fault]:
 def _not_covered(problem: Problem, path: str) -> Iterator[Fault]:
     """Keys of every rule and cost term that is not known to be right, the first of which is said"""
     asked = {
-        "policy.share": shares_units(problem),
+        "policy.share: gpus": shares_gpus(problem),
         "objective": is_gpus_first(problem),
         "policy.utilization.ceiling": problem.policy.utilization.highest
         > problem.policy.utilization.planned,

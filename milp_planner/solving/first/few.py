@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from milp_planner.candidates.builder import Rates, excluded_by
 from milp_planner.candidates.configurations import Configuration
+from milp_planner.candidates.listing import with_each_llm
 from milp_planner.candidates.records import Candidate, CandidateList
 from milp_planner.deadline import check, checked
 from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
@@ -69,9 +71,10 @@ def list_few(
     kinds = max(1, min(MOST_UNITS, MOST_POINTS // classes))
     found: list[Candidate] = []
     for w in problem.workloads:
-        rates = FewRates(catalog, model, problem, w, schedule.demands[w.name])
-        found += _of_prices(rates, prices)
-        found += _of_units(rates, ranked, sold, kinds)
+        for name, one in with_each_llm(w):
+            rates = FewRates(catalog, model, problem, one, schedule.demands[w.name])
+            mine = (*_of_prices(rates, prices), *_of_units(rates, ranked, sold, kinds))
+            found += [replace(k, llm=name) for k in mine] if name else mine
     return CandidateList(tuple(found), ())
 
 

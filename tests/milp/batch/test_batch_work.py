@@ -315,7 +315,7 @@ def test_a_batch_that_cannot_be_is_refused(fields, said):
 @pytest.mark.parametrize(
     ("changes", "path"),
     [
-        ({"policy.share": "units"}, "policy.share"),
+        ({"policy.share": "gpus"}, "policy.share: gpus"),
         ({"policy.start_up": [{"ready_after": "5min"}]}, "policy.start_up"),
         ({"prices.volume": {"acme/*": [{"above": 9, "discount": 0.1}]}}, "prices.volume"),
         ({"policy.penalties.overload": {}}, "policy.penalties.overload"),

@@ -26,6 +26,8 @@ from milp_planner.milp.presolve.dominance import prune
 from milp_planner.plans.reasons import LlmsChosen
 from milp_planner.reporting.text.plans.table import plan_text
 from milp_planner.reporting.text.questions.explain import why_not_text
+from milp_planner.solving.first.few import list_few
+from milp_planner.solving.prepare import outline_of
 from milp_planner.solving.re_solve import cash_of
 from milp_planner.solving.verify import violations
 from tests.support.builders import catalog, offering, problem, raw, token_price, workload
@@ -193,6 +195,13 @@ def test_questions_that_have_no_answer_yet_say_so():
     with pytest.raises(InputError) as error:
         replay(plan, question, boxes())
     assert "a replay: what goes to which LLM is not answered" in str(error.value)
+
+
+def test_where_time_is_short_each_of_the_llms_is_listed_for_a_first_plan():
+    question = asked(at_least=0.8)
+    few = list_few(*outline_of(question, boxes())).candidates
+    assert {k.llm for k in few} == {GOOD, LEAN}
+    assert solve(question, boxes(), time_limit_s=1.9, diagnose=False).status.has_plan
 
 
 # --- why something is not in the plan ------------------------------------------------------------

@@ -161,19 +161,6 @@ def test_what_is_not_planned_together_is_refused_with_the_other_key():
     ]
 
 
-@pytest.mark.parametrize(
-    ("key", "changed"),
-    [
-        ("policy.routing", {"policy.routing": "per_offering"}),
-    ],
-)
-def test_limits_that_do_not_know_shared_units_are_refused(key, changed):
-    said = refused(two().changed(changed))
-    assert any(
-        one.startswith(f"policy.share: is not planned together with {key} yet") for one in said
-    )
-
-
 def test_an_own_rule_is_refused():
     with pytest.raises(InputError, match=r"not planned together with rules\.Packing"):
         solve(two(), nodes(), rules=[Packing])

@@ -28,7 +28,8 @@ class BatchWork(Rule):
 
     x and f are multiples of the work spread evenly over the H hours until the deadline, so up to
     H ÷ h_t. Units of its own are busy with it up to the utilization u; elastic ones are on for e_kt
-    units' time of a block, are paid for that, and there are n_kt of them:
+    units' time of a block, are paid for that, and there are n_kt of them; replicas on units that
+    others share are there all through a block, as these are:
 
         Σ_q (λ_qt ÷ μ_kq) x_qkt ≤ u n_kt                                 ∀ k, t     [units busy]
         elastic:  … ≤ u e_kt,   e_kt ≤ n_kt ≤ e_kt + 1 − ε
@@ -50,7 +51,8 @@ class BatchWork(Rule):
         for k in fleet.candidates:
             if k.mode.per_token:
                 continue
-            if fleet.elastic(k) and fleet.demand(k.workload).can_wait:
+            is_own = fleet.elastic(k) and not k.part_of_unit  # a unit that is shared is on for all
+            if is_own and fleet.demand(k.workload).can_wait:
                 for t in fleet.busy(k.workload):
                     meaning = f"running[{k.id} {fleet.blocks[t].name}]"
                     most = fleet.most_units(k)

@@ -37,9 +37,8 @@ def asked_of(seed: int) -> Asked:
         ("other", r.choice([1, 2]), float(r.choice([1, 2, 3]))),
     )
     rates = {(llm, 1): float(r.choice([1, 2, 3, 4])) for llm in ("rich", "lean", "code")}
-    rates |= {
-        (llm, 2): float(r.choice([3, 5, 8])) for llm in ("rich", "lean", "code") if r.random() < 0.4
-    }
+    pairs = ("rich", "lean", "code") if sold[0][1] == 2 else ()  # by default they fit on no three
+    rates |= {(llm, 2): float(r.choice([3, 5, 8])) for llm in pairs if r.random() < 0.4}
     loads = {"chat": float(r.choice([1, 2, 3, 5])), "code": float(r.choice([1, 2, 3]))}
     return Asked(sold, rates, loads, r.choice([None, 0.6, 0.7, 0.8]))
 
@@ -114,7 +113,7 @@ def judged(seed: int, share: str | None) -> Plan:
 
 @pytest.mark.parametrize("share", [None, "units"])
 def test_no_fleet_costs_less(share):
-    assert any([judged(seed, share).shared_units for seed in range(4)])
+    assert any([judged(seed, share).shared_units for seed in range(2)])
 
 
 @pytest.mark.slow

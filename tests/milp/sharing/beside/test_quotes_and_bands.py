@@ -65,6 +65,19 @@ def test_a_fleet_with_fewer_names_may_be_one_that_shares():
     assert found == [["acme"], ["bolt"], ["core"]]
 
 
+def test_a_simpler_fleet_that_shares_comes_before_a_cheaper_one_of_more_names():
+    # Two single GPUs, of which there is one each, are $8.8/h; a node at $9 is one offering.
+    singles = [offering(name, "big", 4.4, name="single", max_units=1) for name in ("core", "dune")]
+    nodes_ = [
+        offering(name, "big", usd, gpus_per_unit=8, name="node")
+        for name, usd in (("acme", 8.0), ("bolt", 9.0))
+    ]
+    band = {"count": 2, "within": "15%", "prefer": "fewest_offerings"}
+    rented = catalog([*singles, *nodes_], [raw("big", 10)])
+    found = providers(solve(two(share=None, alternatives=band), rented))
+    assert found == [["acme"], ["bolt"], ["core", "dune"]]
+
+
 def test_what_a_band_gives_is_a_fleet_that_keeps_all():
     asked = two(share=None, alternatives={"count": 1, "within": "15%"})
     plan = solve(asked, market())
