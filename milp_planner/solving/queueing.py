@@ -93,10 +93,8 @@ def with_queues(
     catalog: Catalog,
     model: ServingModel | None = None,
 ) -> CandidateList:
-    """The candidates with what queues depend on, without those that cannot be judged.
-
-    model: of the catalog, with what it knows already.
-    """
+    """The candidates with what queues depend on, without those that cannot be judged; `model` is of
+    the catalog, with what it knows already."""
     asked = {w.name for w in problem.workloads if w.latency.judges_queues}
     if not asked:
         return candidates
@@ -110,39 +108,49 @@ def with_queues(
             dropped[k.workload, k.offering.key] = TurnedDown(k.workload, k.offering, found)
         else:
             kept.append(_Judged(k, found, kind))
-    worth = [one.told for one in _worth_having(problem, kept)]
-    left = {(k.workload, k.offering.key) for k in worth}
+    worth = list(_worth_having(problem, kept))
+    left = {(one.candidate.workload, one.candidate.offering.key) for one in worth}
+    before = _before_queues(
+        problem, schedule, candidates.candidates, (one.candidate for one in worth)
+    )
     gone = [row for key, row in dropped.items() if key not in left]
     return replace(
         candidates,
-        candidates=tuple(worth),
-        before_queues=tuple(_before_queues(problem, schedule, candidates.candidates)),
+        candidates=tuple(one.told for one in worth),
+        before_queues=tuple(before),
         turned_down=(*candidates.turned_down, *gone),
     )
 
 
 def _before_queues(
-    problem: Problem, schedule: Schedule, candidates: Iterable[Candidate]
+    problem: Problem,
+    schedule: Schedule,
+    candidates: Iterable[Candidate],
+    worth: Iterable[Candidate],
 ) -> Iterator[Candidate]:
-    """What serves where classes are routed apart, of workloads for which that is looked at.
+    """What serves workloads for which a plan without their wishes is looked at.
 
-    Not where the queues are to replace the target, where what is left after a loss is routed anew
-    and where work that can wait is done beside: there the wishes always count.
+    Of several classes all that may be sent some of them; of one, what is worth having behind one
+    router. Not where queues are to replace the target, where what is left after a loss is routed
+    anew and where work that can wait is done beside: there the wishes always count.
     """
     policy = problem.policy
     if policy.routing is not None or policy.utilization.by == "queues":
         return
     if problem.limits.survival is not None or has_batches(problem):
         return
-    several = {
-        w.name
-        for w in problem.workloads
-        if w.latency.judges_queues and len(schedule.demands[w.name].classes) > 1
-    }
+    judged = {w.name for w in problem.workloads if w.latency.judges_queues}
+    alike = {name for name in judged if has_one_class(schedule, name)}
     for k in candidates:
         is_known = all(point.concurrency is not None for point in k.serving_points)
-        if k.workload in several and is_known and not k.mode.per_token:
+        if k.workload in judged - alike and is_known and not k.mode.per_token:
             yield k
+    yield from (k for k in worth if k.workload in alike)
+
+
+def has_one_class(schedule: Schedule, workload: str) -> bool:
+    """True where requests are all of one size, so that no router could tell them apart."""
+    return len(schedule.demands[workload].classes) == 1
 
 
 class _Judged(NamedTuple):
@@ -329,9 +337,13 @@ def judged_after(instance: PlanningInput, names: Collection[str]) -> PlanningInp
     return replace(instance, problem=problem, candidates=found)
 
 
-def may_be_judged_after(instance: PlanningInput) -> frozenset[str]:
-    """The workloads whose wishes a plan without them may keep by routing classes apart."""
-    return frozenset(k.workload for k in instance.candidates.before_queues)
+def may_be_judged_after(instance: PlanningInput, *, of_one_class: bool) -> frozenset[str]:
+    """The workloads whose wishes a plan without them may keep: by routing classes apart, and of one
+    class, if asked for, as it would with them."""
+    names = {k.workload for k in instance.candidates.before_queues}
+    return frozenset(
+        name for name in names if of_one_class or not has_one_class(instance.schedule, name)
+    )
 
 
 @dataclass(frozen=True)
