@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from milp_planner.candidates.queues import idle_from_s, of_mix, pool_of, wishes_asked
@@ -24,14 +25,21 @@ from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.latency import TimeWish
 from milp_planner.inputs.problem.policies import has_batches, most_replicas_asked
 from milp_planner.inputs.problem.records import Problem, Workload
+from milp_planner.plans.losses import sent_after_losses
 from milp_planner.plans.reasons import WaitKept
-from milp_planner.plans.records import Plan, Purchase
+from milp_planner.plans.records import Plan
 from milp_planner.serving.queues.places import places_by_tokens
 from milp_planner.serving.queues.pools import QueueWish, alone_share, keeps, least_s, rounded_up
 from milp_planner.serving.queues.sizes import USUAL_CV, lognormal_size
 from milp_planner.serving.queues.wait import LEAST_PLACES
 from milp_planner.serving.rates.throughput import ServingModel
-from milp_planner.solving.assembly.queues import Queue, apart_kept, is_well_filled
+from milp_planner.solving.assembly.queues import (
+    Queue,
+    apart_kept,
+    is_well_filled,
+    queue_before_all,
+    queue_of_its_own,
+)
 from milp_planner.solving.checks.bounds import without_specks
 from milp_planner.traffic.month import Schedule
 from milp_planner.traffic.schedule import RequestClass
@@ -131,13 +139,13 @@ def _before_queues(
     """What serves workloads for which a plan without their wishes is looked at.
 
     Of several classes all that may be sent some of them; of one, what is worth having behind one
-    router. Not where queues are to replace the target, where what is left after a loss is routed
-    anew and where work that can wait is done beside: there the wishes always count.
+    router. Not where queues are to replace the target and where work that can wait is done beside:
+    there the wishes always count.
     """
     policy = problem.policy
     if policy.routing is not None or policy.utilization.by == "queues":
         return
-    if problem.limits.survival is not None or has_batches(problem):
+    if has_batches(problem):
         return
     judged = {w.name for w in problem.workloads if w.latency.judges_queues}
     alike = {name for name in judged if has_one_class(schedule, name)}
@@ -382,8 +390,25 @@ class OwnMixes:
             queue is not None
             and keeps(queue.pool, queue.load, asked)
             and (asked.gaps_scv <= 1 or is_well_filled(queue, asked))
-            for queue, _, asked in self._queues(plan, w)
+            for queue, _, asked in chain(self._queues(plan, w), self._after_losses(plan, w))
         )
+
+    def _after_losses(
+        self, plan: Plan, w: Workload
+    ) -> Iterator[tuple[Queue | None, TimeWish, QueueWish]]:
+        """The same of what is left after each loss that must be survived, routed anew."""
+        demand = self.instance.schedule.demands[w.name]
+        for t, left in sent_after_losses(self.instance, plan, w.name):
+            for p, rates in left or ():
+                sent = dict(zip(demand.classes, rates, strict=True))
+                if (load := sum(rates)) > 0:
+                    k = self._of_mix(p.candidate, demand.classes, sent)
+                    mine = demand if k is None else replace(demand, classes=k.classes)
+                    for wish, asked in wishes_asked(w, mine):
+                        queue = None if k is None else queue_of_its_own(t, p, k, load, asked)
+                        yield queue, wish, asked
+            if left is None:
+                yield from ((None, *both) for both in wishes_asked(w, demand))
 
     def _queues(
         self, plan: Plan, w: Workload
@@ -404,13 +429,13 @@ class OwnMixes:
             if alike and on:
                 mixes = [(p, self._of_mix(p.candidate, demand.classes, sent)) for p, sent in on]
                 for wish, asked in wishes_asked(w, demand):
-                    yield _behind_one(t, mixes, whole, asked), wish, asked
+                    yield queue_before_all(t, mixes, whole, asked), wish, asked
             for p, sent in () if alike else on:
                 k = self._of_mix(p.candidate, demand.classes, sent)
                 mine = demand if k is None else replace(demand, classes=k.classes)
                 for wish, asked in wishes_asked(w, mine):
                     load = sum(sent.values())
-                    yield None if k is None else _queue(t, p, k, load, asked), wish, asked
+                    yield None if k is None else queue_of_its_own(t, p, k, load, asked), wish, asked
 
     def _of_mix(
         self, k: Candidate, classes: Sequence[RequestClass], sent: Mapping[RequestClass, float]
@@ -421,29 +446,3 @@ class OwnMixes:
         alone = of_mix(k, classes, sent)
         held = self._told.of_mix(alone, alone.classes)
         return None if isinstance(held, str) else alone.holding(held)
-
-
-def _behind_one(
-    t: int, mixes: Sequence[tuple[Purchase, Candidate | None]], load: float, asked: QueueWish
-) -> Queue | None:
-    """What is before all units, each sent all classes alike; None where one is not judged."""
-    mine = [replace(p, candidate=k) for p, k in mixes if k is not None and k.held is not None]
-    held = [p.candidate.held for p in mine]
-    if len(mine) < len(mixes) or any(one is None or one.places < LEAST_PLACES for one in held):
-        return None
-    pool = pool_of([(p.candidate, p.units_by_block[t]) for p in mine], asked)
-    return None if pool is None else Queue(t, pool, mine, load)
-
-
-def _queue(t: int, p: Purchase, k: Candidate, load: float, asked: QueueWish) -> Queue | None:
-    """What is before an offering's units, as a candidate `k` of its own mix, in a block.
-
-    Replicas that hold few requests are reckoned as a queue each, sent its part whoever else is
-    free: a router that looks makes nobody wait longer.
-    """
-    assert k.held is not None, "only what is judged has a queue"
-    units = p.units_by_block[t]
-    alike = units * k.replicas_per_unit if k.held.places < LEAST_PLACES else 1
-    pool = pool_of([(k, units / max(1, alike))], asked)
-    mine = [replace(p, candidate=k)]
-    return None if pool is None else Queue(t, pool, mine, load / alike, k.offering.id, alike)

@@ -265,7 +265,8 @@ def kept_by_the_best_without(search: Search, answer: Answer) -> SearchResult | N
     """
     instance = search.instance
     is_large = columns_of(instance, instance.candidates.candidates) > LARGE
-    names = may_be_judged_after(instance, of_one_class=is_large)
+    is_open = is_large and instance.problem.limits.survival is None  # else it takes a solver anyway
+    names = may_be_judged_after(instance, of_one_class=is_open)
     while names and not search.is_stopped:
         freed = judged_after(instance, names)
         mixes = OwnMixes.of(freed)
