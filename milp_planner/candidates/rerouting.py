@@ -62,6 +62,37 @@ def most_served(wanted: Rates, units: Sequence[tuple[float, Rates]], tokens: Rat
 @lru_cache(maxsize=4096)
 def _largest_multiple(pools: tuple[Rates, ...], free: Rates) -> tuple[float, Rates]:
     """ρ and its weights where pool k on class q alone serves it pools[k][q] times, beside free."""
+    columns, tableau, gains = _program(pools, free)
+    maximise(tableau, gains)
+    weights = [max(0.0, -gain) for gain in gains[1 + len(columns) :][: len(free)]]
+    return max(0.0, -gains[-1]), tuple(weight / sum(weights) for weight in weights)
+
+
+def spread_anew(wanted: Rates, units: Sequence[tuple[float, Rates]]) -> list[Rates] | None:
+    """Requests/s of every class that each of `units` is sent where all that is wanted is routed so
+    that the fullest of them is as empty as it can be; None where some class cannot be served.
+
+    wanted, units: as in `most_served`.
+    """
+    classes = [q for q, rate in enumerate(wanted) if rate > 0]
+    if any(all(n * rates[q] <= 0 for n, rates in units) for q in classes):
+        return None
+    pools = tuple(tuple(n * rates[q] / wanted[q] for q in classes) for n, rates in units)
+    columns, tableau, gains = _program(pools, (0.0,) * len(classes))
+    basis = maximise(tableau, gains)
+    found = {column: tableau[row][-1] for row, column in enumerate(basis)}
+    sent = [[0.0] * len(wanted) for _ in units]
+    for column, (k, q) in enumerate(columns, start=1):
+        sent[k][classes[q]] = pools[k][q] * max(0.0, found.get(column, 0.0))
+    served = [sum(of) for of in zip(*sent, strict=True)]
+    times = [rate / served[q] if rate > 0 else 0.0 for q, rate in enumerate(wanted)]
+    return [tuple(part * times[q] for q, part in enumerate(mine)) for mine in sent]
+
+
+def _program(
+    pools: Sequence[Rates], free: Rates
+) -> tuple[list[tuple[int, int]], list[list[float]], list[float]]:
+    """The (pool, class) of the columns after that of ρ, the rows, and what gains."""
     columns = [(k, q) for k, pool in enumerate(pools) for q, times in enumerate(pool) if times > 0]
     rows = len(free) + len(pools)
     tableau = []
@@ -71,10 +102,7 @@ def _largest_multiple(pools: tuple[Rates, ...], free: Rates) -> tuple[float, Rat
     for pool in range(len(pools)):  # Σ_q y ≤ 1
         terms = [float(k == pool) for k, _ in columns]
         tableau.append([0.0, *terms, *_unit(rows, len(free) + pool), 1.0])
-    gains = [1.0, *(0.0 for _ in columns), *(0.0 for _ in range(rows)), 0.0]
-    maximise(tableau, gains)
-    weights = [max(0.0, -gain) for gain in gains[1 + len(columns) :][: len(free)]]
-    return max(0.0, -gains[-1]), tuple(weight / sum(weights) for weight in weights)
+    return columns, tableau, [1.0, *(0.0 for _ in columns), *(0.0 for _ in range(rows)), 0.0]
 
 
 def _unit(size: int, one: int) -> list[float]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.candidates.rerouting import Rates, Rerouted, most_served
+from milp_planner.candidates.rerouting import Rates, Rerouted, most_served, spread_anew
 from milp_planner.plans.consequences import Loss
 from milp_planner.plans.records import Plan, Purchase
 
@@ -98,6 +98,33 @@ def losses(instance: PlanningInput, plan: Plan, workload: str, kind: str) -> Ite
             if served.all:
                 ready = {k: spare for k, spare in apis[t].items() if group_of(k) != group}
                 yield served.left(group, t, served.units(rest, t), rest, ready)
+
+
+class SentAnew(NamedTuple):
+    """What is on after a loss in a block, and is sent of each class, requests/s."""
+
+    block: int
+    sent: list[tuple[Purchase, Rates]] | None
+    """None where something cannot be served."""
+
+
+def sent_after_losses(instance: PlanningInput, plan: Plan, workload: str) -> Iterator[SentAnew]:
+    """What is routed where after each loss that must be survived: of every class as large a share
+    of what was served, so that the fullest offering is as empty as it can be."""
+    survival = instance.problem.limits.survival
+    if survival is None:
+        return
+    group_of = SURVIVAL_GROUPS[survival.kind]
+    bought = list(plan.purchases_of(workload))
+    for group in sorted({group_of(p.candidate) for p in bought} - {""}):
+        for t in range(len(plan.blocks)):
+            served = _Served.of(instance, plan, workload, t)
+            left = [p for p in bought if group_of(p.candidate) != group and p.units_by_block[t]]
+            if served.all:
+                wanted = tuple(survival.share * rate for rate in served.by_class)
+                sent = spread_anew(wanted, served.units(left, t))
+                anew = None if sent is None else [*zip(left, sent, strict=True)]
+                yield SentAnew(t, anew)
 
 
 def unit_losses(instance: PlanningInput, plan: Plan, workload: str) -> Iterator[AfterLoss]:

@@ -167,7 +167,7 @@ def evaluate(
     rows = dict(_resolved(problem, catalog, wanted))
     instance = _with_candidates(instance, [row for _, row in (*rows, *shared)])
     found = _judged(instance, rows, plan)
-    names = may_be_judged_after(instance)
+    names = may_be_judged_after(instance, of_one_class=False)
     if found.keeps_all_limits or not names:
         return found
     freed = judged_after(instance, names)

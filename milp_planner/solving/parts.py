@@ -9,7 +9,7 @@ see `milp/curves/`. Small problems go straight to the solvers.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput
@@ -42,7 +42,6 @@ from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.routes import NOTHING
 from milp_planner.solving.first_plan import FirstPlan, or_in_hand
 from milp_planner.solving.priced import Priced, priced
-from milp_planner.solving.queueing import OwnMixes, judged_after, may_be_judged_after
 from milp_planner.solving.results import (
     NOT_SOLVED,
     SearchResult,
@@ -50,12 +49,16 @@ from milp_planner.solving.results import (
     joined_proof,
     proven_by,
 )
-from milp_planner.solving.search import Search, answer_apart, or_apart
+from milp_planner.solving.search import (
+    LARGE,
+    Search,
+    answer_apart,
+    columns_of,
+    kept_by_the_best_without,
+    or_apart,
+)
 from milp_planner.solving.tie_break import MOST_COLUMNS
 from milp_planner.solving.verify import keeps_all, violations
-
-LARGE = 20_000
-"""Columns before pruning above which quotas wait until they bind: with fewer that saves nothing."""
 
 LARGE_GROUP = 1_000
 """Columns after pruning above which blocks are solved apart: below, starting solvers takes longer.
@@ -66,9 +69,6 @@ MOST_ROUNDS = 40
 
 PRICES_OF_TIME = 0.5
 """Of a part's time, what prices on quotas may take before the engines begin."""
-
-TIME_WITHOUT = 0.5
-"""Of the time left, what looking for a plan without wishes may take."""
 
 NEARLY = 0.25
 """Part of a quota. Where fractions of units use more of it, beside others that bind, whole units
@@ -83,34 +83,6 @@ def first_answer(search: Search) -> SearchResult:
     """
     found = kept_by_the_best_without(search, _first_answer)
     return _first_answer(search) if found is None else found
-
-
-def kept_by_the_best_without(
-    search: Search, answer: Callable[[Search], SearchResult]
-) -> SearchResult | None:
-    """The best plan without the wishes for times in queues that it keeps all the same, each
-    offering with a queue of its own; None where it keeps none of them. The search goes on there.
-
-    Without a wish nothing is worse. A workload whose wish is not kept has it in the program again.
-    """
-    names = may_be_judged_after(search.instance)
-    while names and not search.is_stopped:
-        freed = judged_after(search.instance, names)
-        mixes = OwnMixes.of(freed)
-        settings = replace(search.settings, time_limit_s=search.seconds_left * TIME_WITHOUT)
-        trial = Search(freed, settings, search.provenance, search.asked, required=search.required)
-        result = answer(trial)
-        if result.plan is None:
-            return None
-        try:
-            with search.session.in_force():
-                missed = mixes.missed(result.plan)
-                if not missed:
-                    return search.goes_on_as(trial, mixes, result)
-        except OutOfTime:
-            return None
-        names -= missed
-    return None
 
 
 def _first_answer(search: Search) -> SearchResult:
@@ -224,7 +196,7 @@ def _stages_pay(search: Search) -> bool:
     difference that each part breaks its own. Fewest changes of today's fleet are always looked for.
     """
     instance = search.instance
-    if _columns(instance, instance.candidates.candidates) > LARGE:
+    if columns_of(instance, instance.candidates.candidates) > LARGE:
         return True
     problem = instance.problem
     may_come_apart = len(problem.workloads) > 1 or len(instance.schedule.blocks) > 1
@@ -233,21 +205,12 @@ def _stages_pay(search: Search) -> bool:
     try:
         with search.session.in_force():
             kept = search.optimizer.pruned.kept
-            if _columns(instance, kept) > MOST_COLUMNS:
+            if columns_of(instance, kept) > MOST_COLUMNS:
                 return True
             # with those for routes, and whatever else rules have
             return len(build_model(instance, tuple(kept)).fleet.meaning) > MOST_COLUMNS
     except OutOfTime:
         return False
-
-
-def _columns(instance: PlanningInput, candidates: Iterable[Candidate]) -> int:
-    """Candidates times blocks with load."""
-    busy = {
-        name: sum(peak > 0 for peak in demand.peak)
-        for name, demand in instance.schedule.demands.items()
-    }
-    return sum(busy[k.workload] for k in candidates)
 
 
 def _binding_quotas(search: Search) -> _Stage:
@@ -324,7 +287,7 @@ def _by_prices(search: Search, part: _Part, limit_s: float) -> Priced | None:
     is_one = len(instance.problem.workloads) == 1 and len(instance.schedule.blocks) == 1
     if search.settings.solver != BOTH or is_one or not any(user_quotas(instance.problem)):
         return None
-    if _columns(instance, instance.candidates.candidates) <= LARGE_GROUP:
+    if columns_of(instance, instance.candidates.candidates) <= LARGE_GROUP:
         return None
     return priced(instance, search.provenance, PRICES_OF_TIME * limit_s)
 

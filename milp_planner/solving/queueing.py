@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from milp_planner.candidates.queues import idle_from_s, of_mix, pool_of, wishes_asked
@@ -24,14 +25,21 @@ from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.latency import TimeWish
 from milp_planner.inputs.problem.policies import has_batches, most_replicas_asked
 from milp_planner.inputs.problem.records import Problem, Workload
+from milp_planner.plans.losses import sent_after_losses
 from milp_planner.plans.reasons import WaitKept
-from milp_planner.plans.records import Plan, Purchase
+from milp_planner.plans.records import Plan
 from milp_planner.serving.queues.places import places_by_tokens
 from milp_planner.serving.queues.pools import QueueWish, alone_share, keeps, least_s, rounded_up
 from milp_planner.serving.queues.sizes import USUAL_CV, lognormal_size
 from milp_planner.serving.queues.wait import LEAST_PLACES
 from milp_planner.serving.rates.throughput import ServingModel
-from milp_planner.solving.assembly.queues import Queue, apart_kept, is_well_filled
+from milp_planner.solving.assembly.queues import (
+    Queue,
+    apart_kept,
+    is_well_filled,
+    queue_before_all,
+    queue_of_its_own,
+)
 from milp_planner.solving.checks.bounds import without_specks
 from milp_planner.traffic.month import Schedule
 from milp_planner.traffic.schedule import RequestClass
@@ -41,6 +49,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from milp_planner.replaying.speeds import Served
+
+    Asked = tuple[Queue | None, TimeWish, QueueWish]
 
 LITTLE = 1e-9
 """Share of a load that is a solver's noise."""
@@ -93,28 +103,27 @@ def with_queues(
     catalog: Catalog,
     model: ServingModel | None = None,
 ) -> CandidateList:
-    """The candidates with what queues depend on, without those that cannot be judged.
-
-    model: of the catalog, with what it knows already.
-    """
+    """The candidates with what queues depend on, without those that cannot be judged; `model` is of
+    the catalog, with what it knows already."""
     asked = {w.name for w in problem.workloads if w.latency.judges_queues}
     if not asked:
         return candidates
     told = _Told(problem, schedule, catalog, ServingModel(catalog) if model is None else model)
     worth, gone = _told_of(told, asked, candidates.candidates)
+    parts, _ = _told_of(told, asked, candidates.parts)
     return replace(
         candidates,
-        candidates=tuple(worth),
-        before_queues=tuple(_before_queues(problem, schedule, candidates.candidates)),
-        parts=tuple(_told_of(told, asked, candidates.parts)[0]),
-        parts_before_queues=tuple(_before_queues(problem, schedule, candidates.parts)),
+        candidates=tuple(one.told for one in worth),
+        before_queues=tuple(_before_queues(problem, schedule, candidates.candidates, worth)),
+        parts=tuple(one.told for one in parts),
+        parts_before_queues=tuple(_before_queues(problem, schedule, candidates.parts, parts)),
         turned_down=(*candidates.turned_down, *gone),
     )
 
 
 def _told_of(
     told: _Told, asked: Collection[str], candidates: Iterable[Candidate]
-) -> tuple[list[Candidate], list[TurnedDown]]:
+) -> tuple[list[_Judged], list[TurnedDown]]:
     """What is worth having, with what queues depend on, and what serves nobody for them."""
     kept: list[_Judged] = []
     dropped: dict[tuple[str, Hashable], TurnedDown] = {}
@@ -125,33 +134,37 @@ def _told_of(
             dropped[k.workload, k.offering.key] = TurnedDown(k.workload, k.offering, found)
         else:
             kept.append(_Judged(k, found, kind))
-    worth = [one.told for one in _worth_having(told.problem, kept)]
-    left = {(k.workload, k.offering.key) for k in worth}
+    worth = list(_worth_having(told.problem, kept))
+    left = {(one.candidate.workload, one.candidate.offering.key) for one in worth}
     return worth, [row for key, row in dropped.items() if key not in left]
 
 
 def _before_queues(
-    problem: Problem, schedule: Schedule, candidates: Iterable[Candidate]
+    problem: Problem,
+    schedule: Schedule,
+    candidates: Iterable[Candidate],
+    worth: Iterable[_Judged],
 ) -> Iterator[Candidate]:
-    """What serves where classes are routed apart, of workloads for which that is looked at.
+    """What serves workloads for which a plan without their wishes is looked at: of several classes
+    all that may be sent some, of one what is worth having behind one router.
 
-    Not where the queues are to replace the target, where what is left after a loss is routed anew
-    and where work that can wait is done beside: there the wishes always count.
+    Not where queues replace the target, nor beside work that can wait: there wishes always count.
     """
     policy = problem.policy
-    if policy.routing is not None or policy.utilization.by == "queues":
+    if policy.routing is not None or policy.utilization.by == "queues" or has_batches(problem):
         return
-    if problem.limits.survival is not None or has_batches(problem):
-        return
-    several = {
-        w.name
-        for w in problem.workloads
-        if w.latency.judges_queues and len(schedule.demands[w.name].classes) > 1
-    }
+    judged = {w.name for w in problem.workloads if w.latency.judges_queues}
+    alike = {name for name in judged if has_one_class(schedule, name)}
     for k in candidates:
         is_known = all(point.concurrency is not None for point in k.serving_points)
-        if k.workload in several and is_known and not k.mode.per_token:
+        if k.workload in judged - alike and is_known and not k.mode.per_token:
             yield k
+    yield from (one.candidate for one in worth if one.candidate.workload in alike)
+
+
+def has_one_class(schedule: Schedule, workload: str) -> bool:
+    """True where requests are all of one size, so that no router could tell them apart."""
+    return len(schedule.demands[workload].classes) == 1
 
 
 class _Judged(NamedTuple):
@@ -169,10 +182,8 @@ class _Judged(NamedTuple):
 
 
 def _worth_having(problem: Problem, judged: list[_Judged]) -> Iterator[_Judged]:
-    """Those that no other shape of the same units beats in rates, places and replicas.
-
-    On units that are shared it has to do so on no more GPUs.
-    """
+    """Those that no other shape of the same units beats in rates, places and replicas; on units
+    that are shared it has to do so on no more GPUs."""
     least = {w.name: most_replicas_asked(problem, w) for w in problem.workloads}
     shapes: dict[Hashable, list[_Judged]] = {}
     for one in judged:
@@ -335,15 +346,17 @@ def judged_after(instance: PlanningInput, names: Collection[str]) -> PlanningInp
     problem = instance.problem.model_copy(update={"workloads": workloads})
     parts = [k for k in listed.parts if k.workload not in names]
     parts += [k for k in listed.parts_before_queues if k.workload in names]
-    found = replace(listed, candidates=candidates, turned_down=turned_down, before_queues=())
-    found = replace(found, parts=tuple(parts), parts_before_queues=())
+    found = replace(listed, candidates=candidates, turned_down=turned_down, parts=tuple(parts))
+    found = replace(found, before_queues=(), parts_before_queues=())
     found = without_specks(problem, instance.schedule, found)
     return replace(instance, problem=problem, candidates=found)
 
 
-def may_be_judged_after(instance: PlanningInput) -> frozenset[str]:
-    """The workloads whose wishes a plan without them may keep by routing classes apart."""
-    return frozenset(k.workload for k in instance.candidates.before_queues)
+def may_be_judged_after(instance: PlanningInput, *, of_one_class: bool) -> frozenset[str]:
+    """The workloads whose wishes a plan without them may keep: by routing classes apart, and of one
+    class, if asked for, as it would with them."""
+    listed = (k.workload for k in instance.candidates.before_queues)
+    return frozenset(n for n in listed if of_one_class or not has_one_class(instance.schedule, n))
 
 
 @dataclass(frozen=True)
@@ -382,12 +395,25 @@ class OwnMixes:
             queue is not None
             and keeps(queue.pool, queue.load, asked)
             and (asked.gaps_scv <= 1 or is_well_filled(queue, asked))
-            for queue, _, asked in self._queues(plan, w)
+            for queue, _, asked in chain(self._queues(plan, w), self._after_losses(plan, w))
         )
 
-    def _queues(
-        self, plan: Plan, w: Workload
-    ) -> Iterator[tuple[Queue | None, TimeWish, QueueWish]]:
+    def _after_losses(self, plan: Plan, w: Workload) -> Iterator[Asked]:
+        """The same of what is left after each loss that must be survived, routed anew."""
+        demand = self.instance.schedule.demands[w.name]
+        for t, left in sent_after_losses(self.instance, plan, w.name):
+            for p, rates in left or ():
+                sent = dict(zip(demand.classes, rates, strict=True))
+                if (load := sum(rates)) > 0:
+                    k = self._of_mix(p.candidate, demand.classes, sent)
+                    mine = demand if k is None else replace(demand, classes=k.classes)
+                    for wish, asked in wishes_asked(w, mine):
+                        queue = None if k is None else queue_of_its_own(t, p, k, load, asked)
+                        yield queue, wish, asked
+            if left is None:
+                yield from ((None, *both) for both in wishes_asked(w, demand))
+
+    def _queues(self, plan: Plan, w: Workload) -> Iterator[Asked]:
         """Every queue in every block, with each wish; None where it is not judged."""
         from milp_planner.replaying.endpoints import routes_apart, sent_by_class
 
@@ -404,13 +430,13 @@ class OwnMixes:
             if alike and on:
                 mixes = [(p, self._of_mix(p.candidate, demand.classes, sent)) for p, sent in on]
                 for wish, asked in wishes_asked(w, demand):
-                    yield _behind_one(t, mixes, whole, asked), wish, asked
+                    yield queue_before_all(t, mixes, whole, asked), wish, asked
             for p, sent in () if alike else on:
                 k = self._of_mix(p.candidate, demand.classes, sent)
                 mine = demand if k is None else replace(demand, classes=k.classes)
                 for wish, asked in wishes_asked(w, mine):
                     load = sum(sent.values())
-                    yield None if k is None else _queue(t, p, k, load, asked), wish, asked
+                    yield None if k is None else queue_of_its_own(t, p, k, load, asked), wish, asked
 
     def _of_mix(
         self, k: Candidate, classes: Sequence[RequestClass], sent: Mapping[RequestClass, float]
@@ -421,29 +447,3 @@ class OwnMixes:
         alone = of_mix(k, classes, sent)
         held = self._told.of_mix(alone, alone.classes)
         return None if isinstance(held, str) else alone.holding(held)
-
-
-def _behind_one(
-    t: int, mixes: Sequence[tuple[Purchase, Candidate | None]], load: float, asked: QueueWish
-) -> Queue | None:
-    """What is before all units, each sent all classes alike; None where one is not judged."""
-    mine = [replace(p, candidate=k) for p, k in mixes if k is not None and k.held is not None]
-    held = [p.candidate.held for p in mine]
-    if len(mine) < len(mixes) or any(one is None or one.places < LEAST_PLACES for one in held):
-        return None
-    pool = pool_of([(p.candidate, p.units_by_block[t]) for p in mine], asked)
-    return None if pool is None else Queue(t, pool, mine, load)
-
-
-def _queue(t: int, p: Purchase, k: Candidate, load: float, asked: QueueWish) -> Queue | None:
-    """What is before an offering's units, as a candidate `k` of its own mix, in a block.
-
-    Replicas that hold few requests are reckoned as a queue each, sent its part whoever else is
-    free: a router that looks makes nobody wait longer.
-    """
-    assert k.held is not None, "only what is judged has a queue"
-    units = p.units_by_block[t]
-    alike = units * k.replicas_per_unit if k.held.places < LEAST_PLACES else 1
-    pool = pool_of([(k, units / max(1, alike))], asked)
-    mine = [replace(p, candidate=k)]
-    return None if pool is None else Queue(t, pool, mine, load / alike, k.offering.id, alike)

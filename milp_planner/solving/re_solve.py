@@ -28,10 +28,10 @@ from milp_planner.solving.checks.llms import any_llm_faults
 from milp_planner.solving.checks.sharing import sharing_faults
 from milp_planner.solving.narrowed import narrowed
 from milp_planner.solving.optimum import Optimizer
-from milp_planner.solving.parts import first_answer, kept_by_the_best_without
+from milp_planner.solving.parts import first_answer
 from milp_planner.solving.prepare import listed, listing_key, outline_of
 from milp_planner.solving.results import NOT_SOLVED, SearchResult, Session, Settings
-from milp_planner.solving.search import Search
+from milp_planner.solving.search import Search, kept_by_the_best_without
 
 NO_ALTERNATIVES = Alternatives(count=0)
 LEAST_S = 0.01

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput
@@ -25,7 +25,12 @@ from milp_planner.plans.records import Plan, Provenance, Status
 from milp_planner.solving.first_plan import FirstPlan
 from milp_planner.solving.near_optimal import near_optimal
 from milp_planner.solving.optimum import Optimizer, Query
-from milp_planner.solving.queueing import OwnMixes
+from milp_planner.solving.queueing import (
+    OwnMixes,
+    has_one_class,
+    judged_after,
+    may_be_judged_after,
+)
 from milp_planner.solving.results import (
     NOT_SOLVED,
     SearchResult,
@@ -43,6 +48,13 @@ from milp_planner.solving.tie_break import (
     best_by_curves,
     next_of,
 )
+
+LARGE = 20_000
+"""Columns before pruning above which it saves time to leave out what may not bind: quotas, and
+wishes that all plans keep in one way."""
+
+TIME_WITHOUT = 0.5
+"""Of the time left, what looking for a plan without wishes may take."""
 
 FIRST_SHARE, LATER_SHARE = 0.5, 0.25
 """Of the time that is left, what looks at parts of units, and at units of one's own, may take."""
@@ -68,6 +80,9 @@ class Search:
     None elsewhere."""
 
     optimizer: Optimizer = field(init=False)
+    _asked_whole: PlanningInput | None = None
+    """The problem with those wishes."""
+
     _passed_over: list[Plan] = field(default_factory=list)
     """Plans that do not keep such wishes."""
 
@@ -91,6 +106,7 @@ class Search:
     def goes_on_as(self, other: Search, mixes: OwnMixes, first: SearchResult) -> SearchResult:
         """Take over a search without wishes that its first plan keeps, which is given back."""
         session = self.session
+        self._asked_whole = self.instance
         self.instance, self.optimizer, self.mixes = other.instance, other.optimizer, mixes
         self.optimizer.session = session
         self.found, self._held, self._lookahead = other.found, other._held, other._lookahead
@@ -181,11 +197,31 @@ class Search:
                 return
 
     def _has_passed_over(self, result: SearchResult) -> bool:
-        """True of a next-best plan, the last found, that does not keep what all have to."""
-        if self.mixes is None or result.plan is None or not self.mixes.missed(result.plan):
+        """True of a next-best plan, the last found, that does not keep what all have to.
+
+        Wishes of workloads of one class, which all plans keep in one way, are in the program from
+        then on.
+        """
+        missed = self.mixes.missed(result.plan) if self.mixes and result.plan else frozenset()
+        if not missed:
             return False
-        self._passed_over.append(self.found.pop())
+        plan = self.found.pop()
+        learnt = {name for name in missed if has_one_class(self.instance.schedule, name)}
+        if learnt:
+            self._judge_within(learnt)
+        else:
+            self._passed_over.append(plan)
         return True
+
+    def _judge_within(self, names: Collection[str]) -> None:
+        """Go on with the wishes of these workloads in the program."""
+        assert self._asked_whole is not None, "their wishes were left out"
+        workloads = self.instance.problem.workloads
+        left = {w.name for w in workloads if w.latency.is_judged_after} - set(names)
+        instance = judged_after(self._asked_whole, left) if left else self._asked_whole
+        self.narrow(instance)
+        self.instance, self.mixes = instance, OwnMixes.of(instance) if left else None
+        self._lookahead = Lookahead()
 
     def _near_optimal(self) -> Iterator[SearchResult]:
         """Plans inside the band that is asked for, the simplest first."""
@@ -217,6 +253,46 @@ class Search:
 
 Answer = Callable[[Search], SearchResult]
 """Gives the best plan of a search."""
+
+
+def kept_by_the_best_without(search: Search, answer: Answer) -> SearchResult | None:
+    """The best plan without the wishes for times in queues that it keeps all the same, each
+    offering with a queue of its own; None where it keeps none of them. The search goes on there.
+
+    Without a wish nothing is worse. A workload whose wish is not kept has it in the program again.
+    Where requests are of one class the program with it finds the same: it is left out of large
+    ones, which are solved far faster without.
+    """
+    instance = search.instance
+    is_large = columns_of(instance, instance.candidates.candidates) > LARGE
+    is_open = is_large and instance.problem.limits.survival is None  # else it takes a solver anyway
+    names = may_be_judged_after(instance, of_one_class=is_open)
+    while names and not search.is_stopped:
+        freed = judged_after(instance, names)
+        mixes = OwnMixes.of(freed)
+        settings = replace(search.settings, time_limit_s=search.seconds_left * TIME_WITHOUT)
+        trial = Search(freed, settings, search.provenance, search.asked, required=search.required)
+        result = answer(trial)
+        if result.plan is None:
+            return None
+        try:
+            with search.session.in_force():
+                missed = mixes.missed(result.plan)
+                if not missed:
+                    return search.goes_on_as(trial, mixes, result)
+        except OutOfTime:
+            return None
+        names -= missed
+    return None
+
+
+def columns_of(instance: PlanningInput, candidates: Iterable[Candidate]) -> int:
+    """Candidates times blocks with load."""
+    busy = {
+        name: sum(peak > 0 for peak in demand.peak)
+        for name, demand in instance.schedule.demands.items()
+    }
+    return sum(busy[k.workload] for k in candidates)
 
 
 def answer_apart(search: Search, answer: Answer) -> SearchResult | None:
@@ -283,9 +359,7 @@ def _is_worth_a_look(search: Search) -> bool:
                 return False
     except OutOfTime:
         return False
-    demands = search.instance.schedule.demands
-    busy = {name: sum(peak > 0 for peak in demand.peak) for name, demand in demands.items()}
-    return sum(busy[k.workload] for k in kept) > MOST_COLUMNS
+    return columns_of(search.instance, kept) > MOST_COLUMNS
 
 
 def _search_of(search: Search, instance: PlanningInput, share: float) -> Search:

@@ -1,13 +1,16 @@
 """The replay and the formulas of queues: closed forms, admissible loads, real traces, and speed.
 
-    python tests/benchmarks/bench_replay.py [closed] [loads] [traces] [speed]
+    python tests/benchmarks/bench_replay.py [closed] [loads] [traces] [speed] [program]
 
 Everything by default; `loads` simulates 200 random queues and takes a quarter of an hour. Closed
 forms are told beside the simulated mean and the half-width of its 95 % interval, by 20 batches
 without the first tenth. Loads are those at which 99 of 100 requests wait no longer than wished: by
 the formulas ÷ simulated. Traces are those of `../shared/data/traces`, and are left out where that
 folder is absent: the Azure conversation hour request by request, and Mooncake's by the minute,
-which is all that is known of its arrivals there. Speed is that of the loop in plain Python.
+which is all that is known of its arrivals there. Speed is that of the loop in plain Python. The
+program is that of `bench_blocks.py`, ten workloads in 24 blocks, without spot, with and without a
+wish for the p99 of the wait beside the utilization target: CPU time of this process and its
+solvers.
 """
 
 from __future__ import annotations
@@ -17,12 +20,16 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from bench_blocks import ten_workloads
+from cpu_time import timed
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from milp_planner import Catalog, Problem, load_catalog, solve
 from milp_planner.replaying.arrivals import recorded
 from milp_planner.replaying.engine import send
 from milp_planner.replaying.replica import ReplicaSpeed
@@ -134,11 +141,34 @@ def speed() -> None:
         print(f"  1,000,000 requests before {replicas} x {places} places: CPU {seconds:.1f} s")
 
 
+def program() -> None:
+    """Seconds of CPU for a plan alone and with three next-best ones, without a wish and with it."""
+    catalog, without_spot = load_catalog(), ["dedicated", "autoscaling", "reserved_1y"]
+    plain = ten_workloads(None).changed({"limits.billing.allow": without_spot})
+    names = [w.name for w in plain.workloads]
+    waits = plain.changed({f"workloads.{name}.latency.wait": {"p99": "1s"} for name in names})
+    for count in (0, 3):
+        alone_s, kept_s = (least_cpu_s(problem, catalog, count) for problem in (plain, waits))
+        print(
+            f"  ten workloads, 24 blocks, {count} next-best plans: CPU {alone_s:.1f} s, with a p99 "
+            f"wait of 1 s {kept_s:.1f} s, {kept_s / alone_s:.1f} times as long"
+        )
+
+
+def least_cpu_s(problem: Problem, catalog: Catalog, alternatives: int) -> float:
+    """Seconds of CPU from the problem to its plans, the least of two runs."""
+    solved = partial(solve, problem, catalog, alternatives=alternatives, time_limit_s=600)
+    runs = [timed(solved) for _ in range(2)]
+    assert all(len(run.result.alternatives) == alternatives for run in runs)
+    return min(run.cpu_s for run in runs)
+
+
 SECTIONS: dict[str, Callable[[], None]] = {
     "closed": closed,
     "loads": loads,
     "traces": traces,
     "speed": speed,
+    "program": program,
 }
 
 if __name__ == "__main__":

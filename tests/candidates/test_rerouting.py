@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milp_planner.candidates.rerouting import most_served
+from milp_planner.candidates.rerouting import most_served, spread_anew
 from tests.support.examples import tries
 
 RATES = st.sampled_from([0.0, 0.3, 1.0, 2.5, 7.0, 40.0])
@@ -94,3 +94,30 @@ def by_solver(wanted, units, tokens) -> float:
         lp.addConstr(sum(made[q], start=1.0 * free) - rate * times >= 0)
     lp.run()
     return -float(lp.getInfo().objective_function_value)
+
+
+def test_all_are_as_full_as_the_fullest_where_what_is_wanted_is_routed_anew():
+    # 2 units do 6 of the first class or 8 of the second, the third 8 or 1. With all of the second
+    # class, half of their time, the two do x of the first: x/6 + 4/8 = (10 - x)/8, x = 18/7.
+    sent = spread_anew((10, 4), [(2, (3, 4)), (1, (8, 1))])
+    assert sent == [pytest.approx((18 / 7, 4)), pytest.approx((52 / 7, 0))]
+    assert spread_anew((10, 4), [(2, (3, 0)), (0, (8, 1))]) is None
+    assert spread_anew((10, 0), [(2, (3, 0)), (1, (4, 1))]) == [
+        pytest.approx((6, 0)),
+        pytest.approx((4, 0)),
+    ]
+
+
+@tries(1.5)
+@given(fleets())
+def test_what_is_routed_anew_is_all_that_is_wanted_and_nothing_is_fuller_than_it_must(fleet):
+    wanted, units, _ = fleet
+    times = most_served(wanted, units, (0.0,) * len(wanted)).times
+    sent = spread_anew(wanted, units)
+    if times < 1e-9:
+        assert sent is None
+        return
+    assert [sum(of) for of in zip(*sent, strict=True)] == pytest.approx(wanted)
+    for (n, rates), mine in zip(units, sent, strict=True):
+        used = sum(part / rate for part, rate in zip(mine, rates, strict=True) if part > 0)
+        assert used <= n / times * (1 + 1e-6)

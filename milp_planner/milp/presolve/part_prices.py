@@ -51,10 +51,11 @@ def at_their_part(parts: Iterable[Candidate]) -> Iterator[Candidate]:
 
 
 def of_one_each(instance: PlanningInput, candidates: Iterable[Candidate]) -> PlanningInput:
-    """The problem of these candidates, each of which belongs to one workload."""
+    """The problem of these candidates, each of which belongs to one workload, and of no others
+    without its wishes for waits."""
     policy = instance.problem.policy.model_copy(update={"share": "none"})
     problem = instance.problem.model_copy(update={"policy": policy})
-    listed = replace(instance.candidates, candidates=tuple(candidates), parts=())
+    listed = replace(instance.candidates, candidates=tuple(candidates), parts=(), before_queues=())
     return replace(instance, problem=problem, candidates=listed)
 
 

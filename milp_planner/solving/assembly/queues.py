@@ -13,7 +13,7 @@ from milp_planner.candidates.queues import (
     wishes_asked,
     words_of,
 )
-from milp_planner.candidates.records import PlanningInput
+from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.grouping import by_workload
 from milp_planner.inputs.problem.latency import TimeWish
 from milp_planner.inputs.problem.policies import has_one_router
@@ -23,7 +23,7 @@ from milp_planner.plans.losses import NOTHING_SERVED
 from milp_planner.plans.reasons import WaitIdle, WaitKept
 from milp_planner.plans.records import Plan, Purchase, Route
 from milp_planner.serving.queues.pools import Pool, QueueWish, log_missed, most_load, reached_s
-from milp_planner.serving.queues.wait import LEAST_JUDGED
+from milp_planner.serving.queues.wait import LEAST_JUDGED, LEAST_PLACES
 
 
 class Queue(NamedTuple):
@@ -55,6 +55,34 @@ def waits_kept(
                 worst = max(queues, key=lambda one: log_missed(one.pool, one.load, asked))
                 sent = _sent(instance, w.name, ways, worst.t) if worst.offering else ()
                 yield _said(instance, w.name, worst, sent, wish, asked)
+
+
+def queue_before_all(
+    t: int, mixes: Sequence[tuple[Purchase, Candidate | None]], load: float, asked: QueueWish
+) -> Queue | None:
+    """What is before all units, each sent all classes alike; None where one is not judged."""
+    mine = [replace(p, candidate=k) for p, k in mixes if k is not None and k.held is not None]
+    held = [p.candidate.held for p in mine]
+    if len(mine) < len(mixes) or any(one is None or one.places < LEAST_PLACES for one in held):
+        return None
+    pool = pool_of([(p.candidate, p.units_by_block[t]) for p in mine], asked)
+    return None if pool is None else Queue(t, pool, mine, load)
+
+
+def queue_of_its_own(
+    t: int, p: Purchase, k: Candidate, load: float, asked: QueueWish
+) -> Queue | None:
+    """What is before an offering's units, as a candidate `k` of its own mix, in a block.
+
+    Replicas that hold few requests are reckoned as a queue each, sent its part whoever else is
+    free: a router that looks makes nobody wait longer.
+    """
+    assert k.held is not None, "only what is judged has a queue"
+    units = p.units_by_block[t]
+    alike = units * k.replicas_per_unit if k.held.places < LEAST_PLACES else 1
+    pool = pool_of([(k, units / max(1, alike))], asked)
+    mine = [replace(p, candidate=k)]
+    return None if pool is None else Queue(t, pool, mine, load / alike, k.offering.id, alike)
 
 
 def apart_kept(
