@@ -1,13 +1,14 @@
 """A plan and a bound of workloads that quotas link, by prices on these, before the engines begin.
 
 Replicas that workloads may share units by have their part of the price in what bounds a plan, and
-of every quota of GPUs: see `milp/presolve/part_prices.py`. The plan shares nothing.
+of every quota of GPUs: see `milp/presolve/part_prices.py`. The plan is that of these parts, on as
+few whole units as hold them, or one that shares nothing.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput
@@ -27,10 +28,13 @@ from milp_planner.solving.results import (
     proven_by,
     with_newer_bound,
 )
-from milp_planner.solving.verify import keeps_all
+from milp_planner.solving.verify import violations
 
 SAME = 1e-6
 """Relative difference of scores that is none."""
+
+NEAR = 5e-3
+"""Relative to its score: a plan whose bound is as near is not looked for without parts of units."""
 
 OF_UNITS = "max_units"
 """What the names of quotas begin with of which a part of a unit takes no part."""
@@ -109,18 +113,39 @@ def _priced(instance: PlanningInput, provenance: Provenance, began_s: float) -> 
     freed = _by_prices(_freed(instance, (*alone, *fractions)) if parts else instance)
     if freed is None:
         return None
+    told = instance, freed.bound_usd, provenance, began_s
+    stand_in = dict(zip(fractions, parts, strict=True))
+    result: SearchResult | None = None
     try:
-        own = freed
-        if freed.solution is None or not freed.solution.units.keys().isdisjoint(fractions):
-            own = _by_prices(_only(without_parts(instance), alone), freed) or freed
-        result = _result(instance, own, freed.bound_usd, provenance, began_s)
+        result = _result(*told, _standing(freed, stand_in))
+        if parts and not _is_near(result, freed.bound_usd):
+            own = _by_prices(_only(without_parts(instance), alone), freed)
+            result = _cheaper(result, None if own is None else _result(*told, own))
         used = None if result is None else _used(freed, result)
     except OutOfTime:
-        return Priced(freed.bound_usd, None, None)
+        return Priced(freed.bound_usd, result, None)
     if used is not None:
-        stand_in = dict(zip(fractions, parts, strict=True))
         used = frozenset(stand_in.get(k, k) for k in used)
     return Priced(freed.bound_usd, result, used)
+
+
+def _is_near(result: SearchResult | None, bound_usd: float) -> bool:
+    """True of a plan that others can be little cheaper than."""
+    return result is not None and bound_usd >= result.score_usd_per_month * (1 - NEAR)
+
+
+def _standing(fleet: PricedFleet, stand_in: Mapping[Candidate, Candidate]) -> PricedFleet:
+    """The fleet with its parts of units as replicas, on as few whole units as hold them."""
+    if fleet.solution is None:
+        return fleet
+    units = {stand_in.get(k, k): on for k, on in fleet.solution.units.items()}
+    return replace(fleet, solution=replace(fleet.solution, units=units))
+
+
+def _cheaper(one: SearchResult | None, other: SearchResult | None) -> SearchResult | None:
+    if one is None or other is None:
+        return one or other
+    return min(one, other, key=lambda result: result.score_usd_per_month)
 
 
 def _by_prices(instance: PlanningInput, like: PricedFleet | None = None) -> PricedFleet | None:
@@ -141,17 +166,17 @@ def _only(instance: PlanningInput, candidates: Iterable[Candidate]) -> PlanningI
 
 def _result(
     instance: PlanningInput,
-    fleet: PricedFleet,
     bound_usd: float,
     provenance: Provenance,
     began_s: float,
+    fleet: PricedFleet,
 ) -> SearchResult | None:
     """The plan of a fleet, verified; None where it breaks a rule, or there is none."""
     if fleet.solution is None:
         return None
     plan = assemble(instance, fleet.solution, provenance)
     score = plan.score_usd_per_month
-    if score is None or not keeps_all(instance, plan, fleet.usd_per_month):
+    if score is None or violations(instance, plan):
         return None
     if score - bound_usd <= SAME_USD:
         return proven_by(CURVES, plan, began_s, fleet.linked.rows, fleet.linked.columns)

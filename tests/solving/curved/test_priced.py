@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from milp_planner import Status, prepare, solve
+from milp_planner.milp.presolve.worth_sharing import every_part
 from milp_planner.questions.solve import solve_prepared
 from milp_planner.solving import parts as staged
 from milp_planner.solving.priced import Priced, priced
@@ -124,3 +125,23 @@ def test_large_problems_have_the_same_optimum(monkeypatch, share):
 def test_without_time_there_is_nothing():
     given = prepare(*two_under_one_quota())
     assert priced(given, None, 0.0) is None
+
+
+@pytest.mark.parametrize("share", ["open", "units"])
+def test_parts_of_units_stand_on_as_few_as_hold_them(share):
+    # Each wants 3 requests/s: a GPU of dyno's, two for $2.50/h, or bolt's for $2.10/h. Together
+    # they fill one of dyno's, and no part of a unit is cheaper than $1.25/h.
+    boxes = catalog(
+        [offering("dyno", "a", 2.5, gpus_per_unit=2), offering("bolt", "b", 2.1)],
+        [raw("a", 3), raw("b", 4)],
+    )
+    policy = {} if share == "open" else {"policy": {"share": share}}
+    limits = {"max_gpus": {"total": 5}}
+    both = [workload(3, "chat"), workload(3, "code")]
+    given = prepare(problem(workloads=both, limits=limits, **policy), boxes)
+    listed = (*given.candidates.candidates, *every_part(given, given.candidates.candidates))
+    with_parts = replace(given, candidates=replace(given.candidates, candidates=listed))
+    found = priced(with_parts, solve_prepared(given, ONE_MINUTE).provenance, 60.0)
+    assert found.result.score_usd_per_month == pytest.approx(720 * 2.5)
+    assert found.result.status is Status.OPTIMAL
+    assert [s.units_by_block for s in found.result.known.shared_units] == [(1,)]
