@@ -11,6 +11,7 @@ from milp_planner.candidates.builder import excluded_by
 from milp_planner.candidates.filters import sold_in
 from milp_planner.candidates.listing import list_candidates
 from milp_planner.candidates.own_terms import under_terms
+from milp_planner.candidates.quotes import quoted
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.errors import Fault, InputError, argument_error, input_error, nearest
 from milp_planner.inputs.catalog.records import Billing, Catalog, Offering, TokenPrice
@@ -223,7 +224,7 @@ def _resolved(
 ) -> Iterator[tuple[tuple[str, Row], Units]]:
     """((workload, catalog row), units) of every entry; raises InputError for all that is wrong."""
     sold: dict[str, list[Row]] = {}
-    for row in sold_in(catalog):
+    for row in _sold_to(problem, catalog):
         for known in row.ids:
             sold.setdefault(known, []).append(row)
     faults: list[Fault] = []
@@ -246,6 +247,12 @@ def _resolved(
         yield key, plain
     if faults:
         raise InputError(faults)
+
+
+def _sold_to(problem: Problem, catalog: Catalog) -> Iterator[Row]:
+    """The rows of the catalog, and what the problem quotes."""
+    yield from sold_in(catalog)
+    yield from quoted(problem, catalog)
 
 
 def _workload_and_row(
@@ -331,7 +338,8 @@ def _with_candidates(instance: PlanningInput, rows: Sequence[Row]) -> PlanningIn
         ),
         token_prices=tuple({r.key: r for r in rows if isinstance(r, TokenPrice)}.values()),
     )
-    problem = instance.problem.model_copy(update={"limits": freed})
+    # what is quoted is among the rows already
+    problem = instance.problem.model_copy(update={"limits": freed, "quotes": ()})
     listed = list_candidates(problem, instance.schedule, sold)
     problem = with_idle_wishes_marked(problem, instance.schedule, listed)
     told = with_queues(problem, instance.schedule, listed, instance.catalog)
@@ -415,7 +423,8 @@ def _capacity_for(solution: FleetSolution, workload: str, q: int, t: int) -> dic
 
 def _breaches(instance: PlanningInput, plan: Plan) -> Iterator[Breach]:
     rows = {p.candidate.offering.key: p.candidate.offering for p in plan.purchases}
-    listed = {row.key: row for row in sold_in(instance.catalog) if row.key in rows}
+    sold = _sold_to(instance.problem, instance.catalog)
+    listed = {row.key: row for row in sold if row.key in rows}
     terms = instance.problem.prices, instance.catalog.read_on
     for key, row in rows.items():
         reason = excluded_by(instance.problem.limits, under_terms(terms[0], listed[key], terms[1]))

@@ -1,8 +1,8 @@
 """What is planned together with units that workloads share, and what is not yet.
 
 `policy.share: units` refuses what it is not planned together with. Where the problem does not say
-who shares what, less is covered: there units of one workload stand beside shared ones of the same
-offering, and what is not covered belongs to one workload each.
+who shares what, units of one workload, which may rest, stand beside shared ones of the same
+offering, and beside what is not covered all belong to one workload each.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ KNOWN_RULES = ServedShare | NamesCount
 """Rules of questions and wishes, which look at names and at who serves whom."""
 
 APART = ("futures", "horizon")
-"""Starts of keys of what counts units whole, by whose they are."""
+"""Starts of keys of what plans the same units for several futures, or months."""
 
 OF_WHOLE = (
     *("policy.penalties.overload", "policy.penalties.scaling", "policy.penalties.strict_latency"),

@@ -32,6 +32,15 @@ def test_of_a_node_that_is_quoted_once_another_costs_what_is_listed():
     assert solve(asked, nodes()).cash_usd_per_month == pytest.approx(1.75 * NODE)
 
 
+@pytest.mark.parametrize("share", [None, "none"])
+def test_a_plan_of_what_is_quoted_is_priced_and_judged_as_it_was_found(share):
+    asked = two(45, 45, share=share, quotes=[{**QUOTED, "units": 1}])
+    plan = solve(asked, nodes())
+    found = evaluate(asked, Plan.from_dict(plan.to_dict()), nodes())
+    assert found.keeps_all_limits
+    assert found.cash_usd_per_month == pytest.approx(plan.cash_usd_per_month)
+
+
 def providers(plan: Plan) -> list[list[str]]:
     found = (plan, *plan.alternatives)
     return [sorted({p.candidate.provider for p in one.purchases}) for one in found if one.purchases]
