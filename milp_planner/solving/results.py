@@ -18,6 +18,12 @@ from milp_planner.plans.reasons import Reason
 from milp_planner.plans.records import EngineReport, Plan, Proof, Provenance, Status
 
 SAME_USD = 0.005
+SAME = 1e-6
+"""Relative difference of scores that is none: what checks of plans and solvers let pass."""
+
+CONTRADICTED = (
+    "the solvers prove that there is no plan as cheap as this one, which keeps every rule"
+)
 
 RESERVE, MOST_RESERVE_S = 0.1, 0.5
 """Of the time left, what reading and verifying a plan is given."""
@@ -187,11 +193,38 @@ def cheaper(one: SearchResult, later: SearchResult) -> SearchResult:
 def with_newer_bound(one: SearchResult, later: SearchResult) -> SearchResult:
     """The cheaper of two plans, with the higher of their lower bounds: a later run that was stopped
     may have come less far.
+
+    A bound above what a verified plan costs is none: that plan contradicts whoever says it.
     """
     best = later if later.score_usd_per_month < one.score_usd_per_month else one
-    bound = max((b for b in (one.bound, later.bound) if b is not None), default=None)
+    most = best.score_usd_per_month
+    most += max(SAME_USD, SAME * abs(most))
+    known = (b for b in (one.bound, later.bound) if b is not None and b <= most)
+    bound = max(known, default=None)
     plan = replace(best.known, lower_bound_usd_per_month=bound, proof=later.proof)
     return SearchResult(best.status, plan, later.proof, bound)
+
+
+def is_as_good(result: SearchResult, usd_per_month: float) -> bool:
+    """True where the result's plan scores no more, within what solvers leave open."""
+    if result.plan is None:
+        return False
+    score = result.score_usd_per_month
+    return score <= usd_per_month + max(SAME_USD, SAME * abs(score))
+
+
+def contradicted(result: SearchResult, known: SearchResult) -> SearchResult:
+    """A plan that keeps every rule and costs less than the result proves that any can: nothing is
+    proven but its own lower bound."""
+    notes = dict.fromkeys((*result.proof.notes, *known.proof.notes, CONTRADICTED))
+    proof = replace(
+        result.proof, certified=False, certified_by=(), unconfirmed=False, notes=tuple(notes)
+    )
+    bound = known.bound
+    plan = replace(
+        known.known, status=Status.FEASIBLE, proof=proof, lower_bound_usd_per_month=bound
+    )
+    return SearchResult(Status.FEASIBLE, plan, proof, bound)
 
 
 def without_plan(model: FleetModel, run: CertifiedRun) -> SearchResult:

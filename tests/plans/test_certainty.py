@@ -17,7 +17,7 @@ from milp_planner.plans.records import EngineReport
 from milp_planner.reporting.documents.json import to_json
 from milp_planner.reporting.documents.options import DEFAULTS
 from milp_planner.reporting.text.plans.table import headline
-from milp_planner.solving.parts import _joined_proof
+from milp_planner.solving.assembly.joining import joined_proof
 from milp_planner.solving.results import SearchResult
 from milp_planner.solving.stages import proven_throughout
 from tests.support.builders import big_and_small, problem
@@ -106,7 +106,7 @@ def test_a_document_keeps_what_is_unconfirmed():
 def test_parts_that_different_engines_prove_are_proven_by_each_alone():
     # One half by CBC, one by HiGHS: nobody proves all of it, and nothing is certified.
     highs_alone = replace(CBC_ALONE, certified_by=("highs",), engines=PROVEN.engines[1:])
-    both = _joined_proof([CBC_ALONE, replace(highs_alone, unconfirmed=True)])
+    both = joined_proof([CBC_ALONE, replace(highs_alone, unconfirmed=True)])
     assert (both.certified, both.certified_by, both.unconfirmed) == (False, ("cbc", "highs"), True)
     words = headline(plan(proof=both), DEFAULTS)
     assert "optimal by CBC or HiGHS alone, unconfirmed" in words
@@ -114,8 +114,8 @@ def test_parts_that_different_engines_prove_are_proven_by_each_alone():
 
 def test_parts_of_which_one_is_not_proven_are_proven_by_nobody():
     nobody = Proof(certified=False, certified_by=())
-    assert _joined_proof([CBC_ALONE, nobody]).certified_by == ()
-    assert _joined_proof([PROVEN, CBC_ALONE]).certified_by == ("cbc",)
+    assert joined_proof([CBC_ALONE, nobody]).certified_by == ()
+    assert joined_proof([PROVEN, CBC_ALONE]).certified_by == ("cbc",)
 
 
 def _stage(*by: str, unconfirmed: bool = False) -> CertifiedRun:
