@@ -25,12 +25,9 @@ from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.spare_units import with_spare_units
 from milp_planner.solving.first.bounds import least_usd_per_month
 from milp_planner.solving.first.fleets import FirstFleet, first_fleets
-from milp_planner.solving.results import SAME_USD, SearchResult
+from milp_planner.solving.results import CONTRADICTED, SearchResult, is_as_good
 from milp_planner.solving.shortage import short_note
 from milp_planner.solving.verify import violations
-
-SAME = 1e-6
-"""Relative difference of scores that is none: what checks of plans and solvers let pass."""
 
 MOST_VERIFIED = 4
 """Fleets, cheapest first, that are held against every rule before none is said to be found."""
@@ -40,9 +37,6 @@ FIRST_PLAN_CPU_S = 0.35
 
 IN_HAND = "a first plan, put together without the solvers, which had none as cheap when time ended"
 OF_FEW = "not everything that can be rented was looked at before time ended"
-CONTRADICTED = (
-    "the solvers prove that there is no plan as cheap as this one, which keeps every rule"
-)
 
 
 @dataclass(frozen=True)
@@ -126,14 +120,14 @@ def or_in_hand(result: SearchResult, first: FirstPlan, provenance: Provenance) -
 
     A proof that a verified plan contradicts is no proof: the plan stands, and nothing is proven.
     """
-    if not first.fleets or _is_as_good(result, first.least_usd):
+    if not first.fleets or is_as_good(result, first.least_usd):
         return result
     problem = first.instance.problem
     if result.status is not Status.NO_PLAN and (may_be_short(problem) or is_gpus_first(problem)):
         return result  # what is served, or rented, counts before the score
     contradicted = result.status in (Status.OPTIMAL, Status.INFEASIBLE)
     mine = first.result(provenance, CONTRADICTED if contradicted else IN_HAND)
-    if mine is None or _is_as_good(result, mine.score_usd_per_month):
+    if mine is None or is_as_good(result, mine.score_usd_per_month):
         return result
     known = [b for b in (mine.bound, None if contradicted else result.bound) if b is not None]
     bound = max(known, default=None)
@@ -141,14 +135,6 @@ def or_in_hand(result: SearchResult, first: FirstPlan, provenance: Provenance) -
     proof = replace(result.proof, certified=False, certified_by=(), notes=tuple(notes))
     plan = replace(mine.known, proof=proof, lower_bound_usd_per_month=bound)
     return SearchResult(Status.FEASIBLE, plan, proof, bound)
-
-
-def _is_as_good(result: SearchResult, usd_per_month: float) -> bool:
-    """True where the result's plan scores no more, within what solvers leave open."""
-    if result.plan is None:
-        return False
-    score = result.score_usd_per_month
-    return score <= usd_per_month + max(SAME_USD, SAME * abs(score))
 
 
 def _bound(instance: PlanningInput) -> float | None:

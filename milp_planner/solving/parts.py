@@ -13,16 +13,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.candidates.sharing.standing import UnitKey, unit_key
 from milp_planner.deadline import OutOfTime
 from milp_planner.inputs.problem.policies import (
     has_batches,
     is_gpus_first,
     may_be_short,
-    may_fall_short,
     shares_units,
 )
 from milp_planner.milp.curves.covering import covers_of
+from milp_planner.milp.curves.few_names import (
+    Count,
+    cheapest_of_few,
+    counts_of,
+    without_budget_and_counts,
+)
 from milp_planner.milp.curves.fleets import CURVES, cheapest_fleet
 from milp_planner.milp.engines.certify import BOTH
 from milp_planner.milp.presolve.dominance import prune
@@ -33,20 +37,18 @@ from milp_planner.milp.presolve.lazy_rows import (
     quotas_broken_by_values,
     relaxed_values,
 )
-from milp_planner.milp.program.families import needs_routes, rules_of
+from milp_planner.milp.program.families import rules_of
 from milp_planner.milp.program.limits.quotas import broken_quotas, user_quotas, with_quotas
 from milp_planner.milp.program.model import FleetModel, build_model
-from milp_planner.milp.program.solution import FleetSolution
-from milp_planner.plans.records import Plan, Status, exceeds
+from milp_planner.plans.records import Provenance, Status, exceeds
 from milp_planner.solving.assembly.assemble import assemble
-from milp_planner.solving.assembly.routes import NOTHING
+from milp_planner.solving.assembly.joining import joined_proof, solution_of
 from milp_planner.solving.first_plan import FirstPlan, or_in_hand
 from milp_planner.solving.priced import Priced, priced
 from milp_planner.solving.results import (
     NOT_SOLVED,
     SearchResult,
     cheaper,
-    joined_proof,
     proven_by,
 )
 from milp_planner.solving.search import (
@@ -111,7 +113,7 @@ def _answer(search: Search) -> SearchResult:
         return search.next()
     try:
         with search.session.in_force():
-            result = _where_no_budget_binds(search) or _in_stages(search)
+            result = _by_names_and_budget(search) or _in_stages(search)
     except OutOfTime:
         return NOT_SOLVED
     return search.next() if result is None else result
@@ -137,17 +139,19 @@ def _in_stages(search: Search) -> SearchResult | None:
     return None
 
 
-def _where_no_budget_binds(search: Search) -> SearchResult | None:
-    """The optimum that takes no solver without a budget, where it keeps the budget all the same."""
+def _by_names_and_budget(search: Search) -> SearchResult | None:
+    """The optimum that takes no solver, where workloads are linked by nothing but how many names
+    there may be, or by a budget that the optimum without it keeps all the same."""
     problem = search.instance.problem
-    if problem.limits.budget is None or search.settings.solver != BOTH:
+    counts = counts_of(problem)
+    links = counts or problem.limits.budget is not None
+    if not links or search.settings.solver != BOTH:
         return None
-    limits = problem.limits.model_copy(update={"budget": None})
-    freed = replace(search.instance, problem=problem.model_copy(update={"limits": limits}))
+    freed = replace(search.instance, problem=without_budget_and_counts(problem))
     model = build_model(freed, tuple(search.optimizer.pruned.kept))
     if len(model.columns) <= MOST_COLUMNS:
         return None
-    result = _by_curves(search, model, search.instance)
+    result = _by_curves(search, model, search.instance, counts)
     if result is not None:
         search.found.append(result.known)
     return result
@@ -259,7 +263,7 @@ def _solve_stage(search: Search, stage: _Stage) -> SearchResult:
     without_plan = next((result for result in results if result.plan is None), None)
     if without_plan is not None:
         return without_plan
-    return results[0] if len(results) == 1 else _joined(search, stage.instance, results)
+    return results[0] if len(results) == 1 else _joined(stage.instance, results, search.provenance)
 
 
 def _solve_part(search: Search, part: _Part, limit_s: float) -> SearchResult:
@@ -292,14 +296,16 @@ def _by_prices(search: Search, part: _Part, limit_s: float) -> Priced | None:
     return priced(instance, search.provenance, PRICES_OF_TIME * limit_s)
 
 
-def _by_curves(search: Search, model: FleetModel, instance: PlanningInput) -> SearchResult | None:
+def _by_curves(
+    search: Search, model: FleetModel, instance: PlanningInput, counts: Sequence[Count] = ()
+) -> SearchResult | None:
     """The optimum of a program that takes no solver, as a plan of `instance`.
 
-    None where its plan breaks a rule, or costs other than its curve says: then the engines are
-    asked all the same.
+    counts: limits on names beside the program's rows. None where its plan breaks a rule, or costs
+    other than its curve says: then the engines are asked all the same.
     """
     began_s = time.monotonic()
-    fleet = cheapest_fleet(model)
+    fleet = cheapest_of_few(model, counts) if counts else cheapest_fleet(model)
     if fleet is None:
         return None
     plan = assemble(instance, fleet.solution, search.provenance)
@@ -337,9 +343,12 @@ def _parts(stage: _Stage) -> Iterator[_Part]:
             yield from (_Part(only_blocks(group, blocks)) for blocks in apart)
 
 
-def _joined(search: Search, stage: PlanningInput, results: Sequence[SearchResult]) -> SearchResult:
+def _joined(
+    instance: PlanningInput, results: Sequence[SearchResult], provenance: Provenance
+) -> SearchResult:
+    """The plans of all parts of an instance as one; proven where each is."""
     plans = [result.plan for result in results if result.plan is not None]
-    plan = assemble(stage, _solution_of(stage, plans), search.provenance)
+    plan = assemble(instance, solution_of(instance, plans), provenance)
     proven = all(result.status is Status.OPTIMAL for result in results)
     status = Status.OPTIMAL if proven else Status.FEASIBLE
     bounds = [result.bound for result in results]
@@ -350,57 +359,3 @@ def _joined(search: Search, stage: PlanningInput, results: Sequence[SearchResult
         bound = plan.score_usd_per_month
     plan = replace(plan, status=status, proof=proof, lower_bound_usd_per_month=bound)
     return SearchResult(status, plan, proof, bound)
-
-
-def _solution_of(instance: PlanningInput, plans: Sequence[Plan]) -> FleetSolution:
-    """The fleets of several plans as one."""
-    units: dict[Candidate, list[int]] = {}
-    shares: dict[tuple[Candidate, int, int], float] = {}
-    is_routed = needs_routes(instance.problem)
-    for plan in plans:
-        at = [instance.schedule.blocks.index(block) for block in plan.blocks]
-        for p in plan.purchases:
-            if not p.candidate.mode.per_token:
-                on = units.setdefault(p.candidate, [0] * len(instance.schedule.blocks))
-                for t, count in zip(at, p.units_by_block, strict=True):
-                    on[t] = count
-        for route in plan.routes:
-            classes = instance.schedule.demands[route.candidate.workload].classes
-            if route.candidate.mode.per_token or len(classes) > 1 or is_routed:
-                q, t = (
-                    classes.index(route.request_class),
-                    instance.schedule.blocks.index(route.block),
-                )
-                shares[route.candidate, q, t] = route.share
-    fixed = {k: tuple(on) for k, on in units.items()}
-    shortfalls = dict(_shortfalls_of(instance, plans))
-    return FleetSolution(fixed, shares, shortfalls, _shared_of(instance, plans))
-
-
-def _shared_of(instance: PlanningInput, plans: Sequence[Plan]) -> dict[UnitKey, tuple[int, ...]]:
-    """Units that replicas share; no two parts share any."""
-    shared: dict[UnitKey, list[int]] = {}
-    for plan in plans:
-        for one in plan.shared_units:
-            on = shared.setdefault(unit_key(one.candidate), [0] * len(instance.schedule.blocks))
-            for block, units in zip(plan.blocks, one.units_by_block, strict=True):
-                on[instance.schedule.blocks.index(block)] = units
-    return {key: tuple(on) for key, on in shared.items()}
-
-
-def _shortfalls_of(
-    instance: PlanningInput, plans: Sequence[Plan]
-) -> Iterator[tuple[tuple[str, int, int], float]]:
-    """What no route serves, where the user allows that."""
-    if not may_fall_short(instance.problem):
-        return
-    served: dict[tuple[str, str, str], float] = {}
-    for route in (route for plan in plans for route in plan.routes):
-        key = route.candidate.workload, route.request_class.name, route.block.name
-        served[key] = served.get(key, 0.0) + route.share
-    for name, demand in instance.schedule.demands.items():
-        for t, block in enumerate(instance.schedule.blocks):
-            for q, request_class in enumerate(demand.classes):
-                share = 1 - served.get((name, request_class.name, block.name), 0.0)
-                if demand.peak[t] > 0 and share > NOTHING:
-                    yield (name, q, t), share

@@ -15,11 +15,16 @@ from milp_planner.milp.engines.outcome import EngineStatus
 from milp_planner.milp.engines.verdict import CertifiedRun
 from milp_planner.milp.program.model import FleetModel
 from milp_planner.plans.consequences import ResilienceCost
-from milp_planner.plans.proof import provers_of_all
 from milp_planner.plans.reasons import Reason
 from milp_planner.plans.records import EngineReport, Plan, Proof, Provenance, Status
 
 SAME_USD = 0.005
+SAME = 1e-6
+"""Relative difference of scores that is none: what checks of plans and solvers let pass."""
+
+CONTRADICTED = (
+    "the solvers prove that there is no plan as cheap as this one, which keeps every rule"
+)
 
 RESERVE, MOST_RESERVE_S = 0.1, 0.5
 """Of the time left, what reading and verifying a plan is given."""
@@ -189,11 +194,38 @@ def cheaper(one: SearchResult, later: SearchResult) -> SearchResult:
 def with_newer_bound(one: SearchResult, later: SearchResult) -> SearchResult:
     """The cheaper of two plans, with the higher of their lower bounds: a later run that was stopped
     may have come less far.
+
+    A bound above what a verified plan costs is none: that plan contradicts whoever says it.
     """
     best = later if later.score_usd_per_month < one.score_usd_per_month else one
-    bound = max((b for b in (one.bound, later.bound) if b is not None), default=None)
+    most = best.score_usd_per_month
+    most += max(SAME_USD, SAME * abs(most))
+    known = (b for b in (one.bound, later.bound) if b is not None and b <= most)
+    bound = max(known, default=None)
     plan = replace(best.known, lower_bound_usd_per_month=bound, proof=later.proof)
     return SearchResult(best.status, plan, later.proof, bound)
+
+
+def is_as_good(result: SearchResult, usd_per_month: float) -> bool:
+    """True where the result's plan scores no more, within what solvers leave open."""
+    if result.plan is None:
+        return False
+    score = result.score_usd_per_month
+    return score <= usd_per_month + max(SAME_USD, SAME * abs(score))
+
+
+def contradicted(result: SearchResult, known: SearchResult) -> SearchResult:
+    """A plan that keeps every rule and costs less than the result proves that any can: nothing is
+    proven but its own lower bound."""
+    notes = dict.fromkeys((*result.proof.notes, *known.proof.notes, CONTRADICTED))
+    proof = replace(
+        result.proof, certified=False, certified_by=(), unconfirmed=False, notes=tuple(notes)
+    )
+    bound = known.bound
+    plan = replace(
+        known.known, status=Status.FEASIBLE, proof=proof, lower_bound_usd_per_month=bound
+    )
+    return SearchResult(Status.FEASIBLE, plan, proof, bound)
 
 
 def without_plan(model: FleetModel, run: CertifiedRun) -> SearchResult:
@@ -243,37 +275,6 @@ def proof_by(run: CertifiedRun, *, rows: int, columns: int) -> Proof:
         seconds=run.seconds,
         rows=rows,
         columns=columns,
-    )
-
-
-def joined_proof(proofs: Sequence[Proof]) -> Proof:
-    """One proof for all parts: sums of what each engine said, certified where all parts are."""
-    names = {engine.name for proof in proofs for engine in proof.engines}
-    return Proof(
-        certified=all(proof.certified for proof in proofs),
-        certified_by=provers_of_all(proof.certified_by for proof in proofs),
-        unconfirmed=any(proof.unconfirmed for proof in proofs),
-        engines=tuple(_joined_engine(name, proofs) for name in sorted(names)),
-        notes=tuple(dict.fromkeys(note for proof in proofs for note in proof.notes)),
-        seconds=sum(proof.seconds for proof in proofs),
-        rows=sum(proof.rows for proof in proofs),
-        columns=sum(proof.columns for proof in proofs),
-    )
-
-
-def _joined_engine(name: str, proofs: Sequence[Proof]) -> EngineReport:
-    said = [engine for proof in proofs for engine in proof.engines if engine.name == name]
-    statuses = sorted({engine.status for engine in said})
-    objectives = [engine.objective for engine in said if engine.objective is not None]
-    bounds = [engine.bound for engine in said if engine.bound is not None]
-    complete = len(said) == len(proofs)
-    return EngineReport(
-        name=name,
-        version=said[0].version,
-        status=statuses[0] if len(statuses) == 1 else ", ".join(statuses),
-        objective=sum(objectives) if complete and len(objectives) == len(said) else None,
-        bound=sum(bounds) if complete and len(bounds) == len(said) else None,
-        seconds=sum(engine.seconds for engine in said),
     )
 
 

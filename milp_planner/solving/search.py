@@ -36,6 +36,8 @@ from milp_planner.solving.results import (
     SearchResult,
     Session,
     Settings,
+    contradicted,
+    is_as_good,
     with_newer_bound,
 )
 from milp_planner.solving.shortage import best_when_short, still_told
@@ -340,9 +342,16 @@ def _unproven(search: Search, answer: Answer, freed: SearchResult | None) -> Sea
 
 
 def or_apart(result: SearchResult, apart: SearchResult | None) -> SearchResult:
-    """The result, or the plan of units of one's own where time ended before one as cheap."""
-    if apart is None or result.status in (Status.OPTIMAL, Status.INFEASIBLE):
+    """The result, or the plan of units of one's own where time ended before one as cheap.
+
+    That plan is one of the problem's own: a proof that there is none as cheap is no proof.
+    """
+    if apart is None or apart.plan is None:
         return result
+    if result.status in (Status.OPTIMAL, Status.INFEASIBLE):
+        return (
+            result if is_as_good(result, apart.score_usd_per_month) else contradicted(result, apart)
+        )
     return apart if result.plan is None else with_newer_bound(apart, result)
 
 

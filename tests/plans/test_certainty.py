@@ -17,7 +17,8 @@ from milp_planner.plans.records import EngineReport
 from milp_planner.reporting.documents.json import to_json
 from milp_planner.reporting.documents.options import DEFAULTS
 from milp_planner.reporting.text.plans.table import headline
-from milp_planner.solving.results import SearchResult, joined_proof
+from milp_planner.solving.assembly.joining import joined_proof
+from milp_planner.solving.results import SearchResult
 from milp_planner.solving.stages import proven_throughout
 from tests.support.builders import big_and_small, problem
 from tests.support.examples import tries

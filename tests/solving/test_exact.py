@@ -12,7 +12,7 @@ from milp_planner import Plan, PlanningInput, Status
 from milp_planner.inputs.problem.policies import may_fall_short
 from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.solving.assembly.assemble import assemble
-from milp_planner.solving.parts import _solution_of
+from milp_planner.solving.assembly.joining import solution_of
 from milp_planner.solving.verify import violations
 from tests.support.builders import big_and_small, problem
 from tests.support.oracles.exact_checker import Checked, check
@@ -74,7 +74,7 @@ def test_plans_of_many_random_problems_hold_in_exact_arithmetic():
 
 def changed(given: PlanningInput, plan: Plan, chance: random.Random) -> Plan:
     """The plan with units added or taken away, and where nothing may be unserved, shares moved."""
-    solution = _solution_of(given, [plan])
+    solution = solution_of(given, [plan])
     units, shares = dict(solution.units), dict(solution.shares)
     rented = [k for k in given.candidates.candidates if not k.mode.per_token]
     for _ in range(chance.choice([1, 1, 2])):

@@ -15,7 +15,8 @@ from milp_planner.milp.program.levels import Splits
 from milp_planner.milp.program.model import build_model
 from milp_planner.milp.program.rules.overload import OverloadRamp
 from milp_planner.solving import optimum
-from milp_planner.solving.results import SearchResult, with_newer_bound
+from milp_planner.solving.results import CONTRADICTED, SearchResult, with_newer_bound
+from milp_planner.solving.search import or_apart
 from tests.support.builders import (
     PER_TOKEN,
     big_and_small,
@@ -302,3 +303,33 @@ def test_a_run_that_was_stopped_takes_no_lower_bound_back():
         assert both.known.lower_bound_usd_per_month == 2_800
     unknown = SearchResult(Status.FEASIBLE, plan, plan.proof, None)
     assert with_newer_bound(one, unknown).bound == 2_800
+
+
+def test_a_bound_above_a_plan_that_passed_is_no_bound():
+    # The plan costs $2,880: whoever says that none costs less than $3,000 is wrong.
+    _, plan = planned(problem(10), big_and_small())
+    right, wrong = (
+        SearchResult(Status.FEASIBLE, plan, plan.proof, bound) for bound in (2_800, 3_000)
+    )
+    for both in (with_newer_bound(right, wrong), with_newer_bound(wrong, right)):
+        assert both.bound == 2_800
+        assert both.known.lower_bound_usd_per_month == 2_800
+    assert with_newer_bound(wrong, wrong).bound is None
+
+
+def test_a_proof_that_a_plan_of_ones_own_units_contradicts_is_none():
+    # An engine alone proves a dearer plan, or that there is none; this one is known, and passed.
+    _, dearer = planned(problem(20), big_and_small())
+    _, plan = planned(problem(10), big_and_small())
+    apart = SearchResult(Status.FEASIBLE, plan, plan.proof, 2_700)
+    for proven in (
+        SearchResult(Status.OPTIMAL, dearer, dearer.proof, dearer.bound),
+        SearchResult(Status.INFEASIBLE, None, dearer.proof),
+    ):
+        found = or_apart(proven, apart)
+        assert (found.status, found.bound) == (Status.FEASIBLE, 2_700)
+        assert found.known.score_usd_per_month == 2_880
+        assert found.known.proof.certified_by == ()
+        assert CONTRADICTED in found.known.proof.notes
+    same = SearchResult(Status.OPTIMAL, plan, plan.proof, plan.bound)
+    assert or_apart(same, apart) is same

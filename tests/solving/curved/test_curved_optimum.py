@@ -138,12 +138,19 @@ def test_a_budget_that_pays_for_the_optimum_does_not_bind(usd, status, by, large
     assert (plan.status, plan.proof.certified_by) == (status, by)
 
 
-def test_a_budget_beside_a_limit_that_binds_is_left_to_the_engines(large):
+def test_a_budget_beside_a_count_that_binds_is_one_of_curves_too(large):
     # One of each for 12 requests/s is of two providers: two big are $8 an hour, a small $1.50.
     limits = {"budget": {"usd_per_month": 9_000}, "providers": {"max_count": 1}}
     plan = solve(two_workloads(limits=limits), big_and_small())
-    assert plan.proof.certified_by == ("cbc", "highs")
+    assert plan.proof.certified_by == CURVES
     assert plan.cash_usd_per_month == pytest.approx(720 * min(8 + 4, 6 + 1.5))
+
+
+def test_a_budget_beside_a_share_that_binds_is_left_to_the_engines(large):
+    limits = {"budget": {"usd_per_month": 9_000}, "providers": {"max_share": "60%"}}
+    plan = solve(two_workloads(limits=limits), big_and_small())
+    assert plan.status is Status.OPTIMAL
+    assert "capacity curves" not in plan.proof.certified_by
 
 
 def test_a_workload_alone_is_left_to_the_engines_where_the_others_have_curves(large):
