@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         RecordInputError,
         SolverError,
     )
+    from milp_planner.futures.months.answer import CalendarInterrupted
     from milp_planner.inputs.catalog.billing import BillingMode
     from milp_planner.inputs.catalog.files import load_catalog
     from milp_planner.inputs.catalog.identity.places import Place, Places
@@ -128,6 +129,17 @@ if TYPE_CHECKING:
         Level,
         RampSplit,
     )
+    from milp_planner.plans.calendars.documents import calendar_schema
+    from milp_planner.plans.calendars.records import (
+        Calendar,
+        CalendarMonth,
+        CalendarOffering,
+        CalendarProof,
+        FutureCalendar,
+        OtherEnd,
+        RentedUnits,
+        Signing,
+    )
     from milp_planner.plans.changes import current_fleet_of
     from milp_planner.plans.consequences import (
         CommitmentUse,
@@ -140,16 +152,6 @@ if TYPE_CHECKING:
     from milp_planner.plans.deployed.records import DeployedLlm, Exported
     from milp_planner.plans.diagnosis import Change, Diagnosis, Misfit
     from milp_planner.plans.document import plan_schema
-    from milp_planner.plans.futures.calendar import (
-        Calendar,
-        CalendarMonth,
-        CalendarOffering,
-        CalendarProof,
-        FutureCalendar,
-        OtherEnd,
-        RentedUnits,
-        Signing,
-    )
     from milp_planner.plans.futures.documents import (
         CasePart,
         CommittedPart,
@@ -338,18 +340,18 @@ __all__ = [
     "AboveBudget", "Alternatives", "AlternativesEnded", "AnyLlm", "ArgumentError", "AsksForUnits",
     "Band", "Batch", "BatchRun", "BatchesDone", "BestUse", "Billing", "BillingLimits",
     "BillingMode", "BlockShown", "Bought", "Breach", "BreakEven", "Budget", "BudgetStair",
-    "BudgetStaircase", "BudgetStep", "Calendar", "CalendarMonth", "CalendarOffering",
-    "CalendarProof", "Calibrated", "Candidate", "CandidateList", "CasePart", "Catalog",
-    "CatalogTooSmall", "Change", "CheapestFrom", "CheapestWay", "Choice", "ChoiceVerdict",
-    "Choices", "ChoicesAsked", "ClassPrices", "ClassUnserved", "Commitment", "CommitmentCase",
-    "CommitmentShown", "CommitmentUse", "CommittedPart", "CommittedUnits", "ComparedMeasurement",
-    "ComparedPlan", "ConcurrentUsers", "ConfidenceCase", "ConfidenceRange", "CountPiece",
-    "CountedFilter", "Crossovers", "CurrentUnits", "DaskExecutor", "Demand", "DeployedLlm",
-    "DeploymentScenario", "DeploymentSettings", "DeploymentTable", "Diagnosis", "DocumentParts",
-    "ElasticFleet", "ElasticFold", "EndReason", "EngineRate", "EngineReport", "EngineSaid",
-    "EntryPrice", "EntryTraffic", "Estimate", "Evaluation", "Exported", "Fault", "FewestGpusFirst",
-    "Filter", "FlatPart", "FlatRange", "Fleet", "FleetOrPerToken", "Floor", "FloorHour",
-    "ForecastBacktest", "ForecastFutures", "Frontier", "FrontierEnd", "FutureCalendar",
+    "BudgetStaircase", "BudgetStep", "Calendar", "CalendarInterrupted", "CalendarMonth",
+    "CalendarOffering", "CalendarProof", "Calibrated", "Candidate", "CandidateList", "CasePart",
+    "Catalog", "CatalogTooSmall", "Change", "CheapestFrom", "CheapestWay", "Choice",
+    "ChoiceVerdict", "Choices", "ChoicesAsked", "ClassPrices", "ClassUnserved", "Commitment",
+    "CommitmentCase", "CommitmentShown", "CommitmentUse", "CommittedPart", "CommittedUnits",
+    "ComparedMeasurement", "ComparedPlan", "ConcurrentUsers", "ConfidenceCase", "ConfidenceRange",
+    "CountPiece", "CountedFilter", "Crossovers", "CurrentUnits", "DaskExecutor", "Demand",
+    "DeployedLlm", "DeploymentScenario", "DeploymentSettings", "DeploymentTable", "Diagnosis",
+    "DocumentParts", "ElasticFleet", "ElasticFold", "EndReason", "EngineRate", "EngineReport",
+    "EngineSaid", "EntryPrice", "EntryTraffic", "Estimate", "Evaluation", "Exported", "Fault",
+    "FewestGpusFirst", "Filter", "FlatPart", "FlatRange", "Fleet", "FleetOrPerToken", "Floor",
+    "FloorHour", "ForecastBacktest", "ForecastFutures", "Frontier", "FrontierEnd", "FutureCalendar",
     "FutureCase", "FutureOutcome", "FuturesPart", "FuturesPlan", "Gpu", "GpuLimits", "GpuMember",
     "GpuSet", "HeldInFlight", "HeldStep", "HistoryPeriod", "Horizon", "HostLimits", "HoursByUnits",
     "IfSlower", "InputError", "Interrupted", "Latency", "LatencyNotAssessed", "LeftAfterLoss",
@@ -382,11 +384,11 @@ __all__ = [
     "Utilization", "Value", "Verdict", "VolumeTier", "WaitIdle", "WaitKept", "WayToPay",
     "WaysCompared", "WhatIf", "WhatIfRow", "WhyNot", "WishJudged", "WishReplayed", "Workload",
     "WorkloadAsked", "WorkloadPlan", "WorkloadServed", "__version__", "budget_frontier",
-    "calibrate", "choices", "compare_deployments", "confidence_range", "count_terms", "crossovers",
-    "current_fleet_of", "decision_sheet", "diagnose", "estimate", "evaluate", "executor_at",
-    "explain", "explain_limits", "floor", "futures_from", "load_catalog", "load_problem",
-    "load_scenarios", "measure_next", "owned_usd_per_hour", "plan_diff", "plan_for", "plan_months",
-    "plan_schema", "prepare", "reason_lines", "replanned", "replay", "scenario_grid",
+    "calendar_schema", "calibrate", "choices", "compare_deployments", "confidence_range",
+    "count_terms", "crossovers", "current_fleet_of", "decision_sheet", "diagnose", "estimate",
+    "evaluate", "executor_at", "explain", "explain_limits", "floor", "futures_from", "load_catalog",
+    "load_problem", "load_scenarios", "measure_next", "owned_usd_per_hour", "plan_diff", "plan_for",
+    "plan_months", "plan_schema", "prepare", "reason_lines", "replanned", "replay", "scenario_grid",
     "sheet_schema", "solve", "tighten", "warning_lines", "weightiest_row", "what_if",
 ]
 # fmt: on

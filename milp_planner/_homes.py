@@ -11,6 +11,7 @@ HOMES = {
     ),
     "candidates.sharing.shared_units": "SharedUnits",
     "errors": "ArgumentError Fault InputError PlannerError RecordInputError SolverError",
+    "futures.months.answer": "CalendarInterrupted",
     "inputs.catalog.billing": "BillingMode",
     "inputs.catalog.files": "load_catalog",
     "inputs.catalog.identity.places": "Place Places",
@@ -54,6 +55,11 @@ HOMES = {
     "milp.program.language.rule": "Rule Standing",
     "milp.program.language.queue_cuts": "QueueCut QueueTangent",
     "milp.program.language.variables": "AsksForUnits Fleet Level RampSplit",
+    "plans.calendars.documents": "calendar_schema",
+    "plans.calendars.records": (
+        "Calendar CalendarMonth CalendarOffering CalendarProof FutureCalendar OtherEnd "
+        "RentedUnits Signing"
+    ),
     "plans.changes": "current_fleet_of",
     "plans.consequences": (
         "CommitmentUse DocumentParts Loss ResilienceCost StalePrices UnitChange"
@@ -61,10 +67,6 @@ HOMES = {
     "plans.deployed.records": "DeployedLlm Exported",
     "plans.diagnosis": "Change Diagnosis Misfit",
     "plans.document": "plan_schema",
-    "plans.futures.calendar": (
-        "Calendar CalendarMonth CalendarOffering CalendarProof FutureCalendar OtherEnd "
-        "RentedUnits Signing"
-    ),
     "plans.futures.documents": (
         "CasePart CommittedPart FlatPart FuturesPart OutcomePart ThresholdPart"
     ),

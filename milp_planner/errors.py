@@ -12,7 +12,8 @@
     └── ValueError
         └── RecordError                inside the planner: a validator that knows the key to blame
     KeyboardInterrupt
-    └── Interrupted                    a Ctrl-C once there is a plan, which it carries
+    ├── Interrupted                    a Ctrl-C once there is a plan, which it carries
+    └── CalendarInterrupted            the same of a calendar
 
 The command line prints a `PlannerError` without a traceback. Anything else is a bug and may crash.
 """

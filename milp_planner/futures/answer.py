@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Final
 
 from milp_planner.deadline import OutOfTime, until
-from milp_planner.errors import InputError
+from milp_planner.errors import Fault, InputError
 from milp_planner.futures.blocks import FuturesAnswer
 from milp_planner.futures.cases import Case, cases_of
 from milp_planner.futures.compare import Comparison
@@ -40,10 +41,18 @@ INSURES_GROWTH = (
     "growth and commits more; who fears idle commitments writes of: margin, with value"
 )
 
+LEAST_OWED = "futures: other commitments come to as much and owe more; these owe the least"
+
 NONE_FOR_ALL = Said(
     "each future can be planned by itself, and no one set of commitments serves them all"
 )
 NO_ALTERNATIVES = Alternatives(count=0)
+
+OF_A_KNOWN_MONTH: Final = {
+    "today": "the bill of today is set beside a plan of a month that is known, not of futures",
+    "choices": "other choices are of a month that is known, not of several futures",
+}
+"""Keys that a plan over futures would leave without effect, each with why."""
 
 
 def plan_over_futures(
@@ -62,7 +71,7 @@ def plan_over_futures(
 
     Raises InputError for names unknown, SolverError for a plan that breaks its own limits.
     """
-    if faults := [*horizon_faults(problem)]:
+    if faults := [*horizon_faults(problem), *_faults_of_asking(problem)]:
         raise InputError(faults)
     started_s = time.monotonic()
     session = Session.of(settings)
@@ -94,6 +103,12 @@ def plan_over_futures(
     return replace(plan, proof=replace(plan.proof, seconds=time.monotonic() - started_s))
 
 
+def _faults_of_asking(problem: Problem) -> Iterator[Fault]:
+    for key, why in OF_A_KNOWN_MONTH.items():
+        if getattr(problem, key) != Problem.model_fields[key].default:
+            yield Fault("", 0, 0, key, why, "leave it out")
+
+
 def _optimum(
     problem: Problem,
     cases: Sequence[Case],
@@ -113,6 +128,7 @@ def _optimum(
         answer, in_time = start(optimizer, measure, alone), False
     else:
         answer, in_time = best_in_time(optimizer, measure, alone), True
+        answer = optimizer.with_least_owed(answer, measure)
     return optimizer, optimizer.with_cheapest_recourse(answer, measure), in_time
 
 
@@ -190,7 +206,11 @@ def _leading_plan(
         name=problem.name,
         status=answer.status,
         proof=answer.proof,
-        warnings=(*plan.warnings, *([Said(INSURES_GROWTH)] if by_cost else ())),
+        warnings=(
+            *plan.warnings,
+            *([Said(INSURES_GROWTH)] if by_cost else ()),
+            *([Said(LEAST_OWED)] if answer.is_tie else ()),
+        ),
         lower_bound_usd_per_month=alone.bound if proven else None,
         provenance=replace(plan.provenance, oldest_price=oldest),
         in_futures=answer.plans,

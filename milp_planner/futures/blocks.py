@@ -94,6 +94,9 @@ class FuturesAnswer:
     bound_usd: float | None = None
     """Nothing that was looked for comes to less."""
 
+    is_tie: bool = False
+    """Whether other commitments that owe more come to as much."""
+
     def is_proven(self, gap: float = 0.0) -> bool:
         """True where it is the best, or within the gap that was asked for."""
         if self.status is Status.OPTIMAL:

@@ -16,9 +16,11 @@ from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.problem.uncertain.futures import EVERY, FutureCase
 from milp_planner.plans.records import Plan
 from milp_planner.solving.checks.names import future_faults
-from milp_planner.solving.prepare import checked_problem, listed, outline_of
+from milp_planner.solving.prepare import Outline, checked_problem, listed, outline_of
 from milp_planner.solving.re_solve import repriced_candidate
 from milp_planner.traffic.month import Schedule
+
+Outliner = Callable[[Problem, Catalog], Outline]
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,21 @@ def cases_of(problem: Problem, catalog: Catalog) -> tuple[Case, ...]:
     return tuple(case_of(problem, catalog, future, lister) for future in problem.futures)
 
 
-def case_of(problem: Problem, catalog: Catalog, future: FutureCase, lister: Lister) -> Case:
-    """One future, ready to be planned; raises InputError, which names it."""
+def case_of(
+    problem: Problem,
+    catalog: Catalog,
+    future: FutureCase,
+    lister: Lister,
+    outlined: Outliner = outline_of,
+) -> Case:
+    """One future, ready to be planned; raises InputError, which names it.
+
+    outlined: `outline_of_known` of a problem whose names are known, which is faster.
+    """
     asked = problem_in(problem, future)
     try:
         how = partial(_uncapped, lister) if future.prices else lister
-        instance = listed(outline_of(asked, catalog), how)
+        instance = listed(outlined(asked, catalog), how)
     except InputError as error:
         raise InputError(
             replace(fault, message=f"{fault.message} (in future {future.name!r})")

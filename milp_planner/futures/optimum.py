@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import OutOfTime
 from milp_planner.errors import SolverError
 from milp_planner.futures.blocks import (
+    SAME_USD,
     BlockOptimizer,
     FuturesAnswer,
     as_proven,
@@ -28,7 +30,7 @@ from milp_planner.milp.engines.outcome import EngineStatus
 from milp_planner.milp.engines.verdict import CertifiedRun
 from milp_planner.milp.futures.joint import Asked, JointModel, join
 from milp_planner.milp.futures.measures import Measure
-from milp_planner.milp.futures.pruning import KeptInFutures, Key
+from milp_planner.milp.futures.pruning import KeptInFutures, Key, offered_in_all
 from milp_planner.milp.presolve.dominance import Pruned
 from milp_planner.milp.presolve.unit_bounds import is_guessed, room_for_score
 from milp_planner.milp.program.refinement import charges_by_utilization
@@ -38,6 +40,9 @@ from milp_planner.solving.results import Session, Settings
 from milp_planner.units import usd_shown
 
 NOTHING_ASKED = Asked()
+
+TIES_SHARE = 0.2
+"""Of the time left, for commitments that cost the same and owe less."""
 
 
 @dataclass
@@ -108,6 +113,35 @@ class FuturesOptimizer:
             return None
         found = self.best(measure, asked, futures, alone=True)
         return found if found.is_proven(self.settings.gap) else None
+
+    def with_least_owed(self, answer: FuturesAnswer, measure: Measure) -> FuturesAnswer:
+        """Of commitments that count the same those that owe the least, where there is time to look.
+
+        Plans that are proven alone: of others it is not known what counts the same.
+        """
+        if answer.status is not Status.OPTIMAL or not answer.committed or self.session.is_stopped:
+            return answer
+        assert answer.minimised_usd is not None
+        ends_s = self.session.ends_s - (1 - TIES_SHARE) * self.session.seconds_left
+        asked = Asked(within_usd=answer.minimised_usd + SAME_USD, extreme=1)
+        session = Session(ends_s, self.session.cancel)
+        found = self.best(measure, asked, alone=True, session=session)
+        if not found.plans or found.committed == answer.committed:
+            return answer
+        return replace(
+            found,
+            status=answer.status,
+            proof=answer.proof,
+            bound_usd=answer.bound_usd,
+            is_tie=True,
+        )
+
+    @cached_property
+    def offered(self) -> frozenset[Key]:
+        """Every offering that may be committed to, also those that others do all for; of offerings
+        that only their names tell apart one. Raises OutOfTime when time is up."""
+        with self.session.in_force():
+            return offered_in_all(self.instances)
 
     def with_cheapest_recourse(self, answer: FuturesAnswer, measure: Measure) -> FuturesAnswer:
         """The same commitments, and in each future the best that can be done with them.

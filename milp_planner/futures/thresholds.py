@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from milp_planner.deadline import OutOfTime
 from milp_planner.futures.compare import Comparison
 from milp_planner.milp.futures.joint import Asked, Committed
 from milp_planner.milp.futures.measures import of_costs
@@ -120,15 +121,20 @@ def cuts_of(comparison: Comparison) -> Iterator[Cut]:
 
 
 def flat_range(comparison: Comparison) -> FlatRange | None:
-    """The fewest and the most commitments that cost little more; None where it was not reached."""
+    """The fewest and the most commitments that cost little more, of all that may be committed to:
+    also of what others do all for. None where it was not reached."""
     cases = comparison.cases
     least = comparison.mean(comparison.answer.costs)
     if least <= 0:
         return None
     measure = of_costs(comparison.probabilities)
+    try:
+        offered = comparison.optimizer.offered
+    except OutOfTime:
+        return None
     found: list[Committed] = []
     for sign in (1, -1):
-        asked = Asked(within_usd=(1 + WITHIN) * least, extreme=sign)
+        asked = Asked(within_usd=(1 + WITHIN) * least, extreme=sign, keys=offered)
         answer = comparison.optimizer.proven(measure, asked)
         if answer is None:
             return None

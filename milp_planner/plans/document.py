@@ -23,6 +23,7 @@ from milp_planner.plans.futures.documents import futures_dict
 from milp_planner.plans.held import changes
 from milp_planner.plans.measure_next import measure_next
 from milp_planner.plans.plain import clean, plain_data
+from milp_planner.plans.proof import catalog_dict
 from milp_planner.plans.records import EngineReport, Plan, Proof, Purchase, Route, WorkloadPlan
 from milp_planner.plans.sentences import (
     alternatives_text,
@@ -331,15 +332,7 @@ def _provenance_dict(plan: Plan) -> dict[str, Any]:
     origin = plan.provenance
     return {
         "planner_version": origin.planner_version,
-        "catalog": {
-            "name": origin.catalog_name,
-            "version": origin.catalog_version,
-            "sha256": origin.catalog_sha256,
-            "overrides": origin.overrides,
-            "rows_added": origin.overlaid.added,
-            "rows_replaced": origin.overlaid.replaced,
-            "rows_retired": origin.overlaid.retired,
-        },
+        "catalog": catalog_dict(origin),
         "problem_sha256": origin.problem_sha256,
         "oldest_price": origin.oldest_price or None,
         "solver": [f"{engine.name} {engine.version}" for engine in plan.proof.engines],

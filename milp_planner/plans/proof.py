@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from milp_planner.inputs.catalog.overlaid.counts import UNTOUCHED, OverlayCounts
 
@@ -69,6 +70,19 @@ class Provenance:
     gap_asked: float
     overlaid: OverlayCounts = UNTOUCHED
     """The overrides apart, and the rows that overlays took away."""
+
+
+def catalog_dict(origin: Provenance) -> dict[str, Any]:
+    """The catalog as documents have it."""
+    return {
+        "name": origin.catalog_name,
+        "version": origin.catalog_version,
+        "sha256": origin.catalog_sha256,
+        "overrides": origin.overrides,
+        "rows_added": origin.overlaid.added,
+        "rows_replaced": origin.overlaid.replaced,
+        "rows_retired": origin.overlaid.retired,
+    }
 
 
 def relative_gap(score: float | None, bound: float | None) -> float | None:

@@ -39,7 +39,7 @@ from milp_planner.plans.consequences import (
 from milp_planner.plans.deployed.documents import read_clock, read_deployed
 from milp_planner.plans.diagnosis import Change, Diagnosis, Misfit
 from milp_planner.plans.document import DOCUMENT_VERSION
-from milp_planner.plans.futures.calendar import why_no_plan
+from milp_planner.plans.futures.documents import why_no_plan
 from milp_planner.plans.reasons import Said
 from milp_planner.plans.records import (
     Band,

@@ -65,7 +65,7 @@ def prepare(
         # the same workloads, whose idle wishes are marked
         marked = problem.model_copy(update={"workloads": known.problem.workloads})
         return replace(known, problem=marked)
-    return listed(_outline(problem, catalog))
+    return listed(outline_of_known(problem, catalog))
 
 
 class Outline(NamedTuple):
@@ -78,10 +78,11 @@ class Outline(NamedTuple):
 
 def outline_of(problem: Problem, catalog: Catalog) -> Outline:
     """The problem checked against the catalog, and its blocks; raises InputError."""
-    return _outline(checked_problem(problem, catalog), catalog)
+    return outline_of_known(checked_problem(problem, catalog), catalog)
 
 
-def _outline(problem: Problem, catalog: Catalog) -> Outline:
+def outline_of_known(problem: Problem, catalog: Catalog) -> Outline:
+    """The same of a problem whose names were checked: see `with_known_names`."""
     schedule = make_schedule(problem)
     problem = with_cached_shares(problem, schedule)
     _refuse(
@@ -132,6 +133,12 @@ def checked_problem(problem: Problem, catalog: Catalog) -> Problem:
     faults += queue_faults(problem)
     faults += [*batch_faults(problem), *any_llm_faults(problem), *power_faults(problem, catalog)]
     _refuse(faults)
+    return with_known_billings(problem, catalog)
+
+
+def with_known_names(problem: Problem, catalog: Catalog) -> Problem:
+    """What `checked_problem` makes of a problem that was checked before, with other traffic."""
+    problem = with_known_sellers(with_quality_read(problem, catalog), catalog)
     return with_known_billings(problem, catalog)
 
 

@@ -83,6 +83,18 @@ def read_requests(
     raise InputError([Fault(str(path), 0, 0, "", said, "give a file with one request a row")])
 
 
+def has_known_header(path: Path) -> bool:
+    """Whether the first line of a CSV file has names of counts, or of requests, that are known."""
+    with opened(path, is_kept=True) as stream:
+        if first_byte_of(stream, path) in JSON_BEGINS:
+            return True
+        names = _names_in(
+            next((line for line in Lines(stream, path, is_json=False) if line.strip()), "")
+        )
+    of_requests = all(isinstance(_column(names, key, None), int) for key in KNOWN_COLUMNS)
+    return of_requests or is_bucket_header(names) or is_grafana_header(names)
+
+
 def read_trace(
     path: Path,
     columns: TraceColumns | None = None,

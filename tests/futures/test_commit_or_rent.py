@@ -11,11 +11,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milp_planner import Catalog, Plan, Problem, Status, prepare, solve
+from milp_planner import (
+    Catalog,
+    Plan,
+    Problem,
+    Status,
+    plan_months,
+    prepare,
+    solve,
+    warning_lines,
+)
 from milp_planner.futures.cases import cases_of
+from milp_planner.futures.optimum import NOTHING_ASKED, FuturesOptimizer
+from milp_planner.milp.futures.joint import Asked
 from milp_planner.milp.futures.pruning import kept_in_futures
 from milp_planner.milp.presolve.dominance import prune
 from milp_planner.plans.reading import read_plan
+from milp_planner.reporting.text.plans.calendar import calendar_text
 from milp_planner.reporting.text.plans.table import plan_text
 from tests.support.builders import catalog, offering, problem, raw, workload
 from tests.support.examples import tries
@@ -290,3 +302,75 @@ def test_a_plan_over_futures_is_read_back_as_it_was_written(example):
     again = read_plan(json.loads(json.dumps(document)))
     assert again.futures == example.futures
     assert again.to_dict() == document
+
+
+def test_the_flat_range_is_of_what_others_do_all_for_as_well():
+    # The other seller's unit costs a little more and is no use: nothing that is best has it. 19 of
+    # it cost $25,989 on average, which is within 2.5 % of $25,391, and bind more than 19 of ours.
+    dearer = 1.175
+    mine = l40s()
+    other = offering("bolt", "l40s-48gb", dearer, name="g6e.xlarge", billing="reserved_1y")
+    sold = catalog([*mine.offerings, other], [raw("l40s-48gb", ONE_EIGHTH)])
+    plan = solve(commit_or_rent(), sold)
+    assert {one.offering for one in plan.futures.committed} == {"aws/g6e.xlarge/eu-1"}
+    most = plan.futures.flat.most
+    assert [(one.offering, one.units) for one in most.committed] == [("bolt/g6e.xlarge/eu-1", 19)]
+    mean = 720 * (19 * dearer + 0.2 * 37 * ON_DEMAND)
+    assert most.expected_usd_per_month == pytest.approx(mean)
+
+
+HALF = [future("flop", 0.5, 0.5), future("base", 0.5)]
+"""One unit is always in use, the second in every other case: bound at half the price of on demand,
+it costs what it does rented."""
+
+
+def one_or_two(*quotes: dict[str, Any], **fields: Any) -> Problem:
+    offered = [{"offering": "acme/g1/eu-1", **quote} for quote in quotes]
+    return problem(2, futures=HALF, quotes=offered, **fields)
+
+
+G1 = catalog([offering("acme", "g1", 2.0)], [raw("g1", 1)])
+
+
+@pytest.mark.parametrize("risk", [None, {"measure": "worst", "of": "regret", "weight": 0.5}])
+def test_of_commitments_that_cost_the_same_the_one_that_owes_the_least_is_told(risk):
+    plan = solve(one_or_two({"term": "12 months", "usd_per_gpu_hour": 1.0}, risk=risk), G1)
+    # one bound: 1 in the flop, 1 + 2 in base; two bound: 2 and 2. Regrets are 1 in either case.
+    assert plan.futures.expected_usd_per_month == pytest.approx(720 * 2)
+    assert units(plan) == 1
+    assert plan.status is Status.OPTIMAL
+    assert plan.futures.bound_usd_per_month == pytest.approx(
+        plan.futures.minimised_usd_per_month, abs=0.01
+    )
+
+
+def test_a_shorter_term_at_the_same_price_owes_less():
+    quotes = ({"term": f"{months} months", "usd_per_gpu_hour": 1.0} for months in (12, 3, 6))
+    [told] = solve(one_or_two(*quotes), G1).futures.committed
+    assert (told.units, told.months) == (1, 3)
+
+
+def test_of_calendars_that_cost_the_same_the_one_that_owes_the_least_is_told():
+    year = {"months": 12, "at_end": "pro_rata"}
+    asked = one_or_two({"term": "12 months", "usd_per_gpu_hour": 1.0}, horizon=year)
+    found = plan_months(asked, G1)
+    assert [(s.month, s.units) for s in found.common] == [(1, 1)]
+    assert found.usd == pytest.approx(12 * 720 * 2)
+    assert "the least there is" in calendar_text(found)
+
+
+def test_it_is_said_where_others_cost_as_much_and_owe_more(monkeypatch):
+    best = FuturesOptimizer.best
+
+    def two(
+        self: FuturesOptimizer, measure: Any, asked: Asked = NOTHING_ASKED, *a: Any, **how: Any
+    ):
+        if asked == NOTHING_ASKED and not how.get("alone"):
+            asked = Asked(fixed={("acme/g1+quote1/eu-1", "committed"): 2})
+        return best(self, measure, asked, *a, **how)
+
+    monkeypatch.setattr(FuturesOptimizer, "best", two)
+    plan = solve(one_or_two({"term": "12 months", "usd_per_gpu_hour": 1.0}), G1, diagnose=False)
+    assert units(plan) == 1
+    said = "futures: other commitments come to as much and owe more; these owe the least"
+    assert said in warning_lines(plan)

@@ -358,7 +358,7 @@ def test_where_time_ends_there_are_signings_and_what_none_comes_below(monkeypatc
     assert found.proof.bound_usd <= least <= found.proof.counted_usd * (1 + 1e-9)
     assert found.proof.bound_usd > 0.9 * least
     assert found.proof.program_engines == ()
-    assert "columns): not proven: time was up before." in calendar_text(found)
+    assert "columns): not proven: it ended before that." in calendar_text(found)
 
 
 def test_a_term_is_over_after_its_months():

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from milp_planner import InputError, Plan
-from milp_planner.plans.futures.calendar import (
+from milp_planner.plans.calendars.records import (
     Calendar,
     CalendarMonth,
     CalendarProof,
@@ -18,6 +18,7 @@ from milp_planner.plans.futures.calendar import (
 from milp_planner.plans.futures.records import CommitmentCase, FutureOutcome, FuturesPlan
 from milp_planner.reporting.text.plans.calendar import calendar_text
 from milp_planner.reporting.text.plans.futures import futures_lines
+from tests.support.sample_plans import ORIGIN
 
 NAMES = ("packet-ai/b200-180gb-sxm/global", "aws/p5e.48xlarge/us-west-2-lax-1")
 
@@ -32,7 +33,8 @@ def calendar() -> Calendar:
     months = (replace(month(1), signed=signed), month(2))
     future = FutureCalendar("a-future-with-a-long-name", 0.4, months, 9.0)
     proof = CalendarProof(6e6, 6e6, 1, 1, ("cbc", "highs"))
-    return Calendar("year", None, "extend", (future, replace(future, name="other")), proof, None)
+    both = future, replace(future, name="other")
+    return Calendar("year", None, "extend", both, proof, None, ORIGIN)
 
 
 def test_a_calendar_fits_and_says_what_its_letters_are():

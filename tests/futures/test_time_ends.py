@@ -7,13 +7,17 @@ import threading
 import pytest
 
 from milp_planner import Status, solve
+from milp_planner.cli.parts import exit_codes
 from milp_planner.deadline import OutOfTime
 from milp_planner.futures import answer, start
 from milp_planner.futures.blocks import FuturesAnswer
+from milp_planner.futures.compare import Comparison
 from milp_planner.futures.optimum import FuturesOptimizer
 from milp_planner.plans.records import Proof
 from milp_planner.reporting.text.plans.table import plan_text
 from tests.futures.test_commit_or_rent import ON_DEMAND, RESERVED, commit_or_rent, l40s
+
+pytest_plugins = ["tests.support.toy_cli"]
 
 EXPECTED = 720 * (5 * RESERVED + ON_DEMAND * (0.4 * 14 + 0.2 * 51))
 """Five are bound; base needs 19 units, hit 56."""
@@ -82,3 +86,16 @@ def test_nothing_beside_the_plan_is_solved_once_time_is_up(monkeypatch):
     assert len(asked) == 1
     assert plan.status is Status.OPTIMAL
     assert plan.futures.outcomes[0].idle_usd_per_month is None
+
+
+def test_a_ctrl_c_beside_the_plan_leaves_its_sheet(run, folder, monkeypatch):
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    futures = "futures: [{name: base, probability: 0.6}, {name: hit, probability: 0.4, traffic: 2}]"
+    text = (folder / "toy.yaml").read_text()
+    (folder / "two.yaml").write_text(f"{text}\n{futures}\n")
+    monkeypatch.setattr(Comparison, "told", stopped)
+    code, out, err = run("solve", "two.yaml", "--no-choices")
+    assert (code, "interrupted" in err) == (exit_codes.INTERRUPTED, True)
+    assert "on average over 2 futures" in out.splitlines()[0]

@@ -15,8 +15,9 @@ import jsonschema
 import pytest
 
 import milp_planner
-from milp_planner import plan_schema, sheet_schema, solve
+from milp_planner import calendar_schema, plan_schema, sheet_schema, solve
 from milp_planner.cli import main
+from milp_planner.plans.calendars.records import CALENDAR_VERSION
 from milp_planner.plans.document import DOCUMENT_VERSION
 from milp_planner.plans.sheet.records import SHEET_VERSION
 from tests.support.builders import big_and_small, problem
@@ -27,6 +28,7 @@ Schema = dict[str, Any]
 SHIPPED = {
     "plan": (plan_schema, DOCUMENT_VERSION),
     "sheet": (sheet_schema, SHEET_VERSION),
+    "calendar": (calendar_schema, CALENDAR_VERSION),
 }
 
 
@@ -98,6 +100,7 @@ def test_a_plan_keeps_to_its_schema_and_no_other_version_does() -> None:
     assert not validator.is_valid({**document, "nonsense": 1})
 
 
-def test_the_command_prints_the_schema_of_a_plan(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["schema", "--of", "plan"]) == 0
-    assert json.loads(capsys.readouterr().out) == plan_schema()
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_command_prints_each_schema(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema", "--of", name]) == 0
+    assert json.loads(capsys.readouterr().out) == SHIPPED[name][0]()

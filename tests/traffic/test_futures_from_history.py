@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from milp_planner import InputError, futures_from
+from milp_planner.reporting.text.inputs.futures import futures_yaml
 from milp_planner.traffic.forecast import fits, futures
 from milp_planner.traffic.forecast.history import read_history
 
@@ -178,6 +179,35 @@ def test_a_history_that_tells_too_little_is_refused_with_what_is_needed(written,
         futures_from(path)
     assert said in str(caught.value)
     assert str(caught.value).startswith(path)
+
+
+@pytest.mark.parametrize("day", [dt.date(1, 1, 1), dt.date(9999, 10, 1)])
+def test_a_date_that_is_none_of_traffic_is_refused(written, day):
+    path = written([(day + dt.timedelta(i), 5.0) for i in range(60)])
+    with pytest.raises(InputError, match="has a row before 1970 or from 2200 on: no date of"):
+        futures_from(path)
+
+
+@pytest.mark.parametrize("text", ["date;requests\n2026-01-01;5\n", "a,b,c\n1,2,3\n"])
+def test_a_file_without_columns_of_counts_says_which_it_needs(tmp_path, text):
+    path = tmp_path / "h.csv"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        futures_from(path)
+    [fault] = caught.value.faults
+    assert (fault.file, fault.line) == (str(path), 1)
+    assert fault.message == "has no column of times with one of counts beside it"
+    assert fault.hint == "give a column `time` and a column `requests`, with a comma between them"
+
+
+def test_rows_of_the_same_time_add_up_and_that_is_said(written):
+    rows = [(MONDAY + dt.timedelta(i), 70.0) for i in range(30 * 7)]
+    twice = futures_from(written([*rows, rows[-1], rows[-1]]), months=1)
+    assert twice.history.rows_added == 2
+    assert twice.history.periods[-1].requests_per_day == pytest.approx(9 * 70 / 7)
+    said = "# Rows of a time that has several add up (2 beside the first)."
+    assert said in futures_yaml(twice)
+    assert "add up" not in futures_yaml(futures_from(written(rows), months=1))
 
 
 def test_a_day_that_is_missing_counts_at_the_mean_of_its_week(written):

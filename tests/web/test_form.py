@@ -239,6 +239,28 @@ def test_an_answer_comes_step_by_step_and_is_that_of_the_command_line(run, clien
     assert client.post("/page/compare", two).json["last"] == "Monthly cost stays at $5,760."
 
 
+FUTURES = "futures: [{name: base, probability: 60%}, {name: hit, probability: 40%, traffic: 2}]\n"
+
+
+def test_a_file_with_futures_is_answered_with_its_sheet(run, client, folder):
+    reply = client.post("/page/answer", {"yaml": PROBLEM + FUTURES})
+    steps = [json.loads(line) for line in reply.text.splitlines()]
+    assert [step["step"] for step in steps] == ["waiting", "question", "planning", "answer"]
+    assert "What each future comes to" in steps[-1]["html"]
+    assert (steps[-1]["takes"], steps[-1]["levers"]) == ({}, {})
+    (folder / "two.yaml").write_text(PROBLEM + FUTURES)
+    assert steps[-1]["files"]["csv"] == run("solve", "two.yaml", "--format", "csv")[1]
+
+
+def test_a_file_with_a_horizon_is_refused_with_what_plans_it(client):
+    reply = client.post("/page/answer", {"yaml": PROBLEM + "horizon: {months: 3}\n"})
+    last = json.loads(reply.text.splitlines()[-1])
+    assert last["step"] == "faults"
+    [fault] = last["faults"]
+    assert "horizon: this is asked of one month, not of several" in fault["message"]
+    assert "milp-planner solve and plan_months plan all of its months" in fault["hint"]
+
+
 def test_without_a_plan_a_change_that_gives_one_can_be_taken(client):
     last = asked(client, {**TOY, "budget": "100"})[-1]
     assert (last["step"], last["usd"], last["headline"]) == ("answer", None, "no plan")

@@ -70,6 +70,7 @@ def report(
                 time_limit_s=time_limit,
                 gap=gap,
                 solver=choice_of(solver),
+                reproducible=reproducible,
             )
         if written is not None and code == exit_codes.FOUND and not quiet:
             streams.tell(f"wrote {written}")

@@ -18,6 +18,7 @@ class Schema(StrEnum):
     PROBLEM = "problem"
     PLAN = "plan"
     SHEET = "sheet"
+    CALENDAR = "calendar"
 
 
 def schema(
@@ -26,6 +27,7 @@ def schema(
     ),
 ) -> int:
     """Print the JSON Schema of the problem file."""
+    from milp_planner.plans.calendars.documents import calendar_schema
     from milp_planner.plans.document import plan_schema
     from milp_planner.plans.sheet.records import sheet_schema
     from milp_planner.reporting.documents.json import to_json
@@ -34,6 +36,7 @@ def schema(
         Schema.PROBLEM: problem_schema,
         Schema.PLAN: plan_schema,
         Schema.SHEET: sheet_schema,
+        Schema.CALENDAR: calendar_schema,
     }
     streams.answer(to_json(schemas[of]()))
     return exit_codes.FOUND

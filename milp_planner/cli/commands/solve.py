@@ -160,6 +160,7 @@ def solve(
                 gap=gap,
                 solver=how.solver,
                 gates=gates,
+                reproducible=reproducible,
             )
         has_plan = code in (exit_codes.FOUND, exit_codes.GATE)
         tell_written(output, has_plan=has_plan, quiet=quiet)

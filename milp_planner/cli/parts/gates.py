@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from milp_planner.plans.futures.calendar import Calendar
+    from milp_planner.plans.calendars.records import Calendar
     from milp_planner.plans.records import Plan
 
 

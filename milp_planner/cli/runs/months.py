@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import typer
 
 from milp_planner.cli.parts import exit_codes, streams
+from milp_planner.cli.runs.sheets import HTML, MARKDOWN
 
 if TYPE_CHECKING:
     from milp_planner.cli.parts.gates import Gates
     from milp_planner.inputs.catalog.records import Catalog
     from milp_planner.inputs.problem.records import Problem
+    from milp_planner.plans.calendars.records import Calendar
     from milp_planner.solving.checks.arguments import SolverChoice
 
 OF_MONTHS = {
@@ -23,7 +25,6 @@ OF_MONTHS = {
 
 JSON_FORMATS = ("json", "sheet-json")
 TEXT_FORMATS = ("sheet", "text")
-HTML = "html"
 WIDTH = 80
 """Columns of what is printed."""
 
@@ -49,29 +50,59 @@ def write_calendar(
     gap: float | None,
     solver: SolverChoice | None,
     gates: Gates | None = None,
+    reproducible: bool = False,
 ) -> int:
     """Plan the months and write them; the exit code."""
+    from milp_planner.futures.months.answer import CalendarInterrupted
     from milp_planner.questions.months import plan_months
-    from milp_planner.reporting.documents.json import to_json
-    from milp_planner.reporting.html.calendar import calendar_page
-    from milp_planner.reporting.text.plans.calendar import calendar_text
 
-    if format_name not in (*JSON_FORMATS, *TEXT_FORMATS, HTML):
-        raise typer.BadParameter(f"a calendar is written as text, json or html, not {format_name}")
-    with streams.progress(f"planning {problem.name}", quiet=quiet):
-        calendar = plan_months(problem, catalog, time_limit_s=time_limit_s, gap=gap, solver=solver)
+    if format_name not in (*JSON_FORMATS, *TEXT_FORMATS, MARKDOWN, HTML):
+        said = f"a calendar is written as text, markdown, json or html, not {format_name}"
+        raise typer.BadParameter(said)
+    try:
+        with streams.progress(f"planning {problem.name}", quiet=quiet):
+            calendar = plan_months(
+                problem,
+                catalog,
+                time_limit_s=time_limit_s,
+                gap=gap,
+                solver=solver,
+                reproducible=reproducible,
+            )
+    except CalendarInterrupted as stop:  # what is known is written all the same
+        _put(_written(stop.calendar, format_name), output)
+        raise stop.cause from None
     if calendar is None:
         streams.tell("No calendar: time was up before there was one; give more --time-limit.")
         return exit_codes.NO_PLAN
-    if format_name in JSON_FORMATS:
-        said = to_json(calendar.to_dict())
-    else:
-        said = calendar_page(calendar) if format_name == HTML else calendar_text(calendar, WIDTH)
-    if output is None:
-        streams.answer(said)
-    else:
-        streams.write_file(output, said)
+    _put(_written(calendar, format_name), output)
     failed = () if gates is None else tuple(gates.failures_of_months(calendar))
     for failure in failed:
         streams.tell(failure)
     return exit_codes.GATE if failed else exit_codes.FOUND
+
+
+def _put(said: str, output: Path | None) -> None:
+    if output is None:
+        streams.answer(said)
+    else:
+        streams.write_file(output, said)
+
+
+def _written(calendar: Calendar, format_name: str) -> str:
+    """The calendar in one of its formats; each is slow to import, and the others not needed."""
+    if format_name in JSON_FORMATS:
+        from milp_planner.reporting.documents.json import to_json
+
+        return to_json(calendar.to_dict())
+    if format_name == HTML:
+        from milp_planner.reporting.html.calendar import calendar_page
+
+        return calendar_page(calendar)
+    if format_name == MARKDOWN:
+        from milp_planner.reporting.sheets.calendar import calendar_markdown
+
+        return calendar_markdown(calendar)
+    from milp_planner.reporting.text.plans.calendar import calendar_text
+
+    return calendar_text(calendar, WIDTH)

@@ -79,12 +79,19 @@ class SheetRun:
     def _over_futures(self) -> Plan:
         """The same over several futures, where no other choices are solved."""
         from milp_planner.questions.sheet.builder import plan_for_sheet, sheet_over_futures
+        from milp_planner.solving.results import Interrupted
 
-        with streams.progress(f"planning {self.problem.name}", quiet=self.quiet):
-            plan = plan_for_sheet(self.problem, self.catalog, self._settings())
+        stopped: KeyboardInterrupt | None = None
+        try:
+            with streams.progress(f"planning {self.problem.name}", quiet=self.quiet):
+                plan = plan_for_sheet(self.problem, self.catalog, self._settings())
+        except Interrupted as stop:
+            plan, stopped = stop.plan, stop.cause
         asked = self.problem, self.catalog, plan, self.today
         sheet = sheet_over_futures(*asked, reproducible=self.reproducible)
         self._put(self._text(plan, sheet, rest=False))
+        if stopped is not None:
+            raise stopped
         return plan
 
     def _outline(self) -> Outline:

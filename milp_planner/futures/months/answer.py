@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.deadline import OutOfTime
+from milp_planner.candidates.records import Candidate
+from milp_planner.deadline import OutOfTime, sparing
 from milp_planner.errors import Fault, InputError
-from milp_planner.futures.months.enumerated import EnumeratedPart
 from milp_planner.futures.months.nodes import Months
-from milp_planner.futures.months.outlook import WorkloadMonths, outlooks_of, prices_of
 from milp_planner.futures.months.parts import CalendarPart, calendar_month
-from milp_planner.futures.months.programmed import Asked, ProgrammedPart, columns_of
-from milp_planner.futures.months.risky import RiskAsked, RiskPart, is_risk
+from milp_planner.futures.months.programmed import ProgrammedPart, columns_of
+from milp_planner.futures.months.risky import is_risk
+from milp_planner.futures.months.ways import InHand, ways_of
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Latency, Problem
-from milp_planner.milp.futures.pruning import kept_in_futures
 from milp_planner.milp.months.rents import RentChecked
 from milp_planner.milp.months.search import GAP
-from milp_planner.milp.presolve.lazy_rows import independent, only_workloads
-from milp_planner.milp.program.families import rules_of
-from milp_planner.milp.program.model import build_model
-from milp_planner.plans.futures.calendar import (
+from milp_planner.plans.calendars.records import (
     Calendar,
     CalendarEnd,
     CalendarMonth,
@@ -33,6 +28,7 @@ from milp_planner.plans.futures.calendar import (
     OtherEnd,
 )
 from milp_planner.plans.records import Provenance
+from milp_planner.solving.assembly.left_out import not_included
 from milp_planner.solving.checks.names import future_faults
 from milp_planner.solving.results import Session, Settings
 
@@ -44,30 +40,89 @@ ONE_MONTH: Final = {
 }
 """Keys that a plan over months would leave without effect, each with why."""
 
+FIRST_CPU_S = 0.35
+"""Of a processor, for a first calendar: also where a busy machine let time run out before it."""
+
+
+class CalendarInterrupted(KeyboardInterrupt):
+    """A Ctrl-C, or what a program raises like it, while a calendar was made better.
+
+    `calendar` is the best until then, `cause` is what was raised.
+    """
+
+    def __init__(self, calendar: Calendar, cause: KeyboardInterrupt) -> None:
+        self.calendar = calendar
+        self.cause = cause
+        super().__init__("stopped while looking for a better calendar")
+
 
 def calendar_of(
     problem: Problem, catalog: Catalog, settings: Settings, provenance: Provenance
 ) -> Calendar | None:
-    """The cheapest calendar within the gap; None where time was up before there was one.
+    """The cheapest calendar within the gap, or the best one in time; None where time was up before
+    there was one.
 
-    Raises InputError for names unknown, and for what is not planned over months.
+    Raises InputError for names unknown, and for what is not planned over months;
+    CalendarInterrupted on a Ctrl-C once there is a calendar.
     """
     if faults := [*future_faults(problem, catalog), *_faults_of_asking(problem)]:
         raise InputError(faults)
     session = Session.of(settings)
+    settings = replace(settings, gap=settings.gap or GAP)
+    provenance = replace(provenance, gap_asked=settings.gap)
     months = Months(problem, catalog)
+    in_hand = InHand(())
     try:
-        parts = [*_parts(months, settings, provenance, session)]
+        with session.in_force(), sparing(FIRST_CPU_S):
+            in_hand = InHand(ways_of(months, settings, provenance))
+            in_hand.begin()
     except OutOfTime:
         return None
-    unknown, ends = None, list[OtherEnd]()
+    beside, checked = Beside(), list[RentChecked]()
     try:
+        in_hand.improve(session)
+        parts = in_hand.parts
+        if parts is None:
+            return None
         with session.in_force():
-            unknown = _unknown(problem, parts)
-            ends = [*_other_ends(months, parts)]
-    except OutOfTime:  # what is told beside the calendar is left out
-        pass
-    checked = [one for part in parts for one in part.checked(settings, session)]
+            beside.look_at(months, parts)
+        checked.extend(one for part in parts for one in part.checked(settings, session))
+    except KeyboardInterrupt as stop:
+        parts = in_hand.parts
+        if parts is None:
+            raise
+        known = _calendar(months, parts, checked, beside, provenance)
+        raise CalendarInterrupted(known, stop) from stop
+    return _calendar(months, parts, checked, beside, provenance)
+
+
+@dataclass
+class Beside:
+    """What is told beside a calendar, as far as time lasts."""
+
+    unknown_usd: float | None = None
+    ends: list[OtherEnd] = field(default_factory=list)
+
+    def look_at(self, months: Months, parts: Sequence[CalendarPart]) -> None:
+        """Solve the same otherwise; what there is no time for is left out."""
+        try:
+            self.unknown_usd = _unknown(months.problem, parts)
+            self.ends.extend(_other_ends(months, parts))
+        except OutOfTime:
+            pass
+
+
+def _calendar(
+    months: Months,
+    parts: Sequence[CalendarPart],
+    checked: Sequence[RentChecked],
+    beside: Beside,
+    provenance: Provenance,
+) -> Calendar:
+    problem = months.problem
+    used = _used(parts)
+    rests_on = tuple(_rests_on(problem, used))
+    oldest = min((one.priced_on for one in rests_on), default="")
     risk = problem.risk
     return Calendar(
         name=problem.name,
@@ -75,19 +130,26 @@ def calendar_of(
         at_end=months.horizon.at_end,
         futures=tuple(_future(months, f, parts) for f in range(len(months.futures))),
         proof=_proof(parts, checked),
-        unknown_usd=unknown,
-        other_ends=tuple(ends),
+        unknown_usd=beside.unknown_usd,
+        other_ends=tuple(beside.ends),
         measure="expected" if risk is None else risk.measure,
         measured_on="" if risk is None else risk.of or "",
         level=1 - risk.tail if risk is not None and risk.measure == "cvar" else None,
         weight=1.0 if risk is None else risk.weight,
-        rests_on=tuple(_rests_on(problem, parts)),
+        rests_on=rests_on,
+        not_included=tuple(not_included(problem, used)),
+        provenance=replace(provenance, oldest_price=oldest),
     )
 
 
-def _rests_on(problem: Problem, parts: Sequence[CalendarPart]) -> Iterator[CalendarOffering]:
+def _used(parts: Sequence[CalendarPart]) -> list[Candidate]:
+    """All that is signed for or rented, once each."""
     used = {k.id: k for part in parts for k in part.used()}
-    for _, k in sorted(used.items()):
+    return [k for _, k in sorted(used.items())]
+
+
+def _rests_on(problem: Problem, used: Sequence[Candidate]) -> Iterator[CalendarOffering]:
+    for k in used:
         wishes = problem.workload(k.workload).latency
         yield CalendarOffering(
             workload=k.workload,
@@ -118,97 +180,6 @@ def _faults_of_asking(problem: Problem) -> Iterator[Fault]:
         said = "next-best plans are of one month"
         hint = "leave it out, or write alternatives: {count: 0}"
         yield Fault("", 0, 0, "alternatives", said, hint)
-
-
-# The parts
-
-
-def _parts(
-    months: Months, settings: Settings, provenance: Provenance, session: Session
-) -> Iterator[CalendarPart]:
-    """Workloads that nothing links, each by itself: by enumeration where that knows all that is
-    asked, else by one program."""
-    with session.in_force():
-        today = months.today
-        _check_served(today.problem, {k.workload for k in today.candidates.candidates})
-        given = [*_enumerated(months, today)]
-    settings = replace(settings, gap=settings.gap or GAP)
-    left: list[tuple[str, ...]] = []
-    for names, listed in given:
-        with session.in_force():
-            if listed is None:
-                left.append(names)
-            elif is_risk(months):
-                part = RiskPart(RiskAsked(months, tuple(listed), settings.gap))
-                yield _better(part, Asked(months, names, settings, provenance), session)
-            else:
-                yield from (EnumeratedPart.best(asked, settings.gap) for asked in listed)
-    for i, names in enumerate(left):  # each has an equal part of the time
-        ends_s = session.ends_s - session.seconds_left * (1 - 1 / (len(left) - i))
-        mine = Session(ends_s, session.cancel)
-        yield ProgrammedPart(Asked(months, names, settings, provenance), mine)
-
-
-def _enumerated(
-    months: Months, today: PlanningInput
-) -> Iterator[tuple[tuple[str, ...], list[WorkloadMonths] | None]]:
-    """Workloads that nothing links, with how each is enumerated; None where they cannot be."""
-    is_plain = _is_plain(months)
-    prices = prices_of(months) if is_plain else ()
-    if is_plain and (whole := outlooks_of(months.problem, today, prices)) is not None:
-        yield tuple(w.name for w in months.problem.workloads), whole
-        return
-    groups = _groups(months)
-    for names in groups:
-        group = only_workloads(today, names, today.candidates.candidates)
-        can_be = is_plain and len(groups) > 1
-        yield names, outlooks_of(months.problem, group, prices) if can_be else None
-
-
-def _better(part: RiskPart, asked: Asked, session: Session) -> CalendarPart:
-    """The schedules, or what one program finds: by weights alone one finds no schedule that two
-    others are better than on average, whatever the weights."""
-    if part.gap <= asked.settings.gap or session.is_stopped:
-        return part
-    try:
-        other = ProgrammedPart(replace(asked, known_measure=part.measure), session)
-    except OutOfTime:
-        return part
-    if part.all_months != {other.shape.all_months}:  # they count other months
-        return part
-    better = other if other.counted_usd < part.counted_usd else part
-    bound = max(part.bound_usd, other.bound_usd)
-    better.bound_usd = min(better.counted_usd, bound)
-    return better
-
-
-def _groups(months: Months) -> list[tuple[str, ...]]:
-    """Workloads that rules link, or the measure, or money."""
-    problem = months.problem
-    names = tuple(w.name for w in problem.workloads)
-    all_apart = all(rule.solved_apart for rule in rules_of(problem))
-    if len(names) == 1 or is_risk(months) or problem.limits.budget is not None or not all_apart:
-        return [names]
-    widest = months.widest
-    model = build_model(widest, tuple(kept_in_futures([widest]).candidates(0)))
-    found = independent(model, lambda workload, _: workload)
-    idle = set(names) - {name for group in found for name in group}
-    return [*found, *((name,) for name in names if name in idle)]
-
-
-def _is_plain(months: Months) -> bool:
-    """True where no key is in force that programs alone know over months."""
-    problem = months.problem
-    switching = problem.switching != Problem.model_fields["switching"].default
-    paid = bool(problem.current_fleet or problem.commitments)
-    return not switching and not paid and problem.limits.budget is None
-
-
-def _check_served(problem: Problem, served: set[str]) -> None:
-    for w in problem.workloads:
-        if w.name not in served:
-            said = f"nothing that is allowed can serve {w.name!r}"
-            raise InputError([Fault("", 0, 0, "workloads", said)])
 
 
 def _unknown(problem: Problem, parts: Sequence[CalendarPart]) -> float | None:
@@ -242,12 +213,13 @@ def _other_ends(months: Months, parts: Sequence[CalendarPart]) -> Iterator[Other
 
 
 def _proof(parts: Sequence[CalendarPart], checked: Sequence[RentChecked]) -> CalendarProof:
+    bounds = [part.bound_usd for part in parts if part.bound_usd is not None]
     programs = [part for part in parts if isinstance(part, ProgrammedPart)]
     named = [set(one.engines) for one in checked if one.is_same and one.engines]
     proven = [set(part.proven_by) for part in programs]
     return CalendarProof(
         counted_usd=sum(part.counted_usd for part in parts),
-        bound_usd=sum(part.bound_usd for part in parts),
+        bound_usd=None if len(bounds) < len(parts) else sum(bounds),
         rents_checked=sum(one.is_same for one in checked),
         rents=sum(part.rents for part in parts),
         engines=_in_all(named),

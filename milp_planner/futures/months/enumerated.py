@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
 from milp_planner.candidates.records import Candidate
 from milp_planner.errors import Fault, InputError
 from milp_planner.futures.months.outlook import WorkloadMonths
-from milp_planner.futures.months.parts import CalendarPart, CalendarStarts, PartMonth
+from milp_planner.futures.months.parts import CalendarPart, CalendarStarts, CalendarWay, PartMonth
 from milp_planner.milp.months.records import AtEnd, MonthsSchedule
 from milp_planner.milp.months.recourse import MonthRecourse
 from milp_planner.milp.months.rents import RentChecked, check_rents
 from milp_planner.milp.months.search import MonthsSearch, best_schedule
-from milp_planner.plans.futures.calendar import RentedUnits, Signing
+from milp_planner.plans.calendars.records import RentedUnits, Signing
 from milp_planner.solving.results import Session, Settings
 
 CHECK_TIME_LIMIT_S = 20.0
@@ -36,16 +37,6 @@ class EnumeratedPart(CalendarPart):
         self.schedule, self.recourses = schedule, recourses
         self.counted_usd, self.bound_usd = schedule.usd, schedule.bound_usd
         self.rents = len(asked.outlook.futures)
-
-    @classmethod
-    def best(cls, asked: WorkloadMonths, gap: float) -> EnumeratedPart:
-        """The best that is found; raises InputError where what is allowed cannot carry the load,
-        OutOfTime before there is a schedule."""
-        search = MonthsSearch(asked.outlook)
-        schedule = search.best(gap=gap)
-        if schedule is None:
-            raise cannot_carry([asked])
-        return cls(asked, gap, schedule, search.recourses)
 
     def _bound(self, future: int, month: int) -> Iterator[tuple[int, int]]:
         """Number of the term and units of those that are paid in a month."""
@@ -113,6 +104,7 @@ class EnumeratedPart(CalendarPart):
                 [self._rent(f, m) for m in months],
                 time_limit_s=left_s,
                 solver=settings.solver,
+                patient=settings.patient,
             )
 
     def _signed(self, f: int, month: int) -> Iterator[Signing]:
@@ -148,6 +140,34 @@ class EnumeratedPart(CalendarPart):
 
 def _named(schedule: MonthsSchedule) -> tuple[CalendarStarts, ...]:
     return tuple({(k, m): n for (k, m), n in starts.items()} for starts in schedule.starts)
+
+
+class EnumeratedWay(CalendarWay):
+    """A workload of one class that nothing links."""
+
+    def __init__(self, asked: WorkloadMonths, gap: float) -> None:
+        self.asked, self.gap = asked, gap
+
+    @cached_property
+    def _search(self) -> MonthsSearch:
+        return MonthsSearch(self.asked.outlook)
+
+    def _part(self, schedule: MonthsSchedule) -> EnumeratedPart:
+        return EnumeratedPart(self.asked, self.gap, schedule, self._search.recourses)
+
+    def first(self) -> CalendarPart | None:
+        """Nothing signed; None where what is rented is not enough."""
+        schedule = self._search.rented()
+        return None if schedule is None else self._part(schedule)
+
+    def improving(self, session: Session) -> Iterator[CalendarPart]:
+        """A first schedule, and the best that is found."""
+        found = False
+        for schedule in self._search.improving(gap=self.gap):
+            found = True
+            yield self._part(schedule)
+        if not found:
+            raise cannot_carry([self.asked])
 
 
 def cannot_carry(asked: Sequence[WorkloadMonths]) -> InputError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cached_property
 
 from milp_planner.candidates.listing import Lister, lister_of
 from milp_planner.candidates.paying.commitments import HOURS_PER_DAY
@@ -17,6 +18,7 @@ from milp_planner.inputs.problem.records import Problem, Switching
 from milp_planner.inputs.problem.uncertain.futures import FutureCase
 from milp_planner.milp.futures.pruning import Key, binds, is_few
 from milp_planner.milp.months.program import MonthsShape, SignedKind
+from milp_planner.solving.prepare import outline_of, outline_of_known, with_known_names
 from milp_planner.solving.re_solve import repriced_candidate
 from milp_planner.today import day_today
 from milp_planner.traffic.month import Schedule
@@ -89,13 +91,16 @@ class Months:
         times = self.horizon.course(case.name).factor(min(month, self.horizon.months - 1))
         factors = {w.name: case.times(w.name) * times for w in self.problem.workloads}
         there = case.model_copy(update={"workloads": factors})
-        instance = case_of(self._asked(month), self.catalog, there, self.lister(case)).instance
+        outlined = outline_of if month == 0 else outline_of_known
+        given = self._asked(month), self.catalog, there, self.lister(case), outlined
+        instance = case_of(*given).instance
         trend: float = (1 + self.horizon.price_trend) ** month
         return MonthNode(future, month, _at_trend(instance, trend))
 
     def _asked(self, month: int) -> Problem:
         """What is asked of a month: nothing is known of what runs before it but in the first."""
         update: dict[str, object] = {}
+        problem = self.problem if month == 0 else self._known
         if month > 0:
             update |= {"current_fleet": (), "switching": Switching()}
             paid = (self._paid_then(one, month) for one in self.problem.commitments)
@@ -103,7 +108,12 @@ class Months:
         if month >= self.horizon.months:
             limits = self.problem.limits.model_copy(update={"budget": None})
             update["limits"] = limits
-        return self.problem.model_copy(update=update)
+        return problem.model_copy(update=update)
+
+    @cached_property
+    def _known(self) -> Problem:
+        """The problem with its names as the catalog has them: the first month checks them all."""
+        return with_known_names(self.problem, self.catalog)
 
     def _paid_then(self, paid: Commitment, month: int) -> Commitment | None:
         """What is paid already as it is seen from a later month; None of what is over by then."""

@@ -47,6 +47,10 @@ tell a bound, and for a small program of what their plans are made of."""
 
 SMALL_S = 0.5
 
+JUDGED = 3
+"""How often plans of all months are read and verified once the engines stop: what each engine says,
+and what comes of it."""
+
 
 @dataclass(frozen=True)
 class MonthsAnswer(FuturesAnswer):
@@ -67,6 +71,9 @@ class MonthsOptimizer:
     settings: Settings
     provenance: Provenance
     session: Session
+    judging_s: float = 0.0
+    """What it takes to read and verify a plan of every month, as far as that is known."""
+
     _blocks: list[BlockOptimizer] = field(default_factory=list)
 
     def shortened(self, shape: MonthsShape) -> MonthsOptimizer:
@@ -143,8 +150,11 @@ class MonthsOptimizer:
         plans = verified_plans(model, self._blocks, parts)
         starts = model.signed(run.values)
         self._check_signed(plans, starts)
-        moves = self.moves_usd(plans)
-        self._check_budgets(plans, moves, model.measure)
+        moves = moves_between(plans, shape)
+        if moves is None:
+            raise SolverError("more units change from one month to the next than may")
+        if above := broken_budget(self.instances, plans, moves, model.measure, shape):
+            raise SolverError(above)
         lost = model.lost_usd(run.values)
         counted = [
             constant
@@ -185,43 +195,6 @@ class MonthsOptimizer:
                 ):
                     raise SolverError("a month does not stand on what is signed")
 
-    def moves_usd(self, plans: Sequence[Plan]) -> list[float]:
-        """For each month, what it costs to get there from the one before; the first knows it."""
-        shape = self.shape
-        usd = [0.0] * len(plans)
-        if not shape.counts_moves:
-            return usd
-        for f in range(shape.futures):
-            for i in range(1, shape.months):
-                b = shape.block(f, i)
-                then, now = (most_units(plan.rented) for plan in (plans[b - 1], plans[b]))
-                changes = [now.get(key, 0) - then.get(key, 0) for key in {*then, *now}]
-                added, removed = (
-                    sum(n for n in of if n > 0) for of in (changes, [-n for n in changes])
-                )
-                if shape.most_changed is not None and added + removed > shape.most_changed:
-                    raise SolverError("more units change from one month to the next than may")
-                usd[b] = added * shape.usd_per_unit_added + removed * shape.usd_per_unit_removed
-        return usd
-
-    def _check_budgets(
-        self, plans: Sequence[Plan], moves: Sequence[float], measure: Measure
-    ) -> None:
-        """Cash within the budget, with what moves cost; on average where it is one on average."""
-        shape = self.shape
-        cash = [
-            (plan.cash_usd_per_month or 0.0) + usd for plan, usd in zip(plans, moves, strict=True)
-        ]
-        for b, instance in enumerate(self.instances):
-            budget = instance.problem.limits.budget
-            if budget is not None and exceeds(cash[b], budget.usd_per_month):
-                raise _above(cash[b], budget.usd_per_month)
-        most = shape.mean_budget_usd
-        for i in range(shape.months) if most is not None else ():
-            mean = measure.mean([cash[shape.block(f, i)] for f in range(shape.futures)])
-            if exceeds(mean, most or 0.0):
-                raise _above(mean, most or 0.0)
-
     def _has_raised(self, model: MonthsModel, best: MonthsAnswer) -> bool:
         """True where guessed bounds on units may have ruled out something better."""
         if best.minimised_usd is None:
@@ -242,7 +215,7 @@ class MonthsOptimizer:
         """The best signings; where time ends before their proof, the better of what the program
         found and of what a small one finds, with a bound."""
         whole = self.session
-        ends_s = whole.ends_s - (1 - JOINT_SHARE) * whole.seconds_left
+        ends_s = whole.ends_s - (1 - JOINT_SHARE) * whole.seconds_left - JUDGED * self.judging_s
         found = self.best(measure, session=Session(ends_s, whole.cancel))
         if found.status is Status.INFEASIBLE or found.is_proven(self.settings.gap):
             return self.with_cheapest_months(found, measure)
@@ -250,7 +223,7 @@ class MonthsOptimizer:
         bound = self._bound(measure, months)
         known = [one for one in (found.bound_usd, bound) if one is not None]
         found = replace(found, bound_usd=max(known, default=None))
-        if any(one.plan is None for one in months):
+        if any(one.plan is None for one in months) or JUDGED * self.judging_s > SMALL_S:
             return found
         small = replace(self, kept=kept_of_plans(self.instances, months), _blocks=[])
         ends_s = max(whole.ends_s, time.monotonic() + SMALL_S)
@@ -304,13 +277,16 @@ class MonthsOptimizer:
 
     def _bound(self, measure: Measure, months: Sequence[SearchResult]) -> float | None:
         """No signings cost less than if each could be had by the month, and moves were free."""
-        shape = self.shape
-        bounds = [one.bound or 0.0 for one in months]
-        counted = [
-            sum(bounds[shape.block(f, i)] for i in range(shape.all_months)) + constant
-            for f, constant in enumerate(measure.constants)
-        ]
-        return measure.minimised(counted)
+        return months_counted([one.bound or 0.0 for one in months], self.shape, measure)
+
+
+def months_counted(usd: Sequence[float], shape: MonthsShape, measure: Measure) -> float:
+    """What is counted where each month comes to so much. usd: by block."""
+    counted = [
+        sum(usd[shape.block(f, 0) : shape.block(f + 1, 0)]) + constant
+        for f, constant in enumerate(measure.constants)
+    ]
+    return measure.minimised(counted)
 
 
 def kept_over_months(
@@ -326,9 +302,51 @@ def kept_over_months(
     )
 
 
-def _above(cash: float, budget_usd: float) -> SolverError:
+def moves_between(plans: Sequence[Plan], shape: MonthsShape) -> list[float] | None:
+    """For each month, what it costs to get there from the one before, USD; the first knows it.
+    None where more units change than may."""
+    usd = [0.0] * len(plans)
+    if not shape.counts_moves:
+        return usd
+    for f in range(shape.futures):
+        for i in range(1, shape.months):
+            b = shape.block(f, i)
+            then, now = (most_units(plan.rented) for plan in (plans[b - 1], plans[b]))
+            changes = [now.get(key, 0) - then.get(key, 0) for key in {*then, *now}]
+            added, removed = (
+                sum(n for n in of if n > 0) for of in (changes, [-n for n in changes])
+            )
+            if shape.most_changed is not None and added + removed > shape.most_changed:
+                return None
+            usd[b] = added * shape.usd_per_unit_added + removed * shape.usd_per_unit_removed
+    return usd
+
+
+def broken_budget(
+    instances: Sequence[PlanningInput],
+    plans: Sequence[Plan],
+    moves: Sequence[float],
+    measure: Measure,
+    shape: MonthsShape,
+) -> str:
+    """What month's cash is above its budget, with what moves cost; above the one on average where
+    there is one. '' where none is."""
+    cash = [(plan.cash_usd_per_month or 0.0) + usd for plan, usd in zip(plans, moves, strict=True)]
+    for b, instance in enumerate(instances):
+        budget = instance.problem.limits.budget
+        if budget is not None and exceeds(cash[b], budget.usd_per_month):
+            return _above(cash[b], budget.usd_per_month)
+    most = shape.mean_budget_usd
+    for i in range(shape.months) if most is not None else ():
+        mean = measure.mean([cash[shape.block(f, i)] for f in range(shape.futures)])
+        if exceeds(mean, most or 0.0):
+            return _above(mean, most or 0.0)
+    return ""
+
+
+def _above(cash: float, budget_usd: float) -> str:
     paid, most = usd_shown(cash, 2), usd_shown(budget_usd, 2)
-    return SolverError(f"cash of a month is {paid}, above the budget of {most}")
+    return f"cash of a month is {paid}, above the budget of {most}"
 
 
 def _nothing(status: Status) -> MonthsAnswer:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from milp_planner.candidates.records import Candidate
 from milp_planner.milp.months.records import AtEnd
 from milp_planner.milp.months.rents import RentChecked
-from milp_planner.plans.futures.calendar import CalendarMonth, RentedUnits, Signing
+from milp_planner.plans.calendars.records import CalendarMonth, RentedUnits, Signing
 from milp_planner.solving.results import Session, Settings
 
 CalendarStarts = Mapping[tuple[Hashable, int], int]
@@ -36,8 +36,8 @@ class CalendarPart(ABC):
     counted_usd: float
     """What was made small."""
 
-    bound_usd: float
-    """Nothing comes to less."""
+    bound_usd: float | None
+    """Nothing comes to less; None where that is not known."""
 
     @abstractmethod
     def month(self, future: int, month: int) -> PartMonth:
@@ -73,6 +73,25 @@ class CalendarPart(ABC):
 
     rents: int = 0
     """How many there are to be checked."""
+
+
+class CalendarWay(ABC):
+    """How some workloads are planned over all months."""
+
+    @abstractmethod
+    def first(self) -> CalendarPart | None:
+        """A part at once, with nothing signed; None where what is rented is not enough.
+
+        Raises OutOfTime when time is up before there is one.
+        """
+
+    @abstractmethod
+    def improving(self, session: Session) -> Iterator[CalendarPart]:
+        """Better parts, each better than the one before; the last one is the best that is looked
+        for. session: what they share.
+
+        Raises InputError where what is allowed cannot carry the load, OutOfTime when time is up.
+        """
 
 
 def together(parts: Sequence[PartMonth]) -> PartMonth:

@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime
 from milp_planner.errors import Fault, InputError
 from milp_planner.futures.measures import measure_by, value_usd
 from milp_planner.futures.months.nodes import Months, all_nodes, kinds_of, shape_of
-from milp_planner.futures.months.optimum import MonthsAnswer, MonthsOptimizer, kept_over_months
-from milp_planner.futures.months.parts import CalendarPart, CalendarStarts, PartMonth
+from milp_planner.futures.months.optimum import (
+    MonthsAnswer,
+    MonthsOptimizer,
+    kept_over_months,
+    months_counted,
+)
+from milp_planner.futures.months.parts import CalendarPart, CalendarStarts, CalendarWay, PartMonth
+from milp_planner.futures.months.rented import RentedMonths, least_usd
 from milp_planner.milp.futures.measures import Measure
 from milp_planner.milp.futures.pruning import KeptInFutures, Key, binds
 from milp_planner.milp.months.program import MonthsShape
 from milp_planner.milp.months.records import AtEnd
 from milp_planner.milp.presolve.lazy_rows import only_workloads
+from milp_planner.plans.calendars.records import RentedUnits, Signing
 from milp_planner.plans.changes import most_units
-from milp_planner.plans.futures.calendar import RentedUnits, Signing
 from milp_planner.plans.records import Plan, Provenance, Status
 from milp_planner.solving.results import Session, Settings
 
 ALONE_SHARE = 0.3
 """Of the time left, for what each future costs where it is known, when a regret is asked for."""
+
+
+@dataclass(frozen=True)
+class AskedMonths:
+    """Every month of every future as a question of its own."""
+
+    shape: MonthsShape
+    instances: Sequence[PlanningInput]
+    """By block of the shape."""
 
 
 @dataclass(frozen=True)
@@ -38,18 +55,24 @@ class Asked:
     known_measure: Measure | None = None
     """What is made small, where it is known."""
 
-    def optimizer(self, session: Session, known_from: int | None) -> MonthsOptimizer:
-        """Ready to solve; raises OutOfTime before it is."""
+    def asked_months(self, known_from: int | None) -> AskedMonths:
+        """Every month that may count; raises OutOfTime before they are known."""
+        first = self._only(self.months.node(0, 0).instance)
+        shape = shape_of(self.months, kinds_of(first), known_from)
+        nodes = all_nodes(self.months, shape.all_months)
+        return AskedMonths(shape, tuple(self._only(node.instance) for node in nodes))
+
+    def optimizer(
+        self, session: Session, known_from: int | None, known: AskedMonths | None = None
+    ) -> MonthsOptimizer:
+        """Ready to solve; raises OutOfTime before it is. known: the months, where they are."""
         with session.in_force():
-            first = self._only(self.months.node(0, 0).instance)
-            kinds = kinds_of(first)
-            shape = shape_of(self.months, kinds, known_from)
-            nodes = all_nodes(self.months, shape.all_months)
-            instances = [self._only(node.instance) for node in nodes]
-            kept = kept_over_months(instances, shape, self.settings)
+            asked = self.asked_months(known_from) if known is None else known
+            kept = kept_over_months(asked.instances, asked.shape, self.settings)
+        kinds = asked.shape.kinds
         worth_it = {key: kind for key, kind in kinds.items() if key in kept.commitments[0]}
         given = self.settings, self.provenance, session
-        whole = MonthsOptimizer(instances, shape, kept, *given)
+        whole = MonthsOptimizer(asked.instances, asked.shape, kept, *given)
         return whole.shortened(shape_of(self.months, worth_it, known_from))
 
     def _only(self, instance: PlanningInput) -> PlanningInput:
@@ -61,19 +84,28 @@ class Asked:
         """What is made small over the futures, each of them over all its months."""
         if self.known_measure is not None:
             return self.known_measure
-        problem, shape = self.months.problem, optimizer.shape
+        alone = [*_each_alone(optimizer)] if self.is_regret else None
+        return self.measure_against(AskedMonths(optimizer.shape, optimizer.instances), alone)
+
+    @property
+    def is_regret(self) -> bool:
+        """Whether it counts what each future costs where it is known."""
+        risk = self.months.problem.risk
+        return risk is not None and risk.of == "regret"
+
+    def measure_against(self, asked: AskedMonths, alone: Sequence[float | None] | None) -> Measure:
+        """The same. alone: what each future costs at least by itself, where that counts."""
+        problem, shape = self.months.problem, asked.shape
         chances = tuple(future.probability for future in self.months.futures)
         by_future = [
-            optimizer.instances[shape.block(f, 0) : shape.block(f + 1, 0)]
-            for f in range(shape.futures)
+            asked.instances[shape.block(f, 0) : shape.block(f + 1, 0)] for f in range(shape.futures)
         ]
 
         def worth(of: Measure) -> Iterator[float]:
             return (sum(value_usd(one, of) for one in mine) for mine in by_future)
 
-        is_regret = problem.risk is not None and problem.risk.of == "regret"
-        alone = [*_each_alone(optimizer)] if is_regret else [None] * len(chances)
-        return measure_by(problem.risk, problem.value, chances, alone, worth)
+        known = [None] * len(chances) if alone is None else alone
+        return measure_by(problem.risk, problem.value, chances, known, worth)
 
 
 def _each_alone(optimizer: MonthsOptimizer) -> Iterator[float | None]:
@@ -97,41 +129,108 @@ def _each_alone(optimizer: MonthsOptimizer) -> Iterator[float | None]:
         yield found.bound_usd
 
 
-class ProgrammedPart(CalendarPart):
-    """Some workloads, and the best signings that were found for them."""
+class ProgrammedWay(CalendarWay):
+    """Some workloads whose months one program plans."""
 
-    def __init__(self, asked: Asked, session: Session) -> None:
-        """Raises InputError where there is no plan, OutOfTime before there is one."""
-        self.asked, self.session = asked, session
-        known_from = asked.months.problem.known_from_months
-        self.optimizer = asked.optimizer(session, known_from)
-        self.measure = asked.measure(self.optimizer)
-        self.answer = self.optimizer.best_in_time(self.measure)
-        if self.answer.status is Status.INFEASIBLE:
-            raise InputError([self._why_not()])
-        if self.answer.minimised_usd is None:
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+        self.known_from = asked.months.problem.known_from_months
+        self.known: AskedMonths | None = None
+        self.rented: RentedMonths | None = None
+        self.judging_s = 0.0
+
+    def first(self) -> CalendarPart | None:
+        """Nothing signed; None where what is rented is not enough."""
+        known = self.known = self.asked.asked_months(self.known_from)
+        began_s = time.thread_time()
+        self.rented = RentedMonths.of(known.instances, known.shape, self.asked.provenance)
+        self.judging_s = time.thread_time() - began_s
+        if self.rented is None:
+            return None
+        usd = self._least_usd(known)
+        alone = None
+        if self.asked.is_regret and usd is not None:
+            months = known.shape.all_months
+            alone = [sum(usd[f * months : (f + 1) * months]) for f in range(known.shape.futures)]
+        measure = self.asked.known_measure or self.asked.measure_against(known, alone)
+        answer = self.rented.answer(measure, known.shape)
+        if answer is None:
+            return None
+        bound = None if usd is None else months_counted(usd, known.shape, measure)
+        answer = replace(answer, bound_usd=bound)
+        return ProgrammedPart(self.asked, known.instances[0], known.shape, answer)
+
+    def improving(self, session: Session) -> Iterator[CalendarPart]:
+        optimizer = self.asked.optimizer(session, self.known_from, self.known)
+        optimizer.judging_s = self.judging_s
+        measure = self.asked.measure(optimizer)
+        answer = optimizer.best_in_time(measure)
+        if answer.status is Status.INFEASIBLE:
+            raise InputError([self._why_not(optimizer)])
+        answer = self._or_rented(answer, measure, optimizer.shape)
+        if answer.minimised_usd is None:
             raise OutOfTime
-        self.counted_usd = self.answer.minimised_usd
-        bound = self.answer.bound_usd
-        self.bound_usd = min(self.counted_usd, 0.0 if bound is None else bound)
+        solved = Solved(optimizer, measure)
+        first = optimizer.instances[0]
+        yield ProgrammedPart(self.asked, first, optimizer.shape, answer, solved)
 
-    def _why_not(self) -> Fault:
+    def _least_usd(self, known: AskedMonths) -> list[float] | None:
+        try:
+            return least_usd(known.instances)
+        except OutOfTime:
+            return None
+
+    def _or_rented(
+        self, answer: MonthsAnswer, measure: Measure, shape: MonthsShape
+    ) -> MonthsAnswer:
+        """The answer, or nothing signed where that is better than what was found in time."""
+        if self.rented is None or answer.is_proven(self.asked.settings.gap):
+            return answer
+        mine = self.rented.answer(measure, shape)
+        if mine is None or mine.minimised_usd is None:
+            return answer
+        if answer.minimised_usd is not None and answer.minimised_usd <= mine.minimised_usd:
+            return answer
+        return replace(mine, bound_usd=answer.bound_usd, proof=answer.proof)
+
+    def _why_not(self, optimizer: MonthsOptimizer) -> Fault:
         """Which month has no plan, where it is one by itself."""
         hint = "loosen its limits, or price what is left unserved (policy.penalties.shortfall)"
-        shape = self.optimizer.shape
-        for b, one in enumerate(self.optimizer.single_months()):
+        for b, one in enumerate(optimizer.single_months()):
             if one.status is Status.INFEASIBLE:
-                f, month = divmod(b, shape.all_months)
+                f, month = divmod(b, optimizer.shape.all_months)
                 name = self.asked.months.futures[f].name
                 said = f"month {month + 1} of future {name!r} has no plan even by itself"
                 return Fault("", 0, 0, "horizon", said, hint)
         said = "each month can be planned by itself, and no signings serve all of them"
         return Fault("", 0, 0, "horizon", said, hint)
 
-    @property
-    def shape(self) -> MonthsShape:
-        """What was solved."""
-        return self.optimizer.shape
+
+class Solved(NamedTuple):
+    """What solved an answer, to be asked the same otherwise."""
+
+    optimizer: MonthsOptimizer
+    measure: Measure
+
+
+class ProgrammedPart(CalendarPart):
+    """Some workloads, and the best signings that were found for them."""
+
+    def __init__(
+        self,
+        asked: Asked,
+        first: PlanningInput,
+        shape: MonthsShape,
+        answer: MonthsAnswer,
+        solved: Solved | None = None,
+    ) -> None:
+        """first: the first month. solved: None of an answer that no program gave."""
+        assert answer.minimised_usd is not None
+        self.asked, self.first, self.shape, self.answer = asked, first, shape, answer
+        self.solved = solved
+        self.counted_usd = answer.minimised_usd
+        bound = answer.bound_usd
+        self.bound_usd = None if bound is None else min(self.counted_usd, bound)
 
     @property
     def proven_by(self) -> tuple[str, ...]:
@@ -190,18 +289,23 @@ class ProgrammedPart(CalendarPart):
         changed = horizon.model_copy(update={"at_end": at_end})
         other = problem.model_copy(update={"horizon": changed})
         asked = replace(self.asked, months=Months(other, self.asked.months.catalog))
-        optimizer = asked.optimizer(self.session, problem.known_from_months)
+        if self.solved is None or (session := self.solved.optimizer.session).is_stopped:
+            return None
+        optimizer = asked.optimizer(session, problem.known_from_months)
         found = self._proven(optimizer, asked.measure(optimizer))
         return None if found is None else _named(found, self.shape.futures)
 
     def unknown_usd(self) -> float | None:
+        if self.solved is None:
+            return None
         never = replace(self.shape, branches_at=self.shape.months)
-        found = self._proven(replace(self.optimizer, shape=never), self.measure)
+        optimizer = replace(self.solved.optimizer, shape=never)
+        found = self._proven(optimizer, self.solved.measure)
         return None if found is None else found.minimised_usd
 
     def _proven(self, optimizer: MonthsOptimizer, measure: Measure) -> MonthsAnswer | None:
         """For what is told beside the calendar: None where time ends before its proof."""
-        if self.session.is_stopped:
+        if optimizer.session.is_stopped:
             return None
         found = optimizer.best(measure, alone=True)
         return found if found.is_proven(self.asked.settings.gap) else None
@@ -209,7 +313,7 @@ class ProgrammedPart(CalendarPart):
     @cached_property
     def _offerings(self) -> dict[Key, list[Candidate]]:
         found: dict[Key, list[Candidate]] = {}
-        for k in self.optimizer.instances[0].candidates.candidates:
+        for k in self.first.candidates.candidates:
             if binds(k):
                 found.setdefault(k.offering.key, []).append(k)
         return found

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
+from math import inf, isfinite
 
 from milp_planner.candidates.records import Candidate
 from milp_planner.futures.measures import measure_by, value_usd
 from milp_planner.futures.months.enumerated import EnumeratedPart, cannot_carry
 from milp_planner.futures.months.nodes import Months
 from milp_planner.futures.months.outlook import WorkloadMonths
-from milp_planner.futures.months.parts import CalendarPart, CalendarStarts, PartMonth, together
+from milp_planner.futures.months.parts import (
+    CalendarPart,
+    CalendarStarts,
+    CalendarWay,
+    PartMonth,
+    together,
+)
+from milp_planner.futures.months.programmed import ProgrammedPart, ProgrammedWay
 from milp_planner.milp.futures.measures import Measure
 from milp_planner.milp.months.records import AtEnd
 from milp_planner.milp.months.rents import RentChecked
@@ -71,17 +80,10 @@ class RiskAsked:
 class RiskPart(CalendarPart):
     """All workloads of a problem, each enumerated, and the best schedules for its risk."""
 
-    def __init__(self, asked: RiskAsked) -> None:
-        """Raises InputError where what is allowed cannot carry the load, OutOfTime before there
-        are schedules."""
-        self.asked = asked
-        search = asked.search()
-        self.measure = search.measure
-        found = search.best(gap=asked.gap)
-        if found is None:
-            raise cannot_carry(asked.workloads)
-        self.found: RiskSchedules = found
-        self.counted_usd, self.bound_usd = found.minimised_usd, found.bound_usd
+    def __init__(self, asked: RiskAsked, search: RiskSearch, found: RiskSchedules) -> None:
+        self.asked, self.measure, self.found = asked, search.measure, found
+        self.counted_usd = found.minimised_usd
+        self.bound_usd = found.bound_usd if isfinite(found.bound_usd) else None
         self.parts = [
             EnumeratedPart(one, asked.gap, schedule, of.recourses)
             for one, schedule, of in zip(
@@ -123,6 +125,8 @@ class RiskPart(CalendarPart):
     @property
     def gap(self) -> float:
         """Share of what is counted that other schedules may save."""
+        if self.bound_usd is None:
+            return inf
         above = self.counted_usd - self.bound_usd
         return above / abs(self.counted_usd) if self.counted_usd else above
 
@@ -130,6 +134,47 @@ class RiskPart(CalendarPart):
     def all_months(self) -> set[int]:
         """How many months count, of each workload."""
         return {one.outlook.all_months for one in self.asked.workloads}
+
+
+class RiskWay(CalendarWay):
+    """All workloads of a problem, each enumerated; by one program where that leaves too much."""
+
+    def __init__(self, asked: RiskAsked, program: ProgrammedWay) -> None:
+        self.asked, self.program = asked, program
+
+    @cached_property
+    def _search(self) -> RiskSearch:
+        return self.asked.search()
+
+    def first(self) -> CalendarPart | None:
+        """Nothing signed; None where what is rented is not enough."""
+        found = self._search.rented()
+        return None if found is None else RiskPart(self.asked, self._search, found)
+
+    def improving(self, session: Session) -> Iterator[CalendarPart]:
+        """The best schedules; then what one program finds: by weights alone one finds no schedule
+        that two others are better than on average, whatever the weights."""
+        found = self._search.best(gap=self.asked.gap)
+        if found is None:
+            raise cannot_carry(self.asked.workloads)
+        part = RiskPart(self.asked, self._search, found)
+        yield part
+        if part.gap <= self.asked.gap or session.is_stopped:
+            return
+        asked = replace(self.program.asked, known_measure=part.measure)
+        for other in ProgrammedWay(asked).improving(session):
+            yield _better(part, other)
+
+
+def _better(part: RiskPart, other: CalendarPart) -> CalendarPart:
+    assert isinstance(other, ProgrammedPart)
+    if part.all_months != {other.shape.all_months}:  # they count other months
+        return part
+    better: CalendarPart = other if other.counted_usd < part.counted_usd else part
+    bounds = [one for one in (part.bound_usd, other.bound_usd) if one is not None]
+    bound = max(bounds, default=None)
+    better.bound_usd = None if bound is None else min(better.counted_usd, bound)
+    return better
 
 
 def _all_starts(found: RiskSchedules) -> tuple[CalendarStarts, ...]:

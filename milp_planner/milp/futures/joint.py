@@ -35,6 +35,10 @@ Committed = Mapping[Key, int]
 """Units by offering; what is not there is 0."""
 
 
+STAYS_MONTHS = 120
+"""How long is paid for what has no term, where what is owed is held against other terms."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """What of the commitments is asked beside the futures themselves."""
@@ -54,10 +58,10 @@ class Asked:
     """Cash that may be spent on average over the futures, USD/month."""
 
     within_usd: float | None = None
-    """What the mean over the futures may be, where the commitments are made few or many."""
+    """What the measure may come to, where the commitments are made few or many."""
 
     extreme: int = 0
-    """1: as little is committed to as can be, -1: as much, in USD; 0: the measure is made small."""
+    """1: as little is owed as can be, -1: as much, in USD; 0: the measure is made small."""
 
 
 @dataclass
@@ -110,8 +114,7 @@ def join(
     if asked.within_usd is None:
         model.lp.setObjective(expression(model.minimised(counted)))
         return model
-    constant = sum(p * c for p, c in zip(measure.probabilities, measure.constants, strict=True))
-    model.row(model.mean(counted), LE, asked.within_usd - constant)
+    model.row(model.minimised(counted), LE, asked.within_usd - measure.offset)
     model.lp.setObjective(expression(_bound_usd(model, asked.extreme)))
     return model
 
@@ -153,9 +156,10 @@ def _exclude(model: JointModel, earlier: Committed, most: Committed) -> None:
 
 
 def _bound_usd(model: JointModel, sign: int) -> Terms:
-    """What is committed to, in USD an hour, and a little of what the futures cost."""
+    """What is owed over the terms, USD/h times months."""
     usd: dict[Key, float] = {}
     for k, _, _ in model.blocks[0].fleet.rented():
         if binds(k):
-            usd[k.offering.key] = k.usd_per_hour / k.units_joined
+            months = k.commitment_months or STAYS_MONTHS
+            usd[k.offering.key] = months * k.usd_per_hour / k.units_joined
     return {units: sign * usd.get(key, 0.0) for key, units in model.committed.items()}

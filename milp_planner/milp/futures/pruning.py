@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import checked
@@ -96,6 +97,17 @@ def kept_in_futures(
     return _without_needless(tuple(rentals), offered, profiles, over_months=over_months)
 
 
+def offered_in_all(instances: Sequence[PlanningInput]) -> frozenset[Key]:
+    """Every commitment that is offered in all futures, whatever others do; of those that only their
+    names tell apart one."""
+    each = [
+        {k.offering.key for k in without_twins(instance, bound).kept}
+        for instance in checked(instances)
+        for bound in [[k for k in instance.candidates.candidates if binds(k)]]
+    ]
+    return frozenset(each[0].intersection(*each[1:]))
+
+
 def _in_all_alike(
     instances: Sequence[PlanningInput],
     rentals: Sequence[tuple[Candidate, ...]],
@@ -138,16 +150,17 @@ def _without_needless(
     *,
     over_months: bool,
 ) -> KeptInFutures:
-    """The cheapest for what it does first, so that what stands in is kept itself."""
+    """The cheapest for what it does first, so that what stands in is kept itself; of equals the one
+    that is over first."""
     kept: list[Key] = []
     stood_for: dict[Key, Key] = {}
-
-    def price(key: Key) -> tuple[float, object, Key]:
-        own = [profiles[0][k] for k in offered[0][key]]
-        first = min((mine.month_usd / mine.fastest, mine.order) for mine in own)
-        return *first, key
-
     terms = {key: own[0].commitment_months for key, own in offered[0].items()}
+
+    def price(key: Key) -> tuple[float, float, object, Key]:
+        own = [profiles[0][k] for k in offered[0][key]]
+        usd, order = min((mine.month_usd / mine.fastest, mine.order) for mine in own)
+        return usd, terms[key] or inf, order, key
+
     few = {k.offering.key for own in offered[0].values() for k in own if is_few(k)}
 
     def is_over_with(b: Key, a: Key) -> bool:

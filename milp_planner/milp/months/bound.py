@@ -96,6 +96,7 @@ class ToGo:
     def __init__(self, outlook: MonthsOutlook, recourses: list[list[MonthRecourse]]) -> None:
         most = max(float(r.loads.max(initial=0.0)) for of in recourses for r in of)
         self.outlook = outlook
+        self._months: dict[tuple[int, int | None], tuple[Floats, float] | None] = {}
         self.grid = Grid.of(outlook, most)
         self.nodes = list(self._nodes(recourses))
         self.worth = self._feasible(self._best())
@@ -184,13 +185,31 @@ class ToGo:
         future: of that one alone, from a month on in which it is known.
         """
         total = np.zeros(len(bound))
-        for j, n in enumerate(self.nodes):
-            if n.month < start or (future is not None and n.future != future):
+        at, known = np.zeros(0, dtype=np.intp), None
+        for month in range(start, self.outlook.all_months):
+            found = self._of_month(month, future)
+            if found is None:
                 continue
-            carried = bound[:, n.month]
-            usd = self.tables[j][self.grid.at(carried)] - self.worth[j] * carried
-            total += usd * (1.0 if future is not None else n.weight)
+            table, worth = found
+            carried = bound[:, month]
+            if known is None or not np.array_equal(carried, known):  # most months are alike
+                at, known = self.grid.at(carried), carried
+            total += table[at] - worth * carried
         return total
+
+    def _of_month(self, month: int, future: int | None) -> tuple[Floats, float] | None:
+        """The table of a month, over the futures or of one, and what capacity is worth in it."""
+        key = month, future
+        if key not in self._months:
+            mine = [
+                (self.tables[j], float(self.worth[j]), n.weight if future is None else 1.0)
+                for j, n in enumerate(self.nodes)
+                if n.month == month and future in (None, n.future)
+            ]
+            tables = [weight * table for table, _, weight in mine]
+            worth = sum(weight * value for _, value, weight in mine)
+            self._months[key] = (np.sum(tables, axis=0), worth) if mine else None
+        return self._months[key]
 
 
 def hull(points: Floats, values: Floats) -> list[int]:

@@ -43,8 +43,12 @@ def check_rents(
     *,
     time_limit_s: float,
     solver: str = BOTH,
+    patient: bool = False,
 ) -> RentChecked:
-    """Solve the rents of a future within its horizon; carried, rents: by month."""
+    """Solve the rents of a future within its horizon; carried, rents: by month.
+
+    patient: the slower engine has all the time there is, too.
+    """
     lp = pulp.LpProblem("rents", pulp.LpMinimize)
     costs: dict[pulp.LpVariable, float] = {}
     rows: list[tuple[str, dict[pulp.LpVariable, float], float]] = []
@@ -88,7 +92,9 @@ def check_rents(
         mps = home / "rents.mps"
         write_mps(lp, [name for name, _, _ in rows], mps)
         names = [variable.name for variable in lp.variables()]
-        run = solve_certified(mps, names, judge=judged, time_limit_s=time_limit_s, solver=solver)
+        run = solve_certified(
+            mps, names, judge=judged, time_limit_s=time_limit_s, solver=solver, patient=patient
+        )
     proven = run.status is EngineStatus.OPTIMAL and run.objective is not None
     same = proven and math.isclose(run.objective or 0.0, sum(rents), rel_tol=SAME, abs_tol=SAME_USD)
     return RentChecked(same, run.certified_by if same else ())

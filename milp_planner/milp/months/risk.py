@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from math import prod
+from math import inf, prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,6 +77,17 @@ class RiskSearch:
         self.outlooks, self.measure = outlooks, measure
         self.searches = [MonthsSearch(outlook) for outlook in outlooks]
         self.columns: list[list[_Column]] = [[] for _ in outlooks]
+
+    def rented(self) -> RiskSchedules | None:
+        """Nothing bound in any month, at once, with no bound; None where that is too little."""
+        schedules = [search.rented() for search in self.searches]
+        known = [schedule for schedule in schedules if schedule is not None]
+        if len(known) < len(schedules):
+            return None
+        each = [search.usd_by_future(one) for search, one in zip(self.searches, known, strict=True)]
+        costs = zip(self.measure.constants, *each, strict=True)
+        counted = tuple(sum(of_future) for of_future in costs)
+        return RiskSchedules(tuple(known), counted, self.measure.minimised(counted), -inf)
 
     def best(self, *, gap: float) -> RiskSchedules | None:
         """The best schedules within a gap; None where nothing carries the load.

@@ -11,12 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from milp_planner.deadline import OutOfTime, check
 from milp_planner.milp.months.bound import ToGo
+from milp_planner.milp.months.leaner import without_needless
 from milp_planner.milp.months.records import MonthsOutlook, MonthsSchedule, Starts
 from milp_planner.milp.months.recourse import MonthRecourse, recourses_of
 
@@ -61,6 +63,27 @@ class _Labels:
 
 
 @dataclass(frozen=True)
+class _Made:
+    """Labels that may be: each one of others with some units of a term more."""
+
+    of: _Labels
+    rows: NDArray[np.intp]
+    """Which one of them."""
+
+    units: Wholes
+    month: int
+    term: int
+    usd: Floats
+    carried: Floats
+
+    def labels(self, chosen: NDArray[np.intp]) -> _Labels:
+        """The chosen ones: of the others, of which there are many, no starts are written."""
+        starts = self.of.starts[self.rows[chosen]]
+        starts[:, self.month, self.term] += self.units[chosen]
+        return _Labels(self.usd[chosen], self.carried[chosen], starts)
+
+
+@dataclass(frozen=True)
 class _Found:
     """The best schedule from a label on."""
 
@@ -79,16 +102,39 @@ class MonthsSearch:
         """recourses: of the same outlook, with whatever probabilities."""
         self.outlook = outlook
         self.recourses = recourses_of(outlook) if recourses is None else recourses
-        self.to_go = ToGo(outlook, self.recourses)
         self.chances = [future.probability for future in outlook.futures]
         # The highest load from each month on: what is bound beyond it is of no use.
         peaks = np.array([[float(r.loads.max(initial=0.0)) for r in of] for of in self.recourses])
         self.peaks = np.maximum.accumulate(peaks[:, ::-1], axis=1)[:, ::-1]
 
+    @cached_property
+    def to_go(self) -> ToGo:
+        """What the months to come cost at least; raises OutOfTime when time is up."""
+        return ToGo(self.outlook, self.recourses)
+
+    def rented(self) -> MonthsSchedule | None:
+        """Nothing bound in any month, at once, with no bound; None where that is too little."""
+        nothing = MonthsSchedule(tuple({} for _ in self.chances), 0.0, 0.0, 1)
+        usd = self._mean_usd(nothing)
+        return replace(nothing, usd=usd) if math.isfinite(usd) else None
+
     def best(self, *, gap: float = GAP, width: int = WIDTH) -> MonthsSchedule | None:
         """The cheapest schedule within a gap; None where nothing carries the load.
 
-        Raises OutOfTime when time is up.
+        Raises OutOfTime when time is up before there is one.
+        """
+        best: MonthsSchedule | None = None
+        try:
+            for best in self.improving(gap=gap, width=width):  # noqa: B007 - the last one counts
+                pass
+        except OutOfTime:  # the first one stands, with its own bound
+            if best is None:
+                raise
+        return best
+
+    def improving(self, *, gap: float = GAP, width: int = WIDTH) -> Iterator[MonthsSchedule]:
+        """A first schedule soon, then the best that is looked for, where the first may not be it;
+        none where nothing carries the load. Raises OutOfTime when time is up.
         """
         outlook = self.outlook
         nothing = _Labels(
@@ -98,20 +144,23 @@ class MonthsSearch:
         )
         found, bound = self._run(nothing, FIRST_WIDTH, math.inf, gap)
         if found is None:
-            return None
+            return
+        yield self._schedule(found, bound)
         if bound < found.usd * (1 - gap):
-            try:
-                second, proven = self._run(nothing, width, found.usd, gap)
-            except OutOfTime:  # the first one stands, with its own bound
-                second, proven = None, bound
+            second, proven = self._run(nothing, width, found.usd, gap)
             found = second if second is not None and second.usd < found.usd else found
-            bound = max(bound, proven)
-        return MonthsSchedule(
-            tuple(_starts(found.starts[f]) for f in range(len(outlook.futures))),
-            found.usd,
-            min(bound, found.usd),
-            found.labels,
-        )
+            yield self._schedule(found, max(bound, proven))
+
+    def _schedule(self, found: _Found, bound_usd: float) -> MonthsSchedule:
+        starts = tuple(_starts(found.starts[f]) for f in range(len(self.outlook.futures)))
+        leaner = without_needless(self.outlook, self.recourses, starts)
+        schedule = MonthsSchedule(leaner, 0.0, 0.0, found.labels)
+        usd = found.usd if leaner == starts else self._mean_usd(schedule)
+        return replace(schedule, usd=usd, bound_usd=min(bound_usd, usd))
+
+    def _mean_usd(self, schedule: MonthsSchedule) -> float:
+        each = self.usd_by_future(schedule)
+        return sum(p * usd for p, usd in zip(self.chances, each, strict=True) if p)
 
     def _run(
         self, labels: _Labels, width: int, most: float, gap: float
@@ -238,16 +287,16 @@ class _Walk:
         for month in range(start, end):
             for k in range(len(self.search.outlook.terms)):
                 check()
+                if not len(labels):
+                    return labels
                 labels = self._pruned(self._with_more(labels, month, k), month)
             usd = self.search.month_usd(month, labels.carried[:, month], self.future)
             labels = replace(labels, usd=labels.usd + usd)
             labels = labels.only(np.isfinite(labels.usd))
         return labels
 
-    def _with_more(self, labels: _Labels, month: int, k: int) -> _Labels:
+    def _with_more(self, labels: _Labels, month: int, k: int) -> _Made:
         """Each label with every number of units of a term that is of use."""
-        if not len(labels):
-            return labels
         outlook = self.search.outlook
         term = outlook.terms[k]
         until = min(month + term.months, outlook.all_months)
@@ -261,21 +310,21 @@ class _Walk:
         rows = np.repeat(np.arange(len(labels)), counts + 1)
         firsts = np.concatenate([[0], np.cumsum(counts + 1)[:-1]])
         units = np.arange(len(rows)) - np.repeat(firsts, counts + 1)
-        made = labels.only(rows)
-        carried, starts = made.carried.copy(), made.starts.copy()
+        carried = labels.carried[rows]
         carried[:, month:until] += (units * term.carries)[:, np.newaxis]
-        starts[:, month, k] += units
-        return _Labels(made.usd + units * outlook.owed(term, month), carried, starts)
+        usd = labels.usd[rows] + units * outlook.owed(term, month)
+        return _Made(labels, rows, units, month, k, usd, carried)
 
-    def _pruned(self, labels: _Labels, month: int) -> _Labels:
-        bounds = labels.usd + self.search.to_go.usd(labels.carried, month, self.future)
+    def _pruned(self, made: _Made, month: int) -> _Labels:
+        bounds = made.usd + self.search.to_go.usd(made.carried, month, self.future)
         keep = bounds < self.most * (1 - self.gap)
         self.leave(bounds[~keep])
-        labels, bounds = labels.only(keep), bounds[keep]
+        among = np.flatnonzero(keep)
+        order = among[bounds[among].argsort(kind="stable")]
         compared = max(COMPARED * self.width, LEAST_COMPARED)
-        order = bounds.argsort(kind="stable")[:compared]
-        self.leave(np.delete(bounds, order))
-        labels, bounds = labels.only(order), bounds[order]
+        self.leave(bounds[order[compared:]])
+        chosen = order[:compared]
+        labels, bounds = made.labels(chosen), bounds[chosen]
         kept = self._undominated(labels, month)
         labels, bounds = labels.only(kept), bounds[kept]
         self.leave(bounds[self.width :])

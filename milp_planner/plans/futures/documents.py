@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -186,3 +187,16 @@ def _flat_dict(flat: FlatRange | None) -> dict[str, Any] | None:
     if flat is None:
         return None
     return {**asdict(flat), "fewest": _case_dict(flat.fewest), "most": _case_dict(flat.most)}
+
+
+def why_no_plan(document: Mapping[str, Any]) -> tuple[str, str]:
+    """(message, hint) about a document that is not that of a plan: it may be a calendar's."""
+    if document.get("document") == "calendar":
+        return (
+            "is a calendar, the document of a problem over months, and no plan",
+            "leave horizon out of the problem and solve it --json: a plan is of a month",
+        )
+    return (
+        "is not the document of a plan",
+        "give what plan.to_dict() returned, or `milp-planner solve --json` printed",
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from milp_planner.plans.futures.calendar import Calendar, CalendarMonth, FutureCalendar
+from milp_planner.plans.calendars.records import Calendar, CalendarMonth, FutureCalendar
 from milp_planner.reporting.charts.scales import Scale, path_of
 from milp_planner.reporting.html.cells import Row
 from milp_planner.reporting.html.charts import (

@@ -48,19 +48,19 @@ def sheet_markdown(sheet: Sheet, against: PlanDiff | None = None) -> str:
     ]
     if against is not None:
         parts += [[*_changes(against)], [_bill(against)]]
-    return _joined(parts)
+    return joined(parts)
 
 
 def diff_markdown(diff: PlanDiff) -> str:
     """The change table and what becomes of the bill."""
-    return _joined([[*_changes(diff)], [_bill(diff)]])
+    return joined([[*_changes(diff)], [_bill(diff)]])
 
 
 def no_plan_markdown(sheet: Sheet, against: PlanDiff | None = None) -> str:
     """Why there is no plan."""
     reasons = [f"- {md(line, 4 * MOST_IN_CELL)}" for line in sheet.answer.reasons[:MOST_ROWS]]
     last = [] if against is None else [[_bill(against)]]
-    return _joined([[f"### {md(sheet.name)}: no plan ({md(sheet.answer.status)})"], reasons, *last])
+    return joined([[f"### {md(sheet.name)}: no plan ({md(sheet.answer.status)})"], reasons, *last])
 
 
 def _bill(diff: PlanDiff) -> str:
@@ -68,11 +68,13 @@ def _bill(diff: PlanDiff) -> str:
     return f"**{md(comparison.last_line(diff)).replace(chr(92) + '$', '$')}**"
 
 
-def _joined(parts: Sequence[Sequence[str]]) -> str:
+def joined(parts: Sequence[Sequence[str]]) -> str:
+    """Paragraphs and tables, a blank line between them; lines by part."""
     return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
 
 
-def _table(head: Sequence[str], align: str, rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def table(head: Sequence[str], align: str, rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines of a table; what is beyond the most rows is counted. align: `<` or `>` by column."""
     yield f"| {' | '.join(head)} |"
     yield f"|{'|'.join('---' if a == '<' else '--:' for a in align)}|"
     for row in rows[:MOST_ROWS]:
@@ -96,9 +98,7 @@ def _purchases(sheet: Sheet) -> Iterator[str]:
         ]
         for p, amount in zip(sheet.purchases, amounts, strict=True)
     ]
-    yield from _table(
-        ["workload", "what to buy", "$/GPU-h", "price of", "per month"], "<<>>>", rows
-    )
+    yield from table(["workload", "what to buy", "$/GPU-h", "price of", "per month"], "<<>>>", rows)
 
 
 def _choices(sheet: Sheet) -> Iterator[str]:
@@ -110,7 +110,7 @@ def _choices(sheet: Sheet) -> Iterator[str]:
         name, *amounts, said = words.choice_row(sheet, c)
         needs = f" (needs {c.needs})" if c.needs else ""
         rows.append([f"{name}{needs}", *amounts, said])
-    yield from _table(["what else", "per month", "more", "share", "what it buys"], "<>>><", rows)
+    yield from table(["what else", "per month", "more", "share", "what it buys"], "<>>><", rows)
     more = [*words.doubles(sheet)]
     if already := words.already(sheet):
         more.append(f"The plan is already: {', '.join(already)}.")
@@ -128,7 +128,7 @@ def _levers(sheet: Sheet) -> Iterator[str]:
         for lever in shown
     ]
     head = ["what would cost less, each change alone", "per month", "share", "what it buys"]
-    yield from _table(head, "<>><", rows)
+    yield from table(head, "<>><", rows)
 
 
 def _traffic(sheet: Sheet) -> Iterator[str]:
@@ -136,7 +136,7 @@ def _traffic(sheet: Sheet) -> Iterator[str]:
     if rows:
         _, *heads, bought = curves.traffic_head(sheet)
         head = [curves.TRAFFIC, *heads, bought]
-        yield from _table(head, f"<{'>' * len(heads)}<", rows)
+        yield from table(head, f"<{'>' * len(heads)}<", rows)
         yield from _said([curves.break_even_words(sheet)])
     for said in curves.crossover_words(sheet):
         yield from _said([said])
@@ -145,7 +145,7 @@ def _traffic(sheet: Sheet) -> Iterator[str]:
 def _budgets(sheet: Sheet) -> Iterator[str]:
     rows = curves.budget_rows(sheet)
     if rows:
-        yield from _table([curves.BUDGETS, "served", "what it buys"], ">><", rows)
+        yield from table([curves.BUDGETS, "served", "what it buys"], ">><", rows)
         yield from _said([said] if (said := curves.budget_words(sheet)) else [])
 
 
@@ -156,7 +156,7 @@ def _changes(diff: PlanDiff) -> Iterator[str]:
             for c in diff.changes
             for extra in [comparison.difference(c, diff)]
         ]
-        yield from _table(["what changes", "before", "after", "per month"], "<>>>", rows)
+        yield from table(["what changes", "before", "after", "per month"], "<>>>", rows)
     else:
         yield "Nothing is bought otherwise."
     yield from _said(comparison.notes(diff))

@@ -133,7 +133,7 @@ def assemble(
         batch_runs=batches,
         changes=changes(instance, rented),
         commitments=commitments_used(instance, rented),
-        not_included=tuple(not_included(instance.problem, purchases)),
+        not_included=tuple(not_included(instance.problem, (p.candidate for p in purchases))),
         stale_prices=stale_prices(
             [(p.candidate.offering, p.cash_usd_per_month) for p in purchases],
             sum(cash.values()),

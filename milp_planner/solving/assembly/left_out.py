@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from milp_planner.candidates.paying.start_up import is_started_so
 from milp_planner.candidates.records import Candidate, is_elastic, rests_when_idle
@@ -10,13 +10,12 @@ from milp_planner.inputs.catalog.owned import STATED_IN_PRICE
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.plans.consequences import NEVER_INCLUDED, NOT_STATED, STAFF, START_UP
-from milp_planner.plans.records import Purchase
 
 
-def not_included(problem: Problem, purchases: Sequence[Purchase]) -> Iterator[str]:
-    """What is left out of what `purchases` cost, and of the times that they keep."""
+def not_included(problem: Problem, used: Iterable[Candidate]) -> Iterator[str]:
+    """What is left out of what is paid for all that is used, and of the times that it keeps."""
     yield from NEVER_INCLUDED
-    units = [p.candidate for p in purchases if not p.candidate.mode.per_token]
+    units = [k for k in used if not k.mode.per_token]
     own = [stated for k in units if (stated := _stated(k)) is not None]
     for part in STATED_IN_PRICE:
         if part != STAFF and any(part not in stated for stated in own):

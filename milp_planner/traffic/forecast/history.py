@@ -17,7 +17,7 @@ from typing import Literal, NoReturn
 from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.problem.traffic import TraceColumns
 from milp_planner.traffic.sources.buckets import Bucket, BucketFile
-from milp_planner.traffic.trace import read_trace
+from milp_planner.traffic.trace import has_known_header, read_trace
 from milp_planner.units import SECONDS_PER_DAY
 
 DAYS_PER_WEEK = 7
@@ -29,6 +29,11 @@ LEAST_COVERED = 0.85
 
 MOST_COVERED = 1.01
 """Above 1 for the hour that a clock is put back; more says that buckets overlap."""
+
+FIRST_DAY, END_DAY = datetime(1970, 1, 1), datetime(2200, 1, 1)
+"""Of traffic: what is outside is no date, or one of another calendar."""
+
+OF_COUNTS = "give a column `time` and a column `requests`, with a comma between them"
 
 SHORTEST_MONTH_S = 28 * SECONDS_PER_DAY
 
@@ -55,6 +60,8 @@ class TrafficHistory:
 
     step: Step
     periods: tuple[HistoryPeriod, ...]
+    rows_added: int = 0
+    """Rows of a time that another row has as well: they add up."""
 
 
 def read_history(
@@ -65,27 +72,38 @@ def read_history(
     Raises InputError for a file of single requests, for gaps, and for a week or month without any
     request: growth from nothing cannot be told.
     """
-    found = read_trace(path, columns, model=model)
+    try:
+        found = read_trace(path, columns, model=model)
+    except InputError:
+        is_named = columns is not None and columns != TraceColumns()
+        if not is_named and path.is_file() and not has_known_header(path):
+            said = "has no column of times with one of counts beside it"
+            raise InputError([Fault(str(path), 1, 0, "", said, OF_COUNTS)]) from None
+        raise
     if not isinstance(found, BucketFile):
         said = "has one request a row; a history counts requests by the hour, day or month"
-        hint = "give a column `requests` and a column `time`"
-        raise InputError([Fault(str(path), 0, 0, "", said, hint)])
-    held = _merged(found.buckets)
+        raise InputError([Fault(str(path), 0, 0, "", said, OF_COUNTS)])
     file = str(path)
+    held = _merged(found.buckets)
+    if held and not (_seconds(FIRST_DAY) <= min(held) and max(held) < _seconds(END_DAY)):
+        _refuse(
+            file, f"has a row before {FIRST_DAY.year} or from {END_DAY.year} on: no date of traffic"
+        )
+    added = len(found.buckets) - len(held)
     if _is_monthly(sorted(held)):
-        return _history(file, found.sha256, "month", _of_months(held))
+        return _history(file, found.sha256, added, "month", _of_months(held))
     widest = max(width for width, _ in held.values())
     if widest > DAYS_PER_WEEK * SECONDS_PER_DAY:
         days = widest / SECONDS_PER_DAY
         _refuse(file, f"has a row of {days:g} days; give hours, days, weeks or calendar months")
     months = list(_by_month(held)) if widest <= SECONDS_PER_DAY else []
     if len(months) >= months_from:
-        return _history(file, found.sha256, "month", months)
-    return _history(file, found.sha256, "week", _by_week(held))
+        return _history(file, found.sha256, added, "month", months)
+    return _history(file, found.sha256, added, "week", _by_week(held))
 
 
-def _history(file: str, sha256: str, step: Step, rows: Iterable[Row]) -> TrafficHistory:
-    return TrafficHistory(file, sha256, step, tuple(_checked(file, step, rows)))
+def _history(file: str, sha256: str, added: int, step: Step, rows: Iterable[Row]) -> TrafficHistory:
+    return TrafficHistory(file, sha256, step, tuple(_checked(file, step, rows)), added)
 
 
 Held = Mapping[float, tuple[float, float]]

@@ -25,6 +25,7 @@ from milp_planner.questions.sheet.builder import (
     in_time,
     plan_for_sheet,
     sheet_of,
+    sheet_over_futures,
 )
 from milp_planner.questions.sheet.levers import levers_of
 from milp_planner.reporting.documents.csv import plan_csv
@@ -106,6 +107,11 @@ def _solved(asked: Asked, limit_s: float, cancel: threading.Event, take: Any) ->
         how: Any = {"time_limit_s": limit_s, "cancel": cancel, "began": began}
         settings = settings_of(problem, **how)
         yield {"step": "planning"}
+        if problem.futures:  # of which no other choices are solved, and nothing is taken over
+            plan = plan_for_sheet(problem, catalog, settings)
+            given = problem, catalog, plan, day_today()
+            yield _answer(plan, sheet_over_futures(*given, reproducible=False), {}, {}, {})
+            return
         outline = outline_of(problem, catalog)
         plan = plan_for_sheet(problem, catalog, settings, lister, outline)
         with in_time(settings, fixed_work=False):
@@ -136,12 +142,19 @@ def _shown(sheet: Sheet) -> dict[str, Any]:
 
 def _whole(plan: Plan, taking: Taking, take: Any) -> Step:
     """All that is known, and all that can be kept of it."""
-    sheet = taking.sheet
-    found: Step = {
-        "takes": {row: take(patch) for row, patch in taking.rows()},
-        "levers": {row: take(patch) for row, patch in taking.levers()},
-        "untaken": dict(taking.untaken()),
-    }
+    takes = {row: take(patch) for row, patch in taking.rows()}
+    levers = {row: take(patch) for row, patch in taking.levers()}
+    return _answer(plan, taking.sheet, takes, levers, dict(taking.untaken()))
+
+
+def _answer(
+    plan: Plan,
+    sheet: Sheet,
+    takes: Mapping[Any, Any],
+    levers: Mapping[Any, Any],
+    untaken: Mapping[Any, Any],
+) -> Step:
+    found: Step = {"takes": takes, "levers": levers, "untaken": untaken}
     files: Mapping[str, str] = {
         "report": sheet_page(sheet),
         "csv": plan_csv(plan),

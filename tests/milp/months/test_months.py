@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from milp_planner.milp.months.bound import ToGo
+from milp_planner.milp.months.leaner import without_needless
 from milp_planner.milp.months.records import MonthsFuture, MonthsOutlook, Rental, Term
 from milp_planner.milp.months.recourse import recourses_of
 from milp_planner.milp.months.search import best_schedule
@@ -189,3 +190,20 @@ def test_capacity_is_worth_no_more_than_it_costs_whatever_the_program_said(monke
     # 12 months at p-weighted worth y: no start may be worth more than its price.
     assert togo.usd(np.zeros((1, 12)), 0)[0] <= 234_200
     assert 0 < togo.worth.max() <= BOUND
+
+
+def test_units_that_cost_as_much_to_rent_are_not_bound():
+    # Bound at half the price of on demand: the 6th to 19th unit, in use in half of all cases, cost
+    # what they do rented; the first 5 pay whatever comes.
+    half = Term("half", 1.0, 0.5 * RENTED, 2)
+    two = replace(flop_base_hit((0.5, 0.5, 0.0), months=2), terms=(half,))
+    outlook = replace(two, futures=two.futures[:2])
+    recourses = recourses_of(outlook)
+    assert without_needless(outlook, recourses, [{(0, 0): 19}] * 2) == ({(0, 0): 5},) * 2
+    # Once it is known, each future leaves out its own: the flop all but 5, base none.
+    known = replace(outlook, known_from=1)
+    later = [{(0, 1): 19}] * 2
+    assert without_needless(known, recourses, later) == ({(0, 1): 5}, {(0, 1): 19})
+    # Where rent would cost more, nothing goes.
+    cheap = replace(outlook, terms=(replace(half, usd_per_month=0.49 * RENTED),))
+    assert without_needless(cheap, recourses, [{(0, 0): 19}] * 2) == ({(0, 0): 19},) * 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from milp_planner.reporting.text.wording import escape, number, percent, plural
+from milp_planner.reporting.text.wording import count, escape, number, percent, plural
 from milp_planner.traffic.forecast.futures import ForecastBacktest, ForecastFutures
 
 WIDTH = 98  # columns of a comment's words
@@ -62,6 +62,9 @@ def _said(found: ForecastFutures) -> Iterator[str]:
         f"from {periods[0].starts:%Y-%m-%d} on"
         + (f"; {holes} of them with holes, which count at the mean of the rest." if holes else ".")
     )
+    if history.rows_added:
+        beside = count(history.rows_added)
+        yield f"Rows of a time that has several add up ({beside} beside the first)."
     newest = "the last month" if history.step == "month" else "the last 4 weeks"
     yield (
         f"Traffic 1 is that of {newest}, {found.base_per_day:,.0f} requests a day: state that as "

@@ -6,7 +6,8 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from string import ascii_lowercase
 
-from milp_planner.plans.futures.calendar import (
+from milp_planner.plans.calendars.records import (
+    CERTAIN,
     Calendar,
     CalendarMonth,
     CalendarProof,
@@ -16,6 +17,7 @@ from milp_planner.plans.futures.calendar import (
     Signing,
 )
 from milp_planner.reporting.text.plans.futures import INSURES_GROWTH, made_small
+from milp_planner.reporting.text.plans.table import catalog_line
 from milp_planner.reporting.text.wording import (
     columns,
     count,
@@ -33,8 +35,17 @@ AT_END = {
     "full": "all that is owed counts, for nothing more (at_end: full)",
 }
 NOTHING = "-"
+SIGN_NOTHING = "Sign nothing: whatever comes, what is rented costs less."
+NOTHING_SIGNED = (
+    "Nothing is signed here, and it is not known what signing would save: it ended before that."
+)
+UNKNOWN = 0.995
+"""A gap that says nothing."""
+
 HEADS = ("month", "traffic", "signed", "bound", "rented", "", "$ bound", "$ rent", "$")
 """Of a future's table; where changes cost something, that is in the rent."""
+
+ALIGN = ">>>><<>>>"
 
 ENGINES = {"cbc": "CBC", "highs": "HiGHS"}
 
@@ -42,11 +53,11 @@ ENGINES = {"cbc": "CBC", "highs": "HiGHS"}
 def calendar_text(calendar: Calendar, width: int | None = None) -> str:
     """The calendar for people; width: columns that sentences are wrapped at."""
     first = f"{escape(calendar.name)}: {usd(calendar.usd, 0)} {calendar_headline(calendar)}"
-    names = _short_names(calendar)
+    names = short_names(calendar)
     parts = [
         [*_wrapped([first, *calendar_sentences(calendar)], width)],
         *([*_table(calendar, future, names)] for future in calendar.futures),
-        [f"  {short}: {offering} {billing}" for (offering, billing), short in names.items()],
+        [f"  {said}" for said in letter_lines(names)],
         [*_wrapped(calendar_closing(calendar), width)],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
@@ -60,7 +71,7 @@ def _wrapped(sentences: Iterable[str], width: int | None) -> Iterator[str]:
             yield from textwrap.wrap(said, width, break_long_words=False, break_on_hyphens=False)
 
 
-def _short_names(calendar: Calendar) -> dict[tuple[str, str], str]:
+def short_names(calendar: Calendar) -> dict[tuple[str, str], str]:
     """A letter for each (offering, billing) that is rented, so that the tables are narrow."""
     rented = {
         (escape(r.offering), r.billing)
@@ -72,16 +83,30 @@ def _short_names(calendar: Calendar) -> dict[tuple[str, str], str]:
     return dict(zip(sorted(rented), letters, strict=False))
 
 
+def letter_lines(names: Mapping[tuple[str, str], str]) -> Iterator[str]:
+    """`a: aws/g6e.xlarge/us-east-1 dedicated`, for each letter."""
+    for (offering, billing), short in names.items():
+        yield f"{short}: {offering} {billing}"
+
+
 def calendar_headline(calendar: Calendar) -> str:
     """Beside the amount: what it is of, and how sure it is."""
-    gap = calendar.proof.gap
-    above = f", at most {fine_percent(gap)} above the least"
-    within = above if gap > 1e-9 else ", the least there is"
+    within = _within(calendar, "the least there is")
     if calendar.measure != "expected":
         within = ""  # it is something else that is made small
     many = len(calendar.futures)
     mean = f" on average over {plural(many, 'future')}" if many > 1 else ""
     return f"in {plural(calendar.months, 'month')}{mean}{within}."
+
+
+def _within(calendar: Calendar, least: str) -> str:
+    """How far what is counted is above the least, as far as that is known."""
+    gap = calendar.proof.gap
+    if calendar.is_proven and gap is not None:
+        return f", at most {fine_percent(gap)} above the least" if gap > CERTAIN else f", {least}"
+    if gap is None or gap > UNKNOWN:
+        return "; not proven, and how much less another may count is not known"
+    return f"; not proven: another may count up to {fine_percent(gap)} less"
 
 
 def calendar_sentences(calendar: Calendar) -> Iterator[str]:
@@ -94,7 +119,7 @@ def _signed_lines(calendar: Calendar) -> Iterator[str]:
     """Everything that is signed, in order; what follows the future under its name."""
     common = calendar.common
     if not common and not any(m.signed for f in calendar.futures for m in f.months):
-        yield "Sign nothing: whatever comes, what is rented costs less."
+        yield SIGN_NOTHING if calendar.is_proven else NOTHING_SIGNED
         return
     now = [s for s in common if s.month == 1]
     if now:
@@ -153,10 +178,10 @@ def _measured(calendar: Calendar) -> Iterator[str]:
     """What is made small where it is not the average."""
     if calendar.measure == "expected":
         return
-    of, gap = calendar.measured_on, calendar.proof.gap
-    yield made_small(calendar.measured_on, calendar.level, calendar.weight) + (
-        f" It counts {usd(calendar.proof.counted_usd, 0)}"
-        + (f", at most {fine_percent(gap)} above the least." if gap > 1e-9 else ", the least.")
+    of, counted_usd = calendar.measured_on, calendar.proof.counted_usd
+    yield (
+        made_small(calendar.measured_on, calendar.level, calendar.weight)
+        + f" It counts {usd(counted_usd, 0)}{_within(calendar, 'the least')}."
     )
     if of == "cost":
         yield INSURES_GROWTH
@@ -211,16 +236,19 @@ def _table(
 ) -> Iterator[str]:
     if len(calendar.futures) > 1:
         yield future_headline(future)
-    before = [None, *future.months[:-1]]
-    rows = [
-        [*cells[:4], _in_letters(month, names), " ".join(cells[5:7]).strip(), *cells[7:]]
-        for month, cells in (
-            (m, month_cells(m, b)) for m, b in zip(future.months, before, strict=True)
-        )
-    ]
-    total = total_cells(future)
-    yield from columns([list(HEADS), *rows, [*total[:5], *total[6:]]], ">>>><<>>>")
+    yield from columns([list(HEADS), *letter_rows(future, names)], ALIGN)
     yield from beside_months(future)
+
+
+def letter_rows(
+    future: FutureCalendar, names: Mapping[tuple[str, str], str]
+) -> Iterator[list[str]]:
+    """A row a month and their sum, below `HEADS`, with letters for what is rented."""
+    for month, before in zip(future.months, [None, *future.months[:-1]], strict=True):
+        cells = month_cells(month, before)
+        yield [*cells[:4], _in_letters(month, names), " ".join(cells[5:7]).strip(), *cells[7:]]
+    total = total_cells(future)
+    yield [*total[:5], *total[6:]]
 
 
 def beside_months(future: FutureCalendar) -> Iterator[str]:
@@ -321,6 +349,7 @@ def calendar_closing(calendar: Calendar) -> Iterator[str]:
         "whenever it is signed; rentals follow each month's traffic"
         + ("." if _pays_for_moves(calendar) else ", and moving them costs nothing.")
     )
+    yield f"Not included: {', '.join(calendar.not_included)}. {catalog_line(calendar.provenance)}"
 
 
 def _pays_for_moves(calendar: Calendar) -> bool:
@@ -331,5 +360,5 @@ def _programs(proof: CalendarProof) -> str:
     """How what was not enumerated was proven."""
     solved = "One program" if proof.programs == 1 else plural(proof.programs, "program")
     engines = " and ".join(ENGINES[name] for name in proof.program_engines)
-    how = f"proven by {engines}" if engines else "not proven: time was up before"
+    how = f"proven by {engines}" if engines else "not proven: it ended before that"
     return f"{solved} over all months and futures ({count(proof.program_columns)} columns): {how}."

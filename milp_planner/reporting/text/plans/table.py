@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from milp_planner.candidates.records import Candidate
 from milp_planner.plans.measure_next import measure_next
 from milp_planner.plans.reasons import BatchesDone, FewestGpusFirst, LlmsChosen, NoFleet
-from milp_planner.plans.records import Plan, Purchase, Status, WorkloadPlan
+from milp_planner.plans.records import Plan, Provenance, Purchase, Status, WorkloadPlan
 from milp_planner.plans.sentences import first_reason, reason_lines, sentence
 from milp_planner.reporting.documents.options import DEFAULTS, ReportOptions
 from milp_planner.reporting.text.plans.alternatives import alternative_lines
@@ -340,11 +340,11 @@ def _footer_lines(plan: Plan) -> Iterator[str]:
         yield f"Solvers: {escape(engines)}; {size}; seed {plan.provenance.seed}."
     if plan.status.has_plan:
         yield f"Not included: {', '.join(plan.not_included)}."
-    yield _catalog_line(plan)
+    yield catalog_line(plan.provenance)
 
 
-def _catalog_line(plan: Plan) -> str:
-    origin = plan.provenance
+def catalog_line(origin: Provenance) -> str:
+    """What the answer was made from."""
     sha = f" (sha {origin.catalog_sha256[:SHA_DIGITS]})" if origin.catalog_sha256 else ""
     parts = [f"Catalog {escape(origin.catalog_name)} {escape(origin.catalog_version)}{sha}"]
     if origin.oldest_price:

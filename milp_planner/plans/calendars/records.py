@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
+
+from milp_planner.plans.plain import clean
+from milp_planner.plans.proof import Provenance, catalog_dict
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 CalendarEnd = Literal["extend", "pro_rata", "full"]
+
+CERTAIN = 1e-9
+"""A gap that is none."""
+
+CALENDAR_VERSION = 1
+"""Raised when a key of the document changes its meaning or goes."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +145,9 @@ class CalendarProof:
     counted_usd: float
     """What was made small: under `extend` with the months after the horizon."""
 
-    bound_usd: float
-    """No calendar counts less: by enumeration of part schedules, or by engines."""
+    bound_usd: float | None
+    """No calendar counts less: by enumeration of part schedules, or by engines. None where time was
+    up before anything was known of that."""
 
     rents_checked: int
     """Rents of a workload in a future, commitments fixed, that solvers found the same."""
@@ -159,8 +168,10 @@ class CalendarProof:
     """Who proved the optimum of all programs; none where one of them is not proven."""
 
     @property
-    def gap(self) -> float:
-        """Share of what is counted that another calendar may save at most."""
+    def gap(self) -> float | None:
+        """Share of what is counted that another calendar may save at most; None: not known."""
+        if self.bound_usd is None:
+            return None
         above = max(0.0, self.counted_usd - self.bound_usd)
         return above / abs(self.counted_usd) if self.counted_usd else 0.0
 
@@ -177,6 +188,7 @@ class Calendar:
     unknown_usd: float | None
     """What is counted where no signing follows the future; None where none does anyway."""
 
+    provenance: Provenance
     other_ends: tuple[OtherEnd, ...] = ()
     measure: Literal["expected", "cvar", "worst"] = "expected"
     measured_on: Literal["", "cost", "regret", "margin"] = ""
@@ -186,6 +198,15 @@ class Calendar:
 
     rests_on: tuple[CalendarOffering, ...] = ()
     """All that is used in any month of any future."""
+
+    not_included: tuple[str, ...] = ()
+    """What no figure counts."""
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether another calendar saves no more than the gap that was asked for."""
+        gap = self.proof.gap
+        return gap is not None and gap <= max(self.provenance.gap_asked, CERTAIN)
 
     @property
     def months(self) -> int:
@@ -241,24 +262,30 @@ class Calendar:
             future["usd"] = record.usd
             for month, one in zip(future["months"], record.months, strict=True):
                 month["usd"] = one.usd
+                for signing, told in zip(month["signed"], one.signed, strict=True):
+                    signing["owed_usd"] = told.owed_usd
         plain["proof"]["gap"] = self.proof.gap
-        return {
-            "document": "calendar",
-            **plain,
-            "usd": self.usd,
-            "owed_usd": self.owed_usd,
-            "months": self.months,
-        }
-
-
-def why_no_plan(document: Mapping[str, Any]) -> tuple[str, str]:
-    """(message, hint) about a document that is not that of a plan: it may be a calendar's."""
-    if document.get("document") == "calendar":
-        return (
-            "is a calendar, the document of a problem over months, and no plan",
-            "leave horizon out of the problem and solve it --json: a plan is of a month",
+        return clean(
+            {
+                "document": "calendar",
+                "calendar_version": CALENDAR_VERSION,
+                **plain,
+                "provenance": _provenance_dict(self.provenance),
+                "usd": self.usd,
+                "owed_usd": self.owed_usd,
+                "months": self.months,
+                "is_proven": self.is_proven,
+            }
         )
-    return (
-        "is not the document of a plan",
-        "give what plan.to_dict() returned, or `milp-planner solve --json` printed",
-    )
+
+
+def _provenance_dict(origin: Provenance) -> dict[str, Any]:
+    return {
+        "planner_version": origin.planner_version,
+        "catalog": catalog_dict(origin),
+        "problem_sha256": origin.problem_sha256,
+        "oldest_price": origin.oldest_price or None,
+        "seed": origin.seed,
+        "time_limit_s": origin.time_limit_s,
+        "gap_asked": origin.gap_asked,
+    }
