@@ -324,8 +324,7 @@ if TYPE_CHECKING:
     from milp_planner.solving.checks.arguments import SolverChoice
     from milp_planner.solving.prepare import prepare
     from milp_planner.solving.results import Interrupted
-    from milp_planner.traffic.classes import SizeBin
-    from milp_planner.traffic.digest import MonthPart, TraceDigest
+    from milp_planner.traffic.digested import MonthPart, SizeBin, TraceDigest
     from milp_planner.traffic.forecast.futures import (
         ForecastBacktest,
         ForecastFutures,

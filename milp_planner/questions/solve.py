@@ -38,7 +38,6 @@ from milp_planner.plans.reasons import (
     Remark,
 )
 from milp_planner.plans.records import Plan, Proof, Provenance, Status
-from milp_planner.questions.diagnosis.diagnose import diagnosis_of
 from milp_planner.questions.in_time import listed_in_time
 from milp_planner.solving.checks.arguments import (
     SolverChoice,
@@ -214,6 +213,8 @@ def _search(instance: PlanningInput, settings: Settings, alternatives: int | Non
 
 def diagnosed(search: Search, plan: Plan) -> Plan:
     """A plan without a fleet, with why, and what would give one."""
+    from milp_planner.questions.diagnosis.diagnose import diagnosis_of  # few problems have no plan
+
     settings = replace(search.settings, time_limit_s=search.seconds_left)
     found = diagnosis_of(search.instance, settings, search.provenance, plan.reasons[0])
     return replace(plan, diagnosis=found)

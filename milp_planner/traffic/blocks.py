@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from milp_planner.traffic.curves import Curve
-from milp_planner.traffic.digest import MonthPart
+from milp_planner.traffic.digested import MonthPart
 
 if TYPE_CHECKING:
     from numpy import float64, intp

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from milp_planner.traffic.digested import SizeBin
 from milp_planner.traffic.tally import Sizes
 
 if TYPE_CHECKING:
@@ -23,21 +24,6 @@ LEAST_CLASS_SHARE = 0.005
 
 LEAST_OUTPUT_TOKENS = 1.0
 """Mean output of a class, at least, where the trace's own is no less: replicas do generate."""
-
-
-@dataclass(frozen=True)
-class SizeBin:
-    """The requests of one class."""
-
-    requests: int
-    input_tokens: int
-    """Summed over the requests."""
-
-    output_tokens: int
-    shortest: tuple[int, int]
-    """Least (input, output) tokens of a request in it."""
-
-    longest: tuple[int, int]
 
 
 def bin_sizes(held: Sizes, most: int) -> tuple[SizeBin, ...]:

@@ -22,7 +22,7 @@ from milp_planner.inputs.problem.traffic import (
     Trace,
     WithoutPattern,
 )
-from milp_planner.traffic.digest import MonthPart, TraceDigest, digest
+from milp_planner.traffic.digested import MonthPart, TraceDigest
 from milp_planner.traffic.schedule import RequestClass, Totals, volume
 from milp_planner.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
@@ -188,6 +188,8 @@ def _profile(workload: Workload, folder: Path) -> Curve:
 
 def _trace(workload: Workload, folder: Path) -> Curve:
     """The trace's hours and classes, `scale` × `growth` times as many requests."""
+    from milp_planner.traffic.digest import digest  # with all readers of traces: few plans have one
+
     traffic = workload.traffic
     assert isinstance(traffic, Trace)
     read = digest(folder / traffic.file, traffic)

@@ -14,13 +14,13 @@ always the trace's volume times the month over the trace's duration.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from milp_planner.inputs.problem.traffic import CLOCKS, TimeUnit, Trace, TraceColumns
-from milp_planner.traffic.classes import SizeBin, bin_sizes
+from milp_planner.traffic.classes import bin_sizes
+from milp_planner.traffic.digested import MonthPart, SizeBin, TraceDigest
 from milp_planner.traffic.sources.bucket_rates import doubts_of_buckets, rates_of, sums_of
 from milp_planner.traffic.sources.buckets import BucketFile
 from milp_planner.traffic.sources.opening import where_it_lies
@@ -39,64 +39,6 @@ LARGEST_SHARE = 0.999
 """Of the input that a cache may hold, at most: a request brings something of its own."""
 
 RANK_TOLERANCE = 1e-9  # 0.07 x 100 is 7.000000000000001 in floats, and rank 7
-
-
-@dataclass(frozen=True)
-class MonthPart:
-    """Rates in a part of the month."""
-
-    share: float
-    """Share of the month."""
-
-    peak: float
-    """Peak rate, requests/s."""
-
-    mean: float
-    """Mean rate, requests/s."""
-
-
-@dataclass(frozen=True)
-class TraceDigest:
-    """All that planning needs of a trace, and what to tell of it."""
-
-    file: str
-    sha256: str
-    requests: int
-    input_tokens: int
-    output_tokens: int
-    without_input: int
-    """Requests of no input tokens; they count as any other."""
-
-    without_output: int
-    duration_s: float
-    """From the first arrival to the last, at least a minute; at a stated rate, until the next."""
-
-    has_timestamps: bool
-    clock: int
-    """168 or 24 hours; 0 where the trace is too short to have a clock."""
-
-    percentile: float
-    hours: tuple[MonthPart, ...]
-    """Rates of each hour: of the clock from its first, else of the trace."""
-
-    bins: tuple[SizeBin, ...]
-    gaps_scv: float = 1.0
-    """Squared coefficient of variation of the gaps between requests within a minute, at least 1."""
-
-    form: str = "CSV of requests"
-    """What the file was read as."""
-
-    bucket_s: float | None = None
-    """Seconds of a bucket, where the file counts requests by the time."""
-
-    unit: TimeUnit | None = None
-    """Of arrivals that are numbers; None where they are timestamps."""
-
-    cached_share: float | None = None
-    """Share of the input tokens found in a prefix cache; None where the file does not tell."""
-
-    doubts: tuple[str, ...] = ()
-    """What may have been read otherwise than it is meant, with both readings."""
 
 
 def digest(path: Path, trace: Trace) -> TraceDigest:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import fsum
 
-from milp_planner.traffic.digest import TraceDigest
+from milp_planner.traffic.digested import TraceDigest
 from milp_planner.units import SECONDS_PER_HOUR
 
 

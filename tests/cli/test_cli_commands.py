@@ -238,13 +238,37 @@ def test_help_imports_nothing_heavy():
     assert done.stdout.endswith("[]\n")
 
 
-def test_a_plan_imports_neither_the_replay_nor_what_reads_benchmarks_and_futures():
+def test_a_plan_imports_only_what_plans_need():
+    """Neither what else is asked, nor what replays, nor what reads traces and benchmarks."""
     script = (
         "import sys; sys.modules['highspy'] = None; import milp_planner.questions.sheet.builder; "
         "print([m for m in sys.modules if "
         "m.startswith(('milp_planner.replaying', 'milp_planner.inputs.imports', "
+        "'milp_planner.questions.choices', 'milp_planner.questions.diagnosis', "
+        "'milp_planner.questions.sweeps', 'milp_planner.traffic.sources', "
         "'milp_planner.futures', 'milp_planner.plans.schema', 'numpy', 'pandas'))])"
     )
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_command_imports_no_other_command():
+    script = (
+        "import sys; from milp_planner.cli import main; main(['solve', '--help']); "
+        "print([m for m in sys.modules if m.startswith('milp_planner.cli.commands.')])"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.stdout.endswith("['milp_planner.cli.commands.solve']\n")
+
+
+def test_no_record_is_made_ready_before_it_is_used():
+    script = (
+        "from milp_planner.inputs.problem.records import Problem; "
+        "from milp_planner.inputs.catalog.records import Offering; "
+        "print(Problem.__pydantic_complete__, Offering.__pydantic_complete__)"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.stdout == "False False\n"

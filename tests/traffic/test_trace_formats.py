@@ -12,7 +12,8 @@ import pytest
 from milp_planner import InputError, Problem, Trace, TraceColumns, load_catalog, prepare
 from milp_planner.traffic import trace as traffic_trace
 from milp_planner.traffic import trace_doubts
-from milp_planner.traffic.digest import MonthPart, TraceDigest, digest
+from milp_planner.traffic.digest import digest
+from milp_planner.traffic.digested import MonthPart, TraceDigest
 from milp_planner.traffic.month import make_schedule
 from milp_planner.traffic.trace import read_requests
 

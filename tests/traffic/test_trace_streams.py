@@ -17,7 +17,8 @@ from milp_planner import InputError, Trace
 from milp_planner.cli.parts import bars
 from milp_planner.traffic import tally
 from milp_planner.traffic.classes import bin_sizes
-from milp_planner.traffic.digest import TraceDigest, digest, hour_rates
+from milp_planner.traffic.digest import digest, hour_rates
+from milp_planner.traffic.digested import TraceDigest
 from milp_planner.traffic.sources import opening
 from milp_planner.traffic.trace import read_requests
 from tests.support.traffic_builders import HEADER, faults, write

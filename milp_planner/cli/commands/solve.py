@@ -40,7 +40,6 @@ from milp_planner.cli.parts.plan_documents import read_plan_document, read_plan_
 from milp_planner.cli.parts.problem_files import every_file, is_several, the_file_here
 from milp_planner.cli.parts.signals import signals_exit_at_once
 from milp_planner.cli.runs.plans import TEXT, PlanRun, unchanged
-from milp_planner.cli.runs.several import ROW_FORMATS, SeveralRun
 from milp_planner.cli.runs.sheets import HTML, MARKDOWN, SHEET, SHEET_FORMATS, SheetRun
 from milp_planner.deadline import counted_from
 
@@ -120,6 +119,8 @@ def solve(
     how = Effort(began_s, time_limit, gap, choice_of(solver))
     names = files or [the_file_here()]
     if is_several(names):
+        from milp_planner.cli.runs.several import ROW_FORMATS, SeveralRun
+
         check_of_each(context)
         return SeveralRun(
             files=tuple(every_file(names)),

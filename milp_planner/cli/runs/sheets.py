@@ -95,10 +95,12 @@ class SheetRun:
         return plan
 
     def _outline(self) -> Outline:
-        from milp_planner.questions.choices.choices import check_own_choices
         from milp_planner.solving.prepare import outline_of
 
-        check_own_choices(self.problem, self.catalog)
+        if self.problem.choices.own:
+            from milp_planner.questions.choices.choices import check_own_choices
+
+            check_own_choices(self.problem, self.catalog)
         with bars.reading(quiet=self.quiet):
             return outline_of(self.problem, self.catalog)
 
@@ -133,9 +135,11 @@ class SheetRun:
         self, sheet: Sheet, plan: Plan, lister: Lister, outline: Outline
     ) -> tuple[Sheet, KeyboardInterrupt | None]:
         """The sheet with its choices, and the Ctrl-C that ended them."""
-        from milp_planner.questions.choices.choices import solved_choices
-        from milp_planner.questions.sheet.builder import beside_choices
-
+        try:
+            from milp_planner.questions.choices.choices import solved_choices
+            from milp_planner.questions.sheet.beside import beside_choices
+        except KeyboardInterrupt as stop:
+            return sheet, stop
         solved: list[Choice] = []
         try:
             with streams.progress("solving choices", quiet=self.quiet):

@@ -6,7 +6,7 @@ import contextlib
 import math
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import date
 
@@ -21,24 +21,11 @@ from milp_planner.plans.futures.documents import FuturesPart, futures_dict
 from milp_planner.plans.plain import clean
 from milp_planner.plans.records import Plan
 from milp_planner.plans.sentences import alternatives_text
-from milp_planner.plans.sheet.other_parts import SheetChoice
 from milp_planner.plans.sheet.records import Sheet
-from milp_planner.questions.choices.choices import (
-    asking_for,
-    check_own_choices,
-    solved_choices,
-    told_apart,
-)
-from milp_planner.questions.choices.records import Choice
-from milp_planner.questions.choices.usual import Asking
-from milp_planner.questions.sheet.curves import curves_of
 from milp_planner.questions.sheet.folding import EXTRA_CUTS, alternatives_of, enough_lines
-from milp_planner.questions.sheet.left_out import row_left_out
-from milp_planner.questions.sheet.levers import solved_levers
-from milp_planner.questions.sheet.measure import measures_of, not_solved
+from milp_planner.questions.sheet.measure import measures_of
 from milp_planner.questions.sheet.of_plan import (
     answer_of,
-    bought,
     diagnosis_of,
     hours_of,
     proof_of,
@@ -49,12 +36,11 @@ from milp_planner.questions.sheet.of_plan import (
     workloads_of,
 )
 from milp_planner.questions.sheet.risks import asks_of, losses_of, risks_of
-from milp_planner.questions.sheet.ways import ways_compared
 from milp_planner.questions.solve import provenance_at, solve_until
 from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
 from milp_planner.solving.checks.own_rules import held_to
 from milp_planner.solving.prepare import Outline, outline_of, unlisted
-from milp_planner.solving.re_solve import served_share, settings_of
+from milp_planner.solving.re_solve import settings_of
 from milp_planner.solving.results import Settings
 from milp_planner.today import day_today
 
@@ -101,7 +87,10 @@ def decision_sheet(
     """
     problem = held_to(problem, rules)
     catalog = catalog_for(problem, catalog)
-    check_own_choices(problem, catalog)
+    if problem.choices.own:
+        from milp_planner.questions.choices.choices import check_own_choices
+
+        check_own_choices(problem, catalog)
     began = began_s()
     limit_s = problem.solver.time_limit_s if time_limit_s is None else time_limit_s
     settings = settings_of(
@@ -121,6 +110,9 @@ def decision_sheet(
         sheet = sheet_of(asked, plan, today=today, reproducible=reproducible)
     if not with_choices or is_gpus_first(problem):
         return sheet
+    from milp_planner.questions.choices.choices import asking_for, solved_choices
+    from milp_planner.questions.sheet.beside import beside_choices  # what is solved besides
+
     if not plan.status.has_plan:
         return beside_choices(sheet, plan, (), None)
     asking = asking_for(
@@ -222,32 +214,6 @@ def sheet_of(
     )
 
 
-def beside_choices(
-    sheet: Sheet, plan: Plan, solved: Sequence[Choice], asking: Asking | None
-) -> Sheet:
-    """The sheet with the choices that were solved, what each lever saves, what a lower measurement
-    would mean, what the weightiest measurement is worth, and what other traffic and other budgets
-    would buy.
-
-    asking: what solves all but the choices; None solves nothing more.
-    """
-    chosen = tuple(_choice(plan, one) for one in told_apart(plan, solved))
-    found: dict[str, object] = {"choices": chosen}
-    if asking is not None:
-        found["levers"] = solved_levers(asking)
-        found["measure"] = (
-            not_solved(sheet.measure)
-            if asking.resolver.is_stopped
-            else measures_of(plan, asking.resolver.instance, sheet.as_of, asking.resolver)
-        )
-        risks = {"row_left_out": row_left_out(asking)}
-        found["risks"] = sheet.risks.model_copy(update=risks)
-        found["traffic"], found["budgets"] = curves_of(asking)
-        if asking.problem.choices.crossovers:
-            found["crossovers"] = ways_compared(asking)
-    return sheet.model_copy(update=found)
-
-
 def _alternatives_notes(plan: Plan, count: int) -> Iterator[str]:
     """What the search itself says, and that there are fewer lines than were asked for."""
     lines = len(alternatives_of(plan, count)) - 1 if plan.alternatives else 0
@@ -259,28 +225,3 @@ def _alternatives_notes(plan: Plan, count: int) -> Iterator[str]:
             "the plan's"
         )
     yield from filter(None, alternatives_text(plan).split("\n"))
-
-
-def _choice(plan: Plan, choice: Choice) -> SheetChoice:
-    mine, its = plan.score_usd_per_month, choice.score_usd_per_month
-    extra = None if mine is None or its is None else its - mine
-    known = choice.plan
-    return SheetChoice(
-        key=choice.key,
-        name=choice.name,
-        verdict=choice.verdict.value,
-        cash_usd_per_month=choice.cash_usd_per_month,
-        score_usd_per_month=its,
-        extra_usd_per_month=extra,
-        extra_share=extra / mine if extra is not None and mine else None,
-        served_share=None if known is None else served_share(known),
-        proven=choice.is_proven,
-        gpus=None if known is None else known.gpus,
-        providers=() if known is None else known.providers,
-        fleet=() if known is None else bought(known),
-        commitment_usd=0.0 if known is None else sum(p.commitment_usd for p in known.purchases),
-        same_as=choice.same_as,
-        detail=choice.detail,
-        needs=choice.needs,
-        why=choice.why,
-    )

@@ -20,8 +20,8 @@ from milp_planner.plans.records import Plan
 from milp_planner.plans.sheet.records import Sheet
 from milp_planner.questions.choices.choices import asking_for, check_own_choices, solved_choices
 from milp_planner.questions.choices.records import Choice
+from milp_planner.questions.sheet.beside import beside_choices
 from milp_planner.questions.sheet.builder import (
-    beside_choices,
     in_time,
     plan_for_sheet,
     sheet_of,

@@ -11,7 +11,7 @@ from milp_planner.deadline import OutOfTime
 from milp_planner.inputs.reading.field_types import MOST_UNITS
 from milp_planner.questions.choices.choices import asking_for
 from milp_planner.questions.sheet import left_out
-from milp_planner.questions.sheet.builder import beside_choices
+from milp_planner.questions.sheet.beside import beside_choices
 from milp_planner.questions.sheet.curves import curves_of
 from milp_planner.questions.sheet.left_out import row_left_out
 from milp_planner.questions.sweeps.break_even import (

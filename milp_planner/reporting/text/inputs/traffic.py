@@ -12,7 +12,7 @@ from milp_planner.plans.plain import clean
 from milp_planner.reporting.text.records import table_lines
 from milp_planner.reporting.text.wording import count, escape, fine_percent, number, plural
 from milp_planner.traffic.curves import Curve
-from milp_planner.traffic.digest import TraceDigest
+from milp_planner.traffic.digested import TraceDigest
 from milp_planner.traffic.month import (
     Demand,
     Schedule,
