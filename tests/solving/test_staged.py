@@ -233,7 +233,6 @@ def same_in_parts(seeds, monkeypatch):
         ({"providers": {"max_share": "60%"}}, 2),
         ({"survive_loss_of": "provider"}, 4),  # and without, to tell what that costs
         ({"max_gpus": {"total": 9}}, 1),
-        ({"providers": {"max_count": 2}}, 1),
     ],
 )
 def test_what_nothing_links_is_solved_apart_at_any_size(limits, parts, monkeypatch):

@@ -20,7 +20,7 @@ ENGINE_NAMES = {CBC: "CBC", HIGHS: "HiGHS"}
 """How an engine is called where people read it."""
 
 ROW_TOLERANCE = 1e-9
-"""By how much a plan of an engine may break a row, or miss a whole number.
+"""By how much a plan of an engine may break a row; CBC's may miss a whole number by no more.
 
 The engines' own 1e-6 let a fleet in that is 1e-5 too small where coefficients are near 10, and the
 check of the plan, which is relative to the limit, then refuses it: 6 of 1,500 random problems. With
