@@ -16,7 +16,7 @@ from typing import Any
 import typer
 
 from milp_planner.cli.parts import exit_codes, streams
-from milp_planner.cli.parts.signals import Terminated, signals_raise
+from milp_planner.cli.parts.signals import Terminated, signals_raise, told_as
 from milp_planner.errors import Fault, InputError, PlannerError, SolverError
 
 PROGRAM = "milp-planner"
@@ -70,7 +70,8 @@ def _guarded(arguments: list[str]) -> int:
     except (Exception, KeyboardInterrupt) as error:
         if debug and not isinstance(error, typer.Exit):
             traceback.print_exc()
-        return _explain(error, arguments)
+        is_end = isinstance(error, typer.Exit | typer.Abort)
+        return _explain(error if is_end else told_as(error), arguments)
 
 
 @cache

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from milp_planner.cli import entry
 from milp_planner.cli.parts import exit_codes
 from milp_planner.cli.parts.signals import Terminated, signals_raise, signals_wait
 from milp_planner.milp.engines.scratch import scratch_folder
@@ -210,6 +211,19 @@ def test_a_signal_that_python_ignores_comes_again(number, capsys):
         threading.Event().wait(LONGEST_S)
     assert isinstance(caught.value, Terminated) == (number is signal.SIGTERM)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("number", list(CODES), ids=lambda number: number.name)
+def test_a_signal_that_comes_out_as_another_error_is_told_as_one(number, monkeypatch, capsys):
+    def build(arguments):  # as pydantic's core does with whatever is raised in what it calls
+        try:
+            signal.raise_signal(number)
+        except KeyboardInterrupt:
+            raise ValueError("cannot build the validator") from None
+
+    monkeypatch.setattr(entry, "_run", build)
+    assert entry.run_command_line(["check"]) == CODES[number]
+    assert capsys.readouterr().err in ("interrupted\n", "terminated\n")
 
 
 def test_what_else_python_ignores_is_reported_as_ever(monkeypatch):

@@ -61,6 +61,14 @@ def signals_raise() -> Iterator[None]:
         yield
 
 
+def told_as(error: BaseException) -> BaseException:
+    """What an error is of: the signal that was raised before it, which compiled modules turn into
+    an error of their own where they call Python, or the error itself."""
+    if not _raised or isinstance(error, KeyboardInterrupt):
+        return error
+    return Terminated() if _raised[0] == signal.SIGTERM else KeyboardInterrupt()
+
+
 @contextlib.contextmanager
 def _ignored_ones_come_again() -> Iterator[None]:
     """What is raised while an object is taken down, or in the depth of a compiled module, Python
