@@ -25,7 +25,7 @@ from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.spare_units import with_spare_units
 from milp_planner.solving.first.bounds import least_usd_per_month
 from milp_planner.solving.first.fleets import FirstFleet, first_fleets
-from milp_planner.solving.results import CONTRADICTED, SearchResult, is_as_good
+from milp_planner.solving.results import CONTRADICTED, SearchResult, contradicted, is_as_good
 from milp_planner.solving.shortage import short_note
 from milp_planner.solving.verify import violations
 
@@ -125,12 +125,13 @@ def or_in_hand(result: SearchResult, first: FirstPlan, provenance: Provenance) -
     problem = first.instance.problem
     if result.status is not Status.NO_PLAN and (may_be_short(problem) or is_gpus_first(problem)):
         return result  # what is served, or rented, counts before the score
-    contradicted = result.status in (Status.OPTIMAL, Status.INFEASIBLE)
-    mine = first.result(provenance, CONTRADICTED if contradicted else IN_HAND)
+    is_proven = result.status in (Status.OPTIMAL, Status.INFEASIBLE)
+    mine = first.result(provenance, CONTRADICTED if is_proven else IN_HAND)
     if mine is None or is_as_good(result, mine.score_usd_per_month):
         return result
-    known = [b for b in (mine.bound, None if contradicted else result.bound) if b is not None]
-    bound = max(known, default=None)
+    if is_proven:
+        return contradicted(result, mine)
+    bound = max((b for b in (mine.bound, result.bound) if b is not None), default=None)
     notes = dict.fromkeys((*result.proof.notes, *mine.proof.notes))
     proof = replace(result.proof, certified=False, certified_by=(), notes=tuple(notes))
     plan = replace(mine.known, proof=proof, lower_bound_usd_per_month=bound)

@@ -25,13 +25,11 @@ from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.results import (
     SAME_USD,
     SearchResult,
+    is_above,
     proven_by,
     with_newer_bound,
 )
 from milp_planner.solving.verify import violations
-
-SAME = 1e-6
-"""Relative difference of scores that is none."""
 
 NEAR = 5e-3
 """Relative to its score: a plan whose bound is as near is not looked for without parts of units."""
@@ -67,7 +65,7 @@ class Priced:
         mine = self.result
         if mine is None:
             return later if later.plan is None else _bounded(later, self.bound_usd)
-        if later.plan is None or _is_contradicted(later, mine):
+        if later.plan is None or (later.bound is not None and is_above(later.bound, mine)):
             return mine
         if later.status is Status.OPTIMAL:
             return later
@@ -81,12 +79,6 @@ def _bounded(result: SearchResult, usd: float) -> SearchResult:
         return result
     plan = replace(result.known, lower_bound_usd_per_month=bound)
     return replace(result, plan=plan, bound=bound)
-
-
-def _is_contradicted(later: SearchResult, mine: SearchResult) -> bool:
-    """True where the engines say that there is nothing as cheap as a plan that is there."""
-    score = mine.score_usd_per_month
-    return later.bound is not None and later.bound > score + max(SAME_USD, SAME * score)
 
 
 def priced(instance: PlanningInput, provenance: Provenance, limit_s: float) -> Priced | None:

@@ -198,9 +198,7 @@ def with_newer_bound(one: SearchResult, later: SearchResult) -> SearchResult:
     A bound above what a verified plan costs is none: that plan contradicts whoever says it.
     """
     best = later if later.score_usd_per_month < one.score_usd_per_month else one
-    most = best.score_usd_per_month
-    most += max(SAME_USD, SAME * abs(most))
-    known = (b for b in (one.bound, later.bound) if b is not None and b <= most)
+    known = (b for b in (one.bound, later.bound) if b is not None and not is_above(b, best))
     bound = max(known, default=None)
     plan = replace(best.known, lower_bound_usd_per_month=bound, proof=later.proof)
     return SearchResult(best.status, plan, later.proof, bound)
@@ -211,7 +209,17 @@ def is_as_good(result: SearchResult, usd_per_month: float) -> bool:
     if result.plan is None:
         return False
     score = result.score_usd_per_month
-    return score <= usd_per_month + max(SAME_USD, SAME * abs(score))
+    return score <= usd_per_month + _left_open_usd(score)
+
+
+def is_above(usd_per_month: float, known: SearchResult) -> bool:
+    """True of more than the known plan scores, beyond what solvers leave open."""
+    score = known.score_usd_per_month
+    return usd_per_month > score + _left_open_usd(score)
+
+
+def _left_open_usd(score_usd: float) -> float:
+    return max(SAME_USD, SAME * abs(score_usd))
 
 
 def contradicted(result: SearchResult, known: SearchResult) -> SearchResult:

@@ -227,15 +227,19 @@ def test_every_command_has_help(run):
         assert "Usage: milp-planner" in out
 
 
+def printed_by(script: str) -> str:
+    """What a Python of its own prints."""
+    command = [sys.executable, "-c", script]
+    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True).stdout
+
+
 def test_help_imports_nothing_heavy():
     script = (
         "import sys; from milp_planner.cli import main; main(['--help']); "
         "print(sorted({'pandas', 'pulp', 'highspy', 'pydantic', 'yaml', 'numpy'}"
         " & set(sys.modules)))"
     )
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
-    assert done.stdout.endswith("[]\n")
+    assert printed_by(script).endswith("[]\n")
 
 
 def test_a_plan_imports_only_what_plans_need():
@@ -248,9 +252,7 @@ def test_a_plan_imports_only_what_plans_need():
         "'milp_planner.questions.sweeps', 'milp_planner.traffic.sources', "
         "'milp_planner.futures', 'milp_planner.plans.schema', 'numpy', 'pandas'))])"
     )
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
-    assert done.stdout == "[]\n"
+    assert printed_by(script) == "[]\n"
 
 
 def test_a_command_imports_no_other_command():
@@ -258,9 +260,7 @@ def test_a_command_imports_no_other_command():
         "import sys; from milp_planner.cli import main; main(['solve', '--help']); "
         "print([m for m in sys.modules if m.startswith('milp_planner.cli.commands.')])"
     )
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
-    assert done.stdout.endswith("['milp_planner.cli.commands.solve']\n")
+    assert printed_by(script).endswith("['milp_planner.cli.commands.solve']\n")
 
 
 def test_no_record_is_made_ready_before_it_is_used():
@@ -269,6 +269,4 @@ def test_no_record_is_made_ready_before_it_is_used():
         "from milp_planner.inputs.catalog.records import Offering; "
         "print(Problem.__pydantic_complete__, Offering.__pydantic_complete__)"
     )
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
-    assert done.stdout == "False False\n"
+    assert printed_by(script) == "False False\n"

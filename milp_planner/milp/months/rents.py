@@ -49,15 +49,44 @@ def check_rents(
 
     patient: the slower engine has all the time there is, too.
     """
+    costs, rows = _program(outlook, future, carried)
+    if not rows:
+        return RentChecked(math.isclose(sum(rents), 0.0, abs_tol=SAME_USD), ())
     lp = pulp.LpProblem("rents", pulp.LpMinimize)
-    costs: dict[pulp.LpVariable, float] = {}
-    rows: list[tuple[str, dict[pulp.LpVariable, float], float]] = []
+    made = [lp.add_variable(f"r{i}", 0, cat=pulp.LpInteger) for i in range(len(costs))]
+    lp.setObjective(pulp.lpSum(usd * r for r, usd in zip(made, costs, strict=True)))
+    for i, row in enumerate(rows):
+        lp.addConstraint(pulp.lpSum(a * made[r] for r, a in row.items()) >= 1.0, f"c{i}")
+
+    def judged(values: Mapping[str, float]) -> float | None:
+        whole = [round(values.get(r.name, 0.0)) for r in made]
+        if any(sum(a * whole[r] for r, a in row.items()) < 1 - 1e-9 for row in rows):
+            return None
+        return sum(usd * units for usd, units in zip(costs, whole, strict=True))
+
+    with scratch_folder() as home:
+        mps = home / "rents.mps"
+        write_mps(lp, [f"c{i}" for i in range(len(rows))], mps)
+        names = [variable.name for variable in lp.variables()]
+        run = solve_certified(
+            mps, names, judge=judged, time_limit_s=time_limit_s, solver=solver, patient=patient
+        )
+    proven = run.status is EngineStatus.OPTIMAL and run.objective is not None
+    same = proven and math.isclose(run.objective or 0.0, sum(rents), rel_tol=SAME, abs_tol=SAME_USD)
+    return RentChecked(same, run.certified_by if same else ())
+
+
+def _program(
+    outlook: MonthsOutlook, future: int, carried: Sequence[float]
+) -> tuple[list[float], list[dict[int, float]]]:
+    """USD of each column, and the rows Σ a r ≥ 1 of what commitments leave to rent, by column."""
+    costs: list[float] = []
+    rows: list[dict[int, float]] = []
     known = outlook.futures[future]
 
-    def column(usd: float) -> pulp.LpVariable:
-        made = lp.add_variable(f"r{len(costs)}", 0, cat=pulp.LpInteger)
-        costs[made] = usd
-        return made
+    def column(usd: float) -> int:
+        costs.append(usd)
+        return len(costs) - 1
 
     for i in range(outlook.months):
         trend = outlook.price_trend**i
@@ -73,28 +102,5 @@ def check_rents(
                 continue
             by_hour = [(r.carries, column(usd * hours)) for r, usd in priced if r.hours is None]
             # A unit that carries more than what is left carries what is left: a tighter row.
-            terms = {c: min(1.0, carries / left) for carries, c in (*held, *by_hour)}
-            rows.append((f"c{len(rows)}", terms, left))
-    if not rows:
-        return RentChecked(math.isclose(sum(rents), 0.0, abs_tol=SAME_USD), ())
-    lp.setObjective(pulp.lpSum(usd * c for c, usd in costs.items()))
-    for name, terms, _ in rows:
-        lp.addConstraint(pulp.lpSum(a * c for c, a in terms.items()) >= 1.0, name)
-
-    def judged(values: Mapping[str, float]) -> float | None:
-        whole = {c: round(values.get(c.name, 0.0)) for c in costs}
-        for _, terms, _ in rows:
-            if sum(a * whole[c] for c, a in terms.items()) < 1 - 1e-9:
-                return None
-        return sum(usd * whole[c] for c, usd in costs.items())
-
-    with scratch_folder() as home:
-        mps = home / "rents.mps"
-        write_mps(lp, [name for name, _, _ in rows], mps)
-        names = [variable.name for variable in lp.variables()]
-        run = solve_certified(
-            mps, names, judge=judged, time_limit_s=time_limit_s, solver=solver, patient=patient
-        )
-    proven = run.status is EngineStatus.OPTIMAL and run.objective is not None
-    same = proven and math.isclose(run.objective or 0.0, sum(rents), rel_tol=SAME, abs_tol=SAME_USD)
-    return RentChecked(same, run.certified_by if same else ())
+            rows.append({r: min(1.0, carries / left) for carries, r in (*held, *by_hour)})
+    return costs, rows

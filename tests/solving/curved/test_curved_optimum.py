@@ -26,6 +26,17 @@ def large(monkeypatch):
     monkeypatch.setattr(staged, "MOST_COLUMNS", 0)
 
 
+def by_both(monkeypatch, question, rented):
+    """The plans that the program and the curves give, each proven and equally good."""
+    _, whole = planned(question, rented, break_ties=False)
+    monkeypatch.setattr(staged, "MOST_COLUMNS", 0)
+    _, plan = planned(question, rented)
+    assert whole.proof.certified_by == ("cbc", "highs")
+    assert plan.proof.certified_by == CURVES
+    assert plan.score_usd_per_month == pytest.approx(whole.score_usd_per_month, rel=1e-9)
+    return whole, plan
+
+
 def cheapest_by_brute_force(question, rented):
     """USD per month of the cheapest fleet: every number of held units, and of elastic ones."""
     asked = prepare(question, rented)
@@ -79,13 +90,7 @@ def test_the_curves_have_the_optimum_of_all_fleets(seed, large):
 
 @pytest.mark.parametrize("seed", range(100, 125))
 def test_the_curves_have_the_optimum_of_the_program(seed, monkeypatch):
-    question, rented = one_class_case(seed, workloads=3, blocks=4)
-    _, whole = planned(question, rented, break_ties=False)
-    monkeypatch.setattr(staged, "MOST_COLUMNS", 0)
-    _, plan = planned(question, rented)
-    assert whole.proof.certified_by == ("cbc", "highs")
-    assert plan.proof.certified_by == CURVES
-    assert plan.score_usd_per_month == pytest.approx(whole.score_usd_per_month, rel=1e-9)
+    whole, plan = by_both(monkeypatch, *one_class_case(seed, workloads=3, blocks=4))
     assert plan.costs == pytest.approx(whole.costs)
 
 

@@ -10,10 +10,9 @@ import pytest
 from milp_planner import Catalog, Status, solve
 from milp_planner.milp.curves import few_names
 from milp_planner.solving import parts as staged
-from tests.solving.curved.test_curved_optimum import CURVES, cheapest_by_brute_force
+from tests.solving.curved.test_curved_optimum import CURVES, by_both, cheapest_by_brute_force
 from tests.support.builders import catalog, offering, problem, raw, workload
 from tests.support.one_class_problems import one_class_case
-from tests.support.random_problems import planned
 
 HOURS = 720
 
@@ -124,10 +123,4 @@ def test_few_sellers_are_those_of_all_sets_of_so_many(seed, large):
 @pytest.mark.parametrize("seed", range(100, 112))
 def test_few_names_are_those_of_the_program(seed, monkeypatch):
     limits = {**sellers(1 + seed % 3), "gpus": {"max_count": 1 + seed // 3 % 2}}
-    question, rented = one_class_case(seed, workloads=3, blocks=4, limits=limits)
-    _, whole = planned(question, rented, break_ties=False)
-    monkeypatch.setattr(staged, "MOST_COLUMNS", 0)
-    _, plan = planned(question, rented)
-    assert whole.proof.certified_by == ("cbc", "highs")
-    assert plan.proof.certified_by == CURVES
-    assert plan.score_usd_per_month == pytest.approx(whole.score_usd_per_month, rel=1e-9)
+    by_both(monkeypatch, *one_class_case(seed, workloads=3, blocks=4, limits=limits))

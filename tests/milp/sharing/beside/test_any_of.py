@@ -12,6 +12,7 @@ import pytest
 
 from milp_planner import Catalog, Plan, Problem, solve
 from milp_planner.reporting.text.plans.table import plan_text
+from tests.milp.sharing.beside import judging
 from tests.support.builders import catalog, offering, problem, raw, workload
 
 HOURS, MOST_UNITS = 720, 3
@@ -102,13 +103,7 @@ def serves_all(asked: Asked, replicas: list[tuple[str, int]]) -> bool:
 
 def judged(seed: int, share: str | None) -> Plan:
     asked = asked_of(seed)
-    plan = solve(*as_problem(asked, share), pruning=seed % 3 > 0, diagnose=False)
-    best = least_usd(asked)
-    assert plan.score_usd_per_month == (None if best is None else pytest.approx(best, abs=0.01))
-    if best is not None:
-        document = plan.to_dict()
-        assert Plan.from_dict(document).to_dict() == document
-    return plan
+    return judging.judged(*as_problem(asked, share), least_usd(asked), seed=seed)
 
 
 @pytest.mark.parametrize("share", [None, "units"])

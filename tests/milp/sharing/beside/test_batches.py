@@ -12,6 +12,7 @@ import pytest
 
 from milp_planner import Catalog, InputError, Plan, Problem, prepare, solve
 from tests.milp.batch.test_batch_work import HOUR, batch, day
+from tests.milp.sharing.beside import judging
 from tests.support.builders import catalog, offering, problem, raw, workload
 
 HOURS, MOST = 720, 9
@@ -99,11 +100,7 @@ def held_usd(asked: Asked, gpus: int) -> float:
 
 def judged(seed: int, share: str | None) -> Plan:
     asked = asked_of(seed)
-    plan = solve(*as_problem(asked, share, "dedicated"), pruning=seed % 3 > 0, diagnose=False)
-    assert plan.cash_usd_per_month == pytest.approx(least_usd(asked), abs=0.01)
-    document = plan.to_dict()
-    assert Plan.from_dict(document).to_dict() == document
-    return plan
+    return judging.judged(*as_problem(asked, share, "dedicated"), least_usd(asked), seed=seed)
 
 
 @pytest.mark.parametrize("share", [None, "units"])

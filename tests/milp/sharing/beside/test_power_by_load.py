@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from milp_planner import Catalog, Plan, Problem, solve
+from tests.milp.sharing.beside import judging
 from tests.support.builders import catalog, offering, problem, raw, workload
 
 HOURS, MOST_UNITS = 720, 3
@@ -140,13 +141,7 @@ def fleet_usd(asked: Asked, fleet: tuple[Unit, ...]) -> float | None:
 
 def judged(seed: int, share: str | None) -> Plan:
     asked = asked_of(seed)
-    plan = solve(*as_problem(asked, share), pruning=seed % 3 > 0, diagnose=False)
-    best = least_usd(asked)
-    assert plan.score_usd_per_month == (None if best is None else pytest.approx(best, abs=0.01))
-    if best is not None:
-        borne = sum(p.cash_usd_per_month for p in plan.purchases)
-        assert borne == pytest.approx(plan.cash_usd_per_month)
-    return plan
+    return judging.judged(*as_problem(asked, share), least_usd(asked), seed=seed)
 
 
 @pytest.mark.parametrize("share", [None, "units"])
