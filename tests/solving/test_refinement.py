@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import ceil
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import example, given
@@ -15,6 +16,7 @@ from milp_planner.milp.program.levels import Splits
 from milp_planner.milp.program.model import build_model
 from milp_planner.milp.program.rules.overload import OverloadRamp
 from milp_planner.solving import optimum
+from milp_planner.solving.first_plan import or_in_hand
 from milp_planner.solving.results import CONTRADICTED, SearchResult, with_newer_bound
 from milp_planner.solving.search import or_apart
 from tests.support.builders import (
@@ -333,3 +335,24 @@ def test_a_proof_that_a_plan_of_ones_own_units_contradicts_is_none():
         assert CONTRADICTED in found.known.proof.notes
     same = SearchResult(Status.OPTIMAL, plan, plan.proof, plan.bound)
     assert or_apart(same, apart) is same
+
+
+def test_a_proof_that_the_first_plan_contradicts_is_none():
+    _, dearer = planned(problem(20), big_and_small())
+    given, plan = planned(problem(10), big_and_small())
+
+    def in_hand(_, note):
+        proof = replace(plan.proof, notes=(note,))
+        return SearchResult(Status.FEASIBLE, replace(plan, proof=proof), proof, 2_700)
+
+    first = SimpleNamespace(
+        fleets=(plan,), least_usd=plan.score_usd_per_month, instance=given, result=in_hand
+    )
+    for proven in (
+        SearchResult(Status.OPTIMAL, dearer, dearer.proof, dearer.bound),
+        SearchResult(Status.INFEASIBLE, None, dearer.proof),
+    ):
+        found = or_in_hand(proven, first, None)
+        assert (found.status, found.bound) == (Status.FEASIBLE, 2_700)
+        assert found.known.proof.certified_by == ()
+        assert CONTRADICTED in found.known.proof.notes
