@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from milp_planner.candidates.records import Candidate
+from milp_planner.lazily import dataclass, field, replace
 from milp_planner.milp.engines.certify import BOTH, solve_certified
 from milp_planner.milp.engines.outcome import HIGHS, EngineStatus
 from milp_planner.milp.engines.scratch import scratch_folder

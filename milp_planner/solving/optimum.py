@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime
+from milp_planner.lazily import dataclass, field, replace
 from milp_planner.milp.engines.certify import solve_certified
 from milp_planner.milp.engines.outcome import CBC, HIGHS, EngineStatus
 from milp_planner.milp.engines.scratch import scratch_folder

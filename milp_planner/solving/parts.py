@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime
@@ -20,6 +19,7 @@ from milp_planner.inputs.problem.policies import (
     may_be_short,
     shares_units,
 )
+from milp_planner.lazily import dataclass, replace
 from milp_planner.milp.curves.covering import covers_of
 from milp_planner.milp.curves.few_names import (
     Count,

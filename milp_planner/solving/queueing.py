@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,6 +24,7 @@ from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.latency import TimeWish
 from milp_planner.inputs.problem.policies import has_batches, most_replicas_asked
 from milp_planner.inputs.problem.records import Problem, Workload
+from milp_planner.lazily import dataclass, field, replace
 from milp_planner.plans.losses import sent_after_losses
 from milp_planner.plans.reasons import WaitKept
 from milp_planner.plans.records import Plan

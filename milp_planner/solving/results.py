@@ -7,10 +7,10 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
 
 from milp_planner._version import __version__
 from milp_planner.deadline import until
+from milp_planner.lazily import dataclass, replace
 from milp_planner.milp.engines.outcome import EngineStatus
 from milp_planner.milp.engines.verdict import CertifiedRun
 from milp_planner.milp.program.model import FleetModel

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime
 from milp_planner.inputs.problem.policies import may_be_short
 from milp_planner.inputs.problem.records import Alternatives
+from milp_planner.lazily import dataclass, field, replace
 from milp_planner.milp.presolve.forced_use import Required
 from milp_planner.milp.presolve.part_prices import (
     at_their_part,

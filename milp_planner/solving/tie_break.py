@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import OutOfTime
 from milp_planner.inputs.problem.policies import is_gpus_first, is_sharing_open, may_be_short
+from milp_planner.lazily import dataclass, replace
 from milp_planner.milp.curves.fleets import CURVES
 from milp_planner.milp.curves.next_best import TooMany
 from milp_planner.milp.engines.certify import BOTH

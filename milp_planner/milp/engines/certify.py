@@ -15,9 +15,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
 from pathlib import Path
 
+from milp_planner.lazily import dataclass, replace
 from milp_planner.milp.engines.cbc import find_cbc, run_cbc
 from milp_planner.milp.engines.highs import run_highs
 from milp_planner.milp.engines.outcome import CBC, HIGHS, SolverRun, seconds_since

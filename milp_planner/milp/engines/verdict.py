@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from milp_planner.lazily import dataclass, field, replace
 from milp_planner.milp.engines.outcome import ENGINE_NAMES, EngineStatus, SolverRun
 
 Judge = Callable[[Mapping[str, float]], float | None]

@@ -14,11 +14,11 @@ decide "is i used at all" once and not once per cut. A per-token offering shrink
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import pulp
 
 from milp_planner.candidates.records import Candidate, change_key
+from milp_planner.lazily import dataclass, field
 from milp_planner.milp.program.language.rows import GE, LE, Row
 from milp_planner.milp.program.language.variables import Terms, add
 from milp_planner.milp.program.model import FleetModel

@@ -11,7 +11,6 @@ such a stretch is sampled, and said.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,6 +20,7 @@ from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.policies import may_be_short
 from milp_planner.inputs.problem.records import Budget, Problem
 from milp_planner.inputs.reading.arguments import check_number
+from milp_planner.lazily import dataclass, replace
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.milp.program.lexicographic import Held, Stage, stages_of
 from milp_planner.plans.plain import as_plot
