@@ -15,6 +15,7 @@ from types import FrameType
 from typing import NoReturn, TextIO
 
 from milp_planner.cli.parts import exit_codes
+from milp_planner.errors import PlannerError, SolverError
 
 Handler = Callable[[int, FrameType | None], object]
 
@@ -63,10 +64,19 @@ def signals_raise() -> Iterator[None]:
 
 def told_as(error: BaseException) -> BaseException:
     """What an error is of: the signal that was raised before it, which compiled modules turn into
-    an error of their own where they call Python, or the error itself."""
-    if not _raised or isinstance(error, KeyboardInterrupt):
+    an error of their own where they call Python, or the error itself.
+
+    A file that cannot be written stays what it is: what stands so far is written after a signal.
+    """
+    if not _raised or isinstance(error, KeyboardInterrupt) or _is_of_a_file(error):
         return error
     return Terminated() if _raised[0] == signal.SIGTERM else KeyboardInterrupt()
+
+
+def _is_of_a_file(error: BaseException) -> bool:
+    """Whether the system refused it, and we say so: the solvers' errors come of signals, too."""
+    caused = isinstance(error.__cause__ or error.__context__, OSError)
+    return caused and isinstance(error, PlannerError) and not isinstance(error, SolverError)
 
 
 @contextlib.contextmanager
