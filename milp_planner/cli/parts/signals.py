@@ -30,6 +30,9 @@ TOOLS = 6
 LONGEST_JOIN_S = 10.0
 """How long the end waits for threads; solvers that were told to stop are killed well before."""
 
+LONGEST_START_S = 0.1
+"""How long the end waits for a thread to start, which may never have been told to."""
+
 LONGEST_WAIT_S = 0.5
 """How long a signal waits for an answer that is being written, and one that is written after it."""
 
@@ -212,8 +215,18 @@ def _join_threads() -> None:
     ends_s = time.monotonic() + LONGEST_JOIN_S
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:
-            with contextlib.suppress(RuntimeError):  # a Ctrl-C came before it was started
-                thread.join(max(0.0, ends_s - time.monotonic()))
+            _join(thread, ends_s)
+
+
+def _join(thread: threading.Thread, ends_s: float) -> None:
+    starts_s = time.monotonic() + LONGEST_START_S
+    joined = False
+    while not joined and time.monotonic() < starts_s:
+        try:
+            thread.join(max(0.0, ends_s - time.monotonic()))
+            joined = True
+        except RuntimeError:  # a Ctrl-C came before it was started, or while it starts
+            time.sleep(AGAIN_S)
 
 
 def _is_watched() -> bool:
