@@ -28,12 +28,12 @@ from milp_planner.milp.presolve.unit_bounds import (
 )
 from milp_planner.milp.presolve.worth_sharing import every_part
 from milp_planner.milp.program.enough_units import with_enough_units
-from milp_planner.milp.program.exclusion import Difference, contains, exclude, without_traces
+from milp_planner.milp.program.exclusion import beyond, exclude, without_traces
 from milp_planner.milp.program.idle_units import without_idle_units
 from milp_planner.milp.program.language.elastic_steps import on_own_steps
 from milp_planner.milp.program.language.folds import ElasticFold
 from milp_planner.milp.program.levels import Splits
-from milp_planner.milp.program.lexicographic import GPUS, Held, Stage, hold, minimise
+from milp_planner.milp.program.lexicographic import GPUS, Stage, hold, minimise
 from milp_planner.milp.program.model import FleetModel, build_model
 from milp_planner.milp.program.read_solution import (
     modelled_costs,
@@ -59,6 +59,7 @@ from milp_planner.solving.assembly.next_fleets import NextFleets
 from milp_planner.solving.assembly.spare_units import with_spare_units
 from milp_planner.solving.results import (
     NOT_SOLVED,
+    Query,
     SearchResult,
     Session,
     Settings,
@@ -79,47 +80,6 @@ program learns before it is solved in earnest."""
 
 STEPS_OF_TIME, DRAFTS_OF_STEPS = 4, 3
 """The part for one that is put together in steps, and how many more it counts for."""
-
-NO_DIFFERENCE = Difference("counts")
-"""Any plan that contains none of those found is another one."""
-
-
-@dataclass(frozen=True)
-class Query:
-    """Which plan of a problem is looked for: the best that nothing here rules out."""
-
-    difference: Difference = NO_DIFFERENCE
-    """How it must differ from all plans found."""
-
-    found: tuple[Plan, ...] = ()
-    excluded: tuple[Plan, ...] = ()
-    """Plans that it may not contain, beside all that were found."""
-
-    held: Held = ()
-    """What stages before the score reached: see `milp/program/lexicographic.py`."""
-
-    exact_shortfalls: bool = False
-    """True where a solver reached what is held, so that shortfalls carry its noise."""
-
-    for_a_tie: bool = False
-    """True where only a plan of equal score is looked for: by one engine, with little work."""
-
-    def holding(self, held: Held) -> Query:
-        """The same with stages that solvers reached."""
-        return replace(self, held=held, exact_shortfalls=bool(held))
-
-    def with_gpus(self, most: int) -> Query:
-        """The same of plans with no more GPUs than so many."""
-        held = tuple((stage, reached) for stage, reached in self.held if stage != GPUS)
-        return replace(self, held=(*held, (GPUS, float(most))))
-
-    def rules_out(self, plan: Plan) -> bool:
-        """True when a plan found or excluded, or GPUs that are held, do not let this one be."""
-        if any(stage == GPUS and plan.gpus > reached for stage, reached in self.held):
-            return True
-        if any(contains(plan, other) for other in self.excluded):
-            return True
-        return not all(self.difference.allows(plan, earlier) for earlier in self.found)
 
 
 @dataclass
@@ -190,7 +150,7 @@ class Optimizer:
 
     def folds(self, query: Query) -> Mapping[str, ElasticFold]:
         """The workloads whose elastic units are steps where that is looked for, by name."""
-        if self.required is not None or query.held or query.found or query.excluded:
+        if self.required is not None or query.held or query.follows_others:
             return {}  # what is in use must be told unit by unit
         if self._folds is None:
             self._folds = folds_of(self.instance, tuple(self.pruned.kept))
@@ -203,15 +163,15 @@ class Optimizer:
         folds: Mapping[str, ElasticFold] | None = None,
     ) -> FleetModel:
         """The program of what is looked for; `room` in place of what is known of bounds."""
-        self.pruned.readmit([*query.found, *query.excluded], query.difference.differ_by)
-        room = self._room if room is None else room
+        self.pruned.readmit(query.others, query.difference.differ_by)
+        room = raised(self._room if room is None else room, beyond(query.passed))
         kept = tuple(self.pruned.kept)
         model = build_model(self.instance, kept, self._splits, room=room, folds=folds)
         hold(model, query.held)
         if self.required is not None:
             require(model, self.required)
-        if query.found or query.excluded:
-            exclude(model, query.found, query.difference, query.excluded)
+        if query.follows_others:
+            exclude(model, query.found, query.difference, query.excluded, query.passed)
         return model
 
     def plan_from(self, model: FleetModel, values: Mapping[str, float], query: Query) -> Plan:

@@ -18,13 +18,16 @@ from milp_planner.milp.presolve.part_prices import (
     of_one_each,
     without_parts,
 )
-from milp_planner.milp.program.exclusion import Difference
+from milp_planner.milp.program.exclusion import Difference, PassedOver, Where
 from milp_planner.milp.program.lexicographic import Held
 from milp_planner.milp.program.shared_scope import may_share
 from milp_planner.plans.records import Plan, Provenance, Status
+from milp_planner.solving.assembly.assemble import assemble
+from milp_planner.solving.assembly.joining import solution_of
+from milp_planner.solving.assembly.routes import routed_alike
 from milp_planner.solving.first_plan import FirstPlan
 from milp_planner.solving.near_optimal import near_optimal
-from milp_planner.solving.optimum import Optimizer, Query
+from milp_planner.solving.optimum import Optimizer
 from milp_planner.solving.queueing import (
     OwnMixes,
     has_one_class,
@@ -33,6 +36,7 @@ from milp_planner.solving.queueing import (
 )
 from milp_planner.solving.results import (
     NOT_SOLVED,
+    Query,
     SearchResult,
     Session,
     Settings,
@@ -50,6 +54,7 @@ from milp_planner.solving.tie_break import (
     best_by_curves,
     next_of,
 )
+from milp_planner.solving.verify import keeps_all
 
 LARGE = 20_000
 """Columns before pruning above which it saves time to leave out what may not bind: quotas, and
@@ -57,6 +62,9 @@ wishes that all plans keep in one way."""
 
 TIME_WITHOUT = 0.5
 """Of the time left, what looking for a plan without wishes may take."""
+
+MOST_PASSED = 20
+"""Plans without wishes that are looked at until one keeps them."""
 
 FIRST_SHARE, LATER_SHARE = 0.5, 0.25
 """Of the time that is left, what looks at parts of units, and at units of one's own, may take."""
@@ -85,8 +93,8 @@ class Search:
     _asked_whole: PlanningInput | None = None
     """The problem with those wishes."""
 
-    _passed_over: list[Plan] = field(default_factory=list)
-    """Plans that do not keep such wishes."""
+    _passed_over: list[PassedOver] = field(default_factory=list)
+    """Plans that do not keep such wishes, and where."""
 
     _held: Held | None = None
     """What stages before the score reached; None before they ran. See `shortage`."""
@@ -105,14 +113,27 @@ class Search:
         session = self.session
         self.optimizer = Optimizer(instance, self.settings, self.provenance, session, self.required)
 
-    def goes_on_as(self, other: Search, mixes: OwnMixes, first: SearchResult) -> SearchResult:
+    def first_kept(self, result: SearchResult) -> SearchResult | None:
+        """The best plan that keeps wishes which its program is without: the result, the best of
+        all, or one that comes after it. None where that takes many programs, or large ones."""
+        for _ in range(MOST_PASSED):
+            kept = self._kept(result)
+            if kept is not None or result.proof.columns > MOST_COLUMNS or self.is_stopped:
+                return kept
+            result = self.next()
+            if result.plan is None:
+                return None
+        return None
+
+    def goes_on_as(self, other: Search, first: SearchResult) -> SearchResult:
         """Take over a search without wishes that its first plan keeps, which is given back."""
         session = self.session
         self._asked_whole = self.instance
-        self.instance, self.optimizer, self.mixes = other.instance, other.optimizer, mixes
+        self.instance, self.optimizer, self.mixes = other.instance, other.optimizer, other.mixes
         self.optimizer.session = session
         self.found, self._held, self._lookahead = other.found, other._held, other._lookahead
-        return self._with_waits(first)
+        self._passed_over = other._passed_over
+        return first
 
     def _with_waits(self, result: SearchResult) -> SearchResult:
         """The result, which is the last found, with what its plan says of the wishes it keeps."""
@@ -191,29 +212,58 @@ class Search:
             if self.is_stopped and not self._lookahead.tied:
                 yield NOT_SOLVED
                 return
-            result = self.next()
-            if self._has_passed_over(result):
-                continue
-            yield self._with_waits(result)
-            if result.plan is None:
-                return
+            result = self._kept(self.next())
+            if result is not None:
+                yield result
+                if result.plan is None:
+                    return
 
-    def _has_passed_over(self, result: SearchResult) -> bool:
-        """True of a next-best plan, the last found, that does not keep what all have to.
+    def _kept(self, result: SearchResult) -> SearchResult | None:
+        """A next-best plan, the last found, with what it says of wishes that its program is
+        without; None where it does not keep them.
 
         Wishes of workloads of one class, which all plans keep in one way, are in the program from
-        then on.
+        then on. Of others no plan comes that has the same units where they miss: what has more of
+        them may keep the wish, and is another plan.
         """
-        missed = self.mixes.missed(result.plan) if self.mixes and result.plan else frozenset()
+        missed = self.mixes.missed_in(result.plan) if self.mixes and result.plan else frozenset()
         if not missed:
-            return False
+            return self._with_waits(result)
         plan = self.found.pop()
-        learnt = {name for name in missed if has_one_class(self.instance.schedule, name)}
+        self._lookahead = Lookahead()  # it took the plan for one that others may not contain
+        learnt = {name for name, _ in missed if has_one_class(self.instance.schedule, name)}
         if learnt:
             self._judge_within(learnt)
-        else:
-            self._passed_over.append(plan)
-        return True
+            return None
+        where: set[Where] = set()
+        for name in sorted({name for name, _ in missed}):
+            alike, never = self._sent_alike(plan, name, missed)
+            plan, where = alike or plan, where | never
+        if where:
+            self._passed_over.append(PassedOver(result.known, frozenset(where)))
+            return None
+        self.found.append(plan)
+        return self._with_waits(replace(result, plan=plan))
+
+    def _sent_alike(
+        self, plan: Plan, name: str, missed: frozenset[tuple[str, int]]
+    ) -> tuple[Plan | None, set[Where]]:
+        """The plan with all classes of a workload sent alike, where that keeps its wishes; else
+        what no plan may be like."""
+        assert self.mixes is not None, "a wish is missed"
+        apart = {one for one in missed if one[0] == name}
+        alike = routed_alike(self.instance, solution_of(self.instance, [plan]), name)
+        other = None if alike is None else assemble(self.instance, alike, self.provenance)
+        if other is None or not keeps_all(self.instance, other, plan.score_usd_per_month or 0.0):
+            peaks = self.instance.schedule.demands[name].peak
+            return None, {frozenset((name, t) for t, peak in enumerate(peaks) if peak > 0)}
+        still = {one for one in self.mixes.missed_in(other) if one[0] == name}
+        if not still:
+            proven = plan.lower_bound_usd_per_month
+            other = replace(other, status=plan.status, proof=plan.proof)
+            return replace(other, lower_bound_usd_per_month=proven), set()
+        both = {frozenset({one}) for one in apart & still}
+        return None, both or {frozenset({min(apart), min(still)})}
 
     def _judge_within(self, names: Collection[str]) -> None:
         """Go on with the wishes of these workloads in the program."""
@@ -232,9 +282,9 @@ class Search:
         for result in near_optimal(self.optimizer, self.found[0], self.asked, self._query):
             if result.plan is not None:
                 self.found.append(result.known)
-                if self._has_passed_over(result):
-                    continue
-            yield self._with_waits(result)
+            kept = self._kept(result)
+            if kept is not None:
+                yield kept
             if len(self.found) > self.asked.count:
                 return
 
@@ -249,8 +299,8 @@ class Search:
 
     def _query(self) -> Query:
         difference = Difference(self.asked.differ_by, self.asked.per_workload)
-        known = (*self.found, *self._passed_over)
-        return Query(difference, known).holding(self._held or ())
+        passed = tuple(self._passed_over)
+        return Query(difference, tuple(self.found), passed=passed).holding(self._held or ())
 
 
 Answer = Callable[[Search], SearchResult]
@@ -258,10 +308,11 @@ Answer = Callable[[Search], SearchResult]
 
 
 def kept_by_the_best_without(search: Search, answer: Answer) -> SearchResult | None:
-    """The best plan without the wishes for times in queues that it keeps all the same, each
-    offering with a queue of its own; None where it keeps none of them. The search goes on there.
+    """The best plan that keeps the wishes for times in queues, though its program is without them:
+    each offering with a queue of its own, or all behind one router. The search goes on there.
 
-    Without a wish nothing is worse. A workload whose wish is not kept has it in the program again.
+    Without a wish nothing is worse. A workload whose wish is not kept has it in the program again,
+    where no plan after it is soon found to keep it; None where that is so of all.
     Where requests are of one class the program with it finds the same: it is left out of large
     ones, which are solved far faster without.
     """
@@ -271,17 +322,19 @@ def kept_by_the_best_without(search: Search, answer: Answer) -> SearchResult | N
     names = may_be_judged_after(instance, of_one_class=is_open)
     while names and not search.is_stopped:
         freed = judged_after(instance, names)
-        mixes = OwnMixes.of(freed)
         settings = replace(search.settings, time_limit_s=search.seconds_left * TIME_WITHOUT)
         trial = Search(freed, settings, search.provenance, search.asked, required=search.required)
+        trial.mixes = OwnMixes.of(freed)
         result = answer(trial)
         if result.plan is None:
             return None
         try:
             with search.session.in_force():
-                missed = mixes.missed(result.plan)
-                if not missed:
-                    return search.goes_on_as(trial, mixes, result)
+                missed = trial.mixes.missed(result.plan)
+                alike = {name for name in missed if has_one_class(instance.schedule, name)}
+                kept = None if alike else trial.first_kept(result)
+                if kept is not None:
+                    return search.goes_on_as(trial, kept)
         except OutOfTime:
             return None
         names -= missed

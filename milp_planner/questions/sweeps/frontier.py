@@ -28,7 +28,6 @@ from milp_planner.plans.records import Plan, Purchase, Status
 from milp_planner.questions.solve import provenance_of
 from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
 from milp_planner.solving.checks.own_rules import held_to
-from milp_planner.solving.optimum import Query
 from milp_planner.solving.prepare import prepare
 from milp_planner.solving.re_solve import (
     SHARE_TOLERANCE,
@@ -41,7 +40,7 @@ from milp_planner.solving.re_solve import (
     settings_of,
     without_budget,
 )
-from milp_planner.solving.results import NOT_SOLVED, SearchResult
+from milp_planner.solving.results import NOT_SOLVED, Query, SearchResult
 from milp_planner.solving.shortage import as_much_as_can_be
 from milp_planner.units import SECONDS_PER_HOUR
 
