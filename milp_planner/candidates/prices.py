@@ -123,6 +123,7 @@ def _may_be_rented(o: Offering, gpu: str, provider: str | None) -> bool:
         o.gpu == gpu
         and BILLING_MODES[o.billing].by_default
         and o.max_units != 0
+        and o.usd_per_hour > 0  # of which there are few, paid already
         and provider in (None, o.provider)
     )
 

@@ -62,7 +62,7 @@ def doubtful_prices(catalog: Catalog, *, every: bool = False) -> Iterator[Doubtf
     """Those of overlays, or of `every` row."""
     groups: dict[tuple[str, str, str], list[Offering]] = {}
     for o in catalog.offerings:
-        if o.billing in PRICE_CLASSES:
+        if o.billing in PRICE_CLASSES and o.usd_per_hour:
             groups.setdefault((o.provider, o.gpu, PRICE_CLASSES[o.billing]), []).append(o)
     for group in groups.values():
         ranked = sorted(((_price(o), o) for o in group), key=itemgetter(0))

@@ -255,7 +255,7 @@ ROW = "acme,big,eu-1,dedicated,big,1,4,2026-01-15,test\n"
             HEADER + ROW + '"acme,big\n' + ROW,
             ":4: not valid CSV: unexpected end of data\n  hint: in the row that starts on line 3",
         ),
-        (HEADER + ROW.replace("4,2", "-4,2"), ":2: usd_per_hour: must be greater than 0 (is -4)"),
+        (HEADER + ROW.replace("4,2", "-4,2"), ":2: usd_per_hour: must be at least 0 (is -4)"),
         (
             HEADER + ROW.replace("4,2", "nan,2"),
             ":2: usd_per_hour: must be a finite number (is nan)",

@@ -48,8 +48,9 @@ class PaidCommitment:
         return float(units or usd or 0.0)
 
     def covers(self, offering: Offering | TokenPrice) -> bool:
-        """Whether units of the offering may be covered."""
-        return self.month_share > 0 and is_committed(self.commitment, offering)
+        """Whether units of the offering may be covered; what costs nothing is paid already."""
+        is_left = self.month_share > 0 and not is_free(offering)
+        return is_left and is_committed(self.commitment, offering)
 
     def taken_by(self, offering: Offering) -> float:
         """a_co: what a unit takes of the amount."""
@@ -60,6 +61,11 @@ class PaidCommitment:
     def saved_by(self, offering: Offering) -> float:
         """g_co: USD an hour that is not paid for a unit that is covered."""
         return self.month_share * offering.usd_per_hour
+
+
+def is_free(row: Offering | TokenPrice) -> bool:
+    """Whether it is units at a price of 0, which are paid already: `max_units` of them."""
+    return isinstance(row, Offering) and row.usd_per_hour == 0
 
 
 def is_committed(commitment: Commitment, row: Offering | TokenPrice) -> bool:

@@ -153,7 +153,7 @@ def _outlook(problem: Problem, cover: Cover, prices: Prices) -> WorkloadMonths:
 
 def _times(k: Candidate, at_its: dict[str, float | None]) -> float | None:
     """Times the price of today; None where the future turns it down for its price."""
-    if not at_its:
+    if not (at_its and k.usd_per_hour):
         return 1.0
     usd = at_its.get(k.id)
     return None if usd is None else usd / k.usd_per_hour

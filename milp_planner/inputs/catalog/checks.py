@@ -165,7 +165,8 @@ def prices_far_from_the_median(rows: Rows) -> Iterator[Finding]:
     for row in rows.added.get("offerings.csv", ()):
         offering: Offering = row.record
         group = offering.gpu, PRICE_CLASSES.get(offering.billing, "")
-        if group not in medians or offering.price_acknowledged:
+        is_meant = offering.price_acknowledged or not offering.usd_per_hour
+        if group not in medians or is_meant:
             continue
         usual, providers = medians[group]
         ratio = offering.usd_per_gpu_hour / usual
@@ -181,13 +182,50 @@ def _median_prices(catalog: Catalog) -> dict[tuple[str, str], tuple[float, int]]
     """(GPU, price class) to median USD per GPU and hour, and the number of providers."""
     prices: dict[tuple[str, str], dict[str, list[float]]] = {}
     for o in catalog.offerings:
-        if o.billing in PRICE_CLASSES:
+        if o.billing in PRICE_CLASSES and o.usd_per_hour:
             group = prices.setdefault((o.gpu, PRICE_CLASSES[o.billing]), {})
             group.setdefault(o.provider, []).append(o.usd_per_gpu_hour)
     return {
         key: (median(median(own) for own in by_provider.values()), len(by_provider))
         for key, by_provider in prices.items()
     }
+
+
+def free_without_a_count(rows: Rows) -> Iterator[Finding]:
+    """What costs nothing is what is paid already, of which there are so many."""
+    for name, column in FREE.items():
+        for row in rows.added.get(name, ()):
+            if getattr(row.record, column) == 0 and (message := why_not_free(row.record)):
+                yield row, column, message, ""
+
+
+FREE = {
+    "offerings.csv": "usd_per_hour",
+    "owned.csv": "purchase_usd",
+    "token_prices.csv": "usd_per_m_output_tokens",
+}
+"""The price that may be 0 in each file where it is stated how much there is."""
+
+
+def why_not_free(row: Any) -> str:
+    """Why a row may not cost nothing; '' where it may."""
+    if isinstance(row, TokenPrice):
+        limit = row.max_requests_per_minute
+        return "" if limit is not None else f"0 {UNLIMITED_TOKENS}"
+    if getattr(row, "billing", "") == "spot":
+        return "0 is the price of units that are paid already, and spot is not"
+    return "" if row.max_units is not None else f"0 {UNLIMITED_UNITS}"
+
+
+UNLIMITED_TOKENS = (
+    "is the price of what an account may have for nothing; say how much that is under "
+    "max_requests_per_minute"
+)
+UNLIMITED_UNITS = (
+    "is the price of units that are paid already; say how many there are under max_units, or write "
+    "what they are listed at, and in the problem "
+    "commitments: [{offering: PROVIDER/NAME/REGION, units: 2, until: 2027-12-31}]"
+)
 
 
 def terms_as_billed(rows: Rows) -> Iterator[Finding]:
@@ -330,6 +368,7 @@ CHECKS = (
     dates_in_the_future,
     llms_against_themselves,
     prices_far_from_the_median,
+    free_without_a_count,
     terms_as_billed,
     incomplete_measurements,
     replicas_not_spread,

@@ -163,13 +163,7 @@ def wording(error: Mapping[str, Any]) -> str:
         return str(error["msg"]).removeprefix("Value error, ")
     plain = {name: _plain(limit) for name, limit in limits.items()}
     said = say.format(given=shown(given), bare=shown(given).strip("'"), **plain)
-    return said + (PAID_ALREADY if _is_free(error) else "") + (A_SLICE if _is_slice(error) else "")
-
-
-def _is_free(error: Mapping[str, Any]) -> bool:
-    """True for an hourly price of 0."""
-    is_price = error["loc"][-1:] == ("usd_per_hour",) and error["type"] == "greater_than"
-    return is_price and str(error["input"]).strip("0.") == ""
+    return said + (A_SLICE if _is_slice(error) else "")
 
 
 def _is_slice(error: Mapping[str, Any]) -> bool:
@@ -182,10 +176,6 @@ def _plain(limit: object) -> object:
     return f"{limit:g}" if isinstance(limit, int | float) else limit
 
 
-PAID_ALREADY = (
-    "; for units that are paid already write what they are listed at, and in the problem "
-    "commitments: [{offering: PROVIDER/NAME/REGION, units: 2, until: 2027-12-31}]"
-)
 A_SLICE = (
     "; a slice of a GPU, such as a MIG instance, is a GPU type of its own: give it a row in "
     "gpus.csv with its own memory and speed, and name that here with gpus_per_unit 1"

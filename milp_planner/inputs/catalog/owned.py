@@ -122,8 +122,8 @@ class OwnedUnits(Sourced):
     region: Id = "global"
     gpu: Id
     gpus_per_unit: Count
-    purchase_usd: Positive
-    """Price of a whole unit, in US dollars."""
+    purchase_usd: NonNegative
+    """Price of a whole unit, in US dollars; 0 of `max_units` that are written off."""
 
     lifetime_years: Positive
     """Years over which the purchase is written off."""

@@ -186,8 +186,8 @@ class Offering(Sold, Sourced):
     billing: Billing
     gpu: Id
     gpus_per_unit: Count
-    usd_per_hour: Positive
-    """Price of a whole unit, in US dollars per hour."""
+    usd_per_hour: NonNegative
+    """Price of a whole unit, in US dollars; 0 of `max_units` that are paid already."""
 
     instance_type: str = ""
     """What the provider calls the unit, to the letter, as its API takes it; empty: not stated."""
@@ -199,8 +199,8 @@ class Offering(Sold, Sourced):
     kilowatts: Positive | None = None
     """What an owned unit draws at full load, cooling included; set from `owned.csv`."""
 
-    idle_usd_per_hour: Positive | None = None
-    busy_usd_per_hour: Positive | None = None
+    idle_usd_per_hour: NonNegative | None = None
+    busy_usd_per_hour: NonNegative | None = None
     """Price of an hour of an owned unit without load, and at full load; set from `owned.csv`."""
 
     stated_in_price: tuple[str, ...] | None = None
@@ -267,7 +267,7 @@ class TokenPrice(Sold, Sourced):
     llm: Id
     region: Id = "global"
     usd_per_m_input_tokens: NonNegative
-    usd_per_m_output_tokens: Positive
+    usd_per_m_output_tokens: NonNegative
     usd_per_m_cached_tokens: NonNegative | None = None
     max_requests_per_minute: Positive | None = None
     """What the provider accepts of one account, whichever workloads ask."""

@@ -76,6 +76,8 @@ RowGlob = Annotated[str, Field(min_length=1, max_length=200)]
 
 Discount = Annotated[Share, Field(gt=0, le=0.99)]
 UsdPerGpuHour = Annotated[PositiveNumber, Field(le=10_000)]
+UsdOrFree = Annotated[NonNegativeNumber, Field(le=10_000)]
+"""USD per GPU and hour; 0 of what is paid already."""
 
 UsefulShare = Annotated[Share, Field(gt=0), Field(ge=LEAST_SHARE)]
 """A share that is not nothing, 0.1 % or more."""

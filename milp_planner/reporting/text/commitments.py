@@ -34,11 +34,13 @@ def _used(use: Use, decimals: int) -> str:
     """`all used, $14,400 less to pay per month`; what is paid for nothing where some is."""
     if use.share is None:
         return "it has ended and counts no more"
-    saved = f"{usd(use.saved_usd_per_month, decimals)} less to pay per month"
+    saved = f", {usd(use.saved_usd_per_month, decimals)} less to pay per month"
+    if not use.saved_usd_per_month:
+        saved = ""  # units at a price of 0: nobody says what they would cost
     if use.used >= use.paid * (1 - NEARLY):
-        return f"all used, {saved}"
+        return f"all used{saved}"
     thing = "unit-hours" if use.units is not None else "USD"
     unused = f"{count(use.unused)} of {count(use.paid)} {thing} paid for nothing"
     if use.used <= use.paid * NEARLY:
         return f"not used, {unused}"
-    return f"{percent(use.share)} used, {saved}; {unused}"
+    return f"{percent(use.share)} used{saved}; {unused}"

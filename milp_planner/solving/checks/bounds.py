@@ -12,6 +12,7 @@ from dataclasses import replace
 from milp_planner.candidates.records import Candidate, CandidateList, TurnedDown
 from milp_planner.deadline import checked
 from milp_planner.errors import Fault
+from milp_planner.inputs.catalog.checks import why_not_free
 from milp_planner.inputs.catalog.records import Offering, TokenPrice
 from milp_planner.inputs.problem.load import located
 from milp_planner.inputs.problem.records import Problem
@@ -98,10 +99,19 @@ def _units_needed(problem: Problem, peak: float, k: Candidate) -> float:
 def _price_faults(candidates: Iterable[Candidate]) -> Iterator[Fault]:
     offerings = {k.offering.key: k.offering for k in candidates}
     for _, offering in sorted(offerings.items()):
+        if not _price(offering) and (message := why_not_free(offering)):
+            yield Fault("", 0, 0, f"{offering.id} billed {offering.billing}", message)
         for column, price, least, most in _prices(offering):
             if price and not least <= price <= most:
                 message = f"{column}: must be from {least:g} to {most:g} (is {price:g})"
                 yield Fault("", 0, 0, f"{offering.id} billed {offering.billing}", message)
+
+
+def _price(offering: Offering | TokenPrice) -> float:
+    """The price that is 0 of what costs nothing."""
+    if isinstance(offering, Offering):
+        return offering.usd_per_hour
+    return offering.usd_per_m_output_tokens
 
 
 def _prices(offering: Offering | TokenPrice) -> Iterator[tuple[str, float, float, float]]:

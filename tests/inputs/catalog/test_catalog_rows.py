@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from milp_planner.errors import InputError
 from milp_planner.inputs.catalog.checks import most_tokens_per_second
-from milp_planner.inputs.catalog.csv_rows import PAID_ALREADY
 from milp_planner.inputs.catalog.files import load_catalog
 from milp_planner.inputs.catalog.records import Measurement
 from tests.support.catalog_files import (
@@ -33,8 +32,8 @@ from tests.support.examples import tries
 # --- Rows that cannot be read -----------------------------------------------------------------
 
 CELL_FAULTS = {
-    f"usd_per_hour: must be greater than 0 (is 0){PAID_ALREADY}": ("sxm,8,24", "sxm,8,0"),
-    "usd_per_hour: must be greater than 0 (is -3)": ("sxm,8,24", "sxm,8,-3"),
+    "usd_per_hour: must be at least 0 (is -0.5)": ("sxm,8,24", "sxm,8,-0.5"),
+    "usd_per_hour: must be at least 0 (is -3)": ("sxm,8,24", "sxm,8,-3"),
     "usd_per_hour: must be a finite number (is inf)": ("sxm,8,24", "sxm,8,inf"),
     "usd_per_hour: '$24' is not a number; write 1000 or 0.35": ("sxm,8,24", "sxm,8,$24"),
     "usd_per_hour: must be at most 1e+15 (is 1e308)": ("sxm,8,24", "sxm,8,1e308"),
@@ -94,14 +93,14 @@ def test_all_faults_of_all_files_come_at_once(tmp_path: Path) -> None:
         offerings=OFFERINGS.replace("sxm,8,24", "sxm,8,-1").replace(
             "big,us-1,spot", "Big,us-1,spot"
         ),
-        token_prices=TOKEN_PRICES.replace("0.2", "0"),
+        token_prices=TOKEN_PRICES.replace("0.2", "-1"),
         measurements=MEASUREMENTS.replace("sxm,bf16", "sxm,bf17"),
     )
     assert text.splitlines() == [
-        "own/offerings.csv:2: usd_per_hour: must be greater than 0 (is -1)",
+        "own/offerings.csv:2: usd_per_hour: must be at least 0 (is -1)",
         "own/offerings.csv:4: name: use lower-case letters, digits and '.', '_', '+', '-' "
         "(found 'Big')",
-        "own/token_prices.csv:2: usd_per_m_output_tokens: must be greater than 0 (is 0)",
+        "own/token_prices.csv:2: usd_per_m_output_tokens: must be at least 0 (is -1)",
         "own/measurements.csv:2: precision: 'bf17' is not one of bf16, fp16, fp8, int8, mxfp4, "
         "nvfp4, int4, fp32",
     ]

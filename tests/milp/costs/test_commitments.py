@@ -321,7 +321,7 @@ def test_a_commitment_to_what_is_not_sold_is_refused(named, said):
     assert said in str(error.value)
 
 
-def test_a_price_of_nothing_shows_the_words_of_a_commitment(tmp_path):
+def test_a_price_of_nothing_without_a_count_shows_the_words_of_a_commitment(tmp_path):
     files = {
         "catalog.csv": "field,value\nname,own\nversion,1\ndate,2026-01-01\nextends,none\n",
         "gpus.csv": "id,vendor,as_of,source\nbox,x,2026-01-01,t\n",
@@ -334,7 +334,7 @@ def test_a_price_of_nothing_shows_the_words_of_a_commitment(tmp_path):
     with pytest.raises(InputError) as error:
         load_catalog(tmp_path)
     assert (
-        "offerings.csv:2: usd_per_hour: must be greater than 0 (is 0); for units that are paid "
-        "already write what they are listed at, and in the problem commitments: [{offering: "
-        "PROVIDER/NAME/REGION, units: 2, until: 2027-12-31}]"
+        "offerings.csv:2: usd_per_hour: 0 is the price of units that are paid already; say how "
+        "many there are under max_units, or write what they are listed at, and in the problem "
+        "commitments: [{offering: PROVIDER/NAME/REGION, units: 2, until: 2027-12-31}]"
     ) in str(error.value)

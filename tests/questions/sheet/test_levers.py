@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from milp_planner import decision_sheet, load_problem, solve
+from milp_planner import Rule, decision_sheet, load_problem, solve
 from milp_planner.questions.choices.choices import asking_for
 from milp_planner.questions.sheet.levers import levers_of, solved_levers
 from milp_planner.reporting.sheets.text import sheet_text
 from milp_planner.solving.checks.arguments import catalog_for
+from milp_planner.solving.checks.own_rules import held_to
 from tests.support.builders import catalog, offering, problem, raw, token_price, workload
 
 
@@ -128,3 +129,35 @@ def test_units_of_several_gpus_are_offered_to_be_shared():
     assert (one.path, one.value, one.saves_share) == ("policy.share", "units", 0.5)
     for asked in (problem(5), left_open, several.changed({"policy.share": "units"})):
         assert "shared_units" not in saved(levers(asked, node)[1])
+
+
+class Loose(Rule):
+    """Asks for nothing; what it counts is not known, so that nobody shares a unit beside it."""
+
+    def rows(self, fleet):
+        return iter(())
+
+    def violations(self, instance, plan):
+        return iter(())
+
+
+def test_no_lever_counts_what_sharing_saves():
+    # A node for both, $8/h: whatever lever is tried, the other plan shares it as today's does. Where
+    # a rule of the user's own keeps them apart, $16/h, it does so beside every lever as well.
+    node = catalog(
+        [
+            offering("acme", "big", 8.0, gpus_per_unit=8),
+            offering("acme", "big", 8.0, gpus_per_unit=8, billing="spot"),
+        ],
+        [raw("big", 10)],
+    )
+    stated = {"billing": {"allow": ["dedicated", "spot"]}, "max_spot_share": "90%"}
+    stated |= {"max_units": {"acme/*": 9}, "max_gpus": {"total": 64}, "min_on_demand_replicas": 1}
+    asked = problem(workloads=[workload(5), workload(5, name="code")], limits=stated)
+    for rules, usd in (((), 8 * 720), ((Loose,), 16 * 720)):
+        plan = solve(asked, node, alternatives=0, rules=rules)
+        assert plan.cash_usd_per_month == pytest.approx(usd)
+        found = solved_levers(asking_for(held_to(asked, rules), node, plan))
+        limits = {one.key: one.saves_usd_per_month for one in found if "limits." in one.key}
+        assert set(limits) >= {"without limits.max_spot_share", "without limits.max_units.acme/*"}
+        assert {*limits.values()} == {0}

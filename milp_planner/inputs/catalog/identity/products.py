@@ -26,7 +26,8 @@ UNKNOWN_PLACE = "global"
 """The region of a quote that states none."""
 
 OWN = "owned"
-"""The billing of what a user has: two racks of one kind are two, not two quotes of one."""
+"""The billing of what a user has: two racks of one kind are two, not two quotes of one. Units at no
+price, which are paid already, are so too."""
 
 Cell = tuple[str, int]
 """Where, and how many GPUs a unit has."""
@@ -148,10 +149,12 @@ def _newness(q: Quoted) -> tuple[int, int, bool, float, str]:
 
 def products(quotes: Iterable[Quoted]) -> Iterator[Product]:
     """What the quotes are of, as far as any of them still counts; owned units one by one."""
+    quotes = list(quotes)
+    owned = {_key(q) for q in quotes if not q.replaced and _is_had(q)}
     alike: dict[tuple[str, str, str], list[Quoted]] = {}
     for q in quotes:
         r = q.record
-        if r.billing != OWN:
+        if not (owned and _key(q) in owned):
             alike.setdefault((r.provider, r.gpu, r.billing), []).append(q)
         elif not q.replaced:
             yield Product(*q.cell, (q,))
@@ -161,6 +164,15 @@ def products(quotes: Iterable[Quoted]) -> Iterator[Product]:
             yield from _Sorting(group, beside).products()
         elif not group[0].replaced:
             yield Product(*group[0].cell, (group[0],))
+
+
+def _is_had(q: Quoted) -> bool:
+    """True for what a user owns, or has paid already."""
+    return q.record.billing == OWN or not q.record.usd_per_gpu_hour
+
+
+def _key(q: Quoted) -> tuple[str, ...]:
+    return (q.record.provider, *q.name, q.record.billing)
 
 
 class _Sorting:

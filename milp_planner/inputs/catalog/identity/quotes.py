@@ -16,7 +16,7 @@ class Quote(Frozen):
     id: str
     """What its source calls the offering: `provider/name/region`."""
 
-    usd_per_hour: Annotated[float, Field(gt=0)]
+    usd_per_hour: Annotated[float, Field(ge=0)]
     as_of: date
     source: str
     note: str = ""

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from milp_planner.errors import RecordError
-from milp_planner.inputs.reading.field_types import Discount, UnitCount, UsdPerGpuHour
+from milp_planner.inputs.reading.field_types import Discount, UnitCount, UsdOrFree
 from milp_planner.inputs.reading.records import Frozen
 from milp_planner.units import Months, Share
 
@@ -21,8 +21,8 @@ class OwnQuote(Frozen):
     term_months: Months = Field(validation_alias="term", serialization_alias="term")
     """How long the units are paid, whether or not they run."""
 
-    usd_per_gpu_hour: UsdPerGpuHour | None = None
-    """USD per GPU and hour, all payments of the term together."""
+    usd_per_gpu_hour: UsdOrFree | None = None
+    """USD per GPU and hour, all payments of the term together; 0 of `units` paid already."""
 
     discount: Discount | None = None
     """Instead of a price: share off the list price on demand."""
@@ -40,4 +40,7 @@ class OwnQuote(Frozen):
         if self.usd_per_gpu_hour is not None and self.discount is not None:
             message = "a price has its discount in it; write usd_per_gpu_hour or discount"
             raise RecordError(message, at=("discount",))
+        if self.usd_per_gpu_hour == 0 and self.units is None:
+            message = "0 is the price of units that are paid already; say how many under units"
+            raise RecordError(message, at=("usd_per_gpu_hour",))
         return self

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from milp_planner.candidates.paying.commitments import Covered, Key, commitments_of, covered
+from milp_planner.candidates.paying.commitments import (
+    Covered,
+    Key,
+    commitments_of,
+    covered,
+    is_free,
+)
 from milp_planner.candidates.records import Candidate, PlanningInput, UnitsOn
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.inputs.problem.records import Problem
@@ -104,8 +110,8 @@ def _time_on(p: UnitsOn, t: int, block: TimeBlock) -> float:
 def commitments_used(
     instance: PlanningInput, rented: Sequence[UnitsOn]
 ) -> tuple[CommitmentUse, ...]:
-    """What is used of every commitment, in order."""
-    return tuple(_uses(instance, rented))
+    """What is used of every commitment, in order, and of all units at a price of 0."""
+    return (*_uses(instance, rented), *_free_uses(instance, rented))
 
 
 def _uses(instance: PlanningInput, rented: Sequence[UnitsOn]) -> Iterator[CommitmentUse]:
@@ -131,4 +137,28 @@ def _uses(instance: PlanningInput, rented: Sequence[UnitsOn]) -> Iterator[Commit
             paid=one.amount * one.month_share * sum(hours),
             used=used,
             saved_usd_per_month=saved,
+        )
+
+
+def _free_uses(instance: PlanningInput, rented: Sequence[UnitsOn]) -> Iterator[CommitmentUse]:
+    """What is used of units at a price of 0 that could serve some workload."""
+    blocks = instance.schedule.blocks
+    free: dict[Key, Offering] = {
+        o.key: o
+        for k in instance.candidates.candidates
+        if isinstance(o := k.offering, Offering) and is_free(o)
+    }
+    on = [units_on(rented, t, block) for t, block in enumerate(blocks)] if free else []
+    for key, offering in sorted(free.items()):
+        units = offering.max_units or 0
+        used = (found[key][1] if key in found else 0.0 for found in on)
+        yield CommitmentUse(
+            offering=offering.id,
+            billing=offering.billing,
+            units=units,
+            usd_per_hour=None,
+            until=None,
+            paid=units * sum(block.hours for block in blocks),
+            used=sum(block.hours * n for block, n in zip(blocks, used, strict=True)),
+            saved_usd_per_month=0.0,
         )
