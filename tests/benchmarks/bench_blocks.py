@@ -1,8 +1,8 @@
 """Ten workloads, the whole market, 24 blocks: without quotas, and with 64 GPUs per provider.
 
-Every unit serves one workload there, but for one line: with units shared where that costs less, as a
-problem has it that says nothing, all workloads are linked. On-demand offerings are taken as paid by
-the hour, so that every block counts, and then as they are.
+Every unit serves one workload there, but for one line: with units shared where that costs less, as
+a problem has it that says nothing, all workloads are linked. On-demand offerings are taken as paid
+by the hour, so that every block counts, and then as they are.
 
     python tests/benchmarks/bench_blocks.py [--solver cbc|highs|both]
 
