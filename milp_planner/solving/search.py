@@ -409,7 +409,10 @@ def or_apart(result: SearchResult, apart: SearchResult | None) -> SearchResult:
 
 
 def _is_worth_a_look(search: Search) -> bool:
-    """True where many columns of several workloads are linked by units that they may share."""
+    """True where many columns of several workloads are linked by units that they may share.
+
+    Elastic units that are steps of what is held leave a program that is quick, unless it is large.
+    """
     problem = search.instance.problem
     is_open = search.settings.pruning and search.required is None and may_share(problem)
     if not is_open or not search.instance.candidates.parts or counts_units(problem):
@@ -417,11 +420,14 @@ def _is_worth_a_look(search: Search) -> bool:
     try:
         with search.session.in_force():
             kept = search.optimizer.pruned.kept
-            if not any(k.part_of_unit for k in kept) or search.optimizer.folds(Query()):
+            if not any(k.part_of_unit for k in kept):
                 return False
+            columns = columns_of(search.instance, kept)
+            return columns > LARGE or (
+                columns > MOST_COLUMNS and not search.optimizer.folds(Query())
+            )
     except OutOfTime:
         return False
-    return columns_of(search.instance, kept) > MOST_COLUMNS
 
 
 def _search_of(search: Search, instance: PlanningInput, share: float) -> Search:

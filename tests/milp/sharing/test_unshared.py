@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from milp_planner import Status, solve
+from milp_planner.milp.presolve import folding
 from milp_planner.solving import parts, search
 from milp_planner.solving.results import NOT_SOLVED
+from tests.milp.sharing import test_folding as hourly
 from tests.milp.sharing import test_shared_by_default as by_default
 from tests.milp.sharing.test_shared_units import NODE, nodes, two
 
@@ -100,3 +102,19 @@ def test_random_plans_are_never_dearer():
 def test_many_random_plans_are_never_dearer():
     for seed in range(300, 340):  # in programs that are large a tie is left as it was found
         by_default.judged_of_any(seed, ties_are_broken=False)
+
+
+@pytest.mark.parametrize("is_large", [False, True])
+def test_a_large_program_is_looked_at_also_where_hourly_units_are_steps(
+    is_large, answers, monkeypatch
+):
+    # A unit by the hour carries 5 requests/s for $0.5, a replica on half a node 2.5 for $0.3: that
+    # is cheaper than the unit, so it is looked at, and dearer as soon as there are two.
+    monkeypatch.setattr(folding, "LEAST_COLUMNS", 0)
+    monkeypatch.setattr(search, "LARGE", 0 if is_large else 10**9)
+    rates = {(name, gpu): rps for name in hourly.LOADS for gpu, rps in (("small", 5), ("big", 2.5))}
+    asked = hourly.asked({"chat": (10, 5), "code": (5, 5)}).changed({"policy.share": None})
+    plan = solve(asked, hourly.market(0.6, {"small": 0.5}, rates), diagnose=False)
+    assert plan.status is Status.OPTIMAL
+    assert plan.cash_usd_per_month == pytest.approx(hourly.HOURS * 0.5 * (2 + 1 + 1 + 1))
+    assert shares(answers) == ([Status.OPTIMAL] if is_large else [])
