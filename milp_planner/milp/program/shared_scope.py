@@ -126,10 +126,8 @@ APART = ("futures", "horizon")
 
 OF_WHOLE = (
     *("policy.penalties.overload", "policy.penalties.scaling", "policy.penalties.strict_latency"),
-    *("policy.preset", "policy.spot_loss", "limits.max_power_kw", "objective"),
-    *("limits.min_on_demand_replicas", "current_fleet", "switching.", "policy.start_up"),
-    *("policy.routing", "policy.power_by_load", "quotes", "futures", "commitments"),
-    "prices.volume",
+    *("policy.preset", "objective", "current_fleet", "switching.", "policy.start_up"),
+    *("policy.routing", "policy.power_by_load", "futures", "commitments", "prices.volume"),
 )
 """Starts of keys of what counts GPUs, or what units carry, whole; beside them no GPU is shared."""
 

@@ -38,6 +38,7 @@ class Sold(NamedTuple):
     usd_per_hour: float
     billing: str
     stock: int | None
+    kilowatts: float | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,9 @@ class Question:
     target: float = 1.0
     limits: Mapping[str, Any] = field(default_factory=dict)
     min_replicas: int = 1
+    spot_loss: float = 0.0
+    quote: float | None = None
+    """USD an hour and GPU of what the first offering is quoted at, for a year."""
 
 
 Filled = tuple[tuple[str, float], ...]
@@ -109,14 +113,29 @@ def fillings(question: Question, one: Sold) -> Iterator[Ways]:
 
 def least(question: Question) -> float | None:
     """USD/month of the cheapest fleet that keeps all limits."""
-    units = [(one, filled) for one in question.sold for filled in fillings(question, one)]
+    units = [(one, filled) for one in on_offer(question) for filled in fillings(question, one)]
     found = (
-        sum(HOURS * one.usd_per_hour for one, _ in fleet)
+        sum(HOURS * usd_per_hour(question, one) for one, _ in fleet)
         for count in range(MOST_UNITS + 1)
         for fleet in itertools.combinations_with_replacement(units, count)
         if may_be_rented(question, fleet) and all_served(question, fleet)
     )
     return min(found, default=None)
+
+
+def on_offer(question: Question) -> list[Sold]:
+    """What is sold, and what is quoted."""
+    sold = list(question.sold)
+    if question.quote is not None:
+        one, usd = sold[0], question.quote * sold[0].gpus
+        sold.append(one._replace(name="quoted", usd_per_hour=usd, billing="committed"))
+    return sold
+
+
+def usd_per_hour(question: Question, one: Sold) -> float:
+    """What a unit costs, and the work that is lost with it."""
+    lost = question.spot_loss if one.billing == "spot" else 0.0
+    return one.usd_per_hour * (1 + lost)
 
 
 def all_served(question: Question, fleet: Fleet) -> bool:
@@ -135,8 +154,10 @@ def may_be_rented(question: Question, fleet: Fleet) -> bool:
     quotas = question.limits.get("max_gpus", {})
     of_acme = sum(one.gpus for one in rented if one.provider == "acme")
     count = question.limits.get("providers", {}).get("max_count", math.inf)
+    kilowatts = sum(one.kilowatts or 0.0 for one in rented)
     return (
-        sum(one.gpus for one in rented) <= quotas.get("total", math.inf)
+        kilowatts <= question.limits.get("max_power_kw", math.inf)
+        and sum(one.gpus for one in rented) <= quotas.get("total", math.inf)
         and of_acme <= quotas.get("per_provider", {}).get("acme", math.inf)
         and all(one.stock is None or rented.count(one) <= one.stock for one in rented)
         and len({one.provider for one in rented}) <= count
@@ -151,11 +172,14 @@ def served(
         return True
     mine = [(one, rate) for one, filled in units for name, rate in filled if name == workload]
     limits = question.limits
+    firm_ones = sum(one.billing != "spot" for one, _ in mine)
     if len(mine) < question.min_replicas:
+        return False
+    if firm_ones < limits.get("min_on_demand_replicas", 0):
         return False
     by_group: dict[tuple[str, str], float] = {}
     for one, rate in mine:
-        key = one.provider, one.billing
+        key = one.provider, "spot" if one.billing == "spot" else "dedicated"
         by_group[key] = by_group.get(key, 0.0) + question.target * rate
     share, spot = (
         limits.get("providers", {}).get("max_share", 1.0),
@@ -195,11 +219,34 @@ LIMITS = {
         "max_spot_share": r.choice([0.3, 0.5]),
         "billing": {"allow": ["dedicated", "spot"]},
     },
+    "on demand": lambda r: {
+        "min_on_demand_replicas": r.choice([1, 2]),
+        "billing": {"allow": ["dedicated", "spot"]},
+    },
+    "power": lambda r: {
+        "max_power_kw": r.choice([1, 2, 3]),
+        "billing": {"allow": ["dedicated", "owned"]},
+    },
+    "loss": lambda r: {"billing": {"allow": ["dedicated", "spot"]}},
+    "quote": lambda r: {},
     "stock": lambda r: {},
     "replicas": lambda r: {},
     "target": lambda r: {},
     "night": lambda r: {},
 }
+
+
+def billed(
+    r: random.Random, name: str, kinds: tuple[str, ...]
+) -> tuple[str, int | None, float | None]:
+    """(billing, units that there are, kW of each)."""
+    billing = "dedicated"
+    if {"spot", "on demand", "loss"} & {*kinds}:
+        billing = r.choice(["dedicated", "spot"])
+    stock = r.choice([None, 1]) if "stock" in kinds else None
+    if "power" in kinds and name != "first" and r.random() < 0.7:
+        return "owned", stock, r.choice([0.5, 1.0, 1.5])
+    return billing, stock, None
 
 
 def question(seed: int, kinds: tuple[str, ...]) -> Question:
@@ -213,8 +260,7 @@ def question(seed: int, kinds: tuple[str, ...]) -> Question:
             r.choice(gpus),
             r.choice([1, 1, 1, 2]),
             float(r.choice([1, 2, 3, 4])),
-            r.choice(["dedicated", "spot"]) if "spot" in kinds else "dedicated",
-            r.choice([None, 1]) if "stock" in kinds else None,
+            *billed(r, name, kinds),
         )
         for name in ("first", "second", "third")[: r.choice([2, 3])]
     )
@@ -232,7 +278,10 @@ def question(seed: int, kinds: tuple[str, ...]) -> Question:
     for kind in kinds:
         limits |= LIMITS[kind](r)
     target = 0.75 if "target" in kinds else 1.0
-    return Question(sold, loads, rates, target, limits, 2 if "replicas" in kinds else 1)
+    least_of_each = 2 if "replicas" in kinds else 1
+    lost = r.choice([0.1, 0.5, 1.0]) if "loss" in kinds else 0.0
+    quote = r.choice([0.5, 1.5, 2.5]) if "quote" in kinds else None
+    return Question(sold, loads, rates, target, limits, least_of_each, lost, quote)
 
 
 def traffic(load: tuple[float, ...]) -> dict[str, Any]:
@@ -257,7 +306,12 @@ def as_problem(asked: Question, **fields: Any) -> Problem:
         }
         for name, load in asked.loads.items()
     ]
-    policy = {"share": "gpus", "utilization": {"target": asked.target}}
+    policy: dict[str, Any] = {"share": "gpus", "utilization": {"target": asked.target}}
+    if asked.spot_loss:
+        policy["spot_loss"] = asked.spot_loss
+    if asked.quote is not None:
+        price = {"usd_per_gpu_hour": asked.quote, "term": "12 months"}
+        fields["quotes"] = [{"offering": "acme/first/*", **price}]
     limits = {**asked.limits, "max_units": {"*": MOST_UNITS}}
     fields.setdefault("alternatives", {"count": 0})
     return Problem(workloads=workloads, policy=policy, limits=limits, **fields)
@@ -276,6 +330,7 @@ def as_catalog(asked: Question) -> Catalog:
                 name=one.name,
                 billing=one.billing,
                 max_units=one.stock,
+                kilowatts=one.kilowatts,
             )
             for one in asked.sold
         ],
@@ -301,6 +356,10 @@ SEVERAL = (
     ("share", "stock"),
     ("target", "replicas"),
     ("spot", "target"),
+    ("spot", "loss", "on demand"),
+    ("power", "night", "quota"),
+    ("quote", "survival"),
+    ("quote", "night", "stock"),
 )
 KINDS = [(), *((kind,) for kind in LIMITS), *SEVERAL]
 

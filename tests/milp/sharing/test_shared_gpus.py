@@ -305,7 +305,6 @@ def test_parts_that_are_too_large_are_seen():
         ({"policy.preset": "inference-atlas"}, "policy.preset"),
         ({"policy.switch_off_dedicated": True}, "policy.switch_off_dedicated"),
         ({"objective": "gpus"}, "objective"),
-        ({"limits.min_on_demand_replicas": 2}, "limits.min_on_demand_replicas"),
         ({"commitments": [{"offering": "*", "units": 1}]}, "commitments"),
         ({"switching.usd_per_unit_added": 5}, "switching.usd_per_unit_added"),
         ({"policy.start_up": [{"ready_after": "5min"}]}, "policy.start_up"),

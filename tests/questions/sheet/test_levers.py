@@ -143,7 +143,7 @@ class Loose(Rule):
 
 def test_no_lever_counts_what_sharing_saves():
     # A node for both, $8/h: whatever lever is tried, the other plan shares it as today's does.
-    # Where a rule of the user's own keeps them apart, $16/h, it does so beside every lever as well.
+    # Where a rule of the user's own keeps them apart, $16/h, it does so beside every lever too.
     node = catalog(
         [
             offering("acme", "big", 8.0, gpus_per_unit=8),
