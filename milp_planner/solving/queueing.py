@@ -22,7 +22,7 @@ from milp_planner.candidates.records import (
 from milp_planner.deadline import checked
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.latency import TimeWish
-from milp_planner.inputs.problem.policies import has_batches, most_replicas_asked
+from milp_planner.inputs.problem.policies import most_replicas_asked
 from milp_planner.inputs.problem.records import Problem, Workload
 from milp_planner.lazily import dataclass, field, replace
 from milp_planner.plans.losses import sent_after_losses
@@ -148,10 +148,10 @@ def _before_queues(
     """What serves workloads for which a plan without their wishes is looked at: of several classes
     all that may be sent some, of one what is worth having behind one router.
 
-    Not where queues replace the target, nor beside work that can wait: there wishes always count.
+    Not where queues replace the target: there wishes always count.
     """
     policy = problem.policy
-    if policy.routing is not None or policy.utilization.by == "queues" or has_batches(problem):
+    if policy.routing is not None or policy.utilization.by == "queues":
         return
     judged = {w.name for w in problem.workloads if w.latency.judges_queues}
     alike = {name for name in judged if has_one_class(schedule, name)}

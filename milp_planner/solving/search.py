@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime
-from milp_planner.inputs.problem.policies import may_be_short
+from milp_planner.inputs.problem.policies import has_batches, may_be_short
 from milp_planner.inputs.problem.records import Alternatives
 from milp_planner.lazily import dataclass, field, replace
 from milp_planner.milp.presolve.forced_use import Required
@@ -222,16 +222,15 @@ class Search:
         """A next-best plan, the last found, with what it says of wishes that its program is
         without; None where it does not keep them.
 
-        Wishes of workloads of one class, which all plans keep in one way, are in the program from
-        then on. Of others no plan comes that has the same units where they miss: what has more of
-        them may keep the wish, and is another plan.
+        Wishes that all plans keep in one way are in the program from then on. Of others no plan
+        comes that has the same units where they miss: what has more of them may keep the wish.
         """
         missed = self.mixes.missed_in(result.plan) if self.mixes and result.plan else frozenset()
         if not missed:
             return self._with_waits(result)
         plan = self.found.pop()
         self._lookahead = Lookahead()  # it took the plan for one that others may not contain
-        learnt = {name for name, _ in missed if has_one_class(self.instance.schedule, name)}
+        learnt = {name for name, _ in missed if _is_kept_in_one_way(self.instance, name)}
         if learnt:
             self._judge_within(learnt)
             return None
@@ -331,7 +330,7 @@ def kept_by_the_best_without(search: Search, answer: Answer) -> SearchResult | N
         try:
             with search.session.in_force():
                 missed = trial.mixes.missed(result.plan)
-                alike = {name for name in missed if has_one_class(instance.schedule, name)}
+                alike = {name for name in missed if _is_kept_in_one_way(instance, name)}
                 kept = None if alike else trial.first_kept(result)
                 if kept is not None:
                     return search.goes_on_as(trial, kept)
@@ -339,6 +338,12 @@ def kept_by_the_best_without(search: Search, answer: Answer) -> SearchResult | N
             return None
         names -= missed
     return None
+
+
+def _is_kept_in_one_way(instance: PlanningInput, workload: str) -> bool:
+    """True where a program with the wishes of a workload says all that there is to them: of one
+    class, and beside batches, where units alone do not tell who is sent what."""
+    return has_one_class(instance.schedule, workload) or has_batches(instance.problem)
 
 
 def columns_of(instance: PlanningInput, candidates: Iterable[Candidate]) -> int:

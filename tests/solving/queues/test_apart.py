@@ -203,6 +203,22 @@ def test_the_fleet_of_such_a_plan_is_judged_by_its_own_routes():
     assert "p99 wait" in breach.message or "utilization" in breach.message
 
 
+def test_beside_batches_a_wish_that_is_kept_apart_sends_no_class_elsewhere():
+    night = {"kind": "batch", "requests": 20_000, "deadline": "24h"}
+    size = {"input_tokens": 100, "output_tokens": 10}
+    batch = {"name": "night", "llm": "toy", "traffic": night, "requests": size}
+    alone = solve(asked({}), sold(), alternatives=0)
+    for wish in (KEPT, {"wait": {"p99": "600s"}}):
+        chat = asked(wish).model_dump(mode="json", exclude_unset=True)["workloads"]
+        found = solve(asked({}).changed({"workloads": [*chat, batch]}), sold(), alternatives=0)
+        # None of the units whose waits are judged does it: one more of the cheaper does.
+        assert found.status is Status.OPTIMAL
+        assert [units_of(alone)[name] for name in ("flops", "bytes")] == [14, 7]
+        bought = {(p.candidate.workload, p.candidate.gpu): p.units for p in found.purchases}
+        assert bought == {("chat", "flops"): 14, ("chat", "bytes"): 7, ("night", "bytes"): 1}
+        assert kept_of(found)
+
+
 def surviving(share):
     return {"limits": {"survive_loss_of": {"kind": "offering", "share": share}}}
 
