@@ -29,6 +29,7 @@ from milp_planner.questions.planned_fleet import (
 )
 from milp_planner.questions.planned_fleet import (
     names_on_shared_units,
+    own_units,
     planned_fleet,
     units_by_block,
     with_shared_units,
@@ -137,9 +138,10 @@ def evaluate(
     your own, beside the limits.
 
     Returns an Evaluation: the plan with costs in USD per month, and every limit that it breaks.
-    Each unit runs the replica configuration with the largest capacity. Load goes to units in
-    proportion to capacity; with several request classes, or a limit on the share that somebody may
-    serve, so that the limit is kept where it can be and the hottest offering is as cool as can be.
+    Each unit runs the replica configuration with the largest capacity, those of a Plan the one that
+    it has them in. Load goes to units in proportion to capacity; with several request classes, or a
+    limit on the share that somebody may serve, so that the limit is kept where it can be and the
+    hottest offering is as cool as can be.
 
     Raises InputError for names unknown, for amounts that cannot be and for offerings that cannot
     serve their workload; ArgumentError for values of another type.
@@ -350,9 +352,12 @@ def _with_candidates(instance: PlanningInput, rows: Sequence[Row]) -> PlanningIn
 def _solution(
     instance: PlanningInput, rows: Mapping[tuple[str, Row], Units], plan: Plan | None
 ) -> FleetSolution:
-    units: dict[Candidate, tuple[int, ...]] = {}
+    units = {} if plan is None else own_units(instance, plan)
+    known = {(k.workload, k.offering.key) for k in units}
     tokens: dict[Candidate, float] = {}
     for (workload, row), amount in rows.items():
+        if (workload, row.key) in known:
+            continue
         k = _largest_candidate(instance, workload, row)
         if isinstance(row, TokenPrice):
             assert isinstance(amount, int | float)

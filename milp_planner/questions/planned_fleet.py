@@ -44,6 +44,21 @@ def planned_fleet(instance: PlanningInput, plan: Plan) -> dict[str, Units]:
     return fleet | shares
 
 
+def own_units(instance: PlanningInput, plan: Plan) -> dict[Candidate, tuple[int, ...]]:
+    """Units by block of every purchase that shares none, in the replica configuration that the plan
+    has them in; left out where the problem lists no such candidate."""
+    same = plan.blocks == instance.schedule.blocks
+    listed = {k.id: k for k in instance.candidates.candidates}
+    found: dict[Candidate, tuple[int, ...]] = {}
+    for p in plan.purchases:
+        k = listed.get(p.candidate.id)
+        if k is not None and not (k.mode.per_token or k.part_of_unit):
+            units = [k.units_joined * n for n in p.units_by_block]
+            amount = tuple(units) if same and k.mode.elastic else max(units)
+            found[k] = units_by_block(instance, k, amount)
+    return found
+
+
 def names_on_shared_units(plan: Plan) -> Iterator[str]:
     """All that stands on shared units as `evaluate` names it: `chat:acme/node/eu-1@dedicated`."""
     for p in _parts(plan):

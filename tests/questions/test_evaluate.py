@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from milp_planner import InputError, Problem, evaluate, load_catalog, solve
+from milp_planner import InputError, Plan, Problem, evaluate, load_catalog, solve
 from milp_planner.questions.evaluate import parse_fleet
 from milp_planner.reporting.text.plans.evaluation import evaluation_text
 from milp_planner.reporting.text.plans.table import plan_text
@@ -37,6 +37,23 @@ def test_load_goes_to_units_in_proportion_to_capacity():
     assert found.workload("chat").utilization == pytest.approx(0.75)
     routed = {r.candidate.gpu: r.requests_per_second for r in found.plan.routes}
     assert routed == pytest.approx({"big": 7.5, "small": 4.5})
+
+
+def test_a_plan_is_judged_in_the_replicas_that_it_has():
+    # A unit of two GPUs is one replica of both, 5 requests/s, or two of one, 2 each: where two are
+    # asked for the plan has the slower ones, and a fleet that is only named the faster.
+    pairs = catalog(
+        [offering("acme", "big", 2.0, gpus_per_unit=2)],
+        [raw("big", 5, tensor_parallel=2), raw("big", 2)],
+    )
+    asked = problem(3, chat={"min_replicas": 2})
+    plan = solve(asked, pairs)
+    assert [(p.units, p.candidate.tensor_parallel) for p in plan.purchases] == [(1, 1)]
+    found = evaluate(asked, Plan.from_dict(plan.to_dict()), pairs)
+    assert found.keeps_all_limits
+    assert found.workload("chat").utilization == pytest.approx(3 / 4)
+    named = evaluate(asked, {BIG: 1}, pairs)
+    assert [breach.family for breach in named.breaches] == ["Replicas"]
 
 
 def test_several_classes_are_routed_so_that_the_hottest_is_as_cool_as_can_be():

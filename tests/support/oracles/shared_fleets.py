@@ -239,7 +239,8 @@ def _utilization(question: Question, load: float, mine: Mine) -> float | None:
     spot = limits.get("max_spot_share", 1.0)
     groups: dict[tuple[str, str], float] = {}
     for one, _, rate in mine:
-        groups[one.provider, one.billing] = groups.get((one.provider, one.billing), 0.0) + rate
+        key = one.provider, "spot" if one.billing == "spot" else "dedicated"
+        groups[key] = groups.get(key, 0.0) + rate
 
     def served(used: float) -> float:
         """What can be served at a utilization: by provider, spot of each last."""
