@@ -16,6 +16,7 @@ from milp_planner.milp.presolve.folding import folds_of
 from milp_planner.milp.presolve.forced_use import Required, keep_required, require
 from milp_planner.milp.presolve.held_first import held_first, steps_pay
 from milp_planner.milp.presolve.lazy_rows import relaxed_values
+from milp_planner.milp.presolve.least_costs import NOTHING, Known, hold_least
 from milp_planner.milp.presolve.routing import balanced
 from milp_planner.milp.presolve.ties import most_nodes
 from milp_planner.milp.presolve.unit_bounds import (
@@ -53,7 +54,7 @@ from milp_planner.milp.program.refinement import (
 )
 from milp_planner.milp.program.routed_fleets import with_routes
 from milp_planner.milp.program.solution import FleetSolution
-from milp_planner.plans.records import Plan, Proof, Provenance, Status
+from milp_planner.plans.records import Plan, Provenance, Status
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.next_fleets import NextFleets
 from milp_planner.solving.assembly.spare_units import with_spare_units
@@ -65,14 +66,14 @@ from milp_planner.solving.results import (
     Settings,
     best_known,
     proof_of,
+    result_of,
     unproven,
     with_newer_bound,
     without_plan,
 )
 from milp_planner.solving.verify import as_far_as_comparable, verify, violations
 
-MOST_REFINEMENTS = 60
-MOST_RELAXED = 20
+MOST_REFINEMENTS, MOST_RELAXED = 60, 20
 
 MOST_DRAFTS, DRAFTS_OF_TIME, DRAFT_GAP = 8, 8, 0.005
 """Fleets, with the part of the time left that each may take, and how near to the best, from which a
@@ -93,8 +94,8 @@ class Optimizer:
     required: Required | None = None
     """What must be in use somewhere; None asks for nothing."""
 
+    known: Known = NOTHING
     next_fleets: NextFleets = field(default_factory=NextFleets)
-    """What is known of next-best fleets that take no solver."""
 
     _pruned: Pruned | None = None
     _folds: Mapping[str, ElasticFold] | None = None
@@ -168,6 +169,7 @@ class Optimizer:
         kept = tuple(self.pruned.kept)
         model = build_model(self.instance, kept, self._splits, room=room, folds=folds)
         hold(model, query.held)
+        hold_least(model, self.known.least)
         if self.required is not None:
             require(model, self.required)
         if query.follows_others:
@@ -193,7 +195,7 @@ class Optimizer:
                     raise
                 return best
             if not run.values and not is_draft:
-                return best or without_plan(model, run)
+                return self._kept(best, run) or without_plan(model, run)
             if run.values and self.has_learned(model, run.values, query):
                 best = self._with_spare_units(model, run, query, best)
                 continue
@@ -210,6 +212,13 @@ class Optimizer:
             if self.session.seconds_left <= 0 or not self._has_refined(model, run, seen.known):
                 break
         return best or NOT_SOLVED
+
+    def _kept(self, best: SearchResult | None, run: CertifiedRun) -> SearchResult | None:
+        """The best plan known, but for one that is dearer than what a proof is about."""
+        most = self.known.most_usd
+        if best is None or most is None or run.status is not EngineStatus.INFEASIBLE:
+            return best
+        return best if best.score_usd_per_month <= most else None
 
     def _is_draft(self, model: FleetModel, query: Query) -> bool:
         """True where a program is to learn first. Who is first of two engines, no run repeats."""
@@ -257,7 +266,7 @@ class Optimizer:
         seen = None if solution is None else self._survivor(solution, query)
         if seen is None:
             return best if best is None else replace(best, bound=run.bound)
-        found = _result(Status.FEASIBLE, seen, proof_of(model, run), run.bound)
+        found = result_of(Status.FEASIBLE, seen, proof_of(model, run), run.bound)
         return found if best is None else with_newer_bound(best, found)
 
     def _survivor(self, solution: FleetSolution, query: Query) -> Plan | None:
@@ -283,7 +292,7 @@ class Optimizer:
         if not query.exact_shortfalls:
             return False
         raw = self.plan_from(model, run.values, replace(query, exact_shortfalls=False))
-        return _is_settled(_result(Status.FEASIBLE, raw, proof_of(model, run), None), run)
+        return _is_settled(result_of(Status.FEASIBLE, raw, proof_of(model, run), None), run)
 
     def _has_raised(self, result: SearchResult, query: Query) -> bool:
         """True where bounds on units were raised that may have ruled out something better."""
@@ -343,6 +352,7 @@ class Optimizer:
                 confirm=not (query.for_a_tie or is_draft),
                 patient=self.settings.patient,
                 hasty=is_draft,
+                known=self.known.most_usd,
             )
         return replace(run, values=self._tidy(model, run.values))
 
@@ -364,12 +374,12 @@ class Optimizer:
         plan = self._verified(model, run, query)
         status = Status.OPTIMAL if run.status is EngineStatus.OPTIMAL else Status.FEASIBLE
         bound = plan.score_usd_per_month if status is Status.OPTIMAL else run.bound
-        return _result(status, plan, proof_of(model, run), bound)
+        return result_of(status, plan, proof_of(model, run), bound)
 
     def _unproven(self, model: FleetModel, run: CertifiedRun, query: Query) -> SearchResult:
         """The run's plan, priced exactly; what the program says of it is a lower bound."""
         plan = self._verified(model, run, query)
-        return _result(Status.FEASIBLE, plan, proof_of(model, run), run.bound)
+        return result_of(Status.FEASIBLE, plan, proof_of(model, run), run.bound)
 
     def _verified(self, model: FleetModel, run: CertifiedRun, query: Query) -> Plan:
         plan = self.plan_from(model, run.values, query)
@@ -387,16 +397,6 @@ def _reduced(instance: PlanningInput, settings: Settings) -> Pruned:
     return replace(listed, kept=sorted((*listed.kept, *parts), key=lambda k: k.id))
 
 
-def _result(status: Status, plan: Plan, proof: Proof, bound: float | None) -> SearchResult:
-    """A plan that says of itself what is known of it."""
-    return SearchResult(
-        status,
-        replace(plan, status=status, proof=proof, lower_bound_usd_per_month=bound),
-        proof,
-        bound,
-    )
-
-
 def _is_settled(best: SearchResult, run: CertifiedRun) -> bool:
     """True when the program's optimum and the best plan seen agree."""
     if run.status is not EngineStatus.OPTIMAL or run.bound is None:
@@ -407,4 +407,4 @@ def _is_settled(best: SearchResult, run: CertifiedRun) -> bool:
 
 def _settled(best: SearchResult, model: FleetModel, run: CertifiedRun) -> SearchResult:
     """The best plan as proven, or one of equal score that ties are broken for."""
-    return _result(Status.OPTIMAL, best.known, proof_of(model, run), best.score_usd_per_month)
+    return result_of(Status.OPTIMAL, best.known, proof_of(model, run), best.score_usd_per_month)

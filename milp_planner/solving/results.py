@@ -211,6 +211,16 @@ def _without_engines(
     return Proof(True, (name,), (said,), seconds=seconds, rows=rows, columns=columns)
 
 
+def result_of(status: Status, plan: Plan, proof: Proof, bound: float | None) -> SearchResult:
+    """A plan that says of itself what is known of it."""
+    return SearchResult(
+        status,
+        replace(plan, status=status, proof=proof, lower_bound_usd_per_month=bound),
+        proof,
+        bound,
+    )
+
+
 class Interrupted(KeyboardInterrupt):
     """A Ctrl-C, or what a program raises like it, while next-best plans were looked for.
 

@@ -11,6 +11,7 @@ from milp_planner.inputs.problem.policies import has_batches, may_be_short
 from milp_planner.inputs.problem.records import Alternatives
 from milp_planner.lazily import dataclass, field, replace
 from milp_planner.milp.presolve.forced_use import Required
+from milp_planner.milp.presolve.least_costs import NOTHING, Known
 from milp_planner.milp.presolve.part_prices import (
     at_their_part,
     counts_changes,
@@ -70,6 +71,10 @@ FIRST_SHARE, LATER_SHARE = 0.5, 0.25
 """Of the time that is left, what looks at parts of units, and at units of one's own, may take."""
 
 
+PartKey = tuple[tuple[str, ...], tuple[str, ...]]
+"""Workloads, and blocks, that are solved apart from all others, by name."""
+
+
 @dataclass
 class Search:
     """One problem and the plans found for it, within one time limit."""
@@ -89,6 +94,18 @@ class Search:
     """What plans are held against, where their program is without wishes that these have to keep;
     None elsewhere."""
 
+    known: Known = NOTHING
+    """What parts say of the program, units that are shared by the part that each holds."""
+
+    reused: dict[PartKey, SearchResult] = field(default_factory=dict)
+    """The best plans of parts that are solved apart, from a search over no fewer plans of each."""
+
+    own: dict[PartKey, SearchResult] = field(default_factory=dict)
+    """The best plans of parts, of units of one's own."""
+
+    solved: dict[PartKey, SearchResult] = field(default_factory=dict)
+    """What this search found of its parts."""
+
     optimizer: Optimizer = field(init=False)
     _asked_whole: PlanningInput | None = None
     """The problem with those wishes."""
@@ -103,15 +120,45 @@ class Search:
 
     def __post_init__(self) -> None:
         session = Session.of(self.settings)
-        self.optimizer = Optimizer(
-            self.instance, self.settings, self.provenance, session, self.required
-        )
+        self.optimizer = self._optimizer(self.instance, session)
 
     def narrow(self, instance: PlanningInput) -> None:
         """Go on with fewer candidates, within the same time limit: what was left out is in no plan
         that is looked for."""
-        session = self.session
-        self.optimizer = Optimizer(instance, self.settings, self.provenance, session, self.required)
+        self.optimizer = self._optimizer(instance, self.session)
+
+    def _optimizer(self, instance: PlanningInput, session: Session) -> Optimizer:
+        return Optimizer(
+            instance, self.settings, self.provenance, session, self.required, self.known
+        )
+
+    def learn(self, freed: Search, fractions: Iterable[Candidate]) -> None:
+        """Take over what a search found of parts in which every fraction of a unit may be had by
+        itself: a plan that uses none is one of this problem, and nothing costs less."""
+        least: dict[tuple[str, ...], float] = {}
+        for (names, blocks), result in freed.solved.items():
+            if result.plan is not None and not _uses(result.plan, fractions):
+                self.reused[names, blocks] = result
+            if result.bound is not None:
+                least[names] = least.get(names, 0.0) + result.bound
+        self.known = Known(least)
+        self.optimizer.known = self.known
+
+    def known_of(self, part: PlanningInput, own: SearchResult | None) -> Known:
+        """What is known of a part, of which `own` is the best plan of units of one's own."""
+        if len(part.schedule.blocks) < len(self.instance.schedule.blocks):
+            return NOTHING
+        inside = set(part.schedule.demands)
+        least = {names: usd for names, usd in self.known.least.items() if inside.issuperset(names)}
+        return Known(least, None if own is None else own.score_usd_per_month)
+
+    def own_of(self, part: PlanningInput) -> list[SearchResult]:
+        """The best plans of units of one's own that come to one of a part; none where any lacks."""
+        inside = set(part.schedule.demands)
+        found = {names: one for (names, _), one in self.own.items() if inside.issuperset(names)}
+        told = sorted(name for names in found for name in names)
+        plans = [one for one in found.values() if one.plan is not None]
+        return plans if len(plans) == len(found) and told == sorted(inside) else []
 
     def first_kept(self, result: SearchResult) -> SearchResult | None:
         """The best plan that keeps wishes which its program is without: the result, the best of
@@ -369,9 +416,9 @@ def answer_apart(search: Search, answer: Answer) -> SearchResult | None:
     kept = search.optimizer.pruned.kept
     alone = [k for k in kept if not k.part_of_unit]
     fractions = [*at_their_part(k for k in kept if k.part_of_unit)]
-    freed = answer(
-        _search_of(search, of_one_each(search.instance, (*alone, *fractions)), FIRST_SHARE)
-    )
+    trial = _search_of(search, of_one_each(search.instance, (*alone, *fractions)), FIRST_SHARE)
+    freed = answer(trial)
+    search.learn(trial, fractions)
     if freed.status is Status.INFEASIBLE:
         search.narrow(without_parts(search.instance))
         return None
@@ -388,7 +435,11 @@ def _unproven(search: Search, answer: Answer, freed: SearchResult | None) -> Sea
 
     freed: what parts of units cost; None where that is not known.
     """
-    apart = answer(_search_of(search, without_parts(search.instance), LATER_SHARE))
+    trial = _search_of(search, without_parts(search.instance), LATER_SHARE)
+    trial.reused = search.reused
+    apart = answer(trial)
+    every = tuple(block.name for block in search.instance.schedule.blocks)
+    search.own = {key: one for key, one in trial.solved.items() if key[1] == every}
     if apart.plan is None:
         return None
     if freed is not None and _is_as_cheap(apart, freed):
