@@ -13,10 +13,10 @@ at once, what was known of each.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import pulp
 
+from milp_planner.lazily import dataclass, field
 from milp_planner.milp.program.language.rows import Row
 from milp_planner.milp.program.language.variables import Terms, merged
 from milp_planner.milp.program.model import FleetModel
