@@ -64,11 +64,11 @@ wishes that all plans keep in one way."""
 TIME_WITHOUT = 0.5
 """Of the time left, what looking for a plan without wishes may take."""
 
-MOST_PASSED = 20
-"""Plans without wishes that are looked at until one keeps them."""
+MOST_PASSED = 12
+"""Plans without wishes that may miss them; then the wishes are in the program."""
 
 FIRST_SHARE, LATER_SHARE = 0.5, 0.25
-"""Of the time that is left, what looks at parts of units, and at units of one's own, may take."""
+"""Of the time left, what looks at parts of units, and at units of one's own, may take."""
 
 
 PartKey = tuple[tuple[str, ...], tuple[str, ...]]
@@ -266,8 +266,7 @@ class Search:
                     return
 
     def _kept(self, result: SearchResult) -> SearchResult | None:
-        """A next-best plan, the last found, with what it says of wishes that its program is
-        without; None where it does not keep them.
+        """A next-best plan, the last found, if it keeps the wishes that its program is without.
 
         Wishes that all plans keep in one way are in the program from then on. Of others no plan
         comes that has the same units where they miss: what has more of them may keep the wish.
@@ -277,12 +276,14 @@ class Search:
             return self._with_waits(result)
         plan = self.found.pop()
         self._lookahead = Lookahead()  # it took the plan for one that others may not contain
-        learnt = {name for name, _ in missed if _is_kept_in_one_way(self.instance, name)}
+        is_enough = len(self._passed_over) >= MOST_PASSED  # as more units may never help
+        names = {name for name, _ in missed}
+        learnt = {n for n in names if is_enough or _is_kept_in_one_way(self.instance, n)}
         if learnt:
             self._judge_within(learnt)
             return None
         where: set[Where] = set()
-        for name in sorted({name for name, _ in missed}):
+        for name in sorted(names):
             alike, never = self._sent_alike(plan, name, missed)
             plan, where = alike or plan, where | never
         if where:

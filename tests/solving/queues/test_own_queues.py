@@ -26,6 +26,7 @@ from milp_planner.questions.solve import provenance_of
 from milp_planner.solving.first_plan import FirstPlan
 from milp_planner.solving.re_solve import settings_of
 from milp_planner.solving.verify import violations
+from tests.solving.queues.test_apart import sold
 from tests.solving.queues.test_shares import rented
 from tests.solving.queues.test_waits import (
     KINDS,
@@ -226,3 +227,30 @@ def test_the_replay_routes_as_the_plan_does_and_keeps_its_wish():
     # With lots drawn among replicas the same fleet makes people wait: the router is what counts.
     random_one = replay(plan, question, market(), requests=60_000, seeds=1, router="random")
     assert not random_one.keeps_all_wishes
+
+
+@pytest.mark.parametrize("routing", ["per_offering", "shared"])
+def test_where_queues_are_the_target_a_diagnosis_frees_every_wish_at_once(routing):
+    # All wishes are in the conflict: without them no queue says how full a replica may be.
+    traffic = {"kind": "requests_per_second", "requests_per_second": 5}
+    wishes = {"wait": {"p95": "1s"}, "request": {"p95": "10s"}}
+    chat = {"name": "chat", "llm": "toy", "traffic": traffic, "latency": wishes}
+    chat["requests"] = {"input_tokens": 200, "output_tokens": 300}
+    policy = {"utilization": {"by": "queues"}, "routing": routing}
+    question = {"schema_version": 1, "name": "n", "workloads": [chat], "policy": policy}
+    found = solve(Problem.model_validate(question), sold(), alternatives=0)
+    assert found.status is Status.INFEASIBLE
+    assert [path for path, _ in found.diagnosis.conflict] == ["workloads.chat.latency.request.p95"]
+
+
+def test_what_units_carry_next_to_nothing_of_is_no_coefficient():
+    # One unit of bytes keeps the wish at 1e-16 of the load: its row was too wide for solvers.
+    sizes = [(4000, 5), (100, 400)]
+    chat = {"name": "chat", "llm": "toy"}
+    chat["traffic"] = {"kind": "requests_per_second", "requests_per_second": 8.4, "burstiness": 1.5}
+    chat["requests"] = [{"input_tokens": i, "output_tokens": o, "share": 0.5} for i, o in sizes]
+    chat["latency"] = {"wait": {"p99": 0.743}, "request": {"p999": 52.526}}
+    policy = {"utilization": {"target": 0.9}, **OWN}
+    question = {"schema_version": 1, "name": "n", "workloads": [chat], "policy": policy}
+    found = solve(Problem.model_validate(question), sold(), alternatives=0)
+    assert found.status in (Status.OPTIMAL, Status.INFEASIBLE)

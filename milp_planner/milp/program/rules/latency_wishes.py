@@ -7,14 +7,14 @@ Candidates whose replicas are slower never enter the program, so that there are 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
 from milp_planner.candidates.queues import idle_from_s, wishes_asked, words_of
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.problem.latency import SHARES, TimeWish
-from milp_planner.inputs.problem.records import Workload
+from milp_planner.inputs.problem.records import Problem, Workload
 from milp_planner.inputs.problem.traffic import ConcurrentUsers
 from milp_planner.milp.program.language.loosening import SteppedLimit, Values
 from milp_planner.milp.program.language.rule import Preselection
@@ -43,7 +43,7 @@ class LatencyWishes(Preselection):
             for wish in w.latency.wishes:
                 # what holds the wait as well is loosened by the rule that does
                 if wish.metric in ("ttft", "tpot") and wish not in w.latency.waits_within:
-                    yield _slower(w, wish)
+                    yield _slower(instance.problem, w, wish)
             if isinstance(w.traffic, ConcurrentUsers):
                 path, wait_s = f"workloads.{w.name}.traffic", w.traffic.longest_wait_s
                 yield _fewer_tokens(w, f"{path}.tokens_per_s", w.traffic.tokens_per_s)
@@ -51,11 +51,16 @@ class LatencyWishes(Preselection):
                     yield _longer_wait(w, f"{path}.longest_wait", wait_s, w.traffic.tokens_per_s)
 
 
-def _slower(w: Workload, wish: TimeWish) -> SteppedLimit:
-    return of_wish(w, wish, lambda plan: 0.0)
+def _slower(problem: Problem, w: Workload, wish: TimeWish) -> SteppedLimit:
+    return of_wish(problem, w, wish, lambda plan: 0.0)
 
 
-def of_wish(w: Workload, wish: TimeWish, needed_s: Callable[[Plan], float]) -> SteppedLimit:
+ALL_OF_IT: Mapping[str, object] = {"by": "target", "target": 1.0}
+
+
+def of_wish(
+    problem: Problem, w: Workload, wish: TimeWish, needed_s: Callable[[Plan], float]
+) -> SteppedLimit:
     """A wish of `latency:` in steps that leave the percentiles beside it something to say.
 
     needed_s: what a plan without it reaches in queues   [s].
@@ -69,6 +74,12 @@ def of_wish(w: Workload, wish: TimeWish, needed_s: Callable[[Plan], float]) -> S
     path = f"workloads.{w.name}.latency.{wish.key}"
     judged = wish.percentile or wish.metric in ("wait", "request")
     found = later(w, path, wish.words if judged else wish.metric, wish.wished_s, reached_s)
+    if wish.metric in ("wait", "request") and problem.policy.utilization.by == "queues":
+        # without any wish there is no queue that could say how full it may be: all of it then,
+        # with whatever wishes are left before the same router
+        routing = problem.policy.routing or "shared"
+        full = {"policy.utilization": ALL_OF_IT, "policy.routing": routing}
+        found = replace(found, free={**found.free, **full})
     beside = [one for one in w.latency.wishes if one.metric == wish.metric]
     shorter = [one.wished_s for one in beside if (one.share or 0) < (wish.share or 0)]
     longer = [one.wished_s for one in beside if (one.share or 0) > (wish.share or 0)]
@@ -80,7 +91,8 @@ def of_wish(w: Workload, wish: TimeWish, needed_s: Callable[[Plan], float]) -> S
 
     if len(beside) == 1:
         whole = f"workloads.{w.name}.latency.{wish.metric}"
-        return replace(found, free={whole: None})
+        others = {key: value for key, value in found.free.items() if key != path}
+        return replace(found, free={**others, whole: None})
     return replace(
         found,
         looser=lambda plan: between(found.looser(plan)),
@@ -167,16 +179,16 @@ def unbound_wishes(instance: PlanningInput, w: Workload) -> Iterator[SteppedLimi
     without them keeps, down to the time that it does."""
     if not w.latency.asks_queues or w.latency.judges_queues:
         return
-    demand, listed = instance.schedule.demands[w.name], instance.candidates.candidates
+    problem, demand = instance.problem, instance.schedule.demands[w.name]
     for wish, asked in wishes_asked(w, demand):
         if wish.metric != asked.metric:
             continue
         if w.latency.is_judged_after:
-            yield of_wish(w, wish, partial(_reached_s, w.name, words_of(wish, asked)))
+            yield of_wish(problem, w, wish, partial(_reached_s, w.name, words_of(wish, asked)))
             continue
-        least_s = idle_from_s(instance.problem, w, demand, listed, asked)
+        least_s = idle_from_s(problem, w, demand, instance.candidates.candidates, asked)
         if least_s is not None:
-            yield of_wish(w, wish, partial(_at_most_s, least_s))
+            yield of_wish(problem, w, wish, partial(_at_most_s, least_s))
 
 
 def _at_most_s(least_s: float, plan: Plan) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
@@ -417,12 +416,4 @@ def _longer(instance: PlanningInput, w: Workload, wish: TimeWish, asked: QueueWi
                 longest = max(longest, reached_s(pool, share * peak[t], asked))
         return longest
 
-    found = of_wish(w, wish, needed_s)
-    last = len(w.latency.queue_wishes) == 1
-    if last and instance.problem.policy.utilization.by == "queues":
-        # without any wish there is no queue that could say how full it may be: all of it then
-        return replace(found, free={**found.free, "policy.utilization": ALL_OF_IT})
-    return found
-
-
-ALL_OF_IT: Mapping[str, object] = {"by": "target", "target": 1.0}
+    return of_wish(instance.problem, w, wish, needed_s)

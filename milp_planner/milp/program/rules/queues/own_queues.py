@@ -166,6 +166,11 @@ def _one_piece(
     yield Row(f"{name} one piece", {p.chosen: 1.0 for p in pieces}, LE, 1.0)
 
 
+SPECK = 1e-9
+"""Of a load: what units that carry no more of it, because they keep no wish, are told from none by
+no solver."""
+
+
 class _Lines:
     """What units of an offering carry, by wish and piece."""
 
@@ -186,7 +191,7 @@ class _Lines:
             slope, start = self._over(p.first - 1, beyond, self.wishes[i])
             add(terms, p.units, share * slope)
             add(terms, p.chosen, share * start)
-        return terms
+        return {column: each for column, each in terms.items() if abs(each) > SPECK}
 
     def _carry(self, units: int, asked: QueueWish) -> float:
         return most_carried(self.k, units, asked) * (1 - CUT_SLACK)
@@ -373,4 +378,4 @@ def _longer(instance: PlanningInput, w: Workload, wish: TimeWish, asked: QueueWi
                     longest = max(longest, reached_s(pool, sent, asked))
         return longest
 
-    return of_wish(w, wish, needed_s)
+    return of_wish(instance.problem, w, wish, needed_s)
