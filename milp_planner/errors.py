@@ -22,8 +22,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
+
+from milp_planner.lazily import dataclass
 
 MOST_FAULTS_SHOWN = 20
 LONGEST_NAME = 200  # characters: longer keys are cut, and no near name is looked for

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from milp_planner.candidates.configurations import (
     Configuration,
@@ -28,6 +27,7 @@ from milp_planner.inputs.problem.records import (
     deployment_changes,
 )
 from milp_planner.inputs.problem.traffic import ConcurrentUsers
+from milp_planner.lazily import dataclass, field, replace
 from milp_planner.serving.derate import planning_quantile
 from milp_planner.serving.rates.throughput import (
     OperatingPoint,

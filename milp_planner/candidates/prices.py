@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from milp_planner.errors import InputError, input_error, nearest
 from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
+from milp_planner.lazily import dataclass
 from milp_planner.units import TOKENS_PER_MILLION
 
 

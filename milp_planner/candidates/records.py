@@ -6,7 +6,6 @@ Everything that can be decided without the program is decided here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 
 from milp_planner.grouping import grouped
@@ -14,6 +13,7 @@ from milp_planner.inputs.catalog.billing import BILLING_MODES, BillingMode
 from milp_planner.inputs.catalog.records import Catalog, Measurement, Offering, TokenPrice
 from milp_planner.inputs.problem.policies import shares_units
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.lazily import dataclass, field
 from milp_planner.serving.operating_point import EngineRate
 from milp_planner.serving.shared_gpu import GpuSet
 from milp_planner.traffic.month import RequestClass, Schedule

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from milp_planner.inputs.problem.deployment import (
     DEFAULT_DEPLOYMENT,
@@ -11,6 +10,7 @@ from milp_planner.inputs.problem.deployment import (
     DeploymentSettings,
 )
 from milp_planner.inputs.problem.records import Workload
+from milp_planner.lazily import dataclass
 
 TENSOR_PARALLEL = (1, 2, 4, 8)
 """Tried where the workload states none."""

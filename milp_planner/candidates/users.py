@@ -18,7 +18,6 @@ best batch is the largest with Q ≥ 1. Powers of two are tried too, for measure
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from math import log2
 from typing import TypeGuard
 
@@ -26,6 +25,7 @@ from milp_planner.candidates.records import Candidate, RatePoint
 from milp_planner.inputs.catalog.records import Gpu, Llm
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
 from milp_planner.inputs.problem.traffic import ConcurrentUsers
+from milp_planner.lazily import dataclass, replace
 from milp_planner.serving import infrascale
 from milp_planner.serving.derate import DEFAULT_QUANTILE
 from milp_planner.serving.gpu_formats import TERA

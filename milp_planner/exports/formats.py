@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from milp_planner.errors import argument_error, did_you_mean, input_error, printable
@@ -25,6 +24,7 @@ from milp_planner.exports.kinds.skyserve import skyserve_files
 from milp_planner.exports.parts.pools import apis_of, plan_lines, pool_lines, pools_of
 from milp_planner.exports.parts.whole_units import check_no_gpu_sets, check_same_split
 from milp_planner.exports.parts.words import Words
+from milp_planner.lazily import dataclass
 from milp_planner.plans.plain import files_of
 from milp_planner.plans.records import Exported, Plan
 from milp_planner.units import usd_shown

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from milp_planner.candidates.records import Candidate
+from milp_planner.lazily import dataclass, field, replace
 from milp_planner.milp.engines.certify import BOTH, solve_certified
 from milp_planner.milp.engines.outcome import HIGHS, EngineStatus
 from milp_planner.milp.engines.scratch import scratch_folder
@@ -20,8 +20,8 @@ from milp_planner.milp.program.read_solution import modelled_costs
 from milp_planner.milp.program.refinement import tolerance_usd, unknown_to
 from milp_planner.plans.proof import relative_gap
 from milp_planner.plans.records import Plan, Proof, Status
-from milp_planner.solving.optimum import Optimizer, Query
-from milp_planner.solving.results import Session, Settings, proof_by
+from milp_planner.solving.optimum import Optimizer
+from milp_planner.solving.results import Query, Session, Settings, proof_by
 from milp_planner.solving.verify import as_far_as_comparable, verify, violations
 
 ANY = Query()

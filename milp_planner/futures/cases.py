@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from functools import partial
 
 from milp_planner.candidates.listing import Lister, lister_of
@@ -14,6 +13,7 @@ from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.commitments import Commitment
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.problem.uncertain.futures import EVERY, FutureCase
+from milp_planner.lazily import dataclass, replace
 from milp_planner.plans.records import Plan
 from milp_planner.solving.checks.names import future_faults
 from milp_planner.solving.prepare import Outline, checked_problem, listed, outline_of

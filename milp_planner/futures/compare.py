@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import log
 
@@ -16,6 +15,7 @@ from milp_planner.futures.optimum import FuturesOptimizer
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Alternatives, Problem
 from milp_planner.inputs.problem.uncertain.futures import Risk
+from milp_planner.lazily import dataclass, field, replace
 from milp_planner.milp.futures.joint import Asked, Committed
 from milp_planner.milp.futures.measures import Measure, of_costs
 from milp_planner.milp.futures.pruning import Key, binds

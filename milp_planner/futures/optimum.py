@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from milp_planner.candidates.records import PlanningInput
@@ -26,6 +25,7 @@ from milp_planner.futures.blocks import (
     with_room,
     without_plan,
 )
+from milp_planner.lazily import dataclass, field, replace
 from milp_planner.milp.engines.outcome import EngineStatus
 from milp_planner.milp.engines.verdict import CertifiedRun
 from milp_planner.milp.futures.joint import Asked, JointModel, join

@@ -9,10 +9,10 @@ unless a third is below both there, which a solve at that q tells. Nothing is re
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from milp_planner.deadline import OutOfTime
 from milp_planner.futures.compare import Comparison
+from milp_planner.lazily import dataclass
 from milp_planner.milp.futures.joint import Asked, Committed
 from milp_planner.milp.futures.measures import of_costs
 from milp_planner.milp.program.refinement import tolerance_usd

@@ -8,13 +8,13 @@ median: reserved machines with sixteen times the host, and spot prices of single
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from operator import itemgetter
 from statistics import median_low
 
 from milp_planner.inputs.catalog.checks import PRICE_CLASSES
 from milp_planner.inputs.catalog.identity.quotes import Quote
 from milp_planner.inputs.catalog.records import Catalog, Offering
+from milp_planner.lazily import dataclass
 from milp_planner.units import unit_price_shown
 
 FARTHEST_FROM_OWN = 4.0

@@ -6,11 +6,11 @@ becomes of today's units, what rests on old prices; and what a document sums up.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
 from milp_planner.inputs.catalog.records import Offering, TokenPrice
+from milp_planner.lazily import dataclass
 
 NEVER_INCLUDED: Final = ("egress", "storage", "support", "tax")
 STAFF: Final = "staff"

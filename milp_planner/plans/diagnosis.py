@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from milp_planner.lazily import dataclass
 from milp_planner.plans.plain import plain_data
 from milp_planner.plans.reasons import Reason
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
+from milp_planner.lazily import dataclass
 from milp_planner.plans.records import Plan
 
 SMALLEST_CHANGE = 1e-6

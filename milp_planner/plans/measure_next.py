@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 from milp_planner.candidates.records import RatePoint
 from milp_planner.inputs.reading.arguments import check_kind
+from milp_planner.lazily import dataclass, replace
 from milp_planner.plans.records import Plan, Route
 
 ESTIMATES = ("estimated", "calibrated", "published")

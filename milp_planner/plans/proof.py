@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from milp_planner.inputs.catalog.overlaid.counts import UNTOUCHED, OverlayCounts
+from milp_planner.lazily import dataclass
 
 
 @dataclass(frozen=True)

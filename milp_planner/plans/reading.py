@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from milp_planner.candidates.batch.documents import hours_on, read_runs
@@ -28,6 +27,7 @@ from milp_planner.errors import InputError, input_error
 from milp_planner.inputs.catalog.overlaid.counts import OverlayCounts
 from milp_planner.inputs.catalog.records import COUNT_ASSUMED, Offering, TokenPrice
 from milp_planner.inputs.reading.validation import validate_python
+from milp_planner.lazily import dataclass, field, replace
 from milp_planner.plans.consequences import (
     CommitmentUse,
     DocumentParts,

@@ -6,8 +6,9 @@ and give it its words there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from milp_planner.lazily import dataclass
 
 # ---- why there is no plan
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from functools import cached_property, singledispatch
 from operator import mul
@@ -16,6 +15,7 @@ from milp_planner.candidates.records import Candidate, TurnedDown, UnitsOn
 from milp_planner.candidates.sharing.shared_units import SharedUnits as SharedUnits
 from milp_planner.errors import argument_error
 from milp_planner.grouping import by_workload, grouped
+from milp_planner.lazily import dataclass, field
 from milp_planner.plans.consequences import (
     NOT_INCLUDED,
     CommitmentUse,

@@ -220,7 +220,7 @@ def _wait_kept(r: WaitKept) -> str:
         sent = ", ".join(f"{name} {_percent(round(share, 3))}" for name, share in r.sent)
         doubt += f"; of the requests are sent: {sent}" * (len(r.sent) > 1)
     ways = ", ".join(f"{q} {_percent(round(x, 3))} to {to}" for q, to, x in r.sent_by_class)
-    doubt += f"; best without it, where the router knows the sizes, tokens: {ways}" * bool(ways)
+    doubt += f"; kept where the router knows the sizes, tokens: {ways}" * bool(ways)
     return (
         f"{r.workload!r}: the {r.what} is {_duration(r.reached_s)}{at} in block {r.block}, "
         f"{_duration(r.wished_s)} is wished; queues allow {allowed}{gaps}{doubt}"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Set
-from dataclasses import dataclass
 
 from milp_planner.deadline import began_s
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.lazily import dataclass
 from milp_planner.plans.records import Plan, Status
 from milp_planner.questions.row_worth import RowWorth, is_answered, row_worths
 from milp_planner.questions.solve import not_prepared, solve, solve_until

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, get_args
 
@@ -19,6 +18,7 @@ from milp_planner.inputs.problem.host import HostLimits
 from milp_planner.inputs.problem.records import BillingLimits, Problem
 from milp_planner.inputs.reading.arguments import check_text
 from milp_planner.inputs.reading.field_types import MOST_UNITS
+from milp_planner.lazily import dataclass, replace
 from milp_planner.milp.presolve.routing import balanced
 from milp_planner.milp.program.families import needs_routes, rules_of
 from milp_planner.milp.program.language.rule import Rule

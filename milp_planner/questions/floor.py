@@ -13,13 +13,13 @@ bound is exact where only that is rented. Σ c_k·n_k ≥ peak with the fewest G
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from math import ceil, inf
 
 from milp_planner.candidates.records import Candidate
 from milp_planner.errors import argument_error
 from milp_planner.inputs.problem.records import Problem, Workload
 from milp_planner.inputs.reading.arguments import check_kind
+from milp_planner.lazily import dataclass
 from milp_planner.plans.records import Plan, Purchase
 from milp_planner.traffic.month import hours_per_month, make_curves, schedule_of
 from milp_planner.traffic.schedule import Demand

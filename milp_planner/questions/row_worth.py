@@ -7,9 +7,9 @@ shared among its request classes by the time they take, and among the rows of ea
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 
 from milp_planner.inputs.catalog.records import Catalog, Measurement
+from milp_planner.lazily import dataclass, replace
 from milp_planner.plans.measure_next import spend_by_rate
 from milp_planner.plans.records import Plan, Status
 from milp_planner.serving.rates.doubtful_rows import row_name

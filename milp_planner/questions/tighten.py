@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import log2
 
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.reading.arguments import check_kind, check_number
+from milp_planner.lazily import dataclass
 from milp_planner.plans.records import Plan
 from milp_planner.questions.solve import solve
 from milp_planner.replaying.records import Replay, WishReplayed

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from milp_planner.candidates.records import Candidate
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.lazily import dataclass
 from milp_planner.replaying.speeds import served_by
 from milp_planner.serving.queues.chain import ReplicaQueue, pool_rates
 from milp_planner.serving.queues.sizes import lognormal_sizes

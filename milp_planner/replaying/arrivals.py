@@ -7,10 +7,10 @@ length move together, against each other: drawn apart, the same rows wait twelve
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import log, sqrt
 from typing import TYPE_CHECKING
 
+from milp_planner.lazily import dataclass
 from milp_planner.traffic.rows import Requests
 from milp_planner.traffic.schedule import RequestClass
 

@@ -8,9 +8,9 @@ needs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from math import ceil, floor
 
+from milp_planner.lazily import dataclass, field
 from milp_planner.units import SECONDS_PER_HOUR
 
 MINUTES_PER_HOUR = 60

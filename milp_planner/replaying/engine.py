@@ -10,11 +10,11 @@ import random
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from math import inf
 from operator import attrgetter
 from typing import Literal
 
+from milp_planner.lazily import dataclass
 from milp_planner.replaying.replica import Journeys, Replica, ReplicaSpeed
 
 ReplayRouter = Literal[

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from milp_planner.candidates.queues import gaps_scv, of_mix
 from milp_planner.errors import argument_error
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.lazily import dataclass, replace
 from milp_planner.plans.records import Plan, Route
 from milp_planner.replaying.arrivals import Sent, Stretch, drawn, thinned
 from milp_planner.replaying.autoscaler import ScalingRules

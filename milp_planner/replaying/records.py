@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from milp_planner.lazily import dataclass
 
 ReplayMetric = Literal["wait", "ttft", "tpot", "request"]
 METRICS: tuple[ReplayMetric, ...] = ("wait", "ttft", "tpot", "request")

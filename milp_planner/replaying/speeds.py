@@ -14,7 +14,6 @@ Where the requests in flight at a stated rate are known, each takes as long alon
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from math import inf
 
@@ -22,6 +21,7 @@ from milp_planner.candidates.records import Candidate, RatePoint
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm
 from milp_planner.inputs.problem.deployment import DeploymentSettings
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.lazily import dataclass
 from milp_planner.replaying.replica import ReplicaSpeed
 from milp_planner.serving.derate import planning_quantile
 from milp_planner.serving.engines import prefill_batch_tokens

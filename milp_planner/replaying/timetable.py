@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 
 from milp_planner.candidates.records import Candidate
+from milp_planner.lazily import dataclass, replace
 from milp_planner.replaying.arrivals import Stretch
 from milp_planner.replaying.engine import Switch
 from milp_planner.replaying.records import ReplayLoss

@@ -15,12 +15,12 @@ kept.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from math import atan, cos, exp, hypot, pi, sin, sqrt
 
 from milp_planner.inputs.catalog.records import Gpu, Llm
 from milp_planner.inputs.problem.deployment import Tier
+from milp_planner.lazily import dataclass
 
 DEFAULT_CONFIDENCE = 0.90
 """Plan on the rate that is reached or exceeded in 90 of 100 cases."""

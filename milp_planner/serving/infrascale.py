@@ -22,8 +22,9 @@ The tool relaxes the integers and rounds up; here S and B are enumerated, which 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from math import ceil, inf, log10
+
+from milp_planner.lazily import dataclass
 
 GIB = 2**30
 COMPUTE_SHARE = 0.55

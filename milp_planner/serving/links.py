@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from milp_planner.inputs.catalog.layer_parts import layer_parts
 from milp_planner.inputs.catalog.records import Gpu, Llm
 from milp_planner.inputs.problem.deployment import DeploymentSettings
+from milp_planner.lazily import dataclass, replace
 from milp_planner.serving.weights import BF16_BYTES
 
 LINK_EFFICIENCY = 0.50  # share of the link peak that an all-reduce attains

@@ -5,12 +5,12 @@ The bytes of the weights are those of `weights.py`; everything else follows from
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import ceil, floor
 
 from milp_planner.inputs.catalog.layer_parts import full_attention_layers
 from milp_planner.inputs.catalog.records import Gpu, Llm
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
+from milp_planner.lazily import dataclass
 from milp_planner.serving.engines import reserve_gib, sequence_limit
 from milp_planner.serving.lora import lora_bytes
 from milp_planner.serving.tensor_parallel import cannot_split

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from milp_planner.inputs.catalog.records import Measurement
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
+from milp_planner.lazily import dataclass
 from milp_planner.serving import derate as evidence_of
 from milp_planner.serving.derate import Trust
 from milp_planner.serving.memory import MemoryFit

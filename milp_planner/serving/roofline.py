@@ -21,7 +21,6 @@ prefill is not modelled; draft tokens gain what the user states, their own cost 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 
 from milp_planner.inputs.catalog.layer_parts import (
@@ -33,6 +32,7 @@ from milp_planner.inputs.catalog.layer_parts import (
 from milp_planner.inputs.catalog.records import Gpu, Llm
 from milp_planner.inputs.catalog.tensor_groups import is_moe
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
+from milp_planner.lazily import dataclass
 from milp_planner.serving.gpu_formats import (
     compute_flops,
     moe_overhead_s,

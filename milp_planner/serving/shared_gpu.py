@@ -15,9 +15,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import permutations
+
+from milp_planner.lazily import dataclass, replace
 
 MOST_MEMBERS = 3
 """LLMs on one GPU."""

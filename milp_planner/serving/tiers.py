@@ -9,9 +9,8 @@ default settings (ML.ENERGY, Cloudrift, heyram74); over resampled LLMs 1.58 to 2
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from milp_planner.inputs.problem.deployment import Tier
+from milp_planner.lazily import dataclass
 
 
 @dataclass(frozen=True)

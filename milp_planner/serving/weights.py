@@ -8,7 +8,6 @@ from `weight_groups`. To add a format that can be asked for, add it to `WEIGHT_B
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
 from milp_planner.inputs.catalog.records import Llm
@@ -27,6 +26,7 @@ from milp_planner.inputs.catalog.tensor_groups import (
     is_moe,
     stored_formats,
 )
+from milp_planner.lazily import dataclass
 
 BF16_BYTES = STORED_BYTES["bf16"]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import OutOfTime
@@ -18,6 +17,7 @@ from milp_planner.inputs.problem.policies import (
     may_be_short,
     may_fall_short,
 )
+from milp_planner.lazily import dataclass, replace
 from milp_planner.milp.presolve.routing import balanced
 from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.records import Plan, Proof, Provenance, Status

@@ -24,8 +24,8 @@ from milp_planner.milp.program.lexicographic import Stage
 from milp_planner.milp.program.limits.names_count import NamesCount
 from milp_planner.plans.records import Plan, Status, exceeds
 from milp_planner.solving.checks.own_rules import held_to
-from milp_planner.solving.optimum import Optimizer, Query
-from milp_planner.solving.results import NOT_SOLVED, SearchResult, without_plan
+from milp_planner.solving.optimum import Optimizer
+from milp_planner.solving.results import NOT_SOLVED, Query, SearchResult, without_plan
 
 
 class FewNames(NamesCount):

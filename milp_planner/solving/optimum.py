@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime
+from milp_planner.lazily import dataclass, field, replace
 from milp_planner.milp.engines.certify import solve_certified
 from milp_planner.milp.engines.outcome import CBC, HIGHS, EngineStatus
 from milp_planner.milp.engines.scratch import scratch_folder
@@ -16,6 +16,7 @@ from milp_planner.milp.presolve.folding import folds_of
 from milp_planner.milp.presolve.forced_use import Required, keep_required, require
 from milp_planner.milp.presolve.held_first import held_first, steps_pay
 from milp_planner.milp.presolve.lazy_rows import relaxed_values
+from milp_planner.milp.presolve.least_costs import NOTHING, Known, hold_least
 from milp_planner.milp.presolve.routing import balanced
 from milp_planner.milp.presolve.ties import most_nodes
 from milp_planner.milp.presolve.unit_bounds import (
@@ -28,12 +29,12 @@ from milp_planner.milp.presolve.unit_bounds import (
 )
 from milp_planner.milp.presolve.worth_sharing import every_part
 from milp_planner.milp.program.enough_units import with_enough_units
-from milp_planner.milp.program.exclusion import Difference, contains, exclude, without_traces
+from milp_planner.milp.program.exclusion import beyond, exclude, without_traces
 from milp_planner.milp.program.idle_units import without_idle_units
 from milp_planner.milp.program.language.elastic_steps import on_own_steps
 from milp_planner.milp.program.language.folds import ElasticFold
 from milp_planner.milp.program.levels import Splits
-from milp_planner.milp.program.lexicographic import GPUS, Held, Stage, hold, minimise
+from milp_planner.milp.program.lexicographic import GPUS, Stage, hold, minimise
 from milp_planner.milp.program.model import FleetModel, build_model
 from milp_planner.milp.program.read_solution import (
     modelled_costs,
@@ -53,25 +54,26 @@ from milp_planner.milp.program.refinement import (
 )
 from milp_planner.milp.program.routed_fleets import with_routes
 from milp_planner.milp.program.solution import FleetSolution
-from milp_planner.plans.records import Plan, Proof, Provenance, Status
+from milp_planner.plans.records import Plan, Provenance, Status
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.next_fleets import NextFleets
 from milp_planner.solving.assembly.spare_units import with_spare_units
 from milp_planner.solving.results import (
     NOT_SOLVED,
+    Query,
     SearchResult,
     Session,
     Settings,
     best_known,
     proof_of,
+    result_of,
     unproven,
     with_newer_bound,
     without_plan,
 )
 from milp_planner.solving.verify import as_far_as_comparable, verify, violations
 
-MOST_REFINEMENTS = 60
-MOST_RELAXED = 20
+MOST_REFINEMENTS, MOST_RELAXED = 60, 20
 
 MOST_DRAFTS, DRAFTS_OF_TIME, DRAFT_GAP = 8, 8, 0.005
 """Fleets, with the part of the time left that each may take, and how near to the best, from which a
@@ -79,47 +81,6 @@ program learns before it is solved in earnest."""
 
 STEPS_OF_TIME, DRAFTS_OF_STEPS = 4, 3
 """The part for one that is put together in steps, and how many more it counts for."""
-
-NO_DIFFERENCE = Difference("counts")
-"""Any plan that contains none of those found is another one."""
-
-
-@dataclass(frozen=True)
-class Query:
-    """Which plan of a problem is looked for: the best that nothing here rules out."""
-
-    difference: Difference = NO_DIFFERENCE
-    """How it must differ from all plans found."""
-
-    found: tuple[Plan, ...] = ()
-    excluded: tuple[Plan, ...] = ()
-    """Plans that it may not contain, beside all that were found."""
-
-    held: Held = ()
-    """What stages before the score reached: see `milp/program/lexicographic.py`."""
-
-    exact_shortfalls: bool = False
-    """True where a solver reached what is held, so that shortfalls carry its noise."""
-
-    for_a_tie: bool = False
-    """True where only a plan of equal score is looked for: by one engine, with little work."""
-
-    def holding(self, held: Held) -> Query:
-        """The same with stages that solvers reached."""
-        return replace(self, held=held, exact_shortfalls=bool(held))
-
-    def with_gpus(self, most: int) -> Query:
-        """The same of plans with no more GPUs than so many."""
-        held = tuple((stage, reached) for stage, reached in self.held if stage != GPUS)
-        return replace(self, held=(*held, (GPUS, float(most))))
-
-    def rules_out(self, plan: Plan) -> bool:
-        """True when a plan found or excluded, or GPUs that are held, do not let this one be."""
-        if any(stage == GPUS and plan.gpus > reached for stage, reached in self.held):
-            return True
-        if any(contains(plan, other) for other in self.excluded):
-            return True
-        return not all(self.difference.allows(plan, earlier) for earlier in self.found)
 
 
 @dataclass
@@ -133,8 +94,8 @@ class Optimizer:
     required: Required | None = None
     """What must be in use somewhere; None asks for nothing."""
 
+    known: Known = NOTHING
     next_fleets: NextFleets = field(default_factory=NextFleets)
-    """What is known of next-best fleets that take no solver."""
 
     _pruned: Pruned | None = None
     _folds: Mapping[str, ElasticFold] | None = None
@@ -190,7 +151,7 @@ class Optimizer:
 
     def folds(self, query: Query) -> Mapping[str, ElasticFold]:
         """The workloads whose elastic units are steps where that is looked for, by name."""
-        if self.required is not None or query.held or query.found or query.excluded:
+        if self.required is not None or query.held or query.follows_others:
             return {}  # what is in use must be told unit by unit
         if self._folds is None:
             self._folds = folds_of(self.instance, tuple(self.pruned.kept))
@@ -203,15 +164,16 @@ class Optimizer:
         folds: Mapping[str, ElasticFold] | None = None,
     ) -> FleetModel:
         """The program of what is looked for; `room` in place of what is known of bounds."""
-        self.pruned.readmit([*query.found, *query.excluded], query.difference.differ_by)
-        room = self._room if room is None else room
+        self.pruned.readmit(query.others, query.difference.differ_by)
+        room = raised(self._room if room is None else room, beyond(query.passed))
         kept = tuple(self.pruned.kept)
         model = build_model(self.instance, kept, self._splits, room=room, folds=folds)
         hold(model, query.held)
+        hold_least(model, self.known.least)
         if self.required is not None:
             require(model, self.required)
-        if query.found or query.excluded:
-            exclude(model, query.found, query.difference, query.excluded)
+        if query.follows_others:
+            exclude(model, query.found, query.difference, query.excluded, query.passed)
         return model
 
     def plan_from(self, model: FleetModel, values: Mapping[str, float], query: Query) -> Plan:
@@ -233,7 +195,7 @@ class Optimizer:
                     raise
                 return best
             if not run.values and not is_draft:
-                return best or without_plan(model, run)
+                return self._kept(best, run) or without_plan(model, run)
             if run.values and self.has_learned(model, run.values, query):
                 best = self._with_spare_units(model, run, query, best)
                 continue
@@ -250,6 +212,13 @@ class Optimizer:
             if self.session.seconds_left <= 0 or not self._has_refined(model, run, seen.known):
                 break
         return best or NOT_SOLVED
+
+    def _kept(self, best: SearchResult | None, run: CertifiedRun) -> SearchResult | None:
+        """The best plan known, but for one that is dearer than what a proof is about."""
+        most = self.known.most_usd
+        if best is None or most is None or run.status is not EngineStatus.INFEASIBLE:
+            return best
+        return best if best.score_usd_per_month <= most else None
 
     def _is_draft(self, model: FleetModel, query: Query) -> bool:
         """True where a program is to learn first. Who is first of two engines, no run repeats."""
@@ -297,7 +266,7 @@ class Optimizer:
         seen = None if solution is None else self._survivor(solution, query)
         if seen is None:
             return best if best is None else replace(best, bound=run.bound)
-        found = _result(Status.FEASIBLE, seen, proof_of(model, run), run.bound)
+        found = result_of(Status.FEASIBLE, seen, proof_of(model, run), run.bound)
         return found if best is None else with_newer_bound(best, found)
 
     def _survivor(self, solution: FleetSolution, query: Query) -> Plan | None:
@@ -323,7 +292,7 @@ class Optimizer:
         if not query.exact_shortfalls:
             return False
         raw = self.plan_from(model, run.values, replace(query, exact_shortfalls=False))
-        return _is_settled(_result(Status.FEASIBLE, raw, proof_of(model, run), None), run)
+        return _is_settled(result_of(Status.FEASIBLE, raw, proof_of(model, run), None), run)
 
     def _has_raised(self, result: SearchResult, query: Query) -> bool:
         """True where bounds on units were raised that may have ruled out something better."""
@@ -383,6 +352,7 @@ class Optimizer:
                 confirm=not (query.for_a_tie or is_draft),
                 patient=self.settings.patient,
                 hasty=is_draft,
+                known=self.known.most_usd,
             )
         return replace(run, values=self._tidy(model, run.values))
 
@@ -404,12 +374,12 @@ class Optimizer:
         plan = self._verified(model, run, query)
         status = Status.OPTIMAL if run.status is EngineStatus.OPTIMAL else Status.FEASIBLE
         bound = plan.score_usd_per_month if status is Status.OPTIMAL else run.bound
-        return _result(status, plan, proof_of(model, run), bound)
+        return result_of(status, plan, proof_of(model, run), bound)
 
     def _unproven(self, model: FleetModel, run: CertifiedRun, query: Query) -> SearchResult:
         """The run's plan, priced exactly; what the program says of it is a lower bound."""
         plan = self._verified(model, run, query)
-        return _result(Status.FEASIBLE, plan, proof_of(model, run), run.bound)
+        return result_of(Status.FEASIBLE, plan, proof_of(model, run), run.bound)
 
     def _verified(self, model: FleetModel, run: CertifiedRun, query: Query) -> Plan:
         plan = self.plan_from(model, run.values, query)
@@ -427,16 +397,6 @@ def _reduced(instance: PlanningInput, settings: Settings) -> Pruned:
     return replace(listed, kept=sorted((*listed.kept, *parts), key=lambda k: k.id))
 
 
-def _result(status: Status, plan: Plan, proof: Proof, bound: float | None) -> SearchResult:
-    """A plan that says of itself what is known of it."""
-    return SearchResult(
-        status,
-        replace(plan, status=status, proof=proof, lower_bound_usd_per_month=bound),
-        proof,
-        bound,
-    )
-
-
 def _is_settled(best: SearchResult, run: CertifiedRun) -> bool:
     """True when the program's optimum and the best plan seen agree."""
     if run.status is not EngineStatus.OPTIMAL or run.bound is None:
@@ -447,4 +407,4 @@ def _is_settled(best: SearchResult, run: CertifiedRun) -> bool:
 
 def _settled(best: SearchResult, model: FleetModel, run: CertifiedRun) -> SearchResult:
     """The best plan as proven, or one of equal score that ties are broken for."""
-    return _result(Status.OPTIMAL, best.known, proof_of(model, run), best.score_usd_per_month)
+    return result_of(Status.OPTIMAL, best.known, proof_of(model, run), best.score_usd_per_month)

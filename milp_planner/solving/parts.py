@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime
@@ -20,6 +19,7 @@ from milp_planner.inputs.problem.policies import (
     may_be_short,
     shares_units,
 )
+from milp_planner.lazily import dataclass, replace
 from milp_planner.milp.curves.covering import covers_of
 from milp_planner.milp.curves.few_names import (
     Count,
@@ -49,10 +49,13 @@ from milp_planner.solving.results import (
     NOT_SOLVED,
     SearchResult,
     cheaper,
+    is_as_good,
     proven_by,
+    result_of,
 )
 from milp_planner.solving.search import (
     LARGE,
+    PartKey,
     Search,
     answer_apart,
     columns_of,
@@ -192,6 +195,11 @@ class _Part:
     curved: FleetModel | None = None
     """Its program, where that is one of capacity curves; None where the solvers are quick."""
 
+    @property
+    def key(self) -> PartKey:
+        schedule = self.instance.schedule
+        return tuple(schedule.demands), tuple(block.name for block in schedule.blocks)
+
 
 def _stages_pay(search: Search) -> bool:
     """True where a problem is so large that stages save more than they cost.
@@ -247,13 +255,19 @@ def _solve_stage(search: Search, stage: _Stage) -> SearchResult:
     """
     parts = list(_parts(stage))
     results: list[SearchResult] = []
-    for i, part in enumerate(parts):
-        results.append(_solve_part(search, part, search.seconds_left / (len(parts) - i)))
+    left = sum(part.key not in search.reused for part in parts)
+    for part in parts:
+        if part.key in search.reused:
+            results.append(search.reused[part.key])
+            continue
+        results.append(_solve_part(search, part, search.seconds_left / left))
+        left -= 1
         if results[-1].status is Status.INFEASIBLE:
             return results[-1]
     for i, part in enumerate(parts):
         if not _is_done(search, results[i]) and not search.is_stopped and len(parts) > 1:
             results[i] = cheaper(results[i], _solve_part(search, part, search.seconds_left))
+    search.solved.update((part.key, one) for part, one in zip(parts, results, strict=True))
     results = [
         or_in_hand(result, FirstPlan.of(part.instance), search.provenance)
         if result.status is Status.NO_PLAN
@@ -280,9 +294,32 @@ def _solve_part(search: Search, part: _Part, limit_s: float) -> SearchResult:
     runs = search.settings.break_ties and bool(part.instance.current_units())
     settings = replace(search.settings, time_limit_s=limit_s, break_ties=runs)
     if known is None:
-        return Search(part.instance, settings, search.provenance, search.asked).next()
+        own = _of_ones_own(search, part.instance)
+        told = search.known_of(part.instance, own)
+        found = Search(part.instance, settings, search.provenance, search.asked, known=told).next()
+        return found if own is None else _or_own(found, own)
     narrowed = known.narrowed(part.instance)
     return known.beside(Search(narrowed, settings, search.provenance, search.asked).next())
+
+
+def _of_ones_own(search: Search, part: PlanningInput) -> SearchResult | None:
+    """The best plan of a part in which no unit is shared, where that is known."""
+    plans = search.own_of(part)
+    return _joined(part, plans, search.provenance) if len(plans) > 1 else None
+
+
+def _or_own(found: SearchResult, own: SearchResult) -> SearchResult:
+    """What is best, where the solvers need not find `own` again: of units of one's own, and proven
+    among such plans alone."""
+    score = own.score_usd_per_month
+    if found.status is Status.INFEASIBLE:  # nothing is cheaper
+        return result_of(Status.OPTIMAL, own.known, found.proof, score)
+    if found.plan is not None and is_as_good(found, score):
+        return found
+    bound = None if found.bound is None else min(found.bound, score)
+    return result_of(
+        Status.FEASIBLE, own.known, replace(own.proof, certified=False, certified_by=()), bound
+    )
 
 
 def _by_prices(search: Search, part: _Part, limit_s: float) -> Priced | None:

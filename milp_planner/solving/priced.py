@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime, until
+from milp_planner.lazily import dataclass, replace
 from milp_planner.milp.curves.covering import is_known
 from milp_planner.milp.curves.fleets import CURVES
 from milp_planner.milp.curves.linked.by_prices import PricedFleet, by_prices

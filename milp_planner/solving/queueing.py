@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,22 +22,23 @@ from milp_planner.candidates.records import (
 from milp_planner.deadline import checked
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.latency import TimeWish
-from milp_planner.inputs.problem.policies import has_batches, most_replicas_asked
+from milp_planner.inputs.problem.policies import most_replicas_asked
 from milp_planner.inputs.problem.records import Problem, Workload
+from milp_planner.lazily import dataclass, field, replace
 from milp_planner.plans.losses import sent_after_losses
 from milp_planner.plans.reasons import WaitKept
 from milp_planner.plans.records import Plan
 from milp_planner.serving.queues.places import places_by_tokens
-from milp_planner.serving.queues.pools import QueueWish, alone_share, keeps, least_s, rounded_up
+from milp_planner.serving.queues.pools import QueueWish, alone_share, least_s, rounded_up
 from milp_planner.serving.queues.sizes import USUAL_CV, lognormal_size
 from milp_planner.serving.queues.wait import LEAST_PLACES
 from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.solving.assembly.queues import (
     Queue,
     apart_kept,
-    is_well_filled,
     queue_before_all,
     queue_of_its_own,
+    surely_keeps,
 )
 from milp_planner.solving.checks.bounds import without_specks
 from milp_planner.traffic.month import Schedule
@@ -148,10 +148,10 @@ def _before_queues(
     """What serves workloads for which a plan without their wishes is looked at: of several classes
     all that may be sent some, of one what is worth having behind one router.
 
-    Not where queues replace the target, nor beside work that can wait: there wishes always count.
+    Not where queues replace the target: there wishes always count.
     """
     policy = problem.policy
-    if policy.routing is not None or policy.utilization.by == "queues" or has_batches(problem):
+    if policy.routing is not None or policy.utilization.by == "queues":
         return
     judged = {w.name for w in problem.workloads if w.latency.judges_queues}
     alike = {name for name in judged if has_one_class(schedule, name)}
@@ -377,28 +377,27 @@ class OwnMixes:
         return cls(instance, _Told(*given, ServingModel(instance.catalog)))
 
     def missed(self, plan: Plan) -> frozenset[str]:
-        """The workloads of which some offering does not keep a wish, or cannot be judged."""
-        return frozenset(
-            w.name
-            for w in self.instance.problem.workloads
-            if w.latency.is_judged_after and not self._keeps(plan, w)
-        )
+        """The workloads of which some offering misses a wish, or cannot be judged."""
+        return frozenset(name for name, _ in self.missed_in(plan))
+
+    def missed_in(self, plan: Plan) -> frozenset[tuple[str, int]]:
+        """(workload, block) in which that is so."""
+        judged = (w for w in self.instance.problem.workloads if w.latency.is_judged_after)
+        return frozenset((w.name, t) for w in judged for t in self._missed_in(plan, w))
 
     def said(self, plan: Plan) -> Iterator[WaitKept]:
         """A remark for each of the wishes, about the offering before which most would miss it."""
         for w in self.instance.problem.workloads:
             if w.latency.is_judged_after:
-                yield from apart_kept(self.instance, plan, w, self._queues(plan, w))
+                asked = (one for _, one in self._queues(plan, w))
+                yield from apart_kept(self.instance, plan, w, asked)
 
-    def _keeps(self, plan: Plan, w: Workload) -> bool:
-        return all(
-            queue is not None
-            and keeps(queue.pool, queue.load, asked)
-            and (asked.gaps_scv <= 1 or is_well_filled(queue, asked))
-            for queue, _, asked in chain(self._queues(plan, w), self._after_losses(plan, w))
-        )
+    def _missed_in(self, plan: Plan, w: Workload) -> Iterator[int]:
+        for t, (queue, _, asked) in chain(self._queues(plan, w), self._after_losses(plan, w)):
+            if queue is None or not surely_keeps(queue, asked):
+                yield t
 
-    def _after_losses(self, plan: Plan, w: Workload) -> Iterator[Asked]:
+    def _after_losses(self, plan: Plan, w: Workload) -> Iterator[tuple[int, Asked]]:
         """The same of what is left after each loss that must be survived, routed anew."""
         demand = self.instance.schedule.demands[w.name]
         for t, left in sent_after_losses(self.instance, plan, w.name):
@@ -409,11 +408,11 @@ class OwnMixes:
                     mine = demand if k is None else replace(demand, classes=k.classes)
                     for wish, asked in wishes_asked(w, mine):
                         queue = None if k is None else queue_of_its_own(t, p, k, load, asked)
-                        yield queue, wish, asked
+                        yield t, (queue, wish, asked)
             if left is None:
-                yield from ((None, *both) for both in wishes_asked(w, demand))
+                yield from ((t, (None, *both)) for both in wishes_asked(w, demand))
 
-    def _queues(self, plan: Plan, w: Workload) -> Iterator[Asked]:
+    def _queues(self, plan: Plan, w: Workload) -> Iterator[tuple[int, Asked]]:
         """Every queue in every block, with each wish; None where it is not judged."""
         from milp_planner.replaying.endpoints import routes_apart, sent_by_class
 
@@ -430,13 +429,14 @@ class OwnMixes:
             if alike and on:
                 mixes = [(p, self._of_mix(p.candidate, demand.classes, sent)) for p, sent in on]
                 for wish, asked in wishes_asked(w, demand):
-                    yield queue_before_all(t, mixes, whole, asked), wish, asked
+                    yield t, (queue_before_all(t, mixes, whole, asked), wish, asked)
             for p, sent in () if alike else on:
                 k = self._of_mix(p.candidate, demand.classes, sent)
                 mine = demand if k is None else replace(demand, classes=k.classes)
                 for wish, asked in wishes_asked(w, mine):
                     load = sum(sent.values())
-                    yield None if k is None else queue_of_its_own(t, p, k, load, asked), wish, asked
+                    own = None if k is None else queue_of_its_own(t, p, k, load, asked)
+                    yield t, (own, wish, asked)
 
     def _of_mix(
         self, k: Candidate, classes: Sequence[RequestClass], sent: Mapping[RequestClass, float]

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from milp_planner.candidates.listing import Lister
@@ -20,6 +19,7 @@ from milp_planner.errors import InputError
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.inputs.problem.policy import Penalties
 from milp_planner.inputs.problem.records import Alternatives, Problem
+from milp_planner.lazily import dataclass, field, replace
 from milp_planner.milp.presolve.forced_use import Required, Wanted
 from milp_planner.plans.records import Plan, Proof, Provenance, Status
 from milp_planner.solving.checks.arguments import SolverChoice, check_settings

@@ -7,12 +7,14 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
 
 from milp_planner._version import __version__
 from milp_planner.deadline import until
+from milp_planner.lazily import dataclass, replace
 from milp_planner.milp.engines.outcome import EngineStatus
 from milp_planner.milp.engines.verdict import CertifiedRun
+from milp_planner.milp.program.exclusion import Difference, PassedOver, contains
+from milp_planner.milp.program.lexicographic import GPUS, Held
 from milp_planner.milp.program.model import FleetModel
 from milp_planner.plans.consequences import ResilienceCost
 from milp_planner.plans.reasons import Reason
@@ -30,6 +32,63 @@ RESERVE, MOST_RESERVE_S = 0.1, 0.5
 """Of the time left, what reading and verifying a plan is given."""
 
 LEAST_SOLVER_S = 0.01
+
+
+NO_DIFFERENCE = Difference("counts")
+"""Any plan that contains none of those found is another one."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """Which plan of a problem is looked for: the best that nothing here rules out."""
+
+    difference: Difference = NO_DIFFERENCE
+    """How it must differ from all plans found."""
+
+    found: tuple[Plan, ...] = ()
+    excluded: tuple[Plan, ...] = ()
+    """Plans that it may not contain, beside all that were found."""
+
+    passed: tuple[PassedOver, ...] = ()
+    """Plans of which some workload may not be served the same way in some block."""
+
+    held: Held = ()
+    """What stages before the score reached: see `milp/program/lexicographic.py`."""
+
+    exact_shortfalls: bool = False
+    """True where a solver reached what is held, so that shortfalls carry its noise."""
+
+    for_a_tie: bool = False
+    """True where only a plan of equal score is looked for: by one engine, with little work."""
+
+    @property
+    def follows_others(self) -> bool:
+        """True where plans came before."""
+        return bool(self.found or self.excluded or self.passed)
+
+    @property
+    def others(self) -> list[Plan]:
+        """All that came before."""
+        return [*self.found, *self.excluded, *(one.plan for one in self.passed)]
+
+    def holding(self, held: Held) -> Query:
+        """The same with stages that solvers reached."""
+        return replace(self, held=held, exact_shortfalls=bool(held))
+
+    def with_gpus(self, most: int) -> Query:
+        """The same of plans with no more GPUs than so many."""
+        held = tuple((stage, reached) for stage, reached in self.held if stage != GPUS)
+        return replace(self, held=(*held, (GPUS, float(most))))
+
+    def rules_out(self, plan: Plan) -> bool:
+        """True when a plan found or excluded, or GPUs that are held, do not let this one be."""
+        if any(stage == GPUS and plan.gpus > reached for stage, reached in self.held):
+            return True
+        if any(contains(plan, other) for other in self.excluded):
+            return True
+        if any(one.is_again(plan) for one in self.passed):
+            return True
+        return not all(self.difference.allows(plan, earlier) for earlier in self.found)
 
 
 @dataclass(frozen=True)
@@ -150,6 +209,16 @@ def _without_engines(
     seconds = time.monotonic() - began_s
     said = EngineReport(name, __version__, status.value, score, score, seconds)
     return Proof(True, (name,), (said,), seconds=seconds, rows=rows, columns=columns)
+
+
+def result_of(status: Status, plan: Plan, proof: Proof, bound: float | None) -> SearchResult:
+    """A plan that says of itself what is known of it."""
+    return SearchResult(
+        status,
+        replace(plan, status=status, proof=proof, lower_bound_usd_per_month=bound),
+        proof,
+        bound,
+    )
 
 
 class Interrupted(KeyboardInterrupt):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime
-from milp_planner.inputs.problem.policies import may_be_short
+from milp_planner.inputs.problem.policies import has_batches, may_be_short
 from milp_planner.inputs.problem.records import Alternatives
+from milp_planner.lazily import dataclass, field, replace
 from milp_planner.milp.presolve.forced_use import Required
+from milp_planner.milp.presolve.least_costs import NOTHING, Known
 from milp_planner.milp.presolve.part_prices import (
     at_their_part,
     counts_changes,
@@ -18,13 +19,16 @@ from milp_planner.milp.presolve.part_prices import (
     of_one_each,
     without_parts,
 )
-from milp_planner.milp.program.exclusion import Difference
+from milp_planner.milp.program.exclusion import Difference, PassedOver, Where
 from milp_planner.milp.program.lexicographic import Held
 from milp_planner.milp.program.shared_scope import may_share
 from milp_planner.plans.records import Plan, Provenance, Status
+from milp_planner.solving.assembly.assemble import assemble
+from milp_planner.solving.assembly.joining import solution_of
+from milp_planner.solving.assembly.routes import routed_alike
 from milp_planner.solving.first_plan import FirstPlan
 from milp_planner.solving.near_optimal import near_optimal
-from milp_planner.solving.optimum import Optimizer, Query
+from milp_planner.solving.optimum import Optimizer
 from milp_planner.solving.queueing import (
     OwnMixes,
     has_one_class,
@@ -33,6 +37,7 @@ from milp_planner.solving.queueing import (
 )
 from milp_planner.solving.results import (
     NOT_SOLVED,
+    Query,
     SearchResult,
     Session,
     Settings,
@@ -50,6 +55,7 @@ from milp_planner.solving.tie_break import (
     best_by_curves,
     next_of,
 )
+from milp_planner.solving.verify import keeps_all
 
 LARGE = 20_000
 """Columns before pruning above which it saves time to leave out what may not bind: quotas, and
@@ -58,8 +64,15 @@ wishes that all plans keep in one way."""
 TIME_WITHOUT = 0.5
 """Of the time left, what looking for a plan without wishes may take."""
 
+MOST_PASSED = 20
+"""Plans without wishes that are looked at until one keeps them."""
+
 FIRST_SHARE, LATER_SHARE = 0.5, 0.25
 """Of the time that is left, what looks at parts of units, and at units of one's own, may take."""
+
+
+PartKey = tuple[tuple[str, ...], tuple[str, ...]]
+"""Workloads, and blocks, that are solved apart from all others, by name."""
 
 
 @dataclass
@@ -81,12 +94,24 @@ class Search:
     """What plans are held against, where their program is without wishes that these have to keep;
     None elsewhere."""
 
+    known: Known = NOTHING
+    """What parts say of the program, units that are shared by the part that each holds."""
+
+    reused: dict[PartKey, SearchResult] = field(default_factory=dict)
+    """The best plans of parts that are solved apart, from a search over no fewer plans of each."""
+
+    own: dict[PartKey, SearchResult] = field(default_factory=dict)
+    """The best plans of parts, of units of one's own."""
+
+    solved: dict[PartKey, SearchResult] = field(default_factory=dict)
+    """What this search found of its parts."""
+
     optimizer: Optimizer = field(init=False)
     _asked_whole: PlanningInput | None = None
     """The problem with those wishes."""
 
-    _passed_over: list[Plan] = field(default_factory=list)
-    """Plans that do not keep such wishes."""
+    _passed_over: list[PassedOver] = field(default_factory=list)
+    """Plans that do not keep such wishes, and where."""
 
     _held: Held | None = None
     """What stages before the score reached; None before they ran. See `shortage`."""
@@ -95,24 +120,67 @@ class Search:
 
     def __post_init__(self) -> None:
         session = Session.of(self.settings)
-        self.optimizer = Optimizer(
-            self.instance, self.settings, self.provenance, session, self.required
-        )
+        self.optimizer = self._optimizer(self.instance, session)
 
     def narrow(self, instance: PlanningInput) -> None:
         """Go on with fewer candidates, within the same time limit: what was left out is in no plan
         that is looked for."""
-        session = self.session
-        self.optimizer = Optimizer(instance, self.settings, self.provenance, session, self.required)
+        self.optimizer = self._optimizer(instance, self.session)
 
-    def goes_on_as(self, other: Search, mixes: OwnMixes, first: SearchResult) -> SearchResult:
+    def _optimizer(self, instance: PlanningInput, session: Session) -> Optimizer:
+        return Optimizer(
+            instance, self.settings, self.provenance, session, self.required, self.known
+        )
+
+    def learn(self, freed: Search, fractions: Iterable[Candidate]) -> None:
+        """Take over what a search found of parts in which every fraction of a unit may be had by
+        itself: a plan that uses none is one of this problem, and nothing costs less."""
+        least: dict[tuple[str, ...], float] = {}
+        for (names, blocks), result in freed.solved.items():
+            if result.plan is not None and not _uses(result.plan, fractions):
+                self.reused[names, blocks] = result
+            if result.bound is not None:
+                least[names] = least.get(names, 0.0) + result.bound
+        self.known = Known(least)
+        self.optimizer.known = self.known
+
+    def known_of(self, part: PlanningInput, own: SearchResult | None) -> Known:
+        """What is known of a part, of which `own` is the best plan of units of one's own."""
+        if len(part.schedule.blocks) < len(self.instance.schedule.blocks):
+            return NOTHING
+        inside = set(part.schedule.demands)
+        least = {names: usd for names, usd in self.known.least.items() if inside.issuperset(names)}
+        return Known(least, None if own is None else own.score_usd_per_month)
+
+    def own_of(self, part: PlanningInput) -> list[SearchResult]:
+        """The best plans of units of one's own that come to one of a part; none where any lacks."""
+        inside = set(part.schedule.demands)
+        found = {names: one for (names, _), one in self.own.items() if inside.issuperset(names)}
+        told = sorted(name for names in found for name in names)
+        plans = [one for one in found.values() if one.plan is not None]
+        return plans if len(plans) == len(found) and told == sorted(inside) else []
+
+    def first_kept(self, result: SearchResult) -> SearchResult | None:
+        """The best plan that keeps wishes which its program is without: the result, the best of
+        all, or one that comes after it. None where that takes many programs, or large ones."""
+        for _ in range(MOST_PASSED):
+            kept = self._kept(result)
+            if kept is not None or result.proof.columns > MOST_COLUMNS or self.is_stopped:
+                return kept
+            result = self.next()
+            if result.plan is None:
+                return None
+        return None
+
+    def goes_on_as(self, other: Search, first: SearchResult) -> SearchResult:
         """Take over a search without wishes that its first plan keeps, which is given back."""
         session = self.session
         self._asked_whole = self.instance
-        self.instance, self.optimizer, self.mixes = other.instance, other.optimizer, mixes
+        self.instance, self.optimizer, self.mixes = other.instance, other.optimizer, other.mixes
         self.optimizer.session = session
         self.found, self._held, self._lookahead = other.found, other._held, other._lookahead
-        return self._with_waits(first)
+        self._passed_over = other._passed_over
+        return first
 
     def _with_waits(self, result: SearchResult) -> SearchResult:
         """The result, which is the last found, with what its plan says of the wishes it keeps."""
@@ -191,29 +259,57 @@ class Search:
             if self.is_stopped and not self._lookahead.tied:
                 yield NOT_SOLVED
                 return
-            result = self.next()
-            if self._has_passed_over(result):
-                continue
-            yield self._with_waits(result)
-            if result.plan is None:
-                return
+            result = self._kept(self.next())
+            if result is not None:
+                yield result
+                if result.plan is None:
+                    return
 
-    def _has_passed_over(self, result: SearchResult) -> bool:
-        """True of a next-best plan, the last found, that does not keep what all have to.
+    def _kept(self, result: SearchResult) -> SearchResult | None:
+        """A next-best plan, the last found, with what it says of wishes that its program is
+        without; None where it does not keep them.
 
-        Wishes of workloads of one class, which all plans keep in one way, are in the program from
-        then on.
+        Wishes that all plans keep in one way are in the program from then on. Of others no plan
+        comes that has the same units where they miss: what has more of them may keep the wish.
         """
-        missed = self.mixes.missed(result.plan) if self.mixes and result.plan else frozenset()
+        missed = self.mixes.missed_in(result.plan) if self.mixes and result.plan else frozenset()
         if not missed:
-            return False
+            return self._with_waits(result)
         plan = self.found.pop()
-        learnt = {name for name in missed if has_one_class(self.instance.schedule, name)}
+        self._lookahead = Lookahead()  # it took the plan for one that others may not contain
+        learnt = {name for name, _ in missed if _is_kept_in_one_way(self.instance, name)}
         if learnt:
             self._judge_within(learnt)
-        else:
-            self._passed_over.append(plan)
-        return True
+            return None
+        where: set[Where] = set()
+        for name in sorted({name for name, _ in missed}):
+            alike, never = self._sent_alike(plan, name, missed)
+            plan, where = alike or plan, where | never
+        if where:
+            self._passed_over.append(PassedOver(result.known, frozenset(where)))
+            return None
+        self.found.append(plan)
+        return self._with_waits(replace(result, plan=plan))
+
+    def _sent_alike(
+        self, plan: Plan, name: str, missed: frozenset[tuple[str, int]]
+    ) -> tuple[Plan | None, set[Where]]:
+        """The plan with all classes of a workload sent alike, where that keeps its wishes; else
+        what no plan may be like."""
+        assert self.mixes is not None, "a wish is missed"
+        apart = {one for one in missed if one[0] == name}
+        alike = routed_alike(self.instance, solution_of(self.instance, [plan]), name)
+        other = None if alike is None else assemble(self.instance, alike, self.provenance)
+        if other is None or not keeps_all(self.instance, other, plan.score_usd_per_month or 0.0):
+            peaks = self.instance.schedule.demands[name].peak
+            return None, {frozenset((name, t) for t, peak in enumerate(peaks) if peak > 0)}
+        still = {one for one in self.mixes.missed_in(other) if one[0] == name}
+        if not still:
+            proven = plan.lower_bound_usd_per_month
+            other = replace(other, status=plan.status, proof=plan.proof)
+            return replace(other, lower_bound_usd_per_month=proven), set()
+        both = {frozenset({one}) for one in apart & still}
+        return None, both or {frozenset({min(apart), min(still)})}
 
     def _judge_within(self, names: Collection[str]) -> None:
         """Go on with the wishes of these workloads in the program."""
@@ -232,9 +328,9 @@ class Search:
         for result in near_optimal(self.optimizer, self.found[0], self.asked, self._query):
             if result.plan is not None:
                 self.found.append(result.known)
-                if self._has_passed_over(result):
-                    continue
-            yield self._with_waits(result)
+            kept = self._kept(result)
+            if kept is not None:
+                yield kept
             if len(self.found) > self.asked.count:
                 return
 
@@ -249,8 +345,8 @@ class Search:
 
     def _query(self) -> Query:
         difference = Difference(self.asked.differ_by, self.asked.per_workload)
-        known = (*self.found, *self._passed_over)
-        return Query(difference, known).holding(self._held or ())
+        passed = tuple(self._passed_over)
+        return Query(difference, tuple(self.found), passed=passed).holding(self._held or ())
 
 
 Answer = Callable[[Search], SearchResult]
@@ -258,10 +354,11 @@ Answer = Callable[[Search], SearchResult]
 
 
 def kept_by_the_best_without(search: Search, answer: Answer) -> SearchResult | None:
-    """The best plan without the wishes for times in queues that it keeps all the same, each
-    offering with a queue of its own; None where it keeps none of them. The search goes on there.
+    """The best plan that keeps the wishes for times in queues, though its program is without them:
+    each offering with a queue of its own, or all behind one router. The search goes on there.
 
-    Without a wish nothing is worse. A workload whose wish is not kept has it in the program again.
+    Without a wish nothing is worse. A workload whose wish is not kept has it in the program again,
+    where no plan after it is soon found to keep it; None where that is so of all.
     Where requests are of one class the program with it finds the same: it is left out of large
     ones, which are solved far faster without.
     """
@@ -271,21 +368,29 @@ def kept_by_the_best_without(search: Search, answer: Answer) -> SearchResult | N
     names = may_be_judged_after(instance, of_one_class=is_open)
     while names and not search.is_stopped:
         freed = judged_after(instance, names)
-        mixes = OwnMixes.of(freed)
         settings = replace(search.settings, time_limit_s=search.seconds_left * TIME_WITHOUT)
         trial = Search(freed, settings, search.provenance, search.asked, required=search.required)
+        trial.mixes = OwnMixes.of(freed)
         result = answer(trial)
         if result.plan is None:
             return None
         try:
             with search.session.in_force():
-                missed = mixes.missed(result.plan)
-                if not missed:
-                    return search.goes_on_as(trial, mixes, result)
+                missed = trial.mixes.missed(result.plan)
+                alike = {name for name in missed if _is_kept_in_one_way(instance, name)}
+                kept = None if alike else trial.first_kept(result)
+                if kept is not None:
+                    return search.goes_on_as(trial, kept)
         except OutOfTime:
             return None
         names -= missed
     return None
+
+
+def _is_kept_in_one_way(instance: PlanningInput, workload: str) -> bool:
+    """True where a program with the wishes of a workload says all that there is to them: of one
+    class, and beside batches, where units alone do not tell who is sent what."""
+    return has_one_class(instance.schedule, workload) or has_batches(instance.problem)
 
 
 def columns_of(instance: PlanningInput, candidates: Iterable[Candidate]) -> int:
@@ -311,9 +416,9 @@ def answer_apart(search: Search, answer: Answer) -> SearchResult | None:
     kept = search.optimizer.pruned.kept
     alone = [k for k in kept if not k.part_of_unit]
     fractions = [*at_their_part(k for k in kept if k.part_of_unit)]
-    freed = answer(
-        _search_of(search, of_one_each(search.instance, (*alone, *fractions)), FIRST_SHARE)
-    )
+    trial = _search_of(search, of_one_each(search.instance, (*alone, *fractions)), FIRST_SHARE)
+    freed = answer(trial)
+    search.learn(trial, fractions)
     if freed.status is Status.INFEASIBLE:
         search.narrow(without_parts(search.instance))
         return None
@@ -330,7 +435,11 @@ def _unproven(search: Search, answer: Answer, freed: SearchResult | None) -> Sea
 
     freed: what parts of units cost; None where that is not known.
     """
-    apart = answer(_search_of(search, without_parts(search.instance), LATER_SHARE))
+    trial = _search_of(search, without_parts(search.instance), LATER_SHARE)
+    trial.reused = search.reused
+    apart = answer(trial)
+    every = tuple(block.name for block in search.instance.schedule.blocks)
+    search.own = {key: one for key, one in trial.solved.items() if key[1] == every}
     if apart.plan is None:
         return None
     if freed is not None and _is_as_cheap(apart, freed):
@@ -356,7 +465,10 @@ def or_apart(result: SearchResult, apart: SearchResult | None) -> SearchResult:
 
 
 def _is_worth_a_look(search: Search) -> bool:
-    """True where many columns of several workloads are linked by units that they may share."""
+    """True where many columns of several workloads are linked by units that they may share.
+
+    Elastic units that are steps of what is held leave a program that is quick, unless it is large.
+    """
     problem = search.instance.problem
     is_open = search.settings.pruning and search.required is None and may_share(problem)
     if not is_open or not search.instance.candidates.parts or counts_units(problem):
@@ -364,11 +476,14 @@ def _is_worth_a_look(search: Search) -> bool:
     try:
         with search.session.in_force():
             kept = search.optimizer.pruned.kept
-            if not any(k.part_of_unit for k in kept) or search.optimizer.folds(Query()):
+            if not any(k.part_of_unit for k in kept):
                 return False
+            columns = columns_of(search.instance, kept)
+            return columns > LARGE or (
+                columns > MOST_COLUMNS and not search.optimizer.folds(Query())
+            )
     except OutOfTime:
         return False
-    return columns_of(search.instance, kept) > MOST_COLUMNS
 
 
 def _search_of(search: Search, instance: PlanningInput, share: float) -> Search:

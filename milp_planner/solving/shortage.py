@@ -31,8 +31,8 @@ from milp_planner.plans.reasons import ServedInPart, ShortBudget
 from milp_planner.plans.records import Plan, Status
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.first.fleets import first_fleets
-from milp_planner.solving.optimum import Optimizer, Query
-from milp_planner.solving.results import NOT_SOLVED, SearchResult, proven_by, without_plan
+from milp_planner.solving.optimum import Optimizer
+from milp_planner.solving.results import NOT_SOLVED, Query, SearchResult, proven_by, without_plan
 from milp_planner.solving.stages import best_in_order, plan_of_stage, proven_throughout
 from milp_planner.solving.tie_break import MOST_COLUMNS
 from milp_planner.solving.verify import keeps_all, violations
@@ -225,7 +225,7 @@ def _by_curves(optimizer: Optimizer, query: Query) -> tuple[SearchResult, Held] 
     Stage by stage as the programs have it: see `milp/curves/budget.py` and `shortage.py`.
     """
     problem, began_s = optimizer.instance.problem, time.monotonic()
-    asks_more = query.found or query.excluded or optimizer.required is not None
+    asks_more = query.follows_others or optimizer.required is not None
     if asks_more or optimizer.settings.solver != BOTH or not _is_short_of_money_alone(problem):
         return None
     assert problem.limits.budget is not None

@@ -18,8 +18,8 @@ from milp_planner.milp.program.lexicographic import GPUS
 from milp_planner.milp.program.model import FleetModel
 from milp_planner.plans.proof import provers_of_all
 from milp_planner.plans.records import Plan, Status
-from milp_planner.solving.optimum import Optimizer, Query
-from milp_planner.solving.results import NOT_SOLVED, SearchResult, proof_of, without_plan
+from milp_planner.solving.optimum import Optimizer
+from milp_planner.solving.results import NOT_SOLVED, Query, SearchResult, proof_of, without_plan
 from milp_planner.solving.verify import violations
 
 OF_A_STAGE = "time ended before the cheapest way to serve as much was looked for"

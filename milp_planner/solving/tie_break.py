@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import OutOfTime
 from milp_planner.inputs.problem.policies import is_gpus_first, is_sharing_open, may_be_short
+from milp_planner.lazily import dataclass, replace
 from milp_planner.milp.curves.fleets import CURVES
 from milp_planner.milp.curves.next_best import TooMany
 from milp_planner.milp.engines.certify import BOTH
@@ -25,8 +25,8 @@ from milp_planner.milp.program.exclusion import contains
 from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.records import Status
 from milp_planner.solving.assembly.assemble import assemble
-from milp_planner.solving.optimum import Optimizer, Query
-from milp_planner.solving.results import NOT_SOLVED, SearchResult, none_by, proven_by
+from milp_planner.solving.optimum import Optimizer
+from milp_planner.solving.results import NOT_SOLVED, Query, SearchResult, none_by, proven_by
 from milp_planner.solving.verify import keeps_all, violations
 
 MOST_COLUMNS = 300
@@ -113,12 +113,12 @@ def best_by_curves(optimizer: Optimizer, query: Query) -> SearchResult | None:
     None where it takes a solver: something links them, too much must be tried, the engines are
     quick, or the plan breaks a rule or costs other than the curves say.
     """
-    if query.for_a_tie or query.held or not _may_need_no_solver(optimizer):
+    if query.for_a_tie or query.held or query.passed or not _may_need_no_solver(optimizer):
         return None
     began_s, pruned = time.monotonic(), optimizer.pruned
     try:
         with optimizer.session.in_force():
-            pruned.readmit([*query.found, *query.excluded], query.difference.differ_by)
+            pruned.readmit(query.others, query.difference.differ_by)
             learned = optimizer.next_fleets.of(
                 optimizer.instance, tuple(pruned.kept), query.difference
             )

@@ -16,7 +16,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from math import log
 from pathlib import Path
@@ -24,6 +23,7 @@ from statistics import mean, median
 
 from milp_planner.errors import PlannerError
 from milp_planner.inputs.catalog.files import load_catalog
+from milp_planner.lazily import dataclass
 from milp_planner.serving import derate
 from milp_planner.serving.rates.calibration import shape_of
 from milp_planner.study.leave_one_out import left_out

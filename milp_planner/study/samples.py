@@ -6,13 +6,13 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from milp_planner.errors import input_error
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm
 from milp_planner.inputs.catalog.tensor_groups import is_moe
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
+from milp_planner.lazily import dataclass, replace
 from milp_planner.serving.derate import Trust, trust_in
 from milp_planner.serving.memory import fit, is_mla, room
 from milp_planner.serving.rates.calibration import shape_of

@@ -8,10 +8,10 @@ recipes and suites are `tuned`, third parties ran default settings, engines of 2
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from milp_planner.inputs.problem.deployment import DeploymentSettings, Tuning
+from milp_planner.lazily import dataclass
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,9 @@ import math
 import sys
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from milp_planner.lazily import dataclass
 from milp_planner.traffic.curves import Curve
 from milp_planner.traffic.digested import MonthPart
 

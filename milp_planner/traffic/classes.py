@@ -9,9 +9,9 @@ mean size of its requests, so that token totals stay as they are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from milp_planner.lazily import dataclass
 from milp_planner.traffic.digested import SizeBin
 from milp_planner.traffic.tally import Sizes
 

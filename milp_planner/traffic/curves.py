@@ -6,7 +6,6 @@ To add a kind of traffic, write the function that reads it and name it in `CURVE
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from itertools import accumulate
 from math import fsum
 from pathlib import Path
@@ -22,6 +21,7 @@ from milp_planner.inputs.problem.traffic import (
     Trace,
     WithoutPattern,
 )
+from milp_planner.lazily import dataclass, replace
 from milp_planner.traffic.digested import MonthPart, TraceDigest
 from milp_planner.traffic.schedule import RequestClass, Totals, volume
 from milp_planner.units import SECONDS_PER_DAY, SECONDS_PER_HOUR

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from milp_planner.inputs.problem.traffic import TimeUnit
+from milp_planner.lazily import dataclass
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from milp_planner.inputs.problem.traffic import TimeUnit
+from milp_planner.lazily import dataclass
 from milp_planner.traffic.sources.times import UnitFrom
 
 if TYPE_CHECKING:

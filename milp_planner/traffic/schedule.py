@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from math import fsum
 
+from milp_planner.lazily import dataclass
 from milp_planner.traffic.digested import TraceDigest
 from milp_planner.units import SECONDS_PER_HOUR
 

@@ -11,9 +11,9 @@ bits share a cell, 1/64 wide at most; its tokens are summed, so that totals stay
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from milp_planner.lazily import dataclass
 from milp_planner.traffic.sources.sizes import MOST_TOKENS
 from milp_planner.units import SECONDS_PER_HOUR
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from milp_planner.lazily import dataclass
 from milp_planner.reporting.documents.json import to_json
 from milp_planner.reporting.text.inputs.catalog import LISTS, overview, show_dict
 from milp_planner.web.asking.answers import JSON, QUESTIONS, Answers, read_question

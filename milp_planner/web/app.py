@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Collection
-from dataclasses import dataclass
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -14,6 +13,7 @@ from starlette.types import ASGIApp
 
 from milp_planner.deadline import OutOfTime
 from milp_planner.errors import PlannerError
+from milp_planner.lazily import dataclass
 from milp_planner.web.api import Api
 from milp_planner.web.asking.answers import Answers
 from milp_planner.web.page.views import Page

@@ -5,9 +5,9 @@
 Everything by default; `loads` simulates 200 random queues and takes a quarter of an hour. Closed
 forms are told beside the simulated mean and the half-width of its 95 % interval, by 20 batches
 without the first tenth. Loads are those at which 99 of 100 requests wait no longer than wished: by
-the formulas ÷ simulated. Traces are those of `../shared/data/traces`, and are left out where that
-folder is absent: the Azure conversation hour request by request, and Mooncake's by the minute,
-which is all that is known of its arrivals there. Speed is that of the loop in plain Python. The
+the formulas ÷ simulated. Traces are those of `../shared`, and are left out where that folder is
+absent: the Azure conversation hour and the first 2,000 requests of Mooncake's, request by request,
+and Mooncake's hour by the minute. Speed is that of the loop in plain Python. The
 program is that of `bench_blocks.py`, ten workloads in 24 blocks, without spot, with and without a
 wish for the p99 of the wait beside the utilization target: CPU time of this process and its
 solvers.
@@ -37,8 +37,10 @@ from milp_planner.traffic.trace import read_requests
 from tests.replay.test_engine import erlang_c, exponential, lognormal, mean_and_interval, poisson
 from tests.support.queueing import QueueSetting, queue_settings
 
-TRACES = Path(__file__).resolve().parents[3] / "shared" / "data" / "traces"
+SHARED = Path(__file__).resolve().parents[3] / "shared"
+TRACES = SHARED / "data" / "traces"
 AZURE = TRACES / "requests_azure_llm_2023_conv.csv"
+MOONCAKE = SHARED / "cases" / "found" / "traffic" / "mooncake_2000.jsonl"
 SETTINGS, REQUESTS = 200, 80_000
 CHAT = QueueSetting(1, 42, 0.5, 1.0, 1.0, 1.0)
 """A replica of 42 places, 20.5 to 41 ms a token."""
@@ -94,10 +96,12 @@ def traces() -> None:
         print("traces: ../shared/data/traces is not here")
         return
     azure = recorded(read_requests(AZURE))
+    mooncake = recorded(read_requests(MOONCAKE))
     rows = [*mooncake_minutes()]
     found = {
         "Azure conversation": (azure.arrivals_s, azure.output_tokens),
-        "Mooncake conversation": tuple(np.array(values) for values in zip(*rows, strict=True)),
+        "Mooncake conversation": (mooncake.arrivals_s, mooncake.output_tokens),
+        "Mooncake by the minute": tuple(np.array(values) for values in zip(*rows, strict=True)),
     }
     for name, (arrivals, outputs) in found.items():
         shuffled = np.random.default_rng(3).permutation(outputs)

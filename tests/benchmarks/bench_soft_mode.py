@@ -23,7 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from milp_planner import Catalog, Plan, Problem, solve
 from milp_planner.milp.engines.certify import CertifiedRun
 from milp_planner.milp.program.model import FleetModel
-from milp_planner.solving.optimum import Optimizer, Query
+from milp_planner.solving.optimum import Optimizer
+from milp_planner.solving.results import Query
 from tests.support.builders import catalog, offering, raw, token_price
 
 OFFERINGS = 100

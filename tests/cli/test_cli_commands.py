@@ -207,7 +207,7 @@ def test_catalog_check_finds_faults_with_their_line(run, folder):
     offerings.write_text(CATALOG["offerings.csv"].replace(",1.5,", ",-1.5,"))
     code, out, err = run("catalog", "check", "toy")
     assert (code, out) == (exit_codes.INPUT, "")
-    assert "toy/offerings.csv:3: usd_per_hour: must be greater than 0" in err
+    assert "toy/offerings.csv:3: usd_per_hour: must be at least 0 (is -1.5)" in err
 
 
 # ---- the rest

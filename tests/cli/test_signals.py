@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -21,8 +22,9 @@ from pathlib import Path
 import pytest
 
 from milp_planner.cli import entry
-from milp_planner.cli.parts import exit_codes
+from milp_planner.cli.parts import exit_codes, signals
 from milp_planner.cli.parts.signals import Terminated, signals_raise, signals_wait
+from milp_planner.errors import PlannerError
 from milp_planner.milp.engines.scratch import scratch_folder
 from tests.support.signalled.fresh import PYTHON_STARTS
 from tests.support.toy import CATALOG, PROBLEM
@@ -224,6 +226,30 @@ def test_a_signal_that_comes_out_as_another_error_is_told_as_one(number, monkeyp
     monkeypatch.setattr(entry, "_run", build)
     assert entry.run_command_line(["check"]) == CODES[number]
     assert capsys.readouterr().err in ("interrupted\n", "terminated\n")
+
+
+def test_a_full_disk_after_a_signal_is_told_as_a_full_disk(monkeypatch, capsys):
+    def keep(arguments):  # as a command does with the plan that it has when a signal comes
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            try:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            except OSError as error:
+                raise PlannerError("plan.json: cannot be written: no space left") from error
+
+    monkeypatch.setattr(entry, "_run", keep)
+    assert entry.run_command_line(["solve"]) == exit_codes.INPUT
+    assert "plan.json: cannot be written: no space left" in capsys.readouterr().err
+
+
+def test_a_thread_that_is_being_started_is_waited_for_at_the_end(monkeypatch):
+    done, never = [], threading.Thread(target=list)
+    starting = threading.Thread(target=lambda: (time.sleep(0.02), done.append(True)))
+    monkeypatch.setattr(threading, "enumerate", lambda: [never, starting])
+    threading.Timer(0.01, starting.start).start()
+    signals._join_threads()
+    assert done == [True]
 
 
 def test_what_else_python_ignores_is_reported_as_ever(monkeypatch):

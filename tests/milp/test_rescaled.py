@@ -15,7 +15,9 @@ from milp_planner.milp.engines.highs import run_highs
 from milp_planner.milp.engines.outcome import EngineStatus, SolverRun
 from milp_planner.milp.engines.rescaled import write_rescaled
 from milp_planner.milp.engines.verdict import CertifiedRun
-from tests.support.small_models import covering, infeasible, many_ties
+from tests.milp.test_certify import Told, solved
+from tests.milp.test_certify import told as told
+from tests.support.small_models import covering, infeasible, many_ties, random_model
 
 OPTIMAL, FEASIBLE = EngineStatus.OPTIMAL, EngineStatus.FEASIBLE
 INFEASIBLE, NO_SOLUTION = EngineStatus.INFEASIBLE, EngineStatus.NO_SOLUTION
@@ -189,3 +191,73 @@ def test_real_engines_confirm_themselves(tmp_path: Path, solver: str) -> None:
         mps, list(none.costs), judge=none.judge, time_limit_s=60, solver=solver
     )
     assert (verdict.status, len(verdict.engines)) == (INFEASIBLE, 2)
+
+
+# --- beside a plan at hand, beyond which engines need not look ------------------------------------
+
+
+# the plan at hand costs 8
+
+
+def test_that_nothing_is_cheaper_is_proven_by_one_engine_in_two_runs(told: Told) -> None:
+    # HiGHS may call a dearer plan that it came across optimal, or say that there is none
+    runs = [says(OPTIMAL, 9.0), says(INFEASIBLE)]
+    verdict = told.verdict([says(FEASIBLE, 10.0, 6.0)], runs, known=8.0)
+    assert (verdict.status, verdict.certified_by) == (INFEASIBLE, ("highs",))
+    assert not verdict.values
+    assert not verdict.unconfirmed
+    assert verdict.notes == (
+        "that nothing is cheaper is proven by HiGHS alone: CBC had not finished",
+    )
+    assert [asked["cutoff"] for asked in told.asked if "cutoff" in asked] == [8.0, 8.0]
+
+
+def test_a_proof_that_no_second_run_confirms_is_told_as_such(told: Told) -> None:
+    runs = [says(INFEASIBLE), says(NO_SOLUTION, bound=7.0)]
+    verdict = told.verdict([says(NO_SOLUTION)], runs, known=8.0)
+    assert (verdict.status, verdict.unconfirmed) == (INFEASIBLE, True)
+
+
+def test_both_engines_may_prove_that_nothing_is_cheaper(told: Told) -> None:
+    verdict = told.verdict([says(OPTIMAL, 9.0)], [says(INFEASIBLE)], known=8.0)
+    assert (verdict.status, verdict.certified_by) == (INFEASIBLE, ("cbc", "highs"))
+    assert verdict.notes == ()
+
+
+def test_a_bound_beyond_the_plan_at_hand_is_no_proof_of_a_dearer_one(told: Told) -> None:
+    verdict = told.verdict([says(NO_SOLUTION)], [says(FEASIBLE, 9.0, 7.0)], known=8.0)
+    assert (verdict.status, verdict.objective, verdict.bound) == (FEASIBLE, 9.0, 7.0)
+
+
+def test_a_cheaper_plan_is_proven_like_any_other(told: Told) -> None:
+    verdict = told.verdict([says(OPTIMAL, 5.0)], [says(OPTIMAL, 5.0)], known=8.0)
+    assert (verdict.status, verdict.objective) == (OPTIMAL, 5.0)
+    assert verdict.certified
+
+
+def test_a_cheaper_plan_contradicts_the_proof_of_none(told: Told) -> None:
+    again = [says(OPTIMAL, 7.0)] * 2
+    verdict = told.verdict([says(FEASIBLE, 7.0), again[0]], [says(INFEASIBLE), again[1]], known=8.0)
+    assert (verdict.status, verdict.objective) == (OPTIMAL, 7.0)
+    assert verdict.notes == (
+        "HiGHS says that nothing costs less than 8.00, but 7.00 is possible",
+        "solved again with other settings: settled",
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(60))
+def test_beside_any_plan_at_hand_the_optimum_is_found_or_that_plan_is_proven(
+    seed: int, tmp_path: Path
+) -> None:
+    model = random_model(seed)
+    least = solved(model, tmp_path)
+    if least.objective is None:
+        return
+    for known in (least.objective * 0.9, least.objective, least.objective * 1.2):
+        beside = solved(model, tmp_path, known=known)
+        if known < least.objective:
+            assert beside.status is INFEASIBLE
+        else:
+            assert beside.objective == pytest.approx(least.objective)
+            assert beside.status is OPTIMAL

@@ -297,10 +297,10 @@ def test_owned_units_in_a_catalog_become_offerings_with_a_computed_price(tmp_pat
 
 
 def test_owned_units_are_checked_like_any_row(tmp_path: Path) -> None:
-    wrong = OWNED.replace("26280,3", "0,3").replace(",1.5,", ",0.5,").replace(",box,", ",bux,")
+    wrong = OWNED.replace("26280,3", "-1,3").replace(",1.5,", ",0.5,").replace(",box,", ",bux,")
     with pytest.raises(InputError) as caught:
         load_catalog(write_folder(tmp_path / "own", **{"owned.csv": wrong}))
     text = str(caught.value)
-    assert "owned.csv:2: purchase_usd: must be greater than 0 (is 0)" in text
+    assert "owned.csv:2: purchase_usd: must be at least 0 (is -1)" in text
     assert "owned.csv:2: pue: must be at least 1 (is 0.5)" in text
     assert "owned.csv:2: gpu: 'bux' is not in the catalog; did you mean 'box'?" in text

@@ -19,7 +19,7 @@ PACKAGE = "milp_planner"
 FOLDERS = (PACKAGE, "tests")
 
 WINGS = (
-    ("_homes", "_version", "deadline", "drafts", "errors", "grouping", "today", "units"),
+    ("_homes", "_version", "deadline", "drafts", "errors", "grouping", "lazily", "today", "units"),
     ("inputs",),
     ("traffic",),
     ("serving",),
@@ -225,6 +225,18 @@ def only_milp_knows_the_solvers(tree: Tree) -> Iterator[Finding]:
                 yield Finding(path, line, f"imports {name.split('.')[0]} outside of milp/")
 
 
+def dataclasses_are_written_late(tree: Tree) -> Iterator[Finding]:
+    """`lazily.dataclass` makes them: what a command does not use costs it no time."""
+    for path, parsed in _python(tree):
+        if path == f"{PACKAGE}/lazily.py":
+            continue
+        for node in _nodes(parsed):
+            if not isinstance(node, ast.ImportFrom) or node.module != "dataclasses":
+                continue
+            if any(alias.name == "dataclass" for alias in node.names):
+                yield Finding(path, node.lineno, "dataclass is not from milp_planner.lazily")
+
+
 # ---- sizes
 
 
@@ -384,6 +396,7 @@ RULES: tuple[Rule, ...] = (
     no_circle_of_files,
     no_circle_of_folders,
     only_milp_knows_the_solvers,
+    dataclasses_are_written_late,
     a_file_is_read_in_one_sitting,
     a_folder_is_seen_at_a_glance,
     examples_are_counted_in_one_place,

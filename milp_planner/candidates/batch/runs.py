@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from milp_planner.candidates.records import Candidate
+from milp_planner.lazily import dataclass
 from milp_planner.traffic.schedule import RequestClass, TimeBlock
 
 

@@ -13,7 +13,6 @@ plain arithmetic.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 
@@ -22,6 +21,7 @@ from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.candidates.rerouting import maximise
 from milp_planner.inputs.catalog.records import Offering, TokenPrice
 from milp_planner.inputs.problem.commitments import Commitment
+from milp_planner.lazily import dataclass
 from milp_planner.today import day_today
 
 HOURS_PER_DAY = 24

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from milp_planner.candidates.records import Candidate, UnitsOn
 from milp_planner.candidates.sharing.standing import shared_unit
 from milp_planner.inputs.catalog.records import Offering
+from milp_planner.lazily import dataclass
 from milp_planner.serving.shared_gpu import GpuSet
 
 Contents = tuple[tuple[Candidate, int], ...]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from milp_planner.cli.parts import exit_codes, streams
 from milp_planner.cli.parts.deployment_options import names_in, read_confidence, read_counts
 from milp_planner.cli.parts.loading import read_named_catalog
 from milp_planner.cli.parts.parameters import AsJson, AsOf, Overlays, Quiet
+from milp_planner.lazily import dataclass, replace
 
 if TYPE_CHECKING:
     from milp_planner.inputs.catalog.records import Catalog, Llm, Offering, TokenPrice

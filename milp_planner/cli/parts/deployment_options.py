@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from milp_planner.cli.parts.values import read_duration_s
+from milp_planner.lazily import dataclass
 
 if TYPE_CHECKING:
     from milp_planner.inputs.problem.deployment import DeploymentSettings

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
+
+from milp_planner.lazily import dataclass
 
 if TYPE_CHECKING:
     from milp_planner.plans.calendars.records import Calendar

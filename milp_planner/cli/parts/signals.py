@@ -15,6 +15,7 @@ from types import FrameType
 from typing import NoReturn, TextIO
 
 from milp_planner.cli.parts import exit_codes
+from milp_planner.errors import PlannerError, SolverError
 
 Handler = Callable[[int, FrameType | None], object]
 
@@ -28,6 +29,9 @@ TOOLS = 6
 
 LONGEST_JOIN_S = 10.0
 """How long the end waits for threads; solvers that were told to stop are killed well before."""
+
+LONGEST_START_S = 0.1
+"""How long the end waits for a thread to start, which may never have been told to."""
 
 LONGEST_WAIT_S = 0.5
 """How long a signal waits for an answer that is being written, and one that is written after it."""
@@ -63,10 +67,19 @@ def signals_raise() -> Iterator[None]:
 
 def told_as(error: BaseException) -> BaseException:
     """What an error is of: the signal that was raised before it, which compiled modules turn into
-    an error of their own where they call Python, or the error itself."""
-    if not _raised or isinstance(error, KeyboardInterrupt):
+    an error of their own where they call Python, or the error itself.
+
+    A file that cannot be written stays what it is: what stands so far is written after a signal.
+    """
+    if not _raised or isinstance(error, KeyboardInterrupt) or _is_of_a_file(error):
         return error
     return Terminated() if _raised[0] == signal.SIGTERM else KeyboardInterrupt()
+
+
+def _is_of_a_file(error: BaseException) -> bool:
+    """Whether the system refused it, and we say so: the solvers' errors come of signals, too."""
+    caused = isinstance(error.__cause__ or error.__context__, OSError)
+    return caused and isinstance(error, PlannerError) and not isinstance(error, SolverError)
 
 
 @contextlib.contextmanager
@@ -202,8 +215,18 @@ def _join_threads() -> None:
     ends_s = time.monotonic() + LONGEST_JOIN_S
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:
-            with contextlib.suppress(RuntimeError):  # a Ctrl-C came before it was started
-                thread.join(max(0.0, ends_s - time.monotonic()))
+            _join(thread, ends_s)
+
+
+def _join(thread: threading.Thread, ends_s: float) -> None:
+    starts_s = time.monotonic() + LONGEST_START_S
+    joined = False
+    while not joined and time.monotonic() < starts_s:
+        try:
+            thread.join(max(0.0, ends_s - time.monotonic()))
+            joined = True
+        except RuntimeError:  # a Ctrl-C came before it was started, or while it starts
+            time.sleep(AGAIN_S)
 
 
 def _is_watched() -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from milp_planner.cli.parts import streams
+from milp_planner.lazily import dataclass
 
 if TYPE_CHECKING:
     from milp_planner.inputs.catalog.records import Catalog

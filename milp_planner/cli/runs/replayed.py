@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from milp_planner.cli.parts import streams
 from milp_planner.cli.parts.bars import counted_and_read
+from milp_planner.lazily import dataclass
 
 if TYPE_CHECKING:
     from milp_planner.inputs.catalog.records import Catalog

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from milp_planner.cli.parts import bars, exit_codes, streams
 from milp_planner.cli.parts.loading import read_problem
+from milp_planner.lazily import dataclass, replace
 
 if TYPE_CHECKING:
     from milp_planner.cli.parts.gates import Gates

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from milp_planner.cli.parts import bars, streams
 from milp_planner.cli.runs.plans import unchanged
+from milp_planner.lazily import dataclass, replace
 
 if TYPE_CHECKING:
     from milp_planner.candidates.listing import Lister

@@ -8,7 +8,6 @@ an HTTPRoute for each time block, and a crontab that puts them in force.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from milp_planner.candidates.records import Candidate
@@ -26,6 +25,7 @@ from milp_planner.exports.parts.pools import (
 from milp_planner.exports.parts.words import LONGEST_LABEL, Words
 from milp_planner.exports.parts.writing import commented, yaml_document
 from milp_planner.inputs.catalog.records import TokenPrice
+from milp_planner.lazily import dataclass
 from milp_planner.plans.records import Plan, WorkloadPlan
 
 WHOLE = 1000

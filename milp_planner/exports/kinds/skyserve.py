@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from milp_planner.exports.kinds.commands import argument_lines
@@ -25,6 +24,7 @@ from milp_planner.exports.parts.pools import (
 from milp_planner.exports.parts.whole_units import check_whole_units
 from milp_planner.exports.parts.words import Words
 from milp_planner.exports.parts.writing import commented, yaml_document
+from milp_planner.lazily import dataclass
 from milp_planner.plans.records import Plan
 
 START_S = 3600

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from milp_planner.errors import Fault, InputError, input_error
 from milp_planner.exports.parts.pools import Pool
 from milp_planner.exports.parts.words import Words
 from milp_planner.inputs.problem.deployment import ENGINE_NAMES, DeploymentSettings
+from milp_planner.lazily import dataclass
 
 PORT = 8000
 LEADER_PORT = 20000

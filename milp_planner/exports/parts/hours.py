@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from milp_planner.lazily import dataclass
 from milp_planner.units import HOURS_PER_DAY
 
 TIME_ZONE = "Etc/UTC"

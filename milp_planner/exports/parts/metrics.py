@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from milp_planner.exports.parts.pools import Pool
 from milp_planner.exports.parts.words import MARK
+from milp_planner.lazily import dataclass
 
 METRICS = {
     "requests/s": "requests_per_second",

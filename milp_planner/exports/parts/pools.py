@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from itertools import count
 
 from milp_planner.candidates.records import Candidate
@@ -13,6 +12,7 @@ from milp_planner.candidates.sharing.shared_units import Contents, SharedUnits
 from milp_planner.candidates.sharing.standing import is_part_of, part_words
 from milp_planner.exports.parts.words import LONGEST_LABEL
 from milp_planner.inputs.problem.deployment import DeploymentSettings
+from milp_planner.lazily import dataclass, replace
 from milp_planner.plans.records import Plan, Purchase, Route, WorkloadPlan
 from milp_planner.units import usd_shown
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from milp_planner.lazily import dataclass, field
 
 MARK = "REPLACE-WITH-"
 """How every word begins that somebody has to replace."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Final
 
 from milp_planner.candidates.records import Candidate
@@ -16,6 +15,7 @@ from milp_planner.futures.months.risky import is_risk
 from milp_planner.futures.months.ways import InHand, ways_of
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Latency, Problem
+from milp_planner.lazily import dataclass, field, replace
 from milp_planner.milp.months.rents import RentChecked
 from milp_planner.milp.months.search import GAP
 from milp_planner.plans.calendars.records import (

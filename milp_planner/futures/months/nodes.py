@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 
@@ -16,6 +15,7 @@ from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.commitments import Commitment
 from milp_planner.inputs.problem.records import Problem, Switching
 from milp_planner.inputs.problem.uncertain.futures import FutureCase
+from milp_planner.lazily import dataclass, replace
 from milp_planner.milp.futures.pruning import Key, binds, is_few
 from milp_planner.milp.months.program import MonthsShape, SignedKind
 from milp_planner.solving.prepare import outline_of, outline_of_known, with_known_names

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import OutOfTime, sparing, until
@@ -25,6 +24,7 @@ from milp_planner.futures.blocks import (
 )
 from milp_planner.futures.start import kept_of_plans
 from milp_planner.inputs.problem.records import Alternatives
+from milp_planner.lazily import dataclass, field, replace
 from milp_planner.milp.engines.outcome import EngineStatus
 from milp_planner.milp.engines.verdict import CertifiedRun
 from milp_planner.milp.futures.measures import Measure, of_costs

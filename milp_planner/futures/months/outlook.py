@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.futures.cases import case_of
@@ -11,6 +10,7 @@ from milp_planner.futures.months.nodes import Months, futures_of
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.problem.uncertain.futures import FutureCase
+from milp_planner.lazily import dataclass, replace
 from milp_planner.milp.curves.covering import Cover, covers_of
 from milp_planner.milp.months.records import MonthsFuture, MonthsOutlook, Rental, Term
 from milp_planner.milp.program.model import build_model

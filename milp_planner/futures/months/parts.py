@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 from milp_planner.candidates.records import Candidate
+from milp_planner.lazily import dataclass
 from milp_planner.milp.months.records import AtEnd
 from milp_planner.milp.months.rents import RentChecked
 from milp_planner.plans.calendars.records import CalendarMonth, RentedUnits, Signing

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -21,6 +20,7 @@ from milp_planner.futures.months.optimum import (
 )
 from milp_planner.futures.months.parts import CalendarPart, CalendarStarts, CalendarWay, PartMonth
 from milp_planner.futures.months.rented import RentedMonths, least_usd
+from milp_planner.lazily import dataclass, replace
 from milp_planner.milp.futures.measures import Measure
 from milp_planner.milp.futures.pruning import KeptInFutures, Key, binds
 from milp_planner.milp.months.program import MonthsShape

@@ -7,11 +7,11 @@ is verified in plain arithmetic: no program is built, and nothing is proven.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import check, checked
 from milp_planner.futures.months.optimum import MonthsAnswer, broken_budget, moves_between
+from milp_planner.lazily import dataclass, replace
 from milp_planner.milp.futures.measures import Measure
 from milp_planner.milp.futures.pruning import binds
 from milp_planner.milp.months.program import MonthsShape

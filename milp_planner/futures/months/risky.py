@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf, isfinite
 
@@ -20,6 +19,7 @@ from milp_planner.futures.months.parts import (
     together,
 )
 from milp_planner.futures.months.programmed import ProgrammedPart, ProgrammedWay
+from milp_planner.lazily import dataclass, replace
 from milp_planner.milp.futures.measures import Measure
 from milp_planner.milp.months.records import AtEnd
 from milp_planner.milp.months.rents import RentChecked

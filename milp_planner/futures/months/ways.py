@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import OutOfTime
@@ -15,6 +14,7 @@ from milp_planner.futures.months.parts import CalendarPart, CalendarWay
 from milp_planner.futures.months.programmed import Asked, ProgrammedWay
 from milp_planner.futures.months.risky import RiskAsked, RiskWay, is_risk
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.lazily import dataclass, field
 from milp_planner.milp.futures.pruning import kept_in_futures
 from milp_planner.milp.presolve.lazy_rows import independent, only_workloads
 from milp_planner.milp.program.families import rules_of

@@ -5,8 +5,9 @@ To add one, add its name to `Billing` and a `BillingMode` below, and price it in
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from milp_planner.lazily import dataclass
 
 Billing = Literal[
     "dedicated",

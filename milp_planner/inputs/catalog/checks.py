@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from operator import attrgetter
 from statistics import median
@@ -26,6 +25,7 @@ from milp_planner.inputs.catalog.records import (
     Sourced,
     TokenPrice,
 )
+from milp_planner.lazily import dataclass
 from milp_planner.units import usd_shown
 
 FARTHEST_FROM_MEDIAN = 6.0

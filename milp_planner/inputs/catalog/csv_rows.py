@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -16,6 +15,7 @@ from milp_planner.inputs.catalog.records import Sourced
 from milp_planner.inputs.reading.files import decoded
 from milp_planner.inputs.reading.records import Frozen
 from milp_planner.inputs.reading.strict_csv import parse_csv
+from milp_planner.lazily import dataclass
 from milp_planner.units import shown
 
 # Line breaks and tabs may stand in a quoted text; nothing else that could steer a terminal.

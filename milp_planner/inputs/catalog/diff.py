@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from milp_planner.inputs.catalog.records import Catalog, Measurement, Offering, TokenPrice
 from milp_planner.inputs.reading.records import Frozen
+from milp_planner.lazily import dataclass
 from milp_planner.units import unit_price_shown
 
 ORIGIN = ("source", "as_of", "note")

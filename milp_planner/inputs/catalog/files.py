@@ -6,7 +6,6 @@ To add a kind of row, add its record and a field of `Catalog` to `records.py`, a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import islice
 from operator import attrgetter
@@ -62,6 +61,7 @@ from milp_planner.inputs.catalog.records import (
 from milp_planner.inputs.catalog.retired import RETIRED_FILE, Retired, still_gone, take_away
 from milp_planner.inputs.reading.arguments import paths_of
 from milp_planner.inputs.reading.collecting import no_search_for_garbage
+from milp_planner.lazily import dataclass, field, replace
 from milp_planner.today import day_today
 
 __all__ = ["MAX_OFFERINGS", "TABLES", "Table", "load_catalog", "shipped_catalogs"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -15,6 +14,7 @@ from pydantic import ValidationError
 from milp_planner.errors import Fault, InputError, did_you_mean, input_error
 from milp_planner.inputs.catalog.csv_rows import read_rows, wording
 from milp_planner.inputs.reading.records import Frozen
+from milp_planner.lazily import dataclass, replace
 from milp_planner.units import shown
 
 MANIFEST = "catalog.csv"

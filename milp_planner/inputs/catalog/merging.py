@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from milp_planner.inputs.catalog.checks import Row
 from milp_planner.inputs.catalog.identity.products import Product, Quoted, products
 from milp_planner.inputs.catalog.identity.quotes import Quote
 from milp_planner.inputs.catalog.records import Offering
+from milp_planner.lazily import dataclass, field, replace
 
 NO_PLACE = "quoted without a region"
 

@@ -6,7 +6,6 @@ A catalog is a folder of CSV files (`catalogs/README.md`); `files.py` reads it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from typing import Annotated, Literal
@@ -27,6 +26,7 @@ from milp_planner.inputs.catalog.identity.sellers import NO_SELLERS, Sellers, So
 from milp_planner.inputs.catalog.overlaid.counts import UNTOUCHED, OverlayCounts
 from milp_planner.inputs.reading.field_types import Id
 from milp_planner.inputs.reading.records import Frozen
+from milp_planner.lazily import dataclass, field
 from milp_planner.units import MOST
 
 Positive = Annotated[float, Field(gt=0, le=MOST)]

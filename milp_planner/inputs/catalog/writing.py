@@ -7,7 +7,6 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from milp_planner.drafts import gone_at_last
 from milp_planner.errors import Fault, InputError, input_error, printable, readable_path
 from milp_planner.inputs.catalog.csv_rows import wording
+from milp_planner.lazily import dataclass, replace
 from milp_planner.units import found
 
 LONGEST_ID = 120

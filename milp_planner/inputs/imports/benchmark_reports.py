@@ -12,7 +12,6 @@ import csv
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -30,6 +29,7 @@ from milp_planner.inputs.imports.tool_figures import (
     text,
     times,
 )
+from milp_planner.lazily import dataclass
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -48,6 +47,7 @@ from milp_planner.inputs.reading.records import Frozen
 from milp_planner.inputs.reading.strict_json import parse_json
 from milp_planner.inputs.reading.strict_yaml import read_yaml
 from milp_planner.inputs.reading.validation import validate
+from milp_planner.lazily import dataclass, field
 from milp_planner.units import MOST, PositiveNumber, Seconds, Share, WholeNumber, YesNo
 
 MOST_ROWS = 10_000

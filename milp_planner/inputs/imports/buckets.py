@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from milp_planner.inputs.catalog.writing import (
     write_table,
 )
 from milp_planner.inputs.problem.records import SHARES_TOLERANCE
+from milp_planner.lazily import dataclass
 from milp_planner.today import day_today
 
 CANNOT_SERVE = 1e-5

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from milp_planner.lazily import dataclass
 
 GPU_OF_INSTANCE: tuple[tuple[str, str, str], ...] = (
     ("gcp", r"a2-(highgpu|megagpu)-\d+g", "a100-40gb-sxm"),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -33,6 +32,7 @@ from milp_planner.inputs.imports.seller_changes import (
     retiring_lines,
     seller_changes,
 )
+from milp_planner.lazily import dataclass, field
 from milp_planner.today import day_today
 
 MEMORY_TOLERANCE = 0.12

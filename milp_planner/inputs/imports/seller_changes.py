@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from milp_planner.inputs.catalog.records import Catalog, Offering, TokenPrice
+from milp_planner.lazily import dataclass
 
 MOST_NAMED = 5
 """Rows named in a report that is not verbose."""

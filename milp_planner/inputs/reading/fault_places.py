@@ -11,13 +11,13 @@ import collections.abc
 import enum
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, RootModel, Tag
 from pydantic.fields import FieldInfo
 
 from milp_planner.inputs.reading.strict_yaml import Steps
+from milp_planner.lazily import dataclass, replace
 
 
 class _Unknown(enum.Enum):

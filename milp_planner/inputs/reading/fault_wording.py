@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
@@ -25,6 +24,7 @@ from milp_planner.inputs.reading.fault_places import (
     unwrapped,
 )
 from milp_planner.inputs.reading.strict_yaml import Steps
+from milp_planner.lazily import dataclass
 from milp_planner.units import LONGEST_SHOWN, found, shown, yes_no_wording
 
 VERSION_KEY = "schema_version"

@@ -10,12 +10,12 @@ import io
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from sys import intern
 
 from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.reading.files import read_text
+from milp_planner.lazily import dataclass
 from milp_planner.units import shown
 
 _UNLIKE_A_NUMBER = re.compile(r"[^\d.eE+-]")

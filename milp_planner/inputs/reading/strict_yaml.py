@@ -10,7 +10,6 @@ import math
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,6 +17,7 @@ import yaml
 
 from milp_planner.errors import Fault, InputError, readable_path
 from milp_planner.inputs.reading.files import decoded, read_text, too_large
+from milp_planner.lazily import dataclass, field
 from milp_planner.units import found, shown
 
 MOST_BYTES = 5_000_000

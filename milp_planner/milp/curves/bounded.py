@@ -8,10 +8,10 @@ so that a bound in one block costs one pass over the steps of the held units.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from milp_planner.candidates.records import Candidate, change_key
+from milp_planner.lazily import dataclass, field
 from milp_planner.milp.curves.curve import Curve
 from milp_planner.milp.curves.staircase import (
     NOTHING,

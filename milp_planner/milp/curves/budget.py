@@ -10,10 +10,10 @@ beyond is paid for.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from fractions import Fraction
 
 from milp_planner.deadline import check
+from milp_planner.lazily import dataclass, field
 from milp_planner.milp.curves.curve import ALL, Curve
 
 SLACK_OF_BUDGET = Fraction(1, 10**9)

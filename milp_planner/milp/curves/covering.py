@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
 import pulp
 
 from milp_planner.candidates.records import Candidate, PlanningInput, hours_held, rests_when_idle
+from milp_planner.lazily import dataclass
 from milp_planner.milp.program.costs.terms import COST_TERMS
 from milp_planner.milp.program.families import judges_of, sets_unknown_keys
 from milp_planner.milp.program.language.rows import GE

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
 from milp_planner.candidates.records import Candidate
 from milp_planner.deadline import checked
+from milp_planner.lazily import dataclass
 from milp_planner.milp.curves.covering import Cover
 from milp_planner.milp.curves.staircase import Kind, Staircase, Step, units_of
 from milp_planner.plans.records import SNAP

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import NamedTuple
 
 from milp_planner.candidates.records import Candidate
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.lazily import dataclass, field, replace
 from milp_planner.milp.curves.covering import Cover, covers_of
 from milp_planner.milp.curves.curve import Curve, Priced
 from milp_planner.milp.curves.fleets import CurvedFleet, solution_of

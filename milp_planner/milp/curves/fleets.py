@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from milp_planner.lazily import dataclass
 from milp_planner.milp.curves.covering import covers_of
 from milp_planner.milp.curves.curve import Curve, Priced
 from milp_planner.milp.program.model import FleetModel

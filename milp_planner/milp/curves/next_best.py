@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import count
 from typing import NamedTuple
 
 from milp_planner.candidates.records import Candidate, change_key
 from milp_planner.deadline import check
+from milp_planner.lazily import dataclass, field
 from milp_planner.milp.curves.bounded import NEVER, BoundedCurve, Bounds, Box, Key
 from milp_planner.milp.curves.curve import Curve
 from milp_planner.milp.program.exclusion import Difference, names, uses

@@ -7,9 +7,9 @@ the month's requests, then what that costs; the rest of the budget is for the pr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
+from milp_planner.lazily import dataclass
 from milp_planner.milp.curves.budget import most_served
 from milp_planner.milp.curves.curve import ALL, Curve, Priced
 from milp_planner.milp.curves.fleets import solution_of

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
 from milp_planner.deadline import check, checked
+from milp_planner.lazily import dataclass
 from milp_planner.milp.curves.curve import Curve, Priced
 from milp_planner.milp.curves.staircase import Step
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 from milp_planner.deadline import checked
+from milp_planner.lazily import dataclass
 
 
 class Kind(NamedTuple):

@@ -19,10 +19,10 @@ import threading
 import time
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from milp_planner.errors import input_error
+from milp_planner.lazily import dataclass, replace
 from milp_planner.milp.engines.child import Ended, run_child
 from milp_planner.milp.engines.outcome import (
     CBC,

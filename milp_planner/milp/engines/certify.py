@@ -15,9 +15,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
 from pathlib import Path
 
+from milp_planner.lazily import dataclass, replace
 from milp_planner.milp.engines.cbc import find_cbc, run_cbc
 from milp_planner.milp.engines.highs import run_highs
 from milp_planner.milp.engines.outcome import CBC, HIGHS, SolverRun, seconds_since
@@ -58,6 +58,7 @@ def solve_certified(
     confirm: bool = True,
     patient: bool = False,
     hasty: bool = False,
+    known: float | None = None,
 ) -> CertifiedRun:
     """Minimise the model in `mps` with both engines, or with one, and say what is proven.
 
@@ -67,15 +68,17 @@ def solve_certified(
     cancel: set it from another thread to stop early with the best so far. nodes: most nodes of
     HiGHS's search tree. confirm: False takes one run's word where one engine stands alone.
     patient: True gives the slower engine all the time there is, so that who proves it does not
-    depend on how busy the machine is. hasty: True gives it none: who is first will do. A Ctrl-C
-    ends both engines before it goes on up. Raises InputError when a CBC asked for by name does not
-    run.
+    depend on how busy the machine is. hasty: True gives it none: who is first will do.
+    known: the objective of a plan at hand that no column says. HiGHS looks no further than for
+    what is cheaper, and INFEASIBLE says that nothing is; where one engine has that alone it is
+    asked again, as above. A Ctrl-C ends both engines before it goes on up. Raises InputError when
+    a CBC asked for by name does not run.
     """
     started_s = time.monotonic()
     runners, notes = _line_up(solver, cbc_path)
-    rules = Rules(judge, gap, tolerance)
+    rules = Rules(judge, gap, tolerance, known=known)
     cancel = cancel or threading.Event()
-    asked = _Asked(mps, columns, gap, seed, nodes, patient=patient, hasty=hasty)
+    asked = _Asked(mps, columns, gap, seed, nodes, patient=patient, hasty=hasty, known=known)
     rounds = [_race(runners, asked, time_limit_s, rules, cancel)]
 
     def left_s() -> float:
@@ -115,7 +118,8 @@ class _Confirming:
             most_s = self.asked.confirmation_s(before.outcome)
             if not left_s():
                 return
-            run = self._run(nth, before.objective, min(most_s, left_s()))
+            least = before.objective if self.rules.known is None else None
+            run = self._run(nth, least, min(most_s, left_s()))
             yield run
             if not self.rules.disputes([before, run]) or run.objective is None:
                 return
@@ -129,7 +133,9 @@ class _Confirming:
             mps = folder / "rescaled.mps"
             below = None if known is None else known - least_step
             factor = write_rescaled(asked.mps, mps, below=below)
-            again = replace(asked, mps=mps, seed=asked.seed + nth * OTHER_SEED)
+            cutoff = None if asked.known is None else asked.known * factor
+            seed = asked.seed + nth * OTHER_SEED
+            again = replace(asked, mps=mps, seed=seed, known=cutoff)
             units = replace(rules, cost_factor=factor)
             (run,) = _race(self.only, again, time_limit_s, units, self.cancel)
         return run if known is None else rules.as_if_over_all(run, known)
@@ -152,6 +158,8 @@ class _Asked:
 
     patient: bool = False
     hasty: bool = False
+    known: float | None = None
+    """What a plan at hand costs, in the units of the program."""
 
     def patience_s(self, faster: SolverRun) -> float:
         """How long the slower engine may go on once the faster has its proof."""
@@ -205,6 +213,7 @@ def _highs(asked: _Asked, time_limit_s: float, stop: threading.Event) -> SolverR
         seed=asked.seed,
         presolve=asked.other_settings,
         nodes=asked.nodes,
+        cutoff=asked.known,
         cancel=stop,
     )
 

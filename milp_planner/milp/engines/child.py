@@ -18,8 +18,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from milp_planner.lazily import dataclass
 
 GRACE_S = 1.0  # past its time limit, the child is asked to stop and to write what it has
 INTERRUPT_GRACE_S = 1.0  # CBC writes within 0.7 s; after this it is killed

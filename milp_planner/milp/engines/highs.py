@@ -86,6 +86,7 @@ def run_highs(
     presolve: bool = False,
     relaxed: bool = False,
     nodes: int | None = None,
+    cutoff: float | None = None,
     cancel: threading.Event | None = None,
     worker: Command | None = None,
 ) -> SolverRun:
@@ -93,13 +94,14 @@ def run_highs(
 
     gap: relative, of the objective; 0 asks for a proof. columns: names that must have a value.
     presolve: another way to the same answer, for when the first is in doubt. relaxed: whole numbers
-    may be fractions. nodes: most nodes of the search tree, a limit that no clock moves. cancel: set
-    it from any thread to stop the run. worker: the command that starts a worker. HiGHS is killed
-    when it stays on after its time limit; a Ctrl-C kills it, and goes on up.
+    may be fractions. nodes: most nodes of the search tree, a limit that no clock moves. cutoff:
+    look no further than for what costs less; what is said of all else is not to be believed.
+    cancel: set it from any thread to stop the run. worker: the command that starts a worker. HiGHS
+    is killed when it stays on after its time limit; a Ctrl-C kills it, and goes on up.
     """
     started_s = time.monotonic()
     options: dict[str, object] = {
-        **_options(gap, seed, presolve, nodes),
+        **_options(gap, seed, presolve, nodes, cutoff),
         "solve_relaxation": relaxed,
     }
     try:
@@ -124,7 +126,9 @@ def run_highs(
     return outcome
 
 
-def _options(gap: float, seed: int, presolve: bool, nodes: int | None) -> dict[str, object]:
+def _options(
+    gap: float, seed: int, presolve: bool, nodes: int | None, cutoff: float | None
+) -> dict[str, object]:
     return {
         "output_flag": False,
         "presolve": "on" if presolve else "off",
@@ -134,6 +138,7 @@ def _options(gap: float, seed: int, presolve: bool, nodes: int | None) -> dict[s
         "mip_abs_gap": ABSOLUTE_GAP,
         "primal_feasibility_tolerance": ROW_TOLERANCE,
         **({} if nodes is None else {"mip_max_nodes": nodes}),
+        **({} if cutoff is None else {"objective_bound": cutoff}),
     }
 
 

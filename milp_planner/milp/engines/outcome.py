@@ -10,9 +10,10 @@ import itertools
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from pathlib import Path
+
+from milp_planner.lazily import dataclass, field
 
 CBC = "cbc"
 HIGHS = "highs"

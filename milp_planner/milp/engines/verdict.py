@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from milp_planner.lazily import dataclass, field, replace
 from milp_planner.milp.engines.outcome import ENGINE_NAMES, EngineStatus, SolverRun
 
 Judge = Callable[[Mapping[str, float]], float | None]
@@ -26,6 +26,7 @@ UNFINISHED = (EngineStatus.FEASIBLE, EngineStatus.NO_SOLUTION)
 REPEATED = "solved again with other settings"
 NOT_REPEATED = "not solved again: no time was left"
 NOT_CONFIRMED = "asked again whether anything is cheaper: not finished"
+NOTHING_CHEAPER = "that nothing is cheaper is proven"
 NO_TIME_TO_CONFIRM = "not asked again whether anything is cheaper: no time was left"
 
 
@@ -102,6 +103,9 @@ class Rules:
     cost_factor: float = 1.0
     """What the run's program has its costs multiplied by."""
 
+    known: float | None = None
+    """What a plan at hand costs, beyond which engines may look no further."""
+
     def judged(self, outcome: SolverRun) -> Judged:
         """The run with what its values cost exactly; figures that are none are left out."""
         outcome = replace(
@@ -109,8 +113,31 @@ class Rules:
             objective=self._unscaled(outcome.objective),
             bound=self._unscaled(outcome.bound),
         )
+        outcome = self._as_far_as_known(outcome)
         objective = self.judge(outcome.values) if outcome.has_values else None
         return Judged(outcome, None if objective is None or math.isnan(objective) else objective)
+
+    def _as_far_as_known(self, outcome: SolverRun) -> SolverRun:
+        """The run, which may have left out all that costs as much as the plan at hand: that there
+        is none, or none cheaper than its own, is a proof of no more than that plan."""
+        known = self.known
+        if known is None:
+            return outcome
+        if outcome.status is EngineStatus.INFEASIBLE:
+            return replace(outcome, status=EngineStatus.NO_SOLUTION, bound=known)
+        if outcome.bound is None or outcome.bound <= known:
+            return outcome
+        return replace(outcome, status=EngineStatus.FEASIBLE, bound=known)
+
+    def proves_known(self, run: Judged) -> bool:
+        """Whether the run proves that nothing is cheaper than the plan at hand."""
+        return self.known is not None and self.proves(run, self.known)
+
+    def is_dearer(self, objective: float | None) -> bool:
+        """Whether a plan, or none, is worth less than the one at hand."""
+        if self.known is None:
+            return False
+        return objective is None or objective > self.known + self.tolerance_at(self.known)
 
     def _unscaled(self, figure: float | None) -> float | None:
         return None if figure is None or not math.isfinite(figure) else figure / self.cost_factor
@@ -126,7 +153,12 @@ class Rules:
         return Judged(replace(outcome, bound=bound), run.objective)
 
     def stands_alone(self, runs: Sequence[Judged]) -> Judged | None:
-        """The run that claims a proof, where no other engine has anything to say."""
+        """The run that claims a proof, where no other engine has anything to say; of a plan at
+        hand, where no other proves it."""
+        if self.known is not None:
+            proofs = [run for run in runs if self.proves_known(run)]
+            dearer = all(self.is_dearer(run.objective) for run in runs)
+            return proofs[0] if dearer and len(proofs) == 1 else None
         able = [run for run in runs if run.outcome.status is not EngineStatus.FAILED]
         if len(able) != 1:
             return None
@@ -143,6 +175,7 @@ class Rules:
     def is_done(self, run: Judged) -> bool:
         """Whether the engine came to its gap by itself, with a plan that passed."""
         bound, objective = run.outcome.bound, run.objective
+        objective = self.known if self.is_dearer(objective) else objective
         if bound is None or objective is None:
             return False
         return bound >= objective - max(self.tolerance_at(objective), self.gap * abs(objective))
@@ -153,6 +186,8 @@ class Rules:
 
     def agrees(self, run: Judged, best: float | None) -> bool:
         """Whether the run proves what is known: `best`, or without one that there is no plan."""
+        if self.is_dearer(best):
+            return self.proves_known(run)
         return run.says_infeasible if best is None else self.proves(run, best)
 
     def is_caught_out(self, run: Judged, best: float) -> bool:
@@ -193,6 +228,10 @@ def verdict_of(
     runs = [*first, *(confirming or ()), *(run for one_round in again for run in one_round)]
     best = _best(runs, rules)
     known = _without_plan(runs) if best is None else _with_plan(best, runs, rules)
+    if rules.is_dearer(None if best is None else best.objective):
+        proofs = [run for run in runs if rules.proves_known(run)]
+        if proofs and not rules.disputes(runs):
+            known = CertifiedRun(EngineStatus.INFEASIBLE, certified_by=_engines_of(proofs))
     least = None if best is None else best.objective
     notes = [
         *notes,
@@ -200,7 +239,7 @@ def verdict_of(
         *_confirmation(confirming, rules, least),
         *_course(first, confirming or (), again, rules, least),
         *_recomputed(runs, rules),
-        *_alone(known, rounds[-1]),
+        *_alone(known, rounds[-1], rules),
     ]
     return replace(
         known,
@@ -314,11 +353,13 @@ def _course(
         yield f"{REPEATED}: not finished"
 
 
-def _alone(known: CertifiedRun, runs: Sequence[Judged]) -> Iterator[str]:
+def _alone(known: CertifiedRun, runs: Sequence[Judged], rules: Rules) -> Iterator[str]:
     """Who says it alone; that the other failed or differs is said elsewhere."""
     unfinished = [run.outcome for run in runs if run.outcome.status in UNFINISHED]
     if len(known.certified_by) == 1 and len(runs) > 1:
-        alone = f"{known.status.value} by {ENGINE_NAMES[known.certified_by[0]]} alone"
+        of_plan_at_hand = rules.known is not None and known.status is EngineStatus.INFEASIBLE
+        what = NOTHING_CHEAPER if of_plan_at_hand else known.status.value
+        alone = f"{what} by {ENGINE_NAMES[known.certified_by[0]]} alone"
         others = [o.name for o in unfinished if o.engine not in known.certified_by]
         yield f"{alone}: {others[0]} had not finished" if others else alone
     if known.status is EngineStatus.NO_SOLUTION:

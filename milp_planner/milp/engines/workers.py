@@ -15,10 +15,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from milp_planner.lazily import dataclass
 from milp_planner.milp.engines import highs_worker
 from milp_planner.milp.engines.child import kill, most_memory_bytes, watched
 

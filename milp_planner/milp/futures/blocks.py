@@ -6,11 +6,11 @@ What is made small over several futures is here as well: each future counts the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pulp
 
+from milp_planner.lazily import dataclass, field
 from milp_planner.milp.futures.measures import Measure
 from milp_planner.milp.futures.pruning import Key, binds
 from milp_planner.milp.program.language.rows import GE

@@ -18,10 +18,10 @@ plan made for that future alone, where regret counts) and less what its served t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import pulp
 
+from milp_planner.lazily import dataclass, field
 from milp_planner.milp.futures.blocks import JoinedBlocks
 from milp_planner.milp.futures.measures import Measure
 from milp_planner.milp.futures.pruning import Key, binds

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from milp_planner.lazily import dataclass
 from milp_planner.traffic.month import RequestClass
 
 

@@ -15,11 +15,11 @@ What stands in is never dearer, a rental at no future's price.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from math import inf
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import checked
+from milp_planner.lazily import dataclass, field
 from milp_planner.milp.presolve.dominance import (
     DominanceProfile,
     Pruned,

@@ -18,13 +18,13 @@ Months of a future that is not known yet have their own y, which counts by its p
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pulp
 
 from milp_planner.deadline import cancel_asked, check, checked, seconds_left
+from milp_planner.lazily import dataclass
 from milp_planner.milp.engines.highs import run_highs
 from milp_planner.milp.engines.scratch import scratch_folder
 from milp_planner.milp.months.records import MonthsOutlook

@@ -15,10 +15,10 @@ horizon, under `extend`, what is signed is had by the month as well: there the f
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import pulp
 
+from milp_planner.lazily import dataclass, field
 from milp_planner.milp.futures.blocks import JoinedBlocks
 from milp_planner.milp.futures.measures import Measure
 from milp_planner.milp.futures.pruning import Key

@@ -17,8 +17,9 @@ R_{fi}    recourse of a month              the least rent for what C leaves     
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from milp_planner.lazily import dataclass
 
 AtEnd = Literal["extend", "pro_rata", "full"]
 """What becomes of terms that outlast the horizon: the last month goes on until they are over, rent

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from milp_planner.deadline import check
+from milp_planner.lazily import dataclass
 from milp_planner.milp.curves.curve import SLACK
 from milp_planner.milp.curves.staircase import Kind, Staircase, units_of
 from milp_planner.milp.months.records import MonthsFuture, MonthsOutlook, Rental

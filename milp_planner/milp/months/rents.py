@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import pulp
 
+from milp_planner.lazily import dataclass
 from milp_planner.milp.curves.curve import SLACK
 from milp_planner.milp.engines.certify import BOTH, solve_certified
 from milp_planner.milp.engines.outcome import EngineStatus

@@ -14,7 +14,6 @@ the schedules found so far, a linear program; the answer is the best choice amon
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import product
 from math import inf, prod
 from typing import TYPE_CHECKING
@@ -23,6 +22,7 @@ import numpy as np
 import pulp
 
 from milp_planner.deadline import OutOfTime, cancel_asked, seconds_left
+from milp_planner.lazily import dataclass, replace
 from milp_planner.milp.engines.highs import run_highs
 from milp_planner.milp.engines.scratch import scratch_folder
 from milp_planner.milp.futures.measures import Measure

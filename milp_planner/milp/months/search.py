@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from milp_planner.deadline import OutOfTime, check
+from milp_planner.lazily import dataclass, replace
 from milp_planner.milp.months.bound import ToGo
 from milp_planner.milp.months.leaner import without_needless
 from milp_planner.milp.months.records import MonthsOutlook, MonthsSchedule, Starts

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from milp_planner.candidates.records import (
@@ -28,6 +27,7 @@ from milp_planner.candidates.records import (
 )
 from milp_planner.candidates.sharing.standing import unit_key
 from milp_planner.deadline import checked
+from milp_planner.lazily import dataclass, field, replace
 from milp_planner.milp.presolve.shared_dominance import prune_parts, unit_likeness
 from milp_planner.milp.presolve.worth_sharing import parts_worth_sharing
 from milp_planner.milp.program.costs.terms import COST_TERMS

@@ -11,9 +11,9 @@ serves everything, so it costs V₀ or more. Its cost is its price and what addi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from milp_planner.candidates.records import Candidate, change_key
+from milp_planner.lazily import dataclass
 from milp_planner.milp.presolve.dominance import Pruned
 from milp_planner.milp.program.exclusion import LEAST_TOKEN_SHARE
 from milp_planner.milp.program.language.rows import GE, LE, Row, scaled

@@ -12,9 +12,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from milp_planner.lazily import dataclass
 from milp_planner.milp.engines.highs import run_highs
 from milp_planner.milp.engines.scratch import scratch_folder
 from milp_planner.milp.presolve.lazy_rows import relaxed_values

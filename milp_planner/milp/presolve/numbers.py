@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pulp
 
 from milp_planner.deadline import checked
+from milp_planner.lazily import dataclass, replace
 from milp_planner.milp.program.model import FleetModel
 
 SENSES = {pulp.LpConstraintLE: "L", pulp.LpConstraintEQ: "E", pulp.LpConstraintGE: "G"}

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from milp_planner.candidates.hosts import kilowatts
@@ -31,6 +30,7 @@ from milp_planner.deadline import checked
 from milp_planner.grouping import grouped
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.inputs.problem.policies import is_gpus_first
+from milp_planner.lazily import dataclass
 from milp_planner.milp.program.costs.start_up_ahead import StartUpAhead
 from milp_planner.milp.program.costs.terms import COST_TERMS
 from milp_planner.milp.program.costs.volume_bands import VolumeBands

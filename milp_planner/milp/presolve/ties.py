@@ -19,13 +19,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import pulp
 
 from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic
 from milp_planner.inputs.problem.policies import is_sharing_open, shares_gpus
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.lazily import dataclass, field
 from milp_planner.milp.engines.highs import run_highs
 from milp_planner.milp.engines.outcome import EngineStatus
 from milp_planner.milp.engines.scratch import scratch_folder

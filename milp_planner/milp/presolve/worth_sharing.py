@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -26,6 +25,7 @@ from milp_planner.candidates.sharing.shared_units import sizes_divide
 from milp_planner.candidates.sharing.standing import part_on, shared_unit
 from milp_planner.inputs.catalog.records import Offering
 from milp_planner.inputs.problem.policies import is_gpus_first, shares_gpus
+from milp_planner.lazily import dataclass, field
 from milp_planner.milp.presolve.shared_dominance import paid_alike, uses_of_unit
 from milp_planner.milp.program.batch.work import BatchWork
 from milp_planner.milp.program.costs.overload import Overload

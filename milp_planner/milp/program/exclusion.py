@@ -4,9 +4,13 @@
     a_i = 1    ⇒  nothing named i is used                                                  0 or 1
     contained  Σ_jt a_jtn* + Σ_{j per token} a_j ≥ 1           some use of earlier plan E shrinks
     different  Σ_{i ∈ E} a_i + Σ_{i ∉ E} (units of i) ≥ 1      the set of names is another
+    b_ktm = 1  ⇒  n_kt ≥ m + 1           more than m units of k are on in block t          0 or 1
+    other      Σ_t Σ_{k ∈ E} (a_ktn* + b_ktn*) + Σ_t Σ_{k ∉ E} n_kt ≥ 1    w has other units there
 
 j is (offering, billing, workload), and no workload where replicas share units, whose units count
-and not who stands on them; i is what `differ_by` names, n* the units in E. Binaries exist only
+and not who stands on them; i is what `differ_by` names, n* the units in E, k a candidate of a
+workload w of which E is known to be no answer in some blocks t, so that another fleet may be, be it
+E and something to spare. Binaries exist only
 for what some earlier plan uses, and the cuts of all earlier plans share them, so that the solvers
 decide "is i used at all" once and not once per cut. A per-token offering shrinks when unused.
 """
@@ -14,11 +18,12 @@ decide "is i used at all" once and not once per cut. A per-token offering shrink
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import pulp
 
 from milp_planner.candidates.records import Candidate, change_key
+from milp_planner.lazily import dataclass, field
 from milp_planner.milp.program.language.rows import GE, LE, Row
 from milp_planner.milp.program.language.variables import Terms, add
 from milp_planner.milp.program.model import FleetModel
@@ -90,6 +95,44 @@ def uses(plan: Plan) -> dict[tuple[Key, int], int]:
     return used
 
 
+Where = frozenset[tuple[str, int]]
+"""(workload, block): what is served with the same units in all of them is served no better."""
+
+
+class PassedOver(NamedTuple):
+    """A plan that is no answer, for how some workloads are served in some blocks."""
+
+    plan: Plan
+    where: frozenset[Where]
+
+    def is_again(self, plan: Plan) -> bool:
+        """True when a plan has the same units on in all blocks of one of these sets: it is no
+        answer either."""
+        return any(
+            all(units_in(plan, *one) == units_in(self.plan, *one) for one in blocks)
+            for blocks in self.where
+        )
+
+
+def units_in(plan: Plan, workload: str, t: int) -> dict[Candidate, int]:
+    """What serves a workload in a block, but for what is paid by the token."""
+    units: dict[Candidate, int] = {}
+    for p in plan.purchases_of(workload):
+        if not p.candidate.mode.per_token and p.units_by_block[t]:
+            units[p.candidate] = units.get(p.candidate, 0) + p.units_by_block[t]
+    return units
+
+
+def beyond(passed: Iterable[PassedOver]) -> dict[Candidate, int]:
+    """One unit more than such plans have of each: what more of them would do is not known."""
+    most: dict[Candidate, int] = {}
+    for one in passed:
+        for p in one.plan.purchases:
+            if not p.candidate.mode.per_token:
+                most[p.candidate] = max(most.get(p.candidate, 0), max(p.units_by_block) + 1)
+    return most
+
+
 def without_traces(model: FleetModel, values: Mapping[str, float]) -> Mapping[str, float]:
     """The columns with per-token shares below `TRACE` set to 0."""
     traces = {
@@ -105,10 +148,12 @@ def exclude(
     earlier: Sequence[Plan],
     difference: Difference,
     pending: Sequence[Plan] = (),
+    passed: Sequence[PassedOver] = (),
 ) -> None:
     """Add the cuts that forbid `earlier` plans, all that contains one, and all too like one.
 
-    `pending` plans, and what contains them, are forbidden too, but not what is like them.
+    `pending` plans, and what contains them, are forbidden too, but not what is like them; of those
+    `passed` over only what is the same in a block in which they are no answer.
     """
     switches = _Switches(model)
     for plan in (*earlier, *pending):
@@ -117,6 +162,9 @@ def exclude(
     if naming is not None:
         for row in _different(switches, earlier, naming):
             model.add_row("Different", row)
+    for one in passed:
+        for where in sorted(map(sorted, one.where)):
+            model.add_row("Other", _other(switches, one.plan, where))
 
 
 def _contained(switches: _Switches, earlier: Plan) -> Row:
@@ -147,6 +195,21 @@ def _different(switches: _Switches, earlier: Sequence[Plan], naming: NameOf) -> 
         yield Row("another set", terms, GE, 1.0)
 
 
+def _other(switches: _Switches, plan: Plan, where: Iterable[tuple[str, int]]) -> Row:
+    """Other units than the plan's serve in one of these blocks: fewer of some, or more."""
+    fleet = switches.model.fleet
+    terms: Terms = {}
+    for workload, t in where:
+        units = units_in(plan, workload, t)
+        for k in fleet.gpu_candidates(workload):
+            columns = [column for _, column in fleet.units_on(k, t)]
+            if k not in units:
+                terms |= dict.fromkeys(columns, 1.0)
+            elif columns:
+                terms |= dict.fromkeys(switches.other_than(units[k], k, t), 1.0)
+    return Row("other units", terms, GE, 1.0)
+
+
 @dataclass
 class _Switches:
     """The binaries that the cuts of one model share, each made with its rows when first asked."""
@@ -168,6 +231,21 @@ class _Switches:
         where = f"{' '.join(key)} {self.model.fleet.blocks[t].name}"
         parts = [part for k in self._by_key.get(key, ()) for part in self._parts(k, [t])]
         return self._at_most(units - 1, parts, where)
+
+    def other_than(self, units: int, k: Candidate, t: int) -> Iterator[pulp.LpVariable]:
+        """Columns of which one is 1 only if fewer, or more, units of `k` are on in block `t`."""
+        where = f"{k.id} {self.model.fleet.blocks[t].name}"
+        parts = [*self._parts(k, [t])]
+        yield self._at_most(units - 1, parts, where)
+        columns = tuple(column for own, _ in parts for column in own)
+        made = self._made.get((frozenset(columns), -units))
+        if made is None:
+            made = self.model.fleet.column(f"more than {units}[{where}]", 1)
+            self._made[frozenset(columns), -units] = made
+            terms: Terms = dict.fromkeys(columns, 1.0)
+            add(terms, made, -float(units + 1))
+            self.model.add_row("MoreThan", Row(where, terms, GE, 0.0))
+        yield made
 
     def absent(self, name: str, group: Iterable[Candidate]) -> pulp.LpVariable:
         """1 only if nothing of `group` is used in any block."""

@@ -10,11 +10,11 @@ what is left after a loss.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.problem.policies import can_overload, is_strict, utilization_limit
 from milp_planner.inputs.problem.records import Workload
+from milp_planner.lazily import dataclass, field
 from milp_planner.milp.program.costs.strict_latency import HIGH_BAND_FLOOR
 from milp_planner.milp.program.language.class_prices import ClassPrices
 from milp_planner.milp.program.language.queue_cuts import QueueCut

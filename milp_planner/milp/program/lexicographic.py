@@ -19,11 +19,11 @@ For `objective: gpus`:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
 
 from milp_planner.inputs.problem.policies import when_short
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.lazily import dataclass
 from milp_planner.milp.program.language.rows import LE, Row, scaled
 from milp_planner.milp.program.language.variables import Terms, merged
 from milp_planner.milp.program.model import FleetModel

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pulp
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import checked
+from milp_planner.lazily import dataclass, field
 from milp_planner.milp.program.costs.terms import cost_terms
 from milp_planner.milp.program.families import rules_of
 from milp_planner.milp.program.language.folds import ElasticFold

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 
 from milp_planner.candidates.records import Candidate
 from milp_planner.candidates.sharing.standing import UnitKey
+from milp_planner.lazily import dataclass, field
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
+from milp_planner.lazily import dataclass
 from milp_planner.plans.plain import clean
 from milp_planner.plans.proof import Provenance, catalog_dict
 

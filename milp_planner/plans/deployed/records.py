@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from milp_planner.inputs.problem.deployment import DeploymentSettings
+from milp_planner.lazily import dataclass, field
 
 
 @dataclass(frozen=True)

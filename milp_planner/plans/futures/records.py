@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from milp_planner.lazily import dataclass
 
 CaseKind = Literal["chosen", "next", "mean", "future", "nothing", "expected", "cvar", "worst"]
 """What commitments were made for: the plan's own, next-best ones, the mean of the futures, one of

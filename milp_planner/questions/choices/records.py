@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from milp_planner.lazily import dataclass
 from milp_planner.plans.plain import clean
 from milp_planner.plans.records import Plan, Status
 from milp_planner.solving.re_solve import fleet_line

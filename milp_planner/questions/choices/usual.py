@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from milp_planner.candidates.records import CandidateList, PlanningInput
@@ -20,6 +19,7 @@ from milp_planner.inputs.problem.patching import patched
 from milp_planner.inputs.problem.policies import allowed_billings, may_be_short
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.problem.traffic import ConcurrentUsers
+from milp_planner.lazily import dataclass, field, replace
 from milp_planner.milp.program.lexicographic import stages_of
 from milp_planner.plans.records import Plan, Status
 from milp_planner.questions.choices.records import Choice, ChoiceVerdict

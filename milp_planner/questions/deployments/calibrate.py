@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +26,7 @@ from milp_planner.inputs.reading.arguments import (
     path_of,
     paths_of,
 )
+from milp_planner.lazily import dataclass, replace
 from milp_planner.questions.deployments.ran import clashes, ran_names, unknown_names
 from milp_planner.serving import memory
 from milp_planner.serving.derate import DEFAULT_CONFIDENCE, DEFAULT_QUANTILE, planning_quantile

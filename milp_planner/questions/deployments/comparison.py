@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -23,6 +22,7 @@ from milp_planner.inputs.reading.arguments import (
 from milp_planner.inputs.reading.records import Frozen
 from milp_planner.inputs.reading.strict_yaml import read_yaml
 from milp_planner.inputs.reading.validation import validate
+from milp_planner.lazily import dataclass
 from milp_planner.questions.deployments.api import estimate_api, token_price_of
 from milp_planner.questions.deployments.estimate import (
     MOST_GPUS_PER_REPLICA,

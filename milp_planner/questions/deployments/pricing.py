@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from milp_planner.candidates.prices import ReplicaPrice, cheapest, price_at
 from milp_planner.errors import input_error
 from milp_planner.inputs.catalog.owned import owned_usd_per_hour
 from milp_planner.inputs.catalog.records import Catalog, Offering
+from milp_planner.lazily import dataclass
 from milp_planner.questions.deployments.api import unknown_provider
 from milp_planner.questions.deployments.records import Deployment
 

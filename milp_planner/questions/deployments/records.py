@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from milp_planner.candidates.prices import ReplicaPrice
 from milp_planner.inputs.catalog.records import Gpu, Llm, TokenPrice
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
+from milp_planner.lazily import dataclass
 from milp_planner.plans.plain import clean
 from milp_planner.units import SECONDS_PER_HOUR, TOKENS_PER_MILLION
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from milp_planner.errors import argument_error
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.lazily import dataclass
 from milp_planner.plans.plain import clean
 from milp_planner.plans.records import Plan
 from milp_planner.plans.sheet.compared import PlanDiff, plan_diff

@@ -7,13 +7,13 @@ itself, and all of them together.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from milp_planner.errors import did_you_mean, input_error
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.lazily import dataclass
 from milp_planner.plans.plain import clean
 from milp_planner.plans.records import Plan, WorkloadPlan
 from milp_planner.questions.solve import solve

@@ -10,10 +10,10 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.problem.patching import Patch
+from milp_planner.lazily import dataclass, field, replace
 from milp_planner.milp.program.families import limits_of
 from milp_planner.milp.program.language.loosening import CashLimit, LimitInForce
 from milp_planner.plans.diagnosis import Change, Diagnosis

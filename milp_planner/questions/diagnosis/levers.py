@@ -8,11 +8,11 @@ levers what each saves. To add one, yield it here and name it in `changes_of_lev
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.inputs.problem.patching import Patch
 from milp_planner.inputs.problem.records import Problem, Workload
+from milp_planner.lazily import dataclass, field
 from milp_planner.milp.program.language.loosening import LimitInForce, NameLimit
 from milp_planner.plans.diagnosis import Change
 from milp_planner.plans.records import Plan, Status

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from milp_planner.inputs.problem.patching import Patch, patched
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.lazily import dataclass
 from milp_planner.milp.program.language.loosening import (
     CashLimit,
     LimitInForce,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.catalog.records import Offering
+from milp_planner.lazily import dataclass, replace
 from milp_planner.milp.program.language.rows import LE, Row, count_terms, distinct
 from milp_planner.milp.program.language.rule import Rule, Standing
 from milp_planner.milp.program.language.variables import Fleet

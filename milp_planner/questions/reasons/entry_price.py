@@ -9,10 +9,10 @@ to the meeting point of V itself and stops there, usually after two or three fle
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from milp_planner.candidates.records import Candidate
 from milp_planner.candidates.sharing.shared_units import unit_of
+from milp_planner.lazily import dataclass
 from milp_planner.milp.presolve.forced_use import Required, Wanted
 from milp_planner.plans.records import Plan, Purchase, Status
 from milp_planner.solving.re_solve import Resolver, repriced, scaled_traffic, score_of

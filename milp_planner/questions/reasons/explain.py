@@ -7,7 +7,6 @@ without a limit. Nothing is read from dual values, which say little of a program
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.policies import check_by_cost
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.reading.arguments import check_number, check_text
+from milp_planner.lazily import dataclass, replace
 from milp_planner.milp.presolve.forced_use import Required, Wanted
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.milp.program.limits.filters import names_in

@@ -8,10 +8,9 @@ others:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.lazily import dataclass, replace
 from milp_planner.milp.presolve.forced_use import Wanted
 from milp_planner.milp.program.limits.shares import ServedShare
 from milp_planner.plans.records import Plan, Status

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from milp_planner.deadline import OutOfTime, began_s, until
@@ -13,6 +12,7 @@ from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.patching import patched
 from milp_planner.inputs.problem.policies import check_by_cost, is_sharing_open
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.lazily import dataclass
 from milp_planner.milp.program.families import limits_of
 from milp_planner.milp.program.language.loosening import CashLimit, LimitInForce, SteppedLimit
 from milp_planner.milp.program.language.rule import Rule

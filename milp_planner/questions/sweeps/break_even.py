@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
@@ -13,6 +12,7 @@ from milp_planner.deadline import OutOfTime
 from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.problem.policies import allowed_billings
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.lazily import dataclass
 from milp_planner.plans.records import Plan, Status
 from milp_planner.questions.sweeps.market import with_billings
 from milp_planner.solving.re_solve import Resolver, cash_of, scaled_traffic

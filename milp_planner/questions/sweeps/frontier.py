@@ -11,7 +11,6 @@ such a stretch is sampled, and said.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,6 +20,7 @@ from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.policies import may_be_short
 from milp_planner.inputs.problem.records import Budget, Problem
 from milp_planner.inputs.reading.arguments import check_number
+from milp_planner.lazily import dataclass, replace
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.milp.program.lexicographic import Held, Stage, stages_of
 from milp_planner.plans.plain import as_plot
@@ -28,7 +28,6 @@ from milp_planner.plans.records import Plan, Purchase, Status
 from milp_planner.questions.solve import provenance_of
 from milp_planner.solving.checks.arguments import SolverChoice, catalog_for
 from milp_planner.solving.checks.own_rules import held_to
-from milp_planner.solving.optimum import Query
 from milp_planner.solving.prepare import prepare
 from milp_planner.solving.re_solve import (
     SHARE_TOLERANCE,
@@ -41,7 +40,7 @@ from milp_planner.solving.re_solve import (
     settings_of,
     without_budget,
 )
-from milp_planner.solving.results import NOT_SOLVED, SearchResult
+from milp_planner.solving.results import NOT_SOLVED, Query, SearchResult
 from milp_planner.solving.shortage import as_much_as_can_be
 from milp_planner.units import SECONDS_PER_HOUR
 

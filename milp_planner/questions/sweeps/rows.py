@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from milp_planner.lazily import dataclass, field
 from milp_planner.plans.plain import as_plot, clean
 from milp_planner.plans.records import Plan, Status
 from milp_planner.questions.sweeps.break_even import BreakEven, FleetOrPerToken

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +33,7 @@ from milp_planner.inputs.reading.arguments import (
 from milp_planner.inputs.reading.records import Frozen
 from milp_planner.inputs.reading.strict_yaml import Document, read_yaml
 from milp_planner.inputs.reading.validation import validate
+from milp_planner.lazily import dataclass, field, replace
 from milp_planner.questions.sweeps.market import Price, denying, read_price, repriced_catalog
 from milp_planner.solving.prepare import checked_problem
 from milp_planner.solving.re_solve import scaled_traffic

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import cached_property
 from itertools import groupby
 from typing import Any, Literal, NamedTuple
@@ -26,6 +26,7 @@ from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.policies import allowed_billings, check_by_cost, may_fall_short
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.reading.arguments import check_number
+from milp_planner.lazily import dataclass, field
 from milp_planner.plans.records import Plan, Status
 from milp_planner.questions.solve import provenance_of
 from milp_planner.questions.sweeps.break_even import PER_TOKEN, Ways

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from milp_planner.candidates.records import PlanningInput
@@ -19,6 +18,7 @@ from milp_planner.errors import PlannerError, SolverError, argument_error
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.reading.arguments import check_kind, check_text, items_of
+from milp_planner.lazily import dataclass, replace
 from milp_planner.milp.program.language.rule import Rule
 from milp_planner.plans.records import Plan, Status
 from milp_planner.plans.sentences import first_reason

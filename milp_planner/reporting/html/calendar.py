@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
+from milp_planner.lazily import dataclass
 from milp_planner.plans.calendars.records import Calendar, CalendarMonth, FutureCalendar
 from milp_planner.reporting.charts.scales import Scale, path_of
 from milp_planner.reporting.html.cells import Row

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from milp_planner.lazily import dataclass
 from milp_planner.plans.sheet.other_parts import LeftAfterLoss, SheetAlternative
 from milp_planner.plans.sheet.plan_parts import SheetPurchase
 from milp_planner.reporting.html.charts import Bar

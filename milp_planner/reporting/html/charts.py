@@ -6,9 +6,9 @@ Templates draw what is here; that an axis ends somewhere, or a bar is so long, i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
+from milp_planner.lazily import dataclass
 from milp_planner.plans.sheet.other_parts import BudgetStaircase, TrafficCurve
 from milp_planner.plans.sheet.plan_parts import HoursByUnits, SheetPurchase
 from milp_planner.reporting.charts.scales import Scale, path_of

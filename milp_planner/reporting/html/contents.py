@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
+from milp_planner.lazily import dataclass
 from milp_planner.plans.sheet.other_parts import SheetChoice, ToMeasure
 from milp_planner.plans.sheet.records import Sheet
 from milp_planner.reporting.html.asked import NoPlan, asked_lines

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from milp_planner.lazily import dataclass
 from milp_planner.plans.futures.records import FuturesPlan
 from milp_planner.reporting.html.cells import Row
 from milp_planner.reporting.text.plans.futures import case_rows, outcome_rows, shared_sentences

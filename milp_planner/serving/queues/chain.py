@@ -8,10 +8,10 @@ replicas under a router that fills them evenly has each filled to the same share
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import exp, log
 from typing import TYPE_CHECKING
 
+from milp_planner.lazily import dataclass
 from milp_planner.serving.queues.gaps import POISSON, gamma_phases
 
 if TYPE_CHECKING:

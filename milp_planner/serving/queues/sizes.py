@@ -6,11 +6,12 @@ Sizes are in units of their mean. G is their distribution function.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from math import erf, exp, log, sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
+
+from milp_planner.lazily import dataclass
 
 if TYPE_CHECKING:
     from numpy import float64

@@ -12,11 +12,11 @@ same replica in the same engine. Nor do rows of another engine, LLM or precision
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from math import exp, log
 
 from milp_planner.inputs.catalog.records import Llm, Measurement
+from milp_planner.lazily import dataclass
 from milp_planner.serving import derate
 from milp_planner.serving.rates.measured import CurvePoint, Speed
 

@@ -6,10 +6,10 @@ What a user measured is never set aside here; `calibrate` refuses what the silic
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from milp_planner.inputs.catalog.records import Llm, Measurement
+from milp_planner.lazily import dataclass
 from milp_planner.serving.memory import is_mla
 from milp_planner.serving.rates.measured import CLOSED_LOOP, measured_tpot_s
 from milp_planner.serving.roofline import Roofline

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from math import exp, log, log2
 from typing import Protocol
 
 from milp_planner.inputs.catalog.records import Measurement
+from milp_planner.lazily import dataclass
 
 CLOSED_LOOP = frozenset({"fixed_concurrency", "steady_state_max_num_seqs"})
 """Regimes that hold the requests in flight constant: rate and time per token both usable."""

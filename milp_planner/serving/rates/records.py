@@ -7,11 +7,11 @@ in the user's deployment, and a faster stranger says nothing of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm, Measurement
 from milp_planner.inputs.problem.deployment import DEFAULT_DEPLOYMENT, DeploymentSettings
+from milp_planner.lazily import dataclass
 from milp_planner.serving.memory import fit, room
 from milp_planner.serving.operating_point import Question
 from milp_planner.serving.rates.calibration import RatedPoint, ReplicaKey, Shape, shape_of

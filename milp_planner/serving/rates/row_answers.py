@@ -8,10 +8,10 @@ along the estimate, and are trusted no further than the estimate is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from math import log
 
+from milp_planner.lazily import dataclass, replace
 from milp_planner.serving import derate as evidence_of
 from milp_planner.serving.memory import MemoryFit
 from milp_planner.serving.operating_point import (

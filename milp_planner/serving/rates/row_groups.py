@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from milp_planner.inputs.catalog.records import Measurement
@@ -13,6 +12,7 @@ from milp_planner.inputs.problem.deployment import (
     Engine,
     Lora,
 )
+from milp_planner.lazily import dataclass, field
 from milp_planner.serving.rates.measured import CLOSED_LOOP, OFFLINE, Curve, Speed, build_curves
 
 SpeedIn = Callable[[float, float, DeploymentSettings], Speed]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.lazily import dataclass
 from milp_planner.milp.curves.fleets import curves_of
 from milp_planner.milp.curves.next_best import NextBest
 from milp_planner.milp.program.exclusion import Difference

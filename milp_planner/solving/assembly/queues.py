@@ -22,7 +22,14 @@ from milp_planner.milp.program.language.waits import served_shares
 from milp_planner.plans.losses import NOTHING_SERVED
 from milp_planner.plans.reasons import WaitIdle, WaitKept
 from milp_planner.plans.records import Plan, Purchase, Route
-from milp_planner.serving.queues.pools import Pool, QueueWish, log_missed, most_load, reached_s
+from milp_planner.serving.queues.pools import (
+    Pool,
+    QueueWish,
+    keeps,
+    log_missed,
+    most_load,
+    reached_s,
+)
 from milp_planner.serving.queues.wait import LEAST_JUDGED, LEAST_PLACES
 
 
@@ -124,6 +131,11 @@ def _sent_by_class(
 def is_well_filled(queue: Queue, asked: QueueWish) -> bool:
     """False where bursts leave so little of a pool that the formulas are not known to hold."""
     return asked.gaps_scv <= 1 or _allowed(queue, asked) >= LEAST_JUDGED
+
+
+def surely_keeps(queue: Queue, asked: QueueWish) -> bool:
+    """True where a pool keeps a wish, and the formulas are known to hold of it."""
+    return keeps(queue.pool, queue.load, asked) and is_well_filled(queue, asked)
 
 
 def _allowed(queue: Queue, asked: QueueWish) -> float:

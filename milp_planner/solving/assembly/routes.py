@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.policies import has_one_router
 from milp_planner.milp.program.solution import FleetSolution
@@ -60,6 +62,24 @@ def spreads_by_capacity(instance: PlanningInput, workload: str) -> bool:
         return False  # what is done when, the program says
     shared = instance.problem.workload(workload).latency.judges_queues
     return shared or len(demand.classes) == 1
+
+
+def routed_alike(
+    instance: PlanningInput, solution: FleetSolution, workload: str
+) -> FleetSolution | None:
+    """The same with all classes of a workload sent alike, by capacity; None where some units, or
+    tokens, do not serve all of them."""
+    demand = instance.schedule.demands[workload]
+    on = solution.units_by_workload.get(workload, ())
+    shares = {key: x for key, x in solution.shares.items() if key[0].workload != workload}
+    short = any(key[0] == workload and x > NOTHING for key, x in solution.shortfalls.items())
+    by_token = any(k.workload == workload and k.mode.per_token for k, _, _ in solution.shares)
+    if short or by_token or not all(k.serves_all for k, _ in on):
+        return None
+    for t, peak in enumerate(demand.peak):
+        for k, share in _by_capacity(solution, workload, t, 1.0).items() if peak > 0 else ():
+            shares |= {(k, q, t): share for q in range(len(demand.classes))}
+    return replace(solution, shares=shares)
 
 
 def _by_capacity(

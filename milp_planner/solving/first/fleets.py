@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from heapq import nsmallest
 
 from milp_planner.candidates.records import Candidate, PlanningInput, change_key, is_elastic
 from milp_planner.deadline import check, checked
 from milp_planner.inputs.problem.policies import may_be_short, may_fall_short, when_short
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.lazily import dataclass, field
 from milp_planner.milp.program.families import rules_of
 from milp_planner.milp.program.language.variables import tracks_changes
 from milp_planner.milp.program.limits.names_count import NamesCount

@@ -8,12 +8,12 @@ Units that are held all month are as many as the busiest block needs.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import cached_property
 
 from milp_planner.candidates.records import Candidate, PlanningInput, is_elastic
 from milp_planner.inputs.problem.policies import utilization_limit
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.lazily import dataclass
 from milp_planner.milp.program.language.variables import ceil_snapped
 from milp_planner.traffic.month import Demand
 

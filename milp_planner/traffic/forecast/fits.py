@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from milp_planner.errors import PlannerError
+from milp_planner.lazily import dataclass
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.problem.traffic import TraceColumns
 from milp_planner.inputs.reading.arguments import check_number, path_of
+from milp_planner.lazily import dataclass
 from milp_planner.traffic.forecast.fits import MONTHS_PER_YEAR, best_fit, smoothing
 from milp_planner.traffic.forecast.history import Step, TrafficHistory, read_history
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Literal, NoReturn
 
 from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.problem.traffic import TraceColumns
+from milp_planner.lazily import dataclass
 from milp_planner.traffic.sources.buckets import Bucket, BucketFile
 from milp_planner.traffic.trace import has_known_header, read_trace
 from milp_planner.units import SECONDS_PER_DAY

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from statistics import mode
 
 from milp_planner.inputs.problem.traffic import CLOCKS
+from milp_planner.lazily import dataclass
 from milp_planner.traffic.sources.buckets import Bucket
 from milp_planner.units import SECONDS_PER_HOUR
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from statistics import mode
 
 from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.problem.traffic import TraceColumns
+from milp_planner.lazily import dataclass
 from milp_planner.units import SECONDS_PER_DAY, shown
 
 MONDAY_S = 4 * SECONDS_PER_DAY

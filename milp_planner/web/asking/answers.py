@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from milp_planner.errors import input_error, readable_path
 from milp_planner.inputs.reading.records import CATALOG_KEY, Frozen
 from milp_planner.inputs.reading.strict_yaml import Document
 from milp_planner.inputs.reading.validation import validate
+from milp_planner.lazily import dataclass
 from milp_planner.plans.plain import clean
 from milp_planner.plans.records import Plan
 from milp_planner.questions.deployments.comparison import compare_deployments

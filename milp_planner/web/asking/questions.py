@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -25,6 +24,7 @@ from milp_planner.inputs.reading.files import only_these
 from milp_planner.inputs.reading.records import CATALOG_KEY, Frozen
 from milp_planner.inputs.reading.strict_yaml import Document
 from milp_planner.inputs.reading.validation import validate
+from milp_planner.lazily import dataclass
 from milp_planner.questions.deployments.calibrate import compare
 from milp_planner.today import day_today
 from milp_planner.units import NonNegativeNumber, PositiveNumber, Seconds, Share, WholeNumber, YesNo

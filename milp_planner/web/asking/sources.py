@@ -10,7 +10,6 @@ import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -21,6 +20,7 @@ from milp_planner.inputs.catalog.folders import shipped_catalogs
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.reading.files import NOT_NAMED
 from milp_planner.inputs.reading.records import CATALOG_KEY
+from milp_planner.lazily import dataclass, field
 from milp_planner.units import shown
 
 MOST_UPLOADS = 100

@@ -6,11 +6,11 @@ To add one, name it in `FIELDS` and give it an input in `templates/form.html`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from milp_planner.errors import Fault, readable_path
 from milp_planner.inputs.one_line import VOLUMES, WORDS
+from milp_planner.lazily import dataclass
 
 Steps = tuple[str | int, ...]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
@@ -16,6 +15,7 @@ from milp_planner.errors import Fault, InputError
 from milp_planner.inputs.problem.patching import Patch
 from milp_planner.inputs.problem.policies import is_gpus_first
 from milp_planner.inputs.reading.records import Frozen
+from milp_planner.lazily import dataclass
 from milp_planner.plans.records import Plan
 from milp_planner.plans.sheet.records import Sheet
 from milp_planner.questions.choices.choices import asking_for, check_own_choices, solved_choices

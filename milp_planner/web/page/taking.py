@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -12,6 +11,7 @@ from milp_planner.inputs.problem.comparisons import WIDER_KEYS
 from milp_planner.inputs.problem.patching import Patch, steps_of
 from milp_planner.inputs.problem.policies import allowed_billings
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.lazily import dataclass, field
 from milp_planner.plans.sheet.other_parts import SheetChoice
 from milp_planner.plans.sheet.records import Sheet
 from milp_planner.questions.choices.usual import LARGE_CLOUDS, RESERVED

@@ -6,7 +6,6 @@ import asyncio
 import json
 import threading
 from contextlib import closing
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -22,6 +21,7 @@ from milp_planner.errors import input_error
 from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.reading.records import Frozen
+from milp_planner.lazily import dataclass
 from milp_planner.plans.sheet.compared import plan_diff
 from milp_planner.plans.sheet.records import Sheet
 from milp_planner.reporting.documents.json import to_json

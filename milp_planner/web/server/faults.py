@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.responses import Response
 
 from milp_planner.deadline import OutOfTime
 from milp_planner.errors import InputError, PlannerError, SolverError
+from milp_planner.lazily import dataclass, field
 from milp_planner.reporting.documents.json import to_json
 from milp_planner.reporting.text.wording import escape_lines
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from milp_planner.lazily import dataclass
 from milp_planner.web.server.faults import Refused, refusal
 
 READING = ("GET", "HEAD")

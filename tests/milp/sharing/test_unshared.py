@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from milp_planner import Status, solve
+from milp_planner.milp.presolve import folding
 from milp_planner.solving import parts, search
 from milp_planner.solving.results import NOT_SOLVED
+from tests.milp.sharing import test_folding as hourly
 from tests.milp.sharing import test_shared_by_default as by_default
 from tests.milp.sharing.test_shared_units import NODE, nodes, two
 
@@ -17,6 +21,7 @@ LOOKED_AT += ["strict", "overload"]
 @pytest.fixture(autouse=True)
 def _small_programs_are_looked_at_too(monkeypatch):
     monkeypatch.setattr(search, "MOST_COLUMNS", 0)
+    monkeypatch.setattr(parts, "MOST_COLUMNS", 0)
 
 
 @pytest.fixture
@@ -54,6 +59,71 @@ def test_where_a_part_of_a_node_is_cheaper_the_program_of_all_decides(answers):
     assert known.status is Status.FEASIBLE
     assert known.bound == pytest.approx(NODE / 4)
     assert known.score_usd_per_month == pytest.approx(2 * NODE)
+
+
+def test_where_nobody_can_fill_what_a_part_leaves_units_of_ones_own_are_proven(answers):
+    # One fills a node, and the other, at an eighth of a node, would have a second to itself.
+    plan = solve(two(75, 1, share=None), nodes())
+    (known,) = [one for one in answers if one is not None]
+    assert known.bound == pytest.approx(NODE * 9 / 8)
+    assert (plan.status, plan.bound) == (Status.OPTIMAL, pytest.approx(2 * NODE))
+    assert plan.proof.certified
+
+
+def test_what_takes_no_part_of_a_unit_is_solved_once(monkeypatch):
+    solved, reused = [], []
+    solve_part, learn = parts._solve_part, search.Search.learn
+
+    def noted(asked, part, limit_s):
+        solved.append(part.key[0])
+        return solve_part(asked, part, limit_s)
+
+    def of_two(asked, freed, fractions):  # the other's plan takes no part of a unit
+        learn(asked, freed, [k for k in fractions if k.workload == "code"])
+        reused.extend(names for names, _ in asked.reused)
+
+    monkeypatch.setattr(parts, "_solve_part", noted)
+    monkeypatch.setattr(search.Search, "learn", of_two)
+    solve(two(75, 1, share=None), nodes())
+    assert reused == [("chat",)]
+    assert solved == [("chat",), ("code",), ("code",), ("chat", "code")]
+
+
+def test_a_plan_that_takes_parts_of_units_is_a_bound_and_no_plan(monkeypatch):
+    seen = []
+    learn = search.Search.learn
+    monkeypatch.setattr(
+        search.Search, "learn", lambda asked, *given: (learn(asked, *given), seen.append(asked))
+    )
+    solve(two(75, 1, share=None), nodes())
+    (asked,) = [one for one in seen if one.instance.candidates.parts]
+    assert not asked.reused
+    least = {names: round(usd) for names, usd in asked.known.least.items()}
+    assert least == {("chat",): NODE, ("code",): NODE / 8}
+    assert asked.optimizer.known is asked.known
+
+
+@pytest.mark.parametrize("bound", [NODE * 1.5, None])
+@pytest.mark.parametrize("has_plan", [True, False])
+def test_a_plan_of_ones_own_is_proven_by_nothing_less_than_the_program_of_all(
+    monkeypatch, has_plan, bound
+):
+    best = search.Search.next
+
+    def unfinished(asked):
+        result = best(asked)
+        if not any(k.part_of_unit for k in asked.instance.candidates.candidates):
+            return result
+        dear = plan_of_three if has_plan else None
+        return search.SearchResult(Status.FEASIBLE, dear, NOT_SOLVED.proof, bound)
+
+    plan_of_three = replace(solve(two(75, 1, share="none"), nodes()), score_usd_per_month=3 * NODE)
+    monkeypatch.setattr(search.Search, "next", unfinished)
+    plan = solve(two(75, 1, share=None), nodes())
+    assert plan.status is Status.FEASIBLE
+    assert not plan.proof.certified_by
+    assert plan.score_usd_per_month == pytest.approx(2 * NODE)
+    assert plan.bound == pytest.approx(bound or NODE * 9 / 8)
 
 
 @pytest.mark.parametrize("usd", [0, 100])
@@ -100,3 +170,19 @@ def test_random_plans_are_never_dearer():
 def test_many_random_plans_are_never_dearer():
     for seed in range(300, 340):  # in programs that are large a tie is left as it was found
         by_default.judged_of_any(seed, ties_are_broken=False)
+
+
+@pytest.mark.parametrize("is_large", [False, True])
+def test_a_large_program_is_looked_at_also_where_hourly_units_are_steps(
+    is_large, answers, monkeypatch
+):
+    # A unit by the hour carries 5 requests/s for $0.5, a replica on half a node 2.5 for $0.3: that
+    # is cheaper than the unit, so it is looked at, and dearer as soon as there are two.
+    monkeypatch.setattr(folding, "LEAST_COLUMNS", 0)
+    monkeypatch.setattr(search, "LARGE", 0 if is_large else 10**9)
+    rates = {(name, gpu): rps for name in hourly.LOADS for gpu, rps in (("small", 5), ("big", 2.5))}
+    asked = hourly.asked({"chat": (10, 5), "code": (5, 5)}).changed({"policy.share": None})
+    plan = solve(asked, hourly.market(0.6, {"small": 0.5}, rates), diagnose=False)
+    assert plan.status is Status.OPTIMAL
+    assert plan.cash_usd_per_month == pytest.approx(hourly.HOURS * 0.5 * (2 + 1 + 1 + 1))
+    assert shares(answers) == ([Status.OPTIMAL] if is_large else [])

@@ -17,9 +17,9 @@ from milp_planner.milp.engines.verdict import CertifiedRun
 from milp_planner.milp.program.model import build_model
 from milp_planner.questions.solve import provenance_of
 from milp_planner.solving import shortage, tie_break
-from milp_planner.solving.optimum import Optimizer, Query
+from milp_planner.solving.optimum import Optimizer
 from milp_planner.solving.re_solve import settings_of
-from milp_planner.solving.results import NOT_SOLVED, Session
+from milp_planner.solving.results import NOT_SOLVED, Query, Session
 from tests.support.builders import big_and_small, problem, workload
 from tests.support.one_class_problems import one_class_case
 

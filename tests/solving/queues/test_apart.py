@@ -7,8 +7,11 @@ a router tells both apart.
 
 from __future__ import annotations
 
+import itertools
 import random
 from dataclasses import replace
+from itertools import chain
+from operator import ge, mul
 
 import pytest
 
@@ -81,9 +84,61 @@ def test_what_the_best_plan_without_a_wish_keeps_it_keeps():
     assert {row[:2]: pytest.approx(row[2]) for row in said.sent_by_class} == sent
     (line,) = (line for line in warning_lines(found) if "p99 wait" in line)
     assert line.endswith("4000/5 100 % to acme/flops/eu-1")
-    assert "; best without it, where the router knows the sizes, tokens: 100/400 " in line
+    assert "; kept where the router knows the sizes, tokens: 100/400 " in line
     # Every next-best plan says that it keeps the wish, too.
     assert all(kept_of(other) for other in found.alternatives)
+
+
+NAMES = {"acme/flops/eu-1": 1.0, "bolt/bytes/eu-1": 0.5}
+"""USD an hour."""
+
+
+@pytest.mark.parametrize(
+    ("load", "wait_s", "burstiness", "target", "differ_by"),
+    [
+        (6, 2, 1, 0.9, "counts"),  # a fleet that is passed over keeps the wish with a unit more
+        (9, 2, 1, 0.98, "counts"),
+        # or where all classes are sent alike
+        pytest.param(6, 0.1, 2, 0.98, "counts", marks=pytest.mark.slow),
+        # the best of all without the wish misses it
+        pytest.param(14, 0.5, 1, 0.9, "offerings", marks=pytest.mark.slow),
+        pytest.param(9, 0.5, 2, 0.98, "counts", marks=pytest.mark.slow),
+    ],
+)
+def test_plans_are_the_best_of_all_fleets_that_keep_the_wish(
+    load, wait_s, burstiness, target, differ_by
+):
+    traffic = {
+        "kind": "requests_per_second",
+        "requests_per_second": load,
+        "burstiness": burstiness,
+    }
+    policy = {"utilization": {"target": target}}
+    listed = {"alternatives": {"count": 2, "differ_by": differ_by}, "policy": policy}
+    question = asked({"wait": {"p99": wait_s}}, {"traffic": traffic}, **listed)
+    plan = solve(question, sold())
+    fleets = itertools.product(range(12), range(24))
+    dearer = iter(sorted((sum(map(mul, NAMES.values(), one)), one) for one in fleets))
+    found = []
+
+    def is_new(fleet):
+        if differ_by == "offerings" and [*map(bool, fleet)] in [[*map(bool, e)] for e in found]:
+            return False
+        return not any(all(map(ge, fleet, e)) for e in found)
+
+    def keeps(fleet):
+        units = {name: n for name, n in zip(NAMES, fleet, strict=True) if n}
+        return any(fleet) and evaluate(question, units, sold()).keeps_all_limits
+
+    for one in (plan, *plan.alternatives):
+        usd, fleet = next(row for row in dearer if is_new(row[1]) and keeps(row[1]))
+        assert one.cash_usd_per_month / 720 == pytest.approx(usd)
+        bought = units_of(one).get("flops", 0), units_of(one).get("bytes", 0)
+        assert is_new(bought)
+        found.append(bought)
+        if bought != fleet:  # of equal price: the other may come next
+            dearer = chain([(usd, fleet)], dearer)
+    assert len(found) == 3
 
 
 def test_one_router_that_is_asked_for_sends_all_classes_alike_and_costs_more():
@@ -105,7 +160,9 @@ def test_a_wish_that_it_does_not_keep_is_in_the_program(monkeypatch):
     )
     assert OwnMixes.of(freed).missed(replace(found, purchases=fewer)) == {"chat"}
     together = solve(asked(KEPT, **SHARED), sold(), alternatives=0)
-    monkeypatch.setattr(OwnMixes, "missed", lambda self, plan: frozenset({"chat"}))
+    everywhere = frozenset({("chat", 0)})
+    monkeypatch.setattr("milp_planner.solving.search.MOST_PASSED", 2)
+    monkeypatch.setattr(OwnMixes, "missed_in", lambda self, plan: everywhere)
     missed = solve(question, sold(), alternatives=0)
     same(missed, together)
     assert kept_of(missed) == kept_of(together)
@@ -144,6 +201,22 @@ def test_the_fleet_of_such_a_plan_is_judged_by_its_own_routes():
     assert not evaluate(question, found, sold()).breaches
     (breach,) = evaluate(asked(KEPT, **SHARED), found, sold()).breaches[:1]
     assert "p99 wait" in breach.message or "utilization" in breach.message
+
+
+def test_beside_batches_a_wish_that_is_kept_apart_sends_no_class_elsewhere():
+    night = {"kind": "batch", "requests": 20_000, "deadline": "24h"}
+    size = {"input_tokens": 100, "output_tokens": 10}
+    batch = {"name": "night", "llm": "toy", "traffic": night, "requests": size}
+    alone = solve(asked({}), sold(), alternatives=0)
+    for wish in (KEPT, {"wait": {"p99": "600s"}}):
+        chat = asked(wish).model_dump(mode="json", exclude_unset=True)["workloads"]
+        found = solve(asked({}).changed({"workloads": [*chat, batch]}), sold(), alternatives=0)
+        # None of the units whose waits are judged does it: one more of the cheaper does.
+        assert found.status is Status.OPTIMAL
+        assert [units_of(alone)[name] for name in ("flops", "bytes")] == [14, 7]
+        bought = {(p.candidate.workload, p.candidate.gpu): p.units for p in found.purchases}
+        assert bought == {("chat", "flops"): 14, ("chat", "bytes"): 7, ("night", "bytes"): 1}
+        assert kept_of(found)
 
 
 def surviving(share):

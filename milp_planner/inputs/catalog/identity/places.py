@@ -6,7 +6,6 @@ Providers' own names mislead: eu-west-2 of AWS is in London, us-east-1-lim-1 in 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -15,6 +14,7 @@ from pydantic import Field
 
 from milp_planner.inputs.reading.field_types import Id
 from milp_planner.inputs.reading.records import Frozen
+from milp_planner.lazily import dataclass, field
 
 PLACES_FILE = "places.csv"
 

@@ -17,9 +17,10 @@ overlay writes under one of the product's ids replaces it, whatever the days.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
+
+from milp_planner.lazily import dataclass
 
 UNKNOWN_PLACE = "global"
 """The region of a quote that states none."""

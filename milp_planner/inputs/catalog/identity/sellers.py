@@ -8,13 +8,13 @@ of aws; it keeps its name, and counts as the provider in limits and losses.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import Field
 
 from milp_planner.inputs.reading.field_types import Id
 from milp_planner.inputs.reading.records import Frozen
+from milp_planner.lazily import dataclass, field
 
 SELLERS_FILE = "seller_aliases.csv"
 

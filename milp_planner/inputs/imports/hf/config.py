@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from milp_planner.errors import input_error
 from milp_planner.inputs.imports.hf.config_kinds import is_count
+from milp_planner.lazily import dataclass
 from milp_planner.units import shown
 
 TEXT_PARTS = ("text_config", "llm_config", "language_config")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from milp_planner.inputs.imports.hf.config import Config
 from milp_planner.inputs.imports.hf.modules import (
@@ -14,6 +13,7 @@ from milp_planner.inputs.imports.hf.modules import (
     Module,
     linear,
 )
+from milp_planner.lazily import dataclass
 
 UNGATED = ("relu2", "relu", "gelu_new")
 """Activations of a feed-forward part with two matrices; the others multiply by a gate."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from milp_planner.errors import InputError, input_error
 from milp_planner.inputs.imports.hf.config_kinds import kind_faults
 from milp_planner.inputs.reading.files import read_text
 from milp_planner.inputs.reading.strict_json import parse_json
+from milp_planner.lazily import dataclass, field
 
 CONFIG, QUANTISATION, INDEX = "config.json", "hf_quant_config.json", "model.safetensors.index.json"
 SAFETENSORS = ".safetensors"

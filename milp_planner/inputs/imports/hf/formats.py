@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from fnmatch import translate
 from typing import Any
 
@@ -17,6 +16,7 @@ from milp_planner.errors import input_error
 from milp_planner.inputs.catalog.tensor_groups import GROUPS, WIDE_GROUPS, format_bytes
 from milp_planner.inputs.imports.hf.config import Config
 from milp_planner.inputs.imports.hf.modules import EXPERTS, Module
+from milp_planner.lazily import dataclass, field
 from milp_planner.units import shown
 
 PREFIX = re.compile(r"^(?:re:|\*\.)?(?:language_model\.|model\.|backbone\.|transformer\.)*")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from milp_planner.inputs.imports.hf.files import Files, gather, read_object
 from milp_planner.inputs.imports.hf.formats import group_formats, main_format, stored_bytes
 from milp_planner.inputs.imports.hf.row import Facts, facts_of, id_of, llm_row
 from milp_planner.inputs.imports.hf.safetensors import Sizes, group_of, read_header, sizes_of
+from milp_planner.lazily import dataclass
 from milp_planner.today import day_today
 from milp_planner.units import BYTES_PER_GIB
 

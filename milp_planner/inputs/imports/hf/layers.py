@@ -7,7 +7,6 @@ names or shapes of its own also needs a case in `mixer_kinds` or `expert_layers`
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from milp_planner.errors import did_you_mean, input_error
@@ -26,6 +25,7 @@ from milp_planner.inputs.imports.hf.modules import (
     under,
 )
 from milp_planner.inputs.imports.hf.towers import towers
+from milp_planner.lazily import dataclass
 
 FULL, WINDOW, CHUNKED, LINEAR, MAMBA, NONE = "full", "window", "chunked", "linear", "mamba", "none"
 

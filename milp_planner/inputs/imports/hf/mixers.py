@@ -7,10 +7,10 @@ Shapes are those of the architectures' published code; sources stand with each.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from milp_planner.inputs.imports.hf.config import Config
 from milp_planner.inputs.imports.hf.modules import ATTENTION, NORMS, Module, linear
+from milp_planner.lazily import dataclass
 
 BYTES = 2
 """Of a cached element in bf16."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 
 from milp_planner.inputs.catalog.tensor_groups import (
     ATTENTION,
@@ -16,6 +15,7 @@ from milp_planner.inputs.catalog.tensor_groups import (
     UNEMBEDDING,
     VISION,
 )
+from milp_planner.lazily import dataclass, replace
 
 __all__ = [
     "ATTENTION",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from milp_planner.inputs.catalog.tensor_groups import BILLION, GROUPS
@@ -31,6 +30,7 @@ from milp_planner.inputs.imports.hf.layers import (
 )
 from milp_planner.inputs.imports.hf.modules import EXPERTS, VISION
 from milp_planner.inputs.imports.hf.safetensors import Sizes
+from milp_planner.lazily import dataclass
 
 Row = dict[str, object]
 Groups = Mapping[str, Mapping[str, int]]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from milp_planner.inputs.imports.hf.modules import (
 )
 from milp_planner.inputs.reading.files import refuse_named_pipe
 from milp_planner.inputs.reading.strict_json import parse_json
+from milp_planner.lazily import dataclass, field
 
 MOST_HEADER_BYTES = 100_000_000
 """The limit of the format's own reader."""

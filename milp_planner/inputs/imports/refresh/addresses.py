@@ -12,7 +12,7 @@ Tables of brokers, who sell what others rent out, are not fetched.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from milp_planner.lazily import dataclass
 
 SKYPILOT_CLOUDS = (
     *("aws", "azure", "cudo", "do", "fluidstack", "gcp", "hyperbolic", "hyperstack", "jarvislabs"),

@@ -7,13 +7,13 @@ file) is tried again; what cannot, is not. Whatever else comes, the caller has t
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from http.client import HTTPException
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from milp_planner.errors import input_error
+from milp_planner.lazily import dataclass
 
 CHUNK = 65_536
 PASSING = (408, 425, 429, 500, 502, 503, 504)

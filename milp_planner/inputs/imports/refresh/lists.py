@@ -8,7 +8,6 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from milp_planner.inputs.imports.refresh.addresses import (
 from milp_planner.inputs.imports.refresh.download import NotThere
 from milp_planner.inputs.imports.skypilot import read_skypilot
 from milp_planner.inputs.reading.files import MOST_BYTES
+from milp_planner.lazily import dataclass, replace
 
 Fetch = Callable[[str, int], bytes | NotThere]
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from milp_planner.inputs.catalog.diff import CatalogDiff, ChangedRow, DiffRow
 from milp_planner.inputs.imports.refresh.lists import PublishedList
+from milp_planner.lazily import dataclass, field
 
 MOST_NAMED = 3
 """Changes of a provider named in a report that is not verbose."""

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
 from milp_planner.candidates.records import Candidate
 from milp_planner.deadline import OutOfTime, check, seconds_left
+from milp_planner.lazily import dataclass
 from milp_planner.milp.curves.linked.choices import (
     Chosen,
     Known,

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from milp_planner.deadline import cancel_asked, seconds_left
+from milp_planner.lazily import dataclass, field
 from milp_planner.milp.curves.linked.priced import PRICE_UNIT, Choice, PricedCover, Prices
 from milp_planner.milp.curves.linked.reading import Linked
 from milp_planner.milp.engines.highs import run_highs

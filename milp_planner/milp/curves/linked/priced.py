@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import count
@@ -19,6 +18,7 @@ from typing import NamedTuple
 
 from milp_planner.candidates.records import Candidate
 from milp_planner.deadline import check, checked
+from milp_planner.lazily import dataclass
 from milp_planner.milp.curves.curve import SLACK, unit_of
 from milp_planner.milp.curves.linked.reading import LinkedCover, Unit
 from milp_planner.milp.curves.staircase import Kind, Staircase, Step, units_of

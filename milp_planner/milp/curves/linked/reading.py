@@ -9,13 +9,13 @@ units are left out, which makes nothing dearer.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
 import pulp
 
 from milp_planner.candidates.records import Candidate, rests_when_idle
+from milp_planner.lazily import dataclass
 from milp_planner.milp.curves.covering import carried, is_known, rows_beside_coverage
 from milp_planner.milp.program.language.rows import LE
 from milp_planner.milp.program.language.variables import Fleet, merged

@@ -7,11 +7,11 @@ rules, what a term does not answer is taken the careful way: nothing may stand i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from milp_planner.candidates.records import Candidate, PlanningInput, UnitsOn
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.lazily import dataclass
 from milp_planner.milp.program.language.rule import Standing
 from milp_planner.milp.program.language.variables import Fleet, Terms
 from milp_planner.plans.records import Purchase, Route

@@ -15,10 +15,10 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from milp_planner.candidates.records import Candidate
+from milp_planner.lazily import dataclass
 from milp_planner.plans.records import SNAP
 
 DIGITS = 12

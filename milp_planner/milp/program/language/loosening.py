@@ -7,10 +7,10 @@ says its own in `Rule.loosened`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from milp_planner.inputs.problem.patching import Patch
+from milp_planner.lazily import dataclass
 from milp_planner.plans.records import Plan
 
 Values = Sequence[Any]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import pulp
 
 from milp_planner.candidates.records import Candidate
+from milp_planner.lazily import dataclass
 from milp_planner.milp.program.language.variables import Fleet, Terms, add
 from milp_planner.plans.records import Purchase, SharedUnits
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
 from typing import ClassVar
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.lazily import dataclass
 from milp_planner.milp.program.language.loosening import LimitInForce
 from milp_planner.milp.program.language.rows import Row
 from milp_planner.milp.program.language.variables import Fleet

@@ -52,7 +52,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import pulp
@@ -70,6 +69,7 @@ from milp_planner.candidates.sharing.standing import is_part_of
 from milp_planner.deadline import checked
 from milp_planner.inputs.problem.policies import can_overload, has_one_router, may_fall_short
 from milp_planner.inputs.problem.records import Problem, Workload
+from milp_planner.lazily import dataclass, field
 from milp_planner.milp.program.language.class_prices import ClassPrices
 from milp_planner.milp.program.language.folds import ElasticFold
 from milp_planner.milp.program.language.pieces import CountPiece

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.policies import utilization_limit
+from milp_planner.lazily import dataclass
 from milp_planner.milp.program.language.class_prices import ClassPrices
 from milp_planner.milp.program.routes.rows import GroupLimit, priced
 

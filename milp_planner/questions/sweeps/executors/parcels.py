@@ -11,12 +11,12 @@ import pickle
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from milp_planner._version import __version__
 from milp_planner.errors import PlannerError
+from milp_planner.lazily import dataclass
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from milp_planner.inputs.problem.policies import allowed_billings
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.lazily import dataclass, field
 from milp_planner.questions.sweeps.break_even import PER_TOKEN, BreakEven
 from milp_planner.questions.sweeps.frontier import (
     MOST_STEPS,
