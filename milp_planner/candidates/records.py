@@ -11,6 +11,7 @@ from functools import cached_property
 from milp_planner.grouping import grouped
 from milp_planner.inputs.catalog.billing import BILLING_MODES, BillingMode
 from milp_planner.inputs.catalog.records import Catalog, Measurement, Offering, TokenPrice
+from milp_planner.inputs.problem.policies import shares_units
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.lazily import dataclass, field
 from milp_planner.serving.operating_point import EngineRate
@@ -428,7 +429,7 @@ class PlanningInput:
     @cached_property
     def _shared_today(self) -> frozenset[tuple[str, str]]:
         """Offerings of today's units that replicas of any workload may share."""
-        if self.problem.policy.share != "units":
+        if not shares_units(self.problem):
             return frozenset()
         running = {row.offering for row in self.problem.current_fleet}
         sold = (row for row in self.catalog.offerings if row.id in running)

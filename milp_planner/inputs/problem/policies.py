@@ -62,13 +62,19 @@ def has_own_queues(problem: Problem, workload: Workload) -> bool:
 
 
 def is_sharing_open(problem: Problem) -> bool:
-    """True where workloads may share units, and the problem does not say whether they do."""
-    return problem.policy.share is None and len(problem.workloads) > 1
+    """True where workloads may share units, and may have units to themselves beside them.
+
+    The problem does not say whether they share them; or it says so, and that units are off while
+    their workload is idle, which those of one workload are and shared ones are not.
+    """
+    share = problem.policy.share
+    may_rest = share == "units" and bool(problem.policy.switch_off_dedicated)
+    return (share is None or may_rest) and len(problem.workloads) > 1
 
 
 def shares_units(problem: Problem) -> bool:
-    """True where the problem says that replicas of several workloads may stand on one unit."""
-    return problem.policy.share in ("units", "gpus")
+    """True where all units of several GPUs may be shared, as the problem says."""
+    return problem.policy.share in ("units", "gpus") and not is_sharing_open(problem)
 
 
 def shares_gpus(problem: Problem) -> bool:

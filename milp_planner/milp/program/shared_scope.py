@@ -1,8 +1,9 @@
 """What is planned together with units that workloads share, and what is not yet.
 
 `policy.share: units` refuses what it is not planned together with. Where the problem does not say
-who shares what, units of one workload, which may rest, stand beside shared ones of the same
-offering, and beside what is not covered all belong to one workload each.
+who shares what, or turns off what is idle, units of one workload, which may rest, stand beside
+shared ones of the same offering; beside what is not covered all belong to one workload each where
+it does not say.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ OF_WHOLE_GPUS = "what it counts of a GPU that LLMs share is not decided"
 
 def not_covered(problem: Problem) -> Iterator[tuple[str, str]]:
     """Keys that `policy.share: units` refuses, with why."""
-    if problem.policy.switch_off_dedicated:
+    if problem.policy.switch_off_dedicated and not is_sharing_open(problem):
         yield "policy.switch_off_dedicated", "a shared unit rests only when all of its replicas do"
     for rule in problem.rules:
         yield f"rules.{rule.name}", "a rule of your own counts units by workload"

@@ -20,7 +20,7 @@ MOST_ON_GPUS = 12
 
 def sharing_faults(problem: Problem) -> Iterator[Fault]:
     """What the problem asks for beside shared units, and cannot have with them."""
-    if not shares_units(problem):
+    if problem.policy.share not in ("units", "gpus"):
         return
     for path, why in sorted(dict(not_covered(problem)).items()):
         yield located(problem, _fault(f"is not planned together with {path} yet: {why}", path))

@@ -155,7 +155,8 @@ def refused(asked: Problem) -> list[str]:
 
 
 def test_what_is_not_planned_together_is_refused_with_the_other_key():
-    assert refused(two(policy={"switch_off_dedicated": True})) == [
+    alone = problem(5, policy={"share": "units", "switch_off_dedicated": True})
+    assert refused(alone) == [
         "policy.share: is not planned together with policy.switch_off_dedicated yet: a shared unit "
         "rests only when all of its replicas do"
     ]
