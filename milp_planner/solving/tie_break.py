@@ -25,6 +25,7 @@ from milp_planner.milp.program.exclusion import contains
 from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.records import Status
 from milp_planner.solving.assembly.assemble import assemble
+from milp_planner.solving.assembly.next_fleets import FEW_PLANS
 from milp_planner.solving.optimum import Optimizer
 from milp_planner.solving.results import NOT_SOLVED, Query, SearchResult, none_by, proven_by
 from milp_planner.solving.verify import keeps_all, violations
@@ -36,6 +37,9 @@ Fewest changes against today's fleet are looked for in these, too."""
 
 MOST_TIED = 4
 """More plans of equal score than this are not listed: programs of their own find the preferred."""
+
+MOST_TIED_BY_CURVES = 40
+"""The same where they take no solver."""
 
 MOST_LEARNED = 4
 """Times that the preferred plan is looked for, where it teaches the program that it is none."""
@@ -79,7 +83,8 @@ def next_of(
     while beyond is None or _is_tied(beyond, first):
         if beyond is not None:
             tied.append(_proven_like(beyond, first))
-        if len(tied) > MOST_TIED:
+        by_curves = optimizer.next_fleets.need_no_solver
+        if len(tied) > (MOST_TIED_BY_CURVES if by_curves else MOST_TIED):
             tied += _preferred(optimizer, query, min(tied, key=lambda one: one.score_usd_per_month))
             beyond = None
             break
@@ -113,14 +118,17 @@ def best_by_curves(optimizer: Optimizer, query: Query) -> SearchResult | None:
     None where it takes a solver: something links them, too much must be tried, the engines are
     quick, or the plan breaks a rule or costs other than the curves say.
     """
-    if query.for_a_tie or query.held or query.passed or not _may_need_no_solver(optimizer):
+    if query.held or query.passed or not _may_need_no_solver(optimizer):
+        return None
+    if query.for_a_tie and len(query.found) <= FEW_PLANS:
         return None
     began_s, pruned = time.monotonic(), optimizer.pruned
     try:
         with optimizer.session.in_force():
             pruned.readmit(query.others, query.difference.differ_by)
             learned = optimizer.next_fleets.of(
-                optimizer.instance, tuple(pruned.kept), query.difference
+                *(optimizer.instance, tuple(pruned.kept), query.difference),
+                after=len(query.found),
             )
             if learned is None:
                 return None
@@ -129,6 +137,7 @@ def best_by_curves(optimizer: Optimizer, query: Query) -> SearchResult | None:
     except OutOfTime:
         return NOT_SOLVED
     except TooMany:
+        optimizer.next_fleets.need_no_solver = False
         return None
     size = len(model.row_meaning), len(model.fleet.meaning)
     if fleet is None:

@@ -342,7 +342,7 @@ def test_a_check_tells_settings_that_change_no_plan(run, folder):
         (["solve", "toy.yaml", "--time-limit", "0"], "must be greater than 0s (is 0)"),
         (["solve", "toy.yaml", "--time-limit", "soon"], "not"),
         (["solve", "toy.yaml", "--gap", "2"], "must be from 0 to 1, or 0% to 100% (is 2)"),
-        (["solve", "toy.yaml", "--alternatives", "-1"], "from 0 to 100 (is -1)"),
+        (["solve", "toy.yaml", "--alternatives", "-1"], "from 0 to 200 (is -1)"),
         (["solve", "toy.yaml", "--differ-by", "x"], "'counts', 'offerings', 'providers', 'gpus'"),
         (["solve", "toy.yaml", "--solver", "x"], "'both', 'cbc', 'highs'"),
         (["solve", "toy.yaml", "--max-cost", "-5"], "must be greater than 0 (is -5)"),

@@ -93,7 +93,7 @@ def test_all_faults_are_told_at_once():
     told = refusal({"limits.max_spot_share": "700%", "solver.gap": -1, "alternatives.count": 1000})
     assert told.splitlines() == [
         "limits.max_spot_share: must be at most 1 (is 700%)",
-        "alternatives.count: must be at most 100 (is 1000)",
+        "alternatives.count: must be at most 200 (is 1000)",
         "solver.gap: must be at least 0 (is -1)",
     ]
 

@@ -299,7 +299,7 @@ def test_a_part_built_in_code_is_refused_by_its_own_path():
         ("gap", 2, InputError, "gap: must be at most 1 (is 2)"),
         ("gap", -0.1, InputError, "gap: must be at least 0 (is -0.1)"),
         ("alternatives", -1, InputError, "alternatives: must be at least 0 (is -1)"),
-        ("alternatives", 101, InputError, "alternatives: must be at most 100 (is 101)"),
+        ("alternatives", 201, InputError, "alternatives: must be at most 200 (is 201)"),
         ("alternatives", 1.5, TypeError, "alternatives: expected a whole number, not float"),
         ("solver", "x", InputError, "solver: 'x' is not one of both, cbc, highs"),
         ("solver", "hihgs", InputError, "did you mean 'highs'?"),

@@ -8,7 +8,7 @@ from datetime import date
 
 import typer
 
-MOST_ALTERNATIVES = 100
+MOST_ALTERNATIVES = 200
 MOST_JOBS = 64
 
 _BARE_NUMBER = re.compile(r"\s*[+-]?[\d_]*\.?\d+(?:[eE][+-]?\d+)?\s*", re.ASCII)

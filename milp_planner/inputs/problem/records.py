@@ -290,7 +290,7 @@ class Switching(Frozen):
 class Alternatives(Frozen):
     """Next-best plans to look for."""
 
-    count: Annotated[WholeNumber, Field(ge=0, le=100)] = 3
+    count: Annotated[WholeNumber, Field(ge=0, le=200)] = 3
     differ_by: Literal["counts", "offerings", "providers", "gpus"] = "offerings"
     per_workload: YesNo = False
     within: UsefulShare | None = None

@@ -159,29 +159,44 @@ class BoundedCurve:
     def _stairs_of(self, bounds: Bounds, *, held: bool) -> Staircase | None:
         key = held, bounds
         if key not in self._stairs:
-            whole = self.curve.held if held else self.curve.elastic
-            ours = self.curve.cover.held if held else self.curve.cover.elastic
-            self._stairs[key] = whole if bounds == FREE else _bounded(whole, ours, bounds)
+            self._stairs[key] = self._bounded(bounds, held=held)
         return self._stairs[key]
 
+    def _bounded(self, bounds: Bounds, *, held: bool) -> Staircase | None:
+        """The steps within bounds; None where there can be none.
 
-def _bounded(whole: Staircase, ours: Sequence[Candidate], bounds: Bounds) -> Staircase | None:
-    """The steps within bounds; None where there can be none."""
-    left = dict(bounds.most)
-    start = NOTHING
-    for i, units in bounds.least:
-        key = change_key(ours[i])
-        if i in bounds.absent or left.get(key, units) < units:
-            return None
-        if key in left:
-            left[key] -= units
-        start = with_units(start, i, whole.kinds[i], units, whole.most)
+        What is on at least stands beside the cheapest of what else there may be, whatever that is.
+        """
+        whole = self.curve.held if held else self.curve.elastic
+        ours = self.curve.cover.held if held else self.curve.cover.elastic
+        if bounds == FREE:
+            return whole
+        if bounds.least:
+            left = dict(bounds.most)
+            for i, units in bounds.least:
+                key = change_key(ours[i])
+                if i in bounds.absent or left.get(key, units) < units:
+                    return None
+                if key in left:
+                    left[key] -= units
+            most = tuple(sorted(left.items()))
+            beside = self._stairs_of(Bounds((), most, bounds.absent), held=held)
+            steps = [] if beside is None else list(beside.steps)
+            for i, units in bounds.least:
+                steps = [with_units(step, i, whole.kinds[i], units, whole.most) for step in steps]
+            return Staircase(whole.kinds, whole.most, tuple(lowest(steps)))
+        return _at_most(whole, ours, bounds)
+
+
+def _at_most(whole: Staircase, ours: Sequence[Candidate], bounds: Bounds) -> Staircase:
+    """The steps of what there may be, where nothing has to be."""
     groups: dict[Key, list[int]] = {}
     for i, k in enumerate(ours):
         if i not in bounds.absent:
             groups.setdefault(change_key(k), []).append(i)
+    left = dict(bounds.most)
     free = [i for key, group in groups.items() if key not in left for i in group]
-    steps = [start]
+    steps = [NOTHING]
     for i in sorted(free, key=lambda i: whole.kinds[i].cost / whole.kinds[i].capacity):
         steps = with_any(steps, i, whole.kinds[i], whole.most)
     for key, most in left.items():

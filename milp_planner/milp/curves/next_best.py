@@ -16,7 +16,6 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
-from itertools import count
 from typing import NamedTuple
 
 from milp_planner.candidates.records import Candidate, change_key
@@ -24,6 +23,7 @@ from milp_planner.deadline import check
 from milp_planner.lazily import dataclass, field
 from milp_planner.milp.curves.bounded import NEVER, BoundedCurve, Bounds, Box, Key
 from milp_planner.milp.curves.curve import Curve
+from milp_planner.milp.curves.frontier import Excluded, Frontier, Use
 from milp_planner.milp.program.exclusion import Difference, names, uses
 from milp_planner.plans.records import Plan
 
@@ -33,15 +33,6 @@ MOST_SETS = 50_000
 
 class TooMany(Exception):
     """More sets of bounds than are worth looking at."""
-
-
-class Excluded(NamedTuple):
-    """What an earlier plan rules out."""
-
-    number: int
-    uses: Mapping[tuple[Key, int], int]
-    names: frozenset[str] | None
-    """None where only what contains the plan is ruled out."""
 
 
 class NextFleet(NamedTuple):
@@ -76,7 +67,10 @@ class NextBest:
     """... and how many of them the unit of each workload's own curve is."""
 
     _children: dict[tuple[int, Box, str, int], list[_Child]] = field(default_factory=dict)
-    _plans: dict[int, Plan] = field(default_factory=dict)
+    _plans: dict[int, tuple[Plan, Excluded]] = field(default_factory=dict)
+    _numbers: dict[frozenset[tuple[Use, int]], int] = field(default_factory=dict)
+    _frontier: Frontier | None = None
+    """What is left to look at; None where nothing was looked at, or time ended meanwhile."""
 
     def __post_init__(self) -> None:
         self._bounded = [BoundedCurve(curve) for curve in self.curves]
@@ -89,56 +83,48 @@ class NextBest:
     def after(self, earlier: Sequence[Plan], pending: Sequence[Plan] = ()) -> NextFleet | None:
         """The best fleet that these plans do not rule out; None where there is none.
 
-        pending: plans that rule out only what contains them.
+        pending: plans that rule out only what contains them. Where the earlier plans are those of
+        the last call and more, the search goes on where that one ended.
 
         Raises TooMany, and OutOfTime when time is up.
         """
-        ruled_out = self._ruled_out_by(earlier, pending)
-        root = tuple(Box() for _ in self.curves)
-        seen = {root}
-        order = count()
-        value = sum(self._least(i, box) for i, box in enumerate(root))
-        heap: list[tuple[int, int, tuple[Box, ...], Iterator[tuple[int, tuple[Box, ...]]]]] = []
-        if value < NEVER:
-            heapq.heappush(heap, (value, next(order), root, iter(())))
-        for looked_at in count():
-            if not heap:
-                return None
-            if looked_at > MOST_SETS:
-                raise TooMany
-            check()
-            value, _, boxes, siblings = heapq.heappop(heap)
-            self._push(heap, siblings, order)
-            if boxes in seen and boxes != root:
-                continue
-            seen.add(boxes)
-            broken = self._broken(boxes, ruled_out)
-            if broken is None:
-                return NextFleet(self._units(boxes), float(value * self._unit))
-            self._push(heap, self._sets(value, boxes, broken), order)
-        return None
-
-    def _ruled_out_by(self, earlier: Sequence[Plan], pending: Sequence[Plan]) -> list[Excluded]:
-        naming = None if not earlier else self.difference.name_of
-        found: list[Excluded] = []
-        for plan in (*earlier, *pending):
-            self._plans[id(plan)] = plan  # so that no other gets its number
-            by_names = naming is not None and len(found) < len(earlier)
-            named = names(plan, naming) if by_names and naming is not None else None
-            found.append(Excluded(id(plan), uses(plan), named))
+        by_names = [self._excluded(plan) for plan in earlier]
+        by_uses = [self._excluded(plan)._replace(names=None) for plan in pending]
+        frontier, self._frontier = self._frontier, None
+        if frontier is None or not frontier.goes_on_with(by_names, by_uses):
+            frontier = Frontier()
+            frontier.goes_on_with(by_names, by_uses)
+            root = tuple(Box() for _ in self.curves)
+            frontier.push(iter([(sum(self._least(i, box) for i, box in enumerate(root)), root)]))
+        found = self._next_in(frontier)
+        self._frontier = frontier  # not where time ended, maybe between two of its steps
         return found
 
-    @staticmethod
-    def _push(
-        heap: list[tuple[int, int, tuple[Box, ...], Iterator[tuple[int, tuple[Box, ...]]]]],
-        siblings: Iterator[tuple[int, tuple[Box, ...]]],
-        order: Iterator[int],
-    ) -> None:
-        """The next of some sets of bounds, cheapest first; those behind it follow with it."""
-        for value, boxes in siblings:
-            if value < NEVER:
-                heapq.heappush(heap, (value, next(order), boxes, siblings))
-            return
+    def _next_in(self, frontier: Frontier) -> NextFleet | None:
+        while (valued := frontier.pop()) is not None:
+            check()
+            value, boxes = valued
+            broken = frontier.breaks(*self._told(boxes))
+            if broken is None:
+                frontier.push(iter([valued]))  # whoever asks next has ruled it out
+                return NextFleet(self._units(boxes), float(value * self._unit))
+            if len(frontier.seen) >= MOST_SETS:
+                frontier.push(iter([valued]))
+                self._frontier = frontier
+                raise TooMany
+            frontier.split(valued, broken[1], self._sets(value, boxes, broken))
+        return None
+
+    def _excluded(self, plan: Plan) -> Excluded:
+        """What a plan rules out; by its names, too, where plans differ by any."""
+        known = self._plans.get(id(plan))
+        if known is None:
+            naming, used = self.difference.name_of, uses(plan)
+            number = self._numbers.setdefault(frozenset(used.items()), len(self._numbers))
+            named = None if naming is None else names(plan, naming)
+            # the plan with it, so that no other gets its id
+            known = self._plans[id(plan)] = plan, Excluded(number, used, named)
+        return known[1]
 
     def _least(self, i: int, box: Box) -> int:
         return self._bounded[i].least(box) * self._scale[i]
@@ -152,25 +138,16 @@ class NextBest:
 
     # --- what an earlier plan rules out ---------------------------------------------------------
 
-    def _broken(
-        self, boxes: Sequence[Box], ruled_out: Sequence[Excluded]
-    ) -> tuple[str, Excluded] | None:
-        """How the cheapest fleet within bounds is ruled out: by its names, or its uses."""
-        units = self._units(boxes)
-        naming = self.difference.name_of
-        used = frozenset() if naming is None else frozenset(map(naming, units))
-        for one in ruled_out:
-            if one.names is not None and one.names == used:
-                return "names", one
-        on: dict[tuple[Key, int], int] = {}
+    def _told(self, boxes: Sequence[Box]) -> tuple[frozenset[str], Mapping[Use, int]]:
+        """Names and uses of the cheapest fleet within bounds."""
+        units, naming = self._units(boxes), self.difference.name_of
+        on: dict[Use, int] = {}
         for k, row in units.items():
+            key = change_key(k)
             for t, n in enumerate(row):
                 if n:
-                    on[change_key(k), t] = on.get((change_key(k), t), 0) + n
-        for one in ruled_out:
-            if all(on.get(use, 0) >= n for use, n in one.uses.items()):
-                return "uses", one
-        return None
+                    on[key, t] = on.get((key, t), 0) + n
+        return frozenset() if naming is None else frozenset(map(naming, units)), on
 
     def _sets(
         self, value: int, boxes: tuple[Box, ...], broken: tuple[str, Excluded]

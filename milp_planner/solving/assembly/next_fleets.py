@@ -13,25 +13,39 @@ QUICK_COLUMNS = 100
 """Columns up to which the engines rule out plans in tenths of a second; with more that takes most
 of the time of a question."""
 
+FEW_PLANS = 10
+"""As many plans the engines rule out so quickly: each brings rows, which all programs after it have
+as well."""
+
 
 @dataclass
 class NextFleets:
     """What was learned of the fleets of one problem."""
 
+    need_no_solver: bool = False
+    """True while they are found without the engines."""
+
     _model: FleetModel | None = None
     _search: NextBest | None = None
 
     def of(
-        self, instance: PlanningInput, kept: tuple[Candidate, ...], difference: Difference
+        self,
+        instance: PlanningInput,
+        kept: tuple[Candidate, ...],
+        difference: Difference,
+        *,
+        after: int,
     ) -> tuple[FleetModel, NextBest] | None:
         """The program of these candidates, and a search of its fleets; None where it takes a
-        solver, or the engines are quick. Raises OutOfTime when time is up."""
+        solver, or the engines are quick, after so many plans. Raises OutOfTime when time is up."""
+        self.need_no_solver = False
         if self._model is None or self._model.fleet.candidates != kept:
             self._model, self._search = build_model(instance, kept), None
-        is_small = len(self._model.fleet.meaning) <= QUICK_COLUMNS
+        is_small = len(self._model.fleet.meaning) <= QUICK_COLUMNS and after <= FEW_PLANS
         if self._search is None or self._search.difference != difference:
             curves = None if is_small else curves_of(self._model)
             if curves is None:
                 return None
             self._search = NextBest(curves, difference, len(instance.schedule.blocks))
+        self.need_no_solver = True
         return self._model, self._search

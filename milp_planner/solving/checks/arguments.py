@@ -15,7 +15,7 @@ SolverChoice = Literal["both", "cbc", "highs"]
 """Which engines solve: both, so that one certifies the other, or one alone."""
 
 SOLVERS: tuple[SolverChoice, ...] = get_args(SolverChoice)
-MOST_ALTERNATIVES = 100
+MOST_ALTERNATIVES = 200
 
 
 def check_problem_and_catalog(problem: object, catalog: object) -> None:

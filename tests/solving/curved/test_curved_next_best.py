@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from milp_planner import Status, solve
+from milp_planner import Status, prepare, solve
 from milp_planner.deadline import OutOfTime
 from milp_planner.milp.curves import next_best as curved
+from milp_planner.milp.curves.fleets import curves_of
+from milp_planner.milp.program.exclusion import Difference
+from milp_planner.milp.program.model import build_model
 from milp_planner.plans.sentences import alternatives_text
 from milp_planner.solving import parts, tie_break
 from milp_planner.solving.assembly import next_fleets
@@ -68,6 +73,17 @@ def cases(draw):
 @tries(1, suppress_health_check=list(HealthCheck), deadline=None)
 @given(cases(), st.sampled_from(DIFFERENCES), st.booleans())
 def test_each_plan_is_the_best_of_all_fleets_that_those_before_leave(case, differ_by, per_workload):
+    judged(case, differ_by, per_workload, count=4)
+
+
+@tries(0.2, suppress_health_check=list(HealthCheck), deadline=None)
+@given(cases(), st.sampled_from(DIFFERENCES), st.booleans())
+def test_so_is_each_of_a_long_list(case, differ_by, per_workload):
+    judged(case, differ_by, per_workload, count=25)
+
+
+def judged(case, differ_by, per_workload, count):
+    """Plan after plan against every fleet."""
     with pytest.MonkeyPatch.context() as patched:
         best = Optimizer.best
 
@@ -76,7 +92,7 @@ def test_each_plan_is_the_best_of_all_fleets_that_those_before_leave(case, diffe
             return best(self, query)
 
         patched.setattr(Optimizer, "best", of_the_first)
-        plan = planned(case, differ_by, per_workload, count=4)
+        plan = planned(case, differ_by, per_workload, count=count)
     plans = [plan, *plan.alternatives]
     left = list(all_fleets(case))
     for at, found in enumerate(plans):
@@ -91,13 +107,13 @@ def test_each_plan_is_the_best_of_all_fleets_that_those_before_leave(case, diffe
             if not (fleet.vector >= mine.vector).all()
             and (differ_by == "counts" or fleet.names(differ_by, per_workload) != taken)
         ]
-    ended = "" if len(plans) == 5 else f"no further plan differs by {differ_by}"
+    ended = "" if len(plans) == count + 1 else f"no further plan differs by {differ_by}"
     assert alternatives_text(plan) == ended
-    assert bool(left) or ended or len(plans) == 5
+    assert bool(left) != bool(ended) or len(plans) == count + 1
 
 
-def two_workloads(count, **fields):
-    workloads = [workload(12, "chat"), workload(3, "code")]
+def two_workloads(count, rates=(12, 3), **fields):
+    workloads = [workload(rate, name) for rate, name in zip(rates, ("chat", "code"), strict=True)]
     return problem(workloads=workloads, alternatives={"count": count, **fields})
 
 
@@ -112,6 +128,42 @@ def test_next_best_plans_take_no_solver(monkeypatch):
     assert {other.proof.certified_by for other in plan.alternatives} == {CURVES}
     assert all(other.bound == other.score_usd_per_month for other in plan.alternatives)
     assert alternatives_text(plan) == "no further plan differs by offerings"
+
+
+def test_a_set_of_bounds_is_split_once_for_a_whole_list(monkeypatch):
+    split = Counter()
+
+    def counted(self, value, boxes, broken):
+        split[id(self), boxes] += 1
+        searches.append(self)  # so that no other gets its id
+        return sets(self, value, boxes, broken)
+
+    searches, sets = [], curved.NextBest._sets
+    monkeypatch.setattr(curved.NextBest, "_sets", counted)
+    plan = solve(two_workloads(40, (90, 70), differ_by="counts"), big_and_small())
+    assert len(plan.alternatives) > 20
+    assert {one.proof.certified_by for one in plan.alternatives} == {CURVES}
+    assert max(split.values()) == 1
+
+
+def test_the_search_takes_back_what_is_no_longer_ruled_out():
+    given = prepare(two_workloads(3, differ_by="counts"), big_and_small())
+    curves = curves_of(build_model(given, given.candidates.candidates))
+    search = curved.NextBest(curves, Difference("counts"), blocks=1)
+    first, *others = (plan := solve(given.problem, given.catalog)), *plan.alternatives
+    scores = [one.score_usd_per_month for one in (first, *others)]
+
+    def least(earlier, pending=()):
+        return pytest.approx(search.after(earlier, pending).usd_per_month)
+
+    assert scores[0] == least([])
+    assert scores[1] == least([], [first])
+    assert scores[0] == least([])  # it was pending only
+    assert scores[2] == least([first], others[:1])
+    assert scores[1] == least([first])
+    assert scores[3] == least([first, *others[:2]])
+    assert scores[0] == least(others[:2])  # another list than before
+    assert scores[1] == least([first], others[1:])
 
 
 @pytest.mark.parametrize(
@@ -149,6 +201,18 @@ def test_a_small_problem_has_its_ties_broken_by_the_engines(monkeypatch):
     monkeypatch.setattr(next_fleets, "QUICK_COLUMNS", 100)
     plan = solve(two_workloads(1), big_and_small())
     assert [p.proof.certified_by for p in plan.alternatives] == [("cbc", "highs")]
+
+
+def test_after_a_few_plans_a_small_problem_takes_no_solver_either(monkeypatch):
+    # Each plan found brings rows to all programs after it: the engines took k² for k plans.
+    curves = solve(two_workloads(30, (90, 70), differ_by="counts"), big_and_small())
+    monkeypatch.setattr(next_fleets, "QUICK_COLUMNS", 100)
+    plan = solve(two_workloads(30, (90, 70), differ_by="counts"), big_and_small())
+    proven = [one.proof.certified_by for one in plan.alternatives]
+    assert proven[0] == ("cbc", "highs")
+    assert set(proven[next_fleets.FEW_PLANS :]) == {CURVES}
+    scores = [[p.score_usd_per_month for p in one.alternatives] for one in (curves, plan)]
+    assert scores[0] == pytest.approx(scores[1])
 
 
 @pytest.mark.slow
