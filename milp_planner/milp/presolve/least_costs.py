@@ -7,7 +7,9 @@ was proven,
     Σ_{k of w, own} h_t c_k n_kt + Σ_{k of w, on j} (g_k ÷ G_j) h_t c_j n_kt ≥ φ_w       [USD/month]
 
 No plan breaks it, but fractions of units do: without it the engines prove again, for all workloads
-at once, what was known of each.
+at once, what was known of each. Over several blocks a row takes in so many columns that they find
+plans later: three workloads in eight blocks with spot came to 16,923.60 with such rows, and to
+16,899.60 without.
 """
 
 from __future__ import annotations
@@ -42,8 +44,9 @@ NOTHING = Known()
 
 
 def hold_least(model: FleetModel, least: Least) -> None:
-    """Add a row for what workloads cost at least; none where anything but units costs."""
-    known = costs_by_workload(model) if least else None
+    """Add a row for what workloads cost at least; none over several blocks, or where anything but
+    units costs."""
+    known = costs_by_workload(model) if least and len(model.fleet.blocks) == 1 else None
     if known is None:
         return
     for names, usd in least.items():

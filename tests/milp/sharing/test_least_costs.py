@@ -9,6 +9,7 @@ from milp_planner.milp.presolve.dominance import prune
 from milp_planner.milp.presolve.least_costs import costs_by_workload, hold_least
 from milp_planner.milp.program.model import FleetModel, build_model
 from tests.milp.sharing.test_shared_units import NODE, nodes, two
+from tests.support.builders import problem, workload
 
 
 def program(**policy) -> FleetModel:
@@ -42,4 +43,18 @@ def test_nothing_is_held_where_anything_but_units_costs():
     assert costs_by_workload(model) is None
     before = len(model.row_meaning)
     hold_least(model, {(model.fleet.candidates[0].workload,): NODE})
+    assert len(model.row_meaning) == before
+
+
+def test_nothing_is_held_over_several_blocks():
+    day = {"kind": "profile", "requests_per_day": 4e5, "weights": [1] * 12 + [2] * 12}
+    loads = [
+        {**workload(5, name), "traffic": {**day, "max_blocks": 2}} for name in ("chat", "code")
+    ]
+    asked = problem(workloads=loads)
+    instance = prepare(asked, nodes())
+    model = build_model(instance, tuple(prune(instance, instance.candidates.candidates).kept))
+    assert len(model.fleet.blocks) == 2
+    before = len(model.row_meaning)
+    hold_least(model, {("chat",): NODE})
     assert len(model.row_meaning) == before
