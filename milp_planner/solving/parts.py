@@ -37,6 +37,7 @@ from milp_planner.milp.presolve.lazy_rows import (
     quotas_broken_by_values,
     relaxed_values,
 )
+from milp_planner.milp.presolve.part_prices import columns_of
 from milp_planner.milp.program.families import rules_of
 from milp_planner.milp.program.limits.quotas import broken_quotas, user_quotas, with_quotas
 from milp_planner.milp.program.model import FleetModel, build_model
@@ -47,6 +48,8 @@ from milp_planner.solving.first_plan import FirstPlan, or_in_hand
 from milp_planner.solving.priced import Priced, priced
 from milp_planner.solving.results import (
     NOT_SOLVED,
+    KnownParts,
+    PartKey,
     SearchResult,
     cheaper,
     is_as_good,
@@ -55,10 +58,8 @@ from milp_planner.solving.results import (
 )
 from milp_planner.solving.search import (
     LARGE,
-    PartKey,
     Search,
     answer_apart,
-    columns_of,
     kept_by_the_best_without,
     or_apart,
 )
@@ -255,10 +256,10 @@ def _solve_stage(search: Search, stage: _Stage) -> SearchResult:
     """
     parts = list(_parts(stage))
     results: list[SearchResult] = []
-    left = sum(part.key not in search.reused for part in parts)
+    left = sum(part.key not in search.parts.reused for part in parts)
     for part in parts:
-        if part.key in search.reused:
-            results.append(search.reused[part.key])
+        if part.key in search.parts.reused:
+            results.append(search.parts.reused[part.key])
             continue
         results.append(_solve_part(search, part, search.seconds_left / left))
         left -= 1
@@ -267,7 +268,7 @@ def _solve_stage(search: Search, stage: _Stage) -> SearchResult:
     for i, part in enumerate(parts):
         if not _is_done(search, results[i]) and not search.is_stopped and len(parts) > 1:
             results[i] = cheaper(results[i], _solve_part(search, part, search.seconds_left))
-    search.solved.update((part.key, one) for part, one in zip(parts, results, strict=True))
+    search.parts.solved.update((part.key, one) for part, one in zip(parts, results, strict=True))
     results = [
         or_in_hand(result, FirstPlan.of(part.instance), search.provenance)
         if result.status is Status.NO_PLAN
@@ -295,8 +296,8 @@ def _solve_part(search: Search, part: _Part, limit_s: float) -> SearchResult:
     settings = replace(search.settings, time_limit_s=limit_s, break_ties=runs)
     if known is None:
         own = _of_ones_own(search, part.instance)
-        told = search.known_of(part.instance, own)
-        found = Search(part.instance, settings, search.provenance, search.asked, known=told).next()
+        told = KnownParts(search.parts.known_of(part.instance, search.instance, own))
+        found = Search(part.instance, settings, search.provenance, search.asked, parts=told).next()
         return found if own is None else _or_own(found, own)
     narrowed = known.narrowed(part.instance)
     return known.beside(Search(narrowed, settings, search.provenance, search.asked).next())
@@ -304,7 +305,7 @@ def _solve_part(search: Search, part: _Part, limit_s: float) -> SearchResult:
 
 def _of_ones_own(search: Search, part: PlanningInput) -> SearchResult | None:
     """The best plan of a part in which no unit is shared, where that is known."""
-    plans = search.own_of(part)
+    plans = search.parts.own_of(part)
     return _joined(part, plans, search.provenance) if len(plans) > 1 else None
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from milp_planner._version import __version__
+from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import until
-from milp_planner.lazily import dataclass, replace
+from milp_planner.lazily import dataclass, field, replace
 from milp_planner.milp.engines.outcome import EngineStatus
 from milp_planner.milp.engines.verdict import CertifiedRun
+from milp_planner.milp.presolve.least_costs import NOTHING, Known
 from milp_planner.milp.program.exclusion import Difference, PassedOver, contains
 from milp_planner.milp.program.lexicographic import GPUS, Held
 from milp_planner.milp.program.model import FleetModel
@@ -375,3 +377,64 @@ def resilience_cost(plan: Plan, freed: SearchResult | None) -> ResilienceCost | 
 
 def _unserved(plan: Plan) -> float:
     return max((w.shortfall_share for w in plan.workloads), default=0.0)
+
+
+PartKey = tuple[tuple[str, ...], tuple[str, ...]]
+"""Workloads, and blocks, that are solved apart from all others, by name."""
+
+
+@dataclass
+class KnownParts:
+    """What a search knows of parts that are solved apart."""
+
+    known: Known = NOTHING
+    """What they say of the program of all, units that are shared by the part that each holds."""
+
+    reused: dict[PartKey, SearchResult] = field(default_factory=dict)
+    """Their best plans, from a search over no fewer plans of each."""
+
+    own: dict[PartKey, SearchResult] = field(default_factory=dict)
+    """Their best plans of units of one's own."""
+
+    solved: dict[PartKey, SearchResult] = field(default_factory=dict)
+    """What this search found of them."""
+
+    def learn(self, freed: Mapping[PartKey, SearchResult], fractions: Iterable[Candidate]) -> None:
+        """Take over results of problems in which every fraction of a unit may be had by itself: a
+        plan that uses none is one of this problem, and nothing costs less."""
+        least: dict[tuple[str, ...], float] = {}
+        for (names, blocks), result in freed.items():
+            if result.plan is not None and not uses_any(result.plan, fractions):
+                self.reused[names, blocks] = result
+            if result.bound is not None:
+                least[names] = least.get(names, 0.0) + result.bound
+        self.known = Known(least)
+
+    def solved_whole(self, whole: PlanningInput) -> dict[PartKey, SearchResult]:
+        """What was found of parts that have all blocks of the problem."""
+        every = tuple(block.name for block in whole.schedule.blocks)
+        return {key: one for key, one in self.solved.items() if key[1] == every}
+
+    def known_of(
+        self, part: PlanningInput, whole: PlanningInput, own: SearchResult | None
+    ) -> Known:
+        """What is known of a part, of which `own` is the best plan of units of one's own."""
+        if len(part.schedule.blocks) < len(whole.schedule.blocks):
+            return NOTHING
+        inside = set(part.schedule.demands)
+        least = {names: usd for names, usd in self.known.least.items() if inside.issuperset(names)}
+        return Known(least, None if own is None else own.score_usd_per_month)
+
+    def own_of(self, part: PlanningInput) -> list[SearchResult]:
+        """The best plans of units of one's own that come to one of a part; none where any lacks."""
+        inside = set(part.schedule.demands)
+        found = {names: one for (names, _), one in self.own.items() if inside.issuperset(names)}
+        told = sorted(name for names in found for name in names)
+        plans = [one for one in found.values() if one.plan is not None]
+        return plans if len(plans) == len(found) and told == sorted(inside) else []
+
+
+def uses_any(plan: Plan, candidates: Iterable[Candidate]) -> bool:
+    """Whether a plan has any of these."""
+    used = {p.candidate for p in plan.purchases}
+    return not used.isdisjoint(candidates)

@@ -11,9 +11,9 @@ from milp_planner.inputs.problem.policies import has_batches, may_be_short
 from milp_planner.inputs.problem.records import Alternatives
 from milp_planner.lazily import dataclass, field, replace
 from milp_planner.milp.presolve.forced_use import Required
-from milp_planner.milp.presolve.least_costs import NOTHING, Known
 from milp_planner.milp.presolve.part_prices import (
     at_their_part,
+    columns_of,
     counts_changes,
     counts_units,
     of_one_each,
@@ -37,22 +37,23 @@ from milp_planner.solving.queueing import (
 )
 from milp_planner.solving.results import (
     NOT_SOLVED,
+    KnownParts,
     Query,
     SearchResult,
     Session,
     Settings,
     contradicted,
     is_as_good,
+    uses_any,
     with_newer_bound,
 )
 from milp_planner.solving.shortage import best_when_short, still_told
 from milp_planner.solving.stages import best_in_order, in_order_of
 from milp_planner.solving.tie_break import (
     MOST_COLUMNS,
-    TIE_TOLERANCE,
-    TIE_TOLERANCE_USD,
     Lookahead,
     best_by_curves,
+    is_as_cheap,
     next_of,
 )
 from milp_planner.solving.verify import keeps_all
@@ -69,10 +70,6 @@ MOST_PASSED = 12
 
 FIRST_SHARE, LATER_SHARE = 0.5, 0.25
 """Of the time left, what looks at parts of units, and at units of one's own, may take."""
-
-
-PartKey = tuple[tuple[str, ...], tuple[str, ...]]
-"""Workloads, and blocks, that are solved apart from all others, by name."""
 
 
 @dataclass
@@ -94,17 +91,8 @@ class Search:
     """What plans are held against, where their program is without wishes that these have to keep;
     None elsewhere."""
 
-    known: Known = NOTHING
-    """What parts say of the program, units that are shared by the part that each holds."""
-
-    reused: dict[PartKey, SearchResult] = field(default_factory=dict)
-    """The best plans of parts that are solved apart, from a search over no fewer plans of each."""
-
-    own: dict[PartKey, SearchResult] = field(default_factory=dict)
-    """The best plans of parts, of units of one's own."""
-
-    solved: dict[PartKey, SearchResult] = field(default_factory=dict)
-    """What this search found of its parts."""
+    parts: KnownParts = field(default_factory=KnownParts)
+    """What is known of parts that are solved apart."""
 
     optimizer: Optimizer = field(init=False)
     _asked_whole: PlanningInput | None = None
@@ -128,37 +116,14 @@ class Search:
         self.optimizer = self._optimizer(instance, self.session)
 
     def _optimizer(self, instance: PlanningInput, session: Session) -> Optimizer:
-        return Optimizer(
-            instance, self.settings, self.provenance, session, self.required, self.known
-        )
+        known = self.parts.known
+        return Optimizer(instance, self.settings, self.provenance, session, self.required, known)
 
     def learn(self, freed: Search, fractions: Iterable[Candidate]) -> None:
         """Take over what a search found of parts in which every fraction of a unit may be had by
-        itself: a plan that uses none is one of this problem, and nothing costs less."""
-        least: dict[tuple[str, ...], float] = {}
-        for (names, blocks), result in freed.solved.items():
-            if result.plan is not None and not _uses(result.plan, fractions):
-                self.reused[names, blocks] = result
-            if result.bound is not None:
-                least[names] = least.get(names, 0.0) + result.bound
-        self.known = Known(least)
-        self.optimizer.known = self.known
-
-    def known_of(self, part: PlanningInput, own: SearchResult | None) -> Known:
-        """What is known of a part, of which `own` is the best plan of units of one's own."""
-        if len(part.schedule.blocks) < len(self.instance.schedule.blocks):
-            return NOTHING
-        inside = set(part.schedule.demands)
-        least = {names: usd for names, usd in self.known.least.items() if inside.issuperset(names)}
-        return Known(least, None if own is None else own.score_usd_per_month)
-
-    def own_of(self, part: PlanningInput) -> list[SearchResult]:
-        """The best plans of units of one's own that come to one of a part; none where any lacks."""
-        inside = set(part.schedule.demands)
-        found = {names: one for (names, _), one in self.own.items() if inside.issuperset(names)}
-        told = sorted(name for names in found for name in names)
-        plans = [one for one in found.values() if one.plan is not None]
-        return plans if len(plans) == len(found) and told == sorted(inside) else []
+        itself."""
+        self.parts.learn(freed.parts.solved, fractions)
+        self.optimizer.known = self.parts.known
 
     def first_kept(self, result: SearchResult) -> SearchResult | None:
         """The best plan that keeps wishes which its program is without: the result, the best of
@@ -394,15 +359,6 @@ def _is_kept_in_one_way(instance: PlanningInput, workload: str) -> bool:
     return has_one_class(instance.schedule, workload) or has_batches(instance.problem)
 
 
-def columns_of(instance: PlanningInput, candidates: Iterable[Candidate]) -> int:
-    """Candidates times blocks with load."""
-    busy = {
-        name: sum(peak > 0 for peak in demand.peak)
-        for name, demand in instance.schedule.demands.items()
-    }
-    return sum(busy[k.workload] for k in candidates)
-
-
 def answer_apart(search: Search, answer: Answer) -> SearchResult | None:
     """The best plan of units of one's own, with a lower bound of what any plan costs.
 
@@ -423,7 +379,7 @@ def answer_apart(search: Search, answer: Answer) -> SearchResult | None:
     if freed.status is Status.INFEASIBLE:
         search.narrow(without_parts(search.instance))
         return None
-    if freed.plan is not None and not _uses(freed.plan, fractions):
+    if freed.plan is not None and not uses_any(freed.plan, fractions):
         if freed.status is Status.OPTIMAL:
             search.narrow(without_parts(search.instance))
         return freed
@@ -437,13 +393,12 @@ def _unproven(search: Search, answer: Answer, freed: SearchResult | None) -> Sea
     freed: what parts of units cost; None where that is not known.
     """
     trial = _search_of(search, without_parts(search.instance), LATER_SHARE)
-    trial.reused = search.reused
+    trial.parts.reused = search.parts.reused
     apart = answer(trial)
-    every = tuple(block.name for block in search.instance.schedule.blocks)
-    search.own = {key: one for key, one in trial.solved.items() if key[1] == every}
+    search.parts.own = trial.parts.solved_whole(search.instance)
     if apart.plan is None:
         return None
-    if freed is not None and _is_as_cheap(apart, freed):
+    if freed is not None and is_as_cheap(apart, freed):
         search.narrow(without_parts(search.instance))
         return apart
     bound = None if freed is None else freed.bound
@@ -492,16 +447,3 @@ def _search_of(search: Search, instance: PlanningInput, share: float) -> Search:
     settings = replace(search.settings, time_limit_s=limit_s, break_ties=False)
     asked = search.asked.model_copy(update={"count": 0})
     return Search(instance, settings, search.provenance, asked)
-
-
-def _is_as_cheap(apart: SearchResult, freed: SearchResult) -> bool:
-    """True where both are proven, and parts of units cost as much as the units of one's own."""
-    proven = apart.status is freed.status is Status.OPTIMAL and freed.bound is not None
-    score = apart.score_usd_per_month
-    near = max(TIE_TOLERANCE_USD, TIE_TOLERANCE * abs(score))
-    return proven and score - (freed.bound or 0.0) <= near
-
-
-def _uses(plan: Plan, candidates: Iterable[Candidate]) -> bool:
-    used = {p.candidate for p in plan.purchases}
-    return not used.isdisjoint(candidates)

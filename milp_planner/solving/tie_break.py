@@ -239,3 +239,11 @@ def _preferred(
     bound = plan.score_usd_per_month
     plan = replace(plan, status=result.status, proof=result.proof, lower_bound_usd_per_month=bound)
     return [replace(result, plan=plan, bound=bound)]
+
+
+def is_as_cheap(apart: SearchResult, freed: SearchResult) -> bool:
+    """True where both are proven, and parts of units cost as much as the units of one's own."""
+    proven = apart.status is freed.status is Status.OPTIMAL and freed.bound is not None
+    score = apart.score_usd_per_month
+    near = max(TIE_TOLERANCE_USD, TIE_TOLERANCE * abs(score))
+    return proven and score - (freed.bound or 0.0) <= near

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
 
+from milp_planner.lazily import dataclass, field
 from milp_planner.milp.curves.bounded import NEVER, Box, Key
 
 Boxes = tuple[Box, ...]

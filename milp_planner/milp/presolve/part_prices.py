@@ -62,3 +62,12 @@ def of_one_each(instance: PlanningInput, candidates: Iterable[Candidate]) -> Pla
 def without_parts(instance: PlanningInput) -> PlanningInput:
     """The same problem where nobody is known to share anything."""
     return replace(instance, candidates=replace(instance.candidates, parts=()))
+
+
+def columns_of(instance: PlanningInput, candidates: Iterable[Candidate]) -> int:
+    """Candidates times blocks with load."""
+    busy = {
+        name: sum(peak > 0 for peak in demand.peak)
+        for name, demand in instance.schedule.demands.items()
+    }
+    return sum(busy[k.workload] for k in candidates)

@@ -80,7 +80,7 @@ def test_what_takes_no_part_of_a_unit_is_solved_once(monkeypatch):
 
     def of_two(asked, freed, fractions):  # the other's plan takes no part of a unit
         learn(asked, freed, [k for k in fractions if k.workload == "code"])
-        reused.extend(names for names, _ in asked.reused)
+        reused.extend(names for names, _ in asked.parts.reused)
 
     monkeypatch.setattr(parts, "_solve_part", noted)
     monkeypatch.setattr(search.Search, "learn", of_two)
@@ -97,7 +97,7 @@ def test_a_plan_that_takes_parts_of_units_is_a_bound_and_no_plan(monkeypatch):
     )
     solve(two(75, 1, share=None), nodes())
     (asked,) = [one for one in seen if one.instance.candidates.parts]
-    assert not asked.reused
+    assert not asked.parts.reused
     least = {names: round(usd) for names, usd in asked.known.least.items()}
     assert least == {("chat",): NODE, ("code",): NODE / 8}
     assert asked.optimizer.known is asked.known
