@@ -98,9 +98,9 @@ def test_a_plan_that_takes_parts_of_units_is_a_bound_and_no_plan(monkeypatch):
     solve(two(75, 1, share=None), nodes())
     (asked,) = [one for one in seen if one.instance.candidates.parts]
     assert not asked.parts.reused
-    least = {names: round(usd) for names, usd in asked.known.least.items()}
+    least = {names: round(usd) for names, usd in asked.parts.known.least.items()}
     assert least == {("chat",): NODE, ("code",): NODE / 8}
-    assert asked.optimizer.known is asked.known
+    assert asked.optimizer.known is asked.parts.known
 
 
 @pytest.mark.parametrize("bound", [NODE * 1.5, None])
