@@ -229,6 +229,7 @@ def test_the_replay_routes_as_the_plan_does_and_keeps_its_wish():
     assert not random_one.keeps_all_wishes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("routing", ["per_offering", "shared"])
 def test_where_queues_are_the_target_a_diagnosis_frees_every_wish_at_once(routing):
     # All wishes are in the conflict: without them no queue says how full a replica may be.
@@ -243,6 +244,7 @@ def test_where_queues_are_the_target_a_diagnosis_frees_every_wish_at_once(routin
     assert [path for path, _ in found.diagnosis.conflict] == ["workloads.chat.latency.request.p95"]
 
 
+@pytest.mark.slow
 def test_what_units_carry_next_to_nothing_of_is_no_coefficient():
     # One unit of bytes keeps the wish at 1e-16 of the load: its row was too wide for solvers.
     sizes = [(4000, 5), (100, 400)]
@@ -254,3 +256,18 @@ def test_what_units_carry_next_to_nothing_of_is_no_coefficient():
     question = {"schema_version": 1, "name": "n", "workloads": [chat], "policy": policy}
     found = solve(Problem.model_validate(question), sold(), alternatives=0)
     assert found.status in (Status.OPTIMAL, Status.INFEASIBLE)
+
+
+@pytest.mark.slow
+def test_no_end_of_a_wait_without_its_wish_ends_no_diagnosis():
+    # Freed of its wait the plan is full, where the wait has no end: longer ones end at an hour.
+    traffic = {"kind": "requests_per_second", "requests_per_second": 5.804052317761997}
+    wishes = {"wait": {"p99": 2.204}, "request": {"p50": 60.882}}
+    chat = {"name": "chat", "llm": "toy", "traffic": traffic, "latency": wishes}
+    chat["requests"] = {"input_tokens": 2000, "output_tokens": 300}
+    limits = {"survive_loss_of": {"kind": "provider", "share": 0.5}}
+    question = {"schema_version": 1, "name": "n", "workloads": [chat], "limits": limits}
+    question["policy"] = {"utilization": {"by": "queues"}}
+    found = solve(Problem.model_validate(question), sold(), alternatives=0)
+    assert found.status is Status.INFEASIBLE
+    assert found.diagnosis.conflict

@@ -131,6 +131,10 @@ def _fewer_tokens(w: Workload, path: str, wish: float) -> SteppedLimit:
     )
 
 
+ENDLESS_S = 3600.0
+"""No longer time is looked at in place of a wish."""
+
+
 def later(
     w: Workload, path: str, key: str, wish_s: float, needed_s: Callable[[Plan], float]
 ) -> SteppedLimit:
@@ -142,7 +146,8 @@ def later(
     first = math.floor(wish_s * 1000 / step_ms + 1e-9) + 1
 
     def looser(plan: Plan) -> Values:
-        return range(first, math.ceil(needed_s(plan) * 1000 / step_ms - 1e-9) + 1)
+        longest_s = min(needed_s(plan), max(ENDLESS_S, wish_s))  # full replicas have no end
+        return range(first, math.ceil(longest_s * 1000 / step_ms - 1e-9) + 1)
 
     def shown(steps: int) -> str:
         return time_shown(steps * step_ms, digits=EXACT)
