@@ -5,6 +5,7 @@ Steps are lines of the planner that run: what solvers do is not among them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from milp_planner import Catalog, Offering, Problem, evaluate, prepare, solve
 from milp_planner.candidates.builder import excluded_by
 from milp_planner.inputs.problem.records import Limits
+from milp_planner.questions.solve import workloads_without_candidates
 from tests.support.builders import BIG, SMALL, big_and_small
 from tests.support.growth.steps import growth, steps_of
 
@@ -76,3 +78,23 @@ def test_twice_the_workloads_take_twice_the_steps_to_list_and_to_plan(known: Cat
 
     steps(2)
     assert growth(map(steps, (10, 20, 40))) < LINEAR
+
+
+def test_fifty_a_hundred_and_two_hundred_workloads_are_looked_through_once(known: Catalog) -> None:
+    def sizes() -> Iterator[Problem]:
+        yield from (sized(workloads=n, blocks=1, classes=1, limits=LIMITS) for n in (50, 100, 200))
+
+    def judged(problem: Problem) -> int:
+        fleet = {f"{w.name}:{BIG}": 50 for w in problem.workloads}
+        return steps_of(lambda: evaluate(problem, fleet, known))
+
+    def found(problem: Problem) -> int:
+        return steps_of(lambda: [problem.workload(w.name) for w in problem.workloads])
+
+    def unserved(problem: Problem) -> int:
+        given = prepare(problem, known)
+        return steps_of(lambda: [*workloads_without_candidates(given)])
+
+    judged(next(sizes()))
+    for steps in (judged, found, unserved):
+        assert growth(map(steps, sizes())) < LINEAR, steps.__name__
