@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 MOST_POINTS = 1_500
-"""Committed capacities that R is tabulated at; where more can be reached, between them."""
+"""Committed capacities that R is tabulated at; where more can be reached, as many again, each a
+share more than the one before: a future of little traffic needs them nearer to one another."""
 
 LP_TIME_LIMIT_S, LEAST_SOLVER_S = 30.0, 0.01
 
@@ -59,23 +60,24 @@ class Node:
 
 @dataclass(frozen=True)
 class Grid:
-    """Committed capacities, rising from 0; all that can be reached, or some."""
+    """Committed capacities, rising from 0."""
 
     points: Floats
-    is_whole: bool
+    exact: int
+    """How many of the first of them nothing is reached between."""
 
     @classmethod
     def of(cls, outlook: MonthsOutlook, most: float) -> Grid:
-        """What units of the terms can carry, up to the first that carries `most`."""
-        reached = np.zeros(1)
-        for term in outlook.terms if most > 0 else ():
-            count = int(np.ceil(most / term.carries)) if term.most is None else term.most
-            steps = np.arange(min(count, int(np.ceil(most / term.carries))) + 1) * term.carries
-            reached = np.unique((np.add.outer(reached, steps) / most).round(12)) * most
-            reached = reached[: int(np.searchsorted(reached, most)) + 1]
-            if len(reached) > MOST_POINTS:
-                return cls(np.linspace(0.0, most, MOST_POINTS // 2), False)
-        return cls(reached, True)
+        """What units of the terms can carry, up to the first that carries `most`; where that is too
+        much, all that is reached up to some capacity, and from there on a share more each time."""
+        below = most
+        while len(reached := _reached(outlook, below)) > MOST_POINTS:
+            below /= 2
+        if below == most:
+            return cls(reached, len(reached))
+        further = np.geomspace(below, most, MOST_POINTS + 1)
+        near = reached[reached < below]
+        return cls(np.unique(np.append(near, further)), len(near))
 
     def at(self, carried: Floats) -> NDArray[np.intp]:
         """The last point that is no higher."""
@@ -85,9 +87,23 @@ class Grid:
 
     def least(self, values: Floats) -> Floats:
         """Of a function that falls: no more than it is from each point up to the next."""
-        if self.is_whole:
-            return values
-        return np.append(values[1:], values[-1])
+        ahead = np.append(values[1:], values[-1])
+        return np.append(values[: self.exact], ahead[self.exact :])
+
+
+def _reached(outlook: MonthsOutlook, most: float) -> Floats:
+    """What units of the terms can carry, up to the first that carries `most`; not all of it where
+    that is more than there is room for."""
+    reached = np.zeros(1)
+    for term in outlook.terms if most > 0 else ():
+        count = int(np.ceil(most / term.carries))
+        count = count if term.most is None else min(count, term.most)
+        steps = np.arange(min(count, MOST_POINTS + 1) + 1) * term.carries
+        reached = np.unique((np.add.outer(reached, steps) / most).round(12)) * most
+        reached = reached[: int(np.searchsorted(reached, most)) + 1]
+        if len(reached) > MOST_POINTS:
+            break
+    return reached
 
 
 class ToGo:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 NOISE = 1e-12
 """Of the largest load: the last digits of sums of capacities."""
 
+MOST_AT_ONCE = 200_000
+"""Capacities times groups of held steps that are looked at together."""
+
 
 @dataclass(frozen=True)
 class Steps:
@@ -38,7 +41,11 @@ class Steps:
     rentals: tuple[Rental, ...]
     capacity: Floats
     usd: Floats
-    units: tuple[dict[int, int], ...]
+    stairs: Staircase
+
+    def units(self, step: int) -> dict[int, int]:
+        """How many of which rental a step is made of, by its number."""
+        return units_of(self.stairs.steps[step])
 
     @classmethod
     def of(cls, rentals: Sequence[Rental], usd: Sequence[float], most: float) -> Steps:
@@ -56,7 +63,7 @@ class Steps:
             tuple(rentals),
             np.array([float(step.capacity * capacity_unit) for step in stairs.steps]),
             np.array([float(step.cost * usd_unit) for step in stairs.steps]),
-            tuple(units_of(step) for step in stairs.steps),
+            stairs,
         )
 
 
@@ -66,33 +73,6 @@ class Market:
 
     held: Steps
     elastic: Steps
-
-    @classmethod
-    def of(
-        cls,
-        outlook: MonthsOutlook,
-        prices: Sequence[float | None],
-        most: float,
-        after: float | None,
-    ) -> Market:
-        """USD a month for what is held, USD an hour for what is not.
-
-        after: what prices are multiplied by once the horizon is over; terms are not.
-        """
-        pairs = zip(outlook.rentals, prices, strict=True)
-        priced = [(rental, times) for rental, times in pairs if times is not None]
-        if after is not None:
-            priced += [
-                (Rental(k.name, k.carries, k.usd_per_month, 1.0), 1 / after)
-                for k in outlook.terms
-                if k.most is None
-            ]
-        held = [(r, r.usd_per_hour * r.hours * by) for r, by in priced if r.hours is not None]
-        elastic = [(r, r.usd_per_hour * by) for r, by in priced if r.hours is None]
-        return cls(
-            Steps.of([r for r, _ in held], [usd for _, usd in held], most),
-            Steps.of([r for r, _ in elastic], [usd for _, usd in elastic], most),
-        )
 
 
 class MonthRecourse:
@@ -109,6 +89,10 @@ class MonthRecourse:
         edges = np.subtract.outer(self.loads, market.elastic.capacity).ravel()
         self.edges = np.unique(np.append(edges[edges > 0], 0.0))
         self.elastic_usd = self._elastic(self.edges)
+        enough = np.searchsorted(market.held.capacity, self.edges[-1], side="left") + 1
+        self.steps = min(int(enough), len(market.held.usd))  # more are of no use
+        self.size = max(1, math.isqrt(self.steps))
+        self.firsts = np.arange(0, self.steps, self.size)
 
     def _step_for(self, lacking: Floats) -> NDArray[np.intp]:
         """The elastic step that carries so much; one beyond the last where none does."""
@@ -125,28 +109,59 @@ class MonthRecourse:
                 total += hours * usd[self._step_for(load - carried)]
         return total
 
-    def _by_held(self, carried: Floats) -> Floats:
-        """(carried, held steps): USD at the prices of the first month."""
-        all_of_it = np.add.outer(carried, self.market.held.capacity)
-        at = np.searchsorted(self.edges, all_of_it + self.noise, side="right") - 1
-        by_held: Floats = self.market.held.usd + self.elastic_usd[at]
-        return by_held
+    def _released(self, carried: Floats) -> Floats:
+        """S, USD: what elastic rentals cost beside so much that is bound or held."""
+        at = np.searchsorted(self.edges, carried + self.noise, side="right") - 1
+        usd: Floats = self.elastic_usd[at]
+        return usd
+
+    def _cheapest(self, carried: Floats) -> tuple[Floats, NDArray[np.intp]]:
+        """USD at the prices of the first month, and which held step: the first of the cheapest.
+
+        d rises from step to step and S falls: the steps of a group cost at least d of its first and
+        S of its last one, so that few groups are looked into.
+        """
+        usd = np.empty(len(carried))
+        steps = np.empty(len(carried), dtype=np.intp)
+        each = max(1, MOST_AT_ONCE // len(self.firsts))
+        for start in range(0, len(carried), each):
+            some = slice(start, start + each)
+            usd[some], steps[some] = self._cheapest_of(carried[some])
+        return usd, steps
+
+    def _cheapest_of(self, carried: Floats) -> tuple[Floats, NDArray[np.intp]]:
+        held, size = self.market.held, self.size
+        lasts = np.minimum(self.firsts + size, self.steps) - 1
+        after = self._released(np.add.outer(carried, held.capacity[lasts]))
+        most = (held.usd[lasts] + after).min(axis=1)
+        rows, groups = np.nonzero(held.usd[self.firsts] + after <= most[:, np.newaxis])
+        among = np.add.outer(self.firsts[groups], np.arange(size))
+        among = np.minimum(among, self.steps - 1)
+        found = held.usd[among] + self._released(
+            carried[rows][:, np.newaxis] + held.capacity[among]
+        )
+        best = found.argmin(axis=1)
+        best_usd = found[np.arange(len(best)), best]
+        begins = np.searchsorted(rows, np.arange(len(carried)))
+        usd = np.minimum.reduceat(best_usd, begins)
+        is_least = best_usd == usd[rows]
+        firsts = np.searchsorted(rows[is_least], np.arange(len(carried)))
+        return usd, among[np.arange(len(best)), best][is_least][firsts]
 
     def usd(self, carried: Floats) -> Floats:
         """R at each committed capacity; infinite where no rentals carry the rest."""
-        found: Floats = self.price * self._by_held(carried).min(axis=1)
-        return found
+        return self.price * self._cheapest(carried)[0]
 
     def rented(self, carried: float) -> tuple[dict[int, int], tuple[dict[int, int], ...]]:
         """What is rented beside so much: held units, and elastic ones by block."""
-        at = int(self._by_held(np.array([carried])).argmin())
         held = self.market.held
+        at = int(self._cheapest(np.array([carried]))[1][0])
         left = self.loads - carried - held.capacity[at]
         blocks = tuple(
-            dict(self.market.elastic.units[step]) if load > 0 else {}
+            self.market.elastic.units(int(step)) if load > 0 else {}
             for step, load in zip(self._step_for(left), self.loads, strict=True)
         )
-        return dict(held.units[at]), blocks
+        return held.units(at), blocks
 
 
 def recourses_of(outlook: MonthsOutlook) -> list[list[MonthRecourse]]:
@@ -156,8 +171,12 @@ def recourses_of(outlook: MonthsOutlook) -> list[list[MonthRecourse]]:
     most = max(max(loads, default=0.0) for f in outlook.futures for loads in f.loads)
 
     @cache
+    def steps(priced: Priced) -> Steps:
+        return Steps.of([rental for rental, _ in priced], [usd for _, usd in priced], most)
+
+    @cache
     def market(prices: tuple[float | None, ...], after: float | None) -> Market:
-        return Market.of(outlook, prices, most, after)
+        return Market(*map(steps, _held_and_elastic(outlook, prices, after)))
 
     def of_month(future: MonthsFuture, i: int) -> MonthRecourse:
         check()
@@ -166,3 +185,27 @@ def recourses_of(outlook: MonthsOutlook) -> list[list[MonthRecourse]]:
         return MonthRecourse(market(future.prices, after), outlook.hours, loads, price)
 
     return [[of_month(f, i) for i in range(outlook.all_months)] for f in outlook.futures]
+
+
+Priced = tuple[tuple[Rental, float], ...]
+"""Rentals, each with its price."""
+
+
+def _held_and_elastic(
+    outlook: MonthsOutlook, prices: Sequence[float | None], after: float | None
+) -> tuple[Priced, Priced]:
+    """USD a month for what is held, USD an hour for what is not, in the first month's prices.
+
+    after: what prices are multiplied by once the horizon is over; terms are not.
+    """
+    pairs = zip(outlook.rentals, prices, strict=True)
+    priced = [(rental, times) for rental, times in pairs if times is not None]
+    if after is not None:
+        priced += [
+            (Rental(k.name, k.carries, k.usd_per_month, 1.0), 1 / after)
+            for k in outlook.terms
+            if k.most is None
+        ]
+    held = ((r, r.usd_per_hour * r.hours * by) for r, by in priced if r.hours is not None)
+    elastic = ((r, r.usd_per_hour * by) for r, by in priced if r.hours is None)
+    return tuple(held), tuple(elastic)
