@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from milp_planner.candidates.records import Candidate
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
-from milp_planner.lazily import dataclass
+from milp_planner.lazily import dataclass, replace
 from milp_planner.replaying.speeds import served_by
 from milp_planner.serving.queues.chain import ReplicaQueue, pool_rates
 from milp_planner.serving.queues.sizes import lognormal_sizes
@@ -27,7 +27,7 @@ class AllowedLoad:
 
     replicas: int
     utilization: float
-    """Of their full rate."""
+    """Of their full rate, as planned."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,10 @@ def queueing_of(
     served = served_by(k, problem, classes, catalog, model)
     if served.rate_only or served.speed.places < LEAST_PLACES:
         return None
-    allowed = allowed_utilizations(served.service_s, REPLICAS, wait_s, share)
-    return QueueingOf(k.offering.id, served.speed.places, wait_s, share, tuple(allowed))
+    allowed = allowed_utilizations(served.taking_turns_s, REPLICAS, wait_s, share)
+    of_plan = served.service_s[-1] / served.taking_turns_s[-1]
+    found = tuple(replace(one, utilization=of_plan * one.utilization) for one in allowed)
+    return QueueingOf(k.offering.id, served.speed.places, wait_s, share, found)
 
 
 def allowed_utilizations(

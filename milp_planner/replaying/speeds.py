@@ -7,6 +7,12 @@ request, b·t_p is the prefill of all b and the rest decoding:
 
     s(b) = Σ_q share_q · b/X_q(b),   t_d(b) = (s(b) − b·t_p) ÷ O
 
+Prefill in chunks takes turns with decoding. Where prompts wait, a step carries c seconds of them
+and takes t_d(d) + c, so that c/t_p prompts follow each other in a step, and no more than
+d* = O·c/t_p answers are being written. With more in flight the replica gets no faster than
+
+    X* = 1 ÷ (t_p + (t_p/c)·t_d(d*))
+
 A replica of which nothing but a rate is known serves one request at a time: the cautious reading.
 Where the requests in flight at a stated rate are known, each takes as long alone as beside others.
 """
@@ -15,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from math import inf
+from math import floor, inf
 
 from milp_planner.candidates.records import Candidate, RatePoint
 from milp_planner.inputs.catalog.records import Catalog, Gpu, Llm
@@ -77,14 +83,33 @@ class Served:
             for b, step in enumerate(self.speed.decode_step_s, 1)
         )
 
+    @cached_property
+    def taking_turns_s(self) -> tuple[float, ...]:
+        """s(b) for b = 1 … S where prompts wait for the chunks of those before   [s]."""
+        most = self.most_rate
+        return tuple(max(s, b / most) for b, s in enumerate(self.service_s, 1))
+
+    @property
+    def most_rate(self) -> float:
+        """X*, requests/s, whoever is in flight; infinite where prefill stops all decoding."""
+        prefill_s, chunk_s, steps_s = self.prefill_s, self.speed.chunk_s, self.speed.decode_step_s
+        if prefill_s <= 0 or chunk_s == inf:
+            return inf
+        decoding = self.mean.output_tokens * chunk_s / prefill_s
+        below = min(max(1, floor(decoding)), self.speed.places)
+        above = min(below + 1, self.speed.places)
+        part = min(1.0, max(0.0, decoding - below))
+        step_s = steps_s[below - 1] + part * (steps_s[above - 1] - steps_s[below - 1])
+        return 1 / (prefill_s + prefill_s / chunk_s * step_s)
+
     @property
     def full_rate(self) -> float:
-        """Requests/s of a full replica."""
+        """Requests/s of a full replica, as planned."""
         return self.speed.places / self.service_s[-1]
 
     def queue(self, replicas: int) -> ReplicaQueue:
         """So many of them, for the formulas."""
-        return ReplicaQueue(replicas, self.service_s)
+        return ReplicaQueue(replicas, self.taking_turns_s)
 
 
 def served_by(

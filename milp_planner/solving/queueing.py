@@ -290,8 +290,8 @@ class _Told:
 
             served = served_by(k, self.problem, classes, self.catalog, self.model)
             places = self._places(classes, served)
-            alone = alone_share(served.service_s[:places])
-            fuller = places / served.service_s[places - 1] / served.full_rate
+            service_s = served.taking_turns_s[:places]
+            alone, fuller = alone_share(service_s), places / service_s[-1] / served.full_rate
             reached = REACHED * min(1.0, fuller)
         return HeldInFlight(places, rounded_up(alone), reached)
 
