@@ -68,6 +68,26 @@ def test_two_small_services_share_one_gpu():
     assert usd(services(*loads, target=0.75, share="units"), catalog) == pytest.approx(2_880)
 
 
+def test_a_slice_of_a_gpu_is_shared_as_a_whole_one_is():
+    # Half a GPU has half the memory and half the speed for $3/h, a whole one costs $8: both
+    # services on one half are $2,160 a month, a half each $4,320.
+    rates = [
+        {"gpu": "whole", "requests_per_second": 2, "memory_gib_per_gpu": 15},
+        {"gpu": "half", "requests_per_second": 1, "memory_gib_per_gpu": 15},
+    ]
+    catalog = Catalog.of(
+        gpus=[gpu("whole", 80), gpu("half", 40)],
+        llms=[llm("chat"), llm("code")],
+        offerings=[offering("acme", "whole", 8.0), offering("acme", "half", 3.0)],
+    )
+    loads = [service(name, 0.3, rates=rates) for name in ("chat", "code")]
+    plan = solve(services(*loads), catalog)
+    assert on_gpus(plan) == ["chat 50 + code 50"]
+    assert {p.candidate.gpu for p in plan.purchases} == {"half"}
+    assert plan.cash_usd_per_month == pytest.approx(3 * MONTH)
+    assert usd(services(*loads, share="units"), catalog) == pytest.approx(6 * MONTH)
+
+
 def test_gpus_are_shared_only_where_the_problem_says_so():
     loads = service("chat", 0.3), service("code", 0.3)
     assert usd(services(*loads)) == pytest.approx(MONTH)
