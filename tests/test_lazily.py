@@ -154,6 +154,15 @@ def test_methods_are_written_when_they_are_first_called():
     assert unwritten(named) == []
 
 
+def test_a_class_that_python_refuses_leaves_the_frozen_one_below_it_frozen():
+    point = classes(lazily.dataclass)["Point"]
+    odd = type("Odd", (point,), {"__annotations__": {"z": "list"}, "z": []})
+    with pytest.raises(ValueError, match="mutable default"):
+        lazily.dataclass(frozen=True)(odd)
+    with pytest.raises(TypeError, match="cannot inherit non-frozen"):
+        lazily.dataclass(type("Loose", (point,), {"__annotations__": {}}))
+
+
 @lazily.dataclass(frozen=True)
 class Sent:
     x: int
