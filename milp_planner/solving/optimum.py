@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.deadline import OutOfTime
+from milp_planner.deadline import OutOfTime, check, seconds_left, until
 from milp_planner.lazily import dataclass, field, replace
-from milp_planner.milp.engines.certify import solve_certified
+from milp_planner.milp.curves.fleets import CURVES
+from milp_planner.milp.curves.listed.search import Listed, cheapest_listed
+from milp_planner.milp.engines.certify import BOTH, solve_certified
 from milp_planner.milp.engines.outcome import CBC, HIGHS, EngineStatus
 from milp_planner.milp.engines.scratch import scratch_folder
 from milp_planner.milp.engines.verdict import CertifiedRun
@@ -66,18 +70,22 @@ from milp_planner.solving.results import (
     Settings,
     best_known,
     proof_of,
+    proven_by,
     result_of,
     unproven,
     with_newer_bound,
     without_plan,
 )
-from milp_planner.solving.verify import as_far_as_comparable, verify, violations
+from milp_planner.solving.verify import as_far_as_comparable, keeps_all, verify, violations
 
 MOST_REFINEMENTS, MOST_RELAXED = 60, 20
 
 MOST_DRAFTS, DRAFTS_OF_TIME, DRAFT_GAP = 8, 8, 0.005
 """Fleets, with the part of the time left that each may take, and how near to the best, from which a
 program learns before it is solved in earnest."""
+
+FEW_COLUMNS, LISTS_OF_TIME = 40, 0.5
+"""Programs that solvers have at once; and the part of the time left that lists may take."""
 
 STEPS_OF_TIME, DRAFTS_OF_STEPS = 4, 3
 """The part for one that is put together in steps, and how many more it counts for."""
@@ -102,6 +110,9 @@ class Optimizer:
     _splits: Splits = field(default_factory=Splits)
     _room: Mapping[Candidate, int] = field(default_factory=dict)
     """Least bounds on units, beyond those that follow from the demand."""
+
+    _lists: bool = True
+    """False once a program of the kind took too many lists, or time."""
 
     _has_learned_from_parts: bool = False
     _drafts_left: int = MOST_DRAFTS
@@ -188,6 +199,12 @@ class Optimizer:
         for _ in range(MOST_REFINEMENTS):
             try:
                 model = self._taught(query, self.folds(query))
+                listed = self._listed(model, query)
+                if listed is not None and self.has_learned(model, listed.values, query):
+                    continue
+                found = None if listed is None else self._by_lists(model, listed, query)
+                if found is not None:
+                    return found
                 is_draft = self._is_draft(model, query)
                 run = self._run(model, query, is_draft=is_draft)
             except OutOfTime:
@@ -212,6 +229,29 @@ class Optimizer:
             if self.session.seconds_left <= 0 or not self._has_refined(model, run, seen.known):
                 break
         return best or NOT_SOLVED
+
+    def _listed(self, model: FleetModel, query: Query) -> Listed | None:
+        """The cheapest fleet of a program that takes no solver; None elsewhere."""
+        is_plain = self.required is None and not (query.held or query.follows_others)
+        is_large = len(model.columns) > FEW_COLUMNS and not query.for_a_tie
+        if not (self._lists and is_plain and is_large and self.settings.solver == BOTH):
+            return None
+        self._lists = False  # unless it comes to an end
+        with suppress(OutOfTime), until(time.monotonic() + LISTS_OF_TIME * seconds_left()):
+            listed = cheapest_listed(model)
+            self._lists = listed is not None
+            return listed
+        check()
+        return None
+
+    def _by_lists(self, model: FleetModel, listed: Listed, query: Query) -> SearchResult | None:
+        """Its plan; None where that breaks a rule, or costs other than its columns say."""
+        plan = self.plan_from(model, listed.values, query)
+        self._lists = keeps_all(self.instance, plan, listed.usd_per_month)
+        if not self._lists:
+            return None
+        size = len(model.row_meaning), len(model.fleet.meaning)
+        return proven_by(CURVES, plan, listed.began_s, *size)
 
     def _kept(self, best: SearchResult | None, run: CertifiedRun) -> SearchResult | None:
         """The best plan known, but for one that is dearer than what a proof is about."""

@@ -1,0 +1,1 @@
+"""The cheapest fleet of a workload that several rows of each block ask for, found by lists."""

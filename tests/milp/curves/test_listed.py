@@ -1,0 +1,201 @@
+"""The cheapest fleet of several rows a block, by lists: by hand, and against every fleet."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+
+import numpy as np
+import pytest
+
+from milp_planner import Problem, Status, solve
+from milp_planner.milp.curves.listed import search
+from milp_planner.milp.curves.listed.reading import Covering, surrogates_of
+from milp_planner.milp.curves.listed.search import cheapest_cover
+from milp_planner.milp.curves.listed.tables import least_usd
+from milp_planner.milp.program.routes import covered
+from milp_planner.solving import optimum
+from tests.support.builders import catalog, offering, problem, raw
+
+SHORT, LONG = (1, 1), (10, 10)
+
+
+def covering(held, elastic, hours, rows) -> Covering:
+    """held: USD/month of each kind; elastic: USD/hour; rows: for each block, of all kinds."""
+    blocks = range(len(hours))
+    names = tuple(f"h{j}" for j in range(len(held)))
+    in_blocks = tuple(tuple(f"e{j}-{t}" for t in blocks) for j in range(len(elastic)))
+    return Covering(
+        held=names,
+        elastic=in_blocks,
+        held_usd=np.array(held, dtype=float),
+        elastic_usd=np.array(elastic, dtype=float),
+        hours=np.array(hours, dtype=float),
+        rows=tuple(np.array(of_block, dtype=float) for of_block in rows),
+        most=dict.fromkeys(itertools.chain(names, *in_blocks), math.inf),
+    )
+
+
+def test_two_rows_take_one_unit_of_each_kind():
+    # By night a held unit does all of both rows, and costs what a third of the hours of an elastic
+    # one do. By day two units are needed: of the held kind two cost $200, one and an elastic one of
+    # $1/h in 90 hours $190.
+    asked = covering([100], [1.0], [90, 210], [[[0.5, 0.5], [0.6, 0.5]], [[1.0, 1.0]]])
+    values, usd = cheapest_cover(asked)
+    assert usd == pytest.approx(190)
+    assert {name for name, on in values.items() if on} == {"h0", "e0-0"}
+
+
+def test_what_follows_in_all_blocks_is_no_more_than_each_asks_for():
+    # A unit that is enough for the small block counts for no more there: the row of the large one,
+    # 0.25 n >= 1, says n >= 4 there and 1 in the small one.
+    asked = covering([100], [], [360, 360], [[[0.25]], [[1.0]]])
+    rows = surrogates_of(asked)
+    assert rows.of_unit.tolist() == [[0.25]]
+    assert rows.asked.tolist() == [[1.0, 0.25]]
+
+
+def drawn(seed: int) -> Covering:
+    """A few kinds, blocks and rows; some units are enough alone, some do nothing for a row."""
+    rng = random.Random(seed)
+    held, elastic = rng.randint(0, 2), rng.randint(0, 2)
+    held += not held + elastic
+    worth = [
+        [rng.choice([0.0, 0.3, 1.0, 1.7, 2.5]) for _ in range(held + elastic)]
+        for _ in range(rng.randint(1, 3))
+    ]
+    for row in worth:
+        row[rng.randrange(held + elastic)] = 2.0
+    loads = sorted((rng.uniform(0.5, 4) for _ in range(rng.randint(1, 3))), reverse=True)
+    rows = [[[min(1.0, a / load) for a in row] for row in worth] for load in loads]
+    return covering(
+        [rng.randint(20, 300) for _ in range(held)],
+        [rng.randint(1, 9) / 10 for _ in range(elastic)],
+        [rng.choice([30, 200, 360]) for _ in loads],
+        rows,
+    )
+
+
+def by_every_fleet(asked: Covering) -> float:
+    """The least USD/month of any fleet of up to 14 units of a kind."""
+    first, best = len(asked.held), math.inf
+    counts = range(15)
+    for held in itertools.product(counts, repeat=first):
+        usd = sum(n * c for n, c in zip(held, asked.held_usd, strict=True))
+        for rows, hours in zip(asked.rows, asked.hours, strict=True):
+            costs = [
+                sum(m * c for m, c in zip(more, asked.elastic_usd, strict=True))
+                for more in itertools.product(counts, repeat=len(asked.elastic))
+                if usd < best and all(rows @ (*held, *more) >= 1 - 1e-9)
+            ]
+            usd += hours * min(costs, default=math.inf)
+        best = min(best, usd)
+    return best
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_no_fleet_is_cheaper(seed):
+    asked = drawn(seed)
+    every = by_every_fleet(asked)
+    found = cheapest_cover(asked)
+    assert found is None if math.isinf(every) else found[1] == pytest.approx(every)
+    bounds = least_usd(asked, surrogates_of(asked), 500)
+    assert all(bounds <= every + 1e-6)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_coarse_grid_lists_more_and_finds_the_same(seed, monkeypatch):
+    asked = drawn(seed)
+    found = cheapest_cover(asked)
+    monkeypatch.setattr(search, "STEPS", 9)
+    monkeypatch.setattr(search, "OTHER_STEPS", 7)
+    monkeypatch.setattr(search, "COARSE_STEPS", 5)
+    again = cheapest_cover(asked)
+    assert (found is None) == (again is None)
+    if found is not None:
+        assert again[1] == pytest.approx(found[1])
+
+
+# --- as the answer to problems ------------------------------------------------------------------
+
+
+@pytest.fixture
+def always(monkeypatch):
+    """However few columns a program has, and without columns for routes."""
+    monkeypatch.setattr(optimum, "FEW_COLUMNS", 0)
+    monkeypatch.setattr(covered, "MOST_ROUTES", 0)
+
+
+def market(seed: int):
+    """Three providers with two GPUs each, held or by the hour; no two are good at the same."""
+    rng = random.Random(seed)
+    gpus = [f"g{i}" for i in range(6)]
+    offers = [
+        offering(
+            f"p{i % 3}",
+            gpu,
+            rng.randint(10, 60) / 10,
+            billing=rng.choice(["dedicated", "autoscaling"]),
+        )
+        for i, gpu in enumerate(gpus)
+    ]
+    rates = [
+        raw(gpu, rng.choice([2, 4, 8, 11]) / (3 if size == LONG else 1), size=size)
+        for gpu in gpus
+        for size in (SHORT, LONG)
+    ]
+    return catalog(offers, rates)
+
+
+def day(seed: int, **fields) -> Problem:
+    rng = random.Random(1000 + seed)
+    share = rng.choice([0.3, 0.5, 0.8])
+    requests = [
+        {"input_tokens": 1, "output_tokens": 1, "share": share},
+        {"input_tokens": 10, "output_tokens": 10, "share": 1 - share},
+    ]
+    traffic = {
+        "kind": "profile",
+        "requests_per_day": 86_400 * rng.randint(4, 15),
+        "weights": [rng.choice([1, 2, 3]) for _ in range(24)],
+        "max_blocks": 3,
+    }
+    return problem(chat={"requests": requests, "traffic": traffic}, **fields)
+
+
+LIMITS = {
+    "plain": {},
+    "share": {"limits": {"providers": {"max_share": 0.6}}},
+    "survive": {"limits": {"survive_loss_of": "provider"}},
+}
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("limits", LIMITS)
+def test_a_solver_alone_finds_the_same(limits, seed, always):
+    asked, rented = day(seed, **LIMITS[limits]), market(seed)
+    mine = solve(asked, rented, alternatives=0)
+    other = solve(asked, rented, alternatives=0, solver="highs")
+    assert mine.status == other.status
+    if mine.status is Status.OPTIMAL:
+        assert mine.proof.certified_by == ("capacity curves",)
+        assert mine.score_usd_per_month == pytest.approx(other.score_usd_per_month)
+
+
+def test_what_takes_too_many_lists_is_solved_all_the_same(always, monkeypatch):
+    asked, rented = day(1), market(1)
+    listed = solve(asked, rented, alternatives=0)
+    monkeypatch.setattr(search, "MOST_LISTED", 2)
+    plan = solve(asked, rented, alternatives=0)
+    assert plan.proof.certified_by == ("cbc", "highs")
+    assert plan.score_usd_per_month == pytest.approx(listed.score_usd_per_month)
+
+
+def test_next_best_plans_are_as_proven_by_solvers(always):
+    asked, rented = day(2), market(2)
+    mine = solve(asked, rented, alternatives=3)
+    other = solve(asked, rented, alternatives=3, solver="highs")
+    assert [p.score_usd_per_month for p in mine.alternatives] == pytest.approx(
+        [p.score_usd_per_month for p in other.alternatives]
+    )
