@@ -52,8 +52,8 @@ class QueueCut(NamedTuple):
     a block is all that is asked for there."""
 
 
-MOST_SLOW = 3
-"""Longest times s for whose pools there are tangents, where whole requests count."""
+MOST_SLOW, MOST_ALONE = 3, 5
+"""Values for whose pools there are tangents: of s where whole requests count, of φ elsewhere."""
 
 
 class Trait(NamedTuple):
@@ -91,7 +91,7 @@ def cut_for_all(pool: Pool, load: float, asked: QueueWish, traits: tuple[Trait, 
         step = math.ceil(len(s) / MOST_SLOW)
         kinds = [(phi[0], slow) for slow in s[::step]]
     else:
-        kinds = [(alone, 0.0) for alone in phi]
+        kinds = [(alone, 0.0) for alone in phi[:: math.ceil(len(phi) / MOST_ALONE)]]
     return QueueCut(load, tuple(_tangent(pool, load, asked, kind) for kind in kinds))
 
 

@@ -193,11 +193,11 @@ class QueueTimes(Rule):
             return FREE
         asks = instance.problem.workload(k.workload).latency.request_s is not None
         return Standing(
-            same=(slowness_s(k) if asks else None,),
+            same=(slowness_s(k), k.held.alone) if asks else (),
             gives=(
                 float(k.places_per_unit),
                 k.queued_requests_per_second,
-                *_steps_kept(k.held.alone),
+                *(() if asks else _steps_kept(k.held.alone)),
             ),
         )
 
