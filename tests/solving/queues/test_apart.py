@@ -19,6 +19,7 @@ import pytest
 from milp_planner import (
     Problem,
     Status,
+    WaitIdle,
     WaitKept,
     evaluate,
     explain_limits,
@@ -205,20 +206,42 @@ def test_the_fleet_of_such_a_plan_is_judged_by_its_own_routes():
     assert "p99 wait" in breach.message or "utilization" in breach.message
 
 
+def beside_a_batch(wish, requests=20_000, size=(100, 10)):
+    night = {"kind": "batch", "requests": requests, "deadline": "24h"}
+    sizes = {"input_tokens": size[0], "output_tokens": size[1]}
+    batch = {"name": "night", "llm": "toy", "traffic": night, "requests": sizes}
+    chat = asked(wish).model_dump(mode="json", exclude_unset=True)["workloads"]
+    return solve(asked({}).changed({"workloads": [*chat, batch]}), sold(), alternatives=0)
+
+
+def bought_for_each(plan):
+    return {(p.candidate.workload, p.candidate.gpu): p.units for p in plan.purchases}
+
+
 def test_beside_batches_a_wish_that_is_kept_apart_sends_no_class_elsewhere():
-    night = {"kind": "batch", "requests": 20_000, "deadline": "24h"}
-    size = {"input_tokens": 100, "output_tokens": 10}
-    batch = {"name": "night", "llm": "toy", "traffic": night, "requests": size}
     alone = solve(asked({}), sold(), alternatives=0)
-    for wish in (KEPT, {"wait": {"p99": "600s"}}):
-        chat = asked(wish).model_dump(mode="json", exclude_unset=True)["workloads"]
-        found = solve(asked({}).changed({"workloads": [*chat, batch]}), sold(), alternatives=0)
-        # None of the units whose waits are judged does it: one more of the cheaper does.
-        assert found.status is Status.OPTIMAL
-        assert [units_of(alone)[name] for name in ("flops", "bytes")] == [17, 7]
-        bought = {(p.candidate.workload, p.candidate.gpu): p.units for p in found.purchases}
-        assert bought == {("chat", "flops"): 17, ("chat", "bytes"): 7, ("night", "bytes"): 1}
-        assert kept_of(found)
+    found = beside_a_batch(KEPT)
+    # None of the units whose waits are judged does it: one more of the cheaper does.
+    assert found.status is Status.OPTIMAL
+    assert [units_of(alone)[name] for name in ("flops", "bytes")] == [17, 7]
+    mine = {("chat", "flops"): 17, ("chat", "bytes"): 7}
+    assert bought_for_each(found) == mine | {("night", "bytes"): 1}
+    assert kept_of(found)
+    # Nobody waits for ten minutes even where the batch is done by the same units.
+    loose = beside_a_batch({"wait": {"p99": "600s"}})
+    assert bought_for_each(loose) == bought_for_each(beside_a_batch({})) == mine
+    assert any("binds nothing" in line for line in warning_lines(loose))
+
+
+def test_a_batch_of_slower_requests_leaves_less_that_nobody_waits_for():
+    # A prompt of 20,000 tokens takes five times as long as one of 4,000, the longest of the chat.
+    wish = {"wait": {"p99": "200s"}}
+    idle = [
+        [said.least_s for said in plan.warnings if isinstance(said, WaitIdle)]
+        for plan in (beside_a_batch(wish), beside_a_batch(wish, 1_000, (20_000, 10)))
+    ]
+    assert idle[0] == pytest.approx([116], rel=0.01)
+    assert idle[1] == []
 
 
 def surviving(share):
