@@ -294,3 +294,22 @@ def test_each_class_goes_where_its_shares_say():
     assert all(here for here, q in zip(on_first, classes, strict=True) if q == 0)
     of_one = [here for here, q in zip(on_first, classes, strict=True) if q == 1]
     assert sum(of_one) / len(of_one) == pytest.approx(0.25, abs=0.03)
+
+
+@pytest.mark.parametrize("routing", [None, "shared"])
+def test_what_a_loss_leaves_is_no_slower_for_what_is_lost(routing):
+    # Alone, a request takes seven tenths of its time in a full flops and one in a full bytes.
+    # Without flops 4 bytes keep the wait of half the load, as fast as they are.
+    policy = {"utilization": {"target": 0.75}} | ({} if routing is None else {"routing": routing})
+    steady = {"kind": "requests_per_second", "requests_per_second": 5.2}
+    wish = {"wait": {"p999": 3.0}, "tpot": 0.077}
+    question = asked(wish, {"traffic": steady}, **surviving(0.5)).changed({"policy": policy})
+    found = solve(question, sold(), alternatives=0)
+    assert found.status is Status.OPTIMAL
+    assert evaluate(question, found, sold()).keeps_all_limits
+    usd = found.cash_usd_per_month / 720
+    for flops, bytes_ in itertools.product(range(int(usd) + 1), range(int(2 * usd) + 1)):
+        units = {"acme/flops/eu-1": flops, "bolt/bytes/eu-1": bytes_}
+        fleet = {name: count for name, count in units.items() if count}
+        if fleet and usd - 1.01 < flops + bytes_ / 2 < usd - 1e-9:
+            assert not evaluate(question, fleet, sold()).keeps_all_limits

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from milp_planner.candidates.queues import slowness_s
 from milp_planner.candidates.records import Candidate
 from milp_planner.inputs.problem.records import Workload
+from milp_planner.milp.program.language.waits import Left
 from milp_planner.serving.queues.pools import Pool, QueueWish, cut_of
 
 
@@ -64,9 +65,9 @@ class Trait(NamedTuple):
     values: list[float]
     """Of the candidates, the lowest first."""
 
-    def used(self, workload: str, t: int, value: float) -> str:
-        """The column that says that such a replica is on."""
-        return f"{workload} {t} {self.name} {value:g}"
+    def used(self, workload: str, t: int, value: float, left: Left) -> str:
+        """The column that says that such a replica is on, and left."""
+        return f"{workload} {t} {self.name} {value:g}{left.said}"
 
     def from_on(self, value: float) -> list[float]:
         """The values that are no less."""
