@@ -57,11 +57,14 @@ def idle_from_s(
 
     Each is taken to be alone, at the highest utilization, with requests of its slowest class, of
     which it serves one after another: with more places at the same rate, before one router, and
-    with all classes, no more of them wait as long. None where that tells nothing: where units run
-    full, after a loss or with batches, or for a whole request whose time in service is unknown.
+    with all classes, no more of them wait as long; nor with batches that its units do meanwhile,
+    whose requests count as a class. None where that tells nothing: where units run full, after a
+    loss, or for a whole request whose time in service is unknown, as it is beside batches.
     """
     share = utilization_limit(problem, w) / REACHED_AT_LEAST
-    if share >= 1 or problem.limits.survival is not None or has_batches(problem):
+    if share >= 1 or problem.limits.survival is not None:
+        return None
+    if asked.metric == "request" and has_batches(problem):
         return None
     slowest, longest_s = math.inf, 0.0
     for k in candidates:
@@ -72,6 +75,8 @@ def idle_from_s(
                 slowest = min(slowest, rate / k.replicas_per_unit)
                 in_flight = math.inf if point.concurrency is None else point.concurrency
                 longest_s = max(longest_s, in_flight / rate * k.replicas_per_unit)
+        beside = (rate for other in k.meanwhile for rate in other.requests_per_second if rate > 0)
+        slowest = min((slowest, *(rate / k.replicas_per_unit for rate in beside)))
     if math.isinf(slowest) or (asked.metric == "request" and math.isinf(longest_s)):
         return None
     rate = REACHED_AT_LEAST * slowest

@@ -82,6 +82,13 @@ class WishReplayed:
             return self.missed_share <= 1 - self.wish.share + 1e-12
         return self.reached_s is not None and self.reached_s <= self.wish.wished_s
 
+    @property
+    def is_unsure(self) -> bool:
+        """Whether so few requests might have said the opposite of a percentile."""
+        if self.wish.share is None:
+            return False
+        return abs(self.missed_share - (1 - self.wish.share)) < self.missed_half_width
+
 
 @dataclass(frozen=True)
 class ReplayFigure:

@@ -282,7 +282,8 @@ class _Told:
                 "how many requests are in flight at its rate is not known, so that their wait "
                 "is not either"
             )
-        if self.problem.workload(k.workload).rates is not None:
+        w = self.problem.workload(k.workload)
+        if w.rates is not None:
             places, alone, reached = int(k.points[0].concurrency or 0), 1.0, 1.0
         else:
             # the replay, which only wishes for waits need
@@ -293,7 +294,7 @@ class _Told:
             service_s = served.taking_turns_s[:places]
             alone, fuller = alone_share(service_s), places / service_s[-1] / served.full_rate
             reached = REACHED * min(1.0, fuller)
-        return HeldInFlight(places, rounded_up(alone), reached)
+        return HeldInFlight(places, rounded_up(alone, whole=bool(w.latency.request_s)), reached)
 
     def _places(self, classes: Sequence[RequestClass], served: Served) -> int:
         """Requests in flight of a full replica: by its slots, or by the tokens of its KV cache."""

@@ -426,9 +426,14 @@ class KnownParts:
         return Known(least, None if own is None else own.score_usd_per_month)
 
     def own_of(self, part: PlanningInput) -> list[SearchResult]:
-        """The best plans of units of one's own that come to one of a part; none where any lacks."""
-        inside = set(part.schedule.demands)
-        found = {names: one for (names, _), one in self.own.items() if inside.issuperset(names)}
+        """The best plans of units of one's own that come to one of a part, over its blocks; none
+        where any lacks."""
+        inside, blocks = set(part.schedule.demands), tuple(b.name for b in part.schedule.blocks)
+        found = {
+            names: one
+            for (names, at), one in self.own.items()
+            if inside.issuperset(names) and at == blocks
+        }
         told = sorted(name for names in found for name in names)
         plans = [one for one in found.values() if one.plan is not None]
         return plans if len(plans) == len(found) and told == sorted(inside) else []

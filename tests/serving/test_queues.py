@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from milp_planner.serving.queues.chain import ReplicaQueue, pool_rates, waiting_share
 from milp_planner.serving.queues.gaps import decay_per_s, gamma_phases, incomplete_beta
 from milp_planner.serving.queues.places import places_by_tokens
-from milp_planner.serving.queues.sizes import lognormal_sizes, sizes_of
+from milp_planner.serving.queues.pools import Pool, QueueWish, log_missed
+from milp_planner.serving.queues.sizes import lognormal_sizes, lognormal_work, sizes_of
 from milp_planner.serving.queues.wait import (
     admissible_load,
     is_judged,
@@ -261,3 +262,18 @@ def test_places_are_bound_by_slots_or_by_tokens_weighted_by_time() -> None:
     assert places_by_tokens(5, [10.0], [1.0], 256) == 1
     with pytest.raises(ValueError, match="requests of some size"):
         places_by_tokens(5, [], [], 256)
+
+
+# ---- pools
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("metric", ["wait", "request"])
+@pytest.mark.parametrize("scv", [1.0, 4.0])
+def test_a_pool_that_is_as_good_as_full_has_everybody_late(metric, scv) -> None:
+    known = lognormal_sizes(1.0), lognormal_work(((1.0, 1.0),), 1.0)
+    pool = Pool(full_rate=3.5, places=100.0, alone=0.2, slowest_s=10.0)
+    for load in (math.nextafter(3.5, 0), 3.5 * (1 - 1e-9)):
+        mean, most = (QueueWish(metric, 20.0, share, scv, *known) for share in (None, 0.95))
+        assert log_missed(pool, load, mean) > 19  # e^19 s, and more
+        assert log_missed(pool, load, most) > -1e-6

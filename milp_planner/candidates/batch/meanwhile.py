@@ -25,10 +25,18 @@ Rate = tuple[float, ...]
 
 
 def with_meanwhile(
-    problem: Problem, schedule: Schedule, candidates: CandidateList, catalog: Catalog
+    problem: Problem,
+    schedule: Schedule,
+    candidates: CandidateList,
+    catalog: Catalog,
+    *,
+    judged_too: bool = False,
 ) -> CandidateList:
-    """The candidates, each with what a unit of it does of the batches of others."""
-    pairs = [*_pairs(problem, catalog)]
+    """The candidates, each with what a unit of it does of the batches of others.
+
+    judged_too: units whose waits are judged, which do none, are taken to do some as well.
+    """
+    pairs = [*_pairs(problem, catalog, judged_too)]
     if not pairs:
         return candidates
     model = ServingModel(catalog)
@@ -51,11 +59,13 @@ def with_meanwhile(
     return replace(candidates, candidates=tuple(listed), parts=tuple(parts))
 
 
-def _pairs(problem: Problem, catalog: Catalog) -> Iterator[tuple[Workload, Workload]]:
+def _pairs(
+    problem: Problem, catalog: Catalog, judged_too: bool
+) -> Iterator[tuple[Workload, Workload]]:
     """(workload, batch) where the first one's replicas serve the LLM of the other."""
     for batch in (w for w in problem.workloads if is_batch(w)):
         for host in problem.workloads:
-            waits = is_batch(host) or host.latency.judges_queues
+            waits = is_batch(host) or (host.latency.judges_queues and not judged_too)
             if not waits and _served(host, catalog) == _served(batch, catalog):
                 yield host, batch
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import exp, log
+from operator import mul
 from typing import TYPE_CHECKING
 
 from milp_planner.lazily import dataclass
@@ -164,11 +165,12 @@ def _bunched_one(load: float, rates: Sequence[float], gaps_scv: float) -> float:
     q = [p * b / (1 - sigma * b) for (p, _), (_, b) in zip(phases, terms, strict=True)]
     log_weight = heaviest = 0.0
     below = 1.0
+    nus = [nu for _, nu in phases]
     for d in reversed(rates[:-1]):
-        ends = [1 / (nu + d) for _, nu in phases]
-        flow = 1 / d - sum(p * end for (p, _), end in zip(phases, ends, strict=True))
-        x = max(1e-300, flow / sum(share * end for share, end in zip(q, ends, strict=True)))
-        q = [(p + x * s) * end * d for (p, _), s, end in zip(phases, q, ends, strict=True)]
+        ends = [1 / (nu + d) for nu in nus]
+        flow = 1 / d - sum(map(mul, weights, ends))
+        x = max(1e-300, flow / sum(map(mul, q, ends)))
+        q = [(p + x * s) * end * d for p, s, end in zip(weights, q, ends, strict=True)]
         log_weight -= log(x)
         new = max(heaviest, log_weight)
         below = below * exp(heaviest - new) + exp(log_weight - new)

@@ -22,14 +22,8 @@ from milp_planner.milp.program.language.waits import served_shares
 from milp_planner.plans.losses import NOTHING_SERVED
 from milp_planner.plans.reasons import WaitIdle, WaitKept
 from milp_planner.plans.records import Plan, Purchase, Route
-from milp_planner.serving.queues.pools import (
-    Pool,
-    QueueWish,
-    keeps,
-    log_missed,
-    most_load,
-    reached_s,
-)
+from milp_planner.serving.queues.carried import carried_load
+from milp_planner.serving.queues.pools import Pool, QueueWish, keeps, log_missed, reached_s
 from milp_planner.serving.queues.wait import LEAST_JUDGED, LEAST_PLACES
 
 
@@ -141,7 +135,7 @@ def surely_keeps(queue: Queue, asked: QueueWish) -> bool:
 def _allowed(queue: Queue, asked: QueueWish) -> float:
     """Utilization at which the pool still keeps a wish."""
     rates = ((p.candidate.mix_requests_per_second, p.units_by_block[queue.t]) for p in queue.mine)
-    carried = queue.alike * most_load(queue.pool, asked)
+    carried = queue.alike * carried_load(queue.pool, asked)
     return carried / sum(rate * units for rate, units in rates)
 
 
@@ -232,7 +226,7 @@ def _said(
         block=instance.schedule.blocks[t].name,
         replicas=sum(replicas.values()),
         allowed=allowed,
-        allowed_alone=most_load(alone, asked) / alone.full_rate * reached,
+        allowed_alone=carried_load(alone, asked) / alone.full_rate * reached,
         burstiness=asked.gaps_scv**0.5,
         judged=is_well_filled(queue, asked),
         offering=queue.offering,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from milp_planner import prepare
 from milp_planner.milp.presolve.dominance import prune
+from milp_planner.milp.presolve.lazy_rows import only_blocks
 from milp_planner.milp.presolve.least_costs import costs_by_workload, hold_least
 from milp_planner.milp.program.model import FleetModel, build_model
+from milp_planner.solving.results import KnownParts
 from tests.milp.sharing.test_shared_units import NODE, nodes, two
 from tests.support.builders import problem, workload
 
@@ -46,13 +50,26 @@ def test_nothing_is_held_where_anything_but_units_costs():
     assert len(model.row_meaning) == before
 
 
-def test_nothing_is_held_over_several_blocks():
+def by_day():
     day = {"kind": "profile", "requests_per_day": 4e5, "weights": [1] * 12 + [2] * 12}
     loads = [
         {**workload(5, name), "traffic": {**day, "max_blocks": 2}} for name in ("chat", "code")
     ]
-    asked = problem(workloads=loads)
-    instance = prepare(asked, nodes())
+    return prepare(problem(workloads=loads), nodes())
+
+
+def test_plans_of_all_blocks_are_none_of_some_of_them():
+    # Whether blocks are solved apart goes by the size of a program, larger with parts of units.
+    instance = by_day()
+    every = tuple(block.name for block in instance.schedule.blocks)
+    whole = {(name,): SimpleNamespace(plan=name) for name in ("chat", "code")}
+    known = KnownParts(own={(names, every): one for names, one in whole.items()})
+    assert known.own_of(instance) == [*whole.values()]
+    assert known.own_of(only_blocks(instance, [0])) == []
+
+
+def test_nothing_is_held_over_several_blocks():
+    instance = by_day()
     model = build_model(instance, tuple(prune(instance, instance.candidates.candidates).kept))
     assert len(model.fleet.blocks) == 2
     before = len(model.row_meaning)

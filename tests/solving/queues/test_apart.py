@@ -19,6 +19,7 @@ import pytest
 from milp_planner import (
     Problem,
     Status,
+    WaitIdle,
     WaitKept,
     evaluate,
     explain_limits,
@@ -205,20 +206,42 @@ def test_the_fleet_of_such_a_plan_is_judged_by_its_own_routes():
     assert "p99 wait" in breach.message or "utilization" in breach.message
 
 
+def beside_a_batch(wish, requests=20_000, size=(100, 10)):
+    night = {"kind": "batch", "requests": requests, "deadline": "24h"}
+    sizes = {"input_tokens": size[0], "output_tokens": size[1]}
+    batch = {"name": "night", "llm": "toy", "traffic": night, "requests": sizes}
+    chat = asked(wish).model_dump(mode="json", exclude_unset=True)["workloads"]
+    return solve(asked({}).changed({"workloads": [*chat, batch]}), sold(), alternatives=0)
+
+
+def bought_for_each(plan):
+    return {(p.candidate.workload, p.candidate.gpu): p.units for p in plan.purchases}
+
+
 def test_beside_batches_a_wish_that_is_kept_apart_sends_no_class_elsewhere():
-    night = {"kind": "batch", "requests": 20_000, "deadline": "24h"}
-    size = {"input_tokens": 100, "output_tokens": 10}
-    batch = {"name": "night", "llm": "toy", "traffic": night, "requests": size}
     alone = solve(asked({}), sold(), alternatives=0)
-    for wish in (KEPT, {"wait": {"p99": "600s"}}):
-        chat = asked(wish).model_dump(mode="json", exclude_unset=True)["workloads"]
-        found = solve(asked({}).changed({"workloads": [*chat, batch]}), sold(), alternatives=0)
-        # None of the units whose waits are judged does it: one more of the cheaper does.
-        assert found.status is Status.OPTIMAL
-        assert [units_of(alone)[name] for name in ("flops", "bytes")] == [17, 7]
-        bought = {(p.candidate.workload, p.candidate.gpu): p.units for p in found.purchases}
-        assert bought == {("chat", "flops"): 17, ("chat", "bytes"): 7, ("night", "bytes"): 1}
-        assert kept_of(found)
+    found = beside_a_batch(KEPT)
+    # None of the units whose waits are judged does it: one more of the cheaper does.
+    assert found.status is Status.OPTIMAL
+    assert [units_of(alone)[name] for name in ("flops", "bytes")] == [17, 7]
+    mine = {("chat", "flops"): 17, ("chat", "bytes"): 7}
+    assert bought_for_each(found) == mine | {("night", "bytes"): 1}
+    assert kept_of(found)
+    # Nobody waits for ten minutes even where the batch is done by the same units.
+    loose = beside_a_batch({"wait": {"p99": "600s"}})
+    assert bought_for_each(loose) == bought_for_each(beside_a_batch({})) == mine
+    assert any("binds nothing" in line for line in warning_lines(loose))
+
+
+def test_a_batch_of_slower_requests_leaves_less_that_nobody_waits_for():
+    # A prompt of 20,000 tokens takes five times as long as one of 4,000, the longest of the chat.
+    wish = {"wait": {"p99": "200s"}}
+    idle = [
+        [said.least_s for said in plan.warnings if isinstance(said, WaitIdle)]
+        for plan in (beside_a_batch(wish), beside_a_batch(wish, 1_000, (20_000, 10)))
+    ]
+    assert idle[0] == pytest.approx([116], rel=0.01)
+    assert idle[1] == []
 
 
 def surviving(share):
@@ -271,3 +294,22 @@ def test_each_class_goes_where_its_shares_say():
     assert all(here for here, q in zip(on_first, classes, strict=True) if q == 0)
     of_one = [here for here, q in zip(on_first, classes, strict=True) if q == 1]
     assert sum(of_one) / len(of_one) == pytest.approx(0.25, abs=0.03)
+
+
+@pytest.mark.parametrize("routing", [None, "shared"])
+def test_what_a_loss_leaves_is_no_slower_for_what_is_lost(routing):
+    # Alone, a request takes seven tenths of its time in a full flops and one in a full bytes.
+    # Without flops 4 bytes keep the wait of half the load, as fast as they are.
+    policy = {"utilization": {"target": 0.75}} | ({} if routing is None else {"routing": routing})
+    steady = {"kind": "requests_per_second", "requests_per_second": 5.2}
+    wish = {"wait": {"p999": 3.0}, "tpot": 0.077}
+    question = asked(wish, {"traffic": steady}, **surviving(0.5)).changed({"policy": policy})
+    found = solve(question, sold(), alternatives=0)
+    assert found.status is Status.OPTIMAL
+    assert evaluate(question, found, sold()).keeps_all_limits
+    usd = found.cash_usd_per_month / 720
+    for flops, bytes_ in itertools.product(range(int(usd) + 1), range(int(2 * usd) + 1)):
+        units = {"acme/flops/eu-1": flops, "bolt/bytes/eu-1": bytes_}
+        fleet = {name: count for name, count in units.items() if count}
+        if fleet and usd - 1.01 < flops + bytes_ / 2 < usd - 1e-9:
+            assert not evaluate(question, fleet, sold()).keeps_all_limits

@@ -21,7 +21,7 @@ from milp_planner.milp.program.language.queue_cuts import (
 from milp_planner.serving.queues.pools import Pool, keeps, times_needed
 from tests.solving.queues.test_waits import asked, market, random_kinds
 
-ALONE = (0.2, 0.6, 1.0)
+ALONE = (0.057, 0.2, 0.6, 0.601, 1.0)
 
 
 def unlike(rng, latency, load):

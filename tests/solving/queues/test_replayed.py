@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from milp_planner import Status, replay, solve
+from milp_planner import Problem, Status, evaluate, replay, solve
+from tests.solving.queues.test_apart import sold
 from tests.solving.queues.test_waits import asked, market, random_kinds
 
 SIZES = {"input_tokens": 100, "output_tokens": 300}
@@ -58,3 +59,41 @@ def test_replays_of_60_random_plans_keep_their_p99(routing):
     found = [kept(seed, 300_000, routing) for seed in range(100, 160)]
     print(f"{sum(found)} of {len(found)} kept")
     assert sum(found) >= 57
+
+
+@pytest.mark.parametrize("load", [4, 10])
+def test_whole_requests_need_no_more_without_a_time_per_token_and_keep_their_wish(load):
+    """`bytes` may hold 1,024 requests, each 90 times as slow as alone: nearly empty it is quick."""
+
+    def question(latency):
+        chat = {"name": "chat", "llm": "toy", "latency": latency}
+        chat["traffic"] = {"kind": "requests_per_second", "requests_per_second": load}
+        chat["requests"] = {"input_tokens": 200, "output_tokens": 300}
+        return Problem.model_validate(
+            {"schema_version": 1, "name": "n", "catalog": "x", "workloads": [chat]}
+        )
+
+    wish = {"request": {"p95": "40s"}}
+    plans = [
+        solve(question(wish | more), sold(), alternatives=0)
+        for more in ({}, {"tpot": "20ms"}, {"tpot": "50ms"}, {"tpot": "100ms"})
+    ]
+    assert len({plan.cash_usd_per_month for plan in plans}) == 1
+    (bought,) = plans[0].purchases
+    found = replay(plans[0], question(wish), sold(), requests=20_000, seeds=1)
+    assert found.keeps_all_wishes
+    offering = bought.candidate.offering.id
+    fewer = evaluate(question(wish), {offering: bought.units - 1}, sold())
+    assert not fewer.keeps_all_limits
+
+
+def test_a_fleet_that_is_nearly_empty_keeps_what_a_fuller_one_misses():
+    chat = {"name": "chat", "llm": "toy", "latency": {"tpot": "20ms", "request": {"p95": "10s"}}}
+    chat["traffic"] = {"kind": "requests_per_second", "requests_per_second": 4}
+    chat["requests"] = {"input_tokens": 200, "output_tokens": 300}
+    question = Problem.model_validate(
+        {"schema_version": 1, "name": "n", "catalog": "x", "workloads": [chat]}
+    )
+    plan = solve(question, sold(), alternatives=0)
+    assert plan.status is Status.OPTIMAL
+    assert replay(plan, question, sold(), requests=20_000, seeds=1).keeps_all_wishes

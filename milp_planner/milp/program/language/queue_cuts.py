@@ -19,6 +19,7 @@ from typing import NamedTuple
 from milp_planner.candidates.queues import slowness_s
 from milp_planner.candidates.records import Candidate
 from milp_planner.inputs.problem.records import Workload
+from milp_planner.milp.program.language.waits import Left
 from milp_planner.serving.queues.pools import Pool, QueueWish, cut_of
 
 
@@ -52,8 +53,8 @@ class QueueCut(NamedTuple):
     a block is all that is asked for there."""
 
 
-MOST_SLOW = 3
-"""Longest times s for whose pools there are tangents, where whole requests count."""
+MOST_SLOW, MOST_ALONE = 3, 5
+"""Values for whose pools there are tangents: of s where whole requests count, of φ elsewhere."""
 
 
 class Trait(NamedTuple):
@@ -64,9 +65,9 @@ class Trait(NamedTuple):
     values: list[float]
     """Of the candidates, the lowest first."""
 
-    def used(self, workload: str, t: int, value: float) -> str:
-        """The column that says that such a replica is on."""
-        return f"{workload} {t} {self.name} {value:g}"
+    def used(self, workload: str, t: int, value: float, left: Left) -> str:
+        """The column that says that such a replica is on, and left."""
+        return f"{workload} {t} {self.name} {value:g}{left.said}"
 
     def from_on(self, value: float) -> list[float]:
         """The values that are no less."""
@@ -91,7 +92,7 @@ def cut_for_all(pool: Pool, load: float, asked: QueueWish, traits: tuple[Trait, 
         step = math.ceil(len(s) / MOST_SLOW)
         kinds = [(phi[0], slow) for slow in s[::step]]
     else:
-        kinds = [(alone, 0.0) for alone in phi]
+        kinds = [(alone, 0.0) for alone in phi[:: math.ceil(len(phi) / MOST_ALONE)]]
     return QueueCut(load, tuple(_tangent(pool, load, asked, kind) for kind in kinds))
 
 

@@ -71,10 +71,8 @@ def broken_times(instance: PlanningInput, plan: Plan) -> Iterator[BrokenTime]:
                 continue
             for left in left_of(instance, [p.candidate for p in mine], w.name, t):
                 rest = [p for p in mine if left.has(p.candidate)]
-                pool = pool_of(((p.candidate, p.units_by_block[t]) for p in rest), asked)
-                # it is taken to be no faster than with what is lost
-                slow = {"alone": whole.alone, "slowest_s": whole.slowest_s}
-                pool = NOTHING if pool is None else pool._replace(**slow)
+                left_on = ((p.candidate, p.units_by_block[t]) for p in rest)
+                pool = pool_of(left_on, asked) or NOTHING
                 load = share * left.load
                 if not keeps(pool, load, asked):
                     yield BrokenTime(w.name, t, pool, load, wish, asked, left)

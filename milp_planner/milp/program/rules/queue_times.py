@@ -107,10 +107,10 @@ class QueueTimes(Rule):
         for w in fleet.problem.workloads:
             judged = fleet.cuts.get(w.name) and has_one_router(fleet.problem, w)
             for t in fleet.busy(w.name) if judged else ():
-                for trait, value in _told_apart(fleet, w, t):
-                    said = f"on[{w.name} {fleet.blocks[t].name} {trait.name} {value:g} or more]"
-                    used = fleet.column(said, 1)
-                    fleet.used[self.name, trait.used(w.name, t, value)] = used
+                for trait, value, left in _told_apart(fleet, w, t):
+                    kind = f"{trait.name} {value:g} or more{left.said}"
+                    used = fleet.column(f"on[{w.name} {fleet.blocks[t].name} {kind}]", 1)
+                    fleet.used[self.name, trait.used(w.name, t, value, left)] = used
                 for number, cut in enumerate(_of_parts(fleet, w.name, t)):
                     assert cut.at is not None
                     said = f"more[{w.name} {fleet.blocks[t].name} {cut.load:.9g}{cut.at[1]}]"
@@ -167,12 +167,13 @@ class QueueTimes(Rule):
                 yield Row(f"{workload} {t} class {q}", {short: 1.0, first: -1.0}, EQ, 0.0)
 
     def _used_rows(self, fleet: Fleet, w: Workload, t: int) -> Iterator[Row]:
-        for trait, value in _told_apart(fleet, w, t):
-            used = fleet.used[self.name, trait.used(w.name, t, value)]
-            for k in fleet.gpu_candidates(w.name):
+        for trait, value, left in _told_apart(fleet, w, t):
+            used = fleet.used[self.name, trait.used(w.name, t, value, left)]
+            said = f"{trait.name} {value:g}{left.said}"
+            for k in filter(left.has, fleet.gpu_candidates(w.name)):
                 for _, units in fleet.units_on(k, t) if trait.of(k) >= value else ():
                     terms = {units: 1.0, used: -fleet.most_units(k)}
-                    yield Row(f"{w.name} {t} {trait.name} {value:g} {units.name}", terms, LE, 0.0)
+                    yield Row(f"{w.name} {t} {said} {units.name}", terms, LE, 0.0)
 
     def violations(self, instance: PlanningInput, plan: Plan) -> Iterator[str]:
         for broken in broken_times(instance, plan):
@@ -193,11 +194,11 @@ class QueueTimes(Rule):
             return FREE
         asks = instance.problem.workload(k.workload).latency.request_s is not None
         return Standing(
-            same=(slowness_s(k) if asks else None,),
+            same=(slowness_s(k), k.held.alone) if asks else (),
             gives=(
                 float(k.places_per_unit),
                 k.queued_requests_per_second,
-                *_steps_kept(k.held.alone),
+                *(() if asks else _steps_kept(k.held.alone)),
             ),
         )
 
@@ -343,7 +344,7 @@ class _Side(NamedTuple):
             if not higher:
                 return None
             if higher[0] != trait.values[0]:
-                used = fleet.used[QueueTimes.__name__, trait.used(workload, t, higher[0])]
+                used = fleet.used[QueueTimes.__name__, trait.used(workload, t, higher[0], left)]
                 terms[used] = one.others - 1.0
                 less += 1.0 - one.others
         return cls(terms, less)
@@ -365,20 +366,21 @@ def _more(workload: str, t: int, number: int) -> str:
     return f"{workload} {t} more {number}"
 
 
-def _told_apart(fleet: Fleet, w: Workload, t: int) -> list[tuple[Trait, float]]:
-    """(φ or s, value) for which the cuts of a block ask whether such a replica is on."""
+def _told_apart(fleet: Fleet, w: Workload, t: int) -> list[tuple[Trait, float, Left]]:
+    """(φ or s, value, what is left) for which the cuts of a block ask whether such a replica is on,
+    of what is left."""
     candidates = fleet.gpu_candidates(w.name)
     lefts = list(left_of(fleet.instance, candidates, w.name, t))
-    found: dict[tuple[str, float], tuple[Trait, float]] = {}
+    found: dict[tuple[str, float, str], tuple[Trait, float, Left]] = {}
     for cut in fleet.cuts.get(w.name, ()):
         if cut.only is None or not is_for(cut, candidates):
             continue
         asked = cut.only.alone, cut.only.slowest_s
-        is_here = any(_is_at(cut, t, left) for left in lefts)
-        for trait, value in zip(traits_of(w, candidates), asked, strict=True) if is_here else ():
-            higher = trait.from_on(value)
-            if higher and higher[0] != trait.values[0]:
-                found[trait.name, higher[0]] = trait, higher[0]
+        for left in (one for one in lefts if _is_at(cut, t, one)):
+            for trait, value in zip(traits_of(w, candidates), asked, strict=True):
+                higher = trait.from_on(value)
+                if higher and higher[0] != trait.values[0]:
+                    found[trait.name, higher[0], left.said] = trait, higher[0], left
     return [found[key] for key in sorted(found)]
 
 

@@ -186,6 +186,8 @@ def wish_text(replayed: WishReplayed) -> str:
         half = percent(replayed.missed_half_width, 2)
         said += f"; {percent(replayed.missed_share, 2)} ± {half} later, "
         said += f"{percent(1 - wish.share, 2)} may be"
+    if replayed.is_unsure:
+        verdict += ", as far as so few requests tell: see --requests"
     return f"{said}: {verdict}{_undisturbed(replayed)}"
 
 
