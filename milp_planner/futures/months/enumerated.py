@@ -12,7 +12,7 @@ from milp_planner.candidates.records import Candidate
 from milp_planner.errors import Fault, InputError
 from milp_planner.futures.months.outlook import WorkloadMonths
 from milp_planner.futures.months.parts import CalendarPart, CalendarStarts, CalendarWay, PartMonth
-from milp_planner.milp.months.records import AtEnd, MonthsSchedule
+from milp_planner.milp.months.records import AtEnd, MonthsOutlook, MonthsSchedule
 from milp_planner.milp.months.recourse import MonthRecourse
 from milp_planner.milp.months.rents import RentChecked, check_rents
 from milp_planner.milp.months.search import MonthsSearch, best_schedule
@@ -31,7 +31,7 @@ class EnumeratedPart(CalendarPart):
         asked: WorkloadMonths,
         gap: float,
         schedule: MonthsSchedule,
-        recourses: Sequence[Sequence[MonthRecourse]],
+        recourses: list[list[MonthRecourse]],
     ) -> None:
         self.asked, self.gap = asked, gap
         self.schedule, self.recourses = schedule, recourses
@@ -84,12 +84,15 @@ class EnumeratedPart(CalendarPart):
         return _named(self.schedule)
 
     def starts_at(self, at_end: AtEnd) -> tuple[CalendarStarts, ...] | None:
-        found = best_schedule(replace(self.asked.outlook, at_end=at_end), gap=self.gap)
+        found = self._best_of(replace(self.asked.outlook, at_end=at_end))
         return None if found is None else _named(found)
 
     def unknown_usd(self) -> float | None:
-        found = best_schedule(replace(self.asked.outlook, known_from=None), gap=self.gap)
+        found = self._best_of(replace(self.asked.outlook, known_from=None))
         return None if found is None else found.usd
+
+    def _best_of(self, outlook: MonthsOutlook) -> MonthsSchedule | None:
+        return best_schedule(outlook, gap=self.gap, recourses=self.recourses)
 
     def checked(self, settings: Settings, session: Session) -> Iterator[RentChecked]:
         for f in range(self.rents):
