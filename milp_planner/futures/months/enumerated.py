@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -19,8 +20,8 @@ from milp_planner.milp.months.search import MonthsSearch, best_schedule
 from milp_planner.plans.calendars.records import RentedUnits, Signing
 from milp_planner.solving.results import Session, Settings
 
-CHECK_TIME_LIMIT_S = 20.0
-"""For the solvers' word on the rents of one workload and future."""
+CHECK_TIME_LIMIT_S = 10.0
+"""For the solvers' word on the rents of one workload, each future an equal part of what is left."""
 
 
 class EnumeratedPart(CalendarPart):
@@ -95,8 +96,9 @@ class EnumeratedPart(CalendarPart):
         return best_schedule(outlook, gap=self.gap, recourses=self.recourses)
 
     def checked(self, settings: Settings, session: Session) -> Iterator[RentChecked]:
+        ends_s = time.monotonic() + min(session.seconds_left, CHECK_TIME_LIMIT_S)
         for f in range(self.rents):
-            left_s = min(session.seconds_left, CHECK_TIME_LIMIT_S)
+            left_s = (ends_s - time.monotonic()) / (self.rents - f)
             if left_s <= 0 or session.is_stopped:
                 return
             months = range(self.asked.outlook.months)
