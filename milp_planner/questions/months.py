@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 from milp_planner.deadline import began_s
@@ -27,6 +28,7 @@ def plan_months(
     gap: float | None = None,
     solver: SolverChoice | None = None,
     reproducible: bool = False,
+    cancel: threading.Event | None = None,
 ) -> Calendar | None:
     """The calendar of commitments that costs least over the months of a problem's horizon.
 
@@ -35,7 +37,7 @@ def plan_months(
     given: time_limit_s, seconds for everything together; gap, the share of the cost that is worth
     no more search, by default 0.1 %; solver, which engines check the rents. reproducible: waits for
     the slower engine while the time limit lasts, so that a busy machine proves no less and says so
-    in the same words.
+    in the same words. cancel: set it from another thread to stop early with the best so far.
 
     Returns a Calendar, the best one in time; None where time was up before there was any.
 
@@ -55,7 +57,9 @@ def plan_months(
     if problem.horizon is None:
         said, hint = "there are no months to plan", "write horizon: {months: 12}, or use solve"
         raise InputError([Fault("", 0, 0, "horizon", said, hint)])
-    settings = settings_of(problem, time_limit_s=time_limit_s, gap=gap, solver=solver, began=began)
+    settings = settings_of(
+        problem, time_limit_s=time_limit_s, gap=gap, solver=solver, cancel=cancel, began=began
+    )
     settings = replace(settings, patient=reproducible)
     provenance = provenance_at(problem, catalog, settings)
     return calendar_of(problem, catalog, settings, provenance)

@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from milp_planner._version import __version__
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.plans.calendars.documents import calendar_schema
 from milp_planner.plans.document import plan_schema
 from milp_planner.plans.sheet.records import sheet_schema
 from milp_planner.reporting.text.inputs.catalog import LISTS
@@ -69,6 +70,7 @@ def _schemas() -> dict[str, Any]:
             described["anyOf"] = [{"$ref": f"{SCHEMAS}Problem"}, {"type": "string"}]
     schemas["PlanDocument"] = _bare(plan_schema(), "PlanDocument")
     schemas["SheetDocument"] = _bare(sheet_schema(), "SheetDocument")
+    schemas["CalendarDocument"] = _bare(calendar_schema(), "CalendarDocument")
     schemas["ProblemDocument"] = _problem_document()
     return schemas
 
@@ -122,7 +124,7 @@ def _ask(name: str) -> dict[str, Any]:
 def _found(name: str) -> dict[str, Any]:
     if name != "plan":
         return {"description": "The document", "content": {JSON: {"schema": {"type": "object"}}}}
-    documents = [{"$ref": f"{SCHEMAS}{of}Document"} for of in ("Plan", "Sheet")]
+    documents = [{"$ref": f"{SCHEMAS}{of}Document"} for of in ("Plan", "Sheet", "Calendar")]
     texts = {media_type: {"schema": {"type": "string"}} for media_type in (CSV, HTML, TEXT)}
     return {
         "description": "The document asked for; a problem without a plan has one, too",

@@ -28,6 +28,7 @@ from milp_planner.milp.futures.pruning import kept_in_futures
 from milp_planner.milp.presolve.dominance import prune
 from milp_planner.plans.reading import read_plan
 from milp_planner.reporting.text.plans.calendar import calendar_text
+from milp_planner.reporting.text.plans.futures import _nth
 from milp_planner.reporting.text.plans.table import plan_text
 from tests.support.builders import catalog, offering, problem, raw, workload
 from tests.support.examples import tries
@@ -287,7 +288,7 @@ def test_the_words_say_what_to_do_and_when_to_do_otherwise(example):
         "A plan made for the mean of the futures would commit to 21 x aws/g6e.xlarge/eu-1 "
         "reserved_1y: $1,715 per month more on average (6.8 %).",
         "To know which future comes would be worth up to $7,833 per month.",
-        "To commit to more pays above 63 % for base or better: 19 x aws/g6e.xlarge/eu-1 "
+        "A 6th to 19th unit pays above 63 % for base or better: 19 x aws/g6e.xlarge/eu-1 "
         "reserved_1y; you say 60 %.",
         "From 4 to 19 units the average changes by 2.2 % at most, and what is paid for idle "
         "commitments in flop goes from $0 to $11,818 a month.",
@@ -295,6 +296,39 @@ def test_the_words_say_what_to_do_and_when_to_do_otherwise(example):
         "Below: the plan in future base, the most likely one.",
     ):
         assert said in text
+
+
+def test_with_small_gpus_beside_the_mean_asks_for_other_units():
+    # 14.3 requests/s of an L40S and 3.7 of an L4 are 10.725 and 2.775 at 75 %. 220 on average are
+    # then 20 L40S and two L4, $211,649 over the year, in place of 21: that plan costs 7.3 % more.
+    rows = [
+        *l40s().offerings,
+        offering("aws", "l4-24gb", 0.8048, name="g6.xlarge"),
+        offering("aws", "l4-24gb", 0.52392, name="g6.xlarge", billing="reserved_1y"),
+    ]
+    sold = catalog(rows, [raw("l40s-48gb", 14.3), raw("l4-24gb", 3.7)])
+    plan = solve(commit_or_rent(), sold)
+    assert plan.futures is not None
+    [bound] = plan.futures.committed
+    assert bound.units == 5
+    assert plan.futures.owed_usd == pytest.approx(50_649, abs=1)
+    [mean] = [case for case in plan.futures.cases if case.kind == "mean"]
+    assert sorted((u.offering, u.units) for u in mean.committed) == [
+        ("aws/g6.xlarge/eu-1", 2),
+        ("aws/g6e.xlarge/eu-1", 20),
+    ]
+    assert 12 * sum(u.usd_per_month for u in mean.committed) == pytest.approx(211_649, abs=5)
+    assert mean.expected_usd_per_month - 25_391 == pytest.approx(1_857, abs=1)
+    assert "$1,857 per month more on average (7.3 %)" in " ".join(plan_text(plan).split())
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (12, "12th"), (22, "22nd")],
+)
+def test_units_are_counted_in_words(number, said):
+    assert _nth(number) == said
+    assert _nth(100 + number) == ("10" if number < 10 else "1") + said
 
 
 def test_a_plan_over_futures_is_read_back_as_it_was_written(example):

@@ -54,6 +54,7 @@ def test_a_report_says_it_in_tables_and_a_comment_in_sentences(run, uncertain, f
     page = re.sub(" +", " ", page)
     assert " few 40 % x 0.2 2,016 936 936 nothing " in page
     assert " base 60 % x 1 3,096 0 0 1 x small bolt " in page
+    assert " In future base, the most likely one: 2 GPUs at acme, bolt" in page
     assert re.search(r"What to buy in base .* Together \$3,096 ", page)
     code, comment, _ = run("solve", uncertain, "--format", "markdown")
     assert code == 0

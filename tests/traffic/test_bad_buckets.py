@@ -51,6 +51,31 @@ def test_what_is_no_count_by_the_time_is_refused(document: Any, said: str, tmp_p
     assert said in str(error.value)
 
 
+@pytest.mark.parametrize("tail", ["", ",", ",500"])
+def test_a_row_without_a_count_is_not_one_of_none(tail: str, tmp_path: Path) -> None:
+    more = ",input_tokens" if tail else ""
+    days = "".join(f"2026-11-{d:02d},{'' if d == 3 else 100 + d}{tail}\n" for d in range(1, 9))
+    with pytest.raises(InputError) as error:
+        read(tmp_path, "c.csv", f"time,requests{more}\n{days}")
+    assert "c.csv:4: requests: tells no count" in str(error.value)
+    assert "write 0 where there were no requests; leave the row out" in str(error.value)
+    read(tmp_path, "d.csv", f"time,requests{more}\n{days.replace('-03,', '-03,0')}")
+
+
+def test_a_result_of_a_usage_export_without_a_count_is_named(tmp_path: Path) -> None:
+    told = [
+        {
+            "start_time": 1793577600 + 3600 * i,
+            "end_time": 1793577600 + 3600 * (i + 1),
+            "results": [{"num_model_requests": None if i == 1 else 5, "input_tokens": 7}],
+        }
+        for i in range(3)
+    ]
+    with pytest.raises(InputError) as error:
+        read(tmp_path, "u.json", json.dumps({"data": told}))
+    assert "data[1].results[0].requests: tells no count" in str(error.value)
+
+
 @pytest.mark.parametrize("cell", ["-2", "inf", "nan", "two"])
 def test_a_rate_of_grafana_is_a_number_from_0_on(cell: str, tmp_path: Path) -> None:
     text = f"Time,requests/s\n2026-11-01 00:00:00,3\n2026-11-01 01:00:00,{cell}\n"

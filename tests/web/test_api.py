@@ -38,6 +38,55 @@ def test_a_plan_is_the_document_of_solve(run, client, document, flags, media_typ
     assert client.post("/api/plan", {"problem": PROBLEM, **how}).text == said
 
 
+MONTHS = {
+    "horizon": {"months": 3, "growth": "10%/month"},
+    "futures": [{"name": "low", "probability": 0.5}, {"name": "high", "probability": 0.5}],
+    "quotes": [{"offering": "acme/*", "term": "2 months", "discount": 0.3}],
+    "alternatives": {"count": 0},
+}
+
+
+@pytest.mark.parametrize(
+    ("document", "flags", "media_type"),
+    [
+        ("plan", ["--json"], "application/json"),
+        ("sheet", ["--format", "sheet-json"], "application/json"),
+        ("report", ["--format", "html"], "text/html; charset=utf-8"),
+        ("text", ["--format", "text"], "text/plain; charset=utf-8"),
+    ],
+)
+def test_over_months_the_answer_is_the_calendar_of_solve(
+    run, client, folder, document, flags, media_type
+):
+    asked = {**KEYS, **MONTHS}
+    (folder / "months.yaml").write_text(yaml.safe_dump(asked))
+    code, said, wrong = run("solve", "months.yaml", "--reproducible", *flags)
+    assert (code, wrong) == (0, "")
+    reply = client.post("/api/plan", {"problem": asked, "document": document, "reproducible": True})
+    assert (reply.status, reply.headers["content-type"]) == (200, media_type)
+    assert reply.text == said
+    if document == "plan":
+        schema = client.get("/api/openapi.json").json["components"]["schemas"]["CalendarDocument"]
+        assert set(schema["required"]) <= set(reply.json)
+        assert len(reply.json["futures"]) == 2
+
+
+def test_what_a_calendar_is_not_written_as_is_said_at_its_place(client):
+    reply = client.post("/api/plan", {"problem": {**KEYS, **MONTHS}, "document": "csv"})
+    assert reply.status == 422
+    [fault] = reply.json["faults"]
+    assert fault["path"] == "document"
+    assert fault["message"] == "a calendar is written as plan, sheet, report, text, not csv"
+
+
+def test_without_time_for_a_calendar_that_is_said(client, monkeypatch):
+    monkeypatch.setattr("milp_planner.web.asking.answers.plan_months", lambda *_, **__: None)
+    reply = client.post("/api/plan", {"problem": {**KEYS, **MONTHS}})
+    [fault] = reply.json["faults"]
+    assert (fault["path"], reply.status) == ("time_limit", 422)
+    assert fault["message"] == "time was up before there was a calendar; give more"
+
+
 def test_choices_are_solved_beside_a_sheet(run, client):
     said = run("solve", "toy.yaml", "--reproducible", "--format", "sheet-json")[1]
     reply = client.post("/api/plan?document=sheet&reproducible=true", PROBLEM)

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import typer
 
 from milp_planner.cli.parts import exit_codes, streams
-from milp_planner.cli.runs.sheets import HTML, MARKDOWN
+from milp_planner.reporting.calendars import CALENDAR_FORMATS, calendar_written
 
 if TYPE_CHECKING:
     from milp_planner.cli.parts.gates import Gates
     from milp_planner.inputs.catalog.records import Catalog
     from milp_planner.inputs.problem.records import Problem
-    from milp_planner.plans.calendars.records import Calendar
     from milp_planner.solving.checks.arguments import SolverChoice
 
 OF_MONTHS = {
@@ -22,11 +21,6 @@ OF_MONTHS = {
     *("catalog", "reproducible", "no_choices", "quiet", "max_price_age", "fail_on_estimates"),
 }
 """Parameters of `solve` that mean the same over months."""
-
-JSON_FORMATS = ("json", "sheet-json")
-TEXT_FORMATS = ("sheet", "text")
-WIDTH = 80
-"""Columns of what is printed."""
 
 
 def check_of_months(context: typer.Context) -> None:
@@ -56,7 +50,7 @@ def write_calendar(
     from milp_planner.futures.months.answer import CalendarInterrupted
     from milp_planner.questions.months import plan_months
 
-    if format_name not in (*JSON_FORMATS, *TEXT_FORMATS, MARKDOWN, HTML):
+    if format_name not in CALENDAR_FORMATS:
         said = f"a calendar is written as text, markdown, json or html, not {format_name}"
         raise typer.BadParameter(said)
     try:
@@ -70,12 +64,12 @@ def write_calendar(
                 reproducible=reproducible,
             )
     except CalendarInterrupted as stop:  # what is known is written all the same
-        _put(_written(stop.calendar, format_name), output)
+        _put(calendar_written(stop.calendar, format_name), output)
         raise stop.cause from None
     if calendar is None:
         streams.tell("No calendar: time was up before there was one; give more --time-limit.")
         return exit_codes.NO_PLAN
-    _put(_written(calendar, format_name), output)
+    _put(calendar_written(calendar, format_name), output)
     failed = () if gates is None else tuple(gates.failures_of_months(calendar))
     for failure in failed:
         streams.tell(failure)
@@ -87,22 +81,3 @@ def _put(said: str, output: Path | None) -> None:
         streams.answer(said)
     else:
         streams.write_file(output, said)
-
-
-def _written(calendar: Calendar, format_name: str) -> str:
-    """The calendar in one of its formats; each is slow to import, and the others not needed."""
-    if format_name in JSON_FORMATS:
-        from milp_planner.reporting.documents.json import to_json
-
-        return to_json(calendar.to_dict())
-    if format_name == HTML:
-        from milp_planner.reporting.html.calendar import calendar_page
-
-        return calendar_page(calendar)
-    if format_name == MARKDOWN:
-        from milp_planner.reporting.sheets.calendar import calendar_markdown
-
-        return calendar_markdown(calendar)
-    from milp_planner.reporting.text.plans.calendar import calendar_text
-
-    return calendar_text(calendar, WIDTH)

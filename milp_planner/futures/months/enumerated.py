@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -12,15 +13,15 @@ from milp_planner.candidates.records import Candidate
 from milp_planner.errors import Fault, InputError
 from milp_planner.futures.months.outlook import WorkloadMonths
 from milp_planner.futures.months.parts import CalendarPart, CalendarStarts, CalendarWay, PartMonth
-from milp_planner.milp.months.records import AtEnd, MonthsSchedule
+from milp_planner.milp.months.records import AtEnd, MonthsOutlook, MonthsSchedule
 from milp_planner.milp.months.recourse import MonthRecourse
 from milp_planner.milp.months.rents import RentChecked, check_rents
 from milp_planner.milp.months.search import MonthsSearch, best_schedule
 from milp_planner.plans.calendars.records import RentedUnits, Signing
 from milp_planner.solving.results import Session, Settings
 
-CHECK_TIME_LIMIT_S = 20.0
-"""For the solvers' word on the rents of one workload and future."""
+CHECK_TIME_LIMIT_S = 10.0
+"""For the solvers' word on the rents of one workload, each future an equal part of what is left."""
 
 
 class EnumeratedPart(CalendarPart):
@@ -31,7 +32,7 @@ class EnumeratedPart(CalendarPart):
         asked: WorkloadMonths,
         gap: float,
         schedule: MonthsSchedule,
-        recourses: Sequence[Sequence[MonthRecourse]],
+        recourses: list[list[MonthRecourse]],
     ) -> None:
         self.asked, self.gap = asked, gap
         self.schedule, self.recourses = schedule, recourses
@@ -84,16 +85,20 @@ class EnumeratedPart(CalendarPart):
         return _named(self.schedule)
 
     def starts_at(self, at_end: AtEnd) -> tuple[CalendarStarts, ...] | None:
-        found = best_schedule(replace(self.asked.outlook, at_end=at_end), gap=self.gap)
+        found = self._best_of(replace(self.asked.outlook, at_end=at_end))
         return None if found is None else _named(found)
 
     def unknown_usd(self) -> float | None:
-        found = best_schedule(replace(self.asked.outlook, known_from=None), gap=self.gap)
+        found = self._best_of(replace(self.asked.outlook, known_from=None))
         return None if found is None else found.usd
 
+    def _best_of(self, outlook: MonthsOutlook) -> MonthsSchedule | None:
+        return best_schedule(outlook, gap=self.gap, recourses=self.recourses)
+
     def checked(self, settings: Settings, session: Session) -> Iterator[RentChecked]:
+        ends_s = time.monotonic() + min(session.seconds_left, CHECK_TIME_LIMIT_S)
         for f in range(self.rents):
-            left_s = min(session.seconds_left, CHECK_TIME_LIMIT_S)
+            left_s = (ends_s - time.monotonic()) / (self.rents - f)
             if left_s <= 0 or session.is_stopped:
                 return
             months = range(self.asked.outlook.months)

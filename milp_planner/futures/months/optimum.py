@@ -9,6 +9,7 @@ from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import OutOfTime, sparing, until
 from milp_planner.errors import SolverError
 from milp_planner.futures.blocks import (
+    SAME_USD,
     BlockOptimizer,
     FuturesAnswer,
     as_proven,
@@ -44,6 +45,9 @@ from milp_planner.units import usd_shown
 JOINT_SHARE = 0.6
 """Of the time left, for the program over all months; what it leaves is for single months, which
 tell a bound, and for a small program of what their plans are made of."""
+
+TIES_SHARE = 0.2
+"""Of the time left, for signings that cost the same and bind less."""
 
 SMALL_S = 0.5
 
@@ -93,10 +97,12 @@ class MonthsOptimizer:
         measure: Measure,
         *,
         fixed: Mapping[Start, int] | None = None,
+        within_usd: float | None = None,
         alone: bool = False,
         session: Session | None = None,
     ) -> MonthsAnswer:
-        """The best signings. fixed: these. alone: one engine's word is enough.
+        """The best signings. fixed: these. within_usd: those that bind the least of all that come
+        to no more. alone: one engine's word is enough.
 
         As over futures of one month, what plans teach goes into the next program: see
         `FuturesOptimizer.best`.
@@ -106,7 +112,7 @@ class MonthsOptimizer:
         for _ in range(MOST_REFINEMENTS):
             try:
                 with session.in_force():
-                    model = self._model(measure, fixed)
+                    model = self._model(measure, fixed, within_usd)
             except OutOfTime:
                 return best or _nothing(Status.NO_PLAN)
             run = run_joined(model, self._blocks, model.judged, self.settings, session, alone=alone)
@@ -117,6 +123,8 @@ class MonthsOptimizer:
             if any([block.teach(one, part) for block, one, part in pairs]):  # all learn
                 continue
             found = self._answer(model, run, parts)
+            if within_usd is not None:
+                return found
             best = found if best is None else better_of(best, found)
             if any(charges_by_utilization(one) for one in model.blocks) and not is_settled(best):
                 owed = zip(pairs, found.plans, strict=True)
@@ -128,14 +136,19 @@ class MonthsOptimizer:
             return as_proven(best) if is_settled(best) else best
         return best or _nothing(Status.NO_PLAN)
 
-    def _model(self, measure: Measure, fixed: Mapping[Start, int] | None) -> MonthsModel:
+    def _model(
+        self,
+        measure: Measure,
+        fixed: Mapping[Start, int] | None,
+        within_usd: float | None = None,
+    ) -> MonthsModel:
         if not self._blocks:
             self._blocks = [self._block(b) for b in range(len(self.instances))]
         wanted: dict[tuple[str, str], int] = {}
         for (key, _, _), units in (fixed or {}).items():
             wanted[key] = wanted.get(key, 0) + units
         models, most = with_room(self._blocks, wanted)
-        return join_months(models, measure, self.shape, most, fixed)
+        return join_months(models, measure, self.shape, most, fixed, within_usd)
 
     def _block(self, b: int) -> BlockOptimizer:
         pruned = Pruned(self.kept.candidates(b))
@@ -218,7 +231,7 @@ class MonthsOptimizer:
         ends_s = whole.ends_s - (1 - JOINT_SHARE) * whole.seconds_left - JUDGED * self.judging_s
         found = self.best(measure, session=Session(ends_s, whole.cancel))
         if found.status is Status.INFEASIBLE or found.is_proven(self.settings.gap):
-            return self.with_cheapest_months(found, measure)
+            return self.with_cheapest_months(self.with_least_bound(found, measure), measure)
         months = self.single_months()
         bound = self._bound(measure, months)
         known = [one for one in (found.bound_usd, bound) if one is not None]
@@ -234,6 +247,26 @@ class MonthsOptimizer:
         ):
             found = replace(other, status=Status.FEASIBLE, bound_usd=found.bound_usd)
         return found
+
+    def with_least_bound(self, answer: MonthsAnswer, measure: Measure) -> MonthsAnswer:
+        """Of signings that come to no more those that bind the fewest dollars, then those of the
+        first offerings by name, where there is time to look."""
+        if answer.minimised_usd is None or not answer.starts or self.session.is_stopped:
+            return answer
+        ends_s = self.session.ends_s - (1 - TIES_SHARE) * self.session.seconds_left
+        exact = replace(self, settings=replace(self.settings, gap=0.0))
+        found = exact.best(
+            measure,
+            within_usd=answer.minimised_usd + SAME_USD,
+            alone=True,
+            session=Session(ends_s, self.session.cancel),
+        )
+        if found.status is not Status.OPTIMAL or found.minimised_usd is None:
+            return answer
+        if exceeds(found.minimised_usd, answer.minimised_usd):  # refined costs may be higher
+            return answer
+        bound = answer.bound_usd
+        return replace(found, status=answer.status, proof=answer.proof, bound_usd=bound)
 
     def with_cheapest_months(self, answer: MonthsAnswer, measure: Measure) -> MonthsAnswer:
         """The same signings, and in each month the best that can be done with them.

@@ -3,7 +3,8 @@
     K(c) = min Σ_i k_i n_i,    Σ_i c_i n_i ≥ c,    n_i whole
 
 K only rises, in steps; the list of its steps says it for every c up to the most that is asked for.
-It is made by merging the list with itself shifted by 1, 2, 4 ... units of one kind after the other.
+It is made by merging the list with itself shifted by 1, 2, 4 ... units of one kind after the other,
+up to as many as other kinds carry for no more.
 A second routine checks the list, whoever made it: one that has a step at nothing, and to every step
 with one unit more a step that carries as much for no more, has by induction one for every fleet.
 """
@@ -99,12 +100,22 @@ def units_of(step: Step) -> dict[int, int]:
 
 
 def with_any(steps: list[Step], i: int, kind: Kind, most: int) -> list[Step]:
-    """The steps with any number of units of a kind more."""
+    """The steps with any number of units of a kind more; they are those of any fleet of some kinds.
+
+    Where other fleets carry as much as some number of units for no more, fleets with as many units
+    are of no use, as those others may stand in for them in each.
+    """
     count, needed = 1, -(-most // kind.capacity)
-    while count <= needed:
+    while count <= needed and not _is_needless(steps, with_units(NOTHING, i, kind, count, most)):
         steps = lowest([*steps, *(with_units(step, i, kind, count, most) for step in steps)])
         count *= 2
     return steps
+
+
+def _is_needless(steps: list[Step], fleet: Step) -> bool:
+    """Whether one of the steps carries as much for less, or for as much with no more GPUs."""
+    at = bisect_left(steps, fleet.capacity, key=lambda step: step.capacity)
+    return at < len(steps) and (steps[at].cost, steps[at].gpus) <= (fleet.cost, fleet.gpus)
 
 
 def _cheapest_first(kinds: Sequence[Kind]) -> list[int]:

@@ -23,13 +23,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pulp
 
-from milp_planner.deadline import cancel_asked, check, checked, seconds_left
+from milp_planner.deadline import check, checked
 from milp_planner.lazily import dataclass
-from milp_planner.milp.engines.highs import run_highs
-from milp_planner.milp.engines.scratch import scratch_folder
+from milp_planner.milp.months.linear import solved
 from milp_planner.milp.months.records import MonthsOutlook
 from milp_planner.milp.months.recourse import MonthRecourse
-from milp_planner.milp.program.mps_file import write_mps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,8 +37,6 @@ if TYPE_CHECKING:
 MOST_POINTS = 1_500
 """Committed capacities that R is tabulated at; where more can be reached, as many again, each a
 share more than the one before: a future of little traffic needs them nearer to one another."""
-
-LP_TIME_LIMIT_S, LEAST_SOLVER_S = 30.0, 0.01
 
 
 @dataclass(frozen=True)
@@ -56,6 +52,9 @@ class Node:
 
     at_least: Floats
     """R is no less between each point of the grid and the next."""
+
+    corners: list[int]
+    """Points of its lower hull; none where no capacity is enough."""
 
 
 @dataclass(frozen=True)
@@ -125,16 +124,20 @@ class ToGo:
         )
 
     def _nodes(self, recourses: list[list[MonthRecourse]]) -> Iterator[Node]:
-        tables = [[r.usd(self.grid.points) for r in checked(of)] for of in recourses]
+        tables = [[r.tabulated(self.grid.points) for r in checked(of)] for of in recourses]
         chances = [future.probability for future in self.outlook.futures]
         for i in range(self.outlook.all_months):
             months = [of[i] for of in tables]
             if i < self.outlook.branches_at or self.outlook.branches_at == self.outlook.months:
                 mean = sum(p * usd for p, usd in zip(chances, months, strict=True))
-                yield Node(i, None, 1.0, self.grid.least(np.asarray(mean)))
+                yield self._node(i, None, 1.0, np.asarray(mean))
                 continue
             for f, usd in enumerate(months):
-                yield Node(i, f, chances[f], self.grid.least(usd))
+                yield self._node(i, f, chances[f], usd)
+
+    def _node(self, month: int, future: int | None, weight: float, usd: Floats) -> Node:
+        at_least = self.grid.least(usd)
+        return Node(month, future, weight, at_least, hull(self.grid.points, at_least))
 
     def _rows(self) -> Iterator[tuple[list[int], float]]:
         """Nodes during which a start is bound, and what its unit of capacity costs."""
@@ -167,7 +170,7 @@ class ToGo:
         names: list[str] = []
         for j, n in enumerate(self.nodes):
             check()
-            for g in hull(points, n.at_least):
+            for g in n.corners:
                 names.append(f"h{len(names)}")
                 right = float(n.at_least[g]) / usd
                 lp.addConstraint(thetas[j] - float(points[g] / size) * ys[j] <= right, names[-1])
@@ -177,12 +180,7 @@ class ToGo:
             names.append(f"h{len(names)}")
             terms = pulp.lpSum(w * ys[j] for w, j in zip(weights, nodes, strict=True))
             lp.addConstraint(terms <= price * size / usd, names[-1])
-        with scratch_folder() as home:
-            mps = home / "worth.mps"
-            write_mps(lp, names, mps)
-            left_s = max(LEAST_SOLVER_S, min(LP_TIME_LIMIT_S, seconds_left()))
-            run = run_highs(mps, time_limit_s=left_s, cancel=cancel_asked())
-        values = run.values if run.has_values else {}
+        values = solved(lp, names) or {}
         return np.array([max(0.0, values.get(y.name, 0.0)) for y in ys]) * usd / size
 
     def _feasible(self, worth: Floats) -> Floats:

@@ -20,6 +20,7 @@ import pulp
 
 from milp_planner.lazily import dataclass, field
 from milp_planner.milp.futures.blocks import JoinedBlocks
+from milp_planner.milp.futures.joint import STAYS_MONTHS
 from milp_planner.milp.futures.measures import Measure
 from milp_planner.milp.futures.pruning import Key
 from milp_planner.milp.months.records import AtEnd
@@ -29,6 +30,9 @@ from milp_planner.milp.program.language.variables import Terms, add, expression,
 from milp_planner.milp.program.limits.changes import units_on_by_key
 from milp_planner.milp.program.model import FleetModel
 from milp_planner.milp.program.read_solution import modelled_costs
+
+FIRST_NAMED = 1e-6
+"""Share of what is bound for a unit that the last of all that may be signed weighs more."""
 
 Start = tuple[Key, int, int | None]
 """(offering, month that it is signed in, future; None of what is signed in all of them)."""
@@ -96,6 +100,11 @@ class MonthsShape:
         left = 0 if kind.months is None else max(0, since + kind.months - self.months)
         return left * kind.usd_per_month
 
+    def bound_usd(self, start: Start) -> float:
+        """What is paid for a unit over all of its term."""
+        kind = self.kinds[start[0]]
+        return kind.usd_per_month * (STAYS_MONTHS if kind.months is None else kind.months)
+
     @property
     def counts_moves(self) -> bool:
         """Whether it matters what is added and removed."""
@@ -113,6 +122,21 @@ class MonthsModel(JoinedBlocks):
     """By (future, month)."""
 
     removed: dict[tuple[int, int], list[pulp.LpVariable]] = field(default_factory=dict)
+    within_usd: float | None = None
+    """What the measure may come to, where the least is to be bound; else the measure is made small.
+    """
+
+    def bound(self) -> Terms:
+        """What is bound on average, USD over all terms; of the same amount what comes first by
+        offering and month weighs the least, by so little that no other amount is outdone."""
+        shape = self.shape
+        count = max(1, len(self.starts))
+        return {
+            column: shape.bound_usd(start)
+            * (1 + FIRST_NAMED * rank / count)
+            * (1.0 if start[2] is None else self.measure.probabilities[start[2]])
+            for rank, (start, column) in enumerate(self.starts.items())
+        }
 
     def signed(self, values: Mapping[str, float]) -> dict[Start, int]:
         """Units that are signed, none of 0."""
@@ -121,6 +145,8 @@ class MonthsModel(JoinedBlocks):
 
     def judged(self, values: Mapping[str, float]) -> float:
         """The objective at whole units, recomputed from what each month costs."""
+        if self.within_usd is not None:
+            return sum(usd * round(values.get(n.name, 0.0)) for n, usd in self.bound().items())
         shape, lost = self.shape, self.lost_usd(values)
         signed = self.signed(values)
         counted = list(self.measure.constants)
@@ -175,11 +201,12 @@ def join_months(
     shape: MonthsShape,
     most: Mapping[Key, int],
     fixed: Mapping[Start, int] | None = None,
+    within_usd: float | None = None,
 ) -> MonthsModel:
     """The program over all blocks. most: units of each offering that any month can want. fixed: so
-    many units are signed exactly."""
+    many units are signed exactly. within_usd: see `MonthsModel`."""
     lp = pulp.LpProblem("months", pulp.LpMinimize)
-    model = MonthsModel(blocks, measure, lp, shape=shape)
+    model = MonthsModel(blocks, measure, lp, shape=shape, within_usd=within_usd)
     for b in range(len(blocks)):
         model.take_in(b)
     for start in shape.signs():
@@ -193,7 +220,11 @@ def join_months(
             _count_moves(model, f)
     _keep_budgets(model)
     counted = [model.all_of(f) for f in range(shape.futures)]
-    model.lp.setObjective(expression(model.minimised(counted)))
+    minimised = model.minimised(counted)
+    if within_usd is not None:
+        model.row(minimised, LE, within_usd - measure.offset)
+        minimised = model.bound()
+    model.lp.setObjective(expression(minimised))
     return model
 
 

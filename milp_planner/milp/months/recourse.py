@@ -93,6 +93,7 @@ class MonthRecourse:
         self.steps = min(int(enough), len(market.held.usd))  # more are of no use
         self.size = max(1, math.isqrt(self.steps))
         self.firsts = np.arange(0, self.steps, self.size)
+        self._table: tuple[Floats, Floats] | None = None
 
     def _step_for(self, lacking: Floats) -> NDArray[np.intp]:
         """The elastic step that carries so much; one beyond the last where none does."""
@@ -151,6 +152,12 @@ class MonthRecourse:
     def usd(self, carried: Floats) -> Floats:
         """R at each committed capacity; infinite where no rentals carry the rest."""
         return self.price * self._cheapest(carried)[0]
+
+    def tabulated(self, points: Floats) -> Floats:
+        """The same, kept for the next one who asks at the same points."""
+        if self._table is None or not np.array_equal(self._table[0], points):
+            self._table = points, self.usd(points)
+        return self._table[1]
 
     def rented(self, carried: float) -> tuple[dict[int, int], tuple[dict[int, int], ...]]:
         """What is rented beside so much: held units, and elastic ones by block."""

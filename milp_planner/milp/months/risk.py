@@ -21,14 +21,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pulp
 
-from milp_planner.deadline import OutOfTime, cancel_asked, seconds_left
+from milp_planner.deadline import OutOfTime
 from milp_planner.lazily import dataclass, replace
-from milp_planner.milp.engines.highs import run_highs
-from milp_planner.milp.engines.scratch import scratch_folder
 from milp_planner.milp.futures.measures import Measure
+from milp_planner.milp.months.linear import solved
 from milp_planner.milp.months.records import MonthsOutlook, MonthsSchedule
 from milp_planner.milp.months.search import MonthsSearch
-from milp_planner.milp.program.mps_file import write_mps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,8 +43,6 @@ MOST_TRIED = 20_000
 
 LEAST_STATED = 1e-4
 """How much of the stated probabilities is in those that are looked at: no future has none."""
-
-LP_TIME_LIMIT_S, LEAST_SOLVER_S = 10.0, 0.01
 
 
 @dataclass(frozen=True)
@@ -168,14 +164,10 @@ class RiskSearch:
                 mean = sum(p * z for p, z in zip(chances, column.usd, strict=True))
                 at = pulp.lpSum(-weight * z / size * y for z, y in zip(column.usd, ys, strict=True))
                 lp.addConstraint(theta + at <= (1 - weight) * mean / size, names[-1])
-        with scratch_folder() as home:
-            mps = home / "worst.mps"
-            write_mps(lp, names, mps)
-            left_s = max(LEAST_SOLVER_S, min(LP_TIME_LIMIT_S, seconds_left()))
-            run = run_highs(mps, time_limit_s=left_s, cancel=cancel_asked())
-        if not run.has_values:
+        values = solved(lp, names)
+        if values is None:
             return None
-        return _in_envelope(np.array([run.values.get(y.name, 0.0) for y in ys]), np.array(most))
+        return _in_envelope(np.array([values.get(y.name, 0.0) for y in ys]), np.array(most))
 
     def _chosen(self, bound_usd: float) -> RiskSchedules:
         """The best choice of a schedule for each workload."""

@@ -4,6 +4,9 @@ A label is a part schedule: what it owes so far, and what it carries in each mon
 no more in any month and owes no less than another is dropped, as is one whose bound (`bound.py`)
 shows that it cannot save the gap. Where labels become too many, those of the lowest bounds are
 kept, and the lowest of the others' bounds is told: the gap says what that may have cost.
+
+A first schedule comes out of a linear program (`rounded.py`): where it is within the gap of the
+bound, nothing is searched; else the search looks for less than it costs.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from milp_planner.milp.months.bound import ToGo
 from milp_planner.milp.months.leaner import without_needless
 from milp_planner.milp.months.records import MonthsOutlook, MonthsSchedule, Starts
 from milp_planner.milp.months.recourse import MonthRecourse, recourses_of
+from milp_planner.milp.months.rounded import rounded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,7 +33,8 @@ if TYPE_CHECKING:
     Wholes = NDArray[np.int64]
 
 FIRST_WIDTH, WIDTH = 20, 400
-"""Labels that are kept at a time: for a first schedule, and for the proof."""
+"""Labels that are kept at a time: for a first schedule where rounding gives none, and for the
+proof."""
 
 FIRST_FOLLOWED, MOST_FOLLOWED = 4, 8
 """Labels that each future is followed from, once it is known: the most promising ones."""
@@ -136,13 +141,8 @@ class MonthsSearch:
         """A first schedule soon, then the best that is looked for, where the first may not be it;
         none where nothing carries the load. Raises OutOfTime when time is up.
         """
-        outlook = self.outlook
-        nothing = _Labels(
-            np.zeros(1),
-            np.zeros((1, outlook.all_months)),
-            np.zeros((1, outlook.months, len(outlook.terms)), dtype=np.int64),
-        )
-        found, bound = self._run(nothing, FIRST_WIDTH, math.inf, gap)
+        nothing = self._nothing()
+        found, bound = self._soon(nothing, gap)
         if found is None:
             return
         yield self._schedule(found, bound)
@@ -150,6 +150,25 @@ class MonthsSearch:
             second, proven = self._run(nothing, width, found.usd, gap)
             found = second if second is not None and second.usd < found.usd else found
             yield self._schedule(found, max(bound, proven))
+
+    def _nothing(self) -> _Labels:
+        """Nothing bound, and nothing owed."""
+        outlook = self.outlook
+        return _Labels(
+            np.zeros(1),
+            np.zeros((1, outlook.all_months)),
+            np.zeros((1, outlook.months, len(outlook.terms)), dtype=np.int64),
+        )
+
+    def _soon(self, nothing: _Labels, gap: float) -> tuple[_Found | None, float]:
+        """A first schedule, and what none costs less than: signings in parts of units, rounded; a
+        narrow search where that is none."""
+        bound = float(self.to_go.usd(nothing.carried, 0)[0])
+        found = rounded(self.outlook, self.recourses, self.to_go, bound / (1 - gap))
+        if found is None:
+            return self._run(nothing, FIRST_WIDTH, math.inf, gap)
+        starts, usd = found
+        return _Found(usd, bound, starts, 1), bound
 
     def _schedule(self, found: _Found, bound_usd: float) -> MonthsSchedule:
         starts = tuple(_starts(found.starts[f]) for f in range(len(self.outlook.futures)))
@@ -369,7 +388,19 @@ def _counted(rows: Wholes) -> Iterator[tuple[tuple[int, int], int]]:
 
 
 def best_schedule(
-    outlook: MonthsOutlook, *, gap: float = GAP, width: int = WIDTH
+    outlook: MonthsOutlook,
+    *,
+    gap: float = GAP,
+    width: int = WIDTH,
+    recourses: list[list[MonthRecourse]] | None = None,
 ) -> MonthsSchedule | None:
-    """The cheapest schedule of commitments within a gap; None where nothing carries the load."""
-    return MonthsSearch(outlook).best(gap=gap, width=width)
+    """The cheapest schedule of commitments within a gap; None where nothing carries the load.
+
+    recourses: of an outlook that differs in no more than when futures are known and in what counts
+    at the end; the first months of them serve as well.
+    """
+    if recourses is not None and all(len(of) >= outlook.all_months for of in recourses):
+        recourses = [of[: outlook.all_months] for of in recourses]
+    else:
+        recourses = None
+    return MonthsSearch(outlook, recourses).best(gap=gap, width=width)

@@ -62,6 +62,9 @@ class Review:
     together_usd_per_month: float | None = None
     """What all that broke costs at once, beyond the plan of the problem; None: not solved."""
 
+    futures: int = 0
+    """How many futures costs are an average over; what was planned is of the leading one."""
+
     @property
     def broken(self) -> tuple[Assumption, ...]:
         """Those that do not hold."""
@@ -185,13 +188,13 @@ def _planned_sizes(plan: Plan, w: WorkloadPlan) -> tuple[float | None, float | N
 
 
 def _priced(problem: Problem, catalog: Catalog | None, found: Review) -> Review:
-    base = solve(problem, catalog, alternatives=0).cash_usd_per_month
+    base = _cash_usd(solve(problem, catalog, alternatives=0))
     changes = {one.name: _change(problem, found.workload, one) for one in found.broken}
 
     def cost(change: Changes | None) -> float | None:
         if not change or base is None:
             return None
-        cash = solve(problem.changed(change), catalog, alternatives=0).cash_usd_per_month
+        cash = _cash_usd(solve(problem.changed(change), catalog, alternatives=0))
         return None if cash is None else cash - base
 
     priced = tuple(
@@ -200,8 +203,14 @@ def _priced(problem: Problem, catalog: Catalog | None, found: Review) -> Review:
         )
         for one in found.assumptions
     )
-    every = _merged(changes.values())
-    return Review(found.workload, found.hours, priced, found.not_told, cost(every))
+    every, futures = _merged(changes.values()), len(problem.futures)
+    return Review(found.workload, found.hours, priced, found.not_told, cost(every), futures)
+
+
+def _cash_usd(plan: Plan) -> float | None:
+    """A month's; on average where there are several futures, of which the plan is one."""
+    told = plan.futures
+    return plan.cash_usd_per_month if told is None else told.cash_usd_per_month
 
 
 def _change(problem: Problem, workload: str, one: Assumption) -> Changes | None:

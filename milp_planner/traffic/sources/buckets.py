@@ -104,6 +104,9 @@ class _Csv:
             raise InputError([Fault(self._file, self.line_num, 0, "", said)]) from None
 
 
+NOT_COUNTED = "write 0 where there were no requests; leave the row out where nobody counted"
+
+
 def buckets_of_usage(file: str, lines: Iterable[str], columns: TraceColumns) -> list[Bucket]:
     """The rows of a usage export in CSV; rows of one time (projects, models) stay apart."""
     reader = _Csv(file, lines)
@@ -130,43 +133,54 @@ def buckets_of_usage(file: str, lines: Iterable[str], columns: TraceColumns) -> 
             said = f"has {len(cells)} columns, the header has {len(header)}"
             raise InputError([Fault(file, reader.line_num, 0, "", said)])
         told = {k: "" if i is None else cells[i].strip() for k, i in places.items()}
-        rows.append((reader.line_num, told))
+        rows.append(((reader.line_num, ""), told))
     return row_buckets(file, rows)
 
 
-def row_buckets(file: str, rows: Sequence[tuple[int, Mapping[str, str]]]) -> list[Bucket]:
+Place = tuple[int, str]
+"""Line, and the path within a document of one line."""
+
+
+def row_buckets(file: str, rows: Sequence[tuple[Place, Mapping[str, str]]]) -> list[Bucket]:
     faults: list[Fault] = []
 
-    def number(line: int, key: str, text: str) -> float:
+    def fault(place: Place, key: str, said: str, hint: str = "") -> None:
+        line, path = place
+        faults.append(Fault(file, line, 0, f"{path}.{key}" if path else key, said, hint))
+
+    def number(place: Place, key: str, text: str) -> float:
         try:
             value = float(text)
         except ValueError:
             value = math.nan
-        if not (math.isfinite(value) and value >= 0):
-            faults.append(Fault(file, line, 0, key, f"expected a count, found {shown(text)}"))
-            return 0.0
-        return value
+        if not text:  # unknown is not zero
+            fault(place, key, "tells no count", NOT_COUNTED)
+        elif not (math.isfinite(value) and value >= 0):
+            fault(place, key, f"expected a count, found {shown(text)}")
+        else:
+            return value
+        return 0.0
 
-    def time(line: int, text: str) -> float:
+    def time(place: Place, text: str) -> float:
         try:
             return seconds_of(text)
         except ValueError as problem:
-            faults.append(Fault(file, line, 0, "time", str(problem)))
+            fault(place, "time", str(problem))
             return 0.0
 
-    starts = [time(line, row["start"]) for line, row in rows]
-    ends = [time(line, row["end"]) if row["end"] else None for line, row in rows]
+    starts = [time(place, row["start"]) for place, row in rows]
+    ends = [time(place, row["end"]) if row["end"] else None for place, row in rows]
     gaps = [b - a for a, b in pairwise(sorted(set(starts)))]
     usual = mode(gaps) if gaps else None
     found = []
-    for (line, row), start, end in zip(rows, starts, ends, strict=True):
+    for (place, row), start, end in zip(rows, starts, ends, strict=True):
         width = usual if end is None else end - start
         if width is None or width <= 0:
             said = "how long it is cannot be told: give end_time, or two rows at least"
-            faults.append(Fault(file, line, 0, "time", said))
+            fault(place, "time", said)
             break
-        told = {key: number(line, key, row[key]) if row[key] else None for key in TOKENS}
-        requests = number(line, "requests", row["requests"] or "0")
+        told = {key: number(place, key, row[key]) if row[key] else None for key in TOKENS}
+        requests = number(place, "requests", row["requests"])
         tokens = told["input"], told["output"], told["cached"]
         found.append(Bucket(start, width, requests, *tokens, row["model"]))
     if not rows:

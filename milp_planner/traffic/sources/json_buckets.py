@@ -71,7 +71,7 @@ def buckets_of_usage_json(file: str, data: Sequence[Any]) -> list[Bucket]:
     """OpenAI's usage API: `data`, each with `start_time`, `end_time` and `results`."""
     rows = [
         (
-            0,
+            (0, path),
             {
                 key: _text(
                     next((held[n] for n in names for held in (result, part) if n in held), None)
@@ -79,20 +79,24 @@ def buckets_of_usage_json(file: str, data: Sequence[Any]) -> list[Bucket]:
                 for key, names in BUCKET_COLUMNS.items()
             },
         )
-        for part, result in _results(file, data)
+        for path, part, result in _results(file, data)
     ]
     return row_buckets(file, rows)
 
 
-def _results(file: str, data: Sequence[Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+def _results(
+    file: str, data: Sequence[Any]
+) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Path, bucket and result."""
     for i, part in enumerate(data):
         results = part.get("results") or () if isinstance(part, dict) else None
         if not isinstance(results, list | tuple):
             _refuse(file, f"data[{i}]", "is no bucket with `results`")
         for j, result in enumerate(results):
+            path = f"data[{i}].results[{j}]"
             if not isinstance(result, dict):
-                _refuse(file, f"data[{i}].results[{j}]", "is no object")
-            yield part, result
+                _refuse(file, path, "is no object")
+            yield path, part, result
 
 
 def _text(value: Any) -> str:

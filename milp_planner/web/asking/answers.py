@@ -15,6 +15,7 @@ from milp_planner.lazily import dataclass
 from milp_planner.plans.plain import clean
 from milp_planner.plans.records import Plan
 from milp_planner.questions.deployments.comparison import compare_deployments
+from milp_planner.questions.months import plan_months
 from milp_planner.questions.reasons.explain import explain as why_not
 from milp_planner.questions.reasons.explain import why_not_dict
 from milp_planner.questions.reasons.limit_costs import explain_limits
@@ -23,6 +24,7 @@ from milp_planner.questions.solve import solve
 from milp_planner.questions.sweeps.frontier import budget_frontier
 from milp_planner.questions.sweeps.scenarios import Scenario, scenario_grid, scenario_of
 from milp_planner.questions.sweeps.what_if import How, finished, rows_of
+from milp_planner.reporting.calendars import calendar_written
 from milp_planner.reporting.documents.json import to_json
 from milp_planner.reporting.documents.options import ReportOptions
 from milp_planner.reporting.formats import FORMATS
@@ -69,6 +71,8 @@ class Answers:
     def plan(self, question: PlanQuestion, cancel: threading.Event) -> Answer:
         """The document of `solve`, in the format asked for."""
         asked = read_asked(question, self.sources)
+        if asked.problem.horizon is not None:
+            return self._calendar(question, asked, cancel)
         with asked.in_force():
             if question.document in SHEETS:
                 return self._sheet(question, asked, cancel)
@@ -152,6 +156,27 @@ class Answers:
             cancel=cancel,
         )
 
+    def _calendar(self, question: PlanQuestion, asked: Asked, cancel: threading.Event) -> Answer:
+        """Of a problem over months, as `solve` writes it."""
+        if question.document not in CALENDARS:
+            said = f"a calendar is written as {', '.join(CALENDARS)}, not {question.document}"
+            raise input_error(said, path="document")
+        with asked.in_force():
+            calendar = plan_months(
+                asked.problem,
+                asked.catalog,
+                time_limit_s=self.limit_s(question, asked),
+                gap=question.gap,
+                solver=question.solver,
+                reproducible=question.reproducible,
+                cancel=cancel,
+            )
+        if calendar is None:
+            said = "time was up before there was a calendar; give more"
+            raise input_error(said, path="time_limit")
+        format_name, media_type = CALENDARS[question.document]
+        return Answer(calendar_written(calendar, format_name), media_type)
+
     def _sheet(self, question: PlanQuestion, asked: Asked, cancel: threading.Event) -> Answer:
         sheet = decision_sheet(
             asked.problem,
@@ -170,6 +195,14 @@ class Answers:
 
 PLANS = {"plan": ("json", JSON), "csv": ("csv", CSV), "text": ("text", TEXT)}
 """Format of the command line and media type of every document of a plan."""
+
+CALENDARS = {
+    "plan": ("json", JSON),
+    "sheet": ("sheet-json", JSON),
+    "report": ("html", HTML),
+    "text": ("text", TEXT),
+}
+"""The same of a calendar."""
 
 SHEETS: Mapping[str, tuple[Callable[..., str], str]] = {
     "sheet": (sheet_json, JSON),

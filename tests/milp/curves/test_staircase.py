@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milp_planner.milp.curves.staircase import Kind, Staircase, units_of
+from milp_planner.milp.curves import staircase
+from milp_planner.milp.curves.staircase import Kind, Staircase, Step, units_of
 from tests.support.examples import tries
 
 # Big carries 10 for 4, small 3 for 1.5, counted in halves of a dollar. Up to 12: three small for 9
@@ -49,7 +50,7 @@ def test_a_step_that_costs_other_than_its_units_is_found():
     ]
 
 
-kinds = st.builds(Kind, st.integers(1, 9), st.integers(1, 9), st.just(1))
+kinds = st.builds(Kind, st.integers(1, 9), st.integers(1, 9), st.integers(1, 3))
 
 
 @given(st.lists(kinds, max_size=3), st.integers(0, 20))
@@ -66,3 +67,29 @@ def test_each_step_is_the_cheapest_of_all_fleets(some, most):
         )
         least, step = min(able, default=None), stairs.reaching(asked)
         assert (None if step is None else step.cost) == least
+    for step in stairs.steps:
+        alike = (
+            sum(k.gpus * n for k, n in zip(some, units, strict=True))
+            for units in fleets
+            if min(most, sum(k.capacity * n for k, n in zip(some, units, strict=True)))
+            == step.capacity
+            and sum(k.cost * n for k, n in zip(some, units, strict=True)) == step.cost
+        )
+        assert step.gpus == min(alike)
+
+
+def test_no_more_units_are_tried_than_others_carry_for_no_more(monkeypatch):
+    tried = []
+    whole = staircase.with_units
+
+    def noted(step: Step, i: int, kind: Kind, count: int, most: int) -> Step:
+        tried.append((i, count))
+        return whole(step, i, kind, count, most)
+
+    monkeypatch.setattr(staircase, "with_units", noted)
+    # Four small ones carry 12 for 12, a big and a small one 13 for 11: beside others, which is up
+    # to a thousand, no four are looked at, nor eight, nor more.
+    stairs = Staircase.of([BIG, SMALL], 1_000)
+    assert {count for i, count in tried if i == 1} == {1, 2, 4}
+    assert tried.count((1, 4)) == 1
+    assert not list(stairs.broken())

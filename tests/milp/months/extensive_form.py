@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import highspy
+import numpy as np
+from numpy.typing import NDArray
 
 from milp_planner.milp.months.records import MonthsOutlook
+
+Wholes = NDArray[np.int64]
 
 
 class Program:
@@ -26,8 +30,11 @@ class Program:
         self.highs.addRow(low, high, len(terms), [c for _, c in terms], [a for a, _ in terms])
 
 
-def least_usd(outlook: MonthsOutlook, gap: float = 1e-6) -> float:
-    """The optimum, expected over the futures."""
+def least_usd(outlook: MonthsOutlook, gap: float = 1e-6, signed: Wholes | None = None) -> float:
+    """The optimum, expected over the futures.
+
+    signed: (futures, months, terms) units, where they are given.
+    """
     program = Program(gap)
     months = range(outlook.months)
     starts = {}
@@ -40,6 +47,8 @@ def least_usd(outlook: MonthsOutlook, gap: float = 1e-6) -> float:
                     starts[f, k, m] = program.column(usd)
                 else:
                     starts[f, k, m] = starts[0, k, m]
+                if signed is not None:
+                    program.row([(1.0, starts[f, k, m])], *[float(signed[f, m, k])] * 2)
             if term.most is not None:
                 for m in months:
                     window = range(max(0, m - term.months + 1), m + 1)

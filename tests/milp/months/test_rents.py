@@ -10,8 +10,9 @@ import pytest
 
 from milp_planner.milp.months import bound
 from milp_planner.milp.months.bound import Grid
-from milp_planner.milp.months.records import MonthsOutlook, Rental, Term
+from milp_planner.milp.months.records import MonthsFuture, MonthsOutlook, Rental, Term
 from milp_planner.milp.months.recourse import Market, MonthRecourse, Steps
+from milp_planner.milp.months.rents import check_rents
 
 MOST = 30.0
 
@@ -92,3 +93,38 @@ def test_between_its_points_the_grid_never_says_more_than_what_falls_comes_to(
     assert least[near] == pytest.approx(falls(within[near]))  # where all of them are points
     if most_points == 2000:
         assert grid.exact == len(grid.points)
+
+
+def rented_outlook():
+    """Two months of 5 and 12 requests/s in half of the hours, and a third of them in the others."""
+    rentals = (Rental("held", 4.0, 1.0, 720.0), Rental("by the hour", 1.0, 0.5, None))
+    loads = ((5.0, 5 / 3), (12.0, 4.0))
+    future = MonthsFuture("base", 1.0, loads, (1.0, 1.0))
+    return MonthsOutlook((360.0, 360.0), (), rentals, (future,), None, "pro_rata")
+
+
+RENTS = [720 + 180, 720 + 8 * 180]
+"""Held for $720 and by the hour for $180 a block: one held unit carries 4 of the 5, and of the 12;
+the other hours need no more."""
+
+
+@pytest.mark.parametrize(
+    ("carried", "rents", "is_same"),
+    [
+        ([0.0, 0.0], RENTS, True),
+        ([0.0, 0.0], [RENTS[0], RENTS[1] - 1], False),
+        ([0.0, 0.0], [RENTS[0] + 1, RENTS[1]], False),
+        ([5.0, 8.0], [0.0, 720.0], True),  # nothing is rented in the first month
+        ([5.0, 8.0], [1.0, 720.0], False),
+        ([5.0, 12.0], [0.0, 0.0], True),
+    ],
+)
+def test_solvers_find_the_rents_of_each_month(carried, rents, is_same):
+    found = check_rents(rented_outlook(), 0, carried, rents, time_limit_s=60)
+    assert found.is_same == is_same
+    both = ("cbc", "highs") if is_same and any(rents) else ()
+    assert found.engines == both
+
+
+def test_no_month_is_said_to_be_the_same_where_time_is_up():
+    assert not check_rents(rented_outlook(), 0, [0.0, 0.0], RENTS, time_limit_s=0.0).is_same

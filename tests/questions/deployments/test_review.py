@@ -12,6 +12,8 @@ from milp_planner import InputError, Plan, solve
 from milp_planner.cli import main
 from milp_planner.questions.deployments.review import Review, review
 from milp_planner.reporting.text.questions.review import review_text
+from tests.futures.test_commit_or_rent import ON_DEMAND as ON_DEMAND_L40S
+from tests.futures.test_commit_or_rent import RESERVED, commit_or_rent, l40s
 from tests.support.builders import big_and_small, problem
 from tests.support.shown.exported import ON_DEMAND, bought, fleet
 
@@ -162,3 +164,27 @@ def test_means_of_histograms_are_held_against_the_wishes(tmp_path: Path) -> None
     # 2400 + 340 are the means of 80 % of 1500 + 300 and 20 % of 6000 + 500.
     assert found["input of a request"] == (2400, pytest.approx(2400), False)
     assert found["output of a request"] == (340, pytest.approx(340), False)
+
+
+def test_over_futures_the_average_is_compared(tmp_path: Path) -> None:
+    # 200 requests/s were planned for base, 150 come: 4, 14 and 42 units in place of 5, 19 and 56.
+    # Bound are 5 units then and 4 now, $844.15 each; on demand one is $1,339.92, in base 14 then
+    # and 10 now, in the hit 51 and 38.
+    asked = commit_or_rent()
+    made = solve(asked, l40s(), alternatives=0)
+    path = metrics(tmp_path, requests=150, prompt_tokens=150, generation_tokens=150)
+    found = review(made, path, problem=asked, catalog=l40s())
+    less = (5 - 4) * 720 * RESERVED + (0.4 * (14 - 10) + 0.2 * (51 - 38)) * 720 * ON_DEMAND_L40S
+    assert by_name(found)["peak rate"] == (200, pytest.approx(150), True)
+    assert found.together_usd_per_month == pytest.approx(-less, abs=0.1)
+    assert found.futures == 3
+    assert f"${less:,.0f} a month less, on average over 3 futures." in review_text(found)
+
+
+def test_a_problem_over_months_is_refused_with_what_to_leave_out(tmp_path: Path) -> None:
+    asked = ASKED.changed({"horizon": {"months": 2}})
+    path = metrics(tmp_path, requests=26, prompt_tokens=26, generation_tokens=26)
+    with pytest.raises(InputError) as refused:
+        review(solve(ASKED, KNOWN), path, problem=asked, catalog=KNOWN)
+    assert "horizon: this is asked of one month, not of several" in str(refused.value)
+    assert "leave horizon out" in str(refused.value)

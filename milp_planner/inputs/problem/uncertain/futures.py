@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from milp_planner.errors import RecordError, did_you_mean
 from milp_planner.inputs.catalog.billing import BILLING_MODES
+from milp_planner.inputs.problem.uncertain.covered import one_month_alone
 from milp_planner.inputs.problem.uncertain.horizon import horizon_fits
 from milp_planner.inputs.reading.field_types import Amount, Id, RowGlob
 from milp_planner.inputs.reading.records import Frozen
@@ -189,25 +190,7 @@ def _covered(problem: Any) -> None:
     if problem.known_from_months is not None and problem.horizon is None:
         message = "is of a plan over months: a plan without horizon knows its future at once"
         raise RecordError(message, at=("known_from",))
-    if problem.objective == "gpus":
-        message = "futures are weighed by what they cost; leave out objective: gpus"
-        raise RecordError(message, at=("objective",))
-    if problem.policy.share in ("units", "gpus"):
-        message = f"with futures units are not shared yet; leave out share: {problem.policy.share}"
-        raise RecordError(message, at=("policy", "share"))
-    price = "policy: {penalties: {shortfall: {usd_per_million_requests: 5000}}}"
-    hint = f"price what is left unserved instead: {price}"
-    if problem.policy.when_short not in (None, "fail"):
-        message = "what is short is not shared out over futures"
-        raise RecordError(message, at=("policy", "when_short"), hint=hint)
-    budget = problem.limits.budget
-    if budget is not None and budget.when_short != "fail":
-        message = "what is short is not shared out over futures"
-        raise RecordError(message, at=("limits", "budget", "when_short"), hint=hint)
-    for i, w in enumerate(problem.workloads):
-        if w.latency.judges_queues:
-            message = "waits are not kept over several futures yet; leave wait and request out"
-            raise RecordError(message, at=("workloads", i, "latency"))
+    one_month_alone(problem, "over futures")
 
 
 def _not_paid_anew(problem: Any) -> None:

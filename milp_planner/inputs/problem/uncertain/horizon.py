@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from milp_planner.errors import RecordError, did_you_mean
+from milp_planner.inputs.problem.uncertain.covered import one_month_alone
 from milp_planner.inputs.reading.field_types import Id
 from milp_planner.inputs.reading.records import Frozen
 from milp_planner.units import PositiveNumber, WholeNumber, parse_share
@@ -99,25 +100,4 @@ def horizon_fits(problem: Any) -> None:
     if problem.known_from_months is not None and problem.known_from_months >= horizon.months:
         message = "is not within the horizon: leave it out, and no signing follows the future"
         raise RecordError(message, at=("known_from",))
-    _covered(problem)
-
-
-def _covered(problem: Any) -> None:
-    """What cannot be planned over months."""
-    if problem.objective == "gpus":
-        message = "months are weighed by what they cost; leave out objective: gpus"
-        raise RecordError(message, at=("objective",))
-    if problem.policy.share in ("units", "gpus"):
-        message = f"over months units are not shared yet; leave out share: {problem.policy.share}"
-        raise RecordError(message, at=("policy", "share"))
-    if problem.policy.when_short not in (None, "fail"):
-        message = "over months everything is served; leave when_short out"
-        raise RecordError(message, at=("policy", "when_short"))
-    budget = problem.limits.budget
-    if budget is not None and budget.when_short != "fail":
-        message = "over months what is short is not shared out; leave when_short out"
-        raise RecordError(message, at=("limits", "budget", "when_short"))
-    for i, w in enumerate(problem.workloads):
-        if w.latency.judges_queues:
-            message = "waits are not kept over months yet; leave wait and request out"
-            raise RecordError(message, at=("workloads", i, "latency"))
+    one_month_alone(problem, "over months")

@@ -231,7 +231,10 @@ def _amount(usd_per_month: float | None) -> str:
 
 
 def _threshold(told: FuturesPlan, one: Threshold) -> str:
-    """`To commit to more pays above 63 % for base or better: 19 x ...; you say 60 %.`"""
+    """`A 6th to 19th unit pays above 63 % for base or better: 19 x ...; you say 60 %.`
+
+    Where units of several offerings are unlike: `To commit to more pays above`.
+    """
     which = one.futures[0] + (" or better" if len(one.futures) > 1 else "")
     bound, other = (
         sum(part.usd_per_month for part in committed)
@@ -240,11 +243,22 @@ def _threshold(told: FuturesPlan, one: Threshold) -> str:
     word = "To commit to others pays"
     if other != bound:
         word = "To commit to more pays" if other > bound else "To commit to less is enough"
+    kinds = {(u.offering, u.billing) for u in (*told.committed, *one.committed)}
+    if other > bound and len(kinds) == 1:
+        first, last = (sum(u.units for u in of) for of in (told.committed, one.committed))
+        word = f"A {_nth(first + 1)}{f' to {_nth(last)}' if last > first + 1 else ''} unit pays"
     side = "above" if one.rises else "below"
     return (
         f"{word} {side} {fine_percent(one.at)} for {escape(which)}: {_bound(one.committed)}; "
         f"you say {fine_percent(one.now)}."
     )
+
+
+def _nth(number: int) -> str:
+    """1st, 2nd, 3rd, 4th, 11th, 21st."""
+    if number % 100 in (11, 12, 13):
+        return f"{number}th"
+    return str(number) + {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
 
 
 def _flat(flat: FlatRange) -> str:

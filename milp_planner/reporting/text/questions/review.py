@@ -22,7 +22,8 @@ def _lines(found: Review) -> Iterator[str]:
     for one in sorted(found.assumptions, key=lambda one: not one.broke):
         yield f"  {'broke' if one.broke else 'holds'}  {_line(one)}"
     if found.together_usd_per_month is not None:
-        yield f"  All that broke together: {_cost(found.together_usd_per_month)}."
+        over = f", on average over {found.futures} futures" if found.futures > 1 else ""
+        yield f"  All that broke together: {_cost(found.together_usd_per_month)}{over}."
     elif broken:
         yield "  What it costs: give --problem FILE, each is solved for by itself and all together."
     if found.not_told:
