@@ -45,10 +45,14 @@ def most_served(wanted: Rates, units: Sequence[tuple[float, Rates]], tokens: Rat
     """
     weights: Rates = (1.0,)
     classes = [q for q, rate in enumerate(wanted) if rate > 0]
-    on = [(n, tuple(rates[q] for q in classes)) for n, rates in units if n]
+    on: dict[Rates, float] = {}
+    for n, rates in units:  # those that are alike serve as one pool, of however many offerings
+        alone = tuple(rates[q] for q in classes)
+        on[alone] = on.get(alone, 0.0) + n
     relative = tuple(
-        (tuple(n * rate / wanted[q] for q, rate in zip(classes, rates, strict=True)))
-        for n, rates in on
+        tuple(n * rate / wanted[q] for q, rate in zip(classes, rates, strict=True))
+        for rates, n in on.items()
+        if n
     )
     free = tuple(tokens[q] / wanted[q] for q in classes)
     if len(classes) == 1:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from milp_planner.candidates import rerouting
 from milp_planner.candidates.rerouting import most_served, spread_anew
 from tests.support.examples import tries
 
@@ -43,6 +44,22 @@ def test_tokens_take_a_class_from_the_units():
 def test_a_class_that_is_not_wanted_weighs_nothing():
     served = most_served((10, 0), [(2, (10, 1))], (0, 0))
     assert served == (2, (1, 0))
+
+
+def test_offerings_that_serve_alike_are_one_pool(monkeypatch):
+    # A program of a pool each for 150 offerings takes seconds, and a loss of each of 40 providers
+    # in each of 24 blocks asks for one.
+    seen = []
+    largest = rerouting._largest_multiple
+    monkeypatch.setattr(
+        rerouting,
+        "_largest_multiple",
+        lambda pools, free: seen.append(pools) or largest(pools, free),
+    )
+    many = [(2, (10, 1)), (1, (1, 10)), (0, (3, 3))] * 50
+    # x of the 100 that are best at the first do the second: 1000 - 10 x = 500 + x
+    assert most_served((500, 500), many, (0, 0)).times == pytest.approx(12 / 11)
+    assert seen == [((0.1, 1.0), (2.0, 0.2))]
 
 
 @st.composite
