@@ -11,6 +11,7 @@ import pytest
 from milp_planner import Penalties, choices, executor_at, load_catalog, solve
 from milp_planner.plans.records import Status
 from milp_planner.solving import parts as staged
+from milp_planner.solving.parts import MOST_COLUMNS
 from tests.executors.elsewhere import (
     Elsewhere,
     KilledError,
@@ -186,11 +187,11 @@ SIZES = [
 
 
 def apart() -> Any:
-    """Two workloads of four classes each that share nothing, on the shipped catalog."""
+    """Five workloads of four classes each that share nothing, on the shipped catalog."""
     return problem(
         workloads=[
-            {"name": llm, "llm": llm, "traffic": DAY, "requests": SIZES}
-            for llm in ("llama-3.1-8b", "llama-3.3-70b")
+            {"name": f"w{i}", "llm": llm, "traffic": DAY, "requests": SIZES}
+            for i, llm in enumerate(("llama-3.1-8b",) * 3 + ("llama-3.3-70b",) * 2)
         ],
         policy={"share": "none"},
         choices={"only": ["one_provider", "one_gpu_type", "spot"]},
@@ -208,6 +209,7 @@ def everything(executor: Executor | None) -> Any:
     market = load_catalog("market")
     plan = solve(apart(), market, alternatives=0, reproducible=True, executor=executor)
     assert plan.status is Status.OPTIMAL
+    assert plan.proof.columns > MOST_COLUMNS  # so that it comes in parts
     beside = choices(apart(), market, plan=plan, executor=executor)
     futures = solve(problem(13, futures=FUTURES), big_and_small(), executor=executor)
     return told(plan), beside.to_dict(), told(futures)
