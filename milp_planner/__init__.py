@@ -40,6 +40,8 @@ if TYPE_CHECKING:
         RecordInputError,
         SolverError,
     )
+    from milp_planner.executors.clusters import DaskExecutor, RayExecutor
+    from milp_planner.executors.places import executor_at
     from milp_planner.futures.months.answer import CalendarInterrupted
     from milp_planner.inputs.catalog.billing import BillingMode
     from milp_planner.inputs.catalog.files import load_catalog
@@ -290,8 +292,6 @@ if TYPE_CHECKING:
     from milp_planner.questions.sheet.builder import decision_sheet
     from milp_planner.questions.solve import diagnose, solve
     from milp_planner.questions.sweeps.break_even import BreakEven, FleetOrPerToken
-    from milp_planner.questions.sweeps.executors.clusters import DaskExecutor, RayExecutor
-    from milp_planner.questions.sweeps.executors.places import executor_at
     from milp_planner.questions.sweeps.frontier import (
         BudgetStep,
         Frontier,

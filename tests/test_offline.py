@@ -28,7 +28,7 @@ SERVES = (PACKAGE / "web", PACKAGE / "cli" / "commands" / "serve.py")
 """What answers on an address of this machine, for `serve`."""
 
 FOR_SERVING = {"asyncio", "socket"}
-UNPACKS = PACKAGE / "questions" / "sweeps" / "executors" / "parcels.py"
+UNPACKS = PACKAGE / "executors" / "parcels.py"
 """The one module that unpickles: on a worker, what the caller that started the sweep packed."""
 
 REFRESH = "milp_planner.inputs.imports.refresh"

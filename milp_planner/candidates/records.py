@@ -378,6 +378,12 @@ class CandidateList:
     parts_before_queues: tuple[Candidate, ...] = field(default=(), repr=False)
     """The same of replicas that may stand on units others share."""
 
+    @property
+    def every(self) -> tuple[Candidate, ...]:
+        """All that are listed here, whatever for."""
+        own = self.parts, self.before_queues, self.parts_before_queues
+        return sum(own, self.candidates)
+
     def of(self, workload: str) -> Sequence[Candidate]:
         """The candidates of one workload."""
         return self._of_workload.get(workload, ())

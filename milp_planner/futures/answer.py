@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Final
 
 from milp_planner.deadline import OutOfTime, until
 from milp_planner.errors import Fault, InputError
+from milp_planner.executors.asked import executor_asked
+from milp_planner.executors.parcels import Shared
 from milp_planner.futures.blocks import FuturesAnswer
 from milp_planner.futures.cases import Case, cases_of
 from milp_planner.futures.compare import Comparison
@@ -19,6 +20,7 @@ from milp_planner.futures.thresholds import with_levels
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Alternatives, Problem
 from milp_planner.inputs.problem.uncertain.futures import EXPECTED
+from milp_planner.lazily import dataclass, replace
 from milp_planner.milp.futures.measures import Measure
 from milp_planner.milp.futures.pruning import kept_in_futures
 from milp_planner.plans.reasons import Said
@@ -82,10 +84,7 @@ def plan_over_futures(
     try:
         with session.in_force():
             cases = cases_of(problem, catalog)
-            alone = [
-                _alone(case, settings, provenance, session, left)
-                for case, left in zip(cases, range(len(cases), 0, -1), strict=True)
-            ]
+            alone = _each_alone(cases, settings, provenance, session)
             each = (_why_not(*pair) for pair in zip(cases, alone, strict=True))
             if unserved := [why for why in each if why is not None]:
                 return without(Status.INFEASIBLE, unserved)
@@ -145,19 +144,52 @@ def _told(plan: Plan, comparison: Comparison, session: Session, next_best: int |
     return replace(plan, futures=replace(found, thresholds=thresholds, flat=flat))
 
 
-def _alone(
-    case: Case, settings: Settings, provenance: Provenance, session: Session, left: int
-) -> SearchResult:
-    """The best plan where it is known that it will be this future.
+@dataclass(frozen=True)
+class _Sent(Shared):
+    """Futures that are solved by themselves, wherever that is."""
 
-    left: futures that have none yet; each has an equal part of the time, and all of them together
-    what two have.
+    cases: tuple[Case, ...]
+    settings: Settings
+    provenance: Provenance
+
+    def spoken_of(self) -> Iterator[object]:
+        """Candidates."""
+        for case in self.cases:
+            yield from case.instance.candidates.every
+
+
+def _each_alone(
+    cases: tuple[Case, ...], settings: Settings, provenance: Provenance, session: Session
+) -> list[SearchResult]:
+    """The best plan of each future where it is known that it will be that one, one after another or
+    on the executor that is asked for.
+
+    Each has an equal part of the time, and what comes after them what two have.
     """
-    if any(stranded(case.instance)):
+    sent, executor, count = _Sent(cases, settings, provenance), executor_asked(), len(cases)
+    if executor is None:
+        lefts = range(count + 2, 2, -1)
+        return [_alone(sent, (i, session.seconds_left / left)) for i, left in enumerate(lefts)]
+    from milp_planner.executors.side_by_side import places_of, side_by_side  # which few need
+
+    limit_s = session.seconds_left * min(places_of(executor), count) / (count + 2)
+    tasks = [(i, limit_s) for i in range(count)]
+    return [*side_by_side(executor, _alone, sent, tasks, _lost)]
+
+
+def _alone(sent: _Sent, task: tuple[int, float]) -> SearchResult:
+    """The best plan of a future by itself. task: its number, and the seconds that it may take."""
+    number, limit_s = task
+    instance = sent.cases[number].instance
+    if any(stranded(instance)):
         return SearchResult(Status.INFEASIBLE, None, NOT_SOLVED.proof)
-    within = replace(settings, time_limit_s=session.seconds_left / (left + 2))
-    with until(session.ends_s, session.cancel):
-        return first_answer(Search(case.instance, within, provenance, NO_ALTERNATIVES))
+    within = replace(sent.settings, time_limit_s=limit_s)
+    with until(within.ends_s, within.cancel):
+        return first_answer(Search(instance, within, sent.provenance, NO_ALTERNATIVES))
+
+
+def _lost(task: tuple[int, float], why: str) -> SearchResult:
+    return NOT_SOLVED
 
 
 def _why_not(case: Case, alone: SearchResult) -> Said | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from itertools import pairwise
 
@@ -12,6 +13,7 @@ from milp_planner._version import __version__
 from milp_planner.candidates.listing import Lister
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import began_s
+from milp_planner.executors.asked import spread_over
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.fingerprint import problem_sha256
 from milp_planner.inputs.problem.policies import (
@@ -81,6 +83,7 @@ def solve(
     cancel: threading.Event | None = None,
     rules: Iterable[Rule | type[Rule]] = (),
     reproducible: bool = False,
+    executor: Executor | None = None,
 ) -> Plan:
     """The cheapest fleet for `problem`, proven where possible, with its next-best plans.
 
@@ -90,11 +93,12 @@ def solve(
     1; alternatives, how many next-best plans to look for, 0 to 100; solver, which engines. rules:
     rules of your own, beside the limits: see `Rule`. pruning, merge_twins: False solves over
     candidates that another one dominates, or is the same as but for its name: slower, with the
-    same optimum. diagnose: False looks neither
-    for what would give a plan where there is none, nor for what surviving a loss costs; both take
-    more solves. cancel: set it from another thread to stop early with the best so far.
-    reproducible: waits for the slower engine while the time limit lasts, however soon the other has
-    its proof, so that a busy machine proves no less, and says so in the same words.
+    same optimum. diagnose: False looks neither for what would give a plan where there is none, nor
+    for what surviving a loss costs; both take more solves. cancel: set it from another thread to
+    stop early with the best so far. reproducible: waits for the slower engine while the time limit
+    lasts, however soon the other has its proof, so that a busy machine proves no less, and says so
+    in the same words. executor: of `concurrent.futures`, or one of `executor_at`: futures, and
+    parts of large problems that nothing links, are solved there, side by side; default: here.
 
     Returns a Plan, in USD per month. One without a fleet says so in its `status`, why in `reasons`,
     and what would give one in `diagnosis`.
@@ -123,13 +127,14 @@ def solve(
         merge_twins=merge_twins,
         patient=reproducible,
     )
-    if problem.futures:
-        from milp_planner.futures.answer import plan_over_futures  # which few problems need
+    with spread_over(executor):
+        if problem.futures:
+            from milp_planner.futures.answer import plan_over_futures  # which few problems need
 
-        count = problem.alternatives.count if alternatives is None else alternatives
-        given = problem, catalog, settings, provenance_at(problem, catalog, settings)
-        return plan_over_futures(*given, next_best=count, beside=diagnose)
-    return solve_until(problem, catalog, settings, alternatives, None, diagnose=diagnose)
+            count = problem.alternatives.count if alternatives is None else alternatives
+            given = problem, catalog, settings, provenance_at(problem, catalog, settings)
+            return plan_over_futures(*given, next_best=count, beside=diagnose)
+        return solve_until(problem, catalog, settings, alternatives, None, diagnose=diagnose)
 
 
 def solve_until(

@@ -9,18 +9,19 @@ see `milp/curves/`. Small problems go straight to the solvers.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from milp_planner.candidates.records import Candidate, PlanningInput
+from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import OutOfTime
+from milp_planner.executors.asked import executor_asked
+from milp_planner.executors.parcels import Shared
 from milp_planner.inputs.problem.policies import (
     has_batches,
     is_gpus_first,
     may_be_short,
-    shares_units,
 )
 from milp_planner.lazily import dataclass, replace
-from milp_planner.milp.curves.covering import covers_of
 from milp_planner.milp.curves.few_names import (
     Count,
     cheapest_of_few,
@@ -29,17 +30,13 @@ from milp_planner.milp.curves.few_names import (
 )
 from milp_planner.milp.curves.fleets import CURVES, cheapest_fleet
 from milp_planner.milp.engines.certify import BOTH
-from milp_planner.milp.presolve.dominance import prune
 from milp_planner.milp.presolve.lazy_rows import (
-    independent,
-    only_blocks,
-    only_workloads,
     quotas_broken_by_values,
     relaxed_values,
 )
 from milp_planner.milp.presolve.part_prices import columns_of
-from milp_planner.milp.program.families import rules_of
-from milp_planner.milp.program.limits.quotas import broken_quotas, user_quotas, with_quotas
+from milp_planner.milp.presolve.stages import Part, Stage, parts_of
+from milp_planner.milp.program.limits.quotas import broken_quotas, user_quotas
 from milp_planner.milp.program.model import FleetModel, build_model
 from milp_planner.plans.records import Provenance, Status, exceeds
 from milp_planner.solving.assembly.assemble import assemble
@@ -49,8 +46,8 @@ from milp_planner.solving.priced import Priced, priced
 from milp_planner.solving.results import (
     NOT_SOLVED,
     KnownParts,
-    PartKey,
     SearchResult,
+    Settings,
     cheaper,
     is_as_good,
     proven_by,
@@ -65,6 +62,11 @@ from milp_planner.solving.search import (
 )
 from milp_planner.solving.tie_break import MOST_COLUMNS
 from milp_planner.solving.verify import keeps_all, violations
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from milp_planner.inputs.problem.records import Alternatives
 
 LARGE_GROUP = 1_000
 """Columns after pruning above which blocks are solved apart: below, starting solvers takes longer.
@@ -139,7 +141,7 @@ def _in_stages(search: Search) -> SearchResult | None:
             return replace(NOT_SOLVED, proof=result.proof, bound=result.bound)
         if not broken:
             break
-        stage = _Stage.of(search.instance, stage.quotas | broken)
+        stage = Stage.of(search.instance, stage.quotas | broken)
     return None
 
 
@@ -159,47 +161,6 @@ def _by_names_and_budget(search: Search) -> SearchResult | None:
     if result is not None:
         search.found.append(result.known)
     return result
-
-
-@dataclass(frozen=True)
-class _Stage:
-    """A problem with some of its quotas, pruned."""
-
-    quotas: frozenset[str]
-    instance: PlanningInput
-    model: FleetModel
-
-    @classmethod
-    def of(
-        cls,
-        instance: PlanningInput,
-        quotas: Iterable[str],
-        kept: Iterable[Candidate] | None = None,
-    ) -> _Stage:
-        """The stage; `kept` is what is left by pruning, where that is known."""
-        names = frozenset(quotas)
-        limited = with_quotas(instance, names)
-        if kept is None:
-            kept = prune(limited, limited.candidates.candidates).kept
-        return cls(names, limited, build_model(limited, tuple(kept)))
-
-    @property
-    def kept(self) -> tuple[Candidate, ...]:
-        return self.model.fleet.candidates
-
-
-@dataclass(frozen=True)
-class _Part:
-    """What is solved apart from the rest."""
-
-    instance: PlanningInput
-    curved: FleetModel | None = None
-    """Its program, where that is one of capacity curves; None where the solvers are quick."""
-
-    @property
-    def key(self) -> PartKey:
-        schedule = self.instance.schedule
-        return tuple(schedule.demands), tuple(block.name for block in schedule.blocks)
 
 
 def _stages_pay(search: Search) -> bool:
@@ -226,13 +187,13 @@ def _stages_pay(search: Search) -> bool:
         return False
 
 
-def _binding_quotas(search: Search) -> _Stage:
+def _binding_quotas(search: Search) -> Stage:
     """The stage with the quotas that the linear relaxation runs into, added as they break, and with
     those that it comes near to where any binds."""
     problem = search.instance.problem
     if not any(user_quotas(problem)):
-        return _Stage.of(search.instance, (), search.optimizer.pruned.kept)
-    stage = _Stage.of(search.instance, ())
+        return Stage.of(search.instance, (), search.optimizer.pruned.kept)
+    stage = Stage.of(search.instance, ())
     near: set[str] = set()
     for _ in range(MOST_ROUNDS):
         values = relaxed_values(stage.model, search.seconds_left, search.settings.cancel)
@@ -242,33 +203,31 @@ def _binding_quotas(search: Search) -> _Stage:
         near = quotas_broken_by_values(problem, stage.model, values, of_quota=NEARLY)
         if not broken - stage.quotas or search.is_stopped:
             break
-        stage = _Stage.of(search.instance, stage.quotas | broken)
+        stage = Stage.of(search.instance, stage.quotas | broken)
     if not stage.quotas or near <= stage.quotas or search.is_stopped:
         return stage
-    return _Stage.of(search.instance, stage.quotas | near)
+    return Stage.of(search.instance, stage.quotas | near)
 
 
-def _solve_stage(search: Search, stage: _Stage) -> SearchResult:
+def _solve_stage(search: Search, stage: Stage) -> SearchResult:
     """The stage's optimum, part by part where nothing in force links the parts.
 
     Each part has an equal share of the time left, so that a hard one leaves the others a plan; what
     is left in the end goes to those that had too little.
     """
-    parts = list(_parts(stage))
-    results: list[SearchResult] = []
-    left = sum(part.key not in search.parts.reused for part in parts)
-    for part in parts:
-        if part.key in search.parts.reused:
-            results.append(search.parts.reused[part.key])
-            continue
-        results.append(_solve_part(search, part, search.seconds_left / left))
-        left -= 1
-        if results[-1].status is Status.INFEASIBLE:
-            return results[-1]
-    for i, part in enumerate(parts):
-        if not _is_done(search, results[i]) and not search.is_stopped and len(parts) > 1:
-            results[i] = cheaper(results[i], _solve_part(search, part, search.seconds_left))
-    search.parts.solved.update((part.key, one) for part, one in zip(parts, results, strict=True))
+    parts = list(parts_of(stage, curves_above=MOST_COLUMNS, blocks_above=LARGE_GROUP))
+    reused = search.parts.reused
+    known = {part.key: reused[part.key] for part in parts if part.key in reused}
+    for part, result in _solved_each(search, [part for part in parts if part.key not in known]):
+        known[part.key] = result
+        if result.status is Status.INFEASIBLE:
+            return result
+    if len(parts) > 1:
+        again = [part for part in parts if not _is_done(search, known[part.key])]
+        for part, result in _solved_each(search, again, whole_time=True):
+            known[part.key] = cheaper(known[part.key], result)
+    results = [known[part.key] for part in parts]
+    search.parts.solved.update(known)
     results = [
         or_in_hand(result, FirstPlan.of(part.instance), search.provenance)
         if result.status is Status.NO_PLAN
@@ -281,7 +240,80 @@ def _solve_stage(search: Search, stage: _Stage) -> SearchResult:
     return results[0] if len(results) == 1 else _joined(stage.instance, results, search.provenance)
 
 
-def _solve_part(search: Search, part: _Part, limit_s: float) -> SearchResult:
+def _solved_each(
+    search: Search, parts: Sequence[Part], *, whole_time: bool = False
+) -> Iterator[tuple[Part, SearchResult]]:
+    """Parts with what was found of each, one after another, or on the executor that is asked for.
+
+    whole_time: each may take all that is left, instead of an equal share. Parts that take no solver
+    are not worth a trip.
+    """
+    executor = executor_asked()
+    apart = [] if executor is None else [part for part in parts if part.curved is None]
+    if executor is not None and len(apart) > 1 and not (whole_time and search.is_stopped):
+        yield from _solved_on(executor, search, apart)
+        parts = [part for part in parts if part.curved is not None]
+    for i, part in enumerate(parts):
+        if whole_time and search.is_stopped:
+            return
+        left = 1 if whole_time else len(parts) - i
+        yield part, _solve_part(search, part, search.seconds_left / left)
+
+
+def _solved_on(
+    executor: Executor, search: Search, parts: Sequence[Part]
+) -> Iterator[tuple[Part, SearchResult]]:
+    """The same on an executor, each part in an equal share of what all its places have left."""
+    from milp_planner.executors.side_by_side import places_of, side_by_side  # which few need
+
+    limit_s = search.session.solver_seconds * min(1.0, places_of(executor) / len(parts))
+    told = search.provenance, search.asked, search.parts
+    sent = _Sent(search.instance, tuple(parts), search.settings, *told)
+    tasks = [(i, limit_s) for i in range(len(parts))]
+    answers = side_by_side(executor, _solve_sent, sent, tasks, _not_told, _not_told)
+    yield from zip(parts, answers, strict=True)
+
+
+@dataclass(frozen=True)
+class _Sent(Shared):
+    """Parts of a problem that are solved on workers."""
+
+    instance: PlanningInput
+    parts: tuple[Part, ...]
+    settings: Settings
+    provenance: Provenance
+    asked: Alternatives
+    known: KnownParts
+
+    def spoken_of(self) -> Iterator[object]:
+        """Candidates."""
+        for instance in (self.instance, *(part.instance for part in self.parts)):
+            yield from instance.candidates.every
+        for one in (*self.known.reused.values(), *self.known.own.values()):
+            yield from () if one.plan is None else (p.candidate for p in one.plan.purchases)
+
+
+def _solve_sent(sent: _Sent, task: tuple[int, float]) -> SearchResult:
+    """One part, on a worker. task: its number, and the seconds that it may take."""
+    from milp_planner.executors.processes import stop_here
+
+    number, limit_s = task
+    cancel = sent.settings.cancel or stop_here()
+    settings = replace(sent.settings, time_limit_s=limit_s, cancel=cancel)
+    search = Search(sent.instance, settings, sent.provenance, sent.asked, parts=sent.known)
+    try:
+        with search.session.in_force():
+            return _solve_part(search, sent.parts[number], limit_s)
+    except OutOfTime:
+        return NOT_SOLVED
+
+
+def _not_told(task: tuple[int, float], why: str = "") -> SearchResult:
+    """Of a part that was not done in time, or whose worker died."""
+    return NOT_SOLVED
+
+
+def _solve_part(search: Search, part: Part, limit_s: float) -> SearchResult:
     if part.curved is not None and search.settings.solver == BOTH:
         curved = _by_curves(search, part.curved, part.instance)
         if curved is not None:
@@ -323,7 +355,7 @@ def _or_own(found: SearchResult, own: SearchResult) -> SearchResult:
     )
 
 
-def _by_prices(search: Search, part: _Part, limit_s: float) -> Priced | None:
+def _by_prices(search: Search, part: Part, limit_s: float) -> Priced | None:
     """What prices on quotas say of a large part; None where nothing but they would link it."""
     instance = part.instance
     is_one = len(instance.problem.workloads) == 1 and len(instance.schedule.blocks) == 1
@@ -357,28 +389,6 @@ def _is_done(search: Search, result: SearchResult) -> bool:
     if result.plan is None or result.bound is None:
         return False
     return not exceeds(result.score_usd_per_month * (1 - search.settings.gap), result.bound)
-
-
-def _parts(stage: _Stage) -> Iterator[_Part]:
-    """What can be solved apart: workloads, and blocks of workloads that make a large program."""
-    problem = stage.instance.problem
-    shares_today = shares_units(problem) and problem.current_fleet
-    if shares_today or not all(rule.solved_apart for rule in rules_of(problem)):
-        yield _Part(only_workloads(stage.instance, stage.instance.schedule.demands, stage.kept))
-        return
-    for names in independent(stage.model, lambda workload, _: workload):
-        group = only_workloads(stage.instance, names, stage.kept)
-        model = build_model(group, group.candidates.candidates)
-        if len(stage.model.columns) > MOST_COLUMNS and covers_of(model) is not None:
-            yield _Part(group, curved=model)
-            continue
-        apart = independent(model, lambda _, t: t)
-        # units added to today's fleet are counted over all blocks, not over those of a part
-        counts_changes = bool(model.fleet.added or model.fleet.removed)
-        if len(model.columns) <= LARGE_GROUP or len(apart) == 1 or counts_changes:
-            yield _Part(group)
-        else:
-            yield from (_Part(only_blocks(group, blocks)) for blocks in apart)
 
 
 def _joined(

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
 from milp_planner._version import __version__
 from milp_planner.candidates.records import Candidate, PlanningInput
@@ -15,6 +16,7 @@ from milp_planner.lazily import dataclass, field, replace
 from milp_planner.milp.engines.outcome import EngineStatus
 from milp_planner.milp.engines.verdict import CertifiedRun
 from milp_planner.milp.presolve.least_costs import NOTHING, Known
+from milp_planner.milp.presolve.stages import PartKey
 from milp_planner.milp.program.exclusion import Difference, PassedOver, contains
 from milp_planner.milp.program.lexicographic import GPUS, Held
 from milp_planner.milp.program.model import FleetModel
@@ -119,6 +121,10 @@ class Settings:
 
     break_ties: bool = True
     """False takes the solvers' own of plans that score the same: for scores alone."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels to a worker: all but this process's event and its clock."""
+        return {**vars(self), "cancel": None, "ends_s": math.inf}
 
 
 @dataclass(frozen=True)
@@ -377,10 +383,6 @@ def resilience_cost(plan: Plan, freed: SearchResult | None) -> ResilienceCost | 
 
 def _unserved(plan: Plan) -> float:
     return max((w.shortfall_share for w in plan.workloads), default=0.0)
-
-
-PartKey = tuple[tuple[str, ...], tuple[str, ...]]
-"""Workloads, and blocks, that are solved apart from all others, by name."""
 
 
 @dataclass

@@ -18,14 +18,14 @@ from milp_planner.deadline import OutOfTime
 from milp_planner.inputs.problem.policies import is_gpus_first, is_sharing_open, may_be_short
 from milp_planner.lazily import dataclass, replace
 from milp_planner.milp.curves.fleets import CURVES
-from milp_planner.milp.curves.next_best import TooMany
+from milp_planner.milp.curves.next_best import NextBest, TooMany
 from milp_planner.milp.engines.certify import BOTH
 from milp_planner.milp.presolve.ties import preference, preferred
 from milp_planner.milp.program.exclusion import contains
 from milp_planner.milp.program.solution import FleetSolution
-from milp_planner.plans.records import Status
+from milp_planner.plans.records import Plan, Status
 from milp_planner.solving.assembly.assemble import assemble
-from milp_planner.solving.assembly.next_fleets import FEW_PLANS
+from milp_planner.solving.assembly.next_fleets import FEW_PLANS, MOST_BROKEN, freed
 from milp_planner.solving.optimum import Optimizer
 from milp_planner.solving.results import NOT_SOLVED, Query, SearchResult, none_by, proven_by
 from milp_planner.solving.verify import keeps_all, violations
@@ -133,20 +133,34 @@ def best_by_curves(optimizer: Optimizer, query: Query) -> SearchResult | None:
             if learned is None:
                 return None
             model, search = learned
-            fleet = search.after(query.found, query.excluded)
+            plan, usd_per_month = _next_kept(optimizer, query, search)
     except OutOfTime:
         return NOT_SOLVED
     except TooMany:
         optimizer.next_fleets.need_no_solver = False
         return None
     size = len(model.row_meaning), len(model.fleet.meaning)
-    if fleet is None:
+    if plan is None:
         return none_by(CURVES, began_s, *size)
-    solution = FleetSolution(units=fleet.units)
-    plan = assemble(optimizer.instance, solution, optimizer.provenance)
-    if query.rules_out(plan) or not keeps_all(optimizer.instance, plan, fleet.usd_per_month):
+    if query.rules_out(plan) or not keeps_all(optimizer.instance, plan, usd_per_month):
         return None
     return proven_by(CURVES, plan, began_s, *size)
+
+
+def _next_kept(optimizer: Optimizer, query: Query, search: NextBest) -> tuple[Plan | None, float]:
+    """The next fleet that keeps what the search does not know, as a plan, and what the search says
+    that it costs; None where there is none. Raises TooMany."""
+    broken = optimizer.next_fleets.broken
+    while len(broken) <= MOST_BROKEN:
+        fleet = search.after(query.found, (*query.excluded, *broken))
+        if fleet is None:
+            return None, 0.0
+        solution = FleetSolution(units=fleet.units)
+        plan = assemble(optimizer.instance, solution, optimizer.provenance)
+        if not violations(optimizer.instance, plan) or violations(freed(optimizer.instance), plan):
+            return plan, fleet.usd_per_month
+        broken.append(plan)
+    raise TooMany
 
 
 def _may_need_no_solver(optimizer: Optimizer) -> bool:

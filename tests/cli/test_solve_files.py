@@ -78,6 +78,7 @@ def test_the_exit_code_is_the_worst_of_all_rows(run, folder, few):
     ("words", "said"),
     [
         (("toy.yaml", "toy.yaml", "--replay"), "--replay is of one problem; name one file"),
+        (("toy.yaml", "toy.yaml", "--jobs", "2"), "--jobs is of one problem; name one file"),
         ((".", "--format", "sheet"), "'sheet' is not one of text, json, csv"),
         (("toy.yaml", "-"), "standard input is one problem; solve it by itself"),
         (("toy",), "toy: no problem in this folder: no YAML file with workloads"),

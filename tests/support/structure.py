@@ -27,6 +27,7 @@ WINGS = (
     ("study",),
     ("plans",),
     ("milp",),
+    ("executors",),
     ("replaying",),
     ("solving",),
     ("futures",),

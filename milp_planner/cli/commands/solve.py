@@ -23,6 +23,7 @@ from milp_planner.cli.parts.parameters import (
     Difference,
     FailOnEstimates,
     Gap,
+    Jobs,
     MaxCost,
     MaxPriceAge,
     Output,
@@ -34,6 +35,7 @@ from milp_planner.cli.parts.parameters import (
     RequireOptimal,
     SolverName,
     TimeLimit,
+    Where,
     choice_of,
 )
 from milp_planner.cli.parts.plan_documents import read_plan_document, read_plan_only
@@ -41,6 +43,7 @@ from milp_planner.cli.parts.problem_files import every_file, is_several, the_fil
 from milp_planner.cli.parts.signals import signals_exit_at_once
 from milp_planner.cli.runs.plans import TEXT, PlanRun, unchanged
 from milp_planner.cli.runs.sheets import HTML, MARKDOWN, SHEET, SHEET_FORMATS, SheetRun
+from milp_planner.cli.runs.workers import spread
 from milp_planner.deadline import counted_from
 
 if TYPE_CHECKING:
@@ -105,6 +108,8 @@ def solve(
             help="Replay it, and tighten until the replay keeps every wish; else exit 4.",
         ),
     ] = False,
+    jobs: Jobs = 1,
+    executor: Where = "threads",
     quiet: Quiet = False,
 ) -> int:
     """Find the cheapest fleet, with proof."""
@@ -166,17 +171,18 @@ def solve(
         has_plan = code in (exit_codes.FOUND, exit_codes.GATE)
         tell_written(output, has_plan=has_plan, quiet=quiet)
         return code
-    replayed = _until_kept(problem, known, how, quiet=quiet) if replay else None
-    asked = problem if replayed is None else replayed.problem, known, format_name, output
-    told = unchanged if replayed is None else replayed.told
-    with counted_from(began_s):
-        if format_name in SHEET_FORMATS:
-            about = not no_choices, reproducible, quiet, gates.today
-            plan = SheetRun(*asked, *about, *how[1:], earlier, told).write()
-            failed = _failed(plan, gates, replayed)
-        else:
-            run = PlanRun(*asked, range_, reproducible, quiet, *how[1:], told)
-            plan, failed = run.write(lambda plan: _failed(plan, gates, replayed))
+    with spread(executor, jobs):
+        replayed = _until_kept(problem, known, how, quiet=quiet) if replay else None
+        asked = problem if replayed is None else replayed.problem, known, format_name, output
+        told = unchanged if replayed is None else replayed.told
+        with counted_from(began_s):
+            if format_name in SHEET_FORMATS:
+                about = not no_choices, reproducible, quiet, gates.today
+                plan = SheetRun(*asked, *about, *how[1:], earlier, told).write()
+                failed = _failed(plan, gates, replayed)
+            else:
+                run = PlanRun(*asked, range_, reproducible, quiet, *how[1:], told)
+                plan, failed = run.write(lambda plan: _failed(plan, gates, replayed))
     if replayed is not None:
         replayed.tell(on_stdout=format_name in (SHEET, TEXT) and output is None)
     tell_written(output, has_plan=plan.status.has_plan, quiet=quiet)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,17 +21,19 @@ from milp_planner.cli.parts.parameters import (
     CatalogName,
     FormatName,
     Gap,
+    Jobs,
     Output,
     Overlays,
     ProblemFile,
     Quiet,
     SolverName,
     TimeLimit,
+    Where,
     choice_of,
 )
 from milp_planner.cli.parts.signals import signals_exit_at_once
-from milp_planner.cli.parts.values import read_jobs
 from milp_planner.cli.runs import sweeps
+from milp_planner.cli.runs.workers import workers
 from milp_planner.deadline import counted_from
 
 if TYPE_CHECKING:
@@ -83,13 +84,6 @@ Targets = Annotated[
 ]
 ScenarioFiles = Annotated[
     list[Path] | None, typer.Option(metavar="FILE", help="Named patches of the problem.")
-]
-Jobs = Annotated[
-    int, typer.Option(parser=read_jobs, metavar="N", help="Scenarios solved at the same time.")
-]
-Where = Annotated[
-    str,
-    typer.Option(metavar="WHERE", help="threads, processes, dask://HOST:PORT or ray://HOST:PORT."),
 ]
 
 
@@ -151,7 +145,7 @@ def what_if(
         raise typer.BadParameter("nothing to change: give --budget, --traffic, --without, ...")
     cancel = threading.Event()
     how = How(time_limit, gap, choice_of(solver), cancel)
-    with _executor(executor, jobs, cancel) as crew:
+    with workers(executor, jobs, cancel) as crew:
         result = _answered(problem, scenarios, known, crew, how, format_name, output, quiet)
     tell_written(output, has_plan=True, quiet=quiet)
     return _exit_code(result.rows)
@@ -181,22 +175,6 @@ def _scenarios(
         targets=sweeps.read_shares("--target", target) if target else (),
         named=[s for path in files or () for s in load_scenarios(path, problem, catalog=known)],
     )
-
-
-@contextmanager
-def _executor(where: str, jobs: int, cancel: threading.Event) -> Iterator[Executor | None]:
-    """Threads by default, as CBC and HiGHS are other processes; one of them needs none."""
-    from milp_planner.questions.sweeps.executors.places import executor_at
-
-    if where == "threads" and jobs == 1:
-        yield None
-        return
-    with executor_at(where, jobs) as executor:
-        try:
-            yield executor
-        except BaseException:  # Ctrl-C, or the reader went away: end the solvers before leaving
-            cancel.set()
-            raise
 
 
 def _answered(

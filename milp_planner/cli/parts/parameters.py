@@ -15,6 +15,7 @@ from milp_planner.cli.parts.values import (
     read_days,
     read_duration_s,
     read_gap,
+    read_jobs,
     read_usd,
 )
 
@@ -129,5 +130,16 @@ Reproducible = Annotated[
     bool,
     typer.Option(
         "--reproducible", help="Leave out seconds, wait for both engines: equal bytes every time."
+    ),
+]
+Jobs = Annotated[
+    int, typer.Option(parser=read_jobs, metavar="N", help="How many are solved at the same time.")
+]
+Where = Annotated[
+    str,
+    typer.Option(
+        "--executor",
+        metavar="WHERE",
+        help="threads, processes, dask://HOST:PORT or ray://HOST:PORT.",
     ),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
 
@@ -11,6 +12,7 @@ from milp_planner.candidates.listing import Lister, lister_of
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import OutOfTime, began_s, check, until
 from milp_planner.errors import Fault, InputError
+from milp_planner.executors.asked import executor_asked, spread_over
 from milp_planner.inputs.catalog.billing import BILLING_MODES
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.comparisons import ChoicesAsked
@@ -23,7 +25,7 @@ from milp_planner.questions.choices.records import (
     ChoiceVerdict,
     fleet_key,
 )
-from milp_planner.questions.choices.usual import USUAL, Asking, usual_choices
+from milp_planner.questions.choices.usual import OWN, USUAL, Asking, usual_choice, usual_keys
 from milp_planner.questions.solve import provenance_of, solve
 from milp_planner.questions.sweeps.market import with_billings
 from milp_planner.questions.sweeps.scenarios import Scenario, scenario_of
@@ -56,6 +58,7 @@ def choices(
     gap: float | None = None,
     solver: SolverChoice | None = None,
     rules: Iterable[Rule | type[Rule]] = (),
+    executor: Executor | None = None,
 ) -> Choices:
     """`problem` solved, and beside it the genuinely different ways to serve it.
 
@@ -64,7 +67,8 @@ def choices(
     names. plan: what `solve` gave, where it is known already. time_limit_s: seconds for everything
     together, of which choices take 20 at the most; gap: relative to the score; solver: which
     engines. These stand for the problem's own settings where they are given. rules: rules of your
-    own, beside the limits.
+    own, beside the limits. executor: of `concurrent.futures`, or one of `executor_at`, to solve
+    choices, and parts of large problems, side by side.
 
     Returns Choices: one row each, in USD per month; one that buys what another one buys says so,
     one that cannot be says why, and one that the problem does not allow says what it needs. Without
@@ -82,16 +86,17 @@ def choices(
     check_own_choices(problem, catalog)
     began = began_s()
     limit_s = problem.solver.time_limit_s if time_limit_s is None else time_limit_s
-    if plan is None:
-        plan = solve(
-            problem, catalog, time_limit_s=time_limit_s, gap=gap, alternatives=0, solver=solver
+    with spread_over(executor):
+        if plan is None:
+            plan = solve(
+                problem, catalog, time_limit_s=time_limit_s, gap=gap, alternatives=0, solver=solver
+            )
+        if not plan.status.has_plan:
+            return Choices(plan, ())
+        asking = asking_for(
+            problem, catalog, plan, time_limit_s=limit_s, gap=gap, solver=solver, began=began
         )
-    if not plan.status.has_plan:
-        return Choices(plan, ())
-    asking = asking_for(
-        problem, catalog, plan, time_limit_s=limit_s, gap=gap, solver=solver, began=began
-    )
-    return Choices(plan, told_apart(plan, solved_choices(asking)))
+        return Choices(plan, told_apart(plan, solved_choices(asking)))
 
 
 def asking_for(
@@ -142,9 +147,28 @@ def asking_for(
 
 
 def solved_choices(asking: Asking) -> Iterator[Choice]:
-    """Every choice as soon as it is known, quick ones first."""
-    yield from usual_choices(asking)
-    yield from own_choices(asking)
+    """Every choice as soon as it is known, quick ones first; on the executor that is asked for."""
+    keys = [*usual_keys(asking.problem), *(f"{OWN}{name}" for name in asking.problem.choices.own)]
+    executor = executor_asked()
+    if executor is not None and len(keys) > 1:
+        from milp_planner.questions.choices.sent import choices_on  # which few need
+
+        yield from choices_on(executor, asking, keys, solved_choice)
+    else:
+        yield from (one for key in keys if (one := solved_choice(asking, key)) is not None)
+
+
+def solved_choice(asking: Asking, key: str) -> Choice | None:
+    """One choice; None where a usual one cannot be asked of this problem.
+
+    key: that of a usual one, or `choices.own.NAME` of one that the problem adds.
+    """
+    name = key.removeprefix(OWN)
+    if name == key:
+        return usual_choice(asking, key)
+    choice = Choice(name, name, ChoiceVerdict.NOT_REACHED)
+    ask = partial(_solved_scenario, scenario=scenario_of(name, asking.problem.choices.own[name]))
+    return asking.in_time(ask, choice) or choice
 
 
 def told_apart(plan: Plan, solved: Iterable[Choice]) -> tuple[Choice, ...]:
@@ -170,14 +194,6 @@ def _told_apart(plan: Plan, rows: Iterable[Choice]) -> Iterator[Choice]:
 def _bought(plan: Plan) -> tuple[object, ...]:
     """What is bought, and at what score: to the cent, as plans are compared."""
     return fleet_key(plan), round(plan.score_usd_per_month or 0.0, 2)
-
-
-def own_choices(asking: Asking) -> Iterator[Choice]:
-    """The choices that the problem adds, in its order."""
-    for name, keys in asking.problem.choices.own.items():
-        choice = Choice(name, name, ChoiceVerdict.NOT_REACHED)
-        ask = partial(_solved_scenario, scenario=scenario_of(name, keys))
-        yield asking.in_time(ask, choice) or choice
 
 
 def _solved_scenario(asking: Asking, choice: Choice, scenario: Scenario) -> Choice:

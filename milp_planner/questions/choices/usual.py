@@ -41,6 +41,9 @@ HALF = 0.5
 PATIENCE_S = 1.0
 """For finding out which limit an infeasible choice does not go with, unless work is fixed."""
 
+OWN = "choices.own."
+"""Before the name of a choice that the problem adds, which may be that of a usual one."""
+
 API_HALF = "-per-token"
 """What the half of a workload that an API serves is called, behind its name."""
 
@@ -57,7 +60,8 @@ class Asking:
     most_columns: int | None = None
     """A fixed limit on work instead of the clock: candidates times blocks, of all programs."""
 
-    _columns: int = field(default=0)
+    columns: int = field(default=0)
+    """What of it is used up."""
 
     @property
     def wide(self) -> PlanningInput:
@@ -148,8 +152,8 @@ class Asking:
     def has_work_left(self, instance: PlanningInput, programs: int = 1) -> bool:
         """Whether so many programs of that size may be solved; they count as if they were."""
         blocks = len(instance.schedule.blocks)
-        self._columns += len(instance.candidates.candidates) * blocks * programs
-        return self.most_columns is None or self._columns <= self.most_columns
+        self.columns += len(instance.candidates.candidates) * blocks * programs
+        return self.most_columns is None or self.columns <= self.most_columns
 
 
 def not_reached(choice: Choice) -> Choice:
@@ -414,14 +418,14 @@ SOLVED_LAST = (
 """Choices that take longest: were time to end, the others are known."""
 
 
-def usual_choices(asking: Asking) -> Iterator[Choice]:
-    """Every usual choice that the problem asks for and that can be, quick ones first."""
-    wanted = asking.problem.choices.only
+def usual_keys(problem: Problem) -> Iterator[str]:
+    """Keys of the usual choices that a problem asks for, quick ones first."""
+    wanted = problem.choices.only
     first = [key for key in USUAL if key not in SOLVED_LAST]
-    for key in (*first, *SOLVED_LAST):
-        if wanted is not None and key not in wanted:
-            continue
-        name, ask = USUAL[key]
-        found = asking.in_time(ask, Choice(key, name, ChoiceVerdict.NOT_REACHED))
-        if found is not None:
-            yield found
+    yield from (key for key in (*first, *SOLVED_LAST) if wanted is None or key in wanted)
+
+
+def usual_choice(asking: Asking, key: str) -> Choice | None:
+    """A usual choice by its key; None where it cannot be asked of this problem."""
+    name, ask = USUAL[key]
+    return asking.in_time(ask, Choice(key, name, ChoiceVerdict.NOT_REACHED))

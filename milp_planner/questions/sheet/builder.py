@@ -7,12 +7,14 @@ import math
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import date
 
 from milp_planner.candidates.listing import Lister, lister_of
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import began_s, sparing, until
+from milp_planner.executors.asked import spread_over
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.policies import is_gpus_first
 from milp_planner.inputs.problem.records import Problem
@@ -63,6 +65,7 @@ def decision_sheet(
     reproducible: bool = False,
     cancel: threading.Event | None = None,
     rules: Iterable[Rule | type[Rule]] = (),
+    executor: Executor | None = None,
 ) -> Sheet:
     """`problem` solved, and put as it is decided on: what to buy, what else, what it rests on.
 
@@ -74,7 +77,8 @@ def decision_sheet(
     gap: relative to the score; solver: which engines. These stand for the problem's own settings
     where they are given. reproducible: leaves out seconds, and limits the work on choices instead
     of their time. cancel: set it from another thread to stop early. rules: rules of your own,
-    beside the limits.
+    beside the limits. executor: of `concurrent.futures`, or one of `executor_at`, to solve choices,
+    futures and parts of large problems side by side.
 
     Returns a Sheet, in USD per month: plain data, which reports lay out.
 
@@ -98,37 +102,38 @@ def decision_sheet(
     )
     settings = replace(settings, patient=reproducible)
     today = as_of or day_today()
-    if problem.futures:
-        plan = plan or plan_for_sheet(problem, catalog, settings)
-        return sheet_over_futures(problem, catalog, plan, today, reproducible=reproducible)
-    lister, outline = lister_of(catalog), outline_of(problem, catalog)
-    if plan is None:
-        given = problem, catalog, settings, lister, outline
-        plan = plan_for_sheet(*given, fixed_work=reproducible)
-    asked = unlisted(outline)
-    with in_time(settings, fixed_work=reproducible):
-        sheet = sheet_of(asked, plan, today=today, reproducible=reproducible)
-    if not with_choices or is_gpus_first(problem):
-        return sheet
-    from milp_planner.questions.choices.choices import asking_for, solved_choices
-    from milp_planner.questions.sheet.beside import beside_choices  # what is solved besides
+    with spread_over(executor):
+        if problem.futures:
+            plan = plan or plan_for_sheet(problem, catalog, settings)
+            return sheet_over_futures(problem, catalog, plan, today, reproducible=reproducible)
+        lister, outline = lister_of(catalog), outline_of(problem, catalog)
+        if plan is None:
+            given = problem, catalog, settings, lister, outline
+            plan = plan_for_sheet(*given, fixed_work=reproducible)
+        asked = unlisted(outline)
+        with in_time(settings, fixed_work=reproducible):
+            sheet = sheet_of(asked, plan, today=today, reproducible=reproducible)
+        if not with_choices or is_gpus_first(problem):
+            return sheet
+        from milp_planner.questions.choices.choices import asking_for, solved_choices
+        from milp_planner.questions.sheet.beside import beside_choices  # what is solved besides
 
-    if not plan.status.has_plan:
-        return beside_choices(sheet, plan, (), None)
-    asking = asking_for(
-        problem,
-        catalog,
-        plan,
-        time_limit_s=limit_s,
-        gap=gap,
-        solver=solver,
-        cancel=cancel,
-        began=began,
-        fixed_work=reproducible,
-        lister=lister,
-        outline=outline,
-    )
-    return beside_choices(sheet, plan, [*solved_choices(asking)], asking)
+        if not plan.status.has_plan:
+            return beside_choices(sheet, plan, (), None)
+        asking = asking_for(
+            problem,
+            catalog,
+            plan,
+            time_limit_s=limit_s,
+            gap=gap,
+            solver=solver,
+            cancel=cancel,
+            began=began,
+            fixed_work=reproducible,
+            lister=lister,
+            outline=outline,
+        )
+        return beside_choices(sheet, plan, [*solved_choices(asking)], asking)
 
 
 def plan_for_sheet(

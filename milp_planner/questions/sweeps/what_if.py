@@ -10,11 +10,14 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import OutOfTime, until
 from milp_planner.errors import PlannerError, SolverError, argument_error
+from milp_planner.executors.asked import check_executor
+from milp_planner.executors.processes import stop_here
+from milp_planner.executors.side_by_side import side_by_side
 from milp_planner.inputs.catalog.records import Catalog
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.inputs.reading.arguments import check_kind, check_text, items_of
@@ -24,8 +27,6 @@ from milp_planner.plans.records import Plan, Status
 from milp_planner.plans.sentences import first_reason
 from milp_planner.questions.solve import provenance_of, solve_prepared
 from milp_planner.questions.sweeps.break_even import BreakEven, break_even, split
-from milp_planner.questions.sweeps.executors.processes import stop_here
-from milp_planner.questions.sweeps.executors.side_by_side import side_by_side
 from milp_planner.questions.sweeps.frontier import (
     next_step,
     requests_share,
@@ -38,9 +39,6 @@ from milp_planner.solving.checks.own_rules import held_to
 from milp_planner.solving.prepare import checked_problem, prepare
 from milp_planner.solving.re_solve import Resolver, fleet_line, served_share, settings_of
 from milp_planner.solving.results import Settings
-
-if TYPE_CHECKING:
-    pass
 
 Scenarios = Iterable[Scenario] | Mapping[str, Mapping[str, Any]]
 
@@ -117,11 +115,7 @@ def what_if(
     how = How(time_limit_s, gap, solver)
     checked_problem(problem, catalog)
     chosen = listed(scenarios)
-    if not hasattr(executor, "submit") and executor is not None:
-        raise argument_error(
-            f"expected an executor of concurrent.futures, not {type(executor).__name__}",
-            path="executor",
-        )
+    check_executor(executor)
     rows = tuple(rows_of(problem, chosen, catalog, executor, how))
     return finished(problem, chosen, rows, catalog, how)
 

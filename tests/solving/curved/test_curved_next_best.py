@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -15,13 +16,18 @@ from milp_planner.milp.curves.fleets import curves_of
 from milp_planner.milp.program.exclusion import Difference
 from milp_planner.milp.program.model import build_model
 from milp_planner.plans.sentences import alternatives_text
+from milp_planner.questions.solve import provenance_of
 from milp_planner.solving import parts, tie_break
 from milp_planner.solving.assembly import next_fleets
 from milp_planner.solving.optimum import Optimizer
-from tests.support.builders import big_and_small, problem, workload
+from milp_planner.solving.re_solve import settings_of
+from milp_planner.solving.results import Query
+from milp_planner.solving.search import Search
+from milp_planner.solving.tie_break import best_by_curves
+from tests.support.builders import big_and_small, catalog, offering, problem, raw, workload
 from tests.support.examples import tries
 from tests.support.one_class_problems import one_class_case
-from tests.support.oracles.cases import Case, Offer
+from tests.support.oracles.cases import Case, Offer, Terms
 from tests.support.oracles.next_best import all_fleets
 from tests.support.oracles.next_best_cases import (
     DIFFERENCES,
@@ -82,6 +88,26 @@ def test_so_is_each_of_a_long_list(case, differ_by, per_workload):
     judged(case, differ_by, per_workload, count=25)
 
 
+@st.composite
+def linked_cases(draw):
+    """The same under a budget, quotas or a count of providers, some of which bind."""
+    case = draw(cases())
+    one = draw(st.sampled_from([offer.provider for offer in case.offers]))
+    terms = Terms(
+        budget=draw(st.sampled_from([None, 1_500.0, 2_500.0, 4_000.0])),
+        max_gpus=draw(st.sampled_from([None, 2, 3, 4])),
+        per_provider=draw(st.sampled_from([(), ((one, 1),), ((one, 2),)])),
+        most_providers=draw(st.sampled_from([None, 1])),
+    )
+    return replace(case, terms=terms)
+
+
+@tries(1, suppress_health_check=list(HealthCheck), deadline=None)
+@given(linked_cases(), st.sampled_from(DIFFERENCES), st.booleans())
+def test_so_is_each_where_a_budget_quotas_or_counts_link_workloads(case, differ_by, per_workload):
+    judged(case, differ_by, per_workload, count=6)
+
+
 def judged(case, differ_by, per_workload, count):
     """Plan after plan against every fleet."""
     with pytest.MonkeyPatch.context() as patched:
@@ -93,8 +119,11 @@ def judged(case, differ_by, per_workload, count):
 
         patched.setattr(Optimizer, "best", of_the_first)
         plan = planned(case, differ_by, per_workload, count=count)
-    plans = [plan, *plan.alternatives]
     left = list(all_fleets(case))
+    if not plan.status.has_plan:
+        assert not left
+        return
+    plans = [plan, *plan.alternatives]
     for at, found in enumerate(plans):
         least = min(fleet.score for fleet in left)
         assert found.score_usd_per_month == pytest.approx(least, abs=0.001), at
@@ -110,6 +139,47 @@ def judged(case, differ_by, per_workload, count):
     ended = "" if len(plans) == count + 1 else f"no further plan differs by {differ_by}"
     assert alternatives_text(plan) == ended
     assert bool(left) != bool(ended) or len(plans) == count + 1
+
+
+def test_fleets_beyond_a_budget_are_passed_over_without_a_solver(monkeypatch):
+    # As below, where a month of two big and a big, $8,640, is more than is there.
+    monkeypatch.setattr(Optimizer, "best", None)
+    asked = two_workloads(5).changed({"limits.budget": {"usd_per_month": 6_000}})
+    plan = solve(asked, big_and_small())
+    others = [other.cash_usd_per_month for other in plan.alternatives]
+    assert others == [pytest.approx(720 * 7.5)]
+    assert plan.alternatives[0].proof.certified_by == CURVES
+    assert alternatives_text(plan) == "no further plan differs by offerings"
+
+
+def test_a_fleet_that_breaks_a_quota_rules_out_no_other_of_its_names(monkeypatch):
+    # 12 requests/s on four GPUs at most: one c, $6.00 an hour. Six b, $5.40, and one a with four b,
+    # $6.50, are too many; two a and one b, $6.70, are not, and three a cost $8.70.
+    monkeypatch.setattr(Optimizer, "best", None)
+    rented = catalog(
+        [offering("acme", "a", 2.9), offering("acme", "b", 0.9), offering("acme", "c", 6.0)],
+        [raw("a", 5), raw("b", 2), raw("c", 12)],
+    )
+    asked = problem(12, limits={"max_gpus": {"total": 4}}, alternatives={"count": 5})
+    instance = prepare(asked, rented)
+    settings = settings_of(asked)
+    search = Search(instance, settings, provenance_of(instance, settings), asked.alternatives)
+    query = Query(Difference("offerings"))
+    found = []
+    while (one := best_by_curves(search.optimizer, replace(query, found=tuple(found)))).plan:
+        found.append(one.plan)
+    assert [plan.cash_usd_per_month / 720 for plan in found] == pytest.approx([6, 6.7, 8.7])
+    assert one.status is Status.INFEASIBLE
+
+
+@pytest.mark.parametrize("most", [0, 1])
+def test_where_many_break_a_limit_it_is_left_to_the_engines(most, monkeypatch):
+    monkeypatch.setattr(tie_break, "MOST_BROKEN", most)
+    asked = two_workloads(5).changed({"limits.budget": {"usd_per_month": 6_000}})
+    plan = solve(asked, big_and_small())
+    others = [other.cash_usd_per_month for other in plan.alternatives]
+    assert others == [pytest.approx(720 * 7.5)]
+    assert alternatives_text(plan) == "no further plan differs by offerings"
 
 
 def two_workloads(count, rates=(12, 3), **fields):

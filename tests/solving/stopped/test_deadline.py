@@ -18,6 +18,7 @@ from milp_planner.cli.entry import run_command_line
 from milp_planner.cli.parts import exit_codes
 from milp_planner.deadline import OutOfTime, began_s, check, checked, counted_from, until
 from milp_planner.errors import InputError
+from milp_planner.milp.presolve import stages
 from milp_planner.questions import in_time
 from milp_planner.reporting.documents.options import DEFAULTS
 from milp_planner.reporting.text.plans.table import headline
@@ -189,7 +190,7 @@ def test_a_large_problem_that_is_out_of_time_gives_the_first_plan(
         raise OutOfTime
 
     monkeypatch.setattr(staged, "LARGE", 0)
-    monkeypatch.setattr(staged, "build_model", late)
+    monkeypatch.setattr(stages, "build_model", late)
     assert is_a_first_plan(solve(problem(13), big_and_small()))
 
 

@@ -8,7 +8,8 @@ What they share goes to a worker once, not with every task:
     any other             with the tasks, but opened by each worker once
 
 A SharingExecutor may send a few tasks at once. A task whose worker dies is run again, alone; where
-that dies as well, its answer is that it was lost, and the others go on.
+that dies as well, its answer is that it was lost, and the others go on. A deadline around the
+reader ends its waiting: see `deadline`.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from concurrent.futures import (
 )
 from typing import Any, Generic, TypeVar
 
-from milp_planner.milp.engines.scratch import scratch_folder
-from milp_planner.questions.sweeps.executors.parcels import (
+from milp_planner.deadline import OutOfTime, check, seconds_left
+from milp_planner.executors.parcels import (
     Answer,
     Answers,
     Here,
@@ -36,9 +37,13 @@ from milp_planner.questions.sweeps.executors.parcels import (
     packed,
     run_tasks,
 )
-from milp_planner.questions.sweeps.executors.processes import Processes
+from milp_planner.executors.processes import Processes
+from milp_planner.milp.engines.scratch import scratch_folder
 
-Shared = TypeVar("Shared")
+What = TypeVar("What")
+
+LOOK_S, LEAST_S = 0.2, 0.001
+"""How often a reader that waits looks whether it is to stop."""
 
 TRIES_ALONE = 2
 """How often a task whose worker died is run once more, with nothing beside it."""
@@ -62,43 +67,60 @@ class SharingExecutor(Executor):
         """How many of so many tasks go to a worker together: each trip has its price."""
         return 1
 
+    def places(self) -> int:
+        """How many tasks run at the same time; 1 where that is not known."""
+        return 1
+
     def result_of(self, future: Future[Answer]) -> Answer:
-        """The answer, waited for."""
-        return future.result()
+        """The answer, waited for as long as the deadline around this lets one wait."""
+        return _in_time(future)
 
 
 def side_by_side(
     executor: Executor,
-    run: Callable[[Shared, Task], Answer],
-    shared: Shared,
+    run: Callable[[What, Task], Answer],
+    shared: What,
     tasks: Sequence[Task],
     lost: Callable[[Task, str], Answer],
+    late: Callable[[Task], Answer] | None = None,
 ) -> Iterator[Answer]:
     """`run(shared, task)` for each task, answers in the order of the tasks, each once it is known.
 
     run: a function of a module, as it must be found by its name on a worker. lost: the answer of a
-    task whose workers died, and why. When the reader goes away, what has not begun is called off.
+    task whose workers died, and why. late: that of a task which is not done when time is up or
+    somebody asks to stop; without it OutOfTime is raised. When the reader goes away, what has not
+    begun is called off.
     """
     with _handed_out(executor, shared) as parcel:
-        crew = _Crew(executor, run, parcel, tasks, lost)
+        crew = _Crew(executor, run, shared, parcel, tasks, lost, late)
         try:
             yield from crew.answers()
         finally:
             crew.call_off()
 
 
-class _Crew(Generic[Shared, Task, Answer]):
+def places_of(executor: Executor) -> int:
+    """How many tasks an executor runs at the same time; 1 where it does not say."""
+    if isinstance(executor, SharingExecutor | Processes):
+        return max(1, executor.places())
+    return int(getattr(executor, "_max_workers", 1))
+
+
+class _Crew(Generic[What, Task, Answer]):
     """The tasks of one call, on their way, a few at once."""
 
     def __init__(
         self,
         executor: Executor,
-        run: Callable[[Shared, Task], Answer],
+        run: Callable[[What, Task], Answer],
+        shared: What,
         parcel: Any,
         tasks: Sequence[Task],
         lost: Callable[[Task, str], Answer],
+        late: Callable[[Task], Answer] | None,
     ) -> None:
         self._executor, self._run, self._parcel, self._lost = executor, run, parcel, lost
+        self._shared, self._late = shared, late
         self._repeats = not isinstance(executor, SharingExecutor)
         own = () if self._repeats else executor.died  # type: ignore[attr-defined]
         self.died: tuple[type[BaseException], ...] = (BrokenExecutor, Forgotten, *own)
@@ -107,14 +129,26 @@ class _Crew(Generic[Shared, Task, Answer]):
         self._futures = [self._submit(batch) for batch in self._batches]
 
     def answers(self) -> Iterator[Answer]:
-        """All of them in order; that of a task whose workers died is that it was lost."""
+        """All of them in order; that of a task whose workers died is that it was lost, that of one
+        for which time is up that it is late."""
         for i, batch in enumerate(self._batches):
+            left = iter(batch)
             try:
-                found = self._result(self._futures[i])
-            except self.died as error:
-                yield from self._after_death(i, batch, error)
-            else:
-                yield from _told(found)
+                for answer in self._waited_for(i, batch):
+                    next(left)
+                    yield answer
+            except OutOfTime:
+                if self._late is None:
+                    raise
+                yield from map(self._late, left)
+
+    def _waited_for(self, i: int, batch: Sequence[Task]) -> Iterator[Answer]:
+        try:
+            found = self._result(self._futures[i])
+        except self.died as error:
+            yield from self._after_death(i, batch, error)
+        else:
+            yield from _told(found)
 
     def call_off(self) -> None:
         """What has not begun is not begun."""
@@ -160,18 +194,27 @@ class _Crew(Generic[Shared, Task, Answer]):
                 if isinstance(self._futures[j].exception(timeout=0), self.died):
                     self._futures[j] = self._submit(self._batches[j])
 
-    def _result(self, future: Future[Answers[Answer]]) -> Answers[Answer]:
-        if isinstance(self._executor, SharingExecutor):
-            return self._executor.result_of(future)
-        return future.result()
+    def _result(self, future: Future[Any]) -> Answers[Answer]:
+        is_sharing = isinstance(self._executor, SharingExecutor)
+        wait = self._executor.result_of if is_sharing else _in_time  # type: ignore[attr-defined]
+        return wait(future).opened(self._shared)  # type: ignore[no-any-return]
 
-    def _submit(self, batch: Sequence[Task]) -> Future[Answers[Answer]]:
+    def _submit(self, batch: Sequence[Task]) -> Future[Any]:
         try:
             return self._executor.submit(run_tasks, self._run, self._parcel, batch)
         except BrokenExecutor as error:  # a pool that stays broken says so at every task
-            broken: Future[Answers[Answer]] = Future()
+            broken: Future[Any] = Future()
             broken.set_exception(error)
             return broken
+
+
+def _in_time(future: Future[Answer]) -> Answer:
+    """The answer, waited for; raises OutOfTime where the deadline around this comes first."""
+    while not future.done():
+        check()
+        with contextlib.suppress(TimeoutError):  # the task's own is raised below
+            future.exception(timeout=min(LOOK_S, max(seconds_left(), LEAST_S)))
+    return future.result()
 
 
 def _told(found: Answers[Answer]) -> Iterator[Answer]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -23,10 +21,11 @@ from milp_planner import (
     scenario_grid,
     what_if,
 )
-from milp_planner.questions.sweeps.executors import clusters, parcels
-from milp_planner.questions.sweeps.executors.parcels import packed
-from milp_planner.questions.sweeps.executors.processes import Processes
-from milp_planner.questions.sweeps.executors.side_by_side import SharingExecutor, side_by_side
+from milp_planner.executors import clusters, parcels
+from milp_planner.executors.parcels import packed
+from milp_planner.executors.processes import Processes
+from milp_planner.executors.side_by_side import side_by_side
+from tests.executors.elsewhere import Elsewhere, Sharing, dask_cluster, there
 from tests.support.builders import big_and_small, problem
 
 GRID = scenario_grid(traffic=[1, 2], budgets=[3000])
@@ -39,42 +38,6 @@ def rows(executor: Executor | None) -> Any:
 @pytest.fixture(scope="module")
 def alone() -> Any:
     return rows(None)
-
-
-class Elsewhere(Executor):
-    """Runs each task at once, on what is left of it after a trip as bytes, and counts those."""
-
-    def __init__(self) -> None:
-        self.bytes: list[int] = []
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        trip = pickle.dumps((fn, args))
-        self.bytes.append(len(trip))
-        there, arguments = pickle.loads(trip)
-        future: Future[Any] = Future()
-        try:
-            future.set_result(pickle.loads(pickle.dumps(there(*arguments))))
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
-
-class Sharing(Elsewhere, SharingExecutor):
-    """The same, that hands out what is shared by a number."""
-
-    shared: ClassVar[dict[int, Any]] = {}
-
-    def share(self, parcel: Any) -> Any:
-        self.shared[1] = parcel
-        return ByNumber(1)
-
-
-class ByNumber:
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-    def opened(self) -> Any:
-        return Sharing.shared[self.number].opened()
 
 
 @pytest.mark.parametrize(
@@ -260,20 +223,6 @@ def test_what_a_cluster_forgets_it_is_asked_again_and_then_it_is_lost(monkeypatc
     assert [*side_by_side(Forgetting(2), doubled, 2, [1], lost)] == [
         "1: its worker died (Forgotten)"
     ]
-
-
-def there(name: str) -> bool:
-    return importlib.util.find_spec(name) is not None
-
-
-@contextmanager
-def dask_cluster() -> Iterator[Any]:
-    from distributed import LocalCluster
-
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
-    ) as cluster:
-        yield cluster
 
 
 @pytest.mark.slow

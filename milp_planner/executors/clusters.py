@@ -7,8 +7,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from milp_planner.deadline import check, seconds_left
 from milp_planner.errors import PlannerError
-from milp_planner.questions.sweeps.executors.side_by_side import Forgotten, SharingExecutor
+from milp_planner.executors.side_by_side import LEAST_S, Forgotten, SharingExecutor
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -52,14 +53,16 @@ class _Cluster(SharingExecutor):
 
     def result_of(self, future: Future[Answer]) -> Answer:
         """The answer. Raises PlannerError where the cluster has no worker for a minute, Forgotten
-        where its workers have nothing to do for as long."""
+        where its workers have nothing to do for as long, OutOfTime as every executor here does."""
         seen_s = time.monotonic()
         while True:
+            if not future.done():
+                check()
             try:
-                return future.result(timeout=LOOK_S)
+                return future.result(timeout=min(LOOK_S, max(seconds_left(), LEAST_S)))
             except TimeoutError:
                 if future.done():
-                    raise  # the task's own
+                    return future.result()  # meanwhile, or it is the task's own
             now_s = time.monotonic()
             workers = self.workers()
             if workers and self.is_busy():

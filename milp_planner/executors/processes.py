@@ -13,7 +13,7 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from multiprocessing.synchronize import Event
+    from multiprocessing.connection import Connection
 
 Answer = TypeVar("Answer")
 
@@ -38,7 +38,7 @@ class Processes(Executor):
     def __init__(self, count: int) -> None:
         self._count = count
         self._context = multiprocessing.get_context("spawn")
-        self._stop = self._context.Event()
+        self._told, self._telling = self._context.Pipe(duplex=False)
         self._lock = threading.Lock()
         self._pool = self._new_pool()
 
@@ -57,9 +57,16 @@ class Processes(Executor):
                 self._pool = self._new_pool()
                 return self._pool.submit(fn, *args, **kwargs)
 
+    def places(self) -> int:
+        """How many tasks run at the same time."""
+        return self._count
+
     def stop(self) -> None:
-        """Ask what runs to end at once."""
-        self._stop.set()
+        """Ask what runs to end at once, and all that begins later.
+
+        By the end of a pipe: an event would wait for workers that died while they waited for it.
+        """
+        self._telling.close()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """As of every executor."""
@@ -67,29 +74,24 @@ class Processes(Executor):
 
     def _new_pool(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
-            self._count, mp_context=self._context, initializer=_begin, initargs=(self._stop,)
+            self._count, mp_context=self._context, initializer=_begin, initargs=(self._told,)
         )
 
 
-def _begin(stop: Event) -> None:
+def _begin(told: Connection) -> None:
     """A worker begins: a Ctrl-C in the terminal is the caller's, and without it a worker ends."""
     global _stop
     _stop = threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for watch in (_stop_when_told, _end_with_caller):
-        threading.Thread(target=watch, args=(stop, _stop), daemon=True).start()
+    threading.Thread(target=_watch, args=(told, _stop), daemon=True).start()
 
 
-def _stop_when_told(told: Event, stop: threading.Event) -> None:
-    told.wait()
-    stop.set()
-
-
-def _end_with_caller(told: Event, stop: threading.Event) -> None:
+def _watch(told: Connection, stop: threading.Event) -> None:
     caller = multiprocessing.parent_process()
-    if caller is None:
-        return
-    wait([caller.sentinel])
+    gone = [] if caller is None else [caller.sentinel]
+    wait([told, *gone])
     stop.set()
-    time.sleep(GRACE_S)
-    os._exit(1)
+    if gone:
+        wait(gone)
+        time.sleep(GRACE_S)
+        os._exit(1)

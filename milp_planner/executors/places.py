@@ -18,7 +18,8 @@ MOST_JOBS: Final = 64
 
 @contextlib.contextmanager
 def executor_at(where: str, jobs: int = 2) -> Iterator[Executor]:
-    """A context that gives an executor for `what_if`, and closes it at its end.
+    """A context that gives an executor for `what_if`, `solve`, `choices` and `decision_sheet`, and
+    closes it at its end.
 
     where: `threads` or `processes` of this machine, `jobs` of them (1 to 64); `dask://HOST:PORT`,
     the scheduler of a Dask cluster; `ray://HOST:PORT`, the client server of a Ray cluster; `ray`,
@@ -68,15 +69,13 @@ def _threads(jobs: int) -> Iterator[Executor]:
 
 @contextlib.contextmanager
 def _processes(jobs: int) -> Iterator[Executor]:
-    from milp_planner.questions.sweeps.executors.processes import Processes
+    from milp_planner.executors.processes import Processes
 
     executor = Processes(jobs)
     try:
         yield executor
-    except BaseException:
-        executor.stop()
-        raise
     finally:
+        executor.stop()  # nobody waits any more for what still runs
         executor.shutdown(wait=True, cancel_futures=True)
 
 
@@ -86,7 +85,7 @@ def _dask(address: str) -> Iterator[Executor]:
         from distributed import Client
     except ImportError:
         raise _not_installed("Dask", "dask") from None
-    from milp_planner.questions.sweeps.executors.clusters import REACHED_S, DaskExecutor
+    from milp_planner.executors.clusters import REACHED_S, DaskExecutor
 
     try:
         client = Client(f"tcp://{address}", timeout=REACHED_S, set_as_default=False)
@@ -109,7 +108,7 @@ def _ray(where: str) -> Iterator[Executor]:
         import ray
     except ImportError:
         raise _not_installed("Ray", "ray") from None
-    from milp_planner.questions.sweeps.executors.clusters import RayExecutor
+    from milp_planner.executors.clusters import RayExecutor
 
     quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     here: dict[str, Any] = {"include_dashboard": False} if where == "ray" else {"address": where}

@@ -1,16 +1,18 @@
 """What all tasks share, on its way to workers: it travels once, and each worker opens it once.
 
 A worker is a process of its own, here or on another machine. What it opened it keeps, for the tasks
-that follow; the last two at most, as a sweep that has ended is asked for no more.
+that follow; the last two at most, as a sweep that has ended is asked for no more. Answers come back
+with the caller's own objects in place of what was sent: see `Shared`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import pickle
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -22,6 +24,16 @@ Task = TypeVar("Task")
 Answer = TypeVar("Answer")
 
 MOST_OPEN: Final = 2
+
+
+class Shared:
+    """What all tasks share, of which answers may speak."""
+
+    def spoken_of(self) -> Iterable[object]:
+        """What answers name by its number instead of carrying it, always in the same order: what is
+        told apart by identity stays what it is."""
+        return ()
+
 
 _open: OrderedDict[str, Any] = OrderedDict()
 _opening = threading.Lock()
@@ -102,12 +114,57 @@ class Answers(Generic[Answer]):
     error: Exception | None = None
     """What the task after those raised; the others were not run."""
 
+    def opened(self, shared: object) -> Answers[Answer]:
+        """The answers themselves."""
+        return self
+
+
+@dataclass(frozen=True)
+class PackedAnswers(Generic[Answer]):
+    """The same as bytes, with numbers for what was sent."""
+
+    data: bytes
+
+    def opened(self, shared: Shared) -> Answers[Answer]:
+        """The answers, with what this process sent."""
+        return _Reader(io.BytesIO(self.data), shared).load()  # type: ignore[no-any-return]
+
+
+class _Writer(pickle.Pickler):
+    def __init__(self, file: io.BytesIO, shared: Shared) -> None:
+        super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
+        self._known = [*shared.spoken_of()]  # which stay, so that no other has their address
+        self._number = {id(one): number for number, one in enumerate(self._known)}
+
+    def persistent_id(self, obj: Any) -> int | None:
+        return self._number.get(id(obj))
+
+
+class _Reader(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, shared: Shared) -> None:
+        super().__init__(file)
+        self._known = [*shared.spoken_of()]
+
+    def persistent_load(self, pid: Any) -> Any:
+        return self._known[pid]
+
 
 def run_tasks(
     run: Callable[[Any, Task], Answer], parcel: Parcel, tasks: Sequence[Task]
-) -> Answers[Answer]:
+) -> Answers[Answer] | PackedAnswers[Answer]:
     """A few tasks, on a worker."""
     shared = parcel.opened()
+    answers = _run(run, shared, tasks)
+    if isinstance(parcel, Here) or not isinstance(shared, Shared):
+        return answers
+    file = io.BytesIO()
+    _Writer(file, shared).dump(answers)
+    return PackedAnswers(file.getvalue())
+
+
+def _run(
+    run: Callable[[Any, Task], Answer], shared: object, tasks: Sequence[Task]
+) -> Answers[Answer]:
     known: list[Answer] = []
     try:
         for task in tasks:
