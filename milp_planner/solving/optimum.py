@@ -84,7 +84,7 @@ MOST_DRAFTS, DRAFTS_OF_TIME, DRAFT_GAP = 8, 8, 0.005
 """Fleets, with the part of the time left that each may take, and how near to the best, from which a
 program learns before it is solved in earnest."""
 
-FEW_COLUMNS, LISTS_OF_TIME = 40, 0.5
+FEW_COLUMNS, LISTS_OF_TIME = 20, 0.5
 """Programs that solvers have at once; and the part of the time left that lists may take."""
 
 STEPS_OF_TIME, DRAFTS_OF_STEPS = 4, 3
@@ -232,9 +232,9 @@ class Optimizer:
 
     def _listed(self, model: FleetModel, query: Query) -> Listed | None:
         """The cheapest fleet of a program that takes no solver; None elsewhere."""
-        is_plain = self.required is None and not (query.held or query.follows_others)
-        is_large = len(model.columns) > FEW_COLUMNS and not query.for_a_tie
-        if not (self._lists and is_plain and is_large and self.settings.solver == BOTH):
+        is_large = bool(model.fleet.prices) or len(model.columns) > FEW_COLUMNS
+        is_bound = self.required or query.held or query.follows_others or query.for_a_tie
+        if not (self._lists and is_large and self.settings.solver == BOTH) or is_bound:
             return None
         self._lists = False  # unless it comes to an end
         with suppress(OutOfTime), until(time.monotonic() + LISTS_OF_TIME * seconds_left()):

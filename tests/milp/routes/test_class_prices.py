@@ -292,9 +292,15 @@ def test_rows_by_any_prices_keep_every_fleet_that_can_be_routed(by_prices, seed)
             assert has >= row.right - 1e-9
 
 
+@pytest.fixture
+def unlisted(by_prices, monkeypatch):
+    """The solvers have it: see `milp/curves/listed/`."""
+    monkeypatch.setattr(optimum, "cheapest_listed", lambda _: None)
+
+
 @pytest.mark.parametrize("patient", [False, True])
 def test_a_program_by_prices_learns_from_drafts_first_but_where_runs_must_repeat(
-    by_prices, monkeypatch, patient
+    unlisted, monkeypatch, patient
 ):
     """Which of two engines is first decides nothing that is to be the same every time."""
     certified, hasty = optimum.solve_certified, []
@@ -309,7 +315,7 @@ def test_a_program_by_prices_learns_from_drafts_first_but_where_runs_must_repeat
     assert not hasty[-1]
 
 
-def test_the_plan_of_a_draft_is_kept_where_time_ends_after_it(by_prices, monkeypatch):
+def test_the_plan_of_a_draft_is_kept_where_time_ends_after_it(unlisted, monkeypatch):
     certified = optimum.solve_certified
 
     def solved(*args, **fields):

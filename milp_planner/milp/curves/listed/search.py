@@ -11,23 +11,23 @@ then counted once more, on another grid and in the other order.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 from milp_planner.deadline import check
-from milp_planner.lazily import dataclass
+from milp_planner.lazily import dataclass, field
 from milp_planner.milp.curves.listed.reading import (
     Covering,
     Surrogates,
     covering_of,
     surrogates_of,
 )
-from milp_planner.milp.curves.listed.tables import Tables, least_usd, steps_down
+from milp_planner.milp.curves.listed.tables import Tables, in_order, least_usd, steps_down
 from milp_planner.milp.program.model import FleetModel
 
 if TYPE_CHECKING:
-    from numpy import float64, int64
+    from numpy import float64, intp
     from numpy.typing import NDArray
 
 STEPS, OTHER_STEPS = 4000, 3001
@@ -35,6 +35,9 @@ STEPS, OTHER_STEPS = 4000, 3001
 
 COARSE_STEPS, LEAST_STEPS = 1000, 500
 """Of the grid on which rows are compared; and the fewest of any."""
+
+BLOCK_PART = 8
+"""Of the steps: those of the grid of a block."""
 
 MOST_CELLS = 8_000_000
 """Numbers in the tables, about, beyond which their grid is coarser."""
@@ -85,10 +88,9 @@ def cheapest_cover(covering: Covering) -> tuple[Mapping[str, float], float] | No
     if surrogates is None:
         return None
     try:
-        search = _Search.of(covering, surrogates, _steps(covering, STEPS))
+        search = _Search.of(covering, surrogates, STEPS)
         found = search.cheapest()
-        steps = _steps(covering, OTHER_STEPS)
-        again = _Search.of(covering, surrogates, steps, dearest_first=False)
+        again = _Search.of(covering, surrogates, OTHER_STEPS, dearest_first=False)
         if again.has_below(found.usd_per_month - SAME_USD):
             return None
     except TooMany:
@@ -131,33 +133,52 @@ class _Fleet(NamedTuple):
 @dataclass(frozen=True)
 class _Search:
     covering: Covering
+    surrogates: Surrogates
     tables: Tables
-    held_usd: NDArray[float64]
-    elastic_usd: NDArray[float64]
-    of_held: tuple[NDArray[float64], ...]
-    """For each block (held, rows): what a unit counts for in the block's own rows."""
+    block_steps: int
+    held: tuple[int, ...]
+    """Kinds by number, in the order in which they are listed."""
 
-    of_elastic: tuple[NDArray[float64], ...]
+    elastic: tuple[int, ...]
+    of_blocks: dict[int, _Block] = field(default_factory=dict)
 
     @classmethod
     def of(
         cls, covering: Covering, surrogates: Surrogates, steps: int, *, dearest_first: bool = True
     ) -> _Search:
-        tables = Tables.of(covering, surrogates, steps, dearest_first=dearest_first)
-        held, first = list(tables.held), len(covering.held)
-        elastic = [first + j for j in tables.elastic]
-        return cls(
-            covering,
-            tables,
-            covering.held_usd[held],
-            covering.elastic_usd[list(tables.elastic)],
-            tuple(rows[:, held].T for rows in covering.rows),
-            tuple(rows[:, elastic].T for rows in covering.rows),
-        )
+        held = in_order(covering.held_usd, dearest_first=dearest_first)
+        elastic = in_order(covering.elastic_usd, dearest_first=dearest_first)
+        steps = _steps(covering, steps)
+        tables = Tables.of_month(covering, surrogates, steps, held)
+        block_steps = LEAST_STEPS + steps // BLOCK_PART
+        return cls(covering, surrogates, tables, block_steps, held, elastic)
+
+    def block(self, t: int) -> _Block:
+        """A block, with tables of its own."""
+        if t not in self.of_blocks:
+            self.of_blocks[t] = self._block(t)
+        return self.of_blocks[t]
+
+    def _block(self, t: int) -> _Block:
+        """By its own rows, in which units count for no more than it needs, and by common ones."""
+        import numpy as np
+
+        covering, rows = self.covering, self.covering.rows[t]
+        asked = self.surrogates.asked[:, t, None]
+        common = self.surrogates.of_unit[asked[:, 0] > 0] / asked[asked[:, 0] > 0]
+        all_rows = np.vstack([rows, common])
+        first, usd = len(covering.held), covering.elastic_usd[list(self.elastic)]
+        elastic = [first + j for j in self.elastic]
+        tables = Tables.of_block(usd, all_rows[:, elastic], self.block_steps)
+        least = tables.least[0][-1]
+        best = np.sort(np.argsort(-least, kind="stable")[:MOST_ROWS])
+        tables = Tables.of_block(usd, all_rows[best][:, elastic], self.block_steps)
+        held = list(self.held)
+        return _Block(tables, all_rows[best][:, held].T, rows[:, held].T, rows[:, elastic].T)
 
     def cheapest(self) -> _Fleet:
         """The cheapest fleet; raises TooMany."""
-        least = float(self.tables.all_usd[0][self.tables.steps].max())
+        least = float(self.tables.least[0][-1].max())
         part, best = FIRST_PART, None
         while True:
             limit = least * (1 + part)
@@ -172,21 +193,18 @@ class _Search:
 
     def values(self, fleet: _Fleet) -> Mapping[str, float]:
         """Those of all columns."""
-        covering, tables = self.covering, self.tables
-        held = zip(tables.held, fleet.held, strict=True)
-        values = {covering.held[j]: float(n) for j, n in held}
+        held = zip(self.held, fleet.held, strict=True)
+        values = {self.covering.held[j]: float(n) for j, n in held}
         for t, counts in enumerate(fleet.elastic):
-            mine = zip(tables.elastic, counts, strict=True)
-            values |= {covering.elastic[j][t]: float(n) for j, n in mine}
+            mine = zip(self.elastic, counts, strict=True)
+            values |= {self.covering.elastic[j][t]: float(n) for j, n in mine}
         return values
 
     def _best_within(self, limit: float, best: _Fleet | None) -> _Fleet | None:
         """The best known, or a cheaper one of those that the limit lets through."""
         import numpy as np
 
-        tables = self.tables
-        full = np.full(tables.needed.shape[1], float(tables.steps))
-        counts, least = _listed(tables.all_usd, self.held_usd, tables.of_held, full, limit)
+        counts, least = _listed(self.tables, np.full(len(self.surrogates.of_unit), 1.0), limit)
         below = min(limit, best.usd_per_month) if best is not None else limit
         for nth in np.argsort(least, kind="stable"):
             if least[nth] > below:
@@ -196,45 +214,65 @@ class _Search:
                 best, below = found, min(below, found.usd_per_month)
         return best
 
-    def _with_held(self, held: NDArray[int64], below: float) -> _Fleet | None:
+    def _with_held(self, held: NDArray[intp], below: float) -> _Fleet | None:
         """The cheapest fleet with these held units; None where it costs more than `below`."""
         import numpy as np
 
-        tables, hours = self.tables, self.covering.hours
-        left = tables.needed - held @ tables.of_held
-        least = tables.block_usd[0][steps_down(left), np.arange(left.shape[1])].max(axis=1)
-        usd = float(held @ self.held_usd + hours @ least)
+        hours, blocks = self.covering.hours, [self.block(t) for t in range(len(self.covering.rows))]
+        least = np.array([block.least_usd(held) for block in blocks])
+        usd = float(held @ self.tables.usd + hours @ least)
         if usd > below:  # or endless, where elastic units alone are not enough
             return None
         elastic: list[tuple[int, ...]] = [()] * len(hours)
         for t in np.argsort(-(hours * least), kind="stable"):
             most = float(least[t] + (below - usd) / hours[t])
-            found = self._block(int(t), held, left[t], float(least[t]), most)
+            found = blocks[t].cheapest(held, float(least[t]), most)
             if found is None:
                 return None
             cost, elastic[t] = found
             usd += float(hours[t] * (cost - least[t]))
         return _Fleet(usd, tuple(held.tolist()), tuple(elastic))
 
-    def _block(
-        self, t: int, held: NDArray[int64], left: NDArray[float64], least: float, most: float
-    ) -> tuple[float, tuple[int, ...]] | None:
-        """The cheapest elastic units of a block, USD/hour; None where they cost more than most."""
+
+@dataclass(frozen=True)
+class _Block:
+    """What elastic units of a block cost at least, and what its rows ask for."""
+
+    tables: Tables
+    bounding: NDArray[float64]
+    """(held, rows): what a unit counts for in the rows of the tables, where 1 is asked for."""
+
+    of_held: NDArray[float64]
+    """(held, rows): in the block's own rows."""
+
+    of_elastic: NDArray[float64]
+
+    def least_usd(self, held: NDArray[intp]) -> float:
+        """USD/hour beside these held units."""
         import numpy as np
 
-        lacking = ENOUGH - held @ self.of_held[t]
+        left = steps_down((1 - held @ self.bounding) * self.tables.steps)
+        return float(self.tables.least[0][left, np.arange(len(left))].max())
+
+    def cheapest(
+        self, held: NDArray[intp], least: float, most: float
+    ) -> tuple[float, tuple[int, ...]] | None:
+        """Its cheapest elastic units and USD/hour; None where they cost more than most."""
+        import numpy as np
+
+        usd = self.tables.usd
+        lacking = ENOUGH - held @ self.of_held
         if (lacking <= 0).all():
-            return 0.0, (0,) * len(self.elastic_usd)
-        slack = max(least, float(self.elastic_usd.min(initial=np.inf))) * FIRST_PART
+            return 0.0, (0,) * len(usd)
+        left = 1 - held @ self.bounding
+        slack = max(least, float(usd.min(initial=np.inf))) * FIRST_PART
         tolerance = most + abs(most) * 1e-12
-        while len(self.elastic_usd) and least <= tolerance:
+        while len(usd) and least <= tolerance:
             limit = min(least + slack, tolerance)
-            counts, _ = _listed(
-                self.tables.block_usd, self.elastic_usd, self.tables.of_elastic, left, limit
-            )
-            enough = (counts @ self.of_elastic[t] >= lacking).all(axis=1)
+            counts, _ = _listed(self.tables, left, limit)
+            enough = (counts @ self.of_elastic >= lacking).all(axis=1)
             if enough.any():
-                costs = np.where(enough, counts @ self.elastic_usd, np.inf)
+                costs = np.where(enough, counts @ usd, np.inf)
                 nth = int(costs.argmin())
                 return float(costs[nth]), tuple(counts[nth].tolist())
             if limit >= tolerance:
@@ -244,41 +282,23 @@ class _Search:
 
 
 def _listed(
-    tables: Sequence[NDArray[float64]],
-    usd: NDArray[float64],
-    of_unit: NDArray[float64],
-    left: NDArray[float64],
-    limit: float,
-) -> tuple[NDArray[int64], NDArray[float64]]:
+    tables: Tables, needed: NDArray[float64], limit: float
+) -> tuple[NDArray[intp], NDArray[float64]]:
     """All counts of the kinds that no row says come to more than the limit, and what each comes to
-    at least. left: (rows,) steps that are needed. Raises TooMany."""
+    at least. needed: (rows,), parts of all that is asked for. Raises TooMany."""
     import numpy as np
 
-    counts = np.zeros((1, len(usd)), dtype=np.int64)
-    for level in range(len(usd)):
+    left = needed * tables.steps
+    counts = np.zeros((1, len(tables.usd)), dtype=np.intp)
+    for level in range(len(tables.usd)):
         kept, more = [], counts
         while len(more):
             check()
-            kept.append(more[_least(tables[level + 1], more, usd, of_unit, left) <= limit])
+            kept.append(more[tables.least_usd(more, left, level + 1) <= limit])
             more = more.copy()
             more[:, level] += 1
-            more = more[_least(tables[level], more, usd, of_unit, left) <= limit]
+            more = more[tables.least_usd(more, left, level) <= limit]
             if len(more) + sum(map(len, kept)) > MOST_LISTED:
                 raise TooMany
         counts = np.concatenate(kept) if kept else counts
-    return counts, _least(tables[-1], counts, usd, of_unit, left)
-
-
-def _least(
-    table: NDArray[float64],
-    counts: NDArray[int64],
-    usd: NDArray[float64],
-    of_unit: NDArray[float64],
-    left: NDArray[float64],
-) -> NDArray[float64]:
-    """What lists come to at least, whatever is added to them of the kinds that a table is of."""
-    import numpy as np
-
-    at = steps_down(left - counts @ of_unit), np.arange(len(left))
-    least: NDArray[float64] = counts @ usd + table[at].max(axis=1)
-    return least
+    return counts, tables.least_usd(counts, left, -1)

@@ -31,55 +31,66 @@ class Tables:
     """Curves of some rows; kinds in the order in which they are listed."""
 
     steps: int
-    held: tuple[int, ...]
-    """Held kinds, by number, the dearest first or last."""
+    usd: NDArray[float64]
+    """(kinds,): what a unit costs."""
 
-    elastic: tuple[int, ...]
-    """Elastic kinds, by number."""
+    of_unit: NDArray[float64]
+    """(kinds, rows): steps that a unit carries."""
 
-    of_held: NDArray[float64]
-    """(held, rows): steps that a unit carries."""
-
-    of_elastic: NDArray[float64]
-    """(elastic, rows)."""
-
-    needed: NDArray[float64]
-    """(blocks, rows): steps that are asked for."""
-
-    all_usd: tuple[NDArray[float64], ...]
-    """G_j: (steps + 1, rows), USD/month; the last without held units."""
-
-    block_usd: tuple[NDArray[float64], ...]
-    """e_j: (steps + 1, rows), USD/hour; the last of nothing."""
+    least: tuple[NDArray[float64], ...]
+    """By level, of the kinds from there on: (steps + 1, rows); the last of none of them."""
 
     @classmethod
-    def of(
-        cls, covering: Covering, surrogates: Surrogates, steps: int, *, dearest_first: bool = True
+    def of_month(
+        cls, covering: Covering, surrogates: Surrogates, steps: int, held: Sequence[int]
     ) -> Tables:
-        """The tables; raises OutOfTime when time is up before."""
+        """G of held units, USD/month; raises OutOfTime when time is up before."""
+        of_unit = surrogates.of_unit.T * steps
+        block_usd = _nothing(steps, len(surrogates.of_unit))
+        elastic = zip(covering.elastic_usd, of_unit[len(covering.held) :], strict=True)
+        for usd, carried in elastic:
+            block_usd = _with_kind(block_usd, float(usd), carried)
+        month = _over_month(covering, surrogates, block_usd)
+        return cls._growing(month, covering.held_usd[list(held)], of_unit[list(held)])
+
+    @classmethod
+    def of_block(cls, usd: NDArray[float64], of_unit: NDArray[float64], steps: int) -> Tables:
+        """e of elastic units, USD/hour. of_unit: (rows, kinds), where 1 is asked for."""
+        return cls._growing(_nothing(steps, len(of_unit)), usd, of_unit.T * steps)
+
+    @classmethod
+    def _growing(
+        cls, last: NDArray[float64], usd: NDArray[float64], of_unit: NDArray[float64]
+    ) -> Tables:
+        tables = [last]
+        for cost, carried in zip(usd[::-1], of_unit[::-1], strict=True):
+            tables.append(_with_kind(tables[-1], float(cost), carried))
+        return cls(len(last) - 1, usd, of_unit, tuple(reversed(tables)))
+
+    def least_usd(
+        self, counts: NDArray[intp], left: NDArray[float64], level: int
+    ) -> NDArray[float64]:
+        """What each of the lists comes to at least, whatever is added of the kinds from a level on.
+
+        counts: (lists, kinds). left: (rows,) steps that are needed beside them.
+        """
         import numpy as np
 
-        rows, first = len(surrogates.of_unit), len(covering.held)
-        held = _by_price(covering.held_usd, dearest_first=dearest_first)
-        elastic = _by_price(covering.elastic_usd, dearest_first=dearest_first)
-        of_unit = surrogates.of_unit.T * steps
-        of_held, of_elastic = of_unit[list(held)], of_unit[[first + j for j in elastic]]
-        nothing = np.full((steps + 1, rows), np.inf)
-        nothing[0] = 0.0
-        block_usd = _growing(nothing, covering.elastic_usd[list(elastic)], of_elastic)
-        month = _over_month(covering, surrogates, block_usd[0])
-        all_usd = _growing(month, covering.held_usd[list(held)], of_held)
-        needed = surrogates.asked.T * steps
-        return cls(steps, held, elastic, of_held, of_elastic, needed, all_usd, block_usd)
+        at = steps_down(left - counts @ self.of_unit), np.arange(len(left))
+        least: NDArray[float64] = counts @ self.usd + self.least[level][at].max(axis=1)
+        return least
+
+
+def in_order(usd: NDArray[float64], *, dearest_first: bool) -> tuple[int, ...]:
+    """Numbers of the kinds by what they cost."""
+    sign = -1 if dearest_first else 1
+    return tuple(sorted(range(len(usd)), key=lambda j: (sign * usd[j], j)))
 
 
 def least_usd(covering: Covering, surrogates: Surrogates, steps: int) -> NDArray[float64]:
     """(rows,): what no fleet costs less than by each row, USD/month."""
-    import numpy as np
-
     first, of_unit = len(covering.held), surrogates.of_unit.T * steps
-    table = np.full((steps + 1, len(surrogates.of_unit)), np.inf)
-    table[0] = 0.0
+    table = _nothing(steps, len(surrogates.of_unit))
     for usd, carried in zip(covering.elastic_usd, of_unit[first:], strict=True):
         table = _with_kind(table, float(usd), carried)
     table = _over_month(covering, surrogates, table)
@@ -111,19 +122,13 @@ def steps_down(left: NDArray[float64]) -> NDArray[intp]:
     return np.maximum(np.floor(left - NOISE), 0.0).astype(np.intp)
 
 
-def _by_price(usd: NDArray[float64], *, dearest_first: bool) -> tuple[int, ...]:
-    sign = -1 if dearest_first else 1
-    return tuple(sorted(range(len(usd)), key=lambda j: (sign * usd[j], j)))
+def _nothing(steps: int, rows: int) -> NDArray[float64]:
+    """What no units at all cost: nothing where nothing is needed."""
+    import numpy as np
 
-
-def _growing(
-    last: NDArray[float64], usd: Sequence[float] | NDArray[float64], of_unit: NDArray[float64]
-) -> tuple[NDArray[float64], ...]:
-    """The tables of ever fewer kinds, down to the last, which is of none."""
-    tables = [last]
-    for cost, carried in zip(reversed(list(usd)), of_unit[::-1], strict=True):
-        tables.append(_with_kind(tables[-1], float(cost), carried))
-    return tuple(reversed(tables))
+    table = np.full((steps + 1, rows), np.inf)
+    table[0] = 0.0
+    return table
 
 
 def _with_kind(
