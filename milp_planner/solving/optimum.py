@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from contextlib import suppress
 
 from milp_planner.candidates.records import Candidate, PlanningInput
-from milp_planner.deadline import OutOfTime, check, seconds_left, until
+from milp_planner.deadline import OutOfTime
 from milp_planner.lazily import dataclass, field, replace
 from milp_planner.milp.curves.fleets import CURVES
-from milp_planner.milp.curves.listed.search import Listed, cheapest_listed
+from milp_planner.milp.curves.listed.lists import Lists
+from milp_planner.milp.curves.listed.search import Listed
 from milp_planner.milp.engines.certify import BOTH, solve_certified
 from milp_planner.milp.engines.outcome import CBC, HIGHS, EngineStatus
 from milp_planner.milp.engines.scratch import scratch_folder
@@ -62,6 +61,7 @@ from milp_planner.plans.records import Plan, Provenance, Status
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.next_fleets import NextFleets
 from milp_planner.solving.assembly.spare_units import with_spare_units
+from milp_planner.solving.priced import at_least
 from milp_planner.solving.results import (
     NOT_SOLVED,
     Query,
@@ -84,8 +84,8 @@ MOST_DRAFTS, DRAFTS_OF_TIME, DRAFT_GAP = 8, 8, 0.005
 """Fleets, with the part of the time left that each may take, and how near to the best, from which a
 program learns before it is solved in earnest."""
 
-FEW_COLUMNS, LISTS_OF_TIME = 20, 0.5
-"""Programs that solvers have at once; and the part of the time left that lists may take."""
+FEW_COLUMNS = 20
+"""Of programs that solvers have at once."""
 
 STEPS_OF_TIME, DRAFTS_OF_STEPS = 4, 3
 """The part for one that is put together in steps, and how many more it counts for."""
@@ -111,9 +111,7 @@ class Optimizer:
     _room: Mapping[Candidate, int] = field(default_factory=dict)
     """Least bounds on units, beyond those that follow from the demand."""
 
-    _lists: bool = True
-    """False once a program of the kind took too many lists, or time."""
-
+    _lists: Lists = field(default_factory=Lists)
     _has_learned_from_parts: bool = False
     _drafts_left: int = MOST_DRAFTS
 
@@ -144,7 +142,7 @@ class Optimizer:
                     result = best_known(result, self._best(query))
         except OutOfTime:
             return unproven(result)
-        return result
+        return at_least(result, 0.0 if query.follows_others else self._lists.least_usd)
 
     def minimum(self, stage: Stage, query: Query) -> tuple[FleetModel, CertifiedRun]:
         """The least that a stage can reach once others are held; OutOfTime when time is up."""
@@ -234,21 +232,15 @@ class Optimizer:
         """The cheapest fleet of a program that takes no solver; None elsewhere."""
         is_large = bool(model.fleet.prices) or len(model.columns) > FEW_COLUMNS
         is_bound = self.required or query.held or query.follows_others or query.for_a_tie
-        if not (self._lists and is_large and self.settings.solver == BOTH) or is_bound:
-            return None
-        self._lists = False  # unless it comes to an end
-        with suppress(OutOfTime), until(time.monotonic() + LISTS_OF_TIME * seconds_left()):
-            listed = cheapest_listed(model)
-            self._lists = listed is not None
-            return listed
-        check()
+        if is_large and not is_bound and self.settings.solver == BOTH:
+            return self._lists.cheapest(model)
         return None
 
     def _by_lists(self, model: FleetModel, listed: Listed, query: Query) -> SearchResult | None:
         """Its plan; None where that breaks a rule, or costs other than its columns say."""
         plan = self.plan_from(model, listed.values, query)
-        self._lists = keeps_all(self.instance, plan, listed.usd_per_month)
-        if not self._lists:
+        if not keeps_all(self.instance, plan, listed.least_usd):
+            self._lists = Lists(are_open=False)
             return None
         size = len(model.row_meaning), len(model.fleet.meaning)
         return proven_by(CURVES, plan, listed.began_s, *size)

@@ -64,19 +64,21 @@ class Priced:
         """The result of the engines, or this plan where it is cheaper, with the higher bound."""
         mine = self.result
         if mine is None:
-            return later if later.plan is None else _bounded(later, self.bound_usd)
+            return later if later.plan is None else at_least(later, self.bound_usd)
         if later.plan is None or (later.bound is not None and is_above(later.bound, mine)):
             return mine
         if later.status is Status.OPTIMAL:
             return later
-        return _bounded(with_newer_bound(mine, later), self.bound_usd)
+        return at_least(with_newer_bound(mine, later), self.bound_usd)
 
 
-def _bounded(result: SearchResult, usd: float) -> SearchResult:
+def at_least(result: SearchResult, usd: float) -> SearchResult:
     """The result with a bound that is at least so much, and no more than its plan costs."""
-    bound = min(max(usd, result.bound or 0.0), result.score_usd_per_month)
-    if result.status is Status.OPTIMAL:
+    if result.status in (Status.OPTIMAL, Status.INFEASIBLE) or usd <= (result.bound or 0.0):
         return result
+    if result.plan is None:
+        return replace(result, bound=usd)
+    bound = min(usd, result.score_usd_per_month)
     plan = replace(result.known, lower_bound_usd_per_month=bound)
     return replace(result, plan=plan, bound=bound)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from milp_planner.milp.curves.listed import search
 from milp_planner.milp.curves.listed.reading import Covering, surrogates_of
 from milp_planner.milp.curves.listed.search import cheapest_cover
 from milp_planner.milp.curves.listed.tables import least_usd
+from milp_planner.milp.engines.outcome import EngineStatus
 from milp_planner.milp.program.routes import covered
 from milp_planner.solving import optimum
 from tests.support.builders import catalog, offering, problem, raw
@@ -117,6 +119,20 @@ def test_a_coarse_grid_lists_more_and_finds_the_same(seed, monkeypatch):
         assert again[1] == pytest.approx(found[1])
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_lists_that_are_too_many_leave_a_bound(seed, monkeypatch):
+    asked = drawn(seed)
+    every = by_every_fleet(asked)
+    monkeypatch.setattr(search, "MOST_LISTED", 2)
+    found = cheapest_cover(asked)
+    if found is None:
+        assert math.isinf(every)
+    else:
+        values, usd = found
+        assert 0 < usd <= every + 1e-6
+        assert usd == pytest.approx(every) or not values
+
+
 # --- as the answer to problems ------------------------------------------------------------------
 
 
@@ -190,6 +206,23 @@ def test_what_takes_too_many_lists_is_solved_all_the_same(always, monkeypatch):
     plan = solve(asked, rented, alternatives=0)
     assert plan.proof.certified_by == ("cbc", "highs")
     assert plan.score_usd_per_month == pytest.approx(listed.score_usd_per_month)
+
+
+def test_what_lists_leave_open_has_their_bound(always, monkeypatch):
+    # No run of a solver comes to an end; its plan has the bound of the lists.
+    asked, rented = day(1), market(1)
+    best = solve(asked, rented, alternatives=0)
+    certified = optimum.solve_certified
+
+    def unfinished(*args, **fields):
+        run = certified(*args, **fields)
+        return replace(run, status=EngineStatus.FEASIBLE, bound=1.0, certified_by=())
+
+    monkeypatch.setattr(search, "MOST_LISTED", 2)
+    monkeypatch.setattr(optimum, "solve_certified", unfinished)
+    plan = solve(asked, rented, alternatives=0)
+    assert plan.status is Status.FEASIBLE
+    assert 100 < plan.lower_bound_usd_per_month <= best.score_usd_per_month
 
 
 def test_next_best_plans_are_as_proven_by_solvers(always):

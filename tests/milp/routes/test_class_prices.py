@@ -11,6 +11,7 @@ import highspy
 import pytest
 
 from milp_planner import Problem, Status, prepare, solve
+from milp_planner.milp.curves.listed import lists
 from milp_planner.milp.engines.outcome import EngineStatus
 from milp_planner.milp.program.enough_units import with_enough_units
 from milp_planner.milp.program.language.class_prices import ClassPrices
@@ -295,7 +296,7 @@ def test_rows_by_any_prices_keep_every_fleet_that_can_be_routed(by_prices, seed)
 @pytest.fixture
 def unlisted(by_prices, monkeypatch):
     """The solvers have it: see `milp/curves/listed/`."""
-    monkeypatch.setattr(optimum, "cheapest_listed", lambda _: None)
+    monkeypatch.setattr(lists, "cheapest_listed", lambda _: None)
 
 
 @pytest.mark.parametrize("patient", [False, True])

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
-from milp_planner.deadline import check
+from milp_planner.deadline import OutOfTime, check
 from milp_planner.lazily import dataclass, field
 from milp_planner.milp.curves.listed.reading import (
     Covering,
@@ -59,12 +59,14 @@ ENOUGH = 1 - 1e-9
 
 
 class Listed(NamedTuple):
-    """The cheapest fleet."""
+    """The cheapest fleet, or what none costs less than."""
 
     values: Mapping[str, float]
-    """Of all columns."""
+    """Of all columns; none where it was not found."""
 
-    usd_per_month: float
+    least_usd: float
+    """USD/month: what the fleet costs, or a lower bound."""
+
     began_s: float
     """A reading of `time.monotonic`."""
 
@@ -74,8 +76,8 @@ class TooMany(Exception):
 
 
 def cheapest_listed(model: FleetModel) -> Listed | None:
-    """The cheapest fleet of a program; None where it is not one of such rows, or takes too many
-    lists. Raises OutOfTime when time is up."""
+    """The cheapest fleet of a program, or a lower bound where that takes too many lists or time;
+    None where it is not one of such rows. Raises OutOfTime when time is up before either."""
     began_s = time.monotonic()
     covering = covering_of(model)
     found = None if covering is None else cheapest_cover(covering)
@@ -83,18 +85,19 @@ def cheapest_listed(model: FleetModel) -> Listed | None:
 
 
 def cheapest_cover(covering: Covering) -> tuple[Mapping[str, float], float] | None:
-    """The columns of the cheapest fleet, and USD/month; None where it takes too many lists."""
+    """The columns of the cheapest fleet and USD/month, or no columns and what none costs less
+    than; None where there is no fleet."""
     surrogates = _best_of(covering, surrogates_of(covering))
     if surrogates is None:
         return None
+    search, least = _Search.of(covering, surrogates, STEPS), [0.0]
     try:
-        search = _Search.of(covering, surrogates, STEPS)
-        found = search.cheapest()
+        found = search.cheapest(least)
         again = _Search.of(covering, surrogates, OTHER_STEPS, dearest_first=False)
         if again.has_below(found.usd_per_month - SAME_USD):
             return None
-    except TooMany:
-        return None
+    except (TooMany, OutOfTime):
+        return {}, max(least)
     values = search.values(found)
     if any(on > covering.most[name] for name, on in values.items()):
         return None
@@ -176,15 +179,18 @@ class _Search:
         held = list(self.held)
         return _Block(tables, all_rows[best][:, held].T, rows[:, held].T, rows[:, elastic].T)
 
-    def cheapest(self) -> _Fleet:
-        """The cheapest fleet; raises TooMany."""
+    def cheapest(self, passed: list[float]) -> _Fleet:
+        """The cheapest fleet; raises TooMany, or OutOfTime. passed: is given what none costs less
+        than, as that becomes known."""
         least = float(self.tables.least[0][-1].max())
+        passed.append(least)
         part, best = FIRST_PART, None
         while True:
             limit = least * (1 + part)
             best = self._best_within(limit, best)
             if best is not None and best.usd_per_month <= limit:
                 return best
+            passed.append(limit)
             part *= TIMES
 
     def has_below(self, usd: float) -> bool:
