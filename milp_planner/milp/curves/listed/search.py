@@ -45,8 +45,9 @@ MOST_CELLS = 8_000_000
 MOST_ROWS, BEST_ROWS, ROUNDS = 24, 6, 2
 """Rows that bound a list, those whose means are looked at, and how often."""
 
-FIRST_PART, TIMES = 0.001, 3.0
-"""Of the least cost: how far above it lists begin to look, and how fast that grows."""
+FIRST_PART, FIRST_OF_BLOCK, TIMES = 0.001, 0.02, 3.0
+"""Of the least cost, of the month and of a block: how far above it lists begin to look, and how
+fast that grows."""
 
 MOST_LISTED = 100_000
 """Lists at once, beyond which this is left to the solvers."""
@@ -271,7 +272,7 @@ class _Block:
         if (lacking <= 0).all():
             return 0.0, (0,) * len(usd)
         left = 1 - held @ self.bounding
-        slack = max(least, float(usd.min(initial=np.inf))) * FIRST_PART
+        slack = max(least, float(usd.min(initial=np.inf))) * FIRST_OF_BLOCK
         tolerance = most + abs(most) * 1e-12
         while len(usd) and least <= tolerance:
             limit = min(least + slack, tolerance)
