@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import pulp
+
 from milp_planner.milp.futures.blocks import JoinedBlocks
 from milp_planner.milp.program.language.rows import LE
 from milp_planner.milp.program.language.variables import Terms
@@ -49,13 +51,15 @@ def stage_value(model: JoinedBlocks, stage: Stage, values: Mapping[str, float]) 
     """What the stage's objective is at the columns, from what each future leaves unserved."""
     if stage.kind == "unserved":
         shares = _unserved(model, stage)
-        return SCALE * sum(share * _at(values, short.name) for short, share in shares.items())
-    each = (_at(values, s.name) for shares in _weights(model, stage) for s in shares)
+        return SCALE * sum(share * _at(values, short) for short, share in shares.items())
+    each = (_at(values, s) for shares in _weights(model, stage) for s in shares)
     return SCALE * max(each, default=0.0)
 
 
-def _at(values: Mapping[str, float], name: str) -> float:
-    return min(1.0, max(0.0, values.get(name, 0.0)))
+def _at(values: Mapping[str, float], short: pulp.LpVariable) -> float:
+    """What is left unserved, inside the column's bounds."""
+    value = max(0.0, values.get(short.name, 0.0))
+    return value if short.upBound is None else min(value, short.upBound)
 
 
 def _weights(model: JoinedBlocks, stage: Stage) -> list[Terms]:
