@@ -15,9 +15,17 @@ from milp_planner.futures.cases import Case, cases_of
 from milp_planner.futures.compare import Comparison
 from milp_planner.futures.measures import measure_of
 from milp_planner.futures.optimum import FuturesOptimizer
+from milp_planner.futures.short import (
+    best_in_stages,
+    left_out,
+    served_whole,
+    short_anywhere,
+    without_candidates,
+)
 from milp_planner.futures.start import best_in_time, kept_of_plans, start
 from milp_planner.futures.thresholds import with_levels
 from milp_planner.inputs.catalog.records import Catalog
+from milp_planner.inputs.problem.policies import may_be_short
 from milp_planner.inputs.problem.records import Alternatives, Problem
 from milp_planner.inputs.problem.uncertain.futures import EXPECTED
 from milp_planner.lazily import dataclass, replace
@@ -48,6 +56,10 @@ LEAST_OWED = "futures: other commitments come to as much and owe more; these owe
 NONE_FOR_ALL = Said(
     "each future can be planned by itself, and no one set of commitments serves them all"
 )
+NONE_IN_PART = Said(
+    "no set of commitments keeps the limits of every future, however little of its traffic is "
+    "served"
+)
 NO_ALTERNATIVES = Alternatives(count=0)
 
 OF_A_KNOWN_MONTH: Final = {
@@ -71,12 +83,32 @@ def plan_over_futures(
     next_best: how many other commitments to look for. beside: also what knowing more is worth, what
     other plans would cost, and from which probability on other commitments are right.
 
+    Where `when_short` says what is served when not everything can be, that is asked once it is
+    proven that everything cannot.
+
     Raises InputError for names unknown, SolverError for a plan that breaks its own limits.
     """
     if faults := [*horizon_faults(problem), *_faults_of_asking(problem)]:
         raise InputError(faults)
     started_s = time.monotonic()
     session = Session.of(settings)
+    whole = served_whole(problem) if may_be_short(problem) else problem
+    given = catalog, settings, provenance, session
+    plan = _with_all_served(whole, *given, next_best if beside else None)
+    if may_be_short(problem) and plan.status is Status.INFEASIBLE:
+        plan = _served_in_part(short_anywhere(problem), *given, plan)
+    return replace(plan, proof=replace(plan.proof, seconds=time.monotonic() - started_s))
+
+
+def _with_all_served(
+    problem: Problem,
+    catalog: Catalog,
+    settings: Settings,
+    provenance: Provenance,
+    session: Session,
+    next_best: int | None,
+) -> Plan:
+    """The plan under which every future serves what it asks, or pays for what it does not."""
 
     def without(status: Status, reasons: Sequence[Said] = (), proof: Proof | None = None) -> Plan:
         return no_plan(problem.name, status, proof or NOT_SOLVED.proof, provenance, reasons)
@@ -98,8 +130,39 @@ def plan_over_futures(
         return without(answer.status, told, answer.proof)
     comparison = Comparison(problem, catalog, cases, alone, optimizer, measure, answer)
     plan = _leading_plan(problem, answer, alone[comparison.leading], comparison.leading)
-    plan = _told(plan, comparison, session, next_best if beside and in_time else None)
-    return replace(plan, proof=replace(plan.proof, seconds=time.monotonic() - started_s))
+    return _told(plan, comparison, session, next_best if in_time else None)
+
+
+def _served_in_part(
+    problem: Problem,
+    catalog: Catalog,
+    settings: Settings,
+    provenance: Provenance,
+    session: Session,
+    whole: Plan,
+) -> Plan:
+    """The plan under which futures leave out as little as can be. whole: that there is none under
+    which they leave out nothing."""
+    try:
+        with session.in_force():
+            cases = cases_of(problem, catalog)
+            if any(name for case in cases for name in stranded(case.instance)):
+                return whole
+            if lacking := [why for case in cases for why in without_candidates(case)]:
+                return replace(whole, reasons=tuple(lacking))
+            optimizer = _optimizer(problem, cases, settings, provenance, session)
+    except OutOfTime:
+        return no_plan(problem.name, Status.NO_PLAN, NOT_SOLVED.proof, provenance, ())
+    measure = measure_of(problem, cases, [None] * len(cases))
+    answer = best_in_stages(problem, optimizer, measure)
+    if not answer.plans:
+        told = [NONE_IN_PART] if answer.status is Status.INFEASIBLE else []
+        return no_plan(problem.name, answer.status, answer.proof, provenance, told)
+    alone = [NOT_SOLVED] * len(cases)
+    comparison = Comparison(problem, catalog, cases, alone, optimizer, measure, answer)
+    plan = _leading_plan(problem, answer, NOT_SOLVED, comparison.leading)
+    warnings = (*plan.warnings, *left_out(cases, answer))
+    return replace(plan, warnings=warnings, futures=comparison.brief(idle=False))
 
 
 def _faults_of_asking(problem: Problem) -> Iterator[Fault]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from milp_planner.candidates.records import Candidate
+from milp_planner.inputs.problem.policies import may_be_short
 from milp_planner.lazily import dataclass, field, replace
 from milp_planner.milp.engines.certify import BOTH, solve_certified
 from milp_planner.milp.engines.outcome import HIGHS, EngineStatus
@@ -24,7 +25,7 @@ from milp_planner.solving.optimum import Optimizer
 from milp_planner.solving.results import Query, Session, Settings, proof_by
 from milp_planner.solving.verify import as_far_as_comparable, verify, violations
 
-ANY = Query()
+ANY, ANY_SHORT = Query(), Query(exact_shortfalls=True)
 SAME_USD = 0.005
 
 
@@ -34,15 +35,20 @@ class BlockOptimizer(Optimizer):
     _wanted: dict[Key, int] | None = None
     _program: FleetModel | None = None
 
+    @property
+    def query(self) -> Query:
+        """Any plan, its shortfalls without a solver's noise where stages make them small."""
+        return ANY_SHORT if may_be_short(self.instance.problem) else ANY
+
     def program(self) -> FleetModel:
         """The program of the future by itself; built anew once more is known."""
         if self._program is None:
-            self._program = self.model(ANY)
+            self._program = self.model(self.query)
         return self._program
 
     def teach(self, model: FleetModel, run: CertifiedRun) -> bool:
         """True where the run's plan fails a loss as programs know it from now on."""
-        return self._renewed(self.has_learned(model, run.values, ANY))
+        return self._renewed(self.has_learned(model, run.values, self.query))
 
     def charge(self, model: FleetModel, run: CertifiedRun, plan: Plan) -> bool:
         """True where the next program charges more of what the plan owes."""
@@ -50,7 +56,7 @@ class BlockOptimizer(Optimizer):
 
     def judged(self, model: FleetModel, values: Mapping[str, float]) -> Plan | None:
         """The plan of what a solver says; None where it breaks a rule that programs know."""
-        plan = self.plan_from(model, values, ANY)
+        plan = self.plan_from(model, values, self.query)
         return None if violations(self.instance, plan, beside=unknown_to(model)) else plan
 
     def wants(self, model: FleetModel) -> dict[Key, int]:
@@ -174,7 +180,7 @@ def verified_plans(
     """The plan of each block; raises SolverError for one that breaks a rule, or costs more."""
     plans = []
     for block, one, part in zip(blocks, model.blocks, parts, strict=True):
-        plan = block.plan_from(one, part.values, ANY)
+        plan = block.plan_from(one, part.values, block.query)
         said = modelled_costs(one, part.values)
         verify(block.instance, plan, as_far_as_comparable(said, plan, part))
         plans.append(plan)

@@ -32,7 +32,8 @@ from milp_planner.milp.futures.joint import Asked, JointModel, join
 from milp_planner.milp.futures.measures import Measure
 from milp_planner.milp.futures.pruning import KeptInFutures, Key, offered_in_all
 from milp_planner.milp.presolve.dominance import Pruned
-from milp_planner.milp.presolve.unit_bounds import is_guessed, room_for_score
+from milp_planner.milp.presolve.unit_bounds import all_room, is_guessed, room_for_score
+from milp_planner.milp.program.lexicographic import Held, Stage
 from milp_planner.milp.program.refinement import charges_by_utilization
 from milp_planner.plans.records import Plan, Provenance, Status, exceeds
 from milp_planner.solving.optimum import MOST_REFINEMENTS
@@ -105,6 +106,35 @@ class FuturesOptimizer:
             return as_proven(best) if is_settled(best) else best
         return best or nothing_found(Status.NO_PLAN)
 
+    def minimum(
+        self, measure: Measure, stage: Stage, held: Held
+    ) -> tuple[CertifiedRun, FuturesAnswer]:
+        """The least that a stage can reach once others are held, and a plan of each future that
+        does, of which nothing is proven; raises OutOfTime when time is up."""
+        blocks = [self._block(f, frozenset()) for f in range(len(self.instances))]
+        asked = Asked(stage=stage, held=held)
+        with self.session.in_force():
+            for block in blocks:
+                if is_guessed(block.instance):
+                    block.give_room(all_room(block.program().fleet))
+            for _ in range(MOST_REFINEMENTS):
+                model = self._model(blocks, measure, asked)
+                how = self.settings, self.session
+                run = run_joined(model, blocks, model.judged, *how, alone=False)
+                parts = parts_of(model, run)
+                pairs = list(zip(blocks, model.blocks, parts, strict=True))
+                if not run.values or not any([b.teach(one, part) for b, one, part in pairs]):
+                    break
+        plans = [block.judged(one, part.values) for block, one, part in pairs if run.values]
+        known = [plan for plan in plans if plan is not None]
+        if len(known) < len(blocks):
+            return run, without_plan(model, run)
+        counted = tuple(plan.score_usd_per_month or 0.0 for plan in known)
+        proof = replace(proof_of(model, run), certified=False, certified_by=())
+        committed = model.commitments(run.values)
+        so_far = Status.FEASIBLE, proof, committed, tuple(known), counted
+        return run, FuturesAnswer(*so_far, measure.minimised(counted))
+
     def proven(
         self, measure: Measure, asked: Asked = NOTHING_ASKED, futures: Sequence[int] | None = None
     ) -> FuturesAnswer | None:
@@ -114,7 +144,9 @@ class FuturesOptimizer:
         found = self.best(measure, asked, futures, alone=True)
         return found if found.is_proven(self.settings.gap) else None
 
-    def with_least_owed(self, answer: FuturesAnswer, measure: Measure) -> FuturesAnswer:
+    def with_least_owed(
+        self, answer: FuturesAnswer, measure: Measure, held: Held = ()
+    ) -> FuturesAnswer:
         """Of commitments that count the same those that owe the least, where there is time to look.
 
         Plans that are proven alone: of others it is not known what counts the same.
@@ -123,7 +155,7 @@ class FuturesOptimizer:
             return answer
         assert answer.minimised_usd is not None
         ends_s = self.session.ends_s - (1 - TIES_SHARE) * self.session.seconds_left
-        asked = Asked(within_usd=answer.minimised_usd + SAME_USD, extreme=1)
+        asked = Asked(within_usd=answer.minimised_usd + SAME_USD, extreme=1, held=held)
         session = Session(ends_s, self.session.cancel)
         found = self.best(measure, asked, alone=True, session=session)
         if not found.plans or found.committed == answer.committed:

@@ -17,7 +17,7 @@ from milp_planner.milp.engines.verdict import CertifiedRun
 from milp_planner.milp.program.lexicographic import GPUS
 from milp_planner.milp.program.model import FleetModel
 from milp_planner.plans.proof import provers_of_all
-from milp_planner.plans.records import Plan, Status
+from milp_planner.plans.records import Plan, Proof, Status
 from milp_planner.solving.optimum import Optimizer
 from milp_planner.solving.results import NOT_SOLVED, Query, SearchResult, proof_of, without_plan
 from milp_planner.solving.verify import violations
@@ -68,16 +68,21 @@ def plan_of_stage(
 
 def proven_throughout(result: SearchResult, runs: Sequence[CertifiedRun]) -> SearchResult:
     """The result with no more proof than the weakest of the stages before it."""
-    notes = (note for run in runs for note in run.notes)
-    proof = replace(
-        result.proof,
-        certified=result.proof.certified and all(run.certified for run in runs),
-        certified_by=provers_of_all([result.proof.certified_by, *(r.certified_by for r in runs)]),
-        unconfirmed=result.proof.unconfirmed or any(run.unconfirmed for run in runs),
-        notes=tuple(dict.fromkeys((*result.proof.notes, *notes))),
-    )
+    proof = proof_throughout(result.proof, runs)
     if all(run.status is EngineStatus.OPTIMAL for run in runs):
         return replace(result, proof=proof, plan=replace(result.known, proof=proof))
     status = Status.FEASIBLE
     plan = replace(result.known, status=status, proof=proof, lower_bound_usd_per_month=None)
     return replace(result, status=status, proof=proof, bound=None, plan=plan)
+
+
+def proof_throughout(proof: Proof, runs: Sequence[CertifiedRun]) -> Proof:
+    """No more proof than the weakest of the stages before has."""
+    notes = (note for run in runs for note in run.notes)
+    return replace(
+        proof,
+        certified=proof.certified and all(run.certified for run in runs),
+        certified_by=provers_of_all([proof.certified_by, *(r.certified_by for r in runs)]),
+        unconfirmed=proof.unconfirmed or any(run.unconfirmed for run in runs),
+        notes=tuple(dict.fromkeys((*proof.notes, *notes))),
+    )

@@ -88,7 +88,10 @@ HEAD = "futures.yaml:"
         (FUTURES + "value: {usd_per_million_tokens: 2}\n", "value: counts in a margin alone"),
         (FUTURES + "limits: {budget: {usd_per_month: 9, futures: hit}}\n", "'hit' is not one of"),
         (FUTURES + "objective: gpus\n", "objective: over futures it is cost that counts"),
-        (FUTURES + "policy: {when_short: fair}\n", "price what is left unserved instead"),
+        (
+            FUTURES + "policy: {when_short: fair}\nrisk: {measure: worst, of: regret}\n",
+            "risk.of: with when_short futures serve less or more",
+        ),
         ("quotes: [{offering: 'aws/*', term: 1 year}]\n", "write usd_per_gpu_hour, or a discount"),
         ("quotes: [{offering: 'aws/*', discount: 9%}]\n", "quotes[0].term: required"),
     ],

@@ -25,9 +25,11 @@ from milp_planner.lazily import dataclass, field
 from milp_planner.milp.futures.blocks import JoinedBlocks
 from milp_planner.milp.futures.measures import Measure
 from milp_planner.milp.futures.pruning import Key, binds
+from milp_planner.milp.futures.short import hold_stages, stage_objective, stage_value
 from milp_planner.milp.program.costs.terms import cash_terms
 from milp_planner.milp.program.language.rows import EQ, GE, LE
 from milp_planner.milp.program.language.variables import Terms, expression, merged
+from milp_planner.milp.program.lexicographic import Held, Stage
 from milp_planner.milp.program.model import FleetModel
 from milp_planner.milp.program.read_solution import modelled_costs
 
@@ -63,6 +65,12 @@ class Asked:
     extreme: int = 0
     """1: as little is owed as can be, -1: as much, in USD; 0: the measure is made small."""
 
+    stage: Stage | None = None
+    """What is made small in the measure's place, of what is left unserved."""
+
+    held: Held = ()
+    """What stages before reached."""
+
 
 @dataclass
 class JointModel(JoinedBlocks):
@@ -82,7 +90,9 @@ class JointModel(JoinedBlocks):
         return self.asked.within_usd is not None
 
     def judged(self, values: Mapping[str, float]) -> float:
-        """The objective at whole units, recomputed from what each future costs."""
+        """The objective at whole units, recomputed from what each future costs or leaves out."""
+        if self.asked.stage is not None:
+            return stage_value(self, self.asked.stage, values)
         if self.is_extreme:
             terms = _bound_usd(self, self.asked.extreme)
             return sum(usd * round(values.get(n.name, 0.0)) for n, usd in terms.items())
@@ -110,6 +120,10 @@ def join(
         cash = [merged(cash_terms(block.fleet).values()) for block in blocks]
         mean = model.mean(model.terms_in(f, one) for f, one in enumerate(cash))
         model.row({v: c / asked.budget_usd for v, c in mean.items()}, LE, 1.0)
+    hold_stages(model, asked.held)
+    if asked.stage is not None:
+        model.lp.setObjective(expression(stage_objective(model, asked.stage)))
+        return model
     counted = [model.counted(f) for f in range(len(blocks))]
     if asked.within_usd is None:
         model.lp.setObjective(expression(model.minimised(counted)))

@@ -21,6 +21,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
+import pulp
+
 from milp_planner.inputs.problem.policies import when_short
 from milp_planner.inputs.problem.records import Problem
 from milp_planner.lazily import dataclass
@@ -88,10 +90,10 @@ def minimise(model: FleetModel, stage: Stage) -> None:
         model.minimise(peak_gpus(model, "Stage"))
         return
     if stage.kind == "unserved":
-        model.minimise({short: SCALE * weight for short, weight in _weights(model, stage).items()})
+        model.minimise({short: SCALE * weight for short, weight in weights(model, stage).items()})
         return
     worst = model.fleet.column("largest shortfall", 1, integer=False)
-    for short in _weights(model, stage):
+    for short in weights(model, stage):
         model.add_row("Stage", Row(f"worst {short.name}", {short: 1.0, worst: -1.0}, LE, 0.0))
     model.minimise({worst: SCALE})
 
@@ -107,13 +109,18 @@ def hold(model: FleetModel, held: Iterable[tuple[Stage, float]]) -> None:
             usd = share + max(HELD_USD, HELD_TOLERANCE * share)
             model.add_row("Stage", scaled(stage.kind, _money(model, stage), LE, usd))
             continue
-        weights = _weights(model, stage)
+        shares = weights(model, stage)
         if stage.kind == "unserved":
-            model.add_row("Stage", Row("unserved", weights, LE, share + HELD_TOLERANCE))
+            model.add_row("Stage", Row("unserved", shares, LE, share + HELD_TOLERANCE))
             continue
-        for short in weights:
-            most = share + HELD_TOLERANCE if share else 0.0
-            short.upBound = most if short.upBound is None else min(short.upBound, most)
+        for short in shares:
+            hold_worst(short, share)
+
+
+def hold_worst(short: pulp.LpVariable, share: float) -> None:
+    """A class in a block is left unserved no more than that."""
+    most = share + HELD_TOLERANCE if share else 0.0
+    short.upBound = most if short.upBound is None else min(short.upBound, most)
 
 
 def _money(model: FleetModel, stage: Stage) -> Terms:
@@ -128,7 +135,7 @@ def _money(model: FleetModel, stage: Stage) -> Terms:
     return {column: usd for column, usd in costs.items() if column in mine}
 
 
-def _weights(model: FleetModel, stage: Stage) -> Terms:
+def weights(model: FleetModel, stage: Stage) -> Terms:
     """Share of the stage's requests per month, by shortfall column."""
     fleet = model.fleet
     volumes = {

@@ -102,8 +102,6 @@ def test_without_a_price_the_future_that_is_short_is_named(limits, future):
 
 
 HORIZON = {"months": 2, "at_end": "pro_rata"}
-PRICED = "price what is left unserved instead: policy: {penalties: {shortfall: "
-SHORT = "what is short is not shared out"
 
 
 @pytest.mark.parametrize(
@@ -117,14 +115,6 @@ SHORT = "what is short is not shared out"
 @pytest.mark.parametrize(
     ("fields", "at", "said", "next_"),
     [
-        ({"policy": {"when_short": "fair"}}, "policy.when_short", SHORT, PRICED),
-        ({"policy": {"when_short": "priority"}}, "policy.when_short", SHORT, PRICED),
-        (
-            {"limits": {"budget": {"usd_per_month": 9_000, "when_short": "fair"}}},
-            "limits.budget.when_short",
-            SHORT,
-            PRICED,
-        ),
         ({"objective": "gpus"}, "objective", "it is cost that counts", "leave out objective: gpus"),
         (
             {"policy": {"share": "units"}},
@@ -155,6 +145,26 @@ def test_what_is_of_one_known_month_is_refused_with_place_reason_and_way_out(
     message = str(refused.value)
     assert f"{at}: {over} {said}" in message
     assert next_ in message
+
+
+@pytest.mark.parametrize("futures", [[], [{"name": "only", "probability": 1}]])
+@pytest.mark.parametrize(
+    ("fields", "at"),
+    [
+        ({"policy": {"when_short": "fair"}}, "policy.when_short"),
+        ({"policy": {"when_short": "priority"}}, "policy.when_short"),
+        (
+            {"limits": {"budget": {"usd_per_month": 9_000, "when_short": "fair"}}},
+            "limits.budget.when_short",
+        ),
+    ],
+)
+def test_over_months_what_is_short_is_not_shared_out(futures, fields, at):
+    with pytest.raises(RecordInputError) as refused:
+        problem(LOAD, futures=futures, horizon=HORIZON, **fields)
+    assert f"{at}: over months what is short is not shared out" in str(refused.value)
+    priced = "price what is left unserved instead: policy: {penalties: {shortfall: "
+    assert priced in str(refused.value)
 
 
 @pytest.mark.parametrize("share", [None, "none"])
