@@ -227,7 +227,7 @@ def test_a_risk_alone_takes_no_program(name):
     assert found.proof.programs == (name in UNSUPPORTED)
     least = case.least()
     assert found.proof.bound_usd <= least + 1e-6 * max(1.0, abs(least))
-    assert found.proof.counted_usd == pytest.approx(least, rel=1e-6)
+    assert found.proof.counted_usd == pytest.approx(least, rel=1e-6, abs=1e-6)
     if name not in UNSUPPORTED:
         assert (found.proof.rents_checked, found.proof.rents) == (2, 2)
     # What the futures count makes the risk, by the oracle's own arithmetic.
