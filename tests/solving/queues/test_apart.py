@@ -231,6 +231,10 @@ def test_beside_batches_a_wish_that_is_kept_apart_sends_no_class_elsewhere():
     loose = beside_a_batch({"wait": {"p99": "600s"}})
     assert bought_for_each(loose) == bought_for_each(beside_a_batch({})) == mine
     assert any("binds nothing" in line for line in warning_lines(loose))
+    # Nor does a whole request take ten hours, at six seconds a token between such batches.
+    loose = beside_a_batch({"request": {"p95": "10h"}})
+    assert bought_for_each(loose) == mine
+    assert any("binds nothing" in line for line in warning_lines(loose))
 
 
 def test_a_batch_of_slower_requests_leaves_less_that_nobody_waits_for():
