@@ -60,8 +60,9 @@ TIME_WITHOUT = 0.5
 MOST_PASSED = 12
 """Plans without wishes that may miss them; then the wishes are in the program."""
 
-FIRST_SHARE, LATER_SHARE = 0.5, 0.25
-"""Of the time left, what looks at parts of units, and at units of one's own, may take."""
+FIRST_SHARE, LATER_SHARE = 0.3, 0.5
+"""Of the time left, what looks at parts of units, and at units of one's own, may take: about a
+third of all each, and as much is left for the program of all."""
 
 
 @dataclass
