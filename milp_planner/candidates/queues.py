@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.inputs.problem.latency import TimeWish
-from milp_planner.inputs.problem.policies import has_batches, utilization_limit
+from milp_planner.inputs.problem.policies import utilization_limit
 from milp_planner.inputs.problem.records import Problem, Workload
 from milp_planner.serving.queues.carried import carried_load
 from milp_planner.serving.queues.pools import Pool, QueueWish, reached_s
@@ -58,15 +58,15 @@ def idle_from_s(
     Each is taken to be alone, at the highest utilization, with requests of its slowest class, of
     which it serves one after another: with more places at the same rate, before one router, and
     with all classes, no more of them wait as long; nor with batches that its units do meanwhile,
-    whose requests count as a class. None where that tells nothing: where units run full, after a
-    loss, or for a whole request whose time in service is unknown, as it is beside batches.
+    whose requests count as a class, and between which a whole request may get all of its tokens.
+    None where that tells nothing: where units run full, after a loss, or for a whole request whose
+    time in service is unknown.
     """
     share = utilization_limit(problem, w) / REACHED_AT_LEAST
     if share >= 1 or problem.limits.survival is not None:
         return None
-    if asked.metric == "request" and has_batches(problem):
-        return None
-    slowest, longest_s = math.inf, 0.0
+    slowest, longest_s, beside_s = math.inf, 0.0, 0.0
+    most_tokens = max(q.output_tokens for q in demand.classes)
     for k in candidates:
         if k.workload != w.name or k.mode.per_token:
             continue
@@ -75,8 +75,11 @@ def idle_from_s(
                 slowest = min(slowest, rate / k.replicas_per_unit)
                 in_flight = math.inf if point.concurrency is None else point.concurrency
                 longest_s = max(longest_s, in_flight / rate * k.replicas_per_unit)
-        beside = (rate for other in k.meanwhile for rate in other.requests_per_second if rate > 0)
-        slowest = min((slowest, *(rate / k.replicas_per_unit for rate in beside)))
+        for other in k.meanwhile:
+            done = (rate for rate in other.requests_per_second if rate > 0)
+            slowest = min((slowest, *(rate / k.replicas_per_unit for rate in done)))
+            beside_s = max(beside_s, most_tokens * other.longest_token_s)
+    longest_s += beside_s
     if math.isinf(slowest) or (asked.metric == "request" and math.isinf(longest_s)):
         return None
     rate = REACHED_AT_LEAST * slowest

@@ -74,6 +74,10 @@ class Meanwhile:
     requests_per_second: tuple[float, ...]
     """Of a unit that does nothing else, by request class of that workload; 0: cannot serve it."""
 
+    longest_token_s: float
+    """Of an output token in a replica full of such requests, prompts in turns with it; infinite
+    where the requests in flight are not known   [s]."""
+
 
 @dataclass(frozen=True, eq=False)
 class Candidate:

@@ -49,16 +49,17 @@ from milp_planner.solving.results import (
     SearchResult,
     Settings,
     cheaper,
+    contradicted,
     is_as_good,
     proven_by,
     result_of,
+    with_newer_bound,
 )
 from milp_planner.solving.search import (
     LARGE,
     Search,
     answer_apart,
     kept_by_the_best_without,
-    or_apart,
 )
 from milp_planner.solving.tie_break import MOST_COLUMNS
 from milp_planner.solving.verify import keeps_all, violations
@@ -72,6 +73,12 @@ LARGE_GROUP = 1_000
 """Columns after pruning above which blocks are solved apart: below, starting solvers takes longer.
 
 Ten workloads under one quota in 24 blocks, 2,976 columns: 16 s at once, 1 s block by block."""
+
+LEFT_OFF = (
+    "{name!r}: plans that route its classes apart were no longer looked at {why}, none of which "
+    "keeps its wishes for times in queues; one that does may cost less than this plan, the best "
+    "where every replica is sent all classes"
+)
 
 MOST_ROUNDS = 40
 
@@ -90,7 +97,21 @@ def first_answer(search: Search) -> SearchResult:
     was in hand before they began.
     """
     found = kept_by_the_best_without(search, _first_answer)
-    return _first_answer(search) if found is None else found
+    return _told_of_left_off(search, _first_answer(search)) if found is None else found
+
+
+def _told_of_left_off(search: Search, result: SearchResult) -> SearchResult:
+    """The result, which says whose plans with classes routed apart were not looked at to the end.
+
+    It is the best of those behind one router: among the others there may be a cheaper one.
+    """
+    if result.plan is None or not search.left_off:
+        return result
+    said = (LEFT_OFF.format(name=name, why=why) for name, why in sorted(search.left_off.items()))
+    proof = replace(result.proof, notes=(*result.proof.notes, *said))
+    plan = replace(result.plan, proof=proof)
+    search.found[-1:] = [plan]
+    return replace(result, plan=plan, proof=proof)
 
 
 def _first_answer(search: Search) -> SearchResult:
@@ -108,6 +129,20 @@ def _where_none_shares(search: Search) -> SearchResult:
     if apart is not None and apart.status is Status.OPTIMAL:
         return apart
     return or_apart(_answer(search), apart)
+
+
+def or_apart(result: SearchResult, apart: SearchResult | None) -> SearchResult:
+    """The result, or the plan of units of one's own where time ended before one as cheap.
+
+    That plan is one of the problem's own: a proof that there is none as cheap is no proof.
+    """
+    if apart is None or apart.plan is None:
+        return result
+    if result.status in (Status.OPTIMAL, Status.INFEASIBLE):
+        return (
+            result if is_as_good(result, apart.score_usd_per_month) else contradicted(result, apart)
+        )
+    return apart if result.plan is None else with_newer_bound(apart, result)
 
 
 def _answer(search: Search) -> SearchResult:

@@ -29,12 +29,7 @@ from milp_planner.solving.assembly.routes import routed_alike
 from milp_planner.solving.first_plan import FirstPlan
 from milp_planner.solving.near_optimal import near_optimal
 from milp_planner.solving.optimum import Optimizer
-from milp_planner.solving.queueing import (
-    OwnMixes,
-    has_one_class,
-    judged_after,
-    may_be_judged_after,
-)
+from milp_planner.solving.queueing import OwnMixes, has_one_class, judged_after, may_be_judged_after
 from milp_planner.solving.results import (
     NOT_SOLVED,
     KnownParts,
@@ -42,10 +37,7 @@ from milp_planner.solving.results import (
     SearchResult,
     Session,
     Settings,
-    contradicted,
-    is_as_good,
     uses_any,
-    with_newer_bound,
 )
 from milp_planner.solving.shortage import best_when_short, still_told
 from milp_planner.solving.stages import best_in_order, in_order_of
@@ -68,8 +60,9 @@ TIME_WITHOUT = 0.5
 MOST_PASSED = 12
 """Plans without wishes that may miss them; then the wishes are in the program."""
 
-FIRST_SHARE, LATER_SHARE = 0.5, 0.25
-"""Of the time left, what looks at parts of units, and at units of one's own, may take."""
+FIRST_SHARE, LATER_SHARE = 0.3, 0.5
+"""Of the time left, what looks at parts of units, and at units of one's own, may take: about a
+third of all each, and as much is left for the program of all."""
 
 
 @dataclass
@@ -93,6 +86,13 @@ class Search:
 
     parts: KnownParts = field(default_factory=KnownParts)
     """What is known of parts that are solved apart."""
+
+    looked_past: dict[str, list[Plan]] = field(default_factory=dict)
+    """Plans without a workload's wishes that miss them, where no more were looked at for time, or
+    since they are many or large."""
+
+    left_off: dict[str, str] = field(default_factory=dict)
+    """Why no more plans without a workload's wishes were looked at; its wishes are kept by rows."""
 
     optimizer: Optimizer = field(init=False)
     _asked_whole: PlanningInput | None = None
@@ -130,12 +130,20 @@ class Search:
         all, or one that comes after it. None where that takes many programs, or large ones."""
         for _ in range(MOST_PASSED):
             kept = self._kept(result)
-            if kept is not None or result.proof.columns > MOST_COLUMNS or self.is_stopped:
+            if kept is not None or self.is_stopped or result.proof.columns > MOST_COLUMNS:
                 return kept
             result = self.next()
             if result.plan is None:
                 return None
         return None
+
+    def why_left_off(self, passed: SearchResult) -> str | None:
+        """Why `first_kept` came to an end before it knew that no plan keeps the wishes."""
+        many = len(self._passed_over)
+        if self.is_stopped:
+            return f"when their part of the time limit was up, after {many} of them"
+        is_large = passed.proof.columns > MOST_COLUMNS
+        return f"after {many} of them" if is_large or many >= MOST_PASSED else None
 
     def goes_on_as(self, other: Search, first: SearchResult) -> SearchResult:
         """Take over a search without wishes that its first plan keeps, which is given back."""
@@ -347,6 +355,8 @@ def kept_by_the_best_without(search: Search, answer: Answer) -> SearchResult | N
                 kept = None if alike else trial.first_kept(result)
                 if kept is not None:
                     return search.goes_on_as(trial, kept)
+                if not alike and (why := trial.why_left_off(result)):
+                    search.left_off |= dict.fromkeys(missed, why)
         except OutOfTime:
             return None
         names -= missed
@@ -404,20 +414,6 @@ def _unproven(search: Search, answer: Answer, freed: SearchResult | None) -> Sea
     bound = None if freed is None else freed.bound
     plan = replace(apart.plan, status=Status.FEASIBLE, lower_bound_usd_per_month=bound)
     return SearchResult(Status.FEASIBLE, plan, apart.proof, bound)
-
-
-def or_apart(result: SearchResult, apart: SearchResult | None) -> SearchResult:
-    """The result, or the plan of units of one's own where time ended before one as cheap.
-
-    That plan is one of the problem's own: a proof that there is none as cheap is no proof.
-    """
-    if apart is None or apart.plan is None:
-        return result
-    if result.status in (Status.OPTIMAL, Status.INFEASIBLE):
-        return (
-            result if is_as_good(result, apart.score_usd_per_month) else contradicted(result, apart)
-        )
-    return apart if result.plan is None else with_newer_bound(apart, result)
 
 
 def _is_worth_a_look(search: Search) -> bool:

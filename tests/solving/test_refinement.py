@@ -17,8 +17,8 @@ from milp_planner.milp.program.model import build_model
 from milp_planner.milp.program.rules.overload import OverloadRamp
 from milp_planner.solving import optimum
 from milp_planner.solving.first_plan import or_in_hand
+from milp_planner.solving.parts import or_apart
 from milp_planner.solving.results import CONTRADICTED, SearchResult, with_newer_bound
-from milp_planner.solving.search import or_apart
 from tests.support.builders import (
     PER_TOKEN,
     big_and_small,

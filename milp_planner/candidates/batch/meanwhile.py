@@ -7,6 +7,7 @@ are kept: a full batch of long answers would slow those down that somebody waits
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import replace
 
@@ -19,9 +20,7 @@ from milp_planner.inputs.problem.policies import is_batch
 from milp_planner.inputs.problem.records import Problem, Workload
 from milp_planner.serving.rates.throughput import ServingModel
 from milp_planner.traffic.month import Schedule
-
-Rate = tuple[float, ...]
-"""Requests/s of a unit, by request class of the batch."""
+from milp_planner.traffic.schedule import Demand
 
 
 def with_meanwhile(
@@ -44,13 +43,16 @@ def with_meanwhile(
     for host, batch in pairs:
         asked = batch.model_copy(update={"latency": host.latency})
         rates = Rates(catalog, model, problem, asked, schedule.demands[batch.name])
-        by_offering: dict[Hashable, Mapping[Hashable, Rate]] = {}
+        by_offering: dict[Hashable, Mapping[Hashable, Meanwhile]] = {}
         for k in checked((*candidates.candidates, *candidates.parts)):
             if k.workload == host.name and not k.mode.per_token:
                 if k.offering.key not in by_offering:
-                    by_offering[k.offering.key] = _rates_on(rates, k.offering)
-                if (mine := by_offering[k.offering.key].get(_replica(k))) and any(mine):
-                    found.setdefault(k, []).append(Meanwhile(batch.name, mine))
+                    by_offering[k.offering.key] = _done_on(
+                        rates, k.offering, schedule.demands[batch.name]
+                    )
+                mine = by_offering[k.offering.key].get(_replica(k))
+                if mine is not None and any(mine.requests_per_second):
+                    found.setdefault(k, []).append(mine)
 
     def told(k: Candidate) -> Candidate:
         return replace(k, meanwhile=tuple(found[k])) if k in found else k
@@ -78,13 +80,31 @@ def _served(w: Workload, catalog: Catalog) -> Hashable:
     return w.llms[0] if llm is None else llm.id, w.deployment, w.rates is None
 
 
-def _rates_on(rates: Rates, offering: Offering | TokenPrice) -> Mapping[Hashable, Rate]:
+def _done_on(
+    rates: Rates, offering: Offering | TokenPrice, batch: Demand
+) -> Mapping[Hashable, Meanwhile]:
     """What a unit of the offering does of a batch, by replica, or a replica that stands on one."""
     found = rates.candidates(offering)
     if isinstance(found, str):
         return {}
     parts = rates.parts(offering) if isinstance(offering, Offering) else ()
-    return {_replica(k): k.requests_per_second for k in (*found, *parts)}
+    return {
+        _replica(k): Meanwhile(batch.workload, k.requests_per_second, _longest_token_s(k, batch))
+        for k in (*found, *parts)
+    }
+
+
+def _longest_token_s(k: Candidate, batch: Demand) -> float:
+    return max(
+        (
+            math.inf
+            if point.concurrency is None or not q.output_tokens
+            else point.concurrency / point.requests_per_second / q.output_tokens
+            for q, point in zip(batch.classes, k.points, strict=True)
+            if point.requests_per_second > 0
+        ),
+        default=math.inf,
+    )
 
 
 def _replica(k: Candidate) -> Hashable:

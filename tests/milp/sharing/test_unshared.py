@@ -126,6 +126,19 @@ def test_a_plan_of_ones_own_is_proven_by_nothing_less_than_the_program_of_all(
     assert plan.bound == pytest.approx(bound or NODE * 9 / 8)
 
 
+def test_each_look_and_the_program_of_all_may_take_about_as_long(monkeypatch):
+    taken = []
+    search_of = search._search_of
+
+    def noted(asked, instance, share):
+        taken.append(share * (1 - sum(taken)))  # where those before it take all that they may
+        return search_of(asked, instance, share)
+
+    monkeypatch.setattr(search, "_search_of", noted)
+    solve(two(share=None), nodes())
+    assert [*taken, 1 - sum(taken)] == pytest.approx([0.3, 0.35, 0.35])
+
+
 @pytest.mark.parametrize("usd", [0, 100])
 def test_what_each_has_to_itself_is_a_plan_where_time_ends_before_that_of_all(monkeypatch, usd):
     answer = parts._answer

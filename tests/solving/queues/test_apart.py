@@ -31,6 +31,7 @@ from milp_planner import (
 from milp_planner.replaying.engine import Endpoints, send
 from milp_planner.replaying.replica import ReplicaSpeed
 from milp_planner.solving.queueing import OwnMixes, judged_after
+from milp_planner.solving.search import Search
 from tests.solving.queues.test_idle import same
 from tests.solving.queues.test_waits import units_of
 from tests.support.serving.toys import box, catalog, rent
@@ -169,6 +170,28 @@ def test_a_wish_that_it_does_not_keep_is_in_the_program(monkeypatch):
     missed = solve(question, sold(), alternatives=0)
     same(missed, together)
     assert kept_of(missed) == kept_of(together)
+    (said,) = (note for note in missed.proof.notes if "looked at" in note)
+    assert said == (
+        "'chat': plans that route its classes apart were no longer looked at after 2 of them, none "
+        "of which keeps its wishes for times in queues; one that does may cost less than this "
+        "plan, the best where every replica is sent all classes"
+    )
+    assert missed.status is Status.OPTIMAL
+    assert not any("looked at" in note for note in (*found.proof.notes, *together.proof.notes))
+
+
+def test_where_time_ends_such_a_look_the_proof_says_so(monkeypatch):
+    everywhere = frozenset({("chat", 0)})
+    monkeypatch.setattr(OwnMixes, "missed_in", lambda self, plan: everywhere)
+    is_stopped = Search.is_stopped
+    monkeypatch.setattr(
+        Search,
+        "is_stopped",
+        property(lambda search: search.mixes is not None or is_stopped.fget(search)),
+    )
+    missed = solve(asked(KEPT), sold(), alternatives=0)
+    (said,) = (note for note in missed.proof.notes if "looked at" in note)
+    assert "looked at when their part of the time limit was up, after 1 of them, none" in said
 
 
 def test_a_plan_whose_classes_are_sent_alike_says_that_one_router_is_enough():
@@ -230,6 +253,10 @@ def test_beside_batches_a_wish_that_is_kept_apart_sends_no_class_elsewhere():
     # Nobody waits for ten minutes even where the batch is done by the same units.
     loose = beside_a_batch({"wait": {"p99": "600s"}})
     assert bought_for_each(loose) == bought_for_each(beside_a_batch({})) == mine
+    assert any("binds nothing" in line for line in warning_lines(loose))
+    # Nor does a whole request take ten hours, at six seconds a token between such batches.
+    loose = beside_a_batch({"request": {"p95": "10h"}})
+    assert bought_for_each(loose) == mine
     assert any("binds nothing" in line for line in warning_lines(loose))
 
 

@@ -61,6 +61,46 @@ def test_replays_of_60_random_plans_keep_their_p99(routing):
     assert sum(found) >= 57
 
 
+def kept_whole(seed, requests):
+    """The same of a wish for whole requests, on replicas that serve fewer faster; None where none
+    keeps it."""
+    rng = random.Random(seed)
+    prompts, answers = rng.choice((100, 200, 1000)), rng.choice((50, 300, 600))
+    latency = {"request": {rng.choice(("p90", "p95", "p99")): rng.choice((10, 20, 40, 80))}}
+    if rng.random() < 0.3:
+        latency["wait"] = {"p99": rng.choice((0.5, 2.0))}
+    if rng.random() < 0.3:
+        latency["tpot"] = rng.choice((0.02, 0.05))
+    traffic = {
+        "kind": "requests_per_second",
+        "requests_per_second": rng.uniform(2, 12),
+        "burstiness": rng.choice((1, 1, 2)),
+    }
+    chat = {"name": "chat", "llm": "toy", "traffic": traffic, "latency": latency}
+    chat["requests"] = {"input_tokens": prompts, "output_tokens": answers}
+    policy = {"utilization": {"target": rng.choice((0.75, 0.9))}}
+    question = Problem.model_validate(
+        {"schema_version": 1, "name": "n", "catalog": "x", "workloads": [chat], "policy": policy}
+    )
+    plan = solve(question, sold(), alternatives=0, diagnose=False)
+    if plan.status is Status.INFEASIBLE:
+        return None
+    assert plan.status is Status.OPTIMAL
+    found = replay(plan, question, sold(), requests=requests, seeds=1, seed=seed + 1)
+    return found.keeps_all_wishes
+
+
+def test_the_replay_of_a_plan_keeps_its_wish_for_whole_requests():
+    assert kept_whole(1, 20_000)
+
+
+@pytest.mark.soak
+def test_replays_of_60_random_plans_keep_their_wish_for_whole_requests():
+    found = [kept for seed in range(100, 180) if (kept := kept_whole(seed, 100_000)) is not None]
+    print(f"{sum(found)} of {len(found)} kept")
+    assert sum(found) >= 0.95 * len(found)
+
+
 @pytest.mark.parametrize("load", [4, 10])
 def test_whole_requests_need_no_more_without_a_time_per_token_and_keep_their_wish(load):
     """`bytes` may hold 1,024 requests, each 90 times as slow as alone: nearly empty it is quick."""
