@@ -200,7 +200,12 @@ LEAST_S = 1e-9
 
 
 def log_missed(pool: Pool, load: float, wish: QueueWish) -> float:
-    """log P(later than wished), or of the mean; that of a full pool from the full rate on."""
+    """log P(later than wished), or of the mean; that of a full pool from the full rate on.
+
+    A wait is reckoned with φ on the grid of waits, whatever other wish made it a finer one.
+    """
+    if wish.metric == "wait":
+        pool = pool._replace(alone=rounded_up(pool.alone, whole=False))
     if load >= pool.full_rate:
         return 0.0 if wish.share is not None else NEVER
     if pool.places > MOST_PLACES:
