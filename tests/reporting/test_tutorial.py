@@ -73,6 +73,13 @@ def test_the_rule_binds_and_costs_what_the_last_cell_shows(ran):
     assert extra > 0
 
 
+def test_the_table_of_commitments_begins_with_the_plan(ran):
+    (table,) = (one for one in ran[1] if "largest regret" in getattr(one, "columns", ()))
+    assert table.index[0] == ("chosen", "5 l40s-48gb")
+    assert list(table.columns) == ["flop", "base", "hit", "on average", "largest regret"]
+    assert table["on average"].iloc[0] == table["on average"].min()
+
+
 def test_its_plots_have_titles_or_axes_that_say_what_is_drawn(ran):
     pytest.importorskip("matplotlib", reason="needs '.[plot]'")
     drawn = [one for one in ran[1] if hasattr(one, "get_xlabel")]
