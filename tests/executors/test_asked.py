@@ -26,32 +26,16 @@ from milp_planner.questions.choices import sent
 from milp_planner.questions.choices.choices import asking_for, solved_choices
 from milp_planner.reporting.sheets.text import sheet_json
 from tests.executors.elsewhere import Elsewhere, KilledError, Never, Sharing, dead, each_executor
+from tests.questions.choices.test_choices import market
 from tests.support.builders import (
     big_and_small,
-    catalog,
-    offering,
     problem,
-    raw,
-    token_price,
 )
 
 pytest_plugins = ["tests.support.toy_cli"]
 
 OWN = {"few": {"limits.max_gpus.total": 3}, "spot": {"traffic": 2}}
 """Choices of one's own; the second is called as a usual one is."""
-
-
-def market():
-    return catalog(
-        [
-            offering("acme", "big", 4.0),
-            offering("bolt", "small", 1.5),
-            offering("bolt", "big", 4.4),
-            offering("acme", "big", 1.0, billing="spot"),
-        ],
-        [raw("big", 10), raw("small", 3)],
-        [token_price("tokn", 10)],
-    )
 
 
 def asked(**fields: Any) -> Any:

@@ -108,7 +108,7 @@ def covering_of(model: FleetModel) -> Covering | None:
 
 
 def _kinds(model: FleetModel) -> list[Mapping[int, pulp.LpVariable]] | None:
-    """The columns of each candidate by block; None where any is not whole, or at least so many."""
+    """The columns of each candidate by block; None where any is not whole, or must be on."""
     kinds: dict[tuple[Candidate, int], dict[int, pulp.LpVariable]] = {}
     for (k, level, t), column in model.fleet.units.items():
         if column.cat != pulp.LpInteger or column.lowBound:
@@ -148,11 +148,7 @@ def _covering(
             return None
         rates.append(min(rate))
     names = [next(iter(kind.values())).name for kind in held]
-    at = {
-        column.name: (i, None)
-        for kind, i in zip(held, range(len(held)), strict=True)
-        for column in kind.values()
-    }
+    at: dict[str, tuple[int, int | None]] = {name: (i, None) for i, name in enumerate(names)}
     for j, kind in enumerate(elastic, len(held)):
         at |= {kind[t].name: (j, nth) for nth, t in enumerate(busy)}
     rows = _rows(model, at, len(held) + len(elastic), len(busy))
@@ -165,13 +161,12 @@ def _covering(
         elastic_usd=np.array(rates),
         hours=hours,
         rows=rows,
-        most={
-            c.name: math.inf if c.upBound is None else c.upBound for c in model.fleet.units.values()
-        },
+        most=_most(model),
     )
 
 
 def _most(model: FleetModel) -> Mapping[str, float]:
+    """Units that each column may have."""
     return {
         column.name: math.inf if column.upBound is None else column.upBound
         for column in model.fleet.units.values()
@@ -234,6 +229,7 @@ def _asked(of_unit: NDArray[float64], rows: NDArray[float64]) -> NDArray[float64
 
 
 def _scaled(of_unit: NDArray[float64], asked: NDArray[float64]) -> Surrogates:
+    """The rows with 1 as the most that they ask for, each once."""
     import numpy as np
 
     most = asked.max(axis=1)
