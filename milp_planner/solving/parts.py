@@ -42,7 +42,7 @@ from milp_planner.plans.records import Provenance, Status, exceeds
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.joining import joined_proof, solution_of
 from milp_planner.solving.first_plan import FirstPlan, or_in_hand
-from milp_planner.solving.priced import Priced, priced
+from milp_planner.solving.priced import Priced, priced, priced_by_utilization
 from milp_planner.solving.results import (
     NOT_SOLVED,
     KnownParts,
@@ -82,8 +82,8 @@ LEFT_OFF = (
 
 MOST_ROUNDS = 40
 
-PRICES_OF_TIME = 0.5
-"""Of a part's time, what prices on quotas may take before the engines begin."""
+PRICES_OF_TIME, LISTS_OF_TIME = 0.5, 0.8
+"""Of a part's time, what prices on quotas, and lists, may take before the engines begin."""
 
 NEARLY = 0.25
 """Part of a quota. Where fractions of units use more of it, beside others that bind, whole units
@@ -355,6 +355,8 @@ def _solve_part(search: Search, part: Part, limit_s: float) -> SearchResult:
             return curved
     began_s = time.monotonic()
     known = _by_prices(search, part, limit_s)
+    if known is None and search.settings.solver == BOTH:
+        known = priced_by_utilization(part.instance, search.provenance, LISTS_OF_TIME * limit_s)
     if known is not None and known.result is not None and _is_done(search, known.result):
         return known.result
     limit_s -= time.monotonic() - began_s

@@ -3,6 +3,8 @@
 Replicas that workloads may share units by have their part of the price in what bounds a plan, and
 of every quota of GPUs: see `milp/presolve/part_prices.py`. The plan is that of these parts, on as
 few whole units as hold them, or one that shares nothing.
+
+The same of a workload whose utilization has a price, by how hot it may run: see `soft/`.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from milp_planner.milp.curves.linked.reading import linked_covers_of
 from milp_planner.milp.presolve.part_prices import at_their_part, of_one_each, without_parts
 from milp_planner.milp.program.limits.quotas import user_quotas, with_quotas
 from milp_planner.milp.program.model import build_model
+from milp_planner.milp.program.refinement import tolerance_usd
 from milp_planner.plans.records import Proof, Provenance, Status
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.results import (
@@ -27,9 +30,11 @@ from milp_planner.solving.results import (
     SearchResult,
     is_above,
     proven_by,
+    result_of,
     with_newer_bound,
 )
-from milp_planner.solving.verify import violations
+from milp_planner.solving.soft.by_utilization import best_by_utilization
+from milp_planner.solving.verify import keeps_all, violations
 
 NEAR = 5e-3
 """Relative to its score: a plan whose bound is as near is not looked for without parts of units."""
@@ -97,6 +102,27 @@ def priced(instance: PlanningInput, provenance: Provenance, limit_s: float) -> P
             return _priced(instance, provenance, began_s)
     except OutOfTime:
         return None
+
+
+def priced_by_utilization(
+    instance: PlanningInput, provenance: Provenance, limit_s: float
+) -> Priced | None:
+    """What is known within so many seconds of a workload whose utilization has a price; None where
+    lists are of no use.
+
+    instance: with the candidates that are left by pruning.
+    """
+    began_s = time.monotonic()
+    found = best_by_utilization(instance, provenance, limit_s, keeps_all)
+    if found is None:
+        return None
+    plan, bound_usd, *size = found
+    if plan is None or plan.score_usd_per_month is None:
+        return Priced(bound_usd, None, None)
+    if plan.score_usd_per_month - bound_usd <= tolerance_usd(plan.score_usd_per_month):
+        return Priced(bound_usd, proven_by(CURVES, plan, began_s, *size), None)
+    unproven = Proof(certified=False, certified_by=())
+    return Priced(bound_usd, result_of(Status.FEASIBLE, plan, unproven, bound_usd), None)
 
 
 def _priced(instance: PlanningInput, provenance: Provenance, began_s: float) -> Priced | None:

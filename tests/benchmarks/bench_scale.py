@@ -35,6 +35,17 @@ NAMES = (
 QUOTA = 16
 HOURS = 24
 
+SOFT: dict[str, Any] = {
+    "share": "none",
+    "utilization": {"target": 0.75, "ceiling": 0.95},
+    "penalties": {
+        "overload": {"above": 0.8, "usd_at_full_load": 2000},
+        "scaling": {"above_gpus": 8, "usd_per_gpu": 300},
+        "strict_latency": {"usd": 900},
+    },
+}
+"""All three penalties, and no unit shared."""
+
 
 class Size(NamedTuple):
     """How large a problem is, and what is asked beyond its loads."""
@@ -59,6 +70,7 @@ def sized(name: str, catalog: Catalog) -> Problem:
         name=name,
         workloads=workloads,
         limits=_limits(size, catalog),
+        policy=SOFT if size.feature == "soft" else {},
         alternatives={"count": 0},
     )
 
@@ -74,6 +86,7 @@ def _limits(size: Size, catalog: Catalog) -> dict[str, Any]:
         "spot": {"max_spot_share": 0.5},
         "survive": {"survive_loss_of": "provider"},
         "quota": {"max_gpus": {"per_provider": dict.fromkeys(providers, QUOTA)}},
+        "soft": {},
     }
     more = ["spot"] if size.feature == "spot" else []
     return {"billing": {"allow": [*billing, *more]}, **features[size.feature]}
@@ -101,7 +114,7 @@ def _workload(i: int, size: Size, rng: random.Random) -> dict[str, Any]:
         "llm": LLMS[i % len(LLMS)],
         "traffic": all_day if size.blocks == 1 else by_the_hour,
         "requests": _requests(size.classes, rng),
-        "latency": {"tpot": "60ms"},
+        "latency": {"tpot": "60ms", **({"requirement": "200ms"} if size.feature == "soft" else {})},
     }
 
 

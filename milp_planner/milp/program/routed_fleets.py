@@ -54,15 +54,20 @@ def learn_prices(splits: Splits, model: FleetModel, solution: FleetSolution) -> 
     return True
 
 
-def learn_prices_in_part(splits: Splits, model: FleetModel, values: Mapping[str, float]) -> bool:
-    """Add those by which parts of units are too few; False when none is new."""
+def learn_prices_in_part(
+    splits: Splits, model: FleetModel, values: Mapping[str, float], enough: float = IN_PART
+) -> bool:
+    """Add those by which units, or parts of them, are too few; False when none is new.
+
+    enough: part of the requests that may lack.
+    """
     before = splits.count
     units: dict[Candidate, list[float]] = {}
     for (k, _, t), column in model.fleet.units.items():
         on = units.setdefault(k, [0.0] * len(model.fleet.blocks))
         on[t] += max(0.0, values.get(column.name, 0.0))
     shares = {key: values.get(column.name, 0.0) for key, column in model.fleet.shares.items()}
-    for workload, prices in _broken(model, units, shares, IN_PART):
+    for workload, prices in _broken(model, units, shares, enough):
         splits.prices.setdefault(workload, {}).setdefault(prices)
     return splits.count > before
 

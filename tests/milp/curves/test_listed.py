@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from milp_planner import Problem, Status, solve
-from milp_planner.milp.curves.listed import search
-from milp_planner.milp.curves.listed.reading import Covering, surrogates_of
+from milp_planner.milp.curves.listed import blocks, search
+from milp_planner.milp.curves.listed.reading import Covering, GpuPrice, surrogates_of
 from milp_planner.milp.curves.listed.search import cheapest_cover
 from milp_planner.milp.curves.listed.tables import least_usd
 from milp_planner.milp.engines.outcome import EngineStatus
@@ -23,7 +23,7 @@ from tests.support.builders import catalog, offering, problem, raw
 SHORT, LONG = (1, 1), (10, 10)
 
 
-def covering(held, elastic, hours, rows) -> Covering:
+def covering(held, elastic, hours, rows, gpus=None) -> Covering:
     """held: USD/month of each kind; elastic: USD/hour; rows: for each block, of all kinds."""
     blocks = range(len(hours))
     names = tuple(f"h{j}" for j in range(len(held)))
@@ -36,6 +36,7 @@ def covering(held, elastic, hours, rows) -> Covering:
         hours=np.array(hours, dtype=float),
         rows=tuple(np.array(of_block, dtype=float) for of_block in rows),
         most=dict.fromkeys(itertools.chain(names, *in_blocks), math.inf),
+        gpus=GpuPrice(np.zeros(len(held) + len(elastic)), 0.0, 0.0) if gpus is None else gpus,
     )
 
 
@@ -56,6 +57,43 @@ def test_what_follows_in_all_blocks_is_no_more_than_each_asks_for():
     rows = surrogates_of(asked)
     assert rows.of_unit.tolist() == [[0.25]]
     assert rows.asked.tolist() == [[1.0, 0.25]]
+
+
+def test_a_gpu_too_many_costs_more_than_a_dearer_unit():
+    # Two small units of 4 GPUs at $1/h do the work of a large one of 6 at $2.10/h. In 100 hours
+    # they save $10; above 6 GPUs each costs $4 more, two of them $8; then $6, which is $12.
+    asked = [[[0.5, 1.0]]], [100]
+    gpus = np.array([4.0, 6.0])
+    rented = {"held": [100, 210], "elastic": [], "hours": asked[1], "rows": asked[0]}
+    _, usd = cheapest_cover(covering(**rented, gpus=GpuPrice(gpus, 6, 4)))
+    assert usd == pytest.approx(208)
+    values, usd = cheapest_cover(covering(**rented, gpus=GpuPrice(gpus, 6, 6)))
+    assert usd == pytest.approx(210)
+    assert values == {"h0": 0, "h1": 1}
+
+
+def test_the_block_with_most_gpus_does_with_fewer():
+    # In either block two small units of 2 GPUs at $1/h do what a large one of 3 does at $2.40/h:
+    # over 200 hours $80 less, over 400 hours $160, and the fourth GPU has a price.
+    small_or_large = [[[0.5, 1.0]]] * 2
+    gpus = np.array([2.0, 3.0])
+    for hours, price, usd in [
+        ([100, 100], 79, 2 * 200 + 79),
+        ([100, 100], 81, 2 * 240),
+        ([100, 300], 159, 200 + 600 + 159),
+        ([100, 300], 161, 240 + 720),
+    ]:
+        asked = covering([], [1.0, 2.4], hours, small_or_large, GpuPrice(gpus, 3, price))
+        assert cheapest_cover(asked)[1] == pytest.approx(usd)
+
+
+def test_nothing_dearer_than_asked_is_looked_for():
+    # One unit of $100 is the cheapest fleet.
+    asked = covering([100], [], [360], [[[1.0]]])
+    assert cheapest_cover(asked, 101) == ({"h0": 1}, pytest.approx(100))
+    values, least = cheapest_cover(asked, 99)
+    assert not values
+    assert 98.9 < least <= 99
 
 
 def drawn(seed: int) -> Covering:
@@ -79,40 +117,62 @@ def drawn(seed: int) -> Covering:
     )
 
 
+def priced(seed: int) -> Covering:
+    """The same, with a price on GPUs beyond a few."""
+    rng = random.Random(500 + seed)
+    asked = drawn(seed)
+    if len(asked.elastic) == 2:  # one that is dearer, and has fewer GPUs
+        usd = asked.elastic_usd.min() * np.array([1.0, 1.1])
+        rows = [np.hstack([rows[:, :-2], rows[:, [-1, -1]]]) for rows in asked.rows]
+        asked = replace(asked, elastic_usd=usd, rows=tuple(rows))
+    of_kind = np.array([rng.choice([0.0, 1.0, 2.0, 4.0]) for _ in asked.rows[0][0]])
+    if len(asked.elastic) == 2:
+        of_kind[-2:] = 4.0, 1.0
+    return replace(asked, gpus=GpuPrice(of_kind, rng.randint(0, 4), rng.choice([1.0, 20.0, 90.0])))
+
+
 def by_every_fleet(asked: Covering) -> float:
     """The least USD/month of any fleet of up to 14 units of a kind."""
     first, best = len(asked.held), math.inf
-    counts = range(15)
+    most, counts = range(100), range(15)
     for held in itertools.product(counts, repeat=first):
-        usd = sum(n * c for n, c in zip(held, asked.held_usd, strict=True))
+        held_usd = sum(n * c for n, c in zip(held, asked.held_usd, strict=True))
+        by_gpus = dict.fromkeys(most, held_usd)
         for rows, hours in zip(asked.rows, asked.hours, strict=True):
-            costs = [
-                sum(m * c for m, c in zip(more, asked.elastic_usd, strict=True))
-                for more in itertools.product(counts, repeat=len(asked.elastic))
-                if usd < best and all(rows @ (*held, *more) >= 1 - 1e-9)
-            ]
-            usd += hours * min(costs, default=math.inf)
-        best = min(best, usd)
+            costs = dict.fromkeys(most, math.inf)
+            for more in itertools.product(counts, repeat=len(asked.elastic)):
+                if held_usd < best and all(rows @ (*held, *more) >= 1 - 1e-9):
+                    gpus = int(asked.gpus.of_kind @ (*held, *more))
+                    usd = hours * sum(m * c for m, c in zip(more, asked.elastic_usd, strict=True))
+                    costs[gpus] = min(costs.get(gpus, math.inf), usd)
+            least = list(itertools.accumulate((costs[gpus] for gpus in most), min))
+            by_gpus = {gpus: by_gpus[gpus] + least[gpus] for gpus in most}
+        over = {gpus: max(0.0, gpus - asked.gpus.without_price) for gpus in most}
+        best = min(best, *(by_gpus[g] + asked.gpus.usd_each * over[g] for g in most))
     return best
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_no_fleet_is_cheaper(seed):
-    asked = drawn(seed)
+@pytest.mark.parametrize("draw", [drawn, priced])
+def test_no_fleet_is_cheaper(draw, seed):
+    asked = draw(seed)
     every = by_every_fleet(asked)
     found = cheapest_cover(asked)
     assert found is None if math.isinf(every) else found[1] == pytest.approx(every)
-    bounds = least_usd(asked, surrogates_of(asked), 500)
-    assert all(bounds <= every + 1e-6)
+    for part in (0.0, 0.3, 1.0):
+        rows = surrogates_of(asked).at(part * asked.gpus.usd_each)
+        assert all(least_usd(asked, rows, 500) <= every + 1e-6)
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_a_coarse_grid_lists_more_and_finds_the_same(seed, monkeypatch):
-    asked = drawn(seed)
+@pytest.mark.parametrize("draw", [drawn, priced])
+def test_a_coarse_grid_lists_more_and_finds_the_same(draw, seed, monkeypatch):
+    asked = draw(seed)
     found = cheapest_cover(asked)
     monkeypatch.setattr(search, "STEPS", 9)
     monkeypatch.setattr(search, "OTHER_STEPS", 7)
     monkeypatch.setattr(search, "COARSE_STEPS", 5)
+    monkeypatch.setattr(blocks, "MOST_OF_BLOCK", 0)  # elastic units are listed, too
     again = cheapest_cover(asked)
     assert (found is None) == (again is None)
     if found is not None:
@@ -123,7 +183,7 @@ def test_a_coarse_grid_lists_more_and_finds_the_same(seed, monkeypatch):
 def test_lists_that_are_too_many_leave_a_bound(seed, monkeypatch):
     asked = drawn(seed)
     every = by_every_fleet(asked)
-    monkeypatch.setattr(search, "MOST_LISTED", 2)
+    monkeypatch.setattr(blocks, "MOST_LISTED", 2)
     found = cheapest_cover(asked)
     if found is None:
         assert math.isinf(every)
@@ -202,7 +262,7 @@ def test_a_solver_alone_finds_the_same(limits, seed, always):
 def test_what_takes_too_many_lists_is_solved_all_the_same(always, monkeypatch):
     asked, rented = day(1), market(1)
     listed = solve(asked, rented, alternatives=0)
-    monkeypatch.setattr(search, "MOST_LISTED", 2)
+    monkeypatch.setattr(blocks, "MOST_LISTED", 2)
     plan = solve(asked, rented, alternatives=0)
     assert plan.proof.certified_by == ("cbc", "highs")
     assert plan.score_usd_per_month == pytest.approx(listed.score_usd_per_month)
@@ -218,7 +278,7 @@ def test_what_lists_leave_open_has_their_bound(always, monkeypatch):
         run = certified(*args, **fields)
         return replace(run, status=EngineStatus.FEASIBLE, bound=1.0, certified_by=())
 
-    monkeypatch.setattr(search, "MOST_LISTED", 2)
+    monkeypatch.setattr(blocks, "MOST_LISTED", 2)
     monkeypatch.setattr(optimum, "solve_certified", unfinished)
     plan = solve(asked, rented, alternatives=0)
     assert plan.status is Status.FEASIBLE

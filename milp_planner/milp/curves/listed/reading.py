@@ -10,21 +10,26 @@ whatever else the program has makes it no such problem.
 From one row follows one that is the same in all blocks: for v_k ≥ 0,
 
     Σ_k v_k (n_k + n_kt) ≥ R_t,        R_t = max_i b_it min_{A_ikt > 0} v_k ÷ A_ikt
+
+GPUs beyond a count may have a price (`ExtraGpus`): p e beside the costs, and
+
+    Σ_k g_k (n_k + n_kt) − e ≤ G    ∀ t
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pulp
 
 from milp_planner.candidates.records import Candidate
 from milp_planner.deadline import check
-from milp_planner.lazily import dataclass
-from milp_planner.milp.program.language.rows import GE
+from milp_planner.lazily import dataclass, replace
+from milp_planner.milp.program.language.rows import GE, LE
 from milp_planner.milp.program.model import FleetModel
+from milp_planner.milp.program.rules.extra_gpus import ExtraGpus
 
 if TYPE_CHECKING:
     from numpy import float64, intp
@@ -36,8 +41,28 @@ MOST_CELLS = 4_000_000
 SAME = 1e-9
 """Relative difference of two prices of an hour that were meant to be equal."""
 
+EXTRA_GPUS = f"{ExtraGpus.__name__} "
+"""What the meanings of its rows begin with."""
+
 DIGITS = 6
 """Of rows that are told from each other."""
+
+
+class GpuPrice(NamedTuple):
+    """What GPUs cost beside their units: the most that are on in any block."""
+
+    of_kind: NDArray[float64]
+    """(held + elastic,): GPUs of a unit."""
+
+    without_price: float
+    """How many cost nothing."""
+
+    usd_each: float
+    """USD/month of one more; 0 where none does."""
+
+    def usd(self, gpus: float) -> float:
+        """What so many cost, USD/month."""
+        return self.usd_each * max(0.0, gpus - self.without_price)
 
 
 @dataclass(frozen=True)
@@ -65,6 +90,8 @@ class Covering:
     most: Mapping[str, float]
     """Units that a column may have."""
 
+    gpus: GpuPrice
+
 
 @dataclass(frozen=True)
 class Surrogates:
@@ -76,17 +103,41 @@ class Surrogates:
     asked: NDArray[float64]
     """(rows, blocks)."""
 
+    usd_per_gpu: NDArray[float64]
+    """(rows,): at most the price of one; see `tables.py`."""
+
     def among(self, rows: NDArray[intp]) -> Surrogates:
         """Those of these numbers."""
-        return Surrogates(self.of_unit[rows], self.asked[rows])
+        return Surrogates(self.of_unit[rows], self.asked[rows], self.usd_per_gpu[rows])
+
+    def at(self, usd_per_gpu: float) -> Surrogates:
+        """The same with GPUs at this price."""
+        import numpy as np
+
+        return replace(self, usd_per_gpu=np.full(len(self.of_unit), usd_per_gpu))
+
+    @classmethod
+    def joined(cls, some: Sequence[Surrogates]) -> Surrogates:
+        """All of these."""
+        import numpy as np
+
+        return cls(
+            np.vstack([one.of_unit for one in some]),
+            np.vstack([one.asked for one in some]),
+            np.concatenate([one.usd_per_gpu for one in some]),
+        )
 
     def with_means(self, pairs: Iterable[tuple[int, int]]) -> Surrogates:
         """These and the means of pairs of them, which every fleet keeps as well."""
         import numpy as np
 
         one, other = np.array(list(pairs)).T
-        of_unit = np.vstack([self.of_unit, (self.of_unit[one] + self.of_unit[other]) / 2])
-        return _scaled(of_unit, np.vstack([self.asked, (self.asked[one] + self.asked[other]) / 2]))
+        means = Surrogates(
+            (self.of_unit[one] + self.of_unit[other]) / 2,
+            (self.asked[one] + self.asked[other]) / 2,
+            (self.usd_per_gpu[one] + self.usd_per_gpu[other]) / 2,
+        )
+        return _scaled(Surrogates.joined([self, means]))
 
 
 def covering_of(model: FleetModel) -> Covering | None:
@@ -94,7 +145,8 @@ def covering_of(model: FleetModel) -> Covering | None:
     fleet = model.fleet
     if len(fleet.problem.workloads) != 1 or fleet.instance.current_units():
         return None
-    if {column.name for column in fleet.units.values()} != set(fleet.meaning):
+    extra = {column.name for column in fleet.extra_gpus.values()}
+    if {column.name for column in fleet.units.values()} | extra != set(fleet.meaning):
         return None
     kinds = _kinds(model)
     if not kinds:
@@ -151,8 +203,9 @@ def _covering(
     at: dict[str, tuple[int, int | None]] = {name: (i, None) for i, name in enumerate(names)}
     for j, kind in enumerate(elastic, len(held)):
         at |= {kind[t].name: (j, nth) for nth, t in enumerate(busy)}
+    gpus = _gpu_price(model, at, len(held) + len(elastic), usd)
     rows = _rows(model, at, len(held) + len(elastic), len(busy))
-    if rows is None:
+    if rows is None or gpus is None:
         return None
     return Covering(
         held=tuple(names),
@@ -162,6 +215,7 @@ def _covering(
         hours=hours,
         rows=rows,
         most=_most(model),
+        gpus=gpus,
     )
 
 
@@ -171,6 +225,47 @@ def _most(model: FleetModel) -> Mapping[str, float]:
         column.name: math.inf if column.upBound is None else column.upBound
         for column in model.fleet.units.values()
     }
+
+
+def _gpu_price(
+    model: FleetModel,
+    at: Mapping[str, tuple[int, int | None]],
+    kinds: int,
+    usd: Mapping[str, float],
+) -> GpuPrice | None:
+    """What GPUs cost beside their units; None where the rows of that say anything else."""
+    import numpy as np
+
+    of_kind = np.zeros(kinds)
+    if not model.fleet.extra_gpus:
+        return GpuPrice(of_kind, 0.0, 0.0)
+    (extra,) = model.fleet.extra_gpus.values()
+    rows = _rows_of(model, EXTRA_GPUS)
+    without_price = {-row.constant for row in rows}
+    usd_each = usd.get(extra.name, 0.0)
+    if len(without_price) != 1 or usd_each < 0 or any(row.sense != LE for row in rows):
+        return None
+    said: dict[str, float] = {}
+    for row in rows:
+        terms = {column.name: gpus for column, gpus in row.items()}
+        if terms.pop(extra.name, 0.0) != -1.0:
+            return None
+        said |= terms
+    if said.keys() != at.keys() or min(said.values()) < 0:
+        return None
+    for name, gpus in said.items():
+        kind = at[name][0]
+        if of_kind[kind] not in (0.0, gpus):
+            return None
+        of_kind[kind] = gpus
+    return GpuPrice(of_kind, without_price.pop(), usd_each)
+
+
+def _rows_of(model: FleetModel, rule: str) -> list[pulp.LpConstraint]:
+    """The rows of a rule, by what their meanings begin with."""
+    meanings = model.row_meaning.items()
+    names = (name for name, meaning in meanings if meaning.startswith(rule))
+    return [model.lp.get_constraint_by_name(name) for name in names]
 
 
 def _rows(
@@ -183,10 +278,12 @@ def _rows(
     import numpy as np
 
     found: list[list[NDArray[float64]]] = [[] for _ in range(blocks)]
-    for name in model.row_meaning:
+    for name, meaning in model.row_meaning.items():
         check()
         row = model.lp.get_constraint_by_name(name)
         asked = -row.constant
+        if meaning.startswith(EXTRA_GPUS):
+            continue  # `_gpu_price` reads them
         if row.sense != GE:
             return None
         if asked <= 0:
@@ -214,7 +311,7 @@ def surrogates_of(covering: Covering) -> Surrogates:
     least = [float(rows.sum()) / len(rows) for rows in covering.rows]
     of_unit = covering.rows[int(np.argmin(least))]
     asked = np.array([_asked(of_unit, rows) for rows in covering.rows]).T
-    return _scaled(of_unit, asked)
+    return _scaled(Surrogates(of_unit, asked, np.zeros(len(of_unit))))
 
 
 def _asked(of_unit: NDArray[float64], rows: NDArray[float64]) -> NDArray[float64]:
@@ -228,13 +325,14 @@ def _asked(of_unit: NDArray[float64], rows: NDArray[float64]) -> NDArray[float64
     return asked
 
 
-def _scaled(of_unit: NDArray[float64], asked: NDArray[float64]) -> Surrogates:
+def _scaled(some: Surrogates) -> Surrogates:
     """The rows with 1 as the most that they ask for, each once."""
     import numpy as np
 
-    most = asked.max(axis=1)
-    kept = most > 0
-    of_unit, asked = of_unit[kept] / most[kept, None], asked[kept] / most[kept, None]
-    _, first = np.unique(np.round(np.hstack([of_unit, asked]), DIGITS), axis=0, return_index=True)
+    some = some.among(np.flatnonzero(some.asked.max(axis=1) > 0))
+    most = some.asked.max(axis=1)[:, None]
+    some = replace(some, of_unit=some.of_unit / most, asked=some.asked / most)
+    told = np.hstack([some.of_unit, some.asked, some.usd_per_gpu[:, None]])
+    _, first = np.unique(np.round(told, DIGITS), axis=0, return_index=True)
     first.sort()
-    return Surrogates(of_unit[first], asked[first])
+    return some.among(first)

@@ -6,28 +6,43 @@ come to more than a limit: for each list blocks are apart, and elastic units are
 way, against the rows of the block themselves. The limit starts at what no fleet costs less than,
 and rises until a fleet is found below it: every cheaper one was listed. That nothing is cheaper is
 then counted once more, on another grid and in the other order.
+
+Where GPUs beyond a count have a price, blocks beside held units are linked by the most GPUs that
+are on in any. With what each takes at its cheapest, blocks that have the most then do with fewer,
+one by one, as long as that may pay.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
-from milp_planner.deadline import OutOfTime, check
+from milp_planner.deadline import OutOfTime
 from milp_planner.lazily import dataclass, field
+from milp_planner.milp.curves.listed.blocks import (
+    NOTHING,
+    TIMES,
+    Block,
+    Listing,
+    Rest,
+    TooMany,
+    every_of,
+    listed,
+)
 from milp_planner.milp.curves.listed.reading import (
     Covering,
     Surrogates,
     covering_of,
     surrogates_of,
 )
-from milp_planner.milp.curves.listed.tables import Tables, in_order, least_usd, steps_down
+from milp_planner.milp.curves.listed.tables import NOISE, Tables, in_order, least_usd
 from milp_planner.milp.program.model import FleetModel
 
 if TYPE_CHECKING:
-    from numpy import float64, intp
+    from numpy import intp
     from numpy.typing import NDArray
 
 STEPS, OTHER_STEPS = 4000, 3001
@@ -45,18 +60,15 @@ MOST_CELLS = 8_000_000
 MOST_ROWS, BEST_ROWS, ROUNDS = 24, 6, 2
 """Rows that bound a list, those whose means are looked at, and how often."""
 
-FIRST_PART, FIRST_OF_BLOCK, TIMES = 0.001, 0.02, 3.0
-"""Of the least cost, of the month and of a block: how far above it lists begin to look, and how
-fast that grows."""
+GPU_PRICES = (0.5, 0.0, 1.0)
+"""Parts of the price of a GPU by which rows bound a fleet, where there is one; the first is that by
+which the rows are chosen."""
 
-MOST_LISTED = 100_000
-"""Lists at once, beyond which this is left to the solvers."""
+FIRST_PART = 0.001
+"""Of the least cost of the month: how far above it lists begin to look."""
 
 SAME_USD = 0.005
 """Half a cent: what two fleets that cost the same may differ by."""
-
-ENOUGH = 1 - 1e-9
-"""Part of what a row asks for that is all of it: doubles summed."""
 
 
 class Listed(NamedTuple):
@@ -72,31 +84,33 @@ class Listed(NamedTuple):
     """A reading of `time.monotonic`."""
 
 
-class TooMany(Exception):
-    """There is more to list than this is quick at."""
-
-
-def cheapest_listed(model: FleetModel) -> Listed | None:
-    """The cheapest fleet of a program, or a lower bound where that takes too many lists or time;
-    None where it is not one of such rows. Raises OutOfTime when time is up before either."""
+def cheapest_listed(model: FleetModel, below_usd: float = math.inf) -> Listed | None:
+    """The cheapest fleet of a program that costs less than so much, or a lower bound where there
+    is none, or that takes too many lists or time; None where the program is not one of such rows.
+    Raises OutOfTime when time is up before either."""
     began_s = time.monotonic()
     covering = covering_of(model)
-    found = None if covering is None else cheapest_cover(covering)
+    found = None if covering is None else cheapest_cover(covering, below_usd)
     return None if found is None else Listed(*found, began_s)
 
 
-def cheapest_cover(covering: Covering) -> tuple[Mapping[str, float], float] | None:
+def cheapest_cover(
+    covering: Covering, below_usd: float = math.inf
+) -> tuple[Mapping[str, float], float] | None:
     """The columns of the cheapest fleet and USD/month, or no columns and what none costs less
-    than; None where there is no fleet."""
+    than; None where there is no fleet. None that costs more than `below_usd` is looked for."""
     surrogates = _best_of(covering, surrogates_of(covering))
     if surrogates is None:
         return None
     search, least = _Search.of(covering, surrogates, STEPS), [0.0]
     try:
-        found = search.cheapest(least)
+        found = search.cheapest(least, below_usd)
         again = _Search.of(covering, surrogates, OTHER_STEPS, dearest_first=False)
-        if again.has_below(found.usd_per_month - SAME_USD):
+        most_usd = below_usd if found is None else found.usd_per_month
+        if again.has_below(most_usd - SAME_USD):
             return None
+        if found is None:
+            return {}, below_usd
     except (TooMany, OutOfTime):
         return {}, max(least)
     values = search.values(found)
@@ -112,14 +126,23 @@ def _steps(covering: Covering, steps: int) -> int:
 
 
 def _best_of(covering: Covering, surrogates: Surrogates) -> Surrogates | None:
-    """The rows, and means of them, by which the least cost is highest."""
+    """The rows, and means of them, by which the least cost is highest; where GPUs have a price,
+    each at some of it."""
+    price = covering.gpus.usd_each
+    if not price:
+        return _best_at(covering, surrogates, MOST_ROWS)
+    best = _best_at(covering, surrogates.at(price * GPU_PRICES[0]), MOST_ROWS // len(GPU_PRICES))
+    return best and Surrogates.joined([best.at(price * part) for part in GPU_PRICES])
+
+
+def _best_at(covering: Covering, surrogates: Surrogates, most: int) -> Surrogates | None:
     import numpy as np
 
     for nth in range(ROUNDS + 1):
         least = least_usd(covering, surrogates, COARSE_STEPS)
         if not np.isfinite(least).all():
             return None  # some row no kind can keep
-        order = np.argsort(-least, kind="stable")[:MOST_ROWS]
+        order = np.argsort(-least, kind="stable")[:most]
         surrogates = surrogates.among(order)
         if nth < ROUNDS and len(order) > 1:
             pairs = combinations(range(min(BEST_ROWS, len(order))), 2)
@@ -144,7 +167,7 @@ class _Search:
     """Kinds by number, in the order in which they are listed."""
 
     elastic: tuple[int, ...]
-    of_blocks: dict[int, _Block] = field(default_factory=dict)
+    of_blocks: dict[int, Block] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -157,42 +180,54 @@ class _Search:
         block_steps = LEAST_STEPS + steps // BLOCK_PART
         return cls(covering, surrogates, tables, block_steps, held, elastic)
 
-    def block(self, t: int) -> _Block:
+    def block(self, t: int) -> Block:
         """A block, with tables of its own."""
         if t not in self.of_blocks:
             self.of_blocks[t] = self._block(t)
         return self.of_blocks[t]
 
-    def _block(self, t: int) -> _Block:
-        """By its own rows, in which units count for no more than it needs, and by common ones."""
+    def _block(self, t: int) -> Block:
         import numpy as np
 
         covering, rows = self.covering, self.covering.rows[t]
         asked = self.surrogates.asked[:, t, None]
         common = self.surrogates.of_unit[asked[:, 0] > 0] / asked[asked[:, 0] > 0]
+        held, elastic = list(self.held), [len(covering.held) + j for j in self.elastic]
+        usd, gpus = covering.elastic_usd[list(self.elastic)], covering.gpus.of_kind[elastic]
+        of_elastic = rows[:, elastic].T
+        every = every_of(of_elastic, usd, gpus)
+        if every is not None:
+            return Block(rows[:, held].T, of_elastic, every)
         all_rows = np.vstack([rows, common])
-        first, usd = len(covering.held), covering.elastic_usd[list(self.elastic)]
-        elastic = [first + j for j in self.elastic]
         tables = Tables.of_block(usd, all_rows[:, elastic], self.block_steps)
         least = tables.least[0][-1]
         best = np.sort(np.argsort(-least, kind="stable")[:MOST_ROWS])
-        tables = Tables.of_block(usd, all_rows[best][:, elastic], self.block_steps)
-        held = list(self.held)
-        return _Block(tables, all_rows[best][:, held].T, rows[:, held].T, rows[:, elastic].T)
+        on_units = all_rows[best][:, elastic]
+        return Block(
+            *(rows[:, held].T, of_elastic),
+            Listing(
+                *(usd, gpus, all_rows[best][:, held].T),
+                Tables.of_block(usd, on_units, self.block_steps),
+                Tables.of_block(gpus, on_units, self.block_steps),
+            ),
+        )
 
-    def cheapest(self, passed: list[float]) -> _Fleet:
-        """The cheapest fleet; raises TooMany, or OutOfTime. passed: is given what none costs less
-        than, as that becomes known."""
+    def cheapest(self, passed: list[float], below: float) -> _Fleet | None:
+        """The cheapest fleet below so much, or None; raises TooMany, or OutOfTime. passed: is given
+        what none costs less than, as that becomes known."""
         least = float(self.tables.least[0][-1].max())
-        passed.append(least)
+        passed.append(min(least, below))
         part, best = FIRST_PART, None
-        while True:
-            limit = least * (1 + part)
+        while least < below:
+            limit = min(least + abs(least) * part, below)
             best = self._best_within(limit, best)
             if best is not None and best.usd_per_month <= limit:
                 return best
+            if limit >= below:
+                break
             passed.append(limit)
             part *= TIMES
+        return None
 
     def has_below(self, usd: float) -> bool:
         """Whether any fleet costs less."""
@@ -211,7 +246,8 @@ class _Search:
         """The best known, or a cheaper one of those that the limit lets through."""
         import numpy as np
 
-        counts, least = _listed(self.tables, np.full(len(self.surrogates.of_unit), 1.0), limit)
+        needed = np.full(len(self.surrogates.of_unit), 1.0)
+        counts, least = listed([(self.tables, limit)], needed)
         below = min(limit, best.usd_per_month) if best is not None else limit
         for nth in np.argsort(least, kind="stable"):
             if least[nth] > below:
@@ -227,85 +263,53 @@ class _Search:
 
         hours, blocks = self.covering.hours, [self.block(t) for t in range(len(self.covering.rows))]
         least = np.array([block.least_usd(held) for block in blocks])
-        usd = float(held @ self.tables.usd + hours @ least)
-        if usd > below:  # or endless, where elastic units alone are not enough
+        usd = float(held @ self.covering.held_usd[list(self.held)] + hours @ least)
+        owed = self._owed_for_gpus(held, blocks) if usd <= below else 0.0
+        if usd + owed > below:  # or endless, where elastic units alone are not enough
             return None
-        elastic: list[tuple[int, ...]] = [()] * len(hours)
+        rest = [NOTHING] * len(hours)
         for t in np.argsort(-(hours * least), kind="stable"):
-            most = float(least[t] + (below - usd) / hours[t])
-            found = blocks[t].cheapest(held, float(least[t]), most)
+            room = (below - owed - usd) / hours[t]
+            found = blocks[t].cheapest(held, float(least[t]), float(least[t] + room))
             if found is None:
                 return None
-            cost, elastic[t] = found
-            usd += float(hours[t] * (cost - least[t]))
-        return _Fleet(usd, tuple(held.tolist()), tuple(elastic))
+            rest[t] = found
+            usd += float(hours[t] * (found.usd_per_hour - least[t]))
+        return self._with_fewer_gpus(held, rest, usd, owed, below)
 
+    def _owed_for_gpus(self, held: NDArray[intp], blocks: Sequence[Block]) -> float:
+        """What GPUs come to at least beside these held units, USD/month."""
+        if not self.covering.gpus.usd_each:
+            return 0.0
+        more = max(block.least_gpus(held) for block in blocks)
+        return self._usd_of_gpus(held, math.ceil(more - NOISE))
 
-@dataclass(frozen=True)
-class _Block:
-    """What elastic units of a block cost at least, and what its rows ask for."""
+    def _usd_of_gpus(self, held: NDArray[intp], more: float) -> float:
+        """What those of held units and so many more cost, USD/month."""
+        gpus = self.covering.gpus
+        return gpus.usd(float(held @ gpus.of_kind[list(self.held)]) + more)
 
-    tables: Tables
-    bounding: NDArray[float64]
-    """(held, rows): what a unit counts for in the rows of the tables, where 1 is asked for."""
+    def _with_fewer_gpus(
+        self, held: NDArray[intp], rest: list[Rest], usd: float, least_owed: float, below: float
+    ) -> _Fleet | None:
+        """The cheapest with these held units, from where each block is at its cheapest.
 
-    of_held: NDArray[float64]
-    """(held, rows): in the block's own rows."""
-
-    of_elastic: NDArray[float64]
-
-    def least_usd(self, held: NDArray[intp]) -> float:
-        """USD/hour beside these held units."""
-        import numpy as np
-
-        left = steps_down((1 - held @ self.bounding) * self.tables.steps)
-        return float(self.tables.least[0][left, np.arange(len(left))].max())
-
-    def cheapest(
-        self, held: NDArray[intp], least: float, most: float
-    ) -> tuple[float, tuple[int, ...]] | None:
-        """Its cheapest elastic units and USD/hour; None where they cost more than most."""
-        import numpy as np
-
-        usd = self.tables.usd
-        lacking = ENOUGH - held @ self.of_held
-        if (lacking <= 0).all():
-            return 0.0, (0,) * len(usd)
-        left = 1 - held @ self.bounding
-        slack = max(least, float(usd.min(initial=np.inf))) * FIRST_OF_BLOCK
-        tolerance = most + abs(most) * 1e-12
-        while len(usd) and least <= tolerance:
-            limit = min(least + slack, tolerance)
-            counts, _ = _listed(self.tables, left, limit)
-            enough = (counts @ self.of_elastic >= lacking).all(axis=1)
-            if enough.any():
-                costs = np.where(enough, counts @ usd, np.inf)
-                nth = int(costs.argmin())
-                return float(costs[nth]), tuple(counts[nth].tolist())
-            if limit >= tolerance:
-                break
-            slack *= TIMES
-        return None
-
-
-def _listed(
-    tables: Tables, needed: NDArray[float64], limit: float
-) -> tuple[NDArray[intp], NDArray[float64]]:
-    """All counts of the kinds that no row says come to more than the limit, and what each comes to
-    at least. needed: (rows,), parts of all that is asked for. Raises TooMany."""
-    import numpy as np
-
-    left = needed * tables.steps
-    counts = np.zeros((1, len(tables.usd)), dtype=np.intp)
-    for level in range(len(tables.usd)):
-        kept, more = [], counts
-        while len(more):
-            check()
-            kept.append(more[tables.least_usd(more, left, level + 1) <= limit])
-            more = more.copy()
-            more[:, level] += 1
-            more = more[tables.least_usd(more, left, level) <= limit]
-            if len(more) + sum(map(len, kept)) > MOST_LISTED:
-                raise TooMany
-        counts = np.concatenate(kept) if kept else counts
-    return counts, tables.least_usd(counts, left, -1)
+        usd: what units cost. least_owed: what GPUs cost at least.
+        """
+        best: _Fleet | None = None
+        while True:
+            most = max(one.gpus for one in rest)
+            owed = self._usd_of_gpus(held, most)
+            if usd + owed <= below:
+                units = tuple(one.units for one in rest)
+                best, below = _Fleet(usd + owed, tuple(held.tolist()), units), usd + owed
+            if owed <= least_owed:
+                return best
+            for t in (t for t, one in enumerate(rest) if one.gpus == most):
+                hours, before = float(self.covering.hours[t]), rest[t].usd_per_hour
+                room = (below - least_owed - usd) / hours
+                found = self.block(t).cheapest(held, before, before + room, most - 1)
+                if found is None:
+                    return best
+                usd += hours * (found.usd_per_hour - before)
+                rest[t] = found

@@ -1,0 +1,1 @@
+"""Plans that may break what is wished for, at a price."""
