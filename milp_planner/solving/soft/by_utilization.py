@@ -157,6 +157,8 @@ class _Search:
     """What no plan scores less than in the others."""
 
     listings: int = 0
+    has_given_up: bool = False
+    """True once lists of a stretch came to no end: what it leaves open no other one mends."""
 
     @property
     def score_usd(self) -> float:
@@ -173,12 +175,12 @@ class _Search:
     def run(self) -> None:
         """Look until nothing cheaper can be open; raises OutOfTime, or _NotOfRows."""
         self.open = [Stretch(*ends, 0.0) for ends in pairwise((0.0, *self._edges()))]
-        while self.open and self.listings < MOST_LISTINGS:
+        while self.open and self.listings < MOST_LISTINGS and not self.has_given_up:
             self.open.sort(key=self._least_of, reverse=True)
             stretch = self.open[-1]
             if self._least_of(stretch) >= self.score_usd - SAME_USD:
                 return
-            more = self._looked_at(stretch)
+            more = self._looked_at(self._cut(stretch))
             self.open[-1:] = more  # what is left of it: time may be up before that is known
 
     def _edges(self) -> Iterator[float]:
@@ -204,16 +206,27 @@ class _Search:
     def _least_of(self, stretch: Stretch) -> float:
         return stretch.least_usd + self._penalty_usd(stretch.above)
 
+    def _cut(self, stretch: Stretch) -> Stretch:
+        """The stretch without utilizations at which its plans owe too much on the ramp alone."""
+        ramp = self.instance.problem.policy.active_penalties.overload
+        if ramp is None or not ramp.usd_at_full_load or stretch.above < ramp.above:
+            return stretch
+        room_usd = self.score_usd - self._least_of(stretch)
+        hottest = stretch.above + room_usd * (1 - ramp.above) / ramp.usd_at_full_load
+        return stretch._replace(up_to=min(stretch.up_to, hottest))
+
     def _looked_at(self, stretch: Stretch) -> Sequence[Stretch]:
         """What is still open of a stretch."""
         above, highest, _ = stretch
         owed = self._penalty_usd(above)
-        found = self._cheapest(highest, self.score_usd - owed)
+        below_usd = self.score_usd - owed
+        found = self._cheapest(highest, below_usd)
         if found is None:
             raise _NotOfRows
         listed, plan = found
         if plan is None:
             self.closed_usd = min(self.closed_usd, listed.least_usd + owed)
+            self.has_given_up = listed.least_usd < below_usd
             return []
         assert plan.score_usd_per_month is not None
         (served,) = plan.workloads
