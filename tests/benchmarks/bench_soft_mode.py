@@ -17,6 +17,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -92,10 +93,10 @@ def timed(problem: Problem, rented: Catalog) -> tuple[float, float, int, Plan]:
     programs = 0
     run = Optimizer._run
 
-    def counted(self: Optimizer, model: FleetModel, query: Query) -> CertifiedRun:
+    def counted(self: Optimizer, model: FleetModel, query: Query, **settings: Any) -> CertifiedRun:
         nonlocal programs
         programs += 1
-        return run(self, model, query)
+        return run(self, model, query, **settings)
 
     Optimizer._run = counted
     try:
