@@ -22,12 +22,6 @@ from milp_planner.inputs.problem.policies import (
     may_be_short,
 )
 from milp_planner.lazily import dataclass, replace
-from milp_planner.milp.curves.few_names import (
-    Count,
-    cheapest_of_few,
-    counts_of,
-    without_budget_and_counts,
-)
 from milp_planner.milp.curves.fleets import CURVES, cheapest_fleet
 from milp_planner.milp.engines.certify import BOTH
 from milp_planner.milp.presolve.lazy_rows import (
@@ -41,6 +35,7 @@ from milp_planner.milp.program.model import FleetModel, build_model
 from milp_planner.plans.records import Provenance, Status, exceeds
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.joining import joined_proof, solution_of
+from milp_planner.solving.by_names import by_names_and_budget
 from milp_planner.solving.first_plan import FirstPlan, or_in_hand
 from milp_planner.solving.priced import Priced, priced
 from milp_planner.solving.results import (
@@ -154,7 +149,8 @@ def _answer(search: Search) -> SearchResult:
         return search.next()
     try:
         with search.session.in_force():
-            result = _by_names_and_budget(search) or _in_stages(search)
+            named = by_names_and_budget(search, curves_above=MOST_COLUMNS)
+            result = named or _in_stages(search)
     except OutOfTime:
         return NOT_SOLVED
     return search.next() if result is None else result
@@ -178,24 +174,6 @@ def _in_stages(search: Search) -> SearchResult | None:
             break
         stage = Stage.of(search.instance, stage.quotas | broken)
     return None
-
-
-def _by_names_and_budget(search: Search) -> SearchResult | None:
-    """The optimum that takes no solver, where workloads are linked by nothing but how many names
-    there may be, or by a budget that the optimum without it keeps all the same."""
-    problem = search.instance.problem
-    counts = counts_of(problem)
-    links = counts or problem.limits.budget is not None
-    if not links or search.settings.solver != BOTH:
-        return None
-    freed = replace(search.instance, problem=without_budget_and_counts(problem))
-    model = build_model(freed, tuple(search.optimizer.pruned.kept))
-    if len(model.columns) <= MOST_COLUMNS:
-        return None
-    result = _by_curves(search, model, search.instance, counts)
-    if result is not None:
-        search.found.append(result.known)
-    return result
 
 
 def _stages_pay(search: Search) -> bool:
@@ -401,16 +379,14 @@ def _by_prices(search: Search, part: Part, limit_s: float) -> Priced | None:
     return priced(instance, search.provenance, PRICES_OF_TIME * limit_s)
 
 
-def _by_curves(
-    search: Search, model: FleetModel, instance: PlanningInput, counts: Sequence[Count] = ()
-) -> SearchResult | None:
+def _by_curves(search: Search, model: FleetModel, instance: PlanningInput) -> SearchResult | None:
     """The optimum of a program that takes no solver, as a plan of `instance`.
 
-    counts: limits on names beside the program's rows. None where its plan breaks a rule, or costs
-    other than its curve says: then the engines are asked all the same.
+    None where its plan breaks a rule, or costs other than its curve says: then the engines are
+    asked all the same.
     """
     began_s = time.monotonic()
-    fleet = cheapest_of_few(model, counts) if counts else cheapest_fleet(model)
+    fleet = cheapest_fleet(model)
     if fleet is None:
         return None
     plan = assemble(instance, fleet.solution, search.provenance)

@@ -26,10 +26,15 @@ from milp_planner.plans.records import Plan, Provenance, Status
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.joining import solution_of
 from milp_planner.solving.assembly.routes import routed_alike
+from milp_planner.solving.checks.queueing import (
+    OwnMixes,
+    has_one_class,
+    judged_after,
+    may_be_judged_after,
+)
 from milp_planner.solving.first_plan import FirstPlan
 from milp_planner.solving.near_optimal import near_optimal
 from milp_planner.solving.optimum import Optimizer
-from milp_planner.solving.queueing import OwnMixes, has_one_class, judged_after, may_be_judged_after
 from milp_planner.solving.results import (
     NOT_SOLVED,
     KnownParts,

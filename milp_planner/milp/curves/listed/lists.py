@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from milp_planner.deadline import OutOfTime, check, seconds_left, until
@@ -24,13 +25,18 @@ class Lists:
     least_usd: float = 0.0
     """No plan scores less, USD/month."""
 
-    def cheapest(self, model: FleetModel) -> Listed | None:
-        """The cheapest fleet of a program; None where that takes a solver. Raises OutOfTime."""
+    def cheapest(
+        self, model: FleetModel, is_plan: Callable[[Mapping[str, float]], bool]
+    ) -> Listed | None:
+        """The cheapest fleet of a program; None where that takes a solver. Raises OutOfTime.
+
+        is_plan: asked of its columns; False where there is more to it than the program knows.
+        """
         if not self.are_open:
             return None
         self.are_open = False  # unless it comes to an end
         with suppress(OutOfTime), until(time.monotonic() + OF_TIME * seconds_left()):
-            listed = cheapest_listed(model)
+            listed = cheapest_listed(model, is_plan)
             if listed is not None:
                 self.least_usd = max(self.least_usd, listed.least_usd)
                 self.are_open = bool(listed.values)

@@ -11,7 +11,7 @@ then counted once more, on another grid and in the other order.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -68,41 +68,52 @@ class Listed(NamedTuple):
     least_usd: float
     """USD/month: what the fleet costs, or a lower bound."""
 
-    began_s: float
-    """A reading of `time.monotonic`."""
+    is_plan: bool = True
+    """False of a fleet that is none for what the program does not know; it is not counted again."""
+
+    began_s: float = 0.0
+    """A reading of `time.monotonic`, of what was read from a program."""
 
 
 class TooMany(Exception):
     """There is more to list than this is quick at."""
 
 
-def cheapest_listed(model: FleetModel) -> Listed | None:
+def cheapest_listed(
+    model: FleetModel, is_plan: Callable[[Mapping[str, float]], bool]
+) -> Listed | None:
     """The cheapest fleet of a program, or a lower bound where that takes too many lists or time;
-    None where it is not one of such rows. Raises OutOfTime when time is up before either."""
+    None where it is not one of such rows. Raises OutOfTime when time is up before either.
+
+    is_plan: asked of the columns of a fleet before it is counted again that none is cheaper.
+    """
     began_s = time.monotonic()
     covering = covering_of(model)
-    found = None if covering is None else cheapest_cover(covering)
-    return None if found is None else Listed(*found, began_s)
+    found = None if covering is None else cheapest_cover(covering, is_plan)
+    return None if found is None else found._replace(began_s=began_s)
 
 
-def cheapest_cover(covering: Covering) -> tuple[Mapping[str, float], float] | None:
-    """The columns of the cheapest fleet and USD/month, or no columns and what none costs less
-    than; None where there is no fleet."""
+def cheapest_cover(
+    covering: Covering, is_plan: Callable[[Mapping[str, float]], bool] = lambda _: True
+) -> Listed | None:
+    """The same of what is read from a program."""
     surrogates = _best_of(covering, surrogates_of(covering))
     if surrogates is None:
         return None
     search, least = _Search.of(covering, surrogates, STEPS), [0.0]
     try:
         found = search.cheapest(least)
+        values = search.values(found)
+        if any(on > covering.most[name] for name, on in values.items()):
+            return None
+        if not is_plan(values):
+            return Listed(values, found.usd_per_month, is_plan=False)
         again = _Search.of(covering, surrogates, OTHER_STEPS, dearest_first=False)
         if again.has_below(found.usd_per_month - SAME_USD):
             return None
     except (TooMany, OutOfTime):
-        return {}, max(least)
-    values = search.values(found)
-    if any(on > covering.most[name] for name, on in values.items()):
-        return None
-    return values, found.usd_per_month
+        return Listed({}, max(least))
+    return Listed(values, found.usd_per_month)
 
 
 def _steps(covering: Covering, steps: int) -> int:
@@ -176,9 +187,9 @@ class _Search:
         tables = Tables.of_block(usd, all_rows[:, elastic], self.block_steps)
         least = tables.least[0][-1]
         best = np.sort(np.argsort(-least, kind="stable")[:MOST_ROWS])
-        tables = Tables.of_block(usd, all_rows[best][:, elastic], self.block_steps)
         held = list(self.held)
-        return _Block(tables, all_rows[best][:, held].T, rows[:, held].T, rows[:, elastic].T)
+        bounding = all_rows[best][:, held].T
+        return _Block(tables.among(best), bounding, rows[:, held].T, rows[:, elastic].T)
 
     def cheapest(self, passed: list[float]) -> _Fleet:
         """The cheapest fleet; raises TooMany, or OutOfTime. passed: is given what none costs less

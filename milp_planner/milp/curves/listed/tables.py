@@ -58,6 +58,11 @@ class Tables:
         """e of elastic units, USD/hour. of_unit: (rows, kinds), where 1 is asked for."""
         return cls._growing(_nothing(steps, len(of_unit)), usd, of_unit.T * steps)
 
+    def among(self, rows: NDArray[intp]) -> Tables:
+        """The curves of these rows, by number."""
+        least = tuple(table[:, rows] for table in self.least)
+        return Tables(self.steps, self.usd, self.of_unit[:, rows], least)
+
     @classmethod
     def _growing(
         cls, last: NDArray[float64], usd: NDArray[float64], of_unit: NDArray[float64]
