@@ -35,8 +35,8 @@ from milp_planner.milp.program.model import FleetModel, build_model
 from milp_planner.plans.records import Provenance, Status, exceeds
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.joining import joined_proof, solution_of
-from milp_planner.solving.by_names import by_names_and_budget
 from milp_planner.solving.first_plan import FirstPlan, or_in_hand
+from milp_planner.solving.names_and_money import by_names_and_budget, where_short
 from milp_planner.solving.priced import Priced, priced
 from milp_planner.solving.results import (
     NOT_SOLVED,
@@ -141,12 +141,15 @@ def or_apart(result: SearchResult, apart: SearchResult | None) -> SearchResult:
 
 
 def _answer(search: Search) -> SearchResult:
-    # What a short budget serves depends on what the quotas let it serve: there none can wait. The
-    # fewest GPUs are counted over all blocks, and batches are done in any: none is solved apart.
+    # What a short budget serves depends on what the quotas let it serve: there none can wait, but
+    # where all is served. The fewest GPUs are counted over all blocks, and batches are done in any:
+    # none is solved apart.
     problem = search.instance.problem
-    is_staged = may_be_short(problem) or is_gpus_first(problem) or has_batches(problem)
+    is_staged = is_gpus_first(problem) or has_batches(problem)
     if not search.settings.pruning or is_staged or not _stages_pay(search):
         return search.next()
+    if may_be_short(problem):
+        return where_short(search, _first_answer)
     try:
         with search.session.in_force():
             named = by_names_and_budget(search, curves_above=MOST_COLUMNS)

@@ -99,15 +99,15 @@ class Search:
     left_off: dict[str, str] = field(default_factory=dict)
     """Why no more plans without a workload's wishes were looked at; its wishes are kept by rows."""
 
+    held: Held | None = None
+    """What stages before the score reached; None before they ran. See `shortage`."""
+
     optimizer: Optimizer = field(init=False)
     _asked_whole: PlanningInput | None = None
     """The problem with those wishes."""
 
     _passed_over: list[PassedOver] = field(default_factory=list)
     """Plans that do not keep such wishes, and where."""
-
-    _held: Held | None = None
-    """What stages before the score reached; None before they ran. See `shortage`."""
 
     _lookahead: Lookahead = field(default_factory=Lookahead)
 
@@ -156,7 +156,7 @@ class Search:
         self._asked_whole = self.instance
         self.instance, self.optimizer, self.mixes = other.instance, other.optimizer, other.mixes
         self.optimizer.session = session
-        self.found, self._held, self._lookahead = other.found, other._held, other._lookahead
+        self.found, self.held, self._lookahead = other.found, other.held, other._lookahead
         self._passed_over = other._passed_over
         return first
 
@@ -214,7 +214,7 @@ class Search:
                         self.optimizer, query, ahead, more_wanted=self.more_wanted
                     )
                     result = still_told(self.instance.problem, result.known, chosen)
-                if query.held != (self._held or ()):  # what is beyond may have more GPUs
+                if query.held != (self.held or ()):  # what is beyond may have more GPUs
                     self._lookahead = self._lookahead.of_plans()
         finally:  # a Ctrl-C leaves the plan that is there already
             self.found.append(result.known)
@@ -315,8 +315,8 @@ class Search:
 
     def _best(self) -> SearchResult:
         """The best plan that no earlier one rules out, as the solvers have it."""
-        if self._held is None and may_be_short(self.instance.problem):
-            result, self._held = best_when_short(self.optimizer, self._query())
+        if self.held is None and may_be_short(self.instance.problem):
+            result, self.held = best_when_short(self.optimizer, self._query())
             return result
         query = self._query()
         curved = best_by_curves(self.optimizer, query) if self.found else None
@@ -325,7 +325,7 @@ class Search:
     def _query(self) -> Query:
         difference = Difference(self.asked.differ_by, self.asked.per_workload)
         passed = tuple(self._passed_over)
-        return Query(difference, tuple(self.found), passed=passed).holding(self._held or ())
+        return Query(difference, tuple(self.found), passed=passed).holding(self.held or ())
 
 
 Answer = Callable[[Search], SearchResult]

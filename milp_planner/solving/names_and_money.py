@@ -1,5 +1,8 @@
 """The best plan where only names link workloads, or a budget that is kept without being asked for.
 
+So is what a short budget may leave out: where everything can be served within it, that is asked for
+alone, which is a problem of other form, without shortfalls.
+
 How many providers, regions or types of GPU there may be is no row of any program here: see
 `milp/curves/few_names.py`. A workload by itself is a curve, or a program of covering rows whose
 cheapest fleet is listed; anything else is left to the engines, with all workloads in one program.
@@ -14,6 +17,7 @@ from fractions import Fraction
 
 from milp_planner.candidates.records import Candidate
 from milp_planner.deadline import OutOfTime, check, seconds_left, until
+from milp_planner.inputs.problem.records import Problem
 from milp_planner.lazily import dataclass, replace
 from milp_planner.milp.curves.few_names import (
     Alone,
@@ -30,18 +34,75 @@ from milp_planner.milp.curves.listed.reading import covering_of
 from milp_planner.milp.engines.certify import BOTH
 from milp_planner.milp.presolve.lazy_rows import independent, only_workloads
 from milp_planner.milp.program.families import rules_of
+from milp_planner.milp.program.lexicographic import everything_served
 from milp_planner.milp.program.model import FleetModel, build_model
 from milp_planner.plans.records import Plan, Status
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.joining import solution_of
 from milp_planner.solving.optimum import Optimizer
-from milp_planner.solving.results import Query, SearchResult, proven_by
-from milp_planner.solving.search import Search
+from milp_planner.solving.results import (
+    Query,
+    SearchResult,
+    proven_by,
+    result_of,
+    with_newer_bound,
+)
+from milp_planner.solving.search import Answer, Search
 from milp_planner.solving.verify import keeps_all
 
 OF_TIME, OF_ENGINES = 0.8, 0.25
 """The part of the time left that all workloads may take, with whatever names; and of it, what the
 engines may where there is nothing to list."""
+
+
+OF_EVERYTHING = 0.5
+"""The part of the time left that looking for a plan which serves everything may take."""
+
+
+def where_short(search: Search, answer: Answer) -> SearchResult:
+    """The best plan of a problem that may leave something unserved: the cheapest that serves all,
+    where that is within the budget.
+
+    answer: gives the best plan of a problem that may not.
+    """
+    served = _everything(search, answer)
+    if served is None:
+        return search.next()
+    if served.status is not Status.OPTIMAL:
+        later = search.next()
+        if later.plan is not None and not any(w.shortfall_share for w in later.plan.workloads):
+            is_proven = later.status is Status.OPTIMAL
+            served = later if is_proven else with_newer_bound(served, later)
+    search.held = everything_served(search.instance.problem)
+    return served
+
+
+def _everything(search: Search, answer: Answer) -> SearchResult | None:
+    """The cheapest plan that serves everything; None where the budget does not pay for it, or it is
+    not found, or where the load is of one class, which takes no look of its own."""
+    instance = search.instance
+    demands = instance.schedule.demands.values()
+    if search.required is not None or all(len(demand.classes) == 1 for demand in demands):
+        return None
+    freed = replace(instance, problem=_serving_all(instance.problem))
+    limit_s = OF_EVERYTHING * search.seconds_left
+    settings = replace(search.settings, time_limit_s=limit_s)
+    asked = search.asked.model_copy(update={"count": 0})
+    found = answer(Search(freed, settings, search.provenance, asked))
+    if found.plan is None:
+        return None
+    solution = solution_of(freed, [found.plan])
+    plan = assemble(instance, solution, search.provenance)
+    if not keeps_all(instance, plan, found.score_usd_per_month):
+        return None
+    return result_of(found.status, plan, found.proof, found.bound)
+
+
+def _serving_all(problem: Problem) -> Problem:
+    """The problem in which nothing may be left out, whatever that costs."""
+    limits = problem.limits.model_copy(update={"budget": None})
+    policy = problem.policy.model_copy(update={"when_short": None})
+    return problem.model_copy(update={"limits": limits, "policy": policy})
 
 
 def by_names_and_budget(search: Search, *, curves_above: int) -> SearchResult | None:
