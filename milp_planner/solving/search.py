@@ -19,6 +19,7 @@ from milp_planner.milp.presolve.part_prices import (
     of_one_each,
     without_parts,
 )
+from milp_planner.milp.presolve.stages import is_long
 from milp_planner.milp.program.exclusion import Difference, PassedOver, Where
 from milp_planner.milp.program.lexicographic import Held
 from milp_planner.milp.program.shared_scope import may_share
@@ -430,10 +431,10 @@ def _is_worth_a_look(search: Search) -> bool:
             kept = search.optimizer.pruned.kept
             if not any(k.part_of_unit for k in kept):
                 return False
-            columns = columns_of(search.instance, kept)
-            return columns > LARGE or (
-                columns > MOST_COLUMNS and not search.optimizer.folds(Query())
-            )
+            if columns_of(search.instance, kept) > LARGE:
+                return True
+            is_quick = bool(search.optimizer.folds(Query()))
+            return not is_quick and is_long(search.instance, kept, MOST_COLUMNS)
     except OutOfTime:
         return False
 
