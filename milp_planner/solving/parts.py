@@ -29,9 +29,9 @@ from milp_planner.milp.presolve.lazy_rows import (
     relaxed_values,
 )
 from milp_planner.milp.presolve.part_prices import columns_of
-from milp_planner.milp.presolve.stages import Part, Stage, parts_of
+from milp_planner.milp.presolve.stages import Part, Stage, is_long, parts_of
 from milp_planner.milp.program.limits.quotas import broken_quotas, user_quotas
-from milp_planner.milp.program.model import FleetModel, build_model
+from milp_planner.milp.program.model import FleetModel
 from milp_planner.plans.records import Provenance, Status, exceeds
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.joining import joined_proof, solution_of
@@ -194,11 +194,7 @@ def _stages_pay(search: Search) -> bool:
         return False
     try:
         with search.session.in_force():
-            kept = search.optimizer.pruned.kept
-            if columns_of(instance, kept) > MOST_COLUMNS:
-                return True
-            # with those for routes, and whatever else rules have
-            return len(build_model(instance, tuple(kept)).fleet.meaning) > MOST_COLUMNS
+            return is_long(instance, search.optimizer.pruned.kept, MOST_COLUMNS)
     except OutOfTime:
         return False
 

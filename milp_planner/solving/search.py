@@ -19,6 +19,7 @@ from milp_planner.milp.presolve.part_prices import (
     of_one_each,
     without_parts,
 )
+from milp_planner.milp.presolve.stages import is_long
 from milp_planner.milp.program.exclusion import Difference, PassedOver, Where
 from milp_planner.milp.program.lexicographic import Held
 from milp_planner.milp.program.shared_scope import may_share
@@ -86,8 +87,7 @@ class Search:
     """A first plan that is made already; None where none is."""
 
     mixes: OwnMixes | None = None
-    """What plans are held against, where their program is without wishes that these have to keep;
-    None elsewhere."""
+    """What holds plans to wishes that their program is without; None where it has them all."""
 
     parts: KnownParts = field(default_factory=KnownParts)
     """What is known of parts that are solved apart."""
@@ -100,7 +100,7 @@ class Search:
     """Why no more plans without a workload's wishes were looked at; its wishes are kept by rows."""
 
     held: Held | None = None
-    """What stages before the score reached; None before they ran. See `shortage`."""
+    """What stages before the score reached, see `shortage`; None before they ran."""
 
     optimizer: Optimizer = field(init=False)
     _asked_whole: PlanningInput | None = None
@@ -435,10 +435,10 @@ def _is_worth_a_look(search: Search) -> bool:
             kept = search.optimizer.pruned.kept
             if not any(k.part_of_unit for k in kept):
                 return False
-            columns = columns_of(search.instance, kept)
-            return columns > LARGE or (
-                columns > MOST_COLUMNS and not search.optimizer.folds(Query())
-            )
+            if columns_of(search.instance, kept) > LARGE:
+                return True
+            is_quick = bool(search.optimizer.folds(Query()))
+            return not is_quick and is_long(search.instance, kept, MOST_COLUMNS)
     except OutOfTime:
         return False
 

@@ -20,10 +20,17 @@ from milp_planner.lazily import dataclass, field
 from milp_planner.milp.curves.listed.reading import (
     Covering,
     Surrogates,
+    asked_by,
     covering_of,
     surrogates_of,
 )
-from milp_planner.milp.curves.listed.tables import Tables, in_order, least_usd, steps_down
+from milp_planner.milp.curves.listed.tables import (
+    Tables,
+    in_order,
+    least_usd,
+    ration_of,
+    steps_down,
+)
 from milp_planner.milp.program.model import FleetModel
 
 if TYPE_CHECKING:
@@ -161,8 +168,10 @@ class _Search:
     def of(
         cls, covering: Covering, surrogates: Surrogates, steps: int, *, dearest_first: bool = True
     ) -> _Search:
-        held = in_order(covering.held_usd, dearest_first=dearest_first)
-        elastic = in_order(covering.elastic_usd, dearest_first=dearest_first)
+        first, rationed = len(covering.held), covering.rationed
+        held = in_order(covering.held_usd, rationed, dearest_first=dearest_first)
+        of_elastic = [j - first for j in rationed]
+        elastic = in_order(covering.elastic_usd, of_elastic, dearest_first=dearest_first)
         steps = _steps(covering, steps)
         tables = Tables.of_month(covering, surrogates, steps, held)
         block_steps = LEAST_STEPS + steps // BLOCK_PART
@@ -182,9 +191,11 @@ class _Search:
         asked = self.surrogates.asked[:, t, None]
         common = self.surrogates.of_unit[asked[:, 0] > 0] / asked[asked[:, 0] > 0]
         all_rows = np.vstack([rows, common])
+        left = 1 - asked_by(all_rows * covering.of_others, rows)
         first, usd = len(covering.held), covering.elastic_usd[list(self.elastic)]
         elastic = [first + j for j in self.elastic]
-        tables = Tables.of_block(usd, all_rows[:, elastic], self.block_steps)
+        ration = ration_of(covering, elastic, left)
+        tables = Tables.of_block(usd, all_rows[:, elastic], self.block_steps, ration)
         least = tables.least[0][-1]
         best = np.sort(np.argsort(-least, kind="stable")[:MOST_ROWS])
         held = list(self.held)
