@@ -8,8 +8,7 @@ from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime
 from milp_planner.lazily import dataclass, field, replace
 from milp_planner.milp.curves.fleets import CURVES
-from milp_planner.milp.curves.listed.lists import Lists
-from milp_planner.milp.curves.listed.search import Listed
+from milp_planner.milp.curves.listed.lists import Listed, Lists
 from milp_planner.milp.engines.certify import BOTH, solve_certified
 from milp_planner.milp.engines.outcome import CBC, HIGHS, EngineStatus
 from milp_planner.milp.engines.scratch import scratch_folder

@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import NamedTuple
 
 from milp_planner.deadline import OutOfTime, check, seconds_left, until
 from milp_planner.lazily import dataclass
-from milp_planner.milp.curves.listed.search import Listed, cheapest_listed
+from milp_planner.milp.curves.listed.losses import Grouped, grouped_of
+from milp_planner.milp.curves.listed.reading import covering_of
+from milp_planner.milp.curves.listed.search import cheapest_cover
+from milp_planner.milp.curves.listed.survivors import cheapest_survivor
 from milp_planner.milp.program.model import FleetModel
 
 OF_TIME = 0.5
 """The part of the time left that they may take."""
+
+
+class Listed(NamedTuple):
+    """The cheapest fleet, or what none costs less than."""
+
+    values: Mapping[str, float]
+    """Of all columns; none where it was not found."""
+
+    least_usd: float
+    """USD/month: what the fleet costs, or a lower bound."""
+
+    began_s: float
+    """A reading of `time.monotonic`."""
 
 
 @dataclass
@@ -36,3 +54,27 @@ class Lists:
                 self.are_open = bool(listed.values)
         check()
         return listed if self.are_open else None
+
+
+def cheapest_listed(model: FleetModel) -> Listed | None:
+    """The cheapest fleet of a program, or a lower bound where that takes too many lists or time;
+    None where it is not one of such rows. Raises OutOfTime when time is up before either."""
+    began_s, covering = time.monotonic(), covering_of(model)
+    if covering is None:
+        return None
+    grouped = grouped_of(model, covering)
+    found = cheapest_cover(covering) if grouped is None else _after_losses(grouped)
+    return None if found is None else Listed(*found, began_s)
+
+
+def _after_losses(grouped: Grouped) -> tuple[Mapping[str, float], float] | None:
+    """That of one that must survive losses; where more is asked than what tables of these know, as
+    of any other rows."""
+    survivor = cheapest_survivor(grouped)
+    if survivor is None or survivor[0]:
+        return survivor
+    _, least = survivor
+    with suppress(OutOfTime):
+        found = cheapest_cover(grouped.covering)
+        return None if found is None else (found[0], max(least, found[1]))
+    return {}, least

@@ -10,21 +10,14 @@ then counted once more, on another grid and in the other order.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 from milp_planner.deadline import OutOfTime, check
 from milp_planner.lazily import dataclass, field
-from milp_planner.milp.curves.listed.reading import (
-    Covering,
-    Surrogates,
-    covering_of,
-    surrogates_of,
-)
+from milp_planner.milp.curves.listed.reading import Covering, Surrogates, surrogates_of
 from milp_planner.milp.curves.listed.tables import Tables, in_order, least_usd, steps_down
-from milp_planner.milp.program.model import FleetModel
 
 if TYPE_CHECKING:
     from numpy import float64, intp
@@ -59,30 +52,8 @@ ENOUGH = 1 - 1e-9
 """Part of what a row asks for that is all of it: doubles summed."""
 
 
-class Listed(NamedTuple):
-    """The cheapest fleet, or what none costs less than."""
-
-    values: Mapping[str, float]
-    """Of all columns; none where it was not found."""
-
-    least_usd: float
-    """USD/month: what the fleet costs, or a lower bound."""
-
-    began_s: float
-    """A reading of `time.monotonic`."""
-
-
 class TooMany(Exception):
     """There is more to list than this is quick at."""
-
-
-def cheapest_listed(model: FleetModel) -> Listed | None:
-    """The cheapest fleet of a program, or a lower bound where that takes too many lists or time;
-    None where it is not one of such rows. Raises OutOfTime when time is up before either."""
-    began_s = time.monotonic()
-    covering = covering_of(model)
-    found = None if covering is None else cheapest_cover(covering)
-    return None if found is None else Listed(*found, began_s)
 
 
 def cheapest_cover(covering: Covering) -> tuple[Mapping[str, float], float] | None:
