@@ -21,6 +21,7 @@ from milp_planner.inputs.problem.policy import Penalties
 from milp_planner.inputs.problem.records import Limits, Problem, Workload
 from milp_planner.serving.memory import precisions_of
 from milp_planner.serving.rates.throughput import ServingModel
+from milp_planner.solving.assembly.queueing import with_idle_wishes_marked, with_queues
 from milp_planner.solving.checks.arguments import check_problem_and_catalog
 from milp_planner.solving.checks.batch import batch_faults, window_faults
 from milp_planner.solving.checks.bounds import bound_faults, without_specks
@@ -33,7 +34,6 @@ from milp_planner.solving.checks.queues import queue_faults
 from milp_planner.solving.checks.quotes import uncertain_faults
 from milp_planner.solving.checks.sellers import with_known_sellers
 from milp_planner.solving.checks.sharing import sharing_faults, size_faults
-from milp_planner.solving.queueing import with_idle_wishes_marked, with_queues
 from milp_planner.traffic.month import Schedule, make_schedule
 
 

@@ -25,11 +25,16 @@ from milp_planner.milp.program.shared_scope import may_share
 from milp_planner.plans.records import Plan, Provenance, Status
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.joining import solution_of
+from milp_planner.solving.assembly.queueing import (
+    OwnMixes,
+    has_one_class,
+    judged_after,
+    may_be_judged_after,
+)
 from milp_planner.solving.assembly.routes import routed_alike
 from milp_planner.solving.first_plan import FirstPlan
 from milp_planner.solving.near_optimal import near_optimal
 from milp_planner.solving.optimum import Optimizer
-from milp_planner.solving.queueing import OwnMixes, has_one_class, judged_after, may_be_judged_after
 from milp_planner.solving.results import (
     NOT_SOLVED,
     KnownParts,
@@ -44,7 +49,7 @@ from milp_planner.solving.stages import best_in_order, in_order_of
 from milp_planner.solving.tie_break import (
     MOST_COLUMNS,
     Lookahead,
-    best_by_curves,
+    best_known_apart,
     is_as_cheap,
     next_of,
 )
@@ -314,8 +319,8 @@ class Search:
             result, self._held = best_when_short(self.optimizer, self._query())
             return result
         query = self._query()
-        curved = best_by_curves(self.optimizer, query) if self.found else None
-        return best_in_order(self.optimizer, query) if curved is None else curved
+        known = best_known_apart(self.optimizer, query) if self.found else None
+        return best_in_order(self.optimizer, query) if known is None else known
 
     def _query(self) -> Query:
         difference = Difference(self.asked.differ_by, self.asked.per_workload)

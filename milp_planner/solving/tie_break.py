@@ -26,6 +26,7 @@ from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.records import Plan, Status
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.next_fleets import FEW_PLANS, MOST_BROKEN, freed
+from milp_planner.solving.by_parts import best_by_parts
 from milp_planner.solving.optimum import Optimizer
 from milp_planner.solving.results import NOT_SOLVED, Query, SearchResult, none_by, proven_by
 from milp_planner.solving.verify import keeps_all, violations
@@ -107,8 +108,15 @@ def best_excluding(
     """
     excluded = tuple(result.known for result in results)
     query = replace(query, excluded=excluded, for_a_tie=not more_wanted)
+    known = best_known_apart(optimizer, query)
+    return optimizer.best(query) if known is None else known
+
+
+def best_known_apart(optimizer: Optimizer, query: Query) -> SearchResult | None:
+    """The best plan that those of the query do not rule out, without the program of all; None where
+    it takes that."""
     curved = best_by_curves(optimizer, query)
-    return optimizer.best(query) if curved is None else curved
+    return best_by_parts(optimizer, query) if curved is None else curved
 
 
 def best_by_curves(optimizer: Optimizer, query: Query) -> SearchResult | None:
