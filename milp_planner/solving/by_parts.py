@@ -7,6 +7,7 @@ the others the cheapest is looked for in the program of all, and again once it i
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
@@ -19,6 +20,7 @@ from milp_planner.inputs.problem.policies import (
     shares_units,
 )
 from milp_planner.lazily import dataclass, field, replace
+from milp_planner.milp.engines.outcome import ENGINE_NAMES
 from milp_planner.milp.presolve.dominance import Pruned
 from milp_planner.milp.presolve.forced_use import Required, require
 from milp_planner.milp.presolve.lazy_rows import independent, only_workloads
@@ -30,9 +32,9 @@ from milp_planner.milp.program.model import FleetModel, build_model
 from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.proof import provers_of_all
 from milp_planner.plans.records import Plan, Proof, Status
-from milp_planner.solving.apart.lists import ListOfPart, pays_for_hours_alone
-from milp_planner.solving.apart.merged import SAME_USD, Merged, NextOfParts
-from milp_planner.solving.apart.served import AskTheWhole
+from milp_planner.solving.apart.lists import Asked, ListOfPart, pays_for_hours_alone
+from milp_planner.solving.apart.merged import Merged, NextOfParts
+from milp_planner.solving.apart.served import SAME_USD, AllDearer, AskTheWhole
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.joining import joined_proof, solution_of
 from milp_planner.solving.assembly.next_fleets import (
@@ -52,22 +54,40 @@ from milp_planner.solving.results import (
 )
 from milp_planner.solving.verify import keeps_all, violations
 
+AT_FIRST = 4
+"""A part's time by this is what it may take at first: often a lower bound is enough."""
+
 
 def best_by_parts(optimizer: Optimizer, query: Query) -> SearchResult | None:
     """The best plan that those of the query do not rule out; None where the program of all has to
     be asked, or is as quick."""
-    if query.held or query.passed or not query.others or not _may_come_apart(optimizer):
-        return None
-    if query.for_a_tie and len(query.found) <= FEW_PLANS:
-        return None
     try:
         with optimizer.session.in_force():
-            kept = optimizer.next_fleets.by_parts
-            if not isinstance(kept, ByParts) or kept.difference != query.difference:
-                kept = optimizer.next_fleets.by_parts = ByParts.of(optimizer, query)
-            return kept.best(query)
+            kept = _kept(optimizer, query)
+            return None if kept is None else kept.best(query)
     except OutOfTime:
         return NOT_SOLVED
+
+
+def are_dearer(optimizer: Optimizer, query: Query, usd_per_month: float) -> bool:
+    """True where parts tell that what the query does not rule out costs more than this."""
+    try:
+        with optimizer.session.in_force():
+            kept = _kept(optimizer, query)
+            return kept is not None and kept.is_dearer(query, usd_per_month)
+    except OutOfTime:
+        return False
+
+
+def _kept(optimizer: Optimizer, query: Query) -> ByParts | None:
+    """The search for such plans, kept from one to the next; None where there is none."""
+    if query.held or query.passed or not query.others or not _may_come_apart(optimizer):
+        return None
+    kept = optimizer.next_fleets.by_parts
+    if not isinstance(kept, ByParts) or kept.difference != query.difference:
+        kept = optimizer.next_fleets.by_parts = ByParts.of(optimizer, query)
+    is_small = kept.columns <= QUICK_COLUMNS and len(query.found) <= FEW_PLANS
+    return None if is_small or kept.merged is None else kept
 
 
 def _may_come_apart(optimizer: Optimizer) -> bool:
@@ -121,24 +141,35 @@ class ByParts:
 
     def best(self, query: Query) -> SearchResult | None:
         """The best plan that those of the query do not rule out; None where the program of all has
-        to be asked, or is as quick. Raises OutOfTime when time is up."""
-        if self.merged is None:
-            return None
-        if self.columns <= QUICK_COLUMNS and len(query.found) <= FEW_PLANS:
-            return None
+        to be asked. Raises OutOfTime when time is up."""
         try:
             alone = self._best_alone(query)
             return self.shared.or_cheaper(alone, query)
         except AskTheWhole:
             return None
 
+    def is_dearer(self, query: Query, usd_per_month: float) -> bool:
+        """True where it is known to cost more than this."""
+        assert self.merged is not None
+        try:
+            self.merged.after(query.found, query.excluded, usd_per_month)
+        except AskTheWhole:
+            return False
+        except AllDearer:
+            return self.merged.is_proven and self.shared.is_dearer(query, usd_per_month)
+        return False
+
     def _best_alone(self, query: Query) -> SearchResult:
         """The best in which no unit is shared."""
         assert self.merged is not None
         while len(self.broken) <= MOST_BROKEN:
             found = self.merged.after(query.found, (*query.excluded, *self.broken))
+            if found is None and not self.merged.is_proven:
+                break
             if found is None:
-                return SearchResult(Status.INFEASIBLE, None, self.asked.proof_of([]))
+                return SearchResult(
+                    Status.INFEASIBLE, None, self.asked.proof_of([], is_proven=True)
+                )
             plan = self._plan_of(found)
             if not violations(self.optimizer.instance, plan):
                 return self._proven(plan, found, query)
@@ -151,8 +182,11 @@ class ByParts:
         instance = self.optimizer.instance
         if query.rules_out(plan) or not keeps_all(instance, plan, found.usd_per_month):
             raise AskTheWhole
-        proof = self.asked.proof_of([one.plan.proof for one in found.parts])
-        if self.asked.is_proven:
+        assert self.merged is not None
+        proof = self.asked.proof_of(
+            [one.plan.proof for one in found.parts], is_proven=self.merged.is_proven
+        )
+        if self.merged.is_proven:
             return result_of(Status.OPTIMAL, plan, proof, plan.score_usd_per_month)
         return result_of(Status.FEASIBLE, plan, proof, None)
 
@@ -211,59 +245,63 @@ class AskOfParts:
     proofs: list[Proof] = field(default_factory=list)
     """Of all that was solved: a plan is the next only if each of them is right."""
 
-    is_proven: bool = True
-    """False once time ended before a proof."""
-
     _made: dict[int, Optimizer] = field(default_factory=dict)
 
     def __call__(
-        self,
-        part: PlanningInput,
-        pruned: Pruned,
-        *,
-        unlike: Sequence[Plan] = (),
-        without: Sequence[Plan] = (),
-        names: frozenset[str] = frozenset(),
-        difference: Difference,
-    ) -> Plan | None:
+        self, part: PlanningInput, pruned: Pruned, asked: Asked, *, at_length: bool
+    ) -> tuple[Plan | None, float]:
         whole = self.optimizer
         left_s = whole.session.seconds_left / (self.parts + 1)
-        session = Session(time.monotonic() + left_s, whole.session.cancel)
+        seconds = left_s if at_length else left_s / AT_FIRST
+        session = Session(time.monotonic() + seconds, whole.session.cancel)
         mine = self._made.get(id(pruned))
         if mine is None:
             given = part, whole.settings, whole.provenance, session
-            mine = OfNames(*given, _pruned=pruned, names=names, difference=difference)
-            if not names:  # whose programs come again
+            mine = OfNames(*given, _pruned=pruned, asked=asked)
+            if not asked.names:  # whose programs come again
                 self._made[id(pruned)] = mine
         mine.session = session
-        query = Query(difference, tuple(unlike), tuple(without))
-        result = mine.best(query)
-        if result.plan is None and result.status is not Status.INFEASIBLE:
-            raise AskTheWhole
-        self.proofs.append(result.proof)
-        self.is_proven &= result.status in (Status.OPTIMAL, Status.INFEASIBLE)
-        return result.plan
+        result = mine.best(Query(asked.difference, asked.unlike, asked.without))
+        least_usd, proof = _least_of(result)
+        self.proofs.append(proof)
+        return result.plan, least_usd
 
-    def proof_of(self, parts: Sequence[Proof]) -> Proof:
+    def proof_of(self, parts: Sequence[Proof], *, is_proven: bool) -> Proof:
         """That of a plan of these parts: no more than all before it are proven."""
         every = self.proofs
+        by = provers_of_all(proof.certified_by for proof in every)
         return replace(
             joined_proof(parts or every),
-            certified=self.is_proven and all(proof.certified for proof in every),
-            certified_by=provers_of_all(proof.certified_by for proof in every)
-            if self.is_proven
-            else (),
+            certified=is_proven and all(proof.certified for proof in every),
+            certified_by=by if is_proven else (),
             unconfirmed=any(proof.unconfirmed for proof in every),
             notes=tuple(dict.fromkeys(note for proof in every for note in proof.notes)),
         )
+
+
+def _least_of(result: SearchResult) -> tuple[float, Proof]:
+    """What no plan costs less than, and whose word that is.
+
+    Where time ended before a proof that is the bound of each engine that has one: the lowest is
+    what all of them say.
+    """
+    proof = result.proof
+    if result.status is Status.INFEASIBLE:
+        return math.inf, proof
+    if result.status is Status.OPTIMAL:
+        return result.score_usd_per_month, proof
+    bounds = [one.bound for one in proof.engines if one.bound is not None]
+    names = {name: engine for engine, name in ENGINE_NAMES.items()}
+    by = {names[one.name] for one in proof.engines if one.bound is not None}
+    proof = replace(proof, certified=len(by) > 1, certified_by=tuple(sorted(by)), notes=())
+    return min(bounds, default=0.0), proof
 
 
 @dataclass
 class OfNames(Optimizer):
     """Finds plans that use each of some names."""
 
-    names: frozenset[str] = frozenset()
-    difference: Difference = NO_DIFFERENCE
+    asked: Asked = Asked(NO_DIFFERENCE)
 
     def model(
         self,
@@ -272,8 +310,8 @@ class OfNames(Optimizer):
         folds: Mapping[str, ElasticFold] | None = None,
     ) -> FleetModel:
         model = super().model(query, room, folds)
-        naming = self.difference.name_of
-        for name in sorted(self.names):
+        naming = self.asked.difference.name_of
+        for name in sorted(self.asked.names):
             assert naming is not None
             require(model, Required(_named(naming, name)))
         return model
@@ -303,6 +341,16 @@ class SharedPlans:
         ):
             return shared
         return alone
+
+    def is_dearer(self, query: Query, usd_per_month: float) -> bool:
+        """True where it is known to cost more than this."""
+        try:
+            shared = self._best(query)
+        except AskTheWhole:
+            return False
+        if shared is None or shared.plan is None:
+            return True
+        return shared.score_usd_per_month > usd_per_month + SAME_USD
 
     def _best(self, query: Query) -> SearchResult | None:
         whole = self.optimizer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from milp_planner.candidates.records import (
     Candidate,
@@ -22,30 +22,33 @@ from milp_planner.milp.program.exclusion import Difference
 from milp_planner.milp.program.language.variables import merged
 from milp_planner.milp.program.model import FleetModel
 from milp_planner.plans.records import Plan
-from milp_planner.solving.apart.served import Served, Spare
+from milp_planner.solving.apart.served import Found, Served, Spare
 
 SAME = 1e-9
 """Relative difference of two costs that were meant to be equal."""
+
+
+class Asked(NamedTuple):
+    """What is looked for of a part: the cheapest plan."""
+
+    difference: Difference
+    unlike: tuple[Plan, ...] = ()
+    """Plans that it must differ from."""
+
+    without: tuple[Plan, ...] = ()
+    """Plans that it must not contain."""
+
+    names: frozenset[str] = frozenset()
+    """What it has to use, each."""
 
 
 class Ask(Protocol):
     """Gives the cheapest plan of a part."""
 
     def __call__(
-        self,
-        part: PlanningInput,
-        pruned: Pruned,
-        *,
-        unlike: Sequence[Plan] = (),
-        without: Sequence[Plan] = (),
-        names: frozenset[str] = frozenset(),
-        difference: Difference,
-    ) -> Plan | None:
-        """The cheapest plan, None where there is none; raises AskTheWhole where that is not known.
-
-        unlike: plans from which it must differ; without: plans that it must not contain; names:
-        what it has to use, each.
-        """
+        self, part: PlanningInput, pruned: Pruned, asked: Asked, *, at_length: bool
+    ) -> tuple[Plan | None, float]:
+        """The plan, and what none costs less than, USD/month; endless where there is none."""
         ...
 
 
@@ -74,26 +77,24 @@ class ListOfPart:
         self.workloads = frozenset(self.instance.schedule.demands)
         self._every = (*self.pruned.kept, *self.pruned.dominated_by)
 
-    def next_of(self, known: Sequence[Served], earlier: Sequence[Plan]) -> Served | None:
+    def next_of(
+        self, known: Sequence[Served], earlier: Sequence[Plan], *, at_length: bool
+    ) -> Found:
         if not known and self.first is not None:
-            return Served.of(self.first, self.difference)
+            best = Served.of(self.first, self.difference)
+            return Found(best, best.usd)
         self._readmit(known, earlier)
-        unlike = [one.plan for one in known]
-        found = self.ask(self.instance, self.pruned, unlike=unlike, difference=self.difference)
-        return self._served(found)
+        asked = Asked(self.difference, unlike=tuple(one.plan for one in known))
+        return self._found(*self.ask(self.instance, self.pruned, asked, at_length=at_length))
 
-    def others_of(self, one: Served, known: Sequence[Served]) -> Served | None:
+    def others_of(self, one: Served, known: Sequence[Served]) -> Found:
         naming = self.difference.name_of
         assert naming is not None, "where plans differ by none, nothing is asked for"
         mine = [k for k in self._every if naming(k) in one.names]
-        found = self.ask(
-            only_workloads(self.instance, self.workloads, mine),
-            all_of(mine),
-            without=[one.plan, *(other.plan for other in known)],
-            names=one.names,
-            difference=self.difference,
-        )
-        return self._served(found)
+        part = only_workloads(self.instance, self.workloads, mine)
+        without = (one.plan, *(other.plan for other in known))
+        asked = Asked(self.difference, without=without, names=one.names)
+        return self._found(*self.ask(part, all_of(mine), asked, at_length=True))
 
     def readmitted_usd(self, known: Sequence[Served], earlier: Sequence[Plan]) -> float:
         before = dict(self.pruned.dominated_by)
@@ -110,8 +111,8 @@ class ListOfPart:
             self._spares = len(self.pruned.kept), list(same.values())
         return self._spares[1]
 
-    def _served(self, plan: Plan | None) -> Served | None:
-        return None if plan is None else Served.of(plan, self.difference)
+    def _found(self, plan: Plan | None, least_usd: float) -> Found:
+        return Found(None if plan is None else Served.of(plan, self.difference), least_usd)
 
     def _readmit(self, known: Sequence[Served], earlier: Sequence[Plan]) -> None:
         plans = (*earlier, *(one.plan for one in known))

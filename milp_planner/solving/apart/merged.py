@@ -33,6 +33,8 @@ from milp_planner.lazily import dataclass, field
 from milp_planner.milp.program.exclusion import Difference, names, uses
 from milp_planner.plans.records import Plan
 from milp_planner.solving.apart.served import (
+    SAME_USD,
+    AllDearer,
     AskTheWhole,
     Earlier,
     KnownList,
@@ -41,9 +43,6 @@ from milp_planner.solving.apart.served import (
     Spare,
     Use,
 )
-
-SAME_USD = 0.005
-"""Half a cent: what two plans that cost the same may differ by."""
 
 MOST_LOOKED_AT = 50_000
 """Choices, and what belongs to them, for one plan; then the program of all is asked."""
@@ -103,11 +102,16 @@ class Merged:
     def __post_init__(self) -> None:
         self._lists = [KnownList(one) for one in self.asked]
 
-    def after(self, found: Sequence[Plan], pending: Sequence[Plan] = ()) -> NextOfParts | None:
+    def after(
+        self,
+        found: Sequence[Plan],
+        pending: Sequence[Plan] = (),
+        most_usd: float = math.inf,
+    ) -> NextOfParts | None:
         """The best plan that these do not rule out; None where there is none.
 
-        pending: plans that rule out only what contains them. Raises AskTheWhole, and OutOfTime when
-        time is up.
+        pending: plans that rule out only what contains them. Raises AskTheWhole, AllDearer where
+        none costs as little as `most_usd`, and OutOfTime when time is up.
         """
         every = [*found, *pending]
         by_names = self.difference.name_of is not None
@@ -121,10 +125,16 @@ class Merged:
         while True:
             check()
             known = list(self._by_uses.values())
-            answer = _Look(self._lists, known, out, by_names, spares_of(self.asked)).answer()
+            look = _Look(self._lists, known, out, by_names, spares_of(self.asked))
+            answer = look.answer(most_usd + 2 * SAME_USD)
             if not isinstance(answer, KnownList):
                 return answer
             answer.extend(every, known)
+
+    @property
+    def is_proven(self) -> bool:
+        """False where time ended before a list knew its cheapest."""
+        return all(one.is_proven for one in self._lists)
 
     def _known(self, plan: Plan) -> Earlier:
         if id(plan) not in self._earlier:
@@ -154,7 +164,7 @@ class _Look:
     _order: Iterator[int] = field(default_factory=count)
     _free: dict[frozenset[str], Sequence[Spare]] = field(default_factory=dict)
 
-    def answer(self) -> NextOfParts | KnownList | None:
+    def answer(self, most_usd: float) -> NextOfParts | KnownList | None:
         """The plan that comes next, or the list that is too short to tell; None where none does."""
         if not all(one.choices for one in self.lists):
             return None
@@ -163,6 +173,8 @@ class _Look:
             if not self._heap:
                 return None
             usd, _, one = heapq.heappop(self._heap)
+            if usd > most_usd:
+                raise AllDearer
             if one is None:
                 break
             found = (

@@ -14,8 +14,16 @@ Use = tuple[Key, int]
 """Units of what, in which block."""
 
 
+SAME_USD = 0.005
+"""Half a cent: what two plans that cost the same may differ by."""
+
+
 class AskTheWhole(Exception):
     """What is known of the parts does not tell the next plan."""
+
+
+class AllDearer(Exception):
+    """No plan that is left is as cheap as was asked for."""
 
 
 class Served(NamedTuple):
@@ -50,19 +58,35 @@ class Spare(NamedTuple):
     """One unit of each: in one block, or in all of a unit that is held."""
 
 
+class Found(NamedTuple):
+    """What was found of a part."""
+
+    served: Served | None
+    least_usd: float
+    """Nothing that was looked for costs less; endless where there is nothing."""
+
+    @property
+    def is_proven(self) -> bool:
+        """False where time ended before what is found was known to be the cheapest."""
+        usd = math.inf if self.served is None else self.served.usd
+        return self.least_usd >= usd - SAME_USD
+
+
 class PartList(Protocol):
     """What a part can be asked."""
 
     workloads: frozenset[str]
 
-    def next_of(self, known: Sequence[Served], earlier: Sequence[Plan]) -> Served | None:
-        """The cheapest with other names than each of these has, that contains none of them; None
-        where there is none. Raises AskTheWhole where that is not known.
+    def next_of(
+        self, known: Sequence[Served], earlier: Sequence[Plan], *, at_length: bool
+    ) -> Found:
+        """The cheapest with other names than each of these has, that contains none of them.
 
         earlier: plans of all that came before, which bring back what others stood in for.
+        at_length: it may take as much time as the part has; else a part of that.
         """
 
-    def others_of(self, one: Served, known: Sequence[Served]) -> Served | None:
+    def others_of(self, one: Served, known: Sequence[Served]) -> Found:
         """The cheapest with its names that contains neither it nor one of these."""
 
     def readmitted_usd(self, known: Sequence[Served], earlier: Sequence[Plan]) -> float:
@@ -100,6 +124,12 @@ class KnownList:
         self.least_usd = 0.0
         """Whatever has no name set of these, and contains none of them, costs no less."""
 
+        self.is_proven = True
+        """False where one was taken that was not known to be the cheapest."""
+
+        self._was_asked = False
+        """True where the next one was looked for in little time, and a lower bound is known."""
+
         self._others: dict[int, list[Served]] = {}
         """Of each of these what else has its names, the cheapest first, by its id."""
 
@@ -121,15 +151,27 @@ class KnownList:
         return self._contained[id(one)]
 
     def extend(self, earlier: Sequence[Plan], every: Iterable[Earlier]) -> None:
-        """One more of the list."""
-        found = self.asked.next_of(self.known, earlier)
-        if found is None:
-            self.least_usd = math.inf
+        """One more of the list; or, the first time, no more than that none costs less than so much.
+
+        That is often enough: another list has a cheaper one.
+        """
+        found = self.asked.next_of(self.known, earlier, at_length=self._was_asked)
+        if not found.is_proven and not self._was_asked:
+            self.least_usd, self._was_asked = max(self.least_usd, found.least_usd), True
             return
-        self.known.append(found)
-        self.known.sort(key=lambda one: one.usd)
-        self.least_usd = found.usd
-        self._compare(found, every)
+        self._was_asked = False
+        self.least_usd = self._taken(found)
+        if found.served is not None:
+            self.known.append(found.served)
+            self.known.sort(key=lambda one: one.usd)
+            self._compare(found.served, every)
+
+    def _taken(self, found: Found) -> float:
+        """What is found, as the cheapest, and what it costs."""
+        if found.served is None and not found.is_proven:
+            raise AskTheWhole
+        self.is_proven &= found.is_proven
+        return math.inf if found.served is None else found.served.usd
 
     def is_known(self, one: Served, nth: int) -> bool:
         """True where nothing needs to be asked for the nth of what has its names."""
@@ -142,11 +184,12 @@ class KnownList:
         others = self._others.setdefault(id(one), [])
         while len(others) < nth and id(one) not in self._has_all_others:
             found = self.asked.others_of(one, others)
-            if found is None:
+            self._taken(found)
+            if found.served is None:
                 self._has_all_others.add(id(one))
             else:
-                others.append(found)
-                self._compare(found, every)
+                others.append(found.served)
+                self._compare(found.served, every)
         return others[nth - 1] if nth <= len(others) else None
 
     def least_of_other(self, one: Served, nth: int) -> float:

@@ -13,7 +13,7 @@ import pytest
 
 from milp_planner.milp.program.exclusion import DIFFERENCES, Difference
 from milp_planner.solving.apart.merged import Merged, NextOfParts
-from milp_planner.solving.apart.served import AskTheWhole, Served, Spare
+from milp_planner.solving.apart.served import AskTheWhole, Found, Served, Spare
 
 Units = Mapping[tuple[str, str], tuple[int, ...]]
 """On in each block, by workload and offering."""
@@ -87,11 +87,11 @@ class Part:
         )
         self.is_priced = True
 
-    def next_of(self, known: Sequence[Served], earlier: Sequence[Any]) -> Served | None:
+    def next_of(self, known: Sequence[Served], earlier: Any, *, at_length: bool) -> Found:
         plans = [one.plan for one in known]
         return self._first(lambda plan: all(allows(self.difference, plan, one) for one in plans))
 
-    def others_of(self, one: Served, known: Sequence[Served]) -> Served | None:
+    def others_of(self, one: Served, known: Sequence[Served]) -> Found:
         plans = [one.plan, *(other.plan for other in known)]
         return self._first(
             lambda plan: (
@@ -106,9 +106,12 @@ class Part:
     def spares(self) -> Sequence[Spare] | None:
         return self.units if self.is_priced else None
 
-    def _first(self, is_one: Any) -> Served | None:
-        found = next((plan for plan in self.fleets if is_one(plan)), None)
-        return None if found is None else Served.of(found, self.difference)
+    def _first(self, is_one: Any) -> Found:
+        plan = next((plan for plan in self.fleets if is_one(plan)), None)
+        if plan is None:
+            return Found(None, math.inf)
+        served = Served.of(plan, self.difference)
+        return Found(served, served.usd)
 
 
 # --- what a next-best plan is, in a few lines of its own ------------------------------------------
