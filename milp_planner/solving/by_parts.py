@@ -58,34 +58,38 @@ AT_FIRST = 4
 """A part's time by this is what it may take at first: often a lower bound is enough."""
 
 
-def best_by_parts(optimizer: Optimizer, query: Query) -> SearchResult | None:
+Curved = Callable[[Optimizer, Query], SearchResult | None]
+"""Finds such a plan without a solver; None where it takes one."""
+
+
+def best_by_parts(optimizer: Optimizer, query: Query, curved: Curved) -> SearchResult | None:
     """The best plan that those of the query do not rule out; None where the program of all has to
-    be asked, or is as quick."""
+    be asked, or is as quick. curved: is asked of every part first."""
     try:
         with optimizer.session.in_force():
-            kept = _kept(optimizer, query)
+            kept = _kept(optimizer, query, curved)
             return None if kept is None else kept.best(query)
     except OutOfTime:
         return NOT_SOLVED
 
 
-def are_dearer(optimizer: Optimizer, query: Query, usd_per_month: float) -> bool:
+def are_dearer(optimizer: Optimizer, query: Query, curved: Curved, usd_per_month: float) -> bool:
     """True where parts tell that what the query does not rule out costs more than this."""
     try:
         with optimizer.session.in_force():
-            kept = _kept(optimizer, query)
+            kept = _kept(optimizer, query, curved)
             return kept is not None and kept.is_dearer(query, usd_per_month)
     except OutOfTime:
         return False
 
 
-def _kept(optimizer: Optimizer, query: Query) -> ByParts | None:
+def _kept(optimizer: Optimizer, query: Query, curved: Curved) -> ByParts | None:
     """The search for such plans, kept from one to the next; None where there is none."""
     if query.held or query.passed or not query.others or not _may_come_apart(optimizer):
         return None
     kept = optimizer.next_fleets.by_parts
     if not isinstance(kept, ByParts) or kept.difference != query.difference:
-        kept = optimizer.next_fleets.by_parts = ByParts.of(optimizer, query)
+        kept = optimizer.next_fleets.by_parts = ByParts.of(optimizer, query, curved)
     is_small = kept.columns <= QUICK_COLUMNS and len(query.found) <= FEW_PLANS
     return None if is_small or kept.merged is None else kept
 
@@ -115,14 +119,14 @@ class ByParts:
     """Plans that break a limit which no part knows: whatever contains one breaks it, too."""
 
     @classmethod
-    def of(cls, optimizer: Optimizer, query: Query) -> ByParts:
+    def of(cls, optimizer: Optimizer, query: Query, curved: Curved) -> ByParts:
         """Raises OutOfTime when time is up."""
         difference, instance = query.difference, freed(optimizer.instance)
         optimizer.pruned.readmit(query.others, difference.differ_by)
         alone = _of_ones_own(optimizer.pruned, instance.schedule.demands)
         model = build_model(instance, tuple(alone.kept))
         groups = independent(model, lambda workload, _: workload)
-        asked, shared = AskOfParts(optimizer, len(groups)), SharedPlans(optimizer)
+        asked, shared = AskOfParts(optimizer, len(groups), curved), SharedPlans(optimizer)
         merged = None
         if len(groups) > 1:
             first = _proven_first(optimizer.instance, instance, query)
@@ -242,6 +246,7 @@ class AskOfParts:
 
     optimizer: Optimizer
     parts: int
+    curved: Curved
     proofs: list[Proof] = field(default_factory=list)
     """Of all that was solved: a plan is the next only if each of them is right."""
 
@@ -261,7 +266,10 @@ class AskOfParts:
             if not asked.names:  # whose programs come again
                 self._made[id(pruned)] = mine
         mine.session = session
-        result = mine.best(Query(asked.difference, asked.unlike, asked.without))
+        query = Query(asked.difference, asked.unlike, asked.without)
+        result = self.curved(mine, query) if asked.unlike else None
+        if result is None:
+            result = mine.best(query)
         least_usd, proof = _least_of(result)
         self.proofs.append(proof)
         return result.plan, least_usd

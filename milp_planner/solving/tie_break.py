@@ -105,7 +105,7 @@ def _none_is_tied(optimizer: Optimizer, query: Query, tied: Sequence[SearchResul
     """True where parts tell that no other plan scores the same; what comes next is told as soon."""
     if not optimizer.next_fleets.need_no_solver:
         query = replace(query, excluded=tuple(result.known for result in tied))
-        return are_dearer(optimizer, query, _most_of_tied(tied))
+        return are_dearer(optimizer, query, best_by_curves, _most_of_tied(tied))
     return False
 
 
@@ -127,7 +127,7 @@ def best_known_apart(optimizer: Optimizer, query: Query) -> SearchResult | None:
     """The best plan that those of the query do not rule out, without the program of all; None where
     it takes that."""
     curved = best_by_curves(optimizer, query)
-    return best_by_parts(optimizer, query) if curved is None else curved
+    return best_by_parts(optimizer, query, best_by_curves) if curved is None else curved
 
 
 def best_by_curves(optimizer: Optimizer, query: Query) -> SearchResult | None:
