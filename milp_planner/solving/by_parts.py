@@ -39,7 +39,6 @@ from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.joining import joined_proof, solution_of
 from milp_planner.solving.assembly.next_fleets import (
     FEW_PLANS,
-    MOST_BROKEN,
     QUICK_COLUMNS,
     freed,
 )
@@ -57,6 +56,8 @@ from milp_planner.solving.verify import keeps_all, violations
 AT_FIRST = 4
 """A part's time by this is what it may take at first: often a lower bound is enough."""
 
+MOST_BROKEN_HERE = 10
+"""Plans that break a limit which no part knows, after which all are asked at once."""
 
 Curved = Callable[[Optimizer, Query], SearchResult | None]
 """Finds such a plan without a solver; None where it takes one."""
@@ -91,7 +92,7 @@ def _kept(optimizer: Optimizer, query: Query, curved: Curved) -> ByParts | None:
     if not isinstance(kept, ByParts) or kept.difference != query.difference:
         kept = optimizer.next_fleets.by_parts = ByParts.of(optimizer, query, curved)
     is_small = kept.columns <= QUICK_COLUMNS and len(query.found) <= FEW_PLANS
-    return None if is_small or kept.merged is None else kept
+    return None if is_small or not kept.may_tell(query) else kept
 
 
 def _may_come_apart(optimizer: Optimizer) -> bool:
@@ -110,13 +111,15 @@ class ByParts:
     optimizer: Optimizer
     difference: Difference
     merged: Merged | None
-    """None where all workloads are linked."""
+    """None where all workloads are linked, by rows or by a limit that binds."""
 
     asked: AskOfParts
     shared: SharedPlans
     columns: int
     broken: list[Plan] = field(default_factory=list)
     """Plans that break a limit which no part knows: whatever contains one breaks it, too."""
+
+    _may_be_bound: bool = True
 
     @classmethod
     def of(cls, optimizer: Optimizer, query: Query, curved: Curved) -> ByParts:
@@ -143,6 +146,20 @@ class ByParts:
         columns = max(len(model.fleet.meaning), *(plan.proof.columns for plan in query.others), 0)
         return cls(optimizer, difference, merged, asked, shared, columns)
 
+    def may_tell(self, query: Query) -> bool:
+        """False where the program of all has to be asked: where workloads are linked, or where a
+        limit over all makes the best plan dearer than the best of each part."""
+        first, *_ = query.others
+        if self.merged is not None and self._may_be_bound and first.status is Status.OPTIMAL:
+            self._may_be_bound = False
+            try:
+                least_usd = self.merged.least_usd()
+            except AskTheWhole:
+                least_usd = 0.0
+            if least_usd < (first.score_usd_per_month or 0.0) - SAME_USD:
+                self.merged = None
+        return self.merged is not None
+
     def best(self, query: Query) -> SearchResult | None:
         """The best plan that those of the query do not rule out; None where the program of all has
         to be asked. Raises OutOfTime when time is up."""
@@ -166,7 +183,7 @@ class ByParts:
     def _best_alone(self, query: Query) -> SearchResult:
         """The best in which no unit is shared."""
         assert self.merged is not None
-        while len(self.broken) <= MOST_BROKEN:
+        while len(self.broken) <= MOST_BROKEN_HERE:
             found = self.merged.after(query.found, (*query.excluded, *self.broken))
             if found is None and not self.merged.is_proven:
                 break

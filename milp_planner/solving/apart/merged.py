@@ -131,6 +131,14 @@ class Merged:
                 return answer
             answer.extend(every, known)
 
+    def least_usd(self) -> float:
+        """What no plan costs less than: the best of each part. Raises AskTheWhole."""
+        known = list(self._by_uses.values())
+        for one in self._lists:
+            while not one.known and one.choices:
+                one.extend([], known)
+        return sum(one.usd_at(0) for one in self._lists)
+
     @property
     def is_proven(self) -> bool:
         """False where time ended before a list knew its cheapest."""
