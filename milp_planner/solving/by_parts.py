@@ -56,6 +56,9 @@ from milp_planner.solving.verify import keeps_all, violations
 AT_FIRST = 4
 """A part's time by this is what it may take at first: often a lower bound is enough."""
 
+OF_SHARED = 0.5
+"""The part of the time left that the cheapest plan with shared units may take."""
+
 MOST_BROKEN_HERE = 10
 """Plans that break a limit which no part knows, after which all are asked at once."""
 
@@ -288,7 +291,8 @@ class AskOfParts:
         if result is None:
             result = mine.best(query)
         least_usd, proof = _least_of(result)
-        self.proofs.append(proof)
+        if proof.certified_by:  # else it says nothing
+            self.proofs.append(proof)
         return result.plan, least_usd
 
     def proof_of(self, parts: Sequence[Proof], *, is_proven: bool) -> Proof:
@@ -359,39 +363,40 @@ class SharedPlans:
     def or_cheaper(self, alone: SearchResult, query: Query) -> SearchResult:
         """The plan without shared units, or one with them that costs less."""
         shared = self._best(query)
-        if shared is None or shared.plan is None:
+        if shared is None or shared.status is Status.INFEASIBLE:
             return alone
-        if alone.plan is None or (
-            shared.score_usd_per_month < alone.score_usd_per_month - SAME_USD
-        ):
-            return shared
-        return alone
+        is_less = shared.plan is not None and (
+            alone.plan is None or shared.score_usd_per_month < alone.score_usd_per_month - SAME_USD
+        )
+        best = shared if is_less else alone
+        if shared.status is Status.OPTIMAL or best.plan is None:
+            return best
+        proof = replace(best.proof, certified=False, certified_by=())
+        return result_of(Status.FEASIBLE, best.plan, proof, None)
 
     def is_dearer(self, query: Query, usd_per_month: float) -> bool:
         """True where it is known to cost more than this."""
-        try:
-            shared = self._best(query)
-        except AskTheWhole:
-            return False
-        if shared is None or shared.plan is None:
+        shared = self._best(query)
+        if shared is None or shared.status is Status.INFEASIBLE:
             return True
-        return shared.score_usd_per_month > usd_per_month + SAME_USD
+        is_proven = shared.status is Status.OPTIMAL
+        return is_proven and shared.score_usd_per_month > usd_per_month + SAME_USD
 
     def _best(self, query: Query) -> SearchResult | None:
+        """None where none can be shared."""
         whole = self.optimizer
         whole.pruned.readmit(query.others, query.difference.differ_by)
         parts = frozenset(k for k in whole.pruned.kept if k.part_of_unit)
         if not parts:
             return None
         if self._found is None or not parts <= self._parts or not self._still_first(query):
-            given = whole.instance, whole.settings, whole.provenance, whole.session
+            left_s = OF_SHARED * whole.session.seconds_left
+            session = Session(time.monotonic() + left_s, whole.session.cancel)
+            given = whole.instance, whole.settings, whole.provenance, session
             required = Required(lambda k: k.part_of_unit)
-            found = Optimizer(*given, required, _pruned=whole.pruned).best(
-                replace(query, for_a_tie=False)
-            )
-            if found.status not in (Status.OPTIMAL, Status.INFEASIBLE):
-                raise AskTheWhole
-            self._found, self._query, self._parts = found, query, parts
+            asked = Optimizer(*given, required, _pruned=whole.pruned)
+            self._found = asked.best(replace(query, for_a_tie=False))
+            self._query, self._parts = query, parts
         return self._found
 
     def _still_first(self, query: Query) -> bool:
@@ -399,7 +404,7 @@ class SharedPlans:
         before, found = self._query, self._found
         others = [*query.found, *query.excluded]
         as_much = all(
-            one is other for one, other in zip(before.found, query.found, strict=False)
-        ) and all(any(one is other for other in others) for one in before.excluded)
+            any(one is other for other in others) for one in (*before.found, *before.excluded)
+        )
         is_ruled_out = found is not None and found.plan is not None and query.rules_out(found.plan)
         return as_much and not is_ruled_out

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from milp_planner import solve
+from milp_planner import load_problem, solve
 from milp_planner.solving import by_parts
 from milp_planner.solving.by_parts import ByParts
 from milp_planner.solving.optimum import Optimizer
@@ -19,6 +21,7 @@ from tests.support.oracles.next_best_cases import (
     load_of,
 )
 
+PROBLEMS = Path(__file__).resolve().parents[3] / "problems"
 WITHOUT_CHECKS = {"suppress_health_check": list(HealthCheck)}
 
 
@@ -101,7 +104,7 @@ class Counted:
         monkeypatch.setattr(ByParts, "best", best_by_parts)
 
 
-def three_llms():
+def on_four_types():
     """Three workloads on offerings of four types, each of which serves any of them."""
     prices = {"gpu0": 1.0, "gpu1": 1.1, "gpu2": 1.9, "gpu3": 2.3}
     rows = [offering(f"p{i}", gpu, usd) for i, (gpu, usd) in enumerate(prices.items())]
@@ -115,7 +118,7 @@ def three_llms():
 
 
 def test_no_next_plan_takes_the_program_of_all(monkeypatch):
-    asked, rented = three_llms()
+    asked, rented = on_four_types()
     whole = solve(asked, rented, alternatives=12, pruning=False)
     counted = Counted(monkeypatch)
     plan = solve(asked, rented, alternatives=12)
@@ -124,3 +127,36 @@ def test_no_next_plan_takes_the_program_of_all(monkeypatch):
         [one.score_usd_per_month for one in whole.alternatives], abs=0.01
     )
     assert all(one.proof.certified for one in plan.alternatives)
+
+
+def test_a_quota_that_binds_leaves_it_to_the_program_of_all(monkeypatch):
+    # Without it the best plan has five gpu0; with it none of what parts find cheapest is allowed.
+    asked, rented = on_four_types()
+    asked = asked.changed({"limits.max_gpus": {"per_gpu": {"gpu0": 1, "gpu1": 1, "gpu2": 1}}})
+    whole = solve(asked, rented, alternatives=6, pruning=False)
+    counted = Counted(monkeypatch)
+    plan = solve(asked, rented, alternatives=6)
+    assert counted.whole >= 6
+    assert counted.in_vain == 0
+    assert [one.score_usd_per_month for one in plan.alternatives] == pytest.approx(
+        [one.score_usd_per_month for one in whole.alternatives], abs=0.01
+    )
+
+
+@pytest.mark.slow
+def test_three_llms_have_the_list_of_the_program_of_all(monkeypatch):
+    # Units may be shared there, some names are of several workloads, and a unit to spare makes the
+    # eleventh: nothing but the program of all knew it before.
+    asked = load_problem(PROBLEMS / "three-llms.yaml")
+    plan = solve(asked, alternatives=14)
+    monkeypatch.setattr(by_parts, "_may_come_apart", lambda optimizer: False)
+    whole = solve(asked, alternatives=14)
+    assert len(plan.alternatives) == len(whole.alternatives) == 14
+    assert [one.score_usd_per_month for one in plan.alternatives] == pytest.approx(
+        [one.score_usd_per_month for one in whole.alternatives], abs=0.01
+    )
+    assert [bought(one) for one in plan.alternatives] == [bought(one) for one in whole.alternatives]
+
+
+def bought(plan):
+    return sorted((p.candidate.id, p.units_by_block) for p in plan.purchases)
