@@ -50,7 +50,7 @@ from milp_planner.solving.stages import best_in_order, in_order_of
 from milp_planner.solving.tie_break import (
     MOST_COLUMNS,
     Lookahead,
-    best_by_curves,
+    best_known_apart,
     is_as_cheap,
     next_of,
 )
@@ -319,8 +319,8 @@ class Search:
             result, self.held = best_when_short(self.optimizer, self._query())
             return result
         query = self._query()
-        curved = best_by_curves(self.optimizer, query) if self.found else None
-        return best_in_order(self.optimizer, query) if curved is None else curved
+        known = best_known_apart(self.optimizer, query) if self.found else None
+        return best_in_order(self.optimizer, query) if known is None else known
 
     def _query(self) -> Query:
         difference = Difference(self.asked.differ_by, self.asked.per_workload)

@@ -86,8 +86,8 @@ class TooMany(Exception):
 def cheapest_cover(
     covering: Covering, is_plan: Callable[[Mapping[str, float]], bool] = lambda _: True
 ) -> Listed | None:
-    """The cheapest fleet, or a lower bound where that takes too many lists or time; None where there
-    is none.
+    """The cheapest fleet, or a lower bound where that takes too many lists or time; None where
+    there is none.
 
     is_plan: asked of its columns before it is counted again that none is cheaper.
     """
