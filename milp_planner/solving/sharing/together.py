@@ -98,7 +98,9 @@ class _Joint:
         splits = Splits(by_prices=True)
 
         def of_part(instance: PlanningInput) -> Optimizer:
-            of_search = search.settings, search.provenance, search.session
+            # a replica has its part of the price only here: it takes the place of nothing
+            settings = replace(search.settings, pruning=False, merge_twins=False)
+            of_search = settings, search.provenance, search.session
             return Optimizer(instance, *of_search, _splits=splits)
 
         whole = replace(search.optimizer, _splits=splits)
@@ -234,7 +236,7 @@ class _Joint:
     ) -> SearchResult:
         """The plan at hand, proven where none of these choices is cheaper."""
         proof = self._proof(program, run)
-        if run.status is EngineStatus.INFEASIBLE and run.certified:
+        if run.status is EngineStatus.INFEASIBLE:
             return result_of(Status.OPTIMAL, apart.known, proof, apart.score_usd_per_month)
         bound = min(max(least_usd, run.bound or 0.0), apart.score_usd_per_month)
         return result_of(Status.FEASIBLE, apart.known, proof, bound)
@@ -253,5 +255,5 @@ class _Joint:
         """By whoever listed the choices, and whoever put them together."""
         size = {"rows": len(program.numbers.rows), "columns": len(program.numbers.columns)}
         proof = proof_by(run, **size)
-        by = (CURVES, *proof.certified_by) if proof.certified else ()
+        by = (CURVES, *proof.certified_by) if proof.certified_by else ()
         return replace(proof, certified_by=by)
