@@ -34,7 +34,6 @@ from milp_planner.solving.checks.queueing import (
     may_be_judged_after,
 )
 from milp_planner.solving.first_plan import FirstPlan
-from milp_planner.solving.near_optimal import near_optimal
 from milp_planner.solving.optimum import Optimizer
 from milp_planner.solving.results import (
     NOT_SOLVED,
@@ -46,11 +45,11 @@ from milp_planner.solving.results import (
     uses_any,
 )
 from milp_planner.solving.shortage import best_when_short, still_told
-from milp_planner.solving.stages import best_in_order, in_order_of
+from milp_planner.solving.stages import best_in_order, in_order_of, near_optimal
 from milp_planner.solving.tie_break import (
     MOST_COLUMNS,
     Lookahead,
-    best_by_curves,
+    best_known_apart,
     is_as_cheap,
     next_of,
 )
@@ -319,8 +318,8 @@ class Search:
             result, self.held = best_when_short(self.optimizer, self._query())
             return result
         query = self._query()
-        curved = best_by_curves(self.optimizer, query) if self.found else None
-        return best_in_order(self.optimizer, query) if curved is None else curved
+        known = best_known_apart(self.optimizer, query) if self.found else None
+        return best_in_order(self.optimizer, query) if known is None else known
 
     def _query(self) -> Query:
         difference = Difference(self.asked.differ_by, self.asked.per_workload)

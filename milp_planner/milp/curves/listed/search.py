@@ -10,7 +10,6 @@ then counted once more, on another grid and in the other order.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,7 +20,6 @@ from milp_planner.milp.curves.listed.reading import (
     Covering,
     Surrogates,
     asked_by,
-    covering_of,
     surrogates_of,
 )
 from milp_planner.milp.curves.listed.tables import (
@@ -31,7 +29,6 @@ from milp_planner.milp.curves.listed.tables import (
     ration_of,
     steps_down,
 )
-from milp_planner.milp.program.model import FleetModel
 
 if TYPE_CHECKING:
     from numpy import float64, intp
@@ -86,24 +83,14 @@ class TooMany(Exception):
     """There is more to list than this is quick at."""
 
 
-def cheapest_listed(
-    model: FleetModel, is_plan: Callable[[Mapping[str, float]], bool]
-) -> Listed | None:
-    """The cheapest fleet of a program, or a lower bound where that takes too many lists or time;
-    None where it is not one of such rows. Raises OutOfTime when time is up before either.
-
-    is_plan: asked of the columns of a fleet before it is counted again that none is cheaper.
-    """
-    began_s = time.monotonic()
-    covering = covering_of(model)
-    found = None if covering is None else cheapest_cover(covering, is_plan)
-    return None if found is None else found._replace(began_s=began_s)
-
-
 def cheapest_cover(
     covering: Covering, is_plan: Callable[[Mapping[str, float]], bool] = lambda _: True
 ) -> Listed | None:
-    """The same of what is read from a program."""
+    """The cheapest fleet, or a lower bound where that takes too many lists or time; None where
+    there is none.
+
+    is_plan: asked of its columns before it is counted again that none is cheaper.
+    """
     surrogates = _best_of(covering, surrogates_of(covering))
     if surrogates is None:
         return None
