@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from milp_planner.candidates.records import Candidate, PlanningInput
 from milp_planner.deadline import OutOfTime
@@ -132,10 +132,8 @@ class Optimizer:
                 keep_required(self._pruned, (*listed, *shared), wanted)
         return self._pruned
 
-    def of_fewer(self, kept: Iterable[Candidate]) -> Optimizer:
-        """The same with fewer candidates, which knows what was learned, and teaches it more."""
-        fewer = replace(self.instance.candidates, candidates=tuple(kept))
-        there = replace(self.instance, candidates=fewer)
+    def instead(self, there: PlanningInput) -> Optimizer:
+        """The same with fewer candidates, or less load; what either learns of rows both know."""
         return replace(self, instance=there, _pruned=None, _folds=None, _room={}, _lists=Lists())
 
     def listed(self, query: Query) -> SearchResult | None:

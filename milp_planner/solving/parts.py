@@ -30,13 +30,14 @@ from milp_planner.milp.presolve.lazy_rows import (
 )
 from milp_planner.milp.presolve.part_prices import columns_of
 from milp_planner.milp.presolve.stages import Part, Stage, is_long, parts_of
+from milp_planner.milp.program.lexicographic import everything_served
 from milp_planner.milp.program.limits.quotas import broken_quotas, user_quotas
 from milp_planner.milp.program.model import FleetModel
 from milp_planner.plans.records import Provenance, Status, exceeds
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.joining import joined_proof, solution_of
 from milp_planner.solving.first_plan import FirstPlan, or_in_hand
-from milp_planner.solving.names_and_money import by_names_and_budget, where_short
+from milp_planner.solving.names_and_money import by_names_and_budget, everything_within
 from milp_planner.solving.priced import Priced, priced
 from milp_planner.solving.results import (
     NOT_SOLVED,
@@ -79,6 +80,9 @@ MOST_ROUNDS = 40
 
 PRICES_OF_TIME = 0.5
 """Of a part's time, what prices on quotas may take before the engines begin."""
+
+EVERYTHING_OF_TIME = 0.5
+"""Of the time left, what looking for a plan may take that serves everything within a budget."""
 
 NEARLY = 0.25
 """Part of a quota. Where fractions of units use more of it, beside others that bind, whole units
@@ -149,14 +153,35 @@ def _answer(search: Search) -> SearchResult:
     if not search.settings.pruning or is_staged or not _stages_pay(search):
         return search.next()
     if may_be_short(problem):
-        return where_short(search, _first_answer)
+        return _where_short(search)
     try:
         with search.session.in_force():
-            named = by_names_and_budget(search, curves_above=MOST_COLUMNS)
+            named = by_names_and_budget(search.optimizer, curves_above=MOST_COLUMNS)
             result = named or _in_stages(search)
     except OutOfTime:
         return NOT_SOLVED
     return search.next() if result is None else result
+
+
+def _where_short(search: Search) -> SearchResult:
+    """The best plan of a problem that may leave something out: nothing, where that can be."""
+
+    def answer(freed: PlanningInput) -> SearchResult:
+        limit_s = EVERYTHING_OF_TIME * search.seconds_left
+        settings = replace(search.settings, time_limit_s=limit_s)
+        asked = search.asked.model_copy(update={"count": 0})
+        return _first_answer(Search(freed, settings, search.provenance, asked))
+
+    served = None if search.required else everything_within(search.instance, answer)
+    if served is None:
+        return search.next()
+    if served.status is not Status.OPTIMAL:
+        later = search.next()
+        if later.plan is not None and not any(w.shortfall_share for w in later.plan.workloads):
+            is_proven = later.status is Status.OPTIMAL
+            served = later if is_proven else with_newer_bound(served, later)
+    search.held = everything_served(search.instance.problem)
+    return served
 
 
 def _in_stages(search: Search) -> SearchResult | None:

@@ -27,7 +27,6 @@ from milp_planner.solving.checks.queueing import (
     may_be_judged_after,
 )
 from milp_planner.solving.first_plan import FirstPlan
-from milp_planner.solving.near_optimal import near_optimal
 from milp_planner.solving.optimum import Optimizer
 from milp_planner.solving.results import (
     NOT_SOLVED,
@@ -38,7 +37,7 @@ from milp_planner.solving.results import (
     Settings,
 )
 from milp_planner.solving.shortage import best_when_short, still_told
-from milp_planner.solving.stages import best_in_order, in_order_of
+from milp_planner.solving.stages import best_in_order, in_order_of, near_optimal
 from milp_planner.solving.tie_break import (
     MOST_COLUMNS,
     Lookahead,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import OutOfTime
 from milp_planner.lazily import replace
+from milp_planner.milp.curves.few_names import counts_of
 from milp_planner.milp.presolve.part_prices import (
     at_their_part,
     columns_of,
@@ -28,6 +29,10 @@ FIRST_SHARE, LATER_SHARE = 0.3, 0.5
 """Of the time left, what looks at parts of units, and at units of one's own, may take: about a
 third of all each, and as much is left for the program of all."""
 
+NAMED_SHARE = 0.6
+"""The first where there are limits on how many names there may be: names are looked for branch by
+branch then, which settles them or nothing, and no program of all is as quick."""
+
 
 def answer_apart(search: Search, answer: Answer) -> SearchResult | None:
     """The best plan of units of one's own, with a lower bound of what any plan costs.
@@ -43,7 +48,8 @@ def answer_apart(search: Search, answer: Answer) -> SearchResult | None:
     kept = search.optimizer.pruned.kept
     alone = [k for k in kept if not k.part_of_unit]
     fractions = [*at_their_part(k for k in kept if k.part_of_unit)]
-    trial = _search_of(search, of_one_each(search.instance, (*alone, *fractions)), FIRST_SHARE)
+    share = NAMED_SHARE if counts_of(search.instance.problem) else FIRST_SHARE
+    trial = _search_of(search, of_one_each(search.instance, (*alone, *fractions)), share)
     freed = answer(trial)
     search.learn(trial, fractions)
     if freed.status is Status.INFEASIBLE:
