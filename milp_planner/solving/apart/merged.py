@@ -120,8 +120,7 @@ class Merged:
             sum({1 << self._known(plan).bit for plan in every}),
         )
         for one in self._lists:
-            readmitted_usd = one.asked.readmitted_usd(one.known, every)
-            one.least_usd = min(one.least_usd, readmitted_usd)
+            one.asked.bring_back(every)
         while True:
             check()
             known = list(self._by_uses.values())
@@ -129,14 +128,14 @@ class Merged:
             answer = look.answer(most_usd + 2 * SAME_USD)
             if not isinstance(answer, KnownList):
                 return answer
-            answer.extend(every, known)
+            answer.extend(known)
 
     def least_usd(self) -> float:
         """What no plan costs less than: the best of each part. Raises AskTheWhole."""
         known = list(self._by_uses.values())
         for one in self._lists:
             while not one.known and one.choices:
-                one.extend([], known)
+                one.extend(known)
         return sum(one.usd_at(0) for one in self._lists)
 
     @property

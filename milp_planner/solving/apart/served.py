@@ -77,21 +77,21 @@ class PartList(Protocol):
 
     workloads: frozenset[str]
 
-    def next_of(
-        self, known: Sequence[Served], earlier: Sequence[Plan], *, at_length: bool
-    ) -> Found:
+    def bring_back(self, earlier: Sequence[Plan]) -> None:
+        """What those stood in for that these plans of all use.
+
+        None of it was missed in the list: with what stood in for it a fleet costs no more, and is
+        in the list by now, or comes later.
+        """
+
+    def next_of(self, known: Sequence[Served], *, at_length: bool) -> Found:
         """The cheapest with other names than each of these has, that contains none of them.
 
-        earlier: plans of all that came before, which bring back what others stood in for.
         at_length: it may take as much time as the part has; else a part of that.
         """
 
     def others_of(self, one: Served, known: Sequence[Served]) -> Found:
         """The cheapest with its names that contains neither it nor one of these."""
-
-    def readmitted_usd(self, known: Sequence[Served], earlier: Sequence[Plan]) -> float:
-        """The least that plans cost which may be in the list now that these came before, and were
-        not looked at for it; endless where there is none."""
 
     def spares(self) -> Sequence[Spare] | None:
         """All units of its candidates; None where one more may cost less than its price."""
@@ -150,12 +150,12 @@ class KnownList:
         """The plans before that it contains, as bits."""
         return self._contained[id(one)]
 
-    def extend(self, earlier: Sequence[Plan], every: Iterable[Earlier]) -> None:
+    def extend(self, every: Iterable[Earlier]) -> None:
         """One more of the list; or, the first time, no more than that none costs less than so much.
 
         That is often enough: another list has a cheaper one.
         """
-        found = self.asked.next_of(self.known, earlier, at_length=self._was_asked)
+        found = self.asked.next_of(self.known, at_length=self._was_asked)
         if not found.is_proven and not self._was_asked:
             self.least_usd, self._was_asked = max(self.least_usd, found.least_usd), True
             return

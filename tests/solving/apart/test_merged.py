@@ -87,7 +87,10 @@ class Part:
         )
         self.is_priced = True
 
-    def next_of(self, known: Sequence[Served], earlier: Any, *, at_length: bool) -> Found:
+    def bring_back(self, earlier: Sequence[Any]) -> None:
+        pass  # nothing stands in for anything
+
+    def next_of(self, known: Sequence[Served], *, at_length: bool) -> Found:
         plans = [one.plan for one in known]
         return self._first(lambda plan: all(allows(self.difference, plan, one) for one in plans))
 
@@ -99,9 +102,6 @@ class Part:
                 and not any(contains(plan, other) for other in plans)
             )
         )
-
-    def readmitted_usd(self, known: Sequence[Served], earlier: Sequence[Any]) -> float:
-        return math.inf
 
     def spares(self) -> Sequence[Spare] | None:
         return self.units if self.is_priced else None
