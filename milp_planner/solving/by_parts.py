@@ -25,7 +25,7 @@ from milp_planner.milp.presolve.dominance import Pruned
 from milp_planner.milp.presolve.forced_use import Required, require
 from milp_planner.milp.presolve.lazy_rows import independent, only_workloads
 from milp_planner.milp.presolve.routing import balanced
-from milp_planner.milp.program.exclusion import Difference, NameOf
+from milp_planner.milp.program.exclusion import Difference, NameOf, contain
 from milp_planner.milp.program.families import rules_of
 from milp_planner.milp.program.language.folds import ElasticFold
 from milp_planner.milp.program.model import FleetModel, build_model
@@ -283,7 +283,7 @@ class AskOfParts:
         if mine is None:
             given = part, whole.settings, whole.provenance, session
             mine = OfNames(*given, _pruned=pruned, asked=asked)
-            if not asked.names:  # whose programs come again
+            if asked.is_of_a_list:
                 self._made[id(pruned)] = mine
         mine.session = session
         query = Query(asked.difference, asked.unlike, asked.without)
@@ -328,7 +328,7 @@ def _least_of(result: SearchResult) -> tuple[float, Proof]:
 
 @dataclass
 class OfNames(Optimizer):
-    """Finds plans that use each of some names."""
+    """Finds plans that use each of some names, or contain a plan and use something beside it."""
 
     asked: Asked = Asked(NO_DIFFERENCE)
 
@@ -343,7 +343,15 @@ class OfNames(Optimizer):
         for name in sorted(self.asked.names):
             assert naming is not None
             require(model, Required(_named(naming, name)))
+        if self.asked.containing is not None:
+            assert naming is not None
+            contain(model, self.asked.containing)
+            require(model, Required(_beside(naming, self.asked.beside)))
         return model
+
+
+def _beside(naming: NameOf, names: frozenset[str]) -> Callable[[Candidate], bool]:
+    return lambda k: naming(k) not in names
 
 
 def _named(naming: NameOf, name: str) -> Callable[[Candidate], bool]:

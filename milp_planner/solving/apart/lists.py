@@ -41,6 +41,17 @@ class Asked(NamedTuple):
     names: frozenset[str] = frozenset()
     """What it has to use, each."""
 
+    containing: Plan | None = None
+    """What it has to contain, where that is asked for, ..."""
+
+    beside: frozenset[str] = frozenset()
+    """... with something that is none of these."""
+
+    @property
+    def is_of_a_list(self) -> bool:
+        """True where the same is asked for again, of more plans."""
+        return not self.names and self.containing is None
+
 
 class Ask(Protocol):
     """Gives the cheapest plan of a part."""
@@ -98,6 +109,23 @@ class ListOfPart:
         without = (one.plan, *(other.plan for other in known))
         asked = Asked(self.difference, without=without, names=one.names)
         return self._found(*self.ask(part, all_of(mine), asked, at_length=True))
+
+    def more_than(self, one: Served, have: frozenset[str], known: Sequence[Served]) -> Found:
+        naming = self.difference.name_of
+        assert naming is not None, "where plans differ by none, nothing is asked for"
+        self._readmit(known)
+        stood_for = self.pruned.dominated_by.items()
+        mine = {a for a, b in stood_for if naming(b) in have}
+        mine |= {*self.pruned.kept, *(p.candidate for p in one.plan.purchases)}
+        in_order = sorted(mine, key=lambda k: k.id)
+        asked = Asked(
+            self.difference,
+            without=tuple(other.plan for other in known),
+            containing=one.plan,
+            beside=have,
+        )
+        part = only_workloads(self.instance, self.workloads, in_order)
+        return self._found(*self.ask(part, all_of(in_order), asked, at_length=True))
 
     def spares(self) -> Sequence[Spare] | None:
         if not self.is_priced:

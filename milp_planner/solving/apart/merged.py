@@ -14,10 +14,8 @@ contains neither, ... Where units cost their price, so X contains one V of each 
 each of its new names, and costs as much at least. All of these are looked at, the cheapest first:
 one that contains an earlier plan goes with whatever contains it, and the first that does not, and
 has new names, is a plan that costs no more than any X that is left. So a set of names may count
-over all workloads, while a list knows those of its own.
-
-Where more units may cost less than their price, nothing is known of X but that it costs no less
-than B: once nothing else is cheaper the program of all has to be asked.
+over all workloads, while a list knows those of its own. Where one more unit may cost less than its
+price, each part is asked for the cheapest that contains V_p and has a new name, in place of it.
 """
 
 from __future__ import annotations
@@ -81,8 +79,16 @@ class _Belonging(NamedTuple):
     """Places of units in the list of those that bring a new name."""
 
 
-_Next = Choice | _Belonging | None
-"""None: nobody knows what costs that little."""
+class _Grown(NamedTuple):
+    """Of what contains these that in which one part has a new name."""
+
+    served: tuple[Served, ...]
+    part: int
+    nth: int
+    """Of what there is of that part."""
+
+
+_Next = Choice | _Belonging | _Grown
 
 
 @dataclass
@@ -179,14 +185,16 @@ class _Look:
         for _ in range(MOST_LOOKED_AT):
             if not self._heap:
                 return None
+            found: NextOfParts | KnownList | None
             usd, _, one = heapq.heappop(self._heap)
             if usd > most_usd:
                 raise AllDearer
-            if one is None:
-                break
-            found = (
-                self._belonging(usd, one) if isinstance(one, _Belonging) else self._chosen(usd, one)
-            )
+            if isinstance(one, _Grown):
+                found = self._grown(one)
+            elif isinstance(one, _Belonging):
+                found = self._belonging(usd, one)
+            else:
+                found = self._chosen(usd, one)
             if found is not None:
                 return found
         raise AskTheWhole
@@ -259,10 +267,39 @@ class _Look:
         if (have := _names_of(served)) not in self.out.names:
             return NextOfParts(usd, served, ())
         if self.spares is None:
-            self._push(usd + SAME_USD, None)
+            self._push_grown(served)
         elif free := self._bringing_more(have):
             self._push(usd + free[0].usd, one._replace(units=(0,)))
         return None
+
+    def _push_grown(self, served: tuple[Served, ...]) -> None:
+        """What contains these, with a new name in one part or another."""
+        for part in range(len(self.lists)):
+            self._push_nth(_Grown(served, part, 0))
+
+    def _push_nth(self, one: _Grown) -> None:
+        served, at = one.served[one.part], sum(each.usd for each in one.served)
+        least = self.lists[one.part].least_of_more(served, _names_of(one.served), one.nth)
+        self._push(at - served.usd + least + SAME_USD, one)
+
+    def _grown(self, one: _Grown) -> NextOfParts | None:
+        """A plan with a new name in one part, where it may come next."""
+        have, known, served = _names_of(one.served), self.lists[one.part], one.served[one.part]
+        was_usd = known.least_of_more(served, have, one.nth)
+        more = known.more_at(served, have, one.nth, self.every)
+        if more is None:
+            return None
+        if more.usd > was_usd:  # there may be cheaper ones
+            self._push_nth(one)
+            return None
+        self._push_nth(one._replace(nth=one.nth + 1))
+        grown = (*one.served[: one.part], more, *one.served[one.part + 1 :])
+        if self._contains(grown):
+            return None
+        if _names_of(grown) in self.out.names:
+            self._push_grown(grown)
+            return None
+        return NextOfParts(sum(each.usd for each in grown), grown, ())
 
     def _with_units(
         self, usd: float, one: _Belonging, served: tuple[Served, ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from milp_planner.candidates.records import Candidate
@@ -93,6 +93,10 @@ class PartList(Protocol):
     def others_of(self, one: Served, known: Sequence[Served]) -> Found:
         """The cheapest with its names that contains neither it nor one of these."""
 
+    def more_than(self, one: Served, have: frozenset[str], known: Sequence[Served]) -> Found:
+        """The cheapest that contains it, has a name that is none of `have`, and contains none of
+        these."""
+
     def spares(self) -> Sequence[Spare] | None:
         """All units of its candidates; None where one more may cost less than its price."""
 
@@ -113,6 +117,10 @@ class Earlier(NamedTuple):
         return all(on.get(use, 0) >= units for use, units in mine)
 
 
+_Beside = tuple[int, frozenset[str] | None]
+"""The id of one that a part is served by, and names; None: what else has those of the one."""
+
+
 class KnownList:
     """The list of a part as far as it was asked for."""
 
@@ -130,10 +138,10 @@ class KnownList:
         self._was_asked = False
         """True where the next one was looked for in little time, and a lower bound is known."""
 
-        self._others: dict[int, list[Served]] = {}
-        """Of each of these what else has its names, the cheapest first, by its id."""
+        self._others: dict[_Beside, list[Served]] = {}
+        """Of each of these what else there is of it, the cheapest first."""
 
-        self._has_all_others: set[int] = set()
+        self._has_all_others: set[_Beside] = set()
         self._contained: dict[int, int] = {}
         """The plans before that each of all these contains, as bits, by its id."""
 
@@ -175,31 +183,60 @@ class KnownList:
 
     def is_known(self, one: Served, nth: int) -> bool:
         """True where nothing needs to be asked for the nth of what has its names."""
-        return nth <= len(self._others.get(id(one), ()))
+        return nth <= len(self._others.get((id(one), None), ()))
 
     def other_at(self, one: Served, nth: int, every: Iterable[Earlier]) -> Served | None:
         """The nth of what has the names of `one`, itself the first; None where there are fewer."""
         if nth == 0:
             return one
-        others = self._others.setdefault(id(one), [])
-        while len(others) < nth and id(one) not in self._has_all_others:
-            found = self.asked.others_of(one, others)
-            self._taken(found)
-            if found.served is None:
-                self._has_all_others.add(id(one))
-            else:
-                others.append(found.served)
-                self._compare(found.served, every)
-        return others[nth - 1] if nth <= len(others) else None
+        return self._nth(
+            (id(one), None), nth - 1, lambda known: self.asked.others_of(one, known), every
+        )
 
     def least_of_other(self, one: Served, nth: int) -> float:
         """What the nth of them costs, or at least; endless where there are fewer."""
-        others = self._others.get(id(one), [])
-        if nth <= len(others):
-            return max(one.usd, others[nth - 1].usd) if nth else one.usd
-        if id(one) in self._has_all_others:
+        return one.usd if nth == 0 else self._least_of((id(one), None), one, nth - 1)
+
+    def more_at(
+        self, one: Served, have: frozenset[str], nth: int, every: Iterable[Earlier]
+    ) -> Served | None:
+        """The nth of what contains `one`, and has a name beside these; None where there are fewer,
+        the first being 0."""
+
+        def asked(known: Sequence[Served]) -> Found:
+            return self.asked.more_than(one, have, known)
+
+        return self._nth((id(one), have), nth, asked, every)
+
+    def least_of_more(self, one: Served, have: frozenset[str], nth: int) -> float:
+        """What the nth of them costs, or at least; endless where there are fewer."""
+        return self._least_of((id(one), have), one, nth)
+
+    def _nth(
+        self,
+        beside: _Beside,
+        nth: int,
+        asked: Callable[[Sequence[Served]], Found],
+        every: Iterable[Earlier],
+    ) -> Served | None:
+        known = self._others.setdefault(beside, [])
+        while len(known) <= nth and beside not in self._has_all_others:
+            found = asked(known)
+            self._taken(found)
+            if found.served is None:
+                self._has_all_others.add(beside)
+            else:
+                known.append(found.served)
+                self._compare(found.served, every)
+        return known[nth] if nth < len(known) else None
+
+    def _least_of(self, beside: _Beside, one: Served, nth: int) -> float:
+        known = self._others.get(beside, ())
+        if nth < len(known):
+            return max(one.usd, known[nth].usd)
+        if beside in self._has_all_others:
             return math.inf
-        return max(one.usd, others[-1].usd) if others else one.usd
+        return max(one.usd, known[-1].usd) if known else one.usd
 
     def learn(self, earlier: Earlier) -> None:
         """One more of the plans before."""
