@@ -87,6 +87,12 @@ def are_dearer(optimizer: Optimizer, query: Query, curved: Curved, usd_per_month
         return False
 
 
+def come_apart(optimizer: Optimizer) -> bool:
+    """True where next-best plans come out of lists, as far as they were looked for."""
+    kept = optimizer.next_fleets.by_parts
+    return isinstance(kept, ByParts) and kept.merged is not None
+
+
 def _kept(optimizer: Optimizer, query: Query, curved: Curved) -> ByParts | None:
     """The search for such plans, kept from one to the next; None where there is none."""
     if query.held or query.passed or not query.others or not _may_come_apart(optimizer):
