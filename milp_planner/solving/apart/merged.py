@@ -176,6 +176,7 @@ class _Look:
     _heap: list[tuple[float, int, _Next]] = field(default_factory=list)
     _order: Iterator[int] = field(default_factory=count)
     _free: dict[frozenset[str], Sequence[Spare]] = field(default_factory=dict)
+    _by_use: dict[Use, list[Earlier]] | None = None
 
     def answer(self, most_usd: float) -> NextOfParts | KnownList | None:
         """The plan that comes next, or the list that is too short to tell; None where none does."""
@@ -331,11 +332,19 @@ class _Look:
         for spare in spares:
             for use in spare.uses:
                 on[use] = on.get(use, 0) + 1
-        return any(
-            self.out.bits >> one.bit & 1
-            and all(on.get(use, 0) >= units for use, units in one.uses.items())
-            for one in self.every
-        )
+        near = (one for spare in spares for use in spare.uses for one in self._using(use))
+        return any(all(on.get(use, 0) >= n for use, n in one.uses.items()) for one in near)
+
+    def _using(self, use: Use) -> Sequence[Earlier]:
+        """The earlier plans that nothing may contain and that have such a unit: without it none of
+        them is in what a unit more makes of a fleet."""
+        if self._by_use is None:
+            self._by_use = {}
+            for one in self.every:
+                if self.out.bits >> one.bit & 1:
+                    for used in one.uses:
+                        self._by_use.setdefault(used, []).append(one)
+        return self._by_use.get(use, ())
 
 
 def spares_of(asked: Sequence[PartList]) -> Sequence[Spare] | None:
