@@ -36,19 +36,19 @@ from milp_planner.questions.planned_fleet import (
 )
 from milp_planner.questions.solve import provenance_of, with_oldest_price
 from milp_planner.solving.assembly.assemble import assemble
-from milp_planner.solving.assembly.queueing import (
-    OwnMixes,
-    judged_after,
-    may_be_judged_after,
-    with_idle_wishes_marked,
-    with_queues,
-)
 from milp_planner.solving.assembly.routes import spreads_by_capacity
 from milp_planner.solving.checks.arguments import catalog_for
 from milp_planner.solving.checks.batch import refuse_batches
 from milp_planner.solving.checks.llms import refuse_any_llm
 from milp_planner.solving.checks.own_rules import held_to
 from milp_planner.solving.checks.power import refuse_power_by_load
+from milp_planner.solving.checks.queueing import (
+    OwnMixes,
+    judged_after,
+    may_be_judged_after,
+    with_idle_wishes_marked,
+    with_queues,
+)
 from milp_planner.solving.checks.sharing import refuse_shared
 from milp_planner.solving.prepare import outline_of, unlisted
 from milp_planner.solving.results import Settings

@@ -22,12 +22,6 @@ from milp_planner.inputs.problem.policies import (
     may_be_short,
 )
 from milp_planner.lazily import dataclass, replace
-from milp_planner.milp.curves.few_names import (
-    Count,
-    cheapest_of_few,
-    counts_of,
-    without_budget_and_counts,
-)
 from milp_planner.milp.curves.fleets import CURVES, cheapest_fleet
 from milp_planner.milp.engines.certify import BOTH
 from milp_planner.milp.presolve.lazy_rows import (
@@ -35,13 +29,14 @@ from milp_planner.milp.presolve.lazy_rows import (
     relaxed_values,
 )
 from milp_planner.milp.presolve.part_prices import columns_of
-from milp_planner.milp.presolve.stages import Part, Stage, parts_of
+from milp_planner.milp.presolve.stages import Part, Stage, is_long, parts_of
 from milp_planner.milp.program.limits.quotas import broken_quotas, user_quotas
-from milp_planner.milp.program.model import FleetModel, build_model
+from milp_planner.milp.program.model import FleetModel
 from milp_planner.plans.records import Provenance, Status, exceeds
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.joining import joined_proof, solution_of
 from milp_planner.solving.first_plan import FirstPlan, or_in_hand
+from milp_planner.solving.names_and_money import by_names_and_budget, where_short
 from milp_planner.solving.priced import Priced, priced
 from milp_planner.solving.results import (
     NOT_SOLVED,
@@ -146,15 +141,19 @@ def or_apart(result: SearchResult, apart: SearchResult | None) -> SearchResult:
 
 
 def _answer(search: Search) -> SearchResult:
-    # What a short budget serves depends on what the quotas let it serve: there none can wait. The
-    # fewest GPUs are counted over all blocks, and batches are done in any: none is solved apart.
+    # What a short budget serves depends on what the quotas let it serve: there none can wait, but
+    # where all is served. The fewest GPUs are counted over all blocks, and batches are done in any:
+    # none is solved apart.
     problem = search.instance.problem
-    is_staged = may_be_short(problem) or is_gpus_first(problem) or has_batches(problem)
+    is_staged = is_gpus_first(problem) or has_batches(problem)
     if not search.settings.pruning or is_staged or not _stages_pay(search):
         return search.next()
+    if may_be_short(problem):
+        return where_short(search, _first_answer)
     try:
         with search.session.in_force():
-            result = _by_names_and_budget(search) or _in_stages(search)
+            named = by_names_and_budget(search, curves_above=MOST_COLUMNS)
+            result = named or _in_stages(search)
     except OutOfTime:
         return NOT_SOLVED
     return search.next() if result is None else result
@@ -180,24 +179,6 @@ def _in_stages(search: Search) -> SearchResult | None:
     return None
 
 
-def _by_names_and_budget(search: Search) -> SearchResult | None:
-    """The optimum that takes no solver, where workloads are linked by nothing but how many names
-    there may be, or by a budget that the optimum without it keeps all the same."""
-    problem = search.instance.problem
-    counts = counts_of(problem)
-    links = counts or problem.limits.budget is not None
-    if not links or search.settings.solver != BOTH:
-        return None
-    freed = replace(search.instance, problem=without_budget_and_counts(problem))
-    model = build_model(freed, tuple(search.optimizer.pruned.kept))
-    if len(model.columns) <= MOST_COLUMNS:
-        return None
-    result = _by_curves(search, model, search.instance, counts)
-    if result is not None:
-        search.found.append(result.known)
-    return result
-
-
 def _stages_pay(search: Search) -> bool:
     """True where a problem is so large that stages save more than they cost.
 
@@ -213,11 +194,7 @@ def _stages_pay(search: Search) -> bool:
         return False
     try:
         with search.session.in_force():
-            kept = search.optimizer.pruned.kept
-            if columns_of(instance, kept) > MOST_COLUMNS:
-                return True
-            # with those for routes, and whatever else rules have
-            return len(build_model(instance, tuple(kept)).fleet.meaning) > MOST_COLUMNS
+            return is_long(instance, search.optimizer.pruned.kept, MOST_COLUMNS)
     except OutOfTime:
         return False
 
@@ -401,16 +378,14 @@ def _by_prices(search: Search, part: Part, limit_s: float) -> Priced | None:
     return priced(instance, search.provenance, PRICES_OF_TIME * limit_s)
 
 
-def _by_curves(
-    search: Search, model: FleetModel, instance: PlanningInput, counts: Sequence[Count] = ()
-) -> SearchResult | None:
+def _by_curves(search: Search, model: FleetModel, instance: PlanningInput) -> SearchResult | None:
     """The optimum of a program that takes no solver, as a plan of `instance`.
 
-    counts: limits on names beside the program's rows. None where its plan breaks a rule, or costs
-    other than its curve says: then the engines are asked all the same.
+    None where its plan breaks a rule, or costs other than its curve says: then the engines are
+    asked all the same.
     """
     began_s = time.monotonic()
-    fleet = cheapest_of_few(model, counts) if counts else cheapest_fleet(model)
+    fleet = cheapest_fleet(model)
     if fleet is None:
         return None
     plan = assemble(instance, fleet.solution, search.provenance)

@@ -21,7 +21,6 @@ from milp_planner.inputs.problem.policy import Penalties
 from milp_planner.inputs.problem.records import Limits, Problem, Workload
 from milp_planner.serving.memory import precisions_of
 from milp_planner.serving.rates.throughput import ServingModel
-from milp_planner.solving.assembly.queueing import with_idle_wishes_marked, with_queues
 from milp_planner.solving.checks.arguments import check_problem_and_catalog
 from milp_planner.solving.checks.batch import batch_faults, window_faults
 from milp_planner.solving.checks.bounds import bound_faults, without_specks
@@ -30,6 +29,7 @@ from milp_planner.solving.checks.llms import any_llm_faults
 from milp_planner.solving.checks.names import fleet_faults, limit_faults, with_known_billings
 from milp_planner.solving.checks.power import power_faults
 from milp_planner.solving.checks.quality import with_quality_read
+from milp_planner.solving.checks.queueing import with_idle_wishes_marked, with_queues
 from milp_planner.solving.checks.queues import queue_faults
 from milp_planner.solving.checks.quotes import uncertain_faults
 from milp_planner.solving.checks.sellers import with_known_sellers

@@ -19,19 +19,20 @@ from milp_planner.milp.presolve.part_prices import (
     of_one_each,
     without_parts,
 )
+from milp_planner.milp.presolve.stages import is_long
 from milp_planner.milp.program.exclusion import Difference, PassedOver, Where
 from milp_planner.milp.program.lexicographic import Held
 from milp_planner.milp.program.shared_scope import may_share
 from milp_planner.plans.records import Plan, Provenance, Status
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.joining import solution_of
-from milp_planner.solving.assembly.queueing import (
+from milp_planner.solving.assembly.routes import routed_alike
+from milp_planner.solving.checks.queueing import (
     OwnMixes,
     has_one_class,
     judged_after,
     may_be_judged_after,
 )
-from milp_planner.solving.assembly.routes import routed_alike
 from milp_planner.solving.first_plan import FirstPlan
 from milp_planner.solving.near_optimal import near_optimal
 from milp_planner.solving.optimum import Optimizer
@@ -86,8 +87,7 @@ class Search:
     """A first plan that is made already; None where none is."""
 
     mixes: OwnMixes | None = None
-    """What plans are held against, where their program is without wishes that these have to keep;
-    None elsewhere."""
+    """What holds plans to wishes that their program is without; None where it has them all."""
 
     parts: KnownParts = field(default_factory=KnownParts)
     """What is known of parts that are solved apart."""
@@ -99,15 +99,15 @@ class Search:
     left_off: dict[str, str] = field(default_factory=dict)
     """Why no more plans without a workload's wishes were looked at; its wishes are kept by rows."""
 
+    held: Held | None = None
+    """What stages before the score reached, see `shortage`; None before they ran."""
+
     optimizer: Optimizer = field(init=False)
     _asked_whole: PlanningInput | None = None
     """The problem with those wishes."""
 
     _passed_over: list[PassedOver] = field(default_factory=list)
     """Plans that do not keep such wishes, and where."""
-
-    _held: Held | None = None
-    """What stages before the score reached; None before they ran. See `shortage`."""
 
     _lookahead: Lookahead = field(default_factory=Lookahead)
 
@@ -156,7 +156,7 @@ class Search:
         self._asked_whole = self.instance
         self.instance, self.optimizer, self.mixes = other.instance, other.optimizer, other.mixes
         self.optimizer.session = session
-        self.found, self._held, self._lookahead = other.found, other._held, other._lookahead
+        self.found, self.held, self._lookahead = other.found, other.held, other._lookahead
         self._passed_over = other._passed_over
         return first
 
@@ -214,7 +214,7 @@ class Search:
                         self.optimizer, query, ahead, more_wanted=self.more_wanted
                     )
                     result = still_told(self.instance.problem, result.known, chosen)
-                if query.held != (self._held or ()):  # what is beyond may have more GPUs
+                if query.held != (self.held or ()):  # what is beyond may have more GPUs
                     self._lookahead = self._lookahead.of_plans()
         finally:  # a Ctrl-C leaves the plan that is there already
             self.found.append(result.known)
@@ -315,8 +315,8 @@ class Search:
 
     def _best(self) -> SearchResult:
         """The best plan that no earlier one rules out, as the solvers have it."""
-        if self._held is None and may_be_short(self.instance.problem):
-            result, self._held = best_when_short(self.optimizer, self._query())
+        if self.held is None and may_be_short(self.instance.problem):
+            result, self.held = best_when_short(self.optimizer, self._query())
             return result
         query = self._query()
         known = best_known_apart(self.optimizer, query) if self.found else None
@@ -325,7 +325,7 @@ class Search:
     def _query(self) -> Query:
         difference = Difference(self.asked.differ_by, self.asked.per_workload)
         passed = tuple(self._passed_over)
-        return Query(difference, tuple(self.found), passed=passed).holding(self._held or ())
+        return Query(difference, tuple(self.found), passed=passed).holding(self.held or ())
 
 
 Answer = Callable[[Search], SearchResult]
@@ -435,10 +435,10 @@ def _is_worth_a_look(search: Search) -> bool:
             kept = search.optimizer.pruned.kept
             if not any(k.part_of_unit for k in kept):
                 return False
-            columns = columns_of(search.instance, kept)
-            return columns > LARGE or (
-                columns > MOST_COLUMNS and not search.optimizer.folds(Query())
-            )
+            if columns_of(search.instance, kept) > LARGE:
+                return True
+            is_quick = bool(search.optimizer.folds(Query()))
+            return not is_quick and is_long(search.instance, kept, MOST_COLUMNS)
     except OutOfTime:
         return False
 

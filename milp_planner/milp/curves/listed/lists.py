@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from milp_planner.deadline import OutOfTime, check, seconds_left, until
 from milp_planner.lazily import dataclass
-from milp_planner.milp.curves.listed.search import Listed, cheapest_listed
+from milp_planner.milp.curves.listed.losses import Grouped, grouped_of
+from milp_planner.milp.curves.listed.reading import covering_of
+from milp_planner.milp.curves.listed.search import Listed, cheapest_cover
+from milp_planner.milp.curves.listed.survivors import cheapest_survivor
 from milp_planner.milp.program.model import FleetModel
 
 OF_TIME = 0.5
 """The part of the time left that they may take."""
+
+
+IsPlan = Callable[[Mapping[str, float]], bool]
+"""Asked of the columns of a fleet: False where there is more to it than the program knows."""
 
 
 @dataclass
@@ -24,15 +32,44 @@ class Lists:
     least_usd: float = 0.0
     """No plan scores less, USD/month."""
 
-    def cheapest(self, model: FleetModel) -> Listed | None:
+    def cheapest(self, model: FleetModel, is_plan: IsPlan) -> Listed | None:
         """The cheapest fleet of a program; None where that takes a solver. Raises OutOfTime."""
         if not self.are_open:
             return None
         self.are_open = False  # unless it comes to an end
         with suppress(OutOfTime), until(time.monotonic() + OF_TIME * seconds_left()):
-            listed = cheapest_listed(model)
+            listed = cheapest_listed(model, is_plan)
             if listed is not None:
                 self.least_usd = max(self.least_usd, listed.least_usd)
                 self.are_open = bool(listed.values)
         check()
         return listed if self.are_open else None
+
+
+def cheapest_listed(model: FleetModel, is_plan: IsPlan) -> Listed | None:
+    """The cheapest fleet of a program, or a lower bound where that takes too many lists or time;
+    None where it is not one of such rows. Raises OutOfTime when time is up before either."""
+    began_s, covering = time.monotonic(), covering_of(model)
+    if covering is None:
+        return None
+    grouped = grouped_of(model, covering)
+    if grouped is None:
+        found = cheapest_cover(covering, is_plan)
+    else:
+        found = _after_losses(grouped, is_plan)
+    return None if found is None else found._replace(began_s=began_s)
+
+
+def _after_losses(grouped: Grouped, is_plan: IsPlan) -> Listed | None:
+    """That of one that must survive losses; where more is asked than what tables of these know, as
+    of any other rows."""
+    survivor = cheapest_survivor(grouped)
+    if survivor is None:
+        return None
+    values, least = survivor
+    if values:
+        return Listed(values, least, is_plan=is_plan(values))
+    with suppress(OutOfTime):
+        found = cheapest_cover(grouped.covering, is_plan)
+        return found and found._replace(least_usd=max(least, found.least_usd))
+    return Listed({}, least)

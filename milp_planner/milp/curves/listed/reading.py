@@ -10,12 +10,14 @@ whatever else the program has makes it no such problem.
 From one row follows one that is the same in all blocks: for v_k ≥ 0,
 
     Σ_k v_k (n_k + n_kt) ≥ R_t,        R_t = max_i b_it min_{A_ikt > 0} v_k ÷ A_ikt
+
+and, of all kinds but some S, by the same with v_k = 0 in S, that these leave at most so much to S.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pulp
@@ -38,6 +40,9 @@ SAME = 1e-9
 
 DIGITS = 6
 """Of rows that are told from each other."""
+
+Columns = Mapping[int, pulp.LpVariable]
+"""Those of units of a kind, by block."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,18 @@ class Covering:
     most: Mapping[str, float]
     """Units that a column may have."""
 
+    rationed: tuple[int, ...] = ()
+    """Kinds by number that some rows do not count, S: spot, where a part must be served without."""
+
+    @property
+    def of_others(self) -> NDArray[float64]:
+        """(held + elastic,): 1 of all other kinds, 0 of these."""
+        import numpy as np
+
+        others = np.ones(len(self.held) + len(self.elastic))
+        others[list(self.rationed)] = 0.0
+        return others
+
 
 @dataclass(frozen=True)
 class Surrogates:
@@ -76,17 +93,25 @@ class Surrogates:
     asked: NDArray[float64]
     """(rows, blocks)."""
 
+    of_others: NDArray[float64]
+    """(rows, blocks): of that, what others than the rationed kinds must do."""
+
+    @property
+    def left_to_rationed(self) -> NDArray[float64]:
+        """(rows, blocks): what the rationed kinds may carry of it at most."""
+        return self.asked - self.of_others
+
     def among(self, rows: NDArray[intp]) -> Surrogates:
         """Those of these numbers."""
-        return Surrogates(self.of_unit[rows], self.asked[rows])
+        return Surrogates(self.of_unit[rows], self.asked[rows], self.of_others[rows])
 
     def with_means(self, pairs: Iterable[tuple[int, int]]) -> Surrogates:
         """These and the means of pairs of them, which every fleet keeps as well."""
         import numpy as np
 
         one, other = np.array(list(pairs)).T
-        of_unit = np.vstack([self.of_unit, (self.of_unit[one] + self.of_unit[other]) / 2])
-        return _scaled(of_unit, np.vstack([self.asked, (self.asked[one] + self.asked[other]) / 2]))
+        mine = self.of_unit, self.asked, self.of_others
+        return _scaled(*(np.vstack([rows, (rows[one] + rows[other]) / 2]) for rows in mine))
 
 
 def covering_of(model: FleetModel) -> Covering | None:
@@ -100,24 +125,24 @@ def covering_of(model: FleetModel) -> Covering | None:
     if not kinds:
         return None
     busy = fleet.busy(fleet.problem.workloads[0].name)
-    held, elastic = _apart(kinds, len(busy))
+    held, elastic = _apart([columns for _, columns in kinds], len(busy))
     usd = {column.name: cost for column, cost in model.lp.objective.items()}
-    if any(usd.get(column.name, 0.0) <= 0 for columns in kinds for column in columns.values()):
+    if any(usd.get(column.name, 0.0) <= 0 for _, columns in kinds for column in columns.values()):
         return None
-    return _covering(model, busy, held, elastic, usd)
+    spot = {
+        column.name for k, columns in kinds if k.mode.interruptible for column in columns.values()
+    }
+    return _covering(model, busy, held, elastic, usd, spot)
 
 
-def _kinds(model: FleetModel) -> list[Mapping[int, pulp.LpVariable]] | None:
-    """The columns of each candidate by block; None where any is not whole, or must be on."""
+def _kinds(model: FleetModel) -> list[tuple[Candidate, Columns]] | None:
+    """Candidates and their columns by block; None where any is not whole, or must be on."""
     kinds: dict[tuple[Candidate, int], dict[int, pulp.LpVariable]] = {}
     for (k, level, t), column in model.fleet.units.items():
         if column.cat != pulp.LpInteger or column.lowBound:
             return None
         kinds.setdefault((k, level), {})[t] = column
-    return list(kinds.values())
-
-
-Columns = Mapping[int, pulp.LpVariable]
+    return [(k, columns) for (k, _), columns in kinds.items()]
 
 
 def _apart(kinds: list[Columns], blocks: int) -> tuple[list[Columns], list[Columns]]:
@@ -135,6 +160,7 @@ def _covering(
     held: list[Columns],
     elastic: list[Columns],
     usd: Mapping[str, float],
+    spot: Collection[str],
 ) -> Covering | None:
     import numpy as np
 
@@ -154,6 +180,7 @@ def _covering(
     rows = _rows(model, at, len(held) + len(elastic), len(busy))
     if rows is None:
         return None
+    rationed = [] if any(n in spot for n in names) and elastic else [at[n][0] for n in spot]
     return Covering(
         held=tuple(names),
         elastic=tuple(tuple(kind[t].name for t in busy) for kind in elastic),
@@ -162,6 +189,7 @@ def _covering(
         hours=hours,
         rows=rows,
         most=_most(model),
+        rationed=tuple(sorted(set(rationed))),
     )
 
 
@@ -213,12 +241,14 @@ def surrogates_of(covering: Covering) -> Surrogates:
 
     least = [float(rows.sum()) / len(rows) for rows in covering.rows]
     of_unit = covering.rows[int(np.argmin(least))]
-    asked = np.array([_asked(of_unit, rows) for rows in covering.rows]).T
-    return _scaled(of_unit, asked)
+    asked = np.array([asked_by(of_unit, rows) for rows in covering.rows]).T
+    others = of_unit * covering.of_others
+    of_others = np.array([asked_by(others, rows) for rows in covering.rows]).T
+    return _scaled(of_unit, asked, of_others)
 
 
-def _asked(of_unit: NDArray[float64], rows: NDArray[float64]) -> NDArray[float64]:
-    """What a block asks for by each of the surrogates."""
+def asked_by(of_unit: NDArray[float64], rows: NDArray[float64]) -> NDArray[float64]:
+    """What rows of a block ask for by each of others, whatever these count units for."""
     import numpy as np
 
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -228,13 +258,15 @@ def _asked(of_unit: NDArray[float64], rows: NDArray[float64]) -> NDArray[float64
     return asked
 
 
-def _scaled(of_unit: NDArray[float64], asked: NDArray[float64]) -> Surrogates:
+def _scaled(
+    of_unit: NDArray[float64], asked: NDArray[float64], of_others: NDArray[float64]
+) -> Surrogates:
     """The rows with 1 as the most that they ask for, each once."""
     import numpy as np
 
     most = asked.max(axis=1)
     kept = most > 0
-    of_unit, asked = of_unit[kept] / most[kept, None], asked[kept] / most[kept, None]
-    _, first = np.unique(np.round(np.hstack([of_unit, asked]), DIGITS), axis=0, return_index=True)
+    rows = [part[kept] / most[kept, None] for part in (of_unit, asked, of_others)]
+    _, first = np.unique(np.round(np.hstack(rows), DIGITS), axis=0, return_index=True)
     first.sort()
-    return Surrogates(of_unit[first], asked[first])
+    return Surrogates(*(part[first] for part in rows))

@@ -10,8 +10,7 @@ then counted once more, on another grid and in the other order.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,11 +19,16 @@ from milp_planner.lazily import dataclass, field
 from milp_planner.milp.curves.listed.reading import (
     Covering,
     Surrogates,
-    covering_of,
+    asked_by,
     surrogates_of,
 )
-from milp_planner.milp.curves.listed.tables import Tables, in_order, least_usd, steps_down
-from milp_planner.milp.program.model import FleetModel
+from milp_planner.milp.curves.listed.tables import (
+    Tables,
+    in_order,
+    least_usd,
+    ration_of,
+    steps_down,
+)
 
 if TYPE_CHECKING:
     from numpy import float64, intp
@@ -68,41 +72,42 @@ class Listed(NamedTuple):
     least_usd: float
     """USD/month: what the fleet costs, or a lower bound."""
 
-    began_s: float
-    """A reading of `time.monotonic`."""
+    is_plan: bool = True
+    """False of a fleet that is none for what the program does not know; it is not counted again."""
+
+    began_s: float = 0.0
+    """A reading of `time.monotonic`, of what was read from a program."""
 
 
 class TooMany(Exception):
     """There is more to list than this is quick at."""
 
 
-def cheapest_listed(model: FleetModel) -> Listed | None:
-    """The cheapest fleet of a program, or a lower bound where that takes too many lists or time;
-    None where it is not one of such rows. Raises OutOfTime when time is up before either."""
-    began_s = time.monotonic()
-    covering = covering_of(model)
-    found = None if covering is None else cheapest_cover(covering)
-    return None if found is None else Listed(*found, began_s)
+def cheapest_cover(
+    covering: Covering, is_plan: Callable[[Mapping[str, float]], bool] = lambda _: True
+) -> Listed | None:
+    """The cheapest fleet, or a lower bound where that takes too many lists or time; None where
+    there is none.
 
-
-def cheapest_cover(covering: Covering) -> tuple[Mapping[str, float], float] | None:
-    """The columns of the cheapest fleet and USD/month, or no columns and what none costs less
-    than; None where there is no fleet."""
+    is_plan: asked of its columns before it is counted again that none is cheaper.
+    """
     surrogates = _best_of(covering, surrogates_of(covering))
     if surrogates is None:
         return None
     search, least = _Search.of(covering, surrogates, STEPS), [0.0]
     try:
         found = search.cheapest(least)
+        values = search.values(found)
+        if any(on > covering.most[name] for name, on in values.items()):
+            return None
+        if not is_plan(values):
+            return Listed(values, found.usd_per_month, is_plan=False)
         again = _Search.of(covering, surrogates, OTHER_STEPS, dearest_first=False)
         if again.has_below(found.usd_per_month - SAME_USD):
             return None
     except (TooMany, OutOfTime):
-        return {}, max(least)
-    values = search.values(found)
-    if any(on > covering.most[name] for name, on in values.items()):
-        return None
-    return values, found.usd_per_month
+        return Listed({}, max(least))
+    return Listed(values, found.usd_per_month)
 
 
 def _steps(covering: Covering, steps: int) -> int:
@@ -150,8 +155,10 @@ class _Search:
     def of(
         cls, covering: Covering, surrogates: Surrogates, steps: int, *, dearest_first: bool = True
     ) -> _Search:
-        held = in_order(covering.held_usd, dearest_first=dearest_first)
-        elastic = in_order(covering.elastic_usd, dearest_first=dearest_first)
+        first, rationed = len(covering.held), covering.rationed
+        held = in_order(covering.held_usd, rationed, dearest_first=dearest_first)
+        of_elastic = [j - first for j in rationed]
+        elastic = in_order(covering.elastic_usd, of_elastic, dearest_first=dearest_first)
         steps = _steps(covering, steps)
         tables = Tables.of_month(covering, surrogates, steps, held)
         block_steps = LEAST_STEPS + steps // BLOCK_PART
@@ -171,14 +178,16 @@ class _Search:
         asked = self.surrogates.asked[:, t, None]
         common = self.surrogates.of_unit[asked[:, 0] > 0] / asked[asked[:, 0] > 0]
         all_rows = np.vstack([rows, common])
+        left = 1 - asked_by(all_rows * covering.of_others, rows)
         first, usd = len(covering.held), covering.elastic_usd[list(self.elastic)]
         elastic = [first + j for j in self.elastic]
-        tables = Tables.of_block(usd, all_rows[:, elastic], self.block_steps)
+        ration = ration_of(covering, elastic, left)
+        tables = Tables.of_block(usd, all_rows[:, elastic], self.block_steps, ration)
         least = tables.least[0][-1]
         best = np.sort(np.argsort(-least, kind="stable")[:MOST_ROWS])
-        tables = Tables.of_block(usd, all_rows[best][:, elastic], self.block_steps)
         held = list(self.held)
-        return _Block(tables, all_rows[best][:, held].T, rows[:, held].T, rows[:, elastic].T)
+        bounding = all_rows[best][:, held].T
+        return _Block(tables.among(best), bounding, rows[:, held].T, rows[:, elastic].T)
 
     def cheapest(self, passed: list[float]) -> _Fleet:
         """The cheapest fleet; raises TooMany, or OutOfTime. passed: is given what none costs less

@@ -1,0 +1,278 @@
+"""The cheapest fleet of one class that survives any loss: by hand, and against every fleet."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from milp_planner import Problem, Status, solve
+from milp_planner.milp.curves.listed import lists, survivors
+from milp_planner.milp.curves.listed.losses import Grouped, rows_of
+from milp_planner.milp.curves.listed.reading import Covering
+from milp_planner.milp.curves.listed.search import Listed
+from milp_planner.milp.curves.listed.survivors import cheapest_survivor
+from milp_planner.solving import optimum
+from tests.support.builders import catalog, offering, problem, raw
+
+SIZE = (1, 1)
+
+
+def grouped(held, elastic, hours, asked, left) -> Grouped:
+    """held, elastic: (group, what a unit carries, USD/month or USD/hour) of each kind."""
+    blocks = range(len(hours))
+    names = tuple(f"h{j}" for j in range(len(held)))
+    in_blocks = tuple(tuple(f"e{j}-{t}" for t in blocks) for j in range(len(elastic)))
+    kinds = [*held, *elastic]
+    covering = Covering(
+        held=names,
+        elastic=in_blocks,
+        held_usd=np.array([usd for *_, usd in held], dtype=float),
+        elastic_usd=np.array([usd for *_, usd in elastic], dtype=float),
+        hours=np.array(hours, dtype=float),
+        rows=tuple(np.zeros((0, len(kinds))) for _ in blocks),
+        most=dict.fromkeys(itertools.chain(names, *in_blocks), math.inf),
+    )
+    without = Grouped(
+        covering,
+        carries=np.array([carries for _, carries, _ in kinds], dtype=float),
+        groups=tuple(group for group, *_ in kinds),
+        asked=np.array(asked, dtype=float),
+        left=np.array(left, dtype=float),
+    )
+    rows = tuple(np.array(list(rows_of(without, t))) for t in blocks)
+    return replace(without, covering=replace(covering, rows=rows))
+
+
+def on(values) -> dict[str, float]:
+    return {name: units for name, units in values.items() if units}
+
+
+def test_what_is_lost_must_be_left_elsewhere():
+    # 4 requests/s are asked for, and 3 must be left without a or b. Two large units at a do all the
+    # work of four small ones for less; without them 3 must be left at b: $200 + $180. One large
+    # unit, for $100, leaves 2 of the 5 that it takes: of the small ones three, for $180.
+    asked = grouped([("a", 2, 100), ("b", 1, 60)], [], [720], [4], [3])
+    values, usd = cheapest_survivor(asked)
+    assert usd == pytest.approx(2 * 100 + 3 * 60)
+    assert on(values) == {"h0": 2, "h1": 3}
+
+
+def test_blocks_rent_beside_what_is_held():
+    # By night 1 request/s must be left, by day 2. One held unit at a carries 2: by night what must
+    # be left beside it is 1 at another, for 620 hours, by day 2, for 100 hours at $1/h each. A held
+    # unit at b for $300 saves 1 of that at all times, $720.
+    asked = grouped([("a", 2, 400), ("b", 1, 300)], [("c", 1, 1.0)], [620, 100], [1, 2], [1, 2])
+    values, usd = cheapest_survivor(asked)
+    assert usd == pytest.approx(400 + 300 + 100)
+    assert on(values) == {"h0": 1, "h1": 1, "e0-1": 1}
+
+
+def test_what_no_loss_takes_is_left():
+    # Two spot units and one that is not: without spot 1 must be left.
+    asked = grouped([("spot", 1, 10), ("", 1, 100)], [], [720], [3], [1])
+    values, usd = cheapest_survivor(asked)
+    assert usd == pytest.approx(120)
+    assert on(values) == {"h0": 2, "h1": 1}
+
+
+def test_one_group_alone_never_survives():
+    assert cheapest_survivor(grouped([("a", 1, 10)], [], [720], [1], [0.5])) is None
+
+
+def test_a_row_known_to_the_program_alone_leaves_a_bound():
+    # The program asks for two units of b, of which nothing is known here.
+    asked = grouped([("a", 1, 10), ("b", 1, 20)], [], [720], [1], [1])
+    rows = np.vstack([*asked.covering.rows, [0.0, 0.5]])
+    covering = replace(asked.covering, rows=(rows,))
+    assert cheapest_survivor(asked)[1] == pytest.approx(30)
+    assert cheapest_survivor(replace(asked, covering=covering)) == ({}, pytest.approx(30))
+
+
+def drawn(seed: int, by_hours: str = "d e") -> Grouped:
+    """A few kinds at three groups and, elastic, at two; some are beyond any loss."""
+    rng = random.Random(seed)
+    at = ["a", "b", "c", ""] if seed % 3 == 0 else ["a", "b", "c"]
+
+    def kind(groups, usd):
+        return rng.choice(groups), rng.choice([0.3, 0.5, 1.0, 1.7, 4.0]), usd
+
+    held = [kind(at, rng.randint(20, 300)) for _ in range(rng.randint(1, 3))]
+    elastic = [kind(by_hours.split(), rng.randint(1, 9) / 10) for _ in range(rng.randint(0, 2))]
+    loads = [rng.uniform(0.5, 2.5) for _ in range(rng.randint(1, 3))]
+    return grouped(
+        held,
+        elastic,
+        [rng.choice([30, 200, 360]) for _ in loads],
+        [load / 0.75 for load in loads],
+        [load * rng.choice([0.5, 0.8, 1.0]) for load in loads],
+    )
+
+
+def survives(asked: Grouped, t: int, counts) -> bool:
+    """Whether units of each kind keep all of a block."""
+    each = [n * carries for n, carries in zip(counts, asked.carries, strict=True)]
+    lost = {group: 0.0 for group in asked.groups if group}
+    for group, carried in zip(asked.groups, each, strict=True):
+        if group:
+            lost[group] += carried
+    enough = 1 - 1e-9
+    return sum(each) >= asked.asked[t] * enough and all(
+        sum(each) - carried >= asked.left[t] * enough for carried in lost.values()
+    )
+
+
+def by_every_fleet(asked: Grouped) -> float:
+    """The least USD/month of any fleet of up to 12 units of a kind."""
+    covering, best = asked.covering, math.inf
+    for held in itertools.product(range(13), repeat=len(covering.held)):
+        usd = sum(n * c for n, c in zip(held, covering.held_usd, strict=True))
+        for t, hours in enumerate(covering.hours):
+            if usd >= best:
+                break
+            costs = (
+                sum(m * c for m, c in zip(more, covering.elastic_usd, strict=True))
+                for more in itertools.product(range(13), repeat=len(covering.elastic))
+                if survives(asked, t, (*held, *more))
+            )
+            usd += hours * min(costs, default=math.inf)
+        best = min(best, usd)
+    return best
+
+
+@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("steps", [(200, 163), (9, 7)])
+def test_no_fleet_is_cheaper(seed, steps, monkeypatch):
+    monkeypatch.setattr(survivors, "STEPS", steps[0])
+    monkeypatch.setattr(survivors, "OTHER_STEPS", steps[1])
+    asked = drawn(seed)
+    every, found = by_every_fleet(asked), cheapest_survivor(asked)
+    if found is None:
+        assert math.isinf(every)
+        return
+    values, usd = found
+    assert usd == pytest.approx(every)
+    covering = asked.covering
+    for t in range(len(covering.hours)):
+        names = (*covering.held, *(columns[t] for columns in covering.elastic))
+        assert survives(asked, t, [values[name] for name in names])
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_is_lost_together_is_found_or_bounded(seed):
+    # A block's units and held ones of one group leave less than two groups would.
+    asked = drawn(seed, by_hours="a b")
+    every, found = by_every_fleet(asked), cheapest_survivor(asked)
+    if found is None:
+        assert math.isinf(every)
+    elif found[0]:
+        assert found[1] == pytest.approx(every)
+    else:
+        assert 0 < found[1] <= every + 1e-6
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_fleets_that_are_too_many_leave_a_bound(seed, monkeypatch):
+    asked = drawn(seed)
+    every = by_every_fleet(asked)
+    monkeypatch.setattr(survivors, "MOST_PAIRS", 3)
+    found = cheapest_survivor(asked)
+    if found is None:
+        assert math.isinf(every)
+    else:
+        assert found[1] <= every + 1e-6
+        assert not found[0] or found[1] == pytest.approx(every)
+
+
+# --- as the answer to problems ------------------------------------------------------------------
+
+
+@pytest.fixture
+def always(monkeypatch):
+    """However few columns a program has; its general lists, which would do as well, are closed."""
+    monkeypatch.setattr(optimum, "FEW_COLUMNS", 0)
+    monkeypatch.setattr(lists, "cheapest_cover", lambda covering, is_plan: Listed({}, 0.0))
+
+
+def market(seed: int, *, autoscaling: str):
+    """Three providers with two GPUs each by the month, and those of `autoscaling` by the hour."""
+    rng = random.Random(seed)
+    gpus = [f"g{i}" for i in range(6)]
+    offers = [
+        offering(f"p{i % 3}", gpu, rng.randint(10, 60) / 10, region=f"r{i % 2}")
+        for i, gpu in enumerate(gpus)
+    ]
+    offers += [
+        offering(who, gpu, rng.randint(10, 60) / 10, billing="autoscaling", region="r3")
+        for who in autoscaling.split()
+        for gpu in gpus[:2]
+    ]
+    if seed % 2:
+        offers.append(offering("p0", gpus[0], 0.8, billing="spot", region="r0"))
+    return catalog(offers, [raw(gpu, rng.choice([2, 4, 8, 11]), size=SIZE) for gpu in gpus])
+
+
+def day(seed: int, limits) -> Problem:
+    rng = random.Random(1000 + seed)
+    traffic = {
+        "kind": "profile",
+        "requests_per_day": 86_400 * rng.randint(4, 15),
+        "weights": [rng.choice([1, 2, 3]) for _ in range(24)],
+        "max_blocks": 3,
+    }
+    allowed = ["dedicated", "autoscaling", "spot"]
+    return problem(
+        chat={"traffic": traffic},
+        limits={"billing": {"allow": allowed}, **limits},
+    )
+
+
+KINDS = ("provider", "offering", "region", "spot")
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("share", [1.0, 0.6])
+def test_a_solver_alone_finds_the_same(seed, kind, share, always):
+    rented = market(seed, autoscaling="p3 p4")
+    asked = day(seed, {"survive_loss_of": {"kind": kind, "share": share}})
+    mine = solve(asked, rented, alternatives=0)
+    other = solve(asked, rented, alternatives=0, solver="highs")
+    assert mine.status is other.status is Status.OPTIMAL
+    assert mine.proof.certified_by == ("capacity curves",)
+    assert mine.score_usd_per_month == pytest.approx(other.score_usd_per_month)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_held_and_rented_at_one_provider_is_lost_together(seed, monkeypatch):
+    monkeypatch.setattr(optimum, "FEW_COLUMNS", 0)
+    rented = market(seed, autoscaling="p0 p1")
+    asked = day(seed, {"survive_loss_of": "provider"})
+    mine = solve(asked, rented, alternatives=0)
+    other = solve(asked, rented, alternatives=0, solver="highs")
+    assert mine.status is other.status is Status.OPTIMAL
+    assert mine.score_usd_per_month == pytest.approx(other.score_usd_per_month)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_quota_beside_it_goes_to_solvers(seed, always):
+    asked = day(seed, {"survive_loss_of": "provider", "max_gpus": {"total": 4}})
+    mine = solve(asked, market(seed, autoscaling="p3"), alternatives=0)
+    other = solve(asked, market(seed, autoscaling="p3"), alternatives=0, solver="highs")
+    assert mine.status == other.status
+    if mine.status is Status.OPTIMAL:
+        assert mine.score_usd_per_month == pytest.approx(other.score_usd_per_month)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_replicas_are_asked_for_beside_it(seed, always):
+    rented = market(seed, autoscaling="p3")
+    asked = day(seed, {"survive_loss_of": "provider"}).changed({"workloads.chat.min_replicas": 5})
+    mine = solve(asked, rented, alternatives=0)
+    other = solve(asked, rented, alternatives=0, solver="highs")
+    assert mine.status is other.status is Status.OPTIMAL
+    assert mine.score_usd_per_month == pytest.approx(other.score_usd_per_month)
