@@ -26,7 +26,7 @@ from milp_planner.solving.assembly.spare_units import with_spare_units
 from milp_planner.solving.first.bounds import least_usd_per_month
 from milp_planner.solving.first.fleets import FirstFleet, first_fleets
 from milp_planner.solving.results import CONTRADICTED, SearchResult, contradicted, is_as_good
-from milp_planner.solving.shortage import short_note
+from milp_planner.solving.stages import short_note
 from milp_planner.solving.verify import violations
 
 MOST_VERIFIED = 4

@@ -45,8 +45,7 @@ from milp_planner.solving.results import (
     Settings,
     uses_any,
 )
-from milp_planner.solving.shortage import best_when_short, still_told
-from milp_planner.solving.stages import best_in_order, in_order_of
+from milp_planner.solving.stages import best_in_order, best_when_short, in_order_of, still_told
 from milp_planner.solving.tie_break import (
     MOST_COLUMNS,
     Lookahead,
@@ -100,7 +99,7 @@ class Search:
     """Why no more plans without a workload's wishes were looked at; its wishes are kept by rows."""
 
     held: Held | None = None
-    """What stages before the score reached, see `shortage`; None before they ran."""
+    """What stages before the score reached, see `stages`; None before they ran."""
 
     optimizer: Optimizer = field(init=False)
     _asked_whole: PlanningInput | None = None

@@ -41,7 +41,7 @@ from milp_planner.solving.re_solve import (
     without_budget,
 )
 from milp_planner.solving.results import NOT_SOLVED, Query, SearchResult
-from milp_planner.solving.shortage import as_much_as_can_be
+from milp_planner.solving.stages import as_much_as_can_be
 from milp_planner.units import SECONDS_PER_HOUR
 
 if TYPE_CHECKING:
