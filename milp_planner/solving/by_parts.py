@@ -53,8 +53,9 @@ from milp_planner.solving.results import (
 )
 from milp_planner.solving.verify import keeps_all, violations
 
-AT_FIRST = 4
-"""A part's time by this is what it may take at first: often a lower bound is enough."""
+AT_FIRST, AT_LENGTH = 0.25, 0.5
+"""Of a part's share of the time left, what it may take at first: often a lower bound is enough; and
+of all that is left, once it is not."""
 
 OF_SHARED = 0.5
 """The part of the time left that the cheapest plan with shared units may take."""
@@ -282,8 +283,8 @@ class AskOfParts:
         self, part: PlanningInput, pruned: Pruned, asked: Asked, *, at_length: bool
     ) -> tuple[Plan | None, float]:
         whole = self.optimizer
-        left_s = whole.session.seconds_left / (self.parts + 1)
-        seconds = left_s if at_length else left_s / AT_FIRST
+        of_left = AT_LENGTH if at_length else AT_FIRST / (self.parts + 1)
+        seconds = of_left * whole.session.seconds_left
         session = Session(time.monotonic() + seconds, whole.session.cancel)
         mine = self._made.get(id(pruned))
         if mine is None:
