@@ -17,6 +17,7 @@ from milp_planner.inputs.problem.policies import (
     has_batches,
     is_gpus_first,
     may_be_short,
+    may_fall_short,
     shares_units,
 )
 from milp_planner.lazily import dataclass, field, replace
@@ -249,7 +250,9 @@ def _proven_first(asked: PlanningInput, unlimited: PlanningInput, query: Query) 
     """The best plan of all where its parts are the best of each: no limit counts over them."""
     first, *_ = query.others
     proven = first.status is Status.OPTIMAL and not first.shared_units
-    return first if proven and asked.problem == unlimited.problem else None
+    is_short = may_fall_short(asked.problem)  # what is not served is of no unit
+    is_unlimited = asked.problem == unlimited.problem
+    return first if proven and is_unlimited and not is_short else None
 
 
 def _only(plan: Plan, part: PlanningInput, optimizer: Optimizer) -> Plan:

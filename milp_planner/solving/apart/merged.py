@@ -191,7 +191,7 @@ class _Look:
             if usd > most_usd:
                 raise AllDearer
             if isinstance(one, _Grown):
-                found = self._grown(one)
+                found = self._grown(usd, one)
             elif isinstance(one, _Belonging):
                 found = self._belonging(usd, one)
             else:
@@ -238,7 +238,10 @@ class _Look:
     # --- what belongs to a choice that is ruled out ----------------------------------------------
 
     def _push_belonging(self, one: _Belonging) -> None:
-        """What has no more units yet: at what it costs at least with those that it lacks."""
+        self._push(self._least_of(one) + SAME_USD, one)
+
+    def _least_of(self, one: _Belonging) -> float:
+        """What it costs at least, as far as is known, with the units that it lacks."""
         chosen = self._served(one.choice)
         parts = zip(self.lists, chosen, one.others, strict=True)
         usd = sum(known.least_of_other(served, nth) for known, served, nth in parts)
@@ -246,20 +249,21 @@ class _Look:
         if have in self.out.names and self.spares is not None:
             free = self._bringing_more(have)
             usd += free[0].usd if free else math.inf
-        self._push(usd + SAME_USD, one)
+        return usd
 
     def _belonging(self, usd: float, one: _Belonging) -> NextOfParts | None:
         """A plan that belongs to a choice, where it may come next."""
         chosen = self._served(one.choice)
         parts = list(zip(self.lists, chosen, one.others, strict=True))
-        if not all(known.is_known(served, nth) for known, served, nth in parts):
-            if all(known.other_at(served, nth, self.every) for known, served, nth in parts):
-                self._push_belonging(one)
-            return None
-        others = (known.other_at(served, nth, self.every) for known, served, nth in parts)
+        others = [known.other_at(served, nth, self.every) for known, served, nth in parts]
         served = tuple(other for other in others if other is not None)
+        if len(served) < len(others):
+            return None
         if one.units:
             return self._with_units(usd, one, served)
+        if self._least_of(one) > usd:  # more is known than when it was put here
+            self._push_belonging(one)
+            return None
         for child in _children(one.others, [math.inf for _ in self.lists]):
             self._push_belonging(one._replace(others=child))
         if self._contains(served):
@@ -279,18 +283,21 @@ class _Look:
             self._push_nth(_Grown(served, part, 0))
 
     def _push_nth(self, one: _Grown) -> None:
-        served, at = one.served[one.part], sum(each.usd for each in one.served)
-        least = self.lists[one.part].least_of_more(served, _names_of(one.served), one.nth)
-        self._push(at - served.usd + least + SAME_USD, one)
+        self._push(self._least_of_grown(one) + SAME_USD, one)
 
-    def _grown(self, one: _Grown) -> NextOfParts | None:
+    def _least_of_grown(self, one: _Grown) -> float:
+        """What it costs at least, as far as is known."""
+        served, usd = one.served[one.part], sum(each.usd for each in one.served)
+        least = self.lists[one.part].least_of_more(served, _names_of(one.served), one.nth)
+        return usd - served.usd + least
+
+    def _grown(self, usd: float, one: _Grown) -> NextOfParts | None:
         """A plan with a new name in one part, where it may come next."""
         have, known, served = _names_of(one.served), self.lists[one.part], one.served[one.part]
-        was_usd = known.least_of_more(served, have, one.nth)
         more = known.more_at(served, have, one.nth, self.every)
         if more is None:
             return None
-        if more.usd > was_usd:  # there may be cheaper ones
+        if self._least_of_grown(one) > usd:  # more is known than when it was put here
             self._push_nth(one)
             return None
         self._push_nth(one._replace(nth=one.nth + 1))

@@ -181,10 +181,6 @@ class KnownList:
         self.is_proven &= found.is_proven
         return math.inf if found.served is None else found.served.usd
 
-    def is_known(self, one: Served, nth: int) -> bool:
-        """True where nothing needs to be asked for the nth of what has its names."""
-        return nth <= len(self._others.get((id(one), None), ()))
-
     def other_at(self, one: Served, nth: int, every: Iterable[Earlier]) -> Served | None:
         """The nth of what has the names of `one`, itself the first; None where there are fewer."""
         if nth == 0:
