@@ -54,7 +54,7 @@ from milp_planner.solving.results import (
 )
 from milp_planner.solving.verify import keeps_all, violations
 
-AT_FIRST, AT_LENGTH = 0.25, 0.25
+AT_FIRST, AT_LENGTH = 0.25, 0.4
 """Of a part's share of the time left, what it may take at first: often a lower bound is enough; and
 of all that is left, once it is not."""
 
