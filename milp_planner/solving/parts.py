@@ -53,9 +53,9 @@ from milp_planner.solving.results import (
 from milp_planner.solving.search import (
     LARGE,
     Search,
-    answer_apart,
     kept_by_the_best_without,
 )
+from milp_planner.solving.sharing.alone import answer_apart
 from milp_planner.solving.tie_break import MOST_COLUMNS
 from milp_planner.solving.verify import keeps_all, violations
 

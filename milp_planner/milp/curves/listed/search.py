@@ -91,10 +91,10 @@ def cheapest_cover(
 
     is_plan: asked of its columns before it is counted again that none is cheaper.
     """
-    surrogates = _best_of(covering, surrogates_of(covering))
+    surrogates = best_surrogates(covering, surrogates_of(covering))
     if surrogates is None:
         return None
-    search, least = _Search.of(covering, surrogates, STEPS), [0.0]
+    search, least = CoverSearch.of(covering, surrogates, STEPS), [0.0]
     try:
         found = search.cheapest(least)
         values = search.values(found)
@@ -102,7 +102,7 @@ def cheapest_cover(
             return None
         if not is_plan(values):
             return Listed(values, found.usd_per_month, is_plan=False)
-        again = _Search.of(covering, surrogates, OTHER_STEPS, dearest_first=False)
+        again = CoverSearch.of(covering, surrogates, OTHER_STEPS, dearest_first=False)
         if again.has_below(found.usd_per_month - SAME_USD):
             return None
     except (TooMany, OutOfTime):
@@ -116,7 +116,7 @@ def _steps(covering: Covering, steps: int) -> int:
     return min(steps, MOST_CELLS // (MOST_ROWS * kinds) + LEAST_STEPS)
 
 
-def _best_of(covering: Covering, surrogates: Surrogates) -> Surrogates | None:
+def best_surrogates(covering: Covering, surrogates: Surrogates) -> Surrogates | None:
     """The rows, and means of them, by which the least cost is highest."""
     import numpy as np
 
@@ -140,7 +140,9 @@ class _Fleet(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Search:
+class CoverSearch:
+    """Fleets that cover rows, listed by what tables let through."""
+
     covering: Covering
     surrogates: Surrogates
     tables: Tables
@@ -149,12 +151,12 @@ class _Search:
     """Kinds by number, in the order in which they are listed."""
 
     elastic: tuple[int, ...]
-    of_blocks: dict[int, _Block] = field(default_factory=dict)
+    of_blocks: dict[int, BlockSearch] = field(default_factory=dict)
 
     @classmethod
     def of(
         cls, covering: Covering, surrogates: Surrogates, steps: int, *, dearest_first: bool = True
-    ) -> _Search:
+    ) -> CoverSearch:
         first, rationed = len(covering.held), covering.rationed
         held = in_order(covering.held_usd, rationed, dearest_first=dearest_first)
         of_elastic = [j - first for j in rationed]
@@ -164,13 +166,13 @@ class _Search:
         block_steps = LEAST_STEPS + steps // BLOCK_PART
         return cls(covering, surrogates, tables, block_steps, held, elastic)
 
-    def block(self, t: int) -> _Block:
+    def block(self, t: int) -> BlockSearch:
         """A block, with tables of its own."""
         if t not in self.of_blocks:
             self.of_blocks[t] = self._block(t)
         return self.of_blocks[t]
 
-    def _block(self, t: int) -> _Block:
+    def _block(self, t: int) -> BlockSearch:
         """By its own rows, in which units count for no more than it needs, and by common ones."""
         import numpy as np
 
@@ -187,7 +189,7 @@ class _Search:
         best = np.sort(np.argsort(-least, kind="stable")[:MOST_ROWS])
         held = list(self.held)
         bounding = all_rows[best][:, held].T
-        return _Block(tables.among(best), bounding, rows[:, held].T, rows[:, elastic].T)
+        return BlockSearch(tables.among(best), bounding, rows[:, held].T, rows[:, elastic].T)
 
     def cheapest(self, passed: list[float]) -> _Fleet:
         """The cheapest fleet; raises TooMany, or OutOfTime. passed: is given what none costs less
@@ -220,7 +222,7 @@ class _Search:
         """The best known, or a cheaper one of those that the limit lets through."""
         import numpy as np
 
-        counts, least = _listed(self.tables, np.full(len(self.surrogates.of_unit), 1.0), limit)
+        counts, least = all_within(self.tables, np.full(len(self.surrogates.of_unit), 1.0), limit)
         below = min(limit, best.usd_per_month) if best is not None else limit
         for nth in np.argsort(least, kind="stable"):
             if least[nth] > below:
@@ -251,7 +253,7 @@ class _Search:
 
 
 @dataclass(frozen=True)
-class _Block:
+class BlockSearch:
     """What elastic units of a block cost at least, and what its rows ask for."""
 
     tables: Tables
@@ -285,7 +287,7 @@ class _Block:
         tolerance = most + abs(most) * 1e-12
         while len(usd) and least <= tolerance:
             limit = min(least + slack, tolerance)
-            counts, _ = _listed(self.tables, left, limit)
+            counts, _ = all_within(self.tables, left, limit)
             enough = (counts @ self.of_elastic >= lacking).all(axis=1)
             if enough.any():
                 costs = np.where(enough, counts @ usd, np.inf)
@@ -297,7 +299,7 @@ class _Block:
         return None
 
 
-def _listed(
+def all_within(
     tables: Tables, needed: NDArray[float64], limit: float
 ) -> tuple[NDArray[intp], NDArray[float64]]:
     """All counts of the kinds that no row says come to more than the limit, and what each comes to

@@ -81,6 +81,14 @@ class Tables:
         return Tables(self.steps, self.usd, self.of_unit[:, rows], least)
 
     @classmethod
+    def before(
+        cls, last: NDArray[float64], usd: NDArray[float64], of_unit: NDArray[float64]
+    ) -> Tables:
+        """With more kinds ahead of those of a table. of_unit: (kinds, rows), parts of what is asked
+        for."""
+        return cls._growing(last, usd, of_unit * (len(last) - 1), None)
+
+    @classmethod
     def _growing(
         cls,
         last: NDArray[float64],

@@ -1,0 +1,1 @@
+"""Workloads that may share units: first each on its own, then together."""
