@@ -17,6 +17,7 @@ from milp_planner.inputs.problem.policies import (
     has_batches,
     is_gpus_first,
     may_be_short,
+    may_fall_short,
     shares_units,
 )
 from milp_planner.lazily import dataclass, field, replace
@@ -25,7 +26,7 @@ from milp_planner.milp.presolve.dominance import Pruned
 from milp_planner.milp.presolve.forced_use import Required, require
 from milp_planner.milp.presolve.lazy_rows import independent, only_workloads
 from milp_planner.milp.presolve.routing import balanced
-from milp_planner.milp.program.exclusion import Difference, NameOf
+from milp_planner.milp.program.exclusion import Difference, NameOf, contain
 from milp_planner.milp.program.families import rules_of
 from milp_planner.milp.program.language.folds import ElasticFold
 from milp_planner.milp.program.model import FleetModel, build_model
@@ -53,8 +54,9 @@ from milp_planner.solving.results import (
 )
 from milp_planner.solving.verify import keeps_all, violations
 
-AT_FIRST = 4
-"""A part's time by this is what it may take at first: often a lower bound is enough."""
+AT_FIRST, AT_LENGTH = 0.25, 0.4
+"""Of a part's share of the time left, what it may take at first: often a lower bound is enough; and
+of all that is left, once it is not."""
 
 OF_SHARED = 0.5
 """The part of the time left that the cheapest plan with shared units may take."""
@@ -85,6 +87,12 @@ def are_dearer(optimizer: Optimizer, query: Query, curved: Curved, usd_per_month
             return kept is not None and kept.is_dearer(query, usd_per_month)
     except OutOfTime:
         return False
+
+
+def come_apart(optimizer: Optimizer) -> bool:
+    """True where next-best plans come out of lists, as far as they were looked for."""
+    kept = optimizer.next_fleets.by_parts
+    return isinstance(kept, ByParts) and kept.merged is not None
 
 
 def _kept(optimizer: Optimizer, query: Query, curved: Curved) -> ByParts | None:
@@ -242,7 +250,9 @@ def _proven_first(asked: PlanningInput, unlimited: PlanningInput, query: Query) 
     """The best plan of all where its parts are the best of each: no limit counts over them."""
     first, *_ = query.others
     proven = first.status is Status.OPTIMAL and not first.shared_units
-    return first if proven and asked.problem == unlimited.problem else None
+    is_short = may_fall_short(asked.problem)  # what is not served is of no unit
+    is_unlimited = asked.problem == unlimited.problem
+    return first if proven and is_unlimited and not is_short else None
 
 
 def _only(plan: Plan, part: PlanningInput, optimizer: Optimizer) -> Plan:
@@ -276,14 +286,14 @@ class AskOfParts:
         self, part: PlanningInput, pruned: Pruned, asked: Asked, *, at_length: bool
     ) -> tuple[Plan | None, float]:
         whole = self.optimizer
-        left_s = whole.session.seconds_left / (self.parts + 1)
-        seconds = left_s if at_length else left_s / AT_FIRST
+        of_left = AT_LENGTH if at_length else AT_FIRST / (self.parts + 1)
+        seconds = of_left * whole.session.seconds_left
         session = Session(time.monotonic() + seconds, whole.session.cancel)
         mine = self._made.get(id(pruned))
         if mine is None:
             given = part, whole.settings, whole.provenance, session
             mine = OfNames(*given, _pruned=pruned, asked=asked)
-            if not asked.names:  # whose programs come again
+            if asked.is_of_a_list:
                 self._made[id(pruned)] = mine
         mine.session = session
         query = Query(asked.difference, asked.unlike, asked.without)
@@ -328,7 +338,7 @@ def _least_of(result: SearchResult) -> tuple[float, Proof]:
 
 @dataclass
 class OfNames(Optimizer):
-    """Finds plans that use each of some names."""
+    """Finds plans that use each of some names, or contain a plan and use something beside it."""
 
     asked: Asked = Asked(NO_DIFFERENCE)
 
@@ -343,7 +353,15 @@ class OfNames(Optimizer):
         for name in sorted(self.asked.names):
             assert naming is not None
             require(model, Required(_named(naming, name)))
+        if self.asked.containing is not None:
+            assert naming is not None
+            contain(model, self.asked.containing)
+            require(model, Required(_beside(naming, self.asked.beside)))
         return model
+
+
+def _beside(naming: NameOf, names: frozenset[str]) -> Callable[[Candidate], bool]:
+    return lambda k: naming(k) not in names
 
 
 def _named(naming: NameOf, name: str) -> Callable[[Candidate], bool]:

@@ -86,7 +86,7 @@ class Search:
     """Why no more plans without a workload's wishes were looked at; its wishes are kept by rows."""
 
     held: Held | None = None
-    """What stages before the score reached, see `shortage`; None before they ran."""
+    """What stages before the score reached, see `stages`; None before they ran."""
 
     optimizer: Optimizer = field(init=False)
     _asked_whole: PlanningInput | None = None

@@ -26,7 +26,7 @@ from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.records import Plan, Status
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.next_fleets import FEW_PLANS, MOST_BROKEN, freed
-from milp_planner.solving.by_parts import are_dearer, best_by_parts
+from milp_planner.solving.by_parts import are_dearer, best_by_parts, come_apart
 from milp_planner.solving.optimum import Optimizer
 from milp_planner.solving.results import NOT_SOLVED, Query, SearchResult, none_by, proven_by
 from milp_planner.solving.verify import keeps_all, violations
@@ -39,8 +39,8 @@ Fewest changes against today's fleet are looked for in these, too."""
 MOST_TIED = 4
 """More plans of equal score than this are not listed: programs of their own find the preferred."""
 
-MOST_TIED_BY_CURVES = 40
-"""The same where they take no solver."""
+MOST_TIED_IF_QUICK = 40
+"""The same where they take no solver, or come out of lists."""
 
 MOST_LEARNED = 4
 """Times that the preferred plan is looked for, where it teaches the program that it is none."""
@@ -84,8 +84,8 @@ def next_of(
     while beyond is None or _is_tied(beyond, first):
         if beyond is not None:
             tied.append(_proven_like(beyond, first))
-        by_curves = optimizer.next_fleets.need_no_solver
-        if len(tied) > (MOST_TIED_BY_CURVES if by_curves else MOST_TIED):
+        is_quick = optimizer.next_fleets.need_no_solver or come_apart(optimizer)
+        if len(tied) > (MOST_TIED_IF_QUICK if is_quick else MOST_TIED):
             tied += _preferred(optimizer, query, min(tied, key=lambda one: one.score_usd_per_month))
             beyond = None
             break

@@ -41,6 +41,17 @@ class Asked(NamedTuple):
     names: frozenset[str] = frozenset()
     """What it has to use, each."""
 
+    containing: Plan | None = None
+    """What it has to contain, where that is asked for, ..."""
+
+    beside: frozenset[str] = frozenset()
+    """... with something that is none of these."""
+
+    @property
+    def is_of_a_list(self) -> bool:
+        """True where the same is asked for again, of more plans."""
+        return not self.names and self.containing is None
+
 
 class Ask(Protocol):
     """Gives the cheapest plan of a part."""
@@ -71,19 +82,22 @@ class ListOfPart:
     """True where nothing is paid for but hours of units, at their prices."""
 
     _every: Sequence[Candidate] = field(init=False)
+    _earlier: Sequence[Plan] = ()
     _spares: tuple[int, Sequence[Spare]] = (0, ())
 
     def __post_init__(self) -> None:
         self.workloads = frozenset(self.instance.schedule.demands)
         self._every = (*self.pruned.kept, *self.pruned.dominated_by)
 
-    def next_of(
-        self, known: Sequence[Served], earlier: Sequence[Plan], *, at_length: bool
-    ) -> Found:
+    def bring_back(self, earlier: Sequence[Plan]) -> None:
+        self._earlier = earlier
+        self._readmit(())
+
+    def next_of(self, known: Sequence[Served], *, at_length: bool) -> Found:
         if not known and self.first is not None:
             best = Served.of(self.first, self.difference)
             return Found(best, best.usd)
-        self._readmit(known, earlier)
+        self._readmit(known)
         asked = Asked(self.difference, unlike=tuple(one.plan for one in known))
         return self._found(*self.ask(self.instance, self.pruned, asked, at_length=at_length))
 
@@ -96,12 +110,22 @@ class ListOfPart:
         asked = Asked(self.difference, without=without, names=one.names)
         return self._found(*self.ask(part, all_of(mine), asked, at_length=True))
 
-    def readmitted_usd(self, known: Sequence[Served], earlier: Sequence[Plan]) -> float:
-        before = dict(self.pruned.dominated_by)
-        self._readmit(known, earlier)
-        after = self.pruned.dominated_by
-        stood_in = {b for a, b in before.items() if a not in after}
-        return min((one.usd for one in known if self._uses_any(one, stood_in)), default=math.inf)
+    def more_than(self, one: Served, have: frozenset[str], known: Sequence[Served]) -> Found:
+        naming = self.difference.name_of
+        assert naming is not None, "where plans differ by none, nothing is asked for"
+        self._readmit(known)
+        stood_for = self.pruned.dominated_by.items()
+        mine = {a for a, b in stood_for if naming(b) in have}
+        mine |= {*self.pruned.kept, *(p.candidate for p in one.plan.purchases)}
+        in_order = sorted(mine, key=lambda k: k.id)
+        asked = Asked(
+            self.difference,
+            without=tuple(other.plan for other in known),
+            containing=one.plan,
+            beside=have,
+        )
+        part = only_workloads(self.instance, self.workloads, in_order)
+        return self._found(*self.ask(part, all_of(in_order), asked, at_length=True))
 
     def spares(self) -> Sequence[Spare] | None:
         if not self.is_priced:
@@ -114,17 +138,9 @@ class ListOfPart:
     def _found(self, plan: Plan | None, least_usd: float) -> Found:
         return Found(None if plan is None else Served.of(plan, self.difference), least_usd)
 
-    def _readmit(self, known: Sequence[Served], earlier: Sequence[Plan]) -> None:
-        plans = (*earlier, *(one.plan for one in known))
+    def _readmit(self, known: Sequence[Served]) -> None:
+        plans = (*self._earlier, *(one.plan for one in known))
         self.pruned.readmit(plans, self.difference.differ_by)
-
-    def _uses_any(self, one: Served, stood_in: set[Candidate]) -> bool:
-        """Whether it has any of these, or a name of theirs."""
-        naming = self.difference.name_of
-        if naming is not None and not one.names.isdisjoint(map(naming, stood_in)):
-            return True
-        offered = {k.offering.id for k in stood_in}
-        return any(p.candidate.offering.id in offered for p in one.plan.purchases)
 
     def _units(self) -> Iterator[Spare]:
         naming = self.difference.name_of

@@ -14,10 +14,8 @@ contains neither, ... Where units cost their price, so X contains one V of each 
 each of its new names, and costs as much at least. All of these are looked at, the cheapest first:
 one that contains an earlier plan goes with whatever contains it, and the first that does not, and
 has new names, is a plan that costs no more than any X that is left. So a set of names may count
-over all workloads, while a list knows those of its own.
-
-Where more units may cost less than their price, nothing is known of X but that it costs no less
-than B: once nothing else is cheaper the program of all has to be asked.
+over all workloads, while a list knows those of its own. Where one more unit may cost less than its
+price, each part is asked for the cheapest that contains V_p and has a new name, in place of it.
 """
 
 from __future__ import annotations
@@ -81,8 +79,16 @@ class _Belonging(NamedTuple):
     """Places of units in the list of those that bring a new name."""
 
 
-_Next = Choice | _Belonging | None
-"""None: nobody knows what costs that little."""
+class _Grown(NamedTuple):
+    """Of what contains these that in which one part has a new name."""
+
+    served: tuple[Served, ...]
+    part: int
+    nth: int
+    """Of what there is of that part."""
+
+
+_Next = Choice | _Belonging | _Grown
 
 
 @dataclass
@@ -120,8 +126,7 @@ class Merged:
             sum({1 << self._known(plan).bit for plan in every}),
         )
         for one in self._lists:
-            readmitted_usd = one.asked.readmitted_usd(one.known, every)
-            one.least_usd = min(one.least_usd, readmitted_usd)
+            one.asked.bring_back(every)
         while True:
             check()
             known = list(self._by_uses.values())
@@ -129,14 +134,14 @@ class Merged:
             answer = look.answer(most_usd + 2 * SAME_USD)
             if not isinstance(answer, KnownList):
                 return answer
-            answer.extend(every, known)
+            answer.extend(known)
 
     def least_usd(self) -> float:
         """What no plan costs less than: the best of each part. Raises AskTheWhole."""
         known = list(self._by_uses.values())
         for one in self._lists:
             while not one.known and one.choices:
-                one.extend([], known)
+                one.extend(known)
         return sum(one.usd_at(0) for one in self._lists)
 
     @property
@@ -171,6 +176,7 @@ class _Look:
     _heap: list[tuple[float, int, _Next]] = field(default_factory=list)
     _order: Iterator[int] = field(default_factory=count)
     _free: dict[frozenset[str], Sequence[Spare]] = field(default_factory=dict)
+    _by_use: dict[Use, list[Earlier]] | None = None
 
     def answer(self, most_usd: float) -> NextOfParts | KnownList | None:
         """The plan that comes next, or the list that is too short to tell; None where none does."""
@@ -180,14 +186,16 @@ class _Look:
         for _ in range(MOST_LOOKED_AT):
             if not self._heap:
                 return None
+            found: NextOfParts | KnownList | None
             usd, _, one = heapq.heappop(self._heap)
             if usd > most_usd:
                 raise AllDearer
-            if one is None:
-                break
-            found = (
-                self._belonging(usd, one) if isinstance(one, _Belonging) else self._chosen(usd, one)
-            )
+            if isinstance(one, _Grown):
+                found = self._grown(usd, one)
+            elif isinstance(one, _Belonging):
+                found = self._belonging(usd, one)
+            else:
+                found = self._chosen(usd, one)
             if found is not None:
                 return found
         raise AskTheWhole
@@ -230,7 +238,10 @@ class _Look:
     # --- what belongs to a choice that is ruled out ----------------------------------------------
 
     def _push_belonging(self, one: _Belonging) -> None:
-        """What has no more units yet: at what it costs at least with those that it lacks."""
+        self._push(self._least_of(one) + SAME_USD, one)
+
+    def _least_of(self, one: _Belonging) -> float:
+        """What it costs at least, as far as is known, with the units that it lacks."""
         chosen = self._served(one.choice)
         parts = zip(self.lists, chosen, one.others, strict=True)
         usd = sum(known.least_of_other(served, nth) for known, served, nth in parts)
@@ -238,20 +249,21 @@ class _Look:
         if have in self.out.names and self.spares is not None:
             free = self._bringing_more(have)
             usd += free[0].usd if free else math.inf
-        self._push(usd + SAME_USD, one)
+        return usd
 
     def _belonging(self, usd: float, one: _Belonging) -> NextOfParts | None:
         """A plan that belongs to a choice, where it may come next."""
         chosen = self._served(one.choice)
         parts = list(zip(self.lists, chosen, one.others, strict=True))
-        if not all(known.is_known(served, nth) for known, served, nth in parts):
-            if all(known.other_at(served, nth, self.every) for known, served, nth in parts):
-                self._push_belonging(one)
-            return None
-        others = (known.other_at(served, nth, self.every) for known, served, nth in parts)
+        others = [known.other_at(served, nth, self.every) for known, served, nth in parts]
         served = tuple(other for other in others if other is not None)
+        if len(served) < len(others):
+            return None
         if one.units:
             return self._with_units(usd, one, served)
+        if self._least_of(one) > usd:  # more is known than when it was put here
+            self._push_belonging(one)
+            return None
         for child in _children(one.others, [math.inf for _ in self.lists]):
             self._push_belonging(one._replace(others=child))
         if self._contains(served):
@@ -260,10 +272,42 @@ class _Look:
         if (have := _names_of(served)) not in self.out.names:
             return NextOfParts(usd, served, ())
         if self.spares is None:
-            self._push(usd + SAME_USD, None)
+            self._push_grown(served)
         elif free := self._bringing_more(have):
             self._push(usd + free[0].usd, one._replace(units=(0,)))
         return None
+
+    def _push_grown(self, served: tuple[Served, ...]) -> None:
+        """What contains these, with a new name in one part or another."""
+        for part in range(len(self.lists)):
+            self._push_nth(_Grown(served, part, 0))
+
+    def _push_nth(self, one: _Grown) -> None:
+        self._push(self._least_of_grown(one) + SAME_USD, one)
+
+    def _least_of_grown(self, one: _Grown) -> float:
+        """What it costs at least, as far as is known."""
+        served, usd = one.served[one.part], sum(each.usd for each in one.served)
+        least = self.lists[one.part].least_of_more(served, _names_of(one.served), one.nth)
+        return usd - served.usd + least
+
+    def _grown(self, usd: float, one: _Grown) -> NextOfParts | None:
+        """A plan with a new name in one part, where it may come next."""
+        have, known, served = _names_of(one.served), self.lists[one.part], one.served[one.part]
+        more = known.more_at(served, have, one.nth, self.every)
+        if more is None:
+            return None
+        if self._least_of_grown(one) > usd:  # more is known than when it was put here
+            self._push_nth(one)
+            return None
+        self._push_nth(one._replace(nth=one.nth + 1))
+        grown = (*one.served[: one.part], more, *one.served[one.part + 1 :])
+        if self._contains(grown):
+            return None
+        if _names_of(grown) in self.out.names:
+            self._push_grown(grown)
+            return None
+        return NextOfParts(sum(each.usd for each in grown), grown, ())
 
     def _with_units(
         self, usd: float, one: _Belonging, served: tuple[Served, ...]
@@ -295,11 +339,19 @@ class _Look:
         for spare in spares:
             for use in spare.uses:
                 on[use] = on.get(use, 0) + 1
-        return any(
-            self.out.bits >> one.bit & 1
-            and all(on.get(use, 0) >= units for use, units in one.uses.items())
-            for one in self.every
-        )
+        near = (one for spare in spares for use in spare.uses for one in self._using(use))
+        return any(all(on.get(use, 0) >= n for use, n in one.uses.items()) for one in near)
+
+    def _using(self, use: Use) -> Sequence[Earlier]:
+        """The earlier plans that nothing may contain and that have such a unit: without it none of
+        them is in what a unit more makes of a fleet."""
+        if self._by_use is None:
+            self._by_use = {}
+            for one in self.every:
+                if self.out.bits >> one.bit & 1:
+                    for used in one.uses:
+                        self._by_use.setdefault(used, []).append(one)
+        return self._by_use.get(use, ())
 
 
 def spares_of(asked: Sequence[PartList]) -> Sequence[Spare] | None:

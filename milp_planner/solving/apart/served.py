@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from milp_planner.candidates.records import Candidate
@@ -77,21 +77,25 @@ class PartList(Protocol):
 
     workloads: frozenset[str]
 
-    def next_of(
-        self, known: Sequence[Served], earlier: Sequence[Plan], *, at_length: bool
-    ) -> Found:
+    def bring_back(self, earlier: Sequence[Plan]) -> None:
+        """What those stood in for that these plans of all use.
+
+        None of it was missed in the list: with what stood in for it a fleet costs no more, and is
+        in the list by now, or comes later.
+        """
+
+    def next_of(self, known: Sequence[Served], *, at_length: bool) -> Found:
         """The cheapest with other names than each of these has, that contains none of them.
 
-        earlier: plans of all that came before, which bring back what others stood in for.
         at_length: it may take as much time as the part has; else a part of that.
         """
 
     def others_of(self, one: Served, known: Sequence[Served]) -> Found:
         """The cheapest with its names that contains neither it nor one of these."""
 
-    def readmitted_usd(self, known: Sequence[Served], earlier: Sequence[Plan]) -> float:
-        """The least that plans cost which may be in the list now that these came before, and were
-        not looked at for it; endless where there is none."""
+    def more_than(self, one: Served, have: frozenset[str], known: Sequence[Served]) -> Found:
+        """The cheapest that contains it, has a name that is none of `have`, and contains none of
+        these."""
 
     def spares(self) -> Sequence[Spare] | None:
         """All units of its candidates; None where one more may cost less than its price."""
@@ -113,6 +117,10 @@ class Earlier(NamedTuple):
         return all(on.get(use, 0) >= units for use, units in mine)
 
 
+_Beside = tuple[int, frozenset[str] | None]
+"""The id of one that a part is served by, and names; None: what else has those of the one."""
+
+
 class KnownList:
     """The list of a part as far as it was asked for."""
 
@@ -130,10 +138,10 @@ class KnownList:
         self._was_asked = False
         """True where the next one was looked for in little time, and a lower bound is known."""
 
-        self._others: dict[int, list[Served]] = {}
-        """Of each of these what else has its names, the cheapest first, by its id."""
+        self._others: dict[_Beside, list[Served]] = {}
+        """Of each of these what else there is of it, the cheapest first."""
 
-        self._has_all_others: set[int] = set()
+        self._has_all_others: set[_Beside] = set()
         self._contained: dict[int, int] = {}
         """The plans before that each of all these contains, as bits, by its id."""
 
@@ -150,12 +158,12 @@ class KnownList:
         """The plans before that it contains, as bits."""
         return self._contained[id(one)]
 
-    def extend(self, earlier: Sequence[Plan], every: Iterable[Earlier]) -> None:
+    def extend(self, every: Iterable[Earlier]) -> None:
         """One more of the list; or, the first time, no more than that none costs less than so much.
 
         That is often enough: another list has a cheaper one.
         """
-        found = self.asked.next_of(self.known, earlier, at_length=self._was_asked)
+        found = self.asked.next_of(self.known, at_length=self._was_asked)
         if not found.is_proven and not self._was_asked:
             self.least_usd, self._was_asked = max(self.least_usd, found.least_usd), True
             return
@@ -173,33 +181,58 @@ class KnownList:
         self.is_proven &= found.is_proven
         return math.inf if found.served is None else found.served.usd
 
-    def is_known(self, one: Served, nth: int) -> bool:
-        """True where nothing needs to be asked for the nth of what has its names."""
-        return nth <= len(self._others.get(id(one), ()))
-
     def other_at(self, one: Served, nth: int, every: Iterable[Earlier]) -> Served | None:
         """The nth of what has the names of `one`, itself the first; None where there are fewer."""
         if nth == 0:
             return one
-        others = self._others.setdefault(id(one), [])
-        while len(others) < nth and id(one) not in self._has_all_others:
-            found = self.asked.others_of(one, others)
-            self._taken(found)
-            if found.served is None:
-                self._has_all_others.add(id(one))
-            else:
-                others.append(found.served)
-                self._compare(found.served, every)
-        return others[nth - 1] if nth <= len(others) else None
+        return self._nth(
+            (id(one), None), nth - 1, lambda known: self.asked.others_of(one, known), every
+        )
 
     def least_of_other(self, one: Served, nth: int) -> float:
         """What the nth of them costs, or at least; endless where there are fewer."""
-        others = self._others.get(id(one), [])
-        if nth <= len(others):
-            return max(one.usd, others[nth - 1].usd) if nth else one.usd
-        if id(one) in self._has_all_others:
+        return one.usd if nth == 0 else self._least_of((id(one), None), one, nth - 1)
+
+    def more_at(
+        self, one: Served, have: frozenset[str], nth: int, every: Iterable[Earlier]
+    ) -> Served | None:
+        """The nth of what contains `one`, and has a name beside these; None where there are fewer,
+        the first being 0."""
+
+        def asked(known: Sequence[Served]) -> Found:
+            return self.asked.more_than(one, have, known)
+
+        return self._nth((id(one), have), nth, asked, every)
+
+    def least_of_more(self, one: Served, have: frozenset[str], nth: int) -> float:
+        """What the nth of them costs, or at least; endless where there are fewer."""
+        return self._least_of((id(one), have), one, nth)
+
+    def _nth(
+        self,
+        beside: _Beside,
+        nth: int,
+        asked: Callable[[Sequence[Served]], Found],
+        every: Iterable[Earlier],
+    ) -> Served | None:
+        known = self._others.setdefault(beside, [])
+        while len(known) <= nth and beside not in self._has_all_others:
+            found = asked(known)
+            self._taken(found)
+            if found.served is None:
+                self._has_all_others.add(beside)
+            else:
+                known.append(found.served)
+                self._compare(found.served, every)
+        return known[nth] if nth < len(known) else None
+
+    def _least_of(self, beside: _Beside, one: Served, nth: int) -> float:
+        known = self._others.get(beside, ())
+        if nth < len(known):
+            return max(one.usd, known[nth].usd)
+        if beside in self._has_all_others:
             return math.inf
-        return max(one.usd, others[-1].usd) if others else one.usd
+        return max(one.usd, known[-1].usd) if known else one.usd
 
     def learn(self, earlier: Earlier) -> None:
         """One more of the plans before."""

@@ -129,6 +129,31 @@ def test_no_next_plan_takes_the_program_of_all(monkeypatch):
     assert all(one.proof.certified for one in plan.alternatives)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"policy.penalties.shortfall": {"usd_per_million_requests": 250}},
+        {"policy.penalties.scaling": {"above_gpus": 1, "usd_per_gpu": 300}},
+        {"limits.providers.max_share": "60%"},
+        {"limits.survive_loss_of": "provider"},
+        {"alternatives.differ_by": "providers", "alternatives.per_workload": True},
+        {"alternatives.differ_by": "counts"},
+    ],
+    ids=lambda changes: next(reversed(changes)).rpartition(".")[2],
+)
+def test_every_kind_of_problem_has_the_list_of_the_program_of_all(changes, monkeypatch):
+    asked, rented = on_four_types()
+    asked = asked.changed(changes)
+    whole = solve(asked, rented, alternatives=6, pruning=False)
+    counted = Counted(monkeypatch)
+    plan = solve(asked, rented, alternatives=6)
+    assert counted.in_vain == 0
+    assert len(plan.alternatives) == len(whole.alternatives) == 6
+    assert [one.score_usd_per_month for one in plan.alternatives] == pytest.approx(
+        [one.score_usd_per_month for one in whole.alternatives], abs=0.01
+    )
+
+
 def test_a_quota_that_binds_leaves_it_to_the_program_of_all(monkeypatch):
     # Without it the best plan has five gpu0; with it none of what parts find cheapest is allowed.
     asked, rented = on_four_types()

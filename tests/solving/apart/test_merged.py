@@ -13,7 +13,7 @@ import pytest
 
 from milp_planner.milp.program.exclusion import DIFFERENCES, Difference
 from milp_planner.solving.apart.merged import Merged, NextOfParts
-from milp_planner.solving.apart.served import AskTheWhole, Found, Served, Spare
+from milp_planner.solving.apart.served import Found, Served, Spare
 
 Units = Mapping[tuple[str, str], tuple[int, ...]]
 """On in each block, by workload and offering."""
@@ -87,7 +87,10 @@ class Part:
         )
         self.is_priced = True
 
-    def next_of(self, known: Sequence[Served], earlier: Any, *, at_length: bool) -> Found:
+    def bring_back(self, earlier: Sequence[Any]) -> None:
+        pass  # nothing stands in for anything
+
+    def next_of(self, known: Sequence[Served], *, at_length: bool) -> Found:
         plans = [one.plan for one in known]
         return self._first(lambda plan: all(allows(self.difference, plan, one) for one in plans))
 
@@ -100,8 +103,14 @@ class Part:
             )
         )
 
-    def readmitted_usd(self, known: Sequence[Served], earlier: Sequence[Any]) -> float:
-        return math.inf
+    def more_than(self, one: Served, have: frozenset[str], known: Sequence[Served]) -> Found:
+        return self._first(
+            lambda plan: (
+                contains(plan, one.plan)
+                and not names(self.difference, plan) <= have
+                and not any(contains(plan, other.plan) for other in known)
+            )
+        )
 
     def spares(self) -> Sequence[Spare] | None:
         return self.units if self.is_priced else None
@@ -206,25 +215,25 @@ def test_each_next_plan_costs_what_the_cheapest_that_is_left_costs(differ_by, se
         found.append(plan)
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_where_units_have_no_price_of_their_own_it_says_so_or_is_right(seed):
-    parts, difference, _ = drawn(seed, "offerings")
+@pytest.mark.parametrize("differ_by", DIFFERENCES)
+@pytest.mark.parametrize("seed", range(12, 40))
+def test_where_units_have_no_price_of_their_own_parts_tell_as_well(differ_by, seed):
+    parts, difference, _ = drawn(seed, differ_by)
     for part in parts:
         part.is_priced = False
     fleets, found = every_fleet(parts), list[Any]()
     merged = Merged(parts, difference)
+    blocks = len(next(iter(fleets[0].units.values())))
     for _ in range(6):
         left = [fleet for fleet in fleets if all(allows(difference, fleet, one) for one in found)]
         if not left:
             return
-        try:
-            answer = merged.after(found)
-        except AskTheWhole:
-            pass
-        else:
-            assert answer is not None
-            assert answer.usd_per_month == pytest.approx(left[0].score_usd_per_month, abs=0.006)
-        found.append(left[0])
+        answer = merged.after(found)
+        assert answer is not None
+        assert answer.usd_per_month == pytest.approx(left[0].score_usd_per_month, abs=0.006)
+        assert not answer.spares
+        found.append(joined(answer, blocks))
+        assert all(allows(difference, found[-1], one) for one in found[:-1])
 
 
 def test_a_set_of_names_counts_over_all_parts():

@@ -16,7 +16,7 @@ from milp_planner.milp.engines.outcome import EngineStatus
 from milp_planner.milp.engines.verdict import CertifiedRun
 from milp_planner.milp.program.model import build_model
 from milp_planner.questions.solve import provenance_of
-from milp_planner.solving import shortage, tie_break
+from milp_planner.solving import stages, tie_break
 from milp_planner.solving.optimum import Optimizer
 from milp_planner.solving.re_solve import settings_of
 from milp_planner.solving.results import NOT_SOLVED, Query, Session
@@ -30,7 +30,7 @@ CURVES = ("capacity curves",)
 @pytest.fixture
 def large(monkeypatch):
     """Every problem is taken for a large one."""
-    for module in (shortage, tie_break):
+    for module in (stages, tie_break):
         monkeypatch.setattr(module, "MOST_COLUMNS", 0)
 
 
@@ -100,7 +100,7 @@ def test_the_curves_serve_what_the_programs_serve(when_short, seed, large, monke
     everything = solve(question, rented).cash_usd_per_month
     usd = round(everything * random.Random(seed).uniform(0.4, 0.9), 2)
     plan = solve(short(question, usd, when_short), rented)
-    monkeypatch.setattr(shortage, "_by_curves", lambda *given: None)
+    monkeypatch.setattr(stages, "_by_curves", lambda *given: None)
     programs = solve(short(question, usd, when_short), rented)
     assert plan.status is programs.status is Status.OPTIMAL
     assert (plan.proof.certified_by, programs.proof.certified_by) == (CURVES, ("cbc", "highs"))
@@ -156,14 +156,14 @@ def test_what_more_than_money_links_is_left_to_the_programs(fields, large):
 
 def test_what_everything_costs_is_asked_once_it_is_known_what_is_served(monkeypatch):
     asked = []
-    minimum, without_budget = Optimizer.minimum, shortage.without_budget
+    minimum, without_budget = Optimizer.minimum, stages.without_budget
     monkeypatch.setattr(
         Optimizer,
         "minimum",
         lambda self, stage, query: asked.append(stage.kind) or minimum(self, stage, query),
     )
     monkeypatch.setattr(
-        shortage, "without_budget", lambda *given: asked.append("all") or without_budget(*given)
+        stages, "without_budget", lambda *given: asked.append("all") or without_budget(*given)
     )
     plan = solve(short(problem(workloads=list(TWO)), 4_000), big_and_small(), alternatives=0)
     assert asked == ["worst", "unserved", "all"]
@@ -185,19 +185,19 @@ def test_a_stage_that_fails_leaves_the_plan_of_the_one_before(ending, monkeypatc
 
     monkeypatch.setattr(Optimizer, "minimum", second_fails)
     if ending == "a bad plan":
-        of_stage, passed = shortage.plan_of_stage, []
+        of_stage, passed = stages.plan_of_stage, []
 
         def only_the_first(*given):
             passed.append(given)
             return of_stage(*given) if len(passed) == 1 else NOT_SOLVED
 
-        monkeypatch.setattr(shortage, "plan_of_stage", only_the_first)
-        monkeypatch.setattr(shortage, "best_in_order", lambda *given: NOT_SOLVED)
+        monkeypatch.setattr(stages, "plan_of_stage", only_the_first)
+        monkeypatch.setattr(stages, "best_in_order", lambda *given: NOT_SOLVED)
     asked = short(problem(workloads=list(TWO)), 4_000)
     given = prepare(asked, big_and_small())
     settings = settings_of(asked)
     optimizer = Optimizer(given, settings, provenance_of(given, settings), Session.of(settings))
-    result, _ = shortage.as_much_as_can_be(optimizer, Query())
+    result, _ = stages.as_much_as_can_be(optimizer, Query())
     assert result.plan is not None
     assert result.status is Status.FEASIBLE
     assert worst(result.plan) <= 0.5 + 1e-6
