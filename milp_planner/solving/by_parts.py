@@ -43,6 +43,7 @@ from milp_planner.solving.assembly.next_fleets import (
     QUICK_COLUMNS,
     freed,
 )
+from milp_planner.solving.assembly.verify import keeps_all, violations
 from milp_planner.solving.optimum import Optimizer
 from milp_planner.solving.results import (
     NO_DIFFERENCE,
@@ -52,7 +53,6 @@ from milp_planner.solving.results import (
     Session,
     result_of,
 )
-from milp_planner.solving.verify import keeps_all, violations
 
 AT_FIRST, AT_LENGTH = 0.25, 0.4
 """Of a part's share of the time left, what it may take at first: often a lower bound is enough; and

@@ -48,10 +48,10 @@ from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.records import Plan, Proof, Status
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.joining import solution_of
+from milp_planner.solving.assembly.verify import keeps_all, violations
 from milp_planner.solving.optimum import Optimizer
 from milp_planner.solving.results import NOT_SOLVED, Query, SearchResult, proven_by, result_of
 from milp_planner.solving.stages import OF_A_STAGE
-from milp_planner.solving.verify import keeps_all, violations
 
 OF_TIME, OF_LISTS, OF_ENGINES = 0.8, 0.6, 0.25
 """The part of the time left that all workloads may take, with whatever names, and with whatever

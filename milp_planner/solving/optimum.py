@@ -60,6 +60,13 @@ from milp_planner.plans.records import Plan, Provenance, Status
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.next_fleets import NextFleets
 from milp_planner.solving.assembly.spare_units import with_spare_units
+from milp_planner.solving.assembly.verify import (
+    as_far_as_comparable,
+    is_settled,
+    keeps_all,
+    verify,
+    violations,
+)
 from milp_planner.solving.priced import at_least
 from milp_planner.solving.results import (
     NOT_SOLVED,
@@ -74,13 +81,6 @@ from milp_planner.solving.results import (
     unproven,
     with_newer_bound,
     without_plan,
-)
-from milp_planner.solving.verify import (
-    as_far_as_comparable,
-    is_settled,
-    keeps_all,
-    verify,
-    violations,
 )
 
 MOST_REFINEMENTS, MOST_RELAXED = 60, 20

@@ -28,7 +28,7 @@ from milp_planner.milp.presolve.lazy_rows import (
     quotas_broken_by_values,
     relaxed_values,
 )
-from milp_planner.milp.presolve.part_prices import columns_of
+from milp_planner.milp.presolve.part_prices import LARGE, columns_of
 from milp_planner.milp.presolve.stages import Part, Stage, is_long, parts_of
 from milp_planner.milp.program.lexicographic import everything_served
 from milp_planner.milp.program.limits.quotas import broken_quotas, user_quotas
@@ -36,6 +36,7 @@ from milp_planner.milp.program.model import FleetModel
 from milp_planner.plans.records import Provenance, Status, exceeds
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.joining import joined_proof, solution_of
+from milp_planner.solving.assembly.verify import keeps_all, violations
 from milp_planner.solving.first_plan import FirstPlan, or_in_hand
 from milp_planner.solving.names_and_money import by_names_and_budget, everything_within
 from milp_planner.solving.priced import Priced, priced
@@ -52,13 +53,11 @@ from milp_planner.solving.results import (
     with_newer_bound,
 )
 from milp_planner.solving.search import (
-    LARGE,
     Search,
+    answer_apart,
     kept_by_the_best_without,
 )
-from milp_planner.solving.sharing.alone import answer_apart
 from milp_planner.solving.tie_break import MOST_COLUMNS
-from milp_planner.solving.verify import keeps_all, violations
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

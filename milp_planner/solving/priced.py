@@ -22,6 +22,7 @@ from milp_planner.milp.program.limits.quotas import user_quotas, with_quotas
 from milp_planner.milp.program.model import build_model
 from milp_planner.plans.records import Proof, Provenance, Status
 from milp_planner.solving.assembly.assemble import assemble
+from milp_planner.solving.assembly.verify import violations
 from milp_planner.solving.results import (
     SAME_USD,
     SearchResult,
@@ -29,7 +30,6 @@ from milp_planner.solving.results import (
     proven_by,
     with_newer_bound,
 )
-from milp_planner.solving.verify import violations
 
 NEAR = 5e-3
 """Relative to its score: a plan whose bound is as near is not looked for without parts of units."""

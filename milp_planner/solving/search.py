@@ -10,16 +10,23 @@ from milp_planner.deadline import OutOfTime
 from milp_planner.inputs.problem.policies import has_batches, may_be_short
 from milp_planner.inputs.problem.records import Alternatives
 from milp_planner.lazily import dataclass, field, replace
+from milp_planner.milp.curves.few_names import counts_of
 from milp_planner.milp.presolve.forced_use import Required
 from milp_planner.milp.presolve.part_prices import (
+    LARGE,
+    at_their_part,
     columns_of,
+    counts_changes,
+    of_one_each,
+    without_parts,
 )
 from milp_planner.milp.program.exclusion import Difference, PassedOver, Where
 from milp_planner.milp.program.lexicographic import Held
-from milp_planner.plans.records import Plan, Provenance
+from milp_planner.plans.records import Plan, Provenance, Status
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.joining import solution_of
 from milp_planner.solving.assembly.routes import routed_alike
+from milp_planner.solving.assembly.verify import keeps_all
 from milp_planner.solving.checks.queueing import (
     OwnMixes,
     has_one_class,
@@ -35,6 +42,7 @@ from milp_planner.solving.results import (
     SearchResult,
     Session,
     Settings,
+    uses_any,
 )
 from milp_planner.solving.shortage import best_when_short, still_told
 from milp_planner.solving.stages import best_in_order, in_order_of, near_optimal
@@ -42,19 +50,20 @@ from milp_planner.solving.tie_break import (
     MOST_COLUMNS,
     Lookahead,
     best_known_apart,
+    is_as_cheap,
     next_of,
 )
-from milp_planner.solving.verify import keeps_all
-
-LARGE = 20_000
-"""Columns before pruning above which it saves time to leave out what may not bind: quotas, and
-wishes that all plans keep in one way."""
+from milp_planner.solving.together import best_together, is_worth_a_look
 
 TIME_WITHOUT = 0.5
 """Of the time left, what looking for a plan without wishes may take."""
 
 MOST_PASSED = 12
 """Plans without wishes that may miss them; then the wishes are in the program."""
+
+FIRST_SHARE, LATER_SHARE = 0.3, 0.5
+"""Of the time left, what looks at parts of units, and at units of one's own, may take: about a
+third of all each, and as much is left for the program of all."""
 
 
 @dataclass
@@ -358,3 +367,67 @@ def _is_kept_in_one_way(instance: PlanningInput, workload: str) -> bool:
     """True where a program with the wishes of a workload says all that there is to them: of one
     class, and beside batches, where units alone do not tell who is sent what."""
     return has_one_class(instance.schedule, workload) or has_batches(instance.problem)
+
+
+NAMED_SHARE = 0.6
+"""The first where there are limits on how many names there may be: names are looked for branch by
+branch then, which settles them or nothing, and no program of all is as quick."""
+
+
+def answer_apart(search: Search, answer: Answer) -> SearchResult | None:
+    """The best plan of units of one's own, with a lower bound of what any plan costs.
+
+    answer: gives the best plan of a problem. Returns a result that is optimal where no unit would
+    be shared: then none is in what else is looked for. None where that is not looked at, or nothing
+    is found.
+    """
+    if not is_worth_a_look(search.optimizer):
+        return None
+    if counts_changes(search.instance.problem):
+        return _unproven(search, answer, None)
+    kept = search.optimizer.pruned.kept
+    alone = [k for k in kept if not k.part_of_unit]
+    fractions = [*at_their_part(k for k in kept if k.part_of_unit)]
+    share = NAMED_SHARE if counts_of(search.instance.problem) else FIRST_SHARE
+    trial = _search_of(search, of_one_each(search.instance, (*alone, *fractions)), share)
+    freed = answer(trial)
+    search.learn(trial, fractions)
+    if freed.status is Status.INFEASIBLE:
+        search.narrow(without_parts(search.instance))
+        return None
+    if freed.plan is not None and not uses_any(freed.plan, fractions):
+        if freed.status is Status.OPTIMAL:
+            search.narrow(without_parts(search.instance))
+        return freed
+    return _unproven(search, answer, freed)
+
+
+def _unproven(search: Search, answer: Answer, freed: SearchResult | None) -> SearchResult | None:
+    """The best plan of units of one's own, which parts of units may better; proven where they cost
+    as much.
+
+    freed: what parts of units cost; None where that is not known.
+    """
+    trial = _search_of(search, without_parts(search.instance), LATER_SHARE)
+    trial.parts.reused = search.parts.reused
+    apart = answer(trial)
+    search.parts.own = trial.parts.solved_whole(search.instance)
+    if apart.plan is None:
+        return None
+    if freed is not None and is_as_cheap(apart, freed):
+        search.narrow(without_parts(search.instance))
+        return apart
+    if freed is not None and apart.status is Status.OPTIMAL:
+        joint = best_together(search.optimizer, apart)
+        if joint is not None and joint.status is Status.OPTIMAL:
+            return joint
+    bound = None if freed is None else freed.bound
+    plan = replace(apart.plan, status=Status.FEASIBLE, lower_bound_usd_per_month=bound)
+    return SearchResult(Status.FEASIBLE, plan, apart.proof, bound)
+
+
+def _search_of(search: Search, instance: PlanningInput, share: float) -> Search:
+    limit_s = share * search.seconds_left
+    settings = replace(search.settings, time_limit_s=limit_s, break_ties=False)
+    asked = search.asked.model_copy(update={"count": 0})
+    return Search(instance, settings, search.provenance, asked)

@@ -31,6 +31,7 @@ from milp_planner.plans.reasons import ServedInPart, ShortBudget
 from milp_planner.plans.records import Plan, Status
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.short_notes import by_budget, in_part, short_note
+from milp_planner.solving.assembly.verify import keeps_all, violations
 from milp_planner.solving.first.fleets import first_fleets
 from milp_planner.solving.names_and_money import (
     first_by_lists,
@@ -51,7 +52,6 @@ from milp_planner.solving.stages import (
     proven_throughout,
 )
 from milp_planner.solving.tie_break import MOST_COLUMNS
-from milp_planner.solving.verify import keeps_all, violations
 
 MOST_FLEETS = 4
 """Fleets that take no search, cheapest first, that are held against every rule."""

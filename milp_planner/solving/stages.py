@@ -33,10 +33,10 @@ from milp_planner.milp.program.limits.names_count import NamesCount
 from milp_planner.milp.program.model import FleetModel
 from milp_planner.plans.proof import provers_of_all
 from milp_planner.plans.records import Plan, Proof, Status, exceeds
+from milp_planner.solving.assembly.verify import violations
 from milp_planner.solving.checks.own_rules import held_to
 from milp_planner.solving.optimum import Optimizer
 from milp_planner.solving.results import NOT_SOLVED, Query, SearchResult, proof_of, without_plan
-from milp_planner.solving.verify import violations
 
 OF_A_STAGE = "time ended before the cheapest way to serve as much was looked for"
 OF_FEWEST_GPUS = "time ended before the cheapest of the fleets with the fewest GPUs was looked for"

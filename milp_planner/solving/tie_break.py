@@ -26,10 +26,10 @@ from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.records import Plan, Status
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.next_fleets import FEW_PLANS, MOST_BROKEN, freed
+from milp_planner.solving.assembly.verify import keeps_all, violations
 from milp_planner.solving.by_parts import are_dearer, best_by_parts, come_apart
 from milp_planner.solving.optimum import Optimizer
 from milp_planner.solving.results import NOT_SOLVED, Query, SearchResult, none_by, proven_by
-from milp_planner.solving.verify import keeps_all, violations
 
 MOST_COLUMNS = 300
 """In programs with more columns a tie is left as the solvers found it: it would cost too much.

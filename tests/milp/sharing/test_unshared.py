@@ -8,9 +8,8 @@ import pytest
 
 from milp_planner import Status, solve
 from milp_planner.milp.presolve import folding
-from milp_planner.solving import parts, search
+from milp_planner.solving import parts, search, together
 from milp_planner.solving.results import NOT_SOLVED, SearchResult
-from milp_planner.solving.sharing import alone
 from tests.milp.sharing import test_folding as hourly
 from tests.milp.sharing import test_shared_by_default as by_default
 from tests.milp.sharing.test_shared_units import NODE, nodes, two
@@ -21,21 +20,21 @@ LOOKED_AT += ["strict", "overload"]
 
 @pytest.fixture(autouse=True)
 def _small_programs_are_looked_at_too(monkeypatch):
-    monkeypatch.setattr(alone, "MOST_COLUMNS", 0)
+    monkeypatch.setattr(together, "MOST_COLUMNS", 0)
     monkeypatch.setattr(parts, "MOST_COLUMNS", 0)
 
 
 @pytest.fixture
 def of_all(monkeypatch):
     """Nothing is put together out of what each may choose: the program of all decides."""
-    monkeypatch.setattr(alone, "best_together", lambda *told: None)
+    monkeypatch.setattr(search, "best_together", lambda *told: None)
 
 
 @pytest.fixture
 def answers(monkeypatch):
     """What was found before the program of all, one after another."""
     found = []
-    answer_apart = alone.answer_apart
+    answer_apart = search.answer_apart
 
     def noted(asked, answer):
         found.append(answer_apart(asked, answer))
@@ -135,13 +134,13 @@ def test_a_plan_of_ones_own_is_proven_by_nothing_less_than_the_program_of_all(
 
 def test_each_look_and_the_program_of_all_may_take_about_as_long(monkeypatch):
     taken = []
-    search_of = alone._search_of
+    search_of = search._search_of
 
     def noted(asked, instance, share):
         taken.append(share * (1 - sum(taken)))  # where those before it take all that they may
         return search_of(asked, instance, share)
 
-    monkeypatch.setattr(alone, "_search_of", noted)
+    monkeypatch.setattr(search, "_search_of", noted)
     solve(two(share=None), nodes())
     assert [*taken, 1 - sum(taken)] == pytest.approx([0.3, 0.35, 0.35])
 
@@ -201,7 +200,7 @@ def test_a_large_program_is_looked_at_also_where_hourly_units_are_steps(
     # A unit by the hour carries 5 requests/s for $0.5, a replica on half a node 2.5 for $0.3: that
     # is cheaper than the unit, so it is looked at, and dearer as soon as there are two.
     monkeypatch.setattr(folding, "LEAST_COLUMNS", 0)
-    monkeypatch.setattr(alone, "LARGE", 0 if is_large else 10**9)
+    monkeypatch.setattr(together, "LARGE", 0 if is_large else 10**9)
     rates = {(name, gpu): rps for name in hourly.LOADS for gpu, rps in (("small", 5), ("big", 2.5))}
     asked = hourly.asked({"chat": (10, 5), "code": (5, 5)}).changed({"policy.share": None})
     plan = solve(asked, hourly.market(0.6, {"small": 0.5}, rates), diagnose=False)

@@ -11,8 +11,8 @@ from milp_planner import Plan, Problem, Status, solve
 from milp_planner.milp.curves.shared import choices, program
 from milp_planner.milp.curves.shared.choices import Choice, InBlock, not_beaten
 from milp_planner.milp.curves.shared.program import SharedUnit, together
-from milp_planner.solving import parts
-from milp_planner.solving.sharing import alone
+from milp_planner.solving import parts, search
+from milp_planner.solving import together as joint
 from tests.milp.sharing.test_shared_units import NODE, nodes, stands, two
 from tests.support.builders import catalog, offering, problem, raw, workload
 
@@ -22,7 +22,7 @@ CURVES = "capacity curves"
 
 @pytest.fixture(autouse=True)
 def _small_programs_are_looked_at_too(monkeypatch):
-    monkeypatch.setattr(alone, "MOST_COLUMNS", 0)
+    monkeypatch.setattr(joint, "MOST_COLUMNS", 0)
     monkeypatch.setattr(parts, "MOST_COLUMNS", 0)
 
 
@@ -109,7 +109,7 @@ def asked(seed: int) -> Problem:
 def both_ways(seed: int, monkeypatch) -> tuple[Plan, Plan]:
     mine = solve(asked(seed), market(seed), alternatives=0, diagnose=False)
     with monkeypatch.context() as apart:
-        apart.setattr(alone, "best_together", lambda *told: None)
+        apart.setattr(search, "best_together", lambda *told: None)
         other = solve(asked(seed), market(seed), alternatives=0, diagnose=False)
     return mine, other
 

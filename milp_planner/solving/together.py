@@ -26,15 +26,22 @@ from milp_planner.milp.engines.certify import BOTH, solve_certified
 from milp_planner.milp.engines.outcome import EngineStatus
 from milp_planner.milp.engines.scratch import scratch_folder
 from milp_planner.milp.engines.verdict import CertifiedRun
-from milp_planner.milp.presolve.part_prices import at_their_part, of_one_each
-from milp_planner.milp.presolve.stages import Stage, parts_of
+from milp_planner.milp.presolve.part_prices import (
+    LARGE,
+    at_their_part,
+    columns_of,
+    counts_units,
+    of_one_each,
+)
+from milp_planner.milp.presolve.stages import Stage, is_long, parts_of
 from milp_planner.milp.program.levels import Splits
 from milp_planner.milp.program.model import FleetModel
+from milp_planner.milp.program.shared_scope import may_share
 from milp_planner.plans.records import Plan, Proof, Status
+from milp_planner.solving.assembly.verify import keeps_all
 from milp_planner.solving.optimum import Optimizer
 from milp_planner.solving.results import SAME_USD, Query, SearchResult, proof_by, result_of
-from milp_planner.solving.search import Search
-from milp_planner.solving.verify import keeps_all
+from milp_planner.solving.tie_break import MOST_COLUMNS
 
 OF_TIME = 0.6
 """The part of the time left that this may take."""
@@ -46,19 +53,41 @@ SAME_PRICE = 1e-9
 """Relative difference of what a unit costs, as the parts of several workloads say it."""
 
 
-def best_together(search: Search, apart: SearchResult) -> SearchResult | None:
+def best_together(optimizer: Optimizer, apart: SearchResult) -> SearchResult | None:
     """The best plan, or that at hand with a better bound; None where it takes the program of all.
 
     apart: the best plan of units of one's own.
     """
-    if search.settings.solver != BOTH:
+    if optimizer.settings.solver != BOTH:
         return None
     try:
-        with search.session.in_force(), until(time.monotonic() + OF_TIME * seconds_left()):
-            joint = _Joint.of(search)
+        with optimizer.session.in_force(), until(time.monotonic() + OF_TIME * seconds_left()):
+            joint = _Joint.of(optimizer)
             return None if joint is None else joint.best(apart)
     except (OutOfTime, TooMany):
         return None
+
+
+def is_worth_a_look(optimizer: Optimizer) -> bool:
+    """True where many columns of several workloads are linked by units that they may share.
+
+    Elastic units that are steps of what is held leave a program that is quick, unless it is large.
+    """
+    problem = optimizer.instance.problem
+    is_open = optimizer.settings.pruning and optimizer.required is None and may_share(problem)
+    if not is_open or not optimizer.instance.candidates.parts or counts_units(problem):
+        return False
+    try:
+        with optimizer.session.in_force():
+            kept = optimizer.pruned.kept
+            if not any(k.part_of_unit for k in kept):
+                return False
+            if columns_of(optimizer.instance, kept) > LARGE:
+                return True
+            is_quick = bool(optimizer.folds(Query()))
+            return not is_quick and is_long(optimizer.instance, kept, MOST_COLUMNS)
+    except OutOfTime:
+        return False
 
 
 class _Workload(NamedTuple):
@@ -71,7 +100,6 @@ class _Workload(NamedTuple):
 
 @dataclass
 class _Joint:
-    search: Search
     whole: Optimizer
     """The program of all, which is only read."""
 
@@ -82,15 +110,15 @@ class _Joint:
     units: Sequence[UnitKey]
 
     @classmethod
-    def of(cls, search: Search) -> _Joint | None:
+    def of(cls, optimizer: Optimizer) -> _Joint | None:
         """None where more than units that are shared links workloads."""
-        kept = search.optimizer.pruned.kept
+        kept = optimizer.pruned.kept
         parts = [k for k in kept if k.part_of_unit]
         if any(getattr(k.offering, "max_units", None) is not None or k.gpu_set for k in parts):
             return None
         fractions = [*at_their_part(parts)]
         alone = (*(k for k in kept if not k.part_of_unit), *fractions)
-        freed = of_one_each(search.instance, alone)
+        freed = of_one_each(optimizer.instance, alone)
         stage = Stage.of(freed, (), alone)
         found = [*parts_of(stage, curves_above=len(alone) ** 2, blocks_above=len(alone) ** 2)]
         if any(len(part.instance.problem.workloads) > 1 for part in found):
@@ -99,14 +127,14 @@ class _Joint:
 
         def of_part(instance: PlanningInput) -> Optimizer:
             # a replica has its part of the price only here: it takes the place of nothing
-            settings = replace(search.settings, pruning=False, merge_twins=False)
-            of_search = settings, search.provenance, search.session
-            return Optimizer(instance, *of_search, _splits=splits)
+            settings = replace(optimizer.settings, pruning=False, merge_twins=False)
+            told = settings, optimizer.provenance, optimizer.session
+            return Optimizer(instance, *told, _splits=splits)
 
-        whole = replace(search.optimizer, _splits=splits)
+        whole = replace(optimizer, _splits=splits)
         units = list(dict.fromkeys(map(unit_key, parts)))
         apart = [of_part(part.instance) for part in found]
-        return cls(search, whole, apart, dict(zip(fractions, parts, strict=True)), units)
+        return cls(whole, apart, dict(zip(fractions, parts, strict=True)), units)
 
     def best(self, apart: SearchResult) -> SearchResult | None:
         """See above. Raises TooMany, and OutOfTime when time is up."""
@@ -188,7 +216,7 @@ class _Joint:
 
     def _solved(self, program: Together, most_usd: float) -> CertifiedRun:
         """The cheapest of the choices that costs less than a plan at hand."""
-        settings = self.search.settings
+        settings = self.whole.settings
         with scratch_folder() as folder:
             mps = folder / "together.mps"
             program.numbers.write_mps(mps)
@@ -219,7 +247,7 @@ class _Joint:
         if self.whole.has_learned(model, on, Query()):
             return None
         plan = self.whole.plan_from(model, on, Query())
-        is_kept = keeps_all(self.search.instance, plan, program.judged(values) or 0.0)
+        is_kept = keeps_all(self.whole.instance, plan, program.judged(values) or 0.0)
         return plan if is_kept else None
 
     def _put(self, one: _Workload, chosen: Chosen, model: FleetModel, on: dict[str, float]) -> None:

@@ -1,1 +1,0 @@
-"""Workloads that may share units: first each on its own, then together."""
