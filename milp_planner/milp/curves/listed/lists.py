@@ -68,8 +68,8 @@ def cheapest_listed(model: FleetModel) -> Listed | None:
 
 
 def _after_losses(grouped: Grouped) -> tuple[Mapping[str, float], float] | None:
-    """That of one that must survive losses; where more is asked than what tables of these know, as
-    of any other rows."""
+    """That of one that must survive losses; where tables of these do not find it, as of any other
+    rows."""
     survivor = cheapest_survivor(grouped)
     if survivor is None or survivor[0]:
         return survivor

@@ -213,12 +213,12 @@ def surrogates_of(covering: Covering) -> Surrogates:
 
     least = [float(rows.sum()) / len(rows) for rows in covering.rows]
     of_unit = covering.rows[int(np.argmin(least))]
-    asked = np.array([_asked(of_unit, rows) for rows in covering.rows]).T
+    asked = np.array([asked_by(rows, of_unit) for rows in covering.rows]).T
     return _scaled(of_unit, asked)
 
 
-def _asked(of_unit: NDArray[float64], rows: NDArray[float64]) -> NDArray[float64]:
-    """What a block asks for by each of the surrogates."""
+def asked_by(rows: NDArray[float64], of_unit: NDArray[float64]) -> NDArray[float64]:
+    """What follows from a block's rows for each of some others. of_unit: (others, kinds)."""
     import numpy as np
 
     with np.errstate(divide="ignore", invalid="ignore"):
