@@ -15,10 +15,11 @@ from milp_planner.milp.curves.listed import left, lists, survivors
 from milp_planner.milp.curves.listed.losses import Grouped
 from milp_planner.milp.curves.listed.reading import Covering
 from milp_planner.milp.curves.listed.survivors import cheapest_survivor
+from milp_planner.milp.program.routes import covered
 from milp_planner.solving import optimum
 from tests.support.builders import catalog, offering, problem, raw
 
-SIZE = (1, 1)
+SIZE, LONG = (1, 1), (10, 10)
 
 
 def grouped(held, elastic, hours, asked, left) -> Grouped:
@@ -238,10 +239,12 @@ def market(seed: int, *, autoscaling: str):
     ]
     if seed % 2:
         offers.append(offering("p0", gpus[0], 0.8, billing="spot", region="r0"))
-    return catalog(offers, [raw(gpu, rng.choice([2, 4, 8, 11]), size=SIZE) for gpu in gpus])
+    rates = [raw(gpu, rng.choice([2, 4, 8, 11]), size=SIZE) for gpu in gpus]
+    rates += [raw(gpu, rng.choice([1, 2, 3]), size=LONG) for gpu in gpus]
+    return catalog(offers, rates)
 
 
-def day(seed: int, limits) -> Problem:
+def day(seed: int, limits, **chat) -> Problem:
     rng = random.Random(1000 + seed)
     traffic = {
         "kind": "profile",
@@ -251,7 +254,7 @@ def day(seed: int, limits) -> Problem:
     }
     allowed = ["dedicated", "autoscaling", "spot"]
     return problem(
-        chat={"traffic": traffic},
+        chat={"traffic": traffic, **chat},
         limits={"billing": {"allow": allowed}, **limits},
     )
 
@@ -265,6 +268,25 @@ KINDS = ("provider", "offering", "region", "spot")
 def test_a_solver_alone_finds_the_same(seed, kind, share, always):
     rented = market(seed, autoscaling="p3 p4")
     asked = day(seed, {"survive_loss_of": {"kind": kind, "share": share}})
+    mine = solve(asked, rented, alternatives=0)
+    other = solve(asked, rented, alternatives=0, solver="highs")
+    assert mine.status is other.status is Status.OPTIMAL
+    assert mine.proof.certified_by == ("capacity curves",)
+    assert mine.score_usd_per_month == pytest.approx(other.score_usd_per_month)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("share", [1.0, 0.6])
+@pytest.mark.parametrize("kind", ["provider", "spot"])
+def test_a_solver_alone_finds_the_same_of_two_classes(seed, share, kind, always, monkeypatch):
+    monkeypatch.setattr(covered, "MOST_ROUTES", 0)
+    requests = [
+        {"input_tokens": 1, "output_tokens": 1, "share": 0.75},
+        {"input_tokens": 10, "output_tokens": 10, "share": 0.25},
+    ]
+    rented = market(seed, autoscaling="p3 p4")
+    limits = {"survive_loss_of": {"kind": kind, "share": share}}
+    asked = day(seed, limits, requests=requests)
     mine = solve(asked, rented, alternatives=0)
     other = solve(asked, rented, alternatives=0, solver="highs")
     assert mine.status is other.status is Status.OPTIMAL
