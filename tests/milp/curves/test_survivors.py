@@ -11,41 +11,47 @@ import numpy as np
 import pytest
 
 from milp_planner import Problem, Status, solve
-from milp_planner.milp.curves.listed import lists, survivors
-from milp_planner.milp.curves.listed.losses import Grouped, rows_of
+from milp_planner.milp.curves.listed import left, lists, survivors
+from milp_planner.milp.curves.listed.losses import Grouped
 from milp_planner.milp.curves.listed.reading import Covering
 from milp_planner.milp.curves.listed.search import Listed
 from milp_planner.milp.curves.listed.survivors import cheapest_survivor
+from milp_planner.milp.program.routes import covered
 from milp_planner.solving import optimum
 from tests.support.builders import catalog, offering, problem, raw
 
-SIZE = (1, 1)
+SIZE, LONG = (1, 1), (10, 10)
 
 
 def grouped(held, elastic, hours, asked, left) -> Grouped:
-    """held, elastic: (group, what a unit carries, USD/month or USD/hour) of each kind."""
+    """held, elastic: (group, what a unit carries, USD/month or USD/hour) of each kind. What is
+    carried, asked for and left is a number, or one for each of several rows."""
     blocks = range(len(hours))
     names = tuple(f"h{j}" for j in range(len(held)))
     in_blocks = tuple(tuple(f"e{j}-{t}" for t in blocks) for j in range(len(elastic)))
     kinds = [*held, *elastic]
+    groups = tuple(group for group, *_ in kinds)
+    carries = np.array([np.atleast_1d(carried) for _, carried, _ in kinds], dtype=float)
+    asked, left = (np.array([np.atleast_1d(x) for x in of], dtype=float) for of in (asked, left))
     covering = Covering(
         held=names,
         elastic=in_blocks,
         held_usd=np.array([usd for *_, usd in held], dtype=float),
         elastic_usd=np.array([usd for *_, usd in elastic], dtype=float),
         hours=np.array(hours, dtype=float),
-        rows=tuple(np.zeros((0, len(kinds))) for _ in blocks),
+        rows=tuple(np.array(rows_of(groups, carries, asked[t], left[t])) for t in blocks),
         most=dict.fromkeys(itertools.chain(names, *in_blocks), math.inf),
     )
-    without = Grouped(
-        covering,
-        carries=np.array([carries for _, carries, _ in kinds], dtype=float),
-        groups=tuple(group for group, *_ in kinds),
-        asked=np.array(asked, dtype=float),
-        left=np.array(left, dtype=float),
-    )
-    rows = tuple(np.array(list(rows_of(without, t))) for t in blocks)
-    return replace(without, covering=replace(covering, rows=rows))
+    return Grouped.scaled(covering, groups, carries, asked, left)
+
+
+def rows_of(groups, carries, asked, left):
+    """Those of a program in one block: what is asked for, and what is left after each loss."""
+    rows = list(np.minimum(1, carries / asked).T)
+    for lost in sorted(set(groups) - {""}):
+        stays = np.array([[own != lost] for own in groups])
+        rows += list((np.minimum(1, carries / left) * stays).T)
+    return rows
 
 
 def on(values) -> dict[str, float]:
@@ -84,87 +90,108 @@ def test_one_group_alone_never_survives():
     assert cheapest_survivor(grouped([("a", 1, 10)], [], [720], [1], [0.5])) is None
 
 
-def test_a_row_known_to_the_program_alone_leaves_a_bound():
-    # The program asks for two units of b, of which nothing is known here.
+def test_by_two_rows_the_cheapest_by_either_is_not_enough():
+    # Three providers sell what does all of the first row and half of the second, or the other way
+    # round, for $100, and what does all of both for $150. Either row alone is kept by two units for
+    # $200. After a loss both must be: one that does all at each of two providers.
+    kinds = [("a", (2, 1), 100), ("b", (2, 1), 100), ("c", (1, 2), 100)]
+    kinds += [(who, (2, 2), 150) for who in "abc"]
+    first = [(who, carried[0], usd) for who, carried, usd in kinds]
+    assert cheapest_survivor(grouped(first, [], [720], [2], [2]))[1] == pytest.approx(200)
+    both = grouped(kinds, [], [720], [(2, 2)], [(2, 2)])
+    assert cheapest_survivor(both)[1] == pytest.approx(300)
+
+
+def test_whatever_else_the_program_asks_for_is_kept():
+    # Two units of b, of which nothing is known but the program's row.
     asked = grouped([("a", 1, 10), ("b", 1, 20)], [], [720], [1], [1])
     rows = np.vstack([*asked.covering.rows, [0.0, 0.5]])
-    covering = replace(asked.covering, rows=(rows,))
+    more = replace(asked, covering=replace(asked.covering, rows=(rows,)))
     assert cheapest_survivor(asked)[1] == pytest.approx(30)
-    assert cheapest_survivor(replace(asked, covering=covering)) == ({}, pytest.approx(30))
+    values, usd = cheapest_survivor(more)
+    assert usd == pytest.approx(50)
+    assert on(values) == {"h0": 1, "h1": 2}
 
 
-def drawn(seed: int, by_hours: str = "d e") -> Grouped:
+def test_more_units_than_a_column_may_have_leave_a_bound():
+    asked = grouped([("a", 1, 10), ("b", 1, 20)], [], [720], [3], [1])
+    few = replace(asked, covering=replace(asked.covering, most={"h0": 1, "h1": 9}))
+    assert on(cheapest_survivor(asked)[0]) == {"h0": 2, "h1": 1}
+    assert cheapest_survivor(few) == ({}, pytest.approx(40))
+
+
+def drawn(seed: int, by_hours: str = "d e", rows: int = 1) -> Grouped:
     """A few kinds at three groups and, elastic, at two; some are beyond any loss."""
     rng = random.Random(seed)
     at = ["a", "b", "c", ""] if seed % 3 == 0 else ["a", "b", "c"]
 
     def kind(groups, usd):
-        return rng.choice(groups), rng.choice([0.3, 0.5, 1.0, 1.7, 4.0]), usd
+        carried = [rng.choice([0.3, 0.5, 1.0, 1.7, 4.0]) for _ in range(rows)]
+        if rows > 1 and rng.random() < 0.3:
+            carried[rng.randrange(rows)] = 0.0
+        return rng.choice(groups), carried, usd
 
     held = [kind(at, rng.randint(20, 300)) for _ in range(rng.randint(1, 3))]
     elastic = [kind(by_hours.split(), rng.randint(1, 9) / 10) for _ in range(rng.randint(0, 2))]
     loads = [rng.uniform(0.5, 2.5) for _ in range(rng.randint(1, 3))]
+    share = rng.choice([0.5, 0.8, 1.0])
     return grouped(
         held,
         elastic,
         [rng.choice([30, 200, 360]) for _ in loads],
-        [load / 0.75 for load in loads],
-        [load * rng.choice([0.5, 0.8, 1.0]) for load in loads],
+        [[load / 0.75] * rows for load in loads],
+        [[load * share] * rows for load in loads],
     )
 
 
-def survives(asked: Grouped, t: int, counts) -> bool:
-    """Whether units of each kind keep all of a block."""
-    each = [n * carries for n, carries in zip(counts, asked.carries, strict=True)]
-    lost = {group: 0.0 for group in asked.groups if group}
-    for group, carried in zip(asked.groups, each, strict=True):
-        if group:
-            lost[group] += carried
-    enough = 1 - 1e-9
-    return sum(each) >= asked.asked[t] * enough and all(
-        sum(each) - carried >= asked.left[t] * enough for carried in lost.values()
-    )
+def survives(asked: Grouped, t: int, counts):
+    """(fleets,): whether units of each kind keep all of a block. counts: (fleets, kinds)."""
+    each = np.array(counts)[:, :, None] * asked.carries
+    enough, names = 1 - 1e-9, np.array(asked.groups)
+    keeps = (each.sum(axis=1) >= asked.asked[t] * enough).all(axis=1)
+    for lost in set(asked.groups) - {""}:
+        left = each[:, names != lost].sum(axis=1)
+        keeps &= (left >= asked.left[t] * enough).all(axis=1)
+    return keeps
 
 
 def by_every_fleet(asked: Grouped) -> float:
-    """The least USD/month of any fleet of up to 12 units of a kind."""
-    covering, best = asked.covering, math.inf
-    for held in itertools.product(range(13), repeat=len(covering.held)):
-        usd = sum(n * c for n, c in zip(held, covering.held_usd, strict=True))
-        for t, hours in enumerate(covering.hours):
-            if usd >= best:
-                break
-            costs = (
-                sum(m * c for m, c in zip(more, covering.elastic_usd, strict=True))
-                for more in itertools.product(range(13), repeat=len(covering.elastic))
-                if survives(asked, t, (*held, *more))
-            )
-            usd += hours * min(costs, default=math.inf)
-        best = min(best, usd)
-    return best
+    """The least USD/month of any fleet of up to 9 units of a kind."""
+    covering, kinds = asked.covering, len(asked.groups)
+    held = len(covering.held)
+    counts = np.array(list(itertools.product(range(10), repeat=kinds)))
+    elastic_usd = counts[:, held:] @ covering.elastic_usd
+    usd = counts.reshape(10**held, -1, kinds)[:, 0, :held] @ covering.held_usd
+    for t, hours in enumerate(covering.hours):
+        costs = np.where(survives(asked, t, counts), elastic_usd, np.inf)
+        usd = usd + hours * costs.reshape(10**held, -1).min(axis=1)
+    return float(usd.min())
 
 
 @pytest.mark.parametrize("seed", range(30))
 @pytest.mark.parametrize("steps", [(200, 163), (9, 7)])
-def test_no_fleet_is_cheaper(seed, steps, monkeypatch):
+@pytest.mark.parametrize("rows", [1, 3])
+def test_no_fleet_is_cheaper(seed, steps, rows, monkeypatch):
     monkeypatch.setattr(survivors, "STEPS", steps[0])
     monkeypatch.setattr(survivors, "OTHER_STEPS", steps[1])
-    asked = drawn(seed)
+    asked = drawn(seed, rows=rows)
     every, found = by_every_fleet(asked), cheapest_survivor(asked)
     if found is None:
         assert math.isinf(every)
         return
     values, usd = found
     assert usd == pytest.approx(every)
+    bounds = [0.0]
+    assert survivors.fleet_of(asked, bounds) is not None
+    assert max(bounds) <= every + 1e-6
     covering = asked.covering
     for t in range(len(covering.hours)):
         names = (*covering.held, *(columns[t] for columns in covering.elastic))
-        assert survives(asked, t, [values[name] for name in names])
+        assert survives(asked, t, [[values[name] for name in names]]).all()
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_what_is_lost_together_is_found_or_bounded(seed):
-    # A block's units and held ones of one group leave less than two groups would.
+def test_what_is_held_and_elastic_may_be_lost_together(seed):
     asked = drawn(seed, by_hours="a b")
     every, found = by_every_fleet(asked), cheapest_survivor(asked)
     if found is None:
@@ -179,7 +206,7 @@ def test_what_is_lost_together_is_found_or_bounded(seed):
 def test_fleets_that_are_too_many_leave_a_bound(seed, monkeypatch):
     asked = drawn(seed)
     every = by_every_fleet(asked)
-    monkeypatch.setattr(survivors, "MOST_PAIRS", 3)
+    monkeypatch.setattr(left, "MOST_PAIRS", 3)
     found = cheapest_survivor(asked)
     if found is None:
         assert math.isinf(every)
@@ -213,10 +240,12 @@ def market(seed: int, *, autoscaling: str):
     ]
     if seed % 2:
         offers.append(offering("p0", gpus[0], 0.8, billing="spot", region="r0"))
-    return catalog(offers, [raw(gpu, rng.choice([2, 4, 8, 11]), size=SIZE) for gpu in gpus])
+    rates = [raw(gpu, rng.choice([2, 4, 8, 11]), size=SIZE) for gpu in gpus]
+    rates += [raw(gpu, rng.choice([1, 2, 3]), size=LONG) for gpu in gpus]
+    return catalog(offers, rates)
 
 
-def day(seed: int, limits) -> Problem:
+def day(seed: int, limits, **chat) -> Problem:
     rng = random.Random(1000 + seed)
     traffic = {
         "kind": "profile",
@@ -226,7 +255,7 @@ def day(seed: int, limits) -> Problem:
     }
     allowed = ["dedicated", "autoscaling", "spot"]
     return problem(
-        chat={"traffic": traffic},
+        chat={"traffic": traffic, **chat},
         limits={"billing": {"allow": allowed}, **limits},
     )
 
@@ -240,6 +269,25 @@ KINDS = ("provider", "offering", "region", "spot")
 def test_a_solver_alone_finds_the_same(seed, kind, share, always):
     rented = market(seed, autoscaling="p3 p4")
     asked = day(seed, {"survive_loss_of": {"kind": kind, "share": share}})
+    mine = solve(asked, rented, alternatives=0)
+    other = solve(asked, rented, alternatives=0, solver="highs")
+    assert mine.status is other.status is Status.OPTIMAL
+    assert mine.proof.certified_by == ("capacity curves",)
+    assert mine.score_usd_per_month == pytest.approx(other.score_usd_per_month)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("share", [1.0, 0.6])
+@pytest.mark.parametrize("kind", ["provider", "spot"])
+def test_a_solver_alone_finds_the_same_of_two_classes(seed, share, kind, always, monkeypatch):
+    monkeypatch.setattr(covered, "MOST_ROUTES", 0)
+    requests = [
+        {"input_tokens": 1, "output_tokens": 1, "share": 0.75},
+        {"input_tokens": 10, "output_tokens": 10, "share": 0.25},
+    ]
+    rented = market(seed, autoscaling="p3 p4")
+    limits = {"survive_loss_of": {"kind": kind, "share": share}}
+    asked = day(seed, limits, requests=requests)
     mine = solve(asked, rented, alternatives=0)
     other = solve(asked, rented, alternatives=0, solver="highs")
     assert mine.status is other.status is Status.OPTIMAL

@@ -61,8 +61,8 @@ def cheapest_listed(model: FleetModel, is_plan: IsPlan) -> Listed | None:
 
 
 def _after_losses(grouped: Grouped, is_plan: IsPlan) -> Listed | None:
-    """That of one that must survive losses; where more is asked than what tables of these know, as
-    of any other rows."""
+    """That of one that must survive losses; where tables of these do not find it, as of any other
+    rows."""
     survivor = cheapest_survivor(grouped)
     if survivor is None:
         return None
